@@ -1,0 +1,72 @@
+# make boot    bake an image and boot a diskless node with it, in QEMU
+# make test    everything that is checked: lint, unit tests, fuzzing, boots
+# make bench   how long the initramfs takes, how big it is: bench.json
+# make build   bin/nodisk, the command, with /init inside
+#
+# boot, test and bench install the Debian packages they need when they run as
+# root, and otherwise print the command that does.
+
+GO       ?= go
+FUZZTIME ?= 30s
+RUNS     ?= 3
+
+kernel_dir = .cache/kernel
+lint       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+static     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w"
+# The flags that u-root's mkuimage compiles with, so that `nodisk build` makes
+# the same image from source. Without inlining /init is a tenth smaller.
+init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l -ldflags="-s -w -buildid="
+# The race detector needs a C compiler.
+race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
+part       = @scripts/part
+
+.PHONY: all boot test bench build packages kernel vet lint unit fuzz boot-tests clean
+
+all: build
+
+boot: packages kernel build
+	@bin/nodisk build --kernel $(kernel_dir)/vmlinuz --modules $(kernel_dir) --profile virt,iscsi,ext4 --out .cache/boot.img
+	@bin/nodisk boot --pxe --kernel $(kernel_dir)/vmlinuz .cache/boot.img
+
+# Quick checks first; the parts run one after the other, also under make -j.
+test: packages kernel
+	@$(MAKE) --no-print-directory build
+	$(part) vet $(MAKE) --no-print-directory vet
+	$(part) lint $(MAKE) --no-print-directory lint
+	$(part) unit $(MAKE) --no-print-directory unit
+	$(part) fuzz $(MAKE) --no-print-directory fuzz
+	$(part) boot-tests $(MAKE) --no-print-directory boot-tests
+	@echo "make test: all parts passed"
+
+bench: packages kernel build
+	@$(GO) run ./integration/bench -nodisk bin/nodisk -kernel $(kernel_dir) -runs $(RUNS) -out bench.json
+
+# Two steps, because bin/nodisk carries /init.
+build:
+	@mkdir -p build/embedded bin
+	@$(init) -o build/embedded/nodisk-init ./cmd/nodisk-init
+	@$(static) -tags embedinit -o bin/nodisk ./cmd/nodisk
+
+packages:
+	@scripts/packages
+
+kernel:
+	@scripts/fetch-kernel $(kernel_dir)
+
+vet:
+	@$(GO) vet ./...
+
+lint:
+	@$(GO) run $(lint) run ./...
+
+unit:
+	@$(GO) test $(race) $$($(GO) list ./... | grep -v '/integration$$')
+
+fuzz:
+	@GO=$(GO) scripts/fuzz $(FUZZTIME)
+
+boot-tests:
+	@$(GO) test -count=1 -timeout 25m ./integration
+
+clean:
+	rm -rf .cache bin bench.json build/embedded/nodisk-init

@@ -1,0 +1,24 @@
+// Package build makes and reads nodisk images: initramfs archives with /init,
+// the kernel modules a diskless node needs, their indexes and a config file.
+//
+// [Image] goes through these steps; all but the first and the last are
+// functions from data to data:
+//
+//	kernel image, module tree, config, files, /init     (kernel.go, tree.go, program.go)
+//	   -> closure of the profiles' modules               (modules.go, index.go)
+//	   -> list of files, sorted, with fixed owners and times  (layout.go)
+//	   -> newc cpio                                      (cpio.go)
+//	   -> compression                                    (compress.go, lz4.go)
+//	   -> temporary file, renamed                        (image.go)
+//
+// The same input gives the same bytes, on any machine and in any folder.
+// Modules are stored uncompressed, because the image is compressed as a whole:
+// that is smaller, and /init need not unpack them.
+//
+// [Inspect] reads any initramfs the way the kernel does (init/initramfs.c):
+// cpio archives one behind the other, each compressed or not, with zeroes
+// between them.
+//
+// /init itself comes as a binary that nodisk carries ([EmbeddedInit]) or from
+// u-root's mkuimage, which compiles it ([CompileInit]).
+package build

@@ -1,0 +1,264 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/modload"
+)
+
+func makeImage(t *testing.T, s Spec) (Report, []byte) {
+	t.Helper()
+	r, err := Image(t.Context(), s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(s.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, data
+}
+
+func TestImageIsReproducible(t *testing.T) {
+	a, first := makeImage(t, testSpec(t, testTree(t)))
+	b, second := makeImage(t, testSpec(t, testTree(t)))
+	if a.SHA256 != b.SHA256 || !bytes.Equal(first, second) {
+		t.Errorf("two images of the same input differ: %s, %s", a.SHA256, b.SHA256)
+	}
+}
+
+func TestImageSummary(t *testing.T) {
+	s := testSpec(t, testTree(t))
+	extra := filepath.Join(t.TempDir(), "banner")
+	write(t, extra, []byte("hello\n"))
+	s.Add = []Addition{{Source: extra, Destination: "/etc/motd"}}
+	r, data := makeImage(t, s)
+	r.Out, r.Took = "image", 0
+	var text strings.Builder
+	if err := r.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "summary.txt", text.String())
+
+	c, err := Inspect(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text.Reset()
+	if err := c.WriteText(&text, true); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "contents.txt", text.String())
+}
+
+func TestImageErrors(t *testing.T) {
+	root := testTree(t)
+	kernel := filepath.Join(t.TempDir(), "vmlinuz")
+	write(t, kernel, bzImage("6.1.0-other"))
+	for name, tt := range map[string]struct {
+		change func(s *Spec)
+		want   []string
+	}{
+		"another kernel":  {func(s *Spec) { s.Kernel = kernel }, []string{"6.1.0-other", testRelease}},
+		"unknown profile": {func(s *Spec) { s.Profiles = []string{"virt", "iscsy"} }, []string{"iscsy", "there are", "iscsi"}},
+		"no profile":      {func(s *Spec) { s.Profiles = nil }, []string{"--profile"}},
+		"missing module":  {func(s *Spec) { s.ExtraModules = []string{"dumy"} }, []string{`"dumy"`, `"dummy"`, "asked for by name"}},
+		"no folder":       {func(s *Spec) { s.Out = filepath.Join(root, "no", "image") }, []string{"there is no folder"}},
+		"out is a folder": {func(s *Spec) { s.Out = root }, []string{"not a regular file"}},
+		"no modules":      {func(s *Spec) { s.Modules = filepath.Dir(kernel) }, []string{"neither modules.dep nor lib/modules"}},
+		"profile not inside": {
+			func(s *Spec) { s.Config = []byte("nodisk.profile=nfs\n") }, []string{"nodisk.profile=nfs", "--profile"},
+		},
+		"config": {
+			func(s *Spec) { s.CheckConfig = func(io.Reader) error { return errors.New("ip=foo is wrong") } },
+			[]string{"check config", "ip=foo is wrong"},
+		},
+		"init of another machine": {
+			func(s *Spec) {
+				s.Kernel = filepath.Join(t.TempDir(), "vmlinuz")
+				write(t, s.Kernel, bzImage(testRelease))
+				s.Init = func(context.Context, string) ([]byte, error) { return elfStub(183, ""), nil }
+			}, []string{"arm64", "amd64"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testSpec(t, root)
+			out := s.Out
+			tt.change(&s)
+			_, err := Image(t.Context(), s, nil)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q lacks %q", err, want)
+				}
+			}
+			if left, _ := os.ReadDir(filepath.Dir(out)); len(left) > 0 {
+				t.Errorf("a failed build left %v", left)
+			}
+		})
+	}
+}
+
+func TestImageWithoutModulesDep(t *testing.T) {
+	root := testTree(t)
+	if err := os.Remove(filepath.Join(root, "lib", "modules", testRelease, "modules.dep")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Image(t.Context(), testSpec(t, root), nil)
+	if err == nil || !strings.Contains(err.Error(), "run depmod -b "+root+" "+testRelease) {
+		t.Errorf("the error does not name depmod: %v", err)
+	}
+}
+
+// A build that ends early leaves the old image, and no half one.
+func TestImageKeepsTheOldOne(t *testing.T) {
+	s := testSpec(t, testTree(t))
+	write(t, s.Out, []byte("old"))
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := Image(ctx, s, func(step string, _, _ int) {
+		if step == stepCompress {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
+	}
+	if data, _ := os.ReadFile(s.Out); string(data) != "old" {
+		t.Errorf("the old image became %q", data)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(s.Out)); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestForeignModuleWarning(t *testing.T) {
+	root := testTree(t)
+	old := filepath.Join(root, "lib/modules", testRelease, "kernel/drivers/net/dummy.ko")
+	if err := os.Remove(old + ".gz"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, old, moduleStub("dummy", "5.0.0"))
+	dep := filepath.Join(root, "lib/modules", testRelease, "modules.dep")
+	text, err := os.ReadFile(dep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dep, bytes.ReplaceAll(text, []byte("dummy.ko.gz"), []byte("dummy.ko")))
+	s := testSpec(t, root)
+	s.ExtraModules = []string{"dummy"}
+	r, _ := makeImage(t, s)
+	want := []string{"module dummy was built for 5.0.0, not for " + testRelease + ": the kernel may refuse it"}
+	if diff := cmp.Diff(want, r.Warnings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// unpackImage writes the regular files of an uncompressed image below dir.
+func unpackImage(t *testing.T, image []byte, dir string) {
+	t.Helper()
+	reader := &cpioReader{r: bytes.NewReader(image)}
+	for {
+		e, err := reader.next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.mode&typeMask != typeFile {
+			continue
+		}
+		data, err := reader.content(e.size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, filepath.FromSlash(e.name)), data)
+	}
+}
+
+// With a real kernel: every module of the image resolves inside of the image,
+// and depmod finds the same dependencies there.
+func TestReducedIndexes(t *testing.T) {
+	kernel := kernelDir(t)
+	depmod := tool(t, "depmod")
+	s := testSpec(t, kernel)
+	s.Kernel, s.Compress = filepath.Join(kernel, "vmlinuz"), None
+	s.Profiles = []string{"eth", "bond", "vlan", "iscsi", "nfs", "ext4", "xfs", "btrfs"}
+	r, image := makeImage(t, s)
+	dir := t.TempDir()
+	unpackImage(t, image, dir)
+
+	x, err := modload.Open(os.DirFS(dir), r.Release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for name, file := range x.Files() {
+		count++
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			t.Errorf("modules.dep lists %s: %v", name, err)
+		}
+		mods, err := x.Resolve(name)
+		if err != nil {
+			t.Errorf("resolve %s: %v", name, err)
+		}
+		for _, m := range mods {
+			if !x.Has(m.Name) {
+				t.Errorf("%s leads to %s, which is not inside", name, m.Name)
+			}
+		}
+	}
+	if count != len(r.Modules) {
+		t.Errorf("modules.dep lists %d modules, the image has %d", count, len(r.Modules))
+	}
+
+	indexes := filepath.Join(dir, "lib", "modules", r.Release)
+	edges := readEdges(t, filepath.Join(indexes, "modules.dep"))
+	alias, err := os.ReadFile(filepath.Join(indexes, "modules.alias"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), depmod, "-b", dir, r.Release).CombinedOutput(); err != nil {
+		t.Fatalf("depmod: %v: %s", err, out)
+	}
+	if diff := cmp.Diff(readEdges(t, filepath.Join(indexes, "modules.dep")), edges); diff != "" {
+		t.Errorf("modules.dep (-depmod +image):\n%s", diff)
+	}
+	again, err := os.ReadFile(filepath.Join(indexes, "modules.alias"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean := func(text []byte) []string {
+		return sortedUnique(strings.Split(lines(string(text), func([]string) bool { return true }), "\n"))
+	}
+	if diff := cmp.Diff(clean(again), clean(alias)); diff != "" {
+		t.Errorf("modules.alias (-depmod +image):\n%s", diff)
+	}
+}
+
+// readEdges reads modules.dep as module -> sorted needs.
+func readEdges(t *testing.T, at string) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edges := make(map[string][]string)
+	for line := range strings.Lines(string(text)) {
+		module, needs, _ := strings.Cut(line, ":")
+		edges[module] = sortedUnique(strings.Fields(needs))
+	}
+	return edges
+}

@@ -1,0 +1,121 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// reduceIndexes returns the indexes of a tree (modules.dep(5)) reduced to the
+// modules of an image. keep tells by name, spelled with underscores.
+//
+// The kernel's own indexes stay whole where they say what is built in:
+// whoever asks for such a module must learn that it is there.
+func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool) ([]file, error) {
+	kept := func(word string) bool { return keep(moduleName(word)) }
+	dir := modulesDir + "/" + release + "/"
+	var files []file
+	for _, index := range []struct {
+		name   string
+		reduce func(text string) string
+	}{
+		{"modules.dep", func(text string) string { return reduceDep(text, dir, kept) }},
+		{"modules.alias", func(text string) string {
+			return lines(text, func(words []string) bool { // alias PATTERN MODULE
+				return len(words) >= 3 && words[0] == "alias" && kept(words[len(words)-1])
+			})
+		}},
+		{"modules.softdep", func(text string) string {
+			return lines(text, func(words []string) bool { // softdep MODULE pre: A post: B
+				return len(words) >= 3 && words[0] == "softdep" && kept(words[1])
+			})
+		}},
+		{"modules.weakdep", func(text string) string {
+			return lines(text, func(words []string) bool { // weakdep MODULE OTHER
+				return len(words) >= 3 && words[0] == "weakdep" && kept(words[1]) && kept(words[2])
+			})
+		}},
+		{"modules.order", func(text string) string {
+			return lines(text, func(words []string) bool { return len(words) == 1 && kept(words[0]) })
+		}},
+		{"modules.builtin", func(text string) string { return text }},
+		{"modules.builtin.modinfo", reduceModinfo},
+	} {
+		text, err := fs.ReadFile(fsys, dir+index.name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // only modules.dep must be; it was asked for before
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reduce indexes: %w", err)
+		}
+		files = append(files, file{
+			name: dir + index.name, mode: typeFile | 0o644, data: []byte(index.reduce(string(text))), part: PartIndexes,
+		})
+	}
+	return files, nil
+}
+
+// reduceDep keeps the lines of modules.dep whose module is kept, and writes
+// all paths as they are in the image: relative to dir and without the ending of a
+// compression.
+func reduceDep(text, dir string, kept func(word string) bool) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		module, needs, ok := strings.Cut(line, ":")
+		if !ok || !kept(module) {
+			continue
+		}
+		out.WriteString(plainPath(strings.TrimPrefix(module, "/"+dir)))
+		out.WriteByte(':')
+		for need := range strings.FieldsSeq(needs) {
+			out.WriteByte(' ')
+			out.WriteString(plainPath(strings.TrimPrefix(need, "/"+dir)))
+		}
+		out.WriteByte('\n')
+	}
+	return out.String()
+}
+
+// reduceModinfo keeps the aliases of modules.builtin.modinfo: records
+// "module.key=value", each ended by NUL.
+func reduceModinfo(text string) string {
+	var out strings.Builder
+	for record := range strings.SplitSeq(text, "\x00") {
+		if key, _, ok := strings.Cut(record, "="); ok && strings.HasSuffix(key, ".alias") {
+			out.WriteString(record)
+			out.WriteByte(0)
+		}
+	}
+	return out.String()
+}
+
+// lines keeps those lines of a text whose words pass.
+func lines(text string, pass func(words []string) bool) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") && pass(strings.Fields(line)) {
+			out.WriteString(strings.TrimSuffix(line, "\n"))
+			out.WriteByte('\n')
+		}
+	}
+	return out.String()
+}
+
+// plainPath takes the ending of a compression off the path of a module.
+func plainPath(name string) string {
+	if i := strings.LastIndex(name, ".ko."); i >= 0 {
+		return name[:i+len(".ko")]
+	}
+	return name
+}
+
+// moduleName is the name of a module by its path or in any spelling.
+func moduleName(word string) string {
+	name := path.Base(word)
+	if i := strings.Index(name, ".ko"); i >= 0 {
+		name = name[:i]
+	}
+	return strings.ReplaceAll(name, "-", "_")
+}

@@ -1,0 +1,187 @@
+package build
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// A Kernel is what its file says about a kernel.
+type Kernel struct {
+	Release string // as uname -r prints it: "6.1.0-56-amd64"
+	Arch    string // as GOARCH spells it, empty if not known
+}
+
+// kernelMax bounds how much of a kernel is searched or unpacked.
+const kernelMax = 256 << 20
+
+// OpenKernel reads release and architecture from a kernel's file.
+func OpenKernel(path string) (Kernel, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Kernel{}, fmt.Errorf("read kernel: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	k, err := ParseKernel(f)
+	if err != nil {
+		return Kernel{}, fmt.Errorf("read kernel %s: %w", path, err)
+	}
+	return k, nil
+}
+
+// ParseKernel finds release and architecture in a kernel image: a bzImage of
+// x86, an Image of arm64 (plain, in gzip, or as an EFI zboot file), or an ELF
+// vmlinux.
+func ParseKernel(r io.ReaderAt) (Kernel, error) {
+	head := make([]byte, 0x268)
+	n, err := r.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Kernel{}, err
+	}
+	head = head[:n]
+	whole := io.NewSectionReader(r, 0, kernelMax)
+	switch {
+	case at(head, 0x202, "HdrS"):
+		return parseBzImage(r, head)
+	case at(head, 0x38, "ARM\x64"):
+		return searchKernel(whole, "arm64")
+	case at(head, 4, "zimg"):
+		return parseZboot(r, head)
+	case at(head, 0, "\x1f\x8b"):
+		z, err := gzip.NewReader(whole)
+		if err != nil {
+			return Kernel{}, fmt.Errorf("unpack gzip: %w", err)
+		}
+		return searchKernel(io.LimitReader(z, kernelMax), "")
+	case at(head, 0, "\x7fELF"):
+		return searchKernel(whole, elfArch(head))
+	}
+	return Kernel{}, errors.New("not a kernel that is known here: neither bzImage (x86), nor Image (arm64, also in gzip or zboot), nor ELF vmlinux")
+}
+
+func at(data []byte, offset int, magic string) bool {
+	return len(data) >= offset+len(magic) && string(data[offset:offset+len(magic)]) == magic
+}
+
+// parseBzImage reads the header of Documentation/arch/x86/boot.rst.
+func parseBzImage(r io.ReaderAt, head []byte) (Kernel, error) {
+	const (
+		setupSects    = 0x1f1
+		protocol      = 0x206
+		kernelVersion = 0x20e // offset of the string, less 0x200
+		xloadflags    = 0x236
+	)
+	k := Kernel{Arch: "386"}
+	le := binary.LittleEndian
+	if len(head) < kernelVersion+2 {
+		return Kernel{}, errors.New("the bzImage is cut off in its header")
+	}
+	version := le.Uint16(head[protocol:])
+	if version >= 0x20c && len(head) >= xloadflags+2 && le.Uint16(head[xloadflags:])&1 != 0 {
+		k.Arch = "amd64" // XLF_KERNEL_64
+	}
+	sectors := int(head[setupSects])
+	if sectors == 0 {
+		sectors = 4
+	}
+	offset := int(le.Uint16(head[kernelVersion:]))
+	if version < 0x200 || offset == 0 || offset >= sectors*512 {
+		return Kernel{}, errors.New("the bzImage does not say its version (kernel_version in its header is empty)")
+	}
+	buf := make([]byte, 256)
+	n, err := r.ReadAt(buf, int64(offset)+0x200)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Kernel{}, err
+	}
+	text, _, ended := bytes.Cut(buf[:n], []byte{0})
+	k.Release, _, _ = strings.Cut(string(text), " ")
+	if !ended || !plausible(k.Release) {
+		return Kernel{}, fmt.Errorf("the bzImage has no version string at %#x, where its header points", offset+0x200)
+	}
+	return k, nil
+}
+
+// parseZboot reads an EFI zboot file (drivers/firmware/efi/libstub/zboot-header.S): offset
+// and size of the payload, and the name of its compression.
+func parseZboot(r io.ReaderAt, head []byte) (Kernel, error) {
+	if len(head) < 56 {
+		return Kernel{}, errors.New("the EFI zboot file is cut off in its header")
+	}
+	le := binary.LittleEndian
+	name, _, _ := bytes.Cut(head[24:56], []byte{0})
+	payload := io.NewSectionReader(r, int64(le.Uint32(head[8:])), min(int64(le.Uint32(head[12:])), kernelMax))
+	var z io.Reader
+	var err error
+	switch string(name) {
+	case "gzip":
+		z, err = gzip.NewReader(payload)
+	case "zstd", "zstd22":
+		var d *zstd.Decoder
+		if d, err = zstd.NewReader(payload, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20)); err == nil {
+			defer d.Close()
+			z = d
+		}
+	default:
+		return Kernel{}, fmt.Errorf("an EFI zboot file in %q: only gzip and zstd can be unpacked; give the plain Image", name)
+	}
+	if err != nil {
+		return Kernel{}, fmt.Errorf("unpack the EFI zboot file: %w", err)
+	}
+	return searchKernel(io.LimitReader(z, kernelMax), "")
+}
+
+// searchKernel looks for the banner (linux_banner in init/version.c) that
+// every uncompressed kernel has.
+func searchKernel(r io.Reader, arch string) (Kernel, error) {
+	const banner, longest = "Linux version ", 256
+	buf := make([]byte, 0, 1<<20)
+	for first := true; ; first = false {
+		n, err := io.ReadFull(r, buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if first && arch == "" && at(buf, 0x38, "ARM\x64") {
+			arch = "arm64"
+		}
+		for from := 0; ; {
+			i := bytes.Index(buf[from:], []byte(banner))
+			if i < 0 {
+				break
+			}
+			from += i + len(banner)
+			text, _, ok := bytes.Cut(buf[from:min(len(buf), from+longest)], []byte{' '})
+			if ok && plausible(string(text)) {
+				return Kernel{Release: string(text), Arch: arch}, nil
+			}
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return Kernel{}, errors.New(`no "Linux version" in it; if it is compressed, give the uncompressed Image`)
+			}
+			return Kernel{}, fmt.Errorf("unpack kernel: %w", err)
+		}
+		// The banner may lie across two pieces.
+		buf = buf[:copy(buf, buf[len(buf)-longest:])]
+	}
+}
+
+// plausible tells a release ("6.1.0-56-amd64") from other text: it becomes
+// the name of a folder.
+func plausible(release string) bool {
+	if release == "" || release[0] < '0' || release[0] > '9' || !strings.Contains(release, ".") || strings.Contains(release, "..") {
+		return false
+	}
+	for _, c := range []byte(release) {
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', strings.IndexByte(".-+_~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,164 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/modload"
+	"github.com/nodisk/nodisk/modload/unpack"
+)
+
+// moduleMax bounds the size of one unpacked module.
+const moduleMax = 256 << 20
+
+// lookupProfiles turns names into profiles; all unknown ones are one error.
+func lookupProfiles(names []string) ([]modload.Profile, error) {
+	var (
+		profiles []modload.Profile
+		unknown  []string
+	)
+	for _, name := range names {
+		p, ok := modload.LookupProfile(name)
+		if !ok {
+			unknown = append(unknown, name)
+			continue
+		}
+		profiles = append(profiles, p)
+	}
+	if unknown != nil {
+		var known []string
+		for _, p := range modload.Profiles() {
+			known = append(known, p.Name)
+		}
+		return nil, fmt.Errorf("select profiles: no profile %s; there are %s", strings.Join(unknown, ", "), strings.Join(known, ", "))
+	}
+	return profiles, nil
+}
+
+// wantedModules are the modules that a config file has /init load by name.
+func wantedModules(config cmdline.Args) []string {
+	var names []string
+	for _, key := range []string{"nodisk.modules", "rd.driver.pre", "rd.driver.post"} {
+		for _, list := range config.All(key) {
+			for name := range strings.SplitSeq(list, ",") {
+				if name = strings.TrimSpace(name); name != "" {
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// closure resolves what the profiles and the administrator want. What is
+// missing is reported all at once, each with who wanted it.
+func closure(x *modload.Index, profiles []modload.Profile, added []string) ([]modload.Module, error) {
+	byName := make(map[string]modload.Module)
+	var errs []error
+	take := func(mods []modload.Module, who string, err error) {
+		for _, m := range mods {
+			byName[m.Name] = m
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", who, err))
+		}
+	}
+	for _, p := range profiles {
+		mods, err := x.Select(p)
+		take(mods, "profile "+p.Name, err)
+	}
+	if len(added) > 0 {
+		mods, err := x.Select(modload.Profile{}, added...)
+		take(mods, "modules asked for by name", err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	mods := make([]modload.Module, 0, len(byName))
+	for _, m := range byName {
+		mods = append(mods, m)
+	}
+	slices.SortFunc(mods, func(a, b modload.Module) int { return strings.Compare(a.Path, b.Path) })
+	return mods, nil
+}
+
+// readModules reads and unpacks modules, several at a time.
+func readModules(ctx context.Context, fsys fs.FS, mods []modload.Module, done func()) ([]file, error) {
+	files := make([]file, len(mods))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, m := range mods {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			data, err := readModule(fsys, m.Path)
+			if err != nil {
+				return fmt.Errorf("read module %s: %w", m.Name, err)
+			}
+			files[i] = file{name: plainPath(m.Path), mode: typeFile | 0o644, data: data, part: PartModules}
+			done()
+			return nil
+		})
+	}
+	return files, group.Wait()
+}
+
+func readModule(fsys fs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; modules.dep lists it: run depmod again", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	plain, err := unpack.Module(name, f)
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", name, err)
+	}
+	data, err := io.ReadAll(io.LimitReader(plain, moduleMax+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("unpack %s: %w", name, err)
+	case len(data) > moduleMax:
+		return nil, fmt.Errorf("unpack %s: more than %d MiB", name, moduleMax>>20)
+	case !bytes.HasPrefix(data, []byte("\x7fELF")):
+		return nil, fmt.Errorf("%s is no ELF file: it is damaged", name)
+	}
+	return data, nil
+}
+
+// vermagic returns the kernel release a module was built for, from the record
+// "vermagic=RELEASE SMP ..." of its .modinfo section; empty if it has none.
+func vermagic(module []byte) string {
+	_, rest, ok := bytes.Cut(module, []byte("\x00vermagic="))
+	if !ok {
+		return ""
+	}
+	release, _, _ := bytes.Cut(rest[:min(len(rest), 256)], []byte{' '})
+	return string(release)
+}
+
+// foreign warns of modules built for another kernel: the kernel may refuse
+// them, unless its symbols are kept stable (weak-updates).
+func foreign(files []file, release string) []string {
+	var warnings []string
+	for _, f := range files {
+		if v := vermagic(f.data); v != "" && v != release {
+			warnings = append(warnings, fmt.Sprintf("module %s was built for %s, not for %s: the kernel may refuse it",
+				moduleName(f.name), v, release))
+		}
+	}
+	return warnings
+}

@@ -1,0 +1,119 @@
+package build
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// A Report is what became of an image.
+type Report struct {
+	Out         string
+	Compression Compression
+	Release     string   // of the modules
+	Profiles    []string // as asked for
+	Bytes       int64    // of the image's file
+	Raw         int64    // of the archive before compression
+	InitBytes   int64    // what /init alone takes when compressed
+	Parts       []PartSize
+	Modules     []ModuleSize // largest first
+	SHA256      string       // of the image's file, hexadecimal
+	Took        time.Duration
+	Warnings    []string
+}
+
+// A PartSize sums up one part of an image.
+type PartSize struct {
+	Part  Part
+	Files int
+	Bytes int64 // uncompressed, without the archive's headers
+}
+
+// A ModuleSize is one module, uncompressed.
+type ModuleSize struct {
+	Name  string
+	Bytes int64
+}
+
+// topModules is how many of the largest modules a summary lists.
+const topModules = 10
+
+// measure fills in what the list of files tells.
+func (r *Report) measure(files []file, raw int64) {
+	r.Raw = raw
+	sizes := make(map[Part]PartSize)
+	for _, f := range files {
+		s := sizes[f.part]
+		s.Part, s.Files, s.Bytes = f.part, s.Files+1, s.Bytes+int64(len(f.data))
+		sizes[f.part] = s
+		if f.part == PartModules {
+			r.Modules = append(r.Modules, ModuleSize{moduleName(f.name), int64(len(f.data))})
+		}
+	}
+	r.Parts = sortParts(sizes)
+	slices.SortFunc(r.Modules, func(a, b ModuleSize) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
+	})
+}
+
+func sortParts(sizes map[Part]PartSize) []PartSize {
+	var list []PartSize
+	for _, p := range slices.Backward(parts()) {
+		if s, ok := sizes[p]; ok {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// WriteText prints the summary that ends nodisk build.
+func (r Report) WriteText(w io.Writer) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s: %s in %v, %s unpacked, for Linux %s (%s)\n", r.Out, bytesText(r.Bytes), r.Compression,
+		bytesText(r.Raw), r.Release, strings.Join(r.Profiles, ", "))
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, p := range r.Parts {
+		_, _ = fmt.Fprintf(table, "%d\t  %s\t%s\n", p.Bytes, plural(p.Files, "file"), partText(p.Part, r))
+	}
+	_ = table.Flush() // a strings.Builder takes everything
+	if n := min(len(r.Modules), topModules); n > 0 {
+		fmt.Fprintf(&out, "largest of %s, unpacked:\n", plural(len(r.Modules), "module"))
+		table = tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+		for _, m := range r.Modules[:n] {
+			_, _ = fmt.Fprintf(table, "%d\t  %s\n", m.Bytes, m.Name)
+		}
+		_ = table.Flush()
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(&out, "warning: %s\n", warning)
+	}
+	fmt.Fprintf(&out, "sha256 %s\n%.1f s\n", r.SHA256, r.Took.Seconds())
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+func partText(p Part, r Report) string {
+	if p == PartInit && r.Compression != None {
+		return fmt.Sprintf("  %v (%s in %v)", p, bytesText(r.InitBytes), r.Compression)
+	}
+	return fmt.Sprintf("  %v", p)
+}
+
+// bytesText prints a size both for people and for comparison.
+func bytesText(n int64) string {
+	if n < 1_000_000 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.2f MB", float64(n)/1e6)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,135 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A tree is a module tree on disk: the folder that is lib/modules/RELEASE.
+type tree struct {
+	dir     string
+	release string
+}
+
+// findTree takes a folder as an administrator gives it: lib/modules/RELEASE
+// itself, lib/modules, or a root that holds lib/modules. release is the
+// kernel's, empty if no kernel was given; then there must be exactly one tree.
+func findTree(dir, release string) (tree, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return tree{}, fmt.Errorf("find modules: %w", err)
+	}
+	if !info.IsDir() {
+		return tree{}, fmt.Errorf("find modules: %s is no folder; give /lib/modules/RELEASE or a root that holds lib/modules", dir)
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return tree{}, fmt.Errorf("find modules: %w", err)
+	}
+	if isTree(abs) {
+		t := tree{dir: abs, release: filepath.Base(abs)}
+		if release != "" && t.release != release {
+			return tree{}, &MismatchError{Kernel: release, Modules: []string{t.release}, Dir: dir}
+		}
+		return t, nil
+	}
+	var trees []tree
+	for _, below := range []string{modulesDir, "usr/" + modulesDir, "."} {
+		entries, err := os.ReadDir(filepath.Join(abs, below))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			return tree{}, fmt.Errorf("find modules: %w", err)
+		}
+		for _, e := range entries {
+			if at := filepath.Join(abs, below, e.Name()); isTree(at) && (below != "." || plausible(e.Name())) {
+				trees = append(trees, tree{dir: at, release: e.Name()})
+			}
+		}
+		if trees != nil {
+			break // lib and usr/lib are often the same
+		}
+	}
+	var names []string
+	for _, t := range trees {
+		if t.release == release {
+			return t, nil
+		}
+		names = append(names, t.release)
+	}
+	switch {
+	case len(trees) == 0:
+		return tree{}, fmt.Errorf("find modules: %s has neither modules.dep nor lib/modules/RELEASE", dir)
+	case release != "":
+		return tree{}, &MismatchError{Kernel: release, Modules: names, Dir: dir}
+	case len(trees) > 1:
+		return tree{}, fmt.Errorf("find modules: %s holds several trees (%s): give the one wanted, or the kernel by --kernel", dir, strings.Join(names, ", "))
+	}
+	return trees[0], nil
+}
+
+// isTree tells a folder that depmod has worked on, or could work on.
+func isTree(dir string) bool {
+	for _, name := range []string{"modules.dep", "modules.order", "kernel"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// A MismatchError is a kernel without modules of its own.
+type MismatchError struct {
+	Kernel  string   // release of the kernel
+	Modules []string // releases of the modules there are
+	Dir     string   // as it was given
+}
+
+// Error names both sides.
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("find modules: the kernel is %s, but the modules in %s are of %s: a kernel loads only its own",
+		e.Kernel, e.Dir, strings.Join(e.Modules, ", "))
+}
+
+// check finds what depmod should have made.
+func (t tree) check() error {
+	_, err := os.Stat(filepath.Join(t.dir, "modules.dep"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("open modules: %s has no modules.dep: run %s", t.dir, t.depmod())
+	}
+	if err != nil {
+		return fmt.Errorf("open modules: %w", err)
+	}
+	return nil
+}
+
+// depmod is the command that makes the indexes of the tree.
+func (t tree) depmod() string {
+	root, ok := strings.CutSuffix(t.dir, "/"+modulesDir+"/"+t.release)
+	if !ok {
+		return fmt.Sprintf("depmod -b ROOT %s, where ROOT/lib/modules/%s is this folder", t.release, t.release)
+	}
+	if root == "" {
+		return "depmod " + t.release
+	}
+	return fmt.Sprintf("depmod -b %s %s", root, t.release)
+}
+
+// Open makes the tree a file system rooted at "/" in which the tree is
+// lib/modules/RELEASE, wherever it lies on disk. Links are followed.
+func (t tree) Open(name string) (fs.File, error) {
+	in, ok := strings.CutPrefix(name, modulesDir+"/"+t.release+"/")
+	if !ok || !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return os.DirFS(t.dir).Open(in)
+}
+
+// sortedUnique sorts names and drops the second of each.
+func sortedUnique(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}

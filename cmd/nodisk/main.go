@@ -1,0 +1,76 @@
+// Command nodisk makes and examines boot images for diskless Linux nodes.
+//
+//	nodisk build     make an image: /init, kernel modules, config
+//	nodisk inspect   show what is in an image
+//	nodisk boot      boot a node in QEMU with an image
+//	nodisk version   show what this program is
+//
+// Each subcommand is a file of its own, and what it does is in a package:
+// here are only flags, the progress line and the way to /init's source.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) //nolint:forbidigo // the one place where the command ends
+}
+
+// cli are the subcommands; a new one is a field here and a file. "boot"
+// (boot.go) has its place behind Inspect.
+type cli struct {
+	Build   buildCmd   `cmd:"" help:"Make an image: /init, the kernel modules of some profiles, a config file."`
+	Inspect inspectCmd `cmd:"" help:"Show what is in an image."`
+	Boot    bootCmd    `cmd:"" help:"Boot a node in QEMU with an image, against real servers, to try it before it is deployed."`
+	Version versionCmd `cmd:"" help:"Show what this program is."`
+}
+
+// A console is what subcommands write to.
+type console struct {
+	out, err io.Writer
+}
+
+// Exit statuses.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// run is main for tests.
+func run(args []string, stdout, stderr io.Writer) int {
+	status, exited := 0, false
+	parser, err := kong.New(&cli{},
+		kong.Name("nodisk"), kong.Vars{"profiles": defaultProfiles},
+		kong.Description("Boot images for diskless Linux nodes: a /init that brings up the network and mounts a root by iSCSI or NFS."),
+		kong.Writers(stdout, stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { status, exited = code, true }))
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "nodisk: %v\n", err)
+		return exitFailed
+	}
+	line, err := parser.Parse(args)
+	if exited { // --help has been printed
+		return status
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "nodisk: %v; nodisk --help tells more\n", err)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	line.BindTo(ctx, (*context.Context)(nil))
+	if err := line.Run(console{out: stdout, err: stderr}); err != nil {
+		_, _ = fmt.Fprintf(stderr, "nodisk: %v\n", err)
+		return exitFailed
+	}
+	return 0
+}

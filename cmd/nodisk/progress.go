@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// A statusLine shows what is being done: on a terminal in one line that is
+// written again and again, elsewhere in one line a step.
+type statusLine struct {
+	w        io.Writer
+	terminal bool
+	last     string // what was written last
+}
+
+func newStatusLine(w io.Writer) *statusLine {
+	s := &statusLine{w: w}
+	if f, ok := w.(*os.File); ok {
+		info, err := f.Stat()
+		s.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return s
+}
+
+// show is a build.Progress.
+func (s *statusLine) show(step string, done, total int) {
+	text := step
+	if s.terminal && total > 0 {
+		text = fmt.Sprintf("%s, %d %%", step, int64(done)*100/int64(total))
+	}
+	if text == s.last {
+		return
+	}
+	s.last = text
+	if s.terminal {
+		_, _ = fmt.Fprintf(s.w, "\r\x1b[K%s ...", text)
+		return
+	}
+	_, _ = fmt.Fprintf(s.w, "%s ...\n", text)
+}
+
+// end takes the line away.
+func (s *statusLine) end() {
+	if s.terminal && s.last != "" {
+		_, _ = fmt.Fprint(s.w, "\r\x1b[K") // nothing can be done about a broken terminal
+	}
+}

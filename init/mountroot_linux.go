@@ -1,0 +1,76 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/nodisk/nodisk/init/rootfs"
+)
+
+func (w *worker) mount(ctx context.Context) (string, error) {
+	if err := os.MkdirAll(sysroot, 0o755); err != nil {
+		return "", fmt.Errorf("make %s: %w", sysroot, err)
+	}
+	if err := unmountAll(sysroot); err != nil {
+		return "", err
+	}
+	var err error
+	w.serveRequests()
+	switch w.root.Kind {
+	case rootfs.KindNFS:
+		w.mounted, err = w.mountNFS(ctx)
+	case rootfs.KindBlock:
+		w.mounted, err = w.mountBlock(ctx)
+	case rootfs.KindRAM, rootfs.KindByDHCP:
+		err = fmt.Errorf("no root to mount (%v)", w.root)
+	default:
+		err = fmt.Errorf("no root to mount (%v)", w.root)
+	}
+	if err != nil {
+		return "", err
+	}
+	if w.init, err = findInit(sysroot, w.plan.Init); err != nil {
+		return "", fmt.Errorf("%v is mounted, but %w", w.mounted, err)
+	}
+	return w.mounted.String(), nil
+}
+
+func (w *worker) modules() rootfs.Modules {
+	return rootfs.Modules{
+		Available: func(name string) bool {
+			_, err := w.index.Resolve(name)
+			return err == nil
+		},
+		Load: func(ctx context.Context, name string) error { return w.loader.Load(ctx, name) },
+	}
+}
+
+func (w *worker) mountNFS(ctx context.Context) (rootfs.Mounted, error) {
+	n, err := w.root.NFS.For(w.client())
+	if err != nil {
+		return rootfs.Mounted{}, err
+	}
+	return rootfs.MountNFS(ctx, n, rootfs.NFSMount{Dir: sysroot, ReadOnly: w.root.ReadOnly, Modules: w.modules()}, w.log)
+}
+
+func (w *worker) mountBlock(ctx context.Context) (rootfs.Mounted, error) {
+	var (
+		b   rootfs.Block
+		err error
+	)
+	if w.root.Block.IsZero() && len(w.disks) > 0 {
+		b, err = rootfs.FindOn(ctx, w.disks[0], w.log)
+	} else {
+		b, err = rootfs.FindBlock(ctx, w.root.Block, w.disks, w.log)
+	}
+	if err != nil {
+		if w.root.Hint != "" {
+			err = fmt.Errorf("%w; %s", err, w.root.Hint)
+		}
+		return rootfs.Mounted{}, err
+	}
+	return rootfs.MountBlock(ctx, b, rootfs.BlockMount{
+		Dir: sysroot, Types: w.root.FSType, Options: w.root.Flags, ReadOnly: w.root.ReadOnly, Modules: w.modules(),
+	}, w.log)
+}

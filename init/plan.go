@@ -1,0 +1,214 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/iscsi"
+	"github.com/nodisk/nodisk/netsetup"
+)
+
+// A Plan is all that can be decided before the machine is looked at.
+type Plan struct {
+	Root rootfs.Root
+	// Targets are those of root=iscsi:, netroot=iscsi: and
+	// rd.iscsi.target.*=. Those of DHCP's root path come later.
+	Targets   []iscsi.Target
+	Initiator string // rd.iscsi.initiator=, empty: see iscsi.NameSource
+	Init      string // init=, empty: the first of initCandidates
+
+	Network netsetup.Config
+	// NeedNetwork: the root is behind the network, or rd.neednet=1.
+	NeedNetwork bool
+
+	Modules ModulePlan
+	Policy  Policy
+	Log     slog.Level
+
+	// Warnings are for the console, once, when the boot begins.
+	Warnings []string
+}
+
+// NewPlan decides what the command line and the image's config file mean. It
+// is pure. All errors are returned joined, most as *cmdline.ValueError; the
+// Policy of the plan is good in any case, so that the error can be acted on.
+func NewPlan(line, config cmdline.Args) (Plan, error) {
+	args := cmdline.Merge(config, line)
+	var (
+		p    Plan
+		errs []error
+		more []error
+		err  error
+	)
+	p.Policy, errs = newPolicy(args)
+	if p.Log, err = parseLevel(args); err != nil {
+		errs = append(errs, err)
+	}
+	if p.Modules, more = newModulePlan(args); more != nil {
+		errs = append(errs, more...)
+	}
+	extra, err := namedTarget(args)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	if extra != "" {
+		// To the grammar of roots it is one more netroot=.
+		args = append(args, cmdline.Arg{Key: "netroot", Value: extra, HasValue: true})
+	}
+	root, rootErr := rootfs.ParseRoot(args)
+	p.Root = root
+	if rootErr != nil {
+		errs = append(errs, rootErr)
+	}
+	if p.Network, err = netsetup.ParseConfig(args); err != nil {
+		errs = append(errs, err)
+	}
+	p.Warnings = unknown(args)
+	for _, spec := range p.Root.ISCSI {
+		t, err := parseTarget(spec)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p.Targets = append(p.Targets, t)
+		p.Warnings = append(p.Warnings, t.Warnings...)
+	}
+	if name, ok := args.Last("rd.iscsi.initiator"); ok {
+		p.Initiator = name
+		if err := iscsi.ValidateName(name); err != nil {
+			errs = append(errs, &cmdline.ValueError{
+				Key: "rd.iscsi.initiator", Value: name, Problem: err.Error(),
+				Fix: "write iqn.YYYY-MM.DOMAIN:NAME",
+			})
+		}
+	}
+	errs = append(errs, chapErrors(args)...)
+	if name, ok := args.Last("init"); ok {
+		p.Init = name
+		if !strings.HasPrefix(name, "/") {
+			errs = append(errs, &cmdline.ValueError{Key: "init", Value: name, Problem: "is not a path from the root", Fix: "write init=/sbin/init"})
+		}
+	}
+	p.NeedNetwork = p.Root.NeedsNetwork() || p.Network.NeedNet
+	if p.Root.NeedsNetwork() && p.Network.Off && rootErr == nil {
+		errs = append(errs, &cmdline.ValueError{
+			Key: "ip", Value: "off", Problem: "leaves the root (" + p.Root.String() + ") out of reach",
+			Fix: "write ip=dhcp or leave it out",
+		})
+	}
+	return p, errors.Join(errs...)
+}
+
+func parseLevel(args cmdline.Args) (slog.Level, error) {
+	switch word, ok := args.Last("nodisk.log"); {
+	case !ok || word == "info":
+		return slog.LevelInfo, nil
+	case word == "debug":
+		return slog.LevelDebug, nil
+	case word == "warn":
+		return slog.LevelWarn, nil
+	default:
+		return slog.LevelInfo, &cmdline.ValueError{Key: "nodisk.log", Value: word, Problem: "is not a level", Fix: "write debug, info or warn"}
+	}
+}
+
+// namedTarget turns dracut's rd.iscsi.target.*= into a root path.
+func namedTarget(args cmdline.Args) (string, error) {
+	name, named := args.Last("rd.iscsi.target.name")
+	ip, addressed := args.Last("rd.iscsi.target.ip")
+	port, _ := args.Last("rd.iscsi.target.port")
+	switch {
+	case !named && !addressed:
+		return "", nil
+	case !named:
+		return "", &cmdline.ValueError{Key: "rd.iscsi.target.ip", Value: ip, Problem: "goes with a name", Fix: "add rd.iscsi.target.name=iqn..."}
+	}
+	if port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return "", &cmdline.ValueError{Key: "rd.iscsi.target.port", Value: port, Problem: "is not a port", Fix: "write a number from 1 to 65535"}
+		}
+	}
+	if strings.Contains(ip, ":") && net.ParseIP(ip) != nil {
+		ip = "[" + ip + "]"
+	}
+	return fmt.Sprintf("iscsi:%s::%s::%s", ip, port, name), nil
+}
+
+// chapErrors refuses what would be a login without the password that the
+// administrator gave.
+func chapErrors(args cmdline.Args) []error {
+	var errs []error
+	for _, key := range []string{"rd.iscsi.username", "rd.iscsi.password", "rd.iscsi.in.username", "rd.iscsi.in.password"} {
+		if args.Has(key) {
+			errs = append(errs, &cmdline.ValueError{Key: key, Value: "...", Problem: "asks for CHAP, which is not built yet", Fix: "leave it out and restrict the target by initiator name or address"})
+		}
+	}
+	return errs
+}
+
+func parseTarget(spec string) (iscsi.Target, error) {
+	t, err := iscsi.ParseRootPath(spec)
+	if err != nil {
+		// The text may hold a password: the package's error does not.
+		return t, &cmdline.ValueError{Key: "root or netroot", Value: "iscsi:...", Problem: err.Error(), Fix: "write iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET"}
+	}
+	if t.User != "" || t.ReverseUser != "" {
+		return t, &cmdline.ValueError{Key: "root or netroot", Value: t.String(), Problem: "asks for CHAP, which is not built yet", Fix: "leave the user and password out"}
+	}
+	return t, nil
+}
+
+// String is the plan in a few lines, as `nodisk inspect` prints it.
+func (p Plan) String() string {
+	var b strings.Builder
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-11s%s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("root", "%v", p.Root)
+	for _, t := range p.Targets {
+		row("target", "%v", t)
+	}
+	if p.Initiator != "" {
+		row("initiator", "%s", p.Initiator)
+	}
+	if p.Init != "" {
+		row("init", "%s", p.Init)
+	}
+	switch {
+	case !p.NeedNetwork:
+		row("network", "not needed")
+	default:
+		for _, n := range p.Network.Interfaces {
+			row("network", "ip=%v", n)
+		}
+		if p.Network.BootIF != "" {
+			row("boot NIC", "%v", p.Network.BootIF)
+		}
+	}
+	if len(p.Modules.Profiles) > 0 {
+		row("profiles", "%s", strings.Join(p.Modules.Profiles, ", "))
+	}
+	for _, m := range []struct {
+		name  string
+		words []string
+	}{{"first", p.Modules.First}, {"pre", p.Modules.Pre}, {"post", p.Modules.Post}} {
+		if len(m.words) > 0 {
+			row("modules", "%s: %s", m.name, strings.Join(m.words, ", "))
+		}
+	}
+	if p.Policy.Deadline > 0 {
+		row("on fail", "%v after %v", p.Policy.OnFail, p.Policy.Deadline)
+	} else {
+		row("on fail", "%v", p.Policy.OnFail)
+	}
+	for _, w := range p.Warnings {
+		row("warning", "%s", w)
+	}
+	return b.String()
+}

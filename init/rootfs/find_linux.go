@@ -1,0 +1,359 @@
+package rootfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nodisk/nodisk/init/uevent"
+)
+
+const (
+	// progressEvery is how often a wait says what it still waits for.
+	progressEvery = 10 * time.Second
+	// settleTime is how long a match waits for reads of other devices that are
+	// under way, so that of two devices with one label the first is taken
+	// every time, and the other is told about.
+	settleTime = 250 * time.Millisecond
+)
+
+// FindBlock waits until a device that the selector means can be read, and
+// returns it. With disks nil every block device counts, else only these (sda)
+// and their partitions. It ends with ctx; the error then says what is there, and
+// a line about that is logged every 10 s before. A device that holds a
+// container such as LUKS is an error at once.
+func FindBlock(ctx context.Context, s Selector, disks []string, log *slog.Logger) (Block, error) {
+	return newFinder(disks, log).findBlock(ctx, s)
+}
+
+// FindOn waits for the disk (sda) and returns its own filesystem, else its only
+// partition with one, where an EFI system partition does not count. Several
+// filesystems, or none, are an error that lists them.
+func FindOn(ctx context.Context, disk string, log *slog.Logger) (Block, error) {
+	return newFinder([]string{disk}, log).findOn(ctx, disk)
+}
+
+// A listener receives device events: *uevent.Conn.
+type listener interface {
+	Receive(ctx context.Context) (uevent.Event, error)
+	Close() error
+}
+
+type device interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// A finder keeps what it has read of every device, so that a device is read
+// again only when an event says that it changed.
+type finder struct {
+	sysfs  fs.FS
+	open   func(name string) (device, error)
+	listen func() (listener, error)
+	log    *slog.Logger
+	disks  []string
+
+	nodes   []node
+	known   map[string]*entry
+	reads   chan read
+	pending int
+}
+
+// An entry is what is known of one device: the outcome of the last read, or
+// that the first one is under way.
+type entry struct {
+	block   Block
+	reading bool
+	stale   bool // read it again
+}
+
+// A read is the outcome of looking at one device.
+type read struct {
+	entry *entry
+	block Block
+}
+
+func newFinder(disks []string, log *slog.Logger) *finder {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &finder{
+		sysfs:  os.DirFS("/sys"),
+		open:   func(name string) (device, error) { return os.Open("/dev/" + name) },
+		listen: func() (listener, error) { return uevent.Listen() },
+		log:    log, disks: disks,
+		known: map[string]*entry{}, reads: make(chan read),
+	}
+}
+
+func (f *finder) findBlock(ctx context.Context, s Selector) (Block, error) {
+	if s.IsZero() {
+		return Block{}, errors.New("find block device: no selector given")
+	}
+	var others []Block
+	b, err := f.run(ctx, func(seen []Block) verdict {
+		var ready []Block
+		for _, b := range s.matches(seen) {
+			if b.Problem == "" {
+				ready = append(ready, b)
+			}
+		}
+		if len(ready) == 0 {
+			return verdict{waiting: s.missing(seen, f.disks)}
+		}
+		others = ready[1:]
+		return verdict{block: ready[0], done: true, err: ready[0].usable()}
+	})
+	if err != nil {
+		return Block{}, fmt.Errorf("find %s: %w", s, err)
+	}
+	if len(others) > 0 {
+		f.log.WarnContext(ctx, fmt.Sprintf("%s means more than one device: %s is taken, not %s", s, b, describeAll(others, s.By)))
+	}
+	return b, nil
+}
+
+func (f *finder) findOn(ctx context.Context, name string) (Block, error) {
+	b, err := f.run(ctx, func(seen []Block) verdict {
+		b, done, err := onlyFilesystem(seen, name)
+		if !done && err == nil {
+			return verdict{waiting: fmt.Sprintf("%s and the partitions of its table are not all there: %s", name, list(seen, 0))}
+		}
+		return verdict{block: b, done: true, err: err}
+	})
+	if err != nil {
+		return Block{}, fmt.Errorf("find a filesystem on %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// A verdict is a decision about the devices seen: done with a block or an
+// error, or what is still waited for.
+type verdict struct {
+	block   Block
+	done    bool
+	err     error
+	waiting string
+}
+
+// run calls decide after everything that changes until it is done or ctx ends.
+func (f *finder) run(ctx context.Context, decide func([]Block) verdict) (Block, error) {
+	l, err := f.listen()
+	if err != nil {
+		return Block{}, err
+	}
+	inner, cancel := context.WithCancel(ctx)
+	events, lost, ended := make(chan uevent.Event), make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		lost <- receive(inner, l, events)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+		_ = l.Close()
+	}()
+
+	progress := time.NewTicker(progressEvery)
+	defer progress.Stop()
+	var settled <-chan time.Time
+	hurry := false
+	for {
+		if err := f.look(inner); err != nil {
+			return Block{}, err
+		}
+		v := decide(f.seen())
+		if v.done && (f.pending == 0 || hurry) {
+			return v.block, v.err
+		}
+		if v.done && settled == nil {
+			settled = time.After(settleTime)
+		}
+		select {
+		case <-ctx.Done():
+			return Block{}, fmt.Errorf("%s: %w", v.waiting, context.Cause(ctx))
+		case err := <-lost:
+			if ctx.Err() == nil {
+				return Block{}, err
+			}
+		case e := <-events:
+			f.forget(e)
+		case r := <-f.reads:
+			f.pending--
+			r.entry.reading = false
+			r.entry.block = r.block // which nobody sees when it was forgotten
+		case <-settled:
+			hurry = true
+		case <-progress.C:
+			f.log.InfoContext(ctx, "still waiting: "+v.waiting)
+			f.retry("")
+		}
+	}
+}
+
+// receive passes on the events of block devices. Lost events are passed on as
+// the zero Event.
+func receive(ctx context.Context, l listener, events chan<- uevent.Event) error {
+	for {
+		e, err := l.Receive(ctx)
+		switch {
+		case errors.Is(err, uevent.ErrOverrun):
+			e = uevent.Event{}
+		case err != nil:
+			return fmt.Errorf("wait for block devices: %w", err)
+		case e.Subsystem != "block":
+			continue
+		}
+		select {
+		case events <- e:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// forget drops what an event has made stale.
+func (f *finder) forget(e uevent.Event) {
+	name := e.DevPath[strings.LastIndexByte(e.DevPath, '/')+1:]
+	switch e.Action {
+	case "": // events were lost
+		f.known = map[string]*entry{}
+	case "add":
+		// It was read already if it was there at the last look, unless the
+		// node was not.
+		f.retry(name)
+	default:
+		for n := range f.known {
+			if n == name || f.diskOf(n) == name {
+				delete(f.known, n)
+			}
+		}
+	}
+}
+
+// retry makes devices that could not be read be read again: the one named, or
+// all for "". Reads that are under way are not repeated: they may hang.
+func (f *finder) retry(name string) {
+	for n, e := range f.known {
+		if (name == "" || n == name) && e.block.Problem != "" && !e.reading {
+			e.stale = true
+		}
+	}
+}
+
+func (f *finder) diskOf(name string) string {
+	for _, n := range f.nodes {
+		if n.name == name {
+			return n.disk
+		}
+	}
+	return ""
+}
+
+const beingRead = "still being read"
+
+// look lists the devices and starts to read the new ones. Each is read in a
+// goroutine of its own: a read from a disk whose server is gone hangs in the
+// kernel and cannot be interrupted, and must not keep the others waiting. Such a
+// goroutine is the kernel's until the disk answers or fails.
+func (f *finder) look(ctx context.Context) error {
+	nodes, err := listNodes(f.sysfs, f.disks)
+	if err != nil {
+		return fmt.Errorf("list block devices: %w", err)
+	}
+	f.nodes = nodes
+	here := map[string]bool{}
+	for _, n := range nodes {
+		here[n.name] = true
+		e := f.known[n.name]
+		switch {
+		case e == nil:
+			e = &entry{block: Block{Name: n.name, Disk: n.disk, Size: n.size, Problem: beingRead}}
+			f.known[n.name] = e
+		case e.stale:
+			e.stale = false
+		default:
+			continue
+		}
+		e.reading = true
+		f.pending++
+		go func() {
+			r := read{entry: e, block: f.read(n)}
+			select {
+			case f.reads <- r:
+			case <-ctx.Done():
+			}
+		}()
+	}
+	for name := range f.known {
+		if !here[name] {
+			delete(f.known, name)
+		}
+	}
+	return nil
+}
+
+func (f *finder) read(n node) Block {
+	b := Block{Name: n.name, Disk: n.disk, Size: n.size}
+	d, err := f.open(n.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		b.Problem = "no node /dev/" + n.name + " yet"
+		return b
+	case err != nil:
+		b.Problem = "unreadable: " + cause(err)
+		return b
+	}
+	defer func() { _ = d.Close() }()
+	h, err := readHead(d)
+	if err != nil {
+		b.Problem = "unreadable: " + cause(err)
+		return b
+	}
+	// From here on nothing fails: the bytes are in memory.
+	b.Filesystem, _ = Probe(h)
+	if n.number == 0 {
+		b.Table, err = ParsePartitions(h, n.sector)
+		if err != nil && b.Filesystem.Type == "" {
+			b.Problem = err.Error()
+		}
+	}
+	return b
+}
+
+// cause strips what the reader of a list of devices does not need: the path
+// and the name of the system call.
+func cause(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+// seen returns what is known of all devices, in the order of the list, with
+// the partition tables' words about the partitions.
+func (f *finder) seen() []Block {
+	blocks := make([]Block, 0, len(f.nodes))
+	for _, n := range f.nodes {
+		e, whole := f.known[n.name], f.known[n.disk]
+		if e == nil {
+			continue
+		}
+		b := e.block
+		if n.number > 0 && whole != nil {
+			for _, p := range whole.block.Table {
+				if p.Number == n.number && p.Start == n.start {
+					b.Partition = p
+				}
+			}
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks
+}

@@ -1,0 +1,204 @@
+package rootfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Mounted is a mount that was made.
+type Mounted struct {
+	Source   string // /dev/sda1 or 10.0.0.1:/srv/root
+	Type     string // ext4, "nfs 4.2"
+	Options  string // the data string that was passed
+	ReadOnly bool
+	Took     time.Duration
+}
+
+// String is for the stage line: ext4 of /dev/sda1, read-only.
+func (m Mounted) String() string {
+	access := "read-write"
+	if m.ReadOnly {
+		access = "read-only"
+	}
+	return m.Type + " of " + m.Source + ", " + access
+}
+
+// A BlockMount says how a block device is mounted.
+type BlockMount struct {
+	Dir      string // exists
+	Types    string // rootfstype=: one or several with commas; empty: what the superblock says
+	Options  string // rootflags=
+	ReadOnly bool   // ro; an ro or rw in Options wins
+	Modules  Modules
+}
+
+// MountBlock mounts a block device that FindBlock or FindOn found. A device that
+// is write-protected is mounted read-only with a warning, as mount(8) does. The
+// error of a refused mount quotes the kernel's log. When ctx ends while the
+// kernel still waits for the disk, the mount is given up, and undone should it
+// succeed later.
+func MountBlock(ctx context.Context, b Block, m BlockMount, log *slog.Logger) (Mounted, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if err := b.usable(); err != nil {
+		return Mounted{}, err
+	}
+	options, err := ParseMountOptions(m.Options, m.ReadOnly)
+	if err != nil {
+		return Mounted{}, fmt.Errorf("mount %s: %w", b.Path(), err)
+	}
+	types := b.types(m.Types)
+	if len(types) == 0 {
+		return Mounted{}, fmt.Errorf("mount %s: nothing on it that nodisk knows (%s): is it the right device? If so, name its type with rootfstype=", b.Path(), b)
+	}
+	var errs []error
+	for _, t := range types {
+		if err := m.Modules.load(ctx, t); err != nil {
+			// mount(2) decides: the filesystem may be in the kernel.
+			log.DebugContext(ctx, fmt.Sprintf("load %s: %v", t, err))
+		}
+		start := time.Now()
+		ro, err := mountBlock(ctx, b, t, m.Dir, options, log)
+		if err == nil {
+			return Mounted{Source: b.Path(), Type: t, Options: options.Data, ReadOnly: ro, Took: time.Since(start)}, nil
+		}
+		errs = append(errs, err)
+		if !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
+			break // another type would meet the same
+		}
+	}
+	return Mounted{}, errors.Join(errs...)
+}
+
+// types returns what to try. The superblock's word comes first when rootfstype=
+// has it too, and alone when there is no rootfstype=. ext4's driver mounts ext2
+// and ext3 where these have none of their own, which is nearly everywhere.
+func (b Block) types(wanted string) []string {
+	if wanted == "" || wanted == "auto" {
+		wanted = b.Filesystem.Type
+	}
+	var types []string
+	for t := range strings.SplitSeq(wanted, ",") {
+		switch t {
+		case "":
+		case b.Filesystem.Type:
+			types = append([]string{t}, types...)
+		default:
+			types = append(types, t)
+		}
+	}
+	if len(types) == 1 && (types[0] == "ext2" || types[0] == "ext3") {
+		types = []string{"ext4", types[0]}
+	}
+	return types
+}
+
+func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions, log *slog.Logger) (readOnly bool, err error) {
+	said := openKmsg()
+	defer func() { _ = said.Close() }()
+	err = mount(ctx, b.Path(), dir, fstype, o)
+	if !o.ReadOnly() && (errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES)) {
+		log.WarnContext(ctx, fmt.Sprintf("%s is write-protected: mounted read-only", b.Path()))
+		o.Flags |= unix.MS_RDONLY
+		err = mount(ctx, b.Path(), dir, fstype, o)
+	}
+	if err != nil {
+		return false, blockError(b, fstype, dir, o, err, about(said.Lines(), "("+b.Name+")", "device "+b.Name, b.Path(), logName(fstype)))
+	}
+	// squashfs, erofs and a filesystem with certain features are read-only of
+	// their own accord.
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err == nil {
+		return st.Flags&unix.ST_RDONLY != 0, nil
+	}
+	return o.ReadOnly(), nil
+}
+
+// logName is how a filesystem begins its messages in the kernel's log when it
+// does not name the device in a way common to all.
+func logName(fstype string) string {
+	switch fstype {
+	case "squashfs":
+		return "SQUASHFS"
+	case "vfat":
+		return "FAT-fs"
+	case "iso9660":
+		return "ISOFS"
+	}
+	return fstype + ":"
+}
+
+// mount calls mount(2), which cannot be interrupted where it matters: a disk or
+// server that is gone. So it runs beside, and a mount that succeeds after ctx has
+// ended is taken away again.
+func mount(ctx context.Context, source, dir, fstype string, o MountOptions) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	done := make(chan error)
+	go func() {
+		err := unix.Mount(source, dir, fstype, o.Flags, o.Data)
+		select {
+		case done <- err:
+		case <-ctx.Done():
+			if err == nil {
+				_ = unix.Unmount(dir, unix.MNT_DETACH)
+			}
+		}
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the kernel did not finish the mount, the disk or server does not answer: %w", context.Cause(ctx))
+	}
+}
+
+// blockError puts errno into a sentence; said is the kernel's own.
+func blockError(b Block, fstype, dir string, o MountOptions, err error, said string) error {
+	why := ""
+	switch {
+	case errors.Is(err, unix.ENODEV):
+		profile := fstype
+		if fstype == "ext2" || fstype == "ext3" {
+			profile = "ext4"
+		}
+		why = fmt.Sprintf("this kernel has no %s: add --profile %s to the image", fstype, profile)
+	case errors.Is(err, unix.EINVAL):
+		why = "not a valid " + fstype
+		if o.Data != "" {
+			why += fmt.Sprintf(", or an option it does not know (%s)", o.Data)
+		}
+	case errors.Is(err, unix.EBUSY):
+		why = "it is mounted already, or something else holds it"
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		why = fmt.Sprintf("a kernel module that %s needs is not in the image", fstype)
+		if _, err := os.Stat(dir); err != nil {
+			why = "there is no folder " + dir
+		} else if _, err := os.Stat(b.Path()); err != nil {
+			why = "the device has gone"
+		}
+	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EIO):
+		why = "the disk does not answer: look at the target or server, and at the network"
+	case errors.Is(err, unix.EPERM):
+		why = "not permitted"
+	case errors.Is(err, unix.EUCLEAN):
+		why = "the filesystem is damaged: check it on another machine (fsck)"
+	}
+	text := fmt.Sprintf("mount %s as %s", b.Path(), fstype)
+	if why != "" {
+		text += ": " + why
+	}
+	if said != "" {
+		text += fmt.Sprintf(" (the kernel says %q)", said)
+	}
+	return fmt.Errorf("%s: %w", text, err)
+}

@@ -1,0 +1,375 @@
+package rootfs
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// A Kind is what a root is made of.
+type Kind uint8
+
+// The kinds. The zero value is no root at all.
+const (
+	_          Kind = iota
+	KindBlock       // a filesystem on a disk or a partition, local or by iSCSI
+	KindNFS         // an NFS export
+	KindRAM         // the initramfs stays the root
+	KindByDHCP      // not known before DHCP has given a root-path
+)
+
+// String returns one word for the plan.
+func (k Kind) String() string {
+	switch k {
+	case KindBlock:
+		return "block"
+	case KindNFS:
+		return "nfs"
+	case KindRAM:
+		return "ram"
+	case KindByDHCP:
+		return "dhcp"
+	}
+	return "none"
+}
+
+// A Root says where the root is and how it is mounted. It is made by ParseRoot
+// and, where NeedsRootPath tells so, completed by WithRootPath.
+type Root struct {
+	Kind Kind
+	// ISCSI are the targets to attach first, in order, each beginning with
+	// "iscsi:" as it was written. Package iscsi reads them.
+	ISCSI []string
+	// Block chooses among the block devices: among those of ISCSI when there
+	// are any. The zero Selector is the only filesystem of the iSCSI disk.
+	Block Selector
+	// NFS is the export of KindNFS. Server and %s are completed by NFS.For.
+	NFS NFS
+	// RootPath tells that DHCP's root-path is still missing.
+	RootPath bool
+	FSType   string // rootfstype=; empty: as the superblock says
+	Flags    string // rootflags=
+	ReadOnly bool   // ro, which is the default as in the kernel, against rw
+	// Hint is for the error of a root that does not appear; mostly empty.
+	Hint string
+}
+
+// NeedsRootPath tells whether the root is complete only with DHCP's root-path.
+func (r Root) NeedsRootPath() bool { return r.RootPath }
+
+// NeedsNetwork tells whether the root cannot be reached without a network.
+func (r Root) NeedsNetwork() bool {
+	return r.RootPath || len(r.ISCSI) > 0 || r.Kind == KindNFS
+}
+
+// String is a line for the plan.
+func (r Root) String() string {
+	var words []string
+	switch r.Kind {
+	case KindBlock:
+		words = append(words, r.Block.String())
+		if r.RootPath {
+			words = append(words, "on the iSCSI disk of DHCP's root-path")
+		}
+		for _, spec := range r.ISCSI {
+			words = append(words, "on "+hideSecrets(spec))
+		}
+	case KindNFS:
+		if r.RootPath {
+			words = append(words, "the NFS export of DHCP's root-path")
+		} else {
+			words = append(words, r.NFS.String())
+		}
+	case KindRAM:
+		return "the initramfs stays the root"
+	case KindByDHCP:
+		words = append(words, "what DHCP's root-path says")
+	default:
+		return "no root"
+	}
+	if r.FSType != "" {
+		words = append(words, "type "+r.FSType)
+	}
+	if r.Flags != "" {
+		words = append(words, "options "+r.Flags)
+	}
+	if r.ReadOnly {
+		return strings.Join(append(words, "read-only"), ", ")
+	}
+	return strings.Join(append(words, "read-write"), ", ")
+}
+
+// hideSecrets takes dracut's user:password@ out of an iSCSI root-path.
+func hideSecrets(spec string) string {
+	if at := strings.LastIndexByte(spec, '@'); at >= 0 && strings.HasPrefix(spec, "iscsi:") {
+		return "iscsi:...@" + spec[at+1:]
+	}
+	return spec
+}
+
+// forms is the help of every root= error.
+const forms = "write root=iscsi:SERVER:PROTO:PORT:LUN:TARGET, root=LABEL=, UUID=, PARTUUID=, PARTLABEL= or /dev/NAME (with netroot=iscsi:... or netroot=dhcp for an iSCSI disk), " +
+	"root=/dev/nfs nfsroot=SERVER:/PATH, root=nfs:SERVER:/PATH, root=nfs4:SERVER:/PATH, root=SERVER:/PATH, root=dhcp or root=/dev/ram"
+
+// ParseRoot reads root=, netroot=, nfsroot=, rootfstype=, rootflags=, ro, rw,
+// rootwait and rootdelay=. The last root= counts, as in the kernel; every
+// netroot=iscsi: counts. All errors are *cmdline.ValueError, joined.
+func ParseRoot(args cmdline.Args) (Root, error) {
+	r := Root{ReadOnly: true}
+	for _, a := range args {
+		switch {
+		case !a.HasValue && a.Key == "ro":
+			r.ReadOnly = true
+		case !a.HasValue && a.Key == "rw":
+			r.ReadOnly = false
+		}
+	}
+	r.FSType, _ = args.Last("rootfstype")
+	r.Flags, _ = args.Last("rootflags")
+	var errs []error
+	if s, ok := args.Last("rootdelay"); ok {
+		if _, err := strconv.ParseUint(s, 10, 31); err != nil {
+			errs = append(errs, &cmdline.ValueError{Key: "rootdelay", Value: s, Problem: "is not a number of seconds", Fix: "leave it out: nodisk waits for the device itself"})
+		}
+	}
+	if err := r.parseNetroot(args.All("netroot")); err != nil {
+		errs = append(errs, err)
+	}
+	value, ok := args.Last("root")
+	switch {
+	case ok:
+		if err := r.parseRoot(value, args); err != nil {
+			errs = append(errs, err)
+		}
+	case len(r.ISCSI) > 0:
+		r.Kind = KindBlock
+	case r.Kind == 0 && len(errs) == 0:
+		errs = append(errs, missing(args))
+	}
+	if value, ok := firmwareRoot(args); ok {
+		errs = append(errs, notBuilt(value, "", "the iBFT"))
+	}
+	if r.Kind == KindNFS && len(errs) == 0 {
+		n, err := r.NFS.withOptions(r.Flags)
+		if err != nil {
+			errs = append(errs, &cmdline.ValueError{Key: "rootflags", Value: r.Flags, Problem: err.Error()})
+		}
+		r.NFS = n
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Root{}, err
+	}
+	return r, nil
+}
+
+// missing is the error of a command line without a root.
+func missing(args cmdline.Args) error {
+	if nfsroot, ok := args.Last("nfsroot"); ok {
+		return &cmdline.ValueError{Key: "nfsroot", Value: nfsroot, Problem: "is there but root= is not", Fix: "add root=/dev/nfs"}
+	}
+	return &cmdline.ValueError{Key: "root", Problem: "is missing", Fix: forms}
+}
+
+func firmwareRoot(args cmdline.Args) (key string, ok bool) {
+	for _, key := range []string{"rd.iscsi.firmware", "rd.iscsi.ibft"} {
+		if on, err := args.Bool(key, false); on || err != nil {
+			return key, true
+		}
+	}
+	return "", false
+}
+
+func notBuilt(key, value, what string) error {
+	return &cmdline.ValueError{Key: key, Value: value, Problem: "asks for a root from " + what + ", which is not built yet", Fix: forms}
+}
+
+// parseNetroot leaves the targets in ISCSI, and DHCP or NFS in Kind.
+func (r *Root) parseNetroot(values []string) error {
+	var errs []error
+	for _, v := range values {
+		bad := func(problem string) {
+			errs = append(errs, &cmdline.ValueError{Key: "netroot", Value: hideSecrets(v), Problem: problem, Fix: "write netroot=iscsi:SERVER:PROTO:PORT:LUN:TARGET or netroot=dhcp"})
+		}
+		switch {
+		case v == "dhcp" || v == "dhcp4" || v == "dhcp6":
+			r.RootPath, r.Kind = true, KindByDHCP
+		case v == "iscsi" || strings.HasPrefix(v, "iscsi:"):
+			r.ISCSI = append(r.ISCSI, v)
+		case strings.HasPrefix(v, "nfs:") || strings.HasPrefix(v, "nfs4:"):
+			n, err := ParseNFS(v)
+			if err != nil {
+				bad(err.Error())
+			}
+			r.Kind, r.NFS = KindNFS, n
+		default:
+			if what := laterForm(v); what != "" {
+				errs = append(errs, notBuilt("netroot", v, what))
+			} else {
+				bad("is not a kind of network root that nodisk knows")
+			}
+		}
+	}
+	if len(r.ISCSI) > 0 && r.Kind != 0 {
+		errs = append(errs, &cmdline.ValueError{Key: "netroot", Value: r.Kind.String(), Problem: "contradicts the netroot=iscsi: beside it", Fix: "keep one of them"})
+	}
+	return errors.Join(errs...)
+}
+
+// laterForm names what a value of root= stands for when it is in the grammar
+// but not built yet.
+func laterForm(value string) string {
+	scheme, _, ok := strings.Cut(value, ":")
+	switch {
+	case value == "ibft":
+		return "the iBFT"
+	case ok && scheme == "live":
+		return "an image"
+	case ok && (scheme == "http" || scheme == "https" || scheme == "ftp"):
+		return "an image over HTTP"
+	case ok && scheme == "tftp":
+		return "an image over TFTP"
+	}
+	return ""
+}
+
+// parseRoot reads root=. The value is a place on its own, or a selector whose
+// disks netroot= attaches.
+func (r *Root) parseRoot(value string, args cmdline.Args) error {
+	bad := func(problem, fix string) error {
+		return &cmdline.ValueError{Key: "root", Value: hideSecrets(value), Problem: problem, Fix: fix}
+	}
+	value = strings.TrimPrefix(value, "block:") // dracut's word for a local disk
+	what := laterForm(value)
+	byNFS := r.Kind == KindNFS
+	switch {
+	case value == "":
+		return bad("is empty", forms)
+	case what != "":
+		return notBuilt("root", value, what)
+
+	case value == "iscsi" || strings.HasPrefix(value, "iscsi:"):
+		if r.Kind != 0 {
+			return bad("contradicts netroot="+r.Kind.String(), "keep one of them")
+		}
+		r.Kind, r.ISCSI = KindBlock, append([]string{value}, r.ISCSI...)
+	case value == "dhcp" || value == "dhcp4" || value == "dhcp6":
+		if len(r.ISCSI) > 0 || byNFS {
+			return bad("contradicts the netroot= that names a server", "keep one of them")
+		}
+		r.Kind, r.RootPath = KindByDHCP, true
+	case value == "/dev/ram" || value == "/dev/ram0" || value == "ramfs":
+		if r.Kind != 0 || len(r.ISCSI) > 0 {
+			return bad("stays in memory, which netroot= contradicts", "keep one of them")
+		}
+		r.Kind = KindRAM
+	case value == "/dev/root": // dracut's placeholder: netroot= says all
+		switch {
+		case len(r.ISCSI) > 0:
+			r.Kind = KindBlock
+		case r.Kind == 0:
+			return bad("is a placeholder that goes with netroot=", forms)
+		}
+	case value == "/dev/nfs" || value == "/dev/nfs4":
+		return r.parseDevNFS(value, args)
+	case strings.HasPrefix(value, "nfs:"), strings.HasPrefix(value, "nfs4:"), isServerPath(value):
+		n, err := ParseNFS(value)
+		if err != nil {
+			return bad(err.Error(), "write root=nfs:SERVER:/PATH")
+		}
+		if r.Kind != 0 || len(r.ISCSI) > 0 {
+			return bad("is an NFS export, which netroot= contradicts", "keep one of them")
+		}
+		r.Kind, r.NFS = KindNFS, n
+	default:
+		s, err := ParseSelector(value)
+		if err != nil {
+			return bad(err.Error(), forms)
+		}
+		if byNFS {
+			return bad("names a block device, which netroot=nfs: contradicts", "keep one of them")
+		}
+		r.Kind, r.Block = KindBlock, s
+	}
+	return nil
+}
+
+// isServerPath tells 10.0.0.1:/path from everything else that is in the grammar.
+func isServerPath(s string) bool {
+	server, _, ok := strings.Cut(s, ":/")
+	return ok && server != "" && !strings.ContainsAny(server, "=/")
+}
+
+func (r *Root) parseDevNFS(value string, args cmdline.Args) error {
+	if len(r.ISCSI) > 0 {
+		return &cmdline.ValueError{Key: "root", Value: value, Problem: "is an NFS export, which netroot=iscsi: contradicts", Fix: "keep one of them"}
+	}
+	if r.Kind == KindNFS { // netroot=nfs: says all
+		return nil
+	}
+	nfsroot, _ := args.Last("nfsroot")
+	n, err := ParseNFSRoot(nfsroot)
+	if err == nil && value == "/dev/nfs4" && len(n.Versions) > 1 {
+		n.Versions = onlyFour()
+	}
+	if err != nil {
+		return &cmdline.ValueError{Key: "nfsroot", Value: nfsroot, Problem: err.Error(), Fix: "write nfsroot=SERVER:/PATH,OPTIONS"}
+	}
+	r.Kind, r.NFS, r.RootPath = KindNFS, n, n.Path == ""
+	return nil
+}
+
+// rootPathKey is how errors call DHCP's word.
+const rootPathKey = "root-path (DHCP option 17)"
+
+// WithRootPath completes a root by the root-path that DHCP gave, empty when it
+// gave none. A root that needs none comes back as it is. The value has all the
+// forms of root= that name a server; a bare /path is an export of DHCP's
+// next-server.
+func (r Root) WithRootPath(rootPath string) (Root, error) {
+	rootPath = strings.Trim(rootPath, " \t\r\n\x00")
+	iscsi := rootPath == "iscsi" || strings.HasPrefix(rootPath, "iscsi:")
+	if !r.RootPath {
+		if r.Kind == KindBlock && len(r.ISCSI) == 0 && iscsi {
+			r.Hint = fmt.Sprintf("DHCP offers the iSCSI disk %s: add netroot=dhcp to attach it", hideSecrets(rootPath))
+		}
+		return r, nil
+	}
+	bad := func(problem, fix string) (Root, error) {
+		return Root{}, &cmdline.ValueError{Key: rootPathKey, Value: hideSecrets(rootPath), Problem: problem, Fix: fix}
+	}
+	kind := r.Kind
+	r.RootPath = false
+	switch what := laterForm(rootPath); {
+	case rootPath == "":
+		return bad("is missing from the lease, and the command line leaves the root to it", "set option 17 in the DHCP server, or name the root on the command line")
+	case what != "":
+		return bad("asks for a root from "+what+", which is not built yet", "use iscsi: or nfs: there")
+	case iscsi && kind == KindNFS:
+		return bad("is an iSCSI disk, but root=/dev/nfs wants an export", "write root=dhcp, or give nfsroot=")
+	case iscsi:
+		r.Kind, r.ISCSI = KindBlock, []string{rootPath}
+		return r, nil
+	case kind == KindBlock:
+		return bad(fmt.Sprintf("is no iSCSI disk, but root=%s wants one", r.Block), "write root=dhcp, or give netroot=iscsi:")
+	}
+	n, err := ParseNFS(rootPath)
+	if err != nil {
+		return bad(err.Error(), "write iscsi:SERVER:PROTO:PORT:LUN:TARGET or SERVER:/PATH there")
+	}
+	if kind == KindNFS { // root=/dev/nfs: the command line's versions and options win
+		all := len(newestFirst())
+		if len(n.Versions) == all || len(r.NFS.Versions) < all {
+			n.Versions = r.NFS.Versions
+		}
+		if n, err = n.withOptions(r.NFS.Options); err != nil {
+			return bad(err.Error(), "")
+		}
+	} else if n, err = n.withOptions(r.Flags); err != nil {
+		return bad(err.Error(), "mend rootflags=")
+	}
+	r.Kind, r.NFS = KindNFS, n
+	return r, nil
+}

@@ -1,0 +1,196 @@
+package boot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// testGraph runs stages in a bubble of its own clock and returns the console.
+func testGraph(t *testing.T, deadline time.Duration, stages ...stage) (console string, err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		ctx := t.Context()
+		if deadline > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, deadline)
+			defer cancel()
+		}
+		g := graph{stages: stages, identity: "node", log: slog.New(NewConsole(nil, &b, nil, nil))}
+		err = g.run(ctx)
+		console = b.String()
+	})
+	return console, err
+}
+
+func takes(d time.Duration, line string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("%s: %w", line, ctx.Err())
+		case <-time.After(d):
+			return line, nil
+		}
+	}
+}
+
+func TestGraphRunsSideBySide(t *testing.T) {
+	got, err := testGraph(t, 0,
+		stage{name: "mounts", run: takes(0, "ok")},
+		stage{name: "drivers", after: []string{"mounts"}, run: takes(2*time.Second, "2 modules")},
+		stage{name: "network", after: []string{"mounts"}, run: takes(3*time.Second, "eth0")},
+		stage{name: "mount", after: []string{"drivers", "network"}, run: takes(time.Second/2, "/dev/sda")},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "nodisk: mounts (1/4): ok, 0.00 s\r\nnodisk: drivers (2/4): 2 modules, 2.00 s\r\n" +
+		"nodisk: network (3/4): eth0, 3.00 s\r\nnodisk: mount (4/4): /dev/sda, 0.50 s\r\n"
+	if got != want {
+		t.Errorf("console:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestGraphRetriesAndReenters(t *testing.T) {
+	leases, attempts := 0, 0
+	got, err := testGraph(t, 0,
+		stage{name: "network", run: func(context.Context) (string, error) {
+			leases++
+			return fmt.Sprintf("lease %d", leases), nil
+		}},
+		stage{
+			name: "attach", after: []string{"network"},
+			run: func(context.Context) (string, error) {
+				if attempts++; attempts < 4 {
+					return "", errors.New("connection refused")
+				}
+				return "sda", nil
+			},
+			reenter: func(attempt int) string {
+				if attempt%3 == 0 {
+					return "network"
+				}
+				return ""
+			},
+		},
+	)
+	if err != nil || leases != 2 || attempts != 4 {
+		t.Fatalf("%d leases, %d attempts, error %v; want 2, 4, nil\n%s", leases, attempts, err, got)
+	}
+	for _, want := range []string{
+		"error: attach (2/2): connection refused; attempt 1, next in 0.", "attempt 3, next in ", "attach: going back to network",
+		"network (1/2): lease 2", "attach (2/2): sda",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("console lacks %q:\n%s", want, got)
+		}
+	}
+}
+
+func TestGraphDeadlineSaysWhatWasWaitedFor(t *testing.T) {
+	_, err := testGraph(t, 20*time.Second,
+		stage{name: "network", run: takes(time.Hour, "no DHCP answer on eth0")},
+		stage{name: "storage", run: takes(time.Second, "ok")},
+		stage{name: "attach", after: []string{"network"}, run: takes(0, "never begun")},
+	)
+	if _, ok := errors.AsType[*stuckError](err); !ok {
+		t.Fatalf("error %v, want a stuckError", err)
+	}
+	if got, want := err.Error(), "gave up after 20 s: network: no DHCP answer on eth0: context deadline exceeded"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestGraphDeadlineKeepsTheLastCause(t *testing.T) {
+	_, err := testGraph(t, 10*time.Second, stage{name: "attach", timeout: time.Second, run: func(context.Context) (string, error) {
+		return "", errors.New("target not found (status 0203)")
+	}})
+	if err == nil || !strings.Contains(err.Error(), "attach: target not found (status 0203)") {
+		t.Errorf("error %v does not name the cause", err)
+	}
+}
+
+func TestGraphPermanentEndsAtOnce(t *testing.T) {
+	cause := errors.New("module nosuch is not in the image")
+	stopped := false
+	_, err := testGraph(t, 0,
+		stage{name: "drivers", run: func(context.Context) (string, error) { return "", permanent(cause) }},
+		stage{name: "network", run: func(ctx context.Context) (string, error) {
+			<-ctx.Done()
+			stopped = true
+			return "", ctx.Err()
+		}},
+	)
+	if !errors.Is(err, cause) || !strings.HasPrefix(err.Error(), "drivers: ") {
+		t.Errorf("error %v, want the stage and the cause", err)
+	}
+	if !stopped {
+		t.Error("a stage outlived the graph")
+	}
+}
+
+func TestGraphPanicIsAFailedAttempt(t *testing.T) {
+	attempts := 0
+	got, err := testGraph(t, 0, stage{name: "mount", run: func(context.Context) (string, error) {
+		if attempts++; attempts == 1 {
+			var m map[string]int
+			m["x"] = 1 //nolint:staticcheck,govet // The panic is what is tested.
+		}
+		return "ok", nil
+	}})
+	if err != nil || !strings.Contains(got, "panic: assignment to entry in nil map") {
+		t.Errorf("error %v, console:\n%s", err, got)
+	}
+}
+
+func TestPermanentOfNil(t *testing.T) {
+	if err := permanent(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"a: b":                             "a: b",
+		"mount x:\n  NFS 3: a\n  NFS 4: b": "mount x: NFS 3: a; NFS 4: b",
+		"portal a\nportal b\n":             "portal a; portal b",
+	} {
+		if got := oneLine(errors.New(text)); got != want {
+			t.Errorf("oneLine(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// A stage that the kernel holds must not keep the policy from its word.
+func TestGraphDeadlineDespiteAHungStage(t *testing.T) {
+	var (
+		err  error
+		took time.Duration
+	)
+	synctest.Test(t, func(t *testing.T) {
+		hung := make(chan struct{})
+		defer close(hung)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		g := graph{log: slog.New(slog.DiscardHandler), stages: []stage{
+			{name: "mount", run: func(context.Context) (string, error) { <-hung; return "", nil }},
+			{name: "network", run: takes(time.Hour, "no DHCP answer")},
+		}}
+		begin := time.Now()
+		err = g.run(ctx)
+		took = time.Since(begin)
+	})
+	if want := time.Minute + stopTimeout; took != want {
+		t.Errorf("took %v, want %v", took, want)
+	}
+	if err == nil || !strings.Contains(err.Error(), "network: no DHCP answer") || !strings.Contains(err.Error(), "mount: does not end") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,173 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// sysroot is where the new root is mounted.
+const sysroot = "/sysroot"
+
+// Magic numbers of <linux/magic.h>: what an initramfs is made of.
+const (
+	ramfsMagic = 0x858458f6
+	tmpfsMagic = 0x01021994
+)
+
+// initCandidates is the kernel's own order (kernel_init in init/main.c)
+// without its last, /bin/sh: a root shell that nobody asked for.
+func initCandidates() []string {
+	return []string{"/sbin/init", "/etc/init", "/bin/init"}
+}
+
+// findInit returns the init of the tree below root: want, or the first
+// candidate there is when want is empty. Links are followed as they will be
+// after the switch, inside of root.
+func findInit(root, want string) (string, error) {
+	names := initCandidates()
+	if want != "" {
+		names = []string{want}
+	}
+	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("open %s: %w", root, err)
+	}
+	defer func() { _ = unix.Close(dir) }()
+	var why error
+	for _, name := range names {
+		if err := checkInit(dir, name); err != nil {
+			if why == nil {
+				why = fmt.Errorf("%s: %w", name, err)
+			}
+			continue
+		}
+		return name, nil
+	}
+	if want != "" {
+		return "", fmt.Errorf("init=%w: this root has no such program", why)
+	}
+	return "", fmt.Errorf("the root has no init (%w): is it the right disk or export, and is it filled? init=PATH names another", why)
+}
+
+func checkInit(dir int, name string) error {
+	fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return errors.New("not a file")
+	case info.Mode().Perm()&0o111 == 0:
+		return errors.New("not executable")
+	}
+	head := make([]byte, elfHeader)
+	n, err := f.ReadAt(head, 0)
+	if n == 0 {
+		return fmt.Errorf("empty: %w", err)
+	}
+	return checkProgram(head[:n])
+}
+
+// switchRoot makes the tree mounted at root the root of PID 1 and frees what
+// the initramfs holds. Begun tells that there is no way back: every check that
+// can be made is made before.
+func switchRoot(root string) (begun bool, err error) {
+	if err := unix.Chdir(root); err != nil {
+		return false, fmt.Errorf("enter %s: %w", root, err)
+	}
+	var old, next unix.Stat_t
+	var fs unix.Statfs_t
+	if err := unix.Stat("/", &old); err != nil {
+		return false, fmt.Errorf("look at /: %w", err)
+	}
+	if err := unix.Stat(".", &next); err != nil {
+		return false, fmt.Errorf("look at %s: %w", root, err)
+	}
+	if old.Dev == next.Dev {
+		return false, fmt.Errorf("%s is not a mounted root", root)
+	}
+	if err := unix.Statfs("/", &fs); err != nil {
+		return false, fmt.Errorf("look at /: %w", err)
+	}
+	if fs.Type != ramfsMagic && fs.Type != tmpfsMagic {
+		return false, fmt.Errorf("/ is no initramfs (file system type %#x): nothing of it is deleted", fs.Type)
+	}
+	slash, err := os.Open("/")
+	if err != nil {
+		return false, fmt.Errorf("open the initramfs: %w", err)
+	}
+	for _, m := range earlyMounts() {
+		if err := moveMount(m.target, "."+m.target); err != nil {
+			_ = slash.Close()
+			return true, err
+		}
+	}
+	deleteTree(slash, old.Dev)
+	if err := unix.Mount(".", "/", "", unix.MS_MOVE, ""); err != nil {
+		return true, fmt.Errorf("move %s to /: %w", root, err)
+	}
+	if err := unix.Chroot("."); err != nil {
+		return true, fmt.Errorf("chroot to the root: %w", err)
+	}
+	if err := unix.Chdir("/"); err != nil {
+		return true, fmt.Errorf("enter the root: %w", err)
+	}
+	return true, nil
+}
+
+// moveMount moves a mount into the new root. A root without the directory, and
+// read-only so that it cannot be made, goes without: the kernel's file system
+// is let go, as its init may mount it elsewhere.
+func moveMount(from, to string) error {
+	if !mounted(from) {
+		return nil
+	}
+	err := unix.Mount(from, to, "", unix.MS_MOVE, "")
+	if errors.Is(err, unix.ENOENT) {
+		if os.Mkdir(to, 0o755) == nil {
+			err = unix.Mount(from, to, "", unix.MS_MOVE, "")
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if err := unix.Unmount(from, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("let go of %s: %w", from, err)
+	}
+	return nil
+}
+
+// deleteTree removes what is in a folder on the device dev, and closes it.
+// Mounts inside are left alone and links are not followed. Nobody is left to
+// care for what cannot be removed: it costs memory, not the boot.
+func deleteTree(dir *os.File, dev uint64) {
+	defer func() { _ = dir.Close() }()
+	fd := int(dir.Fd())
+	entries, _ := dir.ReadDir(-1) // what was read before an error is removed all the same
+	for _, e := range entries {
+		name := e.Name()
+		if !e.IsDir() {
+			_ = unix.Unlinkat(fd, name, 0)
+			continue
+		}
+		sub, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			continue
+		}
+		var st unix.Stat_t
+		if unix.Fstat(sub, &st) != nil || st.Dev != dev {
+			_ = unix.Close(sub)
+			continue
+		}
+		deleteTree(os.NewFile(uintptr(sub), name), dev)
+		_ = unix.Unlinkat(fd, name, unix.AT_REMOVEDIR)
+	}
+}

@@ -1,0 +1,113 @@
+package boot
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// tree makes files below a temporary folder: "path" -> content, "->" makes a
+// link, a content that begins with "!" is not executable.
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if to, ok := strings.CutPrefix(content, "->"); ok {
+			err = os.Symlink(to, path)
+		} else if text, ok := strings.CutPrefix(content, "!"); ok {
+			err = os.WriteFile(path, []byte(text), 0o644)
+		} else {
+			err = os.WriteFile(path, []byte(content), 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func elf(machine byte) string {
+	return "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x02\x00" + string([]byte{machine, 0})
+}
+
+func TestFindInit(t *testing.T) {
+	other := byte(elfAArch64)
+	if runtime.GOARCH == "arm64" {
+		other = elfX8664
+	}
+	for name, tt := range map[string]struct {
+		files      map[string]string
+		want       string
+		init, fail string
+	}{
+		"usual":                     {files: map[string]string{"sbin/init": "#!/bin/sh\n"}, init: "/sbin/init"},
+		"absolute link stays below": {files: map[string]string{"sbin/init": "->/lib/x", "lib/x": "#!/bin/sh\n"}, init: "/sbin/init"},
+		"second candidate":          {files: map[string]string{"bin/init": "#!/bin/sh\n"}, init: "/bin/init"},
+		"named":                     {files: map[string]string{"x": "#!/bin/sh\n", "sbin/init": "#!/bin/sh\n"}, want: "/x", init: "/x"},
+		"named and missing":         {files: map[string]string{"sbin/init": "#!/bin/sh\n"}, want: "/x", fail: "init=/x: no such file or directory: this root has no such program"},
+		"empty root":                {files: map[string]string{"lost+found/x": "!"}, fail: "the root has no init (/sbin/init: no such file or directory)"},
+		"not executable":            {files: map[string]string{"sbin/init": "!text"}, fail: "/sbin/init: not executable"},
+		"a folder":                  {files: map[string]string{"sbin/init/x": "x"}, fail: "/sbin/init: not a file"},
+		"empty file":                {files: map[string]string{"sbin/init": ""}, fail: "/sbin/init: empty"},
+		"other machine":             {files: map[string]string{"sbin/init": elf(other)}, fail: "but this machine runs " + runtime.GOARCH},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := findInit(tree(t, tt.files), tt.want)
+			switch {
+			case tt.fail != "" && (err == nil || !strings.Contains(err.Error(), tt.fail)):
+				t.Errorf("error %v, want %q", err, tt.fail)
+			case tt.fail == "" && (err != nil || got != tt.init):
+				t.Errorf("got %q, %v; want %q", got, err, tt.init)
+			}
+		})
+	}
+}
+
+func TestDeleteTreeStaysBelow(t *testing.T) {
+	outside := tree(t, map[string]string{"keep": "x"})
+	root := tree(t, map[string]string{"a/b/c": "x", "d": "x", "link": "->" + outside, "a/up": "->../../.."})
+	r, err := os.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		t.Fatal("no device number")
+	}
+	deleteTree(r, st.Dev)
+	if left, err := os.ReadDir(root); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if _, err := os.Stat(filepath.Join(outside, "keep")); err != nil {
+		t.Errorf("a link was followed: %v", err)
+	}
+	// Another device is another world.
+	other := tree(t, map[string]string{"a/b": "x"})
+	if r, err = os.Open(other); err != nil {
+		t.Fatal(err)
+	}
+	deleteTree(r, st.Dev+1)
+	if _, err := os.Stat(filepath.Join(other, "a/b")); err != nil {
+		t.Errorf("a mount was entered: %v", err)
+	}
+}
+
+func TestConsoleLevelOfProc(t *testing.T) {
+	for text, want := range map[string]int{"7\t4\t1\t7\n": 7, "0 4 1 7": 0, "": 0, "x": 0} {
+		if got := consoleLevel(text); got != want {
+			t.Errorf("consoleLevel(%q) = %d, want %d", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/modload"
+	"github.com/nodisk/nodisk/netsetup"
+)
+
+// How long one attempt of a stage may take. The stage is tried again: these
+// bound how long a wait goes on without a fresh start.
+const (
+	driversTimeout = 2 * time.Minute
+	networkTimeout = 3 * time.Minute // FlexBoot's 90 s of DHCP, and a switch port that takes 60 s
+	attachTimeout  = time.Minute
+	mountTimeout   = time.Minute
+)
+
+// newLeaseAfter is how many attempts in a row a server that DHCP named may
+// fail before DHCP is asked again.
+const newLeaseAfter = 3
+
+// stages is the graph of this plan.
+func (w *worker) stages() []stage {
+	p := w.plan
+	list := []stage{
+		{name: "mounts", run: w.mounts},
+		{name: "drivers", after: []string{"mounts"}, timeout: driversTimeout, run: w.drivers},
+	}
+	last := []string{"drivers"}
+	if p.NeedNetwork {
+		// Not after the drivers: interfaces are taken up as they appear.
+		list = append(list, stage{name: "network", after: []string{"mounts"}, timeout: networkTimeout, run: w.network})
+		last = append(last, "network")
+	}
+	if p.Root.Kind != rootfs.KindRAM {
+		list = append(list, stage{name: "storage", after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
+		reenter := func(int) string { return "" }
+		if p.Root.NeedsRootPath() {
+			reenter = func(attempt int) string {
+				if attempt%newLeaseAfter == 0 {
+					return "network"
+				}
+				return ""
+			}
+		}
+		before := []string{"drivers"}
+		if p.NeedNetwork {
+			before = []string{"network"}
+		}
+		if len(p.Targets) > 0 || p.Root.NeedsRootPath() {
+			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.attach, reenter: reenter})
+			before = []string{"attach"}
+		}
+		list = append(list, stage{name: "mount", after: before, timeout: mountTimeout, run: w.mount, reenter: reenter})
+		last = append(last, "storage", "mount")
+	}
+	return append(list, stage{name: "switch", after: last, run: w.finish})
+}
+
+// storageAfter is "drivers" unless both can go on at once.
+func (w *worker) storageAfter() []string {
+	if w.overlap() {
+		return []string{"mounts"}
+	}
+	return []string{"drivers"}
+}
+
+// overlap tells whether storage need not wait while a driver waits for its
+// hardware: the loader keeps a place for drivers. Not where they need all there
+// is, the only processor, and not in an order that the administrator gave.
+func (w *worker) overlap() bool {
+	m := w.plan.Modules
+	return w.loader.Workers() > 1 && len(m.First) == 0 && len(m.Pre) == 0
+}
+
+func (w *worker) mounts(context.Context) (string, error) {
+	var names []string
+	for _, m := range earlyMounts() {
+		names = append(names, m.target)
+	}
+	return strings.Join(names, " "), mountEarly()
+}
+
+func (w *worker) drivers(ctx context.Context) (string, error) {
+	m := w.plan.Modules
+	before := len(w.loader.Loaded())
+	for _, name := range m.First {
+		if err := w.loader.Load(ctx, name); err != nil {
+			return "", unlessCurable(err)
+		}
+	}
+	if err := w.loader.Load(ctx, m.Pre...); err != nil {
+		return "", unlessCurable(err)
+	}
+	// Drivers of network interfaces first: links train while the rest loads.
+	if err := w.loader.Coldplug(ctx, os.DirFS("/sys"), modload.Network); err != nil {
+		return "", err
+	}
+	if err := w.loader.Load(ctx, m.Post...); err != nil {
+		return "", unlessCurable(err)
+	}
+	w.follow()
+	// What storage loads meanwhile is not this stage's.
+	return names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return l.Device || !w.overlap() }), nil
+}
+
+// unlessCurable marks what no further attempt can cure: a module that is not
+// in the image. The boot's policy has the word then.
+func unlessCurable(err error) error {
+	if _, ok := errors.AsType[*modload.MissingError](err); ok {
+		return permanent(err)
+	}
+	return err
+}
+
+// names lists the modules of a stage for the console: few of them by name, the
+// rest by number.
+func names(loaded []modload.Loaded, of func(modload.Loaded) bool) string {
+	const most = 6
+	var words []string
+	more := 0
+	for _, l := range loaded {
+		switch {
+		case !of(l):
+		case len(words) < most:
+			words = append(words, l.Name)
+		default:
+			more++
+		}
+	}
+	switch {
+	case len(words) == 0:
+		return "no module to load"
+	case more > 0:
+		return fmt.Sprintf("%s and %d more", strings.Join(words, " "), more)
+	default:
+		return strings.Join(words, " ")
+	}
+}
+
+func (w *worker) network(ctx context.Context) (string, error) {
+	state, err := netsetup.Up(ctx, w.plan.Network, w.log)
+	if err != nil {
+		return "", err
+	}
+	w.net = state
+	if state.Hostname != "" {
+		if err := netsetup.ApplyHostname(state.Hostname); err != nil {
+			w.log.Warn(err.Error())
+		}
+	}
+	if text := state.ResolvConf(); text != "" {
+		if err := writeFile("/etc/resolv.conf", text); err != nil {
+			return "", err
+		}
+	}
+	rootPath := ""
+	if state.Lease != nil {
+		rootPath = state.Lease.RootPath
+	}
+	// Again from the plan: a new lease may name another root.
+	w.root, err = w.plan.Root.WithRootPath(rootPath)
+	if err != nil {
+		return "", fmt.Errorf("%v is up, but %w", state, err)
+	}
+	return state.String(), nil
+}
+
+func writeFile(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // Both files are for everybody to read.
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// storage loads beside the network what the root will need. What is not known
+// yet, because DHCP names the root, is loaded when it is known.
+func (w *worker) storage(ctx context.Context) (string, error) {
+	before := len(w.loader.Loaded())
+	if err := w.loader.Request(ctx, w.plan.ahead()...); err != nil {
+		return "", unlessCurable(err)
+	}
+	return names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return !l.Device }), nil
+}
+
+// finish is the last word before PID 1 takes over.
+func (w *worker) finish(context.Context) (string, error) {
+	if w.plan.Root.Kind == rootfs.KindRAM {
+		var err error
+		if w.init, err = findInit("/", w.plan.Init); err != nil {
+			return "", permanent(err)
+		}
+		return fmt.Sprintf("to %s of the initramfs, %s after /init began", w.init, seconds(time.Since(w.begun))), nil
+	}
+	return fmt.Sprintf("to %s, %s after /init began%s", w.init, seconds(time.Since(w.begun)), memoryInUse()), nil
+}
+
+// memoryInUse tells what kernel, initramfs and worker cost when they cost
+// most: what the node must have before its root can begin. Empty if the kernel
+// does not say.
+func memoryInUse() string {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return ""
+	}
+	return fmt.Sprintf(", %d KiB in use at switch_root", (info.Totalram-info.Freeram)*uint64(info.Unit)>>10)
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/nodisk/nodisk/integration"
+)
+
+// A scenario is one image and one way to boot it.
+type scenario struct {
+	name     string
+	profiles string
+	tree     bool // the image holds the lab's root
+	compress string
+	spec     integration.BootSpec
+	// group names scenarios that are measured in turn; empty: by itself.
+	group string
+}
+
+// scenarios are measured in this order. The last two are one image with two
+// CPUs, where the clock follows the host: their difference counts, not they.
+func scenarios() []scenario {
+	boot := func(s integration.BootSpec) integration.BootSpec {
+		s.Icount = true
+		return s
+	}
+	const iscsi = "virt,iscsi,ext4"
+	two := integration.BootSpec{Root: integration.RootISCSI, CPUs: 2}
+	serial := two
+	serial.Append = "nodisk.load=serial"
+	return []scenario{
+		{name: "iscsi", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
+		{name: "iscsi-static", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI, Static: true})},
+		{name: "iscsi-zstd", profiles: iscsi, compress: "zstd", spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
+		{name: "nfs3", profiles: "virt,nfs3", spec: boot(integration.BootSpec{Root: integration.RootNFS3})},
+		{name: "nfs4", profiles: "virt,nfs4", spec: boot(integration.BootSpec{Root: integration.RootNFS4})},
+		{name: "ram", profiles: "virt,ram", tree: true, spec: boot(integration.BootSpec{Root: integration.RootRAM})},
+		{name: "iscsi-2cpu-parallel", profiles: iscsi, spec: two, group: "2cpu"},
+		{name: "iscsi-2cpu-serial", profiles: iscsi, spec: serial, group: "2cpu"},
+	}
+}
+
+// groups splits the list where the group changes.
+func groups(list []scenario) [][]scenario {
+	var all [][]scenario
+	for i, s := range list {
+		if i > 0 && s.group != "" && s.group == list[i-1].group {
+			all[len(all)-1] = append(all[len(all)-1], s)
+			continue
+		}
+		all = append(all, []scenario{s})
+	}
+	return all
+}
+
+func pick(list []scenario, name string) ([]scenario, error) {
+	names := make([]string, 0, len(list))
+	for _, s := range list {
+		if s.name == name {
+			return []scenario{s}, nil
+		}
+		names = append(names, s.name)
+	}
+	return nil, fmt.Errorf("scenario %q is unknown: there are %s", name, strings.Join(names, ", "))
+}

@@ -1,0 +1,123 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// powerOffGrace is how long a node may take from its root's marker to its end.
+const powerOffGrace = 20 * time.Second
+
+// Boot boots one node in a lab of its own. See [Lab.Boot].
+func Boot(ctx context.Context, c Config, s BootSpec) (BootResult, error) {
+	l, err := New(ctx, c)
+	if err != nil {
+		return BootResult{}, err
+	}
+	res, err := l.Boot(ctx, s)
+	return res, errors.Join(err, l.Close())
+}
+
+// Boot boots a node and returns when it has switched itself off, has written
+// what Until says, or the time is over. That a node does not reach its root is
+// not an error but a result; an error is what kept the lab from trying.
+func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) {
+	if err := errors.Join(append(Missing(s), s.check())...); err != nil {
+		return res, err
+	}
+	until := never()
+	if s.Until != "" {
+		if until, err = regexp.Compile(s.Until); err != nil {
+			return res, fmt.Errorf("boot %s: %w", s.name(), err)
+		}
+	}
+	n, err := l.network(ctx, s.nics())
+	if err != nil {
+		return res, fmt.Errorf("boot %s: %w", s.name(), err)
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+
+	m := machine{spec: s, net: n, accel: l.acceleration(ctx, s.Kernel)}
+	values, drop, err := l.values(ctx, s, n)
+	if err != nil {
+		return res, fmt.Errorf("boot %s: %w", s.name(), err)
+	}
+	defer func() { err = errors.Join(err, drop()) }()
+	m.cmdline = strings.Join(strings.Fields("console=ttyS0,115200 panic=-1 "+fill(s.Words()+" "+s.Append, values)), " ")
+
+	var tftp string
+	if s.PXE {
+		if tftp, err = n.tftp(s.Kernel, s.Image, m.cmdline); err != nil {
+			return res, fmt.Errorf("boot %s: %w", s.name(), err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(tftp)) }()
+	}
+	serve := func() (*process, error) {
+		return n.dhcp(l.ctx, s.name(), fill(s.rootPath(), values), tftp)
+	}
+	if s.PXE || !s.Static && s.DHCPAfter == 0 {
+		d, err := serve()
+		if err != nil {
+			return res, fmt.Errorf("boot %s: %w", s.name(), err)
+		}
+		defer d.stop()
+		serve = nil
+	}
+
+	limited, cancel := context.WithTimeoutCause(ctx, s.timeout(), fmt.Errorf("the node had %v", s.timeout()))
+	defer cancel()
+	v, err := l.power(limited, m)
+	if err != nil {
+		return res, fmt.Errorf("boot %s: %w", s.name(), err)
+	}
+	defer v.off()
+	v.until = until
+	if serve != nil && s.DHCPAfter > 0 {
+		v.late, v.after = serve, s.DHCPAfter
+	}
+	res, err = v.follow(limited)
+	if err == nil && ctx.Err() != nil {
+		err = fmt.Errorf("boot %s: %w", s.name(), context.Cause(ctx))
+	}
+	return res, err
+}
+
+// values asks the lab for what the specification needs and returns the values
+// of the placeholders. drop gives it back.
+func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[string]string, drop func() error, err error) {
+	values = map[string]string{
+		"server": n.server().String(), "gateway": n.server().String(), "client": n.client().String(),
+		"mask": "255.255.255.0", "mac": n.mac(0), "name": s.name(), "label": RootLabel, "uuid": RootUUID,
+	}
+	drop = func() error { return nil }
+	switch s.Root {
+	case RootISCSI:
+		image, err := l.disk(ctx, n.bridge())
+		if err != nil {
+			return nil, nil, err
+		}
+		iqn, remove, err := l.target(ctx, s.name(), image)
+		if err != nil {
+			return nil, nil, err
+		}
+		values["target"] = iqn
+		drop = func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			return errors.Join(remove(ctx), os.Remove(image))
+		}
+	case RootNFS3, RootNFS4:
+		if values["export"], err = l.export(ctx); err != nil {
+			return nil, nil, err
+		}
+	case RootRAM, RootNone:
+	}
+	return values, drop, nil
+}
+
+func never() *regexp.Regexp { return regexp.MustCompile(`$^.`) }

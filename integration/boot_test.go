@@ -1,0 +1,227 @@
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What /init writes. Stages are numbered, and there are fewer where nothing is
+// attached; the sentences are init's.
+const (
+	byDHCP  = `nodisk: network \(3/\d\): eth0 10\.77\.\d+\.23/24 by DHCP from 10\.77\.\d+\.1`
+	byHand  = `nodisk: network \(3/\d\): eth0 10\.77\.\d+\.23/24`
+	mounted = `nodisk: mount \(\d/\d\): `
+)
+
+// imageProfiles is what the image of all these tests holds.
+const imageProfiles = "virt,e1000,iscsi,ext4,nfs"
+
+// A bootCase is one boot and what is to be seen of it.
+type bootCase struct {
+	name   string
+	spec   BootSpec
+	expect []string // on the console, in order
+	fails  bool     // the root is not to be reached
+	why    string   // pattern of the explanation when it fails
+	fs     string   // type of / when it is reached
+}
+
+func TestBootRoot(t *testing.T) {
+	cases := []bootCase{
+		{
+			name: "pxe-dhcp-iscsi", spec: BootSpec{PXE: true, Root: RootISCSI}, fs: "ext4",
+			expect: []string{`iPXE`, `PXELINUX`, byDHCP, mounted},
+		},
+		{
+			name: "static-iscsi-label", spec: BootSpec{Static: true, Root: RootISCSI}, fs: "ext4",
+			expect: []string{byHand, mounted},
+		},
+		{
+			name: "static-iscsi-label-e1000", spec: BootSpec{Static: true, Root: RootISCSI, NIC: NICE1000}, fs: "ext4",
+			expect: []string{byHand, mounted},
+		},
+		{
+			// What pxelinux appends for IPAPPEND 3: the firmware's lease.
+			name: "ipappend-iscsi", fs: "ext4", expect: []string{byHand + " static", mounted},
+			spec: BootSpec{
+				Root:    RootISCSI,
+				Cmdline: "ip={client}:{server}:{gateway}:{mask} BOOTIF=01-{mac} root=iscsi::::1:{target}",
+			},
+		},
+		{
+			name: "nfs3", spec: BootSpec{Root: RootNFS3}, fs: "nfs",
+			expect: []string{byDHCP, mounted},
+		},
+		{
+			name: "nfs4", spec: BootSpec{Root: RootNFS4}, fs: "nfs4",
+			expect: []string{byDHCP, mounted},
+		},
+		{
+			name: "ram", spec: BootSpec{Root: RootRAM},
+		},
+	}
+	runBoots(t, cases)
+}
+
+// Faults end as the policy says, with a line that names the cause.
+func TestBootFault(t *testing.T) {
+	const giveUp = "nodisk.onfail=poweroff nodisk.deadline=20s"
+	static := "ip={client}:{server}:{gateway}:{mask}:{name}::none "
+	cases := []bootCase{
+		{
+			name: "no-such-target", fails: true, why: `nodisk: .*iqn\.2025-01\.test\.nodisk:nobody`,
+			spec: BootSpec{
+				Static: true, Root: RootISCSI, Append: giveUp,
+				Cmdline: static + "netroot=iscsi:{server}::3260:1:iqn.2025-01.test.nodisk:nobody root=LABEL={label}",
+			},
+		},
+		{
+			name: "late-dhcp", fs: "ext4", expect: []string{byDHCP, mounted},
+			spec: BootSpec{Root: RootISCSI, DHCPAfter: 20 * time.Second},
+		},
+		{
+			name: "no-dhcp", fails: true, why: `nodisk: .*(?i)(DHCP).*eth0|eth0.*(?i)DHCP`,
+			spec: BootSpec{Root: RootISCSI, DHCPAfter: time.Hour, Append: giveUp},
+		},
+		{
+			name: "wrong-label", fails: true, why: `nodisk: .*LABEL=nobody`,
+			spec: BootSpec{
+				Static: true, Root: RootISCSI, Append: giveUp,
+				Cmdline: static + "netroot=iscsi:{server}::3260:1:{target} root=LABEL=nobody",
+			},
+		},
+		{
+			name: "no-such-export", fails: true, why: `nodisk: .*does not export /nobody to this node.*; it exports /`,
+			spec: BootSpec{Root: RootNFS3, Append: giveUp, Cmdline: "ip=dhcp root=/dev/nfs nfsroot={server}:/nobody,vers=3"},
+		},
+		{
+			name: "unknown-module", fails: true, why: `nodisk: .*no_such_module`,
+			spec: BootSpec{Root: RootISCSI, Append: giveUp + " nodisk.modules=no_such_module"},
+		},
+		{
+			// All that is wrong is told. The open quote swallows what follows.
+			name: "garbage", fails: true, why: `nodisk: .*(ip=|root=|netroot=)`,
+			expect: []string{`nodisk: .*bogus`, `nodisk: .*%%%`},
+			spec: BootSpec{
+				Root:    RootISCSI,
+				Cmdline: `ip=::::::bogus root=%%% netroot=iscsi: === ` + giveUp + ` foo="`,
+			},
+		},
+	}
+	runBoots(t, cases)
+}
+
+// runBoots boots the cases, as many at a time as the machine has processors
+// (t.Parallel) and memory for.
+func runBoots(t *testing.T, cases []bootCase) {
+	t.Helper()
+	for _, c := range cases {
+		needs(t, c.spec)
+	}
+	kernel := filepath.Join(kernelDir(t), "vmlinuz")
+	image := buildImage(t, imageProfiles)
+	ram := image
+	for _, c := range cases {
+		if c.spec.Root == RootRAM {
+			add, err := AddFlags(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ram = buildImage(t, "virt,ram", add...)
+			break
+		}
+	}
+	lab, err := New(t.Context(), Config{Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := lab.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	places := make(chan struct{}, nodesAtOnce())
+	// One more level, so that the lab outlives the parallel tests.
+	t.Run("node", func(t *testing.T) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				places <- struct{}{}
+				defer func() { <-places }()
+				s := c.spec
+				s.Name, s.Kernel, s.Image = c.name, kernel, image
+				s.CPUs, s.Timeout = 2, 4*time.Minute
+				if s.Root == RootRAM {
+					s.Image = ram
+				}
+				if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
+					s.Log = filepath.Join(dir, c.name+".log")
+				}
+				res, err := lab.Boot(t.Context(), s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.check(t, res)
+			})
+		}
+	})
+}
+
+func (c bootCase) check(t *testing.T, res BootResult) {
+	t.Helper()
+	t.Logf("%.1f s on the host, %.2f s of the guest in the initramfs; %s", res.Times.Wall.Seconds(), res.Times.Initramfs().Seconds(), res.End)
+	if err := res.Expect(c.expect...); err != nil {
+		t.Error(err)
+	}
+	if res.Reached == c.fails {
+		t.Errorf("root reached: %v, want %v; %s; %s; the console's end:\n%s", res.Reached, !c.fails, res.Why, res.End, tail(res.Console, 40))
+		return
+	}
+	if c.fails {
+		if !regexp.MustCompile(c.why).MatchString(res.Why) {
+			t.Errorf("the node explains itself by %q, want what matches %q; the console's end:\n%s", res.Why, c.why, tail(res.Console, 40))
+		}
+		t.Log(res.Why)
+		if res.End != endOff {
+			t.Errorf("it ended by %q, want that it switched itself off (nodisk.onfail=poweroff)", res.End)
+		}
+		return
+	}
+	if c.fs != "" && res.Root.Type != c.fs {
+		t.Errorf("/ is %s (%s), want %s", res.Root.Type, res.Root.Source, c.fs)
+	}
+	if stays := slices.Contains(strings.Fields(res.Root.Files), "init"); stays != (c.spec.Root == RootRAM) {
+		t.Errorf("the initramfs is the root: %v; / has %s", stays, res.Root.Files)
+	}
+	for _, dir := range []string{"/proc:proc", "/sys:sysfs", "/dev:devtmpfs", "/run:tmpfs"} {
+		if !strings.Contains(strings.Join(res.Root.Lines, "\n"), dir) {
+			t.Errorf("the root has no %s; it said:\n%s", dir, strings.Join(res.Root.Lines, "\n"))
+		}
+	}
+	if res.Root.Address == "" && c.spec.Root != RootRAM {
+		t.Errorf("the root has no address; it said:\n%s", strings.Join(res.Root.Lines, "\n"))
+	}
+}
+
+// nodesAtOnce is bounded by processors and by memory: a node of 512 MiB needs
+// some more for QEMU.
+func nodesAtOnce() int {
+	n := runtime.NumCPU()
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 1
+	}
+	if m := regexp.MustCompile(`MemAvailable: +(\d+) kB`).FindSubmatch(text); m != nil {
+		if kb, err := strconv.Atoi(string(m[1])); err == nil {
+			n = min(n, kb/(768<<10))
+		}
+	}
+	return max(1, n)
+}

@@ -1,0 +1,94 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// dhcp starts the network's dnsmasq: one reserved address for the node's first
+// NIC, and TFTP of the folder tftp unless that is empty.
+func (n *network) dhcp(ctx context.Context, name, rootPath, tftp string) (*process, error) {
+	var c strings.Builder
+	opt := func(format string, args ...any) { fmt.Fprintf(&c, format+"\n", args...) }
+	opt("port=0") // no DNS
+	opt("interface=%s", n.bridge())
+	opt("bind-interfaces")
+	opt("except-interface=lo")
+	opt("log-dhcp")
+	opt("no-ping")
+	opt("dhcp-authoritative")
+	opt("dhcp-leasefile=%s", n.lab.path(n.bridge()+".leases"))
+	opt("dhcp-range=%s,%s,255.255.255.0,1h", n.host(100), n.host(199))
+	opt("dhcp-host=%s,%s,%s", n.mac(0), n.client(), name)
+	opt("domain=lab.nodisk.test")
+	opt("dhcp-option=option:router,%s", n.server())
+	opt("dhcp-option=option:dns-server,%s", n.server())
+	opt("dhcp-option=option:ntp-server,%s", n.server())
+	if rootPath != "" {
+		// Not for iPXE (it sends option 175): it would attach the disk itself
+		// before it loads pxelinux.
+		opt("dhcp-match=set:ipxe,175")
+		opt(`dhcp-option=tag:!ipxe,17,"%s"`, rootPath)
+	}
+	if tftp != "" {
+		opt("enable-tftp")
+		opt("tftp-root=%s", tftp)
+		opt("dhcp-boot=pxelinux.0")
+	}
+	conf := n.lab.path(n.bridge() + ".dnsmasq")
+	if err := writeFile(conf, c.String()); err != nil {
+		return nil, err
+	}
+	// --no-daemon stays in the foreground, logs to standard error and changes no
+	// user: in a user namespace there is no other, and setgroups(2) is refused.
+	p, err := start(ctx, toolDnsmasq(), nil, "--no-daemon", "--conf-file="+conf)
+	if err != nil {
+		return nil, err
+	}
+	// Logged when the sockets are bound.
+	if err := p.ready(ctx, regexp.MustCompile(`dnsmasq.*: started, version`)); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (n *network) host(last byte) string {
+	return fmt.Sprintf("10.77.%d.%d", n.n, last)
+}
+
+// tftp makes the folder that pxelinux boots from: the loader, the kernel, the
+// image, and a configuration for the MAC address of the node's first NIC.
+func (n *network) tftp(kernel, image, cmdline string) (string, error) {
+	dir := n.lab.path(n.bridge() + ".tftp")
+	if err := os.MkdirAll(filepath.Join(dir, "pxelinux.cfg"), 0o755); err != nil {
+		return "", fmt.Errorf("make TFTP folder: %w", err)
+	}
+	files := map[string]string{"vmlinuz": kernel, "image": image}
+	for _, t := range []tool{toolPXELinux(), toolLdlinux()} {
+		path, err := t.find()
+		if err != nil {
+			return "", fmt.Errorf("make TFTP folder: %w", err)
+		}
+		files[t.name] = path
+	}
+	for name, from := range files {
+		abs, err := filepath.Abs(from)
+		if err != nil {
+			return "", fmt.Errorf("make TFTP folder: %w", err)
+		}
+		if err := os.Symlink(abs, filepath.Join(dir, name)); err != nil {
+			return "", fmt.Errorf("make TFTP folder: %w", err)
+		}
+	}
+	// pxelinux asks for the ARP type and the address, with dashes.
+	mac := "01-" + strings.ReplaceAll(n.mac(0), ":", "-")
+	// No SERIAL line, which a real machine wants: the lab's firmware already
+	// copies the screen to the serial port, and every letter would come twice.
+	text := "DEFAULT nodisk\nPROMPT 0\nLABEL nodisk\n  KERNEL vmlinuz\n  INITRD image\n  APPEND " + cmdline + "\n"
+	return dir, writeFile(filepath.Join(dir, "pxelinux.cfg", mac), text)
+}

@@ -1,0 +1,37 @@
+// Package integration is the test lab: a node without disks, made by QEMU, and
+// everything it boots from, in a network namespace of its own. Nothing in it
+// is mocked. The firmware is iPXE's, the loader pxelinux, DHCP and TFTP are
+// dnsmasq's, the iSCSI target is tgtd, the NFS server nfs-ganesha, the kernel
+// a distribution's.
+//
+// # Use
+//
+// A program enters the lab's namespaces first, starts a [Lab] and boots nodes
+// in it:
+//
+//	if err := integration.Enter(ctx); err != nil { ... }
+//	lab, err := integration.New(ctx, integration.Config{})
+//	defer lab.Close()
+//	res, err := lab.Boot(ctx, integration.BootSpec{
+//		Kernel: "vmlinuz", Image: "nodisk.img", Root: integration.RootISCSI, PXE: true,
+//	})
+//
+// The command `nodisk boot` does that for administrators, the tests TestBoot*
+// for us, and the program in the folder bench for the stop-watch.
+//
+// # Shape
+//
+// One process holds one lab. The servers for roots (tgtd, nfs-ganesha with
+// rpcbind) are started when the first node asks for them and are shared; every
+// node gets a network of its own, a bridge with the subnet 10.77.N.0/24, its
+// own taps and its own dnsmasq, so that nodes can run side by side and a fault
+// made for one is not seen by another.
+//
+// The namespaces are the safety net: the lab has a PID namespace, so nothing
+// that it starts outlives the process that called Enter, whatever ends it. It
+// needs no privilege where the kernel allows user namespaces, except for NFS:
+// nfs-ganesha opens files by handle, which is root's.
+//
+// Servers are waited for by what they log and by their sockets, nodes by what
+// they write to the serial console. All waits have deadlines.
+package integration

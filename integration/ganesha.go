@@ -1,0 +1,71 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+)
+
+// export serves the lab's root by NFS versions 3 and 4 (4.0 to 4.2), read and
+// write, and returns its path, which is the same for both.
+func (l *Lab) export(ctx context.Context) (string, error) {
+	dir, err := l.tree()
+	if err != nil {
+		return "", err
+	}
+	l.once.nfs.Do(func() { l.nfsErr = l.startNFS(ctx, dir) })
+	return dir, l.nfsErr
+}
+
+func (l *Lab) startNFS(ctx context.Context, dir string) error {
+	if !rootOutside() {
+		return errors.New("start NFS server: nfs-ganesha opens files by handle, which only root may: run as root (sudo)")
+	}
+	if _, err := toolVFS().find(); err != nil {
+		return fmt.Errorf("start NFS server: %w", err)
+	}
+	for _, d := range []string{"/run/ganesha", "/run/rpcbind", "/var/lib/nfs/ganesha"} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return fmt.Errorf("start NFS server: %w", err)
+		}
+	}
+	l.log.Info("start rpcbind and nfs-ganesha", "export", dir)
+	var err error
+	// -w would read the registrations of an earlier run.
+	if l.rpcbind, err = start(l.ctx, toolRpcbind(), nil, "-f"); err != nil {
+		return err
+	}
+	err = poll(ctx, "rpcbind on port 111", func(ctx context.Context) error {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "tcp4", "127.0.0.1:111")
+		if err != nil {
+			return fmt.Errorf("connect to rpcbind: %w", err)
+		}
+		return c.Close()
+	})
+	if err != nil {
+		return fmt.Errorf("%w; it said:\n%s", err, tail(l.rpcbind.out.String(), 10))
+	}
+	conf := l.path("ganesha.conf")
+	// Graceless: a new client waits for no grace period. Names are numbers:
+	// there is no idmapd in the lab.
+	text := `NFS_CORE_PARAM { Protocols = 3, 4; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = true; }
+NFS_KRB5 { Active_krb5 = false; }
+NFSv4 { Graceless = true; Minor_Versions = 0, 1, 2; RecoveryBackend = fs; Only_Numeric_Owners = true; }
+EXPORT_DEFAULTS { SecType = sys; Squash = none; Access_Type = RW; Transports = TCP, UDP; }
+EXPORT { Export_Id = 1; Path = ` + dir + `; Pseudo = ` + dir + `; Protocols = 3, 4; FSAL { Name = VFS; } }
+LOG { Default_Log_Level = EVENT; }
+`
+	if err := writeFile(conf, text); err != nil {
+		return err
+	}
+	l.ganesha, err = start(l.ctx, toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p", "/run/ganesha/pid")
+	if err != nil {
+		return err
+	}
+	// By then it has registered with rpcbind and listens.
+	return l.ganesha.ready(ctx, regexp.MustCompile(`NFS SERVER INITIALIZED`))
+}

@@ -1,0 +1,119 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// maxNetworks is how many 10.77.N.0/24 there are.
+const maxNetworks = 250
+
+// Config says how a lab is set up. The zero value is a good one.
+type Config struct {
+	// Accel is "kvm" or "tcg"; empty means kvm where a probe boots under it,
+	// and tcg elsewhere.
+	Accel string
+	// Log is told what the lab starts. Nil discards.
+	Log *slog.Logger
+}
+
+// A Lab holds the servers and networks that nodes boot from. Its methods may
+// be called from several goroutines.
+type Lab struct {
+	conf   Config
+	log    *slog.Logger
+	dir    string
+	ctx    context.Context // the life of the servers, which begin in later calls
+	cancel context.CancelFunc
+
+	once struct {
+		accel, tree, disk, iscsi, nfs sync.Once
+	}
+	accel   string
+	treeErr error
+	diskErr error
+
+	tgtd     *process
+	tgtdErr  error
+	rpcbind  *process
+	ganesha  *process
+	nfsErr   error
+	targetID int
+
+	mu   sync.Mutex
+	used map[int]bool // networks that are up
+}
+
+// New starts a lab in the namespaces that [Enter] made. The servers live until
+// Close, or until ctx ends.
+func New(ctx context.Context, c Config) (*Lab, error) {
+	if !Inside() {
+		return nil, errors.New("start lab: not in namespaces of its own, call Enter first")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	// In the private tmpfs, because nfs-ganesha opens files by handle, which
+	// overlay file systems (a container's root) do not do.
+	dir, err := os.MkdirTemp("/run", "nodisk-lab-")
+	if err != nil {
+		return nil, fmt.Errorf("start lab: %w", err)
+	}
+	l := &Lab{conf: c, log: c.Log, dir: dir, used: map[int]bool{}}
+	l.ctx, l.cancel = context.WithCancel(ctx)
+	if err := l.ip(ctx, "link", "set", "lo", "up"); err != nil {
+		return nil, fmt.Errorf("start lab: %w", err)
+	}
+	// ganesha resolves its bind address with AI_ADDRCONFIG: without one address
+	// that is not 127.0.0.1 it finds none.
+	if err := l.ip(ctx, "address", "replace", "10.77.255.1/32", "dev", "lo"); err != nil {
+		return nil, fmt.Errorf("start lab: %w", err)
+	}
+	return l, nil
+}
+
+// Close ends the servers and removes the lab's files.
+func (l *Lab) Close() error {
+	l.ganesha.stop()
+	l.rpcbind.stop()
+	l.tgtd.stop()
+	l.cancel()
+	if err := os.RemoveAll(l.dir); err != nil {
+		return fmt.Errorf("close lab: %w", err)
+	}
+	return nil
+}
+
+func (l *Lab) path(name string) string { return filepath.Join(l.dir, name) }
+
+func (l *Lab) ip(ctx context.Context, args ...string) error {
+	return toolIP().run(ctx, args...)
+}
+
+// tree returns the folder of the lab's root, made at the first call. It is
+// what the NFS server exports.
+func (l *Lab) tree() (string, error) {
+	dir := l.path("root")
+	l.once.tree.Do(func() { l.treeErr = RootTree(dir) })
+	return dir, l.treeErr
+}
+
+// disk returns a fresh copy of the root as an ext4 image.
+func (l *Lab) disk(ctx context.Context, name string) (string, error) {
+	tree, err := l.tree()
+	if err != nil {
+		return "", err
+	}
+	master := l.path("root.ext4")
+	l.once.disk.Do(func() { l.diskErr = RootDisk(ctx, tree, master) })
+	if l.diskErr != nil {
+		return "", l.diskErr
+	}
+	image := l.path(name + ".ext4")
+	return image, copyFile(master, image, 0o600)
+}

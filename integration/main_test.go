@@ -1,0 +1,51 @@
+package integration
+
+import (
+	"context"
+	"flag"
+	"os"
+	"testing"
+)
+
+// refusedEnv carries why the test binary could not enter the namespaces to the
+// tests that need them.
+const refusedEnv = "NODISK_LAB_REFUSED"
+
+// TestMain moves the whole test binary into the lab's namespaces. Fuzzing
+// stays outside: its workers are processes of the go command.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.fuzz"); f == nil || f.Value.String() == "" {
+		if err := Enter(context.Background()); err != nil {
+			_ = os.Setenv(refusedEnv, err.Error())
+		}
+	}
+	m.Run()
+}
+
+// strict is true where a skip is a failure.
+func strict() bool { return os.Getenv("NODISK_TEST_STRICT") == "1" }
+
+// lacks skips the test and names what is missing, or fails it when skips are
+// not allowed.
+func lacks(t *testing.T, what string) {
+	t.Helper()
+	if strict() {
+		t.Fatalf("%s (NODISK_TEST_STRICT=1: not skipped)", what)
+	}
+	t.Skip(what)
+}
+
+// needs checks that the lab can boot what the specification says.
+func needs(t *testing.T, s BootSpec) {
+	t.Helper()
+	if why := os.Getenv(refusedEnv); why != "" {
+		lacks(t, why)
+	}
+	for _, err := range Missing(s) {
+		lacks(t, err.Error())
+	}
+	if (s.Root == RootNFS3 || s.Root == RootNFS4) && !rootOutside() {
+		lacks(t, "the NFS server must be started by root")
+	}
+}

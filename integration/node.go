@@ -1,0 +1,137 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// A node is a machine that is switched on.
+type node struct {
+	m     machine
+	p     *process
+	log   *os.File
+	began time.Time
+
+	until *regexp.Regexp
+	// late starts the DHCP server, the time after behind the start of /init.
+	late  func() (*process, error)
+	after time.Duration
+}
+
+// power switches a node on. Its life ends with ctx.
+func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
+	n := &node{m: m, began: time.Now()}
+	var file io.Writer
+	if m.spec.Log != "" {
+		f, err := os.Create(m.spec.Log)
+		if err != nil {
+			return nil, fmt.Errorf("keep console: %w", err)
+		}
+		n.log, file = f, f
+	}
+	l.log.Info("switch node on", "name", m.spec.name(), "accel", m.accel, "cmdline", m.cmdline, "qemu", m.String())
+	p, err := start(ctx, toolQEMU(), consoles(m.spec.Console, file), m.args()...)
+	if err != nil {
+		_ = n.log.Close()
+		return nil, err
+	}
+	n.p = p
+	return n, nil
+}
+
+// off switches the node off, hard.
+func (n *node) off() {
+	n.p.stop()
+	if n.log != nil {
+		_ = n.log.Close()
+	}
+}
+
+// follow reads the console until the node ends, writes what was waited for, or
+// ctx ends, and then tells what was seen.
+func (n *node) follow(ctx context.Context) (res BootResult, err error) {
+	watch, stop := context.WithCancel(ctx)
+	defer stop()
+	found := make(chan struct{})
+	go func() {
+		defer close(found)
+		if _, err := n.p.out.await(watch, 0, n.until); err != nil {
+			<-watch.Done()
+		}
+	}()
+	reached := make(chan time.Duration, 1)
+	go func() {
+		if _, err := n.p.out.await(watch, 0, markerLine()); err == nil {
+			reached <- time.Since(n.began)
+		}
+	}()
+	inited := make(chan struct{}, 1)
+	go func() {
+		if _, err := n.p.out.await(watch, 0, initLine()); err == nil {
+			inited <- struct{}{}
+		}
+	}()
+
+	var dhcp, grace <-chan time.Time
+	var atRoot time.Duration
+	for end := ""; end == ""; {
+		select {
+		case <-inited:
+			if n.late != nil {
+				timer := time.NewTimer(n.after)
+				defer timer.Stop()
+				dhcp = timer.C
+			}
+		case <-dhcp:
+			d, err := n.late()
+			if err != nil {
+				return res, fmt.Errorf("start the late DHCP server: %w", err)
+			}
+			defer d.stop()
+		case atRoot = <-reached:
+			timer := time.NewTimer(powerOffGrace)
+			defer timer.Stop()
+			grace = timer.C
+		case <-found:
+			end = "it wrote what was waited for"
+		case <-grace:
+			end = fmt.Sprintf("it did not switch itself off within %v of its root", powerOffGrace)
+		case <-n.p.done:
+			end = n.ending()
+		case <-ctx.Done():
+			end = context.Cause(ctx).Error()
+		}
+		res.End = end
+	}
+	stop()
+	n.p.stop()
+	return n.m.result(n.p, res.End, atRoot, time.Since(n.began)), nil
+}
+
+// How a node may end by itself. The kernel says so whatever the log level
+// (kernel/reboot.c, pr_emerg).
+const (
+	endOff    = "it switched itself off"
+	endReboot = "it rebooted"
+)
+
+func (n *node) ending() string {
+	lines, _, _ := n.p.out.snapshot(0)
+	for _, l := range slices.Backward(lines) {
+		switch l.Text {
+		case "reboot: Power down":
+			return endOff
+		case "reboot: Restarting system":
+			return endReboot
+		}
+	}
+	return fmt.Sprintf("QEMU ended with status %d: %s", exitStatus(n.p.err), tail(n.p.out.String(), 2))
+}
+
+func markerLine() *regexp.Regexp { return regexp.MustCompile(`^` + Marker) }
+func initLine() *regexp.Regexp   { return regexp.MustCompile(`^Run \S+ as init process`) }

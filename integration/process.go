@@ -1,0 +1,123 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+const (
+	// serverStart is how long a server may take until it serves.
+	serverStart = 30 * time.Second
+	// stopGrace is how long a process may take from SIGTERM to its end.
+	stopGrace = 3 * time.Second
+)
+
+// A process is a server or a node that the lab started.
+type process struct {
+	name   string
+	out    *transcript
+	cancel context.CancelFunc
+	done   chan struct{} // closed behind the end
+	err    error         // how it ended, valid when done is closed
+}
+
+// start runs a program in the background. It lives until ctx ends, it is
+// stopped, or it ends by itself. Standard output and standard error go to its
+// transcript and, as they are, to tee unless that is nil.
+func start(ctx context.Context, t tool, tee io.Writer, args ...string) (*process, error) {
+	path, err := t.find()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	p := &process{name: t.name, out: newTranscript(), cancel: cancel, done: make(chan struct{})}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopGrace
+	var w io.Writer = p.out
+	if tee != nil {
+		w = io.MultiWriter(p.out, tee)
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+	// A group of its own: a Ctrl-C at the terminal reaches the lab alone, which
+	// then ends its processes in order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		cancel()
+		return nil, fmt.Errorf("start %s: %w", t.name, err)
+	}
+	go func() {
+		p.err = cmd.Wait()
+		p.out.end()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// ready waits until the server has logged the line that says so.
+func (p *process) ready(ctx context.Context, re *regexp.Regexp) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, serverStart, fmt.Errorf("nothing within %v", serverStart))
+	defer cancel()
+	if _, err := p.out.await(ctx, 0, re); err != nil {
+		return fmt.Errorf("start %s: %w; it said:\n%s", p.name, err, tail(p.out.String(), 15))
+	}
+	return nil
+}
+
+// stop ends the process and waits for its end.
+func (p *process) stop() {
+	if p == nil {
+		return
+	}
+	p.cancel()
+	<-p.done
+}
+
+// poll calls f at once and then ten times a second until it returns nil or ctx
+// ends. It is for servers that tell nobody when they are ready.
+func poll(ctx context.Context, what string, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, serverStart, fmt.Errorf("nothing within %v", serverStart))
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w: %w", what, context.Cause(ctx), err)
+		}
+	}
+}
+
+// exitStatus returns the status of a process that ended by itself, -1 for one
+// that a signal ended or that did not start.
+func exitStatus(err error) int {
+	var ee *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &ee):
+		return ee.ExitCode()
+	default:
+		return -1
+	}
+}
+
+// writeFile writes a server's configuration.
+func writeFile(path, text string) error {
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package integration
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A BootResult is what came of a boot.
+type BootResult struct {
+	// Reached tells whether the root's /sbin/init ran.
+	Reached bool
+	// Why is the node's own explanation when it did not: its last line that
+	// says what went wrong, or what the lab knows when it said nothing.
+	Why string
+	// End tells how it ended: switched off, timed out, ...
+	End string
+	// Console is everything the node wrote, without control characters.
+	Console string
+	// Cmdline is the kernel command line, Accel the acceleration.
+	Cmdline string
+	Accel   string
+	Root    RootFacts
+	Times   Times
+}
+
+// RootFacts are what the root's /sbin/init found.
+type RootFacts struct {
+	Type, Source, Options string // of /, from /proc/mounts
+	Address               string // first one that is not on lo, with its prefix
+	Hostname              string
+	Files                 string // names in /
+	MemoryKiB             int    // MemTotal
+	UsedKiB               int    // MemTotal - MemAvailable
+	Writable              bool
+	Lines                 []string // all it said, without prefix
+}
+
+// Times are moments of a boot. Guest times are the kernel's stamps.
+type Times struct {
+	Wall        time.Duration // from power on to the end, on the host
+	WallReached time.Duration // from power on to the marker, on the host
+	Init        time.Duration // guest: the kernel starts /init
+	Root        time.Duration // guest: the marker
+}
+
+// Initramfs is the guest time from /init to the root, zero when unknown.
+func (t Times) Initramfs() time.Duration {
+	if t.Root == 0 || t.Init == 0 {
+		return 0
+	}
+	return t.Root - t.Init
+}
+
+func (m machine) result(p *process, end string, atRoot, wall time.Duration) BootResult {
+	lines, _, _ := p.out.snapshot(0)
+	res := BootResult{End: end, Console: p.out.String(), Cmdline: m.cmdline, Accel: m.accel}
+	if m.spec.Icount {
+		res.Accel = "tcg, icount"
+	}
+	res.Times.Wall, res.Times.WallReached = wall, atRoot
+	read(lines, &res)
+	if !res.Reached {
+		res.Why = why(lines)
+		if res.Why == "" {
+			res.Why = fmt.Sprintf("the node said nothing of its own (%s, QEMU's status %d); the last it wrote: %s",
+				end, exitStatus(p.err), tail(res.Console, 1))
+		}
+	}
+	return res
+}
+
+// read takes the facts from the console.
+func read(lines []line, res *BootResult) {
+	isInit, isMarker := initLine(), markerLine()
+	for _, l := range lines {
+		switch {
+		case isInit.MatchString(l.Text) && res.Times.Init == 0:
+			res.Times.Init = l.Stamp
+		case isMarker.MatchString(l.Text):
+			res.Reached = true
+			if l.Stamped && res.Times.Root == 0 {
+				res.Times.Root = l.Stamp
+			}
+		default:
+			// A line of the kernel's may have come in front of it.
+			if _, said, ok := strings.Cut(l.Text, "nodisk-root: "); ok {
+				res.Root.add(said)
+			}
+		}
+	}
+}
+
+func (f *RootFacts) add(said string) {
+	f.Lines = append(f.Lines, said)
+	key, value, _ := strings.Cut(said, " ")
+	words := strings.Fields(value)
+	switch {
+	case key == "root" && len(words) == 3:
+		f.Type, f.Source, f.Options = words[0], words[1], words[2]
+	case key == "memory" && len(words) == 2:
+		f.MemoryKiB, _ = strconv.Atoi(words[0])
+		f.UsedKiB, _ = strconv.Atoi(words[1])
+	case key == "net" && len(words) == 2 && f.Address == "":
+		f.Address = words[1]
+	case key == "hostname":
+		f.Hostname = value
+	case key == "files":
+		f.Files = value
+	case key == "writable":
+		f.Writable = value == "yes"
+	}
+}
+
+// why finds the explanation: a panic of the kernel's, else the last line that
+// /init wrote as an error, else as a warning, else at all.
+func why(lines []line) string {
+	var said [3]string
+	for _, l := range lines {
+		switch {
+		case strings.HasPrefix(l.Text, "Kernel panic - "):
+			return strings.Join(strings.Fields(l.Text+"; before it: "+orDefault(last(said[:]), "nothing from nodisk")), " ")
+		case strings.HasPrefix(l.Text, "nodisk: error: "):
+			said[2] = l.Text
+		case strings.HasPrefix(l.Text, "nodisk: warning: "):
+			said[1] = l.Text
+		case strings.HasPrefix(l.Text, "nodisk: "):
+			said[0] = l.Text
+		}
+	}
+	return last(said[:])
+}
+
+func last(said []string) string {
+	for _, s := range slices.Backward(said) {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// Expect checks that the console has lines that match the regular expressions,
+// in that order. The error names the first that is missing and holds the end
+// of the console.
+func (r BootResult) Expect(patterns ...string) error {
+	lines := strings.Split(r.Console, "\n")
+	at := 0
+	for _, pattern := range patterns {
+		re, err := regexp.Compile(pattern)
+		if err != nil {
+			return fmt.Errorf("expect on the console: %w", err)
+		}
+		from := at
+		for at < len(lines) && !re.MatchString(lines[at]) {
+			at++
+		}
+		if at == len(lines) {
+			return fmt.Errorf("the console has no line like %q behind line %d; its end:\n%s", pattern, from, tail(r.Console, 40))
+		}
+		at++
+	}
+	return nil
+}
+
+// Summary tells in one line what root was reached and how long it took.
+func (r BootResult) Summary() string {
+	s := fmt.Sprintf("%s (%s) as /, %.1f s after power on (%s)", r.Root.Source, r.Root.Type, r.Times.WallReached.Seconds(), r.Accel)
+	if t := r.Times.Initramfs(); t > 0 {
+		s += fmt.Sprintf(", %.2f s of it in the initramfs", t.Seconds())
+	}
+	return s
+}

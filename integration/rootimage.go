@@ -1,0 +1,152 @@
+package integration
+
+import (
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// What the lab's root is called, for LABEL= and UUID= on the command line.
+const (
+	RootLabel = "nodisk-root"
+	RootUUID  = "6e6f6469-736b-4c61-b000-726f6f740001"
+)
+
+// Marker is the line by which the root says that its /sbin/init runs. It goes
+// to /dev/kmsg first, so that the kernel stamps it with guest time.
+const Marker = "nodisk-root: reached"
+
+// rootDiskSize is sparse: mke2fs writes about 3 MB.
+const rootDiskSize = "16M"
+
+// initScript is the root's /sbin/init. It says that it was reached, tells what
+// a test wants to know of the system it was given, and switches off.
+const initScript = `#!/bin/busybox sh
+echo "<1>` + Marker + `" >/dev/kmsg
+b=/bin/busybox
+exec </dev/console >/dev/console 2>&1
+say() { echo "nodisk-root: $*"; }
+say reached
+[ -r /proc/mounts ] || $b mount -t proc proc /proc
+while read -r dev dir type opts rest; do
+	[ "$dir" = / ] && root="$type $dev $opts"
+	case $dir in /dev | /proc | /sys | /run) moved="$moved $dir:$type" ;; esac
+done </proc/mounts
+say "root $root"
+say "moved$moved"
+say "cmdline $($b cat /proc/cmdline)"
+say "memory $($b awk '/^MemTotal/ { t = $2 } /^MemAvailable/ { a = $2 } END { print t, t - a }' /proc/meminfo)"
+say "files $(cd / && echo *)"
+say "hostname $($b hostname)"
+for dev in /sys/class/net/*; do
+	dev=${dev##*/}
+	[ "$dev" = lo ] || say "net $dev $($b ip -o -4 addr show dev "$dev" | $b awk '{ print $4 }')"
+done
+say "route $($b ip route | $b awk '/^default/ { print $3 }')"
+[ -r /etc/resolv.conf ] && say "resolv $($b tr '\n' ' ' </etc/resolv.conf)"
+[ -r /run/initiatorname.iscsi ] && say "initiator $($b cat /run/initiatorname.iscsi)"
+if (: >/.written) 2>/dev/null; then say "writable yes" && $b rm -f /.written; else say "writable no"; fi
+say "taint $($b cat /proc/sys/kernel/tainted)"
+say done
+$b poweroff -f
+`
+
+// RootTree writes a system of about 2 MB below dir: a static busybox and an
+// /sbin/init that says [Marker], reports what it finds and switches the machine
+// off. The folder may exist; files of the same name are replaced.
+func RootTree(dir string) error {
+	busybox, err := staticBusybox()
+	if err != nil {
+		return fmt.Errorf("make root: %w", err)
+	}
+	for _, d := range []string{"bin", "sbin", "etc", "dev", "proc", "sys", "run", "tmp", "root", "mnt"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			return fmt.Errorf("make root: %w", err)
+		}
+	}
+	if err := copyFile(busybox, filepath.Join(dir, "bin/busybox"), 0o755); err != nil {
+		return fmt.Errorf("make root: %w", err)
+	}
+	// A relative link, so that the tree can be looked at from outside.
+	if err := os.Symlink("busybox", filepath.Join(dir, "bin/sh")); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make root: %w", err)
+	}
+	files := []struct {
+		name, text string
+		mode       os.FileMode
+	}{
+		{"sbin/init", initScript, 0o755},
+		{"etc/os-release", "ID=nodisk-lab\nPRETTY_NAME=\"The root of nodisk's lab\"\n", 0o644},
+		{"etc/hostname", "unnamed\n", 0o644},
+		{"etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644},
+	}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(dir, f.name), []byte(f.text), f.mode); err != nil {
+			return fmt.Errorf("make root: %w", err)
+		}
+	}
+	return nil
+}
+
+// AddFlags writes the same tree to dir and returns the flags of nodisk build
+// that put it into an image, for a node whose root is its initramfs.
+func AddFlags(dir string) ([]string, error) {
+	if err := RootTree(dir); err != nil {
+		return nil, err
+	}
+	return []string{"--add", dir + ":/"}, nil
+}
+
+// RootDisk makes an ext4 image with [RootLabel] and [RootUUID] from a tree.
+func RootDisk(ctx context.Context, tree, image string) error {
+	err := toolMke2fs().run(ctx, "-q", "-F", "-t", "ext4", "-m", "0", "-L", RootLabel, "-U", RootUUID,
+		"-E", "root_owner=0:0", "-d", tree, image, rootDiskSize)
+	if err != nil {
+		return fmt.Errorf("make root disk: %w", err)
+	}
+	return nil
+}
+
+// staticBusybox finds a busybox that needs no libraries.
+func staticBusybox() (string, error) {
+	path, err := toolBusybox().find()
+	if err != nil {
+		return "", err
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return "", fmt.Errorf("%s is linked dynamically: install the package busybox-static", path)
+		}
+	}
+	return path, nil
+}
+
+func copyFile(from, to string, mode os.FileMode) (err error) {
+	src, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("copy file: %w", err)
+	}
+	defer func() { _ = src.Close() }()
+	dst, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
+	if err != nil {
+		return fmt.Errorf("copy file: %w", err)
+	}
+	defer func() {
+		if cerr := dst.Close(); err == nil && cerr != nil {
+			err = fmt.Errorf("copy file: %w", cerr)
+		}
+	}()
+	if _, err := io.Copy(dst, src); err != nil {
+		return fmt.Errorf("copy file: %w", err)
+	}
+	return nil
+}

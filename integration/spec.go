@@ -1,0 +1,192 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// NIC models, as QEMU calls them.
+const (
+	NICVirtio = "virtio-net-pci"
+	NICE1000  = "e1000"
+)
+
+// A Root is where the lab puts the node's root. The zero value is invalid.
+type Root int
+
+// The roots that the lab offers.
+const (
+	_         Root = iota
+	RootISCSI      // LUN 1 of a target of the node's own, ext4 with RootLabel and RootUUID
+	RootNFS3       // export of nfs-ganesha, NFS version 3
+	RootNFS4       // the same, version 4
+	RootRAM        // the initramfs stays; the image must hold RootTree
+	RootNone       // nothing: the command line is all the node gets
+)
+
+// String returns the name that ParseRoot takes.
+func (r Root) String() string {
+	switch r {
+	case RootISCSI:
+		return "iscsi"
+	case RootNFS3:
+		return "nfs3"
+	case RootNFS4:
+		return "nfs4"
+	case RootRAM:
+		return "ram"
+	case RootNone:
+		return "none"
+	default:
+		return fmt.Sprintf("Root(%d)", int(r))
+	}
+}
+
+// ParseRoot reads the name of a root.
+func ParseRoot(s string) (Root, error) {
+	for r := RootISCSI; r <= RootNone; r++ {
+		if r.String() == s {
+			return r, nil
+		}
+	}
+	return 0, fmt.Errorf("root %q is unknown: use iscsi, nfs3, nfs4, ram or none", s)
+}
+
+// A BootSpec says which node to boot, and from what.
+type BootSpec struct {
+	Name   string // host name, default "node"
+	Kernel string // bzImage
+	Image  string // initramfs
+	Root   Root
+
+	// Static gives the node its address by ip= instead of DHCP.
+	Static bool
+	// PXE boots by the NIC's iPXE ROM and pxelinux. Otherwise QEMU loads kernel
+	// and image itself, which saves some 20 s where the firmware is not the
+	// subject.
+	PXE bool
+	// Cmdline replaces the words that Root and Static stand for. In it, and in
+	// Append, {server} {client} {gateway} {mask} {mac} {name} {target} {export}
+	// {label} {uuid} stand for what the lab chose. See [BootSpec.Words].
+	Cmdline string
+	// Append is added behind.
+	Append string
+	// RootPath is DHCP option 17, with the same placeholders. Empty means what
+	// Root says (iSCSI and NFS over DHCP), "-" none.
+	RootPath string
+	// DHCPAfter delays the DHCP server until that long after the kernel has
+	// started /init. Not with PXE.
+	DHCPAfter time.Duration
+
+	NIC    string // NICVirtio (default) or another model of QEMU's
+	NICs   int    // number of them, default 1
+	Memory int    // MiB, default 512
+	CPUs   int    // default 1
+	// Icount makes guest time deterministic: one CPU, emulated, an instruction
+	// is a nanosecond.
+	Icount bool
+
+	// Timeout bounds the whole boot, default 3 minutes. A node that reached
+	// its root gets a little longer to switch itself off.
+	Timeout time.Duration
+	// Until is a regular expression: the node is switched off when a line of
+	// its console matches. Empty means to let it end by itself.
+	Until string
+	// Console gets what the node writes to its serial line, as it comes.
+	Console io.Writer
+	// Log is a file that gets the same, for later.
+	Log string
+}
+
+func (s BootSpec) name() string { return orDefault(s.Name, "node") }
+func (s BootSpec) nic() string  { return orDefault(s.NIC, NICVirtio) }
+func (s BootSpec) nics() int    { return orDefault(s.NICs, 1) }
+func (s BootSpec) memory() int  { return orDefault(s.Memory, 512) }
+func (s BootSpec) cpus() int    { return orDefault(s.CPUs, 1) }
+func (s BootSpec) timeout() time.Duration {
+	return orDefault(s.Timeout, 3*time.Minute)
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// check finds contradictions before anything is started.
+func (s BootSpec) check() error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if s.Kernel == "" || s.Image == "" {
+		add("boot %s: kernel and image are needed", s.name())
+	}
+	if s.Root < RootISCSI || s.Root > RootNone {
+		add("boot %s: say which root: iscsi, nfs3, nfs4, ram or none", s.name())
+	}
+	if s.Icount && s.cpus() != 1 {
+		add("boot %s: deterministic time (icount) goes with one CPU, not %d", s.name(), s.cpus())
+	}
+	if s.PXE && s.DHCPAfter > 0 {
+		add("boot %s: PXE needs the DHCP server from the beginning", s.name())
+	}
+	return errors.Join(errs...)
+}
+
+// Words returns the part of the command line that names address and root, with
+// placeholders: Cmdline when it is set, else what Root and Static stand for.
+func (s BootSpec) Words() string {
+	if s.Cmdline != "" {
+		return s.Cmdline
+	}
+	words := "ip=dhcp"
+	if s.Static {
+		words = "ip={client}:{server}:{gateway}:{mask}:{name}::none"
+	}
+	switch s.Root {
+	case RootISCSI:
+		if s.Static {
+			return words + " netroot=iscsi:{server}::3260:1:{target} root=LABEL={label}"
+		}
+		return words + " root=dhcp"
+	case RootNFS3:
+		return words + " root=/dev/nfs nfsroot={server}:{export},vers=3"
+	case RootNFS4:
+		return words + " root=nfs4:{server}:{export}"
+	case RootRAM:
+		return "root=/dev/ram"
+	case RootNone:
+		return ""
+	default:
+		return words
+	}
+}
+
+// rootPath returns DHCP option 17 with placeholders.
+func (s BootSpec) rootPath() string {
+	switch {
+	case s.RootPath == "-":
+		return ""
+	case s.RootPath != "":
+		return s.RootPath
+	case s.Root == RootISCSI:
+		return "iscsi:{server}::3260:1:{target}" // RFC 4173 section 5
+	case s.Root == RootNFS3, s.Root == RootNFS4:
+		return "{server}:{export}" // RFC 2132 section 3.19
+	default:
+		return ""
+	}
+}
+
+// fill puts the lab's values in the places of their names.
+func fill(s string, values map[string]string) string {
+	pairs := make([]string, 0, 2*len(values))
+	for k, v := range values {
+		pairs = append(pairs, "{"+k+"}", v)
+	}
+	return strings.NewReplacer(pairs...).Replace(s)
+}

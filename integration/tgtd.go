@@ -1,0 +1,72 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+)
+
+// tgtdPort is the iSCSI port, tgtdControl the number of tgtd's control socket.
+const (
+	tgtdPort    = 3260
+	tgtdControl = "77"
+)
+
+// target exports an image as LUN 1 of a target of its own and returns the
+// target's name. LUN 0 is tgtd's controller.
+func (l *Lab) target(ctx context.Context, node, image string) (iqn string, drop func(context.Context) error, err error) {
+	l.once.iscsi.Do(func() { l.tgtd, l.tgtdErr = l.startTgtd(ctx) })
+	if l.tgtdErr != nil {
+		return "", nil, l.tgtdErr
+	}
+	l.mu.Lock()
+	l.targetID++
+	tid := strconv.Itoa(l.targetID)
+	l.mu.Unlock()
+	iqn = fmt.Sprintf("iqn.2025-01.test.nodisk.lab:%s-%s", node, tid)
+	steps := [][]string{
+		{"--op", "new", "--mode", "target", "--tid", tid, "-T", iqn},
+		{"--op", "new", "--mode", "logicalunit", "--tid", tid, "--lun", "1", "-b", image},
+		{"--op", "bind", "--mode", "target", "--tid", tid, "-I", "ALL"},
+	}
+	for _, s := range steps {
+		if err := l.tgtadm(ctx, s...); err != nil {
+			return "", nil, fmt.Errorf("export iSCSI disk: %w", err)
+		}
+	}
+	drop = func(ctx context.Context) error {
+		return l.tgtadm(ctx, "--op", "delete", "--mode", "target", "--tid", tid, "--force")
+	}
+	return iqn, drop, nil
+}
+
+func (l *Lab) tgtadm(ctx context.Context, args ...string) error {
+	return toolTgtadm().run(ctx, append([]string{"-C", tgtdControl, "--lld", "iscsi"}, args...)...)
+}
+
+func (l *Lab) startTgtd(ctx context.Context) (*process, error) {
+	l.log.Info("start tgtd", "port", tgtdPort)
+	p, err := start(l.ctx, toolTgtd(), nil, "-f", "-C", tgtdControl, "--iscsi", "portal=0.0.0.0:"+strconv.Itoa(tgtdPort))
+	if err != nil {
+		return nil, err
+	}
+	// tgtd logs nothing when it is ready: ask its control socket.
+	err = poll(ctx, "tgtd's control socket", func(ctx context.Context) error {
+		select {
+		case <-p.done:
+			return nil // told below
+		default:
+			return l.tgtadm(ctx, "--op", "show", "--mode", "sys")
+		}
+	})
+	select {
+	case <-p.done:
+		return nil, fmt.Errorf("start tgtd: it ended, status %d; it said:\n%s", exitStatus(p.err), tail(p.out.String(), 10))
+	default:
+	}
+	if err != nil {
+		p.stop()
+		return nil, fmt.Errorf("%w; it said:\n%s", err, tail(p.out.String(), 10))
+	}
+	return p, nil
+}

@@ -1,0 +1,122 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// A tool is a program or file of a Debian package that the lab runs or serves.
+type tool struct {
+	name    string   // as errors call it
+	pkg     string   // Debian package
+	paths   []string // where it may be; the first that exists is taken
+	program bool     // look in PATH and in the sbin folders too
+}
+
+var errMissing = errors.New("not found")
+
+func program(name, pkg string) tool { return tool{name: name, pkg: pkg, program: true} }
+
+func toolQEMU() tool    { return program("qemu-system-x86_64", "qemu-system-x86") }
+func toolDnsmasq() tool { return program("dnsmasq", "dnsmasq-base") }
+func toolTgtd() tool    { return program("tgtd", "tgt") }
+func toolTgtadm() tool  { return program("tgtadm", "tgt") }
+func toolGanesha() tool { return program("ganesha.nfsd", "nfs-ganesha") }
+func toolRpcbind() tool { return program("rpcbind", "rpcbind") }
+func toolMke2fs() tool  { return program("mke2fs", "e2fsprogs") }
+func toolIP() tool      { return program("ip", "iproute2") }
+
+func toolVFS() tool {
+	paths, err := filepath.Glob("/usr/lib/*/ganesha/libfsalvfs.so")
+	if err != nil {
+		paths = nil
+	}
+	return tool{name: "libfsalvfs.so", pkg: "nfs-ganesha-vfs", paths: paths}
+}
+
+func toolBusybox() tool {
+	return tool{name: "busybox (static)", pkg: "busybox-static", paths: []string{"/bin/busybox", "/usr/bin/busybox"}}
+}
+
+func toolPXELinux() tool {
+	return tool{name: "pxelinux.0", pkg: "pxelinux", paths: []string{"/usr/lib/PXELINUX/pxelinux.0", "/usr/lib/syslinux/pxelinux.0"}}
+}
+
+func toolLdlinux() tool {
+	return tool{name: "ldlinux.c32", pkg: "syslinux-common", paths: []string{"/usr/lib/syslinux/modules/bios/ldlinux.c32"}}
+}
+
+// toolROM is the iPXE ROM of a NIC model; QEMU finds it itself and boots
+// without a word if it is not there.
+func toolROM(nic string) tool {
+	name := "efi-virtio.rom"
+	if nic != NICVirtio {
+		name = "efi-" + nic + ".rom"
+	}
+	return tool{name: name, pkg: "ipxe-qemu", paths: []string{"/usr/lib/ipxe/qemu/" + name, "/usr/share/qemu/" + name}}
+}
+
+// find returns the path of the tool, or an error that names the package.
+func (t tool) find() (string, error) {
+	for _, p := range t.paths {
+		if _, err := os.Stat(p); err == nil {
+			return p, nil
+		}
+	}
+	if t.program {
+		if p, err := exec.LookPath(t.name); err == nil {
+			return p, nil
+		}
+		// sbin is not in everybody's PATH.
+		for _, dir := range []string{"/usr/sbin", "/sbin"} {
+			if p, err := exec.LookPath(filepath.Join(dir, t.name)); err == nil {
+				return p, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s %w: install the package %s", t.name, errMissing, t.pkg)
+}
+
+// run executes the tool to its end. What it wrote is in the error, if any.
+func (t tool) run(ctx context.Context, args ...string) error {
+	path, err := t.find()
+	if err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("run %s %s: %w: %s", t.name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// Missing lists what this machine lacks to boot a node as the specification
+// says: one error for every absent program or file, nil when all is there.
+func Missing(s BootSpec) []error {
+	want := []tool{toolIP(), toolQEMU(), toolBusybox()}
+	switch s.Root {
+	case RootISCSI:
+		want = append(want, toolMke2fs(), toolTgtd(), toolTgtadm())
+	case RootNFS3, RootNFS4:
+		want = append(want, toolGanesha(), toolVFS(), toolRpcbind())
+	case RootRAM, RootNone:
+	}
+	if s.PXE {
+		want = append(want, toolPXELinux(), toolLdlinux(), toolROM(s.nic()))
+	}
+	if s.PXE || !s.Static {
+		want = append(want, toolDnsmasq())
+	}
+	var missing []error
+	for _, t := range want {
+		if _, err := t.find(); err != nil {
+			missing = append(missing, err)
+		}
+	}
+	return missing
+}

@@ -1,0 +1,34 @@
+// Package iscsi attaches an iSCSI disk: it logs in to a target in userspace,
+// hands the connected socket to the kernel's iscsi_tcp, scans one logical unit
+// and waits for its disk.
+//
+//	t, err := iscsi.ParseRootPath("iscsi:10.77.0.1:::1:iqn.2026-01.org.example:root")
+//	c, err := iscsi.Login(ctx, t, iscsi.Options{InitiatorName: name}, log)
+//	s, err := c.HandOver(ctx, log) // s.Disk is "sda"
+//
+// The two halves are apart because [Login] needs no kernel module: it can run
+// while the modules that [Connection.HandOver] needs are still being loaded.
+// [Attach] does both, [LoginAny] and [AttachAny] try several portals side by
+// side.
+//
+// # How it is built
+//
+// One login state machine (login.go, negotiate.go) speaks PDUs (pdu.go,
+// text.go) over a pduConn. The transport of the first login is a TCP socket
+// (tcp.go) that never reads past the login response, so that whatever the
+// target sends next is the kernel's. A re-login must go through the kernel
+// (ISCSI_UEVENT_SEND_PDU) because only the kernel knows the session's CmdSN;
+// that transport will be a second pduConn on top of netlink_linux.go.
+//
+// The kernel's side (abi_linux.go, netlink_linux.go, handover_linux.go) is the
+// netlink family NETLINK_ISCSI of include/scsi/iscsi_if.h. It exists in the
+// first network namespace only and wants CAP_SYS_ADMIN. scan_linux.go asks the
+// SCSI layer for the logical unit and follows uevents until its disk is there.
+//
+// # What is not here yet
+//
+// CHAP has its place between stageSecurity and stageOperational in login.go;
+// until then credentials are refused with [ErrCHAP] instead of being ignored.
+// Discovery is a login with SessionType=Discovery and a text exchange behind
+// it. Recovery keeps the netlink socket and listens to its connection errors.
+package iscsi

@@ -1,0 +1,219 @@
+package modload
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// moduleInitCompressedFile is MODULE_INIT_COMPRESSED_FILE of
+// include/uapi/linux/module.h, since Linux 5.17.
+const moduleInitCompressedFile = 4
+
+// A machine is the kernel that runs.
+type machine struct {
+	root       string
+	decompress func(path string, r io.Reader) (io.Reader, error)
+	format     func() string // of compressed modules the kernel takes; "" is none
+	uname      func() string
+	modalias   func() string
+}
+
+func newMachine(c LoaderConfig) *machine {
+	m := &machine{root: c.Root, decompress: c.Decompress}
+	if m.root == "" {
+		m.root = "/"
+	}
+	m.format = sync.OnceValue(func() string { return m.read("sys/module/compression") })
+	m.modalias = sync.OnceValue(func() string { return m.read("sys/devices/system/cpu/modalias") })
+	m.uname = sync.OnceValue(func() string {
+		var u unix.Utsname
+		if unix.Uname(&u) != nil {
+			return ""
+		}
+		return unix.ByteSliceToString(u.Release[:])
+	})
+	return m
+}
+
+func (m *machine) path(name string) string { return filepath.Join(m.root, name) }
+
+// read returns the one line of a sysfs file, empty if there is none.
+func (m *machine) read(name string) string {
+	fd, err := open(m.path(name), unix.O_RDONLY)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = unix.Close(fd) }()
+	buf := make([]byte, 4096) // sysfs shows a page at most
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(buf[:n]))
+}
+
+func open(path string, mode int) (int, error) {
+	for {
+		fd, err := unix.Open(path, mode|unix.O_CLOEXEC, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return fd, err
+		}
+	}
+}
+
+func (m *machine) live(module string) bool {
+	return m.read("sys/module/"+module+"/initstate") == "live"
+}
+
+func (m *machine) present(module string) bool {
+	if m.live(module) {
+		return true
+	}
+	// A module that is built in has a folder if it has parameters or a version,
+	// and never an initstate.
+	if unix.Access(m.path("sys/module/"+module), unix.F_OK) != nil {
+		return false
+	}
+	return errors.Is(unix.Access(m.path("sys/module/"+module+"/initstate"), unix.F_OK), unix.ENOENT)
+}
+
+func (m *machine) size(path string) int64 {
+	var st unix.Stat_t
+	if unix.Stat(m.path(path), &st) != nil {
+		return 0
+	}
+	return st.Size
+}
+
+func (m *machine) release() string { return m.uname() }
+func (m *machine) cpu() string     { return m.modalias() }
+
+// insert loads a file. On failure it returns what the kernel logged meanwhile.
+func (m *machine) insert(path, params string) ([]string, error) {
+	fd, err := open(m.path(path), unix.O_RDONLY)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", m.path(path), err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	flags := 0
+	if format := compression(path); format != "" {
+		if m.format() == format {
+			flags = moduleInitCompressedFile
+		} else {
+			plain, err := m.unpack(fd, path, format)
+			if err != nil {
+				return nil, err
+			}
+			defer func() { _ = plain.Close() }()
+			return m.finit(int(plain.Fd()), params, 0)
+		}
+	}
+	return m.finit(fd, params, flags)
+}
+
+func (m *machine) finit(fd int, params string, flags int) ([]string, error) {
+	// Opened before the call and at the end of the log, so that what is read
+	// from it was said during the call. Without it errors say less.
+	kmsg, err := open(m.path("dev/kmsg"), unix.O_RDONLY|unix.O_NONBLOCK)
+	if err == nil {
+		defer func() { _ = unix.Close(kmsg) }()
+		if _, err := unix.Seek(kmsg, 0, io.SeekEnd); err != nil {
+			kmsg = -1
+		}
+	}
+	for {
+		err = unix.FinitModule(fd, params, flags)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err == nil || errors.Is(err, unix.EEXIST) || kmsg < 0 {
+		return nil, err
+	}
+	return messages(func(b []byte) (int, error) { return unix.Read(kmsg, b) }), err
+}
+
+// maxRecords bounds what is read of the log of a machine that logs without end.
+const maxRecords = 512
+
+// messages reads the log until it has no more.
+func messages(read func([]byte) (int, error)) []string {
+	var list []string
+	buf := make([]byte, 8<<10) // PRINTK_MESSAGE_MAX is 2 KiB, CONSOLE_EXT_LOG_MAX 8 KiB
+	for range maxRecords {
+		n, err := read(buf)
+		switch {
+		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.EINTR): // records were overwritten
+			continue
+		case err != nil || n == 0: // EAGAIN: the end
+			return list
+		}
+		if r, err := ParseRecord(buf[:n]); err == nil {
+			list = append(list, r.Message)
+		}
+	}
+	return list
+}
+
+// compression names the format of a file as /sys/module/compression does.
+func compression(path string) string {
+	switch filepath.Ext(path) {
+	case ".xz":
+		return "xz"
+	case ".zst":
+		return "zstd"
+	case ".gz":
+		return "gzip"
+	}
+	return ""
+}
+
+// unpack copies a compressed module to a file in memory.
+func (m *machine) unpack(fd int, path, format string) (*os.File, error) {
+	if m.decompress == nil {
+		takes := m.format()
+		if takes == "" {
+			takes = "none"
+		}
+		return nil, fmt.Errorf("unpack %s: the kernel unpacks %s, not %s: build the image with plain modules", path, takes, format)
+	}
+	r, err := m.decompress(path, descriptor(fd))
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", path, err)
+	}
+	mem, err := unix.MemfdCreate("module", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: create file in memory: %w", path, err)
+	}
+	f := os.NewFile(uintptr(mem), "memfd:module")
+	if _, err := io.Copy(f, r); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("unpack %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// A descriptor reads an open file, and leaves it open.
+type descriptor int
+
+func (d descriptor) Read(b []byte) (int, error) {
+	for {
+		n, err := unix.Read(int(d), b)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return 0, err
+		case n == 0 && len(b) > 0:
+			return 0, io.EOF
+		}
+		return n, nil
+	}
+}

@@ -1,0 +1,254 @@
+package modload
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Stage is when /init loads a module by name.
+type Stage uint8
+
+// The stages in which modules are loaded. Drivers of devices that are there need no
+// name: [Loader.Coldplug] finds them.
+const (
+	StageDrivers    Stage = iota + 1 // before the network is configured
+	StageStorage                     // beside the network, before a disk or server is attached
+	StageFilesystem                  // beside the network, before the root is mounted
+)
+
+// String names the stage.
+func (s Stage) String() string {
+	switch s {
+	case StageDrivers:
+		return "drivers"
+	case StageStorage:
+		return "storage"
+	case StageFilesystem:
+		return "filesystem"
+	}
+	return fmt.Sprintf("Stage(%d)", uint8(s))
+}
+
+// A Request is one module to load by name.
+type Request struct {
+	Name     string // of a module or an alias
+	Stage    Stage
+	Optional bool   // the purpose may be served without it
+	Params   string // defaults, as finit_module takes them; the command line overrides
+}
+
+// A Profile is what a purpose needs of the kernel.
+type Profile struct {
+	Name string
+	Doc  string // one line
+	// Include and Maybe go into the image with all they depend on, softdeps
+	// too: names, aliases, or patterns of paths below lib/modules/RELEASE
+	// with a slash, in which "*" stands for any text ("kernel/fs/nls/*"). What Include names must exist as a
+	// module or be built in; Maybe is taken when the kernel has it.
+	Include []string
+	Maybe   []string
+	// Load is what /init loads by name, in this order where it has a choice.
+	// All of it belongs to the image as well.
+	Load []Request
+	// With names profiles that this one contains.
+	With []string
+	// Filesystem is the type for mount(2), empty if the profile is none.
+	Filesystem string
+}
+
+// At returns what a profile loads in a stage.
+func (p Profile) At(stage Stage) []Request {
+	var list []Request
+	for _, r := range p.Load {
+		if r.Stage == stage {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// Profiles lists all profiles in the order of their documentation.
+//
+// InfiniBand (ib, mlx4, mlx5, en) has its place between the Ethernet and the storage
+// profiles, in an issue of its own.
+func Profiles() []Profile {
+	list := slices.Concat(ethernet(), infiniband(), storage(), filesystems())
+	for i := range list {
+		p := &list[i]
+		for _, r := range p.Load {
+			if r.Optional {
+				p.Maybe = append(p.Maybe, r.Name)
+			} else {
+				p.Include = append(p.Include, r.Name)
+			}
+		}
+	}
+	return list
+}
+
+// LookupProfile finds a profile by name. What it contains by With is joined in.
+func LookupProfile(name string) (Profile, bool) {
+	return lookupProfile(Profiles(), name)
+}
+
+func lookupProfile(list []Profile, name string) (Profile, bool) {
+	i := slices.IndexFunc(list, func(p Profile) bool { return p.Name == name })
+	if i < 0 {
+		return Profile{}, false
+	}
+	p := list[i]
+	for _, part := range p.With {
+		q, ok := lookupProfile(list[:i], part) // only what stands before: no circles
+		if !ok {
+			return Profile{}, false
+		}
+		p.Include = append(p.Include, q.Include...)
+		p.Maybe = append(p.Maybe, q.Maybe...)
+		p.Load = append(slices.Clone(q.Load), p.Load...)
+	}
+	return p, true
+}
+
+// Select returns the modules a profile puts into an image, in load order, and
+// as an error all that it must have and this kernel has not. added is what the
+// administrator wants besides, by name, alias or pattern; all of it must exist.
+func (x *Index) Select(p Profile, added ...string) ([]Module, error) {
+	var names []string
+	for _, want := range slices.Concat(p.Include, added) {
+		names = append(names, x.expand(want)...)
+	}
+	for _, want := range p.Maybe {
+		for _, name := range x.expand(want) {
+			if _, _, ok := x.find(name); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	return x.Resolve(names...)
+}
+
+// expand turns a pattern of paths into names; anything else stays as it is.
+func (x *Index) expand(want string) []string {
+	if !strings.Contains(want, "/") {
+		return []string{want}
+	}
+	var names []string
+	for i := range x.mods {
+		if match(want, normal(x.mods[i].path)) {
+			names = append(names, x.mods[i].name)
+		}
+	}
+	if names == nil {
+		return []string{want} // to be reported as missing
+	}
+	return names
+}
+
+// ethernet are the profiles of network devices and of links made of them.
+func ethernet() []Profile {
+	return []Profile{
+		{
+			Name: "virt", Doc: "network of a KVM guest: virtio-net on PCI or MMIO",
+			Include: []string{"virtio_pci", "virtio_net"},
+			Maybe:   []string{"virtio_mmio"},
+		},
+		{
+			Name: "e1000", Doc: "Intel PRO/1000 alone (e1000, e1000e), which emulators offer too",
+			Include: []string{"e1000", "e1000e"},
+		},
+		{
+			Name: "eth", Doc: "Ethernet adapters of servers, desktops and clouds",
+			With: []string{"virt", "e1000"},
+			Maybe: []string{
+				"e100", "igb", "igbvf", "igc", "ixgb", "ixgbe", "ixgbevf", "i40e", "iavf", "ice", "idpf", // Intel
+				"tg3", "bnx2", "bnx2x", "bnxt_en", // Broadcom
+				"mlx4_en", "mlx5_core", "mlxfw", // NVIDIA, Ethernet side
+				"r8169", "realtek", "8139too", "8139cp", "r8152", // Realtek
+				"be2net", "cxgb3", "cxgb4", "cxgb4vf", "enic", "fnic", "qede", "qlcnic", "netxen_nic", "sfc", "sfc_siena",
+				"hinic", "ionic", "nfp", "myri10ge", // servers
+				"atlantic", "alx", "atl1c", "atl1e", "atl2", "sky2", "skge", "forcedeth", "jme", "via_velocity", "via_rhine", "sis900", "amd_xgbe", "pcnet32", // desktops
+				"vmxnet3", "hv_netvsc", "hv_vmbus", "pci_hyperv", "xen_netfront", "ena", "gve", "mana", // hypervisors and clouds
+				"stmmac_pci", "dwmac_intel", "dwmac_generic", "mvneta", "mvpp2", "macb", "fec", "bcmgenet", "lan743x", // boards
+				"usbnet", "cdc_ether", "cdc_ncm", "ax88179_178a", "asix", "smsc95xx", "lan78xx", "xhci_pci", "ehci_pci", // USB
+			},
+		},
+		{
+			Name: "bond", Doc: "bonded links (bond=)",
+			// Without max_bonds=0 the module makes a bond0 nobody asked for
+			// (Documentation/networking/bonding.rst).
+			Load: []Request{{Name: "bonding", Stage: StageDrivers, Params: "max_bonds=0"}},
+		},
+		{
+			Name: "vlan", Doc: "VLANs (vlan=)",
+			Load: []Request{{Name: "8021q", Stage: StageDrivers}},
+		},
+		{
+			Name: "bridge", Doc: "bridges (bridge=)",
+			Load: []Request{{Name: "bridge", Stage: StageDrivers}},
+		},
+	}
+}
+
+// infiniband waits for its issue: ib, mlx4, mlx5, en.
+func infiniband() []Profile {
+	return nil
+}
+
+// crc32c is asked for by crypto_alloc_shash("crc32c"), for which the kernel starts
+// modprobe crypto-crc32c. There is no modprobe in an initramfs of nodisk, and depmod lists no
+// dependency, so the modules with that alias are loaded before anybody asks. Optional,
+// because kernels since 6.14 have it as a library.
+func crc32c(stage Stage) Request {
+	return Request{Name: "crypto-crc32c", Stage: stage, Optional: true}
+}
+
+// storage are the profiles of what a root is attached with.
+func storage() []Profile {
+	return []Profile{
+		{
+			Name: "iscsi", Doc: "disks by iSCSI over TCP",
+			Load: []Request{
+				{Name: "iscsi_tcp", Stage: StageStorage},
+				{Name: "sd_mod", Stage: StageStorage},
+				crc32c(StageStorage),
+			},
+		},
+		{
+			Name: "nfs3", Doc: "root by NFS version 3", Filesystem: "nfs",
+			Load: []Request{{Name: "nfsv3", Stage: StageStorage}},
+		},
+		{
+			// nfsv4 alone takes longer to load than the rest of a boot: /init
+			// loads it when version 4 is asked for, or when 3 is refused.
+			Name: "nfs4", Doc: "root by NFS version 4", Filesystem: "nfs4",
+			Load:  []Request{{Name: "nfsv4", Stage: StageStorage}},
+			Maybe: []string{"nfs_layout_nfsv41_files"},
+		},
+		{
+			Name: "nfs", Doc: "root by NFS, whichever version the server speaks", Filesystem: "nfs",
+			With: []string{"nfs3", "nfs4"},
+		},
+	}
+}
+
+// filesystems are the profiles of what a root is mounted with.
+func filesystems() []Profile {
+	one := func(name, doc string, more ...Request) Profile {
+		load := append([]Request{{Name: name, Stage: StageFilesystem}}, more...)
+		return Profile{Name: name, Doc: doc, Load: load, Filesystem: name}
+	}
+	maybe := func(name string) Request { return Request{Name: name, Stage: StageFilesystem, Optional: true} }
+	return []Profile{
+		one("ext4", "ext4, ext3 and ext2 file systems", crc32c(StageFilesystem)),
+		one("xfs", "XFS file systems", crc32c(StageFilesystem)),
+		one("btrfs", "Btrfs file systems", crc32c(StageFilesystem)),
+		one("squashfs", "SquashFS images"),
+		one("erofs", "EROFS images"),
+		// FAT_DEFAULT_CODEPAGE and FAT_DEFAULT_IOCHARSET are 437 and mostly
+		// ascii, iso8859-1 or utf8; vfat asks for nls_NAME when it mounts.
+		one("vfat", "FAT file systems", maybe("nls_cp437"), maybe("nls_ascii"), maybe("nls_iso8859_1"), maybe("nls_utf8")),
+		one("overlay", "a writable layer over a read-only root"),
+		{Name: "ram", Doc: "the initramfs stays the root; needs no module", Filesystem: "tmpfs"},
+	}
+}

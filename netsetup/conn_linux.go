@@ -1,0 +1,213 @@
+package netsetup
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// receiveBuffer is more than maxMessage, which servers have to keep to.
+const receiveBuffer = 4096
+
+// A packetConn sends and receives DHCP on an interface that has no address:
+// packet(7), SOCK_DGRAM, so that the kernel makes the link-layer header of
+// whatever link it is.
+type packetConn struct {
+	file  *os.File
+	raw   syscall.RawConn
+	dev   Device
+	buf   []byte
+	oob   []byte
+	bcast HardwareAddr
+}
+
+var _ wire = (*packetConn)(nil)
+
+// sockaddrLL is struct sockaddr_ll of include/uapi/linux/if_packet.h with room
+// for an InfiniBand address; the kernel takes it by its length (packet_sendmsg:
+// namelen >= offset of sll_addr plus the device's address length).
+type sockaddrLL struct {
+	family   uint16
+	protocol uint16 // big-endian
+	index    int32
+	hatype   uint16
+	pkttype  uint8
+	halen    uint8
+	addr     [20]byte
+}
+
+// The size holds the 12 bytes before the address and 20 of it.
+var _ [32]byte = [unsafe.Sizeof(sockaddrLL{})]byte{}
+
+// open makes the socket deaf, gives it its filter, and only then binds it to
+// the protocol: no other packet gets in between.
+func (kernel) open(d Device) (wire, error) {
+	c, err := openPacket(d)
+	if err != nil {
+		return nil, fmt.Errorf("open packet socket on %s: %w", d.Name, err)
+	}
+	return c, nil
+}
+
+func openPacket(d Device) (*packetConn, error) {
+	if len(d.Addr) > len(sockaddrLL{}.addr) {
+		return nil, fmt.Errorf("hardware address of %d bytes", len(d.Addr))
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "packet")
+	c := &packetConn{
+		file: file, dev: d, buf: make([]byte, receiveBuffer), oob: make([]byte, unix.CmsgSpace(sizeofAuxdata)),
+		// IPoIB's broadcast address holds the P_Key and comes from the device.
+		bcast: HardwareAddr([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}),
+	}
+	c.raw, err = file.SyscallConn()
+	if err == nil {
+		filter := dhcpFilter()
+		err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+	}
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1)
+	}
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: hostToNet(unix.ETH_P_IP), Ifindex: d.Index})
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// hostToNet gives the value whose native bytes are v in network order.
+func hostToNet(v uint16) uint16 {
+	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, v))
+}
+
+// dhcpFilter lets unfragmented UDP to port 68 pass; the packet begins with the
+// IP header. In the language of tcpdump: udp dst port 68.
+func dhcpFilter() []unix.SockFilter {
+	const (
+		loadByte      = unix.BPF_LD | unix.BPF_B | unix.BPF_ABS
+		loadHalf      = unix.BPF_LD | unix.BPF_H | unix.BPF_ABS
+		loadHeaderLen = unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH
+		loadIndirect  = unix.BPF_LD | unix.BPF_H | unix.BPF_IND
+		jumpEqual     = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+		jumpSet       = unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K
+		ret           = unix.BPF_RET | unix.BPF_K
+	)
+	return []unix.SockFilter{
+		{Code: loadByte, K: 9},
+		{Code: jumpEqual, K: protocolUDP, Jf: 6},
+		{Code: loadHalf, K: 6},
+		{Code: jumpSet, K: 0x3fff, Jt: 4}, // more fragments, or an offset
+		{Code: loadHeaderLen, K: 0},
+		{Code: loadIndirect, K: 2},
+		{Code: jumpEqual, K: clientPort, Jf: 1},
+		{Code: ret, K: 1 << 18},
+		{Code: ret, K: 0},
+	}
+}
+
+// Close ends a receive under way at once. The descriptor follows behind: the
+// kernel lets go of a packet socket only after a grace period of 10 to 30 ms
+// (packet_release calls synchronize_net), for which no boot should wait.
+func (c *packetConn) Close() error {
+	err := c.file.SetReadDeadline(time.Unix(1, 0))
+	go func() { _ = c.file.Close() }()
+	return err
+}
+
+func (c *packetConn) send(payload []byte, src, dst netip.Addr, to HardwareAddr) error {
+	packet := appendUDP(make([]byte, 0, ipHeaderLen+udpHeaderLen+len(payload)),
+		netip.AddrPortFrom(src, clientPort), netip.AddrPortFrom(dst, serverPort), payload)
+	if to == "" {
+		to = c.bcast
+	}
+	sa := sockaddrLL{family: unix.AF_PACKET, protocol: hostToNet(unix.ETH_P_IP), index: int32(c.dev.Index), halen: uint8(len(to))}
+	copy(sa.addr[:], to)
+	var errno syscall.Errno
+	err := c.raw.Write(func(fd uintptr) bool {
+		// x/sys/unix has no sockaddr_ll with more than 8 bytes of address.
+		_, _, errno = unix.Syscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&packet[0])), uintptr(len(packet)), 0,
+			uintptr(unsafe.Pointer(&sa)), unsafe.Sizeof(sa))
+		return errno != unix.EAGAIN
+	})
+	if err == nil && errno != 0 {
+		err = errno
+	}
+	if err != nil {
+		return fmt.Errorf("send on %s: %w", c.dev.Name, err)
+	}
+	return nil
+}
+
+// sizeofAuxdata is the size of struct tpacket_auxdata, whose fields are
+// status, len, snaplen (32 bits), mac, net, vlan_tci, vlan_tpid (16 bits).
+const sizeofAuxdata = 20
+
+// receive returns the payload of the next datagram. It is the caller's.
+func (c *packetConn) receive() ([]byte, HardwareAddr, error) {
+	for {
+		var (
+			n, oobn int
+			from    unix.Sockaddr
+			rerr    error
+		)
+		err := c.raw.Read(func(fd uintptr) bool {
+			n, oobn, _, from, rerr = unix.Recvmsg(int(fd), c.buf, c.oob, 0)
+			return !errors.Is(rerr, unix.EAGAIN)
+		})
+		switch {
+		case err != nil:
+			return nil, "", err
+		case errors.Is(rerr, unix.ENETDOWN), errors.Is(rerr, unix.EINTR), errors.Is(rerr, unix.ENOBUFS):
+			continue // told once; the socket goes on when the link does
+		case rerr != nil:
+			return nil, "", fmt.Errorf("receive on %s: %w", c.dev.Name, rerr)
+		}
+		ll, ok := from.(*unix.SockaddrLinklayer)
+		if !ok || ll.Pkttype == unix.PACKET_OUTGOING || ll.Pkttype == unix.PACKET_OTHERHOST {
+			continue
+		}
+		sumReady, tagged := parseAuxdata(c.oob[:oobn])
+		if tagged {
+			continue // another VLAN's server
+		}
+		_, dst, payload, err := parseUDP(c.buf[:n], sumReady)
+		if err != nil || dst.Port() != clientPort {
+			continue
+		}
+		return append([]byte(nil), payload...), HardwareAddr(ll.Addr[:min(int(ll.Halen), len(ll.Addr))]), nil
+	}
+}
+
+// parseAuxdata tells whether checksums are complete and whether the frame has
+// a VLAN tag that the card took off.
+func parseAuxdata(oob []byte) (sumReady, tagged bool) {
+	sumReady = true
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return sumReady, false
+	}
+	for _, m := range messages {
+		if m.Header.Level != unix.SOL_PACKET || m.Header.Type != unix.PACKET_AUXDATA || len(m.Data) < sizeofAuxdata {
+			continue
+		}
+		status := binary.NativeEndian.Uint32(m.Data)
+		tci := binary.NativeEndian.Uint16(m.Data[16:])
+		sumReady = status&unix.TP_STATUS_CSUMNOTREADY == 0
+		// VLAN 0 is only a priority.
+		tagged = status&unix.TP_STATUS_VLAN_VALID != 0 && tci&0xfff != 0
+	}
+	return sumReady, tagged
+}

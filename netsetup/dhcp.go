@@ -1,0 +1,271 @@
+package netsetup
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+// The times of the exchange. RFC 2131 section 4.1 proposes 4 s before the first
+// retransmission, doubled up to 64 s, each plus or minus 1 s, and section 4.4.1
+// a random wait before the first DISCOVER. nodisk is quicker at both ends:
+//
+//   - The first DISCOVER leaves at once. Nodes that are switched on together
+//     have drifted apart by seconds in firmware and loader.
+//   - The first retransmission comes after about 1 s, because the port that has
+//     just come up is the one that loses the first packet, and a whole boot
+//     takes about a second.
+//   - The interval stays at 8 s: a server that comes late, or a spanning tree
+//     port that forwards after 30 s, is noticed soon, and 500 nodes still make
+//     only some 60 packets a second.
+//
+// Each interval is spread by a quarter either way, by a generator that the
+// hardware address seeds: nodes differ, and a node does the same each time.
+const (
+	firstRetransmit = time.Second
+	maxRetransmit   = 8 * time.Second
+	// maxRequests bounds the REQUESTs for one offer; section 4.4.3 has four.
+	maxRequests = 4
+)
+
+// A phase is where an exchange is, by the names of RFC 2131 figure 5.
+type phase int
+
+const (
+	phaseInit       phase = iota + 1 // waits for its time to (re)start
+	phaseSelecting                   // DISCOVER sent
+	phaseRequesting                  // REQUEST sent
+	phaseBound
+)
+
+// A client is what a DHCP server is told about this node.
+type client struct {
+	hwType   uint16
+	addr     HardwareAddr
+	id       []byte // option 61, nil for none
+	vendor   string // option 60
+	hostname string // option 12
+	bits     int    // prefix length where the server gives none
+}
+
+// An exchange gets one lease: a state machine that takes times and messages
+// and returns messages to send. It knows neither clock nor socket.
+type exchange struct {
+	client client
+	jitter *rand.Rand
+	newXID func() uint32
+
+	phase phase
+	xid   uint32
+	begun time.Time
+	// deadline is when tick is to be called next.
+	deadline time.Time
+	sent     int // messages of the current phase, for back-off
+	naks     int
+
+	offer *dhcpv4.DHCPv4
+	// For the person at the console.
+	discovers, requests int
+	server              netip.Addr
+	refused             string
+}
+
+// An outcome is what an event leads to: at most one message to broadcast, a
+// lease when the exchange is complete, and a sentence about what was refused.
+type outcome struct {
+	send  *dhcpv4.DHCPv4
+	lease *Lease
+	note  string
+}
+
+func newExchange(c client, newXID func() uint32) *exchange {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(c.addr))
+	return &exchange{client: c, newXID: newXID, jitter: rand.New(rand.NewPCG(h.Sum64(), 0))}
+}
+
+// start begins anew, with a DISCOVER at once.
+func (x *exchange) start(now time.Time) outcome {
+	x.begun = now
+	x.discovers, x.requests, x.naks = 0, 0, 0
+	x.refused = ""
+	return x.discover(now)
+}
+
+// discover sends the first DISCOVER of a transaction.
+func (x *exchange) discover(now time.Time) outcome {
+	x.phase = phaseSelecting
+	x.xid = x.newXID()
+	x.offer = nil
+	x.server = netip.Addr{}
+	x.sent = 0
+	return x.transmit(now)
+}
+
+// transmit sends the message of the phase and sets the time of the next.
+func (x *exchange) transmit(now time.Time) outcome {
+	x.deadline = now.Add(x.backoff(x.sent))
+	x.sent++
+	if x.phase == phaseRequesting {
+		x.requests++
+		return outcome{send: x.client.request(x.xid, now.Sub(x.begun), x.offer)}
+	}
+	x.discovers++
+	return outcome{send: x.client.discover(x.xid, now.Sub(x.begun))}
+}
+
+// backoff is the wait behind the message number n (from 0).
+func (x *exchange) backoff(n int) time.Duration {
+	d := min(firstRetransmit<<min(n, 10), maxRetransmit)
+	return d*3/4 + time.Duration(x.jitter.Int64N(int64(d/2)))
+}
+
+// tick is called when the deadline has come.
+func (x *exchange) tick(now time.Time) outcome {
+	switch {
+	case x.phase == phaseBound || x.phase == 0 || now.Before(x.deadline):
+		return outcome{}
+	case x.phase == phaseInit:
+		return x.discover(now)
+	case x.phase == phaseRequesting && x.sent >= maxRequests:
+		note := fmt.Sprintf("%s offered an address and does not confirm it (%s sent), asking anew", x.server, count(x.sent, "REQUEST"))
+		o := x.discover(now)
+		o.note = note
+		return o
+	default:
+		return x.transmit(now)
+	}
+}
+
+// hurry sends the first DISCOVER again if it has not been answered: it may have
+// been lost on our own side.
+func (x *exchange) hurry(now time.Time) outcome {
+	if x.sent != 1 || x.phase != phaseSelecting {
+		return outcome{}
+	}
+	x.sent = 0
+	return x.transmit(now)
+}
+
+// receive takes a DHCP message.
+func (x *exchange) receive(now time.Time, raw []byte) outcome {
+	m, err := parseReply(raw, x.client, x.xid)
+	switch {
+	case m == nil && err == nil:
+		return outcome{} // for someone else
+	case err != nil:
+		return x.refuse("%v", err)
+	}
+	server := optionAddr(m, dhcpv4.OptionServerIdentifier)
+	switch t := m.MessageType(); {
+	case x.phase == phaseSelecting && t == dhcpv4.MessageTypeOffer:
+		if _, _, err := parseLease(m, x.client.bits); err != nil {
+			return x.refuse("offer of %s refused: %v", sender(server, m), err)
+		}
+		x.phase = phaseRequesting
+		x.offer = m
+		x.server = server
+		x.sent = 0
+		return x.transmit(now)
+	case x.phase == phaseRequesting && t == dhcpv4.MessageTypeNak:
+		// A NAK names its server (RFC 2131 table 3); another's is not for
+		// this request.
+		if server.IsValid() && server != x.server {
+			return outcome{}
+		}
+		return x.nak(now, m)
+	case x.phase == phaseRequesting && t == dhcpv4.MessageTypeAck:
+		if server.IsValid() && server != x.server {
+			return outcome{}
+		}
+		l, notes, err := parseLease(m, x.client.bits)
+		if err != nil {
+			o := x.refuse("acknowledgement of %s refused: %v", sender(server, m), err)
+			x.wait(now)
+			return o
+		}
+		x.phase = phaseBound
+		x.offer = m
+		o := outcome{lease: &l}
+		for i, n := range notes {
+			if i > 0 {
+				o.note += "; "
+			}
+			o.note += n
+		}
+		return o
+	}
+	return outcome{}
+}
+
+// sender names who sent a message that may not say so itself.
+func sender(server netip.Addr, m *dhcpv4.DHCPv4) string {
+	if server.IsValid() {
+		return server.String()
+	}
+	if a, _ := netip.AddrFromSlice(m.ServerIPAddr.To4()); a.IsValid() && !a.IsUnspecified() {
+		return a.String()
+	}
+	return "an unnamed server"
+}
+
+func (x *exchange) refuse(format string, args ...any) outcome {
+	x.refused = fmt.Sprintf(format, args...)
+	return outcome{note: x.refused}
+}
+
+// nak restarts: at once the first time, after a wait when it happens again, so
+// that a server which always refuses is not asked a thousand times a second.
+func (x *exchange) nak(now time.Time, m *dhcpv4.DHCPv4) outcome {
+	why := ""
+	if s := optionText(m, dhcpv4.OptionMessage); s != "" && printable(s) {
+		why = ": " + clip(s)
+	}
+	o := x.refuse("%s refused its own offer (NAK)%s", x.server, why)
+	x.naks++
+	if x.naks > 1 {
+		x.wait(now)
+		return o
+	}
+	restart := x.discover(now)
+	o.send = restart.send
+	return o
+}
+
+// wait leaves the transaction and starts a new one later.
+func (x *exchange) wait(now time.Time) {
+	x.phase = phaseInit
+	x.deadline = now.Add(x.backoff(x.naks))
+	x.naks++
+}
+
+// release returns the message that gives the lease back, nil if no server can
+// have one for us. One that is only requested may have been committed already.
+func (x *exchange) release() *dhcpv4.DHCPv4 {
+	if (x.phase != phaseBound && x.phase != phaseRequesting) || x.offer == nil {
+		return nil
+	}
+	return x.client.release(x.newXID(), x.offer)
+}
+
+// waiting says what the exchange waits for.
+func (x *exchange) waiting(now time.Time) string {
+	after := seconds(now.Sub(x.begun))
+	switch {
+	case x.phase == phaseRequesting:
+		return fmt.Sprintf("%s offered %s but has not confirmed it after %s (%s sent)", x.server, x.offer.YourIPAddr, after, count(x.requests, "REQUEST"))
+	case x.refused != "":
+		return fmt.Sprintf("no DHCP lease after %s (%s sent, carrier up): %s", after, count(x.discovers, "DISCOVER"), x.refused)
+	default:
+		return fmt.Sprintf("no DHCP answer after %s (%s sent, carrier up): check that a DHCP server serves this network, its pool, and the VLAN of the switch port", after, count(x.discovers, "DISCOVER"))
+	}
+}
+
+// seconds writes a duration as people say it.
+func seconds(d time.Duration) string {
+	return fmt.Sprintf("%d s", int(d.Round(time.Second)/time.Second))
+}

@@ -1,0 +1,137 @@
+package netsetup
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/iana"
+)
+
+// optionInitiatorName is 203 in the site-specific range; iPXE calls it
+// initiator-iqn. The library has no name for it.
+const optionInitiatorName = dhcpv4.GenericOptionCode(203)
+
+// maxMessage is an Ethernet frame's worth of DHCP: MTU less IP and UDP headers.
+// Without it servers stop at 576 bytes (RFC 2131 section 2) and leave options
+// out, or overload sname and file.
+const maxMessage = 1500 - ipHeaderLen - udpHeaderLen
+
+// parameters is the parameter request list. Option 121 is before 3, as RFC 3442
+// demands.
+func parameters() []byte {
+	return []byte{
+		1,   // subnet mask
+		121, // classless static routes
+		3,   // router
+		6,   // name servers
+		12,  // host name
+		15,  // domain
+		17,  // root-path
+		26,  // MTU
+		28,  // broadcast address: some servers tie others to it
+		42,  // NTP servers
+		51,  // lease time
+		54,  // server identifier
+		58,  // renewal time
+		59,  // rebinding time
+		119, // search list
+		203, // iSCSI initiator name
+	}
+}
+
+// message is the part that all messages share.
+func (c client) message(t dhcpv4.MessageType, xid uint32) *dhcpv4.DHCPv4 {
+	m := &dhcpv4.DHCPv4{
+		OpCode: dhcpv4.OpcodeBootRequest,
+		// RFC 4390 will set hlen 0 and the broadcast flag for InfiniBand.
+		HWType:       iana.HWType(c.hwType),
+		ClientHWAddr: net.HardwareAddr(c.addr),
+		Options:      dhcpv4.Options{},
+	}
+	binary.BigEndian.PutUint32(m.TransactionID[:], xid)
+	m.UpdateOption(dhcpv4.OptMessageType(t))
+	if c.id != nil {
+		m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionClientIdentifier, c.id))
+	}
+	return m
+}
+
+// ask adds what DISCOVER and REQUEST share. since is the time since the
+// exchange began.
+func (c client) ask(m *dhcpv4.DHCPv4, since time.Duration) *dhcpv4.DHCPv4 {
+	m.NumSeconds = uint16(min(since/time.Second, 1<<16-1))
+	m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionParameterRequestList, parameters()))
+	m.UpdateOption(dhcpv4.OptMaxMessageSize(maxMessage))
+	if c.vendor != "" {
+		m.UpdateOption(dhcpv4.OptClassIdentifier(c.vendor))
+	}
+	if c.hostname != "" {
+		m.UpdateOption(dhcpv4.OptHostName(c.hostname))
+	}
+	return m
+}
+
+func (c client) discover(xid uint32, since time.Duration) *dhcpv4.DHCPv4 {
+	return c.ask(c.message(dhcpv4.MessageTypeDiscover, xid), since)
+}
+
+// request takes an offer: RFC 2131 table 5, column SELECTING.
+func (c client) request(xid uint32, since time.Duration, offer *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	m := c.ask(c.message(dhcpv4.MessageTypeRequest, xid), since)
+	m.UpdateOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr))
+	m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionServerIdentifier, offer.Options.Get(dhcpv4.OptionServerIdentifier)))
+	return m
+}
+
+// release gives the address of an acknowledgement back (RFC 2131 section
+// 4.4.6): ciaddr, server identifier and client identifier, nothing else.
+func (c client) release(xid uint32, ack *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	m := c.message(dhcpv4.MessageTypeRelease, xid)
+	m.ClientIPAddr = ack.YourIPAddr
+	m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionServerIdentifier, ack.Options.Get(dhcpv4.OptionServerIdentifier)))
+	return m
+}
+
+// Offsets of RFC 2131 figure 1.
+const (
+	offsetHType  = 1
+	offsetXID    = 4
+	offsetCHAddr = 28
+	offsetSName  = 44
+	offsetFile   = 108
+	offsetCookie = 236
+)
+
+// parseReply reads a message. It returns nil without an error for a message of
+// another transaction or another client, and an error for one of ours that
+// cannot be read.
+func parseReply(raw []byte, c client, xid uint32) (*dhcpv4.DHCPv4, error) {
+	if len(raw) < offsetCookie || raw[0] != byte(dhcpv4.OpcodeBootReply) || binary.BigEndian.Uint32(raw[offsetXID:]) != xid {
+		return nil, nil
+	}
+	// chaddr is zero on InfiniBand (RFC 4390), then the client identifier
+	// and the xid tell.
+	if raw[offsetHType] != byte(c.hwType) || (len(c.addr) <= 16 && string(raw[offsetCHAddr:offsetCHAddr+len(c.addr)]) != string(c.addr)) {
+		return nil, nil
+	}
+	m, err := dhcpv4.FromBytes(raw)
+	if err != nil {
+		return nil, fmt.Errorf("answer cannot be read: %w", err)
+	}
+	// RFC 2131 section 4.1: options may go on in file, then in sname.
+	if o := m.Options.Get(dhcpv4.OptionOptionOverload); len(o) == 1 {
+		if o[0]&1 != 0 {
+			err = m.Options.FromBytes(raw[offsetFile:offsetCookie])
+		}
+		if err == nil && o[0]&2 != 0 {
+			err = m.Options.FromBytes(raw[offsetSName:offsetFile])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("options in file and sname cannot be read: %w", err)
+		}
+	}
+	return m, nil
+}

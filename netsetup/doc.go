@@ -1,0 +1,43 @@
+// Package netsetup brings the network of a booting node up: it reads the
+// network words of the command line, finds the interfaces, waits for carrier,
+// gets an address by DHCP or takes a static one, and tells what came of it.
+//
+// # From words to commands
+//
+// ParseConfig turns the command line into a Config. Config.Steps turns a Config
+// and the devices at hand into steps, Lease.Steps a DHCP answer into further
+// ones. All three are pure. A Step prints as the ip(8) command that does the
+// same, so that a plan can be read, compared and typed by hand:
+//
+//	ip link set lo up
+//	ip link set eth0 up
+//	ip addr add 10.77.0.23/24 brd + dev eth0
+//	ip route replace default via 10.77.0.1 dev eth0
+//
+// # Up
+//
+// Up does it. Drivers load at the same time, so Up may be started before there
+// is any interface: it subscribes to rtnetlink, asks for what is there, and
+// lives on messages from then on. Every candidate is set up as it appears; one
+// without carrier, or with a driver that takes seconds to open, holds up no
+// other. When an interface has carrier the first DISCOVER leaves at once. With
+// ip=dhcp (or nothing) all candidates ask side by side, the first complete
+// answer wins, and the leases of the others are given back.
+//
+// Which interfaces are candidates, when the command line names none: Ethernet,
+// with a device behind it (/sys/class/net/NAME/device), not wireless, not a
+// port of a bond or bridge; only the one of BOOTIF= when that is given. A
+// device that ip= names needs none of this.
+//
+// Up waits as long as its context allows, unless rd.net.timeout.carrier= or
+// rd.net.timeout.dhcp= say otherwise: a switch port may forward after 30 s, a
+// DHCP server may come back after minutes. What it waits for is logged every
+// 10 s, and is the text of the error when the context ends.
+//
+// # What is not here yet
+//
+// InfiniBand (identity, RFC 4390, P_Key children), bonds, VLANs, bridges, IPv6,
+// BOOTP and RARP. Their words are known and refused with "is not built yet".
+// HardwareAddr and the packet connection hold 20-byte addresses already;
+// Device.Type and claim are where an InfiniBand port becomes a candidate.
+package netsetup

@@ -1,0 +1,57 @@
+package netsetup
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+)
+
+// ARP hardware types, include/uapi/linux/if_arp.h; the first two are also the
+// htype of DHCP (RFC 2131, RFC 4390).
+const (
+	hwEthernet   = 1
+	hwInfiniBand = 32
+	hwLoopback   = 772
+)
+
+// A HardwareAddr holds the raw bytes of a link-layer address: 6 for Ethernet,
+// 20 for IPoIB. It is a string so that it compares and serves as a map key;
+// the zero value is no address.
+type HardwareAddr string
+
+// ParseHardwareAddr reads six bytes in hexadecimal, each of two digits, in any
+// case, with dashes or colons between them.
+func ParseHardwareAddr(s string) (HardwareAddr, error) {
+	digits := strings.Map(func(r rune) rune {
+		if r == ':' {
+			return '-'
+		}
+		return r
+	}, s)
+	fields := strings.Split(digits, "-")
+	if len(fields) != 6 {
+		return "", errors.New("is not six bytes")
+	}
+	var b []byte
+	for _, f := range fields {
+		v, err := hex.DecodeString(f)
+		if err != nil || len(v) != 1 {
+			return "", errors.New("is not bytes of two hexadecimal digits")
+		}
+		b = append(b, v...)
+	}
+	return HardwareAddr(b), nil
+}
+
+// String writes aa:bb:cc:dd:ee:ff.
+func (a HardwareAddr) String() string {
+	const digits = "0123456789abcdef"
+	b := make([]byte, 0, 3*len(a))
+	for i := range len(a) {
+		if i > 0 {
+			b = append(b, ':')
+		}
+		b = append(b, digits[a[i]>>4], digits[a[i]&15])
+	}
+	return string(b)
+}

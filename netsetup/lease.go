@@ -1,0 +1,212 @@
+package netsetup
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+// A Lease is what a DHCP server gave. Fields it did not give are zero.
+type Lease struct {
+	Addr    netip.Prefix // yiaddr and option 1
+	Gateway netip.Addr   // option 3, or the default route of option 121
+	Server  netip.Addr   // option 54, who gave it
+	// NextServer is siaddr, the boot server; an NFS root that names no
+	// server is there.
+	NextServer    netip.Addr
+	RootPath      string // option 17
+	Hostname      string // option 12
+	Domain        string // option 15
+	Search        []string
+	InitiatorName string // option 203, as iPXE uses it: the iSCSI initiator
+	DNS, NTP      []netip.Addr
+	MTU           int     // option 26
+	Routes        []Route // option 121, without a default route; Dev is empty
+	// Duration is how long the lease holds, Renew and Rebind when to ask
+	// again, all from the answer on. Duration 0 is for ever.
+	Duration, Renew, Rebind time.Duration
+}
+
+// Steps returns the changes that put the lease to use.
+func (l Lease) Steps(dev string) []Step {
+	var steps []Step
+	if l.MTU != 0 {
+		steps = append(steps, LinkMTU{Dev: dev, MTU: l.MTU})
+	}
+	steps = append(steps, AddrAdd{Dev: dev, Addr: l.Addr})
+	// Routes to what is on the link come first: others need them.
+	for _, onLink := range []bool{true, false} {
+		for _, r := range l.Routes {
+			if r.Via.IsValid() == onLink {
+				continue
+			}
+			r.Dev = dev
+			r.OnLink = r.Via.IsValid() && !l.reaches(r.Via)
+			steps = append(steps, r)
+		}
+	}
+	if l.Gateway.IsValid() {
+		steps = append(steps, Route{
+			Dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Via: l.Gateway, Dev: dev, OnLink: !l.reaches(l.Gateway),
+		})
+	}
+	return steps
+}
+
+// parseLease reads an OFFER or ACK. bits is the prefix length to use when the
+// server gives no mask, 0 for none. An error means that the answer is no use,
+// a note that part of it is not.
+func parseLease(m *dhcpv4.DHCPv4, bits int) (l Lease, notes []string, err error) {
+	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+
+	if l.Server = optionAddr(m, dhcpv4.OptionServerIdentifier); !l.Server.IsValid() {
+		return Lease{}, nil, errors.New("no server identifier (option 54)")
+	}
+	addr, _ := netip.AddrFromSlice(m.YourIPAddr.To4())
+	if !addr.IsValid() || addr.IsUnspecified() {
+		return Lease{}, nil, errors.New("no address")
+	}
+	switch mask := m.Options.Get(dhcpv4.OptionSubnetMask); len(mask) {
+	case 4:
+		var ok bool
+		if bits, ok = maskBits([4]byte(mask)); !ok || bits == 0 {
+			return Lease{}, nil, fmt.Errorf("netmask %s is not a netmask", net.IP(mask))
+		}
+	case 0:
+		if bits == 0 {
+			return Lease{}, nil, errors.New("no subnet mask (option 1)")
+		}
+	default:
+		return Lease{}, nil, fmt.Errorf("subnet mask of %d bytes", len(mask))
+	}
+	l.Addr = netip.PrefixFrom(addr, bits)
+	if !usable(l.Addr) {
+		return Lease{}, nil, fmt.Errorf("%s is not the address of a host", l.Addr)
+	}
+	if a, _ := netip.AddrFromSlice(m.ServerIPAddr.To4()); a.IsValid() && !a.IsUnspecified() {
+		l.NextServer = a
+	}
+	if routers := optionAddrs(m, dhcpv4.OptionRouter); len(routers) > 0 {
+		l.Gateway = routers[0]
+	}
+	// RFC 3442: with option 121 the router option is to be ignored.
+	if raw := m.Options.Get(dhcpv4.OptionClasslessStaticRoute); len(raw) > 0 {
+		routes, gateway, ok := parseRoutes(raw)
+		if ok {
+			l.Routes, l.Gateway = routes, gateway
+		} else {
+			note("routes (option 121) cannot be read, using the router option")
+		}
+	}
+	l.DNS = optionAddrs(m, dhcpv4.OptionDomainNameServer)
+	l.NTP = optionAddrs(m, dhcpv4.OptionNTPServers)
+	text := func(code dhcpv4.OptionCode, name string, valid func(string) bool) string {
+		s := optionText(m, code)
+		if s != "" && !valid(s) {
+			note("%s %s is not usable", name, strconv.Quote(clip(s)))
+			return ""
+		}
+		return s
+	}
+	l.RootPath = text(dhcpv4.OptionRootPath, "root-path", printable)
+	l.Hostname = text(dhcpv4.OptionHostName, "host name", validHostname)
+	l.Domain = text(dhcpv4.OptionDomainName, "domain", validName)
+	l.InitiatorName = text(optionInitiatorName, "initiator name", printable)
+	if labels := m.DomainSearch(); labels != nil {
+		for _, s := range labels.Labels {
+			if validName(s) {
+				l.Search = append(l.Search, s)
+			}
+		}
+	}
+	if raw := m.Options.Get(dhcpv4.OptionInterfaceMTU); len(raw) == 2 {
+		if mtu := int(binary.BigEndian.Uint16(raw)); mtu >= minMTU {
+			l.MTU = mtu
+		} else {
+			note("MTU %d is too small", mtu)
+		}
+	}
+	l.Duration = optionSeconds(m, dhcpv4.OptionIPAddressLeaseTime)
+	l.Renew = optionSeconds(m, dhcpv4.OptionRenewTimeValue)
+	l.Rebind = optionSeconds(m, dhcpv4.OptionRebindingTimeValue)
+	return l, notes, nil
+}
+
+func clip(s string) string {
+	return s[:min(len(s), 64)]
+}
+
+// optionAddr returns the address of an option that holds just one.
+func optionAddr(m *dhcpv4.DHCPv4, code dhcpv4.OptionCode) netip.Addr {
+	raw := m.Options.Get(code)
+	if len(raw) != 4 || [4]byte(raw) == [4]byte{} {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom4([4]byte(raw))
+}
+
+// optionAddrs returns the addresses of a list; what is left behind the last
+// whole one is ignored.
+func optionAddrs(m *dhcpv4.DHCPv4, code dhcpv4.OptionCode) []netip.Addr {
+	var addrs []netip.Addr
+	for raw := range slices.Chunk(m.Options.Get(code), 4) {
+		if len(raw) == 4 && [4]byte(raw) != [4]byte{} {
+			addrs = append(addrs, netip.AddrFrom4([4]byte(raw)))
+		}
+	}
+	return addrs
+}
+
+// optionText returns a string option without the NULs some servers end it by
+// (RFC 2132 section 2 asks clients to expect them).
+func optionText(m *dhcpv4.DHCPv4, code dhcpv4.OptionCode) string {
+	return strings.TrimRight(string(m.Options.Get(code)), "\x00")
+}
+
+// optionSeconds returns a time; 0xffffffff is infinity and returned as 0.
+func optionSeconds(m *dhcpv4.DHCPv4, code dhcpv4.OptionCode) time.Duration {
+	raw := m.Options.Get(code)
+	if len(raw) != 4 {
+		return 0
+	}
+	s := binary.BigEndian.Uint32(raw)
+	if s == 1<<32-1 {
+		return 0
+	}
+	return time.Duration(s) * time.Second
+}
+
+// parseRoutes reads option 121 (RFC 3442): prefix length, as many bytes of the
+// destination as it needs, gateway; again and again. A default route is
+// returned as the gateway.
+func parseRoutes(b []byte) (routes []Route, gateway netip.Addr, ok bool) {
+	for len(b) > 0 {
+		length := int(b[0])
+		n := (length + 7) / 8
+		if length > 32 || len(b) < 1+n+4 {
+			return nil, netip.Addr{}, false
+		}
+		var dst, via [4]byte
+		copy(dst[:], b[1:1+n])
+		copy(via[:], b[1+n:])
+		b = b[1+n+4:]
+		r := Route{Dst: netip.PrefixFrom(netip.AddrFrom4(dst), length).Masked()}
+		if via != [4]byte{} {
+			r.Via = netip.AddrFrom4(via)
+		}
+		if length == 0 && r.Via.IsValid() {
+			gateway = r.Via
+			continue
+		}
+		routes = append(routes, r)
+	}
+	return routes, gateway, true
+}

@@ -1,0 +1,209 @@
+package netsetup
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const envNamespace = "NETSETUP_TEST_NAMESPACE"
+
+// needs skips a test that cannot run here; with NODISK_TEST_STRICT=1 that is a
+// failure.
+func needs(t *testing.T, missing string) {
+	t.Helper()
+	if os.Getenv("NODISK_TEST_STRICT") == "1" {
+		t.Fatalf("missing: %s", missing)
+	}
+	t.Skipf("missing: %s", missing)
+}
+
+// inNamespace runs the calling test once more, alone, in a process that has a
+// network namespace of its own: all threads of it, as Up needs. It tells
+// whether this is that process.
+func inNamespace(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(envNamespace) != "" {
+		return true
+	}
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
+	cmd.Env = append(os.Environ(), envNamespace+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		needs(t, "network namespaces (root, or user namespaces): "+err.Error())
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("in the namespace: %v\n%s", err, out.Bytes())
+	} else {
+		t.Logf("%s", out.Bytes())
+	}
+	if strings.Contains(out.String(), "--- SKIP") {
+		t.Skip("see above")
+	}
+	return false
+}
+
+// A cable is a veth pair: one end here, the other in the namespace of the
+// server.
+type cable struct {
+	t    *testing.T
+	ns   int // descriptor of the server's namespace
+	peer string
+}
+
+// newCable makes the device dev here, with the address mac, and its peer with
+// the address of the server. The peer is down: there is no carrier.
+func newCable(t *testing.T, dev string, mac HardwareAddr, server netip.Prefix) *cable {
+	t.Helper()
+	c := &cable{t: t, peer: "srv-" + dev}
+	made := make(chan int)
+	go func() {
+		// The thread dies with this goroutine: it is not unlocked.
+		runtime.LockOSThread()
+		fd := -1
+		if err := unix.Unshare(unix.CLONE_NEWNET); err == nil {
+			fd, _ = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		}
+		made <- fd
+	}()
+	if c.ns = <-made; c.ns < 0 {
+		t.Fatal("no second network namespace")
+	}
+	t.Cleanup(func() { _ = unix.Close(c.ns) })
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = dev
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: c.peer, PeerNamespace: netlink.NsFd(c.ns)}
+	veth.HardwareAddr = net.HardwareAddr(mac)
+	if err := netlink.LinkAdd(veth); err != nil {
+		needs(t, "veth: "+err.Error())
+	}
+	c.in(func() {
+		for name, p := range map[string]netip.Prefix{"lo": netip.MustParsePrefix("127.0.0.1/8"), c.peer: server} {
+			l, err := netlink.LinkByName(name)
+			if err == nil && name == "lo" {
+				err = netlink.LinkSetUp(l)
+			} else if err == nil {
+				err = netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(p)})
+			}
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+	return c
+}
+
+// in runs f in the server's namespace.
+func (c *cable) in(f func()) {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := unix.Setns(c.ns, unix.CLONE_NEWNET)
+		if err == nil {
+			f()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		c.t.Errorf("enter namespace: %v", err)
+	}
+}
+
+// plug gives the link carrier or takes it.
+func (c *cable) plug(on bool) {
+	c.in(func() {
+		l, err := netlink.LinkByName(c.peer)
+		switch {
+		case err != nil:
+		case on:
+			err = netlink.LinkSetUp(l)
+		default:
+			err = netlink.LinkSetDown(l)
+		}
+		if err != nil {
+			c.t.Errorf("plug: %v", err)
+		}
+	})
+}
+
+// dnsmasq starts a DHCP server at the other end. It is stopped, by its pid,
+// when the test ends. The function returned gives its log.
+func (c *cable) dnsmasq(args ...string) (log func() string) {
+	c.t.Helper()
+	path, err := exec.LookPath("dnsmasq")
+	if err != nil {
+		needs(c.t, "dnsmasq (package dnsmasq-base)")
+	}
+	dir := c.t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	name := filepath.Join(dir, "log")
+	file, err := os.Create(name)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, path, append([]string{
+		"--no-daemon", "--conf-file=/dev/null", "--port=0", "--user=root", "--group=root", "--log-dhcp", "--no-ping",
+		"--pid-file=" + filepath.Join(dir, "pid"), "--dhcp-leasefile=" + filepath.Join(dir, "leases"),
+		"--interface=" + c.peer, "--bind-interfaces", "--except-interface=lo",
+	}, args...)...)
+	cmd.Stdout, cmd.Stderr = file, file
+	started := make(chan error, 1)
+	c.in(func() { started <- cmd.Start() })
+	if err := <-started; err != nil {
+		c.t.Fatal(err)
+	}
+	log = func() string {
+		b, _ := os.ReadFile(name)
+		return string(b)
+	}
+	c.t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait()
+		_ = file.Close()
+		if c.t.Failed() {
+			c.t.Logf("dnsmasq:\n%s", log())
+		}
+	})
+	// It is ready when it has said so.
+	eventually(c.t, "dnsmasq to start", func() bool {
+		return strings.Contains(log(), "DHCP, IP range") || strings.Contains(log(), "DHCP, sockets bound")
+	})
+	return log
+}
+
+// eventually waits for a condition that nothing announces, such as the log of
+// another program.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited in vain for %s", what)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package netsetup
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Steps returns what is to be done with the devices at hand, before any DHCP
+// answer: renames, links, static addresses and routes; the devices are taken in
+// the order given. It is an error if a
+// device the config names is not there. Up does the same, device by device.
+func (c Config) Steps(have []Device) ([]Step, error) {
+	steps := []Step{LinkUp{Dev: "lo"}}
+	have = slices.Clone(have)
+	for i, d := range have {
+		if name, ok := c.rename(d); ok {
+			steps = append(steps, LinkName{Dev: d.Name, Name: name})
+			have[i].Name = name
+		}
+	}
+	interfaces := c.interfaces()
+	mine := make([][]Device, len(interfaces))
+	for _, d := range have {
+		if i, ok := c.claim(d); ok {
+			mine[i] = append(mine[i], d)
+		}
+	}
+	var errs []error
+	for i, n := range interfaces {
+		if len(mine[i]) == 0 {
+			errs = append(errs, errors.New(c.absent(n, have)))
+			continue
+		}
+		for _, d := range mine[i] {
+			steps = append(steps, n.linkSteps(d)...)
+		}
+		if n.Method == MethodStatic {
+			// Without a name the first that has carrier takes the address.
+			d := mine[i][max(0, slices.IndexFunc(mine[i], func(d Device) bool { return d.Carrier }))]
+			steps = append(steps, c.addressSteps(i, n.lease(), d.Name)...)
+		}
+	}
+	return steps, errors.Join(errs...)
+}
+
+// absent says that there is no device for the word.
+func (c Config) absent(n Interface, have []Device) string {
+	var present []string
+	physical := 0
+	for _, d := range have {
+		if d.Type == hwLoopback {
+			continue
+		}
+		present = append(present, strings.TrimSpace(d.Name+" "+d.Addr.String()))
+		if d.Physical {
+			physical++
+		}
+	}
+	there := "none is present"
+	if len(present) > 0 {
+		there = "present: " + strings.Join(present, ", ")
+	}
+	switch {
+	case n.Device != "":
+		return n.Device + ": no such interface (" + there + "): check its name and that its driver is in the image"
+	case n.Match != "":
+		return "no interface has the address " + n.Match.String() + " (" + there + ")"
+	case c.BootDev != "":
+		return c.BootDev + ": no such interface, bootdev= names it (" + there + ")"
+	case c.BootIF != "":
+		return "no interface has the address " + c.BootIF.String() + " of BOOTIF= (" + there + "): check that its driver is in the image"
+	default:
+		return fmt.Sprintf("no network interface found: %s bound to one (%s): check that the image holds the driver of this machine's interface", count(physical, "driver"), there)
+	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// linkSteps sets one device up.
+func (n Interface) linkSteps(d Device) []Step {
+	var steps []Step
+	if n.NewAddr != "" && n.NewAddr != d.Addr {
+		if d.Up { // EBUSY with many drivers
+			steps = append(steps, LinkDown{Dev: d.Name})
+		}
+		steps = append(steps, LinkAddr{Dev: d.Name, Addr: n.NewAddr})
+	}
+	if n.MTU != 0 && n.MTU != d.MTU {
+		steps = append(steps, LinkMTU{Dev: d.Name, MTU: n.MTU})
+	}
+	return append(steps, LinkUp{Dev: d.Name})
+}
+
+// lease is the static configuration in the form of a lease. Its MTU is not
+// in it: linkSteps has set it.
+func (n Interface) lease() Lease {
+	return Lease{Addr: n.Address, Gateway: n.Gateway, Hostname: n.Hostname, DNS: n.DNS, NTP: n.NTP}
+}
+
+// override puts what the word says over what DHCP said.
+func (n Interface) override(l Lease) Lease {
+	if n.Gateway.IsValid() {
+		l.Gateway = n.Gateway
+		l.Routes = slices.DeleteFunc(slices.Clone(l.Routes), func(r Route) bool { return r.Dst.Bits() == 0 })
+	}
+	if n.Hostname != "" {
+		l.Hostname = n.Hostname
+	}
+	if n.MTU != 0 {
+		l.MTU = 0 // set with the link
+	}
+	l.DNS = join(n.DNS, l.DNS)
+	l.NTP = join(n.NTP, l.NTP)
+	return l
+}
+
+// join appends those of b that are not in a.
+func join[T comparable](a, b []T) []T {
+	all := slices.Clone(a)
+	for _, x := range b {
+		if !slices.Contains(all, x) {
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
+// secondaryMetric is added to the default routes of all but the first ip=
+// word, so that two gateways make one default route and a spare.
+const secondaryMetric = 100
+
+// addressSteps gives the device the lease of the word at position i, and the
+// routes of rd.route= that name the device.
+func (c Config) addressSteps(i int, l Lease, dev string) []Step {
+	steps := l.Steps(dev)
+	for j, s := range steps {
+		if r, ok := s.(Route); ok && r.Dst.Bits() == 0 && i > 0 {
+			r.Metric = secondaryMetric + i
+			steps[j] = r
+		}
+	}
+	for _, r := range c.Routes {
+		if r.Dev == dev || (r.Dev == "" && i == c.primary()) {
+			r.Dev = dev
+			r.OnLink = r.Via.IsValid() && !l.reaches(r.Via)
+			steps = append(steps, r)
+		}
+	}
+	return steps
+}
+
+// primary is the position of the word that bootdev= names, else 0.
+func (c Config) primary() int {
+	return max(0, slices.IndexFunc(c.interfaces(), func(n Interface) bool { return c.BootDev != "" && n.Device == c.BootDev }))
+}
+
+// reaches tells whether the address is on the link, by the lease alone.
+func (l Lease) reaches(a netip.Addr) bool {
+	return l.Addr.Masked().Contains(a) || slices.ContainsFunc(l.Routes, func(r Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
+}

@@ -1,0 +1,480 @@
+package netsetup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// A fakeKernel has the devices of a test and writes steps down as commands.
+type fakeKernel struct {
+	t      *testing.T
+	events chan linkEvent
+
+	mu       sync.Mutex
+	devices  map[string]Device
+	commands []string
+	fail     map[string]error      // by command, once
+	servers  map[string]fakeServer // by device
+	opening  map[string]time.Duration
+}
+
+// A fakeServer answers a message of the client, or not (nil).
+type fakeServer func(m *dhcpv4.DHCPv4) []byte
+
+func newFakeKernel(t *testing.T, devices ...Device) *fakeKernel {
+	k := &fakeKernel{
+		t: t, events: make(chan linkEvent, 64), devices: map[string]Device{}, fail: map[string]error{},
+		servers: map[string]fakeServer{}, opening: map[string]time.Duration{},
+	}
+	k.appear(append([]Device{{Index: 1, Name: "lo", Type: hwLoopback}}, devices...)...)
+	return k
+}
+
+// appear shows devices, or changes of them.
+func (k *fakeKernel) appear(devices ...Device) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, d := range devices {
+		k.devices[d.Name] = d
+		k.events <- linkEvent{Device: d}
+	}
+}
+
+func (k *fakeKernel) change(dev string, f func(d *Device)) {
+	k.mu.Lock()
+	d := k.devices[dev]
+	k.mu.Unlock()
+	f(&d)
+	k.appear(d)
+}
+
+func (k *fakeKernel) do(s Step) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.commands = append(k.commands, strings.TrimPrefix(s.String(), "ip "))
+	err := k.fail[s.String()]
+	delete(k.fail, s.String())
+	return err
+}
+
+func (k *fakeKernel) linkUp(dev string, up bool) error {
+	k.mu.Lock()
+	wait := k.opening[dev]
+	k.mu.Unlock()
+	if wait > 0 {
+		<-time.After(wait)
+	}
+	if !up {
+		return k.do(LinkDown{dev})
+	}
+	err := k.do(LinkUp{dev})
+	if err == nil {
+		k.change(dev, func(d *Device) { d.Up = true })
+	}
+	return err
+}
+func (k *fakeKernel) linkMTU(dev string, mtu int) error { return k.do(LinkMTU{dev, mtu}) }
+func (k *fakeKernel) linkName(dev, name string) error {
+	err := k.do(LinkName{dev, name})
+	k.change(dev, func(d *Device) { d.Name = name })
+	return err
+}
+func (k *fakeKernel) linkAddr(dev string, a HardwareAddr) error { return k.do(LinkAddr{dev, a}) }
+func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(AddrAdd{dev, a}) }
+func (k *fakeKernel) routeSet(r Route) error                    { return k.do(r) }
+
+func (k *fakeKernel) watch(context.Context, *sync.WaitGroup) (<-chan linkEvent, error) {
+	return k.events, nil
+}
+
+func (k *fakeKernel) open(d Device) (wire, error) {
+	return &fakeWire{k: k, dev: d.Name, answers: make(chan []byte, 16), closed: make(chan struct{})}, nil
+}
+
+type fakeWire struct {
+	k       *fakeKernel
+	dev     string
+	answers chan []byte
+	closed  chan struct{}
+}
+
+func (w *fakeWire) send(payload []byte, src, dst netip.Addr, to HardwareAddr) error {
+	m, err := dhcpv4.FromBytes(payload)
+	if err != nil {
+		return err
+	}
+	w.k.mu.Lock()
+	text := fmt.Sprintf("%s: %s", w.dev, m.MessageType())
+	if m.MessageType() == dhcpv4.MessageTypeRelease {
+		text += fmt.Sprintf(" %s -> %s at %s", src, dst, to)
+	}
+	w.k.commands = append(w.k.commands, text)
+	server := w.k.servers[w.dev]
+	w.k.mu.Unlock()
+	if server != nil {
+		if a := server(m); a != nil {
+			w.answers <- a
+		}
+	}
+	return nil
+}
+
+func (w *fakeWire) receive() ([]byte, HardwareAddr, error) {
+	select {
+	case a := <-w.answers:
+		return a, macB, nil
+	case <-w.closed:
+		return nil, "", io.EOF
+	}
+}
+
+func (w *fakeWire) Close() error {
+	close(w.closed)
+	return nil
+}
+
+// goodServer answers everything at once.
+func goodServer(t *testing.T) fakeServer {
+	return func(m *dhcpv4.DHCPv4) []byte {
+		switch m.MessageType() {
+		case dhcpv4.MessageTypeRequest:
+			return answer(t, m, dhcpv4.MessageTypeAck)
+		case dhcpv4.MessageTypeDiscover:
+			return answer(t, m, dhcpv4.MessageTypeOffer)
+		default:
+			return nil
+		}
+	}
+}
+
+// ethernet is an interface with carrier as soon as it is up.
+func ethernet(index int, name string, mac HardwareAddr) Device {
+	return Device{Index: index, Name: name, Type: hwEthernet, Addr: mac, MTU: 1500, Physical: true, Carrier: true, Driver: "virtio_net"}
+}
+
+func noCarrier(d Device) Device {
+	d.Carrier = false
+	return d
+}
+
+// logLines is a slog.Handler that keeps the messages above debug.
+type logLines struct {
+	mu    sync.Mutex
+	lines []string
+	start time.Time
+}
+
+func (l *logLines) Enabled(_ context.Context, level slog.Level) bool { return level > slog.LevelDebug }
+func (l *logLines) WithAttrs([]slog.Attr) slog.Handler               { return l }
+func (l *logLines) WithGroup(string) slog.Handler                    { return l }
+func (l *logLines) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, fmt.Sprintf("%ds %s", int(time.Since(l.start).Round(time.Second)/time.Second), r.Message))
+	return nil
+}
+
+type result struct {
+	state    State
+	err      error
+	commands []string
+	log      []string
+	took     time.Duration
+}
+
+// try runs Up on a fake kernel, in time that costs nothing. script runs beside
+// it.
+func try(t *testing.T, line string, timeout time.Duration, k *fakeKernel, script func()) result {
+	t.Helper()
+	c, err := ParseConfig(cmdline.Parse(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	lines := &logLines{start: start}
+	if script != nil {
+		go script()
+	}
+	s, err := run(ctx, c, k, slog.New(lines))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return result{s, err, k.commands, lines.lines, time.Since(start)}
+}
+
+func TestRunDHCP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		k.servers["eth0"] = goodServer(t)
+		r := try(t, "", time.Minute, k, nil)
+		if r.err != nil || r.state.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" || r.took != 0 {
+			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
+		}
+		if diff := cmp.Diff([]string{
+			"link set lo up", "link set eth0 up", "eth0: DISCOVER", "eth0: REQUEST",
+			"addr add 10.77.0.23/24 brd + dev eth0", "route replace default via 10.77.0.1 dev eth0",
+		}, r.commands); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if len(r.log) > 0 {
+			t.Errorf("a good boot says nothing, but: %q", r.log)
+		}
+	})
+}
+
+// The second interface is as quick as the only one would be, although the
+// first has no carrier, the third no server, and the driver of the fourth
+// takes its time.
+func TestRunSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, noCarrier(ethernet(2, "eth0", macA)), ethernet(3, "eth1", macB),
+			ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03"), ethernet(5, "eth3", "\x52\x54\x00\x00\x00\x04"))
+		k.servers["eth1"] = goodServer(t)
+		k.opening["eth3"] = 5 * time.Second
+		r := try(t, "ip=dhcp", time.Minute, k, nil)
+		if r.err != nil || r.state.Device != "eth1" || r.took != 0 {
+			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
+		}
+		<-time.After(time.Minute) // the driver comes to its end, too
+	})
+}
+
+// Two get a lease: the first keeps it, the other gives it back.
+func TestRunReleasesTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+		good := goodServer(t)
+		k.servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
+			if m.MessageType() == dhcpv4.MessageTypeRequest {
+				return nil // no confirmation
+			}
+			return good(m)
+		}
+		k.servers["eth1"] = func(m *dhcpv4.DHCPv4) []byte {
+			if m.NumSeconds == 0 {
+				return nil // the second DISCOVER only
+			}
+			return good(m)
+		}
+		r := try(t, "", time.Minute, k, nil)
+		if r.err != nil || r.state.Device != "eth1" {
+			t.Fatalf("%v, %v", r.state, r.err)
+		}
+		if last := r.commands[len(r.commands)-1]; last != "eth0: RELEASE 10.77.0.23 -> 10.77.0.1 at "+macB.String() {
+			t.Errorf("last command: %s", last)
+		}
+	})
+}
+
+func TestRunLateInterface(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t)
+		k.servers["eth0"] = goodServer(t)
+		r := try(t, "", time.Minute, k, func() {
+			<-time.After(12 * time.Second)
+			k.appear(noCarrier(ethernet(2, "eth0", macA)))
+			<-time.After(13 * time.Second)
+			k.change("eth0", func(d *Device) { d.Carrier = true })
+		})
+		if r.err != nil || r.took != 25*time.Second {
+			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
+		}
+		if diff := cmp.Diff([]string{
+			"10s no network interface found: 0 drivers bound to one (none is present): check that the image holds the driver of this machine's interface",
+			"20s eth0: no carrier for 8 s: check the cable or the switch port",
+		}, r.log); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRunNoServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA), noCarrier(ethernet(3, "eth1", macB)))
+		r := try(t, "", 25*time.Second, k, nil)
+		if !errors.Is(r.err, context.DeadlineExceeded) || r.took != 25*time.Second {
+			t.Errorf("%v after %v", r.err, r.took)
+		}
+		const want = "eth0: no DHCP answer after 25 s (6 DISCOVERs sent, carrier up): check that a DHCP server serves this network, its pool, and the VLAN of the switch port; eth1: no carrier for 25 s: check the cable or the switch port: context deadline exceeded"
+		if !strings.HasSuffix(r.err.Error(), want) {
+			t.Errorf("error: %v", r.err)
+		}
+		if len(r.log) != 2 || !strings.HasPrefix(r.log[0], "10s eth0: no DHCP answer after 10 s (4 DISCOVERs") {
+			t.Errorf("log: %q", r.log)
+		}
+	})
+}
+
+// The link that flaps asks anew at once when it is back.
+func TestRunFlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		r := try(t, "", time.Minute, k, func() {
+			<-time.After(3500 * time.Millisecond)
+			k.change("eth0", func(d *Device) { d.Carrier = false })
+			<-time.After(time.Second)
+			k.mu.Lock()
+			k.servers["eth0"] = goodServer(t)
+			k.mu.Unlock()
+			k.change("eth0", func(d *Device) { d.Carrier = true })
+		})
+		if r.err != nil || r.took != 4500*time.Millisecond {
+			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
+		}
+	})
+}
+
+// A message that left before the queue was open is sent again when it is.
+func TestRunRunningLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		r := try(t, "", time.Minute, k, func() {
+			<-time.After(2 * time.Millisecond)
+			k.mu.Lock()
+			k.servers["eth0"] = goodServer(t)
+			k.mu.Unlock()
+			k.change("eth0", func(d *Device) { d.Running = true })
+		})
+		if r.err != nil || r.took != 2*time.Millisecond {
+			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
+		}
+	})
+}
+
+func TestRunStatic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, noCarrier(ethernet(2, "eth0", macA)), ethernet(3, "eth1", macB))
+		r := try(t, "ip=10.0.0.5:10.0.0.9:10.0.0.1:24:n7 ifname=lan0:52:54:00:12:34:57", time.Minute, k, nil)
+		if r.err != nil || r.state.String() != "lan0 10.0.0.5/24 static" || r.state.Server != addr("10.0.0.9") || r.state.Hostname != "n7" {
+			t.Errorf("%+v, %v", r.state, r.err)
+		}
+		// eth0 is not waited for: its command may come or not.
+		got := slices.DeleteFunc(r.commands, func(s string) bool { return s == "link set eth0 up" })
+		if diff := cmp.Diff([]string{
+			"link set lo up", "link set eth1 name lan0", "link set lan0 up",
+			"addr add 10.0.0.5/24 brd + dev lan0", "route replace default via 10.0.0.1 dev lan0",
+		}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A dead second interface costs its time, not the boot.
+func TestRunSpare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			line, device string
+			took         time.Duration
+			log          string
+		}{
+			{"ip=eth0:dhcp ip=10.1.0.5:::24::eth1:none", "eth1", 90 * time.Second, "90s eth0: no DHCP answer after 90 s"},
+			{"ip=eth1:dhcp ip=10.1.0.5:::24::eth2:none", "eth1", 10 * time.Second, "10s eth2: no carrier for 10 s: check the cable or the switch port; given up"},
+			{"ip=10.1.0.5:::24::eth1:none ip=eth9:dhcp rd.net.timeout.carrier=4", "eth1", 4 * time.Second, "4s eth9: no such interface (present: eth0"},
+			{"ip=10.1.0.5:::24::eth1:none ip=eth0:dhcp rd.net.timeout.dhcp=3 rd.net.dhcp.retry=2", "eth1", 6 * time.Second, "6s eth0: no DHCP answer after"},
+			{"ip=eth0:off ip=eth1:dhcp", "eth1", 0, ""},
+			{"ip=off", "", 0, ""},
+		} {
+			k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), noCarrier(ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03")))
+			k.servers["eth1"] = goodServer(t)
+			r := try(t, tt.line, time.Hour, k, nil)
+			if r.err != nil || r.state.Device != tt.device || r.took != tt.took {
+				t.Errorf("%s: %v, %v after %v", tt.line, r.state, r.err, r.took)
+			}
+			if tt.log != "" && !slices.ContainsFunc(r.log, func(s string) bool { return strings.HasPrefix(s, tt.log) }) {
+				t.Errorf("%s: log: %q", tt.line, r.log)
+			}
+		}
+	})
+}
+
+// rd.net.* end the wait; bootdev= is what may not be missing.
+func TestRunGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for line, want := range map[string]string{
+			"ip=dhcp rd.net.timeout.dhcp=5 rd.net.dhcp.retry=2":                              "10s set up network: eth0: no DHCP answer",
+			"ip=eth1:dhcp rd.net.timeout.carrier=7":                                          "7s set up network: eth1: no carrier for 7 s",
+			"ip=eth9:dhcp rd.net.timeout.carrier=7":                                          "7s set up network: eth9: no such interface",
+			"bootdev=eth1 ip=eth1:dhcp ip=10.0.0.5:::24::eth0:none rd.net.timeout.carrier=7": "7s set up network: eth1: no carrier",
+		} {
+			k := newFakeKernel(t, ethernet(2, "eth0", macA), noCarrier(ethernet(3, "eth1", macB)))
+			r := try(t, line, time.Hour, k, nil)
+			if r.err == nil {
+				t.Errorf("%s: no error, %v", line, r.state)
+				continue
+			}
+			if got := fmt.Sprintf("%ds %v", int(r.took/time.Second), r.err); !strings.HasPrefix(got, want) {
+				t.Errorf("%s: %s", line, got)
+			}
+		}
+	})
+}
+
+// A driver that cannot open its device at first is tried again; an address
+// that the kernel refuses is an error, a route is not.
+func TestRunKernelRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		k.servers["eth0"] = goodServer(t)
+		k.fail["ip link set eth0 up"] = errors.New("input/output error")
+		k.fail["ip route replace default via 10.77.0.1 dev eth0"] = errors.New("network is unreachable")
+		r := try(t, "", time.Minute, k, nil)
+		if r.err != nil || r.took != time.Second {
+			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
+		}
+		if diff := cmp.Diff([]string{
+			"0s set up eth0: ip link set eth0 up: input/output error; trying again",
+			"1s ip route replace default via 10.77.0.1 dev eth0: network is unreachable",
+		}, r.log); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		k = newFakeKernel(t, ethernet(2, "eth0", macA))
+		k.fail["ip addr add 10.0.0.5/24 brd + dev eth0"] = errors.New("no buffer space")
+		if r := try(t, "ip=10.0.0.5:::24", time.Minute, k, nil); r.err == nil || !strings.Contains(r.err.Error(), "ip addr add 10.0.0.5/24 brd + dev eth0: no buffer space") {
+			t.Errorf("%v, %v", r.state, r.err)
+		}
+	})
+}
+
+func TestRunInterfaceGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		r := try(t, "", 20*time.Second, k, func() {
+			<-time.After(2 * time.Second)
+			k.events <- linkEvent{Device: Device{Index: 2, Name: "eth0"}, gone: true}
+			<-time.After(2 * time.Second)
+			k.mu.Lock()
+			k.servers["eth0"] = goodServer(t)
+			k.mu.Unlock()
+			k.appear(ethernet(7, "eth0", macA))
+		})
+		if r.err != nil || r.took != 4*time.Second || !slices.Contains(r.log, "2s eth0: the interface is gone") {
+			t.Errorf("%v, %v after %v: %q", r.state, r.err, r.took, r.log)
+		}
+	})
+}
+
+func TestRunWatchEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t)
+		k.events <- linkEvent{err: errors.New("socket gone")}
+		if r := try(t, "", time.Minute, k, nil); r.err == nil || r.err.Error() != "watch network interfaces: socket gone" {
+			t.Error(r.err)
+		}
+	})
+}

@@ -1,0 +1,103 @@
+package netsetup
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// A State is what Up achieved.
+type State struct {
+	// Device is the interface that carries the root, empty when there is
+	// none (ip=off).
+	Device  string
+	MAC     HardwareAddr
+	Addrs   []netip.Prefix
+	Gateway netip.Addr
+	MTU     int // bytes, as it is now
+	// Source tells where the address is from: "DHCP from 10.77.0.1",
+	// "static", "none" or "off".
+	Source string
+	// Server is the boot server of the ip= word.
+	Server netip.Addr
+	// Lease is the DHCP answer, nil for a static address.
+	Lease *Lease
+	// Hostname is the first label, Domain the domain of the node.
+	Hostname, Domain string
+	Search           []string
+	DNS, NTP         []netip.Addr
+	// Took is the time from the start of Up.
+	Took time.Duration
+	// Others are further interfaces that were set up, in the order of ip=.
+	Others []State
+}
+
+// String is the fact for the stage line:
+// "eth0 10.77.0.23/24 by DHCP from 10.77.0.1".
+func (s State) String() string {
+	if s.Device == "" {
+		return "off"
+	}
+	var b strings.Builder
+	b.WriteString(s.Device)
+	for _, a := range s.Addrs {
+		b.WriteString(" " + a.String())
+	}
+	switch {
+	case len(s.Addrs) == 0:
+		b.WriteString(" without address")
+	case s.Lease != nil:
+		b.WriteString(" by " + s.Source)
+	default:
+		b.WriteString(" " + s.Source)
+	}
+	for _, o := range s.Others {
+		b.WriteString(", " + o.String())
+	}
+	return b.String()
+}
+
+// ResolvConf is the content of resolv.conf(5), empty when no name server and
+// no domain is known.
+func (s State) ResolvConf() string {
+	var b strings.Builder
+	search := s.Search
+	if s.Domain != "" {
+		search = join([]string{s.Domain}, search)
+	}
+	if len(search) > 0 {
+		b.WriteString("search " + strings.Join(search, " ") + "\n")
+	}
+	for _, a := range s.DNS {
+		b.WriteString("nameserver " + a.String() + "\n")
+	}
+	return b.String()
+}
+
+// state tells what the lease means for the node.
+func (c Config) state(n Interface, d Device, l Lease) State {
+	s := State{Device: d.Name, MAC: d.Addr, Gateway: l.Gateway, MTU: d.MTU, Server: n.Server, NTP: l.NTP, Source: n.Method.String()}
+	if l.Addr.IsValid() {
+		s.Addrs = []netip.Prefix{l.Addr}
+	}
+	s.DNS = join(c.Nameservers, n.DNS)
+	s.Domain = l.Domain
+	if n.Method == MethodDHCP {
+		s.Lease = &l
+		s.Source = "DHCP from " + l.Server.String()
+		if c.IgnorePeerDNS {
+			s.Domain = ""
+		} else {
+			s.DNS = join(s.DNS, l.DNS)
+			s.Search = l.Search
+		}
+	}
+	// As the kernel does with ip= (net/ipv4/ipconfig.c): what is behind the
+	// first dot of the host name is the domain.
+	host, domain, _ := strings.Cut(l.Hostname, ".")
+	s.Hostname = host
+	if s.Domain == "" {
+		s.Domain = strings.TrimSuffix(domain, ".")
+	}
+	return s
+}

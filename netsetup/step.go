@@ -1,0 +1,119 @@
+package netsetup
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+)
+
+// A Step is one change to the network. String is the ip(8) command that does
+// the same. The steps are LinkUp, LinkDown, LinkMTU, LinkName, LinkAddr,
+// AddrAdd and Route.
+type Step interface {
+	fmt.Stringer
+	apply(l linker) error
+}
+
+// A linker makes the changes. Devices go by name. To find a change made
+// already is no error.
+type linker interface {
+	linkUp(dev string, up bool) error
+	linkMTU(dev string, mtu int) error
+	linkName(dev, name string) error
+	linkAddr(dev string, addr HardwareAddr) error
+	addrAdd(dev string, addr netip.Prefix) error
+	routeSet(r Route) error
+}
+
+// LinkUp sets an interface up.
+type LinkUp struct{ Dev string }
+
+// LinkDown sets an interface down.
+type LinkDown struct{ Dev string }
+
+// LinkMTU sets the MTU in bytes.
+type LinkMTU struct {
+	Dev string
+	MTU int
+}
+
+// LinkName renames an interface that is down.
+type LinkName struct{ Dev, Name string }
+
+// LinkAddr sets the hardware address of an interface that is down.
+type LinkAddr struct {
+	Dev  string
+	Addr HardwareAddr
+}
+
+// AddrAdd adds an address, valid for ever: the kernel must not take it from
+// under the root when a lease ends that nobody renewed.
+type AddrAdd struct {
+	Dev  string
+	Addr netip.Prefix
+}
+
+// Route sets a route; "replace" so that a second try of the boot, with another
+// gateway, is no conflict with the first. It also is how routes are written in
+// Config and Lease; there Dev may be empty.
+type Route struct {
+	Dst netip.Prefix // 0.0.0.0/0 is the default route
+	Via netip.Addr   // zero: the destination is on the link
+	Dev string
+	// OnLink takes a gateway that no other route reaches.
+	OnLink bool
+	Metric int
+}
+
+var (
+	_ Step = LinkUp{}
+	_ Step = LinkDown{}
+	_ Step = LinkMTU{}
+	_ Step = LinkName{}
+	_ Step = LinkAddr{}
+	_ Step = AddrAdd{}
+	_ Step = Route{}
+)
+
+func (s LinkUp) String() string   { return "ip link set " + s.Dev + " up" }
+func (s LinkDown) String() string { return "ip link set " + s.Dev + " down" }
+func (s LinkMTU) String() string  { return "ip link set " + s.Dev + " mtu " + strconv.Itoa(s.MTU) }
+func (s LinkName) String() string { return "ip link set " + s.Dev + " name " + s.Name }
+func (s LinkAddr) String() string { return "ip link set " + s.Dev + " address " + s.Addr.String() }
+
+// String leaves "brd +" out where there is no broadcast address (RFC 3021).
+func (s AddrAdd) String() string {
+	brd := ""
+	if s.Addr.Bits() < 31 {
+		brd = " brd +"
+	}
+	return "ip addr add " + s.Addr.String() + brd + " dev " + s.Dev
+}
+
+func (s Route) String() string {
+	t := "ip route replace " + s.Dst.String()
+	if s.Dst.Bits() == 0 {
+		t = "ip route replace default"
+	}
+	if s.Via.IsValid() {
+		t += " via " + s.Via.String()
+	}
+	if s.Dev != "" {
+		t += " dev " + s.Dev
+	}
+	if s.OnLink {
+		t += " onlink"
+	}
+	if s.Metric != 0 {
+		t += " metric " + strconv.Itoa(s.Metric)
+	}
+	return t
+}
+
+func (s LinkUp) apply(l linker) error   { return l.linkUp(s.Dev, true) }
+func (s LinkDown) apply(l linker) error { return l.linkUp(s.Dev, false) }
+func (s LinkMTU) apply(l linker) error  { return l.linkMTU(s.Dev, s.MTU) }
+func (s LinkName) apply(l linker) error { return l.linkName(s.Dev, s.Name) }
+func (s LinkAddr) apply(l linker) error { return l.linkAddr(s.Dev, s.Addr) }
+func (s AddrAdd) apply(l linker) error  { return l.addrAdd(s.Dev, s.Addr) }
+func (s Route) apply(l linker) error    { return l.routeSet(s) }

@@ -1,0 +1,261 @@
+package netsetup
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	sysClassNet = "/sys/class/net"
+	// watchBuffer holds the messages of a machine with hundreds of virtual
+	// functions appearing at once.
+	watchBuffer = 1 << 20
+	// skipStats is RTEXT_FILTER_SKIP_STATS, which x/sys/unix does not have.
+	skipStats = 1 << 3
+)
+
+// watch subscribes to links and then asks for those that are there, on the
+// same socket, so that nothing is missed in between and nothing is read twice.
+// Addresses are not subscribed to: those of IPv4 are acknowledged one by one.
+// IPv6 will need them (duplicate detection).
+func (kernel) watch(ctx context.Context, wg *sync.WaitGroup) (<-chan linkEvent, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "rtnetlink")
+	raw, err := file.SyscallConn()
+	if err == nil {
+		// Without CAP_NET_ADMIN the ordinary size must do.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, watchBuffer)
+		err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK})
+	}
+	if err == nil {
+		err = requestLinks(fd)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	events := make(chan linkEvent, 64)
+	w := &watcher{raw: raw, known: map[int]Device{}, seen: map[int]bool{}, events: events}
+	stop := context.AfterFunc(ctx, func() { _ = file.Close() })
+	wg.Go(func() {
+		defer stop()
+		defer func() { _ = file.Close() }()
+		if err := w.run(ctx); err != nil && ctx.Err() == nil {
+			w.emit(ctx, linkEvent{err: err})
+		}
+	})
+	return events, nil
+}
+
+// requestLinks asks for a dump of all links, without their counters
+// (rtnetlink(7); IFLA_EXT_MASK of include/uapi/linux/rtnetlink.h).
+func requestLinks(fd int) error {
+	const length = unix.SizeofNlMsghdr + unix.SizeofIfInfomsg + unix.SizeofRtAttr + 4
+	b := binary.NativeEndian.AppendUint32(nil, length)
+	b = binary.NativeEndian.AppendUint16(b, unix.RTM_GETLINK)
+	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+	b = append(b, 1, 0, 0, 0, 0, 0, 0, 0)                // sequence and port
+	b = append(b, make([]byte, unix.SizeofIfInfomsg)...) // any family, any index
+	b = binary.NativeEndian.AppendUint16(b, unix.SizeofRtAttr+4)
+	b = binary.NativeEndian.AppendUint16(b, unix.IFLA_EXT_MASK)
+	b = binary.NativeEndian.AppendUint32(b, skipStats)
+	return unix.Sendto(fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+}
+
+// A watcher turns rtnetlink messages into events.
+type watcher struct {
+	raw    syscall.RawConn
+	known  map[int]Device
+	seen   map[int]bool // in the dump under way
+	lost   bool         // messages were lost: ask again
+	events chan<- linkEvent
+}
+
+func (w *watcher) emit(ctx context.Context, e linkEvent) {
+	select {
+	case w.events <- e:
+	case <-ctx.Done():
+	}
+}
+
+func (w *watcher) run(ctx context.Context) error {
+	buf := make([]byte, 32<<10) // the kernel's largest dump message
+	for ctx.Err() == nil {
+		var (
+			n    int
+			from unix.Sockaddr
+			rerr error
+		)
+		err := w.raw.Read(func(fd uintptr) bool {
+			n, from, rerr = unix.Recvfrom(int(fd), buf, 0)
+			return !errors.Is(rerr, unix.EAGAIN)
+		})
+		switch {
+		case err != nil:
+			return err
+		case errors.Is(rerr, unix.ENOBUFS):
+			w.lost = true
+			if err := w.again(); err != nil {
+				return err
+			}
+			continue
+		case errors.Is(rerr, unix.EINTR):
+			continue
+		case rerr != nil:
+			return rerr
+		}
+		if nl, ok := from.(*unix.SockaddrNetlink); !ok || nl.Pid != 0 {
+			continue // not from the kernel
+		}
+		if err := w.messages(ctx, buf[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// again asks for all links once more.
+func (w *watcher) again() error {
+	clear(w.seen)
+	var err error
+	if cerr := w.raw.Control(func(fd uintptr) { err = requestLinks(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	// A dump under way is EBUSY: its end asks again.
+	if errors.Is(err, unix.EBUSY) {
+		return nil
+	}
+	return err
+}
+
+func (w *watcher) messages(ctx context.Context, b []byte) error {
+	for len(b) >= unix.SizeofNlMsghdr {
+		length := int(binary.NativeEndian.Uint32(b))
+		if length < unix.SizeofNlMsghdr || length > len(b) {
+			return nil // the rest is cut off; there is no more to read in it
+		}
+		kind, flags, body := binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:]), b[unix.SizeofNlMsghdr:length]
+		b = b[min(len(b), (length+3)&^3):]
+		switch kind {
+		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+			// A bridge port tells of itself in family AF_BRIDGE, too.
+			if d, ok := parseLink(body); ok && body[0] == unix.AF_UNSPEC {
+				w.link(ctx, d, kind == unix.RTM_DELLINK)
+			}
+			if flags&unix.NLM_F_DUMP_INTR != 0 {
+				w.lost = true
+			}
+		case unix.NLMSG_DONE:
+			if err := w.done(ctx); err != nil {
+				return err
+			}
+		case unix.NLMSG_ERROR:
+			if len(body) >= 4 {
+				if errno := -int32(binary.NativeEndian.Uint32(body)); errno != 0 {
+					return fmt.Errorf("list links: %w", unix.Errno(errno))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// done ends a dump: what it did not show has gone while messages were lost.
+func (w *watcher) done(ctx context.Context) error {
+	if w.lost {
+		w.lost = false
+		return w.again()
+	}
+	for index, d := range w.known {
+		if !w.seen[index] {
+			w.link(ctx, d, true)
+		}
+	}
+	return nil
+}
+
+func (w *watcher) link(ctx context.Context, d Device, gone bool) {
+	if gone {
+		delete(w.known, d.Index)
+		w.emit(ctx, linkEvent{Device: d, gone: true})
+		return
+	}
+	w.seen[d.Index] = true
+	old, ok := w.known[d.Index]
+	if ok && old.Name == d.Name {
+		d.Physical, d.Driver = old.Physical, old.Driver
+	} else {
+		d.Physical, d.Driver = physical(sysClassNet, d.Name)
+	}
+	if d == old {
+		return // counters, or something else that does not matter here
+	}
+	w.known[d.Index] = d
+	w.emit(ctx, linkEvent{Device: d})
+}
+
+// physical tells whether a bus device that is no radio is behind an interface,
+// and its driver. The kernel makes the links before it announces the
+// interface (register_netdevice).
+func physical(classNet, name string) (ok bool, driver string) {
+	dir := filepath.Join(classNet, name)
+	if _, err := os.Lstat(filepath.Join(dir, "device")); err != nil {
+		return false, ""
+	}
+	if target, err := os.Readlink(filepath.Join(dir, "device", "driver")); err == nil {
+		driver = filepath.Base(target)
+	}
+	_, err := os.Lstat(filepath.Join(dir, "phy80211"))
+	return err != nil, driver
+}
+
+// operUp is IF_OPER_UP of include/uapi/linux/if.h.
+const operUp = 6
+
+// parseLink reads the body of RTM_NEWLINK: struct ifinfomsg and attributes
+// (rtnetlink(7)).
+func parseLink(b []byte) (Device, bool) {
+	if len(b) < unix.SizeofIfInfomsg {
+		return Device{}, false
+	}
+	flags := binary.NativeEndian.Uint32(b[8:])
+	d := Device{
+		Type:  binary.NativeEndian.Uint16(b[2:]),
+		Index: int(int32(binary.NativeEndian.Uint32(b[4:]))),
+		Up:    flags&unix.IFF_UP != 0,
+	}
+	for b = b[unix.SizeofIfInfomsg:]; len(b) >= unix.SizeofRtAttr; {
+		length := int(binary.NativeEndian.Uint16(b))
+		if length < unix.SizeofRtAttr || length > len(b) {
+			break
+		}
+		value := b[unix.SizeofRtAttr:length]
+		switch kind := binary.NativeEndian.Uint16(b[2:]); {
+		case kind == unix.IFLA_IFNAME:
+			d.Name = strings.TrimRight(string(value), "\x00")
+		case kind == unix.IFLA_ADDRESS:
+			d.Addr = HardwareAddr(value)
+		case kind == unix.IFLA_MTU && len(value) == 4:
+			d.MTU = int(binary.NativeEndian.Uint32(value))
+		case kind == unix.IFLA_MASTER && len(value) == 4:
+			d.Master = int(binary.NativeEndian.Uint32(value))
+		case kind == unix.IFLA_OPERSTATE && len(value) == 1:
+			d.Running = value[0] == operUp
+		}
+		b = b[min(len(b), (length+3)&^3):]
+	}
+	d.Carrier = flags&unix.IFF_LOWER_UP != 0
+	return d, d.Name != "" && d.Index > 0
+}

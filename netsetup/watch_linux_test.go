@@ -1,0 +1,125 @@
+package netsetup
+
+import (
+	"context"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// attr appends a route attribute.
+func attr(b []byte, kind uint16, value string) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(unix.SizeofRtAttr+len(value)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = append(b, value...)
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// newLink is the body of an RTM_NEWLINK message.
+func newLink(family byte, index int32, flags uint32, name string, oper byte) []byte {
+	b := []byte{family, 0}
+	b = binary.NativeEndian.AppendUint16(b, hwEthernet)
+	b = binary.NativeEndian.AppendUint32(b, uint32(index))
+	b = binary.NativeEndian.AppendUint32(b, flags)
+	b = binary.NativeEndian.AppendUint32(b, 0)
+	b = attr(b, unix.IFLA_IFNAME, name+"\x00")
+	b = attr(b, unix.IFLA_ADDRESS, string(macA))
+	b = attr(b, unix.IFLA_MTU, "\xdc\x05\x00\x00")
+	b = attr(b, unix.IFLA_MASTER, "\x07\x00\x00\x00")
+	return attr(b, unix.IFLA_OPERSTATE, string([]byte{oper}))
+}
+
+func message(kind uint16, body []byte) []byte {
+	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = append(b, make([]byte, 10)...)
+	return append(b, body...)
+}
+
+func TestParseLink(t *testing.T) {
+	got, ok := parseLink(newLink(0, 5, unix.IFF_UP|unix.IFF_LOWER_UP, "eth0", operUp))
+	want := Device{Index: 5, Name: "eth0", Addr: macA, Type: hwEthernet, MTU: 1500, Up: true, Carrier: true, Running: true, Master: 7}
+	if diff := cmp.Diff(want, got); diff != "" || !ok {
+		t.Errorf("%v (-want +got):\n%s", ok, diff)
+	}
+	if d, ok := parseLink(newLink(0, 0, 0, "eth0", 0)); ok {
+		t.Errorf("index 0: %+v", d)
+	}
+}
+
+// What a second list does not show has gone while messages were lost.
+func TestWatcher(t *testing.T) {
+	events := make(chan linkEvent, 16)
+	w := &watcher{known: map[int]Device{}, seen: map[int]bool{}, events: events}
+	feed := func(messages ...[]byte) {
+		t.Helper()
+		var b []byte
+		for _, m := range messages {
+			b = append(b, m...)
+		}
+		if err := w.messages(context.Background(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	drain := func() {
+		for len(events) > 0 {
+			e := <-events
+			got = append(got, map[bool]string{true: "-", false: "+"}[e.gone]+e.Name)
+		}
+	}
+	a, b := newLink(0, 5, 0, "nodisk-a", 0), newLink(0, 6, 0, "nodisk-b", 0)
+	feed(message(unix.RTM_NEWLINK, a), message(unix.RTM_NEWLINK, b), message(unix.NLMSG_DONE, make([]byte, 4)))
+	feed(message(unix.RTM_NEWLINK, a))                                           // nothing new
+	feed(message(unix.RTM_NEWLINK, newLink(unix.AF_BRIDGE, 5, 0, "x", 0)))       // another family
+	feed(message(unix.RTM_NEWLINK, newLink(0, 5, unix.IFF_UP, "nodisk-a", 0)))   // up
+	feed(message(unix.RTM_NEWLINK, newLink(0, 5, unix.IFF_UP, "nodisk-lan", 0))) // renamed
+	drain()
+	clear(w.seen)
+	feed(message(unix.RTM_NEWLINK, newLink(0, 5, 0, "nodisk-lan", 0)), message(unix.NLMSG_DONE, make([]byte, 4)))
+	feed(message(unix.RTM_DELLINK, newLink(0, 5, 0, "nodisk-lan", 0)))
+	drain()
+	want := []string{"+nodisk-a", "+nodisk-b", "+nodisk-a", "+nodisk-lan", "+nodisk-lan", "-nodisk-b", "-nodisk-lan"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if err := w.messages(context.Background(), message(unix.NLMSG_ERROR, []byte{0xff, 0xff, 0xff, 0xff})); err == nil {
+		t.Error("the kernel's refusal is no error")
+	}
+}
+
+func TestPhysical(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"eth0/device", "wlan0/device", "wlan0/phy80211", "veth0", "drivers/e1000"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../../drivers/e1000", filepath.Join(dir, "eth0/device/driver")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"eth0": true, "wlan0": false, "veth0": false, "none": false} {
+		if got, driver := physical(dir, name); got != want || (name == "eth0") != (driver == "e1000") {
+			t.Errorf("%s: %v, %q", name, got, driver)
+		}
+	}
+}
+
+func FuzzParseLink(f *testing.F) {
+	f.Add(newLink(0, 5, unix.IFF_UP|unix.IFF_LOWER_UP, "eth0", operUp))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if d, ok := parseLink(b); ok && (d.Name == "" || d.Index <= 0) {
+			t.Errorf("%+v", d)
+		}
+		w := &watcher{known: map[int]Device{}, seen: map[int]bool{}, events: make(chan linkEvent, 1000)}
+		_ = w.messages(context.Background(), append(message(unix.RTM_DELLINK, b), b...))
+	})
+}
