@@ -47,12 +47,18 @@ func (kernel) watch(ctx context.Context, wg *sync.WaitGroup) (<-chan linkEvent, 
 		return nil, err
 	}
 	events := make(chan linkEvent, 64)
-	w := &watcher{raw: raw, known: map[int]Device{}, seen: map[int]bool{}, events: events}
+	w := newWatcher(events, func() error {
+		var err error
+		if cerr := raw.Control(func(fd uintptr) { err = requestLinks(int(fd)) }); cerr != nil {
+			return cerr
+		}
+		return err
+	})
 	stop := context.AfterFunc(ctx, func() { _ = file.Close() })
 	wg.Go(func() {
 		defer stop()
 		defer func() { _ = file.Close() }()
-		if err := w.run(ctx); err != nil && ctx.Err() == nil {
+		if err := w.run(ctx, raw); err != nil && ctx.Err() == nil {
 			w.emit(ctx, linkEvent{err: err})
 		}
 	})
@@ -76,11 +82,15 @@ func requestLinks(fd int) error {
 
 // A watcher turns rtnetlink messages into events.
 type watcher struct {
-	raw    syscall.RawConn
-	known  map[int]Device
-	seen   map[int]bool // in the dump under way
-	lost   bool         // messages were lost: ask again
-	events chan<- linkEvent
+	request func() error // asks for all links
+	known   map[int]Device
+	seen    map[int]bool // in the dump under way
+	lost    bool         // messages were lost: ask again
+	events  chan<- linkEvent
+}
+
+func newWatcher(events chan<- linkEvent, request func() error) *watcher {
+	return &watcher{request: request, known: map[int]Device{}, seen: map[int]bool{}, events: events}
 }
 
 func (w *watcher) emit(ctx context.Context, e linkEvent) {
@@ -90,7 +100,7 @@ func (w *watcher) emit(ctx context.Context, e linkEvent) {
 	}
 }
 
-func (w *watcher) run(ctx context.Context) error {
+func (w *watcher) run(ctx context.Context, raw syscall.RawConn) error {
 	buf := make([]byte, 32<<10) // the kernel's largest dump message
 	for ctx.Err() == nil {
 		var (
@@ -98,7 +108,7 @@ func (w *watcher) run(ctx context.Context) error {
 			from unix.Sockaddr
 			rerr error
 		)
-		err := w.raw.Read(func(fd uintptr) bool {
+		err := raw.Read(func(fd uintptr) bool {
 			n, from, rerr = unix.Recvfrom(int(fd), buf, 0)
 			return !errors.Is(rerr, unix.EAGAIN)
 		})
@@ -129,15 +139,11 @@ func (w *watcher) run(ctx context.Context) error {
 // again asks for all links once more.
 func (w *watcher) again() error {
 	clear(w.seen)
-	var err error
-	if cerr := w.raw.Control(func(fd uintptr) { err = requestLinks(int(fd)) }); cerr != nil {
-		return cerr
-	}
 	// A dump under way is EBUSY: its end asks again.
-	if errors.Is(err, unix.EBUSY) {
-		return nil
+	if err := w.request(); !errors.Is(err, unix.EBUSY) {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (w *watcher) messages(ctx context.Context, b []byte) error {

@@ -57,7 +57,8 @@ func TestParseLink(t *testing.T) {
 // What a second list does not show has gone while messages were lost.
 func TestWatcher(t *testing.T) {
 	events := make(chan linkEvent, 16)
-	w := &watcher{known: map[int]Device{}, seen: map[int]bool{}, events: events}
+	dumps := 0
+	w := newWatcher(events, func() error { dumps++; return nil })
 	feed := func(messages ...[]byte) {
 		t.Helper()
 		var b []byte
@@ -86,7 +87,15 @@ func TestWatcher(t *testing.T) {
 	feed(message(unix.RTM_NEWLINK, newLink(0, 5, 0, "nodisk-lan", 0)), message(unix.NLMSG_DONE, make([]byte, 4)))
 	feed(message(unix.RTM_DELLINK, newLink(0, 5, 0, "nodisk-lan", 0)))
 	drain()
-	want := []string{"+nodisk-a", "+nodisk-b", "+nodisk-a", "+nodisk-lan", "+nodisk-lan", "-nodisk-b", "-nodisk-lan"}
+	// A list that changed while it was read is asked for again.
+	torn := message(unix.RTM_NEWLINK, a)
+	binary.NativeEndian.PutUint16(torn[6:], unix.NLM_F_DUMP_INTR)
+	feed(torn, message(unix.NLMSG_DONE, make([]byte, 4)), message(unix.RTM_NEWLINK, a), message(unix.NLMSG_DONE, make([]byte, 4)))
+	drain()
+	if dumps != 1 || len(w.seen) != 1 {
+		t.Errorf("%d lists asked for, %v seen", dumps, w.seen)
+	}
+	want := []string{"+nodisk-a", "+nodisk-b", "+nodisk-a", "+nodisk-lan", "+nodisk-lan", "-nodisk-b", "-nodisk-lan", "+nodisk-a"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -115,11 +124,14 @@ func TestPhysical(t *testing.T) {
 func FuzzParseLink(f *testing.F) {
 	f.Add(newLink(0, 5, unix.IFF_UP|unix.IFF_LOWER_UP, "eth0", operUp))
 	f.Add([]byte{})
+	torn := message(unix.RTM_NEWLINK, newLink(0, 5, 0, "eth0", 0))
+	binary.NativeEndian.PutUint16(torn[6:], unix.NLM_F_DUMP_INTR)
+	f.Add(append(torn, message(unix.NLMSG_DONE, make([]byte, 4))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if d, ok := parseLink(b); ok && (d.Name == "" || d.Index <= 0) {
 			t.Errorf("%+v", d)
 		}
-		w := &watcher{known: map[int]Device{}, seen: map[int]bool{}, events: make(chan linkEvent, 1000)}
+		w := newWatcher(make(chan linkEvent, 1000), func() error { return nil })
 		_ = w.messages(context.Background(), append(message(unix.RTM_DELLINK, b), b...))
 	})
 }
