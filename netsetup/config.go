@@ -1,7 +1,6 @@
 package netsetup
 
 import (
-	"encoding/hex"
 	"errors"
 	"net/netip"
 	"strconv"
@@ -20,7 +19,8 @@ type Config struct {
 	// Interfaces are the ip= words in order. None means one of DHCP on all
 	// candidates.
 	Interfaces []Interface
-	// BootIF is the address of the interface the firmware booted from. It
+	// BootIF is the address of the interface the firmware booted from, of
+	// InfiniBand the GUID, or 6 bytes that can be either. It
 	// stands for the device in an ip= word that names none.
 	BootIF HardwareAddr
 	// BootDev is the interface of that name instead; it also is the one Up
@@ -48,7 +48,19 @@ type Config struct {
 	VendorClass string
 	// ClientID is option 61; empty is "auto".
 	ClientID ClientID
+	// Children and Bonds are the links to make.
+	Children []Child
+	Bonds    []Bond
+	// IBMode is the transport of IPoIB, datagram or connected; empty leaves
+	// it as the kernel has it.
+	IBMode string
+	// IBPort says which InfiniBand ports are candidates.
+	IBPort PortSelector
 }
+
+// connected is the IPoIB transport of reliable connections, with an MTU of up
+// to 65520 bytes. The other is datagram.
+const connected = "connected"
 
 // A Method is how an interface gets its address. The zero value is invalid.
 type Method int
@@ -76,7 +88,7 @@ func (m Method) String() string {
 
 // An Interface is one ip= word.
 type Interface struct {
-	// Device is the name, Match the address of the one device it is about;
+	// Device is the name, Match the address (or GUID) of the one device it is about;
 	// both empty: any candidate.
 	Device string
 	Match  HardwareAddr
@@ -101,29 +113,6 @@ type Interface struct {
 type Rename struct {
 	Name string
 	Addr HardwareAddr
-}
-
-// A ClientID says what DHCP option 61 holds: "auto" (for Ethernet the same as
-// "mac"), "mac" (1 and the address), "none", or "hex:" and bytes.
-type ClientID string
-
-// bytes returns the option's value, nil for none.
-//
-// iPXE sends type 1 and the MAC (src/net/udp/dhcp.c), and pxelinux inherits
-// the lease of the PXE ROM. Sending the same bytes makes firmware and initramfs one client to
-// the server, hence one lease and one reservation. ROMs that identify
-// themselves by UUID (option 61 type 0) are a different client to servers that
-// key leases by client-id; there "none" or a reservation by MAC helps.
-func (id ClientID) bytes(addr HardwareAddr) []byte {
-	switch text, isHex := strings.CutPrefix(string(id), "hex:"); {
-	case isHex:
-		b, _ := hex.DecodeString(text)
-		return b
-	case id == "none":
-		return nil
-	default:
-		return append([]byte{hwEthernet}, addr...)
-	}
 }
 
 func (c Config) interfaces() []Interface {
@@ -201,7 +190,18 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 		c.parseRename(a, p)
 	case key("nodisk.dhcp.clientid"):
 		c.ClientID = p.clientID(a)
-	case key("bond"), key("team"), key("bridge"), key("vlan"), key("ib.pkey"), key("nodisk.ib.mode"), key("nodisk.ib.port"):
+	case key("ib.pkey"):
+		c.parseChild(a, p)
+	case key("bond"):
+		c.parseBond(a, p)
+	case key("nodisk.ib.mode"):
+		if a.Value != connected && a.Value != "datagram" {
+			p.bad(a, "is not a mode of IPoIB", "write datagram or connected")
+		}
+		c.IBMode = a.Value
+	case key("nodisk.ib.port"):
+		c.IBPort = p.portSelector(a)
+	case key("team"), key("bridge"), key("vlan"):
 		p.bad(a, a.Key+"= is not built yet", "leave it out")
 	}
 }
@@ -222,6 +222,7 @@ func (c *Config) check(p *problems) {
 		}
 		seen[name] = true
 	}
+	c.checkLinks(p)
 	if c.Off && len(c.Interfaces) > 0 {
 		p.add("ip", "off", "contradicts the other ip=", "leave one of them out")
 	}
@@ -237,7 +238,7 @@ const defaultAttempt = 60 * time.Second
 // parseRename reads ifname=name:address.
 func (c *Config) parseRename(a cmdline.Arg, p *problems) {
 	name, rest, _ := strings.Cut(a.Value, ":")
-	addr, err := ParseHardwareAddr(rest)
+	addr, err := parseAddress(rest)
 	switch {
 	case !validDeviceName(name):
 		p.bad(a, strconv.Quote(name)+" is not an interface name", "write ifname=name:aa:bb:cc:dd:ee:ff")

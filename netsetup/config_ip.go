@@ -113,7 +113,7 @@ func (n *Interface) parseKernelForm(a cmdline.Arg, field func(int) string, p *pr
 
 // setDevice takes a name, or an address with dashes (colons separate fields).
 func (n *Interface) setDevice(a cmdline.Arg, s string, p *problems) {
-	if addr, err := ParseHardwareAddr(s); err == nil {
+	if addr, err := parseAddress(s); err == nil {
 		n.Match = addr
 		return
 	}

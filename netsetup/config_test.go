@@ -95,6 +95,23 @@ func TestParseConfig(t *testing.T) {
 				},
 			},
 		},
+		"BOOTIF GUID":       {"BOOTIF=20-00-02-c9-03-00-00-10-39", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
+		"BOOTIF whole":      {"BOOTIF=20-80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03-00-00-10-39", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
+		"BOOTIF short":      {"BOOTIF=20-00-02-c9-00-10-39", Config{BootIF: "\x00\x02\xc9\x00\x10\x39", Interfaces: dhcp}},
+		"BOOTIF GUID, bare": {"BOOTIF=00-02-c9-03-00-00-10-39", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
+		"InfiniBand": {
+			"ib.pkey=ib0.8001 ib.pkey=ib0.0002 nodisk.ib.mode=connected nodisk.ib.port=mlx4_0:2 nodisk.dhcp.clientid=guid ip=00-02-c9-03-00-00-10-39:dhcp:4092",
+			Config{
+				Interfaces: []Interface{{Method: MethodDHCP, Match: guideAddr[12:], MTU: 4092}}, IBMode: connected, IBPort: PortSelector{HCA: "mlx4_0", Number: 2},
+				Children: []Child{{Name: "ib0.8001", Parent: "ib0", PKey: 0x8001}, {Name: "ib0.0002", Parent: "ib0", PKey: 0x8002}}, ClientID: "guid",
+			},
+		},
+		"bond": {
+			"bond=bond0:ib0,ib1:mode=active-backup,updelay=200;downdelay=10;fail_over_mac=active:2044 bond=b:eth0:mode=1,miimon=50",
+			Config{Interfaces: dhcp, Bonds: []Bond{
+				{Name: "bond0", Ports: []string{"ib0", "ib1"}, MIIMon: 100, UpDelay: 200, DownDelay: 10, MTU: 2044}, {Name: "b", Ports: []string{"eth0"}, MIIMon: 50},
+			}},
+		},
 		"retry alone": {"rd.net.dhcp.retry=3", Config{Interfaces: dhcp, DHCPRetry: 3, DHCPTimeout: time.Minute}},
 		"client id":   {"nodisk.dhcp.clientid=hex:01:AB:cd", Config{Interfaces: dhcp, ClientID: "hex:01abcd"}},
 	} {
@@ -134,10 +151,19 @@ func TestParseConfigErrors(t *testing.T) {
 		"ip=off ip=eth0:dhcp":                             {"ip=off: contradicts the other ip="},
 		"ip=:::24:::off":                                  {"off gives neither client address nor device"},
 		"ip=:::::::1500:52:54:00:12:34:56":                {"gives a hardware address to no certain device"},
-		"bond=bond0:eth0,eth1":                            {"bond=bond0:eth0,eth1: bond= is not built yet; leave it out"},
-		"vlan=v:eth0 bridge=b:eth0 ib.pkey=ib0.8001":      {"vlan= is not built yet", "bridge= is not built yet", "ib.pkey= is not built yet"},
-		"BOOTIF=20-00-02-c9-03-00-00-10-39":               {"InfiniBand is not built yet"},
-		"BOOTIF=02-52-54-00-12-34-56":                     {"has no hardware type 01"},
+		"bond=bond0:ib0,ib1":                              {"mode balance-rr is not built yet, and impossible on InfiniBand; write mode=active-backup"},
+		"bond=bond0:ib0:mode=1,primary=ib0":               {`option "primary=ib0" is not built yet`},
+		"bond=bond0":                                      {"is not name:ports:options[:mtu]"},
+		"bond=a:ib0:mode=1 bond=b:ib0:mode=1 ip=ib0:dhcp": {"bond=b: ib0 cannot be a port of it: it is one of a and b", "ip=ib0:dhcp: ib0 is a port of a bond and takes no address"},
+		"vlan=v:eth0 bridge=b:eth0":                       {"vlan= is not built yet", "bridge= is not built yet"},
+		"ib.pkey=ib0":                                     {"is not parent.pkey; write the parent, a dot and the P_Key in hexadecimal: ib.pkey=ib0.8001"},
+		"ib.pkey=ib0.8000":                                {"P_Key 8000 is not valid: partition 0"},
+		"ib.pkey=ib0.8001 ib.pkey=ib0.8001":               {"ib.pkey=ib0.8001: is made a second time"},
+		"nodisk.ib.mode=fast":                             {"is not a mode of IPoIB; write datagram or connected"},
+		"nodisk.ib.port=mlx4_0:x":                         {`"x" is not a number from 1 to 254`},
+		"BOOTIF=20-00-02-c9":                              {"is neither an Ethernet address nor an InfiniBand identity; write 01-aa"},
+		"BOOTIF=01-00-02-c9-03-00-00-10-39":               {"is not six bytes"},
+		"BOOTIF=02-52-54-00-12-34-56":                     {"has no hardware type 01 or 20"},
 		"BOOTIF=01-52-54-00-12-34":                        {"01:52:54:00:12:34 is not the address of an interface but of a group"},
 		"nameserver=dns1":                                 {`"dns1" is not an address`},
 		"rd.route=10.0.0.0/33:10.0.0.1":                   {"mask 33 is not a netmask"},
@@ -146,8 +172,8 @@ func TestParseConfigErrors(t *testing.T) {
 		"rd.neednet=perhaps rd.peerdns=2":                 {"rd.neednet=perhaps: is not a switch", "rd.peerdns=2: is not a switch"},
 		"rd.net.timeout.carrier=soon":                     {`"soon" is not a number`},
 		"rd.net.timeout.dhcp=0":                           {"is not a number from 1"},
-		"ifname=lan0:1:2":                                 {"the address is not six bytes"},
-		"nodisk.dhcp.clientid=guid":                       {"guid is not built yet"},
+		"ifname=lan0:1:2":                                 {"the address is neither an Ethernet address nor an InfiniBand identity"},
+		"nodisk.dhcp.clientid=GUID":                       {"is not a client identifier; write auto, flexboot, guid, hwaddr, mac, rfc4361, none or hex:"},
 		"nodisk.dhcp.clientid=hex:0":                      {"is not a client identifier"},
 		"ip=x:y BOOTIF=z nameserver=q rd.net.dhcp.retry=": {"ip=x:y", "BOOTIF=z", "nameserver=q", "rd.net.dhcp.retry="},
 	} {
@@ -182,7 +208,8 @@ func FuzzParseConfig(f *testing.F) {
 	for _, s := range []string{
 		"ip=dhcp", "ip=10.0.0.5:10.0.0.9:10.0.0.1:255.255.255.0:node7:eth0:none:10.0.0.2:10.0.0.3:10.0.0.4", "ip=eth1:dhcp:9000:52:54:00:12:34:57",
 		"BOOTIF=01-52-54-00-12-34-56", "rd.route=10.1.0.0/16:10.0.0.1:eth0", "ifname=a:52:54:00:12:34:56", "ip=[::1]:[", "nodisk.dhcp.clientid=hex:0102",
-		"ip=:::24::eth0:dhcp::10.0.0.3", "ip=52-54-00-12-34-56:off", "nameserver=1.1.1.1 rd.net.timeout.dhcp=3",
+		"BOOTIF=20-00-02-c9-03-00-00-10-39 ib.pkey=ib0.8001 bond=bond0:ib0,ib1:mode=active-backup:9000 nodisk.ib.port=mlx4_0:1 nodisk.ib.mode=connected",
+		"ip=00-02-c9-03-00-00-10-39:dhcp ifname=ib7:fe80:0000:0000:0000:0002:c903:0000:1039", "ip=:::24::eth0:dhcp::10.0.0.3", "ip=52-54-00-12-34-56:off", "nameserver=1.1.1.1 rd.net.timeout.dhcp=3",
 	} {
 		f.Add(s)
 	}
@@ -200,8 +227,17 @@ func FuzzParseConfig(f *testing.F) {
 				t.Errorf("%q is written as ip=%s (-first +second):\n%s", line, n, diff)
 			}
 		}
-		if _, err := c.Steps([]Device{{Index: 2, Name: "eth0", Type: hwEthernet, Addr: macA, Physical: true, MTU: 1500}}); err != nil && err.Error() == "" {
+		if _, err := c.Steps([]Device{{Index: 2, Name: "eth0", Type: hwEthernet, Addr: macA, Physical: true, MTU: 1500}, guidePort()}); err != nil && err.Error() == "" {
 			t.Error("an error without words")
 		}
 	})
+}
+
+func parseLine(t *testing.T, line string) Config {
+	t.Helper()
+	c, err := ParseConfig(cmdline.Parse(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

@@ -57,8 +57,8 @@ func (kernel) open(d Device) (wire, error) {
 }
 
 func openPacket(d Device) (*packetConn, error) {
-	if len(d.Addr) > len(sockaddrLL{}.addr) {
-		return nil, fmt.Errorf("hardware address of %d bytes", len(d.Addr))
+	if len(d.Broadcast) > len(sockaddrLL{}.addr) || d.Broadcast == "" {
+		return nil, fmt.Errorf("a broadcast address of %d bytes", len(d.Broadcast))
 	}
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -67,8 +67,7 @@ func openPacket(d Device) (*packetConn, error) {
 	file := os.NewFile(uintptr(fd), "packet")
 	c := &packetConn{
 		file: file, dev: d, buf: make([]byte, receiveBuffer), oob: make([]byte, unix.CmsgSpace(sizeofAuxdata)),
-		// IPoIB's broadcast address holds the P_Key and comes from the device.
-		bcast: HardwareAddr([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}),
+		bcast: d.Broadcast, // on IPoIB it holds the P_Key
 	}
 	c.raw, err = file.SyscallConn()
 	if err == nil {

@@ -19,22 +19,51 @@ type Device struct {
 	Running bool
 	// Master is the index of the bond or bridge the device is a port of.
 	Master int
+	// Parent is the index of the device that this one is made of (IFLA_LINK):
+	// of a P_Key child or VLAN.
+	Parent int
+	// Broadcast is the link layer's broadcast address.
+	Broadcast HardwareAddr
 	// Physical tells that a device of a bus is behind it, and that it is not
 	// a radio.
 	Physical bool
 	// Driver is the kernel's name of the driver of that device.
 	Driver string
+	// HCA and Port are where an InfiniBand interface is: mlx4_0, 1.
+	HCA  string
+	Port int
 }
 
-// candidate tells whether the device takes part when no name is given.
-// InfiniBand ports join here once DHCP speaks RFC 4390.
-func (d Device) candidate() bool {
-	return d.Type == hwEthernet && d.Physical && d.Master == 0
+// address is how people know the device: by MAC, on InfiniBand by port GUID.
+func (d Device) address() string {
+	if guid, ok := d.Addr.GUID(); ok && d.Type == hwInfiniBand {
+		return guid.String()
+	}
+	return d.Addr.String()
+}
+
+// candidate tells whether the device takes part when no name is given: those
+// with hardware behind them, and the links that the config makes of them; not
+// what these are made of.
+func (c Config) candidate(d Device) bool {
+	switch {
+	case d.Master != 0 || c.port(d.Name) || c.parent(d.Name):
+		return false
+	case d.Type == hwInfiniBand && !c.IBPort.selects(d):
+		return false
+	default:
+		return c.made(d.Name) || d.hardware()
+	}
+}
+
+// hardware tells whether an adapter that nodisk can use is behind the device.
+func (d Device) hardware() bool {
+	return (d.Type == hwEthernet || d.Type == hwInfiniBand) && d.Physical && d.Parent == 0
 }
 
 // claim returns the position of the ip= word that is about this device.
 func (c Config) claim(d Device) (int, bool) {
-	if d.Type == hwLoopback {
+	if d.Type == hwLoopback || c.port(d.Name) {
 		return 0, false
 	}
 	interfaces := c.interfaces()
@@ -51,10 +80,11 @@ func (c Config) claim(d Device) (int, bool) {
 	case c.BootDev != "":
 		return i, d.Name == c.BootDev
 	case c.BootIF != "":
-		// A bridge or VLAN has the address of its port: physical ones only.
-		return i, d.candidate() && d.Addr == c.BootIF
+		// A bridge or VLAN that somebody else made has the address of its
+		// port, too, and is no candidate.
+		return i, c.candidate(d) && c.BootIF.identifies(d)
 	default:
-		return i, d.candidate()
+		return i, c.candidate(d)
 	}
 }
 
@@ -65,7 +95,7 @@ func (n Interface) named() bool {
 
 func (n Interface) names(d Device) bool {
 	if n.Match != "" {
-		return d.Physical && d.Addr == n.Match
+		return d.hardware() && n.Match.identifies(d)
 	}
 	return d.Name == n.Device
 }
@@ -73,7 +103,7 @@ func (n Interface) names(d Device) bool {
 // rename returns the name that ifname= wants for the device.
 func (c Config) rename(d Device) (string, bool) {
 	for _, r := range c.Renames {
-		if d.Physical && d.Addr == r.Addr && d.Name != r.Name {
+		if d.hardware() && r.Addr.identifies(d) && d.Name != r.Name {
 			return r.Name, true
 		}
 	}

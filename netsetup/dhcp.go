@@ -1,10 +1,12 @@
 package netsetup
 
 import (
+	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -44,12 +46,16 @@ const (
 
 // A client is what a DHCP server is told about this node.
 type client struct {
-	hwType   uint16
-	addr     HardwareAddr
-	id       []byte // option 61, nil for none
-	vendor   string // option 60
-	hostname string // option 12
-	bits     int    // prefix length where the server gives none
+	addr HardwareAddr // of the interface
+	// identities are asked with side by side, each in a transaction of its
+	// own; the first that is offered an address is kept.
+	identities []identity
+	// broadcast asks for answers by broadcast. RFC 4390 section 2.2 demands
+	// it, because the server does not know an IPoIB address to send to.
+	broadcast bool
+	vendor    string // option 60
+	hostname  string // option 12
+	bits      int    // prefix length where the server gives none
 }
 
 // An exchange gets one lease: a state machine that takes times and messages
@@ -60,8 +66,11 @@ type exchange struct {
 	newXID func() uint32
 
 	phase phase
-	xid   uint32
-	begun time.Time
+	// xid is the transaction of the first identity; the next one's is higher
+	// by one, and so on.
+	xid    uint32
+	chosen int // the identity of the offer
+	begun  time.Time
 	// deadline is when tick is to be called next.
 	deadline time.Time
 	sent     int // messages of the current phase, for back-off
@@ -74,10 +83,10 @@ type exchange struct {
 	refused             string
 }
 
-// An outcome is what an event leads to: at most one message to broadcast, a
+// An outcome is what an event leads to: messages to broadcast, a
 // lease when the exchange is complete, and a sentence about what was refused.
 type outcome struct {
-	send  *dhcpv4.DHCPv4
+	send  []*dhcpv4.DHCPv4
 	lease *Lease
 	note  string
 }
@@ -112,11 +121,18 @@ func (x *exchange) transmit(now time.Time) outcome {
 	x.sent++
 	if x.phase == phaseRequesting {
 		x.requests++
-		return outcome{send: x.client.request(x.xid, now.Sub(x.begun), x.offer)}
+		return outcome{send: []*dhcpv4.DHCPv4{x.client.request(x.chosen, x.transaction(), now.Sub(x.begun), x.offer)}}
 	}
 	x.discovers++
-	return outcome{send: x.client.discover(x.xid, now.Sub(x.begun))}
+	var o outcome
+	for i := range x.client.identities {
+		o.send = append(o.send, x.client.discover(i, x.xid+uint32(i), now.Sub(x.begun)))
+	}
+	return o
 }
+
+// transaction is that of the chosen identity.
+func (x *exchange) transaction() uint32 { return x.xid + uint32(x.chosen) }
 
 // backoff is the wait behind the message number n (from 0).
 func (x *exchange) backoff(n int) time.Duration {
@@ -153,7 +169,11 @@ func (x *exchange) hurry(now time.Time) outcome {
 
 // receive takes a DHCP message.
 func (x *exchange) receive(now time.Time, raw []byte) outcome {
-	m, err := parseReply(raw, x.client, x.xid)
+	which := x.chosen
+	if x.phase == phaseSelecting {
+		which = x.addressee(raw)
+	}
+	m, err := parseReply(raw, x.client.identities[which], x.xid+uint32(which))
 	switch {
 	case m == nil && err == nil:
 		return outcome{} // for someone else
@@ -167,6 +187,7 @@ func (x *exchange) receive(now time.Time, raw []byte) outcome {
 			return x.refuse("offer of %s refused: %v", sender(server, m), err)
 		}
 		x.phase = phaseRequesting
+		x.chosen = which
 		x.offer = m
 		x.server = server
 		x.sent = 0
@@ -200,6 +221,18 @@ func (x *exchange) receive(now time.Time, raw []byte) outcome {
 		return o
 	}
 	return outcome{}
+}
+
+// addressee tells by the transaction which identity a message is for; the
+// first if it is for none.
+func (x *exchange) addressee(raw []byte) int {
+	if len(raw) < offsetXID+4 {
+		return 0
+	}
+	if i := binary.BigEndian.Uint32(raw[offsetXID:]) - x.xid; i < uint32(len(x.client.identities)) {
+		return int(i)
+	}
+	return 0
 }
 
 // sender names who sent a message that may not say so itself.
@@ -249,7 +282,7 @@ func (x *exchange) release() *dhcpv4.DHCPv4 {
 	if (x.phase != phaseBound && x.phase != phaseRequesting) || x.offer == nil {
 		return nil
 	}
-	return x.client.release(x.newXID(), x.offer)
+	return x.client.release(x.chosen, x.newXID(), x.offer)
 }
 
 // waiting says what the exchange waits for.
@@ -261,8 +294,20 @@ func (x *exchange) waiting(now time.Time) string {
 	case x.refused != "":
 		return fmt.Sprintf("no DHCP lease after %s (%s sent, carrier up): %s", after, count(x.discovers, "DISCOVER"), x.refused)
 	default:
-		return fmt.Sprintf("no DHCP answer after %s (%s sent, carrier up): check that a DHCP server serves this network, its pool, and the VLAN of the switch port", after, count(x.discovers, "DISCOVER"))
+		return fmt.Sprintf("no DHCP answer after %s (%s sent, carrier up): check that a DHCP server serves this network, %s", after, count(x.discovers, "DISCOVER"), x.client.check())
 	}
+}
+
+// check says what else to look at when no server answers.
+func (c client) check() string {
+	if !c.broadcast {
+		return "its pool, and the VLAN of the switch port"
+	}
+	var forms []string
+	for _, d := range c.identities {
+		forms = append(forms, d.String())
+	}
+	return "takes clients without a hardware address (RFC 4390), and knows this one: asked as " + strings.Join(forms, ", ")
 }
 
 // seconds writes a duration as people say it.

@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -43,18 +44,21 @@ func parameters() []byte {
 }
 
 // message is the part that all messages share.
-func (c client) message(t dhcpv4.MessageType, xid uint32) *dhcpv4.DHCPv4 {
+func (c client) message(t dhcpv4.MessageType, who int, xid uint32) *dhcpv4.DHCPv4 {
+	d := c.identities[who]
 	m := &dhcpv4.DHCPv4{
-		OpCode: dhcpv4.OpcodeBootRequest,
-		// RFC 4390 will set hlen 0 and the broadcast flag for InfiniBand.
-		HWType:       iana.HWType(c.hwType),
-		ClientHWAddr: net.HardwareAddr(c.addr),
+		OpCode:       dhcpv4.OpcodeBootRequest,
+		HWType:       iana.HWType(d.hwType),
+		ClientHWAddr: net.HardwareAddr(d.chaddr), // hlen is its length
 		Options:      dhcpv4.Options{},
 	}
 	binary.BigEndian.PutUint32(m.TransactionID[:], xid)
 	m.UpdateOption(dhcpv4.OptMessageType(t))
-	if c.id != nil {
-		m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionClientIdentifier, c.id))
+	if c.broadcast {
+		m.SetBroadcast()
+	}
+	if d.id != nil {
+		m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionClientIdentifier, d.id))
 	}
 	return m
 }
@@ -74,13 +78,13 @@ func (c client) ask(m *dhcpv4.DHCPv4, since time.Duration) *dhcpv4.DHCPv4 {
 	return m
 }
 
-func (c client) discover(xid uint32, since time.Duration) *dhcpv4.DHCPv4 {
-	return c.ask(c.message(dhcpv4.MessageTypeDiscover, xid), since)
+func (c client) discover(who int, xid uint32, since time.Duration) *dhcpv4.DHCPv4 {
+	return c.ask(c.message(dhcpv4.MessageTypeDiscover, who, xid), since)
 }
 
 // request takes an offer: RFC 2131 table 5, column SELECTING.
-func (c client) request(xid uint32, since time.Duration, offer *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
-	m := c.ask(c.message(dhcpv4.MessageTypeRequest, xid), since)
+func (c client) request(who int, xid uint32, since time.Duration, offer *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	m := c.ask(c.message(dhcpv4.MessageTypeRequest, who, xid), since)
 	m.UpdateOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr))
 	m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionServerIdentifier, offer.Options.Get(dhcpv4.OptionServerIdentifier)))
 	return m
@@ -88,8 +92,8 @@ func (c client) request(xid uint32, since time.Duration, offer *dhcpv4.DHCPv4) *
 
 // release gives the address of an acknowledgement back (RFC 2131 section
 // 4.4.6): ciaddr, server identifier and client identifier, nothing else.
-func (c client) release(xid uint32, ack *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
-	m := c.message(dhcpv4.MessageTypeRelease, xid)
+func (c client) release(who int, xid uint32, ack *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	m := c.message(dhcpv4.MessageTypeRelease, who, xid)
 	m.ClientIPAddr = ack.YourIPAddr
 	m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionServerIdentifier, ack.Options.Get(dhcpv4.OptionServerIdentifier)))
 	return m
@@ -108,13 +112,12 @@ const (
 // parseReply reads a message. It returns nil without an error for a message of
 // another transaction or another client, and an error for one of ours that
 // cannot be read.
-func parseReply(raw []byte, c client, xid uint32) (*dhcpv4.DHCPv4, error) {
+func parseReply(raw []byte, d identity, xid uint32) (*dhcpv4.DHCPv4, error) {
 	if len(raw) < offsetCookie || raw[0] != byte(dhcpv4.OpcodeBootReply) || binary.BigEndian.Uint32(raw[offsetXID:]) != xid {
 		return nil, nil
 	}
-	// chaddr is zero on InfiniBand (RFC 4390), then the client identifier
-	// and the xid tell.
-	if raw[offsetHType] != byte(c.hwType) || (len(c.addr) <= 16 && string(raw[offsetCHAddr:offsetCHAddr+len(c.addr)]) != string(c.addr)) {
+	// Without chaddr (RFC 4390) the transaction must do, and option 61 below.
+	if raw[offsetHType] != d.hwType || !bytes.HasPrefix(raw[offsetCHAddr:offsetSName], []byte(d.chaddr)) {
 		return nil, nil
 	}
 	m, err := dhcpv4.FromBytes(raw)
@@ -132,6 +135,10 @@ func parseReply(raw []byte, c client, xid uint32) (*dhcpv4.DHCPv4, error) {
 		if err != nil {
 			return nil, fmt.Errorf("options in file and sname cannot be read: %w", err)
 		}
+	}
+	// RFC 6842: a server that sends the identifier back sends the client's.
+	if id := m.Options.Get(dhcpv4.OptionClientIdentifier); d.chaddr == "" && id != nil && !bytes.Equal(id, d.id) {
+		return nil, nil
 	}
 	return m, nil
 }

@@ -32,13 +32,13 @@ func answer(t *testing.T, req *dhcpv4.DHCPv4, kind dhcpv4.MessageType, change ..
 
 func testExchange() *exchange {
 	xid := uint32(0x1000)
-	return newExchange(client{hwType: hwEthernet, addr: macA, id: ClientID("").bytes(macA), vendor: "nodisk"}, func() uint32 { xid++; return xid })
+	return newExchange(client{addr: macA, identities: ClientID("").identities(Device{Type: hwEthernet, Addr: macA}), vendor: "nodisk"}, func() uint32 { xid++; return xid })
 }
 
 func TestExchange(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := testExchange()
-	discover := x.start(now).send
+	discover := x.start(now).first()
 	if discover == nil || discover.MessageType() != dhcpv4.MessageTypeDiscover {
 		t.Fatalf("first message: %v", discover)
 	}
@@ -53,10 +53,10 @@ func TestExchange(t *testing.T) {
 		t.Error("sent before its time")
 	}
 	now = x.deadline
-	if again := x.tick(now).send; again == nil || again.TransactionID != discover.TransactionID || x.discovers != 2 {
+	if again := x.tick(now).first(); again == nil || again.TransactionID != discover.TransactionID || x.discovers != 2 {
 		t.Fatalf("not sent again: %v", again)
 	}
-	request := x.receive(now, answer(t, discover, dhcpv4.MessageTypeOffer)).send
+	request := x.receive(now, answer(t, discover, dhcpv4.MessageTypeOffer)).first()
 	if request == nil || request.MessageType() != dhcpv4.MessageTypeRequest {
 		t.Fatalf("no request but %v", request)
 	}
@@ -108,7 +108,7 @@ func TestExchangeRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := testExchange()
-			raw := answer(t, x.start(now).send, dhcpv4.MessageTypeOffer, tt.change)
+			raw := answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer, tt.change)
 			if name == "no cookie" {
 				raw[offsetCookie] = 0
 			}
@@ -124,7 +124,7 @@ func TestExchangeRefuses(t *testing.T) {
 	t.Run("mask of ip=", func(t *testing.T) {
 		x := testExchange()
 		x.client.bits = 20
-		o := x.receive(now, answer(t, x.start(now).send, dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionSubnetMask) }))
+		o := x.receive(now, answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionSubnetMask) }))
 		if o.send == nil {
 			t.Errorf("refused although ip= has the mask: %+v", o)
 		}
@@ -134,9 +134,9 @@ func TestExchangeRefuses(t *testing.T) {
 func TestExchangeNAK(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := testExchange()
-	discover := x.start(now).send
+	discover := x.start(now).first()
 	for i := range 3 {
-		request := x.receive(now, answer(t, discover, dhcpv4.MessageTypeOffer)).send
+		request := x.receive(now, answer(t, discover, dhcpv4.MessageTypeOffer)).first()
 		if request == nil {
 			t.Fatalf("round %d: no request", i)
 		}
@@ -154,21 +154,21 @@ func TestExchangeNAK(t *testing.T) {
 			now = x.deadline
 			o = x.tick(now)
 		}
-		if o.send == nil || o.send.MessageType() != dhcpv4.MessageTypeDiscover || o.send.TransactionID == request.TransactionID {
+		if o.send == nil || o.first().MessageType() != dhcpv4.MessageTypeDiscover || o.first().TransactionID == request.TransactionID {
 			t.Fatalf("round %d: not restarted: %+v", i, o)
 		}
-		discover = o.send
+		discover = o.first()
 	}
 }
 
 func TestExchangeUnconfirmed(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := testExchange()
-	discover := x.start(now).send
+	discover := x.start(now).first()
 	x.receive(now, answer(t, discover, dhcpv4.MessageTypeOffer))
 	for range maxRequests - 1 {
 		now = x.deadline
-		if o := x.tick(now); o.send == nil || o.send.MessageType() != dhcpv4.MessageTypeRequest {
+		if o := x.tick(now); o.send == nil || o.first().MessageType() != dhcpv4.MessageTypeRequest {
 			t.Fatalf("request not sent again: %+v", o)
 		}
 	}
@@ -179,7 +179,7 @@ func TestExchangeUnconfirmed(t *testing.T) {
 		t.Error("a requested lease may exist already, and is not released")
 	}
 	o := x.tick(x.deadline)
-	if o.send == nil || o.send.MessageType() != dhcpv4.MessageTypeDiscover || o.send.TransactionID == discover.TransactionID || o.note == "" {
+	if o.send == nil || o.first().MessageType() != dhcpv4.MessageTypeDiscover || o.first().TransactionID == discover.TransactionID || o.note == "" {
 		t.Errorf("not restarted: %+v", o)
 	}
 	if x.release() != nil {
@@ -191,7 +191,7 @@ func TestExchangeUnconfirmed(t *testing.T) {
 // within a quarter of the plan, and never stop.
 func TestBackoff(t *testing.T) {
 	times := func(a HardwareAddr) (sums []time.Duration) {
-		x := newExchange(client{hwType: hwEthernet, addr: a}, func() uint32 { return 1 })
+		x := newExchange(client{addr: a, identities: ClientID("").identities(Device{Type: hwEthernet, Addr: a})}, func() uint32 { return 1 })
 		now := time.Unix(1000, 0)
 		start := now
 		x.start(now)
@@ -204,7 +204,7 @@ func TestBackoff(t *testing.T) {
 			}
 			now = x.deadline
 			sums = append(sums, now.Sub(start))
-			if o := x.tick(now); o.send == nil || int(o.send.NumSeconds) != int(now.Sub(start)/time.Second) {
+			if o := x.tick(now); o.send == nil || int(o.first().NumSeconds) != int(now.Sub(start)/time.Second) {
 				t.Fatalf("nothing, or the wrong seconds, sent after %v", wait)
 			}
 		}
@@ -220,7 +220,7 @@ func TestBackoff(t *testing.T) {
 
 func TestParseLeaseOptions(t *testing.T) {
 	x := testExchange()
-	discover := x.start(time.Unix(1000, 0)).send
+	discover := x.start(time.Unix(1000, 0)).first()
 	set := func(code uint8, value string) func(*dhcpv4.DHCPv4) {
 		return func(m *dhcpv4.DHCPv4) {
 			m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(code), []byte(value)))
@@ -235,7 +235,7 @@ func TestParseLeaseOptions(t *testing.T) {
 	// Overloaded: the root-path begins in file and goes on in sname.
 	copy(raw[offsetFile:], "\x11\x06iscsi:\xff")
 	copy(raw[offsetSName:], "\x11\x0810.0.0.9\xff")
-	m, err := parseReply(raw, x.client, x.xid)
+	m, err := parseReply(raw, x.client.identities[0], x.xid)
 	if err != nil || m == nil {
 		t.Fatalf("%v, %v", m, err)
 	}
@@ -267,7 +267,7 @@ func TestParseLeaseOptions(t *testing.T) {
 
 func FuzzReply(f *testing.F) {
 	x := testExchange()
-	discover := x.start(time.Unix(1000, 0)).send
+	discover := x.start(time.Unix(1000, 0)).first()
 	reply, err := dhcpv4.NewReplyFromRequest(discover, dhcpv4.WithMessageType(dhcpv4.MessageTypeOffer), dhcpv4.WithYourIP(net.IPv4(10, 77, 0, 23)),
 		dhcpv4.WithOption(dhcpv4.OptServerIdentifier(net.IPv4(10, 77, 0, 1))), dhcpv4.WithOption(dhcpv4.OptSubnetMask(net.CIDRMask(24, 32))),
 		dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionDNSDomainSearchList, []byte("\x01a\xc0\x00"))),
@@ -313,4 +313,11 @@ func FuzzReply(f *testing.F) {
 			}
 		}
 	})
+}
+
+func (o outcome) first() *dhcpv4.DHCPv4 {
+	if len(o.send) == 0 {
+		return nil
+	}
+	return o.send[0]
 }

@@ -24,9 +24,11 @@
 // ip=dhcp (or nothing) all candidates ask side by side, the first complete
 // answer wins, and the leases of the others are given back.
 //
-// Which interfaces are candidates, when the command line names none: Ethernet,
-// with a device behind it (/sys/class/net/NAME/device), not wireless, not a
-// port of a bond or bridge; only the one of BOOTIF= when that is given. A
+// Which interfaces are candidates, when the command line names none: Ethernet
+// and IPoIB, with a device behind it (/sys/class/net/NAME/device), not wireless,
+// not a port of a bond or bridge; of InfiniBand those that nodisk.ib.port=
+// selects; and the links that the command line makes, instead of what they are
+// made of. Only the one of BOOTIF= when that is given. A
 // device that ip= names needs none of this.
 //
 // Up waits as long as its context allows, unless rd.net.timeout.carrier= or
@@ -34,10 +36,19 @@
 // DHCP server may come back after minutes. What it waits for is logged every
 // 10 s, and is the text of the error when the context ends.
 //
+// # InfiniBand
+//
+// A port is known by its GUID, whatever spelling a firmware or a person uses. Its
+// address of 20 bytes fits into no DHCP header, so the server knows the client
+// by the identifier alone; of the forms in use "auto" asks with all at
+// once. Between a driver and carrier there are gates that the kernel does not
+// tell of: a link, a subnet manager that has configured the port, the partition
+// in its table, the broadcast group. sysfs is read where somebody is to be told
+// what is waited for, and the time of rd.net.timeout.carrier= begins anew at
+// each gate.
+//
 // # What is not here yet
 //
-// InfiniBand (identity, RFC 4390, P_Key children), bonds, VLANs, bridges, IPv6,
+// Bonds of other modes than active-backup, VLANs, bridges, IPv6,
 // BOOTP and RARP. Their words are known and refused with "is not built yet".
-// HardwareAddr and the packet connection hold 20-byte addresses already;
-// Device.Type and claim are where an InfiniBand port becomes a candidate.
 package netsetup

@@ -16,7 +16,7 @@ func (r *runner) wake() time.Time {
 		}
 	}
 	for _, n := range r.nics {
-		if n.slot == nil || !n.slot.open() {
+		if !n.wanted() {
 			continue
 		}
 		if !n.setting && !n.ready {
@@ -39,6 +39,9 @@ func (r *runner) wake() time.Time {
 
 // tick does what the time has come for.
 func (r *runner) tick(ctx context.Context, now time.Time) {
+	for _, n := range r.nics {
+		r.look(ctx, n, now)
+	}
 	for _, s := range r.slots {
 		if t, ok := r.expiry(s); ok && s.open() && !now.Before(t) {
 			s.err = errors.New(r.waitingFor(s, now))
@@ -48,7 +51,7 @@ func (r *runner) tick(ctx context.Context, now time.Time) {
 	}
 	for _, n := range r.nics {
 		switch {
-		case n.slot == nil || !n.slot.open():
+		case !n.wanted():
 		case !n.setting && !n.ready && !n.retry.IsZero() && !now.Before(n.retry):
 			r.begin(ctx, n)
 		case n.exchange == nil:

@@ -77,22 +77,25 @@ func (p *problems) deviceName(a cmdline.Arg, s string) string {
 }
 
 // bootIF reads BOOTIF: the hardware type and the address, as pxelinux writes
-// them for IPAPPEND 2 (01-aa-bb-cc-dd-ee-ff); GRUB's users often write colons.
+// them for IPAPPEND 2 (01-aa-bb-cc-dd-ee-ff, 20-... for InfiniBand); GRUB's
+// users often write colons. The type may be left out. What follows 20 is six
+// bytes, a GUID, or a whole address, whatever the firmware calls its address.
 func (p *problems) bootIF(a cmdline.Arg) HardwareAddr {
-	const fix = "write 01-aa-bb-cc-dd-ee-ff, with the hardware type 01 for Ethernet"
+	const fix = "write 01-aa-bb-cc-dd-ee-ff, with the hardware type 01 for Ethernet, or 20- and the port GUID for InfiniBand"
 	s := strings.ToLower(strings.ReplaceAll(a.Value, ":", "-"))
 	hw, rest, _ := strings.Cut(s, "-")
-	if hw == "20" && len(s) > len("01-aa-bb-cc-dd-ee-ff")-3 {
-		p.bad(a, "InfiniBand is not built yet", "boot from an Ethernet interface")
-		return ""
+	switch strings.Count(s, "-") {
+	case 5, 7, 19:
+		hw, rest = "", s // no type
 	}
-	if strings.Count(s, "-") == 5 {
-		rest = s // no type: an Ethernet address
-	} else if hw != "01" {
-		p.bad(a, "has no hardware type 01", fix)
+	if hw != "" && hw != "01" && hw != "20" {
+		p.bad(a, "has no hardware type 01 or 20", fix)
 		return ""
 	}
 	addr, err := ParseHardwareAddr(rest)
+	if err != nil && hw != "01" {
+		addr, err = parseAddress(rest)
+	}
 	switch {
 	case err != nil:
 		p.bad(a, err.Error(), fix)
@@ -104,13 +107,10 @@ func (p *problems) bootIF(a cmdline.Arg) HardwareAddr {
 
 // clientID reads nodisk.dhcp.clientid.
 func (p *problems) clientID(a cmdline.Arg) ClientID {
-	const fix = "write auto, mac, none or hex: and 2 to 254 bytes"
+	const fix = "write auto, flexboot, guid, hwaddr, mac, rfc4361, none or hex: and 2 to 254 bytes"
 	switch a.Value {
-	case "auto", "mac", "none":
+	case "auto", "flexboot", "guid", "hwaddr", "mac", "rfc4361", "none":
 		return ClientID(a.Value)
-	case "flexboot", "guid", "hwaddr", "rfc4361":
-		p.bad(a, a.Value+" is not built yet", fix)
-		return ""
 	}
 	text, ok := strings.CutPrefix(a.Value, "hex:")
 	text = strings.ReplaceAll(text, ":", "")

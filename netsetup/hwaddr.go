@@ -15,7 +15,7 @@ const (
 )
 
 // A HardwareAddr holds the raw bytes of a link-layer address: 6 for Ethernet,
-// 20 for IPoIB. It is a string so that it compares and serves as a map key;
+// 20 for IPoIB, of which the last 8 are the GUID and may stand for it. It is a string so that it compares and serves as a map key;
 // the zero value is no address.
 type HardwareAddr string
 
@@ -41,6 +41,30 @@ func ParseHardwareAddr(s string) (HardwareAddr, error) {
 		b = append(b, v...)
 	}
 	return HardwareAddr(b), nil
+}
+
+// parseAddress reads what names an interface by its address: six bytes, or any
+// spelling of an InfiniBand identity, of which the GUID is returned.
+func parseAddress(s string) (HardwareAddr, error) {
+	if a, err := ParseHardwareAddr(s); err == nil {
+		return a, nil
+	}
+	g, err := ParseGUID(s)
+	if err != nil {
+		return "", errors.New("is neither an Ethernet address nor an InfiniBand identity")
+	}
+	return HardwareAddr(g.b[:]), nil
+}
+
+// identifies tells whether the address is that of the device. Of InfiniBand
+// ports any spelling of the identity is.
+func (a HardwareAddr) identifies(d Device) bool {
+	if d.Type != hwInfiniBand {
+		return a == d.Addr
+	}
+	want, _ := a.GUID()
+	have, _ := d.Addr.GUID()
+	return want.Is(have)
 }
 
 // String writes aa:bb:cc:dd:ee:ff.

@@ -27,23 +27,31 @@ func (r *runner) link(ctx context.Context, e linkEvent) {
 		r.nics[e.Index] = n
 	}
 	running := e.Running && !n.dev.Running
+	if n.ready && e.Broadcast != n.dev.Broadcast {
+		// The first port has made an InfiniBand interface of a bond.
+		n.close()
+		n.ready, n.exchange, n.carrier = false, nil, false
+	}
 	n.dev = e.Device
 	if e.Type == hwLoopback {
 		r.loopback(ctx, e.Device)
-		return
 	}
 	if n.slot == nil && !r.claim(ctx, n) {
-		return
+		n.below = len(r.config.below(n.dev)) > 0 || n.below
 	}
-	if !n.slot.open() {
+	if !n.wanted() {
 		return
 	}
 	if !n.setting && !n.ready && n.retry.IsZero() {
 		r.begin(ctx, n)
 	}
+	r.look(ctx, n, now)
+	if n.slot == nil {
+		return
+	}
 	switch carrier := e.Up && e.Carrier; {
 	case carrier && !n.carrier:
-		n.carrier, n.since = true, now
+		n.carrier, n.since, n.gate = true, now, 0
 		r.start(ctx, n)
 	case !carrier && n.carrier:
 		n.carrier, n.since = false, now
@@ -58,6 +66,14 @@ func (r *runner) link(ctx context.Context, e linkEvent) {
 		// message leaves with carrier, and once more now if nobody answered.
 		r.do(ctx, n, n.exchange.hurry(now))
 	}
+}
+
+// wanted tells whether there is still something to do with the interface.
+func (n *nic) wanted() bool {
+	if n.slot != nil {
+		return n.slot.open()
+	}
+	return n.below
 }
 
 func (r *runner) loopback(ctx context.Context, d Device) {
@@ -99,18 +115,30 @@ func (r *runner) begin(ctx context.Context, n *nic) {
 	n.setting = true
 	n.retry = time.Time{}
 	n.tries++
-	dev, steps := n.dev, n.slot.linkSteps(n.dev)
-	if a := n.slot.NewAddr; a != "" {
-		dev.Addr = a
+	dev, dhcp := n.dev, false
+	var steps []Step
+	if n.slot != nil {
+		steps = r.config.linkSteps(n.slot.Interface, dev)
+		if a := n.slot.NewAddr; a != "" {
+			dev.Addr = a
+		}
+		dhcp = n.slot.Method == MethodDHCP
 	}
-	dhcp := n.slot.Method == MethodDHCP
+	steps = append(steps, r.config.below(dev)...)
 	go func() {
 		s := setup{index: dev.Index}
 		for _, step := range steps {
 			if ctx.Err() != nil {
 				return
 			}
-			if err := step.apply(r.sys); err != nil {
+			err := step.apply(r.sys)
+			if _, ok := step.(LinkMode); ok && err != nil {
+				// Adapters since ConnectX-4 have datagram mode only: the
+				// network works all the same.
+				r.log.WarnContext(ctx, fmt.Sprintf("%s: %v: the mode stays as it is", step, err))
+				continue
+			}
+			if err != nil {
 				s.err = fmt.Errorf("%s: %w", step, err)
 				break
 			}
@@ -131,7 +159,7 @@ func (r *runner) begin(ctx context.Context, n *nic) {
 // setUp takes the result of begin.
 func (r *runner) setUp(ctx context.Context, s setup) {
 	n := r.nics[s.index]
-	if n == nil || n.slot == nil || !n.slot.open() {
+	if n == nil || !n.wanted() {
 		if s.wire != nil {
 			_ = s.wire.Close()
 		}
@@ -148,6 +176,9 @@ func (r *runner) setUp(ctx context.Context, s setup) {
 		return
 	}
 	n.ready = true
+	if n.slot == nil {
+		return
+	}
 	if s.wire != nil {
 		n.wire = s.wire
 		r.receive(ctx, n.dev.Index, s.wire)
@@ -190,8 +221,10 @@ func (r *runner) start(ctx context.Context, n *nic) {
 	if n.slot.NewAddr != "" {
 		addr = n.slot.NewAddr
 	}
+	d := n.dev
+	d.Addr = addr
 	n.exchange = newExchange(client{
-		hwType: n.dev.Type, addr: addr, id: r.config.ClientID.bytes(addr),
+		addr: addr, identities: r.config.ClientID.identities(d), broadcast: d.Type == hwInfiniBand,
 		vendor: r.config.VendorClass, hostname: hostname, bits: n.slot.Bits,
 	}, rand.Uint32)
 	r.do(ctx, n, n.exchange.start(time.Now()))
@@ -214,12 +247,18 @@ func (r *runner) do(ctx context.Context, n *nic, o outcome) {
 		n.note = o.note
 		r.log.WarnContext(ctx, n.dev.Name+": "+o.note)
 	}
-	if o.send != nil {
-		err := n.wire.send(o.send.ToBytes(), netip.IPv4Unspecified(), netip.AddrFrom4([4]byte{255, 255, 255, 255}), "")
+	for _, m := range o.send {
+		err := n.wire.send(m.ToBytes(), netip.IPv4Unspecified(), netip.AddrFrom4([4]byte{255, 255, 255, 255}), "")
 		// It is sent again when its time comes, like a lost one.
-		r.log.DebugContext(ctx, n.dev.Name+": "+o.send.MessageType().String()+" sent", "after", time.Since(n.since), "err", err)
+		r.log.DebugContext(ctx, n.dev.Name+": "+m.MessageType().String()+" sent", "after", time.Since(n.since), "err", err)
 	}
 	if o.lease != nil {
+		x := n.exchange
+		if who := x.client.identities[x.chosen]; len(x.client.identities) > 1 {
+			r.log.InfoContext(ctx, n.dev.Name+": the DHCP server knows client-id "+who.String())
+		}
+		r.log.DebugContext(ctx, fmt.Sprintf("%s: lease %d ms after carrier, %s and %s sent", n.dev.Name, time.Since(n.since).Milliseconds(),
+			count(x.discovers, "DISCOVER"), count(x.requests, "REQUEST")))
 		r.finish(ctx, n, n.slot.override(*o.lease))
 	}
 }

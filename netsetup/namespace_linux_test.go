@@ -207,3 +207,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}

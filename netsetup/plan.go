@@ -13,7 +13,7 @@ import (
 // the order given. It is an error if a
 // device the config names is not there. Up does the same, device by device.
 func (c Config) Steps(have []Device) ([]Step, error) {
-	steps := []Step{LinkUp{Dev: "lo"}}
+	steps := append([]Step{LinkUp{Dev: "lo"}}, c.below(Device{Type: hwLoopback})...)
 	have = slices.Clone(have)
 	for i, d := range have {
 		if name, ok := c.rename(d); ok {
@@ -21,6 +21,12 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 			have[i].Name = name
 		}
 	}
+	for _, d := range have {
+		if d.Type != hwLoopback {
+			steps = append(steps, c.below(d)...)
+		}
+	}
+	have = append(have, c.future(have)...)
 	interfaces := c.interfaces()
 	mine := make([][]Device, len(interfaces))
 	for _, d := range have {
@@ -35,7 +41,7 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 			continue
 		}
 		for _, d := range mine[i] {
-			steps = append(steps, n.linkSteps(d)...)
+			steps = append(steps, c.linkSteps(n, d)...)
 		}
 		if n.Method == MethodStatic {
 			// Without a name the first that has carrier takes the address.
@@ -46,6 +52,23 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 	return steps, errors.Join(errs...)
 }
 
+// future are the links that below will have made of the devices at hand, as far
+// as they can be known.
+func (c Config) future(have []Device) []Device {
+	var made []Device
+	for _, d := range have {
+		for _, child := range c.Children {
+			if child.Parent == d.Name {
+				made = append(made, Device{Name: child.Name, Type: d.Type, Addr: d.Addr, Parent: d.Index, MTU: d.MTU})
+			}
+		}
+	}
+	for _, b := range c.Bonds {
+		made = append(made, Device{Name: b.Name, Type: hwEthernet, MTU: b.MTU})
+	}
+	return made
+}
+
 // absent says that there is no device for the word.
 func (c Config) absent(n Interface, have []Device) string {
 	var present []string
@@ -54,7 +77,7 @@ func (c Config) absent(n Interface, have []Device) string {
 		if d.Type == hwLoopback {
 			continue
 		}
-		present = append(present, strings.TrimSpace(d.Name+" "+d.Addr.String()))
+		present = append(present, strings.TrimSpace(d.Name+" "+d.address()))
 		if d.Physical {
 			physical++
 		}
@@ -85,8 +108,8 @@ func count(n int, what string) string {
 }
 
 // linkSteps sets one device up.
-func (n Interface) linkSteps(d Device) []Step {
-	var steps []Step
+func (c Config) linkSteps(n Interface, d Device) []Step {
+	steps := c.modeSteps(d)
 	if n.NewAddr != "" && n.NewAddr != d.Addr {
 		if d.Up { // EBUSY with many drivers
 			steps = append(steps, LinkDown{Dev: d.Name})

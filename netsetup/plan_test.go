@@ -32,7 +32,7 @@ func TestSteps(t *testing.T) {
 		{Index: 2, Name: "eth0", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Driver: "virtio_net"},
 		{Index: 3, Name: "eth1", Type: hwEthernet, Addr: macB, MTU: 1500, Physical: true, Driver: "e1000", Up: true, Carrier: true},
 		{Index: 4, Name: "veth0", Type: hwEthernet, Addr: "\x52\x54\x00\x12\x34\x58", MTU: 1500},
-		{Index: 5, Name: "ib0", Type: hwInfiniBand, MTU: 2044, Physical: true},
+		guidePort(),
 		{Index: 6, Name: "eth2", Type: hwEthernet, Addr: "\x52\x54\x00\x12\x34\x59", MTU: 1500, Physical: true, Master: 9},
 	}
 	golden := filepath.Join("testdata", "steps.txt")

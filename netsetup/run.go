@@ -38,6 +38,10 @@ type system interface {
 	watch(ctx context.Context, wg *sync.WaitGroup) (<-chan linkEvent, error)
 	// open makes a connection for DHCP.
 	open(d Device) (wire, error)
+	// port reads the state of an InfiniBand port.
+	port(hca string, number int) (portState, error)
+	// hcas lists the InfiniBand adapters that have a driver.
+	hcas() []string
 }
 
 // A wire sends and receives UDP payloads of DHCP on one interface.
@@ -64,13 +68,15 @@ func (s *slot) open() bool { return s.state == nil && s.err == nil }
 // A nic is a device that a slot works with.
 type nic struct {
 	dev   Device
-	slot  *slot // nil: none of ours
+	slot  *slot // nil: takes no address
+	below bool  // links are made of it
 	first time.Time
 
 	setting  bool // a set-up is under way
 	ready    bool // it is set up
 	carrier  bool
-	since    time.Time // of the carrier state
+	since    time.Time // of the carrier state, without carrier of the gate
+	gate     gate      // InfiniBand without carrier: where it stands
 	tries    int       // at setting it up
 	err      error     // of the last try
 	retry    time.Time // when to try again

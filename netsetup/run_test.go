@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,9 @@ type fakeKernel struct {
 	fail     map[string]error      // by command, once
 	servers  map[string]fakeServer // by device
 	opening  map[string]time.Duration
+	ports    map[string]portState // by hca/port
+	adapters []string
+	onChild  func()
 }
 
 // A fakeServer answers a message of the client, or not (nil).
@@ -39,7 +43,7 @@ type fakeServer func(m *dhcpv4.DHCPv4) []byte
 func newFakeKernel(t *testing.T, devices ...Device) *fakeKernel {
 	k := &fakeKernel{
 		t: t, events: make(chan linkEvent, 64), devices: map[string]Device{}, fail: map[string]error{},
-		servers: map[string]fakeServer{}, opening: map[string]time.Duration{},
+		servers: map[string]fakeServer{}, opening: map[string]time.Duration{}, ports: map[string]portState{},
 	}
 	k.appear(append([]Device{{Index: 1, Name: "lo", Type: hwLoopback}}, devices...)...)
 	return k
@@ -97,6 +101,28 @@ func (k *fakeKernel) linkName(dev, name string) error {
 func (k *fakeKernel) linkAddr(dev string, a HardwareAddr) error { return k.do(LinkAddr{dev, a}) }
 func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(AddrAdd{dev, a}) }
 func (k *fakeKernel) routeSet(r Route) error                    { return k.do(r) }
+
+func (k *fakeKernel) linkMode(s LinkMode) error     { return k.do(s) }
+func (k *fakeKernel) bondAdd(s BondAdd) error       { return k.do(s) }
+func (k *fakeKernel) linkMaster(s LinkMaster) error { return k.do(s) }
+func (k *fakeKernel) childAdd(s ChildAdd) error {
+	err := k.do(s)
+	if err == nil && k.onChild != nil {
+		k.onChild()
+	}
+	return err
+}
+
+func (k *fakeKernel) hcas() []string { return k.adapters }
+func (k *fakeKernel) port(hca string, number int) (portState, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, ok := k.ports[fmt.Sprintf("%s/%d", hca, number)]
+	if !ok {
+		return portState{}, os.ErrNotExist
+	}
+	return p, nil
+}
 
 func (k *fakeKernel) watch(context.Context, *sync.WaitGroup) (<-chan linkEvent, error) {
 	return k.events, nil

@@ -8,7 +8,7 @@ import (
 
 // A Step is one change to the network. String is the ip(8) command that does
 // the same. The steps are LinkUp, LinkDown, LinkMTU, LinkName, LinkAddr,
-// AddrAdd and Route.
+// AddrAdd, Route, LinkMode, LinkMaster, ChildAdd and BondAdd.
 type Step interface {
 	fmt.Stringer
 	apply(l linker) error
@@ -23,6 +23,10 @@ type linker interface {
 	linkAddr(dev string, addr HardwareAddr) error
 	addrAdd(dev string, addr netip.Prefix) error
 	routeSet(r Route) error
+	linkMode(s LinkMode) error
+	linkMaster(s LinkMaster) error
+	childAdd(c ChildAdd) error
+	bondAdd(b BondAdd) error
 }
 
 // LinkUp sets an interface up.
@@ -65,6 +69,18 @@ type Route struct {
 	Metric int
 }
 
+// LinkMode sets the transport of an IPoIB interface: datagram or connected.
+type LinkMode struct{ Dev, Mode string }
+
+// LinkMaster makes an interface that is down a port of a bond.
+type LinkMaster struct{ Dev, Master string }
+
+// ChildAdd makes a P_Key child.
+type ChildAdd Child
+
+// BondAdd makes a bond without ports.
+type BondAdd Bond
+
 var (
 	_ Step = LinkUp{}
 	_ Step = LinkDown{}
@@ -73,6 +89,10 @@ var (
 	_ Step = LinkAddr{}
 	_ Step = AddrAdd{}
 	_ Step = Route{}
+	_ Step = LinkMode{}
+	_ Step = LinkMaster{}
+	_ Step = ChildAdd{}
+	_ Step = BondAdd{}
 )
 
 func (s LinkUp) String() string   { return "ip link set " + s.Dev + " up" }
@@ -110,6 +130,23 @@ func (s Route) String() string {
 	return t
 }
 
+func (s LinkMode) String() string   { return "ip link set " + s.Dev + " type ipoib mode " + s.Mode }
+func (s LinkMaster) String() string { return "ip link set " + s.Dev + " master " + s.Master }
+func (s ChildAdd) String() string {
+	return fmt.Sprintf("ip link add link %s name %s type ipoib pkey %#04x", s.Parent, s.Name, s.PKey)
+}
+
+func (s BondAdd) String() string {
+	t := fmt.Sprintf("ip link add %s type bond mode active-backup miimon %d", s.Name, s.MIIMon)
+	if s.UpDelay != 0 {
+		t += " updelay " + strconv.Itoa(s.UpDelay)
+	}
+	if s.DownDelay != 0 {
+		t += " downdelay " + strconv.Itoa(s.DownDelay)
+	}
+	return t
+}
+
 func (s LinkUp) apply(l linker) error   { return l.linkUp(s.Dev, true) }
 func (s LinkDown) apply(l linker) error { return l.linkUp(s.Dev, false) }
 func (s LinkMTU) apply(l linker) error  { return l.linkMTU(s.Dev, s.MTU) }
@@ -117,3 +154,8 @@ func (s LinkName) apply(l linker) error { return l.linkName(s.Dev, s.Name) }
 func (s LinkAddr) apply(l linker) error { return l.linkAddr(s.Dev, s.Addr) }
 func (s AddrAdd) apply(l linker) error  { return l.addrAdd(s.Dev, s.Addr) }
 func (s Route) apply(l linker) error    { return l.routeSet(s) }
+
+func (s LinkMode) apply(l linker) error   { return l.linkMode(s) }
+func (s LinkMaster) apply(l linker) error { return l.linkMaster(s) }
+func (s ChildAdd) apply(l linker) error   { return l.childAdd(s) }
+func (s BondAdd) apply(l linker) error    { return l.bondAdd(s) }

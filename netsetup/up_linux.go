@@ -2,14 +2,10 @@ package netsetup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
 	"os"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -38,105 +34,9 @@ func ApplyHostname(name string) error {
 	return nil
 }
 
-// kernel is the running kernel. Each request has a socket of its own, so that
+// kernel is the running kernel; its changes are in link_linux.go. Each request has a socket of its own, so that
 // one which waits for a slow driver does not hold up the others more than the
 // kernel's own lock does.
 type kernel struct{}
 
 var _ system = kernel{}
-
-// link finds a device by name.
-func (kernel) link(dev string) (netlink.Link, error) {
-	index, err := interfaceIndex(dev)
-	if err != nil {
-		return nil, err
-	}
-	return &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Name: dev, Index: index}}, nil
-}
-
-func (k kernel) linkUp(dev string, up bool) error {
-	l, err := k.link(dev)
-	if err != nil {
-		return err
-	}
-	if up {
-		return netlink.LinkSetUp(l)
-	}
-	return netlink.LinkSetDown(l)
-}
-
-func (k kernel) linkMTU(dev string, mtu int) error {
-	l, err := k.link(dev)
-	if err != nil {
-		return err
-	}
-	return netlink.LinkSetMTU(l, mtu)
-}
-
-func (k kernel) linkName(dev, name string) error {
-	l, err := k.link(dev)
-	if err != nil {
-		return err
-	}
-	return netlink.LinkSetName(l, name)
-}
-
-func (k kernel) linkAddr(dev string, addr HardwareAddr) error {
-	l, err := k.link(dev)
-	if err != nil {
-		return err
-	}
-	return netlink.LinkSetHardwareAddr(l, net.HardwareAddr(addr))
-}
-
-func (k kernel) addrAdd(dev string, addr netip.Prefix) error {
-	l, err := k.link(dev)
-	if err != nil {
-		return err
-	}
-	// The library adds the broadcast address.
-	err = netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(addr)})
-	if errors.Is(err, unix.EEXIST) {
-		return nil
-	}
-	return err
-}
-
-func (k kernel) routeSet(r Route) error {
-	l, err := k.link(r.Dev)
-	if err != nil {
-		return err
-	}
-	route := netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(r.Dst), Priority: r.Metric}
-	if r.Via.IsValid() {
-		route.Gw = r.Via.AsSlice()
-	} else {
-		route.Scope = netlink.SCOPE_LINK
-	}
-	if r.OnLink {
-		route.SetFlag(netlink.FLAG_ONLINK)
-	}
-	return netlink.RouteReplace(&route)
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
-}
-
-// interfaceIndex asks by SIOCGIFINDEX (netdevice(7)): one small system call
-// where a netlink lookup parses every attribute of the link.
-func interfaceIndex(dev string) (int, error) {
-	ifr, err := unix.NewIfreq(dev)
-	if err != nil {
-		return 0, err
-	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = unix.Close(fd) }()
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr); err != nil {
-		return 0, err
-	}
-	return int(ifr.Uint32()), nil
-}

@@ -406,7 +406,7 @@ func (physicalVeth) watch(ctx context.Context, wg *sync.WaitGroup) (<-chan linkE
 		for {
 			select {
 			case e := <-in:
-				e.Physical = e.Type == hwEthernet
+				e.Physical, e.Parent = e.Type == hwEthernet, 0
 				select {
 				case out <- e:
 				case <-ctx.Done():

@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,6 +35,10 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 			parts = append(parts, fmt.Sprintf("%s: cannot be set up (tried %s): %v", n.dev.Name, times(n.tries), n.err))
 		case !n.ready:
 			parts = append(parts, fmt.Sprintf("%s: its driver %s has been opening it for %s", n.dev.Name, n.dev.Driver, seconds(now.Sub(n.first))))
+		case !n.carrier && n.gate != 0:
+			parts = append(parts, n.dev.Name+": "+r.obstacle(n, now))
+		case !n.carrier && r.config.bond(n.dev.Name):
+			parts = append(parts, n.dev.Name+": none of its ports has carrier: "+r.ports(n.dev.Name, now))
 		case !n.carrier:
 			dark = append(dark, n.dev.Name)
 			longest = max(longest, now.Sub(n.since))
@@ -46,9 +51,113 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 		parts = append(parts, fmt.Sprintf("%s: no carrier for %s: check the cable or the switch port", strings.Join(dark, ", "), seconds(longest)))
 	}
 	if len(parts) == 0 {
-		return r.config.absent(s.Interface, r.devices())
+		return r.missing(s, now)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// missing says why there is no interface for the slot.
+func (r *runner) missing(s *slot, now time.Time) string {
+	for _, b := range r.config.Bonds {
+		if b.Name == s.Device {
+			return b.Name + ": is not made yet: " + r.state("lo", now)
+		}
+	}
+	for _, child := range r.config.Children {
+		if child.Name == s.Device {
+			return child.Name + ": is not made yet: " + r.state(child.Parent, now)
+		}
+	}
+	text := r.config.absent(s.Interface, r.devices())
+	if !s.infiniBand(r.config.BootIF) {
+		return text
+	}
+	// The first gate.
+	hcas := r.sys.hcas()
+	if len(hcas) == 0 {
+		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5 or ib)"
+	}
+	return text + "; there is " + strings.Join(hcas, ", ") + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib) and the port's link layer is InfiniBand"
+}
+
+// infiniBand tells whether the word can only mean an InfiniBand interface.
+func (s *slot) infiniBand(bootIF HardwareAddr) bool {
+	return strings.HasPrefix(s.Device, "ib") || len(s.Match) == 8 || (!s.named() && len(bootIF) == 8)
+}
+
+// state tells how far the interface of that name is, which takes no address.
+func (r *runner) state(name string, now time.Time) string {
+	for _, n := range r.nics {
+		switch {
+		case n.dev.Name != name:
+		case n.err != nil:
+			return fmt.Sprintf("%s (tried %s)", n.err, times(n.tries))
+		case !n.ready:
+			return fmt.Sprintf("%s: its driver %s has been opening it for %s", name, n.dev.Driver, seconds(now.Sub(n.first)))
+		case n.gate != 0:
+			return name + ": " + r.obstacle(n, now)
+		case !n.dev.Carrier:
+			return name + ": its link has no carrier"
+		default:
+			return name + " is ready"
+		}
+	}
+	probe := slot{Interface: Interface{Device: name}}
+	return r.missing(&probe, now)
+}
+
+// ports tells of each port of a bond.
+func (r *runner) ports(bond string, now time.Time) string {
+	var parts []string
+	for _, b := range r.config.Bonds {
+		if b.Name != bond {
+			continue
+		}
+		for _, port := range b.Ports {
+			parts = append(parts, r.state(port, now))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// look finds the gate at which an InfiniBand interface without carrier stands.
+// The kernel tells nobody about ports, except that carrier comes when all is
+// done; so this is for the sentences, and for the time that each gate has.
+func (r *runner) look(ctx context.Context, n *nic, now time.Time) {
+	d := r.portOf(n)
+	if n.dev.Type != hwInfiniBand || n.dev.Carrier || !n.dev.Up || d.Port == 0 {
+		n.gate = 0
+		return
+	}
+	p, err := r.sys.port(d.HCA, d.Port)
+	if err != nil {
+		r.log.DebugContext(ctx, n.dev.Name+": "+err.Error())
+		n.gate = 0
+		return
+	}
+	if g := p.gate(n.dev.PKey()); g != n.gate {
+		n.gate, n.since = g, now
+	}
+}
+
+// portOf returns the device that knows the port: of a P_Key child its parent.
+func (r *runner) portOf(n *nic) Device {
+	if parent := r.nics[n.dev.Parent]; n.dev.Port == 0 && parent != nil {
+		d := parent.dev
+		d.Addr = n.dev.Addr
+		return d
+	}
+	return n.dev
+}
+
+// obstacle is the sentence about the gate of an interface.
+func (r *runner) obstacle(n *nic, now time.Time) string {
+	d := r.portOf(n)
+	p, err := r.sys.port(d.HCA, d.Port)
+	if err != nil {
+		return err.Error()
+	}
+	return p.obstacle(n.gate, d, n.dev.PKey(), now.Sub(n.since))
 }
 
 func times(n int) string {

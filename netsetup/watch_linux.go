@@ -201,9 +201,12 @@ func (w *watcher) link(ctx context.Context, d Device, gone bool) {
 	w.seen[d.Index] = true
 	old, ok := w.known[d.Index]
 	if ok && old.Name == d.Name {
-		d.Physical, d.Driver = old.Physical, old.Driver
+		d.Physical, d.Driver, d.HCA, d.Port = old.Physical, old.Driver, old.HCA, old.Port
 	} else {
 		d.Physical, d.Driver = physical(sysClassNet, d.Name)
+		if d.Type == hwInfiniBand {
+			d.HCA, d.Port = infiniBandPort(sysClassNet, d.Name)
+		}
 	}
 	if d == old {
 		return // counters, or something else that does not matter here
@@ -253,6 +256,10 @@ func parseLink(b []byte) (Device, bool) {
 			d.Name = strings.TrimRight(string(value), "\x00")
 		case kind == unix.IFLA_ADDRESS:
 			d.Addr = HardwareAddr(value)
+		case kind == unix.IFLA_BROADCAST:
+			d.Broadcast = HardwareAddr(value)
+		case kind == unix.IFLA_LINK && len(value) == 4:
+			d.Parent = int(binary.NativeEndian.Uint32(value))
 		case kind == unix.IFLA_MTU && len(value) == 4:
 			d.MTU = int(binary.NativeEndian.Uint32(value))
 		case kind == unix.IFLA_MASTER && len(value) == 4:

@@ -1,0 +1,118 @@
+package netsetup
+
+import (
+	"encoding/hex"
+	"strings"
+)
+
+// A ClientID says what DHCP option 61 holds, in the words of
+// nodisk.dhcp.clientid=. Empty is "auto".
+//
+//	word      InfiniBand                          Ethernet
+//	auto      all below that name the port        mac
+//	flexboot  GUID.FlexBoot                       mac
+//	guid      32 and the GUID                     mac
+//	hwaddr    32 and the 20 bytes of the address  mac
+//	mac       1 and GUID.MAC                      1 and the address
+//	rfc4361   GUID.RFC4361                        255, IAID, DUID-LL
+//	none      no option 61                        no option 61
+//	hex:...   these bytes                         these bytes
+type ClientID string
+
+// An identity is one way to tell a DHCP server which client this is: the
+// hardware type and address of the header, and option 61.
+type identity struct {
+	form   string // the word of nodisk.dhcp.clientid=
+	hwType uint8
+	chaddr HardwareAddr
+	id     []byte // nil for none
+}
+
+// String writes "guid 20:00:02:c9:...".
+func (d identity) String() string {
+	if d.id == nil {
+		return d.form
+	}
+	return d.form + " " + HardwareAddr(d.id).String()
+}
+
+// autoForms are the forms that "auto" asks with on InfiniBand, in this order.
+// The firmware's come first: what booted the node has its reservation already.
+// The one whose first bytes may change with every boot comes last.
+func autoForms() []ClientID {
+	return []ClientID{"flexboot", "guid", "mac", "rfc4361", "hwaddr"}
+}
+
+// identities are the ways in which a device asks: several for "auto" on
+// InfiniBand, else one.
+func (id ClientID) identities(d Device) []identity {
+	if id == "" {
+		id = "auto"
+	}
+	if d.Type != hwInfiniBand {
+		return []identity{id.ethernet(d.Addr)}
+	}
+	forms := []ClientID{id}
+	if id == "auto" {
+		forms = autoForms()
+	}
+	var all []identity
+	for _, f := range forms {
+		all = append(all, f.infiniBand(d.Addr))
+	}
+	return all
+}
+
+// infiniBand follows RFC 4390: hardware type 32, no address in the header. But
+// for "mac", which is what firmware without that RFC sends.
+func (id ClientID) infiniBand(addr HardwareAddr) identity {
+	d := identity{form: string(id), hwType: hwInfiniBand}
+	guid, _ := addr.GUID()
+	switch id {
+	case "flexboot":
+		d.id = guid.FlexBoot()
+	case "guid":
+		d.id = guid.Typed()
+	case "hwaddr":
+		d.id = append([]byte{hwInfiniBand}, addr...)
+	case "mac":
+		d.hwType, d.chaddr = hwEthernet, guid.MAC()
+		d.id = append([]byte{hwEthernet}, d.chaddr...)
+	case "rfc4361":
+		d.id = guid.RFC4361()
+	default:
+		d.form, _, _ = strings.Cut(string(id), ":")
+		d.id = id.bytes()
+	}
+	return d
+}
+
+// ethernet has 1 and the MAC in all forms but three.
+//
+// iPXE sends that (src/net/udp/dhcp.c), and pxelinux inherits
+// the lease of the PXE ROM. Sending the same bytes makes firmware and initramfs one client to
+// the server, hence one lease and one reservation. ROMs that identify
+// themselves by UUID (option 61 type 0) are a different client to servers that
+// key leases by client-id; there "none" or a reservation by MAC helps.
+func (id ClientID) ethernet(addr HardwareAddr) identity {
+	d := identity{form: "mac", hwType: hwEthernet, chaddr: addr, id: append([]byte{hwEthernet}, addr...)}
+	switch {
+	case id == "none", strings.HasPrefix(string(id), "hex:"):
+		d.form, _, _ = strings.Cut(string(id), ":")
+		d.id = id.bytes()
+	case id == "rfc4361" && len(addr) >= 4:
+		d.form = string(id)
+		d.id = append(append([]byte{0xff}, addr[len(addr)-4:]...), append([]byte{0, 3, 0, hwEthernet}, addr...)...)
+	}
+	return d
+}
+
+// bytes are those of "hex:", nil for "none".
+func (id ClientID) bytes() []byte {
+	text, isHex := strings.CutPrefix(string(id), "hex:")
+	if !isHex {
+		return nil
+	}
+	b, _ := hex.DecodeString(text) // checked when it was parsed
+	return b
+}

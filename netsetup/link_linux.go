@@ -1,0 +1,188 @@
+package netsetup
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// The attributes of enum IFLA_IPOIB_* and IFLA_BOND_* in
+// include/uapi/linux/if_link.h that are used here.
+const (
+	ipoibPKey = 1
+	ipoibMode = 2
+
+	bondMode      = 1
+	bondMIIMon    = 3
+	bondUpDelay   = 4
+	bondDownDelay = 5
+
+	activeBackup = 1 // BOND_MODE_ACTIVEBACKUP of include/uapi/linux/if_bonding.h
+)
+
+// request sends one change to the kernel and waits for its answer. The messages
+// are put together here from the parts of the library's package nl: its calls
+// for links, addresses and routes know all kinds of them, also how to read them
+// back, and would be two percent of /init.
+func request(kind, flags int, body nl.NetlinkRequestData, attrs ...*nl.RtAttr) error {
+	req := nl.NewNetlinkRequest(kind, flags|unix.NLM_F_ACK)
+	req.AddData(body)
+	for _, a := range attrs {
+		req.AddData(a)
+	}
+	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
+	if flags&unix.NLM_F_EXCL != 0 && errors.Is(err, unix.EEXIST) {
+		return nil // made already
+	}
+	return err
+}
+
+// linkChange changes a link that is there (RTM_NEWLINK of rtnetlink(7)). Of
+// flags those of mask are set or cleared.
+func linkChange(dev string, flags, mask uint32, attrs ...*nl.RtAttr) error {
+	index, err := interfaceIndex(dev)
+	if err != nil {
+		return err
+	}
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index, msg.Flags, msg.Change = int32(index), flags, mask
+	return request(unix.RTM_NEWLINK, 0, msg, attrs...)
+}
+
+func linkCreate(name string, attrs ...*nl.RtAttr) error {
+	attrs = append(attrs, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	return request(unix.RTM_NEWLINK, create, nl.NewIfInfomsg(unix.AF_UNSPEC), attrs...)
+}
+
+const create = unix.NLM_F_CREATE | unix.NLM_F_EXCL
+
+func (kernel) linkUp(dev string, up bool) error {
+	if up {
+		return linkChange(dev, unix.IFF_UP, unix.IFF_UP)
+	}
+	return linkChange(dev, 0, unix.IFF_UP)
+}
+
+func (kernel) linkMTU(dev string, mtu int) error {
+	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_MTU, u32(mtu)))
+}
+
+func (kernel) linkName(dev, name string) error {
+	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+}
+
+func (kernel) linkAddr(dev string, addr HardwareAddr) error {
+	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(addr)))
+}
+
+// addrAdd adds an address with its broadcast address (RTM_NEWADDR).
+func (kernel) addrAdd(dev string, addr netip.Prefix) error {
+	index, err := interfaceIndex(dev)
+	if err != nil {
+		return err
+	}
+	msg := nl.NewIfAddrmsg(unix.AF_INET)
+	msg.Prefixlen, msg.Index = uint8(addr.Bits()), uint32(index)
+	a := addr.Addr().AsSlice()
+	attrs := []*nl.RtAttr{nl.NewRtAttr(unix.IFA_LOCAL, a), nl.NewRtAttr(unix.IFA_ADDRESS, a)}
+	if addr.Bits() < 31 { // RFC 3021
+		attrs = append(attrs, nl.NewRtAttr(unix.IFA_BROADCAST, broadcast(addr).AsSlice()))
+	}
+	return request(unix.RTM_NEWADDR, create, msg, attrs...)
+}
+
+// routeSet adds or replaces a route of the main table (RTM_NEWROUTE).
+func (kernel) routeSet(r Route) error {
+	index, err := interfaceIndex(r.Dev)
+	if err != nil {
+		return err
+	}
+	msg := nl.NewRtMsg()
+	msg.Family, msg.Dst_len = unix.AF_INET, uint8(r.Dst.Bits())
+	attrs := []*nl.RtAttr{nl.NewRtAttr(unix.RTA_OIF, u32(index))}
+	if r.Dst.Bits() > 0 {
+		attrs = append(attrs, nl.NewRtAttr(unix.RTA_DST, r.Dst.Masked().Addr().AsSlice()))
+	}
+	if r.Via.IsValid() {
+		attrs = append(attrs, nl.NewRtAttr(unix.RTA_GATEWAY, r.Via.AsSlice()))
+	} else {
+		msg.Scope = unix.RT_SCOPE_LINK
+	}
+	if r.OnLink {
+		msg.Flags = unix.RTNH_F_ONLINK
+	}
+	if r.Metric != 0 {
+		attrs = append(attrs, nl.NewRtAttr(unix.RTA_PRIORITY, u32(r.Metric)))
+	}
+	return request(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, msg, attrs...)
+}
+
+// linkInfo is the part that depends on the kind of link.
+func linkInfo(kind string, data map[int][]byte) *nl.RtAttr {
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(unix.IFLA_INFO_KIND, []byte(kind))
+	nested := info.AddRtAttr(unix.IFLA_INFO_DATA, nil)
+	for attr, value := range data {
+		nested.AddRtAttr(attr, value)
+	}
+	return info
+}
+
+func u16(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
+func u32(v int) []byte    { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
+
+func (kernel) childAdd(c ChildAdd) error {
+	parent, err := interfaceIndex(c.Parent)
+	if err != nil {
+		return err
+	}
+	return linkCreate(c.Name, nl.NewRtAttr(unix.IFLA_LINK, u32(parent)), linkInfo("ipoib", map[int][]byte{ipoibPKey: u16(c.PKey)}))
+}
+
+func (kernel) linkMode(s LinkMode) error {
+	mode := uint16(0)
+	if s.Mode == connected {
+		mode = 1
+	}
+	return linkChange(s.Dev, 0, 0, linkInfo("ipoib", map[int][]byte{ipoibMode: u16(mode)}))
+}
+
+func (kernel) bondAdd(b BondAdd) error {
+	data := map[int][]byte{bondMode: {activeBackup}, bondMIIMon: u32(b.MIIMon)}
+	if b.UpDelay != 0 {
+		data[bondUpDelay] = u32(b.UpDelay)
+	}
+	if b.DownDelay != 0 {
+		data[bondDownDelay] = u32(b.DownDelay)
+	}
+	return linkCreate(b.Name, linkInfo("bond", data))
+}
+
+func (kernel) linkMaster(s LinkMaster) error {
+	master, err := interfaceIndex(s.Master)
+	if err != nil {
+		return err
+	}
+	return linkChange(s.Dev, 0, 0, nl.NewRtAttr(unix.IFLA_MASTER, u32(master)))
+}
+
+// interfaceIndex asks by SIOCGIFINDEX (netdevice(7)): one small system call
+// where a netlink lookup parses every attribute of the link.
+func interfaceIndex(dev string) (int, error) {
+	ifr, err := unix.NewIfreq(dev)
+	if err != nil {
+		return 0, err
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr); err != nil {
+		return 0, err
+	}
+	return int(ifr.Uint32()), nil
+}

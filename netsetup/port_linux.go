@@ -1,0 +1,76 @@
+package netsetup
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+const sysClassInfiniBand = "/sys/class/infiniband"
+
+// port reads the state of a port.
+func (kernel) port(hca string, number int) (portState, error) {
+	return readPort(filepath.Join(sysClassInfiniBand, hca, "ports", strconv.Itoa(number)))
+}
+
+func readPort(dir string) (portState, error) {
+	var p portState
+	for _, f := range []struct {
+		name string
+		to   *string
+	}{{"phys_state", &p.Phys}, {"state", &p.State}} {
+		b, err := os.ReadFile(filepath.Join(dir, f.name))
+		if err != nil {
+			return portState{}, fmt.Errorf("read state of the InfiniBand port: %w", err)
+		}
+		*f.to = parsePortWord(string(b))
+	}
+	tables, err := os.ReadDir(filepath.Join(dir, "pkeys"))
+	if err != nil {
+		return portState{}, fmt.Errorf("read partitions of the InfiniBand port: %w", err)
+	}
+	var entries []string
+	for _, t := range tables {
+		// An entry that cannot be read now is one that is not there.
+		if b, err := os.ReadFile(filepath.Join(dir, "pkeys", t.Name())); err == nil {
+			entries = append(entries, string(b))
+		}
+	}
+	p.PKeys = parsePKeys(entries)
+	return p, nil
+}
+
+// hcas are the InfiniBand adapters that a driver has bound to.
+func (kernel) hcas() []string {
+	entries, err := os.ReadDir(sysClassInfiniBand)
+	if err != nil {
+		return nil // no InfiniBand core, no adapters
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// infiniBandPort tells which port an IPoIB interface is on. The adapter has the
+// same parent as the interface; dev_port counts from 0
+// (Documentation/ABI/testing/sysfs-class-net).
+func infiniBandPort(classNet, name string) (hca string, number int) {
+	dir := filepath.Join(classNet, name)
+	hcas, err := os.ReadDir(filepath.Join(dir, "device", "infiniband"))
+	if err != nil || len(hcas) == 0 {
+		return "", 0
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "dev_port"))
+	if err != nil {
+		return hcas[0].Name(), 0
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return hcas[0].Name(), 0
+	}
+	return hcas[0].Name(), n + 1
+}
