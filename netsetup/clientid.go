@@ -15,7 +15,7 @@ import (
 //	hwaddr    32 and the 20 bytes of the address  mac
 //	mac       1 and GUID.MAC                      1 and the address
 //	rfc4361   GUID.RFC4361                        255, IAID, DUID-LL
-//	none      no option 61                        no option 61
+//	none      no option 61, GUID.MAC as address   no option 61
 //	hex:...   these bytes                         these bytes
 type ClientID string
 
@@ -64,7 +64,9 @@ func (id ClientID) identities(d Device) []identity {
 }
 
 // infiniBand follows RFC 4390: hardware type 32, no address in the header. But
-// for "mac", which is what firmware without that RFC sends.
+// for "mac", which is what firmware without that RFC sends, and for "none": a
+// server must know the client by something, and dnsmasq refuses to serve one
+// with neither address nor identifier ("no unique-id").
 func (id ClientID) infiniBand(addr HardwareAddr) identity {
 	d := identity{form: string(id), hwType: hwInfiniBand}
 	guid, _ := addr.GUID()
@@ -78,6 +80,8 @@ func (id ClientID) infiniBand(addr HardwareAddr) identity {
 	case "mac":
 		d.hwType, d.chaddr = hwEthernet, guid.MAC()
 		d.id = append([]byte{hwEthernet}, d.chaddr...)
+	case "none":
+		d.hwType, d.chaddr = hwEthernet, guid.MAC()
 	case "rfc4361":
 		d.id = guid.RFC4361()
 	default:

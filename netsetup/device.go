@@ -34,12 +34,13 @@ type Device struct {
 	Port int
 }
 
-// address is how people know the device: by MAC, on InfiniBand by port GUID.
-func (d Device) address() string {
-	if guid, ok := d.Addr.GUID(); ok && d.Type == hwInfiniBand {
-		return guid.String()
+// lasting is the address by which the device is known across boots: of
+// InfiniBand the port GUID.
+func (d Device) lasting() HardwareAddr {
+	if d.Type == hwInfiniBand && len(d.Addr) == 20 {
+		return d.Addr[12:]
 	}
-	return d.Addr.String()
+	return d.Addr
 }
 
 // candidate tells whether the device takes part when no name is given: those

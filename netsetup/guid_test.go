@@ -71,7 +71,7 @@ func TestClientID(t *testing.T) {
 		{"hwaddr", guidePort(), []string{"hwaddr 20:80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39 32 "}},
 		{"mac", guidePort(), []string{"mac 01:00:02:c9:00:10:39 1 00:02:c9:00:10:39"}},
 		{"rfc4361", guidePort(), []string{"rfc4361 ff:00:00:10:39:00:03:00:20:00:02:c9:03:00:00:10:39 32 "}},
-		{"none", guidePort(), []string{"none 32 "}},
+		{"none", guidePort(), []string{"none 1 00:02:c9:00:10:39"}},
 		{"hex:0a0b", guidePort(), []string{"hex 0a:0b 32 "}},
 		{"auto", guidePort(), []string{
 			"flexboot ff:00:00:00:00:00:02:00:00:02:c9:00:00:02:c9:03:00:00:10:39 32 ", "guid 20:00:02:c9:03:00:00:10:39 32 ",

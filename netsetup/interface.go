@@ -224,7 +224,7 @@ func (r *runner) start(ctx context.Context, n *nic) {
 	d := n.dev
 	d.Addr = addr
 	n.exchange = newExchange(client{
-		addr: addr, identities: r.config.ClientID.identities(d), broadcast: d.Type == hwInfiniBand,
+		addr: d.lasting(), identities: r.config.ClientID.identities(d), broadcast: d.Type == hwInfiniBand,
 		vendor: r.config.VendorClass, hostname: hostname, bits: n.slot.Bits,
 	}, rand.Uint32)
 	r.do(ctx, n, n.exchange.start(time.Now()))

@@ -77,7 +77,7 @@ func (c Config) absent(n Interface, have []Device) string {
 		if d.Type == hwLoopback {
 			continue
 		}
-		present = append(present, strings.TrimSpace(d.Name+" "+d.address()))
+		present = append(present, strings.TrimSpace(d.Name+" "+d.lasting().String()))
 		if d.Physical {
 			physical++
 		}

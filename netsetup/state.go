@@ -10,7 +10,9 @@ import (
 type State struct {
 	// Device is the interface that carries the root, empty when there is
 	// none (ip=off).
-	Device  string
+	Device string
+	// MAC is the interface's address, on InfiniBand the port GUID: the part
+	// of the address that stays.
 	MAC     HardwareAddr
 	Addrs   []netip.Prefix
 	Gateway netip.Addr
@@ -76,7 +78,7 @@ func (s State) ResolvConf() string {
 
 // state tells what the lease means for the node.
 func (c Config) state(n Interface, d Device, l Lease) State {
-	s := State{Device: d.Name, MAC: d.Addr, Gateway: l.Gateway, MTU: d.MTU, Server: n.Server, NTP: l.NTP, Source: n.Method.String()}
+	s := State{Device: d.Name, MAC: d.lasting(), Gateway: l.Gateway, MTU: d.MTU, Server: n.Server, NTP: l.NTP, Source: n.Method.String()}
 	if l.Addr.IsValid() {
 		s.Addrs = []netip.Prefix{l.Addr}
 	}
