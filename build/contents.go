@@ -13,11 +13,14 @@ func (c Contents) WriteText(w io.Writer, files bool) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s, %s unpacked", bytesText(c.Bytes), bytesText(c.Raw))
 	if c.Releases != nil {
-		fmt.Fprintf(&out, ", modules of Linux %s", strings.Join(c.Releases, ", "))
+		fmt.Fprintf(&out, ", modules of Linux %s", printable(strings.Join(c.Releases, ", ")))
 	}
 	out.WriteByte('\n')
 	if c.Profiles != nil {
-		fmt.Fprintf(&out, "profiles: %s\n", strings.Join(c.Profiles, ", "))
+		fmt.Fprintf(&out, "profiles: %s\n", printable(strings.Join(c.Profiles, ", ")))
+	}
+	for _, d := range c.Flat {
+		fmt.Fprintf(&out, "modules by name from /%s/%s: %s\n", modulesDir, printable(d.Name), printable(strings.Join(d.Modules, " ")))
 	}
 	for i, s := range c.Segments {
 		fmt.Fprintf(&out, "segment %d at byte %d: %s in %v, %s unpacked, %s\n",

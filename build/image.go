@@ -27,8 +27,12 @@ type Spec struct {
 	// Kernel is the kernel's file, to check that the modules are its own. Empty:
 	// no check.
 	Kernel string
-	// Modules is lib/modules/RELEASE, or a root that holds lib/modules.
+	// Modules is lib/modules/RELEASE, or a root that holds lib/modules, or
+	// NoModules.
 	Modules string
+	// ModuleDirs are flat folders of modules, for which depmod has not run:
+	// what lies in DIR becomes lib/modules/BASENAME, where /init finds it by name.
+	ModuleDirs []string
 	// Release is the release of the modules to take where no kernel says it.
 	// Empty: Modules must hold exactly one.
 	Release string
@@ -123,9 +127,13 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := findTree(s.Modules, kernel.Release)
-	if err != nil {
-		return nil, err
+	t := tree{release: kernel.Release}
+	if s.Modules != NoModules {
+		if t, err = findTree(s.Modules, kernel.Release); err != nil {
+			return nil, err
+		}
+	} else if t.release == "" {
+		return nil, errors.New("find modules: without a module tree nothing says of which kernel the modules must be: give --kernel")
 	}
 	b.report.Release = t.release
 	for _, p := range profiles {
@@ -249,6 +257,18 @@ func holdings(profiles []modload.Profile) map[string]bool {
 
 // modules are the module files of the image and their indexes.
 func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profile, wanted []string) ([]file, error) {
+	flat, err := readFlat(ctx, b.spec.ModuleDirs, t.release)
+	if err != nil {
+		return nil, err
+	}
+	wanted = without(append(wanted, b.spec.ExtraModules...), flat)
+	if b.spec.Modules == NoModules {
+		if len(wanted) > 0 {
+			return nil, fmt.Errorf("find modules: no %s in the flat folders, and there is no module tree (--modules %s)", strings.Join(wanted, ", "), NoModules)
+		}
+		b.report.Warnings = append(b.report.Warnings, onTrust(profiles, flat)...)
+		return flat, nil
+	}
 	if err := t.check(); err != nil {
 		return nil, err
 	}
@@ -256,7 +276,8 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	if err != nil {
 		return nil, err
 	}
-	mods, err := closure(x, profiles, append(wanted, b.spec.ExtraModules...))
+	wanted, b.report.Notes = notes(x, profiles, wanted)
+	mods, err := closure(x, profiles, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -266,12 +287,13 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 		return nil, err
 	}
 	b.report.Warnings = append(b.report.Warnings, foreign(files, t.release)...)
+	b.report.Warnings = append(b.report.Warnings, shadowed(flat, files, t.release)...)
 	inside := make(map[string]bool, len(mods))
 	for _, m := range mods {
 		inside[m.Name] = true
 	}
 	indexes, err := reduceIndexes(t, t.release, func(name string) bool { return inside[name] })
-	return append(files, indexes...), err
+	return slices.Concat(files, flat, indexes), err
 }
 
 // write makes the archive, compresses it, and puts it into place.

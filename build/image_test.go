@@ -195,7 +195,7 @@ func TestReducedIndexes(t *testing.T) {
 	depmod := tool(t, "depmod")
 	s := testSpec(t, kernel)
 	s.Kernel, s.Compress = filepath.Join(kernel, "vmlinuz"), None
-	s.Profiles = []string{"eth", "bond", "vlan", "iscsi", "nfs", "ext4", "xfs", "btrfs"}
+	s.Profiles = []string{"eth", "bond", "vlan", "ib", "mlx4", "mlx5", "en", "iscsi", "nfs", "ext4", "xfs", "btrfs"}
 	r, image := makeImage(t, s)
 	dir := t.TempDir()
 	unpackImage(t, image, dir)

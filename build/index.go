@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/modload"
 )
 
 // reduceIndexes returns the indexes of a tree (modules.dep(5)) reduced to the
@@ -27,8 +30,8 @@ func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool) ([
 				return len(words) >= 3 && words[0] == "alias" && kept(words[len(words)-1])
 			})
 		}},
-		{"modules.softdep", func(text string) string {
-			return lines(text, func(words []string) bool { // softdep MODULE pre: A post: B
+		{softdepFile, func(text string) string {
+			return companions(keep) + lines(text, func(words []string) bool { // softdep MODULE pre: A post: B
 				return len(words) >= 3 && words[0] == "softdep" && kept(words[1])
 			})
 		}},
@@ -44,17 +47,35 @@ func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool) ([
 		{"modules.builtin.modinfo", reduceModinfo},
 	} {
 		text, err := fs.ReadFile(fsys, dir+index.name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // only modules.dep must be; it was asked for before
-		}
-		if err != nil {
+		missing := errors.Is(err, fs.ErrNotExist)
+		if err != nil && !missing {
 			return nil, fmt.Errorf("reduce indexes: %w", err)
 		}
+		reduced := index.reduce(string(text))
+		if missing && reduced == "" {
+			continue // only modules.dep must be; it was asked for before
+		}
 		files = append(files, file{
-			name: dir + index.name, mode: typeFile | 0o644, data: []byte(index.reduce(string(text))), part: PartIndexes,
+			name: dir + index.name, mode: typeFile | 0o644, data: []byte(reduced), part: PartIndexes,
 		})
 	}
 	return files, nil
+}
+
+const softdepFile = "modules.softdep"
+
+// companions are modload's as lines of modules.softdep.
+func companions(keep func(module string) bool) string {
+	var out strings.Builder
+	for _, c := range modload.Companions() {
+		if !keep(c.Module) {
+			continue
+		}
+		if then := slices.DeleteFunc(c.Then, func(m string) bool { return !keep(m) }); len(then) > 0 {
+			fmt.Fprintf(&out, "softdep %s post: %s\n", c.Module, strings.Join(then, " "))
+		}
+	}
+	return out.String()
 }
 
 // reduceDep keeps the lines of modules.dep whose module is kept, and writes

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/modload"
 )
 
 // Limits of Inspect.
@@ -29,7 +30,14 @@ type Contents struct {
 	Config   string   // of etc/nodisk/nodisk.conf; a later segment's replaces it
 	Profiles []string // as the config names them
 	Releases []string // of the kernels whose modules are inside
+	Flat     []Folder // of modules without index
 	Parts    []PartSize
+}
+
+// A Folder is a folder of lib/modules that is not a kernel's tree.
+type Folder struct {
+	Name    string
+	Modules []string // by name, in the order of the archive
 }
 
 // A Segment is one of the archives an initramfs consists of.
@@ -218,12 +226,21 @@ func (c *Contents) sum() {
 	for _, f := range c.Files {
 		s := sizes[f.Part]
 		sizes[f.Part] = PartSize{Part: f.Part, Files: s.Files + 1, Bytes: s.Bytes + f.Size}
-		if dir, base := path.Split(cleanName(f.Name)); base == "modules.dep" {
-			if dir, release := path.Split(path.Clean(dir)); path.Clean(dir) == modulesDir || path.Clean(dir) == "usr/"+modulesDir {
-				c.Releases = append(c.Releases, release)
+		dir, base := path.Split(cleanName(f.Name))
+		above, folder := path.Split(path.Clean(dir))
+		switch above = path.Clean(above); {
+		case above != modulesDir && above != "usr/"+modulesDir:
+		case base == "modules.dep":
+			c.Releases = append(c.Releases, folder)
+		case f.Mode&typeMask != typeDir && modload.IsModule(base):
+			i := slices.IndexFunc(c.Flat, func(d Folder) bool { return d.Name == folder })
+			if i < 0 {
+				i, c.Flat = len(c.Flat), append(c.Flat, Folder{Name: folder})
 			}
+			c.Flat[i].Modules = append(c.Flat[i].Modules, moduleName(base))
 		}
 	}
+	c.Flat = slices.DeleteFunc(c.Flat, func(d Folder) bool { return slices.Contains(c.Releases, d.Name) })
 	c.Parts = sortParts(sizes)
 	slices.Sort(c.Releases)
 	c.Releases = slices.Compact(c.Releases)

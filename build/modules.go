@@ -60,6 +60,36 @@ func wantedModules(config cmdline.Args) []string {
 	return names
 }
 
+// notes tells what a kernel does not have of the lists that people copy from
+// manuals, and takes off wanted what no kernel has any more.
+func notes(x *modload.Index, profiles []modload.Profile, wanted []string) (have, texts []string) {
+	for _, p := range profiles {
+		if _, absent := x.Absent(p.Order); len(absent) > 0 {
+			texts = append(texts, fmt.Sprintf("profile %s: Linux %s has no %s; %s", p.Name, x.Release(), strings.Join(absent, ", "), moved(absent)))
+		}
+	}
+	var retired []string
+	for _, name := range wanted {
+		if _, absent := x.Absent([]string{name}); absent != nil && modload.Retired(name) {
+			retired = append(retired, name)
+			continue
+		}
+		have = append(have, name)
+	}
+	if retired != nil {
+		texts = append(texts, fmt.Sprintf("modules asked for by name: Linux %s has no %s; %s", x.Release(), strings.Join(retired, ", "), moved(retired)))
+	}
+	return have, texts
+}
+
+// moved says why modules are absent.
+func moved(absent []string) string {
+	if slices.ContainsFunc(absent, func(name string) bool { return !modload.Retired(name) }) {
+		return "the rest is in the image"
+	}
+	return "newer kernels have merged them into ib_core or do without"
+}
+
 // closure resolves what the profiles and the administrator want. What is
 // missing is reported all at once, each with who wanted it.
 func closure(x *modload.Index, profiles []modload.Profile, added []string) ([]modload.Module, error) {

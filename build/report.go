@@ -23,6 +23,7 @@ type Report struct {
 	Modules     []ModuleSize // largest first
 	SHA256      string       // of the image's file, hexadecimal
 	Took        time.Duration
+	Notes       []string // what is as it should be, and may surprise
 	Warnings    []string
 }
 
@@ -87,6 +88,9 @@ func (r Report) WriteText(w io.Writer) error {
 			_, _ = fmt.Fprintf(table, "%d\t  %s\n", m.Bytes, m.Name)
 		}
 		_ = table.Flush()
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(&out, "note: %s\n", note)
 	}
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(&out, "warning: %s\n", warning)

@@ -62,7 +62,11 @@ func findTree(dir, release string) (tree, error) {
 	}
 	switch {
 	case len(trees) == 0:
-		return tree{}, fmt.Errorf("find modules: %s has neither modules.dep nor lib/modules/RELEASE", dir)
+		flat := ""
+		if names, err := moduleFiles(abs); err == nil && names != nil {
+			flat = fmt.Sprintf("; it is a flat folder (%s): give it by --module-dir", plural(len(names), "module"))
+		}
+		return tree{}, fmt.Errorf("find modules: %s has neither modules.dep nor lib/modules/RELEASE%s", dir, flat)
 	case release != "":
 		return tree{}, &MismatchError{Kernel: release, Modules: names, Dir: dir}
 	case len(trees) > 1:

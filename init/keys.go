@@ -82,7 +82,7 @@ func keys() []key {
 		{name: "nodisk.dhcp.clientid"},
 		{name: "nodisk.ib.mode"},
 		{name: "nodisk.ib.port"},
-		{name: "nodisk.mlx4.port_type", notYet: later},
+		{name: "nodisk.mlx4.port_type"},
 		{name: "nodisk.mount", notYet: later},
 		{name: "rd.overlay", notYet: later},
 	}

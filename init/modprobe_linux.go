@@ -87,7 +87,7 @@ func modprobeAll(ctx context.Context, names []string) error {
 	if err != nil {
 		return fmt.Errorf("read the command line: %w", err)
 	}
-	m, _ := newModulePlan(cmdline.Parse(string(line))) // the worker has reported what is wrong with it
+	m, _ := newModulePlan(cmdline.Parse(string(line)), nil) // the worker has reported what is wrong with it
 	_, loader, err := openModules(Plan{Modules: m}, nil)
 	if err != nil {
 		return err

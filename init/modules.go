@@ -14,22 +14,33 @@ type ModulePlan struct {
 	First    []string // nodisk.modules=: one by one, in this order
 	Pre      []string // rd.driver.pre=: before the coldplug
 	Post     []string // rd.driver.post=: after it
-	Profiles []string // nodisk.profile=, as the image was built
+	Profiles []string // nodisk.profile= of the config file, as the image was built
 	Serial   bool     // nodisk.load=serial
+
+	// Drivers are what the profiles load between the coldplug and Post: all of
+	// those that the command line names, whatever the hardware, what nothing
+	// else asks for of the image's.
+	Drivers []modload.Request
+	Links   []modload.Request // for the virtual links that are asked for, before the network
 
 	Params    modload.Params
 	Blacklist modload.Blacklist
+	Ports     []portType // nodisk.mlx4.port_type=, at most one for each port
+
+	Warnings []string
 }
 
-func newModulePlan(args cmdline.Args) (ModulePlan, []error) {
-	var errs []error
+func newModulePlan(line, config cmdline.Args) (ModulePlan, []error) {
+	args := cmdline.Merge(config, line)
 	m := ModulePlan{
 		First:    list(args, "nodisk.modules"),
 		Pre:      list(args, "rd.driver.pre"),
 		Post:     list(args, "rd.driver.post"),
-		Profiles: list(args, "nodisk.profile"),
+		Profiles: list(config, "nodisk.profile"),
 	}
-	for _, name := range m.Profiles {
+	whole := list(line, "nodisk.profile")
+	var errs []error
+	for _, name := range slices.Concat(m.Profiles, whole) {
 		if _, ok := modload.LookupProfile(name); !ok {
 			errs = append(errs, &cmdline.ValueError{
 				Key: "nodisk.profile", Value: name, Problem: "is no profile",
@@ -45,7 +56,90 @@ func newModulePlan(args cmdline.Args) (ModulePlan, []error) {
 		errs = append(errs, &cmdline.ValueError{Key: "nodisk.load", Value: how, Problem: "is not a way to load modules", Fix: "write parallel or serial"})
 	}
 	m.Params, m.Blacklist = modload.ParseParams(args)
+	if err := m.setPorts(args); err != nil {
+		errs = append(errs, err)
+	}
+	if m.Profiles == nil {
+		m.Profiles = whole // an image that does not say what it is
+	}
+	if errs == nil {
+		m.request(whole, args)
+	}
 	return m, errs
+}
+
+// request fills in what profiles load. whole are those of the command line.
+func (m *ModulePlan) request(whole []string, args cmdline.Args) {
+	for _, name := range whole {
+		p, _ := modload.LookupProfile(name)
+		for _, module := range p.Order {
+			// Optional: a driver that finds nothing must not end the boot.
+			m.Drivers = append(m.Drivers, modload.Request{Name: module, Stage: modload.StageDrivers, Optional: true})
+		}
+		if !m.has(name) {
+			m.Warnings = append(m.Warnings, "nodisk.profile="+name+": the image was built for "+strings.Join(m.Profiles, ", ")+
+				"; add "+name+" to nodisk build --profile")
+		}
+	}
+	for _, p := range modload.Profiles() {
+		switch {
+		case p.Key != "" && args.Has(p.Key):
+			m.Links = append(m.Links, p.At(modload.StageDrivers)...)
+		case p.Key == "" && m.has(p.Name):
+			m.Drivers = append(m.Drivers, p.At(modload.StageDrivers)...)
+		}
+	}
+}
+
+// has tells whether the image was built with a profile, or with one that
+// contains it.
+func (m *ModulePlan) has(profile string) bool {
+	return slices.ContainsFunc(m.Profiles, func(name string) bool {
+		p, _ := modload.LookupProfile(name)
+		return name == profile || slices.Contains(p.With, profile)
+	})
+}
+
+// without takes off the names that the index does not have and that are no
+// error: those that newer kernels have merged or dropped, and what whole profiles
+// have besides. Lists are copied from manuals that are older than the kernel.
+// notes says what was taken off.
+func (m *ModulePlan) without(x *modload.Index) (notes []string) {
+	var retired, missing []string
+	gone := func(name string, optional bool) bool {
+		switch _, absent := x.Absent([]string{name}); {
+		case absent == nil:
+			return false
+		case modload.Retired(name):
+			retired = append(retired, name)
+		case optional:
+			missing = append(missing, name)
+		default:
+			return false // its error comes when it is loaded
+		}
+		return true
+	}
+	for _, names := range []*[]string{&m.First, &m.Pre, &m.Post} {
+		*names = slices.DeleteFunc(*names, func(name string) bool { return gone(name, false) })
+	}
+	m.Drivers = slices.DeleteFunc(m.Drivers, func(r modload.Request) bool { return gone(r.Name, r.Optional) })
+	if retired != nil {
+		notes = append(notes, "modules: no "+strings.Join(retired, " ")+": this kernel has them in ib_core or does without")
+	}
+	if missing != nil {
+		notes = append(notes, "modules: no "+strings.Join(missing, " ")+" in the image: loading the rest of nodisk.profile=")
+	}
+	return notes
+}
+
+func requestNames(requests []modload.Request) []string {
+	var names []string
+	for _, r := range requests {
+		if !slices.Contains(names, r.Name) {
+			names = append(names, r.Name)
+		}
+	}
+	return names
 }
 
 func profileNames() []string {

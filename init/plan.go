@@ -50,7 +50,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	if p.Log, err = parseLevel(args); err != nil {
 		errs = append(errs, err)
 	}
-	if p.Modules, more = newModulePlan(args); more != nil {
+	if p.Modules, more = newModulePlan(line, config); more != nil {
 		errs = append(errs, more...)
 	}
 	extra, err := namedTarget(args)
@@ -69,7 +69,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	if p.Network, err = netsetup.ParseConfig(args); err != nil {
 		errs = append(errs, err)
 	}
-	p.Warnings = unknown(args)
+	p.Warnings = append(unknown(args), p.Modules.Warnings...)
 	for _, spec := range p.Root.ISCSI {
 		t, err := parseTarget(spec)
 		if err != nil {
@@ -197,10 +197,19 @@ func (p Plan) String() string {
 	for _, m := range []struct {
 		name  string
 		words []string
-	}{{"first", p.Modules.First}, {"pre", p.Modules.Pre}, {"post", p.Modules.Post}} {
+	}{
+		{"first", p.Modules.First},
+		{"pre", p.Modules.Pre},
+		{"drivers", requestNames(p.Modules.Drivers)},
+		{"post", p.Modules.Post},
+		{"links", requestNames(p.Modules.Links)},
+	} {
 		if len(m.words) > 0 {
 			row("modules", "%s: %s", m.name, strings.Join(m.words, ", "))
 		}
+	}
+	if len(p.Modules.Ports) > 0 {
+		row("port types", "%s", portWords(p.Modules.Ports))
 	}
 	if p.Policy.Deadline > 0 {
 		row("on fail", "%v after %v", p.Policy.OnFail, p.Policy.Deadline)

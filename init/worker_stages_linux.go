@@ -31,6 +31,9 @@ const newLeaseAfter = 3
 
 // stages is the graph of this plan.
 func (w *worker) stages() []stage {
+	for _, note := range w.plan.Modules.without(w.index) {
+		w.log.Info(note)
+	}
 	p := w.plan
 	list := []stage{
 		{name: "mounts", run: w.mounts},
@@ -106,8 +109,14 @@ func (w *worker) drivers(ctx context.Context) (string, error) {
 	if err := w.loader.Coldplug(ctx, os.DirFS("/sys"), modload.Network); err != nil {
 		return "", err
 	}
+	if err := w.loader.Request(ctx, m.Drivers...); err != nil {
+		return "", unlessCurable(err)
+	}
 	if err := w.loader.Load(ctx, m.Post...); err != nil {
 		return "", unlessCurable(err)
+	}
+	for _, err := range sensePorts("/sys", m.Ports) {
+		w.log.Warn(err.Error())
 	}
 	w.follow()
 	// What storage loads meanwhile is not this stage's.
@@ -149,6 +158,10 @@ func names(loaded []modload.Loaded, of func(modload.Loaded) bool) string {
 }
 
 func (w *worker) network(ctx context.Context) (string, error) {
+	// Nobody else loads bonding in time: there is no modprobe yet.
+	if err := w.loader.Request(ctx, w.plan.Modules.Links...); err != nil {
+		return "", unlessCurable(err)
+	}
 	state, err := netsetup.Up(ctx, w.plan.Network, w.log)
 	if err != nil {
 		return "", err

@@ -11,6 +11,7 @@ import (
 // A fakeKernel takes modules and remembers their order.
 type fakeKernel struct {
 	cpuAlias string
+	depends  map[string][]string                 // what files say about themselves
 	inserted func(path string) ([]string, error) // called without the mutex; nil takes all
 
 	mu      sync.Mutex
@@ -36,8 +37,11 @@ func (k *fakeKernel) present(module string) bool {
 }
 
 func (k *fakeKernel) size(string) int64 { return 1 << 16 }
-func (k *fakeKernel) release() string   { return "r" }
-func (k *fakeKernel) cpu() string       { return k.cpuAlias }
+func (k *fakeKernel) needs(path string) []string {
+	return k.depends[nameOf(path)]
+}
+func (k *fakeKernel) release() string { return "r" }
+func (k *fakeKernel) cpu() string     { return k.cpuAlias }
 
 func (k *fakeKernel) insert(path, params string) ([]string, error) {
 	name := nameOf(path)

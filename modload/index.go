@@ -14,6 +14,7 @@ type Index struct {
 	release string
 	dir     string // lib/modules/RELEASE
 	mods    []entry
+	indexed int // that many of mods are of modules.dep, the rest of flat folders
 	byName  map[string]int32
 	softs   map[string]softdep
 	builtin string // text of modules.builtin
@@ -21,7 +22,7 @@ type Index struct {
 	aliases func() *aliasTable
 }
 
-// An entry is a line of modules.dep.
+// An entry is a line of modules.dep, or a module of a flat folder.
 type entry struct {
 	name string
 	path string
@@ -34,7 +35,10 @@ type softdep struct {
 
 // Open reads the index of a release from a file system rooted at "/". Only
 // modules.dep must exist: a kernel without device aliases, softdeps or
-// built-in modules has no such files.
+// built-in modules has no such files. Not even that must exist where there are
+// flat folders: every folder of lib/modules without a modules.dep counts, with
+// the modules that lie in it. Of several files for one name that of the index is
+// taken, else that of the first folder by name.
 //
 // modules.order is not read. depmod writes modules.dep and modules.alias in
 // that order already, and their own order is the one that counts.
@@ -43,9 +47,6 @@ func Open(fsys fs.FS, release string) (*Index, error) {
 	dep, err := x.read(fsys, "modules.dep")
 	if err != nil {
 		return nil, err
-	}
-	if dep == nil {
-		return nil, fmt.Errorf("open module index: %w", &fs.PathError{Op: "read", Path: x.dir + "/modules.dep", Err: fs.ErrNotExist})
 	}
 	var texts [4]string
 	for i, name := range [...]string{"modules.alias", "modules.softdep", "modules.builtin", "modules.builtin.modinfo"} {
@@ -62,6 +63,12 @@ func Open(fsys fs.FS, release string) (*Index, error) {
 	x.aliases = sync.OnceValue(func() *aliasTable { return parseAliases(alias) })
 	x.softs = parseSoftdeps(texts[1])
 	x.builtin, x.modinfo = texts[2], texts[3]
+	x.indexed = len(x.mods)
+	others := x.addFlat(fsys)
+	// Beside the tree of another kernel, flat folders are that kernel's too.
+	if dep == nil && (others || len(x.mods) == 0) {
+		return nil, fmt.Errorf("open module index: %w", &fs.PathError{Op: "read", Path: x.dir + "/modules.dep", Err: fs.ErrNotExist})
+	}
 	return x, nil
 }
 

@@ -196,9 +196,9 @@ func TestResolveMissing(t *testing.T) {
 		missing = append(missing, m.Error())
 	}
 	want := []string{
-		`find module "virtio_pcl": neither in lib/modules/r nor built into that kernel; the nearest name there is "virtio_pci"`,
-		`find module "gone", needed by "broken": neither in lib/modules/r nor built into that kernel`,
-		`find module "entirely_unknown": neither in lib/modules/r nor built into that kernel`,
+		`find module "virtio_pcl": neither in lib/modules/r, nor in a folder beside it, nor built into that kernel; the nearest name there is "virtio_pci"`,
+		`find module "gone", needed by "broken": neither in lib/modules/r, nor in a folder beside it, nor built into that kernel`,
+		`find module "entirely_unknown": neither in lib/modules/r, nor in a folder beside it, nor built into that kernel`,
 	}
 	if diff := cmp.Diff(want, missing); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

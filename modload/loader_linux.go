@@ -53,7 +53,8 @@ type kernel interface {
 	live(module string) bool    // loaded, its init is done
 	present(module string) bool // loaded or built in
 	insert(path, params string) (logged []string, err error)
-	size(path string) int64 // of a module's file, 0 when unknown
+	size(path string) int64     // of a module's file, 0 when unknown
+	needs(path string) []string // modules that the file itself says it depends on
 	release() string
 	cpu() string // modalias of the processor, empty when unknown
 }
@@ -137,13 +138,20 @@ func (l *Loader) Request(ctx context.Context, requests ...Request) error {
 		err := l.judge(a, got)
 		switch {
 		case err == nil:
-		case requests[i].Optional:
+		case requests[i].Optional, l.onTrust(requests[i], a):
 			l.warn(a.name, err)
 		default:
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// onTrust tells whether a module that is not there may be built in: without
+// modules.builtin nobody can say, and a profile is no order.
+func (l *Loader) onTrust(r Request, a answer) bool {
+	_, missing := errors.AsType[*MissingError](a.err)
+	return missing && r.Stage != 0 && l.index.indexed == 0
 }
 
 // ended is the error of a load whose ctx has ended, nil before.
@@ -328,8 +336,27 @@ func (l *Loader) insert(ctx context.Context, n *node) error {
 				continue
 			}
 		}
-		return explain(name, err, logged, releases{tree: l.index.release, running: l.kernel.release()})
+		e := explain(name, err, logged, releases{tree: l.index.release, running: l.kernel.release()})
+		if needs := l.unmet(n.mod, e); needs != "" {
+			e.Remedy = fmt.Sprintf("%s lies in a folder without index, so nothing is loaded for it: name %s before it", n.mod.Path, needs)
+		}
+		return e
 	}
+}
+
+// unmet names the modules that a flat one should have been named behind. It is
+// empty when the kernel misses none of its symbols.
+func (l *Loader) unmet(m *Module, e *LoadError) string {
+	if !m.Flat || !strings.Contains(e.Kernel, "Unknown symbol") {
+		return ""
+	}
+	var list []string
+	for _, name := range l.kernel.needs(m.Path) {
+		if !l.kernel.present(name) {
+			list = append(list, name)
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // wait pauses, or returns early with the error of ctx.

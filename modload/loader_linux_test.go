@@ -154,7 +154,7 @@ func TestLoadErrors(t *testing.T) {
 		`load module "base" (top needs left needs base): exec format error; the kernel says "base: version magic '5.10 SMP ' should be '6.1 SMP '"; ` +
 			"the modules are of the same release but another build: build the image again with the kernel that boots",
 		`load module "late": cannot allocate memory; the machine has too little memory left`,
-		`find module "topp": neither in lib/modules/r nor built into that kernel; the nearest name there is "top"`,
+		`find module "topp": neither in lib/modules/r, nor in a folder beside it, nor built into that kernel; the nearest name there is "top"`,
 	}
 	if err == nil {
 		t.Fatal("no error")
@@ -199,7 +199,7 @@ func TestLoadOptional(t *testing.T) {
 		t.Error(err)
 	}
 	want := "level=WARN msg=\"optional module not loaded\" module=late err=\"load module \\\"late\\\": invalid argument\"\n" +
-		"level=WARN msg=\"optional module not loaded\" module=nothing err=\"find module \\\"nothing\\\": neither in lib/modules/r nor built into that kernel\"\n"
+		"level=WARN msg=\"optional module not loaded\" module=nothing err=\"find module \\\"nothing\\\": neither in lib/modules/r, nor in a folder beside it, nor built into that kernel\"\n"
 	if diff := cmp.Diff(want, log.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}

@@ -92,6 +92,26 @@ func (m *machine) size(path string) int64 {
 	return st.Size
 }
 
+// needs reads the whole file: it is asked when an error is to be explained.
+func (m *machine) needs(path string) []string {
+	fd, err := open(m.path(path), unix.O_RDONLY)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = unix.Close(fd) }()
+	r := io.Reader(descriptor(fd))
+	if compression(path) != "" && m.decompress != nil {
+		if r, err = m.decompress(path, r); err != nil {
+			return nil
+		}
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil
+	}
+	return depends(data)
+}
+
 func (m *machine) release() string { return m.uname() }
 func (m *machine) cpu() string     { return m.modalias() }
 

@@ -7,6 +7,10 @@
 // device into modules, [Index.Resolve] turns names into a graph in load
 // order. The image builder asks them too.
 //
+// Modules may also lie in flat folders beside lib/modules/RELEASE, such as
+// lib/modules/ib, without what depmod writes. Nothing leads to them but their
+// names, and they are loaded in the order in which they are named.
+//
 // A [Loader] gives modules to the kernel. It is safe for concurrent use, no
 // module is loaded twice, and what does not depend on each other is loaded
 // side by side, because checking a module's signature is CPU work that
@@ -37,9 +41,13 @@ type Module struct {
 	After []string
 	// Optional modules are wanted by softdeps only: a failure is no error.
 	Optional bool
+	// Flat modules lie in a folder without index: what they need is not known,
+	// they are loaded in the order in which they were named.
+	Flat bool
 }
 
-// A MissingError is a module that is neither in the index nor built in.
+// A MissingError is a module that is neither in the index, nor in a flat
+// folder, nor built in.
 type MissingError struct {
 	Name    string // module or alias, as it was asked for
 	Wanted  string // the module that needs it; empty: the caller asked
@@ -54,7 +62,7 @@ func (e *MissingError) Error() string {
 	if e.Wanted != "" {
 		fmt.Fprintf(&b, ", needed by %q", e.Wanted)
 	}
-	fmt.Fprintf(&b, ": neither in lib/modules/%s nor built into that kernel", e.Release)
+	fmt.Fprintf(&b, ": neither in lib/modules/%s, nor in a folder beside it, nor built into that kernel", e.Release)
 	if e.Nearest != "" {
 		fmt.Fprintf(&b, "; the nearest name there is %q", e.Nearest)
 	}

@@ -51,6 +51,14 @@ type Profile struct {
 	// Load is what /init loads by name, in this order where it has a choice.
 	// All of it belongs to the image as well.
 	Load []Request
+	// Order are the modules that a node loads by name when the kernel's command line
+	// asks for the whole profile (nodisk.profile=), hardware or not, in the order
+	// of somebody's manual. The kernel need not have all of them; those that it has
+	// belong to the image.
+	Order []string
+	// Key is the word of the command line without which Load is left alone.
+	// Empty: there is none.
+	Key string
 	// With names profiles that this one contains.
 	With []string
 	// Filesystem is the type for mount(2), empty if the profile is none.
@@ -69,9 +77,6 @@ func (p Profile) At(stage Stage) []Request {
 }
 
 // Profiles lists all profiles in the order of their documentation.
-//
-// InfiniBand (ib, mlx4, mlx5, en) has its place between the Ethernet and the storage
-// profiles, in an issue of its own.
 func Profiles() []Profile {
 	list := slices.Concat(ethernet(), infiniband(), storage(), filesystems())
 	for i := range list {
@@ -83,6 +88,7 @@ func Profiles() []Profile {
 				p.Include = append(p.Include, r.Name)
 			}
 		}
+		p.Maybe = append(p.Maybe, p.Order...)
 	}
 	return list
 }
@@ -174,25 +180,20 @@ func ethernet() []Profile {
 			},
 		},
 		{
-			Name: "bond", Doc: "bonded links (bond=)",
+			Name: "bond", Doc: "bonded links (bond=)", Key: "bond",
 			// Without max_bonds=0 the module makes a bond0 nobody asked for
 			// (Documentation/networking/bonding.rst).
 			Load: []Request{{Name: "bonding", Stage: StageDrivers, Params: "max_bonds=0"}},
 		},
 		{
-			Name: "vlan", Doc: "VLANs (vlan=)",
+			Name: "vlan", Doc: "VLANs (vlan=)", Key: "vlan",
 			Load: []Request{{Name: "8021q", Stage: StageDrivers}},
 		},
 		{
-			Name: "bridge", Doc: "bridges (bridge=)",
+			Name: "bridge", Doc: "bridges (bridge=)", Key: "bridge",
 			Load: []Request{{Name: "bridge", Stage: StageDrivers}},
 		},
 	}
-}
-
-// infiniband waits for its issue: ib, mlx4, mlx5, en.
-func infiniband() []Profile {
-	return nil
 }
 
 // crc32c is asked for by crypto_alloc_shash("crc32c"), for which the kernel starts

@@ -27,7 +27,7 @@ func TestProfiles(t *testing.T) {
 			}
 		}
 	}
-	for name := range strings.FieldsSeq("virt eth e1000 bond vlan bridge iscsi nfs nfs3 nfs4 ext4 xfs btrfs squashfs erofs vfat overlay ram") {
+	for name := range strings.FieldsSeq("virt eth e1000 bond vlan bridge ib mlx4 mlx5 en iscsi nfs nfs3 nfs4 ext4 xfs btrfs squashfs erofs vfat overlay ram") {
 		if !seen[name] {
 			t.Errorf("no profile %s", name)
 		}
@@ -72,5 +72,44 @@ func TestSelect(t *testing.T) {
 	_, err = x.Select(Profile{Include: []string{"vfatt"}}, "kernel/usb/*")
 	if err == nil || !strings.Contains(err.Error(), `"vfatt"`) || !strings.Contains(err.Error(), `"kernel/usb/*"`) {
 		t.Errorf("not everything that is missing is named: %v", err)
+	}
+}
+
+// What nothing asks for follows by the softdeps that the image has for it, on
+// coldplug, too.
+func TestCompanions(t *testing.T) {
+	var softdep strings.Builder
+	for _, c := range Companions() {
+		softdep.WriteString("softdep " + c.Module + " post: " + strings.Join(c.Then, " ") + "\n")
+	}
+	x := open1(t, map[string]string{
+		"dep": "k/ib_core.ko:\nk/ib_ipoib.ko: k/ib_core.ko\nk/mlx4_core.ko:\nk/mlx4_en.ko: k/mlx4_core.ko\nk/mlx4_ib.ko: k/ib_core.ko k/mlx4_core.ko\n" +
+			"k/mlx5_core.ko:\nk/mlx5_ib.ko: k/ib_core.ko k/mlx5_core.ko\n",
+		"alias": "alias pci:v000015B3d00001003* mlx4_core\n", "softdep": softdep.String(),
+	})
+	for name, want := range map[string][]string{
+		"pci:v000015B3d00001003sv0": {"mlx4_core", "mlx4_en", "ib_core", "mlx4_ib", "ib_ipoib"},
+		"mlx5_core":                 {"mlx5_core", "ib_core", "mlx5_ib", "ib_ipoib"},
+		"mlx4_ib":                   {"mlx4_core", "mlx4_en", "ib_core", "mlx4_ib", "ib_ipoib"},
+	} {
+		mods, err := x.Resolve(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range mods {
+			got = append(got, m.Name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestRetired(t *testing.T) {
+	for name, want := range map[string]bool{"ib_addr": true, "ib-sa": true, "ipoib_helper": true, "ib_core": false, "": false} {
+		if Retired(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
 	}
 }

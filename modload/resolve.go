@@ -227,10 +227,24 @@ func (r *resolver) soft(names []string) []int32 {
 // softdeps say: that is what makes it a graph without cycles.
 func (r *resolver) modules() []Module {
 	mods := make([]Module, len(r.order))
+	flat := false
 	for rank, i := range r.order {
 		p, e := r.state[i], &r.index.mods[i]
 		m := &mods[rank]
 		m.Name, m.Path, m.Optional = e.name, r.index.file(e.path), !p.required
+		m.Flat = int(i) >= r.index.indexed
+		// The order given is all that is known of a flat module: it comes after
+		// all before it, and what is behind it comes one by one.
+		first := rank
+		switch {
+		case flat:
+			first = rank - 1
+		case m.Flat:
+			first, flat = 0, true
+		}
+		for _, before := range mods[first:rank] {
+			m.After = append(m.After, before.Name)
+		}
 		for _, d := range p.deps {
 			m.Deps = append(m.Deps, r.index.mods[d].name)
 		}

@@ -184,7 +184,7 @@ func TestRunChild(t *testing.T) {
 			Index: 9, Name: "ib0.8001", Type: hwInfiniBand, Addr: guideAddr, MTU: 2044, Parent: parent.Index,
 			Broadcast: "\x00\xff\xff\xff\xff\x12\x40\x1b\x80\x01\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff",
 		}
-		k.onChild = func() { k.appear(child) }
+		k.made = func() { k.appear(child) }
 		// Without a name in ip=, too: the child stands for its parent.
 		r := try(t, "ib.pkey=ib0.8001 nodisk.dhcp.clientid=flexboot ip=dhcp", time.Minute, k, func() {
 			<-time.After(12 * time.Second)
@@ -215,8 +215,8 @@ func TestRunBond(t *testing.T) {
 		k.ports["mlx4_0/1"], k.ports["mlx4_0/2"] = portState{Phys: "LinkUp", State: "INIT"}, portState{Phys: "Polling", State: "DOWN"}
 		k.servers["bond0"] = goodServer(t)
 		bond := Device{Index: 9, Name: "bond0", Type: hwEthernet, Addr: macA, MTU: 1500, Broadcast: "\xff\xff\xff\xff\xff\xff"}
+		k.made = func() { k.appear(bond) }
 		r := try(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
-			k.appear(bond)
 			<-time.After(time.Second)
 			k.appear(guidePort(), ib1)
 			<-time.After(11 * time.Second)

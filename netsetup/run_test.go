@@ -34,7 +34,7 @@ type fakeKernel struct {
 	opening  map[string]time.Duration
 	ports    map[string]portState // by hca/port
 	adapters []string
-	onChild  func()
+	made     func() // called when a link has been made
 }
 
 // A fakeServer answers a message of the client, or not (nil).
@@ -103,12 +103,14 @@ func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(Ad
 func (k *fakeKernel) routeSet(r Route) error                    { return k.do(r) }
 
 func (k *fakeKernel) linkMode(s LinkMode) error     { return k.do(s) }
-func (k *fakeKernel) bondAdd(s BondAdd) error       { return k.do(s) }
+func (k *fakeKernel) bondAdd(s BondAdd) error       { return k.make(s) }
 func (k *fakeKernel) linkMaster(s LinkMaster) error { return k.do(s) }
-func (k *fakeKernel) childAdd(s ChildAdd) error {
+func (k *fakeKernel) childAdd(s ChildAdd) error     { return k.make(s) }
+
+func (k *fakeKernel) make(s Step) error {
 	err := k.do(s)
-	if err == nil && k.onChild != nil {
-		k.onChild()
+	if err == nil {
+		k.made()
 	}
 	return err
 }

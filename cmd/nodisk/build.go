@@ -17,7 +17,8 @@ import (
 // buildCmd is "nodisk build".
 type buildCmd struct {
 	Kernel     string            `help:"Kernel file, to check that the modules are its own." type:"existingfile" placeholder:"FILE"`
-	Modules    string            `help:"/lib/modules/RELEASE, or a root that holds lib/modules. Default: the kernel's release on this machine, the running kernel's without --kernel." placeholder:"DIR"`
+	Modules    string            `help:"/lib/modules/RELEASE, or a root that holds lib/modules; none: only what --module-dir gives. Default: the kernel's release on this machine, the running kernel's without --kernel." placeholder:"DIR"`
+	ModuleDir  []string          `help:"Folder of modules (.ko) without modules.dep, put in as /lib/modules/BASENAME; the node loads them by name, in the order given (nodisk.modules=, rd.driver.pre=, rd.driver.post=); repeatable." type:"existingdir" placeholder:"DIR" sep:"none"`
 	Profile    []string          `help:"What the node needs, such as virt, eth, iscsi, nfs, ext4; repeatable. Default: nodisk.profile= of --config, else ${profiles}." placeholder:"A,B"`
 	Module     []string          `help:"Further modules to put in: names, aliases, or patterns like kernel/fs/nls/*; repeatable." placeholder:"A,B"`
 	Config     string            `help:"Config file: what could be on the kernel command line, one key=value a line." type:"existingfile" placeholder:"FILE"`
@@ -53,7 +54,7 @@ func (b *buildCmd) Run(ctx context.Context, c console) error {
 
 func (b *buildCmd) spec() (build.Spec, error) {
 	s := build.Spec{
-		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, Add: b.Add,
+		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, Add: b.Add,
 		Compress: b.Compress, Out: b.Out, Init: b.program, CheckConfig: planHooks().CheckConfig,
 	}
 	if b.Config != "" {

@@ -58,6 +58,7 @@ func TestUsage(t *testing.T) {
 		"no command":       {nil, exitUsage, "nodisk --help"},
 		"compression":      {[]string{"build", "--compress", "bzip2"}, exitUsage, "lz4, zstd, gzip, xz, none"},
 		"addition":         {[]string{"build", "--add", "x:"}, exitUsage, "SRC:DST"},
+		"module folder":    {[]string{"build", "--module-dir", "nowhere"}, exitUsage, "nowhere"},
 		"no such image":    {[]string{"inspect", "nowhere"}, exitFailed, "nowhere"},
 		"rubbish as image": {[]string{"inspect", "main_test.go"}, exitFailed, "main_test.go: inspect image: neither"},
 		"source is not ours": {
