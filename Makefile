@@ -20,7 +20,7 @@ init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part
 
-.PHONY: all boot test bench build packages kernel vet lint unit fuzz boot-tests clean
+.PHONY: all boot test bench build packages kernel softib vet lint unit fuzz boot-tests clean
 
 all: build
 
@@ -52,6 +52,11 @@ packages:
 
 kernel:
 	@scripts/fetch-kernel $(kernel_dir)
+
+# The software InfiniBand HCA of the lab, for the kernel in .cache/kernel.
+softib: kernel
+	@KERNEL=$(kernel_dir) scripts/fetch-headers .cache/headers
+	@integration/softib/build .cache/headers .cache/softib
 
 vet:
 	@$(GO) vet ./...

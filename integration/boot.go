@@ -42,7 +42,7 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
 
-	m := machine{spec: s, net: n, accel: l.acceleration(ctx, s.Kernel)}
+	m := machine{spec: s, nics: n.nics(s.PXE), accel: l.acceleration(ctx, s.Kernel)}
 	values, drop, err := l.values(ctx, s, n)
 	if err != nil {
 		return res, fmt.Errorf("boot %s: %w", s.name(), err)
@@ -78,7 +78,10 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 	defer v.off()
 	v.until = until
 	if serve != nil && s.DHCPAfter > 0 {
-		v.late, v.after = serve, s.DHCPAfter
+		v.after, v.late = s.DHCPAfter, func() (func(), error) {
+			d, err := serve()
+			return d.stop, err
+		}
 	}
 	res, err = v.follow(limited)
 	if err == nil && ctx.Err() != nil {

@@ -21,21 +21,32 @@ type network struct {
 // network takes a free subnet and makes its bridge and taps.
 func (l *Lab) network(ctx context.Context, nics int) (*network, error) {
 	n := &network{lab: l, n: -1}
-	l.mu.Lock()
-	for i := range maxNetworks {
-		if !l.used[i] {
-			l.used[i], n.n = true, i
-			break
-		}
-	}
-	l.mu.Unlock()
-	if n.n < 0 {
+	if n.n = l.takeNumber(); n.n < 0 {
 		return nil, fmt.Errorf("make network: all %d are in use", maxNetworks)
 	}
 	if err := n.up(ctx, nics); err != nil {
 		return nil, errors.Join(fmt.Errorf("make network: %w", err), n.close())
 	}
 	return n, nil
+}
+
+// takeNumber returns the number of a free network, -1 when there is none.
+func (l *Lab) takeNumber() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range maxNetworks {
+		if !l.used[i] {
+			l.used[i] = true
+			return i
+		}
+	}
+	return -1
+}
+
+func (l *Lab) giveNumber(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.used, n)
 }
 
 func (n *network) up(ctx context.Context, nics int) error {
@@ -52,14 +63,22 @@ func (n *network) up(ctx context.Context, nics int) error {
 		return err
 	}
 	for i := range nics {
-		tap := "nd" + strconv.Itoa(n.n) + "t" + strconv.Itoa(i)
-		if err := n.lab.ip(ctx, "tuntap", "add", tap, "mode", "tap"); err != nil {
-			return fmt.Errorf("%w; is /dev/net/tun there, and may this user open it?", err)
-		}
-		n.taps = append(n.taps, tap)
-		if err := n.lab.ip(ctx, "link", "set", tap, "master", br, "up"); err != nil {
+		tap := n.tap(i)
+		if err := n.lab.tap(ctx, tap, br); err != nil {
 			return err
 		}
+		n.taps = append(n.taps, tap)
+	}
+	return nil
+}
+
+// tap makes a tap that is a port of a bridge. Further words are for ip(8).
+func (l *Lab) tap(ctx context.Context, name, bridge string, more ...string) error {
+	if err := l.ip(ctx, "tuntap", "add", name, "mode", "tap"); err != nil {
+		return fmt.Errorf("%w; is /dev/net/tun there, and may this user open it?", err)
+	}
+	if err := l.ip(ctx, append([]string{"link", "set", name, "master", bridge, "up"}, more...)...); err != nil {
+		return errors.Join(err, l.ip(ctx, "link", "delete", name))
 	}
 	return nil
 }
@@ -76,15 +95,23 @@ func (n *network) close() error {
 	if n.bridged {
 		errs = append(errs, n.lab.ip(ctx, "link", "delete", n.bridge()))
 	}
-	n.lab.mu.Lock()
-	delete(n.lab.used, n.n)
-	n.lab.mu.Unlock()
+	n.lab.giveNumber(n.n)
 	return errors.Join(errs...)
 }
 
+func (n *network) tap(nic int) string { return "nd" + strconv.Itoa(n.n) + "t" + strconv.Itoa(nic) }
 func (n *network) bridge() string     { return "nd" + strconv.Itoa(n.n) + "br" }
 func (n *network) server() netip.Addr { return netip.AddrFrom4([4]byte{10, 77, byte(n.n), 1}) }
 func (n *network) client() netip.Addr { return netip.AddrFrom4([4]byte{10, 77, byte(n.n), 23}) }
+
+// nics are the node's, by which it may boot if it does so by PXE.
+func (n *network) nics(pxe bool) []nic {
+	nics := make([]nic, len(n.taps))
+	for i, tap := range n.taps {
+		nics[i] = nic{tap: tap, mac: n.mac(i), firmware: pxe}
+	}
+	return nics
+}
 
 // mac is QEMU's own prefix, then the network and the NIC.
 func (n *network) mac(nic int) string {

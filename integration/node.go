@@ -18,8 +18,10 @@ type node struct {
 	began time.Time
 
 	until *regexp.Regexp
-	// late starts the DHCP server, the time after behind the start of /init.
-	late  func() (*process, error)
+	// late happens the time after behind the start of /init: the DHCP server
+	// or the subnet manager is started, a cable is plugged. It returns what
+	// undoes it when the node has ended.
+	late  func() (undo func(), err error)
 	after time.Duration
 }
 
@@ -77,7 +79,7 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 		}
 	}()
 
-	var dhcp, grace <-chan time.Time
+	var late, grace <-chan time.Time
 	var atRoot time.Duration
 	for end := ""; end == ""; {
 		select {
@@ -85,14 +87,14 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 			if n.late != nil {
 				timer := time.NewTimer(n.after)
 				defer timer.Stop()
-				dhcp = timer.C
+				late = timer.C
 			}
-		case <-dhcp:
-			d, err := n.late()
+		case <-late:
+			undo, err := n.late()
 			if err != nil {
-				return res, fmt.Errorf("start the late DHCP server: %w", err)
+				return res, fmt.Errorf("do what comes %v behind /init: %w", n.after, err)
 			}
-			defer d.stop()
+			defer undo()
 		case atRoot = <-reached:
 			timer := time.NewTimer(powerOffGrace)
 			defer timer.Stop()

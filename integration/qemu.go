@@ -9,25 +9,51 @@ import (
 // machine is what QEMU is told of a node.
 type machine struct {
 	spec    BootSpec
-	net     *network
+	nics    []nic
 	accel   string
 	cmdline string
+	// monitor is a Unix socket on which the lab listens: the machine connects
+	// to it, takes orders (QMP), and does not start before it is told to.
+	// Empty means none.
+	monitor string
 }
 
-// args are QEMU's arguments. -nodefaults: nothing is in the machine that is
-// not written here.
-func (m machine) args() []string {
+// A nic is one of a machine's: the tap it is connected to, and its address.
+type nic struct {
+	tap, mac string
+	// firmware tells whether the node may boot from it.
+	firmware bool
+}
+
+// args are QEMU's arguments for the nic of that number; options are added to
+// the device.
+func (n nic) args(number int, model, options string) []string {
+	id := "n" + strconv.Itoa(number)
+	return []string{
+		"-netdev", "tap,id=" + id + ",ifname=" + n.tap + ",script=no,downscript=no",
+		"-device", model + ",netdev=" + id + ",mac=" + n.mac + options,
+	}
+}
+
+// machineArgs are the arguments that nodes and servers share. -nodefaults:
+// nothing is in the machine that is not written here.
+func machineArgs(name, accel string, memory, cpus int) []string {
 	cpu := "host"
-	if m.accel != "kvm" {
+	if accel != "kvm" {
 		// The emulator's own CPU has no random numbers, every real one of the
 		// last ten years does; without them a Go program waits for entropy.
 		cpu = "qemu64,+rdrand"
 	}
-	a := []string{
-		"-name", m.spec.name(), "-nodefaults", "-display", "none", "-no-reboot",
-		"-cpu", cpu, "-m", strconv.Itoa(m.spec.memory()), "-smp", strconv.Itoa(m.spec.cpus()),
+	return []string{
+		"-name", name, "-nodefaults", "-display", "none", "-no-reboot",
+		"-cpu", cpu, "-m", strconv.Itoa(memory), "-smp", strconv.Itoa(cpus),
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 	}
+}
+
+// args are QEMU's arguments.
+func (m machine) args() []string {
+	a := machineArgs(m.spec.name(), m.accel, m.spec.memory(), m.spec.cpus())
 	if m.spec.Icount {
 		// An instruction is a nanosecond: guest time repeats to the millisecond
 		// on any host, as far as the guest computes rather than waits.
@@ -35,15 +61,15 @@ func (m machine) args() []string {
 	} else {
 		a = append(a, "-accel", m.accel)
 	}
-	for i, tap := range m.net.taps {
-		id := "n" + strconv.Itoa(i)
-		dev := m.spec.nic() + ",netdev=" + id + ",mac=" + m.net.mac(i)
-		if m.spec.PXE {
-			dev += ",bootindex=" + strconv.Itoa(i+1)
-		} else {
-			dev += ",romfile="
+	for i, n := range m.nics {
+		options := ",romfile="
+		if n.firmware {
+			options = ",bootindex=" + strconv.Itoa(i+1)
 		}
-		a = append(a, "-netdev", "tap,id="+id+",ifname="+tap+",script=no,downscript=no", "-device", dev)
+		a = append(a, n.args(i, m.spec.nic(), options)...)
+	}
+	if m.monitor != "" {
+		a = append(a, "-S", "-chardev", "socket,id=monitor,path="+m.monitor, "-mon", "chardev=monitor,mode=control")
 	}
 	if m.spec.PXE {
 		// Without graphics the firmware writes to the serial line.

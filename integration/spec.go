@@ -147,6 +147,11 @@ func (s BootSpec) Words() string {
 	if s.Static {
 		words = "ip={client}:{server}:{gateway}:{mask}:{name}::none"
 	}
+	return s.rootWords(words)
+}
+
+// rootWords adds what Root stands for to the words that name the address.
+func (s BootSpec) rootWords(words string) string {
 	switch s.Root {
 	case RootISCSI:
 		if s.Static {

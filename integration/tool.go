@@ -30,6 +30,13 @@ func toolGanesha() tool { return program("ganesha.nfsd", "nfs-ganesha") }
 func toolRpcbind() tool { return program("rpcbind", "rpcbind") }
 func toolMke2fs() tool  { return program("mke2fs", "e2fsprogs") }
 func toolIP() tool      { return program("ip", "iproute2") }
+func toolOpensm() tool  { return program("opensm", "opensm") }
+
+// toolsNFSD are the kernel's NFS server as far as it is programs.
+func toolsNFSD() []tool {
+	const pkg = "nfs-kernel-server"
+	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), program("exportfs", pkg), toolRpcbind()}
+}
 
 func toolVFS() tool {
 	paths, err := filepath.Glob("/usr/lib/*/ganesha/libfsalvfs.so")

@@ -1,0 +1,272 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// cableMTU is what softib's frames need: an IPoIB packet of 2044 bytes, or a
+// MAD, in InfiniBand's headers, and room for a fabric with 4096 byte packets.
+const cableMTU = "4200"
+
+// A FabricSpec says what an InfiniBand fabric is like. KernelDir and HCA must
+// be set.
+type FabricSpec struct {
+	KernelDir string // folder with vmlinuz and lib/modules/RELEASE, for the server
+	HCA       string // softib.ko for that kernel
+
+	// SubnetManager leaves the ports to a subnet manager: they are not active
+	// before [Fabric.StartSubnetManager]. There is no switch in the lab, so
+	// that such a fabric has the server and one node. Otherwise every port is
+	// active as soon as it has a link.
+	SubnetManager bool
+	// PKeys are the partitions of the server, besides the default one. It has a
+	// child interface in each, with addresses in 10.78.N.0/24, 10.79.N.0/24 ...
+	PKeys []uint16
+
+	// Programs are further programs of this machine for the server, as paths;
+	// their libraries come with them. Files are further files of the server:
+	// path and text. Start them by [Fabric.Run].
+	Programs []string
+	Files    map[string]string
+
+	// Log is a file that gets what the server writes. Empty means none.
+	Log string
+}
+
+// A Fabric is an InfiniBand fabric without InfiniBand hardware: a bridge as its
+// cable, with a tap for every port, the software HCA softib in all machines,
+// and a virtual machine that serves DHCP, iSCSI and NFS on its ib0. Its methods
+// may be called from several goroutines.
+type Fabric struct {
+	lab    *Lab
+	spec   FabricSpec
+	n      int // number of the network: 10.77.n.0/24
+	accel  string
+	server *serverVM
+
+	bridged bool
+	taps    []string
+
+	mu      sync.Mutex
+	started map[string]bool // services of the server
+	last    int             // number of the last port; the server's is 1
+}
+
+// MissingFabric lists what this machine lacks for a fabric.
+func MissingFabric() []error {
+	want := append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm(), toolMke2fs())
+	var missing []error
+	for _, t := range want {
+		if _, err := t.find(); err != nil {
+			missing = append(missing, err)
+		}
+	}
+	return missing
+}
+
+// Fabric makes a fabric and starts its server.
+func (l *Lab) Fabric(ctx context.Context, s FabricSpec) (*Fabric, error) {
+	if err := errors.Join(MissingFabric()...); err != nil {
+		return nil, err
+	}
+	f := &Fabric{lab: l, spec: s, started: map[string]bool{}, last: 1}
+	if f.n = l.takeNumber(); f.n < 0 {
+		return nil, fmt.Errorf("make fabric: all %d networks are in use", maxNetworks)
+	}
+	if err := f.up(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("make fabric: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+func (f *Fabric) up(ctx context.Context) error {
+	// Without snooping the bridge sends every frame to all ports; softib's all
+	// go to the broadcast address.
+	err := f.lab.ip(ctx, "link", "add", f.bridge(), "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+	if err != nil {
+		return err
+	}
+	f.bridged = true
+	if err := f.lab.ip(ctx, "link", "set", f.bridge(), "mtu", cableMTU, "up"); err != nil {
+		return err
+	}
+	cable, err := f.cable(ctx, 1)
+	if err != nil {
+		return err
+	}
+	kernel := filepath.Join(f.spec.KernelDir, "vmlinuz")
+	f.accel = f.lab.acceleration(ctx, kernel)
+	image := f.lab.path(f.bridge() + ".server")
+	if err := f.image(ctx, image); err != nil {
+		return err
+	}
+	began := time.Now()
+	m := serverMachine{accel: f.accel, kernel: kernel, image: image, nic: cable, memory: 1024}
+	if f.server, err = f.lab.startServer(ctx, m, f.bridge()+".server", f.spec.Log); err != nil {
+		return err
+	}
+	f.lab.log.Info("the fabric's server is up", "network", f.n, "took", time.Since(began).Round(100*time.Millisecond))
+	return nil
+}
+
+// Close switches the server off and takes the fabric away.
+func (f *Fabric) Close() error {
+	// Its caller's context may have ended.
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	errs := []error{f.server.close()}
+	for _, tap := range f.taps {
+		errs = append(errs, f.lab.ip(ctx, "link", "delete", tap))
+	}
+	if f.bridged {
+		errs = append(errs, f.lab.ip(ctx, "link", "delete", f.bridge()))
+	}
+	f.lab.giveNumber(f.n)
+	return errors.Join(errs...)
+}
+
+// Run executes a shell command on the server and returns what it wrote.
+func (f *Fabric) Run(ctx context.Context, command string) (string, error) {
+	return f.server.run(ctx, command)
+}
+
+// StartSubnetManager starts opensm on the server. It returns before the ports
+// are active.
+func (f *Fabric) StartSubnetManager(ctx context.Context) error {
+	_, err := f.server.run(ctx, "start_opensm")
+	return err
+}
+
+// service starts a service of server/services once, and waits for the line
+// ready of the server's console unless that is empty.
+func (f *Fabric) service(ctx context.Context, name, ready string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.started[name] {
+		return nil
+	}
+	mark := f.server.mark()
+	if _, err := f.server.run(ctx, "start_"+name); err != nil {
+		return err
+	}
+	if ready != "" {
+		if err := f.server.await(ctx, mark, ready); err != nil {
+			return err
+		}
+	}
+	f.started[name] = true
+	return nil
+}
+
+// cable makes the tap for the port of that number and returns the NIC for it.
+func (f *Fabric) cable(ctx context.Context, number int) (nic, error) {
+	tap := "nd" + strconv.Itoa(f.n) + "c" + strconv.Itoa(number)
+	if err := f.lab.tap(ctx, tap, f.bridge(), "mtu", cableMTU); err != nil {
+		return nic{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.taps = append(f.taps, tap)
+	return nic{tap: tap, mac: f.mac(number)}, nil
+}
+
+// port takes the next port's number.
+func (f *Fabric) port() (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last == 254 {
+		return 0, errors.New("the fabric has had 253 nodes, its addresses are used up")
+	}
+	if f.spec.SubnetManager && f.last == 2 {
+		return 0, errors.New("a fabric with a subnet manager has one node")
+	}
+	f.last++
+	return f.last, nil
+}
+
+func (f *Fabric) bridge() string { return "nd" + strconv.Itoa(f.n) + "fabric" }
+
+// mac is the address of the cable's NIC, from which softib makes its GUID.
+func (f *Fabric) mac(number int) string {
+	return fmt.Sprintf("52:54:00:77:%02x:%02x", f.n, number)
+}
+
+// guid is the port GUID as 8 bytes with colons.
+func (f *Fabric) guid(number int) string {
+	return fmt.Sprintf("02:50:49:03:00:77:%02x:%02x", f.n, number)
+}
+
+// address is a port's in the default partition (0) or in one of PKeys (1, 2,
+// ...).
+func (f *Fabric) address(partition, number int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(77 + partition), byte(f.n), byte(number)})
+}
+
+// softib are the parameters that the HCA of all machines has.
+func (f *Fabric) softib() []string {
+	if f.spec.SubnetManager {
+		return []string{"sa=0"}
+	}
+	return []string{"sa=1"}
+}
+
+// image makes the server's initramfs.
+func (f *Fabric) image(ctx context.Context, file string) error {
+	tree, err := f.lab.tree()
+	if err != nil {
+		return err
+	}
+	disk, err := f.lab.disk(ctx, f.bridge())
+	if err != nil {
+		return err
+	}
+	busybox, err := staticBusybox()
+	if err != nil {
+		return err
+	}
+	a := newArchive()
+	cancel, err := findLibrary(cancelLibrary, libraryDirs())
+	if err != nil {
+		return err
+	}
+	programs := append([]string{cancel}, f.spec.Programs...)
+	for _, t := range append(toolsNFSD(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm()) {
+		path, err := t.find()
+		if err != nil {
+			return err
+		}
+		programs = append(programs, path)
+	}
+	for _, p := range programs {
+		if err := a.program(p); err != nil {
+			return err
+		}
+	}
+	params := append(f.softib(), "netdev="+f.mac(1))
+	keys := make([]string, len(f.spec.PKeys))
+	for i, k := range f.spec.PKeys {
+		keys[i] = fmt.Sprintf("0x%04x", k)
+	}
+	if len(keys) > 0 {
+		params = append(params, "pkeys="+strings.Join(keys, ","))
+	}
+	if err := a.serverFiles(serverFiles{
+		busybox: busybox, root: tree, disk: disk,
+		kernelDir: f.spec.KernelDir, softib: f.spec.HCA, params: strings.Join(params, " "),
+		settings: fmt.Sprintf("NET=%d\nPKEYS='%s'\n", f.n, strings.Join(keys, " ")),
+	}); err != nil {
+		return err
+	}
+	for name, text := range f.spec.Files {
+		a.put(name, []byte(text), 0o755)
+	}
+	return a.write(file)
+}

@@ -1,0 +1,116 @@
+// Command fabric starts the lab's InfiniBand fabric and passes lines from
+// standard input to a shell on its server: for trying a server on IPoIB by
+// hand.
+//
+//	go run ./integration/fabric -program /usr/sbin/dhcpd -file dhcpd.conf:/etc/dhcpd.conf
+//
+// The server has the interface ib0 with 10.77.0.1/24, one child interface for
+// every key in -pkeys, and the shell functions of integration/server/services:
+// start_dnsmasq, start_tgtd, start_nfs, start_opensm, "daemon NAME PROGRAM ...".
+// What runs in the background writes to the server's console, which is shown.
+// With -image, a node is booted on the fabric as well, after the lines from
+// -first were executed.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/nodisk/nodisk/integration"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "fabric:", err)
+		os.Exit(1) //nolint:forbidigo // the one place where the command ends
+	}
+}
+
+// options are the command's flags.
+type options struct {
+	spec    integration.FabricSpec
+	image   string // of a node
+	append  string
+	verbose bool
+}
+
+func parse(args []string) (options, error) {
+	o := options{spec: integration.FabricSpec{Files: map[string]string{}}}
+	flags := flag.NewFlagSet("fabric", flag.ContinueOnError)
+	flags.StringVar(&o.spec.KernelDir, "kernel", ".cache/kernel", "folder with vmlinuz and lib/modules/RELEASE")
+	flags.StringVar(&o.spec.HCA, "softib", ".cache/softib/softib.ko", "the software HCA, made by make softib")
+	flags.BoolVar(&o.spec.SubnetManager, "sm", false, "leave the ports to a subnet manager (start_opensm)")
+	flags.StringVar(&o.spec.Log, "log", "/dev/stderr", "where the server's console goes")
+	flags.Func("pkey", "a P_Key of the server's besides 0xffff (repeats)", func(s string) error {
+		key, err := strconv.ParseUint(s, 0, 16)
+		o.spec.PKeys = append(o.spec.PKeys, uint16(key))
+		return err
+	})
+	flags.Func("program", "a program of this machine for the server, with its libraries (repeats)", func(s string) error {
+		path, err := filepath.Abs(s)
+		o.spec.Programs = append(o.spec.Programs, path)
+		return err
+	})
+	flags.Func("file", "FROM:TO, a file for the server (repeats)", func(s string) error {
+		from, to, ok := strings.Cut(s, ":")
+		if !ok {
+			return errors.New("want FROM:TO")
+		}
+		text, err := os.ReadFile(from)
+		o.spec.Files[to] = string(text)
+		return err
+	})
+	flags.StringVar(&o.image, "image", "", "boot a node with this initramfs behind the last line")
+	flags.StringVar(&o.append, "append", "", "the node's command line, with placeholders")
+	flags.BoolVar(&o.verbose, "v", false, "tell what the lab does")
+	return o, flags.Parse(args)
+}
+
+func run(args []string, in io.Reader, out io.Writer) (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if err := integration.Enter(ctx); err != nil {
+		return err
+	}
+	conf := integration.Config{}
+	if o.verbose {
+		conf.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	lab, err := integration.New(ctx, conf)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lab.Close()) }()
+	f, err := lab.Fabric(ctx, o.spec)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		said, err := f.Run(ctx, lines.Text())
+		if _, werr := io.WriteString(out, said); werr != nil {
+			return werr
+		}
+		if err != nil {
+			// The next line may do better.
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	return lines.Err()
+}

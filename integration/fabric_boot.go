@@ -1,0 +1,352 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A FabricBoot says how a node on a fabric is booted. Its [BootSpec] has the
+// meaning that it has for [Lab.Boot], with these differences.
+//
+//   - Cmdline is for ib0: what Root and Static stand for names that device, or
+//     the child interface of Partition.
+//   - {guid} is the port GUID as 02:50:49:..., {guidmac} its 6-byte form
+//     (without bytes 4 and 5), {iaid} its last 4 bytes; {cable} is the MAC
+//     address of the NIC that carries the fabric.
+//   - The software HCA is loaded behind the other drivers; the image must hold
+//     it (nodisk build --module-dir).
+//   - PXE boots from a NIC on an ordinary network of its own; the cable is the
+//     second one.
+//   - NICs and DHCPAfter are not used.
+type FabricBoot struct {
+	BootSpec
+
+	// Reserve is how dnsmasq knows the node: the first field of dhcp-host, such
+	// as "id:20:{guid}". It is given {client}, {name} and the root-path; without
+	// a reservation nobody gets an answer.
+	Reserve string
+	// Partition is 0, or selects one of the fabric's PKeys (1, 2, ...): the
+	// node's address is there, and its HCA has the P_Key.
+	Partition int
+	// Keyless keeps the P_Key from the HCA.
+	Keyless bool
+	// SubnetManagerAfter starts the fabric's subnet manager that long after the
+	// kernel has started /init.
+	SubnetManagerAfter time.Duration
+	// PlugAfter plugs the cable that long after the kernel has started /init.
+	PlugAfter time.Duration
+}
+
+// A FabricResult is what came of a boot on a fabric.
+type FabricResult struct {
+	BootResult
+	// Address is {client}, GUID {guid}.
+	Address, GUID string
+	// Server is what dnsmasq logged of the node's DHCP messages: the lines of
+	// all transactions in which its GUID occurs, or the 6-byte form of that.
+	Server []string
+}
+
+// Discovers counts the DHCPDISCOVER messages that reached the server.
+func (r FabricResult) Discovers() int {
+	n := 0
+	for _, l := range r.Server {
+		if strings.Contains(l, "DHCPDISCOVER(") {
+			n++
+		}
+	}
+	return n
+}
+
+// device is the interface that the node boots by.
+func (f *Fabric) device(b FabricBoot) string {
+	if b.Partition == 0 {
+		return "ib0"
+	}
+	return fmt.Sprintf("ib0.%04x", f.spec.PKeys[b.Partition-1])
+}
+
+// words are the node's command line with placeholders.
+func (f *Fabric) words(b FabricBoot) string {
+	hca := []string{"rd.driver.post=softib", "softib.netdev={cable}"}
+	for _, p := range f.softib() {
+		hca = append(hca, "softib."+p)
+	}
+	if b.Partition > 0 && !b.Keyless {
+		hca = append(hca, fmt.Sprintf("softib.pkeys=0x%04x", f.spec.PKeys[b.Partition-1]))
+	}
+	words := b.Cmdline
+	if words == "" {
+		words = "ip=" + f.device(b) + ":dhcp"
+		if b.Static {
+			words = "ip={client}:{server}:{gateway}:{mask}:{name}:" + f.device(b) + ":none"
+		}
+		words = b.rootWords(words)
+		if b.Partition > 0 {
+			words = "ib.pkey=" + f.device(b) + " " + words
+		}
+	}
+	return strings.Join(hca, " ") + " " + words + " " + b.Append
+}
+
+// check finds contradictions before anything is started.
+func (f *Fabric) check(b FabricBoot) error {
+	errs := append(Missing(b.tools()), b.BootSpec.check())
+	if b.Partition < 0 || b.Partition > len(f.spec.PKeys) {
+		errs = append(errs, fmt.Errorf("boot %s: the fabric has %d partitions, not %d", b.name(), len(f.spec.PKeys), b.Partition))
+	}
+	if b.SubnetManagerAfter > 0 && b.PlugAfter > 0 {
+		errs = append(errs, fmt.Errorf("boot %s: one thing can happen late, subnet manager or cable", b.name()))
+	}
+	return errors.Join(errs...)
+}
+
+// tools is the specification with what the node itself needs of this machine:
+// the servers run elsewhere.
+func (b FabricBoot) tools() BootSpec {
+	s := b.BootSpec
+	s.Root, s.Static = RootNone, !s.PXE
+	return s
+}
+
+// Boot boots a node on the fabric, as [Lab.Boot] does elsewhere.
+func (f *Fabric) Boot(ctx context.Context, b FabricBoot) (res FabricResult, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("boot %s: %w", b.name(), err)
+		}
+	}()
+	if err := f.check(b); err != nil {
+		return res, err
+	}
+	until := never()
+	if b.Until != "" {
+		if until, err = regexp.Compile(b.Until); err != nil {
+			return res, err
+		}
+	}
+	var undo undoer
+	defer func() { err = errors.Join(err, undo.all()) }()
+	p, err := f.plugIn(ctx, b, &undo)
+	if err != nil {
+		return res, err
+	}
+	res.Address, res.GUID = p.values["client"], p.values["guid"]
+	m := machine{spec: b.BootSpec, nics: p.nics, accel: f.accel, monitor: p.monitor}
+	m.cmdline = strings.Join(strings.Fields("console=ttyS0,115200 panic=-1 "+fill(f.words(b), p.values)), " ")
+	if b.PXE {
+		if err := p.firmware(b.BootSpec, m.cmdline, &undo); err != nil {
+			return res, err
+		}
+	}
+	mark := f.server.mark()
+
+	limited, cancel := context.WithTimeoutCause(ctx, b.timeout(), fmt.Errorf("the node had %v", b.timeout()))
+	defer cancel()
+	v, err := f.switchOn(limited, m, b, &undo)
+	if err != nil {
+		return res, err
+	}
+	v.until = until
+	res.BootResult, err = v.follow(limited)
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return res, err
+	}
+	res.Server, err = f.transactions(mark, res.GUID, p.values["guidmac"])
+	return res, err
+}
+
+// A fabricPort is a node's place: its NICs, and what the server keeps for it.
+type fabricPort struct {
+	number  int
+	nics    []nic
+	values  map[string]string
+	net     *network // for the firmware, nil without
+	monitor string
+}
+
+// plugIn makes the node's NICs, root and reservation.
+func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabricPort, error) {
+	number, err := f.port()
+	if err != nil {
+		return nil, err
+	}
+	cable, err := f.cable(ctx, number)
+	if err != nil {
+		return nil, err
+	}
+	p := &fabricPort{number: number, nics: []nic{cable}}
+	if b.PXE {
+		if p.net, err = f.lab.network(ctx, 1); err != nil {
+			return nil, err
+		}
+		undo.add(p.net.close)
+		p.nics = append(p.net.nics(true), cable)
+	}
+	if b.PlugAfter > 0 {
+		p.monitor = f.lab.path(cable.tap + ".monitor")
+	}
+	guid := f.guid(number)
+	p.values = map[string]string{
+		"server": f.address(b.Partition, 1).String(), "gateway": f.address(b.Partition, 1).String(),
+		"client": f.address(b.Partition, number).String(), "mask": "255.255.255.0",
+		"name": b.name(), "label": RootLabel, "uuid": RootUUID,
+		"mac": cable.mac, "cable": cable.mac, "guid": guid, "guidmac": guid[:8] + guid[14:], "iaid": guid[12:],
+		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.fabric:%s-%d", b.name(), number), "export": "/nfsroot",
+	}
+	if err := f.root(ctx, b, p, undo); err != nil {
+		return nil, err
+	}
+	return p, f.reserve(ctx, b, p)
+}
+
+// root makes the server offer the node's root.
+func (f *Fabric) root(ctx context.Context, b FabricBoot, p *fabricPort, undo *undoer) error {
+	switch b.Root {
+	case RootISCSI:
+		if err := f.service(ctx, "tgtd", ""); err != nil {
+			return err
+		}
+		tid := strconv.Itoa(p.number)
+		if _, err := f.server.run(ctx, "start_target "+tid+" "+p.values["target"]); err != nil {
+			return err
+		}
+		undo.add(func() error {
+			_, err := f.server.run(context.WithoutCancel(ctx), "stop_target "+tid)
+			return err
+		})
+		return nil
+	case RootNFS3, RootNFS4:
+		return f.service(ctx, "nfs", "")
+	default:
+		return nil
+	}
+}
+
+// reserve gives the node its address and root-path by DHCP.
+func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error {
+	if b.Static {
+		return nil
+	}
+	if err := f.service(ctx, "dnsmasq", `^server: dnsmasq: .*DHCP, .* on 10\.77\.`); err != nil {
+		return err
+	}
+	if b.Reserve == "" {
+		return nil
+	}
+	// Files of the node's own, which dnsmasq takes when they are closed. They
+	// stay: a port's number is not used twice.
+	file := strconv.Itoa(p.number)
+	commands := []string{fmt.Sprintf("echo '%s,set:n%s,%s,%s' >/run/hosts/%s", fill(b.Reserve, p.values), file, p.values["client"], b.name(), file)}
+	last := "hosts"
+	if path := fill(b.rootPath(), p.values); path != "" {
+		commands = append(commands, fmt.Sprintf(`echo 'tag:n%s,17,"%s"' >/run/options/%s`, file, path, file))
+		last = "options"
+	}
+	mark := f.server.mark()
+	if _, err := f.server.run(ctx, strings.Join(commands, " && ")); err != nil {
+		return err
+	}
+	return f.server.await(ctx, mark, `^server: dnsmasq: .*read /run/`+last+`/`+file+`$`)
+}
+
+// firmware serves what the node's PXE ROM asks for, on the ordinary network.
+func (p *fabricPort) firmware(s BootSpec, cmdline string, undo *undoer) error {
+	tftp, err := p.net.tftp(s.Kernel, s.Image, cmdline)
+	if err != nil {
+		return err
+	}
+	undo.add(func() error { return os.RemoveAll(tftp) })
+	d, err := p.net.dhcp(p.net.lab.ctx, s.name(), "", tftp)
+	if err != nil {
+		return err
+	}
+	undo.add(func() error { d.stop(); return nil })
+	return nil
+}
+
+// switchOn starts the node and arranges what happens to it later.
+func (f *Fabric) switchOn(ctx context.Context, m machine, b FabricBoot, undo *undoer) (*node, error) {
+	var qemu *monitor
+	if m.monitor != "" {
+		var err error
+		if qemu, err = listenMonitor(m.monitor); err != nil {
+			return nil, err
+		}
+		undo.add(qemu.close)
+	}
+	v, err := f.lab.power(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	undo.add(func() error { v.off(); return nil })
+	nothing := func() {}
+	if b.SubnetManagerAfter > 0 {
+		v.after, v.late = b.SubnetManagerAfter, func() (func(), error) { return nothing, f.StartSubnetManager(ctx) }
+	}
+	if qemu == nil {
+		return v, nil
+	}
+	cable := len(m.nics) - 1
+	v.after, v.late = b.PlugAfter, func() (func(), error) { return nothing, qemu.plug(cable, true) }
+	if err := qemu.accept(ctx); err != nil {
+		return nil, err
+	}
+	if err := qemu.plug(cable, false); err != nil {
+		return nil, err
+	}
+	return v, qemu.run()
+}
+
+// transactions returns dnsmasq's log lines of the DHCP transactions in which
+// one of the identities occurs.
+func (f *Fabric) transactions(mark int, ids ...string) ([]string, error) {
+	lines, err := f.server.since(mark, `^server: dnsmasq: dnsmasq-dhcp: \d+ `)
+	if err != nil {
+		return nil, err
+	}
+	return ofTransactions(lines, ids...), nil
+}
+
+// ofTransactions selects the lines whose transaction has a line with one of
+// the identities. A line is "server: dnsmasq: dnsmasq-dhcp: XID ...".
+func ofTransactions(lines []string, ids ...string) []string {
+	xid := func(l string) string { return strings.Fields(l)[3] }
+	ours := map[string]bool{}
+	for _, l := range lines {
+		for _, id := range ids {
+			if strings.Contains(l, id) {
+				ours[xid(l)] = true
+			}
+		}
+	}
+	var found []string
+	for _, l := range lines {
+		if ours[xid(l)] {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// An undoer collects what has to be taken back, and does it in reverse order.
+type undoer []func() error
+
+func (u *undoer) add(f func() error) { *u = append(*u, f) }
+
+func (u *undoer) all() error {
+	var errs []error
+	for i := len(*u) - 1; i >= 0; i-- {
+		errs = append(errs, (*u)[i]())
+	}
+	return errors.Join(errs...)
+}

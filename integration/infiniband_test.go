@@ -1,0 +1,267 @@
+package integration
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What /init writes on an IPoIB interface.
+const (
+	ibByDHCP = `nodisk: network \(3/\d\): ib0 10\.77\.\d+\.\d+/24 by DHCP from 10\.77\.\d+\.1`
+	ibByHand = `nodisk: network \(3/\d\): ib0 10\.77\.\d+\.\d+/24`
+)
+
+// byGUID is the reservation that most cases use.
+const byGUID = "id:20:{guid}"
+
+// partition is the P_Key of the server's child interface.
+const partition = 0x8001
+
+// An ibCase is one boot over InfiniBand and what is to be seen of it.
+type ibCase struct {
+	bootCase
+	boot FabricBoot
+	// discovers is how many DHCPDISCOVER the server is to get; 0 means any
+	// number.
+	discovers int
+}
+
+// identities are the forms of the client identifier, each with the reservation
+// that knows the node by that form only.
+func identityCases() []ibCase {
+	var cases []ibCase
+	for _, form := range []struct{ name, word, reserve string }{
+		{"flexboot", "flexboot", "id:ff:00:00:00:00:00:02:00:00:02:c9:00:{guid}"},
+		{"guid", "guid", byGUID},
+		{"hwaddr", "hwaddr", "id:20:80:00:00:48:fe:80:00:00:00:00:00:00:{guid}"},
+		{"mac", "mac", "id:01:{guidmac}"},
+		{"rfc4361", "rfc4361", "id:ff:{iaid}:00:03:00:20:{guid}"},
+		{"hex", "hex:6e:6f:64:{guid}", "id:6e:6f:64:{guid}"},
+	} {
+		cases = append(cases, ibCase{
+			bootCase:  bootCase{name: "clientid-" + form.name, fs: "ext4", expect: []string{ibByDHCP, mounted}},
+			boot:      FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=" + form.word}, Reserve: form.reserve},
+			discovers: 1,
+		})
+	}
+	return cases
+}
+
+func TestBootInfiniband(t *testing.T) {
+	const giveUp = "nodisk.onfail=poweroff nodisk.deadline=20s"
+	cases := []ibCase{
+		{
+			bootCase: bootCase{name: "pxe-dhcp-iscsi", fs: "ext4", expect: []string{`iPXE`, `PXELINUX`, ibByDHCP, mounted}},
+			boot:     FabricBoot{BootSpec: BootSpec{PXE: true, Root: RootISCSI}, Reserve: byGUID},
+		},
+	}
+	cases = append(cases, identityCases()...)
+	cases = append(cases, []ibCase{
+		{
+			// All forms are asked with, and the server knows one.
+			bootCase: bootCase{name: "auto", fs: "ext4", expect: []string{`nodisk: ib0: the DHCP server knows client-id guid 20:02:50:49:03:00:77:`, ibByDHCP, mounted}},
+			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID},
+		},
+		{
+			// dnsmasq offers an address to whom it knows by host name, but gives
+			// none to a client with neither identifier nor hardware address.
+			bootCase: bootCase{name: "clientid-none", fails: true, why: `nodisk: .*ib0.*no unique-id`},
+			boot: FabricBoot{BootSpec: BootSpec{
+				Root:    RootISCSI,
+				Cmdline: "ip=::::{name}:ib0:dhcp root=dhcp nodisk.dhcp.clientid=none " + giveUp,
+			}, Reserve: "{name}"},
+		},
+		{
+			// The cable's own NIC is a candidate as well, and nobody answers there.
+			bootCase: bootCase{name: "ip-dhcp", fs: "ext4", expect: []string{ibByDHCP, mounted}},
+			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Cmdline: "ip=dhcp root=dhcp"}, Reserve: byGUID},
+		},
+		{
+			bootCase: bootCase{name: "nfs3", fs: "nfs", expect: []string{ibByDHCP, mounted}},
+			boot:     FabricBoot{BootSpec: BootSpec{Root: RootNFS3}, Reserve: byGUID},
+		},
+		{
+			bootCase: bootCase{name: "nfs4", fs: "nfs4", expect: []string{ibByDHCP, mounted}},
+			boot:     FabricBoot{BootSpec: BootSpec{Root: RootNFS4}, Reserve: byGUID},
+		},
+		{
+			bootCase: bootCase{name: "static-iscsi", fs: "ext4", expect: []string{ibByHand, mounted}},
+			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Static: true}},
+		},
+		{
+			// What pxelinux appends for IPAPPEND 3: the firmware's lease.
+			bootCase: bootCase{name: "ipappend-iscsi", fs: "ext4", expect: []string{ibByHand + " static", mounted}},
+			boot: FabricBoot{BootSpec: BootSpec{
+				Root: RootISCSI, Static: true,
+				Cmdline: "ip={client}:{server}:{gateway}:{mask} BOOTIF=20-{guid} root=iscsi::::1:{target}",
+			}},
+		},
+		{
+			bootCase: bootCase{name: "pkey", fs: "ext4", expect: []string{`nodisk: network \(3/\d\): ib0\.8001 10\.78\.\d+\.\d+/24 by DHCP`, mounted}},
+			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Partition: 1, Reserve: byGUID},
+		},
+		{
+			bootCase: bootCase{name: "bond", fs: "ext4", expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted}},
+			boot: FabricBoot{BootSpec: BootSpec{
+				Root:    RootISCSI,
+				Cmdline: "bond=bond0:ib0:mode=active-backup ip=bond0:dhcp root=dhcp",
+			}, Reserve: byGUID},
+		},
+		{
+			bootCase: bootCase{name: "no-dhcp", fails: true, why: `nodisk: .*(?i)(DHCP).*ib0|ib0.*(?i)DHCP`},
+			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}},
+		},
+		{
+			bootCase: bootCase{name: "no-pkey", fails: true, why: `nodisk: .*P_Key 0x8001 is not in the table of port 1 of \w+`},
+			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}, Partition: 1, Keyless: true, Reserve: byGUID},
+		},
+		{
+			bootCase: bootCase{name: "late-cable", fs: "ext4", expect: []string{`nodisk: .*port 1 of \w+ has no link`, ibByDHCP, mounted}},
+			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID, PlugAfter: 15 * time.Second},
+		},
+	}...)
+
+	lab, fabric := newFabric(t, FabricSpec{PKeys: []uint16{partition}})
+	_ = lab
+	kernel, image := ibImage(t)
+	places := make(chan struct{}, nodesAtOnce())
+	// One more level, so that the fabric outlives the parallel tests.
+	t.Run("node", func(t *testing.T) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				places <- struct{}{}
+				defer func() { <-places }()
+				c.run(t, fabric, kernel, image)
+			})
+		}
+	})
+}
+
+// Three nodes at the same time. Not by t.Parallel, which starts no more of them
+// than there are processors.
+func TestBootInfinibandTogether(t *testing.T) {
+	_, fabric := newFabric(t, FabricSpec{})
+	kernel, image := ibImage(t)
+	var wg sync.WaitGroup
+	for _, name := range []string{"one", "two", "three"} {
+		wg.Go(func() {
+			c := ibCase{
+				bootCase: bootCase{name: "together-" + name, fs: "ext4", expect: []string{ibByDHCP, mounted}},
+				boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID},
+			}
+			c.run(t, fabric, kernel, image)
+		})
+	}
+	wg.Wait()
+}
+
+// The port stays without a subnet manager for a while. The node says so, and
+// goes on when there is one.
+func TestBootInfinibandSubnetManager(t *testing.T) {
+	_, fabric := newFabric(t, FabricSpec{SubnetManager: true})
+	kernel, image := ibImage(t)
+	c := ibCase{
+		bootCase: bootCase{name: "late-opensm", fs: "ext4", expect: []string{
+			`nodisk: .*the subnet manager has not configured port 1 of \w+ \(state INIT`, ibByDHCP, mounted,
+		}},
+		boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID, SubnetManagerAfter: 15 * time.Second},
+	}
+	c.run(t, fabric, kernel, image)
+}
+
+func (c ibCase) run(t *testing.T, fabric *Fabric, kernel, image string) {
+	t.Helper()
+	b := c.boot
+	b.Name, b.Kernel, b.Image = c.name, kernel, image
+	b.CPUs, b.Timeout = 2, 4*time.Minute
+	b.Log = testLogFile(c.name)
+	res, err := fabric.Boot(t.Context(), b)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	c.spec = b.BootSpec
+	c.check(t, res.BootResult)
+	if res.Reached && res.Root.Address != res.Address+"/24" {
+		t.Errorf("the root has the address %s, want %s/24", res.Root.Address, res.Address)
+	}
+	if c.discovers > 0 && res.Discovers() != c.discovers {
+		t.Errorf("the server got %d DHCPDISCOVER, want %d:\n%s", res.Discovers(), c.discovers, strings.Join(res.Server, "\n"))
+	}
+}
+
+// newFabric starts a fabric for a test.
+func newFabric(t *testing.T, s FabricSpec) (*Lab, *Fabric) {
+	t.Helper()
+	needs(t, BootSpec{Root: RootNone, Static: true})
+	for _, err := range MissingFabric() {
+		lacks(t, err.Error())
+	}
+	s.KernelDir, s.HCA = kernelDir(t), softib(t)
+	s.Log = testLogFile(t.Name() + "-server")
+	lab, err := New(t.Context(), Config{Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := lab.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	fabric, err := lab.Fabric(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := fabric.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return lab, fabric
+}
+
+// softib is the software HCA.
+func softib(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("NODISK_SOFTIB")
+	if path == "" {
+		path = "../.cache/softib/softib.ko"
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		lacks(t, "no software HCA: run make softib, or set NODISK_SOFTIB")
+	}
+	return path
+}
+
+// ibImage makes the image of all these tests.
+func ibImage(t *testing.T) (kernel, image string) {
+	t.Helper()
+	// A folder with nothing else in it, of a name for /lib/modules.
+	dir := filepath.Join(t.TempDir(), "softib")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyFile(softib(t), filepath.Join(dir, "softib.ko"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,ib,bond,iscsi,ext4,nfs", "--module-dir", dir)
+}
+
+// testLogFile is where a console of that name is kept, empty for nowhere.
+func testLogFile(name string) string {
+	dir := os.Getenv("NODISK_TEST_LOGS")
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, strings.ReplaceAll(name, "/", "-")+".log")
+}

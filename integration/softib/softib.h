@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SOFTIB_H
+#define SOFTIB_H
+
+#include <asm/unaligned.h>
+#include <linux/interrupt.h>
+#include <linux/netdevice.h>
+#include <rdma/ib_mad.h>
+#include <rdma/ib_smi.h>
+#include <rdma/ib_verbs.h>
+
+#define SIB_ETHERTYPE	0x88b5		/* IEEE 802, local experimental 1 */
+#define SIB_MTU		IB_MTU_2048
+#define SIB_MTU_BYTES	2048
+#define SIB_CABLE_MTU	4200		/* the largest IB packet, and room */
+#define SIB_RATE	IB_RATE_10_GBPS
+#define SIB_PKEYS	32		/* one block of the P_KeyTable attribute */
+#define SIB_MAX_RECV_SGE 4
+#define SIB_MAX_SEND_SGE 32
+
+/*
+ * Locks, outermost first: rtnl (the cable), sib_hca.lock, sib_qp.lock,
+ * sib_cq.lock.  The spinlocks are taken with interrupts off everywhere: ib_mad
+ * posts sends with interrupts off, packets come in softirq, the rest is process
+ * context.  No event is dispatched and nothing is allocated for the core under
+ * any of them.
+ */
+struct sib_hca {
+	struct ib_device	ibdev;
+	struct net_device __rcu	*ndev;		/* the cable; NULL: it is gone */
+	unsigned int		headroom;	/* for its link layer header */
+	struct packet_type	pt;
+	struct sk_buff_head	txq;		/* packets waiting for the tasklet */
+	struct tasklet_struct	tx;
+	u64			guid;		/* node and port, fixed */
+	bool			sa;		/* built-in SM and SA, fixed */
+
+	spinlock_t		lock;		/* all that follows */
+	struct list_head	qps;
+	u32			next_qpn;
+	struct ib_port_info	pi;		/* what the SMA answers */
+	u16			pkeys[SIB_PKEYS];
+};
+
+struct sib_ah {
+	struct ib_ah		ibah;
+	struct rdma_ah_attr	attr;
+};
+
+struct sib_pd {
+	struct ib_pd		ibpd;
+};
+
+struct sib_cq {
+	struct ib_cq		ibcq;
+	struct tasklet_struct	notify;
+	spinlock_t		lock;		/* all that follows */
+	struct ib_wc		*wc;		/* size entries, a power of two */
+	u32			head, tail, size;
+	bool			armed;
+};
+
+struct sib_rwqe {
+	u64			wr_id;
+	int			nsge;
+	struct ib_sge		sge[SIB_MAX_RECV_SGE];
+};
+
+struct sib_mcast {
+	struct list_head	list;
+	union ib_gid		mgid;
+};
+
+struct sib_qp {
+	struct ib_qp		ibqp;
+	struct list_head	list;		/* sib_hca.lock */
+	struct list_head	mcast;		/* sib_hca.lock */
+	u32			qpn;		/* fixed */
+	bool			sig_all;	/* fixed */
+	struct ib_qp_cap	cap;		/* fixed */
+
+	spinlock_t		lock;		/* all that follows */
+	enum ib_qp_state	state;
+	u32			qkey, psn;
+	u16			pkey_index;
+	struct sib_rwqe		*rq;		/* size entries, a power of two */
+	u32			head, tail, size;
+};
+
+static inline struct sib_hca *to_hca(struct ib_device *ibdev)
+{
+	return container_of(ibdev, struct sib_hca, ibdev);
+}
+
+static inline struct sib_qp *to_qp(struct ib_qp *ibqp)
+{
+	return container_of(ibqp, struct sib_qp, ibqp);
+}
+
+static inline struct sib_cq *to_cq(struct ib_cq *ibcq)
+{
+	return container_of(ibcq, struct sib_cq, ibcq);
+}
+
+static inline struct sib_ah *to_ah(struct ib_ah *ibah)
+{
+	return container_of(ibah, struct sib_ah, ibah);
+}
+
+static inline bool sib_is_mlid(u16 lid)
+{
+	return lid >= be16_to_cpu(IB_MULTICAST_LID_BASE) &&
+	       lid != be16_to_cpu(IB_LID_PERMISSIVE);
+}
+
+/*
+ * Under sa=1 nobody hands out LIDs: every node knows every other's by its GUID.
+ * 14 bits stay below the multicast LIDs, and 0 is no LID.
+ */
+static inline u16 sib_guid_lid(u64 guid)
+{
+	return (guid & 0x3fff) ?: 1;
+}
+
+/*
+ * IBA 10.9.3: the low 15 bits are the key and may not be 0, bit 15 says full
+ * member, and two limited members do not hear each other.
+ */
+static inline bool sib_pkey_match(u16 a, u16 b)
+{
+	return (a & 0x7fff) && !((a ^ b) & 0x7fff) && ((a | b) & 0x8000);
+}
+
+/* main.c */
+extern bool sib_debug;
+#define sib_dbg(fmt, ...) do { if (sib_debug) pr_info(fmt, ##__VA_ARGS__); } while (0)
+int sib_read_pkeys(u16 *pkeys);
+struct sib_hca *sib_hca_alloc(struct net_device *ndev);
+int sib_hca_register(struct sib_hca *hca);
+void sib_hca_unregister(struct sib_hca *hca);
+void sib_hca_free(struct sib_hca *hca);
+
+/* cable.c */
+int sib_cable_init(const char *netdev);
+void sib_cable_exit(void);
+void sib_cable_sync(void);
+
+/* port.c */
+enum sib_link { SIB_LINK_UP, SIB_LINK_NO_CARRIER, SIB_LINK_DISABLED };
+void sib_port_init(struct sib_hca *hca, enum sib_link link);
+void sib_port_link(struct sib_hca *hca, enum sib_link link);
+u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *status);
+void sib_port_pkeys(struct sib_hca *hca);
+int sib_pkey_find(const struct sib_hca *hca, u16 pkey);
+void sib_dispatch(struct sib_hca *hca, u32 events);
+int sib_query_device(struct ib_device *ibdev, struct ib_device_attr *a, struct ib_udata *udata);
+int sib_query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *a);
+int sib_modify_port(struct ib_device *ibdev, u32 port, int mask, struct ib_port_modify *pm);
+int sib_port_immutable(struct ib_device *ibdev, u32 port, struct ib_port_immutable *im);
+enum rdma_link_layer sib_link_layer(struct ib_device *ibdev, u32 port);
+int sib_query_gid(struct ib_device *ibdev, u32 port, int i, union ib_gid *gid);
+int sib_query_pkey(struct ib_device *ibdev, u32 port, u16 i, u16 *pkey);
+
+static inline u16 sib_lid(const struct sib_hca *hca)
+{
+	return be16_to_cpu(hca->pi.lid);
+}
+
+static inline u8 sib_state(const struct ib_port_info *pi)
+{
+	return pi->linkspeed_portstate & 0xf;
+}
+
+/* sma.c */
+int sib_process_mad(struct ib_device *ibdev, int flags, u32 port, const struct ib_wc *wc,
+		    const struct ib_grh *grh, const struct ib_mad *in, struct ib_mad *out,
+		    size_t *out_size, u16 *out_pkey);
+
+/* sa.c */
+struct ib_sa_mad;
+bool sib_sa_request(const void *mad, u32 len);
+void sib_sa_answer(struct sib_hca *hca, struct ib_sa_mad *m);
+
+/* packet.c */
+int sib_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr, const struct ib_send_wr **bad);
+int sib_wire_rx(struct sk_buff *skb, struct net_device *ndev, struct packet_type *pt,
+		struct net_device *orig);
+void sib_tx_tasklet(struct tasklet_struct *t);
+
+/* verbs.c */
+extern const struct ib_device_ops sib_ops;
+void sib_complete(struct ib_cq *ibcq, const struct ib_wc *wc);
+bool sib_pop_rwqe(struct sib_qp *qp, struct sib_rwqe *w);
+
+#endif
