@@ -1,0 +1,243 @@
+package netsetup
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// A fakeKernel has the devices of a test and writes steps down as commands.
+type fakeKernel struct {
+	t      *testing.T
+	events chan linkEvent
+
+	mu       sync.Mutex
+	devices  map[string]Device
+	commands []string
+	fail     map[string]error      // by command, once
+	servers  map[string]fakeServer // by device
+	opening  map[string]time.Duration
+	ports    map[string]portState // by hca/port
+	adapters []string
+	made     func() // called when a link has been made
+}
+
+// A fakeServer answers a message of the client, or not (nil).
+type fakeServer func(m *dhcpv4.DHCPv4) []byte
+
+func newFakeKernel(t *testing.T, devices ...Device) *fakeKernel {
+	k := &fakeKernel{
+		t: t, events: make(chan linkEvent, 64), devices: map[string]Device{}, fail: map[string]error{},
+		servers: map[string]fakeServer{}, opening: map[string]time.Duration{}, ports: map[string]portState{},
+	}
+	k.appear(append([]Device{{Index: 1, Name: "lo", Type: hwLoopback}}, devices...)...)
+	return k
+}
+
+// appear shows devices, or changes of them.
+func (k *fakeKernel) appear(devices ...Device) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, d := range devices {
+		k.devices[d.Name] = d
+		k.events <- linkEvent{Device: d}
+	}
+}
+
+func (k *fakeKernel) change(dev string, f func(d *Device)) {
+	k.mu.Lock()
+	d := k.devices[dev]
+	k.mu.Unlock()
+	f(&d)
+	k.appear(d)
+}
+
+func (k *fakeKernel) do(s Step) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.commands = append(k.commands, strings.TrimPrefix(s.String(), "ip "))
+	err := k.fail[s.String()]
+	delete(k.fail, s.String())
+	return err
+}
+
+func (k *fakeKernel) linkUp(dev string, up bool) error {
+	k.mu.Lock()
+	wait := k.opening[dev]
+	k.mu.Unlock()
+	if wait > 0 {
+		<-time.After(wait)
+	}
+	if !up {
+		return k.do(LinkDown{dev})
+	}
+	err := k.do(LinkUp{dev})
+	if err == nil {
+		k.change(dev, func(d *Device) { d.Up = true })
+	}
+	return err
+}
+func (k *fakeKernel) linkMTU(dev string, mtu int) error { return k.do(LinkMTU{dev, mtu}) }
+func (k *fakeKernel) linkName(dev, name string) error {
+	err := k.do(LinkName{dev, name})
+	k.change(dev, func(d *Device) { d.Name = name })
+	return err
+}
+func (k *fakeKernel) linkAddr(dev string, a HardwareAddr) error { return k.do(LinkAddr{dev, a}) }
+func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(AddrAdd{dev, a}) }
+func (k *fakeKernel) routeSet(r Route) error                    { return k.do(r) }
+
+func (k *fakeKernel) linkMode(s LinkMode) error     { return k.do(s) }
+func (k *fakeKernel) bondAdd(s BondAdd) error       { return k.make(s) }
+func (k *fakeKernel) linkMaster(s LinkMaster) error { return k.do(s) }
+func (k *fakeKernel) childAdd(s ChildAdd) error     { return k.make(s) }
+
+func (k *fakeKernel) make(s Step) error {
+	err := k.do(s)
+	if err == nil {
+		k.made()
+	}
+	return err
+}
+
+func (k *fakeKernel) hcas() []string { return k.adapters }
+func (k *fakeKernel) port(hca string, number int) (portState, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, ok := k.ports[fmt.Sprintf("%s/%d", hca, number)]
+	if !ok {
+		return portState{}, os.ErrNotExist
+	}
+	return p, nil
+}
+
+func (k *fakeKernel) watch(context.Context, *sync.WaitGroup) (<-chan linkEvent, error) {
+	return k.events, nil
+}
+
+func (k *fakeKernel) open(d Device) (wire, error) {
+	return &fakeWire{k: k, dev: d.Name, answers: make(chan []byte, 16), closed: make(chan struct{})}, nil
+}
+
+type fakeWire struct {
+	k       *fakeKernel
+	dev     string
+	answers chan []byte
+	closed  chan struct{}
+}
+
+func (w *fakeWire) send(payload []byte, src, dst netip.Addr, to HardwareAddr) error {
+	m, err := dhcpv4.FromBytes(payload)
+	if err != nil {
+		return err
+	}
+	w.k.mu.Lock()
+	text := fmt.Sprintf("%s: %s", w.dev, m.MessageType())
+	if m.MessageType() == dhcpv4.MessageTypeRelease {
+		text += fmt.Sprintf(" %s -> %s at %s", src, dst, to)
+	}
+	w.k.commands = append(w.k.commands, text)
+	server := w.k.servers[w.dev]
+	w.k.mu.Unlock()
+	if server != nil {
+		if a := server(m); a != nil {
+			w.answers <- a
+		}
+	}
+	return nil
+}
+
+func (w *fakeWire) receive() ([]byte, HardwareAddr, error) {
+	select {
+	case a := <-w.answers:
+		return a, macB, nil
+	case <-w.closed:
+		return nil, "", io.EOF
+	}
+}
+
+func (w *fakeWire) Close() error {
+	close(w.closed)
+	return nil
+}
+
+// goodServer answers everything at once.
+func goodServer(t *testing.T) fakeServer {
+	return func(m *dhcpv4.DHCPv4) []byte {
+		switch m.MessageType() {
+		case dhcpv4.MessageTypeRequest:
+			return answer(t, m, dhcpv4.MessageTypeAck)
+		case dhcpv4.MessageTypeDiscover:
+			return answer(t, m, dhcpv4.MessageTypeOffer)
+		default:
+			return nil
+		}
+	}
+}
+
+// ethernet is an interface with carrier as soon as it is up.
+func ethernet(index int, name string, mac HardwareAddr) Device {
+	return Device{Index: index, Name: name, Type: hwEthernet, Addr: mac, MTU: 1500, Physical: true, Carrier: true, Driver: "virtio_net"}
+}
+
+func noCarrier(d Device) Device {
+	d.Carrier = false
+	return d
+}
+
+// logLines is a slog.Handler that keeps the messages above debug.
+type logLines struct {
+	mu    sync.Mutex
+	lines []string
+	start time.Time
+}
+
+func (l *logLines) Enabled(_ context.Context, level slog.Level) bool { return level > slog.LevelDebug }
+func (l *logLines) WithAttrs([]slog.Attr) slog.Handler               { return l }
+func (l *logLines) WithGroup(string) slog.Handler                    { return l }
+func (l *logLines) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, fmt.Sprintf("%ds %s", int(time.Since(l.start).Round(time.Second)/time.Second), r.Message))
+	return nil
+}
+
+type result struct {
+	state    State
+	err      error
+	commands []string
+	log      []string
+	took     time.Duration
+}
+
+// try runs Up on a fake kernel, in time that costs nothing. script runs beside
+// it.
+func try(t *testing.T, line string, timeout time.Duration, k *fakeKernel, script func()) result {
+	t.Helper()
+	c, err := ParseConfig(cmdline.Parse(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	lines := &logLines{start: start}
+	if script != nil {
+		go script()
+	}
+	s, err := run(ctx, c, k, slog.New(lines))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return result{s, err, k.commands, lines.lines, time.Since(start)}
+}
