@@ -70,7 +70,7 @@ unit:
 fuzz:
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)
 
-boot-tests:
+boot-tests: softib
 	@$(GO) test -count=1 -timeout 25m ./integration
 
 clean:

@@ -77,15 +77,22 @@ static int sib_cable_attach(struct sib_hca *hca, struct net_device *ndev)
 	return 0;
 }
 
-/* Nothing is received after this, and nothing is sent a grace period later. */
-static void sib_cable_detach(void)
+/* Nothing is received after this, and nothing sent.  Waits for a grace period. */
+static void sib_cable_detach(struct sib_hca *hca)
+{
+	if (!rtnl_dereference(hca->ndev))
+		return;
+	RCU_INIT_POINTER(hca->ndev, NULL);
+	dev_remove_pack(&hca->pt);
+}
+
+/* The device leaves, or we do. */
+static void sib_cable_put(void)
 {
 	struct net_device *ndev = cable.ndev;
 
-	if (cable.hca && rtnl_dereference(cable.hca->ndev)) {
-		RCU_INIT_POINTER(cable.hca->ndev, NULL);
-		dev_remove_pack(&cable.hca->pt);	/* waits for a grace period */
-	}
+	if (cable.hca)
+		sib_cable_detach(cable.hca);
 	if (cable.stopping && cable.old_mtu && ndev->mtu == SIB_CABLE_MTU)
 		dev_set_mtu(ndev, cable.old_mtu);
 	cable.ndev = NULL;
@@ -110,7 +117,7 @@ static int sib_cable_event(struct notifier_block *nb, unsigned long event, void 
 	case NETDEV_UNREGISTER:
 		if (ndev != cable.ndev)
 			break;
-		sib_cable_detach();
+		sib_cable_put();
 		sib_cable_sync();
 		break;
 	case NETDEV_CHANGEMTU:
@@ -134,21 +141,27 @@ static int sib_cable_event(struct notifier_block *nb, unsigned long event, void 
 
 static struct notifier_block sib_cable_nb = { .notifier_call = sib_cable_event };
 
-/* The cable was unplugged: the HCA goes. */
+/*
+ * The HCA goes: its cable was unplugged, or the module is unloaded.  Then the
+ * cable stays until the clients have left: ib_ipoib says goodbye to its groups,
+ * and waits seconds for the answer of a subnet administrator elsewhere.
+ */
 static void sib_cable_remove(void)
 {
 	struct sib_hca *hca;
 
 	rtnl_lock();
 	hca = cable.hca;
-	if (hca && rtnl_dereference(hca->ndev))
+	if (hca && rtnl_dereference(hca->ndev) && !cable.stopping)
 		hca = NULL;
-	if (hca)
-		cable.hca = NULL;
 	rtnl_unlock();
 	if (!hca)
 		return;
 	sib_hca_unregister(hca);
+	rtnl_lock();
+	sib_cable_detach(hca);
+	cable.hca = NULL;
+	rtnl_unlock();
 	sib_hca_free(hca);
 }
 
@@ -160,7 +173,7 @@ static void sib_cable_add(void)
 	int ret = -ENOMEM;
 
 	rtnl_lock();
-	if (!cable.ndev || cable.hca || cable.err)
+	if (!cable.ndev || cable.hca || cable.err || cable.stopping)
 		goto out;
 	strscpy(name, cable.ndev->name, sizeof(name));
 	hca = sib_hca_alloc(cable.ndev);
@@ -185,12 +198,10 @@ static void sib_cable_add(void)
 	}
 	pr_err("an HCA on %s cannot be registered (%pe)\n", name, ERR_PTR(ret));
 	rtnl_lock();
-	if (rtnl_dereference(hca->ndev)) {
-		RCU_INIT_POINTER(hca->ndev, NULL);
-		dev_remove_pack(&hca->pt);
-		cable.err = ret;
-	}
+	sib_cable_detach(hca);
 	cable.hca = NULL;
+	if (cable.ndev)
+		cable.err = ret;
 out:
 	rtnl_unlock();
 	if (hca && ret)
@@ -250,8 +261,9 @@ void sib_cable_exit(void)
 	rtnl_lock();
 	cable.stopping = true;
 	rtnl_unlock();
-	/* Reports every device as unregistered: the cable is detached. */
-	unregister_netdevice_notifier(&sib_cable_nb);
 	sib_cable_sync();
 	flush_work(&sib_work);
+	/* Reports every device as unregistered: the cable is put back. */
+	unregister_netdevice_notifier(&sib_cable_nb);
+	cancel_work_sync(&sib_work);
 }

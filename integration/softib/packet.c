@@ -74,7 +74,7 @@ static bool sib_in_group(const struct sib_qp *qp, const union ib_gid *mgid)
 	return false;
 }
 
-/* IBA 10.9.4 and 10.2.5: may this QP have a packet with these keys? */
+/* IBA 10.9, and Q_Keys of chapter 10: may this QP have a packet with these keys? */
 static bool sib_keys_fit(struct sib_hca *hca, struct sib_qp *qp, u16 pkey, u32 qkey,
 			 struct ib_wc *wc, bool mcast)
 {
@@ -146,7 +146,7 @@ static void sib_rx(struct sib_hca *hca, const u8 *p, u32 len, bool from_wire)
 	spin_lock_irqsave(&hca->lock, flags);
 	to_me = dlid == sib_lid(hca) ||
 		(dlid == be16_to_cpu(IB_LID_PERMISSIVE) && !qpn && from_wire);
-	/* IBA 7.2.7: below ARMED only subnet management passes. */
+	/* IBA 7.2: below ARMED only subnet management passes. */
 	if ((!mcast && !to_me) || sib_state(&hca->pi) == IB_PORT_DOWN ||
 	    (qpn && sib_state(&hca->pi) < IB_PORT_ARMED))
 		goto out;
@@ -296,7 +296,7 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 
 	spin_lock_irqsave(&qp->lock, flags);
 	state = qp->state;
-	/* IBA 10.2.5: bit 31 says, take the QP's own. */
+	/* IBA chapter 10: bit 31 says, take the QP's own. */
 	qkey = ud->remote_qkey & BIT(31) ? qp->qkey : ud->remote_qkey;
 	pkey_index = qp->qpn == 1 ? ud->pkey_index : qp->pkey_index;
 	psn = qp->psn++;

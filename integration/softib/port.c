@@ -130,7 +130,7 @@ u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *stat
 		state = was;				/* without a cable: no way up */
 	else if (state == IB_PORT_NOP)
 		state = was;
-	/* IBA 14.2.5.6: ARMED comes after INIT, ACTIVE after ARMED. */
+	/* ARMED comes after INIT, ACTIVE after ARMED. */
 	if ((state == IB_PORT_ARMED && was == IB_PORT_ACTIVE) || state > IB_PORT_ACTIVE ||
 	    (state == IB_PORT_ACTIVE && was == IB_PORT_INIT)) {
 		*status = IB_MGMT_MAD_STATUS_INVALID_ATTRIB_VALUE;

@@ -14,7 +14,7 @@
 #define SIB_QKEY	0x0b1b		/* what opensm gives to IPoIB groups */
 #define SIB_SL		0
 #define SIB_LIFETIME	(IB_SA_EQ << 6 | 0x12)
-#define SIB_INVALID	0x0200		/* IBA 15.2.2: ERR_REQ_INVALID */
+#define SIB_INVALID	0x0200		/* IBA chapter 15: ERR_REQ_INVALID */
 
 /* Offsets in the records of IBA 15.2.5.16 and 15.2.5.17. */
 enum {

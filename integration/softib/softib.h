@@ -123,7 +123,7 @@ static inline u16 sib_guid_lid(u64 guid)
 }
 
 /*
- * IBA 10.9.3: the low 15 bits are the key and may not be 0, bit 15 says full
+ * IBA 10.9: the low 15 bits are the key and may not be 0, bit 15 says full
  * member, and two limited members do not hear each other.
  */
 static inline bool sib_pkey_match(u16 a, u16 b)
