@@ -27,6 +27,14 @@
 // own taps and its own dnsmasq, so that nodes can run side by side and a fault
 // made for one is not seen by another.
 //
+// A [Fabric] is a network of another kind: its nodes boot over InfiniBand. They
+// and the server have the software HCA softib, and because a kernel module is
+// nothing for a namespace, the server is a virtual machine too: the kernel under
+// test and an initramfs made of this machine's programs (dnsmasq, tgtd, the
+// kernel's nfsd, opensm) and of the scripts in the folder server. It takes
+// commands over its second serial port. One fabric serves many nodes; one with a
+// subnet manager has a single node, because there is no switch.
+//
 // The namespaces are the safety net: the lab has a PID namespace, so nothing
 // that it starts outlives the process that called Enter, whatever ends it. It
 // needs no privilege where the kernel allows user namespaces, except for NFS:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -108,6 +109,9 @@ func (f *Fabric) up(ctx context.Context) error {
 	if err := f.image(ctx, image); err != nil {
 		return err
 	}
+	// It is in memory twice: the lab's files are in a tmpfs. QEMU has read it by
+	// the time the server is up.
+	defer func() { _ = os.Remove(image) }()
 	began := time.Now()
 	m := serverMachine{accel: f.accel, kernel: kernel, image: image, nic: cable, memory: 1024}
 	if f.server, err = f.lab.startServer(ctx, m, f.bridge()+".server", f.spec.Log); err != nil {
@@ -228,6 +232,7 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = os.Remove(disk) }()
 	busybox, err := staticBusybox()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,27 +44,6 @@ type FabricBoot struct {
 	PlugAfter time.Duration
 }
 
-// A FabricResult is what came of a boot on a fabric.
-type FabricResult struct {
-	BootResult
-	// Address is {client}, GUID {guid}.
-	Address, GUID string
-	// Server is what dnsmasq logged of the node's DHCP messages: the lines of
-	// all transactions in which its GUID occurs, or the 6-byte form of that.
-	Server []string
-}
-
-// Discovers counts the DHCPDISCOVER messages that reached the server.
-func (r FabricResult) Discovers() int {
-	n := 0
-	for _, l := range r.Server {
-		if strings.Contains(l, "DHCPDISCOVER(") {
-			n++
-		}
-	}
-	return n
-}
-
 // device is the interface that the node boots by.
 func (f *Fabric) device(b FabricBoot) string {
 	if b.Partition == 0 {
@@ -97,7 +77,7 @@ func (f *Fabric) words(b FabricBoot) string {
 
 // check finds contradictions before anything is started.
 func (f *Fabric) check(b FabricBoot) error {
-	errs := append(Missing(b.tools()), b.BootSpec.check())
+	errs := append(Missing(b.tools()), b.check())
 	if b.Partition < 0 || b.Partition > len(f.spec.PKeys) {
 		errs = append(errs, fmt.Errorf("boot %s: the fabric has %d partitions, not %d", b.name(), len(f.spec.PKeys), b.Partition))
 	}
@@ -232,33 +212,6 @@ func (f *Fabric) root(ctx context.Context, b FabricBoot, p *fabricPort, undo *un
 	}
 }
 
-// reserve gives the node its address and root-path by DHCP.
-func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error {
-	if b.Static {
-		return nil
-	}
-	if err := f.service(ctx, "dnsmasq", `^server: dnsmasq: .*DHCP, .* on 10\.77\.`); err != nil {
-		return err
-	}
-	if b.Reserve == "" {
-		return nil
-	}
-	// Files of the node's own, which dnsmasq takes when they are closed. They
-	// stay: a port's number is not used twice.
-	file := strconv.Itoa(p.number)
-	commands := []string{fmt.Sprintf("echo '%s,set:n%s,%s,%s' >/run/hosts/%s", fill(b.Reserve, p.values), file, p.values["client"], b.name(), file)}
-	last := "hosts"
-	if path := fill(b.rootPath(), p.values); path != "" {
-		commands = append(commands, fmt.Sprintf(`echo 'tag:n%s,17,"%s"' >/run/options/%s`, file, path, file))
-		last = "options"
-	}
-	mark := f.server.mark()
-	if _, err := f.server.run(ctx, strings.Join(commands, " && ")); err != nil {
-		return err
-	}
-	return f.server.await(ctx, mark, `^server: dnsmasq: .*read /run/`+last+`/`+file+`$`)
-}
-
 // firmware serves what the node's PXE ROM asks for, on the ordinary network.
 func (p *fabricPort) firmware(s BootSpec, cmdline string, undo *undoer) error {
 	tftp, err := p.net.tftp(s.Kernel, s.Image, cmdline)
@@ -279,7 +232,7 @@ func (f *Fabric) switchOn(ctx context.Context, m machine, b FabricBoot, undo *un
 	var qemu *monitor
 	if m.monitor != "" {
 		var err error
-		if qemu, err = listenMonitor(m.monitor); err != nil {
+		if qemu, err = listenMonitor(ctx, m.monitor); err != nil {
 			return nil, err
 		}
 		undo.add(qemu.close)
@@ -307,37 +260,6 @@ func (f *Fabric) switchOn(ctx context.Context, m machine, b FabricBoot, undo *un
 	return v, qemu.run()
 }
 
-// transactions returns dnsmasq's log lines of the DHCP transactions in which
-// one of the identities occurs.
-func (f *Fabric) transactions(mark int, ids ...string) ([]string, error) {
-	lines, err := f.server.since(mark, `^server: dnsmasq: dnsmasq-dhcp: \d+ `)
-	if err != nil {
-		return nil, err
-	}
-	return ofTransactions(lines, ids...), nil
-}
-
-// ofTransactions selects the lines whose transaction has a line with one of
-// the identities. A line is "server: dnsmasq: dnsmasq-dhcp: XID ...".
-func ofTransactions(lines []string, ids ...string) []string {
-	xid := func(l string) string { return strings.Fields(l)[3] }
-	ours := map[string]bool{}
-	for _, l := range lines {
-		for _, id := range ids {
-			if strings.Contains(l, id) {
-				ours[xid(l)] = true
-			}
-		}
-	}
-	var found []string
-	for _, l := range lines {
-		if ours[xid(l)] {
-			found = append(found, l)
-		}
-	}
-	return found
-}
-
 // An undoer collects what has to be taken back, and does it in reverse order.
 type undoer []func() error
 
@@ -345,8 +267,8 @@ func (u *undoer) add(f func() error) { *u = append(*u, f) }
 
 func (u *undoer) all() error {
 	var errs []error
-	for i := len(*u) - 1; i >= 0; i-- {
-		errs = append(errs, (*u)[i]())
+	for _, f := range slices.Backward(*u) {
+		errs = append(errs, f())
 	}
 	return errors.Join(errs...)
 }

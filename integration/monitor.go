@@ -23,8 +23,9 @@ type monitor struct {
 }
 
 // listenMonitor makes the socket that a machine connects to.
-func listenMonitor(path string) (*monitor, error) {
-	l, err := net.Listen("unix", path)
+func listenMonitor(ctx context.Context, path string) (*monitor, error) {
+	var conf net.ListenConfig
+	l, err := conf.Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listen for QEMU's monitor: %w", err)
 	}

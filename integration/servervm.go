@@ -47,7 +47,8 @@ type serverMachine struct {
 // that is empty.
 func (l *Lab) startServer(ctx context.Context, m serverMachine, name, log string) (v *serverVM, err error) {
 	socket := l.path(name + ".socket")
-	listener, err := net.Listen("unix", socket)
+	var conf net.ListenConfig
+	listener, err := conf.Listen(ctx, "unix", socket)
 	if err != nil {
 		return nil, fmt.Errorf("start server VM: %w", err)
 	}
@@ -148,15 +149,22 @@ func (v *serverVM) run(ctx context.Context, command string) (string, error) {
 	return out, nil
 }
 
-// exchange sends a command and reads its answer. Answers to earlier commands,
-// which were given up, are passed over.
+// exchange sends a command and reads its answer.
 func (v *serverVM) exchange(command string) (out, status string, err error) {
 	if _, err := fmt.Fprintf(v.conn, "%d %s\n", v.number, command); err != nil {
 		return "", "", err
 	}
+	return readAnswer(v.r, v.number)
+}
+
+// readAnswer reads what the command of that number wrote, each line behind "| ",
+// and its status from "= NUMBER STATUS". Answers to other commands, which were
+// given up, are passed over, and so is what is no line of ours: the serial port
+// before the shell had it.
+func readAnswer(r *bufio.Reader, number int) (out, status string, err error) {
 	var b strings.Builder
 	for {
-		text, err := v.r.ReadString('\n')
+		text, err := r.ReadString('\n')
 		if err != nil {
 			return b.String(), "", err
 		}
@@ -166,11 +174,10 @@ func (v *serverVM) exchange(command string) (out, status string, err error) {
 			continue
 		}
 		end, ok := strings.CutPrefix(text, "= ")
-		number, status, _ := strings.Cut(end, " ")
-		switch n, err := strconv.Atoi(number); {
+		whose, status, _ := strings.Cut(end, " ")
+		switch n, err := strconv.Atoi(whose); {
 		case !ok || err != nil:
-			// Not a line of ours: the serial port before the shell had it.
-		case n == v.number:
+		case n == number:
 			return b.String(), status, nil
 		default:
 			b.Reset()

@@ -35,7 +35,7 @@ func toolOpensm() tool  { return program("opensm", "opensm") }
 // toolsNFSD are the kernel's NFS server as far as it is programs.
 func toolsNFSD() []tool {
 	const pkg = "nfs-kernel-server"
-	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), program("exportfs", pkg), toolRpcbind()}
+	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), program("exportfs", pkg), toolRpcbind()} //nolint:misspell // a program's name
 }
 
 func toolVFS() tool {

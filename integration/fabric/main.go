@@ -8,8 +8,13 @@
 // every key in -pkeys, and the shell functions of integration/server/services:
 // start_dnsmasq, start_tgtd, start_nfs, start_opensm, "daemon NAME PROGRAM ...".
 // What runs in the background writes to the server's console, which is shown.
-// With -image, a node is booted on the fabric as well, after the lines from
-// -first were executed.
+//
+// With -image, a node is booted behind the last line, and what the server logged
+// meanwhile is seen beside the node's console:
+//
+//	printf '%s\n' start_nfs 'daemon dhcpd dhcpd -4 -d -cf /etc/dhcpd.conf ib0' |
+//	go run ./integration/fabric -program /usr/sbin/dhcpd -file dhcpd.conf:/etc/dhcpd.conf \
+//		-image nodisk.img -append 'ip=ib0:dhcp root=nfs4:{server}:{export}'
 package main
 
 import (
@@ -40,8 +45,7 @@ func main() {
 // options are the command's flags.
 type options struct {
 	spec    integration.FabricSpec
-	image   string // of a node
-	append  string
+	node    integration.FabricBoot // none without an image
 	verbose bool
 }
 
@@ -71,8 +75,8 @@ func parse(args []string) (options, error) {
 		o.spec.Files[to] = string(text)
 		return err
 	})
-	flags.StringVar(&o.image, "image", "", "boot a node with this initramfs behind the last line")
-	flags.StringVar(&o.append, "append", "", "the node's command line, with placeholders")
+	flags.StringVar(&o.node.Image, "image", "", "boot a node with this initramfs behind the last line; it must hold softib (nodisk build --module-dir)")
+	flags.StringVar(&o.node.Cmdline, "append", "", "the node's command line, with placeholders such as {server} {client} {guid} {export}")
 	flags.BoolVar(&o.verbose, "v", false, "tell what the lab does")
 	return o, flags.Parse(args)
 }
@@ -112,5 +116,24 @@ func run(args []string, in io.Reader, out io.Writer) (err error) {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
-	return lines.Err()
+	if err := lines.Err(); err != nil || o.node.Image == "" {
+		return err
+	}
+	return boot(ctx, f, o, out)
+}
+
+func boot(ctx context.Context, f *integration.Fabric, o options, out io.Writer) error {
+	b := o.node
+	b.Kernel, b.Console = filepath.Join(o.spec.KernelDir, "vmlinuz"), integration.Plain(out)
+	// The command line says it all, and the server is whoever was started by
+	// hand: no root and no reservation are made.
+	b.Root, b.Static = integration.RootNone, true
+	res, err := f.Boot(ctx, b)
+	if err != nil {
+		return err
+	}
+	if !res.Reached {
+		return fmt.Errorf("the node did not reach its root: %s (%s)", res.Why, res.End)
+	}
+	return nil
 }

@@ -1,0 +1,91 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A FabricResult is what came of a boot on a fabric.
+type FabricResult struct {
+	BootResult
+	// Address is {client}, GUID {guid}.
+	Address, GUID string
+	// Server is what dnsmasq logged of the node's DHCP messages: the lines of
+	// all transactions in which its GUID occurs, or the 6-byte form of that.
+	Server []string
+}
+
+// Discovers counts the DHCPDISCOVER messages that reached the server.
+func (r FabricResult) Discovers() int {
+	n := 0
+	for _, l := range r.Server {
+		if strings.Contains(l, "DHCPDISCOVER(") {
+			n++
+		}
+	}
+	return n
+}
+
+// reserve gives the node its address and root-path by DHCP.
+func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error {
+	if b.Static {
+		return nil
+	}
+	if err := f.service(ctx, "dnsmasq", `^server: dnsmasq: .*DHCP, .* on 10\.77\.`); err != nil {
+		return err
+	}
+	if b.Reserve == "" {
+		return nil
+	}
+	// Files of the node's own, which dnsmasq takes when they are closed. They
+	// stay: a port's number is not used twice.
+	file := strconv.Itoa(p.number)
+	commands := []string{fmt.Sprintf("echo '%s,set:n%s,%s,%s' >/run/hosts/%s", fill(b.Reserve, p.values), file, p.values["client"], b.name(), file)}
+	last := "hosts"
+	if path := fill(b.rootPath(), p.values); path != "" {
+		commands = append(commands, fmt.Sprintf(`echo 'tag:n%s,17,"%s"' >/run/options/%s`, file, path, file))
+		last = "options"
+	}
+	mark := f.server.mark()
+	if _, err := f.server.run(ctx, strings.Join(commands, " && ")); err != nil {
+		return err
+	}
+	return f.server.await(ctx, mark, `^server: dnsmasq: .*read /run/`+last+`/`+file+`$`)
+}
+
+// transactions returns dnsmasq's log lines of the DHCP transactions in which
+// one of the identities occurs.
+func (f *Fabric) transactions(mark int, ids ...string) ([]string, error) {
+	lines, err := f.server.since(mark, `^server: dnsmasq: dnsmasq-dhcp: \d+ `)
+	if err != nil {
+		return nil, err
+	}
+	return ofTransactions(lines, ids...), nil
+}
+
+// ofTransactions selects the lines whose transaction has a line with one of
+// the identities. A line is "server: dnsmasq: dnsmasq-dhcp: XID ...".
+func ofTransactions(lines []string, ids ...string) []string {
+	xid := func(l string) string {
+		_, rest, _ := strings.Cut(l, "dnsmasq-dhcp: ")
+		number, _, _ := strings.Cut(rest, " ")
+		return number
+	}
+	ours := map[string]bool{}
+	for _, l := range lines {
+		for _, id := range ids {
+			if strings.Contains(l, id) {
+				ours[xid(l)] = true
+			}
+		}
+	}
+	var found []string
+	for _, l := range lines {
+		if ours[xid(l)] {
+			found = append(found, l)
+		}
+	}
+	return found
+}
