@@ -243,6 +243,25 @@ func TestRunBond(t *testing.T) {
 	})
 }
 
+func TestObstacle(t *testing.T) {
+	d := guidePort()
+	for _, tt := range []struct {
+		p    portState
+		gate gate
+		want string
+	}{
+		{portState{Phys: "Disabled"}, gateLink, "port 1 of mlx4_0 has no link (Disabled for 12 s): somebody switched it off, here or at the switch"},
+		{portState{Phys: "LinkUp", State: "ARMED"}, gateActive, "the subnet manager has not configured port 1 of mlx4_0 (state ARMED for 12 s): check that one runs on this fabric"},
+		{portState{Phys: "LinkUp", State: "ACTIVE"}, gatePKey, "P_Key 0x8001 is not in the table of port 1 of mlx4_0, for 12 s (it has none): put port GUID 00:02:c9:03:00:00:10:39 into that partition at the subnet manager"},
+		{portState{Phys: "LinkUp", State: "ACTIVE", PKeys: []uint16{0x0001}}, gateGroup, "has not let it into the broadcast group of P_Key 0x8001 for 12 s"},
+	} {
+		g := tt.p.gate(0x8001)
+		if got := tt.p.obstacle(g, d, 0x8001, 12*time.Second); g != tt.gate || !strings.Contains(got, tt.want) {
+			t.Errorf("gate %d: %s, want gate %d: %s", g, got, tt.gate, tt.want)
+		}
+	}
+}
+
 func TestReadPort(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {

@@ -86,6 +86,9 @@ func (p portState) obstacle(g gate, d Device, pkey uint16, since time.Duration) 
 		for _, k := range p.PKeys {
 			have = append(have, fmt.Sprintf("%#04x", k))
 		}
+		if have == nil {
+			have = []string{"none"}
+		}
 		return fmt.Sprintf("P_Key %#04x is not in the table of %s, %s (it has %s): put port GUID %s into that partition at the subnet manager",
 			pkey, d.portName(), after, strings.Join(have, " "), guid)
 	default:
