@@ -139,13 +139,12 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 		c Config
 		p problems
 	)
+	bootIF := p.flag(args, "rd.bootif", true)
 	for _, a := range args {
+		if a.Key == "BOOTIF" && !bootIF {
+			continue
+		}
 		c.parse(a, &p)
-	}
-	if on, err := args.Bool("rd.bootif", true); err != nil {
-		p.errs = append(p.errs, err)
-	} else if !on {
-		c.BootIF = ""
 	}
 	c.NeedNet = p.flag(args, "rd.neednet", false)
 	c.IgnorePeerDNS = !p.flag(args, "rd.peerdns", true)

@@ -98,6 +98,10 @@ func TestParseConfig(t *testing.T) {
 		"BOOTIF GUID":       {"BOOTIF=20-00-02-c9-03-00-00-10-39", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
 		"BOOTIF whole":      {"BOOTIF=20-80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03-00-00-10-39", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
 		"BOOTIF short":      {"BOOTIF=20-00-02-c9-00-10-39", Config{BootIF: "\x00\x02\xc9\x00\x10\x39", Interfaces: dhcp}},
+		"BOOTIF number":     {"BOOTIF=0x0002c90300001039", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
+		"BOOTIF GID":        {"BOOTIF=20-fe80:0000:0000:0000:0002:c903:0000:1039", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
+		"BOOTIF of hlen 0":  {"BOOTIF=20", Config{Interfaces: dhcp}},
+		"BOOTIF off":        {"BOOTIF=rubbish rd.bootif=0", Config{Interfaces: dhcp}},
 		"BOOTIF GUID, bare": {"BOOTIF=00-02-c9-03-00-00-10-39", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
 		"InfiniBand": {
 			"ib.pkey=ib0.8001 ib.pkey=ib0.0002 nodisk.ib.mode=connected nodisk.ib.port=mlx4_0:2 nodisk.dhcp.clientid=guid ip=00-02-c9-03-00-00-10-39:dhcp:4092",

@@ -290,7 +290,11 @@ func (x *exchange) waiting(now time.Time) string {
 	after := seconds(now.Sub(x.begun))
 	switch {
 	case x.phase == phaseRequesting:
-		return fmt.Sprintf("%s offered %s but has not confirmed it after %s (%s sent)", x.server, x.offer.YourIPAddr, after, count(x.requests, "REQUEST"))
+		text := fmt.Sprintf("%s offered %s but has not confirmed it after %s (%s sent)", x.server, x.offer.YourIPAddr, after, count(x.requests, "REQUEST"))
+		if others := len(x.client.identities) - 1; others > 0 {
+			text += fmt.Sprintf(": it may still be looking for free addresses for %d other client-ids (dnsmasq pings each for 3 s without no-ping): write nodisk.dhcp.clientid=%s", others, x.client.identities[x.chosen].form)
+		}
+		return text
 	case x.refused != "":
 		return fmt.Sprintf("no DHCP lease after %s (%s sent, carrier up): %s", after, count(x.discovers, "DISCOVER"), x.refused)
 	default:

@@ -127,14 +127,16 @@ func (k *fakeKernel) watch(context.Context, *sync.WaitGroup) (<-chan linkEvent, 
 }
 
 func (k *fakeKernel) open(d Device) (wire, error) {
-	return &fakeWire{k: k, dev: d.Name, answers: make(chan []byte, 16), closed: make(chan struct{})}, nil
+	return &fakeWire{k: k, dev: d.Name, broadcast: d.Broadcast, answers: make(chan []byte, 16), closed: make(chan struct{})}, nil
 }
 
 type fakeWire struct {
-	k       *fakeKernel
-	dev     string
-	answers chan []byte
-	closed  chan struct{}
+	k   *fakeKernel
+	dev string
+	// A message to another link layer's broadcast address is lost.
+	broadcast HardwareAddr
+	answers   chan []byte
+	closed    chan struct{}
 }
 
 func (w *fakeWire) send(payload []byte, src, dst netip.Addr, to HardwareAddr) error {
@@ -149,6 +151,9 @@ func (w *fakeWire) send(payload []byte, src, dst netip.Addr, to HardwareAddr) er
 	}
 	w.k.commands = append(w.k.commands, text)
 	server := w.k.servers[w.dev]
+	if w.broadcast != w.k.devices[w.dev].Broadcast {
+		server = nil
+	}
 	w.k.mu.Unlock()
 	if server != nil {
 		if a := server(m); a != nil {

@@ -79,22 +79,25 @@ func (p *problems) deviceName(a cmdline.Arg, s string) string {
 // bootIF reads BOOTIF: the hardware type and the address, as pxelinux writes
 // them for IPAPPEND 2 (01-aa-bb-cc-dd-ee-ff, 20-... for InfiniBand); GRUB's
 // users often write colons. The type may be left out. What follows 20 is six
-// bytes, a GUID, or a whole address, whatever the firmware calls its address.
+// bytes, a GUID, or a whole address, whatever the firmware calls its address;
+// or nothing, where it has none in its DHCP header (RFC 4390), and then nothing
+// is known of the interface.
 func (p *problems) bootIF(a cmdline.Arg) HardwareAddr {
 	const fix = "write 01-aa-bb-cc-dd-ee-ff, with the hardware type 01 for Ethernet, or 20- and the port GUID for InfiniBand"
 	s := strings.ToLower(strings.ReplaceAll(a.Value, ":", "-"))
 	hw, rest, _ := strings.Cut(s, "-")
-	switch strings.Count(s, "-") {
-	case 5, 7, 19:
-		hw, rest = "", s // no type
-	}
-	if hw != "" && hw != "01" && hw != "20" {
+	addr, err := parseAddress(s)
+	switch {
+	case err == nil: // no type
+	case hw == "20" && rest == "":
+		return ""
+	case hw == "20":
+		addr, err = parseAddress(rest)
+	case hw == "01":
+		addr, err = ParseHardwareAddr(rest)
+	default:
 		p.bad(a, "has no hardware type 01 or 20", fix)
 		return ""
-	}
-	addr, err := ParseHardwareAddr(rest)
-	if err != nil && hw != "01" {
-		addr, err = parseAddress(rest)
 	}
 	switch {
 	case err != nil:

@@ -262,6 +262,28 @@ func TestObstacle(t *testing.T) {
 	}
 }
 
+// The bond becomes an InfiniBand interface while it is being set up: what was
+// opened for Ethernet is of no use.
+func TestRunBondTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t)
+		k.servers["bond0"] = goodServer(t)
+		k.opening["bond0"] = 2 * time.Second
+		k.made = func() {
+			k.appear(Device{Index: 9, Name: "bond0", Type: hwEthernet, Addr: macA, MTU: 1500, Broadcast: "\xff\xff\xff\xff\xff\xff"})
+		}
+		r := try(t, "bond=bond0:ib0:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
+			<-time.After(time.Second)
+			k.change("bond0", func(d *Device) {
+				d.Type, d.Addr, d.Broadcast, d.Carrier = hwInfiniBand, guideAddr, guidePort().Broadcast, true
+			})
+		})
+		if r.err != nil || r.state.Device != "bond0" || r.took > 5*time.Second {
+			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
+		}
+	})
+}
+
 func TestReadPort(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {

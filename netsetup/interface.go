@@ -110,7 +110,8 @@ func (r *runner) claim(ctx context.Context, n *nic) bool {
 }
 
 // begin sets an interface up, beside everything else: some drivers take
-// seconds to open. If Up has ended meanwhile, nothing more is done.
+// seconds to open. If Up has ended meanwhile, nothing more is done. What is
+// done with lo is done at once: bonds must be there when their ports are.
 func (r *runner) begin(ctx context.Context, n *nic) {
 	n.setting = true
 	n.retry = time.Time{}
@@ -125,11 +126,11 @@ func (r *runner) begin(ctx context.Context, n *nic) {
 		dhcp = n.slot.Method == MethodDHCP
 	}
 	steps = append(steps, r.config.below(dev)...)
-	go func() {
-		s := setup{index: dev.Index}
+	apply := func() setup {
+		s := setup{index: dev.Index, broadcast: dev.Broadcast}
 		for _, step := range steps {
 			if ctx.Err() != nil {
-				return
+				return s
 			}
 			err := step.apply(r.sys)
 			if _, ok := step.(LinkMode); ok && err != nil {
@@ -146,6 +147,14 @@ func (r *runner) begin(ctx context.Context, n *nic) {
 		if s.err == nil && dhcp {
 			s.wire, s.err = r.sys.open(dev)
 		}
+		return s
+	}
+	if dev.Type == hwLoopback {
+		r.setUp(ctx, apply())
+		return
+	}
+	go func() {
+		s := apply()
 		select {
 		case r.setups <- s:
 		case <-ctx.Done():
@@ -166,6 +175,14 @@ func (r *runner) setUp(ctx context.Context, s setup) {
 		return
 	}
 	n.setting = false
+	if s.broadcast != n.dev.Broadcast {
+		// A bond has become an InfiniBand interface meanwhile.
+		if s.wire != nil {
+			_ = s.wire.Close()
+		}
+		r.begin(ctx, n)
+		return
+	}
 	n.err = s.err
 	if s.err != nil {
 		wait := min(firstRetransmit<<min(n.tries-1, 10), maxRetransmit)

@@ -94,10 +94,12 @@ type packet struct {
 	from    HardwareAddr
 }
 
+// A setup is what came of setting an interface up.
 type setup struct {
-	index int
-	wire  wire
-	err   error
+	index     int
+	broadcast HardwareAddr // for which the wire was opened
+	wire      wire
+	err       error
 }
 
 // A runner is one Up under way. Everything in it belongs to one goroutine; the
