@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The cable: an Ethernet device that may come late, lose its carrier and go
+ * The cables: Ethernet devices that may come late, lose their carrier and go
  * away.  The notifier runs under rtnl and only notes what happened.  One work
- * item, which never runs twice at the same time, brings the HCA in line with it:
- * ib_register_device and ib_unregister_device must not run under rtnl, as
- * ib_ipoib takes it.
+ * item, which never runs twice at the same time, brings the HCAs in line with
+ * it: ib_register_device and ib_unregister_device must not run under rtnl, as
+ * ib_ipoib takes it.  One item for all cables makes ib0 the first of those that
+ * are there.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -13,16 +14,23 @@
 
 #include "softib.h"
 
-/* All of it under rtnl, but for hca: written by the work under rtnl. */
-static struct {
-	const char		*want;		/* name or MAC address */
+struct sib_cable {
+	int			index;		/* in netdev=, fixed */
+	const char		*want;		/* name or MAC address, fixed */
+
+	/* Under rtnl; hca is written by the work only, which reads it without. */
 	struct net_device	*ndev;		/* held; NULL: not there */
 	struct sib_hca		*hca;
 	unsigned int		old_mtu;	/* 0: not raised by us */
 	bool			lost;		/* the carrier was away */
-	bool			stopping;
 	int			err;		/* of the last try, until it is unplugged */
-} cable;
+};
+
+static struct sib_cable sib_cables[SIB_MAX_CABLES];
+static int sib_ncables;		/* fixed before the notifier */
+static bool sib_stopping;	/* rtnl */
+
+#define sib_for_each_cable(c) for ((c) = sib_cables; (c) < sib_cables + sib_ncables; (c)++)
 
 static void sib_cable_work(struct work_struct *work);
 static DECLARE_WORK(sib_work, sib_cable_work);
@@ -32,16 +40,16 @@ void sib_cable_sync(void)
 	queue_work(system_long_wq, &sib_work);
 }
 
-static bool sib_cable_is(const struct net_device *ndev)
+static bool sib_cable_is(const struct sib_cable *c, const struct net_device *ndev)
 {
 	u8 mac[ETH_ALEN];
 
 	if (!net_eq(dev_net(ndev), &init_net) || ndev->type != ARPHRD_ETHER)
 		return false;
 	/* Bonds, bridges and VLANs borrow the MAC address of what is below them. */
-	if (mac_pton(cable.want, mac))
+	if (mac_pton(c->want, mac))
 		return ndev->dev.parent && ether_addr_equal(ndev->dev_addr, mac);
-	return !strcmp(ndev->name, cable.want);
+	return !strcmp(ndev->name, c->want);
 }
 
 static enum sib_link sib_cable_link(const struct net_device *ndev)
@@ -52,8 +60,9 @@ static enum sib_link sib_cable_link(const struct net_device *ndev)
 }
 
 /* Make the device fit, and listen on it. */
-static int sib_cable_attach(struct sib_hca *hca, struct net_device *ndev)
+static int sib_cable_attach(struct sib_cable *c, struct sib_hca *hca)
 {
+	struct net_device *ndev = c->ndev;
 	unsigned int mtu = ndev->mtu;
 	int ret;
 
@@ -64,7 +73,7 @@ static int sib_cable_attach(struct sib_hca *hca, struct net_device *ndev)
 			       ndev->name, mtu, SIB_CABLE_MTU, ERR_PTR(ret), ndev->max_mtu);
 			return ret;
 		}
-		cable.old_mtu = mtu;
+		c->old_mtu = mtu;
 	}
 	ret = dev_open(ndev, NULL);
 	if (ret) {
@@ -87,52 +96,82 @@ static void sib_cable_detach(struct sib_hca *hca)
 }
 
 /* The device leaves, or we do. */
-static void sib_cable_put(void)
+static void sib_cable_put(struct sib_cable *c)
 {
-	struct net_device *ndev = cable.ndev;
+	struct net_device *ndev = c->ndev;
 
-	if (cable.hca)
-		sib_cable_detach(cable.hca);
-	if (cable.stopping && cable.old_mtu && ndev->mtu == SIB_CABLE_MTU)
-		dev_set_mtu(ndev, cable.old_mtu);
-	cable.ndev = NULL;
-	cable.old_mtu = 0;
-	cable.err = 0;
+	if (c->hca)
+		sib_cable_detach(c->hca);
+	if (sib_stopping && c->old_mtu && ndev->mtu == SIB_CABLE_MTU)
+		dev_set_mtu(ndev, c->old_mtu);
+	c->ndev = NULL;
+	c->old_mtu = 0;
+	c->err = 0;
 	dev_put(ndev);
+}
+
+/* The one that this device is, or NULL. */
+static struct sib_cable *sib_cable_of(const struct net_device *ndev)
+{
+	struct sib_cable *c;
+
+	sib_for_each_cable(c)
+		if (c->ndev == ndev)
+			return c;
+	return NULL;
+}
+
+/* A device is there, or has a new name: the first entry it fits has it. */
+static void sib_cable_offer(struct net_device *ndev)
+{
+	struct sib_cable *owner = sib_cable_of(ndev), *c;
+
+	sib_for_each_cable(c) {
+		if (c->ndev || !sib_cable_is(c, ndev))
+			continue;
+		if (owner) {
+			pr_err("netdev: %s is %s, the cable of " KBUILD_MODNAME "%d: each HCA needs its own\n",
+			       c->want, ndev->name, owner->index);
+			c->err = -EBUSY;
+			continue;
+		}
+		dev_hold(ndev);
+		c->ndev = ndev;
+		c->err = 0;
+		owner = c;
+		sib_cable_sync();
+	}
 }
 
 static int sib_cable_event(struct notifier_block *nb, unsigned long event, void *ptr)
 {
 	struct net_device *ndev = netdev_notifier_info_to_dev(ptr);
+	struct sib_cable *c = sib_cable_of(ndev);
 
 	switch (event) {
 	case NETDEV_REGISTER:
 	case NETDEV_CHANGENAME:
-		if (cable.ndev || !sib_cable_is(ndev))
-			break;
-		dev_hold(ndev);
-		cable.ndev = ndev;
-		sib_cable_sync();
+		sib_cable_offer(ndev);
 		break;
 	case NETDEV_UNREGISTER:
-		if (ndev != cable.ndev)
+		if (!c)
 			break;
-		sib_cable_put();
+		sib_cable_put(c);
 		sib_cable_sync();
 		break;
 	case NETDEV_CHANGEMTU:
-		if (ndev == cable.ndev && cable.hca && ndev->mtu < SIB_CABLE_MTU)
+		if (c && c->hca && ndev->mtu < SIB_CABLE_MTU)
 			pr_warn("the MTU of the cable %s was lowered to %u: large packets will be lost, it needs %u\n",
 				ndev->name, ndev->mtu, SIB_CABLE_MTU);
 		break;
 	case NETDEV_UP:
 	case NETDEV_DOWN:
 	case NETDEV_CHANGE:
-		if (ndev != cable.ndev)
+		if (!c)
 			break;
 		/* However short: a port that lost its link starts over. */
 		if (sib_cable_link(ndev) != SIB_LINK_UP)
-			cable.lost = true;
+			c->lost = true;
 		sib_cable_sync();
 		break;
 	}
@@ -142,17 +181,17 @@ static int sib_cable_event(struct notifier_block *nb, unsigned long event, void 
 static struct notifier_block sib_cable_nb = { .notifier_call = sib_cable_event };
 
 /*
- * The HCA goes: its cable was unplugged, or the module is unloaded.  Then the
+ * An HCA goes: its cable was unplugged, or the module is unloaded.  Then the
  * cable stays until the clients have left: ib_ipoib says goodbye to its groups,
  * and waits seconds for the answer of a subnet administrator elsewhere.
  */
-static void sib_cable_remove(void)
+static void sib_cable_remove(struct sib_cable *c)
 {
 	struct sib_hca *hca;
 
 	rtnl_lock();
-	hca = cable.hca;
-	if (hca && rtnl_dereference(hca->ndev) && !cable.stopping)
+	hca = c->hca;
+	if (hca && rtnl_dereference(hca->ndev) && !sib_stopping)
 		hca = NULL;
 	rtnl_unlock();
 	if (!hca)
@@ -160,74 +199,94 @@ static void sib_cable_remove(void)
 	sib_hca_unregister(hca);
 	rtnl_lock();
 	sib_cable_detach(hca);
-	cable.hca = NULL;
+	c->hca = NULL;
 	rtnl_unlock();
 	sib_hca_free(hca);
 }
 
+/*
+ * Nobody could tell two HCAs with the same GUID, or the LID of it, apart.  Those
+ * of other machines are out of sight.
+ */
+static int sib_cable_unique(const struct sib_hca *hca)
+{
+	const struct sib_cable *c;
+
+	sib_for_each_cable(c) {
+		if (!c->hca || (c->hca->guid != hca->guid &&
+				(!hca->sa || sib_guid_lid(c->hca->guid) != sib_guid_lid(hca->guid))))
+			continue;
+		pr_err("%s cannot have GUID %016llx: %s has %016llx, %s\n", hca->name, hca->guid,
+		       c->hca->name, c->hca->guid,
+		       hca->sa ? "and with sa=1 the low 14 bits must differ" : "which is the same");
+		return -EEXIST;
+	}
+	return 0;
+}
+
 /* There is a cable and no HCA: make one. */
-static void sib_cable_add(void)
+static void sib_cable_add(struct sib_cable *c)
 {
 	struct sib_hca *hca = NULL;
 	char name[IFNAMSIZ];
 	int ret = -ENOMEM;
 
 	rtnl_lock();
-	if (!cable.ndev || cable.hca || cable.err || cable.stopping)
+	if (!c->ndev || c->hca || c->err || sib_stopping)
 		goto out;
-	strscpy(name, cable.ndev->name, sizeof(name));
-	hca = sib_hca_alloc(cable.ndev);
+	strscpy(name, c->ndev->name, sizeof(name));
+	hca = sib_hca_alloc(c->ndev, c->index);
 	if (hca)
-		ret = sib_cable_attach(hca, cable.ndev);
+		ret = sib_cable_unique(hca);
+	if (!ret)
+		ret = sib_cable_attach(c, hca);
 	if (ret) {
-		cable.err = ret;
+		c->err = ret;
 		goto out;
 	}
-	sib_port_init(hca, sib_cable_link(cable.ndev));
-	cable.lost = false;
-	cable.hca = hca;
+	sib_port_init(hca, sib_cable_link(c->ndev));
+	c->lost = false;
+	c->hca = hca;
 	rtnl_unlock();
 
 	/* The cable may go meanwhile: then the work runs once more. */
 	ret = sib_hca_register(hca);
 	if (!ret) {
-		pr_info("%s on %s, LID %#x, GUID %016llx, %s\n", dev_name(&hca->ibdev.dev), name,
+		pr_info("%s on %s, LID %#x, GUID %016llx, %s\n", hca->name, name,
 			be16_to_cpu(hca->pi.lid), hca->guid,
 			hca->sa ? "built-in SA" : "waiting for a subnet manager");
 		return;
 	}
-	pr_err("an HCA on %s cannot be registered (%pe)\n", name, ERR_PTR(ret));
+	pr_err("%s on %s cannot be registered (%pe)\n", hca->name, name, ERR_PTR(ret));
 	rtnl_lock();
 	sib_cable_detach(hca);
-	cable.hca = NULL;
-	if (cable.ndev)
-		cable.err = ret;
+	c->hca = NULL;
+	if (c->ndev)
+		c->err = ret;
 out:
 	rtnl_unlock();
 	if (hca && ret)
 		sib_hca_free(hca);
 }
 
-static void sib_cable_work(struct work_struct *work)
+/* What became of the link since the last time goes into the port's state. */
+static void sib_cable_follow(struct sib_cable *c)
 {
 	enum sib_link link = SIB_LINK_UP;
 	struct sib_hca *hca;
 	bool lost = false;
 
-	sib_cable_remove();
-	sib_cable_add();
-
 	rtnl_lock();
-	hca = cable.ndev ? cable.hca : NULL;
+	hca = c->ndev ? c->hca : NULL;
 	if (hca) {
-		link = sib_cable_link(cable.ndev);
-		lost = cable.lost;
-		cable.lost = false;
+		link = sib_cable_link(c->ndev);
+		lost = c->lost;
+		c->lost = false;
 	}
 	rtnl_unlock();
 	if (!hca)
 		return;
-	/* Only this work frees it. */
+	/* Only the work frees it, and this is the work. */
 	if (lost && link == SIB_LINK_UP)
 		sib_port_link(hca, SIB_LINK_NO_CARRIER);
 	sib_port_link(hca, link);
@@ -235,21 +294,40 @@ static void sib_cable_work(struct work_struct *work)
 		sib_port_pkeys(hca);
 }
 
-int sib_cable_init(const char *netdev)
+static void sib_cable_work(struct work_struct *work)
 {
+	struct sib_cable *c;
+
+	sib_for_each_cable(c) {
+		sib_cable_remove(c);
+		sib_cable_add(c);
+		sib_cable_follow(c);
+	}
+}
+
+int sib_cable_init(char **netdev, int n)
+{
+	struct sib_cable *c;
 	int ret;
 
-	cable.want = netdev;
+	sib_ncables = n;
+	sib_for_each_cable(c) {
+		c->index = c - sib_cables;
+		c->want = netdev[c->index];
+	}
 	/* Reports the devices that are there already. */
 	ret = register_netdevice_notifier(&sib_cable_nb);
 	if (ret)
 		return ret;
-	/* With a cable the HCA is there when insmod returns. */
+	/* The HCAs whose cables are there are, too, when insmod returns. */
 	flush_work(&sib_work);
 	rtnl_lock();
-	ret = cable.err;
-	if (!ret && !cable.ndev)
-		pr_info("there is no Ethernet device %s yet: waiting for it\n", netdev);
+	sib_for_each_cable(c) {
+		if (c->err)
+			ret = c->err;
+		else if (!c->ndev)
+			pr_info("there is no Ethernet device %s yet: waiting for it\n", c->want);
+	}
 	rtnl_unlock();
 	if (ret)
 		sib_cable_exit();
@@ -259,11 +337,11 @@ int sib_cable_init(const char *netdev)
 void sib_cable_exit(void)
 {
 	rtnl_lock();
-	cable.stopping = true;
+	sib_stopping = true;
 	rtnl_unlock();
 	sib_cable_sync();
 	flush_work(&sib_work);
-	/* Reports every device as unregistered: the cable is put back. */
+	/* Reports every device as unregistered: the cables are put back. */
 	unregister_netdevice_notifier(&sib_cable_nb);
 	cancel_work_sync(&sib_work);
 }

@@ -2,13 +2,13 @@
 /*
  * softib - a software InfiniBand HCA for tests, not for production.
  *
- * One port with link layer InfiniBand; UD, SMI and GSI queue pairs.  An IB
+ * An HCA for each cable, with one port of link layer InfiniBand; UD, SMI and GSI queue pairs.  An IB
  * packet (LRH, GRH if any, BTH, DETH, payload, an ICRC of zeroes) travels in an
  * Ethernet frame, always to the broadcast address: the Ethernet segment is the
  * cable.  README.md says how to use it.
  *
- * main.c	parameters, the HCA's birth and death
- * cable.c	the network device under it
+ * main.c	parameters, an HCA's birth and death
+ * cable.c	the network devices under it
  * port.c	PortInfo, P_Key table, link state
  * sma.c	subnet management agent: what a subnet manager asks and sets
  * sa.c		the subnet administrator that replaces one, sa=1
@@ -23,17 +23,19 @@
 
 #include "softib.h"
 
-static char *netdev = "eth0";
-module_param(netdev, charp, 0444);
-MODULE_PARM_DESC(netdev, "the cable: name or MAC address of an Ethernet device, may appear later (eth0)");
+static char *netdev[SIB_MAX_CABLES] = { "eth0" };
+static int nnetdev = 1;
+module_param_array(netdev, charp, &nnetdev, 0444);
+MODULE_PARM_DESC(netdev, "the cables, an HCA each: names or MAC addresses of Ethernet devices, may appear later (eth0)");
 
-static unsigned long long guid;
-module_param(guid, ullong, 0444);
-MODULE_PARM_DESC(guid, "GUID of node and port, 0x...; 0: 02:50:49:03:00 and the last 3 bytes of the cable's MAC address");
+static unsigned long long guid[SIB_MAX_CABLES];
+static int nguid;
+module_param_array(guid, ullong, &nguid, 0444);
+MODULE_PARM_DESC(guid, "GUIDs of nodes and ports, 0x..., in the order of netdev; 0: 02:50:49:03:00 and the last 3 bytes of the cable's MAC address");
 
 static bool sa = true;
 module_param(sa, bool, 0444);
-MODULE_PARM_DESC(sa, "1: built-in subnet manager and SA, the port is ACTIVE with the cable; 0: wait for a real one");
+MODULE_PARM_DESC(sa, "1: built-in subnet manager and SA, a port is ACTIVE with its cable; 0: wait for a real one");
 
 bool sib_debug;
 module_param_named(debug, sib_debug, bool, 0644);
@@ -122,17 +124,22 @@ int sib_read_pkeys(u16 *pkeys)
 	return n + 1;
 }
 
-/* A parent that no cable can take away: /sys/class/net/ib0/device leads to it. */
-static struct platform_device *sib_platform;
+/*
+ * Parents that no cable can take away.  /sys/class/net/ib0/device leads there,
+ * and tells by its one HCA which of them ib0 is on.
+ */
+static struct platform_device *sib_platform[SIB_MAX_CABLES];
 
-struct sib_hca *sib_hca_alloc(struct net_device *ndev)
+/* index is the place of the cable in netdev=. */
+struct sib_hca *sib_hca_alloc(struct net_device *ndev, int index)
 {
 	struct sib_hca *hca = ib_alloc_device(sib_hca, ibdev);
 	const u8 *mac = ndev->dev_addr;
 
 	if (!hca)
 		return NULL;
-	hca->guid = guid ?: 0x0250490300000000ull | mac[3] << 16 | mac[4] << 8 | mac[5];
+	snprintf(hca->name, sizeof(hca->name), KBUILD_MODNAME "%d", index);
+	hca->guid = guid[index] ?: 0x0250490300000000ull | mac[3] << 16 | mac[4] << 8 | mac[5];
 	hca->sa = sa;
 	hca->headroom = LL_RESERVED_SPACE(ndev);
 	spin_lock_init(&hca->lock);
@@ -152,7 +159,7 @@ struct sib_hca *sib_hca_alloc(struct net_device *ndev)
 	hca->ibdev.num_comp_vectors = 1;
 	hca->ibdev.local_dma_lkey = 0;
 	hca->ibdev.node_guid = cpu_to_be64(hca->guid);
-	hca->ibdev.dev.parent = &sib_platform->dev;
+	hca->ibdev.dev.parent = &sib_platform[index]->dev;
 	strscpy(hca->ibdev.node_desc, "softib test HCA", sizeof(hca->ibdev.node_desc));
 	ib_set_device_ops(&hca->ibdev, &sib_ops);
 	return hca;
@@ -161,12 +168,12 @@ struct sib_hca *sib_hca_alloc(struct net_device *ndev)
 /* Not under rtnl: clients such as ib_ipoib take it. */
 int sib_hca_register(struct sib_hca *hca)
 {
-	return ib_register_device(&hca->ibdev, "softib%d", NULL);
+	return ib_register_device(&hca->ibdev, hca->name, NULL);
 }
 
 void sib_hca_unregister(struct sib_hca *hca)
 {
-	pr_info("%s is gone\n", dev_name(&hca->ibdev.dev));
+	pr_info("%s is gone\n", hca->name);
 	ib_unregister_device(&hca->ibdev);
 }
 
@@ -185,17 +192,62 @@ static void sib_set_running(bool on)
 	mutex_unlock(&sib_pkeys_lock);
 }
 
+/* All that is wrong with the lists, before anything is touched. */
+static int __init sib_check(void)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < nnetdev; i++) {
+		if (!*netdev[i]) {
+			pr_err("netdev: entry %d is empty, eth0,eth1 would be two cables\n", i + 1);
+			ret = -EINVAL;
+		}
+	}
+	if (nguid > nnetdev) {
+		pr_err("guid: there are %d for %d cables\n", nguid, nnetdev);
+		ret = -EINVAL;
+	}
+	return ret;
+}
+
+static void sib_platform_exit(void)
+{
+	int i;
+
+	/* One that is not there is passed over. */
+	for (i = 0; i < nnetdev; i++)
+		platform_device_unregister(sib_platform[i]);
+}
+
+static int __init sib_platform_init(void)
+{
+	struct platform_device *p;
+	int i;
+
+	for (i = 0; i < nnetdev; i++) {
+		p = platform_device_register_simple(KBUILD_MODNAME, i, NULL, 0);
+		if (IS_ERR(p)) {
+			sib_platform_exit();
+			return PTR_ERR(p);
+		}
+		sib_platform[i] = p;
+	}
+	return 0;
+}
+
 static int __init sib_init(void)
 {
 	int ret;
 
-	sib_platform = platform_device_register_simple(KBUILD_MODNAME, PLATFORM_DEVID_NONE,
-						       NULL, 0);
-	if (IS_ERR(sib_platform))
-		return PTR_ERR(sib_platform);
-	ret = sib_cable_init(netdev);
+	ret = sib_check();
+	if (ret)
+		return ret;
+	ret = sib_platform_init();
+	if (ret)
+		return ret;
+	ret = sib_cable_init(netdev, nnetdev);
 	if (ret) {
-		platform_device_unregister(sib_platform);
+		sib_platform_exit();
 		return ret;
 	}
 	sib_set_running(true);
@@ -206,7 +258,7 @@ static void __exit sib_exit(void)
 {
 	sib_set_running(false);
 	sib_cable_exit();
-	platform_device_unregister(sib_platform);
+	sib_platform_exit();
 }
 
 module_init(sib_init);

@@ -27,7 +27,7 @@ static void sib_rx_qp(struct sib_qp *qp, const struct ib_wc *tmpl, const u8 *grh
 	if (qp->state != IB_QPS_RTR && qp->state != IB_QPS_RTS)
 		return;
 	if (!sib_pop_rwqe(qp, &w)) {
-		sib_dbg("qp %#x: no receive buffer\n", qp->qpn);
+		sib_dbg(to_hca(qp->ibqp.device), "qp %#x: no receive buffer\n", qp->qpn);
 		return;
 	}
 	for (i = 0; i < w.nsge && off < total; i++) {
@@ -85,13 +85,13 @@ static bool sib_keys_fit(struct sib_hca *hca, struct sib_qp *qp, u16 pkey, u32 q
 	if (qp->qpn == 1)		/* any key of the table will do */
 		i = sib_pkey_find(hca, pkey);
 	if (i < 0 || !sib_pkey_match(hca->pkeys[i], pkey)) {
-		sib_dbg("qp %#x: P_Key %#06x does not match\n", qp->qpn, pkey);
+		sib_dbg(hca, "qp %#x: P_Key %#06x does not match\n", qp->qpn, pkey);
 		if (!mcast)
 			sib_violation(&hca->pi.pkey_violations);
 		return false;
 	}
 	if (qp->qkey != qkey) {
-		sib_dbg("qp %#x: Q_Key %#x, not %#x\n", qp->qpn, qkey, qp->qkey);
+		sib_dbg(hca, "qp %#x: Q_Key %#x, not %#x\n", qp->qpn, qkey, qp->qkey);
 		if (!mcast)
 			sib_violation(&hca->pi.qkey_violations);
 		return false;
@@ -136,7 +136,7 @@ static void sib_rx(struct sib_hca *hca, const u8 *p, u32 len, bool from_wire)
 	wc.sl = h.lrh.service_level;
 	wc.port_num = 1;
 	wc.wc_flags = grh ? IB_WC_GRH : 0;
-	sib_dbg("rx slid %#x dlid %#x qpn %#x P_Key %#06x, %u bytes\n", wc.slid, dlid, qpn,
+	sib_dbg(hca, "rx slid %#x dlid %#x qpn %#x P_Key %#06x, %u bytes\n", wc.slid, dlid, qpn,
 		be16_to_cpu(h.bth.pkey), plen);
 
 	/*
@@ -318,7 +318,7 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 	}
 	/* Sent, and lost: below ACTIVE only subnet management passes. */
 	if (!(src.pkey & 0x7fff) || (qp->qpn && src.state != IB_PORT_ACTIVE)) {
-		sib_dbg("tx qp %#x: not sent, port state %u, P_Key %#06x at %u\n", qp->qpn,
+		sib_dbg(hca, "tx qp %#x: not sent, port state %u, P_Key %#06x at %u\n", qp->qpn,
 			src.state, src.pkey, pkey_index);
 		goto done;
 	}
@@ -330,7 +330,7 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 		memcpy(p, (void *)(uintptr_t)wr->sg_list[i].addr, wr->sg_list[i].length);
 		p += wr->sg_list[i].length;
 	}
-	sib_dbg("tx qp %#x dlid %#x dqpn %#x P_Key %#06x, %u bytes\n", qp->qpn, dlid, dqpn,
+	sib_dbg(hca, "tx qp %#x dlid %#x dqpn %#x P_Key %#06x, %u bytes\n", qp->qpn, dlid, dqpn,
 		src.pkey, len);
 	/* It comes back to QP1 as its own answer. */
 	if (hca->sa && qp->qpn == 1 && dqpn == 1 && dlid == src.lid &&

@@ -94,7 +94,7 @@ void sib_port_link(struct sib_hca *hca, enum sib_link link)
 
 	if (state == was)
 		return;
-	pr_info("port state %u -> %u, the cable is %s\n", was, state,
+	pr_info("%s: port state %u -> %u, the cable is %s\n", hca->name, was, state,
 		link == SIB_LINK_UP ? "up" :
 		link == SIB_LINK_NO_CARRIER ? "without carrier" : "down");
 	if (state == IB_PORT_DOWN)
@@ -139,8 +139,8 @@ u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *stat
 	pi->linkspeed_portstate = (pi->linkspeed_portstate & 0xf0) | state;
 
 	if (state != was)
-		pr_info("port state %u -> %u, LID %#x, SM LID %#x\n", was, state, sib_lid(hca),
-			be16_to_cpu(pi->sm_lid));
+		pr_info("%s: port state %u -> %u, LID %#x, SM LID %#x\n", hca->name, was, state,
+			sib_lid(hca), be16_to_cpu(pi->sm_lid));
 	if (old.gid_prefix != pi->gid_prefix)
 		events |= BIT(IB_EVENT_GID_CHANGE);
 	if (old.lid != pi->lid)
@@ -171,7 +171,7 @@ void sib_port_pkeys(struct sib_hca *hca)
 	spin_unlock_irqrestore(&hca->lock, flags);
 	if (!changed)
 		return;
-	pr_info("the P_Key table has %d keys now\n", n);
+	pr_info("%s: the P_Key table has %d keys now\n", hca->name, n);
 	sib_dispatch(hca, BIT(IB_EVENT_PKEY_CHANGE));
 }
 

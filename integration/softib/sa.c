@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The subnet administrator of sa=1.  Each node asks its own, and none of them
- * keeps anything: the MLID of a group is a hash of its MGID, the LID of a node
- * is a part of its GUID.  So any number of nodes agree without talking.
+ * The subnet administrator of sa=1.  Each HCA asks its own, and none of them
+ * keeps anything: the MLID of a group is a hash of its MGID, the LID of an HCA
+ * is a part of its GUID.  So any number of them agree without talking.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -47,7 +47,8 @@ static u16 sib_sa_pkey(struct sib_hca *hca, const struct ib_sa_mad *m,
 		pkey = get_unaligned_be16(m->data + off) | 0x8000;
 	spin_lock_irqsave(&hca->lock, flags);
 	if (sib_pkey_find(hca, pkey) < 0) {
-		pr_info_ratelimited("SA: P_Key %#06x is not in the port's table\n", pkey);
+		pr_info_ratelimited("%s: SA: P_Key %#06x is not in the port's table\n",
+				    hca->name, pkey);
 		pkey = 0;
 	}
 	spin_unlock_irqrestore(&hca->lock, flags);
@@ -123,7 +124,7 @@ void sib_sa_answer(struct sib_hca *hca, struct ib_sa_mad *m)
 			status = sib_sa_path(hca, m);
 		break;
 	}
-	sib_dbg("SA method %#x attribute %#x: status %#x\n", method, attr, status);
+	sib_dbg(hca, "SA method %#x attribute %#x: status %#x\n", method, attr, status);
 	m->mad_hdr.method |= IB_MGMT_METHOD_RESP;
 	m->mad_hdr.status = cpu_to_be16(status);
 }

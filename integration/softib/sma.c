@@ -68,7 +68,7 @@ int sib_process_mad(struct ib_device *ibdev, int flags, u32 port, const struct i
 	if (is->attr_id == IB_SMP_ATTR_SM_INFO)
 		return IB_MAD_RESULT_SUCCESS;
 
-	sib_dbg("SMP %s attribute %#x modifier %#x\n", set ? "Set" : "Get",
+	sib_dbg(hca, "SMP %s attribute %#x modifier %#x\n", set ? "Set" : "Get",
 		be16_to_cpu(is->attr_id), mod);
 	*out = *in;
 	spin_lock_irqsave(&hca->lock, irq);

@@ -15,15 +15,16 @@
 #define SIB_CABLE_MTU	4200		/* the largest IB packet, and room */
 #define SIB_RATE	IB_RATE_10_GBPS
 #define SIB_PKEYS	32		/* one block of the P_KeyTable attribute */
+#define SIB_MAX_CABLES	4		/* in a machine, one HCA each */
 #define SIB_MAX_RECV_SGE 4
 #define SIB_MAX_SEND_SGE 32
 
 /*
- * Locks, outermost first: rtnl (the cable), sib_hca.lock, sib_qp.lock,
- * sib_cq.lock.  The spinlocks are taken with interrupts off everywhere: ib_mad
- * posts sends with interrupts off, packets come in softirq, the rest is process
- * context.  No event is dispatched and nothing is allocated for the core under
- * any of them.
+ * Locks, outermost first: rtnl (the cables), sib_hca.lock, sib_qp.lock,
+ * sib_cq.lock.  Nothing takes those of two HCAs: they meet on the wire only.
+ * The spinlocks are taken with interrupts off everywhere: ib_mad posts sends
+ * with interrupts off, packets come in softirq, the rest is process context.  No
+ * event is dispatched and nothing is allocated for the core under any of them.
  */
 struct sib_hca {
 	struct ib_device	ibdev;
@@ -32,6 +33,7 @@ struct sib_hca {
 	struct packet_type	pt;
 	struct sk_buff_head	txq;		/* packets waiting for the tasklet */
 	struct tasklet_struct	tx;
+	char			name[12];	/* softib0: of the first cable, fixed */
 	u64			guid;		/* node and port, fixed */
 	bool			sa;		/* built-in SM and SA, fixed */
 
@@ -133,15 +135,16 @@ static inline bool sib_pkey_match(u16 a, u16 b)
 
 /* main.c */
 extern bool sib_debug;
-#define sib_dbg(fmt, ...) do { if (sib_debug) pr_info(fmt, ##__VA_ARGS__); } while (0)
+#define sib_dbg(hca, fmt, ...) \
+	do { if (sib_debug) pr_info("%s: " fmt, (hca)->name, ##__VA_ARGS__); } while (0)
 int sib_read_pkeys(u16 *pkeys);
-struct sib_hca *sib_hca_alloc(struct net_device *ndev);
+struct sib_hca *sib_hca_alloc(struct net_device *ndev, int index);
 int sib_hca_register(struct sib_hca *hca);
 void sib_hca_unregister(struct sib_hca *hca);
 void sib_hca_free(struct sib_hca *hca);
 
 /* cable.c */
-int sib_cable_init(const char *netdev);
+int sib_cable_init(char **netdev, int n);
 void sib_cable_exit(void);
 void sib_cable_sync(void);
 
