@@ -42,6 +42,10 @@ type FabricBoot struct {
 	SubnetManagerAfter time.Duration
 	// PlugAfter plugs the cable that long after the kernel has started /init.
 	PlugAfter time.Duration
+	// DeadPort gives the node one more port, its first, whose cable is never
+	// plugged: ib0 has no link. {guid} is still that of the other, ib1, and
+	// {deadguid} this one's.
+	DeadPort bool
 }
 
 // device is the interface that the node boots by.
@@ -55,6 +59,9 @@ func (f *Fabric) device(b FabricBoot) string {
 // words are the node's command line with placeholders.
 func (f *Fabric) words(b FabricBoot) string {
 	hca := []string{"rd.driver.post=softib", "softib.netdev={cable}"}
+	if b.DeadPort {
+		hca[1] = "softib.netdev={dead},{cable}"
+	}
 	for _, p := range f.softib() {
 		hca = append(hca, "softib."+p)
 	}
@@ -83,6 +90,9 @@ func (f *Fabric) check(b FabricBoot) error {
 	}
 	if b.SubnetManagerAfter > 0 && b.PlugAfter > 0 {
 		errs = append(errs, fmt.Errorf("boot %s: one thing can happen late, subnet manager or cable", b.name()))
+	}
+	if b.DeadPort && (b.PlugAfter > 0 || b.PXE || f.spec.SubnetManager) {
+		errs = append(errs, fmt.Errorf("boot %s: a dead port goes with neither a late cable nor PXE nor a subnet manager", b.name()))
 	}
 	return errors.Join(errs...)
 }
@@ -172,7 +182,7 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 		undo.add(p.net.close)
 		p.nics = append(p.net.nics(true), cable)
 	}
-	if b.PlugAfter > 0 {
+	if b.PlugAfter > 0 || b.DeadPort {
 		p.monitor = f.lab.path(cable.tap + ".monitor")
 	}
 	guid := f.guid(number)
@@ -182,6 +192,18 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 		"name": b.name(), "label": RootLabel, "uuid": RootUUID,
 		"mac": cable.mac, "cable": cable.mac, "guid": guid, "guidmac": guid[:8] + guid[14:], "iaid": guid[12:],
 		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.fabric:%s-%d", b.name(), number), "export": "/nfsroot",
+	}
+	if b.DeadPort {
+		number, err := f.port()
+		if err != nil {
+			return nil, err
+		}
+		dead, err := f.cable(ctx, number)
+		if err != nil {
+			return nil, err
+		}
+		p.nics = []nic{dead, cable}
+		p.values["dead"], p.values["deadguid"] = dead.mac, f.guid(number)
 	}
 	if err := f.root(ctx, b, p, undo); err != nil {
 		return nil, err
@@ -249,12 +271,16 @@ func (f *Fabric) switchOn(ctx context.Context, m machine, b FabricBoot, undo *un
 	if qemu == nil {
 		return v, nil
 	}
-	cable := len(m.nics) - 1
-	v.after, v.late = b.PlugAfter, func() (func(), error) { return nothing, qemu.plug(cable, true) }
+	out := len(m.nics) - 1
+	if b.DeadPort {
+		out = 0
+	} else {
+		v.after, v.late = b.PlugAfter, func() (func(), error) { return nothing, qemu.plug(out, true) }
+	}
 	if err := qemu.accept(ctx); err != nil {
 		return nil, err
 	}
-	if err := qemu.plug(cable, false); err != nil {
+	if err := qemu.plug(out, false); err != nil {
 		return nil, err
 	}
 	return v, qemu.run()

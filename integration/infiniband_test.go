@@ -109,6 +109,16 @@ func TestBootInfiniband(t *testing.T) {
 			}, Reserve: byGUID},
 		},
 		{
+			// The bond's first port has no link: it goes by the second, and is
+			// known by the first all the same.
+			bootCase: bootCase{name: "bond-dead-port", fs: "ext4", expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted}},
+			boot: FabricBoot{BootSpec: BootSpec{
+				Root:    RootISCSI,
+				CPUs:    2,
+				Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp",
+			}, Reserve: "id:20:{deadguid}", DeadPort: true},
+		},
+		{
 			bootCase: bootCase{name: "no-dhcp", fails: true, why: `nodisk: .*(?i)(DHCP).*ib0|ib0.*(?i)DHCP`},
 			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}},
 		},

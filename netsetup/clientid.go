@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -59,6 +60,19 @@ func (id ClientID) identities(d Device) []identity {
 	var all []identity
 	for _, f := range forms {
 		all = append(all, f.infiniBand(d.Addr))
+	}
+	return all
+}
+
+// identitiesOf are those of all the devices, in their order, each once.
+func (id ClientID) identitiesOf(devices []Device) []identity {
+	var all []identity
+	for _, d := range devices {
+		for _, i := range id.identities(d) {
+			if !slices.ContainsFunc(all, func(o identity) bool { return o.String() == i.String() && o.chaddr == i.chaddr }) {
+				all = append(all, i)
+			}
+		}
 	}
 	return all
 }

@@ -232,11 +232,14 @@ func TestRunBond(t *testing.T) {
 		if diff := cmp.Diff([]string{
 			"link set lo up", "link add bond0 type bond mode active-backup miimon 100", "link set bond0 up",
 			"link set bond0 mtu 2044", "link set bond0 mtu 2044", "link set bond0 up", "link set ib0 master bond0", "link set ib1 down", "link set ib1 master bond0",
-			"bond0: DISCOVER", "bond0: REQUEST", "addr add 10.77.0.23/24 brd + dev bond0", "route replace default via 10.77.0.1 dev bond0",
+			"bond0: DISCOVER", "bond0: DISCOVER", "bond0: REQUEST", "addr add 10.77.0.23/24 brd + dev bond0", "route replace default via 10.77.0.1 dev bond0",
 		}, r.commands); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		want := []string{"10s bond0: none of its ports has carrier: ib0: its link has no carrier; ib1: port 2 of mlx4_0 has no link (Polling for 9 s): check the cable and that the switch is on"}
+		want := []string{
+			"10s bond0: none of its ports has carrier: ib0: its link has no carrier; ib1: port 2 of mlx4_0 has no link (Polling for 9 s): check the cable and that the switch is on",
+			"12s bond0: the DHCP server knows client-id guid 20:00:02:c9:03:00:00:10:39",
+		}
 		if diff := cmp.Diff(want, r.log); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
 		}
@@ -282,6 +285,42 @@ func TestRunBondTurns(t *testing.T) {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
 		}
 	})
+}
+
+// A bond is the same node by each of its ports, also by one that has no link
+// and by one that appears when it is asking already.
+func TestRunBondIdentities(t *testing.T) {
+	for name, dead := range map[string]bool{"dead": true, "late": false} {
+		synctest.Test(t, func(t *testing.T) {
+			first, second := guidePort(), guidePort()
+			second.Index, second.Name, second.Addr, second.Port, second.Carrier = 6, "ib1", guideAddr[:19]+"\x3a", 2, true
+			bond := guidePort()
+			bond.Index, bond.Name, bond.Addr, bond.HCA, bond.Port, bond.Physical, bond.Carrier = 9, "bond0", second.Addr, "", 0, false, true
+			guid, _ := guideAddr.GUID()
+			k := newFakeKernel(t)
+			k.servers["bond0"] = onlyID(t, guid.Typed())
+			k.made = func() {
+				if dead {
+					k.appear(first)
+				}
+				k.appear(second, bond)
+			}
+			script := func() {
+				<-time.After(300 * time.Millisecond)
+				k.appear(first)
+			}
+			if dead {
+				script = nil
+			}
+			r := try(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, script)
+			if took := r.took.Milliseconds(); r.err != nil || (dead && took != 0) || took > 300 {
+				t.Errorf("%s: %v, %v, after %v", name, r.state, r.err, r.took)
+			}
+			if slices.Contains(r.commands, "ib0: DISCOVER") {
+				t.Errorf("%s: a port asks: %q", name, r.commands)
+			}
+		})
+	}
 }
 
 func TestReadPort(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -25,6 +26,7 @@ func (r *runner) link(ctx context.Context, e linkEvent) {
 	if n == nil {
 		n = &nic{first: now, since: now}
 		r.nics[e.Index] = n
+		defer r.later(ctx, e.Device)
 	}
 	running := e.Running && !n.dev.Running
 	if n.ready && e.Broadcast != n.dev.Broadcast {
@@ -241,10 +243,43 @@ func (r *runner) start(ctx context.Context, n *nic) {
 	d := n.dev
 	d.Addr = addr
 	n.exchange = newExchange(client{
-		addr: d.lasting(), identities: r.config.ClientID.identities(d), broadcast: d.Type == hwInfiniBand,
+		addr: d.lasting(), identities: r.config.ClientID.identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
 		vendor: r.config.VendorClass, hostname: hostname, bits: n.slot.Bits,
 	}, rand.Uint32)
 	r.do(ctx, n, n.exchange.start(time.Now()))
+}
+
+// known are the devices by which a server may know this one: a bond of
+// InfiniBand has the address of whichever port is in use, and is the same node
+// by each of them, in the order of bond=. Those of Ethernet keep one address.
+func (r *runner) known(d Device) []Device {
+	var ports []Device
+	for _, b := range r.config.Bonds {
+		for _, name := range b.Ports {
+			for _, n := range r.nics {
+				if b.Name == d.Name && n.dev.Name == name && n.dev.Type == hwInfiniBand && d.Type == hwInfiniBand {
+					ports = append(ports, n.dev)
+				}
+			}
+		}
+	}
+	if ports == nil {
+		return []Device{d}
+	}
+	return ports
+}
+
+// later asks anew, when a port has appeared by which a server may know the bond
+// that is asking already.
+func (r *runner) later(ctx context.Context, port Device) {
+	for _, n := range r.nics {
+		if n.exchange == nil || n.exchange.phase != phaseSelecting || !r.config.bond(n.dev.Name) {
+			continue
+		}
+		if slices.ContainsFunc(r.known(n.dev), func(d Device) bool { return d.Index == port.Index }) {
+			r.start(ctx, n)
+		}
+	}
 }
 
 // hear gives a message to the exchange and remembers who sent the one that
