@@ -70,13 +70,18 @@ func newModulePlan(line, config cmdline.Args) (ModulePlan, []error) {
 
 // request fills in what profiles load. whole are those of the command line.
 func (m *ModulePlan) request(whole []string, args cmdline.Args) {
+	var image []string // its profiles, and those that they contain
+	for _, name := range m.Profiles {
+		p, _ := modload.LookupProfile(name)
+		image = append(append(image, name), p.With...)
+	}
 	for _, name := range whole {
 		p, _ := modload.LookupProfile(name)
 		for _, module := range p.Order {
 			// Optional: a driver that finds nothing must not end the boot.
 			m.Drivers = append(m.Drivers, modload.Request{Name: module, Stage: modload.StageDrivers, Optional: true})
 		}
-		if !m.has(name) {
+		if !slices.Contains(image, name) {
 			m.Warnings = append(m.Warnings, "nodisk.profile="+name+": the image was built for "+strings.Join(m.Profiles, ", ")+
 				"; add "+name+" to nodisk build --profile")
 		}
@@ -85,19 +90,10 @@ func (m *ModulePlan) request(whole []string, args cmdline.Args) {
 		switch {
 		case p.Key != "" && args.Has(p.Key):
 			m.Links = append(m.Links, p.At(modload.StageDrivers)...)
-		case p.Key == "" && m.has(p.Name):
+		case p.Key == "" && slices.Contains(image, p.Name):
 			m.Drivers = append(m.Drivers, p.At(modload.StageDrivers)...)
 		}
 	}
-}
-
-// has tells whether the image was built with a profile, or with one that
-// contains it.
-func (m *ModulePlan) has(profile string) bool {
-	return slices.ContainsFunc(m.Profiles, func(name string) bool {
-		p, _ := modload.LookupProfile(name)
-		return name == profile || slices.Contains(p.With, profile)
-	})
 }
 
 // without takes off the names that the index does not have and that are no
