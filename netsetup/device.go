@@ -57,9 +57,11 @@ func (c Config) candidate(d Device) bool {
 	}
 }
 
-// hardware tells whether an adapter that nodisk can use is behind the device.
+// hardware tells whether an adapter that nodisk can use is behind the device. A
+// P_Key child is not one, though the adapter of its parent may be shown behind it; a
+// port of a switch chip (DSA) is, though it is made of another device.
 func (d Device) hardware() bool {
-	return (d.Type == hwEthernet || d.Type == hwInfiniBand) && d.Physical && d.Parent == 0
+	return d.Physical && (d.Type == hwEthernet || d.Type == hwInfiniBand && d.Parent == 0)
 }
 
 // claim returns the position of the ip= word that is about this device.

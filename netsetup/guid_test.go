@@ -116,6 +116,30 @@ func TestIdentifies(t *testing.T) {
 	}
 }
 
+func TestCandidate(t *testing.T) {
+	child, dsa, port := guidePort(), ethernet(7, "lan1", macB), ethernet(8, "eth9", macB)
+	child.Name, child.Parent = "ib0.8001", 5
+	dsa.Parent, port.Master = 2, 9
+	for _, tt := range []struct {
+		line string
+		d    Device
+		want bool
+	}{
+		{"", guidePort(), true},
+		{"", child, false},
+		{"", dsa, true},
+		{"", port, false},
+		{"ib.pkey=ib0.8001", guidePort(), false},
+		{"ib.pkey=ib0.8001", child, true},
+		{"bond=bond0:ib0:mode=1", guidePort(), false},
+		{"bond=bond0:ib0:mode=1", Device{Name: "bond0", Type: hwEthernet}, true},
+	} {
+		if got := parseLine(t, tt.line).candidate(tt.d); got != tt.want {
+			t.Errorf("%q, %s: %v", tt.line, tt.d.Name, got)
+		}
+	}
+}
+
 func TestPortSelector(t *testing.T) {
 	second := guidePort()
 	second.Port, second.Addr = 2, guideAddr[:19]+"\x3a"

@@ -417,7 +417,7 @@ func (physicalVeth) watch(ctx context.Context, wg *sync.WaitGroup) (<-chan linkE
 		for {
 			select {
 			case e := <-in:
-				e.Physical, e.Parent = e.Type == hwEthernet, 0
+				e.Physical = e.Type == hwEthernet
 				select {
 				case out <- e:
 				case <-ctx.Done():
