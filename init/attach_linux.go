@@ -151,7 +151,7 @@ func (w *worker) client() rootfs.Client {
 }
 
 func (w *worker) nameSource() iscsi.NameSource {
-	s := iscsi.NameSource{CommandLine: w.plan.Initiator, Hostname: w.net.Hostname, MAC: w.net.MAC.String()}
+	s := iscsi.NameSource{CommandLine: w.plan.Initiator, IBFT: w.firmwareName, Hostname: w.net.Hostname, MAC: w.net.MAC.String()}
 	if w.net.Lease != nil {
 		s.DHCP = w.net.Lease.InitiatorName
 	}

@@ -80,6 +80,8 @@ func keys() []key {
 		{name: "nodisk.report", notYet: later},
 		{name: "rd.break", notYet: later},
 		{name: "nodisk.dhcp.clientid"},
+		{name: "nodisk.dhcp.user-class"},
+		{name: "nodisk.hostname"},
 		{name: "nodisk.ib.mode"},
 		{name: "nodisk.ib.port"},
 		{name: "nodisk.mlx4.port_type"},

@@ -88,12 +88,27 @@ func (m *ModulePlan) request(whole []string, args cmdline.Args) {
 	}
 	for _, p := range modload.Profiles() {
 		switch {
-		case p.Key != "" && args.Has(p.Key):
+		case p.Key != "" && asks(args, p.Key):
 			m.Links = append(m.Links, p.At(modload.StageDrivers)...)
 		case p.Key == "" && slices.Contains(image, p.Name):
 			m.Drivers = append(m.Drivers, p.At(modload.StageDrivers)...)
 		}
 	}
+}
+
+// asks tells whether the command line has the word that a profile waits for: a
+// key, or one of the fields of its value.
+func asks(args cmdline.Args, word string) bool {
+	key, field, _ := strings.Cut(word, "=")
+	if field == "" {
+		return args.Has(key)
+	}
+	for _, v := range args.All(key) {
+		if slices.Contains(strings.Split(v, ":"), field) {
+			return true
+		}
+	}
+	return false
 }
 
 // without takes off the names that the index does not have and that are no

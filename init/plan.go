@@ -70,6 +70,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 		errs = append(errs, err)
 	}
 	p.Warnings = append(unknown(args), p.Modules.Warnings...)
+	p.Warnings = append(p.Warnings, p.Network.Warnings()...)
 	for _, spec := range p.Root.ISCSI {
 		t, err := parseTarget(spec)
 		if err != nil {

@@ -59,7 +59,11 @@ type worker struct {
 	disks    []string // of the targets that are wanted now: sda
 	mounted  rootfs.Mounted
 	init     string
+	// firmwareName is the initiator of the firmware's table (ip=ibft).
+	firmwareName string
 
+	// leaveNetwork ends what looks after the network; nil when nothing does.
+	leaveNetwork func()
 	// follow starts followDevices, once. Not before the drivers of network
 	// interfaces are loaded: it begins with a look at all other devices.
 	follow func()
@@ -105,6 +109,9 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 	w.follow = sync.OnceFunc(func() { go w.followDevices(ctx, followed) })
 	defer func() {
 		cancel()
+		if w.leaveNetwork != nil {
+			w.leaveNetwork()
+		}
 		w.follow() // ends at once if it was never started
 		select {
 		case <-followed:

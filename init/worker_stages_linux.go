@@ -162,19 +162,29 @@ func (w *worker) network(ctx context.Context) (string, error) {
 	if err := w.loader.Request(ctx, w.plan.Modules.Links...); err != nil {
 		return "", unlessCurable(err)
 	}
-	state, err := netsetup.Up(ctx, w.plan.Network, w.log)
+	conf, err := w.networkConfig()
 	if err != nil {
 		return "", err
+	}
+	state, err := w.bringUp(ctx, conf)
+	if err != nil {
+		return "", err
+	}
+	if err := writeResolvConf(state); err != nil {
+		return "", err
+	}
+	if state.Hostname == "" && conf.ReverseName {
+		var ok bool
+		if state, ok = w.askName(ctx, state); ok {
+			if err := writeResolvConf(state); err != nil { // with the domain
+				return "", err
+			}
+		}
 	}
 	w.net = state
 	if state.Hostname != "" {
 		if err := netsetup.ApplyHostname(state.Hostname); err != nil {
 			w.log.Warn(err.Error())
-		}
-	}
-	if text := state.ResolvConf(); text != "" {
-		if err := writeFile("/etc/resolv.conf", text); err != nil {
-			return "", err
 		}
 	}
 	rootPath := ""
@@ -187,6 +197,13 @@ func (w *worker) network(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%v is up, but %w", state, err)
 	}
 	return state.String(), nil
+}
+
+func writeResolvConf(s netsetup.State) error {
+	if text := s.ResolvConf(); text != "" {
+		return writeFile("/etc/resolv.conf", text)
+	}
+	return nil
 }
 
 func writeFile(path, text string) error {

@@ -46,8 +46,18 @@ type Config struct {
 	DHCPRetry int
 	// VendorClass is option 60; empty sends none.
 	VendorClass string
+	// UserClass is option 77; empty sends none.
+	UserClass string
 	// ClientID is option 61; empty is "auto".
 	ClientID ClientID
+	// Hostname is nodisk.hostname= when it is a name: that of every ip= word
+	// that gives none.
+	Hostname string
+	// ReverseName asks the name servers for the name of the address when
+	// nothing else names the node. The caller does it; see State.WithName.
+	ReverseName bool
+	// InitiatorName is the iSCSI initiator of the iBFT; see WithIBFT.
+	InitiatorName string
 	// Children and Bonds are the links to make.
 	Children []Child
 	Bonds    []Bond
@@ -61,30 +71,6 @@ type Config struct {
 // connected is the IPoIB transport of reliable connections, with an MTU of up
 // to 65520 bytes. The other is datagram.
 const connected = "connected"
-
-// A Method is how an interface gets its address. The zero value is invalid.
-type Method int
-
-// The methods of ip=.
-const (
-	MethodDHCP   Method = iota + 1 // dhcp, on, any, single-dhcp or nothing
-	MethodStatic                   // an address is given
-	MethodNone                     // the link is set up, no address
-)
-
-// String returns the word of ip=.
-func (m Method) String() string {
-	switch m {
-	case MethodDHCP:
-		return "dhcp"
-	case MethodStatic:
-		return "static"
-	case MethodNone:
-		return "none"
-	default:
-		return "Method(" + strconv.Itoa(int(m)) + ")"
-	}
-}
 
 // An Interface is one ip= word.
 type Interface struct {
@@ -127,7 +113,7 @@ func Keys() []string {
 	return []string{
 		"ip", "BOOTIF", "rd.bootif", "bootdev", "nameserver", "rd.route", "rd.neednet", "rd.peerdns",
 		"rd.net.timeout.carrier", "rd.net.timeout.dhcp", "rd.net.dhcp.retry", "rd.net.dhcp.vendor-class",
-		"ifname", "nodisk.dhcp.clientid",
+		"ifname", "nodisk.dhcp.clientid", "nodisk.dhcp.user-class", "nodisk.hostname",
 		"bond", "team", "bridge", "vlan", "ib.pkey", "nodisk.ib.mode", "nodisk.ib.port",
 	}
 }
@@ -155,6 +141,7 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 	if !c.Off {
 		c.Interfaces = c.interfaces()
 	}
+	c.nameAll()
 	return c, nil
 }
 
@@ -169,7 +156,7 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 	case key("bootdev"):
 		c.BootDev = p.deviceName(a, a.Value)
 	case key("nameserver"):
-		if addr := p.addr(a, "", a.Value); addr.IsValid() {
+		if addr := p.far(a, "", a.Value); addr.IsValid() {
 			c.Nameservers = append(c.Nameservers, addr)
 		}
 	case key("rd.route"):
@@ -185,6 +172,14 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 			p.bad(a, "is not 1 to 255 characters", "write the text of DHCP option 60, for example PXEClient")
 		}
 		c.VendorClass = a.Value
+	case key("nodisk.dhcp.user-class"):
+		// One class with its length before it (RFC 3004) in 255 bytes.
+		if len(a.Value) == 0 || len(a.Value) > 254 {
+			p.bad(a, "is not 1 to 254 bytes", "write the text of DHCP option 77, for example nodisk")
+		}
+		c.UserClass = a.Value
+	case key("nodisk.hostname"):
+		c.parseHostname(a, p)
 	case key("ifname"):
 		c.parseRename(a, p)
 	case key("nodisk.dhcp.clientid"):
@@ -205,34 +200,23 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 	}
 }
 
-// check looks at the words together.
-func (c *Config) check(p *problems) {
-	seen := map[string]bool{}
-	for _, n := range c.Interfaces {
-		name := n.Device + n.Match.String()
-		switch {
-		case seen[name] && !n.named():
-			p.add("ip", n.String(), "is the second ip= without a device", "name the device in one of them, or leave one out (pxelinux adds one for IPAPPEND 1 and 3)")
-		case seen[name]:
-			p.add("ip", n.String(), "configures "+name+" a second time", "write one ip= for each device")
-		}
-		if n.NewAddr != "" && !n.named() {
-			p.add("ip", n.String(), "gives a hardware address to no certain device", "name the device")
-		}
-		seen[name] = true
-	}
-	c.checkLinks(p)
-	if c.Off && len(c.Interfaces) > 0 {
-		p.add("ip", "off", "contradicts the other ip=", "leave one of them out")
-	}
-	if c.DHCPRetry > 0 && c.DHCPTimeout == 0 {
-		c.DHCPTimeout = defaultAttempt
-	}
-}
-
 // defaultAttempt is the length of one of several attempts, that of dhclient,
 // which dracut's documentation of rd.net.dhcp.retry refers to.
 const defaultAttempt = 60 * time.Second
+
+// parseHostname reads nodisk.hostname=.
+func (c *Config) parseHostname(a cmdline.Arg, p *problems) {
+	c.Hostname, c.ReverseName = "", false
+	switch {
+	case a.Value == "dhcp":
+	case a.Value == "reverse":
+		c.ReverseName = true
+	case validHostname(a.Value):
+		c.Hostname = a.Value
+	default:
+		p.bad(a, strconv.Quote(a.Value)+" is neither dhcp nor reverse nor a host name", hostnameFix)
+	}
+}
 
 // parseRename reads ifname=name:address.
 func (c *Config) parseRename(a cmdline.Arg, p *problems) {
@@ -246,44 +230,4 @@ func (c *Config) parseRename(a cmdline.Arg, p *problems) {
 	default:
 		c.Renames = append(c.Renames, Rename{Name: name, Addr: addr})
 	}
-}
-
-// parseRoute reads rd.route=net/mask:gateway[:device].
-func (c *Config) parseRoute(a cmdline.Arg, p *problems) {
-	const fix = "write net/mask:gateway[:device], for example 10.1.0.0/16:10.0.0.1:eth0"
-	f, ok := splitFields(a.Value)
-	if !ok || len(f) < 2 || len(f) > 3 {
-		p.bad(a, "is not net/mask:gateway[:device]", fix)
-		return
-	}
-	var r Route
-	if f[0] == "default" {
-		f[0] = "0.0.0.0/0"
-	}
-	net, mask, hasMask := strings.Cut(f[0], "/")
-	addr := p.addr(a, "net", net)
-	bits := 32
-	if hasMask {
-		if bits, ok = parseMask(mask); !ok {
-			p.bad(a, "mask "+mask+" is not a netmask", fix)
-			return
-		}
-	}
-	if !addr.IsValid() {
-		return
-	}
-	r.Dst = netip.PrefixFrom(addr, bits).Masked()
-	if f[1] != "" {
-		if r.Via = p.addr(a, "gateway", f[1]); !r.Via.IsValid() {
-			return
-		}
-	}
-	if len(f) == 3 {
-		r.Dev = p.deviceName(a, f[2])
-	}
-	if !r.Via.IsValid() && r.Dev == "" {
-		p.bad(a, "names neither gateway nor device", fix)
-		return
-	}
-	c.Routes = append(c.Routes, r)
 }

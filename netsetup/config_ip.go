@@ -8,7 +8,7 @@ import (
 	"github.com/nodisk/nodisk/init/cmdline"
 )
 
-const ipFix = "write dhcp, device:dhcp, or client:server:gateway:netmask:hostname:device:none"
+const ipFix = "write dhcp, device:dhcp, or client:server:gateway:netmask:hostname:device:none, with brackets around IPv6 addresses"
 
 // parseIP reads one ip= word. The kernel's form is that of
 // Documentation/admin-guide/nfs/nfsroot.rst; dracut.cmdline(7) adds the tail
@@ -18,6 +18,12 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 	if !ok {
 		p.bad(a, "has a bracket that is not closed", ipFix)
 		return
+	}
+	if text, _, _ := strings.Cut(a.Value, "/"); fields[0] != "" && strings.Contains(text, ":") {
+		if _, err := netip.ParseAddr(text); err == nil {
+			p.bad(a, "is an IPv6 address without brackets", "write ["+text+"]")
+			return
+		}
 	}
 	before := len(p.errs)
 	var (
@@ -31,9 +37,8 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 		}
 		return ""
 	}
-	_, isAddr := parsePrefix(fields[0])
 	switch {
-	case len(fields) == 1 && !isAddr:
+	case len(fields) == 1 && (fields[0] == "" || !addressLike(fields[0])):
 		word = fields[0]
 	case !addressLike(fields[0]):
 		// device:method[:mtu[:address]]
@@ -72,44 +77,49 @@ func addressLike(s string) bool {
 
 // parseKernelForm reads client:server:gateway:mask:hostname:device.
 func (n *Interface) parseKernelForm(a cmdline.Arg, field func(int) string, p *problems) {
-	var client netip.Prefix
+	var client netip.Addr
+	length := -1
 	if f := field(0); f != "" {
-		var ok bool
-		if client, ok = parsePrefix(f); !ok {
-			p.addr(a, "client", f)
-		}
+		client, length = p.address(a, "client", f)
 	}
-	n.Server = p.optionalAddr(a, "server", field(1))
-	n.Gateway = p.optionalAddr(a, "gateway", field(2))
-	if m := field(3); m != "" {
-		bits, ok := parseMask(m)
-		if !ok {
-			p.bad(a, "netmask "+m+" is not a netmask", "write it as 255.255.255.0 or 24")
+	if f := field(1); !noAddress(f) {
+		n.Server = p.far(a, "server", f)
+	}
+	if f := field(2); !noAddress(f) {
+		n.Gateway = p.gateway(a, f)
+	}
+	if m := field(3); !noAddress(m) {
+		bits, ok := parseMask(m, client.Is6())
+		switch {
+		case !ok || bits == 0:
+			p.bad(a, "netmask "+m+" is not a netmask", maskFix)
+		case length >= 0 && length != bits:
+			p.bad(a, "netmask "+m+" is another than the /"+strconv.Itoa(length)+" of the client address", "write one of them")
 		}
-		n.Bits = bits
+		length = bits
 	}
 	n.Hostname = field(4)
 	if n.Hostname != "" && !validHostname(n.Hostname) {
-		p.bad(a, "hostname "+strconv.Quote(n.Hostname)+" is not a host name", "use letters, digits, dashes and dots, at most 64")
+		p.bad(a, "hostname "+strconv.Quote(n.Hostname)+" is not a host name", hostnameFix)
 	}
 	if f := field(5); f != "" {
 		n.setDevice(a, f, p)
 	}
+	n.Bits = max(0, length)
 	if !client.IsValid() {
 		return
 	}
-	switch {
-	case n.Bits == 0 && client.Bits() == 32:
-		// The kernel, too, falls back to the class of the address.
-		n.Bits = classBits(client.Addr())
-	case n.Bits == 0:
-		n.Bits = client.Bits()
+	if length < 0 {
+		length = usualBits(client)
 	}
-	n.Address = netip.PrefixFrom(client.Addr(), n.Bits)
+	n.Bits = 0 // it is in Address
+	n.Address = netip.PrefixFrom(client, length)
 	if !usable(n.Address) {
-		p.bad(a, "client address "+n.Address.String()+" is not that of a host", "check address and netmask")
+		p.bad(a, "client address "+client.String()+"/"+strconv.Itoa(length)+" is not that of a host", "check address and netmask")
 	}
 }
+
+const hostnameFix = "use letters, digits, dashes and dots, at most 64"
 
 // setDevice takes a name, or an address with dashes (colons separate fields).
 func (n *Interface) setDevice(a cmdline.Arg, s string, p *problems) {
@@ -146,13 +156,13 @@ func (n *Interface) parseTail(a cmdline.Arg, tail []string, p *problems) {
 		p.bad(a, "has more than three addresses behind the method", "write the tail as dns0:dns1:ntp0 or mtu:aa:bb:cc:dd:ee:ff")
 	default:
 		for i, f := range tail {
-			what := [...]string{"dns0", "dns1", "ntp0"}[i]
-			s := p.optionalAddr(a, what, f)
-			switch {
-			case !s.IsValid():
-			case i < 2:
+			if noAddress(f) {
+				continue
+			}
+			s := p.far(a, [...]string{"dns0", "dns1", "ntp0"}[i], f)
+			if i < 2 {
 				n.DNS = append(n.DNS, s)
-			default:
+			} else {
 				n.NTP = append(n.NTP, s)
 			}
 		}
@@ -166,28 +176,54 @@ func (n *Interface) setMethod(a cmdline.Arg, word string, p *problems) (off bool
 	if !ok {
 		return false
 	}
-	switch {
-	case m == MethodDHCP && n.Address.IsValid() && word != "":
+	n.Method = m
+	switch client := n.Address.IsValid(); {
+	case client && (word == "" || m == MethodNone || m == MethodStatic):
+		n.Method = MethodStatic
+	case client:
 		p.bad(a, "asks for "+word+" and gives a client address", "leave the client address out, or write none for a static address")
-	case m == MethodDHCP && n.Address.IsValid():
-		n.Method = MethodStatic
-	case m == MethodDHCP:
-		n.Method = MethodDHCP
-	case n.Address.IsValid():
-		n.Method = MethodStatic
-	case word == "static":
+	case m == MethodStatic:
 		p.bad(a, "static needs a client address", ipFix)
-	case n.named():
-		n.Method = MethodNone
-	case !n.empty():
-		p.bad(a, word+" gives neither client address nor device", ipFix)
-	default:
+	case m == MethodNone && !n.named():
+		if !n.empty() {
+			p.bad(a, word+" gives neither client address nor device", ipFix)
+		}
 		return true
 	}
-	if n.Method == MethodStatic {
-		n.Bits = 0 // it is in Address
-	}
+	n.checkFields(a, p)
 	return false
+}
+
+// minMTU6 is the least MTU of IPv6 (RFC 8200 section 5): with less the kernel
+// takes IPv6 off the interface.
+const minMTU6 = 1280
+
+// checkFields looks for fields that the method cannot use.
+func (n *Interface) checkFields(a cmdline.Arg, p *problems) {
+	word := n.Method.String()
+	refuse := func(what string) {
+		p.bad(a, word+" has no use for "+what, "leave it out")
+	}
+	switch {
+	case n.Bits != 0 && (n.Method == MethodNone || n.Method.six() || n.Method == MethodIBFT):
+		refuse("a netmask")
+	case n.Gateway.IsValid() && (n.Method == MethodNone || n.Method == MethodLink6):
+		refuse("a gateway")
+	case n.six() && n.MTU != 0 && n.MTU < minMTU6:
+		p.bad(a, "MTU "+strconv.Itoa(n.MTU)+" is too small for IPv6", "write at least "+strconv.Itoa(minMTU6))
+	}
+	if n.Method == MethodNone || n.Method == MethodIBFT {
+		return // of either family
+	}
+	mine, other := "IPv4", "IPv6"
+	if n.six() {
+		mine, other = other, mine
+	}
+	for _, x := range append(append([]netip.Addr{n.Server, n.Gateway}, n.DNS...), n.NTP...) {
+		if x.IsValid() && x.Is6() != n.six() {
+			p.bad(a, x.String()+" is an address of "+other+", but "+word+" is of "+mine+" here", "write one ip= for each family; nameserver= takes both")
+		}
+	}
 }
 
 // empty tells whether nothing but the method was given.
@@ -203,10 +239,14 @@ func (n Interface) String() string {
 		device = strings.ReplaceAll(n.Match.String(), ":", "-")
 	}
 	text := func(a netip.Addr) string {
-		if !a.IsValid() {
+		switch {
+		case !a.IsValid():
 			return ""
+		case a.Is6():
+			return "[" + a.String() + "]"
+		default:
+			return a.String()
 		}
-		return a.String()
 	}
 	tail := ""
 	switch {
@@ -230,7 +270,7 @@ func (n Interface) String() string {
 		mask = strconv.Itoa(n.Bits)
 	}
 	if n.Address.IsValid() {
-		client, mask = n.Address.Addr().String(), strconv.Itoa(n.Address.Bits())
+		client, mask = text(n.Address.Addr()), strconv.Itoa(n.Address.Bits())
 	}
 	if client == "" && !n.Server.IsValid() && !n.Gateway.IsValid() && mask == "" && n.Hostname == "" {
 		if len(n.DNS) == 0 && len(n.NTP) == 0 && !addressLike(device) {

@@ -16,10 +16,11 @@ import (
 // receiveBuffer is more than maxMessage, which servers have to keep to.
 const receiveBuffer = 4096
 
-// A packetConn sends and receives DHCP on an interface that has no address:
-// packet(7), SOCK_DGRAM, so that the kernel makes the link-layer header of
-// whatever link it is.
+// A packetConn sends and receives DHCP, ARP or RARP on an interface that has no
+// address: packet(7), SOCK_DGRAM, so that the kernel makes the link-layer header
+// of whatever link it is.
 type packetConn struct {
+	via   channel
 	file  *os.File
 	raw   syscall.RawConn
 	dev   Device
@@ -48,15 +49,33 @@ var _ [32]byte = [unsafe.Sizeof(sockaddrLL{})]byte{}
 
 // open makes the socket deaf, gives it its filter, and only then binds it to
 // the protocol: no other packet gets in between.
-func (kernel) open(d Device) (wire, error) {
-	c, err := openPacket(d)
-	if err != nil {
-		return nil, fmt.Errorf("open packet socket on %s: %w", d.Name, err)
+func (kernel) open(d Device, via channel) (wire, error) {
+	var w wire
+	var err error
+	if via == channelDHCP6 {
+		w, err = openUDP6(d)
+	} else {
+		w, err = openPacket(d, via)
 	}
-	return c, nil
+	if err != nil {
+		return nil, fmt.Errorf("open socket for %s on %s: %w", via, d.Name, err)
+	}
+	return w, nil
 }
 
-func openPacket(d Device) (*packetConn, error) {
+// etherType is what a packet socket is bound to.
+func (c channel) etherType() uint16 {
+	switch c {
+	case channelARP:
+		return unix.ETH_P_ARP
+	case channelRARP:
+		return unix.ETH_P_RARP
+	default:
+		return unix.ETH_P_IP
+	}
+}
+
+func openPacket(d Device, via channel) (*packetConn, error) {
 	if len(d.Broadcast) > len(sockaddrLL{}.addr) || d.Broadcast == "" {
 		return nil, fmt.Errorf("a broadcast address of %d bytes", len(d.Broadcast))
 	}
@@ -66,11 +85,11 @@ func openPacket(d Device) (*packetConn, error) {
 	}
 	file := os.NewFile(uintptr(fd), "packet")
 	c := &packetConn{
-		file: file, dev: d, buf: make([]byte, receiveBuffer), oob: make([]byte, unix.CmsgSpace(sizeofAuxdata)),
+		via: via, file: file, dev: d, buf: make([]byte, receiveBuffer), oob: make([]byte, unix.CmsgSpace(sizeofAuxdata)),
 		bcast: d.Broadcast, // on IPoIB it holds the P_Key
 	}
 	c.raw, err = file.SyscallConn()
-	if err == nil {
+	if err == nil && via == channelDHCP {
 		filter := dhcpFilter()
 		err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
 	}
@@ -78,7 +97,7 @@ func openPacket(d Device) (*packetConn, error) {
 		err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1)
 	}
 	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: hostToNet(unix.ETH_P_IP), Ifindex: d.Index})
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: hostToNet(via.etherType()), Ifindex: d.Index})
 	}
 	if err != nil {
 		_ = file.Close()
@@ -126,13 +145,26 @@ func (c *packetConn) Close() error {
 	return err
 }
 
-func (c *packetConn) send(payload []byte, src, dst netip.Addr, to HardwareAddr) error {
-	packet := appendUDP(make([]byte, 0, ipHeaderLen+udpHeaderLen+len(payload)),
-		netip.AddrPortFrom(src, clientPort), netip.AddrPortFrom(dst, serverPort), payload)
+func (c *packetConn) send(m message) error {
+	packet, to := m.payload, m.to
+	if c.via == channelDHCP {
+		src, dst := m.src, m.dst
+		if !src.IsValid() {
+			src = netip.IPv4Unspecified()
+		}
+		if !dst.IsValid() {
+			dst = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+		}
+		packet = appendUDP(make([]byte, 0, ipHeaderLen+udpHeaderLen+len(m.payload)),
+			netip.AddrPortFrom(src, clientPort), netip.AddrPortFrom(dst, serverPort), m.payload)
+	}
+	if len(packet) == 0 {
+		return errors.New("nothing to send")
+	}
 	if to == "" {
 		to = c.bcast
 	}
-	sa := sockaddrLL{family: unix.AF_PACKET, protocol: hostToNet(unix.ETH_P_IP), index: int32(c.dev.Index), halen: uint8(len(to))}
+	sa := sockaddrLL{family: unix.AF_PACKET, protocol: hostToNet(c.via.etherType()), index: int32(c.dev.Index), halen: uint8(len(to))}
 	copy(sa.addr[:], to)
 	var errno syscall.Errno
 	err := c.raw.Write(func(fd uintptr) bool {
@@ -154,8 +186,9 @@ func (c *packetConn) send(payload []byte, src, dst netip.Addr, to HardwareAddr) 
 // status, len, snaplen (32 bits), mac, net, vlan_tci, vlan_tpid (16 bits).
 const sizeofAuxdata = 20
 
-// receive returns the payload of the next datagram. It is the caller's.
-func (c *packetConn) receive() ([]byte, HardwareAddr, error) {
+// receive returns the next packet, of DHCP the payload of the datagram. It is
+// the caller's.
+func (c *packetConn) receive() (packet, error) {
 	for {
 		var (
 			n, oobn int
@@ -168,11 +201,11 @@ func (c *packetConn) receive() ([]byte, HardwareAddr, error) {
 		})
 		switch {
 		case err != nil:
-			return nil, "", err
+			return packet{}, err
 		case errors.Is(rerr, unix.ENETDOWN), errors.Is(rerr, unix.EINTR), errors.Is(rerr, unix.ENOBUFS):
 			continue // told once; the socket goes on when the link does
 		case rerr != nil:
-			return nil, "", fmt.Errorf("receive on %s: %w", c.dev.Name, rerr)
+			return packet{}, fmt.Errorf("receive on %s: %w", c.dev.Name, rerr)
 		}
 		ll, ok := from.(*unix.SockaddrLinklayer)
 		if !ok || ll.Pkttype == unix.PACKET_OUTGOING || ll.Pkttype == unix.PACKET_OTHERHOST {
@@ -182,11 +215,14 @@ func (c *packetConn) receive() ([]byte, HardwareAddr, error) {
 		if tagged {
 			continue // another VLAN's server
 		}
-		_, dst, payload, err := parseUDP(c.buf[:n], sumReady)
-		if err != nil || dst.Port() != clientPort {
-			continue
+		payload := c.buf[:n]
+		if c.via == channelDHCP {
+			var dst netip.AddrPort
+			if _, dst, payload, err = parseUDP(payload, sumReady); err != nil || dst.Port() != clientPort {
+				continue
+			}
 		}
-		return append([]byte(nil), payload...), HardwareAddr(ll.Addr[:min(int(ll.Halen), len(ll.Addr))]), nil
+		return packet{payload: append([]byte(nil), payload...), from: HardwareAddr(ll.Addr[:min(int(ll.Halen), len(ll.Addr))])}, nil
 	}
 }
 

@@ -64,18 +64,19 @@ func (d Device) hardware() bool {
 	return d.Physical && (d.Type == hwEthernet || d.Type == hwInfiniBand && d.Parent == 0)
 }
 
-// claim returns the position of the ip= word that is about this device.
-func (c Config) claim(d Device) (int, bool) {
+// claim returns the position of the ip= word that is about this device, for one
+// family of addresses.
+func (c Config) claim(d Device, six bool) (int, bool) {
 	if d.Type == hwLoopback || c.port(d.Name) {
 		return 0, false
 	}
 	interfaces := c.interfaces()
 	for i, n := range interfaces {
-		if n.named() && n.names(d) {
+		if n.six() == six && n.named() && n.names(d) {
 			return i, true
 		}
 	}
-	i := slices.IndexFunc(interfaces, func(n Interface) bool { return !n.named() })
+	i := slices.IndexFunc(interfaces, func(n Interface) bool { return n.six() == six && !n.named() })
 	if i < 0 {
 		return 0, false
 	}
@@ -89,6 +90,11 @@ func (c Config) claim(d Device) (int, bool) {
 	default:
 		return i, c.candidate(d)
 	}
+}
+
+// six tells whether a word is about IPv6.
+func (c Config) six() bool {
+	return slices.ContainsFunc(c.interfaces(), Interface.six)
 }
 
 // named tells whether the word is about one certain device.

@@ -42,6 +42,8 @@ const (
 	phaseSelecting                   // DISCOVER sent
 	phaseRequesting                  // REQUEST sent
 	phaseBound
+	phaseRenewing  // asks the server that gave the lease
+	phaseRebinding // asks any server
 )
 
 // A client is what a DHCP server is told about this node.
@@ -53,13 +55,16 @@ type client struct {
 	// broadcast asks for answers by broadcast. RFC 4390 section 2.2 demands
 	// it, because the server does not know an IPoIB address to send to.
 	broadcast bool
-	vendor    string // option 60
-	hostname  string // option 12
-	bits      int    // prefix length where the server gives none
+	// rapid asks the server to answer the DISCOVER with the lease (RFC 4039).
+	// Not where several DISCOVERs leave, each of which would be given one.
+	rapid    bool
+	vendor   string // option 60
+	user     string // option 77
+	hostname string // option 12
+	bits     int    // prefix length where the server gives none
 }
 
-// An exchange gets one lease: a state machine that takes times and messages
-// and returns messages to send. It knows neither clock nor socket.
+// An exchange gets one lease by DHCP, and renews it.
 type exchange struct {
 	client client
 	jitter *rand.Rand
@@ -71,31 +76,34 @@ type exchange struct {
 	xid    uint32
 	chosen int // the identity of the offer
 	begun  time.Time
-	// deadline is when tick is to be called next.
-	deadline time.Time
-	sent     int // messages of the current phase, for back-off
-	naks     int
+	// at is when tick is to be called next.
+	at   time.Time
+	sent int // messages of the current phase, for back-off
+	naks int
 
 	offer *dhcpv4.DHCPv4
+	// next is who sent the offer or the lease, on the link.
+	next HardwareAddr
+	// Of the lease: when to ask for more, and when it ends.
+	renew, rebind, expire time.Time
 	// For the person at the console.
 	discovers, requests int
 	server              netip.Addr
 	refused             string
 }
 
-// An outcome is what an event leads to: messages to broadcast, a
-// lease when the exchange is complete, and a sentence about what was refused.
-type outcome struct {
-	send  []*dhcpv4.DHCPv4
-	lease *Lease
-	note  string
-}
+var (
+	_ protocol = (*exchange)(nil)
+	_ decliner = (*exchange)(nil)
+)
 
 func newExchange(c client, newXID func() uint32) *exchange {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(c.addr))
 	return &exchange{client: c, newXID: newXID, jitter: rand.New(rand.NewPCG(h.Sum64(), 0))}
 }
+
+func (x *exchange) channels() []channel { return []channel{channelDHCP} }
 
 // start begins anew, with a DISCOVER at once.
 func (x *exchange) start(now time.Time) outcome {
@@ -117,18 +125,27 @@ func (x *exchange) discover(now time.Time) outcome {
 
 // transmit sends the message of the phase and sets the time of the next.
 func (x *exchange) transmit(now time.Time) outcome {
-	x.deadline = now.Add(x.backoff(x.sent))
+	x.at = now.Add(x.backoff(x.sent))
 	x.sent++
-	if x.phase == phaseRequesting {
+	since := now.Sub(x.begun)
+	switch x.phase {
+	case phaseRequesting:
 		x.requests++
-		return outcome{send: []*dhcpv4.DHCPv4{x.client.request(x.chosen, x.transaction(), now.Sub(x.begun), x.offer)}}
+		return broadcastOf(x.client.request(x.chosen, x.transaction(), since, x.offer))
+	case phaseRenewing, phaseRebinding:
+		return x.ask(now)
+	default:
+		x.discovers++
+		var o outcome
+		for i := range x.client.identities {
+			o = o.and(broadcastOf(x.client.discover(i, x.xid+uint32(i), since)))
+		}
+		return o
 	}
-	x.discovers++
-	var o outcome
-	for i := range x.client.identities {
-		o.send = append(o.send, x.client.discover(i, x.xid+uint32(i), now.Sub(x.begun)))
-	}
-	return o
+}
+
+func broadcastOf(m *dhcpv4.DHCPv4) outcome {
+	return outcome{send: []message{{via: channelDHCP, what: m.MessageType().String(), payload: m.ToBytes()}}}
 }
 
 // transaction is that of the chosen identity.
@@ -140,13 +157,17 @@ func (x *exchange) backoff(n int) time.Duration {
 	return d*3/4 + time.Duration(x.jitter.Int64N(int64(d/2)))
 }
 
+func (x *exchange) deadline() time.Time { return x.at }
+
 // tick is called when the deadline has come.
 func (x *exchange) tick(now time.Time) outcome {
 	switch {
-	case x.phase == phaseBound || x.phase == 0 || now.Before(x.deadline):
+	case x.phase == 0 || x.at.IsZero() || now.Before(x.at):
 		return outcome{}
 	case x.phase == phaseInit:
 		return x.discover(now)
+	case x.phase >= phaseBound:
+		return x.prolong(now)
 	case x.phase == phaseRequesting && x.sent >= maxRequests:
 		note := fmt.Sprintf("%s offered an address and does not confirm it (%s sent), asking anew", x.server, count(x.sent, "REQUEST"))
 		o := x.discover(now)
@@ -157,10 +178,10 @@ func (x *exchange) tick(now time.Time) outcome {
 	}
 }
 
-// hurry sends the first DISCOVER again if it has not been answered: it may have
-// been lost on our own side.
-func (x *exchange) hurry(now time.Time) outcome {
-	if x.sent != 1 || x.phase != phaseSelecting {
+// hear sends the first DISCOVER again when the queue is surely open, if it has
+// not been answered: it may have been lost on our own side.
+func (x *exchange) hear(now time.Time, e news) outcome {
+	if !e.running || x.sent != 1 || x.phase != phaseSelecting {
 		return outcome{}
 	}
 	x.sent = 0
@@ -168,12 +189,12 @@ func (x *exchange) hurry(now time.Time) outcome {
 }
 
 // receive takes a DHCP message.
-func (x *exchange) receive(now time.Time, raw []byte) outcome {
+func (x *exchange) receive(now time.Time, p packet) outcome {
 	which := x.chosen
 	if x.phase == phaseSelecting {
-		which = x.addressee(raw)
+		which = x.addressee(p.payload)
 	}
-	m, err := parseReply(raw, x.client.identities[which], x.xid+uint32(which))
+	m, err := parseReply(p.payload, x.client.identities[which], x.xid+uint32(which))
 	switch {
 	case m == nil && err == nil:
 		return outcome{} // for someone else
@@ -181,46 +202,57 @@ func (x *exchange) receive(now time.Time, raw []byte) outcome {
 		return x.refuse("%v", err)
 	}
 	server := optionAddr(m, dhcpv4.OptionServerIdentifier)
+	asked := x.phase == phaseRequesting || x.phase == phaseRenewing || x.phase == phaseRebinding
+	// A NAK or ACK names its server (RFC 2131 table 3); another's is not for
+	// this request.
+	if asked && x.phase != phaseRebinding && server.IsValid() && server != x.server {
+		return outcome{}
+	}
 	switch t := m.MessageType(); {
 	case x.phase == phaseSelecting && t == dhcpv4.MessageTypeOffer:
 		if _, _, err := parseLease(m, x.client.bits); err != nil {
 			return x.refuse("offer of %s refused: %v", sender(server, m), err)
 		}
 		x.phase = phaseRequesting
-		x.chosen = which
-		x.offer = m
-		x.server = server
+		x.chosen, x.offer, x.server, x.next = which, m, server, p.from
 		x.sent = 0
-		return x.transmit(now)
-	case x.phase == phaseRequesting && t == dhcpv4.MessageTypeNak:
-		// A NAK names its server (RFC 2131 table 3); another's is not for
-		// this request.
-		if server.IsValid() && server != x.server {
-			return outcome{}
-		}
-		return x.nak(now, m)
-	case x.phase == phaseRequesting && t == dhcpv4.MessageTypeAck:
-		if server.IsValid() && server != x.server {
-			return outcome{}
-		}
-		l, notes, err := parseLease(m, x.client.bits)
-		if err != nil {
-			o := x.refuse("acknowledgement of %s refused: %v", sender(server, m), err)
-			x.wait(now)
-			return o
-		}
-		x.phase = phaseBound
-		x.offer = m
-		o := outcome{lease: &l}
-		for i, n := range notes {
-			if i > 0 {
-				o.note += "; "
-			}
-			o.note += n
-		}
+		o := x.transmit(now)
+		o.offer, _ = netip.AddrFromSlice(m.YourIPAddr.To4())
 		return o
+	case asked && t == dhcpv4.MessageTypeNak:
+		return x.nak(now, m)
+	case asked && t == dhcpv4.MessageTypeAck,
+		x.phase == phaseSelecting && t == dhcpv4.MessageTypeAck && x.client.rapid && m.Options.Has(dhcpv4.OptionRapidCommit):
+		return x.acknowledged(now, which, m, p.from)
 	}
 	return outcome{}
+}
+
+// acknowledged takes the lease of an ACK.
+func (x *exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from HardwareAddr) outcome {
+	l, notes, err := parseLease(m, x.client.bits)
+	held := x.phase == phaseRenewing || x.phase == phaseRebinding
+	switch {
+	case err != nil && x.phase == phaseSelecting:
+		return x.refuse("lease of %s refused: %v", sender(l.Server, m), err)
+	case err != nil && held:
+		return outcome{} // asked again, as if it were lost
+	case err != nil:
+		o := x.refuse("acknowledgement of %s refused: %v", sender(optionAddr(m, dhcpv4.OptionServerIdentifier), m), err)
+		x.wait(now)
+		return o
+	}
+	x.phase = phaseBound
+	x.chosen, x.offer, x.server, x.next = which, m, l.Server, from
+	x.hold(now, l)
+	if held {
+		return outcome{}
+	}
+	o := outcome{lease: &l, note: strings.Join(notes, "; ")}
+	if who := x.client.identities[x.chosen]; len(x.client.identities) > 1 {
+		o.told = "the DHCP server knows client-id " + who.String()
+	}
+	return o
 }
 
 // addressee tells by the transaction which identity a message is for; the
@@ -258,31 +290,65 @@ func (x *exchange) nak(now time.Time, m *dhcpv4.DHCPv4) outcome {
 	if s := optionText(m, dhcpv4.OptionMessage); s != "" && printable(s) {
 		why = ": " + clip(s)
 	}
-	o := x.refuse("%s refused its own offer (NAK)%s", x.server, why)
+	what := "refused its own offer"
+	held := x.phase != phaseRequesting
+	if held {
+		what = "does not prolong the lease"
+	}
+	o := x.refuse("%s %s (NAK)%s", sender(x.server, m), what, why)
+	o.lost = held
+	return x.again(now, o)
+}
+
+// again begins anew behind a refusal: at once the first time, later after a
+// wait.
+func (x *exchange) again(now time.Time, o outcome) outcome {
 	x.naks++
 	if x.naks > 1 {
 		x.wait(now)
 		return o
 	}
-	restart := x.discover(now)
-	o.send = restart.send
-	return o
+	return o.and(x.discover(now))
 }
 
 // wait leaves the transaction and starts a new one later.
 func (x *exchange) wait(now time.Time) {
 	x.phase = phaseInit
-	x.deadline = now.Add(x.backoff(x.naks))
+	x.at = now.Add(x.backoff(x.naks))
 	x.naks++
 }
 
-// release returns the message that gives the lease back, nil if no server can
+// waitDecline is how long a client is to wait after a DECLINE (RFC 2131 section
+// 3.1 step 5), so that a loop does little harm.
+const waitDecline = 10 * time.Second
+
+// decline refuses a lease whose address somebody uses (RFC 2131 section 4.4.4).
+// The next DISCOVER leaves at once, as with a NAK: the server takes the address
+// out of use, and a node must not wait 10 s for another node's mistake. If
+// that happens again, it does wait.
+func (x *exchange) decline(now time.Time, a netip.Addr, holder HardwareAddr) outcome {
+	if x.offer == nil {
+		return outcome{}
+	}
+	m := x.client.decline(x.chosen, x.newXID(), x.offer)
+	o := broadcastOf(m).and(x.refuse("%s leased %s, which %s uses already: declined", x.server, a, holder))
+	again := x.naks > 0
+	o = x.again(now, o)
+	if again {
+		x.at = now.Add(waitDecline)
+	}
+	return o
+}
+
+// release returns the message that gives the lease back, none if no server can
 // have one for us. One that is only requested may have been committed already.
-func (x *exchange) release() *dhcpv4.DHCPv4 {
-	if (x.phase != phaseBound && x.phase != phaseRequesting) || x.offer == nil {
+func (x *exchange) release() []message {
+	if x.phase < phaseRequesting || x.offer == nil {
 		return nil
 	}
-	return x.client.release(x.chosen, x.newXID(), x.offer)
+	m := x.client.release(x.chosen, x.newXID(), x.offer)
+	src, _ := netip.AddrFromSlice(m.ClientIPAddr.To4())
+	return []message{{via: channelDHCP, what: "RELEASE", payload: m.ToBytes(), src: src, dst: x.server, to: x.next}}
 }
 
 // waiting says what the exchange waits for.

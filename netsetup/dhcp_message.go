@@ -72,6 +72,11 @@ func (c client) ask(m *dhcpv4.DHCPv4, since time.Duration) *dhcpv4.DHCPv4 {
 	if c.vendor != "" {
 		m.UpdateOption(dhcpv4.OptClassIdentifier(c.vendor))
 	}
+	if c.user != "" {
+		// RFC 3004 wants a length before each class. Neither iPXE nor dhclient
+		// sends one, and servers compare the bytes.
+		m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionUserClassInformation, []byte(c.user)))
+	}
 	if c.hostname != "" {
 		m.UpdateOption(dhcpv4.OptHostName(c.hostname))
 	}
@@ -79,7 +84,26 @@ func (c client) ask(m *dhcpv4.DHCPv4, since time.Duration) *dhcpv4.DHCPv4 {
 }
 
 func (c client) discover(who int, xid uint32, since time.Duration) *dhcpv4.DHCPv4 {
-	return c.ask(c.message(dhcpv4.MessageTypeDiscover, who, xid), since)
+	m := c.ask(c.message(dhcpv4.MessageTypeDiscover, who, xid), since)
+	if c.rapid {
+		m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionRapidCommit, nil))
+	}
+	return m
+}
+
+// renewal asks for more time: RFC 2131 table 5, columns RENEWING and REBINDING.
+func (c client) renewal(who int, xid uint32, ack *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	m := c.ask(c.message(dhcpv4.MessageTypeRequest, who, xid), 0)
+	m.ClientIPAddr = ack.YourIPAddr
+	return m
+}
+
+// decline refuses an address (RFC 2131 table 5, column DHCPDECLINE).
+func (c client) decline(who int, xid uint32, ack *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	m := c.message(dhcpv4.MessageTypeDecline, who, xid)
+	m.UpdateOption(dhcpv4.OptRequestedIPAddress(ack.YourIPAddr))
+	m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionServerIdentifier, ack.Options.Get(dhcpv4.OptionServerIdentifier)))
+	return m
 }
 
 // request takes an offer: RFC 2131 table 5, column SELECTING.

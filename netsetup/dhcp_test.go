@@ -52,15 +52,15 @@ func TestExchange(t *testing.T) {
 	if o := x.tick(now.Add(time.Millisecond)); o.send != nil {
 		t.Error("sent before its time")
 	}
-	now = x.deadline
+	now = x.at
 	if again := x.tick(now).first(); again == nil || again.TransactionID != discover.TransactionID || x.discovers != 2 {
 		t.Fatalf("not sent again: %v", again)
 	}
-	request := x.receive(now, answer(t, discover, dhcpv4.MessageTypeOffer)).first()
+	request := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer))).first()
 	if request == nil || request.MessageType() != dhcpv4.MessageTypeRequest {
 		t.Fatalf("no request but %v", request)
 	}
-	if ip, server := request.RequestedIPAddress().String(), request.ServerIdentifier().String(); ip != "10.77.0.23" || server != "10.77.0.1" || request.ClientIPAddr != nil {
+	if ip, server := request.RequestedIPAddress().String(), request.ServerIdentifier().String(); ip != "10.77.0.23" || server != "10.77.0.1" || !request.ClientIPAddr.IsUnspecified() {
 		t.Errorf("request for %s of %s, ciaddr %s", ip, server, request.ClientIPAddr)
 	}
 	// A second offer comes too late, another server's answer is not ours.
@@ -68,21 +68,22 @@ func TestExchange(t *testing.T) {
 	for _, late := range [][]byte{
 		answer(t, discover, dhcpv4.MessageTypeOffer, other), answer(t, request, dhcpv4.MessageTypeNak, other), answer(t, request, dhcpv4.MessageTypeAck, other),
 	} {
-		if o := x.receive(now, late); o.send != nil || o.lease != nil {
+		if o := x.receive(now, heard(late)); o.send != nil || o.lease != nil {
 			t.Errorf("listened to another server: %+v", o)
 		}
 	}
-	o := x.receive(now, answer(t, request, dhcpv4.MessageTypeAck))
+	o := x.receive(now, heard(answer(t, request, dhcpv4.MessageTypeAck)))
 	if o.lease == nil {
 		t.Fatalf("no lease: %+v", o)
 	}
 	want := Lease{
-		Addr: prefix("10.77.0.23/24"), Gateway: addr("10.77.0.1"), Server: addr("10.77.0.1"), NextServer: addr("10.77.0.2"), Duration: time.Hour,
+		Protocol: "DHCP",
+		Addr:     prefix("10.77.0.23/24"), Gateway: addr("10.77.0.1"), Server: addr("10.77.0.1"), NextServer: addr("10.77.0.2"), Duration: time.Hour,
 	}
 	if diff := cmp.Diff(want, *o.lease, byValue()); diff != "" {
 		t.Errorf("lease (-want +got):\n%s", diff)
 	}
-	r := x.release()
+	r := outcome{send: x.release()}.first()
 	if r == nil || r.MessageType() != dhcpv4.MessageTypeRelease || r.ClientIPAddr.String() != "10.77.0.23" || r.ServerIdentifier().String() != "10.77.0.1" || r.TransactionID == request.TransactionID {
 		t.Errorf("release: %v", r)
 	}
@@ -112,7 +113,7 @@ func TestExchangeRefuses(t *testing.T) {
 			if name == "no cookie" {
 				raw[offsetCookie] = 0
 			}
-			o := x.receive(now, raw)
+			o := x.receive(now, heard(raw))
 			if o.send != nil || o.lease != nil || !strings.Contains(o.note, tt.note) || (tt.note == "") != (o.note == "") {
 				t.Errorf("outcome %+v, want the note %q", o, tt.note)
 			}
@@ -124,7 +125,7 @@ func TestExchangeRefuses(t *testing.T) {
 	t.Run("mask of ip=", func(t *testing.T) {
 		x := testExchange()
 		x.client.bits = 20
-		o := x.receive(now, answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionSubnetMask) }))
+		o := x.receive(now, heard(answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionSubnetMask) })))
 		if o.send == nil {
 			t.Errorf("refused although ip= has the mask: %+v", o)
 		}
@@ -136,11 +137,11 @@ func TestExchangeNAK(t *testing.T) {
 	x := testExchange()
 	discover := x.start(now).first()
 	for i := range 3 {
-		request := x.receive(now, answer(t, discover, dhcpv4.MessageTypeOffer)).first()
+		request := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer))).first()
 		if request == nil {
 			t.Fatalf("round %d: no request", i)
 		}
-		o := x.receive(now, answer(t, request, dhcpv4.MessageTypeNak, func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptMessage("wrong network")) }))
+		o := x.receive(now, heard(answer(t, request, dhcpv4.MessageTypeNak, func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptMessage("wrong network")) })))
 		if !strings.Contains(o.note, "10.77.0.1 refused its own offer (NAK): wrong network") {
 			t.Errorf("note %q", o.note)
 		}
@@ -148,10 +149,10 @@ func TestExchangeNAK(t *testing.T) {
 			if o.send != nil {
 				t.Fatalf("round %d: asked again without a wait", i)
 			}
-			if wait := x.deadline.Sub(now); wait < firstRetransmit/2 {
+			if wait := x.at.Sub(now); wait < firstRetransmit/2 {
 				t.Errorf("round %d: a wait of only %v", i, wait)
 			}
-			now = x.deadline
+			now = x.at
 			o = x.tick(now)
 		}
 		if o.send == nil || o.first().MessageType() != dhcpv4.MessageTypeDiscover || o.first().TransactionID == request.TransactionID {
@@ -165,9 +166,9 @@ func TestExchangeUnconfirmed(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := testExchange()
 	discover := x.start(now).first()
-	x.receive(now, answer(t, discover, dhcpv4.MessageTypeOffer))
+	x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer)))
 	for range maxRequests - 1 {
-		now = x.deadline
+		now = x.at
 		if o := x.tick(now); o.send == nil || o.first().MessageType() != dhcpv4.MessageTypeRequest {
 			t.Fatalf("request not sent again: %+v", o)
 		}
@@ -175,10 +176,10 @@ func TestExchangeUnconfirmed(t *testing.T) {
 	if got := x.waiting(now); !strings.Contains(got, "10.77.0.1 offered 10.77.0.23 but has not confirmed it after") {
 		t.Errorf("waiting: %s", got)
 	}
-	if x.release() == nil {
+	if len(x.release()) == 0 {
 		t.Error("a requested lease may exist already, and is not released")
 	}
-	o := x.tick(x.deadline)
+	o := x.tick(x.at)
 	if o.send == nil || o.first().MessageType() != dhcpv4.MessageTypeDiscover || o.first().TransactionID == discover.TransactionID || o.note == "" {
 		t.Errorf("not restarted: %+v", o)
 	}
@@ -197,12 +198,12 @@ func TestBackoff(t *testing.T) {
 		x.start(now)
 		plan := []time.Duration{1, 2, 4, 8, 8, 8, 8}
 		for i := range 7 {
-			wait := x.deadline.Sub(now)
+			wait := x.at.Sub(now)
 			want := plan[i] * time.Second
 			if wait < want*3/4 || wait > want*5/4 {
 				t.Errorf("wait %d is %v, want about %v", i, wait, want)
 			}
-			now = x.deadline
+			now = x.at
 			sums = append(sums, now.Sub(start))
 			if o := x.tick(now); o.send == nil || int(o.first().NumSeconds) != int(now.Sub(start)/time.Second) {
 				t.Fatalf("nothing, or the wrong seconds, sent after %v", wait)
@@ -244,7 +245,8 @@ func TestParseLeaseOptions(t *testing.T) {
 		t.Fatal(notes, err)
 	}
 	want := Lease{
-		Addr: prefix("10.77.0.23/24"), Gateway: addr("10.77.0.254"), Server: addr("10.77.0.1"), NextServer: addr("10.77.0.2"),
+		Protocol: "DHCP",
+		Addr:     prefix("10.77.0.23/24"), Gateway: addr("10.77.0.254"), Server: addr("10.77.0.1"), NextServer: addr("10.77.0.2"),
 		RootPath: "iscsi:10.0.0.9", Hostname: "node7", Domain: "cluster.example", Search: []string{"a.example", "b.example"},
 		InitiatorName: "iqn.2026-01.example:node7",
 		DNS:           []netip.Addr{addr("10.77.0.1"), addr("10.77.0.2")}, NTP: []netip.Addr{addr("10.77.0.3")}, MTU: 9000,
@@ -290,7 +292,7 @@ func FuzzReply(f *testing.F) {
 			copy(raw[offsetCHAddr:], macA)
 		}
 		for range 2 {
-			o := x.receive(now, raw)
+			o := x.receive(now, heard(raw))
 			if o.lease != nil {
 				if !usable(o.lease.Addr) {
 					t.Errorf("lease of %v", o.lease.Addr)
@@ -315,9 +317,16 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
+// heard is a datagram of a server.
+func heard(payload []byte) packet { return packet{via: channelDHCP, payload: payload, from: macB} }
+
 func (o outcome) first() *dhcpv4.DHCPv4 {
 	if len(o.send) == 0 {
 		return nil
 	}
-	return o.send[0]
+	m, err := dhcpv4.FromBytes(o.send[0].payload)
+	if err != nil {
+		return nil
+	}
+	return m
 }

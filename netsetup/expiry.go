@@ -1,7 +1,6 @@
 package netsetup
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"time"
@@ -16,21 +15,18 @@ func (r *runner) wake() time.Time {
 		}
 	}
 	for _, n := range r.nics {
-		if !n.wanted() {
-			continue
-		}
-		if !n.setting && !n.ready {
+		if n.wanted() && !n.setting && !n.ready {
 			sooner(n.retry)
 		}
-		if n.exchange != nil {
-			sooner(n.exchange.deadline)
-			if r.config.DHCPTimeout > 0 {
-				sooner(n.exchange.begun.Add(r.config.DHCPTimeout))
+		if n.protocol != nil {
+			sooner(n.protocol.deadline())
+			if r.config.DHCPTimeout > 0 && n.slot.open() {
+				sooner(n.asked.Add(r.config.DHCPTimeout))
 			}
 		}
 	}
 	for _, s := range r.slots {
-		if t, ok := r.expiry(s); ok && s.open() {
+		if t, ok := r.expiry(s); ok && s.open() && !s.spare {
 			sooner(t)
 		}
 	}
@@ -38,33 +34,33 @@ func (r *runner) wake() time.Time {
 }
 
 // tick does what the time has come for.
-func (r *runner) tick(ctx context.Context, now time.Time) {
+func (r *runner) tick(now time.Time) {
 	for _, n := range r.nics {
-		r.look(ctx, n, now)
+		r.look(n, now)
 	}
 	for _, s := range r.slots {
-		if t, ok := r.expiry(s); ok && s.open() && !now.Before(t) {
+		if t, ok := r.expiry(s); ok && s.open() && !s.spare && !now.Before(t) {
 			s.err = errors.New(r.waitingFor(s, now))
-			r.log.WarnContext(ctx, s.err.Error()+"; given up")
-			r.drop(ctx, s, nil)
+			r.log.Warn(s.err.Error() + "; given up")
+			r.drop(s, nil)
 		}
 	}
 	for _, n := range r.nics {
 		switch {
-		case !n.wanted():
-		case !n.setting && !n.ready && !n.retry.IsZero() && !now.Before(n.retry):
-			r.begin(ctx, n)
-		case n.exchange == nil:
-		case r.config.DHCPTimeout > 0 && !now.Before(n.exchange.begun.Add(r.config.DHCPTimeout)):
-			r.do(ctx, n, n.exchange.start(now)) // the next attempt
+		case n.wanted() && !n.setting && !n.ready && !n.retry.IsZero() && !now.Before(n.retry):
+			r.begin(n)
+		case n.protocol == nil:
+		case n.slot.open() && r.config.DHCPTimeout > 0 && !now.Before(n.asked.Add(r.config.DHCPTimeout)):
+			n.asked = now
+			r.do(n, n.protocol.start(now)) // the next attempt
 		default:
-			r.do(ctx, n, n.exchange.tick(now))
+			r.do(n, n.protocol.tick(now))
 		}
 	}
 	if !now.Before(r.nextLog) {
 		r.nextLog = now.Add(logEvery)
 		if text := r.waiting(now); text != "" {
-			r.log.WarnContext(ctx, text)
+			r.log.Warn(text)
 		}
 	}
 }
@@ -103,7 +99,7 @@ func (r *runner) expiry(s *slot) (time.Time, bool) {
 			continue
 		}
 		limit := carrier
-		if n.exchange != nil {
+		if n.protocol != nil {
 			asking++
 			if limit = dhcp; limit == 0 {
 				return time.Time{}, false

@@ -122,11 +122,11 @@ func (k *fakeKernel) port(hca string, number int) (portState, error) {
 	return p, nil
 }
 
-func (k *fakeKernel) watch(context.Context, *sync.WaitGroup) (<-chan linkEvent, error) {
+func (k *fakeKernel) watch(context.Context, *sync.WaitGroup, bool) (<-chan linkEvent, error) {
 	return k.events, nil
 }
 
-func (k *fakeKernel) open(d Device) (wire, error) {
+func (k *fakeKernel) open(d Device, _ channel) (wire, error) {
 	return &fakeWire{k: k, dev: d.Name, broadcast: d.Broadcast, answers: make(chan []byte, 16), closed: make(chan struct{})}, nil
 }
 
@@ -139,15 +139,15 @@ type fakeWire struct {
 	closed    chan struct{}
 }
 
-func (w *fakeWire) send(payload []byte, src, dst netip.Addr, to HardwareAddr) error {
-	m, err := dhcpv4.FromBytes(payload)
+func (w *fakeWire) send(p message) error {
+	m, err := dhcpv4.FromBytes(p.payload)
 	if err != nil {
 		return err
 	}
 	w.k.mu.Lock()
 	text := fmt.Sprintf("%s: %s", w.dev, m.MessageType())
 	if m.MessageType() == dhcpv4.MessageTypeRelease {
-		text += fmt.Sprintf(" %s -> %s at %s", src, dst, to)
+		text += fmt.Sprintf(" %s -> %s at %s", p.src, p.dst, p.to)
 	}
 	w.k.commands = append(w.k.commands, text)
 	server := w.k.servers[w.dev]
@@ -163,12 +163,12 @@ func (w *fakeWire) send(payload []byte, src, dst netip.Addr, to HardwareAddr) er
 	return nil
 }
 
-func (w *fakeWire) receive() ([]byte, HardwareAddr, error) {
+func (w *fakeWire) receive() (packet, error) {
 	select {
 	case a := <-w.answers:
-		return a, macB, nil
+		return packet{payload: a, from: macB}, nil
 	case <-w.closed:
-		return nil, "", io.EOF
+		return packet{}, io.EOF
 	}
 }
 

@@ -2,8 +2,6 @@ package netsetup
 
 import (
 	"encoding/hex"
-	"math/bits"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -32,32 +30,6 @@ func (p *problems) flag(args cmdline.Args, key string, def bool) bool {
 		p.errs = append(p.errs, err)
 	}
 	return on
-}
-
-// addr reads an IPv4 address; what names the field in the report.
-func (p *problems) addr(a cmdline.Arg, what, s string) netip.Addr {
-	if what != "" {
-		what += " "
-	}
-	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
-	switch {
-	case err != nil:
-		p.bad(a, what+strconv.Quote(s)+" is not an address", "write it as 10.0.0.1")
-		return netip.Addr{}
-	case !addr.Is4():
-		p.bad(a, what+"IPv6 is not built yet", "write an IPv4 address")
-		return netip.Addr{}
-	}
-	return addr
-}
-
-// optionalAddr is addr, where empty and 0.0.0.0 (pxelinux writes that for a
-// gateway that does not exist) are no address.
-func (p *problems) optionalAddr(a cmdline.Arg, what, s string) netip.Addr {
-	if s == "" || s == "0.0.0.0" {
-		return netip.Addr{}
-	}
-	return p.addr(a, what, s)
 }
 
 func (p *problems) number(a cmdline.Arg, s string, least, most int) int {
@@ -126,21 +98,6 @@ func (p *problems) clientID(a cmdline.Arg) ClientID {
 	return ClientID("hex:" + strings.ToLower(text))
 }
 
-// method reads the autoconf word.
-func (p *problems) method(a cmdline.Arg, word string) (m Method, ok bool) {
-	switch word {
-	case "dhcp", "on", "any", "single-dhcp", "":
-		return MethodDHCP, true
-	case "none", "off", "static":
-		return MethodStatic, true
-	case "both", "bootp", "rarp", "dhcp6", "auto6", "either6", "link6", "ibft":
-		p.bad(a, word+" is not built yet", "write dhcp, or none with a client address")
-	default:
-		p.bad(a, strconv.Quote(word)+" is not a method", ipFix)
-	}
-	return 0, false
-}
-
 // splitFields splits at colons outside brackets.
 func splitFields(s string) (fields []string, ok bool) {
 	depth, start := 0, 0
@@ -158,75 +115,6 @@ func splitFields(s string) (fields []string, ok bool) {
 		}
 	}
 	return append(fields, s[start:]), depth == 0
-}
-
-// parsePrefix reads an IPv4 address with or without /bits; without, the prefix
-// is 32 bits.
-func parsePrefix(s string) (netip.Prefix, bool) {
-	text, mask, hasMask := strings.Cut(s, "/")
-	addr, err := netip.ParseAddr(text)
-	if err != nil || !addr.Is4() {
-		return netip.Prefix{}, false
-	}
-	length := 32
-	if hasMask {
-		var ok bool
-		if length, ok = parseMask(mask); !ok {
-			return netip.Prefix{}, false
-		}
-	}
-	return netip.PrefixFrom(addr, length), true
-}
-
-// parseMask reads 255.255.255.0 or 24.
-func parseMask(s string) (length int, ok bool) {
-	if isDigits(s) && len(s) <= 2 {
-		length, _ = strconv.Atoi(s)
-		return length, length <= 32
-	}
-	a, err := netip.ParseAddr(s)
-	if err != nil || !a.Is4() {
-		return 0, false
-	}
-	return maskBits(a.As4())
-}
-
-// maskBits returns the number of leading ones, if nothing but zeros follows.
-func maskBits(m [4]byte) (length int, ok bool) {
-	v := uint32(m[0])<<24 | uint32(m[1])<<16 | uint32(m[2])<<8 | uint32(m[3])
-	length = bits.LeadingZeros32(^v)
-	return length, v<<length == 0
-}
-
-// classBits is the prefix length of an address by its class (RFC 791).
-func classBits(a netip.Addr) int {
-	switch b := a.As4()[0]; {
-	case b < 128:
-		return 8
-	case b < 192:
-		return 16
-	default:
-		return 24
-	}
-}
-
-// usable tells whether a host can have the address.
-func usable(p netip.Prefix) bool {
-	a := p.Addr()
-	if !p.IsValid() || p.Bits() == 0 || !a.Is4() || a.As4()[0] == 0 || a.IsLoopback() || a.IsMulticast() || a.As4()[0] >= 240 {
-		return false
-	}
-	// RFC 3021: both addresses of a /31 are hosts.
-	return p.Bits() >= 31 || (a != p.Masked().Addr() && a != broadcast(p))
-}
-
-// broadcast is the last address of the prefix.
-func broadcast(p netip.Prefix) netip.Addr {
-	b := p.Masked().Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	return netip.AddrFrom4(b)
 }
 
 func isDigits(s string) bool {

@@ -79,12 +79,12 @@ func TestInfiniBandForeignAnswer(t *testing.T) {
 	discover := x.start(now).first()
 	for id, ours := range map[string]bool{"\x20other": false, string(x.client.identities[0].id): true, "": true} {
 		x.phase = phaseSelecting
-		o := x.receive(now, answer(t, discover, dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) {
+		o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) {
 			m.Options.Del(dhcpv4.OptionClientIdentifier)
 			if id != "" {
 				m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionClientIdentifier, []byte(id)))
 			}
-		}))
+		})))
 		if (o.send != nil) != ours {
 			t.Errorf("offer to %q: %+v", id, o)
 		}

@@ -1,72 +1,101 @@
 package netsetup
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"time"
 )
 
-// link takes the news of an interface.
-func (r *runner) link(ctx context.Context, e linkEvent) {
+// link takes what the kernel tells of the link of an interface.
+func (r *runner) link(e linkEvent) {
+	r.linkOf(nicKey{index: e.Index}, e)
+	key := nicKey{index: e.Index, six: true}
+	if _, ok := r.config.claim(e.Device, true); ok || r.nics[key] != nil {
+		r.linkOf(key, e)
+	}
+}
+
+// linkOf does that for one family of addresses.
+func (r *runner) linkOf(key nicKey, e linkEvent) {
 	now := time.Now()
-	n := r.nics[e.Index]
+	n := r.nics[key]
 	if e.gone {
 		if n != nil {
-			if n.slot != nil && n.slot.open() {
-				r.log.WarnContext(ctx, n.dev.Name+": the interface is gone")
+			if n.slot != nil && (n.slot.open() || n.protocol != nil) {
+				r.log.Warn(n.dev.Name + ": the interface is gone")
 			}
 			n.close()
-			delete(r.nics, e.Index)
+			delete(r.nics, key)
 		}
 		return
 	}
 	if n == nil {
-		n = &nic{first: now, since: now}
-		r.nics[e.Index] = n
-		defer r.later(ctx, e.Device)
+		n = &nic{key: key, first: now, since: now, wasUp: e.Up}
+		r.nics[key] = n
+		defer r.later(e.Device)
 	}
 	running := e.Running && !n.dev.Running
 	if n.ready && e.Broadcast != n.dev.Broadcast {
 		// The first port has made an InfiniBand interface of a bond.
 		n.close()
-		n.ready, n.exchange, n.carrier = false, nil, false
+		n.ready, n.protocol, n.carrier = false, nil, false
 	}
 	n.dev = e.Device
 	if e.Type == hwLoopback {
-		r.loopback(ctx, e.Device)
+		r.loopback(e.Device)
 	}
-	if n.slot == nil && !r.claim(ctx, n) {
+	if n.slot == nil && !r.claim(n) {
 		n.below = len(r.config.below(n.dev)) > 0 || n.below
 	}
 	if !n.wanted() {
+		r.watchCarrier(n)
 		return
 	}
 	if !n.setting && !n.ready && n.retry.IsZero() {
-		r.begin(ctx, n)
+		r.begin(n)
 	}
-	r.look(ctx, n, now)
+	r.look(n, now)
 	if n.slot == nil {
 		return
 	}
 	switch carrier := e.Up && e.Carrier; {
 	case carrier && !n.carrier:
 		n.carrier, n.since, n.gate = true, now, 0
-		r.start(ctx, n)
+		r.start(n)
 	case !carrier && n.carrier:
 		n.carrier, n.since = false, now
-		n.exchange = nil
-		r.log.WarnContext(ctx, e.Name+": carrier lost")
-	case running && n.exchange != nil:
+		n.protocol = nil
+		r.log.Warn(e.Name + ": carrier lost")
+	case running && n.protocol != nil:
 		// A driver that has carrier when it is opened can send at once, but
 		// the kernel tells "running" up to a second later, because that is
 		// not urgent (linkwatch_urgent_event of net/core/link_watch.c). One
 		// whose carrier comes later is "running" within microseconds, and
 		// what was sent before is lost without an error. So the first
 		// message leaves with carrier, and once more now if nobody answered.
-		r.do(ctx, n, n.exchange.hurry(now))
+		r.do(n, n.protocol.hear(now, news{running: true}))
+	}
+}
+
+// watchCarrier tells of the interface that the boot goes by.
+func (r *runner) watchCarrier(n *nic) {
+	carrier := n.dev.Up && n.dev.Carrier
+	if n.protocol == nil || carrier == n.carrier {
+		return
+	}
+	n.carrier, n.since = carrier, time.Now()
+	if carrier {
+		r.log.Info(n.dev.Name + ": carrier is back")
+	} else {
+		r.log.Warn(n.dev.Name + ": carrier lost")
+	}
+}
+
+// tell passes on what the kernel says of IPv6.
+func (r *runner) tell(index int, e news) {
+	if n := r.nics[nicKey{index: index, six: true}]; n != nil && n.protocol != nil {
+		r.do(n, n.protocol.hear(time.Now(), e))
 	}
 }
 
@@ -78,7 +107,7 @@ func (n *nic) wanted() bool {
 	return n.below
 }
 
-func (r *runner) loopback(ctx context.Context, d Device) {
+func (r *runner) loopback(d Device) {
 	if r.lo {
 		return
 	}
@@ -87,102 +116,131 @@ func (r *runner) loopback(ctx context.Context, d Device) {
 		return
 	}
 	if err := (LinkUp{Dev: d.Name}).apply(r.sys); err != nil {
-		r.log.WarnContext(ctx, fmt.Sprintf("set %s up: %v", d.Name, err))
+		r.log.Warn(fmt.Sprintf("set %s up: %v", d.Name, err))
 	}
 }
 
 // claim finds the slot of an interface and gives it its name; the event of a
 // new name comes back here.
-func (r *runner) claim(ctx context.Context, n *nic) bool {
-	if name, ok := r.config.rename(n.dev); ok && !n.renamed {
+func (r *runner) claim(n *nic) bool {
+	if name, ok := r.config.rename(n.dev); ok && !n.renamed && !n.key.six {
 		n.renamed = true
 		err := LinkName{Dev: n.dev.Name, Name: name}.apply(r.sys)
 		if err == nil {
 			return false
 		}
-		r.log.WarnContext(ctx, fmt.Sprintf("rename %s to %s: %v", n.dev.Name, name, err))
+		r.log.Warn(fmt.Sprintf("rename %s to %s: %v", n.dev.Name, name, err))
 	}
-	i, ok := r.config.claim(n.dev)
+	i, ok := r.config.claim(n.dev, n.key.six)
 	if !ok {
 		return false
 	}
 	n.slot = r.slots[i]
+	if !n.slot.open() && r.all(n.slot) {
+		n.slot = r.spare(n, n.slot)
+	}
 	n.since = time.Now()
 	return true
 }
 
+// all tells whether the word is for every interface: rd.neednet.
+func (r *runner) all(s *slot) bool {
+	return r.config.NeedNet && !s.named() && s.Method != MethodStatic
+}
+
+// spare is a slot for one more interface of a word that has what it needs.
+func (r *runner) spare(n *nic, of *slot) *slot {
+	s := &slot{Interface: of.Interface, pos: len(r.slots), spare: true}
+	s.Device = n.dev.Name
+	r.slots = append(r.slots, s)
+	return s
+}
+
 // begin sets an interface up, beside everything else: some drivers take
-// seconds to open. If Up has ended meanwhile, nothing more is done. What is
-// done with lo is done at once: bonds must be there when their ports are.
-func (r *runner) begin(ctx context.Context, n *nic) {
+// seconds to open. If the network is closed meanwhile, nothing more is done.
+// What is done with lo is done at once: bonds must be there when their ports
+// are.
+func (r *runner) begin(n *nic) {
+	if four := r.nics[nicKey{index: n.key.index}]; n.key.six && four.slot != nil && !four.ready {
+		return // it may get another hardware address yet; setUp comes back
+	}
 	n.setting = true
 	n.retry = time.Time{}
 	n.tries++
-	dev, dhcp := n.dev, false
+	dev := n.dev
 	var steps []Step
+	var channels []channel
 	if n.slot != nil {
 		steps = r.config.linkSteps(n.slot.Interface, dev)
 		if a := n.slot.NewAddr; a != "" {
 			dev.Addr = a
 		}
-		dhcp = n.slot.Method == MethodDHCP
+		if p := r.newProtocol(n); p != nil {
+			channels = p.channels()
+		}
 	}
-	steps = append(steps, r.config.below(dev)...)
+	if !n.key.six {
+		steps = append(steps, r.config.below(dev)...)
+	}
 	apply := func() setup {
-		s := setup{index: dev.Index, broadcast: dev.Broadcast}
+		s := setup{key: n.key, broadcast: dev.Broadcast, wires: map[channel]wire{}}
 		for _, step := range steps {
-			if ctx.Err() != nil {
+			if r.ctx.Err() != nil {
 				return s
 			}
 			err := step.apply(r.sys)
 			if _, ok := step.(LinkMode); ok && err != nil {
 				// Adapters since ConnectX-4 have datagram mode only: the
 				// network works all the same.
-				r.log.WarnContext(ctx, fmt.Sprintf("%s: %v: the mode stays as it is", step, err))
+				r.log.Warn(fmt.Sprintf("%s: %v: the mode stays as it is", step, err))
 				continue
 			}
 			if err != nil {
 				s.err = fmt.Errorf("%s: %w", step, err)
-				break
+				return s
 			}
 		}
-		if s.err == nil && dhcp {
-			s.wire, s.err = r.sys.open(dev)
+		for _, via := range channels {
+			w, err := r.sys.open(dev, via)
+			if err != nil {
+				s.close()
+				return setup{key: n.key, broadcast: dev.Broadcast, err: err}
+			}
+			s.wires[via] = w
 		}
 		return s
 	}
 	if dev.Type == hwLoopback {
-		r.setUp(ctx, apply())
+		r.setUp(apply())
 		return
 	}
 	go func() {
 		s := apply()
 		select {
 		case r.setups <- s:
-		case <-ctx.Done():
-			if s.wire != nil {
-				_ = s.wire.Close()
-			}
+		case <-r.ctx.Done():
+			s.close()
 		}
 	}()
 }
 
 // setUp takes the result of begin.
-func (r *runner) setUp(ctx context.Context, s setup) {
-	n := r.nics[s.index]
+func (r *runner) setUp(s setup) {
+	n := r.nics[s.key]
 	if n == nil || !n.wanted() {
-		if s.wire != nil {
-			_ = s.wire.Close()
+		s.close()
+		if n != nil {
+			n.setting = false
+			n.ready = s.err == nil
+			r.setDown(n)
 		}
 		return
 	}
 	n.setting = false
 	if s.broadcast != n.dev.Broadcast {
 		// A bond has become an InfiniBand interface meanwhile.
-		if s.wire != nil {
-			_ = s.wire.Close()
-		}
-		r.begin(ctx, n)
+		s.close()
+		r.begin(n)
 		return
 	}
 	n.err = s.err
@@ -190,36 +248,46 @@ func (r *runner) setUp(ctx context.Context, s setup) {
 		wait := min(firstRetransmit<<min(n.tries-1, 10), maxRetransmit)
 		n.retry = time.Now().Add(wait)
 		if n.tries == 1 {
-			r.log.WarnContext(ctx, fmt.Sprintf("set up %s: %v; trying again", n.dev.Name, s.err))
+			r.log.Warn(fmt.Sprintf("set up %s: %v; trying again", n.dev.Name, s.err))
 		}
 		return
 	}
 	n.ready = true
+	if six := r.nics[nicKey{index: s.key.index, six: true}]; six != nil && six != n && six.wanted() && !six.setting && !six.ready {
+		r.begin(six)
+	}
 	if n.slot == nil {
 		return
 	}
-	if s.wire != nil {
-		n.wire = s.wire
-		r.receive(ctx, n.dev.Index, s.wire)
+	n.wires = s.wires
+	for via, w := range s.wires {
+		r.receive(n.key, via, w)
 	}
 	if n.slot.Method == MethodNone {
-		r.finish(ctx, n, Lease{})
+		r.finish(n, Lease{})
 		return
 	}
-	r.start(ctx, n)
+	r.start(n)
+}
+
+func (s setup) close() {
+	for _, w := range s.wires {
+		_ = w.Close()
+	}
 }
 
 // receive passes on what the wire hears until it is closed.
-func (r *runner) receive(ctx context.Context, index int, w wire) {
+func (r *runner) receive(key nicKey, via channel, w wire) {
 	r.wg.Go(func() {
 		for {
-			payload, from, err := w.receive()
+			p, err := w.receive()
 			if err != nil {
 				return
 			}
+			p.via = via
 			select {
-			case r.packets <- packet{index: index, wire: w, payload: payload, from: from}:
-			case <-ctx.Done():
+			case r.arrivals <- arrival{key: key, wire: w, packet: p}:
+			case <-r.ctx.Done():
 				return
 			}
 		}
@@ -227,26 +295,45 @@ func (r *runner) receive(ctx context.Context, index int, w wire) {
 }
 
 // start does what an interface that is set up and has carrier is there for.
-func (r *runner) start(ctx context.Context, n *nic) {
+func (r *runner) start(n *nic) {
 	if !n.ready || !n.carrier || !n.slot.open() {
 		return
 	}
-	if n.slot.Method == MethodStatic {
-		r.finish(ctx, n, n.slot.lease())
-		return
-	}
-	hostname := n.slot.Hostname
-	addr := n.dev.Addr
-	if n.slot.NewAddr != "" {
-		addr = n.slot.NewAddr
-	}
+	n.protocol = r.newProtocol(n)
+	n.asked = time.Now()
+	r.do(n, n.protocol.start(n.asked))
+}
+
+// newProtocol is how the interface gets its address, nil if it takes none.
+func (r *runner) newProtocol(n *nic) protocol {
 	d := n.dev
-	d.Addr = addr
-	n.exchange = newExchange(client{
-		addr: d.lasting(), identities: r.config.ClientID.identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
-		vendor: r.config.VendorClass, hostname: hostname, bits: n.slot.Bits,
-	}, rand.Uint32)
-	r.do(ctx, n, n.exchange.start(time.Now()))
+	if a := n.slot.NewAddr; a != "" {
+		d.Addr = a
+	}
+	s := n.slot
+	switch s.Method {
+	case MethodNone:
+		return nil
+	case MethodStatic:
+		return newProbed(&fixed{lease: s.lease()}, d)
+	default:
+		c := client{
+			addr: d.lasting(), identities: r.config.ClientID.identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
+			vendor: r.config.VendorClass, hostname: s.Hostname, bits: s.Bits,
+		}
+		c.rapid = len(c.identities) == 1 && r.only(n)
+		return newProbed(newExchange(c, rand.Uint32), d)
+	}
+}
+
+// only tells whether no other interface asks for the same word.
+func (r *runner) only(n *nic) bool {
+	for _, o := range r.nics {
+		if o != n && o.slot == n.slot {
+			return false
+		}
+	}
+	return true
 }
 
 // known are the devices by which a server may know this one: a bond of
@@ -257,7 +344,7 @@ func (r *runner) known(d Device) []Device {
 	for _, b := range r.config.Bonds {
 		for _, name := range b.Ports {
 			for _, n := range r.nics {
-				if b.Name == d.Name && n.dev.Name == name && n.dev.Type == hwInfiniBand && d.Type == hwInfiniBand {
+				if b.Name == d.Name && n.dev.Name == name && !n.key.six && n.dev.Type == hwInfiniBand && d.Type == hwInfiniBand {
 					ports = append(ports, n.dev)
 				}
 			}
@@ -271,58 +358,63 @@ func (r *runner) known(d Device) []Device {
 
 // later asks anew, when a port has appeared by which a server may know the bond
 // that is asking already.
-func (r *runner) later(ctx context.Context, port Device) {
+func (r *runner) later(port Device) {
 	for _, n := range r.nics {
-		if n.exchange == nil || n.exchange.phase != phaseSelecting || !r.config.bond(n.dev.Name) {
+		if n.protocol == nil || !n.wanted() || port.Type != hwInfiniBand || n.dev.Type != hwInfiniBand || !r.config.bond(n.dev.Name) {
 			continue
 		}
 		if slices.ContainsFunc(r.known(n.dev), func(d Device) bool { return d.Index == port.Index }) {
-			r.start(ctx, n)
+			r.start(n)
 		}
 	}
 }
 
-// hear gives a message to the exchange and remembers who sent the one that
-// took it further: a release goes there.
-func (r *runner) hear(ctx context.Context, n *nic, p packet) {
-	before := n.exchange.phase
-	o := n.exchange.receive(time.Now(), p.payload)
-	if n.exchange.phase != before {
-		n.next = p.from
-	}
-	r.do(ctx, n, o)
-}
-
-// do carries out what the exchange wants.
-func (r *runner) do(ctx context.Context, n *nic, o outcome) {
+// do carries out what a protocol wants.
+func (r *runner) do(n *nic, o outcome) {
 	if o.note != "" && o.note != n.note {
 		n.note = o.note
-		r.log.WarnContext(ctx, n.dev.Name+": "+o.note)
+		r.log.Warn(n.dev.Name + ": " + o.note)
 	}
 	for _, m := range o.send {
-		err := n.wire.send(m.ToBytes(), netip.IPv4Unspecified(), netip.AddrFrom4([4]byte{255, 255, 255, 255}), "")
+		err := n.send(m)
 		// It is sent again when its time comes, like a lost one.
-		r.log.DebugContext(ctx, n.dev.Name+": "+m.MessageType().String()+" sent", "after", time.Since(n.since), "err", err)
+		r.log.Debug(n.dev.Name+": "+m.what+" sent", "after", time.Since(n.since), "err", err)
 	}
-	if o.lease != nil {
-		x := n.exchange
-		if who := x.client.identities[x.chosen]; len(x.client.identities) > 1 {
-			r.log.InfoContext(ctx, n.dev.Name+": the DHCP server knows client-id "+who.String())
+	for _, s := range o.steps {
+		if err := s.apply(r.sys); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", s, err))
 		}
-		r.log.DebugContext(ctx, fmt.Sprintf("%s: lease %d ms after carrier, %s and %s sent", n.dev.Name, time.Since(n.since).Milliseconds(),
-			count(x.discovers, "DISCOVER"), count(x.requests, "REQUEST")))
-		r.finish(ctx, n, n.slot.override(*o.lease))
 	}
+	if o.told != "" {
+		r.log.Info(n.dev.Name + ": " + o.told)
+	}
+	switch {
+	case o.lease == nil:
+	case n.slot.open():
+		r.log.Debug(fmt.Sprintf("%s: lease %d ms after carrier", n.dev.Name, time.Since(n.since).Milliseconds()))
+		r.finish(n, n.slot.override(*o.lease))
+	case n.slot.state != nil && !slices.Contains(n.slot.state.Addrs, o.lease.Addr):
+		// The root is on the old one; the kernel keeps it.
+		r.log.Warn(fmt.Sprintf("%s: leased %s now; the boot goes on with %v", n.dev.Name, o.lease.Addr, n.slot.state))
+	}
+}
+
+func (n *nic) send(m message) error {
+	w := n.wires[m.via]
+	if w == nil {
+		return fmt.Errorf("send %s: no socket for %s", m.what, m.via)
+	}
+	return w.send(m)
 }
 
 // finish applies the addresses of a slot and lets its other interfaces go.
-func (r *runner) finish(ctx context.Context, n *nic, l Lease) {
+func (r *runner) finish(n *nic, l Lease) {
 	s, mtu := n.slot, n.dev.MTU
 	if s.MTU != 0 {
 		mtu = s.MTU
 	}
 	var steps []Step
-	if l.Addr.IsValid() {
+	if l.Addr.IsValid() || len(l.Kept) > 0 {
 		steps = r.config.addressSteps(s.pos, l, n.dev.Name)
 	}
 	for _, step := range steps {
@@ -334,7 +426,7 @@ func (r *runner) finish(ctx context.Context, n *nic, l Lease) {
 		case AddrAdd:
 			if err != nil {
 				s.err = fmt.Errorf("%s: %w", step, err)
-				r.drop(ctx, s, nil)
+				r.drop(s, nil)
 				return
 			}
 		case LinkMTU:
@@ -343,7 +435,7 @@ func (r *runner) finish(ctx context.Context, n *nic, l Lease) {
 			}
 		}
 		if err != nil {
-			r.log.WarnContext(ctx, fmt.Sprintf("%s: %v", step, err))
+			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
 		}
 	}
 	n.dev.MTU = mtu
@@ -353,38 +445,61 @@ func (r *runner) finish(ctx context.Context, n *nic, l Lease) {
 	state := r.config.state(s.Interface, n.dev, l)
 	state.Took = time.Since(r.started)
 	s.state = &state
-	r.log.DebugContext(ctx, n.dev.Name+": set up", "after", time.Since(n.since))
-	r.drop(ctx, s, n)
+	if s.spare {
+		r.log.Info(state.String())
+	}
+	r.log.Debug(n.dev.Name+": set up", "after", time.Since(n.since))
+	r.drop(s, n)
 }
 
-// drop lets the interfaces of a slot go, but for the winner. Leases are given
-// back; links stay up, which is the next userland's to decide.
-func (r *runner) drop(ctx context.Context, s *slot, winner *nic) {
+// drop lets the interfaces of a slot go, but for the winner: leases are given
+// back, and what nodisk set up is set down, unless rd.neednet wants them all.
+// Their sockets close; the winner's serve to prolong its lease.
+func (r *runner) drop(s *slot, winner *nic) {
 	for _, n := range r.nics {
-		if n.slot != s {
+		if n.slot != s || n == winner {
 			continue
 		}
-		if n != winner && n.exchange != nil && n.carrier {
-			r.release(ctx, n)
+		if winner != nil && r.all(s) {
+			n.slot = r.spare(n, s)
+			continue
 		}
-		n.exchange = nil
+		if n.protocol != nil && n.carrier {
+			for _, m := range n.protocol.release() {
+				r.log.Debug(n.dev.Name+": "+m.what, "err", n.send(m))
+			}
+		}
+		n.protocol = nil
 		n.close()
+		if winner != nil {
+			r.setDown(n)
+		}
 	}
 }
 
-func (r *runner) release(ctx context.Context, n *nic) {
-	m := n.exchange.release()
-	if m == nil {
+// setDown takes an interface down that nodisk set up and nobody needs. The
+// kernel waits some milliseconds for each, so that is done beside the rest.
+func (r *runner) setDown(n *nic) {
+	if n.slot == nil || n.slot.named() || n.wasUp || n.below || !n.ready || r.all(n.slot) {
 		return
 	}
-	src, _ := netip.AddrFromSlice(m.ClientIPAddr.To4())
-	err := n.wire.send(m.ToBytes(), src, n.exchange.server, n.next)
-	r.log.DebugContext(ctx, n.dev.Name+": "+src.String()+" released", "err", err)
+	for _, o := range r.nics {
+		if o != n && o.key.index == n.key.index && o.slot != nil && (o.slot.open() || o.protocol != nil) {
+			return // the other family needs it
+		}
+	}
+	n.ready = false
+	step := LinkDown{Dev: n.dev.Name}
+	r.wg.Go(func() {
+		if err := step.apply(r.sys); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
+		}
+	})
 }
 
 func (n *nic) close() {
-	if n.wire != nil {
-		_ = n.wire.Close()
-		n.wire = nil
+	for _, w := range n.wires {
+		_ = w.Close()
 	}
+	n.wires = nil
 }

@@ -16,9 +16,15 @@ import (
 
 // A Lease is what a DHCP server gave. Fields it did not give are zero.
 type Lease struct {
-	Addr    netip.Prefix // yiaddr and option 1
-	Gateway netip.Addr   // option 3, or the default route of option 121
-	Server  netip.Addr   // option 54, who gave it
+	// Protocol says how it was got: DHCP, BOOTP, RARP, DHCPv6 or "router
+	// advertisement".
+	Protocol string
+	Addr     netip.Prefix // yiaddr and option 1
+	// Kept are addresses that the interface has already: of IPv6 the kernel
+	// makes them, or has to check them first.
+	Kept    []netip.Prefix
+	Gateway netip.Addr // option 3, or the default route of option 121
+	Server  netip.Addr // option 54, who gave it
 	// NextServer is siaddr, the boot server; an NFS root that names no
 	// server is there.
 	NextServer    netip.Addr
@@ -41,7 +47,9 @@ func (l Lease) Steps(dev string) []Step {
 	if l.MTU != 0 {
 		steps = append(steps, LinkMTU{Dev: dev, MTU: l.MTU})
 	}
-	steps = append(steps, AddrAdd{Dev: dev, Addr: l.Addr})
+	if l.Addr.IsValid() {
+		steps = append(steps, AddrAdd{Dev: dev, Addr: l.Addr})
+	}
 	// Routes to what is on the link come first: others need them.
 	for _, onLink := range []bool{true, false} {
 		for _, r := range l.Routes {
@@ -49,16 +57,24 @@ func (l Lease) Steps(dev string) []Step {
 				continue
 			}
 			r.Dev = dev
-			r.OnLink = r.Via.IsValid() && !l.reaches(r.Via)
+			r.OnLink = r.Via.Is4() && !l.reaches(r.Via)
 			steps = append(steps, r)
 		}
 	}
 	if l.Gateway.IsValid() {
 		steps = append(steps, Route{
-			Dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Via: l.Gateway, Dev: dev, OnLink: !l.reaches(l.Gateway),
+			Dst: defaultRoute(l.Gateway), Via: l.Gateway, Dev: dev, OnLink: l.Gateway.Is4() && !l.reaches(l.Gateway),
 		})
 	}
 	return steps
+}
+
+// defaultRoute is the destination "all" of the family of a.
+func defaultRoute(a netip.Addr) netip.Prefix {
+	if a.Is6() {
+		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 }
 
 // parseLease reads an OFFER or ACK. bits is the prefix length to use when the
@@ -67,6 +83,7 @@ func (l Lease) Steps(dev string) []Step {
 func parseLease(m *dhcpv4.DHCPv4, bits int) (l Lease, notes []string, err error) {
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 
+	l.Protocol = "DHCP"
 	if l.Server = optionAddr(m, dhcpv4.OptionServerIdentifier); !l.Server.IsValid() {
 		return Lease{}, nil, errors.New("no server identifier (option 54)")
 	}

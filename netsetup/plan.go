@@ -30,8 +30,10 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 	interfaces := c.interfaces()
 	mine := make([][]Device, len(interfaces))
 	for _, d := range have {
-		if i, ok := c.claim(d); ok {
-			mine[i] = append(mine[i], d)
+		for _, six := range []bool{false, true} {
+			if i, ok := c.claim(d, six); ok {
+				mine[i] = append(mine[i], d)
+			}
 		}
 	}
 	var errs []error

@@ -110,7 +110,8 @@ func TestLeaseSteps(t *testing.T) {
 func TestState(t *testing.T) {
 	d := Device{Name: "eth0", Addr: macA, MTU: 1500}
 	l := Lease{
-		Addr: prefix("10.77.0.23/24"), Server: addr("10.77.0.1"), Hostname: "node7.cluster.example.",
+		Protocol: "DHCP",
+		Addr:     prefix("10.77.0.23/24"), Server: addr("10.77.0.1"), Hostname: "node7.cluster.example.",
 		DNS: []netip.Addr{addr("10.77.0.1"), addr("10.77.0.2")}, Search: []string{"example"}, Duration: time.Hour,
 	}
 	for name, tt := range map[string]struct {

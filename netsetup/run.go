@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -23,35 +21,34 @@ const (
 	spareDHCP    = 90 * time.Second
 )
 
-// A linkEvent tells of an interface: it is there, has changed, or is gone.
+// A linkEvent tells of an interface: it is there, has changed, or is gone; or,
+// with news, of something on it.
 type linkEvent struct {
 	Device
 	gone bool
+	news *news // Device has only the index then
 	err  error // the subscription has ended
 }
 
 // A system is the kernel, as far as Up needs it.
 type system interface {
 	linker
-	// watch sends what is there, then what changes, until ctx ends; wg
-	// counts what it starts.
-	watch(ctx context.Context, wg *sync.WaitGroup) (<-chan linkEvent, error)
-	// open makes a connection for DHCP.
-	open(d Device) (wire, error)
+	// watch sends what is there, then what changes, until ctx ends; six asks
+	// for news of IPv6, too. wg counts what it starts.
+	watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error)
+	// open makes a connection on an interface that is up.
+	open(d Device, via channel) (wire, error)
 	// port reads the state of an InfiniBand port.
 	port(hca string, number int) (portState, error)
 	// hcas lists the InfiniBand adapters that have a driver.
 	hcas() []string
 }
 
-// A wire sends and receives UDP payloads of DHCP on one interface.
+// A wire sends and receives the packets of one channel on one interface.
 type wire interface {
-	// send sends from port 68 to port 67. An empty hardware address is the
-	// broadcast.
-	send(payload []byte, src, dst netip.Addr, to HardwareAddr) error
-	// receive returns a datagram to port 68 and the hardware address it came
-	// from. Close ends it.
-	receive() (payload []byte, from HardwareAddr, err error)
+	send(m message) error
+	// receive returns the next packet. Close ends it.
+	receive() (packet, error)
 	Close() error
 }
 
@@ -61,16 +58,28 @@ type slot struct {
 	pos   int
 	state *State // done
 	err   error  // given up
+	// spare is one that Up does not wait for: an interface besides the one
+	// that the word needs (rd.neednet).
+	spare bool
 }
 
 func (s *slot) open() bool { return s.state == nil && s.err == nil }
 
+// A nicKey is an interface and a family of addresses: one that has both is
+// two to the runner.
+type nicKey struct {
+	index int
+	six   bool
+}
+
 // A nic is a device that a slot works with.
 type nic struct {
+	key   nicKey
 	dev   Device
 	slot  *slot // nil: takes no address
 	below bool  // links are made of it
 	first time.Time
+	wasUp bool // before anything was done to it
 
 	setting  bool // a set-up is under way
 	ready    bool // it is set up
@@ -81,103 +90,130 @@ type nic struct {
 	err      error     // of the last try
 	retry    time.Time // when to try again
 	renamed  bool      // ifname= was tried
-	wire     wire
-	exchange *exchange
-	note     string       // the last one logged
-	next     HardwareAddr // where the last answer came from
+	wires    map[channel]wire
+	protocol protocol  // nil: nothing is asked
+	asked    time.Time // since when
+	note     string    // the last one logged
 }
 
-type packet struct {
-	index   int
-	wire    wire
-	payload []byte
-	from    HardwareAddr
+type arrival struct {
+	key  nicKey
+	wire wire
+	packet
 }
 
 // A setup is what came of setting an interface up.
 type setup struct {
-	index     int
-	broadcast HardwareAddr // for which the wire was opened
-	wire      wire
+	key       nicKey
+	broadcast HardwareAddr // for which the wires were opened
+	wires     map[channel]wire
 	err       error
 }
 
-// A runner is one Up under way. Everything in it belongs to one goroutine; the
-// others only send to its channels.
+// A runner is a network being set up, or kept. Everything in it belongs to one
+// goroutine; the others only send to its channels.
 type runner struct {
 	config  Config
 	sys     system
 	log     *slog.Logger
 	started time.Time
 	slots   []*slot
-	nics    map[int]*nic
+	nics    map[nicKey]*nic
 	lo      bool // done
 	nextLog time.Time
 
-	wg      sync.WaitGroup
-	packets chan packet
-	setups  chan setup
+	// ctx ends when the network is closed.
+	ctx      context.Context
+	cancel   func()
+	wg       sync.WaitGroup
+	links    <-chan linkEvent
+	arrivals chan arrival
+	setups   chan setup
 }
 
-func run(ctx context.Context, c Config, sys system, log *slog.Logger) (State, error) {
+func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	r := &runner{
 		config: c, sys: sys, log: log, started: time.Now(),
-		nics: map[int]*nic{}, packets: make(chan packet, 16), setups: make(chan setup),
+		nics: map[nicKey]*nic{}, arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
 	for i, n := range c.interfaces() {
 		r.slots = append(r.slots, &slot{Interface: n, pos: i})
 	}
-	inner, cancel := context.WithCancel(ctx)
-	defer r.end(cancel)
-	links, err := sys.watch(inner, &r.wg)
-	if err != nil {
-		return State{}, fmt.Errorf("watch network interfaces: %w", err)
-	}
-	return r.loop(inner, links)
+	return r
 }
 
-// end waits for everything that was started, but for drivers that are opening
+// run is Up.
+func run(ctx context.Context, c Config, sys system, log *slog.Logger) (State, error) {
+	r := newRunner(c, sys, log)
+	defer r.close()
+	return r.up(ctx)
+}
+
+// up returns when every slot has what it asks for.
+func (r *runner) up(ctx context.Context) (State, error) {
+	var err error
+	if r.links, err = r.sys.watch(r.ctx, &r.wg, r.config.six()); err != nil {
+		return State{}, fmt.Errorf("watch network interfaces: %w", err)
+	}
+	if err := r.loop(ctx, r.finished); err != nil {
+		return State{}, err
+	}
+	return r.result(), nil
+}
+
+// keep goes on until ctx ends.
+func (r *runner) keep(ctx context.Context) error {
+	err := r.loop(ctx, func() (bool, error) { return ctx.Err() != nil, nil })
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// close waits for everything that was started, but for drivers that are opening
 // a device: they cannot be interrupted, and one that takes seconds would hold
 // up the boot from the other interface. See begin.
-func (r *runner) end(cancel func()) {
-	cancel()
+func (r *runner) close() {
+	r.cancel()
 	for _, n := range r.nics {
 		n.close()
 	}
 	r.wg.Wait()
 }
 
-func (r *runner) loop(ctx context.Context, links <-chan linkEvent) (State, error) {
+func (r *runner) loop(ctx context.Context, finished func() (bool, error)) error {
 	timer := time.NewTimer(logEvery)
 	defer timer.Stop()
 	for {
-		if done, err := r.finished(); done {
-			if err != nil {
-				return State{}, err
-			}
-			return r.result(ctx), nil
+		if done, err := finished(); done {
+			return err
 		}
 		timer.Reset(time.Until(r.wake()))
 		select {
 		case <-ctx.Done():
-			return State{}, fmt.Errorf("set up network: %s: %w", r.waiting(time.Now()), context.Cause(ctx))
-		case e := <-links:
-			if e.err != nil {
-				return State{}, fmt.Errorf("watch network interfaces: %w", e.err)
+			return fmt.Errorf("set up network: %s: %w", r.waiting(time.Now()), context.Cause(ctx))
+		case e := <-r.links:
+			switch {
+			case e.err != nil:
+				return fmt.Errorf("watch network interfaces: %w", e.err)
+			case e.news != nil:
+				r.tell(e.Index, *e.news)
+			default:
+				r.link(e)
 			}
-			r.link(ctx, e)
 		case s := <-r.setups:
-			r.setUp(ctx, s)
-		case p := <-r.packets:
-			if n := r.nics[p.index]; n != nil && n.wire == p.wire && n.exchange != nil {
-				r.hear(ctx, n, p)
+			r.setUp(s)
+		case a := <-r.arrivals:
+			if n := r.nics[a.key]; n != nil && n.wires[a.via] == a.wire && n.protocol != nil {
+				r.do(n, n.protocol.receive(time.Now(), a.packet))
 			}
 		case <-timer.C:
-			r.tick(ctx, time.Now())
+			r.tick(time.Now())
 		}
 	}
 }
@@ -192,6 +228,7 @@ func (r *runner) finished() (bool, error) {
 	achieved := len(r.slots) == 0
 	for _, s := range r.slots {
 		switch {
+		case s.spare:
 		case s.open():
 			return false, nil
 		case s.err != nil && r.config.BootDev != "" && s.pos == r.config.primary():
@@ -209,10 +246,16 @@ func (r *runner) finished() (bool, error) {
 }
 
 // result puts the slots together; the primary one first.
-func (r *runner) result(ctx context.Context) State {
+func (r *runner) result() State {
 	var states []State
 	for _, s := range r.slots {
-		if s.state != nil {
+		if s.state == nil || s.spare {
+			continue
+		}
+		// One that has addresses of both families is one interface.
+		if i := slices.IndexFunc(states, func(o State) bool { return o.Device == s.state.Device }); i >= 0 {
+			states[i] = states[i].with(*s.state)
+		} else {
 			states = append(states, *s.state)
 		}
 	}
@@ -221,7 +264,7 @@ func (r *runner) result(ctx context.Context) State {
 	}
 	for _, route := range r.config.Routes {
 		if route.Dev != "" && !slices.ContainsFunc(states, func(s State) bool { return s.Device == route.Dev }) {
-			r.log.WarnContext(ctx, fmt.Sprintf("%s: not done, %s was not set up", route, route.Dev))
+			r.log.Warn(fmt.Sprintf("%s: not done, %s was not set up", route, route.Dev))
 		}
 	}
 	best := max(0, slices.IndexFunc(states, func(s State) bool { return len(s.Addrs) > 0 }))
@@ -240,8 +283,25 @@ func (r *runner) result(ctx context.Context) State {
 // devices are all interfaces, in the order of their index.
 func (r *runner) devices() []Device {
 	var have []Device
-	for _, i := range slices.Sorted(maps.Keys(r.nics)) {
-		have = append(have, r.nics[i].dev)
+	for _, n := range r.sorted() {
+		if !n.key.six {
+			have = append(have, n.dev)
+		}
 	}
 	return have
+}
+
+// sorted are the nics in the order of their index.
+func (r *runner) sorted() []*nic {
+	all := make([]*nic, 0, len(r.nics))
+	for _, n := range r.nics {
+		all = append(all, n)
+	}
+	slices.SortFunc(all, func(a, b *nic) int {
+		if a.key.index != b.key.index {
+			return a.key.index - b.key.index
+		}
+		return map[bool]int{false: -1, true: 1}[a.key.six]
+	})
+	return all
 }

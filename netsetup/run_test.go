@@ -72,8 +72,9 @@ func TestRunReleasesTheOther(t *testing.T) {
 		if r.err != nil || r.state.Device != "eth1" {
 			t.Fatalf("%v, %v", r.state, r.err)
 		}
-		if last := r.commands[len(r.commands)-1]; last != "eth0: RELEASE 10.77.0.23 -> 10.77.0.1 at "+macB.String() {
-			t.Errorf("last command: %s", last)
+		want := []string{"eth0: RELEASE 10.77.0.23 -> 10.77.0.1 at " + macB.String(), "link set eth0 down"}
+		if diff := cmp.Diff(want, r.commands[len(r.commands)-2:]); diff != "" {
+			t.Errorf("last commands (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -59,6 +60,28 @@ func (s State) String() string {
 	return b.String()
 }
 
+// with adds the addresses of the other family on the same interface.
+func (s State) with(o State) State {
+	s.Addrs = append(slices.Clone(s.Addrs), o.Addrs...)
+	if !s.Gateway.IsValid() {
+		s.Gateway = o.Gateway
+	}
+	if s.Lease == nil {
+		s.Lease = o.Lease
+	}
+	if o.Source != s.Source {
+		s.Source += ", " + o.Source
+	}
+	if !s.Server.IsValid() {
+		s.Server = o.Server
+	}
+	if s.Hostname == "" {
+		s.Hostname, s.Domain = o.Hostname, o.Domain
+	}
+	s.Search, s.DNS, s.NTP = join(s.Search, o.Search), join(s.DNS, o.DNS), join(s.NTP, o.NTP)
+	return s
+}
+
 // ResolvConf is the content of resolv.conf(5), empty when no name server and
 // no domain is known.
 func (s State) ResolvConf() string {
@@ -82,11 +105,15 @@ func (c Config) state(n Interface, d Device, l Lease) State {
 	if l.Addr.IsValid() {
 		s.Addrs = []netip.Prefix{l.Addr}
 	}
+	s.Addrs = append(s.Addrs, l.Kept...)
 	s.DNS = join(c.Nameservers, n.DNS)
 	s.Domain = l.Domain
-	if n.Method == MethodDHCP {
+	if l.Protocol != "" {
 		s.Lease = &l
-		s.Source = "DHCP from " + l.Server.String()
+		s.Source = l.Protocol
+		if l.Server.IsValid() {
+			s.Source += " from " + l.Server.String()
+		}
 		if c.IgnorePeerDNS {
 			s.Domain = ""
 		} else {

@@ -17,10 +17,43 @@ import (
 // interface by interface. Up may be called again after an error: changes made
 // already are no error. log may be nil.
 func Up(ctx context.Context, c Config, log *slog.Logger) (State, error) {
-	if _, err := os.Stat(sysClassNet); err != nil {
-		return State{}, fmt.Errorf("find network interfaces: sysfs is not mounted: %w", err)
+	n, err := New(c, log)
+	if err != nil {
+		return State{}, err
 	}
-	return run(ctx, c, kernel{}, log)
+	defer n.Close()
+	return n.Up(ctx)
+}
+
+// A Network is one that is being set up, and kept while the boot goes on.
+type Network struct {
+	r *runner
+}
+
+// New prepares a network; the node's is untouched until Up. Close ends it.
+func New(c Config, log *slog.Logger) (*Network, error) {
+	if _, err := os.Stat(sysClassNet); err != nil {
+		return nil, fmt.Errorf("find network interfaces: sysfs is not mounted: %w", err)
+	}
+	return &Network{r: newRunner(c, kernel{}, log)}, nil
+}
+
+// Up is as the function Up. It may be called once.
+func (n *Network) Up(ctx context.Context) (State, error) {
+	return n.r.up(ctx)
+}
+
+// Keep goes on behind Up until ctx ends: late ports join their bonds and
+// bridges, leases are prolonged, and with rd.neednet further interfaces get
+// their addresses. The error says why that is not possible any more.
+func (n *Network) Keep(ctx context.Context) error {
+	return n.r.keep(ctx)
+}
+
+// Close ends what Up and Keep started, and waits for it. The kernel keeps links,
+// addresses and routes.
+func (n *Network) Close() {
+	n.r.close()
 }
 
 // ApplyHostname sets the node's host name (sethostname(2)).

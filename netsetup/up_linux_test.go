@@ -152,7 +152,8 @@ func TestUpDHCP(t *testing.T) {
 		Source: "DHCP from 10.77.0.1", Hostname: "node7", Domain: "cluster.example", Search: []string{"example", "a.example"},
 		DNS: []netip.Addr{addr("10.77.0.53"), addr("10.77.0.54")}, NTP: []netip.Addr{addr("10.77.0.42")},
 		Lease: &Lease{
-			Addr: prefix("10.77.0.23/24"), Gateway: addr("10.77.0.254"), Server: addr("10.77.0.1"), NextServer: addr("10.77.0.2"),
+			Protocol: "DHCP",
+			Addr:     prefix("10.77.0.23/24"), Gateway: addr("10.77.0.254"), Server: addr("10.77.0.1"), NextServer: addr("10.77.0.2"),
 			RootPath: "iscsi:10.77.0.2::::iqn.2026-01.example:disk", Hostname: "node7", Domain: "cluster.example", Search: []string{"example", "a.example"},
 			InitiatorName: "iqn.2026-01.example:node7", DNS: []netip.Addr{addr("10.77.0.53"), addr("10.77.0.54")}, NTP: []netip.Addr{addr("10.77.0.42")},
 			MTU: 1400, Routes: []Route{{Dst: prefix("10.5.0.0/16"), Via: addr("10.77.0.9")}},
@@ -407,8 +408,8 @@ func TestUpReleases(t *testing.T) {
 // physicalVeth takes veth devices for real ones: candidates without a name.
 type physicalVeth struct{ kernel }
 
-func (physicalVeth) watch(ctx context.Context, wg *sync.WaitGroup) (<-chan linkEvent, error) {
-	in, err := kernel{}.watch(ctx, wg)
+func (physicalVeth) watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error) {
+	in, err := kernel{}.watch(ctx, wg, six)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,7 @@
 package netsetup
 
 import (
-	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 )
@@ -14,7 +11,7 @@ import (
 func (r *runner) waiting(now time.Time) string {
 	var parts []string
 	for _, s := range r.slots {
-		if s.open() {
+		if s.open() && !s.spare {
 			parts = append(parts, r.waitingFor(s, now))
 		}
 	}
@@ -27,8 +24,7 @@ func (r *runner) waiting(now time.Time) string {
 func (r *runner) waitingFor(s *slot, now time.Time) string {
 	var parts, dark []string
 	longest := time.Duration(0)
-	for _, i := range slices.Sorted(maps.Keys(r.nics)) {
-		n := r.nics[i]
+	for _, n := range r.sorted() {
 		switch {
 		case n.slot != s:
 		case n.err != nil:
@@ -42,8 +38,8 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 		case !n.carrier:
 			dark = append(dark, n.dev.Name)
 			longest = max(longest, now.Sub(n.since))
-		case n.exchange != nil:
-			parts = append(parts, n.dev.Name+": "+n.exchange.waiting(now))
+		case n.protocol != nil:
+			parts = append(parts, n.dev.Name+": "+n.protocol.waiting(now))
 		}
 	}
 	// Sixteen ports without a cable are one fact.
@@ -123,7 +119,7 @@ func (r *runner) ports(bond string, now time.Time) string {
 // look finds the gate at which an InfiniBand interface without carrier stands.
 // The kernel tells nobody about ports, except that carrier comes when all is
 // done; so this is for the sentences, and for the time that each gate has.
-func (r *runner) look(ctx context.Context, n *nic, now time.Time) {
+func (r *runner) look(n *nic, now time.Time) {
 	d := r.portOf(n)
 	if n.dev.Type != hwInfiniBand || n.dev.Carrier || !n.dev.Up || d.Port == 0 {
 		n.gate = 0
@@ -131,7 +127,7 @@ func (r *runner) look(ctx context.Context, n *nic, now time.Time) {
 	}
 	p, err := r.sys.port(d.HCA, d.Port)
 	if err != nil {
-		r.log.DebugContext(ctx, n.dev.Name+": "+err.Error())
+		r.log.Debug(n.dev.Name + ": " + err.Error())
 		n.gate = 0
 		return
 	}
@@ -142,7 +138,7 @@ func (r *runner) look(ctx context.Context, n *nic, now time.Time) {
 
 // portOf returns the device that knows the port: of a P_Key child its parent.
 func (r *runner) portOf(n *nic) Device {
-	if parent := r.nics[n.dev.Parent]; n.dev.Port == 0 && parent != nil {
+	if parent := r.nics[nicKey{index: n.dev.Parent}]; n.dev.Port == 0 && parent != nil {
 		d := parent.dev
 		d.Addr = n.dev.Addr
 		return d

@@ -27,7 +27,7 @@ const (
 // same socket, so that nothing is missed in between and nothing is read twice.
 // Addresses are not subscribed to: those of IPv4 are acknowledged one by one.
 // IPv6 will need them (duplicate detection).
-func (kernel) watch(ctx context.Context, wg *sync.WaitGroup) (<-chan linkEvent, error) {
+func (kernel) watch(ctx context.Context, wg *sync.WaitGroup, _ bool) (<-chan linkEvent, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err

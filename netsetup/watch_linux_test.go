@@ -36,7 +36,7 @@ func newLink(family byte, index int32, flags uint32, name string, oper byte) []b
 	return attr(b, unix.IFLA_OPERSTATE, string([]byte{oper}))
 }
 
-func message(kind uint16, body []byte) []byte {
+func rtMessage(kind uint16, body []byte) []byte {
 	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
 	b = binary.NativeEndian.AppendUint16(b, kind)
 	b = append(b, make([]byte, 10)...)
@@ -77,20 +77,20 @@ func TestWatcher(t *testing.T) {
 		}
 	}
 	a, b := newLink(0, 5, 0, "nodisk-a", 0), newLink(0, 6, 0, "nodisk-b", 0)
-	feed(message(unix.RTM_NEWLINK, a), message(unix.RTM_NEWLINK, b), message(unix.NLMSG_DONE, make([]byte, 4)))
-	feed(message(unix.RTM_NEWLINK, a))                                           // nothing new
-	feed(message(unix.RTM_NEWLINK, newLink(unix.AF_BRIDGE, 5, 0, "x", 0)))       // another family
-	feed(message(unix.RTM_NEWLINK, newLink(0, 5, unix.IFF_UP, "nodisk-a", 0)))   // up
-	feed(message(unix.RTM_NEWLINK, newLink(0, 5, unix.IFF_UP, "nodisk-lan", 0))) // renamed
+	feed(rtMessage(unix.RTM_NEWLINK, a), rtMessage(unix.RTM_NEWLINK, b), rtMessage(unix.NLMSG_DONE, make([]byte, 4)))
+	feed(rtMessage(unix.RTM_NEWLINK, a))                                           // nothing new
+	feed(rtMessage(unix.RTM_NEWLINK, newLink(unix.AF_BRIDGE, 5, 0, "x", 0)))       // another family
+	feed(rtMessage(unix.RTM_NEWLINK, newLink(0, 5, unix.IFF_UP, "nodisk-a", 0)))   // up
+	feed(rtMessage(unix.RTM_NEWLINK, newLink(0, 5, unix.IFF_UP, "nodisk-lan", 0))) // renamed
 	drain()
 	clear(w.seen)
-	feed(message(unix.RTM_NEWLINK, newLink(0, 5, 0, "nodisk-lan", 0)), message(unix.NLMSG_DONE, make([]byte, 4)))
-	feed(message(unix.RTM_DELLINK, newLink(0, 5, 0, "nodisk-lan", 0)))
+	feed(rtMessage(unix.RTM_NEWLINK, newLink(0, 5, 0, "nodisk-lan", 0)), rtMessage(unix.NLMSG_DONE, make([]byte, 4)))
+	feed(rtMessage(unix.RTM_DELLINK, newLink(0, 5, 0, "nodisk-lan", 0)))
 	drain()
 	// A list that changed while it was read is asked for again.
-	torn := message(unix.RTM_NEWLINK, a)
+	torn := rtMessage(unix.RTM_NEWLINK, a)
 	binary.NativeEndian.PutUint16(torn[6:], unix.NLM_F_DUMP_INTR)
-	feed(torn, message(unix.NLMSG_DONE, make([]byte, 4)), message(unix.RTM_NEWLINK, a), message(unix.NLMSG_DONE, make([]byte, 4)))
+	feed(torn, rtMessage(unix.NLMSG_DONE, make([]byte, 4)), rtMessage(unix.RTM_NEWLINK, a), rtMessage(unix.NLMSG_DONE, make([]byte, 4)))
 	drain()
 	if dumps != 1 || len(w.seen) != 1 {
 		t.Errorf("%d lists asked for, %v seen", dumps, w.seen)
@@ -99,7 +99,7 @@ func TestWatcher(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if err := w.messages(context.Background(), message(unix.NLMSG_ERROR, []byte{0xff, 0xff, 0xff, 0xff})); err == nil {
+	if err := w.messages(context.Background(), rtMessage(unix.NLMSG_ERROR, []byte{0xff, 0xff, 0xff, 0xff})); err == nil {
 		t.Error("the kernel's refusal is no error")
 	}
 }
@@ -124,14 +124,14 @@ func TestPhysical(t *testing.T) {
 func FuzzParseLink(f *testing.F) {
 	f.Add(newLink(0, 5, unix.IFF_UP|unix.IFF_LOWER_UP, "eth0", operUp))
 	f.Add([]byte{})
-	torn := message(unix.RTM_NEWLINK, newLink(0, 5, 0, "eth0", 0))
+	torn := rtMessage(unix.RTM_NEWLINK, newLink(0, 5, 0, "eth0", 0))
 	binary.NativeEndian.PutUint16(torn[6:], unix.NLM_F_DUMP_INTR)
-	f.Add(append(torn, message(unix.NLMSG_DONE, make([]byte, 4))...))
+	f.Add(append(torn, rtMessage(unix.NLMSG_DONE, make([]byte, 4))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if d, ok := parseLink(b); ok && (d.Name == "" || d.Index <= 0) {
 			t.Errorf("%+v", d)
 		}
 		w := newWatcher(make(chan linkEvent, 1000), func() error { return nil })
-		_ = w.messages(context.Background(), append(message(unix.RTM_DELLINK, b), b...))
+		_ = w.messages(context.Background(), append(rtMessage(unix.RTM_DELLINK, b), b...))
 	})
 }

@@ -1,0 +1,198 @@
+package netsetup
+
+import "strconv"
+
+// families of addresses, as bits.
+const (
+	family4 = 1 << iota
+	family6
+)
+
+// families are those that the word says something about. "none" says that
+// there is no address at all. The address of an iBFT may be of either; most
+// are of IPv4.
+func (n Interface) families() int {
+	switch {
+	case n.Method == MethodNone:
+		return family4 | family6
+	case n.six():
+		return family6
+	default:
+		return family4
+	}
+}
+
+// check looks at the words together.
+func (c *Config) check(p *problems) {
+	seen := map[string]int{}
+	for _, n := range c.Interfaces {
+		name := c.deviceKey(n)
+		switch {
+		case seen[name]&n.families() == 0:
+		case !n.named():
+			p.add("ip", n.String(), "is the second ip= without a device", "name the device in one of them, or leave one out (pxelinux adds one for IPAPPEND 1 and 3)")
+		default:
+			p.add("ip", n.String(), "configures "+name+" a second time", "write one ip= for each device, or one for IPv4 and one for IPv6")
+		}
+		if n.NewAddr != "" && !n.named() {
+			p.add("ip", n.String(), "gives a hardware address to no certain device", "name the device")
+		}
+		seen[name] |= n.families()
+	}
+	c.checkPairs(p)
+	c.checkRenames(p)
+	c.checkRoutes(p)
+	c.checkNames(p)
+	c.checkLinks(p)
+	if c.Off && len(c.Interfaces) > 0 {
+		p.add("ip", "off", "contradicts the other ip=", "leave one of them out")
+	}
+	if c.BootDev != "" && !c.mayConfigure(c.BootDev) {
+		p.add("bootdev", c.BootDev, "is the device of no ip=", "name it in one of them, or leave bootdev= out")
+	}
+	if c.DHCPRetry > 0 && c.DHCPTimeout == 0 {
+		c.DHCPTimeout = defaultAttempt
+	}
+}
+
+// deviceKey is what two words about the same device have in common.
+func (c *Config) deviceKey(n Interface) string {
+	for _, r := range c.Renames {
+		if n.Match != "" && r.Addr == n.Match {
+			return r.Name
+		}
+	}
+	return n.Device + n.Match.String()
+}
+
+// checkPairs compares the two words of a device, which has one MTU and one
+// hardware address.
+func (c *Config) checkPairs(p *problems) {
+	for i, n := range c.Interfaces {
+		for _, o := range c.Interfaces[:i] {
+			if c.deviceKey(n) != c.deviceKey(o) {
+				continue
+			}
+			if mtu := n.MTU + o.MTU; (n.six() || o.six()) && n.MTU*o.MTU == 0 && mtu != 0 && mtu < minMTU6 {
+				p.add("ip", n.String(), "shares the device with MTU "+strconv.Itoa(mtu)+" of the other ip=: too small for IPv6", "write at least "+strconv.Itoa(minMTU6))
+			}
+			if n.MTU != 0 && o.MTU != 0 && n.MTU != o.MTU {
+				p.add("ip", n.String(), "gives another MTU than the other ip= of that device", "write the same in both, or leave one out")
+			}
+			if n.NewAddr != "" && o.NewAddr != "" && n.NewAddr != o.NewAddr {
+				p.add("ip", n.String(), "gives another hardware address than the other ip= of that device", "write the same in both, or leave one out")
+			}
+		}
+	}
+}
+
+// checkRenames looks for names and addresses that two ifname= want.
+func (c *Config) checkRenames(p *problems) {
+	for i, r := range c.Renames {
+		value := r.Name + ":" + r.Addr.String()
+		if c.made(r.Name) {
+			p.add("ifname", value, r.Name+" is a link that nodisk makes", "choose another name")
+		}
+		for _, o := range c.Renames[:i] {
+			switch {
+			case o == r: // said twice
+			case o.Name == r.Name:
+				p.add("ifname", value, "gives the name "+r.Name+" to a second device", "choose another name")
+			case o.Addr == r.Addr:
+				p.add("ifname", value, "gives that device a second name besides "+o.Name, "leave one of them out")
+			}
+		}
+	}
+}
+
+// mayConfigure tells whether an ip= word can turn out to be about the device:
+// whatever has no name or goes by address can.
+func (c *Config) mayConfigure(dev string) bool {
+	for _, n := range c.interfaces() {
+		if n.Device == dev || n.Device == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// checkRoutes looks for routes that would never be set.
+func (c *Config) checkRoutes(p *problems) {
+	for _, r := range c.Routes {
+		family, ipv := family4, "IPv4"
+		if r.Dst.Addr().Is6() {
+			family, ipv = family6, "IPv6"
+		}
+		value := r.Dst.String()
+		about, addressed := false, c.hasIBFT()
+		for _, n := range c.interfaces() {
+			mine := r.Dev == "" || n.Device == r.Dev || n.Device == ""
+			about = about || mine
+			addressed = addressed || mine && n.Method != MethodNone && n.families()&family != 0
+		}
+		switch {
+		case c.Off:
+			p.add("rd.route", value, "is of no use with ip=off", "leave one of them out")
+		case !about:
+			p.add("rd.route", value, r.Dev+" is the device of no ip=", "add ip="+r.Dev+":dhcp, or another ip= for it")
+		case !addressed:
+			p.add("rd.route", value, "is a route of "+ipv+", but no ip= gives that interface an address of "+ipv, "add an ip= for it: "+ipExample(family))
+		}
+	}
+}
+
+// ipExample is the simplest method of a family.
+func ipExample(family int) string {
+	if family == family6 {
+		return "ip=auto6"
+	}
+	return "ip=dhcp"
+}
+
+// checkNames compares the host names.
+func (c *Config) checkNames(p *problems) {
+	if c.Off && (c.Hostname != "" || c.ReverseName) {
+		p.add("nodisk.hostname", c.Hostname, "is of no use with ip=off", "leave one of them out")
+	}
+	if c.Hostname == "" {
+		return
+	}
+	for _, n := range c.Interfaces {
+		if n.Hostname != "" && n.Hostname != c.Hostname {
+			p.add("nodisk.hostname", c.Hostname, "contradicts the host name of ip="+n.String(), "leave one of them out")
+		}
+	}
+}
+
+// Warnings are sentences about keys that have no effect with these ip= words.
+// They are no errors: an image's config file has them for every node.
+func (c Config) Warnings() []string {
+	for _, n := range c.interfaces() {
+		if n.Method == MethodDHCP || n.Method == MethodIBFT {
+			return nil
+		}
+	}
+	var list []string
+	for _, k := range []struct {
+		key string
+		set bool
+	}{
+		{"nodisk.dhcp.clientid", c.ClientID != ""},
+		{"nodisk.dhcp.user-class", c.UserClass != ""},
+		{"rd.net.dhcp.vendor-class", c.VendorClass != ""},
+	} {
+		if k.set && !c.Off {
+			list = append(list, k.key+": without effect, no ip= asks by DHCP")
+		}
+	}
+	return list
+}
+
+// nameAll gives the host name to the words that have none.
+func (c *Config) nameAll() {
+	for i := range c.Interfaces {
+		if n := &c.Interfaces[i]; n.Hostname == "" {
+			n.Hostname = c.Hostname
+		}
+	}
+}

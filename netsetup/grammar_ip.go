@@ -1,0 +1,147 @@
+package netsetup
+
+import (
+	"math/bits"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// address reads an address with or without a mask behind it: 10.0.0.1,
+// 10.0.0.1/24, [2001:db8::1], [2001:db8::1]/64 and dracut's [2001:db8::1/64].
+// IPv6 needs no brackets where the value is nothing else. length is -1 without a
+// mask. what names the field in the report. An address that cannot be used is
+// returned as the zero value.
+func (p *problems) address(a cmdline.Arg, what, s string) (addr netip.Addr, length int) {
+	if what != "" {
+		what += " "
+	}
+	what += strconv.Quote(s)
+	if strings.HasPrefix(s, "[") {
+		if inner, rest, ok := strings.Cut(s[1:], "]"); ok && (rest == "" || rest[0] == '/') {
+			s = inner + rest
+		}
+	}
+	text, mask, hasMask := strings.Cut(s, "/")
+	addr, err := netip.ParseAddr(text)
+	switch {
+	case err != nil:
+		p.bad(a, what+" is not an address", "write it as 10.0.0.1 or [2001:db8::1]")
+	case addr.Zone() != "":
+		p.bad(a, what+" has a zone", "write it without %"+addr.Zone()+"; the device has a field of its own")
+	case addr.Is4In6():
+		p.bad(a, what+" is an address of IPv4 in the form of IPv6", "write "+addr.Unmap().String())
+	default:
+		length = -1
+		if hasMask {
+			var ok bool
+			if length, ok = parseMask(mask, addr.Is6()); !ok {
+				p.bad(a, "mask "+mask+" is not a netmask", maskFix)
+				return netip.Addr{}, -1
+			}
+		}
+		return addr, length
+	}
+	return netip.Addr{}, -1
+}
+
+const maskFix = "write it as 255.255.255.0 or 24, of IPv6 as 1 to 128"
+
+// addr is address without a mask.
+func (p *problems) addr(a cmdline.Arg, what, s string) netip.Addr {
+	addr, length := p.address(a, what, s)
+	if length < 0 {
+		return addr
+	}
+	p.bad(a, strings.TrimSpace(what+" "+strconv.Quote(s))+" has a mask", "write "+addr.String()+" alone")
+	return netip.Addr{}
+}
+
+// far is addr for what programs have to reach without being told an interface: a
+// link-local address of IPv6 means nothing to them.
+func (p *problems) far(a cmdline.Arg, what, s string) netip.Addr {
+	addr := p.addr(a, what, s)
+	if addr.Is6() && addr.IsLinkLocalUnicast() || addr.IsMulticast() {
+		p.bad(a, strings.TrimSpace(what+" "+addr.String())+" cannot be reached without an interface: it is link-local or multicast", "write another address of that server")
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// gateway is addr for a router, which has the address of a host.
+func (p *problems) gateway(a cmdline.Arg, s string) netip.Addr {
+	addr := p.addr(a, "gateway", s)
+	if addr.IsValid() && !usable(netip.PrefixFrom(addr, addr.BitLen())) {
+		p.bad(a, "gateway "+addr.String()+" is not the address of a host", "write the router's address on this network")
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// noAddress tells whether the field says that there is none: pxelinux writes
+// 0.0.0.0 for a gateway that does not exist.
+func noAddress(s string) bool {
+	return s == "" || s == "0.0.0.0" || s == "[::]"
+}
+
+// parseMask reads 255.255.255.0 or a prefix length: 0 to 32, of IPv6 0 to 128.
+func parseMask(s string, ipv6 bool) (length int, ok bool) {
+	if isDigits(s) && len(s) <= 3 {
+		length, _ = strconv.Atoi(s)
+		return length, length <= 32 || ipv6 && length <= 128
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is4() || ipv6 {
+		return 0, false
+	}
+	return maskBits(a.As4())
+}
+
+// maskBits returns the number of leading ones, if nothing but zeros follows.
+func maskBits(m [4]byte) (length int, ok bool) {
+	v := uint32(m[0])<<24 | uint32(m[1])<<16 | uint32(m[2])<<8 | uint32(m[3])
+	length = bits.LeadingZeros32(^v)
+	return length, v<<length == 0
+}
+
+// usualBits is the prefix length of an address that is given without: by its
+// class (RFC 791), as the kernel has it; of IPv6 64 (RFC 4291 section 2.5.4).
+func usualBits(a netip.Addr) int {
+	if a.Is6() {
+		return 64
+	}
+	switch b := a.As4()[0]; {
+	case b < 128:
+		return 8
+	case b < 192:
+		return 16
+	default:
+		return 24
+	}
+}
+
+// usable tells whether a host can have the address.
+func usable(p netip.Prefix) bool {
+	a := p.Addr()
+	switch {
+	case !p.IsValid() || p.Bits() == 0 || a.IsUnspecified() || a.IsLoopback() || a.IsMulticast():
+		return false
+	case a.Is6():
+		return !a.Is4In6()
+	case a.As4()[0] == 0 || a.As4()[0] >= 240:
+		return false
+	}
+	// RFC 3021: both addresses of a /31 are hosts.
+	return p.Bits() >= 31 || (a != p.Masked().Addr() && a != broadcast(p))
+}
+
+// broadcast is the last address of a prefix of IPv4.
+func broadcast(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.AddrFrom4(b)
+}
