@@ -1,0 +1,250 @@
+package netsetup
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// keep runs Up and then Keep for a time. script runs beside Keep.
+func keep(t *testing.T, line string, during time.Duration, k *fakeKernel, script func()) result {
+	t.Helper()
+	c, err := ParseConfig(cmdline.Parse(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := &logLines{start: time.Now()}
+	r := newRunner(c, k, slog.New(lines))
+	defer r.close()
+	s, err := r.up(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(lines.start)
+	ctx, cancel := context.WithTimeout(t.Context(), during)
+	defer cancel()
+	if script != nil {
+		go script()
+	}
+	err = r.keep(ctx)
+	synctest.Wait()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return result{s, err, k.commands, lines.lines, took}
+}
+
+// Who does not carry the root is set down, but for what was up before, and for
+// what the command line names.
+func TestRunLosersDown(t *testing.T) {
+	const macC, macD = HardwareAddr("\x52\x54\x00\x00\x00\x03"), HardwareAddr("\x52\x54\x00\x00\x00\x04")
+	down := func(r result) []string {
+		var names []string
+		for _, c := range r.commands {
+			if name, ok := strings.CutSuffix(c, " down"); ok {
+				names = append(names, strings.TrimPrefix(name, "link set "))
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	for line, want := range map[string][]string{
+		"":                            {"eth0", "eth2"},
+		"ip=dhcp":                     {"eth0", "eth2"},
+		"rd.neednet=1":                nil,
+		"ip=eth1:dhcp":                nil,
+		"ip=eth1:dhcp ip=eth0:none":   nil,
+		"ip=10.77.0.5::10.77.0.1:24":  {"eth2"}, // and eth1: eth0 is the first with carrier
+		"BOOTIF=01-52-54-00-12-34-57": nil,
+	} {
+		t.Run(line, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				up := ethernet(5, "eth3", macD)
+				up.Up = true
+				k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), ethernet(4, "eth2", macC), up)
+				k.servers["eth1"] = goodServer(t)
+				r := keep(t, line, time.Second, k, nil)
+				if strings.Contains(line, "10.77.0.5") {
+					want = slices.DeleteFunc([]string{"eth0", "eth1", "eth2"}, func(s string) bool { return s == r.state.Device })
+				}
+				if diff := cmp.Diff(want, down(r)); diff != "" {
+					t.Errorf("%v is up, set down (-want +got):\n%s\n%s", r.state, diff, strings.Join(r.commands, "\n"))
+				}
+			})
+		})
+	}
+}
+
+// With rd.neednet=1 every interface is configured, the later ones when the boot
+// goes on already.
+func TestKeepNeedNet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+		k.servers["eth0"] = goodServer(t)
+		r := keep(t, "ip=dhcp rd.neednet=1", time.Minute, k, func() {
+			<-time.After(5 * time.Second)
+			k.mu.Lock()
+			k.servers["eth1"] = func(m *dhcpv4.DHCPv4) []byte {
+				return answer(t, m, map[dhcpv4.MessageType]dhcpv4.MessageType{
+					dhcpv4.MessageTypeDiscover: dhcpv4.MessageTypeOffer, dhcpv4.MessageTypeRequest: dhcpv4.MessageTypeAck,
+				}[m.MessageType()], func(m *dhcpv4.DHCPv4) { m.YourIPAddr = net.IPv4(10, 77, 0, 24) })
+			}
+			k.mu.Unlock()
+			third := ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03")
+			k.mu.Lock()
+			k.servers["eth2"] = goodServer(t)
+			k.mu.Unlock()
+			k.appear(third)
+		})
+		if r.err != nil || r.took != 0 || r.state.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" {
+			t.Fatalf("%v, %v, after %v", r.state, r.err, r.took)
+		}
+		for _, want := range []string{
+			"addr add 10.77.0.24/24 brd + dev eth1", "route replace default via 10.77.0.1 dev eth1 metric 101",
+			"addr add 10.77.0.23/24 brd + dev eth2",
+		} {
+			if !slices.Contains(r.commands, want) {
+				t.Errorf("no %q in\n%s", want, strings.Join(r.commands, "\n"))
+			}
+		}
+	})
+}
+
+// A port that appears behind Up joins its bond.
+func TestKeepLatePort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		bond := ethernet(3, "bond0", macA)
+		bond.Physical = false
+		k.made = func() { k.appear(bond) }
+		k.servers["bond0"] = goodServer(t)
+		r := keep(t, "bond=bond0:eth0,eth1:mode=active-backup ip=bond0:dhcp", time.Minute, k, func() {
+			<-time.After(20 * time.Second)
+			k.appear(ethernet(4, "eth1", macB))
+		})
+		if r.err != nil || r.state.Device != "bond0" || !slices.Contains(r.commands, "link set eth1 master bond0") {
+			t.Errorf("%v, %v\n%s", r.state, r.err, strings.Join(r.commands, "\n"))
+		}
+	})
+}
+
+// A leaser answers with a lease of a minute, until it dies, and writes down
+// when it was asked for what.
+type leaser struct {
+	t     *testing.T
+	start time.Time
+	until time.Duration
+	nak   bool
+	asked []string
+}
+
+func (l *leaser) serve(m *dhcpv4.DHCPv4) []byte {
+	since := time.Since(l.start)
+	text := fmt.Sprintf("%v %s", since.Round(100*time.Millisecond), m.MessageType())
+	if !m.ClientIPAddr.IsUnspecified() {
+		text += " of " + m.ClientIPAddr.String()
+	}
+	l.asked = append(l.asked, text)
+	minute := func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptIPAddressLeaseTime(time.Minute)) }
+	switch {
+	case since > l.until && l.nak && m.MessageType() == dhcpv4.MessageTypeRequest:
+		return answer(l.t, m, dhcpv4.MessageTypeNak)
+	case since > l.until:
+		return nil
+	case m.MessageType() == dhcpv4.MessageTypeDiscover:
+		return answer(l.t, m, dhcpv4.MessageTypeOffer, minute)
+	default:
+		return answer(l.t, m, dhcpv4.MessageTypeAck, minute)
+	}
+}
+
+// A lease of a minute is prolonged as long as the boot lasts; when the server
+// is gone, any other is asked, and then from the beginning, and the console
+// tells.
+func TestKeepRenews(t *testing.T) {
+	for name, tt := range map[string]struct {
+		until time.Duration
+		nak   bool
+		want  []string
+		log   string
+	}{
+		"good server": {
+			until: time.Hour,
+			want:  []string{"0s DISCOVER", "0s REQUEST", "30s REQUEST of 10.77.0.23", "1m0s REQUEST of 10.77.0.23", "1m30s REQUEST of 10.77.0.23"},
+		},
+		"dead server": {
+			until: 20 * time.Second,
+			want: []string{
+				"0s DISCOVER", "0s REQUEST",
+				"30s REQUEST of 10.77.0.23", "41.3s REQUEST of 10.77.0.23", "46.9s REQUEST of 10.77.0.23",
+			},
+			log: "eth0: the lease has ended: 10.77.0.1 has not prolonged it",
+		},
+		"server refuses": {
+			until: 20 * time.Second, nak: true,
+			want: []string{"0s DISCOVER", "0s REQUEST", "30s REQUEST of 10.77.0.23", "30s DISCOVER"},
+			log:  "eth0: 10.77.0.1 does not prolong the lease (NAK)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t, ethernet(2, "eth0", macA))
+				l := &leaser{t: t, start: time.Now(), until: tt.until, nak: tt.nak}
+				k.servers["eth0"] = l.serve
+				r := keep(t, "", 100*time.Second, k, nil)
+				if r.err != nil {
+					t.Fatal(r.err)
+				}
+				if len(l.asked) < len(tt.want) || !slices.Equal(l.asked[:len(tt.want)], tt.want) {
+					t.Errorf("asked %q, want %q", l.asked, tt.want)
+				}
+				if tt.log != "" && !strings.Contains(strings.Join(r.log, "\n"), tt.log) {
+					t.Errorf("the console says %q", r.log)
+				}
+				if len(l.asked) > 20 {
+					t.Errorf("%d messages in 100 s", len(l.asked))
+				}
+			})
+		})
+	}
+}
+
+// A server that can give the lease with its first answer does (RFC 4039). It is
+// not asked to where several DISCOVERs leave.
+func TestExchangeRapidCommit(t *testing.T) {
+	now := time.Unix(1000, 0)
+	x := testExchange()
+	x.client.rapid = true
+	discover := x.start(now).first()
+	if !discover.Options.Has(dhcpv4.OptionRapidCommit) {
+		t.Fatalf("no option 80 in %v", discover)
+	}
+	rapid := func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionRapidCommit, nil)) }
+	if o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeAck))); o.lease != nil {
+		t.Error("an ACK without option 80 was taken for a lease")
+	}
+	o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeAck, rapid)))
+	if o.lease == nil || o.lease.Addr != prefix("10.77.0.23/24") || len(o.send) != 0 {
+		t.Fatalf("%+v", o)
+	}
+	if r := (outcome{send: x.release()}).first(); r == nil || r.MessageType() != dhcpv4.MessageTypeRelease {
+		t.Errorf("released by %v", r)
+	}
+	plain := testExchange()
+	if discover := plain.start(now).first(); discover.Options.Has(dhcpv4.OptionRapidCommit) {
+		t.Error("option 80 was not asked for")
+	}
+	if o := plain.receive(now, heard(answer(t, plain.start(now).first(), dhcpv4.MessageTypeAck, rapid))); o.lease != nil {
+		t.Error("a lease was taken that was not asked for")
+	}
+}
