@@ -1,15 +1,17 @@
 package boot
 
 import (
+	"context"
 	"errors"
 	"os"
 
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"
 )
 
 // networkConfig is the plan's, with what the firmware's table says for ip=ibft.
-func (w *worker) networkConfig() (netsetup.Config, error) {
+func (w *worker) networkConfig(ctx context.Context) (netsetup.Config, error) {
 	conf, err := w.plan.Network.WithIBFT(os.DirFS("/sys"))
 	if err != nil {
 		if _, ok := errors.AsType[*cmdline.ValueError](err); ok {
@@ -18,5 +20,10 @@ func (w *worker) networkConfig() (netsetup.Config, error) {
 		return conf, err
 	}
 	w.firmwareName = conf.InitiatorName
+	if len(conf.VLANs) > len(w.plan.Network.VLANs) {
+		if err := w.loader.Request(ctx, requests("vlan", modload.StageDrivers)...); err != nil {
+			return conf, unlessCurable(err)
+		}
+	}
 	return conf, nil
 }

@@ -162,7 +162,7 @@ func (w *worker) network(ctx context.Context) (string, error) {
 	if err := w.loader.Request(ctx, w.plan.Modules.Links...); err != nil {
 		return "", unlessCurable(err)
 	}
-	conf, err := w.networkConfig()
+	conf, err := w.networkConfig(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -50,6 +50,14 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 	defer func() { err = errors.Join(err, drop()) }()
 	m.cmdline = strings.Join(strings.Fields("console=ttyS0,115200 panic=-1 "+fill(s.Words()+" "+s.Append, values)), " ")
 
+	if s.IBFT != nil {
+		m.ibft = l.path(fmt.Sprintf("ibft-%d", n.n))
+		if err := os.WriteFile(m.ibft, s.IBFT(values), 0o600); err != nil {
+			return res, fmt.Errorf("boot %s: %w", s.name(), err)
+		}
+		defer func() { err = errors.Join(err, os.Remove(m.ibft)) }()
+	}
+
 	var tftp string
 	if s.PXE {
 		if tftp, err = n.tftp(s.Kernel, s.Image, m.cmdline); err != nil {

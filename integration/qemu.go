@@ -16,11 +16,19 @@ type machine struct {
 	// to it, takes orders (QMP), and does not start before it is told to.
 	// Empty means none.
 	monitor string
+	// ibft is the file of BootSpec.IBFT, empty for none.
+	ibft string
 }
 
 // A nic is one of a machine's: the tap it is connected to, and its address.
 type nic struct {
 	tap, mac string
+	// near and far are the ends of a cable between two machines, sockets that
+	// QEMU makes, in place of a tap: all frames pass, also those that a bridge
+	// keeps for itself (LACP, spanning tree).
+	near, far string
+	// absent is one that is put in later: see monitor.insert.
+	absent bool
 	// firmware tells whether the node may boot from it.
 	firmware bool
 }
@@ -29,10 +37,20 @@ type nic struct {
 // the device.
 func (n nic) args(number int, model, options string) []string {
 	id := "n" + strconv.Itoa(number)
-	return []string{
-		"-netdev", "tap,id=" + id + ",ifname=" + n.tap + ",script=no,downscript=no",
-		"-device", model + ",netdev=" + id + ",mac=" + n.mac + options,
+	back := "tap,id=" + id + ",ifname=" + n.tap + ",script=no,downscript=no"
+	if n.tap == "" {
+		back = "dgram,id=" + id + ",local.type=unix,local.path=" + n.near + ",remote.type=unix,remote.path=" + n.far
 	}
+	a := []string{"-netdev", back}
+	if n.absent {
+		return a
+	}
+	if n.tap == "" && model == NICVirtio {
+		// Otherwise it has none, and LACP wants to know it (virtio specification,
+		// VIRTIO_NET_F_SPEED_DUPLEX).
+		options += ",speed=1000,duplex=full"
+	}
+	return append(a, "-device", model+",netdev="+id+",mac="+n.mac+options)
 }
 
 // machineArgs are the arguments that nodes and servers share. -nodefaults:
@@ -70,6 +88,9 @@ func (m machine) args() []string {
 	}
 	if m.monitor != "" {
 		a = append(a, "-S", "-chardev", "socket,id=monitor,path="+m.monitor, "-mon", "chardev=monitor,mode=control")
+	}
+	if m.ibft != "" {
+		a = append(a, "-acpitable", "sig=iBFT,data="+m.ibft)
 	}
 	if m.spec.PXE {
 		// Without graphics the firmware writes to the serial line.

@@ -81,6 +81,10 @@ type BootSpec struct {
 	// started /init. Not with PXE.
 	DHCPAfter time.Duration
 
+	// IBFT makes the iSCSI Boot Firmware Table that the firmware leaves, without
+	// the header of ACPI, of the values of the placeholders. Nil: it leaves none.
+	IBFT func(values map[string]string) []byte
+
 	NIC    string // NICVirtio (default) or another model of QEMU's
 	NICs   int    // number of them, default 1
 	Memory int    // MiB, default 512

@@ -1,13 +1,11 @@
 package iscsi
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -159,9 +157,11 @@ func (u unitAddress) siblings() []string {
 		text, ok := strings.CutPrefix(e.Name(), fmt.Sprintf("%d:0:0:", u.host))
 		if n, err := strconv.ParseUint(text, 10, 64); ok && err == nil {
 			units = append(units, unitAddress{u.sysfs, u.host, lunFromKernel(n)})
+			for i := len(units) - 1; i > 0 && units[i].lun < units[i-1].lun; i-- {
+				units[i-1], units[i] = units[i], units[i-1]
+			}
 		}
 	}
-	slices.SortFunc(units, func(a, b unitAddress) int { return cmp.Compare(a.lun, b.lun) })
 	list := make([]string, len(units))
 	for i, x := range units {
 		list[i] = fmt.Sprintf("%v (%s)", x.lun, scsiType(x.attribute("type")))

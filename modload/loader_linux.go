@@ -265,10 +265,12 @@ func (l *Loader) under() string {
 		default:
 			if f.asked {
 				names = append(names, name)
+				for i := len(names) - 1; i > 0 && names[i] < names[i-1]; i-- {
+					names[i-1], names[i] = names[i], names[i-1]
+				}
 			}
 		}
 	}
-	slices.Sort(names)
 	return strings.Join(names, ", ")
 }
 

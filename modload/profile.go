@@ -56,8 +56,8 @@ type Profile struct {
 	// of somebody's manual. The kernel need not have all of them; those that it has
 	// belong to the image.
 	Order []string
-	// Key is the word of the command line without which Load is left alone.
-	// Empty: there is none.
+	// Key is the word of the command line without which Load is left alone: a
+	// key, or a key, "=" and a field of its value. Empty: there is none.
 	Key string
 	// With names profiles that this one contains.
 	With []string
@@ -192,6 +192,10 @@ func ethernet() []Profile {
 		{
 			Name: "bridge", Doc: "bridges (bridge=)", Key: "bridge",
 			Load: []Request{{Name: "bridge", Stage: StageDrivers}},
+		},
+		{
+			Name: "ibft", Doc: "the address that iSCSI firmware left (ip=ibft)", Key: "ip=ibft",
+			Load: []Request{{Name: "iscsi_ibft", Stage: StageDrivers}},
 		},
 	}
 }

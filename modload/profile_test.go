@@ -27,7 +27,7 @@ func TestProfiles(t *testing.T) {
 			}
 		}
 	}
-	for name := range strings.FieldsSeq("virt eth e1000 bond vlan bridge ib mlx4 mlx5 en iscsi nfs nfs3 nfs4 ext4 xfs btrfs squashfs erofs vfat overlay ram") {
+	for name := range strings.FieldsSeq("virt eth e1000 bond vlan bridge ibft ib mlx4 mlx5 en iscsi nfs nfs3 nfs4 ext4 xfs btrfs squashfs erofs vfat overlay ram") {
 		if !seen[name] {
 			t.Errorf("no profile %s", name)
 		}

@@ -396,6 +396,8 @@ func TestListNodes(t *testing.T) {
 	for _, name := range []string{"sda", "sdaa", "sdb"} {
 		m.plug(name, gptDisk(t, "", "", ""))
 	}
+	m.set("sdb/sdb10", "partition", 10) // before sdb2 in its folder
+	m.set("sdb/sdb10", "size", 8)
 	m.set("ram0", "size", 8192)
 	m.set("loop0", "size", 0)
 	m.set("nvme0c0n1", "size", 8192)
@@ -408,7 +410,7 @@ func TestListNodes(t *testing.T) {
 	for _, n := range nodes {
 		names = append(names, n.name)
 	}
-	want := "sda sda1 sda2 sda3 sdb sdb1 sdb2 sdb3 sdaa sdaa1 sdaa2 sdaa3"
+	want := "sda sda1 sda2 sda3 sdb sdb1 sdb2 sdb3 sdb10 sdaa sdaa1 sdaa2 sdaa3"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}

@@ -1,10 +1,8 @@
 package rootfs
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,13 +27,19 @@ func listNodes(sysfs fs.FS, names []string) ([]node, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // no block device yet
 			return nil, err
 		}
+		longest := 0
 		for _, e := range entries {
-			if !isNumbered(e.Name(), "ram") && !isNumbered(e.Name(), "zram") {
-				names = append(names, e.Name())
+			longest = max(longest, len(e.Name()))
+		}
+		// sdb before sdaa, as the kernel counts: the folder is sorted by name,
+		// so sorting by length is all that is left.
+		for n := 1; n <= longest; n++ {
+			for _, e := range entries {
+				if len(e.Name()) == n && !isNumbered(e.Name(), "ram") && !isNumbered(e.Name(), "zram") {
+					names = append(names, e.Name())
+				}
 			}
 		}
-		// sdb before sdaa, as the kernel counts.
-		slices.SortStableFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 	}
 	var nodes []node
 	for _, name := range names {
@@ -69,9 +73,12 @@ func listDisk(sysfs fs.FS, name string) []node {
 		p.size = 512 * attr(sysfs, sub+"/size")
 		if p.number > 0 && p.size > 0 {
 			parts = append(parts, p)
+			// The folder has p10 before p2.
+			for i := len(parts) - 1; i > 0 && parts[i].number < parts[i-1].number; i-- {
+				parts[i-1], parts[i] = parts[i], parts[i-1]
+			}
 		}
 	}
-	slices.SortFunc(parts, func(a, b node) int { return cmp.Compare(a.number, b.number) })
 	return append([]node{d}, parts...)
 }
 

@@ -13,7 +13,7 @@ import (
 
 var plain = []byte(strings.Repeat("\x7fELF module ", 9000))
 
-func pack(t testing.TB, open func(io.Writer) (io.WriteCloser, error)) []byte {
+func pack(t testing.TB, plain []byte, open func(io.Writer) (io.WriteCloser, error)) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w, err := open(&b)
@@ -33,11 +33,11 @@ func packed(t testing.TB) map[string][]byte {
 	t.Helper()
 	return map[string][]byte{
 		"m.ko": plain,
-		"m.ko.xz": pack(t, func(w io.Writer) (io.WriteCloser, error) {
+		"m.ko.xz": pack(t, plain, func(w io.Writer) (io.WriteCloser, error) {
 			return xz.WriterConfig{CheckSum: xz.CRC32}.NewWriter(w)
 		}),
-		"m.ko.zst": pack(t, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }),
-		"m.ko.gz":  pack(t, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }),
+		"m.ko.zst": pack(t, plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }),
+		"m.ko.gz":  pack(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }),
 	}
 }
 

@@ -1,0 +1,252 @@
+package unpack
+
+// LZMA as the "LZMA specification" of the LZMA SDK describes it: the bits of
+// literals and matches, each with its own adaptive probability, packed by a
+// range coder. Its names are kept.
+
+const (
+	probBits   = 11 // of a probability
+	probShift  = 5  // how fast it adapts
+	rangeTop   = 1 << 24
+	shortest   = 2  // match
+	firstMatch = 7  // states from here on follow a match
+	endModel   = 14 // distance slots from here on have bits that are not modelled
+	alignBits  = 4
+)
+
+// Where each kind of probability begins in lzma.probs. A state is what the
+// last few symbols were, 12 in all; a place is the position modulo up to 16.
+const (
+	isMatch    = 0
+	isRep      = isMatch + 12<<4
+	isRep0     = isRep + 12
+	isRep1     = isRep0 + 12
+	isRep2     = isRep1 + 12
+	isRep0Long = isRep2 + 12
+	slots      = isRep0Long + 12<<4 // by the length of the match
+	special    = slots + 4<<6
+	align      = special + 128
+	lengthOf   = align + 1<<alignBits
+	repLength  = lengthOf + lengthSize
+	literal    = repLength + lengthSize
+	probs      = literal + 0x300<<4
+
+	// Within the probabilities of a length.
+	lengthLow  = 2
+	lengthMid  = lengthLow + 8<<4
+	lengthHigh = lengthMid + 8<<4
+	lengthSize = lengthHigh + 1<<8
+)
+
+// A lzma decodes the packed chunks of a block.
+type lzma struct {
+	needDictionary, needProperties bool
+
+	lc, lp, pb uint // bits of the byte before, and of the place, that choose a model
+	state      int
+	reps       [4]int // the last distances less one, the latest first
+	probs      [probs]uint16
+
+	in    []byte
+	at    int
+	width uint32
+	code  uint32
+}
+
+// properties takes the byte that says lc, lp and pb; LZMA2 knows lc+lp up to 4.
+func (l *lzma) properties(b byte) bool {
+	l.lc, l.lp, l.pb = uint(b%9), uint(b/9%5), uint(b/45)
+	return l.pb <= 4 && l.lc+l.lp <= 4
+}
+
+// reset makes all bits as likely as not.
+func (l *lzma) reset() {
+	l.state, l.reps = 0, [4]int{}
+	for i := range l.probs {
+		l.probs[i] = 1 << probBits >> 1
+	}
+}
+
+// next moves a byte of the input into the code; after its end, zeros.
+func (l *lzma) next() {
+	l.code <<= 8
+	if l.at < len(l.in) {
+		l.code |= uint32(l.in[l.at])
+	}
+	l.at++
+}
+
+// bit decodes one bit of the probability at i.
+func (l *lzma) bit(i int) int {
+	p := uint32(l.probs[i])
+	bound := l.width >> probBits * p
+	b := 0
+	if l.code < bound {
+		l.width = bound
+		l.probs[i] = uint16(p + (1<<probBits-p)>>probShift)
+	} else {
+		l.width -= bound
+		l.code -= bound
+		l.probs[i] = uint16(p - p>>probShift)
+		b = 1
+	}
+	if l.width < rangeTop {
+		l.width <<= 8
+		l.next()
+	}
+	return b
+}
+
+// tree decodes n bits, the highest first.
+func (l *lzma) tree(i, n int) int {
+	m := 1
+	for range n {
+		m = m<<1 | l.bit(i+m)
+	}
+	return m - 1<<n
+}
+
+// reverse decodes n bits, the lowest first.
+func (l *lzma) reverse(i, n int) int {
+	m, v := 1, 0
+	for shift := range n {
+		b := l.bit(i + m)
+		m = m<<1 | b
+		v |= b << shift
+	}
+	return v
+}
+
+// direct decodes n bits that are as likely as not.
+func (l *lzma) direct(n int) int {
+	v := 0
+	for range n {
+		l.width >>= 1
+		v <<= 1
+		if l.code >= l.width {
+			l.code -= l.width
+			v |= 1
+		}
+		if l.width < rangeTop {
+			l.width <<= 8
+			l.next()
+		}
+	}
+	return v
+}
+
+// unpack appends the n bytes that in holds to w, which has room for them.
+func (l *lzma) unpack(w *window, in []byte, n int) bool {
+	l.in, l.at, l.width = in, 0, 1<<32-1
+	for range 5 { // the first is zero
+		l.next()
+	}
+	if in[0] != 0 {
+		return false
+	}
+	end := len(w.data) + n
+	for len(w.data) < end && l.at <= len(in) {
+		place := len(w.data) & (1<<l.pb - 1)
+		if l.bit(isMatch+l.state<<4+place) == 0 {
+			l.literal(w)
+			continue
+		}
+		if length := l.match(place); length > end-len(w.data) || !w.match(l.reps[0]+1, length) {
+			return false
+		}
+	}
+	return l.code == 0 && l.at == len(in)
+}
+
+// literal appends a byte.
+func (l *lzma) literal(w *window) {
+	at := len(w.data)
+	before := 0
+	if at > 0 {
+		before = int(w.data[at-1])
+	}
+	model := literal + 0x300*(at&(1<<l.lp-1)<<l.lc+before>>(8-l.lc))
+	symbol := 1
+	if l.state >= firstMatch {
+		// The byte that the last match would have brought is a hint.
+		hint := int(w.data[at-1-l.reps[0]])
+		for symbol < 0x100 {
+			hint <<= 1
+			h := hint >> 8 & 1
+			b := l.bit(model + (1+h)<<8 + symbol)
+			symbol = symbol<<1 | b
+			if b != h {
+				break
+			}
+		}
+	}
+	for symbol < 0x100 {
+		symbol = symbol<<1 | l.bit(model+symbol)
+	}
+	w.data = append(w.data, byte(symbol))
+	switch {
+	case l.state < 4:
+		l.state = 0
+	case l.state < 10:
+		l.state -= 3
+	default:
+		l.state -= 6
+	}
+}
+
+// match decodes a match: its distance to reps[0], its length is returned.
+func (l *lzma) match(place int) int {
+	late := 0 // the states are three further if the symbol before was a match
+	if l.state >= firstMatch {
+		late = 3
+	}
+	if l.bit(isRep+l.state) == 0 {
+		l.state = firstMatch + late
+		length := l.length(lengthOf, place)
+		distance := l.distance(min(length-shortest, 3))
+		l.reps = [4]int{distance, l.reps[0], l.reps[1], l.reps[2]}
+		return length
+	}
+	old := 0
+	switch {
+	case l.bit(isRep0+l.state) == 0:
+		if l.bit(isRep0Long+l.state<<4+place) == 0 {
+			l.state = min(9+late, 11)
+			return 1
+		}
+	case l.bit(isRep1+l.state) == 0:
+		old = 1
+	default:
+		old = 2 + l.bit(isRep2+l.state)
+	}
+	distance := l.reps[old]
+	copy(l.reps[1:old+1], l.reps[:old])
+	l.reps[0] = distance
+	l.state = 8 + late
+	return l.length(repLength, place)
+}
+
+// length decodes the length of a match.
+func (l *lzma) length(i, place int) int {
+	if l.bit(i) == 0 {
+		return shortest + l.tree(i+lengthLow+place<<3, 3)
+	}
+	if l.bit(i+1) == 0 {
+		return shortest + 8 + l.tree(i+lengthMid+place<<3, 3)
+	}
+	return shortest + 16 + l.tree(i+lengthHigh, 8)
+}
+
+// distance decodes how far back a match begins, less one.
+func (l *lzma) distance(class int) int {
+	slot := l.tree(slots+class<<6, 6)
+	if slot < 4 {
+		return slot
+	}
+	n := slot>>1 - 1
+	d := (2 | slot&1) << n
+	if slot < endModel {
+		return d + l.reverse(special+d-slot, n)
+	}
+	return d + l.direct(n-alignBits)<<alignBits + l.reverse(align, alignBits)
+}
