@@ -113,7 +113,7 @@ func (f *Fabric) up(ctx context.Context) error {
 	// the time the server is up.
 	defer func() { _ = os.Remove(image) }()
 	began := time.Now()
-	m := serverMachine{accel: f.accel, kernel: kernel, image: image, nic: cable, memory: 1024}
+	m := serverMachine{accel: f.accel, kernel: kernel, image: image, nics: []nic{cable}, memory: 1024}
 	if f.server, err = f.lab.startServer(ctx, m, f.bridge()+".server", f.spec.Log); err != nil {
 		return err
 	}
@@ -265,7 +265,8 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 	}
 	if err := a.serverFiles(serverFiles{
 		busybox: busybox, root: tree, disk: disk,
-		kernelDir: f.spec.KernelDir, softib: f.spec.HCA, params: strings.Join(params, " "),
+		kernelDir: f.spec.KernelDir, modules: []string{"ib_ipoib", "ib_umad"},
+		softib: f.spec.HCA, params: strings.Join(params, " "), network: serverFabric,
 		settings: fmt.Sprintf("NET=%d\nPKEYS='%s'\n", f.n, strings.Join(keys, " ")),
 	}); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -18,8 +19,10 @@ const monitorAnswer = 20 * time.Second
 type monitor struct {
 	listener net.Listener
 	path     string
-	conn     net.Conn
-	dec      *json.Decoder
+
+	mu   sync.Mutex // one order at a time
+	conn net.Conn
+	dec  *json.Decoder
 }
 
 // listenMonitor makes the socket that a machine connects to.
@@ -49,6 +52,8 @@ func (m *monitor) accept(ctx context.Context) error {
 
 // order executes one command. Events and the greeting are passed over.
 func (m *monitor) order(command string, arguments any) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	fail := func(err error) error { return fmt.Errorf("give QEMU the order %s: %w", command, err) }
 	if err := m.conn.SetDeadline(time.Now().Add(monitorAnswer)); err != nil {
 		return fail(err)
@@ -82,6 +87,16 @@ func (m *monitor) order(command string, arguments any) error {
 // plug connects or disconnects the cable of the machine's NIC of that number.
 func (m *monitor) plug(number int, up bool) error {
 	return m.order("set_link", map[string]any{"name": fmt.Sprintf("n%d", number), "up": up})
+}
+
+// insert puts in the NIC of that number, which was absent.
+func (m *monitor) insert(number int, model, mac string) error {
+	id := fmt.Sprintf("n%d", number)
+	device := map[string]any{"driver": model, "netdev": id, "id": "late" + id, "mac": mac, "romfile": ""}
+	if model == NICVirtio {
+		device["speed"], device["duplex"] = 1000, "full"
+	}
+	return m.order("device_add", device)
 }
 
 // run lets a machine go that was started with -S.

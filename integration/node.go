@@ -23,6 +23,9 @@ type node struct {
 	// undoes it when the node has ended.
 	late  func() (undo func(), err error)
 	after time.Duration
+	// script happens while the node runs; nil for nothing. The node does not
+	// end by powerOffGrace before it is done.
+	script func(context.Context) error
 }
 
 // power switches a node on. Its life ends with ctx.
@@ -66,6 +69,12 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 			<-watch.Done()
 		}
 	}()
+	scripted := make(chan error, 1)
+	acting := n.script != nil
+	if acting {
+		go func() { scripted <- n.script(watch) }()
+	}
+	var failed error
 	reached := make(chan time.Duration, 1)
 	go func() {
 		if _, err := n.p.out.await(watch, 0, markerLine()); err == nil {
@@ -83,6 +92,11 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 	var atRoot time.Duration
 	for end := ""; end == ""; {
 		select {
+		case failed = <-scripted:
+			acting = false
+			if atRoot > 0 {
+				grace = time.After(powerOffGrace)
+			}
 		case <-inited:
 			if n.late != nil {
 				timer := time.NewTimer(n.after)
@@ -96,9 +110,9 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 			}
 			defer undo()
 		case atRoot = <-reached:
-			timer := time.NewTimer(powerOffGrace)
-			defer timer.Stop()
-			grace = timer.C
+			if !acting {
+				grace = time.After(powerOffGrace)
+			}
 		case <-found:
 			end = "it wrote what was waited for"
 		case <-grace:
@@ -112,7 +126,10 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 	}
 	stop()
 	n.p.stop()
-	return n.m.result(n.p, res.End, atRoot, time.Since(n.began)), nil
+	if acting {
+		failed = <-scripted
+	}
+	return n.m.result(n.p, res.End, atRoot, time.Since(n.began)), failed
 }
 
 // How a node may end by itself. The kernel says so whatever the log level

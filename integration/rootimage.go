@@ -30,6 +30,58 @@ echo "<1>` + Marker + `" >/dev/kmsg
 b=/bin/busybox
 exec </dev/console >/dev/console 2>&1
 say() { echo "nodisk-root: $*"; }
+# All about the links, one a line: "link NAME WORD=VALUE ...".
+links() {
+	for dev in /sys/class/net/*; do
+		dev=${dev##*/}
+		d=/sys/class/net/$dev
+		[ -d $d ] && [ "$dev" != lo ] || continue # bonding_masters is a file
+		master=$($b readlink $d/master)
+		read -r up <$d/operstate
+		read -r flags <$d/flags
+		read -r mtu <$d/mtu
+		read -r addr <$d/address
+		read -r ifindex <$d/ifindex
+		read -r iflink <$d/iflink
+		say "link $dev flags=$flags state=$up mtu=$mtu addr=$addr index=$ifindex lower=$iflink master=${master##*/}"
+		[ -d $d/bonding ] || continue
+		for f in $d/bonding/*; do
+			read -r v <$f && say "bonding $dev ${f##*/}=$v"
+			v=
+		done
+	done
+	[ -r /proc/net/vlan/config ] && $b awk '/\|/ { print "nodisk-root: vlan", $1, $3, $5 }' /proc/net/vlan/config
+	$b ip -o -6 addr | $b awk '$2 != "lo" { print "nodisk-root: net6", $2, $4, $6 }'
+	$b ip -6 route | $b awk '/^default/ { print "nodisk-root: route6", $0 }'
+	$b ip route | $b awk '{ print "nodisk-root: route4", $0 }'
+}
+# io LOSSES: reads and writes the root until a port of bond0 has lost its link
+# so often, and all have one again. A line is written when three rounds have
+# passed without a change.
+io() {
+	losses=0 round=0 same=0 was= end=
+	while [ $round -lt 900 ] && [ -z "$end" ]; do
+		round=$((round + 1))
+		read -r before rest </proc/uptime
+		$b dd if=/dev/urandom of=/.io bs=64k count=4 conv=fsync 2>/dev/null || say io error writing
+		sum=$($b md5sum </.io) || say io error reading
+		echo 3 >/proc/sys/vm/drop_caches
+		[ "$($b md5sum </.io)" = "$sum" ] || say io error: it differs
+		read -r after rest </proc/uptime
+		echo "$before $after" | $b awk '$2 - $1 > 0.5 { print "nodisk-root: io took", $2 - $1, "s until", $2 }'
+		ports=$($b cat /sys/class/net/bond0/lower_*/bonding_slave/mii_status | $b tr '\n' ' ')
+		same=$((same + 1))
+		if [ "$ports" != "$was" ]; then
+			case $ports in *down*) losses=$((losses + 1)) ;; esac
+			was=$ports same=0
+		fi
+		[ $same = 3 ] || continue
+		say "io ${ports}losses $losses"
+		case $ports in *down*) ;; *) [ $losses -lt "$1" ] || end=1 ;; esac
+	done
+	say "io done $losses losses in $round rounds"
+	$b rm /.io
+}
 say reached
 [ -r /proc/mounts ] || $b mount -t proc proc /proc
 while read -r dev dir type opts rest; do
@@ -44,13 +96,17 @@ say "files $(cd / && echo *)"
 say "hostname $($b hostname)"
 for dev in /sys/class/net/*; do
 	dev=${dev##*/}
-	[ "$dev" = lo ] || say "net $dev $($b ip -o -4 addr show dev "$dev" | $b awk '{ print $4 }')"
+	[ "$dev" = lo ] || [ -f "/sys/class/net/$dev" ] || say "net $dev $($b ip -o -4 addr show dev "$dev" | $b awk '{ print $4 }')"
 done
 say "route $($b ip route | $b awk '/^default/ { print $3 }')"
 [ -r /etc/resolv.conf ] && say "resolv $($b tr '\n' ' ' </etc/resolv.conf)"
 [ -r /run/initiatorname.iscsi ] && say "initiator $($b cat /run/initiatorname.iscsi)"
 if (: >/.written) 2>/dev/null; then say "writable yes" && $b rm -f /.written; else say "writable no"; fi
 say "taint $($b cat /proc/sys/kernel/tainted)"
+case " $($b cat /proc/cmdline) " in *" ` + LinksWord + ` "*) links ;; esac
+for word in $($b cat /proc/cmdline); do
+	case $word in ` + IOWord + `=*) io ${word#*=} ;; esac
+done
 say done
 $b poweroff -f
 `

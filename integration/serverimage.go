@@ -19,13 +19,19 @@ import (
 )
 
 // serverInit is /init of the server VM, serverServices the shell functions that
-// start its servers.
+// start its servers. serverFabric and serverRig are those that make its network.
 //
 //go:embed server/init
 var serverInit string
 
 //go:embed server/services
 var serverServices string
+
+//go:embed server/fabric
+var serverFabric string
+
+//go:embed server/rig
+var serverRig string
 
 // An archive collects the files of an initramfs. Names are paths without the
 // leading slash.
@@ -100,8 +106,12 @@ type serverFiles struct {
 	root    string // folder that nfsd exports
 	disk    string // image that tgtd copies
 
-	kernelDir, softib, params string
+	kernelDir string
+	modules   []string // besides those of virtio
+	// softib.ko and its parameters, empty for none
+	softib, params string
 
+	network  string // text of /network
 	settings string // text of /etc/fabric
 }
 
@@ -120,6 +130,7 @@ func (a *archive) serverFiles(f serverFiles) error {
 	for name, text := range map[string]string{
 		"init":          serverInit,
 		"services":      serverServices,
+		"network":       f.network,
 		"etc/fabric":    f.settings,
 		"etc/exports":   "/nfsroot *(rw,no_root_squash,insecure,no_subtree_check,fsid=1)\n",
 		"etc/passwd":    "root:x:0:0:root:/root:/bin/sh\n_rpc:x:102:65534::/run/rpcbind:/bin/false\nnobody:x:65534:65534::/:/bin/false\n",
@@ -141,7 +152,7 @@ func (a *archive) serverFiles(f serverFiles) error {
 	if err != nil {
 		return fmt.Errorf("read module index: %w", err)
 	}
-	network, err := a.modules(index, f.kernelDir, "virtio_pci", "virtio_net", "ib_ipoib", "ib_umad")
+	network, err := a.modules(index, f.kernelDir, append([]string{"virtio_pci", "virtio_net"}, f.modules...)...)
 	if err != nil {
 		return err
 	}
@@ -149,12 +160,15 @@ func (a *archive) serverFiles(f serverFiles) error {
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(f.softib)
-	if err != nil {
-		return fmt.Errorf("read the software HCA: %w", err)
+	if f.softib != "" {
+		data, err := os.ReadFile(f.softib)
+		if err != nil {
+			return fmt.Errorf("read the software HCA: %w", err)
+		}
+		a.put("modules/softib.ko", data, 0o644)
+		network += "/modules/softib.ko " + f.params + "\n"
 	}
-	a.put("modules/softib.ko", data, 0o644)
-	a.put("modules/network", []byte(network+"/modules/softib.ko "+f.params+"\n"), 0o644)
+	a.put("modules/network", []byte(network), 0o644)
 	a.put("modules/nfs", []byte(nfs), 0o644)
 	return nil
 }

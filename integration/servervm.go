@@ -33,13 +33,16 @@ type serverVM struct {
 	conn   net.Conn
 	r      *bufio.Reader
 	number int
+
+	qemu *monitor // nil without
 }
 
 // serverMachine is what QEMU is told of it.
 type serverMachine struct {
 	accel, kernel, image string
-	nic                  nic
-	memory               int // MiB
+	nics                 []nic
+	memory               int    // MiB
+	monitor              string // socket for orders to QEMU, empty for none
 }
 
 // startServer boots the VM and returns when it takes commands. It lives until
@@ -63,14 +66,21 @@ func (l *Lab) startServer(ctx context.Context, m serverMachine, name, log string
 	}
 	args := append(machineArgs(name, m.accel, m.memory, 1),
 		"-accel", m.accel, "-machine", "pc", "-kernel", m.kernel, "-initrd", m.image,
-		"-append", "console=ttyS0,115200 panic=-1 loglevel=4",
+		"-append", "console=ttyS0,115200 panic=-1 no_timer_check loglevel=4",
 		"-chardev", "socket,id=commands,path="+socket, "-serial", "chardev:commands")
-	args = append(args, m.nic.args(0, NICVirtio, ",romfile=")...)
-	if v.p, err = start(l.ctx, toolQEMU(), tee, args...); err != nil {
-		if v.log != nil {
-			_ = v.log.Close()
+	for i, n := range m.nics {
+		args = append(args, n.args(i, NICVirtio, ",romfile=")...)
+	}
+	if m.monitor != "" {
+		if v.qemu, err = listenMonitor(ctx, m.monitor); err != nil {
+			v.closeLog()
+			return nil, err
 		}
-		return nil, err
+		args = append(args, "-chardev", "socket,id=monitor,path="+m.monitor, "-mon", "chardev=monitor,mode=control")
+	}
+	if v.p, err = start(l.ctx, toolQEMU(), tee, args...); err != nil {
+		v.closeLog()
+		return nil, errors.Join(err, v.qemu.close())
 	}
 	if err := v.ready(ctx, listener); err != nil {
 		err = fmt.Errorf("start server VM: %w; it wrote:\n%s", err, tail(v.p.out.String(), 20))
@@ -100,8 +110,19 @@ func (v *serverVM) ready(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("wait for QEMU's connection: %w", err)
 	}
 	v.conn, v.r = conn, bufio.NewReader(conn)
+	if v.qemu != nil {
+		if err := v.qemu.accept(ctx); err != nil {
+			return err
+		}
+	}
 	_, err = v.p.out.await(ctx, 0, regexp.MustCompile(`^server: ready`))
 	return err
+}
+
+func (v *serverVM) closeLog() {
+	if v.log != nil {
+		_ = v.log.Close()
+	}
 }
 
 // close switches the machine off.
@@ -110,7 +131,7 @@ func (v *serverVM) close() error {
 		return nil
 	}
 	v.p.stop()
-	var errs []error
+	errs := []error{v.qemu.close()}
 	if v.conn != nil {
 		errs = append(errs, v.conn.Close())
 	}

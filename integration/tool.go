@@ -31,6 +31,7 @@ func toolRpcbind() tool { return program("rpcbind", "rpcbind") }
 func toolMke2fs() tool  { return program("mke2fs", "e2fsprogs") }
 func toolIP() tool      { return program("ip", "iproute2") }
 func toolOpensm() tool  { return program("opensm", "opensm") }
+func toolTC() tool      { return program("tc", "iproute2") }
 
 // toolsNFSD are the kernel's NFS server as far as it is programs.
 func toolsNFSD() []tool {

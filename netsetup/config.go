@@ -58,9 +58,11 @@ type Config struct {
 	ReverseName bool
 	// InitiatorName is the iSCSI initiator of the iBFT; see WithIBFT.
 	InitiatorName string
-	// Children and Bonds are the links to make.
+	// Children, VLANs, Bonds and Bridges are the links to make.
 	Children []Child
+	VLANs    []VLAN
 	Bonds    []Bond
+	Bridges  []Bridge
 	// IBMode is the transport of IPoIB, datagram or connected; empty leaves
 	// it as the kernel has it.
 	IBMode string
@@ -188,6 +190,10 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 		c.parseChild(a, p)
 	case key("bond"):
 		c.parseBond(a, p)
+	case key("vlan"):
+		c.parseVLAN(a, p)
+	case key("bridge"):
+		c.parseBridge(a, p)
 	case key("nodisk.ib.mode"):
 		if a.Value != connected && a.Value != "datagram" {
 			p.bad(a, "is not a mode of IPoIB", "write datagram or connected")
@@ -195,8 +201,8 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 		c.IBMode = a.Value
 	case key("nodisk.ib.port"):
 		c.IBPort = p.portSelector(a)
-	case key("team"), key("bridge"), key("vlan"):
-		p.bad(a, a.Key+"= is not built yet", "leave it out")
+	case key("team"):
+		p.bad(a, "team devices need a daemon that nodisk does not have", "write bond= with the same ports")
 	}
 }
 

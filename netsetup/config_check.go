@@ -154,6 +154,14 @@ func (c *Config) checkNames(p *problems) {
 	if c.Off && (c.Hostname != "" || c.ReverseName) {
 		p.add("nodisk.hostname", c.Hostname, "is of no use with ip=off", "leave one of them out")
 	}
+	for i, n := range c.Interfaces {
+		// A server may be told a name for each interface; the node has one.
+		for _, o := range c.Interfaces[:i] {
+			if n.Hostname != "" && o.Hostname != "" && n.Hostname != o.Hostname && (n.ownName() || o.ownName()) {
+				p.add("ip", n.String(), "gives the node another name than ip="+o.String(), "leave one of them out")
+			}
+		}
+	}
 	if c.Hostname == "" {
 		return
 	}
@@ -162,6 +170,11 @@ func (c *Config) checkNames(p *problems) {
 			p.add("nodisk.hostname", c.Hostname, "contradicts the host name of ip="+n.String(), "leave one of them out")
 		}
 	}
+}
+
+// ownName tells whether nobody but the node gets to know the word's host name.
+func (n Interface) ownName() bool {
+	return n.Method == MethodStatic || n.Method == MethodNone
 }
 
 // Warnings are sentences about keys that have no effect with these ip= words.

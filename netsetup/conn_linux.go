@@ -222,7 +222,10 @@ func (c *packetConn) receive() (packet, error) {
 				continue
 			}
 		}
-		return packet{payload: append([]byte(nil), payload...), from: HardwareAddr(ll.Addr[:min(int(ll.Halen), len(ll.Addr))])}, nil
+		return packet{
+			payload: append([]byte(nil), payload...), from: HardwareAddr(ll.Addr[:min(int(ll.Halen), len(ll.Addr))]),
+			unicast: ll.Pkttype == unix.PACKET_HOST,
+		}, nil
 	}
 }
 

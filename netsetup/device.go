@@ -7,8 +7,11 @@ type Device struct {
 	Index int
 	Name  string
 	Addr  HardwareAddr
-	Type  uint16 // ARPHRD_*: 1 Ethernet, 32 InfiniBand, 772 loopback
-	MTU   int
+	// Perm is the address that the adapter was made with, if the kernel tells
+	// it. The port of a bond has that of the bond instead.
+	Perm HardwareAddr
+	Type uint16 // ARPHRD_*: 1 Ethernet, 32 InfiniBand, 772 loopback
+	MTU  int
 	// Up is IFF_UP: the administrator's side.
 	Up bool
 	// Carrier is IFF_LOWER_UP: there is a signal.
@@ -48,7 +51,7 @@ func (d Device) lasting() HardwareAddr {
 // what these are made of.
 func (c Config) candidate(d Device) bool {
 	switch {
-	case d.Master != 0 || c.port(d.Name) || c.parent(d.Name):
+	case d.Master != 0 || c.port(d) || c.parent(d):
 		return false
 	case d.Type == hwInfiniBand && !c.IBPort.selects(d):
 		return false
@@ -67,7 +70,7 @@ func (d Device) hardware() bool {
 // claim returns the position of the ip= word that is about this device, for one
 // family of addresses.
 func (c Config) claim(d Device, six bool) (int, bool) {
-	if d.Type == hwLoopback || c.port(d.Name) {
+	if d.Type == hwLoopback || c.port(d) {
 		return 0, false
 	}
 	interfaces := c.interfaces()
@@ -86,7 +89,8 @@ func (c Config) claim(d Device, six bool) (int, bool) {
 	case c.BootIF != "":
 		// A bridge or VLAN that somebody else made has the address of its
 		// port, too, and is no candidate.
-		return i, c.candidate(d) && c.BootIF.identifies(d)
+		// A bond has the address of any of its ports.
+		return i, c.candidate(d) && (c.BootIF.identifies(d) || c.bond(d.Name))
 	default:
 		return i, c.candidate(d)
 	}

@@ -3,8 +3,6 @@ package netsetup
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"time"
@@ -66,8 +64,8 @@ type client struct {
 
 // An exchange gets one lease by DHCP, and renews it.
 type exchange struct {
+	pacing
 	client client
-	jitter *rand.Rand
 	newXID func() uint32
 
 	phase phase
@@ -98,9 +96,7 @@ var (
 )
 
 func newExchange(c client, newXID func() uint32) *exchange {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(c.addr))
-	return &exchange{client: c, newXID: newXID, jitter: rand.New(rand.NewPCG(h.Sum64(), 0))}
+	return &exchange{pacing: newPacing(c.addr), client: c, newXID: newXID}
 }
 
 func (x *exchange) channels() []channel { return []channel{channelDHCP} }
@@ -150,12 +146,6 @@ func broadcastOf(m *dhcpv4.DHCPv4) outcome {
 
 // transaction is that of the chosen identity.
 func (x *exchange) transaction() uint32 { return x.xid + uint32(x.chosen) }
-
-// backoff is the wait behind the message number n (from 0).
-func (x *exchange) backoff(n int) time.Duration {
-	d := min(firstRetransmit<<min(n, 10), maxRetransmit)
-	return d*3/4 + time.Duration(x.jitter.Int64N(int64(d/2)))
-}
 
 func (x *exchange) deadline() time.Time { return x.at }
 
@@ -327,11 +317,11 @@ const waitDecline = 10 * time.Second
 // out of use, and a node must not wait 10 s for another node's mistake. If
 // that happens again, it does wait.
 func (x *exchange) decline(now time.Time, a netip.Addr, holder HardwareAddr) outcome {
-	if x.offer == nil {
+	if x.offer == nil || x.phase < phaseRequesting {
 		return outcome{}
 	}
-	m := x.client.decline(x.chosen, x.newXID(), x.offer)
-	o := broadcastOf(m).and(x.refuse("%s leased %s, which %s uses already: declined", x.server, a, holder))
+	o := x.refuse("%s leased %s, which %s uses already: declined", x.server, a, holder)
+	o.send = broadcastOf(x.client.decline(x.chosen, x.newXID(), x.offer)).send
 	again := x.naks > 0
 	o = x.again(now, o)
 	if again {

@@ -39,7 +39,7 @@ func (r *runner) tick(now time.Time) {
 		r.look(n, now)
 	}
 	for _, s := range r.slots {
-		if t, ok := r.expiry(s); ok && s.open() && !s.spare && !now.Before(t) {
+		if t, ok := r.expiry(s); ok && s.open() && !s.spare && !now.Before(t) && !r.settle(s, now) {
 			s.err = errors.New(r.waitingFor(s, now))
 			r.log.Warn(s.err.Error() + "; given up")
 			r.drop(s, nil)

@@ -30,7 +30,9 @@ type fakeKernel struct {
 	opening  map[string]time.Duration
 	ports    map[string]portState // by hca/port
 	adapters []string
-	made     func() // called when a link has been made
+	// neighbours answer ARP, by the last bytes of their hardware address.
+	neighbours map[netip.Addr]HardwareAddr
+	made       func() // called when a link has been made
 }
 
 // A fakeServer answers a message of the client, or not (nil).
@@ -40,6 +42,7 @@ func newFakeKernel(t *testing.T, devices ...Device) *fakeKernel {
 	k := &fakeKernel{
 		t: t, events: make(chan linkEvent, 64), devices: map[string]Device{}, fail: map[string]error{},
 		servers: map[string]fakeServer{}, opening: map[string]time.Duration{}, ports: map[string]portState{},
+		neighbours: map[netip.Addr]HardwareAddr{addr("10.77.0.1"): "\x52\x54\x00\x00\xfe\x01"},
 	}
 	k.appear(append([]Device{{Index: 1, Name: "lo", Type: hwLoopback}}, devices...)...)
 	return k
@@ -96,10 +99,16 @@ func (k *fakeKernel) linkName(dev, name string) error {
 }
 func (k *fakeKernel) linkAddr(dev string, a HardwareAddr) error { return k.do(LinkAddr{dev, a}) }
 func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(AddrAdd{dev, a}) }
+func (k *fakeKernel) addrDel(dev string, a netip.Prefix) error  { return k.do(AddrDel{dev, a}) }
+func (k *fakeKernel) productUUID() string                       { return "" }
+func (k *fakeKernel) obstacle6(string, bool) string             { return "" }
 func (k *fakeKernel) routeSet(r Route) error                    { return k.do(r) }
 
 func (k *fakeKernel) linkMode(s LinkMode) error     { return k.do(s) }
+func (k *fakeKernel) vlanAdd(s VLANAdd) error       { return k.make(s) }
 func (k *fakeKernel) bondAdd(s BondAdd) error       { return k.make(s) }
+func (k *fakeKernel) bondSet(s BondSet) error       { return k.do(s) }
+func (k *fakeKernel) bridgeAdd(s BridgeAdd) error   { return k.make(s) }
 func (k *fakeKernel) linkMaster(s LinkMaster) error { return k.do(s) }
 func (k *fakeKernel) childAdd(s ChildAdd) error     { return k.make(s) }
 
@@ -126,12 +135,13 @@ func (k *fakeKernel) watch(context.Context, *sync.WaitGroup, bool) (<-chan linkE
 	return k.events, nil
 }
 
-func (k *fakeKernel) open(d Device, _ channel) (wire, error) {
-	return &fakeWire{k: k, dev: d.Name, broadcast: d.Broadcast, answers: make(chan []byte, 16), closed: make(chan struct{})}, nil
+func (k *fakeKernel) open(d Device, via channel) (wire, error) {
+	return &fakeWire{k: k, via: via, dev: d.Name, broadcast: d.Broadcast, answers: make(chan []byte, 16), closed: make(chan struct{})}, nil
 }
 
 type fakeWire struct {
 	k   *fakeKernel
+	via channel
 	dev string
 	// A message to another link layer's broadcast address is lost.
 	broadcast HardwareAddr
@@ -140,6 +150,9 @@ type fakeWire struct {
 }
 
 func (w *fakeWire) send(p message) error {
+	if w.via == channelARP {
+		return w.sendARP(p)
+	}
 	m, err := dhcpv4.FromBytes(p.payload)
 	if err != nil {
 		return err
@@ -174,6 +187,23 @@ func (w *fakeWire) receive() (packet, error) {
 
 func (w *fakeWire) Close() error {
 	close(w.closed)
+	return nil
+}
+
+// sendARP answers for those who have an address, which the gateway does unless
+// a test says otherwise.
+func (w *fakeWire) sendARP(p message) error {
+	w.k.mu.Lock()
+	defer w.k.mu.Unlock()
+	d := w.k.devices[w.dev]
+	a, ok := parseARP(p.payload, d.Type)
+	if !ok || len(a.sender) != len(d.Addr) {
+		w.k.t.Errorf("%s: not ARP of its link: % x", w.dev, p.payload)
+	}
+	if who, ok := w.k.neighbours[a.targetIP]; ok && w.broadcast == d.Broadcast && a.senderIP != a.targetIP {
+		reply := arpPacket{hwType: a.hwType, op: arpReply, sender: a.sender[:len(a.sender)-len(who)] + who, senderIP: a.targetIP, target: a.sender, targetIP: a.senderIP}
+		w.answers <- reply.bytes()
+	}
 	return nil
 }
 

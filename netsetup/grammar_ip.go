@@ -63,8 +63,8 @@ func (p *problems) addr(a cmdline.Arg, what, s string) netip.Addr {
 // link-local address of IPv6 means nothing to them.
 func (p *problems) far(a cmdline.Arg, what, s string) netip.Addr {
 	addr := p.addr(a, what, s)
-	if addr.Is6() && addr.IsLinkLocalUnicast() || addr.IsMulticast() {
-		p.bad(a, strings.TrimSpace(what+" "+addr.String())+" cannot be reached without an interface: it is link-local or multicast", "write another address of that server")
+	if addr.Is6() && addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified() {
+		p.bad(a, strings.TrimSpace(what+" "+addr.String())+" is not an address that programs can reach: link-local, multicast or none", "write another address of that server")
 		return netip.Addr{}
 	}
 	return addr
@@ -83,7 +83,8 @@ func (p *problems) gateway(a cmdline.Arg, s string) netip.Addr {
 // noAddress tells whether the field says that there is none: pxelinux writes
 // 0.0.0.0 for a gateway that does not exist.
 func noAddress(s string) bool {
-	return s == "" || s == "0.0.0.0" || s == "[::]"
+	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	return s == "" || err == nil && a.IsUnspecified()
 }
 
 // parseMask reads 255.255.255.0 or a prefix length: 0 to 32, of IPv6 0 to 128.

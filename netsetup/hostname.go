@@ -20,3 +20,35 @@ func (s State) WithName(answers []string) (named State, ok bool) {
 	}
 	return s, false
 }
+
+// beside returns the state with what another interface knows of the node and
+// this one does not: its name and boot server; and all its name and time
+// servers, behind the own.
+func (s State) beside(o State) State {
+	if s.Hostname == "" {
+		s.Hostname = o.Hostname
+	}
+	if s.Domain == "" {
+		s.Domain = o.Domain
+	}
+	if !s.Server.IsValid() {
+		s.Server = o.Server
+	}
+	s.Search, s.DNS, s.NTP = join(s.Search, o.Search), join(s.DNS, o.DNS), join(s.NTP, o.NTP)
+	return s
+}
+
+// unnamed says which ifname= has found no device.
+func (c Config) unnamed(have []Device) []string {
+	var list []string
+	for _, r := range c.Renames {
+		found := false
+		for _, d := range have {
+			found = found || d.hardware() && r.Addr.identifies(d)
+		}
+		if !found {
+			list = append(list, "ifname="+r.Name+":"+r.Addr.String()+": no interface has that address yet: check it, and that its driver is in the image")
+		}
+	}
+	return list
+}

@@ -60,7 +60,7 @@ func parseAddress(s string) (HardwareAddr, error) {
 // ports any spelling of the identity is.
 func (a HardwareAddr) identifies(d Device) bool {
 	if d.Type != hwInfiniBand {
-		return a == d.Addr
+		return a == d.Perm || d.Perm == "" && a == d.Addr
 	}
 	want, _ := a.GUID()
 	have, _ := d.Addr.GUID()

@@ -50,7 +50,7 @@ func (c *Config) hasIBFT() bool {
 // has, since what the firmware got by DHCP is its lease for the whole boot, as
 // with IPAPPEND 3. Where the table has no address but DHCP, the word becomes one
 // of DHCP. What the word itself says goes before what the table says. The
-// initiator's name is taken as well.
+// initiator's name is taken as well, and a VLAN is made where the table has one.
 //
 // fsys is /sys, and the module iscsi_ibft has to be loaded. A config without
 // ip=ibft is returned as it is. The error is a *cmdline.ValueError where it
@@ -66,7 +66,7 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 	}
 	c.InitiatorName = t.initiator()
 	words := c.Interfaces
-	c.Interfaces = nil
+	c.Interfaces, c.VLANs = nil, slices.Clone(c.VLANs)
 	var p problems
 	for _, n := range words {
 		if n.Method != MethodIBFT {
@@ -164,6 +164,7 @@ func (n Interface) ibft(problem, fix string) error {
 
 // take fills the word with what the structure says.
 func (c *Config) take(n Interface, nic ibftNIC) (Interface, error) {
+	word := n
 	n.Device, n.Match = "", nic.mac
 	switch {
 	case nic.addr.IsValid():
@@ -174,7 +175,7 @@ func (c *Config) take(n Interface, nic ibftNIC) (Interface, error) {
 	case nic.dhcp:
 		n.Method = MethodDHCP
 	default:
-		return n, n.ibft("the firmware left no address for "+nic.mac.String()+" ("+nic.dir+") in its table",
+		return n, word.ibft("the firmware left no address for "+nic.mac.String()+" ("+nic.dir+") in its table",
 			"give the port an address in the firmware's iSCSI settings, or write ip="+strings.ReplaceAll(nic.mac.String(), ":", "-")+":dhcp")
 	}
 	if len(n.DNS) == 0 {
@@ -184,9 +185,22 @@ func (c *Config) take(n Interface, nic ibftNIC) (Interface, error) {
 		n.Hostname = nic.hostname
 	}
 	if nic.vlan != 0 {
-		return n, n.ibft("the firmware boots "+nic.mac.String()+" by VLAN "+strconv.Itoa(nic.vlan)+", which is not built yet", "write vlan= and ip= by hand")
+		n.Match, n.Device = "", c.vlanOf(nic)
 	}
 	return n, nil
+}
+
+// vlanOf returns the name of the VLAN that the structure is about: the one that
+// vlan= makes on that port, or one made here, with the name that dracut gives it.
+func (c *Config) vlanOf(nic ibftNIC) string {
+	v := VLAN{Name: "ibft" + strings.TrimPrefix(nic.dir, "ethernet") + "." + strconv.Itoa(nic.vlan), Parent: PortMatch{Addr: nic.mac}, ID: nic.vlan}
+	for _, o := range c.VLANs {
+		if o.ID == v.ID && o.Parent == v.Parent {
+			return o.Name
+		}
+	}
+	c.VLANs = append(c.VLANs, v)
+	return v.Name
 }
 
 // An ibftReader reads the table; the first error stays.

@@ -50,7 +50,7 @@ func TestRunInfiniBandAuto(t *testing.T) {
 			return server(m)
 		}
 		r := try(t, "", time.Minute, k, nil)
-		if r.err != nil || r.state.String() != "ib0 10.77.0.23/24 by DHCP from 10.77.0.1" || r.took != 0 {
+		if r.err != nil || r.state.String() != "ib0 10.77.0.23/24 by DHCP from 10.77.0.1" || r.took != probeWaitInfiniBand {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
 		}
 		if diff := cmp.Diff([]string{
@@ -116,7 +116,7 @@ func TestRunInfiniBandGates(t *testing.T) {
 			<-time.After(19 * time.Second)
 			k.change("ib0", func(d *Device) { d.Carrier = true })
 		})
-		if r.err != nil || r.took != 76*time.Second {
+		if r.err != nil || r.took != 76*time.Second+probeWaitInfiniBand {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
 		}
 		if diff := cmp.Diff([]string{
@@ -225,7 +225,7 @@ func TestRunBond(t *testing.T) {
 				d.Type, d.Addr, d.Broadcast, d.Carrier = hwInfiniBand, guideAddr, guidePort().Broadcast, true
 			})
 		})
-		if r.err != nil || r.state.Device != "bond0" || r.took != 12*time.Second {
+		if r.err != nil || r.state.Device != "bond0" || r.took != 12*time.Second+probeWaitInfiniBand {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
 		}
 		slices.Sort(r.commands[3:9]) // the two ports side by side
@@ -281,7 +281,7 @@ func TestRunBondTurns(t *testing.T) {
 				d.Type, d.Addr, d.Broadcast, d.Carrier = hwInfiniBand, guideAddr, guidePort().Broadcast, true
 			})
 		})
-		if r.err != nil || r.state.Device != "bond0" || r.took > 5*time.Second {
+		if r.err != nil || r.state.Device != "bond0" || r.took > 5*time.Second+probeWaitInfiniBand {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
 		}
 	})
@@ -313,7 +313,7 @@ func TestRunBondIdentities(t *testing.T) {
 				script = nil
 			}
 			r := try(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, script)
-			if took := r.took.Milliseconds(); r.err != nil || (dead && took != 0) || took > 300 {
+			if took := r.took.Milliseconds(); r.err != nil || (dead && took != probeWaitInfiniBand.Milliseconds()) || took > 300+probeWaitInfiniBand.Milliseconds() {
 				t.Errorf("%s: %v, %v, after %v", name, r.state, r.err, r.took)
 			}
 			if slices.Contains(r.commands, "ib0: DISCOVER") {

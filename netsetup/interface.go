@@ -27,6 +27,7 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 			}
 			n.close()
 			delete(r.nics, key)
+			delete(r.views, key.index)
 		}
 		return
 	}
@@ -51,6 +52,12 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	if !n.wanted() {
 		r.watchCarrier(n)
 		return
+	}
+	if n.slot == nil && !e.Carrier {
+		n.carrier = false
+	}
+	if r.more(n) {
+		n.ready = false
 	}
 	if !n.setting && !n.ready && n.retry.IsZero() {
 		r.begin(n)
@@ -94,6 +101,7 @@ func (r *runner) watchCarrier(n *nic) {
 
 // tell passes on what the kernel says of IPv6.
 func (r *runner) tell(index int, e news) {
+	r.view(index).take(&e)
 	if n := r.nics[nicKey{index: index, six: true}]; n != nil && n.protocol != nil {
 		r.do(n, n.protocol.hear(time.Now(), e))
 	}
@@ -105,6 +113,12 @@ func (n *nic) wanted() bool {
 		return n.slot.open()
 	}
 	return n.below
+}
+
+// more tells whether an interface that takes no address has steps which waited
+// for its carrier. What carrier it had at its set-up is in n.carrier.
+func (r *runner) more(n *nic) bool {
+	return n.slot == nil && n.ready && n.dev.Carrier && !n.carrier && r.config.again(n.dev)
 }
 
 func (r *runner) loopback(d Device) {
@@ -120,16 +134,16 @@ func (r *runner) loopback(d Device) {
 	}
 }
 
-// claim finds the slot of an interface and gives it its name; the event of a
-// new name comes back here.
+// claim finds the slot of an interface and gives it its name.
 func (r *runner) claim(n *nic) bool {
 	if name, ok := r.config.rename(n.dev); ok && !n.renamed && !n.key.six {
 		n.renamed = true
 		err := LinkName{Dev: n.dev.Name, Name: name}.apply(r.sys)
 		if err == nil {
-			return false
+			n.dev.Name = name
+		} else {
+			r.log.Warn(fmt.Sprintf("rename %s to %s: %v", n.dev.Name, name, err))
 		}
-		r.log.Warn(fmt.Sprintf("rename %s to %s: %v", n.dev.Name, name, err))
 	}
 	i, ok := r.config.claim(n.dev, n.key.six)
 	if !ok {
@@ -170,7 +184,9 @@ func (r *runner) begin(n *nic) {
 	dev := n.dev
 	var steps []Step
 	var channels []channel
-	if n.slot != nil {
+	if n.slot == nil {
+		n.carrier = dev.Carrier
+	} else {
 		steps = r.config.linkSteps(n.slot.Interface, dev)
 		if a := n.slot.NewAddr; a != "" {
 			dev.Addr = a
@@ -257,6 +273,9 @@ func (r *runner) setUp(s setup) {
 		r.begin(six)
 	}
 	if n.slot == nil {
+		if r.more(n) {
+			r.begin(n)
+		}
 		return
 	}
 	n.wires = s.wires
@@ -264,7 +283,7 @@ func (r *runner) setUp(s setup) {
 		r.receive(n.key, via, w)
 	}
 	if n.slot.Method == MethodNone {
-		r.finish(n, Lease{})
+		r.finish(n, n.slot.lease()) // its names and servers
 		return
 	}
 	r.start(n)
@@ -314,15 +333,23 @@ func (r *runner) newProtocol(n *nic) protocol {
 	switch s.Method {
 	case MethodNone:
 		return nil
+	case MethodAuto6, MethodDHCP6, MethodEither6, MethodLink6:
+		return r.newSix(n, d)
 	case MethodStatic:
-		return newProbed(&fixed{lease: s.lease()}, d)
+		if s.six() {
+			return r.newSix(n, d)
+		}
+		return r.probed(n, newFixed(s.lease(), d.lasting()), d)
 	default:
 		c := client{
 			addr: d.lasting(), identities: r.config.ClientID.identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
 			vendor: r.config.VendorClass, hostname: s.Hostname, bits: s.Bits,
 		}
 		c.rapid = len(c.identities) == 1 && r.only(n)
-		return newProbed(newExchange(c, rand.Uint32), d)
+		if s.Method >= MethodBOOTP && s.Method <= MethodBoth {
+			return r.probed(n, newQuery(s.Method, c, d, rand.Uint32()), d)
+		}
+		return r.probed(n, newExchange(c, rand.Uint32), d)
 	}
 }
 
@@ -342,9 +369,9 @@ func (r *runner) only(n *nic) bool {
 func (r *runner) known(d Device) []Device {
 	var ports []Device
 	for _, b := range r.config.Bonds {
-		for _, name := range b.Ports {
-			for _, n := range r.nics {
-				if b.Name == d.Name && n.dev.Name == name && !n.key.six && n.dev.Type == hwInfiniBand && d.Type == hwInfiniBand {
+		for _, m := range b.Ports {
+			for _, n := range r.sorted() {
+				if b.Name == d.Name && m.selects(n.dev) && !n.key.six && n.dev.Type == hwInfiniBand && d.Type == hwInfiniBand && !slices.Contains(ports, n.dev) {
 					ports = append(ports, n.dev)
 				}
 			}
@@ -393,9 +420,9 @@ func (r *runner) do(n *nic, o outcome) {
 	case n.slot.open():
 		r.log.Debug(fmt.Sprintf("%s: lease %d ms after carrier", n.dev.Name, time.Since(n.since).Milliseconds()))
 		r.finish(n, n.slot.override(*o.lease))
-	case n.slot.state != nil && !slices.Contains(n.slot.state.Addrs, o.lease.Addr):
+	case n.slot.state != nil && !slices.Contains(n.slot.state.Addrs, o.lease.first()):
 		// The root is on the old one; the kernel keeps it.
-		r.log.Warn(fmt.Sprintf("%s: leased %s now; the boot goes on with %v", n.dev.Name, o.lease.Addr, n.slot.state))
+		r.log.Warn(fmt.Sprintf("%s: leased %s now; the boot goes on with %v", n.dev.Name, o.lease.first(), n.slot.state))
 	}
 }
 

@@ -106,7 +106,7 @@ func TestKeepNeedNet(t *testing.T) {
 			k.mu.Unlock()
 			k.appear(third)
 		})
-		if r.err != nil || r.took != 0 || r.state.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" {
+		if r.err != nil || r.took != probeWait || r.state.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" {
 			t.Fatalf("%v, %v, after %v", r.state, r.err, r.took)
 		}
 		for _, want := range []string{

@@ -24,7 +24,10 @@ type Lease struct {
 	// makes them, or has to check them first.
 	Kept    []netip.Prefix
 	Gateway netip.Addr // option 3, or the default route of option 121
-	Server  netip.Addr // option 54, who gave it
+	// Router is the default router that the kernel has taken from router
+	// advertisements: no route is to be made.
+	Router netip.Addr
+	Server netip.Addr // option 54, who gave it
 	// NextServer is siaddr, the boot server; an NFS root that names no
 	// server is there.
 	NextServer    netip.Addr
@@ -39,6 +42,14 @@ type Lease struct {
 	// Duration is how long the lease holds, Renew and Rebind when to ask
 	// again, all from the answer on. Duration 0 is for ever.
 	Duration, Renew, Rebind time.Duration
+}
+
+// first is the address that stands for the lease.
+func (l Lease) first() netip.Prefix {
+	if !l.Addr.IsValid() && len(l.Kept) > 0 {
+		return l.Kept[0]
+	}
+	return l.Addr
 }
 
 // Steps returns the changes that put the lease to use.
@@ -84,7 +95,7 @@ func parseLease(m *dhcpv4.DHCPv4, bits int) (l Lease, notes []string, err error)
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 
 	l.Protocol = "DHCP"
-	if l.Server = optionAddr(m, dhcpv4.OptionServerIdentifier); !l.Server.IsValid() {
+	if l.Server = optionAddr(m, dhcpv4.OptionServerIdentifier); !l.Server.IsValid() && m.Options.Has(dhcpv4.OptionDHCPMessageType) {
 		return Lease{}, nil, errors.New("no server identifier (option 54)")
 	}
 	addr, _ := netip.AddrFromSlice(m.YourIPAddr.To4())

@@ -4,23 +4,25 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// The attributes of enum IFLA_IPOIB_* and IFLA_BOND_* in
-// include/uapi/linux/if_link.h that are used here.
+// The attributes of the kinds of links in include/uapi/linux/if_link.h that are
+// used here. Those of bonds are in bondTable.
 const (
 	ipoibPKey = 1
 	ipoibMode = 2
 
-	bondMode      = 1
-	bondMIIMon    = 3
-	bondUpDelay   = 4
-	bondDownDelay = 5
+	bondPrimary     = 11
+	bondActiveSlave = 2
 
-	activeBackup = 1 // BOND_MODE_ACTIVEBACKUP of include/uapi/linux/if_bonding.h
+	vlanID = 1 // IFLA_VLAN_ID
+
+	bridgeForwardDelay = 1 // IFLA_BR_FORWARD_DELAY
+	bridgeSTPState     = 5 // IFLA_BR_STP_STATE
 )
 
 // request sends one change to the kernel and waits for its answer. The messages
@@ -80,18 +82,38 @@ func (kernel) linkAddr(dev string, addr HardwareAddr) error {
 
 // addrAdd adds an address with its broadcast address (RTM_NEWADDR).
 func (kernel) addrAdd(dev string, addr netip.Prefix) error {
+	return addrChange(unix.RTM_NEWADDR, create, dev, addr)
+}
+
+func (kernel) addrDel(dev string, addr netip.Prefix) error {
+	err := addrChange(unix.RTM_DELADDR, 0, dev, addr)
+	if errors.Is(err, unix.EADDRNOTAVAIL) {
+		return nil // it is not there
+	}
+	return err
+}
+
+func addrChange(kind, flags int, dev string, addr netip.Prefix) error {
 	index, err := interfaceIndex(dev)
 	if err != nil {
 		return err
 	}
-	msg := nl.NewIfAddrmsg(unix.AF_INET)
+	a := addr.Addr()
+	msg := nl.NewIfAddrmsg(family(a))
 	msg.Prefixlen, msg.Index = uint8(addr.Bits()), uint32(index)
-	a := addr.Addr().AsSlice()
-	attrs := []*nl.RtAttr{nl.NewRtAttr(unix.IFA_LOCAL, a), nl.NewRtAttr(unix.IFA_ADDRESS, a)}
-	if addr.Bits() < 31 { // RFC 3021
+	attrs := []*nl.RtAttr{nl.NewRtAttr(unix.IFA_LOCAL, a.AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, a.AsSlice())}
+	if a.Is4() && addr.Bits() < 31 { // RFC 3021
 		attrs = append(attrs, nl.NewRtAttr(unix.IFA_BROADCAST, broadcast(addr).AsSlice()))
 	}
-	return request(unix.RTM_NEWADDR, create, msg, attrs...)
+	return request(kind, flags, msg, attrs...)
+}
+
+// family is the kernel's number of the address family.
+func family(a netip.Addr) int {
+	if a.Is6() {
+		return unix.AF_INET6
+	}
+	return unix.AF_INET
 }
 
 // routeSet adds or replaces a route of the main table (RTM_NEWROUTE).
@@ -101,14 +123,14 @@ func (kernel) routeSet(r Route) error {
 		return err
 	}
 	msg := nl.NewRtMsg()
-	msg.Family, msg.Dst_len = unix.AF_INET, uint8(r.Dst.Bits())
+	msg.Family, msg.Dst_len = uint8(family(r.Dst.Addr())), uint8(r.Dst.Bits())
 	attrs := []*nl.RtAttr{nl.NewRtAttr(unix.RTA_OIF, u32(index))}
 	if r.Dst.Bits() > 0 {
 		attrs = append(attrs, nl.NewRtAttr(unix.RTA_DST, r.Dst.Masked().Addr().AsSlice()))
 	}
 	if r.Via.IsValid() {
 		attrs = append(attrs, nl.NewRtAttr(unix.RTA_GATEWAY, r.Via.AsSlice()))
-	} else {
+	} else if r.Dst.Addr().Is4() {
 		msg.Scope = unix.RT_SCOPE_LINK
 	}
 	if r.OnLink {
@@ -123,7 +145,7 @@ func (kernel) routeSet(r Route) error {
 // linkInfo is the part that depends on the kind of link.
 func linkInfo(kind string, data map[int][]byte) *nl.RtAttr {
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	info.AddRtAttr(unix.IFLA_INFO_KIND, []byte(kind))
+	info.AddRtAttr(unix.IFLA_INFO_KIND, nl.ZeroTerminated(kind))
 	nested := info.AddRtAttr(unix.IFLA_INFO_DATA, nil)
 	for attr, value := range data {
 		nested.AddRtAttr(attr, value)
@@ -150,15 +172,69 @@ func (kernel) linkMode(s LinkMode) error {
 	return linkChange(s.Dev, 0, 0, linkInfo("ipoib", map[int][]byte{ipoibMode: u16(mode)}))
 }
 
+func (kernel) vlanAdd(v VLANAdd) error {
+	parent, err := interfaceIndex(v.Link)
+	if err != nil {
+		return err
+	}
+	return linkCreate(v.Name, nl.NewRtAttr(unix.IFLA_LINK, u32(parent)), linkInfo("vlan", map[int][]byte{vlanID: u16(uint16(v.ID))}))
+}
+
+func (kernel) bridgeAdd(b BridgeAdd) error {
+	return linkCreate(b.Name, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr)),
+		linkInfo("bridge", map[int][]byte{bridgeForwardDelay: u32(0), bridgeSTPState: u32(0)}))
+}
+
 func (kernel) bondAdd(b BondAdd) error {
-	data := map[int][]byte{bondMode: {activeBackup}, bondMIIMon: u32(b.MIIMon)}
-	if b.UpDelay != 0 {
-		data[bondUpDelay] = u32(b.UpDelay)
+	return linkCreate(b.Name, bondInfo(b.Options))
+}
+
+// bondInfo encodes the options that need no port.
+func bondInfo(options []BondOption) *nl.RtAttr {
+	data := map[int][]byte{}
+	table := bondTable()
+	for _, given := range options {
+		o := table[findBondOption(table, given.Name)]
+		switch o.kind {
+		case bondPort:
+		case bondAddr:
+			addr, _ := ParseHardwareAddr(given.Value)
+			data[int(o.attr)] = []byte(addr)
+		case bondTargets, bondNS:
+			// One attribute in the other for each; the kernel does not look
+			// at their numbers.
+			var list []byte
+			for s := range strings.SplitSeq(given.Value, ",") {
+				addr, _ := netip.ParseAddr(s)
+				list = append(list, nl.NewRtAttr(0, addr.AsSlice()).Serialize()...)
+			}
+			data[int(o.attr)] = list
+		default:
+			v, _ := o.number(given.Value)
+			switch o.size {
+			case 1:
+				data[int(o.attr)] = []byte{byte(v)}
+			case 2:
+				data[int(o.attr)] = u16(uint16(v))
+			default:
+				data[int(o.attr)] = u32(v)
+			}
+		}
 	}
-	if b.DownDelay != 0 {
-		data[bondDownDelay] = u32(b.DownDelay)
+	return linkInfo("bond", data)
+}
+
+// bondSet tells the bond of a port by its index.
+func (kernel) bondSet(s BondSet) error {
+	port, err := interfaceIndex(s.Port)
+	if err != nil {
+		return err
 	}
-	return linkCreate(b.Name, linkInfo("bond", data))
+	attr := bondPrimary
+	if s.Option == "active_slave" {
+		attr = bondActiveSlave
+	}
+	return linkChange(s.Bond, 0, 0, linkInfo("bond", map[int][]byte{attr: u32(port)}))
 }
 
 func (kernel) linkMaster(s LinkMaster) error {

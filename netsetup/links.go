@@ -18,17 +18,6 @@ type Child struct {
 	PKey uint16
 }
 
-// A Bond is one of bond=name[:ports[:options[:mtu]]], of mode active-backup.
-type Bond struct {
-	Name  string
-	Ports []string
-	// MIIMon is how often the carrier of the ports is looked at, UpDelay and
-	// DownDelay how long a change must last; milliseconds
-	// (Documentation/networking/bonding.rst).
-	MIIMon, UpDelay, DownDelay int
-	MTU                        int // bytes, 0 for the kernel's
-}
-
 // A PortSelector is nodisk.ib.port=: which InfiniBand ports are candidates.
 // The zero value takes all.
 type PortSelector struct {
@@ -41,9 +30,10 @@ func (s PortSelector) selects(d Device) bool {
 	return (s.HCA == "" || s.HCA == d.HCA) && (s.Number == 0 || s.Number == d.Port) && (s.GUID == "" || s.GUID.identifies(d))
 }
 
-// below are the steps on a device that others are made of: the parent of a
-// P_Key child, the port of a bond. What needs no device is done with lo, which
-// every kernel has.
+// below are the steps on a device that others are made of: the port of a bond or
+// bridge, the parent of a VLAN or P_Key child. What is made announces itself, and
+// has steps of its own. All of them may be done again. What needs no device is
+// done with lo, which every kernel has.
 func (c Config) below(d Device) []Step {
 	var steps []Step
 	if d.Type == hwLoopback {
@@ -55,11 +45,45 @@ func (c Config) below(d Device) []Step {
 		}
 		return steps
 	}
-	for _, b := range c.Bonds {
-		if d.Master != 0 || !slices.Contains(b.Ports, d.Name) {
-			continue
+	bond, bridge := c.master(d)
+	if bond != nil {
+		steps = c.join(*bond, d)
+	}
+	if d.Master != 0 {
+		bridge = nil // it is a port already
+	}
+	made := c.made(d.Name) && !d.Up && !c.claimed(d)
+	if len(steps) == 0 && (made || bridge != nil || c.parent(d)) {
+		steps = c.modeSteps(d)
+		if mtu := c.mtuAbove(d); mtu > d.MTU {
+			// A VLAN cannot have more than what it is on, and a bridge drops
+			// what is too long for a port.
+			steps = append(steps, LinkMTU{Dev: d.Name, MTU: mtu})
 		}
-		steps = append(steps, c.modeSteps(d)...)
+		steps = append(steps, LinkUp{Dev: d.Name})
+	}
+	for _, child := range c.Children {
+		if child.Parent == d.Name {
+			steps = append(steps, ChildAdd(child))
+		}
+	}
+	for _, v := range c.VLANs {
+		if v.Parent.selects(d) {
+			steps = append(steps, VLANAdd{Name: v.Name, Link: d.Name, ID: v.ID})
+		}
+	}
+	// A bond has the address of a port only when there is one.
+	if bridge != nil && (d.Carrier || d.hardware()) {
+		steps = append(steps, BridgeAdd{Name: bridge.Name, Addr: d.Addr}, LinkMaster{Dev: d.Name, Master: bridge.Name})
+	}
+	return steps
+}
+
+// join makes the device a port of the bond, which may be up and in use.
+func (c Config) join(b Bond, d Device) []Step {
+	var steps []Step
+	if d.Master == 0 {
+		steps = c.modeSteps(d)
 		if d.Up { // bond_enslave refuses it
 			steps = append(steps, LinkDown{Dev: d.Name})
 		}
@@ -69,16 +93,27 @@ func (c Config) below(d Device) []Step {
 		}
 		steps = append(steps, LinkMaster{Dev: d.Name, Master: b.Name})
 	}
-	for _, child := range c.Children {
-		if child.Parent != d.Name {
-			continue
+	for _, o := range b.Options {
+		m, _ := parsePortMatch(o.Value)
+		switch {
+		case o.Name != "primary" && o.Name != "active_slave" || !m.selects(d):
+		case o.Name == "active_slave" && !d.Carrier:
+			// EINVAL until it has a signal; then this comes again.
+		default:
+			steps = append(steps, BondSet{Bond: b.Name, Option: o.Name, Port: d.Name})
 		}
-		if len(steps) == 0 {
-			steps = append(c.modeSteps(d), LinkUp{Dev: d.Name})
-		}
-		steps = append(steps, ChildAdd(child))
 	}
 	return steps
+}
+
+// again tells whether a device that was set up has more steps when it gets a
+// signal.
+func (c Config) again(d Device) bool {
+	bond, bridge := c.master(d)
+	if d.Master == 0 {
+		return bridge != nil
+	}
+	return bond != nil && bond.option("active_slave") != ""
 }
 
 // modeSteps sets the transport of an IPoIB interface.
@@ -89,13 +124,50 @@ func (c Config) modeSteps(d Device) []Step {
 	return []Step{LinkMode{Dev: d.Name, Mode: c.IBMode}}
 }
 
-// port tells whether the name is that of a bond's port, which takes no address.
-func (c Config) port(name string) bool {
-	return slices.ContainsFunc(c.Bonds, func(b Bond) bool { return slices.Contains(b.Ports, name) })
+// master returns the bond or bridge that the device is a port of. What names
+// the device goes before what describes it. A description never takes what a
+// word names, nor what another link is made of.
+func (c Config) master(d Device) (*Bond, *Bridge) {
+	if d.Type == hwLoopback {
+		return nil, nil
+	}
+	for _, described := range []bool{false, true} {
+		takes := func(m PortMatch) bool { return m.glob() == described && m.selects(d) }
+		if described && (c.named(d) || c.parent(d) || c.made(d.Name)) {
+			break
+		}
+		for i, b := range c.Bonds {
+			if b.Name != d.Name && slices.ContainsFunc(b.Ports, takes) {
+				return &c.Bonds[i], nil
+			}
+		}
+		for i, b := range c.Bridges {
+			if b.Name != d.Name && d.Type != hwInfiniBand && slices.ContainsFunc(b.Ports, takes) {
+				return nil, &c.Bridges[i]
+			}
+		}
+	}
+	return nil, nil
 }
 
-func (c Config) parent(name string) bool {
-	return slices.ContainsFunc(c.Children, func(p Child) bool { return p.Parent == name })
+// named tells whether ip=, bootdev= or nodisk.ib.port= say what the device is
+// for.
+func (c Config) named(d Device) bool {
+	return c.BootDev == d.Name || d.Type == hwInfiniBand && !c.IBPort.selects(d) ||
+		slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.named() && n.names(d) })
+}
+
+// port tells whether the device is the port of a bond or bridge, which takes no
+// address.
+func (c Config) port(d Device) bool {
+	bond, bridge := c.master(d)
+	return bond != nil || bridge != nil
+}
+
+// parent tells whether VLANs or P_Key children are made of the device.
+func (c Config) parent(d Device) bool {
+	return slices.ContainsFunc(c.Children, func(p Child) bool { return p.Parent == d.Name }) ||
+		slices.ContainsFunc(c.VLANs, func(v VLAN) bool { return v.Parent.selects(d) })
 }
 
 func (c Config) bond(name string) bool {
@@ -104,7 +176,62 @@ func (c Config) bond(name string) bool {
 
 // made tells whether the name is that of a link the config makes.
 func (c Config) made(name string) bool {
-	return slices.ContainsFunc(c.Children, func(p Child) bool { return p.Name == name }) || c.bond(name)
+	return c.lowers(name) != nil
+}
+
+// lowers are what the link of that name is made of, nil if the config makes no
+// such link.
+func (c Config) lowers(name string) []PortMatch {
+	for _, b := range c.Bonds {
+		if b.Name == name {
+			return b.Ports
+		}
+	}
+	for _, b := range c.Bridges {
+		if b.Name == name {
+			return b.Ports
+		}
+	}
+	for _, v := range c.VLANs {
+		if v.Name == name {
+			return []PortMatch{v.Parent}
+		}
+	}
+	for _, p := range c.Children {
+		if p.Name == name {
+			return []PortMatch{{Name: p.Parent}}
+		}
+	}
+	return nil
+}
+
+func (c Config) claimed(d Device) bool {
+	_, v4 := c.claim(d, false)
+	_, v6 := c.claim(d, true)
+	return v4 || v6
+}
+
+// mtuAbove is the largest MTU that the command line gives to a VLAN or bridge
+// over the device, 0 for none.
+func (c Config) mtuAbove(d Device) int {
+	mtu := 0
+	above := func(name string) {
+		mtu = max(mtu, c.mtuAbove(Device{Name: name}))
+		for _, n := range c.Interfaces {
+			if n.Device == name {
+				mtu = max(mtu, n.MTU)
+			}
+		}
+	}
+	for _, v := range c.VLANs {
+		if v.Parent.selects(d) {
+			above(v.Name)
+		}
+	}
+	if _, bridge := c.master(d); bridge != nil {
+		above(bridge.Name)
+	}
+	return mtu
 }
 
 // parseChild reads ib.pkey=parent.pkey.
@@ -123,51 +250,6 @@ func (c *Config) parseChild(a cmdline.Arg, p *problems) {
 	default:
 		c.Children = append(c.Children, Child{Name: a.Value, Parent: parent, PKey: uint16(key) | fullMember})
 	}
-}
-
-// parseBond reads bond=name[:ports[:options[:mtu]]]. miimon is 100 unless
-// something else is said: without it a bond never notices a dead port.
-func (c *Config) parseBond(a cmdline.Arg, p *problems) {
-	const fix = "write bond=bond0:ib0,ib1:mode=active-backup"
-	f := strings.Split(a.Value, ":")
-	if len(f) < 2 || len(f) > 4 || !validDeviceName(f[0]) {
-		p.bad(a, "is not name:ports:options[:mtu]", fix)
-		return
-	}
-	b := Bond{Name: f[0], MIIMon: 100}
-	for name := range strings.SplitSeq(f[1], ",") {
-		b.Ports = append(b.Ports, p.deviceName(a, name))
-	}
-	mode := "balance-rr" // the kernel's and dracut's
-	if len(f) > 2 {
-		for option := range strings.FieldsFuncSeq(f[2], func(r rune) bool { return r == ',' || r == ';' }) {
-			name, value, _ := strings.Cut(option, "=")
-			switch name {
-			case "mode":
-				mode = value
-			case "miimon":
-				b.MIIMon = p.number(a, value, 1, 60000)
-			case "updelay":
-				b.UpDelay = p.number(a, value, 0, 600000)
-			case "downdelay":
-				b.DownDelay = p.number(a, value, 0, 600000)
-			case "fail_over_mac":
-				// The kernel knows what InfiniBand needs.
-				if value != "active" && value != "1" {
-					p.bad(a, option+" is not built yet", "leave it out")
-				}
-			default:
-				p.bad(a, "option "+strconv.Quote(option)+" is not built yet", "leave it out; mode, miimon, updelay and downdelay are known")
-			}
-		}
-	}
-	if mode != "active-backup" && mode != "1" {
-		p.bad(a, "mode "+mode+" is not built yet, and impossible on InfiniBand", "write mode=active-backup")
-	}
-	if len(f) == 4 {
-		b.MTU = p.number(a, f[3], minMTU, 65535)
-	}
-	c.Bonds = append(c.Bonds, b)
 }
 
 // portSelector reads nodisk.ib.port=: a number, HCA, HCA:number, or a GUID in
@@ -189,35 +271,6 @@ func (p *problems) portSelector(a cmdline.Arg) PortSelector {
 		p.bad(a, "is not a port", fix)
 	}
 	return s
-}
-
-// checkLinks looks for links made twice, or of nothing.
-func (c *Config) checkLinks(p *problems) {
-	owner := map[string]string{}
-	made := func(key, name string) {
-		if owner[name] != "" {
-			p.add(key, name, "is made a second time", "write it once")
-		}
-		owner[name] = key
-	}
-	for _, child := range c.Children {
-		made("ib.pkey", child.Name)
-	}
-	ports := map[string]string{}
-	for _, b := range c.Bonds {
-		made("bond", b.Name)
-		for _, port := range b.Ports {
-			if other := ports[port]; other != "" || port == b.Name {
-				p.add("bond", b.Name, port+" cannot be a port of it: it is one of "+other+b.Name, "write each port once")
-			}
-			ports[port] = b.Name + " and "
-		}
-	}
-	for _, n := range c.Interfaces {
-		if c.port(n.Device) {
-			p.add("ip", n.String(), n.Device+" is a port of a bond and takes no address", "name the bond")
-		}
-	}
 }
 
 // fullMember is the membership bit of a P_Key.

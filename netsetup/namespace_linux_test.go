@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -146,27 +147,45 @@ func (c *cable) plug(on bool) {
 	})
 }
 
-// dnsmasq starts a DHCP server at the other end. It is stopped, by its pid,
-// when the test ends. The function returned gives its log.
+// dnsmasq starts a DHCP server at the other end, which does not ping addresses
+// before it offers them. The function returned gives its log.
 func (c *cable) dnsmasq(args ...string) (log func() string) {
 	c.t.Helper()
-	path, err := exec.LookPath("dnsmasq")
+	return c.dnsmasqAsIs(append([]string{"--no-ping"}, args...)...)
+}
+
+// dnsmasqAsIs has dnsmasq's own defaults, but for what keeps it in its place.
+func (c *cable) dnsmasqAsIs(args ...string) (log func() string) {
+	c.t.Helper()
+	dir := c.t.TempDir()
+	// It is ready when it has said so.
+	return c.daemon("dnsmasq", "dnsmasq-base", append([]string{
+		"--no-daemon", "--conf-file=/dev/null", "--port=0", "--user=root", "--group=root", "--log-dhcp",
+		"--pid-file=" + filepath.Join(dir, "pid"), "--dhcp-leasefile=" + filepath.Join(dir, "leases"),
+		"--interface=" + c.peer, "--bind-interfaces", "--except-interface=lo",
+	}, args...), "DHCP, IP range", "DHCP, sockets bound", "router advertisement on", "DHCPv6, IP range")
+}
+
+// daemon starts a server at the other end and waits until its log has one of
+// the texts of ready. It is stopped, by its pid, when the test ends. The
+// function returned gives its log.
+func (c *cable) daemon(program, pkg string, args []string, ready ...string) (log func() string) {
+	c.t.Helper()
+	path, err := exec.LookPath(program)
 	if err != nil {
-		needs(c.t, "dnsmasq (package dnsmasq-base)")
+		needs(c.t, program+" (package "+pkg+")")
 	}
 	dir := c.t.TempDir()
-	ctx, cancel := context.WithCancel(context.Background())
 	name := filepath.Join(dir, "log")
 	file, err := os.Create(name)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, path, append([]string{
-		"--no-daemon", "--conf-file=/dev/null", "--port=0", "--user=root", "--group=root", "--log-dhcp", "--no-ping",
-		"--pid-file=" + filepath.Join(dir, "pid"), "--dhcp-leasefile=" + filepath.Join(dir, "leases"),
-		"--interface=" + c.peer, "--bind-interfaces", "--except-interface=lo",
-	}, args...)...)
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stdout, cmd.Stderr = file, file
+	// Kea keeps its locks and pids there.
+	cmd.Env = append(os.Environ(), "KEA_LOCKFILE_DIR="+dir, "KEA_PIDFILE_DIR="+dir)
 	started := make(chan error, 1)
 	c.in(func() { started <- cmd.Start() })
 	if err := <-started; err != nil {
@@ -181,12 +200,11 @@ func (c *cable) dnsmasq(args ...string) (log func() string) {
 		_ = cmd.Wait()
 		_ = file.Close()
 		if c.t.Failed() {
-			c.t.Logf("dnsmasq:\n%s", log())
+			c.t.Logf("%s:\n%s", program, log())
 		}
 	})
-	// It is ready when it has said so.
-	eventually(c.t, "dnsmasq to start", func() bool {
-		return strings.Contains(log(), "DHCP, IP range") || strings.Contains(log(), "DHCP, sockets bound")
+	eventually(c.t, program+" to start", func() bool {
+		return slices.ContainsFunc(ready, func(text string) bool { return strings.Contains(log(), text) })
 	})
 	return log
 }

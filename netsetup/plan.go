@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -21,12 +22,23 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 			have[i].Name = name
 		}
 	}
-	for _, d := range have {
-		if d.Type != hwLoopback {
-			steps = append(steps, c.below(d)...)
+	for _, b := range c.Bonds {
+		if d, ok := c.bondOf(b, have); ok {
+			have = append(have, d)
 		}
 	}
-	have = append(have, c.future(have)...)
+	// What is made comes behind, and may be what others are made of.
+	for i := 0; i < len(have); i++ {
+		if have[i].Type == hwLoopback {
+			continue
+		}
+		below := slices.DeleteFunc(c.below(have[i]), func(s Step) bool {
+			b, ok := s.(BridgeAdd) // of another port
+			return ok && slices.ContainsFunc(have, func(d Device) bool { return d.Name == b.Name })
+		})
+		steps = append(steps, below...)
+		have = append(have, future(have, have[i], below)...)
+	}
 	interfaces := c.interfaces()
 	mine := make([][]Device, len(interfaces))
 	for _, d := range have {
@@ -54,21 +66,45 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 	return steps, errors.Join(errs...)
 }
 
-// future are the links that below will have made of the devices at hand, as far
-// as they can be known.
-func (c Config) future(have []Device) []Device {
-	var made []Device
+// bondOf is the bond with the ports at hand, as far as it can be known. Without
+// any it has no carrier.
+func (c Config) bondOf(b Bond, have []Device) (Device, bool) {
+	made := Device{Name: b.Name, Type: hwEthernet, MTU: cmp.Or(b.MTU, 1500)}
 	for _, d := range have {
-		for _, child := range c.Children {
-			if child.Parent == d.Name {
-				made = append(made, Device{Name: child.Name, Type: d.Type, Addr: d.Addr, Parent: d.Index, MTU: d.MTU})
+		if d.Name == b.Name {
+			return d, false
+		}
+		if bond, _ := c.master(d); bond != nil && bond.Name == b.Name && !made.Carrier {
+			made.Carrier, made.Addr = true, d.Addr
+			if d.Type == hwInfiniBand {
+				made.Type, made.MTU = d.Type, cmp.Or(b.MTU, d.MTU)
 			}
 		}
 	}
-	for _, b := range c.Bonds {
-		made = append(made, Device{Name: b.Name, Type: hwEthernet, MTU: b.MTU})
+	return made, true
+}
+
+// future are the links that the steps on d make.
+func future(have []Device, d Device, steps []Step) []Device {
+	var all []Device
+	for _, s := range steps {
+		n := Device{Type: d.Type, Addr: d.Addr, MTU: d.MTU, Carrier: d.Carrier || d.hardware()}
+		switch s := s.(type) {
+		case LinkMTU:
+			d.MTU = s.MTU
+			continue
+		case ChildAdd:
+			n.Name, n.Parent = s.Name, d.Index
+		case VLANAdd:
+			n.Name, n.Parent = s.Name, d.Index
+		case BridgeAdd:
+			n.Name = s.Name
+		}
+		if n.Name != "" && !slices.ContainsFunc(have, func(d Device) bool { return d.Name == n.Name }) {
+			all = append(all, n)
+		}
 	}
-	return made
+	return all
 }
 
 // absent says that there is no device for the word.
@@ -173,9 +209,9 @@ func (c Config) addressSteps(i int, l Lease, dev string) []Step {
 		}
 	}
 	for _, r := range c.Routes {
-		if r.Dev == dev || (r.Dev == "" && i == c.primary()) {
+		if r.Dev == dev && r.Dst.Addr().Is6() == l.six() || r.Dev == "" && i == c.routeWord(r) {
 			r.Dev = dev
-			r.OnLink = r.Via.IsValid() && !l.reaches(r.Via)
+			r.OnLink = l.beyond(r.Via)
 			steps = append(steps, r)
 		}
 	}

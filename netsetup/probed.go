@@ -1,18 +1,308 @@
 package netsetup
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
-// newProbed checks that the address which a protocol gets is free.
-func newProbed(inner protocol, _ Device) protocol { return inner }
+// How long nobody must answer the first probe for an address before it is
+// taken.
+//
+// RFC 5227 section 2.1.1 has three probes in up to 7 s and 2 s more after them.
+// That is ten boots, and it is made for links that lose packets, or on which a
+// bridge has just begun to forward. Here a server has answered over this very
+// link a moment before (or, with a static address, carrier has come), and a
+// duplicate on the same segment has only to receive a packet and send another:
+// the kernel does that in its interrupt, in some 50 us, a processor that sleeps
+// deeply adds 1 ms, a switch some 10 us, a long-distance bridge 5 ms. On
+// InfiniBand the holder first asks the subnet manager for the path to us,
+// which takes milliseconds, more when a thousand nodes ask at once.
+//
+// What is given up: a holder that is slower than this, whose answer is lost
+// twice, or that is cut off at the time, is not found before the address is
+// used. It is found as soon as it sends any ARP packet of its own, and then a
+// sentence says so. The probes cost a boot nothing but this time, of which
+// the REQUEST and its ACK are a part: the first leaves with the REQUEST.
+const (
+	probeWait           = 20 * time.Millisecond
+	probeWaitInfiniBand = 50 * time.Millisecond
+)
 
-// fixed is the protocol of a static address: there is nobody to ask.
-type fixed struct{ lease Lease }
+const (
+	// gatewayEvery is how long a gateway may take to answer before it is asked
+	// again. The second time it is asked as soon as the address is known to be
+	// free, because a router that compares networks (arp_ignore=2 of Linux)
+	// answers no sender 0.0.0.0.
+	gatewayEvery = time.Second
+	gatewayAsks  = 3
+	// conflictEvery is the least time between two sentences about a node that
+	// uses our address, and between two defences of it. RFC 5227 section 2.4
+	// wants at least 10 s.
+	conflictEvery = time.Minute
+)
 
-func (f *fixed) channels() []channel               { return nil }
-func (f *fixed) start(time.Time) outcome           { return outcome{lease: &f.lease} }
-func (f *fixed) receive(time.Time, packet) outcome { return outcome{} }
-func (f *fixed) hear(time.Time, news) outcome      { return outcome{} }
-func (f *fixed) tick(time.Time) outcome            { return outcome{} }
-func (f *fixed) deadline() time.Time               { return time.Time{} }
-func (f *fixed) waiting(time.Time) string          { return "" }
-func (f *fixed) release() []message                { return nil }
+// A probed hands on the lease of another protocol when it makes sense on the
+// link: nobody has the address, and the gateway is there. From then on it
+// tells when another node uses the address.
+type probed struct {
+	inner protocol
+	dev   Device
+	// ours tells whether a hardware address is one of this node's.
+	ours func(HardwareAddr) bool
+	// via is the gateway of the ip= word, which goes before that of the lease.
+	via netip.Addr
+
+	// addr is being probed for since the time in since.
+	addr  netip.Addr
+	since time.Time
+	// heard tells that something has come in: the link is open.
+	heard bool
+	// lease is held back until at.
+	lease *Lease
+	at    time.Time
+	// gateway is waited for, invalid when there is none, or it was seen.
+	gateway netip.Addr
+	asked   int
+	// mine is the address in use, warned when a conflict was told last.
+	mine   netip.Addr
+	warned time.Time
+}
+
+var _ protocol = (*probed)(nil)
+
+// newProbed checks that the address which a protocol gets is free, on links
+// that have ARP.
+func newProbed(inner protocol, d Device, ours func(HardwareAddr) bool, via netip.Addr) protocol {
+	if n := arpAddrLen(d.Type); n == 0 || len(d.Addr) != n {
+		return inner
+	}
+	return &probed{inner: inner, dev: d, ours: ours, via: via}
+}
+
+// probed is newProbed for an interface.
+func (r *runner) probed(n *nic, inner protocol, d Device) protocol {
+	return newProbed(inner, d, r.ours, n.slot.Gateway)
+}
+
+// ours tells whether a hardware address is one of this node: what its other
+// interfaces say on the same link, and a bond hears of itself by another port,
+// is no conflict. Of InfiniBand the queue pair before the GUID may differ.
+func (r *runner) ours(a HardwareAddr) bool {
+	for _, n := range r.nics {
+		if a.identifies(n.dev) || n.slot != nil && a == n.slot.NewAddr {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *probed) channels() []channel { return append(p.inner.channels(), channelARP) }
+
+func (p *probed) release() []message { return p.inner.release() }
+
+// start begins anew. When an attempt is over because its time is, a lease that
+// is held back is better than another attempt.
+func (p *probed) start(now time.Time) outcome {
+	var o outcome
+	if p.lease != nil {
+		p.asked, p.at = gatewayAsks, now
+		p.judge(now, &o)
+		return o
+	}
+	p.heard = false
+	p.forget()
+	o = p.inner.start(now)
+	p.pass(now, &o)
+	return o
+}
+
+// settle hands on a lease of the slot that is held back, and tells whether
+// there was one.
+func (r *runner) settle(s *slot, now time.Time) bool {
+	for _, n := range r.nics {
+		if p, ok := n.protocol.(*probed); ok && n.slot == s && s.open() && p.lease != nil {
+			r.do(n, p.start(now))
+		}
+	}
+	return !s.open()
+}
+
+// forget leaves what is being probed for.
+func (p *probed) forget() {
+	p.addr, p.at = netip.Addr{}, time.Time{}
+	p.lease = nil
+}
+
+// hear probes again when the queue is surely open, if nothing has come in: the
+// probes may have been lost on our own side.
+func (p *probed) hear(now time.Time, e news) outcome {
+	o := p.inner.hear(now, e)
+	p.pass(now, &o)
+	if e.running && !p.heard && p.lease != nil {
+		p.since = now
+		p.hold(&o)
+	}
+	return o
+}
+
+func (p *probed) receive(now time.Time, m packet) outcome {
+	p.heard = true
+	var o outcome
+	if m.via != channelARP {
+		o = p.inner.receive(now, m)
+		p.pass(now, &o)
+		return o
+	}
+	a, ok := parseARP(m.payload, p.dev.Type)
+	switch {
+	case !ok || p.ours(a.sender):
+	case p.mine.IsValid():
+		if a.senderIP == p.mine {
+			p.shared(now, a.sender, &o)
+		}
+	case p.addr.IsValid() && (a.senderIP == p.addr || a.targetIP == p.addr && a.probe() && !m.unicast):
+		// Another node has the address, or probes for it, too (RFC 5227 section
+		// 2.1.1). A probe goes to everybody: switches of Cisco's send such
+		// packets to a node alone, to see whether it is still there (IP device
+		// tracking).
+		if d, ok := p.inner.(decliner); ok {
+			addr := p.addr
+			p.forget()
+			o = d.decline(now, addr, p.name(a.sender))
+			p.pass(now, &o)
+		}
+	case p.lease != nil && p.gateway.IsValid() && a.senderIP == p.gateway:
+		p.gateway = netip.Addr{}
+		if p.asked > 1 {
+			p.at = now
+		}
+		p.judge(now, &o)
+	}
+	return o
+}
+
+func (p *probed) tick(now time.Time) outcome {
+	o := p.inner.tick(now)
+	p.pass(now, &o)
+	p.judge(now, &o)
+	return o
+}
+
+func (p *probed) deadline() time.Time {
+	at := p.inner.deadline()
+	if !p.at.IsZero() && (at.IsZero() || p.at.Before(at)) {
+		return p.at
+	}
+	return at
+}
+
+// pass takes what the other protocol wants. A lease is held back, once: when
+// one is in use the boot goes on with that, whatever comes.
+func (p *probed) pass(now time.Time, o *outcome) {
+	if p.mine.IsValid() {
+		return
+	}
+	if o.offer.Is4() {
+		p.forget()
+		p.addr, p.since = o.offer, now
+		p.send(o, "probe for", netip.Addr{}, p.addr)
+	}
+	l := o.lease
+	if l == nil || !l.Addr.Addr().Is4() {
+		return
+	}
+	o.lease = nil
+	if a := l.Addr.Addr(); a != p.addr {
+		p.addr, p.since = a, now
+	}
+	if l.Gateway == p.addr {
+		l.Gateway = netip.Addr{}
+		o.note = sentences(o.note, "the gateway is the address of this node, "+p.addr.String()+": left out; check the router that the server gives")
+	}
+	p.gateway = p.via
+	if !p.gateway.IsValid() {
+		p.gateway = l.Gateway
+	}
+	if p.gateway == p.addr || !l.reaches(p.gateway) {
+		p.gateway = netip.Addr{}
+	}
+	p.lease = l
+	p.hold(o)
+	p.judge(now, o)
+}
+
+// hold probes for the address of the lease, and asks for its gateway.
+func (p *probed) hold(o *outcome) {
+	wait := probeWait
+	if p.dev.Type == hwInfiniBand {
+		wait = probeWaitInfiniBand
+	}
+	p.at = p.since.Add(wait)
+	p.asked = 0
+	p.send(o, "probe for", netip.Addr{}, p.addr)
+	if p.gateway.IsValid() {
+		p.ask(o, netip.Addr{})
+	}
+}
+
+// judge hands the lease on when its time has come.
+func (p *probed) judge(now time.Time, o *outcome) {
+	if p.lease == nil || now.Before(p.at) {
+		return
+	}
+	if p.gateway.IsValid() {
+		if p.asked < gatewayAsks {
+			p.at = now.Add(gatewayEvery)
+			p.ask(o, p.addr)
+			return
+		}
+		o.note = sentences(o.note, "gateway "+p.gateway.String()+" does not answer ARP: check that it is up, in this VLAN, and the right one; going on without it having been seen")
+	}
+	o.lease = p.lease
+	p.mine = p.addr
+	p.forget()
+	// Neighbours and switches may know another node by this address (RFC 5227
+	// section 2.3).
+	p.send(o, announcement, p.mine, p.mine)
+}
+
+// shared tells of a node that uses the address in use. The root is on it, so it
+// is not given up but defended (RFC 5227 section 2.4 (c)).
+func (p *probed) shared(now time.Time, holder HardwareAddr, o *outcome) {
+	if !p.warned.IsZero() && now.Sub(p.warned) < conflictEvery {
+		return
+	}
+	p.warned = now
+	p.send(o, announcement, p.mine, p.mine)
+	o.note = p.name(holder).String() + " also uses " + p.mine.String() + ", the address of this node: connections of both will break; give one of them another address"
+}
+
+// name is how people know a hardware address.
+func (p *probed) name(a HardwareAddr) HardwareAddr {
+	return Device{Type: p.dev.Type, Addr: a}.lasting()
+}
+
+// ask asks for the gateway.
+func (p *probed) ask(o *outcome, from netip.Addr) {
+	p.asked++
+	p.send(o, "request for gateway", from, p.gateway)
+}
+
+const announcement = "announcement of"
+
+func (p *probed) send(o *outcome, what string, from, to netip.Addr) {
+	m := arpPacket{hwType: p.dev.Type, op: arpRequest, sender: p.dev.Addr, senderIP: from, targetIP: to}
+	o.send = append(o.send, message{via: channelARP, what: "ARP " + what + " " + to.String(), payload: m.bytes()})
+}
+
+// waiting says what is waited for.
+func (p *probed) waiting(now time.Time) string {
+	switch {
+	case p.lease == nil:
+		return p.inner.waiting(now)
+	case p.asked > 1:
+		return "gateway " + p.gateway.String() + " has not answered ARP (asked " + times(p.asked) + ")"
+	default:
+		return "looking whether another node uses " + p.addr.String()
+	}
+}

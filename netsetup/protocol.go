@@ -127,6 +127,7 @@ type packet struct {
 	payload []byte
 	from    HardwareAddr // who sent it, empty with channelDHCP6
 	src     netip.Addr   // who sent it, channelDHCP6 only
+	unicast bool         // to this interface alone; not told of channelDHCP6
 }
 
 // News is what the kernel tells of an interface, besides its link: one of the

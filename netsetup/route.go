@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/nodisk/nodisk/init/cmdline"
 )
@@ -46,4 +47,28 @@ func (c *Config) parseRoute(a cmdline.Arg, p *problems) {
 	default:
 		c.Routes = append(c.Routes, r)
 	}
+}
+
+// routeWord is the position of the ip= word that a route without a device goes
+// with: the first that gets an address of its family, the primary one before the
+// others; -1 when there is none.
+func (c Config) routeWord(r Route) int {
+	words := c.interfaces()
+	fits := func(n Interface) bool { return n.Method != MethodNone && n.six() == r.Dst.Addr().Is6() }
+	if i := c.primary(); i < len(words) && fits(words[i]) {
+		return i
+	}
+	return slices.IndexFunc(words, fits)
+}
+
+// six tells whether the lease is of IPv6; one without an address of its own is of
+// addresses that the kernel made of router advertisements.
+func (l Lease) six() bool {
+	return l.Addr.Addr().Is6() || len(l.Kept) > 0
+}
+
+// beyond tells whether no address of the lease reaches the gateway, so that the
+// kernel must be told that it is on the link. A link-local one always is.
+func (l Lease) beyond(via netip.Addr) bool {
+	return via.IsValid() && (via.Is4() || !via.IsLinkLocalUnicast()) && !l.reaches(via)
 }

@@ -40,6 +40,11 @@ type system interface {
 	open(d Device, via channel) (wire, error)
 	// port reads the state of an InfiniBand port.
 	port(hca string, number int) (portState, error)
+	// productUUID is the one of the firmware, empty if there is none.
+	productUUID() string
+	// obstacle6 says why the kernel does no IPv6 on a device, or (ra) takes in
+	// no router advertisements; empty if it does.
+	obstacle6(dev string, ra bool) string
 	// hcas lists the InfiniBand adapters that have a driver.
 	hcas() []string
 }
@@ -119,7 +124,8 @@ type runner struct {
 	started time.Time
 	slots   []*slot
 	nics    map[nicKey]*nic
-	lo      bool // done
+	views   map[int]*view6 // by index
+	lo      bool           // done
 	nextLog time.Time
 
 	// ctx ends when the network is closed.
@@ -137,7 +143,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	}
 	r := &runner{
 		config: c, sys: sys, log: log, started: time.Now(),
-		nics: map[nicKey]*nic{}, arrivals: make(chan arrival, 16), setups: make(chan setup),
+		nics: map[nicKey]*nic{}, views: map[int]*view6{}, arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
@@ -273,6 +279,12 @@ func (r *runner) result() State {
 	}
 	main := states[best]
 	main.Others = slices.Delete(slices.Clone(states), best, best+1)
+	for _, o := range main.Others {
+		main = main.beside(o)
+	}
+	for _, text := range r.config.unnamed(r.devices()) {
+		r.log.Warn(text)
+	}
 	if len(main.Others) == 0 {
 		main.Others = nil
 	}

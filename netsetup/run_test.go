@@ -19,7 +19,7 @@ func TestRunDHCP(t *testing.T) {
 		k := newFakeKernel(t, ethernet(2, "eth0", macA))
 		k.servers["eth0"] = goodServer(t)
 		r := try(t, "", time.Minute, k, nil)
-		if r.err != nil || r.state.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" || r.took != 0 {
+		if r.err != nil || r.state.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" || r.took != probeWait {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
 		}
 		if diff := cmp.Diff([]string{
@@ -44,7 +44,7 @@ func TestRunSideBySide(t *testing.T) {
 		k.servers["eth1"] = goodServer(t)
 		k.opening["eth3"] = 5 * time.Second
 		r := try(t, "ip=dhcp", time.Minute, k, nil)
-		if r.err != nil || r.state.Device != "eth1" || r.took != 0 {
+		if r.err != nil || r.state.Device != "eth1" || r.took != probeWait {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
 		}
 		<-time.After(time.Minute) // the driver comes to its end, too
@@ -89,7 +89,7 @@ func TestRunLateInterface(t *testing.T) {
 			<-time.After(13 * time.Second)
 			k.change("eth0", func(d *Device) { d.Carrier = true })
 		})
-		if r.err != nil || r.took != 25*time.Second {
+		if r.err != nil || r.took != 25*time.Second+probeWait {
 			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
 		}
 		if diff := cmp.Diff([]string{
@@ -131,7 +131,7 @@ func TestRunFlap(t *testing.T) {
 			k.mu.Unlock()
 			k.change("eth0", func(d *Device) { d.Carrier = true })
 		})
-		if r.err != nil || r.took != 4500*time.Millisecond {
+		if r.err != nil || r.took != 4500*time.Millisecond+probeWait {
 			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
 		}
 	})
@@ -148,7 +148,7 @@ func TestRunRunningLater(t *testing.T) {
 			k.mu.Unlock()
 			k.change("eth0", func(d *Device) { d.Running = true })
 		})
-		if r.err != nil || r.took != 2*time.Millisecond {
+		if r.err != nil || r.took != 2*time.Millisecond+probeWait {
 			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
 		}
 	})
@@ -184,7 +184,7 @@ func TestRunSpare(t *testing.T) {
 			{"ip=eth1:dhcp ip=10.1.0.5:::24::eth2:none", "eth1", 10 * time.Second, "10s eth2: no carrier for 10 s: check the cable or the switch port; given up"},
 			{"ip=10.1.0.5:::24::eth1:none ip=eth9:dhcp rd.net.timeout.carrier=4", "eth1", 4 * time.Second, "4s eth9: no such interface (present: eth0"},
 			{"ip=10.1.0.5:::24::eth1:none ip=eth0:dhcp rd.net.timeout.dhcp=3 rd.net.dhcp.retry=2", "eth1", 6 * time.Second, "6s eth0: no DHCP answer after"},
-			{"ip=eth0:off ip=eth1:dhcp", "eth1", 0, ""},
+			{"ip=eth0:off ip=eth1:dhcp", "eth1", probeWait, ""},
 			{"ip=off", "", 0, ""},
 		} {
 			k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), noCarrier(ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03")))
@@ -231,7 +231,7 @@ func TestRunKernelRefuses(t *testing.T) {
 		k.fail["ip link set eth0 up"] = errors.New("input/output error")
 		k.fail["ip route replace default via 10.77.0.1 dev eth0"] = errors.New("network is unreachable")
 		r := try(t, "", time.Minute, k, nil)
-		if r.err != nil || r.took != time.Second {
+		if r.err != nil || r.took != time.Second+probeWait {
 			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
 		}
 		if diff := cmp.Diff([]string{
@@ -260,7 +260,7 @@ func TestRunInterfaceGone(t *testing.T) {
 			k.mu.Unlock()
 			k.appear(ethernet(7, "eth0", macA))
 		})
-		if r.err != nil || r.took != 4*time.Second || !slices.Contains(r.log, "2s eth0: the interface is gone") {
+		if r.err != nil || r.took != 4*time.Second+probeWait || !slices.Contains(r.log, "2s eth0: the interface is gone") {
 			t.Errorf("%v, %v after %v: %q", r.state, r.err, r.took, r.log)
 		}
 	})

@@ -106,6 +106,9 @@ func (c Config) state(n Interface, d Device, l Lease) State {
 		s.Addrs = []netip.Prefix{l.Addr}
 	}
 	s.Addrs = append(s.Addrs, l.Kept...)
+	if !s.Gateway.IsValid() {
+		s.Gateway = l.Router
+	}
 	s.DNS = join(c.Nameservers, n.DNS)
 	s.Domain = l.Domain
 	if l.Protocol != "" {

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // A Step is one change to the network. String is the ip(8) command that does
 // the same. The steps are LinkUp, LinkDown, LinkMTU, LinkName, LinkAddr,
-// AddrAdd, Route, LinkMode, LinkMaster, ChildAdd and BondAdd.
+// AddrAdd, Route, LinkMode, LinkMaster, ChildAdd, VLANAdd, BondAdd, BondSet and
+// BridgeAdd.
 type Step interface {
 	fmt.Stringer
 	apply(l linker) error
@@ -22,11 +24,15 @@ type linker interface {
 	linkName(dev, name string) error
 	linkAddr(dev string, addr HardwareAddr) error
 	addrAdd(dev string, addr netip.Prefix) error
+	addrDel(dev string, addr netip.Prefix) error
 	routeSet(r Route) error
 	linkMode(s LinkMode) error
 	linkMaster(s LinkMaster) error
 	childAdd(c ChildAdd) error
+	vlanAdd(v VLANAdd) error
 	bondAdd(b BondAdd) error
+	bondSet(s BondSet) error
+	bridgeAdd(b BridgeAdd) error
 }
 
 // LinkUp sets an interface up.
@@ -61,7 +67,7 @@ type AddrAdd struct {
 // gateway, is no conflict with the first. It also is how routes are written in
 // Config and Lease; there Dev may be empty.
 type Route struct {
-	Dst netip.Prefix // 0.0.0.0/0 is the default route
+	Dst netip.Prefix // 0.0.0.0/0 or ::/0 is the default route
 	Via netip.Addr   // zero: the destination is on the link
 	Dev string
 	// OnLink takes a gateway that no other route reaches.
@@ -72,14 +78,32 @@ type Route struct {
 // LinkMode sets the transport of an IPoIB interface: datagram or connected.
 type LinkMode struct{ Dev, Mode string }
 
-// LinkMaster makes an interface that is down a port of a bond.
+// LinkMaster makes an interface a port of a bridge, or of a bond; that one must
+// be down.
 type LinkMaster struct{ Dev, Master string }
 
 // ChildAdd makes a P_Key child.
 type ChildAdd Child
 
-// BondAdd makes a bond without ports.
+// VLANAdd makes a VLAN.
+type VLANAdd struct {
+	Name, Link string
+	ID         int
+}
+
+// BondAdd makes a bond without ports. Options that are about a port are left to
+// BondSet.
 type BondAdd Bond
+
+// BondSet sets an option whose value is a port of the bond.
+type BondSet struct{ Bond, Option, Port string }
+
+// BridgeAdd makes a bridge without ports that forwards at once, with an address
+// of its own for good.
+type BridgeAdd struct {
+	Name string
+	Addr HardwareAddr
+}
 
 var (
 	_ Step = LinkUp{}
@@ -92,7 +116,10 @@ var (
 	_ Step = LinkMode{}
 	_ Step = LinkMaster{}
 	_ Step = ChildAdd{}
+	_ Step = VLANAdd{}
 	_ Step = BondAdd{}
+	_ Step = BondSet{}
+	_ Step = BridgeAdd{}
 )
 
 func (s LinkUp) String() string   { return "ip link set " + s.Dev + " up" }
@@ -101,10 +128,11 @@ func (s LinkMTU) String() string  { return "ip link set " + s.Dev + " mtu " + st
 func (s LinkName) String() string { return "ip link set " + s.Dev + " name " + s.Name }
 func (s LinkAddr) String() string { return "ip link set " + s.Dev + " address " + s.Addr.String() }
 
-// String leaves "brd +" out where there is no broadcast address (RFC 3021).
+// String leaves "brd +" out where there is no broadcast address (RFC 3021, and
+// IPv6).
 func (s AddrAdd) String() string {
 	brd := ""
-	if s.Addr.Bits() < 31 {
+	if s.Addr.Addr().Is4() && s.Addr.Bits() < 31 {
 		brd = " brd +"
 	}
 	return "ip addr add " + s.Addr.String() + brd + " dev " + s.Dev
@@ -136,15 +164,26 @@ func (s ChildAdd) String() string {
 	return fmt.Sprintf("ip link add link %s name %s type ipoib pkey %#04x", s.Parent, s.Name, s.PKey)
 }
 
+func (s VLANAdd) String() string {
+	return "ip link add link " + s.Link + " name " + s.Name + " type vlan id " + strconv.Itoa(s.ID)
+}
+
 func (s BondAdd) String() string {
-	t := fmt.Sprintf("ip link add %s type bond mode active-backup miimon %d", s.Name, s.MIIMon)
-	if s.UpDelay != 0 {
-		t += " updelay " + strconv.Itoa(s.UpDelay)
+	words := []string{"ip link add", s.Name, "type bond"}
+	for _, o := range s.Options {
+		if o.Name != "primary" && o.Name != "active_slave" {
+			words = append(words, o.Name, o.Value)
+		}
 	}
-	if s.DownDelay != 0 {
-		t += " downdelay " + strconv.Itoa(s.DownDelay)
-	}
-	return t
+	return strings.Join(words, " ")
+}
+
+func (s BondSet) String() string {
+	return "ip link set " + s.Bond + " type bond " + s.Option + " " + s.Port
+}
+
+func (s BridgeAdd) String() string {
+	return "ip link add " + s.Name + " address " + s.Addr.String() + " type bridge stp_state 0 forward_delay 0"
 }
 
 func (s LinkUp) apply(l linker) error   { return l.linkUp(s.Dev, true) }
@@ -158,4 +197,7 @@ func (s Route) apply(l linker) error    { return l.routeSet(s) }
 func (s LinkMode) apply(l linker) error   { return l.linkMode(s) }
 func (s LinkMaster) apply(l linker) error { return l.linkMaster(s) }
 func (s ChildAdd) apply(l linker) error   { return l.childAdd(s) }
+func (s VLANAdd) apply(l linker) error    { return l.vlanAdd(s) }
 func (s BondAdd) apply(l linker) error    { return l.bondAdd(s) }
+func (s BondSet) apply(l linker) error    { return l.bondSet(s) }
+func (s BridgeAdd) apply(l linker) error  { return l.bridgeAdd(s) }

@@ -387,7 +387,7 @@ func TestUpReleases(t *testing.T) {
 	b.serve(func(m *dhcpv4.DHCPv4) []byte {
 		if m.MessageType() == dhcpv4.MessageTypeRequest {
 			<-requested
-			return answer(t, m, dhcpv4.MessageTypeAck)
+			return answer(t, m, dhcpv4.MessageTypeAck, func(a *dhcpv4.DHCPv4) { a.Options.Del(dhcpv4.OptionRouter) })
 		}
 		return answer(t, m, dhcpv4.MessageTypeOffer)
 	})

@@ -33,8 +33,8 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 			parts = append(parts, fmt.Sprintf("%s: its driver %s has been opening it for %s", n.dev.Name, n.dev.Driver, seconds(now.Sub(n.first))))
 		case !n.carrier && n.gate != 0:
 			parts = append(parts, n.dev.Name+": "+r.obstacle(n, now))
-		case !n.carrier && r.config.bond(n.dev.Name):
-			parts = append(parts, n.dev.Name+": none of its ports has carrier: "+r.ports(n.dev.Name, now))
+		case !n.carrier && r.config.made(n.dev.Name):
+			parts = append(parts, r.below(n.dev.Name, now))
 		case !n.carrier:
 			dark = append(dark, n.dev.Name)
 			longest = max(longest, now.Sub(n.since))
@@ -54,15 +54,11 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 
 // missing says why there is no interface for the slot.
 func (r *runner) missing(s *slot, now time.Time) string {
-	for _, b := range r.config.Bonds {
-		if b.Name == s.Device {
-			return b.Name + ": is not made yet: " + r.state("lo", now)
-		}
-	}
-	for _, child := range r.config.Children {
-		if child.Name == s.Device {
-			return child.Name + ": is not made yet: " + r.state(child.Parent, now)
-		}
+	switch lowers := r.config.lowers(s.Device); {
+	case r.config.bond(s.Device):
+		return s.Device + ": is not made yet: " + r.state("lo", now)
+	case lowers != nil:
+		return s.Device + ": is not made yet: " + r.states(lowers, now)
 	}
 	text := r.config.absent(s.Interface, r.devices())
 	if !s.infiniBand(r.config.BootIF) {
@@ -92,6 +88,8 @@ func (r *runner) state(name string, now time.Time) string {
 			return fmt.Sprintf("%s: its driver %s has been opening it for %s", name, n.dev.Driver, seconds(now.Sub(n.first)))
 		case n.gate != 0:
 			return name + ": " + r.obstacle(n, now)
+		case !n.dev.Carrier && r.config.made(name):
+			return r.below(name, now)
 		case !n.dev.Carrier:
 			return name + ": its link has no carrier"
 		default:
@@ -102,15 +100,30 @@ func (r *runner) state(name string, now time.Time) string {
 	return r.missing(&probe, now)
 }
 
-// ports tells of each port of a bond.
-func (r *runner) ports(bond string, now time.Time) string {
+// below says why a link that is made of others has no carrier.
+func (r *runner) below(name string, now time.Time) string {
+	return name + ": none of its ports has carrier: " + r.states(r.config.lowers(name), now)
+}
+
+// states tells of each interface that is matched.
+func (r *runner) states(of []PortMatch, now time.Time) string {
 	var parts []string
-	for _, b := range r.config.Bonds {
-		if b.Name != bond {
-			continue
+	for _, m := range of {
+		found := false
+		for _, n := range r.sorted() {
+			if m.selects(n.dev) && !n.key.six {
+				found = true
+				parts = append(parts, r.state(n.dev.Name, now))
+			}
 		}
-		for _, port := range b.Ports {
-			parts = append(parts, r.state(port, now))
+		switch {
+		case found:
+		case m.glob():
+			parts = append(parts, "no interface is as "+m.String()+" says: check its name and that its driver is in the image")
+		case m.Addr != "":
+			parts = append(parts, r.config.absent(Interface{Match: m.Addr}, r.devices()))
+		default:
+			parts = append(parts, r.state(m.Name, now))
 		}
 	}
 	return strings.Join(parts, "; ")

@@ -25,9 +25,9 @@ const (
 
 // watch subscribes to links and then asks for those that are there, on the
 // same socket, so that nothing is missed in between and nothing is read twice.
-// Addresses are not subscribed to: those of IPv4 are acknowledged one by one.
-// IPv6 will need them (duplicate detection).
-func (kernel) watch(ctx context.Context, wg *sync.WaitGroup, _ bool) (<-chan linkEvent, error) {
+// With six, so it does with what is told of IPv6: see watch_six_linux.go. The
+// addresses of IPv4 are not subscribed to: they are acknowledged one by one.
+func (kernel) watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
@@ -37,19 +37,23 @@ func (kernel) watch(ctx context.Context, wg *sync.WaitGroup, _ bool) (<-chan lin
 	if err == nil {
 		// Without CAP_NET_ADMIN the ordinary size must do.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, watchBuffer)
-		err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK})
+		groups := uint32(unix.RTMGRP_LINK)
+		if six {
+			groups |= groups6
+		}
+		err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
 	}
 	if err == nil {
-		err = requestLinks(fd)
+		err = requestDump(fd, 0)
 	}
 	if err != nil {
 		_ = file.Close()
 		return nil, err
 	}
 	events := make(chan linkEvent, 64)
-	w := newWatcher(events, func() error {
+	w := newWatcher(events, six, func(dump int) error {
 		var err error
-		if cerr := raw.Control(func(fd uintptr) { err = requestLinks(int(fd)) }); cerr != nil {
+		if cerr := raw.Control(func(fd uintptr) { err = requestDump(int(fd), dump) }); cerr != nil {
 			return cerr
 		}
 		return err
@@ -65,15 +69,25 @@ func (kernel) watch(ctx context.Context, wg *sync.WaitGroup, _ bool) (<-chan lin
 	return events, nil
 }
 
-// requestLinks asks for a dump of all links, without their counters
-// (rtnetlink(7); IFLA_EXT_MASK of include/uapi/linux/rtnetlink.h).
-func requestLinks(fd int) error {
+// dumps are what is asked for, one after the other: a socket has one dump at a
+// time. The first is all there is without IPv6. RTM_GETLINK of AF_INET6 gives
+// the flags of router advertisements.
+var dumps = [...]struct {
+	kind   uint16
+	family byte
+}{{unix.RTM_GETLINK, unix.AF_UNSPEC}, {unix.RTM_GETLINK, unix.AF_INET6}, {unix.RTM_GETROUTE, unix.AF_INET6}, {unix.RTM_GETADDR, unix.AF_INET6}}
+
+// requestDump asks for a dump, of links without their counters (rtnetlink(7);
+// IFLA_EXT_MASK of include/uapi/linux/rtnetlink.h).
+func requestDump(fd, dump int) error {
 	const length = unix.SizeofNlMsghdr + unix.SizeofIfInfomsg + unix.SizeofRtAttr + 4
 	b := binary.NativeEndian.AppendUint32(nil, length)
-	b = binary.NativeEndian.AppendUint16(b, unix.RTM_GETLINK)
+	b = binary.NativeEndian.AppendUint16(b, dumps[dump].kind)
 	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	b = append(b, 1, 0, 0, 0, 0, 0, 0, 0)                // sequence and port
-	b = append(b, make([]byte, unix.SizeofIfInfomsg)...) // any family, any index
+	b = append(b, 1, 0, 0, 0, 0, 0, 0, 0) // sequence and port
+	// Any index. The heads of the other two kinds are no longer.
+	b = append(b, dumps[dump].family)
+	b = append(b, make([]byte, unix.SizeofIfInfomsg-1)...)
 	b = binary.NativeEndian.AppendUint16(b, unix.SizeofRtAttr+4)
 	b = binary.NativeEndian.AppendUint16(b, unix.IFLA_EXT_MASK)
 	b = binary.NativeEndian.AppendUint32(b, skipStats)
@@ -82,15 +96,18 @@ func requestLinks(fd int) error {
 
 // A watcher turns rtnetlink messages into events.
 type watcher struct {
-	request func() error // asks for all links
+	request func(dump int) error // asks for one of dumps
+	six     bool
+	dump    int // the one under way, len(dumps) behind the last
 	known   map[int]Device
 	seen    map[int]bool // in the dump under way
-	lost    bool         // messages were lost: ask again
+	known6  map[key6]fact6
+	lost    bool // messages were lost: ask again
 	events  chan<- linkEvent
 }
 
-func newWatcher(events chan<- linkEvent, request func() error) *watcher {
-	return &watcher{request: request, known: map[int]Device{}, seen: map[int]bool{}, events: events}
+func newWatcher(events chan<- linkEvent, six bool, request func(dump int) error) *watcher {
+	return &watcher{request: request, six: six, known: map[int]Device{}, seen: map[int]bool{}, known6: map[key6]fact6{}, events: events}
 }
 
 func (w *watcher) emit(ctx context.Context, e linkEvent) {
@@ -116,7 +133,6 @@ func (w *watcher) run(ctx context.Context, raw syscall.RawConn) error {
 		case err != nil:
 			return err
 		case errors.Is(rerr, unix.ENOBUFS):
-			w.lost = true
 			if err := w.again(); err != nil {
 				return err
 			}
@@ -136,14 +152,20 @@ func (w *watcher) run(ctx context.Context, raw syscall.RawConn) error {
 	return nil
 }
 
-// again asks for all links once more.
+// again asks for everything once more.
 func (w *watcher) again() error {
 	clear(w.seen)
-	// A dump under way is EBUSY: its end asks again.
-	if err := w.request(); !errors.Is(err, unix.EBUSY) {
-		return err
+	for key, f := range w.known6 {
+		f.stale = true
+		w.known6[key] = f
 	}
-	return nil
+	err := w.request(0)
+	if errors.Is(err, unix.EBUSY) {
+		w.lost = true // the end of the dump under way asks again
+		return nil
+	}
+	w.lost, w.dump = false, 0
+	return err
 }
 
 func (w *watcher) messages(ctx context.Context, b []byte) error {
@@ -160,16 +182,21 @@ func (w *watcher) messages(ctx context.Context, b []byte) error {
 			if d, ok := parseLink(body); ok && body[0] == unix.AF_UNSPEC {
 				w.link(ctx, d, kind == unix.RTM_DELLINK)
 			}
-			if flags&unix.NLM_F_DUMP_INTR != 0 {
-				w.lost = true
-			}
+			w.lost = w.lost || flags&unix.NLM_F_DUMP_INTR != 0
+			w.message6(ctx, kind, body)
+		case unix.RTM_NEWADDR, unix.RTM_DELADDR, unix.RTM_NEWROUTE, unix.RTM_DELROUTE, unix.RTM_NEWNDUSEROPT:
+			w.lost = w.lost || flags&unix.NLM_F_DUMP_INTR != 0
+			w.message6(ctx, kind, body)
 		case unix.NLMSG_DONE:
 			if err := w.done(ctx); err != nil {
 				return err
 			}
 		case unix.NLMSG_ERROR:
 			if len(body) >= 4 {
-				if errno := -int32(binary.NativeEndian.Uint32(body)); errno != 0 {
+				errno := -int32(binary.NativeEndian.Uint32(body))
+				if w.six && w.dump > 0 { // a kernel without IPv6
+					w.dump = len(dumps)
+				} else if errno != 0 {
 					return fmt.Errorf("list links: %w", unix.Errno(errno))
 				}
 			}
@@ -180,14 +207,20 @@ func (w *watcher) messages(ctx context.Context, b []byte) error {
 
 // done ends a dump: what it did not show has gone while messages were lost.
 func (w *watcher) done(ctx context.Context) error {
-	if w.lost {
-		w.lost = false
+	switch {
+	case w.lost:
 		return w.again()
-	}
-	for index, d := range w.known {
-		if !w.seen[index] {
-			w.link(ctx, d, true)
+	case w.dump == 0:
+		for index, d := range w.known {
+			if !w.seen[index] {
+				w.link(ctx, d, true)
+			}
 		}
+	case w.dump == len(dumps)-1:
+		w.fresh(ctx)
+	}
+	if w.dump++; w.six && w.dump < len(dumps) {
+		return w.request(w.dump)
 	}
 	return nil
 }
@@ -256,6 +289,8 @@ func parseLink(b []byte) (Device, bool) {
 			d.Name = strings.TrimRight(string(value), "\x00")
 		case kind == unix.IFLA_ADDRESS:
 			d.Addr = HardwareAddr(value)
+		case kind == unix.IFLA_PERM_ADDRESS && len(value) == 6:
+			d.Perm = HardwareAddr(value)
 		case kind == unix.IFLA_BROADCAST:
 			d.Broadcast = HardwareAddr(value)
 		case kind == unix.IFLA_LINK && len(value) == 4:

@@ -57,8 +57,8 @@ func TestParseLink(t *testing.T) {
 // What a second list does not show has gone while messages were lost.
 func TestWatcher(t *testing.T) {
 	events := make(chan linkEvent, 16)
-	dumps := 0
-	w := newWatcher(events, func() error { dumps++; return nil })
+	asked := 0
+	w := newWatcher(events, false, func(int) error { asked++; return nil })
 	feed := func(messages ...[]byte) {
 		t.Helper()
 		var b []byte
@@ -92,8 +92,8 @@ func TestWatcher(t *testing.T) {
 	binary.NativeEndian.PutUint16(torn[6:], unix.NLM_F_DUMP_INTR)
 	feed(torn, rtMessage(unix.NLMSG_DONE, make([]byte, 4)), rtMessage(unix.RTM_NEWLINK, a), rtMessage(unix.NLMSG_DONE, make([]byte, 4)))
 	drain()
-	if dumps != 1 || len(w.seen) != 1 {
-		t.Errorf("%d lists asked for, %v seen", dumps, w.seen)
+	if asked != 1 || len(w.seen) != 1 {
+		t.Errorf("%d lists asked for, %v seen", asked, w.seen)
 	}
 	want := []string{"+nodisk-a", "+nodisk-b", "+nodisk-a", "+nodisk-lan", "+nodisk-lan", "-nodisk-b", "-nodisk-lan", "+nodisk-a"}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -131,7 +131,7 @@ func FuzzParseLink(f *testing.F) {
 		if d, ok := parseLink(b); ok && (d.Name == "" || d.Index <= 0) {
 			t.Errorf("%+v", d)
 		}
-		w := newWatcher(make(chan linkEvent, 1000), func() error { return nil })
+		w := newWatcher(make(chan linkEvent, 1000), true, func(int) error { return nil })
 		_ = w.messages(context.Background(), append(rtMessage(unix.RTM_DELLINK, b), b...))
 	})
 }

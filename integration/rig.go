@@ -1,0 +1,204 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A RigSpec says what a rig is like. KernelDir and Cables must be set.
+type RigSpec struct {
+	KernelDir string // folder with vmlinuz and lib/modules/RELEASE, for the server
+	Cables    int    // how many there are, for all nodes that run at a time
+	// Log is a file that gets what the server writes. Empty means none.
+	Log string
+}
+
+// A Rig is Ethernet without a bridge of this machine between: every cable goes
+// from a node's NIC straight to one of a server VM, so that all frames pass
+// (LACP, spanning tree, VLANs), and can be pulled at both ends. What the far
+// ends are, a bond, a switch, a lossy line, is made by the server's kernel
+// under test. Every node has its cables and servers in a network namespace of its own
+// there, so that nodes do not see each other. Its methods may be called from
+// several goroutines.
+type Rig struct {
+	lab    *Lab
+	spec   RigSpec
+	accel  string
+	server *serverVM
+
+	mu    sync.Mutex
+	last  int    // number of the last node
+	taken []bool // the cables in use
+	freed chan struct{}
+}
+
+// rigModules are the modules of the server, besides virtio's.
+func rigModules() []string {
+	return []string{"bonding", "8021q", "bridge", "veth", "sch_netem"}
+}
+
+func rigTools() []tool {
+	return append(toolsNFSD(), toolIP(), toolTC(), toolDnsmasq(), toolTgtd(), toolTgtadm())
+}
+
+// MissingRig lists what this machine lacks for a rig.
+func MissingRig() []error {
+	var missing []error
+	for _, t := range append(rigTools(), toolQEMU(), toolBusybox(), toolMke2fs()) {
+		if _, err := t.find(); err != nil {
+			missing = append(missing, err)
+		}
+	}
+	return missing
+}
+
+// Rig makes a rig and starts its server. All cables are out.
+func (l *Lab) Rig(ctx context.Context, s RigSpec) (*Rig, error) {
+	if err := errors.Join(MissingRig()...); err != nil {
+		return nil, err
+	}
+	r := &Rig{lab: l, spec: s, taken: make([]bool, s.Cables), freed: make(chan struct{})}
+	if err := r.up(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("make rig: %w", err), r.Close())
+	}
+	return r, nil
+}
+
+func (r *Rig) up(ctx context.Context) error {
+	kernel := filepath.Join(r.spec.KernelDir, "vmlinuz")
+	r.accel = r.lab.acceleration(ctx, kernel)
+	image := r.lab.path("rig.server")
+	if err := r.image(ctx, image); err != nil {
+		return err
+	}
+	// It is in memory twice: the lab's files are in a tmpfs. QEMU has read it by
+	// the time the server is up.
+	defer func() { _ = os.Remove(image) }()
+	began := time.Now()
+	m := serverMachine{accel: r.accel, kernel: kernel, image: image, memory: 1024, monitor: r.lab.path("rig.monitor")}
+	for i := range r.spec.Cables {
+		near, far := r.ends(i)
+		m.nics = append(m.nics, nic{near: far, far: near, mac: fmt.Sprintf("52:54:00:78:00:%02x", i)})
+	}
+	var err error
+	if r.server, err = r.lab.startServer(ctx, m, "rig.server", r.spec.Log); err != nil {
+		return err
+	}
+	for i := range r.spec.Cables {
+		if err := r.server.qemu.plug(i, false); err != nil {
+			return err
+		}
+	}
+	r.lab.log.Info("the rig's server is up", "cables", r.spec.Cables, "took", time.Since(began).Round(100*time.Millisecond))
+	return nil
+}
+
+// Close switches the server off.
+func (r *Rig) Close() error { return r.server.close() }
+
+// ends are the sockets of a cable, the node's first.
+func (r *Rig) ends(cable int) (near, far string) {
+	name := r.lab.path("cable" + strconv.Itoa(cable))
+	return name + ".node", name + ".server"
+}
+
+// take waits until that many cables are free, and takes them.
+func (r *Rig) take(ctx context.Context, want int) (cables []int, err error) {
+	if want > r.spec.Cables {
+		return nil, fmt.Errorf("the rig has %d cables, not %d", r.spec.Cables, want)
+	}
+	for {
+		r.mu.Lock()
+		var free []int
+		for i, taken := range r.taken {
+			if !taken && len(free) < want {
+				free = append(free, i)
+			}
+		}
+		freed := r.freed
+		if len(free) == want {
+			for _, i := range free {
+				r.taken[i] = true
+			}
+			r.mu.Unlock()
+			return free, nil
+		}
+		r.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for %d free cables: %w", want, context.Cause(ctx))
+		}
+	}
+}
+
+func (r *Rig) give(cables []int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, i := range cables {
+		r.taken[i] = false
+	}
+	close(r.freed)
+	r.freed = make(chan struct{})
+}
+
+// number is the next node's.
+func (r *Rig) number() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	return r.last
+}
+
+// image makes the server's initramfs.
+func (r *Rig) image(ctx context.Context, file string) error {
+	tree, err := r.lab.tree()
+	if err != nil {
+		return err
+	}
+	disk, err := r.lab.disk(ctx, "rig")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(disk) }()
+	busybox, err := staticBusybox()
+	if err != nil {
+		return err
+	}
+	cancel, err := findLibrary(cancelLibrary, libraryDirs())
+	if err != nil {
+		return err
+	}
+	a := newArchive()
+	programs := []string{cancel}
+	settings := ""
+	for _, t := range rigTools() {
+		path, err := t.find()
+		if err != nil {
+			return err
+		}
+		programs = append(programs, path)
+		if t.name == "ip" || t.name == "tc" {
+			settings += strings.ToUpper(t.name) + "=" + path + "\n"
+		}
+	}
+	for _, p := range programs {
+		if err := a.program(p); err != nil {
+			return err
+		}
+	}
+	if err := a.serverFiles(serverFiles{
+		busybox: busybox, root: tree, disk: disk,
+		kernelDir: r.spec.KernelDir, modules: rigModules(), network: serverRig, settings: settings,
+	}); err != nil {
+		return err
+	}
+	return a.write(file)
+}

@@ -1,0 +1,61 @@
+package netsetup
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+// A bootp asks a BOOTP server (RFC 951, RFC 1542) for the address that belongs to
+// a hardware address. It is as with ip=bootp in the kernel: the netmask is that
+// of option 1, else of ip=, else of the class; siaddr is the boot server; an
+// answer that is one of DHCP is not for us.
+type bootp struct {
+	client client
+	xid    uint32
+}
+
+// newBOOTP has one identity of the client, a hardware address of 6 bytes: BOOTP
+// knows no identifiers.
+func newBOOTP(c client, d Device, xid uint32) asker {
+	c.identities = ClientID("none").identities(d)
+	b := &bootp{c, xid}
+	return asker{via: channelDHCP, name: "BOOTP", asks: c.identities[0].chaddr, question: b.question, answer: b.answer}
+}
+
+// question has a vendor field of the cookie and an end (RFC 1542 section 3.4).
+func (b *bootp) question(since time.Duration) []byte {
+	m := b.client.message(dhcpv4.MessageTypeNone, 0, b.xid)
+	m.Options.Del(dhcpv4.OptionDHCPMessageType)
+	m.NumSeconds = uint16(min(since/time.Second, 1<<16-1))
+	return m.ToBytes()
+}
+
+// bootpCookie is that of the vendor field of RFC 1497, with an end behind it.
+const bootpCookie = "\x63\x82\x53\x63\xff"
+
+func (b *bootp) answer(raw []byte) (*Lease, []string, error) {
+	if len(raw) >= offsetCookie && (len(raw) < offsetCookie+4 || string(raw[offsetCookie:offsetCookie+4]) != bootpCookie[:4]) {
+		// A vendor field of another kind, or none.
+		raw = append(raw[:offsetCookie:offsetCookie], bootpCookie...)
+	}
+	m, err := parseReply(raw, b.client.identities[0], b.xid)
+	if m == nil || m.Options.Has(dhcpv4.OptionDHCPMessageType) {
+		return nil, nil, err
+	}
+	bits := b.client.bits
+	if a, _ := netip.AddrFromSlice(m.YourIPAddr.To4()); a.IsValid() {
+		bits = classBits(a, bits)
+	}
+	l, notes, err := parseLease(m, bits)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.Protocol = "BOOTP"
+	if !l.Server.IsValid() {
+		l.Server = l.NextServer
+	}
+	l.Duration, l.Renew, l.Rebind = 0, 0, 0 // for ever
+	return &l, notes, nil
+}

@@ -1,0 +1,306 @@
+package netsetup
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An exchange6 is the part of a six that speaks DHCPv6 (RFC 8415 section 18.2).
+// The times are those of DHCP: see firstRetransmit. RFC 8415 has a second before
+// the first SOLICIT and up to an hour between two later ones; a server that
+// wants fewer can say so (SOL_MAX_RT). The first ADVERTISE is taken at once and
+// not after a second, in which a better one might come; one of a higher
+// preference is still taken until the lease is there.
+type exchange6 struct {
+	xid       uint32
+	solicited uint32 // the xid of the SOLICIT
+	sent      int    // messages of the current phase, for back-off
+	counts    int    // SOLICITs
+	maxRT     time.Duration
+
+	server []byte
+	prefer byte
+	from   netip.Addr   // the server's address
+	addr   netip.Prefix // what was offered, or is being checked
+	answer *answer6
+	// Of the lease: when to ask for more, and when it ends; zero for never.
+	renew, rebind, expire time.Time
+}
+
+// solicit begins anew.
+func (x *six) solicit(now time.Time) {
+	x.server, x.prefer, x.addr = nil, 0, netip.Prefix{}
+	x.enter(now, phase6Soliciting)
+	x.solicited = x.xid
+}
+
+// enter begins a phase in which messages are sent.
+func (x *six) enter(now time.Time, p phase6) {
+	x.phase, x.sent = p, 0
+	x.newTransaction()
+	x.transmit(now)
+}
+
+func (x *six) newTransaction() { x.xid = x.newXID() & 0xffffff }
+
+// transmit sends the message of the phase and sets the time of the next.
+func (x *six) transmit(now time.Time) {
+	wait := x.backoff(x.sent)
+	// A server may want longer times than nodisk has.
+	for i := 3; i < x.sent && wait < x.maxRT; i++ {
+		wait = min(2*wait, x.maxRT)
+	}
+	x.sent++
+	since := now.Sub(x.begun)
+	kind, until := byte(solicit6), time.Time{}
+	switch x.phase {
+	case phase6Requesting:
+		kind = request6
+	case phase6Renewing:
+		kind, until = renew6, x.rebind
+	case phase6Rebinding:
+		kind, until = rebind6, x.expire
+	case phase6Informing:
+		kind = inform6
+	default:
+		x.counts++
+	}
+	if !until.IsZero() {
+		// As with DHCP, half of what is left.
+		left := until.Sub(now)
+		wait, since = max(left/2, min(leastRenew, left)), 0
+	}
+	x.at = now.Add(wait)
+	x.send(kind, since)
+}
+
+func (x *six) send(kind byte, since time.Duration) {
+	server := x.server
+	if kind == rebind6 || kind == inform6 {
+		server = nil
+	}
+	x.out.send = append(x.out.send, message{
+		via: channelDHCP6, what: names6[kind], payload: x.client.message(kind, x.xid, since, server, x.addr.Addr()),
+	})
+}
+
+// timeout is called when the phase is over.
+func (x *six) timeout(now time.Time) {
+	switch x.phase {
+	case phase6Paused:
+		x.phase, x.at = phase6Begin, time.Time{}
+	case phase6Requesting:
+		if x.sent < maxRequests {
+			x.transmit(now)
+			return
+		}
+		x.refuse(x.from.String() + " offered " + x.addr.Addr().String() + " and does not confirm it (" + count(x.sent, "REQUEST") + " sent), asking anew")
+		x.solicit(now)
+	case phase6Checking:
+		x.refuse("the kernel has not taken " + x.addr.String() + " within " + seconds(waitCheck))
+		x.takeBack(now)
+	case phase6Routing:
+		x.bound()
+	case phase6Bound, phase6Renewing, phase6Rebinding:
+		x.prolong(now)
+	default:
+		x.transmit(now)
+	}
+}
+
+// prolong asks for more time, or tells that there was none.
+func (x *six) prolong(now time.Time) {
+	p := phase6Renewing
+	switch {
+	case !now.Before(x.expire):
+		x.refuse("the lease of " + x.addr.Addr().String() + " has ended: " + x.from.String() + " has not prolonged it")
+		x.out.lost = true
+		x.solicit(now)
+		return
+	case !now.Before(x.rebind):
+		p = phase6Rebinding
+	}
+	if p == x.phase {
+		x.transmit(now)
+	} else {
+		x.enter(now, p)
+	}
+}
+
+// answered takes a message of a server (RFC 8415 section 18.2.10).
+func (x *six) answered(now time.Time, payload []byte, from netip.Addr) {
+	a := parseAnswer6(payload, x.client.iaid)
+	reply := a.kind == reply6 && a.xid == x.xid
+	offer := a.kind == advertise6 && a.xid == x.solicited &&
+		(x.phase == phase6Soliciting || x.phase == phase6Requesting && a.preference > x.prefer)
+	switch {
+	case !reply && !offer:
+		return
+	case a.bad != 0:
+		x.refuse("the answer of " + from.String() + " cannot be read: its option " + strconv.Itoa(a.bad) + " is cut off")
+		return
+	case !bytes.Equal(a.client, x.client.duid):
+		return // another client's
+	case a.server == nil:
+		x.refuse("the answer of " + from.String() + " has no server identifier")
+		return
+	}
+	if a.maxRT != 0 && x.phase == phase6Soliciting {
+		x.maxRT = time.Duration(a.maxRT) * time.Second
+	}
+	known := bytes.Equal(a.server, x.server)
+	switch {
+	case offer:
+		if x.grants(a, from) {
+			x.take(a, from)
+			x.enter(now, phase6Requesting)
+		}
+	case x.phase == phase6Soliciting && a.rapid && x.client.rapid, x.phase == phase6Requesting && known:
+		if !x.grants(a, from) {
+			x.again(now)
+			return
+		}
+		x.take(a, from)
+		x.hold(now)
+		x.check(now, x.addr)
+	case x.phase == phase6Renewing && known, x.phase == phase6Rebinding:
+		if x.grants(a, from) && a.addr == x.addr.Addr() {
+			x.take(a, from)
+			x.hold(now)
+			x.phase, x.at = phase6Bound, x.renew
+			return
+		}
+		// Another address: the old one has no more time.
+		x.out.lost = true
+		x.again(now)
+	case x.phase == phase6Informing:
+		x.phase, x.at, x.answer, x.from = phase6Informed, time.Time{}, a, from
+	}
+}
+
+func (x *six) take(a *answer6, from netip.Addr) {
+	x.answer, x.server, x.prefer, x.from = a, a.server, a.preference, from
+	x.addr = netip.PrefixFrom(a.addr, 128)
+}
+
+// grants tells whether the answer has an address; if not, why.
+func (x *six) grants(a *answer6, from netip.Addr) bool {
+	if a.status == 0 && a.addr.IsValid() {
+		return true
+	}
+	why := "it has no address for this node"
+	switch a.status {
+	case 0:
+	case status6None:
+		why += " (NoAddrsAvail): check its pool, and whether it serves this network"
+	case status6NotOnLink:
+		why = "the address is not one of this network (NotOnLink)"
+	case status6NoBinding:
+		why = "it does not know the lease (NoBinding)"
+	case status6Multicast:
+		why = "it wants multicast, which was sent (UseMulticast): look for a relay that changes messages"
+	default:
+		why = "status " + strconv.Itoa(a.status)
+	}
+	if a.text != "" && printable(a.text) {
+		why += ": " + a.text
+	}
+	x.refuse("the answer of " + from.String() + " is refused: " + why)
+	return false
+}
+
+// hold notes when the lease is to be prolonged. What the server leaves open is
+// half and four fifths of the preferred time (RFC 8415 section 21.4).
+func (x *six) hold(now time.Time) {
+	ia := x.answer
+	x.renew, x.rebind, x.expire = time.Time{}, time.Time{}, time.Time{}
+	if ia.valid == forever6 {
+		return
+	}
+	base := ia.preferred
+	if base == 0 {
+		base = ia.valid
+	}
+	t1, t2 := ia.t1, ia.t2
+	if t2 == 0 || t2 > ia.valid {
+		t2 = base / 5 * 4
+	}
+	if t1 == 0 || t1 > t2 {
+		t1 = min(base/2, t2)
+	}
+	after := func(s uint32) time.Time { return now.Add(time.Duration(s) * time.Second) }
+	x.renew, x.rebind, x.expire = after(t1), after(t2), after(ia.valid)
+}
+
+// bound ends the exchange: the address is checked.
+func (x *six) bound() {
+	l := x.lease()
+	l.Kept = []netip.Prefix{x.addr}
+	if valid := x.answer.valid; valid != forever6 {
+		l.Duration = time.Duration(valid) * time.Second
+	}
+	if !x.view.router {
+		// The prefix of the link is for a router to say (RFC 5942). Without
+		// one, the other nodes of a cluster are more likely in the same /64
+		// than nowhere.
+		link, _ := x.addr.Addr().Prefix(64)
+		l.Routes = []Route{{Dst: link}}
+		x.note("no router advertisement within " + seconds(waitRouter) + ", and DHCPv6 gives no route: taking " + link.String() + " for the link, and no gateway")
+	}
+	x.bind(l)
+	x.at, x.fails, x.since = x.renew, 0, time.Time{}
+}
+
+// lease is what the answer and the kernel say, without an address.
+func (x *six) lease() *Lease {
+	a, v := x.answer, x.view
+	l := &Lease{
+		Protocol: "DHCPv6", Server: x.from, Router: v.gateway,
+		DNS: join(zoned(a.dns, v.dev), v.dns), Search: join(a.search, v.search), NTP: zoned(a.ntp, v.dev), Hostname: a.fqdn,
+	}
+	// The URL of a boot loader is not a root; nodisk's own forms are.
+	form, _, _ := strings.Cut(a.url, ":")
+	if (form == "iscsi" || form == "nfs" || form == "nfs4") && printable(a.url) {
+		l.RootPath = a.url
+	}
+	return l
+}
+
+// release gives back what a server may hold for this node.
+func (x *six) release() []message {
+	x.out = outcome{}
+	x.giveBack()
+	sent := x.out.send
+	x.out.send = nil
+	return sent
+}
+
+func (x *six) giveBack() {
+	if x.server != nil {
+		x.newTransaction()
+		x.send(release6, 0)
+		x.server = nil
+	}
+}
+
+// asking says what is waited for of DHCPv6.
+func (x *six) asking(after string) string {
+	if x.phase == phase6Requesting {
+		return x.from.String() + " offered " + x.addr.Addr().String() + " but has not confirmed it after " + after + " (" + count(x.sent, "REQUEST") + " sent)"
+	}
+	sent := " after " + after + " (" + count(x.counts, "SOLICIT") + " sent, carrier up): "
+	if x.refused != "" {
+		return "no DHCPv6 lease" + sent + x.refused
+	}
+	routers := "no router advertisement was seen either"
+	switch {
+	case x.view.managed:
+		routers = "a router advertisement was seen, its flag M points to DHCPv6"
+	case x.view.router:
+		routers = "a router advertisement was seen, without flag M: is it ip=auto6 that is meant?"
+	}
+	return "no DHCPv6 answer" + sent + "check that a DHCPv6 server serves this network, its pool, and the VLAN of the switch port; " + routers
+}

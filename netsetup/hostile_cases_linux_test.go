@@ -1,0 +1,461 @@
+package netsetup
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+// A badServer misbehaves, and in the end does what a good one does.
+type badServer struct {
+	// script makes the answers, for the network of the case.
+	script func(server netip.Prefix) script
+	// change is how the lease differs from goodLease.
+	change func(server netip.Prefix, l *Lease)
+	// heard is what the server hears, in order. A DISCOVER that follows a
+	// DISCOVER, and a REQUEST a REQUEST, are one: they are sent again.
+	heard string
+	// atMost is how many messages the server hears, 0 for 12.
+	atMost int
+	// console are texts that the console shows.
+	console []string
+}
+
+const (
+	kindDiscover = dhcpv4.MessageTypeDiscover
+	kindRequest  = dhcpv4.MessageTypeRequest
+	kindOffer    = dhcpv4.MessageTypeOffer
+	kindAck      = dhcpv4.MessageTypeAck
+	kindNak      = dhcpv4.MessageTypeNak
+
+	straight = "DISCOVER REQUEST"
+	again    = straight + " " + straight
+)
+
+// first answers the first messages of a kind otherwise than a good server.
+func first(n int, kind dhcpv4.MessageType, bad func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte) func(netip.Prefix) script {
+	return func(server netip.Prefix) script {
+		seen := 0
+		return func(m *dhcpv4.DHCPv4) [][]byte {
+			if m.MessageType() == kind && seen < n {
+				seen++
+				return bad(server, m)
+			}
+			return good(server)(m)
+		}
+	}
+}
+
+// offers makes the first offer another one.
+func offers(changes ...change) func(netip.Prefix) script {
+	return first(1, kindDiscover, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {
+		return [][]byte{reply(server, m, kindOffer, changes...)}
+	})
+}
+
+// offersAddr offers the address first; last makes it of the server's network.
+func offersAddr(a func(server netip.Prefix) netip.Addr) func(netip.Prefix) script {
+	return first(1, kindDiscover, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {
+		return [][]byte{reply(server, m, kindOffer, yiaddr(a(server)))}
+	})
+}
+
+// gives makes all its answers others.
+func gives(changes ...change) func(netip.Prefix) script {
+	return func(server netip.Prefix) script {
+		return func(m *dhcpv4.DHCPv4) [][]byte {
+			switch m.MessageType() {
+			case kindDiscover:
+				return [][]byte{reply(server, m, kindOffer, changes...)}
+			case kindRequest:
+				return [][]byte{reply(server, m, kindAck, changes...)}
+			default:
+				return nil
+			}
+		}
+	}
+}
+
+func always(a string) func(netip.Prefix) netip.Addr {
+	return func(netip.Prefix) netip.Addr { return addr(a) }
+}
+
+func last(b byte) func(netip.Prefix) netip.Addr {
+	return func(server netip.Prefix) netip.Addr { return in4(server, b) }
+}
+
+func badServers() map[string]badServer {
+	return map[string]badServer{
+		"good": {script: good, heard: straight, atMost: 3},
+		"NAK, then good": {
+			script: first(1, kindRequest, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {
+				return [][]byte{reply(server, m, kindNak, func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptMessage("wrong network")) })}
+			}),
+			heard: again, console: []string{"refused its own offer (NAK): wrong network"},
+		},
+		"NAK thrice, then good": {
+			script: first(3, kindRequest, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte { return [][]byte{reply(server, m, kindNak)} }),
+			heard:  again + " " + again,
+		},
+		"NAK with escape codes": {
+			script: first(1, kindRequest, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {
+				return [][]byte{reply(server, m, kindNak, func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptMessage("\x1b[2J\x1b[31mroot:")) })}
+			}),
+			heard: again,
+		},
+		"NAK of another server": {
+			script: first(1, kindRequest, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {
+				return [][]byte{reply(server, m, kindNak, serverID(in4(server, 9))), reply(server, m, kindAck)}
+			}),
+			heard: straight,
+		},
+		"no mask":          {script: offers(without(1)), heard: straight, console: []string{"no subnet mask (option 1)"}},
+		"mask of 3 bytes":  {script: offers(option(1, 255, 255, 255)), heard: straight, console: []string{"subnet mask of 3 bytes"}},
+		"mask with a hole": {script: offers(option(1, 255, 0, 255, 0)), heard: straight, console: []string{"netmask 255.0.255.0 is not a netmask"}},
+		"mask 0.0.0.0":     {script: offers(option(1, 0, 0, 0, 0)), heard: straight, console: []string{"netmask 0.0.0.0 is not a netmask"}},
+		"no server id":     {script: offers(without(54)), heard: straight, console: []string{"no server identifier (option 54)"}},
+		"no message type":  {script: offers(without(53)), heard: straight},
+		"BOOTREQUEST":      {script: offers(func(m *dhcpv4.DHCPv4) { m.OpCode = dhcpv4.OpcodeBootRequest }), heard: straight},
+		"another client's": {script: offers(func(m *dhcpv4.DHCPv4) { m.ClientHWAddr = []byte("\x52\x54\x00\xff\xff\xff") }), heard: straight},
+		"transaction of another": {
+			script: offers(func(m *dhcpv4.DHCPv4) { m.TransactionID[0] ^= 1 }), heard: straight,
+		},
+		"no address":           {script: offersAddr(always("0.0.0.0")), heard: straight, console: []string{"no address"}},
+		"network address":      {script: offersAddr(last(0)), heard: straight, console: []string{"is not the address of a host"}},
+		"broadcast address":    {script: offersAddr(last(255)), heard: straight, console: []string{"is not the address of a host"}},
+		"limited broadcast":    {script: offersAddr(always("255.255.255.255")), heard: straight, console: []string{"is not the address of a host"}},
+		"multicast address":    {script: offersAddr(always("224.0.0.5")), heard: straight, console: []string{"is not the address of a host"}},
+		"loopback address":     {script: offersAddr(always("127.0.0.5")), heard: straight, console: []string{"is not the address of a host"}},
+		"address of class E":   {script: offersAddr(always("240.0.0.5")), heard: straight, console: []string{"is not the address of a host"}},
+		"address of network 0": {script: offersAddr(always("0.0.0.5")), heard: straight, console: []string{"is not the address of a host"}},
+		"lease of 60 s":        {script: gives(option(51, 0, 0, 0, 60)), heard: straight, change: func(_ netip.Prefix, l *Lease) { l.Duration = time.Minute }},
+		"lease of 1 s":         {script: gives(option(51, 0, 0, 0, 1)), heard: straight, change: func(_ netip.Prefix, l *Lease) { l.Duration = time.Second }},
+		"lease for ever":       {script: gives(option(51, 255, 255, 255, 255)), heard: straight, change: func(_ netip.Prefix, l *Lease) { l.Duration = 0 }},
+		"no lease time":        {script: gives(without(51)), heard: straight, change: func(_ netip.Prefix, l *Lease) { l.Duration = 0 }},
+		"T1 behind T2": {
+			script: gives(option(58, 0, 0, 14, 0), option(59, 0, 0, 1, 0)), heard: straight,
+			change: func(_ netip.Prefix, l *Lease) { l.Renew, l.Rebind = 3584*time.Second, 256*time.Second },
+		},
+		"T2 behind the end": {
+			script: gives(option(58, 0, 0, 14, 0), option(59, 0, 1, 0, 0)), heard: straight,
+			change: func(_ netip.Prefix, l *Lease) { l.Renew, l.Rebind = 3584*time.Second, 65536*time.Second },
+		},
+		"MTU too small": {script: gives(option(26, 0, 67)), heard: straight, change: func(_ netip.Prefix, l *Lease) { l.MTU = 0 }, console: []string{"MTU 67 is too small"}},
+		"root-path with escape codes": {
+			script: gives(func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptRootPath("nfs:\x1b[2J")) }), heard: straight,
+			change: func(_ netip.Prefix, l *Lease) { l.RootPath = "" }, console: []string{"root-path"},
+		},
+		"texts that end in NUL": {
+			script: gives(func(m *dhcpv4.DHCPv4) {
+				m.UpdateOption(dhcpv4.OptHostName("node7\x00"))
+				m.UpdateOption(dhcpv4.OptRootPath("iscsi:10.0.0.2::::iqn.2026-01.example:disk\x00\x00"))
+			}), heard: straight,
+		},
+		"routes that end early": {
+			script: gives(option(121, 16, 10, 5, 10, 77)), heard: straight, console: []string{"routes (option 121) cannot be read"},
+		},
+		"offer of one, ACK of another": {
+			script: first(1, kindRequest, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {
+				return [][]byte{reply(server, m, kindAck, serverID(in4(server, 9)), yiaddr(in4(server, 99)))}
+			}), heard: straight,
+		},
+		"two servers": {
+			script: func(server netip.Prefix) script {
+				other := []change{serverID(in4(server, 9)), yiaddr(in4(server, 99))}
+				return func(m *dhcpv4.DHCPv4) [][]byte {
+					switch m.MessageType() {
+					case kindDiscover:
+						return [][]byte{reply(server, m, kindOffer), reply(server, m, kindOffer, other...), reply(server, m, kindOffer)}
+					case kindRequest:
+						return [][]byte{reply(server, m, kindAck, other...), reply(server, m, kindNak, other[0]), reply(server, m, kindAck), reply(server, m, kindAck, other...)}
+					default:
+						return nil
+					}
+				}
+			}, heard: straight, atMost: 3,
+		},
+		"the other server first, and silent then": {
+			script: func(server netip.Prefix) script {
+				return func(m *dhcpv4.DHCPv4) [][]byte {
+					if m.MessageType() == kindDiscover {
+						return slices.Concat([][]byte{reply(server, m, kindOffer, serverID(in4(server, 9)), yiaddr(in4(server, 99)))}, good(server)(m))
+					}
+					return good(server)(m)
+				}
+			}, heard: straight, atMost: 30, console: []string{"does not confirm it (4 REQUESTs sent)"},
+		},
+		"ACK of another address": {
+			script: func(server netip.Prefix) script {
+				return first(1, kindRequest, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {
+					return [][]byte{reply(server, m, kindAck, yiaddr(in4(server, 24)))}
+				})(server)
+			}, heard: straight, change: func(server netip.Prefix, l *Lease) { l.Addr = netip.PrefixFrom(in4(server, 24), 24) },
+		},
+		"ACK without an address": {
+			script: func(server netip.Prefix) script {
+				return first(1, kindRequest, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {
+					return [][]byte{reply(server, m, kindAck, without(1))}
+				})(server)
+			}, heard: again, console: []string{"acknowledgement of"},
+		},
+		"address in use": {
+			script: offersInUse(1), heard: "DISCOVER REQUEST DECLINE DISCOVER REQUEST",
+			change:  func(server netip.Prefix, l *Lease) { l.Addr = netip.PrefixFrom(in4(server, 23), 24) },
+			console: []string{".40, which ", "declined"},
+		},
+		"two addresses in use": {
+			script: offersInUse(2), heard: "DISCOVER REQUEST DECLINE DISCOVER REQUEST DECLINE DISCOVER REQUEST", atMost: 10,
+			console: []string{".41, which ", "declined"},
+		},
+		"gateway that does not answer": {
+			script: gives(option(3, 10, 100, 0, 250)), heard: straight, atMost: 3,
+			change: func(_ netip.Prefix, l *Lease) { l.Gateway = addr("10.100.0.250") },
+		},
+		"gateway in the network that does not answer": {
+			script: func(server netip.Prefix) script {
+				a := in4(server, 250).As4()
+				return gives(option(3, a[:]...))(server)
+			}, heard: straight, atMost: 3,
+			change:  func(server netip.Prefix, l *Lease) { l.Gateway = in4(server, 250) },
+			console: []string{".250 does not answer ARP"},
+		},
+		"rubbish": {script: rubbish, heard: straight, atMost: 40},
+		"every option cut short": {
+			script: func(server netip.Prefix) script {
+				return func(m *dhcpv4.DHCPv4) [][]byte {
+					if m.MessageType() == kindDiscover {
+						return append(cutShort(server, m), reply(server, m, kindOffer))
+					}
+					return good(server)(m)
+				}
+			}, heard: straight,
+		},
+		"ACKs that end early": {
+			script: func(server netip.Prefix) script {
+				return func(m *dhcpv4.DHCPv4) [][]byte {
+					if m.MessageType() == kindRequest {
+						whole := reply(server, m, kindAck)
+						var all [][]byte
+						// Without its end an option is longer than what is left.
+						for n := offsetCookie + 4 + 3 + 1; n < offsetCookie+4+3+6+6; n++ {
+							all = append(all, whole[:n])
+						}
+						return append(all, whole)
+					}
+					return good(server)(m)
+				}
+			},
+		},
+	}
+}
+
+// cutShort are offers in which an option is shorter than it says, or shorter
+// than it has to be: each option at every length.
+func cutShort(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {
+	whole, err := dhcpv4.FromBytes(reply(server, m, kindOffer))
+	if err != nil {
+		panic(err) // made by reply
+	}
+	// In front of all others is what a lease needs, so that these are not it.
+	var all [][]byte
+	for code, value := range whole.Options {
+		for n := range len(value) {
+			cut := reply(server, m, kindOffer, option(code, value[:n]...), without(1))
+			beyond := append(cut[:len(cut)-1:len(cut)-1], code, byte(len(value)))
+			all = append(all, cut, append(beyond, value[:n]...))
+		}
+	}
+	return all
+}
+
+// offersInUse offers first addresses that somebody else has, see inUse.
+func offersInUse(n int) func(netip.Prefix) script {
+	return func(server netip.Prefix) script {
+		declined := 0
+		return func(m *dhcpv4.DHCPv4) [][]byte {
+			if m.MessageType() == dhcpv4.MessageTypeDecline {
+				declined++
+			}
+			if declined == n {
+				return good(server)(m)
+			}
+			switch taken := yiaddr(in4(server, inUse+byte(declined))); m.MessageType() {
+			case kindDiscover:
+				return [][]byte{reply(server, m, kindOffer, taken)}
+			case kindRequest:
+				return [][]byte{reply(server, m, kindAck, taken)}
+			default:
+				return nil
+			}
+		}
+	}
+}
+
+// Another node has the addresses that end in inUse and the number after it.
+const inUse = 40
+
+// rubbish answers the first messages by noise: random bytes, and good answers
+// of which some bytes are others. Of an ACK only the header is touched, for
+// one that says another thing is a lease all the same.
+func rubbish(server netip.Prefix) script {
+	r := rand.New(rand.NewPCG(1, 2))
+	noise := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		return b
+	}
+	mutated := func(b []byte, from, to int) []byte {
+		b = slices.Clone(b)
+		for range 1 + r.IntN(8) {
+			b[from+r.IntN(to-from)] = byte(r.Uint32())
+		}
+		return b
+	}
+	rounds := 0
+	return func(m *dhcpv4.DHCPv4) [][]byte {
+		var all [][]byte
+		if rounds++; rounds <= 4 {
+			for i := range 100 {
+				all = append(all, noise(i*12))
+				whole := reply(server, m, kindOffer)
+				if m.MessageType() == kindDiscover {
+					all = append(all, mutated(whole, 0, len(whole)), whole[:r.IntN(len(whole))])
+				} else {
+					all = append(all, mutated(reply(server, m, kindAck), offsetXID, offsetXID+4), mutated(reply(server, m, kindNak), offsetXID, offsetXID+4))
+				}
+			}
+		}
+		return append(all, good(server)(m)...)
+	}
+}
+
+// Servers do what they should not, and the node gets the lease that a good one
+// gives, with few messages and sentences that tell what was wrong.
+func TestUpHostileServers(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	sideBySide(t, badServers(), func(t *testing.T, dev string, mac HardwareAddr, server netip.Prefix, bad badServer) {
+		c := newCable(t, dev, mac, server)
+		c.connected(dev)
+		for _, last := range []byte{inUse, inUse + 1} {
+			c.alsoHas(netip.PrefixFrom(in4(server, last), 32))
+		}
+		heard := c.script(bad.script(server))
+		s, buf, err := upBeside(t, "ip="+dev+":dhcp", 60*time.Second)
+		if err != nil || s.Lease == nil {
+			t.Fatalf("%v, %v; the server heard %s", s, err, heard)
+		}
+		want := goodLease(server)
+		if bad.change != nil {
+			bad.change(server, &want)
+		}
+		if diff := cmp.Diff(want, *s.Lease, byValue()); diff != "" {
+			t.Errorf("lease (-want +got):\n%s", diff)
+		}
+		for _, m := range heard.of(dhcpv4.MessageTypeDecline) {
+			// RFC 2131 table 5: these three options, and no ciaddr.
+			if !m.ClientIPAddr.IsUnspecified() || m.RequestedIPAddress() == nil || m.ServerIdentifier() == nil || len(m.Options) != 4 {
+				t.Errorf("DECLINE: %s", m.Summary())
+			}
+		}
+		if got := heard.once(); bad.heard != "" && !strings.HasPrefix(got, bad.heard) {
+			t.Errorf("the server heard %s, expected %s", got, bad.heard)
+		}
+		atMost := bad.atMost
+		if atMost == 0 {
+			atMost = 12
+		}
+		if n := len(strings.Fields(heard.String())); n > atMost {
+			t.Errorf("the server heard %d messages, expected at most %d: %s", n, atMost, heard)
+		}
+		for _, text := range bad.console {
+			if !strings.Contains(buf.String(), text) {
+				t.Errorf("the console has no %q", text)
+			}
+		}
+		if strings.ContainsAny(buf.String(), "\x1b\x00") || strings.Contains(buf.String(), `\x1b[2J`) && !strings.Contains(buf.String(), `\\x1b[2J`) {
+			t.Error("escape codes reach the console")
+		}
+	})
+}
+
+// once is String with one word for messages that are sent again.
+func (s *scripted) once() string {
+	return strings.Join(slices.Compact(strings.Fields(s.String())), " ")
+}
+
+// A server that refuses for ever is asked less and less often, and the console
+// says so.
+func TestUpHostileForEver(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	type never struct {
+		script  func(netip.Prefix) script
+		atMost  int
+		console string
+	}
+	const patience = 15 * time.Second
+	sideBySide(t, map[string]never{
+		"NAKs": {func(server netip.Prefix) script {
+			return first(1000, kindRequest, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte { return [][]byte{reply(server, m, kindNak)} })(server)
+		}, 11, "refused its own offer (NAK)"},
+		"ACKs without mask": {func(server netip.Prefix) script {
+			return first(1000, kindRequest, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {
+				return [][]byte{reply(server, m, kindAck, without(1))}
+			})(server)
+		}, 11, "no subnet mask (option 1)"},
+		"offers without mask": {gives(without(1)), 7, "no subnet mask (option 1)"},
+		"offers cut short": {func(netip.Prefix) script {
+			return func(m *dhcpv4.DHCPv4) [][]byte {
+				return [][]byte{reply(netip.MustParsePrefix("10.0.0.1/8"), m, kindOffer)[:250]}
+			}
+		}, 7, "answer cannot be read"},
+		"never confirms": {func(server netip.Prefix) script {
+			return first(1000, kindRequest, func(netip.Prefix, *dhcpv4.DHCPv4) [][]byte { return nil })(server)
+		}, 9, "has not confirmed it"},
+		"only noise": {func(netip.Prefix) script {
+			r := rand.New(rand.NewPCG(3, 4))
+			return func(m *dhcpv4.DHCPv4) [][]byte {
+				var all [][]byte
+				for range 200 {
+					b := slices.Clone(m.ToBytes())
+					b[0] = byte(dhcpv4.OpcodeBootReply)
+					for i := 240; i < len(b); i++ {
+						b[i] = byte(r.Uint32())
+					}
+					all = append(all, b)
+				}
+				return all
+			}
+		}, 20, "no DHCP"},
+	}, func(t *testing.T, dev string, mac HardwareAddr, server netip.Prefix, n never) {
+		c := newCable(t, dev, mac, server)
+		c.connected(dev)
+		heard := c.script(n.script(server))
+		_, buf, err := upBeside(t, "ip="+dev+":dhcp", patience)
+		if err == nil || !strings.Contains(err.Error(), n.console) {
+			t.Errorf("%v, expected %q", err, n.console)
+		}
+		if got := len(strings.Fields(heard.String())); got > n.atMost {
+			t.Errorf("%d messages in %v, expected at most %d: %s", got, patience, n.atMost, heard)
+		}
+		// One line every 10 s, and one for each new fact.
+		if lines := strings.Count(buf.String(), "level=WARN"); lines > 4 {
+			t.Errorf("%d lines on the console in %v", lines, patience)
+		}
+		if got := show(t, dev); len(got) != 1 {
+			t.Errorf("an address without a lease: %s", fmt.Sprint(got))
+		}
+	})
+}

@@ -1,0 +1,141 @@
+package netsetup
+
+import (
+	"slices"
+	"strings"
+)
+
+// checkLinks looks at the links that the config makes: made twice, of
+// themselves, of what the kernel does not take, or of what has another use.
+func (c *Config) checkLinks(p *problems) {
+	owner := map[string]bool{}
+	made := func(key, name string) {
+		if owner[name] {
+			p.add(key, name, "is made a second time", "write it once")
+		}
+		owner[name] = true
+		if c.under(name, name, nil) {
+			p.add(key, name, "is made of itself", "leave one of the links out")
+		}
+	}
+	for _, child := range c.Children {
+		made("ib.pkey", child.Name)
+	}
+	for _, b := range c.Bonds {
+		made("bond", b.Name)
+	}
+	for _, v := range c.VLANs {
+		made("vlan", v.Name)
+		c.checkParent(p, v)
+	}
+	for _, b := range c.Bridges {
+		made("bridge", b.Name)
+	}
+	c.checkPorts(p)
+	for _, n := range c.Interfaces {
+		if master := c.masterOf(n); master != "" {
+			p.add("ip", n.String(), n.Device+dashed(n.Match)+" is a port of "+master+" and takes no address", "write ip="+master+":dhcp, or leave the port out of "+master)
+		}
+	}
+}
+
+func dashed(a HardwareAddr) string { return PortMatch{Addr: a}.String() }
+
+// masterOf is the bond or bridge that takes the device of the word by its name
+// or address.
+func (c *Config) masterOf(n Interface) string {
+	for _, b := range c.Bonds {
+		if n.named() && slices.Contains(b.Ports, PortMatch{Name: n.Device, Addr: n.Match}) {
+			return b.Name
+		}
+	}
+	for _, b := range c.Bridges {
+		if n.named() && slices.Contains(b.Ports, PortMatch{Name: n.Device, Addr: n.Match}) {
+			return b.Name
+		}
+	}
+	return ""
+}
+
+// under tells whether the link of that name is made, somewhere down, of the
+// other one. on are the links passed on the way.
+func (c *Config) under(name, other string, on []string) bool {
+	for _, m := range c.lowers(name) {
+		if m.Name == other {
+			return true
+		}
+		if !slices.Contains(on, m.Name) && c.under(m.Name, other, append(on, m.Name)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Config) bridge(name string) bool {
+	return slices.ContainsFunc(c.Bridges, func(b Bridge) bool { return b.Name == name })
+}
+
+// checkPorts looks at the ports of bonds and bridges together.
+func (c *Config) checkPorts(p *problems) {
+	taken := map[PortMatch]string{}
+	port := func(key, name string, m PortMatch) {
+		if other, ok := taken[m]; ok {
+			p.add(key, name, m.String()+" cannot be a port of it: it is one of "+strings.Join(slices.Compact([]string{other, name}), " and "), "write each port once")
+		}
+		taken[m] = name
+	}
+	for _, b := range c.Bonds {
+		if slices.ContainsFunc(c.Interfaces, func(n Interface) bool { return n.Device == b.Name && n.MTU != 0 && b.MTU != 0 && n.MTU != b.MTU }) {
+			p.add("bond", b.Name, "has another MTU than its ip=", "write it in one of them")
+		}
+		for _, m := range b.Ports {
+			port("bond", b.Name, m)
+			if c.bond(m.Name) || c.bridge(m.Name) {
+				p.add("bond", b.Name, m.Name+" cannot be a port of it: it is a bond or a bridge itself", "write the ports of "+m.Name+" instead")
+			}
+		}
+	}
+	for _, b := range c.Bridges {
+		for _, m := range b.Ports {
+			port("bridge", b.Name, m)
+			switch {
+			case c.bridge(m.Name):
+				p.add("bridge", b.Name, m.Name+" cannot be a port of it: it is a bridge itself", "write the ports of "+m.Name+" instead")
+			case slices.ContainsFunc(c.lowers(m.Name), PortMatch.infiniBand):
+				p.add("bridge", b.Name, m.Name+" cannot be a port of it: InfiniBand has no bridges", "leave it out")
+			}
+		}
+	}
+}
+
+// checkParent looks at what a VLAN is on.
+func (c *Config) checkParent(p *problems, v VLAN) {
+	for _, b := range c.Bonds {
+		if slices.Contains(b.Ports, v.Parent) {
+			p.add("vlan", v.Name, v.Parent.String()+" is a port of "+b.Name+" and has no VLANs of its own", "write vlan="+v.Name+":"+b.Name)
+		}
+		if v.Parent.Name == b.Name && slices.ContainsFunc(b.Ports, PortMatch.infiniBand) {
+			p.add("vlan", v.Name, "InfiniBand has no VLANs", "write ib.pkey=ib0.8001 for a partition")
+		}
+	}
+	if v.Parent.infiniBand() {
+		p.add("vlan", v.Name, "InfiniBand has no VLANs", "write ib.pkey="+v.Parent.Name+".8001 for a partition")
+	}
+	for _, o := range c.VLANs {
+		if o.Name != v.Name && o.Parent == v.Parent && o.ID == v.ID {
+			p.add("vlan", v.Name, "has the same parent and id as "+o.Name, "leave one of them out")
+		}
+	}
+	parent, vlan := 0, 0
+	for _, n := range c.Interfaces {
+		if n.Device == v.Name {
+			vlan = max(vlan, n.MTU)
+		}
+		if n.Device != "" && n.Device == v.Parent.Name {
+			parent = max(parent, n.MTU)
+		}
+	}
+	if parent != 0 && vlan > parent {
+		p.add("vlan", v.Name, "its ip= gives a larger MTU than that of "+v.Parent.Name, "a VLAN cannot have more than what it is on: write the same in both")
+	}
+}

@@ -1,0 +1,152 @@
+package netsetup
+
+import (
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// sysctl writes a setting of the namespace.
+func sysctl(t *testing.T, name, value string) {
+	t.Helper()
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name, []byte(value), 0o644); err != nil {
+		t.Error(err)
+	}
+}
+
+// newCable6 is a cable whose other end has addresses of IPv6, which need no
+// check. It has carrier at once.
+func newCable6(t *testing.T, dev string, mac HardwareAddr, server string) *cable {
+	t.Helper()
+	c := newCable(t, dev, mac, netip.MustParsePrefix("10.77.0.1/24"))
+	c.in(func() {
+		sysctl(t, c.peer+"/accept_dad", "0")
+		l, err := netlink.LinkByName(c.peer)
+		if err == nil {
+			err = netlink.LinkSetUp(l)
+		}
+		if err == nil {
+			err = netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(netip.MustParsePrefix(server)), Flags: unix.IFA_F_NODAD})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	return c
+}
+
+// addresses6 are those of the device that can be used, and the default route's
+// gateway.
+func addresses6(t *testing.T, dev string) (addrs []string, gateway string) {
+	t.Helper()
+	l, err := netlink.LinkByName(dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := netlink.AddrList(l, netlink.FAMILY_V6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range list {
+		if a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0 {
+			addrs = append(addrs, a.IPNet.String())
+		}
+	}
+	slices.Sort(addrs)
+	routes, err := netlink.RouteList(l, netlink.FAMILY_V6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range routes {
+		if r.Gw != nil && (r.Dst == nil || r.Dst.IP.IsUnspecified()) {
+			gateway = r.Gw.String()
+		}
+	}
+	return addrs, gateway
+}
+
+const (
+	macSix   = HardwareAddr("\x52\x54\x00\x12\x34\x56")
+	localSix = "fe80::5054:ff:fe12:3456"
+)
+
+func TestSix(t *testing.T) {
+	for _, c := range []struct {
+		name, line string
+		server     []string // of dnsmasq; none: no server
+		addr, dns  string
+		lease      string
+		log        string
+		search     string
+	}{
+		{
+			name: "auto6", line: "ip=eth0:auto6", addr: "2001:db8:1:0:5054:ff:fe12:3456/64", dns: "2001:db8:1::53", lease: "router advertisement", search: "example.org",
+			server: []string{"--enable-ra", "--dhcp-range=2001:db8:1::,ra-only", "--dhcp-option=option6:dns-server,[2001:db8:1::53]", "--dhcp-option=option6:domain-search,example.org"},
+		},
+		{
+			name: "stateless", line: "ip=eth0:auto6", addr: "2001:db8:1:0:5054:ff:fe12:3456/64", dns: "2001:db8:1::53", lease: "router advertisement",
+			server: []string{"--enable-ra", "--dhcp-range=2001:db8:1::,ra-stateless", "--dhcp-option=option6:dns-server,[2001:db8:1::53]", "--dhcp-option=option6:ntp-server,[2001:db8:1::7]"},
+			log:    "INFORMATION-REQUEST",
+		},
+		{
+			name: "dhcp6", line: "ip=eth0:dhcp6", addr: "2001:db8:1::777/128", dns: "2001:db8:1::53", lease: "DHCPv6",
+			server: []string{"--enable-ra", "--dhcp-range=2001:db8:1::777,2001:db8:1::777", "--dhcp-option=option6:dns-server,[2001:db8:1::53]"},
+		},
+		{
+			name: "dhcp6 without router", line: "ip=eth0:dhcp6", addr: "2001:db8:1::777/128", lease: "DHCPv6",
+			server: []string{"--dhcp-range=2001:db8:1::777,2001:db8:1::777"}, log: "no router advertisement within 5 s",
+		},
+		{
+			name: "either6 managed", line: "ip=eth0:either6", addr: "2001:db8:1::777/128", lease: "DHCPv6",
+			server: []string{"--enable-ra", "--dhcp-range=2001:db8:1::777,2001:db8:1::777"},
+		},
+		{
+			name: "either6 prefix", line: "ip=eth0:either6", addr: "2001:db8:1:0:5054:ff:fe12:3456/64", lease: "router advertisement",
+			server: []string{"--enable-ra", "--dhcp-range=2001:db8:1::,ra-only"},
+		},
+		{name: "link6", line: "ip=eth0:link6", addr: localSix + "/64"},
+		{name: "static", line: "ip=[2001:db8:1::5]::[2001:db8:1::1]:64::eth0:none", addr: "2001:db8:1::5/64"},
+	} {
+		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
+			if !inNamespace(t) {
+				return
+			}
+			cable := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
+			if c.server != nil {
+				cable.dnsmasq(c.server...)
+			}
+			s, log, err := up(t, c.line, 20*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(s.Addrs) != 1 || s.Addrs[0].String() != c.addr {
+				t.Errorf("addresses %v", s.Addrs)
+			}
+			have, gateway := addresses6(t, "eth0")
+			if !slices.Contains(have, c.addr) {
+				t.Errorf("the kernel has %v", have)
+			}
+			if c.dns != "" && (len(s.DNS) != 1 || s.DNS[0].String() != c.dns) {
+				t.Errorf("DNS %v", s.DNS)
+			}
+			if c.search != "" && !slices.Equal(s.Search, []string{c.search}) {
+				t.Errorf("search %v", s.Search)
+			}
+			if c.lease != "" && (s.Lease == nil || s.Lease.Protocol != c.lease) {
+				t.Errorf("lease %+v", s.Lease)
+			}
+			if slices.Contains(c.server, "--enable-ra") && (gateway == "" || s.Gateway.String() != gateway) || c.name == "static" && gateway != "2001:db8:1::1" {
+				t.Errorf("gateway %v, the kernel's is %s", s.Gateway, gateway)
+			}
+			if !strings.Contains(log.String(), c.log) {
+				t.Errorf("not in the log: %q", c.log)
+			}
+		})
+	}
+}

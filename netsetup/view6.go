@@ -1,0 +1,104 @@
+package netsetup
+
+import "net/netip"
+
+// The kernel gives an interface its link-local address, checks addresses for
+// duplicates, asks for routers, and makes addresses and the default route of
+// what they say: all that goes on after switch_root without a process. A view6
+// is what it has told of one interface. The runner keeps it from the start, and
+// the protocol of the interface reads it.
+type view6 struct {
+	dev   string
+	addrs []addr6
+	// router tells that there was a router advertisement, with these flags.
+	router, managed, other bool
+	gateway                netip.Addr
+	dns                    []netip.Addr
+	search                 []string
+}
+
+// An addr6 is an address of the interface; see news.
+type addr6 struct {
+	prefix                          netip.Prefix
+	tentative, duplicate, permanent bool
+}
+
+// take keeps what the kernel tells.
+func (v *view6) take(e *news) {
+	switch {
+	case e.addr.IsValid():
+		a := v.of(e.addr.Addr())
+		if a == nil {
+			v.addrs = append(v.addrs, addr6{})
+			a = &v.addrs[len(v.addrs)-1]
+		}
+		*a = addr6{e.addr, e.tentative, e.duplicate, e.permanent}
+		if e.gone {
+			*a = v.addrs[len(v.addrs)-1]
+			v.addrs = v.addrs[:len(v.addrs)-1]
+		}
+	case e.router:
+		v.router, v.managed, v.other = true, e.managed, e.other
+	case e.gateway.IsValid() && !e.gone:
+		v.gateway, v.router = e.gateway, true
+	case e.gateway.IsValid():
+		if v.gateway == e.gateway {
+			v.gateway = netip.Addr{}
+		}
+	case len(e.dns) > 0:
+		v.dns = zoned(e.dns, v.dev)
+	case len(e.search) > 0:
+		v.search = e.search
+	}
+}
+
+// zoned names the interface in link-local addresses: without that they are no
+// use in resolv.conf.
+func zoned(addrs []netip.Addr, dev string) []netip.Addr {
+	var all []netip.Addr
+	for _, a := range addrs {
+		if a.IsLinkLocalUnicast() {
+			a = a.WithZone(dev)
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// ready are the addresses that have been checked: the link-local ones, or those
+// made from router advertisements.
+func (v *view6) ready(local bool) []netip.Prefix {
+	var all []netip.Prefix
+	for i := range v.addrs {
+		a := &v.addrs[i]
+		if !a.tentative && !a.duplicate && a.prefix.Addr().IsLinkLocalUnicast() == local && (local || !a.permanent) {
+			all = append(all, a.prefix)
+		}
+	}
+	return all
+}
+
+// of returns what is known of one address, nil if the interface has not got it.
+func (v *view6) of(a netip.Addr) *addr6 {
+	for i := range v.addrs {
+		if v.addrs[i].prefix.Addr() == a {
+			return &v.addrs[i]
+		}
+	}
+	return nil
+}
+
+// linkLocal says why there is no link-local address yet.
+func (v *view6) linkLocal(after string) string {
+	for i := range v.addrs {
+		a := &v.addrs[i]
+		switch {
+		case !a.prefix.Addr().IsLinkLocalUnicast():
+		case a.duplicate:
+			return "another node has its link-local address " + a.prefix.Addr().String() + checkedBy + ": look for one with the same hardware address, or a loop in the network"
+		default:
+			return "its link-local address " + a.prefix.Addr().String() + " is still being checked after " + after + checkedBy
+		}
+	}
+	return "the kernel has given it no link-local address of IPv6 after " + after
+}

@@ -1,0 +1,60 @@
+package netsetup
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// A VLAN is one vlan=name:parent[:id].
+type VLAN struct {
+	Name   string
+	Parent PortMatch // no glob
+	ID     int       // 1 to 4094
+}
+
+const vlanFix = "write vlan=vlan5:eth0 or vlan=eth0.5:eth0, where the name ends in the id, or vlan=name:eth0:5"
+
+// parseVLAN reads vlan=name:parent, where the name is one of the four kinds of
+// dracut.cmdline(7): vlan0005, vlan5, eth0.0005 and eth0.5. With :id behind it
+// the name is free.
+func (c *Config) parseVLAN(a cmdline.Arg, p *problems) {
+	f := strings.Split(a.Value, ":")
+	if len(f) < 2 || len(f) > 3 {
+		p.bad(a, "is not name:parent or name:parent:id", vlanFix)
+		return
+	}
+	parent, ok := parsePortMatch(f[1])
+	digits := f[len(f)-1]
+	if len(f) == 2 {
+		digits = vlanDigits(f[0])
+	}
+	id, err := strconv.Atoi(digits)
+	switch {
+	case !validDeviceName(f[0]):
+		p.bad(a, strconv.Quote(f[0])+" is not an interface name", vlanFix)
+	case !ok || parent.glob():
+		p.bad(a, strconv.Quote(f[1])+" is not one interface", vlanFix)
+	case digits == "":
+		p.bad(a, "does not tell the id: "+f[0]+" ends in none", vlanFix)
+	case err != nil || !isDigits(digits) || id < 1 || id > 4094:
+		// 0 is priority only and 4095 reserved (IEEE 802.1Q).
+		p.bad(a, "id "+digits+" is not a number from 1 to 4094", vlanFix)
+	default:
+		c.VLANs = append(c.VLANs, VLAN{Name: f[0], Parent: parent, ID: id})
+	}
+}
+
+// vlanDigits returns the id that the name gives: what follows vlan or the last
+// dot, empty if it is no number.
+func vlanDigits(name string) string {
+	digits, ok := strings.CutPrefix(name, "vlan")
+	if !ok || !isDigits(digits) {
+		digits = name[strings.LastIndexByte(name, '.')+1:]
+	}
+	if !isDigits(digits) || digits == name {
+		return ""
+	}
+	return digits
+}
