@@ -138,7 +138,7 @@ func newBadCable(t *testing.T, dev string, mac HardwareAddr, server netip.Prefix
 	if b.cable == nil {
 		t.FailNow()
 	}
-	b.cable.plug(true)
+	b.plug(true)
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = dev
 	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: b.near, PeerNamespace: netlink.NsFd(b.middle)}

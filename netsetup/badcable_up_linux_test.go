@@ -114,25 +114,28 @@ func TestUpFlaps(t *testing.T) {
 		return
 	}
 	var (
-		b     *badCable
+		made  = make(chan *badCable, 1)
 		flaps int
 		flap  sync.WaitGroup
 	)
 	at := []dhcpv4.MessageType{dhcpv4.MessageTypeOffer, dhcpv4.MessageTypeRequest, dhcpv4.MessageTypeAck, dhcpv4.MessageTypeDiscover}
 	var mu sync.Mutex
-	b = newBadCable(t, "eth0", macA, prefix(serverNet), func(_ time.Duration, _ bool, frame []byte) []delivery {
+	b := newBadCable(t, "eth0", macA, prefix(serverNet), func(_ time.Duration, _ bool, frame []byte) []delivery {
 		mu.Lock()
 		defer mu.Unlock()
 		if m := dhcpOf(frame); m != nil && flaps < len(at) && m.MessageType() == at[flaps] {
 			flaps++
 			flap.Go(func() {
+				b := <-made
 				b.carrier(false)
 				b.carrier(true)
+				made <- b
 			})
 			return nil
 		}
 		return pass(frame)
 	})
+	made <- b
 	b.dnsmasq("--dhcp-range=10.77.0.100,10.77.0.200,255.255.255.0,1h", "--dhcp-host="+macA.String()+",10.77.0.23")
 	s, buf, err := up(t, "ip=eth0:dhcp", 40*time.Second)
 	flap.Wait()

@@ -230,14 +230,30 @@ func (r *runner) begin(n *nic) {
 		r.setUp(apply())
 		return
 	}
+	before, joined := r.turn(dev)
 	go func() {
+		if before != nil {
+			<-before
+		}
 		s := apply()
+		close(joined)
 		select {
 		case r.setups <- s:
 		case <-r.ctx.Done():
 			s.close()
 		}
 	}()
+}
+
+// turn gives the ports of a bond or bridge their turns: it has the address of the
+// one that joins first, by which a server knows the node, and that is the one which
+// appeared first. It costs nothing: the kernel opens one device at a time.
+func (r *runner) turn(d Device) (before, joined chan struct{}) {
+	joined = make(chan struct{})
+	if master := r.config.masterName(d); master != "" {
+		before, r.turns[master] = r.turns[master], joined
+	}
+	return before, joined
 }
 
 // setUp takes the result of begin.

@@ -157,11 +157,22 @@ func (c Config) named(d Device) bool {
 		slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.named() && n.names(d) })
 }
 
+// masterName is its name, empty for none.
+func (c Config) masterName(d Device) string {
+	switch bond, bridge := c.master(d); {
+	case bond != nil:
+		return bond.Name
+	case bridge != nil:
+		return bridge.Name
+	default:
+		return ""
+	}
+}
+
 // port tells whether the device is the port of a bond or bridge, which takes no
 // address.
 func (c Config) port(d Device) bool {
-	bond, bridge := c.master(d)
-	return bond != nil || bridge != nil
+	return c.masterName(d) != ""
 }
 
 // parent tells whether VLANs or P_Key children are made of the device.

@@ -145,13 +145,7 @@ func TestMaster(t *testing.T) {
 		{"bond=b:ib0.8001:mode=1 ib.pkey=ib0.8001", child, "b"},
 	} {
 		c := parseLine(t, tt.line)
-		got := ""
-		switch bond, bridge := c.master(tt.d); {
-		case bond != nil:
-			got = bond.Name
-		case bridge != nil:
-			got = bridge.Name
-		}
+		got := c.masterName(tt.d)
 		if got != tt.want || c.port(tt.d) != (tt.want != "") {
 			t.Errorf("%s, %s: port of %q, want %q", tt.line, tt.d.Name, got, tt.want)
 		}
@@ -311,4 +305,26 @@ func TestActiveSlave(t *testing.T) {
 	if diff := cmp.Diff([]Step{BondSet{Bond: "bond0", Option: "active_slave", Port: "eth1"}}, c.below(d)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// The port that appears first joins first, whatever the others do meanwhile: the
+// bridge has its address.
+func TestUpTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+		k.opening["eth0"] = 2 * time.Second
+		k.servers["br0"] = goodServer(t)
+		once := false
+		k.made = func() {
+			if !once {
+				once = true
+				k.appear(Device{Index: 9, Name: "br0", Type: hwEthernet, Addr: macA, MTU: 1500, Carrier: true})
+			}
+		}
+		r := try(t, "bridge=br0:eth*", time.Minute, k, nil)
+		if i := slices.Index(r.commands, "link add br0 address 52:54:00:12:34:56 type bridge stp_state 0 forward_delay 0"); r.err != nil || i < 0 ||
+			slices.Contains(r.commands[:i], "link set eth1 up") {
+			t.Errorf("%v, %q", r.err, r.commands)
+		}
+	})
 }

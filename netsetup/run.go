@@ -124,8 +124,9 @@ type runner struct {
 	started time.Time
 	slots   []*slot
 	nics    map[nicKey]*nic
-	views   map[int]*view6 // by index
-	lo      bool           // done
+	views   map[int]*view6           // by index
+	turns   map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
+	lo      bool                     // done
 	nextLog time.Time
 
 	// ctx ends when the network is closed.
@@ -143,7 +144,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	}
 	r := &runner{
 		config: c, sys: sys, log: log, started: time.Now(),
-		nics: map[nicKey]*nic{}, views: map[int]*view6{}, arrivals: make(chan arrival, 16), setups: make(chan setup),
+		nics: map[nicKey]*nic{}, views: map[int]*view6{}, turns: map[string]chan struct{}{}, arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
@@ -303,17 +304,23 @@ func (r *runner) devices() []Device {
 	return have
 }
 
-// sorted are the nics in the order of their index.
+// sorted are the nics in the order of their index, IPv4 first. There are few:
+// they are put in where they belong.
 func (r *runner) sorted() []*nic {
 	all := make([]*nic, 0, len(r.nics))
 	for _, n := range r.nics {
-		all = append(all, n)
-	}
-	slices.SortFunc(all, func(a, b *nic) int {
-		if a.key.index != b.key.index {
-			return a.key.index - b.key.index
+		i := len(all)
+		for i > 0 && n.key.before(all[i-1].key) {
+			i--
 		}
-		return map[bool]int{false: -1, true: 1}[a.key.six]
-	})
+		all = slices.Insert(all, i, n)
+	}
 	return all
+}
+
+func (k nicKey) before(o nicKey) bool {
+	if k.index != o.index {
+		return k.index < o.index
+	}
+	return !k.six && o.six
 }

@@ -150,3 +150,130 @@ func TestSix(t *testing.T) {
 		})
 	}
 }
+
+// Several of a kind that takes a while.
+func TestSixHard(t *testing.T) {
+	const pool = "--dhcp-range=2001:db8:1::100,2001:db8:1::1ff"
+	for _, c := range []struct {
+		name    string
+		line    string
+		server  []string
+		before  func(t *testing.T, c *cable) // before Up
+		beside  func(t *testing.T, c *cable) // beside it
+		timeout time.Duration
+		fails   bool
+		addr    string // a part of it
+		log     []string
+	}{
+		{
+			// The other node goes away after a while.
+			name: "static-duplicate", line: "ip=[2001:db8:1::5]:::64::eth0:none", timeout: 20 * time.Second, addr: "2001:db8:1::5/64",
+			before: func(t *testing.T, c *cable) { address6(t, c, "2001:db8:1::5/64", true) },
+			beside: func(t *testing.T, c *cable) {
+				<-time.After(3 * time.Second)
+				address6(t, c, "2001:db8:1::5/64", false)
+			},
+			log: []string{"2001:db8:1::5 is in use by another node of this network"},
+		},
+		{
+			name: "dhcp6-duplicate", line: "ip=eth0:dhcp6", timeout: 20 * time.Second, addr: "2001:db8:1::2",
+			server: []string{"--enable-ra", "--dhcp-range=2001:db8:1::200,2001:db8:1::201", "--dhcp-host=52:54:00:12:34:56,[2001:db8:1::200]"},
+			before: func(t *testing.T, c *cable) { address6(t, c, "2001:db8:1::200/128", true) },
+			log:    []string{"2001:db8:1::200 is in use by another node of this network", "DECLINE sent"},
+		},
+		{
+			name: "late-router", line: "ip=eth0:auto6", timeout: 25 * time.Second, addr: "2001:db8:1:0:5054:ff:fe12:3456/64",
+			beside: func(t *testing.T, c *cable) {
+				<-time.After(6 * time.Second)
+				c.dnsmasq("--enable-ra", "--dhcp-range=2001:db8:1::,ra-only")
+			},
+		},
+		{name: "no-router", line: "ip=eth0:auto6", timeout: 4 * time.Second, fails: true, log: []string{"no router advertisement after 4 s"}},
+		{name: "no-server", line: "ip=eth0:dhcp6", timeout: 4 * time.Second, fails: true, log: []string{"no DHCPv6 answer after 4 s"}},
+		{
+			name: "switched-off", line: "ip=eth0:auto6", timeout: time.Second, fails: true, log: []string{"IPv6 is switched off on eth0 (net.ipv6.conf.eth0.disable_ipv6)"},
+			before: func(t *testing.T, _ *cable) { sysctl(t, "eth0/disable_ipv6", "1") },
+		},
+		{
+			name: "pool-empty", line: "ip=eth0:dhcp6", timeout: 5 * time.Second, fails: true, log: []string{"NoAddrsAvail"},
+			server: []string{"--enable-ra", pool + ",static"},
+		},
+		{
+			name: "late-carrier", line: "ip=eth0:dhcp6", timeout: 20 * time.Second, server: []string{"--enable-ra", pool}, addr: "2001:db8:1::1",
+			before: func(_ *testing.T, c *cable) { c.plug(false) },
+			beside: func(_ *testing.T, c *cable) {
+				<-time.After(2 * time.Second)
+				c.plug(true)
+			},
+		},
+		{
+			// Both families on one interface; and name servers of both.
+			name: "both-families", line: "ip=eth0:dhcp ip=eth0:auto6", timeout: 20 * time.Second, addr: "10.77.0.9/24 2001:db8:1:0:5054:ff:fe12:3456/64",
+			server: []string{"--dhcp-range=10.77.0.9,10.77.0.9", "--enable-ra", "--dhcp-range=2001:db8:1::,ra-only", "--dhcp-option=option6:dns-server,[2001:db8:1::53]"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if !inNamespace(t) {
+				return
+			}
+			cable := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
+			if c.server != nil {
+				cable.dnsmasq(c.server...)
+			}
+			if c.before != nil {
+				c.before(t, cable)
+			}
+			if c.beside != nil {
+				ended := make(chan bool)
+				go func() {
+					defer close(ended)
+					c.beside(t, cable)
+				}()
+				defer func() { <-ended }()
+			}
+			s, log, err := up(t, c.line, c.timeout)
+			if (err != nil) != c.fails {
+				t.Fatal(err)
+			}
+			text := log.String()
+			if err != nil {
+				text += err.Error()
+			}
+			if got := sprintAddrs(s.Addrs); !strings.HasPrefix(got, c.addr) {
+				t.Errorf("addresses %s", got)
+			}
+			for _, want := range c.log {
+				if !strings.Contains(text, want) {
+					t.Errorf("not said: %q", want)
+				}
+			}
+		})
+	}
+}
+
+func sprintAddrs(addrs []netip.Prefix) string {
+	var f []string
+	for _, a := range addrs {
+		f = append(f, a.String())
+	}
+	return strings.Join(f, " ")
+}
+
+// address6 gives the other end an address, or takes it.
+func address6(t *testing.T, c *cable, addr string, add bool) {
+	t.Helper()
+	c.in(func() {
+		l, err := netlink.LinkByName(c.peer)
+		a := &netlink.Addr{IPNet: ipNet(netip.MustParsePrefix(addr)), Flags: unix.IFA_F_NODAD}
+		switch {
+		case err != nil:
+		case add:
+			err = netlink.AddrAdd(l, a)
+		default:
+			err = netlink.AddrDel(l, a)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
