@@ -35,6 +35,14 @@
 // commands over its second serial port. One fabric serves many nodes; one with a
 // subnet manager has a single node, because there is no switch.
 //
+// A [Rig] is for what Ethernet can do: bonds, VLANs, bridges, spanning trees,
+// cables that are pulled. Its cables go from a node's NIC straight to one of a
+// server VM (QEMU's datagram sockets), because a bridge between keeps LACP and
+// spanning tree frames for itself, and the machine's own kernel may lack all of
+// this. The server wires its ends as a test says, in a network namespace for each
+// node, so that many nodes boot at a time; a script pulls cables, puts NICs in
+// and starts servers when the node's console says the right line.
+//
 // The namespaces are the safety net: the lab has a PID namespace, so nothing
 // that it starts outlives the process that called Enter, whatever ends it. It
 // needs no privilege where the kernel allows user namespaces, except for NFS:

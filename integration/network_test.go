@@ -18,7 +18,7 @@ const (
 	targetWords  = " netroot=iscsi:{server}::3260:1:{target} root=LABEL={label}"
 	targetWords6 = " netroot=iscsi:[{server6}]::3260:1:{target} root=LABEL={label}"
 
-	serveV4 = ` dhcp-range=10.77.0.23,10.77.0.99,255.255.255.0,1h 'dhcp-option=17,"iscsi:{server}::3260:1:{target}"' dhcp-option=option:dns-server,{server}`
+	serveV4 = ` dhcp-sequential-ip dhcp-range=10.77.0.23,10.77.0.99,255.255.255.0,1h 'dhcp-option=17,"iscsi:{server}::3260:1:{target}"' dhcp-option=option:dns-server,{server}`
 
 	flatSwitch = "switch br0 stp_state 0 forward_delay 0"
 )
@@ -78,7 +78,7 @@ func TestBootNetwork(t *testing.T) {
 	// The longest begin first.
 	busy, long := make(chan struct{}, nodesAtOnce()), make(chan struct{}, 3)
 	var wg sync.WaitGroup
-	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), ipv6Cases())
+	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), wordCases(), ipv6Cases())
 	for _, c := range cases {
 		places := busy
 		if c.long {
@@ -91,7 +91,10 @@ func TestBootNetwork(t *testing.T) {
 				b := c.boot
 				b.Name, b.Kernel, b.Image = c.name, filepath.Join(kernel, "vmlinuz"), image
 				b.Root = orDefault(b.Root, RootISCSI)
-				b.Timeout = 4 * time.Minute
+				b.Timeout = 2 * time.Minute
+				if c.long {
+					b.Timeout = 4 * time.Minute
+				}
 				b.Log = testLogFile("network-" + c.name)
 				res, err := rig.Boot(t.Context(), b)
 				if err != nil {

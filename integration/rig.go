@@ -178,7 +178,7 @@ func (r *Rig) image(ctx context.Context, file string) error {
 	}
 	a := newArchive()
 	programs := []string{cancel}
-	settings := ""
+	var settings strings.Builder
 	for _, t := range rigTools() {
 		path, err := t.find()
 		if err != nil {
@@ -186,7 +186,7 @@ func (r *Rig) image(ctx context.Context, file string) error {
 		}
 		programs = append(programs, path)
 		if t.name == "ip" || t.name == "tc" {
-			settings += strings.ToUpper(t.name) + "=" + path + "\n"
+			settings.WriteString(strings.ToUpper(t.name) + "=" + path + "\n")
 		}
 	}
 	for _, p := range programs {
@@ -196,7 +196,7 @@ func (r *Rig) image(ctx context.Context, file string) error {
 	}
 	if err := a.serverFiles(serverFiles{
 		busybox: busybox, root: tree, disk: disk,
-		kernelDir: r.spec.KernelDir, modules: rigModules(), network: serverRig, settings: settings,
+		kernelDir: r.spec.KernelDir, modules: rigModules(), network: serverRig, settings: settings.String(),
 	}); err != nil {
 		return err
 	}

@@ -156,11 +156,12 @@ func (r *Rig) place(ctx context.Context, b RigBoot, undo *undoer) (*rigNode, err
 		return nil, err
 	}
 	undo.add(func() error { r.give(p.taken); return nil })
-	list := strconv.Itoa(p.number)
+	words := []string{strconv.Itoa(p.number)}
 	for i, at := range b.at() {
 		p.cables[at] = p.taken[i]
-		list += " " + strconv.Itoa(p.taken[i])
+		words = append(words, strconv.Itoa(p.taken[i]))
 	}
+	list := strings.Join(words, " ")
 	p.values = map[string]string{
 		"server": "10.77.0.1", "gateway": "10.77.0.1", "client": "10.77.0.23", "mask": "255.255.255.0",
 		"server6": "2001:db8:77::1", "client6": "2001:db8:77::23",

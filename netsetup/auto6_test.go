@@ -1,10 +1,14 @@
 package netsetup
 
 import (
+	"encoding/binary"
 	"net/netip"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/insomniacslk/dhcp/iana"
 )
@@ -174,31 +178,55 @@ func TestWaiting6(t *testing.T) {
 		want   string
 	}{
 		{MethodAuto6, func(*bench6) {}, "the kernel has given it no link-local address of IPv6 after 9 s"},
-		{MethodAuto6, func(b *bench6) { b.hear(news{addr: linkAddr6, tentative: true}) },
-			"its link-local address fe80::5054:ff:fe12:3456 is still being checked after 9 s (duplicate address detection)"},
-		{MethodDHCP6, func(b *bench6) { b.hear(news{addr: linkAddr6, duplicate: true}) },
-			"another node has its link-local address fe80::5054:ff:fe12:3456 (duplicate address detection): look for one with the same hardware address, or a loop in the network"},
-		{MethodAuto6, func(b *bench6) { b.linkLocal() },
-			"no router advertisement after 9 s (carrier up): check that a router sends them to this network, and the VLAN of the switch port"},
-		{MethodAuto6, func(b *bench6) { b.linkLocal(); b.hear(news{gateway: router6}) },
-			"the router advertisement has no prefix of 64 bits with flag A (autoconfiguration): check what the router announces"},
-		{MethodAuto6, func(b *bench6) { b.linkLocal(); b.hear(news{router: true, managed: true}) },
-			"the router advertisement has no prefix of 64 bits with flag A (autoconfiguration): its flag M points to DHCPv6, write ip=dhcp6"},
-		{MethodAuto6, func(b *bench6) { b.linkLocal(); b.hear(news{addr: autoAddr6, tentative: true}) },
-			"2001:db8:1:0:5054:ff:fe12:3456 is still being checked after 9 s (duplicate address detection)"},
-		{MethodAuto6, func(b *bench6) { b.linkLocal(); b.hear(news{addr: autoAddr6, duplicate: true}) },
-			"another node has the address 2001:db8:1:0:5054:ff:fe12:3456 that was made of the router advertisement (duplicate address detection): look for one with the same hardware address"},
-		{MethodDHCP6, func(b *bench6) { b.linkLocal() },
-			"no DHCPv6 answer after 9 s (1 SOLICIT sent, carrier up): check that a DHCPv6 server serves this network, its pool, and the VLAN of the switch port; no router advertisement was seen either"},
-		{MethodDHCP6, func(b *bench6) { b.linkLocal(); b.hear(news{gateway: router6}) },
-			"no DHCPv6 answer after 9 s (1 SOLICIT sent, carrier up): check that a DHCPv6 server serves this network, its pool, and the VLAN of the switch port; a router advertisement was seen, without flag M: is it ip=auto6 that is meant?"},
-		{MethodDHCP6, func(b *bench6) { b.linkLocal(); b.answer(dhcpv6.MessageTypeAdvertise) },
-			"no DHCPv6 lease after 9 s (1 SOLICIT sent, carrier up): the answer of fe80::2 is refused: it has no address for this node"},
-		{MethodDHCP6, func(b *bench6) { b.linkLocal(); b.answer(dhcpv6.MessageTypeAdvertise, b.granted()) },
-			"fe80::2 offered 2001:db8:1::777 but has not confirmed it after 9 s (1 REQUEST sent)"},
+		{
+			MethodAuto6, func(b *bench6) { b.hear(news{addr: linkAddr6, tentative: true}) },
+			"its link-local address fe80::5054:ff:fe12:3456 is still being checked after 9 s (duplicate address detection)",
+		},
+		{
+			MethodDHCP6, func(b *bench6) { b.hear(news{addr: linkAddr6, duplicate: true}) },
+			"another node has its link-local address fe80::5054:ff:fe12:3456 (duplicate address detection): look for one with the same hardware address, or a loop in the network",
+		},
+		{
+			MethodAuto6, func(b *bench6) { b.linkLocal() },
+			"no router advertisement after 9 s (carrier up): check that a router sends them to this network, and the VLAN of the switch port",
+		},
+		{
+			MethodAuto6, func(b *bench6) { b.linkLocal(); b.hear(news{gateway: router6}) },
+			"the router advertisement has no prefix of 64 bits with flag A (autoconfiguration): check what the router announces",
+		},
+		{
+			MethodAuto6, func(b *bench6) { b.linkLocal(); b.hear(news{router: true, managed: true}) },
+			"the router advertisement has no prefix of 64 bits with flag A (autoconfiguration): its flag M points to DHCPv6, write ip=dhcp6",
+		},
+		{
+			MethodAuto6, func(b *bench6) { b.linkLocal(); b.hear(news{addr: autoAddr6, tentative: true}) },
+			"2001:db8:1:0:5054:ff:fe12:3456 is still being checked after 9 s (duplicate address detection)",
+		},
+		{
+			MethodAuto6, func(b *bench6) { b.linkLocal(); b.hear(news{addr: autoAddr6, duplicate: true}) },
+			"another node has the address 2001:db8:1:0:5054:ff:fe12:3456 that was made of the router advertisement (duplicate address detection): look for one with the same hardware address",
+		},
+		{
+			MethodDHCP6, func(b *bench6) { b.linkLocal() },
+			"no DHCPv6 answer after 9 s (1 SOLICIT sent, carrier up): check that a DHCPv6 server serves this network, its pool, and the VLAN of the switch port; no router advertisement was seen either",
+		},
+		{
+			MethodDHCP6, func(b *bench6) { b.linkLocal(); b.hear(news{gateway: router6}) },
+			"no DHCPv6 answer after 9 s (1 SOLICIT sent, carrier up): check that a DHCPv6 server serves this network, its pool, and the VLAN of the switch port; a router advertisement was seen, without flag M: is it ip=auto6 that is meant?",
+		},
+		{
+			MethodDHCP6, func(b *bench6) { b.linkLocal(); b.answer(dhcpv6.MessageTypeAdvertise) },
+			"no DHCPv6 lease after 9 s (1 SOLICIT sent, carrier up): the answer of fe80::2 is refused: it has no address for this node",
+		},
+		{
+			MethodDHCP6, func(b *bench6) { b.linkLocal(); b.answer(dhcpv6.MessageTypeAdvertise, b.granted()) },
+			"fe80::2 offered 2001:db8:1::777 but has not confirmed it after 9 s (1 REQUEST sent)",
+		},
 		{MethodStatic, func(*bench6) {}, "2001:db8:1::5 is still being checked after 9 s (duplicate address detection)"},
-		{MethodStatic, func(b *bench6) { b.hear(news{addr: b.x.static.Addr, duplicate: true}) },
-			"2001:db8:1::5 is in use by another node of this network (duplicate address detection) (tried once): change one of both"},
+		{
+			MethodStatic, func(b *bench6) { b.hear(news{addr: b.x.static.Addr, duplicate: true}) },
+			"2001:db8:1::5 is in use by another node of this network (duplicate address detection) (tried once): change one of both",
+		},
 		{MethodLink6, func(b *bench6) { b.block = "IPv6 is switched off on eth0" }, "IPv6 is switched off on eth0"},
 	} {
 		b := newBench6(t, c.method)
@@ -209,4 +237,111 @@ func TestWaiting6(t *testing.T) {
 			t.Errorf("%s\ngot  %s\nwant %s", c.method, got, c.want)
 		}
 	}
+}
+
+// Both families on one interface are one to the rest of the node; what the
+// kernel tells before there is anything that listens is kept.
+func TestRunBothFamilies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		k.servers["eth0"] = goodServer(t)
+		for _, e := range []news{
+			{addr: linkAddr6, permanent: true},
+			{addr: autoAddr6},
+			{gateway: router6},
+			{dns: []netip.Addr{nameserver6, router6}},
+			{search: []string{"six.example.org"}},
+		} {
+			k.events <- linkEvent{Device: Device{Index: 2}, news: &e}
+		}
+		r := try(t, "ip=eth0:dhcp ip=eth0:auto6", time.Minute, k, nil)
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		if len(r.state.Addrs) != 2 || r.state.Addrs[1] != autoAddr6 || !r.state.Addrs[0].Addr().Is4() {
+			t.Errorf("addresses %v", r.state.Addrs)
+		}
+		text := r.state.ResolvConf()
+		for _, want := range []string{"six.example.org", "nameserver 2001:db8:1::53\nnameserver fe80::1%eth0\n"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("resolv.conf without %q:\n%s", want, text)
+			}
+		}
+		for _, c := range r.commands {
+			if strings.Contains(c, "2001:db8") || strings.Contains(c, "fe80") {
+				t.Errorf("%s: that is the kernel's", c)
+			}
+		}
+	})
+}
+
+func TestRunStatic6(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		addr := netip.MustParsePrefix("2001:db8:1::5/64")
+		r := try(t, "ip=[2001:db8:1::5]::[2001:db8:1::1]:64::eth0:none", time.Minute, k, func() {
+			synctest.Wait()
+			k.events <- linkEvent{Device: Device{Index: 2}, news: &news{addr: addr, permanent: true, tentative: true}}
+			<-time.After(time.Second)
+			k.events <- linkEvent{Device: Device{Index: 2}, news: &news{addr: addr, permanent: true}}
+		})
+		if r.err != nil || r.took.Round(time.Second) != time.Second {
+			t.Fatal(r.err, r.took)
+		}
+		want := []string{"link set lo up", "link set eth0 up", "addr add 2001:db8:1::5/64 dev eth0", "route replace default via 2001:db8:1::1 dev eth0 metric 100"}
+		if diff := cmp.Diff(want, r.commands); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Two ask, without rapid commit; the second gives its lease back and goes down.
+func TestRunDHCP6(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := ethernet(2, "eth0", macA), ethernet(3, "eth1", macB)
+		k := newFakeKernel(t, one, two)
+		k.server6 = func(m message) []byte {
+			kind := dhcpv6.MessageTypeReply
+			switch m.what {
+			case "SOLICIT":
+				kind = dhcpv6.MessageTypeAdvertise
+			case "REQUEST":
+			default:
+				return nil
+			}
+			asked, err := dhcpv6.MessageFromBytes(m.payload)
+			if err != nil {
+				t.Error(err)
+				return nil
+			}
+			iaid := binary.BigEndian.Uint32(asked.Options.OneIANA().IaId[:])
+			addr := leaseAddr6.Addr()
+			if iaid == iaidOf(two) {
+				addr = addr.Next()
+			}
+			return replyTo(t, m.payload, kind, with(iaid, addr, 0, 0, 100, 100))
+		}
+		r := try(t, "ip=dhcp6", time.Minute, k, func() {
+			for i, a := range []netip.Prefix{linkAddr6, netip.MustParsePrefix("fe80::9/64")} {
+				k.events <- linkEvent{Device: Device{Index: 2 + i}, news: &news{addr: a, permanent: true}}
+				k.events <- linkEvent{Device: Device{Index: 2 + i}, news: &news{gateway: router6}}
+			}
+			<-time.After(time.Second)
+			k.events <- linkEvent{Device: Device{Index: 2}, news: &news{addr: leaseAddr6, permanent: true}}
+		})
+		if r.err != nil || r.state.Device != "eth0" || r.state.Gateway != router6 {
+			t.Fatal(r.state, r.err)
+		}
+		got := map[string]int{}
+		for _, c := range r.commands {
+			got[c]++
+		}
+		want := map[string]int{
+			"link set lo up": 1, "link set eth0 up": 1, "link set eth1 up": 1, "eth0: SOLICIT": 1, "eth1: SOLICIT": 1, "eth0: REQUEST": 1, "eth1: REQUEST": 1,
+			"addr add 2001:db8:1::777/128 dev eth0": 1, "addr add 2001:db8:1::778/128 dev eth1": 1, "eth1: RELEASE": 1, "link set eth1 down": 1,
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
 }

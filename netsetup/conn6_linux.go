@@ -65,7 +65,7 @@ func (c *udp6Conn) send(m message) error {
 	var err error
 	if cerr := c.raw.Write(func(fd uintptr) bool {
 		err = unix.Sendto(int(fd), m.payload, 0, &to)
-		return err != unix.EAGAIN //nolint:errorlint // a bare errno
+		return err != unix.EAGAIN
 	}); cerr != nil {
 		return cerr
 	}
@@ -81,7 +81,7 @@ func (c *udp6Conn) receive() (packet, error) {
 		)
 		err := c.raw.Read(func(fd uintptr) bool {
 			n, from, rerr = unix.Recvfrom(int(fd), c.buf, 0)
-			return rerr != unix.EAGAIN //nolint:errorlint // a bare errno
+			return rerr != unix.EAGAIN
 		})
 		switch rerr {
 		case nil:

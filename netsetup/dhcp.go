@@ -82,6 +82,13 @@ type exchange struct {
 	offer *dhcpv4.DHCPv4
 	// next is who sent the offer or the lease, on the link.
 	next HardwareAddr
+	// shunned is the server that offered an address and then did not stand by
+	// it: another one's offer is better. spare is what it offers again, for
+	// when there is no other.
+	shunned   netip.Addr
+	spare     *dhcpv4.DHCPv4
+	spareOf   int // identity
+	spareFrom HardwareAddr
 	// Of the lease: when to ask for more, and when it ends.
 	renew, rebind, expire time.Time
 	// For the person at the console.
@@ -113,7 +120,7 @@ func (x *exchange) start(now time.Time) outcome {
 func (x *exchange) discover(now time.Time) outcome {
 	x.phase = phaseSelecting
 	x.xid = x.newXID()
-	x.offer = nil
+	x.offer, x.spare = nil, nil
 	x.server = netip.Addr{}
 	x.sent = 0
 	return x.transmit(now)
@@ -158,7 +165,10 @@ func (x *exchange) tick(now time.Time) outcome {
 		return x.discover(now)
 	case x.phase >= phaseBound:
 		return x.prolong(now)
+	case x.phase == phaseSelecting && x.spare != nil:
+		return x.take(now, x.spareOf, x.spare, x.spareFrom)
 	case x.phase == phaseRequesting && x.sent >= maxRequests:
+		x.shunned = x.server
 		note := fmt.Sprintf("%s offered an address and does not confirm it (%s sent), asking anew", x.server, count(x.sent, "REQUEST"))
 		o := x.discover(now)
 		o.note = note
@@ -203,12 +213,11 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 		if _, _, err := parseLease(m, x.client.bits); err != nil {
 			return x.refuse("offer of %s refused: %v", sender(server, m), err)
 		}
-		x.phase = phaseRequesting
-		x.chosen, x.offer, x.server, x.next = which, m, server, p.from
-		x.sent = 0
-		o := x.transmit(now)
-		o.offer, _ = netip.AddrFromSlice(m.YourIPAddr.To4())
-		return o
+		if server == x.shunned {
+			x.spare, x.spareOf, x.spareFrom = m, which, p.from
+			return outcome{}
+		}
+		return x.take(now, which, m, p.from)
 	case asked && t == dhcpv4.MessageTypeNak:
 		return x.nak(now, m)
 	case asked && t == dhcpv4.MessageTypeAck,
@@ -216,6 +225,17 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 		return x.acknowledged(now, which, m, p.from)
 	}
 	return outcome{}
+}
+
+// take asks for the address of an offer.
+func (x *exchange) take(now time.Time, which int, offer *dhcpv4.DHCPv4, from HardwareAddr) outcome {
+	x.phase = phaseRequesting
+	x.chosen, x.offer, x.next = which, offer, from
+	x.server = optionAddr(offer, dhcpv4.OptionServerIdentifier)
+	x.sent = 0
+	o := x.transmit(now)
+	o.offer, _ = netip.AddrFromSlice(offer.YourIPAddr.To4())
+	return o
 }
 
 // acknowledged takes the lease of an ACK.
@@ -228,6 +248,7 @@ func (x *exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from
 	case err != nil && held:
 		return outcome{} // asked again, as if it were lost
 	case err != nil:
+		x.shunned = x.server
 		o := x.refuse("acknowledgement of %s refused: %v", sender(optionAddr(m, dhcpv4.OptionServerIdentifier), m), err)
 		x.wait(now)
 		return o
@@ -285,6 +306,7 @@ func (x *exchange) nak(now time.Time, m *dhcpv4.DHCPv4) outcome {
 	if held {
 		what = "does not prolong the lease"
 	}
+	x.shunned = x.server
 	o := x.refuse("%s %s (NAK)%s", sender(x.server, m), what, why)
 	o.lost = held
 	return x.again(now, o)

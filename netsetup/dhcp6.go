@@ -259,7 +259,7 @@ func (x *six) lease() *Lease {
 	a, v := x.answer, x.view
 	l := &Lease{
 		Protocol: "DHCPv6", Server: x.from, Router: v.gateway,
-		DNS: join(zoned(a.dns, v.dev), v.dns), Search: join(a.search, v.search), NTP: zoned(a.ntp, v.dev), Hostname: a.fqdn,
+		DNS: zoned(join(a.dns, v.dns), v.dev), Search: join(a.search, v.search), NTP: zoned(a.ntp, v.dev), Hostname: a.fqdn,
 	}
 	// The URL of a boot loader is not a root; nodisk's own forms are.
 	form, _, _ := strings.Cut(a.url, ":")

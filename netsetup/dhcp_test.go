@@ -137,11 +137,20 @@ func TestExchangeNAK(t *testing.T) {
 	x := testExchange()
 	discover := x.start(now).first()
 	for i := range 3 {
-		request := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer))).first()
-		if request == nil {
+		o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer)))
+		if i > 0 {
+			// There may be a better server: this one's offer waits.
+			if o.send != nil {
+				t.Fatalf("round %d: the server that refused is asked again at once", i)
+			}
+			now = x.at
+			o = x.tick(now)
+		}
+		request := o.first()
+		if request == nil || request.MessageType() != dhcpv4.MessageTypeRequest {
 			t.Fatalf("round %d: no request", i)
 		}
-		o := x.receive(now, heard(answer(t, request, dhcpv4.MessageTypeNak, func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptMessage("wrong network")) })))
+		o = x.receive(now, heard(answer(t, request, dhcpv4.MessageTypeNak, func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptMessage("wrong network")) })))
 		if !strings.Contains(o.note, "10.77.0.1 refused its own offer (NAK): wrong network") {
 			t.Errorf("note %q", o.note)
 		}
@@ -159,6 +168,23 @@ func TestExchangeNAK(t *testing.T) {
 			t.Fatalf("round %d: not restarted: %+v", i, o)
 		}
 		discover = o.first()
+	}
+}
+
+// The server that did not stand by its offer is passed over for another one,
+// however quick it is.
+func TestExchangeShuns(t *testing.T) {
+	now := time.Unix(1000, 0)
+	x := testExchange()
+	other := func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptServerIdentifier(net.IPv4(10, 77, 0, 9))) }
+	request := x.receive(now, heard(answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer))).first()
+	discover := x.receive(now, heard(answer(t, request, dhcpv4.MessageTypeNak))).first()
+	if o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer))); o.send != nil {
+		t.Error("its offer was taken at once")
+	}
+	o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer, other)))
+	if r := o.first(); r == nil || r.ServerIdentifier().String() != "10.77.0.9" {
+		t.Errorf("the other server's offer led to %v", r)
 	}
 }
 

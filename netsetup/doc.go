@@ -22,7 +22,8 @@
 // without carrier, or with a driver that takes seconds to open, holds up no
 // other. When an interface has carrier the first DISCOVER leaves at once. With
 // ip=dhcp (or nothing) all candidates ask side by side, the first complete
-// answer wins, and the leases of the others are given back.
+// answer wins; the leases of the others are given back, and what was set up for
+// them is set down.
 //
 // Which interfaces are candidates, when the command line names none: Ethernet
 // and IPoIB, with a device behind it (/sys/class/net/NAME/device), not wireless,
@@ -47,8 +48,21 @@
 // what is waited for, and the time of rd.net.timeout.carrier= begins anew at
 // each gate.
 //
-// # What is not here yet
+// # Protocols
 //
-// Bonds of other modes than active-backup, VLANs, bridges, IPv6,
-// BOOTP and RARP. Their words are known and refused with "is not built yet".
+// How an interface gets its address is a protocol: DHCP, BOOTP, RARP, those of
+// IPv6, or nothing but the check of a static address. Each is a state machine
+// of times, packets and news of the kernel, without clock or socket. A lease
+// of IPv4 goes through probed, which asks the link whether the address is free.
+//
+// IPv6 is the kernel's work as far as possible: link-local addresses, duplicate
+// detection, addresses and routes of router advertisements outlive the
+// initramfs that way. nodisk listens, and asks by DHCPv6 what is not in them.
+//
+// # Links made of others
+//
+// Bonds, VLANs, bridges and P_Key children are steps on the device below them
+// (Config.below): whenever a device appears that something is made of, its
+// steps are done. So a late port is nothing special, and chains grow link by
+// link. Behind Up, Network.Keep goes on with that, and prolongs leases.
 package netsetup

@@ -32,7 +32,8 @@ type fakeKernel struct {
 	adapters []string
 	// neighbours answer ARP, by the last bytes of their hardware address.
 	neighbours map[netip.Addr]HardwareAddr
-	made       func() // called when a link has been made
+	server6    func(m message) []byte // answers DHCPv6, or not (nil)
+	made       func()                 // called when a link has been made
 }
 
 // A fakeServer answers a message of the client, or not (nil).
@@ -101,6 +102,7 @@ func (k *fakeKernel) linkAddr(dev string, a HardwareAddr) error { return k.do(Li
 func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(AddrAdd{dev, a}) }
 func (k *fakeKernel) addrDel(dev string, a netip.Prefix) error  { return k.do(AddrDel{dev, a}) }
 func (k *fakeKernel) productUUID() string                       { return "" }
+func (k *fakeKernel) hasten6(string)                            {}
 func (k *fakeKernel) obstacle6(string, bool) string             { return "" }
 func (k *fakeKernel) routeSet(r Route) error                    { return k.do(r) }
 
@@ -153,6 +155,9 @@ func (w *fakeWire) send(p message) error {
 	if w.via == channelARP {
 		return w.sendARP(p)
 	}
+	if w.via == channelDHCP6 {
+		return w.sendDHCP6(p)
+	}
 	m, err := dhcpv4.FromBytes(p.payload)
 	if err != nil {
 		return err
@@ -187,6 +192,18 @@ func (w *fakeWire) receive() (packet, error) {
 
 func (w *fakeWire) Close() error {
 	close(w.closed)
+	return nil
+}
+
+func (w *fakeWire) sendDHCP6(p message) error {
+	w.k.mu.Lock()
+	defer w.k.mu.Unlock()
+	w.k.commands = append(w.k.commands, w.dev+": "+p.what)
+	if w.k.server6 != nil {
+		if a := w.k.server6(p); a != nil {
+			w.answers <- a
+		}
+	}
 	return nil
 }
 

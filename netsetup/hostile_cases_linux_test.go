@@ -187,6 +187,21 @@ func badServers() map[string]badServer {
 				}
 			}, heard: straight, atMost: 30, console: []string{"does not confirm it (4 REQUESTs sent)"},
 		},
+		"the other server first, and it refuses then": {
+			script: func(server netip.Prefix) script {
+				other := serverID(in4(server, 9))
+				return func(m *dhcpv4.DHCPv4) [][]byte {
+					switch {
+					case m.MessageType() == kindDiscover:
+						return [][]byte{reply(server, m, kindOffer, other, yiaddr(in4(server, 99))), reply(server, m, kindOffer)}
+					case m.ServerIdentifier().String() != server.Addr().String():
+						return [][]byte{reply(server, m, kindNak, other)}
+					default:
+						return good(server)(m)
+					}
+				}
+			}, heard: again, atMost: 12, console: []string{".9 refused its own offer (NAK)"},
+		},
 		"ACK of another address": {
 			script: func(server netip.Prefix) script {
 				return first(1, kindRequest, func(server netip.Prefix, m *dhcpv4.DHCPv4) [][]byte {

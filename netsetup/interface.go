@@ -198,7 +198,11 @@ func (r *runner) begin(n *nic) {
 	if !n.key.six {
 		steps = append(steps, r.config.below(dev)...)
 	}
+	six := r.config.six()
 	apply := func() setup {
+		if six {
+			r.sys.hasten6(dev.Name)
+		}
 		s := setup{key: n.key, broadcast: dev.Broadcast, wires: map[channel]wire{}}
 		for _, step := range steps {
 			if r.ctx.Err() != nil {
@@ -359,7 +363,7 @@ func (r *runner) newProtocol(n *nic) protocol {
 	default:
 		c := client{
 			addr: d.lasting(), identities: r.config.ClientID.identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
-			vendor: r.config.VendorClass, hostname: s.Hostname, bits: s.Bits,
+			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname, bits: s.Bits,
 		}
 		c.rapid = len(c.identities) == 1 && r.only(n)
 		if s.Method >= MethodBOOTP && s.Method <= MethodBoth {
@@ -414,8 +418,11 @@ func (r *runner) later(port Device) {
 
 // do carries out what a protocol wants.
 func (r *runner) do(n *nic, o outcome) {
-	if o.note != "" && o.note != n.note {
-		n.note = o.note
+	// What is refused is told at once, and then no more often than what is
+	// waited for, which says it, too: a server may send nothing but rubbish.
+	now := time.Now()
+	if o.note != "" && (o.lease != nil || o.lost || o.note != n.note && now.Sub(n.noted) >= logEvery) {
+		n.note, n.noted = o.note, now
 		r.log.Warn(n.dev.Name + ": " + o.note)
 	}
 	for _, m := range o.send {

@@ -203,7 +203,9 @@ const secondaryMetric = 100
 func (c Config) addressSteps(i int, l Lease, dev string) []Step {
 	steps := l.Steps(dev)
 	for j, s := range steps {
-		if r, ok := s.(Route); ok && r.Dst.Bits() == 0 && i > 0 {
+		// Of IPv6 the kernel has default routes of router advertisements, with
+		// the metric 1024: one that is written goes first.
+		if r, ok := s.(Route); ok && r.Dst.Bits() == 0 && (i > 0 || r.Dst.Addr().Is6()) {
 			r.Metric = secondaryMetric + i
 			steps[j] = r
 		}

@@ -30,9 +30,8 @@ const (
 
 const (
 	// gatewayEvery is how long a gateway may take to answer before it is asked
-	// again. The second time it is asked as soon as the address is known to be
-	// free, because a router that compares networks (arp_ignore=2 of Linux)
-	// answers no sender 0.0.0.0.
+	// again. The second time it is asked right behind the wait: the first may
+	// have come too early for a link that has just come up.
 	gatewayEvery = time.Second
 	gatewayAsks  = 3
 	// conflictEvery is the least time between two sentences about a node that
@@ -140,12 +139,14 @@ func (p *probed) hear(now time.Time, e news) outcome {
 	p.pass(now, &o)
 	if e.running && !p.heard && p.lease != nil {
 		p.since = now
+		p.asked = min(p.asked, 1)
 		p.hold(&o)
 	}
 	return o
 }
 
 func (p *probed) receive(now time.Time, m packet) outcome {
+	open := p.heard
 	p.heard = true
 	var o outcome
 	if m.via != channelARP {
@@ -173,8 +174,13 @@ func (p *probed) receive(now time.Time, m packet) outcome {
 		}
 	case p.lease != nil && p.gateway.IsValid() && a.senderIP == p.gateway:
 		p.gateway = netip.Addr{}
-		if p.asked > 1 {
+		switch {
+		case p.asked > 1 && open:
 			p.at = now
+		case p.asked > 1:
+			// The link did not pass packets before: the probe was lost, too.
+			p.since = now
+			p.hold(&o)
 		}
 		p.judge(now, &o)
 	}
@@ -226,7 +232,7 @@ func (p *probed) pass(now time.Time, o *outcome) {
 	if p.gateway == p.addr || !l.reaches(p.gateway) {
 		p.gateway = netip.Addr{}
 	}
-	p.lease = l
+	p.lease, p.asked = l, 0
 	p.hold(o)
 	p.judge(now, o)
 }
@@ -238,10 +244,9 @@ func (p *probed) hold(o *outcome) {
 		wait = probeWaitInfiniBand
 	}
 	p.at = p.since.Add(wait)
-	p.asked = 0
 	p.send(o, "probe for", netip.Addr{}, p.addr)
 	if p.gateway.IsValid() {
-		p.ask(o, netip.Addr{})
+		p.ask(o)
 	}
 }
 
@@ -253,7 +258,7 @@ func (p *probed) judge(now time.Time, o *outcome) {
 	if p.gateway.IsValid() {
 		if p.asked < gatewayAsks {
 			p.at = now.Add(gatewayEvery)
-			p.ask(o, p.addr)
+			p.ask(o)
 			return
 		}
 		o.note = sentences(o.note, "gateway "+p.gateway.String()+" does not answer ARP: check that it is up, in this VLAN, and the right one; going on without it having been seen")
@@ -283,9 +288,9 @@ func (p *probed) name(a HardwareAddr) HardwareAddr {
 }
 
 // ask asks for the gateway.
-func (p *probed) ask(o *outcome, from netip.Addr) {
+func (p *probed) ask(o *outcome) {
 	p.asked++
-	p.send(o, "request for gateway", from, p.gateway)
+	p.send(o, "request for gateway", netip.Addr{}, p.gateway)
 }
 
 const announcement = "announcement of"

@@ -45,6 +45,8 @@ type system interface {
 	// obstacle6 says why the kernel does no IPv6 on a device, or (ra) takes in
 	// no router advertisements; empty if it does.
 	obstacle6(dev string, ra bool) string
+	// hasten6 has addresses of IPv6 checked without a random wait before it.
+	hasten6(dev string)
 	// hcas lists the InfiniBand adapters that have a driver.
 	hcas() []string
 }
@@ -99,6 +101,7 @@ type nic struct {
 	protocol protocol  // nil: nothing is asked
 	asked    time.Time // since when
 	note     string    // the last one logged
+	noted    time.Time // when
 }
 
 type arrival struct {
@@ -175,11 +178,10 @@ func (r *runner) up(ctx context.Context) (State, error) {
 
 // keep goes on until ctx ends.
 func (r *runner) keep(ctx context.Context) error {
-	err := r.loop(ctx, func() (bool, error) { return ctx.Err() != nil, nil })
-	if ctx.Err() != nil {
-		return nil
+	if err := r.loop(ctx, func() (bool, error) { return ctx.Err() != nil, nil }); err != nil && ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // close waits for everything that was started, but for drivers that are opening
@@ -216,11 +218,30 @@ func (r *runner) loop(ctx context.Context, finished func() (bool, error)) error 
 		case s := <-r.setups:
 			r.setUp(s)
 		case a := <-r.arrivals:
-			if n := r.nics[a.key]; n != nil && n.wires[a.via] == a.wire && n.protocol != nil {
-				r.do(n, n.protocol.receive(time.Now(), a.packet))
-			}
+			r.arrive(a)
 		case <-timer.C:
+			r.arrivedAlready()
 			r.tick(time.Now())
+		}
+	}
+}
+
+// arrive passes a packet on, unless its socket is closed.
+func (r *runner) arrive(a arrival) {
+	if n := r.nics[a.key]; n != nil && n.wires[a.via] == a.wire && n.protocol != nil {
+		r.do(n, n.protocol.receive(time.Now(), a.packet))
+	}
+}
+
+// arrivedAlready passes on what has come in: an answer that is there is not too
+// late, however busy the machine.
+func (r *runner) arrivedAlready() {
+	for {
+		select {
+		case a := <-r.arrivals:
+			r.arrive(a)
+		default:
+			return
 		}
 	}
 }

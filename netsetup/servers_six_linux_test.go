@@ -14,7 +14,7 @@ import (
 
 // The other servers of IPv6: radvd tells the prefix, name servers and flags,
 // Kea leases addresses.
-func TestSixServers(t *testing.T) {
+func TestUpServers6(t *testing.T) {
 	const kea = `{"Dhcp6": {"interfaces-config": {"interfaces": ["srv-eth0"]}, "lease-database": {"type": "memfile", "persist": false},
 		"loggers": [{"name": "kea-dhcp6", "severity": "INFO", "output_options": [{"output": "stdout", "flush": true}]}],
 		"server-id": {"type": "LL", "htype": 1, "identifier": "525400123457", "persist": false}, "valid-lifetime": 3600, "subnet6": [{"interface": "srv-eth0", "subnet": "2001:db8:1::/64",
@@ -74,6 +74,10 @@ func (c sixServers) try(t *testing.T) {
 	conf := "interface srv-eth0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; " + c.radvd + " };\n"
 	cable.daemon("radvd", "radvd", []string{"--nodaemon", "--logmethod=stderr", "--debug=5", "--config=" + write("radvd.conf", conf), "--pidfile=" + write("radvd.pid", "")},
 		"sending RA", "version 2")
+	// The node has not heard any of the advertisements yet.
+	if l, err := netlink.LinkByName("eth0"); err != nil || netlink.LinkSetDown(l) != nil {
+		t.Fatalf("set eth0 down: %v", err)
+	}
 	s, _, err := up(t, c.line, 20*time.Second)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -27,6 +28,7 @@ func newCable6(t *testing.T, dev string, mac HardwareAddr, server string) *cable
 	c := newCable(t, dev, mac, netip.MustParsePrefix("10.77.0.1/24"))
 	c.in(func() {
 		sysctl(t, c.peer+"/accept_dad", "0")
+		sysctl(t, c.peer+"/keep_addr_on_down", "1")
 		l, err := netlink.LinkByName(c.peer)
 		if err == nil {
 			err = netlink.LinkSetUp(l)
@@ -71,12 +73,19 @@ func addresses6(t *testing.T, dev string) (addrs []string, gateway string) {
 	return addrs, gateway
 }
 
+// lastGateway is that of the default route which comes last.
+func lastGateway(t *testing.T, dev string) string {
+	_, gateway := addresses6(t, dev)
+	return gateway
+}
+
 const (
 	macSix   = HardwareAddr("\x52\x54\x00\x12\x34\x56")
 	localSix = "fe80::5054:ff:fe12:3456"
 )
 
-func TestSix(t *testing.T) {
+func TestIPv6Methods(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, line string
 		server     []string // of dnsmasq; none: no server
@@ -111,6 +120,11 @@ func TestSix(t *testing.T) {
 			server: []string{"--enable-ra", "--dhcp-range=2001:db8:1::,ra-only"},
 		},
 		{name: "link6", line: "ip=eth0:link6", addr: localSix + "/64"},
+		{
+			// Its gateway goes before the router that was heard.
+			name: "beside a router", line: "ip=[2001:db8:1::5]::[2001:db8:1::9]:64::eth0:none", addr: "2001:db8:1::5/64",
+			server: []string{"--enable-ra", "--dhcp-range=2001:db8:1::,ra-only"},
+		},
 		{name: "static", line: "ip=[2001:db8:1::5]::[2001:db8:1::1]:64::eth0:none", addr: "2001:db8:1::5/64"},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
@@ -141,7 +155,13 @@ func TestSix(t *testing.T) {
 			if c.lease != "" && (s.Lease == nil || s.Lease.Protocol != c.lease) {
 				t.Errorf("lease %+v", s.Lease)
 			}
-			if slices.Contains(c.server, "--enable-ra") && (gateway == "" || s.Gateway.String() != gateway) || c.name == "static" && gateway != "2001:db8:1::1" {
+			if c.name == "beside a router" {
+				eventually(t, "the route of the router", func() bool { return strings.HasPrefix(lastGateway(t, "eth0"), "fe80::") })
+				routes, err := netlink.RouteGet(net.ParseIP("2001:db8:9::1"))
+				if err != nil || routes[0].Gw.String() != "2001:db8:1::9" || s.Gateway.String() != "2001:db8:1::9" {
+					t.Errorf("gateway %v, the kernel's %v, %v", s.Gateway, routes, err)
+				}
+			} else if slices.Contains(c.server, "--enable-ra") && (gateway == "" || s.Gateway.String() != gateway) || c.name == "static" && gateway != "2001:db8:1::1" {
 				t.Errorf("gateway %v, the kernel's is %s", s.Gateway, gateway)
 			}
 			if !strings.Contains(log.String(), c.log) {
@@ -151,8 +171,9 @@ func TestSix(t *testing.T) {
 	}
 }
 
-// Several of a kind that takes a while.
-func TestSixHard(t *testing.T) {
+// What keeps an address from coming.
+func TestIPv6Trouble(t *testing.T) {
+	t.Parallel()
 	const pool = "--dhcp-range=2001:db8:1::100,2001:db8:1::1ff"
 	for _, c := range []struct {
 		name    string
@@ -185,7 +206,7 @@ func TestSixHard(t *testing.T) {
 			name: "late-router", line: "ip=eth0:auto6", timeout: 25 * time.Second, addr: "2001:db8:1:0:5054:ff:fe12:3456/64",
 			beside: func(t *testing.T, c *cable) {
 				<-time.After(6 * time.Second)
-				c.dnsmasq("--enable-ra", "--dhcp-range=2001:db8:1::,ra-only")
+				advertise(t, c)
 			},
 		},
 		{name: "no-router", line: "ip=eth0:auto6", timeout: 4 * time.Second, fails: true, log: []string{"no router advertisement after 4 s"}},
@@ -273,6 +294,36 @@ func address6(t *testing.T, c *cable, addr string, add bool) {
 			err = netlink.AddrDel(l, a)
 		}
 		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// advertise sends one router advertisement (RFC 4861 section 4.2) from the other
+// end: a router for 30 minutes, without flags, and the prefix 2001:db8:1::/64
+// with the flags L and A.
+func advertise(t *testing.T, c *cable) {
+	t.Helper()
+	c.in(func() {
+		l, err := netlink.LinkByName(c.peer)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMPV6)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = unix.Close(fd) }()
+		ra := append([]byte{134, 0, 0, 0, 64, 0, 7, 8}, make([]byte, 8)...)
+		ra = append(ra, 3, 4, 64, 0xc0, 0, 1, 0x51, 0x80, 0, 0, 0x38, 0x40, 0, 0, 0, 0)
+		ra = append(ra, netip.MustParseAddr("2001:db8:1::").AsSlice()...)
+		to := &unix.SockaddrInet6{ZoneId: uint32(l.Attrs().Index), Addr: netip.MustParseAddr("ff02::1").As16()}
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255); err != nil {
+			t.Error(err)
+		}
+		if err := unix.Sendto(fd, ra, 0, to); err != nil {
 			t.Error(err)
 		}
 	})

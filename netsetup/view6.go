@@ -46,7 +46,7 @@ func (v *view6) take(e *news) {
 			v.gateway = netip.Addr{}
 		}
 	case len(e.dns) > 0:
-		v.dns = zoned(e.dns, v.dev)
+		v.dns = e.dns
 	case len(e.search) > 0:
 		v.search = e.search
 	}

@@ -240,6 +240,14 @@ func (kernel) productUUID() string {
 	return string(b)
 }
 
+// hasten6 takes the random wait of up to a second from every check for
+// duplicates (addrconf_dad_kick of net/ipv6/addrconf.c; RFC 4862 section 5.4.2
+// wants it for nodes that are switched on together). A boot has two or three
+// checks one after the other; why it does not wait is at firstRetransmit.
+func (kernel) hasten6(dev string) {
+	_ = os.WriteFile(sysctl6+"/conf/"+dev+"/router_solicitation_delay", []byte("0"), 0)
+}
+
 func (kernel) obstacle6(dev string, ra bool) string { return obstacle6(sysctl6, dev, ra) }
 
 // obstacle6 reads the settings of a device below root.

@@ -1,0 +1,142 @@
+package netsetup
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
+	"github.com/insomniacslk/dhcp/rfc1035label"
+)
+
+// The bytes of the messages, by the eyes of another implementation.
+func TestMessage6(t *testing.T) {
+	b := newBench6(t, MethodDHCP6)
+	b.x.client.rapid, b.x.client.vendor, b.x.client.user, b.x.client.hostname = true, "PXEClient", "nodisk", "node7.example.org"
+	b.begin()
+	b.wait(1500 * time.Millisecond)
+	b.linkLocal()
+	m, err := dhcpv6.MessageFromBytes(b.last.payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.MessageType != dhcpv6.MessageTypeSolicit || m.TransactionID != [3]byte{0, 0, 1} {
+		t.Errorf("%s", m.Summary())
+	}
+	duid := m.Options.ClientID().ToBytes()
+	if HardwareAddr(duid).String() != "00:04:4c:4c:45:44:00:42:35:10:80:44:b4:c0:4f:4a:37:32" {
+		t.Errorf("DUID %s", HardwareAddr(duid))
+	}
+	ia := m.Options.OneIANA()
+	if ia == nil || ia.IaId != [4]byte{byte(b.x.client.iaid >> 24), byte(b.x.client.iaid >> 16), byte(b.x.client.iaid >> 8), byte(b.x.client.iaid)} || len(ia.Options.Addresses()) != 0 {
+		t.Errorf("IA_NA %v", ia)
+	}
+	if got := m.Options.ElapsedTime(); got != 1500*time.Millisecond {
+		t.Errorf("elapsed time %s", got)
+	}
+	if m.GetOneOption(dhcpv6.OptionRapidCommit) == nil {
+		t.Error("no rapid commit")
+	}
+	if got := fmt.Sprint(m.Options.RequestedOptions()); got != fmt.Sprint(dhcpv6.OptionCodes{23, 24, 31, 39, 56, 59, 82}) {
+		t.Errorf("asks for %s", got)
+	}
+	if got := m.Options.UserClasses(); len(got) != 1 || string(got[0]) != "nodisk" {
+		t.Errorf("user class %q", got)
+	}
+	if got := m.Options.VendorClass(343); len(got) != 1 || string(got[0]) != "PXEClient" {
+		t.Errorf("vendor class %q", got)
+	}
+	if got := m.Options.FQDN(); got == nil || got.Flags != 1 || got.DomainName.Labels[0] != "node7.example.org" {
+		t.Errorf("FQDN %v", got)
+	}
+	b.x.client.hostname = "node7"
+	b.wait(time.Minute)
+	m, err = dhcpv6.MessageFromBytes(b.last.payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.GetOneOption(dhcpv6.OptionFQDN).ToBytes(); string(got) != "\x01\x05node7" {
+		t.Errorf("part of a name: %q", got)
+	}
+}
+
+func TestDUID(t *testing.T) {
+	ethernet := Device{Type: hwEthernet, Addr: macA}
+	for uuid, want := range map[string]string{
+		testUUID + "\n":                        "00:04:4c:4c:45:44:00:42:35:10:80:44:b4:c0:4f:4a:37:32",
+		"":                                     "00:03:00:01:" + macA.String(),
+		"00000000-0000-0000-0000-000000000000": "00:03:00:01:" + macA.String(),
+		"FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF": "00:03:00:01:" + macA.String(),
+		"4c4c4544":                             "00:03:00:01:" + macA.String(),
+	} {
+		if got := HardwareAddr(newDUID(uuid, ethernet)).String(); got != want {
+			t.Errorf("%q: %s", uuid, got)
+		}
+	}
+	ib := Device{Type: hwInfiniBand, Addr: HardwareAddr("\x80\x00\x04\x04\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x02\xc9\x03\x00\x00\x10\x39")}
+	if got := HardwareAddr(newDUID("", ib)).String(); got != "00:03:00:20:00:02:c9:03:00:00:10:39" {
+		t.Errorf("InfiniBand: %s", got)
+	}
+	// CRC-32 of "123456789" is cbf43926; begun with zero and not inverted it
+	// is 2dfd2d88.
+	if got := iaidOf(Device{Type: hwEthernet, Addr: "123456789"}); got != 0x2dfd2d88 {
+		t.Errorf("IAID %08x", got)
+	}
+	if got, want := iaidOf(ib), iaidOf(Device{Type: hwEthernet, Addr: "\x00\x02\xc9\x00\x10\x39"}); got != want {
+		t.Errorf("IAID of InfiniBand %08x, of its six bytes %08x", got, want)
+	}
+}
+
+// FuzzAnswer6 feeds a client in every phase.
+func FuzzAnswer6(f *testing.F) {
+	t := &testing.T{}
+	b := newBench6(t, MethodDHCP6)
+	b.begin()
+	b.linkLocal()
+	f.Add(b.reply(dhcpv6.MessageTypeAdvertise, b.granted(), names, status(iana.StatusNoAddrsAvail, "no")))
+	f.Add(b.reply(dhcpv6.MessageTypeReply, b.granted(), func(m *dhcpv6.Message) {
+		m.AddOption(dhcpv6.OptDomainSearchList(&rfc1035label.Labels{Labels: []string{"example.org"}}))
+		m.AddOption(ntpOption())
+		m.AddOption(&dhcpv6.OptFQDN{DomainName: &rfc1035label.Labels{Labels: []string{"node7"}}})
+	}))
+	f.Add([]byte{2, 0, 0, 1, 0, 3, 0, 0})
+	f.Fuzz(func(t *testing.T, p []byte) {
+		a := parseAnswer6(p, iaidOf(Device{Type: hwEthernet, Addr: macA}))
+		if a.addr.IsValid() && (!host6(a.addr) || a.valid == 0 || a.preferred > a.valid) {
+			t.Errorf("%+v", a)
+		}
+		for _, s := range append(a.search, a.fqdn) {
+			if s != "" && !validName(s) {
+				t.Errorf("name %q", s)
+			}
+		}
+		for phase := phase6Begin; phase <= phase6Rebinding; phase++ {
+			for _, method := range []Method{MethodDHCP6, MethodAuto6, MethodEither6} {
+				b := newBench6(t, method)
+				b.begin()
+				b.linkLocal()
+				b.x.phase = phase
+				if len(p) >= 4 {
+					b.x.xid = uint32(p[1])<<16 | uint32(p[2])<<8 | uint32(p[3])
+					b.x.solicited = b.x.xid
+				}
+				if a.client != nil {
+					b.x.client.duid = a.client
+				}
+				b.x.client.rapid = true
+				b.take(b.x.receive(b.now, packet{src: server6, payload: p}))
+				b.wait(time.Second)
+			}
+		}
+	})
+}
+
+// ntpOption is option 56 with one server's address.
+func ntpOption() dhcpv6.Option {
+	return &dhcpv6.OptionGeneric{
+		OptionCode: dhcpv6.OptionNTPServer,
+		OptionData: append([]byte{0, 1, 0, 16}, netip.MustParseAddr("2001:db8::7").AsSlice()...),
+	}
+}
