@@ -180,19 +180,19 @@ func (n Interface) ownName() bool {
 // Warnings are sentences about keys that have no effect with these ip= words.
 // They are no errors: an image's config file has them for every node.
 func (c Config) Warnings() []string {
+	four, six := false, false
 	for _, n := range c.interfaces() {
-		if n.Method == MethodDHCP || n.Method == MethodIBFT {
-			return nil
-		}
+		four = four || n.Method == MethodDHCP || n.Method == MethodIBFT
+		six = six || n.Method.six() && n.Method != MethodLink6
 	}
 	var list []string
 	for _, k := range []struct {
 		key string
 		set bool
 	}{
-		{"nodisk.dhcp.clientid", c.ClientID != ""},
-		{"nodisk.dhcp.user-class", c.UserClass != ""},
-		{"rd.net.dhcp.vendor-class", c.VendorClass != ""},
+		{"nodisk.dhcp.clientid", c.ClientID != "" && !four},
+		{"nodisk.dhcp.user-class", c.UserClass != "" && !four && !six},
+		{"rd.net.dhcp.vendor-class", c.VendorClass != "" && !four && !six},
 	} {
 		if k.set && !c.Off {
 			list = append(list, k.key+": without effect, no ip= asks by DHCP")
