@@ -184,7 +184,6 @@ func (x *exchange) hear(now time.Time, e news) outcome {
 	if !e.running || x.sent != 1 || x.phase != phaseSelecting {
 		return outcome{}
 	}
-	x.sent = 0
 	return x.transmit(now)
 }
 
@@ -315,11 +314,11 @@ func (x *exchange) nak(now time.Time, m *dhcpv4.DHCPv4) outcome {
 // again begins anew behind a refusal: at once the first time, later after a
 // wait.
 func (x *exchange) again(now time.Time, o outcome) outcome {
-	x.naks++
-	if x.naks > 1 {
+	if x.naks > 0 {
 		x.wait(now)
 		return o
 	}
+	x.naks++
 	return o.and(x.discover(now))
 }
 

@@ -100,7 +100,8 @@ func TestMountData(t *testing.T) {
 	}{
 		{"", NFS42, four, "vers=4.2,proto=tcp,addr=10.0.0.1,clientaddr=10.0.0.7"},
 		{"", NFS3, three, "vers=3,proto=tcp,addr=10.0.0.1,port=2049,mountaddr=10.0.0.1,mountvers=3,mountproto=tcp,mountport=20048,nolock"},
-		{"", NFS3, six, "vers=3,proto=tcp,addr=2001:db8::1,port=2049,mountaddr=2001:db8::1,mountvers=3,mountproto=tcp,mountport=20048,nolock"},
+		{"", NFS3, six, "vers=3,proto=tcp6,addr=2001:db8::1,port=2049,mountaddr=2001:db8::1,mountvers=3,mountproto=tcp6,mountport=20048,nolock"},
+		{"proto=tcp,hard", NFS42, six, "vers=4.2,addr=2001:db8::1,port=2049,clientaddr=2001:db8::7,proto=tcp6,hard"},
 		{"lock,hard,timeo=50", NFS3, three, "vers=3,proto=tcp,addr=10.0.0.1,port=2049,mountaddr=10.0.0.1,mountvers=3,mountproto=tcp,mountport=20048,lock,hard,timeo=50"},
 		{"udp,port=12", NFS3, three, "vers=3,addr=10.0.0.1,mountaddr=10.0.0.1,mountvers=3,mountproto=udp,mountport=20048,nolock,udp,port=12"},
 		{"proto=udp,mountproto=tcp,mountport=99", NFS3, three, "vers=3,addr=10.0.0.1,port=2049,mountaddr=10.0.0.1,mountvers=3,nolock,proto=udp,mountproto=tcp,mountport=99"},

@@ -44,7 +44,17 @@ func (n NFS) mountData(v NFSVersion, f serverFacts) string {
 	} else if f.client.IsValid() {
 		add("clientaddr", f.client.String())
 	}
-	return strings.Join(append(words, n.passed(v)...), ",")
+	words = append(words, n.passed(v)...)
+	if f.server.Is6() {
+		// "Server address does not match proto= option" otherwise.
+		for i, w := range words {
+			switch w {
+			case "proto=tcp", "proto=udp", "mountproto=tcp", "mountproto=udp":
+				words[i] += "6"
+			}
+		}
+	}
+	return strings.Join(words, ",")
 }
 
 // passed returns the user's options that the kernel understands.
