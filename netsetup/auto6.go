@@ -33,17 +33,26 @@ func (x *six) auto(now time.Time) {
 	if x.since.IsZero() {
 		x.since = now
 	}
-	complete, wait := len(v.dns) > 0, waitOptions
+	complete, from, wait := len(v.dns) > 0 && len(v.search) > 0, x.since, waitOptions
+	switch {
+	case len(v.dns) > 0:
+		if x.told.IsZero() {
+			x.told = now
+		}
+		from = x.told
+	case v.solicited:
+		wait = waitSolicited
+	}
 	idle := x.phase == phase6Begin || x.phase == phase6Informing || x.phase == phase6Informed
 	// Where addresses are given by DHCPv6, so is the rest (RFC 4861 section
 	// 4.2).
-	if idle && (v.other || v.managed && !complete) {
+	if idle && (v.other || v.managed && len(v.dns) == 0) {
 		if x.phase == phase6Begin {
 			x.enter(now, phase6Informing)
 		}
-		complete, wait = x.phase == phase6Informed, waitInform
+		complete, from, wait = x.phase == phase6Informed, x.since, waitInform
 	}
-	if !complete && x.waits(now, x.since.Add(wait)) {
+	if !complete && x.waits(now, from.Add(wait)) {
 		return
 	}
 	switch {

@@ -105,3 +105,19 @@ func (c *udp6Conn) Close() error {
 	_ = c.file.Close()
 	return err
 }
+
+// solicit6 sends a router solicitation (RFC 4861 section 4.1) to all routers on
+// the link; the kernel takes the answers in. The hop limit must be 255.
+func (kernel) solicit6(d Device) error {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_ICMPV6)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255); err != nil {
+		return err
+	}
+	const solicitation = 133 // type; then code, checksum (the kernel's) and 4 reserved bytes
+	to := unix.SockaddrInet6{ZoneId: uint32(d.Index), Addr: [16]byte{0: 0xff, 1: 0x02, 15: 2}}
+	return unix.Sendto(fd, []byte{solicitation, 0, 0, 0, 0, 0, 0, 0}, 0, &to)
+}

@@ -200,7 +200,7 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 	case err != nil:
 		return x.refuse("%v", err)
 	}
-	server := optionAddr(m, dhcpv4.OptionServerIdentifier)
+	server := serverOf(m)
 	asked := x.phase == phaseRequesting || x.phase == phaseRenewing || x.phase == phaseRebinding
 	// A NAK or ACK names its server (RFC 2131 table 3); another's is not for
 	// this request.
@@ -230,7 +230,7 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 func (x *exchange) take(now time.Time, which int, offer *dhcpv4.DHCPv4, from HardwareAddr) outcome {
 	x.phase = phaseRequesting
 	x.chosen, x.offer, x.next = which, offer, from
-	x.server = optionAddr(offer, dhcpv4.OptionServerIdentifier)
+	x.server = serverOf(offer)
 	x.sent = 0
 	o := x.transmit(now)
 	o.offer, _ = netip.AddrFromSlice(offer.YourIPAddr.To4())
@@ -248,7 +248,7 @@ func (x *exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from
 		return outcome{} // asked again, as if it were lost
 	case err != nil:
 		x.shunned = x.server
-		o := x.refuse("acknowledgement of %s refused: %v", sender(optionAddr(m, dhcpv4.OptionServerIdentifier), m), err)
+		o := x.refuse("acknowledgement of %s refused: %v", sender(serverOf(m), m), err)
 		x.wait(now)
 		return o
 	}

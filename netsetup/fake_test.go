@@ -30,6 +30,8 @@ type fakeKernel struct {
 	opening  map[string]time.Duration
 	ports    map[string]portState // by hca/port
 	adapters []string
+
+	soliciting []string // devices
 	// neighbours answer ARP, by the last bytes of their hardware address.
 	neighbours map[netip.Addr]HardwareAddr
 	server6    func(m message) []byte // answers DHCPv6, or not (nil)
@@ -103,8 +105,13 @@ func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(Ad
 func (k *fakeKernel) addrDel(dev string, a netip.Prefix) error  { return k.do(AddrDel{dev, a}) }
 func (k *fakeKernel) productUUID() string                       { return "" }
 func (k *fakeKernel) hasten6(string)                            {}
-func (k *fakeKernel) obstacle6(string, bool) string             { return "" }
-func (k *fakeKernel) routeSet(r Route) error                    { return k.do(r) }
+func (k *fakeKernel) solicit6(d Device) error {
+	k.soliciting = append(k.soliciting, d.Name)
+	return nil
+}
+func (k *fakeKernel) noRouters(dev string) error    { return k.do(NoRouters{dev}) }
+func (k *fakeKernel) obstacle6(string, bool) string { return "" }
+func (k *fakeKernel) routeSet(r Route) error        { return k.do(r) }
 
 func (k *fakeKernel) linkMode(s LinkMode) error     { return k.do(s) }
 func (k *fakeKernel) vlanAdd(s VLANAdd) error       { return k.make(s) }

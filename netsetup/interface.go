@@ -2,8 +2,6 @@ package netsetup
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"time"
 )
 
@@ -73,7 +71,7 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	case !carrier && n.carrier:
 		n.carrier, n.since = false, now
 		n.protocol = nil
-		r.log.Warn(e.Name + ": carrier lost")
+		r.carrierLost(n, now)
 	case running && n.protocol != nil:
 		// A driver that has carrier when it is opened can send at once, but
 		// the kernel tells "running" up to a second later, because that is
@@ -92,11 +90,26 @@ func (r *runner) watchCarrier(n *nic) {
 		return
 	}
 	n.carrier, n.since = carrier, time.Now()
-	if carrier {
+	if !carrier {
+		r.carrierLost(n, n.since)
+	} else if n.flaps == 0 {
 		r.log.Info(n.dev.Name + ": carrier is back")
-	} else {
+	}
+}
+
+// carrierLost tells of it, and how often it happened when that was too often
+// to be told each time.
+func (r *runner) carrierLost(n *nic, now time.Time) {
+	switch {
+	case now.Sub(n.flapped) < logEvery:
+		n.flaps++
+		return
+	case n.flaps > 0:
+		r.log.Warn(n.dev.Name + ": carrier lost " + times(n.flaps+1) + ": check the cable and the switch port")
+	default:
 		r.log.Warn(n.dev.Name + ": carrier lost")
 	}
+	n.flapped, n.flaps = now, 0
 }
 
 // tell passes on what the kernel says of IPv6.
@@ -199,6 +212,12 @@ func (r *runner) begin(n *nic) {
 		steps = append(steps, r.config.below(dev)...)
 	}
 	six := r.config.six()
+	// What a router said before we listened is asked for once more: the kernel
+	// does not tell it twice.
+	late := n.key.six && dev.Up
+	if late {
+		r.view(dev.Index).solicited = true
+	}
 	apply := func() setup {
 		if six {
 			r.sys.hasten6(dev.Name)
@@ -227,6 +246,11 @@ func (r *runner) begin(n *nic) {
 				return setup{key: n.key, broadcast: dev.Broadcast, err: err}
 			}
 			s.wires[via] = w
+		}
+		if late {
+			if err := r.sys.solicit6(dev); err != nil {
+				r.log.Debug(dev.Name+": router solicitation", "err", err)
+			}
 		}
 		return s
 	}
@@ -331,225 +355,4 @@ func (r *runner) receive(key nicKey, via channel, w wire) {
 			}
 		}
 	})
-}
-
-// start does what an interface that is set up and has carrier is there for.
-func (r *runner) start(n *nic) {
-	if !n.ready || !n.carrier || !n.slot.open() {
-		return
-	}
-	n.protocol = r.newProtocol(n)
-	n.asked = time.Now()
-	r.do(n, n.protocol.start(n.asked))
-}
-
-// newProtocol is how the interface gets its address, nil if it takes none.
-func (r *runner) newProtocol(n *nic) protocol {
-	d := n.dev
-	if a := n.slot.NewAddr; a != "" {
-		d.Addr = a
-	}
-	s := n.slot
-	switch s.Method {
-	case MethodNone:
-		return nil
-	case MethodAuto6, MethodDHCP6, MethodEither6, MethodLink6:
-		return r.newSix(n, d)
-	case MethodStatic:
-		if s.six() {
-			return r.newSix(n, d)
-		}
-		return r.probed(n, newFixed(s.lease(), d.lasting()), d)
-	default:
-		c := client{
-			addr: d.lasting(), identities: r.config.ClientID.identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
-			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname, bits: s.Bits,
-		}
-		c.rapid = len(c.identities) == 1 && r.only(n)
-		if s.Method >= MethodBOOTP && s.Method <= MethodBoth {
-			return r.probed(n, newQuery(s.Method, c, d, rand.Uint32()), d)
-		}
-		return r.probed(n, newExchange(c, rand.Uint32), d)
-	}
-}
-
-// only tells whether no other interface asks for the same word.
-func (r *runner) only(n *nic) bool {
-	for _, o := range r.nics {
-		if o != n && o.slot == n.slot {
-			return false
-		}
-	}
-	return true
-}
-
-// known are the devices by which a server may know this one: a bond of
-// InfiniBand has the address of whichever port is in use, and is the same node
-// by each of them, in the order of bond=. Those of Ethernet keep one address.
-func (r *runner) known(d Device) []Device {
-	var ports []Device
-	for _, b := range r.config.Bonds {
-		for _, m := range b.Ports {
-			for _, n := range r.sorted() {
-				if b.Name == d.Name && m.selects(n.dev) && !n.key.six && n.dev.Type == hwInfiniBand && d.Type == hwInfiniBand && !slices.Contains(ports, n.dev) {
-					ports = append(ports, n.dev)
-				}
-			}
-		}
-	}
-	if ports == nil {
-		return []Device{d}
-	}
-	return ports
-}
-
-// later asks anew, when a port has appeared by which a server may know the bond
-// that is asking already.
-func (r *runner) later(port Device) {
-	for _, n := range r.nics {
-		if n.protocol == nil || !n.wanted() || port.Type != hwInfiniBand || n.dev.Type != hwInfiniBand || !r.config.bond(n.dev.Name) {
-			continue
-		}
-		if slices.ContainsFunc(r.known(n.dev), func(d Device) bool { return d.Index == port.Index }) {
-			r.start(n)
-		}
-	}
-}
-
-// do carries out what a protocol wants.
-func (r *runner) do(n *nic, o outcome) {
-	// What is refused is told at once, and then no more often than what is
-	// waited for, which says it, too: a server may send nothing but rubbish.
-	now := time.Now()
-	if o.note != "" && (o.lease != nil || o.lost || o.note != n.note && now.Sub(n.noted) >= logEvery) {
-		n.note, n.noted = o.note, now
-		r.log.Warn(n.dev.Name + ": " + o.note)
-	}
-	for _, m := range o.send {
-		err := n.send(m)
-		// It is sent again when its time comes, like a lost one.
-		r.log.Debug(n.dev.Name+": "+m.what+" sent", "after", time.Since(n.since), "err", err)
-	}
-	for _, s := range o.steps {
-		if err := s.apply(r.sys); err != nil {
-			r.log.Warn(fmt.Sprintf("%s: %v", s, err))
-		}
-	}
-	if o.told != "" {
-		r.log.Info(n.dev.Name + ": " + o.told)
-	}
-	switch {
-	case o.lease == nil:
-	case n.slot.open():
-		r.log.Debug(fmt.Sprintf("%s: lease %d ms after carrier", n.dev.Name, time.Since(n.since).Milliseconds()))
-		r.finish(n, n.slot.override(*o.lease))
-	case n.slot.state != nil && !slices.Contains(n.slot.state.Addrs, o.lease.first()):
-		// The root is on the old one; the kernel keeps it.
-		r.log.Warn(fmt.Sprintf("%s: leased %s now; the boot goes on with %v", n.dev.Name, o.lease.first(), n.slot.state))
-	}
-}
-
-func (n *nic) send(m message) error {
-	w := n.wires[m.via]
-	if w == nil {
-		return fmt.Errorf("send %s: no socket for %s", m.what, m.via)
-	}
-	return w.send(m)
-}
-
-// finish applies the addresses of a slot and lets its other interfaces go.
-func (r *runner) finish(n *nic, l Lease) {
-	s, mtu := n.slot, n.dev.MTU
-	if s.MTU != 0 {
-		mtu = s.MTU
-	}
-	var steps []Step
-	if l.Addr.IsValid() || len(l.Kept) > 0 {
-		steps = r.config.addressSteps(s.pos, l, n.dev.Name)
-	}
-	for _, step := range steps {
-		if m, ok := step.(LinkMTU); ok && m.MTU == mtu {
-			continue // some drivers reset the link for it
-		}
-		err := step.apply(r.sys)
-		switch step := step.(type) {
-		case AddrAdd:
-			if err != nil {
-				s.err = fmt.Errorf("%s: %w", step, err)
-				r.drop(s, nil)
-				return
-			}
-		case LinkMTU:
-			if err == nil {
-				mtu = step.MTU
-			}
-		}
-		if err != nil {
-			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
-		}
-	}
-	n.dev.MTU = mtu
-	if s.NewAddr != "" {
-		n.dev.Addr = s.NewAddr
-	}
-	state := r.config.state(s.Interface, n.dev, l)
-	state.Took = time.Since(r.started)
-	s.state = &state
-	if s.spare {
-		r.log.Info(state.String())
-	}
-	r.log.Debug(n.dev.Name+": set up", "after", time.Since(n.since))
-	r.drop(s, n)
-}
-
-// drop lets the interfaces of a slot go, but for the winner: leases are given
-// back, and what nodisk set up is set down, unless rd.neednet wants them all.
-// Their sockets close; the winner's serve to prolong its lease.
-func (r *runner) drop(s *slot, winner *nic) {
-	for _, n := range r.nics {
-		if n.slot != s || n == winner {
-			continue
-		}
-		if winner != nil && r.all(s) {
-			n.slot = r.spare(n, s)
-			continue
-		}
-		if n.protocol != nil && n.carrier {
-			for _, m := range n.protocol.release() {
-				r.log.Debug(n.dev.Name+": "+m.what, "err", n.send(m))
-			}
-		}
-		n.protocol = nil
-		n.close()
-		if winner != nil {
-			r.setDown(n)
-		}
-	}
-}
-
-// setDown takes an interface down that nodisk set up and nobody needs. The
-// kernel waits some milliseconds for each, so that is done beside the rest.
-func (r *runner) setDown(n *nic) {
-	if n.slot == nil || n.slot.named() || n.wasUp || n.below || !n.ready || r.all(n.slot) {
-		return
-	}
-	for _, o := range r.nics {
-		if o != n && o.key.index == n.key.index && o.slot != nil && (o.slot.open() || o.protocol != nil) {
-			return // the other family needs it
-		}
-	}
-	n.ready = false
-	step := LinkDown{Dev: n.dev.Name}
-	r.wg.Go(func() {
-		if err := step.apply(r.sys); err != nil {
-			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
-		}
-	})
-}
-
-func (n *nic) close() {
-	for _, w := range n.wires {
-		_ = w.Close()
-	}
-	n.wires = nil
 }

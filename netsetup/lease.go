@@ -95,7 +95,7 @@ func parseLease(m *dhcpv4.DHCPv4, bits int) (l Lease, notes []string, err error)
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 
 	l.Protocol = "DHCP"
-	if l.Server = optionAddr(m, dhcpv4.OptionServerIdentifier); !l.Server.IsValid() && m.Options.Has(dhcpv4.OptionDHCPMessageType) {
+	if l.Server = serverOf(m); !l.Server.IsValid() && m.Options.Has(dhcpv4.OptionDHCPMessageType) {
 		return Lease{}, nil, errors.New("no server identifier (option 54)")
 	}
 	addr, _ := netip.AddrFromSlice(m.YourIPAddr.To4())
@@ -172,9 +172,9 @@ func clip(s string) string {
 	return s[:min(len(s), 64)]
 }
 
-// optionAddr returns the address of an option that holds just one.
-func optionAddr(m *dhcpv4.DHCPv4, code dhcpv4.OptionCode) netip.Addr {
-	raw := m.Options.Get(code)
+// serverOf returns the server identifier of a message (option 54).
+func serverOf(m *dhcpv4.DHCPv4) netip.Addr {
+	raw := m.Options.Get(dhcpv4.OptionServerIdentifier)
 	if len(raw) != 4 || [4]byte(raw) == [4]byte{} {
 		return netip.Addr{}
 	}

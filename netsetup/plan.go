@@ -157,6 +157,9 @@ func (c Config) linkSteps(n Interface, d Device) []Step {
 	if n.MTU != 0 && n.MTU != d.MTU {
 		steps = append(steps, LinkMTU{Dev: d.Name, MTU: n.MTU})
 	}
+	if n.Method == MethodLink6 {
+		steps = append(steps, NoRouters{Dev: d.Name})
+	}
 	return append(steps, LinkUp{Dev: d.Name})
 }
 

@@ -47,6 +47,8 @@ type system interface {
 	obstacle6(dev string, ra bool) string
 	// hasten6 has addresses of IPv6 checked without a random wait before it.
 	hasten6(dev string)
+	// solicit6 asks the routers for their advertisements.
+	solicit6(d Device) error
 	// hcas lists the InfiniBand adapters that have a driver.
 	hcas() []string
 }
@@ -101,7 +103,10 @@ type nic struct {
 	protocol protocol  // nil: nothing is asked
 	asked    time.Time // since when
 	note     string    // the last one logged
-	noted    time.Time // when
+	noted    time.Time // since when notes are counted
+	notes    int
+	flapped  time.Time // when a loss of carrier was told
+	flaps    int       // losses since that were not
 }
 
 type arrival struct {

@@ -32,6 +32,10 @@ const (
 	// waitOptions is how long an address waits for the rest of the router
 	// advertisement that it is made of: the kernel tells the parts one by one.
 	waitOptions = 50 * time.Millisecond
+	// waitSolicited is that time where routers had to be asked once more: they
+	// answer within half a second, but not sooner than three seconds after
+	// their last advertisement (RFC 4861 section 6.2.6).
+	waitSolicited = 3600 * time.Millisecond
 	// waitInform is how long it waits for the name servers of DHCPv6.
 	waitInform = 3 * time.Second
 	// waitAdvertised is how long either6 waits for a router before it asks for
@@ -70,6 +74,7 @@ type six struct {
 	at    time.Time // when the phase is over
 	limit time.Time // when step is to be called next, besides
 	since time.Time // when there was an address of a router advertisement
+	told  time.Time // when name servers of one were known
 	fails int       // addresses that were refused
 	exchange6
 	refused string // for the person at the console
@@ -111,7 +116,7 @@ func (x *six) channels() []channel {
 }
 
 func (x *six) start(now time.Time) outcome {
-	x.begun, x.at, x.since = now, time.Time{}, time.Time{}
+	x.begun, x.at, x.since, x.told = now, time.Time{}, time.Time{}, time.Time{}
 	x.phase, x.fails, x.refused = phase6Begin, 0, ""
 	x.exchange6 = exchange6{answer: &answer6{}}
 	x.note(x.blocked())

@@ -46,6 +46,15 @@ func (x *six) takeBack(now time.Time) {
 	x.again(now)
 }
 
+// NoRouters keeps the kernel from making addresses and routes of router
+// advertisements.
+type NoRouters struct{ Dev string }
+
+var _ Step = NoRouters{}
+
+func (s NoRouters) String() string       { return "sysctl -w net.ipv6.conf." + s.Dev + ".accept_ra=0" }
+func (s NoRouters) apply(l linker) error { return l.noRouters(s.Dev) }
+
 // AddrDel takes an address away.
 type AddrDel struct {
 	Dev  string

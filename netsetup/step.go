@@ -9,8 +9,8 @@ import (
 
 // A Step is one change to the network. String is the ip(8) command that does
 // the same. The steps are LinkUp, LinkDown, LinkMTU, LinkName, LinkAddr,
-// AddrAdd, Route, LinkMode, LinkMaster, ChildAdd, VLANAdd, BondAdd, BondSet and
-// BridgeAdd.
+// AddrAdd, AddrDel, NoRouters, Route, LinkMode, LinkMaster, ChildAdd, VLANAdd,
+// BondAdd, BondSet and BridgeAdd. NoRouters alone has another command.
 type Step interface {
 	fmt.Stringer
 	apply(l linker) error
@@ -25,6 +25,7 @@ type linker interface {
 	linkAddr(dev string, addr HardwareAddr) error
 	addrAdd(dev string, addr netip.Prefix) error
 	addrDel(dev string, addr netip.Prefix) error
+	noRouters(dev string) error
 	routeSet(r Route) error
 	linkMode(s LinkMode) error
 	linkMaster(s LinkMaster) error

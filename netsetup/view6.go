@@ -12,9 +12,11 @@ type view6 struct {
 	addrs []addr6
 	// router tells that there was a router advertisement, with these flags.
 	router, managed, other bool
-	gateway                netip.Addr
-	dns                    []netip.Addr
-	search                 []string
+	// solicited tells that routers were asked for what they said before.
+	solicited bool
+	gateway   netip.Addr
+	dns       []netip.Addr
+	search    []string
 }
 
 // An addr6 is an address of the interface; see news.

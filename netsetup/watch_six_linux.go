@@ -248,6 +248,10 @@ func (kernel) hasten6(dev string) {
 	_ = os.WriteFile(sysctl6+"/conf/"+dev+"/router_solicitation_delay", []byte("0"), 0)
 }
 
+func (kernel) noRouters(dev string) error {
+	return os.WriteFile(sysctl6+"/conf/"+dev+"/accept_ra", []byte("0"), 0)
+}
+
 func (kernel) obstacle6(dev string, ra bool) string { return obstacle6(sysctl6, dev, ra) }
 
 // obstacle6 reads the settings of a device below root.
