@@ -52,27 +52,23 @@ func TestUpWords(t *testing.T) {
 		{line: "BOOTIF=01-52-54-00-12-34-57 rd.bootif=0", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]"},
 		{line: "ip=52-54-00-12-34-56:dhcp", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]"},
 	} {
-		t.Run(tt.line, func(t *testing.T) {
-			s := tryWords(t, tt.line)
-			if s.String() != tt.want {
-				t.Fatalf("%v, want %s", s, tt.want)
+		s := tryWords(t, tt.line)
+		if s.String() != tt.want {
+			t.Errorf("%s: %v, want %s", tt.line, s, tt.want)
+			continue
+		}
+		have := show(t, "eth0")
+		for _, want := range tt.on0 {
+			if !slices.Contains(have, want) {
+				t.Errorf("%s: eth0 has no %q: %q", tt.line, want, have)
 			}
-			have := show(t, "eth0")
-			for _, want := range tt.on0 {
-				if !slices.Contains(have, want) {
-					t.Errorf("eth0 has no %q: %q", want, have)
-				}
-			}
-			if strings.Contains(tt.line, ":1400") && !strings.Contains(have[0], "mtu 1400") {
-				t.Errorf("eth0 has another MTU: %q", have[0])
-			}
-			if tt.want == "off" {
-				return
-			}
-			if text := func(a []netip.Addr) string { return strings.ReplaceAll(addrText(a), ",", " ") }; text(s.DNS) != tt.dns || text(s.NTP) != tt.ntp {
-				t.Errorf("DNS %v, NTP %v, want %s and %s", s.DNS, s.NTP, tt.dns, tt.ntp)
-			}
-		})
+		}
+		if strings.Contains(tt.line, ":1400") && !strings.Contains(have[0], "mtu 1400") {
+			t.Errorf("%s: eth0 has another MTU: %q", tt.line, have[0])
+		}
+		if tt.want != "off" && (addrText(s.DNS) != tt.dns || addrText(s.NTP) != tt.ntp) {
+			t.Errorf("%s: DNS %v, NTP %v, want %s and %s", tt.line, s.DNS, s.NTP, tt.dns, tt.ntp)
+		}
 	}
 }
 
