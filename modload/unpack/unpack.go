@@ -4,6 +4,11 @@
 // It is apart from modload for its size: an /init whose image holds plain
 // modules, or whose kernel unpacks them itself, does not link it. Give
 // [Module] to modload.LoaderConfig.Decompress to have it in.
+//
+// The decoders of xz and zstd are our own for the same reason: those of the
+// libraries, with crypto/rand and crypto/sha256 that they import, are 200 KB of
+// /init as lz4 packs it, a tenth of the whole. Tests and fuzzing hold ours
+// against the libraries.
 package unpack
 
 import (
