@@ -33,12 +33,9 @@ func (x *six) auto(now time.Time) {
 	if x.since.IsZero() {
 		x.since = now
 	}
-	complete, from, wait := len(v.dns) > 0 && len(v.search) > 0, x.since, waitOptions
+	complete, from, wait := len(v.dns) > 0 && (len(v.search) > 0 || x.told.IsZero()), x.since, waitOptions
 	switch {
 	case len(v.dns) > 0:
-		if x.told.IsZero() {
-			x.told = now
-		}
 		from = x.told
 	case v.solicited:
 		wait = waitSolicited

@@ -74,7 +74,7 @@ type six struct {
 	at    time.Time // when the phase is over
 	limit time.Time // when step is to be called next, besides
 	since time.Time // when there was an address of a router advertisement
-	told  time.Time // when name servers of one were known
+	told  time.Time // when name servers of one were told
 	fails int       // addresses that were refused
 	exchange6
 	refused string // for the person at the console
@@ -128,7 +128,14 @@ func (x *six) receive(now time.Time, p packet) outcome {
 	return x.step(now)
 }
 
-func (x *six) hear(now time.Time, _ news) outcome { return x.step(now) }
+// hear notes when name servers are told: the kernel tells search domains apart,
+// right behind them.
+func (x *six) hear(now time.Time, e news) outcome {
+	if len(e.dns) > 0 && x.told.IsZero() {
+		x.told = now
+	}
+	return x.step(now)
+}
 
 func (x *six) deadline() time.Time { return earlier(x.at, x.limit) }
 
