@@ -44,6 +44,7 @@ func keys() []key {
 		{name: "bootdev"},
 		{name: "rd.bootif"},
 		{name: "rd.peerdns"},
+		{name: "nodisk.arp-probe"},
 		{name: "rd.net.timeout.carrier"},
 		{name: "rd.net.timeout.dhcp"},
 		{name: "rd.net.dhcp.retry"},

@@ -31,6 +31,9 @@ type Config struct {
 	NeedNet bool
 	// Nameservers come before those of DHCP.
 	Nameservers []netip.Addr
+	// NoProbe is nodisk.arp-probe=0: take addresses without asking the link
+	// whether another node has them.
+	NoProbe bool
 	// IgnorePeerDNS is rd.peerdns=0: do not use name servers and search
 	// domains of DHCP.
 	IgnorePeerDNS bool
@@ -113,7 +116,7 @@ func (c Config) interfaces() []Interface {
 // Keys returns the keys of the command line that ParseConfig reads.
 func Keys() []string {
 	return []string{
-		"ip", "BOOTIF", "rd.bootif", "bootdev", "nameserver", "rd.route", "rd.neednet", "rd.peerdns",
+		"ip", "BOOTIF", "rd.bootif", "bootdev", "nameserver", "rd.route", "rd.neednet", "rd.peerdns", "nodisk.arp-probe",
 		"rd.net.timeout.carrier", "rd.net.timeout.dhcp", "rd.net.dhcp.retry", "rd.net.dhcp.vendor-class",
 		"ifname", "nodisk.dhcp.clientid", "nodisk.dhcp.user-class", "nodisk.hostname",
 		"bond", "team", "bridge", "vlan", "ib.pkey", "nodisk.ib.mode", "nodisk.ib.port",
@@ -136,6 +139,7 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 	}
 	c.NeedNet = p.flag(args, "rd.neednet", false)
 	c.IgnorePeerDNS = !p.flag(args, "rd.peerdns", true)
+	c.NoProbe = !p.flag(args, "nodisk.arp-probe", true)
 	c.check(&p)
 	if len(p.errs) > 0 {
 		return Config{}, errors.Join(p.errs...)

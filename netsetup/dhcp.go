@@ -341,9 +341,13 @@ func (x *exchange) decline(now time.Time, a netip.Addr, holder HardwareAddr) out
 	if x.offer == nil || x.phase < phaseRequesting {
 		return outcome{}
 	}
-	o := x.refuse("%s leased %s, which %s uses already: declined", x.server, a, holder)
-	o.send = broadcastOf(x.client.decline(x.chosen, x.newXID(), x.offer)).send
 	again := x.naks > 0
+	hint := ""
+	if again {
+		hint = "; if something on this link answers for every address, write nodisk.arp-probe=0"
+	}
+	o := x.refuse("%s leased %s, which %s uses already: declined%s", x.server, a, holder, hint)
+	o.send = broadcastOf(x.client.decline(x.chosen, x.newXID(), x.offer)).send
 	o = x.again(now, o)
 	if again {
 		x.at = now.Add(waitDecline)

@@ -80,6 +80,9 @@ func newProbed(inner protocol, d Device, ours func(HardwareAddr) bool, via netip
 
 // probed is newProbed for an interface.
 func (r *runner) probed(n *nic, inner protocol, d Device) protocol {
+	if r.config.NoProbe {
+		return inner
+	}
 	return newProbed(inner, d, r.ours, n.slot.Gateway)
 }
 

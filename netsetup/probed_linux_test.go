@@ -94,6 +94,22 @@ func TestUpDeclines(t *testing.T) {
 	}
 }
 
+// A switch that answers for everybody would have all addresses declined:
+// nodisk.arp-probe=0 takes them all the same.
+func TestUpNoProbe(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	c := newCable(t, "eth0", macA, prefix(serverNet))
+	c.plug(true)
+	c.hold("10.77.0.23", true)
+	c.serve(goodServer(t))
+	s, buf, err := up(t, "ip=eth0:dhcp nodisk.arp-probe=0", 20*time.Second)
+	if err != nil || s.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" || strings.Contains(buf.String(), "ARP") {
+		t.Errorf("%v, %v", s, err)
+	}
+}
+
 // A static address in use is not taken before its holder is gone.
 func TestUpStaticInUse(t *testing.T) {
 	if !inNamespace(t) {
@@ -102,7 +118,7 @@ func TestUpStaticInUse(t *testing.T) {
 	c := newCable(t, "eth0", macA, prefix(serverNet))
 	c.plug(true)
 	c.hold("10.77.0.5", true)
-	const held = 500 * time.Millisecond
+	const held = 2 * time.Second
 	timer := time.AfterFunc(held, func() { c.hold("10.77.0.5", false) })
 	defer timer.Stop()
 	s, buf, err := up(t, "ip=10.77.0.5::10.77.0.1:24::eth0:none", 20*time.Second)
