@@ -48,12 +48,13 @@ func linkCases() []rigCase {
 			},
 		},
 		{
+			// All of them, and both links of the bond fail in turn.
 			name:   "bridge-vlan-bond",
-			expect: []string{byLease("br0"), mounted},
+			expect: []string{byLease("br0"), mounted, failedOver},
 			root:   []string{`^link bond0\.7 .*master=br0$`, `^vlan bond0\.7 7 bond0$`, bothPorts},
 			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup vlan=bond0.7:bond0 bridge=br0:bond0.7 ip=br0:dhcp root=dhcp"},
-				At:       []int{0, 1}, Wire: []string{flatSwitch, "tag br0 7", "lan vlan7", "start_dhcp vlan7" + serveV4},
+				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup vlan=bond0.7:bond0 bridge=br0:bond0.7 ip=br0:dhcp root=dhcp rw " + IOWord + "=2"},
+				At:       []int{0, 1}, Wire: []string{flatSwitch, "tag br0 7", "lan vlan7", "start_dhcp vlan7" + serveV4}, Script: failover(),
 			},
 		},
 	}
