@@ -223,6 +223,9 @@ func (r *runner) setDown(n *nic) {
 		if o != n && o.key.index == n.key.index && o.slot != nil && (o.slot.open() || o.protocol != nil) {
 			return // the other family needs it
 		}
+		if o.dev.Parent == n.key.index {
+			return // somebody has made another of it
+		}
 	}
 	n.ready = false
 	step := LinkDown{Dev: n.dev.Name}
