@@ -1,3 +1,9 @@
+//go:build ownmachine
+
+// The tests of this file change links of the machine that they run on, and need
+// a kernel with bonds, VLANs and bridges: integration's TestLinks builds and runs
+// them in a VM.
+
 package netsetup
 
 import (
@@ -18,19 +24,8 @@ import (
 	"github.com/nodisk/nodisk/init/cmdline"
 )
 
-// inVM tells the tests here that the machine is theirs, and that its kernel has
-// bonds, VLANs and bridges: integration's TestLinks runs them in a VM.
-const inVM = "NODISK_TEST_VM"
-
 // nlaTypeMask is NLA_TYPE_MASK of include/uapi/linux/netlink.h.
 const nlaTypeMask = 0x3fff
-
-func needsVM(t *testing.T) {
-	t.Helper()
-	if os.Getenv(inVM) != "1" {
-		t.Skip("changes the machine's links: integration's TestLinks runs this in a VM")
-	}
-}
 
 // dummy makes an interface that can be a port.
 func dummy(t *testing.T, name string) Device {
@@ -119,7 +114,6 @@ func infoData(t *testing.T, attrs []byte) map[int]string {
 // Every option in every mode: the kernel takes it, and tells it back, by netlink
 // and in sysfs.
 func TestKernelBond(t *testing.T) {
-	needsVM(t)
 	ports := []Device{dummy(t, "eth0"), dummy(t, "eth1")}
 	seen := map[string]bool{}
 	for _, line := range slices.Sorted(maps.Keys(bondLines())) {
@@ -205,7 +199,6 @@ func addresses(t *testing.T, list string) string {
 // A port that joins a bond in use, in every mode: it is taken in, and the
 // primary one becomes active.
 func TestKernelLatePort(t *testing.T) {
-	needsVM(t)
 	for mode := range strings.FieldsSeq(bondModes) {
 		t.Run(mode, func(t *testing.T) {
 			first, late := dummy(t, "eth0"), dummy(t, "eth1")
@@ -239,7 +232,6 @@ func TestKernelLatePort(t *testing.T) {
 
 // Up makes a bridge over a VLAN over a bond, and takes what is there already.
 func TestKernelChain(t *testing.T) {
-	needsVM(t)
 	for _, dev := range []string{"eth0", "eth1"} {
 		dummy(t, dev)
 	}
@@ -280,7 +272,6 @@ func TestKernelChain(t *testing.T) {
 
 // Addresses and routes of IPv6, twice.
 func TestKernelIPv6(t *testing.T) {
-	needsVM(t)
 	dummy(t, "eth0")
 	for range 2 {
 		apply(t, []Step{
