@@ -138,15 +138,7 @@ func runBoots(t *testing.T, cases []bootCase) {
 			break
 		}
 	}
-	lab, err := New(t.Context(), Config{Log: testLog(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := lab.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	lab := newLab(t)
 	places := make(chan struct{}, nodesAtOnce())
 	// One more level, so that the lab outlives the parallel tests.
 	t.Run("node", func(t *testing.T) {

@@ -63,14 +63,7 @@ type Fabric struct {
 
 // MissingFabric lists what this machine lacks for a fabric.
 func MissingFabric() []error {
-	want := append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm(), toolMke2fs())
-	var missing []error
-	for _, t := range want {
-		if _, err := t.find(); err != nil {
-			missing = append(missing, err)
-		}
-	}
-	return missing
+	return missing(append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm(), toolMke2fs())...)
 }
 
 // Fabric makes a fabric and starts its server.

@@ -114,15 +114,7 @@ func TestBootIBFT(t *testing.T) {
 		needs(t, *s)
 	}
 	kernel, image := filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4,ibft")
-	lab, err := New(t.Context(), Config{Log: testLog(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := lab.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	lab := newLab(t)
 	places := make(chan struct{}, nodesAtOnce())
 	// One more level, so that the lab outlives the parallel tests.
 	t.Run("node", func(t *testing.T) {

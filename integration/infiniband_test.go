@@ -241,15 +241,7 @@ func newFabric(t *testing.T, s FabricSpec) *Fabric {
 	}
 	s.KernelDir, s.HCA = kernelDir(t), softib(t)
 	s.Log = testLogFile(t.Name() + "-server")
-	lab, err := New(t.Context(), Config{Log: testLog(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := lab.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	lab := newLab(t)
 	fabric, err := lab.Fabric(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)

@@ -49,3 +49,18 @@ func needs(t *testing.T, s BootSpec) {
 		lacks(t, "the NFS server must be started by root")
 	}
 }
+
+// newLab makes a lab that ends with the test.
+func newLab(t *testing.T) *Lab {
+	t.Helper()
+	lab, err := New(t.Context(), Config{Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := lab.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return lab
+}

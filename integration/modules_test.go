@@ -50,15 +50,7 @@ func TestBootInfiniBandModules(t *testing.T) {
 	packModule(t, x, kernel, "mlx4_en", packed)
 
 	const retired = `nodisk: modules: no ib_addr ib_mad ib_sa ib_ucm ipoib_helper: this kernel has them in ib_core or does without`
-	lab, err := New(t.Context(), Config{Log: testLog(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := lab.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	lab := newLab(t)
 	for _, c := range []struct {
 		name    string
 		image   string

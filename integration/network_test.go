@@ -56,15 +56,7 @@ func TestBootNetwork(t *testing.T) {
 	}
 	kernel := kernelDir(t)
 	image := buildImage(t, networkProfiles)
-	lab, err := New(t.Context(), Config{Log: testLog(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := lab.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	lab := newLab(t)
 	rig, err := lab.Rig(t.Context(), RigSpec{KernelDir: kernel, Cables: 12, Log: testLogFile("network-server")})
 	if err != nil {
 		t.Fatal(err)

@@ -50,13 +50,7 @@ func rigTools() []tool {
 
 // MissingRig lists what this machine lacks for a rig.
 func MissingRig() []error {
-	var missing []error
-	for _, t := range append(rigTools(), toolQEMU(), toolBusybox(), toolMke2fs()) {
-		if _, err := t.find(); err != nil {
-			missing = append(missing, err)
-		}
-	}
-	return missing
+	return missing(append(rigTools(), toolQEMU(), toolBusybox(), toolMke2fs())...)
 }
 
 // Rig makes a rig and starts its server. All cables are out.

@@ -120,11 +120,16 @@ func Missing(s BootSpec) []error {
 	if s.PXE || !s.Static {
 		want = append(want, toolDnsmasq())
 	}
-	var missing []error
-	for _, t := range want {
+	return missing(want...)
+}
+
+// missing has an error for each tool that this machine lacks.
+func missing(tools ...tool) []error {
+	var errs []error
+	for _, t := range tools {
 		if _, err := t.find(); err != nil {
-			missing = append(missing, err)
+			errs = append(errs, err)
 		}
 	}
-	return missing
+	return errs
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -44,17 +43,9 @@ func (l *lockedBuffer) String() string {
 // up runs Up for a command line.
 func up(t *testing.T, line string, timeout time.Duration) (State, *lockedBuffer, error) {
 	t.Helper()
-	c, err := ParseConfig(cmdline.Parse(line))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), timeout)
-	defer cancel()
-	buf := &lockedBuffer{}
 	before := descriptors(t)
-	s, err := Up(ctx, c, slog.New(slog.NewTextHandler(buf, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	s, buf, err := upBeside(t, line, timeout)
 	eventually(t, "the descriptors to be closed", func() bool { return descriptors(t) == before })
-	t.Logf("%v, %v, took %v\n%s", s, err, s.Took, buf)
 	return s, buf, err
 }
 
