@@ -46,6 +46,9 @@ type FabricBoot struct {
 	// plugged: ib0 has no link. {guid} is still that of the other, ib1, and
 	// {deadguid} this one's.
 	DeadPort bool
+	// Script pulls and plugs cables while the node runs. The node has two ports
+	// then, each with a cable of its own, and {cable} names both.
+	Script []Act
 }
 
 // device is the interface that the node boots by.
@@ -90,6 +93,9 @@ func (f *Fabric) check(b FabricBoot) error {
 	}
 	if b.SubnetManagerAfter > 0 && b.PlugAfter > 0 {
 		errs = append(errs, fmt.Errorf("boot %s: one thing can happen late, subnet manager or cable", b.name()))
+	}
+	if len(b.Script) > 0 && (b.DeadPort || b.PlugAfter > 0 || b.PXE || f.spec.SubnetManager) {
+		errs = append(errs, fmt.Errorf("boot %s: a script goes with neither a dead port nor a late cable nor PXE nor a subnet manager", b.name()))
 	}
 	if b.DeadPort && (b.PlugAfter > 0 || b.PXE || f.spec.SubnetManager) {
 		errs = append(errs, fmt.Errorf("boot %s: a dead port goes with neither a late cable nor PXE nor a subnet manager", b.name()))
@@ -182,7 +188,7 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 		undo.add(p.net.close)
 		p.nics = append(p.net.nics(true), cable)
 	}
-	if b.PlugAfter > 0 || b.DeadPort {
+	if b.PlugAfter > 0 || b.DeadPort || len(b.Script) > 0 {
 		p.monitor = f.lab.path(cable.tap + ".monitor")
 	}
 	guid := f.guid(number)
@@ -193,17 +199,22 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 		"mac": cable.mac, "cable": cable.mac, "guid": guid, "guidmac": guid[:8] + guid[14:], "iaid": guid[12:],
 		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.fabric:%s-%d", b.name(), number), "export": "/nfsroot",
 	}
-	if b.DeadPort {
+	if b.DeadPort || len(b.Script) > 0 {
 		number, err := f.port()
 		if err != nil {
 			return nil, err
 		}
-		dead, err := f.cable(ctx, number)
+		other, err := f.cable(ctx, number)
 		if err != nil {
 			return nil, err
 		}
-		p.nics = []nic{dead, cable}
-		p.values["dead"], p.values["deadguid"] = dead.mac, f.guid(number)
+		if b.DeadPort {
+			p.nics = []nic{other, cable}
+			p.values["dead"], p.values["deadguid"] = other.mac, f.guid(number)
+		} else {
+			p.nics = []nic{cable, other}
+			p.values["cable"] += "," + other.mac
+		}
 	}
 	if err := f.root(ctx, b, p, undo); err != nil {
 		return nil, err
@@ -272,16 +283,24 @@ func (f *Fabric) switchOn(ctx context.Context, m machine, b FabricBoot, undo *un
 		return v, nil
 	}
 	out := len(m.nics) - 1
-	if b.DeadPort {
+	switch {
+	case len(b.Script) > 0:
+		v.script = func(ctx context.Context) error {
+			return play(ctx, v, b.Script, func(_ context.Context, a Act) error { return a.cables(qemu.plug) })
+		}
+		out = -1
+	case b.DeadPort:
 		out = 0
-	} else {
+	default:
 		v.after, v.late = b.PlugAfter, func() (func(), error) { return nothing, qemu.plug(out, true) }
 	}
 	if err := qemu.accept(ctx); err != nil {
 		return nil, err
 	}
-	if err := qemu.plug(out, false); err != nil {
-		return nil, err
+	if out >= 0 {
+		if err := qemu.plug(out, false); err != nil {
+			return nil, err
+		}
 	}
 	return v, qemu.run()
 }

@@ -110,6 +110,15 @@ func TestBootInfiniband(t *testing.T) {
 			}, Reserve: byGUID},
 		},
 		{
+			// Both links fail in turn while the root reads and writes its disk.
+			bootCase: bootCase{name: "bond-failover", fs: "ext4", expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted, failedOver}},
+			boot: FabricBoot{BootSpec: BootSpec{
+				Root:    RootISCSI,
+				CPUs:    2,
+				Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp rw " + IOWord + "=2",
+			}, Reserve: byGUID, Script: failover()},
+		},
+		{
 			// The bond's first port has no link: it goes by the second, and is
 			// known by the first all the same.
 			bootCase: bootCase{name: "bond-dead-port", fs: "ext4", expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted}},

@@ -231,7 +231,7 @@ func (p *rigNode) switchOn(ctx context.Context, m machine, undo *undoer) (*node,
 		}
 	}
 	if len(p.spec.Script) > 0 {
-		v.script = func(ctx context.Context) error { return p.play(ctx, v) }
+		v.script = func(ctx context.Context) error { return play(ctx, v, p.spec.Script, p.act) }
 	}
 	if err := p.qemu.accept(ctx); err != nil {
 		return nil, err
@@ -249,18 +249,24 @@ func (p *rigNode) switchOn(ctx context.Context, m machine, undo *undoer) (*node,
 	return v, p.qemu.run()
 }
 
-// play follows the script.
-func (p *rigNode) play(ctx context.Context, v *node) error {
+// play follows a script; do carries out what an act does when its time has come.
+func play(ctx context.Context, v *node, script []Act, do func(context.Context, Act) error) error {
 	mark := 0
-	for i, a := range p.spec.Script {
-		if err := p.act(ctx, v, a, &mark); err != nil {
+	for i, a := range script {
+		err := a.awaited(ctx, v, &mark)
+		if err == nil {
+			err = do(ctx, a)
+		}
+		if err != nil {
 			return fmt.Errorf("act %d of the script: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
-func (p *rigNode) act(ctx context.Context, v *node, a Act, mark *int) error {
+// awaited returns when the act's time has come. mark is how far the console has
+// been read.
+func (a Act) awaited(ctx context.Context, v *node, mark *int) error {
 	if a.On != "" {
 		re, err := regexp.Compile(a.On)
 		if err != nil {
@@ -277,15 +283,27 @@ func (p *rigNode) act(ctx context.Context, v *node, a Act, mark *int) error {
 			return context.Cause(ctx)
 		}
 	}
+	return nil
+}
+
+// cables pulls and plugs those that the act names.
+func (a Act) cables(plug func(i int, up bool) error) error {
 	for _, i := range a.Pull {
-		if err := p.plug(i, false); err != nil {
+		if err := plug(i, false); err != nil {
 			return err
 		}
 	}
 	for _, i := range a.Plug {
-		if err := p.plug(i, true); err != nil {
+		if err := plug(i, true); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (p *rigNode) act(ctx context.Context, a Act) error {
+	if err := a.cables(p.plug); err != nil {
+		return err
 	}
 	for _, i := range a.Insert {
 		if err := p.qemu.insert(i, p.spec.nic(), p.nics[i].mac); err != nil {

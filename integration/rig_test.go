@@ -81,18 +81,18 @@ func TestScript(t *testing.T) {
 	p := &rigNode{spec: RigBoot{Script: []Act{{On: "^one$"}, {On: "^two$", After: time.Millisecond}, {On: "^one$"}}}}
 	_, _ = out.Write([]byte("one\ntwo\n"))
 	done := make(chan error, 1)
-	go func() { done <- p.play(t.Context(), v) }()
+	go func() { done <- play(t.Context(), v, p.spec.Script, p.act) }()
 	_, _ = out.Write([]byte("one\n"))
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	out.end()
 	p.spec.Script = append(p.spec.Script, Act{On: "^three$"})
-	if err := p.play(t.Context(), v); err == nil || !strings.Contains(err.Error(), `act 4 of the script: wait for "^three$"`) {
+	if err := play(t.Context(), v, p.spec.Script, p.act); err == nil || !strings.Contains(err.Error(), `act 4 of the script: wait for "^three$"`) {
 		t.Errorf("a line that does not come: %v", err)
 	}
 	p.spec.Script = []Act{{Pull: []int{2}}}
-	if err := p.play(t.Context(), v); err == nil || !strings.Contains(err.Error(), "NIC 2 has no cable") {
+	if err := play(t.Context(), v, p.spec.Script, p.act); err == nil || !strings.Contains(err.Error(), "NIC 2 has no cable") {
 		t.Errorf("a cable that is not there: %v", err)
 	}
 }
