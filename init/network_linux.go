@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nodisk/nodisk/netsetup"
 )
@@ -33,8 +34,17 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 	}()
 	w.leaveNetwork = func() {
 		cancel()
-		<-done
-		n.Close()
+		closed := make(chan struct{})
+		go func() {
+			<-done
+			n.Close()
+			close(closed)
+		}()
+		select {
+		case <-closed:
+		case <-time.After(followTimeout):
+			w.log.Warn("a driver is still setting an interface up or down: going on without it")
+		}
 	}
 	return state, nil
 }
