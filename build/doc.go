@@ -9,7 +9,7 @@
 //	   -> list of files, sorted, with fixed owners and times  (layout.go)
 //	   -> newc cpio                                      (cpio.go)
 //	   -> compression                                    (compress.go, lz4.go)
-//	   -> temporary file, renamed                        (image.go)
+//	   -> segments one behind the other, in a temporary file that is renamed (segments.go, image.go)
 //
 // The same input gives the same bytes, on any machine and in any folder.
 // Modules are stored uncompressed, because the image is compressed as a whole:

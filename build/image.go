@@ -3,8 +3,6 @@ package build
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -85,7 +83,11 @@ func Image(ctx context.Context, s Spec, p Progress) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if err := b.write(ctx, files); err != nil {
+	segments, err := b.segments(files)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := b.write(ctx, segments); err != nil {
 		return Report{}, err
 	}
 	b.report.Took = time.Since(start)
@@ -294,41 +296,6 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	}
 	indexes, err := reduceIndexes(t, t.release, func(name string) bool { return inside[name] })
 	return slices.Concat(files, flat, indexes), err
-}
-
-// write makes the archive, compresses it, and puts it into place.
-func (b *builder) write(ctx context.Context, files []file) (err error) {
-	var archive bytes.Buffer
-	if err := writeCPIO(&archive, files, b.spec.Time); err != nil {
-		return err
-	}
-	b.report.measure(files, int64(archive.Len()))
-
-	out, err := newOutput(b.spec.Out)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.discard()) }()
-	sum := sha256.New()
-	size := &sizeWriter{}
-	group, compressing := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		done := b.counter(stepCompress, archive.Len())
-		return compress(compressing, io.MultiWriter(out, sum, size), b.spec.Compress, archive.Bytes(), done)
-	})
-	group.Go(func() error { // what /init alone takes
-		program := files[slices.IndexFunc(files, func(f file) bool { return f.name == initPath })].data
-		alone := &sizeWriter{}
-		err := compress(compressing, alone, b.spec.Compress, program, func(int) {})
-		b.report.InitBytes = alone.n
-		return err
-	})
-	if err := errors.Join(group.Wait(), ctx.Err()); err != nil {
-		return err
-	}
-	b.counter(stepWrite, 0)(0)
-	b.report.Bytes, b.report.SHA256 = size.n, hex.EncodeToString(sum.Sum(nil))
-	return out.commit()
 }
 
 type sizeWriter struct{ n int64 }

@@ -13,18 +13,20 @@ type Part uint8
 
 // The parts of an image.
 const (
-	PartTree    Part = iota + 1 // folders and device nodes
-	PartConfig                  // etc/nodisk
-	PartAdded                   // what --add put in
-	PartIndexes                 // modules.dep and the like
-	PartModules                 // *.ko
-	PartInit                    // /init
+	PartTree     Part = iota + 1 // folders and device nodes
+	PartConfig                   // etc/nodisk
+	PartAdded                    // what --add put in
+	PartRescue                   // the rescue shell
+	PartFirmware                 // lib/firmware
+	PartIndexes                  // modules.dep and the like
+	PartModules                  // *.ko
+	PartInit                     // /init
 )
 
 // parts lists all in the order in which they lie in the image: alike beside
 // alike, which helps every compression.
 func parts() []Part {
-	return []Part{PartTree, PartConfig, PartAdded, PartIndexes, PartModules, PartInit}
+	return []Part{PartTree, PartConfig, PartAdded, PartRescue, PartFirmware, PartIndexes, PartModules, PartInit}
 }
 
 // String names the part.
@@ -36,6 +38,10 @@ func (p Part) String() string {
 		return "config"
 	case PartAdded:
 		return "added files"
+	case PartRescue:
+		return "rescue shell"
+	case PartFirmware:
+		return "firmware"
 	case PartIndexes:
 		return "module indexes"
 	case PartModules:
@@ -144,6 +150,8 @@ func partOf(name string, mode uint32) Part {
 		return PartModules
 	case inModules && strings.HasPrefix(path.Base(in), "modules."):
 		return PartIndexes
+	case strings.HasPrefix(name, "lib/firmware/"):
+		return PartFirmware
 	case strings.HasPrefix(name, "etc/nodisk/"):
 		return PartConfig
 	default:

@@ -43,10 +43,13 @@ type ModuleSize struct {
 // topModules is how many of the largest modules a summary lists.
 const topModules = 10
 
-// measure fills in what the list of files tells.
+// measure adds what the files of a segment tell.
 func (r *Report) measure(files []file, raw int64) {
-	r.Raw = raw
+	r.Raw += raw
 	sizes := make(map[Part]PartSize)
+	for _, p := range r.Parts {
+		sizes[p.Part] = p
+	}
 	for _, f := range files {
 		s := sizes[f.part]
 		s.Part, s.Files, s.Bytes = f.part, s.Files+1, s.Bytes+int64(len(f.data))
