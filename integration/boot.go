@@ -48,7 +48,7 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 		return res, fmt.Errorf("boot %s: %w", s.name(), err)
 	}
 	defer func() { err = errors.Join(err, drop()) }()
-	m.cmdline = strings.Join(strings.Fields("console=ttyS0,115200 panic=-1 "+fill(s.Words()+" "+s.Append, values)), " ")
+	m.cmdline = strings.Join(strings.Fields(consoleWords+fill(s.Words()+" "+s.Append, values)), " ")
 
 	if s.IBFT != nil {
 		m.ibft = l.path(fmt.Sprintf("ibft-%d", n.n))

@@ -135,7 +135,7 @@ func (f *Fabric) Boot(ctx context.Context, b FabricBoot) (res FabricResult, err 
 	}
 	res.Address, res.GUID = p.values["client"], p.values["guid"]
 	m := machine{spec: b.BootSpec, nics: p.nics, accel: f.accel, monitor: p.monitor}
-	m.cmdline = strings.Join(strings.Fields("console=ttyS0,115200 panic=-1 "+fill(f.words(b), p.values)), " ")
+	m.cmdline = strings.Join(strings.Fields(consoleWords+fill(f.words(b), p.values)), " ")
 	if b.PXE {
 		if err := p.firmware(b.BootSpec, m.cmdline, &undo); err != nil {
 			return res, err
