@@ -6,12 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // needs ends a test that cannot run here: a skip on a desk, a failure where
@@ -62,121 +59,12 @@ func (o oneSoftdep) Open(name string) (fs.File, error) {
 	return fstest.MapFS{name: {Data: []byte(text.String())}}.Open(name)
 }
 
-func modprobe(t *testing.T, root, release string, args ...string) []string {
-	t.Helper()
-	path, err := exec.LookPath("modprobe")
-	if err != nil {
-		path = "/sbin/modprobe"
-	}
-	abs, err := filepath.Abs(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if abs, err = filepath.EvalSymlinks(abs); err != nil {
-		t.Fatal(err)
-	}
-	args = append([]string{"-C", "/dev/null", "-d", abs, "-S", release}, args...)
-	out, err := exec.CommandContext(t.Context(), path, args...).Output()
-	if err != nil {
-		return []string{"modprobe: " + err.Error()}
-	}
-	var lines []string
-	for line := range strings.Lines(string(out)) {
-		line = strings.TrimSpace(line)
-		if rest, ok := strings.CutPrefix(line, "insmod "); ok {
-			file, _, _ := strings.Cut(rest, " ")
-			line = nameOf(file)
-		} else if strings.HasPrefix(line, "builtin ") {
-			continue
-		}
-		if !slices.Contains(lines, line) {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
 func haveModprobe(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("modprobe"); err != nil {
 		if _, err := os.Stat("/sbin/modprobe"); err != nil {
 			needs(t, "modprobe (package kmod)")
 		}
-	}
-}
-
-// The load order of modules is the same as modprobe's, name by name.
-func TestResolveAsModprobe(t *testing.T) {
-	haveModprobe(t)
-	root, release := kernelTree(t)
-	x, err := Open(oneSoftdep{os.DirFS(root)}, release)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := slices.Collect(x.names)[:len(x.mods)]
-	r := rand.New(rand.NewPCG(1, 2))
-	names := []string{"ext4", "btrfs", "xfs", "iscsi_tcp", "nfsv4", "sd_mod", "r8169", "cifs", "vfio", "mlx5_ib", "virtio_net", "ipmi_msghandler"}
-	for range 300 {
-		names = append(names, all[r.IntN(len(all))])
-	}
-	for name := range x.softs {
-		if x.Has(name) {
-			names = append(names, name)
-		}
-	}
-	for _, name := range names {
-		mods, err := x.Resolve(name)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		var got []string
-		for _, m := range mods {
-			got = append(got, m.Name)
-		}
-		if diff := cmp.Diff(modprobe(t, root, release, "--show-depends", name), got); diff != "" {
-			t.Errorf("%s (-modprobe +Resolve):\n%s", name, diff)
-		}
-	}
-	t.Logf("%d modules compared", len(names))
-}
-
-// Aliases lead to the same modules in the same order as with modprobe -R.
-func TestMatchAsModprobe(t *testing.T) {
-	haveModprobe(t)
-	root, release := kernelTree(t)
-	x, err := Open(os.DirFS(root), release)
-	if err != nil {
-		t.Fatal(err)
-	}
-	aliases := []string{
-		"virtio:d00000001v00001AF4", "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00", "crypto-crc32c", "crypto-sha256",
-		"acpi:PNP0C0A:", "acpi:VMBUS:", "usb:v0B95p1790d0100dc00dsc00dp00icFFiscFFip00in00", "fs-ext4", "rtnl-link-bond",
-		"cpu:type:x86,ven0000fam0006mod008E:feature:,0000,0001,0081,0094,0099,009A", "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00",
-		"platform:nothing-has-this", "of:NethernetT(null)Cvirtio,mmio",
-	}
-	r := rand.New(rand.NewPCG(3, 4))
-	entries := x.aliases().entries
-	for range 400 {
-		aliases = append(aliases, instance(entries[r.IntN(len(entries))].pattern, r))
-	}
-	compared := 0
-	for _, alias := range aliases {
-		want := modprobe(t, root, release, "-R", alias)
-		if len(want) == 1 && strings.HasPrefix(want[0], "modprobe: ") {
-			want = nil
-		}
-		if x.Has(alias) || len(want) == 1 && x.Builtin(want[0]) {
-			continue // modprobe answers with the module of that name or the built-in one
-		}
-		compared++
-		if diff := cmp.Diff(want, x.Match(alias)); diff != "" {
-			t.Errorf("%s (-modprobe +Match):\n%s", alias, diff)
-		}
-	}
-	t.Logf("%d aliases compared", compared)
-	if compared < 300 {
-		t.Errorf("only %d aliases compared", compared)
 	}
 }
 
