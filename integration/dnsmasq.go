@@ -20,24 +20,11 @@ func (n *network) dhcp(ctx context.Context, name, rootPath, tftp string) (*proce
 	opt("except-interface=lo")
 	opt("log-dhcp")
 	opt("no-ping")
-	opt("dhcp-authoritative")
 	opt("dhcp-leasefile=%s", n.lab.path(n.bridge()+".leases"))
-	opt("dhcp-range=%s,%s,255.255.255.0,1h", n.host(100), n.host(199))
-	opt("dhcp-host=%s,%s,%s", n.mac(0), n.client(), name)
-	opt("domain=lab.nodisk.test")
-	opt("dhcp-option=option:router,%s", n.server())
-	opt("dhcp-option=option:dns-server,%s", n.server())
-	opt("dhcp-option=option:ntp-server,%s", n.server())
-	if rootPath != "" {
-		// Not for iPXE (it sends option 175): it would attach the disk itself
-		// before it loads pxelinux.
-		opt("dhcp-match=set:ipxe,175")
-		opt(`dhcp-option=tag:!ipxe,17,"%s"`, rootPath)
-	}
-	if tftp != "" {
-		opt("enable-tftp")
-		opt("tftp-root=%s", tftp)
-		opt("dhcp-boot=pxelinux.0")
+	if n.conf != "" {
+		opt("conf-file=%s", n.conf)
+	} else {
+		n.ranges(opt, name, rootPath, tftp)
 	}
 	conf := n.lab.path(n.bridge() + ".dnsmasq")
 	if err := writeFile(conf, c.String()); err != nil {
@@ -57,18 +44,41 @@ func (n *network) dhcp(ctx context.Context, name, rootPath, tftp string) (*proce
 	return p, nil
 }
 
+// ranges are the lab's own options: what the network's nodes are told.
+func (n *network) ranges(opt func(format string, args ...any), name, rootPath, tftp string) {
+	opt("dhcp-authoritative")
+	opt("dhcp-range=%s,%s,255.255.255.0,1h", n.host(100), n.host(199))
+	opt("dhcp-host=%s,%s,%s", n.mac(0), n.client(), name)
+	opt("domain=lab.nodisk.test")
+	opt("dhcp-option=option:router,%s", n.server())
+	opt("dhcp-option=option:dns-server,%s", n.server())
+	opt("dhcp-option=option:ntp-server,%s", n.server())
+	if rootPath != "" {
+		// Not for iPXE (it sends option 175): it would attach the disk itself
+		// before it loads pxelinux.
+		opt("dhcp-match=set:ipxe,175")
+		opt(`dhcp-option=tag:!ipxe,17,"%s"`, rootPath)
+	}
+	if tftp != "" {
+		opt("enable-tftp")
+		opt("tftp-root=%s", tftp)
+		opt("dhcp-boot=pxelinux.0")
+	}
+}
+
 func (n *network) host(last byte) string {
 	return fmt.Sprintf("10.77.%d.%d", n.n, last)
 }
 
 // tftp makes the folder that pxelinux boots from: the loader, the kernel, the
-// image, and a configuration for the MAC address of the node's first NIC.
-func (n *network) tftp(kernel, image, cmdline string) (string, error) {
-	dir := n.lab.path(n.bridge() + ".tftp")
+// image, and a configuration for the MAC address of the node's first NIC, or
+// what the specification has in its place.
+func (n *network) tftp(s BootSpec, cmdline string, values map[string]string) (dir string, err error) {
+	dir = n.lab.path(n.bridge() + ".tftp")
 	if err := os.MkdirAll(filepath.Join(dir, "pxelinux.cfg"), 0o755); err != nil {
 		return "", fmt.Errorf("make TFTP folder: %w", err)
 	}
-	files := map[string]string{"vmlinuz": kernel, "image": image}
+	files := map[string]string{"vmlinuz": s.Kernel, "image": s.Image}
 	for _, t := range []tool{toolPXELinux(), toolLdlinux()} {
 		path, err := t.find()
 		if err != nil {
@@ -84,6 +94,12 @@ func (n *network) tftp(kernel, image, cmdline string) (string, error) {
 		if err := os.Symlink(abs, filepath.Join(dir, name)); err != nil {
 			return "", fmt.Errorf("make TFTP folder: %w", err)
 		}
+	}
+	if s.TFTP != nil {
+		if n.conf, err = s.TFTP(dir, values); err != nil {
+			err = fmt.Errorf("make TFTP folder: %w", err)
+		}
+		return dir, err
 	}
 	// pxelinux asks for the ARP type and the address, with dashes.
 	mac := "01-" + strings.ReplaceAll(n.mac(0), ":", "-")

@@ -16,6 +16,7 @@ type network struct {
 	lab     *Lab
 	bridged bool // the bridge is there
 	taps    []string
+	conf    string // dnsmasq's, of BootSpec.TFTP; empty: the lab's own
 }
 
 // network takes a free subnet and makes its bridge and taps.

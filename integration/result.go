@@ -23,8 +23,10 @@ type BootResult struct {
 	// Cmdline is the kernel command line, Accel the acceleration.
 	Cmdline string
 	Accel   string
-	Root    RootFacts
-	Times   Times
+	// Served is the log of the DHCP and TFTP server that ran from the beginning.
+	Served string
+	Root   RootFacts
+	Times  Times
 }
 
 // RootFacts are what the root's /sbin/init found.

@@ -1,0 +1,211 @@
+package pxe
+
+import (
+	"fmt"
+	"net/netip"
+	"path"
+	"strings"
+)
+
+// Where the DHCP servers' files are, below the TFTP folder.
+const (
+	dnsmasqConf  = "dhcp/dnsmasq.conf"
+	dnsmasqHosts = "dhcp/dnsmasq.hosts"
+	dhcpdConf    = "dhcp/dhcpd.conf"
+	keaConf      = "dhcp/kea-dhcp4.conf"
+)
+
+// dhcp writes the files of the DHCP servers.
+func (r *renderer) dhcp() {
+	for _, f := range []string{r.n.Loader.BIOS, r.n.Loader.UEFI} {
+		if f != "" {
+			r.tree.Needs = append(r.tree.Needs, f)
+		}
+	}
+	if len(r.n.Subnets) == 0 {
+		r.warn("no files for DHCP servers: they need subnets")
+		return
+	}
+	r.dnsmasq()
+	r.add(dhcpdConf, "ISC dhcpd", r.dhcpd())
+	r.add(keaConf, "Kea", r.kea())
+}
+
+// A client is a kind of firmware, and the file it boots.
+type client struct {
+	ipxe, uefi bool
+	file       string
+}
+
+// clients are those that something is written for. Who is iPXE already gets
+// the script, where there is one.
+func (l Loader) clients() []client {
+	var all []client
+	if l.IPXE != "" {
+		all = append(all, client{ipxe: true, file: l.IPXE})
+	}
+	if l.UEFI != "" {
+		all = append(all, client{uefi: true, file: l.UEFI})
+	}
+	if l.BIOS != "" {
+		all = append(all, client{file: l.BIOS})
+	}
+	return all
+}
+
+// dnsmasq writes a file for conf-file= or conf-dir=, and the reservations in a
+// folder of their own for dhcp-hostsdir=, which dnsmasq watches. There is no
+// set: in it: dnsmasq 2.90 crashed when it read such lines anew.
+func (r *renderer) dnsmasq() {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("#%s", banner("dnsmasq"))
+	if r.n.Interface != "" {
+		line("interface=%s", r.n.Interface)
+	}
+	line("dhcp-authoritative")
+	line("dhcp-hostsdir=%s", path.Join(r.n.Folder, dnsmasqHosts))
+	for _, s := range r.n.Subnets {
+		tag := "net" + hexName(s.Prefix.Addr())
+		first, last := s.Prefix.Addr().String(), "static"
+		if s.First.IsValid() {
+			first, last = s.First.String(), s.Last.String()
+		}
+		line("dhcp-range=set:%s,%s,%s,%v,%d", tag, first, last, netmask(s.Prefix), int(r.n.Lease.Seconds()))
+		if s.Gateway.IsValid() {
+			line("dhcp-option=tag:%s,option:router,%v", tag, s.Gateway)
+		}
+		if len(s.DNS) > 0 {
+			line("dhcp-option=tag:%s,option:dns-server,%s", tag, list(s.DNS, ","))
+		}
+		if s.Domain != "" {
+			line("domain=%s,%v", s.Domain, s.Prefix)
+		}
+	}
+	line("enable-tftp")
+	line("tftp-root=%s", r.n.Folder)
+	line("dhcp-match=set:ipxe,175")
+	// RFC 4578 section 2.1, as clients use it.
+	line("dhcp-match=set:uefi,option:client-arch,7")
+	line("dhcp-match=set:uefi,option:client-arch,9")
+	server := ""
+	if r.n.Server.IsValid() {
+		server = ",," + r.n.Server.String()
+	}
+	for _, c := range r.n.Loader.clients() {
+		tags := ""
+		switch {
+		case c.ipxe:
+			tags = "tag:ipxe,"
+		case r.n.Loader.IPXE != "":
+			tags = "tag:!ipxe,"
+		}
+		switch {
+		case c.uefi:
+			tags += "tag:uefi,"
+		case !c.ipxe:
+			tags += "tag:!uefi,"
+		}
+		line("dhcp-boot=%s%s%s", tags, c.file, server)
+	}
+	r.add(dnsmasqConf, "dnsmasq", b.String())
+
+	b.Reset()
+	line("#%s", banner("dnsmasq"))
+	for _, d := range r.n.Nodes {
+		words := []string{}
+		// dnsmasq takes one id: in a line, and an address in one line only.
+		// The MAC beside it stands for the forms "mac" and "none" of InfiniBand.
+		for _, i := range d.identities() {
+			if i.id != "" {
+				words = append(words, "id:"+i.id)
+				break
+			}
+		}
+		words = append(words, d.mac().String(), d.Name)
+		if d.IP.IsValid() {
+			words = append(words, d.IP.String())
+		}
+		line("%s", strings.Join(words, ","))
+	}
+	r.add(dnsmasqHosts+"/nodes", "dnsmasq's reservations", b.String())
+}
+
+func list(addrs []netip.Addr, separator string) string {
+	var words []string
+	for _, a := range addrs {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, separator)
+}
+
+// dhcpd writes a file for include. Each identity has a host entry of its own:
+// dhcpd gives one fixed address to several.
+func (r *renderer) dhcpd() string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("#%s", banner("ISC dhcpd"))
+	line("option nodisk-arch code 93 = unsigned integer 16;")
+	line("option nodisk-ipxe code 175 = string;")
+	if r.n.Server.IsValid() {
+		line("next-server %v;", r.n.Server)
+	}
+	for i, c := range r.n.Loader.clients() {
+		test := "else"
+		switch {
+		case c.ipxe:
+			test = "if exists nodisk-ipxe"
+		case c.uefi:
+			test = "if option nodisk-arch = 00:07 or option nodisk-arch = 00:09"
+		}
+		if i == 0 && test == "else" {
+			line("filename \"%s\";", c.file)
+			continue
+		}
+		if i > 0 && test != "else" {
+			test = "else " + test
+		}
+		line("%s { filename \"%s\"; }", test, c.file)
+	}
+	for _, s := range r.n.Subnets {
+		line("")
+		line("subnet %v netmask %v {", s.Prefix.Addr(), netmask(s.Prefix))
+		line("  default-lease-time %d;", int(r.n.Lease.Seconds()))
+		line("  max-lease-time %d;", int(r.n.Lease.Seconds()))
+		if s.First.IsValid() {
+			line("  range %v %v;", s.First, s.Last)
+		}
+		if s.Gateway.IsValid() {
+			line("  option routers %v;", s.Gateway)
+		}
+		if len(s.DNS) > 0 {
+			line("  option domain-name-servers %s;", list(s.DNS, ", "))
+		}
+		if s.Domain != "" {
+			line("  option domain-name \"%s\";", s.Domain)
+		}
+		line("}")
+	}
+	if len(r.n.Nodes) > 0 {
+		line("")
+	}
+	for _, d := range r.n.Nodes {
+		for i, identity := range d.identities() {
+			// Names of hosts have no underscore, so these are no other node's.
+			name := d.Name
+			if i > 0 {
+				name += "_" + strings.SplitN(identity.form, ":", 2)[0]
+			}
+			by := "hardware ethernet " + identity.mac + ";"
+			if identity.id != "" {
+				by = "option dhcp-client-identifier " + identity.id + ";"
+			}
+			address := ""
+			if d.IP.IsValid() {
+				address = " fixed-address " + d.IP.String() + ";"
+			}
+			line("host %s { %s%s option host-name \"%s\"; }", name, by, address, d.Name)
+		}
+	}
+	return b.String()
+}

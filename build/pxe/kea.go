@@ -1,0 +1,151 @@
+package pxe
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+)
+
+// The parts of Kea's configuration that are written, with its own names
+// (https://kea.readthedocs.io/en/latest/arm/dhcp4-srv.html).
+type (
+	keaFile struct {
+		DHCP4 keaDHCP4 `json:"Dhcp4"`
+	}
+	keaDHCP4 struct {
+		Interfaces  keaInterfaces `json:"interfaces-config"`
+		Lifetime    int           `json:"valid-lifetime"`
+		Identifiers []string      `json:"host-reservation-identifiers"`
+		Unique      bool          `json:"ip-reservations-unique"`
+		Classes     []keaClass    `json:"client-classes,omitempty"`
+		Subnets     []keaSubnet   `json:"subnet4"`
+	}
+	keaInterfaces struct {
+		Interfaces []string `json:"interfaces"`
+	}
+	keaClass struct {
+		Name   string `json:"name"`
+		Test   string `json:"test"`
+		Server string `json:"next-server,omitempty"`
+		File   string `json:"boot-file-name"`
+	}
+	keaSubnet struct {
+		ID           uint32           `json:"id"`
+		Subnet       string           `json:"subnet"`
+		MatchID      bool             `json:"match-client-id"`
+		Pools        []keaPool        `json:"pools,omitempty"`
+		Options      []keaOption      `json:"option-data,omitempty"`
+		Reservations []keaReservation `json:"reservations,omitempty"`
+	}
+	keaPool struct {
+		Pool string `json:"pool"`
+	}
+	keaOption struct {
+		Name string `json:"name"`
+		Data string `json:"data"`
+	}
+	keaReservation struct {
+		HW       string `json:"hw-address,omitempty"`
+		ClientID string `json:"client-id,omitempty"`
+		IP       string `json:"ip-address,omitempty"`
+		Hostname string `json:"hostname"`
+	}
+)
+
+// kea writes a whole configuration.
+func (r *renderer) kea() string {
+	c := keaDHCP4{
+		Interfaces: keaInterfaces{Interfaces: []string{"*"}}, Lifetime: int(r.n.Lease.Seconds()),
+		Identifiers: []string{"client-id", "hw-address"}, Unique: true, Classes: r.keaClasses(),
+	}
+	if r.n.Interface != "" {
+		c.Interfaces.Interfaces[0] = r.n.Interface
+	}
+	for _, s := range r.n.Subnets {
+		k := keaSubnet{
+			// Leases are kept under the number: it must not change when
+			// another subnet is written before this one.
+			ID: toNumber(s.Prefix.Addr()), Subnet: s.Prefix.String(),
+		}
+		if s.First.IsValid() {
+			k.Pools = []keaPool{{Pool: fmt.Sprintf("%v - %v", s.First, s.Last)}}
+		}
+		option := func(name, data string) { k.Options = append(k.Options, keaOption{Name: name, Data: data}) }
+		if s.Gateway.IsValid() {
+			option("routers", s.Gateway.String())
+		}
+		if len(s.DNS) > 0 {
+			option("domain-name-servers", list(s.DNS, ", "))
+		}
+		if s.Domain != "" {
+			option("domain-name", s.Domain)
+		}
+		for _, d := range r.n.Nodes {
+			if !belongs(r.n, d, s.Prefix) {
+				continue
+			}
+			if d.infiniBand() {
+				// Clients without hardware address are told apart by nothing else.
+				k.MatchID = true
+			}
+			identities := d.identities()
+			if !d.infiniBand() {
+				// match-client-id is off: the address says it all, also to a firmware
+				// that sends its UUID.
+				identities = identities[:1]
+			}
+			c.Unique = c.Unique && (len(identities) == 1 || !d.IP.IsValid())
+			for _, i := range identities {
+				reservation := keaReservation{ClientID: i.id, Hostname: d.Name}
+				if i.id == "" {
+					reservation.HW = i.mac
+				}
+				if d.IP.IsValid() {
+					reservation.IP = d.IP.String()
+				}
+				k.Reservations = append(k.Reservations, reservation)
+			}
+		}
+		c.Subnets = append(c.Subnets, k)
+	}
+	text, err := json.MarshalIndent(keaFile{DHCP4: c}, "", "  ")
+	if err != nil { // strings, numbers and truth values
+		r.bad(0, "write Kea's configuration: %v", err)
+	}
+	return "//" + banner("Kea") + "\n" + string(text) + "\n"
+}
+
+// belongs tells whether the node's reservation is in the subnet. Without an
+// address it is in all.
+func belongs(n Nodes, d Node, prefix netip.Prefix) bool {
+	s := n.subnet(d.IP)
+	return s == nil || s.Prefix == prefix
+}
+
+func (r *renderer) keaClasses() []keaClass {
+	const (
+		ipxe = "option[175].exists"
+		uefi = "(option[93].hex == 0x0007 or option[93].hex == 0x0009)"
+	)
+	server := ""
+	if r.n.Server.IsValid() {
+		server = r.n.Server.String()
+	}
+	var all []keaClass
+	for _, c := range r.n.Loader.clients() {
+		k := keaClass{Server: server, File: c.file}
+		switch {
+		case c.ipxe:
+			k.Name, k.Test = "nodisk-ipxe", ipxe
+		case c.uefi:
+			k.Name, k.Test = "nodisk-uefi", uefi
+		default:
+			k.Name, k.Test = "nodisk-bios", "not "+uefi
+		}
+		if !c.ipxe && r.n.Loader.IPXE != "" {
+			k.Test += " and not " + ipxe
+		}
+		all = append(all, k)
+	}
+	return all
+}

@@ -1,0 +1,349 @@
+package pxe
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// A File is one that was rendered.
+type File struct {
+	Path string // below the TFTP folder, with slashes
+	Data []byte
+}
+
+// A Tree is all that Render makes of a description.
+type Tree struct {
+	Files    []File   // in the order of their paths
+	Needs    []string // kernels, images and loaders that the files name, once each
+	Warnings []string
+}
+
+// Options are what Render must be told beside the description.
+type Options struct {
+	// Folder is the TFTP folder on the server where the description does not
+	// name it, an absolute path.
+	Folder string
+	// Check judges a whole command line as /init would. Nil: none is judged.
+	Check func(line string) (warnings []string, err error)
+}
+
+// maxCmdline is COMMAND_LINE_SIZE of x86 and arm64 without the zero at its end
+// (arch/*/include/asm/setup.h).
+const maxCmdline = 2047
+
+// An entry is one thing to boot: a node, or the machines of a prefix.
+type entry struct {
+	what string // "node node7"
+	line int
+	node *Node        // nil for machines that are not known
+	at   netip.Prefix // of these machines; the zero value: of all
+	Settings
+	values map[string]string
+	words  string // the command line without what the loader adds
+}
+
+// Render makes the files. All errors are returned joined, with the lines of
+// the description.
+func Render(n Nodes, o Options) (Tree, error) {
+	r := renderer{n: n, o: o, tree: Tree{Warnings: slices.Clone(n.Warnings)}, files: map[string]string{}, warned: map[string]bool{}, refused: map[string]*refusal{}}
+	if r.n.Folder == "" {
+		r.n.Folder = o.Folder
+	}
+	r.prepare()
+	for _, e := range r.entries {
+		r.pxelinux(e)
+		r.grub(e)
+	}
+	r.ipxe()
+	r.dhcp()
+	if err := r.err(); err != nil {
+		return Tree{}, err
+	}
+	slices.SortFunc(r.tree.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	slices.Sort(r.tree.Needs)
+	r.tree.Needs = slices.Compact(r.tree.Needs)
+	return r.tree, nil
+}
+
+// A renderer is one call of Render.
+type renderer struct {
+	problems
+	n       Nodes
+	o       Options
+	entries []entry
+	tree    Tree
+	files   map[string]string   // path to what it is for
+	warned  map[string]bool     // what the checker has said
+	refused map[string]*refusal // by the checker's sentence
+	left    []string            // entries without files
+}
+
+// add adds a file. Two of one path are a problem that Parse should have found.
+func (r *renderer) add(path, what, text string) {
+	if other, taken := r.files[path]; taken {
+		r.bad(0, "%s and %s both are %s", what, other, path)
+		return
+	}
+	r.files[path] = what
+	r.tree.Files = append(r.tree.Files, File{Path: path, Data: []byte(text)})
+}
+
+// banner is the first line of each file, behind the comment sign of its format.
+func banner(what string) string {
+	return " Written by nodisk pxe for " + what + ". Change nodes.yaml and run it again."
+}
+
+// prepare makes the entries: nodes, then prefixes, then what is left.
+func (r *renderer) prepare() {
+	for i := range r.n.Nodes {
+		d := &r.n.Nodes[i]
+		e := entry{what: "node " + d.Name, line: d.Line, node: d, Settings: r.n.settings(*d)}
+		if d.Secret != "" {
+			e.Images = append(slices.Clone(e.Images), d.Secret)
+		}
+		r.entry(e, d.IP)
+	}
+	for _, g := range r.n.Groups {
+		for _, x := range g.Prefixes {
+			above := r.n.Defaults
+			if s := r.n.subnet(x.Addr()); s != nil {
+				above = s.under(above)
+			}
+			r.entry(entry{what: fmt.Sprintf("group %s, %v", g.Name, x), line: g.Line, at: x, Settings: g.under(above)}, x.Addr())
+		}
+	}
+	for _, s := range r.n.Subnets {
+		if r.n.groupAt(s.Prefix) != nil {
+			continue
+		}
+		r.entry(entry{what: fmt.Sprintf("subnet %v", s.Prefix), line: s.Line, at: s.Prefix, Settings: s.under(r.n.Defaults)}, s.Prefix.Addr())
+	}
+	r.entry(entry{what: "all others", Settings: r.n.Defaults}, netip.Addr{})
+	r.refusals()
+	if len(r.left) > 0 {
+		r.warn("no files for %s: their command lines have words like {name}, which are known of nodes only; machines that are not in nodes: do not boot there", strings.Join(r.left, "; "))
+	}
+}
+
+// entry completes an entry and keeps it, unless it is for machines that are
+// not known and its command line asks for what is only known of nodes.
+func (r *renderer) entry(e entry, addr netip.Addr) {
+	e.values = r.values(e.node, addr)
+	words := []string{}
+	for _, c := range e.Consoles {
+		words = append(words, "console="+c)
+	}
+	words = append(words, e.Cmdline)
+	words = append(words, e.Append...)
+	if len(e.Profiles) > 0 {
+		words = append(words, "nodisk.profile="+strings.Join(e.Profiles, ","))
+	}
+	given := cmdline.Parse(strings.Join(words, " "))
+	if e.IPAppend == IPAppendUnset {
+		e.IPAppend = 2
+		if namesInterface(given) {
+			e.IPAppend = 0
+		}
+	}
+	// With the firmware's lease nobody asks again.
+	if e.IPAppend&1 == 0 && e.node != nil && e.node.ClientID != "" && e.node.ClientID != "auto" && !given.Has("nodisk.dhcp.clientid") {
+		// /init then sends what the server knows, and nothing else.
+		words = append(words, "nodisk.dhcp.clientid="+e.node.ClientID)
+	}
+	if len(e.Images) == 0 {
+		if e.node == nil {
+			return
+		}
+		r.bad(e.line, "%s has no image: write image: node.img under defaults:, its subnet, its group or the node", e.what)
+		return
+	}
+	line, missing := expand(strings.Join(strings.Fields(strings.Join(words, " ")), " "), e.values)
+	if len(missing) > 0 {
+		if e.node == nil && onlyOfNodes(missing) {
+			r.left = append(r.left, e.what)
+			return
+		}
+		r.bad(e.line, "%s: nothing is known for %s of the command line: there are {name} {ip} {mac} {guid} {mask} {gateway} {domain} {server}, as far as node, subnet and defaults say them",
+			e.what, strings.Join(missing, " "))
+		return
+	}
+	e.words = line
+	r.judge(e)
+	r.tree.Needs = append(append(r.tree.Needs, e.Kernel), e.Images...)
+	r.entries = append(r.entries, e)
+}
+
+func (r *renderer) warn(format string, args ...any) {
+	r.tree.Warnings = append(r.tree.Warnings, fmt.Sprintf(format, args...))
+}
+
+// judge looks at the command line as the node will have it.
+func (r *renderer) judge(e entry) {
+	line := join(e.words, e.lease(), e.bootIF())
+	if len(line) > maxCmdline {
+		r.bad(e.line, "%s: the command line has %d characters, the kernel takes %d: put words into the image's config file (nodisk build --config)", e.what, len(line), maxCmdline)
+	}
+	if r.o.Check == nil {
+		return
+	}
+	warnings, err := r.o.Check(line)
+	for _, w := range warnings {
+		// One sentence for what a thousand nodes share.
+		if !r.warned[w] {
+			r.warn("%s: command line: %s", e.what, w)
+		}
+		r.warned[w] = true
+	}
+	for _, one := range unjoin(err) {
+		text := one.Error()
+		if x, again := r.refused[text]; again {
+			x.others++
+			continue
+		}
+		r.refused[text] = &refusal{what: e.what, line: e.line}
+	}
+}
+
+// A refusal is what the checker says of one entry, and of how many others.
+type refusal struct {
+	what         string
+	line, others int
+}
+
+func (r *renderer) refusals() {
+	for _, text := range slices.Sorted(maps.Keys(r.refused)) {
+		x := r.refused[text]
+		others := ""
+		if x.others > 0 {
+			others = fmt.Sprintf(" (and %d more)", x.others)
+		}
+		r.bad(x.line, "%s%s: command line: %s", x.what, others, text)
+	}
+}
+
+// unjoin returns the errors that errors.Join has joined.
+func unjoin(err error) []error {
+	var list interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &list):
+		return list.Unwrap()
+	default:
+		return []error{err}
+	}
+}
+
+// values are those of the placeholders, as far as they are known.
+func (r *renderer) values(d *Node, addr netip.Addr) map[string]string {
+	v := map[string]string{}
+	set := func(key string, a netip.Addr) {
+		if a.IsValid() {
+			v[key] = a.String()
+		}
+	}
+	set("server", r.n.Server)
+	if s := r.n.subnet(addr); s != nil {
+		set("gateway", s.Gateway)
+		set("mask", netmask(s.Prefix))
+		if s.Domain != "" {
+			v["domain"] = s.Domain
+		}
+	}
+	if d != nil {
+		v["name"], v["mac"] = d.Name, d.mac().String()
+		set("ip", d.IP)
+		if d.infiniBand() {
+			v["guid"] = d.GUID.String()
+		}
+	}
+	return v
+}
+
+// expand puts values in the places of their names, and returns the names that
+// have none.
+func expand(s string, values map[string]string) (line string, missing []string) {
+	line = regexp.MustCompile(`\{[a-z]*\}`).ReplaceAllStringFunc(s, func(name string) string {
+		v, ok := values[strings.Trim(name, "{}")]
+		if !ok && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+		return v
+	})
+	return line, missing
+}
+
+func onlyOfNodes(names []string) bool {
+	for _, n := range names {
+		if !slices.Contains([]string{"{name}", "{ip}", "{mac}", "{guid}", "{gateway}", "{mask}", "{domain}"}, n) {
+			return false
+		}
+	}
+	return true
+}
+
+// namesInterface tells whether the command line itself says which interface
+// is meant. BOOTIF= would contradict it where the node boots from another.
+func namesInterface(args cmdline.Args) bool {
+	for _, a := range args {
+		switch a.Key {
+		case "BOOTIF", "bootdev", "rd.bootif", "bond", "bridge", "vlan", "team", "ib.pkey":
+			return true
+		case "ip":
+			fields := strings.Split(regexp.MustCompile(`\[[^]]*\]`).ReplaceAllString(a.Value, "6"), ":")
+			// ip=DEVICE:WORD, or the sixth field of the kernel's form.
+			if len(fields) == 2 || len(fields) == 3 || len(fields) > 5 && fields[5] != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// bootIF is the word that names the port, empty where it is not wanted or not
+// known.
+func (e entry) bootIF() string {
+	switch {
+	case e.IPAppend&2 == 0 || e.node == nil:
+		return ""
+	case e.node.infiniBand():
+		return "BOOTIF=20-" + dashes(e.node.GUID.String())
+	default:
+		return "BOOTIF=01-" + dashes(e.node.MAC.String())
+	}
+}
+
+// lease is the word that hands over the address that the firmware got, in the
+// form that pxelinux appends.
+func (e entry) lease() string {
+	if e.IPAppend&1 == 0 || e.node == nil || e.values["ip"] == "" {
+		return ""
+	}
+	return "ip=" + e.values["ip"] + ":" + e.values["server"] + ":" + e.values["gateway"] + ":" + e.values["mask"]
+}
+
+func join(words ...string) string {
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), " ")
+}
+
+// serial returns unit and speed of the first serial console.
+func (e entry) serial() (unit, speed string) {
+	for _, c := range e.Consoles {
+		if rest, ok := strings.CutPrefix(c, "ttyS"); ok {
+			unit, speed, _ = strings.Cut(rest, ",")
+			speed = speed[:len(speed)-len(strings.TrimLeft(speed, "0123456789"))]
+			if speed == "" {
+				speed = "9600" // the kernel's, drivers/tty/serial/8250
+			}
+			return unit, speed
+		}
+	}
+	return "", ""
+}

@@ -1,0 +1,165 @@
+package pxe
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"path"
+	"strings"
+
+	"github.com/nodisk/nodisk/netsetup"
+	"go.yaml.in/yaml/v3"
+)
+
+// value returns that of a key, nil when there is none.
+func value(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// elements are those of a list, or the value alone.
+func elements(n *yaml.Node) []*yaml.Node {
+	if n.Kind == yaml.SequenceNode {
+		return n.Content
+	}
+	return []*yaml.Node{n}
+}
+
+// plain tells whether the text can stand in all files without quotes.
+func plain(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := (c|0x20) >= 'a' && (c|0x20) <= 'z'
+		if !letter && (c < '0' || c > '9') && !strings.ContainsRune("._-+/", rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// hostLabel follows RFC 1123 section 2.1.
+func hostLabel(s string) bool {
+	return plain(s) && len(s) <= 63 && !strings.ContainsAny(s, "._+/") && s[0] != '-' && s[len(s)-1] != '-'
+}
+
+// file reads a path below the TFTP folder.
+func (p *parser) file(v *yaml.Node, what string) string {
+	s := p.text(v, what)
+	switch {
+	case s == "":
+		return ""
+	case !plain(s) || path.IsAbs(s) || path.Clean(s) != s || s == "." || s == ".." || strings.HasPrefix(s, "../"):
+		p.bad(v.Line, "%s %q is not a path below the TFTP folder, of letters, digits and . _ - + /", what, clip(s))
+		return ""
+	}
+	return s
+}
+
+// words reads a part of a command line; spaces and newlines are one space. What
+// pxelinux, iPXE and GRUB read differently is refused.
+func (p *parser) words(v *yaml.Node, what string) string {
+	list := strings.Fields(p.text(v, what))
+	for _, w := range list {
+		if strings.ContainsAny(w, "\"'`\\$") || strings.HasPrefix(w, "#") || w == "||" || w == "&&" || w == ";;" || !ascii(w) {
+			p.bad(v.Line, "%s: loaders read %q differently (quotes, \\, $, a # in front): put it into the image's config file (nodisk build --config)", what, clip(w))
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// addr reads an IPv4 address: loaders name their files by no other.
+func (p *parser) addr(v *yaml.Node, what string) netip.Addr {
+	s := p.text(v, what)
+	if s == "" {
+		return netip.Addr{}
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is4() || a.IsUnspecified() || a.IsMulticast() {
+		p.bad(v.Line, "%s %q is not an IPv4 address: write 10.0.0.7, for example", what, clip(s))
+		return netip.Addr{}
+	}
+	return a
+}
+
+func (p *parser) prefix(v *yaml.Node, what string) netip.Prefix {
+	s := p.text(v, what)
+	if s == "" {
+		return netip.Prefix{}
+	}
+	x, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil || !x.Addr().Is4() || x.Bits() == 0:
+		p.bad(v.Line, "%s %q is not an IPv4 prefix: write 10.0.0.0/24, for example", what, clip(s))
+		return netip.Prefix{}
+	case x != x.Masked():
+		p.bad(v.Line, "%s %s has bits behind its length: write %v", what, s, x.Masked())
+		return netip.Prefix{}
+	}
+	return x
+}
+
+// pool reads FIRST-LAST.
+func (p *parser) pool(v *yaml.Node, what string) (first, last netip.Addr) {
+	a, b, _ := strings.Cut(p.text(v, what+": range"), "-")
+	first, err1 := netip.ParseAddr(strings.TrimSpace(a))
+	last, err2 := netip.ParseAddr(strings.TrimSpace(b))
+	if err1 != nil || err2 != nil || !first.Is4() || !last.Is4() || last.Less(first) {
+		p.bad(v.Line, "%s: range %q: write 10.0.0.100-10.0.0.199, for example", what, clip(v.Value))
+		return netip.Addr{}, netip.Addr{}
+	}
+	return first, last
+}
+
+// guid reads an InfiniBand identity of at least the eight bytes: the two that
+// six bytes lack would be a guess.
+func (p *parser) guid(v *yaml.Node, what string) (netsetup.GUID, netsetup.HardwareAddr) {
+	s := p.text(v, what+": guid")
+	if s == "" {
+		return netsetup.GUID{}, ""
+	}
+	g, err := netsetup.ParseGUID(s)
+	if err != nil {
+		p.bad(v.Line, "%s: guid %q %v", what, clip(s), err)
+		return netsetup.GUID{}, ""
+	}
+	if len(g.String()) != len("00:02:c9:03:00:00:10:39") {
+		p.bad(v.Line, "%s: guid %s has six bytes, and the two between them are not certain: write all eight (ibstat -p)", what, g)
+		return netsetup.GUID{}, ""
+	}
+	b, err := hex.DecodeString(strings.NewReplacer(":", "", "-", "").Replace(strings.TrimPrefix(strings.ToLower(s), "0x")))
+	if err == nil && len(b) == 20 {
+		return g, netsetup.HardwareAddr(b)
+	}
+	return g, ""
+}
+
+// clientID reads a form of docs/infiniband.md.
+func (p *parser) clientID(v *yaml.Node, what string) string {
+	s := strings.ToLower(p.text(v, what+": client-id"))
+	switch s {
+	case "":
+		return ""
+	case "auto", "flexboot", "guid", "hwaddr", "mac", "rfc4361", "none":
+		return s
+	}
+	digits, isHex := strings.CutPrefix(s, "hex:")
+	digits = strings.ReplaceAll(digits, ":", "")
+	// RFC 2132 section 9.14: two bytes at least.
+	if b, err := hex.DecodeString(digits); !isHex || err != nil || len(b) < 2 || len(b) > 254 {
+		p.bad(v.Line, "%s: client-id %q: write auto, flexboot, guid, hwaddr, mac, rfc4361, none or hex: and 2 to 254 bytes", what, clip(s))
+		return ""
+	}
+	return "hex:" + digits
+}

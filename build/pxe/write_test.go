@@ -1,0 +1,150 @@
+package pxe
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// contents are all files of a folder but the list of own ones.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	have := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == manifest {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		name, _ := filepath.Rel(dir, path)
+		have[name] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return have
+}
+
+func files(pairs ...string) []File {
+	var list []File
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, File{Path: pairs[i], Data: []byte(pairs[i+1])})
+	}
+	return list
+}
+
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	step := func(name string, want Changes, wanted ...string) {
+		t.Helper()
+		got, err := Write(dir, files(wanted...), false)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	put := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("vmlinuz", "kernel")
+	step("first", Changes{Written: []string{"p/a", "p/b", "c"}}, "p/a", "1", "p/b", "2", "c", "3")
+	before, err := os.Stat(filepath.Join(dir, "p", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.Mode().Perm() != 0o644 {
+		t.Errorf("mode %v: a TFTP server must be able to read it", before.Mode())
+	}
+	step("again", Changes{Unchanged: 3}, "p/a", "1", "p/b", "2", "c", "3")
+	step("one changed, one stale", Changes{Written: []string{"p/b"}, Removed: []string{"c"}, Unchanged: 1}, "p/a", "1", "p/b", "22")
+	after, err := os.Stat(filepath.Join(dir, "p", "a"))
+	if err != nil || !os.SameFile(before, after) {
+		t.Errorf("an unchanged file was written anew (%v)", err)
+	}
+	put("p/b", "by hand")
+	step("a stale one of somebody's", Changes{Kept: []string{"p/b"}, Unchanged: 1}, "p/a", "1")
+	put("d", "4")
+	step("the same from elsewhere", Changes{Unchanged: 2}, "p/a", "1", "d", "4")
+	want := map[string]string{"vmlinuz": "kernel", "p/a": "1", "p/b": "by hand", "d": "4"}
+	if diff := cmp.Diff(want, contents(t, dir)); diff != "" {
+		t.Errorf("folder (-want +got):\n%s", diff)
+	}
+}
+
+// Files of somebody else: all are named, nothing is written, unless forced.
+func TestWriteRefuses(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Write(dir, files("a", "1"), false); err != nil {
+		t.Fatal(err)
+	}
+	mine := map[string]string{"a": "mine", "b": "mine"}
+	for name, text := range mine {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wanted := files("a", "2", "b", "2", "c", "2")
+	_, err := Write(dir, wanted, false)
+	if err == nil || !strings.Contains(err.Error(), "write a:") || !strings.Contains(err.Error(), "write b:") {
+		t.Errorf("got %v", err)
+	}
+	if diff := cmp.Diff(mine, contents(t, dir)); diff != "" {
+		t.Errorf("folder (-want +got):\n%s", diff)
+	}
+	if _, err := Write(dir, wanted, true); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"a": "2", "b": "2", "c": "2"}, contents(t, dir)); diff != "" {
+		t.Errorf("folder, forced (-want +got):\n%s", diff)
+	}
+}
+
+// A run that ended between list and files is taken up where it ended.
+func TestWriteResumes(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Write(dir, files("a", "1", "b", "1"), false); err != nil {
+		t.Fatal(err)
+	}
+	both := string(manifestText(map[string][]string{"a": {sumOf([]byte("1")), sumOf([]byte("2"))}, "b": {sumOf([]byte("1"))}, "c": {sumOf([]byte("2"))}}))
+	if err := os.WriteFile(filepath.Join(dir, manifest), []byte(both), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Write(dir, files("a", "2", "c", "2"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Changes{Written: []string{"a", "c"}, Removed: []string{"b"}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Nothing outside the folder is touched.
+func TestWriteStays(t *testing.T) {
+	outside, dir := t.TempDir(), t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(dir, "pxelinux.cfg")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Write(dir, files("pxelinux.cfg/default", "1"), true); err == nil {
+		t.Error("a link leads out, and it was followed")
+	}
+	if have := contents(t, outside); len(have) > 0 {
+		t.Errorf("written outside: %v", have)
+	}
+	for _, list := range []string{"x\n", strings.Repeat("0", 64) + "  ../a\n", strings.Repeat("0", 64) + "  /a\n"} {
+		if err := os.WriteFile(filepath.Join(dir, manifest), []byte(list), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Write(dir, files("a", "1"), false); err == nil || !strings.Contains(err.Error(), "list of own files") {
+			t.Errorf("list %q: %v", list, err)
+		}
+	}
+}
