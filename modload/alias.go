@@ -150,7 +150,11 @@ func insert(list []int32, i int32) []int32 {
 // ("crypto-crc32c") works too. It is empty when no module serves the device,
 // or one that is built in.
 func (x *Index) Match(modalias string) []string {
-	return x.aliases().lookup(normal(modalias))
+	modalias = normal(modalias)
+	if modules, ok := x.configured(modalias); ok {
+		return modules
+	}
+	return x.aliases().lookup(modalias)
 }
 
 // match is fnmatch(3) without flags for the patterns of modules.alias: "*",

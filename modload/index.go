@@ -17,6 +17,8 @@ type Index struct {
 	indexed int // that many of mods are of modules.dep, the rest of flat folders
 	byName  map[string]int32
 	softs   map[string]softdep
+	conf    []ConfLine // of modprobe.d
+
 	builtin string // text of modules.builtin
 	modinfo string // text of modules.builtin.modinfo
 	aliases func() *aliasTable
@@ -126,20 +128,25 @@ func parseSoftdeps(text string) map[string]softdep {
 		}
 		name := normal(words[1])
 		soft := softs[name]
-		var list *[]string
-		for _, word := range words[2:] {
-			switch {
-			case word == "pre:":
-				list = &soft.pre
-			case word == "post:":
-				list = &soft.post
-			case list != nil:
-				*list = append(*list, word)
-			}
-		}
+		soft.read(words[2:])
 		softs[name] = soft
 	}
 	return softs
+}
+
+// read adds what the words behind a module's name say.
+func (s *softdep) read(words []string) {
+	var list *[]string
+	for _, word := range words {
+		switch {
+		case word == "pre:":
+			list = &s.pre
+		case word == "post:":
+			list = &s.post
+		case list != nil:
+			*list = append(*list, word)
+		}
+	}
 }
 
 // file is the path of a module's file below the root.

@@ -19,6 +19,7 @@ import (
 // value works.
 type LoaderConfig struct {
 	Root      string // where lib, sys and dev are; empty is "/"
+	Modules   string // below Root, where lib is if not in Root itself
 	Params    Params
 	Blacklist Blacklist
 	Serial    bool // one module at a time, in load order

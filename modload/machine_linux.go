@@ -19,6 +19,7 @@ const moduleInitCompressedFile = 4
 // A machine is the kernel that runs.
 type machine struct {
 	root       string
+	modules    string // folder above lib/modules
 	decompress func(path string, r io.Reader) (io.Reader, error)
 	format     func() string // of compressed modules the kernel takes; "" is none
 	uname      func() string
@@ -30,6 +31,7 @@ func newMachine(c LoaderConfig) *machine {
 	if m.root == "" {
 		m.root = "/"
 	}
+	m.modules = filepath.Join(m.root, c.Modules)
 	m.format = sync.OnceValue(func() string { return m.read("sys/module/compression") })
 	m.modalias = sync.OnceValue(func() string { return m.read("sys/devices/system/cpu/modalias") })
 	m.uname = sync.OnceValue(func() string {
@@ -43,6 +45,9 @@ func newMachine(c LoaderConfig) *machine {
 }
 
 func (m *machine) path(name string) string { return filepath.Join(m.root, name) }
+
+// file is the path of a module's file.
+func (m *machine) file(path string) string { return filepath.Join(m.modules, path) }
 
 // read returns the one line of a sysfs file, empty if there is none.
 func (m *machine) read(name string) string {
@@ -86,7 +91,7 @@ func (m *machine) present(module string) bool {
 
 func (m *machine) size(path string) int64 {
 	var st unix.Stat_t
-	if unix.Stat(m.path(path), &st) != nil {
+	if unix.Stat(m.file(path), &st) != nil {
 		return 0
 	}
 	return st.Size
@@ -94,7 +99,7 @@ func (m *machine) size(path string) int64 {
 
 // needs reads the whole file: it is asked when an error is to be explained.
 func (m *machine) needs(path string) []string {
-	fd, err := open(m.path(path), unix.O_RDONLY)
+	fd, err := open(m.file(path), unix.O_RDONLY)
 	if err != nil {
 		return nil
 	}
@@ -117,9 +122,9 @@ func (m *machine) cpu() string     { return m.modalias() }
 
 // insert loads a file. On failure it returns what the kernel logged meanwhile.
 func (m *machine) insert(path, params string) ([]string, error) {
-	fd, err := open(m.path(path), unix.O_RDONLY)
+	fd, err := open(m.file(path), unix.O_RDONLY)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", m.path(path), err)
+		return nil, fmt.Errorf("open %s: %w", m.file(path), err)
 	}
 	defer func() { _ = unix.Close(fd) }()
 	flags := 0

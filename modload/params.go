@@ -18,10 +18,18 @@ type Params []Param
 // A Blacklisted is a module the administrator does not want.
 type Blacklisted struct {
 	Module string // with underscores
-	Key    string // the argument that said so, as written
+	Key    string // the argument that said so, as written, or file and line of a modprobe.d
 	// Never forbids the module altogether; otherwise only an alias does not
 	// lead to it, while its name and modules that depend on it still do.
 	Never bool
+}
+
+// where names what forbids: "module_blacklist=", "/etc/modprobe.d/net.conf:3".
+func (b Blacklisted) where() string {
+	if b.Key[0] == '/' {
+		return b.Key
+	}
+	return b.Key + "="
 }
 
 // Blacklist is in the order of the command line.

@@ -68,20 +68,27 @@ func (x *Index) plan(names []string, deny denial, cpu string) plan {
 	return plan{mods: r.modules(), answers: answers}
 }
 
-// find looks a name up as modprobe does: modules, then aliases, then what is
-// built in. The latter is found, and nothing to load.
+// find looks a name up as modprobe does: aliases of the configuration, modules,
+// then aliases of modules, then what is built in. The latter is found, and nothing to load.
 func (x *Index) find(name string) (mods []int32, byAlias, ok bool) {
 	name = normal(name)
-	if i, ok := x.byName[name]; ok {
-		return []int32{i}, false, true
+	targets, configured := x.configured(name)
+	if !configured {
+		if i, ok := x.byName[name]; ok {
+			return []int32{i}, false, true
+		}
+		targets = x.aliases().lookup(name)
 	}
-	for _, m := range x.aliases().lookup(name) {
+	for _, m := range targets {
 		if i, ok := x.byName[m]; ok {
 			mods = append(mods, i)
 		}
 	}
-	if mods != nil {
+	switch {
+	case mods != nil:
 		return mods, true, true
+	case configured: // "off" leads nowhere, and that is no error
+		return nil, true, len(targets) == 0 || slices.ContainsFunc(targets, x.Builtin)
 	}
 	return nil, false, x.Builtin(name)
 }
@@ -191,7 +198,7 @@ func (r *resolver) place(i int32) {
 	if p.placed {
 		return
 	}
-	soft, ok := r.index.softs[r.index.mods[i].name]
+	soft, ok := r.index.softdep(r.index.mods[i].name)
 	if !ok {
 		r.append(i, p)
 		return

@@ -172,7 +172,7 @@ func (l *Loader) visit(ctx context.Context, n *node, again bool) {
 	}
 	if e, ok := l.conf.Blacklist.Find(n.mod.Name, false); ok {
 		n.err = &LoadError{
-			Module: n.mod.Name, Err: fmt.Errorf("forbidden by %s=", e.Key),
+			Module: n.mod.Name, Err: errors.New("forbidden by " + e.where()),
 			Remedy: "take it off that list, or do without what needs it",
 		}
 		return
