@@ -11,6 +11,8 @@ FUZZTIME ?= 30s
 RUNS     ?= 3
 
 kernel_dir = .cache/kernel
+kernel_arm64 = .cache/kernel-arm64
+kernel_other = .cache/kernel-other
 lint       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 static     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w"
 # The flags that u-root's mkuimage compiles with, so that `nodisk build` makes
@@ -20,7 +22,7 @@ init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part
 
-.PHONY: all boot test bench build packages kernel softib vet lint unit fuzz boot-tests clean
+.PHONY: all boot test bench build packages kernel kernel-other kernel-arm64 rescue softib vet lint unit fuzz boot-tests clean
 
 all: build
 
@@ -29,7 +31,7 @@ boot: packages kernel build
 	@bin/nodisk boot --pxe --kernel $(kernel_dir)/vmlinuz .cache/boot.img
 
 # Quick checks first; the parts run one after the other, also under make -j.
-test: packages kernel
+test: packages kernel kernel-other
 	@$(MAKE) --no-print-directory build
 	$(part) vet $(MAKE) --no-print-directory vet
 	$(part) lint $(MAKE) --no-print-directory lint
@@ -41,10 +43,11 @@ test: packages kernel
 bench: packages kernel build
 	@$(GO) run ./integration/bench -nodisk bin/nodisk -kernel $(kernel_dir) -runs $(RUNS) -out bench.json
 
-# Two steps, because bin/nodisk carries /init.
+# Several steps, because bin/nodisk carries /init, for both architectures.
 build:
 	@mkdir -p build/embedded bin
-	@$(init) -o build/embedded/nodisk-init ./cmd/nodisk-init
+	@GOARCH=amd64 $(init) -o build/embedded/nodisk-init ./cmd/nodisk-init
+	@GOARCH=arm64 $(init) -o build/embedded/nodisk-init-arm64 ./cmd/nodisk-init
 	@$(static) -tags embedinit -o bin/nodisk ./cmd/nodisk
 
 packages:
@@ -52,6 +55,18 @@ packages:
 
 kernel:
 	@scripts/fetch-kernel $(kernel_dir)
+
+# Another kernel of the same version, whose modules the first refuses.
+kernel-other: kernel
+	@scripts/fetch-kernel $(kernel_other) other
+
+# For a node of another architecture.
+kernel-arm64:
+	@scripts/fetch-kernel-arm64 $(kernel_arm64)
+
+# The rescue shell is compiled from a Go module, once, into the user's cache.
+rescue: kernel build
+	@bin/nodisk build --kernel $(kernel_dir)/vmlinuz --modules $(kernel_dir) --profile virt --rescue --out .cache/rescue.img >/dev/null
 
 # The software InfiniBand HCA of the lab, for the kernel in .cache/kernel.
 softib: kernel
@@ -64,14 +79,14 @@ vet:
 lint:
 	@$(GO) run $(lint) run ./...
 
-unit:
+unit: kernel-other
 	@$(GO) test $(race) $$($(GO) list ./... | grep -v '/integration$$')
 
 fuzz:
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)
 
-boot-tests: softib
+boot-tests: softib kernel-arm64 rescue
 	@$(GO) test -count=1 -timeout 25m ./integration
 
 clean:
-	rm -rf .cache bin bench.json build/embedded/nodisk-init
+	rm -rf .cache bin bench.json build/embedded/nodisk-init build/embedded/nodisk-init-arm64
