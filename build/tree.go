@@ -14,6 +14,7 @@ import (
 type tree struct {
 	dir     string
 	release string
+	made    map[string][]byte // indexes that depmod has not written, by name
 }
 
 // findTree takes a folder as an administrator gives it: lib/modules/RELEASE
@@ -98,18 +99,6 @@ func (e *MismatchError) Error() string {
 		e.Kernel, e.Dir, strings.Join(e.Modules, ", "))
 }
 
-// check finds what depmod should have made.
-func (t tree) check() error {
-	_, err := os.Stat(filepath.Join(t.dir, "modules.dep"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("open modules: %s has no modules.dep: run %s", t.dir, t.depmod())
-	}
-	if err != nil {
-		return fmt.Errorf("open modules: %w", err)
-	}
-	return nil
-}
-
 // depmod is the command that makes the indexes of the tree.
 func (t tree) depmod() string {
 	root, ok := strings.CutSuffix(t.dir, "/"+modulesDir+"/"+t.release)
@@ -120,16 +109,6 @@ func (t tree) depmod() string {
 		return "depmod " + t.release
 	}
 	return fmt.Sprintf("depmod -b %s %s", root, t.release)
-}
-
-// Open makes the tree a file system rooted at "/" in which the tree is
-// lib/modules/RELEASE, wherever it lies on disk. Links are followed.
-func (t tree) Open(name string) (fs.File, error) {
-	in, ok := strings.CutPrefix(name, modulesDir+"/"+t.release+"/")
-	if !ok || !fs.ValidPath(name) {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	}
-	return os.DirFS(t.dir).Open(in)
 }
 
 // sortedUnique sorts names and drops the second of each.
