@@ -13,16 +13,19 @@ import (
 
 // writeCPIO writes files as a newc archive ("070701",
 // Documentation/driver-api/early-userspace/buffer-format.rst): owner root, one time, inode
-// numbers counted from 1.
-func writeCPIO(w io.Writer, files []file, mtime time.Time) error {
+// numbers counted from 1. It returns where the content of each file ends, in bytes
+// from the beginning of the archive, before its padding.
+func writeCPIO(w io.Writer, files []file, mtime time.Time) ([]int, error) {
 	seconds := mtime.Unix()
 	if seconds < 0 || seconds > math.MaxUint32 {
-		return fmt.Errorf("write cpio: time %v does not fit a cpio archive (1970 to 2106)", mtime.UTC())
+		return nil, fmt.Errorf("write cpio: time %v does not fit a cpio archive (1970 to 2106)", mtime.UTC())
 	}
 	records := cpio.Newc.Writer(w)
+	ends := make([]int, len(files))
+	at := 0
 	for i, f := range files {
 		if len(f.data) > math.MaxUint32 {
-			return fmt.Errorf("write cpio: /%s has %d bytes, an archive holds 4 GiB a file", f.name, len(f.data))
+			return nil, fmt.Errorf("write cpio: /%s has %d bytes, an archive holds 4 GiB a file", f.name, len(f.data))
 		}
 		r := cpio.Record{Info: cpio.Info{
 			Ino: uint64(i + 1), Mode: uint64(f.mode), NLink: 1, MTime: uint64(seconds),
@@ -35,13 +38,17 @@ func writeCPIO(w io.Writer, files []file, mtime time.Time) error {
 			r.ReaderAt = bytes.NewReader(f.data)
 		}
 		if err := records.WriteRecord(r); err != nil {
-			return fmt.Errorf("write cpio: /%s: %w", f.name, err)
+			return nil, fmt.Errorf("write cpio: /%s: %w", f.name, err)
 		}
+		at += cpioHeader + len(f.name) + 1
+		at += -at&3 + len(f.data)
+		ends[i] = at
+		at += -at & 3
 	}
 	if err := cpio.WriteTrailer(records); err != nil {
-		return fmt.Errorf("write cpio: %w", err)
+		return nil, fmt.Errorf("write cpio: %w", err)
 	}
-	return nil
+	return ends, nil
 }
 
 // Limits of the kernel's reader (init/initramfs.c) and of ours.
@@ -67,7 +74,7 @@ type cpioEntry struct {
 	size         int64
 	mtime        uint32
 	uid, gid     uint32
-	ino          uint32
+	ino, nlink   uint32
 	major, minor uint32
 }
 
@@ -99,7 +106,7 @@ func (c *cpioReader) next() (cpioEntry, error) {
 		field[i] = v
 	}
 	e := cpioEntry{
-		ino: field[0], mode: field[1], uid: field[2], gid: field[3], mtime: field[5],
+		ino: field[0], mode: field[1], uid: field[2], gid: field[3], nlink: field[4], mtime: field[5],
 		size: int64(field[6]), major: field[9], minor: field[10],
 	}
 	if field[11] == 0 || field[11] > cpioMaxName {

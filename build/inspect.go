@@ -54,6 +54,7 @@ type File struct {
 	Name         string // as archived, mostly without a slash at the beginning
 	Mode         uint32 // st_mode: type and permissions
 	Size         int64
+	Packed       int64  // what it takes of the image's file: its share of the block it is in
 	Target       string // of a symbolic link
 	Major, Minor uint32 // of a device
 	Segment      int    // index into Segments
@@ -94,31 +95,63 @@ func (f File) ModeString() string {
 // Inspect reads an image of any make, as the kernel would. It keeps names
 // and the config, not the files.
 func Inspect(r io.Reader) (Contents, error) {
-	data, err := io.ReadAll(io.LimitReader(r, inspectMaxImage+1))
+	data, err := readWhole(r)
 	if err != nil {
 		return Contents{}, fmt.Errorf("inspect image: %w", err)
-	}
-	if len(data) > inspectMaxImage {
-		return Contents{}, fmt.Errorf("inspect image: more than %d MiB", inspectMaxImage>>20)
 	}
 	return inspect(data, inspectMaxRaw)
 }
 
+// readWhole reads the file of an image.
+func readWhole(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, inspectMaxImage+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > inspectMaxImage {
+		return nil, fmt.Errorf("more than %d MiB", inspectMaxImage>>20)
+	}
+	return data, nil
+}
+
 // inspect is Inspect with a limit for what may be unpacked.
 func inspect(data []byte, maxRaw int64) (Contents, error) {
-	if at(data, 0x202, "HdrS") || at(data, 0x38, "ARM\x64") {
-		return Contents{}, errors.New("inspect image: it is a kernel, not its initramfs")
+	var u unpacking
+	if err := u.image(data, maxRaw); err != nil {
+		return Contents{}, fmt.Errorf("inspect image%w", err)
 	}
-	c := Contents{Bytes: int64(len(data))}
+	u.sum()
+	return u.Contents, nil
+}
+
+// An unpacking is the way through an image.
+type unpacking struct {
+	Contents
+	// keep, if not nil, is given every entry when its content can be read; that of
+	// links has been.
+	keep  func(File, cpioEntry, *cpioReader) error
+	spans []span // of Files, in their segments
+}
+
+// A span is a stretch of an unpacked segment.
+type span struct{ from, to int64 }
+
+// image reads all segments. Its errors begin with the place, to be put behind a
+// verb.
+func (c *unpacking) image(data []byte, maxRaw int64) error {
+	if at(data, 0x202, "HdrS") || at(data, 0x38, "ARM\x64") {
+		return errors.New(": it is a kernel, not its initramfs")
+	}
+	c.Bytes = int64(len(data))
 	for rest := data; ; {
 		offset := len(data) - len(rest)
 		body := bytes.TrimLeft(rest, "\x00")
 		if len(body) == 0 {
 			if len(c.Segments) == 0 {
-				return Contents{}, errors.New("inspect image: it is empty")
+				return errors.New(": it is empty")
 			}
 			c.Segments[len(c.Segments)-1].Bytes += int64(len(rest))
-			break
+			return nil
 		}
 		if n := len(c.Segments); n > 0 {
 			c.Segments[n-1].Bytes += int64(len(rest) - len(body))
@@ -130,16 +163,14 @@ func inspect(data []byte, maxRaw int64) (Contents, error) {
 			if len(c.Segments) > 0 {
 				where = fmt.Sprintf(" at byte %d, behind %s", offset, plural(len(c.Segments), "good segment"))
 			}
-			return Contents{}, fmt.Errorf("inspect image%s: %w", where, err)
+			return fmt.Errorf("%s: %w", where, err)
 		}
 		rest = behind
 	}
-	c.sum()
-	return c, nil
 }
 
 // segment reads the segment data begins with and returns what follows it.
-func (c *Contents) segment(data []byte, offset, maxRaw int64) ([]byte, error) {
+func (c *unpacking) segment(data []byte, offset, maxRaw int64) ([]byte, error) {
 	compression, err := detect(data)
 	if err != nil {
 		return nil, err
@@ -166,11 +197,7 @@ func (c *Contents) segment(data []byte, offset, maxRaw int64) ([]byte, error) {
 			err = nil
 		}
 	}
-	if z, ok := s.(cut); ok {
-		if d, ok := z.Reader.(interface{ Close() }); ok {
-			d.Close()
-		}
-	}
+	closeStream(s)
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", compression, err)
 	}
@@ -180,13 +207,20 @@ func (c *Contents) segment(data []byte, offset, maxRaw int64) ([]byte, error) {
 		Compression: compression, Files: len(c.Files) - before,
 	})
 	c.Raw += limited.read
+	sizes := []packedBlock{{raw: limited.read, packed: int64(len(data) - len(behind))}}
+	if l, ok := s.(*lz4Stream); ok {
+		sizes = l.sizes
+	}
+	share(c.Files[before:], c.spans[before:], sizes)
 	return behind, nil
 }
 
 // archive reads one cpio archive to its trailer.
-func (c *Contents) archive(r io.Reader) error {
+func (c *unpacking) archive(r *limitReader) error {
 	reader := &cpioReader{r: r}
+	start := r.read - int64(len(r.peeked))
 	for {
+		from := start + reader.at + reader.left
 		e, err := reader.next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -216,7 +250,13 @@ func (c *Contents) archive(r io.Reader) error {
 			}
 			c.Config = string(text)
 		}
+		if c.keep != nil {
+			if err := c.keep(f, e, reader); err != nil {
+				return err
+			}
+		}
 		c.Files = append(c.Files, f)
+		c.spans = append(c.spans, span{from + -from&3, start + reader.at + reader.left})
 	}
 }
 
@@ -226,7 +266,7 @@ func (c *Contents) sum() {
 	for _, f := range c.Files {
 		s := sizes[f.Part]
 		sizes[f.Part] = PartSize{Part: f.Part, Files: s.Files + 1, Bytes: s.Bytes + f.Size}
-		dir, base := path.Split(cleanName(f.Name))
+		dir, base := path.Split(ownName(cleanName(f.Name)))
 		above, folder := path.Split(path.Clean(dir))
 		switch above = path.Clean(above); {
 		case above != modulesDir && above != "usr/"+modulesDir:

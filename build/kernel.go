@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 )
 
 // A Kernel is what its file says about a kernel.
@@ -53,7 +52,7 @@ func ParseKernel(r io.ReaderAt) (Kernel, error) {
 	case at(head, 0x38, "ARM\x64"):
 		return searchKernel(whole, "arm64")
 	case at(head, 4, "zimg"):
-		return parseZboot(r, head)
+		return parseZboot(r)
 	case at(head, 0, "\x1f\x8b"):
 		z, err := gzip.NewReader(whole)
 		if err != nil {
@@ -108,33 +107,13 @@ func parseBzImage(r io.ReaderAt, head []byte) (Kernel, error) {
 	return k, nil
 }
 
-// parseZboot reads an EFI zboot file (drivers/firmware/efi/libstub/zboot-header.S): offset
-// and size of the payload, and the name of its compression.
-func parseZboot(r io.ReaderAt, head []byte) (Kernel, error) {
-	if len(head) < 56 {
-		return Kernel{}, errors.New("the EFI zboot file is cut off in its header")
-	}
-	le := binary.LittleEndian
-	name, _, _ := bytes.Cut(head[24:56], []byte{0})
-	payload := io.NewSectionReader(r, int64(le.Uint32(head[8:])), min(int64(le.Uint32(head[12:])), kernelMax))
-	var z io.Reader
-	var err error
-	switch string(name) {
-	case "gzip":
-		z, err = gzip.NewReader(payload)
-	case "zstd", "zstd22":
-		var d *zstd.Decoder
-		if d, err = zstd.NewReader(payload, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20)); err == nil {
-			defer d.Close()
-			z = d
-		}
-	default:
-		return Kernel{}, fmt.Errorf("an EFI zboot file in %q: only gzip and zstd can be unpacked; give the plain Image", name)
-	}
+// parseZboot reads an EFI zboot file.
+func parseZboot(r io.ReaderAt) (Kernel, error) {
+	plain, err := unpackKernel(r, kernelMax)
 	if err != nil {
-		return Kernel{}, fmt.Errorf("unpack the EFI zboot file: %w", err)
+		return Kernel{}, err
 	}
-	return searchKernel(io.LimitReader(z, kernelMax), "")
+	return searchKernel(bytes.NewReader(plain), "")
 }
 
 // searchKernel looks for the banner (linux_banner in init/version.c) that

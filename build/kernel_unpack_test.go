@@ -1,0 +1,190 @@
+package build
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/ko/kotest"
+)
+
+// packedBy packs by a reference program, as the kernel's Makefile does.
+func packedBy(t testing.TB, data []byte, name string, args ...string) []byte {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		if test, ok := t.(*testing.T); ok {
+			needs(test, false, "program "+name)
+		}
+		t.Skip("missing: program " + name)
+	}
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Stdin = bytes.NewReader(data)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return out
+}
+
+// withPayload makes a bzImage around a packed kernel; the size of the plain one
+// follows it unless it is in gzip.
+func withPayload(release string, payload []byte, plain int) []byte {
+	data := bzImage(release)
+	if !bytes.HasPrefix(payload, []byte("\x1f\x8b")) {
+		payload = binary.LittleEndian.AppendUint32(bytes.Clone(payload), uint32(plain))
+	}
+	le := binary.LittleEndian
+	le.PutUint32(data[0x248:], 100)
+	le.PutUint32(data[0x24c:], uint32(len(payload)))
+	return append(append(data[:4096:4096], make([]byte, 100)...), payload...)
+}
+
+// branchy is text full of what looks like branches, near and far.
+func branchy(n int) []byte {
+	random := rand.New(rand.NewPCG(1, 2))
+	data := make([]byte, 0, n)
+	for len(data) < n {
+		switch random.IntN(4) {
+		case 0:
+			data = append(data, 0xe8+byte(random.IntN(2)), byte(random.IntN(256)), byte(random.IntN(4)), 0, byte(-random.IntN(2)))
+		case 1:
+			data = append(data, bytes.Repeat([]byte{0xe8}, random.IntN(7))...)
+		case 2:
+			data = append(data, 0, 0xff, 0xe9, 0)
+		default: // BL and ADRP of arm64
+			data = binary.LittleEndian.AppendUint32(data[:len(data)&^3], 0x94000000|random.Uint32()&0x3ffffff)
+			data = binary.LittleEndian.AppendUint32(data, 0x90000000|random.Uint32()&0x600fffff)
+		}
+	}
+	return data[:n]
+}
+
+// Every compression that kernels have, packed as the kernel's Makefile does.
+func TestUnpackKernel(t *testing.T) {
+	plain := append(elfStub(machineAMD64, "Linux version 6.2.3 (x)"), branchy(100_000)...)
+	for name, args := range map[string][]string{
+		"gzip": {"-n", "-9"}, "bzip2": {"-9"}, "zstd": {"-22", "--ultra"}, "lz4": {"-l", "-9", "-"},
+		"lzma": {"-9"}, "xz": {"--check=crc32", "--x86", "--lzma2=,dict=32MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			program := name
+			if name == "lzma" {
+				program, args = "xz", []string{"--format=lzma", "-9"}
+			}
+			packed := packedBy(t, plain, program, args...)
+			got, err := unpackKernel(bytes.NewReader(withPayload("6.2.3", packed, len(plain))), kernelMax)
+			if err != nil || !bytes.Equal(got, plain) {
+				t.Errorf("%d bytes, %v; want the %d that were packed", len(got), err, len(plain))
+			}
+			if _, err := unpackKernel(bytes.NewReader(withPayload("6.2.3", packed, len(plain))), 50_000); err == nil {
+				t.Error("the limit does not count")
+			}
+			if _, err := unpackKernel(bytes.NewReader(withPayload("6.2.3", packed[:len(packed)/2], len(plain))), kernelMax); err == nil {
+				t.Error("half of it is good enough")
+			}
+		})
+	}
+}
+
+// The filters of xz against those of the reference program.
+func TestXZFilters(t *testing.T) {
+	for _, filter := range []string{"--x86", "--arm64"} {
+		for _, size := range []int{1, 4, 5, 7, 1000, 70_001} {
+			plain := branchy(size)
+			got, err := unpackXZKernel(packedBy(t, plain, "xz", "--check=crc32", filter, "--lzma2"), kernelMax)
+			if err != nil || !bytes.Equal(got, plain) {
+				t.Errorf("%s, %d bytes: got %d, %v", filter, size, len(got), err)
+			}
+		}
+	}
+	if _, err := unpackXZKernel(packedBy(t, branchy(100), "xz", "--check=crc32", "--sparc", "--lzma2"), kernelMax); err == nil || !strings.Contains(err.Error(), "filter 0x9") {
+		t.Errorf("another filter: %v", err)
+	}
+}
+
+func TestUnpackKernelErrors(t *testing.T) {
+	cut := bzImage("6.2.3")
+	binary.LittleEndian.PutUint32(cut[0x24c:], 1<<20)
+	for name, tt := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"lzo":     {withPayload("6.2.3", []byte("\x89LZO\x00\r\n\x1a\n"), 9), "--symvers"},
+		"unknown": {withPayload("6.2.3", []byte("hello"), 5), "not known here"},
+		"cut off": {cut, "cut off"},
+		"xz":      {withPayload("6.2.3", []byte(xzKernelMagic+"\x00\x01\x00\x00\x00\x00\x02\x01\x00\x00"), 5), "damaged"},
+		"lzma":    {withPayload("6.2.3", []byte("\x5d\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff"), 5), "(lzma)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := unpackKernel(bytes.NewReader(tt.data), kernelMax); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v lacks %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// What a kernel tells when it is unpacked.
+func TestKernelFacts(t *testing.T) {
+	const magic = "6.2.3-x SMP preempt mod_unload modversions "
+	exports := []ko.Symbol{{Name: "module_layout", CRC: 1, HasCRC: true}, {Name: "printk", CRC: 2, HasCRC: true}, {Name: "register", CRC: 3, HasCRC: true, GPL: true}}
+	config := "IKCFG_ST" + string(gzipped(t, []byte("CONFIG_MODULE_SIG_FORCE=y\n"))) + "IKCFG_ED"
+	text := "Linux version 6.2.3-x (a@b) #1\x006.2.3-x (a@b) #1\x00" + magic + "\x00" + config
+	plain := kotest.Kernel{Exports: exports, Text: []byte(text)}.Bytes()
+	file := filepath.Join(t.TempDir(), "vmlinuz")
+	write(t, file, withPayload("6.2.3-x", packedBy(t, plain, "xz", "--check=crc32", "--x86", "--lzma2"), len(plain)))
+	got, notes, err := kernelSource{file: file}.facts()
+	want := abi.Kernel{
+		Release: "6.2.3-x", Arch: "amd64", Vermagic: magic, Exports: exports, ExportsFrom: file,
+		Config: abi.Kconfig{"CONFIG_MODULE_SIG_FORCE": "y"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || notes != nil || err != nil {
+		t.Errorf("%v, %v (-want +got):\n%s", notes, err, diff)
+	}
+
+	// A config beside the kernel, and a Module.symvers that is asked for.
+	write(t, filepath.Join(filepath.Dir(file), "config"), []byte("CONFIG_MODVERSIONS=y\n"))
+	symvers := filepath.Join(t.TempDir(), "Module.symvers")
+	write(t, symvers, []byte("0x00000009\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x00000001\text4_x\tfs/ext4/ext4\tEXPORT_SYMBOL_GPL\t\n"))
+	got, _, err = kernelSource{file: file, symvers: symvers}.facts()
+	want.Config = abi.Kconfig{"CONFIG_MODVERSIONS": "y"}
+	want.Exports, want.ExportsFrom = []ko.Symbol{{Name: "printk", CRC: 9, HasCRC: true, From: "vmlinux"}}, symvers
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+func FuzzUnpackKernel(f *testing.F) {
+	plain := elfStub(machineAMD64, "Linux version 6.2.3 (x)")
+	f.Add(withPayload("6.2.3", gzipped(f, plain), len(plain)))
+	f.Add(zboot(gzipped(f, plain), "gzip"))
+	for _, c := range []Compression{LZ4, Zstd, XZ} {
+		f.Add(withPayload("6.2.3", packed(f, c, plain), len(plain)))
+	}
+	if _, err := exec.LookPath("xz"); err == nil {
+		f.Add(packedBy(f, branchy(500), "xz", "--check=crc32", "--x86", "--lzma2"))
+		f.Add(packedBy(f, branchy(500), "xz", "--check=crc32", "--arm64", "--lzma2"))
+		f.Add(packedBy(f, branchy(500), "xz", "--format=lzma"))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		const limit = 4 << 20
+		out, err := unpackKernel(bytes.NewReader(data), limit)
+		if err != nil {
+			return
+		}
+		if len(out) > limit && len(out) != len(data) {
+			t.Errorf("%d bytes are more than the limit", len(out))
+		}
+		if v := findVermagic(out, "6.2.3"); v != "" && !strings.HasPrefix(v, "6.2.3 ") {
+			t.Errorf("vermagic %q", v)
+		}
+		_, _ = embeddedConfig(out)
+	})
+}
