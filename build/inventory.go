@@ -1,0 +1,228 @@
+package build
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// An Inventory is what hardware a node has.
+type Inventory struct {
+	Name    string   // the file, or "host"
+	Release string   // of the kernel that it was taken under, empty if not known
+	Product string   // the machine by its maker's name, empty if not known
+	Network []string // hardware addresses of its network adapters; nil if not known
+	Devices []Device // each modalias once, in the order of the listing
+}
+
+// A Device is something that a driver may serve.
+type Device struct {
+	// Modalias is as sysfs shows it. What a listing does not tell of a PCI
+	// device is "*" in its field.
+	Modalias string
+	// Line is that of the inventory, from 1; 0 for the running machine.
+	Line int
+}
+
+// Limits of ParseInventory.
+const (
+	inventoryMax     = 16 << 20
+	inventoryDevices = 1 << 16
+	inventoryErrors  = 10 // that are told one by one
+	modaliasMax      = 4096
+)
+
+// Comments that "nodisk inventory" writes and ParseInventory reads.
+const (
+	commentRelease = "# Linux "
+	commentProduct = "# product "
+	commentNetwork = "# network "
+)
+
+// ParseInventory reads what hardware a node has, in any mixture of these forms: modaliases, one a
+// line, as sysfs shows them (with or without "MODALIAS=" before them); lspci
+// -n, -nn, -nmm, -nvmm and -nnmm, with -v and -D or without; what WriteText
+// wrote. Lines that begin with "#" are comments. Lines that are none of these
+// are errors, all of them together.
+//
+// Devices of classes (input, dmi) are left out: /init does not load drivers for
+// them. Virtio devices, which show themselves only behind the driver of their PCI
+// device, are added.
+func ParseInventory(name string, r io.Reader) (Inventory, error) {
+	p := inventoryParser{Inventory: Inventory{Name: name}, seen: make(map[string]bool)}
+	lines := bufio.NewScanner(io.LimitReader(r, inventoryMax))
+	lines.Buffer(make([]byte, 0, 64<<10), inventoryMax)
+	for lines.Scan() {
+		p.number++
+		p.line(strings.TrimRight(lines.Text(), " \t\r"))
+	}
+	p.record()
+	p.listed()
+	switch {
+	case lines.Err() != nil:
+		return Inventory{}, fmt.Errorf("read inventory %s: %w", name, lines.Err())
+	case len(p.Devices) >= inventoryDevices:
+		return Inventory{}, fmt.Errorf("read inventory %s: more than %d devices", name, inventoryDevices)
+	case p.bad > len(p.errs):
+		p.errs = append(p.errs, fmt.Errorf("%s: %d more lines are not understood", name, p.bad-len(p.errs)))
+	case p.errs == nil && p.Devices == nil:
+		p.errs = append(p.errs, fmt.Errorf("%s: no device is in it; %s", name, inventoryHelp))
+	}
+	if p.errs != nil {
+		return Inventory{}, fmt.Errorf("read inventory: %w", errors.Join(p.errs...))
+	}
+	p.deriveVirtio()
+	return p.Inventory, nil
+}
+
+const inventoryHelp = "take it on the node by nodisk inventory, by cat /sys/bus/*/devices/*/modalias, or by lspci -nn"
+
+type inventoryParser struct {
+	Inventory
+	seen   map[string]bool
+	number int
+	bad    int
+	errs   []error
+
+	pci *pciID // of lspci, to which further lines may belong
+	at  int    // its line
+	vmm bool   // it is a record of lspci -vmm
+}
+
+// line reads one line.
+func (p *inventoryParser) line(text string) {
+	if p.vmm {
+		if text == "" {
+			p.record()
+			return
+		}
+		if p.field(text) {
+			return
+		}
+		p.record()
+	}
+	switch {
+	case text == "":
+		p.listed()
+		return
+	case text[0] == '#':
+		p.comment(text)
+		return
+	case text[0] == '\t' || text[0] == ' ':
+		if p.pci != nil {
+			p.pci.detail(text)
+			return
+		}
+	case p.field(text):
+		return
+	default:
+		p.listed()
+		if id, ok := parseListed(text); ok {
+			p.pci, p.at = &id, p.number
+			return
+		}
+		alias := strings.TrimPrefix(text, "MODALIAS=")
+		if isModalias(alias) {
+			p.add(alias, p.number)
+			return
+		}
+	}
+	p.fail(text)
+}
+
+func (p *inventoryParser) fail(text string) {
+	if p.bad++; p.bad > inventoryErrors {
+		return
+	}
+	const most = 60
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	hint := "neither a modalias nor a line of lspci -n"
+	if rest, ok := cutSlot(text); ok && rest != "" {
+		hint = "a line of lspci without numbers: take lspci -nn"
+	}
+	p.errs = append(p.errs, fmt.Errorf("%s line %d: %q is %s", p.Name, p.number, text, hint))
+}
+
+func (p *inventoryParser) comment(text string) {
+	if s, ok := strings.CutPrefix(text, commentRelease); ok {
+		p.Release = printable(s)
+	} else if s, ok := strings.CutPrefix(text, commentProduct); ok {
+		p.Product = printable(s)
+	} else if s, ok := strings.CutPrefix(text, commentNetwork); ok && len(p.Network) < inventoryDevices {
+		p.Network = append(p.Network, printable(strings.TrimSpace(s)))
+	}
+}
+
+// add takes a device up.
+func (p *inventoryParser) add(alias string, line int) {
+	if id, ok := parsePCI(alias); ok {
+		alias = id.modalias() // capitals, as in sysfs and modules.alias
+	}
+	if bus, _, _ := strings.Cut(alias, ":"); bus == "input" || bus == "dmi" || p.seen[alias] || len(p.Devices) >= inventoryDevices {
+		return
+	}
+	p.seen[alias] = true
+	p.Devices = append(p.Devices, Device{Modalias: alias, Line: line})
+}
+
+// listed takes the device of lspci up whose lines have ended.
+func (p *inventoryParser) listed() {
+	if p.pci != nil {
+		p.add(p.pci.modalias(), p.at)
+	}
+	p.pci, p.vmm = nil, false
+}
+
+// isModalias tells "bus:words" from other text. The fields of PCI and virtio
+// are checked besides: a line that was cut off would match nothing.
+func isModalias(s string) bool {
+	bus, rest, ok := strings.Cut(s, ":")
+	if !ok || bus == "" || rest == "" || len(s) > modaliasMax || bus[0] < 'a' || bus[0] > 'z' {
+		return false
+	}
+	for _, c := range []byte(bus) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	for _, c := range []byte(rest) {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	switch bus {
+	case "pci":
+		_, ok = parsePCI(s)
+	case "virtio":
+		_, ok = parseVirtio(s)
+	}
+	return ok
+}
+
+// WriteText writes an inventory that ParseInventory reads.
+func (v Inventory) WriteText(w io.Writer) error {
+	var out strings.Builder
+	out.WriteString("# nodisk inventory\n")
+	if v.Release != "" {
+		out.WriteString(commentRelease + v.Release + "\n")
+	}
+	if v.Product != "" {
+		out.WriteString(commentProduct + v.Product + "\n")
+	}
+	for _, address := range v.Network {
+		out.WriteString(commentNetwork + address + "\n")
+	}
+	aliases := make([]string, 0, len(v.Devices))
+	for _, d := range v.Devices {
+		aliases = append(aliases, d.Modalias)
+	}
+	for _, alias := range sortedUnique(aliases) {
+		out.WriteString(alias + "\n")
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}

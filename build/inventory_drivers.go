@@ -1,0 +1,181 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/modload"
+)
+
+// A driverChoice reduces the drivers of profiles to those that inventories ask
+// for.
+type driverChoice struct {
+	index   *modload.Index
+	aliases Aliases
+	paths   map[string]string // of modules, below lib/modules/RELEASE
+	wanted  []string          // modules that devices ask for, each once
+}
+
+// chooseDrivers takes from a module tree what the devices of some node types ask
+// for: drivers of network and storage and of the buses they sit on. The
+// profiles keep what /init loads by name and what is no driver; their other
+// drivers go. What was chosen is a profile of its own, the last of those
+// returned.
+//
+// notes names the network and storage devices that no module serves. A
+// node none of whose network devices has a driver is an error.
+func chooseDrivers(x *modload.Index, tree fs.FS, profiles []modload.Profile, list []Inventory) (reduced []modload.Profile, notes []string, err error) {
+	aliases, err := OpenAliases(tree, x.Release())
+	if err != nil {
+		return nil, nil, err
+	}
+	c := driverChoice{index: x, aliases: aliases, paths: make(map[string]string)}
+	for name, at := range x.Files() {
+		c.paths[name] = strings.TrimPrefix(at, modulesDir+"/"+x.Release()+"/")
+	}
+	var errs []error
+	for _, v := range list {
+		more, err := c.serve(v)
+		notes, errs = append(notes, more...), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, err
+	}
+	chosen := c.companions(profiles)
+	for _, p := range profiles {
+		loads := make(map[string]bool)
+		for _, r := range p.Load {
+			loads[r.Name] = true
+		}
+		goes := func(name string) bool { return !loads[name] && c.isDriver(name) && !slices.Contains(chosen, name) }
+		p.Include = slices.DeleteFunc(slices.Clone(p.Include), goes)
+		p.Maybe = slices.DeleteFunc(slices.Clone(p.Maybe), goes)
+		reduced = append(reduced, p)
+	}
+	return append(reduced, modload.Profile{Name: "of the inventory", Include: chosen}), unique(notes), nil
+}
+
+// choose reduces the profiles if the Spec has inventories.
+func (b *builder) choose(x *modload.Index, tree fs.FS, profiles []modload.Profile) ([]modload.Profile, error) {
+	if len(b.spec.Inventories) == 0 {
+		return profiles, nil
+	}
+	reduced, notes, err := chooseDrivers(x, tree, profiles, b.spec.Inventories)
+	b.report.Notes = append(b.report.Notes, notes...)
+	return reduced, err
+}
+
+// serve takes up what the devices of one inventory ask for.
+func (c *driverChoice) serve(v Inventory) (notes []string, err error) {
+	var network, served []string // devices
+	usb := false                 // a driver behind a USB host is wanted
+	var hosts []string
+	for _, d := range v.Devices {
+		found, radio := false, false
+		for _, name := range c.aliases.Match(c.index, d) {
+			switch at := c.paths[name]; {
+			case !Bootable(at, d):
+				radio = radio || below(at, "net/wireless/")
+				continue
+			case strings.Contains(at, "drivers/usb/host/"):
+				hosts = append(hosts, name)
+			default:
+				c.wanted = append(c.wanted, name)
+				usb = usb || strings.HasPrefix(d.Modalias, "usb:")
+			}
+			found = true
+		}
+		found = found || c.aliases.Builtin(c.index, d)
+		kind := d.Kind()
+		if (kind == DeviceEthernet || kind == DeviceInfiniBand) && !radio {
+			network = append(network, d.String())
+			if found {
+				served = append(served, d.String())
+			}
+		}
+		if kind != 0 && !found && !radio {
+			notes = append(notes, fmt.Sprintf("%v: no module in Linux %s serves it", d, c.index.Release()))
+		}
+	}
+	if usb {
+		c.wanted = append(c.wanted, hosts...)
+	}
+	c.wanted = unique(c.wanted)
+	switch {
+	case usb || served != nil:
+	case network == nil:
+		notes = append(notes, fmt.Sprintf("inventory %s: no network adapter is known as one; was the whole machine listed?", v.Name))
+	default:
+		return nil, fmt.Errorf("choose drivers: inventory %s: no network adapter has a driver in Linux %s: %s; take a newer kernel, or add the maker's module by --module-dir and build without --inventory",
+			v.Name, c.index.Release(), strings.Join(unique(network), ", "))
+	}
+	return notes, nil
+}
+
+// companions adds to the wanted modules those that follow them though no
+// device asks (modload.Companions): if a profile has them, or if one is for InfiniBand.
+func (c *driverChoice) companions(profiles []modload.Profile) []string {
+	listed, infiniband := make(map[string]bool), false
+	for _, p := range profiles {
+		for _, name := range slices.Concat(p.Include, p.Maybe) {
+			listed[moduleName(name)] = true
+		}
+		infiniband = infiniband || slices.ContainsFunc(p.Load, func(r modload.Request) bool { return r.Name == "ib_ipoib" })
+	}
+	chosen := slices.Clone(c.wanted)
+	for i := 0; i < len(chosen); i++ {
+		for _, pair := range modload.Companions() {
+			if pair.Module != chosen[i] {
+				continue
+			}
+			for _, name := range pair.Then {
+				inTree := c.index.Has(name)
+				ib := strings.Contains(c.paths[name], "drivers/infiniband/")
+				if inTree && (listed[name] || ib && infiniband) && !slices.Contains(chosen, name) {
+					chosen = append(chosen, name)
+				}
+			}
+		}
+	}
+	return chosen
+}
+
+// isDriver tells a module that a device asks for, or that drivers of one kind share, from
+// what a profile has for other reasons.
+func (c *driverChoice) isDriver(name string) bool {
+	name = moduleName(name)
+	at, ok := c.paths[name]
+	switch {
+	case !ok:
+		return false // a pattern, an alias, or not there at all
+	case c.aliases.devices[name]:
+		return Bootable(at, Device{})
+	default: // without a device: a companion, or a library
+		return below(at, "net/", "usb/", "infiniband/hw/")
+	}
+}
+
+// Bootable tells by the path of a driver's file, below lib/modules/RELEASE,
+// whether it may be on the way to a root: network, storage, and the buses they
+// sit on. Of modules outside of the kernel's own tree the path does not tell it,
+// so the device does.
+func Bootable(at string, d Device) bool {
+	if !strings.HasPrefix(at, "kernel/") {
+		id, ok := parsePCI(d.Modalias)
+		return !ok || d.Kind() != 0 || id.class()>>8 == 0x06
+	}
+	if below(at, "pci/hotplug/", "net/wireless/") || below(at, "block/") && d.Kind() != DeviceStorage {
+		return false // no radio, no floppy disk
+	}
+	return modload.Network(modload.Module{Path: "/" + at}) ||
+		below(at, "ata/", "nvme/", "scsi/", "block/", "message/fusion/", "mmc/", "ufs/", "usb/storage/")
+}
+
+// below tells whether a path is below one of some folders of kernel/drivers.
+func below(at string, dirs ...string) bool {
+	in, ok := strings.CutPrefix(at, "kernel/drivers/")
+	return ok && slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(in, dir) })
+}

@@ -1,0 +1,210 @@
+package build
+
+import (
+	"fmt"
+	"strings"
+)
+
+// cutSlot takes "0000:00:1f.2 " off a line of lspci.
+func cutSlot(line string) (rest string, ok bool) {
+	slot, rest, _ := strings.Cut(line, " ")
+	domain, bus, ok := strings.Cut(slot, ":")
+	if !ok {
+		return "", false
+	}
+	if b, d, more := strings.Cut(bus, ":"); more {
+		if len(domain) < 4 || len(domain) > 8 || !isHex(domain) {
+			return "", false
+		}
+		domain, bus = b, d
+	}
+	device, function, ok := strings.Cut(bus, ".")
+	ok = ok && len(domain) == 2 && isHex(domain) && len(device) == 2 && isHex(device) &&
+		len(function) == 1 && function[0] >= '0' && function[0] <= '7'
+	return rest, ok
+}
+
+// parseListed reads the first line that lspci writes about a device:
+//
+//	00:03.0 0200: 1af4:1041 (rev 01)
+//	00:03.0 Ethernet controller [0200]: Intel Corporation X710 [8086:1572] (rev 01)
+//	00:03.0 "0200" "1af4" "1041" -r01 -p00 "1af4" "1041"
+//	00:03.0 "Ethernet controller [0200]" "Intel Corporation [8086]" "X710 [1572]" ...
+func parseListed(line string) (pciID, bool) {
+	rest, ok := cutSlot(line)
+	if !ok {
+		return pciID{}, false
+	}
+	if strings.HasPrefix(rest, `"`) {
+		return parseQuoted(rest)
+	}
+	id := unknownPCI()
+	if class, more, ok := strings.Cut(rest, ": "); ok && id.setClass(class) { // -n
+		numbers, more, _ := strings.Cut(more, " ")
+		id.setInterface(more)
+		return id, id.setPair(pciVendor, numbers)
+	}
+	i := strings.Index(rest, "]: ") // -nn
+	if i < 0 || !id.setClass(inBrackets(rest[:i+1])) {
+		return pciID{}, false
+	}
+	rest = rest[i+1:]
+	id.setInterface(rest)
+	return id, id.setLastPair(pciVendor, rest)
+}
+
+// parseQuoted reads the fields of lspci -mm: class, vendor, device, options,
+// subsystem vendor and device.
+func parseQuoted(rest string) (pciID, bool) {
+	id := unknownPCI()
+	var words []string
+	for rest = strings.TrimSpace(rest); rest != ""; rest = strings.TrimSpace(rest) {
+		if rest[0] != '"' {
+			var option string
+			option, rest, _ = strings.Cut(rest, " ")
+			if n, ok := strings.CutPrefix(option, "-p"); ok {
+				id.set(pciInterface, n)
+			}
+			continue
+		}
+		word, behind, ok := strings.Cut(rest[1:], `"`)
+		if !ok {
+			return pciID{}, false
+		}
+		words, rest = append(words, numberOf(word)), behind
+	}
+	if len(words) < 3 || !id.setClass(words[0]) || !id.set(pciVendor, words[1]) || !id.set(pciDevice, words[2]) {
+		return pciID{}, false
+	}
+	if len(words) >= 5 {
+		id.set(pciSubvendor, words[3])
+		id.set(pciSubdevice, words[4])
+	}
+	return id, true
+}
+
+// numberOf is the number of "Intel Corporation [8086]" or "8086".
+func numberOf(word string) string {
+	if n := inBrackets(word); n != "" {
+		return n
+	}
+	return word
+}
+
+// inBrackets is what stands in brackets at the end, empty if nothing does.
+func inBrackets(s string) string {
+	i := strings.LastIndexByte(s, '[')
+	if i < 0 || !strings.HasSuffix(s, "]") {
+		return ""
+	}
+	return s[i+1 : len(s)-1]
+}
+
+// set takes a number of four digits, or of two, for a field.
+func (id *pciID) set(field int, number string) bool {
+	width := 4
+	if field >= pciClass {
+		width = 2
+	}
+	if len(number) != width || !isHex(number) {
+		return false
+	}
+	if field < pciClass {
+		number = "0000" + number
+	}
+	id[field] = strings.ToUpper(number)
+	return true
+}
+
+// setClass takes "0200".
+func (id *pciID) setClass(class string) bool {
+	return len(class) == 4 && id.set(pciClass, class[:2]) && id.set(pciSubclass, class[2:])
+}
+
+// setPair takes "8086:1572" for two fields.
+func (id *pciID) setPair(field int, pair string) bool {
+	a, b, ok := strings.Cut(pair, ":")
+	return ok && id.set(field, a) && id.set(field+1, b)
+}
+
+// setLastPair takes the last "[8086:1572]" of a line: names have brackets too.
+func (id *pciID) setLastPair(field int, line string) bool {
+	for at := len(line); ; {
+		end := strings.LastIndexByte(line[:at], ']')
+		if end < 0 {
+			return false
+		}
+		start := strings.LastIndexByte(line[:end], '[')
+		if start < 0 {
+			return false
+		}
+		if id.setPair(field, line[start+1:end]) {
+			return true
+		}
+		at = start
+	}
+}
+
+// setInterface takes "(prog-if 02 [EHCI])".
+func (id *pciID) setInterface(line string) {
+	if _, rest, ok := strings.Cut(line, "(prog-if "); ok && len(rest) >= 2 {
+		id.set(pciInterface, rest[:2])
+	}
+}
+
+// detail reads a line that lspci -v writes below a device. Only the subsystem
+// matters: "Subsystem: 1af4:1100" or "Subsystem: Red Hat, Inc. [1af4:1100]".
+func (id *pciID) detail(line string) {
+	if value, ok := strings.CutPrefix(strings.TrimSpace(line), "Subsystem: "); ok && !id.setPair(pciSubvendor, value) {
+		id.setLastPair(pciSubvendor, value)
+	}
+}
+
+// field reads a line of lspci -vmm, "Vendor:	8086", and tells whether it is one.
+func (p *inventoryParser) field(line string) bool {
+	key, value, ok := strings.Cut(line, ":\t")
+	if !ok {
+		return false
+	}
+	value = numberOf(value)
+	if _, slot := cutSlot(value); slot && (key == "Slot" || key == "Device") && !p.vmm {
+		id := unknownPCI() // "Device" is how -vm without the second m calls it
+		p.listed()
+		p.pci, p.at, p.vmm = &id, p.number, true
+		return true
+	}
+	if !p.vmm {
+		return false
+	}
+	switch key {
+	case "Class":
+		ok = p.pci.setClass(value)
+	case "Vendor":
+		ok = p.pci.set(pciVendor, value)
+	case "Device":
+		ok = p.pci.set(pciDevice, value)
+	case "SVendor":
+		p.pci.set(pciSubvendor, value)
+	case "SDevice":
+		p.pci.set(pciSubdevice, value)
+	case "ProgIf":
+		p.pci.set(pciInterface, value)
+	default: // Rev, Driver, Module, NUMANode, IOMMUGroup, PhySlot, Label ...
+		ok = len(key) < 20 && !strings.ContainsAny(key, " \t")
+	}
+	if !ok {
+		p.fail(line)
+	}
+	return true
+}
+
+// record ends a record of lspci -vmm, which must have named the device.
+func (p *inventoryParser) record() {
+	if p.vmm && (p.pci[pciVendor] == "*" || p.pci[pciDevice] == "*") {
+		if p.bad++; p.bad <= inventoryErrors {
+			p.errs = append(p.errs, fmt.Errorf("%s line %d: a record of lspci -vmm without numbers for vendor and device: take lspci -nvmm", p.Name, p.at))
+		}
+		p.pci = nil
+	}
+	p.listed()
+}

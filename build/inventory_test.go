@@ -1,0 +1,312 @@
+package build
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/modload"
+)
+
+func modaliases(v Inventory) []string {
+	var list []string
+	for _, d := range v.Devices {
+		list = append(list, d.Modalias)
+	}
+	return list
+}
+
+// Every way to list the same adapter leads to the same fields, as far as the
+// listing has them.
+func TestParseInventory(t *testing.T) {
+	const (
+		whole = "pci:v00008086d00001572sv00008086sd00000008bc02sc00i00"
+		short = "pci:v00008086d00001572sv*sd*bc02sc00i*"
+	)
+	for name, tt := range map[string]struct {
+		text string
+		want []string
+	}{
+		"modalias":          {whole + "\n\n# comment\n" + whole + "\nvirtio:d00000001v00001AF4\n", []string{whole, "virtio:d00000001v00001AF4"}},
+		"small letters":     {"pci:v00001af4d00001050sv00001af4sd00001100bc03sc00i00", []string{"pci:v00001AF4d00001050sv00001AF4sd00001100bc03sc00i00", "virtio:d00000010v00001AF4"}},
+		"uevent":            {"MODALIAS=" + whole, []string{whole}},
+		"classes":           {"input:b0003v0627-e0,1,ram4\ndmi:bvnSeaBIOS:bvr1\nacpi:PNP0A08:\n", []string{"acpi:PNP0A08:"}},
+		"lspci -n":          {"01:00.0 0200: 8086:1572 (rev 01)\n", []string{short}},
+		"lspci -Dn":         {"0000:01:00.0 0200: 8086:1572\r\n", []string{short}},
+		"lspci -nn":         {"01:00.0 Ethernet controller [0200]: Intel Corporation X710 [for 10GbE] SFP+ [8086:1572] (rev 01)\n", []string{short}},
+		"lspci -nv":         {"01:00.0 0200: 8086:1572 (rev 01) (prog-if 00)\n\tSubsystem: 8086:0008\n\tFlags: bus master\n\tMemory at [8086:ffff]\n\n", []string{whole}},
+		"lspci -nnk":        {"01:00.0 Ethernet controller [0200]: Intel X710 [8086:1572]\n\tSubsystem: Intel [a] [8086:0008]\n\tKernel driver in use: i40e\n", []string{"pci:v00008086d00001572sv00008086sd00000008bc02sc00i*"}},
+		"lspci -nmm":        {`01:00.0 "0200" "8086" "1572" -r01 -p00 "8086" "0008"` + "\n", []string{whole}},
+		"lspci -nnmm":       {`01:00.0 "Ethernet controller [0200]" "Intel Corporation [8086]" "X710 [1572]" -r01 "" ""`, []string{short}},
+		"lspci -nvmm":       {"Slot:\t01:00.0\nClass:\t0200\nVendor:\t8086\nDevice:\t1572\nSVendor:\t8086\nSDevice:\t0008\nRev:\t01\nProgIf:\t00\nIOMMUGroup:\t7\n\n", []string{whole}},
+		"lspci -nnvmm":      {"Slot:\t01:00.0\nClass:\tEthernet controller [0200]\nVendor:\tIntel [8086]\nDevice:\tX710 [1572]\n", []string{short}},
+		"virtio":            {"00:03.0 0200: 1af4:1041\n00:04.0 0100: 1af4:1004\n", []string{"pci:v00001AF4d00001041sv*sd*bc02sc00i*", "pci:v00001AF4d00001004sv*sd*bc01sc00i*", "virtio:d00000001v00001AF4", "virtio:d00000008v00001AF4"}},
+		"virtio, subsystem": {"pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00", []string{"pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00", "virtio:d00000001v00001AF4"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, err := ParseInventory("node.txt", strings.NewReader(tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, modaliases(v)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// All lines that are not understood are told, each with its number and what it
+// probably is.
+func TestParseInventoryErrors(t *testing.T) {
+	for name, tt := range map[string]struct {
+		text string
+		want []string
+	}{
+		"empty":    {"# nothing\n", []string{"node.txt: no device is in it; take it on the node by nodisk inventory"}},
+		"names":    {"00:03.0 Ethernet controller: Red Hat, Inc. Virtio network device\n", []string{"line 1", "take lspci -nn"}},
+		"rubbish":  {"pci:v00008086d0000157\n\nvirtio:d1v2\nlspci: command not found\n", []string{"line 1", "line 3", "line 4"}},
+		"vmm":      {"Slot:\t01:00.0\nClass:\tEthernet controller\nVendor:\tIntel\n", []string{"line 2", "line 3", "take lspci -nvmm"}},
+		"indented": {"\tSubsystem: 8086:0008\n", []string{"line 1"}},
+		"many":     {strings.Repeat("what is this\n", 30), []string{"line 10", "20 more lines"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseInventory("node.txt", strings.NewReader(tt.text))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("no %q in: %v", want, err)
+				}
+			}
+		})
+	}
+}
+
+// What a machine is, written and read again.
+func TestHostInventory(t *testing.T) {
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	sysfs := fstest.MapFS{
+		"bus/pci/devices/0000:00:03.0/modalias": file("pci:v00001AF4d00001041sv00001AF4sd00001100bc02sc00i00\n"),
+		"bus/pci/devices/0000:00:04.0/modalias": file("pci:v00001AF4d00001041sv00001AF4sd00001100bc02sc00i00\n"),
+		"bus/cpu/devices/cpu0/online":           file("1\n"),
+		"devices/system/cpu/modalias":           file("cpu:type:x86,ven0000fam0006mod003F:feature:,0000\n"),
+		"bus/memory/devices/memory0/online":     file("1\n"),
+		"class/dmi/id/product_name":             file("Standard PC\x1b[2J\n"),
+		"class/net/lo/address":                  file("00:00:00:00:00:00\n"),
+		"class/net/eth0/address":                file("52:54:00:12:34:56\n"),
+		"class/net/eth0/device/vendor":          file("0x1af4\n"),
+	}
+	v, err := HostInventory(sysfs, "6.1.0-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := v.WriteText(&out); err != nil {
+		t.Fatal(err)
+	}
+	const want = `# nodisk inventory
+# Linux 6.1.0-test
+# product Standard PC?[2J
+# network 52:54:00:12:34:56
+cpu:type:x86,ven0000fam0006mod003F:feature:,0000
+pci:v00001AF4d00001041sv00001AF4sd00001100bc02sc00i00
+virtio:d00000001v00001AF4
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Fatalf("-want +got:\n%s", diff)
+	}
+	again, err := ParseInventory("host", &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range again.Devices {
+		again.Devices[i].Line = 0
+	}
+	if diff := cmp.Diff(v, again); diff != "" {
+		t.Errorf("read again (-want +got):\n%s", diff)
+	}
+	if _, err := HostInventory(fstest.MapFS{}, ""); err == nil || !strings.Contains(err.Error(), "/sys") {
+		t.Errorf("without sysfs: %v", err)
+	}
+}
+
+// debianIndex is the index of the kernel under test.
+func debianIndex(t *testing.T) (*ModuleTree, *modload.Index) {
+	t.Helper()
+	tree, err := OpenTree(kernelDir(t), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := modload.Open(tree.FS, tree.Release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree, x
+}
+
+// A device of which the subsystem is not known is served by all modules whose
+// pattern may match: of those for the whole modalias none is lost.
+func TestMatchUnknownFields(t *testing.T) {
+	tree, x := debianIndex(t)
+	a, err := OpenAliases(tree.FS, tree.Release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for i, pattern := range a.pci {
+		if i%7 != 0 {
+			continue
+		}
+		whole, _ := unknownPCI().known(pattern)
+		short := whole
+		short[pciSubvendor], short[pciSubdevice], short[pciInterface] = "*", "*", "*"
+		got := a.Match(x, Device{Modalias: short.modalias()})
+		for _, want := range x.Match(whole.modalias()) {
+			if tried++; !strings.Contains(" "+strings.Join(got, " ")+" ", " "+want+" ") {
+				t.Errorf("%s: %s is lost; there are %v", short.modalias(), want, got)
+			}
+		}
+	}
+	if tried < 1000 {
+		t.Errorf("only %d modules were compared", tried)
+	}
+	// A pattern that wants a subsystem: e100 of Intel, by vendor and device.
+	if got := a.Match(x, Device{Modalias: "pci:v000014E4d00001657sv*sd*bc02sc00i*"}); len(got) != 1 || got[0] != "tg3" {
+		t.Errorf("a BCM5719 is served by %v, want tg3", got)
+	}
+}
+
+func TestDeviceKind(t *testing.T) {
+	for alias, want := range map[string]string{
+		"pci:v00008086d00001572sv*sd*bc02sc00i*":                "pci 8086:1572 network adapter",
+		"pci:v000015B3d0000101Bsv*sd*bc02sc07i*":                "pci 15b3:101b InfiniBand adapter",
+		"pci:v000015B3d00006274sv*sd*bc0Csc06i*":                "pci 15b3:6274 InfiniBand adapter",
+		"pci:v00008086d0000A352sv00001028sd00000871bc01sc06i01": "pci 8086:a352 storage controller",
+		"pci:v00001AF4d00001041sv*sd*bc02sc00i*":                "pci 1af4:1041 virtio device 1",
+		"virtio:d00000001v00001AF4":                             "virtio 1 network adapter",
+		"virtio:d00000002v00001AF4":                             "virtio 2 storage controller",
+		"vmbus:635161f83edfc546913ff2d2f965ed0e":                "vmbus 635161f83edfc546913ff2d2f965ed0e network adapter",
+		"xen:vbd":                                               "xen vbd storage controller",
+		"acpi:PNP0C0A:":                                         "acpi PNP0C0A:",
+		"cpu:type:x86,ven0000fam06":                             "processor",
+	} {
+		if got := (Device{Modalias: alias}).String(); got != want {
+			t.Errorf("%s: %q, want %q", alias, got, want)
+		}
+	}
+}
+
+// Only what the node has goes into an image of the whole of eth.
+func TestChooseDrivers(t *testing.T) {
+	tree, x := debianIndex(t)
+	choose := func(profiles, inventory string) (map[string]bool, []string, error) {
+		t.Helper()
+		list, err := lookupProfiles(strings.Split(profiles, ","))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := ParseInventory("node.txt", strings.NewReader(inventory))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, notes, err := chooseDrivers(x, tree.FS, list, []Inventory{v})
+		if err != nil {
+			return nil, nil, err
+		}
+		inside := make(map[string]bool)
+		for _, p := range list {
+			mods, err := x.Select(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range mods {
+				inside[m.Name] = true
+			}
+		}
+		return inside, notes, nil
+	}
+	for name, tt := range map[string]struct {
+		profiles, inventory string
+		in, out             string
+		note                string
+	}{
+		"server": {
+			"eth,iscsi,ext4", "01:00.0 0200: 14e4:1657\n02:00.0 0107: 1000:0097\n03:00.0 0300: 102b:0536\n00:14.0 0c03: 8086:a36d\n",
+			"tg3 mpt3sas iscsi_tcp ext4 crc32c_generic sd_mod", "e1000e igb virtio_pci mlx5_core mgag200 xhci_pci usbnet", "",
+		},
+		"emulator": {"virt,ext4", "pci:v00008086d00007010sv00001AF4sd00001100bc01sc01i80\nacpi:PNP0700:\nvirtio:d00000001v00001AF4\n", "ata_piix virtio_net", "floppy", ""},
+		"virtual":  {"eth,nfs", "00:03.0 0200: 1af4:1041\n", "virtio_pci virtio_net nfsv3", "e1000 tg3 usbcore fnic libfc", ""},
+		"ConnectX-3, InfiniBand": {
+			"ib,mlx4,iscsi,ext4", "01:00.0 0280: 15b3:1003\n", "mlx4_core mlx4_en mlx4_ib ib_ipoib ib_uverbs", "ib_mthca mlx5_core", "",
+		},
+		"ConnectX-6, InfiniBand": {"eth,ib,iscsi", "01:00.0 0207: 15b3:101b\n", "mlx5_core mlx5_ib ib_ipoib", "mlx4_core mlx4_ib", ""},
+		"ConnectX-6, Ethernet":   {"eth,iscsi", "01:00.0 0200: 15b3:101b\n", "mlx5_core", "mlx5_ib ib_ipoib ib_core", ""},
+		"USB adapter":            {"eth,iscsi", "usb:v0BDAp8153d3000dc00dsc00dp00icFFiscFFip00in00\npci:v00008086d0000A36Dsv*sd*bc0Csc03i30\n", "r8152 xhci_pci", "tg3", ""},
+		"bond and second disk":   {"eth,bond,vlan", "01:00.0 0200: 8086:1521\n02:00.0 0108: ffff:0001\n04:00.0 0104: abcd:0001\n", "igb bonding 8021q nvme", "ixgbe", "pci abcd:0001 storage controller: no module in Linux"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inside, notes, err := choose(tt.profiles, tt.inventory)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for want := range strings.FieldsSeq(tt.in) {
+				if !inside[want] {
+					t.Errorf("%s is missing", want)
+				}
+			}
+			for not := range strings.FieldsSeq(tt.out) {
+				if inside[not] {
+					t.Errorf("%s is in the image", not)
+				}
+			}
+			if got := strings.Join(notes, "; "); !strings.Contains(got, tt.note) || (got == "") != (tt.note == "") {
+				t.Errorf("notes %q, want %q", got, tt.note)
+			}
+		})
+	}
+	_, _, err := choose("eth", "01:00.0 0200: abcd:0001\n02:00.0 0106: 8086:a352\n")
+	if err == nil || !strings.Contains(err.Error(), "node.txt: no network adapter has a driver in Linux") || !strings.Contains(err.Error(), "abcd:0001") {
+		t.Errorf("without any driver: %v", err)
+	}
+}
+
+func FuzzParseInventory(f *testing.F) {
+	for _, name := range []string{"lspci-nnk.txt", "pc-virtio.txt"} {
+		text, err := os.ReadFile(filepath.Join("testdata", "inventory", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte("Slot:\t01:00.0\nClass:\t0200\nVendor:\t8086\nDevice:\t1572\n\n01:00.0 \"0200\" \"8086\" \"1572\" -p00 \"\" \"\"\n"))
+	f.Add([]byte("01:00.0 X [0200]: [a] Y [8086:1572] (prog-if 01 [x])\n\tSubsystem: [1234:5678]\n# network a\n# product b\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		v, err := ParseInventory("fuzz", bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		if err := v.WriteText(&out); err != nil {
+			t.Fatal(err)
+		}
+		written := out.String()
+		again, err := ParseInventory("fuzz", &out)
+		if err != nil {
+			t.Fatalf("what was written cannot be read: %v\n%s", err, written)
+		}
+		if len(again.Devices) != len(v.Devices) {
+			t.Fatalf("%d devices, %d when read again:\n%s", len(v.Devices), len(again.Devices), written)
+		}
+		for _, d := range v.Devices {
+			if d.String() == "" || len((Aliases{}).Of(d)) != 1 {
+				t.Errorf("%q", d.Modalias)
+			}
+		}
+	})
+}

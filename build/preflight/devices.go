@@ -1,0 +1,244 @@
+package preflight
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/modload"
+)
+
+// A storage sums up the storage devices of a node.
+type storage struct {
+	served  int
+	useless []string // and why
+}
+
+// devices tells of every device of network and storage which modules serve it,
+// and what keeps the node from its root.
+func (c *checker) devices() {
+	var (
+		network, useless []string
+		disks            storage
+	)
+	flat, known := c.flatIndex()
+	for _, d := range c.Inventory.Devices {
+		kind := d.Kind()
+		drivers, usable := c.drivers(d)
+		if known != nil && drivers == nil {
+			drivers = flat.Match(known, d)
+			usable = drivers != nil
+		}
+		if kind == 0 && slices.ContainsFunc(drivers, c.isAdapter) {
+			kind = build.DeviceEthernet // USB and boards: only the driver tells
+		}
+		if kind == 0 {
+			continue
+		}
+		text := strings.Join(drivers, ", ")
+		switch {
+		case drivers == nil && c.aliases.Builtin(c.index, d):
+			text, usable = "built into the kernel", true
+		case drivers == nil && kind == build.DeviceStorage && !c.localRoot():
+			text = "no driver in the image; this root needs none"
+		case drivers == nil:
+			text = c.lacking(d)
+		}
+		name := d.String()
+		c.Devices = append(c.Devices, Served{Device: name, Drivers: text})
+		if kind == build.DeviceStorage {
+			if usable {
+				disks.served++
+			} else {
+				disks.useless = append(disks.useless, name+": "+text)
+			}
+			continue
+		}
+		network = append(network, name)
+		var why string
+		if usable {
+			usable, why = c.linkable(d, kind, drivers)
+		} else {
+			why = name + ": " + text
+		}
+		if usable {
+			c.ready++
+		} else {
+			useless = append(useless, why)
+		}
+	}
+	c.judge(network, useless, disks)
+}
+
+// drivers are the modules that a device would have. usable is false if one of
+// them is in the image but would not load.
+func (c *checker) drivers(d build.Device) (names []string, usable bool) {
+	for _, name := range c.aliases.Match(c.index, d) {
+		if c.loaded[name] {
+			names = append(names, name)
+		}
+	}
+	return names, names != nil
+}
+
+// flatIndex makes an index of the modules that were loaded by name from folders
+// without one: which devices they serve only they say themselves. Nil: there are
+// none.
+func (c *checker) flatIndex() (build.Aliases, *modload.Index) {
+	if c.flat == nil {
+		return build.Aliases{}, nil
+	}
+	var dep, alias strings.Builder
+	for _, m := range c.flat {
+		fmt.Fprintf(&dep, "%s.ko:\n", m.Name)
+		for _, pattern := range m.Aliases() {
+			fmt.Fprintf(&alias, "alias %s %s\n", pattern, m.Name)
+		}
+	}
+	file := func(name, text string) build.ImageFile {
+		return build.ImageFile{File: build.File{Name: modulesDir + "/flat/" + name, Mode: typeFile}, Data: []byte(text)}
+	}
+	files := newRootFS([]build.ImageFile{file("modules.dep", dep.String()), file("modules.alias", alias.String())})
+	x, err := modload.Open(files, "flat")
+	if err != nil {
+		return build.Aliases{}, nil // nothing that could fail
+	}
+	aliases, err := build.OpenAliases(files, "flat")
+	if err != nil {
+		return build.Aliases{}, nil
+	}
+	return aliases, x
+}
+
+// lacking says why a device has no driver, and where one is.
+func (c *checker) lacking(d build.Device) string {
+	if inside := c.aliases.Match(c.index, d); inside != nil {
+		for _, name := range inside {
+			if e, ok := append(c.conf.Blacklist, c.decided.Modules.Blacklist...).Find(name, true); ok {
+				return fmt.Sprintf("%s is in the image, but blacklisted by %s", name, e.Key)
+			}
+		}
+		return fmt.Sprintf("%s is in the image, but would not load", strings.Join(inside, ", "))
+	}
+	if c.tree == nil {
+		return "no driver in the image (--modules would tell which one the kernel has)"
+	}
+	var found []string
+	for _, name := range c.inTree.Match(c.tree, d) {
+		for module, at := range c.tree.Files() {
+			if module == name && build.Bootable(strings.TrimPrefix(at, modulesDir+"/"+c.tree.Release()+"/"), d) {
+				found = append(found, name)
+			}
+		}
+	}
+	if found == nil {
+		if c.inTree.Builtin(c.tree, d) {
+			return "built into the kernel"
+		}
+		return "no module of Linux " + c.tree.Release() + " serves it"
+	}
+	return "no driver in the image; the kernel has " + strings.Join(found, ", ") + ": " + c.remedy(found[0])
+}
+
+// offer is what to add for a module that is missing by name; empty if nothing is
+// known.
+func (c *checker) offer(name string) string {
+	if profile := profileOf(name); profile != "" {
+		return "; add --profile " + profile
+	}
+	if c.tree != nil {
+		if _, absent := c.tree.Absent([]string{name}); absent == nil {
+			return "; add --module " + name
+		}
+	}
+	return ""
+}
+
+// remedy is what brings a driver. An image may have a profile without its drivers:
+// when it was built for the inventories of other nodes.
+func (c *checker) remedy(module string) string {
+	for _, name := range c.decided.Modules.Profiles {
+		if p, ok := modload.LookupProfile(name); ok && (slices.Contains(p.Include, module) || slices.Contains(p.Maybe, module)) {
+			return "build it with the inventory of this node too, or add --module " + module
+		}
+	}
+	if p := profileOf(module); p != "" {
+		return "add --profile " + p + " or --module " + module
+	}
+	return "add --module " + module
+}
+
+// profileOf is the first profile that has a module; empty if none has.
+func profileOf(module string) string {
+	for _, p := range modload.Profiles() {
+		if slices.Contains(p.Include, module) || slices.Contains(p.Maybe, module) {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+// isAdapter tells by its place in the tree a driver of network adapters.
+func (c *checker) isAdapter(name string) bool {
+	for module, at := range c.index.Files() {
+		if module == name {
+			return strings.Contains(at, "/kernel/drivers/net/ethernet/") || strings.Contains(at, "/kernel/drivers/net/usb/")
+		}
+	}
+	return false
+}
+
+// linkable tells whether an adapter with a driver would show an interface. The
+// drivers of Mellanox adapters need further modules for that, one for each
+// protocol.
+func (c *checker) linkable(d build.Device, kind build.DeviceKind, drivers []string) (bool, string) {
+	ipoib := c.loaded["ib_ipoib"] || c.index.Builtin("ib_ipoib")
+	has := func(module string) bool { return c.loaded[module] || c.index.Builtin(module) }
+	four := slices.Contains(drivers, "mlx4_core")
+	switch {
+	case four && (has("mlx4_en") && kind != build.DeviceInfiniBand || has("mlx4_ib") && ipoib):
+		return true, ""
+	case four:
+		return false, fmt.Sprintf("%v: mlx4_core alone makes no interface: add --profile ib for InfiniBand, --profile en for Ethernet", d)
+	case kind != build.DeviceInfiniBand:
+		return true, ""
+	case slices.Contains(drivers, "mlx5_core") && !has("mlx5_ib"):
+		return false, fmt.Sprintf("%v: mlx5_core alone makes no InfiniBand interface: add --profile ib,mlx5", d)
+	case !ipoib:
+		return false, fmt.Sprintf("%v: no ib_ipoib in the image, so there is no interface: add --profile ib", d)
+	}
+	return true, ""
+}
+
+// localRoot tells whether the root is on a disk of the node itself.
+func (c *checker) localRoot() bool {
+	return c.Plan != "" && c.decided.Root.Kind == rootfs.KindBlock && !c.decided.Root.NeedsNetwork()
+}
+
+// judge says what the devices mean for the plan.
+func (c *checker) judge(network, useless []string, disks storage) {
+	p := c.decided
+	switch {
+	case p.NeedNetwork && network == nil && c.Plan != "":
+		c.fault("the root is behind the network, and the inventory has no network adapter")
+	case p.NeedNetwork && c.ready == 0:
+		for _, why := range useless {
+			c.fault("no network: %s", why)
+		}
+	default:
+		for _, why := range useless {
+			c.doubt("%s", why)
+		}
+	}
+	switch {
+	case !c.localRoot() || disks.served > 0:
+	case disks.useless == nil:
+		c.fault("the root is on a disk of the node, and the inventory has no storage controller")
+	default:
+		for _, why := range disks.useless {
+			c.fault("no disk: %s", why)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+// Package preflight tells on the administrator's desk whether a node would boot.
+//
+// [Check] puts together what is known there: the command line, the image, and an
+// inventory of the node's hardware. It makes the plan that /init would make and
+// rehearses the loading of modules with the image's own indexes and /init's own
+// code, then compares the result with what the plan needs: an adapter with a
+// driver, modules for the root, a release that fits the kernel.
+//
+// What only the network can tell (an address, a root path, whether the server is
+// up) is outside of it.
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/ko"
+	boot "github.com/nodisk/nodisk/init"
+	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/modload"
+)
+
+// An Input is what is known. All of it may be missing.
+type Input struct {
+	Line      cmdline.Args      // the kernel command line
+	Image     *Image            // nil: none
+	Inventory *build.Inventory  // of the node; nil: none
+	Kernel    *build.Kernel     // that boots; nil: the image's modules say it
+	Checks    []abi.Report      // of the image's modules against that kernel (build.Check)
+	Tree      *build.ModuleTree // of that kernel, to say what could be added; nil: none
+}
+
+// A Report is what would happen.
+type Report struct {
+	About   []string // image, node and kernel, a line each
+	Plan    string   // empty if the command line cannot be used
+	Devices []Served // network and storage of the inventory
+	Phases  []Phase  // modules in load order
+	Faults  []string // each keeps the node from booting
+	Doubts  []string // warnings
+	Notes   []string // what is as it should be, and may surprise
+	Without string   // what was not looked at, for the verdict; empty if nothing
+}
+
+// A Served is a device and the modules that serve it.
+type Served struct {
+	Device  string
+	Drivers string // or why there is none
+}
+
+// A Phase is a part of the boot in which modules load.
+type Phase struct {
+	Name    string
+	Modules []Loaded
+}
+
+// A Loaded is a module that would load, and for what.
+type Loaded struct{ Name, For string }
+
+// Boots tells whether the node would boot.
+func (r Report) Boots() bool { return len(r.Faults) == 0 }
+
+// Check predicts. The error is that of ctx, or of indexes that cannot be read.
+func Check(ctx context.Context, in Input) (Report, error) {
+	c := &checker{Input: in, reasons: make(map[string]string), loaded: make(map[string]bool)}
+	c.about()
+	planned := c.plan()
+	switch {
+	case c.Image == nil:
+		c.Without = "no image was given"
+		if planned {
+			c.interfaces()
+		}
+		return c.Report, nil
+	case !c.ours() || !c.openIndex():
+		return c.Report, nil
+	}
+	if err := c.rehearse(ctx); err != nil {
+		return c.Report, err
+	}
+	if c.Inventory == nil {
+		c.Without = "no inventory was given: whether it has the drivers of the node was not checked"
+	} else {
+		c.devices()
+	}
+	c.contents()
+	c.firmware()
+	c.softdeps()
+	if !planned {
+		c.Phases = nil // the boot ends before a module is loaded
+		return c.Report, nil
+	}
+	c.root()
+	c.interfaces()
+	return c.Report, nil
+}
+
+type checker struct {
+	Input
+	Report
+
+	decided boot.Plan
+	index   *modload.Index
+	conf    modload.Conf
+	aliases build.Aliases
+	tree    *modload.Index // of Input.Tree, nil without
+	inTree  build.Aliases
+
+	phase   *Phase
+	reasons map[string]string // of modules in the current phase
+	loaded  map[string]bool
+	flat    []*ko.Module // loaded ones that no index knows
+	ready   int          // adapters that would have a link
+}
+
+func (c *checker) fault(format string, args ...any) { c.Faults = appendNew(c.Faults, format, args...) }
+
+func (c *checker) doubt(format string, args ...any) { c.Doubts = appendNew(c.Doubts, format, args...) }
+
+func (c *checker) note(format string, args ...any) { c.Notes = appendNew(c.Notes, format, args...) }
+
+// appendNew adds a sentence that is not there yet, in one line.
+func appendNew(list []string, format string, args ...any) []string {
+	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")
+	if slices.Contains(list, text) {
+		return list
+	}
+	return append(list, text)
+}
+
+// about names what was given.
+func (c *checker) about() {
+	if i := c.Image; i != nil {
+		c.About = append(c.About, "image   "+i.text())
+	}
+	if v := c.Inventory; v != nil {
+		text := v.Name
+		if v.Product != "" {
+			text += ", " + v.Product
+		}
+		if v.Release != "" {
+			text += ", listed under Linux " + v.Release
+		}
+		c.About = append(c.About, fmt.Sprintf("node    %s, %s", text, count(len(v.Devices), "device")))
+	}
+	if c.Kernel != nil {
+		c.About = append(c.About, "kernel  Linux "+c.Kernel.Release)
+	}
+}
+
+// plan makes the plan of command line and image, and tells whether it can be used.
+func (c *checker) plan() bool {
+	var config cmdline.Args
+	if c.Image != nil {
+		var err error
+		if config, err = cmdline.ParseConfig(strings.NewReader(c.Image.config)); err != nil {
+			c.fault("%s: %v", configPath, err)
+		}
+	}
+	var err error
+	c.decided, err = boot.NewPlan(c.Line, config)
+	for _, w := range c.decided.Warnings {
+		c.doubt("command line: %s", w)
+	}
+	for _, w := range boot.Slips(c.Line) {
+		c.doubt("command line: %s", w)
+	}
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			c.fault("command line: %s", strings.TrimSpace(line))
+		}
+		return false
+	}
+	shown := c.decided
+	shown.Warnings = nil
+	c.Plan = shown.String()
+	return true
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/nodisk/nodisk/build"
+)
+
+// inventoryCmd is "nodisk inventory".
+type inventoryCmd struct{}
+
+// Help is the end of nodisk inventory --help.
+func (inventoryCmd) Help() string {
+	return "Run it on the node, under any Linux that has booted there, and give what it prints to nodisk build --inventory and nodisk plan --inventory."
+}
+
+// Run prints what hardware this machine has.
+func (inventoryCmd) Run(c console) error {
+	v, err := hostInventory()
+	if err != nil {
+		return err
+	}
+	return v.WriteText(c.out)
+}
+
+// hostWord is what stands for this machine where an inventory's file is asked for.
+const hostWord = "host"
+
+func hostInventory() (build.Inventory, error) {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return build.Inventory{}, fmt.Errorf("take inventory: which kernel runs: %w", err)
+	}
+	return build.HostInventory(os.DirFS("/sys"), strings.TrimSpace(string(release)))
+}
+
+// readInventory reads a file, or this machine.
+func readInventory(name string) (build.Inventory, error) {
+	if name == hostWord {
+		return hostInventory()
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return build.Inventory{}, fmt.Errorf("read inventory: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	return build.ParseInventory(name, f)
+}
+
+// inventories reads those of nodisk build; hostonly adds this machine.
+func inventories(names []string, hostonly bool) ([]build.Inventory, error) {
+	if hostonly {
+		names = append(names, hostWord)
+	}
+	var list []build.Inventory
+	for _, name := range names {
+		v, err := readInventory(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/preflight"
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// planCmd is "nodisk plan".
+type planCmd struct {
+	Cmdline   string   `help:"The node's kernel command line (APPEND in pxelinux.cfg)." placeholder:"WORDS"`
+	Image     []string `help:"Image; repeat it for files that the boot loader puts one behind the other." placeholder:"FILE" sep:"none"`
+	Inventory string   `help:"What hardware the node has: a file of nodisk inventory, of modaliases or of lspci -nn; or host, this machine." placeholder:"FILE|host"`
+	Modules   string   `help:"Module tree of the kernel, to say what could be added: /lib/modules/RELEASE, or a root that holds lib/modules." placeholder:"DIR"`
+	Kernel    string   `help:"Kernel file that boots, to see whether the image's modules are its own." type:"existingfile" placeholder:"FILE"`
+	Strict    bool     `help:"Let warnings count as faults."`
+}
+
+// Help is the end of nodisk plan --help.
+func (planCmd) Help() string {
+	return "Exit status: 0 would boot, 1 would not, 2 something given cannot be read."
+}
+
+// A usageError is something given that cannot be used: no answer at all.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+var errWouldNotBoot = errors.New("plan: the node would not boot")
+
+// Run prints what would happen, and the verdict last.
+func (p *planCmd) Run(ctx context.Context, c console) error {
+	in, err := p.input()
+	if err == nil {
+		in.Checks, err = p.check(ctx)
+	}
+	if err != nil {
+		return &usageError{fmt.Errorf("plan: %w", err)}
+	}
+	report, err := preflight.Check(ctx, in)
+	if err != nil {
+		return &usageError{fmt.Errorf("plan: %w", err)}
+	}
+	if err := report.WriteText(c.out, p.Strict); err != nil {
+		return err
+	}
+	if !report.Boots() || p.Strict && report.Doubts != nil {
+		return errWouldNotBoot
+	}
+	return nil
+}
+
+// check compares the modules of the image with the kernel.
+func (p *planCmd) check(ctx context.Context) ([]abi.Report, error) {
+	if p.Kernel == "" {
+		return nil, nil
+	}
+	var all []abi.Report
+	for _, image := range p.Image {
+		reports, err := build.Check(ctx, build.CheckSpec{Kernel: p.Kernel, Image: image})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, reports...)
+	}
+	return all, nil
+}
+
+// input reads what was given.
+func (p *planCmd) input() (preflight.Input, error) {
+	in := preflight.Input{Line: cmdline.Parse(p.Cmdline)}
+	if p.Kernel != "" {
+		k, err := build.OpenKernel(p.Kernel)
+		if err != nil {
+			return in, err
+		}
+		in.Kernel = &k
+	}
+	if len(p.Image) > 0 {
+		parts := make([]preflight.Part, 0, len(p.Image))
+		for _, name := range p.Image {
+			f, err := os.Open(name)
+			if err != nil {
+				return in, err
+			}
+			defer f.Close() //nolint:errcheck // nothing was written
+			parts = append(parts, preflight.Part{Name: name, Reader: f})
+		}
+		var err error
+		if in.Image, err = preflight.ReadImage(parts...); err != nil {
+			return in, err
+		}
+	}
+	if p.Inventory != "" {
+		v, err := readInventory(p.Inventory)
+		if err != nil {
+			return in, err
+		}
+		in.Inventory = &v
+	}
+	if p.Modules != "" {
+		release := ""
+		if in.Kernel != nil {
+			release = in.Kernel.Release
+		} else if in.Image != nil {
+			release = in.Image.Release()
+		}
+		var err error
+		if in.Tree, err = build.OpenTree(p.Modules, release); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// planInit is a file that passes for /init of amd64.
+func planInit(t *testing.T) string {
+	t.Helper()
+	b := make([]byte, 64)
+	copy(b, "\x7fELF\x02\x01\x01")
+	le := binary.LittleEndian
+	le.PutUint16(b[16:], 2)  // ET_EXEC
+	le.PutUint16(b[18:], 62) // EM_X86_64
+	le.PutUint32(b[20:], 1)
+	le.PutUint16(b[52:], 64)
+	le.PutUint16(b[54:], 56)
+	le.PutUint16(b[58:], 64)
+	at := filepath.Join(t.TempDir(), "init")
+	if err := os.WriteFile(at, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func planFile(t *testing.T, name, text string) string {
+	t.Helper()
+	at := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// An image for two types of node, and what nodisk plan says of them and of a
+// third.
+func TestPlanCommand(t *testing.T) {
+	kernel := kernelDir(t)
+	image := filepath.Join(t.TempDir(), "node.img")
+	intel, broadcom := planFile(t, "intel.txt", "01:00.0 0200: 8086:1521\n"), planFile(t, "broadcom.txt", "01:00.0 0200: 14e4:1657\n")
+	realtek := planFile(t, "realtek.txt", "01:00.0 0200: 10ec:8168\n")
+	rubbish := planFile(t, "rubbish.txt", "01:00.0 0200: 10ec:8168\nlspci: not found\nfoo\n")
+	status, _, stderr := nodisk("build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile", "eth,nfs",
+		"--init", planInit(t), "--inventory", intel, "--inventory", broadcom, "--out", image)
+	if status != 0 {
+		t.Fatalf("build: status %d: %s", status, stderr)
+	}
+	const line = "ip=dhcp root=/dev/nfs nfsroot=10.0.0.1:/srv/root"
+	for name, tt := range map[string]struct {
+		args   []string
+		status int
+		want   string
+	}{
+		"intel":     {[]string{"--image", image, "--inventory", intel, "--kernel", filepath.Join(kernel, "vmlinuz"), "--cmdline", line}, 0, "would boot\n"},
+		"broadcom":  {[]string{"--image", image, "--inventory", broadcom, "--cmdline", line}, 0, "would boot\n"},
+		"strict":    {[]string{"--image", image, "--inventory", intel, "--cmdline", line + " nodisk.dedline=3m", "--strict"}, exitFailed, "would not boot without doubt: 1 warning (--strict)"},
+		"third":     {[]string{"--image", image, "--inventory", realtek, "--modules", kernel, "--cmdline", line}, exitFailed, "the kernel has r8169: build it with the inventory of this node too, or add --module r8169"},
+		"line":      {[]string{"--cmdline", line}, 0, "no image was given"},
+		"bad line":  {[]string{"--cmdline", "root=iscsi:"}, exitFailed, "would not boot: command line: "},
+		"rubbish":   {[]string{"--image", image, "--inventory", rubbish}, exitUsage, "rubbish.txt line 3: \"foo\""},
+		"no image":  {[]string{"--image", "nowhere"}, exitUsage, "nowhere"},
+		"bad image": {[]string{"--image", rubbish}, exitUsage, "rubbish.txt: read image"},
+		"no kernel": {[]string{"--kernel", rubbish}, exitUsage, "not a kernel"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, stdout, stderr := nodisk(append([]string{"plan"}, tt.args...)...)
+			if status != tt.status || !strings.Contains(stdout+stderr, tt.want) {
+				t.Errorf("status %d, want %d and %q in:\n%s%s", status, tt.status, tt.want, stdout, stderr)
+			}
+		})
+	}
+	for _, driver := range []string{"igb.ko", "tg3.ko"} {
+		if _, stdout, _ := nodisk("inspect", image); !strings.Contains(stdout, "/"+driver) || strings.Contains(stdout, "r8169.ko") {
+			t.Errorf("the image of two inventories should have igb and tg3, not r8169:\n%s", stdout)
+		}
+	}
+	status, _, stderr = nodisk("build", "--modules", kernel, "--inventory", rubbish, "--out", image)
+	if none, _, text := nodisk("build", "--modules", "none", "--inventory", intel, "--out", image); none != exitFailed || !strings.Contains(text, "leave one of them out") {
+		t.Errorf("without a module tree: status %d: %s", none, text)
+	}
+	if status != exitFailed || !strings.Contains(stderr, "rubbish.txt line 2") || !strings.Contains(stderr, "line 3") {
+		t.Errorf("build of rubbish: status %d: %s", status, stderr)
+	}
+}
+
+// The inventory of this machine can be read again.
+func TestInventoryCommand(t *testing.T) {
+	_, err := os.Stat("/sys/bus/platform/devices")
+	needs(t, err == nil, "sysfs")
+	status, stdout, stderr := nodisk("inventory")
+	if status != 0 || !strings.HasPrefix(stdout, "# nodisk inventory\n# Linux ") {
+		t.Fatalf("status %d: %s%s", status, stdout, stderr)
+	}
+	v, err := readInventory(planFile(t, "this.txt", stdout))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := inventories(nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 1 || len(all[0].Devices) != len(v.Devices) {
+		t.Errorf("%d devices, %v when taken again", len(v.Devices), all)
+	}
+}

@@ -1,0 +1,84 @@
+package boot
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/modload"
+)
+
+// A ModulePreview is what a boot loads by name, for `nodisk plan`: the worker's stages do
+// the same.
+type ModulePreview struct {
+	First   []string // one by one, before all else
+	Pre     []string
+	Drivers []modload.Request
+	Post    []string
+	Links   []modload.Request
+	Root    []modload.Request // for the root, as far as it is known before DHCP
+	Notes   []string
+}
+
+// Preview lists what the stages load by name from an image with this index.
+func (p Plan) Preview(x *modload.Index) ModulePreview {
+	m := p.Modules
+	m.First, m.Pre, m.Post, m.Drivers = slices.Clone(m.First), slices.Clone(m.Pre), slices.Clone(m.Post), slices.Clone(m.Drivers)
+	notes := m.without(x)
+	if p.Chain.Path != "" {
+		m.withoutVendors(x)
+	}
+	root := p.ahead()
+	if len(p.Targets) > 0 { // the stage attach asks for them once more
+		root = append(requests("iscsi", modload.StageStorage), root...)
+	}
+	return ModulePreview{First: m.First, Pre: m.Pre, Drivers: m.Drivers, Post: m.Post, Links: m.Links, Root: root, Notes: notes}
+}
+
+// Has tells whether the image of the plan was built with a profile.
+func (p Plan) Has(profile string) bool { return p.has(profile) }
+
+// InitCandidates are the programs that the root's init may be, in the order in
+// which they are looked for.
+func (p Plan) InitCandidates() []string {
+	if p.Init != "" {
+		return []string{p.Init}
+	}
+	return initCandidates()
+}
+
+// Slips returns a warning for every word of a command line that nobody else is known
+// to use and that is a slip of the finger away from a key of nodisk's. Of rd.* and
+// nodisk.* keys the plan itself warns.
+func Slips(args cmdline.Args) []string {
+	var warnings []string
+	for _, a := range args {
+		if ours(a.Key) || len(a.Key) < 3 || others(a.Key) {
+			continue
+		}
+		best, least := "", 2+len(a.Key)/9
+		for _, k := range keys() {
+			if cmdline.SameKey(k.name, a.Key) {
+				best = ""
+				break
+			}
+			d := distance(a.Key, k.name)
+			if strings.EqualFold(a.Key, k.name) {
+				d = 0
+			}
+			if len(k.name) > 3 && d < least {
+				best, least = k.name, d
+			}
+		}
+		if best != "" {
+			warnings = append(warnings, a.Key+": no key of nodisk's; did you mean "+best+"?")
+		}
+	}
+	return warnings
+}
+
+// others tells words of the kernel and of other programs that are near to a key:
+// boot=, kernel.panic and the like.
+func others(name string) bool {
+	return slices.Contains([]string{"boot", "rdinit", "initrd", "noinit", "oops"}, name)
+}

@@ -1,0 +1,59 @@
+package boot
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/modload"
+)
+
+// Slips of the finger are told, words of others are not.
+func TestSlips(t *testing.T) {
+	for word, want := range map[string]string{
+		"rootfstyp=ext4": "rootfstype", "bootif=01-aa": "BOOTIF", "nfsrot=/x": "nfsroot", "nameservr=10.0.0.1": "nameserver", "nodsik.deadline=3m": "nodisk.deadline",
+		"rot=/dev/nfs": "root", "netrot=dhcp": "netroot", "module_blacklst=a": "module_blacklist",
+		"root=/dev/nfs": "", "BOOTIF=01-aa": "", "module-blacklist=a": "", "quiet": "", "splash": "", "console=ttyS0": "", "initrd=x": "", "boot=live": "",
+		"panic=-1": "", "mitigations=off": "", "BOOT_IMAGE=/vmlinuz": "", "ib_ipoib.lro=0": "", "ro": "", "rd.brek": "", "systemd.unit=a": "", "noapic": "", "nomodeset": "", "iommu=pt": "",
+		"loglevel=3": "", "hostname=a": "", "vga=791": "", "selinux=0": "", "audit=0": "", "net.ifnames=0": "", "biosdevname=0": "", "text": "", "rhgb": "", "crashkernel=256M": "",
+		"intel_iommu=on": "", "pci=nomsi": "", "acpi=off": "", "nosmt": "", "mem=4G": "", "debug": "", "earlyprintk=vga": "", "ipv6.disable=1": "", "zswap.enabled=1": "",
+		"resume=/dev/sda2": "", "fsck.mode=skip": "", "single": "", "emergency": "", "nofb": "", "video=800x600": "", "apparmor=0": "", "lsm=": "", "hugepages=10": "",
+	} {
+		got := strings.Join(Slips(cmdline.Parse(word)), "; ")
+		if want == "" && got != "" || !strings.HasSuffix(got, "did you mean "+want+"?") && want != "" {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
+	}
+}
+
+// The preview asks for what the stages ask for, and leaves the plan alone.
+func TestPreview(t *testing.T) {
+	line := cmdline.Parse("ip=bond0:dhcp bond=bond0:eth0,eth1 netroot=iscsi:10.0.0.1::::iqn.2025-01.org.example:root root=LABEL=root nodisk.modules=ib_addr,dummy rd.driver.post=last")
+	p, err := NewPlan(line, cmdline.Parse("nodisk.profile=virt,iscsi,ext4,bond,ib"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := modload.Open(fstest.MapFS{"lib/modules/6.1/modules.dep": {Data: []byte("a/dummy.ko:\na/ib_ipoib.ko:\n")}}, "6.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := p.Preview(x)
+	if !slices.Equal(got.First, []string{"dummy"}) || !slices.Equal(p.Modules.First, []string{"ib_addr", "dummy"}) {
+		t.Errorf("first: %v of the plan's %v; ib_addr is retired", got.First, p.Modules.First)
+	}
+	for what, names := range map[string][2][]string{
+		"drivers": {requestNames(got.Drivers), {"ib_ipoib"}},
+		"post":    {got.Post, {"last"}},
+		"links":   {requestNames(got.Links), {"bonding"}},
+		"root":    {requestNames(got.Root), {"iscsi_tcp", "sd_mod", "crypto-crc32c", "ext4"}},
+	} {
+		if !slices.Equal(names[0], names[1]) {
+			t.Errorf("%s: %v, want %v", what, names[0], names[1])
+		}
+	}
+	if len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "ib_addr") {
+		t.Errorf("notes: %v", got.Notes)
+	}
+}
