@@ -2,6 +2,7 @@
 
 package build
 
-// EmbeddedInit returns the /init this program carries; false if it was
-// compiled without the tag embedinit.
-func EmbeddedInit() ([]byte, bool) { return nil, false }
+// embedded returns the file that make build put in for an architecture: /init as it is, or as
+// [PackProgram] returns it. Nil if there is none, because this program was compiled without
+// the tag embedinit.
+func embedded(string) []byte { return nil }

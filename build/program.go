@@ -79,7 +79,7 @@ func CompileInit(ctx context.Context, source, arch string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile /init in %s: %w", source, err)
 	}
-	binary, err := binaryOf(archive)
+	binary, err := binaryOf(archive, "bin/nodisk-init")
 	if err != nil {
 		return nil, fmt.Errorf("compile /init: %w", err)
 	}
@@ -100,8 +100,8 @@ func goRoot(ctx context.Context, dir string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// binaryOf takes the compiled command out of mkuimage's archive.
-func binaryOf(archive string) ([]byte, error) {
+// binaryOf takes a compiled command out of mkuimage's archive.
+func binaryOf(archive, name string) ([]byte, error) {
 	f, err := os.Open(archive)
 	if err != nil {
 		return nil, err
@@ -111,12 +111,12 @@ func binaryOf(archive string) ([]byte, error) {
 	for {
 		r, err := records.ReadRecord()
 		if errors.Is(err, io.EOF) {
-			return nil, errors.New("no bin/nodisk-init in mkuimage's archive")
+			return nil, errors.New("no " + name + " in mkuimage's archive")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read mkuimage's archive: %w", err)
 		}
-		if r.Name == "bin/nodisk-init" {
+		if r.Name == name {
 			return io.ReadAll(io.NewSectionReader(r, 0, int64(r.FileSize))) //nolint:gosec // 32 bits in the format
 		}
 	}
@@ -125,17 +125,35 @@ func binaryOf(archive string) ([]byte, error) {
 // checkProgram makes sure that the kernel can run a binary as /init: static,
 // and of its architecture (empty: not known).
 func checkProgram(program []byte, arch string) error {
+	err := checkStatic("/init", program, arch)
+	switch {
+	case errors.Is(err, errDynamic):
+		return fmt.Errorf("%w; compile it with CGO_ENABLED=0", err)
+	case errors.Is(err, errOtherArch):
+		return fmt.Errorf("%w; compile it with --from-source", err)
+	}
+	return err
+}
+
+var (
+	errDynamic   = errors.New("it is linked dynamically, and no library is in the image")
+	errOtherArch = errors.New("it is a program for")
+)
+
+// checkStatic makes sure that a kernel of an architecture (empty: not known) can
+// run a program, what, in an image without libraries.
+func checkStatic(what string, program []byte, arch string) error {
 	f, err := elf.NewFile(bytes.NewReader(program))
 	if err != nil {
-		return fmt.Errorf("check /init: not an ELF program: %w", err)
+		return fmt.Errorf("check %s: not an ELF program: %w", what, err)
 	}
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return errors.New("check /init: it is linked dynamically, and no library is in the image; compile it with CGO_ENABLED=0")
+			return fmt.Errorf("check %s: %w", what, errDynamic)
 		}
 	}
 	if is := elfArch(program); arch != "" && is != arch {
-		return fmt.Errorf("check /init: it is a program for %s (%v), but the kernel is for %s; compile it with --from-source", is, f.Machine, arch)
+		return fmt.Errorf("check %s: %w %s (%v), but the kernel is for %s", what, errOtherArch, is, f.Machine, arch)
 	}
 	return nil
 }

@@ -50,6 +50,14 @@ func (l *Lab) acceleration(ctx context.Context, kernel string) string {
 	return l.accel
 }
 
+// accelerationOf is that of a node; another architecture's can only be emulated.
+func (l *Lab) accelerationOf(ctx context.Context, s BootSpec) string {
+	if s.arch() != "amd64" {
+		return "tcg"
+	}
+	return l.acceleration(ctx, s.Kernel)
+}
+
 func (l *Lab) probeKVM(ctx context.Context, kernel string) error {
 	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err != nil {

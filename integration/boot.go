@@ -42,13 +42,13 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
 
-	m := machine{spec: s, nics: n.nics(s.PXE), accel: l.acceleration(ctx, s.Kernel)}
+	m := machine{spec: s, nics: n.nics(s.PXE), accel: l.accelerationOf(ctx, s)}
 	values, drop, err := l.values(ctx, s, n)
 	if err != nil {
 		return res, fmt.Errorf("boot %s: %w", s.name(), err)
 	}
 	defer func() { err = errors.Join(err, drop()) }()
-	m.cmdline = strings.Join(strings.Fields(consoleWords+fill(s.Words()+" "+s.Append, values)), " ")
+	m.cmdline = strings.Join(strings.Fields(consoleOf(s.arch())+fill(s.Words()+" "+s.Append, values)), " ")
 
 	if s.IBFT != nil {
 		m.ibft = l.path(fmt.Sprintf("ibft-%d", n.n))
@@ -60,7 +60,7 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 
 	var tftp string
 	if s.PXE {
-		if tftp, err = n.tftp(s.Kernel, s.Image, m.cmdline); err != nil {
+		if tftp, err = n.tftp(s, m.cmdline, values); err != nil {
 			return res, fmt.Errorf("boot %s: %w", s.name(), err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(tftp)) }()
@@ -74,6 +74,7 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 			return res, fmt.Errorf("boot %s: %w", s.name(), err)
 		}
 		defer d.stop()
+		defer func() { res.Served = d.out.String() }()
 		serve = nil
 	}
 
@@ -85,6 +86,13 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 	}
 	defer v.off()
 	v.until = until
+	for _, r := range s.Replies {
+		r.Type = fill(r.Type, values)
+		v.replies = append(v.replies, r)
+	}
+	if v.replies != nil {
+		v.script = v.answer
+	}
 	if serve != nil && s.DHCPAfter > 0 {
 		v.after, v.late = s.DHCPAfter, func() (func(), error) {
 			d, err := serve()
@@ -108,7 +116,7 @@ func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[st
 	drop = func() error { return nil }
 	switch s.Root {
 	case RootISCSI:
-		image, err := l.disk(ctx, n.bridge())
+		image, err := l.disk(ctx, n.bridge(), s.Tree)
 		if err != nil {
 			return nil, nil, err
 		}

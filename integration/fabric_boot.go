@@ -247,7 +247,7 @@ func (f *Fabric) root(ctx context.Context, b FabricBoot, p *fabricPort, undo *un
 
 // firmware serves what the node's PXE ROM asks for, on the ordinary network.
 func (p *fabricPort) firmware(s BootSpec, cmdline string, undo *undoer) error {
-	tftp, err := p.net.tftp(s.Kernel, s.Image, cmdline)
+	tftp, err := p.net.tftp(s, cmdline, nil)
 	if err != nil {
 		return err
 	}

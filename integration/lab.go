@@ -103,8 +103,13 @@ func (l *Lab) tree() (string, error) {
 	return dir, l.treeErr
 }
 
-// disk returns a fresh copy of the root as an ext4 image.
-func (l *Lab) disk(ctx context.Context, name string) (string, error) {
+// disk returns a fresh copy of the root as an ext4 image; other, if not empty, is a
+// folder with another root.
+func (l *Lab) disk(ctx context.Context, name, other string) (string, error) {
+	if other != "" {
+		image := l.path(name + ".ext4")
+		return image, RootDisk(ctx, other, image)
+	}
 	tree, err := l.tree()
 	if err != nil {
 		return "", err

@@ -15,14 +15,16 @@ type node struct {
 	m     machine
 	p     *process
 	log   *os.File
+	keys  *os.File // what is written here is typed at its serial line
 	began time.Time
 
 	until *regexp.Regexp
 	// late happens the time after behind the start of /init: the DHCP server
 	// or the subnet manager is started, a cable is plugged. It returns what
 	// undoes it when the node has ended.
-	late  func() (undo func(), err error)
-	after time.Duration
+	late    func() (undo func(), err error)
+	after   time.Duration
+	replies []Reply // those of the specification, without placeholders
 	// script happens while the node runs; nil for nothing. The node does not
 	// end by powerOffGrace before it is done.
 	script func(context.Context) error
@@ -40,9 +42,17 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 		n.log, file = f, f
 	}
 	l.log.Info("switch node on", "name", m.spec.name(), "accel", m.accel, "cmdline", m.cmdline, "qemu", m.String())
-	p, err := start(ctx, toolQEMU(), consoles(m.spec.Console, file), m.args()...)
+	keyboard, keys, err := os.Pipe()
 	if err != nil {
 		_ = n.log.Close()
+		return nil, fmt.Errorf("make a keyboard: %w", err)
+	}
+	defer func() { _ = keyboard.Close() }()
+	n.keys = keys
+	p, err := startReading(ctx, toolMachine(m.spec.arch()), keyboard, consoles(m.spec.Console, file), m.args()...)
+	if err != nil {
+		_ = n.log.Close()
+		_ = keys.Close()
 		return nil, err
 	}
 	n.p = p
@@ -52,9 +62,28 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 // off switches the node off, hard.
 func (n *node) off() {
 	n.p.stop()
+	_ = n.keys.Close()
 	if n.log != nil {
 		_ = n.log.Close()
 	}
+}
+
+// answer types the replies.
+func (n *node) answer(ctx context.Context) error {
+	at := 0
+	for _, r := range n.replies {
+		after, err := regexp.Compile(r.After)
+		if err == nil {
+			at, err = n.p.out.await(ctx, at, after)
+		}
+		if err == nil {
+			_, err = n.keys.WriteString(r.Type + "\r")
+		}
+		if err != nil {
+			return fmt.Errorf("type %q at the console of %s: %w", r.Type, n.m.spec.name(), err)
+		}
+	}
+	return nil
 }
 
 // follow reads the console until the node ends, writes what was waited for, or

@@ -32,6 +32,11 @@ type process struct {
 // stopped, or it ends by itself. Standard output and standard error go to its
 // transcript and, as they are, to tee unless that is nil.
 func start(ctx context.Context, t tool, tee io.Writer, args ...string) (*process, error) {
+	return startReading(ctx, t, nil, tee, args...)
+}
+
+// startReading is start for a program whose standard input is a file; nil is none.
+func startReading(ctx context.Context, t tool, stdin *os.File, tee io.Writer, args ...string) (*process, error) {
 	path, err := t.find()
 	if err != nil {
 		return nil, err
@@ -46,6 +51,9 @@ func start(ctx context.Context, t tool, tee io.Writer, args ...string) (*process
 		w = io.MultiWriter(p.out, tee)
 	}
 	cmd.Stdout, cmd.Stderr = w, w
+	if stdin != nil {
+		cmd.Stdin = stdin
+	}
 	// A group of its own: a Ctrl-C at the terminal reaches the lab alone, which
 	// then ends its processes in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -55,9 +55,12 @@ func (n nic) args(number int, model, options string) []string {
 
 // machineArgs are the arguments that nodes and servers share. -nodefaults:
 // nothing is in the machine that is not written here.
-func machineArgs(name, accel string, memory, cpus int) []string {
+func machineArgs(name, arch, accel string, memory, cpus int) []string {
 	cpu := "host"
-	if accel != "kvm" {
+	switch {
+	case arch == "arm64":
+		cpu = "cortex-a57"
+	case accel != "kvm":
 		// The emulator's own CPU has no random numbers, every real one of the
 		// last ten years does; without them a Go program waits for entropy.
 		cpu = "qemu64,+rdrand"
@@ -71,7 +74,7 @@ func machineArgs(name, accel string, memory, cpus int) []string {
 
 // args are QEMU's arguments.
 func (m machine) args() []string {
-	a := machineArgs(m.spec.name(), m.accel, m.spec.memory(), m.spec.cpus())
+	a := machineArgs(m.spec.name(), m.spec.arch(), m.accel, m.spec.memory(), m.spec.cpus())
 	if m.spec.Icount {
 		// An instruction is a nanosecond: guest time repeats to the millisecond
 		// on any host, as far as the guest computes rather than waits.
@@ -96,13 +99,17 @@ func (m machine) args() []string {
 		// Without graphics the firmware writes to the serial line.
 		return append(a, "-machine", "pc,graphics=off")
 	}
-	return append(a, "-machine", "pc", "-kernel", m.spec.Kernel, "-initrd", m.spec.Image, "-append", m.cmdline)
+	board := "pc"
+	if m.spec.arch() == "arm64" {
+		board = "virt"
+	}
+	return append(a, "-machine", board, "-kernel", m.spec.Kernel, "-initrd", m.spec.Image, "-append", m.cmdline)
 }
 
 // String is the command as a shell takes it, for those who want to repeat it.
 func (m machine) String() string {
 	var b strings.Builder
-	b.WriteString(toolQEMU().name)
+	b.WriteString(toolMachine(m.spec.arch()).name)
 	for _, a := range m.args() {
 		b.WriteByte(' ')
 		if strings.ContainsAny(a, " '\"") {
@@ -111,6 +118,14 @@ func (m machine) String() string {
 		b.WriteString(a)
 	}
 	return b.String()
+}
+
+// consoleOf are the words that a node's command line begins with.
+func consoleOf(arch string) string {
+	if arch == "arm64" {
+		return "console=ttyAMA0 panic=-1 " // the PL011 of QEMU's board "virt"
+	}
+	return consoleWords
 }
 
 // consoles joins the places where a node's console is copied to; nil when

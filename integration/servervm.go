@@ -64,7 +64,7 @@ func (l *Lab) startServer(ctx context.Context, m serverMachine, name, log string
 		}
 		tee = v.log
 	}
-	args := append(machineArgs(name, m.accel, m.memory, 1),
+	args := append(machineArgs(name, "amd64", m.accel, m.memory, 1),
 		"-accel", m.accel, "-machine", "pc", "-kernel", m.kernel, "-initrd", m.image,
 		"-append", "console=ttyS0,115200 panic=-1 no_timer_check loglevel=4",
 		"-chardev", "socket,id=commands,path="+socket, "-serial", "chardev:commands")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -61,6 +62,12 @@ type BootSpec struct {
 	Kernel string // bzImage
 	Image  string // initramfs
 	Root   Root
+	// Arch is the node's processor in GOARCH's spelling: "amd64" (default) or
+	// "arm64", which is emulated and has no PXE.
+	Arch string
+	// Tree is a folder that becomes the root of RootISCSI in place of [RootTree],
+	// whose programs are this machine's.
+	Tree string
 
 	// Static gives the node its address by ip= instead of DHCP.
 	Static bool
@@ -68,6 +75,11 @@ type BootSpec struct {
 	// and image itself, which saves some 20 s where the firmware is not the
 	// subject.
 	PXE bool
+	// TFTP, with PXE, writes what is served in place of the lab's configuration of
+	// pxelinux into the TFTP folder, which holds pxelinux, vmlinuz and image. It
+	// gets the values of the placeholders. If it returns the path of a file, that
+	// is dnsmasq's configuration in place of the lab's ranges, options and TFTP.
+	TFTP func(dir string, values map[string]string) (conf string, err error)
 	// Cmdline replaces the words that Root and Static stand for. In it, and in
 	// Append, {server} {client} {gateway} {mask} {mac} {name} {target} {export}
 	// {label} {uuid} stand for what the lab chose. See [BootSpec.Words].
@@ -99,12 +111,20 @@ type BootSpec struct {
 	// Until is a regular expression: the node is switched off when a line of
 	// its console matches. Empty means to let it end by itself.
 	Until string
+	// Replies are typed at the serial line. Type may have the same placeholders.
+	Replies []Reply
 	// Console gets what the node writes to its serial line, as it comes.
 	Console io.Writer
 	// Log is a file that gets the same, for later.
 	Log string
 }
 
+// A Reply is what somebody types at a node's console, with the return key behind
+// it, when a line has been written that After, a regular expression, matches. Replies
+// follow each other: each waits for a line behind that of the one before.
+type Reply struct{ After, Type string }
+
+func (s BootSpec) arch() string { return orDefault(s.Arch, "amd64") }
 func (s BootSpec) name() string { return orDefault(s.Name, "node") }
 func (s BootSpec) nic() string  { return orDefault(s.NIC, NICVirtio) }
 func (s BootSpec) nics() int    { return orDefault(s.NICs, 1) }
@@ -132,8 +152,25 @@ func (s BootSpec) check() error {
 	if s.Root < RootISCSI || s.Root > RootNone {
 		add("boot %s: say which root: iscsi, nfs3, nfs4, ram or none", s.name())
 	}
+	if s.arch() != "amd64" && s.arch() != "arm64" {
+		add("boot %s: arch %q is neither amd64 nor arm64", s.name(), s.Arch)
+	}
+	if s.arch() != "amd64" && s.PXE {
+		add("boot %s: PXE is for amd64", s.name())
+	}
+	if s.Tree != "" && s.Root != RootISCSI {
+		add("boot %s: a tree goes with the root iscsi, not %v", s.name(), s.Root)
+	}
+	for _, r := range s.Replies {
+		if _, err := regexp.Compile(r.After); err != nil {
+			add("boot %s: reply %q: %w", s.name(), r.Type, err)
+		}
+	}
 	if s.Icount && s.cpus() != 1 {
 		add("boot %s: deterministic time (icount) goes with one CPU, not %d", s.name(), s.cpus())
+	}
+	if s.TFTP != nil && !s.PXE {
+		add("boot %s: a TFTP folder goes with PXE", s.name())
 	}
 	if s.PXE && s.DHCPAfter > 0 {
 		add("boot %s: PXE needs the DHCP server from the beginning", s.name())

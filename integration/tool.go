@@ -23,6 +23,7 @@ var errMissing = errors.New("not found")
 func program(name, pkg string) tool { return tool{name: name, pkg: pkg, program: true} }
 
 func toolQEMU() tool    { return program("qemu-system-x86_64", "qemu-system-x86") }
+func toolQEMUARM() tool { return program("qemu-system-aarch64", "qemu-system-arm") }
 func toolDnsmasq() tool { return program("dnsmasq", "dnsmasq-base") }
 func toolTgtd() tool    { return program("tgtd", "tgt") }
 func toolTgtadm() tool  { return program("tgtadm", "tgt") }
@@ -32,6 +33,14 @@ func toolMke2fs() tool  { return program("mke2fs", "e2fsprogs") }
 func toolIP() tool      { return program("ip", "iproute2") }
 func toolOpensm() tool  { return program("opensm", "opensm") }
 func toolTC() tool      { return program("tc", "iproute2") }
+
+// toolMachine is the QEMU of an architecture.
+func toolMachine(arch string) tool {
+	if arch == "arm64" {
+		return toolQEMUARM()
+	}
+	return toolQEMU()
+}
 
 // toolsNFSD are the kernel's NFS server as far as it is programs.
 func toolsNFSD() []tool {
@@ -106,7 +115,7 @@ func (t tool) run(ctx context.Context, args ...string) error {
 // Missing lists what this machine lacks to boot a node as the specification
 // says: one error for every absent program or file, nil when all is there.
 func Missing(s BootSpec) []error {
-	want := []tool{toolIP(), toolQEMU(), toolBusybox()}
+	want := []tool{toolIP(), toolMachine(s.arch()), toolBusybox()}
 	switch s.Root {
 	case RootISCSI:
 		want = append(want, toolMke2fs(), toolTgtd(), toolTgtadm())

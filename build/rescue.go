@@ -1,0 +1,143 @@
+package build
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// Where the rescue shell lies in an image. /init starts bin/sh.
+const (
+	rescueDir   = "bin"
+	rescueShell = "bin/sh"
+)
+
+// rescueCommands are those of u-root that make up the rescue shell's program:
+// what somebody needs at night on a node without a disk. gosh is its shell.
+func rescueCommands() []string {
+	return strings.Fields(`gosh
+		basename cat chmod chroot cp date dd df dirname dmesg du echo false find free
+		grep gzip head hexdump hostname insmod ip kill ln losetup ls lsmod md5sum mkdir
+		mknod more mount mv netcat netstat pci pidof ping poweroff ps pwd readlink rm rmmod
+		seq shasum shutdown sleep sort strings stty sync tail tar tee touch tr true
+		umount uname uniq uptime wc wget which xargs blkid`)
+}
+
+// rescueAliases are names that administrators expect and u-root does not have,
+// as the shell's scripts.
+func rescueAliases() map[string]string {
+	return map[string]string{
+		"reboot":    "shutdown reboot",
+		"halt":      "shutdown halt",
+		"sha256sum": `shasum -a 256 "$@"`,
+		"lspci":     `pci "$@"`,
+		"nc":        `netcat "$@"`,
+	}
+}
+
+// busyboxApplets are linked where the rescue shell is a busybox that has them. Not
+// init, and nothing that a root's own /sbin/init could be taken for.
+func busyboxApplets() []string {
+	return strings.Fields(`ash awk basename blkid cat chmod chroot clear cmp cp cut date dd df dirname
+		dmesg du echo egrep env expr false fdisk find free fuser grep gunzip gzip halt head hexdump
+		hostname hwclock id insmod ip kill killall less ln losetup ls lsmod lspci md5sum mkdir
+		mknod more mount mv nc netstat nslookup pgrep pidof ping ping6 poweroff printf ps pwd
+		readlink realpath reboot rm rmdir rmmod route sed seq setsid sh sha256sum sleep sort stat strings
+		stty sync tail tar tee telnet test tftp time top touch tr traceroute true umount uname uniq
+		uptime vi watch wc wget which xargs xxd zcat`)
+}
+
+// rescue are the files of the image's rescue shell, if it has one.
+func (s Spec) rescue(ctx context.Context, arch string) ([]file, error) {
+	if s.Rescue == nil {
+		return nil, nil
+	}
+	program, err := s.Rescue(ctx, arch)
+	if err != nil {
+		return nil, err
+	}
+	return rescueFiles(program, arch)
+}
+
+// rescueFiles are the files of a rescue shell. Program is what [CompileRescue]
+// returns, a busybox, or any other shell; it must be static.
+func rescueFiles(program []byte, arch string) ([]file, error) {
+	if err := checkStatic("the rescue shell", program, arch); err != nil {
+		return nil, err
+	}
+	binary := func(name string) file {
+		return file{name: path.Join(rescueDir, name), mode: typeFile | 0o755, data: program, part: PartRescue}
+	}
+	link := func(name, target string) file {
+		return file{name: path.Join(rescueDir, name), mode: typeLink | 0o777, data: []byte(target), part: PartRescue}
+	}
+	// /init answers as modprobe: it knows softdeps, aliases and parameters.
+	files := []file{link("modprobe", "../"+initPath)}
+	switch {
+	case bytes.Contains(program, []byte(rescueMark)):
+		// It follows links to the last but one, which tells it the command.
+		files = append(files, binary("bb"), link("sh", "gosh"))
+		for _, name := range rescueCommands() {
+			if bytes.Contains(program, []byte(urootCommands+name+".registeredMain")) {
+				files = append(files, link(name, "bb"))
+			}
+		}
+		for name, text := range rescueAliases() {
+			text = "#!/" + rescueShell + "\n" + text + "\n"
+			files = append(files, file{name: path.Join(rescueDir, name), mode: typeFile | 0o755, data: []byte(text), part: PartRescue})
+		}
+	case bytes.Contains(program, []byte("BusyBox v")):
+		files = append(files, binary("busybox"))
+		for _, name := range busyboxApplets() {
+			// The names of its applets lie one behind the other, each ended by NUL.
+			if bytes.Contains(program, []byte("\x00"+name+"\x00")) {
+				files = append(files, link(name, "busybox"))
+			}
+		}
+		if !slices.ContainsFunc(files, func(f file) bool { return f.name == rescueShell }) {
+			return nil, errors.New("check the rescue shell: this busybox has no applet sh; take another")
+		}
+	default:
+		files = append(files, binary("sh"))
+	}
+	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(a.name, b.name) })
+	return files, nil
+}
+
+// rescueMark is in every busybox of Go that gobusybox made: the path of its main
+// package. urootCommands is where u-root's commands are.
+const (
+	rescueMark    = "bb.u-root.com/bb"
+	urootModule   = "github.com/u-root/u-root"
+	urootVersion  = "v0.16.0" // as in go.mod
+	urootCommands = urootModule + "/cmds/core/"
+)
+
+// shellMissed tells what in the config asks for a shell that the image lacks.
+func shellMissed(config cmdline.Args, files []file) []string {
+	if slices.ContainsFunc(files, func(f file) bool { return f.name == rescueShell }) {
+		return nil
+	}
+	var warnings []string
+	missed := func(what string) {
+		warnings = append(warnings, fmt.Sprintf("%s in the config asks for a shell, but the image has no /%s: add --rescue", what, rescueShell))
+	}
+	if config.Has("rd.break") {
+		missed("rd.break")
+	}
+	word, said := config.Last("nodisk.onfail")
+	if on, err := config.Bool("rd.shell", false); !said && err == nil && on {
+		missed("rd.shell")
+	}
+	if word == "shell" {
+		missed("nodisk.onfail=shell")
+	}
+	return warnings
+}

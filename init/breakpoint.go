@@ -1,0 +1,61 @@
+package boot
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// stageNames are those of all plans (worker.stages), in the order of the
+// graph: the values of rd.break=.
+func stageNames() []string {
+	return []string{"mounts", "drivers", "network", "storage", "attach", "mount", "switch"}
+}
+
+// dracutStage translates the words of dracut's rd.break= (dracut.cmdline(7)).
+// Those that are stages here too mean the same.
+func dracutStage(word string) string {
+	switch word {
+	case "cmdline", "pre-udev":
+		return "mounts"
+	case "pre-trigger":
+		return "drivers"
+	case "initqueue":
+		return "network"
+	case "pre-mount":
+		return "mount"
+	case "", "pre-pivot", "cleanup":
+		return "switch"
+	default:
+		return word
+	}
+}
+
+// parseBreaks reads rd.break[=STAGE], which may repeat, in the order of the
+// graph.
+func parseBreaks(args cmdline.Args) (breaks []string, errs []error) {
+	names := stageNames()
+	asked := map[string]bool{}
+	for _, a := range args {
+		if !cmdline.SameKey(a.Key, "rd.break") {
+			continue
+		}
+		name := dracutStage(a.Value)
+		if !slices.Contains(names, name) {
+			fix := "write " + strings.Join(names, ", ")
+			if near := nearestOf(name, names); near != "" {
+				fix = "did you mean " + near + "? There are " + strings.Join(names, ", ")
+			}
+			errs = append(errs, &cmdline.ValueError{Key: "rd.break", Value: a.Value, Problem: "is not a stage", Fix: fix})
+			continue
+		}
+		asked[name] = true
+	}
+	for _, name := range names {
+		if asked[name] {
+			breaks = append(breaks, name)
+		}
+	}
+	return breaks, errs
+}

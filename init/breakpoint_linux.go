@@ -1,0 +1,70 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+)
+
+// shellPath is there in an image made with --rescue, or with a shell added.
+const shellPath = "/bin/sh"
+
+// needShell tells what asks for a shell that the image does not have. The boot
+// goes on: whoever asked wants the node, too.
+func (w *worker) needShell() {
+	if _, err := os.Stat(shellPath); err == nil {
+		return
+	}
+	const fix = ", but the image has no " + shellPath + ": build it with nodisk build --rescue"
+	if w.plan.Breaks != nil {
+		w.log.Warn("rd.break asks for a shell" + fix)
+		w.plan.Breaks = nil
+	}
+	if w.plan.Policy.OnFail == OnFailShell {
+		w.log.Warn("nodisk.onfail=shell" + fix)
+	}
+}
+
+// breakpoints has the boot stop before the stages of rd.break=, at the first
+// attempt of each.
+func (w *worker) breakpoints(stages []stage) []stage {
+	for _, name := range w.plan.Breaks {
+		i := slices.IndexFunc(stages, func(s stage) bool { return s.name == name })
+		if i < 0 {
+			w.log.Warn("rd.break=" + name + ": this boot has no such stage")
+			continue
+		}
+		stopped := false // attempts follow each other
+		stages[i].before = func(ctx context.Context) {
+			if !stopped {
+				stopped = true
+				w.stopBefore(ctx, name)
+			}
+		}
+	}
+	return stages
+}
+
+// stopBefore opens a shell and returns when it has ended. There is one console:
+// a second shell waits for the first. When the boot ends meanwhile, because
+// another stage cannot go on, it returns at once, but the verdict waits for
+// whoever sits there (giveUp).
+func (w *worker) stopBefore(ctx context.Context, name string) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.console.Lock()
+		defer w.console.Unlock()
+		if ctx.Err() != nil {
+			return
+		}
+		if err := shell(fmt.Sprintf("stopped before %s (rd.break)", name), "goes on"); err != nil {
+			w.log.Error(fmt.Sprintf("rd.break=%s: %v", name, err))
+		}
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,76 @@
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+// kernelARM64 is the folder with Debian's kernel for arm64.
+func kernelARM64(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("NODISK_KERNEL_ARM64_DIR")
+	if dir == "" {
+		dir = "../.cache/kernel-arm64"
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "vmlinuz")); err != nil {
+		lacks(t, "no kernel for arm64: run make kernel-arm64, or set NODISK_KERNEL_ARM64_DIR")
+	}
+	return dir
+}
+
+// rootARM64 makes the tree of a root whose init is a program for arm64.
+func rootARM64(t *testing.T) string {
+	t.Helper()
+	tree := t.TempDir()
+	for _, d := range []string{"sbin", "dev", "proc", "sys", "run"} {
+		if err := os.Mkdir(filepath.Join(tree, d), 0o755); err != nil { //nolint:gosec // a root
+			t.Fatal(err)
+		}
+	}
+	gobin, err := exec.LookPath("go")
+	if err != nil {
+		lacks(t, "no go command in PATH, which makes the root's init")
+	}
+	compile := exec.CommandContext(t.Context(), gobin, "build", "-o", filepath.Join(tree, "sbin/init"), "./rootinit")
+	compile.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return tree
+}
+
+// A node of another architecture than that of the machine that made its image: the
+// kernel that nodisk build is given says which /init is the right one.
+func TestBootARM64(t *testing.T) {
+	spec := BootSpec{Arch: "arm64", Root: RootISCSI}
+	needs(t, spec)
+	kernel, bin := kernelARM64(t), nodisk(t)
+	image := filepath.Join(t.TempDir(), "image")
+	build := exec.CommandContext(t.Context(), bin, "build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel,
+		"--profile", "virt,iscsi,ext4", "--out", image)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build.Args, err, out)
+	}
+	s := spec
+	s.Name, s.Kernel, s.Image, s.Tree = "arm64", filepath.Join(kernel, "vmlinuz"), image, rootARM64(t)
+	s.CPUs, s.Timeout = 2, 90*time.Second
+	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
+		s.Log = filepath.Join(dir, "arm64.log")
+	}
+	res, err := newLab(t).Boot(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bootCase{spec: s, expect: []string{byDHCP, mounted}, fs: "ext4"}.check(t, res)
+	if got := said(res, "machine"); !slices.Equal(got, []string{"arm64"}) {
+		t.Errorf("the root runs on %v, want arm64", got)
+	}
+}

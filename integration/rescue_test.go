@@ -1,0 +1,97 @@
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What is said above a prompt, and what it says of exit.
+const (
+	atPrompt = `nodisk: a shell: .*; exit `
+	goesOn   = atPrompt + `goes on$`
+)
+
+// Somebody sits at the serial line: looks around, stops a command that takes too
+// long, and lets the boot go on.
+func TestBootRescue(t *testing.T) {
+	spec := BootSpec{Root: RootISCSI}
+	needs(t, spec)
+	kernel := filepath.Join(kernelDir(t), "vmlinuz")
+	rescue := buildImage(t, "virt,iscsi,ext4", "--rescue")
+	plain := buildImage(t, "virt,iscsi,ext4")
+	lab := newLab(t)
+	places := make(chan struct{}, nodesAtOnce())
+	cases := []struct {
+		name string
+		boot bootCase
+	}{
+		{
+			name: "break",
+			boot: bootCase{
+				fs: "ext4",
+				spec: BootSpec{
+					Image: rescue, Append: "rd.break=mount nodisk.deadline=5s nodisk.onfail=reboot",
+					Replies: []Reply{
+						{`stopped before mount \(rd\.break\)$`, ""},
+						{goesOn, "ip addr show eth0"},
+						{`inet 10\.77\.\d+\.23`, "lsmod"},
+						{`^virtio_net +\d`, "modprobe -x; modprobe ext4; ls /sysroot; echo stage $?"},
+						// What ends a command does not end the shell.
+						{`^stage 0`, "echo before; sleep 1000"},
+						{`^before`, "\x03"},
+						{goesOn, "blkid; reboo; cat /proc/cmdline | grep -c rd.break=mount"},
+						{`^1$`, "exit"},
+					},
+				},
+				expect: []string{byDHCP, goesOn, `find module "-x": neither in`, goesOn, `nodisk: mount \(6/7\): `},
+			},
+		},
+		{
+			name: "no-shell", // whoever asked wants the node, too
+			boot: bootCase{
+				fs: "ext4", spec: BootSpec{Image: plain, Append: "rd.break"},
+				expect: []string{`nodisk: warning: rd\.break asks for a shell, but the image has no /bin/sh: build it with nodisk build --rescue`, mounted},
+			},
+		},
+		{
+			name: "onfail", // what was forgotten is mended, and the boot begins again
+			boot: bootCase{
+				fs: "ext4",
+				spec: BootSpec{
+					Image: rescue, Append: "quiet nodisk.deadline=10s nodisk.onfail=shell", Cmdline: "ip=dhcp root=LABEL={label}",
+					Replies: []Reply{
+						{atPrompt + `starts the boot again$`, `echo netroot=iscsi:{server}:::1:{target} >>/etc/nodisk/nodisk.conf; ps`},
+						{`^ *PID `, "exit"},
+					},
+				},
+				expect: []string{`nodisk: error: gave up after [\d.]+ s: mount: .*; nodisk\.onfail=shell`, `^nodisk: gave up after [\d.]+ s: mount: `, mounted},
+			},
+		},
+	}
+	t.Run("node", func(t *testing.T) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				places <- struct{}{}
+				defer func() { <-places }()
+				s := c.boot.spec
+				s.Name, s.Kernel, s.Root = "rescue-"+c.name, kernel, RootISCSI
+				s.CPUs, s.Timeout = 2, 2*time.Minute
+				if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
+					s.Log = filepath.Join(dir, s.Name+".log")
+				}
+				res, err := lab.Boot(t.Context(), s)
+				if err != nil {
+					t.Fatalf("%v\n%s", err, tail(res.Console, 40))
+				}
+				c.boot.check(t, res)
+				if strings.Contains(res.Console, "panic:") {
+					t.Errorf("something panicked:\n%s", tail(res.Console, 60))
+				}
+			})
+		}
+	})
+}
