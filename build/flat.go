@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -19,7 +18,8 @@ import (
 const NoModules = "none"
 
 // readFlat reads the flat folders of a Spec as files of the image: DIR/x.ko.xz
-// becomes lib/modules/BASENAME/x.ko. All modules must be of the kernel.
+// becomes lib/modules/BASENAME/x.ko. Whether the kernel takes them is checked with all
+// others (check_build.go).
 func readFlat(ctx context.Context, dirs []string, release string) ([]file, error) {
 	var (
 		files []file
@@ -41,7 +41,7 @@ func readFlat(ctx context.Context, dirs []string, release string) ([]file, error
 			return nil, fmt.Errorf("read module folder %s: it has no name to be called by below /%s", dir, modulesDir)
 		}
 		seen[base] = dir
-		more, err := readFolder(ctx, abs, modulesDir+"/"+base, release)
+		more, err := readFolder(ctx, abs, modulesDir+"/"+base)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("read module folder %s: %w", dir, err))
 		}
@@ -50,7 +50,7 @@ func readFlat(ctx context.Context, dirs []string, release string) ([]file, error
 	return files, errors.Join(errs...)
 }
 
-func readFolder(ctx context.Context, dir, destination, release string) ([]file, error) {
+func readFolder(ctx context.Context, dir, destination string) ([]file, error) {
 	names, err := moduleFiles(dir)
 	if err != nil {
 		return nil, err
@@ -66,22 +66,10 @@ func readFolder(ctx context.Context, dir, destination, release string) ([]file, 
 	if err != nil {
 		return nil, err
 	}
-	strangers := make(map[string][]string) // by the release they were built for
 	for i := range files {
 		files[i].name = path.Join(destination, files[i].name)
-		if v := vermagic(files[i].data); v != release {
-			strangers[v] = append(strangers[v], moduleName(files[i].name))
-		}
 	}
-	var errs []error
-	for _, v := range slices.Sorted(maps.Keys(strangers)) {
-		built := "built for " + v
-		if v == "" {
-			built = "without vermagic, so no kernel modules"
-		}
-		errs = append(errs, fmt.Errorf("%s: %s; the kernel is %s and takes only its own", strings.Join(strangers[v], ", "), built, release))
-	}
-	return files, errors.Join(errs...)
+	return files, nil
 }
 
 // moduleFiles are the names of the modules that lie in a folder itself, sorted.

@@ -107,14 +107,14 @@ func TestFlatFolderErrors(t *testing.T) {
 	}{
 		"another kernel's": {
 			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", "5.0.0", "ib_core.ko", "hca.ko")} },
-			[]string{"hca, ib_core: built for 5.0.0", "the kernel is " + testRelease},
+			[]string{"hca (ib/hca.ko): it was built for 5.0.0", "ib_core (ib/ib_core.ko): it was built for 5.0.0", "Linux " + testRelease + " would refuse"},
 		},
 		"no modules": {
 			func(s *Spec) {
 				dir := flatDir(t, "ib", testRelease)
 				write(t, filepath.Join(dir, "x.ko"), elfStub(machineAMD64, "program"))
 				s.ModuleDirs = []string{dir}
-			}, []string{"x: without vermagic"},
+			}, []string{"x (ib/x.ko): read kernel module"},
 		},
 		"damaged": {
 			func(s *Spec) {

@@ -26,13 +26,16 @@ func startWorker(program string, verdict *os.File) (int, error) {
 
 // execInit replaces PID 1 with the root's init. It returns only if the kernel
 // refuses.
-func execInit(argv []string) error {
+func execInit(argv []string) error { return execAs(argv[0], argv) }
+
+// execAs is execInit for a program that is told another name than its own.
+func execAs(program string, argv []string) error {
 	// The program is on the new root now: its errors are the root's.
-	err := syscall.Exec(argv[0], argv, rootEnv(os.Environ()))
+	err := syscall.Exec(program, argv, rootEnv(os.Environ()))
 	if errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("exec %s: %w (a missing interpreter or dynamic loader gives this, too)", argv[0], err)
+		return fmt.Errorf("exec %s: %w (a missing interpreter or dynamic loader gives this, too)", program, err)
 	}
-	return fmt.Errorf("exec %s: %w", argv[0], err)
+	return fmt.Errorf("exec %s: %w", program, err)
 }
 
 // reboot ends the machine: it returns only if the kernel refuses.
@@ -44,7 +47,7 @@ func reboot(a Action) error {
 		how = unix.LINUX_REBOOT_CMD_POWER_OFF
 	case ActionHalt:
 		how = unix.LINUX_REBOOT_CMD_HALT
-	case ActionReboot, ActionSwitch, ActionStay, ActionAgain, ActionShell:
+	case ActionReboot, ActionSwitch, ActionStay, ActionAgain, ActionShell, ActionChain:
 	}
 	if err := unix.Reboot(how); err != nil {
 		return fmt.Errorf("%s: %w", a, err)
@@ -52,28 +55,49 @@ func reboot(a Action) error {
 	return nil
 }
 
-// shell runs the image's shell on the console and returns when it ends.
-func shell() error {
-	const sh = "/bin/sh"
-	if _, err := os.Stat(sh); err != nil {
-		return fmt.Errorf("the image has no %s: add one with nodisk build --add", sh)
+// shell runs the image's shell on the console and returns when it ends. Above
+// its prompt stands why there is one, and what the boot does behind it.
+func shell(why, then string) error {
+	if _, err := os.Stat(shellPath); err != nil {
+		return fmt.Errorf("the image has no %s: build it with nodisk build --rescue", shellPath)
 	}
 	console, err := os.OpenFile("/dev/console", os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("open the console: %w", err)
 	}
-	fd := console.Fd()
-	pid, err := syscall.ForkExec(sh, []string{"sh"}, &syscall.ProcAttr{
-		Dir: "/", Env: append(os.Environ(), "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "TERM=linux"),
-		Files: []uintptr{fd, fd, fd},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0},
-	})
-	_ = console.Close()
-	if err != nil {
-		return fmt.Errorf("start %s: %w", sh, err)
+	defer func() { _ = console.Close() }()
+	tty := int(console.Fd())
+	// A serial line has no size, and editors of lines need one.
+	if size, err := unix.IoctlGetWinsize(tty, unix.TIOCGWINSZ); err == nil && size.Col == 0 {
+		_ = unix.IoctlSetWinsize(tty, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
 	}
-	_, err = reapUntil(pid)
-	return err
+	mode, modeErr := unix.IoctlGetTermios(tty, unix.TCGETS)
+	for {
+		// To the console alone: the kernel's log has it already, and with "quiet"
+		// does not show it.
+		_, _ = fmt.Fprintf(console, "\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n", why, then)
+		fd := console.Fd()
+		pid, err := syscall.ForkExec(shellPath, []string{shellPath}, &syscall.ProcAttr{
+			Dir: "/", Env: append(os.Environ(), "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "TERM=linux"),
+			Files: []uintptr{fd, fd, fd},
+			Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0},
+		})
+		if err != nil {
+			return fmt.Errorf("start %s: %w", shellPath, err)
+		}
+		status, err := reapUntil(pid)
+		if modeErr == nil {
+			_ = unix.IoctlSetTermios(tty, unix.TCSETS, mode)
+		}
+		// A ^C that was meant for a command ends gosh as well. That is not what
+		// whoever typed it wanted of the boot.
+		switch {
+		case err != nil || !status.Signaled():
+			return err
+		case status.Signal() != unix.SIGINT:
+			return fmt.Errorf("%s was ended by signal %d (%v)", shellPath, status.Signal(), status.Signal())
+		}
+	}
 }
 
 // leave ends the worker. Verdicts need no exit status: zero says there is one.

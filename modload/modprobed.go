@@ -226,7 +226,7 @@ func (x *Index) softdep(name string) (softdep, bool) {
 		}
 		var s softdep
 		if companion { // the capacity keeps the index as it is
-			s = softdep{own.pre[:len(own.pre):len(own.pre)], own.post[:len(own.post):len(own.post)]}
+			s = softdep{slices.Clip(own.pre), slices.Clip(own.post)}
 		}
 		s.read(l.Words[2:])
 		return s, true

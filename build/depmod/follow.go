@@ -13,11 +13,11 @@ const maxLinks = 40
 // Open opens a file below the root of fsys, to which its links, absolute ones too,
 // lead.
 func Open(fsys fs.FS, name string) (fs.File, error) {
-	real, err := follow(fsys, name)
+	at, err := follow(fsys, name)
 	if err != nil {
 		return nil, err
 	}
-	return fsys.Open(real)
+	return fsys.Open(at)
 }
 
 // follow resolves the links in a path. Absolute ones begin at the root of fsys,
