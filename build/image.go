@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -40,10 +37,27 @@ type Spec struct {
 	// ExtraModules are names, aliases or patterns of paths that are put into
 	// the image too.
 	ExtraModules []string
+	// Modprobe are folders of modprobe.d(5) or files of such, or HostModprobe.
+	// They go into the image.
+	Modprobe []string
+	// Firmware are folders as /lib/firmware, or NoFirmware. Empty: lib/firmware
+	// of the root that holds Modules.
+	Firmware []string
+	// Inventories are the hardware of node types: with them, only drivers for their
+	// devices go into the image. Empty: all drivers of the profiles do.
+	Inventories []Inventory
 	// Config is the administrator's part of the config file.
 	Config []byte
 	// CheckConfig, if not nil, judges the whole config file.
 	CheckConfig func(io.Reader) error
+	// Base is an initramfs to which all of this is added.
+	Base Base
+	// SkipCheck makes the image although the kernel would refuse modules: that becomes
+	// warnings.
+	SkipCheck bool
+	// FullCheck compares all modules with the symbols of the kernel's file, not
+	// only those that did not come with the kernel.
+	FullCheck bool
 	// Add are further files and folders.
 	Add []Addition
 	// Compress is the compression; zero means LZ4.
@@ -53,8 +67,23 @@ type Spec struct {
 	// Init returns the binary that becomes /init, for an architecture in
 	// GOARCH's spelling; empty if it is not known.
 	Init func(ctx context.Context, arch string) ([]byte, error)
+	// Rescue returns the program of the rescue shell, for an architecture as with
+	// Init: see [CompileRescue]. Nil: the image has no shell.
+	Rescue func(ctx context.Context, arch string) ([]byte, error)
 	// Time is the time of all files. Zero means 1970.
 	Time time.Time
+	// Microcode are files, folders or MicrocodeAuto, for the processors of the node.
+	Microcode []string
+	// Secrets are files for root of the node alone.
+	Secrets []Secret
+	// SecretOut is a file for the secrets, which then are not in the image.
+	SecretOut string
+	// StripSignatures takes the signatures off the modules.
+	StripSignatures bool
+	// SBOM is a file for the list of what is inside. Empty: none is written.
+	SBOM string
+	// Cache keeps compressed blocks for further images. Nil: nothing is kept.
+	Cache *Cache
 }
 
 // A Progress is told what is being done, and how far it is. Calls do not
@@ -72,18 +101,19 @@ const (
 // Image makes an image as s says and reports what is in it.
 func Image(ctx context.Context, s Spec, p Progress) (Report, error) {
 	start := time.Now()
-	if s.Compress == 0 {
-		s.Compress = LZ4
-	}
-	if s.Time.IsZero() {
-		s.Time = time.Unix(0, 0)
-	}
+	s.fill()
 	b := builder{spec: s, report: Report{Out: s.Out, Compression: s.Compress}, progress: p}
+	if err := b.openBase(); err != nil {
+		return Report{}, err
+	}
 	files, err := b.collect(ctx)
 	if err != nil {
 		return Report{}, err
 	}
-	segments, err := b.segments(files)
+	if err := b.stripSignatures(files); err != nil {
+		return Report{}, err
+	}
+	segments, err := b.around(ctx, b.segments(files), files)
 	if err != nil {
 		return Report{}, err
 	}
@@ -98,6 +128,8 @@ type builder struct {
 	spec     Spec
 	report   Report
 	progress Progress
+	base     *base      // nil: none
+	private  bool       // the image holds secrets
 	mu       sync.Mutex // for progress and counters
 }
 
@@ -143,8 +175,8 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 	}
 
 	var (
-		program        []byte
-		modules, added []file
+		program                []byte
+		modules, added, rescue []file
 	)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
@@ -161,14 +193,20 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 		added, err = readAdditions(s.Add)
 		return err
 	})
+	group.Go(func() (err error) {
+		rescue, err = s.rescue(ctx, kernel.Arch)
+		return err
+	})
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	files := append(skeleton(), modules...)
+	files := slices.Concat(skeleton(), modules, rescue)
 	files = append(files,
 		file{name: initPath, mode: typeFile | 0o755, data: program, part: PartInit},
 		file{name: configPath, mode: typeFile | 0o600, data: s.configText(profiles), part: PartConfig})
-	return layout(append(files, added...))
+	files = append(files, added...)
+	b.report.Warnings = append(b.report.Warnings, shellMissed(config, files)...)
+	return b.layOut(files)
 }
 
 // configure finds the profiles and checks the config file.
@@ -263,23 +301,39 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	if err != nil {
 		return nil, err
 	}
+	confs, conf, err := b.spec.modprobe()
+	if err != nil {
+		return nil, err
+	}
+	b.report.Warnings = append(b.report.Warnings, conf.Warnings...)
 	wanted = without(append(wanted, b.spec.ExtraModules...), flat)
 	if b.spec.Modules == NoModules {
 		if len(wanted) > 0 {
 			return nil, fmt.Errorf("find modules: no %s in the flat folders, and there is no module tree (--modules %s)", strings.Join(wanted, ", "), NoModules)
 		}
 		b.report.Warnings = append(b.report.Warnings, onTrust(profiles, flat)...)
-		return flat, nil
+		if err := b.checkModules(ctx, t, flat...); err != nil {
+			return nil, err
+		}
+		firmware, err := b.firmware(ctx, t, flat)
+		return slices.Concat(flat, confs, firmware), err
 	}
-	if err := t.check(); err != nil {
+	t, made, warnings, err := t.indexed()
+	if err != nil {
 		return nil, err
 	}
+	b.report.Warnings = append(b.report.Warnings, warnings...)
 	x, err := modload.Open(t, t.release)
 	if err != nil {
 		return nil, err
 	}
+	x = x.With(conf)
 	wanted, b.report.Notes = notes(x, profiles, wanted)
-	mods, err := closure(x, profiles, wanted)
+	b.report.Notes = append(made, b.report.Notes...)
+	if profiles, err = b.choose(x, t, profiles); err != nil {
+		return nil, err
+	}
+	mods, err := closure(x, profiles, wanted, append(extras(), weakdeps(t, t.release)...))
 	if err != nil {
 		return nil, err
 	}
@@ -288,66 +342,20 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	if err != nil {
 		return nil, err
 	}
-	b.report.Warnings = append(b.report.Warnings, foreign(files, t.release)...)
+	if err := b.checkModules(ctx, t, slices.Concat(files, flat)...); err != nil {
+		return nil, err
+	}
 	b.report.Warnings = append(b.report.Warnings, shadowed(flat, files, t.release)...)
 	inside := make(map[string]bool, len(mods))
 	for _, m := range mods {
 		inside[m.Name] = true
 	}
-	indexes, err := reduceIndexes(t, t.release, func(name string) bool { return inside[name] })
-	return slices.Concat(files, flat, indexes), err
-}
-
-type sizeWriter struct{ n int64 }
-
-func (w *sizeWriter) Write(p []byte) (int, error) {
-	w.n += int64(len(p))
-	return len(p), nil
-}
-
-// An output is a file that is not there before it is complete.
-type output struct {
-	*os.File
-	path string
-	done bool
-}
-
-func newOutput(path string) (*output, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("write image: %s is not a regular file", path)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if _, missing := os.Stat(filepath.Dir(path)); errors.Is(missing, fs.ErrNotExist) {
-		return nil, fmt.Errorf("write image %s: there is no folder %s", path, filepath.Dir(path))
-	}
+	holds := func(name string) bool { return inside[name] }
+	b.report.Notes = slices.Concat(b.report.Notes, confNotes(x, conf, holds), confLeft(t, b.spec.Modprobe, holds))
+	firmware, err := b.firmware(ctx, t, append(slices.Clone(files), flat...))
 	if err != nil {
-		return nil, fmt.Errorf("write image %s: %w", path, err)
+		return nil, err
 	}
-	return &output{File: f, path: path}, nil
-}
-
-// commit gives the file its name.
-func (o *output) commit() error {
-	// An image is served by TFTP and HTTP, by users other than its maker.
-	err := errors.Join(o.Chmod(0o644), o.Sync(), o.Close())
-	if err == nil {
-		err = os.Rename(o.Name(), o.path)
-	}
-	if err != nil {
-		return fmt.Errorf("write image %s: %w", o.path, err)
-	}
-	o.done = true
-	return nil
-}
-
-// discard removes what was not committed.
-func (o *output) discard() error {
-	if o.done {
-		return nil
-	}
-	_ = o.Close() // commit may have done so
-	if err := os.Remove(o.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove half an image: %w", err)
-	}
-	return nil
+	indexes, err := reduceIndexes(t, t.release, holds)
+	return slices.Concat(files, flat, confs, firmware, indexes), err
 }

@@ -13,20 +13,22 @@ type Part uint8
 
 // The parts of an image.
 const (
-	PartTree     Part = iota + 1 // folders and device nodes
-	PartConfig                   // etc/nodisk
-	PartAdded                    // what --add put in
-	PartRescue                   // the rescue shell
-	PartFirmware                 // lib/firmware
-	PartIndexes                  // modules.dep and the like
-	PartModules                  // *.ko
-	PartInit                     // /init
+	PartTree      Part = iota + 1 // folders and device nodes
+	PartConfig                    // etc/nodisk
+	PartAdded                     // what --add put in
+	PartRescue                    // the rescue shell
+	PartFirmware                  // lib/firmware
+	PartIndexes                   // modules.dep and the like
+	PartModules                   // *.ko
+	PartInit                      // /init
+	PartSecret                    // what only root may read
+	PartMicrocode                 // for the processors, before all else
 )
 
 // parts lists all in the order in which they lie in the image: alike beside
 // alike, which helps every compression.
 func parts() []Part {
-	return []Part{PartTree, PartConfig, PartAdded, PartRescue, PartFirmware, PartIndexes, PartModules, PartInit}
+	return []Part{PartTree, PartConfig, PartAdded, PartRescue, PartFirmware, PartIndexes, PartModules, PartInit, PartSecret, PartMicrocode}
 }
 
 // String names the part.
@@ -48,6 +50,10 @@ func (p Part) String() string {
 		return "modules"
 	case PartInit:
 		return "/init"
+	case PartSecret:
+		return "secrets"
+	case PartMicrocode:
+		return "microcode"
 	}
 	return fmt.Sprintf("Part(%d)", uint8(p))
 }
@@ -140,6 +146,7 @@ func layout(files []file) ([]file, error) {
 
 // partOf tells what a file of a finished image is for, by its name.
 func partOf(name string, mode uint32) Part {
+	name = ownName(name)
 	in, inModules := strings.CutPrefix(name, modulesDir+"/")
 	switch {
 	case mode&typeMask == typeDir, mode&typeMask == typeChar, mode&typeMask == typeBlock:
@@ -152,6 +159,10 @@ func partOf(name string, mode uint32) Part {
 		return PartIndexes
 	case strings.HasPrefix(name, "lib/firmware/"):
 		return PartFirmware
+	case strings.HasPrefix(name, microcodeDir+"/"):
+		return PartMicrocode
+	case name != configPath && mode == typeFile|secretMode:
+		return PartSecret
 	case strings.HasPrefix(name, "etc/nodisk/"):
 		return PartConfig
 	default:

@@ -1,15 +1,15 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // A segment is one archive of an image to be: files that are packed now, or
@@ -34,74 +34,139 @@ func gap(offset int64, before Compression) int {
 
 // segments puts the files of an image into archives, in the order in which the
 // kernel unpacks them: a later file replaces an earlier one of its name.
-func (b *builder) segments(files []file) ([]segment, error) {
-	return []segment{{files: files, compression: b.spec.Compress}}, nil
+func (b *builder) segments(files []file) []segment {
+	return b.behindBase([]segment{{files: files, compression: b.spec.Compress}})
+}
+
+// around puts microcode before the other segments and secrets behind them.
+func (b *builder) around(ctx context.Context, list []segment, files []file) ([]segment, error) {
+	arch := ""
+	if i := slices.IndexFunc(files, func(f file) bool { return f.part == PartInit }); i >= 0 {
+		arch = elfArch(files[i].data)
+	}
+	first, err := b.microcode(arch)
+	if err != nil {
+		return nil, err
+	}
+	if first != nil {
+		list = append([]segment{*first}, list...)
+	}
+	return b.secrets(ctx, list, files)
+}
+
+// A packing is a segment on its way into the image's file.
+type packing struct {
+	segment
+	blocks []*block // nil if it was packed before
 }
 
 // write packs the segments and puts the image into place.
 func (b *builder) write(ctx context.Context, list []segment) (err error) {
-	archives := make([][]byte, len(list))
-	total := 0
-	for i, s := range list {
-		archives[i] = s.packed
-		if s.packed == nil {
-			var archive bytes.Buffer
-			if err := writeCPIO(&archive, s.files, b.spec.Time); err != nil {
-				return err
-			}
-			archives[i] = archive.Bytes()
-			total += archive.Len()
-			b.report.measure(s.files, int64(archive.Len()))
-		}
+	packings, err := b.packings(list)
+	if err != nil {
+		return err
 	}
-
 	out, err := newOutput(b.spec.Out)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.discard()) }()
-	sum := sha256.New()
-	size := &sizeWriter{}
-	w := io.MultiWriter(out, sum, size)
-	group, compressing := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		done := b.counter(stepCompress, total)
-		for i, s := range list {
-			if i > 0 {
-				if _, err := w.Write(make([]byte, gap(size.n, list[i-1].compression))); err != nil {
-					return err
-				}
-			}
-			if s.packed != nil {
-				if _, err := w.Write(s.packed); err != nil {
-					return err
-				}
-				continue
-			}
-			if err := compress(compressing, w, s.compression, archives[i], done); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	group.Go(func() error { // what /init alone takes
-		for _, s := range list {
-			at := slices.IndexFunc(s.files, func(f file) bool { return f.part == PartInit })
-			if at < 0 {
-				continue
-			}
-			alone := &sizeWriter{}
-			if err := compress(compressing, alone, s.compression, s.files[at].data, func(int) {}); err != nil {
-				return err
-			}
-			b.report.InitBytes = alone.n
-		}
-		return nil
-	})
-	if err := errors.Join(group.Wait(), ctx.Err()); err != nil {
+	if err := b.packAll(ctx, packings); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	b.counter(stepWrite, 0)(0)
+	sum := sha256.New()
+	size := &sizeWriter{}
+	w := io.MultiWriter(out, sum, size)
+	for i, p := range packings {
+		if i > 0 {
+			if _, err := w.Write(make([]byte, gap(size.n, packings[i-1].compression))); err != nil {
+				return fmt.Errorf("write image: %w", err)
+			}
+		}
+		if err := p.write(w); err != nil {
+			return fmt.Errorf("write image: %w", err)
+		}
+	}
 	b.report.Bytes, b.report.SHA256 = size.n, hex.EncodeToString(sum.Sum(nil))
-	return out.commit()
+	mode := fs.FileMode(imageMode)
+	if b.private {
+		mode = secretMode
+	}
+	if err := out.commit(mode); err != nil {
+		return err
+	}
+	return b.writeSBOM(packings)
+}
+
+// packings makes archives of segments and cuts them into blocks.
+func (b *builder) packings(list []segment) ([]packing, error) {
+	var packings []packing
+	for _, s := range list {
+		if s.packed != nil {
+			packings = append(packings, packing{segment: s})
+			continue
+		}
+		for _, files := range split(s.files, s.compression) {
+			part := packing{segment: segment{files: files, compression: s.compression}}
+			blocks, err := blocksOf(files, s.compression, b.spec.Time)
+			if err != nil {
+				return nil, err
+			}
+			raw := int64(0)
+			for i := range blocks {
+				raw += int64(len(blocks[i].raw))
+				part.blocks = append(part.blocks, &blocks[i])
+			}
+			packings = append(packings, part)
+			b.report.measure(files, raw)
+		}
+	}
+	return packings, nil
+}
+
+// packAll compresses what is not packed yet.
+func (b *builder) packAll(ctx context.Context, packings []packing) error {
+	total := 0
+	jobs := make(map[Compression][]*block)
+	for _, p := range packings {
+		for _, one := range p.blocks {
+			total += len(one.raw)
+			jobs[p.compression] = append(jobs[p.compression], one)
+		}
+	}
+	done := b.counter(stepCompress, total)
+	for _, c := range Compressions() {
+		if err := b.pack(ctx, c, jobs[c], done); err != nil {
+			return err
+		}
+		for _, one := range jobs[c] {
+			if one.part == PartInit {
+				b.report.InitBytes += int64(len(one.packed))
+			}
+		}
+	}
+	return nil
+}
+
+// write writes a packed segment.
+func (p packing) write(w io.Writer) error {
+	if p.blocks == nil {
+		_, err := w.Write(p.packed)
+		return err
+	}
+	if p.compression == LZ4 {
+		if _, err := w.Write(binary.LittleEndian.AppendUint32(nil, lz4LegacyMagic)); err != nil {
+			return err
+		}
+	}
+	for _, one := range p.blocks {
+		if _, err := w.Write(one.packed); err != nil {
+			return err
+		}
+	}
+	return nil
 }

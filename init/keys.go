@@ -70,6 +70,7 @@ func keys() []key {
 		{name: "rd.iscsi.login_retry_max", notYet: "not needed: logins are tried until nodisk.deadline"},
 		{name: "rd.iscsi.firmware", notYet: later},
 		{name: "rd.iscsi.ibft", notYet: later},
+		{name: "nodisk.chain"},
 		{name: "nodisk.onfail"},
 		{name: "nodisk.deadline"},
 		{name: "nodisk.log"},
@@ -79,7 +80,7 @@ func keys() []key {
 		{name: "panic"},
 		{name: "nodisk.syslog", notYet: later},
 		{name: "nodisk.report", notYet: later},
-		{name: "rd.break", notYet: later},
+		{name: "rd.break"},
 		{name: "nodisk.dhcp.clientid"},
 		{name: "nodisk.dhcp.user-class"},
 		{name: "nodisk.hostname"},
@@ -131,10 +132,18 @@ func unknown(args cmdline.Args) []string {
 // nearest is the known key with the smallest edit distance, or "" when none is
 // near enough to be a slip of the finger.
 func nearest(name string) string {
-	best, least := "", len(name)/3+1
+	var names []string
 	for _, k := range keys() {
-		if d := distance(name, k.name); d < least {
-			best, least = k.name, d
+		names = append(names, k.name)
+	}
+	return nearestOf(name, names)
+}
+
+func nearestOf(name string, names []string) string {
+	best, least := "", len(name)/3+1
+	for _, n := range names {
+		if d := distance(name, n); d < least {
+			best, least = n, d
 		}
 	}
 	return best

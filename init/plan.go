@@ -22,6 +22,7 @@ type Plan struct {
 	Targets   []iscsi.Target
 	Initiator string // rd.iscsi.initiator=, empty: see iscsi.NameSource
 	Init      string // init=, empty: the first of initCandidates
+	Chain     Chain  // nodisk.chain=: the root is the init's business then
 
 	Network netsetup.Config
 	// NeedNetwork: the root is behind the network, or rd.neednet=1.
@@ -29,7 +30,9 @@ type Plan struct {
 
 	Modules ModulePlan
 	Policy  Policy
-	Log     slog.Level
+	// Breaks are the stages before which a shell opens (rd.break=).
+	Breaks []string
+	Log    slog.Level
 
 	// Warnings are for the console, once, when the boot begins.
 	Warnings []string
@@ -46,12 +49,23 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 		more []error
 		err  error
 	)
+	chain, chainErr := parseChain(args)
+	args = chain.ours(args)
+	p.Chain = chain
 	p.Policy, errs = newPolicy(args)
+	if chainErr != nil {
+		errs = append(errs, chainErr)
+	}
+	p.Breaks, more = parseBreaks(args)
+	errs = append(errs, more...)
 	if p.Log, err = parseLevel(args); err != nil {
 		errs = append(errs, err)
 	}
 	if p.Modules, more = newModulePlan(line, config); more != nil {
 		errs = append(errs, more...)
+	}
+	if chain.Path != "" {
+		p.Modules.forVendor()
 	}
 	extra, err := namedTarget(args)
 	if err != nil {
@@ -66,7 +80,9 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	if rootErr != nil {
 		errs = append(errs, rootErr)
 	}
-	if p.Network, err = netsetup.ParseConfig(args); err != nil {
+	if chain.Drivers {
+		p.Network.Off = true
+	} else if p.Network, err = netsetup.ParseConfig(args); err != nil {
 		errs = append(errs, err)
 	}
 	p.Warnings = append(unknown(args), p.Modules.Warnings...)
@@ -96,7 +112,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 			errs = append(errs, &cmdline.ValueError{Key: "init", Value: name, Problem: "is not a path from the root", Fix: "write init=/sbin/init"})
 		}
 	}
-	p.NeedNetwork = p.Root.NeedsNetwork() || p.Network.NeedNet
+	p.NeedNetwork = p.Root.NeedsNetwork() || p.Network.NeedNet || chain.Path != "" && !p.Network.Off
 	if p.Root.NeedsNetwork() && p.Network.Off && rootErr == nil {
 		errs = append(errs, &cmdline.ValueError{
 			Key: "ip", Value: "off", Problem: "leaves the root (" + p.Root.String() + ") out of reach",
@@ -171,7 +187,11 @@ func (p Plan) String() string {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-11s%s\n", name, fmt.Sprintf(format, args...))
 	}
-	row("root", "%v", p.Root)
+	if p.Chain.Path != "" {
+		row("chain", "%v", p.Chain)
+	} else {
+		row("root", "%v", p.Root)
+	}
 	for _, t := range p.Targets {
 		row("target", "%v", t)
 	}
@@ -216,6 +236,9 @@ func (p Plan) String() string {
 		row("on fail", "%v after %v", p.Policy.OnFail, p.Policy.Deadline)
 	} else {
 		row("on fail", "%v", p.Policy.OnFail)
+	}
+	if p.Breaks != nil {
+		row("shell", "before %s", strings.Join(p.Breaks, ", "))
 	}
 	for _, w := range p.Warnings {
 		row("warning", "%s", w)

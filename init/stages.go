@@ -16,6 +16,8 @@ type stage struct {
 	after []string // stages that must have succeeded before
 	// timeout bounds one attempt; zero is no bound but the boot's own.
 	timeout time.Duration
+	// before, if not nil, comes before each attempt, outside of its time.
+	before func(context.Context)
 	// run does the work and returns the sentence for the console. It may be
 	// called again after an error, and after an earlier stage was re-entered:
 	// it must find what it did before and go on from there.
@@ -203,6 +205,9 @@ func (g *graph) index(name string) int {
 
 func (g *graph) attempt(ctx context.Context, i int) outcome {
 	s := g.stages[i]
+	if s.before != nil {
+		s.before(ctx)
+	}
 	begin := time.Now()
 	if s.timeout > 0 {
 		var cancel context.CancelFunc

@@ -1,10 +1,12 @@
 package boot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +29,13 @@ func Main(args []string) {
 		work(os.NewFile(verdictFD, "verdict"))
 	case len(args) > 1 && args[1] == "-q":
 		modprobe(args[2:])
+	case len(args) > 1 && args[1] == driversArg:
+		loadDrivers()
+	case strings.HasSuffix(args[0], "modprobe"): // in a shell, by bin/modprobe of --rescue
+		if err := modprobeAll(context.Background(), args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			leave(1)
+		}
 	default:
 		fmt.Fprintln(os.Stderr, "nodisk-init is PID 1 of an initramfs: build an image with `nodisk build`, try it with `nodisk boot`")
 	}
@@ -43,7 +52,7 @@ func supervise(args []string) {
 			}
 			// The kernel gave PID 1 the words of the command line that it did
 			// not know ("single", "3"): they are for the root's init.
-			if v.Argv != nil {
+			if v.Action == ActionSwitch || v.Action == ActionStay || v.Action == ActionChain {
 				v.Argv = append(v.Argv, args[1:]...)
 			}
 			return v.Action.String(), carryOut(v)
@@ -96,11 +105,13 @@ func carryOut(v Verdict) error {
 	case ActionAgain:
 		return nil
 	case ActionShell:
-		return shell()
+		return shell(strings.Join(v.Argv, " "), "starts the boot again")
 	case ActionReboot, ActionPoweroff, ActionHalt:
 		return reboot(v.Action)
 	case ActionStay:
 		return execInit(v.Argv)
+	case ActionChain:
+		return chain(v)
 	case ActionSwitch:
 		var begun bool
 		if begun, err = switchRoot(v.Root); err == nil {
@@ -128,7 +139,7 @@ func reapUntil(pid int) (unix.WaitStatus, error) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return 0, fmt.Errorf("wait for the worker: %w", err)
+			return 0, fmt.Errorf("wait for process %d: %w", pid, err)
 		case got == pid && (status.Exited() || status.Signaled()):
 			return status, nil
 		}

@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -18,6 +17,7 @@ const (
 	ActionPoweroff                   // power it off
 	ActionHalt                       // stop it, power on
 	ActionShell                      // a shell on the console, then a new worker
+	ActionChain                      // exec Root in the initramfs as Argv: nodisk.chain=
 )
 
 // String returns the action's word in a verdict.
@@ -37,6 +37,8 @@ func (a Action) String() string {
 		return "halt"
 	case ActionShell:
 		return "shell"
+	case ActionChain:
+		return "chain"
 	default:
 		return fmt.Sprintf("Action(%d)", int(a))
 	}
@@ -45,8 +47,8 @@ func (a Action) String() string {
 // A Verdict is the worker's last word, sent through a pipe to PID 1.
 type Verdict struct {
 	Action Action
-	Root   string   // ActionSwitch: where the new root is mounted
-	Argv   []string // ActionSwitch, ActionStay: the init and its arguments
+	Root   string   // ActionSwitch: where the new root is mounted; ActionChain: the program
+	Argv   []string // ActionSwitch, ActionStay, ActionChain: the init and its arguments; ActionShell: why
 }
 
 // Encode writes the verdict as NUL-ended strings: action, root, arguments.
@@ -67,7 +69,7 @@ func ParseVerdict(b []byte) (Verdict, error) {
 	if len(words) > 2 {
 		v.Argv = words[2:]
 	}
-	for a := ActionSwitch; a <= ActionShell; a++ {
+	for a := ActionSwitch; a <= ActionChain; a++ {
 		if a.String() == words[0] {
 			v.Action = a
 		}
@@ -75,12 +77,12 @@ func ParseVerdict(b []byte) (Verdict, error) {
 	switch v.Action {
 	case ActionAgain, ActionReboot, ActionPoweroff, ActionHalt, ActionShell:
 		return v, nil
-	case ActionSwitch, ActionStay:
+	case ActionSwitch, ActionStay, ActionChain:
 		if len(v.Argv) == 0 || !strings.HasPrefix(v.Argv[0], "/") {
 			return Verdict{}, fmt.Errorf("read verdict: %s without an init", v.Action)
 		}
-		if v.Action == ActionSwitch && !strings.HasPrefix(v.Root, "/") {
-			return Verdict{}, errors.New("read verdict: switch without a root")
+		if v.Action != ActionStay && !strings.HasPrefix(v.Root, "/") {
+			return Verdict{}, fmt.Errorf("read verdict: %s without a root", v.Action)
 		}
 		return v, nil
 	default:

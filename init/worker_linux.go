@@ -62,6 +62,8 @@ type worker struct {
 	// firmwareName is the initiator of the firmware's table (ip=ibft).
 	firmwareName string
 
+	// console is held by the shell of rd.break=.
+	console sync.Mutex
 	// leaveNetwork ends what looks after the network; nil when nothing does.
 	leaveNetwork func()
 	// follow starts followDevices, once. Not before the drivers of network
@@ -79,6 +81,7 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 	for _, warning := range plan.Warnings {
 		w.log.Warn(warning)
 	}
+	w.needShell()
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
 		if len(lines) > 1 {
@@ -89,7 +92,16 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 		}
 		return w.giveUp(permanent(errors.New("command line: " + lines[0])))
 	}
-	if w.index, w.loader, err = openModules(plan, w.log); err != nil {
+	if err := plan.Chain.check(); err != nil {
+		return w.giveUp(permanent(err))
+	}
+	w.index, w.loader, err = openModules(plan, w.log)
+	switch {
+	case err == nil:
+	case plan.Chain.Drivers: // whose init has modules of its own
+		w.log.Error(err.Error())
+		return plan.Chain.verdict()
+	default:
 		return w.giveUp(permanent(err))
 	}
 	requests := &moduleRequests{}
@@ -99,7 +111,8 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 		}
 	}
 	ctx := context.Background()
-	if d := plan.Policy.Deadline; d > 0 {
+	// Whoever sits in a shell of rd.break= is in no hurry.
+	if d := plan.Policy.Deadline; d > 0 && w.plan.Breaks == nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
@@ -123,9 +136,12 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 		}
 	}()
 	w.root = plan.Root
-	g := graph{stages: w.stages(), identity: identity(), log: w.log}
+	g := graph{stages: w.breakpoints(w.stages()), identity: identity(), log: w.log}
 	if err := g.run(ctx); err != nil {
 		return w.giveUp(err)
+	}
+	if plan.Chain.Path != "" {
+		return plan.Chain.verdict()
 	}
 	if plan.Root.Kind == rootfs.KindRAM {
 		return Verdict{Action: ActionStay, Argv: []string{w.init}}
@@ -136,7 +152,13 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 // readPlan reads what the kernel and the image say and decides. Its Policy is
 // good even with an error.
 func (w *worker) readPlan() (Plan, error) {
-	var config cmdline.Args
+	line, config, wordsErr := readWords()
+	p, err := NewPlan(line, config)
+	return p, errors.Join(wordsErr, err)
+}
+
+// readWords reads the command line and the image's config file.
+func readWords() (line, config cmdline.Args, err error) {
 	f, confErr := os.Open(configFile)
 	switch {
 	case confErr == nil:
@@ -148,24 +170,34 @@ func (w *worker) readPlan() (Plan, error) {
 	case errors.Is(confErr, fs.ErrNotExist):
 		confErr = nil
 	}
-	line, lineErr := os.ReadFile("/proc/cmdline")
-	p, err := NewPlan(cmdline.Parse(string(line)), config)
-	return p, errors.Join(confErr, lineErr, err)
+	text, lineErr := os.ReadFile("/proc/cmdline")
+	return cmdline.Parse(string(text)), config, errors.Join(confErr, lineErr)
 }
 
-// openModules reads the image's index of the running kernel's modules.
+// openModules reads the image's index of the running kernel's modules, and what its
+// modprobe.d says of them.
 func openModules(p Plan, log *slog.Logger) (*modload.Index, *modload.Loader, error) {
 	release, err := kernelRelease()
 	if err != nil {
 		return nil, nil, err
 	}
-	x, err := modload.Open(os.DirFS("/"), release)
+	above := modulesAbove()
+	x, err := modload.Open(os.DirFS(above), release)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the kernel that boots: %w",
-			release, inImage(), err)
+			release, inImage(above), err)
 	}
+	conf := modload.ReadConf(os.DirFS("/"))
+	if log != nil {
+		for _, warning := range conf.Warnings {
+			log.Warn(warning)
+		}
+	}
+	x = x.With(conf)
 	return x, modload.NewLoader(x, modload.LoaderConfig{
-		Params: p.Modules.Params, Blacklist: p.Modules.Blacklist, Serial: p.Modules.Serial, Decompress: unpack.Module,
+		// The kernel takes the last of a parameter: the command line's.
+		Params: append(conf.Params, p.Modules.Params...), Blacklist: append(conf.Blacklist, p.Modules.Blacklist...),
+		Serial: p.Modules.Serial, Decompress: unpack.Module, Modules: above,
 	}, log), nil
 }
 
@@ -178,8 +210,8 @@ func kernelRelease() (string, error) {
 }
 
 // inImage names the releases whose modules the image holds.
-func inImage() string {
-	entries, err := os.ReadDir("/lib/modules")
+func inImage(above string) string {
+	entries, err := os.ReadDir(above + "/lib/modules")
 	if err != nil || len(entries) == 0 {
 		return "none"
 	}
@@ -214,6 +246,8 @@ func (w *worker) giveUp(err error) Verdict {
 	if w.plan.Policy.OnFail == 0 {
 		action = ActionAgain
 	}
+	w.console.Lock()
+	defer w.console.Unlock()
 	_, incurable := errors.AsType[*permanentError](err)
 	switch {
 	case action != ActionAgain:
@@ -227,6 +261,9 @@ func (w *worker) giveUp(err error) Verdict {
 		action = ActionReboot
 	default:
 		w.log.Error(fmt.Sprintf("%v; starting again (nodisk.onfail=retry)", err))
+	}
+	if action == ActionShell {
+		return Verdict{Action: action, Argv: []string{oneLine(err)}}
 	}
 	return Verdict{Action: action}
 }

@@ -35,9 +35,14 @@ func (w *worker) stages() []stage {
 		w.log.Info(note)
 	}
 	p := w.plan
+	drivers := w.drivers
+	if p.Chain.Path != "" {
+		w.plan.Modules.withoutVendors(w.index)
+		drivers = w.allDrivers
+	}
 	list := []stage{
 		{name: "mounts", run: w.mounts},
-		{name: "drivers", after: []string{"mounts"}, timeout: driversTimeout, run: w.drivers},
+		{name: "drivers", after: []string{"mounts"}, timeout: driversTimeout, run: drivers},
 	}
 	last := []string{"drivers"}
 	if p.NeedNetwork {
@@ -170,8 +175,8 @@ func (w *worker) network(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := writeResolvConf(state); err != nil {
-		return "", err
+	if err := writeResolvConf(state); err != nil && w.plan.Chain.Path == "" {
+		return "", err // in a vendor's initramfs it may be a link to anywhere
 	}
 	if state.Hostname == "" && conf.ReverseName {
 		var ok bool
@@ -228,6 +233,9 @@ func (w *worker) storage(ctx context.Context) (string, error) {
 
 // finish is the last word before PID 1 takes over.
 func (w *worker) finish(context.Context) (string, error) {
+	if path := w.plan.Chain.Path; path != "" {
+		return fmt.Sprintf("to %s of the initramfs, %s after /init began", path, seconds(time.Since(w.begun))), nil
+	}
 	if w.plan.Root.Kind == rootfs.KindRAM {
 		var err error
 		if w.init, err = findInit("/", w.plan.Init); err != nil {

@@ -226,3 +226,19 @@ func TestDescriptor(t *testing.T) {
 		t.Errorf("a bad descriptor: %v", err)
 	}
 }
+
+// In an initramfs that somebody else made, our lib lies in a folder of its own.
+func TestMachineWithModulesElsewhere(t *testing.T) {
+	m := newMachine(LoaderConfig{Modules: "/nodisk", Root: write(t, map[string]string{
+		"nodisk/lib/a.ko":           "123",
+		"lib/a.ko":                  "the base's",
+		"sys/module/a/initstate":    "live\n",
+		"nodisk/sys/module/b/state": "live\n",
+	})})
+	if m.size("lib/a.ko") != 3 || !m.live("a") || m.live("b") {
+		t.Errorf("size %d, a is live: %v, b is live: %v", m.size("lib/a.ko"), m.live("a"), m.live("b"))
+	}
+	if _, err := m.insert("lib/none.ko", ""); err == nil || !strings.Contains(err.Error(), "/nodisk/lib/none.ko") {
+		t.Errorf("no file: %v", err)
+	}
+}

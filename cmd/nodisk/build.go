@@ -16,17 +16,29 @@ import (
 
 // buildCmd is "nodisk build".
 type buildCmd struct {
-	Kernel     string            `help:"Kernel file, to check that the modules are its own." type:"existingfile" placeholder:"FILE"`
-	Modules    string            `help:"/lib/modules/RELEASE, or a root that holds lib/modules; none: only what --module-dir gives. Default: the kernel's release on this machine, the running kernel's without --kernel." placeholder:"DIR"`
-	ModuleDir  []string          `help:"Folder of modules (.ko) without modules.dep, put in as /lib/modules/BASENAME; the node loads them by name, in the order given (nodisk.modules=, rd.driver.pre=, rd.driver.post=); repeatable." type:"existingdir" placeholder:"DIR" sep:"none"`
-	Profile    []string          `help:"What the node needs, such as virt, eth, iscsi, nfs, ext4; repeatable. Default: nodisk.profile= of --config, else ${profiles}." placeholder:"A,B"`
-	Module     []string          `help:"Further modules to put in: names, aliases, or patterns like kernel/fs/nls/*; repeatable." placeholder:"A,B"`
-	Config     string            `help:"Config file: what could be on the kernel command line, one key=value a line." type:"existingfile" placeholder:"FILE"`
-	Add        []build.Addition  `help:"Further file or folder and its path in the image; repeatable." placeholder:"SRC:DST" sep:"none"`
-	Out        string            `help:"Image to write." short:"o" default:"nodisk.img" placeholder:"FILE"`
-	Compress   build.Compression `help:"lz4, zstd, gzip, xz or none." default:"lz4" placeholder:"HOW"`
-	FromSource sourceFlag        `help:"Compile /init, of the repository in DIR or around the working folder." placeholder:"DIR"`
-	Init       string            `help:"Take this binary as /init." type:"existingfile" placeholder:"FILE" xor:"init"`
+	Kernel      string            `help:"Kernel file, to check that the modules are its own." type:"existingfile" placeholder:"FILE"`
+	Modules     string            `help:"/lib/modules/RELEASE, or a root that holds lib/modules; none: only what --module-dir gives. Default: the kernel's release on this machine, the running kernel's without --kernel." placeholder:"DIR"`
+	ModuleDir   []string          `help:"Folder of modules (.ko) without modules.dep, put in as /lib/modules/BASENAME; the node loads them by name, in the order given (nodisk.modules=, rd.driver.pre=, rd.driver.post=); repeatable." type:"existingdir" placeholder:"DIR" sep:"none"`
+	Profile     []string          `help:"What the node needs, such as virt, eth, iscsi, nfs, ext4; repeatable. Default: nodisk.profile= of --config, else ${profiles}." placeholder:"A,B"`
+	Module      []string          `help:"Further modules to put in: names, aliases, or patterns like kernel/fs/nls/*; repeatable." placeholder:"A,B"`
+	Inventory   []string          `help:"Take only drivers for what hardware a node has: a file of nodisk inventory, of modaliases or of lspci -nn; or host, this machine; repeatable, for several types of node." placeholder:"FILE|host" sep:"none"`
+	Hostonly    bool              `help:"The same as --inventory host."`
+	Modprobe    []string          `help:"Folder of modprobe.d(5) files, or one such file, that the node heeds too; host: those of this machine; repeatable, the first file of a name counts." placeholder:"DIR" sep:"none"`
+	Firmware    []string          `help:"Folder to take the modules' firmware from, as /lib/firmware; none: no firmware; repeatable. Default: lib/firmware of the root that holds --modules." placeholder:"DIR" sep:"none"`
+	NoCheck     bool              `help:"Make the image although the kernel would refuse some of the modules: they become warnings."`
+	FullCheck   bool              `help:"Compare all modules with the symbols of the kernel's file, not only those that did not come with the kernel."`
+	Config      string            `help:"Config file: what could be on the kernel command line, one key=value a line." type:"existingfile" placeholder:"FILE"`
+	Add         []build.Addition  `help:"Further file or folder and its path in the image; repeatable." placeholder:"SRC:DST" sep:"none"`
+	Base        string            `help:"Initramfs of dracut, initramfs-tools or whoever, to which all is added: its files stay, /init is ours, its own becomes /init.vendor." type:"existingfile" placeholder:"IMAGE"`
+	Chain       bool              `help:"With --base: after the drivers and the network /init runs /init.vendor (nodisk.chain= in the config)."`
+	DriversOnly bool              `help:"With --base: its init stays, and loads the modules that are added."`
+	Out         string            `help:"Image to write." short:"o" default:"nodisk.img" placeholder:"FILE"`
+	Compress    build.Compression `help:"lz4, zstd, gzip, xz or none." default:"lz4" placeholder:"HOW"`
+	Rescue      rescueFlag        `help:"Put a shell and commands into the image, for rd.break, rd.shell and nodisk.onfail=shell: u-root's, compiled with Go and kept in the user's cache, or, by --rescue=FILE, a static busybox." placeholder:"FILE"`
+	FromSource  sourceFlag        `help:"Compile /init, of the repository in DIR or around the working folder." placeholder:"DIR"`
+	Init        string            `help:"Take this binary as /init." type:"existingfile" placeholder:"FILE" xor:"init"`
+
+	imageFlags
 }
 
 // defaultProfiles make a node with iSCSI root on ext4, on whatever NIC.
@@ -39,23 +51,43 @@ func (buildCmd) Help() string {
 
 // Run makes the image and prints the summary.
 func (b *buildCmd) Run(ctx context.Context, c console) error {
+	if b.Images != "" {
+		return b.makeImages(ctx, c)
+	}
 	spec, err := b.spec()
 	if err != nil {
 		return err
 	}
+	if b.SecretOnly {
+		return b.writeSecrets(ctx, spec, c)
+	}
+	spec.Cache = b.cache()
 	line := newStatusLine(c.err)
 	report, err := build.Image(ctx, spec, line.show)
 	line.end()
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
-	return report.WriteText(c.out)
+	if err := spec.Cache.Trim(); err != nil {
+		report.Warnings = append(report.Warnings, err.Error())
+	}
+	return b.report(report, c)
 }
 
 func (b *buildCmd) spec() (build.Spec, error) {
 	s := build.Spec{
-		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, Add: b.Add,
-		Compress: b.Compress, Out: b.Out, Init: b.program, CheckConfig: planHooks().CheckConfig,
+		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, SkipCheck: b.NoCheck, FullCheck: b.FullCheck, Add: b.Add,
+		Modprobe: b.Modprobe, Firmware: b.Firmware,
+		Base:     build.Base{Image: b.Base, Chain: b.Chain, DriversOnly: b.DriversOnly},
+		Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
+	}
+	b.fill(&s)
+	var err error
+	if s.Inventories, err = inventories(b.Inventory, b.Hostonly); err != nil {
+		return s, fmt.Errorf("build: %w", err)
+	}
+	if s.Inventories != nil && s.Modules == build.NoModules {
+		return s, errors.New("build: --inventory chooses among the drivers of a module tree, and --modules none is none: leave one of them out")
 	}
 	if b.Config != "" {
 		text, err := os.ReadFile(b.Config)
@@ -102,7 +134,7 @@ func (b *buildCmd) program(ctx context.Context, arch string) ([]byte, error) {
 		return program, nil
 	}
 	if !b.FromSource.set {
-		if program, ok := build.EmbeddedInit(); ok {
+		if program, ok := build.EmbeddedInit(arch); ok {
 			return program, nil
 		}
 	}

@@ -8,6 +8,10 @@
 // from the kernel's line "Run /init as init process" to the first line of the
 // root's /sbin/init, both stamped by the kernel. What it prints as a table it
 // writes as JSON too, one object per scenario.
+//
+// The scenario "build" (-only build) is another: how long nodisk, mkinitramfs and
+// dracut take to make an image for the same node, side by side. "cold" is with nothing of
+// the disk in memory, "first" without nodisk's cache of compressed modules.
 package main
 
 import (
@@ -53,7 +57,10 @@ func run(args []string, out io.Writer) (err error) {
 		return err
 	}
 	list := scenarios()
-	if only != "" {
+	builds := only == "" || only == buildScenario
+	if only == buildScenario {
+		list = nil
+	} else if only != "" {
 		if list, err = pick(list, only); err != nil {
 			return err
 		}
@@ -70,10 +77,12 @@ func run(args []string, out io.Writer) (err error) {
 	if log {
 		conf.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	if b.lab, err = integration.New(ctx, conf); err != nil {
-		return err
+	if list != nil {
+		if b.lab, err = integration.New(ctx, conf); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, b.lab.Close()) }()
 	}
-	defer func() { err = errors.Join(err, b.lab.Close()) }()
 	if b.dir, err = os.MkdirTemp("", "nodisk-bench-"); err != nil {
 		return err
 	}
@@ -82,8 +91,10 @@ func run(args []string, out io.Writer) (err error) {
 		return err
 	}
 
-	results := map[string]result{}
-	_, _ = io.WriteString(out, header())
+	results := map[string]any{}
+	if list != nil {
+		_, _ = io.WriteString(out, header())
+	}
 	for _, group := range groups(list) {
 		rs, err := b.measure(ctx, group)
 		if err != nil {
@@ -92,6 +103,15 @@ func run(args []string, out io.Writer) (err error) {
 		for i, r := range rs {
 			results[group[i].name] = r
 			_, _ = io.WriteString(out, r.row(group[i].name))
+		}
+	}
+	if builds {
+		rs, err := b.compareBuilds(ctx, func(line string) { _, _ = io.WriteString(out, line) })
+		if err != nil {
+			return fmt.Errorf("compare builds: %w", err)
+		}
+		for name, r := range rs {
+			results[name] = r
 		}
 	}
 	text, err := json.MarshalIndent(results, "", "  ")

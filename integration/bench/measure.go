@@ -96,6 +96,9 @@ func (b *bench) build(ctx context.Context, s scenario) (image string, r result, 
 	if s.compress != "" {
 		args = append(args, "--compress", s.compress)
 	}
+	if s.strip {
+		args = append(args, "--strip-signatures")
+	}
 	if s.tree {
 		add, err := integration.AddFlags(filepath.Join(b.dir, "tree"))
 		if err != nil {
@@ -106,7 +109,9 @@ func (b *bench) build(ctx context.Context, s scenario) (image string, r result, 
 	var text []byte
 	for range 2 {
 		began := time.Now()
-		if text, err = exec.CommandContext(ctx, b.nodisk, args...).CombinedOutput(); err != nil {
+		cmd := exec.CommandContext(ctx, b.nodisk, args...)
+		cmd.Env = append(os.Environ(), "NODISK_CACHE="+filepath.Join(b.dir, "cache"))
+		if text, err = cmd.CombinedOutput(); err != nil {
 			return "", r, fmt.Errorf("nodisk %s: %w: %s", strings.Join(args, " "), err, text)
 		}
 		r.BuildSeconds = time.Since(began).Seconds()

@@ -13,6 +13,7 @@ type scenario struct {
 	profiles string
 	tree     bool // the image holds the lab's root
 	compress string
+	strip    bool // modules without signatures
 	spec     integration.BootSpec
 	// group names scenarios that are measured in turn; empty: by itself.
 	group string
@@ -33,6 +34,7 @@ func scenarios() []scenario {
 		{name: "iscsi", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
 		{name: "iscsi-static", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI, Static: true})},
 		{name: "iscsi-zstd", profiles: iscsi, compress: "zstd", spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
+		{name: "iscsi-unsigned", profiles: iscsi, strip: true, spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
 		{name: "iscsi-16nics", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI, NICs: 16})},
 		{name: "nfs3", profiles: "virt,nfs3", spec: boot(integration.BootSpec{Root: integration.RootNFS3})},
 		{name: "nfs4", profiles: "virt,nfs4", spec: boot(integration.BootSpec{Root: integration.RootNFS4})},

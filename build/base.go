@@ -1,0 +1,251 @@
+package build
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Base is an initramfs that somebody else made, to which nodisk is added.
+type Base struct {
+	// Image is its file. Empty: there is no base.
+	Image string
+	// Chain has /init run the base's own init after the drivers and the network,
+	// unless the command line says otherwise. Without it /init boots the node.
+	Chain bool
+	// DriversOnly keeps the base's init and has it load our modules.
+	DriversOnly bool
+}
+
+// Where things lie in an image that has a base. Modules and their indexes are
+// below a folder of their own: the base may have some of the same kernel, and its
+// kmod must find its own modules.dep.bin beside them.
+const (
+	ownDir     = "nodisk"
+	ownInit    = ownDir + "/init"
+	originPath = ownDir + "/base"
+	vendorInit = "init.vendor"
+)
+
+// A base is a [Base] that has been read.
+type base struct {
+	Base
+	packed   []byte      // the file as it is
+	last     Compression // of its last segment
+	segments []Segment
+	tree     *unpacked
+	origin   origin
+	hook     hook     // where DriversOnly
+	links    []file   // make way for files of ours, see graft
+	replaced bool     // an image to which nodisk had been added before
+	kept     []string // firmware and commands that ours has too, and which stay
+	notes    []string
+}
+
+// openBase reads the base and completes the config by what its use needs.
+func (b *builder) openBase() error {
+	s := &b.spec
+	switch {
+	case s.Base.Image == "" && (s.Base.Chain || s.Base.DriversOnly):
+		return errors.New("use base: there is none whose init could run; give it by --base")
+	case s.Base.Image == "":
+		return nil
+	case s.Base.Chain && s.Base.DriversOnly:
+		return errors.New("use base: either our /init runs first and then the base's (--chain), or the base's runs and loads our modules (--drivers-only): leave one out")
+	}
+	f, err := os.Open(s.Base.Image)
+	if err != nil {
+		return fmt.Errorf("read base: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	data, err := readWhole(f)
+	if err == nil {
+		b.base, err = readBase(data)
+	}
+	if err != nil {
+		return fmt.Errorf("read base %s: %w", s.Base.Image, err)
+	}
+	b.base.Base = s.Base
+	chain := ""
+	switch {
+	case s.Base.Chain:
+		chain = "nodisk.chain=/" + vendorInit + "\n"
+	case s.Base.DriversOnly:
+		if b.base.hook, err = findHook(b.base.tree); err != nil {
+			return fmt.Errorf("read base %s: %w", s.Base.Image, err)
+		}
+		if b.base.hook.kind == hookNone {
+			chain = "nodisk.chain=/" + vendorInit + ",drivers\n"
+		}
+	}
+	// Before the administrator's words, which override it.
+	s.Config = append([]byte(chain), s.Config...)
+	return nil
+}
+
+// readBase reads an image to which nodisk shall be added.
+func readBase(data []byte) (*base, error) {
+	files, segments, err := ReadImage(bytes.NewReader(data))
+	if err != nil {
+		if how := repack(data); how != nil {
+			err = fmt.Errorf("%w; %w", err, how)
+		}
+		return nil, err
+	}
+	for _, s := range segments {
+		if s.Compression == XZ && at(data[s.Offset:], 0, "\xfd7zXZ\x00") && data[s.Offset+7] > 1 {
+			return nil, fmt.Errorf("the checksum of its xz is not CRC32, and the kernel knows no other (lib/decompress_unxz.c); %w", repackAt(s.Offset, "xz -dc"))
+		}
+	}
+	b := &base{packed: data, last: segments[len(segments)-1].Compression, segments: segments, tree: unpackTree(files)}
+	if n := b.tree.get(originPath); n.is(typeFile) {
+		return b.before(n.data)
+	}
+	if b.tree.get(configPath) != nil {
+		return nil, fmt.Errorf("it is an image of nodisk itself (it has /%s): build one without --base", configPath)
+	}
+	if b.tree.get(vendorInit) != nil {
+		return nil, fmt.Errorf("it has a /%s already, and ours is to be called so", vendorInit)
+	}
+	_, n, err := b.tree.lookup(initPath, false)
+	switch {
+	case err != nil:
+		return nil, err
+	case n == nil:
+		return nil, fmt.Errorf("it has no /%s: it is no initramfs, but only a part of one (microcode?) or an initrd of the old kind", initPath)
+	case !n.is(typeFile) && !n.is(typeLink):
+		return nil, fmt.Errorf("its /%s is neither a file nor a link", initPath)
+	case !b.tree.get(initPath).is(typeFile):
+		return nil, fmt.Errorf("its /%s is a link to %s, which is not in it: it boots nowhere", initPath, n.data)
+	}
+	b.origin = newOrigin(data)
+	return b, nil
+}
+
+// before goes back to what an image was before nodisk was added to it.
+func (b *base) before(text []byte) (*base, error) {
+	o, err := parseOrigin(text)
+	if err == nil && (o.bytes > int64(len(b.packed)) || newOrigin(b.packed[:o.bytes]) != o) {
+		err = fmt.Errorf("it does not begin with the %d bytes that were the vendor's", o.bytes)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("nodisk was added to it before, and %w: give the vendor's own file", err)
+	}
+	// Not for ever: the vendor's file does not hold itself.
+	again, err := readBase(b.packed[:o.bytes])
+	if err != nil {
+		return nil, err
+	}
+	again.replaced = true
+	return again, nil
+}
+
+// An origin says what the vendor's part of an image is, so that it can be found
+// again.
+type origin struct {
+	bytes  int64 // from the beginning
+	sha256 string
+}
+
+func newOrigin(data []byte) origin {
+	sum := sha256.Sum256(data)
+	return origin{bytes: int64(len(data)), sha256: hex.EncodeToString(sum[:])}
+}
+
+// String is the content of originPath.
+func (o origin) String() string {
+	return fmt.Sprintf("# The image that nodisk was added to is the first bytes of this one.\nbytes %d\nsha256 %s\n", o.bytes, o.sha256)
+}
+
+// parseOrigin reads what String wrote.
+func parseOrigin(text []byte) (origin, error) {
+	var o origin
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch key {
+		case "bytes":
+			n, err := strconv.ParseInt(value, 10, 64)
+			if err != nil || n <= 0 {
+				return origin{}, fmt.Errorf("/%s has %q for a number of bytes", originPath, value)
+			}
+			o.bytes = n
+		case "sha256":
+			o.sha256 = value
+		}
+	}
+	if o.bytes == 0 || len(o.sha256) != 2*sha256.Size {
+		return origin{}, fmt.Errorf("/%s does not say what it was", originPath)
+	}
+	return o, nil
+}
+
+// repack is how to make the kernel's and our reader take an image that ends the
+// reading: nil if no tool helps.
+func repack(data []byte) error {
+	var u unpacking
+	if u.image(data, readMaxRaw) == nil {
+		return nil
+	}
+	offset := int64(0)
+	if n := len(u.Segments); n > 0 {
+		offset = u.Segments[n-1].Offset + u.Segments[n-1].Bytes
+	}
+	rest := bytes.TrimLeft(data[min(offset, int64(len(data))):], "\x00")
+	offset = int64(len(data) - len(rest))
+	for magic, unpack := range map[string]string{
+		"\x89LZO": "lzop -dc", "\x5d\x00\x00": "xz -dc --format=lzma", "BZh": "bzip2 -dc", "\x04\x22\x4d\x18": "lz4 -dc",
+	} {
+		if at(rest, 0, magic) {
+			return repackAt(offset, unpack)
+		}
+	}
+	return nil
+}
+
+func repackAt(offset int64, unpack string) error {
+	by := fmt.Sprintf("%s OLD | gzip -9n >NEW", unpack)
+	if offset > 0 {
+		by = fmt.Sprintf("(head -c %d OLD; tail -c +%d OLD | %s | gzip -9n) >NEW", offset, offset+1, unpack)
+	}
+	return errors.New("repack it: " + by + "; or have it made so: dracut --gzip, or COMPRESS=gzip in initramfs.conf")
+}
+
+// releases are the kernels whose modules are in the base, sorted.
+func (b *base) releases() []string {
+	var names []string
+	dir := b.tree.get(modulesDir)
+	if !dir.is(typeDir) {
+		return nil
+	}
+	for name, n := range dir.entries {
+		if n.is(typeDir) && len(n.entries) > 0 && plausible(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// tell puts into the report what became of the base.
+func (b *base) tell(r *Report) {
+	var parts []string
+	for _, s := range b.segments {
+		parts = append(parts, fmt.Sprintf("%v at byte %d", s.Compression, s.Offset))
+	}
+	what := ""
+	if b.replaced {
+		what = ", without the nodisk that had been added to it"
+	}
+	r.Notes = append(r.Notes, fmt.Sprintf("base %s: its %s stay as they are%s (%s)", b.Image, bytesText(int64(len(b.packed))), what, strings.Join(parts, ", ")))
+	r.Notes = append(r.Notes, b.notes...)
+	if have := b.releases(); have != nil && !slices.Contains(have, r.Release) {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the base has modules of Linux %s, and what is added is for %s: its own drivers will not load",
+			strings.Join(have, ", "), r.Release))
+	}
+}

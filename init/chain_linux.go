@@ -1,0 +1,92 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/modload"
+)
+
+// driversArg is how the hooks of other initramfs call this program, see
+// nodisk build --drivers-only: it loads the drivers and ends.
+const driversArg = "nodisk-drivers"
+
+// ownFolder has lib/modules where nodisk was added to another initramfs
+// (nodisk build --base), whose own lib/modules may be of the same kernel.
+const ownFolder = "/nodisk"
+
+// modulesAbove is the folder that holds the lib/modules of this image.
+func modulesAbove() string {
+	if _, err := os.Stat(ownFolder + "/lib/modules"); err == nil {
+		return ownFolder
+	}
+	return "/"
+}
+
+// check finds a chain that would end in nothing before anything is done.
+func (c Chain) check() error {
+	if c.Path == "" {
+		return nil
+	}
+	if _, err := findInit("/", c.Path); err != nil {
+		return fmt.Errorf("nodisk.chain: %w; nodisk build --base makes an image with /init.vendor", err)
+	}
+	return nil
+}
+
+// verdict is that PID 1 becomes the other init. Its own name is the one that
+// the kernel would have used: a busybox goes by it.
+func (c Chain) verdict() Verdict {
+	return Verdict{Action: ActionChain, Root: c.Path, Argv: []string{"/init"}}
+}
+
+// chain makes PID 1 the other init. It returns only if that cannot be. What
+// was mounted is let go: an initramfs begins with nothing mounted.
+func chain(v Verdict) error {
+	for _, m := range earlyMounts() {
+		if err := unmountAll(m.target); err != nil {
+			report(errorPriority, "%v", err)
+		}
+	}
+	return execAs(v.Root, v.Argv)
+}
+
+// allDrivers is stage "drivers" for another init: whoever looks at the devices
+// later does not know our modules.
+func (w *worker) allDrivers(ctx context.Context) (string, error) {
+	_, err := w.drivers(ctx)
+	if later := w.loader.Coldplug(ctx, os.DirFS("/sys"), nil); err == nil {
+		err = later
+	}
+	line := names(w.loader.Loaded(), func(modload.Loaded) bool { return true })
+	if err != nil && w.plan.Chain.Drivers {
+		// The other init has drivers of its own, and may do with them.
+		w.log.Error("drivers: " + oneLine(err))
+		err = nil
+	}
+	return line, err
+}
+
+// loadDrivers is all that the hook of another initramfs wants of us.
+func loadDrivers() {
+	w := &worker{begun: time.Now(), log: openLog(nil), follow: func() {}}
+	words, config, err := readWords()
+	if err == nil {
+		// What is wrong with the rest of the command line is not for us to say.
+		w.plan, _ = NewPlan(words, append(config, cmdline.Arg{Key: "nodisk.chain", Value: "/init,drivers", HasValue: true}))
+		w.index, w.loader, err = openModules(w.plan, w.log)
+	}
+	if err != nil {
+		w.log.Error("drivers: " + err.Error())
+		leave(1)
+	}
+	w.stages() // takes off what the image does not have
+	ctx, cancel := context.WithTimeout(context.Background(), driversTimeout)
+	defer cancel()
+	line, _ := w.allDrivers(ctx) // has told its errors
+	w.log.Info("drivers: " + line + ", " + seconds(time.Since(w.begun)))
+	leave(0)
+}
