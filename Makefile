@@ -7,7 +7,7 @@
 # root, and otherwise print the command that does.
 
 GO       ?= go
-FUZZTIME ?= 30s
+FUZZTIME ?= 20s
 RUNS     ?= 3
 
 kernel_dir = .cache/kernel
@@ -48,6 +48,7 @@ build:
 	@mkdir -p build/embedded bin
 	@GOARCH=amd64 $(init) -o build/embedded/nodisk-init ./cmd/nodisk-init
 	@GOARCH=arm64 $(init) -o build/embedded/nodisk-init-arm64 ./cmd/nodisk-init
+	@$(GO) run ./build/packinit build/embedded/nodisk-init build/embedded/nodisk-init-arm64
 	@$(static) -tags embedinit -o bin/nodisk ./cmd/nodisk
 
 packages:

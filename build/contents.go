@@ -23,8 +23,8 @@ func (c Contents) WriteText(w io.Writer, files bool) error {
 		fmt.Fprintf(&out, "modules by name from /%s/%s: %s\n", modulesDir, printable(d.Name), printable(strings.Join(d.Modules, " ")))
 	}
 	for i, s := range c.Segments {
-		fmt.Fprintf(&out, "segment %d at byte %d: %s in %v, %s unpacked, %s\n",
-			i+1, s.Offset, bytesText(s.Bytes), s.Compression, bytesText(s.Raw), plural(s.Files, "file"))
+		fmt.Fprintf(&out, "segment %d at byte %d: %s in %v, %s unpacked, %s%s\n",
+			i+1, s.Offset, bytesText(s.Bytes), s.Compression, bytesText(s.Raw), plural(s.Files, "file"), c.purpose(i))
 	}
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, p := range c.Parts {
@@ -44,6 +44,24 @@ func (c Contents) WriteText(w io.Writer, files bool) error {
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// purpose names segments that are for one thing alone.
+func (c Contents) purpose(segment int) string {
+	parts := make(map[Part]bool)
+	for _, f := range c.Files {
+		if f.Segment == segment {
+			parts[f.Part] = true
+		}
+	}
+	delete(parts, PartTree)
+	switch {
+	case len(parts) == 1 && parts[PartSecret]:
+		return ", secrets: mode 0600"
+	case len(parts) == 1 && parts[PartMicrocode]:
+		return ", microcode"
+	}
+	return ""
 }
 
 // sizeText is a size, or the numbers of a device.

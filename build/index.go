@@ -31,7 +31,7 @@ func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool) ([
 			})
 		}},
 		{softdepFile, func(text string) string {
-			return companions(keep) + lines(text, func(words []string) bool { // softdep MODULE pre: A post: B
+			return companions(keep) + firstExtras(keep) + lines(text, func(words []string) bool { // softdep MODULE pre: A post: B
 				return len(words) >= 3 && words[0] == "softdep" && kept(words[1])
 			})
 		}},

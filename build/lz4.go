@@ -32,7 +32,7 @@ const (
 // cores share a block; the result does not depend on how many there are.
 const (
 	lz4Segment = 512 << 10
-	lz4Depth   = 96 // steps down the search tree
+	lz4Depth   = 32 // steps down the search tree
 	lz4Nice    = 64 // a match of this length ends the search
 )
 
@@ -142,28 +142,28 @@ func lz4Parse(src []byte, start, end int) []lz4Seq {
 	lengths, offsets := lz4Matches(src, start, end)
 
 	// cost[i] is what src[start+i:end] costs if a run of literals or a match
-	// begins there; run[i] is the run of literals that begins at i.
+	// begins there; run is the run of literals that begins at i.
 	cost := make([]uint32, n+1)
-	run := make([]uint32, n+1)
-	take := make([]uint32, n) // length of the match to take, 0 for a literal
+	run := uint32(0)
+	take := lengths // becomes the length of the match to take, 0 for a literal
 	for i := n - 1; i >= 0; i-- {
-		best, r := cost[i+1]+1, run[i+1]+1
+		best, r := cost[i+1]+1, run+1
 		if r >= 15 && (r-15)%255 == 0 {
 			best++
 		}
 		choice := uint32(0)
 		longest := min(int(lengths[i]), n-i)
 		// Long matches: only their last lengths can differ in cost.
-		for l := longest; l >= lz4MinMatch && l > longest-48; l-- {
+		for l := longest; l >= lz4MinMatch && l > longest-16; l-- {
 			// Token and offset, the length's own bytes, then what follows.
 			if c := cost[i+l] + 3 + lz4Extra(l-lz4MinMatch); c < best {
 				best, choice = c, uint32(l)
 			}
 		}
-		cost[i], take[i] = best, choice
-		if choice == 0 {
-			run[i] = r
+		if choice != 0 {
+			r = 0
 		}
+		cost[i], take[i], run = best, choice, r
 	}
 
 	var seqs []lz4Seq

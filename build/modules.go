@@ -91,8 +91,9 @@ func moved(absent []string) string {
 }
 
 // closure resolves what the profiles and the administrator want. What is
-// missing is reported all at once, each with who wanted it.
-func closure(x *modload.Index, profiles []modload.Profile, added []string) ([]modload.Module, error) {
+// missing is reported all at once, each with who wanted it. What modules want at
+// run time follows.
+func closure(x *modload.Index, profiles []modload.Profile, added []string, table []extra) ([]modload.Module, error) {
 	byName := make(map[string]modload.Module)
 	var errs []error
 	take := func(mods []modload.Module, who string, err error) {
@@ -112,6 +113,9 @@ func closure(x *modload.Index, profiles []modload.Profile, added []string) ([]mo
 		take(mods, "modules asked for by name", err)
 	}
 	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if err := extend(x, byName, table); err != nil {
 		return nil, err
 	}
 	mods := make([]modload.Module, 0, len(byName))
@@ -167,28 +171,4 @@ func readModule(fsys fs.FS, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is no ELF file: it is damaged", name)
 	}
 	return data, nil
-}
-
-// vermagic returns the kernel release a module was built for, from the record
-// "vermagic=RELEASE SMP ..." of its .modinfo section; empty if it has none.
-func vermagic(module []byte) string {
-	_, rest, ok := bytes.Cut(module, []byte("\x00vermagic="))
-	if !ok {
-		return ""
-	}
-	release, _, _ := bytes.Cut(rest[:min(len(rest), 256)], []byte{' '})
-	return string(release)
-}
-
-// foreign warns of modules built for another kernel: the kernel may refuse
-// them, unless its symbols are kept stable (weak-updates).
-func foreign(files []file, release string) []string {
-	var warnings []string
-	for _, f := range files {
-		if v := vermagic(f.data); v != "" && v != release {
-			warnings = append(warnings, fmt.Sprintf("module %s was built for %s, not for %s: the kernel may refuse it",
-				moduleName(f.name), v, release))
-		}
-	}
-	return warnings
 }

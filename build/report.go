@@ -23,6 +23,9 @@ type Report struct {
 	Modules     []ModuleSize // largest first
 	SHA256      string       // of the image's file, hexadecimal
 	Took        time.Duration
+	Microcode   []string // blobs with the updates in them
+	Secrets     []string // paths in the image, never more
+	SecretOut   string   // the file with the secrets, if they are not in the image
 	Notes       []string // what is as it should be, and may surprise
 	Warnings    []string
 }
@@ -92,6 +95,12 @@ func (r Report) WriteText(w io.Writer) error {
 		}
 		_ = table.Flush()
 	}
+	for _, blob := range r.Microcode {
+		fmt.Fprintf(&out, "microcode %s\n", blob)
+	}
+	for _, name := range r.Secrets {
+		fmt.Fprintf(&out, "secret %s%s\n", name, inFile(r.SecretOut))
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(&out, "note: %s\n", note)
 	}
@@ -103,8 +112,16 @@ func (r Report) WriteText(w io.Writer) error {
 	return err
 }
 
+// inFile tells where secrets are if not in the image.
+func inFile(name string) string {
+	if name == "" {
+		return ""
+	}
+	return ", in " + name
+}
+
 func partText(p Part, r Report) string {
-	if p == PartInit && r.Compression != None {
+	if p == PartInit && r.Compression != None && r.InitBytes > 0 {
 		return fmt.Sprintf("  %v (%s in %v)", p, bytesText(r.InitBytes), r.Compression)
 	}
 	return fmt.Sprintf("  %v", p)

@@ -196,6 +196,28 @@ type lz4Stream struct {
 	data  []byte
 	block []byte // what is unpacked and not read yet
 	buf   []byte
+	sizes []packedBlock
+}
+
+// A packedBlock is what a block of a segment unpacks to, and what it takes.
+type packedBlock struct{ raw, packed int64 }
+
+// share gives files of a segment their shares of its blocks.
+func share(files []File, spans []span, blocks []packedBlock) {
+	at, i := int64(0), 0 // where block i begins
+	for k, s := range spans {
+		for i < len(blocks) && at+blocks[i].raw <= s.from {
+			at += blocks[i].raw
+			i++
+		}
+		files[k].Packed = 0
+		for from, j := at, i; j < len(blocks) && from < s.to; j++ {
+			if common := min(s.to, from+blocks[j].raw) - max(s.from, from); common > 0 {
+				files[k].Packed += blocks[j].packed * common / blocks[j].raw
+			}
+			from += blocks[j].raw
+		}
+	}
 }
 
 func (l *lz4Stream) Read(p []byte) (int, error) {
@@ -221,6 +243,7 @@ func (l *lz4Stream) Read(p []byte) (int, error) {
 			return 0, fmt.Errorf("unpack an lz4 block: %w", err)
 		}
 		l.block, l.data = l.buf[:n], l.data[4+size:]
+		l.sizes = append(l.sizes, packedBlock{int64(n), int64(size) + 4})
 	}
 	n := copy(p, l.block)
 	l.block = l.block[n:]

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/ko/kotest"
 )
 
 var update = flag.Bool("update", false, "write golden files")
@@ -101,8 +104,12 @@ func elfStub(machine uint16, tail string) []byte {
 	return append(head, tail...)
 }
 
+// moduleStub is a module of the kernel of that release, with nothing to do.
 func moduleStub(name, release string) []byte {
-	return elfStub(machineAMD64, strings.Repeat(name+" ", 500)+"\x00vermagic="+release+" SMP \x00")
+	return kotest.Module{
+		Name: moduleName(name), Vermagic: release + " SMP ", Pad: 4000,
+		Info: []ko.Field{{Key: "license", Value: "GPL"}, {Key: "description", Value: strings.Repeat(name+" ", 50)}},
+	}.Bytes()
 }
 
 const testRelease = "6.9.1-test"

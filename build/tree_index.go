@@ -49,7 +49,11 @@ func (t tree) Open(name string) (fs.File, error) {
 	if text, ok := t.made[in]; ok {
 		return &memoryFile{Reader: bytes.NewReader(text), name: path.Base(name)}, nil
 	}
-	return depmod.Open(depmod.Tree(t.dir, t.release), name)
+	f, err := depmod.Open(depmod.Tree(t.dir, t.release), name)
+	if errors.Is(err, fs.ErrNotExist) { // a link out of the root, to another place of this machine
+		return os.DirFS(t.dir).Open(in)
+	}
+	return f, err
 }
 
 // A memoryFile is an index that was made here.

@@ -13,6 +13,7 @@ import (
 type inspectCmd struct {
 	Image string `arg:"" help:"Image, or - for standard input."`
 	Files bool   `help:"List every file." default:"true" negatable:""`
+	Tree  bool   `help:"Print the sizes as a tree instead."`
 }
 
 // Run prints what is in the image.
@@ -29,6 +30,9 @@ func (i *inspectCmd) Run(c console) error {
 	contents, err := build.Inspect(in)
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.Image, err)
+	}
+	if i.Tree {
+		return contents.WriteTree(c.out)
 	}
 	if err := contents.WriteText(c.out, i.Files); err != nil {
 		return err

@@ -2,7 +2,11 @@
 //
 //	nodisk build     make an image: /init, kernel modules, config
 //	nodisk inspect   show what is in an image
+//	nodisk check     check that modules are of a kernel
+//	nodisk plan      say whether a node would boot
+//	nodisk inventory print what hardware this machine has
 //	nodisk boot      boot a node in QEMU with an image
+//	nodisk pxe       write the files of a boot server
 //	nodisk version   show what this program is
 //
 // Each subcommand is a file of its own, and what it does is in a package:
@@ -11,6 +15,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,10 +32,14 @@ func main() {
 // cli are the subcommands; a new one is a field here and a file. "boot"
 // (boot.go) has its place behind Inspect.
 type cli struct {
-	Build   buildCmd   `cmd:"" help:"Make an image: /init, the kernel modules of some profiles, a config file."`
-	Inspect inspectCmd `cmd:"" help:"Show what is in an image."`
-	Boot    bootCmd    `cmd:"" help:"Boot a node in QEMU with an image, against real servers, to try it before it is deployed."`
-	Version versionCmd `cmd:"" help:"Show what this program is."`
+	Build     buildCmd     `cmd:"" help:"Make an image: /init, the kernel modules of some profiles, a config file."`
+	Inspect   inspectCmd   `cmd:"" help:"Show what is in an image."`
+	Check     checkCmd     `cmd:"" help:"Check that modules are of a kernel: build flags, symbol versions, signatures."`
+	Plan      planCmd      `cmd:"" help:"Say whether a node would boot: the plan, the modules that would load, what is missing."`
+	Inventory inventoryCmd `cmd:"" help:"Print what hardware this machine has, for --inventory."`
+	Boot      bootCmd      `cmd:"" help:"Boot a node in QEMU with an image, against real servers, to try it before it is deployed."`
+	PXE       pxeCmd       `cmd:"" name:"pxe" help:"Write what a boot server needs of a description of the nodes: pxelinux.cfg, iPXE, GRUB, dnsmasq, dhcpd, Kea."`
+	Version   versionCmd   `cmd:"" help:"Show what this program is."`
 }
 
 // A console is what subcommands write to.
@@ -70,6 +79,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	line.BindTo(ctx, (*context.Context)(nil))
 	if err := line.Run(console{out: stdout, err: stderr}); err != nil {
 		_, _ = fmt.Fprintf(stderr, "nodisk: %v\n", err)
+		if _, unusable := errors.AsType[*usageError](err); unusable {
+			return exitUsage
+		}
 		return exitFailed
 	}
 	return 0

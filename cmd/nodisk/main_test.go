@@ -133,7 +133,8 @@ func TestReleased(t *testing.T) {
 		t.Fatal(err)
 	}
 	overlay := filepath.Join(dir, "overlay.json")
-	text := `{"Replace": {"` + filepath.Join(source, "build", "embedded", "nodisk-init") + `": "` + inside + `"}}`
+	embedded := filepath.Join(source, "build", "embedded", "nodisk-init")
+	text := `{"Replace": {"` + embedded + `": "` + inside + `", "` + embedded + `-arm64": "` + inside + `"}}`
 	if err := os.WriteFile(overlay, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

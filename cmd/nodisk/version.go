@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/nodisk/nodisk/build"
 )
@@ -22,9 +23,15 @@ func (versionCmd) Run(c console) error {
 			}
 		}
 	}
+	var inits []string
+	for _, arch := range []string{"amd64", "arm64"} {
+		if program, ok := build.EmbeddedInit(arch); ok {
+			inits = append(inits, fmt.Sprintf("%s %d bytes", arch, len(program)))
+		}
+	}
 	inside := "no /init inside (it is compiled when needed)"
-	if program, ok := build.EmbeddedInit(); ok {
-		inside = fmt.Sprintf("/init inside, %d bytes", len(program))
+	if inits != nil {
+		inside = "/init inside: " + strings.Join(inits, ", ")
 	}
 	_, err := fmt.Fprintf(c.out, "nodisk %s%s, %s %s/%s, %s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH, inside)
 	return err

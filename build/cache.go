@@ -1,0 +1,172 @@
+package build
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Cache keeps compressed blocks of modules, firmware and programs: in memory for
+// the images of one run, and in a folder for later runs. It changes how long a build takes and
+// nothing else: a block is taken only if it unpacks to the very bytes, and the folder may be deleted at any time.
+// Nothing of config files, added files or secrets gets into the folder. Nil is a cache that keeps nothing.
+type Cache struct {
+	dir   string
+	limit int64
+	maker string // which program packs
+
+	mu     sync.Mutex
+	memory map[cacheKey]*cached
+	wrote  bool
+}
+
+type cacheKey [sha256.Size]byte
+
+type cached struct {
+	once   sync.Once
+	packed []byte
+	err    error
+}
+
+// CacheLimit is how many bytes the folder of a cache holds at most, after a build.
+const CacheLimit = 256 << 20
+
+// NewCache makes a cache that keeps blocks in dir too; an empty dir is none.
+func NewCache(dir string) *Cache {
+	return &Cache{dir: dir, limit: CacheLimit, maker: maker(), memory: make(map[cacheKey]*cached)}
+}
+
+// maker tells this program from others, older and newer ones, whose encoders may pack the
+// same block in another way: images must not depend on what one of them left behind.
+func maker() string {
+	name := []string{ownVersion()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		name = append(name, info.GoVersion)
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				name = append(name, s.Value)
+			}
+		}
+	}
+	if at, err := os.Executable(); err == nil {
+		if info, err := os.Stat(at); err == nil {
+			name = append(name, fmt.Sprint(info.Size(), info.ModTime().UnixNano()))
+		}
+	}
+	return strings.Join(name, " ")
+}
+
+// packed returns the compressed form of raw, of pack if it is not known. Only with
+// keep it is looked for in the folder and put there.
+func (c *Cache) packed(how Compression, raw []byte, keep bool, pack func() ([]byte, error)) ([]byte, error) {
+	if c == nil {
+		return pack()
+	}
+	h := sha256.New()
+	_, _ = fmt.Fprintf(h, "%s\n%v\n", c.maker, how) // a hash takes everything
+	_, _ = h.Write(raw)
+	key := cacheKey(h.Sum(nil))
+	c.mu.Lock()
+	entry, ok := c.memory[key]
+	if !ok {
+		entry = &cached{}
+		c.memory[key] = entry
+	}
+	c.mu.Unlock()
+	entry.once.Do(func() {
+		if keep {
+			if entry.packed, ok = c.load(key, how, raw); ok {
+				return
+			}
+		}
+		if entry.packed, entry.err = pack(); entry.err == nil && keep {
+			c.store(key, entry.packed)
+		}
+	})
+	return entry.packed, entry.err
+}
+
+func (c *Cache) path(key cacheKey) string { return filepath.Join(c.dir, hex.EncodeToString(key[:])) }
+
+// load reads a block from the folder. A damaged one is as good as none.
+func (c *Cache) load(key cacheKey, how Compression, raw []byte) ([]byte, bool) {
+	if c.dir == "" {
+		return nil, false
+	}
+	packed, err := os.ReadFile(c.path(key))
+	if err != nil || !unpacksTo(how, packed, raw) {
+		return nil, false
+	}
+	now := time.Now()
+	_ = os.Chtimes(c.path(key), now, now) // only the order of removal depends on it
+	return packed, true
+}
+
+// store puts a block into the folder. What does not work is left: the next build
+// compresses the block again.
+func (c *Cache) store(key cacheKey, packed []byte) {
+	if c.dir == "" || os.MkdirAll(c.dir, 0o700) != nil {
+		return
+	}
+	f, err := os.CreateTemp(c.dir, ".new-*")
+	if err != nil {
+		return
+	}
+	_, err = f.Write(packed)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), c.path(key))
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // nothing else can be done about it
+		return
+	}
+	c.mu.Lock()
+	c.wrote = true
+	c.mu.Unlock()
+}
+
+// Trim removes the blocks that were not used for longest, until the folder is
+// within its limit, and what a build that was killed left behind.
+func (c *Cache) Trim() error {
+	if c == nil || c.dir == "" || !c.wrote {
+		return nil
+	}
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return fmt.Errorf("trim cache: %w", err)
+	}
+	var (
+		files []fs.FileInfo
+		total int64
+	)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() { // another nodisk may be trimming too
+			files = append(files, info)
+			total += info.Size()
+		}
+	}
+	slices.SortFunc(files, func(a, b fs.FileInfo) int {
+		return cmp.Or(a.ModTime().Compare(b.ModTime()), cmp.Compare(a.Name(), b.Name()))
+	})
+	for _, f := range files {
+		left := f.Name()[0] == '.' && time.Since(f.ModTime()) > time.Hour
+		if total <= c.limit && !left {
+			continue
+		}
+		if err := os.Remove(filepath.Join(c.dir, f.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("trim cache: %w", err)
+		}
+		total -= f.Size()
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package build
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/modload/unpack"
+)
+
+// MicrocodeAuto as an element of Spec.Microcode is what this machine's
+// /lib/firmware has, for processors of both makes.
+const MicrocodeAuto = "auto"
+
+// Where the kernel looks for microcode before it unpacks anything
+// (Documentation/arch/x86/microcode.rst, "Early load microcode").
+const (
+	microcodeDir = "kernel/x86/microcode"
+	intelBlob    = microcodeDir + "/GenuineIntel.bin"
+	amdBlob      = microcodeDir + "/AuthenticAMD.bin"
+)
+
+// microcodeMax bounds a file of microcode.
+const microcodeMax = 64 << 20
+
+// microcode is the segment for the processors of the node, which must be the
+// first and without compression. Nil: none was asked for.
+func (b *builder) microcode(arch string) (*segment, error) {
+	if len(b.spec.Microcode) == 0 {
+		return nil, nil //nolint:nilnil // said above
+	}
+	if arch != "" && arch != "amd64" && arch != "386" {
+		return nil, fmt.Errorf("read microcode: the kernel is for %s, and only x86 loads it from an image", arch)
+	}
+	intel, amd, err := readMicrocode(b.spec.Microcode)
+	if err != nil {
+		return nil, fmt.Errorf("read microcode: %w", err)
+	}
+	files := []file{
+		{name: "kernel", mode: typeDir | 0o755, part: PartMicrocode},
+		{name: "kernel/x86", mode: typeDir | 0o755, part: PartMicrocode},
+		{name: microcodeDir, mode: typeDir | 0o755, part: PartMicrocode},
+	}
+	for _, one := range []struct {
+		name    string
+		updates []microcodeUpdate
+		data    []byte
+	}{{amdBlob, amd.updates, amd.data}, {intelBlob, intel.updates, intel.data}} {
+		if len(one.updates) == 0 {
+			continue
+		}
+		files = append(files, file{name: one.name, mode: typeFile | 0o644, data: one.data, part: PartMicrocode})
+		names := make([]string, 0, len(one.updates))
+		for _, u := range one.updates {
+			names = append(names, u.String())
+		}
+		b.report.Microcode = append(b.report.Microcode, fmt.Sprintf("/%s: %s", one.name, strings.Join(names, ", ")))
+	}
+	return &segment{files: files, compression: None}, nil
+}
+
+// A microcodeUpdate is one of those in a blob.
+type microcodeUpdate struct {
+	signature uint32 // CPUID 1, EAX
+	revision  uint32
+	amdID     uint16 // AMD's own number of the processor, 0 for Intel
+}
+
+// String names processor and revision as lscpu and /proc/cpuinfo have them:
+// family-model-stepping in hexadecimal.
+func (u microcodeUpdate) String() string {
+	if u.signature == 0 {
+		return fmt.Sprintf("processor %04x revision %#x", u.amdID, u.revision)
+	}
+	s := u.signature
+	family, model, stepping := s>>8&15, s>>4&15, s&15
+	if family == 6 || family == 15 {
+		model |= s >> 12 & 0xf0
+	}
+	if family == 15 {
+		family += s >> 20 & 0xff
+	}
+	return fmt.Sprintf("%02x-%02x-%02x revision %#x", family, model, stepping, u.revision)
+}
+
+// A blob is the microcode of one maker.
+type blob struct {
+	data    []byte
+	updates []microcodeUpdate
+	seen    [][]byte // files already in it
+}
+
+func (b *blob) add(data []byte, updates []microcodeUpdate) {
+	if slices.ContainsFunc(b.seen, func(old []byte) bool { return bytes.Equal(old, data) }) {
+		return
+	}
+	b.seen = append(b.seen, data)
+	b.data = append(b.data, data...)
+	b.updates = append(b.updates, updates...)
+}
+
+// readMicrocode reads files, folders, or what this machine has.
+func readMicrocode(sources []string) (intel, amd blob, err error) {
+	var errs []error
+	for _, source := range sources {
+		paths, err := microcodeFiles(source)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, at := range paths {
+			if err := addMicrocode(at, &intel, &amd); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", at, err))
+			}
+		}
+	}
+	return intel, amd, errors.Join(errs...)
+}
+
+// microcodeFiles lists the files that a source stands for, sorted.
+func microcodeFiles(source string) ([]string, error) {
+	roots := []string{source}
+	if source == MicrocodeAuto {
+		roots = []string{"/lib/firmware", "/usr/lib/firmware"}
+	} else if info, err := os.Stat(source); err != nil {
+		return nil, err
+	} else if !info.IsDir() {
+		return roots, nil
+	}
+	for _, root := range roots {
+		var paths []string
+		for _, dir := range []string{".", "intel-ucode", "amd-ucode"} {
+			if source == MicrocodeAuto && dir == "." {
+				continue // thousands of others
+			}
+			entries, err := os.ReadDir(filepath.Join(root, dir))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+			for _, e := range entries {
+				if !e.IsDir() && isMicrocodeName(e.Name()) {
+					paths = append(paths, filepath.Join(root, dir, e.Name()))
+				}
+			}
+		}
+		if paths != nil {
+			return paths, nil
+		}
+	}
+	return nil, fmt.Errorf("no microcode in %s: it needs intel-ucode/06-55-04 and the like or amd-ucode/*.bin "+
+		"(Debian's packages intel-microcode and amd64-microcode, non-free-firmware), or take a file", strings.Join(roots, " or "))
+}
+
+// isMicrocodeName tells names as linux-firmware and Intel's archive have them:
+// family-model-stepping, or microcode_amd*.bin.
+func isMicrocodeName(name string) bool {
+	for _, ending := range []string{".xz", ".zst"} {
+		name = strings.TrimSuffix(name, ending)
+	}
+	return regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{2}-[0-9a-f]{2}$|^microcode_amd.*\.bin$`).MatchString(name)
+}
+
+// addMicrocode reads one file: Intel's, AMD's, or an image that holds them.
+func addMicrocode(at string, intel, amd *blob) error {
+	f, err := os.Open(at)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	plain, err := unpack.Module(at, f)
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(io.LimitReader(plain, microcodeMax+1))
+	if err != nil {
+		return err
+	}
+	if len(data) > microcodeMax {
+		return fmt.Errorf("more than %d MiB, which is no microcode", microcodeMax>>20)
+	}
+	if !bytes.HasPrefix(data, []byte("070701")) {
+		return addBlob(data, intel, amd)
+	}
+	files, _, err := ReadImage(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, f := range files {
+		if name := cleanName(f.Name); name == intelBlob || name == amdBlob {
+			found = true
+			if err := addBlob(f.Data, intel, amd); err != nil {
+				return fmt.Errorf("/%s: %w", name, err)
+			}
+		}
+	}
+	if !found {
+		return fmt.Errorf("an image without /%s and /%s", intelBlob, amdBlob)
+	}
+	return nil
+}
+
+func addBlob(data []byte, intel, amd *blob) error {
+	if isAMDMicrocode(data) {
+		updates, err := parseAMDMicrocode(data)
+		if err != nil {
+			return err
+		}
+		amd.add(data, updates)
+		return nil
+	}
+	updates, err := parseIntelMicrocode(data)
+	if err != nil {
+		return err
+	}
+	intel.add(data, updates)
+	return nil
+}

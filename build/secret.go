@@ -1,0 +1,186 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Secret is a file that only root of the node may read: a CHAP password, a
+// host key. Its content and hash appear in no report.
+type Secret struct {
+	Source      string
+	Destination string // path in the image, without a slash at the beginning
+}
+
+// Permissions of secrets. /init and the root it starts are root.
+const (
+	secretMode    = 0o600
+	secretDirMode = 0o700
+	secretDir     = "etc/nodisk"
+)
+
+// secretGap is how many zero bytes a file of secrets begins with: with them it may follow any
+// image, also one that ends with an lz4 frame, whatever the boot loader puts between; see gap.
+const secretGap = 8
+
+// UnmarshalText reads "FILE:DST", or "FILE" for /etc/nodisk/BASENAME.
+func (s *Secret) UnmarshalText(text []byte) error {
+	source, destination, ok := strings.Cut(string(text), ":")
+	if !ok {
+		destination = secretDir + "/" + filepath.Base(source)
+	}
+	*s = Secret{Source: source, Destination: cleanName(destination)}
+	if source == "" || s.Destination == "" {
+		return fmt.Errorf("%q is not FILE or FILE:DST, a file here and its path in the image", text)
+	}
+	return nil
+}
+
+// readSecrets reads secrets as a segment of their own. Folders that are in no image
+// before are made for root alone; those of the list are left as they are.
+func readSecrets(list []Secret, folders []file) (files []file, warnings []string, err error) {
+	var errs []error
+	known := make(map[string]bool)
+	for _, f := range folders {
+		if f.mode&typeMask == typeDir {
+			known[f.name] = true
+		}
+	}
+	for _, s := range list {
+		info, err := os.Stat(s.Source)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("read secret: %w", err))
+			continue
+		case !info.Mode().IsRegular():
+			errs = append(errs, fmt.Errorf("read secret %s: it is no file; give each file by itself", s.Source))
+			continue
+		case s.Destination == configPath || s.Destination == initPath:
+			errs = append(errs, fmt.Errorf("read secret %s: /%s is nodisk's own; give another path behind the colon", s.Source, s.Destination))
+			continue
+		case info.Mode().Perm()&0o044 != 0:
+			warning := fmt.Sprintf("secret %s can be read by other users of this machine: chmod 600 %s", s.Source, s.Source)
+			if !slices.Contains(warnings, warning) {
+				warnings = append(warnings, warning)
+			}
+		}
+		data, err := os.ReadFile(s.Source)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("read secret: %w", err))
+			continue
+		}
+		for dir := path.Dir(s.Destination); dir != "."; dir = path.Dir(dir) {
+			if !known[dir] {
+				known[dir] = true
+				files = append(files, file{name: dir, mode: typeDir | secretDirMode, part: PartSecret})
+			}
+		}
+		if slices.ContainsFunc(files, func(f file) bool { return f.name == s.Destination }) {
+			errs = append(errs, fmt.Errorf("read secret %s: /%s is given twice", s.Source, s.Destination))
+			continue
+		}
+		files = append(files, file{name: s.Destination, mode: typeFile | secretMode, data: data, part: PartSecret})
+	}
+	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) }) // folders come before what is in them
+	return files, warnings, errors.Join(errs...)
+}
+
+// ownFolders are the folders every image has, and those of the files.
+func ownFolders(files []file) []file {
+	return append(skeleton(), slices.DeleteFunc(slices.Clone(files), func(f file) bool {
+		// The config's folder is made for it alone; secrets close it.
+		return f.mode&typeMask != typeDir || f.name == secretDir
+	})...)
+}
+
+// secretNames are the paths of secrets, for a report.
+func secretNames(files []file) []string {
+	var names []string
+	for _, f := range files {
+		if f.mode&typeMask == typeFile {
+			names = append(names, "/"+f.name)
+		}
+	}
+	return names
+}
+
+// secrets puts the secrets behind the other segments, or into a file of their own.
+func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]segment, error) {
+	if len(b.spec.Secrets) == 0 {
+		if b.spec.SecretOut != "" {
+			return nil, errors.New("write secrets: there are none; give some by --secret")
+		}
+		return list, nil
+	}
+	inside, warnings, err := readSecrets(b.spec.Secrets, ownFolders(files))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range inside {
+		if f.mode&typeMask == typeFile && slices.ContainsFunc(files, func(g file) bool { return g.name == f.name }) {
+			return nil, fmt.Errorf("put in secret /%s: the image has a file of that name; give another path behind the colon", f.name)
+		}
+	}
+	b.report.Warnings = append(b.report.Warnings, warnings...)
+	b.report.Secrets = secretNames(inside)
+	if b.spec.SecretOut != "" {
+		b.report.SecretOut = b.spec.SecretOut
+		return list, writeSecrets(ctx, inside, b.spec)
+	}
+	b.private = true
+	b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s can be read by its owner alone (mode 0600), because of the secrets in it: "+
+		"give it to the user of the boot server, or put the secrets into a file of their own by --secret-out", b.spec.Out))
+	return append(list, segment{files: inside, compression: b.spec.Compress}), nil
+}
+
+// WriteSecrets makes the file Spec.SecretOut, of Spec.Secrets alone. It reports
+// their paths in the image, and warnings.
+func WriteSecrets(ctx context.Context, s Spec) (names, warnings []string, err error) {
+	s.fill()
+	if len(s.Secrets) == 0 || s.SecretOut == "" {
+		return nil, nil, errors.New("write secrets: give what to write by --secret, and where by --secret-out")
+	}
+	files, warnings, err := readSecrets(s.Secrets, ownFolders(nil))
+	if err != nil {
+		return nil, nil, err
+	}
+	return secretNames(files), warnings, writeSecrets(ctx, files, s)
+}
+
+// fill puts in the defaults.
+func (s *Spec) fill() {
+	if s.Compress == 0 {
+		s.Compress = LZ4
+	}
+	if s.Time.IsZero() {
+		s.Time = time.Unix(0, 0)
+	}
+}
+
+func writeSecrets(ctx context.Context, files []file, s Spec) (err error) {
+	var archive, packed bytes.Buffer
+	if _, err := writeCPIO(&archive, files, s.Time); err != nil {
+		return err
+	}
+	packed.Write(make([]byte, secretGap))
+	if err := compress(ctx, &packed, s.Compress, archive.Bytes(), func(int) {}); err != nil {
+		return err
+	}
+	out, err := newOutput(s.SecretOut)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.discard()) }()
+	if _, err := out.Write(packed.Bytes()); err != nil {
+		return fmt.Errorf("write secrets: %w", err)
+	}
+	return out.commit(secretMode)
+}

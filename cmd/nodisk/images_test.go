@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The tests have a cache of their own, not the user's.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "nodisk-cache-")
+	if err == nil {
+		err = os.Setenv("NODISK_CACHE", dir)
+	}
+	if err != nil {
+		panic(err)
+	}
+	m.Run() // its status becomes that of the process
+	if err := os.RemoveAll(dir); err != nil {
+		panic(err)
+	}
+}
+
+// imageInit writes the least that passes for /init of amd64.
+func imageInit(t *testing.T) string {
+	t.Helper()
+	head := make([]byte, 64)
+	copy(head, "\x7fELF\x02\x01\x01")
+	le := binary.LittleEndian
+	le.PutUint16(head[16:], 2)  // ET_EXEC
+	le.PutUint16(head[18:], 62) // EM_X86_64
+	le.PutUint32(head[20:], 1)
+	le.PutUint16(head[52:], 64)
+	le.PutUint16(head[54:], 56)
+	le.PutUint16(head[58:], 64)
+	at := filepath.Join(t.TempDir(), "init")
+	if err := os.WriteFile(at, head, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// Thirty images of one tree cost less than five, and are those that would be
+// made one by one.
+func TestImages(t *testing.T) {
+	kernel := kernelDir(t)
+	program := imageInit(t)
+	t.Setenv("NODISK_CACHE", filepath.Join(t.TempDir(), "cache"))
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name, text string) {
+		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const count = 30
+	var list strings.Builder
+	fmt.Fprintf(&list, "common:\n  kernel: %s/vmlinuz\n  modules: %s\n  init: %s\n  profile: virt\nimages:\n", kernel, kernel, program)
+	for i := range count {
+		write(fmt.Sprintf("%d.conf", i), fmt.Sprintf("nodisk.hostname=node%d\n", i))
+		write(fmt.Sprintf("%d.key", i), fmt.Sprintf("secret %d", i))
+		fmt.Fprintf(&list, "- out: %s\n  config: %s\n  secret: [%s:/etc/nodisk/key]\n", at(fmt.Sprintf("%d.img", i)), at(fmt.Sprintf("%d.conf", i)), at(fmt.Sprintf("%d.key", i)))
+		if i%3 == 0 {
+			fmt.Fprintf(&list, "  secret-out: %s\n  module: [bonding]\n", at(fmt.Sprintf("%d.secret", i)))
+		}
+	}
+	write("images.yaml", list.String())
+	began := time.Now()
+	one := at("one.img")
+	if status, _, stderr := nodisk("build", "--no-cache", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init", program,
+		"--profile", "virt", "--module", "bonding", "--config", at("3.conf"), "--out", one); status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	alone := time.Since(began)
+
+	began = time.Now()
+	status, stdout, stderr := nodisk("build", "--no-cache", "--images", at("images.yaml"))
+	all := time.Since(began)
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	t.Logf("one image %v, %d images %v", alone, count, all)
+	if all > 5*alone+time.Second { // a second for a busy machine's hiccups
+		t.Errorf("%d images take %v, one takes %v", count, all, alone)
+	}
+	if !strings.Contains(stdout, "30 images, ") {
+		t.Errorf("no summary in %q", stdout)
+	}
+	for i := range count {
+		if _, err := os.Stat(at(fmt.Sprintf("%d.img", i))); err != nil {
+			t.Error(err)
+		}
+	}
+	same := func(a, b string) {
+		t.Helper()
+		x, err := os.ReadFile(at(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := os.ReadFile(at(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(x, y) {
+			t.Errorf("%s and %s differ", a, b)
+		}
+	}
+	same("one.img", "3.img")
+	if status, _, stderr := nodisk("build", "--secret-only", "--secret", at("3.key")+":/etc/nodisk/key", "--secret-out", at("again.secret")); status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	same("again.secret", "3.secret")
+}
+
+func TestParseImagesErrors(t *testing.T) {
+	for name, tt := range map[string]struct {
+		text string
+		want []string
+	}{
+		"unknown flag":  {"images:\n- out: a\n  profil: virt\n- out: b\n  kernl: x\n", []string{"image 1: ", "--profil", "image 2: ", "--kernl"}},
+		"unknown key":   {"image:\n- out: a\n", []string{"field image not found", `"images:"`}},
+		"no out":        {"images:\n- profile: virt\n", []string{`image 1: it has no "out: FILE"`}},
+		"the same out":  {"images:\n- out: a\n- out: ./a\n", []string{"image 2: a is written by image 1 already"}},
+		"none":          {"common:\n  profile: virt\n", []string{"there are none"}},
+		"empty":         {"", []string{`"images:"`}},
+		"not for one":   {"common:\n  no-cache: true\nimages:\n- out: a\n", []string{`"no-cache" is for the command line`}},
+		"a map":         {"images:\n- out: a\n  profile: {x: y}\n", []string{"profile: ", "neither a text nor a list"}},
+		"a list of int": {"images:\n- out: a\n  profile: [1]\n", []string{"profile: 1 is no text"}},
+	} {
+		specs, err := parseImages([]byte(tt.text))
+		if err == nil {
+			t.Errorf("%s: no error, %d specs", name, len(specs))
+			continue
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %q lacks %q", name, err, want)
+			}
+		}
+	}
+}
+
+func TestParseImages(t *testing.T) {
+	specs, err := parseImages([]byte("common:\n  modules: /\n  profile: virt\n  compress: zstd\n  module: [a]\n" +
+		"images:\n- out: x\n  strip-signatures: true\n  module: [b, c]\n- out: y\n  compress: xz\n  strip-signatures: false\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range specs {
+		got = append(got, fmt.Sprintf("%s %v %v %v %v", s.Out, s.Compress, s.Profiles, s.ExtraModules, s.StripSignatures))
+	}
+	want := []string{"x zstd [virt] [a b c] true", "y xz [virt] [a] false"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func FuzzParseImages(f *testing.F) {
+	f.Add([]byte("common:\n  profile: virt\nimages:\n- out: a\n  secret: [x, 'y:/z']\n- {out: b, compress: zstd}\n"))
+	f.Add([]byte("images: [{out: a}, {out: a}]"))
+	f.Add([]byte("images:\n- &a {out: x}\n- *a\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<12 {
+			return
+		}
+		specs, err := parseImages(data)
+		for _, s := range specs {
+			if err == nil && s.Out == "" {
+				t.Error("an image without a file")
+			}
+		}
+	})
+}
+
+func TestTreeFlag(t *testing.T) {
+	kernel := kernelDir(t)
+	t.Setenv("NODISK_CACHE", t.TempDir())
+	at := filepath.Join(t.TempDir(), "image")
+	status, built, stderr := nodisk("build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init", imageInit(t),
+		"--profile", "virt", "--out", at, "--tree")
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	status, inspected, stderr := nodisk("inspect", "--tree", at)
+	if status != 0 || !strings.Contains(inspected, "drivers") || !strings.HasSuffix(built, inspected) {
+		t.Errorf("status %d, %s\nbuild:\n%s\ninspect:\n%s", status, stderr, built, inspected)
+	}
+}
