@@ -22,7 +22,7 @@ init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part
 
-.PHONY: all boot test bench build packages kernel kernel-other kernel-arm64 rescue softib vet lint unit fuzz boot-tests clean
+.PHONY: all boot test bench build packages kernel kernel-other kernel-arm64 rescue headers softib vet lint unit fuzz boot-tests clean
 
 all: build
 
@@ -69,9 +69,11 @@ kernel-arm64:
 rescue: kernel build
 	@bin/nodisk build --kernel $(kernel_dir)/vmlinuz --modules $(kernel_dir) --profile virt --rescue --out .cache/rescue.img >/dev/null
 
-# The software InfiniBand HCA of the lab, for the kernel in .cache/kernel.
-softib: kernel
+headers: kernel
 	@KERNEL=$(kernel_dir) scripts/fetch-headers .cache/headers
+
+# The software InfiniBand HCA of the lab, for the kernel in .cache/kernel.
+softib: headers
 	@integration/softib/build .cache/headers .cache/softib
 
 vet:
@@ -80,7 +82,7 @@ vet:
 lint:
 	@$(GO) run $(lint) run ./...
 
-unit: kernel-other
+unit: kernel-other headers
 	@$(GO) test $(race) $$($(GO) list ./... | grep -v '/integration$$')
 
 fuzz:

@@ -163,7 +163,7 @@ func partOf(name string, mode uint32) Part {
 		return PartMicrocode
 	case name != configPath && mode == typeFile|secretMode:
 		return PartSecret
-	case strings.HasPrefix(name, "etc/nodisk/"):
+	case strings.HasPrefix(name, "etc/nodisk/"), strings.HasPrefix(name, modprobeDir+"/"):
 		return PartConfig
 	default:
 		return PartAdded

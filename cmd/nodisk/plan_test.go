@@ -45,7 +45,7 @@ func TestPlanCommand(t *testing.T) {
 	realtek := planFile(t, "realtek.txt", "01:00.0 0200: 10ec:8168\n")
 	rubbish := planFile(t, "rubbish.txt", "01:00.0 0200: 10ec:8168\nlspci: not found\nfoo\n")
 	status, _, stderr := nodisk("build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile", "eth,nfs",
-		"--init", planInit(t), "--inventory", intel, "--inventory", broadcom, "--out", image)
+		"--init", planInit(t), "--inventory", intel, "--inventory", broadcom, "--compress", "none", "--out", image)
 	if status != 0 {
 		t.Fatalf("build: status %d: %s", status, stderr)
 	}
