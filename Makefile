@@ -46,6 +46,7 @@ bench: packages kernel build
 # Several steps, because bin/nodisk carries /init, for both architectures.
 build:
 	@mkdir -p build/embedded bin
+	@rm -f build/embedded/nodisk-init*
 	@GOARCH=amd64 $(init) -o build/embedded/nodisk-init ./cmd/nodisk-init
 	@GOARCH=arm64 $(init) -o build/embedded/nodisk-init-arm64 ./cmd/nodisk-init
 	@$(GO) run ./build/packinit build/embedded/nodisk-init build/embedded/nodisk-init-arm64
