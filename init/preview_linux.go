@@ -56,25 +56,27 @@ func Slips(args cmdline.Args) []string {
 		if ours(a.Key) || len(a.Key) < 3 || others(a.Key) {
 			continue
 		}
-		best, least := "", 2+len(a.Key)/9
-		for _, k := range keys() {
-			if cmdline.SameKey(k.name, a.Key) {
-				best = ""
-				break
-			}
-			d := distance(a.Key, k.name)
-			if strings.EqualFold(a.Key, k.name) {
-				d = 0
-			}
-			if len(k.name) > 3 && d < least {
-				best, least = k.name, d
-			}
-		}
-		if best != "" {
-			warnings = append(warnings, a.Key+": no key of nodisk's; did you mean "+best+"?")
+		if near := slip(a.Key); near != "" {
+			warnings = append(warnings, a.Key+": no key of nodisk's; did you mean "+near+"?")
 		}
 	}
 	return warnings
+}
+
+// slip is the key that is meant, empty if the word is a key itself or near to none.
+func slip(word string) string {
+	var long []string
+	for _, k := range keys() {
+		switch {
+		case cmdline.SameKey(k.name, word):
+			return ""
+		case strings.EqualFold(k.name, word):
+			return k.name
+		case len(k.name) > 3:
+			long = append(long, k.name)
+		}
+	}
+	return cmdline.Nearest(word, long, 2+len(word)/9)
 }
 
 // others tells words of the kernel and of other programs that are near to a key:

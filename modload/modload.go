@@ -83,39 +83,3 @@ func nameOf(path string) string {
 	}
 	return normal(name)
 }
-
-// nearest finds the candidate with the smallest edit distance to name, if that
-// is small enough for a typing error.
-func nearest(name string, candidates func(yield func(string) bool)) string {
-	best, limit := "", max(1, len(name)/4)
-	row := make([]int, len(name)+1)
-	for c := range candidates {
-		if c == name || len(c)-len(name) > limit || len(name)-len(c) > limit {
-			continue
-		}
-		if d := distance(name, c, row); d <= limit {
-			best, limit = c, d-1
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's; row is scratch of len(a)+1.
-func distance(a, b string, row []int) int {
-	for i := range row {
-		row[i] = i
-	}
-	for j := range len(b) {
-		diagonal := row[0]
-		row[0] = j + 1
-		for i := range len(a) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[i+1]
-			row[i+1] = min(cost, row[i]+1, diagonal+1)
-		}
-	}
-	return row[len(a)]
-}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
 )
 
 // A plan is the answer to a list of requests: modules in load order, and which
@@ -94,7 +96,10 @@ func (x *Index) find(name string) (mods []int32, byAlias, ok bool) {
 }
 
 func (x *Index) missing(name, wanted string) *MissingError {
-	return &MissingError{Name: name, Wanted: wanted, Nearest: nearest(normal(name), x.names), Release: x.release}
+	var known []string
+	x.names(func(name string) bool { known = append(known, name); return true })
+	near := cmdline.Nearest(normal(name), known, max(1, len(name)/4)+1)
+	return &MissingError{Name: name, Wanted: wanted, Nearest: near, Release: x.release}
 }
 
 // deps are the modules of a line of modules.dep in load order.

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/nodisk/nodisk/init/cmdline"
 )
 
 // Bounds of a description: some 50,000 nodes; subnets, groups and prefixes are
@@ -181,35 +183,9 @@ func suggestion(key string, read map[string]func(*yaml.Node)) string {
 		known = append(known, k)
 	}
 	slices.Sort(known)
-	best, least := "", len(key)/2+1
-	for _, k := range known {
-		if d := distance(clip(key), k); d < least {
-			best, least = k, d
-		}
-	}
+	best := cmdline.Nearest(clip(key), known, len(key)/2+1)
 	if best != "" {
 		return ", did you mean " + best + "?"
 	}
 	return ": the keys are " + strings.Join(known, ", ")
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(diagonal+cost, row[j]+1, row[j+1]+1)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }

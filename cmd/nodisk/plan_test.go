@@ -1,31 +1,11 @@
 package main
 
 import (
-	"encoding/binary"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
-
-// planInit is a file that passes for /init of amd64.
-func planInit(t *testing.T) string {
-	t.Helper()
-	b := make([]byte, 64)
-	copy(b, "\x7fELF\x02\x01\x01")
-	le := binary.LittleEndian
-	le.PutUint16(b[16:], 2)  // ET_EXEC
-	le.PutUint16(b[18:], 62) // EM_X86_64
-	le.PutUint32(b[20:], 1)
-	le.PutUint16(b[52:], 64)
-	le.PutUint16(b[54:], 56)
-	le.PutUint16(b[58:], 64)
-	at := filepath.Join(t.TempDir(), "init")
-	if err := os.WriteFile(at, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return at
-}
 
 func planFile(t *testing.T, name, text string) string {
 	t.Helper()
@@ -45,7 +25,7 @@ func TestPlanCommand(t *testing.T) {
 	realtek := planFile(t, "realtek.txt", "01:00.0 0200: 10ec:8168\n")
 	rubbish := planFile(t, "rubbish.txt", "01:00.0 0200: 10ec:8168\nlspci: not found\nfoo\n")
 	status, _, stderr := nodisk("build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile", "eth,nfs",
-		"--init", planInit(t), "--inventory", intel, "--inventory", broadcom, "--compress", "none", "--out", image)
+		"--init", imageInit(t), "--inventory", intel, "--inventory", broadcom, "--compress", "none", "--out", image)
 	if status != 0 {
 		t.Fatalf("build: status %d: %s", status, stderr)
 	}
