@@ -128,9 +128,10 @@ type builder struct {
 	spec     Spec
 	report   Report
 	progress Progress
-	base     *base      // nil: none
-	private  bool       // the image holds secrets
-	mu       sync.Mutex // for progress and counters
+	base     *base        // nil: none
+	kernel   kernelSource // what is known of the kernel comes from here
+	private  bool         // the image holds secrets
+	mu       sync.Mutex   // for progress and counters
 }
 
 // counter returns a function that adds to the done part of a step.

@@ -145,6 +145,9 @@ func (s kernelSource) kconfig(release string) (abi.Kconfig, error) {
 			if suffix, ok := strings.CutPrefix(base, "vmlinuz"); ok { // vmlinuz-RELEASE, vmlinuz
 				places = append(places, filepath.Join(dir, "config"+suffix))
 			}
+			if release != "" { // vmlinuz is often a link to one of several
+				places = append(places, filepath.Join(dir, "config-"+release))
+			}
 		}
 		if s.tree != "" {
 			places = append(places, filepath.Join(s.tree, "config"), filepath.Join(s.tree, "build", ".config"))

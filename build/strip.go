@@ -1,15 +1,10 @@
 package build
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/ko"
 )
 
@@ -19,9 +14,12 @@ func (b *builder) stripSignatures(files []file) error {
 	if !b.spec.StripSignatures {
 		return nil
 	}
-	known, err := signatureRules(b.spec.Kernel, b.report.Release)
+	config, err := b.kernel.anyConfig()
 	if err != nil {
 		return fmt.Errorf("strip signatures: %w", err)
+	}
+	if insists := insisting(config); insists != nil {
+		return fmt.Errorf("strip signatures: the kernel loads signed modules only (%s): build without --strip-signatures", strings.Join(insists, ", "))
 	}
 	count, saved := 0, 0
 	for i, f := range files {
@@ -37,50 +35,32 @@ func (b *builder) stripSignatures(files []file) error {
 	}
 	note := fmt.Sprintf("%s without signature (%d bytes): the kernel is tainted (E), and refuses them under lockdown (Secure Boot, lockdown=) or module.sig_enforce=1",
 		plural(count, "module"), saved)
-	if !known {
+	if config == nil {
 		note += fmt.Sprintf("; whether it is built to insist on signatures is not known: config-%s does not lie beside it", b.report.Release)
 	}
 	b.report.Notes = append(b.report.Notes, note)
 	return nil
 }
 
-// signatureRules reads the config beside a kernel; false if there is none. It
-// returns an error if unsigned modules would not load.
-func signatureRules(kernel, release string) (bool, error) {
-	if kernel == "" {
-		return false, nil
+// anyConfig is the configuration of the kernel, from inside of its file if it lies
+// nowhere else; nil if there is none.
+func (s kernelSource) anyConfig() (abi.Kconfig, error) {
+	k, err := s.headers()
+	if err != nil || k.Config != nil || s.file == "" {
+		return k.Config, err
 	}
-	for _, name := range []string{"config-" + release, "config"} {
-		at := filepath.Join(filepath.Dir(kernel), name)
-		f, err := os.Open(at)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return false, err
-		}
-		defer f.Close() //nolint:errcheck // nothing was written
-		var insists []string
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			key, ok := strings.CutSuffix(strings.TrimSpace(lines.Text()), "=y")
-			if ok && slices.Contains(forcingOptions(), key) {
-				insists = append(insists, key)
-			}
-		}
-		if err := lines.Err(); err != nil {
-			return false, fmt.Errorf("read %s: %w", at, err)
-		}
-		if insists != nil {
-			return true, fmt.Errorf("the kernel loads signed modules only (%s in %s): build without --strip-signatures", strings.Join(insists, ", "), at)
-		}
-		return true, nil
-	}
-	return false, nil
+	k, _, err = s.facts()
+	return k.Config, err
 }
 
-// forcingOptions are the options of a kernel with which it loads no unsigned
-// module (kernel/module/Kconfig, security/lockdown/Kconfig).
-func forcingOptions() []string {
-	return []string{"CONFIG_MODULE_SIG_FORCE", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"}
+// insisting are the options of a kernel with which it loads no unsigned module
+// (kernel/module/Kconfig, security/lockdown/Kconfig).
+func insisting(config abi.Kconfig) []string {
+	var on []string
+	for _, option := range []string{"CONFIG_MODULE_SIG_FORCE", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"} {
+		if config[option] == "y" {
+			on = append(on, option)
+		}
+	}
+	return on
 }
