@@ -32,7 +32,7 @@ const (
 // cores share a block; the result does not depend on how many there are.
 const (
 	lz4Segment = 512 << 10
-	lz4Depth   = 32 // steps down the search tree
+	lz4Depth   = 16 // steps down the search tree
 	lz4Nice    = 64 // a match of this length ends the search
 )
 
