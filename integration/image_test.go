@@ -44,11 +44,18 @@ func nodisk(t *testing.T) string {
 // buildImage makes an image with "nodisk build" and returns its path.
 func buildImage(t *testing.T, profiles string, args ...string) string {
 	t.Helper()
-	kernel, bin := kernelDir(t), nodisk(t)
+	kernel := kernelDir(t)
 	out := filepath.Join(t.TempDir(), "image")
-	args = append([]string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile", profiles, "--out", out}, args...)
-	if text, err := exec.CommandContext(t.Context(), bin, args...).CombinedOutput(); err != nil {
+	nodiskRun(t, append([]string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile", profiles, "--out", out}, args...)...)
+	return out
+}
+
+// nodiskRun runs nodisk and returns what it wrote.
+func nodiskRun(t *testing.T, args ...string) string {
+	t.Helper()
+	text, err := exec.CommandContext(t.Context(), nodisk(t), args...).CombinedOutput()
+	if err != nil {
 		t.Fatalf("nodisk %v: %v\n%s", args, err, text)
 	}
-	return out
+	return string(text)
 }
