@@ -36,6 +36,9 @@ var errWouldNotBoot = errors.New("plan: the node would not boot")
 
 // Run prints what would happen, and the verdict last.
 func (p *planCmd) Run(ctx context.Context, c console) error {
+	if p.Cmdline == "" && p.Image == nil && p.Inventory == "" && p.Kernel == "" {
+		return &usageError{errors.New("plan: nothing to judge: give the node's --image and --cmdline, and its hardware by --inventory")}
+	}
 	in, err := p.input()
 	if err == nil {
 		in.Checks, err = p.check(ctx)

@@ -39,6 +39,7 @@ func TestPlanCommand(t *testing.T) {
 		"broadcom":  {[]string{"--image", image, "--inventory", broadcom, "--cmdline", line}, 0, "would boot\n"},
 		"strict":    {[]string{"--image", image, "--inventory", intel, "--cmdline", line + " nodisk.dedline=3m", "--strict"}, exitFailed, "would not boot without doubt: 1 warning (--strict)"},
 		"third":     {[]string{"--image", image, "--inventory", realtek, "--modules", kernel, "--cmdline", line}, exitFailed, "the kernel has r8169: build it with the inventory of this node too, or add --module r8169"},
+		"nothing":   {nil, exitUsage, "give the node's --image"},
 		"line":      {[]string{"--cmdline", line}, 0, "no image was given"},
 		"bad line":  {[]string{"--cmdline", "root=iscsi:"}, exitFailed, "would not boot: command line: "},
 		"rubbish":   {[]string{"--image", image, "--inventory", rubbish}, exitUsage, "rubbish.txt line 3: \"foo\""},
