@@ -9,6 +9,7 @@ import (
 type hook struct {
 	kind hookKind
 	dir  string // where the script goes
+	mute bool   // it is dracut's make, but nothing in it runs hooks
 }
 
 type hookKind uint8
@@ -35,9 +36,13 @@ func dracutHooks() []string {
 func findHook(t *unpacked) (hook, error) {
 	for _, dir := range dracutHooks() {
 		at, n, err := t.lookup(dir, true)
-		if err == nil && n.is(typeDir) {
-			return hook{kind: hookDracut, dir: at + "/pre-udev"}, nil
+		if err != nil || !n.is(typeDir) {
+			continue
 		}
+		if !runsHooks(t) {
+			return hook{kind: hookNone, mute: true}, nil
+		}
+		return hook{kind: hookDracut, dir: at + "/pre-udev"}, nil
 	}
 	if t.get("scripts/functions").is(typeFile) {
 		at, n, err := t.lookup("scripts/init-top", true)
@@ -50,6 +55,22 @@ func findHook(t *unpacked) (hook, error) {
 		return hook{kind: hookInitramfsTools, dir: at}, nil
 	}
 	return hook{kind: hookNone}, nil
+}
+
+// runsHooks tells whether an image of dracut runs its hooks: its own init, a script,
+// does, and so do the units of its module dracut-systemd. An image with systemd and without
+// that module has hooks that nobody looks at.
+func runsHooks(t *unpacked) bool {
+	_, n, err := t.lookup(initPath, true)
+	if err == nil && n.is(typeFile) && strings.HasPrefix(string(n.data[:min(len(n.data), 2)]), "#!") {
+		return true
+	}
+	for _, dir := range []string{"usr/lib/systemd/system", "lib/systemd/system", "etc/systemd/system"} {
+		if _, n, err := t.lookup(dir+"/dracut-pre-udev.service", true); err == nil && n != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // The scripts of the hooks. dracut reads its own into the shell that runs its
@@ -89,6 +110,9 @@ func (h hook) files(t *unpacked) ([]file, string) {
 		return []file{{name: name, mode: typeFile | 0o755, data: []byte(initramfsToolsScript), part: PartAdded}, f},
 			"it was made by initramfs-tools, whose script /" + name + " loads the drivers, first in its ORDER"
 	case hookNone:
+	}
+	if h.mute {
+		return nil, "it was made by dracut with systemd, but without its module dracut-systemd, so nothing runs its hooks: /init loads the drivers and runs /" + vendorInit
 	}
 	return nil, "it is neither of dracut's nor of initramfs-tools' make: /init loads the drivers and runs /" + vendorInit
 }

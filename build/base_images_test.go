@@ -53,7 +53,7 @@ func dracutImage(t *testing.T) []byte {
 	tool(t, "dracut")
 	kernel, release := kernelReleaseDir(t)
 	out := filepath.Join(t.TempDir(), "dracut.img")
-	shell(t, nil, true, `dracut --force --quiet --no-hostonly --kmoddir "$1" --kver "$2" --tmpdir "$3" -m base --drivers virtio_net --no-compress "$4"`,
+	shell(t, nil, true, `dracut --force --quiet --no-hostonly --kmoddir "$1" --kver "$2" --tmpdir "$3" -m base -o "ifcfg network systemd" --drivers virtio_net --no-compress "$4"`,
 		filepath.Join(kernel, modulesDir, release), release, t.TempDir(), out)
 	data, err := os.ReadFile(out)
 	if err != nil {

@@ -278,6 +278,16 @@ func TestBaseDriversOnly(t *testing.T) {
 		"dracut": {[]ImageFile{
 			linkEntry("lib", "usr/lib"), dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"), vendorInitFile,
 		}, "usr/lib/dracut/hooks/pre-udev/00-nodisk.sh", ""},
+		"dracut, systemd": {[]ImageFile{
+			linkEntry("init", "usr/lib/systemd/systemd"), dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"),
+			dirEntry("usr/lib/systemd"), fileEntry("usr/lib/systemd/systemd", "\x7fELF"), dirEntry("usr/lib/systemd/system"),
+			fileEntry("usr/lib/systemd/system/dracut-pre-udev.service", ""),
+		}, "usr/lib/dracut/hooks/pre-udev/00-nodisk.sh", ""},
+		// Nothing in it looks at the hooks.
+		"dracut, systemd alone": {[]ImageFile{
+			linkEntry("init", "usr/lib/systemd/systemd"), dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"),
+			dirEntry("usr/lib/systemd"), fileEntry("usr/lib/systemd/systemd", "\x7fELF"),
+		}, "", ""},
 		"initramfs-tools": {[]ImageFile{
 			dirEntry("scripts"), fileEntry("scripts/functions", ""), dirEntry("scripts/init-top"), fileEntry("scripts/init-top/ORDER", order), vendorInitFile,
 		}, "scripts/init-top/nodisk", order},

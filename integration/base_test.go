@@ -168,7 +168,7 @@ func dracutBase(t *testing.T) string {
 		t.Fatal(err)
 	}
 	vendorTool(t, "/", `dracut --force --quiet --no-hostonly --kmoddir "$1" --kver "$2" --tmpdir "$5" \
-		-m "base rootfs-block" --drivers dummy --include "$3" /usr/lib/dracut/hooks/pre-trigger/50-tell.sh --zstd "$4"`,
+		-m "base rootfs-block" -o "ifcfg network systemd" --drivers dummy --include "$3" /usr/lib/dracut/hooks/pre-trigger/50-tell.sh --zstd "$4"`,
 		filepath.Join(kernel, "lib/modules", release), release, hook, image, t.TempDir())
 	return image
 }
