@@ -244,6 +244,23 @@ func TestCache(t *testing.T) {
 }
 
 // Another program may pack the same block in another way.
+// Of thirty images that differ in their config every block but the one with the
+// config is compressed once: the cache compresses each of its blocks once.
+func TestCacheSharesBlocks(t *testing.T) {
+	root := testTree(t)
+	c := NewCache("")
+	var blocks []int
+	for i := range 30 {
+		s := testSpec(t, root)
+		s.Cache, s.Config = c, fmt.Appendf(nil, "nodisk.hostname=node%d\n", i)
+		makeImage(t, s)
+		blocks = append(blocks, len(c.memory))
+	}
+	if blocks[0] < 2 || blocks[29]-blocks[0] > 29 {
+		t.Errorf("blocks compressed after each image: %v, want one more for each", blocks)
+	}
+}
+
 func TestCacheMaker(t *testing.T) {
 	dir := t.TempDir()
 	raw := []byte("070701")

@@ -47,8 +47,8 @@ func imageInit(t *testing.T) string {
 	return at
 }
 
-// Thirty images of one tree cost less than five, and are those that would be
-// made one by one.
+// Thirty images of one tree are those that would be made one by one. That they share
+// the work is tested in package build (TestCacheSharesBlocks).
 func TestImages(t *testing.T) {
 	kernel := kernelDir(t)
 	program := imageInit(t)
@@ -87,9 +87,6 @@ func TestImages(t *testing.T) {
 		t.Fatalf("status %d: %s", status, stderr)
 	}
 	t.Logf("one image %v, %d images %v", alone, count, all)
-	if all > 5*alone+time.Second { // a second for a busy machine's hiccups
-		t.Errorf("%d images take %v, one takes %v", count, all, alone)
-	}
 	if !strings.Contains(stdout, "30 images, ") {
 		t.Errorf("no summary in %q", stdout)
 	}
