@@ -23,13 +23,15 @@ type Base struct {
 	DriversOnly bool
 }
 
+// OwnDir is the folder of an image with a base in which nodisk's lib/modules lies.
+const OwnDir = "nodisk"
+
 // Where things lie in an image that has a base. Modules and their indexes are
 // below a folder of their own: the base may have some of the same kernel, and its
 // kmod must find its own modules.dep.bin beside them.
 const (
-	ownDir     = "nodisk"
-	ownInit    = ownDir + "/init"
-	originPath = ownDir + "/base"
+	ownInit    = OwnDir + "/init"
+	originPath = OwnDir + "/base"
 	vendorInit = "init.vendor"
 )
 

@@ -68,7 +68,7 @@ func (b *base) graft(files []file) ([]file, error) {
 		}
 		if f.mode&typeMask == typeFile && old.is(typeFile) && old.names > 1 {
 			// A link in its place first: it takes this one name off the file.
-			b.links = append(b.links, file{name: f.name, mode: typeLink | 0o777, data: []byte(ownDir), part: PartTree})
+			b.links = append(b.links, file{name: f.name, mode: typeLink | 0o777, data: []byte(OwnDir), part: PartTree})
 		}
 		out = append(out, f)
 	}
@@ -91,7 +91,7 @@ func (b *base) keepsInit() bool { return b.DriversOnly && b.hook.kind != hookNon
 func (b *base) place(f file) (file, error) {
 	switch {
 	case f.part == PartModules, f.part == PartIndexes:
-		f.name = ownDir + "/" + f.name
+		f.name = OwnDir + "/" + f.name
 	case f.part == PartInit && b.keepsInit():
 		f.name = ownInit
 	}
@@ -151,4 +151,4 @@ func (b *builder) behindBase(list []segment) []segment {
 }
 
 // ownName is the path of a file of ours as it is without a base.
-func ownName(name string) string { return strings.TrimPrefix(name, ownDir+"/") }
+func ownName(name string) string { return strings.TrimPrefix(name, OwnDir+"/") }

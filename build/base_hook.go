@@ -77,11 +77,11 @@ func runsHooks(t *unpacked) bool {
 // init: such a script must not exit. Both go on whatever becomes of ours.
 const (
 	dracutScript = `#!/bin/sh
-# Loads the drivers that nodisk build --drivers-only put below /` + ownDir + `.
+# Loads the drivers that nodisk build --drivers-only put below /` + OwnDir + `.
 /` + ownInit + ` ` + driversArg + ` || :
 `
 	initramfsToolsScript = `#!/bin/sh
-# Loads the drivers that nodisk build --drivers-only put below /` + ownDir + `.
+# Loads the drivers that nodisk build --drivers-only put below /` + OwnDir + `.
 case "$1" in
 prereqs) exit 0 ;;
 esac

@@ -170,6 +170,7 @@ type checkedImage struct {
 	name  string
 	files map[string][]byte // by path below lib/modules: modules and modules.dep
 	order []string          // of the paths, as first seen
+	based bool              // it was made with a base: files are those of nodisk
 }
 
 func openCheckedImage(name string) (checkedImage, error) {
@@ -191,7 +192,16 @@ func openCheckedImage(name string) (checkedImage, error) {
 	}
 	for _, f := range files {
 		// In images of distributions lib is often a link to usr/lib.
-		below, ok := strings.CutPrefix(strings.TrimPrefix(cleanName(f.Name), "usr/"), modulesDir+"/")
+		name := cleanName(f.Name)
+		below, ok := strings.CutPrefix(strings.TrimPrefix(ownName(name), "usr/"), modulesDir+"/")
+		// With a base, its own modules are not those that /init loads.
+		if own := strings.HasPrefix(name, OwnDir+"/"); ok && own != c.based {
+			if !own {
+				continue
+			}
+			c.based, c.order = true, nil
+			clear(c.files)
+		}
 		if !ok || f.Mode&typeMask != typeFile {
 			continue
 		}

@@ -17,7 +17,7 @@ func (c *checker) firmware() {
 		if !c.loaded[name] {
 			continue
 		}
-		data, err := c.Image.files.ReadFile(at)
+		data, err := fs.ReadFile(c.Image.modules, at)
 		if err != nil {
 			continue
 		}
@@ -73,7 +73,7 @@ func (c *checker) hasFirmware(file string) bool {
 // softdeps warns of what loaded modules want beside them and the image lacks,
 // where the kernel has it.
 func (c *checker) softdeps() {
-	text, err := c.Image.files.ReadFile(modulesDir + "/" + c.index.Release() + "/modules.softdep")
+	text, err := fs.ReadFile(c.Image.modules, modulesDir+"/"+c.index.Release()+"/modules.softdep")
 	if err != nil {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -19,6 +20,7 @@ const (
 type Image struct {
 	name     string
 	files    *rootFS
+	modules  fs.FS // what lib/modules lies in: files, or a folder of it
 	config   string
 	ours     bool // it has a config file of nodisk's
 	releases []string
@@ -52,9 +54,16 @@ func ReadImage(parts ...Part) (*Image, error) {
 	i := &Image{name: name, files: newRootFS(files)}
 	config, err := i.files.ReadFile(configPath)
 	i.ours, i.config = err == nil, string(config)
-	folders, _ := i.files.ReadDir(modulesDir) // an image without modules
+	// In an image that was made with a base /init looks there (modulesAbove in package boot).
+	i.modules = i.files
+	if i.files.has(build.OwnDir + "/" + modulesDir) {
+		if i.modules, err = fs.Sub(i.files, build.OwnDir); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	folders, _ := fs.ReadDir(i.modules, modulesDir) // an image without modules
 	for _, f := range folders {
-		if i.files.has(modulesDir + "/" + f.Name() + "/modules.dep") {
+		if _, err := fs.Stat(i.modules, modulesDir+"/"+f.Name()+"/modules.dep"); err == nil {
 			i.releases = append(i.releases, f.Name())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path"
 	"slices"
@@ -31,7 +32,7 @@ func (c *checker) openIndex() bool {
 	default:
 		release = "unknown"
 	}
-	x, err := modload.Open(c.Image.files, release)
+	x, err := modload.Open(c.Image.modules, release)
 	if err != nil {
 		have := strings.Join(c.Image.releases, ", ")
 		if have == "" {
@@ -45,7 +46,7 @@ func (c *checker) openIndex() bool {
 		c.doubt("%s", w)
 	}
 	c.index = x.With(c.conf)
-	if c.aliases, err = build.OpenAliases(c.Image.files, release); err == nil && c.Tree != nil {
+	if c.aliases, err = build.OpenAliases(c.Image.modules, release); err == nil && c.Tree != nil {
 		c.tree, err = modload.Open(c.Tree.FS, c.Tree.Release)
 		if err == nil {
 			c.inTree, err = build.OpenAliases(c.Tree.FS, c.Tree.Release)
@@ -188,7 +189,7 @@ func (c *checker) reason(module, what string) {
 // kernel, and, without an index, named behind what it needs.
 func (c *checker) insert(at, params string) error {
 	name := moduleName(at)
-	data, err := c.Image.files.ReadFile(at)
+	data, err := fs.ReadFile(c.Image.modules, at)
 	if err != nil {
 		return fmt.Errorf("/%s is not in the image, though modules.dep names it", at)
 	}
