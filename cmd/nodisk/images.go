@@ -105,7 +105,11 @@ func writeReports(w io.Writer, reports []build.Report, trimmed error, took time.
 	for _, line := range known {
 		fmt.Fprintln(&out, line)
 	}
-	fmt.Fprintf(&out, "%d images, %.1f s\n", len(reports), took.Seconds())
+	what := "images"
+	if len(reports) == 1 {
+		what = "image"
+	}
+	fmt.Fprintf(&out, "%d %s, %.1f s\n", len(reports), what, took.Seconds())
 	_, err := io.WriteString(w, out.String())
 	return err
 }
