@@ -94,6 +94,9 @@ func openPacket(d Device, via channel) (*packetConn, error) {
 		err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
 	}
 	if err == nil {
+		// Answers to hundreds of nodes are broadcast, and come while this one is
+		// busy. Without CAP_NET_ADMIN the ordinary size, some 150 packets, must do.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, watchBuffer)
 		err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1)
 	}
 	if err == nil {

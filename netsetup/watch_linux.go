@@ -17,7 +17,8 @@ import (
 const (
 	sysClassNet = "/sys/class/net"
 	// watchBuffer holds the messages of a machine with hundreds of virtual
-	// functions appearing at once.
+	// functions appearing at once, and the answers of DHCP servers to hundreds of
+	// nodes.
 	watchBuffer = 1 << 20
 	// skipStats is RTEXT_FILTER_SKIP_STATS, which x/sys/unix does not have.
 	skipStats = 1 << 3
