@@ -152,3 +152,27 @@ func (b *builder) behindBase(list []segment) []segment {
 
 // ownName is the path of a file of ours as it is without a base.
 func ownName(name string) string { return strings.TrimPrefix(name, OwnDir+"/") }
+
+// folders are those of the base that secrets lie in: they keep their modes. A folder that
+// is a link there is refused, because a record of it would take the link's place; so is a
+// file of several names, all of which would become the secret.
+func (b *base) folders(secrets []Secret) ([]file, error) {
+	var list []file
+	for _, s := range secrets {
+		if _, n, err := b.tree.lookup(s.Destination, false); err == nil && n.is(typeFile) && n.names > 1 {
+			return nil, fmt.Errorf("put in secret /%s: that file has other names in the base (hard links), which would get the secret too; give another path behind the colon", s.Destination)
+		}
+		for dir := path.Dir(s.Destination); dir != "."; dir = path.Dir(dir) {
+			at, n, err := b.tree.lookup(dir, true)
+			switch {
+			case err != nil:
+				return nil, fmt.Errorf("put in secret /%s: %w", s.Destination, err)
+			case at != dir:
+				return nil, fmt.Errorf("put in secret /%s: /%s is /%s in the base: give the path without links behind the colon", s.Destination, dir, at)
+			case n.is(typeDir):
+				list = append(list, file{name: dir, mode: typeDir, part: PartTree})
+			}
+		}
+	}
+	return list, nil
+}

@@ -327,6 +327,45 @@ func TestBaseDriversOnly(t *testing.T) {
 	}
 }
 
+// Secrets lie behind the base, and nothing of it changes: no mode of a folder, no link.
+func TestBaseSecrets(t *testing.T) {
+	files := mergedUsr()
+	for i, f := range files {
+		if f.Mode&typeMask == typeDir {
+			files[i].Mode = typeDir | 0o755
+		}
+	}
+	vendor := newc(files...)
+	secret := filepath.Join(t.TempDir(), "key")
+	write(t, secret, []byte("secret"))
+	image, _ := buildOn(t, vendor, func(s *Spec) {
+		s.Secrets = []Secret{{Source: secret, Destination: "usr/lib/firmware/node/key"}}
+	})
+	after := treeOf(t, image)
+	unchanged(t, treeOf(t, vendor), after, "init", "usr/bin/busybox", "usr/bin/sh") // one name less
+	if got := content(t, after, "usr/lib/firmware/node/key"); got != "secret" {
+		t.Errorf("the secret is %q", got)
+	}
+	for name, mode := range map[string]uint32{"usr/lib/firmware/node": typeDir | secretDirMode, "usr/lib/firmware/node/key": typeFile | secretMode} {
+		if n := after.get(name); n == nil || n.mode != mode {
+			t.Errorf("/%s: %v, want mode %o", name, n, mode)
+		}
+	}
+	for destination, want := range map[string]string{
+		"lib/firmware/key": "/lib/firmware is /usr/lib/firmware in the base",
+		"usr/bin/sh":       "other names in the base",
+	} {
+		s := testSpec(t, testTree(t))
+		s.SkipCheck = true
+		s.Base.Image = filepath.Join(t.TempDir(), "base.img")
+		write(t, s.Base.Image, vendor)
+		s.Secrets = []Secret{{Source: secret, Destination: destination}}
+		if _, err := Image(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", destination, err, want)
+		}
+	}
+}
+
 func TestBaseErrors(t *testing.T) {
 	good := newc(mergedUsr()...)
 	for name, tt := range map[string]struct {

@@ -120,7 +120,15 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 		}
 		return list, nil
 	}
-	inside, warnings, err := readSecrets(b.spec.Secrets, ownFolders(files))
+	folders := ownFolders(files)
+	if b.base != nil {
+		theirs, err := b.base.folders(b.spec.Secrets)
+		if err != nil {
+			return nil, err
+		}
+		folders = append(folders, theirs...)
+	}
+	inside, warnings, err := readSecrets(b.spec.Secrets, folders)
 	if err != nil {
 		return nil, err
 	}
