@@ -22,7 +22,7 @@ init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part
 
-.PHONY: all boot test bench build packages kernel kernel-other kernel-arm64 rescue headers softib vet lint unit fuzz boot-tests clean
+.PHONY: all boot test bench build packages kernel kernel-other kernel-arm64 rescue headers softib stall vet lint unit fuzz boot-tests clean
 
 all: build
 
@@ -75,7 +75,11 @@ headers: kernel
 
 # The software InfiniBand HCA of the lab, for the kernel in .cache/kernel.
 softib: headers
-	@integration/softib/build .cache/headers .cache/softib
+	@scripts/build-module integration/softib .cache/headers .cache/softib
+
+# The driver that takes its time.
+stall: headers
+	@scripts/build-module integration/stall .cache/headers .cache/stall
 
 vet:
 	@$(GO) vet ./...
@@ -89,7 +93,7 @@ unit: kernel-other headers
 fuzz:
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)
 
-boot-tests: softib kernel-arm64 rescue
+boot-tests: softib stall kernel-arm64 rescue
 	@$(GO) test -count=1 -timeout 25m ./integration
 
 clean:
