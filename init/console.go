@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Console is a slog.Handler for people at a serial line: one line a record,
@@ -25,6 +26,7 @@ type Console struct {
 	Quiet   func(int) bool // whether the kernel hides this syslog priority; nil: it shows all
 
 	mu    *sync.Mutex
+	pace  *pace
 	attrs string
 	group string
 }
@@ -32,7 +34,7 @@ type Console struct {
 // NewConsole returns a handler that writes to kmsg and, what the kernel would
 // hide, to console. Either may be nil.
 func NewConsole(kmsg, console io.Writer, level slog.Leveler, quiet func(int) bool) *Console {
-	return &Console{Kmsg: kmsg, Console: console, Level: level, Quiet: quiet, mu: new(sync.Mutex)}
+	return &Console{Kmsg: kmsg, Console: console, Level: level, Quiet: quiet, mu: new(sync.Mutex), pace: &pace{room: paceFirst}}
 }
 
 var _ slog.Handler = (*Console)(nil)
@@ -50,8 +52,10 @@ func (c *Console) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= least
 }
 
-// Handle writes one record.
-func (c *Console) Handle(_ context.Context, r slog.Record) error {
+// Handle writes one record, at most recordMost bytes of it. A line feed in the
+// message begins a new line, which is indented: nobody who gets his text into a
+// message can make a line that looks like one of ours.
+func (c *Console) Handle(ctx context.Context, r slog.Record) error {
 	var b strings.Builder
 	switch {
 	case r.Level >= slog.LevelError:
@@ -65,24 +69,88 @@ func (c *Console) Handle(_ context.Context, r slog.Record) error {
 		appendAttr(&b, c.group, a)
 		return true
 	})
+	lines := recordLines(b.String())
 	prio := priority(r.Level)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if prio == warningPriority && !c.Enabled(ctx, slog.LevelDebug) && !c.pace.takes(r.Time, lines) {
+		return nil
+	}
+	if n := c.pace.missed; n > 0 {
+		c.pace.missed = 0
+		lines = append(lines, fmt.Sprintf("%swarnings left out before this line: %d (nodisk.log=debug shows all)", continued, n))
+	}
 	var first error
-	for line := range strings.Lines(b.String()) {
-		line = strings.TrimRight(line, "\n")
-		for part := line; ; {
-			head := part[:min(len(part), kmsgLine)]
-			if err := c.write(prio, head); err != nil && first == nil {
-				first = err
+	for _, line := range lines {
+		if err := c.write(prio, line); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// recordMost is how many bytes of one record are written.
+const recordMost = 2 << 10
+
+// continued stands before each line of a record but the first.
+const continued = "  "
+
+// recordLines returns a record as lines that the kernel's log takes and a
+// terminal shows as they are.
+func recordLines(text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		all = append(all, escape(strings.TrimRight(line, "\r\n")))
+	}
+	var lines []string
+	for line := range strings.Lines(leaveOut(strings.Join(all, "\n"), recordMost)) {
+		for line = strings.TrimRight(line, "\n"); ; {
+			at := runeStart(line, min(len(line), kmsgLine))
+			prefix := continued
+			if lines == nil {
+				prefix = ""
 			}
-			if part = part[len(head):]; part == "" {
+			lines = append(lines, prefix+line[:at])
+			if line = line[at:]; line == "" {
 				break
 			}
 		}
 	}
-	return first
+	return lines
+}
+
+// A pace bounds what warnings write: an attempt that fails over and over, sixteen
+// interfaces that all have something to say, or a server that sends rubbish
+// would scroll the reason away and fill the kernel's log. Errors are few, one an
+// attempt, and always written.
+type pace struct {
+	room   int // bytes, may be below zero
+	last   time.Time
+	missed int // records since the last that was written
+}
+
+const (
+	paceFirst = 4 << 10 // bytes, for what there is to say of a command line
+	paceMost  = 1 << 10 // bytes at once, after that
+	paceGain  = 128     // bytes a second
+)
+
+// takes reports whether a record of that time is to be written.
+func (p *pace) takes(at time.Time, lines []string) bool {
+	if p.room < paceMost {
+		gain := min(max(at.Sub(p.last), 0), time.Minute) * paceGain / time.Second
+		p.room = min(p.room+int(gain), paceMost)
+	}
+	p.last = at
+	if p.room <= 0 {
+		p.missed++
+		return false
+	}
+	for _, l := range lines {
+		p.room -= len(l)
+	}
+	return true
 }
 
 func (c *Console) write(prio int, line string) error {

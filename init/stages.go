@@ -162,7 +162,7 @@ func (g *graph) run(ctx context.Context) error {
 			s.err = o.err
 			wait := pause(g.identity, s.failed)
 			g.log.Error(fmt.Sprintf("%s (%d/%d): %s; attempt %d, next in %s",
-				g.stages[o.index].name, o.index+1, len(g.stages), oneLine(o.err), s.failed, seconds(wait)))
+				g.stages[o.index].name, o.index+1, len(g.stages), reason(o.err), s.failed, seconds(wait)))
 			g.reenter(state, o.index)
 			s.pausing = true
 			launch(func() outcome {
@@ -260,7 +260,7 @@ func (g *graph) waiting(state []stageState) []string {
 		switch {
 		case state[i].done:
 		case state[i].err != nil:
-			lines = append(lines, s.name+": "+oneLine(state[i].err))
+			lines = append(lines, s.name+": "+reason(state[i].err))
 		case state[i].running:
 			lines = append(lines, s.name+": does not end, the kernel holds it")
 		case g.ready(state, i):
@@ -272,6 +272,13 @@ func (g *graph) waiting(state []stageState) []string {
 	}
 	return lines
 }
+
+// reasonMost is how many bytes of an error are shown: what a server lists has no
+// end, and an attempt has to fit on the console with what it warned of.
+const reasonMost = 1 << 10
+
+// reason is an error as one line for the console.
+func reason(err error) string { return printable(oneLine(err), reasonMost) }
 
 // oneLine joins the lines of an error that has several, one for each portal or
 // protocol version: on a console with other nodes' lines between, or in a log

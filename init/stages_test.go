@@ -194,3 +194,31 @@ func TestGraphDeadlineDespiteAHungStage(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// One attempt is a line that can be read, whatever a server lists in its error:
+// both when it is tried again and when the boot ends.
+func TestGraphBoundsWhatAnAttemptSays(t *testing.T) {
+	list := strings.Repeat("/srv/node (10.0.0.1, 10.0.0.2),\n", 5000) // 160 KB: the exports of a cluster
+	got, err := testGraph(t, 3*time.Second,
+		stage{name: "mount", run: func(context.Context) (string, error) {
+			return "", errors.New("10.0.0.9 refuses /srv/root: it exports " + list + "mend /etc/exports")
+		}},
+	)
+	for attempt := range strings.SplitSeq(got, "nodisk: error: ") {
+		if len(attempt) > 2<<10 {
+			t.Errorf("%d bytes for one attempt", len(attempt))
+		}
+	}
+	whole(t, got)
+	flat := strings.ReplaceAll(got, "\r\nnodisk:   ", "")
+	for _, want := range []string{
+		"nodisk: error: mount (1/1): 10.0.0.9 refuses /srv/root: it exports /srv/node", "mend /etc/exports; attempt 1, next in ",
+	} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("%q is not in:\n%s", want, got)
+		}
+	}
+	if err == nil || len(err.Error()) > 2<<10 || !strings.HasSuffix(err.Error(), "mend /etc/exports") {
+		t.Errorf("the boot ended with: %.3000v", err)
+	}
+}

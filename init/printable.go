@@ -1,0 +1,80 @@
+package boot
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Text of servers, of the firmware and of the command line is data: it reaches
+// people at a terminal, which takes control characters for orders. Everything
+// that is written to the console, the kernel's log or a shell's screen passes
+// through printable.
+
+// printable returns text as one line of valid UTF-8 that every terminal shows as
+// it is, in at most most bytes. What steers a terminal or is not seen is escaped
+// as in Go: control characters, C1 too, and bytes that are not UTF-8 as \x1b, marks
+// that turn the direction of writing (Trojan Source, CVE-2021-42574), zero-width
+// and other invisible characters as \u202e. A backslash stays one, so that text
+// which is printable already, in paths and unit names too, stays as it is.
+//
+// Of a longer text the middle is left out and counted: the head says what it is
+// about, the tail what comes of it.
+func printable(text string, most int) string { return leaveOut(escape(text), most) }
+
+// escape is printable without a limit. Its result has at most four bytes for one.
+func escape(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case visible(r):
+			b.WriteString(text[i : i+size])
+		case r < 0x100:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+		i += size
+	}
+	return b.String()
+}
+
+// visible reports whether a rune is shown, and only shown. What Unicode calls
+// printable contains some that are not: fillers, and selectors of variants
+// (Default_Ignorable_Code_Point of DerivedCoreProperties.txt).
+func visible(r rune) bool {
+	return unicode.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// leaveOut shortens text, which is valid UTF-8, to at most most bytes, and keeps
+// runes whole.
+func leaveOut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	mark := func(n int) string { return fmt.Sprintf(" ... (%d bytes more) ... ", n) }
+	room := most - len(mark(len(text)))
+	if room < 16 { // no place for a sentence with a hole in it
+		return text[:runeStart(text, max(most, 0))]
+	}
+	head := runeStart(text, room*3/4)
+	tail := len(text) - (room - head)
+	for !utf8.RuneStart(text[tail]) {
+		tail++
+	}
+	return text[:head] + mark(tail-head) + text[tail:]
+}
+
+// runeStart is the last place not behind i where text can be cut.
+func runeStart(text string, i int) int {
+	for i > 0 && i < len(text) && !utf8.RuneStart(text[i]) {
+		i--
+	}
+	return i
+}
