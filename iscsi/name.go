@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ipxePrefix begins the names iPXE makes up, so that access lists written for
@@ -108,10 +110,18 @@ func checkName(name string) error {
 		return errors.New("name is empty")
 	case len(name) > maxName:
 		return fmt.Errorf("name is %d bytes long, %d are allowed", len(name), maxName)
-	case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == ',' || r == 0x7f }):
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' || r == ',' }):
 		return fmt.Errorf("name %q holds a space, comma or control character", name)
 	}
 	return nil
+}
+
+// hostLike reports whether a text can be the address of a host, with a zone too,
+// or its name: what is not goes to no resolver.
+func hostLike(s string) bool {
+	return len(s) <= 253 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(".-_:%", r)
+	})
 }
 
 func hasNameKind(name string) bool {

@@ -40,6 +40,10 @@ func TestInitiatorName(t *testing.T) {
 		"DMI UUID":                               {UUID: "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"},
 		"bytes long":                             {CommandLine: "iqn." + strings.Repeat("x", 220)},
 		"give rd.iscsi":                          {UUID: "Not Settable"},
+		`"iqn.2026-01.x:\x1b[2J" holds`:          {DHCP: "iqn.2026-01.x:\x1b[2J"},
+		`x:\u009b31m" holds`:                     {DHCP: "iqn.2026-01.x:\u009b31m"},
+		`x:\xff" holds`:                          {IBFT: "iqn.2026-01.x:\xff"},
+		`x:a\nb" holds`:                          {DHCP: "iqn.2026-01.x:a\nb"},
 	} {
 		if got, _, err := InitiatorName(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("InitiatorName(%+v) = %q, %v; want an error with %q", in, got, err, want)

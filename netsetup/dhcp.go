@@ -258,7 +258,7 @@ func (x *exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from
 	if held {
 		return outcome{}
 	}
-	o := outcome{lease: &l, note: strings.Join(notes, "; ")}
+	o := outcome{lease: &l, note: sentence(notes)}
 	if who := x.client.identities[x.chosen]; len(x.client.identities) > 1 {
 		o.told = "the DHCP server knows client-id " + who.String()
 	}

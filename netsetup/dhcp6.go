@@ -263,8 +263,12 @@ func (x *six) lease() *Lease {
 	}
 	// The URL of a boot loader is not a root; nodisk's own forms are.
 	form, _, _ := strings.Cut(a.url, ":")
-	if (form == "iscsi" || form == "nfs" || form == "nfs4") && printable(a.url) {
+	switch {
+	case form != "iscsi" && form != "nfs" && form != "nfs4":
+	case printable(a.url):
 		l.RootPath = a.url
+	default:
+		x.note("root path " + quoted(a.url) + " (option 59) is not usable")
 	}
 	return l
 }

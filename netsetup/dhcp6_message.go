@@ -332,7 +332,7 @@ func host6(a netip.Addr) bool {
 // addrs6 appends the addresses of a list.
 func addrs6(all []netip.Addr, v []byte) []netip.Addr {
 	for ; len(v) >= 16; v = v[16:] {
-		if a := netip.AddrFrom16([16]byte(v)); !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() {
+		if a := netip.AddrFrom16([16]byte(v)); !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() && len(all) < mostNames {
 			all = append(all, a)
 		}
 	}
@@ -357,7 +357,7 @@ func parseNames(names []string, b []byte) []string {
 		if n > 0 && len(b) > 0 {
 			continue
 		}
-		if validName(name) {
+		if validName(name) && len(names) < mostNames {
 			names = append(names, name)
 		}
 		name = ""

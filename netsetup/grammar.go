@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nodisk/nodisk/init/cmdline"
 )
@@ -126,33 +128,42 @@ func validDeviceName(s string) bool {
 	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r[]") && printable(s)
 }
 
-// validHostname takes what sethostname(2) and resolv.conf(5) can hold without
-// harm: the text comes from the network.
+// validHostname takes the name of a host as RFC 1123 section 2.1 has it, in the
+// length that sethostname(2) takes: the text comes from the network, and goes on
+// into files and the names of others.
 func validHostname(s string) bool {
-	if s == "" || len(s) > 64 || strings.HasPrefix(s, "-") || strings.HasPrefix(s, ".") {
-		return false
-	}
-	return validName(s)
+	return len(s) <= 64 && validName(s)
 }
 
-// validName allows the characters of a host or domain name.
+// validName takes the name of a host or a domain: labels of 1 to 63 letters,
+// digits and hyphens, neither first nor last a hyphen, at most 253 bytes in all.
+// Underscores are taken as well, which the RFC has not and networks do, and a dot
+// at the end.
 func validName(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		letter := (c|0x20) >= 'a' && (c|0x20) <= 'z'
-		if !letter && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {
+	for label := range strings.SplitSeq(strings.TrimSuffix(s, "."), ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
 		}
+		for i := range len(label) {
+			c := label[i]
+			letter := (c|0x20) >= 'a' && (c|0x20) <= 'z'
+			if !letter && (c < '0' || c > '9') && c != '-' && c != '_' {
+				return false
+			}
+		}
 	}
-	return s != "" && len(s) <= 253
+	return len(s) <= 253
 }
 
-// printable tells whether the text has no control characters.
+// printable reports whether the text is UTF-8 that is shown, and does nothing
+// else to a terminal: no control characters, no change of direction.
 func printable(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] == 0x7f {
-			return false
-		}
-	}
-	return true
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// initiatorName reports whether the text can be the name of an iSCSI initiator,
+// whose form package iscsi checks: one word of at most 223 bytes (RFC 7143
+// section 4.2.7.1). It goes into a file by lines.
+func initiatorName(s string) bool {
+	return len(s) <= 223 && printable(s) && !strings.ContainsAny(s, " ,")
 }

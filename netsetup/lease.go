@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 )
@@ -139,7 +140,7 @@ func parseLease(m *dhcpv4.DHCPv4, bits int) (l Lease, notes []string, err error)
 	text := func(code dhcpv4.OptionCode, name string, valid func(string) bool) string {
 		s := optionText(m, code)
 		if s != "" && !valid(s) {
-			note("%s %s is not usable", name, strconv.Quote(clip(s)))
+			note("%s %s is not usable", name, quoted(s))
 			return ""
 		}
 		return s
@@ -147,11 +148,15 @@ func parseLease(m *dhcpv4.DHCPv4, bits int) (l Lease, notes []string, err error)
 	l.RootPath = text(dhcpv4.OptionRootPath, "root-path", printable)
 	l.Hostname = text(dhcpv4.OptionHostName, "host name", validHostname)
 	l.Domain = text(dhcpv4.OptionDomainName, "domain", validName)
-	l.InitiatorName = text(optionInitiatorName, "initiator name", printable)
+	l.InitiatorName = text(optionInitiatorName, "initiator name", initiatorName)
 	if labels := m.DomainSearch(); labels != nil {
 		for _, s := range labels.Labels {
-			if validName(s) {
+			switch {
+			case len(l.Search) == mostNames:
+			case validName(s):
 				l.Search = append(l.Search, s)
+			default:
+				note("search domain %s is not usable", quoted(s))
 			}
 		}
 	}
@@ -168,9 +173,39 @@ func parseLease(m *dhcpv4.DHCPv4, bits int) (l Lease, notes []string, err error)
 	return l, notes, nil
 }
 
+// clip shortens what a server sent to what a sentence has room for, between two
+// characters.
 func clip(s string) string {
-	return s[:min(len(s), 64)]
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	at := most
+	for at > most-utf8.UTFMax && !utf8.RuneStart(s[at]) {
+		at--
+	}
+	return s[:at]
 }
+
+// quoted shows what a server sent and cannot be used, without a password that a
+// root path may have before its server.
+func quoted(s string) string {
+	return strconv.Quote(clip(s[strings.LastIndexByte(s, '@')+1:]))
+}
+
+// sentence makes one note of several. A server decides how many there are.
+func sentence(notes []string) string {
+	const most = 4
+	if n := len(notes) - most; n > 0 {
+		notes = append(notes[:most:most], fmt.Sprintf("and %d more", n))
+	}
+	return strings.Join(notes, "; ")
+}
+
+// mostNames bounds the servers and the search domains that are taken of one list.
+// Resolvers use three servers (resolv.conf(5)); compression makes many names of
+// few bytes.
+const mostNames = 16
 
 // serverOf returns the server identifier of a message (option 54).
 func serverOf(m *dhcpv4.DHCPv4) netip.Addr {
@@ -186,7 +221,7 @@ func serverOf(m *dhcpv4.DHCPv4) netip.Addr {
 func optionAddrs(m *dhcpv4.DHCPv4, code dhcpv4.OptionCode) []netip.Addr {
 	var addrs []netip.Addr
 	for raw := range slices.Chunk(m.Options.Get(code), 4) {
-		if len(raw) == 4 && [4]byte(raw) != [4]byte{} {
+		if len(raw) == 4 && [4]byte(raw) != [4]byte{} && len(addrs) < mostNames {
 			addrs = append(addrs, netip.AddrFrom4([4]byte(raw)))
 		}
 	}

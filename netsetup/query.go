@@ -3,7 +3,6 @@ package netsetup
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 )
 
@@ -111,7 +110,7 @@ func (q *query) receive(_ time.Time, p packet) outcome {
 			o.note = q.refused
 		case l != nil:
 			q.asked, q.at = false, time.Time{}
-			o.lease, o.note = l, strings.Join(notes, "; ")
+			o.lease, o.note = l, sentence(notes)
 		}
 	}
 	return o

@@ -83,13 +83,16 @@ func (s State) with(o State) State {
 }
 
 // ResolvConf is the content of resolv.conf(5), empty when no name server and
-// no domain is known.
+// no domain is known. Whatever the state holds, there is nothing in it but
+// addresses and names: a line that a server smuggled in would be one of the
+// resolver's options.
 func (s State) ResolvConf() string {
 	var b strings.Builder
 	search := s.Search
 	if s.Domain != "" {
 		search = join([]string{s.Domain}, search)
 	}
+	search = slices.DeleteFunc(slices.Clone(search), func(name string) bool { return !validName(name) })
 	if len(search) > 0 {
 		b.WriteString("search " + strings.Join(search, " ") + "\n")
 	}

@@ -345,6 +345,9 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 	switch what := laterForm(rootPath); {
 	case rootPath == "":
 		return bad("is missing from the lease, and the command line leaves the root to it", "set option 17 in the DHCP server, or name the root on the command line")
+	case printable([]byte(rootPath)) != rootPath:
+		rootPath = strconv.Quote(hideSecrets(rootPath))
+		return bad("holds bytes that are not text", "mend option 17 in the DHCP server, and look for a server that should not be there")
 	case what != "":
 		return bad("asks for a root from "+what+", which is not built yet", "use iscsi: or nfs: there")
 	case iscsi && kind == KindNFS:

@@ -127,6 +127,11 @@ func TestWithRootPath(t *testing.T) {
 		{"root=dhcp", "", fail + "root-path (DHCP option 17)=: is missing from the lease"},
 		{"root=dhcp", "http://x/y", fail + "an image over HTTP, which is not built yet"},
 		{"root=dhcp", "garbage", fail + "is not [server:]/path"},
+		{"root=dhcp", "10.0.0.1:/srv/\x1b[2J", fail + `root-path (DHCP option 17)="10.0.0.1:/srv/\x1b[2J": holds bytes that are not text`},
+		{"root=dhcp", "iscsi:me:secret@10.0.0.1::::iqn.2026-01.x:\u009b1m", fail + `="iscsi:...@10.0.0.1::::iqn.2026-01.x:\u009b1m": holds bytes`},
+		{"root=dhcp", "10.0.0.1:/srv/gr\xf6\xdfe", fail + `\xf6`},
+		{"root=dhcp", "10.0.0.1:/srv/größe", "10.0.0.1:/srv/größe by NFS 4.2, 4.1, 4.0, 3, read-only"},
+		{"root=/dev/nfs", "10.0.0.1:/srv\nroot", fail + `\n`},
 		{"root=/dev/nfs", spec, fail + "is an iSCSI disk, but root=/dev/nfs wants an export"},
 		{"netroot=dhcp root=LABEL=a", "10.0.0.1:/srv", fail + "is no iSCSI disk, but root=LABEL=a wants one"},
 	} {
