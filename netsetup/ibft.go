@@ -10,36 +10,8 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/netsetup/ibft"
 )
-
-// ibftDir is where the kernel shows the iSCSI Boot Firmware Table
-// (drivers/firmware/iscsi_ibft.c), below /sys.
-const ibftDir = "firmware/ibft"
-
-// An ibftNIC is one of the table's NIC structures, as the files of a folder
-// ethernetN show it (Documentation/ABI/testing/sysfs-ibft). The kernel leaves
-// the files of what is zero away.
-type ibftNIC struct {
-	dir      string // ethernet0
-	selected bool   // the firmware booted from it
-	mac      HardwareAddr
-	addr     netip.Prefix
-	gateway  netip.Addr
-	dns      []netip.Addr
-	dhcp     bool // the address is of a DHCP server
-	vlan     int
-	hostname string
-}
-
-// Bits of the flags of a structure.
-const (
-	ibftValid    = 1 << iota // the structure is in use
-	ibftSelected             // the firmware boots from it
-)
-
-// ibftOriginDHCP is the origin of an address that a DHCP server gave; others are
-// 0 other, 1 manual, 2 well known, 4 random.
-const ibftOriginDHCP = 3
 
 func (c *Config) hasIBFT() bool {
 	return slices.ContainsFunc(c.Interfaces, func(n Interface) bool { return n.Method == MethodIBFT })
@@ -52,19 +24,29 @@ func (c *Config) hasIBFT() bool {
 // of DHCP. What the word itself says goes before what the table says. The
 // initiator's name is taken as well, and a VLAN is made where the table has one.
 //
-// fsys is /sys, and the module iscsi_ibft has to be loaded. A config without
-// ip=ibft is returned as it is. The error is a *cmdline.ValueError where it
-// cannot pass: there is no table, or nothing in it.
+// fsys is /sys. Where the firmware left no table of ACPI, the module iscsi_ibft has
+// to be loaded. A config without ip=ibft is returned as it is. The error is a
+// *cmdline.ValueError where it cannot pass: there is no table, or nothing in it.
 func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 	if !c.hasIBFT() {
 		return c, nil
 	}
-	t := ibftReader{fsys: fsys}
-	nics := t.nics()
-	if t.err != nil {
-		return Config{}, t.err
+	word := Interface{Method: MethodIBFT}
+	t, err := ibft.Read(fsys)
+	_, damaged := errors.AsType[*ibft.DamagedError](err)
+	switch {
+	case errors.Is(err, ibft.ErrNone):
+		return Config{}, word.ibft(err.Error(), "check that the firmware boots by iSCSI and, with a BIOS, that the image holds iscsi_ibft (profile ibft), or write ip=dhcp")
+	case damaged:
+		return Config{}, word.ibft(err.Error(), "check the iSCSI settings of the firmware, or write ip=dhcp")
+	case err != nil:
+		return Config{}, err
+	case len(t.NICs) == 0:
+		return Config{}, word.ibft("the firmware's iBFT has no network port in use", "check the iSCSI settings of the firmware, or write ip=dhcp")
 	}
-	c.InitiatorName = t.initiator()
+	if initiatorName(t.Initiator) {
+		c.InitiatorName = t.Initiator
+	}
 	words := c.Interfaces
 	c.Interfaces, c.VLANs = nil, slices.Clone(c.VLANs)
 	var p problems
@@ -73,7 +55,7 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 			c.Interfaces = append(c.Interfaces, n)
 			continue
 		}
-		chosen, err := c.choose(n, nics, fsys)
+		chosen, err := c.choose(n, t.NICs, fsys)
 		if err != nil {
 			return Config{}, err
 		}
@@ -96,7 +78,7 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 // choose returns the structures that the word is about: of the address that the
 // word, ifname= or the device itself gives, else those that the firmware
 // booted from.
-func (c *Config) choose(n Interface, nics []ibftNIC, fsys fs.FS) ([]ibftNIC, error) {
+func (c *Config) choose(n Interface, nics []ibft.NIC, fsys fs.FS) ([]ibft.NIC, error) {
 	mac := n.Match
 	if n.Device != "" {
 		for _, r := range c.Renames {
@@ -108,10 +90,10 @@ func (c *Config) choose(n Interface, nics []ibftNIC, fsys fs.FS) ([]ibftNIC, err
 			mac, _ = parseAddress(strings.TrimSpace(string(b)))
 		}
 	}
-	with := func(mac HardwareAddr) []ibftNIC {
-		var list []ibftNIC
+	with := func(mac HardwareAddr) []ibft.NIC {
+		var list []ibft.NIC
 		for _, nic := range nics {
-			if nic.mac == mac || sameGUID(nic.mac, mac) {
+			if m := macOf(nic); m == mac || sameGUID(m, mac) {
 				list = append(list, nic)
 			}
 		}
@@ -123,7 +105,7 @@ func (c *Config) choose(n Interface, nics []ibftNIC, fsys fs.FS) ([]ibftNIC, err
 		}
 		var have []string
 		for _, nic := range nics {
-			have = append(have, nic.mac.String())
+			have = append(have, macOf(nic).String())
 		}
 		return nil, n.ibft("the table of the firmware has no port "+mac.String()+" (it has "+strings.Join(have, ", ")+")",
 			"write ip=ibft, or the device that the firmware boots from")
@@ -131,9 +113,9 @@ func (c *Config) choose(n Interface, nics []ibftNIC, fsys fs.FS) ([]ibftNIC, err
 	if list := with(c.BootIF); c.BootIF != "" && list != nil {
 		return list, nil
 	}
-	var selected []ibftNIC
+	var selected []ibft.NIC
 	for _, nic := range nics {
-		if nic.selected {
+		if nic.Selected {
 			selected = append(selected, nic)
 		}
 	}
@@ -162,29 +144,52 @@ func (n Interface) ibft(problem, fix string) error {
 	return &cmdline.ValueError{Key: "ip", Value: n.String(), Problem: problem, Fix: fix}
 }
 
+func macOf(nic ibft.NIC) HardwareAddr { return HardwareAddr(nic.MAC[:]) }
+
 // take fills the word with what the structure says.
-func (c *Config) take(n Interface, nic ibftNIC) (Interface, error) {
-	word := n
-	n.Device, n.Match = "", nic.mac
+func (c *Config) take(n Interface, nic ibft.NIC) (Interface, error) {
+	word, mac, dir := n, macOf(nic), "NIC "+strconv.Itoa(nic.Index)
+	damaged := func(what string) (Interface, error) {
+		return n, word.ibft("the firmware's iBFT is damaged: "+dir+" has "+what, "check the iSCSI settings of the firmware, or write ip=dhcp")
+	}
+	if nic.MAC == [6]byte{} || nic.MAC[0]&1 != 0 {
+		return damaged("the MAC " + mac.String() + ", which is none of a port")
+	}
+	n.Device, n.Match = "", mac
 	switch {
-	case nic.addr.IsValid():
-		n.Method, n.Address = MethodStatic, nic.addr
-		if !n.Gateway.IsValid() {
-			n.Gateway = nic.gateway
+	case nic.Addr.IsValid():
+		bits := nic.Bits
+		if bits == 0 {
+			bits = usualBits(nic.Addr)
 		}
-	case nic.dhcp:
+		n.Method, n.Address = MethodStatic, netip.PrefixFrom(nic.Addr, bits)
+		if !usable(n.Address) {
+			return damaged(nic.Addr.String() + "/" + strconv.Itoa(bits) + ", which is not the address of a host")
+		}
+		// Both families share the fields, so all are of the same.
+		if gw := nic.Gateway; !n.Gateway.IsValid() && gw.Is6() == nic.Addr.Is6() && usable(netip.PrefixFrom(gw, gw.BitLen())) {
+			n.Gateway = gw
+		}
+	case nic.DHCP:
 		n.Method = MethodDHCP
 	default:
-		return n, word.ibft("the firmware left no address for "+nic.mac.String()+" ("+nic.dir+") in its table",
-			"give the port an address in the firmware's iSCSI settings, or write ip="+strings.ReplaceAll(nic.mac.String(), ":", "-")+":dhcp")
+		return n, word.ibft("the firmware left no address for "+mac.String()+" ("+dir+") in its table",
+			"give the port an address in the firmware's iSCSI settings, or write ip="+strings.ReplaceAll(mac.String(), ":", "-")+":dhcp")
 	}
 	if len(n.DNS) == 0 {
-		n.DNS = nic.dns
+		for _, a := range nic.DNS {
+			if a.Is6() == nic.Addr.Is6() {
+				n.DNS = append(n.DNS, a)
+			}
+		}
 	}
-	if n.Hostname == "" {
-		n.Hostname = nic.hostname
+	if n.Hostname == "" && validHostname(nic.Hostname) {
+		n.Hostname = nic.Hostname
 	}
-	if nic.vlan != 0 {
+	switch {
+	case nic.VLAN > 4094:
+		return damaged("the VLAN " + strconv.Itoa(nic.VLAN) + ", and there are 4094")
+	case nic.VLAN != 0:
 		n.Match, n.Device = "", c.vlanOf(nic)
 	}
 	return n, nil
@@ -192,8 +197,8 @@ func (c *Config) take(n Interface, nic ibftNIC) (Interface, error) {
 
 // vlanOf returns the name of the VLAN that the structure is about: the one that
 // vlan= makes on that port, or one made here, with the name that dracut gives it.
-func (c *Config) vlanOf(nic ibftNIC) string {
-	v := VLAN{Name: "ibft" + strings.TrimPrefix(nic.dir, "ethernet") + "." + strconv.Itoa(nic.vlan), Parent: PortMatch{Addr: nic.mac}, ID: nic.vlan}
+func (c *Config) vlanOf(nic ibft.NIC) string {
+	v := VLAN{Name: "ibft" + strconv.Itoa(nic.Index) + "." + strconv.Itoa(nic.VLAN), Parent: PortMatch{Addr: macOf(nic)}, ID: nic.VLAN}
 	for _, o := range c.VLANs {
 		if o.ID == v.ID && o.Parent == v.Parent {
 			return o.Name
@@ -201,135 +206,4 @@ func (c *Config) vlanOf(nic ibftNIC) string {
 	}
 	c.VLANs = append(c.VLANs, v)
 	return v.Name
-}
-
-// An ibftReader reads the table; the first error stays.
-type ibftReader struct {
-	fsys fs.FS
-	err  error
-}
-
-// nics are the structures that are in use, in the order of their numbers.
-func (t *ibftReader) nics() []ibftNIC {
-	entries, err := fs.ReadDir(t.fsys, ibftDir)
-	if err != nil {
-		word := Interface{Method: MethodIBFT}
-		t.err = word.ibft("the firmware left no iBFT (/sys/"+ibftDir+" is not there)",
-			"check that the firmware boots by iSCSI and that the image holds iscsi_ibft (profile ibft), or write ip=dhcp")
-		return nil
-	}
-	var list []ibftNIC
-	for number := range 16 {
-		dir := "ethernet" + strconv.Itoa(number)
-		if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == dir }) {
-			continue
-		}
-		if flags := t.number(dir, "flags", 255); flags&ibftValid != 0 {
-			list = append(list, t.nic(dir, flags))
-		}
-	}
-	if list == nil && t.err == nil {
-		word := Interface{Method: MethodIBFT}
-		t.err = word.ibft("the firmware's iBFT has no network port in use (/sys/"+ibftDir+"/ethernet*/flags)",
-			"check the iSCSI settings of the firmware, or write ip=dhcp")
-	}
-	return list
-}
-
-// nic reads one structure.
-func (t *ibftReader) nic(dir string, flags int) ibftNIC {
-	nic := ibftNIC{dir: dir, selected: flags&ibftSelected != 0, vlan: t.number(dir, "vlan", 4094)}
-	var err error
-	if nic.mac, err = ParseHardwareAddr(t.text(dir, "mac")); err != nil || nic.mac == "\x00\x00\x00\x00\x00\x00" {
-		t.bad(dir, "mac", "a MAC address")
-	}
-	if addr := t.addr(dir, "ip-addr"); addr.IsValid() {
-		bits := t.number(dir, "prefix-len", addr.BitLen())
-		if mask := t.text(dir, "subnet-mask"); bits == 0 && mask != "" && addr.Is4() {
-			bits, _ = parseMask(mask, false)
-		}
-		if bits == 0 {
-			bits = usualBits(addr)
-		}
-		nic.addr = netip.PrefixFrom(addr, bits)
-		if !usable(nic.addr) {
-			t.bad(dir, "ip-addr", "the address of a host")
-		}
-		// Both families share the fields, so all are of the same.
-		if gw := t.addr(dir, "gateway"); gw.IsValid() && gw.Is6() == addr.Is6() && usable(netip.PrefixFrom(gw, gw.BitLen())) {
-			nic.gateway = gw
-		}
-	}
-	for _, name := range []string{"primary-dns", "secondary-dns"} {
-		if dns := t.addr(dir, name); dns.IsValid() && dns.Is6() == nic.addr.Addr().Is6() {
-			nic.dns = append(nic.dns, dns)
-		}
-	}
-	nic.dhcp = t.number(dir, "origin", 255) == ibftOriginDHCP || t.addr(dir, "dhcp").IsValid()
-	if name := t.text(dir, "hostname"); validHostname(name) {
-		nic.hostname = name
-	}
-	return nic
-}
-
-// initiator is the name of the initiator structure, empty when it has none.
-func (t *ibftReader) initiator() string {
-	if t.number("initiator", "flags", 255)&ibftValid == 0 {
-		return ""
-	}
-	name := t.text("initiator", "initiator-name")
-	if !printable(name) {
-		return ""
-	}
-	return name
-}
-
-// text is the content of a file, empty when there is none.
-func (t *ibftReader) text(dir, name string) string {
-	b, err := fs.ReadFile(t.fsys, ibftDir+"/"+dir+"/"+name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && t.err == nil {
-		t.err = fmt.Errorf("read the firmware's iBFT: %w", err)
-	}
-	return strings.TrimRight(strings.TrimSpace(string(b)), "\x00")
-}
-
-// bad notes that a file does not hold what it is for.
-func (t *ibftReader) bad(dir, name, want string) {
-	if t.err != nil {
-		return
-	}
-	word := Interface{Method: MethodIBFT}
-	t.err = word.ibft("the firmware's iBFT is damaged: /sys/"+ibftDir+"/"+dir+"/"+name+" holds "+strconv.Quote(clip(t.text(dir, name)))+", not "+want,
-		"check the iSCSI settings of the firmware, or write ip=dhcp")
-}
-
-// number reads a number up to a limit, 0 when there is none.
-func (t *ibftReader) number(dir, name string, most int) int {
-	s := t.text(dir, name)
-	if s == "" {
-		return 0
-	}
-	v, err := strconv.Atoi(s)
-	if err != nil || v < 0 || v > most {
-		t.bad(dir, name, "a number from 0 to "+strconv.Itoa(most))
-		return 0
-	}
-	return v
-}
-
-// addr reads an address, the zero value when there is none.
-func (t *ibftReader) addr(dir, name string) netip.Addr {
-	s := t.text(dir, name)
-	if s == "" {
-		return netip.Addr{}
-	}
-	a, err := netip.ParseAddr(s)
-	if err != nil || a.Zone() != "" {
-		t.bad(dir, name, "an address")
-		return netip.Addr{}
-	}
-	if a = a.Unmap(); a.IsUnspecified() {
-		return netip.Addr{}
-	}
-	return a
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/netsetup/ibft"
+	"github.com/nodisk/nodisk/netsetup/ibft/ibfttest"
 )
 
 // ibftFS is a sysfs with these files, one "dir/name=content" a line, below
@@ -24,7 +26,7 @@ func ibftFS(lines string) fstest.MapFS {
 		}
 		path, absolute := strings.CutPrefix(name, "/")
 		if !absolute {
-			path = ibftDir + "/" + name
+			path = ibft.Dir + "/" + name
 		}
 		if fs.ValidPath(path) {
 			fsys[path] = &fstest.MapFile{Data: []byte(content + "\n")}
@@ -129,17 +131,17 @@ func TestWithIBFT(t *testing.T) {
 func TestWithIBFTErrors(t *testing.T) {
 	const port = "ethernet0/flags=3\nethernet0/mac=52:54:00:12:34:56\n"
 	for test, tt := range map[string]struct{ line, files, want string }{
-		"no table":     {"ip=ibft", "", "ip=ibft: the firmware left no iBFT (/sys/firmware/ibft is not there); check that the firmware boots by iSCSI and that the image holds iscsi_ibft (profile ibft), or write ip=dhcp"},
+		"no table":     {"ip=ibft", "", "ip=ibft: the firmware left no iBFT (neither /sys/firmware/acpi/tables/iBFT nor /sys/firmware/ibft is there); check that the firmware boots by iSCSI and, with a BIOS, that the image holds iscsi_ibft (profile ibft), or write ip=dhcp"},
 		"no port":      {"ip=ibft", "initiator/flags=3\n", "ip=ibft: the firmware's iBFT has no network port in use"},
 		"invalid port": {"ip=ibft", "ethernet0/flags=2\nethernet0/mac=52:54:00:12:34:56\n", "has no network port in use"},
-		"no address":   {"ip=ibft", port + "ethernet0/origin=1\n", "ip=ibft: the firmware left no address for 52:54:00:12:34:56 (ethernet0) in its table; give the port an address in the firmware's iSCSI settings, or write ip=52-54-00-12-34-56:dhcp"},
+		"no address":   {"ip=ibft", port + "ethernet0/origin=1\n", "ip=ibft: the firmware left no address for 52:54:00:12:34:56 (NIC 0) in its table; give the port an address in the firmware's iSCSI settings, or write ip=52-54-00-12-34-56:dhcp"},
 		"other port":   {"ip=52-54-00-12-34-57:ibft", ibftStatic, "the table of the firmware has no port 52:54:00:12:34:57 (it has 52:54:00:12:34:56)"},
 		"other device": {"ip=eth1:ibft", ibftStatic + "/class/net/eth1/address=52:54:00:12:34:57\n", "ip=eth1:ibft: the table of the firmware has no port 52:54:00:12:34:57"},
 		"which port":   {"ip=eth1:ibft", ibftStatic + "ethernet1/flags=3\nethernet1/mac=52:54:00:12:34:57\n", "ip=eth1:ibft: the table of the firmware has 2 ports and eth1 is not there yet"},
 		"no MAC":       {"ip=ibft", "ethernet0/flags=3\n", `ip=ibft: the firmware's iBFT is damaged: /sys/firmware/ibft/ethernet0/mac holds "", not a MAC address`},
 		"bad number":   {"ip=ibft", port + "ethernet0/vlan=5000\n", `ethernet0/vlan holds "5000", not a number from 0 to 4094`},
 		"bad address":  {"ip=ibft", port + "ethernet0/ip-addr=ten\n", `ethernet0/ip-addr holds "ten", not an address`},
-		"no host":      {"ip=ibft", port + "ethernet0/ip-addr=10.0.0.255\nethernet0/prefix-len=24\n", `ethernet0/ip-addr holds "10.0.0.255", not the address of a host`},
+		"no host":      {"ip=ibft", port + "ethernet0/ip-addr=10.0.0.255\nethernet0/prefix-len=24\n", "NIC 0 has 10.0.0.255/24, which is not the address of a host"},
 		"family":       {"ip=::10.0.0.1::::ibft", port + "ethernet0/ip-addr=2001:db8::5\n", "10.0.0.1 is an address of IPv4, but static is of IPv6 here"},
 		"twice":        {"ip=ibft ip=52-54-00-12-34-56:dhcp", ibftStatic, "configures 52:54:00:12:34:56 a second time"},
 	} {
@@ -152,6 +154,55 @@ func TestWithIBFTErrors(t *testing.T) {
 				t.Errorf("%q is not in:\n%v", tt.want, err)
 			}
 		})
+	}
+}
+
+// The table of ACPI says the same as the files of the module, and goes first.
+func TestWithIBFTOfACPI(t *testing.T) {
+	table := ibft.Table{
+		Initiator: "iqn.2010-04.org.ipxe:node7",
+		NICs: []ibft.NIC{{
+			Selected: true, MAC: [6]byte([]byte(macA)), Addr: addr("10.0.0.5"), Bits: 24, Gateway: addr("10.0.0.1"),
+			DNS: []netip.Addr{addr("10.0.0.2"), addr("10.0.0.3")}, Hostname: "node7",
+		}},
+	}
+	want, err := parseLine(t, "ip=ibft").WithIBFT(ibftFS(ibftStatic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(table ibft.Table) fstest.MapFS {
+		fsys := ibftFS("ethernet0/flags=3\nethernet0/mac=52:54:00:12:34:57\nethernet0/ip-addr=10.9.9.9\n")
+		fsys["firmware/acpi/tables/iBFT"] = &fstest.MapFile{Data: ibfttest.Write(table)}
+		return fsys
+	}
+	got, err := parseLine(t, "ip=ibft").WithIBFT(with(table))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, byValue()); diff != "" {
+		t.Errorf("(-module +ACPI):\n%s", diff)
+	}
+	// What it holds is data: names that are none are left out.
+	table.Initiator, table.NICs[0].Hostname = "iqn.2010-04.org.ipxe:a\nInitiatorName=b", "node7\x1b[2J"
+	if got, err = parseLine(t, "ip=ibft").WithIBFT(with(table)); err != nil {
+		t.Fatal(err)
+	}
+	if got.InitiatorName != "" || got.Interfaces[0].Hostname != "" {
+		t.Errorf("initiator %q, host name %q", got.InitiatorName, got.Interfaces[0].Hostname)
+	}
+	for what, change := range map[string]func(*ibft.NIC){
+		"MAC 00:00:00:00:00:00":       func(n *ibft.NIC) { n.MAC = [6]byte{} },
+		"10.0.0.5/200":                func(n *ibft.NIC) { n.Bits = 200 },
+		"VLAN 4095":                   func(n *ibft.NIC) { n.VLAN = 4095 },
+		"224.0.0.1/24, which is not":  func(n *ibft.NIC) { n.Addr = addr("224.0.0.1") },
+		"left no address for 52:54:0": func(n *ibft.NIC) { n.Addr = netip.Addr{} },
+	} {
+		bad := table
+		bad.NICs = slices.Clone(table.NICs)
+		change(&bad.NICs[0])
+		if _, err := parseLine(t, "ip=ibft").WithIBFT(with(bad)); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%v, want an error with %q", err, what)
+		}
 	}
 }
 
