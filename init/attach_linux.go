@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/modload"
+	"github.com/nodisk/nodisk/netsetup/ibft"
 )
 
 func (w *worker) attach(ctx context.Context) (string, error) {
@@ -101,7 +103,7 @@ func (w *worker) show(ctx context.Context, groups []target) (string, error) {
 }
 
 // targets are those of the plan, or of DHCP's root path, with the server that
-// DHCP or ip= names where they name none.
+// DHCP or ip= names where they name none, and those of the firmware.
 func (w *worker) targets() ([]iscsi.Target, error) {
 	targets := w.plan.Targets
 	if len(targets) == 0 {
@@ -123,7 +125,21 @@ func (w *worker) targets() ([]iscsi.Target, error) {
 		}
 		full[i] = t
 	}
-	return full, nil
+	if !w.plan.Firmware {
+		return full, nil
+	}
+	more, err := w.firmwareTargets()
+	switch {
+	case err != nil && len(full) == 0:
+		return nil, err
+	case err != nil:
+		w.log.Warn(err.Error())
+	case len(more) == 0 && len(full) == 0 && w.root.Kind == rootfs.KindBlock && w.root.Block.IsZero():
+		return nil, permanent(errors.New("the root is the firmware's, but " + ibft.ErrNone.Error() + ": boot by the firmware's iSCSI initiator, or name the target by netroot=iscsi:"))
+	case len(more) == 0:
+		w.log.Info("rd.iscsi.firmware: " + ibft.ErrNone.Error())
+	}
+	return append(full, more...), nil
 }
 
 // bootServer is the server that ip= or DHCP names, "" when none does.

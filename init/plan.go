@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,7 +20,10 @@ type Plan struct {
 	Root rootfs.Root
 	// Targets are those of root=iscsi:, netroot=iscsi: and
 	// rd.iscsi.target.*=. Those of DHCP's root path come later.
-	Targets   []iscsi.Target
+	Targets []iscsi.Target
+	// Firmware: rd.iscsi.firmware= or root=ibft, the targets of the firmware's
+	// table (iBFT) besides.
+	Firmware  bool
 	Initiator string // rd.iscsi.initiator=, empty: see iscsi.NameSource
 	Init      string // init=, empty: the first of initCandidates
 	Chain     Chain  // nodisk.chain=: the root is the init's business then
@@ -76,10 +80,11 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 		args = append(args, cmdline.Arg{Key: "netroot", Value: extra, HasValue: true})
 	}
 	root, rootErr := rootfs.ParseRoot(args)
-	p.Root = root
+	p.Root, p.Firmware = root, root.Firmware
 	if rootErr != nil {
 		errs = append(errs, rootErr)
 	}
+	args = append(args, firmwareAddress(args)...)
 	if chain.Drivers {
 		p.Network.Off = true
 	} else if p.Network, err = netsetup.ParseConfig(args); err != nil {
@@ -121,6 +126,22 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	}
 	return p, errors.Join(errs...)
 }
+
+// firmwareAddress is ip=ibft where the command line leaves the address to the
+// firmware's table and has no ip= of its own: that is what dracut's rd.iscsi.ibft
+// means, and a root from there is reached by the address from there. An error in
+// a word is for whoever reads it.
+func firmwareAddress(args cmdline.Args) cmdline.Args {
+	on, err := args.Bool("rd.iscsi.ibft", false)
+	root, _ := args.Last("root")
+	if args.Has("ip") || err != nil || !on && root != "ibft" && !slices.Contains(args.All("netroot"), "ibft") {
+		return nil
+	}
+	return cmdline.Args{{Key: "ip", Value: "ibft", HasValue: true}}
+}
+
+// attaches reports whether there is a target before DHCP is asked.
+func (p Plan) attaches() bool { return len(p.Targets) > 0 || p.Firmware }
 
 func parseLevel(args cmdline.Args) (slog.Level, error) {
 	switch word, ok := args.Last("nodisk.log"); {
@@ -194,6 +215,9 @@ func (p Plan) String() string {
 	}
 	for _, t := range p.Targets {
 		row("target", "%v", t)
+	}
+	if p.Firmware {
+		row("target", "those of the firmware's iBFT")
 	}
 	if p.Initiator != "" {
 		row("initiator", "%s", p.Initiator)

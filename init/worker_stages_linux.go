@@ -65,7 +65,7 @@ func (w *worker) stages() []stage {
 		if p.NeedNetwork {
 			before = []string{"network"}
 		}
-		if len(p.Targets) > 0 || p.Root.NeedsRootPath() {
+		if p.attaches() || p.Root.NeedsRootPath() {
 			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.attach, reenter: reenter})
 			before = []string{"attach"}
 		}

@@ -116,14 +116,6 @@ func checkName(name string) error {
 	return nil
 }
 
-// hostLike reports whether a text can be the address of a host, with a zone too,
-// or its name: what is not goes to no resolver.
-func hostLike(s string) bool {
-	return len(s) <= 253 && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(".-_:%", r)
-	})
-}
-
 func hasNameKind(name string) bool {
 	kind, rest, ok := strings.Cut(name, ".")
 	return ok && rest != "" && (kind == "iqn" || kind == "eui" || kind == "naa")

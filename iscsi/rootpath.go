@@ -126,7 +126,7 @@ func cutServer(s string) (host, rest string, err error) {
 		if !ok {
 			return "", "", fmt.Errorf("%q has no fields: write %s", s, rootPathForm)
 		}
-		if !hostLike(host) {
+		if strings.ContainsAny(host, " \t\r\n/]") {
 			return "", "", fmt.Errorf("server %q is neither an address nor a host name", host)
 		}
 		return host, rest, nil

@@ -82,8 +82,6 @@ func TestParseRootPathErrors(t *testing.T) {
 		"iscsi::SECRET@10.0.0.1::::iqn.2026-x.y":       {"must be given together"},
 		"iscsi:me:SECRET:you:@10.0.0.1::::iqn.2026":    {"must be given together"},
 		"iscsi:me:SECRET@10.0.0.1:::zz:iqn.2026":       {`LUN "zz"`},
-		"iscsi:\x1b[2J::::iqn.2026-01.x:a":             {`server "\x1b[2J" is neither`},
-		"iscsi:ho\u202est::::iqn.2026-01.x:a":          {`server "ho\u202est" is neither`},
 		"iscsi:h::::iqn.2026-01.x:\u009ba":             {`name "iqn.2026-01.x:\u009ba" holds`},
 	} {
 		got, err := ParseRootPath(path)

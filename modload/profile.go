@@ -194,8 +194,10 @@ func ethernet() []Profile {
 			Load: []Request{{Name: "bridge", Stage: StageDrivers}},
 		},
 		{
-			Name: "ibft", Doc: "the address that iSCSI firmware left (ip=ibft)", Key: "ip=ibft",
-			Load: []Request{{Name: "iscsi_ibft", Stage: StageDrivers}},
+			// Loaded where ACPI does not show the table, and nowhere else: the
+			// module makes the secrets in it files that everybody may read.
+			Name: "ibft", Doc: "what iSCSI firmware left in low memory (ip=ibft, root=ibft)",
+			Include: []string{"iscsi_ibft"},
 		},
 	}
 }

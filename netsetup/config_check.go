@@ -124,7 +124,7 @@ func (c *Config) checkRoutes(p *problems) {
 			family, ipv = family6, "IPv6"
 		}
 		value := r.Dst.String()
-		about, addressed := false, c.hasIBFT()
+		about, addressed := false, c.UsesIBFT()
 		for _, n := range c.interfaces() {
 			mine := r.Dev == "" || n.Device == r.Dev || n.Device == ""
 			about = about || mine

@@ -13,7 +13,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/ibft"
 )
 
-func (c *Config) hasIBFT() bool {
+// UsesIBFT reports whether there is an ip=ibft.
+func (c Config) UsesIBFT() bool {
 	return slices.ContainsFunc(c.Interfaces, func(n Interface) bool { return n.Method == MethodIBFT })
 }
 
@@ -28,7 +29,7 @@ func (c *Config) hasIBFT() bool {
 // to be loaded. A config without ip=ibft is returned as it is. The error is a
 // *cmdline.ValueError where it cannot pass: there is no table, or nothing in it.
 func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
-	if !c.hasIBFT() {
+	if !c.UsesIBFT() {
 		return c, nil
 	}
 	word := Interface{Method: MethodIBFT}
