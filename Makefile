@@ -13,6 +13,8 @@ RUNS     ?= 3
 kernel_dir = .cache/kernel
 kernel_arm64 = .cache/kernel-arm64
 kernel_other = .cache/kernel-other
+kernel_oldest = .cache/kernel-oldest
+kernel_newest = .cache/kernel-newest
 lint       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 static     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w"
 # The flags that u-root's mkuimage compiles with, so that `nodisk build` makes
@@ -22,7 +24,7 @@ init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part
 
-.PHONY: all boot test bench build packages kernel kernel-other kernel-arm64 rescue headers softib stall vet lint unit fuzz boot-tests clean
+.PHONY: all boot test bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall vet lint unit fuzz boot-tests clean
 
 all: build
 
@@ -62,6 +64,13 @@ kernel:
 kernel-other: kernel
 	@scripts/fetch-kernel $(kernel_other) other
 
+# The ends of what Debian's mirror offers.
+kernel-oldest: packages
+	@scripts/fetch-kernel $(kernel_oldest) oldest
+
+kernel-newest: packages
+	@scripts/fetch-kernel $(kernel_newest) newest
+
 # For a node of another architecture.
 kernel-arm64:
 	@scripts/fetch-kernel-arm64 $(kernel_arm64)
@@ -93,7 +102,7 @@ unit: kernel-other headers
 fuzz:
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)
 
-boot-tests: softib stall kernel-arm64 rescue
+boot-tests: softib stall kernel-oldest kernel-newest kernel-arm64 rescue
 	@$(GO) test -count=1 -timeout 25m ./integration
 
 clean:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/init/linux"
 )
 
 // A CheckSpec says what nodisk check compares with a kernel.
@@ -92,6 +93,9 @@ func Check(ctx context.Context, s CheckSpec) ([]abi.Report, error) {
 	}
 	if len(reports) == 0 {
 		return nil, errors.New("check: nothing to check: give --modules, --module-dir or --image")
+	}
+	if err := linux.TooOld(kernel.Release); err != nil {
+		notes = append(notes, abi.Finding{Severity: abi.Fault, Kind: abi.TooOld, Text: err.Error()})
 	}
 	reports[0].Findings = append(reports[0].Findings, notes...)
 	abi.Sort(reports[0].Findings)

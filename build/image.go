@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/init/linux"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -52,8 +53,8 @@ type Spec struct {
 	CheckConfig func(io.Reader) error
 	// Base is an initramfs to which all of this is added.
 	Base Base
-	// SkipCheck makes the image although the kernel would refuse modules: that becomes
-	// warnings.
+	// SkipCheck makes the image although the kernel would refuse modules, or is older than
+	// nodisk is for: that becomes warnings.
 	SkipCheck bool
 	// FullCheck compares all modules with the symbols of the kernel's file, not
 	// only those that did not come with the kernel.
@@ -147,6 +148,16 @@ func (b *builder) counter(step string, total int) func(n int) {
 	}
 }
 
+// age refuses a kernel that is older than nodisk is for.
+func (b *builder) age(release string) error {
+	err := linux.TooOld(release)
+	if err != nil && b.spec.SkipCheck {
+		b.report.Warnings = append(b.report.Warnings, err.Error())
+		return nil
+	}
+	return err
+}
+
 // collect makes the list of files.
 func (b *builder) collect(ctx context.Context) ([]file, error) {
 	s := b.spec
@@ -157,6 +168,9 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 		if kernel, err = OpenKernel(s.Kernel); err != nil {
 			return nil, err
 		}
+	}
+	if err := b.age(kernel.Release); err != nil {
+		return nil, err
 	}
 	profiles, config, err := s.configure()
 	if err != nil {
@@ -169,6 +183,11 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 		}
 	} else if t.release == "" {
 		return nil, errors.New("find modules: without a module tree nothing says of which kernel the modules must be: give --kernel")
+	}
+	if kernel.Release == "" {
+		if err := b.age(t.release); err != nil {
+			return nil, err
+		}
 	}
 	b.report.Release = t.release
 	for _, p := range profiles {

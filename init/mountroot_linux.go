@@ -31,7 +31,7 @@ func (w *worker) mount(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if w.init, err = findInit(sysroot, w.plan.Init); err != nil {
-		return "", fmt.Errorf("%v is mounted, but %w", w.mounted, err)
+		return "", fmt.Errorf("%v is mounted, but %w%s", w.mounted, err, garbled(w.mounted, err))
 	}
 	return w.mounted.String(), nil
 }

@@ -1,11 +1,15 @@
 package boot
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
 	"strconv"
+
+	"github.com/nodisk/nodisk/init/rootfs"
 )
 
 // elfHeader is the part of an ELF file that names its machine: e_ident and
@@ -20,12 +24,28 @@ const (
 	elfAArch64 = 183
 )
 
+var errNoProgram = errors.New("neither a program nor a script")
+
+// garbled is the rest of an error about the root's init where the server is more
+// likely to be wrong than the root: READ_PLUS of nfs-ganesha, which Linux uses
+// since 6.6 where CONFIG_NFS_V4_2_READ_PLUS is set (nfs-ganesha issue 1188).
+func garbled(m rootfs.Mounted, err error) string {
+	if m.Type != "nfs "+string(rootfs.NFS42) || !errors.Is(err, errNoProgram) {
+		return ""
+	}
+	return "; if the server has it right: nfs-ganesha before 6.2 garbles NFS 4.2 for kernels from 6.6 on, mount with vers=4.1"
+}
+
 // checkProgram looks at the first bytes of a program: one that the kernel
-// would refuse is found while the initramfs is still there to say so. Scripts
-// and formats unknown here pass.
+// would refuse (ENOEXEC) is found while the initramfs is still there to say so.
+// Further formats would be those of binfmt_misc, which nobody has set up by then.
+// What is neither is often not what is stored: a server may garble it.
 func checkProgram(head []byte) error {
-	if len(head) < elfHeader || string(head[:4]) != "\x7fELF" {
+	switch {
+	case bytes.HasPrefix(head, []byte("#!")):
 		return nil
+	case len(head) < elfHeader || !bytes.HasPrefix(head, []byte("\x7fELF")):
+		return fmt.Errorf("%w: it begins with %q", errNoProgram, head[:min(len(head), 16)])
 	}
 	order := binary.ByteOrder(binary.LittleEndian)
 	if head[5] == 2 { // EI_DATA is ELFDATA2MSB

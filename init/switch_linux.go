@@ -3,7 +3,9 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,32 +48,43 @@ func findInit(root, want string) (string, error) {
 		}
 		return name, nil
 	}
-	if want != "" {
+	switch {
+	case !ofTree(why):
+		return "", fmt.Errorf("look for the root's init: %w", why)
+	case want != "":
 		return "", fmt.Errorf("init=%w: this root has no such program", why)
 	}
 	return "", fmt.Errorf("the root has no init (%w): is it the right disk or export, and is it filled? init=PATH names another", why)
 }
 
+// ofTree reports whether an error says what the tree is like, rather than that it
+// could not be looked at: a dead disk (EIO), or a kernel that refuses the call
+// (ENOSYS, EPERM), which nothing in the tree can mend.
+func ofTree(err error) bool {
+	errno, ok := errors.AsType[unix.Errno](err)
+	return !ok || slices.Contains([]unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENAMETOOLONG}, errno)
+}
+
 func checkInit(dir int, name string) error {
-	fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	f, err := openInRoot(dir, name)
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(fd), name)
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
 		return err
-	case !info.Mode().IsRegular():
-		return errors.New("not a file")
 	case info.Mode().Perm()&0o111 == 0:
 		return errors.New("not executable")
 	}
 	head := make([]byte, elfHeader)
 	n, err := f.ReadAt(head, 0)
-	if n == 0 {
-		return fmt.Errorf("empty: %w", err)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return fmt.Errorf("read it: %w", err)
+	case n == 0:
+		return errors.New("empty")
 	}
 	return checkProgram(head[:n])
 }

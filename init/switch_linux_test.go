@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/nodisk/nodisk/init/rootfs"
 )
 
 // tree makes files below a temporary folder: "path" -> content, "->" makes a
@@ -57,7 +59,13 @@ func TestFindInit(t *testing.T) {
 		"not executable":            {files: map[string]string{"sbin/init": "!text"}, fail: "/sbin/init: not executable"},
 		"a folder":                  {files: map[string]string{"sbin/init/x": "x"}, fail: "/sbin/init: not a file"},
 		"empty file":                {files: map[string]string{"sbin/init": ""}, fail: "/sbin/init: empty"},
-		"other machine":             {files: map[string]string{"sbin/init": elf(other)}, fail: "but this machine runs " + runtime.GOARCH},
+		"no program": {
+			files: map[string]string{"sbin/init": strings.Repeat("\x00", 4096)},
+			fail:  `/sbin/init: neither a program nor a script: it begins with "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"`,
+		},
+		"script without #!": {files: map[string]string{"sbin/init": "echo"}, fail: `neither a program nor a script: it begins with "echo"`},
+		"cut off":           {files: map[string]string{"sbin/init": "\x7fELF\x02"}, fail: `neither a program nor a script: it begins with "\x7fELF\x02"`},
+		"other machine":                 {files: map[string]string{"sbin/init": elf(other)}, fail: "but this machine runs " + runtime.GOARCH},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := findInit(tree(t, tt.files), tt.want)
@@ -68,6 +76,22 @@ func TestFindInit(t *testing.T) {
 				t.Errorf("got %q, %v; want %q", got, err, tt.init)
 			}
 		})
+	}
+}
+
+// Where the server is known to garble what it has, that is told; and only there.
+func TestGarbled(t *testing.T) {
+	_, none := findInit(tree(t, map[string]string{"sbin/init": strings.Repeat("\x00", 4096)}), "")
+	_, missing := findInit(tree(t, nil), "")
+	for _, tt := range []struct {
+		mounted string
+		err     error
+		want    bool
+	}{{"nfs 4.2", none, true}, {"nfs 4.1", none, false}, {"nfs 3", none, false}, {"ext4", none, false}, {"nfs 4.2", missing, false}} {
+		got := garbled(rootfs.Mounted{Type: tt.mounted}, tt.err)
+		if strings.Contains(got, "mount with vers=4.1") != tt.want || (got == "") == tt.want {
+			t.Errorf("%s, %v: %q", tt.mounted, tt.err, got)
+		}
 	}
 }
 

@@ -81,6 +81,7 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 	for _, warning := range plan.Warnings {
 		w.log.Warn(warning)
 	}
+	tellOldKernel(w.log)
 	w.needShell()
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(err.Error()), "\n")

@@ -12,18 +12,7 @@ import (
 // kernelARM64 is the folder with Debian's kernel for arm64.
 func kernelARM64(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("NODISK_KERNEL_ARM64_DIR")
-	if dir == "" {
-		dir = "../.cache/kernel-arm64"
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "vmlinuz")); err != nil {
-		lacks(t, "no kernel for arm64: run make kernel-arm64, or set NODISK_KERNEL_ARM64_DIR")
-	}
-	return dir
+	return kernelOf(t, "kernel-arm64", "NODISK_KERNEL_ARM64_DIR")
 }
 
 // rootARM64 makes the tree of a root whose init is a program for arm64.

@@ -10,16 +10,23 @@ import (
 // kernelDir is the folder with vmlinuz and lib/modules/RELEASE.
 func kernelDir(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("NODISK_KERNEL_DIR")
+	return kernelOf(t, "kernel", "NODISK_KERNEL_DIR")
+}
+
+// kernelOf is the folder of a kernel that a make target of that name fetches; env names
+// another folder.
+func kernelOf(t *testing.T, target, env string) string {
+	t.Helper()
+	dir := os.Getenv(env)
 	if dir == "" {
-		dir = "../.cache/kernel"
+		dir = "../.cache/" + target
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "vmlinuz")); err != nil {
-		lacks(t, "no kernel: run make kernel, or set NODISK_KERNEL_DIR to a folder with vmlinuz and lib/modules/RELEASE")
+		lacks(t, "no kernel: run make "+target+", or set "+env+" to a folder with vmlinuz and lib/modules/RELEASE")
 	}
 	return dir
 }
@@ -44,7 +51,12 @@ func nodisk(t *testing.T) string {
 // buildImage makes an image with "nodisk build" and returns its path.
 func buildImage(t *testing.T, profiles string, args ...string) string {
 	t.Helper()
-	kernel := kernelDir(t)
+	return buildImageOf(t, kernelDir(t), profiles, args...)
+}
+
+// buildImageOf is buildImage with a kernel of another folder, and its modules.
+func buildImageOf(t *testing.T, kernel, profiles string, args ...string) string {
+	t.Helper()
 	out := filepath.Join(t.TempDir(), "image")
 	nodiskRun(t, append([]string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile", profiles, "--out", out}, args...)...)
 	return out

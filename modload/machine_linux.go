@@ -127,20 +127,27 @@ func (m *machine) insert(path, params string) ([]string, error) {
 		return nil, fmt.Errorf("open %s: %w", m.file(path), err)
 	}
 	defer func() { _ = unix.Close(fd) }()
-	flags := 0
-	if format := compression(path); format != "" {
-		if m.format() == format {
-			flags = moduleInitCompressedFile
-		} else {
-			plain, err := m.unpack(fd, path, format)
-			if err != nil {
-				return nil, err
-			}
-			defer func() { _ = plain.Close() }()
-			return m.finit(int(plain.Fd()), params, 0)
+	format := compression(path)
+	if format == "" {
+		return m.finit(fd, params, 0)
+	}
+	if m.format() == format {
+		said, err := m.finit(fd, params, moduleInitCompressedFile)
+		// EINVAL is also what a kernel without the flag says, EOPNOTSUPP one without
+		// the format. For all else it said it read the module: once is enough.
+		if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP) || m.decompress == nil {
+			return said, err
+		}
+		if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil {
+			return nil, fmt.Errorf("unpack %s: %w", path, err)
 		}
 	}
-	return m.finit(fd, params, flags)
+	plain, err := m.unpack(fd, path, format)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = plain.Close() }()
+	return m.finit(int(plain.Fd()), params, 0)
 }
 
 func (m *machine) finit(fd int, params string, flags int) ([]string, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/integration/oldkernel"
 	"github.com/nodisk/nodisk/modload/unpack"
 )
 
@@ -70,6 +71,31 @@ func TestInsertErrors(t *testing.T) {
 	if _, err := m.insert("b.ko.gz", ""); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut short: %v", err)
 	}
+}
+
+// A kernel that has no MODULE_INIT_COMPRESSED_FILE, whatever sysfs says, gets the module
+// unpacked.
+func TestInsertWithoutCompressedFlag(t *testing.T) {
+	oldkernel.Under(t, []oldkernel.Rule{
+		{Call: unix.SYS_FINIT_MODULE, Args: []oldkernel.Arg{{Index: 2, Mask: moduleInitCompressedFile, Any: true}}, Errno: unix.EINVAL},
+		{Call: unix.SYS_FINIT_MODULE}, // loads it
+	}, func(t *testing.T) {
+		var unpacked []string
+		m := newMachine(LoaderConfig{
+			Root: write(t, map[string]string{"a.ko.xz": "packed", "sys/module/compression": "xz\n"}),
+			Decompress: func(path string, r io.Reader) (io.Reader, error) {
+				data, err := io.ReadAll(r)
+				unpacked = append(unpacked, path+": "+string(data))
+				return bytes.NewReader(data), err
+			},
+		})
+		if _, err := m.insert("a.ko.xz", ""); err != nil {
+			t.Errorf("not loaded: %v", err)
+		}
+		if diff := cmp.Diff([]string{"a.ko.xz: packed"}, unpacked); diff != "" {
+			t.Errorf("unpacked (-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestUnpackToMemory(t *testing.T) {

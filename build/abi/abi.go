@@ -104,6 +104,7 @@ const (
 	Stale    // modules.dep does not fit the files
 	Missing  // a file that modules.dep names
 	Facts    // what could not be judged
+	TooOld   // the kernel is older than nodisk is for
 )
 
 // A Finding is one thing that is wrong with one module, or with all when Module

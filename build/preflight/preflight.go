@@ -21,6 +21,7 @@ import (
 	"github.com/nodisk/nodisk/build/ko"
 	boot "github.com/nodisk/nodisk/init"
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/init/linux"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -68,6 +69,7 @@ func (r Report) Boots() bool { return len(r.Faults) == 0 }
 func Check(ctx context.Context, in Input) (Report, error) {
 	c := &checker{Input: in, reasons: make(map[string]string), loaded: make(map[string]bool)}
 	c.about()
+	c.age()
 	planned := c.plan()
 	switch {
 	case c.Image == nil:
@@ -149,6 +151,21 @@ func (c *checker) about() {
 	}
 	if c.Kernel != nil {
 		c.About = append(c.About, "kernel  Linux "+c.Kernel.Release)
+	}
+}
+
+// age tells whether the kernel is one that nodisk is for. That of the inventory is
+// not the one that boots.
+func (c *checker) age() {
+	release := ""
+	switch {
+	case c.Kernel != nil:
+		release = c.Kernel.Release
+	case c.Image != nil:
+		release = c.Image.Release()
+	}
+	if err := linux.TooOld(release); err != nil {
+		c.fault("%v", err)
 	}
 }
 

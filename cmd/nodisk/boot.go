@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/init/linux"
 	"github.com/nodisk/nodisk/integration"
 )
 
@@ -47,6 +49,12 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 		PXE: c.PXE, Static: c.Static, Cmdline: c.Cmdline, Append: c.Append,
 		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: c.Timeout,
 		Console: integration.Plain(con.out), Log: c.Log,
+	}
+	// QEMU may boot a kernel whose file says nothing here.
+	if k, err := build.OpenKernel(c.Kernel); err == nil {
+		if err := linux.TooOld(k.Release); err != nil {
+			_, _ = fmt.Fprintf(con.err, "warning: %v\n", err)
+		}
 	}
 	if err := errors.Join(integration.Missing(spec)...); err != nil {
 		return fmt.Errorf("boot: this needs servers that this machine lacks:\n%w", err)

@@ -1,0 +1,78 @@
+package build
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/ko/kotest"
+)
+
+// ageTree makes a root with one module of a kernel, and the kernel's file.
+func ageTree(t *testing.T, release string) (root, kernel string) {
+	t.Helper()
+	root = t.TempDir()
+	dir := filepath.Join(root, modulesDir, release)
+	write(t, filepath.Join(dir, "kernel/drivers/net/dummy.ko"), kotest.Module{Name: "dummy", Vermagic: release + " SMP "}.Bytes())
+	for name, text := range map[string]string{"modules.dep": "kernel/drivers/net/dummy.ko:\n", "modules.alias": "", "modules.softdep": "", "modules.builtin": ""} {
+		write(t, filepath.Join(dir, name), []byte(text))
+	}
+	kernel = filepath.Join(root, "vmlinuz")
+	write(t, kernel, bzImage(release))
+	return root, kernel
+}
+
+const tooOld = ": nodisk needs Linux 4.18 or newer: "
+
+// The kernels that nodisk is not for are refused by name, whoever tells which
+// one it is.
+func TestOldKernel(t *testing.T) {
+	for release, refused := range map[string]bool{
+		"4.14.336": true, "3.10.0-1160.el7.x86_64": true, "4.17.19-1-amd64": true,
+		"4.18.0-553.el8_10.x86_64": false, "5.10.0-30-amd64": false, "6.12.117+deb13-amd64": false, "6.16-amd64": false,
+	} {
+		t.Run(release, func(t *testing.T) {
+			root, kernel := ageTree(t, release)
+			for from, s := range map[string]Spec{
+				"kernel":         {Kernel: kernel, Modules: root},
+				"modules":        {Modules: root},
+				"kernel alone":   {Kernel: kernel, Modules: NoModules},
+				"another's tree": {Kernel: kernel, Modules: testTree(t)},
+			} {
+				s.Profiles, s.Out = []string{"ram"}, filepath.Join(t.TempDir(), "image")
+				s.Init = func(context.Context, string) ([]byte, error) { return elfStub(machineAMD64, "init"), nil }
+				_, err := Image(t.Context(), s, nil)
+				if got := err != nil && strings.HasPrefix(err.Error(), "kernel "+release+tooOld); got != refused {
+					t.Errorf("build by %s: refused %v, want %v: %v", from, got, refused, err)
+				}
+				if from == "another's tree" {
+					continue
+				}
+				s.SkipCheck = true
+				r, err := Image(t.Context(), s, nil)
+				warned := slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.HasPrefix(w, "kernel "+release+tooOld) })
+				if err != nil || warned != refused {
+					t.Errorf("build by %s, --no-check: %v, warnings %q", from, err, r.Warnings)
+				}
+			}
+			for from, s := range map[string]CheckSpec{"kernel": {Kernel: kernel, Modules: root}, "modules": {Modules: root}} {
+				reports, err := Check(t.Context(), s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, f := range reports[0].Findings {
+					if f.Kind == abi.TooOld && f.Severity == abi.Fault && f.Module == "" {
+						got = append(got, f.String())
+					}
+				}
+				if len(got) == 1 && !strings.HasPrefix(got[0], "kernel "+release+tooOld) || (len(got) == 1) != refused {
+					t.Errorf("check by %s: %q, want a fault: %v", from, got, refused)
+				}
+			}
+		})
+	}
+}

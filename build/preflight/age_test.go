@@ -1,0 +1,41 @@
+package preflight
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nodisk/nodisk/build"
+)
+
+// The kernel that boots counts, then that of the image's modules; not the one under
+// which the inventory was made.
+func TestOldKernel(t *testing.T) {
+	const old, good = "4.14.336", "4.18.0-553.el8_10.x86_64"
+	for name, tt := range map[string]struct {
+		in   Input
+		want bool
+	}{
+		"kernel":               {Input{Kernel: &build.Kernel{Release: old}}, true},
+		"good kernel":          {Input{Kernel: &build.Kernel{Release: good}}, false},
+		"image":                {Input{Image: &Image{releases: []string{old}, files: newRootFS(nil)}}, true},
+		"good image":           {Input{Image: &Image{releases: []string{good}, files: newRootFS(nil)}}, false},
+		"image of several":     {Input{Image: &Image{releases: []string{old, good}, files: newRootFS(nil)}}, false},
+		"kernel before image":  {Input{Kernel: &build.Kernel{Release: good}, Image: &Image{releases: []string{old}, files: newRootFS(nil)}}, false},
+		"inventory under it":   {Input{Inventory: &build.Inventory{Release: old}}, false},
+		"nothing but the line": {Input{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Check(t.Context(), tt.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := slices.ContainsFunc(r.Faults, func(f string) bool {
+				return strings.HasPrefix(f, "kernel "+old+": nodisk needs Linux 4.18 or newer: ")
+			})
+			if told != tt.want {
+				t.Errorf("told: %v, want %v; faults %q", told, tt.want, r.Faults)
+			}
+		})
+	}
+}
