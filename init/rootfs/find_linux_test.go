@@ -363,7 +363,7 @@ func TestFindOn(t *testing.T) {
 		"partition too many": {disk: mbrWithMissing(t), err: "not all there: seen sda (1 partition in its table that the kernel does not show), sda1 (ext4): context deadline exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, _, _, err := find(t, []string{"sda"}, func(ctx context.Context, f *finder) (Block, error) { return f.findOn(ctx, "sda") }, func(m *machine) {
+			b, _, _, err := find(t, []string{"sda"}, func(ctx context.Context, f *finder) (Block, error) { return f.findOn(ctx, "sda", "") }, func(m *machine) {
 				m.plug("sda", tt.disk)
 				if name == "partition too many" {
 					m.mu.Lock()
