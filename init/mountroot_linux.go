@@ -12,7 +12,7 @@ func (w *worker) mount(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(sysroot, 0o755); err != nil {
 		return "", fmt.Errorf("make %s: %w", sysroot, err)
 	}
-	if err := unmountAll(sysroot); err != nil {
+	if err := unmountAll(ctx, sysroot); err != nil {
 		return "", err
 	}
 	var err error

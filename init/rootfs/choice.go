@@ -158,7 +158,7 @@ func choose(seen []Block, whole Block, found []Block, types string) (Block, erro
 	case 1:
 		return plain[0], nil
 	case 0:
-		parts := slices.DeleteFunc(slices.Clone(seen), func(b Block) bool { return b.Disk != whole.Name || b.Name == whole.Name })
+		parts := slices.DeleteFunc(slices.Clone(seen), func(b Block) bool { return b.Disk != whole.Name || b.Name == whole.Name || b.Partition.boots() })
 		return Block{}, fmt.Errorf("%s has no partition with a filesystem: %s", whole.Path(), describeAll(parts, ByLabel))
 	}
 	return Block{}, fmt.Errorf("%s has %d filesystems: %s: choose one with root=LABEL= or root=UUID=", whole.Path(), len(plain), describeAll(plain, ByLabel))

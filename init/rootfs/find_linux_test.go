@@ -288,7 +288,7 @@ func TestFindBlockTellsWhatIsThere(t *testing.T) {
 		"luks": {
 			Selector{ByUUID, testUUID},
 			func(m *machine) { m.plug("sda", luks) },
-			"find UUID=" + testUUID + ": /dev/sda is an encrypted LUKS volume, not a filesystem: nodisk mounts a filesystem on a disk or a partition only",
+			"find UUID=" + testUUID + ": /dev/sda is an encrypted LUKS volume, not a filesystem: nodisk does not open encrypted volumes, it mounts a filesystem on a disk or a partition only",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
