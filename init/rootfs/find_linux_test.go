@@ -65,6 +65,9 @@ func (m *machine) plug(name string, image []byte) {
 		parts = nil
 	}
 	for _, p := range parts {
+		if p.Start >= int64(len(image)) { // the kernel leaves it out
+			continue
+		}
 		part := fmt.Sprint(name, p.Number)
 		m.set(name+"/"+part, "partition", p.Number)
 		m.set(name+"/"+part, "start", p.Start/512)
