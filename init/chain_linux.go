@@ -47,7 +47,7 @@ func (c Chain) verdict() Verdict {
 // was mounted is let go: an initramfs begins with nothing mounted.
 func chain(v Verdict) error {
 	for _, m := range earlyMounts() {
-		if err := unmountAll(m.target); err != nil {
+		if err := detachAll(context.Background(), m.target); err != nil {
 			report(errorPriority, "%v", err)
 		}
 	}

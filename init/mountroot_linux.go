@@ -12,7 +12,7 @@ func (w *worker) mount(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(sysroot, 0o755); err != nil {
 		return "", fmt.Errorf("make %s: %w", sysroot, err)
 	}
-	if err := unmountAll(sysroot); err != nil {
+	if err := unmountAll(ctx, sysroot); err != nil {
 		return "", err
 	}
 	var err error
@@ -60,7 +60,7 @@ func (w *worker) mountBlock(ctx context.Context) (rootfs.Mounted, error) {
 		err error
 	)
 	if w.root.Block.IsZero() && len(w.disks) > 0 {
-		b, err = rootfs.FindOn(ctx, w.disks[0], w.log)
+		b, err = rootfs.FindOn(ctx, w.disks[0], w.root.FSType, w.log)
 	} else {
 		b, err = rootfs.FindBlock(ctx, w.root.Block, w.disks, w.log)
 	}

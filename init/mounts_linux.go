@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -57,12 +58,32 @@ func mounted(dir string) bool {
 	return here.Dev != root.Dev
 }
 
-// unmountAll takes away what earlier attempts mounted on dir.
-func unmountAll(dir string) error {
-	for mounted(dir) {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+// unmountAll takes away what earlier attempts mounted on dir. The kernel lets go
+// of a filesystem in the same call, and may wait there for a disk or server that
+// is gone: the wait ends with ctx. The call ends when the kernel lets it, and
+// nothing follows it then, because what is on dir by that time is of a later
+// attempt.
+func unmountAll(ctx context.Context, dir string) error {
+	done := make(chan error, 1)
+	go func() { done <- detachAll(ctx, dir) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("unmount %s: the kernel did not finish, the disk or server does not answer: %w", dir, context.Cause(ctx))
+	}
+}
+
+// detachAll unmounts until nothing is mounted there, which umount(2) tells by
+// EINVAL. It does not look before: lstat(2) asks the server of an NFS mount.
+func detachAll(ctx context.Context, dir string) error {
+	for ctx.Err() == nil {
+		switch err := unix.Unmount(dir, unix.MNT_DETACH); {
+		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT):
+			return nil
+		case err != nil:
 			return fmt.Errorf("unmount %s: %w", dir, err)
 		}
 	}
-	return nil
+	return fmt.Errorf("unmount %s: %w", dir, context.Cause(ctx))
 }

@@ -15,6 +15,13 @@ type Block struct {
 	Partition  Partition   // the disk's table about it; zero for a whole disk
 	Table      []Partition // of a whole disk
 	Problem    string      // why it could not be read; empty when it could
+	WWID       string      // of the LUN, as the kernel has it; two paths to one share it; may be empty
+
+	// Within is set for a partition of a disk that is part of a volume itself:
+	// which disk, and of what.
+	Within string
+	// Members are the other devices of a filesystem that has several.
+	Members []string
 }
 
 // Path is the device node.
@@ -39,18 +46,11 @@ func (b Block) describe(by SelectBy) string {
 	}
 	if v := b.property(by); v != "" && by != ByName {
 		if by == ByLabel || by == ByPartLabel {
-			v = strconv.Quote(v)
+			v = strconv.Quote(clip(v, maxLabel))
 		}
 		words = append(words, by.String()+" "+v)
 	}
 	return b.Name + " (" + strings.Join(words, ", ") + ")"
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 func (b Block) property(by SelectBy) string {
@@ -79,9 +79,6 @@ func (s Selector) matches(seen []Block) []Block {
 	}
 	return found
 }
-
-// maxListed bounds the devices that a line names.
-const maxListed = 16
 
 // missing says in one line that nothing matches and what is there.
 func (s Selector) missing(seen []Block, disks []string) string {
@@ -131,7 +128,7 @@ func list(seen []Block, by SelectBy) string {
 // hidden counts the partitions of a disk's table that are not among the devices:
 // they come in a moment, or the kernel cannot read this kind of table.
 func (b Block) hidden(seen []Block) int {
-	n := len(b.Table)
+	n := len(b.shown())
 	for _, p := range seen {
 		if p.Disk == b.Name && p.Partition.Number > 0 {
 			n--
@@ -141,83 +138,32 @@ func (b Block) hidden(seen []Block) int {
 }
 
 func describeAll(blocks []Block, by SelectBy) string {
-	var words []string
-	for _, b := range blocks[:min(len(blocks), maxListed)] {
-		words = append(words, b.describe(by))
+	words := make([]string, len(blocks))
+	for i, b := range blocks {
+		words[i] = b.describe(by)
 	}
-	if extra := len(blocks) - maxListed; extra > 0 {
-		words = append(words, fmt.Sprintf("and %d more", extra))
-	}
-	return strings.Join(words, ", ")
+	return enumerate(words, maxList)
 }
 
-// hint finds the value under another key, or spelled in another case: the two
-// usual slips.
+// hint finds the value under another key, or spelled in another case, the two
+// usual slips; or where it was not to be taken from.
 func (s Selector) hint(seen []Block) string {
 	for _, b := range seen {
 		for _, by := range []SelectBy{ByLabel, ByUUID, ByPartUUID, ByPartLabel} {
-			if v := b.property(by); v != "" && strings.EqualFold(v, s.Value) {
-				return fmt.Sprintf("%s has %s, is that the one?", b.Name, Selector{By: by, Value: v})
+			v := b.property(by)
+			if v == "" || !strings.EqualFold(v, s.Value) {
+				continue
+			}
+			if under := covering(seen, b); by == s.By && len(under) > 0 {
+				return fmt.Sprintf("%s has it, but %s: root=%s mounts it all the same", b.Name, leftover(b, under), b.Path())
+			}
+			if _, err := members(seen, b); by == s.By && err != nil {
+				return err.Error()
+			}
+			if b.Problem == "" {
+				return fmt.Sprintf("%s has %s, is that the one?", b.Name, Selector{By: by, Value: clip(v, maxClip)})
 			}
 		}
 	}
 	return ""
-}
-
-// usable returns an error when the block holds a container instead of a
-// filesystem: waiting longer does not help then. A block without a known
-// filesystem passes, because rootfstype= may name one that is not recognised.
-func (b Block) usable() error {
-	if what := b.Filesystem.container(); what != "" {
-		return fmt.Errorf("%s is %s, not a filesystem: nodisk mounts a filesystem on a disk or a partition only", b.Path(), what)
-	}
-	return nil
-}
-
-// onlyFilesystem chooses on one disk: the disk's own filesystem, else the only
-// partition with one. Partitions of the firmware do not count. Ok is false
-// while something is still to come: a partition that the table lists and the
-// kernel has not shown.
-func onlyFilesystem(seen []Block, name string) (b Block, ok bool, err error) {
-	var (
-		whole      Block
-		found      []Block
-		partitions []Block
-	)
-	for _, b := range seen {
-		switch {
-		case b.Name == name:
-			whole = b
-		case b.Disk == name && b.Partition.firmware():
-		case b.Disk == name:
-			partitions = append(partitions, b)
-			if b.Filesystem.Mountable() {
-				found = append(found, b)
-			}
-		}
-	}
-	switch {
-	case whole.Name == "", whole.Problem != "":
-		return Block{}, false, nil
-	case whole.Filesystem.Type != "":
-		return whole, true, whole.usable()
-	case len(whole.Table) == 0:
-		return Block{}, false, fmt.Errorf("%s holds neither a filesystem nor a partition table that nodisk knows: %s is the wrong disk or LUN, or is empty", whole.Path(), name)
-	}
-	for _, p := range whole.Table {
-		complete := p.firmware()
-		for _, b := range partitions {
-			complete = complete || b.Partition.Number == p.Number && b.Problem == ""
-		}
-		if !complete {
-			return Block{}, false, nil
-		}
-	}
-	switch len(found) {
-	case 1:
-		return found[0], true, nil
-	case 0:
-		return Block{}, false, fmt.Errorf("%s has no partition with a filesystem: %s", whole.Path(), describeAll(partitions, ByLabel))
-	}
-	return Block{}, false, fmt.Errorf("%s has %d filesystems: %s: choose one with root=LABEL= or root=UUID=", whole.Path(), len(found), describeAll(found, ByLabel))
 }

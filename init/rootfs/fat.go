@@ -13,10 +13,11 @@ const maxFATDirectory = 32 << 10
 // a narrow range must be inside it. NTFS and exFAT have similar boot sectors and
 // are told by their names.
 func probeFAT(h *head) Filesystem {
-	for name, typ := range map[string]string{"NTFS    ": "ntfs", "EXFAT   ": "exfat"} {
-		if h.has(3, name) {
-			return Filesystem{Type: typ}
-		}
+	switch {
+	case h.has(3, "NTFS    "): // the last sector, a copy of the first, is not counted
+		return Filesystem{Type: "ntfs", Size: extent(h.u64(40)+1, int64(h.u16(11)))}
+	case h.has(3, "EXFAT   "):
+		return Filesystem{Type: "exfat"}
 	}
 	var (
 		sector   = int64(h.u16(11))
@@ -38,7 +39,11 @@ func probeFAT(h *head) Filesystem {
 		return Filesystem{}
 	}
 
-	f := Filesystem{Type: "vfat"}
+	sectors := uint64(h.u16(19))
+	if sectors == 0 {
+		sectors = uint64(h.u32(32))
+	}
+	f := Filesystem{Type: "vfat", Size: extent(sectors, sector)}
 	if fatSize != 0 { // FAT12 and FAT16: the root directory follows the tables
 		if entries == 0 {
 			return Filesystem{}

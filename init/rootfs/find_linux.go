@@ -33,10 +33,12 @@ func FindBlock(ctx context.Context, s Selector, disks []string, log *slog.Logger
 }
 
 // FindOn waits for the disk (sda) and returns its own filesystem, else its only
-// partition with one, where an EFI system partition does not count. Several
-// filesystems, or none, are an error that lists them.
-func FindOn(ctx context.Context, disk string, log *slog.Logger) (Block, error) {
-	return newFinder([]string{disk}, log).findOn(ctx, disk)
+// partition with one, where partitions for booting do not count. Several
+// filesystems, none, or a container beside one are an error that lists them.
+// Types is rootfstype=, which may name a type that Probe does not recognise, or
+// tell which of several is meant.
+func FindOn(ctx context.Context, disk, types string, log *slog.Logger) (Block, error) {
+	return newFinder([]string{disk}, log).findOn(ctx, disk, types)
 }
 
 // A listener receives device events: *uevent.Conn.
@@ -59,10 +61,9 @@ type finder struct {
 	log    *slog.Logger
 	disks  []string
 
-	nodes   []node
-	known   map[string]*entry
-	reads   chan read
-	pending int
+	nodes []node
+	known map[string]*entry
+	reads chan read
 }
 
 // An entry is what is known of one device: the outcome of the last read, or
@@ -70,7 +71,7 @@ type finder struct {
 type entry struct {
 	block   Block
 	reading bool
-	stale   bool // read it again
+	stale   bool // read it again, when the read under way has ended
 }
 
 // A read is the outcome of looking at one device.
@@ -96,41 +97,63 @@ func (f *finder) findBlock(ctx context.Context, s Selector) (Block, error) {
 	if s.IsZero() {
 		return Block{}, errors.New("find block device: no selector given")
 	}
-	var others []Block
+	var warning string
 	b, err := f.run(ctx, func(seen []Block) verdict {
+		warning = ""
 		var ready []Block
 		for _, b := range s.matches(seen) {
-			if b.Problem == "" {
+			under := covering(seen, b)
+			if s.By == ByName && len(under) > 0 {
+				warning = b.Name + ": " + leftover(b, under)
+			}
+			var err error
+			b.Members, err = members(seen, b)
+			if b.Problem == "" && err == nil && (s.By == ByName || len(under) == 0) {
 				ready = append(ready, b)
 			}
 		}
 		if len(ready) == 0 {
 			return verdict{waiting: s.missing(seen, f.disks)}
 		}
-		others = ready[1:]
+		if others := s.several(ready[0], ready[1:]); others != "" {
+			warning = others
+		}
 		return verdict{block: ready[0], done: true, err: ready[0].usable()}
 	})
 	if err != nil {
 		return Block{}, fmt.Errorf("find %s: %w", s, err)
 	}
-	if len(others) > 0 {
-		f.log.WarnContext(ctx, fmt.Sprintf("%s means more than one device: %s is taken, not %s", s, b, describeAll(others, s.By)))
-	}
+	f.warn(ctx, warning)
 	return b, nil
 }
 
-func (f *finder) findOn(ctx context.Context, name string) (Block, error) {
+func (f *finder) findOn(ctx context.Context, name, types string) (Block, error) {
+	var warning string
 	b, err := f.run(ctx, func(seen []Block) verdict {
-		b, done, err := onlyFilesystem(seen, name)
-		if !done && err == nil {
+		c, err := onlyFilesystem(seen, name, types)
+		if !c.ok && err == nil {
 			return verdict{waiting: fmt.Sprintf("%s and the partitions of its table are not all there: %s", name, list(seen, 0))}
 		}
-		return verdict{block: b, done: true, err: err}
+		if err == nil {
+			c.block.Members, err = members(seen, c.block)
+		}
+		if errors.Is(err, errMembers) {
+			return verdict{waiting: err.Error()}
+		}
+		warning = c.warning
+		return verdict{block: c.block, done: true, err: err}
 	})
 	if err != nil {
 		return Block{}, fmt.Errorf("find a filesystem on %s: %w", name, err)
 	}
+	f.warn(ctx, warning)
 	return b, nil
+}
+
+func (f *finder) warn(ctx context.Context, warning string) {
+	if warning != "" {
+		f.log.WarnContext(ctx, warning)
+	}
 }
 
 // A verdict is a decision about the devices seen: done with a block or an
@@ -169,7 +192,7 @@ func (f *finder) run(ctx context.Context, decide func([]Block) verdict) (Block, 
 			return Block{}, err
 		}
 		v := decide(f.seen())
-		if v.done && (f.pending == 0 || hurry) {
+		if v.done && (!f.reading() || hurry) {
 			return v.block, v.err
 		}
 		if v.done && settled == nil {
@@ -185,7 +208,6 @@ func (f *finder) run(ctx context.Context, decide func([]Block) verdict) (Block, 
 		case e := <-events:
 			f.forget(e)
 		case r := <-f.reads:
-			f.pending--
 			r.entry.reading = false
 			r.entry.block = r.block // which nobody sees when it was forgotten
 		case <-settled:
@@ -221,20 +243,33 @@ func receive(ctx context.Context, l listener, events chan<- uevent.Event) error 
 // forget drops what an event has made stale.
 func (f *finder) forget(e uevent.Event) {
 	name := e.DevPath[strings.LastIndexByte(e.DevPath, '/')+1:]
-	switch e.Action {
-	case "": // events were lost
-		f.known = map[string]*entry{}
-	case "add":
-		// It was read already if it was there at the last look, unless the
-		// node was not.
+	if e.Action == "add" {
+		// It was read already if it was there at the last look, unless the node
+		// was not.
 		f.retry(name)
-	default:
-		for n := range f.known {
-			if n == name || f.diskOf(n) == name {
-				delete(f.known, n)
-			}
+		return
+	}
+	for n, known := range f.known {
+		switch {
+		case e.Action != "" && n != name && f.diskOf(n) != name: // "" is lost events: any may have changed
+		case e.Action != "remove" && known.reading:
+			// A read that hangs is not joined by another: the kernel would keep
+			// a thread for each.
+			known.stale = true
+		default:
+			delete(f.known, n)
 		}
 	}
+}
+
+// reading reports whether a device that is there is still being read.
+func (f *finder) reading() bool {
+	for _, e := range f.known {
+		if e.reading {
+			return true
+		}
+	}
+	return false
 }
 
 // retry makes devices that could not be read be read again: the one named, or
@@ -274,15 +309,17 @@ func (f *finder) look(ctx context.Context) error {
 		e := f.known[n.name]
 		switch {
 		case e == nil:
-			e = &entry{block: Block{Name: n.name, Disk: n.disk, Size: n.size, Problem: beingRead}}
+			e = &entry{block: n.block(beingRead)}
 			f.known[n.name] = e
-		case e.stale:
+		case e.stale && !e.reading:
 			e.stale = false
+			if e.block.Problem == "" {
+				e.block = n.block(beingRead)
+			}
 		default:
 			continue
 		}
 		e.reading = true
-		f.pending++
 		go func() {
 			r := read{entry: e, block: f.read(n)}
 			select {
@@ -299,30 +336,35 @@ func (f *finder) look(ctx context.Context) error {
 	return nil
 }
 
+// block is what is known of a node before it is read.
+func (n node) block(problem string) Block {
+	return Block{Name: n.name, Disk: n.disk, Size: n.size, WWID: n.wwid, Problem: problem}
+}
+
 func (f *finder) read(n node) Block {
-	b := Block{Name: n.name, Disk: n.disk, Size: n.size}
 	d, err := f.open(n.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		b.Problem = "no node /dev/" + n.name + " yet"
-		return b
+		return n.block("no node /dev/" + n.name + " yet")
 	case err != nil:
-		b.Problem = "unreadable: " + cause(err)
-		return b
+		return n.block("unreadable: " + cause(err))
 	}
 	defer func() { _ = d.Close() }()
 	h, err := readHead(d)
 	if err != nil {
-		b.Problem = "unreadable: " + cause(err)
-		return b
+		return n.block("unreadable: " + cause(err))
 	}
-	// From here on nothing fails: the bytes are in memory.
-	b.Filesystem, _ = Probe(h)
+	b := n.block("")
+	var damaged error
 	if n.number == 0 {
-		b.Table, err = ParsePartitions(h, n.sector)
-		if err != nil && b.Filesystem.Type == "" {
-			b.Problem = err.Error()
-		}
+		b.Table, damaged = ParsePartitions(h, n.sector)
+	}
+	b.Filesystem, err = Probe(h, n.size, tableEnd(h, n.sector, b.Table))
+	switch {
+	case err != nil:
+		return n.block("unreadable: " + cause(err))
+	case damaged != nil && b.Filesystem.Type == "":
+		b.Problem = damaged.Error()
 	}
 	return b
 }
@@ -347,6 +389,9 @@ func (f *finder) seen() []Block {
 		}
 		b := e.block
 		if n.number > 0 && whole != nil {
+			if c := whole.block.Filesystem; c.AtEnd {
+				b.Within = n.disk + ", " + c.container().what
+			}
 			for _, p := range whole.block.Table {
 				if p.Number == n.number && p.Start == n.start {
 					b.Partition = p

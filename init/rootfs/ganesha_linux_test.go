@@ -97,7 +97,7 @@ func TestGanesha(t *testing.T) {
 			t.Errorf("%s: MNT: %s, flavours %d, %v", network, status, flavours, err)
 		}
 		exports, err := listExports(ctx, network, to)
-		if s := offer(exports); err != nil || !strings.Contains(s, "it exports "+dir+"/open") {
+		if s := offer(exports, ""); err != nil || !strings.Contains(s, "it exports "+dir+"/open") {
 			t.Errorf("%s: EXPORT: %s, %v", network, s, err)
 		}
 	}

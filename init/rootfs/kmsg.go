@@ -30,7 +30,7 @@ func about(lines []string, words ...string) string {
 	for _, line := range lines {
 		for _, w := range words {
 			if w != "" && strings.Contains(line, w) {
-				found = append(found, strings.TrimSpace(line))
+				found = append(found, clip(strings.TrimSpace(line), maxClip))
 				break
 			}
 		}

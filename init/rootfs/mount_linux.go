@@ -41,9 +41,10 @@ type BlockMount struct {
 
 // MountBlock mounts a block device that FindBlock or FindOn found. A device that
 // is write-protected is mounted read-only with a warning, as mount(8) does. The
-// error of a refused mount quotes the kernel's log. When ctx ends while the
-// kernel still waits for the disk, the mount is given up, and undone should it
-// succeed later.
+// error of a refused mount quotes the kernel's log. When even that is refused
+// because a journal would have to be replayed, it is mounted without. When ctx
+// ends while the kernel still waits for the disk, the mount is given up, and
+// undone should it succeed later.
 func MountBlock(ctx context.Context, b Block, m BlockMount, log *slog.Logger) (Mounted, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -54,6 +55,9 @@ func MountBlock(ctx context.Context, b Block, m BlockMount, log *slog.Logger) (M
 	options, err := ParseMountOptions(m.Options, m.ReadOnly)
 	if err != nil {
 		return Mounted{}, fmt.Errorf("mount %s: %w", b.Path(), err)
+	}
+	for _, name := range b.Members {
+		options.Data = strings.Join(append(splitOptions(options.Data), "device=/dev/"+name), ",")
 	}
 	types := b.types(m.Types)
 	if len(types) == 0 {
@@ -66,9 +70,10 @@ func MountBlock(ctx context.Context, b Block, m BlockMount, log *slog.Logger) (M
 			log.DebugContext(ctx, fmt.Sprintf("load %s: %v", t, err))
 		}
 		start := time.Now()
-		ro, err := mountBlock(ctx, b, t, m.Dir, options, log)
+		done, err := mountBlock(ctx, b, t, m.Dir, options, log)
 		if err == nil {
-			return Mounted{Source: b.Path(), Type: t, Options: options.Data, ReadOnly: ro, Took: time.Since(start)}, nil
+			done.Took = time.Since(start)
+			return done, nil
 		}
 		errs = append(errs, err)
 		if !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
@@ -101,25 +106,59 @@ func (b Block) types(wanted string) []string {
 	return types
 }
 
-func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions, log *slog.Logger) (readOnly bool, err error) {
+func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions, log *slog.Logger) (Mounted, error) {
 	said := openKmsg()
 	defer func() { _ = said.Close() }()
-	err = mount(ctx, b.Path(), dir, fstype, o)
-	if !o.ReadOnly() && (errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES)) {
+	err := mount(ctx, b.Path(), dir, fstype, o)
+	if !o.ReadOnly() && writeProtected(err) {
 		log.WarnContext(ctx, fmt.Sprintf("%s is write-protected: mounted read-only", b.Path()))
 		o.Flags |= unix.MS_RDONLY
 		err = mount(ctx, b.Path(), dir, fstype, o)
 	}
-	if err != nil {
-		return false, blockError(b, fstype, dir, o, err, about(said.Lines(), "("+b.Name+")", "device "+b.Name, b.Path(), logName(fstype)))
+	// A read-only mount replays the journal all the same, and a disk that
+	// cannot be written refuses it.
+	for _, word := range withoutReplay(fstype) {
+		if !writeProtected(err) {
+			break
+		}
+		without := o
+		without.Data = strings.Join(append(splitOptions(o.Data), word), ",")
+		if again := mount(ctx, b.Path(), dir, fstype, without); again == nil {
+			log.WarnContext(ctx, fmt.Sprintf("%s is write-protected and its journal is not empty: mounted without it (%s), "+
+				"what was written last may be missing or damaged", b.Path(), word))
+			o, err = without, nil
+		}
 	}
+	if err != nil {
+		return Mounted{}, blockError(b, fstype, dir, o, err, about(said.Lines(), "("+b.Name+")", "device "+b.Name, b.Path(), logName(fstype)))
+	}
+	done := Mounted{Source: b.Path(), Type: fstype, Options: o.Data, ReadOnly: o.ReadOnly()}
 	// squashfs, erofs and a filesystem with certain features are read-only of
 	// their own accord.
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err == nil {
-		return st.Flags&unix.ST_RDONLY != 0, nil
+		done.ReadOnly = st.Flags&unix.ST_RDONLY != 0
 	}
-	return o.ReadOnly(), nil
+	return done, nil
+}
+
+func writeProtected(err error) bool {
+	return errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES)
+}
+
+// withoutReplay returns the options that mount a filesystem read-only with a
+// journal that is not empty, the newest spelling first:
+// Documentation/admin-guide/ext4.rst and xfs.rst, btrfs(5).
+func withoutReplay(fstype string) []string {
+	switch fstype {
+	case "ext3", "ext4":
+		return []string{"noload"}
+	case "xfs", "f2fs":
+		return []string{"norecovery"}
+	case "btrfs":
+		return []string{"rescue=nologreplay", "nologreplay"} // since Linux 5.9, and before
+	}
+	return nil
 }
 
 // logName is how a filesystem begins its messages in the kernel's log when it
@@ -136,32 +175,6 @@ func logName(fstype string) string {
 	return fstype + ":"
 }
 
-// mount calls mount(2), which cannot be interrupted where it matters: a disk or
-// server that is gone. So it runs beside, and a mount that succeeds after ctx has
-// ended is taken away again.
-func mount(ctx context.Context, source, dir, fstype string, o MountOptions) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	done := make(chan error)
-	go func() {
-		err := unix.Mount(source, dir, fstype, o.Flags, o.Data)
-		select {
-		case done <- err:
-		case <-ctx.Done():
-			if err == nil {
-				_ = unix.Unmount(dir, unix.MNT_DETACH)
-			}
-		}
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("the kernel did not finish the mount, the disk or server does not answer: %w", context.Cause(ctx))
-	}
-}
-
 // blockError puts errno into a sentence; said is the kernel's own.
 func blockError(b Block, fstype, dir string, o MountOptions, err error, said string) error {
 	why := ""
@@ -175,7 +188,7 @@ func blockError(b Block, fstype, dir string, o MountOptions, err error, said str
 	case errors.Is(err, unix.EINVAL):
 		why = "not a valid " + fstype
 		if o.Data != "" {
-			why += fmt.Sprintf(", or an option it does not know (%s)", o.Data)
+			why += fmt.Sprintf(", or an option it does not know (%s)", clip(o.Data, maxClip))
 		}
 	case errors.Is(err, unix.EBUSY):
 		why = "it is mounted already, or something else holds it"
@@ -190,6 +203,8 @@ func blockError(b Block, fstype, dir string, o MountOptions, err error, said str
 		why = "the disk does not answer: look at the target or server, and at the network"
 	case errors.Is(err, unix.EPERM):
 		why = "not permitted"
+	case writeProtected(err):
+		why = "the disk is write-protected and the filesystem wants to write: rw, or a journal that is not empty"
 	case errors.Is(err, unix.EUCLEAN):
 		why = "the filesystem is damaged: check it on another machine (fsck)"
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -183,7 +184,7 @@ func (e export) String() string {
 	if len(e.groups) == 0 {
 		return e.path
 	}
-	return e.path + " (" + strings.Join(e.groups, ", ") + ")"
+	return e.path + " (" + enumerate(e.groups, maxGroups) + ")"
 }
 
 // listExports is EXPORT of the mount protocol (RFC 1813 section 5.2.5).
@@ -220,18 +221,30 @@ func printable(b []byte) string {
 	}, string(b))
 }
 
-// offer says in words what a server exports.
-func offer(exports []export) string {
-	const maxShown = 12
+// offer says in words what a server exports, within the bounds of a line: first
+// what is about path, which are the export of that name and those above it.
+func offer(exports []export, path string) string {
 	if len(exports) == 0 {
 		return "it exports nothing"
 	}
-	var words []string
-	for _, e := range exports[:min(len(exports), maxShown)] {
-		words = append(words, e.String())
+	about := func(e export) bool {
+		return e.path == path || strings.HasPrefix(path, strings.TrimSuffix(e.path, "/")+"/")
 	}
-	if extra := len(exports) - maxShown; extra > 0 {
-		words = append(words, fmt.Sprintf("and %d more", extra))
+	exports = slices.Clone(exports)
+	slices.SortStableFunc(exports, func(a, b export) int {
+		switch x, y := about(a), about(b); {
+		case x && y: // the nearest
+			return len(b.path) - len(a.path)
+		case x:
+			return -1
+		case y:
+			return 1
+		}
+		return 0
+	})
+	words := make([]string, len(exports))
+	for i, e := range exports {
+		words[i] = e.String()
 	}
-	return "it exports " + strings.Join(words, ", ")
+	return "it exports " + enumerate(words, maxList)
 }

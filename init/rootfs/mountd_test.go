@@ -29,10 +29,10 @@ func TestParseExports(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(export{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if s := offer(got); s != "it exports /srv/root (10.0.0.0/8, @nodes), /home" {
+	if s := offer(got, ""); s != "it exports /srv/root (10.0.0.0/8, @nodes), /home" {
 		t.Error(s)
 	}
-	if s := offer(nil); s != "it exports nothing" {
+	if s := offer(nil, ""); s != "it exports nothing" {
 		t.Error(s)
 	}
 	got, err = parseExports(exportsXDR([]export{{path: "/a\x1b[2J"}}))

@@ -25,9 +25,11 @@ type NFSMount struct {
 }
 
 // MountNFS mounts an export whose server and path are complete (see NFS.For) by
-// the first of its versions that works. A version whose module the image does
-// not have is passed over, and a module is loaded only when its version is
-// tried. When none works, the error has a line for each.
+// the first of its versions that works, from the first of the server's addresses
+// that it works with: of a name with several one may be down, or not serve this
+// node. A version whose module the image does not have is passed over, and a
+// module is loaded only when its version is tried. When none works, the error has
+// a line for each.
 func MountNFS(ctx context.Context, n NFS, m NFSMount, log *slog.Logger) (Mounted, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -43,13 +45,54 @@ func MountNFS(ctx context.Context, n NFS, m NFSMount, log *slog.Logger) (Mounted
 		return Mounted{}, fmt.Errorf("mount %s: %w", n.Source(), err)
 	}
 	n.Options = options.Data
-	server, err := resolve(ctx, n.Server)
+	servers, err := resolve(ctx, n.Server)
 	if err != nil {
 		return Mounted{}, fmt.Errorf("mount %s: %w", n.Source(), err)
 	}
-	c := nfsClient{n: n, m: m, flags: options, server: server, log: log}
+	return mountFrom(ctx, servers, func(ctx context.Context, server netip.Addr) (Mounted, refusals) {
+		c := nfsClient{n: n, m: m, flags: options, server: server, log: log}
+		return c.mount(ctx)
+	}, n.Source())
+}
+
+// mountFrom tries the addresses of a server in turn. Each has its share of the
+// time that is left, so that one that takes connections and answers nothing does
+// not use up that of the others.
+func mountFrom(ctx context.Context, servers []netip.Addr, try func(context.Context, netip.Addr) (Mounted, refusals), source string) (Mounted, error) {
 	var refused refusals
-	for _, v := range n.Versions {
+	for i, server := range servers {
+		one, cancel := shareOf(ctx, len(servers)-i)
+		mounted, why := try(one, server)
+		cancel()
+		if why == nil {
+			return mounted, nil
+		}
+		if len(servers) > 1 {
+			for j := range why {
+				why[j].server = server
+			}
+		}
+		refused = append(refused, why...)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return Mounted{}, fmt.Errorf("mount %s:%w", source, refused)
+}
+
+// shareOf bounds ctx to the n-th part of the time it has left.
+func shareOf(ctx context.Context, n int) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok || n < 2 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(n))
+}
+
+// mount tries the versions in turn. Without refusals it is mounted.
+func (c *nfsClient) mount(ctx context.Context) (Mounted, refusals) {
+	var refused refusals
+	for _, v := range c.n.Versions {
 		if slices.Contains(c.hopeless, v) {
 			continue
 		}
@@ -57,17 +100,17 @@ func MountNFS(ctx context.Context, n NFS, m NFSMount, log *slog.Logger) (Mounted
 		data, err := c.try(ctx, v)
 		if err == nil {
 			return Mounted{
-				Source: n.Source(), Type: "nfs " + string(v), Options: data,
-				ReadOnly: options.ReadOnly(), Took: time.Since(start),
+				Source: c.n.Source(), Type: "nfs " + string(v), Options: data,
+				ReadOnly: c.flags.ReadOnly(), Took: time.Since(start),
 			}, nil
 		}
 		refused = append(refused, refusal{version: v, err: err})
 		if ctx.Err() != nil {
 			break
 		}
-		log.DebugContext(ctx, fmt.Sprintf("mount %s: NFS %s: %v", n.Source(), v, err))
+		c.log.DebugContext(ctx, fmt.Sprintf("mount %s: NFS %s from %s: %v", c.n.Source(), v, c.server, err))
 	}
-	return Mounted{}, fmt.Errorf("mount %s:%w", n.Source(), refused)
+	return Mounted{}, refused
 }
 
 // refusals are the outcomes of all versions that were tried; it prints one line
@@ -76,6 +119,7 @@ type refusals []refusal
 
 type refusal struct {
 	version NFSVersion
+	server  netip.Addr // where it has several addresses
 	err     error
 }
 
@@ -85,7 +129,11 @@ func (r refusals) Error() string {
 		if len(r) > 1 {
 			b.WriteString("\n ")
 		}
-		fmt.Fprintf(&b, " NFS %s: %v", x.version, x.err)
+		fmt.Fprintf(&b, " NFS %s", x.version)
+		if x.server.IsValid() {
+			fmt.Fprintf(&b, " from %s", x.server)
+		}
+		fmt.Fprintf(&b, ": %v", x.err)
 	}
 	return b.String()
 }
@@ -98,17 +146,31 @@ func (r refusals) Unwrap() []error {
 	return errs
 }
 
-func resolve(ctx context.Context, server string) (netip.Addr, error) {
+// maxServers bounds the addresses that are tried of one name.
+const maxServers = 8
+
+// resolve returns the addresses of a server, in the order of the resolver.
+func resolve(ctx context.Context, server string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(server); err == nil {
-		return a, nil
+		return []netip.Addr{a}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", server)
 	if err != nil || len(addrs) == 0 {
-		return netip.Addr{}, fmt.Errorf("look up the NFS server %s: check nameserver=, or write its address: %w", server, err)
+		return nil, fmt.Errorf("look up the NFS server %s: check nameserver=, or write its address: %w", server, err)
 	}
-	return addrs[0].Unmap(), nil
+	return distinct(addrs), nil
+}
+
+func distinct(addrs []netip.Addr) []netip.Addr {
+	var different []netip.Addr
+	for _, a := range addrs {
+		if a = a.Unmap(); !slices.Contains(different, a) && len(different) < maxServers {
+			different = append(different, a)
+		}
+	}
+	return different
 }
 
 // An nfsClient tries the versions of one mount.
@@ -224,7 +286,8 @@ func (c *nfsClient) askThree(ctx context.Context, facts *serverFacts) error {
 	case status != mountOK:
 		return fmt.Errorf("server %s refuses %s: %s", c.server, c.n.Path, status)
 	case len(flavours) > 0 && !c.n.has("sec") && !slices.Contains(flavours, authSys) && !slices.Contains(flavours, authNone):
-		return fmt.Errorf("server %s exports %s only with Kerberos (flavours %d): export it with sec=sys for a root", c.server, c.n.Path, flavours)
+		return fmt.Errorf("server %s exports %s only with Kerberos (flavours %s): export it with sec=sys for a root",
+			c.server, c.n.Path, clip(fmt.Sprint(flavours), maxGroups))
 	}
 	if c.n.rdma() || network == "udp" {
 		return nil
@@ -240,7 +303,7 @@ func (c *nfsClient) offered(ctx context.Context, network string, to netip.AddrPo
 	if err != nil {
 		return ""
 	}
-	return "; " + offer(exports)
+	return "; " + offer(exports, c.n.Path)
 }
 
 // localAddr is the address that packets to the server come from. Connecting a
@@ -292,7 +355,7 @@ func (c *nfsClient) explain(ctx context.Context, v NFSVersion, o MountOptions, e
 	case errors.Is(err, unix.EPROTONOSUPPORT):
 		why = "the server or this kernel does not speak it"
 	case errors.Is(err, unix.EINVAL):
-		why = fmt.Sprintf("the kernel does not take these options: %s", o.Data)
+		why = fmt.Sprintf("the kernel does not take these options: %s", clip(o.Data, maxClip))
 		if c.n.udp() {
 			why += " (most kernels since 5.6 have no NFS over UDP: use proto=tcp)"
 		}

@@ -23,9 +23,36 @@ type Partition struct {
 // espType is the GUID of an EFI system partition (UEFI specification 5.3.3).
 const espType = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 
-// firmware tells a partition that holds boot loaders and never a root.
-func (p Partition) firmware() bool {
-	return p.Type == espType || p.Type == "0xef"
+// boots reports a partition that holds boot loaders or kernels and never a root.
+func (p Partition) boots() bool {
+	switch p.Type {
+	case espType, "0xef",
+		"bc13c2ff-59e6-4262-a352-b275fd6f7172", "0xea", // XBOOTLDR (UAPI group, boot loader specification)
+		"21686148-6449-6e6f-744e-656564454649",         // BIOS boot of GRUB
+		"9e1a2d38-c612-4316-aa26-8b49521e5a8b", "0x41", // PReP
+		"e3c9e316-0b5c-4db8-817d-f92df00215ae": // Microsoft reserved
+		return true
+	}
+	return false
+}
+
+// extended reports the MBR partition that only holds the logical ones.
+func (p Partition) extended() bool {
+	return p.Type == "0x05" || p.Type == "0x0f" || p.Type == "0x85"
+}
+
+// tableEnd is up to which byte a disk is in use by its table: the end of its
+// last partition, or of the GPT's alternate header (UEFI specification 5.3.2),
+// which is in the last sector of the disk that the table was made for.
+func tableEnd(h *head, sector int, table []Partition) int64 {
+	var end int64
+	for _, p := range table {
+		end = max(end, p.Start+p.Size)
+	}
+	if sector >= 512 && 2*sector <= headSize && h.has(sector, "EFI PART") {
+		end = max(end, extent(h.u64(sector+32)+1, int64(sector)))
+	}
+	return end
 }
 
 // ParsePartitions reads the GPT or MBR of a disk, in the order of the partition

@@ -14,70 +14,92 @@ import (
 // is btrfs's, 4 KiB at 64 KiB. A GPT with 128 entries fits in too.
 const headSize = 68 << 10
 
-// A Filesystem is what a superblock says. All fields are spelled as blkid(8)
+// A Filesystem is what a superblock says. The texts are spelled as blkid(8)
 // spells them; the zero value is "nothing recognised".
 type Filesystem struct {
 	Type  string // ext2, ext3, ext4, xfs, btrfs, squashfs, erofs, vfat, iso9660; swap, crypto_LUKS, ...
 	Label string // without trailing white space
 	UUID  string // "1b2c3d4e-...", vfat "1A2B-3C4D", iso9660 "2026-01-31-..."
+
+	// Size is how many bytes from the start of the device are the filesystem's;
+	// 0 when the superblock does not tell.
+	Size int64
+	// Devices is of how many devices a btrfs is made; Device tells them apart.
+	Devices, Device uint64
+	// AtEnd: the superblock is at the device's end, and what seems to be at its
+	// start, a partition table even, is inside of the volume.
+	AtEnd bool
 }
 
 // Mountable tells whether it is a filesystem, not a container such as LUKS or
 // an LVM physical volume.
 func (f Filesystem) Mountable() bool {
-	return f.Type != "" && f.container() == ""
+	return f.Type != "" && f.container() == container{}
 }
 
-// container says in words what a device holds that cannot be mounted.
-func (f Filesystem) container() string {
-	switch f.Type {
-	case typeLUKS:
-		return "an encrypted LUKS volume"
-	case typeLVM:
-		return "an LVM2 physical volume"
-	case typeRAID:
-		return "a member of a Linux software RAID"
-	case typeSwap:
-		return "swap space"
-	case typeJournal:
-		return "the external journal of an ext4 filesystem"
-	case typeSquash3:
-		return "a squashfs older than version 4, which Linux no longer reads"
-	}
-	return ""
+// filesystems are the types that Probe recognises and a kernel can mount.
+func filesystems() []string {
+	return []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "squashfs", "erofs", "vfat", "iso9660", "ntfs", "exfat"}
 }
 
-// The types that are not filesystems, in blkid's words.
-const (
-	typeLUKS    = "crypto_LUKS"
-	typeLVM     = "LVM2_member"
-	typeRAID    = "linux_raid_member"
-	typeSwap    = "swap"
-	typeJournal = "jbd"
-	typeSquash3 = "squashfs3"
-)
-
-// Probe recognises the filesystem at the start of r. It reads once, 68 KiB, and
-// for vfat once more for the label in the root directory. A device that holds
+// Probe recognises what is on a device of size bytes, 0 when that is not known.
+// It reads once, 68 KiB, for vfat once more for the label in the root directory,
+// and once more, 128 KiB, at the end when the end is not in use: by the
+// filesystem found, or, up to the byte used, by a partition. A device that holds
 // nothing known gives the zero Filesystem and no error; only a read that fails
-// is an error. A software RAID member is recognised by metadata 1.1 and 1.2,
-// which are at the start; 0.90 and 1.0 are at the device's end and not read.
-func Probe(r io.ReaderAt) (Filesystem, error) {
+// is an error.
+func Probe(r io.ReaderAt, size, used int64) (Filesystem, error) {
 	h, err := readHead(r)
 	if err != nil {
 		return Filesystem{}, err
 	}
-	// Containers first: what is inside a LUKS or RAID member can look like a
-	// filesystem. vfat last: its signature is the weakest.
-	for _, probe := range []func(*head) Filesystem{
-		probeLUKS, probeLVM, probeRAID, probeXFS, probeSquashfs, probeBtrfs, probeExt, probeErofs,
-		probeISO9660, probeSwap, probeFAT,
-	} {
-		if f := probe(h); f.Type != "" {
-			return f, nil
+	f := probeHead(h)
+	used = max(used, f.Size)
+	// Whatever has its superblock at the end keeps more than a page there.
+	const page = 4 << 10
+	if !f.outermost() && size > headSize+tailSize && used < size&^(page-1) {
+		t, err := readTail(r, size)
+		if err != nil {
+			return Filesystem{}, err
+		}
+		if outer := t.probe(used); outer.Type != "" {
+			outer.AtEnd = true
+			return outer, nil
 		}
 	}
-	return Filesystem{}, nil
+	return f, nil
+}
+
+// outermost reports whether the start of the device already tells what to do
+// first.
+func (f Filesystem) outermost() bool {
+	c := f.container()
+	return c.what != "" && !c.aside && f.Type != typeSquash3
+}
+
+// probeHead looks at the start. Containers come first: what is inside a LUKS or
+// RAID member can look like a filesystem. vfat is last: its signature is the
+// weakest.
+func probeHead(h *head) Filesystem {
+	for _, probe := range []func(*head) Filesystem{
+		probeLUKS, probeBitLocker, probeLVM, probeRAID, probeBcache, probeVDO, probeStratis, probeASM,
+		probeXFS, probeSquashfs, probeBtrfs, probeExt, probeErofs, probeISO9660, probeSwap, probeZFS, probeFAT,
+	} {
+		if f := probe(h); f.Type != "" {
+			return f
+		}
+	}
+	return Filesystem{}
+}
+
+// extent is count units in bytes, 0 when a superblock claims more than any
+// device has.
+func extent(count uint64, unit int64) int64 {
+	const most = 1 << 62
+	if unit <= 0 || count > uint64(most/unit) {
+		return 0
+	}
+	return int64(count) * unit
 }
 
 // head is a device of which the first 68 KiB are in memory. A shorter device is
@@ -113,6 +135,7 @@ func (h *head) has(off int, magic string) bool {
 
 func (h *head) u16(off int) uint16 { return binary.LittleEndian.Uint16(h.data[off:]) }
 func (h *head) u32(off int) uint32 { return binary.LittleEndian.Uint32(h.data[off:]) }
+func (h *head) u64(off int) uint64 { return binary.LittleEndian.Uint64(h.data[off:]) }
 
 func (h *head) label(off, size int) string { return label(h.data[off : off+size]) }
 func (h *head) uuid(off int) string        { return uuid(h.data[off : off+16]) }
@@ -142,6 +165,7 @@ func probeExt(h *head) Filesystem {
 		recovery         = 0x4
 		journalDev       = 0x8
 		metaBG           = 0x10
+		is64bit          = 0x80
 		ext2ROCompat     = 0x1 | 0x2 | 0x4 // sparse_super, large_file, btree_dir
 		ext2Incompat     = filetype | metaBG
 		ext3Incompat     = ext2Incompat | recovery
@@ -152,6 +176,11 @@ func probeExt(h *head) Filesystem {
 	}
 	f := Filesystem{Type: "ext4", Label: h.label(sb+120, 16), UUID: h.uuid(sb + 104)}
 	compat, incompat, roCompat := h.u32(sb+92), h.u32(sb+96), h.u32(sb+100)
+	blocks := uint64(h.u32(sb + 4))
+	if incompat&is64bit != 0 {
+		blocks |= uint64(h.u32(sb+336)) << 32
+	}
+	f.Size = extent(blocks, 1024<<h.u32(sb+24))
 	journal := compat&hasJournal != 0
 	switch {
 	case incompat&journalDev != 0:
@@ -170,7 +199,9 @@ func probeXFS(h *head) Filesystem {
 	if !h.has(0, "XFSB") {
 		return Filesystem{}
 	}
-	return Filesystem{Type: "xfs", Label: h.label(108, 12), UUID: h.uuid(32)}
+	be := binary.BigEndian
+	size := extent(be.Uint64(h.data[8:]), int64(be.Uint32(h.data[4:])))
+	return Filesystem{Type: "xfs", Label: h.label(108, 12), UUID: h.uuid(32), Size: size}
 }
 
 // probeBtrfs follows include/uapi/linux/btrfs_tree.h. The UUID is the
@@ -180,14 +211,17 @@ func probeBtrfs(h *head) Filesystem {
 	if !h.has(sb+64, "_BHRfS_M") {
 		return Filesystem{}
 	}
-	return Filesystem{Type: "btrfs", Label: h.label(sb+299, 256), UUID: h.uuid(sb + 32)}
+	return Filesystem{
+		Type: "btrfs", Label: h.label(sb+299, 256), UUID: h.uuid(sb + 32),
+		Size: extent(h.u64(sb+209), 1), Devices: h.u64(sb + 136), Device: h.u64(sb + 201),
+	}
 }
 
 // probeSquashfs follows fs/squashfs/squashfs_fs.h: neither label nor UUID.
 func probeSquashfs(h *head) Filesystem {
 	switch {
 	case h.has(0, "hsqs") && h.u16(28) >= 4:
-		return Filesystem{Type: "squashfs"}
+		return Filesystem{Type: "squashfs", Size: extent(h.u64(40), 1)}
 	case h.has(0, "hsqs"), h.has(0, "sqsh"):
 		return Filesystem{Type: typeSquash3}
 	}
@@ -200,7 +234,11 @@ func probeErofs(h *head) Filesystem {
 	if h.u32(sb) != 0xe0f5e1e2 {
 		return Filesystem{}
 	}
-	return Filesystem{Type: "erofs", Label: h.label(sb+64, 16), UUID: h.uuid(sb + 48)}
+	size := int64(0)
+	if bits := h.data[sb+12]; bits < 32 {
+		size = extent(uint64(h.u32(sb+36)), 1<<bits)
+	}
+	return Filesystem{Type: "erofs", Label: h.label(sb+64, 16), UUID: h.uuid(sb + 48), Size: size}
 }
 
 // probeISO9660 follows ECMA-119 8.4, the primary volume descriptor. The UUID is
@@ -215,7 +253,10 @@ func probeISO9660(h *head) Filesystem {
 	if !h.has(pvd, "\x01CD001") {
 		return Filesystem{}
 	}
-	f := Filesystem{Type: "iso9660", Label: h.label(pvd+40, 32)}
+	f := Filesystem{
+		Type: "iso9660", Label: h.label(pvd+40, 32),
+		Size: extent(uint64(h.u32(pvd+80)), int64(h.u16(pvd+128))),
+	}
 	for _, at := range []int{modified, created} {
 		d := h.data[at : at+16]
 		digits := strings.Trim(string(d), "0123456789") == ""

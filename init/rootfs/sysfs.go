@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"strconv"
@@ -15,6 +16,7 @@ type node struct {
 	start  int64  // bytes from the start of the disk
 	size   int64  // bytes
 	sector int    // bytes in a logical sector
+	wwid   string // of the disk; empty when it has none
 }
 
 // listNodes returns the disks of sysfs (rooted at /sys), each followed by its
@@ -56,6 +58,13 @@ func listDisk(sysfs fs.FS, name string) []node {
 	if d.size == 0 || attr(sysfs, dir+"/hidden") == 1 {
 		return nil
 	}
+	// SCSI has it below the device, NVMe at the disk itself. The kernel asked for
+	// it when the disk came: nothing is read from the disk here.
+	for _, path := range []string{"/device/wwid", "/wwid"} {
+		if b, err := fs.ReadFile(sysfs, dir+path); err == nil && d.wwid == "" {
+			d.wwid = printable(bytes.Join(bytes.Fields(b), []byte(" ")))
+		}
+	}
 	entries, err := fs.ReadDir(sysfs, dir)
 	if err != nil {
 		return nil
@@ -65,7 +74,7 @@ func listDisk(sysfs fs.FS, name string) []node {
 		if !strings.HasPrefix(e.Name(), name) {
 			continue
 		}
-		p := node{name: e.Name(), disk: name, sector: d.sector}
+		p := node{name: e.Name(), disk: name, sector: d.sector, wwid: d.wwid}
 		// Sizes in sysfs count 512 bytes, whatever the disk's sector is.
 		sub := dir + "/" + e.Name()
 		p.number = int(attr(sysfs, sub+"/partition"))
