@@ -75,10 +75,12 @@ func unmountAll(ctx context.Context, dir string) error {
 }
 
 // detachAll unmounts until nothing is mounted there, which umount(2) tells by
-// EINVAL. It does not look before: lstat(2) asks the server of an NFS mount.
+// EINVAL. It does not look before: lstat(2) asks the server of an NFS mount. What
+// waits for such a server is failed (MNT_FORCE).
 func detachAll(ctx context.Context, dir string) error {
 	for ctx.Err() == nil {
-		switch err := unix.Unmount(dir, unix.MNT_DETACH); {
+		err := unix.Unmount(dir, unix.MNT_FORCE|unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		switch {
 		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT):
 			return nil
 		case err != nil:
