@@ -74,6 +74,25 @@ func Open(fsys fs.FS, release string) (*Index, error) {
 	return x, nil
 }
 
+// NoModules is the index of a kernel that has all it needs built in, and no
+// modules or no place for them.
+func NoModules(release string) *Index {
+	return &Index{
+		release: release, dir: treesDir + "/" + release,
+		aliases: func() *aliasTable { return parseAliases("") },
+	}
+}
+
+// Empty reports whether there is no module to load.
+func (x *Index) Empty() bool { return len(x.mods) == 0 }
+
+// HasTrees reports whether a file system rooted at "/" holds modules of any
+// release, or flat folders of such.
+func HasTrees(fsys fs.FS) bool {
+	folders, err := fs.ReadDir(fsys, treesDir)
+	return err == nil && len(folders) > 0
+}
+
 // read returns nil for a file that does not exist.
 func (x *Index) read(fsys fs.FS, name string) ([]byte, error) {
 	data, err := fs.ReadFile(fsys, x.dir+"/"+name)
