@@ -60,13 +60,13 @@ type Late struct {
 	For    time.Duration // since the kernel was asked
 }
 
-// String is "stall in its probe of 0000:00:05.0, 12 s".
+// String is "stall in its probe of 0000:00:05.0, 12 s", or "in its init".
 func (l Late) String() string {
 	where := "in its init"
 	if l.Device != "" {
 		where = "in its probe of " + l.Device
 	}
-	return fmt.Sprintf("%s %s, %v", l.Module, where, l.For.Round(100*time.Millisecond))
+	return fmt.Sprintf("%s %s, %.3g s", l.Module, where, l.For.Seconds())
 }
 
 // Late lists the modules that the kernel has not answered for, by name.

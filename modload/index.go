@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -85,6 +86,13 @@ func NoModules(release string) *Index {
 
 // Empty reports whether there is no module to load.
 func (x *Index) Empty() bool { return len(x.mods) == 0 }
+
+// HasBus reports whether a module has aliases for devices of a bus ("mdio").
+func (x *Index) HasBus(bus string) bool {
+	return slices.ContainsFunc(x.aliases().entries, func(e aliasEntry) bool {
+		return strings.HasPrefix(e.pattern, bus) && strings.HasPrefix(e.pattern[len(bus):], ":")
+	})
+}
 
 // HasTrees reports whether a file system rooted at "/" holds modules of any
 // release, or flat folders of such.

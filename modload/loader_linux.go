@@ -89,7 +89,7 @@ func newLoader(x *Index, c LoaderConfig, k kernel, log *slog.Logger) *Loader {
 	}
 	workers, longest := c.Workers, patience
 	if workers < 1 {
-		workers = min(max(1, runtime.NumCPU()), maxPlaces)
+		workers = workersOf(runtime.NumCPU())
 	}
 	if c.Serial {
 		workers, longest = 1, serialPatience
@@ -105,6 +105,9 @@ func newLoader(x *Index, c LoaderConfig, k kernel, log *slog.Logger) *Loader {
 	l.life, l.end = context.WithCancel(context.Background())
 	return l
 }
+
+// workersOf is how many modules are worked on side by side on so many processors.
+func workersOf(cpus int) int { return min(max(1, cpus), maxPlaces) }
 
 // Close ends what goes on in the background: modules that wait for late ones
 // are not loaded any more. What the kernel has is its own affair; see [Loader.Late].
