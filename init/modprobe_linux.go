@@ -2,13 +2,14 @@ package boot
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/modload"
 )
 
 // The kernel asks for modules itself: request_module("nfsv3"), "fs-ext4",
@@ -16,57 +17,37 @@ import (
 // "PROGRAM -q -- NAME" (kernel/kmod.c). In the initramfs that program is
 // /init, so that a file system or a cipher nobody thought of is still found.
 //
-// Not before the profiles' modules are loaded, though: those are complete, and
-// what they ask for while they load (crc64_rocksoft wants to know who else
-// computes it) mostly does not exist. Each such question costs a process.
+// Each question costs a process, and most are about modules that do not exist
+// (crc64_rocksoft wants to know who else computes it). So they are served when the
+// profiles' modules are loaded, which are complete, and from the beginning only by
+// images with what drivers ask for while they probe: see asksEarly.
 
+// modprobeSysctl names the kernel's modprobe, CONFIG_MODPROBE_PATH before the boot.
+// PID 1 gives that back: see keepSysctls.
 const modprobeSysctl = "/proc/sys/kernel/modprobe"
 
 // upcallTimeout bounds one request: the kernel thread that made it waits.
 const upcallTimeout = 30 * time.Second
 
-// moduleRequests takes the kernel's requests over, and gives them back: the
-// root's init must find its own modprobe in the sysctl again. The zero value
-// is ready.
-type moduleRequests struct {
-	mu     sync.Mutex
-	before []byte // of the sysctl; nil: not taken over
-}
+// asksEarly reports whether an image has modules that drivers ask for by
+// request_module in their probe: those of PHYs (phy_request_driver_module in
+// drivers/net/phy/phy_device.c), which go by "mdio:" and the bits of an identifier.
+func asksEarly(x *modload.Index) bool { return x.HasBus("mdio") }
 
-// serve names this program to the kernel. A second call does nothing.
-func (m *moduleRequests) serve() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.before != nil {
-		return nil
-	}
-	before, err := os.ReadFile(modprobeSysctl)
-	if os.IsNotExist(err) { // a kernel without CONFIG_MODULES
+// serveModprobe names this program to the kernel as its modprobe. A kernel
+// without modules has no such sysctl.
+func serveModprobe() error {
+	f, err := os.OpenFile(modprobeSysctl, os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read %s: %w", modprobeSysctl, err)
-	}
-	if strings.TrimSpace(string(before)) == "/init" { // a worker before us crashed
-		before = []byte("/sbin/modprobe")
-	}
-	if err := os.WriteFile(modprobeSysctl, []byte("/init"), 0); err != nil {
 		return fmt.Errorf("serve the kernel's module requests: %w", err)
 	}
-	m.before = before
-	return nil
-}
-
-func (m *moduleRequests) restore() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.before == nil {
-		return nil
+	_, err = f.WriteString("/init")
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("serve the kernel's module requests: %w", err)
 	}
-	if err := os.WriteFile(modprobeSysctl, m.before, 0); err != nil {
-		return fmt.Errorf("give the kernel's module requests back: %w", err)
-	}
-	m.before = nil
 	return nil
 }
 
@@ -83,11 +64,11 @@ func modprobe(names []string) {
 }
 
 func modprobeAll(ctx context.Context, names []string) error {
-	line, err := os.ReadFile("/proc/cmdline")
+	line, config, err := readWords()
 	if err != nil {
-		return fmt.Errorf("read the command line: %w", err)
+		return err
 	}
-	m, _ := newModulePlan(cmdline.Parse(string(line)), nil) // the worker has reported what is wrong with it
+	m, _ := newModulePlan(line, config) // the worker has reported what is wrong with it
 	_, loader, err := openModules(Plan{Modules: m}, nil)
 	if err != nil {
 		return err

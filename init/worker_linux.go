@@ -129,11 +129,13 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 	default:
 		return w.giveUp(permanent(err))
 	}
-	requests := &moduleRequests{}
-	w.serveRequests = func() {
-		if err := requests.serve(); err != nil {
+	w.serveRequests = sync.OnceFunc(func() {
+		if err := serveModprobe(); err != nil {
 			w.log.Warn(err.Error())
 		}
+	})
+	if asksEarly(w.index) {
+		w.serveRequests()
 	}
 	ctx := context.Background()
 	end := func() {}
@@ -149,9 +151,6 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 	w.follow = sync.OnceFunc(func() { go w.followDevices(ctx, followed) })
 	w.tidy = func() {
 		cancel()
-		if err := requests.restore(); err != nil {
-			w.log.Warn(err.Error())
-		}
 		w.follow() // ends at once if it was never started
 		left := make(chan struct{})
 		go func() {
@@ -165,10 +164,12 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 			select {
 			case <-ended:
 			case <-patience:
-				w.log.Warn("a driver is still being loaded, or sets an interface up or down: going on without it")
+				w.log.Warn("the search for devices, or a driver that sets an interface up or down, does not end: going on without it")
+				w.leaveDrivers()
 				return
 			}
 		}
+		w.leaveDrivers()
 	}
 	w.root = plan.Root
 	g := graph{stages: w.breakpoints(w.stages()), identity: identity(), log: w.log}
@@ -217,10 +218,13 @@ func openModules(p Plan, log *slog.Logger) (*modload.Index, *modload.Loader, err
 		return nil, nil, err
 	}
 	above := modulesAbove()
-	x, err := modload.Open(os.DirFS(above), release)
+	x, err := openIndex(os.DirFS(above), release, loadsModules())
 	if err != nil {
 		return nil, nil, fmt.Errorf("the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the kernel that boots: %w",
 			release, inImage(above), err)
+	}
+	if x.Empty() && log != nil {
+		log.Info("there are no modules to load: what the boot needs must be built into this kernel, " + release)
 	}
 	conf := modload.ReadConf(os.DirFS("/"))
 	if log != nil {
@@ -234,6 +238,25 @@ func openModules(p Plan, log *slog.Logger) (*modload.Index, *modload.Loader, err
 		Params: append(conf.Params, p.Modules.Params...), Blacklist: append(conf.Blacklist, p.Modules.Blacklist...),
 		Serial: p.Modules.Serial, Decompress: unpack.Module, Modules: above,
 	}, log), nil
+}
+
+// openIndex is modload.Open for an image that may do without modules: because it
+// has none at all, or because its kernel takes none.
+func openIndex(fsys fs.FS, release string, loads bool) (*modload.Index, error) {
+	if !loads {
+		return modload.NoModules(release), nil
+	}
+	x, err := modload.Open(fsys, release)
+	if errors.Is(err, fs.ErrNotExist) && !modload.HasTrees(fsys) {
+		return modload.NoModules(release), nil
+	}
+	return x, err
+}
+
+// loadsModules reports whether the kernel takes modules (CONFIG_MODULES).
+func loadsModules() bool {
+	_, err := os.Stat("/proc/modules")
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func kernelRelease() (string, error) {
@@ -302,8 +325,8 @@ func (w *worker) giveUp(err error) Verdict {
 	return Verdict{Action: action}
 }
 
-// followTimeout bounds the wait for a driver whose probe takes long when all
-// else is ready.
+// followTimeout bounds the wait for what the kernel may hold when all else is
+// ready.
 const followTimeout = 2 * time.Second
 
 // followDevices loads drivers for devices that appear from now on, and for
@@ -323,6 +346,15 @@ func (w *worker) followDevices(ctx context.Context, done chan<- struct{}) {
 	})
 	if err != nil {
 		w.log.Warn(fmt.Sprintf("drivers of devices that appear late will be missed: %v", err))
+	}
+}
+
+// leaveDrivers says which drivers the boot goes on without. Their probes go on
+// in the kernel, whatever becomes of this process.
+func (w *worker) leaveDrivers() {
+	w.loader.Close()
+	for _, late := range w.loader.Late() {
+		w.log.Warn(fmt.Sprintf("the kernel still has %v: going on without it", late))
 	}
 }
 

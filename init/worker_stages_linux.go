@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,7 +76,8 @@ func (w *worker) stages() []stage {
 	return append(list, stage{name: "switch", after: last, run: w.finish})
 }
 
-// storageAfter is "drivers" unless both can go on at once.
+// storageAfter is "drivers" unless both can go on at once. That stage does not
+// wait for a probe.
 func (w *worker) storageAfter() []string {
 	if w.overlap() {
 		return []string{"mounts"}
@@ -83,9 +85,9 @@ func (w *worker) storageAfter() []string {
 	return []string{"drivers"}
 }
 
-// overlap tells whether storage need not wait while a driver waits for its
-// hardware: the loader keeps a place for drivers. Not where they need all there
-// is, the only processor, and not in an order that the administrator gave.
+// overlap tells whether storage need not wait while drivers load: the loader keeps
+// a place for them. Not where they need all there is, the only processor, and
+// not in an order that the administrator gave.
 func (w *worker) overlap() bool {
 	m := w.plan.Modules
 	return w.loader.Workers() > 1 && len(m.First) == 0 && len(m.Pre) == 0
@@ -103,21 +105,24 @@ func (w *worker) drivers(ctx context.Context) (string, error) {
 	m := w.plan.Modules
 	before := len(w.loader.Loaded())
 	for _, name := range m.First {
-		if err := w.loader.Load(ctx, name); err != nil {
+		if err := w.inOrder(ctx, name); err != nil {
 			return "", unlessCurable(err)
 		}
 	}
-	if err := w.loader.Load(ctx, m.Pre...); err != nil {
+	if err := w.inOrder(ctx, m.Pre...); err != nil {
 		return "", unlessCurable(err)
 	}
 	// Drivers of network interfaces first: links train while the rest loads.
 	if err := w.loader.Coldplug(ctx, os.DirFS("/sys"), modload.Network); err != nil {
 		return "", err
 	}
-	if err := w.loader.Request(ctx, m.Drivers...); err != nil {
+	if err := w.loader.Drivers(ctx, m.Drivers...); err != nil {
 		return "", unlessCurable(err)
 	}
-	if err := w.loader.Load(ctx, m.Post...); err != nil {
+	if w.needsProbes() {
+		w.awaitProbes(ctx)
+	}
+	if err := w.inOrder(ctx, m.Post...); err != nil {
 		return "", unlessCurable(err)
 	}
 	for _, err := range sensePorts("/sys", m.Ports) {
@@ -126,6 +131,43 @@ func (w *worker) drivers(ctx context.Context) (string, error) {
 	w.follow()
 	// What storage loads meanwhile is not this stage's.
 	return names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return l.Device || !w.overlap() }), nil
+}
+
+// How long a driver may take that others are to follow.
+const (
+	orderTimeout = 30 * time.Second // in an order that the administrator gave
+	probeTimeout = 10 * time.Second
+)
+
+// inOrder loads what the administrator named, each behind the one before. One that
+// the kernel holds is told, and passed over: the rest may do without.
+func (w *worker) inOrder(ctx context.Context, names ...string) error {
+	limited, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
+	err := w.loader.Load(limited, names...)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		w.log.Warn(fmt.Sprintf("%v; going on without it", err))
+		return nil
+	}
+	return err
+}
+
+// needsProbes reports whether there is something that must come after the probes
+// of all drivers: what the administrator wants loaded after them, or a port to be
+// set. A root in RAM has its modules from us: what must follow a driver is loaded now
+// or never.
+func (w *worker) needsProbes() bool {
+	p := w.plan
+	return len(p.Modules.Post) > 0 || slices.Contains(p.Modules.Ports, portAuto) || p.Root.Kind == rootfs.KindRAM
+}
+
+// awaitProbes waits for the drivers of the devices that are there, for a while.
+func (w *worker) awaitProbes(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if err := w.loader.Finish(ctx); err != nil {
+		w.log.Warn(fmt.Sprintf("%v; going on", err))
+	}
 }
 
 // unlessCurable marks what no further attempt can cure: a module that is not

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/nodisk/nodisk/init/uevent"
 )
@@ -53,34 +55,38 @@ func Network(m Module) bool {
 // A module that does not load is a warning in the log: another device may
 // do. The error is that of ctx or of a sysfs that cannot be read.
 //
-// A driver may probe asynchronously and create devices after Coldplug
-// returned: [Loader.Follow] hears of them.
+// Nobody waits for a probe: Coldplug returns when nothing is left to do but what
+// waits for the kernel, which is in the init or in a probe of some. What comes
+// after those is loaded behind the caller's back until [Loader.Close]. The devices that they
+// create then, and those of drivers that probe asynchronously, are for [Loader.Follow].
 func (l *Loader) Coldplug(ctx context.Context, sysfs fs.FS, want Filter) error {
-	aliases, err := l.scan(sysfs)
+	l.places.begin()
+	defer l.places.end()
+	list, err := l.scan(sysfs)
 	if err == nil {
-		aliases = l.known() // another call may have wanted others
+		list = l.known() // another call may have wanted others
 	}
 	for err == nil {
 		var n int
-		if n, err = l.serve(ctx, aliases, want); n == 0 && err == nil {
+		if n, err = l.serve(ctx, list, want); n == 0 && err == nil {
 			return nil
 		}
 		if err == nil {
-			aliases, err = l.scan(sysfs)
+			list, err = l.scan(sysfs)
 		}
 	}
 	return fmt.Errorf("coldplug: %w", err)
 }
 
-// scan returns the modaliases that are new since the last scan.
-func (l *Loader) scan(sysfs fs.FS) ([]string, error) {
+// scan returns the devices whose modaliases are new since the last scan.
+func (l *Loader) scan(sysfs fs.FS) ([]device, error) {
 	l.scanning.Lock()
 	defer l.scanning.Unlock()
 	return l.scanner.scan(sysfs)
 }
 
-// known returns all modaliases that scans have found.
-func (l *Loader) known() []string {
+// known returns all devices that scans have found.
+func (l *Loader) known() []device {
 	l.scanning.Lock()
 	defer l.scanning.Unlock()
 	return slices.Clone(l.scanner.list)
@@ -93,35 +99,19 @@ func (l *Loader) rescan() {
 	l.scanner = scanner{}
 }
 
-// serve loads the modules for aliases and returns how many were not known
-// before.
-func (l *Loader) serve(ctx context.Context, aliases []string, want Filter) (int, error) {
-	var names []string
-	seen := make(map[string]bool)
-	for _, alias := range aliases {
-		for _, name := range l.index.Match(alias) {
-			if seen[name] || l.denied(name, true) {
-				continue
-			}
-			seen[name] = true
-			i, ok := l.index.byName[name]
-			if !ok || l.tried(name) {
-				continue
-			}
-			if want == nil || want(Module{Name: name, Path: l.index.file(l.index.mods[i].path)}) {
-				names = append(names, name)
-			}
-		}
-	}
-	if len(names) == 0 {
+// serve loads the modules for devices and returns how many were not known
+// before, when they have settled.
+func (l *Loader) serve(ctx context.Context, devices []device, want Filter) (int, error) {
+	names, by := l.drivers(devices, want)
+	if names == nil {
 		return 0, ctx.Err()
 	}
-	p := l.index.plan(names, l.denied, l.kernel.cpu())
-	got := l.run(ctx, p.mods, nil, true)
-	if err := l.ended(ctx); err != nil {
+	b, answers := l.plug(names, by)
+	if err := l.settle(ctx, b, answers); err != nil {
 		return 0, err
 	}
-	for _, a := range p.answers {
+	got := b.errors()
+	for _, a := range answers {
 		if err := l.judge(a, got); err != nil {
 			l.warn(a.name, err)
 		}
@@ -129,28 +119,59 @@ func (l *Loader) serve(ctx context.Context, aliases []string, want Filter) (int,
 	return len(names), nil
 }
 
-// tried tells whether a module has had its flight.
-func (l *Loader) tried(module string) bool {
+// plug begins to load modules for devices.
+func (l *Loader) plug(names []string, by map[string]string) (*batch, []answer) {
+	p := l.index.plan(names, l.denied, l.kernel.cpu())
+	return l.start(l.life, p.mods, purpose{driver: true, devices: by}), p.answers
+}
+
+// drivers are the modules that devices are the first to ask for, and of each
+// the device.
+func (l *Loader) drivers(devices []device, want Filter) (names []string, by map[string]string) {
+	by = make(map[string]string)
+	for _, d := range devices {
+		for _, name := range l.index.Match(d.modalias) {
+			if _, seen := by[name]; seen || l.denied(name, true) {
+				continue
+			}
+			by[name] = d.name
+			i, ok := l.index.byName[name]
+			if !ok || want != nil && !want(Module{Name: name, Path: l.index.file(l.index.mods[i].path)}) {
+				continue
+			}
+			if l.first(name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, by
+}
+
+// first tells whether a device is the first to ask for a module, and nothing
+// has loaded it yet: one of a kind is enough, the driver finds the others.
+func (l *Loader) first(module string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.flights[module]
-	if f == nil {
+	if l.asked[module] || f != nil && f.ended() {
 		return false
 	}
-	select {
-	case <-f.done:
-		return true
-	default:
-		return false
-	}
+	l.asked[module] = true
+	return true
 }
 
-// A scanner finds the modaliases of the devices on all buses, each once. Its
+// A device is what the search for modules needs of one.
+type device struct {
+	name     string // in sysfs: 0000:00:05.0
+	modalias string
+}
+
+// A scanner finds the devices on all buses, of each modalias the first. Its
 // zero value has found none.
 type scanner struct {
 	devices map[string]bool // by path, those that were looked at: has it a modalias?
-	aliases map[string]bool // those in list
-	list    []string
+	aliases map[string]bool // of those in list
+	list    []device
 	buf     [4096]byte // sysfs shows a page at most
 }
 
@@ -158,8 +179,8 @@ type scanner struct {
 // workqueue have thousands of devices, and nothing to say about modules.
 const mute = 4
 
-// scan returns the modaliases that are new since the last scan.
-func (s *scanner) scan(sysfs fs.FS) ([]string, error) {
+// scan returns the devices whose modaliases are new since the last scan.
+func (s *scanner) scan(sysfs fs.FS) ([]device, error) {
 	buses, err := fs.ReadDir(sysfs, "bus")
 	if err != nil {
 		return nil, fmt.Errorf("list buses: %w", err)
@@ -178,11 +199,11 @@ func (s *scanner) scan(sysfs fs.FS) ([]string, error) {
 			devices = devices[:1] // all the same, and of half a KiB each
 		}
 		spoke := false
-		for i, device := range devices {
+		for i, entry := range devices {
 			if i == mute && !spoke {
 				break
 			}
-			path := dir + "/" + device.Name()
+			path := dir + "/" + entry.Name()
 			if has, known := s.devices[path]; known {
 				spoke = spoke || has
 				continue
@@ -193,7 +214,7 @@ func (s *scanner) scan(sysfs fs.FS) ([]string, error) {
 			spoke = spoke || has
 			if has && !s.aliases[string(alias)] {
 				s.aliases[string(alias)] = true
-				s.list = append(s.list, string(alias))
+				s.list = append(s.list, device{name: entry.Name(), modalias: string(alias)})
 			}
 		}
 	}
@@ -214,37 +235,38 @@ func modalias(sysfs fs.FS, path string, buf []byte) []byte {
 // Follow loads the modules for devices as they appear, until ctx ends, which
 // is no error. It begins with a Coldplug of everything, so subscribe before
 // the call: then no device is missed in between. When events were lost it
-// looks at all devices again.
+// looks at all devices again. No device waits for another's driver.
 func (l *Loader) Follow(ctx context.Context, sysfs fs.FS, events Events) error {
-	look := true
-	for {
-		if look {
-			if err := l.Coldplug(ctx, sysfs, nil); err != nil {
-				return over(ctx, err)
+	following, stop := context.WithCancelCause(ctx)
+	var looks sync.WaitGroup
+	defer looks.Wait()
+	defer stop(nil)
+	look := func() {
+		looks.Go(func() {
+			if err := l.Coldplug(following, sysfs, nil); err != nil {
+				stop(err)
 			}
-		}
-		e, err := events.Receive(ctx)
-		look = errors.Is(err, uevent.ErrOverrun)
+		})
+	}
+	look()
+	for {
+		e, err := events.Receive(following)
 		switch {
-		case look:
+		case errors.Is(err, uevent.ErrOverrun):
 			l.log.LogAttrs(ctx, slog.LevelDebug, "device events were lost, looking at all devices again")
 			l.rescan()
-			continue
+			look()
+		case ctx.Err() != nil:
+			return nil // the end of ctx is how Follow ends
+		case err != nil && following.Err() != nil:
+			return context.Cause(following)
 		case err != nil:
-			return over(ctx, fmt.Errorf("follow devices: %w", err))
-		case e.ModAlias == "" || e.Action != "add" && e.Action != "change":
-			continue
-		}
-		if _, err := l.serve(ctx, []string{e.ModAlias}, nil); err != nil {
-			return over(ctx, err)
+			return fmt.Errorf("follow devices: %w", err)
+		case e.ModAlias != "" && (e.Action == "add" || e.Action == "change"):
+			if names, by := l.drivers([]device{{name: path.Base(e.DevPath), modalias: e.ModAlias}}, nil); names != nil {
+				b, answers := l.plug(names, by)
+				l.leave(b, answers, nil)
+			}
 		}
 	}
-}
-
-// over turns the end of ctx into success.
-func over(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // the end of ctx is how Follow ends
-	}
-	return err
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -132,42 +133,50 @@ func (s *script) Receive(ctx context.Context) (uevent.Event, error) {
 }
 
 func TestFollow(t *testing.T) {
-	l, k, _ := newTestLoader(t, diamond, LoaderConfig{})
-	sysfs := newSysfs()
-	ctx, cancel := context.WithCancel(t.Context())
-	event := func(action, alias string) func() (uevent.Event, error) {
-		return func() (uevent.Event, error) { return uevent.Event{Action: action, ModAlias: alias}, nil }
-	}
-	events := &script{
-		event("remove", "usb:v1"),
-		event("add", ""),
-		event("add", "nothing:has-this"),
-		func() (uevent.Event, error) {
-			if k.tries["left"] != 1 || k.tries["right"] != 0 || k.tries["top"] != 0 {
-				t.Errorf("before the overrun: %v", k.tries)
-			}
-			sysfs.add("virtio", "virtio0", "virtio:d00000001v00001AF4")
-			return uevent.Event{}, uevent.ErrOverrun
-		},
-		func() (uevent.Event, error) {
-			if k.tries["right"] != 1 || k.tries["top"] != 0 {
-				t.Errorf("after the overrun: %v", k.tries)
-			}
-			return uevent.Event{Action: "add", ModAlias: "usb:v1"}, nil
-		},
-		func() (uevent.Event, error) {
-			cancel()
-			return uevent.Event{}, ctx.Err()
-		},
-	}
-	if err := l.Follow(ctx, sysfs, events); err != nil {
-		t.Errorf("the end is an error: %v", err)
-	}
-	if k.tries["top"] != 1 {
-		t.Errorf("after the event: %v", k.tries)
-	}
-	broken := &script{func() (uevent.Event, error) { return uevent.Event{}, unix.EBADF }}
-	if err := l.Follow(t.Context(), sysfs, broken); !errors.Is(err, unix.EBADF) {
-		t.Errorf("the source of events is broken: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		l, k, _ := newTestLoader(t, diamond, LoaderConfig{})
+		sysfs := newSysfs()
+		ctx, cancel := context.WithCancel(t.Context())
+		event := func(action, alias string) func() (uevent.Event, error) {
+			return func() (uevent.Event, error) { return uevent.Event{Action: action, ModAlias: alias}, nil }
+		}
+		events := &script{
+			event("remove", "usb:v1"),
+			event("add", ""),
+			event("add", "nothing:has-this"),
+			func() (uevent.Event, error) {
+				synctest.Wait()
+				if k.tries["left"] != 1 || k.tries["right"] != 0 || k.tries["top"] != 0 {
+					t.Errorf("before the overrun: %v", k.tries)
+				}
+				sysfs.add("virtio", "virtio0", "virtio:d00000001v00001AF4")
+				return uevent.Event{}, uevent.ErrOverrun
+			},
+			func() (uevent.Event, error) {
+				synctest.Wait()
+				if k.tries["right"] != 1 || k.tries["top"] != 0 {
+					t.Errorf("after the overrun: %v", k.tries)
+				}
+				return uevent.Event{Action: "add", ModAlias: "usb:v1"}, nil
+			},
+			func() (uevent.Event, error) {
+				synctest.Wait()
+				cancel()
+				return uevent.Event{}, ctx.Err()
+			},
+		}
+		if err := l.Follow(ctx, sysfs, events); err != nil {
+			t.Errorf("the end is an error: %v", err)
+		}
+		if k.tries["top"] != 1 {
+			t.Errorf("after the event: %v", k.tries)
+		}
+		broken := &script{func() (uevent.Event, error) { return uevent.Event{}, unix.EBADF }}
+		if err := l.Follow(t.Context(), sysfs, broken); !errors.Is(err, unix.EBADF) {
+			t.Errorf("the source of events is broken: %v", err)
+		}
+		if err := l.Follow(t.Context(), fstest.MapFS{}, &script{}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("without sysfs: %v", err)
+		}
+	})
 }

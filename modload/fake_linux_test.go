@@ -43,13 +43,14 @@ func (k *fakeKernel) needs(path string) []string {
 func (k *fakeKernel) release() string { return "r" }
 func (k *fakeKernel) cpu() string     { return k.cpuAlias }
 
-func (k *fakeKernel) insert(path, params string) ([]string, error) {
-	name := nameOf(path)
+func (k *fakeKernel) insert(i insertion) ([]string, error) {
+	name := nameOf(i.path)
+	i.enter()
 	k.mu.Lock()
 	k.now++
 	k.most = max(k.most, k.now)
 	k.tries[name]++
-	k.params[name] = params
+	k.params[name] = i.params
 	k.mu.Unlock()
 	var (
 		logged []string
@@ -113,5 +114,7 @@ func newTestLoader(t *testing.T, files map[string]string, c LoaderConfig) (*Load
 	if c.Workers == 0 {
 		c.Workers = 4
 	}
-	return newLoader(open1(t, files), c, k, log), k, text
+	l := newLoader(open1(t, files), c, k, log)
+	t.Cleanup(l.Close)
+	return l, k, text
 }

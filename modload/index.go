@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -72,6 +73,32 @@ func Open(fsys fs.FS, release string) (*Index, error) {
 		return nil, fmt.Errorf("open module index: %w", &fs.PathError{Op: "read", Path: x.dir + "/modules.dep", Err: fs.ErrNotExist})
 	}
 	return x, nil
+}
+
+// NoModules is the index of a kernel that has all it needs built in, and no
+// modules or no place for them.
+func NoModules(release string) *Index {
+	return &Index{
+		release: release, dir: treesDir + "/" + release,
+		aliases: func() *aliasTable { return parseAliases("") },
+	}
+}
+
+// Empty reports whether there is no module to load.
+func (x *Index) Empty() bool { return len(x.mods) == 0 }
+
+// HasBus reports whether a module has aliases for devices of a bus ("mdio").
+func (x *Index) HasBus(bus string) bool {
+	return slices.ContainsFunc(x.aliases().entries, func(e aliasEntry) bool {
+		return strings.HasPrefix(e.pattern, bus) && strings.HasPrefix(e.pattern[len(bus):], ":")
+	})
+}
+
+// HasTrees reports whether a file system rooted at "/" holds modules of any
+// release, or flat folders of such.
+func HasTrees(fsys fs.FS) bool {
+	folders, err := fs.ReadDir(fsys, treesDir)
+	return err == nil && len(folders) > 0
 }
 
 // read returns nil for a file that does not exist.

@@ -3,12 +3,10 @@ package modload
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +21,8 @@ type LoaderConfig struct {
 	Params    Params
 	Blacklist Blacklist
 	Serial    bool // one module at a time, in load order
-	// Workers is how many modules are loaded side by side; 0 is one for each
-	// processor.
+	// Workers is how many modules are worked on side by side; 0 is one for each
+	// processor, 8 at most. Those that wait, in a probe, do not count.
 	Workers int
 	// Decompress unpacks a module that the kernel cannot unpack by itself;
 	// path ends in .xz, .zst or .gz. Nil: such a module is an error.
@@ -38,11 +36,18 @@ type Loader struct {
 	conf   LoaderConfig
 	log    *slog.Logger
 	kernel kernel
-	places *workers
+	places *places
+	// patience of this loader, see there.
+	patience time.Duration
+	// life is that of what goes on when the caller did not wait for its end.
+	life context.Context
+	end  context.CancelFunc
 
 	mu      sync.Mutex
 	flights map[string]*flight
 	loaded  []Loaded
+	left    map[*batch]bool // whose callers went on without them
+	asked   map[string]bool // modules for devices that are in a batch
 	said    map[string]bool // what is logged once
 
 	scanning sync.Mutex
@@ -53,26 +58,24 @@ type Loader struct {
 type kernel interface {
 	live(module string) bool    // loaded, its init is done
 	present(module string) bool // loaded or built in
-	insert(path, params string) (logged []string, err error)
+	insert(insertion) (logged []string, err error)
 	size(path string) int64     // of a module's file, 0 when unknown
 	needs(path string) []string // modules that the file itself says it depends on
 	release() string
 	cpu() string // modalias of the processor, empty when unknown
 }
 
-// A flight is one module on its way into the kernel.
-type flight struct {
-	done      chan struct{}
-	err       error
-	asked     bool // the kernel was; guarded by the Loader's mutex
-	abandoned bool // its context ended before the kernel was asked
+// An insertion is a module that is to become part of the kernel.
+type insertion struct {
+	path, params string
+	enter        func() // called when the kernel is asked; not nil
 }
 
 // Loaded is a module that this Loader has loaded.
 type Loaded struct {
 	Name   string
 	Took   time.Duration // inside finit_module
-	Device bool          // for a device, not by name
+	Device bool          // for a device or as a driver of a profile
 }
 
 // NewLoader returns a Loader for the running kernel. A nil log discards.
@@ -84,22 +87,33 @@ func newLoader(x *Index, c LoaderConfig, k kernel, log *slog.Logger) *Loader {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	places := c.Workers
-	if places < 1 {
-		places = max(1, runtime.NumCPU())
+	workers, longest := c.Workers, patience
+	if workers < 1 {
+		workers = workersOf(runtime.NumCPU())
 	}
 	if c.Serial {
-		places = 1
+		workers, longest = 1, serialPatience
 	}
-	return &Loader{
+	l := &Loader{
 		index: x, conf: c, log: log, kernel: k,
-		places:  newWorkers(places),
+		places: newPlaces(workers), patience: longest,
 		flights: make(map[string]*flight),
+		left:    make(map[*batch]bool),
+		asked:   make(map[string]bool),
 		said:    make(map[string]bool),
 	}
+	l.life, l.end = context.WithCancel(context.Background())
+	return l
 }
 
-// Workers is how many modules are loaded side by side.
+// workersOf is how many modules are worked on side by side on so many processors.
+func workersOf(cpus int) int { return min(max(1, cpus), maxPlaces) }
+
+// Close ends what goes on in the background: modules that wait for late ones
+// are not loaded any more. What the kernel has is its own affair; see [Loader.Late].
+func (l *Loader) Close() { l.end() }
+
+// Workers is how many modules are worked on side by side.
 func (l *Loader) Workers() int { return l.places.total }
 
 // Loaded lists what this Loader has loaded, in the order of completion.
@@ -125,20 +139,47 @@ func (l *Loader) Load(ctx context.Context, names ...string) error {
 // Request is Load for the entries of a [Profile]. What is wrong with an
 // optional one is a warning in the log.
 func (l *Loader) Request(ctx context.Context, requests ...Request) error {
+	b, answers := l.launch(ctx, requests, false)
+	<-b.done
+	if err := b.expired(ctx, l); err != nil {
+		return err
+	}
+	return l.verdict(b, answers, requests)
+}
+
+// Drivers is Request for drivers: they come before all that is loaded by name,
+// and nobody waits for their probes. It returns when all that is left to do waits
+// for the kernel, which is in the init or in a probe of some; it goes on behind
+// the caller's back until [Loader.Close], and what fails then is a warning in
+// the log.
+func (l *Loader) Drivers(ctx context.Context, requests ...Request) error {
+	b, answers := l.launch(l.life, requests, true)
+	if err := l.settle(ctx, b, answers); err != nil {
+		return err
+	}
+	return l.verdict(b, answers, requests)
+}
+
+// launch begins with what requests ask for.
+func (l *Loader) launch(ctx context.Context, requests []Request, drivers bool) (*batch, []answer) {
 	names := make([]string, len(requests))
 	for i, r := range requests {
 		names[i] = r.Name
 	}
 	p := l.index.plan(names, l.denied, l.kernel.cpu())
-	got := l.run(ctx, p.mods, requests, false)
-	if err := l.ended(ctx); err != nil {
-		return err
-	}
+	return l.start(ctx, p.mods, purpose{requests: requests, driver: drivers, again: true}), p.answers
+}
+
+// verdict joins what is wrong with requests whose modules have had their answer.
+func (l *Loader) verdict(b *batch, answers []answer, requests []Request) error {
+	got := b.errors()
 	var errs []error
-	for i, a := range p.answers {
+	for i, a := range answers {
 		err := l.judge(a, got)
 		switch {
 		case err == nil:
+		case l.onTrust(requests[i], a) && l.index.Empty():
+			// Whoever opened such an index has told that once.
 		case requests[i].Optional, l.onTrust(requests[i], a):
 			l.warn(a.name, err)
 		default:
@@ -155,27 +196,16 @@ func (l *Loader) onTrust(r Request, a answer) bool {
 	return missing && r.Stage != 0 && l.index.indexed == 0
 }
 
-// ended is the error of a load whose ctx has ended, nil before.
-func (l *Loader) ended(ctx context.Context) error {
-	err := ctx.Err()
-	if err == nil {
-		return nil
-	}
-	if names := l.under(); names != "" {
-		return fmt.Errorf("load modules: %w; the kernel is still in the init of %s: see its log", err, names)
-	}
-	return fmt.Errorf("load modules: %w", err)
-}
-
-// judge says whether an answer satisfies its request.
+// judge says whether an answer satisfies its request. A module that the kernel
+// has not answered for may yet do so.
 func (l *Loader) judge(a answer, got map[string]error) error {
 	if a.err != nil && l.kernel.present(normal(a.name)) {
 		return nil
 	}
 	errs := []error{a.err}
 	for _, m := range a.mods {
-		err := got[m]
-		if err == nil && a.byAlias {
+		err, ended := got[m]
+		if !ended || err == nil && a.byAlias {
 			return nil
 		}
 		errs = append(errs, err)
@@ -229,147 +259,4 @@ func (l *Loader) params(module string, requests []Request) string {
 		return r.Params + " " + params
 	}
 	return params
-}
-
-// fly loads a module unless somebody does or has done so. When ctx ends it
-// returns, though the kernel may still be in the module's init: nobody can call it back.
-func (l *Loader) fly(ctx context.Context, n *node, again bool) error {
-	for {
-		l.mu.Lock()
-		f := l.flights[n.mod.Name]
-		if f == nil || again && f.failed() {
-			f = &flight{done: make(chan struct{})}
-			l.flights[n.mod.Name] = f
-			go l.depart(ctx, n, f)
-		}
-		l.mu.Unlock()
-		again = false
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for module %q: %w", n.mod.Name, ctx.Err())
-		}
-		if !f.abandoned || ctx.Err() != nil {
-			return f.err
-		}
-	}
-}
-
-// under names the modules the kernel has not answered for.
-func (l *Loader) under() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var names []string
-	for name, f := range l.flights {
-		select {
-		case <-f.done:
-		default:
-			if f.asked {
-				names = append(names, name)
-				for i := len(names) - 1; i > 0 && names[i] < names[i-1]; i-- {
-					names[i-1], names[i] = names[i], names[i-1]
-				}
-			}
-		}
-	}
-	return strings.Join(names, ", ")
-}
-
-// failed is for the holder of the mutex.
-func (f *flight) failed() bool {
-	select {
-	case <-f.done:
-		return f.err != nil
-	default:
-		return false
-	}
-}
-
-func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
-	defer close(f.done)
-	if l.places.take(ctx, n.device) {
-		defer l.places.give()
-	}
-	if err := ctx.Err(); err != nil {
-		f.err, f.abandoned = fmt.Errorf("load module %q: %w", n.mod.Name, err), true
-		l.mu.Lock()
-		delete(l.flights, n.mod.Name)
-		l.mu.Unlock()
-		return
-	}
-	l.mu.Lock()
-	f.asked = true
-	l.mu.Unlock()
-	f.err = l.insert(ctx, n)
-}
-
-// Attempts and first pause when the kernel says that it is busy with this very
-// module: somebody else loads or unloads it.
-const (
-	busyAttempts = 6
-	busyPause    = 10 * time.Millisecond // doubles; 310 ms in all
-)
-
-// insert gives one module to the kernel.
-func (l *Loader) insert(ctx context.Context, n *node) error {
-	name := n.mod.Name
-	if l.kernel.live(name) {
-		return nil
-	}
-	pause := busyPause
-	for attempt := 1; ; attempt++ {
-		start := time.Now()
-		logged, err := l.kernel.insert(n.mod.Path, n.params)
-		took := time.Since(start)
-		switch {
-		case err == nil:
-			l.mu.Lock()
-			l.loaded = append(l.loaded, Loaded{Name: name, Took: took, Device: n.device})
-			l.mu.Unlock()
-			l.log.LogAttrs(ctx, slog.LevelDebug, "module loaded", slog.String("module", name), slog.Duration("took", took))
-			return nil
-		case errors.Is(err, unix.EEXIST):
-			return nil
-		case (errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EAGAIN)) && attempt < busyAttempts:
-			if l.kernel.live(name) {
-				return nil
-			}
-			if wait(ctx, pause) == nil {
-				pause *= 2
-				continue
-			}
-		}
-		e := explain(name, err, logged, releases{tree: l.index.release, running: l.kernel.release()})
-		if needs := l.unmet(n.mod, e); needs != "" {
-			e.Remedy = fmt.Sprintf("%s lies in a folder without index, so nothing is loaded for it: name %s before it", n.mod.Path, needs)
-		}
-		return e
-	}
-}
-
-// unmet names the modules that a flat one should have been named behind. It is
-// empty when the kernel misses none of its symbols.
-func (l *Loader) unmet(m *Module, e *LoadError) string {
-	if !m.Flat || !strings.Contains(e.Kernel, "Unknown symbol") {
-		return ""
-	}
-	var list []string
-	for _, name := range l.kernel.needs(m.Path) {
-		if !l.kernel.present(name) {
-			list = append(list, name)
-		}
-	}
-	return strings.Join(list, ", ")
-}
-
-// wait pauses, or returns early with the error of ctx.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -108,20 +108,22 @@ func TestHeaviestFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nodes := l.graph(mods, nil)
+	b := batch{nodes: l.graph(mods, purpose{})}
+	nodes := b.nodes
 	l.weigh(nodes, nil)
 	weights := make(map[string]int64)
-	list := make([]*node, len(nodes))
 	for i := range nodes {
-		list[i] = &nodes[i]
-		weights[nodes[i].mod.Name] = nodes[i].weight / (1<<16 + fixedCost)
+		weights[nodes[i].mod.Name] = nodes[i].claim.weight / (1<<16 + fixedCost)
 	}
 	want := map[string]int64{"late": 1, "fast": 2, "slow": 2, "base": 3, "left": 2, "right": 2, "top": 1}
 	if diff := cmp.Diff(want, weights); diff != "" {
 		t.Errorf("weights (-want +got):\n%s", diff)
 	}
-	if best, rest := heaviest(list); best.mod.Name != "base" || len(rest) != len(nodes)-1 {
-		t.Errorf("the heaviest is %s, %d remain", best.mod.Name, len(rest))
+	if best := b.ready(false); best.mod.Name != "base" {
+		t.Errorf("the heaviest is %s", best.mod.Name)
+	}
+	if first := b.ready(true); first.mod.Name != "late" {
+		t.Errorf("the first is %s", first.mod.Name)
 	}
 }
 
@@ -327,7 +329,7 @@ func TestLoadHangs(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := l.Load(ctx, "left")
-		want := "load modules: context deadline exceeded; the kernel is still in the init of left: see its log"
+		want := "load modules: context deadline exceeded; the kernel still has left in its init, 60 s: see its log"
 		if !errors.Is(err, context.DeadlineExceeded) || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}

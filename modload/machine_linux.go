@@ -121,7 +121,8 @@ func (m *machine) release() string { return m.uname() }
 func (m *machine) cpu() string     { return m.modalias() }
 
 // insert loads a file. On failure it returns what the kernel logged meanwhile.
-func (m *machine) insert(path, params string) ([]string, error) {
+func (m *machine) insert(i insertion) ([]string, error) {
+	path := i.path
 	fd, err := open(m.file(path), unix.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", m.file(path), err)
@@ -129,10 +130,10 @@ func (m *machine) insert(path, params string) ([]string, error) {
 	defer func() { _ = unix.Close(fd) }()
 	format := compression(path)
 	if format == "" {
-		return m.finit(fd, params, 0)
+		return m.finit(fd, i, 0)
 	}
 	if m.format() == format {
-		said, err := m.finit(fd, params, moduleInitCompressedFile)
+		said, err := m.finit(fd, i, moduleInitCompressedFile)
 		// EINVAL is also what a kernel without the flag says, EOPNOTSUPP one without
 		// the format. For all else it said it read the module: once is enough.
 		if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP) || m.decompress == nil {
@@ -147,10 +148,10 @@ func (m *machine) insert(path, params string) ([]string, error) {
 		return nil, err
 	}
 	defer func() { _ = plain.Close() }()
-	return m.finit(int(plain.Fd()), params, 0)
+	return m.finit(int(plain.Fd()), i, 0)
 }
 
-func (m *machine) finit(fd int, params string, flags int) ([]string, error) {
+func (m *machine) finit(fd int, i insertion, flags int) ([]string, error) {
 	// Opened before the call and at the end of the log, so that what is read
 	// from it was said during the call. Without it errors say less.
 	kmsg, err := open(m.path("dev/kmsg"), unix.O_RDONLY|unix.O_NONBLOCK)
@@ -160,8 +161,9 @@ func (m *machine) finit(fd int, params string, flags int) ([]string, error) {
 			kmsg = -1
 		}
 	}
+	i.enter()
 	for {
-		err = unix.FinitModule(fd, params, flags)
+		err = unix.FinitModule(fd, i.params, flags)
 		if !errors.Is(err, unix.EINTR) {
 			break
 		}

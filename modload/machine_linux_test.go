@@ -58,17 +58,17 @@ func TestMachineLooksAtSysfs(t *testing.T) {
 func TestInsertErrors(t *testing.T) {
 	root := write(t, map[string]string{"a.ko.xz": "not xz", "b.ko.gz": "x", "sys/module/compression": "zstd\n"})
 	m := newMachine(LoaderConfig{Root: root})
-	if _, err := m.insert("none.ko", ""); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "open ") {
+	if _, err := m.insert(insertion{path: "none.ko", enter: func() {}}); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "open ") {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := m.insert("a.ko.xz", ""); err == nil || !strings.Contains(err.Error(), "the kernel unpacks zstd, not xz: build the image with plain modules") {
+	if _, err := m.insert(insertion{path: "a.ko.xz", enter: func() {}}); err == nil || !strings.Contains(err.Error(), "the kernel unpacks zstd, not xz: build the image with plain modules") {
 		t.Errorf("nobody unpacks: %v", err)
 	}
 	m.decompress = unpack.Module
-	if _, err := m.insert("a.ko.xz", ""); err == nil || !strings.Contains(err.Error(), "unpack a.ko.xz: read xz: ") {
+	if _, err := m.insert(insertion{path: "a.ko.xz", enter: func() {}}); err == nil || !strings.Contains(err.Error(), "unpack a.ko.xz: read xz: ") {
 		t.Errorf("not xz: %v", err)
 	}
-	if _, err := m.insert("b.ko.gz", ""); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := m.insert(insertion{path: "b.ko.gz", enter: func() {}}); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut short: %v", err)
 	}
 }
@@ -89,7 +89,7 @@ func TestInsertWithoutCompressedFlag(t *testing.T) {
 				return bytes.NewReader(data), err
 			},
 		})
-		if _, err := m.insert("a.ko.xz", ""); err != nil {
+		if _, err := m.insert(insertion{path: "a.ko.xz", enter: func() {}}); err != nil {
 			t.Errorf("not loaded: %v", err)
 		}
 		if diff := cmp.Diff([]string{"a.ko.xz: packed"}, unpacked); diff != "" {
@@ -264,7 +264,7 @@ func TestMachineWithModulesElsewhere(t *testing.T) {
 	if m.size("lib/a.ko") != 3 || !m.live("a") || m.live("b") {
 		t.Errorf("size %d, a is live: %v, b is live: %v", m.size("lib/a.ko"), m.live("a"), m.live("b"))
 	}
-	if _, err := m.insert("lib/none.ko", ""); err == nil || !strings.Contains(err.Error(), "/nodisk/lib/none.ko") {
+	if _, err := m.insert(insertion{path: "lib/none.ko", enter: func() {}}); err == nil || !strings.Contains(err.Error(), "/nodisk/lib/none.ko") {
 		t.Errorf("no file: %v", err)
 	}
 }

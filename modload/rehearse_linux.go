@@ -18,7 +18,11 @@ func Rehearse(x *Index, c LoaderConfig, cpu string, load func(path, params strin
 // Serve loads the modules that devices ask for by their modaliases, as
 // [Loader.Coldplug] does when it finds the devices.
 func (l *Loader) Serve(ctx context.Context, modaliases []string, want Filter) error {
-	_, err := l.serve(ctx, modaliases, want)
+	devices := make([]device, len(modaliases))
+	for i, alias := range modaliases {
+		devices[i].modalias = alias
+	}
+	_, err := l.serve(ctx, devices, want)
 	return err
 }
 
@@ -29,10 +33,10 @@ type rehearsal struct {
 	load     func(path, params string) error
 }
 
-func (r rehearsal) live(string) bool                             { return false }
-func (r rehearsal) present(module string) bool                   { return r.index.Builtin(module) }
-func (r rehearsal) insert(path, params string) ([]string, error) { return nil, r.load(path, params) }
-func (r rehearsal) size(string) int64                            { return 0 }
-func (r rehearsal) needs(string) []string                        { return nil }
-func (r rehearsal) release() string                              { return r.index.release }
-func (r rehearsal) cpu() string                                  { return r.modalias }
+func (r rehearsal) live(string) bool                     { return false }
+func (r rehearsal) present(module string) bool           { return r.index.Builtin(module) }
+func (r rehearsal) insert(i insertion) ([]string, error) { return nil, r.load(i.path, i.params) }
+func (r rehearsal) size(string) int64                    { return 0 }
+func (r rehearsal) needs(string) []string                { return nil }
+func (r rehearsal) release() string                      { return r.index.release }
+func (r rehearsal) cpu() string                          { return r.modalias }

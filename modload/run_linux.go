@@ -5,63 +5,232 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 )
 
-// A node is a module in one run.
+// A node is a module in one batch.
 type node struct {
 	mod     *Module
 	params  string
+	claim   claim   // weight: cost of the longest way from here to the end
+	device  string  // that asked for it, empty: a name did
 	deps    []*node // must have been loaded
 	next    []*node // wait for this one
 	waiting int     // predecessors that are not done
-	weight  int64   // cost of the longest way from here to the end
-	device  bool    // a device asked for it, not a name
+	begun   bool
+	late    bool // the kernel takes its time
+	ended   bool
 	err     error
 }
 
-// run loads modules that are in load order and returns the error of each. A
-// node waits for others of the same run, a flight for the kernel alone:
-// concurrent runs cannot wait for each other in a circle.
-func (l *Loader) run(ctx context.Context, mods []Module, requests []Request, device bool) map[string]error {
-	nodes := l.graph(mods, requests)
-	for i := range nodes {
-		nodes[i].device = device
+// A purpose says what a batch is for.
+type purpose struct {
+	requests []Request
+	driver   bool              // before all that is loaded by name
+	again    bool              // what failed is tried again
+	devices  map[string]string // by module: the device that asked for it
+}
+
+// A batch is the modules of one request, or of one look at devices, on their
+// way. A node waits for others of the same batch, a flight for the kernel alone:
+// batches cannot wait for each other in a circle.
+type batch struct {
+	purpose
+	nodes []node
+
+	mu      sync.Mutex // guards what changes in nodes, and:
+	active  int        // nodes that are worked on or wait for a place
+	left    int        // nodes that have not ended
+	settled chan struct{}
+	done    chan struct{}
+}
+
+// start begins to load modules that are in load order, until ctx ends.
+func (l *Loader) start(ctx context.Context, mods []Module, p purpose) *batch {
+	b := &batch{purpose: p, settled: make(chan struct{}), done: make(chan struct{})}
+	b.nodes = l.graph(mods, p)
+	b.left = len(b.nodes)
+	l.weigh(b.nodes, p.requests)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.advance(ctx, l)
+	return b
+}
+
+// advance begins with as many nodes as there are places, and tells those that
+// wait for the batch. It is for the holder of the mutex.
+func (b *batch) advance(ctx context.Context, l *Loader) {
+	for b.active < l.places.total {
+		n := b.ready(l.places.total == 1)
+		if n == nil {
+			break
+		}
+		n.begun = true
+		b.active++
+		go b.load(ctx, l, n)
 	}
-	if device {
-		l.places.begin()
-		defer l.places.end()
+	if b.left == 0 {
+		shut(b.done)
 	}
-	// What failed is tried again for a name, not for each device of a kind.
-	again := !device
-	if workers := min(l.places.total, len(nodes)); workers > 1 {
-		l.weigh(nodes, requests)
-		l.share(ctx, nodes, workers, again)
-	} else {
-		for i := range nodes {
-			l.visit(ctx, &nodes[i], again)
+	if b.active == 0 {
+		shut(b.settled)
+	}
+}
+
+// ready returns the heaviest of the nodes whose predecessors have ended, or
+// the first in load order; nil if there is none.
+func (b *batch) ready(first bool) (best *node) {
+	for i := range b.nodes {
+		n := &b.nodes[i]
+		if n.begun || n.waiting > 0 || best != nil && n.claim.weight <= best.claim.weight {
+			continue
+		}
+		if best = n; first {
+			break
 		}
 	}
-	got := make(map[string]error, len(nodes))
-	for i := range nodes {
-		n := &nodes[i]
-		got[n.mod.Name] = n.err
-		if n.err != nil && n.mod.Optional && ctx.Err() == nil {
-			l.warn(n.mod.Name, n.err)
+	return best
+}
+
+// load takes a node to its end.
+func (b *batch) load(ctx context.Context, l *Loader, n *node) {
+	err := l.visit(ctx, n, b.again, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		n.late = true
+		b.active--
+		b.advance(ctx, l)
+	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n.err, n.ended = err, true
+	if err != nil && n.mod.Optional && ctx.Err() == nil {
+		l.warn(n.mod.Name, err)
+	}
+	b.left--
+	if !n.late {
+		b.active--
+	}
+	for _, d := range n.next {
+		d.waiting--
+	}
+	b.advance(ctx, l)
+}
+
+// shut closes a channel once.
+func shut(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
+}
+
+// errors are those of the modules that have ended, nil for success.
+func (b *batch) errors() map[string]error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	got := make(map[string]error, len(b.nodes))
+	for i := range b.nodes {
+		if n := &b.nodes[i]; n.ended {
+			got[n.mod.Name] = n.err
 		}
 	}
 	return got
 }
 
+// expired is the error of a batch whose ctx has ended, nil before. It names
+// what the kernel has not answered for.
+func (b *batch) expired(ctx context.Context, l *Loader) error {
+	err := ctx.Err()
+	if err == nil {
+		return nil
+	}
+	var words []string
+	for _, late := range l.under(func(module string) bool {
+		return slices.ContainsFunc(b.nodes, func(n node) bool { return n.mod.Name == module })
+	}) {
+		words = append(words, late.String())
+	}
+	if words == nil {
+		return fmt.Errorf("load modules: %w", err)
+	}
+	return fmt.Errorf("load modules: %w; the kernel still has %s: see its log", err, strings.Join(words, ", "))
+}
+
+// settle returns when all that is left of a batch waits for the kernel, or when
+// nothing is. The rest goes on.
+func (l *Loader) settle(ctx context.Context, b *batch, answers []answer) error {
+	select {
+	case <-b.settled:
+	case <-ctx.Done():
+		return b.expired(ctx, l)
+	}
+	select {
+	case <-b.done:
+	default:
+		l.leave(b, answers, b.errors())
+	}
+	return nil
+}
+
+// leave lets a batch go on by itself and warns of what fails. Those of before
+// have been told.
+func (l *Loader) leave(b *batch, answers []answer, before map[string]error) {
+	l.mu.Lock()
+	l.left[b] = true
+	l.mu.Unlock()
+	go func() {
+		<-b.done
+		got := b.errors()
+		for _, a := range answers {
+			told := !slices.ContainsFunc(a.mods, func(m string) bool { _, ended := before[m]; return !ended })
+			if err := l.judge(a, got); err != nil && !told && l.life.Err() == nil {
+				l.warn(a.name, err)
+			}
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.left, b)
+	}()
+}
+
+// Finish waits for what [Loader.Drivers], [Loader.Coldplug] and [Loader.Follow]
+// left behind, and for what waits for that. The error is that of ctx, and names the modules.
+func (l *Loader) Finish(ctx context.Context) error {
+	for {
+		l.mu.Lock()
+		var next *batch
+		for b := range l.left {
+			next = b
+			break
+		}
+		l.mu.Unlock()
+		if next == nil {
+			return nil
+		}
+		select {
+		case <-next.done:
+			l.mu.Lock()
+			delete(l.left, next)
+			l.mu.Unlock()
+		case <-ctx.Done():
+			return next.expired(ctx, l)
+		}
+	}
+}
+
 // graph links the modules of a run by their edges, all of which point
 // backwards.
-func (l *Loader) graph(mods []Module, requests []Request) []node {
+func (l *Loader) graph(mods []Module, p purpose) []node {
 	nodes := make([]node, len(mods))
 	at := make(map[string]*node, len(mods))
 	for i := range mods {
 		n := &nodes[i]
 		n.mod = &mods[i]
-		n.params = l.params(n.mod.Name, requests)
+		n.params = l.params(n.mod.Name, p.requests)
+		n.claim.driver, n.device = p.driver, p.devices[n.mod.Name]
 		for _, name := range n.mod.Deps {
 			if d := at[name]; d != nil {
 				n.deps = append(n.deps, d)
@@ -98,86 +267,30 @@ func (l *Loader) weigh(nodes []node, requests []Request) {
 		n := &nodes[i]
 		for _, r := range requests {
 			if r.Stage == StageStorage && normal(r.Name) == n.mod.Name {
-				n.weight = attachFirst
+				n.claim.weight = attachFirst
 			}
 		}
 		for _, d := range n.next {
-			n.weight = max(n.weight, d.weight)
+			n.claim.weight = max(n.claim.weight, d.claim.weight)
 		}
-		n.weight += l.kernel.size(n.mod.Path) + fixedCost
+		n.claim.weight += l.kernel.size(n.mod.Path) + fixedCost
 	}
 }
 
-// share lets workers take the heaviest of the nodes whose predecessors are done,
-// until all are.
-func (l *Loader) share(ctx context.Context, nodes []node, workers int, again bool) {
-	var (
-		mu    sync.Mutex
-		moved = sync.NewCond(&mu)
-		ready []*node
-		left  = len(nodes)
-		wg    sync.WaitGroup
-	)
-	for i := range nodes {
-		if nodes[i].waiting == 0 {
-			ready = append(ready, &nodes[i])
-		}
-	}
-	for range workers {
-		wg.Go(func() {
-			mu.Lock()
-			defer mu.Unlock()
-			for left > 0 {
-				if len(ready) == 0 {
-					moved.Wait()
-					continue
-				}
-				var n *node
-				n, ready = heaviest(ready)
-				mu.Unlock()
-				l.visit(ctx, n, again)
-				mu.Lock()
-				left--
-				for _, d := range n.next {
-					if d.waiting--; d.waiting == 0 {
-						ready = append(ready, d)
-					}
-				}
-				moved.Broadcast()
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// heaviest takes the heaviest node off a list; of equals, the first.
-func heaviest(list []*node) (best *node, rest []*node) {
-	at := 0
-	for i, n := range list {
-		if n.weight > list[at].weight {
-			at = i
-		}
-	}
-	best = list[at]
-	return best, slices.Delete(list, at, at+1)
-}
-
-// visit loads a node whose predecessors are done.
-func (l *Loader) visit(ctx context.Context, n *node, again bool) {
+// visit loads a node whose predecessors have ended.
+func (l *Loader) visit(ctx context.Context, n *node, again bool, late func()) error {
 	for _, d := range n.deps {
 		if d.err != nil {
-			n.err = chain(n, d)
-			return
+			return chain(n, d)
 		}
 	}
 	if e, ok := l.conf.Blacklist.Find(n.mod.Name, false); ok {
-		n.err = &LoadError{
+		return &LoadError{
 			Module: n.mod.Name, Err: errors.New("forbidden by " + e.where()),
 			Remedy: "take it off that list, or do without what needs it",
 		}
-		return
 	}
-	n.err = l.fly(ctx, n, again)
+	return l.fly(ctx, n, again, late)
 }
 
 // chain tells which way the failure of a dependency came to n. d is the first

@@ -1,0 +1,230 @@
+package modload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long finit_module(2) may take before its module is taken to
+// wait rather than to compute. The call checks the signature, links, runs init
+// and, where the module is a driver, the probes of its devices: nothing tells
+// from outside where it is. If a large module on a slow processor is taken to wait
+// although it computes, two share a processor, which costs nothing.
+//
+// serialPatience is the same for [LoaderConfig.Serial], where the next module waits.
+const (
+	patience       = 50 * time.Millisecond
+	serialPatience = 10 * time.Second
+)
+
+// A flight is one module on its way into the kernel.
+type flight struct {
+	done      chan struct{}
+	late      chan struct{} // closed when the kernel has taken longer than patience
+	err       error
+	began     time.Time // the kernel was asked; guarded by the Loader's mutex
+	device    string    // that the module is for, empty: none or not known
+	abandoned bool      // its context ended before the kernel was asked
+}
+
+func newFlight(device string) *flight {
+	return &flight{done: make(chan struct{}), late: make(chan struct{}), device: device}
+}
+
+// ended tells whether the kernel has answered.
+func (f *flight) ended() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// failed tells whether the kernel has refused.
+func (f *flight) failed() bool { return f.ended() && f.err != nil }
+
+// A Late module is one that the kernel still has in its init, or a driver's
+// probe: nobody can call it back.
+type Late struct {
+	Module string
+	Device string        // its first that is known, as in sysfs; empty: none
+	For    time.Duration // since the kernel was asked
+}
+
+// String is "stall in its probe of 0000:00:05.0, 12 s", or "in its init".
+func (l Late) String() string {
+	where := "in its init"
+	if l.Device != "" {
+		where = "in its probe of " + l.Device
+	}
+	return fmt.Sprintf("%s %s, %.3g s", l.Module, where, l.For.Seconds())
+}
+
+// Late lists the modules that the kernel has not answered for, by name.
+func (l *Loader) Late() []Late { return l.under(nil) }
+
+// under is Late for those modules that of selects; nil selects all.
+func (l *Loader) under(of func(module string) bool) []Late {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []Late
+	for name, f := range l.flights {
+		if !f.ended() && !f.began.IsZero() && (of == nil || of(name)) {
+			list = append(list, Late{Module: name, Device: f.device, For: time.Since(f.began)})
+		}
+	}
+	slices.SortFunc(list, func(a, b Late) int { return strings.Compare(a.Module, b.Module) })
+	return list
+}
+
+// fly loads a module unless somebody does or has done so. It calls late if that
+// takes longer than patience. When ctx ends it returns, though the kernel may
+// still be in the module's init.
+func (l *Loader) fly(ctx context.Context, n *node, again bool, late func()) error {
+	for {
+		l.mu.Lock()
+		f := l.flights[n.mod.Name]
+		if f == nil || again && f.failed() {
+			f = newFlight(n.device)
+			l.flights[n.mod.Name] = f
+			go l.depart(ctx, n, f)
+		}
+		l.mu.Unlock()
+		again = false
+		if !f.wait(ctx, late) {
+			return fmt.Errorf("wait for module %q: %w", n.mod.Name, ctx.Err())
+		}
+		if !f.abandoned || ctx.Err() != nil {
+			return f.err
+		}
+	}
+}
+
+// wait returns false when ctx ends before the flight.
+func (f *flight) wait(ctx context.Context, late func()) bool {
+	select {
+	case <-f.done:
+		return true
+	case <-f.late:
+		late()
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-f.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// depart takes a place for the work and gives the module to the kernel. What is
+// live already needs neither.
+func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
+	defer close(f.done)
+	if l.kernel.live(n.mod.Name) {
+		return
+	}
+	if l.places.take(ctx, n.claim) {
+		give := sync.OnceFunc(func() { l.places.give(n.claim) })
+		defer give()
+		if ctx.Err() == nil {
+			f.err = l.insert(ctx, n, func() (stop func()) {
+				l.mu.Lock()
+				f.began = time.Now()
+				l.mu.Unlock()
+				timer := time.AfterFunc(l.patience, func() {
+					give()
+					close(f.late)
+				})
+				return func() { timer.Stop() }
+			})
+			return
+		}
+	}
+	f.err, f.abandoned = fmt.Errorf("load module %q: %w", n.mod.Name, ctx.Err()), true
+	l.mu.Lock()
+	delete(l.flights, n.mod.Name)
+	l.mu.Unlock()
+}
+
+// Attempts and first pause when the kernel says that it is busy with this very
+// module: somebody else loads or unloads it.
+const (
+	busyAttempts = 6
+	busyPause    = 10 * time.Millisecond // doubles; 310 ms in all
+)
+
+// insert gives one module to the kernel. enter is called when the kernel is
+// asked, and what it returns when the kernel has answered.
+func (l *Loader) insert(ctx context.Context, n *node, enter func() (leave func())) error {
+	name := n.mod.Name
+	leave := func() {}
+	defer func() { leave() }()
+	load := insertion{path: n.mod.Path, params: n.params, enter: sync.OnceFunc(func() { leave = enter() })}
+	pause := busyPause
+	for attempt := 1; ; attempt++ {
+		start := time.Now()
+		logged, err := l.kernel.insert(load)
+		took := time.Since(start)
+		switch {
+		case err == nil:
+			l.mu.Lock()
+			l.loaded = append(l.loaded, Loaded{Name: name, Took: took, Device: n.claim.driver})
+			l.mu.Unlock()
+			l.log.LogAttrs(ctx, slog.LevelDebug, "module loaded", slog.String("module", name), slog.Duration("took", took))
+			return nil
+		case errors.Is(err, unix.EEXIST):
+			return nil
+		case (errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EAGAIN)) && attempt < busyAttempts:
+			if l.kernel.live(name) {
+				return nil
+			}
+			if wait(ctx, pause) == nil {
+				pause *= 2
+				continue
+			}
+		}
+		e := explain(name, err, logged, releases{tree: l.index.release, running: l.kernel.release()})
+		if needs := l.unmet(n.mod, e); needs != "" {
+			e.Remedy = fmt.Sprintf("%s lies in a folder without index, so nothing is loaded for it: name %s before it", n.mod.Path, needs)
+		}
+		return e
+	}
+}
+
+// unmet names the modules that a flat one should have been named behind. It is
+// empty when the kernel misses none of its symbols.
+func (l *Loader) unmet(m *Module, e *LoadError) string {
+	if !m.Flat || !strings.Contains(e.Kernel, "Unknown symbol") {
+		return ""
+	}
+	var list []string
+	for _, name := range l.kernel.needs(m.Path) {
+		if !l.kernel.present(name) {
+			list = append(list, name)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// wait pauses, or returns early with the error of ctx.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
