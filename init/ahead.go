@@ -8,7 +8,7 @@ import (
 // ahead lists what can be loaded before the root is known for sure: what the
 // plan says, and where it leaves the root to DHCP, what the image was built for.
 func (p Plan) ahead() []modload.Request {
-	maybeISCSI := len(p.Targets) > 0
+	maybeISCSI := p.attaches()
 	maybeNFS := p.Root.Kind == rootfs.KindNFS
 	block := p.Root.Kind == rootfs.KindBlock
 	if p.Root.NeedsRootPath() && p.Root.Kind != rootfs.KindNFS {

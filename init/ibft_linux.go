@@ -6,9 +6,16 @@ import (
 	"os"
 
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"
 )
+
+// firmwareTargets are the targets of the firmware's table (iBFT), none when there
+// is no table.
+func (w *worker) firmwareTargets() ([]iscsi.Target, error) {
+	return nil, nil
+}
 
 // networkConfig is the plan's, with what the firmware's table says for ip=ibft.
 func (w *worker) networkConfig(ctx context.Context) (netsetup.Config, error) {

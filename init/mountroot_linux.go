@@ -4,18 +4,50 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/nodisk/nodisk/init/rootfs"
 )
+
+// unmountTimeout bounds how long the kernel may take to write back and let go what
+// an earlier attempt mounted.
+const unmountTimeout = 5 * time.Second
+
+// clearRoot takes away what earlier attempts mounted. A disk that does not answer
+// holds the call: it is left behind, since the mount is out of the tree by then.
+func (w *worker) clearRoot() error {
+	if !mounted(sysroot) {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- unmountAll(sysroot) }()
+	patience := time.NewTimer(unmountTimeout)
+	defer patience.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-patience.C:
+	}
+	if mounted(sysroot) {
+		return fmt.Errorf("unmount %s: the kernel holds the call for %s", sysroot, seconds(unmountTimeout))
+	}
+	w.log.Warn(fmt.Sprintf("the kernel still holds what was mounted on %s: going on without it", sysroot))
+	return nil
+}
 
 func (w *worker) mount(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(sysroot, 0o755); err != nil {
 		return "", fmt.Errorf("make %s: %w", sysroot, err)
 	}
-	if err := unmountAll(sysroot); err != nil {
+	if err := w.clearRoot(); err != nil {
 		return "", err
 	}
-	var err error
+	w.rootDisk = ""
+	ctx, done, err := w.whileAttached(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	w.serveRequests()
 	switch w.root.Kind {
 	case rootfs.KindNFS:
@@ -70,6 +102,7 @@ func (w *worker) mountBlock(ctx context.Context) (rootfs.Mounted, error) {
 		}
 		return rootfs.Mounted{}, err
 	}
+	w.rootDisk = b.Disk
 	return rootfs.MountBlock(ctx, b, rootfs.BlockMount{
 		Dir: sysroot, Types: w.root.FSType, Options: w.root.Flags, ReadOnly: w.root.ReadOnly, Modules: w.modules(),
 	}, w.log)

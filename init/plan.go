@@ -19,7 +19,10 @@ type Plan struct {
 	Root rootfs.Root
 	// Targets are those of root=iscsi:, netroot=iscsi: and
 	// rd.iscsi.target.*=. Those of DHCP's root path come later.
-	Targets   []iscsi.Target
+	Targets []iscsi.Target
+	// Firmware: rd.iscsi.firmware= or root=ibft, the targets of the firmware's
+	// table (iBFT) besides.
+	Firmware  bool
 	Initiator string // rd.iscsi.initiator=, empty: see iscsi.NameSource
 	Init      string // init=, empty: the first of initCandidates
 	Chain     Chain  // nodisk.chain=: the root is the init's business then
@@ -76,7 +79,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 		args = append(args, cmdline.Arg{Key: "netroot", Value: extra, HasValue: true})
 	}
 	root, rootErr := rootfs.ParseRoot(args)
-	p.Root = root
+	p.Root, p.Firmware = root, root.Firmware
 	if rootErr != nil {
 		errs = append(errs, rootErr)
 	}
@@ -121,6 +124,9 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	}
 	return p, errors.Join(errs...)
 }
+
+// attaches reports whether there is a target before DHCP is asked.
+func (p Plan) attaches() bool { return len(p.Targets) > 0 || p.Firmware }
 
 func parseLevel(args cmdline.Args) (slog.Level, error) {
 	switch word, ok := args.Last("nodisk.log"); {
@@ -194,6 +200,9 @@ func (p Plan) String() string {
 	}
 	for _, t := range p.Targets {
 		row("target", "%v", t)
+	}
+	if p.Firmware {
+		row("target", "those of the firmware's iBFT")
 	}
 	if p.Initiator != "" {
 		row("initiator", "%s", p.Initiator)

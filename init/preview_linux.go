@@ -29,7 +29,7 @@ func (p Plan) Preview(x *modload.Index) ModulePreview {
 		m.withoutVendors(x)
 	}
 	root := p.ahead()
-	if len(p.Targets) > 0 { // the stage attach asks for them once more
+	if p.attaches() { // the stage attach asks for them once more
 		root = append(requests("iscsi", modload.StageStorage), root...)
 	}
 	return ModulePreview{First: m.First, Pre: m.Pre, Drivers: m.Drivers, Post: m.Post, Links: m.Links, Root: root, Notes: notes}

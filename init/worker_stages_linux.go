@@ -45,6 +45,7 @@ func (w *worker) stages() []stage {
 		{name: "drivers", after: []string{"mounts"}, timeout: driversTimeout, run: drivers},
 	}
 	last := []string{"drivers"}
+	var again func(int) string
 	if p.NeedNetwork {
 		// Not after the drivers: interfaces are taken up as they appear.
 		list = append(list, stage{name: "network", after: []string{"mounts"}, timeout: networkTimeout, run: w.network})
@@ -52,27 +53,32 @@ func (w *worker) stages() []stage {
 	}
 	if p.Root.Kind != rootfs.KindRAM {
 		list = append(list, stage{name: "storage", after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
-		reenter := func(int) string { return "" }
-		if p.Root.NeedsRootPath() {
-			reenter = func(attempt int) string {
-				if attempt%newLeaseAfter == 0 {
-					return "network"
-				}
-				return ""
+		lease := func(attempt int) string {
+			if p.Root.NeedsRootPath() && attempt%newLeaseAfter == 0 {
+				return "network"
 			}
+			return ""
+		}
+		// What is behind attach fails when a session does, or when the target
+		// shows something else by now: attach looks at it again.
+		again = func(attempt int) string {
+			if to := lease(attempt); to != "" || len(w.sessions) == 0 {
+				return to
+			}
+			return "attach"
 		}
 		before := []string{"drivers"}
 		if p.NeedNetwork {
 			before = []string{"network"}
 		}
-		if len(p.Targets) > 0 || p.Root.NeedsRootPath() {
-			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.attach, reenter: reenter})
+		if p.attaches() || p.Root.NeedsRootPath() {
+			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.attach, reenter: lease})
 			before = []string{"attach"}
 		}
-		list = append(list, stage{name: "mount", after: before, timeout: mountTimeout, run: w.mount, reenter: reenter})
+		list = append(list, stage{name: "mount", after: before, timeout: mountTimeout, run: w.mount, reenter: again})
 		last = append(last, "storage", "mount")
 	}
-	return append(list, stage{name: "switch", after: last, run: w.finish})
+	return append(list, stage{name: "switch", after: last, run: w.finish, reenter: again})
 }
 
 // storageAfter is "drivers" unless both can go on at once.
@@ -232,7 +238,7 @@ func (w *worker) storage(ctx context.Context) (string, error) {
 }
 
 // finish is the last word before PID 1 takes over.
-func (w *worker) finish(context.Context) (string, error) {
+func (w *worker) finish(ctx context.Context) (string, error) {
 	if path := w.plan.Chain.Path; path != "" {
 		return fmt.Sprintf("to %s of the initramfs, %s after /init began", path, seconds(time.Since(w.begun))), nil
 	}
@@ -242,6 +248,9 @@ func (w *worker) finish(context.Context) (string, error) {
 			return "", permanent(err)
 		}
 		return fmt.Sprintf("to %s of the initramfs, %s after /init began", w.init, seconds(time.Since(w.begun))), nil
+	}
+	if err := w.keepSessions(ctx); err != nil {
+		return "", err
 	}
 	return fmt.Sprintf("to %s, %s after /init began%s", w.init, seconds(time.Since(w.begun)), memoryInUse()), nil
 }

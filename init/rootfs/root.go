@@ -3,6 +3,7 @@ package rootfs
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,6 +44,8 @@ type Root struct {
 	// ISCSI are the targets to attach first, in order, each beginning with
 	// "iscsi:" as it was written. Package iscsi reads them.
 	ISCSI []string
+	// Firmware: the targets of the firmware's table (iBFT) are attached as well.
+	Firmware bool
 	// Block chooses among the block devices: among those of ISCSI when there
 	// are any. The zero Selector is the only filesystem of the iSCSI disk.
 	Block Selector
@@ -62,7 +65,7 @@ func (r Root) NeedsRootPath() bool { return r.RootPath }
 
 // NeedsNetwork tells whether the root cannot be reached without a network.
 func (r Root) NeedsNetwork() bool {
-	return r.RootPath || len(r.ISCSI) > 0 || r.Kind == KindNFS
+	return r.RootPath || len(r.ISCSI) > 0 || r.Firmware || r.Kind == KindNFS
 }
 
 // String is a line for the plan.
@@ -76,6 +79,9 @@ func (r Root) String() string {
 		}
 		for _, spec := range r.ISCSI {
 			words = append(words, "on "+hideSecrets(spec))
+		}
+		if r.Firmware {
+			words = append(words, "on what the firmware's iBFT names")
 		}
 	case KindNFS:
 		if r.RootPath {
@@ -138,20 +144,28 @@ func ParseRoot(args cmdline.Args) (Root, error) {
 	if err := r.parseNetroot(args.All("netroot")); err != nil {
 		errs = append(errs, err)
 	}
+	firmware, err := firmwareRoot(args)
+	if err != nil {
+		errs = append(errs, err)
+	}
 	value, ok := args.Last("root")
 	switch {
+	case ok && value == "ibft":
+		firmware = true
+		if r.Kind == 0 {
+			r.Kind = KindBlock
+		}
 	case ok:
 		if err := r.parseRoot(value, args); err != nil {
 			errs = append(errs, err)
 		}
-	case len(r.ISCSI) > 0:
+	case len(r.ISCSI) > 0, r.Kind == 0 && firmware:
 		r.Kind = KindBlock
 	case r.Kind == 0 && len(errs) == 0:
 		errs = append(errs, missing(args))
 	}
-	if value, ok := firmwareRoot(args); ok {
-		errs = append(errs, notBuilt(value, "", "the iBFT"))
-	}
+	// A root that is not on a disk has no use for it.
+	r.Firmware = firmware && (r.Kind == KindBlock || r.Kind == KindByDHCP)
 	if r.Kind == KindNFS && len(errs) == 0 {
 		n, err := r.NFS.withOptions(r.Flags)
 		if err != nil {
@@ -173,13 +187,17 @@ func missing(args cmdline.Args) error {
 	return &cmdline.ValueError{Key: "root", Problem: "is missing", Fix: forms}
 }
 
-func firmwareRoot(args cmdline.Args) (key string, ok bool) {
+// firmwareRoot reports whether the targets of the firmware's table are wanted.
+func firmwareRoot(args cmdline.Args) (bool, error) {
+	wanted := false
 	for _, key := range []string{"rd.iscsi.firmware", "rd.iscsi.ibft"} {
-		if on, err := args.Bool(key, false); on || err != nil {
-			return key, true
+		on, err := args.Bool(key, false)
+		if err != nil {
+			return false, err
 		}
+		wanted = wanted || on
 	}
-	return "", false
+	return wanted || slices.Contains(args.All("netroot"), "ibft"), nil
 }
 
 func notBuilt(key, value, what string) error {
@@ -196,6 +214,7 @@ func (r *Root) parseNetroot(values []string) error {
 		switch {
 		case v == "dhcp" || v == "dhcp4" || v == "dhcp6":
 			r.RootPath, r.Kind = true, KindByDHCP
+		case v == "ibft": // see firmwareRoot
 		case v == "iscsi" || strings.HasPrefix(v, "iscsi:"):
 			r.ISCSI = append(r.ISCSI, v)
 		case strings.HasPrefix(v, "nfs:") || strings.HasPrefix(v, "nfs4:"):
