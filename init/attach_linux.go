@@ -366,9 +366,9 @@ func (w *worker) targets() ([]iscsi.Target, error) {
 		return nil, err
 	case err != nil:
 		w.log.Warn(err.Error())
-	case len(more) == 0 && len(full) == 0 && w.root.Kind == rootfs.KindBlock:
+	case len(more) == 0 && len(full) == 0 && w.root.Block.IsZero():
 		return nil, permanent(errors.New("rd.iscsi.firmware: the firmware left no table of iSCSI targets (iBFT): boot by its iSCSI initiator, or name the target by netroot=iscsi:"))
-	case len(more) == 0:
+	case len(more) == 0: // the root is on another target, or on a disk of the machine
 		w.log.Info("rd.iscsi.firmware: the firmware left no table of iSCSI targets (iBFT)")
 	}
 	return append(full, more...), nil

@@ -157,6 +157,23 @@ func gather(ctx context.Context, n int, results <-chan attached, here func(conte
 	return list
 }
 
+// newLeaseAfter is how many attempts in a row a server that DHCP named may
+// fail before DHCP is asked again.
+const newLeaseAfter = 3
+
+// backTo is the stage that a failed attempt at the root sends the boot to, "" for
+// the one that failed. What is behind attach fails when a session does, or when the
+// target shows something else by now: attach looks at it again.
+func backTo(attempt int, byDHCP, attached bool) string {
+	switch {
+	case byDHCP && attempt%newLeaseAfter == 0:
+		return "network"
+	case attached:
+		return "attach"
+	}
+	return ""
+}
+
 // disksOf are the disks of all that is attached, in the order of the targets.
 func disksOf(list []attached) []string {
 	var disks []string

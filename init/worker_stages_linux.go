@@ -25,10 +25,6 @@ const (
 	mountTimeout   = time.Minute
 )
 
-// newLeaseAfter is how many attempts in a row a server that DHCP named may
-// fail before DHCP is asked again.
-const newLeaseAfter = 3
-
 // stages is the graph of this plan.
 func (w *worker) stages() []stage {
 	for _, note := range w.plan.Modules.without(w.index) {
@@ -53,19 +49,9 @@ func (w *worker) stages() []stage {
 	}
 	if p.Root.Kind != rootfs.KindRAM {
 		list = append(list, stage{name: "storage", after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
-		lease := func(attempt int) string {
-			if p.Root.NeedsRootPath() && attempt%newLeaseAfter == 0 {
-				return "network"
-			}
-			return ""
-		}
-		// What is behind attach fails when a session does, or when the target
-		// shows something else by now: attach looks at it again.
+		lease := func(attempt int) string { return backTo(attempt, p.Root.NeedsRootPath(), false) }
 		again = func(attempt int) string {
-			if to := lease(attempt); to != "" || len(w.sessions) == 0 {
-				return to
-			}
-			return "attach"
+			return backTo(attempt, p.Root.NeedsRootPath(), len(w.sessions) > 0)
 		}
 		before := []string{"drivers"}
 		if p.NeedNetwork {

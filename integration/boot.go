@@ -161,7 +161,7 @@ func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[st
 // second makes the second network of a specification, nil if it has none.
 func (l *Lab) second(ctx context.Context, s BootSpec) (*network, error) {
 	if !s.Second {
-		return nil, nil //nolint:nilnil // No network is one that can be closed.
+		return nil, nil
 	}
 	return l.network(ctx, 1)
 }
