@@ -7,8 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"time"
 
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/iscsi"
@@ -16,13 +15,24 @@ import (
 	"github.com/nodisk/nodisk/netsetup/ibft"
 )
 
+const (
+	// rootGrace is how long the other targets may take to answer when the root
+	// is there already, and how long the root is looked for on what is attached
+	// when another target does not answer.
+	rootGrace = 5 * time.Second
+	// stragglers is how long what was left out may take to end.
+	stragglers = 8 * time.Second
+)
+
+// attach makes a session with each target, side by side. Sessions that are
+// there are looked at again first: see endStale.
 func (w *worker) attach(ctx context.Context) (string, error) {
-	targets, err := w.targets()
+	named, err := w.targets()
 	if err != nil {
 		return "", err
 	}
-	if len(targets) == 0 {
-		return "nothing: the root is " + w.root.String(), nil
+	if len(named) == 0 {
+		return "nothing: the root is " + w.root.String(), w.endStale(ctx, nil, "")
 	}
 	name, source, err := iscsi.InitiatorName(w.nameSource())
 	if err != nil {
@@ -33,73 +43,296 @@ func (w *worker) attach(ctx context.Context) (string, error) {
 		return "", err
 	}
 	// The logins need no module, so they go on beside the loading of them.
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(guarded(func() error {
-		return unlessCurable(w.loader.Request(gctx, requests("iscsi", modload.StageStorage)...))
-	}))
-	groups := byTarget(targets)
-	conns := make([]*iscsi.Connection, len(groups))
-	for i, t := range groups {
-		if w.session(t.name) != nil {
-			continue // of an earlier attempt
-		}
-		g.Go(guarded(func() error {
-			var err error
-			conns[i], err = iscsi.LoginAny(gctx, t.portals, iscsi.Options{InitiatorName: name}, w.log)
-			return err
-		}))
-	}
-	err = g.Wait()
-	w.serveRequests()
-	for _, c := range conns {
-		switch {
-		case c == nil:
-		case err != nil:
-			_ = c.Close()
-		default:
-			var s *iscsi.Session
-			if s, err = c.HandOver(ctx, w.log); err == nil {
-				w.sessions = append(w.sessions, s)
-				w.units = append(w.units, unit{s.Target.Name, s.Target.LUN, s.Disk})
-			}
-		}
-	}
-	if err != nil {
+	loaded := w.loadISCSI(ctx)
+	groups := byTarget(iscsi.Addressed(ctx, named), !w.root.Block.IsZero())
+	if err := w.endStale(ctx, groups, name); err != nil {
 		return "", err
 	}
-	return w.show(ctx, groups)
+	list := w.attachAll(ctx, groups, name, loaded)
+	return w.judge(ctx, groups, list, loaded)
 }
 
-// guarded is guard for an errgroup.
-func guarded(f func() error) func() error {
-	return func() error {
-		_, err := guard(func() (string, error) { return "", f() })
-		return err
+// A future is an outcome that several wait for.
+type future struct {
+	done chan struct{}
+	err  error // valid when done is closed
+}
+
+// loadISCSI loads the modules of the kernel's side.
+func (w *worker) loadISCSI(ctx context.Context) *future {
+	f := &future{done: make(chan struct{})}
+	go func() {
+		defer close(f.done)
+		f.err = guarded(func() error {
+			return unlessCurable(w.loader.Request(ctx, requests("iscsi", modload.StageStorage)...))
+		})
+		w.serveRequests()
+	}()
+	return f
+}
+
+// guarded is guard for work beside a stage's own goroutine.
+func guarded(f func() error) error {
+	_, err := guard(func() (string, error) { return "", f() })
+	return err
+}
+
+// attachAll attaches the targets and returns what came of each. A target that the
+// kernel does not let go of is left to itself.
+func (w *worker) attachAll(ctx context.Context, groups []target, initiator string, loaded *future) []attached {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	options := iscsi.Options{InitiatorName: initiator}
+	results := make(chan attached, len(groups))
+	for i, t := range groups {
+		kept, behind := w.session(t.name), w.behind[t.name]
+		go func() {
+			a := attached{behind: behind}
+			a.err = guarded(func() error {
+				a = w.attachTarget(inner, t, kept, behind, options, loaded)
+				return a.err
+			})
+			a.index = i
+			results <- a
+		}()
 	}
-}
-
-// show makes the kernel show the logical units that are wanted and not there
-// yet, and leaves their disks for the mount: of these targets alone, since
-// an earlier lease may have named others.
-func (w *worker) show(ctx context.Context, groups []target) (string, error) {
-	var disks, lines []string
-	for _, t := range groups {
-		s := w.session(t.name)
-		lines = append(lines, s.String())
-		for _, lun := range t.luns {
-			disk := diskOf(w.units, t.name, lun)
-			if disk == "" {
-				var err error
-				if disk, err = s.ScanLUN(ctx, lun); err != nil {
-					return "", err
-				}
-				w.units = append(w.units, unit{t.name, lun, disk})
-			}
-			disks = append(disks, disk)
+	list := gather(ctx, len(groups), results, w.rootOn, rootGrace)
+	cancel(fmt.Errorf("no answer %v after the root was there", rootGrace))
+	late := time.NewTimer(stragglers)
+	defer late.Stop()
+	for i := 0; i < len(list); {
+		if list[i].session != nil || list[i].err != nil {
+			i++
+			continue
+		}
+		select {
+		case a := <-results:
+			list[a.index] = a
+		case <-late.C:
+			list[i].err = fmt.Errorf("target %s: the kernel holds the session that is being made", groups[i].name)
+			late.Reset(0)
 		}
 	}
-	w.disks = disks
+	return list
+}
+
+// attachTarget goes on with the session that is there, else it makes one.
+func (w *worker) attachTarget(ctx context.Context, t target, kept *iscsi.Session, behind []iscsi.Portal, o iscsi.Options, loaded *future) attached {
+	var lost error
+	if kept != nil {
+		if lost = kept.Show(ctx, t.units, w.log); lost == nil {
+			return attached{session: kept, behind: behind}
+		}
+		// It has been ended. That portal did not have the disks.
+		behind = append(slices.Clone(behind), kept.Target.Portal)
+	}
+	a := t.attach(ctx, behind, func(ctx context.Context, portals []iscsi.Target) (login, error) {
+		c, err := iscsi.LoginAny(ctx, portals, o, w.log)
+		if err != nil {
+			return nil, err
+		}
+		return tcpLogin{c, w, loaded}, nil
+	})
+	if a.err != nil {
+		a.err = errors.Join(lost, a.err)
+	}
+	return a
+}
+
+// A tcpLogin is a login that is handed over when the modules are loaded.
+type tcpLogin struct {
+	*iscsi.Connection
+	w      *worker
+	loaded *future
+}
+
+// At is the portal that was asked first.
+func (l tcpLogin) At() iscsi.Portal { return l.Target.Portal }
+
+// HandOver waits for the modules.
+func (l tcpLogin) HandOver(ctx context.Context, want iscsi.Units) (*iscsi.Session, error) {
+	<-l.loaded.done // ends with the stage
+	if err := l.loaded.err; err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l.Connection.HandOver(ctx, want, l.w.log)
+}
+
+// rootOn reports whether the root is on what is attached. With a selector it
+// looks for it until ctx ends.
+func (w *worker) rootOn(ctx context.Context, list []attached) bool {
+	disks := disksOf(list)
+	switch {
+	case len(disks) == 0:
+		return false
+	case w.root.Block.IsZero():
+		return firstHere(list)
+	}
+	err := guarded(func() error {
+		_, err := rootfs.FindBlock(ctx, w.root.Block, disks, nil)
+		return err
+	})
+	return err == nil
+}
+
+// judge keeps what was attached and decides whether it is enough. A target that
+// does not answer does not keep a root from being mounted that is there.
+func (w *worker) judge(ctx context.Context, groups []target, list []attached, loaded *future) (string, error) {
+	w.sessions = nil
+	w.behind = map[string][]iscsi.Portal{}
+	var errs []error
+	var lines []string
+	for i, a := range list {
+		w.behind[groups[i].name] = a.behind
+		if a.err != nil {
+			errs = append(errs, a.err)
+			continue
+		}
+		w.sessions = append(w.sessions, a.session)
+		lines = append(lines, a.session.String())
+	}
+	w.disks = disksOf(list)
+	switch {
+	case len(errs) == 0:
+		return strings.Join(lines, ", "), nil
+	case len(w.disks) == 0:
+		<-loaded.done
+		if loaded.err != nil {
+			return "", loaded.err
+		}
+		return "", errors.Join(errs...)
+	}
+	look, cancel := context.WithTimeout(ctx, rootGrace)
+	defer cancel()
+	if !w.rootOn(look, list) {
+		return "", fmt.Errorf("%v is not on %s: %w", w.root.Block, strings.Join(lines, ", "), errors.Join(errs...))
+	}
+	for _, err := range errs {
+		w.log.Warn("the boot goes on without a target: " + oneLine(err))
+	}
 	return strings.Join(lines, ", "), nil
+}
+
+// endStale ends sessions that are not to be believed: those that an earlier
+// worker left, those that have lost their connection, and those that nobody wants
+// any more because a new lease names another server, target or initiator. Two
+// sessions with one target would show each disk twice.
+func (w *worker) endStale(ctx context.Context, groups []target, initiator string) error {
+	kept, err := iscsi.KeptSessions()
+	if err != nil || len(kept) == 0 {
+		w.sessions = nil
+		return err
+	}
+	type ending struct {
+		what string
+		end  func(context.Context) error
+	}
+	var endings []ending
+	alive := true
+	w.sessions = slices.DeleteFunc(w.sessions, func(s *iscsi.Session) bool {
+		why := stale(s, groups, initiator)
+		if err := s.Check(); err != nil {
+			why, alive = err.Error(), false
+		}
+		if why != "" {
+			endings = append(endings, ending{why, s.End})
+			kept = slices.DeleteFunc(kept, func(k iscsi.Kept) bool { return k.SID == s.SID })
+		}
+		return why != ""
+	})
+	for _, k := range kept {
+		if slices.ContainsFunc(w.sessions, func(s *iscsi.Session) bool { return s.SID == k.SID }) {
+			continue
+		}
+		alive = alive && k.LoggedIn()
+		endings = append(endings, ending{fmt.Sprintf("an earlier attempt left %v", k), k.EndSoon})
+	}
+	if len(endings) == 0 {
+		return nil
+	}
+	// What is mounted of a disk that answers is written back first. One that does
+	// not answer would hold the unmount: the end of its session is what helps.
+	if alive {
+		if err := w.clearRoot(ctx); err != nil {
+			w.log.Warn(err.Error())
+		}
+	}
+	var errs []error
+	for _, e := range endings {
+		w.log.Info(e.what + ": it is ended")
+		if err := e.end(ctx); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// stale says why a session of ours is not the one that is wanted, "" when it is.
+func stale(s *iscsi.Session, groups []target, initiator string) string {
+	i := slices.IndexFunc(groups, func(t target) bool { return t.name == s.Target.Name })
+	switch {
+	case i < 0:
+		return fmt.Sprintf("target %s is not wanted any more (session %d)", s.Target.Name, s.SID)
+	case !groups[i].has(s.Target.Portal):
+		return fmt.Sprintf("target %s is not at portal %v any more (session %d)", s.Target.Name, s.Target.Portal, s.SID)
+	case s.Initiator != initiator:
+		return fmt.Sprintf("session %d with %s is another initiator's, %s", s.SID, s.Target.Name, s.Initiator)
+	}
+	return ""
+}
+
+// whileAttached ends ctx when a session is lost, with why. Whoever reads a disk
+// of such a session waits for nothing: a new session is needed.
+func (w *worker) whileAttached(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	for _, s := range w.sessions {
+		if err := s.Check(); err != nil {
+			return ctx, func() {}, err
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	for _, s := range w.sessions {
+		go func() {
+			select {
+			case <-s.Lost():
+				cancel(s.Check())
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, func() { cancel(nil) }, nil
+}
+
+// keepSessions makes the sessions last beyond the switch: from then on I/O is held
+// back instead of failed. A root whose session is lost by now is attached anew;
+// another session that is lost is left out.
+func (w *worker) keepSessions(ctx context.Context) error {
+	for _, s := range w.sessions {
+		err := s.Keep(iscsi.RootRecovery)
+		// Behind it, since a wait that has begun keeps its time.
+		if lost := s.Check(); lost != nil {
+			err = lost
+		}
+		switch {
+		case err == nil:
+		case s.Has(w.rootDisk):
+			return fmt.Errorf("the root is not to be relied on: %w", err)
+		default:
+			w.log.Warn(fmt.Sprintf("the boot goes on without a target: %v", err))
+			if err := s.End(ctx); err != nil {
+				w.log.Warn(err.Error())
+			}
+		}
+	}
+	return nil
+}
+
+// session is the one with a target, nil if there is none.
+func (w *worker) session(name string) *iscsi.Session {
+	i := slices.IndexFunc(w.sessions, func(s *iscsi.Session) bool { return s.Target.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return w.sessions[i]
 }
 
 // targets are those of the plan, or of DHCP's root path, with the server that
@@ -179,13 +412,4 @@ func (w *worker) nameSource() iscsi.NameSource {
 		s.UUID = string(b)
 	}
 	return s
-}
-
-// session is the one with a target, nil if there is none.
-func (w *worker) session(name string) *iscsi.Session {
-	i := slices.IndexFunc(w.sessions, func(s *iscsi.Session) bool { return s.Target.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return w.sessions[i]
 }

@@ -4,18 +4,41 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/nodisk/nodisk/init/rootfs"
 )
+
+// unmountTimeout bounds how long the kernel may take to write back and let go what
+// an earlier attempt mounted.
+const unmountTimeout = 5 * time.Second
+
+// clearRoot takes away what earlier attempts mounted. A disk or server that does
+// not answer holds the call: it is left behind if the mount is out of the tree by then.
+func (w *worker) clearRoot(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, unmountTimeout)
+	defer cancel()
+	err := unmountAll(limited, sysroot)
+	if err == nil || ctx.Err() != nil || limited.Err() == nil || inTree(sysroot) {
+		return err
+	}
+	w.log.Warn(fmt.Sprintf("the kernel still holds what was mounted on %s: going on without it", sysroot))
+	return nil
+}
 
 func (w *worker) mount(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(sysroot, 0o755); err != nil {
 		return "", fmt.Errorf("make %s: %w", sysroot, err)
 	}
-	if err := unmountAll(ctx, sysroot); err != nil {
+	if err := w.clearRoot(ctx); err != nil {
 		return "", err
 	}
-	var err error
+	w.rootDisk = ""
+	ctx, done, err := w.whileAttached(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	w.serveRequests()
 	switch w.root.Kind {
 	case rootfs.KindNFS:
@@ -70,6 +93,7 @@ func (w *worker) mountBlock(ctx context.Context) (rootfs.Mounted, error) {
 		}
 		return rootfs.Mounted{}, err
 	}
+	w.rootDisk = b.Disk
 	return rootfs.MountBlock(ctx, b, rootfs.BlockMount{
 		Dir: sysroot, Types: w.root.FSType, Options: w.root.Flags, ReadOnly: w.root.ReadOnly, Modules: w.modules(),
 	}, w.log)

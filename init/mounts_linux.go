@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -88,4 +89,19 @@ func detachAll(ctx context.Context, dir string) error {
 		}
 	}
 	return fmt.Errorf("unmount %s: %w", dir, context.Cause(ctx))
+}
+
+// inTree reports whether something is mounted on dir, by the kernel's list of mounts
+// (proc_pid_mountinfo(5), the fifth field): no server is asked.
+func inTree(dir string) bool {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return true // nobody knows
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 4 && fields[4] == dir {
+			return true
+		}
+	}
+	return false
 }

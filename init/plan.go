@@ -92,6 +92,11 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	}
 	p.Warnings = append(unknown(args), p.Modules.Warnings...)
 	p.Warnings = append(p.Warnings, p.Network.Warnings()...)
+	for _, key := range []string{"rd.iscsi.firmware", "rd.iscsi.ibft"} {
+		if on, err := args.Bool(key, false); on && err == nil && rootErr == nil && !p.Firmware {
+			p.Warnings = append(p.Warnings, key+": without effect, the root is not on a disk")
+		}
+	}
 	for _, spec := range p.Root.ISCSI {
 		t, err := parseTarget(spec)
 		if err != nil {

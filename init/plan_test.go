@@ -2,7 +2,6 @@ package boot
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/init/cmdline"
-	"github.com/nodisk/nodisk/iscsi"
 )
 
 // Golden files are rewritten by `go test ./init -update`.
@@ -94,39 +92,4 @@ func FuzzNewPlan(f *testing.F) {
 			t.Error("an empty plan")
 		}
 	})
-}
-
-func TestByTarget(t *testing.T) {
-	var named []iscsi.Target
-	for _, spec := range []string{
-		"10.0.0.1::::iqn.2026-01.test:a", "10.0.0.2::::iqn.2026-01.test:a", "10.0.0.1:::2:iqn.2026-01.test:a", "10.0.0.1::::iqn.2026-01.test:b",
-	} {
-		target, err := iscsi.ParseRootPath(spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		named = append(named, target)
-	}
-	var got []string
-	for _, g := range byTarget(named) {
-		got = append(got, fmt.Sprintf("%s: %d portals, LUNs %v", g.name, len(g.portals), g.luns))
-	}
-	want := []string{"iqn.2026-01.test:a: 2 portals, LUNs [0 2]", "iqn.2026-01.test:b: 1 portals, LUNs [0]"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestDiskOf(t *testing.T) {
-	one, two := iscsi.SimpleLUN(1), iscsi.SimpleLUN(2)
-	units := []unit{{"a", one, "sda"}, {"b", one, "sdb"}, {"b", two, "sdc"}}
-	for _, tt := range []struct {
-		target string
-		lun    iscsi.LUN
-		want   string
-	}{{"a", one, "sda"}, {"a", two, ""}, {"b", one, "sdb"}, {"b", two, "sdc"}, {"c", one, ""}} {
-		if got := diskOf(units, tt.target, tt.lun); got != tt.want {
-			t.Errorf("%s LUN %v: %q, want %q", tt.target, tt.lun, got, tt.want)
-		}
-	}
 }

@@ -1,7 +1,11 @@
 package boot
 
 import (
+	"context"
+	"errors"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/nodisk/nodisk/iscsi"
 )
@@ -10,13 +14,14 @@ import (
 type target struct {
 	name    string
 	portals []iscsi.Target // alternatives, of which one is enough
-	luns    []iscsi.LUN    // all are wanted
+	units   iscsi.Units
 }
 
-// byTarget groups what the command line names by the target's name. A second
-// session of one initiator with one portal would end the first, so several
-// logical units share one; different targets are all attached.
-func byTarget(named []iscsi.Target) []target {
+// byTarget groups what is named by the target's name. A second session of one
+// initiator with one portal would end the first, so several logical units share
+// one; different targets are all attached. Where no LUN is named and the root is
+// chosen by what is on it, every disk of the target is looked at.
+func byTarget(named []iscsi.Target, chosen bool) []target {
 	var groups []target
 	for _, t := range named {
 		i := slices.IndexFunc(groups, func(g target) bool { return g.name == t.Name })
@@ -28,26 +33,170 @@ func byTarget(named []iscsi.Target) []target {
 		if !slices.ContainsFunc(g.portals, func(p iscsi.Target) bool { return p.Portal == t.Portal }) {
 			g.portals = append(g.portals, t)
 		}
-		if !slices.Contains(g.luns, t.LUN) {
-			g.luns = append(g.luns, t.LUN)
+		switch {
+		case t.AnyLUN && chosen:
+			g.units.All = true
+		case t.AnyLUN:
+			g.units.Default = true
+		case !slices.Contains(g.units.LUNs, t.LUN):
+			g.units.LUNs = append(g.units.LUNs, t.LUN)
 		}
 	}
 	return groups
 }
 
-// A unit is a logical unit of a target and the disk it is here.
-type unit struct {
-	target string
-	lun    iscsi.LUN
-	disk   string
+// has reports whether a portal is one of the target's.
+func (t target) has(p iscsi.Portal) bool {
+	return slices.ContainsFunc(t.portals, func(x iscsi.Target) bool { return x.Portal == p })
 }
 
-// diskOf is the disk of a logical unit, "" when it has none yet.
-func diskOf(units []unit, target string, lun iscsi.LUN) string {
-	for _, u := range units {
-		if u.target == target && u.lun == lun {
-			return u.disk
+// A login has succeeded at a portal and waits for its hand-over to the kernel.
+type login interface {
+	At() iscsi.Portal // the portal that was asked first, before redirections
+	// HandOver uses the login up. What failed leaves nothing behind.
+	HandOver(ctx context.Context, want iscsi.Units) (*iscsi.Session, error)
+}
+
+// logIn makes the first login that succeeds at one of several portals.
+type logIn func(ctx context.Context, portals []iscsi.Target) (login, error)
+
+// An attached is what came of one target.
+type attached struct {
+	index   int            // of the target
+	session *iscsi.Session // nil: it failed, or has not ended
+	err     error
+	// behind are the portals that took the login and did not have the disk: the
+	// quickest answer is not the best one.
+	behind []iscsi.Portal
+}
+
+// attach makes a session. The portals race with their logins, but what counts is
+// that the disks come: a portal without them is out, and the rest race again.
+// Those in behind failed so before, and are tried when the others have failed. The
+// error has a line for each portal.
+func (t target) attach(ctx context.Context, behind []iscsi.Portal, logIn logIn) attached {
+	var first, last []iscsi.Target
+	for _, p := range t.portals {
+		if slices.Contains(behind, p.Portal) {
+			last = append(last, p)
+		} else {
+			first = append(first, p)
 		}
 	}
+	var errs []error
+	// A portal that fails at the login is not one of them: it is the race that
+	// leaves it behind.
+	behind = slices.DeleteFunc(slices.Clone(behind), func(p iscsi.Portal) bool { return !t.has(p) })
+	for _, racing := range [][]iscsi.Target{first, last} {
+		for len(racing) > 0 && ctx.Err() == nil {
+			l, err := logIn(ctx, racing)
+			if err != nil {
+				errs = append(errs, err)
+				break
+			}
+			at := l.At()
+			racing = slices.DeleteFunc(slices.Clone(racing), func(p iscsi.Target) bool { return p.Portal == at })
+			s, err := l.HandOver(ctx, t.units)
+			behind = slices.DeleteFunc(behind, func(p iscsi.Portal) bool { return p == at })
+			if err == nil {
+				return attached{session: s, behind: behind}
+			}
+			errs = append(errs, err)
+			behind = append(behind, at)
+		}
+	}
+	if len(errs) == 0 {
+		errs = append(errs, context.Cause(ctx))
+	}
+	return attached{err: errors.Join(errs...), behind: behind}
+}
+
+// gather waits for n targets that are attached side by side, and returns what
+// came of each, in their order. As soon as here says that the root is on what is
+// attached, the rest get the grace; then, and when ctx ends, they are as they
+// are: neither a session nor an error.
+func gather(ctx context.Context, n int, results <-chan attached, here func(context.Context, []attached) bool, grace time.Duration) []attached {
+	list := make([]attached, n)
+	found := make(chan struct{}, n)
+	var over <-chan time.Time
+	var searches sync.WaitGroup
+	stop := func() {}
+	defer func() {
+		stop()
+		searches.Wait()
+	}()
+	for pending := n; pending > 0; {
+		select {
+		case r := <-results:
+			list[r.index] = r
+			if pending--; pending == 0 || over != nil {
+				continue
+			}
+			// With one more target the search begins anew.
+			stop()
+			inner, cancel := context.WithCancel(ctx)
+			stop = cancel
+			seen := slices.Clone(list)
+			searches.Go(func() {
+				if here(inner, seen) {
+					found <- struct{}{}
+				}
+			})
+		case <-found:
+			if over == nil {
+				timer := time.NewTimer(grace)
+				defer timer.Stop()
+				over = timer.C
+			}
+		case <-over:
+			return list
+		case <-ctx.Done():
+			return list
+		}
+	}
+	return list
+}
+
+// newLeaseAfter is how many attempts in a row a server that DHCP named may
+// fail before DHCP is asked again.
+const newLeaseAfter = 3
+
+// backTo is the stage that a failed attempt at the root sends the boot to, "" for
+// the one that failed. What is behind attach fails when a session does, or when the
+// target shows something else by now: attach looks at it again.
+func backTo(attempt int, byDHCP, attached bool) string {
+	switch {
+	case byDHCP && attempt%newLeaseAfter == 0:
+		return "network"
+	case attached:
+		return "attach"
+	}
 	return ""
+}
+
+// disksOf are the disks of all that is attached, in the order of the targets.
+func disksOf(list []attached) []string {
+	var disks []string
+	for _, a := range list {
+		if a.session != nil {
+			for _, d := range a.session.Disks {
+				disks = append(disks, d.Name)
+			}
+		}
+	}
+	return disks
+}
+
+// firstHere reports whether the first disk is known for good, which is the root
+// when nothing chooses: no target before it has still to answer.
+func firstHere(list []attached) bool {
+	for _, a := range list {
+		switch {
+		case a.session != nil && len(a.session.Disks) > 0:
+			return true
+		case a.session == nil && a.err == nil:
+			return false
+		}
+	}
+	return false
 }

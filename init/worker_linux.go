@@ -76,9 +76,10 @@ type worker struct {
 	net      netsetup.State
 	root     rootfs.Root // completed by DHCP's root path
 	sessions []*iscsi.Session
-	units    []unit   // that sessions show, of all attempts
-	disks    []string // of the targets that are wanted now: sda
+	behind   map[string][]iscsi.Portal // of each target, those that did not have its disks
+	disks    []string                  // of the sessions: sda
 	mounted  rootfs.Mounted
+	rootDisk string // that mounted is on: sda; empty for NFS
 	init     string
 	// firmwareName is the initiator of the firmware's table (ip=ibft).
 	firmwareName string

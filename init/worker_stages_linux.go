@@ -26,10 +26,6 @@ const (
 	mountTimeout   = time.Minute
 )
 
-// newLeaseAfter is how many attempts in a row a server that DHCP named may
-// fail before DHCP is asked again.
-const newLeaseAfter = 3
-
 // stages is the graph of this plan.
 func (w *worker) stages() []stage {
 	for _, note := range w.plan.Modules.without(w.index) {
@@ -46,6 +42,7 @@ func (w *worker) stages() []stage {
 		{name: "drivers", after: []string{"mounts"}, timeout: driversTimeout, run: drivers},
 	}
 	last := []string{"drivers"}
+	var again func(int) string
 	if p.NeedNetwork {
 		// Not after the drivers: interfaces are taken up as they appear.
 		list = append(list, stage{name: "network", after: []string{"mounts"}, timeout: networkTimeout, run: w.network})
@@ -53,27 +50,22 @@ func (w *worker) stages() []stage {
 	}
 	if p.Root.Kind != rootfs.KindRAM {
 		list = append(list, stage{name: "storage", after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
-		reenter := func(int) string { return "" }
-		if p.Root.NeedsRootPath() {
-			reenter = func(attempt int) string {
-				if attempt%newLeaseAfter == 0 {
-					return "network"
-				}
-				return ""
-			}
+		lease := func(attempt int) string { return backTo(attempt, p.Root.NeedsRootPath(), false) }
+		again = func(attempt int) string {
+			return backTo(attempt, p.Root.NeedsRootPath(), len(w.sessions) > 0)
 		}
 		before := []string{"drivers"}
 		if p.NeedNetwork {
 			before = []string{"network"}
 		}
 		if p.attaches() || p.Root.NeedsRootPath() {
-			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.attach, reenter: reenter})
+			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.attach, reenter: lease})
 			before = []string{"attach"}
 		}
-		list = append(list, stage{name: "mount", after: before, timeout: mountTimeout, run: w.mount, reenter: reenter})
+		list = append(list, stage{name: "mount", after: before, timeout: mountTimeout, run: w.mount, reenter: again})
 		last = append(last, "storage", "mount")
 	}
-	return append(list, stage{name: "switch", after: last, run: w.finish})
+	return append(list, stage{name: "switch", after: last, run: w.finish, reenter: again})
 }
 
 // storageAfter is "drivers" unless both can go on at once. That stage does not
@@ -274,7 +266,7 @@ func (w *worker) storage(ctx context.Context) (string, error) {
 }
 
 // finish is the last word before PID 1 takes over.
-func (w *worker) finish(context.Context) (string, error) {
+func (w *worker) finish(ctx context.Context) (string, error) {
 	if path := w.plan.Chain.Path; path != "" {
 		return fmt.Sprintf("to %s of the initramfs, %s after /init began", path, seconds(time.Since(w.begun))), nil
 	}
@@ -284,6 +276,9 @@ func (w *worker) finish(context.Context) (string, error) {
 			return "", permanent(err)
 		}
 		return fmt.Sprintf("to %s of the initramfs, %s after /init began", w.init, seconds(time.Since(w.begun))), nil
+	}
+	if err := w.keepSessions(ctx); err != nil {
+		return "", err
 	}
 	return fmt.Sprintf("to %s, %s after /init began%s", w.init, seconds(time.Since(w.begun)), memoryInUse()), nil
 }

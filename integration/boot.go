@@ -42,12 +42,21 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
 
+	second, err := l.second(ctx, s)
+	if err != nil {
+		return res, fmt.Errorf("boot %s: %w", s.name(), err)
+	}
+	defer func() { err = errors.Join(err, second.close()) }()
 	m := machine{spec: s, nics: n.nics(s.PXE), accel: l.accelerationOf(ctx, s)}
 	values, drop, err := l.values(ctx, s, n)
 	if err != nil {
 		return res, fmt.Errorf("boot %s: %w", s.name(), err)
 	}
 	defer func() { err = errors.Join(err, drop()) }()
+	if second != nil {
+		m.nics = append(m.nics, second.nics(false)...)
+		values["server1"], values["client1"] = second.server().String(), second.client().String()
+	}
 	m.cmdline = strings.Join(strings.Fields(consoleOf(s.arch())+fill(s.Words()+" "+s.Append, values)), " ")
 
 	if s.IBFT != nil {
@@ -76,6 +85,13 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 		defer d.stop()
 		defer func() { res.Served = d.out.String() }()
 		serve = nil
+		if second != nil {
+			d, err := second.dhcp(l.ctx, s.name(), "", "")
+			if err != nil {
+				return res, fmt.Errorf("boot %s: %w", s.name(), err)
+			}
+			defer d.stop()
+		}
 	}
 
 	limited, cancel := context.WithTimeoutCause(ctx, s.timeout(), fmt.Errorf("the node had %v", s.timeout()))
@@ -92,6 +108,9 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 	}
 	if v.replies != nil {
 		v.script = v.answer
+	}
+	if s.Turns != nil {
+		v.script = v.turn
 	}
 	if serve != nil && s.DHCPAfter > 0 {
 		v.after, v.late = s.DHCPAfter, func() (func(), error) {
@@ -137,6 +156,14 @@ func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[st
 	case RootRAM, RootNone:
 	}
 	return values, drop, nil
+}
+
+// second makes the second network of a specification, nil if it has none.
+func (l *Lab) second(ctx context.Context, s BootSpec) (*network, error) {
+	if !s.Second {
+		return nil, nil
+	}
+	return l.network(ctx, 1)
 }
 
 func never() *regexp.Regexp { return regexp.MustCompile(`$^.`) }

@@ -84,7 +84,9 @@ func TestBootFault(t *testing.T) {
 		},
 		{
 			name: "late-dhcp", fs: "ext4", expect: []string{byDHCP, mounted},
-			spec: BootSpec{Root: RootISCSI, DHCPAfter: 20 * time.Second},
+			// The most usual root path there is: it names no LUN, and LUN 0 is tgtd's
+			// controller.
+			spec: BootSpec{Root: RootISCSI, DHCPAfter: 20 * time.Second, RootPath: "iscsi:{server}::::{target}"},
 		},
 		{
 			name: "no-dhcp", fails: true, why: `nodisk: .*(?i)(DHCP).*eth0|eth0.*(?i)DHCP`,

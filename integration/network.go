@@ -86,6 +86,9 @@ func (l *Lab) tap(ctx context.Context, name, bridge string, more ...string) erro
 
 // close removes the network's devices and gives its number back.
 func (n *network) close() error {
+	if n == nil {
+		return nil
+	}
 	// Its caller's context may have ended.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -86,6 +86,24 @@ func (n *node) answer(ctx context.Context) error {
 	return nil
 }
 
+// turn does what the turns say.
+func (n *node) turn(ctx context.Context) error {
+	at := 0
+	for _, t := range n.m.spec.Turns {
+		after, err := regexp.Compile(t.After)
+		if err == nil {
+			at, err = n.p.out.await(ctx, at, after)
+		}
+		if err == nil {
+			err = t.Do(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("do what comes behind %q on the console of %s: %w", t.After, n.m.spec.name(), err)
+		}
+	}
+	return nil
+}
+
 // follow reads the console until the node ends, writes what was waited for, or
 // ctx ends, and then tells what was seen.
 func (n *node) follow(ctx context.Context) (res BootResult, err error) {

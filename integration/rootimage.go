@@ -91,6 +91,10 @@ done </proc/mounts
 say "root $root"
 say "moved$moved"
 say "cmdline $($b cat /proc/cmdline)"
+say "disks $(cd /sys/block && echo sd*)"
+for s in /sys/class/iscsi_session/session*; do
+	[ -d "$s" ] && say "session $($b cat $s/targetname) $($b cat $s/state) $($b cat $s/recovery_tmo)"
+done
 say "memory $($b awk '/^MemTotal/ { t = $2 } /^MemAvailable/ { a = $2 } END { print t, t - a }' /proc/meminfo)"
 say "files $(cd / && echo *)"
 say "hostname $($b hostname)"

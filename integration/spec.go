@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -97,10 +98,13 @@ type BootSpec struct {
 	// the header of ACPI, of the values of the placeholders. Nil: it leaves none.
 	IBFT func(values map[string]string) []byte
 
-	NIC    string // NICVirtio (default) or another model of QEMU's
-	NICs   int    // number of them, default 1
-	Memory int    // MiB, default 512
-	CPUs   int    // default 1
+	NIC  string // NICVirtio (default) or another model of QEMU's
+	NICs int    // number of them, default 1
+	// Second gives the node one NIC more, on a network of its own, where the
+	// server is {server1} and the node {client1}.
+	Second bool
+	Memory int // MiB, default 512
+	CPUs   int // default 1
 
 	Devices []string // further -device arguments
 	// Icount makes guest time deterministic: one CPU, emulated, an instruction
@@ -115,6 +119,8 @@ type BootSpec struct {
 	Until string
 	// Replies are typed at the serial line. Type may have the same placeholders.
 	Replies []Reply
+	// Turns are in place of replies.
+	Turns []Turn
 	// Console gets what the node writes to its serial line, as it comes.
 	Console io.Writer
 	// Log is a file that gets the same, for later.
@@ -125,6 +131,13 @@ type BootSpec struct {
 // it, when a line has been written that After, a regular expression, matches. Replies
 // follow each other: each waits for a line behind that of the one before.
 type Reply struct{ After, Type string }
+
+// A Turn is what happens to a node's servers when it has written a line that After,
+// a regular expression, matches. Turns follow each other as replies do.
+type Turn struct {
+	After string
+	Do    func(context.Context) error
+}
 
 func (s BootSpec) arch() string { return orDefault(s.Arch, "amd64") }
 func (s BootSpec) name() string { return orDefault(s.Name, "node") }

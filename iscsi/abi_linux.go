@@ -319,7 +319,10 @@ func errno(code int32) error {
 // A connError is why the kernel gave a connection up, enum iscsi_err.
 type connError uint32
 
-func (e connError) Error() string {
+func (e connError) Error() string { return "iSCSI connection lost (" + e.reason() + ")" }
+
+// reason is the number and what it means.
+func (e connError) reason() string {
 	var why string
 	switch e {
 	case 1011:
@@ -335,5 +338,5 @@ func (e connError) Error() string {
 	default:
 		why = "see enum iscsi_err in include/scsi/iscsi_if.h"
 	}
-	return fmt.Sprintf("iSCSI connection lost (%d, %s)", uint32(e), why)
+	return fmt.Sprintf("%d, %s", uint32(e), why)
 }

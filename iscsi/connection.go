@@ -25,8 +25,10 @@ type Options struct {
 	// DiskTimeout bounds the scan and the wait for the disk. Default 30 s.
 	DiskTimeout time.Duration
 	// RecoveryTimeout is how long the kernel holds I/O back while the
-	// connection is lost, before it fails with EIO. Default 24 h: a root file
-	// system does not survive an EIO.
+	// connection is lost, before it fails with EIO. Default 5 s: nobody brings a
+	// session back before there is a root, and whoever reads its disks must be
+	// let go, so that a new session can be made. With a root on it the session
+	// is given [RootRecovery] by [Session.Keep].
 	RecoveryTimeout time.Duration
 	// PingInterval and PingTimeout are the kernel's NOP-Out: without it a
 	// portal that vanishes is never noticed. Default 5 s each.
@@ -40,7 +42,7 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.LoginTimeout, 15 * time.Second},
 		{&o.DiskTimeout, 30 * time.Second},
-		{&o.RecoveryTimeout, 24 * time.Hour},
+		{&o.RecoveryTimeout, 5 * time.Second},
 		{&o.PingInterval, 5 * time.Second},
 		{&o.PingTimeout, 5 * time.Second},
 	} {
@@ -109,9 +111,10 @@ func Login(ctx context.Context, t Target, o Options, log *slog.Logger) (*Connect
 	defer cancel()
 
 	portal := t.Portal
+	sentBy := "" // for errors, behind a portal that nobody configured
 	var lasting netip.AddrPort
 	for hop := 0; ; hop++ {
-		c, err := loginAt(ctx, t, portal, o)
+		c, err := loginAt(ctx, t, portal, sentBy, o)
 		if err == nil {
 			c.lasting = lasting
 			if !lasting.IsValid() {
@@ -137,6 +140,7 @@ func Login(ctx context.Context, t Target, o Options, log *slog.Logger) (*Connect
 			lasting = refused.at // moved temporarily: come back here
 		}
 		log.Info("iscsi target moved", "target", t.Name, "from", portal, "to", next)
+		sentBy = fmt.Sprintf(" (where %v sent the login)", portal)
 		portal = next
 	}
 }
@@ -150,14 +154,14 @@ type refusal struct {
 func (r *refusal) Error() string { return r.status.Error() }
 func (r *refusal) Unwrap() error { return r.status }
 
-func loginAt(ctx context.Context, t Target, portal Portal, o Options) (*Connection, error) {
-	conn, err := dial(ctx, portal, t.NetDev)
+func loginAt(ctx context.Context, t Target, portal Portal, sentBy string, o Options) (*Connection, error) {
+	conn, err := dial(ctx, portal, sentBy, t.NetDev)
 	if err != nil {
 		return nil, err
 	}
 	at := conn.remote()
 	agreed, err := login(ctx, conn, loginParams{
-		target: t.Name, initiator: o.InitiatorName, portal: portal.String(),
+		target: t.Name, initiator: o.InitiatorName, portal: portal.String() + sentBy,
 		isid: o.ISID, cmdSN: firstCmdSN,
 		header: o.HeaderDigest, data: o.DataDigest,
 	})
@@ -166,7 +170,7 @@ func loginAt(ctx context.Context, t Target, portal Portal, o Options) (*Connecti
 		if status, ok := errors.AsType[*StatusError](err); ok {
 			return nil, &refusal{status, at} // says target and portal itself
 		}
-		return nil, fmt.Errorf("log in to target %s on portal %v: %w", t.Name, portal, err)
+		return nil, fmt.Errorf("log in to target %s on portal %v%s: %w", t.Name, portal, sentBy, err)
 	}
 	return &Connection{
 		Target: t, Portal: at, ISID: o.ISID, TSIH: agreed.tsih, Tag: agreed.tpgt,
@@ -187,8 +191,12 @@ func parseTargetAddress(s string) (Portal, error) {
 		host, port, _ = strings.Cut(address, ":")
 	}
 	p := Portal{Host: host, Port: DefaultPort}
-	if host == "" {
+	switch {
+	case host == "":
 		return Portal{}, fmt.Errorf("read TargetAddress %q: no host", clip(s))
+	case !isHost(host):
+		// It is printed, and asked of the name server.
+		return Portal{}, fmt.Errorf("read TargetAddress %q: %q is neither an address nor a host name", clip(s), clip(host))
 	}
 	if port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)

@@ -19,30 +19,13 @@ const (
 	// may be under way.
 	cmdsMax    = 128
 	queueDepth = 32
-
-	// teardownTimeout bounds each step of taking a session apart.
-	teardownTimeout = 5 * time.Second
 )
 
-// Attach logs in, hands the connection to the kernel and waits for the disk.
-func Attach(ctx context.Context, t Target, o Options, log *slog.Logger) (*Session, error) {
-	return AttachAny(ctx, []Target{t}, o, log)
-}
-
-// AttachAny is [LoginAny] and [Connection.HandOver].
-func AttachAny(ctx context.Context, targets []Target, o Options, log *slog.Logger) (*Session, error) {
-	c, err := LoginAny(ctx, targets, o, log)
-	if err != nil {
-		return nil, err
-	}
-	return c.HandOver(ctx, log)
-}
-
 // HandOver gives the connection to the kernel, which must have iscsi_tcp
-// loaded, scans the target's logical unit and waits for its disk. The
-// connection is used up in any case: when it fails, whatever was made in the
-// kernel is taken apart again.
-func (c *Connection) HandOver(ctx context.Context, log *slog.Logger) (*Session, error) {
+// loaded, and makes it show the wanted units. The connection is used up in any
+// case: when it fails, whatever was made in the kernel is taken apart again. The
+// session is watched from then on.
+func (c *Connection) HandOver(ctx context.Context, want Units, log *slog.Logger) (*Session, error) {
 	log = orDiscard(log)
 	defer func() { _ = c.Close() }()
 	if c.conn == nil {
@@ -52,26 +35,25 @@ func (c *Connection) HandOver(ctx context.Context, log *slog.Logger) (*Session, 
 	if err != nil {
 		return nil, fmt.Errorf("hand over the session with target %s: %w", c.Target.Name, err)
 	}
-	defer func() { _ = k.Close() }()
-
 	s := &Session{
 		Target: c.Target, Initiator: c.options.InitiatorName, Portal: c.Portal, ISID: c.ISID,
 		HeaderDigest: c.agreed.headerDigest, DataDigest: c.agreed.dataDigest,
-		Took: Took{Login: c.Took},
+		Took:  Took{Login: c.Took},
+		sysfs: sysfsRoot, diskTimeout: c.options.DiskTimeout, kernel: k, watch: watch{lost: make(chan struct{})},
 	}
 	start := time.Now()
 	undo, err := c.create(ctx, k, s)
 	s.Took.HandOver = time.Since(start)
 	if err != nil {
 		undo()
+		_ = k.Close()
 		return nil, fmt.Errorf("hand over the session with target %s: %w", c.Target.Name, err)
 	}
 	log.Debug("iscsi session", "sid", s.SID, "host", s.Host, "took", s.Took.HandOver)
-
-	if err := c.disk(ctx, k, s, undo); err != nil {
+	go s.follow()
+	if err := s.Show(ctx, want, log); err != nil {
 		return nil, err
 	}
-	log.Debug("iscsi disk", "disk", s.Disk, "scan", s.Took.Scan, "wait", s.Took.Disk)
 	return s, nil
 }
 
@@ -151,56 +133,4 @@ func teardown(ctx context.Context, k *kernel, made []request) {
 		// Nothing is left to try when a step fails.
 		_, _ = k.call(ctx, step)
 	}
-}
-
-// disk scans and waits until the disk is there, the connection is lost or time
-// is up. In the latter two cases a scan may be blocked in the kernel: only the
-// session's end sets it free.
-func (c *Connection) disk(ctx context.Context, k *kernel, s *Session, undo func()) error {
-	ctx, stop := withTimeout(ctx, c.options.DiskTimeout)
-	defer stop()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-
-	scanned := make(chan error, 1)
-	go func() { scanned <- s.attachDisk(ctx) }()
-	for {
-		select {
-		case err := <-scanned:
-			if err != nil {
-				undo()
-			}
-			return err
-		case l := <-k.lost:
-			if l.sid != s.SID {
-				continue
-			}
-			cancel(l.err)
-		case <-k.done:
-			cancel(k.err)
-		case <-ctx.Done():
-		}
-		undo()
-		return <-scanned
-	}
-}
-
-// attachDisk sets Disk and the times.
-func (s *Session) attachDisk(ctx context.Context) error {
-	d, err := scanLUN(ctx, sysfsRoot, s.Host, s.Target.LUN)
-	if err != nil {
-		return fmt.Errorf("find LUN %v of target %s on %v: %w", s.Target.LUN, s.Target.Name, s.Portal, err)
-	}
-	s.Disk, s.Took.Scan, s.Took.Disk = d.name, d.scan, d.wait
-	return nil
-}
-
-// ScanLUN adds a further logical unit of the session's target and returns its
-// disk ("sdb"). A second login to the same portal would end this session.
-func (s *Session) ScanLUN(ctx context.Context, l LUN) (string, error) {
-	d, err := scanLUN(ctx, sysfsRoot, s.Host, l)
-	if err != nil {
-		return "", fmt.Errorf("find LUN %v of target %s on %v: %w", l, s.Target.Name, s.Portal, err)
-	}
-	return d.name, nil
 }

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // A Kept is a session that the kernel keeps, whoever made it: what
@@ -34,8 +32,8 @@ func (k Kept) String() string {
 	return fmt.Sprintf("session %d with %s (%s)", k.SID, k.Target, k.State)
 }
 
-// KeptSessions lists the sessions that the kernel has, by number. A kernel
-// without iSCSI has none.
+// KeptSessions lists the sessions over TCP that the kernel has, by number. A
+// kernel without iSCSI has none.
 func KeptSessions() ([]Kept, error) { return keptSessions(sysfsRoot) }
 
 func keptSessions(sysfs string) ([]Kept, error) {
@@ -52,6 +50,9 @@ func keptSessions(sysfs string) ([]Kept, error) {
 		text, ok := strings.CutPrefix(e.Name(), "session")
 		sid, err := strconv.ParseUint(text, 10, 32)
 		if !ok || err != nil {
+			continue
+		}
+		if !overTCP(filepath.Join(class, e.Name())) {
 			continue
 		}
 		// A session that goes away meanwhile reads as empty: neither a target's
@@ -71,6 +72,19 @@ func keptSessions(sysfs string) ([]Kept, error) {
 	}
 	slices.SortFunc(kept, func(a, b Kept) int { return int(a.SID) - int(b.SID) })
 	return kept, nil
+}
+
+// overTCP reports whether a session is one of iscsi_tcp: those of an adapter
+// that does iSCSI itself are its firmware's. The session is a child of its SCSI
+// host in sysfs, /sys/devices/platform/host2/session1.
+func overTCP(session string) bool {
+	device, err := filepath.EvalSymlinks(filepath.Join(session, "device"))
+	if err != nil {
+		return true // it goes away
+	}
+	host := filepath.Dir(device)
+	driver, err := os.ReadFile(filepath.Join(host, "scsi_host", filepath.Base(host), "proc_name"))
+	return err != nil || strings.TrimSpace(string(driver)) == "iscsi_tcp"
 }
 
 // SetRecovery sets for how long the kernel holds I/O back while the session's
@@ -98,16 +112,7 @@ func (k Kept) End(ctx context.Context) error {
 		return fmt.Errorf("end %v: %w", k, err)
 	}
 	defer func() { _ = n.Close() }()
-	var errs []error
-	for _, step := range []request{
-		stopConn(k.SID, 0, stopTerminate), destroyConn(k.SID, 0), destroySession(k.SID),
-	} {
-		// ENODEV, EINVAL: a session that never got as far as this step.
-		if _, err := n.call(ctx, step); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
-			errs = append(errs, err)
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := takeApart(ctx, n, k.SID, 0); err != nil {
 		return fmt.Errorf("end %v: %w", k, err)
 	}
 	return nil

@@ -15,8 +15,8 @@ const rootPathForm = "[user:password[:user:password]@][server]:[protocol]:[port]
 //
 //	[iscsi:][user:password[:user:password]@][server]:[protocol]:[port]:[[iface]:[netdev]:][LUN]:target
 //
-// Protocol is 6 (TCP) or empty, port defaults to 3260, LUN to 0. LUN is
-// hexadecimal. An IPv6 server stands in brackets. All wrong fields are
+// Protocol is 6 (TCP) or empty, port defaults to 3260. LUN is hexadecimal; an
+// empty one leaves AnyLUN true. An IPv6 server stands in brackets. All wrong fields are
 // reported, joined; no error holds a password.
 func ParseRootPath(s string) (Target, error) {
 	s = strings.TrimPrefix(s, "iscsi:")
@@ -67,6 +67,7 @@ func ParseRootPath(s string) (Target, error) {
 		t.NetDev = fields[2]
 	}
 	lun := fields[len(fields)-1]
+	t.AnyLUN = lun == ""
 	if t.LUN, err = ParseLUN(lun); err != nil {
 		errs = append(errs, fmt.Errorf("LUN %q: %w: write it in hexadecimal as in RFC 4173, for example 1 or 4752-3a4f", lun, err))
 	} else if d, err := strconv.ParseUint(lun, 10, 64); err == nil && d >= 10 {
@@ -126,7 +127,7 @@ func cutServer(s string) (host, rest string, err error) {
 		if !ok {
 			return "", "", fmt.Errorf("%q has no fields: write %s", s, rootPathForm)
 		}
-		if strings.ContainsAny(host, " \t\r\n/]") {
+		if host != "" && !isHost(host) {
 			return "", "", fmt.Errorf("server %q is neither an address nor a host name", host)
 		}
 		return host, rest, nil

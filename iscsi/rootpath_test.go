@@ -13,9 +13,9 @@ import (
 func TestParseRootPath(t *testing.T) {
 	const name = "iqn.2026-01.org.example:root"
 	for path, want := range map[string]Target{
-		"iscsi:10.0.0.1::::" + name:          {Name: name, Portal: Portal{"10.0.0.1", 3260}},
+		"iscsi:10.0.0.1::::" + name:          {Name: name, Portal: Portal{"10.0.0.1", 3260}, AnyLUN: true},
 		"10.0.0.1:6:3261:1:" + name:          {Name: name, Portal: Portal{"10.0.0.1", 3261}, LUN: SimpleLUN(1)},
-		"iscsi:::::" + name:                  {Name: name, Portal: Portal{"", 3260}},
+		"iscsi:::::" + name:                  {Name: name, Portal: Portal{"", 3260}, AnyLUN: true},
 		"iscsi:disk.example.org:::a:" + name: {Name: name, Portal: Portal{"disk.example.org", 3260}, LUN: SimpleLUN(10)},
 		"iscsi:[fe80::1%eth0]::3262:2:iqn.2026-01.org.example:a:b:c": {
 			Name: "iqn.2026-01.org.example:a:b:c", Portal: Portal{"fe80::1%eth0", 3262}, LUN: SimpleLUN(2),
@@ -37,15 +37,15 @@ func TestParseRootPath(t *testing.T) {
 			Name: name, Portal: Portal{"10.0.0.1", 3260}, LUN: SimpleLUN(1), Iface: "default", NetDev: "eth1",
 		},
 		"iscsi:10.0.0.1::3260:eth1:1:" + name: {Name: name, Portal: Portal{"10.0.0.1", 3260}, LUN: SimpleLUN(1), NetDev: "eth1"},
-		"iscsi:me:pass@10.0.0.1::::" + name:   {Name: name, Portal: Portal{"10.0.0.1", 3260}, User: "me", Password: "pass"},
+		"iscsi:me:pass@10.0.0.1::::" + name:   {Name: name, Portal: Portal{"10.0.0.1", 3260}, User: "me", Password: "pass", AnyLUN: true},
 		"iscsi:me:pass:you:word@[::1]::::" + name: {
-			Name: name, Portal: Portal{"::1", 3260}, User: "me", Password: "pass", ReverseUser: "you", ReversePassword: "word",
+			Name: name, Portal: Portal{"::1", 3260}, User: "me", Password: "pass", ReverseUser: "you", ReversePassword: "word", AnyLUN: true,
 		},
 		"iscsi:@192.168.1.100::3260::iqn.2009-01.com.example:testdi@sk": {
-			Name: "iqn.2009-01.com.example:testdi@sk", Portal: Portal{"192.168.1.100", 3260},
+			Name: "iqn.2009-01.com.example:testdi@sk", Portal: Portal{"192.168.1.100", 3260}, AnyLUN: true,
 		},
 		"iscsi:192.168.1.100::3260::iqn.2009-01.com.example:a@b:c:d:e:f": {
-			Name: "iqn.2009-01.com.example:a@b:c:d:e:f", Portal: Portal{"192.168.1.100", 3260},
+			Name: "iqn.2009-01.com.example:a@b:c:d:e:f", Portal: Portal{"192.168.1.100", 3260}, AnyLUN: true,
 		},
 	} {
 		got, err := ParseRootPath(path)

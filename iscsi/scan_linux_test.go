@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/nodisk/nodisk/init/uevent"
 )
 
@@ -43,40 +45,66 @@ func units(all ...map[string]string) map[string]string {
 	return files
 }
 
-func TestScanLUN(t *testing.T) {
-	controller, disk, wide := unit("5:0:0:0", "12"), unit("5:0:0:1", "0"), unit("5:0:0:18", "0")
+func TestFind(t *testing.T) {
+	disk := func(number, name string) map[string]string {
+		return units(unit(number, "0"), map[string]string{"class/scsi_device/" + number + "/device/block/" + name + "/size": "1"})
+	}
+	controller, bare, wide := unit("5:0:0:0", "12"), unit("5:0:0:1", "0"), unit("5:0:0:18", "0")
 	other := unit("6:0:0:3", "0")
+	one := Units{LUNs: []LUN{SimpleLUN(1)}}
 	for name, tt := range map[string]struct {
 		files map[string]string
-		lun   LUN
-		disk  string
-		want  []string
+		want  Units
+		disks []Disk
+		err   []string
 	}{
-		"there already": {
-			files: units(disk, map[string]string{"class/scsi_device/5:0:0:1/device/block/sdb/size": "1"}), lun: SimpleLUN(1), disk: "sdb",
+		"there already":        {files: disk("5:0:0:1", "sdb"), want: one, disks: []Disk{{SimpleLUN(1), "sdb"}}},
+		"LUN 0 that is a disk": {files: units(disk("5:0:0:0", "sda"), disk("5:0:0:1", "sdb")), want: Units{Default: true}, disks: []Disk{{0, "sda"}}},
+		"the only disk": {
+			files: units(controller, disk("5:0:0:1", "sdb")), want: Units{Default: true}, disks: []Disk{{SimpleLUN(1), "sdb"}},
 		},
+		"all disks": {
+			files: units(controller, disk("5:0:0:1", "sdb"), disk("5:0:0:18", "sda"), disk("6:0:0:3", "sdc")), want: Units{All: true},
+			disks: []Disk{{SimpleLUN(1), "sdb"}, {SimpleLUN(18), "sda"}},
+		},
+		"several disks and no LUN": {
+			files: units(controller, bare, wide), want: Units{Default: true},
+			err: []string{"names no LUN", "LUN 0 (RAID controller), 1 (disk), 12 (disk)", "root=LABEL="},
+		},
+		"no disk at all": {files: controller, want: Units{All: true}, err: []string{"no disk there: the target has LUN 0 (RAID controller)"}},
 		"no such LUN": {
-			files: units(controller, disk, wide, other), lun: SimpleLUN(2),
-			want: []string{"did not appear: the target has LUN 0 (RAID controller), 1 (disk), 12 (disk)", "hexadecimal"},
+			files: units(controller, bare, wide, other), want: Units{LUNs: []LUN{SimpleLUN(2)}},
+			err: []string{"LUN 2 did not appear: the target has LUN 0 (RAID controller), 1 (disk), 12 (disk)", "hexadecimal"},
 		},
-		"no LUN at all": {files: units(other), lun: SimpleLUN(2), want: []string{"shows no logical unit to this initiator"}},
+		"no LUN at all": {files: units(other), want: one, err: []string{"shows no logical unit to this initiator"}},
 		"controller": {
-			files: units(controller, disk), lun: 0,
-			want: []string{"no disk but a RAID controller (IET VIRTUAL-DISK): the target has LUN 0 (RAID controller), 1 (disk)"},
+			files: units(controller, bare), want: Units{LUNs: []LUN{0}},
+			err: []string{"LUN 0 is not a disk but a RAID controller (IET VIRTUAL-DISK): the target has LUN 0 (RAID controller), 1 (disk)"},
+		},
+		"given up by the kernel": {
+			files: units(disk("5:0:0:1", "sdb"), map[string]string{"class/scsi_device/5:0:0:1/device/state": "transport-offline\n"}),
+			want:  one, err: []string{"LUN 1 is transport-offline"},
 		},
 		"no disk made of it": {
-			files: units(disk), lun: SimpleLUN(1),
-			want: []string{"the unit is there (IET VIRTUAL-DISK, SCSI 5:0:0:1)", "timed out after 50ms", "is the module sd_mod loaded?"},
+			files: units(bare), want: one,
+			err: []string{"LUN 1 is there (IET VIRTUAL-DISK, SCSI 5:0:0:1)", "timed out after 300ms", "is the module sd_mod loaded?"},
+		},
+		"no disk made of one of all": {
+			files: units(bare, disk("5:0:0:18", "sda")), want: Units{All: true}, disks: []Disk{{SimpleLUN(18), "sda"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := withTimeout(t.Context(), 50*time.Millisecond)
-			defer cancel()
-			got, err := scanLUN(ctx, fakeSysfs(t, tt.files), 5, tt.lun)
-			if got.name != tt.disk || (err == nil) != (tt.want == nil) {
-				t.Errorf("%+v, %v", got, err)
+			patience := 10 * time.Second
+			if strings.HasPrefix(name, "no disk made") {
+				patience = 300 * time.Millisecond
 			}
-			for _, w := range tt.want {
+			ctx, cancel := withTimeout(t.Context(), patience)
+			defer cancel()
+			got, err := scsiHost{fakeSysfs(t, tt.files), 5}.find(ctx, tt.want)
+			if diff := cmp.Diff(tt.disks, got.disks); diff != "" || (err == nil) != (tt.err == nil) {
+				t.Fatalf("%v, disks (-want +got):\n%s", err, diff)
+			}
+			for _, w := range tt.err {
 				if !strings.Contains(err.Error(), w) {
 					t.Errorf("%q lacks %q", err, w)
 				}
@@ -85,8 +113,20 @@ func TestScanLUN(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(connError(1020))
-	if _, err := scanLUN(ctx, fakeSysfs(t, units(disk)), 5, SimpleLUN(1)); !errors.Is(err, connError(1020)) {
+	if _, err := (scsiHost{fakeSysfs(t, units(bare)), 5}).find(ctx, one); !errors.Is(err, connError(1020)) {
 		t.Errorf("connection lost during the scan: %v", err)
+	}
+}
+
+// A target may show thousands of units: an error names a few.
+func TestListUnitsIsBounded(t *testing.T) {
+	var shown []shownUnit
+	for i := range 4000 {
+		shown = append(shown, shownUnit{lun: LUN(i) << 32, kind: "0"})
+	}
+	_, err := Units{Default: true, LUNs: []LUN{1}}.choose(shown[1:])
+	if err == nil || len(err.Error()) > 700 || !strings.Contains(err.Error(), "and 3983 more") {
+		t.Errorf("%d bytes: %v", len(err.Error()), err)
 	}
 }
 
@@ -99,28 +139,41 @@ func TestScanRequest(t *testing.T) {
 		LUN(0x10001) << 32:   "0 0 65537",
 		LUN(0xffffffff) << 8: "0 0 -",
 	} {
-		root := fakeSysfs(t, map[string]string{})
-		ctx, cancel := withTimeout(t.Context(), time.Second)
-		_, err := scanLUN(ctx, root, 5, lun)
-		cancel()
-		if err == nil {
-			t.Errorf("LUN %v found", lun)
-		}
-		// The last write is the one that asks for all units.
-		u := unitAddress{root, 5, lun}
-		if err := u.scan(u.number()); err != nil {
+		h := scsiHost{fakeSysfs(t, map[string]string{}), 5}
+		if err := h.scan(scanWord(lun)); err != nil {
 			t.Fatal(err)
 		}
-		got, err := os.ReadFile(filepath.Join(root, "class/scsi_host/host5/scan"))
-		if err != nil || !strings.HasPrefix(string(got), want) {
+		got, err := os.ReadFile(filepath.Join(h.sysfs, "class/scsi_host/host5/scan"))
+		if err != nil || string(got) != want {
 			t.Errorf("LUN %v: scan says %q, %v, want %q", lun, got, err, want)
+		}
+	}
+	// A unit that is written is asked for alone; when it is not there, and when none
+	// is written, all are asked for.
+	for name, tt := range map[string]struct {
+		files map[string]string
+		want  Units
+		scan  string
+	}{
+		"written":     {units(unit("5:0:0:1", "12")), Units{LUNs: []LUN{SimpleLUN(1)}}, "0 0 -"},
+		"found":       {unit("5:0:0:1", "0"), Units{LUNs: []LUN{SimpleLUN(1)}}, "0 0 1"},
+		"not written": {unit("5:0:0:1", "0"), Units{Default: true}, "0 0 -"},
+	} {
+		h := scsiHost{fakeSysfs(t, tt.files), 5}
+		ctx, cancel := withTimeout(t.Context(), 300*time.Millisecond)
+		if _, err := h.find(ctx, tt.want); err == nil {
+			t.Errorf("%s: a disk found", name)
+		}
+		cancel()
+		if got, err := os.ReadFile(filepath.Join(h.sysfs, "class/scsi_host/host5/scan")); err != nil || string(got) != tt.scan {
+			t.Errorf("%s: scan says %q, %v, want %q", name, got, err, tt.scan)
 		}
 	}
 }
 
 func TestAnnounced(t *testing.T) {
 	const dir = "/devices/platform/host5/session1/target5:0:0/5:0:0:1"
-	u := unitAddress{"/sys", 5, SimpleLUN(1)}
+	h := scsiHost{"/sys", 5}
 	for _, tt := range []struct {
 		event uevent.Event
 		want  bool
@@ -132,7 +185,7 @@ func TestAnnounced(t *testing.T) {
 		{uevent.Event{Action: "add", Subsystem: "block", DevPath: "/devices/platform/host5/session1/target5:0:0/5:0:0:11/block/sdb"}, false},
 		{uevent.Event{Action: "add", Subsystem: "block", DevPath: "/devices/platform/host15/session1/target15:0:0/15:0:0:1/block/sdb"}, false},
 	} {
-		name, ok := u.announced(tt.event)
+		name, ok := h.announced(SimpleLUN(1), tt.event)
 		if ok != tt.want || ok && name != "sda" {
 			t.Errorf("%+v: %q, %v", tt.event, name, ok)
 		}

@@ -18,6 +18,10 @@ type Target struct {
 	Name   string // iqn., eui. or naa. name
 	Portal Portal // the host may be empty: the caller fills in what DHCP said
 	LUN    LUN
+	// AnyLUN: the root path names no LUN. Of RFC 4173 that is LUN 0, and LUN is;
+	// but many a target has a controller there and its disk behind it, so what
+	// is meant is found out when the target shows what it has: see [Units].
+	AnyLUN bool
 
 	// Credentials for CHAP; the reverse pair lets the target prove itself.
 	User            string
@@ -86,7 +90,10 @@ func (t Target) String() string {
 	if t.Iface != "" || t.NetDev != "" {
 		fmt.Fprintf(&b, "%s:%s:", t.Iface, t.NetDev)
 	}
-	fmt.Fprintf(&b, "%v:%s", t.LUN, t.Name)
+	if !t.AnyLUN {
+		b.WriteString(t.LUN.String())
+	}
+	b.WriteString(":" + t.Name)
 	return b.String()
 }
 

@@ -20,8 +20,9 @@ type tcpConn struct {
 
 var _ pduConn = &tcpConn{}
 
-// dial connects to a portal, through one device only when netdev is given.
-func dial(ctx context.Context, p Portal, netdev string) (*tcpConn, error) {
+// dial connects to a portal, through one device only when netdev is given. What
+// sentBy says of the portal, nothing for a configured one, is for errors.
+func dial(ctx context.Context, p Portal, sentBy, netdev string) (*tcpConn, error) {
 	d := net.Dialer{
 		KeepAlive: -1, // the kernel's iSCSI NOPs watch the connection
 	}
@@ -30,7 +31,7 @@ func dial(ctx context.Context, p Portal, netdev string) (*tcpConn, error) {
 	}
 	c, err := d.DialContext(ctx, "tcp", p.String())
 	if err != nil {
-		return nil, explainDial(ctx, err, p)
+		return nil, explainDial(ctx, err, p, sentBy)
 	}
 	conn, ok := c.(*net.TCPConn)
 	if !ok {
@@ -45,7 +46,7 @@ func dial(ctx context.Context, p Portal, netdev string) (*tcpConn, error) {
 }
 
 // explainDial turns what connect(2) and the resolver say into what to check.
-func explainDial(ctx context.Context, err error, p Portal) error {
+func explainDial(ctx context.Context, err error, p Portal, sentBy string) error {
 	var dns *net.DNSError
 	var check string
 	switch {
@@ -63,9 +64,9 @@ func explainDial(ctx context.Context, err error, p Portal) error {
 	}
 	err = rootCause(ctx, err)
 	if check == "" {
-		return fmt.Errorf("connect to portal %v: %w", p, err)
+		return fmt.Errorf("connect to portal %v%s: %w", p, sentBy, err)
 	}
-	return fmt.Errorf("connect to portal %v: %w: %s", p, err, check)
+	return fmt.Errorf("connect to portal %v%s: %w: %s", p, sentBy, err, check)
 }
 
 // rootCause strips the package net's own account ("dial tcp ...: i/o timeout")

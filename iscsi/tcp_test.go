@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -133,6 +134,9 @@ func TestLoginFailures(t *testing.T) {
 	}))
 	closed := serve(t, func(net.Conn) {})
 	closed.Port, closed.Host = freePort(t), "127.0.0.1"
+	dead := serve(t, answering(func() reply {
+		return reply{class: 1, detail: 1, text: fmt.Sprintf("TargetAddress=%v", closed)}
+	}))
 	for name, tt := range map[string]struct {
 		target  Target
 		options func(*Options)
@@ -145,6 +149,11 @@ func TestLoginFailures(t *testing.T) {
 		"redirection to nowhere": {
 			target: testTarget(serve(t, answering(func() reply { return reply{class: 1, detail: 1} }))),
 			want:   []string{"follow redirection", `read TargetAddress "": no host`},
+		},
+		"redirection to a dead port": {
+			target: testTarget(dead),
+			want:   []string{fmt.Sprintf("connect to portal %v (where %v sent the login): connection refused", closed, dead)},
+			is:     syscall.ECONNREFUSED,
 		},
 		"unknown target": {
 			target: testTarget(serve(t, answering(func() reply { return reply{class: 2, detail: 3} }))),
@@ -260,19 +269,22 @@ func TestLoginAny(t *testing.T) {
 
 func TestParseTargetAddress(t *testing.T) {
 	for in, want := range map[string]Portal{
-		"10.0.0.2":                {"10.0.0.2", 3260},
-		"10.0.0.2:3261,1":         {"10.0.0.2", 3261},
-		"disk.example.org:860":    {"disk.example.org", 860},
-		"[2001:db8::1]:3261,2":    {"2001:db8::1", 3261},
-		"[2001:db8::1],1":         {"2001:db8::1", 3260},
-		"10.0.0.2:":               {"10.0.0.2", 3260},
-		"":                        {},
-		",1":                      {},
-		"10.0.0.2:0":              {},
-		"10.0.0.2:many":           {},
-		"[2001:db8::1":            {},
-		"[2001:db8::1]3261":       {},
-		"2001:db8::1:3260 no []s": {},
+		"10.0.0.2":                   {"10.0.0.2", 3260},
+		"10.0.0.2:3261,1":            {"10.0.0.2", 3261},
+		"disk.example.org:860":       {"disk.example.org", 860},
+		"[2001:db8::1]:3261,2":       {"2001:db8::1", 3261},
+		"[2001:db8::1],1":            {"2001:db8::1", 3260},
+		"10.0.0.2:":                  {"10.0.0.2", 3260},
+		"":                           {},
+		",1":                         {},
+		"10.0.0.2:0":                 {},
+		"10.0.0.2:many":              {},
+		"[2001:db8::1":               {},
+		"[2001:db8::1]3261":          {},
+		"2001:db8::1:3260 no []s":    {},
+		"\x1b[2J\x1b]0;owned\a:3260": {}, // it would reach the console
+		"[fe80::1%\x1b[31m]:3260":    {},
+		"all is well\r:3260":         {},
 	} {
 		got, err := parseTargetAddress(in)
 		if diff := cmp.Diff(want, got); diff != "" || (err == nil) != (want != Portal{}) {
@@ -296,7 +308,7 @@ func TestRemoteIsPlain(t *testing.T) {
 	// A dual-stack socket may say ::ffff:127.0.0.1; the kernel and iscsid want
 	// the IPv4 address.
 	portal := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
-	c, err := dial(t.Context(), Portal{"::ffff:127.0.0.1", portal.Port}, "")
+	c, err := dial(t.Context(), Portal{"::ffff:127.0.0.1", portal.Port}, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -279,7 +279,7 @@ func TestTgtd(t *testing.T) {
 		// The second daemon has no such target: that it is asked, and says so
 		// under its own address, is the proof.
 		_, err := logIn(t, first, portal, nil)
-		if err == nil || !strings.Contains(err.Error(), "not found on portal 127.0.0.2:43261") {
+		if err == nil || !strings.Contains(err.Error(), "not found on portal 127.0.0.2:43261 (where 127.0.0.1:43260 sent the login)") {
 			t.Errorf("%v", err)
 		}
 	})
