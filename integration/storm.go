@@ -159,6 +159,7 @@ func StormAt(seed uint64, index int) StormCase {
 // half of the faults come within a tenth of a second there.
 func (c StormCase) moment(r *rand.Rand) Moment {
 	var stages []string
+	longest := 2 * time.Second
 	switch c.Fault {
 	case LUNEmpty, DriverHangs:
 		return Moment{}
@@ -170,11 +171,11 @@ func (c StormCase) moment(r *rand.Rand) Moment {
 			stages = append(stages, "attach", "attach")
 		}
 	default:
-		// Behind storage a boot is soon over.
-		stages = []string{"init", "mounts", "drivers", "network"}
+		// The line of mounts is the worker's first, and with the root it ends.
+		stages, longest = []string{"mounts", "mounts", "drivers", "network"}, 600*time.Millisecond
 	}
 	m := Moment{Stage: pick(r, stages...)}
-	m.After = pick(r, span(r, 0, 100*time.Millisecond), span(r, 0, 2*time.Second)).Round(time.Millisecond)
+	m.After = pick(r, span(r, 0, 100*time.Millisecond), span(r, 0, longest)).Round(time.Millisecond)
 	if m.Stage == "" {
 		m.After = 0
 	}
@@ -230,6 +231,15 @@ func (c StormCase) devices() []string {
 		return []string{"i6300esb"} // the stall module's
 	}
 	return nil
+}
+
+// memory is the node's, in MiB: little where it is to be taken before the boot is
+// over.
+func (c StormCase) memory() int {
+	if c.Fault == WorkerStarved {
+		return 192
+	}
+	return 384
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }

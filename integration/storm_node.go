@@ -28,7 +28,8 @@ const (
 )
 
 // StormImage is what the nodes of a storm boot. The image has the profiles virt,
-// iscsi, ext4 and nfs, the module stall, and the agent as /storm.
+// iscsi, ext4 and nfs, the module stall as one of the kernel's own, and the agent
+// as /storm.
 type StormImage struct {
 	Kernel, Image string
 	// Logs is a folder that gets the consoles, empty for none.
@@ -96,7 +97,7 @@ func (l *Lab) Storm(ctx context.Context, c StormCase, im StormImage) (res StormR
 func (n *stormNode) switchOn(ctx context.Context, l *Lab, im StormImage, undo *undoer) (err error) {
 	spec := BootSpec{
 		Name: n.c.String(), Kernel: im.Kernel, Image: im.Image, Root: n.c.Root, CPUs: n.c.CPUs,
-		Memory: 384, Devices: n.c.devices(),
+		Memory: n.c.memory(), Devices: n.c.devices(),
 	}
 	if im.Logs != "" {
 		spec.Log = filepath.Join(im.Logs, fmt.Sprintf("storm-%d-%v.log", n.c.Seed, n.c))

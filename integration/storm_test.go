@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,7 +24,8 @@ const stormSeed = 1
 //
 //	NODISK_STORM_SEED=7    another storm
 //	NODISK_STORM_N=100     so many boots
-//	-run TestStorm/007     one case of it
+//	NODISK_STORM_TABLE=F   the results by fault go to that file
+//	-run TestStorm/007-cable-pulled   one case of it
 func TestStorm(t *testing.T) {
 	seed, n := stormNumber(t, "NODISK_STORM_SEED", stormSeed), stormNumber(t, "NODISK_STORM_N", uint64(lastFault))
 	for _, r := range []Root{RootISCSI, RootNFS3} {
@@ -30,32 +33,45 @@ func TestStorm(t *testing.T) {
 	}
 	im := stormImage(t)
 	lab := newLab(t)
-	// A node that waits for its deadline needs no processor.
-	places := make(chan struct{}, min(2*runtime.NumCPU(), 2*nodesAtOnce()))
 	var mu sync.Mutex
 	var results []StormResult
-	t.Run("boots", func(t *testing.T) {
-		for _, c := range Storm(seed, int(n)) {
-			t.Run(c.String(), func(t *testing.T) {
-				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
-				res, err := lab.Storm(t.Context(), c, im)
-				if err != nil {
-					t.Fatalf("seed %d: %v", seed, err)
-				}
-				t.Logf("seed %d: %s: %v after %.1f s (%s)", seed, c.Describe(), res.Outcome, res.Took.Seconds(), res.End)
-				mu.Lock()
-				results = append(results, res)
-				mu.Unlock()
-				if res.Problem != "" {
-					t.Errorf("%v: %s\nagain: NODISK_STORM_SEED=%d NODISK_STORM_N=%d go test -count=1 -run 'TestStorm/boots/%v' ./integration\nthe console's end:\n%s",
-						res.Outcome, res.Problem, seed, c.Index+1, c, tail(res.Console, 40))
-				}
-			})
+	boot := func(t *testing.T, c StormCase) {
+		res, err := lab.Storm(t.Context(), c, im)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
 		}
-	})
-	t.Logf("storm of seed %d:\n%s", seed, StormTable(results))
+		t.Logf("seed %d: %s: %v after %.1f s (%s)", seed, c.Describe(), res.Outcome, res.Took.Seconds(), res.End)
+		mu.Lock()
+		results = append(results, res)
+		mu.Unlock()
+		if res.Problem != "" {
+			t.Errorf("%v: %s\nagain: NODISK_STORM_SEED=%d NODISK_STORM_N=%d go test -count=1 -run 'TestStorm/%v' ./integration\nthe console's end:\n%s",
+				res.Outcome, res.Problem, seed, c.Index+1, c, tail(res.Console, 40))
+		}
+	}
+	// Not t.Parallel: a node that waits for its deadline needs no processor, so
+	// there may be more of them than the tests that go test runs at once.
+	cases := make(chan StormCase)
+	var nodes sync.WaitGroup
+	for range 2 * nodesAtOnce() {
+		nodes.Go(func() {
+			for c := range cases {
+				t.Run(c.String(), func(t *testing.T) { boot(t, c) })
+			}
+		})
+	}
+	for _, c := range Storm(seed, int(n)) {
+		cases <- c
+	}
+	close(cases)
+	nodes.Wait()
+	table := fmt.Sprintf("storm of seed %d:\n%s", seed, StormTable(results))
+	t.Log(table)
+	if path := os.Getenv("NODISK_STORM_TABLE"); path != "" {
+		if err := writeFile(path, table); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func stormNumber(t *testing.T, name string, otherwise uint64) uint64 {
@@ -74,14 +90,12 @@ func stormNumber(t *testing.T, name string, otherwise uint64) uint64 {
 // stormImage makes the image of all nodes.
 func stormImage(t *testing.T) StormImage {
 	t.Helper()
-	// A folder with nothing else in it, of a name for /lib/modules.
-	modules := filepath.Join(t.TempDir(), "stall")
-	if err := os.Mkdir(modules, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	modules := t.TempDir()
 	module := orDefault(os.Getenv("NODISK_STALL"), "../.cache/stall/stall.ko")
-	if err := copyFile(module, filepath.Join(modules, "stall.ko"), 0o644); err != nil {
+	if err := withModule(kernelDir(t), module, modules); errors.Is(err, os.ErrNotExist) {
 		lacks(t, "no driver that hangs: run make stall, or set NODISK_STALL: "+err.Error())
+	} else if err != nil {
+		t.Fatal(err)
 	}
 	gobin, err := exec.LookPath("go")
 	if err != nil {
@@ -95,9 +109,44 @@ func stormImage(t *testing.T) StormImage {
 	}
 	return StormImage{
 		Kernel: filepath.Join(kernelDir(t), "vmlinuz"),
-		Image:  buildImage(t, "virt,iscsi,ext4,nfs", "--module-dir", modules, "--add", agent+":"+agentPath),
+		Image:  buildImage(t, "virt,iscsi,ext4,nfs", "--modules", modules, "--module", "stall", "--add", agent+":"+agentPath),
 		Logs:   os.Getenv("NODISK_TEST_LOGS"),
 	}
+}
+
+// withModule makes a copy of the kernel's tree with a driver more, which a device
+// may ask for. It has no indexes: nodisk build makes them.
+func withModule(kernel, module, to string) error {
+	trees, err := filepath.Glob(filepath.Join(kernel, "lib/modules/*"))
+	if err != nil || len(trees) != 1 {
+		return fmt.Errorf("%s holds %d module trees: %w", kernel, len(trees), err)
+	}
+	err = filepath.WalkDir(trees[0], func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(kernel, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		switch name := e.Name(); {
+		case e.IsDir():
+			return os.MkdirAll(target, 0o755)
+		case strings.HasPrefix(name, "modules.") && name != "modules.order" && !strings.HasPrefix(name, "modules.builtin"):
+			return nil
+		}
+		if os.Link(path, target) == nil {
+			return nil
+		}
+		return copyFile(path, target, 0o644) // another file system
+	})
+	if err != nil {
+		return err
+	}
+	// Where drivers of host adapters are: it is none of the network's.
+	rel := filepath.Join("lib/modules", filepath.Base(trees[0]), "kernel/drivers/scsi", filepath.Base(module))
+	return copyFile(module, filepath.Join(to, rel), 0o644)
 }
 
 func TestStormIsOfItsSeed(t *testing.T) {

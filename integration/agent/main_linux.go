@@ -116,7 +116,20 @@ func obey(order []string) (string, error) {
 		}
 		return fmt.Sprintf("ok %d", pid), nil
 	case len(order) == 1 && order[0] == "starve":
-		return fmt.Sprintf("ok %d", pid), starve(pid)
+		before, err := kills()
+		if err != nil {
+			return "", err
+		}
+		if err := starve(pid); err != nil {
+			return "", err
+		}
+		switch after, err := kills(); {
+		case err != nil:
+			return "", err
+		case after == before:
+			return "none", nil // it ended by itself
+		}
+		return fmt.Sprintf("ok %d", pid), nil
 	default:
 		return "", fmt.Errorf("no order %v", order)
 	}
@@ -141,6 +154,20 @@ func worker() (int, error) {
 	return youngest, nil
 }
 
+// kills is how many processes the kernel has killed for want of memory.
+func kills() (string, error) {
+	text, err := os.ReadFile(proc + "/vmstat")
+	if err != nil {
+		return "", fmt.Errorf("read what was killed: %w", err)
+	}
+	_, n, ok := strings.Cut(string(text), "\noom_kill ")
+	if !ok {
+		return "", errors.New("read what was killed: /proc/vmstat has no oom_kill")
+	}
+	n, _, _ = strings.Cut(n, "\n")
+	return n, nil
+}
+
 // starve takes memory until the worker is dead. The kernel is told whom to take
 // (proc(5), oom_score_adj); PID 1 it never does.
 func starve(pid int) error {
@@ -154,6 +181,14 @@ func starve(pid int) error {
 		return fmt.Errorf("watch process %d: %w", pid, err)
 	}
 	defer func() { _ = unix.Close(fd) }()
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return fmt.Errorf("ask for the free memory: %w", err)
+	}
+	// Nearly all of it at once, then small pieces: when the worker is dead nobody
+	// else is to follow it.
+	const reserve, piece = 16 << 20, 1 << 20
+	size := max(piece, int(info.Freeram*uint64(info.Unit))-reserve)
 	var taken [][]byte
 	defer func() {
 		for _, b := range taken {
@@ -161,9 +196,8 @@ func starve(pid int) error {
 		}
 	}()
 	for {
-		// Small pieces: when the worker is dead nobody else is to follow it.
-		const piece = 1 << 20
-		b, err := unix.Mmap(-1, 0, piece, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+		b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+		size = piece
 		wait := 0
 		if err != nil {
 			wait = 100 // ms: the kernel gives no more, and is about to kill
