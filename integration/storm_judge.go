@@ -146,7 +146,7 @@ func (c StormCase) outcome(s stormSeen) (o Outcome, took time.Duration, problem 
 		switch {
 		case took > limit:
 			return Wrong, took, fmt.Sprintf("the root was reached %.1f s behind the limit of %.1f s", (took - limit).Seconds(), limit.Seconds())
-		case c.Root == RootISCSI && !s.disks("sda"):
+		case c.Root == RootISCSI && !s.oneDisk():
 			return Wrong, took, "the root has other disks than one: " + s.said("disks")
 		}
 		return Reached, took, ""
@@ -209,11 +209,12 @@ func (s stormSeen) said(key string) string {
 	return "(it did not say)"
 }
 
-// disks reports whether the root has these SCSI disks. A root that was lost
-// before it could say so is not asked.
-func (s stormSeen) disks(want string) bool {
+// oneDisk reports whether the root has one SCSI disk, of whatever name: a second
+// one is the same LUN once more, by a session that nobody ended. A root that was
+// lost before it could say is not asked.
+func (s stormSeen) oneDisk() bool {
 	_, ok := s.find(regexp.MustCompile(`nodisk-root: disks `))
-	return !ok || s.said("disks") == want
+	return !ok || len(strings.Fields(s.said("disks"))) == 1
 }
 
 // last is the last line of nodisk's own.

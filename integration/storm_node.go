@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -134,9 +136,13 @@ func (n *stormNode) switchOn(ctx context.Context, l *Lab, im StormImage, undo *u
 	return n.qemu.run()
 }
 
-// script makes the fault and mends it. It ends with the node, in whatever it was.
+// script makes the fault and mends it. It ends with the node, in whatever it
+// was: where the serial line or the monitor ends, the machine does.
 func (n *stormNode) script(ctx context.Context) error {
 	err := n.breakAndHeal(ctx)
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		<-ctx.Done()
+	}
 	if ctx.Err() != nil {
 		return nil
 	}

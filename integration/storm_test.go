@@ -245,6 +245,7 @@ func TestStormJudge(t *testing.T) {
 		"for nothing":         {worker, begin + gave + "[   70.000000] reboot: Restarting system\n", 1, 0, Wrong, "nothing kept its root away"},
 		"panic":               {killed, begin + "[    5.000000] Kernel panic - not syncing: x\n", 1, 0, Wrong, "Kernel panic"},
 		"two disks":           {killed, begin + strings.Replace(root, "sda", "sda sdb", 1), 1, 0, Wrong, "sda sdb"},
+		"another disk":        {killed, begin + strings.Replace(root, "sda", "sdb", 1), 1, 0, Reached, ""},
 		"retry":               {retry, begin + again + at(root, "50.000000"), 5 * time.Second, 35 * time.Second, Reached, ""},
 		"retry, silent":       {retry, begin + at(root, "50.000000"), 5 * time.Second, 35 * time.Second, Wrong, "did not begin again"},
 		"retry, too late":     {retry, begin + again + at(root, "90.000000"), 5 * time.Second, 35 * time.Second, Wrong, "behind the limit of 75.0 s"},

@@ -30,12 +30,18 @@ const (
 	proc  = "/.storm"
 	tty   = "/.storm-tty"
 	worry = "<3>storm: "
+	// starveLimit bounds, in milliseconds, how long the kernel may take to kill.
+	starveLimit = 20000
 )
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) == 2 && os.Args[1] == "agent" {
-		if err := serve(); err != nil {
+	if len(os.Args) == 2 && (os.Args[1] == "agent" || os.Args[1] == "eat") {
+		run := serve
+		if os.Args[1] == "eat" {
+			run = eat
+		}
+		if err := run(); err != nil {
 			toLog(err.Error())
 		}
 		return
@@ -169,7 +175,8 @@ func kills() (string, error) {
 }
 
 // starve takes memory until the worker is dead. The kernel is told whom to take
-// (proc(5), oom_score_adj); PID 1 it never does.
+// first (proc(5), oom_score_adj): the worker; then who took the memory, so that
+// there is somebody; the agent never, and PID 1 it never does.
 func starve(pid int) error {
 	for whose, score := range map[string]string{"self": "-1000", strconv.Itoa(pid): "1000"} {
 		if err := os.WriteFile(filepath.Join(proc, whose, "oom_score_adj"), []byte(score), 0); err != nil {
@@ -181,35 +188,37 @@ func starve(pid int) error {
 		return fmt.Errorf("watch process %d: %w", pid, err)
 	}
 	defer func() { _ = unix.Close(fd) }()
-	var info unix.Sysinfo_t
-	if err := unix.Sysinfo(&info); err != nil {
-		return fmt.Errorf("ask for the free memory: %w", err)
+	eater, err := syscall.ForkExec(proc+"/self/exe", []string{os.Args[0], "eat"}, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
+	if err != nil {
+		return fmt.Errorf("start to take memory: %w", err)
 	}
-	// Nearly all of it at once, then small pieces: when the worker is dead nobody
-	// else is to follow it.
-	const reserve, piece = 16 << 20, 1 << 20
-	size := max(piece, int(info.Freeram*uint64(info.Unit))-reserve)
-	var taken [][]byte
 	defer func() {
-		for _, b := range taken {
-			_ = unix.Munmap(b)
-		}
+		_ = unix.Kill(eater, unix.SIGKILL)
+		_, _ = unix.Wait4(eater, nil, 0, nil)
 	}()
 	for {
-		b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
-		size = piece
-		wait := 0
-		if err != nil {
-			wait = 100 // ms: the kernel gives no more, and is about to kill
-		} else {
-			taken = append(taken, b)
-		}
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		switch n, err := unix.Poll(p, wait); {
-		case err != nil && !errors.Is(err, unix.EINTR):
+		switch n, err := unix.Poll(p, starveLimit); {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
 			return fmt.Errorf("watch process %d: %w", pid, err)
-		case n > 0:
+		case n == 0:
+			return fmt.Errorf("process %d outlived %d ms without memory", pid, starveLimit)
+		default:
 			return nil
+		}
+	}
+}
+
+// eat takes memory until the kernel or the agent ends it.
+func eat() error {
+	if err := os.WriteFile(proc+"/self/oom_score_adj", []byte("0"), 0); err != nil {
+		return fmt.Errorf("let the kernel kill this: %w", err)
+	}
+	for {
+		_, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+		if err != nil && !errors.Is(err, unix.ENOMEM) {
+			return fmt.Errorf("take memory: %w", err)
 		}
 	}
 }
