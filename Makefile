@@ -1,5 +1,6 @@
 # make boot    bake an image and boot a diskless node with it, in QEMU
 # make test    everything that is checked: lint, unit tests, fuzzing, boots
+# make soak    N boots with a fault each (100), of the storm of SEED
 # make bench   how long the initramfs takes, how big it is: bench.json
 # make build   bin/nodisk, the command, with /init inside
 #
@@ -9,6 +10,8 @@
 GO       ?= go
 FUZZTIME ?= 20s
 RUNS     ?= 3
+N        ?= 100
+SEED     ?= 1
 
 kernel_dir = .cache/kernel
 kernel_arm64 = .cache/kernel-arm64
@@ -24,7 +27,7 @@ init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part
 
-.PHONY: all boot test bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall vet lint unit fuzz boot-tests clean
+.PHONY: all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall vet lint unit fuzz boot-tests clean
 
 all: build
 
@@ -41,6 +44,13 @@ test: packages kernel kernel-other
 	$(part) fuzz $(MAKE) --no-print-directory fuzz
 	$(part) boot-tests $(MAKE) --no-print-directory boot-tests
 	@echo "make test: all parts passed"
+
+# A boot that ends wrong prints how to repeat it; the table comes last.
+soak: packages kernel build stall
+	@rm -f .cache/storm.txt
+	@NODISK_STORM_SEED=$(SEED) NODISK_STORM_N=$(N) NODISK_STORM_TABLE=$(CURDIR)/.cache/storm.txt NODISK_TEST_STRICT=1 \
+		$(GO) test -count=1 -timeout $$(($(N) + 30))m -run '^TestStorm$$' ./integration; \
+		status=$$?; cat .cache/storm.txt; exit $$status
 
 bench: packages kernel build
 	@$(GO) run ./integration/bench -nodisk bin/nodisk -kernel $(kernel_dir) -runs $(RUNS) -out bench.json

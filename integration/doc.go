@@ -43,6 +43,15 @@
 // node, so that many nodes boot at a time; a script pulls cables, puts NICs in
 // and starts servers when the node's console says the right line.
 //
+// A storm is many boots, each with one fault ([Lab.Storm]). A [StormCase] is data
+// made of a seed: what breaks, at which moment of the boot, for how long, and
+// what nodisk.onfail= and nodisk.deadline= say. Every node has servers of its own,
+// the server of its root with an address of its own. Moments are counted from
+// lines of the console, because races sit where one stage ends and the next
+// begins. What hits the worker itself is done by an agent in the node (the folder
+// agent), which /init does not know of. The judge is a pure function of the case
+// and the console: root or policy in time, by guest time, with a line that says why.
+//
 // The namespaces are the safety net: the lab has a PID namespace, so nothing
 // that it starts outlives the process that called Enter, whatever ends it. It
 // needs no privilege where the kernel allows user namespaces, except for NFS:

@@ -21,6 +21,26 @@ func (l *Lab) export(ctx context.Context) (string, error) {
 }
 
 func (l *Lab) startNFS(ctx context.Context, dir string) error {
+	l.log.Info("start rpcbind and nfs-ganesha", "export", dir)
+	l.once.rpcbind.Do(func() { l.rpcbindErr = l.startRpcbind(ctx) })
+	if l.rpcbindErr != nil {
+		return l.rpcbindErr
+	}
+	conf := l.path("ganesha.conf")
+	if err := writeFile(conf, ganeshaConf(dir, "", "")); err != nil {
+		return err
+	}
+	var err error
+	l.ganesha, err = start(l.ctx, toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p", "/run/ganesha/pid")
+	if err != nil {
+		return err
+	}
+	// By then it has registered with rpcbind and listens.
+	return l.ganesha.ready(ctx, regexp.MustCompile(`NFS SERVER INITIALIZED`))
+}
+
+// startRpcbind starts the portmapper, and makes what an NFS server needs besides.
+func (l *Lab) startRpcbind(ctx context.Context) error {
 	if !rootOutside() {
 		return errors.New("start NFS server: nfs-ganesha opens files by handle, which only root may: run as root (sudo)")
 	}
@@ -32,7 +52,6 @@ func (l *Lab) startNFS(ctx context.Context, dir string) error {
 			return fmt.Errorf("start NFS server: %w", err)
 		}
 	}
-	l.log.Info("start rpcbind and nfs-ganesha", "export", dir)
 	var err error
 	// -w would read the registrations of an earlier run.
 	if l.rpcbind, err = start(l.ctx, toolRpcbind(), nil, "-f"); err != nil {
@@ -49,23 +68,20 @@ func (l *Lab) startNFS(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("%w; it said:\n%s", err, tail(l.rpcbind.out.String(), 10))
 	}
-	conf := l.path("ganesha.conf")
-	// Graceless: a new client waits for no grace period. Names are numbers:
-	// there is no idmapd in the lab.
-	text := `NFS_CORE_PARAM { Protocols = 3, 4; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = true; }
+	return nil
+}
+
+// ganeshaConf is the configuration of a server that exports a folder. Further
+// words are for its core and for NFS version 4.
+//
+// Graceless: a new client waits for no grace period. Names are numbers: there
+// is no idmapd in the lab.
+func ganeshaConf(dir, core, four string) string {
+	return `NFS_CORE_PARAM { Protocols = 3, 4; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = true; ` + core + ` }
 NFS_KRB5 { Active_krb5 = false; }
-NFSv4 { Graceless = true; Minor_Versions = 0, 1, 2; RecoveryBackend = fs; Only_Numeric_Owners = true; }
+NFSv4 { Graceless = true; Minor_Versions = 0, 1, 2; RecoveryBackend = fs; Only_Numeric_Owners = true; ` + four + ` }
 EXPORT_DEFAULTS { SecType = sys; Squash = none; Access_Type = RW; Transports = TCP, UDP; }
 EXPORT { Export_Id = 1; Path = ` + dir + `; Pseudo = ` + dir + `; Protocols = 3, 4; FSAL { Name = VFS; } }
 LOG { Default_Log_Level = EVENT; }
 `
-	if err := writeFile(conf, text); err != nil {
-		return err
-	}
-	l.ganesha, err = start(l.ctx, toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p", "/run/ganesha/pid")
-	if err != nil {
-		return err
-	}
-	// By then it has registered with rpcbind and listens.
-	return l.ganesha.ready(ctx, regexp.MustCompile(`NFS SERVER INITIALIZED`))
 }

@@ -32,7 +32,7 @@ type Lab struct {
 	cancel context.CancelFunc
 
 	once struct {
-		accel, tree, disk, iscsi, nfs sync.Once
+		accel, tree, disk, iscsi, rpcbind, nfs sync.Once
 	}
 	accel   string
 	treeErr error
@@ -44,6 +44,9 @@ type Lab struct {
 	ganesha  *process
 	nfsErr   error
 	targetID int
+
+	rpcbindErr  error
+	registering sync.Mutex // held while an NFS server of a storm starts
 
 	mu   sync.Mutex
 	used map[int]bool // networks that are up

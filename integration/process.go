@@ -26,6 +26,7 @@ type process struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed behind the end
 	err    error         // how it ended, valid when done is closed
+	self   *os.Process
 }
 
 // start runs a program in the background. It lives until ctx ends, it is
@@ -61,6 +62,7 @@ func startReading(ctx context.Context, t tool, stdin *os.File, tee io.Writer, ar
 		cancel()
 		return nil, fmt.Errorf("start %s: %w", t.name, err)
 	}
+	p.self = cmd.Process
 	go func() {
 		p.err = cmd.Wait()
 		p.out.end()
@@ -75,6 +77,14 @@ func (p *process) ready(ctx context.Context, re *regexp.Regexp) error {
 	defer cancel()
 	if _, err := p.out.await(ctx, 0, re); err != nil {
 		return fmt.Errorf("start %s: %w; it said:\n%s", p.name, err, tail(p.out.String(), 15))
+	}
+	return nil
+}
+
+// signal sends the process a signal.
+func (p *process) signal(s os.Signal) error {
+	if err := p.self.Signal(s); err != nil {
+		return fmt.Errorf("send %s to %s: %w", s, p.name, err)
 	}
 	return nil
 }

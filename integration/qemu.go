@@ -18,6 +18,9 @@ type machine struct {
 	monitor string
 	// ibft is the file of BootSpec.IBFT, empty for none.
 	ibft string
+	// orders is a Unix socket on which the lab listens: the machine's second
+	// serial line. Empty means none.
+	orders string
 }
 
 // A nic is one of a machine's: the tap it is connected to, and its address.
@@ -94,6 +97,12 @@ func (m machine) args() []string {
 	}
 	if m.monitor != "" {
 		a = append(a, "-S", "-chardev", "socket,id=monitor,path="+m.monitor, "-mon", "chardev=monitor,mode=control")
+	}
+	for _, d := range m.spec.Devices {
+		a = append(a, "-device", d)
+	}
+	if m.orders != "" {
+		a = append(a, "-chardev", "socket,id=orders,path="+m.orders, "-serial", "chardev:orders")
 	}
 	if m.ibft != "" {
 		a = append(a, "-acpitable", "sig=iBFT,data="+m.ibft)

@@ -106,7 +106,8 @@ type BootSpec struct {
 	Memory int // MiB, default 512
 	CPUs   int // default 1
 
-	Devices []string // further -device arguments
+	// Devices are further -device arguments, such as "i6300esb".
+	Devices []string
 	// Icount makes guest time deterministic: one CPU, emulated, an instruction
 	// is a nanosecond.
 	Icount bool

@@ -24,29 +24,42 @@ func (l *Lab) target(ctx context.Context, node, image string) (iqn string, drop 
 	tid := strconv.Itoa(l.targetID)
 	l.mu.Unlock()
 	iqn = fmt.Sprintf("iqn.2025-01.test.nodisk.lab:%s-%s", node, tid)
-	steps := [][]string{
-		{"--op", "new", "--mode", "target", "--tid", tid, "-T", iqn},
-		{"--op", "new", "--mode", "logicalunit", "--tid", tid, "--lun", "1", "-b", image},
-		{"--op", "bind", "--mode", "target", "--tid", tid, "-I", "ALL"},
-	}
-	for _, s := range steps {
-		if err := l.tgtadm(ctx, s...); err != nil {
-			return "", nil, fmt.Errorf("export iSCSI disk: %w", err)
-		}
+	if err := l.fillTgtd(ctx, tgtdControl, tid, iqn, image); err != nil {
+		return "", nil, err
 	}
 	drop = func(ctx context.Context) error {
-		return l.tgtadm(ctx, "--op", "delete", "--mode", "target", "--tid", tid, "--force")
+		return l.tgtadm(ctx, tgtdControl, "--op", "delete", "--mode", "target", "--tid", tid, "--force")
 	}
 	return iqn, drop, nil
 }
 
-func (l *Lab) tgtadm(ctx context.Context, args ...string) error {
-	return toolTgtadm().run(ctx, append([]string{"-C", tgtdControl, "--lld", "iscsi"}, args...)...)
+// fillTgtd gives the tgtd of that control socket a target with an image as LUN 1.
+func (l *Lab) fillTgtd(ctx context.Context, control, tid, iqn, image string) error {
+	for _, s := range [][]string{
+		{"--op", "new", "--mode", "target", "--tid", tid, "-T", iqn},
+		{"--op", "new", "--mode", "logicalunit", "--tid", tid, "--lun", "1", "-b", image},
+		{"--op", "bind", "--mode", "target", "--tid", tid, "-I", "ALL"},
+	} {
+		if err := l.tgtadm(ctx, control, s...); err != nil {
+			return fmt.Errorf("export iSCSI disk: %w", err)
+		}
+	}
+	return nil
+}
+
+func (l *Lab) tgtadm(ctx context.Context, control string, args ...string) error {
+	return toolTgtadm().run(ctx, append([]string{"-C", control, "--lld", "iscsi"}, args...)...)
 }
 
 func (l *Lab) startTgtd(ctx context.Context) (*process, error) {
-	l.log.Info("start tgtd", "port", tgtdPort)
-	p, err := start(l.ctx, toolTgtd(), nil, "-f", "-C", tgtdControl, "--iscsi", "portal=0.0.0.0:"+strconv.Itoa(tgtdPort))
+	return l.tgtdAt(ctx, tgtdControl, "0.0.0.0")
+}
+
+// tgtdAt starts a tgtd with a control socket of that number, which listens at one
+// address.
+func (l *Lab) tgtdAt(ctx context.Context, control, address string) (*process, error) {
+	l.log.Info("start tgtd", "address", address, "port", tgtdPort)
+	p, err := start(l.ctx, toolTgtd(), nil, "-f", "-C", control, "--iscsi", "portal="+address+":"+strconv.Itoa(tgtdPort))
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +69,7 @@ func (l *Lab) startTgtd(ctx context.Context) (*process, error) {
 		case <-p.done:
 			return nil // told below
 		default:
-			return l.tgtadm(ctx, "--op", "show", "--mode", "sys")
+			return l.tgtadm(ctx, control, "--op", "show", "--mode", "sys")
 		}
 	})
 	select {

@@ -1,0 +1,355 @@
+package integration
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// agentPath is where the image has the agent of the folder agent: what kills,
+// stops and starves the worker from within the node.
+const agentPath = "/storm"
+
+const (
+	// stormKernel is how long a kernel may take to start /init.
+	stormKernel = 3 * time.Minute
+	// stormSlack is how much later the lab looks than the node must have acted:
+	// the console and the end of the machine take their time.
+	stormSlack = 5 * time.Second
+	// stormAnswer bounds one order to the agent.
+	stormAnswer = 30 * time.Second
+)
+
+// StormImage is what the nodes of a storm boot. The image has the profiles virt,
+// iscsi, ext4 and nfs, the module stall as one of the kernel's own, and the agent
+// as /storm.
+type StormImage struct {
+	Kernel, Image string
+	// Logs is a folder that gets the consoles, empty for none.
+	Logs string
+}
+
+// A stormNode is a node while it runs.
+type stormNode struct {
+	c       StormCase
+	servers *stormServers
+	v       *node
+	qemu    *monitor
+	agent   *agent
+	over    context.CancelCauseFunc
+
+	mu sync.Mutex
+	// When the kernel started /init, the fault began and ended; zero: not yet.
+	init, hit, healed time.Time
+	initStamp         time.Duration // the same moment by the guest's clock
+}
+
+// Storm boots one node with one fault and judges what came of it. An error is
+// what kept the lab from trying.
+func (l *Lab) Storm(ctx context.Context, c StormCase, im StormImage) (res StormResult, err error) {
+	began := time.Now()
+	defer func() {
+		res.Case, res.Wall = c, time.Since(began)
+		if err != nil {
+			err = fmt.Errorf("boot %v: %w", c, err)
+		}
+	}()
+	var undo undoer
+	defer func() { err = errors.Join(err, undo.all()) }()
+	n := &stormNode{c: c}
+	if n.servers, err = l.stormServers(ctx, c); err != nil {
+		return res, err
+	}
+	undo.add(n.servers.close)
+	if c.Moment.Stage == "" && c.Fault != CablePulled { // there is no cable yet
+		if err := n.servers.breaks(ctx, nil); err != nil {
+			return res, err
+		}
+	}
+	ctx, n.over = context.WithCancelCause(ctx)
+	defer n.over(nil)
+	if err := n.switchOn(ctx, l, im, &undo); err != nil {
+		return res, err
+	}
+	watched := make(chan error, 1)
+	go func() { watched <- n.watch(ctx) }()
+	boot, err := n.v.follow(ctx)
+	n.over(nil)
+	if werr := <-watched; werr != nil {
+		return res, errors.Join(err, werr)
+	}
+	if err != nil {
+		return res, err
+	}
+	res.Console, res.End = boot.Console, boot.End
+	res.judge(c, n.seen())
+	return res, nil
+}
+
+// switchOn starts the machine, with its cable as the case has it.
+func (n *stormNode) switchOn(ctx context.Context, l *Lab, im StormImage, undo *undoer) (err error) {
+	spec := BootSpec{
+		Name: n.c.String(), Kernel: im.Kernel, Image: im.Image, Root: n.c.Root, CPUs: n.c.CPUs,
+		Memory: n.c.memory(), Devices: n.c.devices(),
+	}
+	if im.Logs != "" {
+		spec.Log = filepath.Join(im.Logs, fmt.Sprintf("storm-%d-%v.log", n.c.Seed, n.c))
+	}
+	name := n.servers.n.bridge()
+	m := machine{
+		spec: spec, nics: n.servers.n.nics(false), accel: l.acceleration(ctx, im.Kernel),
+		cmdline: consoleWords + fill(n.c.words(), n.servers.values()),
+		monitor: l.path(name + ".monitor"), orders: l.path(name + ".orders"),
+	}
+	if n.qemu, err = listenMonitor(ctx, m.monitor); err != nil {
+		return err
+	}
+	undo.add(n.qemu.close)
+	if n.agent, err = listenAgent(ctx, m.orders); err != nil {
+		return err
+	}
+	undo.add(n.agent.close)
+	if n.v, err = l.power(ctx, m); err != nil {
+		return err
+	}
+	undo.add(func() error { n.v.off(); return nil })
+	// What the root says last, and what the kernel says when it halts.
+	n.v.until = regexp.MustCompile(`^nodisk-root: done|^reboot: System halted`)
+	n.v.script = n.script
+	if err := errors.Join(n.agent.accept(ctx), n.qemu.accept(ctx)); err != nil {
+		return err
+	}
+	if n.c.Fault == CablePulled && n.c.Moment.Stage == "" {
+		if err := n.qemu.plug(0, false); err != nil {
+			return err
+		}
+	}
+	return n.qemu.run()
+}
+
+// script makes the fault and mends it. It ends with the node, in whatever it
+// was: where the serial line or the monitor ends, the machine does.
+func (n *stormNode) script(ctx context.Context) error {
+	err := n.breakAndHeal(ctx)
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (n *stormNode) breakAndHeal(ctx context.Context) error {
+	out := n.v.p.out
+	at, err := out.await(ctx, 0, initLine())
+	if err != nil {
+		return err
+	}
+	lines, _, _ := out.snapshot(at - 1)
+	n.mu.Lock()
+	n.init, n.initStamp = time.Now(), lines[0].Stamp
+	n.mu.Unlock()
+	if s := n.c.Moment.Stage; s != "" {
+		if s != "init" {
+			if _, err := out.await(ctx, at, regexp.MustCompile(`^nodisk: `+s+` \(`)); err != nil {
+				return err
+			}
+		}
+		if err := pass(ctx, n.c.Moment.After); err != nil {
+			return err
+		}
+		if hit, err := n.breaks(ctx); err != nil || !hit {
+			return err
+		}
+	}
+	n.mu.Lock()
+	n.hit = time.Now()
+	n.mu.Unlock()
+	if n.c.Heals == 0 || n.c.Fault == DriverHangs {
+		return nil
+	}
+	if err := pass(ctx, n.c.Heals); err != nil {
+		return err
+	}
+	if n.c.Fault == WorkerStopped {
+		_, err = n.agent.order(ctx, "signal CONT")
+	} else {
+		err = n.servers.heals(ctx, n.qemu)
+	}
+	if err != nil {
+		return fmt.Errorf("mend %v: %w", n.c.Fault, err)
+	}
+	n.mu.Lock()
+	n.healed = time.Now()
+	n.mu.Unlock()
+	return nil
+}
+
+// breaks makes the fault. It is not hit when there is no worker to hit.
+func (n *stormNode) breaks(ctx context.Context) (hit bool, err error) {
+	orders := map[Fault]string{
+		WorkerKilled: "signal KILL", WorkerStopped: "signal STOP", WorkerStarved: "starve", WorkerPanicked: "signal ABRT",
+	}
+	if n.c.Fault.inNode() {
+		hit, err = n.agent.order(ctx, orders[n.c.Fault])
+	} else {
+		hit, err = true, n.servers.breaks(ctx, n.qemu)
+	}
+	if err != nil {
+		return hit, fmt.Errorf("make %v: %w", n.c.Fault, err)
+	}
+	return hit, nil
+}
+
+// watch ends the boot when the node must long have acted, and asks it before
+// where it is.
+func (n *stormNode) watch(ctx context.Context) error {
+	limited, cancel := context.WithTimeoutCause(ctx, stormKernel, fmt.Errorf("the kernel did not start /init within %v", stormKernel))
+	defer cancel()
+	if _, err := n.v.p.out.await(limited, 0, initLine()); err != nil {
+		if ctx.Err() != nil || !errors.Is(err, context.Cause(limited)) {
+			return nil // the node has ended
+		}
+		n.over(err)
+		return err
+	}
+	for {
+		left := time.Until(n.due())
+		if left <= 0 {
+			break
+		}
+		if pass(ctx, min(left, time.Second)) != nil {
+			return nil
+		}
+	}
+	if _, err := n.agent.order(ctx, "stacks"); err != nil {
+		n.servers.lab.log.Info("no stacks", "node", n.c.String(), "because", err)
+	}
+	n.over(errors.New("it was over"))
+	return nil
+}
+
+// due is when the node must have acted.
+func (n *stormNode) due() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.init.IsZero() {
+		return time.Now().Add(time.Second)
+	}
+	return n.init.Add(n.c.limit(n.since(n.hit), n.since(n.healed)) + stormSlack)
+}
+
+// since is how long behind the start of /init a moment was, zero for none.
+func (n *stormNode) since(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return max(t.Sub(n.init), 1)
+}
+
+// seen is what the judge has to know. The guest's clock follows the host's.
+func (n *stormNode) seen() stormSeen {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	lines, _, _ := n.v.p.out.snapshot(0)
+	return stormSeen{lines: lines, init: n.initStamp, hit: n.since(n.hit), healed: n.since(n.healed)}
+}
+
+func pass(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// An agent is the lab's end of a node's second serial line.
+type agent struct {
+	listener net.Listener
+
+	mu    sync.Mutex // one order at a time
+	conn  net.Conn
+	r     *bufio.Reader
+	ready bool
+}
+
+func listenAgent(ctx context.Context, path string) (*agent, error) {
+	var conf net.ListenConfig
+	l, err := conf.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the agent: %w", err)
+	}
+	return &agent{listener: l}, nil
+}
+
+func (a *agent) accept(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, monitorAnswer)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = a.listener.Close() })
+	defer stop()
+	conn, err := a.listener.Accept()
+	if err != nil {
+		return errors.Join(fmt.Errorf("wait for the agent's line: %w", err), context.Cause(ctx))
+	}
+	a.conn, a.r = conn, bufio.NewReader(conn)
+	return nil
+}
+
+// order tells the agent to do something. done is false when there was no worker.
+func (a *agent) order(ctx context.Context, what string) (done bool, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	fail := func(err error) (bool, error) { return false, fmt.Errorf("order %q of the agent: %w", what, err) }
+	if err := a.conn.SetDeadline(time.Now().Add(stormAnswer)); err != nil {
+		return fail(err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = a.conn.SetDeadline(time.Now()) })
+	defer stop()
+	// Before it reads the line, what is written there is lost.
+	for !a.ready {
+		text, err := a.r.ReadString('\n')
+		if err != nil {
+			return fail(err)
+		}
+		a.ready = strings.TrimSpace(text) == "ready"
+	}
+	if _, err := fmt.Fprintln(a.conn, what); err != nil {
+		return fail(err)
+	}
+	text, err := a.r.ReadString('\n')
+	if err != nil {
+		return fail(err)
+	}
+	switch said := strings.TrimSpace(text); {
+	case said == "none":
+		return false, nil
+	case strings.HasPrefix(said, "ok"):
+		return true, nil
+	default:
+		return fail(errors.New(said))
+	}
+}
+
+func (a *agent) close() error {
+	errs := []error{a.listener.Close()}
+	if errors.Is(errs[0], net.ErrClosed) {
+		errs = nil
+	}
+	if a.conn != nil {
+		errs = append(errs, a.conn.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,236 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+)
+
+// stormServers are what one node of a storm boots from. They are its own: what
+// breaks for it breaks for nobody else. The root's server has an address of its
+// own on the node's bridge, so that it can go while DHCP stays.
+type stormServers struct {
+	lab   *Lab
+	n     *network
+	c     StormCase
+	image string // of the disk
+	iqn   string
+	tree  string // exported by NFS
+
+	root *process // tgtd or ganesha
+	dhcp *process
+}
+
+// portal is the address of the root's server.
+func (s *stormServers) portal() string { return s.n.host(2) }
+
+// control is the number of tgtd's control socket.
+func (s *stormServers) control() string { return strconv.Itoa(1000 + s.n.n) }
+
+// values are those of the placeholders.
+func (s *stormServers) values() map[string]string {
+	return map[string]string{
+		"server": s.portal(), "gateway": s.n.server().String(), "client": s.n.client().String(), "mask": "255.255.255.0",
+		"name": s.c.String(), "label": RootLabel, "target": s.iqn, "export": s.tree,
+		"nfsport": strconv.Itoa(30000 + s.n.n), "mountport": strconv.Itoa(31000 + s.n.n),
+	}
+}
+
+// start makes the network and starts all servers but the one that is gone from
+// the beginning.
+func (l *Lab) stormServers(ctx context.Context, c StormCase) (s *stormServers, err error) {
+	s = &stormServers{lab: l, c: c}
+	if s.n, err = l.network(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := s.portalUp(ctx); err != nil {
+		return nil, err
+	}
+	if c.Root == RootISCSI {
+		s.iqn = fmt.Sprintf("iqn.2025-01.test.nodisk.lab:storm-%d", s.n.n)
+		if s.image, err = l.disk(ctx, s.n.bridge(), ""); err != nil {
+			return nil, err
+		}
+		if c.Fault == LUNEmpty {
+			if err := blank(s.image); err != nil {
+				return nil, err
+			}
+		}
+	} else if s.tree, err = l.tree(); err != nil {
+		return nil, err
+	}
+	if err := s.startRoot(ctx); err != nil {
+		return nil, err
+	}
+	if c.Static {
+		return s, nil
+	}
+	return s, s.startDHCP()
+}
+
+func (s *stormServers) close() error {
+	s.dhcp.stop()
+	s.root.stop()
+	var errs []error
+	if s.image != "" {
+		errs = append(errs, os.Remove(s.image))
+	}
+	return errors.Join(append(errs, s.n.close())...)
+}
+
+func (s *stormServers) portalUp(ctx context.Context) error {
+	return s.lab.ip(ctx, "address", "add", s.portal()+"/24", "dev", s.n.bridge())
+}
+
+func (s *stormServers) portalDown(ctx context.Context) error {
+	return s.lab.ip(ctx, "address", "delete", s.portal()+"/24", "dev", s.n.bridge())
+}
+
+func (s *stormServers) startDHCP() (err error) {
+	path := ""
+	if s.c.Root == RootISCSI {
+		path = fill("iscsi:{server}::3260:1:{target}", s.values())
+	}
+	s.dhcp, err = s.n.dhcp(s.lab.ctx, s.c.String(), path, "")
+	return err
+}
+
+func (s *stormServers) startRoot(ctx context.Context) (err error) {
+	if s.c.Root == RootISCSI {
+		if s.root, err = s.lab.tgtdAt(ctx, s.control(), s.portal()); err != nil {
+			return err
+		}
+		return s.lab.fillTgtd(ctx, s.control(), "1", s.iqn, s.image)
+	}
+	values := s.values()
+	s.root, err = s.lab.ganeshaAt(ctx, s.n.bridge(), s.tree, values["nfsport"], values["mountport"])
+	return err
+}
+
+// kill ends a server as a crash does.
+func kill(p *process) error {
+	if err := p.signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	<-p.done
+	return nil
+}
+
+// breaks makes the fault. Faults of the node's own processes are not of here.
+func (s *stormServers) breaks(ctx context.Context, qemu *monitor) error {
+	switch s.c.Fault {
+	case TargetKilled, NFSKilled:
+		return kill(s.root)
+	case TargetFrozen:
+		return s.root.signal(syscall.SIGSTOP)
+	case PortalGone:
+		return s.portalDown(ctx)
+	case DHCPGone:
+		return kill(s.dhcp)
+	case CablePulled:
+		return qemu.plug(0, false)
+	default:
+		return nil // there from the beginning
+	}
+}
+
+// heals mends it.
+func (s *stormServers) heals(ctx context.Context, qemu *monitor) error {
+	switch s.c.Fault {
+	case TargetKilled, NFSKilled:
+		return s.startRoot(ctx)
+	case TargetFrozen:
+		return s.root.signal(syscall.SIGCONT)
+	case LUNEmpty:
+		return s.write(ctx)
+	case PortalGone:
+		return s.portalUp(ctx)
+	case DHCPGone:
+		return s.startDHCP()
+	case CablePulled:
+		return qemu.plug(0, true)
+	default:
+		return nil
+	}
+}
+
+// write fills the empty disk, under the running target or with a new one.
+func (s *stormServers) write(ctx context.Context) error {
+	if s.c.Restart {
+		if err := kill(s.root); err != nil {
+			return err
+		}
+	}
+	// In place: tgtd has the file open.
+	to, err := os.OpenFile(s.image, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("write the disk: %w", err)
+	}
+	from, err := os.Open(s.lab.path("root.ext4"))
+	if err != nil {
+		return errors.Join(fmt.Errorf("write the disk: %w", err), to.Close())
+	}
+	_, err = io.Copy(to, from)
+	if err := errors.Join(err, to.Close(), from.Close()); err != nil {
+		return fmt.Errorf("write the disk: %w", err)
+	}
+	if s.c.Restart {
+		return s.startRoot(ctx)
+	}
+	return nil
+}
+
+// blank makes a disk empty without changing its size.
+func blank(path string) error {
+	info, err := os.Stat(path)
+	if err == nil {
+		err = os.Truncate(path, 0)
+	}
+	if err == nil {
+		err = os.Truncate(path, info.Size())
+	}
+	if err != nil {
+		return fmt.Errorf("empty the disk: %w", err)
+	}
+	return nil
+}
+
+// ganeshaAt serves a folder by a server of its own, at ports of its own.
+func (l *Lab) ganeshaAt(ctx context.Context, name, dir, port, mountPort string) (*process, error) {
+	// One at a time: two that register with the portmapper at once refuse to start.
+	l.registering.Lock()
+	defer l.registering.Unlock()
+	l.once.rpcbind.Do(func() { l.rpcbindErr = l.startRpcbind(ctx) })
+	if l.rpcbindErr != nil {
+		return nil, l.rpcbindErr
+	}
+	records := l.path(name + ".nfs")
+	if err := os.MkdirAll(records, 0o755); err != nil {
+		return nil, fmt.Errorf("start NFS server: %w", err)
+	}
+	conf := filepath.Join(records, "conf")
+	more := "NFS_Port = " + port + "; MNT_Port = " + mountPort + ";"
+	if err := writeFile(conf, ganeshaConf(dir, more, "RecoveryRoot = "+records+";")); err != nil {
+		return nil, err
+	}
+	p, err := start(l.ctx, toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p", filepath.Join(records, "pid"))
+	if err != nil {
+		return nil, err
+	}
+	if err := p.ready(ctx, regexp.MustCompile(`NFS SERVER INITIALIZED`)); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
+}
