@@ -69,14 +69,21 @@ func (c *Console) Handle(ctx context.Context, r slog.Record) error {
 		appendAttr(&b, c.group, a)
 		return true
 	})
-	lines := recordLines(b.String())
+	text := escapeLines(b.String())
 	prio := priority(r.Level)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if prio == warningPriority && !c.Enabled(ctx, slog.LevelDebug) && !c.pace.takes(r.Time, lines) {
-		return nil
+	if prio == warningPriority && !c.Enabled(ctx, slog.LevelDebug) {
+		most := c.pace.grant(r.Time)
+		if most == 0 {
+			c.pace.missed++
+			return nil
+		}
+		text = leaveOut(text, most)
+		c.pace.room -= len(text) + len("nodisk: \r\n")
 	}
+	lines := recordLines(leaveOut(text, recordMost))
 	if n := c.pace.missed; n > 0 {
 		c.pace.missed = 0
 		lines = append(lines, fmt.Sprintf("%swarnings left out before this line: %d (nodisk.log=debug shows all)", continued, n))
@@ -96,15 +103,19 @@ const recordMost = 2 << 10
 // continued stands before each line of a record but the first.
 const continued = "  "
 
-// recordLines returns a record as lines that the kernel's log takes and a
-// terminal shows as they are.
-func recordLines(text string) []string {
+// escapeLines makes each line of a record printable.
+func escapeLines(text string) string {
 	var all []string
 	for line := range strings.Lines(text) {
 		all = append(all, escape(strings.TrimRight(line, "\r\n")))
 	}
+	return strings.Join(all, "\n")
+}
+
+// recordLines returns a record as lines that the kernel's log takes.
+func recordLines(text string) []string {
 	var lines []string
-	for line := range strings.Lines(leaveOut(strings.Join(all, "\n"), recordMost)) {
+	for line := range strings.Lines(text) {
 		for line = strings.TrimRight(line, "\n"); ; {
 			at := runeStart(line, min(len(line), kmsgLine))
 			prefix := continued
@@ -130,27 +141,32 @@ type pace struct {
 	missed int // records since the last that was written
 }
 
+// With an error of reasonMost bytes, an attempt writes no more than 2 KiB at once.
 const (
 	paceFirst = 4 << 10 // bytes, for what there is to say of a command line
-	paceMost  = 1 << 10 // bytes at once, after that
-	paceGain  = 128     // bytes a second
+	paceMost  = 704     // bytes at once, after that
+	paceGain  = 256     // bytes a second
+	paceLeast = 128     // bytes that a record gets if it gets any: a sentence
 )
 
-// takes reports whether a record of that time is to be written.
-func (p *pace) takes(at time.Time, lines []string) bool {
+// grant returns how many bytes a record of that time may have, 0 for none.
+func (p *pace) grant(at time.Time) int {
 	if p.room < paceMost {
 		gain := min(max(at.Sub(p.last), 0), time.Minute) * paceGain / time.Second
 		p.room = min(p.room+int(gain), paceMost)
 	}
 	p.last = at
 	if p.room <= 0 {
-		p.missed++
-		return false
+		return 0
 	}
-	for _, l := range lines {
-		p.room -= len(l)
-	}
-	return true
+	return min(max(p.room, paceLeast), recordMost)
+}
+
+// settle ends what paceFirst is for: from here on attempts write.
+func (c *Console) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pace.room = min(c.pace.room, paceMost)
 }
 
 func (c *Console) write(prio int, line string) error {

@@ -2,10 +2,13 @@ package boot
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -124,6 +127,43 @@ func TestConsoleKeepsHeadAndTail(t *testing.T) {
 	}
 }
 
+// All that an attempt writes at once is no more than 2 KiB: what sixteen
+// interfaces say, and the reason for which it failed.
+func TestGraphBoundsAnAttempt(t *testing.T) {
+	for name, warning := range map[string]string{
+		"short": "no DHCP answer",
+		"long":  strings.Repeat("no DHCP answer (check the cable) ", 100),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var b bytes.Buffer
+				log := slog.New(NewConsole(&b, nil, nil, nil))
+				// Before the second attempt, which is a second away at least.
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second/10)
+				defer cancel()
+				g := graph{identity: "node", log: log, stages: []stage{{name: "network", run: func(context.Context) (string, error) {
+					for i := range 16 * 3 {
+						log.Warn(fmt.Sprintf("eth%d: %s", i/3, warning))
+					}
+					return "", errors.New(strings.Repeat("eth0: no DHCP answer; ", 200))
+				}}}}
+				err := g.run(ctx)
+				if b.Len() > 2<<10 {
+					t.Errorf("%d bytes:\n%s", b.Len(), &b)
+				}
+				for _, want := range []string{"warning: eth0: no DHCP answer", "error: network (1/1): eth0: no DHCP answer", "; attempt 1, next in ", "warnings left out"} {
+					if !strings.Contains(b.String(), want) {
+						t.Errorf("%q is not in:\n%s", want, &b)
+					}
+				}
+				if err == nil || len(err.Error()) > reasonMost+100 {
+					t.Errorf("%v", err)
+				}
+			})
+		})
+	}
+}
+
 // Errors and news are always written, warnings at a pace, and what was left out
 // is counted.
 func TestConsolePace(t *testing.T) {
@@ -139,12 +179,12 @@ func TestConsolePace(t *testing.T) {
 	for range 1000 {
 		say(slog.LevelWarn, line)
 	}
-	if n := strings.Count(b.String(), line); n != 35 { // of 4096 bytes
-		t.Errorf("%d warnings at once, want 35", n)
+	if n := strings.Count(b.String(), line); n != 32 { // 130 bytes each, of 4096
+		t.Errorf("%d warnings at once, want 32", n)
 	}
 	b.Reset()
 	say(slog.LevelInfo, "mounts (1/7)")
-	want := "<6>nodisk: mounts (1/7)\n<6>nodisk:   warnings left out before this line: 965 (nodisk.log=debug shows all)\n"
+	want := "<6>nodisk: mounts (1/7)\n<6>nodisk:   warnings left out before this line: 968 (nodisk.log=debug shows all)\n"
 	if b.String() != want {
 		t.Errorf("%s, want %s", &b, want)
 	}
@@ -168,8 +208,8 @@ func TestConsolePace(t *testing.T) {
 	for range 1000 {
 		say(slog.LevelWarn, line)
 	}
-	if n := strings.Count(b.String(), line); n != 9 { // of 1024 bytes
-		t.Errorf("%d warnings at once later, want 9", n)
+	if n := strings.Count(b.String(), line); n != 6 { // of 704 bytes
+		t.Errorf("%d warnings at once later, want 6", n)
 	}
 	b.Reset()
 	h.Level = slog.LevelDebug

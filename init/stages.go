@@ -82,6 +82,9 @@ const stopTimeout = 4 * time.Second
 // and a *stuckError when ctx ends. No goroutine outlives it but one that the
 // kernel does not let go.
 func (g *graph) run(ctx context.Context) error {
+	if c, ok := g.log.Handler().(*Console); ok {
+		c.settle()
+	}
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	// As many as can be under way: whoever comes too late is not blocked.
@@ -275,7 +278,7 @@ func (g *graph) waiting(state []stageState) []string {
 
 // reasonMost is how many bytes of an error are shown: what a server lists has no
 // end, and an attempt has to fit on the console with what it warned of.
-const reasonMost = 1 << 10
+const reasonMost = 960
 
 // reason is an error as one line for the console.
 func reason(err error) string { return printable(oneLine(err), reasonMost) }

@@ -8,75 +8,46 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// The iSCSI Boot Firmware Table, as struct ibft_* of
-// drivers/firmware/iscsi_ibft.c has it: everything packed and little-endian, and
-// offsets from the beginning of the table.
-const (
-	ibftHeader    = 48 // that of ACPI (36 bytes), and 12 reserved
-	ibftControl   = 18
-	ibftInitiator = 74
-	ibftNIC       = 102
+	"github.com/nodisk/nodisk/netsetup/ibft"
+	"github.com/nodisk/nodisk/netsetup/ibft/ibfttest"
 )
 
 // ibftInitiatorName is what the firmware of the tests calls the node.
 const ibftInitiatorName = "iqn.2025-01.test.nodisk:firmware"
 
-// ibftTable is a table with one initiator and one NIC, both valid and selected,
-// without the header of ACPI, which QEMU writes.
-func ibftTable(t *testing.T, client, gateway, mac string, vlan uint16, hostname string) []byte {
+// ibftTable is what a firmware leaves that boots this node from the lab's target:
+// its address, set by hand, and the target on two portals, of which the first is
+// dead. It is without the header of ACPI, which QEMU writes.
+func ibftTable(t *testing.T, values map[string]string, hostname string) []byte {
 	t.Helper()
-	hw, err := net.ParseMAC(mac)
+	mac, err := net.ParseMAC(values["mac"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	le := binary.LittleEndian
-	block := func(b []byte, id byte, size int) []byte {
-		const version, index, flags = 1, 0, 3
-		return append(le.AppendUint16(append(b, id, version), uint16(size)), index, flags)
-	}
-	addr := func(b []byte, s string) []byte {
-		var raw [16]byte
-		if s != "" {
-			raw = netip.MustParseAddr(s).As16() // IPv4 as ::ffff:10.0.0.1
-		}
-		return append(b, raw[:]...)
-	}
-	const (
-		initiator = ibftHeader + ibftControl
-		nic       = initiator + ibftInitiator
-		text      = nic + ibftNIC
-	)
-	b := make([]byte, 12) // reserved
-	b = block(b, 1, ibftControl)
-	for _, offset := range []uint16{0, initiator, nic, 0, 0, 0} { // extensions, initiator, nic 0, target 0, nic 1, target 1
-		b = le.AppendUint16(b, offset)
-	}
-	b = append(block(b, 2, ibftInitiator), make([]byte, 64)...) // servers of iSNS, SLP and RADIUS
-	b = le.AppendUint16(b, uint16(len(ibftInitiatorName)))
-	b = le.AppendUint16(b, text)
-	b = addr(block(b, 3, ibftNIC), client)
-	b = append(b, 24, 1) // prefix length; origin: by hand
-	b = addr(b, gateway)
-	for range 3 { // two name servers, the DHCP server
-		b = addr(b, "")
-	}
-	b = append(le.AppendUint16(b, vlan), hw...)
-	b = le.AppendUint16(b, 0) // PCI address
-	b = le.AppendUint16(b, uint16(len(hostname)))
-	b = le.AppendUint16(b, text+uint16(len(ibftInitiatorName))+1)
-	b = append(b, ibftInitiatorName+"\x00"+hostname+"\x00"...)
-	// The kernel takes only structures that begin 48 bytes before the end.
-	return append(b, make([]byte, ibftHeader)...)
+	server := netip.MustParseAddr(values["server"])
+	const lun1 = 1 << 48
+	return ibfttest.Write(ibft.Table{
+		Initiator: ibftInitiatorName,
+		NICs: []ibft.NIC{{
+			Selected: true, MAC: [6]byte(mac), Addr: netip.MustParseAddr(values["client"]), Bits: 24,
+			Gateway: netip.MustParseAddr(values["gateway"]), Hostname: hostname,
+		}},
+		Targets: []ibft.Target{
+			{Selected: true, Addr: server, Port: 3261, LUN: lun1, Name: values["target"]},
+			{Index: 1, Addr: server, LUN: lun1, Name: values["target"]},
+		},
+	})[ibfttest.HeaderLen:]
 }
 
-// An address that the firmware left in its iSCSI table is taken over: ip=ibft.
+// What the firmware left in its iSCSI table is taken over: its address by ip=ibft,
+// and with root=ibft its target, too. The table is one of ACPI, and the image has
+// no module for it.
 func TestBootIBFT(t *testing.T) {
 	const words = "ip=ibft netroot=iscsi:{server}::3260:1:{target} root=LABEL={label} "
 	table := func(hostname string) func(map[string]string) []byte {
 		return func(values map[string]string) []byte {
-			return ibftTable(t, values["client"], values["gateway"], values["mac"], 0, hostname)
+			return ibftTable(t, values, hostname)
 		}
 	}
 	named := table("")
@@ -87,7 +58,7 @@ func TestBootIBFT(t *testing.T) {
 		{
 			bootCase: bootCase{
 				name: "ibft", fs: "ext4", expect: []string{byHand + " static", `initiator name.*` + ibftInitiatorName + `.*iBFT`, mounted},
-				spec: BootSpec{Cmdline: words + "nodisk.log=debug", IBFT: table("firmware7")},
+				spec: BootSpec{Cmdline: "root=ibft nodisk.log=debug", IBFT: table("firmware7")},
 			},
 			hostname: "firmware7",
 		},
@@ -113,7 +84,7 @@ func TestBootIBFT(t *testing.T) {
 		s.Name, s.Root, s.Static, s.CPUs, s.Timeout = cases[i].name, RootISCSI, true, 2, 4*time.Minute
 		needs(t, *s)
 	}
-	kernel, image := filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4,ibft")
+	kernel, image := filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4")
 	lab := newLab(t)
 	places := make(chan struct{}, nodesAtOnce())
 	// One more level, so that the lab outlives the parallel tests.
