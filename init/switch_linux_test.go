@@ -65,7 +65,7 @@ func TestFindInit(t *testing.T) {
 		},
 		"script without #!": {files: map[string]string{"sbin/init": "echo"}, fail: `neither a program nor a script: it begins with "echo"`},
 		"cut off":           {files: map[string]string{"sbin/init": "\x7fELF\x02"}, fail: `neither a program nor a script: it begins with "\x7fELF\x02"`},
-		"other machine":                 {files: map[string]string{"sbin/init": elf(other)}, fail: "but this machine runs " + runtime.GOARCH},
+		"other machine":     {files: map[string]string{"sbin/init": elf(other)}, fail: "but this machine runs " + runtime.GOARCH},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := findInit(tree(t, tt.files), tt.want)
