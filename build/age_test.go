@@ -76,3 +76,43 @@ func TestOldKernel(t *testing.T) {
 		})
 	}
 }
+
+// A kernel that cannot unpack the image would panic before a word of nodisk's.
+func TestUnpacks(t *testing.T) {
+	const noZstd, onlyGzip = "# CONFIG_RD_ZSTD is not set\nCONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\nCONFIG_RD_LZ4=y\n", "CONFIG_RD_GZIP=y\n"
+	for name, tt := range map[string]struct {
+		release, config string
+		compress        Compression
+		want            string
+	}{
+		"zstd before 5.9":       {"5.4.0-216-generic", "", Zstd, "compress image: kernel 5.4.0-216-generic unpacks no zstd, which Linux 5.9 does: take --compress lz4, gzip or none"},
+		"zstd since 5.9":        {"5.9.0", "", Zstd, ""},
+		"zstd, backported":      {"4.18.0-553.el8_10", "CONFIG_RD_ZSTD=y\n", Zstd, ""},
+		"zstd, not built":       {"6.1.0", noZstd, Zstd, "compress image: kernel 6.1.0 unpacks no zstd (no CONFIG_RD_ZSTD in its configuration): take --compress lz4 or gzip or xz or none"},
+		"lz4, not built":        {"6.1.0", onlyGzip, LZ4, "compress image: kernel 6.1.0 unpacks no lz4 (no CONFIG_RD_LZ4 in its configuration): take --compress gzip or none"},
+		"lz4, not known":        {"4.18.0", "", LZ4, ""},
+		"gzip":                  {"4.18.0", onlyGzip, Gzip, ""},
+		"xz, not built":         {"6.1.0", onlyGzip, XZ, "compress image: kernel 6.1.0 unpacks no xz (no CONFIG_RD_XZ in its configuration): take --compress gzip or none"},
+		"none needs no support": {"4.18.0", onlyGzip, None, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, kernel := ageTree(t, tt.release)
+			if tt.config != "" {
+				write(t, filepath.Join(root, "config"), []byte(tt.config))
+			}
+			s := Spec{
+				Kernel: kernel, Modules: root, Profiles: []string{"ram"}, Compress: tt.compress, Out: filepath.Join(t.TempDir(), "image"),
+				Init: func(context.Context, string) ([]byte, error) { return elfStub(machineAMD64, "init"), nil },
+			}
+			_, err := Image(t.Context(), s, nil)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			s.SkipCheck = true
+			r, err := Image(t.Context(), s, nil)
+			if err != nil || tt.want != "" && !slices.Contains(r.Warnings, tt.want) {
+				t.Errorf("--no-check: %v, warnings %q", err, r.Warnings)
+			}
+		})
+	}
+}

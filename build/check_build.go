@@ -37,7 +37,7 @@ func (b *builder) checkModules(ctx context.Context, t tree, files ...file) error
 	if err != nil {
 		return err
 	}
-	b.kernel = source
+	b.kernel, b.config = source, kernel.Config
 	report := abi.Check(kernel, modules, abi.Config{Symbols: true})
 	return b.judge(report, notes, full)
 }

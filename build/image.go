@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/init/cmdline"
-	"github.com/nodisk/nodisk/init/linux"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -111,7 +111,7 @@ func Image(ctx context.Context, s Spec, p Progress) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if err := b.stripSignatures(files); err != nil {
+	if err := errors.Join(b.unpacks(), b.stripSignatures(files)); err != nil {
 		return Report{}, err
 	}
 	segments, err := b.around(ctx, b.segments(files), files)
@@ -131,6 +131,7 @@ type builder struct {
 	progress Progress
 	base     *base        // nil: none
 	kernel   kernelSource // what is known of the kernel comes from here
+	config   abi.Kconfig  // of the kernel, nil if it is not known
 	private  bool         // the image holds secrets
 	mu       sync.Mutex   // for progress and counters
 }
@@ -146,16 +147,6 @@ func (b *builder) counter(step string, total int) func(n int) {
 			b.progress(step, done, total)
 		}
 	}
-}
-
-// age refuses a kernel that is older than nodisk is for.
-func (b *builder) age(release string) error {
-	err := linux.TooOld(release)
-	if err != nil && b.spec.SkipCheck {
-		b.report.Warnings = append(b.report.Warnings, err.Error())
-		return nil
-	}
-	return err
 }
 
 // collect makes the list of files.

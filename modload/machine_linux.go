@@ -134,8 +134,9 @@ func (m *machine) insert(i insertion) ([]string, error) {
 	}
 	if m.format() == format {
 		said, err := m.finit(fd, i, moduleInitCompressedFile)
-		// EINVAL is also what a kernel without the flag says, EOPNOTSUPP one without
-		// the format. For all else it said it read the module: once is enough.
+		// EINVAL is what a kernel without the flag says, EOPNOTSUPP one without the
+		// format, whatever sysfs has. A module may say EINVAL too, and then says it
+		// again.
 		if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP) || m.decompress == nil {
 			return said, err
 		}

@@ -50,12 +50,6 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: c.Timeout,
 		Console: integration.Plain(con.out), Log: c.Log,
 	}
-	// QEMU may boot a kernel whose file says nothing here.
-	if k, err := build.OpenKernel(c.Kernel); err == nil {
-		if err := linux.TooOld(k.Release); err != nil {
-			_, _ = fmt.Fprintf(con.err, "warning: %v\n", err)
-		}
-	}
 	if err := errors.Join(integration.Missing(spec)...); err != nil {
 		return fmt.Errorf("boot: this needs servers that this machine lacks:\n%w", err)
 	}
@@ -66,6 +60,12 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 	for _, file := range []string{c.Kernel, c.Image} {
 		if _, err := os.Stat(file); err != nil && strings.HasPrefix(file, "/run/") {
 			return fmt.Errorf("open %s: the lab has a /run of its own, copy the file to another folder", filepath.Base(file))
+		}
+	}
+	// QEMU may boot a kernel whose file says nothing here.
+	if k, err := build.OpenKernel(c.Kernel); err == nil {
+		if err := linux.TooOld(k.Release); err != nil {
+			_, _ = fmt.Fprintf(con.err, "warning: %v\n", err)
 		}
 	}
 	conf := integration.Config{}

@@ -1,0 +1,65 @@
+package build
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/linux"
+)
+
+// age refuses a kernel that is older than nodisk is for.
+func (b *builder) age(release string) error { return b.refuse(linux.TooOld(release)) }
+
+// unpacks refuses an image that the kernel cannot unpack: such a kernel panics
+// for want of a root, without a word of nodisk's.
+func (b *builder) unpacks() error {
+	c := b.spec.Compress
+	option := c.option()
+	if option == "" {
+		return nil
+	}
+	if b.config == nil {
+		// Of the others every kernel of the range can have the unpacker.
+		v, ok := linux.ParseVersion(b.report.Release)
+		if since := (linux.Version{Major: 5, Minor: 9}); c == Zstd && ok && v.Compare(since) < 0 {
+			return b.refuse(fmt.Errorf("compress image: kernel %s unpacks no zstd, which Linux %v does: take --compress lz4, gzip or none", b.report.Release, since))
+		}
+		return nil
+	}
+	if b.config[option] == "y" {
+		return nil
+	}
+	able := slices.DeleteFunc(Compressions(), func(c Compression) bool { return c != None && b.config[c.option()] != "y" })
+	names := make([]string, len(able))
+	for i, c := range able {
+		names[i] = c.String()
+	}
+	return b.refuse(fmt.Errorf("compress image: kernel %s unpacks no %v (no %s in its configuration): take --compress %s",
+		b.report.Release, c, option, strings.Join(names, " or ")))
+}
+
+// refuse makes an error a warning if the image is to be made all the same.
+func (b *builder) refuse(err error) error {
+	if err == nil || !b.spec.SkipCheck {
+		return err
+	}
+	b.report.Warnings = append(b.report.Warnings, err.Error())
+	return nil
+}
+
+// option is that of the kernel's unpacker (usr/Kconfig), empty for None.
+func (c Compression) option() string {
+	switch c {
+	case LZ4:
+		return "CONFIG_RD_LZ4"
+	case Zstd:
+		return "CONFIG_RD_ZSTD"
+	case Gzip:
+		return "CONFIG_RD_GZIP"
+	case XZ:
+		return "CONFIG_RD_XZ"
+	case None:
+	}
+	return ""
+}
