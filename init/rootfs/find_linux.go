@@ -338,7 +338,7 @@ func (f *finder) look(ctx context.Context) error {
 
 // block is what is known of a node before it is read.
 func (n node) block(problem string) Block {
-	return Block{Name: n.name, Disk: n.disk, Size: n.size, WWID: n.wwid, Problem: problem}
+	return Block{Name: n.name, Disk: n.disk, Size: n.size, WWID: n.wwid, WriteProtected: n.ro, Problem: problem}
 }
 
 func (f *finder) read(n node) Block {
