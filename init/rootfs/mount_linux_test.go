@@ -37,7 +37,7 @@ func TestMountThatComesLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-	held, release := make(chan struct{}), make(chan struct{})
+	held, release, landed, resume := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
 		<-held
@@ -46,15 +46,23 @@ func TestMountThatComesLate(t *testing.T) {
 	err := mountAside(ctx, dir, func(own string) error {
 		close(held)
 		<-release // as the kernel waits for a disk
-		return onTmpfs("first")(own)
+		err := onTmpfs("first")(own)
+		close(landed)
+		<-resume // the thread may be scheduled at any time
+		return err
 	})
 	if err == nil || !strings.Contains(err.Error(), "the kernel did not finish the mount") || !strings.Contains(err.Error(), "the stage has ended") {
 		t.Fatalf("given up with %v", err)
 	}
+	close(release)
+	<-landed
+	if err := unix.Unmount(dir, unix.MNT_DETACH); !errors.Is(err, unix.EINVAL) { // each attempt begins with that
+		t.Errorf("the late mount is on the root's directory: %v", err)
+	}
 	if err := mountAside(t.Context(), dir, onTmpfs("second")); err != nil {
 		t.Fatal(err)
 	}
-	close(release)
+	close(resume)
 	until(t, "the late mount to be taken away", func(context.Context) error {
 		entries, err := os.ReadDir(parent)
 		if err == nil && len(entries) != 1 {
