@@ -83,7 +83,7 @@ func (w *worker) mountBlock(ctx context.Context) (rootfs.Mounted, error) {
 		err error
 	)
 	if w.root.Block.IsZero() && len(w.disks) > 0 {
-		b, err = rootfs.FindOn(ctx, w.disks[0], w.root.FSType, w.log)
+		b, err = rootfs.FindOn(ctx, w.disks, w.root.FSType, w.log)
 	} else {
 		b, err = rootfs.FindBlock(ctx, w.root.Block, w.disks, w.log)
 	}

@@ -17,6 +17,8 @@ type Block struct {
 	Problem    string      // why it could not be read; empty when it could
 	WWID       string      // of the LUN, as the kernel has it; two paths to one share it; may be empty
 
+	WriteProtected bool // the kernel does not write to it
+
 	// Within is set for a partition of a disk that is part of a volume itself:
 	// which disk, and of what.
 	Within string

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -325,24 +324,21 @@ func TestFindBlockReadsAHangingDiskOnce(t *testing.T) {
 }
 
 // What a wait tells fits into a line, however many disks and labels there are.
-func TestFindBlockIsBrief(t *testing.T) {
-	long := named(captured(t, "ext4"), "sixteen letters!")
-	_, log, _, err := find(t, nil, by(Selector{ByLabel, "none"}), func(m *machine) {
-		for i := range 60 {
-			name := fmt.Sprintf("sd%c%c", 'a'+i/26, 'a'+i%26)
-			m.broken[name] = nil
-			if i%2 == 0 {
-				m.broken[name] = syscall.EIO
-			}
-			m.plug(name, long)
+func TestMissingIsBrief(t *testing.T) {
+	var seen []Block
+	for i := range 300 {
+		b := Block{Name: fmt.Sprint("disk", i), Filesystem: Filesystem{Type: "btrfs", Label: strings.Repeat("\x01", 200), UUID: testUUID}}
+		b.Disk = b.Name
+		if i%2 == 0 {
+			b.Problem = "unreadable: read the first 68 KiB, got 0 bytes: input/output error"
 		}
-	})
-	if err == nil || len(err.Error()) > 1024 || !strings.Contains(err.Error(), "more") {
-		t.Errorf("%d bytes: %v", len(err.Error()), err)
+		seen = append(seen, b)
 	}
-	for line := range strings.Lines(log) {
-		if len(line) > 1200 {
-			t.Errorf("%d bytes: %s", len(line), line)
+	for _, by := range []SelectBy{ByLabel, ByUUID, ByPartUUID, ByName} {
+		s := Selector{by, "none"}
+		line := s.missing(seen, nil)
+		if len(line) > 1000 || !strings.Contains(line, "seen disk0 (unreadable: ") || !strings.HasSuffix(line, " more") {
+			t.Errorf("%s: %d bytes: %s", s, len(line), line)
 		}
 	}
 }

@@ -9,10 +9,13 @@
 // Block devices are recognised by what is written on them (Probe for
 // superblocks, ParsePartitions for GPT and MBR), because there is neither udev
 // nor blkid in the initramfs. FindBlock and FindOn wait for a device by uevent
-// and read each one once, 68 KiB in one piece: every read may be a round trip
-// to a storage server.
+// and read each one once, 68 KiB in one piece, and 128 KiB at its end when nothing
+// covers that: every read may be a round trip to a storage server. What cannot be
+// mounted (LVM, LUKS, RAID ...) is named and never passed over for a filesystem
+// beside it.
 //
-// MountBlock and MountNFS call mount(2). NFS needs no mount.nfs: version 4 gets
+// MountBlock and MountNFS call mount(2), which the kernel may hold for ever: on a
+// directory of the attempt's own, from where the mount is moved. NFS needs no mount.nfs: version 4 gets
 // its addresses as options, and for version 3 the package speaks rpcbind and
 // the mount protocol itself (RFC 1833, RFC 1813 appendix I), mainly to be able
 // to say what the server exports when it refuses.

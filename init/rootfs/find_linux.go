@@ -32,13 +32,17 @@ func FindBlock(ctx context.Context, s Selector, disks []string, log *slog.Logger
 	return newFinder(disks, log).findBlock(ctx, s)
 }
 
-// FindOn waits for the disk (sda) and returns its own filesystem, else its only
-// partition with one, where partitions for booting do not count. Several
-// filesystems, none, or a container beside one are an error that lists them.
-// Types is rootfstype=, which may name a type that Probe does not recognise, or
-// tell which of several is meant.
-func FindOn(ctx context.Context, disk, types string, log *slog.Logger) (Block, error) {
-	return newFinder([]string{disk}, log).findOn(ctx, disk, types)
+// FindOn waits for the first of the disks (sda) and returns its own filesystem,
+// else its only partition with one, where partitions for booting do not count.
+// Several filesystems, none, or a container beside one are an error that lists
+// them. The other disks count where a filesystem has several devices. Types is
+// rootfstype=, which may name a type that Probe does not recognise, or tell which
+// of several is meant.
+func FindOn(ctx context.Context, disks []string, types string, log *slog.Logger) (Block, error) {
+	if len(disks) == 0 {
+		return Block{}, errors.New("find a filesystem: no disk given")
+	}
+	return newFinder(disks, log).findOn(ctx, disks[0], types)
 }
 
 // A listener receives device events: *uevent.Conn.
@@ -338,7 +342,7 @@ func (f *finder) look(ctx context.Context) error {
 
 // block is what is known of a node before it is read.
 func (n node) block(problem string) Block {
-	return Block{Name: n.name, Disk: n.disk, Size: n.size, WWID: n.wwid, Problem: problem}
+	return Block{Name: n.name, Disk: n.disk, Size: n.size, WWID: n.wwid, WriteProtected: n.ro, Problem: problem}
 }
 
 func (f *finder) read(n node) Block {

@@ -2,8 +2,10 @@ package rootfs
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -44,6 +46,51 @@ func TestParseExports(t *testing.T) {
 	}
 	if _, err := parseExports(exportsXDR([]export{{path: strings.Repeat("a", maxPath+1)}})); err == nil {
 		t.Error("a path of more than MNTPATHLEN is accepted")
+	}
+}
+
+// A cluster's export list has thousands of clients. The line has some hundred
+// bytes, and the export that was asked for, or is above it, comes first.
+func TestOfferIsBrief(t *testing.T) {
+	var many []export
+	for i := range 12 {
+		e := export{path: fmt.Sprint("/srv/export", i)}
+		for j := range 400 {
+			e.groups = append(e.groups, fmt.Sprintf("node%04d.cluster.example.org", j))
+		}
+		many = append(many, e)
+	}
+	many = append(many, export{path: "/", groups: []string{"10.0.0.0/8"}}, export{path: "/srv/root", groups: []string{"10.1.0.0/16"}},
+		export{path: "/" + strings.Repeat("long", 250)})
+	for path, want := range map[string]string{
+		"/srv/root":     "it exports /srv/root (10.1.0.0/16), / (10.0.0.0/8), /srv/export0 (node0000.cluster.example.org, node0001.",
+		"/srv/root/n7":  "it exports /srv/root (10.1.0.0/16), / (10.0.0.0/8), /srv/export0 (",
+		"/srv/rootless": "it exports / (10.0.0.0/8), /srv/export0 (",
+		"/srv/export11": "it exports /srv/export11 (node0000.cluster.example.org, node0001.cluster.example.org, node0002.cluster.example.org, node0003.cluster.example.org, and 396 more), / (",
+	} {
+		got := offer(many, path)
+		if len(got) > maxList+50 || !strings.HasPrefix(got, want) || !strings.HasSuffix(got, " more") {
+			t.Errorf("%s: %d bytes: %s\nwant %s...", path, len(got), got, want)
+		}
+	}
+}
+
+func TestEnumerate(t *testing.T) {
+	for want, words := range map[string][]string{
+		"":                     nil,
+		"one, two, three":      {"one", "two", "three"},
+		"one, two, and 2 more": {"one", "two", "eleventwelve", "x"},
+		"a text of mor...":     {"a text of more than sixteen"},
+		"größer als ...":       {"größer als sechzehn"},
+	} {
+		if got := enumerate(words, 16); got != want {
+			t.Errorf("%q: %q, want %q", words, got, want)
+		}
+	}
+	for limit := range 12 {
+		if got := clip("größe über alles", limit); !utf8.ValidString(got) || len(got) > max(limit, 3) {
+			t.Errorf("%d: %q", limit, got)
+		}
 	}
 }
 
@@ -112,6 +159,9 @@ func FuzzRPC(f *testing.F) {
 			if strings.ContainsAny(e.String(), "\x00\x1b\n") {
 				t.Errorf("%q", e)
 			}
+		}
+		if line := offer(exports, "/a/b"); len(line) > maxList+50 {
+			t.Errorf("%d bytes: %q", len(line), line)
 		}
 	})
 }

@@ -17,6 +17,13 @@ import (
 // needs nothing newer than MS_MOVE; the parent of dir must not be a shared mount,
 // which an initramfs is not.
 func mount(ctx context.Context, source, dir, fstype string, o MountOptions) error {
+	return mountAside(ctx, dir, func(own string) error {
+		return unix.Mount(source, own, fstype, o.Flags, o.Data)
+	})
+}
+
+// mountAside does so with a call that mounts something on a directory.
+func mountAside(ctx context.Context, dir string, call func(own string) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -26,7 +33,7 @@ func mount(ctx context.Context, source, dir, fstype string, o MountOptions) erro
 	}
 	done := make(chan error)
 	go func() {
-		err := unix.Mount(source, own, fstype, o.Flags, o.Data)
+		err := call(own)
 		select {
 		case done <- err:
 			return

@@ -55,9 +55,10 @@ func Probe(r io.ReaderAt, size, used int64) (Filesystem, error) {
 	}
 	f := probeHead(h)
 	used = max(used, f.Size)
-	// Whatever has its superblock at the end keeps more than a page there.
+	// Whatever has its superblock at the end keeps more than a page there. The
+	// end of a CD may be unreadable, and belongs to no array.
 	const page = 4 << 10
-	if !f.outermost() && size > headSize+tailSize && used < size&^(page-1) {
+	if !f.outermost() && f.Type != "iso9660" && size > headSize+tailSize && used < size&^(page-1) {
 		t, err := readTail(r, size)
 		if err != nil {
 			return Filesystem{}, err

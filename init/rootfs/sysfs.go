@@ -17,6 +17,7 @@ type node struct {
 	size   int64  // bytes
 	sector int    // bytes in a logical sector
 	wwid   string // of the disk; empty when it has none
+	ro     bool   // write-protected
 }
 
 // listNodes returns the disks of sysfs (rooted at /sys), each followed by its
@@ -55,6 +56,7 @@ func listNodes(sysfs fs.FS, names []string) ([]node, error) {
 func listDisk(sysfs fs.FS, name string) []node {
 	dir := "block/" + name
 	d := node{name: name, disk: name, size: 512 * attr(sysfs, dir+"/size"), sector: int(attr(sysfs, dir+"/queue/logical_block_size"))}
+	d.ro = attr(sysfs, dir+"/ro") == 1
 	if d.size == 0 || attr(sysfs, dir+"/hidden") == 1 {
 		return nil
 	}
@@ -80,6 +82,7 @@ func listDisk(sysfs fs.FS, name string) []node {
 		p.number = int(attr(sysfs, sub+"/partition"))
 		p.start = 512 * attr(sysfs, sub+"/start")
 		p.size = 512 * attr(sysfs, sub+"/size")
+		p.ro = attr(sysfs, sub+"/ro") == 1
 		if p.number > 0 && p.size > 0 {
 			parts = append(parts, p)
 			// The folder has p10 before p2.
