@@ -30,15 +30,16 @@ func (w *worker) mount(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(sysroot, 0o755); err != nil {
 		return "", fmt.Errorf("make %s: %w", sysroot, err)
 	}
-	if err := w.clearRoot(ctx); err != nil {
-		return "", err
-	}
-	w.rootDisk = ""
+	// First, because a lost session holds the unmount of its disk.
 	ctx, done, err := w.whileAttached(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer done()
+	if err := w.clearRoot(ctx); err != nil {
+		return "", err
+	}
+	w.rootDisk = ""
 	w.serveRequests()
 	switch w.root.Kind {
 	case rootfs.KindNFS:
