@@ -92,7 +92,7 @@ func TestBootHeld(t *testing.T) {
 				defer func() { <-places }()
 				s := c.spec
 				s.Name, s.Kernel, s.Image, s.Append = "held-"+c.name, kernel, image, "stall.probe_secs=100000"
-				s.CPUs, s.Timeout, s.Devices = 2, 2*time.Minute, []string{"i6300esb"}
+				s.CPUs, s.Timeout, s.Devices = 4, 3*time.Minute, []string{"i6300esb"}
 				if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
 					s.Log = filepath.Join(dir, s.Name+".log")
 				}
