@@ -46,6 +46,8 @@ func machine(scenario string) {
 		scenarios()[scenario]()
 	case len(os.Args) > 1 && os.Args[1] == "descriptors":
 		fmt.Println("child descriptors", descriptors())
+	case len(os.Args) > 1 && os.Args[1] == letGoArg && scenario == "held":
+		select {}
 	case len(os.Args) > 1 && os.Args[1] == "sleep":
 		select {}
 	default:
@@ -209,6 +211,8 @@ func scenarios() map[string]func() {
 			spawn([]string{"sleep"}, 0, 1, 2, messageFD)
 			say(t, off)
 		},
+		// Whatever is let go is held.
+		"held": func() { say(newTeller(), off) },
 		// It does not end: the kernel holds a thread, a defect holds all others.
 		"stays": func() {
 			signal.Ignore(unix.SIGTERM)

@@ -54,15 +54,45 @@ func force(a Action) {
 			panicNow()
 		}
 	case ActionPoweroff:
-		report(errorPriority, "once more (sysrq o)")
-		if err := os.WriteFile(sysrqTrigger, []byte("o"), 0); err != nil {
-			report(errorPriority, "%v", err)
+		// sysrq o goes the same way, and would wait with us.
+		report(errorPriority, "switching it off by its ACPI registers")
+		if err := switchOff(); err != nil {
+			report(errorPriority, "%v: it stays on; switch it off by hand", err)
 		}
 	default:
 	}
 }
 
 const sysrqTrigger = "/proc/sysrq-trigger"
+
+// switchOff writes what ends the machine into its registers, as the kernel does at the
+// end of its way down (acpi_hw_legacy_sleep in drivers/acpi/acpica/hwsleep.c).
+func switchOff() error {
+	const tables = "/sys/firmware/acpi/tables/"
+	fadt, err := os.ReadFile(tables + "FACP")
+	if err != nil {
+		return fmt.Errorf("switch off: %w", err)
+	}
+	dsdt, err := os.ReadFile(tables + "DSDT")
+	if err != nil {
+		return fmt.Errorf("switch off: %w", err)
+	}
+	off, err := parseSoftOff(fadt, dsdt)
+	if err != nil {
+		return fmt.Errorf("switch off: %w", err)
+	}
+	ports, err := os.OpenFile("/dev/port", os.O_WRONLY, 0) // x86 has it, unless the kernel is locked down
+	if err != nil {
+		return fmt.Errorf("switch off: %w", err)
+	}
+	defer func() { _ = ports.Close() }()
+	for i, port := range off.ports {
+		if _, err := ports.WriteAt(off.values[i:i+1], port); err != nil {
+			return fmt.Errorf("switch off: write port %#x: %w", port, err)
+		}
+	}
+	return nil
+}
 
 // panicNow has a kernel without sysrq (CONFIG_MAGIC_SYSRQ) restart the machine: it
 // does so a second after it has lost PID 1 (panic in kernel/panic.c, which calls

@@ -13,6 +13,7 @@ func TestVerdictIsCarriedOut(t *testing.T) {
 	for scenario, says := range map[string]string{
 		"holder":  "",
 		"stays":   "",
+		"held":    "let go of the root: not over in 4.00 s: the kernel does not say what it waits for; going on",
 		"large":   "the image has no /bin/sh",
 		"stopped": "the worker was stopped by SIGSTOP: continuing it",
 	} {
