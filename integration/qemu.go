@@ -92,11 +92,11 @@ func (m machine) args() []string {
 		}
 		a = append(a, n.args(i, m.spec.nic(), options)...)
 	}
+	for _, device := range m.spec.Devices {
+		a = append(a, "-device", device)
+	}
 	if m.monitor != "" {
 		a = append(a, "-S", "-chardev", "socket,id=monitor,path="+m.monitor, "-mon", "chardev=monitor,mode=control")
-	}
-	for _, d := range m.spec.Devices {
-		a = append(a, "-device", d)
 	}
 	if m.orders != "" {
 		a = append(a, "-chardev", "socket,id=orders,path="+m.orders, "-serial", "chardev:orders")

@@ -101,8 +101,8 @@ type BootSpec struct {
 	NICs   int    // number of them, default 1
 	Memory int    // MiB, default 512
 	CPUs   int    // default 1
-	// Devices are further -device arguments, such as "i6300esb".
-	Devices []string
+
+	Devices []string // further -device arguments
 	// Icount makes guest time deterministic: one CPU, emulated, an instruction
 	// is a nanosecond.
 	Icount bool
