@@ -91,6 +91,10 @@ done </proc/mounts
 say "root $root"
 say "moved$moved"
 say "cmdline $($b cat /proc/cmdline)"
+say "disks $(cd /sys/block && echo sd*)"
+for s in /sys/class/iscsi_session/session*; do
+	[ -d "$s" ] && say "session $($b cat $s/targetname) $($b cat $s/state) $($b cat $s/recovery_tmo)"
+done
 say "memory $($b awk '/^MemTotal/ { t = $2 } /^MemAvailable/ { a = $2 } END { print t, t - a }' /proc/meminfo)"
 say "files $(cd / && echo *)"
 say "hostname $($b hostname)"
@@ -102,7 +106,6 @@ say "route $($b ip route | $b awk '/^default/ { print $3 }')"
 [ -r /etc/resolv.conf ] && say "resolv $($b tr '\n' ' ' </etc/resolv.conf)"
 [ -r /run/initiatorname.iscsi ] && say "initiator $($b cat /run/initiatorname.iscsi)"
 if (: >/.written) 2>/dev/null; then say "writable yes" && $b rm -f /.written; else say "writable no"; fi
-say "disks $(cd /sys/block && echo sd*)"
 say "taint $($b cat /proc/sys/kernel/tainted)"
 case " $($b cat /proc/cmdline) " in *" ` + LinksWord + ` "*) links ;; esac
 for word in $($b cat /proc/cmdline); do
