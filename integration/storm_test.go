@@ -16,8 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// stormSeed is the seed of make test, whose first cases are one of every fault.
-const stormSeed = 1
+// stormSeed is the seed of make test. Every seed's first twelve cases are one of
+// every fault; of many seeds this one waits least with the faults in the midst of
+// the boot, all policies taken, and a driver and a worker that stay as they are.
+const stormSeed = 19978
 
 // TestStorm boots nodes while things break. Without further words it is as many
 // as there are faults, each once; make soak has these:
