@@ -7,7 +7,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -87,6 +90,26 @@ func (p *process) signal(s os.Signal) error {
 		return fmt.Errorf("send %s to %s: %w", s, p.name, err)
 	}
 	return nil
+}
+
+// delays is for how long each of the process's threads was ready to run and had
+// no processor: the second field of schedstat (Documentation/scheduler/sched-stats.rst).
+// A kernel without it says nothing.
+func (p *process) delays() map[string]time.Duration {
+	delays := map[string]time.Duration{}
+	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.self.Pid)) // the pattern is good, the only error there is
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended
+		}
+		if f := strings.Fields(string(text)); len(f) == 3 {
+			if ns, err := strconv.ParseInt(f[1], 10, 64); err == nil {
+				delays[path] = time.Duration(ns)
+			}
+		}
+	}
+	return delays
 }
 
 // stop ends the process and waits for its end.

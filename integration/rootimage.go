@@ -106,7 +106,6 @@ say "route $($b ip route | $b awk '/^default/ { print $3 }')"
 [ -r /etc/resolv.conf ] && say "resolv $($b tr '\n' ' ' </etc/resolv.conf)"
 [ -r /run/initiatorname.iscsi ] && say "initiator $($b cat /run/initiatorname.iscsi)"
 if (: >/.written) 2>/dev/null; then say "writable yes" && $b rm -f /.written; else say "writable no"; fi
-say "disks $(cd /sys/block && echo sd*)"
 say "taint $($b cat /proc/sys/kernel/tainted)"
 case " $($b cat /proc/cmdline) " in *" ` + LinksWord + ` "*) links ;; esac
 for word in $($b cat /proc/cmdline); do

@@ -16,8 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// stormSeed is the seed of make test, whose first cases are one of every fault.
-const stormSeed = 1
+// stormSeed is the seed of make test. Every seed's first twelve cases are one of
+// every fault; of many seeds this one waits least with the faults in the midst of
+// the boot, all policies taken, and a driver and a worker that stay as they are.
+const stormSeed = 19978
 
 // TestStorm boots nodes while things break. Without further words it is as many
 // as there are faults, each once; make soak has these:
@@ -40,7 +42,8 @@ func TestStorm(t *testing.T) {
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		t.Logf("seed %d: %s: %v after %.1f s (%s)", seed, c.Describe(), res.Outcome, res.Took.Seconds(), res.End)
+		t.Logf("seed %d: %s: %v after %.1f s, %.1f s stolen by the host (%s)",
+			seed, c.Describe(), res.Outcome, res.Took.Seconds(), res.Stolen.Seconds(), res.End)
 		mu.Lock()
 		results = append(results, res)
 		mu.Unlock()
@@ -53,7 +56,7 @@ func TestStorm(t *testing.T) {
 	// there may be more of them than the tests that go test runs at once.
 	cases := make(chan StormCase)
 	var nodes sync.WaitGroup
-	for range 2 * nodesAtOnce() {
+	for range nodesAtOnce() + 1 {
 		nodes.Go(func() {
 			for c := range cases {
 				t.Run(c.String(), func(t *testing.T) { boot(t, c) })
@@ -207,6 +210,16 @@ func TestStormWords(t *testing.T) {
 	}
 }
 
+func TestStormMachine(t *testing.T) {
+	c := StormCase{Fault: DriverHangs}
+	text := machine{spec: BootSpec{Devices: c.devices()}, orders: "/o"}.String()
+	for _, want := range []string{"-device i6300esb", "-chardev socket,id=orders,path=/o -serial chardev:orders"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the machine has no %q: %s", want, text)
+		}
+	}
+}
+
 // The judge against consoles: what is right, and all that is wrong.
 func TestStormJudge(t *testing.T) {
 	const (
@@ -230,37 +243,41 @@ func TestStormJudge(t *testing.T) {
 		console string
 		hit     time.Duration
 		healed  time.Duration
+		stolen  time.Duration
 		want    Outcome
 		problem string
 	}{
-		"reached":             {killed, begin + root, 0, 0, Reached, ""},
-		"acted":               {killed, begin + gave + ended, 4 * time.Second, 0, Acted, ""},
-		"silent":              {killed, begin + over, time.Second, 0, Hung, "switch (7/7)"},
-		"handed over":         {killed, begin + over, 7 * time.Second, 0, Handed, ""},
-		"not handed over":     {worker, begin + over, 7 * time.Second, 0, Hung, "switch (7/7)"},
-		"another policy":      {killed, begin + gave + "[   29.000000] reboot: Power down\n", 1, 0, Wrong, "onfail=reboot, but: reboot: Power down"},
-		"without a cause":     {killed, begin + ended, 1, 0, Wrong, "no error names nodisk.onfail=reboot"},
-		"too late":            {killed, begin + gave + "[   50.000000] reboot: Restarting system\n", 1, 0, Wrong, "behind the limit of 40.0 s"},
-		"too early":           {killed, begin + gave + "[   20.000000] reboot: Restarting system\n", 1, 0, Wrong, "gave up after 17.0 s"},
-		"for nothing":         {worker, begin + gave + "[   70.000000] reboot: Restarting system\n", 1, 0, Wrong, "nothing kept its root away"},
-		"panic":               {killed, begin + "[    5.000000] Kernel panic - not syncing: x\n", 1, 0, Wrong, "Kernel panic"},
-		"two disks":           {killed, begin + strings.Replace(root, "sda", "sda sdb", 1), 1, 0, Wrong, "sda sdb"},
-		"another disk":        {killed, begin + strings.Replace(root, "sda", "sdb", 1), 1, 0, Reached, ""},
-		"retry":               {retry, begin + again + at(root, "50.000000"), 5 * time.Second, 35 * time.Second, Reached, ""},
-		"retry, silent":       {retry, begin + at(root, "50.000000"), 5 * time.Second, 35 * time.Second, Wrong, "did not begin again"},
-		"retry, too late":     {retry, begin + again + at(root, "90.000000"), 5 * time.Second, 35 * time.Second, Wrong, "behind the limit of 75.0 s"},
-		"worker":              {worker, begin + "[    5.000000] nodisk: supervisor: the worker was killed\n" + root, 1, 0, Reached, ""},
-		"worker, silent":      {worker, begin + root, 1, 0, Wrong, "no line names the cause"},
-		"worker, missed":      {worker, begin + root, 0, 0, Reached, ""},
-		"driver":              {driver, begin + "[    5.000000] nodisk: warning: a driver is still being loaded\n" + root, 1, 0, Reached, ""},
-		"driver, silent":      {driver, begin + "[    5.000000] nodisk: drivers (2/7): none\n" + root, 1, 0, Wrong, "no line names the cause"},
-		"root lost its voice": {killed, begin + "[   10.000000] nodisk-root: reached\n", 9 * time.Second, 0, Reached, ""},
+		"reached":             {killed, begin + root, 0, 0, 0, Reached, ""},
+		"acted":               {killed, begin + gave + ended, 4 * time.Second, 0, 0, Acted, ""},
+		"silent":              {killed, begin + over, time.Second, 0, 0, Hung, "switch (7/7)"},
+		"handed over":         {killed, begin + over, 7 * time.Second, 0, 0, Handed, ""},
+		"not handed over":     {worker, begin + over, 7 * time.Second, 0, 0, Hung, "switch (7/7)"},
+		"another policy":      {killed, begin + gave + "[   29.000000] reboot: Power down\n", 1, 0, 0, Wrong, "onfail=reboot, but: reboot: Power down"},
+		"without a cause":     {killed, begin + ended, 1, 0, 0, Wrong, "no error names nodisk.onfail=reboot"},
+		"too late":            {killed, begin + gave + "[   50.000000] reboot: Restarting system\n", 1, 0, 0, Wrong, "behind the limit of 40.0 s"},
+		"too early":           {killed, begin + gave + "[   20.000000] reboot: Restarting system\n", 1, 0, 0, Wrong, "gave up after 17.0 s"},
+		"for nothing":         {worker, begin + gave + "[   70.000000] reboot: Restarting system\n", 1, 0, 0, Wrong, "nothing kept its root away"},
+		"panic":               {killed, begin + "[    5.000000] Kernel panic - not syncing: x\n", 1, 0, 0, Wrong, "Kernel panic"},
+		"two disks":           {killed, begin + strings.Replace(root, "sda", "sda sdb", 1), 1, 0, 0, Wrong, "sda sdb"},
+		"another disk":        {killed, begin + strings.Replace(root, "sda", "sdb", 1), 1, 0, 0, Reached, ""},
+		"retry":               {retry, begin + again + at(root, "50.000000"), 5 * time.Second, 35 * time.Second, 0, Reached, ""},
+		"retry, silent":       {retry, begin + at(root, "50.000000"), 5 * time.Second, 35 * time.Second, 0, Wrong, "did not begin again"},
+		"retry, too late":     {retry, begin + again + at(root, "90.000000"), 5 * time.Second, 35 * time.Second, 0, Wrong, "behind the limit of 75.0 s"},
+		"worker":              {worker, begin + "[    5.000000] nodisk: supervisor: the worker was killed\n" + root, 1, 0, 0, Reached, ""},
+		"worker, silent":      {worker, begin + root, 1, 0, 0, Wrong, "no line names the cause"},
+		"worker, missed":      {worker, begin + root, 0, 0, 0, Reached, ""},
+		"driver":              {driver, begin + "[    5.000000] nodisk: warning: a driver is still being loaded\n" + root, 1, 0, 0, Reached, ""},
+		"driver, silent":      {driver, begin + "[    5.000000] nodisk: drivers (2/7): none\n" + root, 1, 0, 0, Wrong, "no line names the cause"},
+		"root lost its voice": {killed, begin + "[   10.000000] nodisk-root: reached\n", 9 * time.Second, 0, 0, Reached, ""},
+		"late on a busy host": {killed, begin + gave + "[   50.000000] reboot: Restarting system\n", 1, 0, 9 * time.Second, Acted, ""},
+		"busy, another cause": {killed, begin + strings.Replace(gave, "10.77.0.2", "x", 1) + ended, 1, 0, 9 * time.Second, Acted, ""},
+		"busy, for nothing":   {worker, begin + gave + "[   70.000000] reboot: Restarting system\n", 1, 0, 19 * time.Second, Wrong, "nothing kept"},
 	} {
 		out := newTranscript()
 		_, _ = out.Write([]byte(c.console))
 		lines, _, _ := out.snapshot(0)
 		var r StormResult
-		r.judge(c.c, stormSeen{lines: lines, init: 3 * time.Second, hit: c.hit, healed: c.healed})
+		r.judge(c.c, stormSeen{lines: lines, init: 3 * time.Second, hit: c.hit, healed: c.healed, stolen: c.stolen})
 		if r.Outcome != c.want || !strings.Contains(r.Problem, c.problem) || (c.problem == "") != (r.Problem == "") {
 			t.Errorf("%s: %v, %q; want %v, %q", name, r.Outcome, r.Problem, c.want, c.problem)
 		}
@@ -270,7 +287,7 @@ func TestStormJudge(t *testing.T) {
 func TestStormTable(t *testing.T) {
 	text := StormTable([]StormResult{
 		{Case: StormCase{Fault: LUNEmpty}, Outcome: Reached, Took: 3 * time.Second},
-		{Case: StormCase{Fault: LUNEmpty}, Outcome: Hung, Took: 40 * time.Second},
+		{Case: StormCase{Fault: LUNEmpty}, Outcome: Hung, Took: 40 * time.Second, Stolen: 2500 * time.Millisecond},
 		{Case: StormCase{Fault: WorkerKilled}, Outcome: Reached, Missed: true, Took: 2 * time.Second},
 	})
 	var got [][]string
@@ -278,10 +295,10 @@ func TestStormTable(t *testing.T) {
 		got = append(got, strings.Fields(line))
 	}
 	want := [][]string{
-		strings.Fields("fault boots reached acted handed missed hung wrong median s longest s"),
-		strings.Fields("lun-empty 2 1 0 0 0 1 0 40.0 40.0"),
-		strings.Fields("worker-killed 1 1 0 0 1 0 0 2.0 2.0"),
-		strings.Fields("all 3 2 0 0 1 1 0 3.0 40.0"),
+		strings.Fields("fault boots reached acted handed missed hung wrong median s longest s stolen s"),
+		strings.Fields("lun-empty 2 1 0 0 0 1 0 40.0 40.0 2.5"),
+		strings.Fields("worker-killed 1 1 0 0 1 0 0 2.0 2.0 0.0"),
+		strings.Fields("all 3 2 0 0 1 1 0 3.0 40.0 2.5"),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
