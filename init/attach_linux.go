@@ -247,7 +247,7 @@ func (w *worker) targets() ([]iscsi.Target, error) {
 	case err != nil:
 		w.log.Warn(err.Error())
 	case len(more) == 0 && len(full) == 0 && w.root.Block.IsZero():
-		return nil, permanent(errors.New("rd.iscsi.firmware: the firmware left no table of iSCSI targets (iBFT): "+
+		return nil, permanent(errors.New("rd.iscsi.firmware: the firmware left no table of iSCSI targets (iBFT): " +
 			"boot by its iSCSI initiator, or name the target (netroot=iscsi:...) on the command line"))
 	case len(more) == 0: // the root is on another target, or on a disk of the machine
 		w.log.Info("rd.iscsi.firmware: the firmware left no table of iSCSI targets (iBFT)")
