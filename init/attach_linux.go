@@ -117,7 +117,9 @@ func (w *worker) attachAll(ctx context.Context, groups []target, initiator strin
 }
 
 // attachTarget goes on with the session that is there, else it makes one.
-func (w *worker) attachTarget(ctx context.Context, t target, kept *iscsi.Session, behind []iscsi.Portal, o iscsi.Options, loaded *future) attached {
+func (w *worker) attachTarget(
+	ctx context.Context, t target, kept *iscsi.Session, behind []iscsi.Portal, o iscsi.Options, loaded *future,
+) attached {
 	var lost error
 	if kept != nil {
 		if lost = kept.Show(ctx, t.units, w.log); lost == nil {
@@ -211,128 +213,6 @@ func (w *worker) judge(ctx context.Context, groups []target, list []attached, lo
 		w.log.Warn("the boot goes on without a target: " + oneLine(err))
 	}
 	return strings.Join(lines, ", "), nil
-}
-
-// endStale ends sessions that are not to be believed: those that an earlier
-// worker left, those that have lost their connection, and those that nobody wants
-// any more because a new lease names another server, target or initiator. Two
-// sessions with one target would show each disk twice.
-func (w *worker) endStale(ctx context.Context, groups []target, initiator string) error {
-	kept, err := iscsi.KeptSessions()
-	if err != nil || len(kept) == 0 {
-		w.sessions = nil
-		return err
-	}
-	type ending struct {
-		what string
-		end  func(context.Context) error
-	}
-	var endings []ending
-	alive := true
-	w.sessions = slices.DeleteFunc(w.sessions, func(s *iscsi.Session) bool {
-		why := stale(s, groups, initiator)
-		if err := s.Check(); err != nil {
-			why, alive = err.Error(), false
-		}
-		if why != "" {
-			endings = append(endings, ending{why, s.End})
-			kept = slices.DeleteFunc(kept, func(k iscsi.Kept) bool { return k.SID == s.SID })
-		}
-		return why != ""
-	})
-	for _, k := range kept {
-		if slices.ContainsFunc(w.sessions, func(s *iscsi.Session) bool { return s.SID == k.SID }) {
-			continue
-		}
-		alive = alive && k.LoggedIn()
-		endings = append(endings, ending{fmt.Sprintf("an earlier attempt left %v", k), k.EndSoon})
-	}
-	if len(endings) == 0 {
-		return nil
-	}
-	// What is mounted of a disk that answers is written back first. One that does
-	// not answer would hold the unmount: the end of its session is what helps.
-	if alive {
-		if err := w.clearRoot(ctx); err != nil {
-			w.log.Warn(err.Error())
-		}
-	}
-	var errs []error
-	for _, e := range endings {
-		w.log.Info(e.what + ": it is ended")
-		if err := e.end(ctx); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// stale says why a session of ours is not the one that is wanted, "" when it is.
-func stale(s *iscsi.Session, groups []target, initiator string) string {
-	i := slices.IndexFunc(groups, func(t target) bool { return t.name == s.Target.Name })
-	switch {
-	case i < 0:
-		return fmt.Sprintf("target %s is not wanted any more (session %d)", s.Target.Name, s.SID)
-	case !groups[i].has(s.Target.Portal):
-		return fmt.Sprintf("target %s is not at portal %v any more (session %d)", s.Target.Name, s.Target.Portal, s.SID)
-	case s.Initiator != initiator:
-		return fmt.Sprintf("session %d with %s is another initiator's, %s", s.SID, s.Target.Name, s.Initiator)
-	}
-	return ""
-}
-
-// whileAttached ends ctx when a session is lost, with why. Whoever reads a disk
-// of such a session waits for nothing: a new session is needed.
-func (w *worker) whileAttached(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	for _, s := range w.sessions {
-		if err := s.Check(); err != nil {
-			return ctx, func() {}, err
-		}
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	for _, s := range w.sessions {
-		go func() {
-			select {
-			case <-s.Lost():
-				cancel(s.Check())
-			case <-ctx.Done():
-			}
-		}()
-	}
-	return ctx, func() { cancel(nil) }, nil
-}
-
-// keepSessions makes the sessions last beyond the switch: from then on I/O is held
-// back instead of failed. A root whose session is lost by now is attached anew;
-// another session that is lost is left out.
-func (w *worker) keepSessions(ctx context.Context) error {
-	for _, s := range w.sessions {
-		err := s.Keep(iscsi.RootRecovery)
-		// Behind it, since a wait that has begun keeps its time.
-		if lost := s.Check(); lost != nil {
-			err = lost
-		}
-		switch {
-		case err == nil:
-		case s.Has(w.rootDisk):
-			return fmt.Errorf("the root is not to be relied on: %w", err)
-		default:
-			w.log.Warn(fmt.Sprintf("the boot goes on without a target: %v", err))
-			if err := s.End(ctx); err != nil {
-				w.log.Warn(err.Error())
-			}
-		}
-	}
-	return nil
-}
-
-// session is the one with a target, nil if there is none.
-func (w *worker) session(name string) *iscsi.Session {
-	i := slices.IndexFunc(w.sessions, func(s *iscsi.Session) bool { return s.Target.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return w.sessions[i]
 }
 
 // targets are those of the plan, or of DHCP's root path, with the server that

@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -115,7 +116,9 @@ func (t target) attach(ctx context.Context, behind []iscsi.Portal, logIn logIn) 
 // came of each, in their order. As soon as here says that the root is on what is
 // attached, the rest get the grace; then, and when ctx ends, they are as they
 // are: neither a session nor an error.
-func gather(ctx context.Context, n int, results <-chan attached, here func(context.Context, []attached) bool, grace time.Duration) []attached {
+func gather(
+	ctx context.Context, n int, results <-chan attached, here func(context.Context, []attached) bool, grace time.Duration,
+) []attached {
 	list := make([]attached, n)
 	found := make(chan struct{}, n)
 	var over <-chan time.Time
@@ -170,6 +173,20 @@ func backTo(attempt int, byDHCP, attached bool) string {
 		return "network"
 	case attached:
 		return "attach"
+	}
+	return ""
+}
+
+// stale says why a session of ours is not the one that is wanted, "" when it is.
+func stale(s *iscsi.Session, groups []target, initiator string) string {
+	i := slices.IndexFunc(groups, func(t target) bool { return t.name == s.Target.Name })
+	switch {
+	case i < 0:
+		return fmt.Sprintf("target %s is not wanted any more (session %d)", s.Target.Name, s.SID)
+	case !groups[i].has(s.Target.Portal):
+		return fmt.Sprintf("target %s is not at portal %v any more (session %d)", s.Target.Name, s.Target.Portal, s.SID)
+	case s.Initiator != initiator:
+		return fmt.Sprintf("session %d with %s is another initiator's, %s", s.SID, s.Target.Name, s.Initiator)
 	}
 	return ""
 }

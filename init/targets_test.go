@@ -237,8 +237,13 @@ func TestBackTo(t *testing.T) {
 		byDHCP, attached bool
 		want             string
 	}{
-		{1, false, true, "attach"}, {3, false, true, "attach"}, {1, true, true, "attach"}, {3, true, true, "network"},
-		{6, true, false, "network"}, {1, true, false, ""}, {3, false, false, ""},
+		{1, false, true, "attach"},
+		{3, false, true, "attach"},
+		{1, true, true, "attach"},
+		{3, true, true, "network"},
+		{6, true, false, "network"},
+		{1, true, false, ""},
+		{3, false, false, ""},
 	} {
 		if got := backTo(tt.attempt, tt.byDHCP, tt.attached); got != tt.want {
 			t.Errorf("%+v: %q", tt, got)
