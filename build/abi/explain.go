@@ -81,7 +81,7 @@ func (c *checker) explain(f *File, p *complaint) {
 			remedy += "; this kernel only warns (CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS)"
 		}
 		c.find(severity, WrongNamespace, f, fmt.Sprintf("%sit uses %s%s without importing the namespace", built, p.first, more), remedy)
-	case Unreadable, WrongArch, WrongVermagic, WrongSignature, DuplicateSymbol, Dangling, Stale, Missing, Facts:
+	case Unreadable, WrongArch, WrongVermagic, WrongSignature, DuplicateSymbol, Dangling, Stale, Missing, Facts, TooOld:
 	}
 }
 
