@@ -130,7 +130,7 @@ func containers() map[string]sample {
 		"zfs":                 {image: zfs(), size: 64 * mib, want: Filesystem{Type: "zfs_member", Label: "tank", UUID: "1234567890123456789"}},
 		"mdraid 0.90":         {image: raid09(binary.LittleEndian), want: raid},
 		"mdraid 0.90, BE":     {image: raid09(binary.BigEndian), want: raid},
-		"mdraid 1.0":          {image: raid1(sampleSize-8<<10), want: named},
+		"mdraid 1.0":          {image: raid1(sampleSize - 8<<10), want: named},
 		"intel":               {image: isw(sampleSize - 1024), want: intel},
 		"intel, 4Kn":          {image: isw(sampleSize - 8192), want: intel},
 		"ddf":                 {image: ddf(sampleSize - 512), want: vendor},
@@ -171,7 +171,7 @@ func TestProbeContainers(t *testing.T) {
 // What a filesystem or a partition covers is left from before; what lies behind
 // it is a mirror of which this is one half.
 func TestProbeLeftover(t *testing.T) {
-	mirror := raid1(sampleSize-8<<10)
+	mirror := raid1(sampleSize - 8<<10)
 	ext := captured(t, "ext4")
 	half := bytes.Clone(mirror)
 	copy(half, ext)
