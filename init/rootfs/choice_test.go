@@ -103,11 +103,10 @@ func isoHybrid(t *testing.T, more ...slot) []byte {
 }
 
 type onTest struct {
-	disk        []byte
-	types       string
-	want, log   string // a part of each
-	err         string
-	tail, parts bool
+	disk      []byte
+	types     string
+	want, log string // the block; a part of the warning
+	err       string // a part of it
 }
 
 func choices(t *testing.T) map[string]onTest {
@@ -176,7 +175,7 @@ func atEnd(t *testing.T, inside []byte) []byte {
 	t.Helper()
 	d := append(bytes.Clone(inside), make([]byte, sampleSize)...)
 	at := len(d) - 8<<10
-	copy(d[at:], raid1(4096, "host:7")[4096:])
+	copy(d[at:], raid1(4096)[4096:])
 	binary.LittleEndian.PutUint64(d[at+144:], uint64(at/512))
 	return d
 }

@@ -48,8 +48,9 @@ func raid09(order binary.ByteOrder) []byte {
 	return b
 }
 
-func raid1(at int, name string) []byte {
-	b := sampleOf(map[int][]byte{at: []byte("\xfc\x4e\x2b\xa9\x01\x00\x00\x00"), at + 16: testID(), at + 32: []byte(name)})
+// raid1 is a version 1 superblock of the array host:7.
+func raid1(at int) []byte {
+	b := sampleOf(map[int][]byte{at: []byte("\xfc\x4e\x2b\xa9\x01\x00\x00\x00"), at + 16: testID(), at + 32: []byte("host:7")})
 	binary.LittleEndian.PutUint64(b[at+144:], uint64(at/512))
 	var sum uint64 // calc_sb_1_csum in drivers/md/md.c
 	for i := 0; i < 256; i += 4 {
@@ -129,7 +130,7 @@ func containers() map[string]sample {
 		"zfs":                 {image: zfs(), size: 64 * mib, want: Filesystem{Type: "zfs_member", Label: "tank", UUID: "1234567890123456789"}},
 		"mdraid 0.90":         {image: raid09(binary.LittleEndian), want: raid},
 		"mdraid 0.90, BE":     {image: raid09(binary.BigEndian), want: raid},
-		"mdraid 1.0":          {image: raid1(sampleSize-8<<10, "host:7"), want: named},
+		"mdraid 1.0":          {image: raid1(sampleSize - 8<<10), want: named},
 		"intel":               {image: isw(sampleSize - 1024), want: intel},
 		"intel, 4Kn":          {image: isw(sampleSize - 8192), want: intel},
 		"ddf":                 {image: ddf(sampleSize - 512), want: vendor},
@@ -137,7 +138,7 @@ func containers() map[string]sample {
 		"drbd 8":              {image: drbd(0x8374026b, 40), want: device},
 		"drbd 8.4, unclean":   {image: drbd(0x8374026c, 40), want: device},
 		"drbd 9":              {image: drbd(0x8374026d, 48), want: device},
-		"mdraid 1.2 on 2 MiB": {image: raid1(4096, "host:7"), want: Filesystem{Type: "linux_raid_member", UUID: testUUID, Label: "host:7"}},
+		"mdraid 1.2 on 2 MiB": {image: raid1(4096), want: Filesystem{Type: "linux_raid_member", UUID: testUUID, Label: "host:7"}},
 	}
 }
 
@@ -170,7 +171,7 @@ func TestProbeContainers(t *testing.T) {
 // What a filesystem or a partition covers is left from before; what lies behind
 // it is a mirror of which this is one half.
 func TestProbeLeftover(t *testing.T) {
-	mirror := raid1(sampleSize-8<<10, "host:7")
+	mirror := raid1(sampleSize - 8<<10)
 	ext := captured(t, "ext4")
 	half := bytes.Clone(mirror)
 	copy(half, ext)

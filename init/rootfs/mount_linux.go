@@ -118,7 +118,8 @@ func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions
 	// A read-only mount replays the journal all the same, and a disk that
 	// cannot be written refuses it.
 	for _, word := range withoutReplay(fstype) {
-		if !writeProtected(err) && !(b.WriteProtected && errors.Is(err, unix.EIO)) { // EIO is btrfs's word for it
+		wantsToWrite := writeProtected(err) || b.WriteProtected && errors.Is(err, unix.EIO) // btrfs says EIO
+		if !wantsToWrite {
 			break
 		}
 		without := o
