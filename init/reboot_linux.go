@@ -81,13 +81,8 @@ func switchOff() error {
 	if err != nil {
 		return fmt.Errorf("switch off: %w", err)
 	}
-	ports, err := os.OpenFile("/dev/port", os.O_WRONLY, 0) // x86 has it, unless the kernel is locked down
-	if err != nil {
-		return fmt.Errorf("switch off: %w", err)
-	}
-	defer func() { _ = ports.Close() }()
 	for i, port := range off.ports {
-		if _, err := ports.WriteAt(off.values[i:i+1], port); err != nil {
+		if err := writePort(port, off.values[i]); err != nil {
 			return fmt.Errorf("switch off: write port %#x: %w", port, err)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 // A softOff is how an ACPI machine is switched off by its registers: SLP_TYP and
 // SLP_EN into the PM1 control registers (ACPI specification, 4.8.4.2.1 and 16.1.7).
 type softOff struct {
-	ports  []int64 // of the upper byte of PM1a_CNT and, if there is one, PM1b_CNT
-	values []byte  // for each
+	ports  []uint16 // PM1a_CNT and, if there is one, PM1b_CNT
+	values []uint16 // for each
 }
 
 // Offsets in the FADT (ACPI specification, table 5.9).
@@ -40,9 +40,9 @@ func parseSoftOff(fadt, dsdt []byte) (softOff, error) {
 		if port == 0 || port >= 1<<16-1 {
 			continue
 		}
-		// SLP_TYP is bits 10 to 12, SLP_EN bit 13.
-		off.ports = append(off.ports, int64(port)+1)
-		off.values = append(off.values, types[i]<<2|1<<5)
+		// SCI_EN is bit 0, SLP_TYP bits 10 to 12, SLP_EN bit 13.
+		off.ports = append(off.ports, uint16(port))
+		off.values = append(off.values, 1|uint16(types[i])<<10|1<<13)
 	}
 	if off.ports == nil {
 		return softOff{}, errors.New("read ACPI's FADT: the machine has no PM1 registers")

@@ -28,9 +28,9 @@ func TestParseSoftOff(t *testing.T) {
 		want softOff
 		err  string
 	}{
-		"QEMU":          {testFADT(0x604, 0, 0), qemu, softOff{[]int64{0x605}, []byte{0x20}}, ""},
-		"two registers": {testFADT(0x1804, 0x1904, 0), intel, softOff{[]int64{0x1805, 0x1905}, []byte{0x3c, 0x34}}, ""},
-		"long package":  {testFADT(0x404, 0, 0), long, softOff{[]int64{0x405}, []byte{0x24}}, ""},
+		"QEMU":          {testFADT(0x604, 0, 0), qemu, softOff{[]uint16{0x604}, []uint16{0x2001}}, ""},
+		"two registers": {testFADT(0x1804, 0x1904, 0), intel, softOff{[]uint16{0x1804, 0x1904}, []uint16{0x3c01, 0x3401}}, ""},
+		"long package":  {testFADT(0x404, 0, 0), long, softOff{[]uint16{0x404}, []uint16{0x2401}}, ""},
 		"reduced":       {testFADT(0x604, 0, 1<<20), qemu, softOff{}, "no PM1 registers"},
 		"no register":   {testFADT(0, 0, 0), qemu, softOff{}, "no PM1 registers"},
 		"no S5":         {testFADT(0x604, 0, 0), "DSDT_S4_", softOff{}, `no \_S5`},

@@ -157,7 +157,7 @@ func (s *supervisor) handOver(v Verdict) error {
 	// The root's init cannot be started.
 	s.gone = true
 	report(errorPriority, "%s: %v; rebooting in %s", v.Action, err, seconds(newCommandLine))
-	s.pass(newCommandLine)
+	_ = s.pass(newCommandLine) // an order to end the machine comes to the same
 	return s.end(ActionReboot)
 }
 

@@ -10,6 +10,7 @@ import (
 
 // PID 1 carries the verdict out whatever becomes of the worker and of the pipe.
 func TestVerdictIsCarriedOut(t *testing.T) {
+	t.Parallel()
 	for scenario, says := range map[string]string{
 		"holder":  "",
 		"stays":   "",
@@ -32,6 +33,7 @@ func TestVerdictIsCarriedOut(t *testing.T) {
 
 // No signal kills PID 1; some of them are orders.
 func TestSignalsToPID1(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		order syscall.Signal
 		ends  syscall.Signal
@@ -71,6 +73,7 @@ func TestSignalsToPID1(t *testing.T) {
 // descriptors, no signals blocked or ignored, no changed sysctls; the latter also if a worker
 // dies before it can give them back.
 func TestNothingIsInherited(t *testing.T) {
+	t.Parallel()
 	out, status := switchOn(t, "switch").ends()
 	if !status.Exited() || status.ExitStatus() != 0 {
 		t.Fatalf("status %#x; it wrote:\n%s", status, out)
