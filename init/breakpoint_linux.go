@@ -59,7 +59,7 @@ func (w *worker) stopBefore(ctx context.Context, name string) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := shell(fmt.Sprintf("stopped before %s (rd.break)", name), "goes on"); err != nil {
+		if err := shell(fmt.Sprintf("stopped before %s (rd.break)", name), "goes on", runInWorker); err != nil {
 			w.log.Error(fmt.Sprintf("rd.break=%s: %v", name, err))
 		}
 	}()

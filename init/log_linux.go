@@ -17,8 +17,8 @@ func openLog(level slog.Leveler) *slog.Logger {
 	// The kernel drops all but ten records in five seconds from userspace
 	// otherwise (printk.devkmsg in kernel-parameters.txt). A command line that
 	// says printk.devkmsg= locks the sysctl, and its word is kept. The line end
-	// matters: without it the kernel refuses the word.
-	_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0)
+	// matters: without it the kernel refuses the word. PID 1 gives it back.
+	_ = os.WriteFile(devkmsgSysctl, []byte("on\n"), 0)
 	var kmsg, console io.Writer
 	if f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil {
 		kmsg = f

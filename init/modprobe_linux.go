@@ -22,12 +22,7 @@ import (
 // profiles' modules are loaded, which are complete, and from the beginning only by
 // images with what drivers ask for while they probe: see asksEarly.
 
-const (
-	modprobeSysctl = "/proc/sys/kernel/modprobe"
-	// modprobeKept holds what the sysctl said before us (CONFIG_MODPROBE_PATH), for
-	// whoever gives it back: this worker, or after its crash the next or PID 1.
-	modprobeKept = "/run/nodisk.modprobe"
-)
+const modprobeSysctl = "/proc/sys/kernel/modprobe"
 
 // upcallTimeout bounds one request: the kernel thread that made it waits.
 const upcallTimeout = 30 * time.Second
@@ -37,67 +32,17 @@ const upcallTimeout = 30 * time.Second
 // drivers/net/phy/phy_device.c), which go by "mdio:" and the bits of an identifier.
 func asksEarly(x *modload.Index) bool { return x.HasBus("mdio") }
 
-// A keptSysctl is one of the kernel's settings that is changed for the time of the
-// boot. What it was before lies in a file, which outlives the process.
-type keptSysctl struct {
-	sysctl string
-	kept   string
-}
-
-func keptModprobe() keptSysctl { return keptSysctl{sysctl: modprobeSysctl, kept: modprobeKept} }
-
-// replace sets the sysctl. A second call does nothing, nor does one where the
-// kernel has no such sysctl.
-func (k keptSysctl) replace(value string) error {
-	before, err := os.ReadFile(k.sysctl)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// serveModprobe names this program to the kernel as its modprobe. PID 1 gives back
+// what was there before, CONFIG_MODPROBE_PATH: see keepSysctls.
+func serveModprobe() error {
+	if _, err := os.Stat(modprobeSysctl); errors.Is(err, fs.ErrNotExist) {
+		return nil // a kernel without CONFIG_MODULES
 	}
-	if err != nil {
-		return fmt.Errorf("read %s: %w", k.sysctl, err)
-	}
-	if strings.TrimSpace(string(before)) == value {
-		return nil // by a worker that has crashed since: the file says what was before
-	}
-	// Complete or not there at all: a name is given when all is written.
-	if err := os.WriteFile(k.kept+".new", before, 0o600); err != nil {
-		return fmt.Errorf("keep %s: %w", k.sysctl, err)
-	}
-	if err := os.Rename(k.kept+".new", k.kept); err != nil {
-		return fmt.Errorf("keep %s: %w", k.sysctl, err)
-	}
-	if err := os.WriteFile(k.sysctl, []byte(value), 0); err != nil {
-		return fmt.Errorf("set %s to %s: %w", k.sysctl, value, err)
+	if err := os.WriteFile(modprobeSysctl, []byte("/init"), 0); err != nil {
+		return fmt.Errorf("serve the kernel's module requests: %w", err)
 	}
 	return nil
 }
-
-// restore sets the sysctl to what it was before. Without a file there is nothing
-// to restore: it may be called at any time, by anybody.
-func (k keptSysctl) restore() error {
-	before, err := os.ReadFile(k.kept)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("restore %s: %w", k.sysctl, err)
-	}
-	if err := os.WriteFile(k.sysctl, before, 0); err != nil {
-		return fmt.Errorf("restore %s: %w", k.sysctl, err)
-	}
-	if err := os.Remove(k.kept); err != nil {
-		return fmt.Errorf("restore %s: %w", k.sysctl, err)
-	}
-	return nil
-}
-
-// serveModprobe names this program to the kernel as its modprobe.
-func serveModprobe() error { return keptModprobe().replace("/init") }
-
-// restoreModprobe gives the kernel's module requests back: the root's init must
-// find its own modprobe in the sysctl again. It does nothing when that has been
-// done, or never was necessary.
-func restoreModprobe() error { return keptModprobe().restore() }
 
 // modprobe serves one request. A name that the image does not have is no
 // matter for the console: the kernel asks for many that do not exist.

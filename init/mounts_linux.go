@@ -57,12 +57,19 @@ func mounted(dir string) bool {
 	return here.Dev != root.Dev
 }
 
-// unmountAll takes away what earlier attempts mounted on dir.
+// unmountAll takes away what earlier attempts mounted on dir. It does not look at
+// what is mounted, for which a server would have to answer, and what waits for such a server
+// is failed (MNT_FORCE of umount(2)).
 func unmountAll(dir string) error {
-	for mounted(dir) {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+	const most = 64 // more than anybody mounts on each other
+	for range most {
+		err := unix.Unmount(dir, unix.MNT_FORCE|unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		switch {
+		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT): // nothing is mounted there
+			return nil
+		case err != nil:
 			return fmt.Errorf("unmount %s: %w", dir, err)
 		}
 	}
-	return nil
+	return fmt.Errorf("unmount %s: more than %d mounts", dir, most)
 }

@@ -21,6 +21,9 @@ func update() bool {
 }
 
 func TestMain(m *testing.M) {
+	if scenario := os.Getenv(scenarioEnv); scenario != "" {
+		machine(scenario) // the test binary is /init: see there
+	}
 	flag.Bool("update", false, "rewrite the golden files")
 	os.Exit(m.Run()) //nolint:forbidigo // The way a test binary ends.
 }

@@ -11,15 +11,16 @@ import (
 
 // Everything that execs, forks or ends the machine is in this file.
 
-// startWorker starts this program once more. The worker gets the console as
-// its standard descriptors and the pipe for its verdict as descriptor 3.
-func startWorker(program string, verdict *os.File) (int, error) {
-	// /proc is not mounted yet: the path is the one the kernel started.
-	return syscall.ForkExec(program, []string{program, workerArg}, &syscall.ProcAttr{
+// fork starts this program once more. It gets the console as its standard
+// descriptors and a pipe to PID 1 as descriptor messageFD.
+func (s *supervisor) fork(pipe *os.File, args ...string) (int, error) {
+	// The path is the one the kernel started.
+	return syscall.ForkExec(s.program, append([]string{s.program}, args...), &syscall.ProcAttr{
 		Dir:   "/",
 		Env:   os.Environ(),
-		Files: []uintptr{0, 1, 2, verdict.Fd()},
-		// The worker may be killed by anything but its own group's signals.
+		Files: []uintptr{0, 1, 2, pipe.Fd()},
+		// A session of its own: it can be killed with its group, and no terminal
+		// sends it signals.
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 }
@@ -38,26 +39,10 @@ func execAs(program string, argv []string) error {
 	return fmt.Errorf("exec %s: %w", program, err)
 }
 
-// reboot ends the machine: it returns only if the kernel refuses.
-func reboot(a Action) error {
-	unix.Sync()
-	how := unix.LINUX_REBOOT_CMD_RESTART
-	switch a {
-	case ActionPoweroff:
-		how = unix.LINUX_REBOOT_CMD_POWER_OFF
-	case ActionHalt:
-		how = unix.LINUX_REBOOT_CMD_HALT
-	case ActionReboot, ActionSwitch, ActionStay, ActionAgain, ActionShell, ActionChain:
-	}
-	if err := unix.Reboot(how); err != nil {
-		return fmt.Errorf("%s: %w", a, err)
-	}
-	return nil
-}
-
 // shell runs the image's shell on the console and returns when it ends. Above
-// its prompt stands why there is one, and what the boot does behind it.
-func shell(why, then string) error {
+// its prompt stands why there is one, and what the boot does behind it. Run starts
+// it and waits for its end: PID 1 does so in another way than the worker.
+func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus, error)) error {
 	if _, err := os.Stat(shellPath); err != nil {
 		return fmt.Errorf("the image has no %s: build it with nodisk build --rescue", shellPath)
 	}
@@ -77,15 +62,17 @@ func shell(why, then string) error {
 		// does not show it.
 		_, _ = fmt.Fprintf(console, "\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n", why, then)
 		fd := console.Fd()
-		pid, err := syscall.ForkExec(shellPath, []string{shellPath}, &syscall.ProcAttr{
-			Dir: "/", Env: append(os.Environ(), "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "TERM=linux"),
-			Files: []uintptr{fd, fd, fd},
-			Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0},
+		status, err := run(func() (int, error) {
+			pid, err := syscall.ForkExec(shellPath, []string{shellPath}, &syscall.ProcAttr{
+				Dir: "/", Env: append(os.Environ(), "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "TERM=linux"),
+				Files: []uintptr{fd, fd, fd},
+				Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0},
+			})
+			if err != nil {
+				err = fmt.Errorf("start %s: %w", shellPath, err)
+			}
+			return pid, err
 		})
-		if err != nil {
-			return fmt.Errorf("start %s: %w", shellPath, err)
-		}
-		status, err := reapUntil(pid)
 		if modeErr == nil {
 			_ = unix.IoctlSetTermios(tty, unix.TCSETS, mode)
 		}
@@ -96,6 +83,25 @@ func shell(why, then string) error {
 			return err
 		case status.Signal() != unix.SIGINT:
 			return fmt.Errorf("%s was ended by signal %d (%v)", shellPath, status.Signal(), status.Signal())
+		}
+	}
+}
+
+// runInWorker starts a program and waits for it, in a worker: orphans are not its.
+func runInWorker(fork func() (int, error)) (unix.WaitStatus, error) {
+	pid, err := fork()
+	if err != nil {
+		return 0, err
+	}
+	for {
+		var status unix.WaitStatus
+		_, err := unix.Wait4(pid, &status, 0, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return 0, fmt.Errorf("wait for process %d: %w", pid, err)
+		case status.Exited() || status.Signaled():
+			return status, nil
 		}
 	}
 }

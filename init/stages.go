@@ -76,7 +76,7 @@ type outcome struct {
 
 // stopTimeout is how long stages may take to end when ctx has. They do so at
 // once, unless the kernel holds them: the boot's end does not wait for that.
-const stopTimeout = 10 * time.Second
+const stopTimeout = 4 * time.Second
 
 // run returns nil when all stages have succeeded, a *permanentError at once,
 // and a *stuckError when ctx ends. No goroutine outlives it but one that the

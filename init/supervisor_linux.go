@@ -4,19 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // The kernel starts /init as PID 1, and /init starts itself once more as the
-// worker; the kernel also calls it in modprobe's place (see modprobe_linux.go).
+// worker, and to let go of what a boot holds; the kernel also calls it in
+// modprobe's place (see modprobe_linux.go).
 const (
 	workerArg     = "nodisk-worker"
-	verdictFD     = 3
+	letGoArg      = "nodisk-let-go"
+	messageFD     = 3
 	supervisorLog = "supervisor: "
 )
 
@@ -26,7 +25,9 @@ func Main(args []string) {
 	case os.Getpid() == 1:
 		supervise(args)
 	case len(args) > 1 && args[1] == workerArg:
-		work(os.NewFile(verdictFD, "verdict"))
+		work(newTeller())
+	case len(args) > 1 && args[1] == letGoArg:
+		letGo(newTeller(), args[2:])
 	case len(args) > 1 && args[1] == "-q":
 		modprobe(args[2:])
 	case len(args) > 1 && args[1] == driversArg:
@@ -41,119 +42,137 @@ func Main(args []string) {
 	}
 }
 
+// A supervisor is PID 1. It makes no call that the kernel may hold: a thread that
+// is held could neither be ended nor left behind, and execve(2) waits for all
+// threads. What may be held is done by children.
+type supervisor struct {
+	program  string   // the path of /init
+	words    []string // of the command line, for the root's init
+	children *children
+	orders   <-chan *orderError
+	sysctls  []keptSysctl
+	// gone: the initramfs is deleted, and program with it.
+	gone bool
+}
+
 // supervise starts workers and carries out their verdicts, for ever. Nothing
 // may end it: the kernel panics without PID 1.
 func supervise(args []string) {
+	// The first thing of all: a signal that comes before ends PID 1.
+	s := &supervisor{program: args[0], words: args[1:], orders: listen(), children: newChildren()}
+	if err := mountEarly(); err != nil {
+		report(errorPriority, "%v", err)
+	}
+	s.sysctls = keepSysctls()
 	for attempt := 1; ; attempt++ {
-		line, err := guard(func() (string, error) {
-			v, err := superviseOnce(args[0])
+		err := s.guarded(func() error {
+			v, err := s.watch()
 			if err != nil {
-				return "", err
+				return err
 			}
-			// The kernel gave PID 1 the words of the command line that it did
-			// not know ("single", "3"): they are for the root's init.
-			if v.Action == ActionSwitch || v.Action == ActionStay || v.Action == ActionChain {
-				v.Argv = append(v.Argv, args[1:]...)
-			}
-			return v.Action.String(), carryOut(v)
+			return s.carryOut(v)
 		})
 		wait := pause(identity(), attempt)
 		if err != nil {
 			report(errorPriority, "%v; starting again in %s", err, seconds(wait))
 		} else {
-			report(debugPriority, "%s: starting again in %s", line, seconds(wait))
+			report(debugPriority, "starting again in %s", seconds(wait))
 		}
-		reapFor(wait)
+		err = s.guarded(func() error {
+			giveBack(s.sysctls)
+			s.letGo(ActionAgain)
+			if order := s.pass(wait); order != nil {
+				return order
+			}
+			return nil
+		})
+		if err != nil {
+			report(errorPriority, "%v", err)
+		}
 	}
 }
 
-// superviseOnce runs one worker to its end.
-func superviseOnce(program string) (Verdict, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return Verdict{}, fmt.Errorf("make a pipe for the worker: %w", err)
-	}
-	defer func() { _ = r.Close() }()
-	pid, err := startWorker(program, w)
-	_ = w.Close()
-	if err != nil {
-		return Verdict{}, fmt.Errorf("start the worker: %w", err)
-	}
-	status, err := reapUntil(pid)
-	if err != nil {
-		return Verdict{}, err
-	}
-	// The pipe outlives the worker; what it wrote fits into it.
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return Verdict{}, fmt.Errorf("read the worker's verdict: %w", err)
-	}
-	switch {
-	case status.Signaled():
-		return Verdict{}, fmt.Errorf("the worker was killed by %v (out of memory?)", status.Signal())
-	case status.ExitStatus() != 0:
-		return Verdict{}, fmt.Errorf("the worker crashed with exit status %d: please report the lines above", status.ExitStatus())
-	}
-	return ParseVerdict(text)
+// guarded is guard for PID 1. An order that ended f is carried out: what is returned
+// is why that, or f, did not succeed.
+func (s *supervisor) guarded(f func() error) error {
+	_, err := guard(func() (string, error) {
+		err := f()
+		if order, ok := errors.AsType[*orderError](err); ok {
+			report(warningPriority, "%v", order)
+			err = s.end(order.action)
+		}
+		return "", err
+	})
+	return err
 }
 
 // carryOut does what a verdict says. It returns if that is to start again, or
 // an error if that is still possible: what is lost is answered by a reboot.
-func carryOut(v Verdict) error {
-	var err error
+func (s *supervisor) carryOut(v Verdict) error {
+	if order := s.pass(v.Wait); order != nil {
+		return order
+	}
 	switch v.Action {
+	case ActionSwitch, ActionStay, ActionChain:
+		// The kernel gave PID 1 the words of the command line that it did
+		// not know ("single", "3"): they are for the root's init.
+		v.Argv = append(v.Argv, s.words...)
+		giveBack(s.sysctls)
+		return s.handOver(v)
+	case ActionShell:
+		return shell(strings.Join(v.Argv, " "), "starts the boot again", s.run)
+	case ActionReboot, ActionPoweroff, ActionHalt:
+		return s.end(v.Action)
 	case ActionAgain:
 		return nil
-	case ActionShell:
-		return shell(strings.Join(v.Argv, " "), "starts the boot again")
-	case ActionReboot, ActionPoweroff, ActionHalt:
-		return reboot(v.Action)
+	default:
+		return fmt.Errorf("no such action: %v", v.Action)
+	}
+}
+
+// slowSwitch is when a hand-over that does not end is told. There is no
+// way back: the root's disk or server may answer yet, and nobody else could wait
+// any better.
+const slowSwitch = 10 * time.Second
+
+// handOver makes PID 1 the root's init, or that of another initramfs.
+func (s *supervisor) handOver(v Verdict) error {
+	slow := time.AfterFunc(slowSwitch, func() {
+		report(errorPriority, "%s does not end in %s: %s", v.Action, seconds(slowSwitch), held(os.Getpid()))
+	})
+	defer slow.Stop()
+	switch v.Action {
 	case ActionStay:
 		return execInit(v.Argv)
 	case ActionChain:
 		return chain(v)
-	case ActionSwitch:
-		var begun bool
-		if begun, err = switchRoot(v.Root); err == nil {
-			err = execInit(v.Argv)
-		}
-		if err == nil || !begun {
-			return err
-		}
 	default:
-		return fmt.Errorf("no such action: %v", v.Action)
 	}
-	// The initramfs is gone, and the root's init cannot be started.
+	begun, err := switchRoot(v.Root)
+	if err == nil {
+		err = execInit(v.Argv)
+	} else if !begun {
+		return err
+	}
+	// The root's init cannot be started.
+	s.gone = true
 	report(errorPriority, "%s: %v; rebooting in %s", v.Action, err, seconds(newCommandLine))
-	reapFor(newCommandLine)
-	return reboot(ActionReboot)
+	s.pass(newCommandLine)
+	return s.end(ActionReboot)
 }
 
-// reapUntil waits for one process and buries all others that die meanwhile:
-// orphans become children of PID 1.
-func reapUntil(pid int) (unix.WaitStatus, error) {
-	for {
-		var status unix.WaitStatus
-		got, err := unix.Wait4(-1, &status, 0, nil)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case err != nil:
-			return 0, fmt.Errorf("wait for process %d: %w", pid, err)
-		case got == pid && (status.Exited() || status.Signaled()):
-			return status, nil
-		}
+// pass waits. An order ends it.
+func (s *supervisor) pass(d time.Duration) *orderError {
+	if d <= 0 {
+		return nil
 	}
-}
-
-// reapFor waits and buries what dies meanwhile.
-func reapFor(d time.Duration) {
-	<-time.After(d)
-	for {
-		var status unix.WaitStatus
-		if got, err := unix.Wait4(-1, &status, unix.WNOHANG, nil); got <= 0 && !errors.Is(err, unix.EINTR) {
-			return
-		}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case order := <-s.orders:
+		return order
 	}
 }
 

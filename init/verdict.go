@@ -3,6 +3,7 @@ package boot
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Action is what PID 1 does with a worker's Verdict.
@@ -44,50 +45,39 @@ func (a Action) String() string {
 	}
 }
 
-// A Verdict is the worker's last word, sent through a pipe to PID 1.
+// A Verdict is the worker's word on what PID 1 does next.
 type Verdict struct {
 	Action Action
-	Root   string   // ActionSwitch: where the new root is mounted; ActionChain: the program
-	Argv   []string // ActionSwitch, ActionStay, ActionChain: the init and its arguments; ActionShell: why
+	Wait   time.Duration // that PID 1 lets pass before; whole milliseconds
+	Root   string        // ActionSwitch: where the new root is mounted; ActionChain: the program
+	Argv   []string      // ActionSwitch, ActionStay, ActionChain: the init and its arguments; ActionShell: why
 }
 
-// Encode writes the verdict as NUL-ended strings: action, root, arguments.
-func (v Verdict) Encode() []byte {
-	words := append([]string{v.Action.String(), v.Root}, v.Argv...)
-	return []byte(strings.Join(words, "\x00") + "\x00")
-}
-
-// ParseVerdict reads what Encode wrote. A worker that died in the middle of
-// it gave no verdict: that is an error.
-func ParseVerdict(b []byte) (Verdict, error) {
-	text, ok := strings.CutSuffix(string(b), "\x00")
-	words := strings.Split(text, "\x00")
-	if !ok || len(words) < 2 {
-		return Verdict{}, fmt.Errorf("read verdict: %d bytes, cut short", len(b))
-	}
-	v := Verdict{Root: words[1]}
-	if len(words) > 2 {
-		v.Argv = words[2:]
-	}
-	for a := ActionSwitch; a <= ActionChain; a++ {
-		if a.String() == words[0] {
-			v.Action = a
-		}
-	}
+// check finds what cannot be carried out.
+func (v Verdict) check() error {
 	switch v.Action {
 	case ActionAgain, ActionReboot, ActionPoweroff, ActionHalt, ActionShell:
-		return v, nil
+		return nil
 	case ActionSwitch, ActionStay, ActionChain:
 		if len(v.Argv) == 0 || !strings.HasPrefix(v.Argv[0], "/") {
-			return Verdict{}, fmt.Errorf("read verdict: %s without an init", v.Action)
+			return fmt.Errorf("%s without an init", v.Action)
 		}
 		if v.Action != ActionStay && !strings.HasPrefix(v.Root, "/") {
-			return Verdict{}, fmt.Errorf("read verdict: %s without a root", v.Action)
+			return fmt.Errorf("%s without a root", v.Action)
 		}
-		return v, nil
+		return nil
 	default:
-		return Verdict{}, fmt.Errorf("read verdict: no action %q", words[0])
+		return fmt.Errorf("no such action: %v", v.Action)
 	}
+}
+
+func parseAction(word string) (Action, error) {
+	for a := ActionSwitch; a <= ActionChain; a++ {
+		if a.String() == word {
+			return a, nil
+		}
+	}
+	return 0, fmt.Errorf("no action %q", word)
 }
 
 func onFailAction(o OnFail) Action {

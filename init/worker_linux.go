@@ -26,26 +26,47 @@ import (
 // configFile is the image's config file.
 const configFile = "/etc/nodisk/nodisk.conf"
 
-// work is the worker's main. It says its verdict and ends.
-func work(out *os.File) {
+// work is the worker's main. It says its verdict, tidies up and ends. Nothing
+// that the kernel may hold comes before the verdict.
+func work(tell *teller) {
 	begun := time.Now()
 	var level slog.LevelVar
+	tell.alive()
+	go tell.keepTelling()
 	if err := mountEarly(); err != nil {
 		report(errorPriority, "%v", err)
 	}
-	w := &worker{begun: begun, log: openLog(&level)}
+	if err := sacrifice(); err != nil {
+		report(warningPriority, "%v", err)
+	}
+	w := &worker{begun: begun, log: openLog(&level), tell: tell, tidy: func() {}}
 	v := w.boot(&level)
-	if _, err := out.Write(v.Encode()); err != nil {
-		w.log.Error(fmt.Sprintf("tell PID 1 to %s: %v", v.Action, err))
+	if err := tell.verdict(v); err != nil {
+		w.log.Error(err.Error())
 		leave(1)
 	}
+	w.tidy()
+	if err := tell.done(); err != nil {
+		w.log.Error(err.Error())
+	}
 	leave(0)
+}
+
+// sacrifice makes the worker, and what it starts, what a kernel without memory ends
+// first: PID 1 starts another. PID 1 itself is never ended, and what the root's
+// init inherits from it is the usual 0 (oom_score_adj in proc(5)).
+func sacrifice() error {
+	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0); err != nil {
+		return fmt.Errorf("offer the worker to a kernel out of memory: %w", err)
+	}
+	return nil
 }
 
 // A worker is one attempt at a boot. Its stages are in worker_stages_linux.go.
 type worker struct {
 	begun  time.Time
 	log    *slog.Logger
+	tell   *teller
 	plan   Plan
 	index  *modload.Index
 	loader *modload.Loader
@@ -71,6 +92,9 @@ type worker struct {
 	follow func()
 	// serveRequests makes /init the kernel's modprobe: see modprobe_linux.go.
 	serveRequests func()
+	// tidy ends what goes on beside the stages, after the verdict: what the kernel
+	// holds must not hold that.
+	tidy func()
 }
 
 // boot does everything up to the verdict.
@@ -113,31 +137,38 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 		w.serveRequests()
 	}
 	ctx := context.Background()
+	end := func() {}
 	// Whoever sits in a shell of rd.break= is in no hurry.
 	if d := plan.Policy.Deadline; d > 0 && w.plan.Breaks == nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
-		defer cancel()
+		due := time.Now().Add(d)
+		ctx, end = context.WithDeadline(ctx, due)
+		w.tell.promise(due, onFailAction(plan.Policy.OnFail))
 	}
+	defer end()
 	ctx, cancel := context.WithCancel(ctx)
 	followed := make(chan struct{})
 	w.follow = sync.OnceFunc(func() { go w.followDevices(ctx, followed) })
-	defer func() {
+	w.tidy = func() {
 		cancel()
-		if w.leaveNetwork != nil {
-			w.leaveNetwork()
-		}
-		w.follow() // ends at once if it was never started
-		select {
-		case <-followed:
-		case <-time.After(followTimeout):
-			w.log.Warn("the search for devices does not end: going on without it")
-		}
 		w.leaveDrivers()
-		if err := restoreModprobe(); err != nil {
-			w.log.Warn(err.Error())
+		w.follow() // ends at once if it was never started
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			if w.leaveNetwork != nil {
+				w.leaveNetwork()
+			}
+		}()
+		patience := time.After(followTimeout)
+		for _, ended := range []<-chan struct{}{left, followed} {
+			select {
+			case <-ended:
+			case <-patience:
+				w.log.Warn("a driver is still setting an interface up or down: going on without it")
+				return
+			}
 		}
-	}()
+	}
 	w.root = plan.Root
 	g := graph{stages: w.breakpoints(w.stages()), identity: identity(), log: w.log}
 	if err := g.run(ctx); err != nil {
@@ -282,8 +313,7 @@ func (w *worker) giveUp(err error) Verdict {
 		// reboot fetches both anew: nodes come back by themselves once the
 		// administrator has mended them.
 		w.log.Error(fmt.Sprintf("%v; rebooting in %s to fetch kernel, image and command line anew (nodisk.onfail=retry)", err, seconds(newCommandLine)))
-		<-time.After(newCommandLine)
-		action = ActionReboot
+		return Verdict{Action: ActionReboot, Wait: newCommandLine}
 	default:
 		w.log.Error(fmt.Sprintf("%v; starting again (nodisk.onfail=retry)", err))
 	}
@@ -295,7 +325,7 @@ func (w *worker) giveUp(err error) Verdict {
 
 // followTimeout bounds the wait for what the kernel may hold when all else is
 // ready.
-const followTimeout = 10 * time.Second
+const followTimeout = 2 * time.Second
 
 // followDevices loads drivers for devices that appear from now on, and for
 // those that the first look left out, until ctx ends.

@@ -89,6 +89,9 @@ func (m machine) args() []string {
 		}
 		a = append(a, n.args(i, m.spec.nic(), options)...)
 	}
+	for _, device := range m.spec.Devices {
+		a = append(a, "-device", device)
+	}
 	if m.monitor != "" {
 		a = append(a, "-S", "-chardev", "socket,id=monitor,path="+m.monitor, "-mon", "chardev=monitor,mode=control")
 	}

@@ -101,6 +101,8 @@ type BootSpec struct {
 	NICs   int    // number of them, default 1
 	Memory int    // MiB, default 512
 	CPUs   int    // default 1
+
+	Devices []string // further -device arguments
 	// Icount makes guest time deterministic: one CPU, emulated, an instruction
 	// is a nanosecond.
 	Icount bool

@@ -1,0 +1,69 @@
+package boot
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// An orderError ends what PID 1 waits for: a signal says how the machine is to end.
+type orderError struct {
+	signal unix.Signal
+	action Action
+}
+
+func (e *orderError) Error() string {
+	return fmt.Sprintf("%s by %s", e.action, unix.SignalName(e.signal))
+}
+
+// ordered is what a signal to PID 1 means. The programs reboot, halt and poweroff
+// of busybox send these (init/halt.c), and its init understands them
+// (halt_reboot_pwoff in init/init.c); the kernel sends SIGINT for ctrl-alt-del
+// if kernel.ctrl-alt-del is 0, and sysvinit takes SIGPWR for a failing supply.
+// No order is 0.
+func ordered(s unix.Signal) Action {
+	switch s {
+	case unix.SIGTERM, unix.SIGINT:
+		return ActionReboot
+	case unix.SIGUSR1:
+		return ActionHalt
+	case unix.SIGUSR2, unix.SIGPWR:
+		return ActionPoweroff
+	default:
+		return 0
+	}
+}
+
+// listen makes orders of signals. All signals for which the Go runtime has a
+// handler that would end the program are caught: with a handler the kernel does
+// not keep PID 1 from them, and panics when it is gone (SIGNAL_UNKILLABLE in
+// kernel/signal.c). What has no meaning here does nothing.
+func listen() <-chan *orderError {
+	const most = 16
+	signals := make(chan os.Signal, most)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPWR,
+		unix.SIGHUP, unix.SIGQUIT, unix.SIGILL, unix.SIGTRAP, unix.SIGABRT, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV,
+		unix.SIGSTKFLT, unix.SIGSYS)
+	orders := make(chan *orderError, 1)
+	go func() {
+		for s := range signals {
+			number, ok := s.(syscall.Signal)
+			if !ok {
+				continue
+			}
+			action := ordered(number)
+			if action == 0 {
+				report(infoPriority, "%s is not an order: going on", unix.SignalName(number))
+				continue
+			}
+			select {
+			case orders <- &orderError{number, action}:
+			default: // one is being carried out
+			}
+		}
+	}()
+	return orders
+}

@@ -1,0 +1,212 @@
+package boot
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How long PID 1 waits for its worker. From nodisk.deadline= to what nodisk.onfail=
+// says it is less than 15 s: stopTimeout, tidyTime, killTime, then letGoTime
+// and rebootTime.
+const (
+	// aliveEvery is how often a worker says that it is at work, silentTime after
+	// how long without a word it is taken for dead: stopped, or a thread of each kind
+	// held by the kernel.
+	aliveEvery = 10 * time.Second
+	silentTime = time.Minute
+	// lateTime is how much later than its deadline a verdict may come.
+	lateTime = stopTimeout + 2*time.Second
+	// tidyTime is how long a worker may go on after its verdict.
+	tidyTime = 3 * time.Second
+	// endTime is how long it takes a process to end that does nothing any more,
+	// killTime one that is killed.
+	endTime  = 200 * time.Millisecond
+	killTime = 300 * time.Millisecond
+)
+
+// watch runs one worker to its verdict and, if the kernel lets it, to its end. An
+// error is that there is no verdict, and an *orderError that a signal came before.
+func (s *supervisor) watch() (Verdict, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return Verdict{}, fmt.Errorf("make a pipe for the worker: %w", err)
+	}
+	worker, err := s.children.start(func() (int, error) { return s.fork(w, workerArg) })
+	_ = w.Close()
+	if err != nil {
+		_ = r.Close()
+		return Verdict{}, fmt.Errorf("start the worker: %w", err)
+	}
+	messages := make(chan message)
+	done := make(chan struct{})
+	go listenTo(r, messages, done)
+	// The reader ends with its pipe: it never outlives its worker.
+	defer func() { close(done); _ = r.Close() }()
+	return (&watched{worker: worker, messages: messages, orders: s.orders}).run()
+}
+
+// listenTo passes a child's messages on until there are no more. One that cannot be
+// read is told, and ends it.
+func listenTo(r io.Reader, messages chan<- message, done <-chan struct{}) {
+	defer close(messages)
+	b := bufio.NewReaderSize(r, messageMost)
+	for {
+		m, err := readMessage(b)
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) {
+				report(errorPriority, "%v", err)
+			}
+			return
+		}
+		select {
+		case messages <- m:
+		case <-done:
+			return
+		}
+	}
+}
+
+// watched is a worker at work.
+type watched struct {
+	worker   *child
+	messages <-chan message
+	orders   <-chan *orderError
+
+	verdict *Verdict        // not nil: said
+	late    Verdict         // what is to be done if none comes in time
+	status  unix.WaitStatus // valid when ended
+	ended   bool
+}
+
+// run waits for the verdict and then, for a moment, for the end.
+func (w *watched) run() (Verdict, error) {
+	silent := time.NewTimer(silentTime)
+	defer silent.Stop()
+	var due, grace <-chan time.Time
+	for {
+		select {
+		case m, ok := <-w.messages:
+			if !ok {
+				w.messages = nil // the worker's end is an event of its own
+				if w.ended {
+					return w.result()
+				}
+				continue
+			}
+			silent.Reset(silentTime)
+			switch m.Kind {
+			case messageAlive:
+				w.late = m.Verdict
+				if m.Within > 0 {
+					due = time.After(m.Within + lateTime)
+				}
+			case messageVerdict:
+				if w.verdict == nil { // the first word counts
+					v := m.Verdict
+					w.verdict, due = &v, nil
+					grace = time.After(tidyTime)
+					if w.ended {
+						return w.result()
+					}
+				}
+			case messageDone:
+				grace = time.After(endTime)
+			}
+		case status := <-w.worker.events:
+			if status.Stopped() {
+				report(warningPriority, "the worker was stopped by %s: continuing it", unix.SignalName(status.StopSignal()))
+				_ = unix.Kill(w.worker.pid, unix.SIGCONT) // ESRCH: it has just ended
+				continue
+			}
+			w.ended, w.status = true, status
+			if w.messages == nil || w.verdict != nil {
+				return w.result()
+			}
+			// What it said last is still in the pipe.
+			grace = time.After(endTime)
+		case <-grace:
+			if !w.ended {
+				w.leaveBehind()
+			}
+			return w.result()
+		case <-due:
+			report(errorPriority, "the worker gave no verdict by the deadline (nodisk.deadline=): %s; %s (nodisk.onfail=)", held(w.worker.pid), w.late.Action)
+			v := w.late
+			w.verdict = &v
+			w.leaveBehind()
+			return w.result()
+		case <-silent.C:
+			where := held(w.worker.pid)
+			w.leaveBehind()
+			return Verdict{}, fmt.Errorf("the worker said nothing for %s: %s", seconds(silentTime), where)
+		case order := <-w.orders:
+			w.leaveBehind()
+			return Verdict{}, order
+		}
+	}
+}
+
+// result is what the worker said, if it did. A worker that crashed when it had said its
+// verdict did so while it tidied up: the verdict stands.
+func (w *watched) result() (Verdict, error) {
+	switch {
+	case w.verdict != nil:
+		return *w.verdict, nil
+	case w.status.Signaled():
+		return Verdict{}, fmt.Errorf("the worker was killed by %v (out of memory?)", w.status.Signal())
+	case w.status.ExitStatus() != 0:
+		return Verdict{}, fmt.Errorf("the worker crashed with exit status %d: please report the lines above", w.status.ExitStatus())
+	default:
+		return Verdict{}, errors.New("the worker ended without a verdict: please report the lines above")
+	}
+}
+
+// leaveBehind kills the worker. If the kernel holds it that is told, and the boot
+// goes on without its end.
+func (w *watched) leaveBehind() {
+	w.worker.kill()
+	if !w.worker.ends(killTime) {
+		report(warningPriority, "the worker does not end: %s; going on without it", held(w.worker.pid))
+	}
+}
+
+// ends reports whether a child has ended, or does so in that time.
+func (k *child) ends(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		select {
+		case status := <-k.events:
+			if !status.Stopped() {
+				return true
+			}
+		case <-t.C:
+			return false
+		}
+	}
+}
+
+// run starts a program of the administrator's and waits for it. An order ends both.
+func (s *supervisor) run(fork func() (int, error)) (unix.WaitStatus, error) {
+	k, err := s.children.start(fork)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		select {
+		case status := <-k.events:
+			if !status.Stopped() {
+				return status, nil
+			}
+		case order := <-s.orders:
+			k.kill()
+			return 0, order
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// stallImage is an image with a driver that stays in its probe, as if the kernel's tree
+// had it for the watchdog of Intel's 6300ESB.
+func stallImage(t *testing.T, profiles string, args ...string) string {
+	t.Helper()
+	const built = "../.cache/stall/stall.ko"
+	if _, err := os.Stat(built); err != nil {
+		lacks(t, "no "+built+": run make stall")
+	}
+	trees, err := filepath.Glob(filepath.Join(kernelDir(t), "lib/modules/*"))
+	if err != nil || len(trees) != 1 {
+		t.Fatalf("%d module trees, want one: %v", len(trees), err)
+	}
+	root := t.TempDir()
+	tree := filepath.Join(root, "lib/modules", filepath.Base(trees[0]))
+	if err := os.MkdirAll(filepath.Join(tree, "extra"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	more := map[string]string{
+		"modules.dep":   "extra/stall.ko:\n",
+		"modules.alias": "alias pci:v00008086d000025ABsv*sd*bc*sc*i* stall\n",
+	}
+	entries, err := os.ReadDir(trees[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		from, to := filepath.Join(trees[0], e.Name()), filepath.Join(tree, e.Name())
+		if more[e.Name()] == "" {
+			if err := os.Symlink(from, to); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, append(text, more[e.Name()]...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := copyFile(built, filepath.Join(tree, "extra/stall.ko"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// The last --modules counts.
+	return buildImage(t, profiles, append([]string{"--modules", root, "--module", "stall"}, args...)...)
+}
+
+// The kernel holds a thread of the worker for ever, in the probe of a device that nobody
+// needs: the boot ends as it is to end all the same.
+func TestBootHeld(t *testing.T) {
+	needs(t, BootSpec{Root: RootRAM})
+	kernel := filepath.Join(kernelDir(t), "vmlinuz")
+	tree, err := AddFlags(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := stallImage(t, "virt,iscsi,ext4", tree...)
+	const (
+		probing = `stall: in the probe for 100000 s`
+		goesOn  = `nodisk: supervisor: the worker does not end: the kernel holds it in .*\[stall\].*; going on without it`
+		gaveUp  = `nodisk: error: gave up after .*; nodisk\.onfail=`
+		forced  = `nodisk: supervisor: the kernel does not `
+	)
+	lab := newLab(t)
+	places := make(chan struct{}, nodesAtOnce())
+	cases := []bootCase{
+		{name: "switch", spec: BootSpec{Root: RootRAM, Cmdline: "root=/dev/ram"}, expect: []string{probing, `nodisk: switch `, goesOn}},
+		{
+			name: "reboot", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s nodisk.onfail=reboot"},
+			fails: true, expect: []string{probing, gaveUp + "reboot", goesOn, forced + "reboot", `at once \(sysrq b\)`},
+		},
+		{
+			name: "poweroff", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s nodisk.onfail=poweroff"},
+			fails: true, expect: []string{probing, gaveUp + "poweroff", goesOn, forced + "poweroff"},
+		},
+	}
+	t.Run("node", func(t *testing.T) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				places <- struct{}{}
+				defer func() { <-places }()
+				s := c.spec
+				s.Name, s.Kernel, s.Image, s.Append = "held-"+c.name, kernel, image, "stall.probe_secs=100000"
+				s.CPUs, s.Timeout, s.Devices = 2, 2*time.Minute, []string{"i6300esb"}
+				if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
+					s.Log = filepath.Join(dir, s.Name+".log")
+				}
+				res, err := lab.Boot(t.Context(), s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := res.Expect(c.expect...); err != nil {
+					t.Error(err)
+				}
+				if res.Reached == c.fails {
+					t.Errorf("the root was reached: %v (%s); the console's end:\n%s", res.Reached, res.End, tail(res.Console, 40))
+				}
+				t.Log(res.End)
+			})
+		}
+	})
+}

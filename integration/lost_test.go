@@ -1,0 +1,78 @@
+package integration
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A trigger does something once, when a text goes by.
+type trigger struct {
+	text string
+	do   func()
+	once sync.Once
+	tail []byte
+}
+
+func (w *trigger) Write(p []byte) (int, error) {
+	w.tail = append(w.tail, p...)
+	if bytes.Contains(w.tail, []byte(w.text)) {
+		w.once.Do(func() { go w.do() })
+	}
+	if keep := len(w.tail) - len(w.text); keep > 0 {
+		w.tail = w.tail[keep:]
+	}
+	return len(p), nil
+}
+
+// The target goes away for good while its disk is mounted and written: what waits for it
+// does not keep the node from ending as it is to.
+func TestBootTargetLost(t *testing.T) {
+	needs(t, BootSpec{Root: RootISCSI})
+	kernel := filepath.Join(kernelDir(t), "vmlinuz")
+	image := buildImage(t, "virt,iscsi,ext4")
+	// Without an init, the boot goes on trying with the root mounted.
+	tree := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(tree, "sbin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const noInit = "is mounted, but the root has no init"
+	cases := []struct {
+		name, onfail, until string
+		expect              []string
+	}{
+		{"reboot", "reboot", "", []string{noInit, `gave up after .*; nodisk\.onfail=reboot`, `^reboot: Restarting system`}},
+		// A second worker gets to the network again.
+		{
+			"again", "retry", `attach \(5/7\): .* attempt 1,`,
+			[]string{noInit, `gave up after .*; starting again \(nodisk\.onfail=retry\)`, `nodisk: network \(3/7\): `, `attach \(5/7\): .* attempt 1,`},
+		},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			lab := newLab(t) // with a target of its own: it is stopped
+			s := BootSpec{
+				Name: "lost-" + c.name, Kernel: kernel, Image: image, Root: RootISCSI, Tree: tree, CPUs: 2, Timeout: 3 * time.Minute,
+				Append: "rw nodisk.deadline=20s nodisk.onfail=" + c.onfail, Until: c.until,
+				Console: &trigger{text: noInit, do: func() { lab.tgtd.stop() }},
+			}
+			if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
+				s.Log = filepath.Join(dir, s.Name+".log")
+			}
+			res, err := lab.Boot(t.Context(), s)
+			// The lab cannot ask the target to drop the disk any more.
+			if err != nil && res.Console == "" {
+				t.Fatal(err)
+			}
+			if err := res.Expect(c.expect...); err != nil {
+				t.Error(err)
+			}
+			if c.onfail == "reboot" && res.End != endReboot {
+				t.Errorf("it ended by %q, want that it rebooted", res.End)
+			}
+		})
+	}
+}
