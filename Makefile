@@ -40,7 +40,7 @@ test: packages kernel kernel-other
 	$(part) boot-tests $(MAKE) --no-print-directory boot-tests
 	@echo "make test: all parts passed"
 
-bench: packages kernel build
+bench: packages kernel build stall
 	@$(GO) run ./integration/bench -nodisk bin/nodisk -kernel $(kernel_dir) -runs $(RUNS) -out bench.json
 
 # Several steps, because bin/nodisk carries /init, for both architectures.
