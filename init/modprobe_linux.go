@@ -57,11 +57,10 @@ func modprobe(names []string) {
 }
 
 func modprobeAll(ctx context.Context, names []string) error {
-	line, config, err := readWords()
+	m, err := requestPlan("/")
 	if err != nil {
 		return err
 	}
-	m, _ := newModulePlan(line, config) // the worker has reported what is wrong with it
 	_, loader, err := openModules(Plan{Modules: m}, nil)
 	if err != nil {
 		return err
@@ -70,4 +69,15 @@ func modprobeAll(ctx context.Context, names []string) error {
 		names = names[1:]
 	}
 	return loader.Load(ctx, names...)
+}
+
+// requestPlan is what the words below root say of modules: parameters and lists of
+// what must not be loaded hold for whoever asks.
+func requestPlan(root string) (ModulePlan, error) {
+	line, config, err := readWordsBelow(root)
+	if err != nil {
+		return ModulePlan{}, err
+	}
+	m, _ := newModulePlan(line, config) // the worker has reported what is wrong with it
+	return m, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -192,8 +193,11 @@ func (w *worker) readPlan() (Plan, error) {
 }
 
 // readWords reads the command line and the image's config file.
-func readWords() (line, config cmdline.Args, err error) {
-	f, confErr := os.Open(configFile)
+func readWords() (line, config cmdline.Args, err error) { return readWordsBelow("/") }
+
+// readWordsBelow is readWords with a root of its own.
+func readWordsBelow(root string) (line, config cmdline.Args, err error) {
+	f, confErr := os.Open(filepath.Join(root, configFile))
 	switch {
 	case confErr == nil:
 		config, confErr = cmdline.ParseConfig(f)
@@ -204,7 +208,7 @@ func readWords() (line, config cmdline.Args, err error) {
 	case errors.Is(confErr, fs.ErrNotExist):
 		confErr = nil
 	}
-	text, lineErr := os.ReadFile("/proc/cmdline")
+	text, lineErr := os.ReadFile(filepath.Join(root, "proc/cmdline"))
 	return cmdline.Parse(string(text)), config, errors.Join(confErr, lineErr)
 }
 
