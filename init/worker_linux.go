@@ -220,7 +220,7 @@ func openModules(p Plan, log *slog.Logger) (*modload.Index, *modload.Loader, err
 		return nil, nil, err
 	}
 	above := modulesAbove()
-	x, err := openIndex(os.DirFS(above), release, loadsModules())
+	x, err := modload.OpenImage(os.DirFS(above), release, loadsModules())
 	if err != nil {
 		return nil, nil, fmt.Errorf("the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the kernel that boots: %w",
 			release, inImage(above), err)
@@ -240,19 +240,6 @@ func openModules(p Plan, log *slog.Logger) (*modload.Index, *modload.Loader, err
 		Params: append(conf.Params, p.Modules.Params...), Blacklist: append(conf.Blacklist, p.Modules.Blacklist...),
 		Serial: p.Modules.Serial, Decompress: unpack.Module, Modules: above,
 	}, log), nil
-}
-
-// openIndex is modload.Open for an image that may do without modules: because it
-// has none at all, or because its kernel takes none.
-func openIndex(fsys fs.FS, release string, loads bool) (*modload.Index, error) {
-	if !loads {
-		return modload.NoModules(release), nil
-	}
-	x, err := modload.Open(fsys, release)
-	if errors.Is(err, fs.ErrNotExist) && !modload.HasTrees(fsys) {
-		return modload.NoModules(release), nil
-	}
-	return x, err
 }
 
 // loadsModules reports whether the kernel takes modules (CONFIG_MODULES).
