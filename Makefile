@@ -52,7 +52,7 @@ soak: packages kernel build stall
 		$(GO) test -count=1 -timeout $$(($(N) + 30))m -run '^TestStorm$$' ./integration; \
 		status=$$?; cat .cache/storm.txt; exit $$status
 
-bench: packages kernel build
+bench: packages kernel build stall
 	@$(GO) run ./integration/bench -nodisk bin/nodisk -kernel $(kernel_dir) -runs $(RUNS) -out bench.json
 
 # Several steps, because bin/nodisk carries /init, for both architectures.

@@ -298,3 +298,33 @@ func readEdges(t *testing.T, at string) map[string][]string {
 	}
 	return edges
 }
+
+// Whatever profile brings the network, what its sockets need is in the image.
+func TestImageSockets(t *testing.T) {
+	root := testTree(t)
+	dir := filepath.Join(root, "lib", "modules", testRelease)
+	dep, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "modules.dep"), append(dep, "kernel/net/packet/af_packet.ko:\n"...))
+	write(t, filepath.Join(dir, "kernel/net/packet/af_packet.ko"), moduleStub("af_packet", testRelease))
+	_, data := makeImage(t, testSpec(t, root))
+	c, err := Inspect(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := c.WriteText(&text, true); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text.String(), "net/packet/af_packet.ko") {
+		t.Errorf("af_packet is not in the image:\n%s", text.String())
+	}
+	for _, p := range modload.Profiles() {
+		network := slices.Contains(strings.Fields("virt e1000 eth bond vlan bridge ibft ib mlx4 mlx5 en"), p.Name)
+		if slices.Contains(p.Maybe, "af_packet") != network || slices.Contains(p.Maybe, "ipv6") != network {
+			t.Errorf("profile %s: a network, %v; takes %v", p.Name, network, p.Maybe)
+		}
+	}
+}

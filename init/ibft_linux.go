@@ -25,7 +25,7 @@ func (w *worker) networkConfig(ctx context.Context) (netsetup.Config, error) {
 	}
 	w.firmwareName = conf.InitiatorName
 	if len(conf.VLANs) > len(w.plan.Network.VLANs) {
-		if err := w.loader.Request(ctx, requests("vlan", modload.StageDrivers)...); err != nil {
+		if err := w.loader.Request(ctx, requests("vlan", modload.StageNetwork)...); err != nil {
 			return conf, unlessCurable(err)
 		}
 	}

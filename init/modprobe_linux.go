@@ -22,8 +22,6 @@ import (
 // profiles' modules are loaded, which are complete, and from the beginning only by
 // images with what drivers ask for while they probe: see asksEarly.
 
-// modprobeSysctl names the kernel's modprobe, CONFIG_MODPROBE_PATH before the boot.
-// PID 1 gives that back: see keepSysctls.
 const modprobeSysctl = "/proc/sys/kernel/modprobe"
 
 // upcallTimeout bounds one request: the kernel thread that made it waits.
@@ -34,18 +32,13 @@ const upcallTimeout = 30 * time.Second
 // drivers/net/phy/phy_device.c), which go by "mdio:" and the bits of an identifier.
 func asksEarly(x *modload.Index) bool { return x.HasBus("mdio") }
 
-// serveModprobe names this program to the kernel as its modprobe. A kernel
-// without modules has no such sysctl.
+// serveModprobe names this program to the kernel as its modprobe. PID 1 gives back
+// what was there before, CONFIG_MODPROBE_PATH: see keepSysctls.
 func serveModprobe() error {
-	f, err := os.OpenFile(modprobeSysctl, os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if _, err := os.Stat(modprobeSysctl); errors.Is(err, fs.ErrNotExist) {
+		return nil // a kernel without CONFIG_MODULES
 	}
-	if err != nil {
-		return fmt.Errorf("serve the kernel's module requests: %w", err)
-	}
-	_, err = f.WriteString("/init")
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err := os.WriteFile(modprobeSysctl, []byte("/init"), 0); err != nil {
 		return fmt.Errorf("serve the kernel's module requests: %w", err)
 	}
 	return nil
@@ -64,11 +57,10 @@ func modprobe(names []string) {
 }
 
 func modprobeAll(ctx context.Context, names []string) error {
-	line, config, err := readWords()
+	m, err := requestPlan("/")
 	if err != nil {
 		return err
 	}
-	m, _ := newModulePlan(line, config) // the worker has reported what is wrong with it
 	_, loader, err := openModules(Plan{Modules: m}, nil)
 	if err != nil {
 		return err
@@ -77,4 +69,15 @@ func modprobeAll(ctx context.Context, names []string) error {
 		names = names[1:]
 	}
 	return loader.Load(ctx, names...)
+}
+
+// requestPlan is what the words below root say of modules: parameters and lists of
+// what must not be loaded hold for whoever asks.
+func requestPlan(root string) (ModulePlan, error) {
+	line, config, err := readWordsBelow(root)
+	if err != nil {
+		return ModulePlan{}, err
+	}
+	m, _ := newModulePlan(line, config) // the worker has reported what is wrong with it
+	return m, nil
 }

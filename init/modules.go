@@ -21,7 +21,9 @@ type ModulePlan struct {
 	// those that the command line names, whatever the hardware, what nothing
 	// else asks for of the image's.
 	Drivers []modload.Request
-	Links   []modload.Request // for the virtual links that are asked for, before the network
+	// Links are for the virtual links that are asked for and for the network's own
+	// sockets, before it opens one.
+	Links []modload.Request
 
 	Params    modload.Params
 	Blacklist modload.Blacklist
@@ -88,10 +90,13 @@ func (m *ModulePlan) request(whole []string, args cmdline.Args) {
 	}
 	for _, p := range modload.Profiles() {
 		switch {
-		case p.Key != "" && asks(args, p.Key):
-			m.Links = append(m.Links, p.At(modload.StageDrivers)...)
-		case p.Key == "" && slices.Contains(image, p.Name):
+		case p.Key != "" && asks(args, p.Key), p.Key == "" && slices.Contains(image, p.Name):
 			m.Drivers = append(m.Drivers, p.At(modload.StageDrivers)...)
+			for _, r := range p.At(modload.StageNetwork) {
+				if !slices.Contains(m.Links, r) { // a protocol is of several profiles
+					m.Links = append(m.Links, r)
+				}
+			}
 		}
 	}
 }
@@ -134,6 +139,12 @@ func (m *ModulePlan) without(x *modload.Index) (notes []string) {
 		*names = slices.DeleteFunc(*names, func(name string) bool { return gone(name, false) })
 	}
 	m.Drivers = slices.DeleteFunc(m.Drivers, func(r modload.Request) bool { return gone(r.Name, r.Optional) })
+	// A kernel need not have what is optional before the network: a socket says so
+	// where it is wanted.
+	m.Links = slices.DeleteFunc(m.Links, func(r modload.Request) bool {
+		_, absent := x.Absent([]string{r.Name})
+		return r.Optional && absent != nil
+	})
 	if retired != nil {
 		notes = append(notes, "modules: no "+strings.Join(retired, " ")+": this kernel has them in ib_core or does without")
 	}

@@ -39,3 +39,28 @@ func TestWithout(t *testing.T) {
 		t.Errorf("left are %s", got)
 	}
 }
+
+// What the network's sockets need is loaded before them, once, if there is
+// anything to load, and is nothing to talk about otherwise.
+func TestSocketsModules(t *testing.T) {
+	m, errs := newModulePlan(cmdline.Parse("bond=bond0:eth0"), cmdline.Parse("nodisk.profile=eth,bond,iscsi,ext4"))
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	x, err := modload.Open(fstest.MapFS{
+		"lib/modules/r/modules.dep":     {Data: []byte("net/packet/af_packet.ko:\ndrivers/net/bonding.ko:\n")},
+		"lib/modules/r/modules.builtin": {Data: []byte("")},
+	}, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(requestNames(m.Links), " "); got != "af_packet ipv6 bonding" || len(m.Links) != 3 {
+		t.Errorf("before the network %s (%d) are loaded", got, len(m.Links))
+	}
+	if notes := m.without(x); notes != nil {
+		t.Errorf("notes: %q", notes)
+	}
+	if got := strings.Join(requestNames(m.Links), " "); got != "af_packet bonding" {
+		t.Errorf("of this kernel, %s", got)
+	}
+}

@@ -23,7 +23,8 @@ type ModulePreview struct {
 // Preview lists what the stages load by name from an image with this index.
 func (p Plan) Preview(x *modload.Index) ModulePreview {
 	m := p.Modules
-	m.First, m.Pre, m.Post, m.Drivers = slices.Clone(m.First), slices.Clone(m.Pre), slices.Clone(m.Post), slices.Clone(m.Drivers)
+	m.First, m.Pre, m.Post = slices.Clone(m.First), slices.Clone(m.Pre), slices.Clone(m.Post)
+	m.Drivers, m.Links = slices.Clone(m.Drivers), slices.Clone(m.Links)
 	notes := m.without(x)
 	if p.Chain.Path != "" {
 		m.withoutVendors(x)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -152,6 +153,7 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 	w.follow = sync.OnceFunc(func() { go w.followDevices(ctx, followed) })
 	w.tidy = func() {
 		cancel()
+		w.leaveDrivers()
 		w.follow() // ends at once if it was never started
 		left := make(chan struct{})
 		go func() {
@@ -165,8 +167,7 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 			select {
 			case <-ended:
 			case <-patience:
-				w.log.Warn("the search for devices, or a driver that sets an interface up or down, does not end: going on without it")
-				w.leaveDrivers()
+				w.log.Warn("a driver is still setting an interface up or down: going on without it")
 				return
 			}
 		}
@@ -195,8 +196,11 @@ func (w *worker) readPlan() (Plan, error) {
 }
 
 // readWords reads the command line and the image's config file.
-func readWords() (line, config cmdline.Args, err error) {
-	f, confErr := os.Open(configFile)
+func readWords() (line, config cmdline.Args, err error) { return readWordsBelow("/") }
+
+// readWordsBelow is readWords with a root of its own.
+func readWordsBelow(root string) (line, config cmdline.Args, err error) {
+	f, confErr := os.Open(filepath.Join(root, configFile))
 	switch {
 	case confErr == nil:
 		config, confErr = cmdline.ParseConfig(f)
@@ -207,7 +211,7 @@ func readWords() (line, config cmdline.Args, err error) {
 	case errors.Is(confErr, fs.ErrNotExist):
 		confErr = nil
 	}
-	text, lineErr := os.ReadFile("/proc/cmdline")
+	text, lineErr := os.ReadFile(filepath.Join(root, "proc/cmdline"))
 	return cmdline.Parse(string(text)), config, errors.Join(confErr, lineErr)
 }
 
@@ -219,7 +223,7 @@ func openModules(p Plan, log *slog.Logger) (*modload.Index, *modload.Loader, err
 		return nil, nil, err
 	}
 	above := modulesAbove()
-	x, err := openIndex(os.DirFS(above), release, loadsModules())
+	x, err := modload.OpenImage(os.DirFS(above), release, loadsModules())
 	if err != nil {
 		return nil, nil, fmt.Errorf("the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the kernel that boots: %w",
 			release, inImage(above), err)
@@ -239,19 +243,6 @@ func openModules(p Plan, log *slog.Logger) (*modload.Index, *modload.Loader, err
 		Params: append(conf.Params, p.Modules.Params...), Blacklist: append(conf.Blacklist, p.Modules.Blacklist...),
 		Serial: p.Modules.Serial, Decompress: unpack.Module, Modules: above,
 	}, log), nil
-}
-
-// openIndex is modload.Open for an image that may do without modules: because it
-// has none at all, or because its kernel takes none.
-func openIndex(fsys fs.FS, release string, loads bool) (*modload.Index, error) {
-	if !loads {
-		return modload.NoModules(release), nil
-	}
-	x, err := modload.Open(fsys, release)
-	if errors.Is(err, fs.ErrNotExist) && !modload.HasTrees(fsys) {
-		return modload.NoModules(release), nil
-	}
-	return x, err
 }
 
 // loadsModules reports whether the kernel takes modules (CONFIG_MODULES).

@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,44 +14,11 @@ import (
 // had it for the watchdog of Intel's 6300ESB.
 func stallImage(t *testing.T, profiles string, args ...string) string {
 	t.Helper()
-	const built = "../.cache/stall/stall.ko"
-	if _, err := os.Stat(built); err != nil {
-		lacks(t, "no "+built+": run make stall")
+	root, err := StallTree(kernelDir(t), "../.cache/stall/stall.ko", t.TempDir())
+	if errors.Is(err, fs.ErrNotExist) {
+		lacks(t, err.Error())
 	}
-	trees, err := filepath.Glob(filepath.Join(kernelDir(t), "lib/modules/*"))
-	if err != nil || len(trees) != 1 {
-		t.Fatalf("%d module trees, want one: %v", len(trees), err)
-	}
-	root := t.TempDir()
-	tree := filepath.Join(root, "lib/modules", filepath.Base(trees[0]))
-	if err := os.MkdirAll(filepath.Join(tree, "extra"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	more := map[string]string{
-		"modules.dep":   "extra/stall.ko:\n",
-		"modules.alias": "alias pci:v00008086d000025ABsv*sd*bc*sc*i* stall\n",
-	}
-	entries, err := os.ReadDir(trees[0])
 	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		from, to := filepath.Join(trees[0], e.Name()), filepath.Join(tree, e.Name())
-		if more[e.Name()] == "" {
-			if err := os.Symlink(from, to); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		text, err := os.ReadFile(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(to, append(text, more[e.Name()]...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := copyFile(built, filepath.Join(tree, "extra/stall.ko"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	// The last --modules counts.

@@ -94,11 +94,20 @@ func (x *Index) HasBus(bus string) bool {
 	})
 }
 
-// HasTrees reports whether a file system rooted at "/" holds modules of any
-// release, or flat folders of such.
-func HasTrees(fsys fs.FS) bool {
-	folders, err := fs.ReadDir(fsys, treesDir)
-	return err == nil && len(folders) > 0
+// OpenImage is [Open] for the image of a node, which may do without modules: it has
+// none of any kernel, or its kernel does not load any (CONFIG_MODULES=n). An image with
+// the modules of another kernel alone is an error, fs.ErrNotExist.
+func OpenImage(fsys fs.FS, release string, loads bool) (*Index, error) {
+	if !loads {
+		return NoModules(release), nil
+	}
+	x, err := Open(fsys, release)
+	if errors.Is(err, fs.ErrNotExist) {
+		if folders, _ := fs.ReadDir(fsys, treesDir); len(folders) == 0 { // nothing can be read there: nothing is there
+			return NoModules(release), nil
+		}
+	}
+	return x, err
 }
 
 // read returns nil for a file that does not exist.

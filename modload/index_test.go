@@ -314,3 +314,43 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// An image without modules boots a kernel that needs none. One with the modules of
+// another kernel is a mistake.
+func TestOpenImage(t *testing.T) {
+	other := fstest.MapFS{"lib/modules/other/modules.dep": {Data: []byte("kernel/a.ko:\n")}}
+	for name, c := range map[string]struct {
+		fsys       fstest.MapFS
+		monolithic bool
+		modules    int // -1: refused
+	}{
+		"none":                         {fstest.MapFS{"init": {}}, false, 0},
+		"an empty folder":              {fstest.MapFS{"lib/modules": {Mode: fs.ModeDir}}, false, 0},
+		"of another release":           {other, false, -1},
+		"of another, none can be used": {other, true, 0},
+		"of this":                      {fstest.MapFS{"lib/modules/r/modules.dep": {Data: []byte("kernel/a.ko:\n")}}, false, 1},
+		"flat":                         {fstest.MapFS{"lib/modules/ib/b.ko": {}}, false, 1},
+	} {
+		x, err := OpenImage(c.fsys, "r", !c.monolithic)
+		if c.modules < 0 {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: not refused: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		n := 0
+		for range x.Files() {
+			n++
+		}
+		if n != c.modules || x.Empty() != (n == 0) {
+			t.Errorf("%s: %d modules, empty %v", name, n, x.Empty())
+		}
+		if x.Empty() && (x.Match("pci:v1") != nil || x.Has("a")) {
+			t.Errorf("%s: the empty index knows something", name)
+		}
+	}
+}

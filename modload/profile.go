@@ -12,9 +12,10 @@ type Stage uint8
 // The stages in which modules are loaded. Drivers of devices that are there need no
 // name: [Loader.Coldplug] finds them.
 const (
-	StageDrivers    Stage = iota + 1 // before the network is configured
+	StageDrivers    Stage = iota + 1 // with the drivers of the devices
 	StageStorage                     // beside the network, before a disk or server is attached
 	StageFilesystem                  // beside the network, before the root is mounted
+	StageNetwork                     // beside the drivers, before the network opens its first socket
 )
 
 // String names the stage.
@@ -26,6 +27,8 @@ func (s Stage) String() string {
 		return "storage"
 	case StageFilesystem:
 		return "filesystem"
+	case StageNetwork:
+		return "network"
 	}
 	return fmt.Sprintf("Stage(%d)", uint8(s))
 }
@@ -78,7 +81,11 @@ func (p Profile) At(stage Stage) []Request {
 
 // Profiles lists all profiles in the order of their documentation.
 func Profiles() []Profile {
-	list := slices.Concat(ethernet(), infiniband(), storage(), filesystems())
+	list := slices.Concat(ethernet(), infiniband())
+	for i := range list {
+		list[i].Load = append(list[i].Load, sockets()...)
+	}
+	list = slices.Concat(list, storage(), filesystems())
 	for i := range list {
 		p := &list[i]
 		for _, r := range p.Load {
@@ -151,6 +158,21 @@ func (x *Index) expand(want string) []string {
 	return names
 }
 
+// sockets are the protocols of the network stage's sockets: packet(7) for DHCP,
+// ipv6(7) for router solicitations, DHCPv6 and whatever has such an address. The
+// kernel asks for the modules of a protocol by itself ("net-pf-17"), when it has a
+// modprobe to ask. Mostly they are built in: Optional.
+//
+// All other families that are opened on the way to a root come with the kernel's core
+// (netlink(7), ip(7), udp(7), tcp(7)) or with a module that a profile loads in
+// time (NETLINK_ISCSI: scsi_transport_iscsi).
+func sockets() []Request {
+	return []Request{
+		{Name: "af_packet", Stage: StageNetwork, Optional: true},
+		{Name: "ipv6", Stage: StageNetwork, Optional: true},
+	}
+}
+
 // ethernet are the profiles of network devices and of links made of them.
 func ethernet() []Profile {
 	return []Profile{
@@ -183,15 +205,15 @@ func ethernet() []Profile {
 			Name: "bond", Doc: "bonded links (bond=)", Key: "bond",
 			// Without max_bonds=0 the module makes a bond0 nobody asked for
 			// (Documentation/networking/bonding.rst).
-			Load: []Request{{Name: "bonding", Stage: StageDrivers, Params: "max_bonds=0"}},
+			Load: []Request{{Name: "bonding", Stage: StageNetwork, Params: "max_bonds=0"}},
 		},
 		{
 			Name: "vlan", Doc: "VLANs (vlan=)", Key: "vlan",
-			Load: []Request{{Name: "8021q", Stage: StageDrivers}},
+			Load: []Request{{Name: "8021q", Stage: StageNetwork}},
 		},
 		{
 			Name: "bridge", Doc: "bridges (bridge=)", Key: "bridge",
-			Load: []Request{{Name: "bridge", Stage: StageDrivers}},
+			Load: []Request{{Name: "bridge", Stage: StageNetwork}},
 		},
 		{
 			// Loaded where ACPI does not show the table, and nowhere else: the

@@ -19,7 +19,7 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("LookupProfile(%q) does not find it, or what it contains", p.Name)
 		}
 		for _, r := range p.Load {
-			if r.Stage < StageDrivers || r.Stage > StageFilesystem || r.Name == "" {
+			if r.Stage < StageDrivers || r.Stage > StageNetwork || r.Name == "" {
 				t.Errorf("profile %s: request %+v", p.Name, r)
 			}
 			if !slices.Contains(p.Include, r.Name) && !slices.Contains(p.Maybe, r.Name) {

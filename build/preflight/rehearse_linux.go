@@ -32,7 +32,7 @@ func (c *checker) openIndex() bool {
 	default:
 		release = "unknown"
 	}
-	x, err := modload.Open(c.Image.modules, release)
+	x, err := modload.OpenImage(c.Image.modules, release, true)
 	if err != nil {
 		have := strings.Join(c.Image.releases, ", ")
 		if have == "" {
@@ -94,7 +94,7 @@ func (c *checker) rehearse(ctx context.Context) error {
 	c.serve(ctx, l, "for network devices", aliases, modload.Network)
 	c.request(ctx, l, "of the image's profiles", steps.Drivers)
 	byName("by rd.driver.post=", steps.Post...)
-	c.request(ctx, l, "for virtual links", steps.Links)
+	c.request(ctx, l, "for links and sockets", steps.Links)
 	c.serve(ctx, l, "for other devices", aliases, nil)
 	c.request(ctx, l, "for the root", steps.Root)
 	c.Phases = slices.DeleteFunc(c.Phases, func(p Phase) bool { return len(p.Modules) == 0 })

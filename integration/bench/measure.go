@@ -29,6 +29,7 @@ type result struct {
 type bench struct {
 	nodisk    string
 	kernelDir string
+	stall     string
 	runs      int
 	dir       string
 	lab       *integration.Lab
@@ -98,6 +99,13 @@ func (b *bench) build(ctx context.Context, s scenario) (image string, r result, 
 	}
 	if s.strip {
 		args = append(args, "--strip-signatures")
+	}
+	if s.stall {
+		root, err := integration.StallTree(b.kernelDir, b.stall, filepath.Join(b.dir, s.name+"-tree"))
+		if err != nil {
+			return "", r, err
+		}
+		args = append(args, "--modules", root, "--module", "stall") // the last --modules counts
 	}
 	if s.tree {
 		add, err := integration.AddFlags(filepath.Join(b.dir, "tree"))

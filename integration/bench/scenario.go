@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nodisk/nodisk/integration"
@@ -14,13 +15,16 @@ type scenario struct {
 	tree     bool // the image holds the lab's root
 	compress string
 	strip    bool // modules without signatures
+	stall    bool // the image holds a driver that takes its time
 	spec     integration.BootSpec
 	// group names scenarios that are measured in turn; empty: by itself.
 	group string
 }
 
-// scenarios are measured in this order. The last two are one image with two
-// CPUs, where the clock follows the host: their difference counts, not they.
+// scenarios are measured in this order. Those with two CPUs are one image, and the
+// clock follows the host: their difference counts, not they. "slow-probe" is
+// a node with a device that nobody needs, in whose probe the driver stays for a
+// minute: beside it the same image and node without the device.
 func scenarios() []scenario {
 	boot := func(s integration.BootSpec) integration.BootSpec {
 		s.Icount = true
@@ -30,6 +34,12 @@ func scenarios() []scenario {
 	two := integration.BootSpec{Root: integration.RootISCSI, CPUs: 2}
 	serial := two
 	serial.Append = "nodisk.load=serial"
+	stalled := func(s integration.BootSpec) integration.BootSpec {
+		s.Devices = []string{"i6300esb"}
+		s.Append = "stall.probe_secs=60"
+		return s
+	}
+	one := boot(integration.BootSpec{Root: integration.RootISCSI})
 	return []scenario{
 		{name: "iscsi", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
 		{name: "iscsi-static", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI, Static: true})},
@@ -41,6 +51,10 @@ func scenarios() []scenario {
 		{name: "ram", profiles: "virt,ram", tree: true, spec: boot(integration.BootSpec{Root: integration.RootRAM})},
 		{name: "iscsi-2cpu-parallel", profiles: iscsi, spec: two, group: "2cpu"},
 		{name: "iscsi-2cpu-serial", profiles: iscsi, spec: serial, group: "2cpu"},
+		{name: "slow-probe-none", profiles: iscsi, stall: true, spec: one, group: "slow"},
+		{name: "slow-probe", profiles: iscsi, stall: true, spec: stalled(one), group: "slow"},
+		{name: "slow-probe-2cpu-none", profiles: iscsi, stall: true, spec: two, group: "slow-2cpu"},
+		{name: "slow-probe-2cpu", profiles: iscsi, stall: true, spec: stalled(two), group: "slow-2cpu"},
 	}
 }
 
@@ -64,6 +78,9 @@ func pick(list []scenario, name string) ([]scenario, error) {
 			return []scenario{s}, nil
 		}
 		names = append(names, s.name)
+	}
+	if slices.ContainsFunc(list, func(s scenario) bool { return s.group == name && name != "" }) {
+		return slices.DeleteFunc(list, func(s scenario) bool { return s.group != name }), nil
 	}
 	return nil, fmt.Errorf("scenario %q is unknown: there are %s", name, strings.Join(names, ", "))
 }

@@ -1,0 +1,32 @@
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// An image without any module, for a kernel that has built in what it needs: this
+// one can do so much as stay in RAM.
+func TestBootWithoutModules(t *testing.T) {
+	spec := BootSpec{Name: "no-modules", Root: RootRAM, Timeout: 3 * time.Minute}
+	needs(t, spec)
+	add, err := AddFlags(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Kernel = filepath.Join(kernelDir(t), "vmlinuz")
+	spec.Image = buildImage(t, "ram", append(add, "--modules", "none")...) // the last --modules counts
+	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
+		spec.Log = filepath.Join(dir, spec.Name+".log")
+	}
+	res, err := newLab(t).Boot(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bootCase{spec: spec, expect: []string{
+		`nodisk: there are no modules to load: what the boot needs must be built into this kernel, 6\.`,
+		`nodisk: drivers \(2/3\): no module to load`, `nodisk: switch \(3/3\): `,
+	}}.check(t, res)
+}

@@ -1,0 +1,41 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+)
+
+// A driver that stays a minute in the probe of a device that nobody needs costs the
+// node nothing, whether it has one processor or two: the root is reached before the
+// probe's end, with every stage done, and one line says what was left behind.
+func TestBootSlowProbe(t *testing.T) {
+	spec := BootSpec{Root: RootISCSI, Devices: []string{"i6300esb"}, Append: "stall.probe_secs=600"}
+	needs(t, spec)
+	image := stallImage(t, "virt,iscsi,ext4")
+	lab := newLab(t)
+	for _, cpus := range []int{1, 2} {
+		t.Run(fmt.Sprint(cpus), func(t *testing.T) {
+			s := spec
+			s.Name, s.Kernel, s.Image = fmt.Sprintf("slow-probe-%d", cpus), filepath.Join(kernelDir(t), "vmlinuz"), image
+			s.CPUs, s.Timeout = cpus, 4*time.Minute
+			if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
+				s.Log = filepath.Join(dir, s.Name+".log")
+			}
+			res, err := lab.Boot(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bootCase{spec: s, fs: "ext4", expect: []string{
+				`stall: in the probe for 600 s`, byDHCP, mounted, `nodisk: switch `,
+				`nodisk: warning: the kernel still has stall in its probe of 0000:00:\w\w\.\d, [\d.]+ s: going on without it`,
+			}}.check(t, res)
+			if regexp.MustCompile(`stall: probed|attempt 1, next`).MatchString(res.Console) {
+				t.Errorf("somebody waited for the probe:\n%s", tail(res.Console, 60))
+			}
+		})
+	}
+}
