@@ -45,15 +45,15 @@ test: packages kernel kernel-other
 	$(part) boot-tests $(MAKE) --no-print-directory boot-tests
 	@echo "make test: all parts passed"
 
+bench: packages kernel build stall
+	@$(GO) run ./integration/bench -nodisk bin/nodisk -kernel $(kernel_dir) -runs $(RUNS) -out bench.json
+
 # A boot that ends wrong prints how to repeat it; the table comes last.
 soak: packages kernel build stall
 	@rm -f .cache/storm.txt
 	@NODISK_STORM_SEED=$(SEED) NODISK_STORM_N=$(N) NODISK_STORM_TABLE=$(CURDIR)/.cache/storm.txt NODISK_TEST_STRICT=1 \
 		$(GO) test -count=1 -timeout $$(($(N) + 30))m -run '^TestStorm$$' ./integration; \
-		status=$$?; cat .cache/storm.txt; exit $$status
-
-bench: packages kernel build stall
-	@$(GO) run ./integration/bench -nodisk bin/nodisk -kernel $(kernel_dir) -runs $(RUNS) -out bench.json
+		status=$$?; [ ! -f .cache/storm.txt ] || cat .cache/storm.txt; exit $$status
 
 # Several steps, because bin/nodisk carries /init, for both architectures.
 build:

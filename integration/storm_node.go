@@ -21,7 +21,7 @@ const agentPath = "/storm"
 
 const (
 	// stormKernel is how long a kernel may take to start /init.
-	stormKernel = 3 * time.Minute
+	stormKernel = 5 * time.Minute
 	// stormSlack is how much later the lab looks than the node must have acted:
 	// the console and the end of the machine take their time.
 	stormSlack = 5 * time.Second

@@ -26,6 +26,7 @@ const stormSeed = 19978
 //
 //	NODISK_STORM_SEED=7    another storm
 //	NODISK_STORM_N=100     so many boots
+//	NODISK_STORM_NODES=1   so many nodes at a time
 //	NODISK_STORM_TABLE=F   the results by fault go to that file
 //	-run TestStorm/007-cable-pulled   one case of it
 func TestStorm(t *testing.T) {
@@ -56,7 +57,7 @@ func TestStorm(t *testing.T) {
 	// there may be more of them than the tests that go test runs at once.
 	cases := make(chan StormCase)
 	var nodes sync.WaitGroup
-	for range nodesAtOnce() + 1 {
+	for range stormNumber(t, "NODISK_STORM_NODES", uint64(nodesAtOnce())+1) {
 		nodes.Go(func() {
 			for c := range cases {
 				t.Run(c.String(), func(t *testing.T) { boot(t, c) })
