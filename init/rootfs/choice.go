@@ -19,7 +19,8 @@ func (b Block) usable() error {
 	if c.what == "" {
 		return nil
 	}
-	return fmt.Errorf("%s is %s, not a filesystem: %s, it mounts a filesystem on a disk or a partition only%s", b.Path(), c.what, c.why, b.remains())
+	return fmt.Errorf("%s is %s, not a filesystem: %s, it mounts a filesystem on a disk or a partition only%s",
+		b.Path(), c.what, c.why, b.remains())
 }
 
 // remains says how a superblock at the end goes away that nobody needs: mkfs
@@ -117,8 +118,8 @@ func onlyFilesystem(seen []Block, name, types string) (choice, error) {
 	case whole.Filesystem.Type == "" && len(whole.Table) == 0 && unrecognised(types):
 		return choice{block: whole, ok: true}, nil
 	case whole.Filesystem.Type == "" && len(whole.Table) == 0:
-		return choice{}, fmt.Errorf("%s holds neither a filesystem nor a partition table that nodisk knows: %s is the wrong disk or LUN, or is empty; "+
-			"a filesystem of another type needs rootfstype=TYPE, or root=%s with it", whole.Path(), name, whole.Path())
+		return choice{}, fmt.Errorf("%s holds neither a filesystem nor a partition table that nodisk knows: "+
+			"%s is the wrong disk or LUN, or is empty; a filesystem of another type needs rootfstype=TYPE, or root=%s with it", whole.Path(), name, whole.Path())
 	case whole.Filesystem.Type == "":
 	case len(found) == 0:
 		return choice{block: whole, ok: true}, whole.usable()
@@ -158,10 +159,13 @@ func choose(seen []Block, whole Block, found []Block, types string) (Block, erro
 	case 1:
 		return plain[0], nil
 	case 0:
-		parts := slices.DeleteFunc(slices.Clone(seen), func(b Block) bool { return b.Disk != whole.Name || b.Name == whole.Name || b.Partition.boots() })
+		parts := slices.DeleteFunc(slices.Clone(seen), func(b Block) bool {
+			return b.Disk != whole.Name || b.Name == whole.Name || b.Partition.boots()
+		})
 		return Block{}, fmt.Errorf("%s has no partition with a filesystem: %s", whole.Path(), describeAll(parts, ByLabel))
 	}
-	return Block{}, fmt.Errorf("%s has %d filesystems: %s: choose one with root=LABEL= or root=UUID=", whole.Path(), len(plain), describeAll(plain, ByLabel))
+	return Block{}, fmt.Errorf("%s has %d filesystems: %s: choose one with root=LABEL= or root=UUID=",
+		whole.Path(), len(plain), describeAll(plain, ByLabel))
 }
 
 // blank returns the partitions that could hold a filesystem that Probe does not
@@ -224,7 +228,8 @@ func members(seen []Block, b Block) ([]string, error) {
 		}
 	}
 	if n := uint64(len(have)); n < f.Devices {
-		return nil, fmt.Errorf("%s is 1 of %d devices of a %s, and %d of them are missing: %w", b.Name, f.Devices, f.Type, f.Devices-n, errMembers)
+		return nil, fmt.Errorf("%s is 1 of %d devices of a %s, and %d of them are missing: %w",
+			b.Name, f.Devices, f.Type, f.Devices-n, errMembers)
 	}
 	return others, nil
 }
@@ -256,8 +261,8 @@ func (s Selector) several(b Block, others []Block) string {
 	case len(rest) > 0:
 		return fmt.Sprintf("%s means more than one device: %s is taken, not %s", s, b, describeAll(append(rest, paths...), s.By))
 	case len(paths) > 0:
-		return fmt.Sprintf("%s is another path to the LUN of %s (WWID %s): nodisk does not join paths (multipath), the root will depend on %s alone",
-			describeAll(paths, 0), b.Name, clip(b.WWID, maxLabel), b.Name)
+		return fmt.Sprintf("%s is another path to the LUN of %s (WWID %s): nodisk does not join paths (multipath), "+
+			"the root will depend on %s alone", describeAll(paths, 0), b.Name, clip(b.WWID, maxLabel), b.Name)
 	}
 	return ""
 }

@@ -58,7 +58,9 @@ func MountNFS(ctx context.Context, n NFS, m NFSMount, log *slog.Logger) (Mounted
 // mountFrom tries the addresses of a server in turn. Each has its share of the
 // time that is left, so that one that takes connections and answers nothing does
 // not use up that of the others.
-func mountFrom(ctx context.Context, servers []netip.Addr, try func(context.Context, netip.Addr) (Mounted, refusals), source string) (Mounted, error) {
+func mountFrom(ctx context.Context, servers []netip.Addr,
+	try func(context.Context, netip.Addr) (Mounted, refusals), source string,
+) (Mounted, error) {
 	var refused refusals
 	for i, server := range servers {
 		one, cancel := shareOf(ctx, len(servers)-i)
