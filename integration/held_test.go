@@ -26,15 +26,12 @@ func stallImage(t *testing.T, profiles string, args ...string) string {
 }
 
 // The kernel holds a thread of the worker for ever, in the probe of a device that nobody
-// needs: the boot ends as it is to end all the same.
+// needs, and would never come down itself: the boot ends as it is to end all the same.
 func TestBootHeld(t *testing.T) {
-	needs(t, BootSpec{Root: RootRAM})
+	needs(t, BootSpec{Root: RootNone})
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
-	tree, err := AddFlags(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	image := stallImage(t, "virt,iscsi,ext4", tree...)
+	// No driver of a network: nothing but the disk that is not there is waited for.
+	image := stallImage(t, "ext4")
 	const (
 		probing = `stall: in the probe for 100000 s`
 		goesOn  = `nodisk: supervisor: the worker does not end: the kernel holds it in .*\[stall\].*; going on without it`
@@ -44,14 +41,13 @@ func TestBootHeld(t *testing.T) {
 	lab := newLab(t)
 	places := make(chan struct{}, nodesAtOnce())
 	cases := []bootCase{
-		{name: "switch", spec: BootSpec{Root: RootRAM, Cmdline: "root=/dev/ram"}, expect: []string{probing, `nodisk: switch `, goesOn}},
 		{
 			name: "reboot", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s nodisk.onfail=reboot"},
-			fails: true, expect: []string{probing, gaveUp + "reboot", goesOn, forced + "reboot", `at once \(sysrq b\)`},
+			expect: []string{probing, gaveUp + "reboot", goesOn, forced + "reboot", `at once \(sysrq b\)`},
 		},
 		{
 			name: "poweroff", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s nodisk.onfail=poweroff"},
-			fails: true, expect: []string{probing, gaveUp + "poweroff", goesOn, forced + "poweroff", `by its ACPI registers`},
+			expect: []string{probing, gaveUp + "poweroff", goesOn, forced + "poweroff", `by its ACPI registers`},
 		},
 	}
 	t.Run("node", func(t *testing.T) {
@@ -62,7 +58,7 @@ func TestBootHeld(t *testing.T) {
 				defer func() { <-places }()
 				s := c.spec
 				s.Name, s.Kernel, s.Image, s.Append = "held-"+c.name, kernel, image, "stall.probe_secs=100000"
-				s.CPUs, s.Timeout, s.Devices = 4, 3*time.Minute, []string{"i6300esb"}
+				s.CPUs, s.Timeout, s.Devices = 2, 3*time.Minute, []string{"i6300esb"}
 				if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
 					s.Log = filepath.Join(dir, s.Name+".log")
 				}
@@ -73,11 +69,8 @@ func TestBootHeld(t *testing.T) {
 				if err := res.Expect(c.expect...); err != nil {
 					t.Error(err)
 				}
-				if res.Reached == c.fails {
-					t.Errorf("the root was reached: %v (%s); the console's end:\n%s", res.Reached, res.End, tail(res.Console, 40))
-				}
 				// QEMU ends with the machine: the kernel has no word for these two ways.
-				if c.fails && !strings.HasPrefix(res.End, "QEMU ended with status 0") {
+				if !strings.HasPrefix(res.End, "QEMU ended with status 0") {
 					t.Errorf("it ended by %q, want that the machine ended", res.End)
 				}
 			})
