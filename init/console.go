@@ -86,7 +86,8 @@ func (c *Console) Handle(ctx context.Context, r slog.Record) error {
 	lines := recordLines(leaveOut(text, recordMost))
 	if n := c.pace.missed; n > 0 {
 		c.pace.missed = 0
-		lines = append(lines, fmt.Sprintf("%swarnings left out before this line: %d (nodisk.log=debug shows all)", continued, n))
+		lines = append(lines, fmt.Sprintf("%swarnings left out before this line: %d (nodisk.log=debug shows all)",
+			continued, n))
 	}
 	var first error
 	for _, line := range lines {

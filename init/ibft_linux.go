@@ -39,7 +39,8 @@ func (w *worker) findFirmware(ctx context.Context) {
 	if !w.plan.Network.UsesIBFT() && !w.plan.Firmware || ibft.Visible(os.DirFS("/sys")) {
 		return
 	}
-	if err := w.loader.Request(ctx, modload.Request{Name: "iscsi_ibft", Stage: modload.StageDrivers, Optional: true}); err != nil {
+	module := modload.Request{Name: "iscsi_ibft", Stage: modload.StageDrivers, Optional: true}
+	if err := w.loader.Request(ctx, module); err != nil {
 		w.log.Warn(fmt.Sprintf("look for the firmware's iBFT: %v", err))
 	}
 }

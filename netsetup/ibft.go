@@ -37,13 +37,15 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 	_, damaged := errors.AsType[*ibft.DamagedError](err)
 	switch {
 	case errors.Is(err, ibft.ErrNone):
-		return Config{}, word.ibft(err.Error(), "check that the firmware boots by iSCSI and, with a BIOS, that the image holds iscsi_ibft (profile ibft), or write ip=dhcp")
+		return Config{}, word.ibft(err.Error(),
+			"check that the firmware boots by iSCSI and, with a BIOS, that the image holds iscsi_ibft (profile ibft), or write ip=dhcp")
 	case damaged:
 		return Config{}, word.ibft(err.Error(), "check the iSCSI settings of the firmware, or write ip=dhcp")
 	case err != nil:
 		return Config{}, err
 	case len(t.NICs) == 0:
-		return Config{}, word.ibft("the firmware's iBFT has no network port in use", "check the iSCSI settings of the firmware, or write ip=dhcp")
+		return Config{}, word.ibft("the firmware's iBFT has no network port in use",
+			"check the iSCSI settings of the firmware, or write ip=dhcp")
 	}
 	if initiatorName(t.Initiator) {
 		c.InitiatorName = t.Initiator

@@ -119,7 +119,8 @@ func block(b []byte, at, id, least int) (s structure, is int, err error) {
 	case id != 0 && is != id:
 		return s, 0, fmt.Errorf("has a structure of kind %d at byte %d, not of kind %d", is, at, id)
 	case length < least || at+length > len(b):
-		return s, 0, fmt.Errorf("has a structure of kind %d with %d bytes at byte %d of %d, at least %d are needed", is, length, at, len(b), least)
+		return s, 0, fmt.Errorf("has a structure of kind %d with %d bytes at byte %d of %d, at least %d are needed",
+			is, length, at, len(b), least)
 	}
 	return structure{table: b, raw: b[at : at+length]}, is, nil
 }
