@@ -31,7 +31,7 @@ const (
 	tty   = "/.storm-tty"
 	worry = "<3>storm: "
 	// starveLimit bounds, in milliseconds, how long the kernel may take to kill.
-	starveLimit = 20000
+	starveLimit = 100000
 )
 
 func main() {
