@@ -46,7 +46,7 @@ func TestCheck(t *testing.T) {
 		{"names", "virt,iscsi,ext4", virtual, "ip=ens3:dhcp BOOTIF=01-52-54-00-00-00-01 root=dhcp", nil, "would not boot: ip=ens3:dhcp: no interface is called ens3"},
 		{"third-of-one", "virt,iscsi,ext4,bond", virtual, "bond=bond0:eth0,eth1:mode=802.3ad ip=bond0:dhcp root=dhcp", nil, "would boot"},
 		{"no-adapter", "virt,iscsi,ext4", noAdapter, iscsiWords, nil, "would not boot: the root is behind the network"},
-		{"no-bond", "virt,iscsi,ext4", virtual, iscsiWords + " bond=bond0:eth0 ", nil, "would not boot: for virtual links: find module \"bonding\""},
+		{"no-bond", "virt,iscsi,ext4", virtual, iscsiWords + " bond=bond0:eth0 ", nil, "would not boot: for links and sockets: find module \"bonding\""},
 		{"blacklist", "virt,iscsi,ext4", virtual, iscsiWords + " modprobe.blacklist=virtio_net", nil, "would not boot: no network: virtio 1 network adapter"},
 		{"no-inventory", "virt,nfs", "", "root=dhcp nodisk.modules=no_such_module", nil, "would not boot: by nodisk.modules=: find module"},
 		{"no-image", "", virtual, "ip=dhcp root=dhcp nodisk.deadline=3m", nil, "would boot, as far as can be told: no image"},
