@@ -44,7 +44,7 @@ func TestBootTargetLost(t *testing.T) {
 		name, onfail, until string
 		expect              []string
 	}{
-		{"reboot", "reboot", "", []string{noInit, `gave up after .*; nodisk\.onfail=reboot`, `^reboot: Restarting system`}},
+		{"reboot", "reboot", "", []string{noInit, `gave up after .*; nodisk\.onfail=reboot`, `reboot: Restarting system`}},
 		// A second worker gets to the network again.
 		{
 			"again", "retry", `attach \(5/7\): .* attempt 1,`,
