@@ -97,7 +97,8 @@ func (p *process) signal(s os.Signal) error {
 // A kernel without it says nothing.
 func (p *process) delays() map[string]time.Duration {
 	delays := map[string]time.Duration{}
-	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.self.Pid)) // the pattern is good, the only error there is
+	// The pattern is good, the only error there is.
+	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.self.Pid))
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {

@@ -155,7 +155,7 @@ func (c StormCase) outcome(s stormSeen) (o Outcome, took time.Duration, problem 
 		took := l.Stamp - s.init
 		switch {
 		case took > limit:
-			return Wrong, took, fmt.Sprintf("the root was reached %.1f s behind the limit of %.1f s", (took - limit).Seconds(), limit.Seconds())
+			return Wrong, took, "the root was reached " + behind(took, limit)
 		case c.Root == RootISCSI && !s.oneDisk():
 			return Wrong, took, "the root has other disks than one: " + s.said("disks")
 		}
@@ -171,7 +171,7 @@ func (c StormCase) outcome(s stormSeen) (o Outcome, took time.Duration, problem 
 		case action != c.OnFail:
 			return Wrong, took, fmt.Sprintf("nodisk.onfail=%s, but: %s", c.OnFail, l.Text)
 		case took > limit:
-			return Wrong, took, fmt.Sprintf("it acted %.1f s behind the limit of %.1f s", (took - limit).Seconds(), limit.Seconds())
+			return Wrong, took, "it acted " + behind(took, limit)
 		case took < c.Deadline-time.Second:
 			return Wrong, took, fmt.Sprintf("it gave up after %.1f s, its deadline is %v", took.Seconds(), c.Deadline)
 		case !c.Fault.keepsRootAway() && c.Fault != WorkerStopped && !s.starved(c):
@@ -179,10 +179,16 @@ func (c StormCase) outcome(s stormSeen) (o Outcome, took time.Duration, problem 
 		}
 		return Acted, took, ""
 	}
-	if l, ok := s.find(regexp.MustCompile(`^nodisk: switch \(`)); ok && c.Fault.keepsRootAway() && s.hit > 0 && l.Stamp-s.init < s.hit+handover {
-		return Handed, l.Stamp - s.init, ""
+	if l, ok := s.find(regexp.MustCompile(`^nodisk: switch \(`)); ok && c.Fault.keepsRootAway() && s.hit > 0 {
+		if took := l.Stamp - s.init; took < s.hit+handover {
+			return Handed, took, ""
+		}
 	}
 	return Hung, limit, "neither at its root nor at an end; the last of it: " + s.last()
+}
+
+func behind(took, limit time.Duration) string {
+	return fmt.Sprintf("%.1f s behind the limit of %.1f s", (took - limit).Seconds(), limit.Seconds())
 }
 
 // unsaid is what the node should have said and did not.

@@ -145,10 +145,10 @@ func (n *stormNode) script(ctx context.Context) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		<-ctx.Done()
 	}
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (n *stormNode) breakAndHeal(ctx context.Context) error {
@@ -216,7 +216,8 @@ func (n *stormNode) breaks(ctx context.Context) (hit bool, err error) {
 // watch ends the boot when the node must long have acted, and asks it before
 // where it is.
 func (n *stormNode) watch(ctx context.Context) error {
-	limited, cancel := context.WithTimeoutCause(ctx, stormKernel, fmt.Errorf("the kernel did not start /init within %v", stormKernel))
+	late := fmt.Errorf("the kernel did not start /init within %v", stormKernel)
+	limited, cancel := context.WithTimeoutCause(ctx, stormKernel, late)
 	defer cancel()
 	if _, err := n.v.p.out.await(limited, 0, initLine()); err != nil {
 		if ctx.Err() != nil || !errors.Is(err, context.Cause(limited)) {

@@ -188,7 +188,8 @@ func starve(pid int) error {
 		return fmt.Errorf("watch process %d: %w", pid, err)
 	}
 	defer func() { _ = unix.Close(fd) }()
-	eater, err := syscall.ForkExec(proc+"/self/exe", []string{os.Args[0], "eat"}, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
+	attr := &syscall.ProcAttr{Files: []uintptr{0, 1, 2}}
+	eater, err := syscall.ForkExec(proc+"/self/exe", []string{os.Args[0], "eat"}, attr)
 	if err != nil {
 		return fmt.Errorf("start to take memory: %w", err)
 	}
@@ -215,8 +216,9 @@ func eat() error {
 	if err := os.WriteFile(proc+"/self/oom_score_adj", []byte("0"), 0); err != nil {
 		return fmt.Errorf("let the kernel kill this: %w", err)
 	}
+	const how = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_POPULATE
 	for {
-		_, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+		_, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, how)
 		if err != nil && !errors.Is(err, unix.ENOMEM) {
 			return fmt.Errorf("take memory: %w", err)
 		}
@@ -236,7 +238,8 @@ func stacks() error {
 		}
 		for _, path := range paths {
 			if text, err := os.ReadFile(path); err == nil {
-				toLog(fmt.Sprintf("%d/%s: %s", who, filepath.Base(filepath.Dir(path)), strings.Join(strings.Fields(string(text)), " ")))
+				thread := filepath.Base(filepath.Dir(path))
+				toLog(fmt.Sprintf("%d/%s: %s", who, thread, strings.Join(strings.Fields(string(text)), " ")))
 			}
 		}
 	}
