@@ -210,7 +210,7 @@ func (w *worker) judge(ctx context.Context, groups []target, list []attached, lo
 		return "", fmt.Errorf("%v is not on %s: %w", w.root.Block, strings.Join(lines, ", "), errors.Join(errs...))
 	}
 	for _, err := range errs {
-		w.log.Warn("the boot goes on without a target: " + oneLine(err))
+		w.log.Warn("the boot goes on without a target: " + reason(err))
 	}
 	return strings.Join(lines, ", "), nil
 }

@@ -65,7 +65,7 @@ func (w *worker) allDrivers(ctx context.Context) (string, error) {
 	line := names(w.loader.Loaded(), func(modload.Loaded) bool { return true })
 	if err != nil && w.plan.Chain.Drivers {
 		// The other init has drivers of its own, and may do with them.
-		w.log.Error("drivers: " + oneLine(err))
+		w.log.Error("drivers: " + reason(err))
 		err = nil
 	}
 	return line, err

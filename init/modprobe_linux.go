@@ -61,6 +61,9 @@ func modprobeAll(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
+	// A process ends only when all its threads are out of the kernel, and the kernel
+	// waits for this one's end: the probe of somebody else's device must not hold it.
+	m.AsyncProbe = true
 	_, loader, err := openModules(Plan{Modules: m}, nil)
 	if err != nil {
 		return err

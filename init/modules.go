@@ -16,6 +16,8 @@ type ModulePlan struct {
 	Post     []string // rd.driver.post=: after it
 	Profiles []string // nodisk.profile= of the config file, as the image was built
 	Serial   bool     // nodisk.load=serial
+	// AsyncProbe: modules that the kernel asks for, see modload.LoaderConfig.
+	AsyncProbe bool
 
 	// Drivers are what the profiles load between the coldplug and Post: all of
 	// those that the command line names, whatever the hardware, what nothing

@@ -60,7 +60,7 @@ func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus
 	for {
 		// To the console alone: the kernel's log has it already, and with "quiet"
 		// does not show it.
-		_, _ = fmt.Fprintf(console, "\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n", why, then)
+		_, _ = fmt.Fprintf(console, "\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n", printable(why, reasonMost), then)
 		fd := console.Fd()
 		status, err := run(func() (int, error) {
 			pid, err := syscall.ForkExec(shellPath, []string{shellPath}, &syscall.ProcAttr{

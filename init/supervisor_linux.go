@@ -34,7 +34,7 @@ func Main(args []string) {
 		loadDrivers()
 	case strings.HasSuffix(args[0], "modprobe"): // in a shell, by bin/modprobe of --rescue
 		if err := modprobeAll(context.Background(), args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
+			fmt.Fprintln(os.Stderr, reason(err))
 			leave(1)
 		}
 	default:
@@ -178,7 +178,7 @@ func (s *supervisor) pass(d time.Duration) *orderError {
 
 // report writes one line without the machinery of the worker's log.
 func report(prio int, format string, args ...any) {
-	line := supervisorLog + fmt.Sprintf(format, args...)
+	line := printable(supervisorLog+fmt.Sprintf(format, args...), kmsgLine)
 	if f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil {
 		_, err = fmt.Fprintf(f, "<%d>nodisk: %s\n", prio, line)
 		_ = f.Close()

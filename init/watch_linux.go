@@ -25,9 +25,11 @@ const (
 	// tidyTime is how long a worker may go on after its verdict.
 	tidyTime = 3 * time.Second
 	// endTime is how long it takes a process to end that does nothing any more,
-	// killTime one that is killed.
-	endTime  = 200 * time.Millisecond
+	// killTime one that is killed, heldTime one of which a thread is seen in the kernel:
+	// a root that is ready waits for no longer.
+	endTime  = 20 * time.Millisecond
 	killTime = 300 * time.Millisecond
+	heldTime = 30 * time.Millisecond
 )
 
 // watch runs one worker to its verdict and, if the kernel lets it, to its end. An
@@ -171,7 +173,11 @@ func (w *watched) result() (Verdict, error) {
 // goes on without its end.
 func (w *watched) leaveBehind() {
 	w.worker.kill()
-	if !w.worker.ends(killTime) {
+	patience := killTime
+	if heldBy(w.worker.pid) != "" {
+		patience = heldTime
+	}
+	if !w.worker.ends(patience) {
 		report(warningPriority, "the worker does not end: %s; going on without it", held(w.worker.pid))
 	}
 }

@@ -241,7 +241,7 @@ func openModules(p Plan, log *slog.Logger) (*modload.Index, *modload.Loader, err
 	return x, modload.NewLoader(x, modload.LoaderConfig{
 		// The kernel takes the last of a parameter: the command line's.
 		Params: append(conf.Params, p.Modules.Params...), Blacklist: append(conf.Blacklist, p.Modules.Blacklist...),
-		Serial: p.Modules.Serial, Decompress: unpack.Module, Modules: above,
+		Serial: p.Modules.Serial, AsyncProbe: p.Modules.AsyncProbe, Decompress: unpack.Module, Modules: above,
 	}, log), nil
 }
 
@@ -312,7 +312,7 @@ func (w *worker) giveUp(err error) Verdict {
 		w.log.Error(fmt.Sprintf("%v; starting again (nodisk.onfail=retry)", err))
 	}
 	if action == ActionShell {
-		return Verdict{Action: action, Argv: []string{oneLine(err)}}
+		return Verdict{Action: action, Argv: []string{reason(err)}}
 	}
 	return Verdict{Action: action}
 }

@@ -27,6 +27,7 @@ const (
 
 // A flight is one module on its way into the kernel.
 type flight struct {
+	once      sync.Once
 	done      chan struct{}
 	late      chan struct{} // closed when the kernel has taken longer than patience
 	err       error
@@ -37,6 +38,14 @@ type flight struct {
 
 func newFlight(device string) *flight {
 	return &flight{done: make(chan struct{}), late: make(chan struct{}), device: device}
+}
+
+// end says what the kernel answered. The first answer counts.
+func (f *flight) end(err error) {
+	f.once.Do(func() {
+		f.err = err
+		close(f.done)
+	})
 }
 
 // ended tells whether the kernel has answered.
@@ -128,33 +137,41 @@ func (f *flight) wait(ctx context.Context, late func()) bool {
 }
 
 // depart takes a place for the work and gives the module to the kernel. What is
-// live already needs neither.
+// live already needs neither. A module may be live long before finit_module(2)
+// returns: since Linux 5.17 that waits for all asynchronous probes of whatever driver
+// (async_synchronize_full in do_init_module of kernel/module/main.c), and one that
+// hangs there is no concern of this module.
 func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
-	defer close(f.done)
 	if l.kernel.live(n.mod.Name) {
+		f.end(nil)
 		return
 	}
 	if l.places.take(ctx, n.claim) {
 		give := sync.OnceFunc(func() { l.places.give(n.claim) })
 		defer give()
 		if ctx.Err() == nil {
-			f.err = l.insert(ctx, n, func() (stop func()) {
+			f.end(l.insert(ctx, n, func() (stop func()) {
 				l.mu.Lock()
 				f.began = time.Now()
 				l.mu.Unlock()
 				timer := time.AfterFunc(l.patience, func() {
 					give()
+					if l.kernel.live(n.mod.Name) {
+						f.end(nil)
+						return
+					}
 					close(f.late)
 				})
 				return func() { timer.Stop() }
-			})
+			}))
 			return
 		}
 	}
-	f.err, f.abandoned = fmt.Errorf("load module %q: %w", n.mod.Name, ctx.Err()), true
+	f.abandoned = true
 	l.mu.Lock()
 	delete(l.flights, n.mod.Name)
 	l.mu.Unlock()
+	f.end(fmt.Errorf("load module %q: %w", n.mod.Name, ctx.Err()))
 }
 
 // Attempts and first pause when the kernel says that it is busy with this very

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,10 @@ type LoaderConfig struct {
 	// Workers is how many modules are worked on side by side; 0 is one for each
 	// processor, 8 at most. Those that wait, in a probe, do not count.
 	Workers int
+	// AsyncProbe has the kernel return from finit_module(2) without waiting for
+	// probes, of this module or of others: the parameter async_probe of any module
+	// (kernel/module/main.c, since Linux 4.2). Names of interfaces and disks may come in another order.
+	AsyncProbe bool
 	// Decompress unpacks a module that the kernel cannot unpack by itself;
 	// path ends in .xz, .zst or .gz. Nil: such a module is an error.
 	// Package modload/unpack has one.
@@ -249,6 +254,9 @@ func (l *Loader) denied(module string, byAlias bool) bool {
 // takes the last of a kind.
 func (l *Loader) params(module string, requests []Request) string {
 	params := l.conf.Params.For(module)
+	if l.conf.AsyncProbe {
+		params = strings.TrimSpace("async_probe " + params)
+	}
 	for _, r := range requests {
 		if r.Params == "" || normal(r.Name) != module {
 			continue

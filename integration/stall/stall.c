@@ -18,6 +18,10 @@ static unsigned int init_secs;
 module_param(init_secs, uint, 0444);
 MODULE_PARM_DESC(init_secs, "seconds in the module's init, before the driver is registered (default 0)");
 
+static bool async;
+module_param(async, bool, 0444);
+MODULE_PARM_DESC(async, "let the kernel probe in a thread of its own, as NVMe's driver does (default no)");
+
 static int stall_probe(struct pci_dev *dev, const struct pci_device_id *id)
 {
 	pci_info(dev, "stall: in the probe for %u s\n", probe_secs);
@@ -49,6 +53,8 @@ static int __init stall_init(void)
 {
 	for (unsigned int s = 0; s < init_secs; s++)
 		msleep(1000);
+	if (async)
+		stall_driver.driver.probe_type = PROBE_PREFER_ASYNCHRONOUS;
 	return pci_register_driver(&stall_driver);
 }
 
