@@ -171,7 +171,6 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 				return
 			}
 		}
-		w.leaveDrivers()
 	}
 	w.root = plan.Root
 	g := graph{stages: w.breakpoints(w.stages()), identity: identity(), log: w.log}

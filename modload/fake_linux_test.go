@@ -2,10 +2,14 @@ package modload
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/nodisk/nodisk/init/uevent"
 )
 
 // A fakeKernel takes modules and remembers their order.
@@ -13,6 +17,8 @@ type fakeKernel struct {
 	cpuAlias string
 	depends  map[string][]string                 // what files say about themselves
 	inserted func(path string) ([]string, error) // called without the mutex; nil takes all
+	// announced is what the kernel says of modules; nil: it cannot be heard.
+	announced chan uevent.Event
 
 	mu      sync.Mutex
 	order   []string          // as their init ended
@@ -42,6 +48,27 @@ func (k *fakeKernel) needs(path string) []string {
 }
 func (k *fakeKernel) release() string { return "r" }
 func (k *fakeKernel) cpu() string     { return k.cpuAlias }
+
+func (k *fakeKernel) events() (listener, error) {
+	if k.announced == nil {
+		return nil, errors.ErrUnsupported
+	}
+	return announcer{k.announced}, nil
+}
+
+// An announcer is the kernel's events as a channel.
+type announcer struct{ events chan uevent.Event }
+
+func (a announcer) Receive(ctx context.Context) (uevent.Event, error) {
+	select {
+	case e := <-a.events:
+		return e, nil
+	case <-ctx.Done():
+		return uevent.Event{}, ctx.Err()
+	}
+}
+
+func (announcer) Close() error { return nil }
 
 func (k *fakeKernel) insert(i insertion) ([]string, error) {
 	name := nameOf(i.path)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/uevent"
 )
 
 // patience is how long finit_module(2) may take before its module is taken to
@@ -156,11 +158,7 @@ func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
 				l.mu.Unlock()
 				timer := time.AfterFunc(l.patience, func() {
 					give()
-					if l.kernel.live(n.mod.Name) {
-						f.end(nil)
-						return
-					}
-					close(f.late)
+					l.late(n.mod.Name, f)
 				})
 				return func() { timer.Stop() }
 			}))
@@ -172,6 +170,44 @@ func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
 	delete(l.flights, n.mod.Name)
 	l.mu.Unlock()
 	f.end(fmt.Errorf("load module %q: %w", n.mod.Name, ctx.Err()))
+}
+
+// late ends a flight when its module is live, which the kernel announces (kobject_uevent in
+// do_init_module): from then on it has all that others need of it.
+func (l *Loader) late(module string, f *flight) {
+	events, eventsErr := l.kernel.events()
+	if eventsErr == nil {
+		defer func() { _ = events.Close() }()
+	}
+	if l.kernel.live(module) {
+		f.end(nil)
+		return
+	}
+	close(f.late)
+	if eventsErr != nil {
+		return // it ends when finit_module does
+	}
+	ctx, cancel := context.WithCancel(l.life)
+	defer cancel()
+	go func() {
+		select {
+		case <-f.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for {
+		e, err := events.Receive(ctx)
+		lost := errors.Is(err, uevent.ErrOverrun)
+		switch {
+		case err != nil && !lost:
+			return
+		case !lost && (e.Subsystem != "module" || e.Action != "add" || e.DevPath != "/module/"+module):
+		case l.kernel.live(module):
+			f.end(nil)
+			return
+		}
+	}
 }
 
 // Attempts and first pause when the kernel says that it is busy with this very

@@ -142,6 +142,52 @@ func TestPatience(t *testing.T) {
 	})
 }
 
+// A module that is live has loaded, though the kernel keeps whoever loads it until
+// other drivers' asynchronous probes have ended.
+func TestLiveBeforeTheCallReturns(t *testing.T) {
+	for _, announced := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			l, k, _ := newTestLoader(t, hba, LoaderConfig{Workers: 1})
+			k.announced = make(chan uevent.Event)
+			release := make(chan struct{})
+			defer close(release)
+			live := func(name string) {
+				k.mu.Lock()
+				defer k.mu.Unlock()
+				k.living[name] = true
+			}
+			k.inserted = func(name string) ([]string, error) {
+				if name == "nic" && !announced {
+					live(name) // before anybody looks
+				}
+				<-release
+				return nil, nil
+			}
+			if announced {
+				go func() {
+					<-time.After(time.Second)
+					k.announced <- uevent.Event{Action: "add", Subsystem: "module", DevPath: "/module/other"}
+					live("nic")
+					k.announced <- uevent.Event{Action: "add", Subsystem: "module", DevPath: "/module/nic"}
+				}()
+			}
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := l.Load(ctx, "nic"); err != nil {
+				t.Error(err)
+			}
+			want := patience
+			if announced {
+				want = time.Second
+			}
+			if took := time.Since(start); took != want || l.Late() != nil {
+				t.Errorf("announced %v: loaded after %v, want %v; late: %v", announced, took, want, l.Late())
+			}
+		})
+	}
+}
+
 // What is live already takes no place.
 func TestLiveTakesNoPlace(t *testing.T) {
 	l, k, _ := newTestLoader(t, hba, LoaderConfig{Workers: 1})

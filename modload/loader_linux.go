@@ -68,6 +68,14 @@ type kernel interface {
 	needs(path string) []string // modules that the file itself says it depends on
 	release() string
 	cpu() string // modalias of the processor, empty when unknown
+	// events are what the kernel says of devices and modules from now on. Who gets
+	// them closes them.
+	events() (listener, error)
+}
+
+type listener interface {
+	Events
+	Close() error
 }
 
 // An insertion is a module that is to become part of the kernel.

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/uevent"
 )
 
 // moduleInitCompressedFile is MODULE_INIT_COMPRESSED_FILE of
@@ -119,6 +121,14 @@ func (m *machine) needs(path string) []string {
 
 func (m *machine) release() string { return m.uname() }
 func (m *machine) cpu() string     { return m.modalias() }
+
+func (m *machine) events() (listener, error) {
+	c, err := uevent.Listen()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
 
 // insert loads a file. On failure it returns what the kernel logged meanwhile.
 func (m *machine) insert(i insertion) ([]string, error) {

@@ -2,6 +2,7 @@ package modload
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 )
 
@@ -40,3 +41,4 @@ func (r rehearsal) size(string) int64                    { return 0 }
 func (r rehearsal) needs(string) []string                { return nil }
 func (r rehearsal) release() string                      { return r.index.release }
 func (r rehearsal) cpu() string                          { return r.modalias }
+func (r rehearsal) events() (listener, error)            { return nil, errors.ErrUnsupported }
