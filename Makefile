@@ -21,8 +21,9 @@ kernel_newest = .cache/kernel-newest
 lint       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 static     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w"
 # The flags that u-root's mkuimage compiles with, so that `nodisk build` makes
-# the same image from source. Without inlining /init is a tenth smaller.
-init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l -ldflags="-s -w -buildid="
+# the same image from source. Inlining the standard library alone is as quick as
+# inlining everything, and half as much larger.
+init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l -gcflags=std= -ldflags="-s -w -buildid="
 # The race detector needs a C compiler.
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part

@@ -70,10 +70,11 @@ func CompileInit(ctx context.Context, source, arch string) ([]byte, error) {
 		uimage.WithSkipLDD(),
 		uimage.WithInit("nodisk-init"),
 		// mkuimage adds -trimpath and -ldflags "-s -w -buildid=" itself, but
-		// also -a, which would compile everything anew each time. It turns off
-		// inlining, and that stays: /init is 11 % smaller in lz4 without.
+		// also -a, which would compile everything again each time. It turns off
+		// inlining, which stays off but for the standard library: /init is 15 % larger
+		// in lz4 with all of it, 7 % with that of the library, and as quick.
 		uimage.WithBinaryCommandsOpts(&golang.BuildOpts{
-			ExtraArgs: []string{"-a=false", "-buildvcs=false"},
+			ExtraArgs: []string{"-a=false", "-buildvcs=false", "-gcflags=std="},
 		}, filepath.Join(source, "cmd", "nodisk-init")),
 		uimage.WithCPIOOutput(archive))
 	if err != nil {
