@@ -114,7 +114,7 @@ fuzz:
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)
 
 boot-tests: softib stall kernel-oldest kernel-newest kernel-arm64 rescue
-	@$(GO) test -count=1 -timeout 25m ./integration
+	@$(GO) test -count=1 -timeout 45m ./integration
 
 clean:
 	rm -rf .cache bin bench.json build/embedded/nodisk-init build/embedded/nodisk-init-arm64
