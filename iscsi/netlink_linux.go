@@ -21,6 +21,7 @@ type kernel struct {
 	handle  uint64        // of the transport "tcp"
 	replies chan event    // to the call under way
 	lost    chan lostConn // connections given up
+	overrun chan struct{} // events were lost: one of those may be among them
 	done    chan struct{} // closed when the receiver has ended
 	err     error         // why, valid after done
 
@@ -59,6 +60,7 @@ func openKernel(sysfs string) (*kernel, error) {
 		handle:  handle,
 		replies: make(chan event, 1),
 		lost:    make(chan lostConn, 16),
+		overrun: make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
 	go k.receive()
@@ -94,9 +96,15 @@ func (k *kernel) drain(fd int) {
 	for {
 		n, from, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
 		switch {
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ENOBUFS):
-			// A reply lost to a full buffer is noticed by the call that waits
-			// for it, when its time is over.
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ENOBUFS):
+			// A reply lost to a full buffer is noticed by the call that waits for it,
+			// when its time is over. A lost connection is looked for in sysfs.
+			select {
+			case k.overrun <- struct{}{}:
+			default:
+			}
 			continue
 		case err != nil:
 			return

@@ -56,6 +56,11 @@ func (s *Session) follow() {
 				s.watch.tell(&LostError{s.Portal, l.err})
 				return
 			}
+		case <-s.kernel.overrun:
+			if err := s.inSysfs(); err != nil {
+				s.watch.tell(err)
+				return
+			}
 		case <-s.kernel.done:
 			return
 		}
@@ -73,6 +78,10 @@ func (s *Session) Check() error {
 		return s.watch.why
 	default:
 	}
+	return s.inSysfs()
+}
+
+func (s *Session) inSysfs() error {
 	kept, err := keptSessions(s.sysfs)
 	if err != nil {
 		return err

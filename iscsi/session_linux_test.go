@@ -88,6 +88,25 @@ func TestSessionCheck(t *testing.T) {
 	}
 }
 
+// What a full socket has dropped is found in sysfs.
+func TestSessionLostInAnOverrun(t *testing.T) {
+	s := &Session{
+		SID: 3, Target: Target{Name: "iqn.2026-01.test:a"}, sysfs: t.TempDir(), watch: watch{lost: make(chan struct{})},
+		kernel: &kernel{lost: make(chan lostConn), overrun: make(chan struct{}, 1), done: make(chan struct{})},
+	}
+	fakeSession(t, s.sysfs, "session3", "iscsi_tcp", "iqn.2026-01.test:a", "FAILED")
+	s.kernel.overrun <- struct{}{}
+	s.follow()
+	select {
+	case <-s.Lost():
+	default:
+		t.Error("not noticed")
+	}
+	if err := s.Check(); err == nil || !strings.Contains(err.Error(), "is not logged in") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestKeepSetsRecovery(t *testing.T) {
 	s := &Session{SID: 3, sysfs: t.TempDir()}
 	if err := s.Keep(RootRecovery); !errors.Is(err, unix.ENOENT) {
