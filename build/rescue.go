@@ -25,8 +25,8 @@ func rescueCommands() []string {
 	return strings.Fields(`gosh
 		basename cat chmod chroot cp date dd df dirname dmesg du echo false find free
 		grep gzip head hexdump hostname insmod ip kill ln losetup ls lsmod md5sum mkdir
-		mknod more mount mv netcat netstat pci pidof ping poweroff ps pwd readlink rm rmmod
-		seq shasum shutdown sleep sort strings stty sync tail tar tee touch tr true
+		mknod more mount mv netcat netstat pci pidof ping ps pwd readlink rm rmmod
+		seq shasum sleep sort strings stty sync tail tar tee touch tr true
 		umount uname uniq uptime wc wget which xargs blkid`)
 }
 
@@ -34,13 +34,14 @@ func rescueCommands() []string {
 // as the shell's scripts.
 func rescueAliases() map[string]string {
 	return map[string]string{
-		"reboot":    "shutdown reboot",
-		"halt":      "shutdown halt",
 		"sha256sum": `shasum -a 256 "$@"`,
 		"lspci":     `pci "$@"`,
 		"nc":        `netcat "$@"`,
 	}
 }
+
+// initNames are the commands that /init answers to.
+func initNames() []string { return []string{"modprobe", "reboot", "halt", "poweroff"} }
 
 // busyboxApplets are linked where the rescue shell is a busybox that has them. Not
 // init, and nothing that a root's own /sbin/init could be taken for.
@@ -78,8 +79,12 @@ func rescueFiles(program []byte, arch string) ([]file, error) {
 	link := func(name, target string) file {
 		return file{name: path.Join(rescueDir, name), mode: typeLink | 0o777, data: []byte(target), part: PartRescue}
 	}
-	// /init answers as modprobe: it knows softdeps, aliases and parameters.
-	files := []file{link("modprobe", "../"+initPath)}
+	// /init answers as modprobe: it knows softdeps, aliases and parameters. And it tells
+	// PID 1 to end the machine, which saves what has been written first.
+	var files []file
+	for _, name := range initNames() {
+		files = append(files, link(name, "../"+initPath))
+	}
 	switch {
 	case bytes.Contains(program, []byte(rescueMark)):
 		// It follows links to the last but one, which tells it the command.
@@ -97,7 +102,7 @@ func rescueFiles(program []byte, arch string) ([]file, error) {
 		files = append(files, binary("busybox"))
 		for _, name := range busyboxApplets() {
 			// The names of its applets lie one behind the other, each ended by NUL.
-			if bytes.Contains(program, []byte("\x00"+name+"\x00")) {
+			if bytes.Contains(program, []byte("\x00"+name+"\x00")) && !slices.Contains(initNames(), name) {
 				files = append(files, link(name, "busybox"))
 			}
 		}

@@ -22,7 +22,7 @@ func (w *worker) needShell() {
 		w.plan.Breaks = nil
 	}
 	if w.plan.Policy.OnFail == OnFailShell {
-		w.log.Warn("nodisk.onfail=shell" + fix)
+		w.log.Warn("nodisk.onfail=shell" + fix + "; the boot starts again instead")
 	}
 }
 

@@ -39,6 +39,10 @@ func (w *worker) findFirmware(ctx context.Context) {
 	if !w.plan.Network.UsesIBFT() && !w.plan.Firmware || ibft.Visible(os.DirFS("/sys")) {
 		return
 	}
+	if _, err := w.index.Resolve("iscsi_ibft"); err != nil {
+		w.log.Debug("the image has no module to look for the firmware's table in low memory", "err", err)
+		return
+	}
 	module := modload.Request{Name: "iscsi_ibft", Stage: modload.StageDrivers, Optional: true}
 	if err := w.loader.Request(ctx, module); err != nil {
 		w.log.Warn(fmt.Sprintf("look for the firmware's iBFT: %v", err))

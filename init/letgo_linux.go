@@ -22,9 +22,9 @@ import (
 // letGoTime is what all of it may take, the others are the bounds of its steps.
 const (
 	letGoTime   = 4 * time.Second
-	syncTime    = 2 * time.Second
-	unmountTime = time.Second
-	sessionTime = time.Second
+	syncTime    = 1500 * time.Millisecond
+	unmountTime = 700 * time.Millisecond
+	sessionTime = 500 * time.Millisecond // of three steps
 )
 
 // letGo has a child of PID 1 let go of what the boot holds, and goes on without it

@@ -39,7 +39,8 @@ func (w *worker) mount(ctx context.Context) (string, error) {
 	if err := w.clearRoot(ctx); err != nil {
 		return "", err
 	}
-	w.rootDisk = ""
+	w.rootDisks = nil
+	w.doubted = true // until there is a root
 	w.serveRequests()
 	switch w.root.Kind {
 	case rootfs.KindNFS:
@@ -54,10 +55,35 @@ func (w *worker) mount(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if w.init, err = findInit(sysroot, w.plan.Init); err != nil {
-		return "", fmt.Errorf("%v is mounted, but %w%s", w.mounted, err, garbled(w.mounted, err))
+	if w.init, err = w.findInit(ctx); err != nil {
+		return "", err
 	}
+	w.doubted = false
 	return w.mounted.String(), nil
+}
+
+// findInit looks for the init of what is mounted. It asks a disk or a server, which may
+// have gone meanwhile: the look is left behind then.
+func (w *worker) findInit(ctx context.Context) (string, error) {
+	type outcome struct {
+		init string
+		err  error
+	}
+	done := make(chan outcome, 1)
+	m := w.mounted
+	go func() {
+		init, err := findInit(sysroot, w.plan.Init)
+		if err != nil {
+			err = fmt.Errorf("%v is mounted, but %w%s", m, err, garbled(m, err))
+		}
+		done <- outcome{init, err}
+	}()
+	select {
+	case o := <-done:
+		return o.init, o.err
+	case <-ctx.Done():
+		return "", fmt.Errorf("%v is mounted, but does not answer the look for its init: %w", m, context.Cause(ctx))
+	}
 }
 
 func (w *worker) modules() rootfs.Modules {
@@ -94,7 +120,7 @@ func (w *worker) mountBlock(ctx context.Context) (rootfs.Mounted, error) {
 		}
 		return rootfs.Mounted{}, err
 	}
-	w.rootDisk = b.Disk
+	w.rootDisks = b.Disks()
 	return rootfs.MountBlock(ctx, b, rootfs.BlockMount{
 		Dir: sysroot, Types: w.root.FSType, Options: w.root.Flags, ReadOnly: w.root.ReadOnly, Modules: w.modules(),
 	}, w.log)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -79,6 +81,12 @@ func unmountAll(ctx context.Context, dir string) error {
 // EINVAL. It does not look before: lstat(2) asks the server of an NFS mount. What
 // waits for such a server is failed (MNT_FORCE).
 func detachAll(ctx context.Context, dir string) error {
+	for _, aside := range mountsAside(dir) {
+		if err := unix.Unmount(aside, unix.MNT_FORCE|unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+			return fmt.Errorf("unmount %s: %w", aside, err)
+		}
+		_ = os.Remove(aside)
+	}
 	for ctx.Err() == nil {
 		err := unix.Unmount(dir, unix.MNT_FORCE|unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 		switch {
@@ -91,17 +99,32 @@ func detachAll(ctx context.Context, dir string) error {
 	return fmt.Errorf("unmount %s: %w", dir, context.Cause(ctx))
 }
 
-// inTree reports whether something is mounted on dir, by the kernel's list of mounts
-// (proc_pid_mountinfo(5), the fifth field): no server is asked.
+// inTree reports whether something is mounted on dir.
 func inTree(dir string) bool {
+	mounts, err := mountPoints()
+	return err != nil || slices.Contains(mounts, dir) // an error: nobody knows
+}
+
+// mountsAside are the mounts for dir that came when nobody waited for them any
+// more, of a worker that has died: see package rootfs, mountAside.
+func mountsAside(dir string) []string {
+	mounts, _ := mountPoints() // what is not known is left where it is
+	prefix := filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".")
+	return slices.DeleteFunc(mounts, func(m string) bool { return !strings.HasPrefix(m, prefix) })
+}
+
+// mountPoints is the kernel's list of mounts (proc_pid_mountinfo(5), the fifth
+// field): no server is asked.
+func mountPoints() ([]string, error) {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return true // nobody knows
+		return nil, fmt.Errorf("list mounts: %w", err)
 	}
+	var mounts []string
 	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) > 4 && fields[4] == dir {
-			return true
+		if fields := strings.Fields(line); len(fields) > 4 {
+			mounts = append(mounts, fields[4])
 		}
 	}
-	return false
+	return mounts, nil
 }

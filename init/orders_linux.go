@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +37,39 @@ func ordered(s unix.Signal) Action {
 	default:
 		return 0
 	}
+}
+
+// actionNamed is what a command of the rescue shell asks for by its name: reboot,
+// halt or poweroff. No such name is 0.
+func actionNamed(program string) Action {
+	name := filepath.Base(program)
+	for _, a := range []Action{ActionReboot, ActionHalt, ActionPoweroff} {
+		if a.String() == name {
+			return a
+		}
+	}
+	return 0
+}
+
+// order is the main of such a command. PID 1 saves what has been written, and ends the machine
+// whatever the kernel holds. -f, as with the programs of that name, asks nobody and saves nothing.
+func order(a Action, args []string) error {
+	if slices.Contains(args, "-f") {
+		return rebootNow(a)
+	}
+	if len(args) > 0 {
+		return fmt.Errorf("%s: unknown argument %q: there is -f, at once and without saving", a, args[0])
+	}
+	for s := unix.Signal(1); s < 32; s++ {
+		if ordered(s) != a {
+			continue
+		}
+		if err := unix.Kill(1, s); err != nil {
+			return fmt.Errorf("tell PID 1 to %s: %w", a, err)
+		}
+		return nil
+	}
+	return fmt.Errorf("tell PID 1 to %s: there is no signal for it", a)
 }
 
 // listen makes orders of signals. All signals for which the Go runtime has a

@@ -57,10 +57,15 @@ func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus
 		_ = unix.IoctlSetWinsize(tty, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
 	}
 	mode, modeErr := unix.IoctlGetTermios(tty, unix.TCGETS)
+	banner, err := openConsole("/dev/console")
+	if err != nil {
+		return fmt.Errorf("open the console: %w", err)
+	}
+	defer func() { _ = banner.file.Close() }()
 	for {
 		// To the console alone: the kernel's log has it already, and with "quiet"
 		// does not show it.
-		_, _ = fmt.Fprintf(console, "\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n", printable(why, reasonMost), then)
+		_, _ = fmt.Fprintf(banner, "\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n", printable(why, reasonMost), then)
 		fd := console.Fd()
 		status, err := run(func() (int, error) {
 			pid, err := syscall.ForkExec(shellPath, []string{shellPath}, &syscall.ProcAttr{

@@ -15,6 +15,34 @@ const rebootTime = 3 * time.Second
 // end ends the machine: it returns only if the kernel refuses.
 func (s *supervisor) end(a Action) error {
 	s.letGo(a)
+	// Not from a thread that anything else depends on: after this there is no exec
+	// that would wait for it.
+	refused := make(chan error, 1)
+	go func() { refused <- rebootNow(a) }()
+	select {
+	case err := <-refused:
+		if err != nil {
+			return err
+		}
+	case <-time.After(rebootTime):
+	}
+	report(errorPriority, "the kernel does not %s: %s", a, held(os.Getpid()))
+	force(a)
+	// The thread is still in the kernel: if what holds it lets go, the machine ends
+	// yet. Somebody may know better meanwhile.
+	for {
+		select {
+		case err := <-refused:
+			return fmt.Errorf("the kernel went on: %w", err)
+		case order := <-s.orders:
+			report(warningPriority, "%v", order)
+			force(order.action)
+		}
+	}
+}
+
+// rebootNow ends the machine by the kernel's own way down, without saving anything.
+func rebootNow(a Action) error {
 	how := unix.LINUX_REBOOT_CMD_RESTART
 	switch a {
 	case ActionPoweroff:
@@ -23,23 +51,10 @@ func (s *supervisor) end(a Action) error {
 		how = unix.LINUX_REBOOT_CMD_HALT
 	default:
 	}
-	// Not from a thread that anything else depends on: after this there is no exec
-	// that would wait for it.
-	refused := make(chan error, 1)
-	go func() { refused <- unix.Reboot(how) }()
-	select {
-	case err := <-refused:
-		if err != nil {
-			return fmt.Errorf("%s: %w", a, err)
-		}
-	case <-time.After(rebootTime):
+	if err := unix.Reboot(how); err != nil {
+		return fmt.Errorf("%s: %w", a, err)
 	}
-	report(errorPriority, "the kernel does not %s: %s", a, held(os.Getpid()))
-	force(a)
-	// Nothing is left to try. The thread is still in the kernel: if what holds it
-	// lets go, the machine ends yet.
-	err := <-refused
-	return fmt.Errorf("%s: the kernel went on: %w", a, err)
+	return nil
 }
 
 // force ends the machine without the kernel's way down, as far as there is one.
@@ -59,6 +74,8 @@ func force(a Action) {
 		if err := switchOff(); err != nil {
 			report(errorPriority, "%v: it stays on; switch it off by hand", err)
 		}
+	case ActionHalt:
+		report(errorPriority, "what was written is saved, and nothing of nodisk runs any more: switch it off by hand")
 	default:
 	}
 }

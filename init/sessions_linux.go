@@ -27,6 +27,10 @@ func (w *worker) endStale(ctx context.Context, groups []target, initiator string
 	alive := true
 	w.sessions = slices.DeleteFunc(w.sessions, func(s *iscsi.Session) bool {
 		why := stale(s, groups, initiator)
+		if why == "" && w.doubted {
+			// The kernel reads size and partition table of a disk once.
+			why = fmt.Sprintf("no root on what session %d shows: looking at its target again", s.SID)
+		}
 		if err := s.Check(); err != nil {
 			why, alive = err.Error(), false
 		}
@@ -43,6 +47,7 @@ func (w *worker) endStale(ctx context.Context, groups []target, initiator string
 		alive = alive && k.LoggedIn()
 		endings = append(endings, ending{fmt.Sprintf("an earlier attempt left %v", k), k.EndSoon})
 	}
+	w.doubted = false
 	if len(endings) == 0 {
 		return nil
 	}
@@ -96,7 +101,7 @@ func (w *worker) keepSessions(ctx context.Context) error {
 		}
 		switch {
 		case err == nil:
-		case s.Has(w.rootDisk):
+		case slices.ContainsFunc(w.rootDisks, s.Has):
 			return fmt.Errorf("the root is not to be relied on: %w", err)
 		default:
 			w.log.Warn(fmt.Sprintf("the boot goes on without a target: %v", err))

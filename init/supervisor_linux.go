@@ -32,6 +32,11 @@ func Main(args []string) {
 		modprobe(args[2:])
 	case len(args) > 1 && args[1] == driversArg:
 		loadDrivers()
+	case len(args) > 0 && actionNamed(args[0]) != 0: // in a shell, by bin/reboot of --rescue
+		if err := order(actionNamed(args[0]), args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, reason(err))
+			leave(1)
+		}
 	case strings.HasSuffix(args[0], "modprobe"): // in a shell, by bin/modprobe of --rescue
 		if err := modprobeAll(context.Background(), args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, reason(err))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -46,9 +47,13 @@ func byTarget(named []iscsi.Target, chosen bool) []target {
 	return groups
 }
 
-// has reports whether a portal is one of the target's.
+// has reports whether a portal is one of the target's, or may be: of a name that no
+// name server answers for nobody knows.
 func (t target) has(p iscsi.Portal) bool {
-	return slices.ContainsFunc(t.portals, func(x iscsi.Target) bool { return x.Portal == p })
+	return slices.ContainsFunc(t.portals, func(x iscsi.Target) bool {
+		_, err := netip.ParseAddr(x.Portal.Host)
+		return x.Portal == p || err != nil
+	})
 }
 
 // A login has succeeded at a portal and waits for its hand-over to the kernel.

@@ -15,7 +15,7 @@ import (
 // says it is less than 15 s: stopTimeout, tidyTime, killTime, then letGoTime
 // and rebootTime.
 const (
-	// aliveEvery is how often a worker says that it is at work, silentTime after
+	// aliveEvery is how often a worker says that it is at work, silentTime about after
 	// how long without a word it is taken for dead: stopped, or a thread of each kind
 	// held by the kernel.
 	aliveEvery = 10 * time.Second
@@ -88,8 +88,10 @@ type watched struct {
 
 // run waits for the verdict and then, for a moment, for the end.
 func (w *watched) run() (Verdict, error) {
-	silent := time.NewTimer(silentTime)
-	defer silent.Stop()
+	// PID 1 counts its own moments: while the machine stands still neither has any.
+	moments := time.NewTicker(aliveEvery)
+	defer moments.Stop()
+	silent := 0
 	var due, grace <-chan time.Time
 	for {
 		select {
@@ -101,7 +103,7 @@ func (w *watched) run() (Verdict, error) {
 				}
 				continue
 			}
-			silent.Reset(silentTime)
+			silent = 0
 			switch m.Kind {
 			case messageAlive:
 				w.late = m.Verdict
@@ -143,7 +145,10 @@ func (w *watched) run() (Verdict, error) {
 			w.verdict = &v
 			w.leaveBehind()
 			return w.result()
-		case <-silent.C:
+		case <-moments.C:
+			if silent++; silent < int(silentTime/aliveEvery) {
+				continue
+			}
 			where := held(w.worker.pid)
 			w.leaveBehind()
 			return Verdict{}, fmt.Errorf("the worker said nothing for %s: %s", seconds(silentTime), where)

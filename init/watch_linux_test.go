@@ -43,7 +43,7 @@ func TestWatched(t *testing.T) {
 		"killed, pipe held":     {[]moment{{time.Second, message{}, end(killed)}}, false, Verdict{}, "the worker was killed by", time.Second + endTime},
 		"crashed":               {[]moment{{0, message{}, end(unix.WaitStatus(2 << 8))}}, true, Verdict{}, "the worker crashed with exit status 2", 0},
 		"mute":                  {[]moment{{0, message{}, end(exited)}}, true, Verdict{}, "the worker ended without a verdict", 0},
-		"silent":                {[]moment{{time.Second, alive, nil}}, false, Verdict{}, "the worker said nothing for 60 s", time.Second + silentTime + killTime},
+		"silent":                {[]moment{{time.Second, alive, nil}}, false, Verdict{}, "the worker said nothing for 60 s", silentTime + killTime},
 		"late":                  {[]moment{{time.Second, promise, nil}}, false, shell, "", 31*time.Second + lateTime + killTime},
 		"at the deadline":       {[]moment{{time.Second, promise, nil}, {34 * time.Second, verdict, nil}}, false, off, "", 35*time.Second + tidyTime + killTime},
 		"stopped, and goes on":  {[]moment{{0, message{}, end(0x137f)}, {time.Second, verdict, end(exited)}}, true, off, "", time.Second},
@@ -94,6 +94,9 @@ func TestEndsInTime(t *testing.T) {
 		if d >= 15*time.Second {
 			t.Errorf("%s: %v", name, d)
 		}
+	}
+	if d := 3*sessionTime + syncTime + unmountTime; d >= letGoTime {
+		t.Errorf("the steps of letting go take %v, all of them %v", d, letGoTime)
 	}
 	if followTimeout >= tidyTime {
 		t.Errorf("a worker tidies up for %v, and is given %v", followTimeout, tidyTime)

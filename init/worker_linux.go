@@ -80,8 +80,12 @@ type worker struct {
 	behind   map[string][]iscsi.Portal // of each target, those that did not have its disks
 	disks    []string                  // of the sessions: sda
 	mounted  rootfs.Mounted
-	rootDisk string // that mounted is on: sda; empty for NFS
-	init     string
+	// rootDisks are those that mounted is on: sda; none for NFS.
+	rootDisks []string
+	// doubted: the last mount found no root on what is attached, so that what the
+	// sessions showed then is not believed.
+	doubted bool
+	init    string
 	// firmwareName is the initiator of the firmware's table (ip=ibft).
 	firmwareName string
 

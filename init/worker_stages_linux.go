@@ -122,7 +122,8 @@ func (w *worker) drivers(ctx context.Context) (string, error) {
 	}
 	w.follow()
 	// What storage loads meanwhile is not this stage's.
-	return names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return l.Device || !w.overlap() }), nil
+	line := names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return l.Device || !w.overlap() })
+	return withLate(line, w.loader.Late()), nil
 }
 
 // How long a driver may take that others are to follow.
@@ -171,6 +172,24 @@ func unlessCurable(err error) error {
 	return err
 }
 
+// withLate adds to the line of a stage what the kernel has not answered for yet.
+func withLate(line string, late []modload.Late) string {
+	var words []string
+	for _, l := range late {
+		words = append(words, l.Module)
+	}
+	switch {
+	case words == nil:
+		return line
+	case line == noModule:
+		return "still loading " + strings.Join(words, " ")
+	default:
+		return line + "; still loading " + strings.Join(words, " ")
+	}
+}
+
+const noModule = "no module to load"
+
 // names lists the modules of a stage for the console: few of them by name, the
 // rest by number.
 func names(loaded []modload.Loaded, of func(modload.Loaded) bool) string {
@@ -188,7 +207,7 @@ func names(loaded []modload.Loaded, of func(modload.Loaded) bool) string {
 	}
 	switch {
 	case len(words) == 0:
-		return "no module to load"
+		return noModule
 	case more > 0:
 		return fmt.Sprintf("%s and %d more", strings.Join(words, " "), more)
 	default:

@@ -78,13 +78,14 @@ func (k *fakeKernel) insert(i insertion) ([]string, error) {
 	k.most = max(k.most, k.now)
 	k.tries[name]++
 	k.params[name] = i.params
+	inserted := k.inserted
 	k.mu.Unlock()
 	var (
 		logged []string
 		err    error
 	)
-	if k.inserted != nil {
-		logged, err = k.inserted(name)
+	if inserted != nil {
+		logged, err = inserted(name)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -71,11 +71,11 @@ type Late struct {
 	For    time.Duration // since the kernel was asked
 }
 
-// String is "stall in its probe of 0000:00:05.0, 12 s", or "in its init".
+// String is "stall in its init, or its probe of 0000:00:05.0, 12 s".
 func (l Late) String() string {
 	where := "in its init"
 	if l.Device != "" {
-		where = "in its probe of " + l.Device
+		where += ", or its probe of " + l.Device
 	}
 	return fmt.Sprintf("%s %s, %.3g s", l.Module, where, l.For.Seconds())
 }

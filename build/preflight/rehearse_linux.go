@@ -122,7 +122,12 @@ func (c *checker) request(ctx context.Context, l *modload.Loader, phase string, 
 		for _, m := range mods {
 			c.reason(m.Name, r.Name)
 		}
-		if missing && !r.Optional {
+		switch {
+		case !missing || r.Optional:
+		case c.index.Empty() && r.Stage != 0:
+			// What /init takes to be built in, too: see Loader.Request.
+			c.doubt("%s: the image has no modules: the kernel must have %s built in", phase, r.Name)
+		default:
 			c.fault("%s: %v%s", phase, err, c.offer(r.Name))
 		}
 	}

@@ -241,6 +241,9 @@ type ValueError struct {
 // Error names key, value, problem and fix in one line.
 func (e *ValueError) Error() string {
 	s := e.Key + "=" + e.Value + ": " + e.Problem
+	if e.Value == "" {
+		s = e.Key + "= " + e.Problem
+	}
 	if e.Fix != "" {
 		s += "; " + e.Fix
 	}

@@ -23,11 +23,20 @@ type Block struct {
 	// which disk, and of what.
 	Within string
 	// Members are the other devices of a filesystem that has several.
-	Members []string
+	Members []Block
 }
 
 // Path is the device node.
 func (b Block) Path() string { return "/dev/" + b.Name }
+
+// Disks are those that the block is on, with those of its members: sda.
+func (b Block) Disks() []string {
+	disks := []string{b.Disk}
+	for _, m := range b.Members {
+		disks = append(disks, m.Disk)
+	}
+	return disks
+}
 
 // String describes the block as a line for the administrator: sda1 (ext4,
 // LABEL "root").

@@ -29,7 +29,7 @@ func (b Block) remains() string {
 	if !b.Filesystem.AtEnd && b.Within == "" {
 		return ""
 	}
-	return fmt.Sprintf("; should that be left from an earlier use, wipefs on /dev/%s shows and removes it", b.Disk)
+	return fmt.Sprintf("; should that be left from an earlier use, wipefs /dev/%s shows it, and wipefs -a -t TYPE /dev/%s removes it", b.Disk, b.Disk)
 }
 
 // shown are the partitions of the table that the kernel shows: not those that
@@ -81,7 +81,7 @@ func covering(seen []Block, b Block) []Block {
 
 // leftover says why the superblock of a whole disk is not believed.
 func leftover(whole Block, under []Block) string {
-	return fmt.Sprintf("its %s lies under a partition table with %s and is taken for a leftover (wipefs -t %s %s removes it)",
+	return fmt.Sprintf("its %s lies under a partition table with %s and is taken for a leftover (wipefs -a -t %s %s removes it)",
 		whole.Filesystem.Type, describeAll(under, ByLabel), whole.Filesystem.Type, whole.Path())
 }
 
@@ -213,18 +213,18 @@ var errMembers = errors.New("not all devices of the filesystem are there")
 
 // members returns the other devices of a btrfs that has several, or an error
 // that says how many are missing. Of two paths to one device the first is taken.
-func members(seen []Block, b Block) ([]string, error) {
+func members(seen []Block, b Block) ([]Block, error) {
 	f := b.Filesystem
 	if f.Devices < 2 {
 		return nil, nil
 	}
 	have := map[uint64]bool{f.Device: true}
-	var others []string
+	var others []Block
 	for _, o := range seen {
 		g := o.Filesystem
 		if g.Type == f.Type && g.UUID == f.UUID && o.Problem == "" && !have[g.Device] {
 			have[g.Device] = true
-			others = append(others, o.Name)
+			others = append(others, o)
 		}
 	}
 	if n := uint64(len(have)); n < f.Devices {

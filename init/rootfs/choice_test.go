@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -223,9 +224,9 @@ func TestFindBlockUnderATable(t *testing.T) {
 	}{
 		"both have it":           {s: Selector{ByLabel, "root"}, disk: same, want: "sda1"},
 		"the partition has it":   {s: Selector{ByLabel, "root"}, disk: disk, want: "sda1"},
-		"only the disk has it":   {s: Selector{ByLabel, "old"}, disk: disk, err: "sda has it, but its ext4 lies under a partition table with sda1 (ext4, LABEL \"root\") and is taken for a leftover (wipefs -t ext4 /dev/sda removes it): root=/dev/sda mounts it all the same"},
+		"only the disk has it":   {s: Selector{ByLabel, "old"}, disk: disk, err: "sda has it, but its ext4 lies under a partition table with sda1 (ext4, LABEL \"root\") and is taken for a leftover (wipefs -a -t ext4 /dev/sda removes it): root=/dev/sda mounts it all the same"},
 		"the disk by its name":   {s: Selector{ByName, "sda"}, disk: disk, want: "sda", log: "is taken for a leftover"},
-		"in half a mirror":       {s: Selector{ByLabel, "root"}, disk: atEnd(t, diskOf(t, slot{linuxType, "ext4"})), err: "/dev/sda1 is on sda, a member of a Linux software RAID, and is not mounted without it; should that be left from an earlier use, wipefs on /dev/sda shows and removes it"},
+		"in half a mirror":       {s: Selector{ByLabel, "root"}, disk: atEnd(t, diskOf(t, slot{linuxType, "ext4"})), err: "/dev/sda1 is on sda, a member of a Linux software RAID, and is not mounted without it; should that be left from an earlier use, wipefs /dev/sda shows it, and wipefs -a -t TYPE /dev/sda removes it"},
 		"/boot, named exactly":   {s: Selector{ByLabel, "data"}, disk: diskOf(t, slot{linuxType, "xfs"}, slot{lvmType, "lvm"}), want: "sda1"},
 		"LUKS2 by its own label": {s: Selector{ByLabel, "secret"}, disk: diskOf(t, slot{linuxType, "luks2"}), err: "/dev/sda1 is an encrypted LUKS volume"},
 	} {
@@ -262,7 +263,7 @@ func TestFindBlockOfSeveralDevices(t *testing.T) {
 			<-time.After(5 * time.Second)
 			m.plug("sdc", member(t, 2))
 		})
-		if err != nil || b.Name != "sdb" || len(b.Members) != 1 || b.Members[0] != "sdc" || took != 5*time.Second || log != "" {
+		if err != nil || b.Name != "sdb" || len(b.Members) != 1 || b.Members[0].Name != "sdc" || !slices.Equal(b.Disks(), []string{"sdb", "sdc"}) || took != 5*time.Second || log != "" {
 			t.Errorf("%s: %v with %v after %v, %v, log %q", name, b, b.Members, took, err, log)
 		}
 		_, _, _, err = find(t, []string{"sdb"}, do, func(m *machine) { m.plug("sdb", member(t, 1)) })

@@ -76,6 +76,7 @@ type entry struct {
 	block   Block
 	reading bool
 	stale   bool // read it again, when the read under way has ended
+	retried bool // what is known holds until it has been read
 }
 
 // A read is the outcome of looking at one device.
@@ -276,12 +277,15 @@ func (f *finder) reading() bool {
 	return false
 }
 
-// retry makes devices that could not be read be read again: the one named, or
-// all for "". Reads that are under way are not repeated: they may hang.
+// retry makes devices that could not be read be read again: the one named, or all
+// for "", and then also those with nothing on them that is known: somebody may be filling
+// the disk, which the kernel does not tell. Reads that are under way are not
+// repeated: they may hang.
 func (f *finder) retry(name string) {
 	for n, e := range f.known {
-		if (name == "" || n == name) && e.block.Problem != "" && !e.reading {
-			e.stale = true
+		again := e.block.Problem != "" || name == "" && e.block.Filesystem.Type == "" && len(e.block.Table) == 0
+		if (name == "" || n == name) && again && !e.reading {
+			e.stale, e.retried = true, true
 		}
 	}
 }
@@ -317,9 +321,10 @@ func (f *finder) look(ctx context.Context) error {
 			f.known[n.name] = e
 		case e.stale && !e.reading:
 			e.stale = false
-			if e.block.Problem == "" {
+			if e.block.Problem == "" && !e.retried {
 				e.block = n.block(beingRead)
 			}
+			e.retried = false
 		default:
 			continue
 		}

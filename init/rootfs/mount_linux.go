@@ -56,8 +56,8 @@ func MountBlock(ctx context.Context, b Block, m BlockMount, log *slog.Logger) (M
 	if err != nil {
 		return Mounted{}, fmt.Errorf("mount %s: %w", b.Path(), err)
 	}
-	for _, name := range b.Members {
-		options.Data = strings.Join(append(splitOptions(options.Data), "device=/dev/"+name), ",")
+	for _, m := range b.Members {
+		options.Data = strings.Join(append(splitOptions(options.Data), "device="+m.Path()), ",")
 	}
 	types := b.types(m.Types)
 	if len(types) == 0 {

@@ -67,9 +67,9 @@ func TestParseRoot(t *testing.T) {
 
 func TestParseRootRefuses(t *testing.T) {
 	for line, want := range map[string][]string{
-		"":                               {"root=: is missing; write root=iscsi:"},
+		"":                               {"root= is missing; write root=iscsi:"},
 		"nfsroot=10.0.0.1:/srv":          {"nfsroot=10.0.0.1:/srv: is there but root= is not; add root=/dev/nfs"},
-		"root=":                          {"root=: is empty"},
+		"root=":                          {"root= is empty"},
 		"root=sda1":                      {"root=sda1: is not LABEL=", "root=dhcp or root=/dev/ram"},
 		"root=/dev/mapper/vg-root":       {"device-mapper"},
 		"root=/dev/root":                 {"placeholder"},
@@ -122,7 +122,7 @@ func TestWithRootPath(t *testing.T) {
 		{"root=/dev/nfs nfsroot=10.0.0.2:/mine", spec, "10.0.0.2:/mine by NFS 3, 4.2, 4.1, 4.0, read-only"},
 		{"netroot=dhcp root=LABEL=a", spec, "LABEL=a, on " + spec + ", read-only"},
 		{"root=/dev/ram", spec, "the initramfs stays the root"},
-		{"root=dhcp", "", fail + "root-path (DHCP option 17)=: is missing from the lease"},
+		{"root=dhcp", "", fail + "root-path (DHCP option 17)= is missing from the lease"},
 		{"root=dhcp", "http://x/y", fail + "an image over HTTP, which is not built yet"},
 		{"root=dhcp", "garbage", fail + "is not [server:]/path"},
 		{"root=dhcp", "10.0.0.1:/srv/\x1b[2J", fail + `root-path (DHCP option 17)="10.0.0.1:/srv/\x1b[2J": holds bytes that are not text`},
