@@ -16,7 +16,7 @@ import (
 func (w *worker) endStale(ctx context.Context, groups []target, initiator string) error {
 	kept, err := iscsi.KeptSessions()
 	if err != nil || len(kept) == 0 {
-		w.sessions = nil
+		w.sessions, w.doubted = nil, false
 		return err
 	}
 	type ending struct {

@@ -45,9 +45,9 @@ func TestBootTargetLost(t *testing.T) {
 		expect              []string
 	}{
 		{"reboot", "reboot", "", []string{noInit, `gave up after .*; nodisk\.onfail=reboot`, `reboot: Restarting system`}},
-		// A second worker gets to the network again.
+		// A second worker gets to the network again, and to its own first attempt.
 		{
-			"again", "retry", `attach \(5/7\): .* attempt 1,`,
+			"again", "retry", `^\[ +(2[4-9]|[3-9]\d)\.\d+\] .*attach \(5/7\): .* attempt 1,`,
 			[]string{noInit, `gave up after .*; starting again \(nodisk\.onfail=retry\)`, `nodisk: network \(3/7\): `, `attach \(5/7\): .* attempt 1,`},
 		},
 	}

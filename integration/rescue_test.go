@@ -50,6 +50,20 @@ func TestBootRescue(t *testing.T) {
 			},
 		},
 		{
+			name: "poweroff", // by PID 1, which unmounts what was mended first
+			boot: bootCase{
+				fails: true,
+				spec: BootSpec{
+					Image: rescue, Append: "rw rd.break=switch",
+					Replies: []Reply{
+						{`stopped before switch \(rd\.break\)$`, ""},
+						{goesOn, "echo mended >/sysroot/mended; poweroff"},
+					},
+				},
+				expect: []string{goesOn, `nodisk: (warning: )?supervisor: poweroff by SIGUSR2$`, `EXT4-fs \(sda\): unmounting filesystem`, `reboot: Power down`},
+			},
+		},
+		{
 			name: "no-shell", // whoever asked wants the node, too
 			boot: bootCase{
 				fs: "ext4", spec: BootSpec{Image: plain, Append: "rd.break"},
