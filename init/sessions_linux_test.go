@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -14,7 +13,7 @@ import (
 func TestKeepSessionsOfAllMembers(t *testing.T) {
 	b := rootfs.Block{Name: "sda", Disk: "sda", Members: []rootfs.Block{{Name: "sdb1", Disk: "sdb"}}}
 	w := &worker{
-		log: slog.New(slog.NewTextHandler(io.Discard, nil)), rootDisks: b.Disks(),
+		log: slog.New(slog.DiscardHandler), rootDisks: b.Disks(),
 		sessions: []*iscsi.Session{{SID: 7, Target: iscsi.Target{Name: "iqn.2026-01.test:b"}, Disks: []iscsi.Disk{{LUN: 1, Name: "sdb"}}}},
 	}
 	// There is no such session on this machine.

@@ -14,8 +14,9 @@ import (
 
 // fakeSession makes a session in a fake sysfs as the kernel lays it out: the
 // class entry is a link, and so is its device.
-func fakeSession(t *testing.T, sysfs, name, driver, target, state string) {
+func fakeSession(t *testing.T, sysfs, driver, target, state string) {
 	t.Helper()
+	const name = "session3"
 	host := filepath.Join(sysfs, "devices/platform/host7")
 	device := filepath.Join(host, name)
 	entry := filepath.Join(device, "iscsi_session", name)
@@ -44,7 +45,7 @@ func fakeSession(t *testing.T, sysfs, name, driver, target, state string) {
 func TestKeptSessionsAreOverTCP(t *testing.T) {
 	for driver, want := range map[string]int{"iscsi_tcp": 1, "qla4xxx": 0} {
 		sysfs := t.TempDir()
-		fakeSession(t, sysfs, "session3", driver, "iqn.2026-01.test:a", "LOGGED_IN")
+		fakeSession(t, sysfs, driver, "iqn.2026-01.test:a", "LOGGED_IN")
 		kept, err := keptSessions(sysfs)
 		if err != nil || len(kept) != want {
 			t.Errorf("%s: %v, %v", driver, kept, err)
@@ -70,7 +71,7 @@ func TestSessionCheck(t *testing.T) {
 				sysfs: t.TempDir(), watch: watch{lost: make(chan struct{})},
 				kernel: &kernel{lost: make(chan lostConn, 4), done: make(chan struct{})},
 			}
-			fakeSession(t, s.sysfs, "session3", "iscsi_tcp", tt.target, tt.state)
+			fakeSession(t, s.sysfs, "iscsi_tcp", tt.target, tt.state)
 			if code, ok := errors.AsType[connError](tt.lost); ok {
 				s.kernel.lost <- lostConn{sid: 2, err: 1011} // another session's
 				s.kernel.lost <- lostConn{sid: 3, err: code}
@@ -94,7 +95,7 @@ func TestSessionLostInAnOverrun(t *testing.T) {
 		SID: 3, Target: Target{Name: "iqn.2026-01.test:a"}, sysfs: t.TempDir(), watch: watch{lost: make(chan struct{})},
 		kernel: &kernel{lost: make(chan lostConn), overrun: make(chan struct{}, 1), done: make(chan struct{})},
 	}
-	fakeSession(t, s.sysfs, "session3", "iscsi_tcp", "iqn.2026-01.test:a", "FAILED")
+	fakeSession(t, s.sysfs, "iscsi_tcp", "iqn.2026-01.test:a", "FAILED")
 	s.kernel.overrun <- struct{}{}
 	s.follow()
 	select {
@@ -112,7 +113,7 @@ func TestKeepSetsRecovery(t *testing.T) {
 	if err := s.Keep(RootRecovery); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("a session that has gone: %v", err)
 	}
-	fakeSession(t, s.sysfs, "session3", "iscsi_tcp", "a", "LOGGED_IN")
+	fakeSession(t, s.sysfs, "iscsi_tcp", "a", "LOGGED_IN")
 	if err := s.Keep(RootRecovery); err != nil {
 		t.Fatal(err)
 	}
