@@ -8,7 +8,7 @@
 # root, and otherwise print the command that does.
 
 GO       ?= go
-FUZZTIME ?= 20s
+FUZZTIME ?= 6s
 RUNS     ?= 3
 N        ?= 100
 SEED     ?= 1

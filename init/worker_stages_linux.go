@@ -147,11 +147,13 @@ func (w *worker) inOrder(ctx context.Context, names ...string) error {
 
 // needsProbes reports whether there is something that must come after the probes
 // of all drivers: what the administrator wants loaded after them, or a port to be
-// set. A root in RAM has its modules from us: what must follow a driver is loaded now
-// or never.
+// set, or when all interfaces are wanted, or several that become one: the switch must not
+// come between two ports of a card. A root in RAM has its modules from us: what must
+// follow a driver is loaded now or never.
 func (w *worker) needsProbes() bool {
 	p := w.plan
-	return len(p.Modules.Post) > 0 || slices.Contains(p.Modules.Ports, portAuto) || p.Root.Kind == rootfs.KindRAM
+	return len(p.Modules.Post) > 0 || slices.Contains(p.Modules.Ports, portAuto) || p.Root.Kind == rootfs.KindRAM ||
+		p.Network.NeedNet || len(p.Network.Bonds) > 0 || len(p.Network.Bridges) > 0
 }
 
 // awaitProbes waits for the drivers of the devices that are there, for a while.
