@@ -17,10 +17,7 @@ import (
 func privately(t *testing.T, do func(t *testing.T)) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		if os.Getenv("NODISK_TEST_STRICT") == "1" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
+		lacking(t, "root")
 	}
 	done := make(chan error)
 	go func() {
