@@ -121,10 +121,10 @@ func unpackMachine() error {
 	if err := mount("tmpfs", top+"/proc/sys", "tmpfs", 0); err != nil {
 		return err
 	}
-	if err := os.Mkdir(top+"/proc/sys/kernel", 0o755); err != nil {
+	if err := errors.Join(os.Mkdir(top+"/proc/sys/kernel", 0o755), os.Mkdir(top+"/sys/kernel", 0o755)); err != nil {
 		return err
 	}
-	for path, text := range map[string]string{modprobeSysctl: "/sbin/modprobe\n", devkmsgSysctl: "ratelimit\n"} {
+	for path, text := range map[string]string{modprobeSysctl: "/sbin/modprobe\n", devkmsgSysctl: "ratelimit\n", expediteRCU: "0\n"} {
 		if err := os.WriteFile(top+path, []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func inRoot() {
 			fmt.Println("root", key, strings.TrimSpace(value))
 		}
 	}
-	for _, path := range []string{modprobeSysctl, devkmsgSysctl, "/proc/self/oom_score_adj"} {
+	for _, path := range []string{modprobeSysctl, devkmsgSysctl, expediteRCU, "/proc/self/oom_score_adj"} {
 		text, err := os.ReadFile(path)
 		fmt.Println("root", filepath.Base(path), strings.TrimSpace(string(text)), err)
 	}
@@ -260,7 +260,7 @@ func scenarios() map[string]func() {
 			t := newTeller()
 			before, err := os.ReadFile(modprobeSysctl)
 			_ = openLog(nil)
-			if err := errors.Join(err, sacrifice(), os.WriteFile(modprobeSysctl, []byte("/init"), 0)); err != nil {
+			if err := errors.Join(err, sacrifice(), hurry(), os.WriteFile(modprobeSysctl, []byte("/init"), 0)); err != nil {
 				fmt.Println(err)
 			}
 			if first() {

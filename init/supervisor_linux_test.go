@@ -93,6 +93,7 @@ func TestNothingIsInherited(t *testing.T) {
 		"root oom_score_adj " + strings.TrimSpace(string(score)) + " <nil>",
 		"root modprobe /sbin/modprobe",
 		"root printk_devkmsg ratelimit",
+		"root rcu_expedited 0 <nil>",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("not %q; it wrote:\n%s", want, out)

@@ -2,11 +2,13 @@ package boot
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 )
 
-// A keptSysctl is one that a boot changes for itself.
+// A keptSysctl is one, of /proc/sys or /sys, that a boot changes for itself.
 type keptSysctl struct {
 	path  string
 	value []byte // before the boot; nil: the kernel has no such
@@ -15,10 +17,26 @@ type keptSysctl struct {
 // devkmsgSysctl says what userspace may write to /dev/kmsg.
 const devkmsgSysctl = "/proc/sys/kernel/printk_devkmsg"
 
+// expediteRCU makes the kernel's synchronize_rcu() ask all CPUs at once instead of waiting for
+// ticks, as it does by itself until it starts /init (kernel/ksysfs.c, kernel/rcu/update.c).
+// A boot waits for many: to close a packet socket, to take an interface down. The
+// parameter rcupdate.rcu_normal overrides it.
+const expediteRCU = "/sys/kernel/rcu_expedited"
+
+// hurry lets the kernel spend CPU time rather than wait, until giveBack. A kernel for one CPU
+// has no such choice.
+func hurry() error {
+	err := os.WriteFile(expediteRCU, []byte("1"), 0)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("have the kernel wait less: %w", err)
+	}
+	return nil
+}
+
 // keepSysctls reads, before any worker lives, what workers change. It is PID 1
 // who knows it: a worker may die at any moment.
 func keepSysctls() []keptSysctl {
-	kept := []keptSysctl{{path: modprobeSysctl}, {path: devkmsgSysctl}}
+	kept := []keptSysctl{{path: modprobeSysctl}, {path: devkmsgSysctl}, {path: expediteRCU}}
 	for i := range kept {
 		b, err := os.ReadFile(kept[i].path)
 		if err == nil {

@@ -37,7 +37,7 @@ func work(tell *teller) {
 	if err := mountEarly(); err != nil {
 		report(errorPriority, "%v", err)
 	}
-	if err := sacrifice(); err != nil {
+	if err := errors.Join(sacrifice(), hurry()); err != nil {
 		report(warningPriority, "%v", err)
 	}
 	w := &worker{begun: begun, log: openLog(&level), tell: tell, tidy: func() {}}
