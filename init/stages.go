@@ -181,6 +181,12 @@ func (g *graph) run(ctx context.Context) error {
 	}
 }
 
+// A timeoutError is a context.DeadlineExceeded for people.
+type timeoutError time.Duration
+
+func (e timeoutError) Error() string        { return "timed out after " + seconds(time.Duration(e)) }
+func (e timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
 func isContext(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
@@ -214,7 +220,7 @@ func (g *graph) attempt(ctx context.Context, i int) outcome {
 	begin := time.Now()
 	if s.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.timeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, s.timeout, timeoutError(s.timeout))
 		defer cancel()
 	}
 	line, err := guard(func() (string, error) { return s.run(ctx) })

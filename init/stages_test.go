@@ -150,6 +150,17 @@ func TestGraphPanicIsAFailedAttempt(t *testing.T) {
 	}
 }
 
+// What a stage says of its limit is said to people.
+func TestGraphLimitOfAStage(t *testing.T) {
+	got, err := testGraph(t, time.Minute, stage{name: "mount", timeout: 30 * time.Second, run: func(ctx context.Context) (string, error) {
+		<-ctx.Done()
+		return "", fmt.Errorf("the server does not answer: %w", context.Cause(ctx))
+	}})
+	if !strings.Contains(got, "mount (1/1): the server does not answer: timed out after 30 s; attempt 1") {
+		t.Errorf("error %v, console:\n%s", err, got)
+	}
+}
+
 func TestPermanentOfNil(t *testing.T) {
 	if err := permanent(nil); err != nil {
 		t.Error(err)

@@ -148,7 +148,7 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 	// Whoever sits in a shell of rd.break= is in no hurry.
 	if d := plan.Policy.Deadline; d > 0 && w.plan.Breaks == nil {
 		due := time.Now().Add(d)
-		ctx, end = context.WithDeadline(ctx, due)
+		ctx, end = context.WithDeadlineCause(ctx, due, timeoutError(d))
 		w.tell.promise(due, onFailAction(plan.Policy.OnFail))
 	}
 	defer end()

@@ -109,6 +109,11 @@ func Login(ctx context.Context, t Target, o Options, log *slog.Logger) (*Connect
 	start := time.Now()
 	ctx, cancel := withTimeout(ctx, o.LoginTimeout)
 	defer cancel()
+	quiet := o.LoginTimeout * 2 / 3
+	slow := time.AfterFunc(quiet, func() {
+		log.Info(fmt.Sprintf("still waiting: portal %v has not let this node in for %v", t.Portal, quiet))
+	})
+	defer slow.Stop()
 
 	portal := t.Portal
 	sentBy := "" // for errors, behind a portal that nobody configured

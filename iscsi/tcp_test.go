@@ -239,6 +239,27 @@ func TestLoginEndsWithContext(t *testing.T) {
 	}
 }
 
+// Nobody is left without a word until the login is given up.
+func TestLoginThatIsSlowIsTold(t *testing.T) {
+	said := make(lines, 10)
+	o := testOptions()
+	o.LoginTimeout = 300 * time.Millisecond
+	portal := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	_, err := Login(t.Context(), testTarget(portal), o, slog.New(slog.NewTextHandler(said, nil)))
+	want := fmt.Sprintf("still waiting: portal %v has not let this node in for 200ms", portal)
+	if line := <-said; err == nil || !strings.Contains(line, want) {
+		t.Errorf("error %v, said %q, want %q", err, line, want)
+	}
+}
+
+// lines is a log whose lines can be waited for.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	l <- string(b)
+	return len(b), nil
+}
+
 func TestLoginAny(t *testing.T) {
 	good := serve(t, answering(func() reply { return reply{} }))
 	hangs := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })

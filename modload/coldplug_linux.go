@@ -104,7 +104,7 @@ func (l *Loader) rescan() {
 func (l *Loader) serve(ctx context.Context, devices []device, want Filter) (int, error) {
 	names, by := l.drivers(devices, want)
 	if names == nil {
-		return 0, ctx.Err()
+		return 0, context.Cause(ctx)
 	}
 	b, answers := l.plug(names, by)
 	if err := l.settle(ctx, b, answers); err != nil {

@@ -112,7 +112,7 @@ func (l *Loader) fly(ctx context.Context, n *node, again bool, late func()) erro
 		l.mu.Unlock()
 		again = false
 		if !f.wait(ctx, late) {
-			return fmt.Errorf("wait for module %q: %w", n.mod.Name, ctx.Err())
+			return fmt.Errorf("wait for module %q: %w", n.mod.Name, context.Cause(ctx))
 		}
 		if !f.abandoned || ctx.Err() != nil {
 			return f.err
@@ -169,7 +169,7 @@ func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
 	l.mu.Lock()
 	delete(l.flights, n.mod.Name)
 	l.mu.Unlock()
-	f.end(fmt.Errorf("load module %q: %w", n.mod.Name, ctx.Err()))
+	f.end(fmt.Errorf("load module %q: %w", n.mod.Name, context.Cause(ctx)))
 }
 
 // late ends a flight when its module is live, which the kernel announces (kobject_uevent in
@@ -278,6 +278,6 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }

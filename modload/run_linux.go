@@ -143,7 +143,7 @@ func (b *batch) errors() map[string]error {
 // expired is the error of a batch whose ctx has ended, nil before. It names
 // what the kernel has not answered for.
 func (b *batch) expired(ctx context.Context, l *Loader) error {
-	err := ctx.Err()
+	err := context.Cause(ctx)
 	if err == nil {
 		return nil
 	}

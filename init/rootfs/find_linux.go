@@ -240,7 +240,7 @@ func receive(ctx context.Context, l listener, events chan<- uevent.Event) error 
 		select {
 		case events <- e:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func mount(ctx context.Context, source, dir, fstype string, o MountOptions) erro
 
 // mountAside does so with a call that mounts something on a directory.
 func mountAside(ctx context.Context, dir string, call func(own string) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	own, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".*")

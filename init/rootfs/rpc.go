@@ -188,7 +188,7 @@ func exchangeUDP(ctx context.Context, conn net.Conn, msg []byte, xid uint32, p p
 		until := time.Now().Add(wait)
 		for {
 			// The deadline must not undo the one that ctx sets when it ends.
-			if err := errors.Join(conn.SetReadDeadline(until), ctx.Err()); err != nil {
+			if err := errors.Join(conn.SetReadDeadline(until), context.Cause(ctx)); err != nil {
 				return nil, err
 			}
 			n, err := conn.Read(buf)
