@@ -51,9 +51,7 @@ func TestBootARM64(t *testing.T) {
 	s := spec
 	s.Name, s.Kernel, s.Image, s.Tree = "arm64", filepath.Join(kernel, "vmlinuz"), image, rootARM64(t)
 	s.CPUs, s.Timeout = 2, 90*time.Second
-	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-		s.Log = filepath.Join(dir, "arm64.log")
-	}
+	s.Log = testLogFile("arm64")
 	res, err := newLab(t).Boot(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)

@@ -95,9 +95,7 @@ func TestBootBase(t *testing.T) {
 				s := c.spec
 				s.Name, s.Kernel, s.CPUs, s.Memory, s.Timeout = c.name, kernel, 2, 768, 4*time.Minute
 				s.Image = buildImage(t, "virt,iscsi,ext4,nfs3", append(c.flags, "--base", c.vendor(t))...)
-				if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-					s.Log = filepath.Join(dir, "base-"+c.name+".log")
-				}
+				s.Log = testLogFile("base-" + c.name)
 				res, err := lab.Boot(t.Context(), s)
 				if err != nil {
 					t.Fatal(err)

@@ -155,9 +155,7 @@ func runBoots(t *testing.T, cases []bootCase) {
 				if s.Root == RootRAM {
 					s.Image = ram
 				}
-				if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-					s.Log = filepath.Join(dir, c.name+".log")
-				}
+				s.Log = testLogFile(c.name)
 				res, err := lab.Boot(t.Context(), s)
 				if err != nil {
 					t.Fatal(err)

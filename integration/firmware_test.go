@@ -51,9 +51,7 @@ func TestBootFirmwareAndModprobe(t *testing.T) {
 	// "byname" leads to veth by an alias, so the blacklist holds.
 	spec.Cmdline = "root=/dev/ram init=/sbin/links nodisk.modules=wireless,ifb,byname dummy.numdummies=2 nodisk.onfail=poweroff nodisk.deadline=60s"
 	spec.Timeout = 4 * time.Minute
-	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-		spec.Log = filepath.Join(dir, "firmware.log")
-	}
+	spec.Log = testLogFile("firmware")
 	res, err := newLab(t).Boot(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)

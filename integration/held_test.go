@@ -3,7 +3,6 @@ package integration
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,9 +58,7 @@ func TestBootHeld(t *testing.T) {
 				s := c.spec
 				s.Name, s.Kernel, s.Image, s.Append = "held-"+c.name, kernel, image, "stall.probe_secs=100000"
 				s.CPUs, s.Timeout, s.Devices = 2, 3*time.Minute, []string{"i6300esb"}
-				if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-					s.Log = filepath.Join(dir, s.Name+".log")
-				}
+				s.Log = testLogFile(s.Name)
 				res, err := lab.Boot(t.Context(), s)
 				if err != nil {
 					t.Fatal(err)

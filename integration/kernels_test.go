@@ -83,9 +83,7 @@ func TestBootKernels(t *testing.T) {
 				s := c.spec
 				s.Name, s.Kernel, s.Image = strings.ReplaceAll(c.name, ".", "-"), filepath.Join(c.kernel, "vmlinuz"), images[c.kernel]
 				s.CPUs, s.Timeout = 2, 4*time.Minute
-				if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-					s.Log = filepath.Join(dir, c.name+".log")
-				}
+				s.Log = testLogFile(c.name)
 				res, err := lab.Boot(t.Context(), s)
 				if err != nil {
 					t.Fatal(err)

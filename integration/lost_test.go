@@ -59,9 +59,7 @@ func TestBootTargetLost(t *testing.T) {
 				Append: "rw nodisk.deadline=20s nodisk.onfail=" + c.onfail, Until: c.until,
 				Console: &trigger{text: noInit, do: func() { lab.tgtd.stop() }},
 			}
-			if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-				s.Log = filepath.Join(dir, s.Name+".log")
-			}
+			s.Log = testLogFile(s.Name)
 			res, err := lab.Boot(t.Context(), s)
 			// The lab cannot ask the target to drop the disk any more.
 			if err != nil && res.Console == "" {

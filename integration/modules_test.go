@@ -81,9 +81,7 @@ func TestBootInfiniBandModules(t *testing.T) {
 			s.Name, s.Kernel, s.Image = c.name, filepath.Join(kernel, "vmlinuz"), c.image
 			s.Cmdline = "root=/dev/ram init=/sbin/list nodisk.log=debug nodisk.onfail=poweroff nodisk.deadline=60s " + c.cmdline
 			s.CPUs, s.Timeout = 2, 4*time.Minute
-			if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-				s.Log = filepath.Join(dir, "modules-"+c.name+".log")
-			}
+			s.Log = testLogFile("modules-" + c.name)
 			res, err := lab.Boot(t.Context(), s)
 			if err != nil {
 				t.Fatal(err)

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -18,9 +17,7 @@ func TestBootWithoutModules(t *testing.T) {
 	}
 	spec.Kernel = filepath.Join(kernelDir(t), "vmlinuz")
 	spec.Image = buildImage(t, "ram", append(add, "--modules", "none")...) // the last --modules counts
-	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-		spec.Log = filepath.Join(dir, spec.Name+".log")
-	}
+	spec.Log = testLogFile(spec.Name)
 	res, err := newLab(t).Boot(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)

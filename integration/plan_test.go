@@ -26,9 +26,7 @@ func TestPlanIsBoot(t *testing.T) {
 	needs(t, s)
 	kernel := kernelDir(t)
 	s.Kernel, s.Image = filepath.Join(kernel, "vmlinuz"), buildImage(t, "eth,iscsi,ext4", "--inventory", listing)
-	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-		s.Log = filepath.Join(dir, "plan.log")
-	}
+	s.Log = testLogFile("plan")
 	lab := newLab(t)
 	res, err := lab.Boot(t.Context(), s)
 	if err != nil {

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -98,9 +97,7 @@ func (c pxeCase) boot(t *testing.T, lab *Lab, s BootSpec) {
 	s.TFTP = func(dir string, values map[string]string) (string, error) {
 		return c.write(t, dir, values)
 	}
-	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-		s.Log = filepath.Join(dir, c.name+".log")
-	}
+	s.Log = testLogFile(c.name)
 	res, err := lab.Boot(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)

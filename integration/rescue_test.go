@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -94,9 +93,7 @@ func TestBootRescue(t *testing.T) {
 				s := c.boot.spec
 				s.Name, s.Kernel, s.Root = "rescue-"+c.name, kernel, RootISCSI
 				s.CPUs, s.Timeout = 2, 2*time.Minute
-				if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-					s.Log = filepath.Join(dir, s.Name+".log")
-				}
+				s.Log = testLogFile(s.Name)
 				res, err := lab.Boot(t.Context(), s)
 				if err != nil {
 					t.Fatalf("%v\n%s", err, tail(res.Console, 40))

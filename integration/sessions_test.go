@@ -154,9 +154,7 @@ func TestBootSessions(t *testing.T) {
 		t.Helper()
 		s.Kernel, s.Image, s.CPUs, s.Timeout, s.Root = kernel, image, 2, 5*time.Minute, RootNone
 		s.Name = filepath.Base(t.Name())
-		if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-			s.Log = filepath.Join(dir, s.Name+".log")
-		}
+		s.Log = testLogFile(s.Name)
 		res, err := lab.Boot(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)

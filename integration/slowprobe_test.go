@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -32,9 +31,7 @@ func TestBootSlowProbe(t *testing.T) {
 			s.Name, s.Kernel, s.Image = "slow-probe-"+c.name, filepath.Join(kernelDir(t), "vmlinuz"), image
 			s.CPUs, s.Timeout = c.cpus, 4*time.Minute
 			s.Append += c.words
-			if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
-				s.Log = filepath.Join(dir, s.Name+".log")
-			}
+			s.Log = testLogFile(s.Name)
 			res, err := lab.Boot(t.Context(), s)
 			if err != nil {
 				t.Fatal(err)
