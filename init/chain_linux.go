@@ -62,7 +62,7 @@ func (w *worker) allDrivers(ctx context.Context) (string, error) {
 		err = later
 	}
 	w.awaitProbes(ctx)
-	line := names(w.loader.Loaded(), func(modload.Loaded) bool { return true })
+	line := withLate(names(w.loader.Loaded(), func(modload.Loaded) bool { return true }), w.loader.Late())
 	if err != nil && w.plan.Chain.Drivers {
 		// The other init has drivers of its own, and may do with them.
 		w.log.Error("drivers: " + reason(err))

@@ -89,6 +89,9 @@ type worker struct {
 	// firmwareName is the initiator of the firmware's table (ip=ibft).
 	firmwareName string
 
+	// heldProbes: the kernel has not come to the end of the drivers' probes in time. It belongs to
+	// stage drivers.
+	heldProbes bool
 	// console is held by the shell of rd.break=.
 	console sync.Mutex
 	// leaveNetwork ends what looks after the network; nil when nothing does.
@@ -348,8 +351,12 @@ func (w *worker) followDevices(ctx context.Context, done chan<- struct{}) {
 // in the kernel, whatever becomes of this process.
 func (w *worker) leaveDrivers() {
 	w.loader.Close()
+	var words []string
 	for _, late := range w.loader.Late() {
-		w.log.Warn(fmt.Sprintf("the kernel still has %v: going on without it", late))
+		words = append(words, late.String())
+	}
+	if words != nil {
+		w.log.Warn(fmt.Sprintf("the kernel still has %s: going on without it", strings.Join(words, "; ")))
 	}
 }
 

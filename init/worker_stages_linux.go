@@ -156,11 +156,16 @@ func (w *worker) needsProbes() bool {
 		p.Network.NeedNet || len(p.Network.Bonds) > 0 || len(p.Network.Bridges) > 0
 }
 
-// awaitProbes waits for the drivers of the devices that are there, for a while.
+// awaitProbes waits for the drivers of the devices that are there, for a while. One that
+// hangs is waited for once.
 func (w *worker) awaitProbes(ctx context.Context) {
+	if w.heldProbes {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	if err := w.loader.Finish(ctx); err != nil {
+		w.heldProbes = true
 		w.log.Warn(fmt.Sprintf("%v; going on", err))
 	}
 }
@@ -174,11 +179,13 @@ func unlessCurable(err error) error {
 	return err
 }
 
-// withLate adds to the line of a stage what the kernel has not answered for yet.
+// withLate adds to the line of a stage what is not loaded yet.
 func withLate(line string, late []modload.Late) string {
 	var words []string
 	for _, l := range late {
-		words = append(words, l.Module)
+		if !l.Live {
+			words = append(words, l.Module)
+		}
 	}
 	switch {
 	case words == nil:

@@ -27,10 +27,13 @@ const (
 	serialPatience = 10 * time.Second
 )
 
-// A flight is one module on its way into the kernel.
+// A flight is one module on its way into the kernel. It is done when others may rely on
+// the module, and has returned when the kernel is done with the call, which may be long after.
 type flight struct {
 	once      sync.Once
 	done      chan struct{}
+	returned  chan struct{}
+	landed    sync.Once     // is in the list of what was loaded
 	late      chan struct{} // closed when the kernel has taken longer than patience
 	err       error
 	began     time.Time // the kernel was asked; guarded by the Loader's mutex
@@ -39,7 +42,7 @@ type flight struct {
 }
 
 func newFlight(device string) *flight {
-	return &flight{done: make(chan struct{}), late: make(chan struct{}), device: device}
+	return &flight{done: make(chan struct{}), returned: make(chan struct{}), late: make(chan struct{}), device: device}
 }
 
 // end says what the kernel answered. The first answer counts.
@@ -50,10 +53,12 @@ func (f *flight) end(err error) {
 	})
 }
 
-// ended tells whether the kernel has answered.
-func (f *flight) ended() bool {
+// ended tells whether others may rely on the module, or never can.
+func (f *flight) ended() bool { return isClosed(f.done) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-f.done:
+	case <-c:
 		return true
 	default:
 		return false
@@ -69,28 +74,40 @@ type Late struct {
 	Module string
 	Device string        // its first that is known, as in sysfs; empty: none
 	For    time.Duration // since the kernel was asked
+	Live   bool          // others may rely on it: what lasts is a probe, of whatever driver
 }
 
 // String is "stall in its init, or its probe of 0000:00:05.0, 12 s".
 func (l Late) String() string {
-	where := "in its init"
-	if l.Device != "" {
-		where += ", or its probe of " + l.Device
+	var where string
+	switch {
+	case l.Live && l.Device != "":
+		where = "waiting for probes, perhaps its own of " + l.Device
+	case l.Live:
+		where = "waiting for probes"
+	case l.Device != "":
+		where = "in its init, or its probe of " + l.Device
+	default:
+		where = "in its init"
 	}
 	return fmt.Sprintf("%s %s, %.3g s", l.Module, where, l.For.Seconds())
 }
 
-// Late lists the modules that the kernel has not answered for, by name.
-func (l *Loader) Late() []Late { return l.under(nil) }
+// Late lists the modules that the kernel has not answered for, by name. Of those that
+// are live only the drivers of devices count: since Linux 5.17 finit_module(2) waits for
+// the asynchronous probes of all drivers, and any other module only waits with them.
+func (l *Loader) Late() []Late {
+	return l.under(func(_ string, f *flight) bool { return !f.ended() || f.device != "" })
+}
 
-// under is Late for those modules that of selects; nil selects all.
-func (l *Loader) under(of func(module string) bool) []Late {
+// under lists those modules that of selects of what the kernel has not answered for.
+func (l *Loader) under(of func(module string, f *flight) bool) []Late {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var list []Late
 	for name, f := range l.flights {
-		if !f.ended() && !f.began.IsZero() && (of == nil || of(name)) {
-			list = append(list, Late{Module: name, Device: f.device, For: time.Since(f.began)})
+		if !isClosed(f.returned) && !f.began.IsZero() && !f.failed() && of(name, f) {
+			list = append(list, Late{Module: name, Device: f.device, For: time.Since(f.began), Live: f.ended()})
 		}
 	}
 	slices.SortFunc(list, func(a, b Late) int { return strings.Compare(a.Module, b.Module) })
@@ -144,6 +161,7 @@ func (f *flight) wait(ctx context.Context, late func()) bool {
 // (async_synchronize_full in do_init_module of kernel/module/main.c), and one that
 // hangs there is no concern of this module.
 func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
+	defer close(f.returned)
 	if l.kernel.live(n.mod.Name) {
 		f.end(nil)
 		return
@@ -152,16 +170,20 @@ func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
 		give := sync.OnceFunc(func() { l.places.give(n.claim) })
 		defer give()
 		if ctx.Err() == nil {
-			f.end(l.insert(ctx, n, func() (stop func()) {
+			added, err := l.insert(ctx, n, func() (stop func()) {
 				l.mu.Lock()
 				f.began = time.Now()
 				l.mu.Unlock()
 				timer := time.AfterFunc(l.patience, func() {
 					give()
-					l.late(n.mod.Name, f)
+					l.late(n, f)
 				})
 				return func() { timer.Stop() }
-			}))
+			})
+			if added {
+				l.land(n, f)
+			}
+			f.end(err)
 			return
 		}
 	}
@@ -172,15 +194,34 @@ func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
 	f.end(fmt.Errorf("load module %q: %w", n.mod.Name, context.Cause(ctx)))
 }
 
+// land puts a module on the list of what was loaded, once.
+func (l *Loader) land(n *node, f *flight) {
+	f.landed.Do(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		took := time.Since(f.began)
+		l.loaded = append(l.loaded, Loaded{Name: n.mod.Name, Took: took, Device: n.claim.driver})
+		l.log.Debug("module loaded", slog.String("module", n.mod.Name), slog.Duration("took", took))
+	})
+}
+
 // late ends a flight when its module is live, which the kernel announces (kobject_uevent in
 // do_init_module): from then on it has all that others need of it.
-func (l *Loader) late(module string, f *flight) {
+func (l *Loader) late(n *node, f *flight) {
+	module := n.mod.Name
+	live := func() bool {
+		if !l.kernel.live(module) {
+			return false
+		}
+		l.land(n, f)
+		f.end(nil)
+		return true
+	}
 	events, eventsErr := l.kernel.events()
 	if eventsErr == nil {
 		defer func() { _ = events.Close() }()
 	}
-	if l.kernel.live(module) {
-		f.end(nil)
+	if live() {
 		return
 	}
 	close(f.late)
@@ -203,8 +244,7 @@ func (l *Loader) late(module string, f *flight) {
 		case err != nil && !lost:
 			return
 		case !lost && (e.Subsystem != "module" || e.Action != "add" || e.DevPath != "/module/"+module):
-		case l.kernel.live(module):
-			f.end(nil)
+		case live():
 			return
 		}
 	}
@@ -217,30 +257,24 @@ const (
 	busyPause    = 10 * time.Millisecond // doubles; 310 ms in all
 )
 
-// insert gives one module to the kernel. enter is called when the kernel is
-// asked, and what it returns when the kernel has answered.
-func (l *Loader) insert(ctx context.Context, n *node, enter func() (leave func())) error {
+// insert gives one module to the kernel, and reports whether it was not there before.
+// enter is called when the kernel is asked, and what it returns when the kernel has answered.
+func (l *Loader) insert(ctx context.Context, n *node, enter func() (leave func())) (added bool, err error) {
 	name := n.mod.Name
 	leave := func() {}
 	defer func() { leave() }()
 	load := insertion{path: n.mod.Path, params: n.params, enter: sync.OnceFunc(func() { leave = enter() })}
 	pause := busyPause
 	for attempt := 1; ; attempt++ {
-		start := time.Now()
 		logged, err := l.kernel.insert(load)
-		took := time.Since(start)
 		switch {
 		case err == nil:
-			l.mu.Lock()
-			l.loaded = append(l.loaded, Loaded{Name: name, Took: took, Device: n.claim.driver})
-			l.mu.Unlock()
-			l.log.LogAttrs(ctx, slog.LevelDebug, "module loaded", slog.String("module", name), slog.Duration("took", took))
-			return nil
+			return true, nil
 		case errors.Is(err, unix.EEXIST):
-			return nil
+			return false, nil
 		case (errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EAGAIN)) && attempt < busyAttempts:
 			if l.kernel.live(name) {
-				return nil
+				return false, nil
 			}
 			if wait(ctx, pause) == nil {
 				pause *= 2
@@ -251,7 +285,7 @@ func (l *Loader) insert(ctx context.Context, n *node, enter func() (leave func()
 		if needs := l.unmet(n.mod, e); needs != "" {
 			e.Remedy = fmt.Sprintf("%s lies in a folder without index, so nothing is loaded for it: name %s before it", n.mod.Path, needs)
 		}
-		return e
+		return false, e
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -184,8 +185,57 @@ func TestLiveBeforeTheCallReturns(t *testing.T) {
 			if took := time.Since(start); took != want || l.Late() != nil {
 				t.Errorf("announced %v: loaded after %v, want %v; late: %v", announced, took, want, l.Late())
 			}
+			if got := l.Loaded(); len(got) != 1 || got[0].Name != "nic" {
+				t.Errorf("announced %v: it is not on the list of what was loaded: %v", announced, got)
+			}
 		})
 	}
+}
+
+// A driver of a device here may be live long before its probe has ended: it has been loaded,
+// and whoever needs the probes waits for the call.
+func TestFinishWaitsForProbesBehindLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, k, sysfs, _, release := slow(t, 2)
+		defer close(release)
+		k.announced = make(chan uevent.Event)
+		const probe = 3 * time.Second
+		k.inserted = func(name string) ([]string, error) {
+			if name == "hba" {
+				k.mu.Lock()
+				k.living["hba"] = true
+				k.mu.Unlock()
+				<-time.After(probe)
+			}
+			return nil, nil
+		}
+		start := time.Now()
+		if err := l.Coldplug(t.Context(), sysfs, nil); err != nil {
+			t.Error(err)
+		}
+		<-time.After(time.Second)
+		if !slices.ContainsFunc(l.Loaded(), func(l Loaded) bool { return l.Name == "hba" }) {
+			t.Errorf("hba is not on the list of what was loaded: %v", l.Loaded())
+		}
+		want := []Late{{Module: "hba", Device: "0000:00:03.0", For: time.Since(start), Live: true}}
+		if diff := cmp.Diff(want, l.Late()); diff != "" {
+			t.Errorf("late (-want +got):\n%s", diff)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := l.Finish(ctx)
+		if want := "the kernel still has hba waiting for probes, perhaps its own of 0000:00:03.0, 2.05 s"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("while it lasts: %v, want %s", err, want)
+		}
+		if err := l.Finish(t.Context()); err != nil || time.Since(start) != probe {
+			t.Errorf("%v after %v, want nothing after %v", err, time.Since(start), probe)
+		}
+		synctest.Wait()
+		if got := l.Late(); got != nil {
+			t.Errorf("behind it late: %v", got)
+		}
+		l.Close()
+	})
 }
 
 // What is live already takes no place.

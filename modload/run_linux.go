@@ -147,11 +147,15 @@ func (b *batch) expired(ctx context.Context, l *Loader) error {
 	if err == nil {
 		return nil
 	}
+	return stillHas(err, l.under(func(module string, f *flight) bool {
+		return !f.ended() && slices.ContainsFunc(b.nodes, func(n node) bool { return n.mod.Name == module })
+	}))
+}
+
+func stillHas(err error, late []Late) error {
 	var words []string
-	for _, late := range l.under(func(module string) bool {
-		return slices.ContainsFunc(b.nodes, func(n node) bool { return n.mod.Name == module })
-	}) {
-		words = append(words, late.String())
+	for _, l := range late {
+		words = append(words, l.String())
 	}
 	if words == nil {
 		return fmt.Errorf("load modules: %w", err)
@@ -197,7 +201,8 @@ func (l *Loader) leave(b *batch, answers []answer, before map[string]error) {
 }
 
 // Finish waits for what [Loader.Drivers], [Loader.Coldplug] and [Loader.Follow]
-// left behind, and for what waits for that. The error is that of ctx, and names the modules.
+// left behind, for what waits for that, and for the probes of the devices' drivers, asynchronous ones
+// too. The error is that of ctx, and names the modules.
 func (l *Loader) Finish(ctx context.Context) error {
 	for {
 		l.mu.Lock()
@@ -208,7 +213,7 @@ func (l *Loader) Finish(ctx context.Context) error {
 		}
 		l.mu.Unlock()
 		if next == nil {
-			return nil
+			return l.probed(ctx)
 		}
 		select {
 		case <-next.done:
@@ -219,6 +224,26 @@ func (l *Loader) Finish(ctx context.Context) error {
 			return next.expired(ctx, l)
 		}
 	}
+}
+
+// probed waits for the drivers of devices that are live, and that the kernel has not answered for.
+func (l *Loader) probed(ctx context.Context) error {
+	l.mu.Lock()
+	var flights []*flight
+	for _, f := range l.flights {
+		if f.device != "" && !f.began.IsZero() {
+			flights = append(flights, f)
+		}
+	}
+	l.mu.Unlock()
+	for _, f := range flights {
+		select {
+		case <-f.returned:
+		case <-ctx.Done():
+			return stillHas(context.Cause(ctx), l.Late())
+		}
+	}
+	return nil
 }
 
 // graph links the modules of a run by their edges, all of which point
