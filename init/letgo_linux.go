@@ -1,11 +1,11 @@
 package boot
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +19,8 @@ import (
 // flushes the caches of disks) waits for a target that does not answer. Each of
 // these calls can be held by the kernel for as long as such a target is away.
 
-// letGoTime is what all of it may take, the others are the bounds of its steps.
+// letGoTime is what all of it may take, from when a disk or server has last taken what was
+// written; the others are the bounds of its steps.
 const (
 	letGoTime   = 4 * time.Second
 	syncTime    = 1500 * time.Millisecond
@@ -28,42 +29,58 @@ const (
 )
 
 // letGo has a child of PID 1 let go of what the boot holds, and goes on without it
-// when its time is over.
-func (s *supervisor) letGo(before Action) {
+// when its time is over. A signal that says how the machine is to end is not kept waiting.
+func (s *supervisor) letGo(before Action) *orderError {
 	if s.gone {
 		// By ourselves what little has been written is saved: no exec follows.
-		if err := within(syncTime, "save what is written (sync)", func(context.Context) error { unix.Sync(); return nil }); err != nil {
+		if err := whileSaving(syncTime, save, syncAll, func() {}); err != nil {
 			report(errorPriority, "%v", err)
 		}
-		return
+		return nil
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		report(errorPriority, "make a pipe: %v", err)
-		return
+		return nil
 	}
-	defer func() { _ = r.Close() }()
 	k, err := s.children.start(func() (int, error) { return s.fork(w, letGoArg, before.String()) })
 	_ = w.Close()
 	if err != nil {
+		_ = r.Close()
 		report(errorPriority, "let go of the root: %v", err)
-		return
+		return nil
 	}
-	if err := r.SetReadDeadline(time.Now().Add(letGoTime)); err != nil {
-		report(errorPriority, "let go of the root: %v", err)
-	}
+	messages, over := make(chan message), make(chan struct{})
+	go listenTo(r, messages, over)
+	defer func() { close(over); _ = r.Close(); k.kill() }()
 	// Its end is not what counts: a thread that the kernel holds has no end.
-	if m, err := readMessage(bufio.NewReader(r)); err != nil || m.Kind != messageDone {
-		report(errorPriority, "let go of the root: not over in %s: %s; going on", seconds(letGoTime), held(k.pid))
+	timer := time.NewTimer(letGoTime)
+	defer timer.Stop()
+	for {
+		select {
+		case m, ok := <-messages:
+			switch {
+			case !ok:
+				report(errorPriority, "let go of the root: it ended before it was done; going on")
+				return nil
+			case m.Kind == messageDone:
+				return nil
+			}
+			timer.Reset(letGoTime)
+		case order := <-s.orders:
+			return order
+		case <-timer.C:
+			report(errorPriority, "let go of the root: not over in %s: %s; going on", seconds(letGoTime), held(k.pid))
+			return nil
+		}
 	}
-	k.kill()
 }
 
 // letGo is the main of the child that does it. The argument is the action that
 // follows. It says itself what goes wrong.
 func letGo(t *teller, args []string) {
-	syncs := len(args) == 1 && args[0] != ActionAgain.String()
-	for _, err := range letGoAll(syncs) {
+	ends := len(args) == 1 && args[0] != ActionAgain.String()
+	for _, err := range letGoAll(ends, t.alive) {
 		report(warningPriority, "%v", err)
 	}
 	if err := t.done(); err != nil {
@@ -72,43 +89,77 @@ func letGo(t *teller, args []string) {
 	leave(0)
 }
 
+const save = "save what is written (sync)"
+
+// syncAll is sync(2): the kernel writes what is dirty now, and not what comes later.
+func syncAll(context.Context) error { unix.Sync(); return nil }
+
 // letGoAll does it: what has been written is saved while there are sessions, then
-// nothing is to wait for them any more.
-func letGoAll(syncs bool) []error {
+// nothing is to wait for them any more. What is mounted elsewhere goes too if the machine
+// ends; before another attempt only what is on disks of the sessions, which go. Moved is
+// called whenever a disk or server has taken something.
+func letGoAll(ends bool, moved func()) []error {
 	var errs []error
 	bounded := func(d time.Duration, what string, f func(context.Context) error) {
 		if err := within(d, what, f); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	var alive, dead []iscsi.Kept
+	saved := func(d time.Duration, what string, f func(context.Context) error) {
+		if err := whileSaving(d, what, f, moved); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	list := make(chan []iscsi.Kept, 1) // whoever comes too late is not listened to
 	bounded(sessionTime, "look for iSCSI sessions", func(context.Context) error {
 		kept, err := iscsi.KeptSessions()
+		list <- kept
+		return err
+	})
+	var alive, dead []iscsi.Kept
+	select {
+	case kept := <-list:
 		for _, k := range kept {
-			// A connection that is lost from now on fails what waits for it. One that
-			// is lost already has its time from before: only its end helps.
-			if err := k.SetRecovery(time.Second); err != nil {
-				report(debugPriority, "%v", err)
-			}
 			if k.LoggedIn() {
 				alive = append(alive, k)
 			} else {
 				dead = append(dead, k)
 			}
 		}
-		return err
-	})
+	default:
+	}
+	for _, k := range alive {
+		// A connection that is lost from now on fails what waits for it. One that
+		// is lost already has its time from before: only its end helps.
+		if err := k.SetRecovery(time.Second); err != nil {
+			report(debugPriority, "%v", err)
+		}
+	}
 	if len(dead) > 0 {
 		bounded(sessionTime, "end lost iSCSI sessions", endAll(dead))
 	}
-	if syncs {
-		bounded(syncTime, "save what is written (sync)", func(context.Context) error { unix.Sync(); return nil })
+	saved(syncTime, save, syncAll)
+	mounts, err := readMounts()
+	if err != nil {
+		errs = append(errs, err)
 	}
-	bounded(unmountTime, "unmount "+sysroot, func(ctx context.Context) error { return unmountAll(ctx, sysroot) })
+	for _, m := range slices.Backward(mounts) {
+		if m.below(sysroot) || m.foreign() && (ends || m.onSession(sidsOf(alive)...)) {
+			saved(unmountTime, "unmount "+m.point, func(context.Context) error { return detach(m.point) })
+		}
+	}
+	saved(unmountTime, "unmount "+sysroot, func(ctx context.Context) error { return unmountAll(ctx, sysroot) })
 	if len(alive) > 0 {
 		bounded(sessionTime, "end iSCSI sessions", endAll(alive))
 	}
 	return errs
+}
+
+func sidsOf(sessions []iscsi.Kept) (sids []uint32) {
+	for _, k := range sessions {
+		sids = append(sids, k.SID)
+	}
+	return sids
 }
 
 func endAll(sessions []iscsi.Kept) func(context.Context) error {
@@ -130,10 +181,7 @@ func within(d time.Duration, what string, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() {
-		_, err := guard(func() (string, error) { return "", f(ctx) })
-		done <- err
-	}()
+	go func() { done <- guarded(func() error { return f(ctx) }) }()
 	select {
 	case err := <-done:
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,21 +33,59 @@ func openLog(level slog.Leveler) *slog.Logger {
 	return slog.New(NewConsole(kmsg, console, level, hiddenByKernel))
 }
 
-// consolePatience is how long a terminal may take to take a line: 4 KiB, what a
-// tty keeps, need 0.4 s at 115200 baud. One that takes nothing, because
-// somebody typed ^S or the line has flow control and nobody at its other end, is
-// tried for consoleTaste a line from then on.
-const (
-	consolePatience = time.Second
-	consoleTaste    = time.Millisecond
+// report writes one line without the machinery of the worker's log. Without the kernel's log it goes
+// to the console, which is not waited for either; what is for debugging does not.
+func report(prio int, format string, args ...any) {
+	line := printable(supervisorLog+fmt.Sprintf(format, args...), kmsgLine)
+	if f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil {
+		_, err = fmt.Fprintf(f, "<%d>nodisk: %s\n", prio, line)
+		_ = f.Close()
+		if err == nil {
+			return
+		}
+	}
+	if prio >= debugPriority {
+		return
+	}
+	reported.Lock()
+	defer reported.Unlock()
+	_, _ = fmt.Fprintf(reportConsole(), "nodisk: %s\r\n", line) // nobody is left to be told
+}
+
+// reportConsole is the console, or what this process was given if it has none.
+var (
+	reported      sync.Mutex
+	reportConsole = sync.OnceValue(func() io.Writer {
+		c, err := openConsole("/dev/console")
+		if err != nil {
+			return os.Stderr
+		}
+		return c
+	})
 )
+
+// One that takes nothing, because somebody typed ^S or the line has flow control and nobody at
+// its other end, is tried for consoleTaste a line from then on.
+const consoleTaste = time.Millisecond
+
+// consolePatience is how long a terminal of a speed in bits per second may take to take a line: a tty
+// keeps up to 4 KiB, of ten bits each on the line, before it takes more.
+func consolePatience(speed uint32) time.Duration {
+	const kept, bits = 4096, 10
+	if speed == 0 {
+		return time.Second
+	}
+	return min(time.Second/2+time.Second*kept*bits/time.Duration(speed), 10*time.Second)
+}
 
 // A console is a terminal that nobody waits for: what it does not take in time is
 // lost. It is not for several goroutines.
 type console struct {
-	file    *os.File
-	stopped bool
-	lost    int // lines since it took one
+	file     *os.File
+	patience time.Duration
+	stopped  bool
+	cut      bool // it took a part of the last line
+	lost     int  // lines since it took one
 }
 
 // openConsole opens a terminal to write to.
@@ -56,12 +95,20 @@ func openConsole(path string) (*console, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &console{file: f}, nil
+	var speed uint32
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			if mode, err := unix.IoctlGetTermios(int(fd), unix.TCGETS2); err == nil {
+				speed = mode.Ospeed
+			}
+		})
+	}
+	return &console{file: f, patience: consolePatience(speed)}, nil
 }
 
 // Write writes a line, or loses it: the error is then os.ErrDeadlineExceeded.
 func (c *console) Write(line []byte) (int, error) {
-	patience := consolePatience
+	patience := c.patience
 	if c.stopped {
 		patience = consoleTaste
 	}
@@ -69,17 +116,22 @@ func (c *console) Write(line []byte) (int, error) {
 	if err := c.file.SetWriteDeadline(time.Now().Add(patience)); err != nil && !errors.Is(err, os.ErrNoDeadline) {
 		return 0, err
 	}
-	if c.lost > 0 {
-		line = append(fmt.Appendf(nil, "nodisk: lines that the console did not take: %d\r\n", c.lost), line...)
+	var before []byte
+	if c.cut {
+		before = append(before, "\r\n"...)
 	}
-	n, err := c.file.Write(line)
+	if c.lost > 0 {
+		before = fmt.Appendf(before, "nodisk: lines that the console did not take: %d\r\n", c.lost)
+	}
+	n, err := c.file.Write(append(before, line...))
 	c.stopped = err != nil
 	if err != nil {
+		c.cut = c.cut && n == 0 || n > 0
 		c.lost++
-		return n, err
+		return max(n-len(before), 0), err
 	}
-	c.lost = 0
-	return n, nil
+	c.cut, c.lost = false, 0
+	return len(line), nil
 }
 
 // hiddenByKernel tells whether a record of this priority stays off the

@@ -11,9 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A terminal that takes nothing, because somebody typed ^S, costs the boot a
-// second once. What it lost is counted when it takes lines again.
+// A terminal that takes nothing, because somebody typed ^S or nobody reads it, costs the boot a
+// second once. What it lost is counted, on a line of its own, when it takes lines again.
 func TestConsoleThatIsStopped(t *testing.T) {
+	for name, stop := range map[string]bool{"stopped": true, "not read": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testConsoleThatIsStopped(t, stop)
+		})
+	}
+}
+
+func testConsoleThatIsStopped(t *testing.T, stop bool) {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +42,9 @@ func TestConsoleThatIsStopped(t *testing.T) {
 	}
 	defer c.file.Close() //nolint:errcheck // nothing is kept in it
 	flow := func(action int) {
+		if !stop {
+			return
+		}
 		raw, err := c.file.SyscallConn()
 		if err != nil {
 			t.Fatal(err)
@@ -43,12 +56,17 @@ func TestConsoleThatIsStopped(t *testing.T) {
 	}
 	flow(unix.TCOOFF)
 	const lines = 200
+	line := []byte(strings.Repeat("x", 997) + "\r\n")
 	ended := make(chan int, 1)
 	go func() {
 		lost := 0
 		for range lines {
-			if _, err := c.Write([]byte(strings.Repeat("x", 200) + "\r\n")); errors.Is(err, os.ErrDeadlineExceeded) {
+			n, err := c.Write(line)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
 				lost++
+			}
+			if n > len(line) || (err == nil) != (n == len(line)) {
+				t.Errorf("of %d bytes it took %d, and says %v", len(line), n, err)
 			}
 		}
 		ended <- lost
@@ -62,21 +80,36 @@ func TestConsoleThatIsStopped(t *testing.T) {
 	if lost == 0 {
 		t.Error("the terminal is stopped, and takes all")
 	}
+	seen := make(chan string, 1)
+	go func() {
+		var all strings.Builder
+		buf := make([]byte, 4096)
+		for !strings.Contains(all.String(), "again") {
+			n, err := master.Read(buf)
+			all.Write(buf[:n])
+			if err != nil {
+				break
+			}
+		}
+		seen <- all.String()
+	}()
 	flow(unix.TCOON)
+	c.stopped = false // the reader may need a moment
 	if _, err := c.Write([]byte("again\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	var seen strings.Builder
-	buf := make([]byte, 4096)
-	for !strings.Contains(seen.String(), "again") {
-		n, err := master.Read(buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen.Write(buf[:n])
+	text := <-seen
+	if want := fmt.Sprintf("\nnodisk: lines that the console did not take: %d\r", lost); !strings.Contains("\n"+text, want) {
+		t.Errorf("no %q in %q", want, tailOf(text, 200))
 	}
-	if want := fmt.Sprintf("lines that the console did not take: %d", lost); !strings.Contains(seen.String(), want) {
-		t.Errorf("no %q in %q", want, tailOf(seen.String(), 200))
+}
+
+// A slow line is no line that is stopped.
+func TestConsolePatience(t *testing.T) {
+	for speed, want := range map[uint32]time.Duration{0: time.Second, 300: 10 * time.Second, 9600: 4766 * time.Millisecond, 115200: 855 * time.Millisecond} {
+		if got := consolePatience(speed).Truncate(time.Millisecond); got != want {
+			t.Errorf("%d bits per second: %v, want %v", speed, got, want)
+		}
 	}
 }
 

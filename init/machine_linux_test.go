@@ -40,6 +40,12 @@ func machine(scenario string) {
 			fmt.Println("lacks:", err)
 			leave(1)
 		}
+		if scenario == "mute" {
+			if err := stopConsole(); err != nil {
+				fmt.Println("lacks:", err)
+				leave(1)
+			}
+		}
 		err := errors.Join(defaultSignals(), syscall.Exec("/init", []string{"/init", "single"}, os.Environ()))
 		fmt.Println("lacks:", err)
 		leave(1)
@@ -138,6 +144,31 @@ func unpackMachine() error {
 		return err
 	}
 	return errors.Join(unix.PivotRoot(top, top+"/old"), unix.Chdir("/"), unix.Unmount("/old", unix.MNT_DETACH), os.Remove("/old"))
+}
+
+// stopConsole gives the machine a console that takes nothing, and to this process as its output,
+// as the kernel does.
+func stopConsole() error {
+	const path = "/dev/console"
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		return err
+	}
+	end, err := unix.Open(path, unix.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	filler, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	for {
+		switch _, err := unix.Write(filler, make([]byte, 4096)); {
+		case errors.Is(err, unix.EAGAIN):
+			return errors.Join(unix.Close(filler), unix.Dup2(end, 2), unix.Dup2(end, 1))
+		case err != nil:
+			return err
+		}
+	}
 }
 
 // defaultSignals leaves no signal ignored, as the kernel starts PID 1. Whatever ran the
@@ -244,6 +275,40 @@ func scenarios() map[string]func() {
 				say(t, Verdict{Action: ActionShell, Argv: []string{strings.Repeat("node1.cluster.example.org, ", 8000)}})
 				return
 			}
+			say(t, off)
+		},
+		// It says its verdict, and crashes while it tidies up.
+		"crashes": func() {
+			say(newTeller(), off)
+			leave(2)
+		},
+		// Nobody reads the console, and there is no log of the kernel.
+		"mute": func() {
+			if t := newTeller(); !first() {
+				say(t, off)
+			}
+		},
+		// Mounts that came late are taken away by two.
+		"sweep": func() {
+			t := newTeller()
+			failed := 0
+			for range 500 {
+				aside, err := os.MkdirTemp("/", ".sysroot.*")
+				if err := errors.Join(err, os.MkdirAll(sysroot, 0o755), unix.Mount("none", aside, "tmpfs", 0, ""), unix.Mount("none", sysroot, "tmpfs", 0, "")); err != nil {
+					fmt.Println(err)
+				}
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					_ = unix.Unmount(aside, unix.MNT_DETACH)
+					_ = os.Remove(aside)
+				}()
+				if err := detachAll(context.Background(), sysroot); err != nil || inTree(sysroot) {
+					failed++
+				}
+				<-over
+			}
+			fmt.Println("sweeps that failed:", failed)
 			say(t, off)
 		},
 		"stopped": func() {

@@ -68,7 +68,7 @@ func mounted(dir string) bool {
 // attempt.
 func unmountAll(ctx context.Context, dir string) error {
 	done := make(chan error, 1)
-	go func() { done <- detachAll(ctx, dir) }()
+	go func() { done <- guarded(func() error { return detachAll(ctx, dir) }) }()
 	select {
 	case err := <-done:
 		return err
@@ -79,52 +79,64 @@ func unmountAll(ctx context.Context, dir string) error {
 
 // detachAll unmounts until nothing is mounted there, which umount(2) tells by
 // EINVAL. It does not look before: lstat(2) asks the server of an NFS mount. What
-// waits for such a server is failed (MNT_FORCE).
+// waits for such a server is failed (MNT_FORCE). Mounts for dir that came too late follow,
+// even if there is something that does not go.
 func detachAll(ctx context.Context, dir string) error {
+	var errs []error
+	for ctx.Err() == nil {
+		err := detach(dir)
+		if errors.Is(err, errNotMounted) {
+			break
+		}
+		if err != nil {
+			errs = append(errs, err)
+			break
+		}
+	}
 	for _, aside := range mountsAside(dir) {
-		if err := unix.Unmount(aside, unix.MNT_FORCE|unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
-			return fmt.Errorf("unmount %s: %w", aside, err)
+		if err := detach(aside); err != nil && !errors.Is(err, errNotMounted) { // it may be taken away at this moment
+			errs = append(errs, err)
+			continue
 		}
 		_ = os.Remove(aside)
 	}
-	for ctx.Err() == nil {
-		err := unix.Unmount(dir, unix.MNT_FORCE|unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-		switch {
-		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT):
-			return nil
-		case err != nil:
-			return fmt.Errorf("unmount %s: %w", dir, err)
-		}
+	if ctx.Err() != nil {
+		errs = append(errs, fmt.Errorf("unmount %s: %w", dir, context.Cause(ctx)))
 	}
-	return fmt.Errorf("unmount %s: %w", dir, context.Cause(ctx))
+	return errors.Join(errs...)
+}
+
+var errNotMounted = errors.New("nothing is mounted there")
+
+// detach takes the topmost mount on a directory out of the tree, and fails what waits for its server.
+func detach(dir string) error {
+	err := unix.Unmount(dir, unix.MNT_FORCE|unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("unmount %s: %w", dir, errNotMounted)
+	default:
+		return fmt.Errorf("unmount %s: %w", dir, err)
+	}
 }
 
 // inTree reports whether something is mounted on dir.
 func inTree(dir string) bool {
-	mounts, err := mountPoints()
-	return err != nil || slices.Contains(mounts, dir) // an error: nobody knows
+	mounts, err := readMounts()
+	return err != nil || slices.ContainsFunc(mounts, func(m mountPoint) bool { return m.point == dir }) // an error: nobody knows
 }
 
 // mountsAside are the mounts for dir that came when nobody waited for them any
 // more, of a worker that has died: see package rootfs, mountAside.
 func mountsAside(dir string) []string {
-	mounts, _ := mountPoints() // what is not known is left where it is
+	mounts, _ := readMounts() // what is not known is left where it is
 	prefix := filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".")
-	return slices.DeleteFunc(mounts, func(m string) bool { return !strings.HasPrefix(m, prefix) })
-}
-
-// mountPoints is the kernel's list of mounts (proc_pid_mountinfo(5), the fifth
-// field): no server is asked.
-func mountPoints() ([]string, error) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, fmt.Errorf("list mounts: %w", err)
-	}
-	var mounts []string
-	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) > 4 {
-			mounts = append(mounts, fields[4])
+	var aside []string
+	for _, m := range mounts {
+		if strings.HasPrefix(m.point, prefix) {
+			aside = append(aside, m.point)
 		}
 	}
-	return mounts, nil
+	return aside
 }

@@ -14,7 +14,10 @@ const rebootTime = 3 * time.Second
 
 // end ends the machine: it returns only if the kernel refuses.
 func (s *supervisor) end(a Action) error {
-	s.letGo(a)
+	if order := s.letGo(a); order != nil {
+		report(warningPriority, "%v: at once", order)
+		a = order.action
+	}
 	// Not from a thread that anything else depends on: after this there is no exec
 	// that would wait for it.
 	refused := make(chan error, 1)

@@ -15,27 +15,28 @@ import (
 // sessions with one target would show each disk twice.
 func (w *worker) endStale(ctx context.Context, groups []target, initiator string) error {
 	kept, err := iscsi.KeptSessions()
-	if err != nil || len(kept) == 0 {
-		w.sessions, w.doubted = nil, false
+	if err != nil {
 		return err
 	}
 	type ending struct {
-		what string
-		end  func(context.Context) error
+		what  string
+		sid   uint32
+		alive bool
+		end   func(context.Context) error
 	}
 	var endings []ending
-	alive := true
 	w.sessions = slices.DeleteFunc(w.sessions, func(s *iscsi.Session) bool {
 		why := stale(s, groups, initiator)
 		if why == "" && w.doubted {
 			// The kernel reads size and partition table of a disk once.
 			why = fmt.Sprintf("no root on what session %d shows: looking at its target again", s.SID)
 		}
-		if err := s.Check(); err != nil {
-			why, alive = err.Error(), false
+		lost := s.Check()
+		if lost != nil {
+			why = lost.Error()
 		}
 		if why != "" {
-			endings = append(endings, ending{why, s.End})
+			endings = append(endings, ending{why, s.SID, lost == nil, s.End})
 			kept = slices.DeleteFunc(kept, func(k iscsi.Kept) bool { return k.SID == s.SID })
 		}
 		return why != ""
@@ -44,28 +45,40 @@ func (w *worker) endStale(ctx context.Context, groups []target, initiator string
 		if slices.ContainsFunc(w.sessions, func(s *iscsi.Session) bool { return s.SID == k.SID }) {
 			continue
 		}
-		alive = alive && k.LoggedIn()
-		endings = append(endings, ending{fmt.Sprintf("an earlier attempt left %v", k), k.EndSoon})
+		endings = append(endings, ending{fmt.Sprintf("an earlier attempt left %v", k), k.SID, k.LoggedIn(), k.EndSoon})
 	}
 	w.doubted = false
-	if len(endings) == 0 {
-		return nil
-	}
-	// What is mounted of a disk that answers is written back first. One that does
-	// not answer would hold the unmount: the end of its session is what helps.
-	if alive {
-		if err := w.clearRoot(ctx); err != nil {
-			w.log.Warn(err.Error())
-		}
-	}
 	var errs []error
 	for _, e := range endings {
 		w.log.Info(e.what + ": it is ended")
+		// What is mounted of a disk that answers is written back first. One that does
+		// not answer would hold the unmount: the end of its session is what helps.
+		if e.alive {
+			w.leaveDisks(e.sid)
+		}
 		if err := e.end(ctx); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// leaveDisks takes away what is mounted of a session's disks, by whomever, and saves what has been
+// written there.
+func (w *worker) leaveDisks(sid uint32) {
+	mounts, err := readMounts()
+	if err != nil {
+		w.log.Warn(err.Error())
+	}
+	for _, m := range slices.Backward(mounts) {
+		if !m.onSession(sid) {
+			continue
+		}
+		err := whileSaving(unmountTimeout, "unmount "+m.point, func(context.Context) error { return m.letGo() }, func() {})
+		if err != nil {
+			w.log.Warn(err.Error())
+		}
+	}
 }
 
 // whileAttached ends ctx when a session is lost, with why. Whoever reads a disk

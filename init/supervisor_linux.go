@@ -85,8 +85,11 @@ func supervise(args []string) {
 		}
 		err = s.guarded(func() error {
 			giveBack(s.sysctls)
-			s.letGo(ActionAgain)
-			if order := s.pass(wait); order != nil {
+			order := s.letGo(ActionAgain)
+			if order == nil {
+				order = s.pass(wait)
+			}
+			if order != nil {
 				return order
 			}
 			return nil
@@ -179,17 +182,4 @@ func (s *supervisor) pass(d time.Duration) *orderError {
 	case order := <-s.orders:
 		return order
 	}
-}
-
-// report writes one line without the machinery of the worker's log.
-func report(prio int, format string, args ...any) {
-	line := printable(supervisorLog+fmt.Sprintf(format, args...), kmsgLine)
-	if f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil {
-		_, err = fmt.Fprintf(f, "<%d>nodisk: %s\n", prio, line)
-		_ = f.Close()
-		if err == nil {
-			return
-		}
-	}
-	fmt.Fprintf(os.Stderr, "nodisk: %s\r\n", line)
 }

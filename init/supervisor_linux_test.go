@@ -17,6 +17,9 @@ func TestVerdictIsCarriedOut(t *testing.T) {
 		"stays":   "",
 		"held":    "let go of the root: not over in 4.00 s: the kernel does not say what it waits for; going on",
 		"large":   "the image has no /bin/sh",
+		"crashes": "the worker crashed with exit status 2: please report the lines above; its verdict stands",
+		"mute":    "",
+		"sweep":   "sweeps that failed: 0\n",
 		"stopped": "the worker was stopped by SIGSTOP: continuing it",
 	} {
 		t.Run(scenario, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 // How long PID 1 waits for its worker. From nodisk.deadline= to what nodisk.onfail=
 // says it is less than 15 s: stopTimeout, tidyTime, killTime, then letGoTime
-// and rebootTime.
+// and rebootTime; more only while a disk takes what somebody has written.
 const (
 	// aliveEvery is how often a worker says that it is at work, silentTime about after
 	// how long without a word it is taken for dead: stopped, or a thread of each kind
@@ -162,15 +162,24 @@ func (w *watched) run() (Verdict, error) {
 // result is what the worker said, if it did. A worker that crashed when it had said its
 // verdict did so while it tidied up: the verdict stands.
 func (w *watched) result() (Verdict, error) {
+	if w.verdict == nil {
+		return Verdict{}, errors.New(ending(w.status))
+	}
+	if w.ended && (w.status.Signaled() || w.status.ExitStatus() != 0) {
+		report(warningPriority, "%s; its verdict stands", ending(w.status))
+	}
+	return *w.verdict, nil
+}
+
+// ending says how a worker ended that should not have.
+func ending(status unix.WaitStatus) string {
 	switch {
-	case w.verdict != nil:
-		return *w.verdict, nil
-	case w.status.Signaled():
-		return Verdict{}, fmt.Errorf("the worker was killed by %v (out of memory?)", w.status.Signal())
-	case w.status.ExitStatus() != 0:
-		return Verdict{}, fmt.Errorf("the worker crashed with exit status %d: please report the lines above", w.status.ExitStatus())
+	case status.Signaled():
+		return fmt.Sprintf("the worker was killed by %s (out of memory?)", unix.SignalName(status.Signal()))
+	case status.ExitStatus() != 0:
+		return fmt.Sprintf("the worker crashed with exit status %d: please report the lines above", status.ExitStatus())
 	default:
-		return Verdict{}, errors.New("the worker ended without a verdict: please report the lines above")
+		return "the worker ended without a verdict: please report the lines above"
 	}
 }
 

@@ -39,7 +39,7 @@ func TestWatched(t *testing.T) {
 		"tidies for too long":   {[]moment{{time.Minute / 2, verdict, nil}}, false, off, "", time.Minute/2 + tidyTime + killTime},
 		"first word counts":     {[]moment{{0, verdict, nil}, {0, message{Kind: messageVerdict, Verdict: shell}, end(exited)}}, true, off, "", 0},
 		"crashed behind it":     {[]moment{{0, verdict, nil}, {time.Second, message{}, end(killed)}}, true, off, "", time.Second},
-		"killed":                {[]moment{{time.Second, alive, nil}, {0, message{}, end(killed)}}, true, Verdict{}, "the worker was killed by killed (out of memory?)", time.Second},
+		"killed":                {[]moment{{time.Second, alive, nil}, {0, message{}, end(killed)}}, true, Verdict{}, "the worker was killed by SIGKILL (out of memory?)", time.Second},
 		"killed, pipe held":     {[]moment{{time.Second, message{}, end(killed)}}, false, Verdict{}, "the worker was killed by", time.Second + endTime},
 		"crashed":               {[]moment{{0, message{}, end(unix.WaitStatus(2 << 8))}}, true, Verdict{}, "the worker crashed with exit status 2", 0},
 		"mute":                  {[]moment{{0, message{}, end(exited)}}, true, Verdict{}, "the worker ended without a verdict", 0},

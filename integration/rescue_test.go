@@ -49,17 +49,21 @@ func TestBootRescue(t *testing.T) {
 			},
 		},
 		{
-			name: "poweroff", // by PID 1, which unmounts what was mended first
+			// Whatever the shell is left for, what was written in it is saved: before another
+			// attempt, which makes the session anew, and by PID 1 before the machine is off.
+			name: "poweroff",
 			boot: bootCase{
 				fails: true,
 				spec: BootSpec{
-					Image: rescue, Append: "rw rd.break=switch",
+					Image: rescue, Append: "quiet nodisk.deadline=20s nodisk.onfail=shell",
+					Cmdline: "ip=dhcp netroot=iscsi:{server}:::1:{target} root=LABEL=wrong rw",
 					Replies: []Reply{
-						{`stopped before switch \(rd\.break\)$`, ""},
-						{goesOn, "echo mended >/sysroot/mended; poweroff"},
+						{atPrompt + `starts the boot again$`, `mkdir /m; mount -t ext4 /dev/sda /m; echo mended >/m/mended; echo do""ne`},
+						{`^done`, "exit"},
+						{atPrompt + `starts the boot again$`, `mkdir /n; mount -t ext4 /dev/sda /n; cat /n/mended; echo more >/n/more; dmesg | grep -c Data.will.be.lost; mount | grep -c " on /m "; poweroff`},
 					},
 				},
-				expect: []string{goesOn, `nodisk: (warning: )?supervisor: poweroff by SIGUSR2$`, `EXT4-fs \(sda\): unmounting filesystem`, `reboot: Power down`},
+				expect: []string{atPrompt, `^mended`, `^0`, `^0`, `nodisk: (warning: )?supervisor: poweroff by SIGUSR2$`, `reboot: Power down`},
 			},
 		},
 		{
