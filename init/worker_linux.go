@@ -138,6 +138,7 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 	default:
 		return w.giveUp(permanent(err))
 	}
+	w.reloadUntested()
 	w.serveRequests = sync.OnceFunc(func() {
 		if err := serveModprobe(); err != nil {
 			w.log.Warn(err.Error())
@@ -344,6 +345,17 @@ func (w *worker) followDevices(ctx context.Context, done chan<- struct{}) {
 	})
 	if err != nil {
 		w.log.Warn(fmt.Sprintf("drivers of devices that appear late will be missed: %v", err))
+	}
+}
+
+// reloadUntested has what an earlier worker, which was killed, half loaded loaded again.
+func (w *worker) reloadUntested() {
+	removed, err := modload.RemoveUntested()
+	if err != nil {
+		w.log.Warn(reason(err))
+	}
+	if removed != nil {
+		w.log.Info("an earlier attempt left half loaded: " + strings.Join(removed, " ") + ": loading anew")
 	}
 }
 
