@@ -83,7 +83,8 @@ func rescueFiles(program []byte, arch string) ([]file, error) {
 	// PID 1 to end the machine, which saves what has been written first.
 	var files []file
 	for _, name := range initNames() {
-		files = append(files, link(name, "../"+initPath))
+		// From the top: /bin may be a link into /usr.
+		files = append(files, link(name, "/"+initPath))
 	}
 	switch {
 	case bytes.Contains(program, []byte(rescueMark)):

@@ -45,20 +45,20 @@ func TestRescueFiles(t *testing.T) {
 		program []byte
 		want    []string
 	}{
-		"any shell": {text("dash"), []string{"bin/halt -> ../init", "bin/modprobe -> ../init", "bin/poweroff -> ../init", "bin/reboot -> ../init", "bin/sh"}},
+		"any shell": {text("dash"), []string{"bin/halt -> /init", "bin/modprobe -> /init", "bin/poweroff -> /init", "bin/reboot -> /init", "bin/sh"}},
 		"busybox": {
 			text("BusyBox v1.35.0", "", "ash", "cat", "init", "linuxrc", "sh", "vi", ""),
 			[]string{
-				"bin/ash -> busybox", "bin/busybox", "bin/cat -> busybox", "bin/halt -> ../init", "bin/modprobe -> ../init",
-				"bin/poweroff -> ../init", "bin/reboot -> ../init", "bin/sh -> busybox", "bin/vi -> busybox",
+				"bin/ash -> busybox", "bin/busybox", "bin/cat -> busybox", "bin/halt -> /init", "bin/modprobe -> /init",
+				"bin/poweroff -> /init", "bin/reboot -> /init", "bin/sh -> busybox", "bin/vi -> busybox",
 			},
 		},
 		"u-root": {
 			text(rescueMark, urootCommands+"gosh.registeredMain", urootCommands+"ls.registeredMain", urootCommands+"init.registeredMain"),
 			[]string{
-				"bin/bb", "bin/gosh -> bb", "bin/halt -> ../init", "bin/ls -> bb", "bin/lspci #!/bin/sh\npci \"$@\"",
-				"bin/modprobe -> ../init", "bin/nc #!/bin/sh\nnetcat \"$@\"", "bin/poweroff -> ../init",
-				"bin/reboot -> ../init", "bin/sh -> gosh", "bin/sha256sum #!/bin/sh\nshasum -a 256 \"$@\"",
+				"bin/bb", "bin/gosh -> bb", "bin/halt -> /init", "bin/ls -> bb", "bin/lspci #!/bin/sh\npci \"$@\"",
+				"bin/modprobe -> /init", "bin/nc #!/bin/sh\nnetcat \"$@\"", "bin/poweroff -> /init",
+				"bin/reboot -> /init", "bin/sh -> gosh", "bin/sha256sum #!/bin/sh\nshasum -a 256 \"$@\"",
 			},
 		},
 	} {

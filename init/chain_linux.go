@@ -61,7 +61,7 @@ func (w *worker) allDrivers(ctx context.Context) (string, error) {
 	if later := w.loader.Coldplug(ctx, os.DirFS("/sys"), nil); err == nil {
 		err = later
 	}
-	w.awaitProbes(ctx)
+	w.awaitProbes(ctx, nil)
 	line := withLate(names(w.loader.Loaded(), func(modload.Loaded) bool { return true }), w.loader.Late())
 	if err != nil && w.plan.Chain.Drivers {
 		// The other init has drivers of its own, and may do with them.

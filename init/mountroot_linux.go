@@ -26,7 +26,7 @@ func (w *worker) clearRoot(ctx context.Context) error {
 	return nil
 }
 
-func (w *worker) mount(ctx context.Context) (string, error) {
+func (w *worker) mount(ctx context.Context) (line string, err error) {
 	if err := os.MkdirAll(sysroot, 0o755); err != nil {
 		return "", fmt.Errorf("make %s: %w", sysroot, err)
 	}
@@ -40,8 +40,10 @@ func (w *worker) mount(ctx context.Context) (string, error) {
 		return "", err
 	}
 	w.rootDisks = nil
-	w.doubted = true // until there is a root
 	w.serveRequests()
+	// What the disks show is not believed if there is no root on them. If ctx ends, nobody has come to the
+	// end of looking.
+	defer func() { w.doubted = err != nil && ctx.Err() == nil }()
 	switch w.root.Kind {
 	case rootfs.KindNFS:
 		w.mounted, err = w.mountNFS(ctx)
@@ -58,13 +60,19 @@ func (w *worker) mount(ctx context.Context) (string, error) {
 	if w.init, err = w.findInit(ctx); err != nil {
 		return "", err
 	}
-	w.doubted = false
 	return w.mounted.String(), nil
+}
+
+// limited is a step of stage mount: what waits for somebody else.
+func limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, mountTimeout, timeoutError(mountTimeout))
 }
 
 // findInit looks for the init of what is mounted. It asks a disk or a server, which may
 // have gone meanwhile: the look is left behind then.
 func (w *worker) findInit(ctx context.Context) (string, error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	type outcome struct {
 		init string
 		err  error
@@ -92,7 +100,11 @@ func (w *worker) modules() rootfs.Modules {
 			_, err := w.index.Resolve(name)
 			return err == nil
 		},
-		Load: func(ctx context.Context, name string) error { return w.loader.Load(ctx, name) },
+		Load: func(ctx context.Context, name string) error {
+			ctx, cancel := limited(ctx)
+			defer cancel()
+			return w.loader.Load(ctx, name)
+		},
 	}
 }
 
@@ -101,19 +113,13 @@ func (w *worker) mountNFS(ctx context.Context) (rootfs.Mounted, error) {
 	if err != nil {
 		return rootfs.Mounted{}, err
 	}
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	return rootfs.MountNFS(ctx, n, rootfs.NFSMount{Dir: sysroot, ReadOnly: w.root.ReadOnly, Modules: w.modules()}, w.log)
 }
 
 func (w *worker) mountBlock(ctx context.Context) (rootfs.Mounted, error) {
-	var (
-		b   rootfs.Block
-		err error
-	)
-	if w.root.Block.IsZero() && len(w.disks) > 0 {
-		b, err = rootfs.FindOn(ctx, w.disks, w.root.FSType, w.log)
-	} else {
-		b, err = rootfs.FindBlock(ctx, w.root.Block, w.disks, w.log)
-	}
+	b, err := w.findBlock(ctx)
 	if err != nil {
 		if w.root.Hint != "" {
 			err = fmt.Errorf("%w; %s", err, w.root.Hint)
@@ -124,4 +130,13 @@ func (w *worker) mountBlock(ctx context.Context) (rootfs.Mounted, error) {
 	return rootfs.MountBlock(ctx, b, rootfs.BlockMount{
 		Dir: sysroot, Types: w.root.FSType, Options: w.root.Flags, ReadOnly: w.root.ReadOnly, Modules: w.modules(),
 	}, w.log)
+}
+
+func (w *worker) findBlock(ctx context.Context) (rootfs.Block, error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	if w.root.Block.IsZero() && len(w.disks) > 0 {
+		return rootfs.FindOn(ctx, w.disks, w.root.FSType, w.log)
+	}
+	return rootfs.FindBlock(ctx, w.root.Block, w.disks, w.log)
 }

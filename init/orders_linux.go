@@ -52,13 +52,20 @@ func actionNamed(program string) Action {
 }
 
 // order is the main of such a command. PID 1 saves what has been written, and ends the machine
-// whatever the kernel holds. -f, as with the programs of that name, asks nobody and saves nothing.
+// whatever the kernel holds; if it is somebody else, to whom a signal may mean anything, this process
+// does it. -f, as with the programs of that name, asks nobody and saves nothing.
 func order(a Action, args []string) error {
 	if slices.Contains(args, "-f") {
 		return rebootNow(a)
 	}
 	if len(args) > 0 {
 		return fmt.Errorf("%s: unknown argument %q: there is -f, at once and without saving", a, args[0])
+	}
+	if !isNodisk("/proc/1/exe") {
+		if err := whileSaving(syncTime, save, syncAll, func() {}); err != nil {
+			report(errorPriority, "%v", err)
+		}
+		return rebootNow(a)
 	}
 	for s := unix.Signal(1); s < 32; s++ {
 		if ordered(s) != a {
@@ -70,6 +77,12 @@ func order(a Action, args []string) error {
 		return nil
 	}
 	return fmt.Errorf("tell PID 1 to %s: there is no signal for it", a)
+}
+
+// isNodisk reports whether a process (its exe in proc_pid_exe(5)) runs the same program as this one.
+func isNodisk(exe string) bool {
+	var theirs, ours unix.Stat_t
+	return unix.Stat(exe, &theirs) == nil && unix.Stat("/proc/self/exe", &ours) == nil && theirs.Dev == ours.Dev && theirs.Ino == ours.Ino
 }
 
 // listen makes orders of signals. All signals for which the Go runtime has a

@@ -62,7 +62,8 @@ func (w *worker) stages() []stage {
 			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.attach, reenter: lease})
 			before = []string{"attach"}
 		}
-		list = append(list, stage{name: "mount", after: before, timeout: mountTimeout, run: w.mount, reenter: again})
+		// Its steps have limits; but what the kernel itself does in a mount, to replay a journal, takes as long as it takes.
+		list = append(list, stage{name: "mount", after: before, run: w.mount, reenter: again})
 		last = append(last, "storage", "mount")
 	}
 	return append(list, stage{name: "switch", after: last, run: w.finish, reenter: again})
@@ -111,8 +112,11 @@ func (w *worker) drivers(ctx context.Context) (string, error) {
 	if err := w.loader.Drivers(ctx, m.Drivers...); err != nil {
 		return "", unlessCurable(err)
 	}
-	if w.needsProbes() {
-		w.awaitProbes(ctx)
+	w.follow() // also while a probe is waited for
+	if all, needed := w.needsProbes(); all {
+		w.awaitProbes(ctx, nil)
+	} else if needed {
+		w.awaitProbes(ctx, modload.Network)
 	}
 	if err := w.inOrder(ctx, m.Post...); err != nil {
 		return "", unlessCurable(err)
@@ -120,7 +124,6 @@ func (w *worker) drivers(ctx context.Context) (string, error) {
 	for _, err := range sensePorts("/sys", m.Ports) {
 		w.log.Warn(err.Error())
 	}
-	w.follow()
 	// What storage loads meanwhile is not this stage's.
 	line := names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return l.Device || !w.overlap() })
 	return withLate(line, w.loader.Late()), nil
@@ -146,25 +149,24 @@ func (w *worker) inOrder(ctx context.Context, names ...string) error {
 }
 
 // needsProbes reports whether there is something that must come after the probes
-// of all drivers: what the administrator wants loaded after them, or a port to be
-// set, or when all interfaces are wanted, or several that become one: the switch must not
-// come between two ports of a card. A root in RAM has its modules from us: what must
-// follow a driver is loaded now or never.
-func (w *worker) needsProbes() bool {
+// of drivers. Of all: what the administrator wants loaded after them, a port to be set; and a root in RAM has
+// its modules from us, so that what its devices need is loaded now or never. Of network interfaces: when
+// all are wanted, or several that become one, the switch must not come between two ports of a card.
+func (w *worker) needsProbes() (all, needed bool) {
 	p := w.plan
-	return len(p.Modules.Post) > 0 || slices.Contains(p.Modules.Ports, portAuto) || p.Root.Kind == rootfs.KindRAM ||
-		p.Network.NeedNet || len(p.Network.Bonds) > 0 || len(p.Network.Bridges) > 0
+	all = len(p.Modules.Post) > 0 || slices.Contains(p.Modules.Ports, portAuto) || p.Root.Kind == rootfs.KindRAM
+	return all, all || p.Network.NeedNet || len(p.Network.Bonds) > 0 || len(p.Network.Bridges) > 0
 }
 
-// awaitProbes waits for the drivers of the devices that are there, for a while. One that
+// awaitProbes waits for the drivers of devices, and of those that their probes make, for a while. One that
 // hangs is waited for once.
-func (w *worker) awaitProbes(ctx context.Context) {
+func (w *worker) awaitProbes(ctx context.Context, want modload.Filter) {
 	if w.heldProbes {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	limited, cancel := context.WithTimeoutCause(ctx, probeTimeout, timeoutError(probeTimeout))
 	defer cancel()
-	if err := w.loader.Finish(ctx); err != nil {
+	if err := w.loader.Finish(limited, os.DirFS("/sys"), want); err != nil {
 		w.heldProbes = true
 		w.log.Warn(fmt.Sprintf("%v; going on", err))
 	}
@@ -179,49 +181,54 @@ func unlessCurable(err error) error {
 	return err
 }
 
-// withLate adds to the line of a stage what is not loaded yet.
+// withLate adds to the line of a stage the drivers that take their time. What is loaded beside it for other
+// stages, or has only just been begun with, is nobody's concern.
 func withLate(line string, late []modload.Late) string {
 	var words []string
 	for _, l := range late {
-		if !l.Live {
+		if !l.Live && l.Device != "" && l.For >= lateFrom {
 			words = append(words, l.Module)
 		}
 	}
 	switch {
+	case words == nil && line == noModule && len(late) > 0:
+		return "still loading"
 	case words == nil:
 		return line
 	case line == noModule:
-		return "still loading " + strings.Join(words, " ")
+		return "still loading " + listed(words)
 	default:
-		return line + "; still loading " + strings.Join(words, " ")
+		return line + "; still loading " + listed(words)
 	}
 }
+
+// lateFrom is when a driver is worth a word.
+const lateFrom = time.Second
 
 const noModule = "no module to load"
 
 // names lists the modules of a stage for the console: few of them by name, the
 // rest by number.
 func names(loaded []modload.Loaded, of func(modload.Loaded) bool) string {
-	const most = 6
 	var words []string
-	more := 0
 	for _, l := range loaded {
-		switch {
-		case !of(l):
-		case len(words) < most:
+		if of(l) {
 			words = append(words, l.Name)
-		default:
-			more++
 		}
 	}
-	switch {
-	case len(words) == 0:
+	if words == nil {
 		return noModule
-	case more > 0:
-		return fmt.Sprintf("%s and %d more", strings.Join(words, " "), more)
-	default:
-		return strings.Join(words, " ")
 	}
+	return listed(words)
+}
+
+// listed names a few, and the rest by number.
+func listed(words []string) string {
+	const most = 6
+	if more := len(words) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], " "), more)
+	}
+	return strings.Join(words, " ")
 }
 
 func (w *worker) network(ctx context.Context) (string, error) {

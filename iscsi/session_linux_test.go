@@ -136,3 +136,20 @@ func TestBounded(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A session that does not take another recovery_tmo is ended all the same.
+func TestEndSoonOfALostSession(t *testing.T) {
+	top := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(top, "class/iscsi_session/session3/recovery_tmo"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	k := Kept{SID: 3, Target: "iqn.2026-01.test:a", State: "FREE", sysfs: top}
+	ended := false
+	if err := k.endSoon(t.Context(), func(context.Context) error { ended = true; return nil }); err != nil || !ended {
+		t.Errorf("ended: %v, %v", ended, err)
+	}
+	held := errors.New("held")
+	if err := k.endSoon(t.Context(), func(context.Context) error { return held }); !errors.Is(err, held) {
+		t.Errorf("%v, want %v", err, held)
+	}
+}

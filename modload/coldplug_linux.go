@@ -102,7 +102,8 @@ func (l *Loader) rescan() {
 // serve loads the modules for devices and returns how many were not known
 // before, when they have settled.
 func (l *Loader) serve(ctx context.Context, devices []device, want Filter) (int, error) {
-	names, by := l.drivers(devices, want)
+	names, by, end := l.look(devices, want)
+	defer end()
 	if names == nil {
 		return 0, context.Cause(ctx)
 	}
@@ -117,6 +118,20 @@ func (l *Loader) serve(ctx context.Context, devices []device, want Filter) (int,
 		}
 	}
 	return len(names), nil
+}
+
+// look is drivers, and says so until end is called, when the modules have been begun with.
+func (l *Loader) look(devices []device, want Filter) (names []string, by map[string]string, end func()) {
+	l.mu.Lock()
+	l.looking++
+	l.mu.Unlock()
+	names, by = l.drivers(devices, want)
+	return names, by, func() {
+		l.turned(func() {
+			l.looking--
+			l.state.count += len(names)
+		})
+	}
 }
 
 // plug begins to load modules for devices.
@@ -263,10 +278,17 @@ func (l *Loader) Follow(ctx context.Context, sysfs fs.FS, events Events) error {
 		case err != nil:
 			return fmt.Errorf("follow devices: %w", err)
 		case e.ModAlias != "" && (e.Action == "add" || e.Action == "change"):
-			if names, by := l.drivers([]device{{name: path.Base(e.DevPath), modalias: e.ModAlias}}, nil); names != nil {
-				b, answers := l.plug(names, by)
-				l.leave(b, answers, nil)
-			}
+			l.appeared(device{name: path.Base(e.DevPath), modalias: e.ModAlias})
 		}
+	}
+}
+
+// appeared begins to load the modules for a device.
+func (l *Loader) appeared(d device) {
+	names, by, end := l.look([]device{d}, nil)
+	defer end()
+	if names != nil {
+		b, answers := l.plug(names, by)
+		l.leave(b, answers, nil)
 	}
 }

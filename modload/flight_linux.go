@@ -161,7 +161,7 @@ func (f *flight) wait(ctx context.Context, late func()) bool {
 // (async_synchronize_full in do_init_module of kernel/module/main.c), and one that
 // hangs there is no concern of this module.
 func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
-	defer close(f.returned)
+	defer l.turned(func() { close(f.returned); l.state.count++ })
 	if l.kernel.live(n.mod.Name) {
 		f.end(nil)
 		return

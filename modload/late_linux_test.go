@@ -223,11 +223,11 @@ func TestFinishWaitsForProbesBehindLive(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err := l.Finish(ctx)
+		err := l.Finish(ctx, sysfs, nil)
 		if want := "the kernel still has hba waiting for probes, perhaps its own of 0000:00:03.0, 2.05 s"; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("while it lasts: %v, want %s", err, want)
 		}
-		if err := l.Finish(t.Context()); err != nil || time.Since(start) != probe {
+		if err := l.Finish(t.Context(), sysfs, nil); err != nil || time.Since(start) != probe {
 			t.Errorf("%v after %v, want nothing after %v", err, time.Since(start), probe)
 		}
 		synctest.Wait()
@@ -236,6 +236,55 @@ func TestFinishWaitsForProbesBehindLive(t *testing.T) {
 		}
 		l.Close()
 	})
+}
+
+// A device that a probe makes, later than anybody looks, is one of the machine's: its driver is waited for,
+// beside one whose probe hangs, and whether somebody follows or not.
+func TestFinishServesWhatProbesMake(t *testing.T) {
+	for _, follows := range []bool{false, true} {
+		for _, places := range numbersOf {
+			synctest.Test(t, func(t *testing.T) {
+				l, k, sysfs, _, release := slow(t, places)
+				defer close(release)
+				quick := k.inserted
+				k.inserted = func(name string) ([]string, error) {
+					if name == "nic" {
+						<-time.After(3 * patience) // virtio_pci: the look is over by then
+					}
+					return quick(name)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				if err := l.Coldplug(ctx, sysfs, Network); err != nil {
+					t.Error(err)
+				}
+				if follows {
+					go func() { _ = l.Follow(ctx, sysfs, noEvents{}) }()
+				}
+				if err := l.Finish(ctx, sysfs, Network); err != nil {
+					t.Error(err)
+				}
+				if k.tries["virtio"] != 1 {
+					t.Errorf("follows %v, %d places: the device of a probe has no driver: %v", follows, places, k.tries)
+				}
+				// Of all devices the one that hangs is waited for, too.
+				if err := l.Finish(ctx, sysfs, nil); err == nil || !strings.Contains(err.Error(), "hba") {
+					t.Errorf("follows %v, %d places: %v, want that hba lasts", follows, places, err)
+				}
+				l.Close()
+				cancel()
+				synctest.Wait()
+			})
+		}
+	}
+}
+
+// noEvents are those of a machine where nothing happens.
+type noEvents struct{}
+
+func (noEvents) Receive(ctx context.Context) (uevent.Event, error) {
+	<-ctx.Done()
+	return uevent.Event{}, ctx.Err()
 }
 
 // What is live already takes no place.
@@ -280,7 +329,7 @@ func TestDriversDoNotWait(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err = l.Finish(ctx)
+		err = l.Finish(ctx, sysfs, nil)
 		text := "load modules: context deadline exceeded; the kernel still has hba in its init, or its probe of 0000:00:03.0, 13 s: see its log"
 		if err == nil || err.Error() != text {
 			t.Errorf("while it lasts: %v, want %s", err, text)
@@ -290,7 +339,7 @@ func TestDriversDoNotWait(t *testing.T) {
 		k.inserted = func(name string) ([]string, error) { return nil, fmt.Errorf("%s does not want", name) }
 		k.mu.Unlock()
 		close(release)
-		if err := l.Finish(t.Context()); err != nil {
+		if err := l.Finish(t.Context(), sysfs, nil); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()

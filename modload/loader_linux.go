@@ -53,6 +53,9 @@ type Loader struct {
 	loaded  []Loaded
 	left    map[*batch]bool // whose callers went on without them
 	asked   map[string]bool // modules for devices that are in a batch
+	looking int             // looks at devices, or events of one, that have not ended
+	state   steps
+	turn    chan struct{}   // of state
 	said    map[string]bool // what is logged once
 
 	scanning sync.Mutex
@@ -114,7 +117,9 @@ func newLoader(x *Index, c LoaderConfig, k kernel, log *slog.Logger) *Loader {
 		left:    make(map[*batch]bool),
 		asked:   make(map[string]bool),
 		said:    make(map[string]bool),
+		turn:    make(chan struct{}),
 	}
+	l.state.turn = l.turn
 	l.life, l.end = context.WithCancel(context.Background())
 	return l
 }

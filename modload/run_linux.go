@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -194,56 +196,81 @@ func (l *Loader) leave(b *batch, answers []answer, before map[string]error) {
 				l.warn(a.name, err)
 			}
 		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.left, b)
+		l.turned(func() { delete(l.left, b); l.state.count++ })
 	}()
 }
 
-// Finish waits for what [Loader.Drivers], [Loader.Coldplug] and [Loader.Follow]
-// left behind, for what waits for that, and for the probes of the devices' drivers, asynchronous ones
-// too. The error is that of ctx, and names the modules.
-func (l *Loader) Finish(ctx context.Context) error {
+// Finish waits until nothing is left to do for the devices of this machine: the modules that want selects
+// are loaded, those that wait for others too, their probes have ended, asynchronous ones too, and the
+// devices that these have made have had the same. [Loader.Follow] may be at work beside it. The error is that
+// of ctx, and names the modules.
+func (l *Loader) Finish(ctx context.Context, sysfs fs.FS, want Filter) error {
 	for {
-		l.mu.Lock()
-		var next *batch
-		for b := range l.left {
-			next = b
-			break
+		before := l.progress()
+		if err := l.Coldplug(ctx, sysfs, want); err != nil && ctx.Err() == nil {
+			return err
 		}
-		l.mu.Unlock()
-		if next == nil {
-			return l.probed(ctx)
+		now := l.progress()
+		switch {
+		case ctx.Err() != nil:
+		case now.count != before.count:
+			continue // what came to its end during the look may have made devices
+		case l.quiet(want):
+			return nil
 		}
 		select {
-		case <-next.done:
-			l.mu.Lock()
-			delete(l.left, next)
-			l.mu.Unlock()
-		case <-ctx.Done():
-			return next.expired(ctx, l)
-		}
-	}
-}
-
-// probed waits for the drivers of devices that are live, and that the kernel has not answered for.
-func (l *Loader) probed(ctx context.Context) error {
-	l.mu.Lock()
-	var flights []*flight
-	for _, f := range l.flights {
-		if f.device != "" && !f.began.IsZero() {
-			flights = append(flights, f)
-		}
-	}
-	l.mu.Unlock()
-	for _, f := range flights {
-		select {
-		case <-f.returned:
+		case <-now.turn:
 		case <-ctx.Done():
 			return stillHas(context.Cause(ctx), l.Late())
 		}
 	}
-	return nil
+}
+
+// Steps are how far a Loader has come. The turn is closed when it comes further, or a look ends.
+type steps struct {
+	count int
+	turn  <-chan struct{}
+}
+
+func (l *Loader) progress() steps {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
+}
+
+// turned makes a change, and has who waits look again.
+func (l *Loader) turned(change func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change()
+	close(l.turn)
+	l.turn = make(chan struct{})
+	l.state.turn = l.turn
+}
+
+// quiet reports whether nothing is left to do of what want selects.
+func (l *Loader) quiet(want Filter) bool {
+	l.mu.Lock()
+	looking, left := l.looking, slices.Collect(maps.Keys(l.left))
+	probing := false
+	for name, f := range l.flights {
+		probing = probing || f.device != "" && !f.began.IsZero() && !isClosed(f.returned) && l.wanted(name, want)
+	}
+	l.mu.Unlock()
+	return looking == 0 && !probing && !slices.ContainsFunc(left, func(b *batch) bool { return b.waits(want) })
+}
+
+// wanted reports whether a filter selects a module of the index.
+func (l *Loader) wanted(name string, want Filter) bool {
+	i, ok := l.index.byName[name]
+	return want == nil || !ok || want(Module{Name: name, Path: l.index.file(l.index.mods[i].path)})
+}
+
+// waits reports whether a module that want selects has not ended.
+func (b *batch) waits(want Filter) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.nodes, func(n node) bool { return !n.ended && (want == nil || want(*n.mod)) })
 }
 
 // graph links the modules of a run by their edges, all of which point

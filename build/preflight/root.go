@@ -80,17 +80,27 @@ func (c *checker) nfsRoot() {
 		}
 	}
 	if lack != nil {
-		c.fault("the root is by NFS, and the image has no module for it: add --profile %s", nfsProfile(lack))
+		c.lack("NFS", "the root is by NFS, and the image has no module for it: add --profile %s", nfsProfile(lack))
 	}
 }
 
 // options checks what an NFS root asks for besides its version.
 func (c *checker) options(options string) bool {
 	if strings.Contains(options, "proto=rdma") && !c.has("rpcrdma") {
-		c.fault("the root is by NFS over RDMA, and the image has no rpcrdma: add --module rpcrdma")
+		c.lack("NFS over RDMA", "the root is by NFS over RDMA, and the image has no rpcrdma: add --module rpcrdma")
 		return false
 	}
 	return true
+}
+
+// lack is a fault, unless the image has no modules at all: /init takes what it needs to be
+// built in then, and nobody can say here that it is not.
+func (c *checker) lack(what, format string, args ...any) {
+	if c.index.Empty() {
+		c.doubt("for the root: the image has no modules: the kernel must have %s built in", what)
+		return
+	}
+	c.fault(format, args...)
 }
 
 func nfsProfile(lack []string) string {
@@ -112,7 +122,7 @@ func (c *checker) rootPath() {
 		}
 	}
 	if can == nil {
-		c.fault("the root is what DHCP's root path says, and the image can neither iSCSI nor NFS: add --profile iscsi or --profile nfs")
+		c.lack("iSCSI or NFS", "the root is what DHCP's root path says, and the image can neither iSCSI nor NFS: add --profile iscsi or --profile nfs")
 		return
 	}
 	c.note("the root is what DHCP's root path says; this image can mount %s", strings.Join(can, ", "))
@@ -126,11 +136,11 @@ func (c *checker) rootPath() {
 func (c *checker) fileSystem() {
 	if fstype := c.decided.Root.FSType; fstype != "" {
 		for name := range strings.SplitSeq(fstype, ",") {
-			if _, ahead := modload.LookupProfile(fstype); ahead {
+			if _, ahead := modload.LookupProfile(name); ahead {
 				continue // loaded by name, and told there
 			}
 			if !c.has(fsModule(name)) && !c.has("fs-"+name) {
-				c.fault("rootfstype=%s: the image has no module %s%s", fstype, fsModule(name), c.offer(fsModule(name)))
+				c.lack(name, "rootfstype=%s: the image has no module %s%s", fstype, fsModule(name), c.offer(fsModule(name)))
 			}
 		}
 		return
@@ -144,7 +154,7 @@ func (c *checker) fileSystem() {
 	}
 	switch len(can) {
 	case 0:
-		c.fault("the root is a file system on a disk, and the image has a module for none: add a profile such as ext4 or xfs")
+		c.lack("its file system", "the root is a file system on a disk, and the image has a module for none: add a profile such as ext4 or xfs")
 	case 1:
 		c.note("the file system of the root is not known before it is mounted; the image has %s only", can[0])
 	default:

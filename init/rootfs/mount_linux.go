@@ -109,6 +109,7 @@ func (b Block) types(wanted string) []string {
 func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions, log *slog.Logger) (Mounted, error) {
 	said := openKmsg()
 	defer func() { _ = said.Close() }()
+	defer tellWait(log, fmt.Sprintf("the kernel mounts %s as %s: it replays a journal, or the disk is slow", b.Path(), fstype))()
 	err := mount(ctx, b.Path(), dir, fstype, o)
 	if !o.ReadOnly() && writeProtected(err) {
 		log.WarnContext(ctx, fmt.Sprintf("%s is write-protected: mounted read-only", b.Path()))
@@ -141,6 +142,25 @@ func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions
 		done.ReadOnly = st.Flags&unix.ST_RDONLY != 0
 	}
 	return done, nil
+}
+
+// tellWait says every 10 s what is waited for, and for how long, until stop is called.
+func tellWait(log *slog.Logger, what string) (stop func()) {
+	over := make(chan struct{})
+	go func() {
+		ticks := time.NewTicker(progressEvery)
+		defer ticks.Stop()
+		begun := time.Now()
+		for {
+			select {
+			case <-over:
+				return
+			case <-ticks.C:
+				log.Info(fmt.Sprintf("still waiting: %s, %.0f s so far", what, time.Since(begun).Seconds()))
+			}
+		}
+	}()
+	return func() { close(over) }
 }
 
 func writeProtected(err error) bool {
