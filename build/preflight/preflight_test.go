@@ -133,6 +133,23 @@ func report(t *testing.T, name string, in Input, release, want string) {
 	}
 }
 
+// An image without modules is for a kernel that has built in what it needs, whatever the root.
+func TestCheckWithoutModules(t *testing.T) {
+	image := openImage(t, makeImage(t, "iscsi,ext4", func(s *build.Spec) { s.Kernel, s.Modules = filepath.Join(kernelDir(t), "vmlinuz"), build.NoModules }))
+	for _, line := range []string{
+		iscsiWords, "ip=dhcp root=dhcp", "ip=dhcp root=nfs:10.0.0.1:/srv/root", "root=LABEL=root",
+		"ip=dhcp root=/dev/nfs nfsroot=10.0.0.1:/srv/root,proto=rdma", iscsiWords + " rootfstype=ext4", iscsiWords + " rootfstype=f2fs",
+	} {
+		r, err := Check(t.Context(), Input{Line: cmdline.Parse(line), Image: image})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.Boots() || !strings.Contains(strings.Join(r.Doubts, "\n"), "the image has no modules: the kernel must have") {
+			t.Errorf("%s: %s; doubts %q", line, r.Verdict(false), r.Doubts)
+		}
+	}
+}
+
 // --strict makes warnings count, and only warnings.
 func TestVerdictStrict(t *testing.T) {
 	for want, r := range map[string]Report{
