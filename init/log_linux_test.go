@@ -14,6 +14,7 @@ import (
 // A terminal that takes nothing, because somebody typed ^S or nobody reads it, costs the boot a
 // second once. What it lost is counted, on a line of its own, when it takes lines again.
 func TestConsoleThatIsStopped(t *testing.T) {
+	t.Parallel()
 	for name, stop := range map[string]bool{"stopped": true, "not read": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

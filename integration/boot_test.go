@@ -64,7 +64,9 @@ func TestBootRoot(t *testing.T) {
 			expect: []string{byDHCP, mounted},
 		},
 		{
+			// Nobody needs the interface before the switch, and nobody loads its driver behind it.
 			name: "ram", spec: BootSpec{Root: RootRAM},
+			expect: []string{`nodisk-root: net eth0`},
 		},
 	}
 	runBoots(t, cases)
