@@ -37,7 +37,8 @@ func (r *runner) newProtocol(n *nic) protocol {
 	default:
 		c := client{
 			addr: d.lasting(), identities: r.config.ClientID.identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
-			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname, bits: s.Bits,
+			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname, server: s.Server,
+			expected: expected{bits: s.Bits, six: r.config.sixOn(d)},
 		}
 		c.rapid = len(c.identities) == 1 && r.only(n)
 		if s.Method >= MethodBOOTP && s.Method <= MethodBoth {

@@ -230,5 +230,6 @@ func (c Config) primary() int {
 
 // reaches tells whether the address is on the link, by the lease alone.
 func (l Lease) reaches(a netip.Addr) bool {
-	return l.Addr.Masked().Contains(a) || slices.ContainsFunc(l.Routes, func(r Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
+	has := func(p netip.Prefix) bool { return p.Masked().Contains(a) }
+	return has(l.Addr) || slices.ContainsFunc(l.Kept, has) || slices.ContainsFunc(l.Routes, func(r Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
 }
