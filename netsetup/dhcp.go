@@ -234,16 +234,6 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 	return outcome{}
 }
 
-// spurn gives back what a second server has committed on the same DISCOVER,
-// which with option 80 every server does (RFC 4039 section 3.2); unless it is
-// the address of the lease: servers that share their leases give the same.
-func (x *exchange) spurn(server netip.Addr, m *dhcpv4.DHCPv4, from HardwareAddr) outcome {
-	if !server.IsValid() || server == x.server || m.YourIPAddr.Equal(x.offer.YourIPAddr) {
-		return outcome{}
-	}
-	return outcome{send: []message{x.releaseOf(server, m, from)}}
-}
-
 // take asks for the address of an offer.
 func (x *exchange) take(now time.Time, which int, offer *dhcpv4.DHCPv4, from HardwareAddr) outcome {
 	x.phase = phaseRequesting
@@ -380,13 +370,6 @@ func (x *exchange) release() []message {
 		return nil
 	}
 	return []message{x.releaseOf(x.server, x.offer, x.next)}
-}
-
-// releaseOf gives the lease of an ACK back to its server.
-func (x *exchange) releaseOf(server netip.Addr, ack *dhcpv4.DHCPv4, to HardwareAddr) message {
-	m := x.client.release(x.chosen, x.newXID(), ack)
-	src, _ := netip.AddrFromSlice(m.ClientIPAddr.To4())
-	return message{via: channelDHCP, what: "RELEASE", payload: m.ToBytes(), src: src, dst: server, to: to}
 }
 
 // waiting says what the exchange waits for.

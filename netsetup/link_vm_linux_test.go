@@ -30,7 +30,7 @@ const nlaTypeMask = 0x3fff
 // dummy makes an interface that can be a port.
 func dummy(t *testing.T, name string) Device {
 	t.Helper()
-	if err := linkCreate(name, linkInfo("dummy", nil)); err != nil {
+	if err := linkMake(madeLink{Name: name, Kind: "dummy"}); err != nil {
 		t.Fatalf("make %s: %v", name, err)
 	}
 	t.Cleanup(func() { remove(t, name) })
@@ -68,8 +68,8 @@ func sysfs(dev, file string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// bondData are the attributes of a bond as the kernel tells them.
-func bondData(t *testing.T, dev string) map[int]string {
+// toldData are the attributes of a bond as the kernel tells them.
+func toldData(t *testing.T, dev string) map[int]string {
 	t.Helper()
 	index, err := interfaceIndex(dev)
 	if err != nil {
@@ -129,11 +129,11 @@ func TestKernelBond(t *testing.T) {
 			}
 			t.Cleanup(func() { remove(t, b.Name) })
 			want := map[int]string{}
-			sent := infoData(t, bondInfo(b.Options).Serialize())
+			sent := infoData(t, linkInfo("bond", bondData(b.Options)).Serialize())
 			for _, d := range ports {
 				apply(t, c.below(d))
 			}
-			got := bondData(t, b.Name)
+			got := toldData(t, b.Name)
 			table := bondTable()
 			for _, given := range b.Options {
 				o := table[findBondOption(table, given.Name)]

@@ -104,11 +104,13 @@ type watcher struct {
 	seen    map[int]bool // in the dump under way
 	known6  map[key6]fact6
 	lost    bool // messages were lost: ask again
-	events  chan<- linkEvent
+	// perm asks for the permanent address of an adapter.
+	perm   func(name string) HardwareAddr
+	events chan<- linkEvent
 }
 
 func newWatcher(events chan<- linkEvent, six bool, request func(dump int) error) *watcher {
-	return &watcher{request: request, six: six, known: map[int]Device{}, seen: map[int]bool{}, known6: map[key6]fact6{}, events: events}
+	return &watcher{request: request, six: six, known: map[int]Device{}, seen: map[int]bool{}, known6: map[key6]fact6{}, perm: permAddr, events: events}
 }
 
 func (w *watcher) emit(ctx context.Context, e linkEvent) {
@@ -234,10 +236,16 @@ func (w *watcher) link(ctx context.Context, d Device, gone bool) {
 	}
 	w.seen[d.Index] = true
 	old, ok := w.known[d.Index]
+	if d.Perm == "" && ok {
+		d.Perm = old.Perm // asked for below
+	}
 	if ok && old.Name == d.Name {
 		d.Physical, d.Driver, d.HCA, d.Port = old.Physical, old.Driver, old.HCA, old.Port
 	} else {
 		d.Physical, d.Driver = physical(sysClassNet, d.Name)
+		if d.Perm == "" && d.Physical && d.Type == hwEthernet {
+			d.Perm = w.perm(d.Name)
+		}
 		if d.Type == hwInfiniBand {
 			d.HCA, d.Port = infiniBandPort(sysClassNet, d.Name)
 		}
