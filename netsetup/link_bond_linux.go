@@ -3,6 +3,7 @@ package netsetup
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -26,7 +27,11 @@ const (
 // being strict).
 func (kernel) bondAdd(b BondAdd) error {
 	want := madeLink{Name: b.Name, Kind: "bond", Data: bondData(b.Options)}
-	if err := linkMake(want); err != nil {
+	err := linkMake(want)
+	switch {
+	case errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("%w: an option, or its word, may be newer than this kernel", err)
+	case err != nil:
 		return err
 	}
 	have, err := readLink(b.Name)

@@ -36,7 +36,15 @@ func linkMake(want madeLink, attrs ...*nl.RtAttr) error {
 	if err := adoptable(have, change); err != nil {
 		return err
 	}
-	if err := linkChange(want.Name, 0, 0, linkInfo(want.Kind, change)); err != nil {
+	if stp, ok := change[bridgeSTPState]; ok && want.Kind == "bridge" {
+		// Before the forward delay, which with a spanning tree cannot be 0 and
+		// in one message comes first (br_changelink of net/bridge/br_netlink.c).
+		err = linkChange(want.Name, 0, 0, linkInfo(want.Kind, map[int][]byte{bridgeSTPState: stp}))
+	}
+	if err == nil {
+		err = linkChange(want.Name, 0, 0, linkInfo(want.Kind, change))
+	}
+	if err != nil {
 		return fmt.Errorf("change %s, which exists already: %w", want.Name, err)
 	}
 	return nil
