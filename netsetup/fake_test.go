@@ -26,6 +26,7 @@ type fakeKernel struct {
 	devices  map[string]Device
 	commands []string
 	fail     map[string]error      // by command, once
+	refuse   map[string]error      // by command, always
 	servers  map[string]fakeServer // by device
 	opening  map[string]time.Duration
 	ports    map[string]portState // by hca/port
@@ -74,6 +75,9 @@ func (k *fakeKernel) do(s Step) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.commands = append(k.commands, strings.TrimPrefix(s.String(), "ip "))
+	if err := k.refuse[s.String()]; err != nil {
+		return err
+	}
 	err := k.fail[s.String()]
 	delete(k.fail, s.String())
 	return err

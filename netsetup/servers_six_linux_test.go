@@ -29,6 +29,10 @@ func TestUpServers6(t *testing.T) {
 			line: "ip=eth0:either6", addr: "2001:db8:1::777/128", lease: "DHCPv6", kea: kea,
 			radvd: "AdvManagedFlag on; prefix 2001:db8:1::/64 { AdvAutonomous off; };",
 		},
+		"either6 without M and A": {
+			line: "ip=eth0:either6", addr: "2001:db8:1::777/128", lease: "DHCPv6", kea: kea,
+			radvd: "prefix 2001:db8:1::/64 { AdvAutonomous off; };",
+		},
 		"auto6": {
 			line: "ip=eth0:auto6", addr: "2001:db8:1:0:5054:ff:fe12:3456/64", lease: "router advertisement",
 			radvd: "prefix 2001:db8:1::/64 { }; RDNSS 2001:db8:1::53 { }; DNSSL example.org { };",

@@ -119,6 +119,7 @@ func TestIPv6Methods(t *testing.T) {
 			name: "either6 prefix", line: "ip=eth0:either6", addr: "2001:db8:1:0:5054:ff:fe12:3456/64", lease: "router advertisement",
 			server: []string{"--enable-ra", "--dhcp-range=2001:db8:1::,ra-only"},
 		},
+		{name: "static beyond", line: "ip=[2001:db8:1::5]::[2001:db8:2:ff::1]:64::eth0:none", addr: "2001:db8:1::5/64"},
 		{name: "link6", line: "ip=eth0:link6", addr: localSix + "/64"},
 		{
 			// Its gateway goes before the router that was heard.
@@ -161,7 +162,8 @@ func TestIPv6Methods(t *testing.T) {
 				if err != nil || routes[0].Gw.String() != "2001:db8:1::9" || s.Gateway.String() != "2001:db8:1::9" {
 					t.Errorf("gateway %v, the kernel's %v, %v", s.Gateway, routes, err)
 				}
-			} else if slices.Contains(c.server, "--enable-ra") && (gateway == "" || s.Gateway.String() != gateway) || c.name == "static" && gateway != "2001:db8:1::1" {
+			} else if slices.Contains(c.server, "--enable-ra") && (gateway == "" || s.Gateway.String() != gateway) ||
+				c.name == "static" && gateway != "2001:db8:1::1" || c.name == "static beyond" && gateway != "2001:db8:2:ff::1" {
 				t.Errorf("gateway %v, the kernel's is %s", s.Gateway, gateway)
 			}
 			if !strings.Contains(log.String(), c.log) {
