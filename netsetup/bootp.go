@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -45,7 +46,7 @@ func (b *bootp) answer(raw []byte) (*Lease, []string, error) {
 	default:
 		// Servers of RFC 951 fill the field up with zeros, without an end; what
 		// is behind one is not read.
-		raw = append(raw[:len(raw):len(raw)], bootpCookie[4:]...)
+		raw = append(slices.Clip(raw), bootpCookie[4:]...)
 	}
 	m, err := parseReply(raw, b.client.identities[0], b.xid)
 	if m == nil || m.Options.Has(dhcpv4.OptionDHCPMessageType) {

@@ -41,11 +41,15 @@ func TestLeaseDomains(t *testing.T) {
 		// ISC dhcpd, of domain-search "example.org", "eng.example.org", "lab.eng.example.org".
 		"pointer to a pointer": {
 			map[uint8]string{119: "\x07example\x03org\x00\x03eng\xc0\x00\x03lab\xc0\x0d"},
-			"", []string{"example.org", "eng.example.org", "lab.eng.example.org"}, "",
+			"",
+			[]string{"example.org", "eng.example.org", "lab.eng.example.org"},
+			"",
 		},
 		"pointer into itself": {
 			map[uint8]string{119: "\x01a\x00\x01b\xc0\x03"},
-			"", []string{"a"}, "search list (option 119) cannot be read: the pointer at byte 5 leads to 3, which is not before it",
+			"",
+			[]string{"a"},
+			"search list (option 119) cannot be read: the pointer at byte 5 leads to 3, which is not before it",
 		},
 		"pointer cut off":      {map[uint8]string{119: "\x01a\x00\x01b\xc0"}, "", []string{"a"}, "search list (option 119) cannot be read: byte 5 is not the length of a label"},
 		"label cut off":        {map[uint8]string{119: "\x01a\x00\x05b"}, "", []string{"a"}, "search list (option 119) cannot be read: a label is cut off"},

@@ -30,7 +30,7 @@ func (kernel) bondAdd(b BondAdd) error {
 	err := linkMake(want)
 	switch {
 	case errors.Is(err, unix.EINVAL):
-		return fmt.Errorf("%w: an option, or its word, may be newer than this kernel", err)
+		return fmt.Errorf("%w: this kernel does not have one of the options, or not that value of it", err)
 	case err != nil:
 		return err
 	}

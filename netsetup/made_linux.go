@@ -13,11 +13,11 @@ import (
 // makes bond0 as it loads, unless it is told max_bonds=0; bond_init of
 // drivers/net/bonding/bond_main.c).
 func linkMake(want madeLink, attrs ...*nl.RtAttr) error {
-	all := append(attrs, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(want.Name)), linkInfo(want.Kind, want.Data))
+	attrs = append(attrs, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(want.Name)), linkInfo(want.Kind, want.Data))
 	if want.Parent != 0 {
-		all = append(all, nl.NewRtAttr(unix.IFLA_LINK, u32(want.Parent)))
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_LINK, u32(want.Parent)))
 	}
-	err := request(unix.RTM_NEWLINK, create, nl.NewIfInfomsg(unix.AF_UNSPEC), all...)
+	err := request(unix.RTM_NEWLINK, create, nl.NewIfInfomsg(unix.AF_UNSPEC), attrs...)
 	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}

@@ -77,10 +77,11 @@ func (c *cable) sendFrom(from, to netip.AddrPort, payload string) {
 }
 
 // unreachables is how many ICMP messages of that kind the namespace has sent
-// (/proc/net/snmp).
+// (/proc/net/snmp). The first thread of the process, which "self" is, may be one
+// that went to the other end of a cable.
 func unreachables(t *testing.T) string {
 	t.Helper()
-	b, err := os.ReadFile("/proc/self/net/snmp")
+	b, err := os.ReadFile("/proc/thread-self/net/snmp")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,9 +111,13 @@ func TestWireRenewalIsHeard(t *testing.T) {
 	c := newCable(t, "eth0", macA, prefix(serverNet))
 	c.plug(true)
 	w := openWire(t, channelDHCP, "10.77.0.23/24")
-	c.sendFrom(netip.MustParseAddrPort("10.77.0.1:67"), netip.MustParseAddrPort("10.77.0.23:68"), "ack")
-	if p := received(t, w); string(p.payload) != "ack" || !p.unicast {
-		t.Errorf("%+v", p)
+	// A packet socket hears a datagram before UDP does; when it hears the next
+	// one, UDP is done with the first.
+	for range 3 {
+		c.sendFrom(netip.MustParseAddrPort("10.77.0.1:67"), netip.MustParseAddrPort("10.77.0.23:68"), "ack")
+		if p := received(t, w); string(p.payload) != "ack" || !p.unicast {
+			t.Errorf("%+v", p)
+		}
 	}
 	if got := unreachables(t); got != "0" {
 		t.Errorf("%s destinations unreachable", got)
@@ -209,7 +214,7 @@ func TestWireDHCPv6SourcePorts(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	c := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
+	c := newCable6(t, "2001:db8:1::1/64")
 	w := openWire(t, channelDHCP6, "2001:db8:1::23/64")
 	for _, port := range []uint16{5555, 547} {
 		c.sendFrom(netip.AddrPortFrom(netip.MustParseAddr("2001:db8:1::1"), port), netip.MustParseAddrPort("[2001:db8:1::23]:546"), "reply")
@@ -315,7 +320,7 @@ func TestUpRestores6(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
+	newCable6(t, "2001:db8:1::1/64")
 	read := func(name string) string {
 		b, err := os.ReadFile(sysctl6 + "/conf/" + name)
 		if err != nil {
