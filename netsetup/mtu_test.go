@@ -21,6 +21,10 @@ func TestRaise(t *testing.T) {
 	}
 	jumbo := eth1
 	jumbo.MTU = 9000
+	const written, leased = " by the command line", " by its own lease"
+	left := func(dev, by string) string {
+		return "MTU 9000 (option 26) is left out: " + dev + ", which carries its packets, has 1500" + by
+	}
 	for name, tt := range map[string]struct {
 		line   string
 		dev    string
@@ -34,9 +38,9 @@ func TestRaise(t *testing.T) {
 		"bridge over VLAN":      {"vlan=vlan5:eth0 bridge=br0:vlan5 ip=br0:dhcp", "br0", []Device{eth0, made("vlan5")}, nil, "eth0 vlan5 br0"},
 		"VLAN over bond":        {"bond=bond0:eth0,eth1:mode=1 vlan=vlan5:bond0 ip=vlan5:dhcp", "vlan5", []Device{eth0, eth1, made("bond0")}, nil, "bond0 vlan5"},
 		"bond":                  {"bond=bond0:eth0,eth1:mode=1 ip=bond0:dhcp", "bond0", []Device{eth0, eth1, made("bond0")}, nil, "bond0"},
-		"written below":         {"vlan=vlan5:eth0 ip=eth0:none:1500 ip=vlan5:dhcp", "vlan5", []Device{eth0}, nil, "MTU 9000 (option 26) is left out: eth0, which carries its packets, has 1500 by the command line"},
-		"written for the bond":  {"bond=bond0:eth0:mode=1:1500 vlan=vlan5:bond0 ip=vlan5:dhcp", "vlan5", []Device{eth0, made("bond0")}, nil, "MTU 9000 (option 26) is left out: bond0, which carries its packets, has 1500 by the command line"},
-		"leased below":          {"vlan=vlan5:eth0 ip=eth0:dhcp ip=vlan5:dhcp", "vlan5", []Device{eth0}, map[string]int{"eth0": 1500}, "MTU 9000 (option 26) is left out: eth0, which carries its packets, has 1500 by its own lease"},
+		"written below":         {"vlan=vlan5:eth0 ip=eth0:none:1500 ip=vlan5:dhcp", "vlan5", []Device{eth0}, nil, left("eth0", written)},
+		"written for the bond":  {"bond=bond0:eth0:mode=1:1500 vlan=vlan5:bond0 ip=vlan5:dhcp", "vlan5", []Device{eth0, made("bond0")}, nil, left("bond0", written)},
+		"leased below":          {"vlan=vlan5:eth0 ip=eth0:dhcp ip=vlan5:dhcp", "vlan5", []Device{eth0}, map[string]int{"eth0": 1500}, left("eth0", leased)},
 		"enough below":          {"vlan=vlan5:eth1 ip=vlan5:dhcp", "vlan5", []Device{eth0, jumbo}, nil, "vlan5"},
 		"VLAN on an address":    {"vlan=vlan5:52-54-00-12-34-56 ip=vlan5:dhcp", "vlan5", []Device{eth0, eth1}, nil, "eth0 vlan5"},
 		"another one's bridge":  {"bridge=br0:eth0 bridge=br1:eth1 ip=br1:dhcp", "br1", []Device{eth0, eth1}, nil, "eth1 br1"},
