@@ -305,6 +305,8 @@ func FuzzReply(f *testing.F) {
 	}
 	f.Add(reply.ToBytes())
 	f.Add(reply.ToBytes()[:250])
+	reply.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionDNSDomainSearchList, []byte("\x01a\x00\x01b\xc0\x00\x01c\xc0\x03")))
+	f.Add(reply.ToBytes())
 	reply.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionClasslessStaticRoute, []byte{0, 10, 0, 0, 1, 33}))
 	f.Add(reply.ToBytes())
 	f.Fuzz(func(t *testing.T, raw []byte) {
