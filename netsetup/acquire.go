@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -37,7 +38,8 @@ func (r *runner) newProtocol(n *nic) protocol {
 	default:
 		c := client{
 			addr: d.lasting(), identities: r.config.ClientID.identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
-			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname, bits: s.Bits,
+			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname, server: s.Server,
+			expected: expected{bits: s.Bits, six: r.config.sixOn(d)},
 		}
 		c.rapid = len(c.identities) == 1 && r.only(n)
 		if s.Method >= MethodBOOTP && s.Method <= MethodBoth {
@@ -145,30 +147,24 @@ func (n *nic) send(m message) error {
 
 // finish applies the addresses of a slot and lets its other interfaces go.
 func (r *runner) finish(n *nic, l Lease) {
-	s, mtu := n.slot, n.dev.MTU
-	if s.MTU != 0 {
-		mtu = s.MTU
-	}
+	s := n.slot
 	var steps []Step
 	if l.Addr.IsValid() || len(l.Kept) > 0 {
 		steps = r.config.addressSteps(s.pos, l, n.dev.Name)
 	}
+	mtu := cmp.Or(s.MTU, n.dev.MTU)
 	for _, step := range steps {
-		if m, ok := step.(LinkMTU); ok && m.MTU == mtu {
-			continue // some drivers reset the link for it
+		if m, ok := step.(LinkMTU); ok {
+			if m.MTU == mtu || r.raise(n.dev, m.MTU) {
+				mtu, r.leased[m.Dev] = m.MTU, m.MTU
+			}
+			continue
 		}
 		err := step.apply(r.sys)
-		switch step := step.(type) {
-		case AddrAdd:
-			if err != nil {
-				s.err = fmt.Errorf("%s: %w", step, err)
-				r.drop(s, nil)
-				return
-			}
-		case LinkMTU:
-			if err == nil {
-				mtu = step.MTU
-			}
+		if _, ok := step.(AddrAdd); ok && err != nil {
+			s.err = fmt.Errorf("%s: %w", step, err)
+			r.drop(s, nil)
+			return
 		}
 		if err != nil {
 			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
@@ -186,6 +182,23 @@ func (r *runner) finish(n *nic, l Lease) {
 	}
 	r.log.Debug(n.dev.Name+": set up", "after", time.Since(n.since))
 	r.drop(s, n)
+}
+
+// raise gives a device the MTU of a lease, and tells whether it has it now. It is
+// not set where nothing changes: some drivers reset the link for it.
+func (r *runner) raise(d Device, mtu int) bool {
+	steps, err := r.config.raise(d, mtu, r.devices(), r.leased)
+	if err != nil {
+		r.log.Warn(d.Name + ": " + err.Error())
+		return false
+	}
+	for _, s := range steps {
+		if err := s.apply(r.sys); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v: the MTU of %s stays %d", s, err, d.Name, d.MTU))
+			return false
+		}
+	}
+	return true
 }
 
 // drop lets the interfaces of a slot go, but for the winner: leases are given

@@ -7,7 +7,9 @@ func (x *six) asks(now time.Time) bool {
 	if x.method != MethodEither6 || x.view.managed {
 		return x.method != MethodAuto6
 	}
-	return !x.view.router && !x.waits(now, x.begun.Add(waitAdvertised))
+	// Where no router speaks, or none gives a prefix that the kernel makes an
+	// address of, auto6 has failed.
+	return !x.waits(now, x.begun.Add(waitAdvertised)) && !x.view.makes()
 }
 
 // waits tells whether a time is still to come; then step is called at that time.

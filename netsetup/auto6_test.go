@@ -98,6 +98,7 @@ func TestAuto6(t *testing.T) {
 			b.begin()
 			b.linkLocal()
 			b.hear(news{router: true})
+			b.hear(tentative)
 			b.wait(5 * time.Second)
 			b.hear(dns)
 			b.wait(time.Second)
@@ -112,6 +113,24 @@ func TestAuto6(t *testing.T) {
 			b.hear(made)
 			b.hear(news{search: []string{"example.org"}})
 		}, []string{"4.0 SOLICIT", "4.0 REQUEST", "4.0 RELEASE", "4.0 lease [2001:db8:1:0:5054:ff:fe12:3456/64]"}, 1},
+		{"either: a router without a prefix", MethodEither6, func(b *bench6) {
+			b.begin()
+			b.linkLocal()
+			b.hear(news{router: true})
+			b.wait(4 * time.Second)
+			b.answer(dhcpv6.MessageTypeAdvertise, b.granted())
+			b.answer(dhcpv6.MessageTypeReply, b.granted(), names)
+			b.hear(news{addr: leaseAddr6, permanent: true})
+			b.wait(50 * time.Second)
+		}, []string{"4.0 SOLICIT", "4.0 REQUEST", "4.0 ip addr add 2001:db8:1::777/128 dev eth0", "4.0 lease [2001:db8:1::777/128]"}, 1},
+		{"either: the router's address is another node's", MethodEither6, func(b *bench6) {
+			b.begin()
+			b.linkLocal()
+			b.hear(news{router: true})
+			b.hear(tentative)
+			b.hear(news{addr: autoAddr6, duplicate: true})
+			b.wait(4 * time.Second)
+		}, []string{"4.0 SOLICIT"}, 0},
 		{"either: managed by nobody", MethodEither6, func(b *bench6) {
 			b.begin()
 			b.linkLocal()
@@ -223,6 +242,11 @@ func TestWaiting6(t *testing.T) {
 		{
 			MethodDHCP6, func(b *bench6) { b.linkLocal(); b.answer(dhcpv6.MessageTypeAdvertise, b.granted()) },
 			"fe80::2 offered 2001:db8:1::777 but has not confirmed it after 9 s (1 REQUEST sent)",
+		},
+		{
+			MethodEither6, func(b *bench6) { b.linkLocal(); b.hear(news{gateway: router6}) },
+			"the router advertisement has no prefix of 64 bits with flag A (autoconfiguration): check what the router announces; " +
+				"no DHCPv6 answer after 9 s (1 SOLICIT sent, carrier up): check that a DHCPv6 server serves this network, its pool, and the VLAN of the switch port",
 		},
 		{MethodStatic, func(*bench6) {}, "2001:db8:1::5 is still being checked after 9 s (duplicate address detection)"},
 		{

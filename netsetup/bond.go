@@ -38,8 +38,7 @@ func (b Bond) option(name string) string {
 
 // on tells whether a numeric option is given and not 0.
 func (b Bond) on(name string) bool {
-	v := b.option(name)
-	return v != "" && v != "0"
+	return bondOn(b.option(name))
 }
 
 // mode is the mode as a set.
@@ -100,6 +99,7 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
 		}
 		text, ok := o.read(value)
 		switch {
+		case o.kind == bondPort && given && value == "": // none
 		case !ok:
 			p.bad(a, name+"="+value+" is not "+o.expects(), "write "+name+"="+o.example())
 		case values[i] == "":
@@ -117,17 +117,23 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
 	if values[0] == "" {
 		values[0] = "balance-rr" // the kernel's and dracut's
 	}
-	if i := findBondOption(table, "miimon"); values[i] == "" && values[findBondOption(table, "arp_interval")] == "" {
-		values[i] = "100" // without it a bond never notices a dead port
+	value := func(name string) *string { return &values[findBondOption(table, name)] }
+	if v := value("miimon"); *v == "" && !bondOn(*value("arp_interval")) {
+		*v = "100" // without it a bond never notices a dead port
 	}
 	var options []BondOption
-	for i, value := range values {
-		if value != "" {
-			options = append(options, BondOption{table[i].name, value})
+	for i, text := range values {
+		o := table[i]
+		if text == "" || o.needs != "" && !bondOn(*value(o.needs)) && o.isUsual(text) {
+			continue // to say what is so in any case has no effect, and needs none
 		}
+		options = append(options, BondOption{o.name, text})
 	}
 	return options
 }
+
+// bondOn tells whether the value of a numeric option is given and not 0.
+func bondOn(value string) bool { return value != "" && value != "0" }
 
 // checkBond looks for what the kernel refuses, and for what would have no
 // effect.

@@ -54,6 +54,7 @@ type bondOption struct {
 	min, max    int
 	words       string // in the order of their numbers
 	needs       string
+	usual       int // the kernel's value, of options that need another
 }
 
 // bondTable returns the options. Those of ports come last.
@@ -64,8 +65,8 @@ func bondTable() []bondOption {
 		{name: "updelay", attr: 4, size: 4, kind: bondNumber, modes: modeAny, max: maxInt, needs: "miimon"},
 		{name: "downdelay", attr: 5, size: 4, kind: bondNumber, modes: modeAny, max: maxInt, needs: "miimon"},
 		{name: "peer_notify_delay", alias: "peer_notif_delay", attr: 28, size: 4, kind: bondNumber, modes: modeBackup, max: 300000, needs: "miimon"},
-		{name: "use_carrier", attr: 6, size: 1, kind: bondSwitch, modes: modeAny, words: offOn, needs: "miimon"},
-		{name: "arp_interval", attr: 7, size: 4, kind: bondNumber, modes: modeARP, min: 1, max: maxInt},
+		{name: "use_carrier", attr: 6, size: 1, kind: bondSwitch, modes: modeAny, words: offOn, needs: "miimon", usual: 1},
+		{name: "arp_interval", attr: 7, size: 4, kind: bondNumber, modes: modeARP, max: maxInt, needs: "arp_interval"},
 		{name: "arp_ip_target", attr: 8, kind: bondTargets, modes: modeARP, needs: "arp_interval"},
 		{name: "ns_ip6_target", attr: 31, kind: bondNS, modes: modeARP, needs: "arp_interval"},
 		{
@@ -73,7 +74,7 @@ func bondTable() []bondOption {
 			words: "none active backup all filter filter_active filter_backup",
 		},
 		{name: "arp_all_targets", attr: 10, size: 4, kind: bondWord, modes: modeBackup, words: "any all", needs: "arp_interval"},
-		{name: "arp_missed_max", attr: 30, size: 1, kind: bondNumber, modes: modeARP, min: 1, max: 255, needs: "arp_interval"},
+		{name: "arp_missed_max", attr: 30, size: 1, kind: bondNumber, modes: modeARP, min: 1, max: 255, needs: "arp_interval", usual: 2},
 		{name: "primary_reselect", attr: 12, size: 1, kind: bondWord, modes: modePrimary, words: "always better failure", needs: "primary"},
 		{name: "fail_over_mac", attr: 13, size: 1, kind: bondWord, modes: modeBackup, words: "none active follow"},
 		{
@@ -90,7 +91,9 @@ func bondTable() []bondOption {
 		{name: "lacp_rate", attr: 21, size: 1, kind: bondWord, modes: modeAD, words: "slow fast"},
 		{name: "lacp_active", attr: 29, size: 1, kind: bondWord, modes: modeAD, words: offOn},
 		{name: "coupled_control", attr: 32, size: 1, kind: bondWord, modes: modeAD, words: offOn},
-		{name: "ad_select", attr: 22, size: 1, kind: bondWord, modes: modeAD, words: "stable bandwidth count"},
+		{name: "broadcast_neighbor", attr: 33, size: 1, kind: bondWord, modes: modeAD, words: offOn},
+		{name: "lacp_strict", attr: 34, size: 1, kind: bondWord, modes: modeAD, words: offOn},
+		{name: "ad_select", attr: 22, size: 1, kind: bondWord, modes: modeAD, words: "stable bandwidth count actor_port_prio"},
 		{name: "ad_user_port_key", attr: 25, size: 2, kind: bondNumber, modes: modeAD, max: 1023},
 		{name: "ad_actor_sys_prio", attr: 24, size: 2, kind: bondNumber, modes: modeAD, min: 1, max: 65535},
 		{name: "ad_actor_system", attr: 26, kind: bondAddr, modes: modeAD},
@@ -149,6 +152,12 @@ func (o bondOption) number(s string) (int, bool) {
 		return i, true
 	}
 	return v, ok && v < len(words)
+}
+
+// isUsual tells whether the value, as read returns it, is the kernel's own.
+func (o bondOption) isUsual(text string) bool {
+	v, ok := o.number(text)
+	return ok && !o.list() && v == o.usual
 }
 
 func (o bondOption) expects() string {

@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -36,19 +37,26 @@ func (b *bootp) question(since time.Duration) []byte {
 const bootpCookie = "\x63\x82\x53\x63\xff"
 
 func (b *bootp) answer(raw []byte) (*Lease, []string, error) {
-	if len(raw) >= offsetCookie && (len(raw) < offsetCookie+4 || string(raw[offsetCookie:offsetCookie+4]) != bootpCookie[:4]) {
+	switch {
+	case len(raw) < offsetCookie:
+		return nil, nil, nil
+	case len(raw) < offsetCookie+4 || string(raw[offsetCookie:offsetCookie+4]) != bootpCookie[:4]:
 		// A vendor field of another kind, or none.
 		raw = append(raw[:offsetCookie:offsetCookie], bootpCookie...)
+	default:
+		// Servers of RFC 951 fill the field up with zeros, without an end; what
+		// is behind one is not read.
+		raw = append(slices.Clip(raw), bootpCookie[4:]...)
 	}
 	m, err := parseReply(raw, b.client.identities[0], b.xid)
 	if m == nil || m.Options.Has(dhcpv4.OptionDHCPMessageType) {
 		return nil, nil, err
 	}
-	bits := b.client.bits
+	want := b.client.expected
 	if a, _ := netip.AddrFromSlice(m.YourIPAddr.To4()); a.IsValid() {
-		bits = classBits(a, bits)
+		want.bits = classBits(a, want.bits)
 	}
-	l, notes, err := parseLease(m, bits)
+	l, notes, err := parseLease(m, want)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -93,7 +93,9 @@ func (c *udp6Conn) receive() (packet, error) {
 		if err != nil {
 			return packet{}, err
 		}
-		if a, ok := from.(*unix.SockaddrInet6); ok && a.Port == server6Port {
+		// RFC 8415 section 7.2 has the ports to listen on; servers and relays
+		// may send from others.
+		if a, ok := from.(*unix.SockaddrInet6); ok {
 			return packet{payload: append([]byte(nil), c.buf[:n]...), src: netip.AddrFrom16(a.Addr)}, nil
 		}
 	}

@@ -23,6 +23,7 @@ type packetConn struct {
 	via   channel
 	file  *os.File
 	raw   syscall.RawConn
+	udp   *udpHolder // of channelDHCP
 	dev   Device
 	buf   []byte
 	oob   []byte
@@ -102,6 +103,9 @@ func openPacket(d Device, via channel) (*packetConn, error) {
 	if err == nil {
 		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: hostToNet(via.etherType()), Ifindex: d.Index})
 	}
+	if err == nil && via == channelDHCP {
+		c.udp, err = openHolder(d)
+	}
 	if err != nil {
 		_ = file.Close()
 		return nil, err
@@ -144,6 +148,9 @@ func dhcpFilter() []unix.SockFilter {
 // (packet_release calls synchronize_net), for which no boot should wait.
 func (c *packetConn) Close() error {
 	err := c.file.SetReadDeadline(time.Unix(1, 0))
+	if c.udp != nil {
+		err = errors.Join(err, c.udp.Close())
+	}
 	go func() { _ = c.file.Close() }()
 	return err
 }
@@ -152,6 +159,13 @@ func (c *packetConn) send(m message) error {
 	packet, to := m.payload, m.to
 	if c.via == channelDHCP {
 		src, dst := m.src, m.dst
+		// IPoIB does not tell who sent a packet (ipoib has no parser of
+		// headers): to a server, of which only the address is known then, the
+		// kernel finds the way. From an address that is not this node's, which
+		// is given back, it does not: that goes to everybody.
+		if to == "" && src.IsValid() && dst.IsValid() && c.udp.send(src, dst, m.payload) == nil {
+			return nil
+		}
 		if !src.IsValid() {
 			src = netip.IPv4Unspecified()
 		}

@@ -70,7 +70,7 @@ func (d Device) hardware() bool {
 // claim returns the position of the ip= word that is about this device, for one
 // family of addresses.
 func (c Config) claim(d Device, six bool) (int, bool) {
-	if d.Type == hwLoopback || c.port(d) {
+	if d.Type == hwLoopback || c.port(d) || c.clashes(d) {
 		return 0, false
 	}
 	interfaces := c.interfaces()

@@ -59,7 +59,9 @@ type client struct {
 	vendor   string // option 60
 	user     string // option 77
 	hostname string // option 12
-	bits     int    // prefix length where the server gives none
+	// server is that of ip=; with RARP no other is listened to.
+	server netip.Addr
+	expected
 }
 
 // An exchange gets one lease by DHCP, and renews it.
@@ -74,6 +76,10 @@ type exchange struct {
 	xid    uint32
 	chosen int // the identity of the offer
 	begun  time.Time
+	// secs is the time since then that the last DISCOVER gave. A REQUEST gives
+	// the same (RFC 2131 section 3.1 step 3): a relay that decides by it sends
+	// both to the same servers.
+	secs time.Duration
 	// at is when tick is to be called next.
 	at   time.Time
 	sent int // messages of the current phase, for back-off
@@ -130,18 +136,18 @@ func (x *exchange) discover(now time.Time) outcome {
 func (x *exchange) transmit(now time.Time) outcome {
 	x.at = now.Add(x.backoff(x.sent))
 	x.sent++
-	since := now.Sub(x.begun)
 	switch x.phase {
 	case phaseRequesting:
 		x.requests++
-		return broadcastOf(x.client.request(x.chosen, x.transaction(), since, x.offer))
+		return broadcastOf(x.client.request(x.chosen, x.transaction(), x.secs, x.offer))
 	case phaseRenewing, phaseRebinding:
 		return x.ask(now)
 	default:
 		x.discovers++
+		x.secs = now.Sub(x.begun)
 		var o outcome
 		for i := range x.client.identities {
-			o = o.and(broadcastOf(x.client.discover(i, x.xid+uint32(i), since)))
+			o = o.and(broadcastOf(x.client.discover(i, x.xid+uint32(i), x.secs)))
 		}
 		return o
 	}
@@ -209,7 +215,7 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 	}
 	switch t := m.MessageType(); {
 	case x.phase == phaseSelecting && t == dhcpv4.MessageTypeOffer:
-		if _, _, err := parseLease(m, x.client.bits); err != nil {
+		if _, _, err := parseLease(m, x.client.expected); err != nil {
 			return x.refuse("offer of %s refused: %v", sender(server, m), err)
 		}
 		if server == x.shunned {
@@ -222,6 +228,8 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 	case asked && t == dhcpv4.MessageTypeAck,
 		x.phase == phaseSelecting && t == dhcpv4.MessageTypeAck && x.client.rapid && m.Options.Has(dhcpv4.OptionRapidCommit):
 		return x.acknowledged(now, which, m, p.from)
+	case x.phase == phaseBound && t == dhcpv4.MessageTypeAck && m.Options.Has(dhcpv4.OptionRapidCommit):
+		return x.spurn(server, m, p.from)
 	}
 	return outcome{}
 }
@@ -239,7 +247,7 @@ func (x *exchange) take(now time.Time, which int, offer *dhcpv4.DHCPv4, from Har
 
 // acknowledged takes the lease of an ACK.
 func (x *exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from HardwareAddr) outcome {
-	l, notes, err := parseLease(m, x.client.bits)
+	l, notes, err := parseLease(m, x.client.expected)
 	held := x.phase == phaseRenewing || x.phase == phaseRebinding
 	switch {
 	case err != nil && x.phase == phaseSelecting:
@@ -361,9 +369,7 @@ func (x *exchange) release() []message {
 	if x.phase < phaseRequesting || x.offer == nil {
 		return nil
 	}
-	m := x.client.release(x.chosen, x.newXID(), x.offer)
-	src, _ := netip.AddrFromSlice(m.ClientIPAddr.To4())
-	return []message{{via: channelDHCP, what: "RELEASE", payload: m.ToBytes(), src: src, dst: x.server, to: x.next}}
+	return []message{x.releaseOf(x.server, x.offer, x.next)}
 }
 
 // waiting says what the exchange waits for.

@@ -299,12 +299,14 @@ func (x *six) asking(after string) string {
 	if x.refused != "" {
 		return "no DHCPv6 lease" + sent + x.refused
 	}
-	routers := "no router advertisement was seen either"
+	routers := "; no router advertisement was seen either"
 	switch {
 	case x.view.managed:
-		routers = "a router advertisement was seen, its flag M points to DHCPv6"
+		routers = "; a router advertisement was seen, its flag M points to DHCPv6"
+	case x.view.router && x.method == MethodEither6:
+		routers = "" // said before
 	case x.view.router:
-		routers = "a router advertisement was seen, without flag M: is it ip=auto6 that is meant?"
+		routers = "; a router advertisement was seen, without flag M: is it ip=auto6 that is meant?"
 	}
-	return "no DHCPv6 answer" + sent + "check that a DHCPv6 server serves this network, its pool, and the VLAN of the switch port; " + routers
+	return "no DHCPv6 answer" + sent + "check that a DHCPv6 server serves this network, its pool, and the VLAN of the switch port" + routers
 }

@@ -176,27 +176,11 @@ func (c *client6) message(kind byte, xid uint32, since time.Duration, server []b
 	if c.vendor != "" {
 		b = text6(b, option6VendorClass, []byte{0, 0, enterprise6 >> 8, enterprise6 & 0xff, 0, byte(len(c.vendor))}, c.vendor)
 	}
-	if c.hostname != "" {
+	if name := labels6(c.hostname); name != "" {
 		// The server is to make the name known: flag S (RFC 4704 section 4.1).
-		b = text6(b, option6FQDN, []byte{1}, labels6(c.hostname))
+		b = text6(b, option6FQDN, []byte{1}, name)
 	}
 	return b
-}
-
-// labels6 writes a name as labels (RFC 8415 section 10). Without a dot it is
-// only a part of one, and does not end with the root (RFC 4704 section 4.2).
-func labels6(name string) string {
-	text, more := "", true
-	full := strings.Contains(name, ".")
-	for more {
-		var label string
-		label, name, more = strings.Cut(name, ".")
-		text += string(rune(len(label))) + label // at most 63
-	}
-	if full {
-		text += "\x00"
-	}
-	return text
 }
 
 // An answer6 is what a server sent. What it left out is zero. Times are in
@@ -329,38 +313,12 @@ func host6(a netip.Addr) bool {
 	return usable(netip.PrefixFrom(a, 128)) && !a.IsLinkLocalUnicast()
 }
 
-// addrs6 appends the addresses of a list.
+// addrs6 appends those addresses of a list that a server can have.
 func addrs6(all []netip.Addr, v []byte) []netip.Addr {
 	for ; len(v) >= 16; v = v[16:] {
-		if a := netip.AddrFrom16([16]byte(v)); !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() && len(all) < mostNames {
+		if a := netip.AddrFrom16([16]byte(v)); serves(a) && len(all) < mostNames {
 			all = append(all, a)
 		}
 	}
 	return all
-}
-
-// parseNames appends names that are written as labels (RFC 8415 section 10), up
-// to the first that cannot be read. Zeros behind them fill up (RFC 8106 section
-// 5.2); a name that does not end with the root is taken as it is.
-func parseNames(names []string, b []byte) []string {
-	name := ""
-	for len(b) > 0 {
-		n := int(b[0])
-		if n > 63 || len(b) < 1+n || len(name) > 253 {
-			return names
-		}
-		if n > 0 && name != "" {
-			name += "."
-		}
-		name += string(b[1 : 1+n])
-		b = b[1+n:]
-		if n > 0 && len(b) > 0 {
-			continue
-		}
-		if validName(name) && len(names) < mostNames {
-			names = append(names, name)
-		}
-		name = ""
-	}
-	return names
 }

@@ -266,7 +266,7 @@ func TestParseLeaseOptions(t *testing.T) {
 	if err != nil || m == nil {
 		t.Fatalf("%v, %v", m, err)
 	}
-	l, notes, err := parseLease(m, 0)
+	l, notes, err := parseLease(m, expected{})
 	if err != nil || len(notes) > 0 {
 		t.Fatal(notes, err)
 	}
@@ -287,7 +287,7 @@ func TestParseLeaseOptions(t *testing.T) {
 	m.UpdateOption(dhcpv4.OptHostName("-rf"))
 	m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionInterfaceMTU, []byte{0, 20}))
 	m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionClasslessStaticRoute, []byte{24, 1}))
-	l, notes, err = parseLease(m, 0)
+	l, notes, err = parseLease(m, expected{})
 	if err != nil || len(notes) != 4 || l.Domain != "" || l.Hostname != "" || l.MTU != 0 || l.Gateway != addr("10.77.0.1") {
 		t.Errorf("%q, %v, %+v", notes, err, l)
 	}
@@ -305,6 +305,8 @@ func FuzzReply(f *testing.F) {
 	}
 	f.Add(reply.ToBytes())
 	f.Add(reply.ToBytes()[:250])
+	reply.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionDNSDomainSearchList, []byte("\x01a\x00\x01b\xc0\x00\x01c\xc0\x03")))
+	f.Add(reply.ToBytes())
 	reply.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionClasslessStaticRoute, []byte{0, 10, 0, 0, 1, 33}))
 	f.Add(reply.ToBytes())
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -26,12 +26,14 @@ type fakeKernel struct {
 	devices  map[string]Device
 	commands []string
 	fail     map[string]error      // by command, once
+	refuse   map[string]error      // by command, always
 	servers  map[string]fakeServer // by device
 	opening  map[string]time.Duration
 	ports    map[string]portState // by hca/port
 	adapters []string
 
 	soliciting []string // devices
+	restored   []string // devices that listen to routers again
 	// neighbours answer ARP, by the last bytes of their hardware address.
 	neighbours map[netip.Addr]HardwareAddr
 	server6    func(m message) []byte // answers DHCPv6, or not (nil)
@@ -73,6 +75,9 @@ func (k *fakeKernel) do(s Step) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.commands = append(k.commands, strings.TrimPrefix(s.String(), "ip "))
+	if err := k.refuse[s.String()]; err != nil {
+		return err
+	}
 	err := k.fail[s.String()]
 	delete(k.fail, s.String())
 	return err
@@ -105,6 +110,15 @@ func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(Ad
 func (k *fakeKernel) addrDel(dev string, a netip.Prefix) error  { return k.do(AddrDel{dev, a}) }
 func (k *fakeKernel) productUUID() string                       { return "" }
 func (k *fakeKernel) hasten6(string)                            {}
+func (k *fakeKernel) restore6(dev string, ra bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ra {
+		k.restored = append(k.restored, dev)
+	}
+	return nil
+}
+
 func (k *fakeKernel) solicit6(d Device) error {
 	k.soliciting = append(k.soliciting, d.Name)
 	return nil

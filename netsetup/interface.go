@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -209,7 +210,7 @@ func (r *runner) begin(n *nic) {
 		}
 	}
 	if !n.key.six {
-		steps = append(steps, r.config.below(dev)...)
+		steps = append(steps, r.config.belowWith(dev, r.leased)...)
 	}
 	six := r.config.six()
 	// What a router said before we listened is asked for once more: the kernel
@@ -228,10 +229,8 @@ func (r *runner) begin(n *nic) {
 				return s
 			}
 			err := step.apply(r.sys)
-			if _, ok := step.(LinkMode); ok && err != nil {
-				// Adapters since ConnectX-4 have datagram mode only: the
-				// network works all the same.
-				r.log.Warn(fmt.Sprintf("%s: %v: the mode stays as it is", step, err))
+			if short := (*shortfall)(nil); errors.As(err, &short) {
+				r.log.Warn(short.what)
 				continue
 			}
 			if err != nil {

@@ -69,14 +69,12 @@ func (l Lease) Steps(dev string) []Step {
 				continue
 			}
 			r.Dev = dev
-			r.OnLink = r.Via.Is4() && !l.reaches(r.Via)
+			r.OnLink = l.beyond(r.Via)
 			steps = append(steps, r)
 		}
 	}
 	if l.Gateway.IsValid() {
-		steps = append(steps, Route{
-			Dst: defaultRoute(l.Gateway), Via: l.Gateway, Dev: dev, OnLink: l.Gateway.Is4() && !l.reaches(l.Gateway),
-		})
+		steps = append(steps, Route{Dst: defaultRoute(l.Gateway), Via: l.Gateway, Dev: dev, OnLink: l.beyond(l.Gateway)})
 	}
 	return steps
 }
@@ -89,11 +87,19 @@ func defaultRoute(a netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 }
 
-// parseLease reads an OFFER or ACK. bits is the prefix length to use when the
-// server gives no mask, 0 for none. An error means that the answer is no use,
+// What is expected of a lease is what the node knows beforehand.
+type expected struct {
+	bits int // prefix length where the server gives none, 0 for no such
+	// six tells that the interface has IPv6, or something made of it has, for
+	// which the MTU must not be too small.
+	six bool
+}
+
+// parseLease reads an OFFER or ACK. An error means that the answer is no use,
 // a note that part of it is not.
-func parseLease(m *dhcpv4.DHCPv4, bits int) (l Lease, notes []string, err error) {
+func parseLease(m *dhcpv4.DHCPv4, want expected) (l Lease, notes []string, err error) {
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	bits := want.bits
 
 	l.Protocol = "DHCP"
 	if l.Server = serverOf(m); !l.Server.IsValid() && m.Options.Has(dhcpv4.OptionDHCPMessageType) {
@@ -135,8 +141,18 @@ func parseLease(m *dhcpv4.DHCPv4, bits int) (l Lease, notes []string, err error)
 			note("routes (option 121) cannot be read, using the router option")
 		}
 	}
-	l.DNS = optionAddrs(m, dhcpv4.OptionDomainNameServer)
-	l.NTP = optionAddrs(m, dhcpv4.OptionNTPServers)
+	servers := func(code dhcpv4.OptionCode, what string) (list []netip.Addr) {
+		for _, a := range optionAddrs(m, code) {
+			if !serves(a) {
+				note("%s %s is not the address of a server", what, a)
+				continue
+			}
+			list = append(list, a)
+		}
+		return list
+	}
+	l.DNS = servers(dhcpv4.OptionDomainNameServer, "name server")
+	l.NTP = servers(dhcpv4.OptionNTPServers, "time server")
 	text := func(code dhcpv4.OptionCode, name string, valid func(string) bool) string {
 		s := optionText(m, code)
 		if s != "" && !valid(s) {
@@ -146,31 +162,65 @@ func parseLease(m *dhcpv4.DHCPv4, bits int) (l Lease, notes []string, err error)
 		return s
 	}
 	l.RootPath = text(dhcpv4.OptionRootPath, "root-path", printable)
-	l.Hostname = text(dhcpv4.OptionHostName, "host name", validHostname)
-	l.Domain = text(dhcpv4.OptionDomainName, "domain", validName)
+	// All of it may be long: the node's name is only the first label.
+	l.Hostname = text(dhcpv4.OptionHostName, "host name", validName)
+	l.setDomains(m, note)
 	l.InitiatorName = text(optionInitiatorName, "initiator name", initiatorName)
-	if labels := m.DomainSearch(); labels != nil {
-		for _, s := range labels.Labels {
-			switch {
-			case len(l.Search) == mostNames:
-			case validName(s):
-				l.Search = append(l.Search, s)
-			default:
-				note("search domain %s is not usable", quoted(s))
-			}
-		}
-	}
 	if raw := m.Options.Get(dhcpv4.OptionInterfaceMTU); len(raw) == 2 {
-		if mtu := int(binary.BigEndian.Uint16(raw)); mtu >= minMTU {
-			l.MTU = mtu
-		} else {
+		switch mtu := int(binary.BigEndian.Uint16(raw)); {
+		case mtu < minMTU:
 			note("MTU %d is too small", mtu)
+		case want.six && mtu < minMTU6:
+			note("MTU %d (option 26) is left out: with less than %d the kernel takes IPv6 off the interface", mtu, minMTU6)
+		default:
+			l.MTU = mtu
 		}
 	}
 	l.Duration = optionSeconds(m, dhcpv4.OptionIPAddressLeaseTime)
 	l.Renew = optionSeconds(m, dhcpv4.OptionRenewTimeValue)
 	l.Rebind = optionSeconds(m, dhcpv4.OptionRebindingTimeValue)
 	return l, notes, nil
+}
+
+// setDomains takes the domain (option 15) and the search list (option 119). A
+// domain of several words is a search list of before RFC 3397, which resolvers
+// and dhclient-script(8) take as such; without option 119 it is one.
+func (l *Lease) setDomains(m *dhcpv4.DHCPv4, note func(string, ...any)) {
+	usable := func(names []string, what string) (good []string) {
+		for _, s := range names {
+			if !validName(s) {
+				note("%s %s is not usable", what, quoted(s))
+			} else if len(good) < mostNames {
+				good = append(good, s)
+			}
+		}
+		return good
+	}
+	words := []string{optionText(m, dhcpv4.OptionDomainName)}
+	if printable(words[0]) {
+		words = strings.Fields(words[0])
+	}
+	if words = usable(words, "domain"); len(words) > 0 {
+		l.Domain = words[0]
+	}
+	if len(words) > 1 {
+		l.Search = words
+	}
+	if raw := m.Options.Get(dhcpv4.OptionDNSDomainSearchList); len(raw) > 0 {
+		names, err := readNames(raw, true)
+		if err != nil {
+			note("search list (option 119) cannot be read: %v", err)
+		}
+		if names = usable(names, "search domain"); len(names) > 0 {
+			l.Search = names
+		}
+	}
+}
+
+// serves tells whether a server can have the address: one of a host, of which
+// the network is not known.
+func serves(a netip.Addr) bool {
+	return usable(netip.PrefixFrom(a, a.BitLen()))
 }
 
 // clip shortens what a server sent to what a sentence has room for, between two
@@ -266,7 +316,10 @@ func parseRoutes(b []byte) (routes []Route, gateway netip.Addr, ok bool) {
 			r.Via = netip.AddrFrom4(via)
 		}
 		if length == 0 && r.Via.IsValid() {
-			gateway = r.Via
+			// Routers are in the order of preference (RFC 2132 section 3.5).
+			if !gateway.IsValid() {
+				gateway = r.Via
+			}
 			continue
 		}
 		routes = append(routes, r)

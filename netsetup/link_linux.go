@@ -4,20 +4,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
-	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
 // The attributes of the kinds of links in include/uapi/linux/if_link.h that are
-// used here. Those of bonds are in bondTable.
+// used here. Those of bonds are in bondTable and in link_bond_linux.go.
 const (
 	ipoibPKey = 1
 	ipoibMode = 2
-
-	bondPrimary     = 11
-	bondActiveSlave = 2
 
 	vlanID = 1 // IFLA_VLAN_ID
 
@@ -36,9 +32,6 @@ func request(kind, flags int, body nl.NetlinkRequestData, attrs ...*nl.RtAttr) e
 		req.AddData(a)
 	}
 	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
-	if flags&unix.NLM_F_EXCL != 0 && errors.Is(err, unix.EEXIST) {
-		return nil // made already
-	}
 	return err
 }
 
@@ -52,11 +45,6 @@ func linkChange(dev string, flags, mask uint32, attrs ...*nl.RtAttr) error {
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index, msg.Flags, msg.Change = int32(index), flags, mask
 	return request(unix.RTM_NEWLINK, 0, msg, attrs...)
-}
-
-func linkCreate(name string, attrs ...*nl.RtAttr) error {
-	attrs = append(attrs, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
-	return request(unix.RTM_NEWLINK, create, nl.NewIfInfomsg(unix.AF_UNSPEC), attrs...)
 }
 
 const create = unix.NLM_F_CREATE | unix.NLM_F_EXCL
@@ -82,7 +70,11 @@ func (kernel) linkAddr(dev string, addr HardwareAddr) error {
 
 // addrAdd adds an address with its broadcast address (RTM_NEWADDR).
 func (kernel) addrAdd(dev string, addr netip.Prefix) error {
-	return addrChange(unix.RTM_NEWADDR, create, dev, addr)
+	err := addrChange(unix.RTM_NEWADDR, create, dev, addr)
+	if errors.Is(err, unix.EEXIST) {
+		return nil // the interface has it already, on the same prefix
+	}
+	return err
 }
 
 func (kernel) addrDel(dev string, addr netip.Prefix) error {
@@ -161,7 +153,7 @@ func (kernel) childAdd(c ChildAdd) error {
 	if err != nil {
 		return err
 	}
-	return linkCreate(c.Name, nl.NewRtAttr(unix.IFLA_LINK, u32(parent)), linkInfo("ipoib", map[int][]byte{ipoibPKey: u16(c.PKey)}))
+	return linkMake(madeLink{Name: c.Name, Kind: "ipoib", Parent: parent, Data: map[int][]byte{ipoibPKey: u16(c.PKey)}})
 }
 
 func (kernel) linkMode(s LinkMode) error {
@@ -177,64 +169,12 @@ func (kernel) vlanAdd(v VLANAdd) error {
 	if err != nil {
 		return err
 	}
-	return linkCreate(v.Name, nl.NewRtAttr(unix.IFLA_LINK, u32(parent)), linkInfo("vlan", map[int][]byte{vlanID: u16(uint16(v.ID))}))
+	return linkMake(madeLink{Name: v.Name, Kind: "vlan", Parent: parent, Data: map[int][]byte{vlanID: u16(uint16(v.ID))}})
 }
 
 func (kernel) bridgeAdd(b BridgeAdd) error {
-	return linkCreate(b.Name, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr)),
-		linkInfo("bridge", map[int][]byte{bridgeForwardDelay: u32(0), bridgeSTPState: u32(0)}))
-}
-
-func (kernel) bondAdd(b BondAdd) error {
-	return linkCreate(b.Name, bondInfo(b.Options))
-}
-
-// bondInfo encodes the options that need no port.
-func bondInfo(options []BondOption) *nl.RtAttr {
-	data := map[int][]byte{}
-	table := bondTable()
-	for _, given := range options {
-		o := table[findBondOption(table, given.Name)]
-		switch o.kind {
-		case bondPort:
-		case bondAddr:
-			addr, _ := ParseHardwareAddr(given.Value)
-			data[int(o.attr)] = []byte(addr)
-		case bondTargets, bondNS:
-			// One attribute in the other for each; the kernel does not look
-			// at their numbers.
-			var list []byte
-			for s := range strings.SplitSeq(given.Value, ",") {
-				addr, _ := netip.ParseAddr(s)
-				list = append(list, nl.NewRtAttr(0, addr.AsSlice()).Serialize()...)
-			}
-			data[int(o.attr)] = list
-		default:
-			v, _ := o.number(given.Value)
-			switch o.size {
-			case 1:
-				data[int(o.attr)] = []byte{byte(v)}
-			case 2:
-				data[int(o.attr)] = u16(uint16(v))
-			default:
-				data[int(o.attr)] = u32(v)
-			}
-		}
-	}
-	return linkInfo("bond", data)
-}
-
-// bondSet tells the bond of a port by its index.
-func (kernel) bondSet(s BondSet) error {
-	port, err := interfaceIndex(s.Port)
-	if err != nil {
-		return err
-	}
-	attr := bondPrimary
-	if s.Option == "active_slave" {
-		attr = bondActiveSlave
-	}
-	return linkChange(s.Bond, 0, 0, linkInfo("bond", map[int][]byte{attr: u32(port)}))
+	data := map[int][]byte{bridgeForwardDelay: u32(0), bridgeSTPState: u32(0)}
+	return linkMake(madeLink{Name: b.Name, Kind: "bridge", Data: data}, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr)))
 }
 
 func (kernel) linkMaster(s LinkMaster) error {

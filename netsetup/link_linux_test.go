@@ -52,7 +52,7 @@ func TestBondInfo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := &netlink.Bond{Miimon: 100}
 			tt.want(want)
-			got := decode(t, bondInfo(parseLine(t, "bond=x:eth0:"+tt.options).Bonds[0].Options))
+			got := decode(t, linkInfo("bond", bondData(parseLine(t, "bond=x:eth0:"+tt.options).Bonds[0].Options)))
 			if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(netlink.LinkAttrs{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -66,10 +66,10 @@ func TestBondInfoRaw(t *testing.T) {
 	for options, want := range map[string]map[uint16]string{
 		"mode=1,peer_notif_delay=300": {28: "\x2c\x01\x00\x00"},
 		"mode=1,arp_interval=9,arp_missed_max=7,ns_ip6_target=[2001:db8::1];[fe80::2]": {30: "\x07", 31: "\x14\x00\x00\x00\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01" +
-			"\x14\x00\x00\x00\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02"},
+			"\x14\x00\x01\x00\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02"},
 		"mode=4,lacp_active=0,coupled_control=0": {29: "\x00", 32: "\x00"},
 	} {
-		info, err := nl.ParseRouteAttr(bondInfo(parseLine(t, "bond=x:eth0:"+options).Bonds[0].Options).Serialize()[unix.SizeofRtAttr:])
+		info, err := nl.ParseRouteAttr(linkInfo("bond", bondData(parseLine(t, "bond=x:eth0:"+options).Bonds[0].Options)).Serialize()[unix.SizeofRtAttr:])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,11 @@ func (s PortSelector) selects(d Device) bool {
 // bridge, the parent of a VLAN or P_Key child. What is made announces itself, and
 // has steps of its own. All of them may be done again. What needs no device is
 // done with lo, which every kernel has.
-func (c Config) below(d Device) []Step {
+func (c Config) below(d Device) []Step { return c.belowWith(d, nil) }
+
+// belowWith does so where servers have given MTUs, by the names of the devices
+// that they are for.
+func (c Config) belowWith(d Device, leased map[string]int) []Step {
 	var steps []Step
 	if d.Type == hwLoopback {
 		for _, b := range c.Bonds {
@@ -52,10 +56,10 @@ func (c Config) below(d Device) []Step {
 	if d.Master != 0 {
 		bridge = nil // it is a port already
 	}
-	made := c.made(d.Name) && !d.Up && !c.claimed(d)
+	made := c.made(d.Name) && !d.Up && !c.claimed(d) && !c.clashes(d)
 	if len(steps) == 0 && (made || bridge != nil || c.parent(d)) {
 		steps = c.modeSteps(d)
-		if mtu := c.mtuAbove(d); mtu > d.MTU {
+		if mtu := c.mtuAbove(d, leased); mtu > d.MTU {
 			// A VLAN cannot have more than what it is on, and a bridge drops
 			// what is too long for a port.
 			steps = append(steps, LinkMTU{Dev: d.Name, MTU: mtu})
@@ -185,9 +189,26 @@ func (c Config) bond(name string) bool {
 	return slices.ContainsFunc(c.Bonds, func(b Bond) bool { return b.Name == name })
 }
 
+// minLinks is how many ports with carrier a bond needs to have it, too; 0 if the
+// name is that of no bond, or one port is enough.
+func (c Config) minLinks(name string) int {
+	for _, b := range c.Bonds {
+		if n, err := strconv.Atoi(b.option("min_links")); b.Name == name && err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
 // made tells whether the name is that of a link the config makes.
 func (c Config) made(name string) bool {
 	return c.lowers(name) != nil
+}
+
+// clashes tells whether an adapter has the name of a link that the config makes:
+// a word with that name is about the link.
+func (c Config) clashes(d Device) bool {
+	return d.hardware() && c.made(d.Name)
 }
 
 // lowers are what the link of that name is made of, nil if the config makes no
@@ -220,29 +241,6 @@ func (c Config) claimed(d Device) bool {
 	_, v4 := c.claim(d, false)
 	_, v6 := c.claim(d, true)
 	return v4 || v6
-}
-
-// mtuAbove is the largest MTU that the command line gives to a VLAN or bridge
-// over the device, 0 for none.
-func (c Config) mtuAbove(d Device) int {
-	mtu := 0
-	above := func(name string) {
-		mtu = max(mtu, c.mtuAbove(Device{Name: name}))
-		for _, n := range c.Interfaces {
-			if n.Device == name {
-				mtu = max(mtu, n.MTU)
-			}
-		}
-	}
-	for _, v := range c.VLANs {
-		if v.Parent.selects(d) {
-			above(v.Name)
-		}
-	}
-	if _, bridge := c.master(d); bridge != nil {
-		above(bridge.Name)
-	}
-	return mtu
 }
 
 // parseChild reads ib.pkey=parent.pkey.

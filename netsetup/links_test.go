@@ -1,7 +1,9 @@
 package netsetup
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +74,20 @@ func TestLinkErrors(t *testing.T) {
 		"bond=b:52-54-00-12-34-56 ip=52-54-00-12-34-56:dhcp": {"52-54-00-12-34-56 is a port of b and takes no address"},
 		"bond=b:eth0::9000 ip=b:dhcp:1500":                   {"bond=b: has another MTU than its ip="},
 	})
+}
+
+func TestInfiniBandName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"ib0": true, "ib0.8001": true, "ib*": true, "ib?": true, "ibp65s0f0": true, "ibs2": true, "ibo1": true, "ibP2p1s0": true, "ibx0002c9030000": true,
+		"ibmc": false, "ibnet0": false, "ibft0": false, "ib": false, "ibp": false, "ibpool0": false, "ibx": false, "ibxy": false, "eth0": false, "": false,
+	} {
+		if got := infiniBandName(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	// A name that only begins so is no obstacle.
+	parseLine(t, "ifname=ibmc:52:54:00:12:34:56 vlan=vlan5:ibmc ip=vlan5:dhcp")
+	parseLine(t, "bond=bond0:ibnet0,eth1:mode=802.3ad ip=bond0:dhcp")
 }
 
 func TestPortMatch(t *testing.T) {
@@ -200,6 +216,45 @@ func TestUpChain(t *testing.T) {
 		log := "10s br0: is not made yet: vlan5: none of its ports has carrier: bond0: none of its ports has carrier: eth0 is ready"
 		if !slices.Contains(r.log, log) {
 			t.Errorf("%q is not in %q", log, r.log)
+		}
+	})
+}
+
+// An adapter that has the name of a bond is not taken for it: the word waits, and
+// says why.
+func TestUpLinkNameTaken(t *testing.T) {
+	for line, step := range map[string]string{
+		"bond=eth0:eth1:mode=1 ip=eth0:dhcp": "ip link add eth0 type bond mode active-backup miimon 100",
+		"bridge=eth0:eth1 ip=eth0:dhcp":      "ip link add eth0 address 52:54:00:12:34:57 type bridge stp_state 0 forward_delay 0",
+		"vlan=eth0:eth1:5 ip=eth0:dhcp":      "ip link add link eth1 name eth0 type vlan id 5",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+			k.servers["eth0"] = goodServer(t)
+			k.made = func() {}
+			k.refuse = map[string]error{step: errors.New("eth0 exists already and is an adapter: choose another name for the link")}
+			r := try(t, line, 15*time.Second, k, nil)
+			last := ""
+			if len(r.log) > 0 {
+				last = r.log[len(r.log)-1]
+			}
+			if r.err == nil || slices.Contains(r.commands, "eth0: DISCOVER") || slices.Contains(r.commands, "link set eth0 up") ||
+				!strings.Contains(last, "eth0: is not made yet: ") || !strings.Contains(last, "eth0 exists already and is an adapter: choose another name") {
+				t.Errorf("%s: %v\n%q\n%q", line, r.err, r.commands, r.log)
+			}
+		})
+	}
+}
+
+// A bond with min_links has no carrier with fewer ports.
+func TestWaitingMinLinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA), noCarrier(ethernet(3, "eth1", macB)))
+		k.made = func() { k.appear(Device{Index: 10, Name: "bond0", Type: hwEthernet, MTU: 1500}) }
+		r := try(t, "bond=bond0:eth0,eth1:mode=4,min_links=2 ip=bond0:dhcp", 15*time.Second, k, nil)
+		const want = "10s bond0: 1 port with carrier, and min_links is 2: eth0 is ready; eth1: its link has no carrier"
+		if !slices.Contains(r.log, want) {
+			t.Errorf("%q", r.log)
 		}
 	})
 }

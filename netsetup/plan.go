@@ -230,5 +230,9 @@ func (c Config) primary() int {
 
 // reaches tells whether the address is on the link, by the lease alone.
 func (l Lease) reaches(a netip.Addr) bool {
-	return l.Addr.Masked().Contains(a) || slices.ContainsFunc(l.Routes, func(r Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
+	has := func(p netip.Prefix) bool { return p.Masked().Contains(a) }
+	// Of what a router or DHCPv6 gives, the router says whether its prefix is on
+	// the link (RFC 5942); what is written is.
+	static := l.Protocol == "" && slices.ContainsFunc(l.Kept, has)
+	return has(l.Addr) || static || slices.ContainsFunc(l.Routes, func(r Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
 }

@@ -40,10 +40,28 @@ func (m PortMatch) glob() bool {
 	return m.Driver != "" || strings.ContainsAny(m.Name, "*?")
 }
 
-// infiniBand tells whether the match can only mean InfiniBand. dracut calls
-// the interface of an iBFT ibft0.
+// infiniBand tells whether the match can only mean InfiniBand.
 func (m PortMatch) infiniBand() bool {
-	return len(m.Addr) == 8 || strings.HasPrefix(m.Name, "ib") && !strings.HasPrefix(m.Name, "ibft")
+	return len(m.Addr) == 8 || infiniBandName(m.Name)
+}
+
+// infiniBandName tells whether the name is one that the kernel (ib0) or udev
+// (ibo1, ibs2, ibp65s0f0, ibP2p1s0, ibx and an address;
+// systemd.net-naming-scheme(7)) gives to InfiniBand. People call other things
+// ibmc or ibnet0, and dracut calls the interface of an iBFT ibft0.
+func infiniBandName(name string) bool {
+	rest, ok := strings.CutPrefix(name, "ib")
+	switch {
+	case !ok || rest == "":
+		return false
+	case strings.ContainsRune("ospP", rune(rest[0])):
+		rest = rest[1:]
+	case rest[0] == 'x':
+		return len(rest) > 1 && strings.Trim(rest[1:], "0123456789abcdef") == ""
+	case rest[0] == '*' || rest[0] == '?':
+		return true // as ports
+	}
+	return rest != "" && rest[0] >= '0' && rest[0] <= '9'
 }
 
 // String writes the match as on the command line.

@@ -27,6 +27,8 @@ type asker struct {
 	name string
 	// asks is how the server knows this node.
 	asks HardwareAddr
+	// server is the only one that is listened to, if it is valid.
+	server netip.Addr
 	// question is the packet; since is the time since the first.
 	question func(since time.Duration) []byte
 	// answer reads the reply, nil for a packet that is for somebody else. The
@@ -55,7 +57,7 @@ func newQuery(m Method, c client, d Device, xid uint32) *query {
 	switch {
 	case m == MethodBOOTP:
 	case d.Type == hwEthernet:
-		q.askers = append(q.askers, newRARP(d, c.bits))
+		q.askers = append(q.askers, newRARP(d, c))
 	case m == MethodRARP:
 		q.refused = "RARP is made for Ethernet, which this link is not: write ip=dhcp"
 	}
@@ -155,7 +157,11 @@ func (q *query) waiting(now time.Time) string {
 	text := ""
 	for i := range q.askers {
 		a := &q.askers[i]
-		text = sentences(text, fmt.Sprintf("no %s answer after %s (carrier up): check that a %[1]s server serves this network and knows %[3]s", a.name, seconds(now.Sub(q.begun)), a.asks))
+		who := "a " + a.name + " server"
+		if a.server.IsValid() {
+			who = "the " + a.name + " server " + a.server.String() + " of ip="
+		}
+		text = sentences(text, fmt.Sprintf("no %s answer after %s (carrier up): check that %s serves this network and knows %s", a.name, seconds(now.Sub(q.begun)), who, a.asks))
 	}
 	return text
 }

@@ -127,7 +127,7 @@ func TestRARP(t *testing.T) {
 		"no address":   {func(a *arpPacket) { a.targetIP = netip.Addr{} }, 0, "", "RARP answer of 52:54:00:12:34:57 refused: invalid Prefix is not the address of a host"},
 		"of a network": {func(a *arpPacket) { a.targetIP = addr("192.168.7.0") }, 0, "", "RARP answer of 52:54:00:12:34:57 refused: 192.168.7.0/24 is not the address of a host"},
 	} {
-		q := newQuery(MethodRARP, client{addr: macA, bits: tt.bits}, eth0, 1)
+		q := newQuery(MethodRARP, client{addr: macA, expected: expected{bits: tt.bits}}, eth0, 1)
 		o := q.start(now)
 		if got := hex.EncodeToString(o.send[0].payload); o.send[0].via != channelRARP || got != "0001080006040003"+"52540012345600000000"+"52540012345600000000" {
 			t.Errorf("%s", got)
@@ -279,7 +279,7 @@ func FuzzRARP(f *testing.F) {
 	a.targetIP = addr("255.255.255.255")
 	f.Add(a.bytes(), byte(31))
 	f.Fuzz(func(t *testing.T, raw []byte, bits byte) {
-		l, _, err := newRARP(eth0, int(bits%33)).answer(raw)
+		l, _, err := newRARP(eth0, client{expected: expected{bits: int(bits % 33)}}).answer(raw)
 		if l != nil && (err != nil || !usable(l.Addr)) {
 			t.Errorf("%+v, %v", l, err)
 		}

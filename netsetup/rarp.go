@@ -12,11 +12,14 @@ import (
 type rarp struct {
 	addr HardwareAddr
 	bits int // prefix length, 0 for that of the class
+	// server is the only one whose replies are taken, if it is valid
+	// (Documentation/admin-guide/nfs/nfsroot.rst on server-ip).
+	server netip.Addr
 }
 
-func newRARP(d Device, bits int) asker {
-	r := &rarp{d.Addr, bits}
-	return asker{via: channelRARP, name: "RARP", asks: d.Addr, question: r.question, answer: r.answer}
+func newRARP(d Device, c client) asker {
+	r := &rarp{d.Addr, c.bits, c.server}
+	return asker{via: channelRARP, name: "RARP", asks: d.Addr, server: c.server, question: r.question, answer: r.answer}
 }
 
 func (r *rarp) question(time.Duration) []byte {
@@ -26,7 +29,7 @@ func (r *rarp) question(time.Duration) []byte {
 
 func (r *rarp) answer(payload []byte) (*Lease, []string, error) {
 	a, ok := parseARP(payload, hwEthernet)
-	if !ok || a.op != rarpReply || a.target != r.addr {
+	if !ok || a.op != rarpReply || a.target != r.addr || r.server.IsValid() && a.senderIP != r.server {
 		return nil, nil, nil
 	}
 	l := &Lease{Protocol: "RARP", Server: a.senderIP, NextServer: a.senderIP}

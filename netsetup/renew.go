@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
 // leastRenew is the least time between two messages that prolong a lease (RFC
@@ -65,4 +67,21 @@ func (x *exchange) ask(now time.Time) outcome {
 	}
 	o.send[0].what = fmt.Sprintf("REQUEST for more time of %s", src)
 	return o
+}
+
+// spurn gives back what a second server has committed on the same DISCOVER,
+// which with option 80 every server does (RFC 4039 section 3.2); unless it is
+// the address of the lease: servers that share their leases give the same.
+func (x *exchange) spurn(server netip.Addr, m *dhcpv4.DHCPv4, from HardwareAddr) outcome {
+	if !server.IsValid() || server == x.server || m.YourIPAddr.Equal(x.offer.YourIPAddr) {
+		return outcome{}
+	}
+	return outcome{send: []message{x.releaseOf(server, m, from)}}
+}
+
+// releaseOf gives the lease of an ACK back to its server.
+func (x *exchange) releaseOf(server netip.Addr, ack *dhcpv4.DHCPv4, to HardwareAddr) message {
+	m := x.client.release(x.chosen, x.newXID(), ack)
+	src, _ := netip.AddrFromSlice(m.ClientIPAddr.To4())
+	return message{via: channelDHCP, what: "RELEASE", payload: m.ToBytes(), src: src, dst: server, to: to}
 }

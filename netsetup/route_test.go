@@ -23,7 +23,7 @@ func TestRoutesByFamily(t *testing.T) {
 			"ip route replace 10.1.0.0/16 via 10.0.0.9 dev eth0", "ip route replace 10.2.0.0/16 via 10.3.0.9 dev eth0 onlink",
 		}},
 		{1, Lease{Kept: []netip.Prefix{prefix("2001:db8::5/64")}}, "eth0", []string{
-			"ip route replace 2001:db8:1::/48 via fe80::9 dev eth0", "ip route replace 2001:db8:2::/48 via 2001:db8::9 dev eth0 onlink",
+			"ip route replace 2001:db8:1::/48 via fe80::9 dev eth0", "ip route replace 2001:db8:2::/48 via 2001:db8::9 dev eth0",
 			"ip route replace 2001:db8:3::/48 via 2001:db8:ffff::9 dev eth0 onlink",
 		}},
 		{2, four, "eth1", []string{"ip addr add 10.0.0.5/24 brd + dev eth1"}},

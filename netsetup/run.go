@@ -47,6 +47,9 @@ type system interface {
 	obstacle6(dev string, ra bool) string
 	// hasten6 has addresses of IPv6 checked without a random wait before it.
 	hasten6(dev string)
+	// restore6 undoes hasten6, and (ra) NoRouters: what follows the boot finds
+	// the kernel's settings as they are by default.
+	restore6(dev string, ra bool) error
 	// solicit6 asks the routers for their advertisements.
 	solicit6(d Device) error
 	// hcas lists the InfiniBand adapters that have a driver.
@@ -133,6 +136,7 @@ type runner struct {
 	slots   []*slot
 	nics    map[nicKey]*nic
 	views   map[int]*view6           // by index
+	leased  map[string]int           // MTUs that servers gave, by device
 	turns   map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
 	lo      bool                     // done
 	nextLog time.Time
@@ -152,7 +156,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	}
 	r := &runner{
 		config: c, sys: sys, log: log, started: time.Now(),
-		nics: map[nicKey]*nic{}, views: map[int]*view6{}, turns: map[string]chan struct{}{}, arrivals: make(chan arrival, 16), setups: make(chan setup),
+		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
@@ -196,6 +200,11 @@ func (r *runner) close() {
 	r.cancel()
 	for _, n := range r.nics {
 		n.close()
+		if six := r.config.six(); six && n.tries > 0 {
+			if err := r.sys.restore6(n.dev.Name, n.key.six && n.slot != nil && n.slot.Method == MethodLink6); err != nil {
+				r.log.Debug(n.dev.Name+": restore settings of IPv6", "err", err)
+			}
+		}
 	}
 	r.wg.Wait()
 }

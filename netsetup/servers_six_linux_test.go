@@ -29,6 +29,10 @@ func TestUpServers6(t *testing.T) {
 			line: "ip=eth0:either6", addr: "2001:db8:1::777/128", lease: "DHCPv6", kea: kea,
 			radvd: "AdvManagedFlag on; prefix 2001:db8:1::/64 { AdvAutonomous off; };",
 		},
+		"either6 without M and A": {
+			line: "ip=eth0:either6", addr: "2001:db8:1::777/128", lease: "DHCPv6", kea: kea,
+			radvd: "prefix 2001:db8:1::/64 { AdvAutonomous off; };",
+		},
 		"auto6": {
 			line: "ip=eth0:auto6", addr: "2001:db8:1:0:5054:ff:fe12:3456/64", lease: "router advertisement",
 			radvd: "prefix 2001:db8:1::/64 { }; RDNSS 2001:db8:1::53 { }; DNSSL example.org { };",
@@ -53,7 +57,7 @@ func (c sixServers) try(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	cable := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
+	cable := newCable6(t)
 	write := func(name, text string) string {
 		name = filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {

@@ -38,9 +38,9 @@ const (
 	waitSolicited = 3600 * time.Millisecond
 	// waitInform is how long it waits for the name servers of DHCPv6.
 	waitInform = 3 * time.Second
-	// waitAdvertised is how long either6 waits for a router before it asks for
-	// DHCPv6 without: the link-local address takes up to two seconds, and
-	// routers answer within half a second (RFC 4861 section 10).
+	// waitAdvertised is how long either6 waits for a router with a prefix before
+	// it asks for DHCPv6 without: the link-local address takes up to two seconds,
+	// and routers answer within half a second (RFC 4861 section 10).
 	waitAdvertised = 4 * time.Second
 	// waitManaged is how long DHCPv6 may take where the router points to it,
 	// and gives prefixes as well.
@@ -56,7 +56,8 @@ const (
 //     for, if flag O or M says that there is one (auto6.go).
 //   - dhcp6 asks a DHCPv6 server for it (dhcp6.go).
 //   - either6 does what the router advertisement says: DHCPv6 with flag M, else
-//     its prefix. If there is none, or only one of both works, it takes that.
+//     its prefix. If there is neither, or only one of the two works, it takes
+//     that: "if auto6 fails, then dhcp6" (dracut.cmdline(7)).
 type six struct {
 	pacing
 	method Method

@@ -21,11 +21,11 @@ func sysctl(t *testing.T, name, value string) {
 	}
 }
 
-// newCable6 is a cable whose other end has addresses of IPv6, which need no
+// newCable6 is a cable of eth0, with macSix, whose other end has addresses of IPv6, which need no
 // check. It has carrier at once.
-func newCable6(t *testing.T, dev string, mac HardwareAddr, server string) *cable {
+func newCable6(t *testing.T) *cable {
 	t.Helper()
-	c := newCable(t, dev, mac, netip.MustParsePrefix("10.77.0.1/24"))
+	c := newCable(t, "eth0", macSix, netip.MustParsePrefix("10.77.0.1/24"))
 	c.in(func() {
 		sysctl(t, c.peer+"/accept_dad", "0")
 		sysctl(t, c.peer+"/keep_addr_on_down", "1")
@@ -34,7 +34,7 @@ func newCable6(t *testing.T, dev string, mac HardwareAddr, server string) *cable
 			err = netlink.LinkSetUp(l)
 		}
 		if err == nil {
-			err = netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(netip.MustParsePrefix(server)), Flags: unix.IFA_F_NODAD})
+			err = netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(netip.MustParsePrefix("2001:db8:1::1/64")), Flags: unix.IFA_F_NODAD})
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -119,6 +119,7 @@ func TestIPv6Methods(t *testing.T) {
 			name: "either6 prefix", line: "ip=eth0:either6", addr: "2001:db8:1:0:5054:ff:fe12:3456/64", lease: "router advertisement",
 			server: []string{"--enable-ra", "--dhcp-range=2001:db8:1::,ra-only"},
 		},
+		{name: "static beyond", line: "ip=[2001:db8:1::5]::[2001:db8:2:ff::1]:64::eth0:none", addr: "2001:db8:1::5/64"},
 		{name: "link6", line: "ip=eth0:link6", addr: localSix + "/64"},
 		{
 			// Its gateway goes before the router that was heard.
@@ -131,7 +132,7 @@ func TestIPv6Methods(t *testing.T) {
 			if !inNamespace(t) {
 				return
 			}
-			cable := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
+			cable := newCable6(t)
 			if c.server != nil {
 				cable.dnsmasq(c.server...)
 			}
@@ -161,7 +162,8 @@ func TestIPv6Methods(t *testing.T) {
 				if err != nil || routes[0].Gw.String() != "2001:db8:1::9" || s.Gateway.String() != "2001:db8:1::9" {
 					t.Errorf("gateway %v, the kernel's %v, %v", s.Gateway, routes, err)
 				}
-			} else if slices.Contains(c.server, "--enable-ra") && (gateway == "" || s.Gateway.String() != gateway) || c.name == "static" && gateway != "2001:db8:1::1" {
+			} else if slices.Contains(c.server, "--enable-ra") && (gateway == "" || s.Gateway.String() != gateway) ||
+				c.name == "static" && gateway != "2001:db8:1::1" || c.name == "static beyond" && gateway != "2001:db8:2:ff::1" {
 				t.Errorf("gateway %v, the kernel's is %s", s.Gateway, gateway)
 			}
 			if !strings.Contains(log.String(), c.log) {
@@ -237,7 +239,7 @@ func TestIPv6Trouble(t *testing.T) {
 			if !inNamespace(t) {
 				return
 			}
-			cable := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
+			cable := newCable6(t)
 			if c.server != nil {
 				cable.dnsmasq(c.server...)
 			}

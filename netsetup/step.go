@@ -195,7 +195,15 @@ func (s LinkAddr) apply(l linker) error { return l.linkAddr(s.Dev, s.Addr) }
 func (s AddrAdd) apply(l linker) error  { return l.addrAdd(s.Dev, s.Addr) }
 func (s Route) apply(l linker) error    { return l.routeSet(s) }
 
-func (s LinkMode) apply(l linker) error   { return l.linkMode(s) }
+// apply: adapters since ConnectX-4 have datagram mode only; the network works
+// all the same.
+func (s LinkMode) apply(l linker) error {
+	if err := l.linkMode(s); err != nil {
+		return &shortfall{fmt.Sprintf("%s: %v: the mode stays as it is", s, err)}
+	}
+	return nil
+}
+
 func (s LinkMaster) apply(l linker) error { return l.linkMaster(s) }
 func (s ChildAdd) apply(l linker) error   { return l.childAdd(s) }
 func (s VLANAdd) apply(l linker) error    { return l.vlanAdd(s) }

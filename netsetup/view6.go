@@ -80,6 +80,17 @@ func (v *view6) ready(local bool) []netip.Prefix {
 	return all
 }
 
+// makes tells whether the kernel has an address of a router advertisement, or is
+// checking one.
+func (v *view6) makes() bool {
+	for i := range v.addrs {
+		if a := &v.addrs[i]; !a.permanent && !a.duplicate && !a.prefix.Addr().IsLinkLocalUnicast() {
+			return true
+		}
+	}
+	return false
+}
+
 // of returns what is known of one address, nil if the interface has not got it.
 func (v *view6) of(a netip.Addr) *addr6 {
 	for i := range v.addrs {

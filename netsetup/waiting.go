@@ -74,7 +74,7 @@ func (r *runner) missing(s *slot, now time.Time) string {
 
 // infiniBand tells whether the word can only mean an InfiniBand interface.
 func (s *slot) infiniBand(bootIF HardwareAddr) bool {
-	return strings.HasPrefix(s.Device, "ib") || len(s.Match) == 8 || (!s.named() && len(bootIF) == 8)
+	return infiniBandName(s.Device) || len(s.Match) == 8 || (!s.named() && len(bootIF) == 8)
 }
 
 // state tells how far the interface of that name is, which takes no address.
@@ -100,9 +100,20 @@ func (r *runner) state(name string, now time.Time) string {
 	return r.missing(&probe, now)
 }
 
-// below says why a link that is made of others has no carrier.
+// below says why a link that is made of others has no carrier: none of them has,
+// or too few for the min_links of a bond.
 func (r *runner) below(name string, now time.Time) string {
-	return name + ": none of its ports has carrier: " + r.states(r.config.lowers(name), now)
+	states := r.states(r.config.lowers(name), now)
+	lit, least := 0, r.config.minLinks(name)
+	for _, n := range r.nics {
+		if !n.key.six && n.dev.Carrier && r.config.masterName(n.dev) == name {
+			lit++
+		}
+	}
+	if lit > 0 && least > lit {
+		return fmt.Sprintf("%s: %s with carrier, and min_links is %d: %s", name, count(lit, "port"), least, states)
+	}
+	return name + ": none of its ports has carrier: " + states
 }
 
 // states tells of each interface that is matched.

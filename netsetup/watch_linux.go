@@ -105,10 +105,16 @@ type watcher struct {
 	known6  map[key6]fact6
 	lost    bool // messages were lost: ask again
 	events  chan<- linkEvent
+	// physical and perm are the functions physical and permAddr.
+	physical func(name string) (ok bool, driver string)
+	perm     func(name string) HardwareAddr
 }
 
 func newWatcher(events chan<- linkEvent, six bool, request func(dump int) error) *watcher {
-	return &watcher{request: request, six: six, known: map[int]Device{}, seen: map[int]bool{}, known6: map[key6]fact6{}, events: events}
+	return &watcher{
+		request: request, six: six, known: map[int]Device{}, seen: map[int]bool{}, known6: map[key6]fact6{}, events: events,
+		physical: func(name string) (bool, string) { return physical(sysClassNet, name) }, perm: permAddr,
+	}
 }
 
 func (w *watcher) emit(ctx context.Context, e linkEvent) {
@@ -234,10 +240,16 @@ func (w *watcher) link(ctx context.Context, d Device, gone bool) {
 	}
 	w.seen[d.Index] = true
 	old, ok := w.known[d.Index]
+	if d.Perm == "" && ok {
+		d.Perm = old.Perm // asked for below
+	}
 	if ok && old.Name == d.Name {
 		d.Physical, d.Driver, d.HCA, d.Port = old.Physical, old.Driver, old.HCA, old.Port
 	} else {
-		d.Physical, d.Driver = physical(sysClassNet, d.Name)
+		d.Physical, d.Driver = w.physical(d.Name)
+		if d.Perm == "" && d.Physical && d.Type == hwEthernet {
+			d.Perm = w.perm(d.Name)
+		}
 		if d.Type == hwInfiniBand {
 			d.HCA, d.Port = infiniBandPort(sysClassNet, d.Name)
 		}

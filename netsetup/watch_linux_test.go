@@ -54,6 +54,35 @@ func TestParseLink(t *testing.T) {
 	}
 }
 
+// Kernels before 5.6 do not tell the permanent address with the link: it is asked
+// for once, and kept when the adapter has become a port.
+func TestWatcherPermanentAddress(t *testing.T) {
+	events := make(chan linkEvent, 16)
+	w := newWatcher(events, false, nil)
+	asked := 0
+	w.perm = func(string) HardwareAddr { asked++; return macB }
+	w.physical = func(string) (bool, string) { return true, "virtio_net" }
+	for _, oper := range []byte{0, operUp} {
+		body := newLink(0, 5, unix.IFF_UP, "eth0", oper)
+		if err := w.messages(t.Context(), rtMessage(unix.RTM_NEWLINK, body)); err != nil {
+			t.Fatal(err)
+		}
+		d := (<-events).Device
+		m, _ := parsePortMatch("52-54-00-12-34-57")
+		if d.Perm != macB || !m.selects(d) || asked != 1 {
+			t.Errorf("permanent address %s, asked %d times", d.Perm, asked)
+		}
+	}
+	// An address that the kernel tells is not asked for.
+	body := attr(newLink(0, 6, unix.IFF_UP, "eth1", 0), unix.IFLA_PERM_ADDRESS, string(macA))
+	if err := w.messages(t.Context(), rtMessage(unix.RTM_NEWLINK, body)); err != nil {
+		t.Fatal(err)
+	}
+	if d := (<-events).Device; d.Perm != macA || asked != 1 {
+		t.Errorf("permanent address %s, asked %d times", d.Perm, asked)
+	}
+}
+
 // What a second list does not show has gone while messages were lost.
 func TestWatcher(t *testing.T) {
 	events := make(chan linkEvent, 16)

@@ -3,6 +3,7 @@ package netsetup
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"os"
 	"strings"
@@ -246,6 +247,22 @@ func (kernel) productUUID() string {
 // checks one after the other; why it does not wait is at firstRetransmit.
 func (kernel) hasten6(dev string) {
 	_ = os.WriteFile(sysctl6+"/conf/"+dev+"/router_solicitation_delay", []byte("0"), 0)
+}
+
+func (kernel) restore6(dev string, ra bool) error {
+	names := []string{"router_solicitation_delay"}
+	if ra {
+		names = append(names, "accept_ra")
+	}
+	var errs []error
+	for _, name := range names {
+		b, err := os.ReadFile(sysctl6 + "/conf/default/" + name)
+		if err == nil {
+			err = os.WriteFile(sysctl6+"/conf/"+dev+"/"+name, b, 0)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func (kernel) noRouters(dev string) error {

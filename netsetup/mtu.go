@@ -1,0 +1,95 @@
+package netsetup
+
+import (
+	"fmt"
+	"slices"
+)
+
+// sixOn tells whether the device has addresses of IPv6 by an ip=, or a link that
+// is made of it and cannot have a larger MTU.
+func (c Config) sixOn(d Device) bool {
+	if _, ok := c.claim(d, true); ok {
+		return true
+	}
+	return slices.ContainsFunc(c.VLANs, func(v VLAN) bool {
+		return v.Parent.selects(d) && c.sixOn(Device{Name: v.Name, Type: d.Type})
+	})
+}
+
+// mtuAbove is the largest MTU that the command line or a server gives to a VLAN
+// or bridge over the device, 0 for none.
+func (c Config) mtuAbove(d Device, leased map[string]int) int {
+	mtu := 0
+	above := func(name string) {
+		d := Device{Name: name}
+		mtu = max(mtu, c.mtuWritten(d), leased[name], c.mtuAbove(d, leased))
+	}
+	for _, v := range c.VLANs {
+		if v.Parent.selects(d) {
+			above(v.Name)
+		}
+	}
+	if _, bridge := c.master(d); bridge != nil {
+		above(bridge.Name)
+	}
+	return mtu
+}
+
+// mtuWritten is the MTU that the command line gives to the device, 0 for none.
+func (c Config) mtuWritten(d Device) int {
+	mtu := 0
+	for _, n := range c.Interfaces {
+		if n.named() && n.names(d) {
+			mtu = max(mtu, n.MTU)
+		}
+	}
+	for _, b := range c.Bonds {
+		if b.Name == d.Name {
+			mtu = max(mtu, b.MTU)
+		}
+	}
+	return mtu
+}
+
+// carriers are the devices that the packets of a bridge or VLAN go through, and
+// that do not follow its MTU by themselves, as the ports of a bond do.
+func (c Config) carriers(d Device, have []Device) []Device {
+	var all []Device
+	for _, o := range have {
+		_, bridge := c.master(o)
+		on := slices.ContainsFunc(c.VLANs, func(v VLAN) bool { return v.Name == d.Name && v.Parent.selects(o) })
+		if on || bridge != nil && bridge.Name == d.Name {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// raise sets the MTU that a server gives to the device, after that of what
+// carries its packets: a VLAN cannot have more than what it is on, and a bridge
+// drops without a word what is too long for a port. What the command line says
+// of those, or their own server, goes before.
+func (c Config) raise(d Device, mtu int, have []Device, leased map[string]int) ([]Step, error) {
+	var steps []Step
+	for _, o := range c.carriers(d, have) {
+		if o.MTU >= mtu {
+			continue
+		}
+		by := ""
+		switch {
+		case c.mtuWritten(o) != 0:
+			by = "the command line"
+		case leased[o.Name] != 0:
+			by = "its own lease"
+		}
+		if by != "" {
+			return nil, fmt.Errorf("MTU %d (option 26) is left out: %s, which carries its packets, has %d by %s", mtu, o.Name, o.MTU, by)
+		}
+		more, err := c.raise(o, mtu, have, leased)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, more...)
+	}
+	return append(steps, LinkMTU{Dev: d.Name, MTU: mtu}), nil
+}
