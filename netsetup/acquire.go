@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -36,7 +37,7 @@ func (r *runner) newProtocol(n *nic) protocol {
 		return r.probed(n, newFixed(s.lease(), d.lasting()), d)
 	default:
 		c := client{
-			addr: d.lasting(), identities: r.config.ClientID.identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
+			addr: d.lasting(), identities: cmp.Or(s.ClientID, r.config.ClientID).identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
 			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname, bits: s.Bits,
 		}
 		c.rapid = len(c.identities) == 1 && r.only(n)

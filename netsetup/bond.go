@@ -82,6 +82,10 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
 	for item := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ';' }) {
 		name, value, given := strings.Cut(item, "=")
 		i := findBondOption(table, name)
+		if i >= 0 && table[i].kind == bondPort && given && value == "" {
+			last = -1
+			continue // primary= is none, as in sysfs
+		}
 		if !given && last >= 0 {
 			i, name, value = last, table[last].name, item
 		}
@@ -117,16 +121,32 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
 	if values[0] == "" {
 		values[0] = "balance-rr" // the kernel's and dracut's
 	}
-	if i := findBondOption(table, "miimon"); values[i] == "" && values[findBondOption(table, "arp_interval")] == "" {
+	if i, arp := findBondOption(table, "miimon"), values[findBondOption(table, "arp_interval")]; values[i] == "" && (arp == "" || arp == "0") {
 		values[i] = "100" // without it a bond never notices a dead port
 	}
-	var options []BondOption
+	var b Bond
 	for i, value := range values {
 		if value != "" {
-			options = append(options, BondOption{table[i].name, value})
+			b.Options = append(b.Options, BondOption{table[i].name, value})
 		}
 	}
-	return options
+	// The kernel refuses some defaults where they have no effect: they are not said to
+	// it.
+	return slices.DeleteFunc(slices.Clone(b.Options), func(given BondOption) bool {
+		o := table[findBondOption(table, given.Name)]
+		return given.Value == o.usual && (o.name == "arp_interval" || b.idle(o) != "")
+	})
+}
+
+// idle says why an option has no effect on the bond; empty if it has one.
+func (b Bond) idle(o bondOption) string {
+	switch {
+	case o.modes&b.mode() == 0:
+		return "in mode " + b.option("mode")
+	case o.needs != "" && !b.on(o.needs):
+		return "without " + o.needs
+	}
+	return ""
 }
 
 // checkBond looks for what the kernel refuses, and for what would have no
@@ -136,11 +156,12 @@ func (p *problems) checkBond(a cmdline.Arg, b Bond) {
 	table := bondTable()
 	for _, given := range b.Options {
 		o := table[findBondOption(table, given.Name)]
-		switch {
+		switch why := b.idle(o); {
+		case why == "":
 		case o.modes&b.mode() == 0:
-			p.bad(a, given.Name+" has no effect in mode "+mode, "leave it out, or write mode="+o.modeWords())
-		case o.needs != "" && !b.on(o.needs):
-			p.bad(a, given.Name+" has no effect without "+o.needs, "leave it out, or add "+o.needs+"="+table[findBondOption(table, o.needs)].example())
+			p.bad(a, given.Name+" has no effect "+why, "leave it out, or write mode="+o.modeWords())
+		default:
+			p.bad(a, given.Name+" has no effect "+why, "leave it out, or add "+o.needs+"="+table[findBondOption(table, o.needs)].example())
 		}
 	}
 	arp := b.on("arp_interval")

@@ -80,7 +80,7 @@ func TestBondTable(t *testing.T) {
 		}
 	}
 	// IFLA_BOND_AD_INFO is told by the kernel only.
-	for attr := uint8(1); attr <= 32; attr++ {
+	for attr := uint8(1); attr <= 33; attr++ {
 		if attrs[attr] == "" && attr != 23 {
 			t.Errorf("attribute %d of include/uapi/linux/if_link.h is not in the table", attr)
 		}
@@ -116,30 +116,30 @@ func TestBondErrors(t *testing.T) {
 		"bond=b:eth0:mode=4,arp_interval=100,arp_ip_target=10.0.0.1": {
 			"arp_interval has no effect in mode 802.3ad; leave it out, or write mode=balance-rr or active-backup or balance-xor or broadcast", "arp_ip_target has no effect in mode 802.3ad",
 		},
-		"bond=b:eth0:mode=5,arp_validate=1":                                     {"arp_validate has no effect in mode balance-tlb"},
-		"bond=b:eth0:arp_interval=9,arp_ip_target=10.0.0.1,updelay=9":           {"updelay has no effect without miimon; leave it out, or add miimon=100"},
-		"bond=b:eth0:arp_interval=9,arp_ip_target=10.0.0.1;10.0.0.1":            {"arp_ip_target names 10.0.0.1 twice"},
-		"bond=b:eth0:arp_interval=9,arp_ip_target=255.255.255.255":              {"arp_ip_target=255.255.255.255 is not the IPv4 address of a host; write arp_ip_target=10.0.0.1;10.0.0.2"},
-		"bond=b:eth0:arp_interval=9,arp_ip_target=10.0.0.1,eth1":                {"arp_ip_target=eth1 is not the IPv4 address"},
-		"bond=b:eth0:arp_interval=9,ns_ip6_target=[ff02::1]":                    {"ns_ip6_target=[ff02::1] is not the IPv6 address of a host, in brackets"},
-		"bond=b:eth0:arp_interval=9,ns_ip6_target=10.0.0.1":                     {"ns_ip6_target=10.0.0.1 is not the IPv6 address"},
-		"bond=b:eth0:arp_interval=9,arp_ip_target=[2001:db8::1]":                {"is not the IPv4 address"},
-		"bond=b:eth0:mode=1,lacp_rate=fast":                                     {"lacp_rate has no effect in mode active-backup; leave it out, or write mode=802.3ad"},
-		"bond=b:eth0:lacp_active=on,ad_select=0,ad_user_port_key=1,min_links=1": {"lacp_active has no effect", "ad_select has no effect", "ad_user_port_key has no effect", "min_links has no effect"},
-		"bond=b:eth0:mode=4,ad_actor_system=01-00-00-00-00-01":                  {"ad_actor_system=01-00-00-00-00-01 is not the Ethernet address of a system, written with dashes; write ad_actor_system=02-00-00-00-00-01"},
-		"bond=b:eth0:mode=4,ad_user_port_key=1024,ad_actor_sys_prio=0":          {"is not a number from 0 to 1023", "is not a number from 1 to 65535"},
-		"bond=b:eth0:mode=4,primary=eth0":                                       {"primary has no effect in mode 802.3ad; leave it out, or write mode=active-backup or balance-tlb or balance-alb"},
-		"bond=b:eth0:mode=1,primary=eth1":                                       {"primary=eth1 is not one of the ports"},
-		"bond=b:eth0:mode=1,primary=eth*":                                       {"primary=eth* is not the name or address of a port"},
-		"bond=b:eth0:mode=1,primary_reselect=better":                            {"primary_reselect has no effect without primary; leave it out, or add primary=eth0"},
-		"bond=b:eth0:mode=4,fail_over_mac=active":                               {"fail_over_mac has no effect in mode 802.3ad"},
-		"bond=b:eth0:mode=1,xmit_hash_policy=layer2":                            {"xmit_hash_policy has no effect in mode active-backup; leave it out, or write mode=balance-xor or 802.3ad or balance-tlb"},
-		"bond=b:eth0:mode=1,packets_per_slave=1":                                {"packets_per_slave has no effect"},
-		"bond=b:eth0:mode=1,tlb_dynamic_lb=1,lp_interval=1":                     {"tlb_dynamic_lb has no effect", "lp_interval has no effect"},
-		"bond=bond0:ib0,ib1":                                                    {"mode balance-rr is impossible on InfiniBand; write mode=active-backup"},
-		"bond=bond0:00-02-c9-03-00-00-10-39:mode=4":                             {"mode 802.3ad is impossible on InfiniBand; write mode=active-backup"},
-		"bond=bond0:ib0:mode=1,fail_over_mac=none":                              {"fail_over_mac=none is impossible on InfiniBand; leave it out"},
-		"bond=b:eth0:mode=1,arp_missed_max=256,peer_notif_delay=300001":         {"is not a number from 1 to 255", "is not a number from 0 to 300000"},
+		"bond=b:eth0:mode=5,arp_validate=1":                                      {"arp_validate has no effect in mode balance-tlb"},
+		"bond=b:eth0:arp_interval=9,arp_ip_target=10.0.0.1,updelay=9":            {"updelay has no effect without miimon; leave it out, or add miimon=100"},
+		"bond=b:eth0:arp_interval=9,arp_ip_target=10.0.0.1;10.0.0.1":             {"arp_ip_target names 10.0.0.1 twice"},
+		"bond=b:eth0:arp_interval=9,arp_ip_target=255.255.255.255":               {"arp_ip_target=255.255.255.255 is not the IPv4 address of a host; write arp_ip_target=10.0.0.1;10.0.0.2"},
+		"bond=b:eth0:arp_interval=9,arp_ip_target=10.0.0.1,eth1":                 {"arp_ip_target=eth1 is not the IPv4 address"},
+		"bond=b:eth0:arp_interval=9,ns_ip6_target=[ff02::1]":                     {"ns_ip6_target=[ff02::1] is not the IPv6 address of a host, in brackets"},
+		"bond=b:eth0:arp_interval=9,ns_ip6_target=10.0.0.1":                      {"ns_ip6_target=10.0.0.1 is not the IPv6 address"},
+		"bond=b:eth0:arp_interval=9,arp_ip_target=[2001:db8::1]":                 {"is not the IPv4 address"},
+		"bond=b:eth0:mode=1,lacp_rate=fast":                                      {"lacp_rate has no effect in mode active-backup; leave it out, or write mode=802.3ad"},
+		"bond=b:eth0:lacp_active=off,ad_select=1,ad_user_port_key=1,min_links=1": {"lacp_active has no effect", "ad_select has no effect", "ad_user_port_key has no effect", "min_links has no effect"},
+		"bond=b:eth0:mode=4,ad_actor_system=01-00-00-00-00-01":                   {"ad_actor_system=01-00-00-00-00-01 is not the Ethernet address of a system, written with dashes; write ad_actor_system=02-00-00-00-00-01"},
+		"bond=b:eth0:mode=4,ad_user_port_key=1024,ad_actor_sys_prio=0":           {"is not a number from 0 to 1023", "is not a number from 1 to 65535"},
+		"bond=b:eth0:mode=4,primary=eth0":                                        {"primary has no effect in mode 802.3ad; leave it out, or write mode=active-backup or balance-tlb or balance-alb"},
+		"bond=b:eth0:mode=1,primary=eth1":                                        {"primary=eth1 is not one of the ports"},
+		"bond=b:eth0:mode=1,primary=eth*":                                        {"primary=eth* is not the name or address of a port"},
+		"bond=b:eth0:mode=1,primary_reselect=better":                             {"primary_reselect has no effect without primary; leave it out, or add primary=eth0"},
+		"bond=b:eth0:mode=4,fail_over_mac=active":                                {"fail_over_mac has no effect in mode 802.3ad"},
+		"bond=b:eth0:mode=1,xmit_hash_policy=layer2+3":                           {"xmit_hash_policy has no effect in mode active-backup; leave it out, or write mode=balance-xor or 802.3ad or balance-tlb"},
+		"bond=b:eth0:mode=1,packets_per_slave=2":                                 {"packets_per_slave has no effect"},
+		"bond=b:eth0:mode=1,tlb_dynamic_lb=1,lp_interval=2":                      {"tlb_dynamic_lb has no effect", "lp_interval has no effect"},
+		"bond=bond0:ib0,ib1":                                                     {"mode balance-rr is impossible on InfiniBand; write mode=active-backup"},
+		"bond=bond0:00-02-c9-03-00-00-10-39:mode=4":                              {"mode 802.3ad is impossible on InfiniBand; write mode=active-backup"},
+		"bond=bond0:ib0:mode=1,fail_over_mac=none":                               {"fail_over_mac=none is impossible on InfiniBand; leave it out"},
+		"bond=b:eth0:mode=1,arp_missed_max=256,peer_notif_delay=300001":          {"is not a number from 1 to 255", "is not a number from 0 to 300000"},
 		many:      {"is not the IPv4 address"},
 		seventeen: {"arp_ip_target has more than 16 addresses"},
 	})

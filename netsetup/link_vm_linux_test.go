@@ -173,7 +173,7 @@ func TestKernelBond(t *testing.T) {
 		})
 	}
 	for _, o := range bondTable() {
-		if !seen[o.name] {
+		if !seen[o.name] && o.name != "broadcast_neighbor" { // of Linux 6.17; see TestBondInfoRaw
 			t.Errorf("%s was not tried", o.name)
 		}
 	}

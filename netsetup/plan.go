@@ -166,7 +166,11 @@ func (c Config) linkSteps(n Interface, d Device) []Step {
 // lease is the static configuration in the form of a lease. Its MTU is not
 // in it: linkSteps has set it.
 func (n Interface) lease() Lease {
-	return Lease{Addr: n.Address, Gateway: n.Gateway, Hostname: n.Hostname, DNS: n.DNS, NTP: n.NTP}
+	l := Lease{Addr: n.Address, More: n.More, Gateway: n.Gateway, Hostname: n.Hostname, DNS: n.DNS, NTP: n.NTP}
+	if n.Peer.IsValid() && !n.Address.Masked().Contains(n.Peer.Addr()) {
+		l.Routes = []Route{{Dst: n.Peer.Masked()}} // on the link, though the netmask does not say so
+	}
+	return l
 }
 
 // override puts what the word says over what DHCP said.
@@ -230,5 +234,6 @@ func (c Config) primary() int {
 
 // reaches tells whether the address is on the link, by the lease alone.
 func (l Lease) reaches(a netip.Addr) bool {
-	return l.Addr.Masked().Contains(a) || slices.ContainsFunc(l.Routes, func(r Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
+	return l.Addr.Masked().Contains(a) || slices.ContainsFunc(l.More, func(m netip.Prefix) bool { return m.Masked().Contains(a) }) ||
+		slices.ContainsFunc(l.Routes, func(r Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
 }

@@ -40,10 +40,21 @@ func (m PortMatch) glob() bool {
 	return m.Driver != "" || strings.ContainsAny(m.Name, "*?")
 }
 
-// infiniBand tells whether the match can only mean InfiniBand. dracut calls
-// the interface of an iBFT ibft0.
+// infiniBand tells whether the match can only mean InfiniBand.
 func (m PortMatch) infiniBand() bool {
-	return len(m.Addr) == 8 || strings.HasPrefix(m.Name, "ib") && !strings.HasPrefix(m.Name, "ibft")
+	return len(m.Addr) == 8 || infiniBandName(m.Name)
+}
+
+// infiniBandName reports whether a name, or a pattern of names, is one of InfiniBand:
+// the kernel's (ib0, its children ib0.8001) or udev's (ibp1s0, ibs2, ibo1,
+// systemd.net-naming-scheme(7)). Others begin with the same letters: a bmc's network
+// that somebody called ibmc, or ibft0, dracut's name for the interface of an iBFT.
+func infiniBandName(s string) bool {
+	rest, ok := strings.CutPrefix(s, "ib")
+	if ok && rest != "" && strings.Contains("opsP", rest[:1]) {
+		rest = rest[1:]
+	}
+	return ok && rest != "" && strings.Contains("0123456789*?", rest[:1])
 }
 
 // String writes the match as on the command line.
@@ -92,11 +103,19 @@ func parsePortMatch(s string) (PortMatch, bool) {
 	return PortMatch{Name: s}, validDeviceName(s)
 }
 
+// portMatch reads one port, which may be the device of BOOTIF=.
+func (p *problems) portMatch(s string) (PortMatch, bool) {
+	if s == bootIFWord && p.boot != "" {
+		return PortMatch{Addr: p.boot}, true
+	}
+	return parsePortMatch(s)
+}
+
 // ports reads the list of ports.
 func (p *problems) ports(a cmdline.Arg, s, fix string) []PortMatch {
 	var ports []PortMatch
 	for name := range strings.SplitSeq(s, ",") {
-		m, ok := parsePortMatch(name)
+		m, ok := p.portMatch(name)
 		if !ok {
 			p.bad(a, "names no port: "+strconv.Quote(name)+" is not an interface name, a hardware address, or driver= and the name of a driver", fix)
 		}

@@ -74,7 +74,7 @@ func (r *runner) missing(s *slot, now time.Time) string {
 
 // infiniBand tells whether the word can only mean an InfiniBand interface.
 func (s *slot) infiniBand(bootIF HardwareAddr) bool {
-	return strings.HasPrefix(s.Device, "ib") || len(s.Match) == 8 || (!s.named() && len(bootIF) == 8)
+	return infiniBandName(s.Device) || len(s.Match) == 8 || (!s.named() && len(bootIF) == 8)
 }
 
 // state tells how far the interface of that name is, which takes no address.

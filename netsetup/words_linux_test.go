@@ -48,6 +48,13 @@ func TestUpWords(t *testing.T) {
 			want: leased, on0: []string{addr0}, dns: "[10.77.0.2 10.77.0.3 10.77.0.4]", ntp: "[10.77.0.5]",
 		},
 		{line: "ip=10.77.0.9::::n9:eth0:static:1400", want: "eth0 10.77.0.9/8 static", on0: []string{"10.77.0.9/8 brd 10.255.255.255 for ever"}, dns: "[]", ntp: "[]"},
+		{
+			line: "ip=10.77.0.9:::24::eth0:none ip=10.77.0.10:::24::eth0:none", want: "eth0 10.77.0.9/24, 10.77.0.10/24 static",
+			on0: []string{"10.77.0.9/24 brd 10.77.0.255 for ever", "10.77.0.10/24 brd 10.77.0.255 for ever"}, dns: "[]", ntp: "[]",
+		},
+		{
+			line: "ip=eth0:dhcp,link6", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]",
+		},
 		{line: "BOOTIF=01-52-54-00-12-34-56", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]"},
 		{line: "BOOTIF=01-52-54-00-12-34-57 rd.bootif=0", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]"},
 		{line: "ip=52-54-00-12-34-56:dhcp", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]"},
