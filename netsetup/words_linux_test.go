@@ -49,11 +49,11 @@ func TestUpWords(t *testing.T) {
 		},
 		{line: "ip=10.77.0.9::::n9:eth0:static:1400", want: "eth0 10.77.0.9/8 static", on0: []string{"10.77.0.9/8 brd 10.255.255.255 for ever"}, dns: "[]", ntp: "[]"},
 		{
-			line: "ip=10.77.0.9:::24::eth0:none ip=10.77.0.10:::24::eth0:none", want: "eth0 10.77.0.9/24, 10.77.0.10/24 static",
+			line: "ip=10.77.0.9:::24::eth0:none ip=10.77.0.10:::24::eth0:none", want: "eth0 10.77.0.9/24 10.77.0.10/24 static",
 			on0: []string{"10.77.0.9/24 brd 10.77.0.255 for ever", "10.77.0.10/24 brd 10.77.0.255 for ever"}, dns: "[]", ntp: "[]",
 		},
 		{
-			line: "ip=eth0:dhcp,link6", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]",
+			line: "ip=eth0:dhcp,link6", want: "eth0 10.77.0.23/24 fe80::5054:ff:fe12:3456/64 by DHCP from 10.77.0.1, link6", on0: []string{addr0}, dns: "[]", ntp: "[]",
 		},
 		{line: "BOOTIF=01-52-54-00-12-34-56", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]"},
 		{line: "BOOTIF=01-52-54-00-12-34-57 rd.bootif=0", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]"},
