@@ -128,7 +128,7 @@ func otherKeys() []Key {
 		spare(byDracut, "NFS sends users as numbers before the root has its own idmapd", "rd.nfs.domain=example.org"),
 		spare(byDracut, "a shell is on the console", "rd.ctty=/dev/tty1"),
 		spare(byDracut, "nodisk looks for none of these", "rd.nonvmf rd.nvmf.nonbft rd.nvmf.nostatic"),
-		spare(byTools, "nodisk does not clear the screen, and /run is the root's own", "initramfs.clear initramfs.runsize=10%"),
+		spare(byTools, "nodisk does not clear the screen; /run may have a fifth of the memory", "initramfs.clear initramfs.runsize=10%"),
 	)
 }
 

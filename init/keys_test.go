@@ -165,11 +165,13 @@ func keysDoc() string {
 			g.what = "`" + k.As + "`"
 		case k.State == KeyDone:
 			continue
-		case k.Why != "":
-			g.what += ": " + k.Why
-		}
-		if k.Quiet != "" {
-			g.what += ", unless " + strings.Join(strings.Fields(k.Quiet), ", ")
+		default:
+			if k.Quiet != "" {
+				g.what += ", unless " + strings.Join(strings.Fields(k.Quiet), ", ")
+			}
+			if k.Why != "" {
+				g.what += ": " + k.Why
+			}
 		}
 		if members[g] == nil {
 			order = append(order, g)
