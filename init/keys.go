@@ -85,8 +85,7 @@ func (table keyTable) lookup(name string) (Key, bool) {
 
 // translate puts the keys of nodisk's grammar in the place of their other names, so
 // that nobody else needs to know those. notes says which.
-func translate(args cmdline.Args) (own cmdline.Args, notes []string) {
-	table := keyTable(Keys())
+func (table keyTable) translate(args cmdline.Args) (own cmdline.Args, notes []string) {
 	for _, a := range args {
 		if k, ok := table.lookup(a.Key); ok && k.As != "" {
 			notes = append(notes, a.Key+": taken as "+k.As)
@@ -107,8 +106,8 @@ func ours(name string) bool {
 // judge says what there is to say about the keys, each once: a warning for those
 // without effect, and for every rd.* or nodisk.* key that nobody knows, with the
 // nearest that is known; a note for those that are not needed.
-func judge(args cmdline.Args) (warnings, notes []string) {
-	seen, table := map[string]bool{}, keyTable(Keys())
+func (table keyTable) judge(args cmdline.Args) (warnings, notes []string) {
+	seen := map[string]bool{}
 	for _, a := range args {
 		k, known := table.lookup(a.Key)
 		if seen[a.Key] || known && slices.Contains(strings.Fields(k.Quiet), strings.ToLower(a.Value)) {
@@ -118,7 +117,7 @@ func judge(args cmdline.Args) (warnings, notes []string) {
 		switch {
 		case !known && ours(a.Key):
 			w := a.Key + ": unknown key"
-			if near := nearest(a.Key); near != "" {
+			if near := table.nearest(a.Key); near != "" {
 				w += ", did you mean " + near + "?"
 			}
 			warnings = append(warnings, w)
@@ -136,9 +135,9 @@ func judge(args cmdline.Args) (warnings, notes []string) {
 // refused are the errors of keys that cannot be passed over: a login without the
 // password that somebody gave. Values may be secrets. Those of the network are
 // netsetup's.
-func refused(args cmdline.Args) []error {
+func (table keyTable) refused(args cmdline.Args) []error {
 	var errs []error
-	for _, k := range Keys() {
+	for _, k := range table {
 		if k.State == KeyRefused && args.Has(k.Name) && !slices.Contains(netsetup.Keys(), k.Name) {
 			problem, fix, _ := strings.Cut(k.Why, ": ")
 			errs = append(errs, &cmdline.ValueError{Key: k.Name, Value: "...", Problem: problem, Fix: fix})
@@ -149,9 +148,9 @@ func refused(args cmdline.Args) []error {
 
 // nearest is the known key with the smallest edit distance, or "" when none is
 // near enough to be a slip of the finger.
-func nearest(name string) string {
+func (table keyTable) nearest(name string) string {
 	var names []string
-	for _, k := range Keys() {
+	for _, k := range table {
 		if !strings.HasSuffix(k.Name, "*") {
 			names = append(names, k.Name)
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 func TestJudge(t *testing.T) {
-	warnings, notes := judge(cmdline.Parse("quiet console=ttyS0 nodisk.onfial=halt rd.shel rd.shel nodisk.syslog=udp://a rd.iscsi.initator=x nodisk.xyzzy=1 root=x " +
+	warnings, notes := keyTable(Keys()).judge(cmdline.Parse("quiet console=ttyS0 nodisk.onfial=halt rd.shel rd.shel nodisk.syslog=udp://a rd.iscsi.initator=x nodisk.xyzzy=1 root=x " +
 		"rd.iscsi.waitnet=0 rd.debug rd.timeout=0 rd.fcoe=0 rd.auto=1"))
 	if diff := cmp.Diff([]string{
 		"nodisk.onfial: unknown key, did you mean nodisk.onfail?",
@@ -40,7 +40,7 @@ func TestJudgeKeysOfOthers(t *testing.T) {
 		"rd.plymouth=0 plymouth.enable=0 rd.vconsole.keymap=de rd.locale.LANG=de_DE.UTF-8 rd.udev.log_level=debug rd.systemd.unit=a rd.nonvmf rd.hostonly=0 rd.skipfsck",
 		"boot=UUID=1-2 fips=1 resume=/dev/sda2 noresume net.ifnames=0 biosdevname=0 ip6=off rd.timeout=0 rd.znet=a rd.zfcp.conf=0",
 	} {
-		if warnings, _ := judge(cmdline.Parse(line)); warnings != nil {
+		if warnings, _ := keyTable(Keys()).judge(cmdline.Parse(line)); warnings != nil {
 			t.Errorf("%s: %q", line, warnings)
 		}
 	}

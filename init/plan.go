@@ -47,8 +47,9 @@ type Plan struct {
 // is pure. All errors are returned joined, most as *cmdline.ValueError; the
 // Policy of the plan is good in any case, so that the error can be acted on.
 func NewPlan(line, config cmdline.Args) (Plan, error) {
-	line, lineNotes := translate(line)
-	config, configNotes := translate(config)
+	table := keyTable(Keys())
+	line, lineNotes := table.translate(line)
+	config, configNotes := table.translate(config)
 	args := cmdline.Merge(config, line)
 	var (
 		p    Plan
@@ -93,7 +94,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	} else if p.Network, err = netsetup.ParseConfig(args); err != nil {
 		errs = append(errs, err)
 	}
-	p.Warnings, p.Notes = judge(args)
+	p.Warnings, p.Notes = table.judge(args)
 	if chain.Path == "" {
 		p.Notes = slices.Concat(configNotes, lineNotes, p.Notes)
 	}
@@ -122,7 +123,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 			})
 		}
 	}
-	errs = append(errs, refused(args)...)
+	errs = append(errs, table.refused(args)...)
 	if name, ok := args.Last("init"); ok {
 		p.Init = name
 		if !strings.HasPrefix(name, "/") {

@@ -61,7 +61,7 @@ func (p Plan) idle(args cmdline.Args) string {
 // OnlyLocally says where the root must be for the boot to succeed, where the command
 // line speaks of a network and names nothing behind it; else it is empty.
 func (p Plan) OnlyLocally(args cmdline.Args) string {
-	own, _ := translate(args)
+	own, _ := keyTable(Keys()).translate(args)
 	if p.idle(own) == "" {
 		return ""
 	}

@@ -346,7 +346,11 @@ func FuzzParseConfig(f *testing.F) {
 			return
 		}
 		for _, n := range c.Interfaces {
-			again, err := ParseConfig(cmdline.Parse("ip=" + n.String()))
+			var words cmdline.Args
+			for word := range strings.SplitSeq(n.String(), " ip=") {
+				words = append(words, cmdline.Arg{Key: "ip", Value: word, HasValue: true})
+			}
+			again, err := ParseConfig(words)
 			if err != nil {
 				t.Fatalf("%q is written as ip=%s: %v", line, n, err)
 			}

@@ -15,7 +15,7 @@ func (n Interface) String() string {
 		device = dashed(n.Match)
 	}
 	dns, ntp := n.DNS, n.NTP
-	tail := ""
+	var tail string
 	if n.MTU != 0 || n.NewAddr != "" {
 		tail = ":"
 		if n.MTU != 0 {
@@ -45,12 +45,12 @@ func (n Interface) String() string {
 			return n.word()
 		}
 	}
-	text := strings.Join([]string{client, server, addrWord(n.Gateway), mask, n.Hostname, device, n.word()}, ":") + tail
+	words := []string{strings.Join([]string{client, server, addrWord(n.Gateway), mask, n.Hostname, device, n.word()}, ":") + tail}
 	for _, a := range n.More {
 		tail, dns, ntp = serverTail(dns, ntp)
-		text += " ip=" + strings.Join([]string{addrWord(a.Addr()), "", "", strconv.Itoa(a.Bits()), "", device, n.word()}, ":") + tail
+		words = append(words, strings.Join([]string{addrWord(a.Addr()), "", "", strconv.Itoa(a.Bits()), "", device, n.word()}, ":")+tail)
 	}
-	return text
+	return strings.Join(words, " ip=")
 }
 
 // serverTail writes as many servers as one word holds, and returns the rest.

@@ -52,6 +52,7 @@ func TestParseGrammars(t *testing.T) {
 		"a name and its domain": {"ip=::::" + longName + ":eth0:dhcp", dev(Interface{Method: MethodDHCP, Hostname: longName})},
 		"a name with a dot":     {"ip=::::node7.example.org.:eth0:dhcp", dev(Interface{Method: MethodDHCP, Hostname: "node7.example.org"})},
 		"nodisk.hostname=":      {"ip=eth0:dhcp nodisk.hostname=" + longName + ".", dev(Interface{Method: MethodDHCP, Hostname: longName})},
+		"klibc's":               {"ip=:::::eth0:all", dev(Interface{Method: MethodDHCP})},
 		"twice":                 {"ip=eth0:dhcp ip=eth0:dhcp", dev(Interface{Method: MethodDHCP})},
 		"twice, no device":      {"ip=dhcp ip=dhcp", []Interface{{Method: MethodDHCP}}},
 		"twice, other words":    {"ip=dhcp ip=:::::: ip=on", []Interface{{Method: MethodDHCP}}},

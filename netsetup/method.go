@@ -35,6 +35,7 @@ var methodWords = [...]struct {
 	{"dhcp", MethodDHCP},
 	{"on", MethodDHCP},
 	{"any", MethodDHCP},
+	{"all", MethodDHCP}, // klibc's
 	{"single-dhcp", MethodDHCP},
 	{"", MethodDHCP},
 	{"static", MethodStatic},

@@ -51,10 +51,10 @@ func (m PortMatch) infiniBand() bool {
 // that somebody called ibmc, or ibft0, dracut's name for the interface of an iBFT.
 func infiniBandName(s string) bool {
 	rest, ok := strings.CutPrefix(s, "ib")
-	if ok && rest != "" && strings.Contains("opsP", rest[:1]) {
+	if ok && strings.IndexAny(rest, "opsP") == 0 { // onboard, path, slot, domain
 		rest = rest[1:]
 	}
-	return ok && rest != "" && strings.Contains("0123456789*?", rest[:1])
+	return ok && strings.IndexAny(rest, "0123456789*?") == 0
 }
 
 // String writes the match as on the command line.
