@@ -2,99 +2,99 @@ package boot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/netsetup"
 )
 
-// A key is a word of the command line that nodisk knows.
-type key struct {
-	name string
-	// notYet is what the administrator must know of a key that the grammar
-	// has and this version does not act on. It makes the key a warning.
-	notYet string
+// A KeyState is what nodisk makes of a key of the command line. The zero value is
+// invalid.
+type KeyState int
+
+// The states.
+const (
+	KeyDone      KeyState = iota + 1 // it does what the key's manual says
+	KeyNotNeeded                     // what the key asks for is so in any case
+	KeyForeign                       // the business of somebody else, of whom nothing is expected
+	KeyInstead                       // without effect, which is a warning; something else is to be written
+	KeyRefused                       // an error; something else is to be written
+	KeyLater                         // of the grammar, and not built yet
+)
+
+// String is the state as docs/cmdline.md has it.
+func (s KeyState) String() string {
+	switch s {
+	case KeyDone:
+		return "done"
+	case KeyNotNeeded:
+		return "not needed"
+	case KeyForeign:
+		return "passed over"
+	case KeyInstead:
+		return "without effect"
+	case KeyRefused:
+		return "an error"
+	case KeyLater:
+		return "later"
+	}
+	return fmt.Sprintf("KeyState(%d)", int(s))
 }
 
-// keys are those of the grammar (docs/cmdline.md), so that a misspelt one can
-// be told from one that belongs to somebody else. Keys whose values matter to
-// the boot are parsed where their package is.
-func keys() []key {
-	const later = "not built yet, without effect"
-	return []key{
-		{name: "root"},
-		{name: "netroot"},
-		{name: "nfsroot"},
-		{name: "rootfstype"},
-		{name: "rootflags"},
-		{name: "ro"},
-		{name: "rw"},
-		{name: "rootwait"},
-		{name: "rootdelay"},
-		{name: "init"},
-		{name: "ip"},
-		{name: "BOOTIF"},
-		{name: "bond"},
-		{name: "vlan"},
-		{name: "bridge"},
-		{name: "ib.pkey"},
-		{name: "ifname"},
-		{name: "nameserver"},
-		{name: "rd.route"},
-		{name: "rd.neednet"},
-		{name: "bootdev"},
-		{name: "rd.bootif"},
-		{name: "rd.peerdns"},
-		{name: "nodisk.arp-probe"},
-		{name: "rd.net.timeout.carrier"},
-		{name: "rd.net.timeout.dhcp"},
-		{name: "rd.net.dhcp.retry"},
-		{name: "rd.net.dhcp.vendor-class"},
-		{name: "modprobe.blacklist"},
-		{name: "module_blacklist"},
-		{name: "rd.driver.blacklist"},
-		{name: "rd.driver.pre"},
-		{name: "rd.driver.post"},
-		{name: "nodisk.modules"},
-		{name: "nodisk.profile"},
-		{name: "nodisk.load"},
-		{name: "rd.iscsi.initiator"},
-		{name: "rd.iscsi.target.name"},
-		{name: "rd.iscsi.target.ip"},
-		{name: "rd.iscsi.target.port"},
-		{name: "rd.iscsi.target.group", notYet: later},
-		{name: "rd.iscsi.username"},
-		{name: "rd.iscsi.password"},
-		{name: "rd.iscsi.in.username"},
-		{name: "rd.iscsi.in.password"},
-		{name: "rd.iscsi.param", notYet: later},
-		{name: "rd.iscsi.login_retry_max", notYet: "not needed: logins are tried until nodisk.deadline"},
-		{name: "rd.iscsi.waitnet", notYet: "not needed: the network is waited for in any case"},
-		{name: "rd.iscsi.testroute", notYet: "not needed: a login that finds no way says so"},
-		{name: "rd.debug", notYet: "dracut's, without effect: write nodisk.log=debug"},
-		{name: "rd.info", notYet: "dracut's, without effect: nodisk.log=info is the default"},
-		{name: "rd.auto", notYet: "dracut's, without effect: nodisk assembles no volumes"},
-		{name: "rd.iscsi.firmware"},
-		{name: "rd.iscsi.ibft"},
-		{name: "nodisk.chain"},
-		{name: "nodisk.onfail"},
-		{name: "nodisk.deadline"},
-		{name: "nodisk.log"},
-		{name: "rd.shell"},
-		{name: "rd.emergency"},
-		{name: "rd.retry"},
-		{name: "panic"},
-		{name: "nodisk.syslog", notYet: later},
-		{name: "nodisk.report", notYet: later},
-		{name: "rd.break"},
-		{name: "nodisk.dhcp.clientid"},
-		{name: "nodisk.dhcp.user-class"},
-		{name: "nodisk.hostname"},
-		{name: "nodisk.ib.mode"},
-		{name: "nodisk.ib.port"},
-		{name: "nodisk.mlx4.port_type"},
-		{name: "nodisk.mount", notYet: later},
-		{name: "rd.overlay", notYet: later},
+// A Key is a word of the command line that is known, of nodisk's own grammar or of
+// the manuals that people have written their command lines by.
+type Key struct {
+	// Name is the key. One that ends in ".*" stands for all that begin so and are not
+	// known by themselves.
+	Name  string
+	State KeyState
+	// Why is the reason, and what to write instead.
+	Why string
+	// As is the key that this one is another name of.
+	As string
+	// Quiet are values with which a key asks for nothing, separated by spaces.
+	Quiet string
+	// From is the manual that has it, empty for nodisk's own.
+	From string
+	// Example is an argument with the key that can be used.
+	Example string
+}
+
+// A keyTable is what Keys returns, for who looks up several.
+type keyTable []Key
+
+// lookup finds a key. Dash and underscore are the same; open-iscsi's are also known
+// in capitals, in which its configuration file has them.
+func (table keyTable) lookup(name string) (Key, bool) {
+	if strings.HasPrefix(name, "ISCSI_") {
+		name = strings.ToLower(name)
 	}
+	var family Key
+	for _, k := range table {
+		prefix, all := strings.CutSuffix(k.Name, "*")
+		switch {
+		case cmdline.SameKey(k.Name, name):
+			return k, true
+		case all && len(name) > len(prefix) && cmdline.SameKey(name[:len(prefix)], prefix):
+			family = k
+		}
+	}
+	return family, family.Name != ""
+}
+
+// translate puts the keys of nodisk's grammar in the place of their other names, so
+// that nobody else needs to know those. notes says which.
+func (table keyTable) translate(args cmdline.Args) (own cmdline.Args, notes []string) {
+	for _, a := range args {
+		if k, ok := table.lookup(a.Key); ok && k.As != "" {
+			notes = append(notes, a.Key+": taken as "+k.As)
+			a.Key = k.As
+		}
+		own = append(own, a)
+	}
+	slices.Sort(notes)
+	return own, slices.Compact(notes)
 }
 
 // ours tells whether a key can only be meant for nodisk: others belong to the
@@ -103,43 +103,57 @@ func ours(name string) bool {
 	return strings.HasPrefix(name, "rd.") || strings.HasPrefix(name, "nodisk.")
 }
 
-// unknown returns a warning for every rd.* or nodisk.* key that nodisk does
-// not know, with the nearest that it knows, and for those it does not act on.
-func unknown(args cmdline.Args) []string {
-	var warnings []string
+// judge says what there is to say about the keys, each once: a warning for those
+// without effect, and for every rd.* or nodisk.* key that nobody knows, with the
+// nearest that is known; a note for those that are not needed.
+func (table keyTable) judge(args cmdline.Args) (warnings, notes []string) {
 	seen := map[string]bool{}
 	for _, a := range args {
-		if seen[a.Key] {
+		k, known := table.lookup(a.Key)
+		if seen[a.Key] || known && slices.Contains(strings.Fields(k.Quiet), strings.ToLower(a.Value)) {
 			continue
 		}
 		seen[a.Key] = true
-		known, found := key{}, false
-		for _, k := range keys() {
-			if cmdline.SameKey(k.name, a.Key) {
-				known, found = k, true
-				break
-			}
-		}
 		switch {
-		case found && known.notYet != "":
-			warnings = append(warnings, fmt.Sprintf("%s: %s", a.Key, known.notYet))
-		case !found && ours(a.Key):
+		case !known && ours(a.Key):
 			w := a.Key + ": unknown key"
-			if near := nearest(a.Key); near != "" {
+			if near := table.nearest(a.Key); near != "" {
 				w += ", did you mean " + near + "?"
 			}
 			warnings = append(warnings, w)
+		case k.State == KeyInstead:
+			warnings = append(warnings, a.Key+": without effect: "+k.Why)
+		case k.State == KeyLater:
+			warnings = append(warnings, a.Key+": not built yet, without effect")
+		case k.State == KeyNotNeeded:
+			notes = append(notes, a.Key+": not needed: "+k.Why)
 		}
 	}
-	return warnings
+	return warnings, notes
+}
+
+// refused are the errors of keys that cannot be passed over: a login without the
+// password that somebody gave. Values may be secrets. Those of the network are
+// netsetup's.
+func (table keyTable) refused(args cmdline.Args) []error {
+	var errs []error
+	for _, k := range table {
+		if k.State == KeyRefused && args.Has(k.Name) && !slices.Contains(netsetup.Keys(), k.Name) {
+			problem, fix, _ := strings.Cut(k.Why, ": ")
+			errs = append(errs, &cmdline.ValueError{Key: k.Name, Value: "...", Problem: problem, Fix: fix})
+		}
+	}
+	return errs
 }
 
 // nearest is the known key with the smallest edit distance, or "" when none is
 // near enough to be a slip of the finger.
-func nearest(name string) string {
+func (table keyTable) nearest(name string) string {
 	var names []string
-	for _, k := range keys() {
-		names = append(names, k.name)
+	for _, k := range table {
+		if !strings.HasSuffix(k.Name, "*") {
+			names = append(names, k.Name)
+		}
 	}
 	return nearestOf(name, names)
 }

@@ -38,14 +38,18 @@ type Plan struct {
 	Breaks []string
 	Log    slog.Level
 
-	// Warnings are for the console, once, when the boot begins.
-	Warnings []string
+	// Warnings are for the console, once, when the boot begins. Notes are what is as
+	// it should be: other names of keys, and keys that are not needed.
+	Warnings, Notes []string
 }
 
 // NewPlan decides what the command line and the image's config file mean. It
 // is pure. All errors are returned joined, most as *cmdline.ValueError; the
 // Policy of the plan is good in any case, so that the error can be acted on.
 func NewPlan(line, config cmdline.Args) (Plan, error) {
+	table := keyTable(Keys())
+	line, lineNotes := table.translate(line)
+	config, configNotes := table.translate(config)
 	args := cmdline.Merge(config, line)
 	var (
 		p    Plan
@@ -75,9 +79,9 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	if err != nil {
 		errs = append(errs, err)
 	}
-	if extra != "" {
+	for _, spec := range extra {
 		// To the grammar of roots it is one more netroot=.
-		args = append(args, cmdline.Arg{Key: "netroot", Value: extra, HasValue: true})
+		args = append(args, cmdline.Arg{Key: "netroot", Value: spec, HasValue: true})
 	}
 	root, rootErr := rootfs.ParseRoot(args)
 	p.Root, p.Firmware = root, root.Firmware
@@ -90,7 +94,11 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	} else if p.Network, err = netsetup.ParseConfig(args); err != nil {
 		errs = append(errs, err)
 	}
-	p.Warnings = append(unknown(args), p.Modules.Warnings...)
+	p.Warnings, p.Notes = table.judge(args)
+	if chain.Path == "" {
+		p.Notes = slices.Concat(configNotes, lineNotes, p.Notes)
+	}
+	p.Warnings = append(p.Warnings, p.Modules.Warnings...)
 	p.Warnings = append(p.Warnings, p.Network.Warnings()...)
 	for _, key := range []string{"rd.iscsi.firmware", "rd.iscsi.ibft"} {
 		if on, err := args.Bool(key, false); on && err == nil && rootErr == nil && !p.Firmware {
@@ -115,7 +123,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 			})
 		}
 	}
-	errs = append(errs, chapErrors(args)...)
+	errs = append(errs, table.refused(args)...)
 	if name, ok := args.Last("init"); ok {
 		p.Init = name
 		if !strings.HasPrefix(name, "/") {
@@ -123,11 +131,12 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 		}
 	}
 	p.NeedNetwork = p.Root.NeedsNetwork() || p.Network.NeedNet || chain.Path != "" && !p.Network.Off
-	if p.Root.NeedsNetwork() && p.Network.Off && rootErr == nil {
-		errs = append(errs, &cmdline.ValueError{
-			Key: "ip", Value: "off", Problem: "leaves the root (" + p.Root.String() + ") out of reach",
-			Fix: "write ip=dhcp or leave it out",
-		})
+	if len(errs) == 0 {
+		errs = append(errs, p.unreachable()...)
+	}
+	if key := p.idle(args); key != "" {
+		p.Warnings = append(p.Warnings, key+": without effect: "+onItsOwnDisks(p.Root)+
+			"; name what is behind the network (netroot=iscsi:... or netroot=dhcp), or write rd.neednet=1")
 	}
 	return p, errors.Join(errs...)
 }
@@ -161,38 +170,31 @@ func parseLevel(args cmdline.Args) (slog.Level, error) {
 	}
 }
 
-// namedTarget turns dracut's rd.iscsi.target.*= into a root path.
-func namedTarget(args cmdline.Args) (string, error) {
+// namedTarget turns dracut's rd.iscsi.target.*= into root paths, one for each address
+// where open-iscsi's way of several, with spaces between them, is used.
+func namedTarget(args cmdline.Args) ([]string, error) {
 	name, named := args.Last("rd.iscsi.target.name")
 	ip, addressed := args.Last("rd.iscsi.target.ip")
 	port, _ := args.Last("rd.iscsi.target.port")
 	switch {
 	case !named && !addressed:
-		return "", nil
+		return nil, nil
 	case !named:
-		return "", &cmdline.ValueError{Key: "rd.iscsi.target.ip", Value: ip, Problem: "goes with a name", Fix: "add rd.iscsi.target.name=iqn..."}
+		return nil, &cmdline.ValueError{Key: "rd.iscsi.target.ip", Value: ip, Problem: "goes with a name", Fix: "add rd.iscsi.target.name=iqn..."}
 	}
 	if port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return "", &cmdline.ValueError{Key: "rd.iscsi.target.port", Value: port, Problem: "is not a port", Fix: "write a number from 1 to 65535"}
+			return nil, &cmdline.ValueError{Key: "rd.iscsi.target.port", Value: port, Problem: "is not a port", Fix: "write a number from 1 to 65535"}
 		}
 	}
-	if strings.Contains(ip, ":") && net.ParseIP(ip) != nil {
-		ip = "[" + ip + "]"
-	}
-	return fmt.Sprintf("iscsi:%s::%s::%s", ip, port, name), nil
-}
-
-// chapErrors refuses what would be a login without the password that the
-// administrator gave.
-func chapErrors(args cmdline.Args) []error {
-	var errs []error
-	for _, key := range []string{"rd.iscsi.username", "rd.iscsi.password", "rd.iscsi.in.username", "rd.iscsi.in.password"} {
-		if args.Has(key) {
-			errs = append(errs, &cmdline.ValueError{Key: key, Value: "...", Problem: "asks for CHAP, which is not built yet", Fix: "leave it out and restrict the target by initiator name or address"})
+	var specs []string
+	for _, ip := range append(strings.Fields(ip), "")[:max(1, len(strings.Fields(ip)))] {
+		if strings.Contains(ip, ":") && net.ParseIP(ip) != nil {
+			ip = "[" + ip + "]"
 		}
+		specs = append(specs, fmt.Sprintf("iscsi:%s::%s::%s", ip, port, name))
 	}
-	return errs
+	return specs, nil
 }
 
 func parseTarget(spec string) (iscsi.Target, error) {

@@ -53,8 +53,9 @@ func (p Plan) InitCandidates() []string {
 // nodisk.* keys the plan itself warns.
 func Slips(args cmdline.Args) []string {
 	var warnings []string
+	table := keyTable(Keys())
 	for _, a := range args {
-		if ours(a.Key) || len(a.Key) < 3 || others(a.Key) {
+		if _, known := table.lookup(a.Key); known || ours(a.Key) || len(a.Key) < 3 || others(a.Key) {
 			continue
 		}
 		if near := slip(a.Key); near != "" {
@@ -64,24 +65,22 @@ func Slips(args cmdline.Args) []string {
 	return warnings
 }
 
-// slip is the key that is meant, empty if the word is a key itself or near to none.
+// slip is the key that is meant, empty if the word is near to none.
 func slip(word string) string {
 	var long []string
-	for _, k := range keys() {
+	for _, k := range doneKeys() {
 		switch {
-		case cmdline.SameKey(k.name, word):
-			return ""
-		case strings.EqualFold(k.name, word):
-			return k.name
-		case len(k.name) > 3:
-			long = append(long, k.name)
+		case strings.EqualFold(k.Name, word):
+			return k.Name
+		case len(k.Name) > 3 && k.Name != "boot": // which much is near to
+			long = append(long, k.Name)
 		}
 	}
 	return cmdline.Nearest(word, long, 2+len(word)/9)
 }
 
-// others tells words of the kernel and of other programs that are near to a key:
-// boot=, kernel.panic and the like.
+// others tells words of the kernel and of other programs that are near to a key and
+// in none of the manuals of Keys.
 func others(name string) bool {
-	return slices.Contains([]string{"boot", "rdinit", "initrd", "noinit", "oops"}, name)
+	return slices.Contains([]string{"initrd", "noinit", "oops"}, name)
 }

@@ -37,7 +37,7 @@ func (r *runner) newProtocol(n *nic) protocol {
 		return r.probed(n, newFixed(s.lease(), d.lasting()), d)
 	default:
 		c := client{
-			addr: d.lasting(), identities: r.config.ClientID.identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
+			addr: d.lasting(), identities: cmp.Or(s.ClientID, r.config.ClientID).identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
 			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname, server: s.Server,
 			expected: expected{bits: s.Bits, six: r.config.sixOn(d)},
 		}

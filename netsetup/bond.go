@@ -99,7 +99,7 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
 		}
 		text, ok := o.read(value)
 		switch {
-		case o.kind == bondPort && given && value == "": // none
+		case o.kind == bondPort && given && value == "": // none, as in sysfs
 		case !ok:
 			p.bad(a, name+"="+value+" is not "+o.expects(), "write "+name+"="+o.example())
 		case values[i] == "":
@@ -117,19 +117,32 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
 	if values[0] == "" {
 		values[0] = "balance-rr" // the kernel's and dracut's
 	}
-	value := func(name string) *string { return &values[findBondOption(table, name)] }
-	if v := value("miimon"); *v == "" && !bondOn(*value("arp_interval")) {
-		*v = "100" // without it a bond never notices a dead port
+	if i := findBondOption(table, "miimon"); values[i] == "" && !bondOn(values[findBondOption(table, "arp_interval")]) {
+		values[i] = "100" // without it a bond never notices a dead port
 	}
-	var options []BondOption
+	var b Bond
 	for i, text := range values {
-		o := table[i]
-		if text == "" || o.needs != "" && !bondOn(*value(o.needs)) && o.isUsual(text) {
-			continue // to say what is so in any case has no effect, and needs none
+		if text != "" {
+			b.Options = append(b.Options, BondOption{table[i].name, text})
 		}
-		options = append(options, BondOption{o.name, text})
 	}
-	return options
+	// The kernel refuses some defaults where they have no effect: they are not said to
+	// it.
+	return slices.DeleteFunc(slices.Clone(b.Options), func(given BondOption) bool {
+		o := table[findBondOption(table, given.Name)]
+		return given.Value == o.usual && (o.name == "arp_interval" || b.idle(o) != "")
+	})
+}
+
+// idle says why an option has no effect on the bond; empty if it has one.
+func (b Bond) idle(o bondOption) string {
+	switch {
+	case o.modes&b.mode() == 0:
+		return "in mode " + b.option("mode")
+	case o.needs != "" && !b.on(o.needs):
+		return "without " + o.needs
+	}
+	return ""
 }
 
 // bondOn tells whether the value of a numeric option is given and not 0.
@@ -142,11 +155,12 @@ func (p *problems) checkBond(a cmdline.Arg, b Bond) {
 	table := bondTable()
 	for _, given := range b.Options {
 		o := table[findBondOption(table, given.Name)]
-		switch {
+		switch why := b.idle(o); {
+		case why == "":
 		case o.modes&b.mode() == 0:
-			p.bad(a, given.Name+" has no effect in mode "+mode, "leave it out, or write mode="+o.modeWords())
-		case o.needs != "" && !b.on(o.needs):
-			p.bad(a, given.Name+" has no effect without "+o.needs, "leave it out, or add "+o.needs+"="+table[findBondOption(table, o.needs)].example())
+			p.bad(a, given.Name+" has no effect "+why, "leave it out, or write mode="+o.modeWords())
+		default:
+			p.bad(a, given.Name+" has no effect "+why, "leave it out, or add "+o.needs+"="+table[findBondOption(table, o.needs)].example())
 		}
 	}
 	arp := b.on("arp_interval")

@@ -45,7 +45,9 @@ const (
 // name that ip-link(8) has for it, other names in use, the attribute
 // (IFLA_BOND_* of include/uapi/linux/if_link.h) and its size in bytes, the
 // values (drivers/net/bonding/bond_options.c), the modes in which it has an
-// effect, and the option without which it has none.
+// effect, and the option without which it has none. broadcast_neighbor is of Linux
+// 6.17, ad_select=actor_port_prio of 6.18, lacp_strict of 7.2; an older one ignores
+// an option that it does not know, which bondAdd tells.
 type bondOption struct {
 	name, alias string
 	attr, size  uint8
@@ -54,7 +56,10 @@ type bondOption struct {
 	min, max    int
 	words       string // in the order of their numbers
 	needs       string
-	usual       int // the kernel's value, of options that need another
+	// usual is the kernel's default (bond_check_params of
+	// drivers/net/bonding/bond_main.c): where the option has no effect it may be
+	// written all the same.
+	usual string
 }
 
 // bondTable returns the options. Those of ports come last.
@@ -62,40 +67,40 @@ func bondTable() []bondOption {
 	return []bondOption{
 		{name: "mode", attr: 1, size: 1, kind: bondWord, modes: modeAny, words: bondModes},
 		{name: "miimon", attr: 3, size: 4, kind: bondNumber, modes: modeAny, max: maxInt},
-		{name: "updelay", attr: 4, size: 4, kind: bondNumber, modes: modeAny, max: maxInt, needs: "miimon"},
-		{name: "downdelay", attr: 5, size: 4, kind: bondNumber, modes: modeAny, max: maxInt, needs: "miimon"},
-		{name: "peer_notify_delay", alias: "peer_notif_delay", attr: 28, size: 4, kind: bondNumber, modes: modeBackup, max: 300000, needs: "miimon"},
-		{name: "use_carrier", attr: 6, size: 1, kind: bondSwitch, modes: modeAny, words: offOn, needs: "miimon", usual: 1},
-		{name: "arp_interval", attr: 7, size: 4, kind: bondNumber, modes: modeARP, max: maxInt, needs: "arp_interval"},
+		{name: "updelay", usual: "0", attr: 4, size: 4, kind: bondNumber, modes: modeAny, max: maxInt, needs: "miimon"},
+		{name: "downdelay", usual: "0", attr: 5, size: 4, kind: bondNumber, modes: modeAny, max: maxInt, needs: "miimon"},
+		{name: "peer_notify_delay", alias: "peer_notif_delay", usual: "0", attr: 28, size: 4, kind: bondNumber, modes: modeBackup, max: 300000, needs: "miimon"},
+		{name: "use_carrier", usual: "1", attr: 6, size: 1, kind: bondSwitch, modes: modeAny, words: offOn, needs: "miimon"},
+		{name: "arp_interval", usual: "0", attr: 7, size: 4, kind: bondNumber, modes: modeARP, max: maxInt},
 		{name: "arp_ip_target", attr: 8, kind: bondTargets, modes: modeARP, needs: "arp_interval"},
 		{name: "ns_ip6_target", attr: 31, kind: bondNS, modes: modeARP, needs: "arp_interval"},
 		{
-			name: "arp_validate", attr: 9, size: 4, kind: bondWord, modes: modeARP, needs: "arp_interval",
+			name: "arp_validate", usual: "none", attr: 9, size: 4, kind: bondWord, modes: modeARP, needs: "arp_interval",
 			words: "none active backup all filter filter_active filter_backup",
 		},
-		{name: "arp_all_targets", attr: 10, size: 4, kind: bondWord, modes: modeBackup, words: "any all", needs: "arp_interval"},
-		{name: "arp_missed_max", attr: 30, size: 1, kind: bondNumber, modes: modeARP, min: 1, max: 255, needs: "arp_interval", usual: 2},
-		{name: "primary_reselect", attr: 12, size: 1, kind: bondWord, modes: modePrimary, words: "always better failure", needs: "primary"},
-		{name: "fail_over_mac", attr: 13, size: 1, kind: bondWord, modes: modeBackup, words: "none active follow"},
+		{name: "arp_all_targets", usual: "any", attr: 10, size: 4, kind: bondWord, modes: modeBackup, words: "any all", needs: "arp_interval"},
+		{name: "arp_missed_max", usual: "2", attr: 30, size: 1, kind: bondNumber, modes: modeARP, min: 1, max: 255, needs: "arp_interval"},
+		{name: "primary_reselect", usual: "always", attr: 12, size: 1, kind: bondWord, modes: modePrimary, words: "always better failure", needs: "primary"},
+		{name: "fail_over_mac", usual: "none", attr: 13, size: 1, kind: bondWord, modes: modeBackup, words: "none active follow"},
 		{
-			name: "xmit_hash_policy", attr: 14, size: 1, kind: bondWord, modes: modeXOR | modeAD | modeTLB,
+			name: "xmit_hash_policy", usual: "layer2", attr: 14, size: 1, kind: bondWord, modes: modeXOR | modeAD | modeTLB,
 			words: "layer2 layer3+4 layer2+3 encap2+3 encap3+4 vlan+srcmac",
 		},
-		{name: "resend_igmp", attr: 15, size: 4, kind: bondNumber, modes: modeRR | modePrimary, max: 255},
-		{name: "num_grat_arp", alias: "num_unsol_na num_peer_notif", attr: 16, size: 1, kind: bondNumber, modes: modeBackup, max: 255},
-		{name: "all_slaves_active", alias: "all_ports_active", attr: 17, size: 1, kind: bondSwitch, modes: modeAny, words: offOn},
-		{name: "min_links", attr: 18, size: 4, kind: bondNumber, modes: modeAD, max: maxInt},
-		{name: "lp_interval", attr: 19, size: 4, kind: bondNumber, modes: modeTLB | modeALB, min: 1, max: maxInt},
-		{name: "packets_per_slave", alias: "packets_per_port", attr: 20, size: 4, kind: bondNumber, modes: modeRR, max: 65535},
+		{name: "resend_igmp", usual: "1", attr: 15, size: 4, kind: bondNumber, modes: modeRR | modePrimary, max: 255},
+		{name: "num_grat_arp", alias: "num_unsol_na num_peer_notif", usual: "1", attr: 16, size: 1, kind: bondNumber, modes: modeBackup, max: 255},
+		{name: "all_slaves_active", alias: "all_ports_active", usual: "0", attr: 17, size: 1, kind: bondSwitch, modes: modeAny, words: offOn},
+		{name: "min_links", usual: "0", attr: 18, size: 4, kind: bondNumber, modes: modeAD, max: maxInt},
+		{name: "lp_interval", usual: "1", attr: 19, size: 4, kind: bondNumber, modes: modeTLB | modeALB, min: 1, max: maxInt},
+		{name: "packets_per_slave", alias: "packets_per_port", usual: "1", attr: 20, size: 4, kind: bondNumber, modes: modeRR, max: 65535},
 		{name: "tlb_dynamic_lb", attr: 27, size: 1, kind: bondSwitch, modes: modeTLB | modeALB, words: offOn},
-		{name: "lacp_rate", attr: 21, size: 1, kind: bondWord, modes: modeAD, words: "slow fast"},
-		{name: "lacp_active", attr: 29, size: 1, kind: bondWord, modes: modeAD, words: offOn},
-		{name: "coupled_control", attr: 32, size: 1, kind: bondWord, modes: modeAD, words: offOn},
-		{name: "broadcast_neighbor", attr: 33, size: 1, kind: bondWord, modes: modeAD, words: offOn},
-		{name: "lacp_strict", attr: 34, size: 1, kind: bondWord, modes: modeAD, words: offOn},
-		{name: "ad_select", attr: 22, size: 1, kind: bondWord, modes: modeAD, words: "stable bandwidth count actor_port_prio"},
-		{name: "ad_user_port_key", attr: 25, size: 2, kind: bondNumber, modes: modeAD, max: 1023},
-		{name: "ad_actor_sys_prio", attr: 24, size: 2, kind: bondNumber, modes: modeAD, min: 1, max: 65535},
+		{name: "lacp_rate", usual: "slow", attr: 21, size: 1, kind: bondWord, modes: modeAD, words: "slow fast"},
+		{name: "lacp_active", usual: "on", attr: 29, size: 1, kind: bondWord, modes: modeAD, words: offOn},
+		{name: "coupled_control", usual: "on", attr: 32, size: 1, kind: bondWord, modes: modeAD, words: offOn},
+		{name: "broadcast_neighbor", usual: "off", attr: 33, size: 1, kind: bondWord, modes: modeAD, words: offOn},
+		{name: "lacp_strict", usual: "off", attr: 34, size: 1, kind: bondWord, modes: modeAD, words: offOn},
+		{name: "ad_select", usual: "stable", attr: 22, size: 1, kind: bondWord, modes: modeAD, words: "stable bandwidth count actor_port_prio"},
+		{name: "ad_user_port_key", usual: "0", attr: 25, size: 2, kind: bondNumber, modes: modeAD, max: 1023},
+		{name: "ad_actor_sys_prio", usual: "65535", attr: 24, size: 2, kind: bondNumber, modes: modeAD, min: 1, max: 65535},
 		{name: "ad_actor_system", attr: 26, kind: bondAddr, modes: modeAD},
 		{name: "primary", attr: 11, kind: bondPort, modes: modePrimary},
 		{name: "active_slave", alias: "active_port", attr: 2, kind: bondPort, modes: modePrimary},
@@ -152,12 +157,6 @@ func (o bondOption) number(s string) (int, bool) {
 		return i, true
 	}
 	return v, ok && v < len(words)
-}
-
-// isUsual tells whether the value, as read returns it, is the kernel's own.
-func (o bondOption) isUsual(text string) bool {
-	v, ok := o.number(text)
-	return ok && !o.list() && v == o.usual
 }
 
 func (o bondOption) expects() string {

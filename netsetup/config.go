@@ -3,6 +3,7 @@ package netsetup
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,12 +85,20 @@ type Interface struct {
 	Device string
 	Match  HardwareAddr
 	Method Method
-	// Address is the static address with its prefix length.
+	// Address is the static address with its prefix length, More are further ones of
+	// the same family, from further ip= words for that device.
 	Address netip.Prefix
+	More    []netip.Prefix
 	// Bits is the prefix length to use where DHCP gives none, 0 for none.
 	Bits int
 	// Server is the boot server, the host of an NFS root that names none.
 	Server netip.Addr
+	// Peer is Server with dracut's prefix length: what is at the other end of the
+	// link, whatever the netmask says. Only with a static address.
+	Peer netip.Prefix
+	// ClientID is option 61 for this word, before that of the Config: the kernel's
+	// ip=dhcp,TYPE,TEXT.
+	ClientID ClientID
 	// Gateway, Hostname and MTU override those of DHCP.
 	Gateway  netip.Addr
 	Hostname string
@@ -130,12 +139,23 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 		c Config
 		p problems
 	)
-	bootIF := p.flag(args, "rd.bootif", true)
-	for _, a := range args {
-		if a.Key == "BOOTIF" && !bootIF {
-			continue
+	// First, because BOOTIF is the name of a device in other words.
+	if p.flag(args, "rd.bootif", true) {
+		for _, a := range args {
+			if a.Key == bootIFWord {
+				c.BootIF = p.bootIF(a)
+			}
 		}
-		c.parse(a, &p)
+	}
+	p.boot = c.BootIF
+	for i, a := range args {
+		// A template and what it includes may both have a line.
+		if !makesLink(a.Key) || !slices.Contains(args[:i], a) {
+			c.parse(a, &p)
+		}
+	}
+	if p.bootWord && c.BootDev != "" {
+		p.add("bootdev", c.BootDev, "is another device than the BOOTIF that an ip= names", "leave one of them out")
 	}
 	c.NeedNet = p.flag(args, "rd.neednet", false)
 	c.IgnorePeerDNS = !p.flag(args, "rd.peerdns", true)
@@ -157,10 +177,10 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 	switch {
 	case key("ip"):
 		c.parseIP(a, p)
-	case a.Key == "BOOTIF":
-		c.BootIF = p.bootIF(a)
 	case key("bootdev"):
-		c.BootDev = p.deviceName(a, a.Value)
+		if a.Value != bootIFWord { // which decides anyway
+			c.BootDev = p.deviceName(a, a.Value)
+		}
 	case key("nameserver"):
 		if addr := p.far(a, "", a.Value); addr.IsValid() {
 			c.Nameservers = append(c.Nameservers, addr)
@@ -210,6 +230,15 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 	}
 }
 
+// bootIFWord is the key that a boot loader adds, and the name of that device in
+// the words of initramfs-tools and MAAS (ip=::::host:BOOTIF).
+const bootIFWord = "BOOTIF"
+
+// makesLink reports whether the key makes a link, which cannot be made twice.
+func makesLink(key string) bool {
+	return slices.ContainsFunc([]string{"bond", "vlan", "bridge", "ib.pkey"}, func(k string) bool { return cmdline.SameKey(k, key) })
+}
+
 // defaultAttempt is the length of one of several attempts, that of dhclient,
 // which dracut's documentation of rd.net.dhcp.retry refers to.
 const defaultAttempt = 60 * time.Second
@@ -222,7 +251,7 @@ func (c *Config) parseHostname(a cmdline.Arg, p *problems) {
 	case a.Value == "reverse":
 		c.ReverseName = true
 	case validHostname(a.Value):
-		c.Hostname = a.Value
+		c.Hostname = strings.TrimSuffix(a.Value, ".")
 	default:
 		p.bad(a, strconv.Quote(a.Value)+" is neither dhcp nor reverse nor a host name", hostnameFix)
 	}

@@ -24,6 +24,7 @@ func (n Interface) families() int {
 
 // check looks at the words together.
 func (c *Config) check(p *problems) {
+	c.fold()
 	seen := map[string]int{}
 	for _, n := range c.Interfaces {
 		name := c.deviceKey(n)
@@ -32,7 +33,7 @@ func (c *Config) check(p *problems) {
 		case !n.named():
 			p.add("ip", n.String(), "is the second ip= without a device", "name the device in one of them, or leave one out (pxelinux adds one for IPAPPEND 1 and 3)")
 		default:
-			p.add("ip", n.String(), "configures "+name+" a second time", "write one ip= for each device, or one for IPv4 and one for IPv6")
+			p.add("ip", n.String(), "configures "+name+" a second time", "write one ip= for each device, one for IPv4 and one for IPv6, or static addresses with one gateway")
 		}
 		if n.NewAddr != "" && !n.named() {
 			p.add("ip", n.String(), "gives a hardware address to no certain device", "name the device")

@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,10 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 			p.bad(a, "is an IPv6 address without brackets", "write ["+text+"]")
 			return
 		}
+	}
+	if mac, rest, ok := colonMAC(fields); ok {
+		p.bad(a, "has an address with colons, which separate fields here", "write it with dashes: ip="+mac+rest)
+		return
 	}
 	before := len(p.errs)
 	var (
@@ -55,18 +60,57 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 		tail = fields[min(len(fields), 7):]
 	}
 	n.parseTail(a, tail, p)
+	methods, id := p.methods(a, word)
 	if len(p.errs) > before {
-		p.method(a, word) // one more error, if it is wrong too
 		return
 	}
-	off := n.setMethod(a, word, p)
-	switch {
-	case len(p.errs) > before:
-	case off && n.empty():
-		c.Off = true
-	default:
-		c.Interfaces = append(c.Interfaces, n)
+	n.ClientID = id
+	for _, m := range methods {
+		one := n
+		if len(methods) > 1 {
+			one = n.only(m.six())
+		}
+		off := one.setMethod(a, m, p)
+		switch {
+		case len(p.errs) > before:
+		case off && one.empty():
+			c.Off = true
+		default:
+			c.Interfaces = append(c.Interfaces, one)
+		}
 	}
+}
+
+// colonMAC finds a MAC written with colons where a device is expected. No address
+// of a client begins so: each of the fields would be one.
+func colonMAC(fields []string) (mac, rest string, ok bool) {
+	if len(fields) < 7 {
+		return "", "", false
+	}
+	if _, err := ParseHardwareAddr(strings.Join(fields[:6], ":")); err != nil {
+		return "", "", false
+	}
+	return strings.Join(fields[:6], "-"), ":" + strings.Join(fields[6:], ":"), true
+}
+
+// only is the part of a word for both families (dhcp,dhcp6) that is about one.
+func (n Interface) only(six bool) Interface {
+	other := func(a netip.Addr) bool { return a.IsValid() && a.Is6() != six }
+	if other(n.Address.Addr()) {
+		n.Address = netip.Prefix{}
+	}
+	if other(n.Server) {
+		n.Server, n.Peer = netip.Addr{}, netip.Prefix{}
+	}
+	if other(n.Gateway) {
+		n.Gateway = netip.Addr{}
+	}
+	if six {
+		n.Bits = 0
+	}
+	n.DNS = slices.DeleteFunc(slices.Clone(n.DNS), other)
+	n.NTP = slices.DeleteFunc(slices.Clone(n.NTP), other)
+	return n
 }
 
 // addressLike tells whether a first field is meant as an address, be it a wrong
@@ -79,16 +123,20 @@ func addressLike(s string) bool {
 func (n *Interface) parseKernelForm(a cmdline.Arg, field func(int) string, p *problems) {
 	var client netip.Addr
 	length := -1
-	if f := field(0); f != "" {
+	if f := field(0); !noAddress(f) {
 		client, length = p.address(a, "client", f)
 	}
 	if f := field(1); !noAddress(f) {
-		n.Server = p.far(a, "server", f)
+		server, bits := p.address(a, "server", f)
+		if n.Server = p.reachable(a, "server", server); bits >= 0 && n.Server.IsValid() {
+			n.Peer = netip.PrefixFrom(server, bits)
+		}
 	}
 	if f := field(2); !noAddress(f) {
 		n.Gateway = p.gateway(a, f)
 	}
-	if m := field(3); !noAddress(m) {
+	// [::] is no address either; the prefix length of one that is not there is none.
+	if m := field(3); !noAddress(m) && (client.IsValid() || !strings.HasPrefix(field(0), "[")) {
 		bits, ok := parseMask(m, client.Is6())
 		switch {
 		case !ok || bits == 0:
@@ -98,9 +146,9 @@ func (n *Interface) parseKernelForm(a cmdline.Arg, field func(int) string, p *pr
 		}
 		length = bits
 	}
-	n.Hostname = field(4)
-	if n.Hostname != "" && !validHostname(n.Hostname) {
-		p.bad(a, "hostname "+strconv.Quote(n.Hostname)+" is not a host name", hostnameFix)
+	n.Hostname = strings.TrimSuffix(field(4), ".")
+	if f := field(4); f != "" && !validHostname(f) {
+		p.bad(a, "hostname "+strconv.Quote(f)+" is not a host name", hostnameFix)
 	}
 	if f := field(5); f != "" {
 		n.setDevice(a, f, p)
@@ -119,20 +167,37 @@ func (n *Interface) parseKernelForm(a cmdline.Arg, field func(int) string, p *pr
 	}
 }
 
-const hostnameFix = "use letters, digits, dashes and dots, at most 64"
+const hostnameFix = "use letters, digits and dashes, at most 63 between two dots and 253 in all"
 
 // setDevice takes a name, or an address with dashes (colons separate fields).
+//
+// BOOTIF is the device of that address, or what is made of it: to the runner a word
+// without a device, which BOOTIF= is for.
 func (n *Interface) setDevice(a cmdline.Arg, s string, p *problems) {
-	if addr, err := parseAddress(s); err == nil {
+	addr, err := parseAddress(s)
+	switch {
+	case err == nil:
 		n.Match = addr
-		return
+	case s == bootIFWord && p.boot == "":
+		p.bad(a, "names the interface of BOOTIF=, which is not there or not used", "add IPAPPEND 2 to pxelinux.cfg, which appends BOOTIF=, or name the device")
+	case s == bootIFWord:
+		p.bootWord = true
+	case strings.ContainsAny(s, "*?%"):
+		p.bad(a, strconv.Quote(s)+" is a pattern, and ip= is about one device", "write its name or its address with dashes, or ip=dhcp for whichever has a server")
+	default:
+		n.Device = p.deviceName(a, s)
 	}
-	n.Device = p.deviceName(a, s)
 }
 
 // parseTail reads what is behind the method: dns0:dns1:ntp0 (kernel) or
 // mtu:address (dracut). An MTU is digits only, which no address is.
+//
+// Empty fields at the end say nothing, however many they are (ip_auto_config_setup
+// of net/ipv4/ipconfig.c).
 func (n *Interface) parseTail(a cmdline.Arg, tail []string, p *problems) {
+	for len(tail) > 0 && tail[len(tail)-1] == "" {
+		tail = tail[:len(tail)-1]
+	}
 	if len(tail) == 0 {
 		return
 	}
@@ -169,26 +234,44 @@ func (n *Interface) parseTail(a cmdline.Arg, tail []string, p *problems) {
 	}
 }
 
+// static reports whether the word means a static address where there is one: all but
+// those of the other family, or of somewhere else.
+func (m Method) static(six bool) bool {
+	switch m {
+	case MethodDHCP, MethodStatic, MethodNone:
+		return true
+	case MethodBOOTP, MethodRARP, MethodBoth:
+		return !six
+	case MethodAuto6, MethodDHCP6, MethodEither6, MethodLink6, MethodIBFT:
+	}
+	return false
+}
+
 // setMethod settles the method, and tells whether the word is one of those
 // that switch the network off when nothing else is said.
-func (n *Interface) setMethod(a cmdline.Arg, word string, p *problems) (off bool) {
-	m, ok := p.method(a, word)
-	if !ok {
-		return false
-	}
+//
+// With a client address autoconfiguration has only to fill in what is missing
+// (ip_auto_config of net/ipv4/ipconfig.c), so that "dhcp", "on" and "any" are static
+// then, as "none" is. Static without an address sets the link up.
+func (n *Interface) setMethod(a cmdline.Arg, m Method, p *problems) (off bool) {
 	n.Method = m
 	switch client := n.Address.IsValid(); {
-	case client && (word == "" || m == MethodNone || m == MethodStatic):
-		n.Method = MethodStatic
+	case client && m.static(n.Address.Addr().Is6()):
+		n.Method, n.ClientID = MethodStatic, ""
 	case client:
-		p.bad(a, "asks for "+word+" and gives a client address", "leave the client address out, or write none for a static address")
+		p.bad(a, "asks for "+m.String()+" and gives a client address", "leave the client address out, or write none for a static address")
+	case m == MethodStatic && n.named():
+		n.Method = MethodNone
 	case m == MethodStatic:
 		p.bad(a, "static needs a client address", ipFix)
 	case m == MethodNone && !n.named():
-		if !n.empty() {
-			p.bad(a, word+" gives neither client address nor device", ipFix)
+		if !n.empty() || p.bootWord {
+			p.bad(a, m.String()+" gives neither client address nor the name of a device", ipFix)
 		}
 		return true
+	}
+	if n.Method != MethodStatic {
+		n.Peer = netip.Prefix{}
 	}
 	n.checkFields(a, p)
 	return false
@@ -230,55 +313,4 @@ func (n *Interface) checkFields(a cmdline.Arg, p *problems) {
 func (n *Interface) empty() bool {
 	return !n.named() && !n.Address.IsValid() && !n.Server.IsValid() && !n.Gateway.IsValid() && n.Bits == 0 &&
 		n.Hostname == "" && n.MTU == 0 && n.NewAddr == "" && len(n.DNS) == 0 && len(n.NTP) == 0
-}
-
-// String writes the word in the form closest to how it can have been given.
-func (n Interface) String() string {
-	device := n.Device
-	if n.Match != "" {
-		device = strings.ReplaceAll(n.Match.String(), ":", "-")
-	}
-	text := func(a netip.Addr) string {
-		switch {
-		case !a.IsValid():
-			return ""
-		case a.Is6():
-			return "[" + a.String() + "]"
-		default:
-			return a.String()
-		}
-	}
-	tail := ""
-	switch {
-	case n.MTU != 0 || n.NewAddr != "":
-		tail = ":"
-		if n.MTU != 0 {
-			tail += strconv.Itoa(n.MTU)
-		}
-		if n.NewAddr != "" {
-			tail += ":" + n.NewAddr.String()
-		}
-	case len(n.DNS) > 0 || len(n.NTP) > 0:
-		dns := append(append([]netip.Addr{}, n.DNS...), netip.Addr{}, netip.Addr{})
-		tail = ":" + text(dns[0]) + ":" + text(dns[1])
-		if len(n.NTP) > 0 {
-			tail += ":" + text(n.NTP[0])
-		}
-	}
-	client, mask := "", ""
-	if n.Bits != 0 {
-		mask = strconv.Itoa(n.Bits)
-	}
-	if n.Address.IsValid() {
-		client, mask = text(n.Address.Addr()), strconv.Itoa(n.Address.Bits())
-	}
-	if client == "" && !n.Server.IsValid() && !n.Gateway.IsValid() && mask == "" && n.Hostname == "" {
-		if len(n.DNS) == 0 && len(n.NTP) == 0 && !addressLike(device) {
-			return device + ":" + n.Method.String() + tail
-		}
-		if device == "" && tail == "" {
-			return n.Method.String()
-		}
-	}
-	return strings.Join([]string{client, text(n.Server), text(n.Gateway), mask, n.Hostname, device, n.Method.String()}, ":") + tail
 }

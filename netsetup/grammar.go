@@ -16,6 +16,9 @@ const minMTU = 68
 // problems collects what is wrong with the command line.
 type problems struct {
 	errs []error
+	boot HardwareAddr // of BOOTIF=, for words that name that device
+	// bootWord: an ip= names it.
+	bootWord bool
 }
 
 func (p *problems) add(key, value, problem, fix string) {
@@ -128,11 +131,12 @@ func validDeviceName(s string) bool {
 	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r[]") && printable(s)
 }
 
-// validHostname takes the name of a host as RFC 1123 section 2.1 has it, in the
-// length that sethostname(2) takes: the text comes from the network, and goes on
+// validHostname takes the name of a host as RFC 1123 section 2.1 has it, which may
+// be a fully qualified one: the node is called by its first label, which with its 63
+// bytes is what sethostname(2) takes. The text comes from the network, and goes on
 // into files and the names of others.
 func validHostname(s string) bool {
-	return len(s) <= 64 && validName(s)
+	return validName(s)
 }
 
 // validName takes the name of a host or a domain: labels of 1 to 63 letters,

@@ -62,7 +62,12 @@ func (p *problems) addr(a cmdline.Arg, what, s string) netip.Addr {
 // far is addr for what programs have to reach without being told an interface: a
 // link-local address of IPv6 means nothing to them.
 func (p *problems) far(a cmdline.Arg, what, s string) netip.Addr {
-	addr := p.addr(a, what, s)
+	return p.reachable(a, what, p.addr(a, what, s))
+}
+
+// reachable is the address, if programs can reach it without being told an
+// interface.
+func (p *problems) reachable(a cmdline.Arg, what string, addr netip.Addr) netip.Addr {
 	if addr.Is6() && addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified() {
 		p.bad(a, strings.TrimSpace(what+" "+addr.String())+" is not an address that programs can reach: link-local, multicast or none", "write another address of that server")
 		return netip.Addr{}

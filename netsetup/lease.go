@@ -21,6 +21,8 @@ type Lease struct {
 	// advertisement".
 	Protocol string
 	Addr     netip.Prefix // yiaddr and option 1
+	// More are further addresses of a static word, of which nobody is asked.
+	More []netip.Prefix
 	// Kept are addresses that the interface has already: of IPv6 the kernel
 	// makes them, or has to check them first.
 	Kept    []netip.Prefix
@@ -61,6 +63,9 @@ func (l Lease) Steps(dev string) []Step {
 	}
 	if l.Addr.IsValid() {
 		steps = append(steps, AddrAdd{Dev: dev, Addr: l.Addr})
+	}
+	for _, a := range l.More {
+		steps = append(steps, AddrAdd{Dev: dev, Addr: a})
 	}
 	// Routes to what is on the link come first: others need them.
 	for _, onLink := range []bool{true, false} {

@@ -67,7 +67,8 @@ func TestBondInfoRaw(t *testing.T) {
 		"mode=1,peer_notif_delay=300": {28: "\x2c\x01\x00\x00"},
 		"mode=1,arp_interval=9,arp_missed_max=7,ns_ip6_target=[2001:db8::1];[fe80::2]": {30: "\x07", 31: "\x14\x00\x00\x00\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01" +
 			"\x14\x00\x01\x00\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02"},
-		"mode=4,lacp_active=0,coupled_control=0": {29: "\x00", 32: "\x00"},
+		"mode=4,lacp_active=0,coupled_control=0":                {29: "\x00", 32: "\x00"},
+		"mode=4,broadcast_neighbor=1,ad_select=3,lacp_strict=1": {22: "\x03", 33: "\x01", 34: "\x01"},
 	} {
 		info, err := nl.ParseRouteAttr(linkInfo("bond", bondData(parseLine(t, "bond=x:eth0:"+options).Bonds[0].Options)).Serialize()[unix.SizeofRtAttr:])
 		if err != nil {

@@ -76,20 +76,6 @@ func TestLinkErrors(t *testing.T) {
 	})
 }
 
-func TestInfiniBandName(t *testing.T) {
-	for name, want := range map[string]bool{
-		"ib0": true, "ib0.8001": true, "ib*": true, "ib?": true, "ibp65s0f0": true, "ibs2": true, "ibo1": true, "ibP2p1s0": true, "ibx0002c9030000": true,
-		"ibmc": false, "ibnet0": false, "ibft0": false, "ib": false, "ibp": false, "ibpool0": false, "ibx": false, "ibxy": false, "eth0": false, "": false,
-	} {
-		if got := infiniBandName(name); got != want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-	// A name that only begins so is no obstacle.
-	parseLine(t, "ifname=ibmc:52:54:00:12:34:56 vlan=vlan5:ibmc ip=vlan5:dhcp")
-	parseLine(t, "bond=bond0:ibnet0,eth1:mode=802.3ad ip=bond0:dhcp")
-}
-
 func TestPortMatch(t *testing.T) {
 	eth0 := ethernet(2, "eth0", macA)
 	virtual := Device{Index: 7, Name: "eth0.5", Type: hwEthernet, Addr: macA}

@@ -1,7 +1,9 @@
 package netsetup
 
 import (
+	"encoding/hex"
 	"strconv"
+	"strings"
 
 	"github.com/nodisk/nodisk/init/cmdline"
 )
@@ -33,6 +35,7 @@ var methodWords = [...]struct {
 	{"dhcp", MethodDHCP},
 	{"on", MethodDHCP},
 	{"any", MethodDHCP},
+	{"all", MethodDHCP}, // klibc's
 	{"single-dhcp", MethodDHCP},
 	{"", MethodDHCP},
 	{"static", MethodStatic},
@@ -69,7 +72,63 @@ func (n Interface) six() bool {
 	return n.Method.six() || n.Address.Addr().Is6()
 }
 
-// method reads the autoconf word.
+// methods reads the autoconf word: a method; one of IPv4 and one of IPv6
+// (dhcp,dhcp6, as nm-initrd-generator(8) has it); or dhcp with what the kernel puts
+// into option 61: dhcp,TYPE,TEXT (nfsroot.rst). It is empty if the word is wrong.
+func (p *problems) methods(a cmdline.Arg, word string) ([]Method, ClientID) {
+	first, rest, more := strings.Cut(word, ",")
+	m, ok := p.method(a, first)
+	if !ok {
+		return nil, ""
+	}
+	if !more {
+		return []Method{m}, ""
+	}
+	if kind, text, _ := strings.Cut(rest, ","); m == MethodDHCP && isDigits(kind) {
+		return []Method{m}, p.kernelID(a, kind, text)
+	}
+	other, ok := p.method(a, rest)
+	switch {
+	case !ok:
+	case rest == "" || !m.leases() || !other.leases() || m.six() == other.six():
+		p.bad(a, word+" is not a method of IPv4 and one of IPv6", "write dhcp,dhcp6 or dhcp,auto6, or an ip= for each family")
+	default:
+		return []Method{m, other}, ""
+	}
+	return nil, ""
+}
+
+// leases reports whether the method asks a server or a router for an address.
+func (m Method) leases() bool {
+	return m != MethodStatic && m != MethodNone && m != MethodIBFT
+}
+
+// maxKernelID is what dhcp_client_identifier of net/ipv4/ipconfig.c holds behind the
+// type.
+const maxKernelID = 251
+
+// kernelID reads the client identifier of ip=dhcp,TYPE,TEXT: a byte, then the text as
+// it is written.
+func (p *problems) kernelID(a cmdline.Arg, kind, text string) ClientID {
+	v, err := strconv.ParseUint(kind, 10, 8)
+	odd := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }
+	if err != nil || text == "" || len(text) > maxKernelID || strings.ContainsFunc(text, odd) {
+		p.bad(a, "dhcp,"+kind+","+text+" has no client identifier", "write dhcp,TYPE,TEXT with a type from 0 to 255 and 1 to 251 characters, or nodisk.dhcp.clientid=hex: and its bytes")
+		return ""
+	}
+	return ClientID("hex:" + hex.EncodeToString(append([]byte{byte(v)}, text...)))
+}
+
+// word is the method as ip= has it, with the kernel's client identifier.
+func (n Interface) word() string {
+	id := n.ClientID.bytes()
+	if len(id) < 2 {
+		return n.Method.String()
+	}
+	return n.Method.String() + "," + strconv.Itoa(int(id[0])) + "," + string(id[1:])
+}
+
+// method reads one method.
 func (p *problems) method(a cmdline.Arg, word string) (m Method, ok bool) {
 	for _, w := range methodWords {
 		if w.word == word {

@@ -166,7 +166,11 @@ func (c Config) linkSteps(n Interface, d Device) []Step {
 // lease is the static configuration in the form of a lease. Its MTU is not
 // in it: linkSteps has set it.
 func (n Interface) lease() Lease {
-	return Lease{Addr: n.Address, Gateway: n.Gateway, Hostname: n.Hostname, DNS: n.DNS, NTP: n.NTP}
+	l := Lease{Addr: n.Address, More: n.More, Gateway: n.Gateway, Hostname: n.Hostname, DNS: n.DNS, NTP: n.NTP}
+	if n.Peer.IsValid() && !n.Address.Masked().Contains(n.Peer.Addr()) {
+		l.Routes = []Route{{Dst: n.Peer.Masked()}} // on the link, though the netmask does not say so
+	}
+	return l
 }
 
 // override puts what the word says over what DHCP said.
@@ -233,6 +237,6 @@ func (l Lease) reaches(a netip.Addr) bool {
 	has := func(p netip.Prefix) bool { return p.Masked().Contains(a) }
 	// Of what a router or DHCPv6 gives, the router says whether its prefix is on
 	// the link (RFC 5942); what is written is.
-	static := l.Protocol == "" && slices.ContainsFunc(l.Kept, has)
+	static := slices.ContainsFunc(l.More, has) || l.Protocol == "" && slices.ContainsFunc(l.Kept, has)
 	return has(l.Addr) || static || slices.ContainsFunc(l.Routes, func(r Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
 }

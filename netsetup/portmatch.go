@@ -45,23 +45,21 @@ func (m PortMatch) infiniBand() bool {
 	return len(m.Addr) == 8 || infiniBandName(m.Name)
 }
 
-// infiniBandName tells whether the name is one that the kernel (ib0) or udev
-// (ibo1, ibs2, ibp65s0f0, ibP2p1s0, ibx and an address;
-// systemd.net-naming-scheme(7)) gives to InfiniBand. People call other things
-// ibmc or ibnet0, and dracut calls the interface of an iBFT ibft0.
+// infiniBandName reports whether a name, or a pattern of names, is one that the
+// kernel (ib0, its children ib0.8001) or udev (ibo1, ibs2, ibp65s0f0, ibP2p1s0, ibx
+// and an address; systemd.net-naming-scheme(7)) gives to InfiniBand. Others begin with
+// the same letters: a bmc's network that somebody called ibmc, or ibft0, dracut's name
+// for the interface of an iBFT.
 func infiniBandName(name string) bool {
+	const digits, glob = "0123456789", "*?"
 	rest, ok := strings.CutPrefix(name, "ib")
-	switch {
-	case !ok || rest == "":
-		return false
-	case strings.ContainsRune("ospP", rune(rest[0])):
-		rest = rest[1:]
-	case rest[0] == 'x':
-		return len(rest) > 1 && strings.Trim(rest[1:], "0123456789abcdef") == ""
-	case rest[0] == '*' || rest[0] == '?':
-		return true // as ports
+	if addr, x := strings.CutPrefix(rest, "x"); ok && x {
+		return addr != "" && strings.Trim(addr, digits+"abcdef"+glob) == ""
 	}
-	return rest != "" && rest[0] >= '0' && rest[0] <= '9'
+	if ok && strings.IndexAny(rest, "ospP") == 0 { // onboard, slot, path, domain
+		rest = rest[1:]
+	}
+	return ok && strings.IndexAny(rest, digits+glob) == 0
 }
 
 // String writes the match as on the command line.
@@ -110,11 +108,19 @@ func parsePortMatch(s string) (PortMatch, bool) {
 	return PortMatch{Name: s}, validDeviceName(s)
 }
 
+// portMatch reads one port, which may be the device of BOOTIF=.
+func (p *problems) portMatch(s string) (PortMatch, bool) {
+	if s == bootIFWord && p.boot != "" {
+		return PortMatch{Addr: p.boot}, true
+	}
+	return parsePortMatch(s)
+}
+
 // ports reads the list of ports.
 func (p *problems) ports(a cmdline.Arg, s, fix string) []PortMatch {
 	var ports []PortMatch
 	for name := range strings.SplitSeq(s, ",") {
-		m, ok := parsePortMatch(name)
+		m, ok := p.portMatch(name)
 		if !ok {
 			p.bad(a, "names no port: "+strconv.Quote(name)+" is not an interface name, a hardware address, or driver= and the name of a driver", fix)
 		}

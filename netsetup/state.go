@@ -108,7 +108,7 @@ func (c Config) state(n Interface, d Device, l Lease) State {
 	if l.Addr.IsValid() {
 		s.Addrs = []netip.Prefix{l.Addr}
 	}
-	s.Addrs = append(s.Addrs, l.Kept...)
+	s.Addrs = append(append(s.Addrs, l.Kept...), l.More...)
 	if !s.Gateway.IsValid() {
 		s.Gateway = l.Router
 	}

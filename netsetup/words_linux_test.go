@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/vishvananda/netlink"
 
 	"github.com/nodisk/nodisk/init/cmdline"
 )
@@ -48,6 +49,17 @@ func TestUpWords(t *testing.T) {
 			want: leased, on0: []string{addr0}, dns: "[10.77.0.2 10.77.0.3 10.77.0.4]", ntp: "[10.77.0.5]",
 		},
 		{line: "ip=10.77.0.9::::n9:eth0:static:1400", want: "eth0 10.77.0.9/8 static", on0: []string{"10.77.0.9/8 brd 10.255.255.255 for ever"}, dns: "[]", ntp: "[]"},
+		{
+			line: "ip=10.77.0.9:::24::eth0:none ip=10.77.0.10:::24::eth0:none", want: "eth0 10.77.0.9/24 10.77.0.10/24 static",
+			on0: []string{"10.77.0.9/24 brd 10.77.0.255 for ever", "10.77.0.10/24 brd 10.77.0.255 for ever"}, dns: "[]", ntp: "[]",
+		},
+		{
+			line: "ip=[2001:db8::9]:::64::eth0:none ip=[2001:db8::a]:::64::eth0:none", want: "eth0 2001:db8::9/64 2001:db8::a/64 static",
+			on0: []string{"2001:db8::9/64", "2001:db8::a/64"}, dns: "[]", ntp: "[]",
+		},
+		{
+			line: "ip=eth0:dhcp,link6", want: "eth0 10.77.0.23/24 fe80::5054:ff:fe12:3456/64 by DHCP from 10.77.0.1, link6", on0: []string{addr0}, dns: "[]", ntp: "[]",
+		},
 		{line: "BOOTIF=01-52-54-00-12-34-56", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]"},
 		{line: "BOOTIF=01-52-54-00-12-34-57 rd.bootif=0", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]"},
 		{line: "ip=52-54-00-12-34-56:dhcp", want: leased, on0: []string{addr0}, dns: "[]", ntp: "[]"},
@@ -57,7 +69,7 @@ func TestUpWords(t *testing.T) {
 			t.Errorf("%s: %v, want %s", tt.line, s, tt.want)
 			continue
 		}
-		have := show(t, "eth0")
+		have := append(show(t, "eth0"), show6(t, "eth0")...)
 		for _, want := range tt.on0 {
 			if !slices.Contains(have, want) {
 				t.Errorf("%s: eth0 has no %q: %q", tt.line, want, have)
@@ -70,6 +82,23 @@ func TestUpWords(t *testing.T) {
 			t.Errorf("%s: DNS %v, NTP %v, want %s and %s", tt.line, s.DNS, s.NTP, tt.dns, tt.ntp)
 		}
 	}
+}
+
+// show6 are the addresses of IPv6 of a device, checked by the kernel or not yet.
+func show6(t *testing.T, dev string) (addrs []string) {
+	t.Helper()
+	l, err := netlink.LinkByName(dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := netlink.AddrList(l, netlink.FAMILY_V6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range list {
+		addrs = append(addrs, a.IPNet.String())
+	}
+	return addrs
 }
 
 func addrText(addrs []netip.Addr) string {

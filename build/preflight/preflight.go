@@ -73,7 +73,7 @@ func Check(ctx context.Context, in Input) (Report, error) {
 	planned := c.plan()
 	switch {
 	case c.Image == nil:
-		c.Without = "no image was given"
+		c.without("no image was given")
 		if planned {
 			c.interfaces()
 		}
@@ -85,7 +85,7 @@ func Check(ctx context.Context, in Input) (Report, error) {
 		return c.Report, err
 	}
 	if c.Inventory == nil {
-		c.Without = "no inventory was given: whether it has the drivers of the node was not checked"
+		c.without("no inventory was given: whether it has the drivers of the node was not checked")
 	} else {
 		c.devices()
 	}
@@ -117,6 +117,11 @@ type checker struct {
 	loaded  map[string]bool
 	flat    []*ko.Module // loaded ones that no index knows
 	ready   int          // adapters that would have a link
+}
+
+// without adds to what was not looked at.
+func (c *checker) without(what string) {
+	c.Without = strings.TrimPrefix(c.Without+"; "+what, "; ")
 }
 
 func (c *checker) fault(format string, args ...any) { c.Faults = appendNew(c.Faults, format, args...) }
@@ -183,6 +188,9 @@ func (c *checker) plan() bool {
 	for _, w := range c.decided.Warnings {
 		c.doubt("command line: %s", w)
 	}
+	for _, n := range c.decided.Notes {
+		c.note("command line: %s", n)
+	}
 	for _, w := range boot.Slips(c.Line) {
 		c.doubt("command line: %s", w)
 	}
@@ -194,6 +202,9 @@ func (c *checker) plan() bool {
 	}
 	shown := c.decided
 	shown.Warnings = nil
+	if where := c.decided.OnlyLocally(c.Line); where != "" {
+		c.without(where)
+	}
 	c.Plan = shown.String()
 	return true
 }

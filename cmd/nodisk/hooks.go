@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	boot "github.com/nodisk/nodisk/init"
 	"github.com/nodisk/nodisk/init/cmdline"
@@ -28,16 +29,26 @@ func checkConfig(config io.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = boot.NewPlan(nil, withRoot(args))
+	_, _, err = planOf(nil, args)
 	return err
 }
 
-// withRoot completes a config that leaves the root to the command line.
-func withRoot(args cmdline.Args) cmdline.Args {
-	if args.Has("root") || args.Has("netroot") || args.Has("nfsroot") {
-		return args
+// planOf is the plan of words that may leave the root to others: a config to the
+// command line, or the other way round. Then it is that of some root with which they
+// can be used, and missing says which.
+func planOf(line, config cmdline.Args) (p boot.Plan, missing string, err error) {
+	args := slices.Concat(config, line)
+	if args.Has("root") || args.Has("netroot") || args.Has("nfsroot") || args.Has("boot") {
+		p, err = boot.NewPlan(line, config)
+		return p, "", err
 	}
-	return append(args, cmdline.Arg{Key: "root", Value: "dhcp", HasValue: true})
+	// The second is for a static address, with which nobody is asked for a root.
+	for _, missing = range []string{"dhcp", "nfs:192.0.2.1:/root"} {
+		if p, err = boot.NewPlan(append(slices.Clone(line), cmdline.Arg{Key: "root", Value: missing, HasValue: true}), config); err == nil {
+			break
+		}
+	}
+	return p, missing, err
 }
 
 func printPlan(w io.Writer, config io.Reader) error {
@@ -45,12 +56,12 @@ func printPlan(w io.Writer, config io.Reader) error {
 	if err != nil {
 		return err
 	}
-	p, err := boot.NewPlan(nil, withRoot(args))
+	p, missing, err := planOf(nil, args)
 	if err != nil {
 		return err
 	}
-	if !args.Has("root") {
-		if _, err := fmt.Fprintln(w, "(if the command line says root=dhcp)"); err != nil {
+	if missing != "" {
+		if _, err := fmt.Fprintf(w, "(if the command line says root=%s)\n", missing); err != nil {
 			return err
 		}
 	}

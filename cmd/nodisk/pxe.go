@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/build/pxe"
-	boot "github.com/nodisk/nodisk/init"
 	"github.com/nodisk/nodisk/init/cmdline"
 )
 
@@ -75,7 +74,7 @@ func report(w io.Writer, c pxe.Changes) error {
 // checkCmdline judges a command line as /init would. A root that is not named
 // there may be in the image's config.
 func checkCmdline(line string) (warnings []string, err error) {
-	plan, err := boot.NewPlan(withRoot(cmdline.Parse(line)), nil)
+	plan, _, err := planOf(cmdline.Parse(line), nil)
 	return plan.Warnings, err
 }
 

@@ -76,9 +76,16 @@ func ParseNFS(s string) (NFS, error) {
 }
 
 // ParseNFSRoot reads the kernel's nfsroot=[server:]path[,options]
-// (Documentation/admin-guide/nfs/nfsroot.rst), where version 3 comes first. A
-// value that begins with a comma is options only; the path is then DHCP's.
+// (Documentation/admin-guide/nfs/nfsroot.rst), where version 3 comes first. The path
+// is DHCP's where the value is empty or begins with a comma, so that it is options
+// only, and with initramfs-tools' word for that, auto.
 func ParseNFSRoot(s string) (NFS, error) {
+	if problem, _ := foreign(s); problem != "" {
+		return NFS{}, errors.New(problem)
+	}
+	if rest, ok := strings.CutPrefix(s, "auto"); ok && (rest == "" || rest[0] == ',') {
+		s = rest
+	}
 	if options, ok := strings.CutPrefix(s, ","); ok || s == "" {
 		n := NFS{Versions: kernelOrder()}
 		return n.withOptions(options)

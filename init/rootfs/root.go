@@ -2,7 +2,6 @@ package rootfs
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,7 +95,7 @@ func (r Root) String() string {
 	default:
 		return "no root"
 	}
-	if r.FSType != "" {
+	if r.FSType != "" && r.Kind != KindNFS { // an NFS root has no other type
 		words = append(words, "type "+r.FSType)
 	}
 	if r.Flags != "" {
@@ -149,6 +148,13 @@ func ParseRoot(args cmdline.Args) (Root, error) {
 		errs = append(errs, err)
 	}
 	value, ok := args.Last("root")
+	boot, err := bootWord(args)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	if boot == "nfs" && !ok && r.Kind == 0 && len(r.ISCSI) == 0 {
+		value, ok = "/dev/nfs", true
+	}
 	switch {
 	case ok && value == "ibft":
 		firmware = true
@@ -164,8 +170,11 @@ func ParseRoot(args cmdline.Args) (Root, error) {
 	case r.Kind == 0 && len(errs) == 0:
 		errs = append(errs, missing(args))
 	}
-	if firmware { // dracut's netroot=iscsi beside rd.iscsi.firmware
-		r.ISCSI = slices.DeleteFunc(r.ISCSI, func(spec string) bool { return strings.TrimSuffix(spec, ":") == "iscsi" })
+	if boot == "nfs" && r.Kind == KindBlock {
+		errs = append(errs, &cmdline.ValueError{Key: "boot", Value: boot, Problem: "contradicts the root on a disk", Fix: "leave it out, or write root=/dev/nfs nfsroot=SERVER:/PATH"})
+	}
+	if err := r.dropBare(firmware); err != nil {
+		errs = append(errs, err)
 	}
 	// A root that is not on a disk has no use for it.
 	r.Firmware = firmware && (r.Kind == KindBlock || r.Kind == KindByDHCP)
@@ -180,6 +189,41 @@ func ParseRoot(args cmdline.Args) (Root, error) {
 		return Root{}, err
 	}
 	return r, nil
+}
+
+// bootWord is boot= where it says where the root is: nfs or local, those of
+// initramfs-tools(7). casper and live-boot use the key for a live system; dracut and
+// others for more that is no business of nodisk's.
+func bootWord(args cmdline.Args) (string, error) {
+	switch word, _ := args.Last("boot"); word {
+	case "nfs", "local":
+		return word, nil
+	case "live", "casper":
+		return "", &cmdline.ValueError{
+			Key: "boot", Value: word, Problem: "asks for a live system: an image on a medium or a share, which is not built yet",
+			Fix: "leave it out, with root=nfs:SERVER:/PATH for a directory that holds the root's files",
+		}
+	}
+	return "", nil
+}
+
+// dropBare drops dracut's netroot=iscsi, which says that the target is named
+// elsewhere, where one is.
+func (r *Root) dropBare(firmware bool) error {
+	bare := func(spec string) bool { return strings.TrimSuffix(spec, ":") == "iscsi" }
+	i := slices.IndexFunc(r.ISCSI, bare)
+	if i < 0 {
+		return nil
+	}
+	value := r.ISCSI[i]
+	r.ISCSI = slices.DeleteFunc(r.ISCSI, bare)
+	if firmware || len(r.ISCSI) > 0 {
+		return nil
+	}
+	return &cmdline.ValueError{
+		Key: "netroot", Value: value, Problem: "names no target, nor does another word",
+		Fix: "add rd.iscsi.firmware=1 for those of the firmware's iBFT, or write netroot=iscsi:SERVER:PROTO:PORT:LUN:TARGET",
+	}
 }
 
 // missing is the error of a command line without a root.
@@ -214,22 +258,27 @@ func (r *Root) parseNetroot(values []string) error {
 		bad := func(problem string) {
 			errs = append(errs, &cmdline.ValueError{Key: "netroot", Value: hideSecrets(v), Problem: problem, Fix: "write netroot=iscsi:SERVER:PROTO:PORT:LUN:TARGET or netroot=dhcp"})
 		}
+		problem, _ := foreign(v)
 		switch {
 		case v == "dhcp" || v == "dhcp4" || v == "dhcp6":
 			r.RootPath, r.Kind = true, KindByDHCP
 		case v == "ibft": // see firmwareRoot
 		case v == "iscsi" || strings.HasPrefix(v, "iscsi:"):
 			r.ISCSI = append(r.ISCSI, v)
-		case strings.HasPrefix(v, "nfs:") || strings.HasPrefix(v, "nfs4:"):
+		case (strings.HasPrefix(v, "nfs:") || strings.HasPrefix(v, "nfs4:")) && problem == "":
 			n, err := ParseNFS(v)
 			if err != nil {
 				bad(err.Error())
 			}
 			r.Kind, r.NFS = KindNFS, n
 		default:
-			if what := laterForm(v); what != "" {
+			what := laterForm(v)
+			switch {
+			case what != "":
 				errs = append(errs, notBuilt("netroot", v, what))
-			} else {
+			case problem != "":
+				bad(problem)
+			default:
 				bad("is not a kind of network root that nodisk knows")
 			}
 		}
@@ -240,23 +289,6 @@ func (r *Root) parseNetroot(values []string) error {
 	return errors.Join(errs...)
 }
 
-// laterForm names what a value of root= stands for when it is in the grammar
-// but not built yet.
-func laterForm(value string) string {
-	scheme, _, ok := strings.Cut(value, ":")
-	switch {
-	case value == "ibft":
-		return "the iBFT"
-	case ok && scheme == "live":
-		return "an image"
-	case ok && (scheme == "http" || scheme == "https" || scheme == "ftp"):
-		return "an image over HTTP"
-	case ok && scheme == "tftp":
-		return "an image over TFTP"
-	}
-	return ""
-}
-
 // parseRoot reads root=. The value is a place on its own, or a selector whose
 // disks netroot= attaches.
 func (r *Root) parseRoot(value string, args cmdline.Args) error {
@@ -265,12 +297,15 @@ func (r *Root) parseRoot(value string, args cmdline.Args) error {
 	}
 	value = strings.TrimPrefix(value, "block:") // dracut's word for a local disk
 	what := laterForm(value)
+	problem, fix := foreign(value)
 	byNFS := r.Kind == KindNFS
 	switch {
 	case value == "":
 		return bad("is empty", forms)
 	case what != "":
 		return notBuilt("root", value, what)
+	case problem != "":
+		return bad(problem, fix)
 
 	case value == "iscsi" || strings.HasPrefix(value, "iscsi:"):
 		if r.Kind != 0 {
@@ -337,64 +372,8 @@ func (r *Root) parseDevNFS(value string, args cmdline.Args) error {
 		n.Versions = onlyFour()
 	}
 	if err != nil {
-		return &cmdline.ValueError{Key: "nfsroot", Value: nfsroot, Problem: err.Error(), Fix: "write nfsroot=SERVER:/PATH,OPTIONS"}
+		return &cmdline.ValueError{Key: "nfsroot", Value: nfsroot, Problem: err.Error(), Fix: "write nfsroot=SERVER:/PATH,OPTIONS, or leave it out for what DHCP says"}
 	}
 	r.Kind, r.NFS, r.RootPath = KindNFS, n, n.Path == ""
 	return nil
-}
-
-// rootPathKey is how errors call DHCP's word.
-const rootPathKey = "root-path (DHCP option 17)"
-
-// WithRootPath completes a root by the root-path that DHCP gave, empty when it
-// gave none. A root that needs none comes back as it is. The value has all the
-// forms of root= that name a server; a bare /path is an export of DHCP's
-// next-server.
-func (r Root) WithRootPath(rootPath string) (Root, error) {
-	rootPath = strings.Trim(rootPath, " \t\r\n\x00")
-	iscsi := rootPath == "iscsi" || strings.HasPrefix(rootPath, "iscsi:")
-	if !r.RootPath {
-		if r.Kind == KindBlock && len(r.ISCSI) == 0 && iscsi {
-			r.Hint = fmt.Sprintf("DHCP offers the iSCSI disk %s: add netroot=dhcp to attach it", hideSecrets(rootPath))
-		}
-		return r, nil
-	}
-	bad := func(problem, fix string) (Root, error) {
-		return Root{}, &cmdline.ValueError{Key: rootPathKey, Value: hideSecrets(rootPath), Problem: problem, Fix: fix}
-	}
-	kind := r.Kind
-	r.RootPath = false
-	switch what := laterForm(rootPath); {
-	case rootPath == "":
-		return bad("is missing from the lease, and the command line leaves the root to it", "set option 17 in the DHCP server, or name the root on the command line")
-	case printable([]byte(rootPath)) != rootPath:
-		rootPath = strconv.Quote(hideSecrets(rootPath))
-		return bad("holds bytes that are not text", "mend option 17 in the DHCP server, and look for a server that should not be there")
-	case what != "":
-		return bad("asks for a root from "+what+", which is not built yet", "use iscsi: or nfs: there")
-	case iscsi && kind == KindNFS:
-		return bad("is an iSCSI disk, but root=/dev/nfs wants an export", "write root=dhcp, or give nfsroot=")
-	case iscsi:
-		r.Kind, r.ISCSI = KindBlock, []string{rootPath}
-		return r, nil
-	case kind == KindBlock:
-		return bad(fmt.Sprintf("is no iSCSI disk, but root=%s wants one", r.Block), "write root=dhcp, or give netroot=iscsi:")
-	}
-	n, err := ParseNFS(rootPath)
-	if err != nil {
-		return bad(err.Error(), "write iscsi:SERVER:PROTO:PORT:LUN:TARGET or SERVER:/PATH there")
-	}
-	if kind == KindNFS { // root=/dev/nfs: the command line's versions and options win
-		all := len(newestFirst())
-		if len(n.Versions) == all || len(r.NFS.Versions) < all {
-			n.Versions = r.NFS.Versions
-		}
-		if n, err = n.withOptions(r.NFS.Options); err != nil {
-			return bad(err.Error(), "")
-		}
-	} else if n, err = n.withOptions(r.Flags); err != nil {
-		return bad(err.Error(), "mend rootflags=")
-	}
-	r.Kind, r.NFS = KindNFS, n
-	return r, nil
 }

@@ -49,6 +49,22 @@ func TestParseRoot(t *testing.T) {
 		"netroot=nfs:10.0.0.1:/srv/root":               {Kind: KindNFS, NFS: export(newestFirst(), ""), ReadOnly: true},
 		"root=/dev/nfs netroot=nfs:10.0.0.1:/srv/root": {Kind: KindNFS, NFS: export(newestFirst(), ""), ReadOnly: true},
 
+		// initramfs-tools(7).
+		"root=/dev/nfs boot=nfs nfsroot=auto":      {Kind: KindNFS, NFS: NFS{Versions: kernelOrder()}, RootPath: true, ReadOnly: true},
+		"root=/dev/nfs nfsroot=auto,vers=3,nolock": {Kind: KindNFS, NFS: NFS{Versions: []NFSVersion{NFS3}, Options: "nolock"}, RootPath: true, ReadOnly: true},
+		"boot=nfs nfsroot=10.0.0.1:/srv/root":      {Kind: KindNFS, NFS: export(kernelOrder(), ""), ReadOnly: true},
+		"boot=nfs root=10.0.0.1:/srv/root":         {Kind: KindNFS, NFS: export(newestFirst(), ""), ReadOnly: true},
+		"boot=local root=LABEL=a":                  {Kind: KindBlock, Block: Selector{ByLabel, "a"}, ReadOnly: true},
+		"boot=UUID=1-2 root=LABEL=a":               {Kind: KindBlock, Block: Selector{ByLabel, "a"}, ReadOnly: true}, // dracut's fips
+		// Servers that look like schemes.
+		"root=nfs-1:/srv/root":      {Kind: KindNFS, NFS: NFS{Server: "nfs-1", Path: "/srv/root", Versions: newestFirst()}, ReadOnly: true},
+		"root=ceph:/srv/root":       {Kind: KindNFS, NFS: NFS{Server: "ceph", Path: "/srv/root", Versions: newestFirst()}, ReadOnly: true},
+		"root=10.0.0.1://srv/root":  {Kind: KindNFS, NFS: NFS{Server: "10.0.0.1", Path: "//srv/root", Versions: newestFirst()}, ReadOnly: true},
+		"root=a.example://srv/root": {Kind: KindNFS, NFS: NFS{Server: "a.example", Path: "//srv/root", Versions: newestFirst()}, ReadOnly: true},
+		// dracut's placeholder beside what names the target.
+		"netroot=iscsi root=LABEL=a netroot=" + spec:    {Kind: KindBlock, ISCSI: []string{spec}, Block: Selector{ByLabel, "a"}, ReadOnly: true},
+		"netroot=iscsi: root=LABEL=a rd.iscsi.firmware": {Kind: KindBlock, ISCSI: []string{}, Firmware: true, Block: Selector{ByLabel, "a"}, ReadOnly: true},
+
 		"root=/dev/ram":     {Kind: KindRAM, ReadOnly: true},
 		"root=/dev/ram0 rw": {Kind: KindRAM},
 		"root=ramfs":        {Kind: KindRAM, ReadOnly: true},
@@ -67,21 +83,26 @@ func TestParseRoot(t *testing.T) {
 
 func TestParseRootRefuses(t *testing.T) {
 	for line, want := range map[string][]string{
-		"":                               {"root= is missing; write root=iscsi:"},
-		"nfsroot=10.0.0.1:/srv":          {"nfsroot=10.0.0.1:/srv: is there but root= is not; add root=/dev/nfs"},
-		"root=":                          {"root= is empty"},
-		"root=sda1":                      {"root=sda1: is not LABEL=", "root=dhcp or root=/dev/ram"},
-		"root=/dev/mapper/vg-root":       {"device-mapper"},
-		"root=/dev/root":                 {"placeholder"},
-		"root=live:http://x/y":           {"an image, which is not built yet"},
-		"root=https://x/y.squashfs":      {"an image over HTTP, which is not built yet"},
-		"root=tftp://x/y":                {"not built yet"},
-		"root=LABEL=a rd.iscsi.ibft=2":   {"rd.iscsi.ibft=2: is not a switch"},
-		"netroot=nbd:x root=LABEL=a":     {"netroot=nbd:x: is not a kind of network root"},
-		"root=dhcp netroot=" + spec:      {"root=dhcp: contradicts the netroot="},
-		"root=/dev/ram netroot=" + spec:  {"root=/dev/ram: stays in memory"},
-		"root=/dev/nfs netroot=" + spec:  {"is an NFS export"},
-		"root=" + spec + " netroot=dhcp": {"contradicts netroot=dhcp"},
+		"":                                                {"root= is missing; write root=iscsi:"},
+		"nfsroot=10.0.0.1:/srv":                           {"nfsroot=10.0.0.1:/srv: is there but root= is not; add root=/dev/nfs"},
+		"root=":                                           {"root= is empty"},
+		"root=sda1":                                       {"root=sda1: is not LABEL=", "root=dhcp or root=/dev/ram"},
+		"root=/dev/mapper/vg-root":                        {"device-mapper"},
+		"root=/dev/root":                                  {"placeholder"},
+		"root=live:http://x/y":                            {"an image, which is not built yet"},
+		"root=https://x/y.squashfs":                       {"an image over HTTP, which is not built yet"},
+		"root=tftp://x/y":                                 {"not built yet"},
+		"root=LABEL=a rd.iscsi.ibft=2":                    {"rd.iscsi.ibft=2: is not a switch"},
+		"netroot=nbd:x root=LABEL=a":                      {"netroot=nbd:x: asks for a network block device (NBD), which nodisk does not have"},
+		"netroot=x root=LABEL=a":                          {"netroot=x: is not a kind of network root"},
+		"root=dhcp netroot=" + spec:                       {"root=dhcp: contradicts the netroot="},
+		"root=/dev/ram netroot=" + spec:                   {"root=/dev/ram: stays in memory"},
+		"root=/dev/nfs netroot=" + spec:                   {"is an NFS export"},
+		"root=" + spec + " netroot=dhcp":                  {"contradicts netroot=dhcp"},
+		"root=LABEL=a boot=nfs":                           {"boot=nfs: contradicts the root on a disk"},
+		"root=/dev/nfs boot=casper":                       {"boot=casper: asks for a live system", "not built yet"},
+		"boot=live root=/dev/nfs":                         {"boot=live: asks for a live system"},
+		"ip=ibft netroot=iscsi: root=/dev/sda":            {"netroot=iscsi:: names no target", "add rd.iscsi.firmware=1"},
 		"netroot=dhcp netroot=" + spec + " root=LABEL=a":  {"netroot=dhcp: contradicts"},
 		"root=10.0.0.1:/a,vers=5":                         {`wants NFS version "5"`},
 		"root=/dev/nfs nfsroot=10.0.0.1":                  {"nfsroot=10.0.0.1: is not [server:]/path"},
@@ -105,6 +126,45 @@ func TestParseRootRefuses(t *testing.T) {
 				t.Errorf("tells the secret: %v", err)
 			}
 		})
+	}
+}
+
+// Kinds of root that nodisk does not have are told so, and never taken for an NFS
+// server by that name.
+func TestForeignRoots(t *testing.T) {
+	for root, want := range map[string]string{
+		"cifs://10.0.0.1/share":           "asks for a CIFS share, which nodisk does not have",
+		"smb://10.0.0.1/share":            "a CIFS share",
+		"nbd://10.0.0.1/root":             "a network block device (NBD)",
+		"nbd:10.0.0.1:root":               "a network block device (NBD)",
+		"nbd:10.0.0.1:/root":              "a network block device (NBD)",
+		"s3://bucket/root":                "an object store",
+		"nvme://h:4420/nqn.x":             "a namespace of NVMe over Fabrics",
+		"squash:http://10.0.0.1/squashfs": "an image, which is not built yet",
+		"virtiofs:tag":                    "a virtiofs share",
+		"bind:/run/machines/root":         "",
+		"bind:run/machines/root":          "a directory that something else has filled",
+		"gopher://10.0.0.1/root":          "gopher: is not a kind of root that nodisk knows",
+		"host://srv":                      "host: is not a kind of root that nodisk knows",
+		"nfs://10.0.0.1/srv/root":         "write nfs:10.0.0.1:/srv/root",
+		"nfs4://10.0.0.1/srv/root":        "write nfs4:10.0.0.1:/srv/root",
+	} {
+		for _, line := range []string{"root=" + root, "root=/dev/nfs nfsroot=" + root, "netroot=" + root} {
+			r, err := ParseRoot(cmdline.Parse(line))
+			if (err == nil) != (want == "" && !strings.HasPrefix(line, "netroot=")) {
+				t.Errorf("%s: %v, %v", line, r, err)
+			}
+			if strings.HasPrefix(line, "root="+root) && want != "" && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v\nlacks %q", line, err, want)
+			}
+		}
+		r, err := ParseRoot(cmdline.Parse("root=dhcp"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err = r.WithRootPath(root); (err == nil) != (want == "") {
+			t.Errorf("root path %s: %v, %v", root, r, err)
+		}
 	}
 }
 

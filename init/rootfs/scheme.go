@@ -1,0 +1,60 @@
+package rootfs
+
+import (
+	"strings"
+)
+
+// laterForm names what a value of root= stands for when it is in the grammar
+// but not built yet.
+func laterForm(value string) string {
+	scheme, _, ok := strings.Cut(value, ":")
+	switch {
+	case !ok:
+	case scheme == "live" || scheme == "squash":
+		return "an image"
+	case scheme == "http" || scheme == "https" || scheme == "ftp":
+		return "an image over HTTP"
+	case scheme == "tftp":
+		return "an image over TFTP"
+	}
+	return ""
+}
+
+// elsewhere are the schemes of roots that other initramfs have and nodisk has not:
+// of dracut.cmdline(7), systemd's and of live systems.
+func elsewhere() map[string]string {
+	return map[string]string{
+		"cifs": "a CIFS share", "smb": "a CIFS share", "nbd": "a network block device (NBD)", "virtiofs": "a virtiofs share", "9p": "a 9p share",
+		"nvme": "a namespace of NVMe over Fabrics", "nvmf": "a namespace of NVMe over Fabrics", "fcoe": "a disk by FCoE", "aoe": "a disk by AoE",
+		"rbd": "a Ceph block device", "ceph": "a Ceph file system", "s3": "an object store", "bind": "a directory that something else has filled",
+		"zfs": "a ZFS dataset", "mtd": "a flash device", "ubi": "a flash volume",
+	}
+}
+
+// foreign says what is wrong with a root of a scheme that is not nodisk's, and what
+// to write instead; empty if the value has none. A scheme is a word without dots,
+// before "://" or one that is known: nfs-server:/srv and 10.0.0.1://srv are NFS
+// servers, and so is a host by the name of s3 in s3:/srv.
+func foreign(value string) (problem, fix string) {
+	scheme, rest, ok := strings.Cut(value, ":")
+	what := elsewhere()[scheme]
+	url := strings.HasPrefix(rest, "//")
+	switch {
+	case !ok || !isScheme(scheme) || !url && (what == "" || strings.HasPrefix(rest, "/")):
+		return "", ""
+	case scheme == "nfs" || scheme == "nfs4":
+		host, path, _ := strings.Cut(rest[2:], "/")
+		return "is a URL, of which NFS has none here", "write " + scheme + ":" + host + ":/" + path
+	case what == "":
+		return scheme + ": is not a kind of root that nodisk knows", forms
+	default:
+		return "asks for " + what + ", which nodisk does not have", forms
+	}
+}
+
+// isScheme follows RFC 3986 section 3.1, without the dot, which host names have.
+func isScheme(s string) bool {
+	letter := func(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+	odd := func(r rune) bool { return !isAlphanumeric(r) && r != '+' && r != '-' }
+	return s != "" && (letter(s[0]) || s == "9p") && !strings.ContainsFunc(s, odd)
+}

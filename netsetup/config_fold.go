@@ -1,0 +1,52 @@
+package netsetup
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// fold takes out what is said twice, and makes one word of several static ones for a
+// device: an interface may have several addresses of one family. What cannot be one
+// word stays two, which check refuses.
+func (c *Config) fold() {
+	var words []Interface
+next:
+	for _, n := range c.Interfaces {
+		for i, o := range words {
+			if o.String() == n.String() {
+				continue next
+			}
+			if c.deviceKey(o) == c.deviceKey(n) && o.takes(n) {
+				words[i] = o.with(n)
+				continue next
+			}
+		}
+		words = append(words, n)
+	}
+	c.Interfaces = words
+}
+
+// takes reports whether the addresses of both words can be on one device without one
+// of them saying what the other denies.
+func (n Interface) takes(o Interface) bool {
+	return n.named() && n.Method == MethodStatic && o.Method == MethodStatic && n.six() == o.six() &&
+		agree(n.MTU, o.MTU) && agree(n.NewAddr, o.NewAddr) && agree(n.Hostname, o.Hostname) &&
+		agree(n.Gateway, o.Gateway) && agree(n.Server, o.Server) && agree(n.Peer, o.Peer)
+}
+
+// agree reports whether at most one of two values is given, or both are the same.
+func agree[T comparable](a, b T) bool {
+	var none T
+	return a == none || b == none || a == b
+}
+
+// with adds the addresses of another word that it takes.
+func (n Interface) with(o Interface) Interface {
+	n.MTU, n.NewAddr, n.Hostname = cmp.Or(n.MTU, o.MTU), cmp.Or(n.NewAddr, o.NewAddr), cmp.Or(n.Hostname, o.Hostname)
+	n.Gateway, n.Server, n.Peer = cmp.Or(n.Gateway, o.Gateway), cmp.Or(n.Server, o.Server), cmp.Or(n.Peer, o.Peer)
+	n.More = join(n.More, append([]netip.Prefix{o.Address}, o.More...))
+	n.More = slices.DeleteFunc(n.More, func(a netip.Prefix) bool { return a == n.Address })
+	n.DNS, n.NTP = join(n.DNS, o.DNS), join(n.NTP, o.NTP)
+	return n
+}
