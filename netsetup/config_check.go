@@ -22,6 +22,8 @@ func (n Interface) families() int {
 	}
 }
 
+const secondFix = "write one ip= for each device, or one for IPv4 and one for IPv6"
+
 // check looks at the words together.
 func (c *Config) check(p *problems) {
 	seen := map[string]int{}
@@ -32,7 +34,7 @@ func (c *Config) check(p *problems) {
 		case !n.named():
 			p.add("ip", n.String(), "is the second ip= without a device", "name the device in one of them, or leave one out (pxelinux adds one for IPAPPEND 1 and 3)")
 		default:
-			p.add("ip", n.String(), "configures "+name+" a second time", "write one ip= for each device, or one for IPv4 and one for IPv6")
+			p.add("ip", n.String(), "configures "+name+" a second time", secondFix)
 		}
 		if n.NewAddr != "" && !n.named() {
 			p.add("ip", n.String(), "gives a hardware address to no certain device", "name the device")
@@ -182,7 +184,7 @@ func (n Interface) ownName() bool {
 func (c Config) Warnings() []string {
 	four, six := false, false
 	for _, n := range c.interfaces() {
-		four = four || n.Method == MethodDHCP || n.Method == MethodIBFT
+		four = four || n.Method == MethodDHCP || n.Method == MethodSingle || n.Method == MethodIBFT
 		six = six || n.Method.six() && n.Method != MethodLink6
 	}
 	var list []string

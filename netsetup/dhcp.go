@@ -60,6 +60,11 @@ type client struct {
 	user     string // option 77
 	hostname string // option 12
 	bits     int    // prefix length where the server gives none
+	// judge says what is wrong with a lease for this boot; nil: nothing is.
+	judge func(Lease) error
+	// taken reports whether another interface of this node has the address, or is
+	// the same client to the server; nil: none is.
+	taken func(Lease, identity) bool
 }
 
 // An exchange gets one lease by DHCP, and renews it.
@@ -165,7 +170,7 @@ func (x *exchange) tick(now time.Time) outcome {
 		return x.discover(now)
 	case x.phase >= phaseBound:
 		return x.prolong(now)
-	case x.phase == phaseSelecting && x.spare != nil:
+	case x.phase == phaseSelecting && x.spare != nil && !x.spareTaken():
 		return x.take(now, x.spareOf, x.spare, x.spareFrom)
 	case x.phase == phaseRequesting && x.sent >= maxRequests:
 		x.shunned = x.server
@@ -209,10 +214,16 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 	}
 	switch t := m.MessageType(); {
 	case x.phase == phaseSelecting && t == dhcpv4.MessageTypeOffer:
-		if _, _, err := parseLease(m, x.client.bits); err != nil {
+		l, _, err := parseLease(m, x.client.bits)
+		if err != nil {
 			return x.refuse("offer of %s refused: %v", sender(server, m), err)
 		}
-		if server == x.shunned {
+		if err := x.client.judged(l); err != nil {
+			return x.refuse("%v", err)
+		}
+		// What another interface has is asked for when that has not got it after
+		// all: it would be no answer any more then.
+		if server == x.shunned || x.client.taken != nil && x.client.taken(l, x.client.identities[which]) {
 			x.spare, x.spareOf, x.spareFrom = m, which, p.from
 			return outcome{}
 		}
@@ -241,6 +252,9 @@ func (x *exchange) take(now time.Time, which int, offer *dhcpv4.DHCPv4, from Har
 func (x *exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from HardwareAddr) outcome {
 	l, notes, err := parseLease(m, x.client.bits)
 	held := x.phase == phaseRenewing || x.phase == phaseRebinding
+	if err == nil && !held {
+		err = x.client.judged(l)
+	}
 	switch {
 	case err != nil && x.phase == phaseSelecting:
 		return x.refuse("lease of %s refused: %v", sender(l.Server, m), err)
@@ -263,6 +277,14 @@ func (x *exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from
 		o.told = "the DHCP server knows client-id " + who.String()
 	}
 	return o
+}
+
+// judged says what is wrong with a lease for this boot.
+func (c client) judged(l Lease) error {
+	if c.judge == nil {
+		return nil
+	}
+	return c.judge(l)
 }
 
 // addressee tells by the transaction which identity a message is for; the

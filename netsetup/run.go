@@ -68,8 +68,17 @@ type slot struct {
 	state *State // done
 	err   error  // given up
 	// spare is one that Up does not wait for: an interface besides the one
-	// that the word needs (rd.neednet).
+	// that the word needs, because all are wanted (rd.neednet) or it may reach a
+	// host better. of is the slot of the word then.
 	spare bool
+	of    *slot
+
+	// Of a word: what it must bring, the leases it has brought, the first of them
+	// at since, and what was refused though it is in use (rd.neednet).
+	need    Needs
+	have    []accepted
+	since   time.Time
+	refused []string
 }
 
 func (s *slot) open() bool { return s.state == nil && s.err == nil }
@@ -99,6 +108,10 @@ type nic struct {
 	err      error     // of the last try
 	retry    time.Time // when to try again
 	renamed  bool      // ifname= was tried
+	won      bool      // it has an address for its slot
+	idle     bool      // what it was offered is not needed
+	refused  string    // why a lease was refused; asked again at the time in again
+	again    time.Time
 	wires    map[channel]wire
 	protocol protocol  // nil: nothing is asked
 	asked    time.Time // since when
@@ -136,6 +149,9 @@ type runner struct {
 	turns   map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
 	lo      bool                     // done
 	nextLog time.Time
+	fatal   error  // the words contradict what is there
+	before  Traces // of earlier attempts, not taken over yet
+	made    Traces // of this one
 
 	// ctx ends when the network is closed.
 	ctx      context.Context
@@ -157,7 +173,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
 	for i, n := range c.interfaces() {
-		r.slots = append(r.slots, &slot{Interface: n, pos: i})
+		r.slots = append(r.slots, &slot{Interface: n, pos: i, need: c.need(i)})
 	}
 	return r
 }
@@ -178,6 +194,7 @@ func (r *runner) up(ctx context.Context) (State, error) {
 	if err := r.loop(ctx, r.finished); err != nil {
 		return State{}, err
 	}
+	r.undo("", false, nil)
 	return r.result(), nil
 }
 
@@ -193,6 +210,7 @@ func (r *runner) keep(ctx context.Context) error {
 // a device: they cannot be interrupted, and one that takes seconds would hold
 // up the boot from the other interface. See begin.
 func (r *runner) close() {
+	r.leaveSpares()
 	r.cancel()
 	for _, n := range r.nics {
 		n.close()
@@ -254,6 +272,9 @@ func (r *runner) arrivedAlready() {
 // finished tells whether there is nothing left to wait for; the error is set
 // if nothing was achieved.
 func (r *runner) finished() (bool, error) {
+	if r.fatal != nil {
+		return true, fmt.Errorf("set up network: %w", r.fatal)
+	}
 	if !r.lo {
 		return false, nil
 	}
@@ -269,6 +290,9 @@ func (r *runner) finished() (bool, error) {
 		case s.err != nil:
 			errs = append(errs, s.err)
 		default:
+			if _, promised := r.promised(s, time.Now()); promised {
+				return false, nil
+			}
 			achieved = true
 		}
 	}
@@ -282,7 +306,7 @@ func (r *runner) finished() (bool, error) {
 func (r *runner) result() State {
 	var states []State
 	for _, s := range r.slots {
-		if s.state == nil || s.spare {
+		if s.state == nil || s.spare && r.all(s) {
 			continue
 		}
 		// One that has addresses of both families is one interface.
@@ -300,10 +324,7 @@ func (r *runner) result() State {
 			r.log.Warn(fmt.Sprintf("%s: not done, %s was not set up", route, route.Dev))
 		}
 	}
-	best := max(0, slices.IndexFunc(states, func(s State) bool { return len(s.Addrs) > 0 }))
-	if i := slices.IndexFunc(states, func(s State) bool { return r.config.BootDev != "" && s.Device == r.config.BootDev }); i >= 0 {
-		best = i
-	}
+	best := r.best(states)
 	main := states[best]
 	main.Others = slices.Delete(slices.Clone(states), best, best+1)
 	for _, o := range main.Others {
