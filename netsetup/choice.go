@@ -3,6 +3,7 @@ package netsetup
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nodisk/nodisk/init/cmdline"
@@ -168,6 +169,7 @@ func (r *runner) setDown(n *nic) {
 		}
 	}
 	n.ready = false
+	r.before.Links = slices.DeleteFunc(slices.Clone(r.before.Links), func(name string) bool { return name == n.dev.Name })
 	step := LinkDown{Dev: n.dev.Name}
 	r.wg.Go(func() {
 		if err := step.apply(r.sys); err != nil {

@@ -174,6 +174,9 @@ func (r *runner) apply(s Step) error {
 	err := s.apply(r.sys)
 	if err == nil {
 		r.made.note(s)
+		if route, ok := s.(Route); ok {
+			r.before.Routes = slices.DeleteFunc(r.before.Routes, route.replaces)
+		}
 	}
 	return err
 }
