@@ -205,6 +205,7 @@ func TestChoiceHosts(t *testing.T) {
 		needs   Needs
 		servers map[string]func(t *testing.T) fakeServer // by device
 		during  time.Duration                            // of Keep
+		opening time.Duration                            // of eth1
 		want    string                                   // of Up
 		took    time.Duration
 		ran     []string
@@ -230,6 +231,15 @@ func TestChoiceHosts(t *testing.T) {
 				"eth1": func(t *testing.T) fakeServer { return leases(t, "192.168.51.7/24", gateway("192.168.51.1")) },
 			},
 			want: "eth1 192.168.51.7/24 by DHCP from 10.77.0.1, eth0 192.168.50.7/24 by DHCP from 10.77.0.1",
+		},
+		// What has been offered is waited for.
+		"two networks, one a moment later": {
+			needs: wantsHosts("192.168.51.1", "192.168.50.1"), opening: 10 * time.Millisecond,
+			servers: map[string]func(*testing.T) fakeServer{
+				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24", gateway("192.168.50.1")) },
+				"eth1": func(t *testing.T) fakeServer { return leases(t, "192.168.51.7/24", gateway("192.168.51.1")) },
+			},
+			want: "eth1 192.168.51.7/24 by DHCP from 10.77.0.1, eth0 192.168.50.7/24 by DHCP from 10.77.0.1", took: probeWait + 10*time.Millisecond,
 		},
 		// The boot goes on with the first, and the other comes beside it.
 		"two networks, one late": {
@@ -324,6 +334,7 @@ func TestChoiceHosts(t *testing.T) {
 				for dev, s := range tt.servers {
 					k.servers[dev] = s(t)
 				}
+				k.opening["eth1"] = tt.opening
 				k.neighbours[addr("192.168.50.1")] = k.neighbours[addr("10.77.0.1")]
 				k.neighbours[addr("192.168.51.1")] = k.neighbours[addr("10.77.0.1")]
 				r := keepFor(t, tt.line, tt.needs, max(tt.during, time.Millisecond), k, nil)
@@ -352,6 +363,48 @@ func TestChoiceHostsMissing(t *testing.T) {
 			if r.err == nil || !strings.Contains(r.err.Error(), want) {
 				t.Errorf("%v, %v", r.state, r.err)
 			}
+		}
+	})
+}
+
+// Of IPv6 the kernel has the addresses already: a network without a way to the target
+// is passed over all the same, and looked at again.
+func TestChoiceHosts6(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+		tell := func(index int, e news) { k.events <- linkEvent{Device: Device{Index: index}, news: &e} }
+		r := tryFor(t, "ip=auto6", wantsHosts("2001:db8:2::1"), time.Minute, k, func() {
+			<-time.After(time.Second)
+			for _, index := range []int{2, 3} {
+				tell(index, news{addr: prefix(fmt.Sprintf("fe80::%d/64", index)), permanent: true})
+			}
+			tell(2, news{router: true})
+			tell(2, news{addr: prefix("2001:db8:1::7/64")})
+			<-time.After(20 * time.Second)
+			tell(3, news{router: true})
+			tell(3, news{addr: prefix("2001:db8:2::7/64")})
+		})
+		if r.err != nil || r.state.Device != "eth1" || r.took < 21*time.Second || r.took > 22*time.Second {
+			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
+		}
+		const line = "s eth0: 2001:db8:1::7/64 by router advertisement has no route to 2001:db8:2::1"
+		if n := strings.Count(strings.Join(r.log, "\n"), line); n != 3 { // once, and twice in what is waited for
+			t.Errorf("%d times: %q", n, r.log)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // a router that comes later is a way
+		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		tell := func(e news) { k.events <- linkEvent{Device: Device{Index: 2}, news: &e} }
+		r := tryFor(t, "ip=auto6", wantsHosts("2001:db8:2::1"), time.Minute, k, func() {
+			<-time.After(time.Second)
+			tell(news{addr: prefix("fe80::2/64"), permanent: true})
+			tell(news{router: true})
+			tell(news{addr: prefix("2001:db8:1::7/64")})
+			<-time.After(5 * time.Second)
+			tell(news{gateway: addr("fe80::1")})
+		})
+		if r.err != nil || r.took < 6*time.Second || r.took > 20*time.Second {
+			t.Errorf("%v, %v after %v: %q", r.state, r.err, r.took, r.log)
 		}
 	})
 }
