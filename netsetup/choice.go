@@ -223,6 +223,46 @@ func (r *runner) best(states []State) int {
 	return best
 }
 
+// prefer has the default route go by the device whose lease named the root, where
+// bootdev= does not say which: it changes places with the one of the first word.
+func (r *runner) prefer(dev string) {
+	if r.config.Needs.RootPath == nil || r.config.BootDev != "" {
+		return
+	}
+	var first, main *accepted
+	for _, s := range r.slots {
+		for i, a := range s.have {
+			switch {
+			case a.lease.six() || !a.lease.Gateway.IsValid():
+			case a.dev == dev:
+				main = &s.have[i]
+			case r.config.rank(a.pos, false, a.dev) == 0:
+				first = &s.have[i]
+			}
+		}
+	}
+	if first == nil || main == nil {
+		return
+	}
+	r.reroute(*main, 0)
+	r.reroute(*first, secondaryMetric+r.config.rank(main.pos, false, main.dev))
+}
+
+// reroute sets the default route of a lease with another metric, which replaces the
+// one that has it.
+func (r *runner) reroute(a accepted, metric int) {
+	for _, s := range a.lease.Steps(a.dev) {
+		route, ok := s.(Route)
+		if !ok || route.Dst.Bits() != 0 {
+			continue
+		}
+		route.Metric = metric
+		if err := r.apply(route); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", route, err))
+		}
+	}
+}
+
 // reachOf is how the device reaches the first host of a word that chose between
 // several, as a number.
 func (r *runner) reachOf(dev string) int {

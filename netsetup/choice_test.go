@@ -141,6 +141,19 @@ func TestChoiceRootPathWords(t *testing.T) {
 				if l := r.state.Lease; want == "eth1" && (l == nil || l.RootPath != target) {
 					t.Errorf("%+v", l)
 				}
+				if strings.HasPrefix(line, "ip=eth0:dhcp ip=eth1:dhcp") && want == "eth1" { // the root may be beyond its gateway
+					var last []string
+					for _, c := range r.commands {
+						if strings.Contains(c, "default") {
+							last = append(slices.DeleteFunc(last, func(s string) bool {
+								return strings.HasSuffix(s, " metric 101") == strings.HasSuffix(c, " metric 101")
+							}), c)
+						}
+					}
+					if text := strings.Join(last, "\n"); !strings.Contains(text, "dev eth1 onlink") || !strings.Contains(text, "dev eth0 onlink metric 101") || len(last) != 2 {
+						t.Errorf("routes: %s", text)
+					}
+				}
 				both := strings.Contains(line, "neednet")
 				if have := slices.Contains(r.commands, "addr add 10.88.0.76/24 brd + dev eth0"); have != (both || strings.Contains(line, "ip=eth0:dhcp ip=eth1") && want != "" || want == "eth0") {
 					t.Errorf("eth0 has an address: %v\n%s", have, strings.Join(r.commands, "\n"))

@@ -225,6 +225,9 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 		// all: it would be no answer any more then.
 		if server == x.shunned || x.client.taken != nil && x.client.taken(l, x.client.identities[which]) {
 			x.spare, x.spareOf, x.spareFrom = m, which, p.from
+			if server != x.shunned {
+				x.refused = fmt.Sprintf("%s offers %s, but another interface of this node has that address, or is the same client", sender(server, m), l.Addr)
+			}
 			return outcome{}
 		}
 		return x.take(now, which, m, p.from)

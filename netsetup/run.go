@@ -195,7 +195,9 @@ func (r *runner) up(ctx context.Context) (State, error) {
 		return State{}, err
 	}
 	r.undo("", false, nil)
-	return r.result(), nil
+	s := r.result()
+	r.prefer(s.Device)
+	return s, nil
 }
 
 // keep goes on until ctx ends.

@@ -115,7 +115,7 @@ func (t *Traces) note(s Step) {
 
 // replaces reports whether the kernel has only one of the two routes.
 func (s Route) replaces(o Route) bool {
-	return s.Dst == o.Dst && s.Metric == o.Metric && (s.Dev == o.Dev || s.Dst.Addr().Is4())
+	return s.Dst == o.Dst && s.Metric == o.Metric
 }
 
 // with adds what another attempt has left.
