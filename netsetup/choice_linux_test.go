@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,35 +17,6 @@ import (
 
 	"github.com/nodisk/nodisk/init/cmdline"
 )
-
-// cards are the kernel, but that each eth is a card: no bus is behind a veth.
-type cards struct{ kernel }
-
-func (k cards) watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error) {
-	events, err := k.kernel.watch(ctx, wg, six)
-	if err != nil {
-		return nil, err
-	}
-	all := make(chan linkEvent)
-	wg.Go(func() {
-		for {
-			select {
-			case e := <-events:
-				if strings.HasPrefix(e.Name, "eth") {
-					e.Physical, e.Parent = true, 0 // the peer, of another namespace
-				}
-				select {
-				case all <- e:
-				case <-ctx.Done():
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	return all, nil
-}
 
 // upAgain is Up behind an attempt that left the traces. It returns what there is to
 // tell the next.
@@ -58,7 +28,7 @@ func upAgain(t *testing.T, line string, needs Needs, timeout time.Duration, befo
 	}
 	c.Needs = needs
 	buf := &lockedBuffer{}
-	n := &Network{newRunner(c, cards{}, slog.New(slog.NewTextHandler(buf, nil)))}
+	n := &Network{newRunner(c, physicalVeth{}, slog.New(slog.NewTextHandler(buf, nil)))}
 	n.Resume(before)
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
