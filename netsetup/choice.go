@@ -205,7 +205,7 @@ func (r *runner) spare(n *nic, of *slot) *slot {
 func (r *runner) best(states []State) int {
 	best, rank := 0, -1
 	for i, s := range states {
-		of := 0
+		var of int
 		switch {
 		case r.config.BootDev != "" && s.Device == r.config.BootDev:
 			of = 4

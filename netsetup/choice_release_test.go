@@ -14,14 +14,13 @@ import (
 )
 
 // A ledger is a DHCP server with one lease for each client, as dnsmasq has: a client
-// that gets another address loses the one before.
+// that gets another address loses the one before, and an address goes to whoever asked
+// for it last (several MACs in one dhcp-host).
 type ledger struct {
 	t     *testing.T
 	of    func(m *dhcpv4.DHCPv4) (client string, a netip.Prefix)
 	holds map[string]netip.Prefix
-	// rival: an address has one client, and goes to whoever asks (dnsmasq with
-	// several MACs in one dhcp-host).
-	log []string
+	log   []string
 }
 
 func (l *ledger) serve(m *dhcpv4.DHCPv4) []byte {
@@ -40,6 +39,7 @@ func (l *ledger) serve(m *dhcpv4.DHCPv4) []byte {
 		if ip, _ := netip.AddrFromSlice(m.ClientIPAddr.To4()); l.holds[who].Addr() == ip {
 			delete(l.holds, who)
 		}
+	default:
 	}
 	return leases(l.t, a.String())(m)
 }

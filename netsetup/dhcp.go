@@ -282,14 +282,6 @@ func (x *exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from
 	return o
 }
 
-// judged says what is wrong with a lease for this boot.
-func (c client) judged(l Lease) error {
-	if c.judge == nil {
-		return nil
-	}
-	return c.judge(l)
-}
-
 // addressee tells by the transaction which identity a message is for; the
 // first if it is for none.
 func (x *exchange) addressee(raw []byte) int {

@@ -44,6 +44,14 @@ func (n *nic) holds() (a netip.Prefix, who identity, slow bool) {
 	return netip.Prefix{}, identity{}, false
 }
 
+// judged says what is wrong with a lease for this boot.
+func (c client) judged(l Lease) error {
+	if c.judge == nil {
+		return nil
+	}
+	return c.judge(l)
+}
+
 // spareTaken reports whether what is kept in reserve is another interface's.
 func (x *exchange) spareTaken() bool {
 	l, _, err := parseLease(x.spare, x.client.bits)

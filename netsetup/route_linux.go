@@ -29,12 +29,23 @@ func (kernel) routerMetric(dev string, metric int) error {
 // setRouterMetric does it below root. A kernel without IPv6 takes no routes.
 func setRouterMetric(root, dev string, metric int) error {
 	at := root + "/conf/" + dev
-	err := os.WriteFile(at+"/ra_defrtr_metric", []byte(strconv.Itoa(metric)), 0)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err := writeSetting(at+"/ra_defrtr_metric", strconv.Itoa(metric))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = writeSetting(at+"/accept_ra_defrtr", "0")
 	}
-	if err = os.WriteFile(at+"/accept_ra_defrtr", []byte("0"), 0); errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
+}
+
+// writeSetting writes a file of /proc/sys, which does not make one that is missing but
+// refuses to (EACCES).
+func writeSetting(path, value string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
 }
