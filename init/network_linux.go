@@ -2,11 +2,22 @@ package boot
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
 	"time"
 
+	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/ibft"
 )
+
+// tracesFile holds what the attempts so far have left of networks: the next one may
+// be another process's. It goes with the initramfs.
+const tracesFile = "/var/lib/nodisk/network"
 
 // bringUp sets the network up and keeps it: leases are prolonged and late ports
 // join their bonds until leaveNetwork.
@@ -19,9 +30,14 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 	if err != nil {
 		return netsetup.State{}, err
 	}
+	n.Resume(w.readTraces())
 	state, err := n.Up(ctx)
+	w.writeTraces(n)
 	if err != nil {
 		n.Close()
+		if _, ok := errors.AsType[*cmdline.ValueError](err); ok {
+			err = permanent(err) // the words stay as they are, and so do the cards
+		}
 		return state, err
 	}
 	keep, cancel := context.WithCancel(context.Background())
@@ -38,6 +54,7 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 		go func() {
 			<-done
 			n.Close()
+			w.writeTraces(n)
 			close(closed)
 		}()
 		select {
@@ -47,4 +64,46 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 		}
 	}
 	return state, nil
+}
+
+// readTraces returns what earlier attempts have left. What cannot be read stays where
+// it is, and is told.
+func (w *worker) readTraces() netsetup.Traces {
+	text, err := os.ReadFile(tracesFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return netsetup.Traces{}
+	}
+	var t netsetup.Traces
+	if err == nil {
+		t, err = netsetup.ParseTraces(string(text))
+	}
+	if err != nil {
+		w.log.Warn(fmt.Sprintf("%v: what it left stays", err))
+	}
+	return t
+}
+
+// writeTraces is for the next attempt.
+func (w *worker) writeTraces(n *netsetup.Network) {
+	if err := writeFile(tracesFile, n.Traces().String()); err != nil {
+		w.log.Warn(err.Error())
+	}
+}
+
+// needs is what the root wants of the network.
+func (w *worker) needs() netsetup.Needs {
+	var firmware []iscsi.Target
+	if w.plan.Firmware {
+		if t, err := ibft.Read(os.DirFS("/sys")); err == nil { // else attach tells
+			firmware, _ = targetsOf(t)
+		}
+	}
+	var names map[string][]netip.Addr
+	if f, err := os.Open("/etc/hosts"); err == nil {
+		if names, err = parseHosts(f); err != nil {
+			w.log.Warn(fmt.Sprintf("read /etc/hosts: %v", err))
+		}
+		_ = f.Close()
+	}
+	return w.plan.needs(firmware, names)
 }

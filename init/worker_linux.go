@@ -84,8 +84,9 @@ type worker struct {
 	rootDisks []string
 	// doubted: the last mount found no root on what is attached, so that what the
 	// sessions showed then is not believed.
-	doubted bool
-	init    string
+	doubted  bool
+	init     string
+	resolves bool // resolv.conf is of an attempt at the network
 	// firmwareName is the initiator of the firmware's table (ip=ibft).
 	firmwareName string
 

@@ -240,17 +240,18 @@ func (w *worker) network(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	conf.Needs = w.needs()
 	state, err := w.bringUp(ctx, conf)
 	if err != nil {
 		return "", err
 	}
-	if err := writeResolvConf(state); err != nil && w.plan.Chain.Path == "" {
+	if err := w.writeResolvConf(state); err != nil && w.plan.Chain.Path == "" {
 		return "", err // in a vendor's initramfs it may be a link to anywhere
 	}
 	if state.Hostname == "" && conf.ReverseName {
 		var ok bool
 		if state, ok = w.askName(ctx, state); ok {
-			if err := writeResolvConf(state); err != nil { // with the domain
+			if err := w.writeResolvConf(state); err != nil { // with the domain
 				return "", err
 			}
 		}
@@ -273,11 +274,15 @@ func (w *worker) network(ctx context.Context) (string, error) {
 	return state.String(), nil
 }
 
-func writeResolvConf(s netsetup.State) error {
-	if text := s.ResolvConf(); text != "" {
-		return writeFile("/etc/resolv.conf", text)
+// writeResolvConf leaves the image's own where nothing is known, but not one of an
+// earlier attempt.
+func (w *worker) writeResolvConf(s netsetup.State) error {
+	text := s.ResolvConf()
+	if text == "" && !w.resolves {
+		return nil
 	}
-	return nil
+	w.resolves = true
+	return writeFile("/etc/resolv.conf", text)
 }
 
 func writeFile(path, text string) error {

@@ -14,7 +14,7 @@ func (r *runner) start(n *nic) {
 		return
 	}
 	n.protocol = r.newProtocol(n)
-	n.asked = time.Now()
+	n.asked, n.again = time.Now(), time.Time{}
 	r.do(n, n.protocol.start(n.asked))
 }
 
@@ -40,6 +40,7 @@ func (r *runner) newProtocol(n *nic) protocol {
 			addr: d.lasting(), identities: cmp.Or(s.ClientID, r.config.ClientID).identitiesOf(r.known(d)), broadcast: d.Type == hwInfiniBand,
 			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname, server: s.Server,
 			expected: expected{bits: s.Bits, six: r.config.sixOn(d)},
+			judge:    r.judge(n), taken: func(l Lease, who identity) bool { return r.taken(n, l.Addr, who, false) },
 		}
 		c.rapid = len(c.identities) == 1 && r.only(n)
 		if s.Method >= MethodBOOTP && s.Method <= MethodBoth {
@@ -52,7 +53,7 @@ func (r *runner) newProtocol(n *nic) protocol {
 // only tells whether no other interface asks for the same word.
 func (r *runner) only(n *nic) bool {
 	for _, o := range r.nics {
-		if o != n && o.slot == n.slot {
+		if o != n && o.slot != nil && o.slot.word() == n.slot.word() {
 			return false
 		}
 	}
@@ -94,6 +95,9 @@ func (r *runner) later(port Device) {
 
 // do carries out what a protocol wants.
 func (r *runner) do(n *nic, o outcome) {
+	if r.refuses(n, &o) {
+		return
+	}
 	if o.note != "" && (o.lease != nil || o.lost || n.tells(o.note, time.Now())) {
 		r.log.Warn(n.dev.Name + ": " + o.note)
 	}
@@ -103,7 +107,7 @@ func (r *runner) do(n *nic, o outcome) {
 		r.log.Debug(n.dev.Name+": "+m.what+" sent", "after", time.Since(n.since), "err", err)
 	}
 	for _, s := range o.steps {
-		if err := s.apply(r.sys); err != nil {
+		if err := r.apply(s); err != nil {
 			r.log.Warn(fmt.Sprintf("%s: %v", s, err))
 		}
 	}
@@ -151,6 +155,7 @@ func (r *runner) finish(n *nic, l Lease) {
 	var steps []Step
 	if l.Addr.IsValid() || len(l.Kept) > 0 {
 		steps = r.config.addressSteps(s.pos, l, n.dev.Name)
+		r.undo(n.dev.Name, l.six(), append(l.keptSteps(n.dev.Name), steps...))
 	}
 	mtu := cmp.Or(s.MTU, n.dev.MTU)
 	for _, step := range steps {
@@ -160,10 +165,10 @@ func (r *runner) finish(n *nic, l Lease) {
 			}
 			continue
 		}
-		err := step.apply(r.sys)
+		err := r.apply(step)
 		if _, ok := step.(AddrAdd); ok && err != nil {
 			s.err = fmt.Errorf("%s: %w", step, err)
-			r.drop(s, nil)
+			r.drop(s.word())
 			return
 		}
 		if err != nil {
@@ -181,7 +186,7 @@ func (r *runner) finish(n *nic, l Lease) {
 		r.log.Info(state.String())
 	}
 	r.log.Debug(n.dev.Name+": set up", "after", time.Since(n.since))
-	r.drop(s, n)
+	r.accept(n, l)
 }
 
 // raise gives a device the MTU of a lease, and tells whether it has it now. It is
@@ -193,65 +198,10 @@ func (r *runner) raise(d Device, mtu int) bool {
 		return false
 	}
 	for _, s := range steps {
-		if err := s.apply(r.sys); err != nil {
+		if err := r.apply(s); err != nil {
 			r.log.Warn(fmt.Sprintf("%s: %v: the MTU of %s stays %d", s, err, d.Name, d.MTU))
 			return false
 		}
 	}
 	return true
-}
-
-// drop lets the interfaces of a slot go, but for the winner: leases are given
-// back, and what nodisk set up is set down, unless rd.neednet wants them all.
-// Their sockets close; the winner's serve to prolong its lease.
-func (r *runner) drop(s *slot, winner *nic) {
-	for _, n := range r.nics {
-		if n.slot != s || n == winner {
-			continue
-		}
-		if winner != nil && r.all(s) {
-			n.slot = r.spare(n, s)
-			continue
-		}
-		if n.protocol != nil && n.carrier {
-			for _, m := range n.protocol.release() {
-				r.log.Debug(n.dev.Name+": "+m.what, "err", n.send(m))
-			}
-		}
-		n.protocol = nil
-		n.close()
-		if winner != nil {
-			r.setDown(n)
-		}
-	}
-}
-
-// setDown takes an interface down that nodisk set up and nobody needs. The
-// kernel waits some milliseconds for each, so that is done beside the rest.
-func (r *runner) setDown(n *nic) {
-	if n.slot == nil || n.slot.named() || n.wasUp || n.below || !n.ready || r.all(n.slot) {
-		return
-	}
-	for _, o := range r.nics {
-		if o != n && o.key.index == n.key.index && o.slot != nil && (o.slot.open() || o.protocol != nil) {
-			return // the other family needs it
-		}
-		if o.dev.Parent == n.key.index {
-			return // somebody has made another of it
-		}
-	}
-	n.ready = false
-	step := LinkDown{Dev: n.dev.Name}
-	r.wg.Go(func() {
-		if err := step.apply(r.sys); err != nil {
-			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
-		}
-	})
-}
-
-func (n *nic) close() {
-	for _, w := range n.wires {
-		_ = w.Close()
-	}
-	n.wires = nil
 }

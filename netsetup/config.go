@@ -72,6 +72,9 @@ type Config struct {
 	IBMode string
 	// IBPort says which InfiniBand ports are candidates.
 	IBPort PortSelector
+	// Needs is what the boot wants the network for. No argument says it: the
+	// caller does, who knows the root.
+	Needs Needs
 }
 
 // connected is the IPoIB transport of reliable connections, with an MTU of up

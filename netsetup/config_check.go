@@ -22,6 +22,8 @@ func (n Interface) families() int {
 	}
 }
 
+const secondFix = "write one ip= for each device, one for IPv4 and one for IPv6, or static addresses with one gateway"
+
 // check looks at the words together.
 func (c *Config) check(p *problems) {
 	c.fold()
@@ -33,7 +35,7 @@ func (c *Config) check(p *problems) {
 		case !n.named():
 			p.add("ip", n.String(), "is the second ip= without a device", "name the device in one of them, or leave one out (pxelinux adds one for IPAPPEND 1 and 3)")
 		default:
-			p.add("ip", n.String(), "configures "+name+" a second time", "write one ip= for each device, one for IPv4 and one for IPv6, or static addresses with one gateway")
+			p.add("ip", n.String(), "configures "+name+" a second time", secondFix)
 		}
 		if n.NewAddr != "" && !n.named() {
 			p.add("ip", n.String(), "gives a hardware address to no certain device", "name the device")
@@ -183,7 +185,7 @@ func (n Interface) ownName() bool {
 func (c Config) Warnings() []string {
 	four, six := false, false
 	for _, n := range c.interfaces() {
-		four = four || n.Method == MethodDHCP || n.Method == MethodIBFT
+		four = four || n.Method == MethodDHCP || n.Method == MethodSingle || n.Method == MethodIBFT
 		six = six || n.Method.six() && n.Method != MethodLink6
 	}
 	var list []string

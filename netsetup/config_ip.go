@@ -238,7 +238,7 @@ func (n *Interface) parseTail(a cmdline.Arg, tail []string, p *problems) {
 // those of the other family, or of somewhere else.
 func (m Method) static(six bool) bool {
 	switch m {
-	case MethodDHCP, MethodStatic, MethodNone:
+	case MethodDHCP, MethodSingle, MethodStatic, MethodNone:
 		return true
 	case MethodBOOTP, MethodRARP, MethodBoth:
 		return !six

@@ -42,7 +42,7 @@ func TestParseConfig(t *testing.T) {
 		"dhcp":           {"ip=dhcp", Config{Interfaces: dhcp}},
 		"on":             {"ip=on", Config{Interfaces: dhcp}},
 		"any":            {"ip=any", Config{Interfaces: dhcp}},
-		"single":         {"ip=single-dhcp", Config{Interfaces: dhcp}},
+		"single":         {"ip=single-dhcp", Config{Interfaces: []Interface{{Method: MethodSingle}}}},
 		"off":            {"ip=off", Config{Off: true}},
 		"none":           {"ip=none", Config{Off: true}},
 		"kernel off":     {"ip=::::::off", Config{Off: true}},

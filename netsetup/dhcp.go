@@ -62,6 +62,11 @@ type client struct {
 	// server is that of ip=; with RARP no other is listened to.
 	server netip.Addr
 	expected
+	// judge says what is wrong with a lease for this boot; nil: nothing is.
+	judge func(Lease) error
+	// taken reports whether another interface of this node has the address, or is
+	// the same client to the server; nil: none is.
+	taken func(Lease, identity) bool
 }
 
 // An exchange gets one lease by DHCP, and renews it.
@@ -171,7 +176,7 @@ func (x *exchange) tick(now time.Time) outcome {
 		return x.discover(now)
 	case x.phase >= phaseBound:
 		return x.prolong(now)
-	case x.phase == phaseSelecting && x.spare != nil:
+	case x.phase == phaseSelecting && x.spare != nil && !x.spareTaken():
 		return x.take(now, x.spareOf, x.spare, x.spareFrom)
 	case x.phase == phaseRequesting && x.sent >= maxRequests:
 		x.shunned = x.server
@@ -215,11 +220,20 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 	}
 	switch t := m.MessageType(); {
 	case x.phase == phaseSelecting && t == dhcpv4.MessageTypeOffer:
-		if _, _, err := parseLease(m, x.client.expected); err != nil {
+		l, _, err := parseLease(m, x.client.expected)
+		if err != nil {
 			return x.refuse("offer of %s refused: %v", sender(server, m), err)
 		}
-		if server == x.shunned {
+		if err := x.client.judged(l); err != nil {
+			return x.refuse("%v", err)
+		}
+		// What another interface has is asked for when that has not got it after
+		// all: it would be no answer any more then.
+		if server == x.shunned || x.client.elsewhere(l, which) {
 			x.spare, x.spareOf, x.spareFrom = m, which, p.from
+			if server != x.shunned {
+				x.refused = fmt.Sprintf("%s offers %s, but another interface of this node has that address, or is the same client", sender(server, m), l.Addr)
+			}
 			return outcome{}
 		}
 		return x.take(now, which, m, p.from)
@@ -249,9 +263,16 @@ func (x *exchange) take(now time.Time, which int, offer *dhcpv4.DHCPv4, from Har
 func (x *exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from HardwareAddr) outcome {
 	l, notes, err := parseLease(m, x.client.expected)
 	held := x.phase == phaseRenewing || x.phase == phaseRebinding
+	if err == nil && !held {
+		err = x.client.judged(l)
+	}
 	switch {
 	case err != nil && x.phase == phaseSelecting:
-		return x.refuse("lease of %s refused: %v", sender(l.Server, m), err)
+		o := x.refuse("lease of %s refused: %v", sender(l.Server, m), err)
+		if l.Addr.IsValid() {
+			o = o.and(x.spurn(l.Server, m, from))
+		}
+		return o
 	case err != nil && held:
 		return outcome{} // asked again, as if it were lost
 	case err != nil:

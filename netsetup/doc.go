@@ -21,9 +21,10 @@
 // lives on messages from then on. Every candidate is set up as it appears; one
 // without carrier, or with a driver that takes seconds to open, holds up no
 // other. When an interface has carrier the first DISCOVER leaves at once. With
-// ip=dhcp (or nothing) all candidates ask side by side, the first complete
-// answer wins; the leases of the others are given back, and what was set up for
-// them is set down.
+// ip=dhcp (or nothing) all candidates ask side by side, the first
+// answer wins that has what the boot needs (Config.Needs): a root path, or a way to
+// the root's servers. The leases of the others are given back, and what was set up
+// for them is set down, but for those that may still reach a server better.
 //
 // Which interfaces are candidates, when the command line names none: Ethernet
 // and IPoIB, with a device behind it (/sys/class/net/NAME/device), not wireless,

@@ -18,6 +18,7 @@ func (r *runner) wake() time.Time {
 		if n.wanted() && !n.setting && !n.ready {
 			sooner(n.retry)
 		}
+		sooner(n.again)
 		if n.protocol != nil {
 			sooner(n.protocol.deadline())
 			if r.config.DHCPTimeout > 0 && n.slot.open() {
@@ -27,6 +28,9 @@ func (r *runner) wake() time.Time {
 	}
 	for _, s := range r.slots {
 		if t, ok := r.expiry(s); ok && s.open() && !s.spare {
+			sooner(t)
+		}
+		if t, promised := r.promised(s, time.Now()); promised && !s.spare {
 			sooner(t)
 		}
 	}
@@ -42,13 +46,16 @@ func (r *runner) tick(now time.Time) {
 		if t, ok := r.expiry(s); ok && s.open() && !s.spare && !now.Before(t) && !r.settle(s, now) {
 			s.err = errors.New(r.waitingFor(s, now))
 			r.log.Warn(s.err.Error() + "; given up")
-			r.drop(s, nil)
+			r.drop(s)
 		}
 	}
 	for _, n := range r.nics {
 		switch {
 		case n.wanted() && !n.setting && !n.ready && !n.retry.IsZero() && !now.Before(n.retry):
 			r.begin(n)
+		case !n.again.IsZero() && !now.Before(n.again):
+			n.again = time.Time{}
+			r.start(n)
 		case n.protocol == nil:
 		case n.slot.open() && r.config.DHCPTimeout > 0 && !now.Before(n.asked.Add(r.config.DHCPTimeout)):
 			n.asked = now
@@ -99,7 +106,7 @@ func (r *runner) expiry(s *slot) (time.Time, bool) {
 			continue
 		}
 		limit := carrier
-		if n.protocol != nil {
+		if n.protocol != nil || n.refused != "" {
 			asking++
 			if limit = dhcp; limit == 0 {
 				return time.Time{}, false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -123,7 +124,11 @@ func (k *fakeKernel) solicit6(d Device) error {
 	k.soliciting = append(k.soliciting, d.Name)
 	return nil
 }
-func (k *fakeKernel) noRouters(dev string) error    { return k.do(NoRouters{dev}) }
+func (k *fakeKernel) noRouters(dev string) error { return k.do(NoRouters{dev}) }
+func (k *fakeKernel) routeDel(r RouteDel) error  { return k.do(r) }
+func (k *fakeKernel) routerMetric(dev string, metric int) error {
+	return k.do(RouterMetric{dev, metric})
+}
 func (k *fakeKernel) obstacle6(string, bool) string { return "" }
 func (k *fakeKernel) routeSet(r Route) error        { return k.do(r) }
 
@@ -259,6 +264,40 @@ func goodServer(t *testing.T) fakeServer {
 	}
 }
 
+// leases is a good server that gives this address.
+func leases(t *testing.T, p string, changes ...func(*dhcpv4.DHCPv4)) fakeServer {
+	a := prefix(p)
+	changes = append([]func(*dhcpv4.DHCPv4){func(m *dhcpv4.DHCPv4) {
+		m.YourIPAddr = a.Addr().AsSlice()
+		m.UpdateOption(dhcpv4.OptSubnetMask(net.CIDRMask(a.Bits(), 32)))
+	}}, changes...)
+	return func(m *dhcpv4.DHCPv4) []byte {
+		switch m.MessageType() {
+		case dhcpv4.MessageTypeRequest:
+			return answer(t, m, dhcpv4.MessageTypeAck, changes...)
+		case dhcpv4.MessageTypeDiscover:
+			return answer(t, m, dhcpv4.MessageTypeOffer, changes...)
+		default:
+			return nil
+		}
+	}
+}
+
+// rootPath has the server send option 17.
+func rootPath(text string) func(*dhcpv4.DHCPv4) {
+	return func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptRootPath(text)) }
+}
+
+// gateway has the server send this router, "" for none.
+func gateway(a string) func(*dhcpv4.DHCPv4) {
+	return func(m *dhcpv4.DHCPv4) {
+		m.Options.Del(dhcpv4.OptionRouter)
+		if a != "" {
+			m.UpdateOption(dhcpv4.OptRouter(net.ParseIP(a)))
+		}
+	}
+}
+
 // ethernet is an interface with carrier as soon as it is up.
 func ethernet(index int, name string, mac HardwareAddr) Device {
 	return Device{Index: index, Name: name, Type: hwEthernet, Addr: mac, MTU: 1500, Physical: true, Carrier: true, Driver: "virtio_net"}
@@ -298,10 +337,17 @@ type result struct {
 // it.
 func try(t *testing.T, line string, timeout time.Duration, k *fakeKernel, script func()) result {
 	t.Helper()
+	return tryFor(t, line, Needs{}, timeout, k, script)
+}
+
+// tryFor is try for a boot that needs something.
+func tryFor(t *testing.T, line string, needs Needs, timeout time.Duration, k *fakeKernel, script func()) result {
+	t.Helper()
 	c, err := ParseConfig(cmdline.Parse(line))
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Needs = needs
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()

@@ -264,8 +264,8 @@ func TestRunClientIDOfWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
 		ids := make(map[string]string)
-		for _, dev := range []string{"eth0", "eth1"} {
-			good := goodServer(t)
+		for dev, lease := range map[string]string{"eth0": "10.77.0.23/24", "eth1": "10.78.0.23/24"} {
+			good := leases(t, lease)
 			k.servers[dev] = func(m *dhcpv4.DHCPv4) []byte {
 				ids[dev] = string(m.Options.Get(dhcpv4.OptionClientIdentifier))
 				return good(m)

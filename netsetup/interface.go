@@ -3,6 +3,7 @@ package netsetup
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -31,7 +32,7 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 		return
 	}
 	if n == nil {
-		n = &nic{key: key, first: now, since: now, wasUp: e.Up}
+		n = &nic{key: key, first: now, since: now, wasUp: e.Up && !slices.Contains(r.before.Links, e.Name)}
 		r.nics[key] = n
 		defer r.later(e.Device)
 	}
@@ -159,29 +160,19 @@ func (r *runner) claim(n *nic) bool {
 			r.log.Warn(fmt.Sprintf("rename %s to %s: %v", n.dev.Name, name, err))
 		}
 	}
+	if err := r.config.twice(n.dev); err != nil {
+		r.fatal = err
+	}
 	i, ok := r.config.claim(n.dev, n.key.six)
 	if !ok {
 		return false
 	}
 	n.slot = r.slots[i]
-	if !n.slot.open() && r.all(n.slot) {
+	if w := n.slot; w.state != nil && (r.all(w) || !r.config.complete(w.need, w.have)) {
 		n.slot = r.spare(n, n.slot)
 	}
 	n.since = time.Now()
 	return true
-}
-
-// all tells whether the word is for every interface: rd.neednet.
-func (r *runner) all(s *slot) bool {
-	return r.config.NeedNet && !s.named() && s.Method != MethodStatic
-}
-
-// spare is a slot for one more interface of a word that has what it needs.
-func (r *runner) spare(n *nic, of *slot) *slot {
-	s := &slot{Interface: of.Interface, pos: len(r.slots), spare: true}
-	s.Device = n.dev.Name
-	r.slots = append(r.slots, s)
-	return s
 }
 
 // begin sets an interface up, beside everything else: some drivers take

@@ -20,15 +20,22 @@ import (
 // keep runs Up and then Keep for a time. script runs beside Keep.
 func keep(t *testing.T, line string, during time.Duration, k *fakeKernel, script func()) result {
 	t.Helper()
+	return keepFor(t, line, Needs{}, during, k, script)
+}
+
+// keepFor is keep for a boot that needs something; it ends with Close.
+func keepFor(t *testing.T, line string, needs Needs, during time.Duration, k *fakeKernel, script func()) result {
+	t.Helper()
 	c, err := ParseConfig(cmdline.Parse(line))
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Needs = needs
 	lines := &logLines{start: time.Now()}
 	r := newRunner(c, k, slog.New(lines))
-	defer r.close()
 	s, err := r.up(t.Context())
 	if err != nil {
+		r.close()
 		t.Fatal(err)
 	}
 	took := time.Since(lines.start)
@@ -38,6 +45,7 @@ func keep(t *testing.T, line string, during time.Duration, k *fakeKernel, script
 		go script()
 	}
 	err = r.keep(ctx)
+	r.close()
 	synctest.Wait()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -102,7 +110,7 @@ func TestKeepNeedNet(t *testing.T) {
 			k.mu.Unlock()
 			third := ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03")
 			k.mu.Lock()
-			k.servers["eth2"] = goodServer(t)
+			k.servers["eth2"] = leases(t, "10.77.0.25/24")
 			k.mu.Unlock()
 			k.appear(third)
 		})
@@ -111,7 +119,7 @@ func TestKeepNeedNet(t *testing.T) {
 		}
 		for _, want := range []string{
 			"addr add 10.77.0.24/24 brd + dev eth1", "route replace default via 10.77.0.1 dev eth1 metric 101",
-			"addr add 10.77.0.23/24 brd + dev eth2",
+			"addr add 10.77.0.25/24 brd + dev eth2",
 		} {
 			if !slices.Contains(r.commands, want) {
 				t.Errorf("no %q in\n%s", want, strings.Join(r.commands, "\n"))

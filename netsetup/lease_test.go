@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -203,6 +204,29 @@ func TestExchangeTwoRapid(t *testing.T) {
 		}
 		if got != tt.want || o.lease != nil || x.phase != phaseBound || x.server != addr("10.77.0.1") {
 			t.Errorf("%s: %q, %+v", name, got, o)
+		}
+	}
+}
+
+// What is committed at once and of no use is given back, unless another interface of
+// this node lives on it.
+func TestExchangeRapidUnfit(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for elsewhere, want := range map[bool]string{false: "RELEASE 10.77.0.23 10.77.0.1", true: ""} {
+		x := testExchange()
+		x.client.rapid = true
+		x.client.judge = func(Lease) error { return errors.New("no root path") }
+		x.client.taken = func(l Lease, _ identity) bool { return elsewhere && l.Addr.Addr() == addr("10.77.0.23") }
+		discover := x.start(now).first()
+		o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeAck, func(m *dhcpv4.DHCPv4) {
+			m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionRapidCommit, nil))
+		})))
+		got := ""
+		if m := o.first(); m != nil {
+			got = m.MessageType().String() + " " + m.ClientIPAddr.String() + " " + m.ServerIdentifier().String()
+		}
+		if got != want || o.lease != nil || x.phase != phaseSelecting || !strings.Contains(o.note, "no root path") {
+			t.Errorf("%v: %q, %+v", elsewhere, got, o)
 		}
 	}
 }

@@ -110,9 +110,18 @@ func family(a netip.Addr) int {
 
 // routeSet adds or replaces a route of the main table (RTM_NEWROUTE).
 func (kernel) routeSet(r Route) error {
-	index, err := interfaceIndex(r.Dev)
+	msg, attrs, err := routeMessage(r)
 	if err != nil {
 		return err
+	}
+	return request(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, msg, attrs...)
+}
+
+// routeMessage is a route in the form of rtnetlink(7).
+func routeMessage(r Route) (*nl.RtMsg, []*nl.RtAttr, error) {
+	index, err := interfaceIndex(r.Dev)
+	if err != nil {
+		return nil, nil, err
 	}
 	msg := nl.NewRtMsg()
 	msg.Family, msg.Dst_len = uint8(family(r.Dst.Addr())), uint8(r.Dst.Bits())
@@ -131,7 +140,7 @@ func (kernel) routeSet(r Route) error {
 	if r.Metric != 0 {
 		attrs = append(attrs, nl.NewRtAttr(unix.RTA_PRIORITY, u32(r.Metric)))
 	}
-	return request(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, msg, attrs...)
+	return msg, attrs, nil
 }
 
 // linkInfo is the part that depends on the kind of link.

@@ -13,7 +13,7 @@ type Method int
 
 // The methods of ip=.
 const (
-	MethodDHCP    Method = iota + 1 // dhcp, on, any, single-dhcp or nothing
+	MethodDHCP    Method = iota + 1 // dhcp, on, any or nothing
 	MethodStatic                    // an address is given
 	MethodNone                      // the link is set up, no address
 	MethodBOOTP                     // BOOTP (RFC 951)
@@ -24,6 +24,7 @@ const (
 	MethodEither6                   // what the router advertisement says, or comes first
 	MethodLink6                     // a link-local address only
 	MethodIBFT                      // what the firmware left; see Config.WithIBFT
+	MethodSingle                    // single-dhcp: DHCP, of whose answers the first counts, whatever the Needs
 )
 
 // methodWords are the words of ip=, by method; the first of a method is the one
@@ -36,7 +37,7 @@ var methodWords = [...]struct {
 	{"on", MethodDHCP},
 	{"any", MethodDHCP},
 	{"all", MethodDHCP}, // klibc's
-	{"single-dhcp", MethodDHCP},
+	{"single-dhcp", MethodSingle},
 	{"", MethodDHCP},
 	{"static", MethodStatic},
 	{"none", MethodNone},

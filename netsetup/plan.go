@@ -157,8 +157,11 @@ func (c Config) linkSteps(n Interface, d Device) []Step {
 	if n.MTU != 0 && n.MTU != d.MTU {
 		steps = append(steps, LinkMTU{Dev: d.Name, MTU: n.MTU})
 	}
-	if n.Method == MethodLink6 {
+	switch rank := c.rank6(d); {
+	case n.Method == MethodLink6:
 		steps = append(steps, NoRouters{Dev: d.Name})
+	case rank > 0:
+		steps = append(steps, RouterMetric{Dev: d.Name, Metric: routerMetric + rank})
 	}
 	return append(steps, LinkUp{Dev: d.Name})
 }
@@ -199,37 +202,6 @@ func join[T comparable](a, b []T) []T {
 		}
 	}
 	return all
-}
-
-// secondaryMetric is added to the default routes of all but the first ip=
-// word, so that two gateways make one default route and a spare.
-const secondaryMetric = 100
-
-// addressSteps gives the device the lease of the word at position i, and the
-// routes of rd.route= that name the device.
-func (c Config) addressSteps(i int, l Lease, dev string) []Step {
-	steps := l.Steps(dev)
-	for j, s := range steps {
-		// Of IPv6 the kernel has default routes of router advertisements, with
-		// the metric 1024: one that is written goes first.
-		if r, ok := s.(Route); ok && r.Dst.Bits() == 0 && (i > 0 || r.Dst.Addr().Is6()) {
-			r.Metric = secondaryMetric + i
-			steps[j] = r
-		}
-	}
-	for _, r := range c.Routes {
-		if r.Dev == dev && r.Dst.Addr().Is6() == l.six() || r.Dev == "" && i == c.routeWord(r) {
-			r.Dev = dev
-			r.OnLink = l.beyond(r.Via)
-			steps = append(steps, r)
-		}
-	}
-	return steps
-}
-
-// primary is the position of the word that bootdev= names, else 0.
-func (c Config) primary() int {
-	return max(0, slices.IndexFunc(c.interfaces(), func(n Interface) bool { return c.BootDev != "" && n.Device == c.BootDev }))
 }
 
 // reaches tells whether the address is on the link, by the lease alone.

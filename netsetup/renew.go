@@ -69,11 +69,15 @@ func (x *exchange) ask(now time.Time) outcome {
 	return o
 }
 
-// spurn gives back what a second server has committed on the same DISCOVER,
-// which with option 80 every server does (RFC 4039 section 3.2); unless it is
-// the address of the lease: servers that share their leases give the same.
+// spurn gives back what a server has committed on a DISCOVER, which with option 80
+// every server does (RFC 4039 section 3.2), and is not wanted: it is of no use, or
+// another server was quicker. Not what this node lives on: servers that share their
+// leases give the same address.
 func (x *exchange) spurn(server netip.Addr, m *dhcpv4.DHCPv4, from HardwareAddr) outcome {
-	if !server.IsValid() || server == x.server || m.YourIPAddr.Equal(x.offer.YourIPAddr) {
+	if !server.IsValid() || x.phase == phaseBound && (server == x.server || m.YourIPAddr.Equal(x.offer.YourIPAddr)) {
+		return outcome{}
+	}
+	if l, _, err := parseLease(m, x.client.expected); err == nil && x.client.elsewhere(l, x.chosen) {
 		return outcome{}
 	}
 	return outcome{send: []message{x.releaseOf(server, m, from)}}

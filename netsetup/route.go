@@ -49,13 +49,97 @@ func (c *Config) parseRoute(a cmdline.Arg, p *problems) {
 	}
 }
 
-// routeWord is the position of the ip= word that a route without a device goes
-// with: the first that gets an address of its family, the primary one before the
+// secondaryMetric is added to the default routes of all words but the primary one,
+// so that two gateways make one default route and a spare.
+const secondaryMetric = 100
+
+// routerMetric is that of the default routes which the kernel takes from router
+// advertisements (IP6_RT_PRIO_USER of include/net/ip6_route.h).
+const routerMetric = 1024
+
+// addressSteps gives the device the lease of the word at position i, and the
+// routes of rd.route= that name the device.
+func (c Config) addressSteps(i int, l Lease, dev string) []Step {
+	steps := l.Steps(dev)
+	rank := c.rank(i, l.six(), dev)
+	for j, s := range steps {
+		// Of IPv6 the kernel has default routes of router advertisements: one
+		// that is written goes first.
+		if r, ok := s.(Route); ok && r.Dst.Bits() == 0 && (rank > 0 || r.Dst.Addr().Is6()) {
+			r.Metric = secondaryMetric + rank
+			steps[j] = r
+		}
+	}
+	for _, r := range c.Routes {
+		if c.routes(r, i, l.six(), dev) {
+			r.Dev = dev
+			r.OnLink = l.beyond(r.Via)
+			steps = append(steps, r)
+		}
+	}
+	return steps
+}
+
+// primary is the position of the word that bootdev= names, else 0.
+func (c Config) primary() int {
+	return max(0, slices.IndexFunc(c.interfaces(), func(n Interface) bool { return c.BootDev != "" && n.Device == c.BootDev }))
+}
+
+// rank orders the default routes of one family: 0 for the device of bootdev=,
+// without that for the first word of the family; the others follow in the order of
+// their words, none twice.
+func (c Config) rank(i int, six bool, dev string) int {
+	switch {
+	case c.BootDev != "" && dev == c.BootDev:
+		return 0
+	case c.BootDev != "":
+		return i + 1
+	case i == c.first(six):
+		return 0
+	default:
+		return i
+	}
+}
+
+// first is the position of the first word that gets an address of the family, -1
+// when there is none.
+func (c Config) first(six bool) int {
+	return slices.IndexFunc(c.interfaces(), func(n Interface) bool { return n.Method != MethodNone && n.six() == six })
+}
+
+// rank6 is the rank of the default routes that the kernel takes from the router
+// advertisements on a device: it does so on every one that is up, whatever the
+// words say of it. 0 where no word is about IPv6.
+func (c Config) rank6(d Device) int {
+	first := c.first(true)
+	if first < 0 {
+		return 0
+	}
+	i, ok := c.claim(d, true)
+	if !ok {
+		i, _ = c.claim(d, false)
+		i += len(c.interfaces())
+	}
+	return c.rank(i, true, d.Name)
+}
+
+// routes reports whether a route of rd.route= goes with the addresses of a device
+// that the word at position i is about. One without a device goes with the primary
+// word.
+func (c Config) routes(r Route, i int, six bool, dev string) bool {
+	if r.Dst.Addr().Is6() != six {
+		return false
+	}
+	return r.Dev == dev || r.Dev == "" && i == c.routeWord(r)
+}
+
+// routeWord is the position of the word that a route without a device goes with:
+// the first that gets an address of its family, the one of bootdev= before the
 // others; -1 when there is none.
 func (c Config) routeWord(r Route) int {
 	words := c.interfaces()
 	fits := func(n Interface) bool { return n.Method != MethodNone && n.six() == r.Dst.Addr().Is6() }
-	if i := c.primary(); i < len(words) && fits(words[i]) {
+	if i := slices.IndexFunc(words, func(n Interface) bool { return c.BootDev != "" && n.Device == c.BootDev && fits(n) }); i >= 0 {
 		return i
 	}
 	return slices.IndexFunc(words, fits)

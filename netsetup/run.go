@@ -71,8 +71,17 @@ type slot struct {
 	state *State // done
 	err   error  // given up
 	// spare is one that Up does not wait for: an interface besides the one
-	// that the word needs (rd.neednet).
+	// that the word needs, because all are wanted (rd.neednet) or it may reach a
+	// host better. of is the slot of the word then.
 	spare bool
+	of    *slot
+
+	// Of a word: what it must bring, the leases it has brought, the first of them
+	// at since, and what was refused though it is in use (rd.neednet).
+	need    Needs
+	have    []accepted
+	since   time.Time
+	refused []string
 }
 
 func (s *slot) open() bool { return s.state == nil && s.err == nil }
@@ -102,6 +111,10 @@ type nic struct {
 	err      error     // of the last try
 	retry    time.Time // when to try again
 	renamed  bool      // ifname= was tried
+	won      bool      // it has an address for its slot
+	idle     bool      // what it was offered is not needed
+	refused  string    // why a lease was refused; asked again at the time in again
+	again    time.Time
 	wires    map[channel]wire
 	protocol protocol  // nil: nothing is asked
 	asked    time.Time // since when
@@ -140,6 +153,9 @@ type runner struct {
 	turns   map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
 	lo      bool                     // done
 	nextLog time.Time
+	fatal   error  // the words contradict what is there
+	before  Traces // of earlier attempts, not taken over yet
+	made    Traces // of this one
 
 	// ctx ends when the network is closed.
 	ctx      context.Context
@@ -161,7 +177,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
 	for i, n := range c.interfaces() {
-		r.slots = append(r.slots, &slot{Interface: n, pos: i})
+		r.slots = append(r.slots, &slot{Interface: n, pos: i, need: c.need(i)})
 	}
 	return r
 }
@@ -182,7 +198,10 @@ func (r *runner) up(ctx context.Context) (State, error) {
 	if err := r.loop(ctx, r.finished); err != nil {
 		return State{}, err
 	}
-	return r.result(), nil
+	r.undo("", false, nil)
+	s := r.result()
+	r.prefer(s.Device)
+	return s, nil
 }
 
 // keep goes on until ctx ends.
@@ -197,6 +216,7 @@ func (r *runner) keep(ctx context.Context) error {
 // a device: they cannot be interrupted, and one that takes seconds would hold
 // up the boot from the other interface. See begin.
 func (r *runner) close() {
+	r.leaveSpares()
 	r.cancel()
 	for _, n := range r.nics {
 		n.close()
@@ -263,6 +283,9 @@ func (r *runner) arrivedAlready() {
 // finished tells whether there is nothing left to wait for; the error is set
 // if nothing was achieved.
 func (r *runner) finished() (bool, error) {
+	if r.fatal != nil {
+		return true, fmt.Errorf("set up network: %w", r.fatal)
+	}
 	if !r.lo {
 		return false, nil
 	}
@@ -278,6 +301,9 @@ func (r *runner) finished() (bool, error) {
 		case s.err != nil:
 			errs = append(errs, s.err)
 		default:
+			if _, promised := r.promised(s, time.Now()); promised {
+				return false, nil
+			}
 			achieved = true
 		}
 	}
@@ -291,7 +317,7 @@ func (r *runner) finished() (bool, error) {
 func (r *runner) result() State {
 	var states []State
 	for _, s := range r.slots {
-		if s.state == nil || s.spare {
+		if s.state == nil || s.spare && r.all(s) {
 			continue
 		}
 		// One that has addresses of both families is one interface.
@@ -309,10 +335,7 @@ func (r *runner) result() State {
 			r.log.Warn(fmt.Sprintf("%s: not done, %s was not set up", route, route.Dev))
 		}
 	}
-	best := max(0, slices.IndexFunc(states, func(s State) bool { return len(s.Addrs) > 0 }))
-	if i := slices.IndexFunc(states, func(s State) bool { return r.config.BootDev != "" && s.Device == r.config.BootDev }); i >= 0 {
-		best = i
-	}
+	best := r.best(states)
 	main := states[best]
 	main.Others = slices.Delete(slices.Clone(states), best, best+1)
 	for _, o := range main.Others {

@@ -66,7 +66,7 @@ func TestRunReleasesTheOther(t *testing.T) {
 			if m.NumSeconds == 0 {
 				return nil // the second DISCOVER only
 			}
-			return good(m)
+			return leases(t, "10.77.0.24/24")(m)
 		}
 		r := try(t, "", time.Minute, k, nil)
 		if r.err != nil || r.state.Device != "eth1" {

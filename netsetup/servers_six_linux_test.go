@@ -57,7 +57,7 @@ func (c sixServers) try(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	cable := newCable6(t)
+	cable := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
 	write := func(name, text string) string {
 		name = filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {

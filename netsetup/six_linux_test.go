@@ -21,11 +21,11 @@ func sysctl(t *testing.T, name, value string) {
 	}
 }
 
-// newCable6 is a cable of eth0, with macSix, whose other end has addresses of IPv6, which need no
+// newCable6 is a cable whose other end has addresses of IPv6, which need no
 // check. It has carrier at once.
-func newCable6(t *testing.T) *cable {
+func newCable6(t *testing.T, dev string, mac HardwareAddr, server string) *cable {
 	t.Helper()
-	c := newCable(t, "eth0", macSix, netip.MustParsePrefix("10.77.0.1/24"))
+	c := newCable(t, dev, mac, netip.MustParsePrefix("10.77.0.1/24"))
 	c.in(func() {
 		sysctl(t, c.peer+"/accept_dad", "0")
 		sysctl(t, c.peer+"/keep_addr_on_down", "1")
@@ -34,7 +34,7 @@ func newCable6(t *testing.T) *cable {
 			err = netlink.LinkSetUp(l)
 		}
 		if err == nil {
-			err = netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(netip.MustParsePrefix("2001:db8:1::1/64")), Flags: unix.IFA_F_NODAD})
+			err = netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(netip.MustParsePrefix(server)), Flags: unix.IFA_F_NODAD})
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -132,7 +132,7 @@ func TestIPv6Methods(t *testing.T) {
 			if !inNamespace(t) {
 				return
 			}
-			cable := newCable6(t)
+			cable := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
 			if c.server != nil {
 				cable.dnsmasq(c.server...)
 			}
@@ -239,7 +239,7 @@ func TestIPv6Trouble(t *testing.T) {
 			if !inNamespace(t) {
 				return
 			}
-			cable := newCable6(t)
+			cable := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
 			if c.server != nil {
 				cable.dnsmasq(c.server...)
 			}

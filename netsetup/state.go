@@ -66,7 +66,7 @@ func (s State) with(o State) State {
 	if !s.Gateway.IsValid() {
 		s.Gateway = o.Gateway
 	}
-	if s.Lease == nil {
+	if s.Lease == nil || o.Lease != nil && s.Lease.RootPath == "" && o.Lease.RootPath != "" {
 		s.Lease = o.Lease
 	}
 	if o.Source != s.Source {

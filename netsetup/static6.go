@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -54,6 +55,22 @@ var _ Step = NoRouters{}
 
 func (s NoRouters) String() string       { return "sysctl -w net.ipv6.conf." + s.Dev + ".accept_ra=0" }
 func (s NoRouters) apply(l linker) error { return l.noRouters(s.Dev) }
+
+// RouterMetric is the metric of the default routes that the kernel takes from the
+// router advertisements on a device (ra_defrtr_metric of the kernel's
+// Documentation/networking/ip-sysctl.rst). A kernel before 5.12 has no such
+// setting: it takes none from there.
+type RouterMetric struct {
+	Dev    string
+	Metric int
+}
+
+var _ Step = RouterMetric{}
+
+func (s RouterMetric) String() string {
+	return fmt.Sprintf("sysctl -w net.ipv6.conf.%s.ra_defrtr_metric=%d", s.Dev, s.Metric)
+}
+func (s RouterMetric) apply(l linker) error { return l.routerMetric(s.Dev, s.Metric) }
 
 // AddrDel takes an address away.
 type AddrDel struct {

@@ -9,8 +9,9 @@ import (
 
 // A Step is one change to the network. String is the ip(8) command that does
 // the same. The steps are LinkUp, LinkDown, LinkMTU, LinkName, LinkAddr,
-// AddrAdd, AddrDel, NoRouters, Route, LinkMode, LinkMaster, ChildAdd, VLANAdd,
-// BondAdd, BondSet and BridgeAdd. NoRouters alone has another command.
+// AddrAdd, AddrDel, NoRouters, RouterMetric, Route, RouteDel, LinkMode, LinkMaster,
+// ChildAdd, VLANAdd, BondAdd, BondSet and BridgeAdd. NoRouters and RouterMetric have
+// another command.
 type Step interface {
 	fmt.Stringer
 	apply(l linker) error
@@ -26,7 +27,9 @@ type linker interface {
 	addrAdd(dev string, addr netip.Prefix) error
 	addrDel(dev string, addr netip.Prefix) error
 	noRouters(dev string) error
+	routerMetric(dev string, metric int) error
 	routeSet(r Route) error
+	routeDel(r RouteDel) error
 	linkMode(s LinkMode) error
 	linkMaster(s LinkMaster) error
 	childAdd(c ChildAdd) error

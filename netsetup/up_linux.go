@@ -38,6 +38,14 @@ func New(c Config, log *slog.Logger) (*Network, error) {
 	return &Network{r: newRunner(c, kernel{}, log)}, nil
 }
 
+// Resume tells of attempts before this one, before Up: what they have left and this
+// one does not want is taken away as soon as there is something better.
+func (n *Network) Resume(t Traces) { n.r.before = t }
+
+// Traces are what this attempt and those before it have left by now. It may be
+// called when neither Up nor Keep runs.
+func (n *Network) Traces() Traces { return n.r.traces() }
+
 // Up is as the function Up. It may be called once.
 func (n *Network) Up(ctx context.Context) (State, error) {
 	return n.r.up(ctx)

@@ -378,9 +378,8 @@ func TestUpReleases(t *testing.T) {
 	b.serve(func(m *dhcpv4.DHCPv4) []byte {
 		if m.MessageType() == dhcpv4.MessageTypeRequest {
 			<-requested
-			return answer(t, m, dhcpv4.MessageTypeAck, func(a *dhcpv4.DHCPv4) { a.Options.Del(dhcpv4.OptionRouter) })
 		}
-		return answer(t, m, dhcpv4.MessageTypeOffer)
+		return leases(t, "10.78.0.23/24", gateway(""))(m)
 	})
 	c := Config{Interfaces: []Interface{{Method: MethodDHCP}}}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -409,7 +408,9 @@ func (physicalVeth) watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-
 		for {
 			select {
 			case e := <-in:
-				e.Physical = e.Type == hwEthernet
+				if e.Type == hwEthernet {
+					e.Physical, e.Parent = true, 0 // the peer, of another namespace
+				}
 				select {
 				case out <- e:
 				case <-ctx.Done():

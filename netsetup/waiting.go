@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,7 +23,7 @@ func (r *runner) waiting(now time.Time) string {
 }
 
 func (r *runner) waitingFor(s *slot, now time.Time) string {
-	var parts, dark []string
+	parts, dark := slices.Clone(s.refused), []string(nil)
 	longest := time.Duration(0)
 	for _, n := range r.sorted() {
 		switch {
@@ -38,6 +39,8 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 		case !n.carrier:
 			dark = append(dark, n.dev.Name)
 			longest = max(longest, now.Sub(n.since))
+		case n.refused != "":
+			parts = append(parts, n.dev.Name+": "+n.refused)
 		case n.protocol != nil:
 			parts = append(parts, n.dev.Name+": "+n.protocol.waiting(now))
 		}

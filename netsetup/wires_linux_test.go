@@ -214,7 +214,7 @@ func TestWireDHCPv6SourcePorts(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	c := newCable6(t)
+	c := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
 	w := openWire(t, channelDHCP6, "2001:db8:1::23/64")
 	for _, port := range []uint16{5555, 547} {
 		c.sendFrom(netip.AddrPortFrom(netip.MustParseAddr("2001:db8:1::1"), port), netip.MustParseAddrPort("[2001:db8:1::23]:546"), "reply")
@@ -320,7 +320,7 @@ func TestUpRestores6(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	newCable6(t)
+	newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
 	read := func(name string) string {
 		b, err := os.ReadFile(sysctl6 + "/conf/" + name)
 		if err != nil {

@@ -1,0 +1,67 @@
+package boot
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// What each root asks of the network, and which root path it takes.
+func TestNeeds(t *testing.T) {
+	names, err := parseHosts(strings.NewReader("127.0.0.1 localhost\n# no\n10.9.0.1\tTGT.example tgt # the target\nrubbish x\n2001:db8::1 tgt\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"root=dhcp":                                 "root path",
+		"root=LABEL=a netroot=dhcp":                 "root path of iscsi:",
+		"root=/dev/nfs ip=dhcp":                     "root path",
+		"root=nfs:10.0.0.1:/srv":                    "10.0.0.1",
+		"root=nfs:nas.example:/srv":                 "nas.example",
+		"root=nfs:/srv":                             "", // DHCP's server
+		"root=nfs:[2001:db8::5]:/srv":               "2001:db8::5",
+		"root=nfs:TGT:/srv":                         "10.9.0.1 2001:db8::1",
+		"root=/dev/ram0 rd.neednet=1":               "",
+		"root=iscsi:10.0.0.1::::iqn.2026-01.test:a": "10.0.0.1",
+		"root=iscsi:::::iqn.2026-01.test:a":         "",
+		"root=LABEL=a netroot=iscsi:192.168.51.1::::iqn.2026-01.test:a netroot=iscsi:192.168.50.1::::iqn.2026-01.test:b": "192.168.51.1 192.168.50.1",
+		"root=LABEL=a netroot=iscsi:10.0.0.1:6:3260:iface:eth1:1:iqn.2026-01.test:a":                                     "10.0.0.1 by eth1",
+		"root=nfs:10.0.0.1:/srv nodisk.chain=/init.vendor":                                                               "",
+	} {
+		p, err := NewPlan(cmdline.Parse(line), nil)
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		n := p.needs(nil, names)
+		var got []string
+		if n.RootPath != nil {
+			text := "root path"
+			if n.RootPath("10.0.0.1:/srv") != nil {
+				text += " of iscsi:"
+			}
+			if n.RootPath("") == nil || n.RootPath("nbd:10.0.0.1:x") == nil {
+				t.Errorf("%s: takes any root path", line)
+			}
+			got = append(got, text)
+		}
+		for _, h := range n.Hosts {
+			got = append(got, h.String())
+		}
+		if diff := cmp.Diff(want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", line, diff)
+		}
+	}
+	if diff := cmp.Diff(fmt.Sprint([]netip.Addr{netip.MustParseAddr("10.9.0.1")}), fmt.Sprint(names["tgt.example"])); diff != "" {
+		t.Error(diff)
+	}
+	p, err := NewPlan(cmdline.Parse("root=ibft"), nil)
+	if n := p.needs(parseTargets(t, "10.0.0.9::::iqn.2026-01.test:f"), nil); err != nil || len(n.Hosts) != 1 || n.Hosts[0].String() != "10.0.0.9" {
+		t.Errorf("%+v, %v", n, err)
+	}
+}

@@ -1,0 +1,296 @@
+package netsetup
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// promiseTime is how long Up waits for an interface that has been offered what the
+// boot can use, when another serves already.
+const promiseTime = time.Second
+
+var errNotNeeded = errors.New("another interface has what the boot needs")
+
+// word is the slot of the ip= word that a spare belongs to.
+func (s *slot) word() *slot {
+	if s.of != nil {
+		return s.of
+	}
+	return s
+}
+
+// unfit says why a lease is of no use to the boot, "" if it is of use.
+func (r *runner) unfit(n *nic, l Lease) string {
+	w := n.slot.word()
+	if n.won {
+		return ""
+	}
+	why := r.config.unfit(w.need, w.have, accepted{n.dev.Name, n.slot.pos, n.slot.override(l)})
+	if why != "" && w.open() && r.only(n) && w.need.RootPath != nil {
+		why += ": set it in the DHCP server, or name the root on the command line"
+	}
+	return why
+}
+
+// judge has the offers of DHCP servers looked at before one is asked for.
+func (r *runner) judge(n *nic) func(Lease) error {
+	return func(l Lease) error {
+		if r.all(n.slot) {
+			return nil // wanted in any case
+		}
+		why := r.unfit(n, l)
+		if why == "" {
+			return nil
+		}
+		n.idle = !n.slot.word().open()
+		return errors.New(why)
+	}
+}
+
+// refuses looks at what a protocol wants, and takes a lease that is of no use out of
+// it. It reports whether the interface is no longer needed.
+func (r *runner) refuses(n *nic, o *outcome) bool {
+	w := n.slot.word()
+	why := ""
+	if o.lease != nil && n.slot.open() {
+		why = r.unfit(n, *o.lease)
+	}
+	switch {
+	case r.all(w) && why != "" && w.open():
+		w.refused = append(w.refused, n.dev.Name+": "+why)
+		o.note = sentences(o.note, why)
+		n.slot = r.spare(n, w)
+	case r.all(w):
+	case n.idle || why != "" && !w.open():
+		n.idle = false
+		r.leave(n, true)
+		return true
+	case why != "":
+		r.release(n)
+		pace := newPacing(n.dev.lasting())
+		n.refused, n.again = why, time.Now().Add(pace.backoff(maxRequests))
+		n.protocol = nil
+		*o = outcome{note: sentences(o.note, why), steps: o.steps}
+	}
+	return false
+}
+
+// accept keeps the lease of an interface, and decides about the others of its word.
+func (r *runner) accept(n *nic, l Lease) {
+	w := n.slot.word()
+	n.won, n.refused = true, ""
+	if n.slot.spare && r.all(w) {
+		return // it has an address of its own, and decides nothing
+	}
+	if w.have == nil {
+		w.since = time.Now()
+	}
+	w.have = append(w.have, accepted{n.dev.Name, n.slot.pos, l})
+	r.drop(w)
+}
+
+// drop lets the other interfaces of a word go: leases are given back, and what
+// nodisk set up is set down. With rd.neednet they go on for addresses of their own,
+// and so do those that may reach a host better. Sockets close; the winner's serve to
+// prolong its lease.
+func (r *runner) drop(w *slot) {
+	for _, n := range r.sorted() {
+		if n.slot == nil || n.slot.word() != w || n.won {
+			continue
+		}
+		goesOn := r.all(w) || !r.config.complete(w.need, w.have)
+		switch {
+		case w.err != nil:
+			r.leave(n, false)
+		case !goesOn:
+			r.leave(n, true)
+		case n.slot == w:
+			n.slot = r.spare(n, w)
+		}
+	}
+}
+
+// leave lets an interface go.
+func (r *runner) leave(n *nic, down bool) {
+	r.release(n)
+	n.protocol, n.again = nil, time.Time{}
+	n.close()
+	if n.slot.spare && n.slot.open() {
+		n.slot.err = errNotNeeded
+	}
+	if down {
+		r.setDown(n)
+	}
+}
+
+// leaveSpares ends the search for better ways.
+func (r *runner) leaveSpares() {
+	for _, n := range r.nics {
+		if n.slot != nil && n.slot.spare && n.slot.open() && !r.all(n.slot) {
+			r.leave(n, true)
+		}
+	}
+}
+
+// promised reports whether an interface is about to get a lease that its word, which
+// has one already, can use as well; and until when that is waited for.
+func (r *runner) promised(w *slot, now time.Time) (time.Time, bool) {
+	until := w.since.Add(promiseTime)
+	if w.have == nil || r.all(w) || !now.Before(until) {
+		return until, false
+	}
+	for _, n := range r.nics {
+		if n.slot == nil || n.slot.word() != w || !n.slot.open() {
+			continue
+		}
+		if a, _, _ := n.holds(); a.IsValid() {
+			return until, true
+		}
+	}
+	return until, false
+}
+
+// setDown takes an interface down that nodisk set up and nobody needs. The
+// kernel waits some milliseconds for each, so that is done beside the rest.
+func (r *runner) setDown(n *nic) {
+	if n.slot == nil || n.slot.word().named() || n.wasUp || n.below || !n.ready || r.all(n.slot) {
+		return
+	}
+	for _, o := range r.nics {
+		if o != n && o.key.index == n.key.index && o.slot != nil && (o.slot.open() || o.protocol != nil) {
+			return // the other family needs it
+		}
+		if o.dev.Parent == n.key.index {
+			return // somebody has made another of it
+		}
+	}
+	n.ready = false
+	r.before.Links = slices.DeleteFunc(slices.Clone(r.before.Links), func(name string) bool { return name == n.dev.Name })
+	step := LinkDown{Dev: n.dev.Name}
+	r.wg.Go(func() {
+		if err := step.apply(r.sys); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
+		}
+	})
+}
+
+func (n *nic) close() {
+	for _, w := range n.wires {
+		_ = w.Close()
+	}
+	n.wires = nil
+}
+
+// all tells whether the word is for every interface: rd.neednet.
+func (r *runner) all(s *slot) bool {
+	w := s.word()
+	return r.config.NeedNet && !w.named() && w.Method != MethodStatic
+}
+
+// spare is a slot for one more interface of a word that has what it needs.
+func (r *runner) spare(n *nic, of *slot) *slot {
+	s := &slot{Interface: of.Interface, pos: len(r.slots), spare: true, of: of}
+	s.Device = n.dev.Name
+	r.slots = append(r.slots, s)
+	return s
+}
+
+// best is which of the states, that are in the order of their words, carries the
+// root: the one of bootdev=; else the one whose lease has the root path; else the one
+// that reaches the first host best.
+func (r *runner) best(states []State) int {
+	best, rank := 0, -1
+	for i, s := range states {
+		var of int
+		switch {
+		case r.config.BootDev != "" && s.Device == r.config.BootDev:
+			of = 4
+		case len(s.Addrs) == 0:
+			of = -1
+		case r.config.Needs.RootPath != nil && s.Lease != nil && r.config.Needs.RootPath(s.Lease.RootPath) == nil:
+			of = 3
+		default:
+			of = r.reachOf(s.Device)
+		}
+		if of > rank {
+			best, rank = i, of
+		}
+	}
+	return best
+}
+
+// prefer has the default route go by the device whose lease named the root, where
+// bootdev= does not say which: it changes places with the one of the first word.
+func (r *runner) prefer(dev string) {
+	if r.config.Needs.RootPath == nil || r.config.BootDev != "" {
+		return
+	}
+	var first, main *accepted
+	for _, s := range r.slots {
+		for i, a := range s.have {
+			switch {
+			case a.lease.six() || !a.lease.Gateway.IsValid():
+			case a.dev == dev:
+				main = &s.have[i]
+			case r.config.rank(a.pos, false, a.dev) == 0:
+				first = &s.have[i]
+			}
+		}
+	}
+	if first == nil || main == nil {
+		return
+	}
+	r.reroute(*main, 0)
+	r.reroute(*first, secondaryMetric+r.config.rank(main.pos, false, main.dev))
+}
+
+// reroute sets the default route of a lease with another metric, which replaces the
+// one that has it.
+func (r *runner) reroute(a accepted, metric int) {
+	for _, s := range a.lease.Steps(a.dev) {
+		route, ok := s.(Route)
+		if !ok || route.Dst.Bits() != 0 {
+			continue
+		}
+		route.Metric = metric
+		if err := r.apply(route); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", route, err))
+		}
+	}
+}
+
+// reachOf is how the device reaches the first host of a word that chose between
+// several, as a number.
+func (r *runner) reachOf(dev string) int {
+	for _, s := range r.slots {
+		for _, a := range s.have {
+			if a.dev == dev && len(s.need.Hosts) > 0 {
+				return int(r.config.reach(s.need.Hosts[0], a.lease, a.pos, a.dev))
+			}
+		}
+	}
+	return 0
+}
+
+// twice says which two words are about one device, each in its way: the name and the
+// address. nil if there are none.
+func (c Config) twice(d Device) error {
+	var first *Interface
+	for i, n := range c.interfaces() {
+		switch {
+		case !n.named() || !n.names(d):
+		case first == nil:
+			first = &c.interfaces()[i]
+		case first.families()&n.families() != 0:
+			return &cmdline.ValueError{
+				Key: "ip", Value: n.String(), Problem: "configures " + d.Name + " a second time, as ip=" + first.String() + " does",
+				Fix: secondFix,
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+package netsetup
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Needs says what a boot wants its network for. It decides between the answers of
+// several interfaces, or of several servers of one, where the ip= word leaves that
+// to nodisk. The zero value is content with any address.
+type Needs struct {
+	// RootPath judges the root path of a lease (DHCP option 17) where that names
+	// the root; the error says what is wrong with it. nil: the root is named
+	// elsewhere.
+	RootPath func(rootPath string) error
+	// Hosts are the servers that the root is on, named without DHCP.
+	Hosts []Host
+}
+
+// A Host is a server that the boot goes to.
+type Host struct {
+	Addr netip.Addr // invalid if only the name is known
+	Name string
+	// Dev is the one interface it is to be reached by, empty for any.
+	Dev string
+}
+
+// String is the address, else the name, with the interface it needs.
+func (h Host) String() string {
+	s := h.Name
+	if h.Addr.IsValid() {
+		s = h.Addr.String()
+	}
+	if h.Dev != "" {
+		s += " by " + h.Dev
+	}
+	return s
+}
+
+// A reach is how good the way to a host is. A default route is a guess: another
+// interface may be on the host's own network.
+type reach int
+
+const (
+	reachNone    reach = iota
+	reachDefault       // by a default route
+	reachRoute         // on the link, or by a route to the host's network
+)
+
+// reach returns how a device with that lease reaches the host; the word at position
+// i is about it.
+func (c Config) reach(h Host, l Lease, i int, dev string) reach {
+	if h.Dev != "" && h.Dev != dev {
+		return reachNone
+	}
+	if !h.Addr.IsValid() {
+		return c.resolves(l, i, dev)
+	}
+	a := h.Addr.Unmap().WithZone("")
+	best := reachNone
+	for _, p := range slices.Concat([]netip.Prefix{l.Addr}, l.More, l.Kept) {
+		if p.IsValid() && p.Masked().Contains(a) {
+			return reachRoute
+		}
+	}
+	routes := slices.Clone(l.Routes)
+	for _, r := range c.Routes {
+		if c.routes(r, i, l.six(), dev) {
+			routes = append(routes, r)
+		}
+	}
+	for _, g := range []netip.Addr{l.Gateway, l.Router} {
+		if g.IsValid() {
+			routes = append(routes, Route{Dst: defaultRoute(g)})
+		}
+	}
+	for _, r := range routes {
+		switch {
+		case !r.Dst.Contains(a):
+		case r.Dst.Bits() == 0:
+			best = max(best, reachDefault)
+		default:
+			best = reachRoute
+		}
+	}
+	return best
+}
+
+// resolves returns whether the lease is good for finding a host by its name: it
+// brings name servers, or reaches those of the command line.
+func (c Config) resolves(l Lease, i int, dev string) reach {
+	given := slices.Clone(c.Nameservers)
+	if words := c.interfaces(); i < len(words) {
+		given = append(given, words[i].DNS...)
+	}
+	if !c.IgnorePeerDNS && len(l.DNS) > 0 || c.IgnorePeerDNS && len(given) == 0 {
+		return reachRoute // in the second case no lease is any better
+	}
+	for _, a := range given {
+		if c.reach(Host{Addr: a}, l, i, dev) > reachNone {
+			return reachRoute
+		}
+	}
+	return reachNone
+}
+
+// asks reports whether the answer of a server decides what the word gets.
+func (m Method) asks() bool {
+	return m == MethodDHCP || m >= MethodBOOTP && m <= MethodEither6
+}
+
+// need is the part of the Needs that the word at position i must bring.
+//
+// The root path has to come by the word of bootdev=, else by the only one that can
+// have it; of several that are written each has its part, and State takes the root
+// path from whichever has it. Of IPv6 it is expected where no word asks for IPv4.
+//
+// Hosts count where the word leaves the interface to nodisk, and no other word asks,
+// too; those that a static address reaches are not its business.
+func (c Config) need(i int) Needs {
+	words := c.interfaces()
+	w := words[i]
+	var n Needs
+	if !w.Method.asks() {
+		return n
+	}
+	carries := func(o Interface) bool {
+		return (o.Method.asks() || o.Method == MethodSingle) && o.Method != MethodRARP && (c.BootDev == "" || !o.named() || o.Device == c.BootDev)
+	}
+	four := slices.ContainsFunc(words, func(o Interface) bool { return carries(o) && !o.six() })
+	carriers, asking := 0, 0
+	for _, o := range words {
+		if carries(o) && o.six() != four {
+			carriers++
+		}
+		if (o.Method.asks() || o.Method == MethodSingle) && o.six() == w.six() {
+			asking++
+		}
+	}
+	if carriers == 1 && carries(w) && w.six() != four {
+		n.RootPath = c.Needs.RootPath
+	}
+	if w.named() || c.BootDev != "" || c.BootIF != "" || asking > 1 {
+		return n
+	}
+	for _, h := range c.Needs.Hosts {
+		mine := h.Addr.Unmap().Is6() == w.six()
+		if !h.Addr.IsValid() {
+			mine = w.six() != four
+		}
+		for j, o := range words {
+			if o.Method == MethodStatic && c.reach(h, o.lease(), j, o.Device) > reachNone {
+				mine = false
+			}
+		}
+		if mine && !h.Addr.IsLoopback() && !slices.Contains(n.Hosts, h) {
+			n.Hosts = append(n.Hosts, h)
+		}
+	}
+	return n
+}
+
+// An accepted is a lease that is in use for a word.
+type accepted struct {
+	dev   string
+	pos   int
+	lease Lease
+}
+
+// reached returns how the leases in use reach the host.
+func (c Config) reached(h Host, have []accepted) reach {
+	best := reachNone
+	for _, a := range have {
+		best = max(best, c.reach(h, a.lease, a.pos, a.dev))
+	}
+	return best
+}
+
+// complete reports whether no further lease can reach a host any better.
+func (c Config) complete(n Needs, have []accepted) bool {
+	return len(have) > 0 && !slices.ContainsFunc(n.Hosts, func(h Host) bool { return c.reached(h, have) < reachRoute })
+}
+
+// unfit says why a lease is of no use besides those that the word has, "" if it is
+// of use. The sentence begins with the lease.
+func (c Config) unfit(n Needs, have []accepted, a accepted) string {
+	l := a.lease
+	refused := func(why string) string { return l.summary() + " " + why }
+	if len(have) == 0 && n.RootPath != nil {
+		if l.RootPath == "" {
+			option := "17"
+			if l.six() {
+				option = "59"
+			}
+			return refused("has no root path (option " + option + ")")
+		}
+		if err := n.RootPath(l.RootPath); err != nil {
+			return refused("is of no use: " + err.Error())
+		}
+		return ""
+	}
+	if len(have) == 0 && len(n.Hosts) == 0 {
+		return ""
+	}
+	var far, nameless []string
+	for _, h := range n.Hosts {
+		switch {
+		case c.reach(h, l, a.pos, a.dev) > c.reached(h, have):
+			return ""
+		case h.Addr.IsValid():
+			far = append(far, h.String())
+		default:
+			nameless = append(nameless, h.String())
+		}
+	}
+	switch {
+	case len(have) > 0:
+		return refused("is not needed")
+	case len(far) > 0:
+		return refused("has no route to " + strings.Join(far, ", "))
+	default:
+		return refused("has no name server to look for " + strings.Join(nameless, ", "))
+	}
+}
+
+// summary is the lease in a sentence: "10.77.0.23/24 by DHCP from 10.77.0.1".
+func (l Lease) summary() string {
+	s := l.first().String() + " by " + cmp.Or(l.Protocol, "router advertisement")
+	if l.Server.IsValid() {
+		s += " from " + l.Server.String()
+	}
+	return s
+}
