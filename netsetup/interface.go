@@ -7,8 +7,29 @@ import (
 
 // link takes what the kernel tells of the link of an interface.
 func (r *runner) link(e linkEvent) {
-	r.linkOf(nicKey{index: e.Index}, e)
-	key := nicKey{index: e.Index, six: true}
+	boot := len(r.boot)
+	r.linkFamilies(e)
+	// Others may have waited for the name of this one, or for it to be found.
+	for _, n := range r.sorted() {
+		if n.key.index == e.Index || n.key.six || n.slot != nil {
+			continue
+		}
+		if !n.named || len(r.boot) > boot && r.boot[n.dev.Name] {
+			r.linkFamilies(linkEvent{Device: n.dev})
+		}
+	}
+}
+
+func (r *runner) linkFamilies(e linkEvent) {
+	key := nicKey{index: e.Index}
+	r.linkOf(key, e)
+	if n := r.nics[key]; n != nil {
+		if !n.named {
+			return
+		}
+		e.Device = n.dev
+	}
+	key.six = true
 	if _, ok := r.config.claim(e.Device, true); ok || r.nics[key] != nil {
 		r.linkOf(key, e)
 	}
@@ -34,6 +55,9 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 		r.nics[key] = n
 		defer r.later(e.Device)
 	}
+	if n.renamed = n.renamed && e.Name != n.dev.Name; n.renamed {
+		e.Name = n.dev.Name // what it says was true before
+	}
 	running := e.Running && !n.dev.Running
 	if n.ready && e.Broadcast != n.dev.Broadcast {
 		// The first port has made an InfiniBand interface of a bond.
@@ -41,8 +65,12 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 		n.ready, n.protocol, n.carrier = false, nil, false
 	}
 	n.dev = e.Device
+	n.dev.Boot = r.boot[n.dev.Name] || r.config.booted(n.dev)
 	if e.Type == hwLoopback {
 		r.loopback(e.Device)
+	}
+	if !n.named && !key.six && !r.name(n) {
+		return
 	}
 	if n.slot == nil && !r.claim(n) {
 		n.below = len(r.config.below(n.dev)) > 0 || n.below
@@ -147,17 +175,8 @@ func (r *runner) loopback(d Device) {
 	}
 }
 
-// claim finds the slot of an interface and gives it its name.
+// claim finds the slot of an interface.
 func (r *runner) claim(n *nic) bool {
-	if name, ok := r.config.rename(n.dev); ok && !n.renamed && !n.key.six {
-		n.renamed = true
-		err := LinkName{Dev: n.dev.Name, Name: name}.apply(r.sys)
-		if err == nil {
-			n.dev.Name = name
-		} else {
-			r.log.Warn(fmt.Sprintf("rename %s to %s: %v", n.dev.Name, name, err))
-		}
-	}
 	i, ok := r.config.claim(n.dev, n.key.six)
 	if !ok {
 		return false

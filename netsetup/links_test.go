@@ -287,6 +287,7 @@ func TestBootIFOfPort(t *testing.T) {
 		{Device{Index: 9, Name: "bond0", Type: hwEthernet, Addr: macA}, true},
 		{Device{Index: 9, Name: "bond0", Type: hwEthernet, Addr: macB}, true},
 	} {
+		tt.d.Boot = slices.Contains(c.over(ethernet(2, "eth0", macA)), tt.d.Name)
 		if _, got := c.claim(tt.d, false); got != tt.want {
 			t.Errorf("%s %s: %v", tt.d.Name, tt.d.Addr, got)
 		}

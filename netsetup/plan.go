@@ -16,10 +16,21 @@ import (
 func (c Config) Steps(have []Device) ([]Step, error) {
 	steps := append([]Step{LinkUp{Dev: "lo"}}, c.below(Device{Type: hwLoopback})...)
 	have = slices.Clone(have)
+	c.KernelNames = c.kernelNames()
+	for i := range have {
+		for _, s := range c.naming(have, i) {
+			steps = append(steps, s)
+			j := slices.IndexFunc(have, func(d Device) bool { return d.Name == s.Dev })
+			have[j].Name = s.Name
+		}
+	}
+	boot := map[string]bool{}
 	for i, d := range have {
-		if name, ok := c.rename(d); ok {
-			steps = append(steps, LinkName{Dev: d.Name, Name: name})
-			have[i].Name = name
+		c, _ = c.called(have, i)
+		if have[i].Boot = c.booted(d); have[i].Boot {
+			for _, name := range c.over(d) {
+				boot[name] = true
+			}
 		}
 	}
 	for _, b := range c.Bonds {
@@ -42,6 +53,7 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 	interfaces := c.interfaces()
 	mine := make([][]Device, len(interfaces))
 	for _, d := range have {
+		d.Boot = d.Boot || boot[d.Name]
 		for _, six := range []bool{false, true} {
 			if i, ok := c.claim(d, six); ok {
 				mine[i] = append(mine[i], d)

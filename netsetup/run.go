@@ -98,7 +98,9 @@ type nic struct {
 	tries    int       // at setting it up
 	err      error     // of the last try
 	retry    time.Time // when to try again
-	renamed  bool      // ifname= was tried
+	named    bool      // its name is settled
+	renamed  bool      // the kernel has not told of its new name yet
+	unnamed  error     // why it is not
 	wires    map[channel]wire
 	protocol protocol  // nil: nothing is asked
 	asked    time.Time // since when
@@ -134,6 +136,7 @@ type runner struct {
 	nics    map[nicKey]*nic
 	views   map[int]*view6           // by index
 	turns   map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
+	boot    map[string]bool          // the links that are made of the interface of BOOTIF=
 	lo      bool                     // done
 	nextLog time.Time
 
@@ -150,9 +153,10 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	c.KernelNames = c.kernelNames()
 	r := &runner{
 		config: c, sys: sys, log: log, started: time.Now(),
-		nics: map[nicKey]*nic{}, views: map[int]*view6{}, turns: map[string]chan struct{}{}, arrivals: make(chan arrival, 16), setups: make(chan setup),
+		nics: map[nicKey]*nic{}, views: map[int]*view6{}, turns: map[string]chan struct{}{}, boot: map[string]bool{}, arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
