@@ -58,6 +58,14 @@ func (d Device) names() []string {
 	return join(names, d.Udev.all())
 }
 
+// known is the name with the others behind it.
+func (d Device) known() string {
+	if others := d.names()[1:]; len(others) > 0 {
+		return d.Name + " (" + strings.Join(others, ", ") + ")"
+	}
+	return d.Name
+}
+
 // lasting is the address by which the device is known across boots: of
 // InfiniBand the port GUID.
 func (d Device) lasting() HardwareAddr {

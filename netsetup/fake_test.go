@@ -27,6 +27,7 @@ type fakeKernel struct {
 	devices  map[string]Device
 	commands []string
 	fail     map[string]error      // by command, once
+	busy     map[string]error      // of devices that cannot be renamed
 	servers  map[string]fakeServer // by device
 	opening  map[string]time.Duration
 	ports    map[string]portState // by hca/port
@@ -100,6 +101,9 @@ func (k *fakeKernel) linkName(dev, name string) error {
 	k.mu.Lock()
 	_, taken := k.devices[name]
 	k.mu.Unlock()
+	if err := k.busy[dev]; err != nil {
+		return err
+	}
 	if taken {
 		return fs.ErrExist
 	}

@@ -72,8 +72,12 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	if !n.named && !key.six && !r.name(n) {
 		return
 	}
-	if n.slot == nil && !r.claim(n) {
-		n.below = len(r.config.below(n.dev)) > 0 || n.below
+	if n.slot == nil {
+		if r.claim(n) {
+			n.ready = false // as far as it was, it was so without an address
+		} else {
+			n.below = len(r.config.below(n.dev)) > 0 || n.below
+		}
 	}
 	if !n.wanted() {
 		r.watchCarrier(n)
@@ -237,11 +241,12 @@ func (r *runner) begin(n *nic) {
 	if late {
 		r.view(dev.Index).solicited = true
 	}
+	bare := n.slot == nil
 	apply := func() setup {
 		if six {
 			r.sys.hasten6(dev.Name)
 		}
-		s := setup{key: n.key, broadcast: dev.Broadcast, wires: map[channel]wire{}}
+		s := setup{key: n.key, broadcast: dev.Broadcast, bare: bare, wires: map[channel]wire{}}
 		for _, step := range steps {
 			if r.ctx.Err() != nil {
 				return s
@@ -316,8 +321,9 @@ func (r *runner) setUp(s setup) {
 		return
 	}
 	n.setting = false
-	if s.broadcast != n.dev.Broadcast {
-		// A bond has become an InfiniBand interface meanwhile.
+	if s.broadcast != n.dev.Broadcast || s.bare && n.slot != nil {
+		// A bond has become an InfiniBand interface meanwhile, or is to have an
+		// address.
 		s.close()
 		r.begin(n)
 		return

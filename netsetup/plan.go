@@ -127,7 +127,7 @@ func (c Config) absent(n Interface, have []Device) string {
 		if d.Type == hwLoopback {
 			continue
 		}
-		present = append(present, strings.TrimSpace(d.Name+" "+d.lasting().String()))
+		present = append(present, strings.TrimSpace(d.known()+" "+d.lasting().String()))
 		if d.Physical {
 			physical++
 		}
@@ -137,6 +137,9 @@ func (c Config) absent(n Interface, have []Device) string {
 		there = "present: " + strings.Join(present, ", ")
 	}
 	switch {
+	case IsUdevName(n.Device):
+		return n.Device + ": no such interface (" + there + "): check its driver is in the image, and the name, which is one of udev's: " +
+			"eno1 or end0 by a number on the board, ens3 by the slot, enp0s3 by the place on the bus, enx525400123456 by the address"
 	case n.Device != "":
 		return n.Device + ": no such interface (" + there + "): check its name and that its driver is in the image"
 	case n.Match != "":

@@ -121,6 +121,7 @@ type arrival struct {
 type setup struct {
 	key       nicKey
 	broadcast HardwareAddr // for which the wires were opened
+	bare      bool         // for an interface that takes no address
 	wires     map[channel]wire
 	err       error
 }

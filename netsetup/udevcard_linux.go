@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A sysfs is where it is mounted: /sys, but for tests.
-type sysfs string
+// A sysTree is sysfs, where it is mounted: /sys, but for tests.
+type sysTree string
 
 // What the kernel says of who gave an interface its name (name_assign_type of
 // Documentation/ABI/testing/sysfs-class-net, NET_NAME_* of
@@ -20,7 +20,7 @@ const (
 
 // card reads what names an interface. What is not there, or cannot be read, is
 // as if there were nothing: so it is for udev.
-func (s sysfs) card(name string) card {
+func (s sysTree) card(name string) card {
 	dir := filepath.Join(string(s), "class/net", name)
 	c := card{VF: -1, Alias: -1, OwnAlias: -1}
 	path, err := filepath.EvalSymlinks(dir)
@@ -55,7 +55,7 @@ func (s sysfs) card(name string) card {
 
 // above are the devices above a directory: those directories that have a file
 // uevent (sd_device_get_parent of systemd).
-func (s sysfs) above(path string) []busDevice {
+func (s sysTree) above(path string) []busDevice {
 	var all []busDevice
 	root := filepath.Join(string(s), "devices")
 	for dir := filepath.Dir(path); strings.HasPrefix(dir, root+"/"); dir = filepath.Dir(dir) {
@@ -66,7 +66,7 @@ func (s sysfs) above(path string) []busDevice {
 	return all
 }
 
-func (s sysfs) device(dir string) busDevice {
+func (s sysTree) device(dir string) busDevice {
 	b := busDevice{Name: filepath.Base(dir), DevType: uevent(dir, "DEVTYPE")}
 	if target, err := os.Readlink(filepath.Join(dir, "subsystem")); err == nil {
 		b.Subsystem = filepath.Base(target)
@@ -94,7 +94,7 @@ func (s sysfs) device(dir string) busDevice {
 }
 
 // slots are those of hotplug that have numbers for names.
-func (s sysfs) slots() []pciSlot {
+func (s sysTree) slots() []pciSlot {
 	dir := filepath.Join(string(s), "bus/pci/slots")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s sysfs) slots() []pciSlot {
 }
 
 // virtual finds the physical function of a virtual one.
-func (s sysfs) virtual(c *card, dir string) {
+func (s sysTree) virtual(c *card, dir string) {
 	own, err := filepath.EvalSymlinks(filepath.Join(dir, "device"))
 	if err != nil {
 		return
@@ -138,7 +138,7 @@ func (s sysfs) virtual(c *card, dir string) {
 
 // alias is the number of a device in the aliases of the device tree: ethernet1
 // is 1. One that has none is 0, unless there is an ethernet0 as well.
-func (s sysfs) alias(dir string) int {
+func (s sysTree) alias(dir string) int {
 	base := filepath.Join(string(s), "firmware/devicetree/base")
 	node, err := filepath.EvalSymlinks(filepath.Join(dir, "of_node"))
 	if err != nil || !strings.HasPrefix(node, base+"/") {
@@ -196,4 +196,3 @@ func uevent(dir, key string) string {
 	}
 	return ""
 }
-

@@ -142,13 +142,13 @@ func parseScheme(name string) (s scheme, ok bool) {
 		scheme
 	}
 	find := func(major, minor int, table []since) (scheme, bool) {
-		found := false
+		s, ok := latestScheme, false
 		for _, row := range table {
 			if major > row.major || major == row.major && minor >= row.minor {
-				s, found = row.scheme, true
+				s, ok = row.scheme, true
 			}
 		}
-		return s, found
+		return s, ok
 	}
 	if number, ok := strings.CutPrefix(name, "v"); ok && isDigits(number) {
 		v, err := strconv.Atoi(number)

@@ -61,6 +61,16 @@ func (r *runner) missing(s *slot, now time.Time) string {
 		return s.Device + ": is not made yet: " + r.states(lowers, now)
 	}
 	text := r.config.absent(s.Interface, r.devices())
+	for _, n := range r.sorted() {
+		if n.unnamed == nil {
+			continue
+		}
+		why := "has a name that ifname= gives to another"
+		if name, ok := r.config.ifname(n.dev); ok {
+			why = "cannot become " + name + " (ifname=)"
+		}
+		text += "; " + n.dev.Name + " " + why + ": " + n.unnamed.Error()
+	}
 	if !s.infiniBand(r.config.BootIF) {
 		return text
 	}

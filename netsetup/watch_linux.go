@@ -104,7 +104,7 @@ type watcher struct {
 	request func(dump int) error // asks for one of dumps
 	six     bool
 	scheme  scheme // of udev's names
-	dump    int // the one under way, len(dumps) behind the last
+	dump    int    // the one under way, len(dumps) behind the last
 	known   map[int]Device
 	seen    map[int]bool // in the dump under way
 	known6  map[key6]fact6
@@ -244,7 +244,7 @@ func (w *watcher) link(ctx context.Context, d Device, gone bool) {
 	} else {
 		d.Physical, d.Driver = physical(sysClassNet, d.Name)
 		if d.hardware() {
-			d.Udev = sysfs("/sys").card(d.Name).names(w.scheme)
+			d.Udev = sysTree("/sys").card(d.Name).names(w.scheme)
 		}
 		if d.Type == hwInfiniBand {
 			d.HCA, d.Port = infiniBandPort(sysClassNet, d.Name)
