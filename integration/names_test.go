@@ -49,10 +49,8 @@ func TestBootNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for from, to := range map[string]string{udevadm: "bin/udevadm"} {
-		if err := copyFile(from, filepath.Join(tree, to), 0o755); err != nil {
-			t.Fatal(err)
-		}
+	if err := copyFile(udevadm, filepath.Join(tree, "bin/udevadm"), 0o755); err != nil {
+		t.Fatal(err)
 	}
 	for _, library := range libraries {
 		to := filepath.Join(tree, library)
@@ -74,12 +72,15 @@ func TestBootNames(t *testing.T) {
 		{"e1000e,bus=rp2,addr=0.0,multifunction=on", ""},
 		{"e1000e,bus=rp2,addr=0.1", ""},
 		{"virtio-net-pci,bus=rp3,acpi-index=5", "eno5"},
+		{"e1000,bus=pb,addr=3", "ens3"},
+		{"virtio-net-pci,bus=pb,addr=4", "ens4"},
 		{"usb-net,bus=usb.0,port=1", ""},
 		{"usb-net,bus=usb.0,port=2", ""},
 	}
 	spec.Devices = []string{
 		"pcie-root-port,id=rp1,bus=pcie.0,addr=10,chassis=1,slot=1", "pcie-root-port,id=rp2,bus=pcie.0,addr=11,chassis=2,slot=2",
-		"pcie-root-port,id=rp3,bus=pcie.0,addr=12,chassis=3,slot=3", "qemu-xhci,id=usb,bus=pcie.0,addr=13",
+		"pcie-root-port,id=rp3,bus=pcie.0,addr=12,chassis=3,slot=3", "pcie-root-port,id=rp4,bus=pcie.0,addr=14,chassis=4,slot=4",
+		"pcie-pci-bridge,id=pb,bus=rp4", "qemu-xhci,id=usb,bus=pcie.0,addr=13",
 	}
 	// Every word is about an address, but for that of the VLAN: the names are
 	// nodisk's.
