@@ -307,34 +307,36 @@ func TestRunBootIFBelow(t *testing.T) {
 		"ip=dhcp bridge=br0:eth0":                                               "eth1",
 		"ip=dhcp vlan=vlan5:eth0 vlan=vlan6:eth1":                               "vlan6",
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA))
-			index := 10
-			k.made = func() {
-				words := strings.Fields(k.commands[len(k.commands)-1])
-				d := Device{Index: index, Type: hwEthernet, Addr: macA, MTU: 1500, Carrier: true}
-				switch words[2] {
-				case "link":
-					d.Name = words[5]
-				default:
-					d.Name = words[2]
+		t.Run(line, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t, ethernet(2, "eth0", macA))
+				index := 10
+				k.made = func() {
+					words := strings.Fields(k.commands[len(k.commands)-1])
+					d := Device{Index: index, Type: hwEthernet, Addr: macA, MTU: 1500, Carrier: true}
+					switch words[2] {
+					case "link":
+						d.Name = words[5]
+					default:
+						d.Name = words[2]
+					}
+					if _, ok := k.devices[d.Name]; !ok {
+						index++
+						k.appear(d)
+					}
 				}
-				if _, ok := k.devices[d.Name]; !ok {
-					index++
-					k.appear(d)
+				for _, d := range []string{"br0", "bond0", "vlan5", "vlan6", "eth0", "eth1"} {
+					k.servers[d] = goodServer(t)
 				}
-			}
-			for _, d := range []string{"br0", "bond0", "vlan5", "vlan6", "eth0", "eth1"} {
-				k.servers[d] = goodServer(t)
-			}
-			// The port that the firmware used is the later one.
-			r := try(t, name1+line, 15*time.Second, k, func() {
-				<-time.After(time.Second)
-				k.appear(ethernet(3, "eth1", macB))
+				// The port that the firmware used is the later one.
+				r := try(t, name1+line, 15*time.Second, k, func() {
+					<-time.After(time.Second)
+					k.appear(ethernet(3, "eth1", macB))
+				})
+				if r.err != nil || r.state.Device != want {
+					t.Errorf("%s: %v, %v; want %s", line, r.state, r.err, want)
+				}
 			})
-			if r.err != nil || r.state.Device != want {
-				t.Errorf("%s: %v, %v; want %s", line, r.state, r.err, want)
-			}
 		})
 	}
 }
