@@ -49,8 +49,10 @@ func TestRunNames(t *testing.T) {
 		"up already":                         {"ip=enp0s3:dhcp", []Device{with(eth0, func(d *Device) { d.Up = true })}, nil, "eth0 " + macA.String()},
 		"named already":                      {"", []Device{with(eth0, func(d *Device) { d.Name, d.Udev.Kept = "wan", true })}, nil, "wan " + macA.String()},
 		"a VLAN on it": {
-			"vlan=enp0s3.5:enp0s3 ip=enp0s3.5:dhcp", []Device{eth0, {Index: 9, Name: "enp0s3.5", Type: hwEthernet, Addr: macA, Parent: 2, Carrier: true}},
-			[]string{"eth0 enp0s3"}, "enp0s3.5 " + macA.String(),
+			"vlan=enp0s3.5:enp0s3 ip=enp0s3.5:dhcp",
+			[]Device{eth0, {Index: 9, Name: "enp0s3.5", Type: hwEthernet, Addr: macA, Parent: 2, Carrier: true}},
+			[]string{"eth0 enp0s3"},
+			"enp0s3.5 " + macA.String(),
 		},
 		"ifname= of the other":              {"ifname=eth0:52:54:00:12:34:57 ip=eth0:dhcp net.ifnames=0", []Device{eth0, eth1}, []string{"eth0 rename2", "eth1 eth0", "rename2 eth1"}, "eth0 " + macB.String()},
 		"ifname= both":                      {"ifname=eth0:52:54:00:12:34:57 ifname=eth1:52:54:00:12:34:56 ip=eth0:dhcp", []Device{eth0, eth1}, nil, "eth0 " + macB.String()},

@@ -201,7 +201,7 @@ func (c card) slot(above []busDevice, s scheme) int {
 		if sun := onPCI[0].PCI.Sun; sun > 0 {
 			return sun
 		}
-		if len(onPCI) > 1 && !(onPCI[1].PCI.Bridge && single) && onPCI[1].PCI.Sun > 0 {
+		if len(onPCI) > 1 && (!onPCI[1].PCI.Bridge || !single) && onPCI[1].PCI.Sun > 0 {
 			return onPCI[1].PCI.Sun
 		}
 	}

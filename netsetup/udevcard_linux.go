@@ -23,10 +23,11 @@ const (
 func (s sysTree) card(name string) card {
 	dir := filepath.Join(string(s), "class/net", name)
 	c := card{VF: -1, Alias: -1, OwnAlias: -1}
-	path, err := filepath.EvalSymlinks(dir)
-	if err != nil {
+	path, ok := follow(dir)
+	if !ok {
 		return c
 	}
+	dir = path // links lead from where they are
 	c.Path = "/sys" + strings.TrimPrefix(path, string(s))
 	c.Type = uint16(number(dir, "type", 0))
 	c.DevType = uevent(dir, "DEVTYPE")
@@ -42,14 +43,17 @@ func (s sysTree) card(name string) card {
 	assigned := number(dir, "name_assign_type", nameEnumerated)
 	c.Kept = assigned >= namePredictable
 	c.Above = s.above(path)
-	c.Alias, c.OwnAlias = s.alias(filepath.Join(dir, "device")), s.alias(dir)
+	c.OwnAlias = s.alias(dir)
 	for _, b := range c.Above {
 		if b.Subsystem == "pci" {
 			c.Slots = s.slots()
 			break
 		}
 	}
-	s.virtual(&c, dir)
+	if own, ok := follow(filepath.Join(dir, "device")); ok {
+		c.Alias = s.alias(own)
+		s.virtual(&c, own)
+	}
 	return c
 }
 
@@ -110,17 +114,14 @@ func (s sysTree) slots() []pciSlot {
 	return slots
 }
 
-// virtual finds the physical function of a virtual one.
-func (s sysTree) virtual(c *card, dir string) {
-	own, err := filepath.EvalSymlinks(filepath.Join(dir, "device"))
-	if err != nil {
-		return
-	}
-	if target, err := os.Readlink(filepath.Join(own, "subsystem")); err == nil && filepath.Base(target) == "virtio" {
+// virtual finds the physical function of a virtual one, which the device is or
+// belongs to.
+func (s sysTree) virtual(c *card, own string) {
+	if target, ok := follow(filepath.Join(own, "subsystem")); ok && filepath.Base(target) == "virtio" {
 		own = filepath.Dir(own)
 	}
-	physical, err := filepath.EvalSymlinks(filepath.Join(own, "physfn"))
-	if err != nil {
+	physical, ok := follow(filepath.Join(own, "physfn"))
+	if !ok {
 		return
 	}
 	links, err := filepath.Glob(filepath.Join(physical, "virtfn*"))
@@ -129,7 +130,7 @@ func (s sysTree) virtual(c *card, dir string) {
 	}
 	for _, link := range links {
 		n, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(link), "virtfn"))
-		if target, lerr := filepath.EvalSymlinks(link); err == nil && lerr == nil && target == own {
+		if target, ok := follow(link); err == nil && ok && target == own {
 			c.VF, c.Physical = n, append([]busDevice{s.device(physical)}, s.above(physical)...)
 			return
 		}
@@ -140,8 +141,8 @@ func (s sysTree) virtual(c *card, dir string) {
 // is 1. One that has none is 0, unless there is an ethernet0 as well.
 func (s sysTree) alias(dir string) int {
 	base := filepath.Join(string(s), "firmware/devicetree/base")
-	node, err := filepath.EvalSymlinks(filepath.Join(dir, "of_node"))
-	if err != nil || !strings.HasPrefix(node, base+"/") {
+	node, ok := follow(filepath.Join(dir, "of_node"))
+	if !ok || !strings.HasPrefix(node, base+"/") {
 		return -1
 	}
 	aliases, err := os.ReadDir(filepath.Join(base, "aliases"))
@@ -167,6 +168,19 @@ func (s sysTree) alias(dir string) int {
 		return n
 	}
 	return -1
+}
+
+// follow is where a link leads. Those of sysfs are relative, and have no further
+// link on their way once the directory they lie in has none.
+func follow(link string) (string, bool) {
+	target, err := os.Readlink(link)
+	if err != nil {
+		return "", false
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(filepath.Dir(link), target)
+	}
+	return target, true
 }
 
 // text is a file of one line, empty if it cannot be read.

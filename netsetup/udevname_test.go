@@ -124,7 +124,9 @@ func TestUdevNames(t *testing.T) {
 		"made of another":           {with(onPCI("0000:00:03.0"), func(c *card) { c.Stacked = true }), "", UdevNames{}, ""},
 		"too long": {
 			slots(with(onPCI("0002:41:00.1 multi index=16383"), func(c *card) { c.PortName = "pf0sf12345" }), pciSlot{1, "0002:41:00"}),
-			"", UdevNames{Onboard: "eno16383npf0sf12345", Slot: "enP2s1f1npf0sf12345", Path: "enP2p65s0f1npf0sf12345", MAC: mac}, "",
+			"",
+			UdevNames{Onboard: "eno16383npf0sf12345", Slot: "enP2s1f1npf0sf12345", Path: "enP2p65s0f1npf0sf12345", MAC: mac},
+			"",
 		},
 	} {
 		s, ok := parseScheme(tt.scheme)
