@@ -18,6 +18,7 @@ b=/bin/busybox
 exec </dev/console >/dev/console 2>&1
 say() { echo "nodisk-root: $*"; }
 say reached
+echo 1 >/proc/sys/kernel/printk # what drivers say would come between the words of a line
 for dev in /sys/class/net/*; do
 	dev=${dev##*/}
 	[ "$dev" != lo ] || continue
@@ -109,8 +110,10 @@ func TestBootNames(t *testing.T) {
 		switch {
 		case len(f) == 3 && f[0] == "card":
 			have[f[1]] = f[2]
-			udev[f[1]] = map[string]string{}
 		case len(f) == 3 && f[0] == "udev":
+			if udev[f[1]] == nil {
+				udev[f[1]] = map[string]string{}
+			}
 			key, value, _ := strings.Cut(f[2], "=")
 			udev[f[1]][key] = value
 		}
