@@ -236,6 +236,7 @@ func (w *worker) targets() ([]iscsi.Target, error) {
 		if server := w.bootServer(); t.Portal.Host == "" && server != "" {
 			t.Portal.Host = server
 		}
+		t.NetDev = w.net.Called(t.NetDev)
 		full[i] = t
 	}
 	if !w.plan.Firmware {

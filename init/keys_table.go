@@ -11,6 +11,7 @@ const (
 	byDracut    = "dracut.cmdline(7)"
 	byTools     = "initramfs-tools(7)"
 	byOpenISCSI = "open-iscsi's README.Debian"
+	byUdev      = "systemd.net-naming-scheme(7)"
 )
 
 // Keys returns all keys that are known: nodisk's own and those of the kernel's
@@ -51,11 +52,12 @@ func doneKeys() []Key {
 			rd.driver.blacklist=a rd.driver.pre=a rd.driver.post=a
 			rd.iscsi.initiator=iqn.2026-01.org.example:n7 rd.iscsi.target.name=iqn.2026-01.org.example:a
 			rd.iscsi.target.ip=10.0.0.1 rd.iscsi.target.port=3260 rd.iscsi.firmware=1 rd.iscsi.ibft=1
-			rd.shell=1 rd.emergency=reboot rd.retry=60 rd.break=mount`),
+			rd.shell=1 rd.emergency=reboot rd.retry=60 rd.break=mount net.ifnames=0`),
+		done(byUdev, "net.naming_scheme=v252"),
 		done("", `ib.pkey=ib0.8001 modprobe.blacklist=a module_blacklist=a
 			nodisk.arp-probe=0 nodisk.modules=a nodisk.profile=ib nodisk.load=serial nodisk.chain=/init.vendor
 			nodisk.onfail=reboot nodisk.deadline=5m nodisk.log=debug nodisk.dhcp.clientid=mac nodisk.dhcp.user-class=a
-			nodisk.hostname=n7 nodisk.ib.mode=datagram nodisk.ib.port=1 nodisk.mlx4.port_type=ib`),
+			nodisk.hostname=n7 nodisk.ifnames=kernel nodisk.ib.mode=datagram nodisk.ib.port=1 nodisk.mlx4.port_type=ib`),
 	)
 }
 
@@ -146,7 +148,7 @@ func foreignKeys() []Key {
 		pass(byDracut, "device-mapper and multipath", "rd.dm rd.dm.* rd_NO_DM rd.multipath rd.lunmask=a"),
 		pass(byDracut, "FIPS mode", "fips=1 rd.fips rd.fips.*"),
 		pass(byDracut, "devices of s390", "rd.dasd=a rd.zfcp=a rd.zfcp.* rd.znet=a rd.znet_ifname=a rd.zipl=a rd.cio_accept=a rd.dcssblk=a"),
-		pass(byDracut, "udev and systemd", "rd.udev.* rdudevdebug rdudevinfo rd.systemd.* net.ifnames=0 biosdevname=0"),
+		pass(byDracut, "udev and systemd", "rd.udev.* rdudevdebug rdudevinfo rd.systemd.* biosdevname=0"),
 		pass(byDracut, "plymouth", "rd.plymouth plymouth.*"),
 		pass(byDracut, "keyboard and language", `rd.vconsole.* rd.locale.* vconsole.* KEYMAP=de KEYTABLE=de SYSFONT=a CONTRANS=a
 			UNIMAP=a UNICODE=1 EXT_KEYMAP=a`),

@@ -108,7 +108,7 @@ func (m machine) args() []string {
 		// Without graphics the firmware writes to the serial line.
 		return append(a, "-machine", "pc,graphics=off")
 	}
-	board := "pc"
+	board := orDefault(m.spec.Board, "pc")
 	if m.spec.arch() == "arm64" {
 		board = "virt"
 	}
@@ -132,7 +132,7 @@ func (m machine) String() string {
 // consoleOf are the words that a node's command line begins with.
 func consoleOf(arch string) string {
 	if arch == "arm64" {
-		return "console=ttyAMA0 panic=-1 " // the PL011 of QEMU's board "virt"
+		return "console=ttyAMA0 panic=-1 net.ifnames=0 " // the PL011 of QEMU's board "virt"
 	}
 	return consoleWords
 }

@@ -59,8 +59,10 @@ type Act struct {
 }
 
 // consoleWords begin a node's command line. A machine that is emulated beside
-// others may miss the ticks by which the kernel checks its timer, and panics.
-const consoleWords = "console=ttyS0,115200 panic=-1 no_timer_check "
+// others may miss the ticks by which the kernel checks its timer, and panics. The NICs
+// have the kernel's names, by which tests call them: the one of the names says
+// otherwise.
+const consoleWords = "console=ttyS0,115200 panic=-1 no_timer_check net.ifnames=0 "
 
 func (b RigBoot) at() []int {
 	if b.At == nil {

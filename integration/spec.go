@@ -106,6 +106,9 @@ type BootSpec struct {
 	Memory int // MiB, default 512
 	CPUs   int // default 1
 
+	// Board is QEMU's: "pc" (default), or "q35", which has PCI Express. Not with
+	// PXE, and amd64 only.
+	Board string
 	// Devices are further -device arguments, such as "i6300esb".
 	Devices []string
 	// Icount makes guest time deterministic: one CPU, emulated, an instruction

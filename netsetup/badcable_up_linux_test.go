@@ -34,7 +34,8 @@ func sideBySide[T any](t *testing.T, cases map[string]T, run func(t *testing.T, 
 // upBeside is up without the count of descriptors, for an Up beside others.
 func upBeside(t *testing.T, line string, timeout time.Duration) (State, *lockedBuffer, error) {
 	t.Helper()
-	c, err := ParseConfig(cmdline.Parse(line))
+	// sysfs is that of the machine's own namespace, whose cards have names, too.
+	c, err := ParseConfig(cmdline.Parse("net.ifnames=0 " + line))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,12 @@ type Config struct {
 	Routes []Route
 	// Renames are those of ifname=.
 	Renames []Rename
+	// KernelNames leaves interfaces the names that the kernel gives them, but for
+	// Renames: net.ifnames=0 or nodisk.ifnames=kernel.
+	KernelNames bool
+	// NamingScheme is net.naming_scheme=: which of udev's rules hold, "v252" or
+	// "rhel-9.5"; empty for the latest that is known.
+	NamingScheme string
 	// CarrierTimeout is how long to wait for carrier, DHCPTimeout how long
 	// one attempt at DHCP may take; zero waits as long as the context.
 	CarrierTimeout, DHCPTimeout time.Duration
@@ -130,7 +136,7 @@ func Keys() []string {
 	return []string{
 		"ip", "BOOTIF", "rd.bootif", "bootdev", "nameserver", "rd.route", "rd.neednet", "rd.peerdns", "nodisk.arp-probe",
 		"rd.net.timeout.carrier", "rd.net.timeout.dhcp", "rd.net.dhcp.retry", "rd.net.dhcp.vendor-class",
-		"ifname", "nodisk.dhcp.clientid", "nodisk.dhcp.user-class", "nodisk.hostname",
+		"ifname", "net.ifnames", "nodisk.ifnames", "net.naming_scheme", "nodisk.dhcp.clientid", "nodisk.dhcp.user-class", "nodisk.hostname",
 		"bond", "team", "bridge", "vlan", "ib.pkey", "nodisk.ib.mode", "nodisk.ib.port",
 	}
 }
@@ -163,6 +169,7 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 	c.NeedNet = p.flag(args, "rd.neednet", false)
 	c.IgnorePeerDNS = !p.flag(args, "rd.peerdns", true)
 	c.NoProbe = !p.flag(args, "nodisk.arp-probe", true)
+	c.parseNaming(args, &p)
 	c.check(&p)
 	if len(p.errs) > 0 {
 		return Config{}, errors.Join(p.errs...)

@@ -1,12 +1,23 @@
 package netsetup
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // A Device is a network interface as the kernel shows it.
 type Device struct {
 	Index int
 	Name  string
-	Addr  HardwareAddr
+	// Alt are the kernel's alternative names (altname of ip-link(8)) with a
+	// slash between them, which none can have in it.
+	Alt string
+	// Udev are the names that udev has for it.
+	Udev UdevNames
+	// Boot is set by Up for the interface of BOOTIF= and the links that are made
+	// of it, somewhere down.
+	Boot bool
+	Addr HardwareAddr
 	// Perm is the address that the adapter was made with, if the kernel tells
 	// it. The port of a bond has that of the bond instead.
 	Perm HardwareAddr
@@ -35,6 +46,24 @@ type Device struct {
 	// HCA and Port are where an InfiniBand interface is: mlx4_0, 1.
 	HCA  string
 	Port int
+}
+
+// names are all that the device has: its own, the kernel's alternative ones,
+// and those of udev.
+func (d Device) names() []string {
+	names := []string{d.Name}
+	if d.Alt != "" {
+		names = append(names, strings.Split(d.Alt, "/")...)
+	}
+	return join(names, d.Udev.all())
+}
+
+// known is the name with the others behind it.
+func (d Device) known() string {
+	if others := d.names()[1:]; len(others) > 0 {
+		return d.Name + " (" + strings.Join(others, ", ") + ")"
+	}
+	return d.Name
 }
 
 // lasting is the address by which the device is known across boots: of
@@ -87,13 +116,47 @@ func (c Config) claim(d Device, six bool) (int, bool) {
 	case c.BootDev != "":
 		return i, d.Name == c.BootDev
 	case c.BootIF != "":
-		// A bridge or VLAN that somebody else made has the address of its
-		// port, too, and is no candidate.
-		// A bond has the address of any of its ports.
-		return i, c.candidate(d) && (c.BootIF.identifies(d) || c.bond(d.Name))
+		return i, c.candidate(d) && (d.Boot || c.booted(d))
 	default:
 		return i, c.candidate(d)
 	}
+}
+
+// booted tells whether the device is the one of BOOTIF=. A link that somebody
+// else made of it may have its address, too, and is not meant.
+func (c Config) booted(d Device) bool {
+	return c.BootIF != "" && d.hardware() && c.BootIF.identifies(d)
+}
+
+// over are the names of all links that the config makes of the device, directly
+// or by way of others.
+func (c Config) over(d Device) []string {
+	var names []string
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for at := []Device{d}; len(at) > 0; at = at[1:] {
+		before := len(names)
+		if master := c.masterName(at[0]); master != "" {
+			add(master)
+		}
+		for _, v := range c.VLANs {
+			if v.Parent.selects(at[0]) {
+				add(v.Name)
+			}
+		}
+		for _, child := range c.Children {
+			if child.Parent == at[0].Name {
+				add(child.Name)
+			}
+		}
+		for _, name := range names[before:] {
+			at = append(at, Device{Name: name, Type: d.Type})
+		}
+	}
+	return names
 }
 
 // six tells whether a word is about IPv6.
@@ -111,14 +174,4 @@ func (n Interface) names(d Device) bool {
 		return d.hardware() && n.Match.identifies(d)
 	}
 	return d.Name == n.Device
-}
-
-// rename returns the name that ifname= wants for the device.
-func (c Config) rename(d Device) (string, bool) {
-	for _, r := range c.Renames {
-		if d.hardware() && r.Addr.identifies(d) && d.Name != r.Name {
-			return r.Name, true
-		}
-	}
-	return "", false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -28,6 +29,7 @@ type fakeKernel struct {
 	commands []string
 	fail     map[string]error      // by command, once
 	refuse   map[string]error      // by command, always
+	busy     map[string]error      // of devices that cannot be renamed
 	servers  map[string]fakeServer // by device
 	opening  map[string]time.Duration
 	ports    map[string]portState // by hca/port
@@ -102,9 +104,23 @@ func (k *fakeKernel) linkUp(dev string, up bool) error {
 }
 func (k *fakeKernel) linkMTU(dev string, mtu int) error { return k.do(LinkMTU{dev, mtu}) }
 func (k *fakeKernel) linkName(dev, name string) error {
-	err := k.do(LinkName{dev, name})
+	k.mu.Lock()
+	_, taken := k.devices[name]
+	k.mu.Unlock()
+	if err := k.busy[dev]; err != nil {
+		return err
+	}
+	if taken {
+		return fs.ErrExist
+	}
+	if err := k.do(LinkName{dev, name}); err != nil {
+		return err
+	}
 	k.change(dev, func(d *Device) { d.Name = name })
-	return err
+	k.mu.Lock()
+	delete(k.devices, dev)
+	k.mu.Unlock()
+	return nil
 }
 func (k *fakeKernel) linkAddr(dev string, a HardwareAddr) error { return k.do(LinkAddr{dev, a}) }
 func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(AddrAdd{dev, a}) }

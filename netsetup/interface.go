@@ -9,8 +9,29 @@ import (
 
 // link takes what the kernel tells of the link of an interface.
 func (r *runner) link(e linkEvent) {
-	r.linkOf(nicKey{index: e.Index}, e)
-	key := nicKey{index: e.Index, six: true}
+	boot := len(r.boot)
+	r.linkFamilies(e)
+	// Others may have waited for the name of this one, or for it to be found.
+	for _, n := range r.sorted() {
+		if n.key.index == e.Index || n.key.six || n.slot != nil {
+			continue
+		}
+		if !n.named || len(r.boot) > boot && r.boot[n.dev.Name] {
+			r.linkFamilies(linkEvent{Device: n.dev})
+		}
+	}
+}
+
+func (r *runner) linkFamilies(e linkEvent) {
+	key := nicKey{index: e.Index}
+	r.linkOf(key, e)
+	if n := r.nics[key]; n != nil {
+		if !n.named {
+			return
+		}
+		e.Device = n.dev
+	}
+	key.six = true
 	if _, ok := r.config.claim(e.Device, true); ok || r.nics[key] != nil {
 		r.linkOf(key, e)
 	}
@@ -36,6 +57,9 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 		r.nics[key] = n
 		defer r.later(e.Device)
 	}
+	if n.renamed = n.renamed && e.Name != n.dev.Name; n.renamed {
+		e.Name = n.dev.Name // what it says was true before
+	}
 	running := e.Running && !n.dev.Running
 	if n.ready && e.Broadcast != n.dev.Broadcast {
 		// The first port has made an InfiniBand interface of a bond.
@@ -43,11 +67,19 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 		n.ready, n.protocol, n.carrier = false, nil, false
 	}
 	n.dev = e.Device
+	n.dev.Boot = r.boot[n.dev.Name] || r.config.booted(n.dev)
 	if e.Type == hwLoopback {
 		r.loopback(e.Device)
 	}
-	if n.slot == nil && !r.claim(n) {
-		n.below = len(r.config.below(n.dev)) > 0 || n.below
+	if !n.named && !key.six && !r.name(n) {
+		return
+	}
+	if n.slot == nil {
+		if r.claim(n) {
+			n.ready = false // as far as it was, it was so without an address
+		} else {
+			n.below = len(r.config.below(n.dev)) > 0 || n.below
+		}
 	}
 	if !n.wanted() {
 		r.watchCarrier(n)
@@ -149,17 +181,8 @@ func (r *runner) loopback(d Device) {
 	}
 }
 
-// claim finds the slot of an interface and gives it its name.
+// claim finds the slot of an interface.
 func (r *runner) claim(n *nic) bool {
-	if name, ok := r.config.rename(n.dev); ok && !n.renamed && !n.key.six {
-		n.renamed = true
-		err := LinkName{Dev: n.dev.Name, Name: name}.apply(r.sys)
-		if err == nil {
-			n.dev.Name = name
-		} else {
-			r.log.Warn(fmt.Sprintf("rename %s to %s: %v", n.dev.Name, name, err))
-		}
-	}
 	if err := r.config.twice(n.dev); err != nil {
 		r.fatal = err
 	}
@@ -210,11 +233,12 @@ func (r *runner) begin(n *nic) {
 	if late {
 		r.view(dev.Index).solicited = true
 	}
+	bare := n.slot == nil
 	apply := func() setup {
 		if six {
 			r.sys.hasten6(dev.Name)
 		}
-		s := setup{key: n.key, broadcast: dev.Broadcast, wires: map[channel]wire{}}
+		s := setup{key: n.key, broadcast: dev.Broadcast, bare: bare, wires: map[channel]wire{}}
 		for _, step := range steps {
 			if r.ctx.Err() != nil {
 				return s
@@ -287,8 +311,9 @@ func (r *runner) setUp(s setup) {
 		return
 	}
 	n.setting = false
-	if s.broadcast != n.dev.Broadcast {
-		// A bond has become an InfiniBand interface meanwhile.
+	if s.broadcast != n.dev.Broadcast || s.bare && n.slot != nil {
+		// A bond has become an InfiniBand interface meanwhile, or is to have an
+		// address.
 		s.close()
 		r.begin(n)
 		return

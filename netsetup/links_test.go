@@ -328,9 +328,56 @@ func TestBootIFOfPort(t *testing.T) {
 		{Device{Index: 9, Name: "bond0", Type: hwEthernet, Addr: macA}, true},
 		{Device{Index: 9, Name: "bond0", Type: hwEthernet, Addr: macB}, true},
 	} {
+		tt.d.Boot = slices.Contains(c.over(ethernet(2, "eth0", macA)), tt.d.Name)
 		if _, got := c.claim(tt.d, false); got != tt.want {
 			t.Errorf("%s %s: %v", tt.d.Name, tt.d.Addr, got)
 		}
+	}
+}
+
+// A bridge, and a VLAN on a bond, are what BOOTIF= means whichever port it names
+// and whatever address they have.
+func TestRunBootIFBelow(t *testing.T) {
+	const name1 = "BOOTIF=01-52-54-00-12-34-57 "
+	for line, want := range map[string]string{
+		"ip=dhcp bridge=br0:eth0,eth1":                                          "br0",
+		"ip=dhcp bond=bond0:eth0,eth1:mode=1":                                   "bond0",
+		"ip=dhcp bond=bond0:eth0,eth1:mode=1 vlan=vlan5:bond0":                  "vlan5",
+		"ip=dhcp bond=bond0:eth0,eth1:mode=1 vlan=vlan5:bond0 bridge=br0:vlan5": "br0",
+		"ip=dhcp bridge=br0:eth0":                                               "eth1",
+		"ip=dhcp vlan=vlan5:eth0 vlan=vlan6:eth1":                               "vlan6",
+	} {
+		t.Run(line, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t, ethernet(2, "eth0", macA))
+				index := 10
+				k.made = func() {
+					words := strings.Fields(k.commands[len(k.commands)-1])
+					d := Device{Index: index, Type: hwEthernet, Addr: macA, MTU: 1500, Carrier: true}
+					switch words[2] {
+					case "link":
+						d.Name = words[5]
+					default:
+						d.Name = words[2]
+					}
+					if _, ok := k.devices[d.Name]; !ok {
+						index++
+						k.appear(d)
+					}
+				}
+				for _, d := range []string{"br0", "bond0", "vlan5", "vlan6", "eth0", "eth1"} {
+					k.servers[d] = goodServer(t)
+				}
+				// The port that the firmware used is the later one.
+				r := try(t, name1+line, 15*time.Second, k, func() {
+					<-time.After(time.Second)
+					k.appear(ethernet(3, "eth1", macB))
+				})
+				if r.err != nil || r.state.Device != want {
+					t.Errorf("%s: %v, %v; want %s", line, r.state, r.err, want)
+				}
+			})
+		})
 	}
 }
 

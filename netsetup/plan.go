@@ -16,10 +16,21 @@ import (
 func (c Config) Steps(have []Device) ([]Step, error) {
 	steps := append([]Step{LinkUp{Dev: "lo"}}, c.below(Device{Type: hwLoopback})...)
 	have = slices.Clone(have)
+	c.KernelNames = c.kernelNames()
+	for i := range have {
+		for _, s := range c.naming(have, i) {
+			steps = append(steps, s)
+			j := slices.IndexFunc(have, func(d Device) bool { return d.Name == s.Dev })
+			have[j].Name = s.Name
+		}
+	}
+	boot := map[string]bool{}
 	for i, d := range have {
-		if name, ok := c.rename(d); ok {
-			steps = append(steps, LinkName{Dev: d.Name, Name: name})
-			have[i].Name = name
+		c, _ = c.called(have, i)
+		if have[i].Boot = c.booted(d); have[i].Boot {
+			for _, name := range c.over(d) {
+				boot[name] = true
+			}
 		}
 	}
 	for _, b := range c.Bonds {
@@ -42,6 +53,7 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 	interfaces := c.interfaces()
 	mine := make([][]Device, len(interfaces))
 	for _, d := range have {
+		d.Boot = d.Boot || boot[d.Name]
 		for _, six := range []bool{false, true} {
 			if i, ok := c.claim(d, six); ok {
 				mine[i] = append(mine[i], d)
@@ -115,7 +127,7 @@ func (c Config) absent(n Interface, have []Device) string {
 		if d.Type == hwLoopback {
 			continue
 		}
-		present = append(present, strings.TrimSpace(d.Name+" "+d.lasting().String()))
+		present = append(present, strings.TrimSpace(d.known()+" "+d.lasting().String()))
 		if d.Physical {
 			physical++
 		}
@@ -125,6 +137,9 @@ func (c Config) absent(n Interface, have []Device) string {
 		there = "present: " + strings.Join(present, ", ")
 	}
 	switch {
+	case IsUdevName(n.Device):
+		return n.Device + ": no such interface (" + there + "): check its driver is in the image, and the name, which is one of udev's: " +
+			"eno1 or end0 by a number on the board, ens3 by the slot, enp0s3 by the place on the bus, enx525400123456 by the address"
 	case n.Device != "":
 		return n.Device + ": no such interface (" + there + "): check its name and that its driver is in the image"
 	case n.Match != "":

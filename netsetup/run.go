@@ -110,7 +110,9 @@ type nic struct {
 	tries    int       // at setting it up
 	err      error     // of the last try
 	retry    time.Time // when to try again
-	renamed  bool      // ifname= was tried
+	named    bool      // its name is settled
+	renamed  bool      // the kernel has not told of its new name yet
+	unnamed  error     // why it is not
 	won      bool      // it has an address for its slot
 	idle     bool      // what it was offered is not needed
 	refused  string    // why a lease was refused; asked again at the time in again
@@ -135,6 +137,7 @@ type arrival struct {
 type setup struct {
 	key       nicKey
 	broadcast HardwareAddr // for which the wires were opened
+	bare      bool         // for an interface that takes no address
 	wires     map[channel]wire
 	err       error
 }
@@ -151,6 +154,7 @@ type runner struct {
 	views   map[int]*view6           // by index
 	leased  map[string]int           // MTUs that servers gave, by device
 	turns   map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
+	boot    map[string]bool          // the links that are made of the interface of BOOTIF=
 	lo      bool                     // done
 	nextLog time.Time
 	fatal   error  // the words contradict what is there
@@ -170,9 +174,11 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	c.KernelNames = c.kernelNames()
 	r := &runner{
 		config: c, sys: sys, log: log, started: time.Now(),
-		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, arrivals: make(chan arrival, 16), setups: make(chan setup),
+		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, boot: map[string]bool{},
+		arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)

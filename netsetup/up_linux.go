@@ -35,7 +35,12 @@ func New(c Config, log *slog.Logger) (*Network, error) {
 	if _, err := os.Stat(sysClassNet); err != nil {
 		return nil, fmt.Errorf("find network interfaces: sysfs is not mounted: %w", err)
 	}
-	return &Network{r: newRunner(c, kernel{}, log)}, nil
+	scheme, known := parseScheme(c.NamingScheme)
+	r := newRunner(c, kernel{scheme: scheme}, log)
+	if !known {
+		r.log.Warn("net.naming_scheme=" + c.NamingScheme + ": not a scheme that nodisk knows: names are those of the latest that it does")
+	}
+	return &Network{r: r}, nil
 }
 
 // Resume tells of attempts before this one, before Up: what they have left and this
@@ -78,6 +83,8 @@ func ApplyHostname(name string) error {
 // kernel is the running kernel; its changes are in link_linux.go. Each request has a socket of its own, so that
 // one which waits for a slow driver does not hold up the others more than the
 // kernel's own lock does.
-type kernel struct{}
+type kernel struct {
+	scheme scheme // of udev's names
+}
 
 var _ system = kernel{}

@@ -63,7 +63,7 @@ func (r *runner) missing(s *slot, now time.Time) string {
 	case lowers != nil:
 		return s.Device + ": is not made yet: " + r.states(lowers, now)
 	}
-	text := r.config.absent(s.Interface, r.devices())
+	text := strings.Join(append([]string{r.config.absent(s.Interface, r.devices())}, r.unnamed()...), "; ")
 	if !s.infiniBand(r.config.BootIF) {
 		return text
 	}
@@ -73,6 +73,22 @@ func (r *runner) missing(s *slot, now time.Time) string {
 		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5 or ib)"
 	}
 	return text + "; there is " + strings.Join(hcas, ", ") + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib) and the port's link layer is InfiniBand"
+}
+
+// unnamed says which names of ifname= could not be given, and why.
+func (r *runner) unnamed() []string {
+	var parts []string
+	for _, n := range r.sorted() {
+		if n.unnamed == nil {
+			continue
+		}
+		why := "has a name that ifname= gives to another"
+		if name, ok := r.config.ifname(n.dev); ok {
+			why = "cannot become " + name + " (ifname=)"
+		}
+		parts = append(parts, n.dev.Name+" "+why+": "+n.unnamed.Error())
+	}
+	return parts
 }
 
 // infiniBand tells whether the word can only mean an InfiniBand interface.

@@ -22,13 +22,16 @@ const (
 	watchBuffer = 1 << 20
 	// skipStats is RTEXT_FILTER_SKIP_STATS, which x/sys/unix does not have.
 	skipStats = 1 << 3
+	// nlaType is NLA_TYPE_MASK of include/uapi/linux/netlink.h: without the
+	// flags for what is nested.
+	nlaType = 1<<14 - 1
 )
 
 // watch subscribes to links and then asks for those that are there, on the
 // same socket, so that nothing is missed in between and nothing is read twice.
 // With six, so it does with what is told of IPv6: see watch_six_linux.go. The
 // addresses of IPv4 are not subscribed to: they are acknowledged one by one.
-func (kernel) watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error) {
+func (k kernel) watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
@@ -59,6 +62,7 @@ func (kernel) watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan l
 		}
 		return err
 	})
+	w.scheme = k.scheme
 	stop := context.AfterFunc(ctx, func() { _ = file.Close() })
 	wg.Go(func() {
 		defer stop()
@@ -99,7 +103,8 @@ func requestDump(fd, dump int) error {
 type watcher struct {
 	request func(dump int) error // asks for one of dumps
 	six     bool
-	dump    int // the one under way, len(dumps) behind the last
+	scheme  scheme // of udev's names
+	dump    int    // the one under way, len(dumps) behind the last
 	known   map[int]Device
 	seen    map[int]bool // in the dump under way
 	known6  map[key6]fact6
@@ -244,11 +249,14 @@ func (w *watcher) link(ctx context.Context, d Device, gone bool) {
 		d.Perm = old.Perm // asked for below
 	}
 	if ok && old.Name == d.Name {
-		d.Physical, d.Driver, d.HCA, d.Port = old.Physical, old.Driver, old.HCA, old.Port
+		d.Physical, d.Driver, d.HCA, d.Port, d.Udev = old.Physical, old.Driver, old.HCA, old.Port, old.Udev
 	} else {
 		d.Physical, d.Driver = w.physical(d.Name)
 		if d.Perm == "" && d.Physical && d.Type == hwEthernet {
 			d.Perm = w.perm(d.Name)
+		}
+		if d.hardware() {
+			d.Udev = sysTree("/sys").card(d.Name).names(w.scheme)
 		}
 		if d.Type == hwInfiniBand {
 			d.HCA, d.Port = infiniBandPort(sysClassNet, d.Name)
@@ -314,9 +322,30 @@ func parseLink(b []byte) (Device, bool) {
 			d.Master = int(binary.NativeEndian.Uint32(value))
 		case kind == unix.IFLA_OPERSTATE && len(value) == 1:
 			d.Running = value[0] == operUp
+		case kind&nlaType == unix.IFLA_PROP_LIST:
+			d.Alt = parseAltNames(value)
 		}
 		b = b[min(len(b), (length+3)&^3):]
 	}
 	d.Carrier = flags&unix.IFF_LOWER_UP != 0
 	return d, d.Name != "" && d.Index > 0
+}
+
+// parseAltNames reads IFLA_PROP_LIST, of whose attributes IFLA_ALT_IFNAME is a
+// name (rtnl_prop_list_size of net/core/rtnetlink.c). A slash is in none of them
+// (dev_valid_name of net/core/dev.c).
+func parseAltNames(b []byte) string {
+	var names []string
+	for len(b) >= unix.SizeofRtAttr {
+		length := int(binary.NativeEndian.Uint16(b))
+		if length < unix.SizeofRtAttr || length > len(b) {
+			break
+		}
+		name := strings.TrimRight(string(b[unix.SizeofRtAttr:length]), "\x00")
+		if binary.NativeEndian.Uint16(b[2:])&nlaType == unix.IFLA_ALT_IFNAME && name != "" {
+			names = append(names, name)
+		}
+		b = b[min(len(b), (length+3)&^3):]
+	}
+	return strings.Join(names, "/")
 }

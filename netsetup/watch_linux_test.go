@@ -83,6 +83,23 @@ func TestWatcherPermanentAddress(t *testing.T) {
 	}
 }
 
+// The kernel's alternative names come with those messages.
+func TestParseAltNames(t *testing.T) {
+	names := attr(attr(nil, unix.IFLA_ALT_IFNAME, "enp0s3\x00"), unix.IFLA_ALT_IFNAME, "enx525400123456\x00")
+	b := attr(newLink(0, 5, 0, "eth0", operUp), unix.IFLA_PROP_LIST|unix.NLA_F_NESTED, string(names))
+	got, ok := parseLink(b)
+	if !ok || got.Alt != "enp0s3/enx525400123456" {
+		t.Errorf("%v, %q", ok, got.Alt)
+	}
+	got.Udev = UdevNames{Path: "enp0s3", Slot: "ens3"}
+	if diff := cmp.Diff([]string{"eth0", "enp0s3", "enx525400123456", "ens3"}, got.names()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if alt := parseAltNames([]byte{200, 0, 53, 0, 'x'}); alt != "" {
+		t.Errorf("%q of what is cut off", alt)
+	}
+}
+
 // What a second list does not show has gone while messages were lost.
 func TestWatcher(t *testing.T) {
 	events := make(chan linkEvent, 16)
@@ -154,6 +171,7 @@ func TestPhysical(t *testing.T) {
 
 func FuzzParseLink(f *testing.F) {
 	f.Add(newLink(0, 5, unix.IFF_UP|unix.IFF_LOWER_UP, "eth0", operUp))
+	f.Add(attr(newLink(0, 5, 0, "eth0", 0), unix.IFLA_PROP_LIST|unix.NLA_F_NESTED, string(attr(nil, unix.IFLA_ALT_IFNAME, "ens3\x00"))))
 	f.Add([]byte{})
 	torn := rtMessage(unix.RTM_NEWLINK, newLink(0, 5, 0, "eth0", 0))
 	binary.NativeEndian.PutUint16(torn[6:], unix.NLM_F_DUMP_INTR)

@@ -11,8 +11,7 @@ import (
 )
 
 // interfaces compares the names and addresses that the command line has for
-// interfaces with those that there can be. The kernel's own names count: there
-// is no udev that renames.
+// interfaces with those that there can be: the kernel's names and udev's.
 func (c *checker) interfaces() {
 	if !c.decided.NeedNetwork {
 		return
@@ -93,10 +92,13 @@ func (c *checker) impossible(name string, made []string) string {
 	if name == "" || strings.ContainsAny(name, "*?") || slices.Contains(made, name) {
 		return ""
 	}
+	if netsetup.IsUdevName(name) {
+		return "" // the machine tells
+	}
 	kind := strings.TrimRight(name, "0123456789")
 	number, err := strconv.Atoi(name[len(kind):])
 	if err != nil || !slices.Contains([]string{"eth", "ib", "usb", "wwan"}, kind) {
-		return fmt.Sprintf("no interface is called %s: in the initramfs they have the kernel's names, eth0 or ib0; write that, or the address (ip=52-54-00-12-34-56:dhcp), or name it by ifname=%s:ADDRESS", name, name)
+		return fmt.Sprintf("no interface is called %s: they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456); write one of them, or the address (ip=52-54-00-12-34-56:dhcp), or name it by ifname=%s:ADDRESS", name, name)
 	}
 	v := c.Inventory
 	if v == nil {

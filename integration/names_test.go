@@ -1,0 +1,142 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// namesScript asks udev for the names of each card that is there: "card NAME
+// ADDRESS" and "udev NAME KEY=VALUE".
+const namesScript = `#!/bin/busybox sh
+echo "<1>` + Marker + `" >/dev/kmsg
+b=/bin/busybox
+exec </dev/console >/dev/console 2>&1
+say() { echo "nodisk-root: $*"; }
+say reached
+echo 1 >/proc/sys/kernel/printk # what drivers say would come between the words of a line
+for dev in /sys/class/net/*; do
+	dev=${dev##*/}
+	[ "$dev" != lo ] || continue
+	say "card $dev $($b cat /sys/class/net/$dev/address)"
+	udevadm test-builtin net_id /sys/class/net/$dev 2>/dev/null | while read -r line; do
+		say "udev $dev $line"
+	done
+done
+say done
+$b poweroff -f
+`
+
+// The names that nodisk gives to cards, and those that udev has for them: of
+// virtio, e1000, e1000e behind a PCI Express bridge, several functions, slots with
+// hotplug, one with a number on the board, USB, and a VLAN.
+func TestBootNames(t *testing.T) {
+	spec := BootSpec{Root: RootRAM, Board: "q35"}
+	needs(t, spec)
+	udevadm, err := exec.LookPath("udevadm")
+	if err != nil {
+		lacks(t, "no udevadm: install udev")
+	}
+	kernel := kernelDir(t)
+	tree := t.TempDir()
+	if err := RootTree(tree); err != nil {
+		t.Fatal(err)
+	}
+	libraries, err := sharedLibraries(udevadm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := copyFile(udevadm, filepath.Join(tree, "bin/udevadm"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, library := range libraries {
+		to := filepath.Join(tree, library)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // a root's folder
+			t.Fatal(err)
+		}
+		if err := copyFile(library, to, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(tree, "sbin/init"), []byte(namesScript), 0o755); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	cards := []struct{ device, want string }{
+		{"e1000,bus=pcie.0,addr=7", "enp0s7"},
+		{"virtio-net-pci,bus=pcie.0,addr=8.0,multifunction=on", "enp0s8f0"},
+		{"virtio-net-pci,bus=pcie.0,addr=8.1", "enp0s8f1"},
+		{"e1000e,bus=rp1", ""},
+		{"e1000e,bus=rp2,addr=0.0,multifunction=on", ""},
+		{"e1000e,bus=rp2,addr=0.1", ""},
+		{"virtio-net-pci,bus=rp3,acpi-index=5", "eno5"},
+		{"e1000,bus=pb,addr=3", "ens3"},
+		{"virtio-net-pci,bus=pb,addr=4", "ens4"},
+		{"usb-net,bus=usb.0,port=1", ""},
+		{"usb-net,bus=usb.0,port=2", ""},
+	}
+	spec.Devices = []string{
+		"pcie-root-port,id=rp1,bus=pcie.0,addr=10,chassis=1,slot=1", "pcie-root-port,id=rp2,bus=pcie.0,addr=11,chassis=2,slot=2",
+		"pcie-root-port,id=rp3,bus=pcie.0,addr=12,chassis=3,slot=3", "pcie-root-port,id=rp4,bus=pcie.0,addr=14,chassis=4,slot=4",
+		"pcie-pci-bridge,id=pb,bus=rp4", "qemu-xhci,id=usb,bus=pcie.0,addr=13",
+	}
+	// Every word is about an address, but for that of the VLAN: the names are
+	// nodisk's.
+	words := []string{"ip=dhcp"}
+	macs := map[string]string{}
+	for i, c := range cards {
+		mac := fmt.Sprintf("52:54:00:ab:00:%02x", i)
+		spec.Devices = append(spec.Devices, c.device+",mac="+mac)
+		words = append(words, "ip="+strings.ReplaceAll(mac, ":", "-")+":none")
+		macs[mac] = c.want
+	}
+	spec.Cmdline = "root=/dev/ram rd.neednet=1 net.ifnames=1 net.naming_scheme=v252 vlan=enp0s7.5:enp0s7 ip=enp0s7.5:none " + strings.Join(words, " ")
+	spec.Name, spec.Kernel, spec.CPUs, spec.Timeout = "names", filepath.Join(kernel, "vmlinuz"), 2, 4*time.Minute
+	spec.Image = buildImage(t, "virt,eth,vlan,ram", "--module", "usbnet,cdc_ether,rndis_host,xhci_pci", "--add", tree+":/")
+	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
+		spec.Log = filepath.Join(dir, "names.log")
+	}
+	res, err := newLab(t).Boot(t.Context(), spec)
+	if err != nil || !res.Reached {
+		t.Fatalf("%v; the console's end:\n%s", err, tail(res.Console, 40))
+	}
+	udev := map[string]map[string]string{}
+	have := map[string]string{} // by name
+	for _, line := range res.Root.Lines {
+		f := strings.Fields(line)
+		switch {
+		case len(f) == 3 && f[0] == "card":
+			have[f[1]] = f[2]
+		case len(f) == 3 && f[0] == "udev":
+			if udev[f[1]] == nil {
+				udev[f[1]] = map[string]string{}
+			}
+			key, value, _ := strings.Cut(f[2], "=")
+			udev[f[1]][key] = value
+		}
+	}
+	for name, mac := range have {
+		// As systemd's 99-default.link has it.
+		want := ""
+		for _, key := range []string{"ID_NET_NAME_PATH", "ID_NET_NAME_SLOT", "ID_NET_NAME_ONBOARD"} {
+			if v := udev[name][key]; v != "" {
+				want = v
+			}
+		}
+		t.Logf("%s %s, udev: %v", name, mac, udev[name])
+		switch {
+		case name == "enp0s7.5" && len(udev[name]) == 0:
+		case name != want:
+			t.Errorf("%s (%s) is called %s by udev", name, mac, want)
+		case macs[mac] != "" && name != macs[mac]:
+			t.Errorf("%s is called %s, not %s", mac, name, macs[mac])
+		}
+		delete(macs, mac)
+	}
+	if len(have) != len(cards)+2 {
+		t.Errorf("%d of %d cards are there: %v; missing: %v", len(have), len(cards)+2, have, macs)
+	}
+}
