@@ -384,15 +384,6 @@ func (x *exchange) decline(now time.Time, a netip.Addr, holder HardwareAddr) out
 	return o
 }
 
-// release returns the message that gives the lease back, none if no server can
-// have one for us. One that is only requested may have been committed already.
-func (x *exchange) release() []message {
-	if x.phase < phaseRequesting || x.offer == nil {
-		return nil
-	}
-	return []message{x.releaseOf(x.server, x.offer, x.next)}
-}
-
 // waiting says what the exchange waits for.
 func (x *exchange) waiting(now time.Time) string {
 	after := seconds(now.Sub(x.begun))

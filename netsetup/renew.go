@@ -69,6 +69,15 @@ func (x *exchange) ask(now time.Time) outcome {
 	return o
 }
 
+// release returns the message that gives the lease back, none if no server can
+// have one for us. One that is only requested may have been committed already.
+func (x *exchange) release() []message {
+	if x.phase < phaseRequesting || x.offer == nil {
+		return nil
+	}
+	return []message{x.releaseOf(x.server, x.offer, x.next)}
+}
+
 // spurn gives back what a server has committed on a DISCOVER, which with option 80
 // every server does (RFC 4039 section 3.2), and is not wanted: it is of no use, or
 // another server was quicker. Not what this node lives on: servers that share their

@@ -43,9 +43,8 @@ func newCable6(t *testing.T, dev string, mac HardwareAddr, server string) *cable
 	return c
 }
 
-// addresses6 are those of the device that can be used, and the default route's
-// gateway.
-func addresses6(t *testing.T, dev string) (addrs []string, gateway string) {
+// list6 is a device with its addresses of IPv6.
+func list6(t *testing.T, dev string) (netlink.Link, []netlink.Addr) {
 	t.Helper()
 	l, err := netlink.LinkByName(dev)
 	if err != nil {
@@ -55,6 +54,14 @@ func addresses6(t *testing.T, dev string) (addrs []string, gateway string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l, list
+}
+
+// addresses6 are those of the device that can be used, and the default route's
+// gateway.
+func addresses6(t *testing.T, dev string) (addrs []string, gateway string) {
+	t.Helper()
+	l, list := list6(t, dev)
 	for _, a := range list {
 		if a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0 {
 			addrs = append(addrs, a.IPNet.String())

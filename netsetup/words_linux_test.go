@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/vishvananda/netlink"
 
 	"github.com/nodisk/nodisk/init/cmdline"
 )
@@ -87,14 +86,7 @@ func TestUpWords(t *testing.T) {
 // show6 are the addresses of IPv6 of a device, checked by the kernel or not yet.
 func show6(t *testing.T, dev string) (addrs []string) {
 	t.Helper()
-	l, err := netlink.LinkByName(dev)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := netlink.AddrList(l, netlink.FAMILY_V6)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, list := list6(t, dev)
 	for _, a := range list {
 		addrs = append(addrs, a.IPNet.String())
 	}
