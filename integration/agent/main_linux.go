@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"path/filepath"
@@ -122,14 +123,19 @@ func obey(order []string) (string, error) {
 		}
 		return fmt.Sprintf("ok %d", pid), nil
 	case len(order) == 1 && order[0] == "starve":
-		before, err := kills()
+		vmstat, err := os.Open(proc + "/vmstat")
+		if err != nil {
+			return "", fmt.Errorf("read what was killed: %w", err)
+		}
+		defer func() { _ = vmstat.Close() }()
+		before, err := kills(vmstat)
 		if err != nil {
 			return "", err
 		}
 		if err := starve(pid); err != nil {
 			return "", err
 		}
-		switch after, err := kills(); {
+		switch after, err := kills(vmstat); {
 		case err != nil:
 			return "", err
 		case after == before:
@@ -160,9 +166,10 @@ func worker() (int, error) {
 	return youngest, nil
 }
 
-// kills is how many processes the kernel has killed for want of memory.
-func kills() (string, error) {
-	text, err := os.ReadFile(proc + "/vmstat")
+// kills is how many processes the kernel has killed for want of memory, by an open /proc/vmstat: the
+// switch may come between two looks, and take the path away.
+func kills(vmstat io.ReaderAt) (string, error) {
+	text, err := io.ReadAll(io.NewSectionReader(vmstat, 0, 1<<20))
 	if err != nil {
 		return "", fmt.Errorf("read what was killed: %w", err)
 	}
