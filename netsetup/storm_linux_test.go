@@ -61,14 +61,15 @@ func TestUpStormPing(t *testing.T) {
 	s.check(s.run(50*time.Second), stormTriesPing)
 }
 
-// The same rack behind cables that lose a fifth of all frames, both ways.
+// The same rack behind cables that lose a fifth of all frames, both ways: every third DISCOVER has no answer. In
+// 50 s a node sends some 8, and one of 64 nodes had none in one run of 50; in twice the time it is one of 10000.
 func TestUpStormLossy(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
 	s := newStorm(t, func(i int) fault { return loses(20, uint64(i)) })
 	s.server.dnsmasq(stormRange)
-	s.check(s.run(50*time.Second), 0)
+	s.check(s.run(100*time.Second), 0)
 }
 
 const stormRange = "--dhcp-range=10.77.1.0,10.77.3.255,255.255.0.0,1h"
