@@ -23,8 +23,8 @@ import (
 // written; the others are the bounds of its steps.
 const (
 	letGoTime   = 4 * time.Second
-	syncTime    = 1500 * time.Millisecond
-	unmountTime = 700 * time.Millisecond
+	syncTime    = 1200 * time.Millisecond
+	unmountTime = 500 * time.Millisecond // of two steps
 	sessionTime = 500 * time.Millisecond // of three steps
 )
 
@@ -143,16 +143,31 @@ func letGoAll(ends bool, moved func()) []error {
 	if err != nil {
 		errs = append(errs, err)
 	}
-	for _, m := range slices.Backward(mounts) {
-		if m.below(sysroot) || m.foreign() && (ends || m.onSession(sidsOf(alive)...)) {
-			saved(unmountTime, "unmount "+m.point, func(context.Context) error { return detach(m.point) })
-		}
+	// In one step, however many of them have a server that is away. What is below sysroot goes with it.
+	others := slices.DeleteFunc(mounts, func(m mountPoint) bool { return !m.foreign() || !ends && !m.onSession(sidsOf(alive)...) })
+	if len(others) > 0 {
+		saved(unmountTime, "unmount "+others[0].point+" and what else is mounted", func(context.Context) error { return detachEach(others) })
 	}
 	saved(unmountTime, "unmount "+sysroot, func(ctx context.Context) error { return unmountAll(ctx, sysroot) })
 	if len(alive) > 0 {
 		bounded(sessionTime, "end iSCSI sessions", endAll(alive))
 	}
 	return errs
+}
+
+// detachEach takes mounts out of the tree side by side. One that has gone with another is no error.
+func detachEach(mounts []mountPoint) error {
+	gone := make(chan error, len(mounts))
+	for _, m := range mounts {
+		go func() { gone <- guarded(func() error { return detach(m.point) }) }()
+	}
+	var errs []error
+	for range mounts {
+		if err := <-gone; !errors.Is(err, errNotMounted) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func sidsOf(sessions []iscsi.Kept) (sids []uint32) {

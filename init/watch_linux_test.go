@@ -95,7 +95,7 @@ func TestEndsInTime(t *testing.T) {
 			t.Errorf("%s: %v", name, d)
 		}
 	}
-	if d := 3*sessionTime + syncTime + unmountTime; d >= letGoTime {
+	if d := 3*sessionTime + syncTime + 2*unmountTime; d >= letGoTime {
 		t.Errorf("the steps of letting go take %v, all of them %v", d, letGoTime)
 	}
 	if followTimeout >= tidyTime {
