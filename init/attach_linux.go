@@ -218,26 +218,12 @@ func (w *worker) judge(ctx context.Context, groups []target, list []attached, lo
 // targets are those of the plan, or of DHCP's root path, with the server that
 // DHCP or ip= names where they name none, and those of the firmware.
 func (w *worker) targets() ([]iscsi.Target, error) {
-	targets := w.plan.Targets
-	if len(targets) == 0 {
-		for _, spec := range w.root.ISCSI {
-			t, err := parseTarget(spec)
-			if err != nil {
-				return nil, fmt.Errorf("DHCP's root path: %w", err)
-			}
-			for _, warning := range t.Warnings {
-				w.log.Warn("DHCP's root path: " + warning)
-			}
-			targets = append(targets, t)
-		}
+	full, warnings, err := w.plan.TargetsBy(w.root, w.net)
+	if err != nil {
+		return nil, err
 	}
-	full := make([]iscsi.Target, len(targets))
-	for i, t := range targets {
-		if server := w.bootServer(); t.Portal.Host == "" && server != "" {
-			t.Portal.Host = server
-		}
-		t.NetDev = w.net.Called(t.NetDev)
-		full[i] = t
+	for _, warning := range warnings {
+		w.log.Warn(warning)
 	}
 	if !w.plan.Firmware {
 		return full, nil
@@ -254,30 +240,6 @@ func (w *worker) targets() ([]iscsi.Target, error) {
 		w.log.Info("rd.iscsi.firmware: " + ibft.ErrNone.Error())
 	}
 	return append(full, more...), nil
-}
-
-// bootServer is the server that ip= or DHCP names, "" when none does.
-func (w *worker) bootServer() string {
-	c := w.client()
-	if !c.Server.IsValid() {
-		return ""
-	}
-	return c.Server.String()
-}
-
-// client is what NFS and iSCSI need to know of this node.
-func (w *worker) client() rootfs.Client {
-	c := rootfs.Client{Hostname: w.net.Hostname, Server: w.net.Server}
-	if len(w.net.Addrs) > 0 {
-		c.Addr = w.net.Addrs[0].Addr()
-	}
-	if l := w.net.Lease; l != nil && !c.Server.IsValid() {
-		c.Server = l.NextServer
-		if !c.Server.IsValid() || c.Server.IsUnspecified() {
-			c.Server = l.Server
-		}
-	}
-	return c
 }
 
 func (w *worker) nameSource() iscsi.NameSource {

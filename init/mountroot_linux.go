@@ -109,7 +109,7 @@ func (w *worker) modules() rootfs.Modules {
 }
 
 func (w *worker) mountNFS(ctx context.Context) (rootfs.Mounted, error) {
-	n, err := w.root.NFS.For(w.client())
+	n, err := w.root.NFS.For(Client(w.net))
 	if err != nil {
 		return rootfs.Mounted{}, err
 	}

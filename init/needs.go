@@ -12,10 +12,10 @@ import (
 	"github.com/nodisk/nodisk/netsetup"
 )
 
-// needs is what the root wants of the network: DHCP's root path, or a way to the
+// Needs is what the root wants of the network: DHCP's root path, or a way to the
 // servers that it is on. What has no server goes to the one of DHCP. firmware are the
 // targets of the firmware's table, names are those of /etc/hosts.
-func (p Plan) needs(firmware []iscsi.Target, names map[string][]netip.Addr) netsetup.Needs {
+func (p Plan) Needs(firmware []iscsi.Target, names map[string][]netip.Addr) netsetup.Needs {
 	var n netsetup.Needs
 	if p.Chain.Path != "" {
 		return n

@@ -105,5 +105,5 @@ func (w *worker) needs() netsetup.Needs {
 		}
 		_ = f.Close()
 	}
-	return w.plan.needs(firmware, names)
+	return w.plan.Needs(firmware, names)
 }

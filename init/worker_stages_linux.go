@@ -262,14 +262,9 @@ func (w *worker) network(ctx context.Context) (string, error) {
 			w.log.Warn(err.Error())
 		}
 	}
-	rootPath := ""
-	if state.Lease != nil {
-		rootPath = state.Lease.RootPath
-	}
 	// Again from the plan: a new lease may name another root.
-	w.root, err = w.plan.Root.WithRootPath(rootPath)
-	if err != nil {
-		return "", fmt.Errorf("%v is up, but %w", state, err)
+	if w.root, err = w.plan.RootBy(state); err != nil {
+		return "", err
 	}
 	return state.String(), nil
 }
