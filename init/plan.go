@@ -134,6 +134,9 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	if len(errs) == 0 {
 		errs = append(errs, p.unreachable()...)
 	}
+	if len(errs) == 0 && chain.Path == "" {
+		p.Warnings = append(p.Warnings, p.astray()...)
+	}
 	if key := p.idle(args); key != "" {
 		p.Warnings = append(p.Warnings, key+": without effect: "+onItsOwnDisks(p.Root)+
 			"; name what is behind the network (netroot=iscsi:... or netroot=dhcp), or write rd.neednet=1")
@@ -148,7 +151,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 func firmwareAddress(args cmdline.Args) cmdline.Args {
 	on, err := args.Bool("rd.iscsi.ibft", false)
 	root, _ := args.Last("root")
-	if args.Has("ip") || err != nil || !on && root != "ibft" && !slices.Contains(args.All("netroot"), "ibft") {
+	if args.Has("ip") || err != nil || !on && root != "ibft" && !slices.ContainsFunc(args.All("netroot"), rootfs.IsFirmware) {
 		return nil
 	}
 	return cmdline.Args{{Key: "ip", Value: "ibft", HasValue: true}}

@@ -82,5 +82,5 @@ func slip(word string) string {
 // others tells words of the kernel and of other programs that are near to a key and
 // in none of the manuals of Keys.
 func others(name string) bool {
-	return slices.Contains([]string{"initrd", "noinit", "oops"}, name)
+	return slices.Contains([]string{"initrd", "netboot", "noinit", "oops"}, name)
 }

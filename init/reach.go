@@ -1,12 +1,14 @@
 package boot
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/nodisk/nodisk/init/cmdline"
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/iscsi"
+	"github.com/nodisk/nodisk/netsetup"
 )
 
 // unreachable says why the network of the command line cannot lead to its root,
@@ -41,6 +43,44 @@ func (p Plan) unreachable() []error {
 		return server("a target")
 	}
 	return nil
+}
+
+// astray warns of a server of the root that the network of the command line does not
+// lead to; of the portals of a target one is enough. It may still be reached: the
+// kernel makes addresses of IPv6 by itself where a router announces itself, and a link
+// may have a router that nobody named.
+func (p Plan) astray() []string {
+	servers := []string{p.Root.NFS.Server}
+	for _, t := range byTarget(p.Targets, false) {
+		leads := func(portal iscsi.Target) bool { return p.leads(portal.Portal.Host) == "" }
+		if !slices.ContainsFunc(t.portals, leads) {
+			servers = append(servers, t.portals[0].Portal.Host)
+		}
+	}
+	var warnings []string
+	for _, server := range servers {
+		if why := p.leads(server); why != "" && !slices.Contains(warnings, why) {
+			warnings = append(warnings, why)
+		}
+	}
+	return warnings
+}
+
+// leads is empty unless the server is an address that the network of the command line
+// does not lead to: then it says so.
+func (p Plan) leads(server string) string {
+	a, err := netip.ParseAddr(server)
+	h := netsetup.Host{Addr: a}
+	switch {
+	case err != nil || p.Network.Leads(h):
+		return ""
+	case p.Network.Family(h):
+		return "ip: nothing leads to the root's server " + server + ": write the gateway in the third field, or rd.route="
+	case a.Unmap().Is6():
+		return "ip: the root's server " + server + " has an address of IPv6, and no ip= is about IPv6: add ip=DEVICE:auto6"
+	default:
+		return "ip: the root's server " + server + " has an address of IPv4, and no ip= is about IPv4: add ip=DEVICE:dhcp"
+	}
 }
 
 // idle is the key that speaks of the network where the root is on a disk and nothing

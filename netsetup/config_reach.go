@@ -21,3 +21,31 @@ func (c Config) Asks() bool {
 func (c Config) BootServer() bool {
 	return slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.Server.IsValid() || n.Method == MethodRARP })
 }
+
+// Family reports whether an ip= word is about addresses of the host's family; the
+// firmware's table may have those of either.
+func (c Config) Family(h Host) bool {
+	six := h.Addr.Unmap().Is6()
+	return slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.six() == six || n.Method == MethodIBFT })
+}
+
+// Leads reports whether the words can lead to a host that is named by its address:
+// somebody is asked who may know the way, or what is written reaches it.
+func (c Config) Leads(h Host) bool {
+	a := h.Addr.Unmap()
+	if !a.IsValid() || a.IsLoopback() || a.IsLinkLocalUnicast() && a.Is6() {
+		return true
+	}
+	if slices.ContainsFunc(c.Routes, func(r Route) bool { return r.Dst.Contains(a) }) {
+		return true
+	}
+	for i, n := range c.interfaces() {
+		switch {
+		case n.Method == MethodIBFT || n.six() == a.Is6() && n.Method.leases() && n.Method != MethodLink6:
+			return true
+		case n.Method == MethodStatic && c.reach(Host{Addr: a}, n.lease(), i, n.Device) > reachNone:
+			return true
+		}
+	}
+	return false
+}

@@ -41,6 +41,10 @@ type fakeKernel struct {
 	neighbours map[netip.Addr]HardwareAddr
 	server6    func(m message) []byte // answers DHCPv6, or not (nil)
 	made       func()                 // called when a link has been made
+	// rivals are further servers, by device; then is called behind each change that
+	// has been made, as the kernel that goes on.
+	rivals map[string][]fakeServer
+	then   func(s Step)
 }
 
 // A fakeServer answers a message of the client, or not (nil).
@@ -75,6 +79,14 @@ func (k *fakeKernel) change(dev string, f func(d *Device)) {
 }
 
 func (k *fakeKernel) do(s Step) error {
+	err := k.note(s)
+	if err == nil && k.then != nil {
+		k.then(s)
+	}
+	return err
+}
+
+func (k *fakeKernel) note(s Step) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.commands = append(k.commands, strings.TrimPrefix(s.String(), "ip "))
@@ -119,6 +131,12 @@ func (k *fakeKernel) linkName(dev, name string) error {
 	k.change(dev, func(d *Device) { d.Name = name })
 	k.mu.Lock()
 	delete(k.devices, dev)
+	if server, ok := k.servers[dev]; ok { // the cable goes with the card
+		k.servers[name] = server
+	}
+	if rivals, ok := k.rivals[dev]; ok {
+		k.rivals[name] = rivals
+	}
 	k.mu.Unlock()
 	return nil
 }
@@ -158,7 +176,7 @@ func (k *fakeKernel) childAdd(s ChildAdd) error     { return k.make(s) }
 
 func (k *fakeKernel) make(s Step) error {
 	err := k.do(s)
-	if err == nil {
+	if err == nil && k.made != nil {
 		k.made()
 	}
 	return err
@@ -210,12 +228,15 @@ func (w *fakeWire) send(p message) error {
 		text += fmt.Sprintf(" %s -> %s at %s", p.src, p.dst, p.to)
 	}
 	w.k.commands = append(w.k.commands, text)
-	server := w.k.servers[w.dev]
+	servers := w.k.rivals[w.dev]
+	if server := w.k.servers[w.dev]; server != nil {
+		servers = append([]fakeServer{server}, servers...)
+	}
 	if w.broadcast != w.k.devices[w.dev].Broadcast {
-		server = nil
+		servers = nil
 	}
 	w.k.mu.Unlock()
-	if server != nil {
+	for _, server := range servers {
 		if a := server(m); a != nil {
 			w.answers <- a
 		}

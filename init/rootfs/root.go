@@ -244,8 +244,12 @@ func firmwareRoot(args cmdline.Args) (bool, error) {
 		}
 		wanted = wanted || on
 	}
-	return wanted || slices.Contains(args.All("netroot"), "ibft"), nil
+	return wanted || slices.ContainsFunc(args.All("netroot"), IsFirmware), nil
 }
+
+// IsFirmware reports whether a netroot= says that the target is in the firmware's
+// table: ibft, or what people make of it and dracut's iscsi:.
+func IsFirmware(netroot string) bool { return netroot == "ibft" || netroot == "iscsi:ibft" }
 
 func notBuilt(key, value, what string) error {
 	return &cmdline.ValueError{Key: key, Value: value, Problem: "asks for a root from " + what + ", which is not built yet", Fix: forms}
@@ -262,7 +266,7 @@ func (r *Root) parseNetroot(values []string) error {
 		switch {
 		case v == "dhcp" || v == "dhcp4" || v == "dhcp6":
 			r.RootPath, r.Kind = true, KindByDHCP
-		case v == "ibft": // see firmwareRoot
+		case IsFirmware(v): // see firmwareRoot
 		case v == "iscsi" || strings.HasPrefix(v, "iscsi:"):
 			r.ISCSI = append(r.ISCSI, v)
 		case (strings.HasPrefix(v, "nfs:") || strings.HasPrefix(v, "nfs4:")) && problem == "":
