@@ -83,6 +83,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 		// To the grammar of roots it is one more netroot=.
 		args = append(args, cmdline.Arg{Key: "netroot", Value: spec, HasValue: true})
 	}
+	args = byPath(args)
 	root, rootErr := rootfs.ParseRoot(args)
 	p.Root, p.Firmware = root, root.Firmware
 	if rootErr != nil {

@@ -163,6 +163,7 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 			c.parse(a, &p)
 		}
 	}
+	c.bootAddress(&p)
 	if p.bootWord && c.BootDev != "" {
 		p.add("bootdev", c.BootDev, "is another device than the BOOTIF that an ip= names", "leave one of them out")
 	}
@@ -188,9 +189,7 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 	case key("ip"):
 		c.parseIP(a, p)
 	case key("bootdev"):
-		if a.Value != bootIFWord { // which decides anyway
-			c.BootDev = p.deviceName(a, a.Value)
-		}
+		c.parseBootDev(a, p)
 	case key("nameserver"):
 		if addr := p.far(a, "", a.Value); addr.IsValid() {
 			c.Nameservers = append(c.Nameservers, addr)
