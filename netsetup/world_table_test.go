@@ -103,7 +103,8 @@ func (s *situation) parseNode(text string) error {
 // the slots 3 and up of bus 0, with a cable on which nobody answers.
 func newCard(i int, name string) netsetup.Card {
 	if strings.HasPrefix(name, "ib") {
-		c := netsetup.InfiniBandPort(i+2, name, netsetup.HardwareAddr("\x80\x00\x00\x48\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x02\xc9\x03\x00\x00\x10"+string(rune(0x39+i))))
+		const prefix = "\x80\x00\x00\x48\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x02\xc9\x03\x00\x00\x10" // queue pair, subnet, most of the GUID
+		c := netsetup.InfiniBandPort(i+2, name, netsetup.HardwareAddr(prefix+string(rune(0x39+i))))
 		c.Device.Udev = netsetup.UdevNames{Slot: fmt.Sprintf("ibs%d", i+3), Path: fmt.Sprintf("ibp0s%d", i+3)}
 		return c
 	}
