@@ -16,13 +16,13 @@ const (
 // Somebody sits at the serial line: looks around, stops a command that takes too
 // long, and lets the boot go on.
 func TestBootRescue(t *testing.T) {
+	t.Parallel()
 	spec := BootSpec{Root: RootISCSI}
 	needs(t, spec)
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	rescue := buildImage(t, "virt,iscsi,ext4", "--rescue")
 	plain := buildImage(t, "virt,iscsi,ext4")
-	lab := newLab(t)
-	places := make(chan struct{}, nodesAtOnce())
+	lab := sharedLab(t)
 	cases := []struct {
 		name string
 		boot bootCase
@@ -92,8 +92,7 @@ func TestBootRescue(t *testing.T) {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
+				takePlace(t, c.boot.weight())
 				s := c.boot.spec
 				s.Name, s.Kernel, s.Root = "rescue-"+c.name, kernel, RootISCSI
 				s.CPUs, s.Timeout = 2, 2*time.Minute

@@ -140,8 +140,9 @@ func told(res BootResult, word string) []string {
 // What becomes of sessions: targets that die and come back, workers that start
 // again, several targets, portals and networks.
 func TestBootSessions(t *testing.T) {
+	t.Parallel()
 	needs(t, BootSpec{Root: RootISCSI})
-	lab := newLab(t)
+	lab := sharedLab(t)
 	disk := func(name string) string {
 		file, err := lab.disk(t.Context(), name, "")
 		if err != nil {
@@ -178,16 +179,10 @@ func TestBootSessions(t *testing.T) {
 	}
 	const static = "ip={client}:{server}:{gateway}:{mask}:{name}:eth0:none "
 
-	places := make(chan struct{}, nodesAtOnce())
-	node := func(t *testing.T) {
-		t.Parallel()
-		places <- struct{}{}
-		t.Cleanup(func() { <-places })
-	}
-	// One more level, so that the lab outlives the parallel tests.
 	t.Run("node", func(t *testing.T) {
 		t.Run("another-size", func(t *testing.T) {
-			node(t)
+			t.Parallel()
+			takePlace(t, busy)
 			// The target goes on, and its logical unit becomes another: what the kernel has
 			// read of the disk, its size, is no longer so.
 			const iqn = "iqn.2025-01.test.nodisk:size"
@@ -210,7 +205,8 @@ func TestBootSessions(t *testing.T) {
 			})
 		})
 		t.Run("target-back", func(t *testing.T) {
-			node(t)
+			t.Parallel()
+			takePlace(t, waits)
 			// The LUN is empty at first, and the node waits for its root on it. The target
 			// dies and is back a moment later, still empty. When the boot has started
 			// again, it is filled.
@@ -252,7 +248,8 @@ func TestBootSessions(t *testing.T) {
 			}
 		})
 		t.Run("two-networks-static", func(t *testing.T) {
-			node(t)
+			t.Parallel()
+			takePlace(t, busy)
 			// Of the two portals of b the quick one does not have the LUN; c is not there.
 			const a, b, c = "iqn.2025-01.test.nodisk:a", "iqn.2025-01.test.nodisk:b", "iqn.2025-01.test.nodisk:c"
 			newDaemon(t, lab, 3262, a, lun{1, emptyDisk(t, "a")})
@@ -270,7 +267,8 @@ func TestBootSessions(t *testing.T) {
 			check(t, res, "sda sdb", a+" LOGGED_IN 86400", b+" LOGGED_IN 86400")
 		})
 		t.Run("two-networks-dhcp", func(t *testing.T) {
-			node(t)
+			t.Parallel()
+			takePlace(t, busy)
 			// No LUN is written, and the root is the second disk of the second target.
 			const a, b = "iqn.2025-01.test.nodisk:one", "iqn.2025-01.test.nodisk:two"
 			newDaemon(t, lab, 3266, a, lun{1, emptyDisk(t, "a")})
