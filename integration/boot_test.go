@@ -142,26 +142,24 @@ func runBoots(t *testing.T, cases []bootCase) {
 		}
 	}
 	lab := sharedLab(t)
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				takePlace(t, c.weight())
-				s := c.spec
-				s.Name, s.Kernel, s.Image = c.name, kernel, image
-				s.CPUs, s.Timeout = 2, 4*time.Minute
-				if s.Root == RootRAM {
-					s.Image = ram
-				}
-				s.Log = testLogFile(c.name)
-				res, err := lab.Boot(t.Context(), s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				c.check(t, res)
-			})
-		}
-	})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, c.weight())
+			s := c.spec
+			s.Name, s.Kernel, s.Image = c.name, kernel, image
+			s.CPUs, s.Timeout = 2, 4*time.Minute
+			if s.Root == RootRAM {
+				s.Image = ram
+			}
+			s.Log = testLogFile(c.name)
+			res, err := lab.Boot(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.check(t, res)
+		})
+	}
 }
 
 func (c bootCase) weight() weight {

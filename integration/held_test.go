@@ -49,27 +49,25 @@ func TestBootHeld(t *testing.T) {
 			expect: []string{probing, gaveUp + "poweroff", goesOn, forced + "poweroff", `by its ACPI registers`},
 		},
 	}
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				takePlace(t, waits)
-				s := c.spec
-				s.Name, s.Kernel, s.Image, s.Append = "held-"+c.name, kernel, image, "stall.probe_secs=100000"
-				s.CPUs, s.Timeout, s.Devices = 2, 3*time.Minute, []string{"i6300esb"}
-				s.Log = testLogFile(s.Name)
-				res, err := lab.Boot(t.Context(), s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := res.Expect(c.expect...); err != nil {
-					t.Error(err)
-				}
-				// QEMU ends with the machine: the kernel has no word for these two ways.
-				if !strings.HasPrefix(res.End, "QEMU ended with status 0") {
-					t.Errorf("it ended by %q, want that the machine ended", res.End)
-				}
-			})
-		}
-	})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, waits)
+			s := c.spec
+			s.Name, s.Kernel, s.Image, s.Append = "held-"+c.name, kernel, image, "stall.probe_secs=100000"
+			s.CPUs, s.Timeout, s.Devices = 2, 3*time.Minute, []string{"i6300esb"}
+			s.Log = testLogFile(s.Name)
+			res, err := lab.Boot(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := res.Expect(c.expect...); err != nil {
+				t.Error(err)
+			}
+			// QEMU ends with the machine: the kernel has no word for these two ways.
+			if !strings.HasPrefix(res.End, "QEMU ended with status 0") {
+				t.Errorf("it ended by %q, want that the machine ended", res.End)
+			}
+		})
+	}
 }

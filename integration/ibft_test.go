@@ -87,23 +87,21 @@ func TestBootIBFT(t *testing.T) {
 	}
 	kernel, image := filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4")
 	lab := sharedLab(t)
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				takePlace(t, busy)
-				c.spec.Kernel, c.spec.Image = kernel, image
-				res, err := lab.Boot(t.Context(), c.spec)
-				if err != nil {
-					t.Fatal(err)
-				}
-				c.check(t, res)
-				if c.hostname != "" && res.Root.Hostname != c.hostname {
-					t.Errorf("the node is called %q, want %q", res.Root.Hostname, c.hostname)
-				}
-			})
-		}
-	})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, busy)
+			c.spec.Kernel, c.spec.Image = kernel, image
+			res, err := lab.Boot(t.Context(), c.spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.check(t, res)
+			if c.hostname != "" && res.Root.Hostname != c.hostname {
+				t.Errorf("the node is called %q, want %q", res.Root.Hostname, c.hostname)
+			}
+		})
+	}
 }
 
 // servePTR answers every question to the DNS port of an address with one name,

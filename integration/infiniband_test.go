@@ -173,15 +173,13 @@ func TestBootInfiniband(t *testing.T) {
 		wg.Wait()
 	})
 	give()
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				takePlace(t, c.weight())
-				c.run(t, fabric, kernel, image)
-			})
-		}
-	})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, c.weight())
+			c.run(t, fabric, kernel, image)
+		})
+	}
 }
 
 // fromCarrier is the guest time from the kernel's line about the carrier of ib0

@@ -73,23 +73,21 @@ func TestBootKernels(t *testing.T) {
 		images[kernel] = buildImageOf(t, kernel, "virt,iscsi,ext4,nfs", add...)
 	}
 	lab := sharedLab(t)
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				takePlace(t, busy)
-				s := c.spec
-				s.Name, s.Kernel, s.Image = strings.ReplaceAll(c.name, ".", "-"), filepath.Join(c.kernel, "vmlinuz"), images[c.kernel]
-				s.CPUs, s.Timeout = 2, 4*time.Minute
-				s.Log = testLogFile(c.name)
-				res, err := lab.Boot(t.Context(), s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				c.check(t, res)
-			})
-		}
-	})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, busy)
+			s := c.spec
+			s.Name, s.Kernel, s.Image = strings.ReplaceAll(c.name, ".", "-"), filepath.Join(c.kernel, "vmlinuz"), images[c.kernel]
+			s.CPUs, s.Timeout = 2, 4*time.Minute
+			s.Log = testLogFile(c.name)
+			res, err := lab.Boot(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.check(t, res)
+		})
+	}
 }
 
 // oldInit compiles the program that executes /init as Linux 4.18 would.

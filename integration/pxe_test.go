@@ -79,15 +79,13 @@ func bootPXE(t *testing.T, cases []pxeCase) {
 	}
 	s.Kernel, s.Image = filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4")
 	lab := sharedLab(t)
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				takePlace(t, busy)
-				c.boot(t, lab, s)
-			})
-		}
-	})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, busy)
+			c.boot(t, lab, s)
+		})
+	}
 }
 
 func (c pxeCase) boot(t *testing.T, lab *Lab, s BootSpec) {

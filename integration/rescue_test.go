@@ -88,24 +88,22 @@ func TestBootRescue(t *testing.T) {
 			},
 		},
 	}
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				takePlace(t, c.boot.weight())
-				s := c.boot.spec
-				s.Name, s.Kernel, s.Root = "rescue-"+c.name, kernel, RootISCSI
-				s.CPUs, s.Timeout = 2, 2*time.Minute
-				s.Log = testLogFile(s.Name)
-				res, err := lab.Boot(t.Context(), s)
-				if err != nil {
-					t.Fatalf("%v\n%s", err, tail(res.Console, 40))
-				}
-				c.boot.check(t, res)
-				if strings.Contains(res.Console, "panic:") {
-					t.Errorf("something panicked:\n%s", tail(res.Console, 60))
-				}
-			})
-		}
-	})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, c.boot.weight())
+			s := c.boot.spec
+			s.Name, s.Kernel, s.Root = "rescue-"+c.name, kernel, RootISCSI
+			s.CPUs, s.Timeout = 2, 2*time.Minute
+			s.Log = testLogFile(s.Name)
+			res, err := lab.Boot(t.Context(), s)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, tail(res.Console, 40))
+			}
+			c.boot.check(t, res)
+			if strings.Contains(res.Console, "panic:") {
+				t.Errorf("something panicked:\n%s", tail(res.Console, 60))
+			}
+		})
+	}
 }
