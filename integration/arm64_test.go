@@ -39,20 +39,16 @@ func rootARM64(t *testing.T) string {
 // A node of another architecture than that of the machine that made its image: the
 // kernel that nodisk build is given says which /init is the right one.
 func TestBootARM64(t *testing.T) {
+	t.Parallel()
 	spec := BootSpec{Arch: "arm64", Root: RootISCSI}
 	needs(t, spec)
-	kernel, bin := kernelARM64(t), nodisk(t)
-	image := filepath.Join(t.TempDir(), "image")
-	build := exec.CommandContext(t.Context(), bin, "build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel,
-		"--profile", "virt,iscsi,ext4", "--out", image)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build.Args, err, out)
-	}
+	kernel := kernelARM64(t)
 	s := spec
-	s.Name, s.Kernel, s.Image, s.Tree = "arm64", filepath.Join(kernel, "vmlinuz"), image, rootARM64(t)
+	s.Name, s.Kernel, s.Image, s.Tree = "arm64", filepath.Join(kernel, "vmlinuz"), buildImageOf(t, kernel, "virt,iscsi,ext4"), rootARM64(t)
 	s.CPUs, s.Timeout = 2, 90*time.Second
 	s.Log = testLogFile("arm64")
-	res, err := newLab(t).Boot(t.Context(), s)
+	takePlace(t, busy)
+	res, err := sharedLab(t).Boot(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,7 @@ while :; do sleep 1; done
 
 // Images that others made, with nodisk in them.
 func TestBootBase(t *testing.T) {
+	t.Parallel()
 	needs(t, BootSpec{Root: RootNFS3})
 	busybox := busyboxBase(t)
 	cases := []struct {
@@ -84,38 +85,34 @@ func TestBootBase(t *testing.T) {
 		},
 	}
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
-	lab := newLab(t)
-	places := make(chan struct{}, nodesAtOnce())
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
-				s := c.spec
-				s.Name, s.Kernel, s.CPUs, s.Memory, s.Timeout = c.name, kernel, 2, 768, 4*time.Minute
-				s.Image = buildImage(t, "virt,iscsi,ext4,nfs3", append(c.flags, "--base", c.vendor(t))...)
-				s.Log = testLogFile("base-" + c.name)
-				res, err := lab.Boot(t.Context(), s)
-				if err != nil {
-					t.Fatal(err)
+	lab := sharedLab(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := c.spec
+			s.Name, s.Kernel, s.CPUs, s.Memory, s.Timeout = c.name, kernel, 2, 768, 4*time.Minute
+			s.Image = buildImage(t, "virt,iscsi,ext4,nfs3", append(c.flags, "--base", c.vendor(t))...)
+			s.Log = testLogFile("base-" + c.name)
+			takePlace(t, busy)
+			res, err := lab.Boot(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.fs != "" {
+				c.check(t, res)
+				return
+			}
+			if err := res.Expect(c.expect...); err != nil || !res.Reached {
+				t.Fatalf("the vendor's init ran: %v; %v; the console's end:\n%s", res.Reached, err, tail(res.Console, 40))
+			}
+			for key, want := range c.says {
+				got := strings.Join(said(res, key), " ")
+				if !strings.Contains(got, want) || want == "" && got != "" {
+					t.Errorf("the vendor's init found %s %q, want %q", key, got, want)
 				}
-				if c.fs != "" {
-					c.check(t, res)
-					return
-				}
-				if err := res.Expect(c.expect...); err != nil || !res.Reached {
-					t.Fatalf("the vendor's init ran: %v; %v; the console's end:\n%s", res.Reached, err, tail(res.Console, 40))
-				}
-				for key, want := range c.says {
-					got := strings.Join(said(res, key), " ")
-					if !strings.Contains(got, want) || want == "" && got != "" {
-						t.Errorf("the vendor's init found %s %q, want %q", key, got, want)
-					}
-				}
-			})
-		}
-	})
+			}
+		})
+	}
 }
 
 // busyboxBase is a hand-made initramfs in gzip. All names of busybox are one
@@ -195,6 +192,7 @@ func vendorTool(t *testing.T, dir, script string, args ...string) {
 			lacks(t, fmt.Sprintf("no %s: install util-linux, dracut-core, initramfs-tools-core and cpio", name))
 		}
 	}
+	defer takePlace(t, busy)()
 	cmd := exec.CommandContext(t.Context(), "unshare", slices.Concat([]string{"-m", "sh", "-c", script, "sh"}, args)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")

@@ -1,12 +1,9 @@
 package integration
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +24,7 @@ const imageProfiles = "virt,e1000,iscsi,ext4,nfs"
 type bootCase struct {
 	name   string
 	spec   BootSpec
+	long   bool     // it does little but wait
 	expect []string // on the console, in order
 	fails  bool     // the root is not to be reached
 	why    string   // pattern of the explanation when it fails
@@ -34,6 +32,7 @@ type bootCase struct {
 }
 
 func TestBootRoot(t *testing.T) {
+	t.Parallel()
 	cases := []bootCase{
 		{
 			name: "pxe-dhcp-iscsi", spec: BootSpec{PXE: true, Root: RootISCSI}, fs: "ext4",
@@ -74,35 +73,36 @@ func TestBootRoot(t *testing.T) {
 
 // Faults end as the policy says, with a line that names the cause.
 func TestBootFault(t *testing.T) {
+	t.Parallel()
 	const giveUp = "nodisk.onfail=poweroff nodisk.deadline=20s"
 	static := "ip={client}:{server}:{gateway}:{mask}:{name}::none "
 	cases := []bootCase{
 		{
-			name: "no-such-target", fails: true, why: `nodisk: .*iqn\.2025-01\.test\.nodisk:nobody`,
+			name: "no-such-target", long: true, fails: true, why: `nodisk: .*iqn\.2025-01\.test\.nodisk:nobody`,
 			spec: BootSpec{
 				Static: true, Root: RootISCSI, Append: giveUp,
 				Cmdline: static + "netroot=iscsi:{server}::3260:1:iqn.2025-01.test.nodisk:nobody root=LABEL={label}",
 			},
 		},
 		{
-			name: "late-dhcp", fs: "ext4", expect: []string{byDHCP, mounted},
+			name: "late-dhcp", long: true, fs: "ext4", expect: []string{byDHCP, mounted},
 			// The most usual root path there is: it names no LUN, and LUN 0 is tgtd's
 			// controller.
 			spec: BootSpec{Root: RootISCSI, DHCPAfter: 20 * time.Second, RootPath: "iscsi:{server}::::{target}"},
 		},
 		{
-			name: "no-dhcp", fails: true, why: `nodisk: .*(?i)(DHCP).*eth0|eth0.*(?i)DHCP`,
+			name: "no-dhcp", long: true, fails: true, why: `nodisk: .*(?i)(DHCP).*eth0|eth0.*(?i)DHCP`,
 			spec: BootSpec{Root: RootISCSI, DHCPAfter: time.Hour, Append: giveUp},
 		},
 		{
-			name: "wrong-label", fails: true, why: `nodisk: .*LABEL=nobody`,
+			name: "wrong-label", long: true, fails: true, why: `nodisk: .*LABEL=nobody`,
 			spec: BootSpec{
 				Static: true, Root: RootISCSI, Append: giveUp,
 				Cmdline: static + "netroot=iscsi:{server}::3260:1:{target} root=LABEL=nobody",
 			},
 		},
 		{
-			name: "no-such-export", fails: true, why: `nodisk: .*does not export /nobody to this node.*; it exports /`,
+			name: "no-such-export", long: true, fails: true, why: `nodisk: .*does not export /nobody to this node.*; it exports /`,
 			spec: BootSpec{Root: RootNFS3, Append: giveUp, Cmdline: "ip=dhcp root=/dev/nfs nfsroot={server}:/nobody,vers=3"},
 		},
 		{
@@ -122,8 +122,7 @@ func TestBootFault(t *testing.T) {
 	runBoots(t, cases)
 }
 
-// runBoots boots the cases, as many at a time as the machine has processors
-// (t.Parallel) and memory for.
+// runBoots boots the cases side by side.
 func runBoots(t *testing.T, cases []bootCase) {
 	t.Helper()
 	for _, c := range cases {
@@ -142,30 +141,32 @@ func runBoots(t *testing.T, cases []bootCase) {
 			break
 		}
 	}
-	lab := newLab(t)
-	places := make(chan struct{}, nodesAtOnce())
-	// One more level, so that the lab outlives the parallel tests.
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
-				s := c.spec
-				s.Name, s.Kernel, s.Image = c.name, kernel, image
-				s.CPUs, s.Timeout = 2, 4*time.Minute
-				if s.Root == RootRAM {
-					s.Image = ram
-				}
-				s.Log = testLogFile(c.name)
-				res, err := lab.Boot(t.Context(), s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				c.check(t, res)
-			})
-		}
-	})
+	lab := sharedLab(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, c.weight())
+			s := c.spec
+			s.Name, s.Kernel, s.Image = c.name, kernel, image
+			s.CPUs, s.Timeout = 2, 4*time.Minute
+			if s.Root == RootRAM {
+				s.Image = ram
+			}
+			s.Log = testLogFile(c.name)
+			res, err := lab.Boot(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.check(t, res)
+		})
+	}
+}
+
+func (c bootCase) weight() weight {
+	if c.long {
+		return waits
+	}
+	return busy
 }
 
 func (c bootCase) check(t *testing.T, res BootResult) {
@@ -202,20 +203,4 @@ func (c bootCase) check(t *testing.T, res BootResult) {
 	if res.Root.Address == "" && c.spec.Root != RootRAM {
 		t.Errorf("the root has no address; it said:\n%s", strings.Join(res.Root.Lines, "\n"))
 	}
-}
-
-// nodesAtOnce is bounded by processors and by memory: a node of 512 MiB needs
-// some more for QEMU.
-func nodesAtOnce() int {
-	n := runtime.NumCPU()
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 1
-	}
-	if m := regexp.MustCompile(`MemAvailable: +(\d+) kB`).FindSubmatch(text); m != nil {
-		if kb, err := strconv.Atoi(string(m[1])); err == nil {
-			n = min(n, kb/(768<<10))
-		}
-	}
-	return max(1, n)
 }

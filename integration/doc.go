@@ -52,6 +52,19 @@
 // agent), which /init does not know of. The judge is a pure function of the case
 // and the console: root or policy in time, by guest time, with a line that says why.
 //
+// # Tests
+//
+// All tests that boot nodes run side by side (t.Parallel), in one lab (sharedLab), and
+// wait for a place on the machine before they take its time: for a node, for a server
+// VM while it starts, for an image that is made (takePlace in places_test.go). There is
+// room for a busy node on each processor, which emulates it, and for one more that
+// waits for a deadline; a place of a node that waits is half of a busy one's. What
+// must have the machine for itself takes all of it. Places go by turns, so a big one is
+// not passed over. TestStorm is alone with a lab of its own, because its servers come
+// and go under the lab's port numbers; it goes first, as all tests without t.Parallel.
+//
+// # Safety
+//
 // The namespaces are the safety net: the lab has a PID namespace, so nothing
 // that it starts outlives the process that called Enter, whatever ends it. It
 // needs no privilege where the kernel allows user namespaces, except for NFS:

@@ -25,6 +25,7 @@ exec /sbin/init
 // cfg80211 asks for regulatory.db when it is loaded, without any device. What it gets
 // here is no such database, and that is what it says: it found the file.
 func TestBootFirmwareAndModprobe(t *testing.T) {
+	t.Parallel()
 	spec := BootSpec{Root: RootRAM, Static: true}
 	needs(t, spec)
 	kernel := kernelDir(t)
@@ -52,7 +53,8 @@ func TestBootFirmwareAndModprobe(t *testing.T) {
 	spec.Cmdline = "root=/dev/ram init=/sbin/links nodisk.modules=wireless,ifb,byname dummy.numdummies=2 nodisk.onfail=poweroff nodisk.deadline=60s"
 	spec.Timeout = 4 * time.Minute
 	spec.Log = testLogFile("firmware")
-	res, err := newLab(t).Boot(t.Context(), spec)
+	takePlace(t, busy)
+	res, err := sharedLab(t).Boot(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}

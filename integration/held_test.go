@@ -27,6 +27,7 @@ func stallImage(t *testing.T, profiles string, args ...string) string {
 // The kernel holds a thread of the worker for ever, in the probe of a device that nobody
 // needs, and would never come down itself: the boot ends as it is to end all the same.
 func TestBootHeld(t *testing.T) {
+	t.Parallel()
 	needs(t, BootSpec{Root: RootNone})
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	// No driver of a network: nothing but the disk that is not there is waited for.
@@ -37,8 +38,7 @@ func TestBootHeld(t *testing.T) {
 		gaveUp  = `nodisk: error: gave up after .*; nodisk\.onfail=`
 		forced  = `nodisk: supervisor: the kernel does not `
 	)
-	lab := newLab(t)
-	places := make(chan struct{}, nodesAtOnce())
+	lab := sharedLab(t)
 	cases := []bootCase{
 		{
 			name: "reboot", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s nodisk.onfail=reboot"},
@@ -49,28 +49,25 @@ func TestBootHeld(t *testing.T) {
 			expect: []string{probing, gaveUp + "poweroff", goesOn, forced + "poweroff", `by its ACPI registers`},
 		},
 	}
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
-				s := c.spec
-				s.Name, s.Kernel, s.Image, s.Append = "held-"+c.name, kernel, image, "stall.probe_secs=100000"
-				s.CPUs, s.Timeout, s.Devices = 2, 3*time.Minute, []string{"i6300esb"}
-				s.Log = testLogFile(s.Name)
-				res, err := lab.Boot(t.Context(), s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := res.Expect(c.expect...); err != nil {
-					t.Error(err)
-				}
-				// QEMU ends with the machine: the kernel has no word for these two ways.
-				if !strings.HasPrefix(res.End, "QEMU ended with status 0") {
-					t.Errorf("it ended by %q, want that the machine ended", res.End)
-				}
-			})
-		}
-	})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, waits)
+			s := c.spec
+			s.Name, s.Kernel, s.Image, s.Append = "held-"+c.name, kernel, image, "stall.probe_secs=100000"
+			s.CPUs, s.Timeout, s.Devices = 2, 3*time.Minute, []string{"i6300esb"}
+			s.Log = testLogFile(s.Name)
+			res, err := lab.Boot(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := res.Expect(c.expect...); err != nil {
+				t.Error(err)
+			}
+			// QEMU ends with the machine: the kernel has no word for these two ways.
+			if !strings.HasPrefix(res.End, "QEMU ended with status 0") {
+				t.Errorf("it ended by %q, want that the machine ended", res.End)
+			}
+		})
+	}
 }

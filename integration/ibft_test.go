@@ -34,7 +34,7 @@ func ibftTable(t *testing.T, values map[string]string, hostname string) []byte {
 			Gateway: netip.MustParseAddr(values["gateway"]), Hostname: hostname,
 		}},
 		Targets: []ibft.Target{
-			{Selected: true, Addr: server, Port: 3261, LUN: lun1, Name: values["target"]},
+			{Selected: true, Addr: server, Port: 9, LUN: lun1, Name: values["target"]},
 			{Index: 1, Addr: server, LUN: lun1, Name: values["target"]},
 		},
 	})[ibfttest.HeaderLen:]
@@ -44,6 +44,7 @@ func ibftTable(t *testing.T, values map[string]string, hostname string) []byte {
 // and with root=ibft its target, too. The table is one of ACPI, and the image has
 // no module for it.
 func TestBootIBFT(t *testing.T) {
+	t.Parallel()
 	const words = "ip=ibft netroot=iscsi:{server}::3260:1:{target} root=LABEL={label} "
 	table := func(hostname string) func(map[string]string) []byte {
 		return func(values map[string]string) []byte {
@@ -85,27 +86,22 @@ func TestBootIBFT(t *testing.T) {
 		needs(t, *s)
 	}
 	kernel, image := filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4")
-	lab := newLab(t)
-	places := make(chan struct{}, nodesAtOnce())
-	// One more level, so that the lab outlives the parallel tests.
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
-				c.spec.Kernel, c.spec.Image = kernel, image
-				res, err := lab.Boot(t.Context(), c.spec)
-				if err != nil {
-					t.Fatal(err)
-				}
-				c.check(t, res)
-				if c.hostname != "" && res.Root.Hostname != c.hostname {
-					t.Errorf("the node is called %q, want %q", res.Root.Hostname, c.hostname)
-				}
-			})
-		}
-	})
+	lab := sharedLab(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, busy)
+			c.spec.Kernel, c.spec.Image = kernel, image
+			res, err := lab.Boot(t.Context(), c.spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.check(t, res)
+			if c.hostname != "" && res.Root.Hostname != c.hostname {
+				t.Errorf("the node is called %q, want %q", res.Root.Hostname, c.hostname)
+			}
+		})
+	}
 }
 
 // servePTR answers every question to the DNS port of an address with one name,

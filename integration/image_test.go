@@ -62,9 +62,11 @@ func buildImageOf(t *testing.T, kernel, profiles string, args ...string) string 
 	return out
 }
 
-// nodiskRun runs nodisk and returns what it wrote.
+// nodiskRun runs nodisk, when there is a place on the machine, and returns what it
+// wrote.
 func nodiskRun(t *testing.T, args ...string) string {
 	t.Helper()
+	defer takePlace(t, busy)()
 	text, err := exec.CommandContext(t.Context(), nodisk(t), args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("nodisk %v: %v\n%s", args, err, text)

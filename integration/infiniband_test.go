@@ -57,6 +57,7 @@ func identityCases() []ibCase {
 // TestBootInfiniband boots nodes with one processor, which takes the machine a
 // fifth less time, and where several things happen at once with two.
 func TestBootInfiniband(t *testing.T) {
+	t.Parallel()
 	const giveUp = "nodisk.onfail=poweroff nodisk.deadline=8s"
 	cases := []ibCase{
 		{
@@ -129,15 +130,15 @@ func TestBootInfiniband(t *testing.T) {
 			}, Reserve: "id:20:{deadguid}", DeadPort: true},
 		},
 		{
-			bootCase: bootCase{name: "no-dhcp", fails: true, why: `nodisk: .*(?i)(DHCP).*ib0|ib0.*(?i)DHCP`},
+			bootCase: bootCase{name: "no-dhcp", long: true, fails: true, why: `nodisk: .*(?i)(DHCP).*ib0|ib0.*(?i)DHCP`},
 			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}},
 		},
 		{
-			bootCase: bootCase{name: "no-pkey", fails: true, why: `nodisk: .*P_Key 0x8001 is not in the table of port 1 of \w+`},
+			bootCase: bootCase{name: "no-pkey", long: true, fails: true, why: `nodisk: .*P_Key 0x8001 is not in the table of port 1 of \w+`},
 			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}, Partition: 1, Keyless: true, Reserve: byGUID},
 		},
 		{
-			bootCase: bootCase{name: "late-cable", fs: "ext4", expect: []string{`nodisk: .*port 1 of \w+ has no link`, ibByDHCP, mounted}},
+			bootCase: bootCase{name: "late-cable", long: true, fs: "ext4", expect: []string{`nodisk: .*port 1 of \w+ has no link`, ibByDHCP, mounted}},
 			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID, PlugAfter: 12 * time.Second},
 		},
 	}...)
@@ -145,7 +146,9 @@ func TestBootInfiniband(t *testing.T) {
 	fabric := newFabric(t, FabricSpec{PKeys: []uint16{partition}})
 	kernel, image := ibImage(t)
 
-	// One node has the machine for itself: its time is the network's.
+	// Nodes that have the machine for themselves: the time of one is the network's, and
+	// three run at once whatever there is room for.
+	give := takePlace(t, all())
 	t.Run("timeline", func(t *testing.T) {
 		c := ibCase{
 			bootCase:  bootCase{name: "timeline", fs: "ext4", expect: []string{ibByDHCP, mounted}},
@@ -156,19 +159,6 @@ func TestBootInfiniband(t *testing.T) {
 			t.Logf("%v from ib0's carrier to its address, %d DHCPDISCOVER", fromCarrier(t, res), res.Discovers())
 		}
 	})
-	places := make(chan struct{}, nodesAtOnce())
-	// One more level, so that the fabric outlives the parallel tests.
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
-				c.run(t, fabric, kernel, image)
-			})
-		}
-	})
-	// Not by t.Parallel, which starts no more of them than there are processors.
 	t.Run("three-at-once", func(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, name := range []string{"one", "two", "three"} {
@@ -182,6 +172,14 @@ func TestBootInfiniband(t *testing.T) {
 		}
 		wg.Wait()
 	})
+	give()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, c.weight())
+			c.run(t, fabric, kernel, image)
+		})
+	}
 }
 
 // fromCarrier is the guest time from the kernel's line about the carrier of ib0
@@ -206,6 +204,7 @@ func fromCarrier(t *testing.T, res FabricResult) time.Duration {
 // The port stays without a subnet manager for a while. The node says so, and
 // goes on when there is one.
 func TestBootInfinibandSubnetManager(t *testing.T) {
+	t.Parallel()
 	fabric := newFabric(t, FabricSpec{SubnetManager: true})
 	kernel, image := ibImage(t)
 	c := ibCase{
@@ -214,6 +213,7 @@ func TestBootInfinibandSubnetManager(t *testing.T) {
 		}},
 		boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID, SubnetManagerAfter: 15 * time.Second},
 	}
+	takePlace(t, waits)
 	c.run(t, fabric, kernel, image)
 }
 
@@ -250,8 +250,9 @@ func newFabric(t *testing.T, s FabricSpec) *Fabric {
 	}
 	s.KernelDir, s.HCA = kernelDir(t), softib(t)
 	s.Log = testLogFile(t.Name() + "-server")
-	lab := newLab(t)
-	fabric, err := lab.Fabric(t.Context(), s)
+	give := takePlace(t, busy)
+	fabric, err := sharedLab(t).Fabric(t.Context(), s)
+	give()
 	if err != nil {
 		t.Fatal(err)
 	}

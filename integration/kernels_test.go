@@ -16,6 +16,7 @@ import (
 // Kernels of the range that README states: calls and flags as Linux 4.18 has them, under the
 // current kernel, and the oldest and the newest kernel that Debian's mirror offers.
 func TestBootKernels(t *testing.T) {
+	t.Parallel()
 	current, oldest, newest := kernelDir(t), kernelOf(t, "kernel-oldest", "NODISK_KERNEL_OLDEST_DIR"), kernelOf(t, "kernel-newest", "NODISK_KERNEL_NEWEST_DIR")
 	inOrder(t, oldest, current, newest)
 	refused := regexp.QuoteMeta(oldkernel.Said)
@@ -71,27 +72,22 @@ func TestBootKernels(t *testing.T) {
 	for _, kernel := range []string{current, oldest, newest} {
 		images[kernel] = buildImageOf(t, kernel, "virt,iscsi,ext4,nfs", add...)
 	}
-	lab := newLab(t)
-	places := make(chan struct{}, nodesAtOnce())
-	// One more level, so that the lab outlives the parallel tests.
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
-				s := c.spec
-				s.Name, s.Kernel, s.Image = strings.ReplaceAll(c.name, ".", "-"), filepath.Join(c.kernel, "vmlinuz"), images[c.kernel]
-				s.CPUs, s.Timeout = 2, 4*time.Minute
-				s.Log = testLogFile(c.name)
-				res, err := lab.Boot(t.Context(), s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				c.check(t, res)
-			})
-		}
-	})
+	lab := sharedLab(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, busy)
+			s := c.spec
+			s.Name, s.Kernel, s.Image = strings.ReplaceAll(c.name, ".", "-"), filepath.Join(c.kernel, "vmlinuz"), images[c.kernel]
+			s.CPUs, s.Timeout = 2, 4*time.Minute
+			s.Log = testLogFile(c.name)
+			res, err := lab.Boot(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.check(t, res)
+		})
+	}
 }
 
 // oldInit compiles the program that executes /init as Linux 4.18 would.

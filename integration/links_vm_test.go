@@ -26,6 +26,7 @@ $b poweroff -f
 // Bonds with every option, VLANs, bridges and IPv6 as the kernel under test takes
 // them.
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	spec := BootSpec{Root: RootNone, Static: true, Memory: 256, Timeout: 2 * time.Minute}
 	needs(t, spec)
 	dir := kernelDir(t)
@@ -66,7 +67,8 @@ func TestLinks(t *testing.T) {
 	if err := a.write(spec.Image); err != nil {
 		t.Fatal(err)
 	}
-	res, err := Boot(t.Context(), Config{Log: testLog(t)}, spec)
+	takePlace(t, busy)
+	res, err := sharedLab(t).Boot(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,10 @@ func TestMain(m *testing.M) {
 			_ = os.Setenv(refusedEnv, err.Error())
 		}
 	}
+	// Which tests run side by side is said by takePlace.
+	if err := flag.Set("test.parallel", "1000"); err != nil {
+		panic(err) // the flag is the testing package's own
+	}
 	m.Run()
 }
 
@@ -50,7 +54,7 @@ func needs(t *testing.T, s BootSpec) {
 	}
 }
 
-// newLab makes a lab that ends with the test.
+// newLab makes a lab that ends with the test, which no other test runs beside.
 func newLab(t *testing.T) *Lab {
 	t.Helper()
 	lab, err := New(t.Context(), Config{Log: testLog(t)})

@@ -30,6 +30,7 @@ const guide = "ib_addr ib_core ib_mad ib_sa ib_cm ib_uverbs ib_ucm ib_umad iw_cm
 // from the kernel's tree, because the command line names the profiles, and once
 // from folders without index, because it names the modules.
 func TestBootInfiniBandModules(t *testing.T) {
+	t.Parallel()
 	spec := BootSpec{Root: RootRAM, Static: true}
 	needs(t, spec)
 	kernel := kernelDir(t)
@@ -50,7 +51,7 @@ func TestBootInfiniBandModules(t *testing.T) {
 	packModule(t, x, kernel, "mlx4_en", packed)
 
 	const retired = `nodisk: modules: no ib_addr ib_mad ib_sa ib_ucm ipoib_helper: this kernel has them in ib_core or does without`
-	lab := newLab(t)
+	lab := sharedLab(t)
 	for _, c := range []struct {
 		name    string
 		image   string
@@ -77,6 +78,8 @@ func TestBootInfiniBandModules(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, busy)
 			s := spec
 			s.Name, s.Kernel, s.Image = c.name, filepath.Join(kernel, "vmlinuz"), c.image
 			s.Cmdline = "root=/dev/ram init=/sbin/list nodisk.log=debug nodisk.onfail=poweroff nodisk.deadline=60s " + c.cmdline

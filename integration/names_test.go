@@ -35,6 +35,7 @@ $b poweroff -f
 // virtio, e1000, e1000e behind a PCI Express bridge, several functions, slots with
 // hotplug, one with a number on the board, USB, and a VLAN.
 func TestBootNames(t *testing.T) {
+	t.Parallel()
 	spec := BootSpec{Root: RootRAM, Board: "q35"}
 	needs(t, spec)
 	udevadm, err := exec.LookPath("udevadm")
@@ -99,7 +100,8 @@ func TestBootNames(t *testing.T) {
 	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
 		spec.Log = filepath.Join(dir, "names.log")
 	}
-	res, err := newLab(t).Boot(t.Context(), spec)
+	takePlace(t, busy)
+	res, err := sharedLab(t).Boot(t.Context(), spec)
 	if err != nil || !res.Reached {
 		t.Fatalf("%v; the console's end:\n%s", err, tail(res.Console, 40))
 	}

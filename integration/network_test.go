@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -42,22 +41,23 @@ type rigCase struct {
 	// waits is a regular expression for the lines that say what is waited for:
 	// there is one, and they come at most every ten seconds.
 	waits string
-	// long cases do little but wait: more of them run side by side.
+	// long cases do little but wait.
 	long bool
 	more func(t *testing.T, res RigResult)
 }
 
-// TestBootNetwork boots nodes on a rig, two at a time, and those that mostly
-// wait beside them.
+// TestBootNetwork boots nodes on a rig.
 func TestBootNetwork(t *testing.T) {
+	t.Parallel()
 	needs(t, BootSpec{Root: RootNone, Static: true})
 	for _, err := range MissingRig() {
 		lacks(t, err.Error())
 	}
 	kernel := kernelDir(t)
 	image := buildImage(t, networkProfiles)
-	lab := newLab(t)
-	rig, err := lab.Rig(t.Context(), RigSpec{KernelDir: kernel, Cables: 12, Log: testLogFile("network-server")})
+	give := takePlace(t, busy)
+	rig, err := sharedLab(t).Rig(t.Context(), RigSpec{KernelDir: kernel, Cables: 12, Log: testLogFile("network-server")})
+	give()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,38 +66,28 @@ func TestBootNetwork(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	// Not by t.Parallel, which starts no more of them than there are processors.
-	// The longest begin first.
-	busy, long := make(chan struct{}, nodesAtOnce()), make(chan struct{}, 3)
-	var wg sync.WaitGroup
 	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), wordCases(), ipv6Cases())
 	for _, c := range cases {
-		places := busy
-		if c.long {
-			places = long
-		}
-		wg.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
-			t.Run(c.name, func(t *testing.T) {
-				b := c.boot
-				b.Name, b.Kernel, b.Image = c.name, filepath.Join(kernel, "vmlinuz"), image
-				b.Root = orDefault(b.Root, RootISCSI)
-				b.Timeout = 2 * time.Minute
-				if c.long {
-					b.Timeout = 4 * time.Minute
-				}
-				b.Log = testLogFile("network-" + c.name)
-				res, err := rig.Boot(t.Context(), b)
-				if err != nil {
-					t.Errorf("%v; %s; the console's end:\n%s", err, res.Why, tail(res.Console, 40))
-					return
-				}
-				c.check(t, res)
-			})
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := c.boot
+			b.Name, b.Kernel, b.Image = c.name, filepath.Join(kernel, "vmlinuz"), image
+			b.Root = orDefault(b.Root, RootISCSI)
+			b.Timeout = 2 * time.Minute
+			w := busy
+			if c.long {
+				b.Timeout, w = 4*time.Minute, waits
+			}
+			b.Log = testLogFile("network-" + c.name)
+			takePlace(t, w)
+			res, err := rig.Boot(t.Context(), b)
+			if err != nil {
+				t.Errorf("%v; %s; the console's end:\n%s", err, res.Why, tail(res.Console, 40))
+				return
+			}
+			c.check(t, res)
 		})
 	}
-	wg.Wait()
 }
 
 func (c rigCase) check(t *testing.T, res RigResult) {

@@ -161,7 +161,7 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 				grace = time.After(powerOffGrace)
 			}
 		case <-found:
-			end = "it wrote what was waited for"
+			end = endFound
 		case <-grace:
 			end = fmt.Sprintf("it did not switch itself off within %v of its root", powerOffGrace)
 		case <-n.p.done:
@@ -179,11 +179,12 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 	return n.m.result(n.p, res.End, atRoot, time.Since(n.began)), failed
 }
 
-// How a node may end by itself. The kernel says so whatever the log level
+// How a node may end. Of the first two the kernel says so whatever the log level
 // (kernel/reboot.c, pr_emerg).
 const (
 	endOff    = "it switched itself off"
 	endReboot = "it rebooted"
+	endFound  = "it wrote what was waited for" // BootSpec.Until
 )
 
 func (n *node) ending() string {

@@ -9,6 +9,7 @@ import (
 // An image without any module, for a kernel that has built in what it needs: this
 // one can do so much as stay in RAM.
 func TestBootWithoutModules(t *testing.T) {
+	t.Parallel()
 	spec := BootSpec{Name: "no-modules", Root: RootRAM, Timeout: 3 * time.Minute}
 	needs(t, spec)
 	add, err := AddFlags(t.TempDir())
@@ -18,7 +19,8 @@ func TestBootWithoutModules(t *testing.T) {
 	spec.Kernel = filepath.Join(kernelDir(t), "vmlinuz")
 	spec.Image = buildImage(t, "ram", append(add, "--modules", "none")...) // the last --modules counts
 	spec.Log = testLogFile(spec.Name)
-	res, err := newLab(t).Boot(t.Context(), spec)
+	takePlace(t, busy)
+	res, err := sharedLab(t).Boot(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}

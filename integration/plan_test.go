@@ -21,14 +21,16 @@ import (
 // it, is what a boot of it loads: no module more, none less, and none before what it
 // depends on. The image has drivers chosen by that inventory.
 func TestPlanIsBoot(t *testing.T) {
+	t.Parallel()
 	const listing = "../build/testdata/inventory/pc-virtio.txt"
 	s := BootSpec{Name: "plan", Root: RootISCSI, Static: true, Append: "nodisk.log=debug", CPUs: 2, Timeout: 4 * time.Minute}
 	needs(t, s)
 	kernel := kernelDir(t)
 	s.Kernel, s.Image = filepath.Join(kernel, "vmlinuz"), buildImage(t, "eth,iscsi,ext4", "--inventory", listing)
 	s.Log = testLogFile("plan")
-	lab := newLab(t)
-	res, err := lab.Boot(t.Context(), s)
+	give := takePlace(t, busy)
+	res, err := sharedLab(t).Boot(t.Context(), s)
+	give()
 	if err != nil {
 		t.Fatal(err)
 	}

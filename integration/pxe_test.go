@@ -32,6 +32,7 @@ func toolGRUB() tool {
 // The lab's node is 10.77.N.23 to its own dnsmasq: these addresses show that it
 // is not that one which serves.
 func TestBootPXEFiles(t *testing.T) {
+	t.Parallel()
 	const head = `
 defaults:
   server: {server}
@@ -77,18 +78,14 @@ func bootPXE(t *testing.T, cases []pxeCase) {
 		lacks(t, err.Error())
 	}
 	s.Kernel, s.Image = filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4")
-	lab, places := newLab(t), make(chan struct{}, nodesAtOnce())
-	// One more level, so that the lab outlives the parallel tests.
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
-				c.boot(t, lab, s)
-			})
-		}
-	})
+	lab := sharedLab(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, busy)
+			c.boot(t, lab, s)
+		})
+	}
 }
 
 func (c pxeCase) boot(t *testing.T, lab *Lab, s BootSpec) {

@@ -16,13 +16,13 @@ const (
 // Somebody sits at the serial line: looks around, stops a command that takes too
 // long, and lets the boot go on.
 func TestBootRescue(t *testing.T) {
+	t.Parallel()
 	spec := BootSpec{Root: RootISCSI}
 	needs(t, spec)
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	rescue := buildImage(t, "virt,iscsi,ext4", "--rescue")
 	plain := buildImage(t, "virt,iscsi,ext4")
-	lab := newLab(t)
-	places := make(chan struct{}, nodesAtOnce())
+	lab := sharedLab(t)
 	cases := []struct {
 		name string
 		boot bootCase
@@ -88,25 +88,22 @@ func TestBootRescue(t *testing.T) {
 			},
 		},
 	}
-	t.Run("node", func(t *testing.T) {
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
-				s := c.boot.spec
-				s.Name, s.Kernel, s.Root = "rescue-"+c.name, kernel, RootISCSI
-				s.CPUs, s.Timeout = 2, 2*time.Minute
-				s.Log = testLogFile(s.Name)
-				res, err := lab.Boot(t.Context(), s)
-				if err != nil {
-					t.Fatalf("%v\n%s", err, tail(res.Console, 40))
-				}
-				c.boot.check(t, res)
-				if strings.Contains(res.Console, "panic:") {
-					t.Errorf("something panicked:\n%s", tail(res.Console, 60))
-				}
-			})
-		}
-	})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, c.boot.weight())
+			s := c.boot.spec
+			s.Name, s.Kernel, s.Root = "rescue-"+c.name, kernel, RootISCSI
+			s.CPUs, s.Timeout = 2, 2*time.Minute
+			s.Log = testLogFile(s.Name)
+			res, err := lab.Boot(t.Context(), s)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, tail(res.Console, 40))
+			}
+			c.boot.check(t, res)
+			if strings.Contains(res.Console, "panic:") {
+				t.Errorf("something panicked:\n%s", tail(res.Console, 60))
+			}
+		})
+	}
 }

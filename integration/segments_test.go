@@ -15,6 +15,7 @@ import (
 //
 // A root in RAM keeps what is in the image, so it can tell.
 func TestBootSegments(t *testing.T) {
+	t.Parallel()
 	spec := BootSpec{Root: RootRAM, Static: true}
 	needs(t, spec)
 	tree, dir := t.TempDir(), t.TempDir()
@@ -51,7 +52,8 @@ func TestBootSegments(t *testing.T) {
 	spec.Image = at("whole.img", string(whole))
 	spec.Kernel = filepath.Join(kernelDir(t), "vmlinuz")
 	spec.Cmdline, spec.Timeout = "root=/dev/ram init=/sbin/secrets nodisk.onfail=poweroff nodisk.deadline=60s", 4*time.Minute
-	res, err := newLab(t).Boot(t.Context(), spec)
+	takePlace(t, busy)
+	res, err := sharedLab(t).Boot(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -140,8 +140,9 @@ func told(res BootResult, word string) []string {
 // What becomes of sessions: targets that die and come back, workers that start
 // again, several targets, portals and networks.
 func TestBootSessions(t *testing.T) {
+	t.Parallel()
 	needs(t, BootSpec{Root: RootISCSI})
-	lab := newLab(t)
+	lab := sharedLab(t)
 	disk := func(name string) string {
 		file, err := lab.disk(t.Context(), name, "")
 		if err != nil {
@@ -178,108 +179,103 @@ func TestBootSessions(t *testing.T) {
 	}
 	const static = "ip={client}:{server}:{gateway}:{mask}:{name}:eth0:none "
 
-	places := make(chan struct{}, nodesAtOnce())
-	node := func(t *testing.T) {
+	t.Run("another-size", func(t *testing.T) {
 		t.Parallel()
-		places <- struct{}{}
-		t.Cleanup(func() { <-places })
-	}
-	// One more level, so that the lab outlives the parallel tests.
-	t.Run("node", func(t *testing.T) {
-		t.Run("another-size", func(t *testing.T) {
-			node(t)
-			// The target goes on, and its logical unit becomes another: what the kernel has
-			// read of the disk, its size, is no longer so.
-			const iqn = "iqn.2025-01.test.nodisk:size"
-			small, filled := emptyDisk(t, "lun"), disk("size")
-			if err := os.Truncate(small, 4<<20); err != nil {
-				t.Fatal(err)
-			}
-			newDaemon(t, lab, 3268, iqn, lun{1, small})
-			admin := func(ctx context.Context, line string) error {
-				return toolTgtadm().run(ctx, strings.Fields("-C 3268 --lld iscsi --mode logicalunit --tid 1 --lun 1 "+line)...)
-			}
-			boot(t, BootSpec{
-				Static: true, Cmdline: static + "netroot=iscsi:{server}::3268:1:" + iqn + " root=LABEL={label}",
-				Turns: []Turn{{After: `attach \(5/7\): sda`, Do: func(ctx context.Context) error {
-					if err := admin(ctx, "--op delete"); err != nil {
+		takePlace(t, busy)
+		// The target goes on, and its logical unit becomes another: what the kernel has
+		// read of the disk, its size, is no longer so.
+		const iqn = "iqn.2025-01.test.nodisk:size"
+		small, filled := emptyDisk(t, "lun"), disk("size")
+		if err := os.Truncate(small, 4<<20); err != nil {
+			t.Fatal(err)
+		}
+		newDaemon(t, lab, 3268, iqn, lun{1, small})
+		admin := func(ctx context.Context, line string) error {
+			return toolTgtadm().run(ctx, strings.Fields("-C 3268 --lld iscsi --mode logicalunit --tid 1 --lun 1 "+line)...)
+		}
+		boot(t, BootSpec{
+			Static: true, Cmdline: static + "netroot=iscsi:{server}::3268:1:" + iqn + " root=LABEL={label}",
+			Turns: []Turn{{After: `attach \(5/7\): sda`, Do: func(ctx context.Context) error {
+				if err := admin(ctx, "--op delete"); err != nil {
+					return err
+				}
+				return admin(ctx, "--op new -b "+filled)
+			}}},
+		})
+	})
+	t.Run("target-back", func(t *testing.T) {
+		t.Parallel()
+		takePlace(t, waits)
+		// The LUN is empty at first, and the node waits for its root on it. The target
+		// dies and is back a moment later, still empty. When the boot has started
+		// again, it is filled.
+		const iqn = "iqn.2025-01.test.nodisk:back"
+		file, filled := emptyDisk(t, "lun"), disk("back")
+		d := newDaemon(t, lab, 3261, iqn, lun{1, file})
+		res := boot(t, BootSpec{
+			Static: true, Cmdline: static + "netroot=iscsi:{server}::3261::" + iqn + " root=LABEL={label} nodisk.deadline=30s",
+			Turns: []Turn{
+				{After: `attach \(5/7\): sda`, Do: func(ctx context.Context) error {
+					d.process.stop()
+					return d.serve(ctx, iqn, lun{1, file})
+				}},
+				{After: `starting again`, Do: func(context.Context) error {
+					text, err := os.ReadFile(filled)
+					if err != nil {
 						return err
 					}
-					return admin(ctx, "--op new -b "+filled)
-				}}},
-			})
+					return os.WriteFile(file, text, 0o600)
+				}},
+			},
 		})
-		t.Run("target-back", func(t *testing.T) {
-			node(t)
-			// The LUN is empty at first, and the node waits for its root on it. The target
-			// dies and is back a moment later, still empty. When the boot has started
-			// again, it is filled.
-			const iqn = "iqn.2025-01.test.nodisk:back"
-			file, filled := emptyDisk(t, "lun"), disk("back")
-			d := newDaemon(t, lab, 3261, iqn, lun{1, file})
-			res := boot(t, BootSpec{
-				Static: true, Cmdline: static + "netroot=iscsi:{server}::3261::" + iqn + " root=LABEL={label} nodisk.deadline=30s",
-				Turns: []Turn{
-					{After: `attach \(5/7\): sda`, Do: func(ctx context.Context) error {
-						d.process.stop()
-						return d.serve(ctx, iqn, lun{1, file})
-					}},
-					{After: `starting again`, Do: func(context.Context) error {
-						text, err := os.ReadFile(filled)
-						if err != nil {
-							return err
-						}
-						return os.WriteFile(file, text, 0o600)
-					}},
-				},
-			})
-			if err := res.Expect(
-				`attach .*LUN 1 of `+regexp.QuoteMeta(iqn)+` \(session 1\)`,
-				`mount .*: connection to portal .* lost \(`,
-				`attach .*LUN 1 of `+regexp.QuoteMeta(iqn)+` \(session 2\)`,
-				// PID 1 ends the session before it starts a new worker.
-				`gave up after 30 s`,
-				`attach .*LUN 1 of `+regexp.QuoteMeta(iqn)+` \(session \d+\)`,
-				`mount .*: ext4 of /dev/sd`,
-			); err != nil {
-				t.Error(err)
-			}
-			if got := told(res, "disks"); len(got) != 1 || len(strings.Fields(got[0])) != 1 {
-				t.Errorf("the root has the disks %q, want one", got)
-			}
-			if got := told(res, "session"); len(got) != 1 || got[0] != iqn+" LOGGED_IN 86400" {
-				t.Errorf("the root has the sessions %q, want one that is logged in and waits a day", got)
-			}
+		if err := res.Expect(
+			`attach .*LUN 1 of `+regexp.QuoteMeta(iqn)+` \(session 1\)`,
+			`mount .*: connection to portal .* lost \(`,
+			`attach .*LUN 1 of `+regexp.QuoteMeta(iqn)+` \(session 2\)`,
+			// PID 1 ends the session before it starts a new worker.
+			`gave up after 30 s`,
+			`attach .*LUN 1 of `+regexp.QuoteMeta(iqn)+` \(session \d+\)`,
+			`mount .*: ext4 of /dev/sd`,
+		); err != nil {
+			t.Error(err)
+		}
+		if got := told(res, "disks"); len(got) != 1 || len(strings.Fields(got[0])) != 1 {
+			t.Errorf("the root has the disks %q, want one", got)
+		}
+		if got := told(res, "session"); len(got) != 1 || got[0] != iqn+" LOGGED_IN 86400" {
+			t.Errorf("the root has the sessions %q, want one that is logged in and waits a day", got)
+		}
+	})
+	t.Run("two-networks-static", func(t *testing.T) {
+		t.Parallel()
+		takePlace(t, busy)
+		// Of the two portals of b the quick one does not have the LUN; c is not there.
+		const a, b, c = "iqn.2025-01.test.nodisk:a", "iqn.2025-01.test.nodisk:b", "iqn.2025-01.test.nodisk:c"
+		newDaemon(t, lab, 3262, a, lun{1, emptyDisk(t, "a")})
+		newDaemon(t, lab, 3263, b, lun{1, emptyDisk(t, "b")})
+		newDaemon(t, lab, 3264, b, lun{1, emptyDisk(t, "b")}, lun{2, disk("b")})
+		slowly(t, 3265, 3264)
+		res := boot(t, BootSpec{
+			Static: true, Second: true, Cmdline: static + "ip={client1}:::{mask}::eth1:none root=LABEL={label} " +
+				"netroot=iscsi:{server}::3262::" + a + " netroot=iscsi:{server}::3269::" + c +
+				" netroot=iscsi:{server1}::3263:2:" + b + " netroot=iscsi:{server1}::3265:2:" + b,
 		})
-		t.Run("two-networks-static", func(t *testing.T) {
-			node(t)
-			// Of the two portals of b the quick one does not have the LUN; c is not there.
-			const a, b, c = "iqn.2025-01.test.nodisk:a", "iqn.2025-01.test.nodisk:b", "iqn.2025-01.test.nodisk:c"
-			newDaemon(t, lab, 3262, a, lun{1, emptyDisk(t, "a")})
-			newDaemon(t, lab, 3263, b, lun{1, emptyDisk(t, "b")})
-			newDaemon(t, lab, 3264, b, lun{1, emptyDisk(t, "b")}, lun{2, disk("b")})
-			slowly(t, 3265, 3264)
-			res := boot(t, BootSpec{
-				Static: true, Second: true, Cmdline: static + "ip={client1}:::{mask}::eth1:none root=LABEL={label} " +
-					"netroot=iscsi:{server}::3262::" + a + " netroot=iscsi:{server}::3269::" + c +
-					" netroot=iscsi:{server1}::3263:2:" + b + " netroot=iscsi:{server1}::3265:2:" + b,
-			})
-			if err := res.Expect(`the boot goes on without a target: connect to portal .*:3269`, `LUN 2 of `+regexp.QuoteMeta(b)); err != nil {
-				t.Error(err)
-			}
-			check(t, res, "sda sdb", a+" LOGGED_IN 86400", b+" LOGGED_IN 86400")
+		if err := res.Expect(`the boot goes on without a target: connect to portal .*:3269`, `LUN 2 of `+regexp.QuoteMeta(b)); err != nil {
+			t.Error(err)
+		}
+		check(t, res, "sda sdb", a+" LOGGED_IN 86400", b+" LOGGED_IN 86400")
+	})
+	t.Run("two-networks-dhcp", func(t *testing.T) {
+		t.Parallel()
+		takePlace(t, busy)
+		// No LUN is written, and the root is the second disk of the second target.
+		const a, b = "iqn.2025-01.test.nodisk:one", "iqn.2025-01.test.nodisk:two"
+		newDaemon(t, lab, 3266, a, lun{1, emptyDisk(t, "a")})
+		newDaemon(t, lab, 3267, b, lun{1, emptyDisk(t, "b")}, lun{2, disk("two")})
+		res := boot(t, BootSpec{
+			Second: true, RootPath: "-", Cmdline: "ip=eth0:dhcp ip=eth1:dhcp bootdev=eth0 root=LABEL={label} " +
+				"netroot=iscsi:{server}::3266::" + a + " netroot=iscsi:{server1}::3267::" + b,
 		})
-		t.Run("two-networks-dhcp", func(t *testing.T) {
-			node(t)
-			// No LUN is written, and the root is the second disk of the second target.
-			const a, b = "iqn.2025-01.test.nodisk:one", "iqn.2025-01.test.nodisk:two"
-			newDaemon(t, lab, 3266, a, lun{1, emptyDisk(t, "a")})
-			newDaemon(t, lab, 3267, b, lun{1, emptyDisk(t, "b")}, lun{2, disk("two")})
-			res := boot(t, BootSpec{
-				Second: true, RootPath: "-", Cmdline: "ip=eth0:dhcp ip=eth1:dhcp bootdev=eth0 root=LABEL={label} " +
-					"netroot=iscsi:{server}::3266::" + a + " netroot=iscsi:{server1}::3267::" + b,
-			})
-			check(t, res, "sda sdb sdc", a+" LOGGED_IN 86400", b+" LOGGED_IN 86400")
-		})
+		check(t, res, "sda sdb sdc", a+" LOGGED_IN 86400", b+" LOGGED_IN 86400")
 	})
 }

@@ -11,10 +11,11 @@ import (
 // node nothing, whether it has one processor or two: the root is reached before the
 // probe's end, with every stage done, and one line says what was left behind.
 func TestBootSlowProbe(t *testing.T) {
+	t.Parallel()
 	spec := BootSpec{Root: RootISCSI, Devices: []string{"i6300esb"}, Append: "stall.probe_secs=600"}
 	needs(t, spec)
 	image := stallImage(t, "virt,iscsi,ext4")
-	lab := newLab(t)
+	lab := sharedLab(t)
 	for _, c := range []struct {
 		name  string
 		cpus  int
@@ -27,6 +28,8 @@ func TestBootSlowProbe(t *testing.T) {
 		{name: "2-asynchronous", cpus: 2, words: " stall.async=1", still: `supervisor: the worker does not end: the kernel holds it in .*async_synchronize`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			takePlace(t, busy)
 			s := spec
 			s.Name, s.Kernel, s.Image = "slow-probe-"+c.name, filepath.Join(kernelDir(t), "vmlinuz"), image
 			s.CPUs, s.Timeout = c.cpus, 4*time.Minute

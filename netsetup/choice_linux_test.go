@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,16 +155,17 @@ func TestUpAgain(t *testing.T) {
 	c.plug(true)
 	other := newCable(t, "eth1", macB, prefix("10.78.0.1/24"))
 	other.plug(true)
-	var at netip.Prefix
-	silent := false
+	var at atomic.Value // the address that c's server has to give, empty for none
+	at.Store("")
 	c.serve(func(m *dhcpv4.DHCPv4) []byte {
-		if silent {
+		lease := at.Load().(string)
+		if lease == "" {
 			return nil
 		}
-		return leases(t, at.String())(m)
+		return leases(t, lease)(m)
 	})
 	other.serve(func(m *dhcpv4.DHCPv4) []byte {
-		if !silent {
+		if at.Load() != "" {
 			return nil
 		}
 		return leases(t, "10.78.0.5/24", gateway("10.78.0.1"))(m)
@@ -180,7 +182,10 @@ func TestUpAgain(t *testing.T) {
 		{"10.77.0.41/24", true, []string{"eth0 mtu 1500 down"}},
 		{"10.77.0.42/24", false, []string{"eth0 mtu 1500 up", "10.77.0.42/24 brd 10.77.0.255 for ever", "default via 10.77.0.1 metric 0 flags []"}},
 	} {
-		at, silent = prefix(tt.addr), tt.silent
+		at.Store(tt.addr)
+		if tt.silent {
+			at.Store("")
+		}
 		// As another process reads it.
 		before, err := ParseTraces(traces.String())
 		if err != nil {

@@ -220,8 +220,9 @@ func TestKeepShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = w.Close() })() // so that receive ends, too
 	if s, err := n.Up(ctx); err != nil {
 		t.Fatal(s, err)
 	}
