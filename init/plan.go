@@ -117,11 +117,12 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	}
 	if name, ok := args.Last("rd.iscsi.initiator"); ok {
 		p.Initiator = name
-		if err := iscsi.ValidateName(name); err != nil {
-			errs = append(errs, &cmdline.ValueError{
-				Key: "rd.iscsi.initiator", Value: name, Problem: err.Error(),
-				Fix: "write iqn.YYYY-MM.DOMAIN:NAME",
-			})
+		const key, fix = "rd.iscsi.initiator", "write iqn.YYYY-MM.DOMAIN:NAME"
+		switch err := iscsi.ValidateName(name); {
+		case errors.Is(err, iscsi.ErrNameKind):
+			p.Warnings = append(p.Warnings, fmt.Sprintf("%s=%s: %v; it is sent as it is, and a target that looks at it refuses it: %s", key, name, err, fix))
+		case err != nil:
+			errs = append(errs, &cmdline.ValueError{Key: key, Value: name, Problem: err.Error(), Fix: fix})
 		}
 	}
 	errs = append(errs, table.refused(args)...)

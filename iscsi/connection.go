@@ -100,7 +100,7 @@ func Login(ctx context.Context, t Target, o Options, log *slog.Logger) (*Connect
 	if err := t.check(); err != nil {
 		return nil, err
 	}
-	if err := ValidateName(o.InitiatorName); err != nil {
+	if err := checkName(o.InitiatorName); err != nil {
 		return nil, fmt.Errorf("log in to target %s: initiator %w", t.Name, err)
 	}
 	if o.ISID == (ISID{}) {

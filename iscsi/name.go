@@ -26,12 +26,19 @@ type NameSource struct {
 	MAC         string // of the interface that reaches the target
 }
 
+// commandLine is the source of a name that the command line has.
+const commandLine = "rd.iscsi.initiator"
+
+// ErrNameKind says that a name is of no kind that RFC 7143 section 4.2.7.1 knows. Some
+// targets take any as an initiator's, and MAAS writes host names.
+var ErrNameKind = errors.New("is none of iqn.YYYY-MM.DOMAIN:NAME, eui.DIGITS and naa.DIGITS")
+
 // InitiatorName picks the first source there is, and tells which one. Two
 // machines with one name evict each other's sessions forever, so there is no
 // constant default: with no source at all it is an error.
 func InitiatorName(s NameSource) (name, source string, err error) {
 	for _, given := range []struct{ name, source string }{
-		{strings.TrimSpace(s.CommandLine), "rd.iscsi.initiator"},
+		{strings.TrimSpace(s.CommandLine), commandLine},
 		{strings.TrimSpace(s.IBFT), "iBFT"},
 		{strings.TrimSpace(s.DHCP), "DHCP option 203"},
 		{nameInFile(s.File), "/etc/iscsi/initiatorname.iscsi"},
@@ -39,7 +46,11 @@ func InitiatorName(s NameSource) (name, source string, err error) {
 		if given.name == "" {
 			continue
 		}
-		if err := ValidateName(given.name); err != nil {
+		check := ValidateName
+		if given.source == commandLine {
+			check = checkName // whoever wrote it knows a target that takes it
+		}
+		if err := check(given.name); err != nil {
 			return "", "", fmt.Errorf("initiator name from %s: %w", given.source, err)
 		}
 		return given.name, given.source, nil
@@ -99,7 +110,7 @@ func ValidateName(name string) error {
 		return err
 	}
 	if !hasNameKind(name) {
-		return fmt.Errorf("name %q is none of iqn.YYYY-MM.DOMAIN:NAME, eui.DIGITS and naa.DIGITS", name)
+		return fmt.Errorf("name %q %w", name, ErrNameKind)
 	}
 	return nil
 }

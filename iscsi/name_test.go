@@ -21,6 +21,7 @@ func TestInitiatorName(t *testing.T) {
 		{"iBFT", NameSource{IBFT: "iqn.2026-01.x:ibft", DHCP: "iqn.2026-01.x:dhcp", File: file}, "iqn.2026-01.x:ibft", "iBFT"},
 		{"DHCP", NameSource{DHCP: "iqn.2026-01.x:dhcp\n", File: file}, "iqn.2026-01.x:dhcp", "DHCP option 203"},
 		{"file", NameSource{File: file, Hostname: "node1"}, "iqn.2026-01.org.example:file", "/etc/iscsi/initiatorname.iscsi"},
+		{"command line, of no kind", NameSource{CommandLine: "node7", Hostname: "node1"}, "node7", "rd.iscsi.initiator"},
 		{"host name", NameSource{File: "# none", Hostname: "node1", UUID: uuid}, "iqn.2010-04.org.ipxe:node1", "host name"},
 		{"no host name yet", NameSource{Hostname: "(none)", UUID: uuid + "\n"}, "iqn.2010-04.org.ipxe:4c4c4544-0042-3510-8054-b4c04f4a3132", "DMI UUID"},
 		{"localhost", NameSource{Hostname: "localhost.localdomain", UUID: uuid}, "iqn.2010-04.org.ipxe:4c4c4544-0042-3510-8054-b4c04f4a3132", "DMI UUID"},
@@ -32,7 +33,8 @@ func TestInitiatorName(t *testing.T) {
 		}
 	}
 	for want, in := range map[string]NameSource{
-		"initiator name from rd.iscsi.initiator": {CommandLine: "node1", Hostname: "node1"},
+		"initiator name from rd.iscsi.initiator": {CommandLine: "node 1", Hostname: "node1"},
+		"is none of iqn":                         {DHCP: "node1", Hostname: "node1"},
 		"holds a space":                          {DHCP: "iqn.2026-01.x:a b"},
 		"from the host name":                     {Hostname: "node 1"},
 		"no initiator name":                      {},
