@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +82,7 @@ func (c Config) mapNames(f func(name string) string) Config {
 		b := &c.Bonds[i]
 		b.Ports, b.Options = ports(b.Ports), slices.Clone(b.Options)
 		for j, o := range b.Options {
-			if m, ok := parsePortMatch(o.Value); ok && m.Name != "" && (o.Name == "primary" || o.Name == "active_slave") {
+			if o.Name == "primary" || o.Name == "active_slave" {
 				b.Options[j].Value = name(o.Value)
 			}
 		}
@@ -98,7 +99,7 @@ func (c Config) mapNames(f func(name string) string) Config {
 func (c Config) cards() []string {
 	var names []string
 	c.mapNames(func(name string) string {
-		if !c.made(name) && !c.promised(name) && !slices.Contains(names, name) {
+		if deviceMatch(name).Name != "" && !c.made(name) && !c.promised(name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 		return name
@@ -207,24 +208,89 @@ func (c Config) naming(have []Device, i int) []LinkName {
 	}
 }
 
-// called replaces other names of have[i] in the words by the one it has, so that
-// a name is compared with one name from here on.
+// called replaces other names of have[i] in the words by the one it has, and sets that
+// where a word calls it by its address, so that a name is compared with one name from
+// here on.
 func (c Config) called(have []Device, i int) (_ Config, others []string) {
+	d := have[i]
 	cards := c.cards()
-	for _, name := range have[i].names() {
+	names := d.names()
+	if d.Given != "" && !c.takes(d.Given) {
+		names = append(names, d.Given)
+	}
+	for _, name := range names {
 		if slices.Contains(cards, name) && !slices.ContainsFunc(have, func(d Device) bool { return d.Name == name }) {
 			others = append(others, name)
 		}
 	}
-	if len(others) == 0 {
-		return c, nil
-	}
-	return c.mapNames(func(name string) string {
-		if slices.Contains(others, name) {
-			return have[i].Name
+	c = c.mapNames(func(name string) string {
+		if m := deviceMatch(name); slices.Contains(others, name) || m.Addr != "" && m.selects(d) {
+			return d.Name
 		}
 		return name
-	}), others
+	})
+	return c.recognise(d), others
+}
+
+// takes tells whether a word waits for an interface of that name, to give it an
+// address or to make a link of it.
+func (c Config) takes(name string) bool {
+	return c.parent(Device{Name: name}) || c.port(Device{Name: name}) ||
+		slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.match() == PortMatch{Name: name} })
+}
+
+// recognise sets the name of the device in the words that call it by its address or,
+// as the first that is so, describe it.
+func (c Config) recognise(d Device) Config {
+	seen := func(m PortMatch) PortMatch {
+		if m.Addr != "" && m.selects(d) {
+			m.Name = d.Name
+		}
+		return m
+	}
+	ports := func(of []PortMatch) []PortMatch {
+		of = slices.Clone(of)
+		for i, m := range of {
+			of[i] = seen(m)
+		}
+		return of
+	}
+	// What is made of the interface of BOOTIF= stands for it.
+	boot := c.BootWord && c.booted(d) && len(c.over(d)) == 0
+	c.Interfaces = slices.Clone(c.Interfaces)
+	for i := range c.Interfaces {
+		n := &c.Interfaces[i]
+		if boot && n.match() == (PortMatch{}) {
+			n.Match = c.BootIF
+		}
+		n.Device = seen(n.match()).Name
+	}
+	c.VLANs = slices.Clone(c.VLANs)
+	for i, v := range c.VLANs {
+		c.VLANs[i].Parent = seen(v.Parent)
+		if v.Parent.glob() && v.Parent.selects(d) && d.Type == hwEthernet && !c.port(d) {
+			c.VLANs[i].Parent = PortMatch{Name: d.Name}
+		}
+	}
+	c.Bonds, c.Bridges = slices.Clone(c.Bonds), slices.Clone(c.Bridges)
+	for i, b := range c.Bonds {
+		c.Bonds[i].Ports = ports(b.Ports)
+	}
+	for i, b := range c.Bridges {
+		c.Bridges[i].Ports = ports(b.Ports)
+	}
+	return c
+}
+
+// given is the name that the kernel would have given to an interface if no other had
+// been renamed: that of one which has been is free again, and so the next card has it,
+// too.
+func given(name string, taken func(string) bool) string {
+	kind := series(name)
+	for n := 0; taken(name); n++ {
+		name = kind + strconv.Itoa(n)
+	}
+	return name
 }
 
 // name settles the name of an interface before anything else is done with it, and
@@ -248,19 +314,28 @@ func (r *runner) name(n *nic) bool {
 		return false
 	}
 	n.named, n.unnamed = true, nil
+	if n.renamed {
+		n.dev.Given = r.given[n.key.index]
+	}
 	have = r.devices()
-	config, others := r.config.called(have, i)
+	before, others := r.config, []string(nil)
+	r.config, others = r.config.called(have, i)
 	if len(others) > 0 {
 		r.log.Info(n.dev.Name + ": is what the command line calls " + strings.Join(others, ", "))
-		r.config = config
-		for _, s := range r.slots {
-			if slices.Contains(others, s.Device) {
-				s.Device = n.dev.Name
-			}
-			if !s.spare {
-				s.need = r.config.need(s.pos)
-			}
+	}
+	for j, v := range r.config.VLANs {
+		if m := before.VLANs[j].Parent; m.glob() && !v.Parent.glob() {
+			r.log.Info(v.Name + ": is on " + n.dev.Name + ", the first interface that is as " + m.String() + " says")
 		}
+	}
+	for _, s := range r.slots {
+		if !s.spare {
+			word := r.config.interfaces()[s.pos]
+			s.Device, s.Match, s.need = word.Device, word.Match, r.config.need(s.pos)
+		}
+	}
+	if err := r.config.clash(r.seen()); err != nil {
+		r.fatal = err
 	}
 	if r.config.booted(n.dev) {
 		n.dev.Boot = true
@@ -269,6 +344,27 @@ func (r *runner) name(n *nic) bool {
 		}
 	}
 	return true
+}
+
+// giveName keeps the name that the kernel has given to an interface, whatever becomes
+// of it.
+func (r *runner) giveName(d Device) {
+	if d.hardware() && !d.Udev.Kept {
+		r.given[d.Index] = given(d.Name, func(name string) bool {
+			return slices.Contains(slices.Collect(maps.Values(r.given)), name)
+		})
+	}
+}
+
+// seen are the names of the interfaces that the words know by now.
+func (r *runner) seen() []string {
+	var names []string
+	for _, n := range r.nics {
+		if n.named && !n.key.six {
+			names = append(names, n.dev.Name)
+		}
+	}
+	return names
 }
 
 // rename renames an interface, whatever the kernel is still to tell of it under

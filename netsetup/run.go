@@ -154,6 +154,7 @@ type runner struct {
 	views   map[int]*view6           // by index
 	leased  map[string]int           // MTUs that servers gave, by device
 	turns   map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
+	given   map[int]string           // the kernel's names, by index
 	boot    map[string]bool          // the links that are made of the interface of BOOTIF=
 	lo      bool                     // done
 	nextLog time.Time
@@ -177,7 +178,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	c.KernelNames = c.kernelNames()
 	r := &runner{
 		config: c, sys: sys, log: log, started: time.Now(),
-		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, boot: map[string]bool{},
+		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, given: map[int]string{}, boot: map[string]bool{},
 		arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())

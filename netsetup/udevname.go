@@ -88,6 +88,25 @@ func onPath(s string) bool {
 	return len(s) > 1 && s[0] == 's' && s[1] >= '0' && s[1] <= '9'
 }
 
+// A kind of udev's names: of one kind a card has only one.
+type kind byte
+
+// nameKind is the kind of a name; 0 if it is none of udev's.
+func nameKind(name string) kind {
+	switch {
+	case !IsUdevName(name):
+		return 0
+	case strings.IndexByte("oxs", name[2]) >= 0:
+		return kind(name[2])
+	case name[2] == 'd':
+		return 'o'
+	case strings.HasPrefix(strings.TrimLeft(name[2:], "P0123456789"), "s"):
+		return 's' // behind a domain: enP1s3
+	default:
+		return 'p'
+	}
+}
+
 // A scheme is one of the naming schemes of udev: a set of changes to the first.
 type scheme uint
 
