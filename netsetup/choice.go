@@ -276,6 +276,7 @@ func (r *runner) reachOf(dev string) int {
 
 // boots tells whether bootdev= is about the device of that name.
 func (r *runner) boots(dev string) bool {
-	boot := deviceMatch(r.config.BootDev)
-	return slices.ContainsFunc(r.devices(), func(d Device) bool { return d.Name == dev && boot.selects(d) })
+	return r.config.BootDev != "" && slices.ContainsFunc(r.slots, func(s *slot) bool {
+		return s.state != nil && s.state.Device == dev && r.config.about(r.config.BootDev, s.pos, dev)
+	})
 }

@@ -185,7 +185,7 @@ func (n *Interface) setDevice(a cmdline.Arg, s string, p *problems) {
 	case s == bootIFWord:
 		p.bootWord = true
 	case strings.Contains(s, "%"):
-		p.bad(a, strconv.Quote(s)+" is a pattern of the kernel's", "write * for the number: ip="+strings.ReplaceAll(s, "%d", "*")+":dhcp")
+		p.bad(a, strconv.Quote(s)+" is a pattern of the kernel's", "write * for the number")
 	default:
 		n.Device = p.deviceName(a, s)
 	}
