@@ -347,6 +347,7 @@ type result struct {
 	commands []string
 	log      []string
 	took     time.Duration
+	last     State // behind Keep
 }
 
 // try runs Up on a fake kernel, in time that costs nothing. script runs beside
@@ -374,5 +375,5 @@ func tryFor(t *testing.T, line string, needs Needs, timeout time.Duration, k *fa
 	s, err := run(ctx, c, k, slog.New(lines))
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return result{s, err, k.commands, lines.lines, time.Since(start)}
+	return result{s, err, k.commands, lines.lines, time.Since(start), s}
 }

@@ -153,9 +153,9 @@ func TestParseBootIFDevice(t *testing.T) {
 		}
 	}
 	checkErrors(t, map[string][]string{
-		"ip=BOOTIF:dhcp":                                  {"names the interface of BOOTIF=, which is not there or not used; add IPAPPEND 2"},
-		"ip=BOOTIF:dhcp rd.bootif=0" + boot:               {"which is not there or not used"},
-		"ip=BOOTIF:off" + boot:                            {"none gives neither client address nor the name of a device"},
+		"ip=BOOTIF:dhcp":                    {"names the interface of BOOTIF=, which is not there or not used; add IPAPPEND 2"},
+		"ip=BOOTIF:dhcp rd.bootif=0" + boot: {"which is not there or not used"},
+		"ip=BOOTIF:off" + boot:              {"none gives neither client address nor the name of a device"},
 	})
 }
 

@@ -34,7 +34,8 @@ type State struct {
 	DNS, NTP         []netip.Addr
 	// Took is the time from the start of Up.
 	Took time.Duration
-	// Others are further interfaces that were set up, in the order of ip=.
+	// Others are further interfaces that were set up, in the order of ip=, behind
+	// them those that rd.neednet wants besides.
 	Others []State
 }
 

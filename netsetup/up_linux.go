@@ -63,6 +63,10 @@ func (n *Network) Keep(ctx context.Context) error {
 	return n.r.keep(ctx)
 }
 
+// State is what has been achieved by now: besides what Up has returned, the interfaces
+// that Keep has set up. It may be called when neither Up nor Keep runs.
+func (n *Network) State() State { return n.r.result() }
+
 // Close ends what Up and Keep started, and waits for it. The kernel keeps links,
 // addresses and routes.
 func (n *Network) Close() {
