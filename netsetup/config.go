@@ -49,6 +49,8 @@ type Config struct {
 	// KernelNames leaves interfaces the names that the kernel gives them, but for
 	// Renames: net.ifnames=0 or nodisk.ifnames=kernel.
 	KernelNames bool
+	// USBNames is after what NICs on USB are named; see [USBNaming].
+	USBNames USBNaming
 	// NamingScheme is net.naming_scheme=: which of udev's rules hold, "v252" or
 	// "rhel-9.5"; empty for the latest that is known.
 	NamingScheme string

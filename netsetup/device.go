@@ -122,7 +122,7 @@ func (c Config) claim(d Device, six bool) (int, bool) {
 	}
 	switch {
 	case c.BootDev != "" && !c.BootWord:
-		boot := deviceMatch(c.BootDev)
+		boot := c.BootDevice()
 		return i, boot.selects(d) && (boot.one() || c.candidate(d))
 	case c.BootIF != "":
 		return i, c.candidate(d) && (d.Boot || c.booted(d))

@@ -158,7 +158,7 @@ func (c Config) master(d Device) (*Bond, *Bridge) {
 // for.
 func (c Config) named(d Device) bool {
 	names := func(m PortMatch) bool { return m.one() && m.selects(d) }
-	return names(deviceMatch(c.BootDev)) || d.Type == hwInfiniBand && !c.IBPort.selects(d) ||
+	return names(c.BootDevice()) || d.Type == hwInfiniBand && !c.IBPort.selects(d) ||
 		slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return names(n.match()) })
 }
 

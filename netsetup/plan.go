@@ -16,7 +16,7 @@ import (
 func (c Config) Steps(have []Device) ([]Step, error) {
 	steps := append([]Step{LinkUp{Dev: "lo"}}, c.below(Device{Type: hwLoopback})...)
 	have = slices.Clone(have)
-	c.KernelNames = c.kernelNames()
+	c.KernelNames, c.USBNames = c.kernelNames(), c.usbNames()
 	for i := range have {
 		for _, s := range c.naming(have, i) {
 			steps = append(steps, s)

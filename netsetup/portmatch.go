@@ -129,6 +129,9 @@ func deviceMatch(word string) PortMatch {
 	return m
 }
 
+// BootDevice is what bootdev= means, zero without it.
+func (c Config) BootDevice() PortMatch { return deviceMatch(c.BootDev) }
+
 // deviceWord reads a word that may call a device by any name, and returns it as
 // deviceMatch reads it.
 func (p *problems) deviceWord(a cmdline.Arg, s string) string {

@@ -87,7 +87,7 @@ func (c Config) primary() int {
 
 // bootWord tells whether the ip= word is about the device of bootdev=.
 func (c Config) bootWord(n Interface) bool {
-	return c.BootDev != "" && n.match().key() == deviceMatch(c.BootDev).key()
+	return c.BootDev != "" && n.match().key() == c.BootDevice().key()
 }
 
 // about tells whether a word means the device of that name, which gets its address by

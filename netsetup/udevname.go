@@ -17,12 +17,17 @@ type UdevNames struct {
 	// Kept tells that the name it has was given by a program, or is one that
 	// the kernel says it always gives: udev does not change it.
 	Kept bool
+	// USB tells that it is on USB, somewhere.
+	USB bool
 }
 
 // policy is the name by the NamePolicy= of systemd's 99-default.link, "keep
 // kernel database onboard slot path", as far as it can be known here: the root's
-// hardware database is not at hand.
-func (u UdevNames) policy() string {
+// hardware database is not at hand. NICs on USB may have a policy of their own.
+func (u UdevNames) policy(usb USBNaming) string {
+	if u.USB && usb == USBByAddress {
+		return u.MAC
+	}
 	for _, name := range []string{u.Onboard, u.Slot, u.Path} {
 		if udevValid(name) {
 			return name

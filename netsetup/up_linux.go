@@ -37,6 +37,9 @@ func New(c Config, log *slog.Logger) (*Network, error) {
 	}
 	scheme, known := parseScheme(c.NamingScheme)
 	r := newRunner(c, kernel{scheme: scheme}, log)
+	if r.config.USBNames == 0 {
+		r.config.USBNames = rootUSB(os.DirFS("/"), kernelVersion())
+	}
 	if !known {
 		r.log.Warn("net.naming_scheme=" + c.NamingScheme + ": not a scheme that nodisk knows: names are those of the latest that it does")
 	}
@@ -71,6 +74,15 @@ func (n *Network) State() State { return n.r.result() }
 // addresses and routes.
 func (n *Network) Close() {
 	n.r.close()
+}
+
+// kernelVersion is that of uname -v.
+func kernelVersion() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "" // which it has no reason to say
+	}
+	return unix.ByteSliceToString(u.Version[:])
 }
 
 // ApplyHostname sets the node's host name (sethostname(2)).
