@@ -91,7 +91,7 @@ func TestBootInfiniband(t *testing.T) {
 		},
 		{
 			bootCase: bootCase{name: "nfs4", fs: "nfs4", expect: []string{ibByDHCP, mounted}},
-			boot:     FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootNFS4}, Reserve: byGUID},
+			boot:     FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootNFS4, Cmdline: "ip=ib*:dhcp root=dhcp"}, Reserve: byGUID},
 		},
 		{
 			bootCase: bootCase{name: "static-iscsi", fs: "ext4", expect: []string{ibByHand, mounted}},
