@@ -91,7 +91,7 @@ func TestBootNames(t *testing.T) {
 		"pcie-pci-bridge,id=pb,bus=rp4", "qemu-xhci,id=usb,bus=pcie.0,addr=13",
 	}
 	// Every word is about an address, but for that of the VLAN: the names are
-	// nodisk's.
+	// nodisk's. On a busy machine USB takes longer than the 10 s that are usual.
 	words := []string{"ip=dhcp"}
 	macs := map[string]string{}
 	for i, c := range cards {
@@ -100,7 +100,7 @@ func TestBootNames(t *testing.T) {
 		words = append(words, "ip="+strings.ReplaceAll(mac, ":", "-")+":none")
 		macs[mac] = c.want
 	}
-	spec.Cmdline = "root=/dev/ram rd.neednet=1 net.ifnames=1 net.naming_scheme=v252 " + naming + " vlan=enp0s7.5:enp0s7 ip=enp0s7.5:none " + strings.Join(words, " ")
+	spec.Cmdline = "root=/dev/ram rd.neednet=1 rd.net.timeout.carrier=60 net.ifnames=1 net.naming_scheme=v252 " + naming + " vlan=enp0s7.5:enp0s7 ip=enp0s7.5:none " + strings.Join(words, " ")
 	spec.Name, spec.Kernel, spec.CPUs, spec.Timeout = "names", filepath.Join(kernel, "vmlinuz"), 2, 4*time.Minute
 	spec.Image = buildImage(t, "virt,eth,vlan,ram", "--module", "usbnet,cdc_ether,rndis_host,xhci_pci", "--add", tree+":/")
 	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
