@@ -258,6 +258,8 @@ func (m Method) static(six bool) bool {
 func (n *Interface) setMethod(a cmdline.Arg, m Method, p *problems) (off bool) {
 	n.Method = m
 	switch client := n.Address.IsValid(); {
+	case m == MethodIBFT && n.match().glob():
+		p.bad(a, "ibft is about the device that the firmware's table names", "write ip=ibft")
 	case client && m.static(n.Address.Addr().Is6()):
 		n.Method, n.ClientID = MethodStatic, ""
 	case client:

@@ -12,8 +12,8 @@ type Device struct {
 	// Alt are the kernel's alternative names (altname of ip-link(8)) with a
 	// slash between them, which none can have in it.
 	Alt string
-	// Given is set by Up for an interface that it has renamed: the name that the
-	// kernel gave, or would have given if no other had been renamed before.
+	// Given is set by Up for an adapter: the name that the kernel gave, or would have
+	// given if no other had been renamed before.
 	Given string
 	// Udev are the names that udev has for it.
 	Udev UdevNames

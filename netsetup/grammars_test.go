@@ -101,6 +101,7 @@ func TestParseGrammarErrors(t *testing.T) {
 		"ip=en*:none":                     {"none gives no address to no certain device; write its name or its address with dashes"},
 		"ip=en*:dhcp::52:54:00:12:34:57":  {"gives a hardware address to no certain device"},
 		"ip=en*:dhcp ip=en*:dhcp:1400":    {"configures en* a second time"},
+		"ip=en*:ibft":                     {"ibft is about the device that the firmware's table names; write ip=ibft"},
 		"ip=driver=:dhcp":                 {`"driver=" names no device; write its name, 1 to 15 characters without slash, colon or space, its address with dashes, or driver= and the name of its driver`},
 		"bootdev=a/b":                     {`"a/b" names no device`},
 		"rd.route=10.9.0.0/16:10.0.0.1:":  {`"" names no device`},

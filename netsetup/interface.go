@@ -49,6 +49,7 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 			n.close()
 			delete(r.nics, key)
 			delete(r.views, key.index)
+			delete(r.given, key.index)
 		}
 		return
 	}

@@ -177,9 +177,7 @@ func (r *runner) name(n *nic) bool {
 		return false
 	}
 	n.named, n.unnamed = true, nil
-	if n.renamed {
-		n.dev.Given = r.given[n.key.index]
-	}
+	n.dev.Given = r.given[n.key.index]
 	have = r.devices()
 	before, others := r.config, []string(nil)
 	r.config, others = r.config.called(have, i)
