@@ -23,12 +23,7 @@ for dev in /sys/class/net/*; do
 	dev=${dev##*/}
 	[ "$dev" != lo ] || continue
 	say "card $dev $($b cat /sys/class/net/$dev/address)"
-	udevadm test-builtin net_id /sys/class/net/$dev 2>/dev/null | while read -r line; do
-		say "udev $dev $line"
-	done
-	udevadm test --action=add /sys/class/net/$dev 2>/dev/null | $b grep -o -E 'ID_NET_(NAME|LINK_FILE)=[^ ]+' | while read -r line; do
-		say "udev $dev $line"
-	done
+	udevadm test --action=add /sys/class/net/$dev 2>/dev/null | $b sed -n "s/^ *\\(ID_NET_[A-Z_]*=[^ ]*\\).*/nodisk-root: udev $dev \\1/p"
 done
 say done
 $b poweroff -f
