@@ -179,8 +179,9 @@ func (r *runner) name(n *nic) bool {
 	n.named, n.unnamed = true, nil
 	n.dev.Given = r.given[n.key.index]
 	have = r.devices()
-	before, others := r.config, []string(nil)
-	r.config, others = r.config.called(have, i)
+	before := r.config
+	config, others := before.called(have, i)
+	r.config = config
 	if len(others) > 0 {
 		r.log.Info(n.dev.Name + ": is what the command line calls " + strings.Join(others, ", "))
 	}
