@@ -32,6 +32,9 @@ type FabricBoot struct {
 	// as "id:20:{guid}". It is given {client}, {name} and the root-path; without
 	// a reservation nobody gets an answer.
 	Reserve string
+	// Options are further DHCP options for the node, as dnsmasq's dhcp-option has them
+	// behind the tag: "58,00:00:00:05".
+	Options []string
 	// Partition is 0, or selects one of the fabric's PKeys (1, 2, ...): the
 	// node's address is there, and its HCA has the P_Key.
 	Partition int

@@ -44,8 +44,13 @@ func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error
 	file := strconv.Itoa(p.number)
 	commands := []string{fmt.Sprintf("echo '%s,set:n%s,%s,%s' >/run/hosts/%s", fill(b.Reserve, p.values), file, p.values["client"], b.name(), file)}
 	last := "hosts"
+	var options []string
 	if path := fill(b.rootPath(), p.values); path != "" {
-		commands = append(commands, fmt.Sprintf(`echo 'tag:n%s,17,"%s"' >/run/options/%s`, file, path, file))
+		options = append(options, `17,"`+path+`"`)
+	}
+	if options = append(options, b.Options...); len(options) > 0 {
+		// One write, and so one file that dnsmasq takes.
+		commands = append(commands, fmt.Sprintf(`printf 'tag:n%s,%%s\n' '%s' >/run/options/%s`, file, strings.Join(options, "' '"), file))
 		last = "options"
 	}
 	mark := f.server.mark()

@@ -172,15 +172,6 @@ func (p *problems) checkBond(a cmdline.Arg, b Bond) {
 	case !arp && !b.on("miimon"):
 		p.bad(a, "miimon=0 never notices a dead port", "write miimon=100")
 	}
-	for _, name := range []string{"primary", "active_slave"} {
-		port := b.option(name)
-		// What goes by name may have the address, and the other way round.
-		match, _ := parsePortMatch(port)
-		one := func(m PortMatch) bool { return m == match || m.glob() || (m.Addr == "") != (match.Addr == "") }
-		if port != "" && !slices.ContainsFunc(b.Ports, one) {
-			p.bad(a, name+"="+port+" is not one of the ports", "name one of them")
-		}
-	}
 	if !slices.ContainsFunc(b.Ports, PortMatch.infiniBand) {
 		return
 	}

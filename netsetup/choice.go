@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/nodisk/nodisk/init/cmdline"
 )
 
 // promiseTime is how long Up waits for an interface that has been offered what the
@@ -207,7 +205,7 @@ func (r *runner) best(states []State) int {
 	for i, s := range states {
 		var of int
 		switch {
-		case r.config.BootDev != "" && s.Device == r.config.BootDev:
+		case r.boots(s.Device):
 			of = 4
 		case len(s.Addrs) == 0:
 			of = -1
@@ -276,21 +274,9 @@ func (r *runner) reachOf(dev string) int {
 	return 0
 }
 
-// twice says which two words are about one device, each in its way: the name and the
-// address. nil if there are none.
-func (c Config) twice(d Device) error {
-	var first *Interface
-	for i, n := range c.interfaces() {
-		switch {
-		case !n.named() || !n.names(d):
-		case first == nil:
-			first = &c.interfaces()[i]
-		case first.families()&n.families() != 0:
-			return &cmdline.ValueError{
-				Key: "ip", Value: n.String(), Problem: "configures " + d.Name + " a second time, as ip=" + first.String() + " does",
-				Fix: secondFix,
-			}
-		}
-	}
-	return nil
+// boots tells whether bootdev= is about the device of that name.
+func (r *runner) boots(dev string) bool {
+	return r.config.BootDev != "" && slices.ContainsFunc(r.slots, func(s *slot) bool {
+		return s.state != nil && s.state.Device == dev && r.config.about(r.config.BootDev, s.pos, dev)
+	})
 }

@@ -24,8 +24,11 @@ type Config struct {
 	// InfiniBand the GUID, or 6 bytes that can be either. It
 	// stands for the device in an ip= word that names none.
 	BootIF HardwareAddr
-	// BootDev is the interface of that name instead; it also is the one Up
-	// may not do without when there are several.
+	// BootWord tells that an ip= names BOOTIF: its word has no device until Up has
+	// seen that of BootIF, or what is made of it.
+	BootWord bool
+	// BootDev is the interface of that name, address or description instead; it also
+	// is the one Up may not do without when there are several.
 	BootDev string
 	// NeedNet is rd.neednet: bring the network up even if the root does not
 	// need it. The caller decides.
@@ -46,6 +49,8 @@ type Config struct {
 	// KernelNames leaves interfaces the names that the kernel gives them, but for
 	// Renames: net.ifnames=0 or nodisk.ifnames=kernel.
 	KernelNames bool
+	// USBNames is after what NICs on USB are named; see [USBNaming].
+	USBNames USBNaming
 	// NamingScheme is net.naming_scheme=: which of udev's rules hold, "v252" or
 	// "rhel-9.5"; empty for the latest that is known.
 	NamingScheme string
@@ -89,10 +94,14 @@ const connected = "connected"
 
 // An Interface is one ip= word.
 type Interface struct {
-	// Device is the name, Match the address (or GUID) of the one device it is about;
-	// both empty: any candidate.
+	// Device is the name, Match the address (or GUID) of the one device it is about. A
+	// name with * and ?, or Driver, the kernel's name of a driver with them, describes
+	// candidates, of which the first that serves is taken. All empty: any candidate.
+	//
+	// Up sets Device besides Match when it has seen the device.
 	Device string
 	Match  HardwareAddr
+	Driver string
 	Method Method
 	// Address is the static address with its prefix length, More are further ones of
 	// the same family, from further ip= words for that device.
@@ -163,15 +172,13 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 			c.parse(a, &p)
 		}
 	}
-	c.bootAddress(&p)
-	if p.bootWord && c.BootDev != "" {
-		p.add("bootdev", c.BootDev, "is another device than the BOOTIF that an ip= names", "leave one of them out")
-	}
+	c.BootWord = p.bootWord
 	c.NeedNet = p.flag(args, "rd.neednet", false)
 	c.IgnorePeerDNS = !p.flag(args, "rd.peerdns", true)
 	c.NoProbe = !p.flag(args, "nodisk.arp-probe", true)
 	c.parseNaming(args, &p)
-	c.check(&p)
+	c.fold()
+	c.check(&p, nil)
 	if len(p.errs) > 0 {
 		return Config{}, errors.Join(p.errs...)
 	}
@@ -189,7 +196,9 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 	case key("ip"):
 		c.parseIP(a, p)
 	case key("bootdev"):
-		c.parseBootDev(a, p)
+		if a.Value != bootIFWord { // which decides anyway
+			c.BootDev = p.deviceWord(a, a.Value)
+		}
 	case key("nameserver"):
 		if addr := p.far(a, "", a.Value); addr.IsValid() {
 			c.Nameservers = append(c.Nameservers, addr)

@@ -1,6 +1,11 @@
 package netsetup
 
-import "strconv"
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // families of addresses, as bits.
 const (
@@ -24,33 +29,37 @@ func (n Interface) families() int {
 
 const secondFix = "write one ip= for each device, one for IPv4 and one for IPv6, or static addresses with one gateway"
 
-// check looks at the words together.
-func (c *Config) check(p *problems) {
-	c.fold()
-	seen := map[string]int{}
-	for _, n := range c.Interfaces {
-		name := c.deviceKey(n)
+// check looks at the words together. seen are the names of the devices that are known
+// by now: every other name of one, and its address, has been replaced by that.
+//
+// Before a device is seen, two words may be about the same one though they read
+// differently, or about two: only what is a contradiction in any case is told. So it
+// is asked again for each device that appears.
+func (c *Config) check(p *problems, seen []string) {
+	words := map[PortMatch]int{}
+	for i, n := range c.Interfaces {
+		key := c.deviceKey(n)
 		switch {
-		case seen[name]&n.families() == 0:
-		case !n.named():
+		case words[key]&n.families() == 0:
+		case key == PortMatch{}:
 			p.add("ip", n.String(), "is the second ip= without a device", "name the device in one of them, or leave one out (pxelinux adds one for IPAPPEND 1 and 3)")
 		default:
-			p.add("ip", n.String(), "configures "+name+" a second time", secondFix)
+			p.add("ip", n.String(), "configures "+key.String()+" a second time"+c.asDoes(i), secondFix)
 		}
 		if n.NewAddr != "" && !n.named() {
 			p.add("ip", n.String(), "gives a hardware address to no certain device", "name the device")
 		}
-		seen[name] |= n.families()
+		words[key] |= n.families()
 	}
 	c.checkPairs(p)
 	c.checkRenames(p)
-	c.checkRoutes(p)
+	c.checkRoutes(p, seen)
 	c.checkNames(p)
-	c.checkLinks(p)
+	c.checkLinks(p, seen)
 	if c.Off && len(c.Interfaces) > 0 {
 		p.add("ip", "off", "contradicts the other ip=", "leave one of them out")
 	}
-	if c.BootDev != "" && !c.mayConfigure(c.BootDev) {
+	if c.BootDev != "" && !c.mayConfigure(c.BootDev, seen) {
 		p.add("bootdev", c.BootDev, "is the device of no ip=", "name it in one of them, or leave bootdev= out")
 	}
 	if c.DHCPRetry > 0 && c.DHCPTimeout == 0 {
@@ -58,14 +67,59 @@ func (c *Config) check(p *problems) {
 	}
 }
 
+// clash says which words contradict each other about devices, now that those of these
+// names are seen; nil if none do.
+func (c Config) clash(seen []string) error {
+	var p problems
+	c.check(&p, seen)
+	return errors.Join(p.errs...)
+}
+
 // deviceKey is what two words about the same device have in common.
-func (c *Config) deviceKey(n Interface) string {
+func (c *Config) deviceKey(n Interface) PortMatch {
 	for _, r := range c.Renames {
 		if n.Match != "" && r.Addr == n.Match {
-			return r.Name
+			return PortMatch{Name: r.Name}
 		}
 	}
-	return n.Device + n.Match.String()
+	return n.match().key()
+}
+
+// asDoes names the word before that of position i that is about the same device, where
+// it calls it by another name.
+func (c *Config) asDoes(i int) string {
+	n := c.Interfaces[i]
+	for _, o := range c.Interfaces[:i] {
+		if c.deviceKey(o) == c.deviceKey(n) && o.families()&n.families() != 0 && o.match() != n.match() {
+			return ", as ip=" + o.String() + " does"
+		}
+	}
+	return ""
+}
+
+// apart tells whether two words are about two devices for sure: not where both can be
+// names of one that has not been seen. Two of the same kind are, of which a card has
+// one: two addresses, two places on PCI.
+func (c *Config) apart(a, b PortMatch, seen []string) bool {
+	a, b = a.key(), b.key()
+	known := func(m PortMatch) bool { return m.Name != "" && (c.made(m.Name) || slices.Contains(seen, m.Name)) }
+	switch {
+	case a == b || a.glob() || b.glob():
+		return false
+	case known(a) || known(b):
+		return true
+	case a.Addr != "" || b.Addr != "":
+		return len(a.Addr) == len(b.Addr)
+	default:
+		kind := nameKind(a.Name)
+		return kind == nameKind(b.Name) && (kind != 0 || !c.promised(a.Name) && !c.promised(b.Name) && series(a.Name) == series(b.Name))
+	}
+}
+
+// series is what the kernel's names of one kind of interfaces have before their
+// number; a name without a number is alone.
+func series(name string) string {
+	return strings.TrimRight(name, "0123456789")
 }
 
 // checkPairs compares the two words of a device, which has one MTU and one
@@ -108,19 +162,19 @@ func (c *Config) checkRenames(p *problems) {
 	}
 }
 
-// mayConfigure tells whether an ip= word can turn out to be about the device:
-// whatever has no name or goes by address can.
-func (c *Config) mayConfigure(dev string) bool {
-	for _, n := range c.interfaces() {
-		if n.Device == dev || n.Device == "" {
-			return true
-		}
-	}
-	return false
+// mayConfigure tells whether an ip= word can turn out to be about the device that a
+// word means.
+func (c *Config) mayConfigure(dev string, seen []string) bool {
+	return slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return c.mayBe(dev, n, seen) })
+}
+
+// mayBe tells whether the ip= word can be about the device that a word means.
+func (c *Config) mayBe(dev string, n Interface, seen []string) bool {
+	return n.match() == PortMatch{} || !c.apart(deviceMatch(dev), n.match(), seen)
 }
 
 // checkRoutes looks for routes that would never be set.
-func (c *Config) checkRoutes(p *problems) {
+func (c *Config) checkRoutes(p *problems, seen []string) {
 	for _, r := range c.Routes {
 		family, ipv := family4, "IPv4"
 		if r.Dst.Addr().Is6() {
@@ -129,7 +183,7 @@ func (c *Config) checkRoutes(p *problems) {
 		value := r.Dst.String()
 		about, addressed := false, c.UsesIBFT()
 		for _, n := range c.interfaces() {
-			mine := r.Dev == "" || n.Device == r.Dev || n.Device == ""
+			mine := r.Dev == "" || c.mayBe(r.Dev, n, seen)
 			about = about || mine
 			addressed = addressed || mine && n.Method != MethodNone && n.families()&family != 0
 		}

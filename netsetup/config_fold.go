@@ -30,7 +30,7 @@ next:
 // takes reports whether the addresses of both words can be on one device without one
 // of them saying what the other denies.
 func (n Interface) takes(o Interface) bool {
-	return n.named() && n.Method == MethodStatic && o.Method == MethodStatic && n.six() == o.six() &&
+	return n.match() != PortMatch{} && n.Method == MethodStatic && o.Method == MethodStatic && n.six() == o.six() &&
 		agree(n.MTU, o.MTU) && agree(n.NewAddr, o.NewAddr) && agree(n.Hostname, o.Hostname) &&
 		agree(n.Gateway, o.Gateway) && agree(n.Server, o.Server) && agree(n.Peer, o.Peer)
 }

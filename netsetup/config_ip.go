@@ -178,12 +178,14 @@ func (n *Interface) setDevice(a cmdline.Arg, s string, p *problems) {
 	switch {
 	case err == nil:
 		n.Match = addr
+	case strings.HasPrefix(s, "driver="):
+		n.Driver = deviceMatch(p.deviceWord(a, s)).Driver
 	case s == bootIFWord && p.boot == "":
 		p.bad(a, "names the interface of BOOTIF=, which is not there or not used", "add IPAPPEND 2 to pxelinux.cfg, which appends BOOTIF=, or name the device")
 	case s == bootIFWord:
 		p.bootWord = true
-	case strings.ContainsAny(s, "*?%"):
-		p.bad(a, strconv.Quote(s)+" is a pattern, and ip= is about one device", "write its name or its address with dashes, or ip=dhcp for whichever has a server")
+	case strings.Contains(s, "%"):
+		p.bad(a, strconv.Quote(s)+" is a pattern of the kernel's", "write * for the number")
 	default:
 		n.Device = p.deviceName(a, s)
 	}
@@ -256,6 +258,8 @@ func (m Method) static(six bool) bool {
 func (n *Interface) setMethod(a cmdline.Arg, m Method, p *problems) (off bool) {
 	n.Method = m
 	switch client := n.Address.IsValid(); {
+	case m == MethodIBFT && n.match().glob():
+		p.bad(a, "ibft is about the device that the firmware's table names", "write ip=ibft")
 	case client && m.static(n.Address.Addr().Is6()):
 		n.Method, n.ClientID = MethodStatic, ""
 	case client:
@@ -265,7 +269,9 @@ func (n *Interface) setMethod(a cmdline.Arg, m Method, p *problems) (off bool) {
 	case m == MethodStatic:
 		p.bad(a, "static needs a client address", ipFix)
 	case m == MethodNone && !n.named():
-		if !n.empty() || p.bootWord {
+		if n.match().glob() {
+			p.bad(a, m.String()+" gives no address to no certain device", "write its name or its address with dashes")
+		} else if !n.empty() || p.bootWord {
 			p.bad(a, m.String()+" gives neither client address nor the name of a device", ipFix)
 		}
 		return true
@@ -311,6 +317,6 @@ func (n *Interface) checkFields(a cmdline.Arg, p *problems) {
 
 // empty tells whether nothing but the method was given.
 func (n *Interface) empty() bool {
-	return !n.named() && !n.Address.IsValid() && !n.Server.IsValid() && !n.Gateway.IsValid() && n.Bits == 0 &&
+	return n.match() == PortMatch{} && !n.Address.IsValid() && !n.Server.IsValid() && !n.Gateway.IsValid() && n.Bits == 0 &&
 		n.Hostname == "" && n.MTU == 0 && n.NewAddr == "" && len(n.DNS) == 0 && len(n.NTP) == 0
 }

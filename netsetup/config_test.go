@@ -336,7 +336,9 @@ func FuzzParseConfig(f *testing.F) {
 		"ip=eth0:ibft:9000", "ip=ibft", "nameserver=2001:db8::53 nodisk.hostname=n7 nodisk.dhcp.user-class=a", "nodisk.hostname=reverse", "ip=[::ffff:1.2.3.4] ip=[fe80::1%a]", "ip=[2001:db8::5]]:[", "ip=10.0.0.5/24:::16",
 		"ip=10.0.0.5:10.0.0.9/32::24::eth0:dhcp:1.1.1.1:1.1.1.2:1.1.1.3 ip=10.0.0.6:::24::eth0:none:1.1.1.4 ip=eth1:dhcp,dhcp6 ip=eth2:dhcp,1,abc BOOTIF=01-52-54-00-12-34-56 ip=BOOTIF:either6",
 		"BOOTIF=20-00-02-c9-03-00-00-10-39 ib.pkey=ib0.8001 bond=bond0:ib0,ib1:mode=active-backup:9000 nodisk.ib.port=mlx4_0:1 nodisk.ib.mode=connected",
-		"ip=00-02-c9-03-00-00-10-39:dhcp ifname=ib7:fe80:0000:0000:0000:0002:c903:0000:1039", "ip=:::24::eth0:dhcp::10.0.0.3", "ip=52-54-00-12-34-56:off", "nameserver=1.1.1.1 rd.net.timeout.dhcp=3",
+		"ip=00-02-c9-03-00-00-10-39:dhcp ifname=ib7:fe80:0000:0000:0000:0002:c903:0000:1039", "ip=:::24::eth0:dhcp::10.0.0.3", "ip=52-54-00-12-34-56:off",
+		"ip=en*:dhcp ip=10.0.0.5:::24::driver=mlx5*:none ip=10.0.0.6:::24::driver=mlx5*:none bootdev=en* rd.route=10.1.0.0/16:10.0.0.1:en*", "ip=52-54-00-12-34-56:dhcp ip=eth0:dhcp bootdev=52-54-00-12-34-56",
+		"nameserver=1.1.1.1 rd.net.timeout.dhcp=3",
 	} {
 		f.Add(s)
 	}

@@ -10,10 +10,7 @@ import (
 // further addresses is several, as they stand on a command line:
 // "10.0.0.5:::24::eth0:static ip=10.0.0.6:::24::eth0:static".
 func (n Interface) String() string {
-	device := n.Device
-	if n.Match != "" {
-		device = dashed(n.Match)
-	}
+	device := n.match().String()
 	dns, ntp := n.DNS, n.NTP
 	var tail string
 	if n.MTU != 0 || n.NewAddr != "" {

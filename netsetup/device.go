@@ -12,6 +12,9 @@ type Device struct {
 	// Alt are the kernel's alternative names (altname of ip-link(8)) with a
 	// slash between them, which none can have in it.
 	Alt string
+	// Given is set by Up for an adapter: the name that the kernel gave, or would have
+	// given if no other had been renamed before.
+	Given string
 	// Udev are the names that udev has for it.
 	Udev UdevNames
 	// Boot is set by Up for the interface of BOOTIF= and the links that are made
@@ -104,17 +107,23 @@ func (c Config) claim(d Device, six bool) (int, bool) {
 	}
 	interfaces := c.interfaces()
 	for i, n := range interfaces {
-		if n.six() == six && n.named() && n.names(d) {
+		if n.six() == six && n.named() && n.match().selects(d) {
 			return i, true
 		}
 	}
-	i := slices.IndexFunc(interfaces, func(n Interface) bool { return n.six() == six && !n.named() })
+	for i, n := range interfaces {
+		if n.six() == six && n.match().glob() && n.match().selects(d) && c.candidate(d) {
+			return i, true
+		}
+	}
+	i := slices.IndexFunc(interfaces, func(n Interface) bool { return n.six() == six && n.match() == PortMatch{} })
 	if i < 0 {
 		return 0, false
 	}
 	switch {
-	case c.BootDev != "":
-		return i, d.Name == c.BootDev
+	case c.BootDev != "" && !c.BootWord:
+		boot := c.BootDevice()
+		return i, boot.selects(d) && (boot.one() || c.candidate(d))
 	case c.BootIF != "":
 		return i, c.candidate(d) && (d.Boot || c.booted(d))
 	default:
@@ -164,14 +173,11 @@ func (c Config) six() bool {
 	return slices.ContainsFunc(c.interfaces(), Interface.six)
 }
 
-// named tells whether the word is about one certain device.
-func (n Interface) named() bool {
-	return n.Device != "" || n.Match != ""
+// match is the device of the word, or those that it describes; zero where it is about
+// any.
+func (n Interface) match() PortMatch {
+	return PortMatch{Name: n.Device, Driver: n.Driver, Addr: n.Match}
 }
 
-func (n Interface) names(d Device) bool {
-	if n.Match != "" {
-		return d.hardware() && n.Match.identifies(d)
-	}
-	return d.Name == n.Device
-}
+// named tells whether the word is about one certain device.
+func (n Interface) named() bool { return n.match().one() }

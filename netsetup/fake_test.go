@@ -53,7 +53,8 @@ type fakeServer func(m *dhcpv4.DHCPv4) []byte
 func newFakeKernel(t *testing.T, devices ...Device) *fakeKernel {
 	k := &fakeKernel{
 		t: t, events: make(chan linkEvent, 64), devices: map[string]Device{}, fail: map[string]error{},
-		servers: map[string]fakeServer{}, opening: map[string]time.Duration{}, ports: map[string]portState{},
+		servers: map[string]fakeServer{},
+		rivals:  map[string][]fakeServer{}, opening: map[string]time.Duration{}, ports: map[string]portState{},
 		neighbours: map[netip.Addr]HardwareAddr{addr("10.77.0.1"): "\x52\x54\x00\x00\xfe\x01"},
 	}
 	k.appear(append([]Device{{Index: 1, Name: "lo", Type: hwLoopback}}, devices...)...)
@@ -131,11 +132,8 @@ func (k *fakeKernel) linkName(dev, name string) error {
 	k.change(dev, func(d *Device) { d.Name = name })
 	k.mu.Lock()
 	delete(k.devices, dev)
-	if server, ok := k.servers[dev]; ok { // the cable goes with the card
-		k.servers[name] = server
-	}
-	if rivals, ok := k.rivals[dev]; ok {
-		k.rivals[name] = rivals
+	if _, ok := k.servers[name]; !ok { // the cable goes with the card
+		k.servers[name], k.rivals[name] = k.servers[dev], k.rivals[dev]
 	}
 	k.mu.Unlock()
 	return nil
@@ -368,6 +366,7 @@ type result struct {
 	commands []string
 	log      []string
 	took     time.Duration
+	last     State // behind Keep
 }
 
 // try runs Up on a fake kernel, in time that costs nothing. script runs beside
@@ -395,5 +394,5 @@ func tryFor(t *testing.T, line string, needs Needs, timeout time.Duration, k *fa
 	s, err := run(ctx, c, k, slog.New(lines))
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return result{s, err, k.commands, lines.lines, time.Since(start)}
+	return result{s, err, k.commands, lines.lines, time.Since(start), s}
 }

@@ -19,7 +19,6 @@ type problems struct {
 	boot HardwareAddr // of BOOTIF=, for words that name that device
 	// bootWord: an ip= names it.
 	bootWord bool
-	bootAddr HardwareAddr // of bootdev=, where that is an address
 }
 
 func (p *problems) add(key, value, problem, fix string) {

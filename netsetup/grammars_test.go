@@ -98,8 +98,14 @@ func TestParseGrammarErrors(t *testing.T) {
 		"ip=eth0:dhcp,bootp":              {"is not a method of IPv4 and one of IPv6"},
 		"ip=eth0:none,dhcp6":              {"is not a method of IPv4 and one of IPv6"},
 		"ip=eth0:dhcp,dhpc6":              {`"dhpc6" is not a method`},
-		"ip=en*:dhcp":                     {`"en*" is a pattern, and ip= is about one device; write its name or its address with dashes, or ip=dhcp`},
-		"ip=:::::eth%d:dhcp":              {`"eth%d" is a pattern`},
+		"ip=en*:none":                     {"none gives no address to no certain device; write its name or its address with dashes"},
+		"ip=en*:dhcp::52:54:00:12:34:57":  {"gives a hardware address to no certain device"},
+		"ip=en*:dhcp ip=en*:dhcp:1400":    {"configures en* a second time"},
+		"ip=en*:ibft":                     {"ibft is about the device that the firmware's table names; write ip=ibft"},
+		"ip=driver=:dhcp":                 {`"driver=" names no device; write its name, 1 to 15 characters without slash, colon or space, its address with dashes, or driver= and the name of its driver`},
+		"bootdev=a/b":                     {`"a/b" names no device`},
+		"rd.route=10.9.0.0/16:10.0.0.1:":  {`"" names no device`},
+		"ip=:::::eth%d:dhcp":              {`"eth%d" is a pattern of the kernel's; write * for the number`},
 		"ip=52:54:00:12:34:56:dhcp":       {"has an address with colons, which separate fields here; write it with dashes: ip=52-54-00-12-34-56:dhcp"},
 		"ip=52:54:00:12:34:56:dhcp:9000":  {"write it with dashes: ip=52-54-00-12-34-56:dhcp:9000"},
 		"ip=10.0.0.5:10.0.0.6/33::::eth0": {"mask 33 is not a netmask"},
@@ -148,10 +154,9 @@ func TestParseBootIFDevice(t *testing.T) {
 		}
 	}
 	checkErrors(t, map[string][]string{
-		"ip=BOOTIF:dhcp":                                  {"names the interface of BOOTIF=, which is not there or not used; add IPAPPEND 2"},
-		"ip=BOOTIF:dhcp rd.bootif=0" + boot:               {"which is not there or not used"},
-		"ip=BOOTIF:off" + boot:                            {"none gives neither client address nor the name of a device"},
-		"ip=BOOTIF:dhcp ip=eth0:dhcp bootdev=eth0" + boot: {"bootdev=eth0: is another device than the BOOTIF that an ip= names; leave one of them out"},
+		"ip=BOOTIF:dhcp":                    {"names the interface of BOOTIF=, which is not there or not used; add IPAPPEND 2"},
+		"ip=BOOTIF:dhcp rd.bootif=0" + boot: {"which is not there or not used"},
+		"ip=BOOTIF:off" + boot:              {"none gives neither client address nor the name of a device"},
 	})
 }
 

@@ -71,7 +71,8 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 			c.Interfaces = append(c.Interfaces, m)
 		}
 	}
-	c.check(&p)
+	c.fold()
+	c.check(&p, nil)
 	if p.errs != nil {
 		return Config{}, errors.Join(p.errs...)
 	}

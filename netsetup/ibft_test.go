@@ -143,7 +143,7 @@ func TestWithIBFTErrors(t *testing.T) {
 		"bad address":  {"ip=ibft", port + "ethernet0/ip-addr=ten\n", `ethernet0/ip-addr holds "ten", not an address`},
 		"no host":      {"ip=ibft", port + "ethernet0/ip-addr=10.0.0.255\nethernet0/prefix-len=24\n", "NIC 0 has 10.0.0.255/24, which is not the address of a host"},
 		"family":       {"ip=::10.0.0.1::::ibft", port + "ethernet0/ip-addr=2001:db8::5\n", "10.0.0.1 is an address of IPv4, but static is of IPv6 here"},
-		"twice":        {"ip=ibft ip=52-54-00-12-34-56:dhcp", ibftStatic, "configures 52:54:00:12:34:56 a second time"},
+		"twice":        {"ip=ibft ip=52-54-00-12-34-56:dhcp", ibftStatic, "configures 52-54-00-12-34-56 a second time"},
 	} {
 		t.Run(test, func(t *testing.T) {
 			c, err := parseLine(t, tt.line).WithIBFT(ibftFS(tt.files))

@@ -49,12 +49,16 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 			n.close()
 			delete(r.nics, key)
 			delete(r.views, key.index)
+			delete(r.given, key.index)
 		}
 		return
 	}
 	if n == nil {
 		n = &nic{key: key, first: now, since: now, wasUp: e.Up && !slices.Contains(r.before.Links, e.Name)}
 		r.nics[key] = n
+		if !key.six {
+			r.giveName(e.Device)
+		}
 		defer r.later(e.Device)
 	}
 	if n.renamed = n.renamed && e.Name != n.dev.Name; n.renamed {
@@ -66,6 +70,7 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 		n.close()
 		n.ready, n.protocol, n.carrier = false, nil, false
 	}
+	e.Given = n.dev.Given
 	n.dev = e.Device
 	n.dev.Boot = r.boot[n.dev.Name] || r.config.booted(n.dev)
 	if e.Type == hwLoopback {
@@ -183,9 +188,6 @@ func (r *runner) loopback(d Device) {
 
 // claim finds the slot of an interface.
 func (r *runner) claim(n *nic) bool {
-	if err := r.config.twice(n.dev); err != nil {
-		r.fatal = err
-	}
 	i, ok := r.config.claim(n.dev, n.key.six)
 	if !ok {
 		return false

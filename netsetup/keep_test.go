@@ -49,7 +49,7 @@ func keepFor(t *testing.T, line string, needs Needs, during time.Duration, k *fa
 	synctest.Wait()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return result{s, err, k.commands, lines.lines, took}
+	return result{s, err, k.commands, lines.lines, took, r.result()}
 }
 
 // Who does not carry the root is set down, but for what was up before, and for
@@ -116,6 +116,10 @@ func TestKeepNeedNet(t *testing.T) {
 		})
 		if r.err != nil || r.took != probeWait || r.state.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" {
 			t.Fatalf("%v, %v, after %v", r.state, r.err, r.took)
+		}
+		const all = "eth0 10.77.0.23/24 by DHCP from 10.77.0.1, eth1 10.77.0.24/24 by DHCP from 10.77.0.1, eth2 10.77.0.25/24 by DHCP from 10.77.0.1"
+		if r.last.String() != all {
+			t.Errorf("in the end %v, want %s", r.last, all)
 		}
 		for _, want := range []string{
 			"addr add 10.77.0.24/24 brd + dev eth1", "route replace default via 10.77.0.1 dev eth1 metric 101",

@@ -65,7 +65,6 @@ func UpOn(t *testing.T, c Config, cards []Card, taken []netip.Addr, timeout, dur
 	t.Helper()
 	start := time.Now()
 	k := newFakeKernel(t)
-	k.rivals = map[string][]fakeServer{}
 	l := lab{k: k, six: c.six(), cards: map[string]Card{}}
 	k.then = l.then
 	k.neighbours = map[netip.Addr]HardwareAddr{}

@@ -157,8 +157,9 @@ func (c Config) master(d Device) (*Bond, *Bridge) {
 // named tells whether ip=, bootdev= or nodisk.ib.port= say what the device is
 // for.
 func (c Config) named(d Device) bool {
-	return c.BootDev == d.Name || d.Type == hwInfiniBand && !c.IBPort.selects(d) ||
-		slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.named() && n.names(d) })
+	names := func(m PortMatch) bool { return m.one() && m.selects(d) }
+	return names(c.BootDevice()) || d.Type == hwInfiniBand && !c.IBPort.selects(d) ||
+		slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return names(n.match()) })
 }
 
 // masterName is its name, empty for none.

@@ -7,7 +7,7 @@ import (
 
 // checkLinks looks at the links that the config makes: made twice, of
 // themselves, of what the kernel does not take, or of what has another use.
-func (c *Config) checkLinks(p *problems) {
+func (c *Config) checkLinks(p *problems, seen []string) {
 	owner := map[string]bool{}
 	made := func(key, name string) {
 		if owner[name] {
@@ -31,10 +31,10 @@ func (c *Config) checkLinks(p *problems) {
 	for _, b := range c.Bridges {
 		made("bridge", b.Name)
 	}
-	c.checkPorts(p)
+	c.checkPorts(p, seen)
 	for _, n := range c.Interfaces {
 		if master := c.masterOf(n); master != "" {
-			p.add("ip", n.String(), n.Device+dashed(n.Match)+" is a port of "+master+" and takes no address", "write ip="+master+":dhcp, or leave the port out of "+master)
+			p.add("ip", n.String(), n.match().String()+" is a port of "+master+" and takes no address", "write ip="+master+":dhcp, or leave the port out of "+master)
 		}
 	}
 }
@@ -44,13 +44,14 @@ func dashed(a HardwareAddr) string { return PortMatch{Addr: a}.String() }
 // masterOf is the bond or bridge that takes the device of the word by its name
 // or address.
 func (c *Config) masterOf(n Interface) string {
+	mine := func(m PortMatch) bool { return n.match() != PortMatch{} && m.key() == c.deviceKey(n) }
 	for _, b := range c.Bonds {
-		if n.named() && slices.Contains(b.Ports, PortMatch{Name: n.Device, Addr: n.Match}) {
+		if slices.ContainsFunc(b.Ports, mine) {
 			return b.Name
 		}
 	}
 	for _, b := range c.Bridges {
-		if n.named() && slices.Contains(b.Ports, PortMatch{Name: n.Device, Addr: n.Match}) {
+		if slices.ContainsFunc(b.Ports, mine) {
 			return b.Name
 		}
 	}
@@ -76,15 +77,16 @@ func (c *Config) bridge(name string) bool {
 }
 
 // checkPorts looks at the ports of bonds and bridges together.
-func (c *Config) checkPorts(p *problems) {
+func (c *Config) checkPorts(p *problems, seen []string) {
 	taken := map[PortMatch]string{}
 	port := func(key, name string, m PortMatch) {
-		if other, ok := taken[m]; ok {
+		if other, ok := taken[m.key()]; ok {
 			p.add(key, name, m.String()+" cannot be a port of it: it is one of "+strings.Join(slices.Compact([]string{other, name}), " and "), "write each port once")
 		}
-		taken[m] = name
+		taken[m.key()] = name
 	}
 	for _, b := range c.Bonds {
+		c.checkPreferred(p, b, seen)
 		if slices.ContainsFunc(c.Interfaces, func(n Interface) bool { return n.Device == b.Name && n.MTU != 0 && b.MTU != 0 && n.MTU != b.MTU }) {
 			p.add("bond", b.Name, "has another MTU than its ip=", "write it in one of them")
 		}
@@ -108,10 +110,21 @@ func (c *Config) checkPorts(p *problems) {
 	}
 }
 
+// checkPreferred looks for the port that a bond prefers among those it has.
+func (c *Config) checkPreferred(p *problems, b Bond, seen []string) {
+	for _, name := range []string{"primary", "active_slave"} {
+		port := b.option(name)
+		mine := func(m PortMatch) bool { return !c.apart(deviceMatch(port), m, seen) }
+		if port != "" && !slices.ContainsFunc(b.Ports, mine) {
+			p.add("bond", b.Name, name+"="+port+" is not one of the ports", "name one of them")
+		}
+	}
+}
+
 // checkParent looks at what a VLAN is on.
 func (c *Config) checkParent(p *problems, v VLAN) {
 	for _, b := range c.Bonds {
-		if slices.Contains(b.Ports, v.Parent) {
+		if slices.ContainsFunc(b.Ports, func(m PortMatch) bool { return m.key() == v.Parent.key() }) {
 			p.add("vlan", v.Name, v.Parent.String()+" is a port of "+b.Name+" and has no VLANs of its own", "write vlan="+v.Name+":"+b.Name)
 		}
 		if v.Parent.Name == b.Name && slices.ContainsFunc(b.Ports, PortMatch.infiniBand) {
@@ -122,7 +135,7 @@ func (c *Config) checkParent(p *problems, v VLAN) {
 		p.add("vlan", v.Name, "InfiniBand has no VLANs", "write ib.pkey="+v.Parent.Name+".8001 for a partition")
 	}
 	for _, o := range c.VLANs {
-		if o.Name != v.Name && o.Parent == v.Parent && o.ID == v.ID {
+		if o.Name != v.Name && o.Parent.key() == v.Parent.key() && o.ID == v.ID {
 			p.add("vlan", v.Name, "has the same parent and id as "+o.Name, "leave one of them out")
 		}
 	}
@@ -131,7 +144,7 @@ func (c *Config) checkParent(p *problems, v VLAN) {
 		if n.Device == v.Name {
 			vlan = max(vlan, n.MTU)
 		}
-		if n.Device != "" && n.Device == v.Parent.Name {
+		if n.match() != (PortMatch{}) && c.deviceKey(n) == v.Parent.key() {
 			parent = max(parent, n.MTU)
 		}
 	}

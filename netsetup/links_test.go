@@ -43,7 +43,6 @@ func TestLinkErrors(t *testing.T) {
 		"vlan=vlan0:eth0":                        {"id 0 is not a number from 1 to 4094"},
 		"vlan=eth0.4095:eth0":                    {"id 4095 is not a number from 1 to 4094"},
 		"vlan=a:eth0:x":                          {"id x is not a number from 1 to 4094"},
-		"vlan=vlan5:eth*":                        {`"eth*" is not one interface`},
 		"vlan=vlan5:":                            {`"" is not one interface`},
 		"vlan=a/5:eth0:5":                        {`"a/5" is not an interface name`},
 		"vlan=vlan5:ib0":                         {"InfiniBand has no VLANs; write ib.pkey=ib0.8001 for a partition"},
@@ -294,6 +293,7 @@ func FuzzParseLinks(f *testing.F) {
 		"bond bridge=br0:bond0", "bridge vlan=br0.0007:br0", "vlan=a:52-54-00-12-34-56:4094 bridge=b:a,*", "bond=b:c vlan=c:d:1 bridge=d:b",
 		"bond=b:eth0:mode=4,ad_actor_system=02-00-00-00-00-01 bridge=c:b ip=eth0:dhcp", "bond=b:[2001:db8::1]:ns_ip6_target=[::1];[fe80::1]",
 		"ib.pkey=ib0.8001 bond=b:ib0.8001,ib*:mode=1", "ifname=lan0:52:54:00:12:34:56 bond=bond0:lan?",
+		"vlan=v:en*:5 vlan=w:enp0s3:6 bond=b:52-54-00-12-34-57,ens3:mode=1,primary=enp0s4 ip=ens4:dhcp bootdev=enp0s3", "BOOTIF=01-52-54-00-12-34-56 ip=BOOTIF:dhcp vlan=v:BOOTIF:5 bridge=r:v",
 	} {
 		f.Add(s)
 	}
@@ -305,7 +305,7 @@ func FuzzParseLinks(f *testing.F) {
 			}
 			return
 		}
-		_, _ = c.Steps([]Device{{Index: 1, Name: "lo", Type: hwLoopback}, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), guidePort()})
+		_, _ = c.Steps([]Device{{Index: 1, Name: "lo", Type: hwLoopback}, inSlot(ethernet(2, "eth0", macA), "3"), inSlot(ethernet(3, "eth1", macB), "4"), guidePort()})
 		for _, b := range c.Bonds {
 			for _, m := range b.Ports {
 				if again, ok := parsePortMatch(m.String()); !ok || again != m {

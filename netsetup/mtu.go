@@ -39,7 +39,7 @@ func (c Config) mtuAbove(d Device, leased map[string]int) int {
 func (c Config) mtuWritten(d Device) int {
 	mtu := 0
 	for _, n := range c.Interfaces {
-		if n.named() && n.names(d) {
+		if n.named() && n.match().selects(d) {
 			mtu = max(mtu, n.MTU)
 		}
 	}

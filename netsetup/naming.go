@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,78 +33,15 @@ func (c *Config) parseNaming(args cmdline.Args, p *problems) {
 		}
 		switch a.Value {
 		case "kernel", "udev":
-			c.KernelNames = a.Value == "kernel"
+			c.KernelNames, c.USBNames = a.Value == "kernel", 0
+		case USBByPath.String():
+			c.KernelNames, c.USBNames = false, USBByPath
+		case USBByAddress.String():
+			c.KernelNames, c.USBNames = false, USBByAddress
 		default:
-			p.bad(a, "does not say whose names interfaces have", "write nodisk.ifnames=kernel or nodisk.ifnames=udev")
+			p.bad(a, "does not say whose names interfaces have", "write kernel, udev, usb-mac or usb-path")
 		}
 	}
-}
-
-// mapNames returns the config with every name by which a word calls an
-// interface replaced by f. The names of what the words make are not among them.
-func (c Config) mapNames(f func(name string) string) Config {
-	name := func(s string) string {
-		if s == "" {
-			return ""
-		}
-		return f(s)
-	}
-	ports := func(of []PortMatch) []PortMatch {
-		of = slices.Clone(of)
-		for i := range of {
-			of[i].Name = name(of[i].Name)
-		}
-		return of
-	}
-	c.BootDev = name(c.BootDev)
-	c.Interfaces = slices.Clone(c.Interfaces)
-	for i := range c.Interfaces {
-		c.Interfaces[i].Device = name(c.Interfaces[i].Device)
-	}
-	c.Needs.Hosts = slices.Clone(c.Needs.Hosts)
-	for i := range c.Needs.Hosts {
-		c.Needs.Hosts[i].Dev = name(c.Needs.Hosts[i].Dev)
-	}
-	c.Routes = slices.Clone(c.Routes)
-	for i := range c.Routes {
-		c.Routes[i].Dev = name(c.Routes[i].Dev)
-	}
-	c.Children = slices.Clone(c.Children)
-	for i := range c.Children {
-		c.Children[i].Parent = name(c.Children[i].Parent)
-	}
-	c.VLANs = slices.Clone(c.VLANs)
-	for i := range c.VLANs {
-		c.VLANs[i].Parent.Name = name(c.VLANs[i].Parent.Name)
-	}
-	c.Bonds = slices.Clone(c.Bonds)
-	for i := range c.Bonds {
-		b := &c.Bonds[i]
-		b.Ports, b.Options = ports(b.Ports), slices.Clone(b.Options)
-		for j, o := range b.Options {
-			if m, ok := parsePortMatch(o.Value); ok && m.Name != "" && (o.Name == "primary" || o.Name == "active_slave") {
-				b.Options[j].Value = name(o.Value)
-			}
-		}
-	}
-	c.Bridges = slices.Clone(c.Bridges)
-	for i := range c.Bridges {
-		c.Bridges[i].Ports = ports(c.Bridges[i].Ports)
-	}
-	return c
-}
-
-// cards are the names and globs by which the words call adapters: not those of
-// links that the words make, and not those of ifname=.
-func (c Config) cards() []string {
-	var names []string
-	c.mapNames(func(name string) string {
-		if !c.made(name) && !c.promised(name) && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-		return name
-	})
-	return names
 }
 
 // promised tells whether ifname= gives the name to an adapter.
@@ -153,7 +91,7 @@ func (c Config) udevName(d Device) string {
 			return name
 		}
 	}
-	return d.Udev.policy()
+	return d.Udev.policy(c.usbNames())
 }
 
 // settled tells whether the device may be used under the name it has: it is not
@@ -207,24 +145,15 @@ func (c Config) naming(have []Device, i int) []LinkName {
 	}
 }
 
-// called replaces other names of have[i] in the words by the one it has, so that
-// a name is compared with one name from here on.
-func (c Config) called(have []Device, i int) (_ Config, others []string) {
-	cards := c.cards()
-	for _, name := range have[i].names() {
-		if slices.Contains(cards, name) && !slices.ContainsFunc(have, func(d Device) bool { return d.Name == name }) {
-			others = append(others, name)
-		}
+// given is the name that the kernel would have given to an interface if no other had
+// been renamed: that of one which has been is free again, and so the next card has it,
+// too.
+func given(name string, taken func(string) bool) string {
+	kind := series(name)
+	for n := 0; taken(name); n++ {
+		name = kind + strconv.Itoa(n)
 	}
-	if len(others) == 0 {
-		return c, nil
-	}
-	return c.mapNames(func(name string) string {
-		if slices.Contains(others, name) {
-			return have[i].Name
-		}
-		return name
-	}), others
+	return name
 }
 
 // name settles the name of an interface before anything else is done with it, and
@@ -248,19 +177,27 @@ func (r *runner) name(n *nic) bool {
 		return false
 	}
 	n.named, n.unnamed = true, nil
+	n.dev.Given = r.given[n.key.index]
 	have = r.devices()
-	config, others := r.config.called(have, i)
+	before := r.config
+	config, others := before.called(have, i)
+	r.config = config
 	if len(others) > 0 {
 		r.log.Info(n.dev.Name + ": is what the command line calls " + strings.Join(others, ", "))
-		r.config = config
-		for _, s := range r.slots {
-			if slices.Contains(others, s.Device) {
-				s.Device = n.dev.Name
-			}
-			if !s.spare {
-				s.need = r.config.need(s.pos)
-			}
+	}
+	for j, v := range r.config.VLANs {
+		if m := before.VLANs[j].Parent; m.glob() && !v.Parent.glob() {
+			r.log.Info(v.Name + ": is on " + n.dev.Name + ", the first interface that is as " + m.String() + " says")
 		}
+	}
+	for _, s := range r.slots {
+		if !s.spare {
+			word := r.config.interfaces()[s.pos]
+			s.Device, s.Match, s.need = word.Device, word.Match, r.config.need(s.pos)
+		}
+	}
+	if err := r.config.clash(r.seen()); err != nil {
+		r.fatal = err
 	}
 	if r.config.booted(n.dev) {
 		n.dev.Boot = true
@@ -269,6 +206,27 @@ func (r *runner) name(n *nic) bool {
 		}
 	}
 	return true
+}
+
+// giveName keeps the name that the kernel has given to an interface, whatever becomes
+// of it.
+func (r *runner) giveName(d Device) {
+	if d.hardware() && !d.Udev.Kept {
+		r.given[d.Index] = given(d.Name, func(name string) bool {
+			return slices.Contains(slices.Collect(maps.Values(r.given)), name)
+		})
+	}
+}
+
+// seen are the names of the interfaces that the words know by now.
+func (r *runner) seen() []string {
+	var names []string
+	for _, n := range r.nics {
+		if n.named && !n.key.six {
+			names = append(names, n.dev.Name)
+		}
+	}
+	return names
 }
 
 // rename renames an interface, whatever the kernel is still to tell of it under

@@ -136,7 +136,7 @@ func TestParseNaming(t *testing.T) {
 			t.Errorf("%s: %v", line, got)
 		}
 	}
-	checkErrors(t, map[string][]string{"nodisk.ifnames=mac": {"does not say whose names interfaces have; write nodisk.ifnames=kernel or nodisk.ifnames=udev"}})
+	checkErrors(t, map[string][]string{"nodisk.ifnames=mac": {"does not say whose names interfaces have; write kernel, udev, usb-mac or usb-path"}})
 	if c := parseLine(t, "net.naming-scheme=v252"); c.NamingScheme != "v252" {
 		t.Errorf("scheme %q", c.NamingScheme)
 	}

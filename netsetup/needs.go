@@ -127,7 +127,7 @@ func (c Config) need(i int) Needs {
 		return n
 	}
 	carries := func(o Interface) bool {
-		return (o.Method.asks() || o.Method == MethodSingle) && o.Method != MethodRARP && (c.BootDev == "" || !o.named() || o.Device == c.BootDev)
+		return (o.Method.asks() || o.Method == MethodSingle) && o.Method != MethodRARP && (c.BootDev == "" || o.match() == PortMatch{} || c.bootWord(o))
 	}
 	four := slices.ContainsFunc(words, func(o Interface) bool { return carries(o) && !o.six() })
 	carriers, asking := 0, 0

@@ -16,7 +16,7 @@ import (
 func (c Config) Steps(have []Device) ([]Step, error) {
 	steps := append([]Step{LinkUp{Dev: "lo"}}, c.below(Device{Type: hwLoopback})...)
 	have = slices.Clone(have)
-	c.KernelNames = c.kernelNames()
+	c.KernelNames, c.USBNames = c.kernelNames(), c.usbNames()
 	for i := range have {
 		for _, s := range c.naming(have, i) {
 			steps = append(steps, s)
@@ -61,6 +61,13 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 		}
 	}
 	var errs []error
+	var seen []string
+	for _, d := range have {
+		seen = append(seen, d.Name)
+	}
+	if err := c.clash(seen); err != nil {
+		errs = append(errs, err)
+	}
 	for i, n := range interfaces {
 		if len(mine[i]) == 0 {
 			errs = append(errs, errors.New(c.absent(n, have)))
@@ -136,14 +143,16 @@ func (c Config) absent(n Interface, have []Device) string {
 	if len(present) > 0 {
 		there = "present: " + strings.Join(present, ", ")
 	}
-	switch {
+	switch m := n.match(); {
+	case m.glob():
+		return "no interface is as " + m.String() + " says (" + there + "): check its name and that its driver is in the image"
+	case n.Match != "":
+		return "no interface has the address " + n.Match.String() + " (" + there + ")"
 	case IsUdevName(n.Device):
 		return n.Device + ": no such interface (" + there + "): check its driver is in the image, and the name, which is one of udev's: " +
 			"eno1 or end0 by a number on the board, ens3 by the slot, enp0s3 by the place on the bus, enx525400123456 by the address"
 	case n.Device != "":
 		return n.Device + ": no such interface (" + there + "): check its name and that its driver is in the image"
-	case n.Match != "":
-		return "no interface has the address " + n.Match.String() + " (" + there + ")"
 	case c.BootDev != "":
 		return c.BootDev + ": no such interface, bootdev= names it (" + there + ")"
 	case c.BootIF != "":

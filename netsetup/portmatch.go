@@ -7,8 +7,9 @@ import (
 	"github.com/nodisk/nodisk/init/cmdline"
 )
 
-// A PortMatch says which interfaces are ports of a bond or bridge, or which one
-// a VLAN is on. One of the fields is set.
+// A PortMatch says which interfaces a word is about: that of ip= or bootdev=, the
+// ports of a bond or bridge, or the one a VLAN is on. One of the fields is set; Name
+// is set besides Addr when Up has seen the device, and is the name that it has.
 type PortMatch struct {
 	// Name is that of an interface, or with * and ? that of adapters.
 	Name string
@@ -38,6 +39,19 @@ func (m PortMatch) selects(d Device) bool {
 // glob tells whether the match can be about several devices.
 func (m PortMatch) glob() bool {
 	return m.Driver != "" || strings.ContainsAny(m.Name, "*?")
+}
+
+// one tells whether the match is about one certain device.
+func (m PortMatch) one() bool {
+	return m != PortMatch{} && !m.glob()
+}
+
+// key is what two matches of one device have in common: its name, once that is known.
+func (m PortMatch) key() PortMatch {
+	if m.Name != "" {
+		m.Addr = ""
+	}
+	return m
 }
 
 // infiniBand tells whether the match can only mean InfiniBand.
@@ -100,13 +114,35 @@ func glob(pattern, s string) bool {
 
 func parsePortMatch(s string) (PortMatch, bool) {
 	if driver, ok := strings.CutPrefix(s, "driver="); ok {
-		return PortMatch{Driver: driver}, driver != "" && printable(driver) && !strings.ContainsAny(driver, "/ []")
+		return PortMatch{Driver: driver}, driver != "" && printable(driver) && !strings.ContainsAny(driver, "/ []:")
 	}
 	if addr, err := parseAddress(s); err == nil {
 		return PortMatch{Addr: addr}, true
 	}
 	return PortMatch{Name: s}, validDeviceName(s)
 }
+
+// deviceMatch is what a word means that calls a device by its name or address, or
+// describes some.
+func deviceMatch(word string) PortMatch {
+	m, _ := parsePortMatch(word)
+	return m
+}
+
+// BootDevice is what bootdev= means, zero without it.
+func (c Config) BootDevice() PortMatch { return deviceMatch(c.BootDev) }
+
+// deviceWord reads a word that may call a device by any name, and returns it as
+// deviceMatch reads it.
+func (p *problems) deviceWord(a cmdline.Arg, s string) string {
+	m, ok := p.portMatch(s)
+	if !ok {
+		p.bad(a, strconv.Quote(s)+" names no device", deviceFix)
+	}
+	return m.String()
+}
+
+const deviceFix = "write its name, 1 to 15 characters without slash, colon or space, its address with dashes, or driver= and the name of its driver"
 
 // portMatch reads one port, which may be the device of BOOTIF=.
 func (p *problems) portMatch(s string) (PortMatch, bool) {

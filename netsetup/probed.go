@@ -2,6 +2,8 @@ package netsetup
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -51,8 +53,9 @@ type probed struct {
 	// via is the gateway of the ip= word, which goes before that of the lease.
 	via netip.Addr
 
-	// addr is being probed for since the time in since.
-	addr  netip.Addr
+	// addrs are being probed for since the time in since: that of the lease, and
+	// the further ones of a static word.
+	addrs []netip.Addr
 	since time.Time
 	// heard tells that something has come in: the link is open.
 	heard bool
@@ -62,8 +65,8 @@ type probed struct {
 	// gateway is waited for, invalid when there is none, or it was seen.
 	gateway netip.Addr
 	asked   int
-	// mine is the address in use, warned when a conflict was told last.
-	mine   netip.Addr
+	// mine are the addresses in use, warned when a conflict was told last.
+	mine   []netip.Addr
 	warned time.Time
 }
 
@@ -131,7 +134,7 @@ func (r *runner) settle(s *slot, now time.Time) bool {
 
 // forget leaves what is being probed for.
 func (p *probed) forget() {
-	p.addr, p.at = netip.Addr{}, time.Time{}
+	p.addrs, p.at = nil, time.Time{}
 	p.lease = nil
 }
 
@@ -160,17 +163,20 @@ func (p *probed) receive(now time.Time, m packet) outcome {
 	a, ok := parseARP(m.payload, p.dev.Type)
 	switch {
 	case !ok || p.ours(a.sender):
-	case p.mine.IsValid():
-		if a.senderIP == p.mine {
-			p.shared(now, a.sender, &o)
+	case p.mine != nil:
+		if slices.Contains(p.mine, a.senderIP) {
+			p.shared(now, a.sender, a.senderIP, &o)
 		}
-	case p.addr.IsValid() && (a.senderIP == p.addr || a.targetIP == p.addr && a.probe() && !m.unicast):
+	case slices.Contains(p.addrs, a.senderIP) || slices.Contains(p.addrs, a.targetIP) && a.probe() && !m.unicast:
 		// Another node has the address, or probes for it, too (RFC 5227 section
 		// 2.1.1). A probe goes to everybody: switches of Cisco's send such
 		// packets to a node alone, to see whether it is still there (IP device
 		// tracking).
 		if d, ok := p.inner.(decliner); ok {
-			addr := p.addr
+			addr := a.senderIP
+			if a.probe() {
+				addr = a.targetIP
+			}
 			p.forget()
 			o = d.decline(now, addr, p.name(a.sender))
 			p.pass(now, &o)
@@ -208,31 +214,35 @@ func (p *probed) deadline() time.Time {
 // pass takes what the other protocol wants. A lease is held back, once: when
 // one is in use the boot goes on with that, whatever comes.
 func (p *probed) pass(now time.Time, o *outcome) {
-	if p.mine.IsValid() {
+	if p.mine != nil {
 		return
 	}
 	if o.offer.Is4() {
 		p.forget()
-		p.addr, p.since = o.offer, now
-		p.send(o, "probe for", netip.Addr{}, p.addr)
+		p.addrs, p.since = []netip.Addr{o.offer}, now
+		p.probe(o)
 	}
 	l := o.lease
 	if l == nil || !l.Addr.Addr().Is4() {
 		return
 	}
 	o.lease = nil
-	if a := l.Addr.Addr(); a != p.addr {
-		p.addr, p.since = a, now
+	addrs := []netip.Addr{l.Addr.Addr()}
+	for _, a := range l.More {
+		addrs = append(addrs, a.Addr())
 	}
-	if l.Gateway == p.addr {
+	if !slices.Equal(addrs, p.addrs) {
+		p.addrs, p.since = addrs, now
+	}
+	if slices.Contains(p.addrs, l.Gateway) {
+		o.note = sentences(o.note, "the gateway is the address of this node, "+l.Gateway.String()+": left out; check the router that the server gives")
 		l.Gateway = netip.Addr{}
-		o.note = sentences(o.note, "the gateway is the address of this node, "+p.addr.String()+": left out; check the router that the server gives")
 	}
 	p.gateway = p.via
 	if !p.gateway.IsValid() {
 		p.gateway = l.Gateway
 	}
-	if p.gateway == p.addr || !l.reaches(p.gateway) {
+	if slices.Contains(p.addrs, p.gateway) || !l.reaches(p.gateway) {
 		p.gateway = netip.Addr{}
 	}
 	p.lease, p.asked = l, 0
@@ -240,14 +250,14 @@ func (p *probed) pass(now time.Time, o *outcome) {
 	p.judge(now, o)
 }
 
-// hold probes for the address of the lease, and asks for its gateway.
+// hold probes for the addresses of the lease, and asks for its gateway.
 func (p *probed) hold(o *outcome) {
 	wait := probeWait
 	if p.dev.Type == hwInfiniBand {
 		wait = probeWaitInfiniBand
 	}
 	p.at = p.since.Add(wait)
-	p.send(o, "probe for", netip.Addr{}, p.addr)
+	p.probe(o)
 	if p.gateway.IsValid() {
 		p.ask(o)
 	}
@@ -267,27 +277,36 @@ func (p *probed) judge(now time.Time, o *outcome) {
 		o.note = sentences(o.note, "gateway "+p.gateway.String()+" does not answer ARP: check that it is up, in this VLAN, and the right one; going on without it having been seen")
 	}
 	o.lease = p.lease
-	p.mine = p.addr
+	p.mine = p.addrs
 	p.forget()
-	// Neighbours and switches may know another node by this address (RFC 5227
+	// Neighbours and switches may know another node by these addresses (RFC 5227
 	// section 2.3).
-	p.send(o, announcement, p.mine, p.mine)
+	for _, a := range p.mine {
+		p.send(o, announcement, a, a)
+	}
 }
 
-// shared tells of a node that uses the address in use. The root is on it, so it
+// shared tells of a node that uses an address in use. The root is on it, so it
 // is not given up but defended (RFC 5227 section 2.4 (c)).
-func (p *probed) shared(now time.Time, holder HardwareAddr, o *outcome) {
+func (p *probed) shared(now time.Time, holder HardwareAddr, a netip.Addr, o *outcome) {
 	if !p.warned.IsZero() && now.Sub(p.warned) < conflictEvery {
 		return
 	}
 	p.warned = now
-	p.send(o, announcement, p.mine, p.mine)
-	o.note = p.name(holder).String() + " also uses " + p.mine.String() + ", the address of this node: connections of both will break; give one of them another address"
+	p.send(o, announcement, a, a)
+	o.note = p.name(holder).String() + " also uses " + a.String() + ", the address of this node: connections of both will break; give one of them another address"
 }
 
 // name is how people know a hardware address.
 func (p *probed) name(a HardwareAddr) HardwareAddr {
 	return Device{Type: p.dev.Type, Addr: a}.lasting()
+}
+
+// probe asks who has the addresses.
+func (p *probed) probe(o *outcome) {
+	for _, a := range p.addrs {
+		p.send(o, "probe for", netip.Addr{}, a)
+	}
 }
 
 // ask asks for the gateway.
@@ -311,6 +330,14 @@ func (p *probed) waiting(now time.Time) string {
 	case p.asked > 1:
 		return "gateway " + p.gateway.String() + " has not answered ARP (asked " + times(p.asked) + ")"
 	default:
-		return "looking whether another node uses " + p.addr.String()
+		return "looking whether another node uses " + addressList(p.addrs)
 	}
+}
+
+func addressList(addrs []netip.Addr) string {
+	var words []string
+	for _, a := range addrs {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, ", ")
 }

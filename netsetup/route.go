@@ -31,7 +31,7 @@ func (c *Config) parseRoute(a cmdline.Arg, p *problems) {
 		bits = dst.BitLen()
 	}
 	if len(f) == 3 {
-		r.Dev = p.deviceName(a, f[2])
+		r.Dev = p.deviceWord(a, f[2])
 	}
 	if len(p.errs) > before {
 		return
@@ -82,7 +82,23 @@ func (c Config) addressSteps(i int, l Lease, dev string) []Step {
 
 // primary is the position of the word that bootdev= names, else 0.
 func (c Config) primary() int {
-	return max(0, slices.IndexFunc(c.interfaces(), func(n Interface) bool { return c.BootDev != "" && n.Device == c.BootDev }))
+	return max(0, slices.IndexFunc(c.interfaces(), c.bootWord))
+}
+
+// bootWord tells whether the ip= word is about the device of bootdev=.
+func (c Config) bootWord(n Interface) bool {
+	return c.BootDev != "" && n.match().key() == c.BootDevice().key()
+}
+
+// about tells whether a word means the device of that name, which gets its address by
+// the ip= word at position i. A description means whichever the ip= word took that
+// has the same, or that has none.
+func (c Config) about(word string, i int, dev string) bool {
+	if word == dev || !deviceMatch(word).glob() || i >= len(c.interfaces()) {
+		return word == dev
+	}
+	of := c.interfaces()[i].match()
+	return of == deviceMatch(word) || of == PortMatch{} && word == c.BootDev
 }
 
 // rank orders the default routes of one family: 0 for the device of bootdev=,
@@ -90,7 +106,7 @@ func (c Config) primary() int {
 // their words, none twice.
 func (c Config) rank(i int, six bool, dev string) int {
 	switch {
-	case c.BootDev != "" && dev == c.BootDev:
+	case c.BootDev != "" && c.about(c.BootDev, i, dev):
 		return 0
 	case c.BootDev != "":
 		return i + 1
@@ -130,7 +146,7 @@ func (c Config) routes(r Route, i int, six bool, dev string) bool {
 	if r.Dst.Addr().Is6() != six {
 		return false
 	}
-	return r.Dev == dev || r.Dev == "" && i == c.routeWord(r)
+	return r.Dev != "" && c.about(r.Dev, i, dev) || r.Dev == "" && i == c.routeWord(r)
 }
 
 // routeWord is the position of the word that a route without a device goes with:
@@ -139,7 +155,7 @@ func (c Config) routes(r Route, i int, six bool, dev string) bool {
 func (c Config) routeWord(r Route) int {
 	words := c.interfaces()
 	fits := func(n Interface) bool { return n.Method != MethodNone && n.six() == r.Dst.Addr().Is6() }
-	if i := slices.IndexFunc(words, func(n Interface) bool { return c.BootDev != "" && n.Device == c.BootDev && fits(n) }); i >= 0 {
+	if i := slices.IndexFunc(words, func(n Interface) bool { return c.bootWord(n) && fits(n) }); i >= 0 {
 		return i
 	}
 	return slices.IndexFunc(words, fits)

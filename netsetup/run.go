@@ -154,6 +154,7 @@ type runner struct {
 	views   map[int]*view6           // by index
 	leased  map[string]int           // MTUs that servers gave, by device
 	turns   map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
+	given   map[int]string           // the kernel's names, by index
 	boot    map[string]bool          // the links that are made of the interface of BOOTIF=
 	lo      bool                     // done
 	nextLog time.Time
@@ -174,10 +175,10 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c.KernelNames = c.kernelNames()
+	c.KernelNames, c.USBNames = c.kernelNames(), c.usbNames()
 	r := &runner{
 		config: c, sys: sys, log: log, started: time.Now(),
-		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, boot: map[string]bool{},
+		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, given: map[int]string{}, boot: map[string]bool{},
 		arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -206,6 +207,7 @@ func (r *runner) up(ctx context.Context) (State, error) {
 	}
 	r.undo("", false, nil)
 	s := r.result()
+	r.tellUndone()
 	r.prefer(s.Device)
 	return s, nil
 }
@@ -317,44 +319,6 @@ func (r *runner) finished() (bool, error) {
 		return true, nil
 	}
 	return true, fmt.Errorf("set up network: %w", errors.Join(errs...))
-}
-
-// result puts the slots together; the primary one first.
-func (r *runner) result() State {
-	var states []State
-	for _, s := range r.slots {
-		if s.state == nil || s.spare && r.all(s) {
-			continue
-		}
-		// One that has addresses of both families is one interface.
-		if i := slices.IndexFunc(states, func(o State) bool { return o.Device == s.state.Device }); i >= 0 {
-			states[i] = states[i].with(*s.state)
-		} else {
-			states = append(states, *s.state)
-		}
-	}
-	if len(states) == 0 {
-		return State{Source: "off", Took: time.Since(r.started)}
-	}
-	for _, route := range r.config.Routes {
-		if route.Dev != "" && !slices.ContainsFunc(states, func(s State) bool { return s.Device == route.Dev }) {
-			r.log.Warn(fmt.Sprintf("%s: not done, %s was not set up", route, route.Dev))
-		}
-	}
-	best := r.best(states)
-	main := states[best]
-	main.Others = slices.Delete(slices.Clone(states), best, best+1)
-	for _, o := range main.Others {
-		main = main.beside(o)
-	}
-	for _, text := range r.config.unnamed(r.devices()) {
-		r.log.Warn(text)
-	}
-	if len(main.Others) == 0 {
-		main.Others = nil
-	}
-	main.Took = time.Since(r.started)
-	return main
 }
 
 // devices are all interfaces, in the order of their index.

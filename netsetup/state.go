@@ -12,8 +12,8 @@ type State struct {
 	// Device is the interface that carries the root, empty when there is
 	// none (ip=off).
 	Device string
-	// Names are the other names of the interface: the kernel's alternative ones and
-	// those of udev.
+	// Names are the other names of the interface: the kernel's alternative ones, those
+	// of udev, and the one that it had before nodisk renamed it.
 	Names []string
 	// MAC is the interface's address, on InfiniBand the port GUID: the part
 	// of the address that stays.
@@ -34,7 +34,8 @@ type State struct {
 	DNS, NTP         []netip.Addr
 	// Took is the time from the start of Up.
 	Took time.Duration
-	// Others are further interfaces that were set up, in the order of ip=.
+	// Others are further interfaces that were set up, in the order of ip=, behind
+	// them those that rd.neednet wants besides.
 	Others []State
 }
 
@@ -64,11 +65,13 @@ func (s State) String() string {
 }
 
 // Called returns the interface that the name is about, among those that were set up:
-// it may be another name of one. What no interface is called stays as it is.
+// it may be another name of one, or its address. What no interface is called stays as
+// it is.
 func (s State) Called(name string) string {
 	all := append([]State{s}, s.Others...)
 	has := func(s State) bool { return s.Device == name }
-	other := func(s State) bool { return slices.Contains(s.Names, name) }
+	addr := deviceMatch(name).Addr
+	other := func(s State) bool { return slices.Contains(s.Names, name) || addr != "" && addr == s.MAC }
 	if i := slices.IndexFunc(all, other); name != "" && i >= 0 && !slices.ContainsFunc(all, has) {
 		return all[i].Device
 	}
@@ -120,7 +123,11 @@ func (s State) ResolvConf() string {
 // state tells what the lease means for the node.
 func (c Config) state(n Interface, d Device, l Lease) State {
 	s := State{Device: d.Name, MAC: d.lasting(), Gateway: l.Gateway, MTU: d.MTU, Server: n.Server, NTP: l.NTP, Source: n.Method.String()}
-	if others := d.names()[1:]; len(others) > 0 {
+	others := d.names()[1:]
+	if d.Given != "" && d.Given != d.Name && !c.promised(d.Given) {
+		others = append(others, d.Given)
+	}
+	if len(others) > 0 {
 		s.Names = others
 	}
 	if l.Addr.IsValid() {

@@ -63,7 +63,7 @@ func (s scheme) has(change scheme) bool { return s&change != 0 }
 // names are udev's names of the card (src/udev/udev-builtin-net_id.c of systemd).
 // Those of s390, POWER, Broadcom's bus and netdevsim are left out.
 func (c card) names(s scheme) UdevNames {
-	u := UdevNames{Kept: c.Kept}
+	u := UdevNames{Kept: c.Kept, USB: slices.ContainsFunc(c.Above, func(b busDevice) bool { return b.Subsystem == "usb" })}
 	prefix := c.prefix(s)
 	if prefix == "" || c.Stacked {
 		return u

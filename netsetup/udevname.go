@@ -17,12 +17,17 @@ type UdevNames struct {
 	// Kept tells that the name it has was given by a program, or is one that
 	// the kernel says it always gives: udev does not change it.
 	Kept bool
+	// USB tells that it is on USB, somewhere.
+	USB bool
 }
 
 // policy is the name by the NamePolicy= of systemd's 99-default.link, "keep
 // kernel database onboard slot path", as far as it can be known here: the root's
-// hardware database is not at hand.
-func (u UdevNames) policy() string {
+// hardware database is not at hand. NICs on USB may have a policy of their own.
+func (u UdevNames) policy(usb USBNaming) string {
+	if u.USB && usb == USBByAddress {
+		return u.MAC
+	}
 	for _, name := range []string{u.Onboard, u.Slot, u.Path} {
 		if udevValid(name) {
 			return name
@@ -86,6 +91,25 @@ func onPath(s string) bool {
 		}
 	}
 	return len(s) > 1 && s[0] == 's' && s[1] >= '0' && s[1] <= '9'
+}
+
+// A kind of udev's names: of one kind a card has only one.
+type kind byte
+
+// nameKind is the kind of a name; 0 if it is none of udev's.
+func nameKind(name string) kind {
+	switch {
+	case !IsUdevName(name):
+		return 0
+	case strings.IndexByte("oxs", name[2]) >= 0:
+		return kind(name[2])
+	case name[2] == 'd':
+		return 'o'
+	case strings.HasPrefix(strings.TrimLeft(name[2:], "P0123456789"), "s"):
+		return 's' // behind a domain: enP1s3
+	default:
+		return 'p'
+	}
 }
 
 // A scheme is one of the naming schemes of udev: a set of changes to the first.

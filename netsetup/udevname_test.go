@@ -134,10 +134,11 @@ func TestUdevNames(t *testing.T) {
 			t.Errorf("%s: scheme %s is not known", name, tt.scheme)
 		}
 		got := tt.card.names(s)
+		tt.want.USB = strings.HasPrefix(name, "USB") || name == "modem"
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
-		if p := got.policy(); p != tt.policy {
+		if p := got.policy(USBByPath); p != tt.policy {
 			t.Errorf("%s: udev names it %q, want %q", name, p, tt.policy)
 		}
 		for _, n := range got.all() {

@@ -37,6 +37,9 @@ func New(c Config, log *slog.Logger) (*Network, error) {
 	}
 	scheme, known := parseScheme(c.NamingScheme)
 	r := newRunner(c, kernel{scheme: scheme}, log)
+	if r.config.USBNames == 0 {
+		r.config.USBNames = rootUSB(os.DirFS("/"), kernelVersion())
+	}
 	if !known {
 		r.log.Warn("net.naming_scheme=" + c.NamingScheme + ": not a scheme that nodisk knows: names are those of the latest that it does")
 	}
@@ -63,10 +66,23 @@ func (n *Network) Keep(ctx context.Context) error {
 	return n.r.keep(ctx)
 }
 
+// State is what has been achieved by now: besides what Up has returned, the interfaces
+// that Keep has set up. It may be called when neither Up nor Keep runs.
+func (n *Network) State() State { return n.r.result() }
+
 // Close ends what Up and Keep started, and waits for it. The kernel keeps links,
 // addresses and routes.
 func (n *Network) Close() {
 	n.r.close()
+}
+
+// kernelVersion is that of uname -v.
+func kernelVersion() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "" // which it has no reason to say
+	}
+	return unix.ByteSliceToString(u.Version[:])
 }
 
 // ApplyHostname sets the node's host name (sethostname(2)).

@@ -10,7 +10,7 @@ import (
 // A VLAN is one vlan=name:parent[:id].
 type VLAN struct {
 	Name   string
-	Parent PortMatch // no glob
+	Parent PortMatch // of several that it describes, the first that appears
 	ID     int       // 1 to 4094
 }
 
@@ -34,7 +34,7 @@ func (c *Config) parseVLAN(a cmdline.Arg, p *problems) {
 	switch {
 	case !validDeviceName(f[0]):
 		p.bad(a, strconv.Quote(f[0])+" is not an interface name", vlanFix)
-	case !ok || parent.glob():
+	case !ok:
 		p.bad(a, strconv.Quote(f[1])+" is not one interface", vlanFix)
 	case digits == "":
 		p.bad(a, "does not tell the id: "+f[0]+" ends in none", vlanFix)

@@ -30,9 +30,11 @@ func (c *checker) interfaces() {
 		}
 		c.address("ip=", i.Match)
 	}
-	if why := c.impossible(n.BootDev, made); why != "" {
+	boot := n.BootDevice()
+	if why := c.impossible(boot.Name, made); why != "" {
 		c.fault("bootdev=%s: %s", n.BootDev, why)
 	}
+	c.address("bootdev=", boot.Addr)
 	port := func(key string, p netsetup.PortMatch) {
 		if why := c.impossible(p.Name, made); why != "" {
 			c.doubt("%s: %s", key, why)

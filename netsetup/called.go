@@ -1,0 +1,144 @@
+package netsetup
+
+import "slices"
+
+// mapNames returns the config with every name by which a word calls an
+// interface replaced by f. The names of what the words make are not among them.
+func (c Config) mapNames(f func(name string) string) Config {
+	name := func(s string) string {
+		if s == "" {
+			return ""
+		}
+		return f(s)
+	}
+	ports := func(of []PortMatch) []PortMatch {
+		of = slices.Clone(of)
+		for i := range of {
+			of[i].Name = name(of[i].Name)
+		}
+		return of
+	}
+	c.BootDev = name(c.BootDev)
+	c.Interfaces = slices.Clone(c.Interfaces)
+	for i := range c.Interfaces {
+		c.Interfaces[i].Device = name(c.Interfaces[i].Device)
+	}
+	c.Needs.Hosts = slices.Clone(c.Needs.Hosts)
+	for i := range c.Needs.Hosts {
+		c.Needs.Hosts[i].Dev = name(c.Needs.Hosts[i].Dev)
+	}
+	c.Routes = slices.Clone(c.Routes)
+	for i := range c.Routes {
+		c.Routes[i].Dev = name(c.Routes[i].Dev)
+	}
+	c.Children = slices.Clone(c.Children)
+	for i := range c.Children {
+		c.Children[i].Parent = name(c.Children[i].Parent)
+	}
+	c.VLANs = slices.Clone(c.VLANs)
+	for i := range c.VLANs {
+		c.VLANs[i].Parent.Name = name(c.VLANs[i].Parent.Name)
+	}
+	c.Bonds = slices.Clone(c.Bonds)
+	for i := range c.Bonds {
+		b := &c.Bonds[i]
+		b.Ports, b.Options = ports(b.Ports), slices.Clone(b.Options)
+		for j, o := range b.Options {
+			if o.Name == "primary" || o.Name == "active_slave" {
+				b.Options[j].Value = name(o.Value)
+			}
+		}
+	}
+	c.Bridges = slices.Clone(c.Bridges)
+	for i := range c.Bridges {
+		c.Bridges[i].Ports = ports(c.Bridges[i].Ports)
+	}
+	return c
+}
+
+// cards are the names and globs by which the words call adapters: not those of
+// links that the words make, and not those of ifname=.
+func (c Config) cards() []string {
+	var names []string
+	c.mapNames(func(name string) string {
+		if deviceMatch(name).Name != "" && !c.made(name) && !c.promised(name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		return name
+	})
+	return names
+}
+
+// called replaces other names of have[i] in the words by the one it has, and sets that
+// where a word calls it by its address, so that a name is compared with one name from
+// here on.
+func (c Config) called(have []Device, i int) (_ Config, others []string) {
+	d := have[i]
+	cards := c.cards()
+	names := d.names()
+	if d.Given != "" && !c.takes(d.Given) {
+		names = append(names, d.Given)
+	}
+	for _, name := range names {
+		if slices.Contains(cards, name) && !slices.ContainsFunc(have, func(d Device) bool { return d.Name == name }) {
+			others = append(others, name)
+		}
+	}
+	c = c.mapNames(func(name string) string {
+		if m := deviceMatch(name); slices.Contains(others, name) || m.Addr != "" && m.selects(d) {
+			return d.Name
+		}
+		return name
+	})
+	return c.recognise(d), others
+}
+
+// takes tells whether a word waits for an interface of that name, to give it an
+// address or to make a link of it.
+func (c Config) takes(name string) bool {
+	return c.parent(Device{Name: name}) || c.port(Device{Name: name}) ||
+		slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.match() == PortMatch{Name: name} })
+}
+
+// recognise sets the name of the device in the words that call it by its address or,
+// as the first that is so, describe it.
+func (c Config) recognise(d Device) Config {
+	seen := func(m PortMatch) PortMatch {
+		if m.Addr != "" && m.selects(d) {
+			m.Name = d.Name
+		}
+		return m
+	}
+	ports := func(of []PortMatch) []PortMatch {
+		of = slices.Clone(of)
+		for i, m := range of {
+			of[i] = seen(m)
+		}
+		return of
+	}
+	// What is made of the interface of BOOTIF= stands for it.
+	boot := c.BootWord && c.booted(d) && len(c.over(d)) == 0
+	c.Interfaces = slices.Clone(c.Interfaces)
+	for i := range c.Interfaces {
+		n := &c.Interfaces[i]
+		if boot && n.match() == (PortMatch{}) {
+			n.Match = c.BootIF
+		}
+		n.Device = seen(n.match()).Name
+	}
+	c.VLANs = slices.Clone(c.VLANs)
+	for i, v := range c.VLANs {
+		c.VLANs[i].Parent = seen(v.Parent)
+		if v.Parent.glob() && v.Parent.selects(d) && d.Type == hwEthernet && !c.port(d) {
+			c.VLANs[i].Parent = PortMatch{Name: d.Name}
+		}
+	}
+	c.Bonds, c.Bridges = slices.Clone(c.Bonds), slices.Clone(c.Bridges)
+	for i, b := range c.Bonds {
+		c.Bonds[i].Ports = ports(b.Ports)
+	}
+	for i, b := range c.Bridges {
+		c.Bridges[i].Ports = ports(b.Ports)
+	}
+	return c
+}

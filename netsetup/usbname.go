@@ -1,0 +1,86 @@
+package netsetup
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// A USBNaming says after what udev of the root names NICs on USB: systemd as it is by
+// their place, Debian's and what is made of it by their address. 0 leaves it to the
+// words and to what is known of the root.
+type USBNaming int
+
+const (
+	// USBByPath names them as all others: enp0s20u1.
+	USBByPath USBNaming = iota + 1
+	// USBByAddress names them so alone: enx525400123456. One whose address is not
+	// its own keeps the kernel's name.
+	USBByAddress
+)
+
+// String is the word of nodisk.ifnames=.
+func (u USBNaming) String() string {
+	switch u {
+	case USBByPath:
+		return "usb-path"
+	case USBByAddress:
+		return "usb-mac"
+	default:
+		return ""
+	}
+}
+
+// usbLink is the file by which Debian's udev does so.
+const usbLink = "systemd/network/73-usb-net-by-mac.link"
+
+// linkDirs are where udev looks for such files, the first that has it wins
+// (systemd.link(5)).
+func linkDirs() []string { return []string{"etc", "run", "usr/local/lib", "usr/lib", "lib"} }
+
+// rootUSB is what can be known of the root before it is mounted. root is the
+// initramfs: what somebody else's has, or was added to ours, is likely of the root, and
+// an empty file takes the rule back there (systemd.link(5)). version is that of the
+// kernel (uname -v), which most often comes from where the root does.
+func rootUSB(root fs.FS, version string) USBNaming {
+	for _, dir := range linkDirs() {
+		text, err := fs.ReadFile(root, dir+"/"+usbLink)
+		switch {
+		case err != nil: // likely that there is none
+		case len(text) == 0:
+			return USBByPath
+		default:
+			return USBByAddress
+		}
+	}
+	if strings.Contains(version, "Debian") || strings.Contains(version, "Ubuntu") {
+		return USBByAddress
+	}
+	return USBByPath
+}
+
+// usbNames is what nodisk.ifnames= says; else what a word shows that calls one by the
+// one or the other name; 0 if there is neither.
+func (c Config) usbNames() USBNaming {
+	if c.USBNames != 0 {
+		return c.USBNames
+	}
+	cards := c.cards()
+	switch {
+	case slices.ContainsFunc(cards, func(name string) bool { return strings.HasPrefix(name, "enx") }):
+		return USBByAddress
+	case slices.ContainsFunc(cards, usbPath):
+		return USBByPath
+	default:
+		return 0
+	}
+}
+
+// usbPath tells whether a name is one of USB by place: enp0s20u1, enp0s20f0u1u4.
+func usbPath(name string) bool {
+	if nameKind(name) != 'p' && nameKind(name) != 's' {
+		return false
+	}
+	_, port, ok := strings.Cut(name[2:], "u")
+	return ok && port != "" && isDigits(port[:1])
+}
