@@ -70,7 +70,7 @@ func TestBootNetwork(t *testing.T) {
 	// The longest begin first.
 	busy, long := make(chan struct{}, nodesAtOnce()), make(chan struct{}, 3)
 	var wg sync.WaitGroup
-	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), wordCases(), ipv6Cases())
+	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), wordCases(), ipv6Cases(), dracutCases())
 	for _, c := range cases {
 		places := busy
 		if c.long {

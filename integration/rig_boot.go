@@ -138,6 +138,11 @@ func (r *Rig) Boot(ctx context.Context, b RigBoot) (res RigResult, err error) {
 	}
 	m := machine{spec: b.BootSpec, nics: p.nics, accel: r.accel, monitor: r.lab.path("node" + strconv.Itoa(p.number) + ".monitor")}
 	m.cmdline = strings.Join(strings.Fields(consoleWords+fill(b.Words()+" "+b.Append, p.values)+" "+LinksWord), " ")
+	drop, err := m.firmware(r.lab.path("node"+strconv.Itoa(p.number)+".ibft"), p.values)
+	if err != nil {
+		return res, err
+	}
+	undo.add(drop)
 	limited, cancel := context.WithTimeoutCause(ctx, b.timeout(), fmt.Errorf("the node had %v", b.timeout()))
 	defer cancel()
 	v, err := p.switchOn(limited, m, &undo)
