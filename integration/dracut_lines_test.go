@@ -4,7 +4,7 @@ package integration
 // to come of each: TEST-60-NFS, TEST-70-ISCSI and TEST-71-ISCSI-MULTI of
 // github.com/dracut-ng/dracut at 02e7ae10 (May 2026), all of them and in their order. The
 // addresses, names and root paths are dracut's. Its lines end in "ro" (NFS) or "rw rd.auto"
-// (iSCSI), which is added, as is the initiator name that its tests make up.
+// (iSCSI), which is added, as is a name of the initiator, but for the firmware's.
 
 // Why a line is not booted as it is.
 const (

@@ -17,11 +17,14 @@ import (
 	"github.com/nodisk/nodisk/netsetup/ibft/ibfttest"
 )
 
-// What ends dracut's lines.
+// What ends dracut's lines. Those of iSCSI name the initiator, but for that one
+// which leaves it to the firmware.
 const (
-	dracutInitiator  = "iqn.1994-05.com.example:dracut"
+	dracutInitiator  = "iqn.2026-01.test.nodisk:dracut"
+	dracutTableName  = "iqn.1994-05.com.redhat:633114aacf2"
 	dracutNFSWords   = " ro"
-	dracutISCSIWords = " rw rd.auto rd.iscsi.initiator=" + dracutInitiator
+	dracutISCSIWords = " rw rd.auto"
+	dracutNameWord   = " rd.iscsi.initiator=" + dracutInitiator
 
 	// Tests on the rig have the kernel's names by default.
 	udevNames = "net.ifnames=1 "
@@ -141,17 +144,20 @@ func (l dracutISCSILine) boot(names string) rigCase {
 			t.Errorf("targets (-want +attached):\n%s", diff)
 		}
 	}
+	initiator := dracutInitiator
 	if l.ibft {
-		c.boot.IBFT = dracutFirmware
-	} else {
-		c.root = append(c.root, `^initiator InitiatorName=`+q(dracutInitiator)+`$`)
+		c.boot.IBFT, initiator = dracutFirmware, dracutTableName
 	}
+	c.root = append(c.root, `^initiator InitiatorName=`+q(initiator)+`$`)
 	return c
 }
 
 // cards are the names of the two cards, and the line with them in it.
 func (l dracutISCSILine) cards(names string) (cards []string, line string) {
 	line = l.line + dracutISCSIWords
+	if !l.ibft {
+		line += dracutNameWord
+	}
 	if names == dracutSlot {
 		cards = []string{"enp0s1", "enp0s2"}
 	} else {
@@ -170,7 +176,7 @@ func dracutFirmware(values map[string]string) []byte {
 	}
 	server := netip.MustParseAddr("192.168.50.1")
 	return ibfttest.Write(ibft.Table{
-		Initiator: "iqn.1994-05.com.redhat:633114aacf2",
+		Initiator: dracutTableName,
 		NICs: []ibft.NIC{{
 			Selected: true, MAC: [6]byte(mac), Addr: netip.MustParseAddr("192.168.50.101"), Bits: 24, DHCP: true,
 			Gateway: server, DNS: []netip.Addr{server}, Hostname: "client",
