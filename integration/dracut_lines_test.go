@@ -41,9 +41,15 @@ func dracutNFSLines() []dracutNFSLine {
 			addr: "192.168.50.101", path: "192.168.50.2:/nfs/client", root: one3,
 		},
 		{host: "nfs3-2", title: "NFSv3 Legacy root=/dev/nfs DHCP path only", line: "root=/dev/nfs", addr: "192.168.50.102", path: "/nfs/client", root: one3},
-		{host: "nfs3-3", title: "NFSv3 Legacy root=/dev/nfs DHCP IP:path", line: "root=/dev/nfs", addr: "192.168.50.103", path: "192.168.50.2:/nfs/client", root: two3},
+		{
+			host: "nfs3-3", title: "NFSv3 Legacy root=/dev/nfs DHCP IP:path", line: "root=/dev/nfs",
+			addr: "192.168.50.103", path: "192.168.50.2:/nfs/client", root: two3,
+		},
 		{host: "nfs3-4", title: "NFSv3 root=dhcp DHCP IP:path", line: "root=dhcp", addr: "192.168.50.104", path: "192.168.50.2:/nfs/client", root: two3},
-		{host: "nfs3-5", title: "NFSv3 root=dhcp DHCP proto:IP:path", line: "root=dhcp", addr: "192.168.50.105", path: "nfs:192.168.50.3:/nfs/client", root: three3},
+		{
+			host: "nfs3-5", title: "NFSv3 root=dhcp DHCP proto:IP:path", line: "root=dhcp",
+			addr: "192.168.50.105", path: "nfs:192.168.50.3:/nfs/client", root: three3,
+		},
 		{
 			host: "nfs3-6", title: "NFSv3 root=dhcp DHCP proto:IP:path:options", line: "root=dhcp",
 			addr: "192.168.50.106", path: "nfs:192.168.50.3:/nfs/client:wsize=4096", root: three3, wsize: true,
