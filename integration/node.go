@@ -32,6 +32,9 @@ type node struct {
 
 // power switches a node on. Its life ends with ctx.
 func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
+	if m.accel == "tcg" && m.spec.arch() == "amd64" && !m.spec.PXE {
+		m.spec.Kernel = l.plainKernel(m.spec.Kernel)
+	}
 	n := &node{m: m, began: time.Now()}
 	var file io.Writer
 	if m.spec.Log != "" {
