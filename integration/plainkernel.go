@@ -13,10 +13,10 @@ import (
 	"github.com/nodisk/nodisk/build"
 )
 
-// plainKernel returns the file of an x86 kernel by which an emulated machine boots: the
-// vmlinux in a bzImage, if QEMU can enter that (PVH), else the bzImage. A kernel
-// that unpacks itself by an emulated processor needs more time for it than for the
-// rest of its boot. Each is unpacked once.
+// plainKernel returns the file of an x86 kernel by which an emulated machine with one
+// processor boots: the vmlinux in a bzImage, if QEMU can enter that (PVH), else the
+// bzImage. A kernel that unpacks itself by an emulated processor needs more time for
+// it than for the rest of its boot. Each is unpacked once.
 func (l *Lab) plainKernel(file string) string {
 	l.plain.Lock()
 	defer l.plain.Unlock()
