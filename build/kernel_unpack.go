@@ -13,6 +13,11 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
+// UnpackKernel returns the plain kernel of a kernel's file, of at most 256 MiB: an ELF
+// vmlinux on x86, an Image on arm64. A file that is plain already is returned as
+// it is.
+func UnpackKernel(r io.ReaderAt) ([]byte, error) { return unpackKernel(r, kernelMax) }
+
 // unpackKernel returns the plain kernel of a kernel's file, at most limit bytes: an ELF vmlinux with its sections on x86, an Image on arm64.
 func unpackKernel(r io.ReaderAt, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.NewSectionReader(r, 0, kernelMax))

@@ -59,13 +59,11 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 	}
 	m.cmdline = strings.Join(strings.Fields(consoleOf(s.arch())+fill(s.Words()+" "+s.Append, values)), " ")
 
-	if s.IBFT != nil {
-		m.ibft = l.path(fmt.Sprintf("ibft-%d", n.n))
-		if err := os.WriteFile(m.ibft, s.IBFT(values), 0o600); err != nil {
-			return res, fmt.Errorf("boot %s: %w", s.name(), err)
-		}
-		defer func() { err = errors.Join(err, os.Remove(m.ibft)) }()
+	dropIBFT, err := m.firmware(l.path(fmt.Sprintf("ibft-%d", n.n)), values)
+	if err != nil {
+		return res, fmt.Errorf("boot %s: %w", s.name(), err)
 	}
+	defer func() { err = errors.Join(err, dropIBFT()) }()
 
 	var tftp string
 	if s.PXE {
@@ -123,6 +121,19 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 		err = fmt.Errorf("boot %s: %w", s.name(), context.Cause(ctx))
 	}
 	return res, err
+}
+
+// firmware writes the table of [BootSpec.IBFT], if there is one, to a file for
+// QEMU. drop removes it.
+func (m *machine) firmware(file string, values map[string]string) (drop func() error, err error) {
+	if m.spec.IBFT == nil {
+		return func() error { return nil }, nil
+	}
+	m.ibft = file
+	if err := os.WriteFile(file, m.spec.IBFT(values), 0o600); err != nil {
+		return nil, fmt.Errorf("write the firmware's table: %w", err)
+	}
+	return func() error { return os.Remove(file) }, nil
 }
 
 // values asks the lab for what the specification needs and returns the values

@@ -31,16 +31,13 @@ type bootCase struct {
 	fs     string   // type of / when it is reached
 }
 
+// Roots by NFS, and more by iSCSI, are those of [dracutCases] and of TestBootKernels.
 func TestBootRoot(t *testing.T) {
 	t.Parallel()
 	cases := []bootCase{
 		{
 			name: "pxe-dhcp-iscsi", spec: BootSpec{PXE: true, Root: RootISCSI}, fs: "ext4",
 			expect: []string{`iPXE`, `PXELINUX`, byDHCP, mounted},
-		},
-		{
-			name: "static-iscsi-label", spec: BootSpec{Static: true, Root: RootISCSI}, fs: "ext4",
-			expect: []string{byHand, mounted},
 		},
 		{
 			name: "static-iscsi-label-e1000", spec: BootSpec{Static: true, Root: RootISCSI, NIC: NICE1000}, fs: "ext4",
@@ -53,14 +50,6 @@ func TestBootRoot(t *testing.T) {
 				Root:    RootISCSI,
 				Cmdline: "ip={client}:{server}:{gateway}:{mask} BOOTIF=01-{mac} root=iscsi::::1:{target}",
 			},
-		},
-		{
-			name: "nfs3", spec: BootSpec{Root: RootNFS3}, fs: "nfs",
-			expect: []string{byDHCP, mounted},
-		},
-		{
-			name: "nfs4", spec: BootSpec{Root: RootNFS4}, fs: "nfs4",
-			expect: []string{byDHCP, mounted},
 		},
 		{
 			// Nobody needs the interface before the switch, and nobody loads its driver behind it.

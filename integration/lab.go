@@ -50,6 +50,12 @@ type Lab struct {
 
 	mu   sync.Mutex
 	used map[int]bool // networks that are up
+
+	// plain has the plain kernels of the files that nodes boot.
+	plain struct {
+		sync.Mutex
+		of map[string]string
+	}
 }
 
 // New starts a lab in the namespaces that [Enter] made. The servers live until

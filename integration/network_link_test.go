@@ -79,11 +79,6 @@ func manyCases() []rigCase {
 	wire := []string{"lan c0", "start_dhcp c0" + serveV4}
 	return []rigCase{
 		{
-			name: "one-nic", expect: []string{byLease("eth0"), mounted},
-			boot: RigBoot{BootSpec: BootSpec{Cmdline: "ip=dhcp root=dhcp"}, Wire: wire},
-			more: func(t *testing.T, res RigResult) { toLease(t, res); up(t, res, 1) },
-		},
-		{
 			name: "sixteen-nics", expect: []string{byLease("eth11"), mounted},
 			boot: RigBoot{BootSpec: BootSpec{NICs: 16, Cmdline: "ip=dhcp root=dhcp"}, At: []int{11}, Wire: wire},
 			root: []string{`^link eth11 flags=0x\w*[13579bdf] `},

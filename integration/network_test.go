@@ -66,7 +66,7 @@ func TestBootNetwork(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), wordCases(), ipv6Cases())
+	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), wordCases(), ipv6Cases(), dracutCases())
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

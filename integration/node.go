@@ -32,6 +32,12 @@ type node struct {
 
 // power switches a node on. Its life ends with ctx.
 func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
+	// Of nine nodes with two processors that booted so, one, with Linux 7.2, took a
+	// breakpoint of the kernel's own patching (sched_clock_cpu) and panicked. Whether
+	// the way of booting has to do with it is not known.
+	if m.accel == "tcg" && m.spec.arch() == "amd64" && !m.spec.PXE && m.spec.cpus() == 1 {
+		m.spec.Kernel = l.plainKernel(m.spec.Kernel)
+	}
 	n := &node{m: m, began: time.Now()}
 	var file io.Writer
 	if m.spec.Log != "" {

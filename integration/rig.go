@@ -45,7 +45,7 @@ func rigModules() []string {
 }
 
 func rigTools() []tool {
-	return append(toolsNFSD(), toolIP(), toolTC(), toolDnsmasq(), toolTgtd(), toolTgtadm())
+	return append(toolsNFSD(), toolIP(), toolTC(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolTune2fs())
 }
 
 // MissingRig lists what this machine lacks for a rig.

@@ -23,7 +23,8 @@ const (
 // that it has for [Lab.Boot], with these differences.
 //
 //   - NICs is the number of all of the node's NICs. Those without a cable have
-//     a carrier, and nobody is there.
+//     a carrier, and nobody is there. On the board q35 they are at the slots 1,
+//     2, ... of PCI: udev calls them enp0s1, enp0s2, ...
 //   - {server6} and {client6} are IPv6 addresses, {slaac6} is the one that the
 //     first NIC makes for itself; {mac0} {mac1} ... those of
 //     the NICs, {dash0} {dash1} ... the same with dashes, {tid} is the number
@@ -138,6 +139,11 @@ func (r *Rig) Boot(ctx context.Context, b RigBoot) (res RigResult, err error) {
 	}
 	m := machine{spec: b.BootSpec, nics: p.nics, accel: r.accel, monitor: r.lab.path("node" + strconv.Itoa(p.number) + ".monitor")}
 	m.cmdline = strings.Join(strings.Fields(consoleWords+fill(b.Words()+" "+b.Append, p.values)+" "+LinksWord), " ")
+	drop, err := m.firmware(r.lab.path("node"+strconv.Itoa(p.number)+".ibft"), p.values)
+	if err != nil {
+		return res, err
+	}
+	undo.add(drop)
 	limited, cancel := context.WithTimeoutCause(ctx, b.timeout(), fmt.Errorf("the node had %v", b.timeout()))
 	defer cancel()
 	v, err := p.switchOn(limited, m, &undo)

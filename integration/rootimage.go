@@ -89,6 +89,9 @@ while read -r dev dir type opts rest; do
 	case $dir in /dev | /proc | /sys | /run) moved="$moved $dir:$type" ;; esac
 done </proc/mounts
 say "root $root"
+set -- $root
+# The volume's name is 16 bytes in the superblock (ext4(5), s_volume_name).
+[ "$1" != ext4 ] || say "label $($b dd if="$2" bs=1 skip=1144 count=16 2>/dev/null | $b tr -d '\0')"
 say "moved$moved"
 say "cmdline $($b cat /proc/cmdline)"
 say "disks $(cd /sys/block && echo sd*)"

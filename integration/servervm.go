@@ -64,6 +64,9 @@ func (l *Lab) startServer(ctx context.Context, m serverMachine, name, log string
 		}
 		tee = v.log
 	}
+	if m.accel == "tcg" {
+		m.kernel = l.plainKernel(m.kernel)
+	}
 	args := append(machineArgs(name, "amd64", m.accel, m.memory, 1),
 		"-accel", m.accel, "-machine", "pc", "-kernel", m.kernel, "-initrd", m.image,
 		"-append", "console=ttyS0,115200 panic=-1 no_timer_check loglevel=4",

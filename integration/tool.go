@@ -30,6 +30,7 @@ func toolTgtadm() tool  { return program("tgtadm", "tgt") }
 func toolGanesha() tool { return program("ganesha.nfsd", "nfs-ganesha") }
 func toolRpcbind() tool { return program("rpcbind", "rpcbind") }
 func toolMke2fs() tool  { return program("mke2fs", "e2fsprogs") }
+func toolTune2fs() tool { return program("tune2fs", "e2fsprogs") }
 func toolIP() tool      { return program("ip", "iproute2") }
 func toolOpensm() tool  { return program("opensm", "opensm") }
 func toolTC() tool      { return program("tc", "iproute2") }

@@ -1,0 +1,45 @@
+package integration
+
+import (
+	"debug/elf"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestPlainKernel(t *testing.T) {
+	l := &Lab{dir: t.TempDir(), log: slog.New(slog.DiscardHandler)}
+	other := filepath.Join(t.TempDir(), "kernel")
+	if err := os.WriteFile(other, []byte("no kernel at all"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.plainKernel(other); got != other {
+		t.Errorf("of a file that is not a kernel comes %s", got)
+	}
+	packed := filepath.Join(kernelDir(t), "vmlinuz")
+	plain := l.plainKernel(packed)
+	if again := l.plainKernel(packed); again != plain {
+		t.Errorf("it is unpacked twice: %s, %s", plain, again)
+	}
+	f, err := elf.Open(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if f.Machine != elf.EM_X86_64 {
+		t.Errorf("the plain kernel is for %v", f.Machine)
+	}
+}
+
+// A vmlinux without the note is left to the bzImage.
+func TestEnteredByPVH(t *testing.T) {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := enteredByPVH(self); err == nil || !strings.Contains(err.Error(), "CONFIG_PVH") {
+		t.Errorf("a program that is no kernel: %v", err)
+	}
+}
