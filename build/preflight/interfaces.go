@@ -100,7 +100,12 @@ func (c *checker) impossible(name string, made []string) string {
 	kind := strings.TrimRight(name, "0123456789")
 	number, err := strconv.Atoi(name[len(kind):])
 	if err != nil || !slices.Contains([]string{"eth", "ib", "usb", "wwan"}, kind) {
-		return fmt.Sprintf("no interface is called %s: they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456); write one of them, or the address (ip=52-54-00-12-34-56:dhcp), or name it by ifname=%s:ADDRESS", name, name)
+		const have = "they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456)"
+		const write = "write one of them, or the address (ip=52-54-00-12-34-56:dhcp)"
+		if len(made) > 0 {
+			return fmt.Sprintf("no interface is called %s: the command line makes %s, and of the others %s; %s", name, strings.Join(made, ", "), have, write)
+		}
+		return fmt.Sprintf("no interface is called %s: %s; %s, or name it by ifname=%s:ADDRESS", name, have, write, name)
 	}
 	v := c.Inventory
 	if v == nil {
