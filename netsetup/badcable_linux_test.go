@@ -25,7 +25,6 @@ import (
 type badCable struct {
 	*cable // the end of the server
 	middle int
-	near   string // the end of the box towards the node
 	fault  fault
 	begun  time.Time
 
@@ -131,13 +130,14 @@ func newNamespace(t *testing.T) int {
 // address; both have carrier.
 func newBadCable(t *testing.T, dev string, mac HardwareAddr, server netip.Prefix, f fault) *badCable {
 	t.Helper()
-	b := &badCable{middle: newNamespace(t), near: "near-" + dev, fault: f}
+	b := &badCable{middle: newNamespace(t), fault: f}
 	box := &cable{t: t, ns: b.middle}
 	far := "far-" + dev
 	box.in(func() { b.cable = newCable(t, far, macB, server) })
 	if b.cable == nil {
 		t.FailNow()
 	}
+	b.box, b.near = box, "near-"+dev
 	b.plug(true)
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = dev

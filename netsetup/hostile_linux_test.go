@@ -85,13 +85,19 @@ func queueOpen(name string) bool {
 	return err == nil && l.Attrs().OperState == netlink.OperUp
 }
 
-// alsoHas gives the other end a further address: that of a neighbour, whose
-// kernel answers ARP for it on any link. It is not on the link's end, where Kea
-// would open a further socket for it and answer twice.
+// alsoHas gives the other end, or the box before it, a further address: that of a
+// neighbour, whose kernel answers ARP for it on any link. It is not on the other end
+// itself, where Kea would open a further socket for it and answer twice.
 func (c *cable) alsoHas(a netip.Prefix) {
 	c.t.Helper()
-	c.in(func() {
-		l, err := netlink.LinkByName("lo")
+	where, dev := c, "lo"
+	if c.box != nil {
+		// The box passes frames on when it gets a processor. A kernel answers ARP
+		// whatever else the machine does, and a probe waits for no more.
+		where, dev = c.box, c.near
+	}
+	where.in(func() {
+		l, err := netlink.LinkByName(dev)
 		if err == nil {
 			err = netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(a)})
 		}

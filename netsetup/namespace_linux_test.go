@@ -70,6 +70,9 @@ type cable struct {
 	t    *testing.T
 	ns   int // descriptor of the server's namespace
 	peer string
+	// Of a badCable: the box in its middle, and its end towards the node.
+	box  *cable
+	near string
 }
 
 // newCable makes the device dev here, with the address mac, and its peer with

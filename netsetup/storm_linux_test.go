@@ -214,7 +214,7 @@ func (s *storm) connect(i, pid int) {
 		box.in(func() { add(near, "eth0", netlink.NsPid(pid), mac, false) })
 		s.server.in(func() { add(port, far, netlink.NsFd(s.middle), nil, true) })
 		if err == nil {
-			b := &badCable{cable: &cable{t: s.t, ns: s.server.ns, peer: port}, middle: s.middle, near: near, fault: s.fault(i)}
+			b := &badCable{cable: &cable{t: s.t, ns: s.server.ns, peer: port, box: box, near: near}, middle: s.middle, fault: s.fault(i)}
 			b.start(box, far)
 		}
 	}
