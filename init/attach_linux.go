@@ -44,7 +44,7 @@ func (w *worker) attach(ctx context.Context) (string, error) {
 	}
 	// The logins need no module, so they go on beside the loading of them.
 	loaded := w.loadISCSI(ctx)
-	groups := byTarget(iscsi.Addressed(ctx, named), !w.root.Block.IsZero())
+	groups := byTarget(iscsi.Addressed(ctx, named), !w.root.Block.OfFirstDisk())
 	if err := w.endStale(ctx, groups, name); err != nil {
 		return "", err
 	}
@@ -167,7 +167,7 @@ func (w *worker) rootOn(ctx context.Context, list []attached) bool {
 	switch {
 	case len(disks) == 0:
 		return false
-	case w.root.Block.IsZero():
+	case w.root.Block.OfFirstDisk():
 		return firstHere(list)
 	}
 	err := guarded(func() error {

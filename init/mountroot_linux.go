@@ -135,8 +135,8 @@ func (w *worker) mountBlock(ctx context.Context) (rootfs.Mounted, error) {
 func (w *worker) findBlock(ctx context.Context) (rootfs.Block, error) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	if w.root.Block.IsZero() && len(w.disks) > 0 {
-		return rootfs.FindOn(ctx, w.disks, w.root.FSType, w.log)
+	if w.root.Block.OfFirstDisk() && len(w.disks) > 0 {
+		return rootfs.FindOn(ctx, w.disks, w.root.Block, w.root.FSType, w.log)
 	}
 	return rootfs.FindBlock(ctx, w.root.Block, w.disks, w.log)
 }

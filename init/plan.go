@@ -83,8 +83,11 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 		// To the grammar of roots it is one more netroot=.
 		args = append(args, cmdline.Arg{Key: "netroot", Value: spec, HasValue: true})
 	}
-	args = byPath(args)
+	args, part, besides := byPath(args)
 	root, rootErr := rootfs.ParseRoot(args)
+	if rootErr == nil && !part.IsZero() {
+		root.Block = part
+	}
 	p.Root, p.Firmware = root, root.Firmware
 	if rootErr != nil {
 		errs = append(errs, rootErr)
@@ -98,6 +101,9 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	p.Warnings, p.Notes = table.judge(args)
 	if chain.Path == "" {
 		p.Notes = slices.Concat(configNotes, lineNotes, p.Notes)
+	}
+	for _, lun := range besides {
+		p.Notes = append(p.Notes, fmt.Sprintf("netroot: LUN %v is attached besides: the root is on the one that root= names", lun))
 	}
 	p.Warnings = append(p.Warnings, p.Modules.Warnings...)
 	p.Warnings = append(p.Warnings, p.Network.Warnings()...)

@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -76,14 +77,22 @@ func (b Block) property(by SelectBy) string {
 		return b.Partition.Label
 	case ByName:
 		return b.Name
+	case ByNumber:
+		if b.Partition.Number > 0 {
+			return strconv.Itoa(b.Partition.Number)
+		}
 	}
 	return ""
 }
 
-// matches returns the blocks that the selector means, in the order given.
-func (s Selector) matches(seen []Block) []Block {
+// matches returns the blocks that the selector means, in the order given. Disks are
+// those that were attached.
+func (s Selector) matches(seen []Block, disks []string) []Block {
 	var found []Block
 	for _, b := range seen {
+		if s.OfFirstDisk() && b.Disk != disks[0] {
+			continue
+		}
 		if v := b.property(s.By); v != "" && s.is(v) {
 			found = append(found, b)
 		}
@@ -103,6 +112,9 @@ func (s Selector) missing(seen []Block, disks []string) string {
 		line = fmt.Sprintf("no filesystem%s has %s", where, s)
 	case ByPartUUID, ByPartLabel:
 		line = fmt.Sprintf("no partition%s has %s", where, s)
+	case ByNumber:
+		line = fmt.Sprintf("%s has no partition %s", disks[0], s.Value)
+		seen = slices.DeleteFunc(slices.Clone(seen), func(b Block) bool { return b.Disk != disks[0] })
 	case ByName:
 		line = fmt.Sprintf("there is no %s", s)
 		if where != "" {
@@ -162,7 +174,7 @@ func (s Selector) hint(seen []Block) string {
 	for _, b := range seen {
 		for _, by := range []SelectBy{ByLabel, ByUUID, ByPartUUID, ByPartLabel} {
 			v := b.property(by)
-			if v == "" || !strings.EqualFold(v, s.Value) {
+			if v == "" || s.By == ByNumber || !strings.EqualFold(v, s.Value) {
 				continue
 			}
 			if under := covering(seen, b); by == s.By && len(under) > 0 {

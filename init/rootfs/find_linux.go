@@ -32,17 +32,20 @@ func FindBlock(ctx context.Context, s Selector, disks []string, log *slog.Logger
 	return newFinder(disks, log).findBlock(ctx, s)
 }
 
-// FindOn waits for the first of the disks (sda) and returns its own filesystem,
-// else its only partition with one, where partitions for booting do not count.
-// Several filesystems, none, or a container beside one are an error that lists
+// FindOn waits for the first of the disks (sda) and returns the partition that the
+// selector numbers; with the zero Selector its own filesystem, else its only
+// partition with one, where partitions for booting do not count. Several filesystems, none, or a container beside one are an error that lists
 // them. The other disks count where a filesystem has several devices. Types is
 // rootfstype=, which may name a type that Probe does not recognise, or tell which
 // of several is meant.
-func FindOn(ctx context.Context, disks []string, types string, log *slog.Logger) (Block, error) {
-	if len(disks) == 0 {
+func FindOn(ctx context.Context, disks []string, s Selector, types string, log *slog.Logger) (Block, error) {
+	switch {
+	case len(disks) == 0:
 		return Block{}, errors.New("find a filesystem: no disk given")
+	case s.IsZero():
+		return newFinder(disks, log).findOn(ctx, disks[0], types)
 	}
-	return newFinder(disks, log).findOn(ctx, disks[0], types)
+	return newFinder(disks, log).findBlock(ctx, s)
 }
 
 // A listener receives device events: *uevent.Conn.
@@ -99,14 +102,14 @@ func newFinder(disks []string, log *slog.Logger) *finder {
 }
 
 func (f *finder) findBlock(ctx context.Context, s Selector) (Block, error) {
-	if s.IsZero() {
-		return Block{}, errors.New("find block device: no selector given")
+	if s.IsZero() || s.OfFirstDisk() && len(f.disks) == 0 {
+		return Block{}, fmt.Errorf("find %s: nothing says on which disk", s)
 	}
 	var warning string
 	b, err := f.run(ctx, func(seen []Block) verdict {
 		warning = ""
 		var ready []Block
-		for _, b := range s.matches(seen) {
+		for _, b := range s.matches(seen, f.disks) {
 			under := covering(seen, b)
 			if s.By == ByName && len(under) > 0 {
 				warning = b.Name + ": " + leftover(b, under)

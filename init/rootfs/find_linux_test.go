@@ -384,6 +384,34 @@ func TestFindOn(t *testing.T) {
 	}
 }
 
+// A partition by its number is one of the first disk, whatever the others have.
+func TestFindOnPartition(t *testing.T) {
+	lvm := gptDisk(t, "", "ext4", "xfs")
+	copy(lvm[mib:2*mib], synthetic()["lvm"].image)
+	for _, tt := range []struct {
+		number, want, err string
+	}{
+		{number: "2", want: "sdb2"},
+		{number: "3", want: "sdb3"},
+		{number: "1", err: `find the disk's partition 1: /dev/sdb1 is an LVM2 physical volume`},
+		{number: "4", err: "find the disk's partition 4: sdb has no partition 4: seen sdb1 (LVM2_member, partition 1), sdb2 (ext4, partition 2), sdb3 (xfs, partition 3): "},
+	} {
+		b, _, _, err := find(t, []string{"sdb", "sda"}, by(Selector{ByNumber, tt.number}), func(m *machine) {
+			m.plug("sda", gptDisk(t, "ext4", "ext4", "ext4"))
+			m.plug("sdb", lvm)
+		})
+		if b.Name != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("partition %s: %v, %v", tt.number, b, err)
+		}
+	}
+	if _, err := FindOn(t.Context(), nil, Selector{ByNumber, "1"}, "", nil); err == nil {
+		t.Error("found on no disk")
+	}
+	if _, err := FindBlock(t.Context(), Selector{ByNumber, "1"}, nil, nil); err == nil {
+		t.Error("found on any disk")
+	}
+}
+
 // mbrWithMissing has two partitions, of which the test hides the second.
 func mbrWithMissing(t *testing.T) []byte {
 	t.Helper()

@@ -145,7 +145,7 @@ func TestMountWithoutReplay(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			b, err := FindOn(ctx, []string{name}, "", nil)
+			b, err := FindOn(ctx, []string{name}, Selector{}, "", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -180,7 +180,7 @@ func TestFindAndMountLoopDisk(t *testing.T) {
 	if got.b.Name != name+"p2" || got.b.Partition.UUID != uuidTwo || got.b.Filesystem.Type != "ext4" {
 		t.Errorf("%+v", got.b)
 	}
-	if only, err := FindOn(ctx, []string{name}, "", nil); err != nil || only.Name != got.b.Name {
+	if only, err := FindOn(ctx, []string{name}, Selector{}, "", nil); err != nil || only.Name != got.b.Name {
 		t.Errorf("FindOn: %v, %v", only, err)
 	}
 
@@ -228,7 +228,7 @@ func TestMountWriteProtected(t *testing.T) {
 	t.Cleanup(func() { detach(t, name) })
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	b, err := FindOn(ctx, []string{name}, "", nil)
+	b, err := FindOn(ctx, []string{name}, Selector{}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,8 @@ const (
 	ByUUID
 	ByPartUUID
 	ByPartLabel
-	ByName // the kernel's name: sda1
+	ByName   // the kernel's name: sda1
+	ByNumber // a partition of the first disk
 )
 
 // String returns the key of the command line, "LABEL" for example.
@@ -33,6 +34,8 @@ func (b SelectBy) String() string {
 		return "PARTLABEL"
 	case ByName:
 		return "/dev"
+	case ByNumber:
+		return "partition"
 	}
 	return "nothing"
 }
@@ -47,6 +50,10 @@ type Selector struct {
 // IsZero tells the Selector that names nothing.
 func (s Selector) IsZero() bool { return s == Selector{} }
 
+// OfFirstDisk tells the selectors that choose on the first disk alone that was attached
+// (see FindOn): the zero Selector, and the number of a partition.
+func (s Selector) OfFirstDisk() bool { return s.IsZero() || s.By == ByNumber }
+
 // String spells it as the command line does, quoted when the value holds white
 // space.
 func (s Selector) String() string {
@@ -55,6 +62,8 @@ func (s Selector) String() string {
 		return "the disk's only filesystem"
 	case s.By == ByName:
 		return "/dev/" + s.Value
+	case s.By == ByNumber:
+		return "the disk's partition " + s.Value
 	case strings.ContainsAny(s.Value, " \t"):
 		return s.By.String() + "=" + strconv.Quote(s.Value)
 	}
@@ -160,7 +169,7 @@ func (s Selector) is(value string) bool {
 	switch s.By {
 	case ByUUID, ByPartUUID:
 		return strings.EqualFold(s.Value, value)
-	case ByLabel, ByPartLabel, ByName:
+	case ByLabel, ByPartLabel, ByName, ByNumber:
 		return s.Value == value
 	}
 	return false
