@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -46,40 +47,35 @@ func (p Plan) unreachable() []error {
 }
 
 // astray warns of a server of the root that the network of the command line does not
-// lead to; of the portals of a target one is enough. It may still be reached: the
+// lead to. It may still be reached: the
 // kernel makes addresses of IPv6 by itself where a router announces itself, and a link
 // may have a router that nobody named.
-func (p Plan) astray() []string {
-	servers := []string{p.Root.NFS.Server}
-	for _, t := range byTarget(p.Targets, false) {
-		leads := func(portal iscsi.Target) bool { return p.leads(portal.Portal.Host) == "" }
-		if !slices.ContainsFunc(t.portals, leads) {
-			servers = append(servers, t.portals[0].Portal.Host)
-		}
-	}
-	var warnings []string
-	for _, server := range servers {
-		if why := p.leads(server); why != "" && !slices.Contains(warnings, why) {
-			warnings = append(warnings, why)
-		}
-	}
-	return warnings
-}
+func (p Plan) astray() []string { return p.without(p.leads) }
 
-// leads is empty unless the server is an address that the network of the command line
-// does not lead to: then it says so.
+// leads is empty unless the root's server is an address that the network of the
+// command line does not lead to: then it says so.
 func (p Plan) leads(server string) string {
 	a, err := netip.ParseAddr(server)
-	h := netsetup.Host{Addr: a}
-	switch {
-	case err != nil || p.Network.Leads(h):
+	if err != nil {
 		return ""
-	case p.Network.Family(h):
-		return "ip: nothing leads to the root's server " + server + ": write the gateway in the third field, or rd.route="
+	}
+	return p.leadsTo("the root's server", a)
+}
+
+// leadsTo is empty if the network of the command line leads to one of several
+// addresses, else it says why not to the first, which is that of what.
+func (p Plan) leadsTo(what string, addrs ...netip.Addr) string {
+	if slices.ContainsFunc(addrs, func(a netip.Addr) bool { return p.Network.Leads(netsetup.Host{Addr: a}) }) {
+		return ""
+	}
+	a := addrs[0]
+	switch {
+	case p.Network.Family(netsetup.Host{Addr: a}):
+		return fmt.Sprintf("ip: nothing leads to %s %v: write the gateway in the third field, or rd.route=", what, a)
 	case a.Unmap().Is6():
-		return "ip: the root's server " + server + " has an address of IPv6, and no ip= is about IPv6: add ip=DEVICE:auto6"
+		return fmt.Sprintf("ip: %s %v has an address of IPv6, and no ip= is about IPv6: add ip=DEVICE:auto6", what, a)
 	default:
-		return "ip: the root's server " + server + " has an address of IPv4, and no ip= is about IPv4: add ip=DEVICE:dhcp"
+		return fmt.Sprintf("ip: %s %v has an address of IPv4, and no ip= is about IPv4: add ip=DEVICE:dhcp", what, a)
 	}
 }
 

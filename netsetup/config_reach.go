@@ -1,6 +1,9 @@
 package netsetup
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Addressed reports whether an ip= word gives an interface an address, of whatever
 // kind.
@@ -48,4 +51,15 @@ func (c Config) Leads(h Host) bool {
 		}
 	}
 	return false
+}
+
+// NameServers are those that the words name; told reports whether somebody is asked
+// who may name more, or the firmware's table may.
+func (c Config) NameServers() (servers []netip.Addr, told bool) {
+	servers = slices.Clone(c.Nameservers)
+	for _, n := range c.interfaces() {
+		servers = append(servers, n.DNS...)
+		told = told || n.Method == MethodIBFT
+	}
+	return servers, told || c.Asks() && !c.IgnorePeerDNS
 }

@@ -200,6 +200,7 @@ func (c *checker) plan() bool {
 		}
 		return false
 	}
+	c.names()
 	shown := c.decided
 	shown.Warnings = nil
 	if where := c.decided.OnlyLocally(c.Line); where != "" {
@@ -207,4 +208,19 @@ func (c *checker) plan() bool {
 	}
 	c.Plan = shown.String()
 	return true
+}
+
+// names warns of servers that nothing on the command line or in the image knows the
+// address of.
+func (c *checker) names() {
+	var known boot.Names
+	if c.Image != nil {
+		var err error
+		if known, err = boot.ReadNames(c.Image.files); err != nil {
+			c.doubt("%v", err)
+		}
+	}
+	for _, w := range c.decided.Unresolved(known) {
+		c.doubt("command line: %s", w)
+	}
 }

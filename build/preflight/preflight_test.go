@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,6 +148,30 @@ func TestCheckWithoutModules(t *testing.T) {
 		}
 		if !r.Boots() || !strings.Contains(strings.Join(r.Doubts, "\n"), "the image has no modules: the kernel must have") {
 			t.Errorf("%s: %s; doubts %q", line, r.Verdict(false), r.Doubts)
+		}
+	}
+}
+
+// A server that is known by its name is looked for in the image.
+func TestCheckNames(t *testing.T) {
+	const line = "root=nas:/srv ip=10.0.0.5:::24::eth0:none"
+	const want = "command line: nothing resolves the root's server nas: write nameserver= or its address, or put it into /etc/hosts of the image"
+	config := cpioFile{"etc/nodisk/nodisk.conf", "", typeFile | 0o600}
+	for _, tt := range []struct {
+		image *Image
+		told  bool
+	}{
+		{nil, true},
+		{openImage(t, archive(config)), true},
+		{openImage(t, archive(config, cpioFile{"etc/hosts", "10.0.0.1 nas\n", typeFile | 0o644})), false},
+		{openImage(t, archive(config, cpioFile{"etc/resolv.conf", "nameserver 10.0.0.1\n", typeFile | 0o644})), false},
+	} {
+		r, err := Check(t.Context(), Input{Line: cmdline.Parse(line), Image: tt.image})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := slices.Contains(r.Doubts, want); told != tt.told {
+			t.Errorf("doubts %q", r.Doubts)
 		}
 	}
 }

@@ -1,0 +1,110 @@
+package boot
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/iscsi"
+)
+
+// Names are what an image knows of names of hosts.
+type Names struct {
+	Hosts   map[string][]netip.Addr // of etc/hosts; see hosts(5). Names are in lower case
+	Servers []netip.Addr            // name servers of etc/resolv.conf; see resolv.conf(5)
+}
+
+// ReadNames reads the files of an image, given by its root directory. What is not there
+// is empty.
+func ReadNames(image fs.FS) (Names, error) {
+	var n Names
+	read := func(name string, parse func(io.Reader) error) error {
+		f, err := image.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			err = errors.Join(parse(f), f.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("read /%s: %w", name, err)
+		}
+		return nil
+	}
+	err := read("etc/hosts", func(r io.Reader) (err error) { n.Hosts, err = parseHosts(r); return err })
+	return n, errors.Join(err, read("etc/resolv.conf", func(r io.Reader) (err error) { n.Servers, err = parseResolvConf(r); return err }))
+}
+
+// parseResolvConf reads the name servers of resolv.conf(5). Lines that are not of that
+// form are nobody's.
+func parseResolvConf(r io.Reader) ([]netip.Addr, error) {
+	var servers []netip.Addr
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 2 || fields[0] != "nameserver" {
+			continue
+		}
+		if a, err := netip.ParseAddr(fields[1]); err == nil {
+			servers = append(servers, a)
+		}
+	}
+	return servers, lines.Err()
+}
+
+// Unresolved warns of a server of the root that the network of the command line does
+// not lead to by its name: nothing knows its address.
+func (p Plan) Unresolved(n Names) []string {
+	if p.Chain.Path != "" || p.Network.Off {
+		return nil
+	}
+	return p.without(func(server string) string { return p.resolves(server, n) })
+}
+
+// resolves is empty unless the server is a name of which nothing says the address.
+func (p Plan) resolves(server string, n Names) string {
+	if _, err := netip.ParseAddr(server); server == "" || err == nil || strings.EqualFold(server, "localhost") {
+		return ""
+	}
+	if addrs := n.Hosts[strings.ToLower(server)]; len(addrs) > 0 {
+		return p.leadsTo("the root's server "+server+",", addrs...)
+	}
+	servers, told := p.Network.NameServers()
+	if len(servers) == 0 {
+		servers = n.Servers // which stays where nothing else is known
+	}
+	const fix = ": write nameserver= or its address, or put it into /etc/hosts of the image"
+	switch {
+	case told:
+		return ""
+	case len(servers) > 0:
+		return p.leadsTo("the name server that is to know the root's server "+server+",", servers...)
+	case p.Network.Asks():
+		return "nothing resolves the root's server " + server + ", because rd.peerdns=0 leaves the name servers of DHCP out" + fix
+	}
+	return "nothing resolves the root's server " + server + fix
+}
+
+// without says what is wrong with the servers of the root; of the portals of a target
+// one that is right is enough.
+func (p Plan) without(wrong func(server string) string) []string {
+	servers := []string{p.Root.NFS.Server}
+	for _, t := range byTarget(p.Targets, false) {
+		right := func(portal iscsi.Target) bool { return wrong(portal.Portal.Host) == "" }
+		if !slices.ContainsFunc(t.portals, right) {
+			servers = append(servers, t.portals[0].Portal.Host)
+		}
+	}
+	var warnings []string
+	for _, server := range servers {
+		if why := wrong(server); why != "" && !slices.Contains(warnings, why) {
+			warnings = append(warnings, why)
+		}
+	}
+	return warnings
+}
