@@ -45,7 +45,7 @@ func doneKeys() []Key {
 	done := func(from, examples string) []Key { return rows(from, KeyDone, "", examples) }
 	return slices.Concat(
 		done(byKernel, "root=LABEL=a nfsroot=10.0.0.1:/srv ip=dhcp"),
-		done(byTools, "rootfstype=ext4 rootflags=noatime ro rw rootdelay=5 rootwait init=/sbin/init BOOTIF=01-52-54-00-12-34-56 boot=nfs"),
+		done(byTools, "rootfstype=ext4 rootflags=noatime ro rw init=/sbin/init BOOTIF=01-52-54-00-12-34-56 boot=nfs"),
 		done(byDracut, `netroot=dhcp bond=bond0:eth0 vlan=vlan5:eth0 bridge=br0:eth0 ifname=lan0:52:54:00:12:34:56 nameserver=10.0.0.1
 			rd.route=10.1.0.0/16:10.0.0.1 rd.neednet=1 bootdev=eth0 rd.bootif=1 rd.peerdns=0
 			rd.net.timeout.carrier=10 rd.net.timeout.dhcp=10 rd.net.dhcp.retry=3 rd.net.dhcp.vendor-class=a
@@ -116,6 +116,7 @@ func otherKeys() []Key {
 		instead(byTools, "write rd.break=STAGE", "break=premount"),
 		quiet("off none", instead(byTools, "write ip=DEV:dhcp6 or ip=DEV:auto6 besides the ip= of IPv4", "ip6=dhcp")),
 
+		spare(byTools, "nodisk waits for the root in any case", "rootdelay=5 rootwait"),
 		spare(byDracut, "logins are tried until nodisk.deadline=", "rd.iscsi.login_retry_max=5"),
 		spare(byDracut, "the network is waited for in any case", "rd.iscsi.waitnet=0"),
 		spare(byDracut, "a login that finds no way says so", "rd.iscsi.testroute=0"),

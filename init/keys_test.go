@@ -3,6 +3,7 @@ package boot
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -133,6 +134,54 @@ func TestKeys(t *testing.T) {
 			}
 			t.Errorf("want %q, got\n%s", want, strings.Join(tried, "\n"))
 		})
+	}
+}
+
+// effectBases are command lines beside which a key shows what it does.
+func effectBases() []string {
+	return append(bases(), "root=/dev/nfs", "nfsroot=10.0.0.1:/srv", "root=LABEL=a rd.iscsi.target.name=iqn.2026-01.org.example:a", "root=LABEL=a rw", "root=/dev/sda1 ip=dhcp BOOTIF=01-52-54-00-12-34-56 rd.bootif=0")
+}
+
+// effects are the command lines in which an argument, as the last of them, changes
+// what the plan does.
+func effects(argument string) []string {
+	var list []string
+	for _, base := range effectBases() {
+		without, errWithout := NewPlan(cmdline.Parse(base), nil)
+		with, err := NewPlan(cmdline.Parse(base+" "+argument), nil)
+		for _, p := range []*Plan{&without, &with} {
+			p.Warnings, p.Notes, p.Modules.Warnings = nil, nil, nil
+			p.Modules.Params = nil // every word with a dot may be one
+		}
+		if err == nil && (errWithout != nil || !reflect.DeepEqual(with, without)) {
+			list = append(list, base)
+		}
+	}
+	return list
+}
+
+// Every key that is done does something, another name does what the key does that it
+// is taken as, and no other key does anything. A key that nobody reads is found so.
+func TestKeysEffect(t *testing.T) {
+	table := keyTable(Keys())
+	for _, k := range table {
+		does := effects(k.Example)
+		state := k.State
+		if k.As != "" {
+			_, value, valued := strings.Cut(k.Example, "=")
+			as := k.As
+			if valued {
+				as += "=" + value
+			}
+			if diff := cmp.Diff(effects(as), does); diff != "" {
+				t.Errorf("%s, and what it is taken as (-%s +it):\n%s", k.Example, as, diff)
+			}
+			other, _ := table.lookup(k.As)
+			state = other.State
+		}
+		if done := state == KeyDone; done != (len(does) > 0) {
+			t.Errorf("%s is %v, and changes the plan of %q", k.Example, state, does)
+		}
 	}
 }
 

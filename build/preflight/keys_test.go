@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -38,6 +39,79 @@ func TestPlanTellsOfKeys(t *testing.T) {
 					t.Errorf("%s: %s", k.Example, d)
 				}
 			}
+		}
+	}
+}
+
+// about are the lines of nodisk plan that speak of a key, without the beginning that
+// all have.
+func about(lines []string, key string) []string {
+	var list []string
+	for _, l := range lines {
+		l = strings.TrimPrefix(l, "command line: ")
+		if strings.HasPrefix(l, key+":") || strings.HasPrefix(l, key+"=") {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// What nodisk plan says of a key is what the table of keys says: nothing of one that is
+// done, one note of one that is not needed, one warning of one without effect, and one
+// fault of one that is refused, with what to write instead. What it is taken as is a
+// note besides.
+func TestPlanAgreesWithKeys(t *testing.T) {
+	bases := []string{
+		"root=LABEL=a netroot=iscsi:10.0.0.1::::iqn.2026-01.org.example:a ip=eth0:dhcp", "ip=dhcp root=/dev/nfs",
+		"root=LABEL=a rd.iscsi.target.name=iqn.2026-01.org.example:a rd.iscsi.target.ip=10.0.0.1", "root=LABEL=a BOOTIF=01-52-54-00-12-34-56 rd.neednet=1", "",
+	}
+	keys := map[string]boot.Key{}
+	for _, k := range boot.Keys() {
+		keys[k.Name] = k
+	}
+	for _, k := range boot.Keys() {
+		name, value, _ := strings.Cut(k.Example, "=")
+		own, is := name, k
+		var notes, doubts, faults []string
+		if k.As != "" {
+			notes = append(notes, name+": taken as "+k.As)
+			own, is = k.As, keys[k.As]
+		}
+		switch is.State {
+		case boot.KeyDone, boot.KeyForeign:
+		case boot.KeyNotNeeded:
+			notes = append(notes, own+": not needed: "+is.Why)
+		case boot.KeyInstead:
+			doubts = append(doubts, own+": without effect: "+is.Why)
+		case boot.KeyLater:
+			doubts = append(doubts, own+": not built yet, without effect")
+		case boot.KeyRefused:
+			problem, fix, _ := strings.Cut(is.Why, ": ")
+			if own != "team" { // the network's, which names the value
+				value = "..."
+			}
+			faults = append(faults, own+"="+value+": "+problem+"; "+fix)
+		default:
+			t.Fatalf("state %v of %s", is.State, own)
+		}
+		var tried []string
+		if !slices.ContainsFunc(bases, func(base string) bool {
+			r, err := Check(t.Context(), Input{Line: cmdline.Parse(base + " " + k.Example)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			names := slices.Compact([]string{name, own})
+			said := func(lines []string) (list []string) {
+				for _, n := range names {
+					list = append(list, about(lines, n)...)
+				}
+				return list
+			}
+			n, d, f := said(r.Notes), said(r.Doubts), said(r.Faults)
+			tried = append(tried, fmt.Sprintf("%s: notes %q, warnings %q, faults %q, %s", base, n, d, f, r.Verdict(false)))
+			return slices.Equal(n, notes) && slices.Equal(d, doubts) && slices.Equal(f, faults) && r.Boots() == (faults == nil)
+		}) {
+			t.Errorf("%s: want notes %q, warnings %q, faults %q; of\n%s", k.Example, notes, doubts, faults, strings.Join(tried, "\n"))
 		}
 	}
 }
