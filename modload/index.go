@@ -236,8 +236,8 @@ func (x *Index) Files() func(yield func(name, path string) bool) {
 	}
 }
 
-// names yields every name that could have been meant.
-func (x *Index) names(yield func(string) bool) {
+// Names yields the name of every module, loadable or built into the kernel.
+func (x *Index) Names(yield func(string) bool) {
 	for i := range x.mods {
 		if !yield(x.mods[i].name) {
 			return

@@ -136,7 +136,7 @@ func TestEveryModuleAsModprobe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := slices.Collect(x.names)
+	names := slices.Collect(x.Names)
 	different := 0
 	for i, lines := range k.ask(t, "--show-depends", "install true", names) {
 		mods, err := x.Resolve(names[i])
@@ -192,7 +192,7 @@ func TestJoinedSoftdeps(t *testing.T) {
 	}
 	slices.Sort(several)
 	var different []string
-	for _, name := range slices.Collect(joined.names)[:len(joined.mods)] {
+	for _, name := range slices.Collect(joined.Names)[:len(joined.mods)] {
 		all, err := joined.Resolve(name)
 		if err != nil {
 			t.Fatal(err)
@@ -249,7 +249,7 @@ func TestEveryAliasAsModprobe(t *testing.T) {
 		}
 	}
 	builtin := len(aliases) - patterns
-	for name := range x.names {
+	for name := range x.Names {
 		aliases = append(aliases, strings.ReplaceAll(name, "_", "-"))
 	}
 	names := len(aliases) - patterns - builtin

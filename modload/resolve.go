@@ -97,7 +97,7 @@ func (x *Index) find(name string) (mods []int32, byAlias, ok bool) {
 
 func (x *Index) missing(name, wanted string) *MissingError {
 	var known []string
-	x.names(func(name string) bool { known = append(known, name); return true })
+	x.Names(func(name string) bool { known = append(known, name); return true })
 	near := cmdline.Nearest(normal(name), known, max(1, len(name)/4)+1)
 	return &MissingError{Name: name, Wanted: wanted, Nearest: near, Release: x.release}
 }

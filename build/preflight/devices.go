@@ -65,6 +65,12 @@ func (c *checker) devices() {
 		}
 		if usable {
 			c.ready++
+			c.builtin = c.builtin || drivers == nil
+			for _, name := range drivers {
+				if !slices.Contains(c.adapters, name) {
+					c.adapters = append(c.adapters, name)
+				}
+			}
 		} else {
 			useless = append(useless, why)
 		}

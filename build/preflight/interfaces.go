@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,17 +30,20 @@ func (c *checker) interfaces() {
 			}
 		}
 		c.address("ip=", i.Match)
+		c.driver(fmt.Sprintf("ip=%v", i), i.Driver)
 	}
 	boot := n.BootDevice()
 	if why := c.impossible(boot.Name, made); why != "" {
 		c.fault("bootdev=%s: %s", n.BootDev, why)
 	}
 	c.address("bootdev=", boot.Addr)
+	c.driver("bootdev="+n.BootDev, boot.Driver)
 	port := func(key string, p netsetup.PortMatch) {
 		if why := c.impossible(p.Name, made); why != "" {
 			c.doubt("%s: %s", key, why)
 		}
 		c.address(key, p.Addr)
+		c.driver(key, p.Driver)
 	}
 	for _, b := range n.Bonds {
 		for _, p := range b.Ports {
@@ -88,24 +92,22 @@ func (c *checker) made() []string {
 	return names
 }
 
-// impossible says why no interface can have a name; empty if one can, or for a
-// glob.
+// impossible says why no interface can have a name, or one as a pattern with * and ?
+// says; empty if one can.
 func (c *checker) impossible(name string, made []string) string {
-	if name == "" || strings.ContainsAny(name, "*?") || slices.Contains(made, name) {
+	if name == "" || slices.Contains(made, name) {
 		return ""
+	}
+	if strings.ContainsAny(name, "*?") {
+		return c.unlike(name, made)
 	}
 	if netsetup.IsUdevName(name) {
 		return "" // the machine tells
 	}
 	kind := strings.TrimRight(name, "0123456789")
 	number, err := strconv.Atoi(name[len(kind):])
-	if err != nil || !slices.Contains([]string{"eth", "ib", "usb", "wwan"}, kind) {
-		const have = "they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456)"
-		const write = "write one of them, or the address (ip=52-54-00-12-34-56:dhcp)"
-		if len(made) > 0 {
-			return fmt.Sprintf("no interface is called %s: the command line makes %s, and of the others %s; %s", name, strings.Join(made, ", "), have, write)
-		}
-		return fmt.Sprintf("no interface is called %s: %s; %s, or name it by ifname=%s:ADDRESS", name, have, write, name)
+	if err != nil || !slices.Contains(kernelKinds(), kind) {
+		return nameless(name, made, ", or name it by ifname="+name+":ADDRESS")
 	}
 	v := c.Inventory
 	if v == nil {
@@ -121,6 +123,70 @@ func (c *checker) impossible(name string, made []string) string {
 		return fmt.Sprintf("the node has %s, so there is no %s", count(have, "network interface"), name)
 	}
 	return ""
+}
+
+// kernelKinds are what the kernel's names of adapters begin with, before the number.
+func kernelKinds() []string { return []string{"eth", "ib", "usb", "wwan"} }
+
+// nameless says that no interface has a name, and what names there are.
+func nameless(name string, made []string, fix string) string {
+	const have = "they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456)"
+	const write = "write one of them, or the address (ip=52-54-00-12-34-56:dhcp)"
+	if len(made) > 0 {
+		return fmt.Sprintf("no interface is called %s: the command line makes %s, and of the others %s; %s", name, strings.Join(made, ", "), have, write)
+	}
+	return fmt.Sprintf("no interface is called %s: %s; %s%s", name, have, write, fix)
+}
+
+// unlike says why no adapter can have a name as the pattern says.
+func (c *checker) unlike(pattern string, made []string) string {
+	n := c.decided.Network
+	if slices.ContainsFunc(n.Renames, func(r netsetup.Rename) bool { return like(pattern, r.Name) }) {
+		return ""
+	}
+	before := pattern[:strings.IndexAny(pattern, "*?")]
+	begins := func(kind string) bool { return strings.HasPrefix(before, kind) || strings.HasPrefix(kind, before) }
+	udev := slices.ContainsFunc([]string{"en", "ib", "ww", "sl"}, begins)
+	switch {
+	case slices.ContainsFunc(kernelKinds(), begins), udev && !n.KeepsNames():
+		return ""
+	case !udev:
+		return nameless(pattern, made, "")
+	case n.KernelNames:
+		return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), as net.ifnames=0 or nodisk.ifnames=kernel says; leave that out, or write eth*", pattern)
+	}
+	return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), because another word calls one so; write all words with udev's names, or all with the kernel's", pattern)
+}
+
+// like reports whether a text is as a pattern with * and ? says.
+func like(pattern, text string) bool {
+	ok, err := path.Match(pattern, text)
+	return ok && err == nil
+}
+
+// driver warns of a description by a driver that no adapter of the node has or, as far
+// as that is not known, neither the image nor the kernel.
+func (c *checker) driver(key, pattern string) {
+	if pattern == "" || c.index == nil || c.index.Empty() {
+		return
+	}
+	same := func(name string) bool {
+		return like(strings.ReplaceAll(pattern, "-", "_"), strings.ReplaceAll(name, "-", "_"))
+	}
+	switch {
+	case c.builtin:
+	case c.Inventory != nil && c.ready > 0:
+		if !slices.ContainsFunc(c.adapters, same) {
+			c.doubt("%s: no adapter of the node has such a driver (they have %s)", key, strings.Join(c.adapters, ", "))
+		}
+		return
+	}
+	for name := range c.index.Names {
+		if same(name) {
+			return
+		}
+	}
+	c.doubt("%s: neither the image nor the kernel has such a driver", key)
 }
 
 // maybeInfiniBand tells adapters of InfiniBand, and those that can be it.

@@ -116,7 +116,10 @@ type checker struct {
 	reasons map[string]string // of modules in the current phase
 	loaded  map[string]bool
 	flat    []*ko.Module // loaded ones that no index knows
-	ready   int          // adapters that would have a link
+
+	ready    int      // adapters that would have a link
+	adapters []string // drivers of those, as far as they are modules
+	builtin  bool     // the kernel itself has a driver of one of those
 }
 
 // without adds to what was not looked at.
