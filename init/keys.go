@@ -133,12 +133,13 @@ func (table keyTable) judge(args cmdline.Args) (warnings, notes []string) {
 }
 
 // refused are the errors of keys that cannot be passed over: a login without the
-// password that somebody gave. Values may be secrets. Those of the network are
-// netsetup's.
+// password that somebody gave; a key without a value gives none. Values may be
+// secrets. Those of the network are netsetup's.
 func (table keyTable) refused(args cmdline.Args) []error {
 	var errs []error
+	given := func(value string) bool { return value != "" }
 	for _, k := range table {
-		if k.State == KeyRefused && args.Has(k.Name) && !slices.Contains(netsetup.Keys(), k.Name) {
+		if k.State == KeyRefused && slices.ContainsFunc(args.All(k.Name), given) && !slices.Contains(netsetup.Keys(), k.Name) {
 			problem, fix, _ := strings.Cut(k.Why, ": ")
 			errs = append(errs, &cmdline.ValueError{Key: k.Name, Value: "...", Problem: problem, Fix: fix})
 		}

@@ -46,7 +46,7 @@ func doneKeys() []Key {
 	return slices.Concat(
 		done(byKernel, "root=LABEL=a nfsroot=10.0.0.1:/srv ip=dhcp"),
 		done(byTools, "rootfstype=ext4 rootflags=noatime ro rw init=/sbin/init BOOTIF=01-52-54-00-12-34-56 boot=nfs"),
-		done(byDracut, `netroot=dhcp bond=bond0:eth0 vlan=vlan5:eth0 bridge=br0:eth0 ifname=lan0:52:54:00:12:34:56 nameserver=10.0.0.1
+		done(byDracut, `netroot=dhcp iscsiroot=10.0.0.1::::iqn.2026-01.org.example:a bond=bond0:eth0 vlan=vlan5:eth0 bridge=br0:eth0 ifname=lan0:52:54:00:12:34:56 nameserver=10.0.0.1
 			rd.route=10.1.0.0/16:10.0.0.1 rd.neednet=1 bootdev=eth0 rd.bootif=1 rd.peerdns=0
 			rd.net.timeout.carrier=10 rd.net.timeout.dhcp=10 rd.net.dhcp.retry=3 rd.net.dhcp.vendor-class=a
 			rd.driver.blacklist=a rd.driver.pre=a rd.driver.post=a

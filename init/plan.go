@@ -121,7 +121,8 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 		p.Targets = append(p.Targets, t)
 		p.Warnings = append(p.Warnings, t.Warnings...)
 	}
-	if name, ok := args.Last("rd.iscsi.initiator"); ok {
+	// A loader's script leaves the value empty when it knows none.
+	if name, _ := args.Last("rd.iscsi.initiator"); name != "" {
 		p.Initiator = name
 		const key, fix = "rd.iscsi.initiator", "write iqn.YYYY-MM.DOMAIN:NAME"
 		switch err := iscsi.ValidateName(name); {
@@ -181,16 +182,23 @@ func parseLevel(args cmdline.Args) (slog.Level, error) {
 	}
 }
 
-// namedTarget turns dracut's rd.iscsi.target.*= into root paths, one for each address
-// where open-iscsi's way of several, with spaces between them, is used.
+// namedTarget turns dracut's rd.iscsi.target.*= and iscsiroot= into root paths, one for
+// each address where open-iscsi's way of several, with spaces between them, is used.
+// An empty value says nothing.
 func namedTarget(args cmdline.Args) ([]string, error) {
-	name, named := args.Last("rd.iscsi.target.name")
-	ip, addressed := args.Last("rd.iscsi.target.ip")
+	var specs []string
+	for _, spec := range args.All("iscsiroot") {
+		if spec != "" {
+			specs = append(specs, "iscsi:"+strings.TrimPrefix(spec, "iscsi:"))
+		}
+	}
+	name, _ := args.Last("rd.iscsi.target.name")
+	ip, _ := args.Last("rd.iscsi.target.ip")
 	port, _ := args.Last("rd.iscsi.target.port")
 	switch {
-	case !named && !addressed:
-		return nil, nil
-	case !named:
+	case name == "" && ip == "":
+		return specs, nil
+	case name == "":
 		return nil, &cmdline.ValueError{Key: "rd.iscsi.target.ip", Value: ip, Problem: "goes with a name", Fix: "add rd.iscsi.target.name=iqn..."}
 	}
 	if port != "" {
@@ -198,7 +206,6 @@ func namedTarget(args cmdline.Args) ([]string, error) {
 			return nil, &cmdline.ValueError{Key: "rd.iscsi.target.port", Value: port, Problem: "is not a port", Fix: "write a number from 1 to 65535"}
 		}
 	}
-	var specs []string
 	for _, ip := range append(strings.Fields(ip), "")[:max(1, len(strings.Fields(ip)))] {
 		if strings.Contains(ip, ":") && net.ParseIP(ip) != nil {
 			ip = "[" + ip + "]"

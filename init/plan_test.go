@@ -93,3 +93,32 @@ func FuzzNewPlan(f *testing.F) {
 		}
 	})
 }
+
+// What open-iscsi's and dracut's words for a target say, and that those without a value
+// say nothing.
+func TestNamedTarget(t *testing.T) {
+	const a, b = "iscsi:10.0.0.1:6:3260::iqn.2026-01.test:a", "iscsi:10.0.0.2:6:3261:1:iqn.2026-01.test:b"
+	const named = "iscsi_target_name=iqn.2026-01.test:a iscsi_target_ip=10.0.0.1 "
+	for line, want := range map[string]string{
+		named: a,
+		named + "iscsi_initiator= iscsi_target_port= iscsi_target_group= iscsi_username= iscsi_password= iscsi_in_username= iscsi_in_password=": a,
+		named + "rd.iscsi.username rd.iscsi.initiator=":               a,
+		named + "iscsi_username= iscsi_username=u":                    "rd.iscsi.username=...: asks for CHAP",
+		named + "iscsiroot=10.0.0.2::3261:1:iqn.2026-01.test:b":       b + " " + a,
+		"root=iscsi iscsiroot=10.0.0.2::3261:1:iqn.2026-01.test:b":    b,
+		"iscsiroot=iscsi:10.0.0.2::3261:1:iqn.2026-01.test:b":         b,
+		"iscsiroot=u:p@10.0.0.2::3261:1:iqn.2026-01.test:b":           "asks for CHAP",
+		"root=LABEL=a iscsi_target_name= iscsi_target_ip= iscsiroot=": "",
+		"root=LABEL=a iscsi_target_name= iscsi_target_ip=10.0.0.1":    "rd.iscsi.target.ip=10.0.0.1: goes with a name",
+	} {
+		p, err := NewPlan(cmdline.Parse(line), nil)
+		var got []string
+		for _, target := range p.Targets {
+			got = append(got, target.String())
+		}
+		fails := want != "" && !strings.HasPrefix(want, "iscsi:")
+		if (err != nil) != fails || !fails && strings.Join(got, " ") != want || fails && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %q, %v, want %s", line, got, err, want)
+		}
+	}
+}
