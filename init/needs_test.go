@@ -11,6 +11,13 @@ import (
 	"github.com/nodisk/nodisk/init/cmdline"
 )
 
+func TestParseResolvConf(t *testing.T) {
+	got, err := parseResolvConf(strings.NewReader("# ours\nsearch example.org\nnameserver 10.9.0.53\n nameserver\t2001:db8::53 # x\n;nameserver 10.9.0.54\nnameserver\nnameserver nas\nnameserver fe80::1%eth0\n"))
+	if want := "[10.9.0.53 2001:db8::53 fe80::1%eth0]"; err != nil || fmt.Sprint(got) != want {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 // What each root asks of the network, and which root path it takes.
 func TestNeeds(t *testing.T) {
 	names, err := parseHosts(strings.NewReader("127.0.0.1 localhost\n# no\n10.9.0.1\tTGT.example tgt # the target\nrubbish x\n2001:db8::1 tgt\n"))

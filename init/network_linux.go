@@ -106,5 +106,15 @@ func (w *worker) needs() netsetup.Needs {
 		}
 		_ = f.Close()
 	}
-	return w.plan.Needs(firmware, names)
+	needs := w.plan.Needs(firmware, names)
+	if w.resolves {
+		return needs // what is there is of an earlier attempt
+	}
+	if f, err := os.Open("/etc/resolv.conf"); err == nil {
+		if needs.Nameservers, err = parseResolvConf(f); err != nil {
+			w.log.Warn(fmt.Sprintf("read /etc/resolv.conf: %v", err))
+		}
+		_ = f.Close()
+	}
+	return needs
 }

@@ -87,6 +87,7 @@ func TestAuto6(t *testing.T) {
 		{"either: managed", MethodEither6, func(b *bench6) {
 			b.begin()
 			b.linkLocal()
+			b.hear(news{gateway: router6})
 			b.hear(news{router: true, managed: true})
 			b.hear(made)
 			b.answer(dhcpv6.MessageTypeAdvertise, b.granted())
@@ -122,7 +123,10 @@ func TestAuto6(t *testing.T) {
 			b.answer(dhcpv6.MessageTypeReply, b.granted(), names)
 			b.hear(news{addr: leaseAddr6, permanent: true})
 			b.wait(50 * time.Second)
-		}, []string{"4.0 SOLICIT", "4.0 REQUEST", "4.0 ip addr add 2001:db8:1::777/128 dev eth0", "4.0 lease [2001:db8:1::777/128]"}, 1},
+		}, []string{
+			"4.0 SOLICIT", "4.0 REQUEST", "4.0 ip addr add 2001:db8:1::777/128 dev eth0",
+			"4.0 note: neither the router advertisement nor DHCPv6 gives a route: taking 2001:db8:1::/64 for the link, and no gateway", "4.0 lease [2001:db8:1::777/128]",
+		}, 1},
 		{"either: the router's address is another node's", MethodEither6, func(b *bench6) {
 			b.begin()
 			b.linkLocal()
@@ -364,7 +368,8 @@ func TestRunDHCP6(t *testing.T) {
 		}
 		want := map[string]int{
 			"link set lo up": 1, "link set eth0 up": 1, "link set eth1 up": 1, "eth0: SOLICIT": 1, "eth1: SOLICIT": 1, "eth0: REQUEST": 1, "eth1: REQUEST": 1,
-			"addr add 2001:db8:1::777/128 dev eth0": 1, "addr add 2001:db8:1::778/128 dev eth1": 1, "eth1: RELEASE": 1, "link set eth1 down": 1,
+			"addr add 2001:db8:1::777/128 dev eth0": 1, "addr add 2001:db8:1::778/128 dev eth1": 1, "eth1: RELEASE": 1,
+			"addr del 2001:db8:1::778/128 dev eth1": 1, "link set eth1 down": 1,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

@@ -140,5 +140,5 @@ func (c Config) recognise(d Device) Config {
 	for i, b := range c.Bridges {
 		c.Bridges[i].Ports = ports(b.Ports)
 	}
-	return c
+	return c.bootWordOf(d)
 }

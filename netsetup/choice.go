@@ -24,10 +24,13 @@ func (s *slot) word() *slot {
 // unfit says why a lease is of no use to the boot, "" if it is of use.
 func (r *runner) unfit(n *nic, l Lease) string {
 	w := n.slot.word()
-	if n.won {
+	if n.won || w.have == nil && !w.content.IsZero() && w.need.RootPath == nil {
 		return ""
 	}
-	why := r.config.unfit(w.need, w.have, accepted{n.dev.Name, n.slot.pos, n.slot.override(l)})
+	why := r.config.unfit(w.need, w.have == nil, r.have(), accepted{n.dev.Name, n.slot.pos, n.slot.override(l)})
+	if why != "" && w.open() && w.need.RootPath == nil {
+		r.doubt(n)
+	}
 	if why != "" && w.open() && r.only(n) && w.need.RootPath != nil {
 		why += ": set it in the DHCP server, or name the root on the command line"
 	}
@@ -68,7 +71,7 @@ func (r *runner) refuses(n *nic, o *outcome) bool {
 		r.leave(n, true)
 		return true
 	case why != "":
-		r.release(n)
+		r.giveUp(n)
 		pace := newPacing(n.dev.lasting())
 		n.refused, n.again = why, time.Now().Add(pace.backoff(maxRequests))
 		n.protocol = nil
@@ -87,8 +90,10 @@ func (r *runner) accept(n *nic, l Lease) {
 	if w.have == nil {
 		w.since = time.Now()
 	}
-	w.have = append(w.have, accepted{n.dev.Name, n.slot.pos, l})
+	a := accepted{n.dev.Name, n.slot.pos, l}
+	w.have = append(w.have, a)
 	r.drop(w)
+	r.reconsider(a)
 }
 
 // drop lets the other interfaces of a word go: leases are given back, and what
@@ -100,7 +105,7 @@ func (r *runner) drop(w *slot) {
 		if n.slot == nil || n.slot.word() != w || n.won {
 			continue
 		}
-		goesOn := r.all(w) || !r.config.complete(w.need, w.have)
+		goesOn := r.all(w) || !r.complete(w)
 		switch {
 		case w.err != nil:
 			r.leave(n, false)
@@ -112,9 +117,23 @@ func (r *runner) drop(w *slot) {
 	}
 }
 
+// giveUp gives back what the interface was leased and is not used, with the address
+// that it may have got to be checked.
+func (r *runner) giveUp(n *nic) {
+	r.release(n)
+	for _, a := range slices.Clone(r.made.Addrs) {
+		if a.Dev != n.dev.Name || a.Addr.Addr().Is6() != n.key.six {
+			continue
+		}
+		if err := r.apply(AddrDel(a)); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", AddrDel(a), err))
+		}
+	}
+}
+
 // leave lets an interface go.
 func (r *runner) leave(n *nic, down bool) {
-	r.release(n)
+	r.giveUp(n)
 	n.protocol, n.again = nil, time.Time{}
 	n.close()
 	if n.slot.spare && n.slot.open() {

@@ -364,18 +364,3 @@ func TestChoiceHosts(t *testing.T) {
 		})
 	}
 }
-
-// A target that no lease reaches is told for each interface.
-func TestChoiceHostsMissing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-		k.servers["eth0"] = leases(t, "10.88.0.76/24", gateway(""))
-		k.servers["eth1"] = leases(t, "10.89.0.76/24", gateway(""))
-		r := tryFor(t, "", wantsHosts("192.168.50.1"), 30*time.Second, k, nil)
-		for _, want := range []string{"10.88.0.76/24 by DHCP from 10.77.0.1 has no route to 192.168.50.1; eth1", "10.89.0.76/24 by DHCP from 10.77.0.1 has no route to 192.168.50.1"} {
-			if r.err == nil || !strings.Contains(r.err.Error(), want) {
-				t.Errorf("%v, %v", r.state, r.err)
-			}
-		}
-	})
-}

@@ -61,6 +61,8 @@ func (c *Config) check(p *problems, seen []string) {
 	}
 	if c.BootDev != "" && !c.mayConfigure(c.BootDev, seen) {
 		p.add("bootdev", c.BootDev, "is the device of no ip=", "name it in one of them, or leave bootdev= out")
+	} else if c.BootDevice().glob() && !slices.ContainsFunc(c.interfaces(), c.bootWord) {
+		p.add("bootdev", c.BootDev, "describes interfaces as no ip= does", "write ip="+c.BootDev+":dhcp, or name the device")
 	}
 	if c.DHCPRetry > 0 && c.DHCPTimeout == 0 {
 		c.DHCPTimeout = defaultAttempt

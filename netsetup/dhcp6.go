@@ -3,6 +3,7 @@ package netsetup
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -154,7 +155,7 @@ func (x *six) answered(now time.Time, payload []byte, from netip.Addr) {
 	known := bytes.Equal(a.server, x.server)
 	switch {
 	case offer:
-		if x.grants(a, from) {
+		if x.grants(a, from) && x.suits(a, from) {
 			x.take(a, from)
 			x.enter(now, phase6Requesting)
 		}
@@ -235,30 +236,62 @@ func (x *six) hold(now time.Time) {
 	x.renew, x.rebind, x.expire = after(t1), after(t2), after(ia.valid)
 }
 
+// anywhere6 are networks that all addresses are in, without a default route.
+var anywhere6 = []netip.Prefix{netip.MustParsePrefix("::/1"), netip.MustParsePrefix("8000::/1")}
+
+// suits tells whether what is offered is of use to the boot; if not, why.
+func (x *six) suits(a *answer6, from netip.Addr) bool {
+	if x.judge == nil {
+		return true
+	}
+	said := x.out.note
+	l := x.granted(a, from)
+	x.out.note = said // and told when the lease is there
+	if !x.view.router {
+		l.Reached = anywhere6 // it may say yet where the lease leads
+	}
+	err := x.judge(*l)
+	if err != nil {
+		x.refuse(err.Error())
+	}
+	return err == nil
+}
+
+// granted is the lease of an answer, with the address on the interface.
+func (x *six) granted(a *answer6, from netip.Addr) *Lease {
+	l := x.leaseBy(a, from)
+	l.Kept = []netip.Prefix{netip.PrefixFrom(a.addr, 128)}
+	if a.valid != forever6 {
+		l.Duration = time.Duration(a.valid) * time.Second
+	}
+	if v := x.view; !v.gateway.IsValid() && !v.onLink(a.addr) {
+		// The prefix of the link is for a router to say (RFC 5942). Where none
+		// does, the other nodes of a cluster are more likely in the same /64
+		// than nowhere.
+		link, _ := a.addr.Prefix(64)
+		l.Routes = []Route{{Dst: link}}
+		why := "no router advertisement within " + seconds(waitRouter) + ", and DHCPv6 gives no route"
+		if v.router {
+			why = "neither the router advertisement nor DHCPv6 gives a route"
+		}
+		x.note(why + ": taking " + link.String() + " for the link, and no gateway")
+	}
+	return l
+}
+
 // bound ends the exchange: the address is checked.
 func (x *six) bound() {
-	l := x.lease()
-	l.Kept = []netip.Prefix{x.addr}
-	if valid := x.answer.valid; valid != forever6 {
-		l.Duration = time.Duration(valid) * time.Second
-	}
-	if !x.view.router {
-		// The prefix of the link is for a router to say (RFC 5942). Without
-		// one, the other nodes of a cluster are more likely in the same /64
-		// than nowhere.
-		link, _ := x.addr.Addr().Prefix(64)
-		l.Routes = []Route{{Dst: link}}
-		x.note("no router advertisement within " + seconds(waitRouter) + ", and DHCPv6 gives no route: taking " + link.String() + " for the link, and no gateway")
-	}
-	x.bind(l)
+	x.bind(x.granted(x.answer, x.from))
 	x.at, x.fails, x.since = x.renew, 0, time.Time{}
 }
 
-// lease is what the answer and the kernel say, without an address.
-func (x *six) lease() *Lease {
-	a, v := x.answer, x.view
+// lease is what the last answer and the kernel say, without an address.
+func (x *six) lease() *Lease { return x.leaseBy(x.answer, x.from) }
+
+func (x *six) leaseBy(a *answer6, from netip.Addr) *Lease {
+	v := x.view
 	l := &Lease{
-		Protocol: "DHCPv6", Server: x.from, Router: v.gateway,
+		Protocol: "DHCPv6", Server: from, Router: v.gateway, Reached: slices.Clone(v.routes),
 		DNS: zoned(join(a.dns, v.dns), v.dev), Search: join(a.search, v.search), NTP: zoned(a.ntp, v.dev), Hostname: a.fqdn,
 	}
 	// The URL of a boot loader is not a root; nodisk's own forms are.

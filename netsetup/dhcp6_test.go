@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -42,7 +43,34 @@ func TestDHCP6(t *testing.T) {
 			b.hear(checked)
 			b.wait(4 * time.Second)
 			b.hear(news{router: true, managed: true})
-		}, []string{"0.0 SOLICIT", "0.0 " + add, "4.0 lease [2001:db8:1::777/128]"}},
+		}, []string{
+			"0.0 SOLICIT", "0.0 " + add,
+			"4.0 note: neither the router advertisement nor DHCPv6 gives a route: taking 2001:db8:1::/64 for the link, and no gateway",
+			"4.0 lease [2001:db8:1::777/128]",
+		}},
+		{"a router that says what is on the link", func(b *bench6) {
+			b.begin()
+			b.linkLocal()
+			b.hear(news{router: true, managed: true})
+			b.hear(news{route: netip.MustParsePrefix("2001:db8:1::/64")})
+			b.answer(dhcpv6.MessageTypeAdvertise, b.granted())
+			b.answer(dhcpv6.MessageTypeReply, b.granted())
+			b.hear(checked)
+			b.hear(news{route: leaseAddr6})
+		}, []string{"0.0 SOLICIT", "0.0 REQUEST", "0.0 " + add, "0.0 lease [2001:db8:1::777/128]"}},
+		{"of no use", func(b *bench6) {
+			b.x.judge = func(l Lease) error {
+				if l.Kept[0] == leaseAddr6 {
+					return errors.New(l.summary() + " is of no use")
+				}
+				return nil
+			}
+			b.begin()
+			b.linkLocal()
+			b.answer(dhcpv6.MessageTypeAdvertise, b.granted())
+			b.wait(time.Second)
+			b.answer(dhcpv6.MessageTypeAdvertise, with(b.x.client.iaid, netip.MustParseAddr("2001:db8:1::9"), 0, 0, 9, 9))
+		}, []string{"0.0 SOLICIT", "0.0 note: 2001:db8:1::777/128 by DHCPv6 from fe80::2 is of no use", "1.0 REQUEST"}},
 		{"no router", func(b *bench6) {
 			b.begin()
 			b.linkLocal()

@@ -30,6 +30,9 @@ func (r *runner) wake() time.Time {
 		if t, ok := r.expiry(s); ok && s.open() && !s.spare {
 			sooner(t)
 		}
+		if t, ok := r.contents(s); ok {
+			sooner(t)
+		}
 		if t, promised := r.promised(s, time.Now()); promised && !s.spare {
 			sooner(t)
 		}
@@ -43,6 +46,9 @@ func (r *runner) tick(now time.Time) {
 		r.look(n, now)
 	}
 	for _, s := range r.slots {
+		if t, ok := r.contents(s); ok && !now.Before(t) {
+			r.content(s, now)
+		}
 		if t, ok := r.expiry(s); ok && s.open() && !s.spare && !now.Before(t) && !r.settle(s, now) {
 			s.err = errors.New(r.waitingFor(s, now))
 			r.log.Warn(s.err.Error() + "; given up")
@@ -89,17 +95,16 @@ func (r *runner) limits() (carrier, dhcp time.Duration) {
 
 // enough tells whether the boot could go on with what is up.
 func (r *runner) enough() bool {
-	needed := r.slots
-	if p := r.config.primary(); r.config.BootDev != "" && p < len(r.slots) {
-		needed = r.slots[p : p+1]
-	}
-	return slices.ContainsFunc(needed, func(s *slot) bool { return s.state != nil && len(s.state.Addrs) > 0 })
+	return slices.ContainsFunc(r.slots, func(s *slot) bool { return r.needed(s) && s.state != nil && len(s.state.Addrs) > 0 })
 }
 
 // expiry is when a slot is given up: when the last of its interfaces is.
 func (r *runner) expiry(s *slot) (time.Time, bool) {
 	carrier, dhcp := r.limits()
-	var at time.Time
+	at := s.content // what is taken then has as long as a cable
+	if !at.IsZero() {
+		at = at.Add(spareCarrier)
+	}
 	dark, asking := 0, 0
 	for _, n := range r.nics {
 		if n.slot != s {

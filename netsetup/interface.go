@@ -9,14 +9,15 @@ import (
 
 // link takes what the kernel tells of the link of an interface.
 func (r *runner) link(e linkEvent) {
-	boot := len(r.boot)
+	boot, awaited := len(r.boot), r.awaitsBoot()
 	r.linkFamilies(e)
+	awaited = awaited && !r.awaitsBoot()
 	// Others may have waited for the name of this one, or for it to be found.
 	for _, n := range r.sorted() {
-		if n.key.index == e.Index || n.key.six || n.slot != nil {
+		if n.key.index == e.Index || n.key.six || n.slot != nil && !awaited {
 			continue
 		}
-		if !n.named || len(r.boot) > boot && r.boot[n.dev.Name] {
+		if awaited || !n.named || len(r.boot) > boot && r.boot[n.dev.Name] {
 			r.linkFamilies(linkEvent{Device: n.dev})
 		}
 	}
@@ -105,7 +106,7 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	}
 	switch carrier := e.Up && e.Carrier; {
 	case carrier && !n.carrier:
-		n.carrier, n.since, n.gate = true, now, 0
+		n.carrier, n.since, n.gate, n.doubted = true, now, 0, false
 		r.start(n)
 	case !carrier && n.carrier:
 		n.carrier, n.since = false, now
@@ -192,12 +193,21 @@ func (r *runner) claim(n *nic) bool {
 	if !ok {
 		return false
 	}
+	if boot := r.config.BootDevice(); r.config.interfaces()[i].match().glob() && r.awaitsBoot() && !boot.selects(n.dev) {
+		return false // the word may be that of the device of bootdev=
+	}
 	n.slot = r.slots[i]
-	if w := n.slot; w.state != nil && (r.all(w) || !r.config.complete(w.need, w.have)) {
+	if w := n.slot; w.state != nil && (r.all(w) || !r.complete(w)) {
 		n.slot = r.spare(n, n.slot)
 	}
 	n.since = time.Now()
 	return true
+}
+
+// awaitsBoot tells whether the one device of bootdev= has not been seen yet.
+func (r *runner) awaitsBoot() bool {
+	boot := r.config.BootDevice()
+	return boot.one() && !slices.ContainsFunc(r.devices(), func(d Device) bool { return boot.selects(d) })
 }
 
 // begin sets an interface up, beside everything else: some drivers take

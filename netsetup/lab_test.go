@@ -24,9 +24,10 @@ type Card struct {
 	Signal  time.Duration // when there is carrier; negative: never
 	Servers []Server
 	// Lease6 is what a DHCPv6 server has for the node; Router6 announces itself, with
-	// Prefix6 the address that the kernel makes.
+	// Prefix6 the address that the kernel makes, Link6 what the router says to be on the
+	// link.
 	Lease6, Router6 netip.Addr
-	Prefix6         netip.Prefix
+	Prefix6, Link6  netip.Prefix
 }
 
 // A Server is a DHCP server that answers at once, from a time on.
@@ -211,8 +212,13 @@ func (l lab) then(s Step) {
 		l.tell(d, news{addr: netip.PrefixFrom(netip.MustParseAddr("fe80::").Next(), 64), permanent: true})
 		card := l.cardOf(d)
 		if card.Router6.IsValid() {
-			l.tell(d, news{router: true, managed: card.Lease6.IsValid()})
 			l.tell(d, news{gateway: card.Router6})
+		}
+		if card.Link6.IsValid() {
+			l.tell(d, news{route: card.Link6})
+		}
+		if card.Router6.IsValid() || card.Link6.IsValid() {
+			l.tell(d, news{router: true, managed: card.Lease6.IsValid()})
 		}
 		if card.Prefix6.IsValid() {
 			l.tell(d, news{addr: card.Prefix6})

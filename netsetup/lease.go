@@ -30,7 +30,10 @@ type Lease struct {
 	// Router is the default router that the kernel has taken from router
 	// advertisements: no route is to be made.
 	Router netip.Addr
-	Server netip.Addr // option 54, who gave it
+	// Reached are the networks, beside that, to which the kernel has routes by router
+	// advertisements: no route is to be made.
+	Reached []netip.Prefix
+	Server  netip.Addr // option 54, who gave it
 	// NextServer is siaddr, the boot server; an NFS root that names no
 	// server is there.
 	NextServer    netip.Addr

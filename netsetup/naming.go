@@ -193,7 +193,7 @@ func (r *runner) name(n *nic) bool {
 	for _, s := range r.slots {
 		if !s.spare {
 			word := r.config.interfaces()[s.pos]
-			s.Device, s.Match, s.need = word.Device, word.Match, r.config.need(s.pos)
+			s.Device, s.Match, s.Driver, s.need = word.Device, word.Match, word.Driver, r.config.need(s.pos)
 		}
 	}
 	if err := r.config.clash(r.seen()); err != nil {

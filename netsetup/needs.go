@@ -17,6 +17,9 @@ type Needs struct {
 	RootPath func(rootPath string) error
 	// Hosts are the servers that the root is on, named without DHCP.
 	Hosts []Host
+	// Nameservers are those of the image's own resolv.conf(5), which are asked where
+	// nobody else names any.
+	Nameservers []netip.Addr
 }
 
 // A Host is a server that the boot goes to.
@@ -59,8 +62,11 @@ func (c Config) reach(h Host, l Lease, i int, dev string) reach {
 		return c.resolves(l, i, dev)
 	}
 	a := h.Addr.Unmap().WithZone("")
+	if a.Is6() && a.IsLinkLocalUnicast() && l.six() {
+		return reachRoute // every link has them
+	}
 	best := reachNone
-	for _, p := range slices.Concat([]netip.Prefix{l.Addr}, l.More, l.Kept) {
+	for _, p := range slices.Concat([]netip.Prefix{l.Addr}, l.More, l.Kept, l.Reached) {
 		if p.IsValid() && p.Masked().Contains(a) {
 			return reachRoute
 		}
@@ -89,11 +95,14 @@ func (c Config) reach(h Host, l Lease, i int, dev string) reach {
 }
 
 // resolves returns whether the lease is good for finding a host by its name: it
-// brings name servers, or reaches those of the command line.
+// brings name servers, or reaches those of the command line, else of the image.
 func (c Config) resolves(l Lease, i int, dev string) reach {
 	given := slices.Clone(c.Nameservers)
 	if words := c.interfaces(); i < len(words) {
 		given = append(given, words[i].DNS...)
+	}
+	if len(given) == 0 {
+		given = c.Needs.Nameservers
 	}
 	if !c.IgnorePeerDNS && len(l.DNS) > 0 || c.IgnorePeerDNS && len(given) == 0 {
 		return reachRoute // in the second case no lease is any better
@@ -117,8 +126,8 @@ func (m Method) asks() bool {
 // have it; of several that are written each has its part, and State takes the root
 // path from whichever has it. Of IPv6 it is expected where no word asks for IPv4.
 //
-// Hosts count where the word leaves the interface to nodisk, and no other word asks,
-// too; those that a static address reaches are not its business.
+// Hosts count where the word leaves the interface to nodisk; those that a static
+// address reaches are not its business.
 func (c Config) need(i int) Needs {
 	words := c.interfaces()
 	w := words[i]
@@ -127,22 +136,19 @@ func (c Config) need(i int) Needs {
 		return n
 	}
 	carries := func(o Interface) bool {
-		return (o.Method.asks() || o.Method == MethodSingle) && o.Method != MethodRARP && (c.BootDev == "" || o.match() == PortMatch{} || c.bootWord(o))
+		return (o.Method.asks() || o.Method == MethodSingle) && o.Method != MethodRARP && (c.BootDev == "" || c.bootWord(o))
 	}
 	four := slices.ContainsFunc(words, func(o Interface) bool { return carries(o) && !o.six() })
-	carriers, asking := 0, 0
+	carriers := 0
 	for _, o := range words {
 		if carries(o) && o.six() != four {
 			carriers++
-		}
-		if (o.Method.asks() || o.Method == MethodSingle) && o.six() == w.six() {
-			asking++
 		}
 	}
 	if carriers == 1 && carries(w) && w.six() != four {
 		n.RootPath = c.Needs.RootPath
 	}
-	if w.named() || c.BootDev != "" || c.BootIF != "" || asking > 1 {
+	if c.certain(w) {
 		return n
 	}
 	for _, h := range c.Needs.Hosts {
@@ -160,6 +166,13 @@ func (c Config) need(i int) Needs {
 		}
 	}
 	return n
+}
+
+// certain reports whether one certain interface is meant, by the word itself, bootdev=
+// or BOOTIF=.
+func (c Config) certain(w Interface) bool {
+	boot := c.bootWord(w)
+	return w.named() || boot && c.BootDevice().one() || !boot && w.match() == PortMatch{} && c.BootIF != ""
 }
 
 // An accepted is a lease that is in use for a word.
@@ -180,15 +193,15 @@ func (c Config) reached(h Host, have []accepted) reach {
 
 // complete reports whether no further lease can reach a host any better.
 func (c Config) complete(n Needs, have []accepted) bool {
-	return len(have) > 0 && !slices.ContainsFunc(n.Hosts, func(h Host) bool { return c.reached(h, have) < reachRoute })
+	return !slices.ContainsFunc(n.Hosts, func(h Host) bool { return c.reached(h, have) < reachRoute })
 }
 
-// unfit says why a lease is of no use besides those that the word has, "" if it is
-// of use. The sentence begins with the lease.
-func (c Config) unfit(n Needs, have []accepted, a accepted) string {
+// unfit says why a lease is of no use besides those that all words have, "" if it is
+// of use; first: its word has none yet. The sentence begins with the lease.
+func (c Config) unfit(n Needs, first bool, have []accepted, a accepted) string {
 	l := a.lease
 	refused := func(why string) string { return l.summary() + " " + why }
-	if len(have) == 0 && n.RootPath != nil {
+	if first && n.RootPath != nil {
 		if l.RootPath == "" {
 			option := "17"
 			if l.six() {
@@ -201,14 +214,12 @@ func (c Config) unfit(n Needs, have []accepted, a accepted) string {
 		}
 		return ""
 	}
-	if len(have) == 0 && len(n.Hosts) == 0 {
-		return ""
-	}
 	var far, nameless []string
 	for _, h := range n.Hosts {
-		switch {
-		case c.reach(h, l, a.pos, a.dev) > c.reached(h, have):
+		switch by := c.reached(h, have); {
+		case c.reach(h, l, a.pos, a.dev) > by:
 			return ""
+		case by > reachNone:
 		case h.Addr.IsValid():
 			far = append(far, h.String())
 		default:
@@ -216,12 +227,14 @@ func (c Config) unfit(n Needs, have []accepted, a accepted) string {
 		}
 	}
 	switch {
-	case len(have) > 0:
+	case !first:
 		return refused("is not needed")
 	case len(far) > 0:
 		return refused("has no route to " + strings.Join(far, ", "))
-	default:
+	case len(nameless) > 0:
 		return refused("has no name server to look for " + strings.Join(nameless, ", "))
+	default:
+		return "" // other words have what is needed
 	}
 }
 

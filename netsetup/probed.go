@@ -121,13 +121,17 @@ func (p *probed) start(now time.Time) outcome {
 	return o
 }
 
-// settle hands on a lease of the slot that is held back, and tells whether
-// there was one.
+// settle hands on a lease of the slot that is held back, or has one taken that was
+// refused for want of a way, and tells whether there was one.
 func (r *runner) settle(s *slot, now time.Time) bool {
 	for _, n := range r.nics {
 		if p, ok := n.protocol.(*probed); ok && n.slot == s && s.open() && p.lease != nil {
 			r.do(n, p.start(now))
 		}
+	}
+	if _, ok := r.contents(s); ok {
+		r.content(s, now)
+		return true
 	}
 	return !s.open()
 }

@@ -147,8 +147,11 @@ type news struct {
 	// other are its flags M and O (RFC 4861 section 4.2).
 	router, managed, other bool
 
-	// gateway is the default router of IPv6.
+	// gateway is the default router of IPv6, route the network of another route that
+	// the kernel has made: of an address, of a prefix that is on the link (RFC 4861
+	// section 4.6.2), or of the route information in a router advertisement (RFC 4191).
 	gateway netip.Addr
+	route   netip.Prefix
 
 	// dns and search are options of a router advertisement (RFC 8106).
 	dns    []netip.Addr

@@ -80,14 +80,29 @@ func (c Config) addressSteps(i int, l Lease, dev string) []Step {
 	return steps
 }
 
-// primary is the position of the word that bootdev= names, else 0.
-func (c Config) primary() int {
-	return max(0, slices.IndexFunc(c.interfaces(), c.bootWord))
+// bootWord tells whether the ip= word is about the device of bootdev=, or about those
+// that it describes: it says the same or, where none of its family does, nothing. One
+// that describes the device becomes its word when that is seen; see bootWordOf.
+func (c Config) bootWord(n Interface) bool {
+	boot := c.BootDevice().key()
+	same := func(o Interface) bool { return o.six() == n.six() && o.match().key() == boot }
+	return c.BootDev != "" && (same(n) || n.match() == PortMatch{} && !c.BootWord && !slices.ContainsFunc(c.interfaces(), same))
 }
 
-// bootWord tells whether the ip= word is about the device of bootdev=.
-func (c Config) bootWord(n Interface) bool {
-	return c.BootDev != "" && n.match().key() == c.BootDevice().key()
+// bootWordOf makes the words that would give an address to the device of bootdev=,
+// which has been seen, about that one alone.
+func (c Config) bootWordOf(d Device) Config {
+	if boot := c.BootDevice(); !boot.one() || !boot.selects(d) {
+		return c
+	}
+	c.Interfaces = slices.Clone(c.interfaces())
+	for _, six := range []bool{false, true} {
+		if i, ok := c.claim(d, six); ok && !c.Interfaces[i].named() {
+			n := &c.Interfaces[i]
+			n.Device, n.Driver = d.Name, ""
+		}
+	}
+	return c
 }
 
 // about tells whether a word means the device of that name, which gets its address by

@@ -82,6 +82,9 @@ type slot struct {
 	have    []accepted
 	since   time.Time
 	refused []string
+	// doubted is when a lease was first refused for want of a way to the root's
+	// servers, content since when any is taken all the same.
+	doubted, content time.Time
 }
 
 func (s *slot) open() bool { return s.state == nil && s.err == nil }
@@ -116,6 +119,7 @@ type nic struct {
 	won      bool      // it has an address for its slot
 	idle     bool      // what it was offered is not needed
 	refused  string    // why a lease was refused; asked again at the time in again
+	doubted  bool      // what it was offered has no way to the root's servers
 	again    time.Time
 	wires    map[channel]wire
 	protocol protocol  // nil: nothing is asked
@@ -298,27 +302,36 @@ func (r *runner) finished() (bool, error) {
 		return false, nil
 	}
 	var errs []error
-	achieved := len(r.slots) == 0
+	needed, open := 0, false
 	for _, s := range r.slots {
-		switch {
-		case s.spare:
-		case s.open():
-			return false, nil
-		case s.err != nil && r.config.BootDev != "" && s.pos == r.config.primary():
-			return true, fmt.Errorf("set up network: %w", s.err)
-		case s.err != nil:
-			errs = append(errs, s.err)
-		default:
-			if _, promised := r.promised(s, time.Now()); promised {
-				return false, nil
+		if s.spare {
+			continue
+		}
+		_, promised := r.promised(s, time.Now())
+		open = open || s.open() || promised
+		if r.needed(s) {
+			needed++
+			if s.err != nil {
+				errs = append(errs, s.err)
 			}
-			achieved = true
 		}
 	}
-	if achieved {
+	switch {
+	case needed > 0 && needed == len(errs):
+		return true, fmt.Errorf("set up network: %w", errors.Join(errs...))
+	case open:
+		return false, nil
+	case needed == 0 && len(r.slots) > 0:
+		return true, fmt.Errorf("set up network: %s", r.config.absent(Interface{}, r.devices()))
+	default:
 		return true, nil
 	}
-	return true, fmt.Errorf("set up network: %w", errors.Join(errs...))
+}
+
+// needed tells whether the boot may not go on without the word: one of several, or one
+// of those that are about the device of bootdev=.
+func (r *runner) needed(s *slot) bool {
+	return !s.spare && (r.config.BootDev == "" || r.config.bootWord(s.Interface))
 }
 
 // devices are all interfaces, in the order of their index.

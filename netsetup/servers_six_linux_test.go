@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"context"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,11 +16,7 @@ import (
 // The other servers of IPv6: radvd tells the prefix, name servers and flags,
 // Kea leases addresses.
 func TestUpServers6(t *testing.T) {
-	const kea = `{"Dhcp6": {"interfaces-config": {"interfaces": ["srv-eth0"]}, "lease-database": {"type": "memfile", "persist": false},
-		"loggers": [{"name": "kea-dhcp6", "severity": "INFO", "output_options": [{"output": "stdout", "flush": true}]}],
-		"server-id": {"type": "LL", "htype": 1, "identifier": "525400123457", "persist": false}, "valid-lifetime": 3600, "subnet6": [{"interface": "srv-eth0", "subnet": "2001:db8:1::/64",
-		"pools": [{"pool": "2001:db8:1::777 - 2001:db8:1::777"}],
-		"option-data": [{"name": "dns-servers", "data": "2001:db8:1::53"}, {"name": "domain-search", "data": "example.org"}]}]}}`
+	const kea = kea6
 	for name, c := range map[string]sixServers{
 		"dhcp6": {
 			line: "ip=eth0:dhcp6", addr: "2001:db8:1::777/128", lease: "DHCPv6", kea: kea,
@@ -46,6 +43,35 @@ func TestUpServers6(t *testing.T) {
 	}
 }
 
+// kea6 is a configuration of Kea: one address of 2001:db8:1::/64.
+const kea6 = `{"Dhcp6": {"interfaces-config": {"interfaces": ["srv-eth0"]}, "lease-database": {"type": "memfile", "persist": false},
+		"loggers": [{"name": "kea-dhcp6", "severity": "INFO", "output_options": [{"output": "stdout", "flush": true}]}],
+		"server-id": {"type": "LL", "htype": 1, "identifier": "525400123457", "persist": false}, "valid-lifetime": 3600, "subnet6": [{"interface": "srv-eth0", "subnet": "2001:db8:1::/64",
+		"pools": [{"pool": "2001:db8:1::777 - 2001:db8:1::777"}],
+		"option-data": [{"name": "dns-servers", "data": "2001:db8:1::53"}, {"name": "domain-search", "data": "example.org"}]}]}}`
+
+// A network for storage alone: the router says what is on the link, and that it leads
+// nowhere else (RFC 4861 section 4.2, a lifetime of 0).
+func TestUpOnLink6(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	sixServers{
+		kea: kea6, radvd: "AdvManagedFlag on; AdvDefaultLifetime 0; prefix 2001:db8:1::/64 { AdvAutonomous off; };",
+	}.serve(t)
+	c := parseLine(t, "ip=dhcp6")
+	c.Needs = wantsHosts("2001:db8:1::1")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	s, err := run(ctx, c, physicalVeth{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Lease == nil || len(s.Lease.Routes) > 0 || !slices.Contains(s.Lease.Reached, prefix("2001:db8:1::/64")) {
+		t.Errorf("%v: %+v", s, s.Lease)
+	}
+}
+
 // sixServers are what the servers are told, and what comes of an ip= word.
 type sixServers struct {
 	line, radvd, kea string
@@ -57,6 +83,26 @@ func (c sixServers) try(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
+	c.serve(t)
+	// The link is up, and the kernel may have taken in an advertisement already.
+	s, _, err := up(t, c.line, 20*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Addrs) != 1 || s.Addrs[0].String() != c.addr || s.Lease == nil || s.Lease.Protocol != c.lease {
+		t.Errorf("%+v, %+v", s, s.Lease)
+	}
+	if have, gateway := addresses6(t, "eth0"); !slices.Contains(have, c.addr) || gateway == "" {
+		t.Errorf("the kernel has %v, gateway %q", have, gateway)
+	}
+	if !slices.Equal(s.DNS, []netip.Addr{addr("2001:db8:1::53")}) || !slices.Equal(s.Search, []string{"example.org"}) {
+		t.Errorf("DNS %v, search %v", s.DNS, s.Search)
+	}
+}
+
+// serve starts the servers on a cable, eth0 at our end.
+func (c sixServers) serve(t *testing.T) {
+	t.Helper()
 	cable := newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
 	write := func(name, text string) string {
 		name = filepath.Join(t.TempDir(), name)
@@ -78,20 +124,6 @@ func (c sixServers) try(t *testing.T) {
 	conf := "interface srv-eth0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; " + c.radvd + " };\n"
 	cable.daemon("radvd", "radvd", []string{"--nodaemon", "--logmethod=stderr", "--debug=5", "--config=" + write("radvd.conf", conf), "--pidfile=" + write("radvd.pid", "")},
 		"sending RA", "version 2")
-	// The link is up, and the kernel may have taken in an advertisement already.
-	s, _, err := up(t, c.line, 20*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(s.Addrs) != 1 || s.Addrs[0].String() != c.addr || s.Lease == nil || s.Lease.Protocol != c.lease {
-		t.Errorf("%+v, %+v", s, s.Lease)
-	}
-	if have, gateway := addresses6(t, "eth0"); !slices.Contains(have, c.addr) || gateway == "" {
-		t.Errorf("the kernel has %v, gateway %q", have, gateway)
-	}
-	if !slices.Equal(s.DNS, []netip.Addr{addr("2001:db8:1::53")}) || !slices.Equal(s.Search, []string{"example.org"}) {
-		t.Errorf("DNS %v, search %v", s.DNS, s.Search)
-	}
 }
 
 // hasLinkLocal tells whether a link has a link-local address that is checked.

@@ -67,7 +67,9 @@ type six struct {
 	obstacle func(ra bool) string
 	client   client6
 	newXID   func() uint32
-	static   *Lease // of a static address
+	// judge says what is wrong with a lease for this boot; nil: nothing is.
+	judge  func(Lease) error
+	static *Lease // of a static address
 
 	out   outcome // of the event at hand
 	phase phase6
@@ -96,6 +98,7 @@ func (r *runner) newSix(n *nic, d Device) protocol {
 			duid: newDUID(r.sys.productUUID(), d), iaid: iaidOf(d), rapid: r.only(n),
 			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname,
 		},
+		judge: r.judge(n),
 	}
 }
 

@@ -1,6 +1,9 @@
 package netsetup
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // The kernel gives an interface its link-local address, checks addresses for
 // duplicates, asks for routers, and makes addresses and the default route of
@@ -15,6 +18,7 @@ type view6 struct {
 	// solicited tells that routers were asked for what they said before.
 	solicited bool
 	gateway   netip.Addr
+	routes    []netip.Prefix // of the kernel's own, but for the default one
 	dns       []netip.Addr
 	search    []string
 }
@@ -47,11 +51,26 @@ func (v *view6) take(e *news) {
 		if v.gateway == e.gateway {
 			v.gateway = netip.Addr{}
 		}
+	case e.route.IsValid():
+		v.routes = slices.DeleteFunc(v.routes, func(p netip.Prefix) bool { return p == e.route })
+		if !e.gone && len(v.routes) < mostRoutes {
+			v.routes = append(v.routes, e.route)
+		}
 	case len(e.dns) > 0:
 		v.dns = e.dns
 	case len(e.search) > 0:
 		v.search = e.search
 	}
+}
+
+// mostRoutes bounds the routes that are kept: whoever can send router advertisements
+// decides how many there are.
+const mostRoutes = 64
+
+// onLink tells whether the kernel knows a network that the address is in, besides the
+// address itself.
+func (v *view6) onLink(a netip.Addr) bool {
+	return slices.ContainsFunc(v.routes, func(p netip.Prefix) bool { return p.Contains(a) && !p.IsSingleIP() })
 }
 
 // zoned names the interface in link-local addresses: without that they are no

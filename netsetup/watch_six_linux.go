@@ -24,12 +24,12 @@ const (
 	raOther    = 0x80
 )
 
-// A key6 is what a fact is about: an address, a gateway, or (neither) the flags
-// of an interface.
+// A key6 is what a fact is about: an address, a gateway, a route, or (neither) the
+// flags of an interface.
 type key6 struct {
-	index   int
-	gateway bool
-	addr    netip.Prefix
+	index          int
+	gateway, route bool
+	addr           netip.Prefix
 }
 
 // A fact6 is what was told last about it.
@@ -47,8 +47,11 @@ func (w *watcher) message6(ctx context.Context, kind uint16, body []byte) {
 		key.index = parseAddr6(body, e)
 		key.addr = e.addr
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-		key.index = parseGateway6(body, e)
-		key.addr, key.gateway = netip.PrefixFrom(e.gateway, 0), true
+		key.index = parseRoute6(body, e)
+		key.addr, key.route = e.route, true
+		if e.gateway.IsValid() {
+			key.addr, key.gateway, key.route = netip.PrefixFrom(e.gateway, 0), true, false
+		}
 	case unix.RTM_NEWNDUSEROPT:
 		// Each is told: there is no list of them to ask for.
 		w.news(ctx, parseOption6(body, e), e)
@@ -147,23 +150,30 @@ func parseAddr6(b []byte, e *news) (index int) {
 	return index
 }
 
-// parseGateway6 reads the body of RTM_NEWROUTE: struct rtmsg and attributes. It
-// returns 0 if that is no default route of the main table.
-func parseGateway6(b []byte, e *news) (index int) {
+// parseRoute6 reads the body of RTM_NEWROUTE: struct rtmsg and attributes. It
+// returns 0 if that is neither a default route of the main table nor one that the
+// kernel has made itself.
+func parseRoute6(b []byte, e *news) (index int) {
 	rest := body6(b, unix.SizeofRtMsg, &index)
-	if rest == nil || b[1] != 0 || b[4] != unix.RT_TABLE_MAIN || b[7] != unix.RTN_UNICAST {
+	if rest == nil || b[4] != unix.RT_TABLE_MAIN || b[7] != unix.RTN_UNICAST {
+		return 0
+	}
+	bits, own := int(b[1]), b[5] == unix.RTPROT_KERNEL || b[5] == unix.RTPROT_RA
+	if bits > 0 && !own {
 		return 0
 	}
 	index = 0 // that was no index
 	attributes(rest, func(kind uint16, v []byte) {
 		switch {
-		case kind == unix.RTA_GATEWAY && len(v) == 16:
+		case kind == unix.RTA_DST && len(v) == 16 && bits > 0:
+			e.route = netip.PrefixFrom(netip.AddrFrom16([16]byte(v)), bits)
+		case kind == unix.RTA_GATEWAY && len(v) == 16 && bits == 0:
 			e.gateway = netip.AddrFrom16([16]byte(v))
 		case kind == unix.RTA_OIF && len(v) == 4:
 			index = int(int32(binary.NativeEndian.Uint32(v)))
 		}
 	})
-	if !e.gateway.IsValid() {
+	if !e.gateway.IsValid() && !e.route.IsValid() {
 		return 0
 	}
 	return index

@@ -33,8 +33,16 @@ func newAddr(p netip.Prefix, flags uint32) []byte {
 // newDefault is the body of RTM_NEWROUTE.
 func newDefault(via netip.Addr, bits, table byte) []byte {
 	b := rtHead(unix.SizeofRtMsg, 0)
-	b[1], b[4], b[7] = bits, table, unix.RTN_UNICAST
+	b[1], b[4], b[5], b[7] = bits, table, unix.RTPROT_RA, unix.RTN_UNICAST
 	b = attr(b, unix.RTA_GATEWAY, string(via.AsSlice()))
+	return attr(b, unix.RTA_OIF, "\x02\x00\x00\x00")
+}
+
+// newRoute is the body of the RTM_NEWROUTE of a network.
+func newRoute(p netip.Prefix, protocol byte) []byte {
+	b := rtHead(unix.SizeofRtMsg, 0)
+	b[1], b[4], b[5], b[7] = byte(p.Bits()), unix.RT_TABLE_MAIN, protocol, unix.RTN_UNICAST
+	b = attr(b, unix.RTA_DST, string(p.Addr().AsSlice()))
 	return attr(b, unix.RTA_OIF, "\x02\x00\x00\x00")
 }
 
@@ -74,7 +82,11 @@ func TestWatch6(t *testing.T) {
 		{"not there before", unix.RTM_DELADDR, newAddr(autoAddr6, 0), ""},
 		{"129 bits", unix.RTM_NEWADDR, append([]byte{unix.AF_INET6, 129}, newAddr(autoAddr6, 0)[2:]...), ""},
 		{"gateway", unix.RTM_NEWROUTE, newDefault(router6, 0, unix.RT_TABLE_MAIN), "gateway fe80::1"},
-		{"another route", unix.RTM_NEWROUTE, newDefault(router6, 64, unix.RT_TABLE_MAIN), ""},
+		{"on the link", unix.RTM_NEWROUTE, newRoute(prefix("2001:db8:1::/64"), unix.RTPROT_KERNEL), "route 2001:db8:1::/64"},
+		{"a route that was not there", unix.RTM_DELROUTE, newRoute(prefix("2001:db8:1::/64"), unix.RTPROT_KERNEL), ""},
+		{"of a router", unix.RTM_NEWROUTE, newRoute(prefix("2001:db8:2::/48"), unix.RTPROT_RA), "route 2001:db8:2::/48"},
+		{"not the kernel's", unix.RTM_NEWROUTE, newRoute(prefix("2001:db8:3::/48"), unix.RTPROT_STATIC), ""},
+		{"route without a network", unix.RTM_NEWROUTE, newDefault(router6, 64, unix.RT_TABLE_MAIN), ""},
 		{"another table", unix.RTM_NEWROUTE, newDefault(router6, 0, unix.RT_TABLE_LOCAL), ""},
 		{"flags", unix.RTM_NEWLINK, newInfo(raReceived | raManaged), "router managed"},
 		{"flags of an unsolicited one", unix.RTM_NEWLINK, newInfo(raOther), "router other"},
@@ -119,6 +131,9 @@ func shown(e news) string {
 	}
 	if e.gateway.IsValid() {
 		f = append(f, "gateway "+e.gateway.String())
+	}
+	if e.route.IsValid() {
+		f = append(f, "route "+e.route.String())
 	}
 	for _, b := range []struct {
 		name string
@@ -224,6 +239,7 @@ func TestObstacle6(t *testing.T) {
 func FuzzWatch6(f *testing.F) {
 	f.Add(uint16(unix.RTM_NEWADDR), newAddr(linkAddr6, unix.IFA_F_TENTATIVE))
 	f.Add(uint16(unix.RTM_NEWROUTE), newDefault(router6, 0, unix.RT_TABLE_MAIN))
+	f.Add(uint16(unix.RTM_NEWROUTE), newRoute(netip.MustParsePrefix("2001:db8:1::/64"), unix.RTPROT_KERNEL))
 	f.Add(uint16(unix.RTM_NEWLINK), newInfo(raReceived|raManaged))
 	f.Add(uint16(unix.RTM_NEWNDUSEROPT), newOption(134, rdnss(nameserver6, lifetime)))
 	f.Fuzz(func(t *testing.T, kind uint16, body []byte) {
@@ -236,7 +252,7 @@ func FuzzWatch6(f *testing.F) {
 			if e.news == nil {
 				continue
 			}
-			if n := e.news; e.Index <= 0 || !n.router && !n.addr.IsValid() && !n.gateway.IsValid() && len(n.dns)+len(n.search) == 0 {
+			if n := e.news; e.Index <= 0 || !n.router && !n.addr.IsValid() && !n.gateway.IsValid() && !n.route.IsValid() && len(n.dns)+len(n.search) == 0 {
 				t.Errorf("%+v", e)
 			}
 			v.take(e.news)

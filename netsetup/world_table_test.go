@@ -147,6 +147,8 @@ func (s *situation) parseCard(c *netsetup.Card, word string) (err error) {
 		c.Router6, err = netip.ParseAddr(value)
 	case "prefix6":
 		c.Prefix6, err = netip.ParsePrefix(value)
+	case "link6":
+		c.Link6, err = netip.ParsePrefix(value)
 	case "lease6":
 		c.Lease6, err = netip.ParseAddr(value)
 	case "taken":
