@@ -177,7 +177,9 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 	c.IgnorePeerDNS = !p.flag(args, "rd.peerdns", true)
 	c.NoProbe = !p.flag(args, "nodisk.arp-probe", true)
 	c.parseNaming(args, &p)
-	c.fold()
+	if len(c.Interfaces) > 0 {
+		c.Interfaces, _ = c.folded()
+	}
 	c.check(&p, nil)
 	if len(p.errs) > 0 {
 		return Config{}, errors.Join(p.errs...)

@@ -76,7 +76,7 @@ func (c Config) clash(seen []string) error {
 }
 
 // deviceKey is what two words about the same device have in common.
-func (c *Config) deviceKey(n Interface) PortMatch {
+func (c Config) deviceKey(n Interface) PortMatch {
 	for _, r := range c.Renames {
 		if n.Match != "" && r.Addr == n.Match {
 			return PortMatch{Name: r.Name}

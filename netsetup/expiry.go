@@ -90,8 +90,8 @@ func (r *runner) limits() (carrier, dhcp time.Duration) {
 // enough tells whether the boot could go on with what is up.
 func (r *runner) enough() bool {
 	needed := r.slots
-	if p := r.config.primary(); r.config.BootDev != "" && p < len(r.slots) {
-		needed = r.slots[p : p+1]
+	if r.config.BootDev != "" && len(r.slots) > 0 {
+		needed = []*slot{r.slotOf(r.config.primary())}
 	}
 	return slices.ContainsFunc(needed, func(s *slot) bool { return s.state != nil && len(s.state.Addrs) > 0 })
 }

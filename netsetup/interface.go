@@ -39,6 +39,9 @@ func (r *runner) linkFamilies(e linkEvent) {
 
 // linkOf does that for one family of addresses.
 func (r *runner) linkOf(key nicKey, e linkEvent) {
+	if r.fatal != nil {
+		return
+	}
 	now := time.Now()
 	n := r.nics[key]
 	if e.gone {
@@ -49,15 +52,17 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 			n.close()
 			delete(r.nics, key)
 			delete(r.views, key.index)
-			delete(r.given, key.index)
+		}
+		if !key.six {
+			r.forget(key.index)
 		}
 		return
 	}
 	if n == nil {
 		n = &nic{key: key, first: now, since: now, wasUp: e.Up && !slices.Contains(r.before.Links, e.Name)}
 		r.nics[key] = n
-		if !key.six {
-			r.giveName(e.Device)
+		if n.dev.Given = e.Given; !key.six {
+			n.dev.Given = r.giveName(e.Device)
 		}
 		defer r.later(e.Device)
 	}
@@ -192,12 +197,17 @@ func (r *runner) claim(n *nic) bool {
 	if !ok {
 		return false
 	}
-	n.slot = r.slots[i]
+	n.slot = r.slotOf(i)
 	if w := n.slot; w.state != nil && (r.all(w) || !r.config.complete(w.need, w.have)) {
 		n.slot = r.spare(n, n.slot)
 	}
 	n.since = time.Now()
 	return true
+}
+
+// slotOf is the slot of the word at that position.
+func (r *runner) slotOf(pos int) *slot {
+	return r.slots[slices.IndexFunc(r.slots, func(s *slot) bool { return s.pos == pos && !s.spare })]
 }
 
 // begin sets an interface up, beside everything else: some drivers take

@@ -172,6 +172,7 @@ func TestConfigCards(t *testing.T) {
 	}
 	for line, want := range map[string]bool{
 		"ip=eth0:dhcp": true, "bond=bond0:eth*": true, "bond=bond0:en*": false, "bond=bond0:e*": false, "bond=bond0:*": false, "bond=bond0:ib?:mode=1": false,
+		"ip=?th0:dhcp": true, "ip=*th0:dhcp": true, "ip=e*t?:dhcp": true, "ip=??0:dhcp": false, "ip=*0:dhcp": false, "ip=?n*:dhcp": false,
 		"ip=enp0s3:dhcp": false, "ip=lan0:dhcp": true, "vlan=ens3.5:ens3": false, "": false, "bond": true,
 	} {
 		if got := parseLine(t, line).kernelNames(); got != want {
