@@ -51,6 +51,8 @@ type Config struct {
 	KernelNames bool
 	// USBNames is after what NICs on USB are named; see [USBNaming].
 	USBNames USBNaming
+	// Unheeded are sentences about words that have no effect beside the others.
+	Unheeded []string
 	// NamingScheme is net.naming_scheme=: which of udev's rules hold, "v252" or
 	// "rhel-9.5"; empty for the latest that is known.
 	NamingScheme string
@@ -198,8 +200,11 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 	case key("ip"):
 		c.parseIP(a, p)
 	case key("bootdev"):
-		if a.Value != bootIFWord { // which decides anyway
+		switch {
+		case a.Value != bootIFWord:
 			c.BootDev = p.deviceWord(a, a.Value)
+		case p.boot == "": // else that decides anyway
+			c.Unheeded = append(c.Unheeded, "bootdev=BOOTIF: without effect, BOOTIF= is not there or not used")
 		}
 	case key("nameserver"):
 		if addr := p.far(a, "", a.Value); addr.IsValid() {

@@ -242,7 +242,7 @@ func (c Config) Warnings() []string {
 		four = four || n.Method == MethodDHCP || n.Method == MethodSingle || n.Method == MethodIBFT
 		six = six || n.Method.six() && n.Method != MethodLink6
 	}
-	var list []string
+	list := slices.Clone(c.Unheeded)
 	for _, k := range []struct {
 		key string
 		set bool

@@ -40,6 +40,10 @@ func (c *Config) parseNaming(args cmdline.Args, p *problems) {
 			c.KernelNames, c.USBNames = false, USBByAddress
 		default:
 			p.bad(a, "does not say whose names interfaces have", "write kernel, udev, usb-mac or usb-path")
+			continue
+		}
+		if name := c.kernelName(); name != "" && !c.KernelNames {
+			c.Unheeded = append(c.Unheeded, a.Key+"="+a.Value+": without effect, "+name+" is a name of the kernel's, and so all interfaces keep those: write udev's name, or the address")
 		}
 	}
 }
@@ -54,12 +58,22 @@ func (c Config) promised(name string) bool {
 // kernel's to give again: ip=eth0:dhcp ip=eth1:dhcp would mean whatever
 // appears when the first eth0 has become ens3.
 func (c Config) kernelNames() bool {
-	return c.KernelNames || slices.ContainsFunc(c.cards(), func(name string) bool {
+	return c.KernelNames || c.kernelName() != ""
+}
+
+// kernelName is how the first word does so that calls an interface by the kernel's name.
+func (c Config) kernelName() string {
+	cards := c.cards()
+	i := slices.IndexFunc(cards, func(name string) bool {
 		if !deviceMatch(name).glob() {
 			return !IsUdevName(name)
 		}
 		return !slices.ContainsFunc([]string{"en", "ib", "ww", "sl"}, func(prefix string) bool { return mayBeUdevName(name, prefix) })
 	})
+	if i < 0 {
+		return ""
+	}
+	return cards[i]
 }
 
 // mayBeUdevName tells whether a pattern can be of names of udev's that begin so.

@@ -150,6 +150,8 @@ func (c Config) absent(n Interface, have []Device) string {
 		there = "present: " + strings.Join(present, ", ")
 	}
 	switch m := n.match(); {
+	case m.glob() && slices.ContainsFunc(have, m.selects):
+		return "every interface that is as " + m.String() + " says has another word, or is a part of what one makes (" + there + ")"
 	case m.glob():
 		return "no interface is as " + m.String() + " says (" + there + "): check its name and that its driver is in the image"
 	case n.Match != "":
