@@ -11,12 +11,13 @@ import (
 func (r *runner) link(e linkEvent) {
 	boot := len(r.boot)
 	r.linkFamilies(e)
-	// Others may have waited for the name of this one, or for it to be found.
+	// Others may have waited for the name of this one, for it to be found, or for it to
+	// go: a word that describes some is about another then.
 	for _, n := range r.sorted() {
 		if n.key.index == e.Index || n.key.six || n.slot != nil {
 			continue
 		}
-		if !n.named || len(r.boot) > boot && r.boot[n.dev.Name] {
+		if !n.named || e.gone || len(r.boot) > boot && r.boot[n.dev.Name] {
 			r.linkFamilies(linkEvent{Device: n.dev})
 		}
 	}
@@ -39,9 +40,6 @@ func (r *runner) linkFamilies(e linkEvent) {
 
 // linkOf does that for one family of addresses.
 func (r *runner) linkOf(key nicKey, e linkEvent) {
-	if r.fatal != nil {
-		return
-	}
 	now := time.Now()
 	n := r.nics[key]
 	if e.gone {

@@ -229,11 +229,19 @@ func (r *runner) name(n *nic) bool {
 	}
 	n.named, n.unnamed = true, nil
 	r.called = append(r.called, n.key.index)
-	if others := r.resolve(); len(others) > 0 {
+	others := r.resolve()
+	if err := r.config.clash(r.seen()); err != nil {
+		// Nothing is done with words that contradict each other: links could be made of
+		// themselves.
+		r.fatal, n.named = err, false
+		r.called = r.called[:len(r.called)-1]
+		r.resolve()
+		return false
+	}
+	if len(others) > 0 {
 		r.log.Info(n.dev.Name + ": is what the command line calls " + strings.Join(others, ", "))
 	}
-	r.fatal = r.config.clash(r.seen())
-	return r.fatal == nil // else links could be made of themselves
+	return true
 }
 
 // giveName keeps the name that the kernel has given to an adapter, and returns it. What

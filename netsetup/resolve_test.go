@@ -1,7 +1,9 @@
 package netsetup
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -264,4 +266,57 @@ func TestRunTwoNames(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A VLAN on the first card that is so is made on the next when that one goes.
+func TestRunReplugDescribed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := inSlot(ethernet(2, "eth0", macA), "3")
+		k := newFakeKernel(t, first, inSlot(ethernet(3, "eth1", macB), "4"))
+		r := try(t, "net.ifnames=0 vlan=vlan5:driver=virtio* ip=vlan5:dhcp", 10*time.Second, k, func() {
+			<-time.After(time.Second)
+			k.events <- linkEvent{Device: first, gone: true}
+		})
+		for _, c := range []string{"link add link eth0 name vlan5 type vlan id 5", "link add link eth1 name vlan5 type vlan id 5"} {
+			if !slices.Contains(r.commands, c) {
+				t.Errorf("%q is not among %q", c, r.commands)
+			}
+		}
+	})
+}
+
+// A card that comes behind the boot, and by which the words contradict each other, is left
+// alone; what is up is looked after all the same.
+func TestKeepContradiction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, inSlot(ethernet(2, "eth0", macA), "3"))
+		k.servers["eth0"] = goodServer(t)
+		k.made = func() {}
+		lines := &logLines{start: time.Now()}
+		r := newRunner(parseLine(t, "net.ifnames=0 ip=eth0:dhcp bond=bond0:eth1,ens4:mode=1"), k, slog.New(lines))
+		if _, err := r.up(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		go func() {
+			<-time.After(time.Second)
+			k.appear(inSlot(ethernet(3, "eth1", macB), "4"))
+			<-time.After(time.Second)
+			k.change("eth0", func(d *Device) { d.Carrier = false })
+		}()
+		if err := r.keep(ctx); err != nil {
+			t.Error(err)
+		}
+		r.close()
+		text := strings.Join(lines.lines, "\n")
+		for _, want := range []string{"a new interface is left alone: bond=bond0: eth1 cannot be a port of it", "eth0: carrier lost"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not in %s", want, text)
+			}
+		}
+		if slices.ContainsFunc(k.commands, func(c string) bool { return strings.HasPrefix(c, "link set eth1") }) {
+			t.Errorf("%q", k.commands)
+		}
+	})
 }

@@ -217,7 +217,14 @@ func (r *runner) up(ctx context.Context) (State, error) {
 
 // keep goes on until ctx ends.
 func (r *runner) keep(ctx context.Context) error {
-	if err := r.loop(ctx, func() (bool, error) { return ctx.Err() != nil, nil }); err != nil && ctx.Err() == nil {
+	ended := func() (bool, error) {
+		if r.fatal != nil { // a late card's: the others go on
+			r.log.Warn("a new interface is left alone: " + r.fatal.Error())
+			r.fatal = nil
+		}
+		return ctx.Err() != nil, nil
+	}
+	if err := r.loop(ctx, ended); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return nil
