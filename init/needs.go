@@ -71,20 +71,3 @@ func parseHosts(r io.Reader) (map[string][]netip.Addr, error) {
 	}
 	return names, lines.Err()
 }
-
-// parseResolvConf reads the name servers of resolv.conf(5). Lines that are not of that
-// form are nobody's.
-func parseResolvConf(r io.Reader) ([]netip.Addr, error) {
-	var servers []netip.Addr
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 2 || fields[0] != "nameserver" {
-			continue
-		}
-		if a, err := netip.ParseAddr(fields[1]); err == nil {
-			servers = append(servers, a)
-		}
-	}
-	return servers, lines.Err()
-}

@@ -93,6 +93,19 @@ func (c Config) called(have []Device, i int) (_ Config, others []string) {
 	return c.recognise(d), others
 }
 
+// resolved returns the words as they are about the devices of which known has the
+// indices, in the order in which they became known. places are where each word is now:
+// two that turn out to say the same of one device have become one. others are further
+// names by which the words call the last of the devices.
+func (c Config) resolved(have []Device, known []int) (_ Config, places []int, others []string) {
+	for _, index := range known {
+		i := slices.IndexFunc(have, func(d Device) bool { return d.Index == index })
+		c, others = c.called(have, i)
+	}
+	c.Interfaces, places = c.folded()
+	return c, places, others
+}
+
 // takes tells whether a word waits for an interface of that name, to give it an
 // address or to make a link of it.
 func (c Config) takes(name string) bool {

@@ -25,7 +25,7 @@ func TestChoiceByAnyName(t *testing.T) {
 			line: "ip=ens3:dhcp ip=enp0s4:dhcp bootdev=enp0s4", up: true, want: "eth1", route: "route replace default via 10.77.0.1 dev eth1",
 		},
 		"two words": {
-			line: "ip=ens4:dhcp ip=enp0s4:dhcp ip=ens3:dhcp", up: true, want: "configures eth1 a second time",
+			line: "ip=ens4:dhcp ip=enp0s4:single-dhcp ip=ens3:dhcp", up: true, want: "configures eth1 a second time",
 		},
 		"the device of a target":                                {needs: by("enp0s4"), want: "enp0s4"},
 		"the device of a target, of a card that keeps its name": {needs: by("enp0s4"), up: true, want: "eth1"},

@@ -225,6 +225,7 @@ func order(command string) string {
 
 func FuzzParseTraces(f *testing.F) {
 	f.Add("ip link set eth0 up\nip addr add 10.77.0.40/24 brd + dev eth0\nip route replace 0.0.0.0/0 via 10.77.0.1 dev eth0 onlink metric 101\n")
+	f.Add("2: eth0\n10: usb0\nip link set ens3 up\n")
 	f.Add("ip addr add 2001:db8::5/64 dev eth0\nip route replace ::/0 via fe80::1 dev eth0 metric 100\nip route replace 10.0.0.1/32 dev eth0\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		traces, err := ParseTraces(text)
@@ -241,10 +242,11 @@ func FuzzParseTraces(f *testing.F) {
 // Two words, one device: by its name and by its address.
 func TestChoiceTwoWords(t *testing.T) {
 	for line, want := range map[string]string{
-		"ip=eth0:dhcp ip=52-54-00-12-34-56:dhcp":  "ip=52-54-00-12-34-56:dhcp: configures eth0 a second time, as ip=eth0:dhcp does; write one ip= for each device",
-		"ip=52-54-00-12-34-56:dhcp ip=eth0:off":   "ip=eth0:none: configures eth0 a second time, as ip=52-54-00-12-34-56:dhcp does",
-		"ip=eth0:dhcp ip=52-54-00-12-34-56:auto6": "",
-		"ip=eth0:dhcp ip=52-54-00-12-34-57:dhcp":  "",
+		"ip=eth0:dhcp ip=52-54-00-12-34-56:dhcp:1400": "ip=52-54-00-12-34-56:dhcp:1400: configures eth0 a second time, as ip=eth0:dhcp does; write one ip= for each device",
+		"ip=eth0:dhcp ip=52-54-00-12-34-56:dhcp":      "",
+		"ip=52-54-00-12-34-56:dhcp ip=eth0:off":       "ip=eth0:none: configures eth0 a second time, as ip=52-54-00-12-34-56:dhcp does",
+		"ip=eth0:dhcp ip=52-54-00-12-34-56:auto6":     "",
+		"ip=eth0:dhcp ip=52-54-00-12-34-57:dhcp":      "",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))

@@ -51,6 +51,8 @@ type Config struct {
 	KernelNames bool
 	// USBNames is after what NICs on USB are named; see [USBNaming].
 	USBNames USBNaming
+	// Unheeded are sentences about words that have no effect beside the others.
+	Unheeded []string
 	// NamingScheme is net.naming_scheme=: which of udev's rules hold, "v252" or
 	// "rhel-9.5"; empty for the latest that is known.
 	NamingScheme string
@@ -177,7 +179,9 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 	c.IgnorePeerDNS = !p.flag(args, "rd.peerdns", true)
 	c.NoProbe = !p.flag(args, "nodisk.arp-probe", true)
 	c.parseNaming(args, &p)
-	c.fold()
+	if len(c.Interfaces) > 0 {
+		c.Interfaces, _ = c.folded()
+	}
 	c.check(&p, nil)
 	if len(p.errs) > 0 {
 		return Config{}, errors.Join(p.errs...)
@@ -196,8 +200,11 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 	case key("ip"):
 		c.parseIP(a, p)
 	case key("bootdev"):
-		if a.Value != bootIFWord { // which decides anyway
+		switch {
+		case a.Value != bootIFWord:
 			c.BootDev = p.deviceWord(a, a.Value)
+		case p.boot == "": // else that decides anyway
+			c.Unheeded = append(c.Unheeded, "bootdev=BOOTIF: without effect, BOOTIF= is not there or not used")
 		}
 	case key("nameserver"):
 		if addr := p.far(a, "", a.Value); addr.IsValid() {

@@ -78,7 +78,7 @@ func (c Config) clash(seen []string) error {
 }
 
 // deviceKey is what two words about the same device have in common.
-func (c *Config) deviceKey(n Interface) PortMatch {
+func (c Config) deviceKey(n Interface) PortMatch {
 	for _, r := range c.Renames {
 		if n.Match != "" && r.Addr == n.Match {
 			return PortMatch{Name: r.Name}
@@ -244,7 +244,7 @@ func (c Config) Warnings() []string {
 		four = four || n.Method == MethodDHCP || n.Method == MethodSingle || n.Method == MethodIBFT
 		six = six || n.Method.six() && n.Method != MethodLink6
 	}
-	var list []string
+	list := slices.Clone(c.Unheeded)
 	for _, k := range []struct {
 		key string
 		set bool

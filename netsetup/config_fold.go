@@ -6,25 +6,28 @@ import (
 	"slices"
 )
 
-// fold takes out what is said twice, and makes one word of several static ones for a
-// device: an interface may have several addresses of one family. What cannot be one
-// word stays two, which check refuses.
-func (c *Config) fold() {
-	var words []Interface
-next:
-	for _, n := range c.Interfaces {
-		for i, o := range words {
-			if o.String() == n.String() {
-				continue next
-			}
-			if c.deviceKey(o) == c.deviceKey(n) && o.takes(n) {
-				words[i] = o.with(n)
-				continue next
-			}
+// folded returns the words with what is said twice left out, and several static ones for
+// a device made one: an interface may have several addresses of one family. places are
+// where each of them has gone. What cannot be one word stays two, which check refuses.
+func (c Config) folded() (words []Interface, places []int) {
+	for _, n := range c.interfaces() {
+		at := slices.IndexFunc(words, func(o Interface) bool { return c.deviceKey(o) == c.deviceKey(n) && (o.says(n) || o.takes(n)) })
+		switch {
+		case at < 0:
+			at = len(words)
+			words = append(words, n)
+		case !words[at].says(n):
+			words[at] = words[at].with(n)
 		}
-		words = append(words, n)
+		places = append(places, at)
 	}
-	c.Interfaces = words
+	return words, places
+}
+
+// says reports whether two words for a device say the same of it.
+func (n Interface) says(o Interface) bool {
+	o.Device, o.Match, o.Driver = n.Device, n.Match, n.Driver
+	return n.String() == o.String()
 }
 
 // takes reports whether the addresses of both words can be on one device without one

@@ -181,7 +181,7 @@ func (n *Interface) setDevice(a cmdline.Arg, s string, p *problems) {
 	case strings.HasPrefix(s, "driver="):
 		n.Driver = deviceMatch(p.deviceWord(a, s)).Driver
 	case s == bootIFWord && p.boot == "":
-		p.bad(a, "names the interface of BOOTIF=, which is not there or not used", "add IPAPPEND 2 to pxelinux.cfg, which appends BOOTIF=, or name the device")
+		p.bad(a, noBootIF, noBootIFFix)
 	case s == bootIFWord:
 		p.bootWord = true
 	case strings.Contains(s, "%"):
@@ -190,6 +190,11 @@ func (n *Interface) setDevice(a cmdline.Arg, s string, p *problems) {
 		n.Device = p.deviceName(a, s)
 	}
 }
+
+const (
+	noBootIF    = "names the interface of BOOTIF=, which is not there or not used"
+	noBootIFFix = "add IPAPPEND 2 to pxelinux.cfg, which appends BOOTIF=, or name the device"
+)
 
 // parseTail reads what is behind the method: dns0:dns1:ntp0 (kernel) or
 // mtu:address (dracut). An MTU is digits only, which no address is.

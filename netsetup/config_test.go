@@ -278,7 +278,7 @@ func TestParseConfigErrors(t *testing.T) {
 		"ip=ibft ip=dhcp":             {"ip=dhcp: is the second ip= without a device"},
 		"ip=eth0:auto6 ip=eth0:dhcp6": {"ip=eth0:dhcp6: configures eth0 a second time; write one ip= for each device, one for IPv4 and one for IPv6, or static addresses with one gateway"},
 		"ip=eth0:none ip=eth0:auto6":  {"ip=eth0:auto6: configures eth0 a second time"},
-		"ip=lan0:dhcp ip=52-54-00-12-34-56:dhcp ifname=lan0:52:54:00:12:34:56":            {"ip=52-54-00-12-34-56:dhcp: configures lan0 a second time"},
+		"ip=lan0:dhcp ip=52-54-00-12-34-56:dhcp:1400 ifname=lan0:52:54:00:12:34:56":       {"ip=52-54-00-12-34-56:dhcp:1400: configures lan0 a second time"},
 		"ip=dhcp BOOTIF=01-52-54-00-12-34-56 ip=10.0.0.5:10.0.0.9:10.0.0.1:255.255.255.0": {"is the second ip= without a device; name the device in one of them, or leave one out (pxelinux adds one for IPAPPEND 1 and 3)"},
 		"ifname=lan0:52:54:00:12:34:56 ifname=lan0:52:54:00:12:34:57":                     {"gives the name lan0 to a second device"},
 		"ifname=lan0:52:54:00:12:34:56 ifname=lan1:52:54:00:12:34:56":                     {"gives that device a second name besides lan0"},

@@ -140,29 +140,40 @@ func (c Config) booted(d Device) bool {
 // over are the names of all links that the config makes of the device, directly
 // or by way of others.
 func (c Config) over(d Device) []string {
-	var names []string
-	add := func(name string) {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	for at := []Device{d}; len(at) > 0; at = at[1:] {
-		before := len(names)
-		if master := c.masterName(at[0]); master != "" {
-			add(master)
-		}
-		for _, v := range c.VLANs {
-			if v.Parent.selects(at[0]) {
-				add(v.Name)
-			}
+	return climb(d, func(d Device) []string {
+		names := c.vlansOn(d)
+		if master := c.masterName(d); master != "" {
+			names = append(names, master)
 		}
 		for _, child := range c.Children {
-			if child.Parent == at[0].Name {
-				add(child.Name)
+			if child.Parent == d.Name {
+				names = append(names, child.Name)
 			}
 		}
-		for _, name := range names[before:] {
-			at = append(at, Device{Name: name, Type: d.Type})
+		return names
+	})
+}
+
+// vlansOn are the names of the VLANs on the device.
+func (c Config) vlansOn(d Device) []string {
+	var names []string
+	for _, v := range c.VLANs {
+		if v.Parent.selects(d) {
+			names = append(names, v.Name)
+		}
+	}
+	return names
+}
+
+// climb returns the names of the links above the device, the nearest first: step has
+// those that are made of one directly. It ends though a link is made of itself.
+func climb(d Device, step func(Device) []string) []string {
+	names := step(d)
+	for i := 0; i < len(names); i++ {
+		for _, name := range step(Device{Name: names[i], Type: d.Type}) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
 	return names

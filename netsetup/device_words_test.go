@@ -52,7 +52,8 @@ func TestRunDeviceWords(t *testing.T) {
 		"ip=52-54-00-12-34-57:dhcp bootdev=ens3":                              {err: "bootdev=ens3: is the device of no ip="},
 		"ip=enp0s4:dhcp rd.route=10.9.0.0/16:10.77.0.7:ens4":                  {device: "ens4", done: []string{"route replace 10.9.0.0/16 via 10.77.0.7 dev ens4"}},
 		"ip=enp0s4:dhcp rd.route=10.9.0.0/16:10.77.0.7:ens3":                  {err: "rd.route=10.9.0.0/16: ens3 is the device of no ip="},
-		"ip=enp0s4:dhcp ip=52-54-00-12-34-57:dhcp":                            {err: "configures enp0s4 a second time, as ip=enp0s4:dhcp does"},
+		"ip=enp0s4:dhcp ip=52-54-00-12-34-57:dhcp:1400":                       {err: "configures enp0s4 a second time, as ip=enp0s4:dhcp does"},
+		"ip=enp0s4:dhcp ip=52-54-00-12-34-57:dhcp":                            {device: "enp0s4"},
 		"bond=bond0:ens3,ens4:mode=1 ip=enp0s4:dhcp ip=bond0:dhcp":            {err: "ip=ens4:dhcp: ens4 is a port of bond0 and takes no address"},
 		"bond=bond0:ens3,ens4:mode=1 ip=52-54-00-12-34-57:dhcp ip=bond0:dhcp": {err: "52-54-00-12-34-57 is a port of bond0 and takes no address"},
 		"bond=bond0:ens3:mode=1 bond=bond1:enp0s3:mode=1 ip=bond0:dhcp":       {err: "cannot be a port of it: it is one of bond0 and bond1"},
@@ -65,7 +66,8 @@ func TestRunDeviceWords(t *testing.T) {
 		// BOOTIF is one of them.
 		"ip=BOOTIF:dhcp bootdev=enp0s4" + boot:                           {device: "enp0s4"},
 		"ip=BOOTIF:dhcp bootdev=ens3" + boot:                             {err: "bootdev=ens3: is the device of no ip="},
-		"ip=BOOTIF:dhcp ip=ens4:dhcp" + boot:                             {err: "configures ens4 a second time"},
+		"ip=BOOTIF:dhcp ip=ens4:dhcp:1400" + boot:                        {err: "configures ens4 a second time"},
+		"ip=BOOTIF:dhcp ip=ens4:dhcp" + boot:                             {device: "ens4"},
 		"ip=BOOTIF:dhcp ip=10.9.0.9:::24::ens3:none bootdev=ens3" + boot: {device: "ens3", done: []string{"addr add 10.9.0.9/24 brd + dev ens3"}},
 		"bond=bond0:BOOTIF,ens4:mode=1 ip=bond0:dhcp" + boot:             {err: "cannot be a port of it: it is one of bond0"},
 	} {

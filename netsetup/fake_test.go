@@ -129,7 +129,7 @@ func (k *fakeKernel) linkName(dev, name string) error {
 	if err := k.do(LinkName{dev, name}); err != nil {
 		return err
 	}
-	k.change(dev, func(d *Device) { d.Name = name })
+	k.change(dev, func(d *Device) { d.Name, d.Udev.Kept = name, true }) // its name_assign_type is 4 now
 	k.mu.Lock()
 	delete(k.devices, dev)
 	if _, ok := k.servers[name]; !ok { // the cable goes with the card

@@ -154,9 +154,13 @@ func TestParseBootIFDevice(t *testing.T) {
 		}
 	}
 	checkErrors(t, map[string][]string{
-		"ip=BOOTIF:dhcp":                    {"names the interface of BOOTIF=, which is not there or not used; add IPAPPEND 2"},
-		"ip=BOOTIF:dhcp rd.bootif=0" + boot: {"which is not there or not used"},
-		"ip=BOOTIF:off" + boot:              {"none gives neither client address nor the name of a device"},
+		"ip=BOOTIF:dhcp":                                {"names the interface of BOOTIF=, which is not there or not used; add IPAPPEND 2"},
+		"bridge=br0:BOOTIF ip=br0:dhcp":                 {"bridge=br0:BOOTIF: names the interface of BOOTIF=, which is not there or not used; add IPAPPEND 2"},
+		"vlan=v5:BOOTIF ip=v5:dhcp":                     {"vlan=v5:BOOTIF: names the interface of BOOTIF=, which is not there or not used"},
+		"bond=bond0:eth0,BOOTIF:mode=1":                 {"names the interface of BOOTIF=, which is not there or not used"},
+		"ip=dhcp rd.route=10.9.0.0/16:10.77.0.7:BOOTIF": {"names the interface of BOOTIF=, which is not there or not used"},
+		"ip=BOOTIF:dhcp rd.bootif=0" + boot:             {"which is not there or not used"},
+		"ip=BOOTIF:off" + boot:                          {"none gives neither client address nor the name of a device"},
 	})
 }
 

@@ -71,7 +71,7 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 			c.Interfaces = append(c.Interfaces, m)
 		}
 	}
-	c.fold()
+	c.Interfaces, _ = c.folded()
 	c.check(&p, nil)
 	if p.errs != nil {
 		return Config{}, errors.Join(p.errs...)

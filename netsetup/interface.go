@@ -12,12 +12,13 @@ func (r *runner) link(e linkEvent) {
 	boot, awaited := len(r.boot), r.awaitsBoot()
 	r.linkFamilies(e)
 	awaited = awaited && !r.awaitsBoot()
-	// Others may have waited for the name of this one, or for it to be found.
+	// Others may have waited for the name of this one, for it to be found, or for it to
+	// go: a word that describes some is about another then.
 	for _, n := range r.sorted() {
 		if n.key.index == e.Index || n.key.six || n.slot != nil && !awaited {
 			continue
 		}
-		if awaited || !n.named || len(r.boot) > boot && r.boot[n.dev.Name] {
+		if awaited || !n.named || e.gone || len(r.boot) > boot && r.boot[n.dev.Name] {
 			r.linkFamilies(linkEvent{Device: n.dev})
 		}
 	}
@@ -50,15 +51,17 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 			n.close()
 			delete(r.nics, key)
 			delete(r.views, key.index)
-			delete(r.given, key.index)
+		}
+		if !key.six {
+			r.forget(key.index)
 		}
 		return
 	}
 	if n == nil {
 		n = &nic{key: key, first: now, since: now, wasUp: e.Up && !slices.Contains(r.before.Links, e.Name)}
 		r.nics[key] = n
-		if !key.six {
-			r.giveName(e.Device)
+		if n.dev.Given = e.Given; !key.six {
+			n.dev.Given = r.giveName(e.Device)
 		}
 		defer r.later(e.Device)
 	}
@@ -196,7 +199,7 @@ func (r *runner) claim(n *nic) bool {
 	if boot := r.config.BootDevice(); r.config.interfaces()[i].match().glob() && r.awaitsBoot() && !boot.selects(n.dev) {
 		return false // the word may be that of the device of bootdev=
 	}
-	n.slot = r.slots[i]
+	n.slot = r.slotOf(i)
 	if w := n.slot; w.state != nil && (r.all(w) || !r.complete(w)) {
 		n.slot = r.spare(n, n.slot)
 	}
@@ -208,6 +211,11 @@ func (r *runner) claim(n *nic) bool {
 func (r *runner) awaitsBoot() bool {
 	boot := r.config.BootDevice()
 	return boot.one() && !slices.ContainsFunc(r.devices(), func(d Device) bool { return boot.selects(d) })
+}
+
+// slotOf is the slot of the word at that position.
+func (r *runner) slotOf(pos int) *slot {
+	return r.slots[slices.IndexFunc(r.slots, func(s *slot) bool { return s.pos == pos && !s.spare })]
 }
 
 // begin sets an interface up, beside everything else: some drivers take

@@ -33,7 +33,7 @@ func (c *Config) checkLinks(p *problems, seen []string) {
 	}
 	c.checkPorts(p, seen)
 	for _, n := range c.Interfaces {
-		if master := c.masterOf(n); master != "" {
+		if master := c.masterOf(n); master != "" && master != n.Device {
 			p.add("ip", n.String(), n.match().String()+" is a port of "+master+" and takes no address", "write ip="+master+":dhcp, or leave the port out of "+master)
 		}
 	}

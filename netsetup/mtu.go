@@ -8,29 +8,26 @@ import (
 // sixOn tells whether the device has addresses of IPv6 by an ip=, or a link that
 // is made of it and cannot have a larger MTU.
 func (c Config) sixOn(d Device) bool {
-	if _, ok := c.claim(d, true); ok {
-		return true
+	has := func(d Device) bool {
+		_, ok := c.claim(d, true)
+		return ok
 	}
-	return slices.ContainsFunc(c.VLANs, func(v VLAN) bool {
-		return v.Parent.selects(d) && c.sixOn(Device{Name: v.Name, Type: d.Type})
-	})
+	return has(d) || slices.ContainsFunc(climb(d, c.vlansOn), func(name string) bool { return has(Device{Name: name, Type: d.Type}) })
 }
 
 // mtuAbove is the largest MTU that the command line or a server gives to a VLAN
 // or bridge over the device, 0 for none.
 func (c Config) mtuAbove(d Device, leased map[string]int) int {
-	mtu := 0
-	above := func(name string) {
-		d := Device{Name: name}
-		mtu = max(mtu, c.mtuWritten(d), leased[name], c.mtuAbove(d, leased))
-	}
-	for _, v := range c.VLANs {
-		if v.Parent.selects(d) {
-			above(v.Name)
+	above := climb(d, func(d Device) []string {
+		names := c.vlansOn(d)
+		if _, bridge := c.master(d); bridge != nil {
+			names = append(names, bridge.Name)
 		}
-	}
-	if _, bridge := c.master(d); bridge != nil {
-		above(bridge.Name)
+		return names
+	})
+	mtu := 0
+	for _, name := range above {
+		mtu = max(mtu, c.mtuWritten(Device{Name: name}), leased[name])
 	}
 	return mtu
 }
@@ -71,6 +68,7 @@ func (c Config) carriers(d Device, have []Device) []Device {
 // of those, or their own server, goes before.
 func (c Config) raise(d Device, mtu int, have []Device, leased map[string]int) ([]Step, error) {
 	var steps []Step
+	have = slices.DeleteFunc(slices.Clone(have), func(o Device) bool { return o.Name == d.Name })
 	for _, o := range c.carriers(d, have) {
 		if o.MTU >= mtu {
 			continue

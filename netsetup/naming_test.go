@@ -142,6 +142,23 @@ func TestParseNaming(t *testing.T) {
 	}
 }
 
+// What has no effect beside other words is said.
+func TestUnheeded(t *testing.T) {
+	for line, want := range map[string]string{
+		"nodisk.ifnames=udev ip=eth0:dhcp":                       "nodisk.ifnames=udev: without effect, eth0 is a name of the kernel's, and so all interfaces keep those: write udev's name, or the address",
+		"ip=eth*:dhcp nodisk.ifnames=usb-mac":                    "nodisk.ifnames=usb-mac: without effect, eth* is",
+		"nodisk.ifnames=kernel ip=eth0:dhcp":                     "",
+		"nodisk.ifnames=udev ip=ens3:dhcp":                       "",
+		"bootdev=BOOTIF ip=dhcp":                                 "bootdev=BOOTIF: without effect, BOOTIF= is not there or not used",
+		"bootdev=BOOTIF BOOTIF=01-52-54-00-12-34-57":             "",
+		"bootdev=BOOTIF rd.bootif=0 BOOTIF=01-52-54-00-12-34-57": "bootdev=BOOTIF: without effect",
+	} {
+		if got := strings.Join(parseLine(t, line).Warnings(), "\n"); !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("%s: %q", line, got)
+		}
+	}
+}
+
 // Every word that holds the name of a card, and those that hold another.
 func TestConfigCards(t *testing.T) {
 	for line, want := range map[string][]string{
@@ -172,6 +189,7 @@ func TestConfigCards(t *testing.T) {
 	}
 	for line, want := range map[string]bool{
 		"ip=eth0:dhcp": true, "bond=bond0:eth*": true, "bond=bond0:en*": false, "bond=bond0:e*": false, "bond=bond0:*": false, "bond=bond0:ib?:mode=1": false,
+		"ip=?th0:dhcp": true, "ip=*th0:dhcp": true, "ip=e*t?:dhcp": true, "ip=??0:dhcp": false, "ip=*0:dhcp": false, "ip=?n*:dhcp": false,
 		"ip=enp0s3:dhcp": false, "ip=lan0:dhcp": true, "vlan=ens3.5:ens3": false, "": false, "bond": true,
 	} {
 		if got := parseLine(t, line).kernelNames(); got != want {

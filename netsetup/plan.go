@@ -17,6 +17,11 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 	steps := append([]Step{LinkUp{Dev: "lo"}}, c.below(Device{Type: hwLoopback})...)
 	have = slices.Clone(have)
 	c.KernelNames, c.USBNames = c.kernelNames(), c.usbNames()
+	for i, d := range have {
+		if d.hardware() && !d.Udev.Kept {
+			have[i].Given = d.Name
+		}
+	}
 	for i := range have {
 		for _, s := range c.naming(have, i) {
 			steps = append(steps, s)
@@ -24,9 +29,17 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 			have[j].Name = s.Name
 		}
 	}
+	var known []int
+	var seen []string
+	for _, d := range have {
+		known, seen = append(known, d.Index), append(seen, d.Name)
+	}
+	c, _, _ = c.resolved(have, known)
+	if err := c.clash(seen); err != nil {
+		return steps, err
+	}
 	boot := map[string]bool{}
 	for i, d := range have {
-		c, _ = c.called(have, i)
 		if have[i].Boot = c.booted(d); have[i].Boot {
 			for _, name := range c.over(d) {
 				boot[name] = true
@@ -61,13 +74,6 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 		}
 	}
 	var errs []error
-	var seen []string
-	for _, d := range have {
-		seen = append(seen, d.Name)
-	}
-	if err := c.clash(seen); err != nil {
-		errs = append(errs, err)
-	}
 	for i, n := range interfaces {
 		if len(mine[i]) == 0 {
 			errs = append(errs, errors.New(c.absent(n, have)))
@@ -144,6 +150,8 @@ func (c Config) absent(n Interface, have []Device) string {
 		there = "present: " + strings.Join(present, ", ")
 	}
 	switch m := n.match(); {
+	case m.glob() && slices.ContainsFunc(have, m.selects):
+		return "every interface that is as " + m.String() + " says has another word, or is a part of what one makes (" + there + ")"
 	case m.glob():
 		return "no interface is as " + m.String() + " says (" + there + "): check its name and that its driver is in the image"
 	case n.Match != "":

@@ -135,7 +135,7 @@ func (c Config) BootDevice() PortMatch { return deviceMatch(c.BootDev) }
 // deviceWord reads a word that may call a device by any name, and returns it as
 // deviceMatch reads it.
 func (p *problems) deviceWord(a cmdline.Arg, s string) string {
-	m, ok := p.portMatch(s)
+	m, ok := p.portMatch(a, s)
 	if !ok {
 		p.bad(a, strconv.Quote(s)+" names no device", deviceFix)
 	}
@@ -145,8 +145,11 @@ func (p *problems) deviceWord(a cmdline.Arg, s string) string {
 const deviceFix = "write its name, 1 to 15 characters without slash, colon or space, its address with dashes, or driver= and the name of its driver"
 
 // portMatch reads one port, which may be the device of BOOTIF=.
-func (p *problems) portMatch(s string) (PortMatch, bool) {
-	if s == bootIFWord && p.boot != "" {
+func (p *problems) portMatch(a cmdline.Arg, s string) (PortMatch, bool) {
+	if s == bootIFWord {
+		if p.boot == "" {
+			p.bad(a, noBootIF, noBootIFFix)
+		}
 		return PortMatch{Addr: p.boot}, true
 	}
 	return parsePortMatch(s)
@@ -156,7 +159,7 @@ func (p *problems) portMatch(s string) (PortMatch, bool) {
 func (p *problems) ports(a cmdline.Arg, s, fix string) []PortMatch {
 	var ports []PortMatch
 	for name := range strings.SplitSeq(s, ",") {
-		m, ok := p.portMatch(name)
+		m, ok := p.portMatch(a, name)
 		if !ok {
 			p.bad(a, "names no port: "+strconv.Quote(name)+" is not an interface name, a hardware address, or driver= and the name of a driver", fix)
 		}

@@ -72,7 +72,8 @@ type slot struct {
 	err   error  // given up
 	// spare is one that Up does not wait for: an interface besides the one
 	// that the word needs, because all are wanted (rd.neednet) or it may reach a
-	// host better. of is the slot of the word then.
+	// host better. of is the slot of the word then. So is that of a word which
+	// turned out to say what another one does.
 	spare bool
 	of    *slot
 
@@ -149,7 +150,8 @@ type setup struct {
 // A runner is a network being set up, or kept. Everything in it belongs to one
 // goroutine; the others only send to its channels.
 type runner struct {
-	config  Config
+	config  Config // resolved
+	written Config // as the command line has it
 	sys     system
 	log     *slog.Logger
 	started time.Time
@@ -159,6 +161,7 @@ type runner struct {
 	leased  map[string]int           // MTUs that servers gave, by device
 	turns   map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
 	given   map[int]string           // the kernel's names, by index
+	called  []int                    // the interfaces that the words know by now, by index, as they appeared
 	boot    map[string]bool          // the links that are made of the interface of BOOTIF=
 	lo      bool                     // done
 	nextLog time.Time
@@ -181,7 +184,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	}
 	c.KernelNames, c.USBNames = c.kernelNames(), c.usbNames()
 	r := &runner{
-		config: c, sys: sys, log: log, started: time.Now(),
+		config: c, written: c, sys: sys, log: log, started: time.Now(),
 		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, given: map[int]string{}, boot: map[string]bool{},
 		arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
@@ -218,7 +221,14 @@ func (r *runner) up(ctx context.Context) (State, error) {
 
 // keep goes on until ctx ends.
 func (r *runner) keep(ctx context.Context) error {
-	if err := r.loop(ctx, func() (bool, error) { return ctx.Err() != nil, nil }); err != nil && ctx.Err() == nil {
+	ended := func() (bool, error) {
+		if r.fatal != nil { // a late card's: the others go on
+			r.log.Warn("a new interface is left alone: " + r.fatal.Error())
+			r.fatal = nil
+		}
+		return ctx.Err() != nil, nil
+	}
+	if err := r.loop(ctx, ended); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return nil

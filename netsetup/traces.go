@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -15,6 +16,9 @@ type Traces struct {
 	Links  []string // set up, by name
 	Addrs  []AddrAdd
 	Routes []Route
+	// Given are the names that the kernel gave to adapters which may have another now,
+	// by index: nothing else knows them.
+	Given map[int]string
 }
 
 // RouteDel deletes a route.
@@ -27,10 +31,13 @@ func (s RouteDel) String() string {
 }
 func (s RouteDel) apply(l linker) error { return l.routeDel(s) }
 
-// String has a line for each: the command of ip(8) that makes it. ParseTraces reads
-// it back.
+// String has a line for each: the command of ip(8) that makes it, of a name what ip link
+// had shown, "2: eth0". ParseTraces reads it back.
 func (t Traces) String() string {
 	var b strings.Builder
+	for _, index := range slices.Sorted(maps.Keys(t.Given)) {
+		fmt.Fprintf(&b, "%d: %s\n", index, t.Given[index])
+	}
 	for _, name := range t.Links {
 		b.WriteString(LinkUp{Dev: name}.String() + "\n")
 	}
@@ -59,6 +66,14 @@ func ParseTraces(text string) (Traces, error) {
 func (t *Traces) parse(f []string) bool {
 	is := func(words ...string) bool { return len(f) > len(words) && slices.Equal(f[:len(words)], words) }
 	switch {
+	case len(f) == 2:
+		digits, ok := strings.CutSuffix(f[0], ":")
+		index, err := strconv.Atoi(digits)
+		if t.Given == nil {
+			t.Given = map[int]string{}
+		}
+		t.Given[index] = f[1]
+		return ok && err == nil && validDeviceName(f[1])
 	case is("ip", "link", "set") && len(f) == 5 && f[4] == "up":
 		t.Links = append(t.Links, f[3])
 		return true
@@ -120,7 +135,12 @@ func (s Route) replaces(o Route) bool {
 
 // with adds what another attempt has left.
 func (t Traces) with(o Traces) Traces {
-	return Traces{Links: join(t.Links, o.Links), Addrs: join(t.Addrs, o.Addrs), Routes: join(t.Routes, o.Routes)}
+	given := maps.Clone(t.Given)
+	if given == nil {
+		given = map[int]string{}
+	}
+	maps.Copy(given, o.Given)
+	return Traces{Links: join(t.Links, o.Links), Addrs: join(t.Addrs, o.Addrs), Routes: join(t.Routes, o.Routes), Given: given}
 }
 
 // undo takes those out that are chosen, and returns the steps that undo them but for
@@ -161,6 +181,7 @@ func (l Lease) keptSteps(dev string) []Step {
 // traces are what this attempt and those before it have left.
 func (r *runner) traces() Traces {
 	made := r.made
+	made.Given = r.given
 	for _, n := range r.sorted() {
 		if n.slot != nil && !n.wasUp && (n.ready || n.setting) {
 			made.Links = join(made.Links, []string{n.dev.Name})

@@ -36,10 +36,10 @@ func New(c Config, log *slog.Logger) (*Network, error) {
 		return nil, fmt.Errorf("find network interfaces: sysfs is not mounted: %w", err)
 	}
 	scheme, known := parseScheme(c.NamingScheme)
-	r := newRunner(c, kernel{scheme: scheme}, log)
-	if r.config.USBNames == 0 {
-		r.config.USBNames = rootUSB(os.DirFS("/"), kernelVersion())
+	if c.USBNames = c.usbNames(); c.USBNames == 0 {
+		c.USBNames = rootUSB(os.DirFS("/"), kernelVersion())
 	}
+	r := newRunner(c, kernel{scheme: scheme}, log)
 	if !known {
 		r.log.Warn("net.naming_scheme=" + c.NamingScheme + ": not a scheme that nodisk knows: names are those of the latest that it does")
 	}

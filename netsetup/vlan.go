@@ -25,7 +25,7 @@ func (c *Config) parseVLAN(a cmdline.Arg, p *problems) {
 		p.bad(a, "is not name:parent or name:parent:id", vlanFix)
 		return
 	}
-	parent, ok := p.portMatch(f[1])
+	parent, ok := p.portMatch(a, f[1])
 	digits := f[len(f)-1]
 	if len(f) == 2 {
 		digits = vlanDigits(f[0])
