@@ -108,7 +108,7 @@ func (c Config) resolves(l Lease, i int, dev string) reach {
 		return reachRoute // in the second case no lease is any better
 	}
 	for _, a := range given {
-		if c.reach(Host{Addr: a}, l, i, dev) > reachNone {
+		if !a.IsLoopback() && c.reach(Host{Addr: a}, l, i, dev) > reachNone {
 			return reachRoute
 		}
 	}
