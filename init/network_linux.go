@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"time"
 
@@ -99,22 +98,15 @@ func (w *worker) needs() netsetup.Needs {
 			firmware, _ = targetsOf(t)
 		}
 	}
-	var names map[string][]netip.Addr
-	if f, err := os.Open("/etc/hosts"); err == nil {
-		if names, err = parseHosts(f); err != nil {
-			w.log.Warn(fmt.Sprintf("read /etc/hosts: %v", err))
-		}
-		_ = f.Close()
+	names, err := ReadNames(os.DirFS("/"))
+	if err != nil {
+		w.log.Warn(err.Error())
 	}
-	needs := w.plan.Needs(firmware, names)
 	if w.resolves {
-		return needs // what is there is of an earlier attempt
+		names.Servers = nil // what is there is of an earlier attempt
 	}
-	if f, err := os.Open("/etc/resolv.conf"); err == nil {
-		if needs.Nameservers, err = parseResolvConf(f); err != nil {
-			w.log.Warn(fmt.Sprintf("read /etc/resolv.conf: %v", err))
-		}
-		_ = f.Close()
+	for _, warning := range w.plan.Unresolved(names) {
+		w.log.Warn(warning)
 	}
-	return needs
+	return w.plan.Needs(firmware, names)
 }
