@@ -40,6 +40,29 @@ func ReadNames(image fs.FS) (Names, error) {
 	return n, errors.Join(err, read("etc/resolv.conf", func(r io.Reader) (err error) { n.Servers, err = parseResolvConf(r); return err }))
 }
 
+// parseHosts reads hosts(5): the addresses of each name, in lower case. Lines that
+// are not of that form are nobody's.
+func parseHosts(r io.Reader) (map[string][]netip.Addr, error) {
+	names := map[string][]netip.Addr{}
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		fields := strings.Fields(text)
+		if len(fields) == 0 {
+			continue
+		}
+		a, err := netip.ParseAddr(fields[0])
+		if err != nil {
+			continue
+		}
+		for _, name := range fields[1:] {
+			name = strings.ToLower(name)
+			names[name] = append(names[name], a)
+		}
+	}
+	return names, lines.Err()
+}
+
 // parseResolvConf reads the name servers of resolv.conf(5). Lines that are not of that
 // form are nobody's.
 func parseResolvConf(r io.Reader) ([]netip.Addr, error) {

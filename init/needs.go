@@ -1,8 +1,6 @@
 package boot
 
 import (
-	"bufio"
-	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,12 +12,12 @@ import (
 
 // Needs is what the root wants of the network: DHCP's root path, or a way to the
 // servers that it is on. What has no server goes to the one of DHCP. firmware are the
-// targets of the firmware's table, names are those of /etc/hosts.
-func (p Plan) Needs(firmware []iscsi.Target, names map[string][]netip.Addr) netsetup.Needs {
-	var n netsetup.Needs
+// targets of the firmware's table, names what the image knows of names.
+func (p Plan) Needs(firmware []iscsi.Target, names Names) netsetup.Needs {
 	if p.Chain.Path != "" {
-		return n
+		return netsetup.Needs{}
 	}
+	n := netsetup.Needs{Nameservers: names.Servers}
 	if p.Root.NeedsRootPath() {
 		n.RootPath = func(rootPath string) error {
 			_, err := p.Root.WithRootPath(rootPath)
@@ -27,7 +25,7 @@ func (p Plan) Needs(firmware []iscsi.Target, names map[string][]netip.Addr) nets
 		}
 	}
 	add := func(host, dev string) {
-		addrs := names[strings.ToLower(host)]
+		addrs := names.Hosts[strings.ToLower(host)]
 		if a, err := netip.ParseAddr(host); err == nil {
 			addrs = []netip.Addr{a}
 		}
@@ -47,27 +45,4 @@ func (p Plan) Needs(firmware []iscsi.Target, names map[string][]netip.Addr) nets
 		add(p.Root.NFS.Server, "")
 	}
 	return n
-}
-
-// parseHosts reads hosts(5): the addresses of each name, in lower case. Lines that
-// are not of that form are nobody's.
-func parseHosts(r io.Reader) (map[string][]netip.Addr, error) {
-	names := map[string][]netip.Addr{}
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		text, _, _ := strings.Cut(lines.Text(), "#")
-		fields := strings.Fields(text)
-		if len(fields) == 0 {
-			continue
-		}
-		a, err := netip.ParseAddr(fields[0])
-		if err != nil {
-			continue
-		}
-		for _, name := range fields[1:] {
-			name = strings.ToLower(name)
-			names[name] = append(names[name], a)
-		}
-	}
-	return names, lines.Err()
 }

@@ -45,7 +45,7 @@ func TestNeeds(t *testing.T) {
 			t.Errorf("%s: %v", line, err)
 			continue
 		}
-		n := p.Needs(nil, names)
+		n := p.Needs(nil, Names{Hosts: names})
 		var got []string
 		if n.RootPath != nil {
 			text := "root path"
@@ -68,7 +68,7 @@ func TestNeeds(t *testing.T) {
 		t.Error(diff)
 	}
 	p, err := NewPlan(cmdline.Parse("root=ibft"), nil)
-	if n := p.Needs(parseTargets(t, "10.0.0.9::::iqn.2026-01.test:f"), nil); err != nil || len(n.Hosts) != 1 || n.Hosts[0].String() != "10.0.0.9" {
+	if n := p.Needs(parseTargets(t, "10.0.0.9::::iqn.2026-01.test:f"), Names{}); err != nil || len(n.Hosts) != 1 || n.Hosts[0].String() != "10.0.0.9" {
 		t.Errorf("%+v, %v", n, err)
 	}
 }

@@ -102,9 +102,11 @@ func (w *worker) needs() netsetup.Needs {
 	if err != nil {
 		w.log.Warn(err.Error())
 	}
-	needs := w.plan.Needs(firmware, names.Hosts)
-	if !w.resolves { // else what is there is of an earlier attempt
-		needs.Nameservers = names.Servers
+	if w.resolves {
+		names.Servers = nil // what is there is of an earlier attempt
 	}
-	return needs
+	for _, warning := range w.plan.Unresolved(names) {
+		w.log.Warn(warning)
+	}
+	return w.plan.Needs(firmware, names)
 }

@@ -162,7 +162,7 @@ func (s situation) run(t *testing.T) outcome {
 	net := netsetup.State{}
 	if plan.NeedNetwork {
 		conf := plan.Network
-		conf.Needs = plan.Needs(nil, nil)
+		conf.Needs = plan.Needs(nil, boot.Names{})
 		synctest.Test(t, func(t *testing.T) {
 			up := netsetup.UpOn(t, conf, s.cards, s.taken, patience, kept)
 			net, o.took = up.State, up.Took
