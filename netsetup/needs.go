@@ -17,6 +17,9 @@ type Needs struct {
 	RootPath func(rootPath string) error
 	// Hosts are the servers that the root is on, named without DHCP.
 	Hosts []Host
+	// ByLease are the servers that the root is on by what came up: those of the
+	// root path, or the boot server. nil: the command line names them.
+	ByLease func(s State) []Host
 }
 
 // A Host is a server that the boot goes to.

@@ -156,6 +156,7 @@ type runner struct {
 	turns   map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
 	given   map[int]string           // the kernel's names, by index
 	boot    map[string]bool          // the links that are made of the interface of BOOTIF=
+	namers  []string                 // the interfaces whose leases named the servers of the root
 	lo      bool                     // done
 	nextLog time.Time
 	fatal   error  // the words contradict what is there
@@ -208,6 +209,7 @@ func (r *runner) up(ctx context.Context) (State, error) {
 	r.undo("", false, nil)
 	s := r.result()
 	r.tellUndone()
+	r.tellLost()
 	r.prefer(s.Device)
 	return s, nil
 }
