@@ -208,6 +208,9 @@ func (r *runner) spare(n *nic, of *slot) *slot {
 // root: the one of bootdev=; else the one whose lease has the root path or the server; else the one
 // that reaches the first host best.
 func (r *runner) best(states []State) int {
+	if i := slices.IndexFunc(states, func(s State) bool { return s.Device == r.main }); i >= 0 {
+		return i
+	}
 	best, rank := 0, -1
 	for i, s := range states {
 		var of int
