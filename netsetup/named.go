@@ -1,9 +1,12 @@
 package netsetup
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nodisk/nodisk/init/cmdline"
 )
 
 // wayTime is how long Up waits for another interface when the one that it has leads
@@ -120,7 +123,13 @@ const setRoute = "set option 3 (router) or 121 (routes) in the DHCP server, or w
 // says why.
 func (n Needs) remedy(l Lease) string {
 	switch {
+	case n.RootPath != nil && l.RootPath != "":
+		return "" // what is wrong with it says it
 	case n.RootPath != nil:
+		// The caller knows the words of its command line.
+		if e, ok := errors.AsType[*cmdline.ValueError](n.RootPath("")); ok && !l.six() {
+			return ": " + e.Fix
+		}
 		return ": set it in the DHCP server, or name the root on the command line"
 	case slices.ContainsFunc(n.Hosts, func(h Host) bool { return !h.Addr.IsValid() }):
 		return ": set option 6 in the DHCP server, or write nameserver="

@@ -33,7 +33,11 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 	problem, _ := foreign(rootPath)
 	switch what := laterForm(rootPath); {
 	case rootPath == "":
-		return bad("is missing from the lease, and the command line leaves the root to it", "set option 17 in the DHCP server, or name the root on the command line")
+		name := "name the root on the command line"
+		if kind == KindNFS {
+			name = "write nfsroot=SERVER:/PATH (what the kernel and dracut take then is nfsroot=/tftpboot/%s)"
+		}
+		return bad("is missing from the lease, and the command line leaves the root to it", "set option 17 in the DHCP server, or "+name)
 	case printable([]byte(rootPath)) != rootPath:
 		rootPath = strconv.Quote(hideSecrets(rootPath))
 		return bad("holds bytes that are not text", "mend option 17 in the DHCP server, and look for a server that should not be there")
