@@ -23,15 +23,16 @@ func (r *runner) learn(n *nic) {
 	if c.BootDev != "" && !c.about(c.BootDev, n.slot.pos, n.dev.Name) {
 		return // another one says it
 	}
-	named := c.Needs.ByLease(*n.slot.state)
-	if len(named) > 0 {
-		r.namers = append(r.namers, n.dev.Name)
-	}
-	for _, h := range named {
+	known := len(c.Needs.Hosts)
+	for _, h := range c.Needs.ByLease(*n.slot.state) {
 		if !slices.ContainsFunc(c.Needs.Hosts, func(o Host) bool { return o.Addr == h.Addr && o.Name == h.Name }) {
 			c.Needs.Hosts = append(slices.Clone(c.Needs.Hosts), h)
 		}
 	}
+	if len(c.Needs.Hosts) == known {
+		return
+	}
+	r.namers = append(r.namers, n.dev.Name)
 	for _, s := range r.slots[:len(c.interfaces())] {
 		s.need = c.need(s.pos)
 	}
@@ -71,11 +72,12 @@ func (r *runner) lost() []Host {
 	return r.config.Needs.Hosts
 }
 
-// seeksWay reports whether the lease of a word leads to none of the servers that the
-// root is on, and another interface may; and until when that is waited for.
+// seeksWay reports whether the lease of a word, which named a server, leads to none of
+// those that the root is on, and another interface may; and until when that is waited
+// for.
 func (r *runner) seeksWay(w *slot, now time.Time) (time.Time, bool) {
 	until := w.since.Add(wayTime)
-	if w.have == nil || len(w.need.Hosts) == 0 || !now.Before(until) || len(r.lost()) == 0 {
+	if w.have == nil || !slices.Contains(r.namers, w.have[0].dev) || len(w.need.Hosts) == 0 || !now.Before(until) || len(r.lost()) == 0 {
 		return until, false
 	}
 	for _, n := range r.nics {
