@@ -48,10 +48,10 @@ func (p Plan) TargetsBy(root rootfs.Root, net netsetup.State) (targets []iscsi.T
 		for _, spec := range root.ISCSI {
 			t, err := parseTarget(spec)
 			if err != nil {
-				return nil, nil, fmt.Errorf("DHCP's root path: %w", err)
+				return nil, nil, fmt.Errorf("root-path (DHCP option 17): %w", err)
 			}
 			for _, w := range t.Warnings {
-				warnings = append(warnings, "DHCP's root path: "+w)
+				warnings = append(warnings, "root-path (DHCP option 17): "+w)
 			}
 			named = append(named, t)
 		}

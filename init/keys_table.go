@@ -48,7 +48,7 @@ func doneKeys() []Key {
 		done(byTools, "rootfstype=ext4 rootflags=noatime ro rw init=/sbin/init BOOTIF=01-52-54-00-12-34-56 boot=nfs"),
 		done(byDracut, `netroot=dhcp iscsiroot=10.0.0.1::::iqn.2026-01.org.example:a bond=bond0:eth0 vlan=vlan5:eth0 bridge=br0:eth0 ifname=lan0:52:54:00:12:34:56 nameserver=10.0.0.1
 			rd.route=10.1.0.0/16:10.0.0.1 rd.neednet=1 bootdev=eth0 rd.bootif=1 rd.peerdns=0
-			rd.net.timeout.carrier=10 rd.net.timeout.dhcp=10 rd.net.dhcp.retry=3 rd.net.dhcp.vendor-class=a
+			rd.net.timeout.carrier=10 rd.net.timeout.dhcp=10 rd.net.timeout.ipv6auto=10 rd.net.timeout.ipv6dad=10 rd.net.dhcp.retry=3 rd.net.dhcp.vendor-class=a
 			rd.driver.blacklist=a rd.driver.pre=a rd.driver.post=a
 			rd.iscsi.initiator=iqn.2026-01.org.example:n7 rd.iscsi.target.name=iqn.2026-01.org.example:a
 			rd.iscsi.target.ip=10.0.0.1 rd.iscsi.target.port=3260 rd.iscsi.firmware=1 rd.iscsi.ibft=1
@@ -123,7 +123,7 @@ func otherKeys() []Key {
 		spare(byDracut, "the target tells its portal group at the login", "rd.iscsi.target.group=1"),
 		spare(byDracut, "all targets of the iBFT are attached in any case", "rd.iscsi.mp=1"),
 		spare(byDracut, "nodisk waits as long as it takes, or nodisk.deadline= says",
-			"rd.net.timeout.iflink=60 rd.net.timeout.ifup=60 rd.net.timeout.route=60 rd.net.timeout.ipv6dad=60 rd.net.timeout.ipv6auto=60"),
+			"rd.net.timeout.iflink=60 rd.net.timeout.ifup=60 rd.net.timeout.route=60"),
 		spare(byDracut, "nodisk.log=info is the default", "rd.info"),
 		spare(byDracut, "an image is not of one host", "rd.hostonly=0"),
 		spare(byDracut, "nodisk does not read the root's fstab, nor check file systems", "rd.fstab=0 rd.skipfsck"),

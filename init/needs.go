@@ -24,6 +24,25 @@ func (p Plan) Needs(firmware []iscsi.Target, names Names) netsetup.Needs {
 			return err
 		}
 	}
+	n.Hosts = hostsOf(p.Root, slices.Concat(p.Targets, firmware), netip.Addr{}, names)
+	n.ByLease = func(net netsetup.State) []netsetup.Host {
+		root, err := p.RootBy(net)
+		if err != nil {
+			return nil
+		}
+		targets, _, err := p.TargetsBy(root, net)
+		if err != nil {
+			return nil
+		}
+		return hostsOf(root, targets, Client(net).Server, names)
+	}
+	return n
+}
+
+// hostsOf are the servers of a root and its targets; server is the one of an export that
+// names none, invalid if it is not known.
+func hostsOf(root rootfs.Root, targets []iscsi.Target, server netip.Addr, names Names) []netsetup.Host {
+	var hosts []netsetup.Host
 	add := func(host, dev string) {
 		addrs := names.Hosts[strings.ToLower(host)]
 		if a, err := netip.ParseAddr(host); err == nil {
@@ -33,16 +52,20 @@ func (p Plan) Needs(firmware []iscsi.Target, names Names) netsetup.Needs {
 			addrs = []netip.Addr{{}} // by its name alone
 		}
 		for _, a := range addrs {
-			if h := (netsetup.Host{Addr: a, Name: host, Dev: dev}); !slices.Contains(n.Hosts, h) {
-				n.Hosts = append(n.Hosts, h)
+			if h := (netsetup.Host{Addr: a, Name: host, Dev: dev}); !slices.Contains(hosts, h) {
+				hosts = append(hosts, h)
 			}
 		}
 	}
-	for _, t := range slices.Concat(p.Targets, firmware) {
+	for _, t := range targets {
 		add(t.Portal.Host, t.NetDev)
 	}
-	if p.Root.Kind == rootfs.KindNFS {
-		add(p.Root.NFS.Server, "")
+	switch {
+	case root.Kind != rootfs.KindNFS || root.NeedsRootPath():
+	case root.NFS.Server != "":
+		add(root.NFS.Server, "")
+	case server.IsValid():
+		add(server.String(), "")
 	}
-	return n
+	return hosts
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/netsetup"
 )
 
 func TestParseResolvConf(t *testing.T) {
@@ -70,5 +71,37 @@ func TestNeeds(t *testing.T) {
 	p, err := NewPlan(cmdline.Parse("root=ibft"), nil)
 	if n := p.Needs(parseTargets(t, "10.0.0.9::::iqn.2026-01.test:f"), Names{}); err != nil || len(n.Hosts) != 1 || n.Hosts[0].String() != "10.0.0.9" {
 		t.Errorf("%+v, %v", n, err)
+	}
+}
+
+// What a lease names: the server of its root path, else the boot server.
+func TestNeedsByLease(t *testing.T) {
+	lease := netsetup.Lease{Server: netip.MustParseAddr("10.88.0.1"), NextServer: netip.MustParseAddr("10.77.0.5")}
+	for _, tt := range []struct{ line, rootPath, want string }{
+		{"root=dhcp", "iscsi:10.77.0.1::::iqn.2026-01.test:a", "10.77.0.1"},
+		{"root=dhcp", "iscsi:tgt.example::::iqn.2026-01.test:a", "10.9.0.1"},
+		{"root=dhcp", "iscsi:other.example::::iqn.2026-01.test:a", "other.example"},
+		{"root=dhcp", "iscsi:10.77.0.1", ""}, // not a root path
+		{"root=dhcp", "10.77.0.1:/srv", "10.77.0.1"},
+		{"root=dhcp", "/srv", "10.77.0.5"},
+		{"root=LABEL=a netroot=dhcp", "iscsi:[2001:db8::1]::::iqn.2026-01.test:a", "2001:db8::1"},
+		{"root=/dev/nfs nfsroot=/srv", "", "10.77.0.5"},
+		{"root=nfs:/srv", "", "10.77.0.5"},
+		{"root=LABEL=a netroot=iscsi:::::iqn.2026-01.test:a", "", "10.77.0.5"},
+		{"root=nfs:10.0.0.1:/srv", "iscsi:10.77.0.1::::iqn.2026-01.test:a", "10.0.0.1"},
+		{"root=/dev/ram0 rd.neednet=1", "", ""},
+	} {
+		p, err := NewPlan(cmdline.Parse(tt.line), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.RootPath = tt.rootPath
+		var got []string
+		for _, h := range p.Needs(nil, Names{Hosts: map[string][]netip.Addr{"tgt.example": {netip.MustParseAddr("10.9.0.1")}}}).ByLease(netsetup.State{Lease: &lease}) {
+			got = append(got, h.String())
+		}
+		if text := strings.Join(got, " "); text != tt.want {
+			t.Errorf("%s, %s: %q, want %q", tt.line, tt.rootPath, text, tt.want)
+		}
 	}
 }

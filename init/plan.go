@@ -219,7 +219,11 @@ func parseTarget(spec string) (iscsi.Target, error) {
 	t, err := iscsi.ParseRootPath(spec)
 	if err != nil {
 		// The text may hold a password: the package's error does not.
-		return t, &cmdline.ValueError{Key: "root or netroot", Value: "iscsi:...", Problem: err.Error(), Fix: "write iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET"}
+		fix := "write iscsi:SERVER:PROTO:PORT:LUN:TARGET"
+		if strings.Contains(err.Error(), "write ") {
+			fix = "" // it says so itself
+		}
+		return t, &cmdline.ValueError{Key: "root or netroot", Value: "iscsi:...", Problem: err.Error(), Fix: fix}
 	}
 	if t.User != "" || t.ReverseUser != "" {
 		return t, &cmdline.ValueError{Key: "root or netroot", Value: t.String(), Problem: "asks for CHAP, which is not built yet", Fix: "leave the user and password out"}

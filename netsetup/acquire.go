@@ -154,7 +154,7 @@ func (r *runner) finish(n *nic, l Lease) {
 	s := n.slot
 	var steps []Step
 	if l.Addr.IsValid() || len(l.Kept) > 0 {
-		steps = r.config.addressSteps(s.pos, l, n.dev.Name)
+		steps = s.behind(r.config.addressSteps(s.pos, l, n.dev.Name))
 		r.undo(n.dev.Name, l.six(), append(l.keptSteps(n.dev.Name), steps...))
 	}
 	mtu := cmp.Or(s.MTU, n.dev.MTU)

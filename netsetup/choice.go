@@ -31,8 +31,8 @@ func (r *runner) unfit(n *nic, l Lease) string {
 	if why != "" && w.open() && w.need.RootPath == nil {
 		r.doubt(n)
 	}
-	if why != "" && w.open() && r.only(n) && w.need.RootPath != nil {
-		why += ": set it in the DHCP server, or name the root on the command line"
+	if why != "" && w.open() && r.only(n) {
+		why += w.need.remedy(l)
 	}
 	return why
 }
@@ -84,16 +84,19 @@ func (r *runner) refuses(n *nic, o *outcome) bool {
 func (r *runner) accept(n *nic, l Lease) {
 	w := n.slot.word()
 	n.won, n.refused = true, ""
+	a := accepted{n.dev.Name, n.slot.pos, l}
 	if n.slot.spare && r.all(w) {
+		n.slot.have = append(n.slot.have, a)
 		return // it has an address of its own, and decides nothing
 	}
 	if w.have == nil {
 		w.since = time.Now()
 	}
-	a := accepted{n.dev.Name, n.slot.pos, l}
 	w.have = append(w.have, a)
+	r.learn(n)
 	r.drop(w)
 	r.reconsider(a)
+	r.askAgain(w)
 }
 
 // drop lets the other interfaces of a word go: leases are given back, and what
@@ -156,6 +159,9 @@ func (r *runner) leaveSpares() {
 // promised reports whether an interface is about to get a lease that its word, which
 // has one already, can use as well; and until when that is waited for.
 func (r *runner) promised(w *slot, now time.Time) (time.Time, bool) {
+	if until, seeks := r.seeksWay(w, now); seeks {
+		return until, true
+	}
 	until := w.since.Add(promiseTime)
 	if w.have == nil || r.all(w) || !now.Before(until) {
 		return until, false
@@ -217,9 +223,12 @@ func (r *runner) spare(n *nic, of *slot) *slot {
 }
 
 // best is which of the states, that are in the order of their words, carries the
-// root: the one of bootdev=; else the one whose lease has the root path; else the one
+// root: the one of bootdev=; else the one whose lease has the root path or the server; else the one
 // that reaches the first host best.
 func (r *runner) best(states []State) int {
+	if i := slices.IndexFunc(states, func(s State) bool { return s.Device == r.main }); i >= 0 {
+		return i
+	}
 	best, rank := 0, -1
 	for i, s := range states {
 		var of int
@@ -228,7 +237,7 @@ func (r *runner) best(states []State) int {
 			of = 4
 		case len(s.Addrs) == 0:
 			of = -1
-		case r.config.Needs.RootPath != nil && s.Lease != nil && r.config.Needs.RootPath(s.Lease.RootPath) == nil:
+		case r.config.Needs.RootPath != nil && s.Lease != nil && r.config.Needs.RootPath(s.Lease.RootPath) == nil, slices.Contains(r.namers, s.Device):
 			of = 3
 		default:
 			of = r.reachOf(s.Device)

@@ -111,3 +111,21 @@ func TestChoiceKeeps(t *testing.T) {
 		}
 	})
 }
+
+// What to do about the only lease, where it is of no use.
+func TestChoiceRemedy(t *testing.T) {
+	for want, needs := range map[string]Needs{
+		"has no route to 192.168.50.1: set option 3 (router) or 121 (routes) in the DHCP server, or write rd.route=": wantsHosts("192.168.50.1"),
+		"has no name server to look for tgt.example: set option 6 in the DHCP server, or write nameserver=":          {Hosts: []Host{{Name: "tgt.example"}}},
+		"has no root path (option 17): set it in the DHCP server, or name the root on the command line":              wantsRootPath(),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newFakeKernel(t, ethernet(2, "eth0", macA))
+			k.servers["eth0"] = leases(t, "10.88.0.76/24", gateway(""))
+			r := tryFor(t, "ip=dhcp", needs, 5*time.Second, k, nil)
+			if len(r.log) == 0 || !strings.HasSuffix(r.log[0], want) {
+				t.Errorf("the console says %q, want %q", r.log, want)
+			}
+		})
+	}
+}

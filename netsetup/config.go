@@ -59,6 +59,10 @@ type Config struct {
 	// CarrierTimeout is how long to wait for carrier, DHCPTimeout how long
 	// one attempt at DHCP may take; zero waits as long as the context.
 	CarrierTimeout, DHCPTimeout time.Duration
+	// RouterTimeout is how long an address by router advertisement may take,
+	// CheckTimeout how long the check of a static or link-local one of IPv6
+	// (rd.net.timeout.ipv6auto, ipv6dad); 0 is DHCPTimeout.
+	RouterTimeout, CheckTimeout time.Duration
 	// DHCPRetry is the number of attempts of DHCPTimeout; zero is one.
 	DHCPRetry int
 	// VendorClass is option 60; empty sends none.
@@ -146,7 +150,7 @@ func (c Config) interfaces() []Interface {
 func Keys() []string {
 	return []string{
 		"ip", "BOOTIF", "rd.bootif", "bootdev", "nameserver", "rd.route", "rd.neednet", "rd.peerdns", "nodisk.arp-probe",
-		"rd.net.timeout.carrier", "rd.net.timeout.dhcp", "rd.net.dhcp.retry", "rd.net.dhcp.vendor-class",
+		"rd.net.timeout.carrier", "rd.net.timeout.dhcp", "rd.net.timeout.ipv6auto", "rd.net.timeout.ipv6dad", "rd.net.dhcp.retry", "rd.net.dhcp.vendor-class",
 		"ifname", "net.ifnames", "nodisk.ifnames", "net.naming_scheme", "nodisk.dhcp.clientid", "nodisk.dhcp.user-class", "nodisk.hostname",
 		"bond", "team", "bridge", "vlan", "ib.pkey", "nodisk.ib.mode", "nodisk.ib.port",
 	}
@@ -216,6 +220,10 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 		c.CarrierTimeout = time.Duration(p.number(a, a.Value, 1, 86400)) * time.Second
 	case key("rd.net.timeout.dhcp"):
 		c.DHCPTimeout = time.Duration(p.number(a, a.Value, 1, 86400)) * time.Second
+	case key("rd.net.timeout.ipv6auto"):
+		c.RouterTimeout = time.Duration(p.number(a, a.Value, 1, 86400)) * time.Second
+	case key("rd.net.timeout.ipv6dad"):
+		c.CheckTimeout = time.Duration(p.number(a, a.Value, 1, 86400)) * time.Second
 	case key("rd.net.dhcp.retry"):
 		c.DHCPRetry = p.number(a, a.Value, 1, 10000)
 	case key("rd.net.dhcp.vendor-class"):

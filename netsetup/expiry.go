@@ -50,9 +50,11 @@ func (r *runner) tick(now time.Time) {
 			r.content(s, now)
 		}
 		if t, ok := r.expiry(s); ok && s.open() && !s.spare && !now.Before(t) && !r.settle(s, now) {
-			s.err = errors.New(r.waitingFor(s, now))
-			r.log.Warn(s.err.Error() + "; given up")
-			r.drop(s)
+			if r.overdue(s, now) {
+				s.err = errors.New(r.waitingFor(s, now))
+				r.log.Warn(s.err.Error() + "; given up")
+				r.drop(s)
+			}
 		}
 	}
 	for _, n := range r.nics {
@@ -78,29 +80,15 @@ func (r *runner) tick(now time.Time) {
 	}
 }
 
-// limits returns how long a slot may be without carrier and how long DHCP may
-// take, 0 for as long as the context allows.
-func (r *runner) limits() (carrier, dhcp time.Duration) {
-	carrier, dhcp = r.config.CarrierTimeout, r.config.DHCPTimeout*time.Duration(max(1, r.config.DHCPRetry))
-	if r.enough() {
-		if carrier == 0 {
-			carrier = spareCarrier
-		}
-		if dhcp == 0 {
-			dhcp = spareDHCP
-		}
-	}
-	return carrier, dhcp
-}
-
 // enough tells whether the boot could go on with what is up.
 func (r *runner) enough() bool {
 	return slices.ContainsFunc(r.slots, func(s *slot) bool { return r.needed(s) && s.state != nil && len(s.state.Addrs) > 0 })
 }
 
-// expiry is when a slot is given up: when the last of its interfaces is.
+// expiry is when Up waits no longer for a slot: when the time of the last of its
+// interfaces is over.
 func (r *runner) expiry(s *slot) (time.Time, bool) {
-	carrier, dhcp := r.limits()
+	carrier, dhcp := r.limits(s)
 	at := s.content // what is taken then has as long as a cable
 	if !at.IsZero() {
 		at = at.Add(spareCarrier)

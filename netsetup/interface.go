@@ -215,7 +215,7 @@ func (r *runner) awaitsBoot() bool {
 
 // slotOf is the slot of the word at that position.
 func (r *runner) slotOf(pos int) *slot {
-	return r.slots[slices.IndexFunc(r.slots, func(s *slot) bool { return s.pos == pos && !s.spare })]
+	return r.slots[slices.IndexFunc(r.slots, func(s *slot) bool { return s.pos == pos && s.of == nil })]
 }
 
 // begin sets an interface up, beside everything else: some drivers take

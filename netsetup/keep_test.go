@@ -260,3 +260,22 @@ func TestExchangeRapidCommit(t *testing.T) {
 		t.Error("a lease was taken that was not asked for")
 	}
 }
+
+// What the boot went by stays that, though the first word comes beside it.
+func TestKeepBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+		k.servers["eth0"] = after(15*time.Second, leases(t, "10.88.0.7/24", gateway("10.88.0.1")))
+		k.servers["eth1"] = goodServer(t)
+		r := keep(t, "ip=eth0:dhcp ip=eth1:dhcp", time.Minute, k, nil)
+		if r.err != nil || r.took != spareServed || r.state.Device != "eth1" || len(r.state.Others) != 0 {
+			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
+		}
+		if r.last.Device != "eth1" || len(r.last.Others) != 1 || r.last.Others[0].Device != "eth0" {
+			t.Errorf("in the end %v", r.last)
+		}
+		if want := "route replace default via 10.88.0.1 dev eth0 metric 200"; !slices.Contains(r.commands, want) {
+			t.Errorf("no %q: %q", want, r.commands)
+		}
+	})
+}

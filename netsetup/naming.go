@@ -297,7 +297,9 @@ func (r *runner) resolve() (others []string) {
 			}
 		}
 		s.pos, s.Interface, s.need = at, words[at], config.need(at)
-		s.spare, s.of = false, nil
+		if s.of != nil {
+			s.spare, s.of = false, nil
+		}
 		if j := slices.Index(places, at); j < i { // they are about one interface, and say the same
 			s.spare, s.of = true, r.slots[j]
 		}

@@ -20,6 +20,9 @@ type Needs struct {
 	// Nameservers are those of the image's own resolv.conf(5), which are asked where
 	// nobody else names any.
 	Nameservers []netip.Addr
+	// ByLease are the servers that the root is on by what came up: those of the
+	// root path, or the boot server. nil: the command line names them.
+	ByLease func(s State) []Host
 }
 
 // A Host is a server that the boot goes to.

@@ -15,10 +15,12 @@ const logEvery = 10 * time.Second
 
 // When one interface is up and the caller could go on, the others have no
 // longer than firmware would give them: FlexBoot waits 10 s for the port and
-// 90 s for DHCP.
+// 90 s for DHCP. Where the root is served already, DHCP has no longer than the
+// port: what comes later comes beside the boot.
 const (
 	spareCarrier = 10 * time.Second
 	spareDHCP    = 90 * time.Second
+	spareServed  = 10 * time.Second
 )
 
 // A linkEvent tells of an interface: it is there, has changed, or is gone; or,
@@ -70,10 +72,11 @@ type slot struct {
 	pos   int
 	state *State // done
 	err   error  // given up
-	// spare is one that Up does not wait for: an interface besides the one
-	// that the word needs, because all are wanted (rd.neednet) or it may reach a
-	// host better. of is the slot of the word then. So is that of a word which
-	// turned out to say what another one does.
+	// spare is one that Up does not wait for: a word that took too long while
+	// another serves; or an interface besides the one that the word needs, because
+	// all are wanted (rd.neednet) or it may reach a host better. of is the slot of
+	// the word then. So is that of a word which turned out to say what another one
+	// does.
 	spare bool
 	of    *slot
 
@@ -163,6 +166,8 @@ type runner struct {
 	given   map[int]string           // the kernel's names, by index
 	called  []int                    // the interfaces that the words know by now, by index, as they appeared
 	boot    map[string]bool          // the links that are made of the interface of BOOTIF=
+	main    string                   // the interface that the boot goes by, when Up has returned
+	namers  []string                 // the interfaces whose leases named the servers of the root
 	lo      bool                     // done
 	nextLog time.Time
 	fatal   error  // the words contradict what is there
@@ -215,7 +220,9 @@ func (r *runner) up(ctx context.Context) (State, error) {
 	r.undo("", false, nil)
 	s := r.result()
 	r.tellUndone()
+	r.tellLost()
 	r.prefer(s.Device)
+	r.main = s.Device
 	return s, nil
 }
 

@@ -180,8 +180,8 @@ func TestRunSpare(t *testing.T) {
 			took         time.Duration
 			log          string
 		}{
-			{"ip=eth0:dhcp ip=10.1.0.5:::24::eth1:none", "eth1", 90 * time.Second, "90s eth0: no DHCP answer after 90 s"},
-			{"ip=eth1:dhcp ip=10.1.0.5:::24::eth2:none", "eth1", 10 * time.Second, "10s eth2: no carrier for 10 s: check the cable or the switch port; given up"},
+			{"ip=eth0:dhcp ip=10.1.0.5:::24::eth1:none", "eth1", 10 * time.Second, "10s eth0: no DHCP answer after 10 s"},
+			{"ip=eth1:dhcp ip=10.1.0.5:::24::eth2:none", "eth1", 10 * time.Second, "10s eth2: no carrier for 10 s: check the cable or the switch port; the boot goes on without it"},
 			{"ip=10.1.0.5:::24::eth1:none ip=eth9:dhcp rd.net.timeout.carrier=4", "eth1", 4 * time.Second, "4s eth9: no such interface (present: eth0"},
 			{"ip=10.1.0.5:::24::eth1:none ip=eth0:dhcp rd.net.timeout.dhcp=3 rd.net.dhcp.retry=2", "eth1", 6 * time.Second, "6s eth0: no DHCP answer after"},
 			{"ip=eth0:off ip=eth1:dhcp", "eth1", probeWait, ""},
@@ -206,6 +206,11 @@ func TestRunGivesUp(t *testing.T) {
 		for line, want := range map[string]string{
 			"ip=dhcp rd.net.timeout.dhcp=5 rd.net.dhcp.retry=2":                              "10s set up network: eth0: no DHCP answer",
 			"ip=eth1:dhcp rd.net.timeout.carrier=7":                                          "7s set up network: eth1: no carrier for 7 s",
+			"ip=eth0:auto6 rd.net.timeout.ipv6auto=5 rd.net.timeout.dhcp=9":                  "5s set up network: eth0: ",
+			"ip=eth0:either6 rd.net.timeout.ipv6auto=5":                                      "5s set up network: eth0: ",
+			"ip=eth0:link6 rd.net.timeout.ipv6dad=4":                                         "4s set up network: eth0: ",
+			"ip=[2001:db8::5]:::64::eth0:none rd.net.timeout.ipv6dad=4":                      "4s set up network: eth0: ",
+			"ip=eth0:dhcp6 rd.net.timeout.ipv6dad=4 rd.net.timeout.dhcp=6":                   "6s set up network: eth0: ",
 			"ip=eth9:dhcp rd.net.timeout.carrier=7":                                          "7s set up network: eth9: no such interface",
 			"bootdev=eth1 ip=eth1:dhcp ip=10.0.0.5:::24::eth0:none rd.net.timeout.carrier=7": "7s set up network: eth1: no carrier",
 		} {

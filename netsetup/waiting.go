@@ -16,6 +16,7 @@ func (r *runner) waiting(now time.Time) string {
 			parts = append(parts, r.waitingFor(s, now))
 		}
 	}
+	parts = append(parts, r.waysFor(now)...)
 	if len(parts) == 0 && !r.lo {
 		return "the kernel has not shown the interface lo"
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/iscsi"
 )
 
 // rootPathKey is how errors call DHCP's word.
@@ -17,9 +18,9 @@ const rootPathKey = "root-path (DHCP option 17)"
 // next-server.
 func (r Root) WithRootPath(rootPath string) (Root, error) {
 	rootPath = strings.Trim(rootPath, " \t\r\n\x00")
-	iscsi := rootPath == "iscsi" || strings.HasPrefix(rootPath, "iscsi:")
+	disk := rootPath == "iscsi" || strings.HasPrefix(rootPath, "iscsi:")
 	if !r.RootPath {
-		if r.Kind == KindBlock && len(r.ISCSI) == 0 && iscsi {
+		if r.Kind == KindBlock && len(r.ISCSI) == 0 && disk {
 			r.Hint = fmt.Sprintf("DHCP offers the iSCSI disk %s: add netroot=dhcp to attach it", hideSecrets(rootPath))
 		}
 		return r, nil
@@ -32,7 +33,11 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 	problem, _ := foreign(rootPath)
 	switch what := laterForm(rootPath); {
 	case rootPath == "":
-		return bad("is missing from the lease, and the command line leaves the root to it", "set option 17 in the DHCP server, or name the root on the command line")
+		name := "name the root on the command line"
+		if kind == KindNFS {
+			name = "write nfsroot=SERVER:/PATH (what the kernel and dracut take then is nfsroot=/tftpboot/%s)"
+		}
+		return bad("is missing from the lease, and the command line leaves the root to it", "set option 17 in the DHCP server, or "+name)
 	case printable([]byte(rootPath)) != rootPath:
 		rootPath = strconv.Quote(hideSecrets(rootPath))
 		return bad("holds bytes that are not text", "mend option 17 in the DHCP server, and look for a server that should not be there")
@@ -40,9 +45,12 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 		return bad("asks for a root from "+what+", which is not built yet", "use iscsi: or nfs: there")
 	case problem != "":
 		return bad(problem, "write iscsi:SERVER:PROTO:PORT:LUN:TARGET or SERVER:/PATH there")
-	case iscsi && kind == KindNFS:
+	case disk && kind == KindNFS:
 		return bad("is an iSCSI disk, but root=/dev/nfs wants an export", "write root=dhcp, or give nfsroot=")
-	case iscsi:
+	case disk:
+		if problem, fix := diskProblem(rootPath); problem != "" {
+			return bad(problem, fix)
+		}
 		r.Kind, r.ISCSI = KindBlock, []string{rootPath}
 		return r, nil
 	case kind == KindBlock:
@@ -65,4 +73,21 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 	}
 	r.Kind, r.NFS = KindNFS, n
 	return r, nil
+}
+
+// diskProblem says why a root-path cannot be used although it means an iSCSI disk, and
+// what to do about it; both are empty if it can.
+func diskProblem(rootPath string) (problem, fix string) {
+	t, err := iscsi.ParseRootPath(rootPath)
+	switch {
+	case err != nil:
+		problem = strings.ReplaceAll(err.Error(), "\n", "; ")
+		if !strings.Contains(problem, "write ") { // most say it themselves
+			fix = "write iscsi:SERVER:PROTO:PORT:LUN:TARGET there"
+		}
+		return problem, fix
+	case t.User != "" || t.ReverseUser != "":
+		return "asks for CHAP, which is not built yet", "leave the user and password out there, and restrict the target by initiator name or address"
+	}
+	return "", ""
 }
