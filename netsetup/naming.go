@@ -43,7 +43,8 @@ func (c *Config) parseNaming(args cmdline.Args, p *problems) {
 			continue
 		}
 		if name := c.kernelName(); name != "" && !c.KernelNames {
-			c.Unheeded = append(c.Unheeded, a.Key+"="+a.Value+": without effect, "+name+" is a name of the kernel's, and so all interfaces keep those: write udev's name, or the address")
+			c.Unheeded = append(c.Unheeded, a.Key+"="+a.Value+": without effect, "+name+
+				" is a name of the kernel's, and so all interfaces keep those: write udev's name, or the address")
 		}
 	}
 }

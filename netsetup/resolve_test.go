@@ -100,7 +100,6 @@ func TestRunGivenAgain(t *testing.T) {
 // called what it would be if all had come at once.
 func TestRunGivenNames(t *testing.T) {
 	const lan = "ifname=lan0:52:54:00:12:34:56 ip=lan0:dhcp "
-	plain := func(index int, name string, mac HardwareAddr) Device { return ethernet(index, name, mac) }
 	for name, tt := range map[string]struct {
 		line  string
 		at    map[time.Duration][]Device // when they appear
@@ -110,42 +109,59 @@ func TestRunGivenNames(t *testing.T) {
 	}{
 		"at once": {
 			lan + "ip=10.99.0.5:::24::eth1:none",
-			map[time.Duration][]Device{0: {plain(2, "eth0", macA), plain(3, "eth1", macB), plain(4, "eth2", macC)}},
-			nil, map[HardwareAddr]string{macA: "lan0", macB: "eth1", macC: "eth2"}, "",
+			map[time.Duration][]Device{0: {ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), ethernet(4, "eth2", macC)}},
+			nil,
+			map[HardwareAddr]string{macA: "lan0", macB: "eth1", macC: "eth2"},
+			"",
 		},
 		"one after another": {
 			lan + "ip=10.99.0.5:::24::eth1:none ip=10.98.0.5:::24::eth2:none",
-			map[time.Duration][]Device{0: {plain(2, "eth0", macA)}, 1: {plain(3, "eth0", macB)}, 2: {plain(4, "eth0", macC)}},
-			nil, map[HardwareAddr]string{macA: "lan0", macB: "eth1", macC: "eth2"}, "",
+			map[time.Duration][]Device{0: {ethernet(2, "eth0", macA)}, 1: {ethernet(3, "eth0", macB)}, 2: {ethernet(4, "eth0", macC)}},
+			nil,
+			map[HardwareAddr]string{macA: "lan0", macB: "eth1", macC: "eth2"},
+			"",
 		},
 		"two at once behind the first": {
 			lan + "ip=10.99.0.5:::24::eth1:none",
-			map[time.Duration][]Device{0: {plain(2, "eth0", macA)}, 1: {plain(3, "eth0", macB), plain(4, "eth1", macC)}},
-			nil, map[HardwareAddr]string{macA: "lan0", macB: "eth1", macC: "eth2"}, "",
+			map[time.Duration][]Device{0: {ethernet(2, "eth0", macA)}, 1: {ethernet(3, "eth0", macB), ethernet(4, "eth1", macC)}},
+			nil,
+			map[HardwareAddr]string{macA: "lan0", macB: "eth1", macC: "eth2"},
+			"",
 		},
 		"udev's names, and cards without": {
-			"ip=ens3:dhcp", map[time.Duration][]Device{0: {inSlot(plain(2, "eth0", macA), "3")}, 1: {plain(3, "eth0", macB)}},
-			nil, map[HardwareAddr]string{macA: "ens3"}, "",
+			"ip=ens3:dhcp",
+			map[time.Duration][]Device{0: {inSlot(ethernet(2, "eth0", macA), "3")}, 1: {ethernet(3, "eth0", macB)}},
+			nil,
+			map[HardwareAddr]string{macA: "ens3"},
+			"",
 		},
 		"the name is that of a link": {
 			lan + "vlan=eth1:lan0:5",
-			map[time.Duration][]Device{0: {plain(2, "eth0", macA)}, 1: {plain(3, "eth0", macB)}},
-			nil, map[HardwareAddr]string{macA: "lan0"}, "",
+			map[time.Duration][]Device{0: {ethernet(2, "eth0", macA)}, 1: {ethernet(3, "eth0", macB)}},
+			nil,
+			map[HardwareAddr]string{macA: "lan0"},
+			"",
 		},
 		"the name is taken by a program's": {
 			lan + "ip=10.99.0.5:::24::eth0:none",
-			map[time.Duration][]Device{0: {plain(2, "eth0", macA), {Index: 9, Name: "eth1", Type: hwEthernet, Addr: macC}}, 1: {plain(3, "eth0", macB)}},
-			nil, map[HardwareAddr]string{macA: "lan0", macB: "eth2"}, "eth0: no such interface",
+			map[time.Duration][]Device{0: {ethernet(2, "eth0", macA), {Index: 9, Name: "eth1", Type: hwEthernet, Addr: macC}}, 1: {ethernet(3, "eth0", macB)}},
+			nil,
+			map[HardwareAddr]string{macA: "lan0", macB: "eth2"},
+			"eth0: no such interface",
 		},
 		"the name is another of its own": {
 			lan + "ip=10.99.0.5:::24::eth0:none",
-			map[time.Duration][]Device{0: {plain(2, "eth0", macA)}, 1: {func() Device { d := plain(3, "eth0", macB); d.Alt = "eth1"; return d }()}},
-			nil, map[HardwareAddr]string{macA: "lan0", macB: "eth0"}, "",
+			map[time.Duration][]Device{0: {ethernet(2, "eth0", macA)}, 1: {func() Device { d := ethernet(3, "eth0", macB); d.Alt = "eth1"; return d }()}},
+			nil,
+			map[HardwareAddr]string{macA: "lan0", macB: "eth0"},
+			"",
 		},
 		"it cannot be renamed": {
 			lan + "ip=10.99.0.5:::24::eth0:none",
-			map[time.Duration][]Device{0: {plain(2, "eth0", macA)}, 1: {plain(3, "eth0", macB)}},
-			[]string{"eth0 eth1"}, map[HardwareAddr]string{macA: "lan0", macB: "eth0"}, "",
+			map[time.Duration][]Device{0: {ethernet(2, "eth0", macA)}, 1: {ethernet(3, "eth0", macB)}},
+			[]string{"eth0 eth1"},
+			map[HardwareAddr]string{macA: "lan0", macB: "eth0"},
+			"",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
