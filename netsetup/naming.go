@@ -204,6 +204,7 @@ func (r *runner) name(n *nic) bool {
 		for _, name := range r.config.over(n.dev) {
 			r.boot[name] = true
 		}
+		r.dismiss()
 	}
 	return true
 }

@@ -69,6 +69,9 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 		errs = append(errs, err)
 	}
 	for i, n := range interfaces {
+		if len(mine[i]) == 0 && c.superfluous(n, have) != "" {
+			continue
+		}
 		if len(mine[i]) == 0 {
 			errs = append(errs, errors.New(c.absent(n, have)))
 			continue
@@ -155,6 +158,8 @@ func (c Config) absent(n Interface, have []Device) string {
 		return n.Device + ": no such interface (" + there + "): check its name and that its driver is in the image"
 	case c.BootDev != "":
 		return c.BootDev + ": no such interface, bootdev= names it (" + there + ")"
+	case c.bare(n) && slices.ContainsFunc(have, c.booted):
+		return c.barred(have)
 	case c.BootIF != "":
 		return "no interface has the address " + c.BootIF.String() + " of BOOTIF= (" + there + "): check that its driver is in the image"
 	default:
