@@ -33,7 +33,7 @@ func TestRunBootBarred(t *testing.T) {
 	clash := ethernet(2, "vlan5", macA)
 	for want, d := range map[string]Device{
 		"eth0: is the interface of BOOTIF=, and a port of a link that the command line does not make": port,
-		"vlan5: is the interface of BOOTIF=, and has the name of a link that the command line makes":      clash,
+		"vlan5: is the interface of BOOTIF=, and has the name of a link that the command line makes":  clash,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := try(t, "ip=dhcp vlan=vlan5:eth7 nodisk.ifnames=kernel BOOTIF="+macA.String(), time.Minute, newFakeKernel(t, d), nil)
