@@ -45,16 +45,16 @@ func (p *problems) shifted(a cmdline.Arg, fields []string) {
 	// The name of an interface is in the place of the host name more often than not
 	// because that was left out.
 	empty := at
-	if at == device && namesAdapter(fields[host]) {
+	if at == device && namesInterface(fields[host]) {
 		empty = host
 	}
 	all := slices.Insert(slices.Clone(fields), empty, make([]string, method-at)...)
 	p.bad(a, is+": a field is missing before it", "write ip="+strings.Join(all, ":")+" with an empty field for what is not given (client:server:gateway:netmask:hostname:device:method)")
 }
 
-// namesAdapter tells whether a name is of a form that the kernel or udev gives, or
+// namesInterface tells whether a name is of a form that the kernel or udev gives, or
 // usual for a link that is made.
-func namesAdapter(name string) bool {
-	kind := series(name)
-	return IsUdevName(name) || kind != name && slices.Contains([]string{"eth", "ib", "em", "lan", "bond", "vlan", "br"}, kind)
+func namesInterface(name string) bool {
+	_, link := linkWord(name)
+	return link != "" || IsUdevName(name) || kernelName(name)
 }

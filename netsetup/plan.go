@@ -73,7 +73,7 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 			continue
 		}
 		if len(mine[i]) == 0 {
-			errs = append(errs, errors.New(c.absent(n, have)))
+			errs = append(errs, errors.New(c.absent(n, have, false)))
 			continue
 		}
 		for _, d := range mine[i] {
@@ -129,8 +129,9 @@ func future(have []Device, d Device, steps []Step) []Device {
 	return all
 }
 
-// absent says that there is no device for the word.
-func (c Config) absent(n Interface, have []Device) string {
+// absent says that there is no device for the word, and what to do about it; brief
+// where that has been told before.
+func (c Config) absent(n Interface, have []Device, brief bool) string {
 	var present []string
 	physical := 0
 	for _, d := range have {
@@ -148,14 +149,11 @@ func (c Config) absent(n Interface, have []Device) string {
 	}
 	switch m := n.match(); {
 	case m.glob():
-		return "no interface is as " + m.String() + " says (" + there + "): check its name and that its driver is in the image"
+		return "no interface is as " + m.String() + " says (" + there + "): " + checkName
 	case n.Match != "":
 		return "no interface has the address " + n.Match.String() + " (" + there + ")"
-	case IsUdevName(n.Device):
-		return n.Device + ": no such interface (" + there + "): check its driver is in the image, and the name, which is one of udev's: " +
-			"eno1 or end0 by a number on the board, ens3 by the slot, enp0s3 by the place on the bus, enx525400123456 by the address"
 	case n.Device != "":
-		return n.Device + ": no such interface (" + there + "): check its name and that its driver is in the image"
+		return n.Device + ": no such interface (" + there + "): " + c.unknown(n.Device, brief)
 	case c.BootDev != "":
 		return c.BootDev + ": no such interface, bootdev= names it (" + there + ")"
 	case c.bare(n) && slices.ContainsFunc(have, c.booted):

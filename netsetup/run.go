@@ -158,6 +158,7 @@ type runner struct {
 	boot    map[string]bool          // the links that are made of the interface of BOOTIF=
 	lo      bool                     // done
 	nextLog time.Time
+	told    bool   // what it waits for, with all that can be done about it
 	fatal   error  // the words contradict what is there
 	before  Traces // of earlier attempts, not taken over yet
 	made    Traces // of this one

@@ -73,7 +73,7 @@ func (r *runner) missing(s *slot, now time.Time) string {
 		}
 		return strings.Join(parts, "; ")
 	}
-	text := strings.Join(append([]string{r.config.absent(s.Interface, r.devices())}, r.unnamed()...), "; ")
+	text := strings.Join(append([]string{r.config.absent(s.Interface, r.devices(), r.told)}, r.unnamed()...), "; ")
 	if !s.infiniBand(r.config.BootIF) {
 		return text
 	}
@@ -159,9 +159,9 @@ func (r *runner) states(of []PortMatch, now time.Time) string {
 		switch {
 		case found:
 		case m.glob():
-			parts = append(parts, "no interface is as "+m.String()+" says: check its name and that its driver is in the image")
+			parts = append(parts, "no interface is as "+m.String()+" says: "+checkName)
 		case m.Addr != "":
-			parts = append(parts, r.config.absent(Interface{Match: m.Addr}, r.devices()))
+			parts = append(parts, r.config.absent(Interface{Match: m.Addr}, r.devices(), r.told))
 		default:
 			parts = append(parts, r.state(m.Name, now))
 		}

@@ -17,26 +17,31 @@ func (c *checker) interfaces() {
 		return
 	}
 	n := c.decided.Network
-	made := c.made()
 	wrong := 0
 	for _, i := range n.Interfaces {
-		if why := c.impossible(i.Device, made); why != "" {
+		why, sure := c.unlikely(i.Device)
+		if sure {
 			wrong++
-			if wrong < len(n.Interfaces) {
-				c.doubt("ip=%v: %s", i, why)
-			} else {
-				c.fault("ip=%v: %s", i, why)
-			}
+		}
+		switch {
+		case why == "":
+		case sure && wrong == len(n.Interfaces):
+			c.fault("ip=%v: %s", i, why)
+		default:
+			c.doubt("ip=%v: %s", i, why)
 		}
 		c.address("ip=", i.Match)
 	}
 	boot := n.BootDevice()
-	if why := c.impossible(boot.Name, made); why != "" {
+	switch why, sure := c.unlikely(boot.Name); {
+	case sure:
 		c.fault("bootdev=%s: %s", n.BootDev, why)
+	case why != "":
+		c.doubt("bootdev=%s: %s", n.BootDev, why)
 	}
 	c.address("bootdev=", boot.Addr)
 	port := func(key string, p netsetup.PortMatch) {
-		if why := c.impossible(p.Name, made); why != "" {
+		if why, _ := c.unlikely(p.Name); why != "" {
 			c.doubt("%s: %s", key, why)
 		}
 		c.address(key, p.Addr)
@@ -66,61 +71,29 @@ func (c *checker) interfaces() {
 	}
 }
 
-// made are the names that the command line itself gives.
-func (c *checker) made() []string {
-	n := c.decided.Network
-	var names []string
-	for _, r := range n.Renames {
-		names = append(names, r.Name)
-	}
-	for _, b := range n.Bonds {
-		names = append(names, b.Name)
-	}
-	for _, b := range n.Bridges {
-		names = append(names, b.Name)
-	}
-	for _, v := range n.VLANs {
-		names = append(names, v.Name)
-	}
-	for _, child := range n.Children {
-		names = append(names, child.Name)
-	}
-	return names
-}
-
-// impossible says why no interface can have a name; empty if one can, or for a
-// glob.
-func (c *checker) impossible(name string, made []string) string {
-	if name == "" || strings.ContainsAny(name, "*?") || slices.Contains(made, name) {
-		return ""
-	}
-	if netsetup.IsUdevName(name) {
-		return "" // the machine tells
+// unlikely says why no interface has a name; empty if one can. sure tells that none
+// can.
+func (c *checker) unlikely(name string) (why string, sure bool) {
+	switch why, sure := c.decided.Network.Unlikely(name); {
+	case sure:
+		return "no interface is called " + name + ": " + why, true
+	case why != "":
+		return name + ": " + why, false
 	}
 	kind := strings.TrimRight(name, "0123456789")
 	number, err := strconv.Atoi(name[len(kind):])
-	if err != nil || !slices.Contains([]string{"eth", "ib", "usb", "wwan"}, kind) {
-		const have = "they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456)"
-		const write = "write one of them, or the address (ip=52-54-00-12-34-56:dhcp)"
-		if len(made) > 0 {
-			return fmt.Sprintf("no interface is called %s: the command line makes %s, and of the others %s; %s", name, strings.Join(made, ", "), have, write)
-		}
-		return fmt.Sprintf("no interface is called %s: %s; %s, or name it by ifname=%s:ADDRESS", name, have, write, name)
-	}
 	v := c.Inventory
-	if v == nil {
-		return ""
+	switch {
+	case v == nil || err != nil || netsetup.IsUdevName(name) || slices.Contains(c.decided.Network.Names(), name):
+		return "", false // the machine tells
+	case kind == "ib" && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand):
+		return name + " is an InfiniBand interface, and the node has no such adapter", true
+	case kind == "ib" && c.index != nil && !c.loaded["ib_ipoib"] && !c.index.Builtin("ib_ipoib"):
+		return name + " needs ib_ipoib, which would not load: add --profile ib", true
+	case kind == "eth" && len(v.Network) > 0 && number >= len(v.Network):
+		return fmt.Sprintf("the node has %s, so there is no %s", count(len(v.Network), "network interface"), name), true
 	}
-	if kind == "ib" && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand) {
-		return fmt.Sprintf("%s is an InfiniBand interface, and the node has no such adapter", name)
-	}
-	if kind == "ib" && c.index != nil && !c.loaded["ib_ipoib"] && !c.index.Builtin("ib_ipoib") {
-		return fmt.Sprintf("%s needs ib_ipoib, which would not load: add --profile ib", name)
-	}
-	if have := len(v.Network); kind == "eth" && have > 0 && number >= have {
-		return fmt.Sprintf("the node has %s, so there is no %s", count(have, "network interface"), name)
-	}
-	return ""
+	return "", false
 }
 
 // maybeInfiniBand tells adapters of InfiniBand, and those that can be it.
