@@ -49,7 +49,8 @@ func (p *problems) shifted(a cmdline.Arg, fields []string) {
 		empty = host
 	}
 	all := slices.Insert(slices.Clone(fields), empty, make([]string, method-at)...)
-	p.bad(a, is+": a field is missing before it", "write ip="+strings.Join(all, ":")+" with an empty field for what is not given (client:server:gateway:netmask:hostname:device:method)")
+	p.bad(a, is+": a field is missing before it", "write ip="+strings.Join(all, ":")+
+		" with an empty field for what is not given (client:server:gateway:netmask:hostname:device:method)")
 }
 
 // namesInterface tells whether a name is of a form that the kernel or udev gives, or

@@ -109,7 +109,8 @@ func (c Config) unasked(n Interface, have []Device) []string {
 		_, own := c.own(d, n.six())
 		meant := n.match() == PortMatch{} && (!c.bare(n) || d.Boot || c.booted(d)) || n.match().glob() && n.match().selects(d)
 		if len(links) > 0 && !own && meant && d.Master == 0 && !c.port(d) {
-			parts = append(parts, d.Name+" itself is not asked, for "+strings.Join(links, ", ")+", made of it: if the server is on the network without a tag, write ip="+d.Name+":"+n.Method.String())
+			parts = append(parts, d.Name+" itself is not asked, for "+strings.Join(links, ", ")+
+				", made of it: if the server is on the network without a tag, write ip="+d.Name+":"+n.Method.String())
 		}
 	}
 	return parts

@@ -56,8 +56,8 @@ func (c Config) Unlikely(name string) (why string, never bool) {
 	if len(gives) > 0 {
 		makes = "the command line makes " + strings.Join(gives, ", ") + ", and "
 	}
-	return makes + "neither the kernel (eth0, ib0) nor udev (eno1, ens3, enp0s3, enx525400123456) gives such a name: unless the driver does, write one of theirs, " +
-		"or the address (ip=52-54-00-12-34-56:dhcp), or name it by ifname=" + name + ":ADDRESS", false
+	return makes + "neither the kernel (eth0, ib0) nor udev (eno1, ens3, enp0s3, enx525400123456) gives such a name: " +
+		"unless the driver does, write one of theirs, or the address (ip=52-54-00-12-34-56:dhcp), or name it by ifname=" + name + ":ADDRESS", false
 }
 
 // linkWord is the word that would make a link of the name, and its key; empty if the
