@@ -129,12 +129,12 @@ func (c Config) recognise(d Device) Config {
 		}
 		return of
 	}
-	// What is made of the interface of BOOTIF= stands for it.
-	boot := c.BootWord && c.booted(d) && len(c.over(d)) == 0
+	before := c
+	boot := c.BootWord && c.booted(d) && !c.port(d)
 	c.Interfaces = slices.Clone(c.Interfaces)
 	for i := range c.Interfaces {
 		n := &c.Interfaces[i]
-		if boot && n.match() == (PortMatch{}) {
+		if boot && n.match() == (PortMatch{}) && len(before.deputies(d, n.six())) == 0 {
 			n.Match = c.BootIF
 		}
 		n.Device = seen(n.match()).Name

@@ -55,6 +55,9 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 			return
 		}
 	default:
+		if p.shifted(a, fields); len(p.errs) > before {
+			return
+		}
 		n.parseKernelForm(a, field, p)
 		word = field(6)
 		tail = fields[min(len(fields), 7):]

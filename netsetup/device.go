@@ -78,12 +78,12 @@ func (d Device) lasting() HardwareAddr {
 	return d.Addr
 }
 
-// candidate tells whether the device takes part when no name is given: those
-// with hardware behind them, and the links that the config makes of them; not
-// what these are made of.
-func (c Config) candidate(d Device) bool {
+// candidate tells whether the device takes part when no name is given, for one family
+// of addresses: those with hardware behind them, and the links that the config makes
+// of them; not what has deputies.
+func (c Config) candidate(d Device, six bool) bool {
 	switch {
-	case d.Master != 0 || c.port(d) || c.parent(d):
+	case d.Master != 0 || c.port(d) || len(c.deputies(d, six)) > 0:
 		return false
 	case d.Type == hwInfiniBand && !c.IBPort.selects(d):
 		return false
@@ -105,14 +105,12 @@ func (c Config) claim(d Device, six bool) (int, bool) {
 	if d.Type == hwLoopback || c.port(d) || c.clashes(d) {
 		return 0, false
 	}
+	if i, ok := c.own(d, six); ok {
+		return i, true
+	}
 	interfaces := c.interfaces()
 	for i, n := range interfaces {
-		if n.six() == six && n.named() && n.match().selects(d) {
-			return i, true
-		}
-	}
-	for i, n := range interfaces {
-		if n.six() == six && n.match().glob() && n.match().selects(d) && c.candidate(d) {
+		if n.six() == six && n.match().glob() && n.match().selects(d) && c.candidate(d, six) {
 			return i, true
 		}
 	}
@@ -123,11 +121,11 @@ func (c Config) claim(d Device, six bool) (int, bool) {
 	switch {
 	case c.BootDev != "" && !c.BootWord:
 		boot := c.BootDevice()
-		return i, boot.selects(d) && (boot.one() || c.candidate(d))
+		return i, boot.selects(d) && (boot.one() || c.candidate(d, six))
 	case c.BootIF != "":
-		return i, c.candidate(d) && (d.Boot || c.booted(d))
+		return i, c.candidate(d, six) && (d.Boot || c.booted(d))
 	default:
-		return i, c.candidate(d)
+		return i, c.candidate(d, six)
 	}
 }
 

@@ -76,6 +76,7 @@ func (r *runner) tick(now time.Time) {
 		r.nextLog = now.Add(logEvery)
 		if text := r.waiting(now); text != "" {
 			r.log.Warn(text)
+			r.told = true
 		}
 	}
 }

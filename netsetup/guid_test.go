@@ -134,7 +134,7 @@ func TestCandidate(t *testing.T) {
 		{"bond=bond0:ib0:mode=1", guidePort(), false},
 		{"bond=bond0:ib0:mode=1", Device{Name: "bond0", Type: hwEthernet}, true},
 	} {
-		if got := parseLine(t, tt.line).candidate(tt.d); got != tt.want {
+		if got := parseLine(t, tt.line).candidate(tt.d, false); got != tt.want {
 			t.Errorf("%q, %s: %v", tt.line, tt.d.Name, got)
 		}
 	}
@@ -151,7 +151,7 @@ func TestPortSelector(t *testing.T) {
 		c := parseLine(t, "nodisk.ib.port="+value)
 		var got []int
 		for i, d := range []Device{guidePort(), second, other} {
-			if c.candidate(d) {
+			if c.candidate(d, false) {
 				got = append(got, i)
 			}
 		}

@@ -27,12 +27,14 @@ const (
 	MethodSingle                    // single-dhcp: DHCP, of whose answers the first counts, whatever the Needs
 )
 
-// methodWords are the words of ip=, by method; the first of a method is the one
-// that is written back.
-var methodWords = [...]struct {
+type methodRow struct {
 	word   string
 	method Method
-}{
+}
+
+// methodWords are the words of ip=, by method; the first of a method is the one
+// that is written back.
+var methodWords = [...]methodRow{
 	{"dhcp", MethodDHCP},
 	{"on", MethodDHCP},
 	{"any", MethodDHCP},

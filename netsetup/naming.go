@@ -242,6 +242,9 @@ func (r *runner) name(n *nic) bool {
 	if len(others) > 0 {
 		r.log.Info(n.dev.Name + ": is what the command line calls " + strings.Join(others, ", "))
 	}
+	if n.dev.Boot {
+		r.dismiss()
+	}
 	return true
 }
 

@@ -75,8 +75,11 @@ func (c Config) Steps(have []Device) ([]Step, error) {
 	}
 	var errs []error
 	for i, n := range interfaces {
+		if len(mine[i]) == 0 && c.superfluous(n, have) != "" {
+			continue
+		}
 		if len(mine[i]) == 0 {
-			errs = append(errs, errors.New(c.absent(n, have)))
+			errs = append(errs, errors.New(c.absent(n, have, false)))
 			continue
 		}
 		for _, d := range mine[i] {
@@ -132,8 +135,9 @@ func future(have []Device, d Device, steps []Step) []Device {
 	return all
 }
 
-// absent says that there is no device for the word.
-func (c Config) absent(n Interface, have []Device) string {
+// absent says that there is no device for the word, and what to do about it; brief
+// where that has been told before.
+func (c Config) absent(n Interface, have []Device, brief bool) string {
 	var present []string
 	physical := 0
 	for _, d := range have {
@@ -153,16 +157,15 @@ func (c Config) absent(n Interface, have []Device) string {
 	case m.glob() && slices.ContainsFunc(have, m.selects):
 		return "every interface that is as " + m.String() + " says has another word, or is a part of what one makes (" + there + ")"
 	case m.glob():
-		return "no interface is as " + m.String() + " says (" + there + "): check its name and that its driver is in the image"
+		return "no interface is as " + m.String() + " says (" + there + "): " + checkName
 	case n.Match != "":
 		return "no interface has the address " + n.Match.String() + " (" + there + ")"
-	case IsUdevName(n.Device):
-		return n.Device + ": no such interface (" + there + "): check its driver is in the image, and the name, which is one of udev's: " +
-			"eno1 or end0 by a number on the board, ens3 by the slot, enp0s3 by the place on the bus, enx525400123456 by the address"
 	case n.Device != "":
-		return n.Device + ": no such interface (" + there + "): check its name and that its driver is in the image"
+		return n.Device + ": no such interface (" + there + "): " + c.unknown(n.Device, brief)
 	case c.BootDev != "":
 		return c.BootDev + ": no such interface, bootdev= names it (" + there + ")"
+	case c.bare(n) && slices.ContainsFunc(have, c.booted):
+		return c.barred(have)
 	case c.BootIF != "":
 		return "no interface has the address " + c.BootIF.String() + " of BOOTIF= (" + there + "): check that its driver is in the image"
 	default:

@@ -170,6 +170,7 @@ type runner struct {
 	namers  []string                 // the interfaces whose leases named the servers of the root
 	lo      bool                     // done
 	nextLog time.Time
+	told    bool   // what it waits for, with all that can be done about it
 	fatal   error  // the words contradict what is there
 	before  Traces // of earlier attempts, not taken over yet
 	made    Traces // of this one
@@ -339,7 +340,7 @@ func (r *runner) finished() (bool, error) {
 	case open:
 		return false, nil
 	case needed == 0 && len(r.slots) > 0:
-		return true, fmt.Errorf("set up network: %s", r.config.absent(Interface{}, r.devices()))
+		return true, fmt.Errorf("set up network: %s", r.config.absent(Interface{}, r.devices(), true))
 	default:
 		return true, nil
 	}

@@ -25,7 +25,7 @@ func (r *runner) waiting(now time.Time) string {
 
 func (r *runner) waitingFor(s *slot, now time.Time) string {
 	parts, dark := slices.Clone(s.refused), []string(nil)
-	longest := time.Duration(0)
+	longest, asking := time.Duration(0), false
 	for _, n := range r.sorted() {
 		switch {
 		case n.slot != s:
@@ -43,12 +43,15 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 		case n.refused != "":
 			parts = append(parts, n.dev.Name+": "+n.refused)
 		case n.protocol != nil:
-			parts = append(parts, n.dev.Name+": "+n.protocol.waiting(now))
+			parts, asking = append(parts, n.dev.Name+": "+n.protocol.waiting(now)), true
 		}
 	}
 	// Sixteen ports without a cable are one fact.
 	if len(dark) > 0 {
 		parts = append(parts, fmt.Sprintf("%s: no carrier for %s: check the cable or the switch port", strings.Join(dark, ", "), seconds(longest)))
+	}
+	if asking {
+		parts = append(parts, r.config.unasked(s.Interface, r.devices())...)
 	}
 	if len(parts) == 0 {
 		return r.missing(s, now)
@@ -64,7 +67,14 @@ func (r *runner) missing(s *slot, now time.Time) string {
 	case lowers != nil:
 		return s.Device + ": is not made yet: " + r.states(lowers, now)
 	}
-	text := strings.Join(append([]string{r.config.absent(s.Interface, r.devices())}, r.unnamed()...), "; ")
+	if links := r.config.unmade(s.Interface, r.devices()); len(links) > 0 {
+		var parts []string
+		for _, name := range links {
+			parts = append(parts, name+": is not made yet: "+r.states(r.config.lowers(name), now))
+		}
+		return strings.Join(parts, "; ")
+	}
+	text := strings.Join(append([]string{r.config.absent(s.Interface, r.devices(), r.told)}, r.unnamed()...), "; ")
 	if !s.infiniBand(r.config.BootIF) {
 		return text
 	}
@@ -150,9 +160,9 @@ func (r *runner) states(of []PortMatch, now time.Time) string {
 		switch {
 		case found:
 		case m.glob():
-			parts = append(parts, "no interface is as "+m.String()+" says: check its name and that its driver is in the image")
+			parts = append(parts, "no interface is as "+m.String()+" says: "+checkName)
 		case m.Addr != "":
-			parts = append(parts, r.config.absent(Interface{Match: m.Addr}, r.devices()))
+			parts = append(parts, r.config.absent(Interface{Match: m.Addr}, r.devices(), r.told))
 		default:
 			parts = append(parts, r.state(m.Name, now))
 		}

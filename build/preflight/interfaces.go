@@ -18,28 +18,33 @@ func (c *checker) interfaces() {
 		return
 	}
 	n := c.decided.Network
-	made := c.made()
 	wrong := 0
 	for _, i := range n.Interfaces {
-		if why := c.impossible(i.Device, made); why != "" {
+		why, sure := c.unlikely(i.Device)
+		if sure {
 			wrong++
-			if wrong < len(n.Interfaces) {
-				c.doubt("ip=%v: %s", i, why)
-			} else {
-				c.fault("ip=%v: %s", i, why)
-			}
+		}
+		switch {
+		case why == "":
+		case sure && wrong == len(n.Interfaces):
+			c.fault("ip=%v: %s", i, why)
+		default:
+			c.doubt("ip=%v: %s", i, why)
 		}
 		c.address("ip=", i.Match)
 		c.driver(fmt.Sprintf("ip=%v", i), i.Driver)
 	}
 	boot := n.BootDevice()
-	if why := c.impossible(boot.Name, made); why != "" {
+	switch why, sure := c.unlikely(boot.Name); {
+	case sure:
 		c.fault("bootdev=%s: %s", n.BootDev, why)
+	case why != "":
+		c.doubt("bootdev=%s: %s", n.BootDev, why)
 	}
 	c.address("bootdev=", boot.Addr)
 	c.driver("bootdev="+n.BootDev, boot.Driver)
 	port := func(key string, p netsetup.PortMatch) {
-		if why := c.impossible(p.Name, made); why != "" {
+		if why, _ := c.unlikely(p.Name); why != "" {
 			c.doubt("%s: %s", key, why)
 		}
 		c.address(key, p.Addr)
@@ -70,76 +75,50 @@ func (c *checker) interfaces() {
 	}
 }
 
-// made are the names that the command line itself gives.
-func (c *checker) made() []string {
-	n := c.decided.Network
-	var names []string
-	for _, r := range n.Renames {
-		names = append(names, r.Name)
-	}
-	for _, b := range n.Bonds {
-		names = append(names, b.Name)
-	}
-	for _, b := range n.Bridges {
-		names = append(names, b.Name)
-	}
-	for _, v := range n.VLANs {
-		names = append(names, v.Name)
-	}
-	for _, child := range n.Children {
-		names = append(names, child.Name)
-	}
-	return names
-}
-
-// impossible says why no interface can have a name, or one as a pattern with * and ?
-// says; empty if one can.
-func (c *checker) impossible(name string, made []string) string {
-	if name == "" || slices.Contains(made, name) {
-		return ""
-	}
+// unlikely says why no interface has a name, or one as a pattern with * and ? says;
+// empty if one can. sure tells that none can.
+func (c *checker) unlikely(name string) (why string, sure bool) {
 	if strings.ContainsAny(name, "*?") {
-		return c.unlike(name, made)
+		why := c.unlike(name)
+		return why, why != ""
 	}
-	if netsetup.IsUdevName(name) {
-		return "" // the machine tells
+	switch why, sure := c.decided.Network.Unlikely(name); {
+	case sure:
+		return "no interface is called " + name + ": " + why, true
+	case why != "":
+		return name + ": " + why, false
 	}
 	kind := strings.TrimRight(name, "0123456789")
 	number, err := strconv.Atoi(name[len(kind):])
-	if err != nil || !slices.Contains(kernelKinds(), kind) {
-		return nameless(name, made, ", or name it by ifname="+name+":ADDRESS")
-	}
 	v := c.Inventory
-	if v == nil {
-		return ""
+	switch {
+	case v == nil || err != nil || netsetup.IsUdevName(name) || slices.Contains(c.decided.Network.Names(), name):
+		return "", false // the machine tells
+	case kind == "ib" && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand):
+		return name + " is an InfiniBand interface, and the node has no such adapter", true
+	case kind == "ib" && c.index != nil && !c.loaded["ib_ipoib"] && !c.index.Builtin("ib_ipoib"):
+		return name + " needs ib_ipoib, which would not load: add --profile ib", true
+	case kind == "eth" && len(v.Network) > 0 && number >= len(v.Network):
+		return fmt.Sprintf("the node has %s, so there is no %s", count(len(v.Network), "network interface"), name), true
 	}
-	if kind == "ib" && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand) {
-		return fmt.Sprintf("%s is an InfiniBand interface, and the node has no such adapter", name)
-	}
-	if kind == "ib" && c.index != nil && !c.loaded["ib_ipoib"] && !c.index.Builtin("ib_ipoib") {
-		return fmt.Sprintf("%s needs ib_ipoib, which would not load: add --profile ib", name)
-	}
-	if have := len(v.Network); kind == "eth" && have > 0 && number >= have {
-		return fmt.Sprintf("the node has %s, so there is no %s", count(have, "network interface"), name)
-	}
-	return ""
+	return "", false
 }
 
 // kernelKinds are what the kernel's names of adapters begin with, before the number.
 func kernelKinds() []string { return []string{"eth", "ib", "usb", "wwan"} }
 
 // nameless says that no interface has a name, and what names there are.
-func nameless(name string, made []string, fix string) string {
+func nameless(name string, made []string) string {
 	const have = "they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456)"
 	const write = "write one of them, or the address (ip=52-54-00-12-34-56:dhcp)"
 	if len(made) > 0 {
 		return fmt.Sprintf("no interface is called %s: the command line makes %s, and of the others %s; %s", name, strings.Join(made, ", "), have, write)
 	}
-	return fmt.Sprintf("no interface is called %s: %s; %s%s", name, have, write, fix)
+	return fmt.Sprintf("no interface is called %s: %s; %s", name, have, write)
 }
 
 // unlike says why no adapter can have a name as the pattern says.
-func (c *checker) unlike(pattern string, made []string) string {
+func (c *checker) unlike(pattern string) string {
 	n := c.decided.Network
 	if slices.ContainsFunc(n.Renames, func(r netsetup.Rename) bool { return like(pattern, r.Name) }) {
 		return ""
@@ -151,7 +130,7 @@ func (c *checker) unlike(pattern string, made []string) string {
 	case slices.ContainsFunc(kernelKinds(), begins), udev && !n.KeepsNames():
 		return ""
 	case !udev:
-		return nameless(pattern, made, "")
+		return nameless(pattern, n.Names())
 	case n.KernelNames:
 		return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), as net.ifnames=0 or nodisk.ifnames=kernel says; leave that out, or write eth*", pattern)
 	}

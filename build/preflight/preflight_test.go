@@ -44,7 +44,7 @@ func TestCheck(t *testing.T) {
 		{"wrong-filesystem", "virt,iscsi,ext4", virtual, iscsiWords + " rootfstype=xfs", nil, "would not boot: for the root: find module \"xfs\""},
 		{"infiniband", "ib,mlx4,iscsi,ext4", connectX3, "ip=ib0:dhcp root=dhcp", nil, "would boot"},
 		{"infiniband-without-ipoib", "virt,iscsi,ext4", connectX6, "ip=dhcp root=dhcp", func(s *build.Spec) { s.ExtraModules = []string{"mlx5_core"} }, "would not boot: no network: pci 15b3:101b InfiniBand adapter"},
-		{"names", "virt,iscsi,ext4", virtual, "ip=lan0:dhcp BOOTIF=01-52-54-00-00-00-01 root=dhcp", nil, "would not boot: ip=lan0:dhcp: no interface is called lan0"},
+		{"names", "virt,iscsi,ext4", virtual, "ip=eth0.5:dhcp BOOTIF=01-52-54-00-00-00-01 root=dhcp", nil, "would not boot: ip=eth0.5:dhcp: no interface is called eth0.5: no vlan= makes it"},
 		{"udev-names", "virt,iscsi,ext4", virtual, "ip=ens3:dhcp bootdev=ens3 root=dhcp", nil, "would boot"},
 		{"third-of-one", "virt,iscsi,ext4,bond", virtual, "bond=bond0:eth0,eth1:mode=802.3ad ip=bond0:dhcp root=dhcp", nil, "would boot"},
 		{"no-adapter", "virt,iscsi,ext4", noAdapter, iscsiWords, nil, "would not boot: the root is behind the network"},

@@ -1,0 +1,61 @@
+package netsetup
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// methodWord tells whether the text is what ip= has for a method, or two of them:
+// "none", "dhcp,auto6".
+func methodWord(s string) bool {
+	for word := range strings.SplitSeq(s, ",") {
+		if word == "" || !slices.ContainsFunc(methodWords[:], func(w methodRow) bool { return w.word == word }) {
+			return false
+		}
+	}
+	return true
+}
+
+// shifted looks for the method in the place of the host name (the fifth field of
+// ip=client:server:gateway:netmask:hostname:device:method) or of the device: a field
+// before it was left out. No interface is called so, and hardly a host.
+func (p *problems) shifted(a cmdline.Arg, fields []string) {
+	const host, device, method = 4, 5, 6
+	at := host
+	for at < len(fields) && !methodWord(fields[at]) {
+		at++
+	}
+	if at >= min(len(fields), method) {
+		return
+	}
+	is := "host name "
+	if at == device {
+		is = "device "
+	}
+	is += strconv.Quote(fields[at]) + " is a method"
+	if len(fields) > method && methodWord(fields[method]) { // nothing is missing
+		all := slices.Clone(fields)
+		all[at] = ""
+		p.bad(a, is, "leave it empty: ip="+strings.Join(all, ":"))
+		return
+	}
+	// The name of an interface is in the place of the host name more often than not
+	// because that was left out.
+	empty := at
+	if at == device && namesInterface(fields[host]) {
+		empty = host
+	}
+	all := slices.Insert(slices.Clone(fields), empty, make([]string, method-at)...)
+	p.bad(a, is+": a field is missing before it", "write ip="+strings.Join(all, ":")+
+		" with an empty field for what is not given (client:server:gateway:netmask:hostname:device:method)")
+}
+
+// namesInterface tells whether a name is of a form that the kernel or udev gives, or
+// usual for a link that is made.
+func namesInterface(name string) bool {
+	_, link := linkWord(name)
+	return link != "" || IsUdevName(name) || kernelName(name)
+}

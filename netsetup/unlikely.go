@@ -1,0 +1,110 @@
+package netsetup
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Names are those that the command line gives: by ifname=, and to the links that it
+// makes.
+func (c Config) Names() []string {
+	var names []string
+	for _, r := range c.Renames {
+		names = append(names, r.Name)
+	}
+	for _, b := range c.Bonds {
+		names = append(names, b.Name)
+	}
+	for _, b := range c.Bridges {
+		names = append(names, b.Name)
+	}
+	for _, v := range c.VLANs {
+		names = append(names, v.Name)
+	}
+	for _, child := range c.Children {
+		names = append(names, child.Name)
+	}
+	return names
+}
+
+// Unlikely says why there is hardly an interface of the name, and what to write, in a
+// sentence that goes behind the name and a colon. It is empty for a name that the kernel,
+// udev or the command line gives, and for a description.
+//
+// never tells that there is none for sure: a VLAN, bond, bridge or P_Key child is there
+// only if a word makes it. Other names can come from a driver (the ports of a switch
+// chip have those of the device tree) or be alternative ones.
+func (c Config) Unlikely(name string) (why string, never bool) {
+	gives := c.Names()
+	if name == "" || strings.ContainsAny(name, "*?") || slices.Contains(gives, name) {
+		return "", false
+	}
+	if key, word := linkWord(name); word != "" {
+		if len(gives) > 0 {
+			return "the command line makes " + strings.Join(gives, ", ") + ": write one of them, or add " + word, true
+		}
+		return "no " + key + "= makes it: add " + word, true
+	}
+	if IsUdevName(name) || kernelName(name) {
+		return "", false
+	}
+	if lower := strings.ToLower(name); lower != name && (IsUdevName(lower) || kernelName(lower)) {
+		return "names of the kernel and of udev are in lower case: write " + lower, false
+	}
+	makes := ""
+	if len(gives) > 0 {
+		makes = "the command line makes " + strings.Join(gives, ", ") + ", and "
+	}
+	return makes + "neither the kernel (eth0, ib0) nor udev (eno1, ens3, enp0s3, enx525400123456) gives such a name: " +
+		"unless the driver does, write one of theirs, or the address (ip=52-54-00-12-34-56:dhcp), or name it by ifname=" + name + ":ADDRESS", false
+}
+
+// linkWord is the word that would make a link of the name, and its key; empty if the
+// name is not that of a link.
+func linkWord(name string) (key, word string) {
+	if dot := strings.LastIndexByte(name, '.'); dot > 0 {
+		on, number := name[:dot], name[dot+1:]
+		if pkey, err := strconv.ParseUint(number, 16, 16); err == nil && infiniBandName(on) && pkey&0x7fff != 0 {
+			return "ib.pkey", "ib.pkey=" + name
+		}
+		if id, err := strconv.Atoi(number); err == nil && isDigits(number) && id > 0 && id < 4095 {
+			return "vlan", "vlan=" + name + ":" + on
+		}
+	}
+	kind := series(name)
+	if kind == name {
+		return "", ""
+	}
+	switch kind {
+	case "vlan":
+		return "vlan", "vlan=" + name + ":DEVICE"
+	case "bond", "team":
+		return "bond", "bond=" + name + ":PORTS"
+	case "br", "bridge":
+		return "bridge", "bridge=" + name + ":PORTS"
+	}
+	return "", ""
+}
+
+// kernelName tells whether the kernel gives such a name to an adapter.
+func kernelName(name string) bool {
+	return series(name) != name && slices.Contains([]string{"eth", "ib", "usb", "wwan"}, series(name))
+}
+
+const checkName = "check its name and that its driver is in the image"
+
+// unknown is what to do about a name that no interface has; brief where it has been
+// told before.
+func (c Config) unknown(name string, brief bool) string {
+	why, never := c.Unlikely(name)
+	switch {
+	case why != "" && (never || !brief):
+		return why
+	case brief || !IsUdevName(name):
+		return checkName
+	default:
+		return "check its driver is in the image, and the name, which is one of udev's: " +
+			"eno1 or end0 by a number on the board, ens3 by the slot, enp0s3 by the place on the bus, enx525400123456 by the address"
+	}
+}
