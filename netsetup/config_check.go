@@ -255,6 +255,11 @@ func (c Config) Warnings() []string {
 			list = append(list, k.key+": without effect, no ip= asks by DHCP")
 		}
 	}
+	for _, b := range c.Bonds {
+		for _, what := range b.LeftOut {
+			list = append(list, "bond="+b.Name+": "+what+" and is left out")
+		}
+	}
 	return list
 }
 
