@@ -33,3 +33,12 @@ func TestSlipsOnTheNode(t *testing.T) {
 		t.Errorf("%q, %v, want %q", p.Warnings, err, want)
 	}
 }
+
+// A word for udev that nodisk does not understand is told by the plan too.
+func TestNamingWarnings(t *testing.T) {
+	p, err := NewPlan(cmdline.Parse("root=LABEL=a net.naming_scheme=v26o net.ifname_policy=predictable"), nil)
+	got := strings.Join(p.Warnings, "\n")
+	if err != nil || !strings.Contains(got, "net.naming_scheme=v26o: not a scheme that nodisk knows") || !strings.Contains(got, "net.ifname_policy=predictable: without effect: write some of kernel,") {
+		t.Errorf("%s, %v", got, err)
+	}
+}

@@ -60,7 +60,8 @@ func doneKeys() []Key {
 			rd.iscsi.initiator=iqn.2026-01.org.example:n7 rd.iscsi.target.name=iqn.2026-01.org.example:a
 			rd.iscsi.target.ip=10.0.0.1 rd.iscsi.target.port=3260 rd.iscsi.firmware=1 rd.iscsi.ibft=1
 			rd.shell=1 rd.emergency=reboot rd.retry=60 rd.break=mount net.ifnames=0`),
-		done(byUdev, "net.naming_scheme=v252"),
+		done(byUdev, "net.naming_scheme=v252 net.ifname_policy=keep,path"),
+		done(byNM, "rd.net.dhcp.client-id=eth0:01-52-54-00-12-34-56 rd.net.dns=10.0.0.53"),
 		done("", `ib.pkey=ib0.8001 modprobe.blacklist=a module_blacklist=a
 			nodisk.arp-probe=0 nodisk.modules=a nodisk.profile=ib nodisk.load=serial nodisk.chain=/init.vendor
 			nodisk.onfail=reboot nodisk.deadline=5m nodisk.log=debug nodisk.dhcp.clientid=mac nodisk.dhcp.user-class=a

@@ -234,7 +234,8 @@ func (n Interface) ownName() bool {
 	return n.Method == MethodStatic || n.Method == MethodNone
 }
 
-// Warnings are sentences about keys that have no effect with these ip= words.
+// Warnings are sentences about keys that have no effect with these ip= words, and
+// about words that are not understood where that does no harm.
 // They are no errors: an image's config file has them for every node.
 func (c Config) Warnings() []string {
 	four, six := false, false
@@ -242,7 +243,7 @@ func (c Config) Warnings() []string {
 		four = four || n.Method == MethodDHCP || n.Method == MethodSingle || n.Method == MethodIBFT
 		six = six || n.Method.six() && n.Method != MethodLink6
 	}
-	var list []string
+	list := c.namingWarnings()
 	for _, k := range []struct {
 		key string
 		set bool

@@ -175,7 +175,21 @@ func TestParseConfig(t *testing.T) {
 		"name by DHCP":  {"nodisk.hostname=n7 nodisk.hostname=dhcp", Config{Interfaces: dhcp}},
 		"renamed twice": {"ifname=lan0:52:54:00:12:34:56 ifname=lan0:52:54:00:12:34:56", Config{Interfaces: dhcp, Renames: []Rename{{Name: "lan0", Addr: macA}, {Name: "lan0", Addr: macA}}}},
 		"retry alone":   {"rd.net.dhcp.retry=3", Config{Interfaces: dhcp, DHCPRetry: 3, DHCPTimeout: time.Minute}},
-		"client id":     {"nodisk.dhcp.clientid=hex:01:AB:cd", Config{Interfaces: dhcp, ClientID: "hex:01abcd"}},
+		"client id of an interface, bytes": {
+			"ip=eno1:dhcp ip=eno2:dhcp rd.net.dhcp.client-id=eno1:01-52-54-00-45-87-42",
+			Config{Interfaces: []Interface{{Device: "eno1", Method: MethodDHCP, ClientID: "hex:01525400458742"}, {Device: "eno2", Method: MethodDHCP}}},
+		},
+		"client id of an interface, colons, by address": {
+			"ip=lan0:dhcp ip=lan0:dhcp6 ifname=lan0:52:54:00:12:34:56 rd.net.dhcp.client-id=52-54-00-12-34-56:01:52:54",
+			Config{Interfaces: []Interface{{Device: "lan0", Method: MethodDHCP, ClientID: "hex:015254"}, {Device: "lan0", Method: MethodDHCP6}}, Renames: []Rename{{Name: "lan0", Addr: macA}}},
+		},
+		"client id of an interface, text": {"ip=eth0:dhcp rd.net.dhcp.client-id=eth0:@n7", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodDHCP, ClientID: "hex:006e37"}}}},
+		"name servers of NetworkManager":  {"rd.net.dns=2001:db8::53 rd.net.dns=dns+udp://10.0.0.53", Config{Interfaces: dhcp, Nameservers: []netip.Addr{addr("2001:db8::53"), addr("10.0.0.53")}}},
+		"naming policies": {
+			"net.ifname_policy=mac,52:54:00:12:34:56 net.ifname-policy=keep,path",
+			Config{Interfaces: dhcp, NamePolicies: []NamePolicy{{"mac,52:54:00:12:34:56", []string{"mac"}, macA}, {"keep,path", []string{"keep", "path"}, ""}}},
+		},
+		"client id": {"nodisk.dhcp.clientid=hex:01:AB:cd", Config{Interfaces: dhcp, ClientID: "hex:01abcd"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseConfig(cmdline.Parse(tt.line))
@@ -191,6 +205,11 @@ func TestParseConfig(t *testing.T) {
 
 func TestParseConfigErrors(t *testing.T) {
 	for line, want := range map[string][]string{
+		"rd.net.dhcp.client-id=eno1:01-52-54":                            {"eno1 is the device of no ip= that asks by DHCP; add ip=eno1:dhcp, or write nodisk.dhcp.clientid=hex:015254 for every interface"},
+		"ip=10.0.0.5::::n:eno1:none rd.net.dhcp.client-id=eno1:01-52-54": {"eno1 is the device of no ip= that asks by DHCP"},
+		"ip=eno1:dhcp rd.net.dhcp.client-id=eno1:mac":                    {"is not a client identifier of 2 to 254 bytes; write INTERFACE:01-52-54-00-12-34-56"},
+		"ip=eno1:dhcp rd.net.dhcp.client-id=:01-52-54":                   {"names no interface before the colon"},
+		"rd.net.dns=dns+tls://192.0.2.1#example.org":                     {"asks for name service by dns+tls, which nodisk does not speak; write nameserver="},
 		"ip=eth0":                                     {`ip=eth0: "eth0" is not a method; write dhcp, device:dhcp, or client:`},
 		"ip=10.0.0.5::10.0.0.1:0.0.0.255":             {"netmask 0.0.0.255 is not a netmask; write it as 255.255.255.0 or 24"},
 		"ip=10.0.0.256:::24":                          {`client "10.0.0.256" is not an address; write it as 10.0.0.1`},

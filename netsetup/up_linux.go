@@ -35,13 +35,10 @@ func New(c Config, log *slog.Logger) (*Network, error) {
 	if _, err := os.Stat(sysClassNet); err != nil {
 		return nil, fmt.Errorf("find network interfaces: sysfs is not mounted: %w", err)
 	}
-	scheme, known := parseScheme(c.NamingScheme)
+	scheme, _ := parseScheme(c.NamingScheme) // Warnings tells of one that is not known
 	r := newRunner(c, kernel{scheme: scheme}, log)
 	if r.config.USBNames == 0 {
 		r.config.USBNames = rootUSB(os.DirFS("/"), kernelVersion())
-	}
-	if !known {
-		r.log.Warn("net.naming_scheme=" + c.NamingScheme + ": not a scheme that nodisk knows: names are those of the latest that it does")
 	}
 	return &Network{r: r}, nil
 }
