@@ -9,6 +9,8 @@ import (
 func laterForm(value string) string {
 	scheme, _, ok := strings.Cut(value, ":")
 	switch {
+	case value == "wwinit": // Warewulf's: the image is at wwinit.uri=
+		return "an image over HTTP"
 	case !ok:
 	case scheme == "live" || scheme == "squash":
 		return "an image"
@@ -18,6 +20,12 @@ func laterForm(value string) string {
 		return "an image over TFTP"
 	}
 	return ""
+}
+
+// imageKeys name the image of the root in the words of xCAT, Warewulf, anaconda, CoreOS,
+// Arch and live systems, whose command lines need no root=.
+func imageKeys() []string {
+	return []string{"imgurl", "wwinit.uri", "coreos.live.rootfs_url", "inst.stage2", "inst.repo", "inst.ks", "archiso_http_srv"}
 }
 
 // elsewhere are the schemes of roots that other initramfs have and nodisk has not:
