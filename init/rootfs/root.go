@@ -101,10 +101,26 @@ func (r Root) String() string {
 	if r.Flags != "" {
 		words = append(words, "options "+r.Flags)
 	}
-	if r.ReadOnly {
+	if r.readOnly() {
 		return strings.Join(append(words, "read-only"), ", ")
 	}
 	return strings.Join(append(words, "read-write"), ", ")
+}
+
+// readOnly is how the root is mounted: an ro or rw in its options wins, the last of
+// them.
+func (r Root) readOnly() bool {
+	options := r.Flags
+	if r.Kind == KindNFS {
+		options = r.NFS.Options // Flags are among them
+	}
+	ro := r.ReadOnly
+	for _, word := range splitOptions(options) {
+		if word == "ro" || word == "rw" {
+			ro = word == "ro"
+		}
+	}
+	return ro
 }
 
 // hideSecrets takes dracut's user:password@ out of an iSCSI root-path.
@@ -272,8 +288,10 @@ func (r *Root) parseNetroot(values []string) error {
 		case v == "dhcp" || v == "dhcp4" || v == "dhcp6":
 			r.RootPath, r.Kind = true, KindByDHCP
 		case IsFirmware(v): // see firmwareRoot
-		case v == "iscsi" || strings.HasPrefix(v, "iscsi:"):
-			r.ISCSI = append(r.ISCSI, v)
+		case (v == "iscsi" || strings.HasPrefix(v, "iscsi:")) && problem == "":
+			if !slices.Contains(r.ISCSI, v) {
+				r.ISCSI = append(r.ISCSI, v)
+			}
 		case (strings.HasPrefix(v, "nfs:") || strings.HasPrefix(v, "nfs4:")) && problem == "":
 			n, err := ParseNFS(v)
 			if err != nil {
@@ -320,7 +338,8 @@ func (r *Root) parseRoot(value string, args cmdline.Args) error {
 		if r.Kind != 0 {
 			return bad("contradicts netroot="+r.Kind.String(), "keep one of them")
 		}
-		r.Kind, r.ISCSI = KindBlock, append([]string{value}, r.ISCSI...)
+		others := slices.DeleteFunc(r.ISCSI, func(o string) bool { return o == value })
+		r.Kind, r.ISCSI = KindBlock, append([]string{value}, others...)
 	case value == "dhcp" || value == "dhcp4" || value == "dhcp6":
 		if len(r.ISCSI) > 0 || byNFS {
 			return bad("contradicts the netroot= that names a server", "keep one of them")
