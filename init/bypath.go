@@ -52,5 +52,9 @@ func pathTarget(link string) (spec, name string, ok bool) {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	return fmt.Sprintf("iscsi:%s::%s:%04x-0000-0000-0000:%s", host, portal[colon+1:], lun, name), name, true
+	unit := strconv.FormatUint(lun, 16)
+	if lun > 9 {
+		unit += "-0" // hexadecimal for sure: dracut reads 10 as decimal
+	}
+	return fmt.Sprintf("iscsi:%s::%s:%s:%s", host, portal[colon+1:], unit, name), name, true
 }
