@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,6 +139,7 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	p.NeedNetwork = p.Root.NeedsNetwork() || p.Network.NeedNet || chain.Path != "" && !p.Network.Off
 	if len(errs) == 0 {
 		errs = append(errs, p.unreachable()...)
+		errs = append(errs, p.ownServer()...)
 	}
 	if len(errs) == 0 && chain.Path == "" {
 		p.Warnings = append(p.Warnings, p.astray()...)
@@ -164,6 +166,25 @@ func (p Plan) besides(args cmdline.Args) []string {
 		warnings = append(warnings, "ip: without effect: "+p.Root.String()+", and needs no network; write rd.neednet=1 if there is to be one")
 	}
 	return warnings
+}
+
+// ownServer refuses a server of the root that has the node's own address.
+func (p Plan) ownServer() []error {
+	servers := map[string]bool{p.Root.NFS.Server: p.Root.Kind == rootfs.KindNFS}
+	for _, t := range p.Targets {
+		servers[t.Portal.Host] = true
+	}
+	var errs []error
+	for _, n := range p.Network.Interfaces {
+		for _, own := range append([]netip.Prefix{n.Address}, n.More...) {
+			if own.IsValid() && servers[own.Addr().String()] {
+				errs = append(errs, &cmdline.ValueError{
+					Key: "ip", Value: n.String(), Problem: "gives the node the address of the root's server, " + own.Addr().String(), Fix: "write one that no other machine has",
+				})
+			}
+		}
+	}
+	return errs
 }
 
 // firmwareAddress is ip=ibft where the command line leaves the address to the
@@ -281,7 +302,7 @@ func (p Plan) String() string {
 		row("network", "not needed")
 	default:
 		for _, n := range p.Network.Interfaces {
-			row("network", "ip=%v", n)
+			row("network", "ip=%s", p.Network.Word(n))
 		}
 		if p.Network.BootIF != "" {
 			row("boot NIC", "%v", p.Network.BootIF)

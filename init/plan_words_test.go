@@ -24,6 +24,8 @@ func TestPlanWords(t *testing.T) {
 		"root=LABEL=a rd.iscsi.target.name=" + iqn + " rd.iscsi.target.ip=10.0.0.1,10.0.0.2":    "rd.iscsi.target.ip=10.0.0.1,10.0.0.2: has a comma",
 		"root=LABEL=a rd.iscsi.target.name=" + iqn + " rd.iscsi.target.ip=2001:db8::1 ip=dhcp6": "",
 		"root=LABEL=a rd.iscsi.target.name=" + iqn + ` rd.iscsi.target.ip="10.0.0.1 10.0.1.1"`:  "",
+		"root=nfs:10.0.0.5:/srv ip=10.0.0.5::10.0.0.1:24::eth0:none":                            "ip=10.0.0.5::10.0.0.1:24::eth0:static: gives the node the address of the root's server, 10.0.0.5; write one",
+		"netroot=iscsi:[2001:db8::5]::::" + iqn + " ip=[2001:db8::5]:::64::eth0:none":           "ip=[2001:db8::5]:::64::eth0:static: gives the node the address of the root's server",
 	} {
 		p, err := NewPlan(cmdline.Parse(line), nil)
 		got := strings.Join(p.Warnings, "\n")
@@ -41,6 +43,9 @@ func TestPlanWords(t *testing.T) {
 		if p, err := NewPlan(cmdline.Parse(line), nil); err != nil || len(p.Targets) != targets {
 			t.Errorf("%s: %v, %v, want %d targets", line, p.Targets, err, targets)
 		}
+	}
+	if p, err := NewPlan(cmdline.Parse("root=LABEL=a rd.neednet=1 ip=::::node7:BOOTIF BOOTIF=01-52-54-00-12-34-56"), nil); err != nil || !strings.Contains(p.String(), "ip=::::node7:BOOTIF:dhcp") {
+		t.Errorf("%v, %v", p, err)
 	}
 	p, err := NewPlan(cmdline.Parse("root=/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-"+iqn+"-lun-18"), nil)
 	if want := "on iscsi:10.0.0.1::3260:12-0:" + iqn; err != nil || !strings.Contains(p.String(), want) || !strings.Contains(p.String(), "6:3260:12:"+iqn) {

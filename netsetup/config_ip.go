@@ -160,6 +160,9 @@ func (n *Interface) parseKernelForm(a cmdline.Arg, field func(int) string, p *pr
 	if length < 0 {
 		length = usualBits(client)
 	}
+	if n.Server == client {
+		p.bad(a, "names "+client.String()+" as client and as server", "write the address of the boot server in the second field, or leave it empty")
+	}
 	n.Bits = 0 // it is in Address
 	n.Address = netip.PrefixFrom(client, length)
 	if !usable(n.Address) {
@@ -180,8 +183,7 @@ func (n *Interface) setDevice(a cmdline.Arg, s string, p *problems) {
 		n.Match = addr
 	case strings.HasPrefix(s, "driver="):
 		n.Driver = deviceMatch(p.deviceWord(a, s)).Driver
-	case s == bootIFWord && p.boot == "":
-		p.bad(a, "names the interface of BOOTIF=, which is not there or not used", "add IPAPPEND 2 to pxelinux.cfg, which appends BOOTIF=, or name the device")
+	case p.noBootIF(a, s):
 	case s == bootIFWord:
 		p.bootWord = true
 	case strings.Contains(s, "%"):

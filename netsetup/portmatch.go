@@ -152,12 +152,23 @@ func (p *problems) portMatch(s string) (PortMatch, bool) {
 	return parsePortMatch(s)
 }
 
+// noBootIF tells whether the word names the interface of BOOTIF= where there is none,
+// which is an error.
+func (p *problems) noBootIF(a cmdline.Arg, s string) bool {
+	if s != bootIFWord || p.boot != "" {
+		return false
+	}
+	p.bad(a, "names the interface of BOOTIF=, which is not there or not used", "add IPAPPEND 2 to pxelinux.cfg, which appends BOOTIF=, or name the device")
+	return true
+}
+
 // ports reads the list of ports.
 func (p *problems) ports(a cmdline.Arg, s, fix string) []PortMatch {
 	var ports []PortMatch
 	for name := range strings.SplitSeq(s, ",") {
 		m, ok := p.portMatch(name)
 		switch {
+		case p.noBootIF(a, name):
 		case ok && strings.ContainsAny(m.Name, "+;"):
 			p.bad(a, "names one port: "+strconv.Quote(name)+" is one name", "write commas between the ports")
 		case !ok:

@@ -34,6 +34,7 @@ func (c *Config) parseVLAN(a cmdline.Arg, p *problems) {
 	switch {
 	case !validDeviceName(f[0]):
 		p.bad(a, strconv.Quote(f[0])+" is not an interface name", vlanFix)
+	case p.noBootIF(a, f[1]):
 	case !ok:
 		p.bad(a, strconv.Quote(f[1])+" is not one interface", vlanFix)
 	case digits == "":
