@@ -20,7 +20,10 @@ func (c *checker) interfaces() {
 	made := c.made()
 	wrong := 0
 	for _, i := range n.Interfaces {
-		if why := c.impossible(i.Device, made); why != "" {
+		if why := c.unlikely(i.Device); why != "" {
+			c.doubt("ip=%v: %s", i, why)
+		}
+		if why := c.absent(netsetup.PortMatch{Name: i.Device, Addr: i.Match}, made); why != "" {
 			wrong++
 			if wrong < len(n.Interfaces) {
 				c.doubt("ip=%v: %s", i, why)
@@ -28,7 +31,6 @@ func (c *checker) interfaces() {
 				c.fault("ip=%v: %s", i, why)
 			}
 		}
-		c.address("ip=", i.Match)
 	}
 	boot := n.BootDevice()
 	if why := c.impossible(boot.Name, made); why != "" {
@@ -142,20 +144,12 @@ func (c *checker) maybeInfiniBand(d build.Device) bool {
 // address warns of one that the inventory does not have: it may be that of
 // another node.
 func (c *checker) address(key string, address netsetup.HardwareAddr) {
-	if address == "" || c.Inventory == nil || c.Inventory.Network == nil {
+	if address == "" {
 		return
 	}
-	want := address.String()
-	for _, have := range c.Inventory.Network {
-		if strings.EqualFold(have, want) || len(address) == 8 && strings.HasSuffix(strings.ToLower(have), want) {
-			return
-		}
-		guid, ok := address.GUID()
-		if other, err := netsetup.ParseGUID(have); ok && err == nil && len(have) > 17 && guid.Is(other) {
-			return
-		}
+	if why := c.stranger(address); why != "" {
+		c.doubt("%s %s", key, why)
 	}
-	c.doubt("%s %s is none of the node's addresses (%s)", key, want, strings.Join(c.Inventory.Network, ", "))
 }
 
 func count(n int, what string) string {
