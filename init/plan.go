@@ -251,7 +251,7 @@ func plainPortals(ips string) error {
 	bad := func(problem, fix string) error {
 		return &cmdline.ValueError{Key: "rd.iscsi.target.ip", Value: ips, Problem: problem, Fix: fix}
 	}
-	for _, ip := range strings.Fields(ips) {
+	for ip := range strings.FieldsSeq(ips) {
 		switch _, port, err := net.SplitHostPort(ip); {
 		case strings.Contains(ip, ","):
 			return bad("has a comma", `write one address, or several with spaces between them: rd.iscsi.target.ip="10.0.0.1 10.0.1.1"`)

@@ -107,22 +107,6 @@ func (r Root) String() string {
 	return strings.Join(append(words, "read-write"), ", ")
 }
 
-// readOnly is how the root is mounted: an ro or rw in its options wins, the last of
-// them.
-func (r Root) readOnly() bool {
-	options := r.Flags
-	if r.Kind == KindNFS {
-		options = r.NFS.Options // Flags are among them
-	}
-	ro := r.ReadOnly
-	for _, word := range splitOptions(options) {
-		if word == "ro" || word == "rw" {
-			ro = word == "ro"
-		}
-	}
-	return ro
-}
-
 // hideSecrets takes dracut's user:password@ out of an iSCSI root-path.
 func hideSecrets(spec string) string {
 	if at := strings.LastIndexByte(spec, '@'); at >= 0 && strings.HasPrefix(spec, "iscsi:") {
