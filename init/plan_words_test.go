@@ -10,23 +10,24 @@ import (
 // What a plan says of words that cannot be meant as they stand; empty for nothing.
 func TestPlanWords(t *testing.T) {
 	const iqn = "iqn.2026-01.org.example:a"
-	for line, want := range map[string]string{
-		"root=/dev/ram0 nfsroot=10.0.0.1:/srv":                                                  "nfsroot: without effect: the root is another (the initramfs stays the root); write root=/dev/nfs",
-		"root=/dev/sda1 nfsroot=10.0.0.1:/srv":                                                  "nfsroot: without effect: the root is another (/dev/sda1, read-only)",
-		"root=nfs:10.0.0.1:/a nfsroot=10.0.0.1:/b":                                              "nfsroot: without effect: the root is another (10.0.0.1:/a by NFS 4.2, 4.1, 4.0, 3, read-only)",
-		"root=/dev/nfs nfsroot=10.0.0.1:/b":                                                     "",
-		"boot=nfs nfsroot=10.0.0.1:/b":                                                          "",
-		"root=/dev/ram ip=dhcp":                                                                 "ip: without effect: the initramfs stays the root, and needs no network; write rd.neednet=1",
-		"root=/dev/ram ip=dhcp rd.neednet=1":                                                    "",
-		"root=/dev/ram ip=off":                                                                  "",
-		"root=LABEL=a rd.iscsi.target.name=" + iqn + " rd.iscsi.target.ip=10.0.0.1:3261":        "rd.iscsi.target.ip=10.0.0.1:3261: has a port; write the address alone, and rd.iscsi.target.port=3261",
-		"root=LABEL=a rd.iscsi.target.name=" + iqn + " rd.iscsi.target.ip=[2001:db8::1]:3260":   "rd.iscsi.target.ip=[2001:db8::1]:3260: has a port",
-		"root=LABEL=a rd.iscsi.target.name=" + iqn + " rd.iscsi.target.ip=10.0.0.1,10.0.0.2":    "rd.iscsi.target.ip=10.0.0.1,10.0.0.2: has a comma",
-		"root=LABEL=a rd.iscsi.target.name=" + iqn + " rd.iscsi.target.ip=2001:db8::1 ip=dhcp6": "",
-		"root=LABEL=a rd.iscsi.target.name=" + iqn + ` rd.iscsi.target.ip="10.0.0.1 10.0.1.1"`:  "",
-		"root=nfs:10.0.0.5:/srv ip=10.0.0.5::10.0.0.1:24::eth0:none":                            "ip=10.0.0.5::10.0.0.1:24::eth0:static: gives the node the address of the root's server, 10.0.0.5; write one",
-		"netroot=iscsi:[2001:db8::5]::::" + iqn + " ip=[2001:db8::5]:::64::eth0:none":           "ip=[2001:db8::5]:::64::eth0:static: gives the node the address of the root's server",
+	for _, tt := range [][2]string{
+		{"root=/dev/ram0 nfsroot=10.0.0.1:/srv", "nfsroot: without effect: the root is another (the initramfs stays the root); write root=/dev/nfs"},
+		{"root=/dev/sda1 nfsroot=10.0.0.1:/srv", "nfsroot: without effect: the root is another (/dev/sda1, read-only)"},
+		{"root=nfs:10.0.0.1:/a nfsroot=10.0.0.1:/b", "nfsroot: without effect: the root is another (10.0.0.1:/a by NFS 4.2, 4.1, 4.0, 3, read-only)"},
+		{"root=/dev/nfs nfsroot=10.0.0.1:/b", ""},
+		{"boot=nfs nfsroot=10.0.0.1:/b", ""},
+		{"root=/dev/ram ip=dhcp", "ip: without effect: the initramfs stays the root, and needs no network; write rd.neednet=1"},
+		{"root=/dev/ram ip=dhcp rd.neednet=1", ""},
+		{"root=/dev/ram ip=off", ""},
+		{"root=LABEL=a rd.iscsi.target.name=" + iqn + " rd.iscsi.target.ip=10.0.0.1:3261", "rd.iscsi.target.ip=10.0.0.1:3261: has a port; write the address alone, and rd.iscsi.target.port=3261"},
+		{"root=LABEL=a rd.iscsi.target.name=" + iqn + " rd.iscsi.target.ip=[2001:db8::1]:3260", "rd.iscsi.target.ip=[2001:db8::1]:3260: has a port"},
+		{"root=LABEL=a rd.iscsi.target.name=" + iqn + " rd.iscsi.target.ip=10.0.0.1,10.0.0.2", "rd.iscsi.target.ip=10.0.0.1,10.0.0.2: has a comma"},
+		{"root=LABEL=a rd.iscsi.target.name=" + iqn + " rd.iscsi.target.ip=2001:db8::1 ip=dhcp6", ""},
+		{"root=LABEL=a rd.iscsi.target.name=" + iqn + ` rd.iscsi.target.ip="10.0.0.1 10.0.1.1"`, ""},
+		{"root=nfs:10.0.0.5:/srv ip=10.0.0.5::10.0.0.1:24::eth0:none", "ip=10.0.0.5::10.0.0.1:24::eth0:static: gives the node the address of the root's server, 10.0.0.5; write one"},
+		{"netroot=iscsi:[2001:db8::5]::::" + iqn + " ip=[2001:db8::5]:::64::eth0:none", "ip=[2001:db8::5]:::64::eth0:static: gives the node the address of the root's server"},
 	} {
+		line, want := tt[0], tt[1]
 		p, err := NewPlan(cmdline.Parse(line), nil)
 		got := strings.Join(p.Warnings, "\n")
 		if err != nil {
