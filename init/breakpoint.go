@@ -44,7 +44,7 @@ func parseBreaks(args cmdline.Args) (breaks []string, errs []error) {
 		name := dracutStage(a.Value)
 		if !slices.Contains(names, name) {
 			fix := "write " + strings.Join(names, ", ")
-			if near := nearestOf(name, names); near != "" {
+			if near := cmdline.Nearest(name, names, len(name)/3+1); near != "" {
 				fix = "did you mean " + near + "? There are " + strings.Join(names, ", ")
 			}
 			errs = append(errs, &cmdline.ValueError{Key: "rd.break", Value: a.Value, Problem: "is not a stage", Fix: fix})

@@ -60,13 +60,21 @@ func netroot(spec string) cmdline.Arg {
 	return cmdline.Arg{Key: "netroot", Value: spec, HasValue: true}
 }
 
-// rootPath is String with the LUN in full, which nobody takes for decimal.
+// rootPath is String with a LUN that nobody takes for decimal.
 func rootPath(t iscsi.Target) string {
 	t.AnyLUN = true
-	return strings.TrimSuffix(t.String(), ":"+t.Name) + fullLUN(t.LUN) + ":" + t.Name
+	return strings.TrimSuffix(t.String(), ":"+t.Name) + lunField(t.LUN) + ":" + t.Name
 }
 
-func fullLUN(l iscsi.LUN) string {
+func lunField(l iscsi.LUN) string {
+	n := uint64(l >> 48)
+	switch {
+	case l != iscsi.SimpleLUN(uint8(n)):
+	case n > 9:
+		return strconv.FormatUint(n, 16) + "-0" // hexadecimal for sure: dracut reads 10 as decimal
+	default:
+		return strconv.FormatUint(n, 10)
+	}
 	return fmt.Sprintf("%04x-%04x-%04x-%04x", uint64(l>>48), uint64(l>>32&0xffff), uint64(l>>16&0xffff), uint64(l&0xffff))
 }
 
@@ -98,7 +106,7 @@ func pathTarget(link string) (spec string, part rootfs.Selector, ok bool) {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	return fmt.Sprintf("iscsi:%s::%s:%s:%s", host, portal[colon+1:], fullLUN(lun), name), part, true
+	return fmt.Sprintf("iscsi:%s::%s:%s:%s", host, portal[colon+1:], lunField(lun), name), part, true
 }
 
 // udevLUN reads the LUN in udev's links: decimal below 256, else all eight bytes in

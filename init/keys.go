@@ -98,14 +98,16 @@ func (table keyTable) translate(args cmdline.Args) (own cmdline.Args, notes []st
 }
 
 // ours tells whether a key can only be meant for nodisk: others belong to the
-// kernel, to modules or to the root's init.
+// kernel, to modules (which have a dot behind iscsi_tcp) or to the root's init.
 func ours(name string) bool {
-	return strings.HasPrefix(name, "rd.") || strings.HasPrefix(name, "nodisk.")
+	return strings.HasPrefix(name, "rd.") || strings.HasPrefix(name, "nodisk.") ||
+		strings.HasPrefix(strings.ToLower(name), "iscsi_") && !strings.Contains(name, ".")
 }
 
 // judge says what there is to say about the keys, each once: a warning for those
-// without effect, and for every rd.* or nodisk.* key that nobody knows, with the
-// nearest that is known; a note for those that are not needed.
+// without effect, for every rd.*, nodisk.* or iscsi_* key that nobody knows, and for
+// every word that nobody else is known to use and that is a slip of the finger away
+// from a key; a note for those that are not needed.
 func (table keyTable) judge(args cmdline.Args) (warnings, notes []string) {
 	seen := map[string]bool{}
 	for _, a := range args {
@@ -117,10 +119,14 @@ func (table keyTable) judge(args cmdline.Args) (warnings, notes []string) {
 		switch {
 		case !known && ours(a.Key):
 			w := a.Key + ": unknown key"
-			if near := table.nearest(a.Key); near != "" {
+			if near := table.meant(a.Key); near != "" {
 				w += ", did you mean " + near + "?"
 			}
 			warnings = append(warnings, w)
+		case !known:
+			if near := slip(a.Key); near != "" {
+				warnings = append(warnings, a.Key+": no key of nodisk's; did you mean "+near+"?")
+			}
 		case k.State == KeyInstead:
 			warnings = append(warnings, a.Key+": without effect: "+k.Why)
 		case k.State == KeyLater:
@@ -145,20 +151,4 @@ func (table keyTable) refused(args cmdline.Args) []error {
 		}
 	}
 	return errs
-}
-
-// nearest is the known key with the smallest edit distance, or "" when none is
-// near enough to be a slip of the finger.
-func (table keyTable) nearest(name string) string {
-	var names []string
-	for _, k := range table {
-		if !strings.HasSuffix(k.Name, "*") {
-			names = append(names, k.Name)
-		}
-	}
-	return nearestOf(name, names)
-}
-
-func nearestOf(name string, names []string) string {
-	return cmdline.Nearest(name, names, len(name)/3+1)
 }

@@ -12,11 +12,18 @@ const (
 	byTools     = "initramfs-tools(7)"
 	byOpenISCSI = "open-iscsi's README.Debian"
 	byUdev      = "systemd.net-naming-scheme(7)"
+	bySystemd   = "kernel-command-line(7)"
+	byNM        = "nm-initrd-generator(8)"
+	byKickstart = "anaconda, and its kickstart"
+	byLive      = "casper, live-boot, MAAS"
+	byHabit     = "no manual"
+	byImages    = "xCAT, Warewulf, anaconda, CoreOS, Arch"
 )
 
 // Keys returns all keys that are known: nodisk's own and those of the kernel's
 // nfsroot.rst, dracut.cmdline(7) up to dracut 111, initramfs-tools(7), open-iscsi's
-// README.Debian, and what klibc, casper and live-boot have besides.
+// README.Debian, nm-initrd-generator(8) and kernel-command-line(7), and what klibc, casper,
+// live-boot and tools that install nodes have besides.
 // docs/cmdline.md is written by the same table; see TestKeys.
 func Keys() []Key {
 	return slices.Concat(doneKeys(), aliases(), otherKeys(), foreignKeys())
@@ -53,7 +60,8 @@ func doneKeys() []Key {
 			rd.iscsi.initiator=iqn.2026-01.org.example:n7 rd.iscsi.target.name=iqn.2026-01.org.example:a
 			rd.iscsi.target.ip=10.0.0.1 rd.iscsi.target.port=3260 rd.iscsi.firmware=1 rd.iscsi.ibft=1
 			rd.shell=1 rd.emergency=reboot rd.retry=60 rd.break=mount net.ifnames=0`),
-		done(byUdev, "net.naming_scheme=v252"),
+		done(byUdev, "net.naming_scheme=v252 net.ifname_policy=keep,path"),
+		done(byNM, "rd.net.dhcp.client-id=eth0:01-52-54-00-12-34-56 rd.net.dns=10.0.0.53"),
 		done("", `ib.pkey=ib0.8001 modprobe.blacklist=a module_blacklist=a
 			nodisk.arp-probe=0 nodisk.modules=a nodisk.profile=ib nodisk.load=serial nodisk.chain=/init.vendor
 			nodisk.onfail=reboot nodisk.deadline=5m nodisk.log=debug nodisk.dhcp.clientid=mac nodisk.dhcp.user-class=a
@@ -71,6 +79,7 @@ func aliases() []Key {
 	list := []Key{
 		as(byKernel, "ip", "nfsaddrs=dhcp"),
 		as(byTools, "modprobe.blacklist", "blacklist=a"),
+		as(bySystemd, "rd.driver.pre", "rd.modules_load=a"),
 		as(byOpenISCSI, "rd.iscsi.ibft", "iscsi_auto"),
 		as(byDracut, "rd.iscsi.firmware", "iscsi_firmware=1"),
 		as(byOpenISCSI, "rd.iscsi.initiator", "iscsi_initiator=iqn.2026-01.org.example:n7"),
@@ -102,6 +111,21 @@ func otherKeys() []Key {
 		rows(byDracut, KeyLater, "", `rd.overlay rd.overlay.* rd.systemd.pull=tar:root:http://10.0.0.1/root.tar rd.iscsi.param=a
 			rd.live.* rd.writable.fsimg=1 rd.minmem=1024 rd.noverifyssl`),
 
+		quiet("disabled", rows(byLive, KeyLater, "", "overlayroot=tmpfs")),
+		rows(byImages, KeyLater, "", `imgurl=http://10.0.0.1/rootimg.gz wwinit.uri=http://10.0.0.1:9873/provision inst.repo=http://10.0.0.1/os
+			inst.stage2=http://10.0.0.1/os inst.ks=http://10.0.0.1/ks coreos.live.rootfs_url=http://10.0.0.1/rootfs.img archiso_http_srv=http://10.0.0.1/`),
+
+		instead("", "write nodisk.deadline=", "nodisk.timeout=60"),
+		instead("", "write nodisk.onfail=shell", "nodisk.shell"),
+		instead(byNM, "nodisk leaves the speed of a link to its two ends", "rd.ethtool=eth0:off:1000"),
+		instead(byNM, "nodisk sends DHCP as all else, without a DSCP", "rd.net.dhcp.dscp=CS4"),
+		instead(byHabit, "write rd.iscsi.target.name= and rd.iscsi.target.ip=, or netroot=iscsi:...", "iscsi_target=a rd.iscsi.target=a"),
+		instead(byHabit, "write rd.iscsi.target.ip= and rd.iscsi.target.port=", "iscsi_portal=10.0.0.1 rd.iscsi.portal=10.0.0.1"),
+		instead(byKickstart, "write ip=CLIENT::GATEWAY:NETMASK:HOSTNAME:DEVICE:none", "ipaddr=10.0.0.5 ip4=10.0.0.5 netmask=255.255.255.0 gateway=10.0.0.1"),
+		instead(byKickstart, "write nameserver=", "dns=10.0.0.53"),
+		instead(byLive, "write the options behind the path: nfsroot=SERVER:/PATH,OPTIONS", "nfsopts=vers=3"),
+		instead(byHabit, "write root=iscsi:... or root=nfs:SERVER:/PATH; root=dhcp takes it from DHCP", "rootpath=10.0.0.1:/srv"),
+		instead(byHabit, "write bond=NAME:PORTS:OPTIONS", "bonding=bond0:eth0,eth1"),
 		instead(byKernel, "write nodisk.log=debug", "nfsrootdebug"),
 		instead(byDracut, "write nodisk.log=debug", "rd.debug rd.memdebug=3"),
 		quiet(off, instead(byDracut, "nodisk assembles no volumes", "rd.auto")),
@@ -126,6 +150,8 @@ func otherKeys() []Key {
 			"rd.net.timeout.iflink=60 rd.net.timeout.ifup=60 rd.net.timeout.route=60"),
 		spare(byDracut, "nodisk.log=info is the default", "rd.info"),
 		spare(byDracut, "an image is not of one host", "rd.hostonly=0"),
+		spare(byNM, "nodisk asks the name servers of nameserver=, then those of DHCP", "rd.net.dns-backend=dnsmasq rd.net.dns-resolve-mode=prefer"),
+		spare(bySystemd, "systemd of the root loads them; write rd.driver.pre= for one that nodisk is to load", "modules_load=a"),
 		spare(byDracut, "nodisk does not read the root's fstab, nor check file systems", "rd.fstab=0 rd.skipfsck"),
 		spare(byDracut, "the root has its own modules", "rd.driver.export"),
 		spare(byDracut, "NFS sends users as numbers before the root has its own idmapd", "rd.nfs.domain=example.org"),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,6 +119,9 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 			errs = append(errs, err)
 			continue
 		}
+		if slices.ContainsFunc(p.Targets, func(o iscsi.Target) bool { return o.String() == t.String() }) {
+			continue // said twice
+		}
 		p.Targets = append(p.Targets, t)
 		p.Warnings = append(p.Warnings, t.Warnings...)
 	}
@@ -142,15 +146,52 @@ func NewPlan(line, config cmdline.Args) (Plan, error) {
 	p.NeedNetwork = p.Root.NeedsNetwork() || p.Network.NeedNet || chain.Path != "" && !p.Network.Off
 	if len(errs) == 0 {
 		errs = append(errs, p.unreachable()...)
+		errs = append(errs, p.ownServer()...)
 	}
 	if len(errs) == 0 && chain.Path == "" {
 		p.Warnings = append(p.Warnings, p.astray()...)
+	}
+	if rootErr == nil && chain.Path == "" {
+		p.Warnings = append(p.Warnings, p.besides(args)...)
 	}
 	if key := p.idle(args); key != "" {
 		p.Warnings = append(p.Warnings, key+": without effect: "+onItsOwnDisks(p.Root)+
 			"; name what is behind the network (netroot=iscsi:... or netroot=dhcp), or write rd.neednet=1")
 	}
 	return p, errors.Join(errs...)
+}
+
+// besides warns of words for a root of another kind than the one there is.
+func (p Plan) besides(args cmdline.Args) []string {
+	var warnings []string
+	root, given := args.Last("root")
+	kernels := !given || root == "/dev/nfs" || root == "/dev/nfs4"
+	if args.Has("nfsroot") && (!kernels || p.Root.Kind != rootfs.KindNFS) {
+		warnings = append(warnings, "nfsroot: without effect: the root is another ("+p.Root.String()+"); write root=/dev/nfs if it is to be that export")
+	}
+	if p.Root.Kind == rootfs.KindRAM && args.Has("ip") && !p.NeedNetwork && !p.Network.Off {
+		warnings = append(warnings, "ip: without effect: "+p.Root.String()+", and needs no network; write rd.neednet=1 if there is to be one")
+	}
+	return warnings
+}
+
+// ownServer refuses a server of the root that has the node's own address.
+func (p Plan) ownServer() []error {
+	servers := map[string]bool{p.Root.NFS.Server: p.Root.Kind == rootfs.KindNFS}
+	for _, t := range p.Targets {
+		servers[t.Portal.Host] = true
+	}
+	var errs []error
+	for _, n := range p.Network.Interfaces {
+		for _, own := range append([]netip.Prefix{n.Address}, n.More...) {
+			if own.IsValid() && servers[own.Addr().String()] {
+				errs = append(errs, &cmdline.ValueError{
+					Key: "ip", Value: n.String(), Problem: "gives the node the address of the root's server, " + own.Addr().String(), Fix: "write one that no other machine has",
+				})
+			}
+		}
+	}
+	return errs
 }
 
 // firmwareAddress is ip=ibft where the command line leaves the address to the
@@ -206,6 +247,9 @@ func namedTarget(args cmdline.Args) ([]string, error) {
 			return nil, &cmdline.ValueError{Key: "rd.iscsi.target.port", Value: port, Problem: "is not a port", Fix: "write a number from 1 to 65535"}
 		}
 	}
+	if err := plainPortals(ip); err != nil {
+		return nil, err
+	}
 	for _, ip := range append(strings.Fields(ip), "")[:max(1, len(strings.Fields(ip)))] {
 		if strings.Contains(ip, ":") && net.ParseIP(ip) != nil {
 			ip = "[" + ip + "]"
@@ -213,6 +257,22 @@ func namedTarget(args cmdline.Args) ([]string, error) {
 		specs = append(specs, fmt.Sprintf("iscsi:%s::%s::%s", ip, port, name))
 	}
 	return specs, nil
+}
+
+// plainPortals refuses what is more than addresses with spaces between them.
+func plainPortals(ips string) error {
+	bad := func(problem, fix string) error {
+		return &cmdline.ValueError{Key: "rd.iscsi.target.ip", Value: ips, Problem: problem, Fix: fix}
+	}
+	for ip := range strings.FieldsSeq(ips) {
+		switch _, port, err := net.SplitHostPort(ip); {
+		case strings.Contains(ip, ","):
+			return bad("has a comma", `write one address, or several with spaces between them: rd.iscsi.target.ip="10.0.0.1 10.0.1.1"`)
+		case err == nil:
+			return bad("has a port", "write the address alone, and rd.iscsi.target.port="+port)
+		}
+	}
+	return nil
 }
 
 func parseTarget(spec string) (iscsi.Target, error) {
@@ -259,7 +319,7 @@ func (p Plan) String() string {
 		row("network", "not needed")
 	default:
 		for _, n := range p.Network.Interfaces {
-			row("network", "ip=%v", n)
+			row("network", "ip=%s", p.Network.Word(n))
 		}
 		if p.Network.BootIF != "" {
 			row("boot NIC", "%v", p.Network.BootIF)

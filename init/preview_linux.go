@@ -2,9 +2,7 @@ package boot
 
 import (
 	"slices"
-	"strings"
 
-	"github.com/nodisk/nodisk/init/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -46,41 +44,4 @@ func (p Plan) InitCandidates() []string {
 		return []string{p.Init}
 	}
 	return initCandidates()
-}
-
-// Slips returns a warning for every word of a command line that nobody else is known
-// to use and that is a slip of the finger away from a key of nodisk's. Of rd.* and
-// nodisk.* keys the plan itself warns.
-func Slips(args cmdline.Args) []string {
-	var warnings []string
-	table := keyTable(Keys())
-	for _, a := range args {
-		if _, known := table.lookup(a.Key); known || ours(a.Key) || len(a.Key) < 3 || others(a.Key) {
-			continue
-		}
-		if near := slip(a.Key); near != "" {
-			warnings = append(warnings, a.Key+": no key of nodisk's; did you mean "+near+"?")
-		}
-	}
-	return warnings
-}
-
-// slip is the key that is meant, empty if the word is near to none.
-func slip(word string) string {
-	var long []string
-	for _, k := range doneKeys() {
-		switch {
-		case strings.EqualFold(k.Name, word):
-			return k.Name
-		case len(k.Name) > 3 && k.Name != "boot": // which much is near to
-			long = append(long, k.Name)
-		}
-	}
-	return cmdline.Nearest(word, long, 2+len(word)/9)
-}
-
-// others tells words of the kernel and of other programs that are near to a key and
-// in none of the manuals of Keys.
-func others(name string) bool {
-	return slices.Contains([]string{"initrd", "netboot", "noinit", "oops"}, name)
 }

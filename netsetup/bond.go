@@ -15,6 +15,8 @@ type Bond struct {
 	// Options are in the order of bondOptions; the first is the mode.
 	Options []BondOption
 	MTU     int // bytes, 0 for the kernel's
+	// LeftOut are options that would have no effect, with the reason.
+	LeftOut []string
 }
 
 // A BondOption is an option of the bonding driver, as ip(8) writes it.
@@ -63,6 +65,7 @@ func (c *Config) parseBond(a cmdline.Arg, p *problems) {
 	}
 	before := len(p.errs)
 	b := Bond{Name: p.deviceName(a, f[0]), Ports: p.ports(a, f[1], bondFix), Options: p.bondOptions(a, f[2])}
+	b.leaveOut()
 	if f[3] != "" {
 		b.MTU = p.number(a, f[3], minMTU, 65535)
 	}
@@ -126,11 +129,27 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
 			b.Options = append(b.Options, BondOption{table[i].name, text})
 		}
 	}
-	// The kernel refuses some defaults where they have no effect: they are not said to
-	// it.
-	return slices.DeleteFunc(slices.Clone(b.Options), func(given BondOption) bool {
+	return b.Options
+}
+
+// leaveOut takes out the options that would have no effect: the kernel refuses most of
+// them, where other initramfs let them pass. A default is not worth a word. What asks
+// for ARP monitoring stays, and is an error: without it the bond notices less than it
+// is asked to.
+func (b *Bond) leaveOut() {
+	table := bondTable()
+	all := *b
+	b.Options = slices.DeleteFunc(slices.Clone(all.Options), func(given BondOption) bool {
 		o := table[findBondOption(table, given.Name)]
-		return given.Value == o.usual && (o.name == "arp_interval" || b.idle(o) != "")
+		why := all.idle(o)
+		switch {
+		case given.Value == o.usual:
+			return o.name == "arp_interval" || why != ""
+		case why == "" || o.monitors():
+			return false
+		}
+		b.LeftOut = append(b.LeftOut, given.Name+"="+given.Value+" has no effect "+why)
+		return true
 	})
 }
 

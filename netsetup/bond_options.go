@@ -115,6 +115,11 @@ func findBondOption(table []bondOption, name string) int {
 	})
 }
 
+// monitors tells whether the option asks for ARP monitoring.
+func (o bondOption) monitors() bool {
+	return o.name == "arp_interval" || o.name == "arp_ip_target" || o.name == "ns_ip6_target"
+}
+
 func (o bondOption) list() bool { return o.kind == bondTargets || o.kind == bondNS }
 
 // read returns the value as ip(8) writes it.

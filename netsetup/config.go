@@ -56,6 +56,8 @@ type Config struct {
 	// NamingScheme is net.naming_scheme=: which of udev's rules hold, "v252" or
 	// "rhel-9.5"; empty for the latest that is known.
 	NamingScheme string
+	// NamePolicies are those of net.ifname_policy=.
+	NamePolicies []NamePolicy
 	// CarrierTimeout is how long to wait for carrier, DHCPTimeout how long
 	// one attempt at DHCP may take; zero waits as long as the context.
 	CarrierTimeout, DHCPTimeout time.Duration
@@ -151,7 +153,8 @@ func Keys() []string {
 	return []string{
 		"ip", "BOOTIF", "rd.bootif", "bootdev", "nameserver", "rd.route", "rd.neednet", "rd.peerdns", "nodisk.arp-probe",
 		"rd.net.timeout.carrier", "rd.net.timeout.dhcp", "rd.net.timeout.ipv6auto", "rd.net.timeout.ipv6dad", "rd.net.dhcp.retry", "rd.net.dhcp.vendor-class",
-		"ifname", "net.ifnames", "nodisk.ifnames", "net.naming_scheme", "nodisk.dhcp.clientid", "nodisk.dhcp.user-class", "nodisk.hostname",
+		clientIDKey, "rd.net.dns",
+		"ifname", "net.ifnames", "nodisk.ifnames", "net.naming_scheme", "net.ifname_policy", "nodisk.dhcp.clientid", "nodisk.dhcp.user-class", "nodisk.hostname",
 		"bond", "team", "bridge", "vlan", "ib.pkey", "nodisk.ib.mode", "nodisk.ib.port",
 	}
 }
@@ -186,6 +189,7 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 	if len(c.Interfaces) > 0 {
 		c.Interfaces, _ = c.folded()
 	}
+	c.parseClientIDs(args, &p)
 	c.check(&p, nil)
 	if len(p.errs) > 0 {
 		return Config{}, errors.Join(p.errs...)
@@ -214,6 +218,8 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 		if addr := p.far(a, "", a.Value); addr.IsValid() {
 			c.Nameservers = append(c.Nameservers, addr)
 		}
+	case key("rd.net.dns"):
+		c.parseDNS(a, p)
 	case key("rd.route"):
 		c.parseRoute(a, p)
 	case key("rd.net.timeout.carrier"):

@@ -236,7 +236,8 @@ func (n Interface) ownName() bool {
 	return n.Method == MethodStatic || n.Method == MethodNone
 }
 
-// Warnings are sentences about keys that have no effect with these ip= words.
+// Warnings are sentences about keys that have no effect with these ip= words, and
+// about words that are not understood where that does no harm.
 // They are no errors: an image's config file has them for every node.
 func (c Config) Warnings() []string {
 	four, six := false, false
@@ -244,7 +245,7 @@ func (c Config) Warnings() []string {
 		four = four || n.Method == MethodDHCP || n.Method == MethodSingle || n.Method == MethodIBFT
 		six = six || n.Method.six() && n.Method != MethodLink6
 	}
-	list := slices.Clone(c.Unheeded)
+	list := slices.Concat(c.Unheeded, c.namingWarnings())
 	for _, k := range []struct {
 		key string
 		set bool
@@ -255,6 +256,11 @@ func (c Config) Warnings() []string {
 	} {
 		if k.set && !c.Off {
 			list = append(list, k.key+": without effect, no ip= asks by DHCP")
+		}
+	}
+	for _, b := range c.Bonds {
+		for _, what := range b.LeftOut {
+			list = append(list, "bond="+b.Name+": "+what+" and is left out")
 		}
 	}
 	return list

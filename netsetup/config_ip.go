@@ -163,6 +163,9 @@ func (n *Interface) parseKernelForm(a cmdline.Arg, field func(int) string, p *pr
 	if length < 0 {
 		length = usualBits(client)
 	}
+	if n.Server == client {
+		p.bad(a, "names "+client.String()+" as client and as server", "write the address of the boot server in the second field, or leave it empty")
+	}
 	n.Bits = 0 // it is in Address
 	n.Address = netip.PrefixFrom(client, length)
 	if !usable(n.Address) {

@@ -50,6 +50,15 @@ func (n Interface) String() string {
 	return strings.Join(words, " ip=")
 }
 
+// Word is the word as it was written, as far as it is known: one for the device of
+// BOOTIF= names it so.
+func (c Config) Word(n Interface) string {
+	if c.BootWord && n.match() == (PortMatch{}) {
+		n.Device = bootIFWord
+	}
+	return n.String()
+}
+
 // serverTail writes as many servers as one word holds, and returns the rest.
 func serverTail(dns, ntp []netip.Addr) (tail string, moreDNS, moreNTP []netip.Addr) {
 	if len(dns) == 0 && len(ntp) == 0 {

@@ -27,6 +27,10 @@ func (p *problems) address(a cmdline.Arg, what, s string) (addr netip.Addr, leng
 	text, mask, hasMask := strings.Cut(s, "/")
 	addr, err := netip.ParseAddr(text)
 	switch {
+	case err != nil && strings.Contains(s, ",") && a.Key == "ip":
+		p.bad(a, what+" is more than one address", "write one in a field (dns0:dns1), further ones as nameserver=")
+	case err != nil && strings.Contains(s, ","):
+		p.bad(a, what+" is more than one address", "write "+a.Key+"= for each of them")
 	case err != nil:
 		p.bad(a, what+" is not an address", "write it as 10.0.0.1 or [2001:db8::1]")
 	case addr.Zone() != "":

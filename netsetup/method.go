@@ -114,18 +114,21 @@ const maxKernelID = 251
 // it is written.
 func (p *problems) kernelID(a cmdline.Arg, kind, text string) ClientID {
 	v, err := strconv.ParseUint(kind, 10, 8)
-	odd := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }
-	if err != nil || text == "" || len(text) > maxKernelID || strings.ContainsFunc(text, odd) {
+	if err != nil || text == "" || len(text) > maxKernelID || strings.ContainsFunc(text, oddInID) {
 		p.bad(a, "dhcp,"+kind+","+text+" has no client identifier", "write dhcp,TYPE,TEXT with a type from 0 to 255 and 1 to 251 characters, or nodisk.dhcp.clientid=hex: and its bytes")
 		return ""
 	}
 	return ClientID("hex:" + hex.EncodeToString(append([]byte{byte(v)}, text...)))
 }
 
-// word is the method as ip= has it, with the kernel's client identifier.
+// oddInID tells what cannot be written in the text of ip=dhcp,TYPE,TEXT.
+func oddInID(r rune) bool { return r <= ' ' || r > '~' || r == '"' }
+
+// word is the method as ip= has it, with the client identifier if the kernel's form can
+// have it.
 func (n Interface) word() string {
 	id := n.ClientID.bytes()
-	if len(id) < 2 {
+	if len(id) < 2 || strings.ContainsFunc(string(id[1:]), oddInID) {
 		return n.Method.String()
 	}
 	return n.Method.String() + "," + strconv.Itoa(int(id[0])) + "," + string(id[1:])

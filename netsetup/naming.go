@@ -13,8 +13,8 @@ import (
 	"github.com/nodisk/nodisk/init/cmdline"
 )
 
-// parseNaming reads what says whose names interfaces have. net.ifnames= and
-// net.naming_scheme= are udev's: what it would not understand has no effect
+// parseNaming reads what says whose names interfaces have. net.ifnames=,
+// net.naming_scheme= and net.ifname_policy= are udev's: what it would not understand has no effect
 // there, and none here.
 func (c *Config) parseNaming(args cmdline.Args, p *problems) {
 	for _, a := range args {
@@ -25,6 +25,8 @@ func (c *Config) parseNaming(args cmdline.Args, p *problems) {
 			}
 		case cmdline.SameKey(a.Key, "net.naming_scheme"):
 			c.NamingScheme = a.Value
+		case cmdline.SameKey(a.Key, "net.ifname_policy"):
+			c.NamePolicies = append(c.NamePolicies, parseNamePolicy(a.Value))
 		}
 	}
 	for _, a := range args {
@@ -106,7 +108,9 @@ func (c Config) ifname(d Device) (string, bool) {
 // it would leave it as it is. Where a word calls it by another of udev's names,
 // the root goes by other rules, and it gets that one.
 func (c Config) udevName(d Device) string {
-	if !d.hardware() || d.Up || d.Udev.Kept || c.KernelNames {
+	order := c.namePolicy(d)
+	keeps := d.Udev.Kept && (order[0] == "keep" || order[0] == "kernel")
+	if !d.hardware() || d.Up || keeps || c.KernelNames {
 		return ""
 	}
 	cards := c.cards()
@@ -115,7 +119,7 @@ func (c Config) udevName(d Device) string {
 			return name
 		}
 	}
-	return d.Udev.policy(c.usbNames())
+	return d.Udev.by(order)
 }
 
 // settled tells whether the device may be used under the name it has: it is not

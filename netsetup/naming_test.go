@@ -48,6 +48,13 @@ func TestRunNames(t *testing.T) {
 		"alternative name":                   {"ip=uplink:dhcp", []Device{eth0, with(eth1, func(d *Device) { d.Alt = "north/uplink" })}, nil, "eth1 " + macB.String()},
 		"up already":                         {"ip=enp0s3:dhcp", []Device{with(eth0, func(d *Device) { d.Up = true })}, nil, "eth0 " + macA.String()},
 		"named already":                      {"", []Device{with(eth0, func(d *Device) { d.Name, d.Udev.Kept = "wan", true })}, nil, "wan " + macA.String()},
+		"a policy, by path":                  {"net.ifname_policy=keep,path", []Device{eth0}, []string{"eth0 enp0s3"}, "enp0s3 " + macA.String()},
+		"a policy, by address":               {"net.ifname-policy=mac", []Device{eth0}, []string{"eth0 enx525400123456"}, "enx525400123456 " + macA.String()},
+		"a policy, the kernel's":             {"net.ifname_policy=keep", []Device{eth0}, nil, "eth0 " + macA.String()},
+		"a policy for another":               {"net.ifname_policy=mac,52:54:00:12:34:57", []Device{eth0}, []string{"eth0 ens3"}, "ens3 " + macA.String()},
+		"a policy for it and one for all":    {"net.ifname_policy=path net.ifname_policy=mac,52:54:00:12:34:56", []Device{eth0}, []string{"eth0 enx525400123456"}, "enx525400123456 " + macA.String()},
+		"a policy that is none":              {"net.ifname_policy=predictable", []Device{eth0}, []string{"eth0 ens3"}, "ens3 " + macA.String()},
+		"a policy and net.ifnames=0":         {"net.ifnames=0 net.ifname_policy=path", []Device{eth0}, nil, "eth0 " + macA.String()},
 		"a VLAN on it": {
 			"vlan=enp0s3.5:enp0s3 ip=enp0s3.5:dhcp",
 			[]Device{eth0, {Index: 9, Name: "enp0s3.5", Type: hwEthernet, Addr: macA, Parent: 2, Carrier: true}},

@@ -160,7 +160,10 @@ func (p *problems) ports(a cmdline.Arg, s, fix string) []PortMatch {
 	var ports []PortMatch
 	for name := range strings.SplitSeq(s, ",") {
 		m, ok := p.portMatch(a, name)
-		if !ok {
+		switch {
+		case ok && strings.ContainsAny(m.Name, "+;"):
+			p.bad(a, "names one port: "+strconv.Quote(name)+" is one name", "write commas between the ports")
+		case !ok:
 			p.bad(a, "names no port: "+strconv.Quote(name)+" is not an interface name, a hardware address, or driver= and the name of a driver", fix)
 		}
 		ports = append(ports, m)

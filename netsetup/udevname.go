@@ -21,14 +21,25 @@ type UdevNames struct {
 	USB bool
 }
 
-// policy is the name by the NamePolicy= of systemd's 99-default.link, "keep
-// kernel database onboard slot path", as far as it can be known here: the root's
-// hardware database is not at hand. NICs on USB may have a policy of their own.
-func (u UdevNames) policy(usb USBNaming) string {
-	if u.USB && usb == USBByAddress {
-		return u.MAC
-	}
-	for _, name := range []string{u.Onboard, u.Slot, u.Path} {
+// by is the name that udev gives by a NamePolicy=, empty if it leaves the device the
+// one that it has.
+func (u UdevNames) by(order []string) string {
+	for _, word := range order {
+		name := ""
+		switch word {
+		case "keep", "kernel":
+			if u.Kept {
+				return ""
+			}
+		case "onboard":
+			name = u.Onboard
+		case "slot":
+			name = u.Slot
+		case "path":
+			name = u.Path
+		case "mac":
+			name = u.MAC
+		}
 		if udevValid(name) {
 			return name
 		}

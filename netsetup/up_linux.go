@@ -35,14 +35,11 @@ func New(c Config, log *slog.Logger) (*Network, error) {
 	if _, err := os.Stat(sysClassNet); err != nil {
 		return nil, fmt.Errorf("find network interfaces: sysfs is not mounted: %w", err)
 	}
-	scheme, known := parseScheme(c.NamingScheme)
+	scheme, _ := parseScheme(c.NamingScheme) // Warnings tells of one that is not known
 	if c.USBNames = c.usbNames(); c.USBNames == 0 {
 		c.USBNames = rootUSB(os.DirFS("/"), kernelVersion())
 	}
 	r := newRunner(c, kernel{scheme: scheme}, log)
-	if !known {
-		r.log.Warn("net.naming_scheme=" + c.NamingScheme + ": not a scheme that nodisk knows: names are those of the latest that it does")
-	}
 	return &Network{r: r}, nil
 }
 

@@ -20,19 +20,22 @@ func (c *checker) interfaces() {
 	n := c.decided.Network
 	wrong := 0
 	for _, i := range n.Interfaces {
+		key := fmt.Sprintf("ip=%v", i)
 		why, sure := c.unlikely(i.Device)
+		if missing := c.absent(netsetup.PortMatch{Name: i.Device, Addr: i.Match}); missing != "" {
+			why, sure = missing, true
+		}
 		if sure {
 			wrong++
 		}
 		switch {
 		case why == "":
 		case sure && wrong == len(n.Interfaces):
-			c.fault("ip=%v: %s", i, why)
+			c.fault("%s: %s", key, why)
 		default:
-			c.doubt("ip=%v: %s", i, why)
+			c.doubt("%s: %s", key, why)
 		}
-		c.address("ip=", i.Match)
-		c.driver(fmt.Sprintf("ip=%v", i), i.Driver)
+		c.driver(key, i.Driver)
 	}
 	boot := n.BootDevice()
 	switch why, sure := c.unlikely(boot.Name); {
@@ -79,8 +82,7 @@ func (c *checker) interfaces() {
 // empty if one can. sure tells that none can.
 func (c *checker) unlikely(name string) (why string, sure bool) {
 	if strings.ContainsAny(name, "*?") {
-		why := c.unlike(name)
-		return why, why != ""
+		return c.unlike(name)
 	}
 	switch why, sure := c.decided.Network.Unlikely(name); {
 	case sure:
@@ -92,8 +94,9 @@ func (c *checker) unlikely(name string) (why string, sure bool) {
 	number, err := strconv.Atoi(name[len(kind):])
 	v := c.Inventory
 	switch {
-	case v == nil || err != nil || netsetup.IsUdevName(name) || slices.Contains(c.decided.Network.Names(), name):
+	case v == nil || slices.Contains(c.decided.Network.Names(), name):
 		return "", false // the machine tells
+	case err != nil || netsetup.IsUdevName(name):
 	case kind == "ib" && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand):
 		return name + " is an InfiniBand interface, and the node has no such adapter", true
 	case kind == "ib" && c.index != nil && !c.loaded["ib_ipoib"] && !c.index.Builtin("ib_ipoib"):
@@ -101,7 +104,7 @@ func (c *checker) unlikely(name string) (why string, sure bool) {
 	case kind == "eth" && len(v.Network) > 0 && number >= len(v.Network):
 		return fmt.Sprintf("the node has %s, so there is no %s", count(len(v.Network), "network interface"), name), true
 	}
-	return "", false
+	return c.against(name), false
 }
 
 // kernelKinds are what the kernel's names of adapters begin with, before the number.
@@ -117,24 +120,24 @@ func nameless(name string, made []string) string {
 	return fmt.Sprintf("no interface is called %s: %s; %s", name, have, write)
 }
 
-// unlike says why no adapter can have a name as the pattern says.
-func (c *checker) unlike(pattern string) string {
+// unlike is unlikely for a pattern.
+func (c *checker) unlike(pattern string) (why string, sure bool) {
 	n := c.decided.Network
 	if slices.ContainsFunc(n.Renames, func(r netsetup.Rename) bool { return like(pattern, r.Name) }) {
-		return ""
+		return "", false
 	}
 	before := pattern[:strings.IndexAny(pattern, "*?")]
 	begins := func(kind string) bool { return strings.HasPrefix(before, kind) || strings.HasPrefix(kind, before) }
 	udev := slices.ContainsFunc([]string{"en", "ib", "ww", "sl"}, begins)
 	switch {
 	case slices.ContainsFunc(kernelKinds(), begins), udev && !n.KeepsNames():
-		return ""
+		return "", false
 	case !udev:
-		return nameless(pattern, n.Names())
+		return nameless(pattern, n.Names()), false // unless a driver gives it
 	case n.KernelNames:
-		return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), as net.ifnames=0 or nodisk.ifnames=kernel says; leave that out, or write eth*", pattern)
+		return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), as net.ifnames=0 or nodisk.ifnames=kernel says; leave that out, or write eth*", pattern), true
 	}
-	return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), because another word calls one so; write all words with udev's names, or all with the kernel's", pattern)
+	return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), because another word calls one so; write all words with udev's names, or all with the kernel's", pattern), true
 }
 
 // like reports whether a text is as a pattern with * and ? says.
@@ -187,20 +190,12 @@ func (c *checker) maybeInfiniBand(d build.Device) bool {
 // address warns of one that the inventory does not have: it may be that of
 // another node.
 func (c *checker) address(key string, address netsetup.HardwareAddr) {
-	if address == "" || c.Inventory == nil || c.Inventory.Network == nil {
+	if address == "" {
 		return
 	}
-	want := address.String()
-	for _, have := range c.Inventory.Network {
-		if strings.EqualFold(have, want) || len(address) == 8 && strings.HasSuffix(strings.ToLower(have), want) {
-			return
-		}
-		guid, ok := address.GUID()
-		if other, err := netsetup.ParseGUID(have); ok && err == nil && len(have) > 17 && guid.Is(other) {
-			return
-		}
+	if why := c.stranger(address); why != "" {
+		c.doubt("%s %s", key, why)
 	}
-	c.doubt("%s %s is none of the node's addresses (%s)", key, want, strings.Join(c.Inventory.Network, ", "))
 }
 
 func count(n int, what string) string {

@@ -24,11 +24,18 @@ func TestCheckPatterns(t *testing.T) {
 		{line: "net.ifnames=0 ip=en*:dhcp ifname=lan0:52-54-00-12-34-56", fault: "no interface is called en*: " + kept},
 		{line: "net.ifnames=0 nodisk.ifnames=udev ip=en*:dhcp"},
 		{line: "ip=en*:dhcp ip=eth0:dhcp", doubt: "no interface is called en*: they keep the kernel's names (eth0, ib0), " + other},
-		{line: "ip=lan*:dhcp", fault: "no interface is called lan*: " + form},
+		{line: "ip=lan*:dhcp", doubt: "no interface is called lan*: " + form},
 		{line: "ip=lan*:dhcp ifname=lan0:52-54-00-12-34-56"},
 		{line: "net.ifnames=0 bootdev=en* ip=dhcp", fault: "bootdev=en*: no interface is called en*: " + kept},
-		{line: "net.ifnames=0 bond=bond0:en*:mode=active-backup ip=bond0:dhcp", doubt: "bond=bond0: no interface is called en*: " + kept},
-		{line: "net.ifnames=0 vlan=vlan5:en* ip=vlan5:dhcp", doubt: "vlan=vlan5: no interface is called en*: " + kept},
+		{
+			line: "net.ifnames=0 bond=bond0:en*:mode=active-backup ip=bond0:dhcp", doubt: "bond=bond0: no interface is called en*: " + kept,
+			fault: "ip=bond0:dhcp: nothing that bond=bond0 is made of can be there: no interface is called en*",
+		},
+		{line: "net.ifnames=0 bond=bond0:en*:mode=active-backup ip=eth0:dhcp", doubt: "bond=bond0: no interface is called en*: " + kept},
+		{
+			line: "net.ifnames=0 vlan=vlan5:en* ip=vlan5:dhcp", doubt: "vlan=vlan5: no interface is called en*: " + kept,
+			fault: "ip=vlan5:dhcp: nothing that vlan=vlan5 is made of can be there: no interface is called en*",
+		},
 	} {
 		r, err := Check(t.Context(), Input{Line: cmdline.Parse(tt.line + " root=dhcp")})
 		if err != nil {

@@ -194,9 +194,6 @@ func (c *checker) plan() bool {
 	for _, n := range c.decided.Notes {
 		c.note("command line: %s", n)
 	}
-	for _, w := range boot.Slips(c.Line) {
-		c.doubt("command line: %s", w)
-	}
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
 			c.fault("command line: %s", strings.TrimSpace(line))

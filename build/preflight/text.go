@@ -50,13 +50,20 @@ func (r Report) WriteText(w io.Writer, strict bool) error {
 	return err
 }
 
-// Verdict is one line that begins with "would boot" or "would not boot".
+// Verdict is one line that begins with "would boot" or "would not boot". Of a fault in
+// the command line it has what is wrong; what to write instead is above it.
 func (r Report) Verdict(strict bool) string {
+	wrong := ""
+	if len(r.Faults) > 0 {
+		if wrong = r.Faults[0]; strings.HasPrefix(wrong, "command line: ") {
+			wrong, _, _ = strings.Cut(wrong, "; ")
+		}
+	}
 	switch {
 	case len(r.Faults) == 1:
-		return "would not boot: " + r.Faults[0]
+		return "would not boot: " + wrong
 	case len(r.Faults) > 1:
-		return fmt.Sprintf("would not boot: %s (and %s)", r.Faults[0], count(len(r.Faults)-1, "further fault"))
+		return fmt.Sprintf("would not boot: %s (and %s)", wrong, count(len(r.Faults)-1, "further fault"))
 	case strict && len(r.Doubts) > 0:
 		return fmt.Sprintf("would not boot without doubt: %s (--strict)", count(len(r.Doubts), "warning"))
 	case r.Without != "":

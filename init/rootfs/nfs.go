@@ -66,8 +66,9 @@ func (n NFS) String() string {
 
 // ParseNFS reads dracut's forms nfs:[server:]path[:options] and
 // nfs4:[server:]path[:options], and the bare [server:]path[,options] of a DHCP
-// root-path. The newest version comes first, unless an option pins one; nfs4:
-// leaves version 3 out.
+// root-path; also anaconda's nfs:options:server:path, and RFC 2224's URL,
+// nfs://server[:port]/path. The newest version comes first, unless an option pins one;
+// nfs4: leaves version 3 out.
 func ParseNFS(s string) (NFS, error) {
 	if rest, ok := strings.CutPrefix(s, "nfs4:"); ok {
 		return parseNFS(rest, onlyFour())
@@ -80,9 +81,11 @@ func ParseNFS(s string) (NFS, error) {
 // is DHCP's where the value is empty or begins with a comma, so that it is options
 // only, and with initramfs-tools' word for that, auto.
 func ParseNFSRoot(s string) (NFS, error) {
-	if problem, _ := foreign(s); problem != "" {
+	// A server may be called as a scheme is, but for URLs.
+	if problem, _ := foreign(s); problem != "" && strings.Contains(s, "://") {
 		return NFS{}, errors.New(problem)
 	}
+	s = strings.TrimPrefix(s, "nfs:")
 	if rest, ok := strings.CutPrefix(s, "auto"); ok && (rest == "" || rest[0] == ',') {
 		s = rest
 	}
@@ -95,6 +98,7 @@ func ParseNFSRoot(s string) (NFS, error) {
 
 func parseNFS(s string, order []NFSVersion) (NFS, error) {
 	n := NFS{Versions: order}
+	s, before := plainNFS(s)
 	// The server ends at ":/", because an address of IPv6 holds colons.
 	if !strings.HasPrefix(s, "/") {
 		server, path, ok := strings.Cut(s, ":/")
@@ -113,7 +117,7 @@ func parseNFS(s string, order []NFSVersion) (NFS, error) {
 		at = len(s)
 	}
 	n.Path = s[:at]
-	options := strings.TrimRight(strings.TrimLeft(s[at:], ":,"), ":,")
+	options := strings.Trim(before+","+strings.Trim(s[at:], ":,"), ",")
 	switch {
 	case strings.ContainsAny(n.Path, "\x00\n"):
 		return NFS{}, errors.New("has a control character in the path")
@@ -121,6 +125,35 @@ func parseNFS(s string, order []NFSVersion) (NFS, error) {
 		return NFS{}, errors.New("has a path of more than 1024 bytes")
 	}
 	return n.withOptions(options)
+}
+
+// plainNFS takes a URL, and options before the server, for server:/path and options.
+func plainNFS(s string) (rest, options string) {
+	if url, ok := strings.CutPrefix(s, "//"); ok {
+		host, path, _ := strings.Cut(url, "/")
+		end := strings.LastIndexByte(host, ']') + 1 // behind an address of IPv6
+		if name, port, ok := strings.Cut(host[end:], ":"); ok {
+			host, options = host[:end]+name, "port="+port
+		}
+		return host + ":/" + path, options
+	}
+	server, _, _ := strings.Cut(s, ":/")
+	first, _, ok := strings.Cut(server, ":")
+	if !ok || !areOptions(first) {
+		return s, ""
+	}
+	return s[len(first)+1:], first
+}
+
+// areOptions tells mount options from the name or address of a server.
+func areOptions(s string) bool {
+	words := []string{"ro", "rw", "soft", "hard", "tcp", "udp", "rdma", "lock", "nolock", "v3", "v4", "noac", "noatime", "nosuid", "nodev", "intr", "nointr"}
+	for word := range strings.SplitSeq(s, ",") {
+		if !strings.Contains(word, "=") && !slices.Contains(words, word) {
+			return false
+		}
+	}
+	return true
 }
 
 func parseHost(s string) (string, error) {

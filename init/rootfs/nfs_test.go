@@ -21,7 +21,14 @@ func TestParseNFS(t *testing.T) {
 		"10.0.0.1:/a,proto=rdma,port=20049,sec=sys,timeo=600": {
 			Server: "10.0.0.1", Path: "/a", Versions: newestFirst(), Options: "proto=rdma,port=20049,sec=sys,timeo=600",
 		},
-		"/a,": {Path: "/a", Versions: newestFirst()},
+		"nfs:vers=3:10.0.0.1:/a":         {Server: "10.0.0.1", Path: "/a", Versions: []NFSVersion{NFS3}},
+		"nfs:ro,nolock:[2001:db8::1]:/a": {Server: "2001:db8::1", Path: "/a", Versions: newestFirst(), Options: "ro,nolock"},
+		"nfs:vers=3:10.0.0.1:/a:soft":    {Server: "10.0.0.1", Path: "/a", Versions: []NFSVersion{NFS3}, Options: "soft"},
+		"nfs://10.0.0.1/srv/root":        {Server: "10.0.0.1", Path: "/srv/root", Versions: newestFirst()},
+		"nfs4://nas:2050/srv":            {Server: "nas", Path: "/srv", Versions: onlyFour(), Options: "port=2050"},
+		"nfs://[2001:db8::1]/srv,soft":   {Server: "2001:db8::1", Path: "/srv", Versions: newestFirst(), Options: "soft"},
+		"nfs://[2001:db8::1]:99/srv":     {Server: "2001:db8::1", Path: "/srv", Versions: newestFirst(), Options: "port=99"},
+		"/a,":                            {Path: "/a", Versions: newestFirst()},
 	} {
 		got, err := ParseNFS(in)
 		if err != nil {
@@ -41,6 +48,9 @@ func TestParseNFSRefuses(t *testing.T) {
 		"[10.0.0.1]:/srv":                 "not an IPv6 address in brackets",
 		"[fe80::1:/srv":                   "not an IPv6 address in brackets",
 		"[fe80::1%eth0,soft]:/a":          "whose zone is not the name of a device",
+		"nfs:///srv":                      "no server before the colon",
+		"nfs://nas:port/srv":              "not a port",
+		"nfs:squash:10.0.0.1:/srv":        "neither an address nor a host name",
 		"a b:/srv":                        "neither an address nor a host name",
 		":/srv":                           "no server before the colon",
 		"h:/a,vers=2":                     `wants NFS version "2"`,

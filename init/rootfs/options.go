@@ -20,3 +20,19 @@ func splitOptions(text string) []string {
 	}
 	return words
 }
+
+// readOnly is how the root is mounted: an ro or rw in its options wins, the last of
+// them.
+func (r Root) readOnly() bool {
+	options := r.Flags
+	if r.Kind == KindNFS {
+		options = r.NFS.Options // Flags are among them
+	}
+	ro := r.ReadOnly
+	for _, word := range splitOptions(options) {
+		if word == "ro" || word == "rw" {
+			ro = word == "ro"
+		}
+	}
+	return ro
+}

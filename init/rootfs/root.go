@@ -101,7 +101,7 @@ func (r Root) String() string {
 	if r.Flags != "" {
 		words = append(words, "options "+r.Flags)
 	}
-	if r.ReadOnly {
+	if r.readOnly() {
 		return strings.Join(append(words, "read-only"), ", ")
 	}
 	return strings.Join(append(words, "read-write"), ", ")
@@ -231,6 +231,11 @@ func missing(args cmdline.Args) error {
 	if nfsroot, ok := args.Last("nfsroot"); ok {
 		return &cmdline.ValueError{Key: "nfsroot", Value: nfsroot, Problem: "is there but root= is not", Fix: "add root=/dev/nfs"}
 	}
+	for _, key := range imageKeys() {
+		if value, ok := args.Last(key); ok {
+			return notBuilt(key, value, "an image over HTTP")
+		}
+	}
 	return &cmdline.ValueError{Key: "root", Problem: "is missing", Fix: forms}
 }
 
@@ -267,8 +272,10 @@ func (r *Root) parseNetroot(values []string) error {
 		case v == "dhcp" || v == "dhcp4" || v == "dhcp6":
 			r.RootPath, r.Kind = true, KindByDHCP
 		case IsFirmware(v): // see firmwareRoot
-		case v == "iscsi" || strings.HasPrefix(v, "iscsi:"):
-			r.ISCSI = append(r.ISCSI, v)
+		case (v == "iscsi" || strings.HasPrefix(v, "iscsi:")) && problem == "":
+			if !slices.Contains(r.ISCSI, v) {
+				r.ISCSI = append(r.ISCSI, v)
+			}
 		case (strings.HasPrefix(v, "nfs:") || strings.HasPrefix(v, "nfs4:")) && problem == "":
 			n, err := ParseNFS(v)
 			if err != nil {
@@ -315,7 +322,8 @@ func (r *Root) parseRoot(value string, args cmdline.Args) error {
 		if r.Kind != 0 {
 			return bad("contradicts netroot="+r.Kind.String(), "keep one of them")
 		}
-		r.Kind, r.ISCSI = KindBlock, append([]string{value}, r.ISCSI...)
+		others := slices.DeleteFunc(r.ISCSI, func(o string) bool { return o == value })
+		r.Kind, r.ISCSI = KindBlock, append([]string{value}, others...)
 	case value == "dhcp" || value == "dhcp4" || value == "dhcp6":
 		if len(r.ISCSI) > 0 || byNFS {
 			return bad("contradicts the netroot= that names a server", "keep one of them")

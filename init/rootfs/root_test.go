@@ -58,9 +58,12 @@ func TestParseRoot(t *testing.T) {
 		"boot=UUID=1-2 root=LABEL=a":               {Kind: KindBlock, Block: Selector{ByLabel, "a"}, ReadOnly: true}, // dracut's fips
 		// Servers that look like schemes.
 		"root=nfs-1:/srv/root":      {Kind: KindNFS, NFS: NFS{Server: "nfs-1", Path: "/srv/root", Versions: newestFirst()}, ReadOnly: true},
-		"root=ceph:/srv/root":       {Kind: KindNFS, NFS: NFS{Server: "ceph", Path: "/srv/root", Versions: newestFirst()}, ReadOnly: true},
+		"root=nfs:ceph:/srv/root":   {Kind: KindNFS, NFS: NFS{Server: "ceph", Path: "/srv/root", Versions: newestFirst()}, ReadOnly: true},
 		"root=10.0.0.1://srv/root":  {Kind: KindNFS, NFS: NFS{Server: "10.0.0.1", Path: "//srv/root", Versions: newestFirst()}, ReadOnly: true},
 		"root=a.example://srv/root": {Kind: KindNFS, NFS: NFS{Server: "a.example", Path: "//srv/root", Versions: newestFirst()}, ReadOnly: true},
+		// Said twice.
+		"netroot=" + spec + " netroot=" + spec: {Kind: KindBlock, ISCSI: []string{spec}, ReadOnly: true},
+		"root=" + spec + " netroot=" + spec:    {Kind: KindBlock, ISCSI: []string{spec}, ReadOnly: true},
 		// dracut's placeholder beside what names the target.
 		"netroot=iscsi root=LABEL=a netroot=" + spec:    {Kind: KindBlock, ISCSI: []string{spec}, Block: Selector{ByLabel, "a"}, ReadOnly: true},
 		"netroot=iscsi: root=LABEL=a rd.iscsi.firmware": {Kind: KindBlock, ISCSI: []string{}, Firmware: true, Block: Selector{ByLabel, "a"}, ReadOnly: true},
@@ -133,28 +136,35 @@ func TestParseRootRefuses(t *testing.T) {
 // server by that name.
 func TestForeignRoots(t *testing.T) {
 	for root, want := range map[string]string{
-		"cifs://10.0.0.1/share":           "asks for a CIFS share, which nodisk does not have",
-		"smb://10.0.0.1/share":            "a CIFS share",
-		"nbd://10.0.0.1/root":             "a network block device (NBD)",
-		"nbd:10.0.0.1:root":               "a network block device (NBD)",
-		"nbd:10.0.0.1:/root":              "a network block device (NBD)",
-		"s3://bucket/root":                "an object store",
-		"nvme://h:4420/nqn.x":             "a namespace of NVMe over Fabrics",
-		"squash:http://10.0.0.1/squashfs": "an image, which is not built yet",
-		"virtiofs:tag":                    "a virtiofs share",
-		"bind:/run/machines/root":         "",
-		"bind:run/machines/root":          "a directory that something else has filled",
-		"gopher://10.0.0.1/root":          "gopher: is not a kind of root that nodisk knows",
-		"host://srv":                      "host: is not a kind of root that nodisk knows",
-		"nfs://10.0.0.1/srv/root":         "write nfs:10.0.0.1:/srv/root",
-		"nfs4://10.0.0.1/srv/root":        "write nfs4:10.0.0.1:/srv/root",
+		"cifs://10.0.0.1/share":            "asks for a CIFS share, which nodisk does not have",
+		"smb://10.0.0.1/share":             "a CIFS share",
+		"nbd://10.0.0.1/root":              "a network block device (NBD)",
+		"nbd:10.0.0.1:root":                "a network block device (NBD)",
+		"nbd:10.0.0.1:/root":               "a network block device (NBD)",
+		"s3://bucket/root":                 "an object store",
+		"nvme://h:4420/nqn.x":              "a namespace of NVMe over Fabrics",
+		"squash:http://10.0.0.1/squashfs":  "an image, which is not built yet",
+		"virtiofs:tag":                     "a virtiofs share",
+		"bind:/run/machines/root":          "a directory that something else has filled",
+		"cifs:/x":                          "a CIFS share, which nodisk does not have; write nfs:cifs:/x if that is an NFS server called cifs",
+		"virtiofs:/x":                      "a virtiofs share",
+		"9p:/x":                            "a 9p share",
+		"ceph:/x":                          "a Ceph file system",
+		"overlay:/x":                       "an overlay",
+		"iscsi://10.0.0.1/iqn.2026-01.a:b": "is a URL, of which iSCSI has none here; write iscsi:SERVER:PROTO:PORT:LUN:TARGET",
+		"bind:run/machines/root":           "a directory that something else has filled",
+		"gopher://10.0.0.1/root":           "gopher: is not a kind of root that nodisk knows",
+		"host://srv":                       "host: is not a kind of root that nodisk knows",
 	} {
 		for _, line := range []string{"root=" + root, "root=/dev/nfs nfsroot=" + root, "netroot=" + root} {
 			r, err := ParseRoot(cmdline.Parse(line))
-			if (err == nil) != (want == "" && !strings.HasPrefix(line, "netroot=")) {
+			// In nfsroot= there are only servers.
+			_, rest, _ := strings.Cut(root, ":")
+			server := strings.HasPrefix(line, "root=/dev/nfs") && strings.HasPrefix(rest, "/") && !strings.HasPrefix(rest, "//")
+			if (err == nil) != server {
 				t.Errorf("%s: %v, %v", line, r, err)
 			}
-			if strings.HasPrefix(line, "root="+root) && want != "" && !strings.Contains(err.Error(), want) {
+			if strings.HasPrefix(line, "root="+root) && !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v\nlacks %q", line, err, want)
 			}
 		}
@@ -162,8 +172,24 @@ func TestForeignRoots(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err = r.WithRootPath(root); (err == nil) != (want == "") {
+		if r, err = r.WithRootPath(root); err == nil {
 			t.Errorf("root path %s: %v, %v", root, r, err)
+		}
+	}
+}
+
+// The plan says how the root is mounted: options win over ro and rw.
+func TestReadOnlyByOptions(t *testing.T) {
+	for line, want := range map[string]string{
+		"root=nfs:10.0.0.1:/srv:rw":                     "10.0.0.1:/srv by NFS 4.2, 4.1, 4.0, 3 (rw), read-write",
+		"root=nfs:10.0.0.1:/srv:ro rw":                  "10.0.0.1:/srv by NFS 4.2, 4.1, 4.0, 3 (ro), read-only",
+		"root=LABEL=a rootflags=rw,noatime":             "LABEL=a, options rw,noatime, read-write",
+		"root=LABEL=a rw rootflags=noatime,ro":          "LABEL=a, options noatime,ro, read-only",
+		"root=nfs:10.0.0.1:/srv rw rootflags=vers=3,ro": "10.0.0.1:/srv by NFS 3 (ro), options vers=3,ro, read-only",
+	} {
+		r, err := ParseRoot(cmdline.Parse(line))
+		if got := r.String(); err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", line, got, err, want)
 		}
 	}
 }
@@ -182,6 +208,8 @@ func TestWithRootPath(t *testing.T) {
 		{"root=/dev/nfs nfsroot=10.0.0.2:/mine", spec, "10.0.0.2:/mine by NFS 3, 4.2, 4.1, 4.0, read-only"},
 		{"netroot=dhcp root=LABEL=a", spec, "LABEL=a, on " + spec + ", read-only"},
 		{"root=/dev/ram", spec, "the initramfs stays the root"},
+		{"root=dhcp", "nfs://10.0.0.1/srv/root", "10.0.0.1:/srv/root by NFS 4.2, 4.1, 4.0, 3, read-only"},
+		{"root=dhcp", "nfs:vers=3:10.0.0.1:/srv", "10.0.0.1:/srv by NFS 3, read-only"},
 		{"root=dhcp", "", fail + "root-path (DHCP option 17)= is missing from the lease"},
 		{"root=dhcp", "http://x/y", fail + "an image over HTTP, which is not built yet"},
 		{"root=dhcp", "garbage", fail + "is not [server:]/path"},

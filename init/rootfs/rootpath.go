@@ -44,7 +44,7 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 	case what != "":
 		return bad("asks for a root from "+what+", which is not built yet", "use iscsi: or nfs: there")
 	case problem != "":
-		return bad(problem, "write iscsi:SERVER:PROTO:PORT:LUN:TARGET or SERVER:/PATH there")
+		return bad(problem, "write iscsi:SERVER:PROTO:PORT:LUN:TARGET or nfs:SERVER:/PATH there")
 	case disk && kind == KindNFS:
 		return bad("is an iSCSI disk, but root=/dev/nfs wants an export", "write root=dhcp, or give nfsroot=")
 	case disk:

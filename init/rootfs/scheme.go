@@ -9,6 +9,8 @@ import (
 func laterForm(value string) string {
 	scheme, _, ok := strings.Cut(value, ":")
 	switch {
+	case value == "wwinit": // Warewulf's: the image is at wwinit.uri=
+		return "an image over HTTP"
 	case !ok:
 	case scheme == "live" || scheme == "squash":
 		return "an image"
@@ -20,6 +22,12 @@ func laterForm(value string) string {
 	return ""
 }
 
+// imageKeys name the image of the root in the words of xCAT, Warewulf, anaconda, CoreOS,
+// Arch and live systems, whose command lines need no root=.
+func imageKeys() []string {
+	return []string{"imgurl", "wwinit.uri", "coreos.live.rootfs_url", "inst.stage2", "inst.repo", "inst.ks", "archiso_http_srv"}
+}
+
 // elsewhere are the schemes of roots that other initramfs have and nodisk has not:
 // of dracut.cmdline(7), systemd's and of live systems.
 func elsewhere() map[string]string {
@@ -27,26 +35,27 @@ func elsewhere() map[string]string {
 		"cifs": "a CIFS share", "smb": "a CIFS share", "nbd": "a network block device (NBD)", "virtiofs": "a virtiofs share", "9p": "a 9p share",
 		"nvme": "a namespace of NVMe over Fabrics", "nvmf": "a namespace of NVMe over Fabrics", "fcoe": "a disk by FCoE", "aoe": "a disk by AoE",
 		"rbd": "a Ceph block device", "ceph": "a Ceph file system", "s3": "an object store", "bind": "a directory that something else has filled",
-		"zfs": "a ZFS dataset", "mtd": "a flash device", "ubi": "a flash volume",
+		"overlay": "an overlay", "zfs": "a ZFS dataset", "mtd": "a flash device", "ubi": "a flash volume",
 	}
 }
 
 // foreign says what is wrong with a root of a scheme that is not nodisk's, and what
 // to write instead; empty if the value has none. A scheme is a word without dots,
 // before "://" or one that is known: nfs-server:/srv and 10.0.0.1://srv are NFS
-// servers, and so is a host by the name of s3 in s3:/srv.
+// servers. ParseNFS reads nfs://.
 func foreign(value string) (problem, fix string) {
 	scheme, rest, ok := strings.Cut(value, ":")
 	what := elsewhere()[scheme]
 	url := strings.HasPrefix(rest, "//")
 	switch {
-	case !ok || !isScheme(scheme) || !url && (what == "" || strings.HasPrefix(rest, "/")):
+	case !ok || !isScheme(scheme) || !url && what == "" || scheme == "nfs" || scheme == "nfs4":
 		return "", ""
-	case scheme == "nfs" || scheme == "nfs4":
-		host, path, _ := strings.Cut(rest[2:], "/")
-		return "is a URL, of which NFS has none here", "write " + scheme + ":" + host + ":/" + path
+	case scheme == "iscsi":
+		return "is a URL, of which iSCSI has none here", "write iscsi:SERVER:PROTO:PORT:LUN:TARGET, of which most may be empty: iscsi:10.0.0.1::::iqn.2026-01.org.example:root"
 	case what == "":
 		return scheme + ": is not a kind of root that nodisk knows", forms
+	case !url && strings.HasPrefix(rest, "/"):
+		return "asks for " + what + ", which nodisk does not have", "write nfs:" + value + " if that is an NFS server called " + scheme + ", else " + strings.TrimPrefix(forms, "write ")
 	default:
 		return "asks for " + what + ", which nodisk does not have", forms
 	}
