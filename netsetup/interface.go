@@ -210,7 +210,7 @@ func (r *runner) claim(n *nic) bool {
 // awaitsBoot tells whether the one device of bootdev= has not been seen yet.
 func (r *runner) awaitsBoot() bool {
 	boot := r.config.BootDevice()
-	return boot.one() && !slices.ContainsFunc(r.devices(), func(d Device) bool { return boot.selects(d) })
+	return boot.one() && !slices.ContainsFunc(r.devices(), boot.selects)
 }
 
 // slotOf is the slot of the word at that position.
