@@ -19,10 +19,11 @@ func TestMain(m *testing.M) {
 		if err := Enter(context.Background()); err != nil {
 			_ = os.Setenv(refusedEnv, err.Error())
 		}
-	}
-	// Which tests run side by side is said by takePlace.
-	if err := flag.Set("test.parallel", "1000"); err != nil {
-		panic(err) // the flag is the testing package's own
+		// Which tests run side by side is said by takePlace. To a fuzzer the flag is the
+		// number of its processes.
+		if err := flag.Set("test.parallel", "1000"); err != nil {
+			panic(err) // the flag is the testing package's own
+		}
 	}
 	m.Run()
 }
