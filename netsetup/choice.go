@@ -151,7 +151,9 @@ func (r *runner) leave(n *nic, down bool) {
 func (r *runner) leaveSpares() {
 	for _, n := range r.nics {
 		if n.slot != nil && n.slot.spare && n.slot.open() && !r.all(n.slot) {
-			r.leave(n, true)
+			// What a word of the command line is about stays up, as where it has failed: it
+			// was asked for, and others may be on it without the kernel's telling.
+			r.leave(n, !n.slot.beside())
 		}
 	}
 }

@@ -279,3 +279,20 @@ func TestKeepBeside(t *testing.T) {
 		}
 	})
 }
+
+// An interface that nobody answered on by the switch stays up if a word is about it: the
+// InfiniBand of the root may be on it.
+func TestKeepBesideStaysUp(t *testing.T) {
+	for _, word := range []string{"ip=eth0:dhcp", "ip=driver=mute:dhcp", "ip=52-54-00-12-34-56:dhcp"} {
+		synctest.Test(t, func(t *testing.T) {
+			mute := ethernet(2, "eth0", macA)
+			mute.Driver = "mute"
+			k := newFakeKernel(t, mute, ethernet(3, "eth1", macB))
+			k.servers["eth1"] = goodServer(t)
+			r := keep(t, word+" ip=eth1:dhcp", time.Minute, k, nil)
+			if r.err != nil || r.state.Device != "eth1" || slices.Contains(r.commands, "link set eth0 down") {
+				t.Errorf("%s: %v, %v: %q", word, r.state, r.err, r.commands)
+			}
+		})
+	}
+}
