@@ -28,6 +28,8 @@ init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l
 # The race detector needs a C compiler.
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part
+# Tests of packages build and cmd/nodisk.
+large      = ^TestCheckDistribution$$|^TestBaseImagesOfOthers$$|^TestCompressReference$$|^TestBuildFromSource$$|^TestPlanCommand$$/^intel$$
 
 .PHONY: all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall vet lint unit fuzz boot-tests clean
 
@@ -111,11 +113,11 @@ lint:
 # The longest packages begin first. Tests of the network mostly wait for it, so more of
 # a package run side by side than there are processors. Vetted it was by "make vet".
 #
-# The race detector makes what packs and reads megabytes ten times slower: with it
-# that is short, and all of it runs once without.
+# The race detector makes what packs and reads megabytes ten times slower: those tests
+# run without it.
 unit: kernel-other headers
-	@$(GO) test $(race) -short -vet=off -parallel 4 $$($(GO) list ./netsetup ./build ./... | grep -v '/integration$$')
-	@$(GO) test -vet=off $$(grep -rl --include=*_test.go 'testing\.Short()' . | xargs -n 1 dirname | sort -u)
+	@$(GO) test $(race) -skip '$(large)' -vet=off -parallel 4 $$($(GO) list ./netsetup ./build ./... | grep -v '/integration$$')
+	@$(GO) test -vet=off -run '$(large)' ./build ./cmd/nodisk
 
 fuzz:
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)

@@ -112,9 +112,6 @@ func TestBaseImagesOfOthers(t *testing.T) {
 		"hand-made":       {handMade, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && made.how != nil {
-				t.Skip("a large one")
-			}
 			plain := made.make(t)
 			before := treeOf(t, plain)
 			sameAsCPIO(t, plain, before)

@@ -20,9 +20,6 @@ const (
 // The whole tree of a distribution: no false alarm, whether the kernel itself tells
 // its symbols or only its modules do. Not even a note: the kernel was unpacked.
 func TestCheckDistribution(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it reads thousands of modules")
-	}
 	dir := kernelDir(t)
 	for _, kernel := range []string{filepath.Join(dir, "vmlinuz"), ""} {
 		reports, err := Check(t.Context(), CheckSpec{Kernel: kernel, Modules: dir})

@@ -88,9 +88,6 @@ func TestSourceDateEpoch(t *testing.T) {
 
 // From source, twice, in different folders: the same image.
 func TestBuildFromSource(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it makes two large images")
-	}
 	_, err := exec.LookPath("go")
 	needs(t, err == nil, "program go")
 	kernel := kernelDir(t)

@@ -48,9 +48,6 @@ func TestPlanCommand(t *testing.T) {
 		"no kernel": {[]string{"--kernel", rubbish}, exitUsage, "not a kernel"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && name == "intel" {
-				t.Skip("it checks a whole kernel")
-			}
 			status, stdout, stderr := nodisk(append([]string{"plan"}, tt.args...)...)
 			if status != tt.status || !strings.Contains(stdout+stderr, tt.want) {
 				t.Errorf("status %d, want %d and %q in:\n%s%s", status, tt.status, tt.want, stdout, stderr)
