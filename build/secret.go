@@ -175,7 +175,7 @@ func (s *Spec) fill() {
 
 func writeSecrets(ctx context.Context, files []file, s Spec) (err error) {
 	var archive, packed bytes.Buffer
-	if _, err := writeCPIO(&archive, files, s.Time); err != nil {
+	if err := writeCPIO(&archive, files, s.Time); err != nil {
 		return err
 	}
 	packed.Write(make([]byte, secretGap))
