@@ -137,8 +137,9 @@ func (b *builder) boots(f file) bool {
 		return b.base == nil || !b.base.keepsInit()
 	case PartModules, PartIndexes:
 		return b.base == nil
+	default:
+		return f.name == b.configName()
 	}
-	return f.name == b.configName()
 }
 
 // configName is where the config lies, links followed.

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -88,7 +89,7 @@ func realRoot(t *testing.T) string {
 	write(t, in("usr/bin/wall"), []byte("wall"))
 	write(t, in("var/lib/nfs/state"), []byte("state"))
 	write(t, in("usr/bin/a"), []byte("one content of three names"))
-	write(t, in("etc/large"), []byte(strings.Repeat("a line of a large file\n", 1<<18)))
+	write(t, in("etc/large"), []byte(strings.Repeat("a line of a large file\n", 1<<15)))
 	write(t, in("etc/empty"), nil)
 	sparse, err := os.Create(in("var/sparse"))
 	if err == nil {
@@ -315,7 +316,8 @@ func TestAddKeepsOwnFiles(t *testing.T) {
 		"own modules": {map[string]string{"nodisk/lib/modules/1/modules.dep": "x"}, nil, []string{"--exclude nodisk"}},
 		"all left out": {
 			map[string]string{"init": "sh", "etc/nodisk/nodisk.conf": "x", dir + "modules.dep": "x"},
-			[]string{"/init", "etc/nodisk", dir + "modules.*"}, nil,
+			[]string{"/init", "etc/nodisk", dir + "modules.*"},
+			nil,
 		},
 		"another kernel's": {map[string]string{"lib/modules/1.2.3/modules.dep": "x"}, nil, nil},
 	} {
@@ -430,8 +432,6 @@ func TestAddChanging(t *testing.T) {
 			write(t, at, make([]byte, 100))
 			s := testSpec(t, testTree(t))
 			s.Add = []Addition{{dir, "/x"}}
-			init := s.Init
-			_ = init
 			changed := false
 			_, err := Image(t.Context(), s, func(step string, _, _ int) {
 				if step == stepCompress && !changed {
@@ -454,6 +454,41 @@ func TestAddChanging(t *testing.T) {
 				t.Error("there is an image all the same")
 			}
 		})
+	}
+}
+
+// An SBOM has the hash of every added file, also of all names of one inode.
+func TestAddSBOM(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"one", "two", "empty"} {
+		write(t, filepath.Join(dir, name), []byte(strings.TrimPrefix(name, "empty")))
+	}
+	for _, name := range []string{"a", "z"} {
+		if err := os.Link(filepath.Join(dir, "one"), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := testSpec(t, testTree(t))
+	s.Add, s.SBOM = []Addition{{dir, "/x"}}, filepath.Join(t.TempDir(), "sbom")
+	makeImage(t, s)
+	text, err := os.ReadFile(s.SBOM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc spdxDocument
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, f := range doc.Files {
+		if name, ok := strings.CutPrefix(f.Name, "./x/"); ok {
+			got[name] = f.Checksums[1].Value
+		}
+	}
+	one := sum256([]byte("one"))
+	want := map[string]string{"a": one, "one": one, "z": one, "two": sum256([]byte("two")), "empty": sum256(nil)}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -488,8 +523,8 @@ func TestAddSparse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const size = 300 << 20
-	_, err = f.WriteAt([]byte("in the middle"), 200<<20+123)
+	const size = 160 << 20
+	_, err = f.WriteAt([]byte("in the middle"), 100<<20+123)
 	if err := errors.Join(err, f.Truncate(size), f.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -523,7 +558,7 @@ func TestAddSparse(t *testing.T) {
 		if err := u.image(image, inspectMaxRaw); err != nil {
 			t.Fatal(err)
 		}
-		if found != 200<<20+123 || length != size {
+		if found != 100<<20+123 || length != size {
 			t.Errorf("%v: %d bytes, data at %d", c, length, found)
 		}
 	}
@@ -532,7 +567,7 @@ func TestAddSparse(t *testing.T) {
 // What is added beyond quickFrom is the same on any number of cores.
 func TestAddReproducible(t *testing.T) {
 	dir := t.TempDir()
-	for i := range 40 {
+	for i := range 20 {
 		text := make([]byte, 0, 1<<20)
 		for n := i; len(text) < (1<<18)+i*20_000; n++ {
 			text = fmt.Appendf(text, "line %d of it\n", n*n*n)
@@ -603,6 +638,18 @@ func TestAddLeavesOut(t *testing.T) {
 		if !strings.Contains(notes, want) {
 			t.Errorf("notes %q, want %q", notes, want)
 		}
+	}
+}
+
+// What goes away between the listing of a directory and its files is left out, and told.
+func TestAddVanished(t *testing.T) {
+	var a adder
+	dir := facts{stamp: stamp{dev: 1}, mode: typeDir | 0o755}
+	if err := a.walk(t.Context(), filepath.Join(t.TempDir(), "gone"), "x", dir, 1); err != nil {
+		t.Fatal(err)
+	}
+	if notes, _ := a.findings(); len(notes) != 1 || !strings.Contains(notes[0], "1 file left out, gone while the tree was read") {
+		t.Errorf("notes %q", notes)
 	}
 }
 

@@ -50,16 +50,20 @@ func (a *adder) read(ctx context.Context, s Spec) (files []file, err error) {
 	return a.files, a.refusal()
 }
 
-// output remembers a path that must not get into the image.
+// output remembers a path that must not get into the image, and where it leads if it is a link.
 func (a *adder) output(at, what string) {
 	if at == "" {
 		return
 	}
-	if abs, err := filepath.Abs(at); err == nil {
-		if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
-			abs = filepath.Join(dir, filepath.Base(abs))
-		}
-		a.outputs[abs] = what
+	abs, err := filepath.Abs(at)
+	if err != nil {
+		return // the working directory is gone: nothing below it can be added
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+		a.outputs[filepath.Join(dir, filepath.Base(abs))] = what
+	}
+	if target, err := filepath.EvalSymlinks(abs); err == nil {
+		a.outputs[target] = what
 	}
 }
 

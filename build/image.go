@@ -101,7 +101,6 @@ const (
 	stepPrepare  = "preparing /init and modules"
 	stepModules  = "reading modules"
 	stepCompress = "compressing"
-	stepWrite    = "writing"
 )
 
 // Image makes an image as s says and reports what is in it.
