@@ -100,7 +100,8 @@ func newcHeader(r record, mtime uint32) []byte {
 	out := make([]byte, 0, padded(cpioHeader+int64(len(r.name))+1))
 	out = append(out, "070701"...)
 	for _, v := range []uint32{
-		r.ino, r.mode, r.uid, r.gid, r.nlink, mtime, uint32(r.bytes), 0, 0, r.major, r.minor, uint32(len(r.name) + 1), 0, //nolint:gosec // checked in newArchive
+		r.ino, r.mode, r.uid, r.gid, r.nlink, mtime, uint32(r.bytes), //nolint:gosec // checked in newArchive
+		0, 0, r.major, r.minor, uint32(len(r.name) + 1), 0, //nolint:gosec // checked in newArchive
 	} {
 		out = fmt.Appendf(out, "%08X", v)
 	}
