@@ -63,8 +63,13 @@ type Spec struct {
 	Add []Addition
 	// Compress is the compression; zero means LZ4.
 	Compress Compression
-	// Out is the file to write. It appears when it is complete.
+	// Out is the file to write, which appears when it is complete; or a pipe; or [Stdout].
 	Out string
+	// Stdout is what [Stdout] means. Nil: the standard output of this process.
+	Stdout io.Writer
+	// Inputs are files that what is in here was read from, apart from those that are named in here. No output may be
+	// one of them.
+	Inputs []Input
 	// Init returns the binary that becomes /init, for an architecture in
 	// GOARCH's spelling; empty if it is not known.
 	Init func(ctx context.Context, arch string) ([]byte, error)
@@ -100,10 +105,14 @@ const (
 )
 
 // Image makes an image as s says and reports what is in it.
-func Image(ctx context.Context, s Spec, p Progress) (Report, error) {
+func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	start := time.Now()
 	s.fill()
-	b := builder{spec: s, report: Report{Out: s.Out, Compression: s.Compress}, progress: p}
+	if err := CheckOutputs(s); err != nil {
+		return Report{}, err
+	}
+	b := builder{spec: s, report: Report{Out: s.Out, Compression: s.Compress}, progress: p, outs: outputs{stdout: s.Stdout}}
+	defer func() { err = errors.Join(err, b.outs.discard()) }()
 	if err := b.openBase(); err != nil {
 		return Report{}, err
 	}
@@ -121,6 +130,9 @@ func Image(ctx context.Context, s Spec, p Progress) (Report, error) {
 	if err := b.write(ctx, segments); err != nil {
 		return Report{}, err
 	}
+	if err := errors.Join(context.Cause(ctx), b.outs.commit()); err != nil {
+		return Report{}, fmt.Errorf("write: %w", err)
+	}
 	b.report.Took = time.Since(start)
 	return b.report, nil
 }
@@ -133,6 +145,7 @@ type builder struct {
 	kernel   kernelSource // what is known of the kernel comes from here
 	config   abi.Kconfig  // of the kernel, nil if it is not known
 	private  bool         // the image holds secrets
+	outs     outputs      // what is written
 	mu       sync.Mutex   // for progress and counters
 }
 

@@ -76,8 +76,8 @@ func TestImageErrors(t *testing.T) {
 		"unknown profile": {func(s *Spec) { s.Profiles = []string{"virt", "iscsy"} }, []string{"iscsy", "there are", "iscsi"}},
 		"no profile":      {func(s *Spec) { s.Profiles = nil }, []string{"--profile"}},
 		"missing module":  {func(s *Spec) { s.ExtraModules = []string{"dumy"} }, []string{`"dumy"`, `"dummy"`, "asked for by name"}},
-		"no folder":       {func(s *Spec) { s.Out = filepath.Join(root, "no", "image") }, []string{"there is no folder"}},
-		"out is a folder": {func(s *Spec) { s.Out = root }, []string{"not a regular file"}},
+		"no folder":       {func(s *Spec) { s.Out = filepath.Join(root, "no", "image") }, []string{"there is no directory"}},
+		"out is a folder": {func(s *Spec) { s.Out = root }, []string{"is a directory"}},
 		"no modules":      {func(s *Spec) { s.Modules = filepath.Dir(kernel) }, []string{"neither modules.dep nor lib/modules"}},
 		"profile not inside": {
 			func(s *Spec) { s.Config = []byte("nodisk.profile=nfs\n") }, []string{"nodisk.profile=nfs", "--profile"},

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -60,17 +59,20 @@ type packing struct {
 	blocks []*block // nil if it was packed before
 }
 
-// write packs the segments and puts the image into place.
-func (b *builder) write(ctx context.Context, list []segment) (err error) {
+// write packs the segments and writes the image.
+func (b *builder) write(ctx context.Context, list []segment) error {
 	packings, err := b.packings(list)
 	if err != nil {
 		return err
 	}
-	out, err := newOutput(b.spec.Out)
-	if err != nil {
-		return err
+	mode := fs.FileMode(imageMode)
+	if b.private {
+		mode = secretMode
 	}
-	defer func() { err = errors.Join(err, out.discard()) }()
+	out, err := b.outs.open(ctx, b.spec.Out, mode, false)
+	if err != nil {
+		return fmt.Errorf("write image: %w", err)
+	}
 	if err := b.packAll(ctx, packings); err != nil {
 		return err
 	}
@@ -92,14 +94,7 @@ func (b *builder) write(ctx context.Context, list []segment) (err error) {
 		}
 	}
 	b.report.Bytes, b.report.SHA256 = size.n, hex.EncodeToString(sum.Sum(nil))
-	mode := fs.FileMode(imageMode)
-	if b.private {
-		mode = secretMode
-	}
-	if err := out.commit(mode); err != nil {
-		return err
-	}
-	return b.writeSBOM(packings)
+	return b.writeSBOM(ctx, packings)
 }
 
 // packings makes archives of segments and cuts them into blocks.
