@@ -234,6 +234,8 @@ func (d destination) open(stop <-chan struct{}, stdout io.Writer) (io.Writer, io
 	}
 }
 
+var errNoReader = errors.New("nobody reads from it")
+
 // openPipe opens a FIFO to write to it. fifo(7): that waits for a reader.
 func openPipe(stop <-chan struct{}, path string) (*os.File, error) {
 	type opened struct {
@@ -253,11 +255,11 @@ func openPipe(stop <-chan struct{}, path string) (*os.File, error) {
 	// Whoever opens the other end ends the wait.
 	reader, err := openReader(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: nobody reads from it: %w", path, err)
+		return nil, err
 	}
 	o := <-done
 	if o.err == nil {
 		o.err = o.f.Close()
 	}
-	return nil, errors.Join(fmt.Errorf("%s: nobody reads from it", path), o.err, reader.Close())
+	return nil, errors.Join(errNoReader, o.err, reader.Close())
 }

@@ -111,7 +111,8 @@ func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	if err := CheckOutputs(s); err != nil {
 		return Report{}, err
 	}
-	b := builder{spec: s, report: Report{Out: s.Out, Compression: s.Compress}, progress: p, outs: outputs{stdout: s.Stdout}}
+	b := builder{spec: s, report: Report{Out: s.Out, Compression: s.Compress}, progress: p}
+	b.outs = outputs{stdout: s.Stdout, tell: func(step string) { b.counter(step, 0)(0) }}
 	defer func() { err = errors.Join(err, b.outs.discard()) }()
 	if err := b.openBase(); err != nil {
 		return Report{}, err
@@ -130,7 +131,10 @@ func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	if err := b.write(ctx, segments); err != nil {
 		return Report{}, err
 	}
-	if err := errors.Join(context.Cause(ctx), b.outs.commit()); err != nil {
+	if err := ctx.Err(); err != nil {
+		return Report{}, err
+	}
+	if err := b.outs.commit(); err != nil {
 		return Report{}, fmt.Errorf("write: %w", err)
 	}
 	b.report.Took = time.Since(start)

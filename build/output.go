@@ -38,7 +38,8 @@ const leftAlone = time.Minute
 // outputs are the files of a build. Those that are files are there under their names when all are complete, and
 // not before; what goes to a pipe goes there at once.
 type outputs struct {
-	stdout io.Writer // what [Stdout] means; nil: the standard output
+	stdout io.Writer      // what [Stdout] means; nil: the standard output
+	tell   func(s string) // is told what is waited for; may be nil
 	list   []*output
 }
 
@@ -53,6 +54,9 @@ func (o *outputs) open(ctx context.Context, name string, mode fs.FileMode, text 
 	case toFile:
 		err = one.create()
 	default:
+		if d.kind == toPipe && o.tell != nil {
+			o.tell("opening " + name + " for its reader")
+		}
 		err = one.stream(ctx, o.stdout, text)
 	}
 	if err != nil {
@@ -146,7 +150,10 @@ func (o *output) stream(ctx context.Context, stdout io.Writer, text bool) error 
 		return terminalError(o.name)
 	}
 	if o.w, o.closer, err = o.open(ctx.Done(), stdout); err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", o.name, cause(err)), context.Cause(ctx))
+		if errors.Is(err, errNoReader) {
+			return fmt.Errorf("%s: %w: %w", o.name, err, ctx.Err())
+		}
+		return fmt.Errorf("%s: %w", o.name, cause(err))
 	}
 	return nil
 }

@@ -171,7 +171,10 @@ func WriteSecrets(ctx context.Context, s Spec) (names, warnings []string, err er
 	if err := outs.secrets(ctx, files, s); err != nil {
 		return nil, nil, err
 	}
-	if err := errors.Join(context.Cause(ctx), outs.commit()); err != nil {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	if err := outs.commit(); err != nil {
 		return nil, nil, fmt.Errorf("write secrets: %w", err)
 	}
 	return secretNames(files), warnings, nil
