@@ -78,9 +78,12 @@ const (
 
 // A file is one file of an image to be.
 type file struct {
-	name         string // without a slash at the beginning or the end
-	mode         uint32 // type and permissions
-	data         []byte // content, or the target of a link
+	name         string  // without a slash at the beginning or the end
+	mode         uint32  // type and permissions
+	data         []byte  // content, or the target of a link
+	source       *source // content that is read when the image is written; data is nil then
+	uid, gid     uint32
+	group        int    // files of one group that is not 0 are names of one inode
 	major, minor uint32 // of a device
 	part         Part
 }

@@ -120,14 +120,14 @@ func (s Spec) reads(c claim) error {
 	return nil
 }
 
-// A source is an input with what is read of it, if it is a directory.
-type source struct {
+// A readPath is an input with what is read of it, if it is a directory.
+type readPath struct {
 	Input
 
 	modules bool // modules and their indexes, else everything
 }
 
-func (in source) holds(d destination, dir string) bool {
+func (in readPath) holds(d destination, dir string) bool {
 	if !in.modules {
 		return d.below(dir)
 	}
@@ -143,7 +143,7 @@ func (in source) holds(d destination, dir string) bool {
 }
 
 // flat reports whether depmod has not been at work in a directory of modules.
-func (in source) flat() bool { return in.Flag == "--module-dir" }
+func (in readPath) flat() bool { return in.Flag == "--module-dir" }
 
 // isModuleName reports whether a file of a module tree is a module or one of depmod's.
 func isModuleName(name string) bool {
@@ -152,12 +152,12 @@ func isModuleName(name string) bool {
 }
 
 // inputs are the files and directories that a build reads.
-func (s Spec) inputs() []source {
-	var list []source
+func (s Spec) inputs() []readPath {
+	var list []readPath
 	add := func(flag string, paths ...string) {
 		for _, p := range paths {
 			if p != "" {
-				list = append(list, source{Input: Input{Flag: flag, Path: p}})
+				list = append(list, readPath{Input: Input{Flag: flag, Path: p}})
 			}
 		}
 	}
@@ -180,10 +180,10 @@ func (s Spec) inputs() []source {
 		add(given.flag, slices.DeleteFunc(slices.Clone(given.paths), func(p string) bool { return p == given.word })...)
 	}
 	if s.Modules != NoModules && s.Modules != "" {
-		list = append(list, source{Input: Input{Flag: "--modules", Path: s.Modules}, modules: true})
+		list = append(list, readPath{Input: Input{Flag: "--modules", Path: s.Modules}, modules: true})
 	}
 	for _, dir := range s.ModuleDirs {
-		list = append(list, source{Input: Input{Flag: "--module-dir", Path: dir}, modules: true})
+		list = append(list, readPath{Input: Input{Flag: "--module-dir", Path: dir}, modules: true})
 	}
 	return list
 }

@@ -193,7 +193,7 @@ func (s *Spec) fill() {
 // secrets writes the file of secrets.
 func (o *outputs) secrets(ctx context.Context, files []file, s Spec) error {
 	var archive, packed bytes.Buffer
-	if _, err := writeCPIO(&archive, files, s.Time); err != nil {
+	if err := writeCPIO(&archive, files, s.Time); err != nil {
 		return err
 	}
 	packed.Write(make([]byte, secretGap))
