@@ -59,8 +59,13 @@ type Spec struct {
 	// FullCheck compares all modules with the symbols of the kernel's file, not
 	// only those that did not come with the kernel.
 	FullCheck bool
-	// Add are further files and folders.
+	// Add are further files and directories.
 	Add []Addition
+	// Exclude are patterns of paths in the image that Add leaves out: those of [path.Match], and **
+	// for any number of directories. What lies in a directory that matches is left out with it.
+	Exclude []string
+	// Owner says whose added files are; zero means OwnerKeep for root, else OwnerRoot.
+	Owner Owner
 	// Compress is the compression; zero means LZ4.
 	Compress Compression
 	// Out is the file to write, which appears when it is complete; or a pipe; or [Stdout].
@@ -148,6 +153,7 @@ type builder struct {
 	base     *base        // nil: none
 	kernel   kernelSource // what is known of the kernel comes from here
 	config   abi.Kconfig  // of the kernel, nil if it is not known
+	links    *unpacked    // the symbolic links that were added
 	private  bool         // the image holds secrets
 	outs     outputs      // what is written
 	mu       sync.Mutex   // for progress and counters
@@ -205,6 +211,7 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 	var (
 		program                []byte
 		modules, added, rescue []file
+		tree                   adder
 	)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
@@ -218,7 +225,7 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 		return err
 	})
 	group.Go(func() (err error) {
-		added, err = readAdditions(s.Add)
+		added, err = tree.read(ctx, s)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -232,8 +239,13 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 	files = append(files,
 		file{name: initPath, mode: typeFile | 0o755, data: program, part: PartInit},
 		file{name: configPath, mode: typeFile | 0o600, data: s.configText(profiles), part: PartConfig})
-	files = append(files, added...)
-	b.report.Warnings = append(b.report.Warnings, shellMissed(config, files)...)
+	notes, warnings := tree.findings()
+	b.report.Notes = append(b.report.Notes, notes...)
+	b.report.Warnings = append(b.report.Warnings, warnings...)
+	if files, err = b.join(files, added); err != nil {
+		return nil, err
+	}
+	b.report.Warnings = append(b.report.Warnings, b.shellMissed(config, files)...)
 	return b.layOut(files)
 }
 

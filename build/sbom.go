@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha1" //nolint:gosec // SPDX 2.3, 8.4: every file has a SHA1
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/hex"
@@ -114,7 +113,7 @@ func (s *bom) file(f file) {
 	}
 	one := spdxFile{
 		Name: "." + name, Types: []string{"OTHER"}, Concluded: noAssertion, Copyright: noAssertion,
-		Licenses: []string{noAssertion}, Checksums: sums(f.data),
+		Licenses: []string{noAssertion}, Checksums: sums(f),
 	}
 	switch f.part {
 	case PartModules:
@@ -240,7 +239,12 @@ func sum256(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func sums(data []byte) []spdxChecksum {
-	sum := sha1.Sum(data) //nolint:gosec // SPDX 2.3, 8.4
-	return []spdxChecksum{{"SHA1", hex.EncodeToString(sum[:])}, {"SHA256", sum256(data)}}
+func sums(f file) []spdxChecksum {
+	s := newSourceSums()
+	if f.source == nil {
+		s.add(f.data)
+	} else if f.source.sums != nil { // else it is empty
+		s = f.source.sums
+	}
+	return []spdxChecksum{{"SHA1", hex.EncodeToString(s.sha1.Sum(nil))}, {"SHA256", hex.EncodeToString(s.sha256.Sum(nil))}}
 }

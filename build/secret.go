@@ -33,8 +33,11 @@ const secretGap = 8
 
 // UnmarshalText reads "FILE:DST", or "FILE" for /etc/nodisk/BASENAME.
 func (s *Secret) UnmarshalText(text []byte) error {
-	source, destination, ok := strings.Cut(string(text), ":")
-	if !ok {
+	source, destination, err := splitPlace(string(text))
+	if err != nil {
+		return err
+	}
+	if destination == "" && source == string(text) {
 		destination = secretDir + "/" + filepath.Base(source)
 	}
 	*s = Secret{Source: source, Destination: cleanName(destination)}
@@ -137,6 +140,11 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 			return nil, fmt.Errorf("put in secret /%s: the image has a file of that name; give another path behind the colon", f.name)
 		}
 	}
+	for _, f := range inside {
+		if at, _, err := b.links.lookup(f.name, f.mode&typeMask == typeDir); err != nil || at != f.name {
+			return nil, fmt.Errorf("put in secret /%s: it is behind a link of the added tree, at /%s: give that path behind the colon", f.name, at)
+		}
+	}
 	b.report.Warnings = append(b.report.Warnings, warnings...)
 	b.report.Secrets = secretNames(inside)
 	if b.spec.SecretOut != "" {
@@ -184,6 +192,12 @@ func WriteSecrets(ctx context.Context, s Spec) (names, warnings []string, err er
 func (s *Spec) fill() {
 	if s.Compress == 0 {
 		s.Compress = LZ4
+	}
+	if s.Owner == 0 {
+		s.Owner = OwnerRoot
+		if os.Geteuid() == 0 {
+			s.Owner = OwnerKeep
+		}
 	}
 	if s.Time.IsZero() {
 		s.Time = time.Unix(0, 0)

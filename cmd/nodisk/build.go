@@ -28,7 +28,9 @@ type buildCmd struct {
 	NoCheck     bool              `help:"Make the image although the kernel would refuse some of the modules: they become warnings."`
 	FullCheck   bool              `help:"Compare all modules with the symbols of the kernel's file, not only those that did not come with the kernel."`
 	Config      string            `help:"Config file: what could be on the kernel command line, one key=value a line." type:"existingfile" placeholder:"FILE"`
-	Add         []build.Addition  `help:"Further file or folder and its path in the image; repeatable." placeholder:"SRC:DST" sep:"none"`
+	Add         []build.Addition  `help:"Further file or directory, with all in it, and its path in the image; of several files with one path the last counts; repeatable." placeholder:"SRC:DST" sep:"none"`
+	Exclude     []string          `help:"Path in the image that --add leaves out, with what is in it: a pattern such as var/cache/apt/*, ** for any directories; repeatable." placeholder:"PATTERN" sep:"none"`
+	Owner       build.Owner       `help:"Owners of added files: keep those they have here, or root for all. Default: keep when run as root, else root." placeholder:"keep|root"`
 	Base        string            `help:"Initramfs of dracut, initramfs-tools or whoever, to which all is added: its files stay, /init is ours, its own becomes /init.vendor." type:"existingfile" placeholder:"IMAGE"`
 	Chain       bool              `help:"With --base: after the drivers and the network /init runs /init.vendor (nodisk.chain= in the config)."`
 	DriversOnly bool              `help:"With --base: its init stays, and loads the modules that are added."`
@@ -81,6 +83,7 @@ func (b *buildCmd) Run(ctx context.Context, c console) error {
 func (b *buildCmd) spec() (build.Spec, error) {
 	s := build.Spec{
 		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, SkipCheck: b.NoCheck, FullCheck: b.FullCheck, Add: b.Add,
+		Exclude: b.Exclude, Owner: b.Owner,
 		Modprobe: b.Modprobe, Firmware: b.Firmware,
 		Base:     build.Base{Image: b.Base, Chain: b.Chain, DriversOnly: b.DriversOnly},
 		Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
