@@ -195,13 +195,13 @@ func (d destination) same(path string, info fs.FileInfo) bool {
 	return d.kind == toFile && d.path == path
 }
 
-// below reports whether an output is in a directory, of a path without symbolic links.
-func (d destination) below(dir string) bool {
+// below is an output's path below a directory, of a path without symbolic links, and whether it is there.
+func (d destination) below(dir string) (string, bool) {
 	if d.kind != toFile {
-		return false
+		return "", false
 	}
 	below, err := filepath.Rel(dir, d.path)
-	return err == nil && filepath.IsLocal(below)
+	return below, err == nil && filepath.IsLocal(below)
 }
 
 // terminal reports whether an output would go to a terminal.

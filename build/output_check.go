@@ -125,11 +125,14 @@ type readPath struct {
 	Input
 
 	modules bool // modules and their indexes, else everything
+	// excludes, if not nil, reports whether a file that lies there is left out.
+	excludes func(below string) bool
 }
 
 func (in readPath) holds(d destination, dir string) bool {
 	if !in.modules {
-		return d.below(dir)
+		below, ok := d.below(dir)
+		return ok && (in.excludes == nil || !in.excludes(below))
 	}
 	// An initramfs beside the modules is where some distributions have it.
 	name := filepath.Base(d.path)
@@ -138,7 +141,11 @@ func (in readPath) holds(d destination, dir string) bool {
 			return false
 		}
 		at, _, err := realPath(filepath.Join(dir, below))
-		return err == nil && d.below(at)
+		if err != nil {
+			return false
+		}
+		_, ok := d.below(at)
+		return ok
 	})
 }
 
@@ -163,8 +170,11 @@ func (s Spec) inputs() []readPath {
 	}
 	add("--kernel", s.Kernel)
 	add("--base", s.Base.Image)
+	exclude, _ := parseExclusions(s.Exclude) // who uses them says what is wrong
 	for _, a := range s.Add {
-		add("--add", a.Source)
+		list = append(list, readPath{Input: Input{Flag: "--add", Path: a.Source}, excludes: func(below string) bool {
+			return excludedBelow(exclude, cleanName(a.Destination+"/"+below))
+		}})
 	}
 	for _, secret := range s.Secrets {
 		add("--secret", secret.Source)

@@ -14,7 +14,7 @@ func TestCheckOutputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := func(name string) string { return filepath.Join(dir, name) }
-	for _, name := range []string{"vmlinuz", "base.img", "conf", "hardware", "key", "added", "tree/etc/hosts", "fw/net.bin", "flat/one.ko", "busybox"} {
+	for _, name := range []string{"vmlinuz", "base.img", "conf", "hardware", "key", "added", "tree/etc/hosts", "tree/srv/x", "fw/net.bin", "flat/one.ko", "busybox"} {
 		write(t, at(name), []byte(name))
 	}
 	symlink(t, "vmlinuz", at("link"))
@@ -50,6 +50,7 @@ func TestCheckOutputs(t *testing.T) {
 		"file of added tree":    {func(s *Spec) { s.Out = at("tree/etc/hosts") }, "it is in " + at("tree") + ", which --add reads"},
 		"new in added tree":     {func(s *Spec) { s.Out = at("treelink/new.img") }, "it is in " + at("tree") + ", which --add reads"},
 		"added working folder":  {func(s *Spec) { s.Add = []Addition{{Source: ".", Destination: "/"}} }, "it is in ., which --add reads"},
+		"left out of the image": {func(s *Spec) { s.Out, s.Exclude = at("tree/srv/new.img"), []string{"srv/*"} }, ""},
 		"firmware":              {func(s *Spec) { s.Out = at("fw/net.bin") }, "--firmware reads"},
 		"module":                {func(s *Spec) { s.Out = at("flat/one.ko") }, "--module-dir reads"},
 		"beside the modules":    {func(s *Spec) { s.Out = at("flat/initramfs.img") }, ""},
