@@ -397,5 +397,8 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 		return nil, err
 	}
 	indexes, err := reduceIndexes(t, t.release, holds)
+	if holdings(profiles)[ramProfile] { // the root will load modules from here too, by its own udev and modprobe
+		indexes = append(indexes, binaryIndexes(indexes)...)
+	}
 	return slices.Concat(files, flat, confs, firmware, indexes), err
 }

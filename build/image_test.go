@@ -328,3 +328,33 @@ func TestImageSockets(t *testing.T) {
 		}
 	}
 }
+
+// A root in RAM finds the modules of the image by its own tools, which read kmod's indexes only.
+func TestImageInRAMForModprobe(t *testing.T) {
+	modinfo := tool(t, "modinfo")
+	s := testSpec(t, testTree(t))
+	s.Profiles, s.ExtraModules = append(s.Profiles, "ram"), []string{"dummy"}
+	_, image := makeImage(t, s)
+	files, _, err := ReadImage(bytes.NewReader(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	for _, f := range files {
+		if f.Mode&typeMask == typeFile && strings.HasPrefix(f.Name, modulesDir) {
+			write(t, filepath.Join(root, f.Name), f.Data)
+		}
+	}
+	for name, want := range map[string]string{
+		"dummy": "kernel/drivers/net/dummy.ko", "rtnl-link-dummy": "kernel/drivers/net/dummy.ko", "pci:v1af4d1": "kernel/drivers/virtio/virtio_pci.ko",
+		"loop": "(builtin)", "block-major-7-0": "(builtin)",
+	} {
+		out, err := exec.CommandContext(t.Context(), modinfo, "-b", root, "-k", testRelease, "-F", "filename", name).CombinedOutput()
+		if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), want) {
+			t.Errorf("modinfo %s: %v, %q; want %s", name, err, out, want)
+		}
+	}
+	if _, image := makeImage(t, testSpec(t, testTree(t))); bytes.Contains(image, []byte("modules.dep.bin")) {
+		t.Error("kmod's indexes are in an image that is no root")
+	}
+}

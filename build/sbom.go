@@ -126,6 +126,9 @@ func (s *bom) file(f file) {
 		one.Types = []string{"BINARY"}
 	case PartConfig, PartIndexes:
 		one.Types = []string{"TEXT"}
+		if strings.HasSuffix(f.name, ".bin") {
+			one.Types = []string{"BINARY"}
+		}
 	default:
 	}
 	one.ID = s.id("File-" + f.name)
