@@ -254,7 +254,7 @@ func (a *adder) findings() (notes, warnings []string) {
 	}
 	note(&a.sockets, "%s left out: sockets, which their servers make again: %s")
 	note(&a.vanished, "%s left out, gone while the tree was read: %s")
-	note(&a.foreign, "%s of other users are root's in the image: %s; --owner keep, or nodisk run as root, keeps owners")
+	note(&a.foreign, "owners of %s are not kept, all become root's: %s; --owner keep, or nodisk run as root, keeps owners")
 	if a.attributes.count > 0 {
 		names := make([]string, 0, len(a.unmapped))
 		for n := range a.unmapped {
@@ -270,12 +270,12 @@ func (a *adder) findings() (notes, warnings []string) {
 		}
 	}
 	if a.setid.count > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s lose the setuid or setgid bit, because they are not root's here and would be in the image: %s; --owner keep, or nodisk run as root, keeps owners and bits",
-			plural(a.setid.count, "file"), a.setid.names()))
+		warnings = append(warnings, fmt.Sprintf("setuid or setgid bits of %s are dropped, whose owner or group is not root here and would be in the image: %s; "+
+			"--owner keep, or nodisk run as root, keeps owners and bits", plural(a.setid.count, "file"), a.setid.names()))
 	}
 	if a.capable.count > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s lose their capabilities, for which an image has no place: %s: only root can use them as they were meant; chmod u+s or setcap on the node gives them back",
-			plural(a.capable.count, "file"), a.capable.names()))
+		warnings = append(warnings, fmt.Sprintf("capabilities of %s are not in the image, which has no place for them: %s: what they were for, such as ping, fails for users other than root; "+
+			"setcap on the node, or chmod u+s, mends that", plural(a.capable.count, "file"), a.capable.names()))
 	}
 	return notes, warnings
 }

@@ -11,7 +11,7 @@ type block struct {
 	archive  *cpioArchive
 	from, to int64
 	part     Part   // of the one file whose content it is, or the most of an archive; else 0
-	streamed bool   // there are sources in it: it is read and packed while the image is written
+	streamed bool   // added files are in it: it is read and packed while the image is written
 	packed   []byte // of what is not streamed
 }
 
@@ -110,14 +110,16 @@ func mostOf(files []file) Part {
 	return part
 }
 
-// mark finds the blocks that have content of sources. Both lists are in the order of the archive.
+// mark finds the blocks that have something of what was added: of a large tree also the headers
+// are many. Both lists are in the order of the archive.
 func (a *cpioArchive) mark(blocks []*block) {
 	i := 0
-	for _, r := range a.records {
-		if r.source == nil || r.bytes == 0 {
+	for n := range a.records {
+		r := &a.records[n]
+		if r.part != PartAdded && r.source == nil {
 			continue
 		}
-		for blocks[i].to <= r.from {
+		for blocks[i].to <= r.at {
 			i++
 		}
 		for j := i; j < len(blocks) && blocks[j].from < r.end; j++ {

@@ -19,8 +19,9 @@ const (
 	// streamWhole is up to which size a block is held in memory. A larger one, the archive of
 	// a large file in a compression without blocks, goes through the compressor by pieces.
 	streamWhole = 16 << 20
-	// streamPooled is the size from which the memory of a block is used again.
-	streamPooled = 256 << 10
+	// streamSmall is up to which size a block takes a small buffer. There are two sizes of buffers,
+	// which are used again and again: garbage would double the memory.
+	streamSmall = 256 << 10
 	// streamCores bounds how many blocks are on the way, and with that the memory: each is there
 	// once as it was read and once packed.
 	streamCores = 8
@@ -36,18 +37,19 @@ type pipeline struct {
 	flights chan *flight
 	room    *semaphore.Weighted // bytes
 	cores   *semaphore.Weighted
-	buffers sync.Pool // of *[]byte, of streamBuffer()
 	lz4     sync.Pool // of *lz4.Compressor
+
+	mu   sync.Mutex
+	free map[int][][]byte // buffers by their size
 }
 
 // A flight is a block on its way.
 type flight struct {
-	block     *block
-	raw       []byte
-	packed    []byte
-	ready     chan struct{} // closed when packed is there
-	buffers   []*[]byte     // to be used again
-	occupying int64         // of pipeline.room
+	raw, packed []byte
+	ready       chan struct{} // closed when packed is there
+	block       *block
+	size        int      // of its buffers
+	buffers     [][]byte // to be used again
 }
 
 // write writes segments: what is packed already, and what is read and packed now.
@@ -55,9 +57,10 @@ func (s *pipeline) write(ctx context.Context, packings []packing, w io.Writer, s
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cores := min(runtime.GOMAXPROCS(0), streamCores)
-	s.room = semaphore.NewWeighted(max(int64(cores+2)*2*lz4LegacyBlock, 2*streamWhole))
+	s.room = semaphore.NewWeighted(max(int64(cores+2)*2*int64(bufferFor(lz4LegacyBlock)), 2*streamWhole))
 	s.cores = semaphore.NewWeighted(int64(cores))
 	s.flights = make(chan *flight, 1<<10)
+	s.free = make(map[int][][]byte)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(s.flights)
@@ -88,11 +91,11 @@ func (s *pipeline) read(ctx context.Context, group *errgroup.Group, p packing) (
 		if !one.streamed || one.large() {
 			continue
 		}
-		f := &flight{block: one, ready: make(chan struct{}), occupying: 2 * one.size()}
-		if err := s.room.Acquire(ctx, f.occupying); err != nil {
+		f := &flight{block: one, ready: make(chan struct{}), size: bufferFor(one.size())}
+		if err := s.room.Acquire(ctx, f.occupies()); err != nil {
 			return err
 		}
-		f.raw = s.buffer(f, int(one.size()))
+		f.raw = s.buffer(f)[:one.size()]
 		if err := c.seek(one.from); err != nil {
 			return err
 		}
@@ -119,21 +122,42 @@ func (s *pipeline) read(ctx context.Context, group *errgroup.Group, p packing) (
 // large reports whether a block is not held in memory.
 func (b *block) large() bool { return b.size() > streamWhole }
 
-// streamBuffer is what a block of lz4 may take: its size, and content that does not get smaller.
-func streamBuffer() int { return 4 + lz4.CompressBlockBound(lz4LegacyBlock) }
+// bufferFor is the size of the buffers for a block: of small ones, of the largest that lz4 has, or
+// its own. A packed block of lz4 has its size before it, and may be larger than its content.
+func bufferFor(size int64) int {
+	for _, most := range []int{streamSmall, lz4LegacyBlock} {
+		if size <= int64(most) {
+			return 4 + lz4.CompressBlockBound(most)
+		}
+	}
+	return int(size)
+}
+
+// occupies is how much memory the buffers of a flight take.
+func (f *flight) occupies() int64 { return 2 * int64(f.size) }
 
 // buffer is memory for a flight.
-func (s *pipeline) buffer(f *flight, n int) []byte {
-	if n < streamPooled || n > streamBuffer() {
-		return make([]byte, n)
+func (s *pipeline) buffer(f *flight) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []byte
+	if n := len(s.free[f.size]); n > 0 {
+		out, s.free[f.size] = s.free[f.size][n-1], s.free[f.size][:n-1]
+	} else {
+		out = make([]byte, f.size)
 	}
-	old, ok := s.buffers.Get().(*[]byte)
-	if !ok {
-		fresh := make([]byte, streamBuffer())
-		old = &fresh
+	f.buffers = append(f.buffers, out)
+	return out
+}
+
+// land takes back the memory of a flight.
+func (s *pipeline) land(f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.size <= bufferFor(lz4LegacyBlock) {
+		s.free[f.size] = append(s.free[f.size], f.buffers...)
 	}
-	f.buffers = append(f.buffers, old)
-	return (*old)[:n]
+	s.room.Release(f.occupies())
 }
 
 // pack compresses a block that was read.
@@ -166,7 +190,7 @@ func (s *pipeline) lz4Block(f *flight) ([]byte, error) {
 		z = new(lz4.Compressor)
 	}
 	defer s.lz4.Put(z)
-	out := s.buffer(f, 4+lz4.CompressBlockBound(len(f.raw)))
+	out := s.buffer(f)
 	n, err := z.CompressBlock(f.raw, out[4:])
 	if err != nil {
 		return nil, err
@@ -229,10 +253,7 @@ func (s *pipeline) writeBlock(ctx context.Context, c Compression, one *block, w 
 	if _, err := w.Write(f.packed); err != nil {
 		return fmt.Errorf("write image: %w", err)
 	}
-	for _, old := range f.buffers {
-		s.buffers.Put(old)
-	}
-	s.room.Release(f.occupying)
+	s.land(f)
 	return nil
 }
 
