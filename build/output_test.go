@@ -323,3 +323,23 @@ func TestOutputFull(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// All that a build writes is there, or nothing: also when it is the list, which comes last, that fails.
+func TestImageWithoutItsList(t *testing.T) {
+	s := testSpec(t, testTree(t))
+	write(t, s.Out, []byte("old"))
+	key := filepath.Join(t.TempDir(), "key")
+	write(t, key, []byte("x"))
+	s.Secrets = []Secret{{Source: key, Destination: "k"}}
+	s.SecretOut, s.SBOM = s.Out+".secret", "/dev/full"
+	_, err := Image(t.Context(), s, nil)
+	if err == nil || err.Error() != "write SBOM: /dev/full: no space left on device" {
+		t.Errorf("error %v", err)
+	}
+	if got := fileText(t, s.Out); got != "old" {
+		t.Errorf("the old image became %d bytes", len(got))
+	}
+	if diff := cmp.Diff([]string{filepath.Base(s.Out)}, ls(t, filepath.Dir(s.Out))); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
