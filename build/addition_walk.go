@@ -36,9 +36,6 @@ func (a *adder) read(ctx context.Context, s Spec) (files []file, err error) {
 	if a.exclude, err = parseExclusions(s.Exclude); err != nil {
 		return nil, err
 	}
-	for _, at := range []string{s.Out, s.SecretOut, s.SBOM} {
-		a.output(at, "which this build writes")
-	}
 	if s.Cache != nil {
 		a.output(s.Cache.dir, "the cache of this build")
 	}

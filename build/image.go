@@ -68,8 +68,13 @@ type Spec struct {
 	Owner Owner
 	// Compress is the compression; zero means LZ4.
 	Compress Compression
-	// Out is the file to write. It appears when it is complete.
+	// Out is the file to write, which appears when it is complete; or a pipe; or [Stdout].
 	Out string
+	// Stdout is what [Stdout] means. Nil: the standard output of this process.
+	Stdout io.Writer
+	// Inputs are files that what is in here was read from, apart from those that are named in here. No output may be
+	// one of them.
+	Inputs []Input
 	// Init returns the binary that becomes /init, for an architecture in
 	// GOARCH's spelling; empty if it is not known.
 	Init func(ctx context.Context, arch string) ([]byte, error)
@@ -104,10 +109,15 @@ const (
 )
 
 // Image makes an image as s says and reports what is in it.
-func Image(ctx context.Context, s Spec, p Progress) (Report, error) {
+func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	start := time.Now()
 	s.fill()
+	if err := CheckOutputs(s); err != nil {
+		return Report{}, err
+	}
 	b := builder{spec: s, report: Report{Out: s.Out, Compression: s.Compress}, progress: p}
+	b.outs = outputs{stdout: s.Stdout, tell: func(step string) { b.counter(step, 0)(0) }}
+	defer func() { err = errors.Join(err, b.outs.discard()) }()
 	if err := b.openBase(); err != nil {
 		return Report{}, err
 	}
@@ -125,6 +135,12 @@ func Image(ctx context.Context, s Spec, p Progress) (Report, error) {
 	if err := b.write(ctx, segments); err != nil {
 		return Report{}, err
 	}
+	if err := ctx.Err(); err != nil {
+		return Report{}, err
+	}
+	if err := b.outs.commit(); err != nil {
+		return Report{}, fmt.Errorf("write: %w", err)
+	}
 	b.report.Took = time.Since(start)
 	return b.report, nil
 }
@@ -138,6 +154,7 @@ type builder struct {
 	config   abi.Kconfig  // of the kernel, nil if it is not known
 	links    *unpacked    // the symbolic links that were added
 	private  bool         // the image holds secrets
+	outs     outputs      // what is written
 	mu       sync.Mutex   // for progress and counters
 }
 
@@ -379,5 +396,8 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 		return nil, err
 	}
 	indexes, err := reduceIndexes(t, t.release, holds)
+	if holdings(profiles)[ramProfile] { // the root will load modules from here too, by its own udev and modprobe
+		indexes = append(indexes, binaryIndexes(indexes)...)
+	}
 	return slices.Concat(files, flat, confs, firmware, indexes), err
 }

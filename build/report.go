@@ -80,7 +80,7 @@ func sortParts(sizes map[Part]PartSize) []PartSize {
 // WriteText prints the summary that ends nodisk build.
 func (r Report) WriteText(w io.Writer) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s: %s in %v, %s unpacked, for Linux %s (%s)\n", r.Out, bytesText(r.Bytes), r.Compression,
+	fmt.Fprintf(&out, "%s: %s in %v, %s unpacked, for Linux %s (%s)\n", OutputName(r.Out), bytesText(r.Bytes), r.Compression,
 		bytesText(r.Raw), r.Release, strings.Join(r.Profiles, ", "))
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, p := range r.Parts {
@@ -117,7 +117,7 @@ func inFile(name string) string {
 	if name == "" {
 		return ""
 	}
-	return ", in " + name
+	return ", in " + OutputName(name)
 }
 
 func partText(p Part, r Report) string {

@@ -3,11 +3,11 @@ package build
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -30,7 +30,7 @@ const imageID = "SPDXRef-Image"
 
 // writeSBOM writes what is in the image, which has been written. It says nothing that
 // would not be the same in another build of the same input: no host, no user, no hour.
-func (b *builder) writeSBOM(list []packing) (err error) {
+func (b *builder) writeSBOM(ctx context.Context, list []packing) error {
 	if b.spec.SBOM == "" {
 		return nil
 	}
@@ -65,23 +65,14 @@ func (b *builder) writeSBOM(list []packing) (err error) {
 			}
 		}
 	}
-	return s.write(b.spec.SBOM)
-}
-
-func (s *bom) write(at string) (err error) {
 	text, err := json.MarshalIndent(s.doc, "", "  ")
+	if err == nil {
+		err = b.outs.write(ctx, b.spec.SBOM, imageMode, true, append(text, '\n'))
+	}
 	if err != nil {
 		return fmt.Errorf("write SBOM: %w", err)
 	}
-	out, err := newOutput(at)
-	if err != nil {
-		return fmt.Errorf("write SBOM: %w", err)
-	}
-	defer func() { err = errors.Join(err, out.discard()) }()
-	if _, err := out.Write(append(text, '\n')); err != nil {
-		return fmt.Errorf("write SBOM: %w", err)
-	}
-	return out.commit(imageMode)
+	return nil
 }
 
 // ownVersion is the version of this program.
@@ -135,6 +126,9 @@ func (s *bom) file(f file) {
 		one.Types = []string{"BINARY"}
 	case PartConfig, PartIndexes:
 		one.Types = []string{"TEXT"}
+		if strings.HasSuffix(f.name, ".bin") {
+			one.Types = []string{"BINARY"}
+		}
 	default:
 	}
 	one.ID = s.id("File-" + f.name)

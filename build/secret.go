@@ -149,11 +149,13 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 	b.report.Secrets = secretNames(inside)
 	if b.spec.SecretOut != "" {
 		b.report.SecretOut = b.spec.SecretOut
-		return list, writeSecrets(ctx, inside, b.spec)
+		return list, b.outs.secrets(ctx, inside, b.spec)
 	}
 	b.private = true
-	b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s can be read by its owner alone (mode 0600), because of the secrets in it: "+
-		"give it to the user of the boot server, or put the secrets into a file of their own by --secret-out", b.spec.Out))
+	if !IsStream(b.spec.Out) {
+		b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s can be read by its owner alone (mode 0600), because of the secrets in it: "+
+			"give it to the user of the boot server, or put the secrets into a file of their own by --secret-out", b.spec.Out))
+	}
 	return append(list, segment{files: inside, compression: b.spec.Compress}), nil
 }
 
@@ -164,11 +166,26 @@ func WriteSecrets(ctx context.Context, s Spec) (names, warnings []string, err er
 	if len(s.Secrets) == 0 || s.SecretOut == "" {
 		return nil, nil, errors.New("write secrets: give what to write by --secret, and where by --secret-out")
 	}
+	s.Out, s.SBOM = "", "" // neither is written
+	if err := CheckOutputs(s); err != nil {
+		return nil, nil, err
+	}
 	files, warnings, err := readSecrets(s.Secrets, ownFolders(nil))
 	if err != nil {
 		return nil, nil, err
 	}
-	return secretNames(files), warnings, writeSecrets(ctx, files, s)
+	outs := outputs{stdout: s.Stdout}
+	defer func() { err = errors.Join(err, outs.discard()) }()
+	if err := outs.secrets(ctx, files, s); err != nil {
+		return nil, nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	if err := outs.commit(); err != nil {
+		return nil, nil, fmt.Errorf("write secrets: %w", err)
+	}
+	return secretNames(files), warnings, nil
 }
 
 // fill puts in the defaults.
@@ -187,7 +204,8 @@ func (s *Spec) fill() {
 	}
 }
 
-func writeSecrets(ctx context.Context, files []file, s Spec) (err error) {
+// secrets writes the file of secrets.
+func (o *outputs) secrets(ctx context.Context, files []file, s Spec) error {
 	var archive, packed bytes.Buffer
 	if err := writeCPIO(&archive, files, s.Time); err != nil {
 		return err
@@ -196,13 +214,8 @@ func writeSecrets(ctx context.Context, files []file, s Spec) (err error) {
 	if err := compress(ctx, &packed, s.Compress, archive.Bytes(), func(int) {}); err != nil {
 		return err
 	}
-	out, err := newOutput(s.SecretOut)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.discard()) }()
-	if _, err := out.Write(packed.Bytes()); err != nil {
+	if err := o.write(ctx, s.SecretOut, secretMode, false, packed.Bytes()); err != nil {
 		return fmt.Errorf("write secrets: %w", err)
 	}
-	return out.commit(secretMode)
+	return nil
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -58,31 +58,27 @@ type packing struct {
 	blocks []*block // nil if it was packed before
 }
 
-// write packs the segments and puts the image into place.
-func (b *builder) write(ctx context.Context, list []segment) (err error) {
+// write packs the segments and writes the image.
+func (b *builder) write(ctx context.Context, list []segment) error {
 	packings, err := b.packings(list)
 	if err != nil {
 		return err
 	}
-	out, err := newOutput(b.spec.Out)
-	if err != nil {
-		return err
+	mode := fs.FileMode(imageMode)
+	if b.private {
+		mode = secretMode
 	}
-	defer func() { err = errors.Join(err, out.discard()) }()
+	out, err := b.outs.open(ctx, b.spec.Out, mode, false)
+	if err != nil {
+		return fmt.Errorf("write image: %w", err)
+	}
 	sum := sha256.New()
 	size := &sizeWriter{}
 	if err := b.writeSegments(ctx, packings, io.MultiWriter(out, sum, size), size); err != nil {
 		return err
 	}
 	b.report.Bytes, b.report.SHA256 = size.n, hex.EncodeToString(sum.Sum(nil))
-	mode := fs.FileMode(imageMode)
-	if b.private {
-		mode = secretMode
-	}
-	if err := out.commit(mode); err != nil {
-		return err
-	}
-	return b.writeSBOM(packings)
+	return b.writeSBOM(ctx, packings)
 }
 
 // packings makes archives of segments and cuts them into blocks.
