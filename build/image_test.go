@@ -83,7 +83,9 @@ func TestImageErrors(t *testing.T) {
 			func(s *Spec) { s.Config = []byte("nodisk.profile=nfs\n") }, []string{"nodisk.profile=nfs", "--profile"},
 		},
 		"config": {
-			func(s *Spec) { s.CheckConfig = func(io.Reader) error { return errors.New("ip=foo is wrong") } },
+			func(s *Spec) {
+				s.CheckConfig = func(io.Reader) ([]string, error) { return nil, errors.New("ip=foo is wrong") }
+			},
 			[]string{"check config", "ip=foo is wrong"},
 		},
 		"init of another machine": {

@@ -24,9 +24,9 @@ type Report struct {
 	SHA256      string       // of the image's file, hexadecimal
 	Took        time.Duration
 	Microcode   []MicrocodeBlob // in the order of the image
-	Secrets     []string // paths in the image, never more
-	SecretOut   string   // the file with the secrets, if they are not in the image
-	Notes       []string // what is as it should be, and may surprise
+	Secrets     []string        // paths in the image, never more
+	SecretOut   string          // the file with the secrets, if they are not in the image
+	Notes       []string        // what is as it should be, and may surprise
 	Warnings    []string
 }
 
