@@ -338,7 +338,7 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 		firmware, err := b.firmware(ctx, t, flat)
 		return slices.Concat(flat, confs, firmware), err
 	}
-	t, made, warnings, err := t.indexed()
+	t, made, warnings, err := t.indexed(b.spec.Cache)
 	if err != nil {
 		return nil, err
 	}
@@ -371,6 +371,7 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 		inside[m.Name] = true
 	}
 	holds := func(name string) bool { return inside[name] }
+	b.report.Warnings = append(b.report.Warnings, t.staleWarnings(holds)...)
 	b.report.Notes = slices.Concat(b.report.Notes, confNotes(x, conf, holds), confLeft(t, b.spec.Modprobe, holds))
 	firmware, err := b.firmware(ctx, t, append(slices.Clone(files), flat...))
 	if err != nil {

@@ -158,7 +158,7 @@ virtio:d00000001v00001AF4
 // debianIndex is the index of the kernel under test.
 func debianIndex(t *testing.T) (*ModuleTree, *modload.Index) {
 	t.Helper()
-	tree, err := OpenTree(kernelDir(t), "")
+	tree, err := OpenTree(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/depmod"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -18,7 +19,8 @@ import (
 type tree struct {
 	dir     string
 	release string
-	made    map[string][]byte // indexes that depmod has not written, by name
+	made    map[string][]byte   // indexes that depmod has not written, by name
+	unseen  []depmod.Difference // of the modules.dep that made is in the place of
 }
 
 // findTree takes a folder as an administrator gives it: lib/modules/RELEASE

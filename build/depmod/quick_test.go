@@ -107,3 +107,12 @@ func TestQuickNeedsSymbols(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkQuick(b *testing.B) {
+	dir, release := kernelTree(b)
+	for b.Loop() {
+		if _, err := Quick(Tree(dir, release), release, Config{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,16 @@
+package build
+
+import (
+	"fmt"
+	"io/fs"
+	"syscall"
+)
+
+// fileState is text that changes when a file does: its size, its times, and which file it is.
+func fileState(info fs.FileInfo) string {
+	text := fmt.Sprint(info.Size(), info.ModTime().UnixNano())
+	if st, ok := info.Sys().(*syscall.Stat_t); ok { // of a tree that is not on disk there is none
+		text += fmt.Sprint("", st.Dev, st.Ino, st.Ctim.Sec, st.Ctim.Nsec)
+	}
+	return text
+}
