@@ -160,6 +160,7 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 		if kernel, err = OpenKernel(s.Kernel); err != nil {
 			return nil, err
 		}
+		b.report.Warnings = append(b.report.Warnings, kernel.Notes()...)
 	}
 	if err := b.age(kernel.Release); err != nil {
 		return nil, err
