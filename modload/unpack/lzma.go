@@ -166,30 +166,34 @@ func (l *lzma) hinted(probs []uint16, hint int) int {
 
 // reverse decodes n bits, the lowest first.
 func (l *lzma) reverse(i, n int) int {
-	m, v := 1, 0
-	for shift := range n {
-		b := l.bit(i + m)
-		m = m<<1 | b
-		v |= b << shift
+	m := l.path(l.probs[i:i+1<<n], 1, 1<<n)
+	v := 0
+	for range n {
+		v, m = v<<1|m&1, m>>1
 	}
 	return v
 }
 
 // direct decodes n bits that are as likely as not.
 func (l *lzma) direct(n int) int {
+	width, code := l.width, l.code
 	v := 0
 	for range n {
-		l.width >>= 1
-		v <<= 1
-		if l.code >= l.width {
-			l.code -= l.width
-			v |= 1
-		}
-		if l.width < rangeTop {
-			l.width <<= 8
-			l.next()
+		width >>= 1
+		code -= width
+		zero := uint32(int32(code) >> 31) //nolint:gosec // all ones if code was less than width
+		code += width & zero
+		v = v<<1 + int(zero+1)
+		if width < rangeTop {
+			width <<= 8
+			code <<= 8
+			if l.at < len(l.in) {
+				code |= uint32(l.in[l.at])
+			}
+			l.at++
 		}
 	}
+	l.width, l.code = width, code
 	return v
 }
 
