@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,6 +57,27 @@ func (c *Cache) indexes(root fs.FS, release string, conf depmod.Config) (madeInd
 		return madeIndexes{}, errors.New("read module indexes: those that were just made cannot be read")
 	}
 	return made, nil
+}
+
+// differences are those between modules.dep and the files of a tree. They are looked for once a run,
+// for all its images.
+func (c *Cache) differences(t tree, root fs.FS, conf depmod.Config) ([]depmod.Difference, error) {
+	if c == nil {
+		return depmod.Compare(root, t.release, conf)
+	}
+	var list []depmod.Difference
+	data, err := c.kept(c.key("stale modules", []byte(t.dir+"\n"+t.release)), false, nil, func() ([]byte, error) {
+		found, err := depmod.Compare(root, t.release, conf)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(found)
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = json.Unmarshal(data, &list)
+	return list, err
 }
 
 // encode puts a checksum before the indexes.

@@ -27,7 +27,7 @@ func (t tree) indexed(cache *Cache) (with tree, notes, warnings []string, err er
 	case err == nil && confErr != nil:
 		return t, nil, []string{fmt.Sprintf("whether modules.dep is as the files of %s are is not known: %v", t.dir, confErr)}, nil
 	case err == nil:
-		differences, err := depmod.Compare(root, t.release, conf)
+		differences, err := cache.differences(t, root, conf)
 		if err != nil {
 			return t, nil, nil, fmt.Errorf("open modules: %w", err)
 		}
