@@ -214,18 +214,18 @@ func (id *pciID) setPair(field int, pair string) bool {
 }
 
 // setLastPair takes the last "[8086:1572]" of a line: names have brackets too.
-func (id *pciID) setLastPair(field int, line string) bool {
+func (id *pciID) setLastPair(field int, line string) {
 	for at := len(line); ; {
 		end := strings.LastIndexByte(line[:at], ']')
 		if end < 0 {
-			return false
+			return
 		}
 		start := strings.LastIndexByte(line[:end], '[')
 		if start < 0 {
-			return false
+			return
 		}
 		if id.setPair(field, line[start+1:end]) {
-			return true
+			return
 		}
 		at = start
 	}

@@ -133,12 +133,11 @@ func saidRelease(dir string) (string, error) {
 			return nil
 		}
 		var plain bytes.Buffer
-		if readPlain(&plain, at) != nil {
-			return nil // another may tell
-		}
-		if m, err := ko.Parse(plain.Bytes()); err == nil && plausible(m.Release()) {
-			release = m.Release()
-			return fs.SkipAll
+		if readPlain(&plain, at) == nil { // else another may tell
+			if m, err := ko.Parse(plain.Bytes()); err == nil && plausible(m.Release()) {
+				release = m.Release()
+				return fs.SkipAll
+			}
 		}
 		return nil
 	})

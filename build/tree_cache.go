@@ -42,8 +42,7 @@ func (c *Cache) indexes(root fs.FS, release string, conf depmod.Config) (madeInd
 		return madeIndexes{}, err
 	}
 	var made madeIndexes
-	good := func(data []byte) bool { return made.decode(data) }
-	data, err := c.kept(c.key("module indexes", state), true, good, func() ([]byte, error) {
+	data, err := c.kept(c.key("module indexes", state), true, made.decode, func() ([]byte, error) {
 		made, err := makeIndexes(root, release, conf)
 		if err != nil {
 			return nil, err

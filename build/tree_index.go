@@ -32,7 +32,8 @@ func (t tree) indexed(cache *Cache) (with tree, notes, warnings []string, err er
 			return t, nil, nil, fmt.Errorf("open modules: %w", err)
 		}
 		for _, d := range differences {
-			if d.File != "" { // one that is gone is an error if it is wanted
+			// One that is gone is an error if it is wanted.
+			if d.File != "" && !t.seen(root, d) {
 				t.unseen = append(t.unseen, d)
 			}
 		}
@@ -54,6 +55,30 @@ func (t tree) indexed(cache *Cache) (with tree, notes, warnings []string, err er
 	}
 	note := fmt.Sprintf("%s has no modules.dep: the indexes were made for this image; %s makes them to stay", t.dir, t.depmod())
 	return t, []string{note}, made.Warnings, nil
+}
+
+// seen reports whether a file was there, as it is, when depmod ran. Then depmod chose another, by a search order of
+// its machine that is not known here, and its choice counts, if it is still there.
+func (t tree) seen(root fs.FS, d depmod.Difference) bool {
+	stat := func(file string) (fs.FileInfo, error) {
+		at := modulesDir + "/" + t.release + "/" + file
+		if strings.HasPrefix(file, "/") {
+			at = file[1:]
+		}
+		f, err := depmod.Open(root, at)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() //nolint:errcheck // nothing was written
+		return f.Stat()
+	}
+	if d.Listed == "" {
+		return false
+	}
+	_, listedErr := stat(d.Listed)
+	info, fileErr := stat(d.File)
+	dep, depErr := os.Stat(filepath.Join(t.dir, "modules.dep"))
+	return errors.Join(listedErr, fileErr, depErr) == nil && lastChange(info).Before(dep.ModTime())
 }
 
 // staleWarnings tells what of an image is another file than modules.dep says, and how the node's root will

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nodisk/nodisk/build/ko/kotest"
 )
@@ -19,6 +20,7 @@ func TestImageOfStaleTree(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		files []string
+		seen  bool     // depmod ran after they came, and chose by an order that only its machine knows
 		add   string   // by --module
 		want  []string // paths in the image
 		told  []string
@@ -42,12 +44,21 @@ func TestImageOfStaleTree(t *testing.T) {
 		"after the kernel's": { // by the search order modules.dep is right
 			files: []string{"weak-updates/ext4.ko"}, want: []string{"kernel/fs/ext4/ext4.ko"},
 		},
+		"that depmod saw": {
+			files: []string{"extra/ext4.ko"}, seen: true, want: []string{"kernel/fs/ext4/ext4.ko"},
+		},
 		"as depmod left it": {want: []string{"kernel/fs/ext4/ext4.ko"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := testTree(t)
 			for _, at := range tt.files {
 				vendor(root, at)
+			}
+			if tt.seen {
+				later := time.Now().Add(time.Minute)
+				if err := os.Chtimes(filepath.Join(root, "lib", "modules", testRelease, "modules.dep"), later, later); err != nil {
+					t.Fatal(err)
+				}
 			}
 			s := testSpec(t, root)
 			s.SkipCheck = true

@@ -11,7 +11,7 @@ import (
 // A link to a tree stands for the tree: its own name says nothing of the release.
 func TestFindTreeByLink(t *testing.T) {
 	root := testTree(t)
-	real := filepath.Join(root, "lib", "modules", testRelease)
+	own := filepath.Join(root, "lib", "modules", testRelease)
 	elsewhere := t.TempDir()
 	link := func(name, target string) string {
 		at := filepath.Join(elsewhere, name)
@@ -24,14 +24,14 @@ func TestFindTreeByLink(t *testing.T) {
 		return at
 	}
 	moved := filepath.Join(t.TempDir(), "srv", "modules")
-	if err := os.CopyFS(moved, os.DirFS(real)); err != nil {
+	if err := os.CopyFS(moved, os.DirFS(own)); err != nil {
 		t.Fatal(err)
 	}
 	for name, dir := range map[string]string{
-		"link":                   link("lnk", real),
-		"link of a release":      link("6.1.0-other", real),
+		"link":                   link("lnk", own),
+		"link of a release":      link("6.1.0-other", own),
 		"link to a link":         link("again", filepath.Join(elsewhere, "lnk")),
-		"link in lib/modules":    filepath.Dir(filepath.Dir(filepath.Dir(link("r/lib/modules/current", real)))),
+		"link in lib/modules":    filepath.Dir(filepath.Dir(filepath.Dir(link("r/lib/modules/current", own)))),
 		"name without a release": moved,
 		"link to such a name":    link("moved", moved),
 	} {

@@ -26,13 +26,13 @@ func ReadInfo(r io.Reader, buf []byte) (info []Field, scratch []byte, err error)
 	searched := 0 // buf[:searched] has no vermagic
 	anchor := -1
 	for {
-		n := 0
 		if len(buf) == cap(buf) {
 			buf = append(buf, make([]byte, max(64<<10, len(buf)))...)[:len(buf)]
 		}
-		n, err = r.Read(buf[len(buf):cap(buf)])
+		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
-		if err != nil && !errors.Is(err, io.EOF) {
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
 			return nil, buf, fmt.Errorf("read kernel module: %w", err)
 		}
 		if len(buf) >= 4 && string(buf[:4]) != "\x7fELF" {
@@ -45,11 +45,11 @@ func ReadInfo(r io.Reader, buf []byte) (info []Field, scratch []byte, err error)
 			searched = max(0, len(buf)-len("\x00vermagic="))
 		}
 		if anchor >= 0 {
-			if end, done := recordsEnd(buf, anchor); done || err != nil {
+			if end, done := recordsEnd(buf, anchor); done || ended {
 				return parseInfo(buf[recordsBegin(buf, anchor):end]), buf, nil
 			}
 		}
-		if err != nil || len(buf) > infoMax {
+		if ended || len(buf) > infoMax {
 			return nil, buf, errNoInfo
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -32,7 +33,7 @@ func TestReadInfo(t *testing.T) {
 		data := bytes.Clone(module[:after])
 		copy(data[at-len(before):], before)
 		for kind, tail := range map[string]string{"code": "\xf3\x0f\x1e\xfa", "padded": strings.Repeat("\x00", 20) + "\x01", "nothing": ""} {
-			got, _, err := ko.ReadInfo(iotest.HalfReader(bytes.NewReader(append(data[:len(data):len(data)], tail...))), nil)
+			got, _, err := ko.ReadInfo(iotest.HalfReader(bytes.NewReader(append(slices.Clip(data), tail...))), nil)
 			if err != nil {
 				t.Errorf("%s, %s: %v", name, kind, err)
 				continue

@@ -16,7 +16,7 @@ func BenchmarkModulesXZ(b *testing.B) {
 		b.Skip("NODISK_BENCH_MODULES names no directory of .ko.xz")
 	}
 	var packed [][]byte
-	err := filepath.Walk(dir, func(at string, info os.FileInfo, err error) error {
+	err := filepath.Walk(dir, func(at string, _ os.FileInfo, err error) error {
 		if err == nil && filepath.Ext(at) == ".xz" {
 			data, err := os.ReadFile(at)
 			packed = append(packed, data)
