@@ -69,9 +69,12 @@ func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, c console) 
 	return nil
 }
 
-// report prints the summary, and the tree if it was asked for.
+// report prints the summary; with --tree also what microcode is inside, and the tree.
 func (f *imageFlags) report(r build.Report, c console) error {
 	if err := r.WriteText(c.out); err != nil || !f.Tree {
+		return err
+	}
+	if err := r.WriteMicrocode(c.out); err != nil {
 		return err
 	}
 	image, err := os.Open(r.Out)
