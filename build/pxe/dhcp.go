@@ -27,8 +27,8 @@ func (r *renderer) dhcp() {
 		return
 	}
 	r.dnsmasq()
-	r.add(dhcpdConf, "ISC dhcpd", r.dhcpd())
-	r.add(keaConf, "Kea", r.kea())
+	r.add(dhcpdConf, "ISC dhcpd", []byte(r.dhcpd()))
+	r.add(keaConf, "Kea", []byte(r.kea()))
 }
 
 // A client is a kind of firmware, and the file it boots.
@@ -108,7 +108,7 @@ func (r *renderer) dnsmasq() {
 		}
 		line("dhcp-boot=%s%s%s", tags, c.file, server)
 	}
-	r.add(dnsmasqConf, "dnsmasq", b.String())
+	r.add(dnsmasqConf, "dnsmasq", []byte(b.String()))
 
 	b.Reset()
 	line("#%s", banner("dnsmasq"))
@@ -128,7 +128,7 @@ func (r *renderer) dnsmasq() {
 		}
 		line("%s", strings.Join(words, ","))
 	}
-	r.add(dnsmasqHosts+"/nodes", "dnsmasq's reservations", b.String())
+	r.add(dnsmasqHosts+"/nodes", "dnsmasq's reservations", []byte(b.String()))
 }
 
 func list(addrs []netip.Addr, separator string) string {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // The parts of Kea's configuration that are written, with its own names
@@ -61,6 +62,7 @@ func (r *renderer) kea() string {
 	if r.n.Interface != "" {
 		c.Interfaces.Interfaces[0] = r.n.Interface
 	}
+	residents := r.residents()
 	for _, s := range r.n.Subnets {
 		k := keaSubnet{
 			// Leases are kept under the number: it must not change when
@@ -80,10 +82,10 @@ func (r *renderer) kea() string {
 		if s.Domain != "" {
 			option("domain-name", s.Domain)
 		}
-		for _, d := range r.n.Nodes {
-			if !belongs(r.n, d, s.Prefix) {
-				continue
-			}
+		here := slices.Concat(residents[s.Prefix], residents[netip.Prefix{}])
+		slices.Sort(here) // the order of the description
+		for _, i := range here {
+			d := r.n.Nodes[i]
 			if d.infiniBand() {
 				// Clients without hardware address are told apart by nothing else.
 				k.MatchID = true
@@ -110,16 +112,23 @@ func (r *renderer) kea() string {
 	}
 	text, err := json.MarshalIndent(keaFile{DHCP4: c}, "", "  ")
 	if err != nil { // strings, numbers and truth values
-		r.bad(0, "write Kea's configuration: %v", err)
+		r.bad(Position{}, "write Kea's configuration: %v", err)
 	}
 	return "//" + banner("Kea") + "\n" + string(text) + "\n"
 }
 
-// belongs tells whether the node's reservation is in the subnet. Without an
-// address it is in all.
-func belongs(n Nodes, d Node, prefix netip.Prefix) bool {
-	s := n.subnet(d.IP)
-	return s == nil || s.Prefix == prefix
+// residents are the nodes of each subnet, as indexes; under the zero prefix
+// those that have no address there: their reservations are in all subnets.
+func (r *renderer) residents() map[netip.Prefix][]int {
+	all := map[netip.Prefix][]int{}
+	for i, d := range r.n.Nodes {
+		var prefix netip.Prefix
+		if s := r.subnet(d.IP); s != nil {
+			prefix = s.Prefix
+		}
+		all[prefix] = append(all[prefix], i)
+	}
+	return all
 }
 
 func (r *renderer) keaClasses() []keaClass {

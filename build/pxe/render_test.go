@@ -33,7 +33,7 @@ func render(t testing.TB, cluster string) Tree {
 		t.Fatal(err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	nodes, err := Parse(f)
+	nodes, err := Parse(f, "nodes.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,7 @@ type pxeCmd struct {
 }
 
 // Run writes the files and tells what has changed.
-func (p *pxeCmd) Run(c console) error {
+func (p *pxeCmd) Run(ctx context.Context, c console) error {
 	in := io.Reader(os.Stdin)
 	if p.Nodes != "-" {
 		f, err := os.Open(p.Nodes)
@@ -30,15 +31,15 @@ func (p *pxeCmd) Run(c console) error {
 		defer f.Close() //nolint:errcheck // nothing was written
 		in = f
 	}
-	nodes, err := pxe.Parse(in)
+	nodes, err := pxe.Parse(in, name)
 	if err != nil {
-		return fmt.Errorf("%s:\n%w", p.Nodes, err)
+		return mistakes(name, err)
 	}
 	tree, err := pxe.Render(nodes, pxe.Options{Folder: p.Out, Check: checkCmdline})
 	if err != nil {
-		return fmt.Errorf("%s:\n%w", p.Nodes, err)
+		return mistakes(name, err)
 	}
-	changes, err := pxe.Write(p.Out, tree.Files, p.Force)
+	changes, err := pxe.Write(ctx, p.Out, tree.Files, p.Force)
 	if err != nil {
 		return fmt.Errorf("pxe: %w", err)
 	}
