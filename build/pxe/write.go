@@ -156,16 +156,16 @@ func each(places []*place, f func(*place) error) error {
 	})...)
 }
 
+// manifestText lists the files by path, each with its sums.
 func manifestText(files map[string][]string) []byte {
-	var lines []string
-	for p, sums := range files {
+	var b bytes.Buffer
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		sums := slices.Compact(slices.Sorted(slices.Values(files[p])))
 		for _, s := range sums {
-			lines = append(lines, s+"  "+p+"\n")
+			b.WriteString(s + "  " + p + "\n")
 		}
 	}
-	// By path, as it is behind sums of one length.
-	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[64:]+a, b[64:]+b) })
-	return []byte(strings.Join(slices.Compact(lines), ""))
+	return b.Bytes()
 }
 
 func readManifest(root *os.Root) (map[string][]string, error) {
