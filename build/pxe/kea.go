@@ -16,6 +16,7 @@ type (
 	keaDHCP4 struct {
 		Interfaces  keaInterfaces `json:"interfaces-config"`
 		Lifetime    int           `json:"valid-lifetime"`
+		Server      string        `json:"next-server,omitempty"` // to all, as dhcpd's
 		Identifiers []string      `json:"host-reservation-identifiers"`
 		Unique      bool          `json:"ip-reservations-unique"`
 		Classes     []keaClass    `json:"client-classes,omitempty"`
@@ -25,10 +26,9 @@ type (
 		Interfaces []string `json:"interfaces"`
 	}
 	keaClass struct {
-		Name   string `json:"name"`
-		Test   string `json:"test"`
-		Server string `json:"next-server,omitempty"`
-		File   string `json:"boot-file-name"`
+		Name string `json:"name"`
+		Test string `json:"test"`
+		File string `json:"boot-file-name"`
 	}
 	keaSubnet struct {
 		ID           uint32           `json:"id"`
@@ -58,6 +58,9 @@ func (r *renderer) kea() string {
 	c := keaDHCP4{
 		Interfaces: keaInterfaces{Interfaces: []string{"*"}}, Lifetime: int(r.n.Lease.Seconds()),
 		Identifiers: []string{"client-id", "hw-address"}, Unique: true, Classes: r.keaClasses(),
+	}
+	if r.n.Server.IsValid() {
+		c.Server = r.n.Server.String()
 	}
 	if r.n.Interface != "" {
 		c.Interfaces.Interfaces[0] = r.n.Interface
@@ -131,27 +134,29 @@ func (r *renderer) residents() map[netip.Prefix][]int {
 	return all
 }
 
+// keaClasses name the loader to firmware alone, as dhcpdClass does.
 func (r *renderer) keaClasses() []keaClass {
 	const (
+		pxe  = "substring(option[60].hex, 0, 9) == 'PXEClient'"
 		ipxe = "option[175].exists"
 		uefi = "(option[93].hex == 0x0007 or option[93].hex == 0x0009)"
+		arm  = "option[93].hex == 0x000b"
 	)
-	server := ""
-	if r.n.Server.IsValid() {
-		server = r.n.Server.String()
-	}
 	var all []keaClass
 	for _, c := range r.n.Loader.clients() {
-		k := keaClass{Server: server, File: c.file}
-		switch {
-		case c.ipxe:
+		k := keaClass{File: c.file}
+		switch c.kind {
+		case clientIPXE:
 			k.Name, k.Test = "nodisk-ipxe", ipxe
-		case c.uefi:
+		case clientUEFI:
 			k.Name, k.Test = "nodisk-uefi", uefi
-		default:
-			k.Name, k.Test = "nodisk-bios", "not "+uefi
+		case clientARM:
+			k.Name, k.Test = "nodisk-arm64", arm
+		case clientBIOS:
+			k.Name, k.Test = "nodisk-bios", "not "+uefi+" and not ("+arm+")"
 		}
-		if !c.ipxe && r.n.Loader.IPXE != "" {
+		k.Test = pxe + " and " + k.Test
+		if c.kind != clientIPXE && r.n.Loader.IPXE != "" {
 			k.Test += " and not " + ipxe
 		}
 		all = append(all, k)

@@ -29,7 +29,8 @@ type Nodes struct {
 // below the TFTP folder; empty ones are not named.
 type Loader struct {
 	BIOS string
-	UEFI string
+	UEFI string // x86-64
+	ARM  string // UEFI of arm64
 	IPXE string // for clients that are iPXE already
 	GRUB string // the folder where GRUB looks for grub.cfg
 }

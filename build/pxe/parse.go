@@ -46,7 +46,7 @@ func Parse(r io.Reader, file string) (Nodes, error) {
 	if p.n.Loader.GRUB == "" {
 		p.n.Loader.GRUB = defaultGRUB
 	}
-	if p.n.Loader.BIOS+p.n.Loader.UEFI+p.n.Loader.IPXE == "" {
+	if p.n.Loader.BIOS+p.n.Loader.UEFI+p.n.Loader.ARM+p.n.Loader.IPXE == "" {
 		p.n.Loader.BIOS = defaultBIOS
 	}
 	p.check()
@@ -102,10 +102,11 @@ func (p *parser) readDefaults(n *yaml.Node) {
 	read["loader"] = func(v *yaml.Node) {
 		l := &p.n.Loader
 		p.fields(v, "loader", map[string]func(*yaml.Node){
-			"bios": func(v *yaml.Node) { l.BIOS = p.file(v, "loader bios") },
-			"uefi": func(v *yaml.Node) { l.UEFI = p.file(v, "loader uefi") },
-			"ipxe": func(v *yaml.Node) { l.IPXE = p.file(v, "loader ipxe") },
-			"grub": func(v *yaml.Node) { l.GRUB = p.file(v, "loader grub") },
+			"bios":  func(v *yaml.Node) { l.BIOS = p.file(v, "loader bios") },
+			"uefi":  func(v *yaml.Node) { l.UEFI = p.file(v, "loader uefi") },
+			"arm64": func(v *yaml.Node) { l.ARM = p.file(v, "loader arm64") },
+			"ipxe":  func(v *yaml.Node) { l.IPXE = p.file(v, "loader ipxe") },
+			"grub":  func(v *yaml.Node) { l.GRUB = p.file(v, "loader grub") },
 		})
 	}
 	p.fields(n, "defaults", read)

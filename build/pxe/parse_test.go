@@ -108,7 +108,7 @@ func TestRenderErrors(t *testing.T) {
 // The checker sees the line with what the loader adds; what it warns of is told
 // once for all nodes.
 func TestRenderChecks(t *testing.T) {
-	nodes, err := Parse(strings.NewReader(small + `
+	nodes, err := Parse(strings.NewReader(small+`
 nodes:
 - {name: a, mac: 52:54:00:00:00:01, ip: 10.0.0.7, ipappend: 3}
 - {name: b, guid: 00:02:c9:03:00:00:10:39, ip: 10.0.0.8, client-id: guid}

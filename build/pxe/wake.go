@@ -81,8 +81,8 @@ type Sleeper struct {
 	Name     string
 	MAC      netsetup.HardwareAddr
 	Password []byte
-	IP       netip.Addr   // the zero value where it is not known
-	Subnet   netip.Prefix // likewise
+	// Broadcast is that of its subnet, the zero value where it is not known.
+	Broadcast netip.Addr
 }
 
 // Sleepers are the nodes to wake, those of smaller order first, and in the order
@@ -122,12 +122,12 @@ func (n Nodes) Sleepers(names, groups []string) (list []Sleeper, notes []string,
 		if !named && w.Never != nil && *w.Never {
 			continue
 		}
-		c := candidate{Sleeper: Sleeper{Name: d.Name, MAC: cmp.Or(w.MAC, d.MAC), Password: w.Password, IP: d.IP}}
+		c := candidate{Sleeper: Sleeper{Name: d.Name, MAC: cmp.Or(w.MAC, d.MAC), Password: w.Password}}
 		if w.Order != nil {
 			c.order = *w.Order
 		}
 		if s := x.subnet(d.IP); s != nil {
-			c.Subnet = s.Prefix
+			c.Broadcast = broadcast(s.Prefix)
 		}
 		if c.MAC == "" {
 			cannot := problem{file: n.File, at: d.At, text: "node " + d.Name + " boots from InfiniBand, and no InfiniBand port is woken by a magic packet: " +
