@@ -4,9 +4,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// maxValues bounds what aliases multiply a description to: 100,000 nodes of 40
+// maxValues bounds what aliases multiply a description to: 100,000 nodes of 20
 // values each.
-const maxValues = 4 << 20
+const maxValues = 2 << 20
 
 // resolve puts what aliases and merge keys (https://yaml.org/type/merge.html)
 // stand for in their places. The tree is changed; what several aliases stand for

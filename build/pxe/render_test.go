@@ -44,6 +44,20 @@ func render(t testing.TB, cluster string) Tree {
 	return tree
 }
 
+// parsed makes the tree of a description.
+func parsed(t testing.TB, text, directory string) Tree {
+	t.Helper()
+	nodes, err := Parse(strings.NewReader(text), "nodes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := Render(nodes, Options{Folder: directory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
 // printed is a tree as one text; files with the same contents are one part.
 func printed(tree Tree) string {
 	var b strings.Builder

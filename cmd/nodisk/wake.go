@@ -232,10 +232,12 @@ func (w *wakeCmd) line(t wol.Target) string {
 
 func (w *wakeCmd) rehearse(c console, targets []wol.Target) error {
 	pace := wol.Pace{Interval: w.Interval, Batch: w.Batch, Repeat: w.Repeat}
+	next := 0
 	for _, s := range pace.Steps(len(targets)) {
-		if !s.Final {
+		if s.First < next { // a packet once more
 			continue
 		}
+		next = s.Last
 		for _, t := range targets[s.First:s.Last] {
 			if _, err := fmt.Fprintf(c.out, "after %v  %s\n", s.After, w.line(t)); err != nil {
 				return err
