@@ -97,6 +97,7 @@ func (r *renderer) dnsmasq() {
 	}
 	line("enable-tftp")
 	line("tftp-root=%s", r.n.Folder)
+	line("dhcp-vendorclass=set:pxe,PXEClient")
 	line("dhcp-match=set:ipxe,175")
 	line("dhcp-match=set:uefi,option:client-arch,7")
 	line("dhcp-match=set:uefi,option:client-arch,9")
@@ -106,13 +107,13 @@ func (r *renderer) dnsmasq() {
 		server = ",," + r.n.Server.String()
 	}
 	for _, c := range r.n.Loader.clients() {
-		tags := ""
+		tags := "tag:pxe,"
 		if c.kind != clientIPXE && r.n.Loader.IPXE != "" {
-			tags = "tag:!ipxe,"
+			tags += "tag:!ipxe,"
 		}
 		switch c.kind {
 		case clientIPXE:
-			tags = "tag:ipxe,"
+			tags += "tag:ipxe,"
 		case clientUEFI:
 			tags += "tag:uefi,"
 		case clientARM:
@@ -121,6 +122,9 @@ func (r *renderer) dnsmasq() {
 			tags += "tag:!uefi,tag:!arm64,"
 		}
 		line("dhcp-boot=%s%s%s", tags, c.file, server)
+	}
+	if server != "" {
+		line("dhcp-boot=tag:!pxe,%s", server)
 	}
 	r.add(dnsmasqConf, "dnsmasq", []byte(b.String()))
 
