@@ -1,6 +1,8 @@
 package pxe
 
 import (
+	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -147,4 +149,47 @@ func TestWriteStays(t *testing.T) {
 			t.Errorf("list %q: %v", list, err)
 		}
 	}
+}
+
+// A call that is interrupted leaves whole files and no temporary one; the next
+// goes on where it ended.
+func TestWriteInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	wanted := files("p/a", "1", "p/b", "2", "p/c", "3")
+	got, err := Write(&countedContext{Context: t.Context(), left: 5}, dir, wanted, false)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "2 of 3 files are as they should be, each whole: run it again to go on") {
+		t.Errorf("%v", err)
+	}
+	if diff := cmp.Diff(Changes{Written: []string{"p/a", "p/b"}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"p/a": "1", "p/b": "2"}, contents(t, dir)); diff != "" {
+		t.Errorf("directory (-want +got):\n%s", diff)
+	}
+	// As a call that was killed, or a power cut, leaves it.
+	for name, text := range map[string]string{"p/" + temporary: "half", "p/a": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err = Write(t.Context(), dir, wanted, false)
+	if diff := cmp.Diff(Changes{Written: []string{"p/a", "p/c"}, Unchanged: 1}, got); diff != "" || err != nil {
+		t.Errorf("again: %v (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(map[string]string{"p/a": "1", "p/b": "2", "p/c": "3"}, contents(t, dir)); diff != "" {
+		t.Errorf("directory, again (-want +got):\n%s", diff)
+	}
+}
+
+// A countedContext ends after some looks at it.
+type countedContext struct {
+	context.Context
+	left int
+}
+
+func (c *countedContext) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
 }
