@@ -99,8 +99,12 @@ subnets: [{ cidr: 10.9.0.0/24, range: 10.9.0.100-10.9.0.199 }]
 		arch        byte
 		ipxe        bool
 	}{
-		{name: "BIOS", class: pxe}, {name: "UEFI", class: pxe, arch: 7}, {name: "UEFI 9", class: pxe, arch: 9}, {name: "arm64", class: pxe, arch: 11},
-		{name: "iPXE", class: pxe, ipxe: true}, {name: "a system", class: "nodisk"},
+		{name: "BIOS", class: pxe},
+		{name: "UEFI", class: pxe, arch: 7},
+		{name: "UEFI 9", class: pxe, arch: 9},
+		{name: "arm64", class: pxe, arch: 11},
+		{name: "iPXE", class: pxe, ipxe: true},
+		{name: "a system", class: "nodisk"},
 	}
 	want := map[string]string{
 		"BIOS": "10.9.0.9 pxelinux.0", "UEFI": "10.9.0.9 grub/x64.efi", "UEFI 9": "10.9.0.9 grub/x64.efi", "arm64": "10.9.0.9 grub/arm64.efi",

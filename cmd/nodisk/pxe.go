@@ -88,7 +88,7 @@ func readNodes(file string) (nodes pxe.Nodes, name string, err error) {
 // mistakes puts what is wrong with a description below one line where it is more
 // than one: each begins with the file's name.
 func mistakes(name string, err error) error {
-	if list, several := err.(interface{ Unwrap() []error }); several && len(list.Unwrap()) > 1 { //nolint:errorlint // what Parse has joined, not what is within it
+	if list, several := err.(interface{ Unwrap() []error }); several && len(list.Unwrap()) > 1 {
 		return fmt.Errorf("%s has mistakes:\n%w", name, err)
 	}
 	return err

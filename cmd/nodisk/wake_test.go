@@ -44,8 +44,10 @@ func TestWakeTargets(t *testing.T) {
 			"after 6s  node2  52:54:00:00:00:02  10.0.0.255:9\n" +
 			"after 8s  ib2  52:54:00:00:00:07  10.0.0.255:9\n" +
 			"5 would be woken; nothing was sent\n", err: "nodisk: warning: " + nodes + ":12:3" + noIB},
-		"by name, from": {args: "node2 NODE1 old1 --from node2 --to 10.9.0.255 --interval 1s --batch 2",
-			out: "after 0s  node2  52:54:00:00:00:02  10.9.0.255:9\nafter 0s  old1  52:54:00:00:00:05  10.9.0.255:9\n2 would be woken; nothing was sent\n"},
+		"by name, from": {
+			args: "node2 NODE1 old1 --from node2 --to 10.9.0.255 --interval 1s --batch 2",
+			out:  "after 0s  node2  52:54:00:00:00:02  10.9.0.255:9\nafter 0s  old1  52:54:00:00:00:05  10.9.0.255:9\n2 would be woken; nothing was sent\n",
+		},
 		"a group":     {args: "--group storage --interface eth1", out: "after 0s  disk1  52:54:00:00:00:04\n1 would be woken; nothing was sent\n"},
 		"InfiniBand":  {args: "ib1", err: "nodisk: wake: " + nodes + ":12:3" + noIB, status: exitFailed},
 		"unknown":     {args: "node9 --group x", err: "nodisk: wake: there is no group \"x\" in " + nodes + "\nthere is no node \"node9\" in " + nodes + "\n", status: exitFailed},
