@@ -31,7 +31,7 @@ part       = @scripts/part
 # Tests of packages build and cmd/nodisk.
 large      = ^TestCheckDistribution$$|^TestBaseImagesOfOthers$$|^TestCompressReference$$|^TestBuildFromSource$$|^TestPlanCommand$$/^intel$$
 
-.PHONY: all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall vet lint unit fuzz boot-tests clean
+.PHONY: all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall debian vet lint unit fuzz boot-tests clean
 
 all: build
 
@@ -104,6 +104,11 @@ softib: headers
 stall: headers
 	@scripts/build-module integration/stall .cache/headers .cache/stall
 
+# Stock trees, for what happens behind the switch.
+debian: packages
+	@scripts/debian-tree bookworm .cache/debian-bookworm.tar
+	@scripts/debian-tree trixie .cache/debian-trixie.tar
+
 vet:
 	@$(GO) vet ./...
 
@@ -122,7 +127,7 @@ unit: kernel-other headers
 fuzz:
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)
 
-boot-tests: softib stall kernel-oldest kernel-newest kernel-arm64 rescue
+boot-tests: softib stall debian kernel-oldest kernel-newest kernel-arm64 rescue
 	@$(GO) test -vet=off -count=1 -timeout 45m ./integration
 
 clean:
