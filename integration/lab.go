@@ -42,8 +42,11 @@ type Lab struct {
 	tgtdErr  error
 	rpcbind  *process
 	ganesha  *process
-	nfsErr   error
 	targetID int
+	nfs      struct {
+		root, dir string // the user's directory, empty for the lab's own; what is exported
+		err       error
+	}
 
 	rpcbindErr  error
 	registering sync.Mutex // held while an NFS server of a storm starts
@@ -112,13 +115,8 @@ func (l *Lab) tree() (string, error) {
 	return dir, l.treeErr
 }
 
-// disk returns a fresh copy of the root as an ext4 image; other, if not empty, is a
-// folder with another root.
-func (l *Lab) disk(ctx context.Context, name, other string) (string, error) {
-	if other != "" {
-		image := l.path(name + ".ext4")
-		return image, RootDisk(ctx, other, image)
-	}
+// disk returns a fresh copy of the lab's root as an ext4 image.
+func (l *Lab) disk(ctx context.Context, name string) (string, error) {
 	tree, err := l.tree()
 	if err != nil {
 		return "", err

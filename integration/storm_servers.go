@@ -59,7 +59,7 @@ func (l *Lab) stormServers(ctx context.Context, c StormCase) (s *stormServers, e
 	}
 	if c.Root == RootISCSI {
 		s.iqn = fmt.Sprintf("iqn.2025-01.test.nodisk.lab:storm-%d", s.n.n)
-		if s.image, err = l.disk(ctx, s.n.bridge(), ""); err != nil {
+		if s.image, err = l.disk(ctx, s.n.bridge()); err != nil {
 			return nil, err
 		}
 		if c.Fault == LUNEmpty {

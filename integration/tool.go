@@ -22,19 +22,21 @@ var errMissing = errors.New("not found")
 
 func program(name, pkg string) tool { return tool{name: name, pkg: pkg, program: true} }
 
-func toolQEMU() tool    { return program("qemu-system-x86_64", "qemu-system-x86") }
-func toolQEMUARM() tool { return program("qemu-system-aarch64", "qemu-system-arm") }
-func toolDnsmasq() tool { return program("dnsmasq", "dnsmasq-base") }
-func toolTgtd() tool    { return program("tgtd", "tgt") }
-func toolTgtadm() tool  { return program("tgtadm", "tgt") }
-func toolGanesha() tool { return program("ganesha.nfsd", "nfs-ganesha") }
-func toolRpcbind() tool { return program("rpcbind", "rpcbind") }
-func toolMke2fs() tool  { return program("mke2fs", "e2fsprogs") }
-func toolTune2fs() tool { return program("tune2fs", "e2fsprogs") }
-func toolIP() tool      { return program("ip", "iproute2") }
-func toolOpensm() tool  { return program("opensm", "opensm") }
-func toolTC() tool      { return program("tc", "iproute2") }
-func toolTar() tool     { return program("tar", "tar") }
+func toolQEMU() tool          { return program("qemu-system-x86_64", "qemu-system-x86") }
+func toolQEMUARM() tool       { return program("qemu-system-aarch64", "qemu-system-arm") }
+func toolDnsmasq() tool       { return program("dnsmasq", "dnsmasq-base") }
+func toolTgtd() tool          { return program("tgtd", "tgt") }
+func toolTgtadm() tool        { return program("tgtadm", "tgt") }
+func toolGanesha() tool       { return program("ganesha.nfsd", "nfs-ganesha") }
+func toolRpcbind() tool       { return program("rpcbind", "rpcbind") }
+func toolMke2fs() tool        { return program("mke2fs", "e2fsprogs") }
+func toolTune2fs() tool       { return program("tune2fs", "e2fsprogs") }
+func toolIP() tool            { return program("ip", "iproute2") }
+func toolOpensm() tool        { return program("opensm", "opensm") }
+func toolTC() tool            { return program("tc", "iproute2") }
+func toolQEMUImg() tool       { return program("qemu-img", "qemu-utils") }
+func toolStorageDaemon() tool { return program("qemu-storage-daemon", "qemu-system-common") }
+func toolTar() tool           { return program("tar", "tar") }
 
 // toolMachine is the QEMU of an architecture.
 func toolMachine(arch string) tool {
