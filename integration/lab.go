@@ -49,7 +49,8 @@ type Lab struct {
 	}
 
 	rpcbindErr  error
-	registering sync.Mutex // held while an NFS server of a storm starts
+	unmount     []func() error // what is mounted, when the servers have ended
+	registering sync.Mutex     // held while an NFS server of a storm starts
 
 	mu   sync.Mutex
 	used map[int]bool // networks that are up
@@ -95,7 +96,11 @@ func (l *Lab) Close() error {
 	l.rpcbind.stop()
 	l.tgtd.stop()
 	l.cancel()
-	if err := os.RemoveAll(l.dir); err != nil {
+	var errs []error
+	for _, unmount := range l.unmount {
+		errs = append(errs, unmount())
+	}
+	if err := errors.Join(append(errs, os.RemoveAll(l.dir))...); err != nil {
 		return fmt.Errorf("close lab: %w", err)
 	}
 	return nil

@@ -130,28 +130,48 @@ func (l *Lab) exported(s BootSpec) (string, error) {
 	case s.Tree == "":
 		return l.tree()
 	}
-	// By another name, because overlayfs separates options by commas and layers by colons.
-	lower, merged := l.path("lower"), l.path("merged")
-	upper, work := l.path("upper"), l.path("work")
-	for _, dir := range []string{lower, merged, upper, work} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return "", fmt.Errorf("lay a snapshot over %s: %w", s.Tree, err)
-		}
-	}
-	if err := sameOwner(s.Tree, upper); err != nil {
-		return "", err
-	}
-	if err := syscall.Mount(s.Tree, lower, "", syscall.MS_BIND, ""); err != nil {
+	merged, unmount, err := overlay(s.Tree)
+	if err != nil {
 		return "", fmt.Errorf("lay a snapshot over %s: %w", s.Tree, err)
 	}
-	// Handles, which an NFS server gives out, need both options
-	// (Documentation/filesystems/overlayfs.rst, NFS export).
-	options := strings.Join([]string{"lowerdir=" + lower, "upperdir=" + upper, "workdir=" + work, "index=on", "nfs_export=on"}, ",")
-	if err := syscall.Mount("nodisk-lab", merged, "overlay", 0, options); err != nil {
-		return "", fmt.Errorf("lay a snapshot over %s: mount overlay: %w: its file system or this kernel cannot do it, take --root iscsi, which copies the tree",
-			s.Tree, err)
-	}
+	l.unmount = append(l.unmount, unmount)
 	return merged, nil
+}
+
+// overlay mounts what looks like a tree, and keeps what is written to it in memory. It is not
+// in the lab's directory: what is deleted with that must never be a mount of a user's tree.
+func overlay(tree string) (merged string, unmount func() error, err error) {
+	dir, err := os.MkdirTemp("/run", "nodisk-tree-")
+	if err != nil {
+		return "", nil, err
+	}
+	// By another name, because overlayfs separates options by commas and layers by colons.
+	lower, merged := filepath.Join(dir, "lower"), filepath.Join(dir, "merged")
+	upper, work := filepath.Join(dir, "upper"), filepath.Join(dir, "work")
+	for _, dir := range []string{lower, merged, upper, work} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return "", nil, err
+		}
+	}
+	if err := sameOwner(tree, upper); err != nil {
+		return "", nil, err
+	}
+	if err := syscall.Mount(tree, lower, "", syscall.MS_BIND, ""); err != nil {
+		return "", nil, err
+	}
+	// Whatever goes wrong, nothing writes to the tree.
+	if err := syscall.Mount("", lower, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""); err != nil {
+		return "", nil, errors.Join(err, syscall.Unmount(lower, 0))
+	}
+	// Handles, which an NFS server gives out, need index and nfs_export; without xino files
+	// of the tree are on another device than directories, and the node sees a mount in each
+	// (Documentation/filesystems/overlayfs.rst).
+	options := strings.Join([]string{"lowerdir=" + lower, "upperdir=" + upper, "workdir=" + work, "index=on", "nfs_export=on", "xino=on"}, ",")
+	if err := syscall.Mount("nodisk-lab", merged, "overlay", 0, options); err != nil {
+		err = fmt.Errorf("mount overlay: %w: its file system or this kernel cannot do it, take --root iscsi, which copies the tree", err)
+		return "", nil, errors.Join(err, syscall.Unmount(lower, 0))
+	}
+	return merged, func() error { return errors.Join(syscall.Unmount(merged, 0), syscall.Unmount(lower, 0)) }, nil
 }
 
 // sameOwner gives the top of the upper layer, which is what is seen, the owner and the
@@ -159,15 +179,12 @@ func (l *Lab) exported(s BootSpec) (string, error) {
 func sameOwner(tree, upper string) error {
 	info, err := os.Stat(tree)
 	if err != nil {
-		return fmt.Errorf("lay a snapshot over %s: %w", tree, err)
+		return err
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		if err := os.Chown(upper, int(stat.Uid), int(stat.Gid)); err != nil {
-			return fmt.Errorf("lay a snapshot over %s: %w", tree, err)
+			return err
 		}
 	}
-	if err := os.Chmod(upper, info.Mode().Perm()); err != nil {
-		return fmt.Errorf("lay a snapshot over %s: %w", tree, err)
-	}
-	return nil
+	return os.Chmod(upper, info.Mode().Perm())
 }
