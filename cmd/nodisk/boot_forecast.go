@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/nodisk/nodisk/build"
@@ -18,6 +19,9 @@ import (
 type bootImage struct {
 	contents build.Contents
 	files    *preflight.Image
+	kernel   *build.Kernel // nil: its file says nothing here, and QEMU may boot it
+	checks   []abi.Report  // of the image's modules against it
+	faults   []string
 }
 
 // forecast looks at what nodisk plan and nodisk check know before a machine is started. It
@@ -28,11 +32,10 @@ func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con con
 		s.Root = c.ways()[0]
 	}
 	image, err := openBootImage(c.Image)
-	switch {
-	case err != nil:
-	case !outside() && len(c.ways()) == 1: // the process outside has looked
-		err = roomFor(s, image.contents)
-	default:
+	if err == nil && outside() {
+		err = image.check(ctx, *s)
+	}
+	if err == nil {
 		err = c.judge(ctx, s, image)
 	}
 	if err == nil || !c.Force {
@@ -59,6 +62,20 @@ func openBootImage(name string) (image bootImage, err error) {
 	}
 	image.files, err = preflight.ReadImage(preflight.Part{Name: name, Reader: f})
 	return image, err
+}
+
+// check compares the image with the kernel, which is the same for all ways to a root.
+func (i *bootImage) check(ctx context.Context, s integration.BootSpec) error {
+	k, err := build.OpenKernel(s.Kernel)
+	if err != nil {
+		return nil //nolint:nilerr // QEMU may boot a kernel whose file says nothing here
+	}
+	i.kernel = &k
+	if err := build.CheckUnpacking(s.Kernel, i.contents.Segments); err != nil {
+		i.faults = append(i.faults, err.Error())
+	}
+	i.checks, err = build.Check(ctx, build.CheckSpec{Kernel: s.Kernel, Image: s.Image})
+	return err
 }
 
 // ways are the ways to the root that the flags leave, the best first.
@@ -105,7 +122,7 @@ func (c *bootCmd) judge(ctx context.Context, s *integration.BootSpec, image boot
 
 // bootFaults are what keeps a node from booting, by nodisk plan and nodisk check.
 func bootFaults(ctx context.Context, s integration.BootSpec, image bootImage) ([]string, error) {
-	in := preflight.Input{Line: cmdline.Parse(s.Line()), Image: image.files}
+	in := preflight.Input{Line: cmdline.Parse(s.Line()), Image: image.files, Kernel: image.kernel, Checks: image.checks}
 	if list := s.Hardware(); list != "" {
 		v, err := build.ParseInventory("QEMU's machine", strings.NewReader(list))
 		if err != nil {
@@ -113,22 +130,11 @@ func bootFaults(ctx context.Context, s integration.BootSpec, image bootImage) ([
 		}
 		in.Inventory = &v
 	}
-	var faults []string
-	// QEMU may boot a kernel whose file says nothing here.
-	if k, err := build.OpenKernel(s.Kernel); err == nil {
-		in.Kernel = &k
-		if in.Checks, err = build.Check(ctx, build.CheckSpec{Kernel: s.Kernel, Image: s.Image}); err != nil {
-			return nil, err
-		}
-		if err := build.CheckUnpacking(s.Kernel, image.contents.Segments); err != nil {
-			faults = append(faults, err.Error())
-		}
-	}
 	report, err := preflight.Check(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	faults = append(faults, report.Faults...)
+	faults := append(slices.Clip(image.faults), report.Faults...)
 	for _, r := range in.Checks {
 		for _, f := range r.Findings {
 			if f.Severity == abi.Fault && len(report.Faults) == 0 {

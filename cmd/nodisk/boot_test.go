@@ -22,16 +22,30 @@ func buildFor(t *testing.T, kernel string, args ...string) string {
 	return image
 }
 
+// plainKernel is a file of which no more is known than the release: nothing has to be
+// unpacked.
+func plainKernel(t *testing.T, release string) string {
+	t.Helper()
+	return planFile(t, "vmlinux", "\x7fELF\x02\x01\x01"+strings.Repeat("\x00", 11)+"\x3e\x00"+strings.Repeat("\x00", 64)+
+		"Linux version "+release+" (builder@example) (gcc) #1 SMP\n")
+}
+
+func released(t *testing.T, kernel string) string {
+	t.Helper()
+	k, err := build.OpenKernel(filepath.Join(kernel, "vmlinuz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.Release
+}
+
 // What nodisk plan and nodisk check know is told before a machine starts.
 func TestBootRefuses(t *testing.T) {
 	kernel := kernelDir(t)
-	vmlinuz := filepath.Join(kernel, "vmlinuz")
+	vmlinuz := plainKernel(t, released(t, kernel))
 	iscsi, nfs := buildFor(t, kernel, "--profile", "virt,iscsi,ext4"), buildFor(t, kernel, "--profile", "virt,nfs")
 	text := planFile(t, "text", "no image")
-	other := planFile(t, "vmlinuz-other", "\x7fELF\x02\x01\x01"+strings.Repeat("\x00", 11)+"\x3e\x00"+strings.Repeat("\x00", 64)+
-		"Linux version 6.12.9-other (builder@example) (gcc) #1 SMP\n")
-	old := planFile(t, "vmlinuz-old", "\x7fELF\x02\x01\x01"+strings.Repeat("\x00", 11)+"\x3e\x00"+strings.Repeat("\x00", 64)+
-		"Linux version 3.10.0-1160.el7.x86_64 (builder@example) (gcc) #1 SMP\n")
+	other, old := plainKernel(t, "6.12.9-other"), plainKernel(t, "3.10.0-1160.el7.x86_64")
 	for name, tt := range map[string]struct {
 		args []string
 		want string
@@ -59,7 +73,7 @@ func TestBootRefuses(t *testing.T) {
 // The way to a root of one's own is one that the image is for; --force takes the first.
 func TestBootWay(t *testing.T) {
 	kernel := kernelDir(t)
-	vmlinuz := filepath.Join(kernel, "vmlinuz")
+	vmlinuz := plainKernel(t, released(t, kernel))
 	iscsi, nfs := buildFor(t, kernel, "--profile", "virt,iscsi,ext4"), buildFor(t, kernel, "--profile", "virt,nfs")
 	for _, tt := range []struct {
 		cmd  bootCmd
