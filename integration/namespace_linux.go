@@ -66,7 +66,7 @@ func Enter(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("enter namespaces: %w: %s", err, refusal(readSysctl))
 	}
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
 		for {
 			select {

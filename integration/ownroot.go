@@ -28,7 +28,7 @@ func (s BootSpec) checkOwn() error {
 		refuse("a tree, an NFS export and a disk are three roots: give one of them")
 	}
 	if s.Tree != "" && s.Root != RootISCSI && s.Root != RootNFS3 && s.Root != RootNFS4 {
-		refuse("a tree goes with the roots iscsi, nfs3 and nfs4, not %v", s.Root)
+		refuse("a tree goes with the roots iscsi, nfs3 and nfs4, not %v (a root in RAM is in the image: nodisk build --add DIR:/)", s.Root)
 	}
 	if s.Export != "" && s.Root != RootNFS3 && s.Root != RootNFS4 {
 		refuse("an NFS export goes with the roots nfs3 and nfs4, not %v", s.Root)

@@ -213,7 +213,7 @@ func TestBootExport(t *testing.T) {
 
 // The terminal is the node's: a command is typed, its answer seen, and the terminal is what it
 // was when the node has switched itself off, was ended by Ctrl-a x, or the program was killed.
-func TestBootInteractive(t *testing.T) {
+func TestBootInteractive(t *testing.T) { //nolint:tparallel // its nodes share a place on the machine
 	t.Parallel()
 	needs(t, BootSpec{Root: RootISCSI, Tree: "x"})
 	image := buildImage(t, "virt,iscsi,ext4")
@@ -235,7 +235,7 @@ func TestBootInteractive(t *testing.T) {
 	}
 	takePlace(t, busy)
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { //nolint:tparallel // one VM at a time: they share a place
+		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 			defer cancel()
 			cmd := asUser(ctx, t, args...)

@@ -70,7 +70,7 @@ func (m machine) result(p *process, end string, atRoot, wall time.Duration) Boot
 	res.Times.Wall, res.Times.WallReached = wall, atRoot
 	res.Found = end == endFound
 	read(lines, &res)
-	if !res.Reached && !(m.spec.own() && res.Up(m.spec.Interactive)) {
+	if up := m.spec.own() && res.Up(m.spec.Interactive); !up && !res.Reached {
 		res.Why = why(lines)
 		if res.Why == "" {
 			res.Why = fmt.Sprintf("the node said nothing of its own (%s, QEMU's status %d); the last it wrote: %s",

@@ -132,7 +132,7 @@ func (l *Lab) virtio(ctx context.Context, s BootSpec) (path, root string, lose f
 		return snap.path, "", snap.lose, nil
 	}
 	if snap.format != "raw" {
-		err = fmt.Errorf("%s is in the format %s, in which the root is not looked for here: name it, as by --append root=LABEL=...", s.Disk, snap.format)
+		err = fmt.Errorf("look for the root on %s: not in a disk of the format %s: name it, as by --append root=LABEL=NAME", s.Disk, snap.format)
 		return "", "", nil, errors.Join(err, snap.lose())
 	}
 	f, err := os.Open(snap.disk)
