@@ -17,17 +17,28 @@ func (l *Lab) export(ctx context.Context, s BootSpec) (string, error) {
 	served := s.Export + s.Tree
 	l.once.nfs.Do(func() {
 		l.nfs.root = served
-		if l.nfs.dir, l.nfs.err = l.exported(s); l.nfs.err == nil {
-			l.nfs.err = l.startNFS(ctx, l.nfs.dir)
+		var dir string
+		if dir, l.nfs.err = l.exported(s); l.nfs.err == nil {
+			l.nfs.path = exportPath(dir)
+			l.nfs.err = l.startNFS(ctx, dir, l.nfs.path)
 		}
 	})
 	if l.nfs.err == nil && l.nfs.root != served {
 		return "", fmt.Errorf("export %s: the lab's NFS server exports %q already", served, l.nfs.root)
 	}
-	return l.nfs.dir, l.nfs.err
+	return l.nfs.path, l.nfs.err
 }
 
-func (l *Lab) startNFS(ctx context.Context, dir string) error {
+// exportPath is by what path a directory is exported: its own, unless a command line cannot
+// have that.
+func exportPath(dir string) string {
+	if regexp.MustCompile(`^[\w/.+-]+$`).MatchString(dir) {
+		return dir
+	}
+	return "/export"
+}
+
+func (l *Lab) startNFS(ctx context.Context, dir, path string) error {
 	l.log.Info("start rpcbind and nfs-ganesha", "export", dir)
 	l.once.rpcbind.Do(func() { l.rpcbindErr = l.startRpcbind(ctx) })
 	if l.rpcbindErr != nil {
@@ -37,7 +48,7 @@ func (l *Lab) startNFS(ctx context.Context, dir string) error {
 		return fmt.Errorf("start NFS server: a path with a quote or a line feed cannot be exported: %q", dir)
 	}
 	conf := l.path("ganesha.conf")
-	if err := writeFile(conf, ganeshaConf(dir, "", "")); err != nil {
+	if err := writeFile(conf, ganeshaConf(dir, path, "", "")); err != nil {
 		return err
 	}
 	var err error
@@ -81,17 +92,18 @@ func (l *Lab) startRpcbind(ctx context.Context) error {
 	return nil
 }
 
-// ganeshaConf is the configuration of a server that exports a folder. Further
-// words are for its core and for NFS version 4.
+// ganeshaConf is the configuration of a server that exports a directory by a path, which is
+// that of NFS version 3 too (Mount_Path_Pseudo). Further words are for its core and for NFS
+// version 4.
 //
 // Graceless: a new client waits for no grace period. Names are numbers: there
 // is no idmapd in the lab.
-func ganeshaConf(dir, core, four string) string {
-	return `NFS_CORE_PARAM { Protocols = 3, 4; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = true; ` + core + ` }
+func ganeshaConf(dir, path, core, four string) string {
+	return `NFS_CORE_PARAM { Protocols = 3, 4; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = true; Mount_Path_Pseudo = true; ` + core + ` }
 NFS_KRB5 { Active_krb5 = false; }
 NFSv4 { Graceless = true; Minor_Versions = 0, 1, 2; RecoveryBackend = fs; Only_Numeric_Owners = true; ` + four + ` }
 EXPORT_DEFAULTS { SecType = sys; Squash = none; Access_Type = RW; Transports = TCP, UDP; }
-EXPORT { Export_Id = 1; Path = "` + dir + `"; Pseudo = "` + dir + `"; Protocols = 3, 4; FSAL { Name = VFS; } }
+EXPORT { Export_Id = 1; Path = "` + dir + `"; Pseudo = "` + path + `"; Protocols = 3, 4; FSAL { Name = VFS; } }
 LOG { Default_Log_Level = EVENT; }
 `
 }

@@ -44,8 +44,8 @@ type Lab struct {
 	ganesha  *process
 	targetID int
 	nfs      struct {
-		root, dir string // the user's directory, empty for the lab's own; what is exported
-		err       error
+		root, path string // the user's directory, empty for the lab's own; by what path it is exported
+		err        error
 	}
 
 	rpcbindErr  error
