@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -45,7 +44,14 @@ func (b *buildCmd) makeImages(ctx context.Context, c console) error {
 	if err != nil {
 		return fmt.Errorf("build: read images %s:\n%w", b.Images, err)
 	}
+	for i := range specs {
+		specs[i].Inputs, specs[i].Stdout = append(specs[i].Inputs, b.inputs()...), c.out
+	}
+	if err := build.CheckOutputs(specs...); err != nil {
+		return fmt.Errorf("build: read images %s:\n%w", b.Images, err)
+	}
 	cache := b.cache()
+	c = c.beside(specs...)
 	var (
 		reports = make([]build.Report, len(specs))
 		mu      sync.Mutex
@@ -91,9 +97,9 @@ func writeReports(w io.Writer, reports []build.Report, trimmed error, took time.
 		}
 	}
 	for _, r := range reports {
-		fmt.Fprintf(&out, "%s  %9d bytes  %s", r.SHA256, r.Bytes, r.Out)
+		fmt.Fprintf(&out, "%s  %9d bytes  %s", r.SHA256, r.Bytes, build.OutputName(r.Out))
 		if r.SecretOut != "" {
-			fmt.Fprintf(&out, " and %s", r.SecretOut)
+			fmt.Fprintf(&out, " and %s", build.OutputName(r.SecretOut))
 		}
 		fmt.Fprintf(&out, " (%s)\n", strings.Join(r.Profiles, ", "))
 		say("note", r.Notes)
@@ -128,23 +134,12 @@ func parseImages(data []byte) ([]build.Spec, error) {
 	var (
 		specs []build.Spec
 		errs  []error
-		taken = make(map[string]int)
 	)
 	for i, entry := range list.Images {
 		spec, err := entry.spec(list.Common)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("image %d: %w", i+1, err))
 			continue
-		}
-		for _, out := range []string{spec.Out, spec.SecretOut, spec.SBOM} {
-			if out == "" {
-				continue
-			}
-			out = filepath.Clean(out)
-			if first, twice := taken[out]; twice {
-				errs = append(errs, fmt.Errorf("image %d: %s is written by image %d already: give each its own", i+1, out, first))
-			}
-			taken[out] = i + 1
 		}
 		specs = append(specs, spec)
 	}
