@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/init/linux"
 )
 
@@ -14,29 +15,49 @@ func (b *builder) age(release string) error { return b.refuse(linux.TooOld(relea
 // unpacks refuses an image that the kernel cannot unpack: such a kernel panics
 // for want of a root, without a word of nodisk's.
 func (b *builder) unpacks() error {
-	c := b.spec.Compress
+	return b.refuse(unpacker(b.report.Release, b.config, b.spec.Compress))
+}
+
+// CheckUnpacking returns an error where the release of a kernel's file, or the configuration
+// beside it, says that it cannot unpack the segments of an image.
+func CheckUnpacking(kernel string, segments []Segment) error {
+	k, err := kernelSource{file: kernel}.headers()
+	if err != nil {
+		return err
+	}
+	for _, s := range segments {
+		if err := unpacker(k.Release, k.Config, s.Compression); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unpacker returns an error where a kernel has no unpacker for a compression. Without its
+// configuration the release has to tell.
+func unpacker(release string, config abi.Kconfig, c Compression) error {
 	option := c.option()
 	if option == "" {
 		return nil
 	}
-	if b.config == nil {
+	if config == nil {
 		// Of the others every kernel of the range can have the unpacker.
-		v, ok := linux.ParseVersion(b.report.Release)
+		v, ok := linux.ParseVersion(release)
 		if since := (linux.Version{Major: 5, Minor: 9}); c == Zstd && ok && v.Compare(since) < 0 {
-			return b.refuse(fmt.Errorf("compress image: kernel %s unpacks no zstd, which Linux %v does: take --compress lz4, gzip or none", b.report.Release, since))
+			return fmt.Errorf("compress image: kernel %s unpacks no zstd, which Linux %v does: take --compress lz4, gzip or none", release, since)
 		}
 		return nil
 	}
-	if b.config[option] == "y" {
+	if config[option] == "y" {
 		return nil
 	}
-	able := slices.DeleteFunc(Compressions(), func(c Compression) bool { return c != None && b.config[c.option()] != "y" })
+	able := slices.DeleteFunc(Compressions(), func(c Compression) bool { return c != None && config[c.option()] != "y" })
 	names := make([]string, len(able))
 	for i, c := range able {
 		names[i] = c.String()
 	}
-	return b.refuse(fmt.Errorf("compress image: kernel %s unpacks no %v (no %s in its configuration): take --compress %s",
-		b.report.Release, c, option, strings.Join(names, " or ")))
+	return fmt.Errorf("compress image: kernel %s unpacks no %v (no %s in its configuration): take --compress %s",
+		release, c, option, strings.Join(names, " or "))
 }
 
 // refuse makes an error a warning if the image is to be made all the same.

@@ -31,6 +31,12 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 		return res, err
 	}
 	until := never()
+	if s.own() {
+		until = prompt()
+	}
+	if s.Interactive {
+		until = never()
+	}
 	if s.Until != "" {
 		if until, err = regexp.Compile(s.Until); err != nil {
 			return res, fmt.Errorf("boot %s: %w", s.name(), err)
@@ -57,6 +63,7 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 		m.nics = append(m.nics, second.nics(false)...)
 		values["server1"], values["client1"] = second.server().String(), second.client().String()
 	}
+	m.disk = values["snapshot"]
 	m.cmdline = strings.Join(strings.Fields(consoleOf(s.arch())+fill(s.Words()+" "+s.Append, values)), " ")
 
 	dropIBFT, err := m.firmware(l.path(fmt.Sprintf("ibft-%d", n.n)), values)
@@ -92,7 +99,7 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 		}
 	}
 
-	limited, cancel := context.WithTimeoutCause(ctx, s.timeout(), fmt.Errorf("the node had %v", s.timeout()))
+	limited, cancel := s.limit(ctx)
 	defer cancel()
 	v, err := l.power(limited, m)
 	if err != nil {
@@ -146,11 +153,16 @@ func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[st
 	drop = func() error { return nil }
 	switch s.Root {
 	case RootISCSI:
-		image, err := l.disk(ctx, n.bridge(), s.Tree)
+		disk, err := l.diskOf(ctx, s, n)
 		if err != nil {
 			return nil, nil, err
 		}
-		iqn, remove, err := l.target(ctx, s.name(), image)
+		iqn, remove, err := l.target(ctx, s.name(), disk.path)
+		lose := disk.lose
+		if disk.copied || err != nil {
+			err = errors.Join(err, lose())
+			lose = func() error { return nil }
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -158,10 +170,14 @@ func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[st
 		drop = func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
-			return errors.Join(remove(ctx), os.Remove(image))
+			return errors.Join(remove(ctx), lose())
 		}
 	case RootNFS3, RootNFS4:
-		if values["export"], err = l.export(ctx); err != nil {
+		if values["export"], err = l.export(ctx, s); err != nil {
+			return nil, nil, err
+		}
+	case RootVirtio:
+		if values["snapshot"], values["disk"], drop, err = l.virtio(ctx, s); err != nil {
 			return nil, nil, err
 		}
 	case RootRAM, RootNone:

@@ -1,8 +1,8 @@
 package integration
 
 import (
+	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,17 +17,13 @@ func debianTree(t *testing.T, suite string) string {
 	if !rootOutside() {
 		lacks(t, "a tree with owners and device nodes is unpacked by root")
 	}
-	archive, err := filepath.Abs("../.cache/debian-" + suite + ".tar")
+	tree := t.TempDir()
+	err := UnpackDebian(t.Context(), "../.cache", suite, tree)
+	if errors.Is(err, ErrNoDebian) {
+		lacks(t, err.Error())
+	}
 	if err != nil {
 		t.Fatal(err)
-	}
-	if _, err := os.Stat(archive); err != nil {
-		lacks(t, "no tree of "+suite+": run make debian")
-	}
-	tree := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "tar", "--extract", "--preserve-permissions", "--numeric-owner", "--file", archive, "--directory", tree)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("unpack %s: %v: %s", archive, err, text)
 	}
 	return tree
 }

@@ -221,7 +221,7 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	disk, err := f.lab.disk(ctx, f.bridge(), "")
+	disk, err := f.lab.disk(ctx, f.bridge())
 	if err != nil {
 		return err
 	}

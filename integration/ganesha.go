@@ -7,27 +7,48 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"strings"
 )
 
-// export serves the lab's root by NFS versions 3 and 4 (4.0 to 4.2), read and
-// write, and returns its path, which is the same for both.
-func (l *Lab) export(ctx context.Context) (string, error) {
-	dir, err := l.tree()
-	if err != nil {
-		return "", err
+// export serves the root of a node by NFS versions 3 and 4 (4.0 to 4.2), read and
+// write, and returns its path, which is the same for both. A lab has one such root: the
+// server is started once.
+func (l *Lab) export(ctx context.Context, s BootSpec) (string, error) {
+	served := s.Export + s.Tree
+	l.once.nfs.Do(func() {
+		l.nfs.root = served
+		var dir string
+		if dir, l.nfs.err = l.exported(s); l.nfs.err == nil {
+			l.nfs.path = exportPath(dir)
+			l.nfs.err = l.startNFS(ctx, dir, l.nfs.path)
+		}
+	})
+	if l.nfs.err == nil && l.nfs.root != served {
+		return "", fmt.Errorf("export %s: the lab's NFS server exports %q already", served, l.nfs.root)
 	}
-	l.once.nfs.Do(func() { l.nfsErr = l.startNFS(ctx, dir) })
-	return dir, l.nfsErr
+	return l.nfs.path, l.nfs.err
 }
 
-func (l *Lab) startNFS(ctx context.Context, dir string) error {
+// exportPath is by what path a directory is exported: its own, unless a command line cannot
+// have that.
+func exportPath(dir string) string {
+	if regexp.MustCompile(`^[\w/.+-]+$`).MatchString(dir) {
+		return dir
+	}
+	return "/export"
+}
+
+func (l *Lab) startNFS(ctx context.Context, dir, path string) error {
 	l.log.Info("start rpcbind and nfs-ganesha", "export", dir)
 	l.once.rpcbind.Do(func() { l.rpcbindErr = l.startRpcbind(ctx) })
 	if l.rpcbindErr != nil {
 		return l.rpcbindErr
 	}
+	if strings.ContainsAny(dir, "\"\n") {
+		return fmt.Errorf("start NFS server: a path with a quote or a line feed cannot be exported: %q", dir)
+	}
 	conf := l.path("ganesha.conf")
-	if err := writeFile(conf, ganeshaConf(dir, "", "")); err != nil {
+	if err := writeFile(conf, ganeshaConf(dir, path, "", "")); err != nil {
 		return err
 	}
 	var err error
@@ -42,7 +63,7 @@ func (l *Lab) startNFS(ctx context.Context, dir string) error {
 // startRpcbind starts the portmapper, and makes what an NFS server needs besides.
 func (l *Lab) startRpcbind(ctx context.Context) error {
 	if !rootOutside() {
-		return errors.New("start NFS server: nfs-ganesha opens files by handle, which only root may: run as root (sudo)")
+		return errors.New("start NFS server: nfs-ganesha opens files by handle, which only root may: run as root (sudo), or take --root iscsi")
 	}
 	if _, err := toolVFS().find(); err != nil {
 		return fmt.Errorf("start NFS server: %w", err)
@@ -71,17 +92,18 @@ func (l *Lab) startRpcbind(ctx context.Context) error {
 	return nil
 }
 
-// ganeshaConf is the configuration of a server that exports a folder. Further
-// words are for its core and for NFS version 4.
+// ganeshaConf is the configuration of a server that exports a directory by a path, which is
+// that of NFS version 3 too (Mount_Path_Pseudo). Further words are for its core and for NFS
+// version 4.
 //
 // Graceless: a new client waits for no grace period. Names are numbers: there
 // is no idmapd in the lab.
-func ganeshaConf(dir, core, four string) string {
-	return `NFS_CORE_PARAM { Protocols = 3, 4; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = true; ` + core + ` }
+func ganeshaConf(dir, path, core, four string) string {
+	return `NFS_CORE_PARAM { Protocols = 3, 4; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = true; Mount_Path_Pseudo = true; ` + core + ` }
 NFS_KRB5 { Active_krb5 = false; }
 NFSv4 { Graceless = true; Minor_Versions = 0, 1, 2; RecoveryBackend = fs; Only_Numeric_Owners = true; ` + four + ` }
 EXPORT_DEFAULTS { SecType = sys; Squash = none; Access_Type = RW; Transports = TCP, UDP; }
-EXPORT { Export_Id = 1; Path = ` + dir + `; Pseudo = ` + dir + `; Protocols = 3, 4; FSAL { Name = VFS; } }
+EXPORT { Export_Id = 1; Path = "` + dir + `"; Pseudo = "` + path + `"; Protocols = 3, 4; FSAL { Name = VFS; } }
 LOG { Default_Log_Level = EVENT; }
 `
 }

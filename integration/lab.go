@@ -42,11 +42,15 @@ type Lab struct {
 	tgtdErr  error
 	rpcbind  *process
 	ganesha  *process
-	nfsErr   error
 	targetID int
+	nfs      struct {
+		root, path string // the user's directory, empty for the lab's own; by what path it is exported
+		err        error
+	}
 
 	rpcbindErr  error
-	registering sync.Mutex // held while an NFS server of a storm starts
+	unmount     []func() error // what is mounted, when the servers have ended
+	registering sync.Mutex     // held while an NFS server of a storm starts
 
 	mu   sync.Mutex
 	used map[int]bool // networks that are up
@@ -92,7 +96,11 @@ func (l *Lab) Close() error {
 	l.rpcbind.stop()
 	l.tgtd.stop()
 	l.cancel()
-	if err := os.RemoveAll(l.dir); err != nil {
+	var errs []error
+	for _, unmount := range l.unmount {
+		errs = append(errs, unmount())
+	}
+	if err := errors.Join(append(errs, os.RemoveAll(l.dir))...); err != nil {
 		return fmt.Errorf("close lab: %w", err)
 	}
 	return nil
@@ -112,13 +120,8 @@ func (l *Lab) tree() (string, error) {
 	return dir, l.treeErr
 }
 
-// disk returns a fresh copy of the root as an ext4 image; other, if not empty, is a
-// folder with another root.
-func (l *Lab) disk(ctx context.Context, name, other string) (string, error) {
-	if other != "" {
-		image := l.path(name + ".ext4")
-		return image, RootDisk(ctx, other, image)
-	}
+// disk returns a fresh copy of the lab's root as an ext4 image.
+func (l *Lab) disk(ctx context.Context, name string) (string, error) {
 	tree, err := l.tree()
 	if err != nil {
 		return "", err

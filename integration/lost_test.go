@@ -61,8 +61,8 @@ func TestBootTargetLost(t *testing.T) {
 			t.Parallel()
 			takePlace(t, waits)
 			const iqn = "iqn.2025-01.test.nodisk:lost"
-			disk, err := lab.disk(t.Context(), "lost-"+c.name, tree)
-			if err != nil {
+			disk := lab.path("lost-" + c.name + ".ext4")
+			if err := RootDisk(t.Context(), tree, disk); err != nil {
 				t.Fatal(err)
 			}
 			d := newDaemon(t, lab, c.port, iqn, lun{1, disk})

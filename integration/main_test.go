@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"os"
 	"testing"
@@ -16,7 +17,11 @@ const refusedEnv = "NODISK_LAB_REFUSED"
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if f := flag.Lookup("test.fuzz"); f == nil || f.Value.String() == "" {
-		if err := Enter(context.Background()); err != nil {
+		err := Enter(context.Background())
+		if outside, ok := errors.AsType[*Outside](err); ok {
+			os.Exit(outside.Status) //nolint:forbidigo // the tests have run inside
+		}
+		if err != nil {
 			_ = os.Setenv(refusedEnv, err.Error())
 		}
 		// Which tests run side by side is said by takePlace. To a fuzzer the flag is the

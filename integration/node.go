@@ -17,6 +17,8 @@ type node struct {
 	log   *os.File
 	keys  *os.File // what is written here is typed at its serial line
 	began time.Time
+	// typing is closed when nothing more comes from BootSpec.Keyboard; nil without one.
+	typing chan struct{}
 
 	until *regexp.Regexp
 	// late happens the time after behind the start of /init: the DHCP server
@@ -55,10 +57,18 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 	}
 	defer func() { _ = keyboard.Close() }()
 	n.keys = keys
+	if m.spec.Keyboard != nil {
+		n.typing = make(chan struct{})
+		go func() {
+			defer close(n.typing)
+			// It ends when the keyboard is closed, or nobody reads.
+			_, _ = io.Copy(keys, m.spec.Keyboard)
+		}()
+	}
 	p, err := startReading(ctx, toolMachine(m.spec.arch()), keyboard, consoles(m.spec.Console, file), m.args()...)
 	if err != nil {
 		_ = n.log.Close()
-		_ = keys.Close()
+		n.unplug()
 		return nil, err
 	}
 	n.p = p
@@ -68,9 +78,18 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 // off switches the node off, hard.
 func (n *node) off() {
 	n.p.stop()
-	_ = n.keys.Close()
+	n.unplug()
 	if n.log != nil {
 		_ = n.log.Close()
+	}
+}
+
+// unplug takes the keyboard away.
+func (n *node) unplug() {
+	_ = n.keys.Close()
+	if n.typing != nil {
+		_ = n.m.spec.Keyboard.Close()
+		<-n.typing
 	}
 }
 
@@ -118,7 +137,7 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 	found := make(chan struct{})
 	go func() {
 		defer close(found)
-		if _, err := n.p.out.await(watch, 0, n.until); err != nil {
+		if err := n.found(watch); err != nil {
 			<-watch.Done()
 		}
 	}()
@@ -183,6 +202,23 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 		failed = <-scripted
 	}
 	return n.m.result(n.p, res.End, atRoot, time.Since(n.began)), failed
+}
+
+// found waits for what the node is to write. A root of one's own writes it after the
+// switch, which is seen unless the kernel is to be quiet.
+func (n *node) found(ctx context.Context) error {
+	if !n.m.spec.own() {
+		_, err := n.p.out.await(ctx, 0, n.until)
+		return err
+	}
+	from := 0
+	if !n.m.spec.quiet() {
+		var err error
+		if from, err = n.p.out.await(ctx, 0, switchLine()); err != nil {
+			return err
+		}
+	}
+	return n.p.out.awaitText(ctx, from, n.until)
 }
 
 // How a node may end. Of the first two the kernel says so whatever the log level

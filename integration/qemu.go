@@ -18,6 +18,8 @@ type machine struct {
 	monitor string
 	// ibft is the file of BootSpec.IBFT, empty for none.
 	ibft string
+	// disk is the qcow2 file of a disk of its own, empty for none.
+	disk string
 	// orders is a Unix socket on which the lab listens: the machine's second
 	// serial line. Empty means none.
 	orders string
@@ -58,7 +60,11 @@ func (n nic) args(number int, model, options string) []string {
 
 // machineArgs are the arguments that nodes and servers share. -nodefaults:
 // nothing is in the machine that is not written here.
-func machineArgs(name, arch, accel string, memory, cpus int) []string {
+func machineArgs(name, arch, accel string, memory, cpus int, interactive bool) []string {
+	line := "stdio,id=console,signal=off"
+	if interactive {
+		line += ",mux=on" // QEMU's keys: Ctrl-a x
+	}
 	cpu := "host"
 	switch {
 	case arch == "arm64":
@@ -71,13 +77,13 @@ func machineArgs(name, arch, accel string, memory, cpus int) []string {
 	return []string{
 		"-name", name, "-nodefaults", "-display", "none", "-no-reboot",
 		"-cpu", cpu, "-m", strconv.Itoa(memory), "-smp", strconv.Itoa(cpus),
-		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+		"-chardev", line, "-serial", "chardev:console",
 	}
 }
 
 // args are QEMU's arguments.
 func (m machine) args() []string {
-	a := machineArgs(m.spec.name(), m.spec.arch(), m.accel, m.spec.memory(), m.spec.cpus())
+	a := machineArgs(m.spec.name(), m.spec.arch(), m.accel, m.spec.memory(), m.spec.cpus(), m.spec.Interactive)
 	if m.spec.Icount {
 		// An instruction is a nanosecond: guest time repeats to the millisecond
 		// on any host, as far as the guest computes rather than waits.
@@ -100,6 +106,10 @@ func (m machine) args() []string {
 	}
 	if m.orders != "" {
 		a = append(a, "-chardev", "socket,id=orders,path="+m.orders, "-serial", "chardev:orders")
+	}
+	if m.disk != "" {
+		a = append(a, "-blockdev", blockdev("driver", "qcow2", "node-name", "disk", "file.driver", "file", "file.filename", m.disk),
+			"-device", "virtio-blk-pci,drive=disk")
 	}
 	if m.ibft != "" {
 		a = append(a, "-acpitable", "sig=iBFT,data="+m.ibft)
@@ -150,4 +160,17 @@ func consoles(ws ...io.Writer) io.Writer {
 		return nil
 	}
 	return io.MultiWriter(have...)
+}
+
+// blockdev joins the options of a block device of QEMU's, names and values in turn. A comma
+// in a value is written twice.
+func blockdev(pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(pairs[i] + "=" + strings.ReplaceAll(pairs[i+1], ",", ",,"))
+	}
+	return b.String()
 }

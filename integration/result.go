@@ -13,6 +13,9 @@ import (
 type BootResult struct {
 	// Reached tells whether the root's /sbin/init ran.
 	Reached bool
+	// Switched reports whether /init has handed over to the root, Found whether the
+	// node wrote what it was to write (BootSpec.Until, or [Prompt]).
+	Switched, Found bool
 	// Why is the node's own explanation when it did not: its last line that
 	// says what went wrong, or what the lab knows when it said nothing.
 	Why string
@@ -47,6 +50,7 @@ type Times struct {
 	WallReached time.Duration // from power on to the marker, on the host
 	Init        time.Duration // guest: the kernel starts /init
 	Root        time.Duration // guest: the marker
+	Switch      time.Duration // guest: /init hands over
 }
 
 // Initramfs is the guest time from /init to the root, zero when unknown.
@@ -64,8 +68,9 @@ func (m machine) result(p *process, end string, atRoot, wall time.Duration) Boot
 		res.Accel = "tcg, icount"
 	}
 	res.Times.Wall, res.Times.WallReached = wall, atRoot
+	res.Found = end == endFound
 	read(lines, &res)
-	if !res.Reached {
+	if up := m.spec.own() && res.Up(m.spec.Interactive); !up && !res.Reached {
 		res.Why = why(lines)
 		if res.Why == "" {
 			res.Why = fmt.Sprintf("the node said nothing of its own (%s, QEMU's status %d); the last it wrote: %s",
@@ -77,11 +82,16 @@ func (m machine) result(p *process, end string, atRoot, wall time.Duration) Boot
 
 // read takes the facts from the console.
 func read(lines []line, res *BootResult) {
-	isInit, isMarker := initLine(), markerLine()
+	isInit, isMarker, isSwitch := initLine(), markerLine(), switchLine()
 	for _, l := range lines {
 		switch {
 		case isInit.MatchString(l.Text) && res.Times.Init == 0:
 			res.Times.Init = l.Stamp
+		case isSwitch.MatchString(l.Text):
+			res.Switched = true
+			if l.Stamped && res.Times.Switch == 0 {
+				res.Times.Switch = l.Stamp
+			}
 		case isMarker.MatchString(l.Text):
 			res.Reached = true
 			if l.Stamped && res.Times.Root == 0 {
@@ -166,6 +176,21 @@ func (r BootResult) Expect(patterns ...string) error {
 		at++
 	}
 	return nil
+}
+
+// Up reports whether a root of one's own came up: it wrote what it was to write, or it took
+// over and then switched the machine off, or with somebody at its console ended in any way.
+func (r BootResult) Up(interactive bool) bool {
+	return r.Found || r.Switched && (r.End == endOff || interactive)
+}
+
+// OwnSummary is [BootResult.Summary] of a root of one's own, which reports nothing.
+func (r BootResult) OwnSummary() string {
+	s := fmt.Sprintf("%s, %.1f s after power on (%s)", r.End, r.Times.Wall.Seconds(), r.Accel)
+	if t := r.Times; t.Switch > 0 && t.Init > 0 {
+		s += fmt.Sprintf(", %.2f s of it in the initramfs", (t.Switch - t.Init).Seconds())
+	}
+	return s
 }
 
 // Summary tells in one line what root was reached and how long it took.

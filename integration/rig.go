@@ -157,7 +157,7 @@ func (r *Rig) image(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	disk, err := r.lab.disk(ctx, "rig", "")
+	disk, err := r.lab.disk(ctx, "rig")
 	if err != nil {
 		return err
 	}

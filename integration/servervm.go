@@ -67,7 +67,7 @@ func (l *Lab) startServer(ctx context.Context, m serverMachine, name, log string
 	if m.accel == "tcg" {
 		m.kernel = l.plainKernel(m.kernel)
 	}
-	args := append(machineArgs(name, "amd64", m.accel, m.memory, 1),
+	args := append(machineArgs(name, "amd64", m.accel, m.memory, 1, false),
 		"-accel", m.accel, "-machine", "pc", "-kernel", m.kernel, "-initrd", m.image,
 		"-append", "console=ttyS0,115200 panic=-1 no_timer_check loglevel=4",
 		"-chardev", "socket,id=commands,path="+socket, "-serial", "chardev:commands")

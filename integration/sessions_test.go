@@ -144,7 +144,7 @@ func TestBootSessions(t *testing.T) {
 	needs(t, BootSpec{Root: RootISCSI})
 	lab := sharedLab(t)
 	disk := func(name string) string {
-		file, err := lab.disk(t.Context(), name, "")
+		file, err := lab.disk(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}

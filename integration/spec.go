@@ -21,12 +21,13 @@ type Root int
 
 // The roots that the lab offers.
 const (
-	_         Root = iota
-	RootISCSI      // LUN 1 of a target of the node's own, ext4 with RootLabel and RootUUID
-	RootNFS3       // export of nfs-ganesha, NFS version 3
-	RootNFS4       // the same, version 4
-	RootRAM        // the initramfs stays; the image must hold RootTree
-	RootNone       // nothing: the command line is all the node gets
+	_          Root = iota
+	RootISCSI       // LUN 1 of a target of the node's own, ext4 with RootLabel and RootUUID
+	RootNFS3        // export of nfs-ganesha, NFS version 3
+	RootNFS4        // the same, version 4
+	RootRAM         // the initramfs stays; the image must hold RootTree
+	RootNone        // nothing: the command line is all the node gets
+	RootVirtio      // a disk of the machine's own: virtio-blk, for BootSpec.Disk
 )
 
 // String returns the name that ParseRoot takes.
@@ -42,6 +43,8 @@ func (r Root) String() string {
 		return "ram"
 	case RootNone:
 		return "none"
+	case RootVirtio:
+		return "virtio"
 	default:
 		return fmt.Sprintf("Root(%d)", int(r))
 	}
@@ -49,12 +52,12 @@ func (r Root) String() string {
 
 // ParseRoot reads the name of a root.
 func ParseRoot(s string) (Root, error) {
-	for r := RootISCSI; r <= RootNone; r++ {
+	for r := RootISCSI; r <= RootVirtio; r++ {
 		if r.String() == s {
 			return r, nil
 		}
 	}
-	return 0, fmt.Errorf("root %q is unknown: use iscsi, nfs3, nfs4, ram or none", s)
+	return 0, fmt.Errorf("root %q is unknown: use iscsi, nfs3, nfs4, ram, none or virtio", s)
 }
 
 // A BootSpec says which node to boot, and from what.
@@ -66,9 +69,17 @@ type BootSpec struct {
 	// Arch is the node's processor in GOARCH's spelling: "amd64" (default) or
 	// "arm64", which is emulated and has no PXE.
 	Arch string
-	// Tree is a folder that becomes the root of RootISCSI in place of [RootTree],
-	// whose programs are this machine's.
+	// Tree is a directory that becomes the node's root in place of [RootTree], whose
+	// programs are this machine's. It is never written to: RootISCSI has a copy, RootNFS3
+	// and RootNFS4 have an overlay over it.
 	Tree string
+	// Export is a directory that RootNFS3 and RootNFS4 export as it is, read and write.
+	Export string
+	// Disk is a disk image in a format of QEMU's, or a block device, for RootISCSI and
+	// RootVirtio. What the node writes goes elsewhere and is lost.
+	Disk string
+	// Init is the root's init, empty for the usual ones.
+	Init string
 
 	// Static gives the node its address by ip= instead of DHCP.
 	Static bool
@@ -125,6 +136,10 @@ type BootSpec struct {
 	Replies []Reply
 	// Turns are in place of replies.
 	Turns []Turn
+	// Interactive gives the node a person's terminal: what Keyboard has is typed at the
+	// serial line, where QEMU's own keys work too (Ctrl-a x ends it).
+	Interactive bool
+	Keyboard    io.ReadCloser // closed when the node has ended
 	// Console gets what the node writes to its serial line, as it comes.
 	Console io.Writer
 	// Log is a file that gets the same, for later.
@@ -143,15 +158,13 @@ type Turn struct {
 	Do    func(context.Context) error
 }
 
-func (s BootSpec) arch() string { return orDefault(s.Arch, "amd64") }
-func (s BootSpec) name() string { return orDefault(s.Name, "node") }
-func (s BootSpec) nic() string  { return orDefault(s.NIC, NICVirtio) }
-func (s BootSpec) nics() int    { return orDefault(s.NICs, 1) }
-func (s BootSpec) memory() int  { return orDefault(s.Memory, 512) }
-func (s BootSpec) cpus() int    { return orDefault(s.CPUs, 1) }
-func (s BootSpec) timeout() time.Duration {
-	return orDefault(s.Timeout, 3*time.Minute)
-}
+func (s BootSpec) arch() string           { return orDefault(s.Arch, "amd64") }
+func (s BootSpec) name() string           { return orDefault(s.Name, "node") }
+func (s BootSpec) nic() string            { return orDefault(s.NIC, NICVirtio) }
+func (s BootSpec) nics() int              { return orDefault(s.NICs, 1) }
+func (s BootSpec) memory() int            { return orDefault(s.Memory, 512) }
+func (s BootSpec) cpus() int              { return orDefault(s.CPUs, 1) }
+func (s BootSpec) timeout() time.Duration { return orDefault(s.Timeout, bootTimeout) }
 
 func orDefault[T comparable](v, def T) T {
 	var zero T
@@ -168,8 +181,8 @@ func (s BootSpec) check() error {
 	if s.Kernel == "" || s.Image == "" {
 		add("boot %s: kernel and image are needed", s.name())
 	}
-	if s.Root < RootISCSI || s.Root > RootNone {
-		add("boot %s: say which root: iscsi, nfs3, nfs4, ram or none", s.name())
+	if s.Root < RootISCSI || s.Root > RootVirtio {
+		add("boot %s: say which root: iscsi, nfs3, nfs4, ram, none or virtio", s.name())
 	}
 	if s.arch() != "amd64" && s.arch() != "arm64" {
 		add("boot %s: arch %q is neither amd64 nor arm64", s.name(), s.Arch)
@@ -177,9 +190,7 @@ func (s BootSpec) check() error {
 	if s.arch() != "amd64" && s.PXE {
 		add("boot %s: PXE is for amd64", s.name())
 	}
-	if s.Tree != "" && s.Root != RootISCSI {
-		add("boot %s: a tree goes with the root iscsi, not %v", s.name(), s.Root)
-	}
+	errs = append(errs, s.checkOwn())
 	for _, r := range s.Replies {
 		if _, err := regexp.Compile(r.After); err != nil {
 			add("boot %s: reply %q: %w", s.name(), r.Type, err)
@@ -207,28 +218,7 @@ func (s BootSpec) Words() string {
 	if s.Static {
 		words = "ip={client}:{server}:{gateway}:{mask}:{name}::none"
 	}
-	return s.rootWords(words)
-}
-
-// rootWords adds what Root stands for to the words that name the address.
-func (s BootSpec) rootWords(words string) string {
-	switch s.Root {
-	case RootISCSI:
-		if s.Static {
-			return words + " netroot=iscsi:{server}::3260:1:{target} root=LABEL={label}"
-		}
-		return words + " root=dhcp"
-	case RootNFS3:
-		return words + " root=/dev/nfs nfsroot={server}:{export},vers=3"
-	case RootNFS4:
-		return words + " root=nfs4:{server}:{export}"
-	case RootRAM:
-		return "root=/dev/ram"
-	case RootNone:
-		return ""
-	default:
-		return words
-	}
+	return strings.TrimSpace(s.rootWords(words) + s.ownWords())
 }
 
 // rootPath returns DHCP option 17 with placeholders.

@@ -59,7 +59,7 @@ func (l *Lab) stormServers(ctx context.Context, c StormCase) (s *stormServers, e
 	}
 	if c.Root == RootISCSI {
 		s.iqn = fmt.Sprintf("iqn.2025-01.test.nodisk.lab:storm-%d", s.n.n)
-		if s.image, err = l.disk(ctx, s.n.bridge(), ""); err != nil {
+		if s.image, err = l.disk(ctx, s.n.bridge()); err != nil {
 			return nil, err
 		}
 		if c.Fault == LUNEmpty {
@@ -221,7 +221,7 @@ func (l *Lab) ganeshaAt(ctx context.Context, name, dir, port, mountPort string) 
 	}
 	conf := filepath.Join(records, "conf")
 	more := "NFS_Port = " + port + "; MNT_Port = " + mountPort + ";"
-	if err := writeFile(conf, ganeshaConf(dir, more, "RecoveryRoot = "+records+";")); err != nil {
+	if err := writeFile(conf, ganeshaConf(dir, dir, more, "RecoveryRoot = "+records+";")); err != nil {
 		return nil, err
 	}
 	p, err := start(l.ctx, toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p", filepath.Join(records, "pid"))

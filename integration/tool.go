@@ -18,22 +18,35 @@ type tool struct {
 	program bool     // look in PATH and in the sbin folders too
 }
 
+// A MissingTool is a program or file that this machine lacks.
+type MissingTool struct {
+	Name    string
+	Package string // Debian's
+}
+
+func (m *MissingTool) Error() string {
+	return fmt.Sprintf("%s not found: install the package %s", m.Name, m.Package)
+}
+
 var errMissing = errors.New("not found")
 
 func program(name, pkg string) tool { return tool{name: name, pkg: pkg, program: true} }
 
-func toolQEMU() tool    { return program("qemu-system-x86_64", "qemu-system-x86") }
-func toolQEMUARM() tool { return program("qemu-system-aarch64", "qemu-system-arm") }
-func toolDnsmasq() tool { return program("dnsmasq", "dnsmasq-base") }
-func toolTgtd() tool    { return program("tgtd", "tgt") }
-func toolTgtadm() tool  { return program("tgtadm", "tgt") }
-func toolGanesha() tool { return program("ganesha.nfsd", "nfs-ganesha") }
-func toolRpcbind() tool { return program("rpcbind", "rpcbind") }
-func toolMke2fs() tool  { return program("mke2fs", "e2fsprogs") }
-func toolTune2fs() tool { return program("tune2fs", "e2fsprogs") }
-func toolIP() tool      { return program("ip", "iproute2") }
-func toolOpensm() tool  { return program("opensm", "opensm") }
-func toolTC() tool      { return program("tc", "iproute2") }
+func toolQEMU() tool          { return program("qemu-system-x86_64", "qemu-system-x86") }
+func toolQEMUARM() tool       { return program("qemu-system-aarch64", "qemu-system-arm") }
+func toolDnsmasq() tool       { return program("dnsmasq", "dnsmasq-base") }
+func toolTgtd() tool          { return program("tgtd", "tgt") }
+func toolTgtadm() tool        { return program("tgtadm", "tgt") }
+func toolGanesha() tool       { return program("ganesha.nfsd", "nfs-ganesha") }
+func toolRpcbind() tool       { return program("rpcbind", "rpcbind") }
+func toolMke2fs() tool        { return program("mke2fs", "e2fsprogs") }
+func toolTune2fs() tool       { return program("tune2fs", "e2fsprogs") }
+func toolIP() tool            { return program("ip", "iproute2") }
+func toolOpensm() tool        { return program("opensm", "opensm") }
+func toolTC() tool            { return program("tc", "iproute2") }
+func toolQEMUImg() tool       { return program("qemu-img", "qemu-utils") }
+func toolStorageDaemon() tool { return program("qemu-storage-daemon", "qemu-system-common") }
+func toolTar() tool           { return program("tar", "tar") }
 
 // toolMachine is the QEMU of an architecture.
 func toolMachine(arch string) tool {
@@ -97,7 +110,7 @@ func (t tool) find() (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("%s %w: install the package %s", t.name, errMissing, t.pkg)
+	return "", &MissingTool{Name: t.name, Package: t.pkg}
 }
 
 // run executes the tool to its end. What it wrote is in the error, if any.
@@ -116,13 +129,24 @@ func (t tool) run(ctx context.Context, args ...string) error {
 // Missing lists what this machine lacks to boot a node as the specification
 // says: one error for every absent program or file, nil when all is there.
 func Missing(s BootSpec) []error {
-	want := []tool{toolIP(), toolMachine(s.arch()), toolBusybox()}
+	want := []tool{toolIP(), toolMachine(s.arch())}
+	if !s.own() && s.Root != RootRAM && s.Root != RootNone {
+		want = append(want, toolBusybox()) // of the lab's root
+	}
+	if s.Disk != "" {
+		want = append(want, toolQEMUImg())
+	}
 	switch s.Root {
 	case RootISCSI:
-		want = append(want, toolMke2fs(), toolTgtd(), toolTgtadm())
+		if s.Disk != "" {
+			want = append(want, toolStorageDaemon())
+		} else {
+			want = append(want, toolMke2fs())
+		}
+		want = append(want, toolTgtd(), toolTgtadm())
 	case RootNFS3, RootNFS4:
 		want = append(want, toolGanesha(), toolVFS(), toolRpcbind())
-	case RootRAM, RootNone:
+	case RootRAM, RootNone, RootVirtio:
 	}
 	if s.PXE {
 		want = append(want, toolPXELinux(), toolLdlinux(), toolROM(s.nic()))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,6 +104,34 @@ func (t *transcript) await(ctx context.Context, from int, re *regexp.Regexp) (in
 			return from, fmt.Errorf("wait for %q: %w", re, context.Cause(ctx))
 		}
 	}
+}
+
+// awaitText is await, of lines that have not ended too: a prompt has no line feed.
+func (t *transcript) awaitText(ctx context.Context, from int, re *regexp.Regexp) error {
+	for {
+		lines, ended, changed := t.snapshot(from)
+		for _, l := range append(slices.Clip(lines), t.open()) {
+			if re.MatchString(l.Text) {
+				return nil
+			}
+		}
+		from += len(lines)
+		if ended {
+			return fmt.Errorf("wait for %q: the writer ended without it", re)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %q: %w", re, context.Cause(ctx))
+		}
+	}
+}
+
+// open returns the line that has not ended yet.
+func (t *transcript) open() line {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return parseLine(string(t.partial))
 }
 
 // String returns everything written so far as clean text.

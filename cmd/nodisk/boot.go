@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/nodisk/nodisk/build"
-	"github.com/nodisk/nodisk/init/linux"
 	"github.com/nodisk/nodisk/integration"
 )
 
@@ -21,52 +21,64 @@ type bootCmd struct {
 	Image  string `arg:"" help:"Image to boot, as nodisk build made it." type:"existingfile"`
 	Kernel string `help:"Kernel to boot (vmlinuz)." type:"existingfile" required:""`
 
-	Root   string `help:"Where the node's root is: ${enum}. The root is a small one of the lab's own, which reports and switches off; for ram the image must hold it (nodisk build --add)." enum:"iscsi,nfs3,nfs4,ram,none" default:"iscsi"`
-	PXE    bool   `help:"Boot through the whole chain, iPXE ROM and pxelinux, instead of handing kernel and image to QEMU." name:"pxe"`
-	Static bool   `help:"Give the address by ip= instead of DHCP."`
+	Tree string `help:"The node's root is this directory. It is never written to: the node has a copy (--root iscsi), or an overlay over it by NFS." placeholder:"DIR" type:"existingdir" xor:"own"`
+	Disk string `help:"The node's root is on this disk image (raw, qcow2, vmdk ...) or block device. It is never written to: the node has a snapshot." placeholder:"FILE|DEVICE" type:"existingfile" xor:"own"`
+	NFS  string `help:"The node's root is this directory, exported as it is: what the node writes is WRITTEN THERE." placeholder:"DIR" name:"nfs" type:"existingdir" xor:"own"`
 
-	Cmdline string `help:"Replace the words for address and root. {server} {client} {gateway} {mask} {mac} {name} {target} {export} {label} {uuid} stand for what the lab chose." placeholder:"WORDS"`
-	Append  string `help:"Add words to the kernel command line." placeholder:"WORDS"`
+	Root string `help:"By what the node gets its root: ${enum}. auto is iscsi, or what the image is for; virtio is a disk of the machine's own, without iSCSI, for --disk. Without --tree, --disk and --nfs the root is a small one of the lab's, which reports and switches off; for ram the image must hold it (nodisk build --add)." enum:"auto,iscsi,nfs3,nfs4,ram,none,virtio" default:"auto"`
+	Init string `help:"The root's init, in place of /sbin/init." placeholder:"PATH"`
+	PXE  bool   `help:"Boot through the whole chain, iPXE ROM and pxelinux, instead of handing kernel and image to QEMU." name:"pxe"`
 
-	NIC     string        `help:"NIC model, as QEMU calls it (virtio-net-pci, e1000, ...)." name:"nic" default:"virtio-net-pci"`
-	Memory  int           `help:"Memory in MiB." default:"512"`
-	CPUs    int           `help:"Number of CPUs." name:"cpus" default:"2"`
-	Accel   string        `help:"Acceleration: ${enum}. auto probes whether a guest really boots with KVM." enum:"auto,kvm,tcg" default:"auto"`
-	Timeout time.Duration `help:"How long the node may take." default:"3m"`
-	Log     string        `help:"Keep the console in this file too." placeholder:"FILE" type:"path"`
-	Verbose bool          `help:"Tell what the lab starts." short:"v"`
+	Interactive bool          `help:"This terminal is the node's console. Ctrl-a x ends the node, Ctrl-a h lists QEMU's other keys." short:"i"`
+	Until       string        `help:"The node is up when a line of its console matches. With a root of your own that is a login prompt, multi-user.target or a shell's prompt." placeholder:"REGEXP"`
+	Timeout     time.Duration `help:"How long the node may take: 3m, 10m with a root of your own, with --interactive as long as you like." placeholder:"TIME"`
+	Force       bool          `help:"Boot also what would not."`
+
+	Static  bool   `help:"Give the address by ip= instead of DHCP."`
+	Cmdline string `help:"Replace the words for address and root. {server} {client} {gateway} {mask} {mac} {name} {target} {export} {label} {uuid} {disk} stand for what the lab chose." placeholder:"WORDS"`
+	Append  string `help:"Add words to the kernel command line. A root=LABEL=... chooses a file system of --disk." placeholder:"WORDS"`
+
+	NIC     string `help:"NIC model, as QEMU calls it (virtio-net-pci, e1000, ...)." name:"nic" default:"virtio-net-pci"`
+	Memory  int    `help:"Memory in MiB: 512, or what the image needs." placeholder:"MIB"`
+	CPUs    int    `help:"Number of CPUs." name:"cpus" default:"2"`
+	Accel   string `help:"Acceleration: ${enum}. auto probes whether a guest really boots with KVM." enum:"auto,kvm,tcg" default:"auto"`
+	Log     string `help:"Keep the console in this file too." placeholder:"FILE" type:"path"`
+	Verbose bool   `help:"Tell what the lab starts." short:"v"`
+}
+
+// Help is the end of nodisk boot --help.
+func (bootCmd) Help() string {
+	return "What is real: kernel, image, DHCP, TFTP (--pxe), iSCSI or NFS server and your root. What is not: the machine, QEMU's with the NIC of --nic. " +
+		"Before it starts, what nodisk plan and nodisk check know of image, kernel and this machine is looked at, and what would not boot is refused.\n\n" +
+		"Exit status: 0 the root came up, 1 it did not, 2 something given cannot be used."
 }
 
 // Run boots the node, shows its console, and returns nil when it reached its
 // root.
 func (c *bootCmd) Run(ctx context.Context, con console) error {
-	root, err := integration.ParseRoot(c.Root)
+	spec, err := c.spec()
 	if err != nil {
-		return err
+		return &usageError{fmt.Errorf("boot: %w", err)}
 	}
-	spec := integration.BootSpec{
-		Kernel: c.Kernel, Image: c.Image, Root: root,
-		PXE: c.PXE, Static: c.Static, Cmdline: c.Cmdline, Append: c.Append,
-		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: c.Timeout,
-		Console: integration.Plain(con.out), Log: c.Log,
+	if err := c.forecast(ctx, &spec, con); err != nil {
+		return fmt.Errorf("boot: %w", err)
 	}
-	if err := errors.Join(integration.Missing(spec)...); err != nil {
-		return fmt.Errorf("boot: this needs servers that this machine lacks:\n%w", err)
+	if err := errors.Join(integration.Obstacles(spec)...); err != nil {
+		return fmt.Errorf("boot: %w", err)
 	}
-	// From here on in namespaces: this executes the program anew, once.
+	if c.Interactive {
+		restore, err := keepTerminal()
+		if err != nil {
+			return &usageError{err}
+		}
+		defer restore()
+	}
+	// From here on in namespaces: outside it returns when all is done.
 	if err := integration.Enter(ctx); err != nil {
 		return err
 	}
-	for _, file := range []string{c.Kernel, c.Image} {
-		if _, err := os.Stat(file); err != nil && strings.HasPrefix(file, "/run/") {
-			return fmt.Errorf("open %s: the lab has a /run of its own, copy the file to another folder", filepath.Base(file))
-		}
-	}
-	// QEMU may boot a kernel whose file says nothing here.
-	if k, err := build.OpenKernel(c.Kernel); err == nil {
-		if err := linux.TooOld(k.Release); err != nil {
-			_, _ = fmt.Fprintf(con.err, "warning: %v\n", err)
-		}
+	if err := c.visible(); err != nil {
+		return err
 	}
 	conf := integration.Config{}
 	if c.Accel != "auto" {
@@ -75,13 +87,84 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 	if c.Verbose {
 		conf.Log = slog.New(slog.NewTextHandler(con.err, nil))
 	}
-	res, err := integration.Boot(ctx, conf, spec)
+	res, err := c.boot(ctx, conf, spec, con)
 	if err != nil {
 		return err
 	}
-	if !res.Reached {
-		return fmt.Errorf("boot: root not reached: %s (%s after %.1f s)", res.Why, res.End, res.Times.Wall.Seconds())
+	text, err := outcome(spec, res)
+	if err != nil {
+		return err
 	}
-	_, err = fmt.Fprintf(con.out, "root reached: %s\n", res.Summary())
+	_, err = fmt.Fprintln(con.out, text)
 	return err
+}
+
+// boot boots the node, with the terminal as its console if that is wanted.
+func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integration.BootSpec, con console) (res integration.BootResult, err error) {
+	spec.Console = integration.Plain(con.out)
+	if c.Interactive {
+		keyboard, words, leave, err := takeTerminal(con)
+		if err != nil {
+			return res, err
+		}
+		defer leave()
+		spec.Keyboard, spec.Console = keyboard, con.out
+		spec.Append = strings.TrimSpace(words + " " + spec.Append)
+	}
+	return integration.Boot(ctx, conf, spec)
+}
+
+// spec is what the flags say; the way to the root may be open, and so may the memory.
+func (c *bootCmd) spec() (integration.BootSpec, error) {
+	s := integration.BootSpec{
+		Kernel: c.Kernel, Image: c.Image, Tree: c.Tree, Export: c.NFS, Disk: c.Disk, Init: c.Init,
+		PXE: c.PXE, Static: c.Static, Cmdline: c.Cmdline, Append: c.Append, Until: c.Until,
+		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: c.Timeout, Log: c.Log, Interactive: c.Interactive,
+	}
+	if _, err := regexp.Compile(c.Until); err != nil {
+		return s, fmt.Errorf("--until: %w", err)
+	}
+	// QEMU may boot a kernel whose file says nothing here.
+	if k, err := build.OpenKernel(c.Kernel); err == nil {
+		switch k.Arch {
+		case "amd64", "arm64":
+			s.Arch = k.Arch
+		case "":
+		default:
+			return s, fmt.Errorf("kernel %s is for %s: nodes here are amd64 or arm64", filepath.Base(c.Kernel), k.Arch)
+		}
+	}
+	if c.Root == "auto" {
+		return s, nil
+	}
+	var err error
+	s.Root, err = integration.ParseRoot(c.Root)
+	return s, err
+}
+
+// visible reports files that the lab's own /run hides.
+func (c *bootCmd) visible() error {
+	for _, file := range []string{c.Kernel, c.Image, c.Tree, c.Disk, c.NFS} {
+		if _, err := os.Stat(file); file != "" && err != nil && strings.HasPrefix(file, "/run/") {
+			return fmt.Errorf("open %s: the lab has a /run of its own, copy it to another directory", file)
+		}
+	}
+	return nil
+}
+
+// outcome is the last line, or why it was no success.
+func outcome(s integration.BootSpec, r integration.BootResult) (string, error) {
+	switch {
+	case !s.Own() && r.Reached:
+		return "root reached: " + r.Summary(), nil
+	case s.Own() && r.Up(s.Interactive):
+		return "root is up: " + r.OwnSummary(), nil
+	case s.Own() && r.Switched && r.Why == "":
+		return "", fmt.Errorf("boot: the root's init began, but nothing like a login prompt came (%s after %.1f s): "+
+			"--until REGEXP says what else to wait for, --timeout how long, --interactive gives you its console", r.End, r.Times.Wall.Seconds())
+	case s.Own() && r.Switched:
+		return "", fmt.Errorf("boot: the root's init began, but did not come up: %s (%s after %.1f s)", r.Why, r.End, r.Times.Wall.Seconds())
+	default:
+		return "", fmt.Errorf("boot: root not reached: %s (%s after %.1f s)", r.Why, r.End, r.Times.Wall.Seconds())
+	}
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/integration"
 )
 
 func main() {
@@ -93,6 +94,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	line.BindTo(ctx, (*context.Context)(nil))
 	if err := line.Run(console{out: stdout, err: stderr}); err != nil {
+		if outside, ok := errors.AsType[*integration.Outside](err); ok { // its child has said why
+			return outside.Status
+		}
 		_, _ = fmt.Fprintf(stderr, "nodisk: %v\n", err)
 		if _, unusable := errors.AsType[*usageError](err); unusable {
 			return exitUsage

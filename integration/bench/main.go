@@ -32,6 +32,9 @@ import (
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {
+		if outside, ok := errors.AsType[*integration.Outside](err); ok {
+			os.Exit(outside.Status) //nolint:forbidigo // it has run in namespaces
+		}
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:forbidigo // the one place where the command ends
 	}

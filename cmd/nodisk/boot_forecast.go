@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/preflight"
+	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/integration"
+)
+
+// bootImage is what the forecast knows of the image of a node.
+type bootImage struct {
+	contents build.Contents
+	files    *preflight.Image
+	kernel   *build.Kernel // nil: its file says nothing here, and QEMU may boot it
+	checks   []abi.Report  // of the image's modules against it
+	faults   []string
+}
+
+// forecast looks at what nodisk plan and nodisk check know before a machine is started. It
+// chooses the way to the root and the memory where the flags leave that open. What would not
+// boot is an error, unless it is forced.
+func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con console) error {
+	if s.Root == 0 {
+		s.Root = c.ways()[0]
+	}
+	image, err := openBootImage(c.Image)
+	if err == nil && outside() {
+		err = image.check(ctx, *s)
+	}
+	if err == nil {
+		err = c.judge(ctx, s, image)
+	}
+	if err == nil || !c.Force {
+		return err
+	}
+	if outside() {
+		_, err = fmt.Fprintf(con.err, "warning: %v\n", err)
+		return err
+	}
+	return nil
+}
+
+func openBootImage(name string) (image bootImage, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return image, err
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	if image.contents, err = build.Inspect(f); err != nil {
+		return image, fmt.Errorf("%s: %w", name, err)
+	}
+	if _, err := f.Seek(0, 0); err != nil {
+		return image, err
+	}
+	image.files, err = preflight.ReadImage(preflight.Part{Name: name, Reader: f})
+	return image, err
+}
+
+// check compares the image with the kernel, which is the same for all ways to a root.
+func (i *bootImage) check(ctx context.Context, s integration.BootSpec) error {
+	k, err := build.OpenKernel(s.Kernel)
+	if err != nil {
+		return nil //nolint:nilerr // QEMU may boot a kernel whose file says nothing here
+	}
+	i.kernel = &k
+	if err := build.CheckUnpacking(s.Kernel, i.contents.Segments); err != nil {
+		i.faults = append(i.faults, err.Error())
+	}
+	i.checks, err = build.Check(ctx, build.CheckSpec{Kernel: s.Kernel, Image: s.Image})
+	return err
+}
+
+// ways are the ways to the root that the flags leave, the best first.
+func (c *bootCmd) ways() []integration.Root {
+	switch {
+	case c.Root != "auto":
+		root, _ := integration.ParseRoot(c.Root) // the flag is an enum
+		return []integration.Root{root}
+	case c.NFS != "":
+		return []integration.Root{integration.RootNFS4, integration.RootNFS3}
+	case c.Disk != "" && integration.HasFUSE():
+		return []integration.Root{integration.RootISCSI, integration.RootVirtio}
+	case c.Disk != "":
+		return []integration.Root{integration.RootVirtio}
+	case c.Tree != "":
+		// A copy works for every user and on every file system.
+		return []integration.Root{integration.RootISCSI, integration.RootNFS4, integration.RootNFS3}
+	}
+	return []integration.Root{integration.RootISCSI}
+}
+
+// judge takes the first way by which the node would boot.
+func (c *bootCmd) judge(ctx context.Context, s *integration.BootSpec, image bootImage) error {
+	var first error
+	for i, way := range c.ways() {
+		s.Root = way
+		faults, err := bootFaults(ctx, *s, image)
+		if err != nil {
+			return err
+		}
+		if faults == nil {
+			first = nil
+			break
+		}
+		if i == 0 {
+			first = fmt.Errorf("the node would not boot (--force boots it all the same):\n  %s", strings.Join(faults, "\n  "))
+		}
+	}
+	if first != nil {
+		s.Root = c.ways()[0]
+	}
+	return errors.Join(first, roomFor(s, image.contents))
+}
+
+// bootFaults are what keeps a node from booting, by nodisk plan and nodisk check.
+func bootFaults(ctx context.Context, s integration.BootSpec, image bootImage) ([]string, error) {
+	in := preflight.Input{Line: cmdline.Parse(s.Line()), Image: image.files, Kernel: image.kernel, Checks: image.checks}
+	if list := s.Hardware(); list != "" {
+		v, err := build.ParseInventory("QEMU's machine", strings.NewReader(list))
+		if err != nil {
+			return nil, err
+		}
+		in.Inventory = &v
+	}
+	report, err := preflight.Check(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	faults := append(slices.Clip(image.faults), report.Faults...)
+	for _, r := range in.Checks {
+		for _, f := range r.Findings {
+			if f.Severity == abi.Fault && len(report.Faults) == 0 {
+				faults = append(faults, f.String())
+			}
+		}
+	}
+	return faults, nil
+}
+
+// Memory of a node in MiB.
+const (
+	leastMemory  = 512
+	kernelMemory = 96 // what a kernel, its page tables and /init take
+)
+
+// roomFor sees to it that the image fits into the node's memory, in which it lies twice: as the
+// loader left it, and unpacked.
+func roomFor(s *integration.BootSpec, image build.Contents) error {
+	const mib = 1 << 20
+	need := int((image.Bytes+image.Raw)/mib) + kernelMemory
+	switch {
+	case s.Memory == 0:
+		s.Memory = max(leastMemory, (need+63)/64*64)
+	case s.Memory < need:
+		return fmt.Errorf("--memory %d is too little: the image of %.0f MB is %.0f MB unpacked, which takes %d MiB with the kernel: give --memory %d or more",
+			s.Memory, float64(image.Bytes)/1e6, float64(image.Raw)/1e6, need, need)
+	}
+	return nil
+}

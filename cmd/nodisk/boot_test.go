@@ -1,0 +1,157 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/integration"
+)
+
+// buildFor makes an image for the boots that are only judged here.
+func buildFor(t *testing.T, kernel string, args ...string) string {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "node.img")
+	all := append([]string{
+		"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init", imageInit(t), "--compress", "none", "--out", image,
+	}, args...)
+	if status, _, stderr := nodisk(all...); status != 0 {
+		t.Fatalf("build: status %d: %s", status, stderr)
+	}
+	return image
+}
+
+// plainKernel is a file of which no more is known than the release: nothing has to be
+// unpacked.
+func plainKernel(t *testing.T, release string) string {
+	t.Helper()
+	return planFile(t, "vmlinux", "\x7fELF\x02\x01\x01"+strings.Repeat("\x00", 11)+"\x3e\x00"+strings.Repeat("\x00", 64)+
+		"Linux version "+release+" (builder@example) (gcc) #1 SMP\n")
+}
+
+func released(t *testing.T, kernel string) string {
+	t.Helper()
+	k, err := build.OpenKernel(filepath.Join(kernel, "vmlinuz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.Release
+}
+
+// What nodisk plan and nodisk check know is told before a machine starts.
+func TestBootRefuses(t *testing.T) {
+	kernel := kernelDir(t)
+	vmlinuz := plainKernel(t, released(t, kernel))
+	iscsi, nfs := buildFor(t, kernel, "--profile", "virt,iscsi,ext4"), buildFor(t, kernel, "--profile", "virt,nfs")
+	text := planFile(t, "text", "no image")
+	other, old := plainKernel(t, "6.12.9-other"), plainKernel(t, "3.10.0-1160.el7.x86_64")
+	for name, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"other kernel":       {[]string{iscsi, "--kernel", other}, "no modules for this kernel, 6.12.9-other"},
+		"old kernel":         {[]string{iscsi, "--kernel", old}, "nodisk needs Linux 4.18 or newer"},
+		"no image":           {[]string{text, "--kernel", vmlinuz}, "text: inspect image"},
+		"profile of the NIC": {[]string{iscsi, "--kernel", vmlinuz, "--nic", "e1000"}, "no network: pci 8086:100e"},
+		"profile of the way": {[]string{iscsi, "--kernel", vmlinuz, "--root", "nfs4"}, "the root is by NFS, and the image has no module for it"},
+		"iscsi by nfs":       {[]string{nfs, "--kernel", vmlinuz}, "iscsi"},
+		"memory":             {[]string{iscsi, "--kernel", vmlinuz, "--memory", "64"}, "--memory 64 is too little: the image of "},
+		"file system":        {[]string{iscsi, "--kernel", vmlinuz, "--append", "rootfstype=xfs"}, `find module "xfs"`},
+		"two roots":          {[]string{iscsi, "--kernel", vmlinuz, "--tree", kernel, "--nfs", kernel}, "can't be used together"},
+		"pattern":            {[]string{iscsi, "--kernel", vmlinuz, "--until", "("}, "--until: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, stdout, stderr := nodisk(append([]string{"boot"}, tt.args...)...)
+			if status == 0 || !strings.Contains(stderr, tt.want) {
+				t.Errorf("status %d, want %q in:\n%s%s", status, tt.want, stdout, stderr)
+			}
+		})
+	}
+}
+
+// The way to a root of one's own is one that the image is for; --force takes the first.
+func TestBootWay(t *testing.T) {
+	kernel := kernelDir(t)
+	vmlinuz := plainKernel(t, released(t, kernel))
+	iscsi, nfs := buildFor(t, kernel, "--profile", "virt,iscsi,ext4"), buildFor(t, kernel, "--profile", "virt,nfs")
+	for _, tt := range []struct {
+		cmd  bootCmd
+		want integration.Root
+		line string
+		err  string
+	}{
+		{bootCmd{Image: iscsi, Tree: kernel}, integration.RootISCSI, "ip=dhcp root=dhcp rw", ""},
+		{bootCmd{Image: iscsi, Tree: kernel, Init: "/bin/sh", Append: "ro"}, integration.RootISCSI, "ip=dhcp root=dhcp init=/bin/sh", ""},
+		{bootCmd{Image: nfs, Tree: kernel}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
+		{bootCmd{Image: nfs, NFS: kernel}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
+		{bootCmd{Image: iscsi, NFS: kernel}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", "by NFS"},
+		{bootCmd{Image: iscsi, NFS: kernel, Force: true}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
+		{bootCmd{Image: iscsi, Disk: vmlinuz, Root: "iscsi", Append: "root=LABEL=x"}, integration.RootISCSI, "ip=dhcp netroot=dhcp rw", ""},
+		{bootCmd{Image: iscsi}, integration.RootISCSI, "ip=dhcp root=dhcp", ""},
+	} {
+		c := tt.cmd
+		c.Kernel = vmlinuz
+		if c.Root == "" {
+			c.Root = "auto"
+		}
+		s, err := c.spec()
+		if err == nil {
+			var said strings.Builder
+			err = c.forecast(t.Context(), &s, console{out: &said, err: &said})
+		}
+		if (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%+v: %v, want %q", tt.cmd, err, tt.err)
+		}
+		if s.Root != tt.want || s.Words() != tt.line {
+			t.Errorf("%+v: %v by %q, want %v by %q", tt.cmd, s.Root, s.Words(), tt.want, tt.line)
+		}
+	}
+}
+
+// An image lies twice in the node's memory.
+func TestBootMemory(t *testing.T) {
+	const mib = 1 << 20
+	image := build.Contents{Bytes: 300 * mib, Raw: 900 * mib}
+	s := integration.BootSpec{}
+	if err := roomFor(&s, image); err != nil || s.Memory != 1344 {
+		t.Errorf("%d MiB, %v; want 1344", s.Memory, err)
+	}
+	s = integration.BootSpec{Memory: 1000}
+	if err := roomFor(&s, image); err == nil || !strings.Contains(err.Error(), "give --memory 1296 or more") {
+		t.Errorf("%v", err)
+	}
+	s = integration.BootSpec{}
+	if err := roomFor(&s, build.Contents{Bytes: 4 * mib, Raw: 9 * mib}); err != nil || s.Memory != leastMemory {
+		t.Errorf("%d MiB, %v", s.Memory, err)
+	}
+}
+
+// What became of a root of one's own.
+func TestBootOutcome(t *testing.T) {
+	own, lab := integration.BootSpec{Tree: "x"}, integration.BootSpec{}
+	at := integration.BootSpec{Tree: "x", Interactive: true}
+	const off, reboot = "it switched itself off", "it rebooted"
+	for _, tt := range []struct {
+		spec integration.BootSpec
+		res  integration.BootResult
+		want string // beginning of the line or of the error
+	}{
+		{lab, integration.BootResult{Reached: true}, "root reached: "},
+		{lab, integration.BootResult{Switched: true, End: off, Why: "nodisk: x"}, "boot: root not reached: nodisk: x"},
+		{own, integration.BootResult{Switched: true, Found: true}, "root is up: "},
+		{own, integration.BootResult{Switched: true, End: off}, "root is up: it switched itself off"},
+		{own, integration.BootResult{Switched: true, End: reboot}, "boot: the root's init began, but nothing like a login prompt came (it rebooted"},
+		{at, integration.BootResult{Switched: true, End: reboot}, "root is up: it rebooted"},
+		{own, integration.BootResult{End: off, Why: "nodisk: error: x"}, "boot: root not reached: nodisk: error: x (it switched"},
+		{own, integration.BootResult{Switched: true, Why: "Kernel panic - x", End: reboot}, "boot: the root's init began, but did not come up: Kernel panic - x"},
+	} {
+		text, err := outcome(tt.spec, tt.res)
+		if err != nil {
+			text = err.Error()
+		}
+		if !strings.HasPrefix(text, tt.want) {
+			t.Errorf("%+v: %q, want %q", tt.res, text, tt.want)
+		}
+	}
+}

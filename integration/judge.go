@@ -1,0 +1,66 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Line is the command line of a node as far as it can be known before its lab is up, for a
+// forecast: the lab's values are those of its first network, and what DHCP would say of the
+// root is written in place of "dhcp".
+func (s BootSpec) Line() string {
+	values := map[string]string{
+		"server": "10.77.0.1", "gateway": "10.77.0.1", "client": "10.77.0.23", "mask": "255.255.255.0",
+		"mac": "52:54:00:77:00:01", "name": s.name(), "label": RootLabel, "uuid": RootUUID, "disk": "/dev/vda",
+		"target": "iqn.2025-01.test.nodisk.lab:" + s.name() + "-1", "export": "/srv/root",
+	}
+	var words []string
+	for word := range strings.FieldsSeq(fill(s.Words()+" "+s.Append, values)) {
+		key, value, _ := strings.Cut(word, "=")
+		if path := fill(s.rootPath(), values); value == "dhcp" && path != "" && (key == "root" || key == "netroot") {
+			word = key + "=" + path
+		}
+		words = append(words, word)
+	}
+	if s.Root == RootISCSI && s.Disk == "" && s.Cmdline == "" && !s.names("rootfstype") {
+		words = append(words, "rootfstype=ext4") // what the lab makes
+	}
+	return strings.Join(words, " ")
+}
+
+// adapters are PCI numbers of QEMU's NIC models (docs/specs/pci-ids.rst and hw/net in its
+// sources).
+func adapters() map[string]string {
+	return map[string]string{
+		"virtio-net-pci": "1af4:1000", "e1000": "8086:100e", "e1000e": "8086:10d3", "igb": "8086:10c9",
+		"rtl8139": "10ec:8139", "vmxnet3": "15ad:07b0", "pcnet": "1022:2000", "i82559er": "8086:1209",
+	}
+}
+
+// Hardware lists a node's devices as lspci -n does; empty where the NIC's numbers are not
+// known here.
+func (s BootSpec) Hardware() string {
+	model, _, _ := strings.Cut(s.nic(), ",")
+	id, known := adapters()[model]
+	if !known {
+		return ""
+	}
+	var b strings.Builder
+	if s.arch() == "arm64" {
+		b.WriteString("00:00.0 0600: 1b36:0008\n") // the board "virt"
+	} else {
+		b.WriteString("00:00.0 0600: 8086:1237 (rev 02)\n00:01.0 0601: 8086:7000\n00:01.1 0101: 8086:7010\n00:01.3 0680: 8086:7113 (rev 03)\n")
+	}
+	slot := 2
+	for range s.nics() {
+		fmt.Fprintf(&b, "00:%02x.0 0200: %s\n", slot, id)
+		slot++
+	}
+	if s.Root == RootVirtio {
+		fmt.Fprintf(&b, "00:%02x.0 0100: 1af4:1001\n", slot)
+	}
+	return b.String()
+}
+
+// Own reports whether the root is somebody's own: a tree, an export or a disk.
+func (s BootSpec) Own() bool { return s.own() }

@@ -1,0 +1,188 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/init/rootfs"
+)
+
+// FUSE is the device by which a snapshot of a disk becomes a file that tgtd can open.
+const FUSE = "/dev/fuse"
+
+// HasFUSE reports whether this user may make such files.
+func HasFUSE() bool {
+	f, err := os.OpenFile(FUSE, os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	return f.Close() == nil
+}
+
+// A snapshot is a qcow2 file over a disk, which is opened read-only.
+type snapshot struct {
+	path   string
+	disk   string
+	format string // of the disk: raw, qcow2, vmdk ...
+	lose   func() error
+}
+
+// snapshot lays a file in TMPDIR over a disk image or block device.
+func (l *Lab) snapshot(ctx context.Context, disk string) (snapshot, error) {
+	abs, err := filepath.Abs(disk)
+	if err != nil {
+		return snapshot{}, fmt.Errorf("lay a snapshot over %s: %w", disk, err)
+	}
+	format, err := diskFormat(ctx, abs)
+	if err != nil {
+		return snapshot{}, err
+	}
+	dir, lose, err := tempDir()
+	if err != nil {
+		return snapshot{}, err
+	}
+	s := snapshot{path: filepath.Join(dir, "snapshot.qcow2"), disk: abs, format: format, lose: lose}
+	if err := toolQEMUImg().run(ctx, "create", "-q", "-f", "qcow2", "-F", format, "-b", abs, s.path); err != nil {
+		return snapshot{}, errors.Join(fmt.Errorf("lay a snapshot over %s: %w", disk, err), lose())
+	}
+	l.log.Info("snapshot of the disk", "disk", abs, "format", format, "snapshot", s.path)
+	return s, nil
+}
+
+// diskFormat asks qemu-img what a file is. It may be in use.
+func diskFormat(ctx context.Context, disk string) (string, error) {
+	path, err := toolQEMUImg().find()
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, path, "info", "-U", "--output=json", disk).Output()
+	if err != nil {
+		said := ""
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			said = ": " + strings.TrimSpace(string(exit.Stderr))
+		}
+		return "", fmt.Errorf("look at disk %s: %w%s", disk, err, said)
+	}
+	var info struct {
+		Format string `json:"format"`
+	}
+	if err := json.Unmarshal(out, &info); err != nil {
+		return "", fmt.Errorf("look at disk %s: parse what qemu-img says: %w", disk, err)
+	}
+	return info.Format, nil
+}
+
+// snapshotLUN makes a snapshot of a disk a file for tgtd, by qemu-storage-daemon's FUSE
+// export.
+func (l *Lab) snapshotLUN(ctx context.Context, s BootSpec) (nodeDisk, error) {
+	snap, err := l.snapshot(ctx, s.Disk)
+	if err != nil {
+		return nodeDisk{}, err
+	}
+	dir := filepath.Dir(snap.path)
+	file, ready := filepath.Join(dir, "disk"), filepath.Join(dir, "pid")
+	if err := os.WriteFile(file, nil, 0o600); err != nil { // what is mounted on
+		return nodeDisk{}, errors.Join(fmt.Errorf("export snapshot: %w", err), snap.lose())
+	}
+	p, err := start(l.ctx, toolStorageDaemon(), nil,
+		"--blockdev", blockdev("driver", "file", "node-name", "file", "filename", snap.path),
+		"--blockdev", blockdev("driver", "qcow2", "node-name", "disk", "file", "file"),
+		"--export", blockdev("type", "fuse", "id", "disk", "node-name", "disk", "mountpoint", file, "writable", "on"),
+		"--pidfile", ready)
+	if err != nil {
+		return nodeDisk{}, errors.Join(err, snap.lose())
+	}
+	// It writes its number when all is exported, and says nothing.
+	err = poll(ctx, "qemu-storage-daemon", func(context.Context) error {
+		select {
+		case <-p.done:
+			return nil // told below
+		default:
+			_, err := os.Stat(ready)
+			return err
+		}
+	})
+	select {
+	case <-p.done:
+		err = fmt.Errorf("export snapshot of %s: qemu-storage-daemon ended, status %d: %s", s.Disk, exitStatus(p.err), tail(p.out.String(), 5))
+	default:
+	}
+	if err != nil {
+		p.stop()
+		return nodeDisk{}, errors.Join(err, snap.lose())
+	}
+	return nodeDisk{path: file, lose: func() error { p.stop(); return snap.lose() }}, nil
+}
+
+// virtio returns the snapshot for a disk of the machine's own, and what root= says of it.
+func (l *Lab) virtio(ctx context.Context, s BootSpec) (path, root string, lose func() error, err error) {
+	snap, err := l.snapshot(ctx, s.Disk)
+	if err != nil {
+		return "", "", nil, err
+	}
+	if s.names("root") || s.Cmdline != "" && !strings.Contains(s.Cmdline, "{disk}") {
+		return snap.path, "", snap.lose, nil
+	}
+	if snap.format != "raw" {
+		err = fmt.Errorf("look for the root on %s: not in a disk of the format %s: name it, as by --append root=LABEL=NAME", s.Disk, snap.format)
+		return "", "", nil, errors.Join(err, snap.lose())
+	}
+	f, err := os.Open(snap.disk)
+	if err != nil {
+		return "", "", nil, errors.Join(fmt.Errorf("look for the root: %w", err), snap.lose())
+	}
+	defer func() { _ = f.Close() }()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err == nil {
+		root, err = rootOn(f, size)
+	}
+	if err != nil {
+		return "", "", nil, errors.Join(fmt.Errorf("look for the root on %s: %w", s.Disk, err), snap.lose())
+	}
+	return snap.path, root, snap.lose, nil
+}
+
+// rootTypes are the file systems that a root is in.
+func rootTypes() []string {
+	return []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "squashfs", "erofs"}
+}
+
+// rootOn returns what root= says of a virtio disk: the disk's own file system, else its only
+// partition with one. /init looks so at a disk behind iSCSI itself.
+func rootOn(r io.ReaderAt, size int64) (string, error) {
+	whole, err := rootfs.Probe(r, size, size)
+	if err != nil {
+		return "", err
+	}
+	if slices.Contains(rootTypes(), whole.Type) {
+		return "/dev/vda", nil
+	}
+	table, err := rootfs.ParsePartitions(r, 0)
+	if err != nil {
+		return "", err
+	}
+	var roots, names []string
+	for _, p := range table {
+		fs, err := rootfs.Probe(io.NewSectionReader(r, p.Start, p.Size), p.Size, p.Size)
+		if err != nil || !slices.Contains(rootTypes(), fs.Type) {
+			continue
+		}
+		roots = append(roots, "PARTUUID="+p.UUID)
+		names = append(names, strings.TrimSpace(fmt.Sprintf("partition %d, %s %s", p.Number, fs.Type, fs.Label)))
+	}
+	switch len(roots) {
+	case 1:
+		return roots[0], nil
+	case 0:
+		return "", errors.New("no file system of Linux is on it: name the root, as by --append root=/dev/vda2")
+	}
+	return "", fmt.Errorf("it has several file systems (%s): name the root, as by --append root=%s", strings.Join(names, "; "), roots[0])
+}
