@@ -100,13 +100,14 @@ const (
 )
 
 // Image makes an image as s says and reports what is in it.
-func Image(ctx context.Context, s Spec, p Progress) (Report, error) {
+func Image(ctx context.Context, s Spec, p Progress) (_ Report, err error) {
 	start := time.Now()
 	s.fill()
 	b := builder{spec: s, report: Report{Out: s.Out, Compression: s.Compress}, progress: p}
-	if err := b.openBase(); err != nil {
+	if err := b.openBase(ctx); err != nil {
 		return Report{}, err
 	}
+	defer func() { err = errors.Join(err, b.closeBase()) }()
 	files, err := b.collect(ctx)
 	if err != nil {
 		return Report{}, err
