@@ -45,7 +45,7 @@ func (c Contents) WriteText(w io.Writer, files bool) error {
 	if c.Config != "" {
 		put("%s:\n", configPath)
 		for line := range strings.Lines(c.Config) {
-			put("  %s\n", printable(strings.TrimSuffix(line, "\n")))
+			put("  %s\n", printable(withoutPasswords(strings.TrimSuffix(line, "\n"))))
 		}
 	}
 	return out.Flush()

@@ -50,6 +50,7 @@ func (r *ImageReader) contents(ctx context.Context, files []*File, visit func(f 
 		return nil
 	}
 	i := 0
+	var failed error // of visit: it is not the image's fault
 	s := &scan{maxRaw: scanMaxRaw}
 	s.entry = func(_ cpioEntry, content *cpioReader, _ int64) error {
 		if i >= len(r.Files) {
@@ -63,8 +64,8 @@ func (r *ImageReader) contents(ctx context.Context, files []*File, visit func(f 
 		if content.left != f.Size {
 			return errChanged
 		}
-		if err := visit(f, content); err != nil {
-			return err
+		if failed = visit(f, content); failed != nil {
+			return errEnough
 		}
 		if delete(wanted, f); len(wanted) == 0 {
 			return errEnough
@@ -73,6 +74,9 @@ func (r *ImageReader) contents(ctx context.Context, files []*File, visit func(f 
 	}
 	if err := s.run(ctx, r.src); err != nil {
 		return fmt.Errorf("read image%w", err)
+	}
+	if failed != nil {
+		return failed
 	}
 	if len(wanted) > 0 {
 		return fmt.Errorf("read image: %w", errChanged)

@@ -57,6 +57,8 @@ func (n *inode) matches(f file) bool {
 const (
 	// maxFollowed is MAXSYMLINKS of include/linux/namei.h.
 	maxFollowed = 40
+	// nameMax is NAME_MAX of include/uapi/linux/limits.h.
+	nameMax = 255
 	// maxSteps bounds the parts of paths that are looked up to unpack an image. One of
 	// 100,000 files takes a million.
 	maxSteps = 1 << 26
@@ -188,6 +190,9 @@ func (t *unpacked) lookup(name string, last bool) (at string, n *inode, err erro
 				words, nodes = words[:len(words)-1], nodes[:len(nodes)-1]
 			}
 			continue
+		}
+		if len(word) > nameMax {
+			return "", nil, fmt.Errorf("/%s... is longer than a name can be", printable(word[:nameMax]))
 		}
 		here := nodes[len(nodes)-1]
 		if here != nil && !here.is(typeDir) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +21,8 @@ type pxeCmd struct {
 }
 
 // Run writes the files and tells what has changed.
-func (p *pxeCmd) Run(c console) error {
-	in := io.Reader(os.Stdin)
+func (p *pxeCmd) Run(ctx context.Context, c console) error {
+	in := standardInput(ctx)
 	if p.Nodes != "-" {
 		f, err := os.Open(p.Nodes)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -153,3 +154,23 @@ func lines(text string) string {
 }
 
 var _ io.Writer = (*Writer)(nil)
+
+// JSON escapes in a JSON text what [Text] escapes, as JSON has it: \u202e. The text means
+// the same as before.
+func JSON(text []byte) []byte {
+	var b []byte
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		switch {
+		case r == '\n', r == '\t', r == '\r', visible(r):
+			b = append(b, text[:size]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
+		default:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		}
+		text = text[size:]
+	}
+	return b
+}
