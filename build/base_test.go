@@ -24,7 +24,7 @@ func newc(files ...ImageFile) []byte {
 		}
 		out.WriteString("070701")
 		for _, v := range []uint32{
-			f.Ino, f.Mode, 0, 0, max(f.NLink, 1), 0, uint32(len(data)), 0, 0, f.Major, f.Minor, uint32(len(f.Name) + 1), 0, //nolint:gosec // small
+			f.Ino, f.Mode, f.UID, f.GID, max(f.NLink, 1), 0, uint32(len(data)), 0, 0, f.Major, f.Minor, uint32(len(f.Name) + 1), 0, //nolint:gosec // small
 		} {
 			fmt.Fprintf(&out, "%08x", v)
 		}

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
@@ -22,9 +23,9 @@ type contentsJSON struct {
 	Profiles []string      `json:"profiles"`
 	Segments []segmentJSON `json:"segments"`
 	Parts    []partJSON    `json:"parts"`
-	Files    []fileJSON    `json:"files"`
 	Config   []string      `json:"config"` // lines; passwords are "***"
 	Warnings []string      `json:"warnings,omitempty"`
+	// Files []fileJSON `json:"files"` is last, and written one by one: there may be many.
 }
 
 type segmentJSON struct {
@@ -64,7 +65,7 @@ type fileJSON struct {
 func (c Contents) WriteJSON(w io.Writer) error {
 	doc := contentsJSON{
 		Bytes: c.Bytes, Unpacked: c.Raw, Releases: unnil(c.Releases), Profiles: unnil(c.Profiles),
-		Segments: []segmentJSON{}, Parts: []partJSON{}, Files: make([]fileJSON, 0, len(c.Files)), Config: []string{}, Warnings: c.Warnings,
+		Segments: []segmentJSON{}, Parts: []partJSON{}, Config: []string{}, Warnings: c.Warnings,
 	}
 	for _, s := range c.Segments {
 		doc.Segments = append(doc.Segments, segmentJSON{s.Offset, s.Bytes, s.Raw, s.Compression.String(), s.Files})
@@ -72,31 +73,55 @@ func (c Contents) WriteJSON(w io.Writer) error {
 	for _, p := range c.Parts {
 		doc.Parts = append(doc.Parts, partJSON{p.Part.String(), p.Files, p.Bytes})
 	}
+	for line := range strings.Lines(c.Config) {
+		doc.Config = append(doc.Config, withoutPasswords(strings.TrimSuffix(line, "\n")))
+	}
+	head, err := marshal(doc, "")
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w) // it keeps the first error, for Flush
+	_, _ = out.Write(bytes.TrimSuffix(head, []byte("\n}")))
+	_, _ = out.WriteString(",\n \"files\": [")
 	links := c.links()
 	for i := range c.Files {
 		f := c.Files[i].json()
 		if links[i] >= 0 {
 			f.LinkTo = "/" + cleanName(c.Files[links[i]].Name)
 		}
-		doc.Files = append(doc.Files, f)
+		text, err := marshal(f, "  ")
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			_ = out.WriteByte(',')
+		}
+		_, _ = out.WriteString("\n  ")
+		_, _ = out.Write(text)
 	}
-	for line := range strings.Lines(c.Config) {
-		doc.Config = append(doc.Config, withoutPasswords(strings.TrimSuffix(line, "\n")))
-	}
-	return writeJSON(w, doc)
+	_, _ = out.WriteString("\n ]\n}\n")
+	return out.Flush()
 }
 
 // writeJSON prints a document that a terminal takes, too.
 func writeJSON(w io.Writer, doc any) error {
+	text, err := marshal(doc, "")
+	if err == nil {
+		_, err = w.Write(append(text, '\n'))
+	}
+	return err
+}
+
+// marshal is a value as JSON, without a newline at its end; prefix is before each further line.
+func marshal(v any, prefix string) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", " ")
-	if err := e.Encode(doc); err != nil {
-		return fmt.Errorf("write JSON: %w", err)
+	e.SetIndent(prefix, " ")
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
 	}
-	_, err := w.Write(escape.JSON(out.Bytes()))
-	return err
+	return escape.JSON(bytes.TrimSpace(out.Bytes())), nil
 }
 
 func unnil(list []string) []string {

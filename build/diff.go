@@ -70,14 +70,17 @@ func Diff(ctx context.Context, a, b *ImageReader) (Differences, error) {
 		}
 		trees[i] = r.keyed(release)
 	}
-	keys := make(map[string]bool)
-	for _, t := range trees {
-		for key := range t {
-			keys[key] = true
+	var keys []string
+	for key := range trees[0] {
+		keys = append(keys, key)
+	}
+	for key := range trees[1] {
+		if _, both := trees[0][key]; !both {
+			keys = append(keys, key)
 		}
 	}
 	var modules [2][]*File // those of which more is to be said
-	for key := range keys {
+	for _, key := range keys {
 		old, is := trees[0][key]
 		now, will := trees[1][key]
 		switch {

@@ -238,6 +238,8 @@ func (e cpioEntry) passedOver() bool {
 // sum fills in what follows from files and config.
 func (c *Contents) sum() {
 	sizes := make(map[Part]PartSize)
+	flat := make(map[string]int) // indexes into Flat
+	releases := make(map[string]bool)
 	for _, f := range c.Files {
 		s := sizes[f.Part]
 		sizes[f.Part] = PartSize{Part: f.Part, Files: s.Files + 1, Bytes: s.Bytes + f.Size}
@@ -246,19 +248,22 @@ func (c *Contents) sum() {
 		switch above = path.Clean(above); {
 		case above != modulesDir && above != "usr/"+modulesDir:
 		case base == "modules.dep":
-			c.Releases = append(c.Releases, folder)
+			releases[folder] = true
 		case f.Mode&typeMask != typeDir && modload.IsModule(base):
-			i := slices.IndexFunc(c.Flat, func(d Folder) bool { return d.Name == folder })
-			if i < 0 {
+			i, ok := flat[folder]
+			if !ok {
 				i, c.Flat = len(c.Flat), append(c.Flat, Folder{Name: folder})
+				flat[folder] = i
 			}
 			c.Flat[i].Modules = append(c.Flat[i].Modules, moduleName(base))
 		}
 	}
-	c.Flat = slices.DeleteFunc(c.Flat, func(d Folder) bool { return slices.Contains(c.Releases, d.Name) })
+	c.Flat = slices.DeleteFunc(c.Flat, func(d Folder) bool { return releases[d.Name] })
 	c.Parts = sortParts(sizes)
+	for release := range releases {
+		c.Releases = append(c.Releases, release)
+	}
 	slices.Sort(c.Releases)
-	c.Releases = slices.Compact(c.Releases)
 	if args, err := cmdline.ParseConfig(strings.NewReader(c.Config)); err == nil {
 		c.Profiles = unique(listOf(args.All("nodisk.profile")))
 	}

@@ -18,6 +18,9 @@ const (
 	modulesDir = "lib/modules"
 )
 
+// configMax bounds the config of an image, in bytes: it holds some lines of arguments.
+const configMax = 1 << 20
+
 // An Image is what a node finds in its initramfs. Its files are read when they are looked
 // into; it must be closed.
 type Image struct {
@@ -92,6 +95,9 @@ func readImage(ctx context.Context, names []string, whole *build.Source) (_ *Ima
 
 // read finds the config and the modules.
 func (i *Image) read(ctx context.Context, r *build.ImageReader) error {
+	if info, err := fs.Stat(i.files, configPath); err == nil && info.Size() > configMax {
+		return fmt.Errorf("read /%s: %d bytes, a config has at most %d", configPath, info.Size(), configMax)
+	}
 	if err := r.Load(ctx, configPath); err != nil {
 		return err
 	}

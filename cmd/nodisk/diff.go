@@ -28,6 +28,7 @@ func (d *diffCmd) Run(ctx context.Context, c console) error {
 	if d.A == "-" && d.B == "-" {
 		return &usageError{errors.New("diff: only one of the images can be standard input")}
 	}
+	defer frugal()()
 	diff, err := d.compare(ctx)
 	if err == nil && d.JSON {
 		err = diff.WriteJSON(c.out)

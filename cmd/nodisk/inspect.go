@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"github.com/nodisk/nodisk/build"
@@ -25,6 +26,7 @@ func (i *inspectCmd) Run(ctx context.Context, c console) (err error) {
 	if i.SetID && i.Unpack == "" {
 		return &usageError{errors.New("inspect: --setid is for --unpack DIR")}
 	}
+	defer frugal()()
 	src, err := openImage(ctx, i.Image)
 	if err != nil {
 		return fmt.Errorf("inspect: %w", err)
@@ -78,6 +80,14 @@ func (i *inspectCmd) extract(ctx context.Context, c console, src *build.Source) 
 	}
 	_, err = fmt.Fprintf(c.out, "%s: %d files, %d folders, %d links, %d devices and FIFOs\n", i.Unpack, done.Files, done.Dirs, done.Links, done.Devices)
 	return err
+}
+
+// frugal has the collector of garbage run more often, for commands that read images of
+// whatever size, and returns what undoes that.
+func frugal() func() {
+	const percent = 30
+	before := debug.SetGCPercent(percent)
+	return func() { debug.SetGCPercent(before) }
 }
 
 // openImage opens an image, or standard input for "-".

@@ -120,7 +120,8 @@ func ParseConfig(r io.Reader) (Args, error) {
 		errs []error
 	)
 	s := bufio.NewScanner(r)
-	for n := 1; s.Scan(); n++ {
+	n := 1
+	for ; s.Scan(); n++ {
 		line := strings.TrimSpace(s.Text())
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -133,7 +134,9 @@ func ParseConfig(r io.Reader) (Args, error) {
 		}
 		args = append(args, Arg{Key: key, Value: unquote(strings.TrimSpace(value)), HasValue: ok})
 	}
-	if err := s.Err(); err != nil {
+	if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
+		errs = append(errs, fmt.Errorf("line %d has more than %d bytes: no argument is that long", n, bufio.MaxScanTokenSize))
+	} else if err != nil {
 		errs = append(errs, fmt.Errorf("read config: %w", err))
 	}
 	return args, errors.Join(errs...)
