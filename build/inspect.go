@@ -184,7 +184,7 @@ func (l listing) file(c *Contents, e cpioEntry, content *cpioReader) (File, erro
 	default:
 		return f, nil
 	}
-	var into io.Writer = io.Discard
+	into := io.Discard
 	sum := sha256.New()
 	if l.sums {
 		into = sum

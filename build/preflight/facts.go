@@ -17,8 +17,8 @@ const factsMax = 128 << 20
 func (i *Image) readFacts(ctx context.Context, r *build.ImageReader) error {
 	facts := make(map[string]*ko.Module)
 	i.fact = func(at string) *ko.Module {
-		real, _ := r.RealPath(i.above + at)
-		return facts[real]
+		without, _ := r.RealPath(i.above + at)
+		return facts[without]
 	}
 	var buf bytes.Buffer // one for all: ko.Parse keeps nothing of it
 	isModule := func(name string) bool {

@@ -26,8 +26,9 @@ func (i *interruption) Error() string {
 		return "the terminal has hung up"
 	case syscall.SIGPIPE:
 		return "nobody reads the output any longer"
+	default:
+		return i.signal.String()
 	}
-	return i.signal.String()
 }
 
 // status is what a shell reports of a program that the signal ended.
