@@ -143,12 +143,12 @@ func TestAddSparse(t *testing.T) {
 			t.Errorf("%v: %d MiB were allocated for %d", c, grown>>20, size>>20)
 		}
 		var found, length int64
-		u := unpacking{keep: func(f File, _ cpioEntry, r *cpioReader) error {
-			if f.Name != "x/sparse" {
+		reading := scan{maxRaw: scanMaxRaw, entry: func(e cpioEntry, r *cpioReader, _ int64) error {
+			if e.name != "x/sparse" {
 				return nil
 			}
-			length = f.Size
-			for at := int64(0); at < f.Size; at += 1 << 20 {
+			length = e.size
+			for at := int64(0); at < e.size; at += 1 << 20 {
 				piece, err := r.content(1 << 20)
 				if err != nil {
 					return err
@@ -159,7 +159,7 @@ func TestAddSparse(t *testing.T) {
 			}
 			return nil
 		}}
-		if err := u.image(image, inspectMaxRaw); err != nil {
+		if err := reading.run(t.Context(), memorySource(image)); err != nil {
 			t.Fatal(err)
 		}
 		if found != 100<<20+123 || length != size {

@@ -11,7 +11,7 @@ import (
 
 // linkTree is the tree of the symbolic links among files: it says where a path leads to.
 func linkTree(files []file) (*unpacked, error) {
-	t := &unpacked{root: &inode{mode: typeDir | 0o755, names: 1, entries: map[string]*inode{}}, of: "the added tree"}
+	t := newTree("the added tree")
 	var links []file
 	for _, f := range files {
 		if f.mode&typeMask == typeLink {
@@ -37,7 +37,7 @@ func linkTree(files []file) (*unpacked, error) {
 			}
 			dir = next
 		}
-		dir.entries[words[len(words)-1]] = &inode{mode: f.mode, data: f.data, names: 1}
+		dir.entries[words[len(words)-1]] = &inode{mode: f.mode, target: string(f.data), names: 1}
 	}
 	return t, nil
 }

@@ -1,12 +1,12 @@
 package build
 
 import (
-	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +38,7 @@ const (
 // A base is a [Base] that has been read.
 type base struct {
 	Base
-	packed   []byte      // the file as it is
+	packed   *Source     // the file as it is
 	last     Compression // of its last segment
 	segments []Segment
 	tree     *unpacked
@@ -51,7 +51,7 @@ type base struct {
 }
 
 // openBase reads the base and completes the config by what its use needs.
-func (b *builder) openBase() error {
+func (b *builder) openBase(ctx context.Context) error {
 	s := &b.spec
 	switch {
 	case s.Base.Image == "" && (s.Base.Chain || s.Base.DriversOnly):
@@ -61,17 +61,12 @@ func (b *builder) openBase() error {
 	case s.Base.Chain && s.Base.DriversOnly:
 		return errors.New("use base: either our /init runs first and then the base's (--chain), or the base's runs and loads our modules (--drivers-only): leave one out")
 	}
-	f, err := os.Open(s.Base.Image)
+	src, err := OpenSource(ctx, s.Base.Image)
 	if err != nil {
 		return fmt.Errorf("read base: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	data, err := readWhole(f)
-	if err == nil {
-		b.base, err = readBase(data)
-	}
-	if err != nil {
-		return fmt.Errorf("read base %s: %w", s.Base.Image, err)
+	if b.base, err = readBase(ctx, src); err != nil {
+		return errors.Join(fmt.Errorf("read base %s: %w", s.Base.Image, err), src.Close())
 	}
 	b.base.Base = s.Base
 	chain := ""
@@ -91,23 +86,36 @@ func (b *builder) openBase() error {
 	return nil
 }
 
-// readBase reads an image to which nodisk shall be added.
-func readBase(data []byte) (*base, error) {
-	files, segments, err := ReadImage(bytes.NewReader(data))
+// readBase reads an image to which nodisk shall be added. Of its files it keeps those
+// in memory that the building looks into.
+func readBase(ctx context.Context, src *Source) (*base, error) {
+	image, err := listing{maxRaw: scanMaxRaw, sums: true}.reader(ctx, src)
 	if err != nil {
-		if how := repack(data); how != nil {
-			err = fmt.Errorf("%w; %w", err, how)
+		if how := repack(src, err); how != nil {
+			err = fmt.Errorf("read image%w; %w", err, how)
+		} else {
+			err = fmt.Errorf("read image%w", err)
 		}
 		return nil, err
 	}
-	for _, s := range segments {
-		if s.Compression == XZ && at(data[s.Offset:], 0, "\xfd7zXZ\x00") && data[s.Offset+7] > 1 {
+	for _, s := range image.Segments {
+		var check [1]byte // the second of the stream's flags (xz-file-format.txt, 2.1.1.2)
+		if s.Compression != XZ {
+			continue
+		}
+		if _, err := src.ReadAt(check[:], s.Offset+7); err != nil {
+			return nil, err
+		}
+		if check[0] > 1 {
 			return nil, fmt.Errorf("the checksum of its xz is not CRC32, and the kernel knows no other (lib/decompress_unxz.c); %w", repackAt(s.Offset, "xz -dc"))
 		}
 	}
-	b := &base{packed: data, last: segments[len(segments)-1].Compression, segments: segments, tree: unpackTree(files)}
-	if n := b.tree.get(originPath); n.is(typeFile) {
-		return b.before(n.data)
+	b := &base{packed: src, last: image.Segments[len(image.Segments)-1].Compression, segments: image.Segments, tree: image.tree}
+	if b.tree.get(originPath).is(typeFile) {
+		if err := image.load(ctx, originPath); err != nil {
+			return nil, err
+		}
+		return b.before(ctx, b.tree.get(originPath).data)
 	}
 	if b.tree.get(configPath) != nil {
 		return nil, fmt.Errorf("it is an image of nodisk itself (it has /%s): build one without --base", configPath)
@@ -124,28 +132,45 @@ func readBase(data []byte) (*base, error) {
 	case !n.is(typeFile) && !n.is(typeLink):
 		return nil, fmt.Errorf("its /%s is neither a file nor a link", initPath)
 	case !b.tree.get(initPath).is(typeFile):
-		return nil, fmt.Errorf("its /%s is a link to %s, which is not in it: it boots nowhere", initPath, n.data)
+		return nil, fmt.Errorf("its /%s is a link to %s, which is not in it: it boots nowhere", initPath, printable(n.target))
 	}
-	b.origin = newOrigin(data)
-	return b, nil
+	if b.origin, err = newOrigin(ctx, src); err != nil {
+		return nil, err
+	}
+	return b, image.load(ctx, initPath, initramfsToolsDir+"/ORDER")
 }
 
 // before goes back to what an image was before nodisk was added to it.
-func (b *base) before(text []byte) (*base, error) {
+func (b *base) before(ctx context.Context, text []byte) (*base, error) {
 	o, err := parseOrigin(text)
-	if err == nil && (o.bytes > int64(len(b.packed)) || newOrigin(b.packed[:o.bytes]) != o) {
-		err = fmt.Errorf("it does not begin with the %d bytes that were the vendor's", o.bytes)
+	var vendor *Source
+	if err == nil {
+		vendor, err = o.find(ctx, b.packed)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("nodisk was added to it before, and %w: give the vendor's own file", err)
 	}
-	// Not for ever: the vendor's file does not hold itself.
-	again, err := readBase(b.packed[:o.bytes])
+	again, err := readBase(ctx, vendor)
 	if err != nil {
 		return nil, err
 	}
 	again.replaced = true
 	return again, nil
+}
+
+// find is the beginning of an image that was the vendor's.
+func (o origin) find(ctx context.Context, image *Source) (*Source, error) {
+	if o.bytes < image.Size {
+		vendor := image.upTo(o.bytes)
+		is, err := newOrigin(ctx, vendor)
+		if err != nil {
+			return nil, err
+		}
+		if is == o {
+			return vendor, nil
+		}
+	}
+	return nil, fmt.Errorf("it does not begin with the %d bytes that were the vendor's", o.bytes)
 }
 
 // An origin says what the vendor's part of an image is, so that it can be found
@@ -155,9 +180,12 @@ type origin struct {
 	sha256 string
 }
 
-func newOrigin(data []byte) origin {
-	sum := sha256.Sum256(data)
-	return origin{bytes: int64(len(data)), sha256: hex.EncodeToString(sum[:])}
+func newOrigin(ctx context.Context, src *Source) (origin, error) {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, obeying{ctx, io.NewSectionReader(src, 0, src.Size)}); err != nil {
+		return origin{}, err
+	}
+	return origin{bytes: src.Size, sha256: hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
 // String is the content of originPath.
@@ -189,17 +217,18 @@ func parseOrigin(text []byte) (origin, error) {
 
 // repack is how to make the kernel's and our reader take an image that ends the
 // reading: nil if no tool helps.
-func repack(data []byte) error {
-	var u unpacking
-	if u.image(data, readMaxRaw) == nil {
+func repack(src *Source, err error) error {
+	place, ok := errors.AsType[*damage](err)
+	if !ok {
 		return nil
 	}
-	offset := int64(0)
-	if n := len(u.Segments); n > 0 {
-		offset = u.Segments[n-1].Offset + u.Segments[n-1].Bytes
+	rest := make([]byte, detectLength)
+	n, err := src.ReadAt(rest, place.offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil // it is not the reading that was asked about
 	}
-	rest := bytes.TrimLeft(data[min(offset, int64(len(data))):], "\x00")
-	offset = int64(len(data) - len(rest))
+	rest = rest[:n]
+	offset := place.offset
 	for magic, unpack := range map[string]string{
 		"\x89LZO": "lzop -dc", "\x5d\x00\x00": "xz -dc --format=lzma", "BZh": "bzip2 -dc", "\x04\x22\x4d\x18": "lz4 -dc",
 	} {
@@ -216,6 +245,14 @@ func repackAt(offset int64, unpack string) error {
 		by = fmt.Sprintf("(head -c %d OLD; tail -c +%d OLD | %s | gzip -9n) >NEW", offset, offset+1, unpack)
 	}
 	return errors.New("repack it: " + by + "; or have it made so: dracut --gzip, or COMPRESS=gzip in initramfs.conf")
+}
+
+// closeBase lets go of the base's file.
+func (b *builder) closeBase() error {
+	if b.base == nil {
+		return nil
+	}
+	return b.base.packed.Close()
 }
 
 // releases are the kernels whose modules are in the base, sorted.
@@ -244,7 +281,7 @@ func (b *base) tell(r *Report) {
 	if b.replaced {
 		what = ", without the nodisk that had been added to it"
 	}
-	r.Notes = append(r.Notes, fmt.Sprintf("base %s: its %s stay as they are%s (%s)", b.Image, bytesText(int64(len(b.packed))), what, strings.Join(parts, ", ")))
+	r.Notes = append(r.Notes, fmt.Sprintf("base %s: its %s stay as they are%s (%s)", b.Image, bytesText(b.packed.Size), what, strings.Join(parts, ", ")))
 	r.Notes = append(r.Notes, b.notes...)
 	if have := b.releases(); have != nil && !slices.Contains(have, r.Release) {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("the base has modules of Linux %s, and what is added is for %s: its own drivers will not load",

@@ -31,7 +31,7 @@ func FuzzGraft(f *testing.F) {
 				files = append(files, fileEntry(name, string(ops[:3])))
 			}
 		}
-		b := &base{Base: Base{DriversOnly: flags&1 != 0}, tree: unpackTree(files), origin: newOrigin(nil)}
+		b := &base{Base: Base{DriversOnly: flags&1 != 0}, tree: unpackFiles(files), origin: originOf(nil)}
 		if n := b.tree.get(initPath); !n.is(typeFile) || b.tree.get(configPath) != nil || b.tree.get(vendorInit) != nil {
 			return // refused by readBase
 		}
@@ -51,10 +51,10 @@ func FuzzGraft(f *testing.F) {
 		was := flatten(b.tree)
 		all := files
 		for i, o := range slices.Concat(b.links, out) {
-			e := ImageFile{File: File{Name: o.name, Mode: o.mode, Major: o.major, Minor: o.minor, Segment: 1, Target: string(o.data)}, Data: o.data, NLink: 1, Ino: uint32(i)} //nolint:gosec // small
+			e := ImageFile{File: File{Name: o.name, Mode: o.mode, Major: o.major, Minor: o.minor, Segment: 1, archive: 1, Target: string(o.data), NLink: 1, Ino: uint32(i)}, Data: o.data} //nolint:gosec // small
 			all = append(all, e)
 		}
-		after := unpackTree(all)
+		after := unpackFiles(all)
 		is := flatten(after)
 		for name, want := range was {
 			// Names of one file may become fewer: compare all but their number.
@@ -78,7 +78,7 @@ func FuzzGraft(f *testing.F) {
 }
 
 func FuzzParseOrigin(f *testing.F) {
-	f.Add([]byte(newOrigin([]byte("x")).String()))
+	f.Add([]byte(originOf([]byte("x")).String()))
 	f.Add([]byte("bytes -1\nsha256 0\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		o, err := parseOrigin(text)

@@ -102,7 +102,7 @@ func (b *base) place(f file) (file, error) {
 // stays tells whether what the base has is kept and ours left out.
 func (b *base) stays(f file, old *inode) bool {
 	kind := f.mode & typeMask
-	same := old.is(kind) && old.major == f.major && old.minor == f.minor && f.holds(old.data)
+	same := old.is(kind) && old.major == f.major && old.minor == f.minor && old.matches(f)
 	switch {
 	case kind == typeDir:
 		return true
@@ -142,7 +142,7 @@ func (b *builder) behindBase(list []segment) []segment {
 	if b.base == nil {
 		return list
 	}
-	first := []segment{{compression: b.base.last, packed: b.base.packed}}
+	first := []segment{{compression: b.base.last, source: b.base.packed}}
 	if b.base.links != nil {
 		first = append(first, segment{files: b.base.links, compression: b.spec.Compress})
 	}

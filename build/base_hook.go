@@ -27,6 +27,9 @@ const (
 // driversArg is how the hooks call /init's program: init.driversArg.
 const driversArg = "nodisk-drivers"
 
+// initramfsToolsDir is where initramfs-tools has the scripts that run first.
+const initramfsToolsDir = "scripts/init-top"
+
 // dracutHooks are the folders in which versions of dracut have their hooks.
 func dracutHooks() []string {
 	return []string{"var/lib/dracut/hooks", "usr/lib/dracut/hooks", "lib/dracut/hooks"}
@@ -45,7 +48,7 @@ func findHook(t *unpacked) (hook, error) {
 		return hook{kind: hookDracut, dir: at + "/pre-udev"}, nil
 	}
 	if t.get("scripts/functions").is(typeFile) {
-		at, n, err := t.lookup("scripts/init-top", true)
+		at, n, err := t.lookup(initramfsToolsDir, true)
 		if err != nil {
 			return hook{}, err
 		}
@@ -127,8 +130,8 @@ func (b *base) vendor() (file, string) {
 	switch {
 	case n.is(typeLink):
 		// Both lie in /: what is relative stays so.
-		f.data = n.data
-		return f, "a link to " + string(n.data)
+		f.data = []byte(n.target)
+		return f, "a link to " + printable(n.target)
 	case n.names > 1:
 		// One more link, as hard ones cannot be made to what another archive has.
 		if other := b.tree.sibling(n, initPath); other != "" {
@@ -138,7 +141,7 @@ func (b *base) vendor() (file, string) {
 	}
 	f.mode, f.data = n.mode, n.data
 	if first, _, ok := strings.Cut(string(n.data[:min(len(n.data), 128)]), "\n"); ok && strings.HasPrefix(first, "#!") {
-		return f, "a script of " + strings.TrimSpace(first[2:])
+		return f, "a script of " + printable(strings.TrimSpace(first[2:]))
 	}
 	return f, "a program of " + bytesText(int64(len(n.data)))
 }

@@ -24,7 +24,7 @@ func newc(files ...ImageFile) []byte {
 		}
 		out.WriteString("070701")
 		for _, v := range []uint32{
-			f.Ino, f.Mode, 0, 0, max(f.NLink, 1), 0, uint32(len(data)), 0, 0, f.Major, f.Minor, uint32(len(f.Name) + 1), 0, //nolint:gosec // small
+			f.Ino, f.Mode, f.UID, f.GID, max(f.NLink, 1), 0, uint32(len(data)), 0, 0, f.Major, f.Minor, uint32(len(f.Name) + 1), 0, //nolint:gosec // small
 		} {
 			fmt.Fprintf(&out, "%08x", v)
 		}
@@ -37,7 +37,7 @@ func newc(files ...ImageFile) []byte {
 }
 
 func dirEntry(name string) ImageFile {
-	return ImageFile{File: File{Name: name, Mode: typeDir | 0o700}, NLink: 2}
+	return ImageFile{File: File{Name: name, Mode: typeDir | 0o700, NLink: 2}}
 }
 
 func linkEntry(name, target string) ImageFile {
@@ -66,9 +66,13 @@ func flatten(t *unpacked) map[string]string {
 	list, texts := make(map[string]string), make(map[*inode]string)
 	t.walk("", t.root, func(name string, n *inode) {
 		if texts[n] == "" {
-			text := fmt.Sprintf("%q", n.data[:min(len(n.data), 200)])
-			if len(n.data) > 200 {
-				text = newOrigin(n.data).sha256
+			content := n.data
+			if n.is(typeLink) {
+				content = []byte(n.target)
+			}
+			text := fmt.Sprintf("%q", content[:min(len(content), 200)])
+			if len(content) > 200 {
+				text = originOf(content).sha256
 			}
 			texts[n] = fmt.Sprintf("%o %d %d,%d %s", n.mode, n.names, n.major, n.minor, text)
 		}
@@ -84,7 +88,7 @@ func treeOf(t testing.TB, image []byte) *unpacked {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return unpackTree(files)
+	return unpackFiles(files)
 }
 
 // buildOn adds testSpec's image to a base and returns image and report.
@@ -205,7 +209,7 @@ func TestBaseInitKinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.want == "" {
-				if _, err := readBase(newc(tt.files...)); err == nil || !strings.Contains(err.Error(), "/usr as a folder") && !strings.Contains(err.Error(), "boots nowhere") {
+				if _, err := readBase(t.Context(), memorySource(newc(tt.files...))); err == nil || !strings.Contains(err.Error(), "/usr as a folder") && !strings.Contains(err.Error(), "boots nowhere") {
 					t.Errorf("error %v, want that the link leads nowhere", err)
 				}
 				return
@@ -231,7 +235,7 @@ func TestBaseTwice(t *testing.T) {
 	}
 	damaged := bytes.Clone(once)
 	damaged = append(append([]byte{}, packed(t, Gzip, newc(fileEntry("x", "y")))...), damaged...)
-	if _, err := readBase(damaged); err == nil || !strings.Contains(err.Error(), "give the vendor's own file") {
+	if _, err := readBase(t.Context(), memorySource(damaged)); err == nil || !strings.Contains(err.Error(), "give the vendor's own file") {
 		t.Errorf("error %v, want one about the vendor's own file", err)
 	}
 }

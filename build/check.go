@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nodisk/nodisk/build/abi"
-	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/init/linux"
 )
 
@@ -66,7 +63,7 @@ func Check(ctx context.Context, s CheckSpec) ([]abi.Report, error) {
 	})
 	group.Go(func() (err error) {
 		if s.Image != "" {
-			image, err = openCheckedImage(s.Image)
+			image, err = openCheckedImage(reading, s.Image)
 		}
 		return err
 	})
@@ -167,113 +164,4 @@ func (c checkedTree) report(kernel abi.Kernel, subject string) abi.Report {
 	r.Subject = subject
 	r.Findings = append(append(r.Findings, c.findings...), abi.CheckUses(c.dep, c.files)...)
 	return r
-}
-
-// A checkedImage is what an image has below lib/modules.
-type checkedImage struct {
-	name  string
-	files map[string][]byte // by path below lib/modules: modules and modules.dep
-	order []string          // of the paths, as first seen
-	based bool              // it was made with a base: files are those of nodisk
-}
-
-func openCheckedImage(name string) (checkedImage, error) {
-	c := checkedImage{name: name, files: make(map[string][]byte)}
-	f, err := os.Open(name)
-	if err != nil {
-		return c, fmt.Errorf("read image: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	files, _, err := ReadImage(f)
-	if err != nil {
-		return c, fmt.Errorf("%s: %w", name, err)
-	}
-	linked := make(map[uint32][]byte)
-	for _, f := range files {
-		if f.NLink > 1 && f.Data != nil {
-			linked[f.Ino] = f.Data
-		}
-	}
-	for _, f := range files {
-		// In images of distributions lib is often a link to usr/lib.
-		name := cleanName(f.Name)
-		below, ok := strings.CutPrefix(strings.TrimPrefix(ownName(name), "usr/"), modulesDir+"/")
-		// With a base, its own modules are not those that /init loads.
-		if own := strings.HasPrefix(name, OwnDir+"/"); ok && own != c.based {
-			if !own {
-				continue
-			}
-			c.based, c.order = true, nil
-			clear(c.files)
-		}
-		if !ok || f.Mode&typeMask != typeFile {
-			continue
-		}
-		if len(f.Data) == 0 && f.NLink > 1 {
-			f.Data = linked[f.Ino]
-		}
-		if _, again := c.files[below]; !again {
-			c.order = append(c.order, below)
-		}
-		c.files[below] = f.Data
-	}
-	return c, nil
-}
-
-// only is the release of the one tree in the image; empty if there are several
-// or none.
-func (c checkedImage) only() string {
-	release := ""
-	for name := range c.files {
-		if path.Base(name) == "modules.dep" {
-			if release != "" {
-				return ""
-			}
-			release = path.Dir(name)
-		}
-	}
-	return release
-}
-
-func (c checkedImage) report(kernel abi.Kernel) abi.Report {
-	inTree := kernel.Release + "/"
-	dep, indexed := c.files[inTree+"modules.dep"]
-	t := checkedTree{dep: string(dep)}
-	others := make(map[string]int)
-	for _, name := range c.order {
-		release, rest, _ := strings.Cut(name, "/")
-		if !strings.Contains(path.Base(name), ".ko") {
-			continue
-		}
-		_, other := c.files[release+"/modules.dep"]
-		if other && release != kernel.Release {
-			others[release]++
-			continue
-		}
-		f := abi.File{Path: name}
-		if release == kernel.Release {
-			f.Path = rest
-		}
-		plain, err := unpackModule(name, c.files[name])
-		if err == nil {
-			f.Module, err = ko.Parse(plain)
-		}
-		f.Err = err
-		t.files = append(t.files, f)
-	}
-	for release, n := range others {
-		t.findings = append(t.findings, abi.Finding{
-			Severity: abi.Fault, Kind: abi.WrongVermagic,
-			Text:   fmt.Sprintf("the image has %s of Linux %s, which %s does not look at", plural(n, "module"), release, kernel.Release),
-			Remedy: "build the image anew for this kernel, or give the node the kernel of the image",
-		})
-	}
-	if indexed {
-		t.findings = append(t.findings, abi.CheckDep(t.dep, func(name string) bool {
-			_, ok := c.files[inTree+name]
-			return ok
-		})...)
-	}
-	shadow(t.files, t.dep)
-	return t.report(kernel, c.name)
 }

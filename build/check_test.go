@@ -219,9 +219,21 @@ func TestCheckImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files = append(files, file{name: dir + "modules.dep", mode: typeFile | 0o644, data: dep})
+	for _, name := range []string{"usr", "usr/lib", "usr/" + modulesDir, "usr/" + modulesDir + "/" + l.release} {
+		files = append(files, file{name: name, mode: typeDir | 0o755})
+	}
+	files = append(files, file{name: "lib", mode: typeLink | 0o777, data: []byte("usr/lib")},
+		file{name: dir + "modules.dep", mode: typeFile | 0o644, data: dep})
+	made := make(map[string]bool)
 	for line := range strings.Lines(string(dep)) {
 		path, _, _ := strings.Cut(line, ":")
+		words := strings.Split(path, "/")
+		for i := range len(words) - 1 {
+			if above := "usr/" + dir + strings.Join(words[:i+1], "/"); !made[above] {
+				made[above] = true
+				files = append(files, file{name: above, mode: typeDir | 0o755})
+			}
+		}
 		files = append(files, file{name: "usr/" + dir + path, mode: typeFile | 0o644, data: l.real(t, path)})
 	}
 	at := filepath.Join(t.TempDir(), "img")

@@ -150,22 +150,6 @@ func readPlain(buf *bytes.Buffer, at string) error {
 	return nil
 }
 
-// unpackModule unpacks a module that is in memory; name tells how.
-func unpackModule(name string, data []byte) ([]byte, error) {
-	plain, err := unpack.Module(name, bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf("unpack: %w", err)
-	}
-	out, err := io.ReadAll(io.LimitReader(plain, moduleMax+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("unpack: %w", err)
-	case len(out) > moduleMax:
-		return nil, fmt.Errorf("more than %d MiB", moduleMax>>20)
-	}
-	return out, nil
-}
-
 // shadow marks the files that modprobe does not take: those whose name
 // modules.dep gives to another file, and of names it does not know all but the
 // first by depmod's usual order.

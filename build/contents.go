@@ -1,78 +1,134 @@
 package build
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 // WriteText prints the contents as nodisk inspect does; files lists each of
 // them too.
 func (c Contents) WriteText(w io.Writer, files bool) error {
-	var out strings.Builder
-	fmt.Fprintf(&out, "%s, %s unpacked", bytesText(c.Bytes), bytesText(c.Raw))
+	out := bufio.NewWriter(w) // it keeps the first error, for Flush
+	put := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
+	put("%s, %s unpacked", bytesText(c.Bytes), bytesText(c.Raw))
 	if c.Releases != nil {
-		fmt.Fprintf(&out, ", modules of Linux %s", printable(strings.Join(c.Releases, ", ")))
+		put(", modules of Linux %s", printable(strings.Join(c.Releases, ", ")))
 	}
-	out.WriteByte('\n')
+	put("\n")
 	if c.Profiles != nil {
-		fmt.Fprintf(&out, "profiles: %s\n", printable(strings.Join(c.Profiles, ", ")))
+		put("profiles: %s\n", printable(strings.Join(c.Profiles, ", ")))
 	}
 	for _, d := range c.Flat {
-		fmt.Fprintf(&out, "modules by name from /%s/%s: %s\n", modulesDir, printable(d.Name), printable(strings.Join(d.Modules, " ")))
+		put("modules by name from /%s/%s: %s\n", modulesDir, printable(d.Name), printable(strings.Join(d.Modules, " ")))
 	}
+	purposes := c.purposes()
 	for i, s := range c.Segments {
-		fmt.Fprintf(&out, "segment %d at byte %d: %s in %v, %s unpacked, %s%s\n",
-			i+1, s.Offset, bytesText(s.Bytes), s.Compression, bytesText(s.Raw), plural(s.Files, "file"), c.purpose(i))
+		put("segment %d at byte %d: %s in %v, %s unpacked, %s%s\n",
+			i+1, s.Offset, bytesText(s.Bytes), s.Compression, bytesText(s.Raw), plural(s.Files, "file"), purposes[i])
 	}
-	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, p := range c.Parts {
 		_, _ = fmt.Fprintf(table, "%d\t  %s\t  %v\n", p.Bytes, plural(p.Files, "file"), p.Part)
 	}
-	_ = table.Flush() // a strings.Builder takes everything
+	_ = table.Flush() // as put
+	for _, text := range c.Warnings {
+		put("warning: %s\n", text)
+	}
 	if files {
-		for _, f := range c.Files {
-			fmt.Fprintf(&out, "%s %9s %s\n", f.ModeString(), f.sizeText(), f.nameText())
-		}
+		c.list(put)
 	}
 	if c.Config != "" {
-		fmt.Fprintf(&out, "%s:\n", configPath)
+		put("%s:\n", configPath)
 		for line := range strings.Lines(c.Config) {
-			fmt.Fprintf(&out, "  %s\n", printable(strings.TrimSuffix(line, "\n")))
+			put("  %s\n", printable(withoutPasswords(strings.TrimSuffix(line, "\n"))))
 		}
 	}
-	_, err := io.WriteString(w, out.String())
-	return err
+	return out.Flush()
 }
 
-// purpose names segments that are for one thing alone.
-func (c Contents) purpose(segment int) string {
-	parts := make(map[Part]bool)
-	for _, f := range c.Files {
-		if f.Segment == segment {
-			parts[f.Part] = true
+// list prints a line for every file. Owners have a column if any file is not root's.
+func (c Contents) list(put func(format string, args ...any)) {
+	owners := make([]string, 0, len(c.Files))
+	width, foreign := 0, false
+	for i := range c.Files {
+		f := &c.Files[i]
+		foreign = foreign || f.UID != 0 || f.GID != 0
+		owners = append(owners, fmt.Sprintf("%d:%d", f.UID, f.GID))
+		width = max(width, len(owners[i]))
+	}
+	links := c.links()
+	for i := range c.Files {
+		f := &c.Files[i]
+		put("%s ", f.ModeString())
+		if foreign {
+			put("%-*s ", width, owners[i])
+		}
+		put("%9s %s", f.sizeText(), f.nameText())
+		if first := links[i]; first >= 0 {
+			put(" = %s", c.Files[first].nameText())
+		}
+		put("\n")
+	}
+}
+
+// links has for every file the first of the hard links to it, -1 for that one and
+// for a file with one name.
+func (c Contents) links() []int {
+	firsts := make(map[identity]int)
+	links := make([]int, len(c.Files))
+	for i := range c.Files {
+		f := &c.Files[i]
+		links[i] = -1
+		if f.NLink < 2 || f.Mode&typeMask == typeDir {
+			continue
+		}
+		if first, ok := firsts[f.identity()]; ok {
+			links[i] = first
+		} else {
+			firsts[f.identity()] = i
 		}
 	}
-	delete(parts, PartTree)
-	switch {
-	case len(parts) == 1 && parts[PartSecret]:
-		return ", secrets: mode 0600"
-	case len(parts) == 1 && parts[PartMicrocode]:
-		return ", microcode"
+	return links
+}
+
+// purposes name segments that are for one thing alone; empty for all others.
+func (c Contents) purposes() []string {
+	parts := make([]map[Part]bool, len(c.Segments))
+	for _, f := range c.Files {
+		if f.Part == PartTree || f.Segment >= len(parts) {
+			continue
+		}
+		if parts[f.Segment] == nil {
+			parts[f.Segment] = make(map[Part]bool)
+		}
+		parts[f.Segment][f.Part] = true
 	}
-	return ""
+	texts := make([]string, len(parts))
+	for i, p := range parts {
+		switch {
+		case len(p) == 1 && p[PartSecret]:
+			texts[i] = ", secrets: mode 0600"
+		case len(p) == 1 && p[PartMicrocode]:
+			texts[i] = ", microcode"
+		}
+	}
+	return texts
 }
 
 // sizeText is a size, or the numbers of a device.
-func (f File) sizeText() string {
+func (f *File) sizeText() string {
 	if kind := f.Mode & typeMask; kind == typeChar || kind == typeBlock {
 		return fmt.Sprintf("%d,%d", f.Major, f.Minor)
 	}
 	return fmt.Sprint(f.Size)
 }
 
-func (f File) nameText() string {
+func (f *File) nameText() string {
 	name := printable("/" + strings.TrimPrefix(f.Name, "/"))
 	if f.Mode&typeMask == typeLink {
 		name += " -> " + printable(f.Target)
@@ -80,12 +136,5 @@ func (f File) nameText() string {
 	return name
 }
 
-// printable keeps a foreign image from writing to the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\ufffd' {
-			return '?'
-		}
-		return r
-	}, s)
-}
+// printable keeps a foreign image from writing to the terminal, in one line.
+func printable(s string) string { return escape.Text(s) }

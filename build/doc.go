@@ -15,9 +15,12 @@
 // Modules are stored uncompressed, because the image is compressed as a whole:
 // that is smaller, and /init need not unpack them.
 //
-// [Inspect] reads any initramfs the way the kernel does (init/initramfs.c):
+// [ReadSource] reads any initramfs the way the kernel does (init/initramfs.c):
 // cpio archives one behind the other, each compressed or not, with zeroes
-// between them.
+// between them. It goes through the file segment by segment (imagesource.go, segment.go, scan.go,
+// cpioread.go), keeps names and what the kernel would make of them (unpacked.go), and
+// reads contents in a further pass when they are asked for (readimage.go, imagefs.go).
+// [Inspect], [Diff] and [ImageReader.Unpack] are on top of it.
 //
 // /init itself comes as a binary that nodisk carries ([EmbeddedInit]) or from
 // u-root's mkuimage, which compiles it ([CompileInit]).

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -24,7 +25,7 @@ func EmbeddedInit(arch string) ([]byte, bool) {
 	if !at(data, 0, "\x02\x21\x4c\x18") {
 		return data, data != nil
 	}
-	program, err := io.ReadAll(&lz4Stream{data: data[4:]})
+	program, err := io.ReadAll(&lz4Stream{in: bufio.NewReader(bytes.NewReader(data[4:]))})
 	return program, err == nil
 }
 
@@ -75,20 +76,14 @@ func unpacksTo(c Compression, packed, raw []byte) bool {
 		n, err := lz4.UncompressBlock(packed[4:], got)
 		return err == nil && n == len(raw) && bytes.Equal(got, raw)
 	}
-	s, err := openSegment(c, packed)
+	in := newInput(context.Background(), &Source{ReaderAt: bytes.NewReader(packed), Size: int64(len(packed))})
+	d := decompressors{in: in}
+	defer d.close()
+	stream, end, err := d.open(c)
 	if err != nil {
 		return false
 	}
-	defer closeStream(s)
-	got, err := io.ReadAll(io.LimitReader(s, int64(len(raw))+1))
-	return err == nil && bytes.Equal(got, raw) && len(s.rest()) == 0
-}
-
-// closeStream ends what a decompressor keeps running.
-func closeStream(s stream) {
-	if z, ok := s.(cut); ok {
-		if d, ok := z.Reader.(interface{ Close() }); ok {
-			d.Close()
-		}
-	}
+	got, err := io.ReadAll(io.LimitReader(stream, int64(len(raw))+1))
+	end()
+	return err == nil && bytes.Equal(got, raw) && in.offset() == in.size
 }

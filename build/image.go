@@ -119,9 +119,10 @@ func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	b := builder{spec: s, report: Report{Out: s.Out, Compression: s.Compress}, progress: p}
 	b.outs = outputs{stdout: s.Stdout, tell: func(step string) { b.counter(step, 0)(0) }}
 	defer func() { err = errors.Join(err, b.outs.discard()) }()
-	if err := b.openBase(); err != nil {
+	if err := b.openBase(ctx); err != nil {
 		return Report{}, err
 	}
+	defer func() { err = errors.Join(err, b.closeBase()) }()
 	files, err := b.collect(ctx)
 	if err != nil {
 		return Report{}, err

@@ -1,7 +1,8 @@
 package build
 
 import (
-	"bytes"
+	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +14,8 @@ import (
 	"github.com/nodisk/nodisk/modload"
 )
 
-// Limits of Inspect.
-const (
-	inspectMaxImage  = 1 << 30
-	inspectMaxRaw    = 8 << 30
-	inspectMaxFiles  = 1 << 18
-	inspectMaxConfig = 1 << 20
-)
+// inspectMaxConfig bounds the config that is kept.
+const inspectMaxConfig = 1 << 20
 
 // Contents are what is in an image.
 type Contents struct {
@@ -32,6 +28,7 @@ type Contents struct {
 	Releases []string // of the kernels whose modules are inside
 	Flat     []Folder // of modules without index
 	Parts    []PartSize
+	Warnings []string // what the kernel would make less of than was meant
 }
 
 // A Folder is a folder of lib/modules that is not a kernel's tree.
@@ -57,8 +54,15 @@ type File struct {
 	Packed       int64  // what it takes of the image's file: its share of the block it is in
 	Target       string // of a symbolic link
 	Major, Minor uint32 // of a device
+	UID, GID     uint32
+	MTime        uint32 // seconds since 1970
+	Ino, NLink   uint32 // hard links are entries of one Ino and an NLink above 1; mostly the last has the content
 	Segment      int    // index into Segments
 	Part         Part
+	Sum          *[sha256.Size]byte // SHA-256 of the content of a regular file, nil if it was not computed
+
+	archive            int32  // of the image, counted: links do not reach from one into another
+	devMajor, devMinor uint32 // of the file system it came from; with Ino its identity
 }
 
 // ModeString renders the mode as ls -l does.
@@ -93,176 +97,149 @@ func (f File) ModeString() string {
 }
 
 // Inspect reads an image of any make, as the kernel would. It keeps names
-// and the config, not the files.
+// and the config, not the files: memory grows with their number.
 func Inspect(r io.Reader) (Contents, error) {
-	data, err := readWhole(r)
+	ctx := context.Background()
+	src, err := NewSource(ctx, r)
 	if err != nil {
 		return Contents{}, fmt.Errorf("inspect image: %w", err)
 	}
-	return inspect(data, inspectMaxRaw)
+	c, err := InspectSource(ctx, src, false)
+	return c, errors.Join(err, src.Close())
 }
 
-// readWhole reads the file of an image.
-func readWhole(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, inspectMaxImage+1))
+// InspectSource is Inspect of a source that is open already, until ctx ends; with sums it computes
+// the hashes of the files too.
+func InspectSource(ctx context.Context, src *Source, sums bool) (Contents, error) {
+	c, err := listing{maxRaw: scanMaxRaw, sums: sums}.read(ctx, src)
 	if err != nil {
-		return nil, err
-	}
-	if len(data) > inspectMaxImage {
-		return nil, fmt.Errorf("more than %d MiB", inspectMaxImage>>20)
-	}
-	return data, nil
-}
-
-// inspect is Inspect with a limit for what may be unpacked.
-func inspect(data []byte, maxRaw int64) (Contents, error) {
-	var u unpacking
-	if err := u.image(data, maxRaw); err != nil {
 		return Contents{}, fmt.Errorf("inspect image%w", err)
 	}
-	u.sum()
-	return u.Contents, nil
+	return c, nil
 }
 
-// An unpacking is the way through an image.
-type unpacking struct {
-	Contents
-	// keep, if not nil, is given every entry when its content can be read; that of
-	// links has been.
-	keep  func(File, cpioEntry, *cpioReader) error
-	spans []span // of Files, in their segments
+// A listing is how the contents of an image are to be read.
+type listing struct {
+	maxRaw int64
+	sums   bool // SHA-256 of every regular file
 }
 
 // A span is a stretch of an unpacked segment.
 type span struct{ from, to int64 }
 
-// image reads all segments. Its errors begin with the place, to be put behind a
-// verb.
-func (c *unpacking) image(data []byte, maxRaw int64) error {
-	if at(data, 0x202, "HdrS") || at(data, 0x38, "ARM\x64") {
-		return errors.New(": it is a kernel, not its initramfs")
+// read reads all segments. What it has read before an error is returned too; the
+// error begins with the place, to be put after a verb.
+func (l listing) read(ctx context.Context, src *Source) (Contents, error) {
+	c := Contents{Bytes: src.Size}
+	var (
+		spans  []span // of the files of the segment that is being read
+		before int    // files of the segments before it
+		names  = make(map[string]bool)
+	)
+	s := &scan{maxRaw: l.maxRaw}
+	s.segment = func(one Segment, blocks []packedBlock) {
+		one.Files = len(spans)
+		share(c.Files[before:][:len(spans)], spans, blocks)
+		before, spans = before+len(spans), spans[:0]
+		c.Segments = append(c.Segments, one)
+		c.Raw += one.Raw
 	}
-	c.Bytes = int64(len(data))
-	for rest := data; ; {
-		offset := len(data) - len(rest)
-		body := bytes.TrimLeft(rest, "\x00")
-		if len(body) == 0 {
-			if len(c.Segments) == 0 {
-				return errors.New(": it is empty")
-			}
-			c.Segments[len(c.Segments)-1].Bytes += int64(len(rest))
-			return nil
+	s.entry = func(e cpioEntry, content *cpioReader, from int64) error {
+		if len(c.Files) >= scanMaxFiles {
+			return fmt.Errorf("more than %d files", scanMaxFiles)
 		}
-		if n := len(c.Segments); n > 0 {
-			c.Segments[n-1].Bytes += int64(len(rest) - len(body))
-			offset += len(rest) - len(body)
-		}
-		behind, err := c.segment(body, int64(offset), maxRaw)
-		if err != nil {
-			where := ""
-			if len(c.Segments) > 0 {
-				where = fmt.Sprintf(" at byte %d, behind %s", offset, plural(len(c.Segments), "good segment"))
-			}
-			return fmt.Errorf("%s: %w", where, err)
-		}
-		rest = behind
-	}
-}
-
-// segment reads the segment data begins with and returns what follows it.
-func (c *unpacking) segment(data []byte, offset, maxRaw int64) ([]byte, error) {
-	compression, err := detect(data)
-	if err != nil {
-		return nil, err
-	}
-	if compression == None && offset&3 != 0 {
-		return nil, errors.New("a plain cpio archive that does not begin at a multiple of 4, where the kernel does not see it: pad what is before it with zeroes")
-	}
-	s, err := openSegment(compression, data)
-	if err != nil {
-		return nil, fmt.Errorf("unpack %v: %w", compression, err)
-	}
-	limited := &limitReader{r: s, left: maxRaw - c.Raw}
-	before := len(c.Files)
-	if compression == None {
-		err = c.archive(limited)
-	} else {
-		// In a compressed segment more archives may follow the first.
-		for err == nil {
-			if err = c.archive(limited); err == nil {
-				err = limited.skipZeroes()
-			}
-		}
-		if errors.Is(err, errEnd) {
-			err = nil
-		}
-	}
-	closeStream(s)
-	if err != nil {
-		return nil, fmt.Errorf("%v: %w", compression, err)
-	}
-	behind := s.rest()
-	c.Segments = append(c.Segments, Segment{
-		Offset: offset, Bytes: int64(len(data) - len(behind)), Raw: limited.read,
-		Compression: compression, Files: len(c.Files) - before,
-	})
-	c.Raw += limited.read
-	sizes := []packedBlock{{raw: limited.read, packed: int64(len(data) - len(behind))}}
-	if l, ok := s.(*lz4Stream); ok {
-		sizes = l.sizes
-	}
-	share(c.Files[before:], c.spans[before:], sizes)
-	return behind, nil
-}
-
-// archive reads one cpio archive to its trailer.
-func (c *unpacking) archive(r *limitReader) error {
-	reader := &cpioReader{r: r}
-	start := r.read - int64(len(r.peeked))
-	for {
-		from := start + reader.at + reader.left
-		e, err := reader.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+		f, err := l.file(&c, e, content)
 		if err != nil {
 			return err
 		}
-		if len(c.Files) >= inspectMaxFiles {
-			return fmt.Errorf("more than %d files", inspectMaxFiles)
+		f.Segment, f.archive = s.segments, int32(s.archives) //nolint:gosec // fewer than files
+		if s.names += int64(len(f.Target)); s.names > scanMaxNames {
+			return fmt.Errorf("more than %d MiB of file names and links' targets", scanMaxNames>>20)
 		}
-		name := cleanName(e.name)
-		f := File{
-			Name: e.name, Mode: e.mode, Size: e.size, Major: e.major, Minor: e.minor,
-			Segment: len(c.Segments), Part: partOf(name, e.mode),
-		}
-		switch {
-		case e.mode&typeMask == typeLink:
-			target, err := reader.content(cpioMaxLink)
-			if err != nil {
-				return err
-			}
-			f.Target = string(target)
-		case name == configPath:
-			text, err := reader.content(inspectMaxConfig)
-			if err != nil {
-				return err
-			}
-			c.Config = string(text)
-		}
-		if c.keep != nil {
-			if err := c.keep(f, e, reader); err != nil {
-				return err
-			}
-		}
+		c.warn(names, e)
 		c.Files = append(c.Files, f)
-		c.spans = append(c.spans, span{from + -from&3, start + reader.at + reader.left})
+		spans = append(spans, span{from, from + cpioHeader + int64(len(e.name)) + 1 + 3 + e.size})
+		return nil
 	}
+	if err := s.run(ctx, src); err != nil {
+		return c, err
+	}
+	c.sum()
+	return c, nil
+}
+
+// file makes a File of an entry. It reads targets, the config, and what is to be hashed.
+func (l listing) file(c *Contents, e cpioEntry, content *cpioReader) (File, error) {
+	name := cleanName(e.name)
+	f := File{
+		Name: e.name, Mode: e.mode, Size: e.size, Major: e.major, Minor: e.minor, Part: partOf(name, e.mode),
+		UID: e.uid, GID: e.gid, MTime: e.mtime, Ino: e.ino, NLink: e.nlink, devMajor: e.devMajor, devMinor: e.devMinor,
+	}
+	switch e.mode & typeMask {
+	case typeLink:
+		target, err := content.content(cpioMaxLink)
+		f.Target = string(target)
+		return f, err
+	case typeFile:
+	default:
+		return f, nil
+	}
+	into := io.Discard
+	sum := sha256.New()
+	if l.sums {
+		into = sum
+	}
+	if name == configPath {
+		text, err := content.content(inspectMaxConfig)
+		if err != nil {
+			return f, err
+		}
+		c.Config = string(text)
+		_, _ = into.Write(text) // a hash takes everything
+	}
+	if l.sums {
+		if _, err := io.Copy(sum, content); err != nil {
+			return f, err
+		}
+		f.Sum = (*[sha256.Size]byte)(sum.Sum(nil))
+	}
+	return f, nil
+}
+
+// warn tells of entries that the kernel passes over without a word (do_header in
+// init/initramfs.c), of each kind once.
+func (c *Contents) warn(told map[string]bool, e cpioEntry) {
+	kind, text := "", ""
+	switch {
+	case e.passedOver() && e.mode&typeMask == typeLink:
+		kind, text = "link", fmt.Sprintf("the kernel passes over /%s: the target of a link has at most %d bytes, and this one %d", printable(cleanName(e.name)), cpioMaxLink, e.size)
+	case e.passedOver():
+		kind, text = "content", fmt.Sprintf("the kernel passes over /%s: it is not a regular file and has content", printable(cleanName(e.name)))
+	case e.checksums:
+		kind, text = "checksums", "an archive with checksums (070702): Linux before 5.19 refuses it"
+	}
+	if kind != "" && !told[kind] {
+		told[kind] = true
+		c.Warnings = append(c.Warnings, text)
+	}
+}
+
+// passedOver reports whether the kernel makes nothing of an entry.
+func (e cpioEntry) passedOver() bool {
+	switch e.mode & typeMask {
+	case typeFile:
+		return false
+	case typeLink:
+		return e.size > cpioMaxLink
+	}
+	return e.size > 0
 }
 
 // sum fills in what follows from files and config.
 func (c *Contents) sum() {
 	sizes := make(map[Part]PartSize)
+	flat := make(map[string]int) // indexes into Flat
+	releases := make(map[string]bool)
 	for _, f := range c.Files {
 		s := sizes[f.Part]
 		sizes[f.Part] = PartSize{Part: f.Part, Files: s.Files + 1, Bytes: s.Bytes + f.Size}
@@ -271,64 +248,23 @@ func (c *Contents) sum() {
 		switch above = path.Clean(above); {
 		case above != modulesDir && above != "usr/"+modulesDir:
 		case base == "modules.dep":
-			c.Releases = append(c.Releases, folder)
+			releases[folder] = true
 		case f.Mode&typeMask != typeDir && modload.IsModule(base):
-			i := slices.IndexFunc(c.Flat, func(d Folder) bool { return d.Name == folder })
-			if i < 0 {
+			i, ok := flat[folder]
+			if !ok {
 				i, c.Flat = len(c.Flat), append(c.Flat, Folder{Name: folder})
+				flat[folder] = i
 			}
 			c.Flat[i].Modules = append(c.Flat[i].Modules, moduleName(base))
 		}
 	}
-	c.Flat = slices.DeleteFunc(c.Flat, func(d Folder) bool { return slices.Contains(c.Releases, d.Name) })
+	c.Flat = slices.DeleteFunc(c.Flat, func(d Folder) bool { return releases[d.Name] })
 	c.Parts = sortParts(sizes)
+	for release := range releases {
+		c.Releases = append(c.Releases, release)
+	}
 	slices.Sort(c.Releases)
-	c.Releases = slices.Compact(c.Releases)
 	if args, err := cmdline.ParseConfig(strings.NewReader(c.Config)); err == nil {
 		c.Profiles = unique(listOf(args.All("nodisk.profile")))
-	}
-}
-
-var errEnd = errors.New("end of segment")
-
-// A limitReader counts and bounds what a segment unpacks to.
-type limitReader struct {
-	r      io.Reader
-	read   int64
-	left   int64
-	peeked []byte
-}
-
-func (l *limitReader) Read(p []byte) (int, error) {
-	if len(l.peeked) > 0 {
-		n := copy(p, l.peeked)
-		l.peeked = l.peeked[n:]
-		return n, nil
-	}
-	if l.left <= 0 {
-		return 0, errors.New("it unpacks to more than an initramfs can be")
-	}
-	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
-	l.read += int64(n)
-	l.left -= int64(n)
-	return n, err
-}
-
-// skipZeroes goes over what pads an archive, and returns errEnd if there is
-// nothing else.
-func (l *limitReader) skipZeroes() error {
-	buf := make([]byte, 512)
-	for {
-		n, err := l.Read(buf)
-		if i := bytes.IndexFunc(buf[:n], func(r rune) bool { return r != 0 }); i >= 0 {
-			l.peeked = slices.Clone(buf[i:n])
-			return nil
-		}
-		if errors.Is(err, io.EOF) {
-			return errEnd
-		}
-		if err != nil {
-			return err
-		}
 	}
 }

@@ -90,7 +90,7 @@ func TestInspectErrors(t *testing.T) {
 		"lz4 cut off": {packed(t, LZ4, good)[:40], "cut off"},
 		"xz cut off":  {packed(t, XZ, good)[:60], "xz"},
 		"rubbish behind": {
-			append(bytes.Clone(good), "hello"...), "behind 1 good segment",
+			append(bytes.Clone(good), "hello"...), "after 1 good segment",
 		},
 		"lz4 without a gap": {append(packed(t, LZ4, good), good...), "zero bytes between"},
 		"cpio at odd place": {append(packed(t, None, good), append([]byte{0}, good...)...), "multiple of 4"},

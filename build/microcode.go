@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,14 +33,14 @@ const microcodeMax = 64 << 20
 
 // microcode is the segment for the processors of the node, which must be the
 // first and without compression. Nil: none was asked for.
-func (b *builder) microcode(arch string) (*segment, error) {
+func (b *builder) microcode(ctx context.Context, arch string) (*segment, error) {
 	if len(b.spec.Microcode) == 0 {
 		return nil, nil //nolint:nilnil // said above
 	}
 	if arch != "" && arch != "amd64" && arch != "386" {
 		return nil, fmt.Errorf("read microcode: the kernel is for %s, and only x86 loads it from an image", arch)
 	}
-	intel, amd, err := readMicrocode(b.spec.Microcode)
+	intel, amd, err := readMicrocode(ctx, b.spec.Microcode)
 	if err != nil {
 		return nil, fmt.Errorf("read microcode: %w", err)
 	}
@@ -107,7 +108,7 @@ func (b *blob) add(data []byte, updates []microcodeUpdate) {
 }
 
 // readMicrocode reads files, folders, or what this machine has.
-func readMicrocode(sources []string) (intel, amd blob, err error) {
+func readMicrocode(ctx context.Context, sources []string) (intel, amd blob, err error) {
 	var errs []error
 	for _, source := range sources {
 		paths, err := microcodeFiles(source)
@@ -116,7 +117,7 @@ func readMicrocode(sources []string) (intel, amd blob, err error) {
 			continue
 		}
 		for _, at := range paths {
-			if err := addMicrocode(at, &intel, &amd); err != nil {
+			if err := addMicrocode(ctx, at, &intel, &amd); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", at, err))
 			}
 		}
@@ -168,7 +169,7 @@ func isMicrocodeName(name string) bool {
 }
 
 // addMicrocode reads one file: Intel's, AMD's, or an image that holds them.
-func addMicrocode(at string, intel, amd *blob) error {
+func addMicrocode(ctx context.Context, at string, intel, amd *blob) error {
 	f, err := os.Open(at)
 	if err != nil {
 		return err
@@ -188,23 +189,31 @@ func addMicrocode(at string, intel, amd *blob) error {
 	if !bytes.HasPrefix(data, []byte("070701")) {
 		return addBlob(data, intel, amd)
 	}
-	files, _, err := ReadImage(bytes.NewReader(data))
+	image, err := ReadSource(ctx, &Source{ReaderAt: bytes.NewReader(data), Size: int64(len(data))}, false)
 	if err != nil {
 		return err
 	}
-	found := false
-	for _, f := range files {
-		if name := cleanName(f.Name); name == intelBlob || name == amdBlob {
-			found = true
-			if err := addBlob(f.Data, intel, amd); err != nil {
-				return fmt.Errorf("/%s: %w", name, err)
-			}
+	// By the names alone: the kernel looks for them before it unpacks anything
+	// (lib/earlycpio.c).
+	var blobs []*File
+	for i := range image.Files {
+		if name := cleanName(image.Files[i].Name); name == intelBlob || name == amdBlob {
+			blobs = append(blobs, &image.Files[i])
 		}
 	}
-	if !found {
+	if blobs == nil {
 		return fmt.Errorf("an image without /%s and /%s", intelBlob, amdBlob)
 	}
-	return nil
+	return image.contents(ctx, blobs, func(f *File, content io.Reader) error {
+		data, err := io.ReadAll(content)
+		if err != nil {
+			return err
+		}
+		if err := addBlob(data, intel, amd); err != nil {
+			return fmt.Errorf("/%s: %w", cleanName(f.Name), err)
+		}
+		return nil
+	})
 }
 
 func addBlob(data []byte, intel, amd *blob) error {

@@ -208,7 +208,7 @@ func (s *pipeline) writeAll(ctx context.Context, packings []packing, w io.Writer
 			}
 		}
 		if p.blocks == nil {
-			if _, err := w.Write(p.packed); err != nil {
+			if _, err := io.Copy(w, io.NewSectionReader(p.source, 0, p.source.Size)); err != nil {
 				return fmt.Errorf("write image: %w", err)
 			}
 			continue

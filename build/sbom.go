@@ -51,9 +51,9 @@ func (b *builder) writeSBOM(ctx context.Context, list []packing) error {
 		return fmt.Errorf("write SBOM: %w", err)
 	}
 	for _, p := range list {
-		if p.packed != nil {
+		if p.source != nil {
 			id := s.addPackage(spdxPackage{
-				Name: "base image", Purpose: "ARCHIVE", Checksums: []spdxChecksum{{"SHA256", sum256(p.packed)}},
+				Name: "base image", Purpose: "ARCHIVE", Checksums: []spdxChecksum{{"SHA256", b.base.origin.sha256}},
 				Comment: "taken over as it is; what is in it is not listed",
 			})
 			s.relate(imageID, "CONTAINS", id)

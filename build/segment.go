@@ -1,7 +1,7 @@
 package build
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,21 +10,18 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/ulikunitz/xz"
+
+	"github.com/nodisk/nodisk/modload/unpack"
 )
 
 // zstdMaxWindow is what lib/decompress_unzstd.c takes.
 const zstdMaxWindow = 128 << 20
 
-// xzMaxDict bounds the memory an xz file may ask for; xz -9 wants 64 MiB.
-const xzMaxDict = 256 << 20
+// xzMaxDict bounds the memory an xz file may ask for; xz -9 wants as much.
+const xzMaxDict = 64 << 20
 
-// A stream unpacks one segment of an image. When it has ended, rest tells
-// what of the image follows.
-type stream interface {
-	io.Reader
-	rest() []byte
-}
+// detectLength is how many bytes detect looks at.
+const detectLength = 6
 
 // detect names the compression of a segment by its first bytes.
 func detect(data []byte) (Compression, error) {
@@ -49,92 +46,87 @@ func detect(data []byte) (Compression, error) {
 	return 0, errors.New("neither a cpio archive nor a compression known here")
 }
 
-// openSegment begins to unpack data, which starts with a segment.
-func openSegment(c Compression, data []byte) (stream, error) {
+// Decompressors unpack the segments of one source, one after the other, and keep
+// what they can use again.
+type decompressors struct {
+	in   *input
+	zstd *zstd.Decoder
+	gzip *gzip.Reader
+	lz4  *lz4Stream
+}
+
+// open begins to unpack the segment that the input is at. When the stream has
+// ended, end leaves the input after the segment.
+func (d *decompressors) open(c Compression) (stream io.Reader, end func(), err error) {
+	stay := func() {}
 	switch c {
 	case LZ4:
-		return &lz4Stream{data: data[4:]}, nil
+		if d.lz4 == nil {
+			d.lz4 = &lz4Stream{buf: make([]byte, lz4LegacyBlock)}
+		}
+		*d.lz4 = lz4Stream{in: d.in.Reader, buf: d.lz4.buf, packed: d.lz4.packed}
+		_, err := d.in.Discard(4)
+		return d.lz4, stay, err
 	case Zstd:
-		end, err := zstdEnd(data)
+		from := d.in.offset()
+		to, err := zstdEnd(d.in)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		z, err := zstd.NewReader(bytes.NewReader(data[:end]), zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdMaxWindow))
-		return cut{z, data[end:]}, err
+		d.in.seek(from)
+		frame := io.LimitReader(d.in, to-from)
+		if d.zstd == nil {
+			d.zstd, err = zstd.NewReader(frame, zstd.WithDecoderConcurrency(1),
+				zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdMaxWindow))
+		} else {
+			err = d.zstd.Reset(frame)
+		}
+		return d.zstd, func() { d.in.seek(to) }, err
 	case Gzip:
-		in := bytes.NewReader(data)
-		z, err := gzip.NewReader(in)
+		if d.gzip == nil {
+			d.gzip = new(gzip.Reader)
+		}
+		err := d.gzip.Reset(d.in.Reader) // reads no byte too many of a bufio.Reader
 		if err == nil {
-			z.Multistream(false)
+			d.gzip.Multistream(false)
 		}
-		return &counted{Reader: z, in: in, data: data}, err
+		return d.gzip, stay, err
 	case XZ:
-		if dict := xzDict(data); dict > xzMaxDict {
-			return nil, fmt.Errorf("it wants %d MiB to be unpacked; %d are the most", dict>>20, xzMaxDict>>20)
+		head, err := d.in.head(32)
+		if err != nil {
+			return nil, nil, err
 		}
-		in := bytes.NewReader(data)
-		z, err := xz.ReaderConfig{DictCap: 1 << 16, SingleStream: true}.NewReader(in)
-		return &xzStream{Reader: z, in: in, data: data}, err
+		if dict := xzDict(head); dict > xzMaxDict {
+			return nil, nil, fmt.Errorf("it wants %d MiB to be unpacked; %d are the most", dict>>20, xzMaxDict>>20)
+		}
+		return unpack.XZ(d.in.Reader), stay, nil
 	case None:
-		in := bytes.NewReader(data)
-		return &counted{Reader: in, in: in, data: data}, nil
+		return plainStream{d.in}, stay, nil
 	}
-	return nil, fmt.Errorf("no decompressor for %v", c)
+	return nil, nil, fmt.Errorf("no decompressor for %v", c)
 }
 
-// cut is a stream whose end is known from the beginning.
-type cut struct {
-	io.Reader
-	behind []byte
+// close ends what decompressors keep running.
+func (d *decompressors) close() {
+	if d.zstd != nil {
+		d.zstd.Close()
+	}
 }
 
-func (c cut) rest() []byte { return c.behind }
+// A skipper is a stream that can go over bytes without reading them.
+type skipper interface{ skip(n int64) (int64, error) }
 
-// counted is a stream whose decompressor reads no byte too many.
-type counted struct {
-	io.Reader
-	in   *bytes.Reader
-	data []byte
-}
+// plainStream is a segment that is not compressed.
+type plainStream struct{ *input }
 
-func (c *counted) rest() []byte { return c.data[len(c.data)-c.in.Len():] }
-
-// An xzStream reads one xz stream. The library looks for a byte behind it and
-// calls that an error.
-type xzStream struct {
-	io.Reader
-	in    *bytes.Reader
-	data  []byte
-	total int
-	ended bool
-}
-
-func (x *xzStream) Read(p []byte) (int, error) {
-	if x.ended {
-		return 0, io.EOF
+func (p plainStream) skip(n int64) (int64, error) {
+	at := p.offset()
+	to := min(at+n, p.size)
+	p.seek(to)
+	if to < at+n {
+		return to - at, io.EOF
 	}
-	n, err := x.Reader.Read(p)
-	x.total += n
-	if err == nil || errors.Is(err, io.EOF) {
-		x.ended = err != nil
-		return n, err
-	}
-	// The footer of a stream ends in "YZ" (xz-file-format.txt, 2.1.2.4); one
-	// more byte was taken to see whether anything follows.
-	end := len(x.data) - x.in.Len() - 1
-	if x.total > 0 && end >= 2 && string(x.data[end-2:end]) == "YZ" {
-		x.ended, x.data = true, x.data[end:]
-		return n, io.EOF
-	}
-	return n, err
-}
-
-func (x *xzStream) rest() []byte {
-	if x.ended && x.in.Len() > 0 {
-		return x.data
-	}
-	return nil
+	return n, nil
 }
 
 // xzDict is the memory the first block asks for, 0 if it cannot be told
@@ -162,27 +154,41 @@ func xzDict(data []byte) int64 {
 	return (2 | bits&1) << (bits/2 + 11)
 }
 
-// zstdEnd walks the blocks of a zstd frame to its end (RFC 8878, 3.1.1).
-func zstdEnd(data []byte) (int, error) {
+// zstdEnd walks the blocks of a zstd frame to its end (RFC 8878, 3.1.1), and
+// returns where that is.
+func zstdEnd(in *input) (int64, error) {
+	head, err := in.head(zstd.HeaderMaxSize)
+	if err != nil {
+		return 0, err
+	}
 	var h zstd.Header
-	if err := h.Decode(data); err != nil {
+	if err := h.Decode(head); err != nil {
 		return 0, fmt.Errorf("read zstd header: %w", err)
 	}
-	for at := h.HeaderSize; at+3 <= len(data); {
-		b := int(data[at]) | int(data[at+1])<<8 | int(data[at+2])<<16
-		size := b >> 3
-		if b>>1&3 == 1 { // RLE: one byte stands for all
+	at := in.offset() + int64(h.HeaderSize)
+	for at+3 <= in.size {
+		in.seek(at)
+		b, err := in.head(3)
+		if err != nil {
+			return 0, err
+		}
+		if len(b) < 3 { // the file has become shorter
+			break
+		}
+		word := int64(b[0]) | int64(b[1])<<8 | int64(b[2])<<16
+		size := word >> 3
+		if word>>1&3 == 1 { // RLE: one byte stands for all
 			size = 1
 		}
 		at += 3 + size
-		if b&1 == 1 { // the last
+		if word&1 == 1 { // the last
 			if h.HasCheckSum {
 				at += 4
 			}
-			return min(at, len(data)), nil
+			return min(at, in.size), nil
 		}
 	}
-	return len(data), nil // cut off; the decompressor will say so
+	return in.size, nil // cut off; the decompressor will say so
 }
 
 // errGlued is what the kernel reports as "Decoding failed" and goes on without.
@@ -193,14 +199,82 @@ var errGlued = errors.New("another segment follows without a gap, which the kern
 // where the image ends, at zeroes, or at the magic of the next lz4 frame. Any
 // other segment must have zeroes before it.
 type lz4Stream struct {
-	data  []byte
-	block []byte // what is unpacked and not read yet
-	buf   []byte
-	sizes []packedBlock
+	in     *bufio.Reader
+	block  []byte // what is unpacked and not read yet
+	buf    []byte
+	packed []byte
+	sizes  []packedBlock
 }
 
 // A packedBlock is what a block of a segment unpacks to, and what it takes.
 type packedBlock struct{ raw, packed int64 }
+
+// lz4SmallBlock is the size below which blocks are taken together: a frame may
+// consist of millions.
+const lz4SmallBlock = 4 << 10
+
+// Read implements io.Reader.
+func (l *lz4Stream) Read(p []byte) (int, error) {
+	for len(l.block) == 0 {
+		if err := l.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, l.block)
+	l.block = l.block[n:]
+	return n, nil
+}
+
+// next unpacks the next block; io.EOF is the end of the frame.
+func (l *lz4Stream) next() error {
+	head, err := l.in.Peek(detectLength)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if len(head) < 4 {
+		return io.EOF
+	}
+	size := binary.LittleEndian.Uint32(head)
+	if size == 0 || size == lz4LegacyMagic {
+		return io.EOF
+	}
+	if _, err := detect(head); err == nil {
+		return errGlued
+	}
+	// lib/decompress_unlz4.c: "chunk length is longer than allocated".
+	if most := lz4.CompressBlockBound(lz4LegacyBlock); int64(size) > int64(most) {
+		return fmt.Errorf("an lz4 block of %d bytes, the kernel takes at most %d: the image is damaged", size, most)
+	}
+	if cap(l.packed) < int(size) {
+		l.packed = make([]byte, size)
+	}
+	if l.buf == nil {
+		l.buf = make([]byte, lz4LegacyBlock)
+	}
+	_, _ = l.in.Discard(4) // it was there
+	n, err := io.ReadFull(l.in, l.packed[:size])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("an lz4 block of %d bytes, but only %d are left: the image is cut off", size, n)
+	}
+	if err != nil {
+		return err
+	}
+	if n, err = lz4.UncompressBlock(l.packed[:size], l.buf); err != nil {
+		return fmt.Errorf("unpack an lz4 block: %w", err)
+	}
+	l.block = l.buf[:n]
+	l.measure(packedBlock{int64(n), int64(size) + 4})
+	return nil
+}
+
+func (l *lz4Stream) measure(b packedBlock) {
+	if i := len(l.sizes) - 1; i >= 0 && b.raw < lz4SmallBlock {
+		l.sizes[i].raw += b.raw
+		l.sizes[i].packed += b.packed
+		return
+	}
+	l.sizes = append(l.sizes, b)
+}
 
 // share gives files of a segment their shares of its blocks.
 func share(files []File, spans []span, blocks []packedBlock) {
@@ -219,35 +293,3 @@ func share(files []File, spans []span, blocks []packedBlock) {
 		}
 	}
 }
-
-func (l *lz4Stream) Read(p []byte) (int, error) {
-	for len(l.block) == 0 {
-		if len(l.data) < 4 {
-			return 0, io.EOF
-		}
-		size := binary.LittleEndian.Uint32(l.data)
-		if size == 0 || size == lz4LegacyMagic {
-			return 0, io.EOF
-		}
-		if _, err := detect(l.data); err == nil {
-			return 0, errGlued
-		}
-		if int64(size) > int64(len(l.data)-4) {
-			return 0, fmt.Errorf("an lz4 block of %d bytes, but only %d are left: the image is cut off", size, len(l.data)-4)
-		}
-		if l.buf == nil {
-			l.buf = make([]byte, lz4LegacyBlock)
-		}
-		n, err := lz4.UncompressBlock(l.data[4:4+size], l.buf)
-		if err != nil {
-			return 0, fmt.Errorf("unpack an lz4 block: %w", err)
-		}
-		l.block, l.data = l.buf[:n], l.data[4+size:]
-		l.sizes = append(l.sizes, packedBlock{int64(n), int64(size) + 4})
-	}
-	n := copy(p, l.block)
-	l.block = l.block[n:]
-	return n, nil
-}
-
-func (l *lz4Stream) rest() []byte { return l.data }

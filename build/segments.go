@@ -15,7 +15,7 @@ import (
 type segment struct {
 	files       []file // in the order of the archive, as layout returns them
 	compression Compression
-	packed      []byte // taken as it is; files must be nil then
+	source      *Source // taken as it is; files must be nil then
 }
 
 // gap is how many zero bytes go between a segment that ends at offset and the
@@ -42,7 +42,7 @@ func (b *builder) around(ctx context.Context, list []segment, files []file) ([]s
 	if i := slices.IndexFunc(files, func(f file) bool { return f.part == PartInit }); i >= 0 {
 		arch = elfArch(files[i].data)
 	}
-	first, err := b.microcode(arch)
+	first, err := b.microcode(ctx, arch)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (b *builder) write(ctx context.Context, list []segment) error {
 func (b *builder) packings(list []segment) ([]packing, error) {
 	var packings []packing
 	for _, s := range list {
-		if s.packed != nil {
+		if s.source != nil {
 			packings = append(packings, packing{segment: s})
 			continue
 		}

@@ -79,3 +79,18 @@ func (f file) holds(data []byte) bool {
 	_, err = io.ReadFull(open, got)
 	return err == nil && bytes.Equal(got, data)
 }
+
+// hashes reports whether the content of a file has a hash, in the same way.
+func (f file) hashes(sum [sha256.Size]byte) bool {
+	if f.source == nil {
+		return sha256.Sum256(f.data) == sum
+	}
+	open, err := openSource(f.source)
+	if err != nil {
+		return false
+	}
+	defer open.close() //nolint:errcheck // nothing was written
+	h := sha256.New()
+	_, err = io.Copy(h, io.LimitReader(open, f.size()))
+	return err == nil && [sha256.Size]byte(h.Sum(nil)) == sum
+}

@@ -55,7 +55,7 @@ func FuzzReadImage(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c, err := inspect(data, inspectMaxRaw)
+		c, err := inspect(data, scanMaxRaw)
 		if err != nil || len(c.Files) != len(files) {
 			t.Fatalf("%d files, inspect has %d, %v", len(files), len(c.Files), err)
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 // Console is a slog.Handler for people at a serial line: one line a record,
@@ -108,7 +110,7 @@ const continued = "  "
 func escapeLines(text string) string {
 	var all []string
 	for line := range strings.Lines(text) {
-		all = append(all, escape(strings.TrimRight(line, "\r\n")))
+		all = append(all, escape.Text(strings.TrimRight(line, "\r\n")))
 	}
 	return strings.Join(all, "\n")
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 func TestConsole(t *testing.T) {
@@ -72,7 +74,7 @@ func whole(t *testing.T, written string) {
 		if len(text) > kmsgLine+len("nodisk: ")+len(continued) {
 			t.Errorf("a line of %d bytes", len(text))
 		}
-		if text != escape(text) {
+		if text != escape.Text(text) {
 			t.Errorf("written as it came: %q", text)
 		}
 	}

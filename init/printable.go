@@ -2,9 +2,9 @@ package boot
 
 import (
 	"fmt"
-	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 // Text of servers, of the firmware and of the command line is data: it reaches
@@ -21,36 +21,7 @@ import (
 //
 // Of a longer text the middle is left out and counted: the head says what it is
 // about, the tail what comes of it.
-func printable(text string, most int) string { return leaveOut(escape(text), most) }
-
-// escape is printable without a limit. Its result has at most four bytes for one.
-func escape(text string) string {
-	var b strings.Builder
-	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRuneInString(text[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, text[i])
-		case visible(r):
-			b.WriteString(text[i : i+size])
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-		i += size
-	}
-	return b.String()
-}
-
-// visible reports whether a rune is shown, and only shown. What Unicode calls
-// printable contains some that are not: fillers, and selectors of variants
-// (Default_Ignorable_Code_Point of DerivedCoreProperties.txt).
-func visible(r rune) bool {
-	return unicode.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
-}
+func printable(text string, most int) string { return leaveOut(escape.Text(text), most) }
 
 // leaveOut shortens text, which is valid UTF-8, to at most most bytes, and keeps
 // runes whole.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 func TestPrintable(t *testing.T) {
@@ -76,7 +78,7 @@ func FuzzPrintable(f *testing.F) {
 			t.Errorf("not UTF-8: %q", got)
 		}
 		for _, r := range got {
-			if !unicode.IsPrint(r) || !visible(r) {
+			if !unicode.IsPrint(r) || escape.Text(string(r)) != string(r) {
 				t.Errorf("%q is not printable in %q", r, got)
 			}
 		}

@@ -83,7 +83,7 @@ func predict(t *testing.T, listing, image, line string) []string {
 		t.Fatal(err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	read, err := preflight.ReadImage(preflight.Part{Name: image, Reader: f})
+	read, err := preflight.ReadImage(t.Context(), preflight.Part{Name: image, Reader: f})
 	if err != nil {
 		t.Fatal(err)
 	}

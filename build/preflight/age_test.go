@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/nodisk/nodisk/build"
 )
@@ -18,10 +19,10 @@ func TestOldKernel(t *testing.T) {
 	}{
 		"kernel":               {Input{Kernel: &build.Kernel{Release: old}}, true},
 		"good kernel":          {Input{Kernel: &build.Kernel{Release: good}}, false},
-		"image":                {Input{Image: &Image{releases: []string{old}, files: newRootFS(nil)}}, true},
-		"good image":           {Input{Image: &Image{releases: []string{good}, files: newRootFS(nil)}}, false},
-		"image of several":     {Input{Image: &Image{releases: []string{old, good}, files: newRootFS(nil)}}, false},
-		"kernel before image":  {Input{Kernel: &build.Kernel{Release: good}, Image: &Image{releases: []string{old}, files: newRootFS(nil)}}, false},
+		"image":                {Input{Image: &Image{releases: []string{old}, files: fstest.MapFS{}}}, true},
+		"good image":           {Input{Image: &Image{releases: []string{good}, files: fstest.MapFS{}}}, false},
+		"image of several":     {Input{Image: &Image{releases: []string{old, good}, files: fstest.MapFS{}}}, false},
+		"kernel before image":  {Input{Kernel: &build.Kernel{Release: good}, Image: &Image{releases: []string{old}, files: fstest.MapFS{}}}, false},
 		"inventory under it":   {Input{Inventory: &build.Inventory{Release: old}}, false},
 		"nothing but the line": {Input{}, false},
 	} {

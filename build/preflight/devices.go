@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -103,10 +104,7 @@ func (c *checker) flatIndex() (build.Aliases, *modload.Index) {
 			fmt.Fprintf(&alias, "alias %s %s\n", pattern, m.Name)
 		}
 	}
-	file := func(name, text string) build.ImageFile {
-		return build.ImageFile{File: build.File{Name: modulesDir + "/flat/" + name, Mode: typeFile}, Data: []byte(text)}
-	}
-	files := newRootFS([]build.ImageFile{file("modules.dep", dep.String()), file("modules.alias", alias.String())})
+	files := textFS{modulesDir + "/flat/modules.dep": dep.String(), modulesDir + "/flat/modules.alias": alias.String()}
 	x, err := modload.Open(files, "flat")
 	if err != nil {
 		return build.Aliases{}, nil // nothing that could fail
@@ -247,4 +245,21 @@ func (c *checker) judge(network, useless []string, disks storage) {
 			c.fault("no disk: %s", why)
 		}
 	}
+}
+
+// A textFS has texts for files, by their paths. It has no directories to read.
+type textFS map[string]string
+
+// Open is fs.FS. What is asked for is read by ReadFile.
+func (t textFS) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+// ReadFile is fs.ReadFileFS.
+func (t textFS) ReadFile(name string) ([]byte, error) {
+	text, ok := t[name]
+	if !ok {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+	}
+	return []byte(text), nil
 }

@@ -5,8 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/nodisk/nodisk/build/ko"
 )
 
 // firmware warns of modules that name firmware of which the image has nothing. A
@@ -17,12 +15,8 @@ func (c *checker) firmware() {
 		if !c.loaded[name] {
 			continue
 		}
-		data, err := fs.ReadFile(c.Image.modules, at)
-		if err != nil {
-			continue
-		}
-		m, err := ko.Parse(data)
-		if err != nil {
+		m := c.Image.fact(at)
+		if m == nil {
 			continue // it was told when it loaded
 		}
 		var missing []string
@@ -62,7 +56,7 @@ func (c *checker) hasFirmware(file string) bool {
 				if found, err := fs.Glob(c.Image.files, at); err == nil && found != nil {
 					return true
 				}
-			} else if c.Image.files.has(at) {
+			} else if c.Image.has(at) {
 				return true
 			}
 		}

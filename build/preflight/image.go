@@ -1,7 +1,8 @@
 package preflight
 
 import (
-	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/ko"
 )
 
 const (
@@ -16,63 +18,138 @@ const (
 	modulesDir = "lib/modules"
 )
 
-// An Image is what a node finds in its initramfs.
+// configMax bounds the config of an image, in bytes: it holds some lines of arguments.
+const configMax = 1 << 20
+
+// An Image is what a node finds in its initramfs. Its files are read when they are looked
+// into; it must be closed.
 type Image struct {
 	name     string
-	files    *rootFS
-	modules  fs.FS // what lib/modules lies in: files, or a folder of it
+	files    fs.FS
+	above    string                     // what lib/modules lies in: empty, or a folder with its slash
+	modules  fs.FS                      // files, or that folder of it
+	fact     func(at string) *ko.Module // what a plain module says of itself, nil if that is not known
 	config   string
 	ours     bool // it has a config file of nodisk's
 	releases []string
+	init     []byte // the beginning of /init, of an image that is not ours
+	close    func() error
 }
 
-// A Part is one of the files that a boot loader puts one behind the other.
+// A Part is one of the files that a boot loader puts one behind the other. A regular
+// file is read in place, and must stay open as long as the image is.
 type Part struct {
 	Name string
 	io.Reader
 }
 
+// OpenImage is ReadImage of files.
+func OpenImage(ctx context.Context, names ...string) (*Image, error) {
+	var sources []*build.Source
+	for _, name := range names {
+		s, err := build.OpenSource(ctx, name)
+		if err != nil {
+			return nil, errors.Join(err, build.JoinSources(sources...).Close())
+		}
+		sources = append(sources, s)
+	}
+	return readImage(ctx, names, build.JoinSources(sources...))
+}
+
 // ReadImage reads an image that consists of one or several files. As boot loaders
 // do, each but the last is padded to a multiple of four bytes.
-func ReadImage(parts ...Part) (*Image, error) {
+func ReadImage(ctx context.Context, parts ...Part) (*Image, error) {
 	var (
-		whole bytes.Buffer
-		names []string
+		sources []*build.Source
+		names   []string
 	)
 	for _, p := range parts {
-		whole.Write(make([]byte, -whole.Len()&3))
-		if _, err := whole.ReadFrom(io.LimitReader(p, imageMax)); err != nil {
-			return nil, fmt.Errorf("read image %s: %w", p.Name, err)
+		s, err := build.NewSource(ctx, p.Reader)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("read image %s: %w", p.Name, err), build.JoinSources(sources...).Close())
 		}
+		sources = append(sources, s)
 		names = append(names, p.Name)
 	}
+	return readImage(ctx, names, build.JoinSources(sources...))
+}
+
+// readImage reads an image, and closes it if that fails.
+func readImage(ctx context.Context, names []string, whole *build.Source) (_ *Image, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, whole.Close())
+		}
+	}()
 	name := strings.Join(names, " + ")
-	files, _, err := build.ReadImage(&whole)
+	r, err := build.ReadSource(ctx, whole, false)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	i := &Image{name: name, files: newRootFS(files)}
-	config, err := i.files.ReadFile(configPath)
-	i.ours, i.config = err == nil, string(config)
-	// In an image that was made with a base /init looks there (modulesAbove in package boot).
-	i.modules = i.files
-	if i.files.has(build.OwnDir + "/" + modulesDir) {
-		if i.modules, err = fs.Sub(i.files, build.OwnDir); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
+	i := &Image{name: name, files: r.FS(ctx), close: whole.Close}
+	if err := i.read(ctx, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	folders, _ := fs.ReadDir(i.modules, modulesDir) // an image without modules
-	for _, f := range folders {
-		if _, err := fs.Stat(i.modules, modulesDir+"/"+f.Name()+"/modules.dep"); err == nil {
-			i.releases = append(i.releases, f.Name())
-		}
-	}
-	slices.Sort(i.releases)
 	return i, nil
 }
 
-// imageMax bounds one file; build.ReadImage bounds the whole.
-const imageMax = 1 << 30
+// read finds the config and the modules.
+func (i *Image) read(ctx context.Context, r *build.ImageReader) error {
+	if info, err := fs.Stat(i.files, configPath); err == nil && info.Size() > configMax {
+		return fmt.Errorf("read /%s: %d bytes, a config has at most %d", configPath, info.Size(), configMax)
+	}
+	if err := r.Load(ctx, configPath); err != nil {
+		return err
+	}
+	config, err := fs.ReadFile(i.files, configPath)
+	i.ours, i.config = err == nil, string(config)
+	if !i.ours {
+		if i.init, err = r.Head(ctx, "init", 80); err != nil {
+			return err
+		}
+	}
+	// In an image that was made with a base /init looks there (modulesAbove in package boot).
+	i.modules = i.files
+	if i.has(build.OwnDir + "/" + modulesDir) {
+		i.above = build.OwnDir + "/"
+		if i.modules, err = fs.Sub(i.files, build.OwnDir); err != nil {
+			return err
+		}
+	}
+	folders, _ := fs.ReadDir(i.modules, modulesDir) // an image without modules
+	var wanted []string
+	for _, f := range folders {
+		at := modulesDir + "/" + f.Name()
+		if _, err := fs.Stat(i.modules, at+"/modules.dep"); err == nil {
+			i.releases = append(i.releases, f.Name())
+		}
+		indexes, _ := fs.ReadDir(i.modules, at) // it may be a file
+		for _, index := range indexes {
+			if strings.HasPrefix(index.Name(), "modules.") {
+				wanted = append(wanted, i.above+at+"/"+index.Name())
+			}
+		}
+	}
+	slices.Sort(i.releases)
+	if err := r.Load(ctx, wanted...); err != nil {
+		return err
+	}
+	return i.readFacts(ctx, r)
+}
+
+// Close lets go of the files.
+func (i *Image) Close() error {
+	if i.close == nil {
+		return nil
+	}
+	return i.close()
+}
+
+// has reports whether a file or folder exists, links followed.
+func (i *Image) has(name string) bool {
+	_, err := fs.Stat(i.files, name)
+	return err == nil
+}
 
 // Release is that of the only module tree in the image, empty if there is not
 // exactly one.
@@ -98,8 +175,8 @@ func (c *checker) ours() bool {
 		return true
 	}
 	what := "it has no /init"
-	if data, err := c.Image.files.ReadFile("init"); err == nil {
-		switch first, _, _ := strings.Cut(string(data[:min(len(data), 80)]), "\n"); {
+	if c.Image.init != nil {
+		switch first, _, _ := strings.Cut(string(c.Image.init), "\n"); {
 		case strings.HasPrefix(first, "#!"):
 			what = "its /init is a script (" + strings.TrimSpace(first) + ")"
 		case strings.HasPrefix(first, "\x7fELF"):
@@ -114,7 +191,7 @@ func (c *checker) ours() bool {
 
 // contents checks what a root in RAM needs of the image.
 func (c *checker) contents() {
-	if !c.Image.files.has("init") {
+	if !c.Image.has("init") {
 		c.fault("the image has no /init: the kernel would look for a root of its own")
 	}
 }

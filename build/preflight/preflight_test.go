@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -246,12 +247,12 @@ func TestCheckRefusedModule(t *testing.T) {
 
 // A file that modules.dep names is missing.
 func TestCheckMissingFile(t *testing.T) {
-	i := openImage(t, makeImage(t, "virt,iscsi,ext4", nil))
-	for name := range i.files.entries {
-		if strings.HasSuffix(name, "/iscsi_tcp.ko") {
-			delete(i.files.entries, name)
-		}
+	image := makeImage(t, "virt,iscsi,ext4", nil)
+	names, err := fs.Glob(openImage(t, image).files, modulesDir+"/*/kernel/drivers/scsi/iscsi_tcp.ko")
+	if err != nil || len(names) != 1 {
+		t.Fatal(names, err)
 	}
+	i := openImage(t, image, newc([]cpioFile{{names[0], "", typeDir | 0o755}})) // takes its place
 	r, err := Check(t.Context(), Input{Line: cmdline.Parse(iscsiWords), Image: i, Inventory: inventory(t, virtual)})
 	if err != nil {
 		t.Fatal(err)
@@ -263,13 +264,16 @@ func TestCheckMissingFile(t *testing.T) {
 
 // A softdep that the image lacks and the kernel has.
 func TestCheckSoftdep(t *testing.T) {
-	i := openImage(t, makeImage(t, "virt,iscsi,ext4", nil))
 	tree, err := build.OpenTree(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	soft := i.files.entries[modulesDir+"/"+tree.Release+"/modules.softdep"]
-	soft.data = append(soft.data, "softdep ext4 pre: xfs nobody_has_it\n"...)
+	image, name := makeImage(t, "virt,iscsi,ext4", nil), modulesDir+"/"+tree.Release+"/modules.softdep"
+	soft, err := fs.ReadFile(openImage(t, image).files, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := openImage(t, image, newc([]cpioFile{{name, string(soft) + "softdep ext4 pre: xfs nobody_has_it\n", typeFile | 0o644}}))
 	r, err := Check(t.Context(), Input{Line: cmdline.Parse(iscsiWords), Image: i, Inventory: inventory(t, virtual), Tree: tree})
 	if err != nil {
 		t.Fatal(err)
@@ -302,10 +306,10 @@ func TestReadImageParts(t *testing.T) {
 		cpioFile{"etc/nodisk/nodisk.conf", "nodisk.profile=virt\n", typeFile | 0o600},
 		cpioFile{"loop", "loop", typeLink | 0o777},
 	)
-	second := archive(
-		cpioFile{"etc/nodisk/nodisk.conf", "nodisk.profile=nfs\n", typeFile | 0o600},
-		cpioFile{"lib/modules/6.1/modules.alias", "alias a b\n", typeFile | 0o644},
-	)
+	second := newc([]cpioFile{
+		{"etc/nodisk/nodisk.conf", "nodisk.profile=nfs\n", typeFile | 0o600},
+		{"lib/modules/6.1/modules.alias", "alias a b\n", typeFile | 0o644},
+	})
 	i := openImage(t, first[:len(first)-2], second)
 	if i.config != "nodisk.profile=nfs\n" || i.Release() != "6.1" || i.name != "node.img + secret.img" {
 		t.Errorf("config %q, release %q, name %q", i.config, i.Release(), i.name)
@@ -314,11 +318,11 @@ func TestReadImageParts(t *testing.T) {
 		"lib/modules/6.1/modules.alias": true, "usr/lib/modules/6.1/modules.alias": true,
 		"loop": false, "loop/x": false, "lib/../etc/nodisk/nodisk.conf": false, "etc/nodisk": true,
 	} {
-		if i.files.has(name) != want {
+		if i.has(name) != want {
 			t.Errorf("%s is there: %v, want %v", name, !want, want)
 		}
 	}
-	if _, err := ReadImage(Part{Name: "x.img", Reader: strings.NewReader("rubbish")}); err == nil || !strings.HasPrefix(err.Error(), "x.img: read image") {
+	if _, err := ReadImage(t.Context(), Part{Name: "x.img", Reader: strings.NewReader("rubbish")}); err == nil || !strings.HasPrefix(err.Error(), "x.img: read image") {
 		t.Errorf("rubbish: %v", err)
 	}
 }

@@ -194,16 +194,15 @@ func (c *checker) reason(module, what string) {
 // kernel, and, without an index, named behind what it needs.
 func (c *checker) insert(at, params string) error {
 	name := moduleName(at)
-	data, err := fs.ReadFile(c.Image.modules, at)
-	if err != nil {
+	if info, err := fs.Stat(c.Image.modules, at); err != nil || !info.Mode().IsRegular() {
 		return fmt.Errorf("/%s is not in the image, though modules.dep names it", at)
 	}
 	if strings.HasSuffix(at, ".ko") {
 		if err := c.refusal(name); err != nil {
 			return err
 		}
-		m, err := ko.Parse(data)
-		if err == nil && !strings.HasPrefix(at, modulesDir+"/"+c.index.Release()+"/") {
+		m := c.Image.fact(at)
+		if m != nil && !strings.HasPrefix(at, modulesDir+"/"+c.index.Release()+"/") {
 			c.flat = append(c.flat, m)
 			for _, need := range m.Depends() {
 				if !c.loaded[strings.ReplaceAll(need, "-", "_")] && !c.index.Builtin(need) {
@@ -211,7 +210,7 @@ func (c *checker) insert(at, params string) error {
 				}
 			}
 		}
-		if err == nil {
+		if m != nil {
 			c.parameters(m, name, params)
 		}
 	}

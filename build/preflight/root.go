@@ -15,7 +15,7 @@ func (c *checker) root() {
 	c.shell()
 	switch {
 	case p.Chain.Path != "":
-		if !c.Image.files.has(strings.TrimPrefix(p.Chain.Path, "/")) {
+		if !c.Image.has(strings.TrimPrefix(p.Chain.Path, "/")) {
 			c.fault("nodisk.chain=%s: the image has no such file", p.Chain.Path)
 		}
 		c.note("the root is the business of %s, of which nothing is known here", p.Chain.Path)
@@ -38,7 +38,7 @@ func (c *checker) has(module string) bool {
 // shell warns where one is asked for and not there: the boot goes on without.
 func (c *checker) shell() {
 	const sh, fix = "bin/sh", ", but the image has no /bin/sh: build it with nodisk build --rescue"
-	if c.Image.files.has(sh) {
+	if c.Image.has(sh) {
 		return
 	}
 	if c.decided.Breaks != nil {
@@ -53,7 +53,7 @@ func (c *checker) shell() {
 func (c *checker) ramRoot() {
 	names := c.decided.InitCandidates()
 	for _, name := range names {
-		if c.Image.files.has(strings.TrimPrefix(name, "/")) {
+		if c.Image.has(strings.TrimPrefix(name, "/")) {
 			return
 		}
 	}

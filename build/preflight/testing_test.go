@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -86,7 +87,7 @@ func openImage(t *testing.T, parts ...[]byte) *Image {
 	for i, data := range parts {
 		list = append(list, Part{Name: []string{"node.img", "secret.img"}[i], Reader: bytes.NewReader(data)})
 	}
-	i, err := ReadImage(list...)
+	i, err := ReadImage(t.Context(), list...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +114,13 @@ func inventory(t *testing.T, text string) *build.Inventory {
 }
 
 // cpioFile is a file of an archive to be made.
+// Types of files in st_mode, inode(7).
+const (
+	typeDir  = 0o040000
+	typeFile = 0o100000
+	typeLink = 0o120000
+)
+
 type cpioFile struct {
 	name, data string
 	mode       int
@@ -120,6 +128,31 @@ type cpioFile struct {
 
 // archive makes a newc archive as others would.
 func archive(files ...cpioFile) []byte {
+	return newc(withFolders(files))
+}
+
+// withFolders puts the folders that files lie in before each, as every archive has them: the
+// kernel makes none by itself.
+func withFolders(files []cpioFile) []cpioFile {
+	have := make(map[string]bool)
+	var all []cpioFile
+	var add func(name string)
+	add = func(name string) {
+		if dir := path.Dir(name); dir != "." && !have[dir] {
+			add(dir)
+			have[dir] = true
+			all = append(all, cpioFile{dir, "", typeDir | 0o755})
+		}
+	}
+	for _, f := range files {
+		add(f.name)
+		have[f.name] = true
+		all = append(all, f)
+	}
+	return all
+}
+
+func newc(files []cpioFile) []byte {
 	var out bytes.Buffer
 	hex := func(n int) { fmt.Fprintf(&out, "%08X", n) }
 	for _, f := range append(files, cpioFile{name: "TRAILER!!!"}) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -27,11 +26,12 @@ type bootImage struct {
 // forecast looks at what nodisk plan and nodisk check know before a machine is started. It
 // chooses the way to the root and the memory where the flags leave that open. What would not
 // boot is an error, unless it is forced.
-func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con console) error {
+func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con console) (err error) {
 	if s.Root == 0 {
 		s.Root = c.ways()[0]
 	}
-	image, err := openBootImage(c.Image)
+	image, err := openBootImage(ctx, c.Image)
+	defer func() { err = errors.Join(err, image.close()) }()
 	if err == nil && outside() {
 		err = image.check(ctx, *s)
 	}
@@ -48,20 +48,25 @@ func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con con
 	return nil
 }
 
-func openBootImage(name string) (image bootImage, err error) {
-	f, err := os.Open(name)
+// openBootImage reads an image; close ends the use of its files.
+func openBootImage(ctx context.Context, name string) (image bootImage, err error) {
+	src, err := build.OpenSource(ctx, name)
 	if err != nil {
 		return image, err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	if image.contents, err = build.Inspect(f); err != nil {
+	image.contents, err = build.InspectSource(ctx, src, false)
+	if err = errors.Join(err, src.Close()); err != nil {
 		return image, fmt.Errorf("%s: %w", name, err)
 	}
-	if _, err := f.Seek(0, 0); err != nil {
-		return image, err
-	}
-	image.files, err = preflight.ReadImage(preflight.Part{Name: name, Reader: f})
+	image.files, err = preflight.OpenImage(ctx, name)
 	return image, err
+}
+
+func (i *bootImage) close() error {
+	if i.files == nil {
+		return nil
+	}
+	return i.files.Close()
 }
 
 // check compares the image with the kernel, which is the same for all ways to a root.

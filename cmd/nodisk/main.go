@@ -2,6 +2,7 @@
 //
 //	nodisk build     make an image: /init, kernel modules, config
 //	nodisk inspect   show what is in an image
+//	nodisk diff      say how two images differ
 //	nodisk check     check that modules are of a kernel
 //	nodisk plan      say whether a node would boot
 //	nodisk inventory print what hardware this machine has
@@ -20,7 +21,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"syscall"
 
@@ -39,6 +39,7 @@ func main() {
 type cli struct {
 	Build     buildCmd     `cmd:"" help:"Make an image: /init, the kernel modules of some profiles, a config file."`
 	Inspect   inspectCmd   `cmd:"" help:"Show what is in an image."`
+	Diff      diffCmd      `cmd:"" help:"Say how two images differ."`
 	Check     checkCmd     `cmd:"" help:"Check that modules are of a kernel: build flags, symbol versions, signatures."`
 	Plan      planCmd      `cmd:"" help:"Say whether a node would boot: the plan, the modules that would load, what is missing."`
 	Inventory inventoryCmd `cmd:"" help:"Print what hardware this machine has, for --inventory."`
@@ -69,17 +70,26 @@ const (
 	exitUsage  = 2
 )
 
+// An exitStatus is the answer of a command that has printed the rest.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
 // run is main for tests.
 func run(args []string, stdout, stderr io.Writer) int {
 	status, exited := 0, false
+	ctx, end, stop := heed(context.Background())
+	defer stop()
+	con := newConsole(stdout, stderr, end)
+	defer con.flush() //nolint:errcheck // there is nobody left to tell
 	parser, err := kong.New(&cli{},
 		kong.Name("nodisk"), kong.Vars{"profiles": defaultProfiles},
 		kong.Description("Boot images for diskless Linux nodes: a /init that brings up the network and mounts a root by iSCSI or NFS."),
-		kong.Writers(stdout, stderr),
+		kong.Writers(con.out, con.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { status, exited = code, true }))
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "nodisk: %v\n", err)
+		_, _ = fmt.Fprintf(con.err, "nodisk: %v\n", err)
 		return exitFailed
 	}
 	line, err := parser.Parse(args)
@@ -87,21 +97,34 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return status
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "nodisk: %v; nodisk --help tells more\n", err)
+		_, _ = fmt.Fprintf(con.err, "nodisk: %v; nodisk --help tells more\n", err)
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	line.BindTo(ctx, (*context.Context)(nil))
-	if err := line.Run(console{out: stdout, err: stderr}); err != nil {
-		if outside, ok := errors.AsType[*integration.Outside](err); ok { // its child has said why
-			return outside.Status
-		}
-		_, _ = fmt.Fprintf(stderr, "nodisk: %v\n", err)
-		if _, unusable := errors.AsType[*usageError](err); unusable {
-			return exitUsage
-		}
-		return exitFailed
+	return con.conclude(ctx, line.Run(con))
+}
+
+// conclude says why a command has failed, and returns the exit status.
+func (c console) conclude(ctx context.Context, err error) int {
+	cause, interrupted := errors.AsType[*interruption](context.Cause(ctx))
+	switch {
+	case interrupted && cause.signal == syscall.SIGPIPE: // as if it had ended the process
+		return cause.status()
+	case err == nil:
+		return 0
+	case interrupted:
+		_, _ = fmt.Fprintf(c.err, "nodisk: %v\n", cause)
+		return cause.status()
 	}
-	return 0
+	if outside, ok := errors.AsType[*integration.Outside](err); ok { // its child has said why
+		return outside.Status
+	}
+	if status, ok := errors.AsType[exitStatus](err); ok { // all has been said
+		return int(status)
+	}
+	_, _ = fmt.Fprintf(c.err, "nodisk: %v\n", err)
+	if _, unusable := errors.AsType[*usageError](err); unusable {
+		return exitUsage
+	}
+	return exitFailed
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
@@ -39,7 +38,10 @@ func (p *planCmd) Run(ctx context.Context, c console) error {
 	if p.Cmdline == "" && p.Image == nil && p.Inventory == "" && p.Kernel == "" {
 		return &usageError{errors.New("plan: nothing to judge: give the node's --image and --cmdline, and its hardware by --inventory")}
 	}
-	in, err := p.input()
+	in, err := p.input(ctx)
+	if in.Image != nil {
+		defer in.Image.Close() //nolint:errcheck // nothing was written
+	}
 	if err == nil {
 		in.Checks, err = p.check(ctx)
 	}
@@ -76,7 +78,7 @@ func (p *planCmd) check(ctx context.Context) ([]abi.Report, error) {
 }
 
 // input reads what was given.
-func (p *planCmd) input() (preflight.Input, error) {
+func (p *planCmd) input(ctx context.Context) (preflight.Input, error) {
 	in := preflight.Input{Line: cmdline.Parse(p.Cmdline)}
 	if p.Kernel != "" {
 		k, err := build.OpenKernel(p.Kernel)
@@ -86,17 +88,8 @@ func (p *planCmd) input() (preflight.Input, error) {
 		in.Kernel = &k
 	}
 	if len(p.Image) > 0 {
-		parts := make([]preflight.Part, 0, len(p.Image))
-		for _, name := range p.Image {
-			f, err := os.Open(name)
-			if err != nil {
-				return in, err
-			}
-			defer f.Close() //nolint:errcheck // nothing was written
-			parts = append(parts, preflight.Part{Name: name, Reader: f})
-		}
 		var err error
-		if in.Image, err = preflight.ReadImage(parts...); err != nil {
+		if in.Image, err = preflight.OpenImage(ctx, p.Image...); err != nil {
 			return in, err
 		}
 	}

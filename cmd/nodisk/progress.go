@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 // A statusLine shows what is being done: on a terminal in one line that is
@@ -15,8 +17,8 @@ type statusLine struct {
 }
 
 func newStatusLine(w io.Writer) *statusLine {
-	s := &statusLine{w: w}
-	if f, ok := w.(*os.File); ok {
+	s := &statusLine{w: unescaped(w)} // what steers the terminal is its own
+	if f, ok := bottom(w).(*os.File); ok {
 		info, err := f.Stat()
 		s.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
 	}
@@ -25,9 +27,9 @@ func newStatusLine(w io.Writer) *statusLine {
 
 // show is a build.Progress.
 func (s *statusLine) show(step string, done, total int) {
-	text := step
+	text := escape.Text(step)
 	if s.terminal && total > 0 {
-		text = fmt.Sprintf("%s, %d %%", step, int64(done)*100/int64(total))
+		text = fmt.Sprintf("%s, %d %%", text, int64(done)*100/int64(total))
 	}
 	if text == s.last {
 		return

@@ -38,7 +38,7 @@ func (p *pxeCmd) Run(ctx context.Context, c console) error {
 	if p.Nodes == "" || p.Out == "" {
 		return &usageError{errors.New("pxe: give --nodes FILE and --out DIR, or --example for a file to begin with")}
 	}
-	nodes, name, err := readNodes(p.Nodes)
+	nodes, name, err := readNodes(ctx, p.Nodes)
 	if err != nil {
 		return err
 	}
@@ -66,8 +66,8 @@ func (p *pxeCmd) Run(ctx context.Context, c console) error {
 }
 
 // readNodes reads a description of nodes; name is what messages call it.
-func readNodes(file string) (nodes pxe.Nodes, name string, err error) {
-	in, name := io.Reader(os.Stdin), file
+func readNodes(ctx context.Context, file string) (nodes pxe.Nodes, name string, err error) {
+	in, name := standardInput(ctx), file
 	if file == "-" {
 		name = "standard input"
 	} else {

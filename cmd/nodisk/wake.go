@@ -42,7 +42,7 @@ func (*wakeCmd) Help() string {
 
 // Run wakes them.
 func (w *wakeCmd) Run(ctx context.Context, c console) error {
-	targets, notes, err := w.targets()
+	targets, notes, err := w.targets(ctx)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (w *wakeCmd) check() error {
 func (w *wakeCmd) ethernet() bool { return w.Via == "ethernet" || w.Via == "" && w.Interface != "" }
 
 // targets are the machines to wake, in order.
-func (w *wakeCmd) targets() (list []wol.Target, notes []string, err error) {
+func (w *wakeCmd) targets(ctx context.Context) (list []wol.Target, notes []string, err error) {
 	if err := w.check(); err != nil {
 		return nil, nil, err
 	}
@@ -118,7 +118,7 @@ func (w *wakeCmd) targets() (list []wol.Target, notes []string, err error) {
 	}
 	var nodes pxe.Nodes
 	if w.Nodes != "" {
-		if nodes, _, err = readNodes(w.Nodes); err != nil {
+		if nodes, _, err = readNodes(ctx, w.Nodes); err != nil {
 			return nil, nil, err
 		}
 	}

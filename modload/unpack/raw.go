@@ -1,6 +1,9 @@
 package unpack
 
-import "io"
+import (
+	"bufio"
+	"io"
+)
 
 // LZMA2 unpacks the chunks of LZMA2 that r begins with, without an xz stream
 // around them: for kernels, whose xz has a filter that modules have not. properties is
@@ -17,5 +20,14 @@ func LZMA2(r io.Reader, properties byte) io.Reader {
 		}
 		return err
 	}
+	return x
+}
+
+// XZ unpacks the one xz stream that r is at, and reads no byte after it: for
+// images, where anything may follow. Memory grows with the plain data, to 128 MiB and the
+// largest chunk at most. /init does not use it.
+func XZ(r *bufio.Reader) io.Reader {
+	x := newXZ(r)
+	x.single = true
 	return x
 }

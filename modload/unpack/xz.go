@@ -48,6 +48,7 @@ type xzReader struct {
 	at  uint64      // bytes read of this block or index
 
 	streams int
+	single  bool // nothing is read after the first stream
 	inside  bool // a stream
 	check   byte
 	hash    sum       // nil: no check
@@ -70,6 +71,8 @@ func newXZ(r io.Reader) *xzReader {
 // piece does one thing after another: a stream's header, a block's, a chunk, an index.
 func (x *xzReader) piece() error {
 	switch {
+	case !x.inside && x.single && x.streams > 0:
+		return io.EOF
 	case !x.inside:
 		return x.streamHeader()
 	case !x.block:

@@ -1,0 +1,158 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/modload/unpack"
+)
+
+// imageModuleMax bounds one module of an image, plain: the largest there are have some 40 MiB without
+// their debugging information, which no image has.
+const imageModuleMax = 128 << 20
+
+// A checkedImage is what an image has below lib/modules.
+type checkedImage struct {
+	name    string
+	files   map[string]bool   // by path below lib/modules
+	modules []abi.File        // in the order of the archives; Path is below lib/modules
+	dep     map[string]string // text of modules.dep by release
+}
+
+// openCheckedImage reads the modules of an image, one after the other.
+func openCheckedImage(ctx context.Context, name string) (_ checkedImage, err error) {
+	c := checkedImage{name: name, files: make(map[string]bool), dep: make(map[string]string)}
+	src, err := OpenSource(ctx, name)
+	if err != nil {
+		return c, fmt.Errorf("read image: %w", err)
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	image, err := ReadSource(ctx, src, false)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := c.read(ctx, image); err != nil {
+		return c, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+// read reads what lies below lib/modules, links followed: it is often below a link to
+// usr/lib. With a base, that of nodisk is meant, which /init loads.
+func (c *checkedImage) read(ctx context.Context, image *ImageReader) error {
+	above, dir := "", (*inode)(nil)
+	for _, at := range []string{OwnDir + "/" + modulesDir, modulesDir, "usr/" + modulesDir} {
+		found, n, err := image.tree.lookup(at, true)
+		if err == nil && n.is(typeDir) {
+			above, dir = found+"/", n
+			break
+		}
+	}
+	if dir == nil {
+		return nil
+	}
+	image.tree.walk("", dir, func(name string, n *inode) {
+		if n.is(typeFile) {
+			c.files[name] = true
+		}
+	})
+	var indexes []string
+	for name := range c.files {
+		if path.Base(name) == "modules.dep" {
+			indexes = append(indexes, above+name)
+		}
+	}
+	slices.Sort(indexes)
+	if err := image.load(ctx, indexes...); err != nil {
+		return err
+	}
+	for _, name := range indexes {
+		c.dep[path.Dir(strings.TrimPrefix(name, above))] = string(image.tree.get(name).data)
+	}
+	var buf bytes.Buffer // one for all: ko.Parse keeps nothing of it
+	isModule := func(name string) bool {
+		below, ok := strings.CutPrefix(name, above)
+		return ok && strings.Contains(path.Base(below), ".ko")
+	}
+	return image.Visit(ctx, isModule, func(names []string, size int64, content io.Reader) error {
+		m, err := parseModule(&buf, names[0], size, content)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		for _, name := range names {
+			c.modules = append(c.modules, abi.File{Path: strings.TrimPrefix(name, above), Module: m, Err: err})
+		}
+		return nil
+	})
+}
+
+// parseModule reads a module of size bytes, packed or not, by way of buf.
+func parseModule(buf *bytes.Buffer, name string, size int64, content io.Reader) (*ko.Module, error) {
+	if size > imageModuleMax {
+		return nil, fmt.Errorf("more than %d MiB", imageModuleMax>>20)
+	}
+	plain, err := unpack.Module(name, content)
+	if err != nil {
+		return nil, fmt.Errorf("unpack: %w", err)
+	}
+	buf.Reset()
+	buf.Grow(int(size) + bytes.MinRead) // it is not less when unpacked
+	n, err := io.Copy(buf, io.LimitReader(plain, imageModuleMax+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("unpack: %w", err)
+	case n > imageModuleMax:
+		*buf = bytes.Buffer{}
+		return nil, fmt.Errorf("more than %d MiB", imageModuleMax>>20)
+	}
+	return ko.Parse(buf.Bytes())
+}
+
+// only is the release of the one tree in the image; empty if there are several
+// or none.
+func (c checkedImage) only() string {
+	if len(c.dep) != 1 {
+		return ""
+	}
+	for release := range c.dep {
+		return release
+	}
+	return ""
+}
+
+func (c checkedImage) report(kernel abi.Kernel) abi.Report {
+	dep, indexed := c.dep[kernel.Release]
+	t := checkedTree{dep: dep}
+	others := make(map[string]int)
+	for _, f := range c.modules {
+		release, rest, _ := strings.Cut(f.Path, "/")
+		if _, other := c.dep[release]; other && release != kernel.Release {
+			others[release]++
+			continue
+		}
+		if release == kernel.Release {
+			f.Path = rest
+		}
+		t.files = append(t.files, f)
+	}
+	for release, n := range others {
+		t.findings = append(t.findings, abi.Finding{
+			Severity: abi.Fault, Kind: abi.WrongVermagic,
+			Text:   fmt.Sprintf("the image has %s of Linux %s, which %s does not look at", plural(n, "module"), release, kernel.Release),
+			Remedy: "build the image again for this kernel, or give the node the kernel of the image",
+		})
+	}
+	if indexed {
+		t.findings = append(t.findings, abi.CheckDep(t.dep, func(name string) bool { return c.files[kernel.Release+"/"+name] })...)
+	}
+	shadow(t.files, t.dep)
+	return t.report(kernel, c.name)
+}

@@ -1,0 +1,176 @@
+package build
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/nodisk/nodisk/internal/escape"
+)
+
+// A contentsJSON is what nodisk inspect --json prints. Names are never changed, only
+// added.
+type contentsJSON struct {
+	Bytes    int64         `json:"bytes"`
+	Unpacked int64         `json:"unpacked"`
+	Releases []string      `json:"releases"`
+	Profiles []string      `json:"profiles"`
+	Segments []segmentJSON `json:"segments"`
+	Parts    []partJSON    `json:"parts"`
+	Config   []string      `json:"config"` // lines; passwords are "***"
+	Warnings []string      `json:"warnings,omitempty"`
+	// Files []fileJSON `json:"files"` is last, and written one by one: there may be many.
+}
+
+type segmentJSON struct {
+	Offset      int64  `json:"offset"`
+	Bytes       int64  `json:"bytes"`
+	Unpacked    int64  `json:"unpacked"`
+	Compression string `json:"compression"`
+	Files       int    `json:"files"`
+}
+
+type partJSON struct {
+	Part  string `json:"part"`
+	Files int    `json:"files"`
+	Bytes int64  `json:"bytes"`
+}
+
+type fileJSON struct {
+	Path    string  `json:"path"`
+	Raw     []byte  `json:"pathBytes,omitempty"` // base64, of a path that is not UTF-8
+	Type    string  `json:"type"`
+	Mode    string  `json:"mode"` // octal, permissions with set-ID and sticky bits
+	UID     uint32  `json:"uid"`
+	GID     uint32  `json:"gid"`
+	Size    int64   `json:"size"`
+	MTime   uint32  `json:"mtime"`
+	Target  string  `json:"target,omitempty"`
+	LinkTo  string  `json:"hardLinkTo,omitempty"`
+	Major   *uint32 `json:"major,omitempty"` // of devices
+	Minor   *uint32 `json:"minor,omitempty"`
+	Segment int     `json:"segment"` // index into segments
+	Part    string  `json:"part"`
+	SHA256  string  `json:"sha256,omitempty"` // of regular files that not only root may read
+}
+
+// WriteJSON prints the contents as one document. Of files that only root may read, secrets among them,
+// there is no hash, and the passwords in the config are left out.
+func (c Contents) WriteJSON(w io.Writer) error {
+	doc := contentsJSON{
+		Bytes: c.Bytes, Unpacked: c.Raw, Releases: unnil(c.Releases), Profiles: unnil(c.Profiles),
+		Segments: []segmentJSON{}, Parts: []partJSON{}, Config: []string{}, Warnings: c.Warnings,
+	}
+	for _, s := range c.Segments {
+		doc.Segments = append(doc.Segments, segmentJSON{s.Offset, s.Bytes, s.Raw, s.Compression.String(), s.Files})
+	}
+	for _, p := range c.Parts {
+		doc.Parts = append(doc.Parts, partJSON{p.Part.String(), p.Files, p.Bytes})
+	}
+	for line := range strings.Lines(c.Config) {
+		doc.Config = append(doc.Config, withoutPasswords(strings.TrimSuffix(line, "\n")))
+	}
+	head, err := marshal(doc, "")
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w) // it keeps the first error, for Flush
+	_, _ = out.Write(bytes.TrimSuffix(head, []byte("\n}")))
+	_, _ = out.WriteString(",\n \"files\": [")
+	links := c.links()
+	for i := range c.Files {
+		f := c.Files[i].json()
+		if links[i] >= 0 {
+			f.LinkTo = "/" + cleanName(c.Files[links[i]].Name)
+		}
+		text, err := marshal(f, "  ")
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			_ = out.WriteByte(',')
+		}
+		_, _ = out.WriteString("\n  ")
+		_, _ = out.Write(text)
+	}
+	_, _ = out.WriteString("\n ]\n}\n")
+	return out.Flush()
+}
+
+// writeJSON prints a document that a terminal takes, too.
+func writeJSON(w io.Writer, doc any) error {
+	text, err := marshal(doc, "")
+	if err == nil {
+		_, err = w.Write(append(text, '\n'))
+	}
+	return err
+}
+
+// marshal is a value as JSON, without a newline at its end; prefix is before each further line.
+func marshal(v any, prefix string) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent(prefix, " ")
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
+	}
+	return escape.JSON(bytes.TrimSpace(out.Bytes())), nil
+}
+
+func unnil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+func (f *File) json() fileJSON {
+	path := "/" + cleanName(f.Name)
+	j := fileJSON{
+		Path: path, Type: typeText(f.Mode), Mode: fmt.Sprintf("%04o", f.Mode&0o7777), UID: f.UID, GID: f.GID,
+		Size: f.Size, MTime: f.MTime, Target: f.Target, Segment: f.Segment, Part: f.Part.String(),
+	}
+	if !utf8.ValidString(path) {
+		j.Raw = []byte(path)
+	}
+	if kind := f.Mode & typeMask; kind == typeChar || kind == typeBlock {
+		j.Major, j.Minor = &f.Major, &f.Minor
+	}
+	if f.Sum != nil && f.Mode&0o077 != 0 {
+		j.SHA256 = hex.EncodeToString(f.Sum[:])
+	}
+	return j
+}
+
+// typeText names the type of a file as find(1) and others do.
+func typeText(mode uint32) string {
+	switch mode & typeMask {
+	case typeFile:
+		return "file"
+	case typeDir:
+		return "directory"
+	case typeLink:
+		return "symlink"
+	case typeChar:
+		return "character device"
+	case typeBlock:
+		return "block device"
+	case typeFIFO:
+		return "fifo"
+	}
+	return "other"
+}
+
+// withoutPasswords is a line of a config without what is between a user's name and the at sign of a
+// root path (iscsi:user:password@...), and without the values of keys that are passwords.
+func withoutPasswords(line string) string {
+	line = regexp.MustCompile(`(iscsi:[^:@\s]+):[^@\s]+@`).ReplaceAllString(line, "$1:***@")
+	return regexp.MustCompile(`(?i)([a-z0-9_.]*password[a-z0-9_.]*=)\S+`).ReplaceAllString(line, "$1***")
+}

@@ -1,0 +1,275 @@
+package build
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/modload"
+)
+
+// A Difference is a file that two images do not have alike.
+type Difference struct {
+	Path    string // as the second image has it, the first if only that has it
+	Change  Change
+	Details []string // what has changed, such as "mode 0644 -> 0755"
+}
+
+// A Change is what has become of a file.
+type Change uint8
+
+// What may become of a file.
+const (
+	_ Change = iota
+	Added
+	Removed
+	Changed
+)
+
+// String is how a change is printed.
+func (c Change) String() string {
+	switch c {
+	case Added:
+		return "added"
+	case Removed:
+		return "removed"
+	case Changed:
+		return "changed"
+	}
+	return fmt.Sprintf("Change(%d)", uint8(c))
+}
+
+// Differences are what one image has otherwise than another.
+type Differences struct {
+	Kernels [2]string // the releases of their modules, if these differ
+	Files   []Difference
+}
+
+// Same reports whether there are none.
+func (d Differences) Same() bool { return d.Files == nil && d.Kernels == [2]string{} }
+
+// Diff compares what the kernel makes of two images: types, modes, owners, contents, targets of links,
+// numbers of devices; not times, nor what is in which archive. Both must have been read with
+// sums. If both have modules of one kernel, and not the same, the modules are compared by
+// their paths below lib/modules/RELEASE.
+func Diff(ctx context.Context, a, b *ImageReader) (Differences, error) {
+	var d Differences
+	both := [2]*ImageReader{a, b}
+	var trees [2]map[string]placed
+	for i, r := range both {
+		release := ""
+		if len(a.Releases) == 1 && len(b.Releases) == 1 && a.Releases[0] != b.Releases[0] {
+			d.Kernels[i] = r.Releases[0]
+			release = r.Releases[0]
+		}
+		trees[i] = r.keyed(release)
+	}
+	var keys []string
+	for key := range trees[0] {
+		keys = append(keys, key)
+	}
+	for key := range trees[1] {
+		if _, both := trees[0][key]; !both {
+			keys = append(keys, key)
+		}
+	}
+	var modules [2][]*File // those of which more is to be said
+	for _, key := range keys {
+		old, is := trees[0][key]
+		now, will := trees[1][key]
+		switch {
+		case !is:
+			d.Files = append(d.Files, Difference{Path: now.name, Change: Added, Details: []string{describe(now.n)}})
+		case !will:
+			d.Files = append(d.Files, Difference{Path: old.name, Change: Removed, Details: []string{describe(old.n)}})
+		default:
+			if details := compare(old.n, now.n); details != nil {
+				d.Files = append(d.Files, Difference{Path: now.name, Change: Changed, Details: details})
+				if modload.IsModule(path.Base(key)) && old.n.is(typeFile) && now.n.is(typeFile) {
+					modules[0], modules[1] = append(modules[0], old.n.body), append(modules[1], now.n.body)
+				}
+			}
+		}
+	}
+	slices.SortFunc(d.Files, func(x, y Difference) int {
+		return cmp.Or(strings.Compare(x.Path, y.Path), cmp.Compare(x.Change, y.Change))
+	})
+	var facts [2]map[*File]*ko.Module
+	for i, r := range both {
+		var err error
+		if facts[i], err = r.modinfo(ctx, modules[i]); err != nil {
+			return d, err
+		}
+	}
+	versions := make(map[string][]string)
+	for i := range modules[0] {
+		old, now := facts[0][modules[0][i]], facts[1][modules[1][i]]
+		if old == nil || now == nil {
+			continue
+		}
+		versions[cleanName(modules[1][i].Name)] = compareModules(old, now)
+	}
+	for i := range d.Files {
+		f := &d.Files[i]
+		if f.Change != Changed {
+			continue
+		}
+		n := b.tree.get(f.Path)
+		if n.is(typeFile) {
+			f.Details = append(f.Details, versions[cleanName(n.body.Name)]...)
+		}
+		if f.Path == configPath && n.is(typeFile) {
+			f.Details = append(f.Details, compareLines(a.Config, b.Config)...)
+		}
+	}
+	return d, nil
+}
+
+// keyed lists a tree by its paths, with the release of the kernel left out of them.
+func (r *ImageReader) keyed(release string) map[string]placed {
+	tree := make(map[string]placed)
+	r.tree.walk("", r.tree.root, func(name string, n *inode) {
+		key := name
+		if release != "" {
+			key = strings.Replace(name+"/", modulesDir+"/"+release+"/", modulesDir+"//", 1)
+		}
+		tree[key] = placed{name, n}
+	})
+	return tree
+}
+
+// describe says what a file is.
+func describe(n *inode) string {
+	switch n.mode & typeMask {
+	case typeFile:
+		return bytesText(n.size())
+	case typeLink:
+		return "link to " + printable(n.target)
+	}
+	return typeText(n.mode)
+}
+
+// compare says what differs between two files, nil if nothing does.
+func compare(a, b *inode) []string {
+	var details []string
+	note := func(what string, a, b any) {
+		if a != b {
+			details = append(details, fmt.Sprintf("%s %v -> %v", what, a, b))
+		}
+	}
+	note("type", typeText(a.mode), typeText(b.mode))
+	if !a.is(typeLink) {
+		note("mode", fmt.Sprintf("%04o", a.mode&0o7777), fmt.Sprintf("%04o", b.mode&0o7777))
+	}
+	note("owner", ownerText(a), ownerText(b))
+	if a.mode&typeMask != b.mode&typeMask {
+		return details
+	}
+	switch a.mode & typeMask {
+	case typeFile:
+		note("size", a.size(), b.size())
+		if a.size() == b.size() && a.size() > 0 && *a.body.Sum != *b.body.Sum {
+			details = append(details, "content")
+		}
+	case typeLink:
+		note("target", printable(a.target), printable(b.target))
+	case typeChar, typeBlock:
+		note("device", fmt.Sprintf("%d,%d", a.major, a.minor), fmt.Sprintf("%d,%d", b.major, b.minor))
+	}
+	return details
+}
+
+func ownerText(n *inode) string {
+	if n.meta == nil {
+		return "0:0"
+	}
+	return fmt.Sprintf("%d:%d", n.meta.UID, n.meta.GID)
+}
+
+// modinfo reads what modules say of themselves; nothing of those that cannot be read.
+func (r *ImageReader) modinfo(ctx context.Context, files []*File) (map[*File]*ko.Module, error) {
+	facts := make(map[*File]*ko.Module)
+	var buf bytes.Buffer
+	err := r.contents(ctx, files, func(f *File, content io.Reader) error {
+		m, err := parseModule(&buf, f.Name, f.Size, content)
+		if err == nil {
+			facts[f] = &ko.Module{Info: m.Info, Signature: m.Signature}
+		}
+		return ctx.Err()
+	})
+	return facts, err
+}
+
+// compareModules says which builds two modules are of.
+func compareModules(a, b *ko.Module) []string {
+	var details []string
+	for _, key := range []string{"version", "srcversion", "vermagic"} {
+		if x, y := strings.TrimSpace(a.Field(key)), strings.TrimSpace(b.Field(key)); x != y {
+			details = append(details, fmt.Sprintf("%s %s -> %s", key, printable(cmp.Or(x, "none")), printable(cmp.Or(y, "none"))))
+		}
+	}
+	if (a.Signature == nil) != (b.Signature == nil) {
+		details = append(details, map[bool]string{true: "now unsigned", false: "now signed"}[b.Signature == nil])
+	}
+	return details
+}
+
+// compareLines lists the lines that only one of two texts has, without passwords.
+func compareLines(a, b string) []string {
+	var details []string
+	one := func(mark, text, other string) {
+		have := make(map[string]bool)
+		for line := range strings.Lines(other) {
+			have[strings.TrimSuffix(line, "\n")] = true
+		}
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSuffix(line, "\n"); !have[line] {
+				details = append(details, mark+printable(withoutPasswords(line)))
+			}
+		}
+	}
+	one("line - ", a, b)
+	one("line + ", b, a)
+	return details
+}
+
+// WriteText prints a line for each file: "+" added, "-" removed, "~" changed.
+func (d Differences) WriteText(w io.Writer) error {
+	var out strings.Builder
+	if d.Kernels[0] != d.Kernels[1] {
+		fmt.Fprintf(&out, "modules of Linux %s -> %s\n", printable(d.Kernels[0]), printable(d.Kernels[1]))
+	}
+	marks := map[Change]string{Added: "+", Removed: "-", Changed: "~"}
+	for _, f := range d.Files {
+		fmt.Fprintf(&out, "%s /%s: %s\n", marks[f.Change], printable(f.Path), strings.Join(f.Details, ", "))
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// WriteJSON prints the differences as one document.
+func (d Differences) WriteJSON(w io.Writer) error {
+	type differenceJSON struct {
+		Path    string   `json:"path"`
+		Change  string   `json:"change"`
+		Details []string `json:"details"`
+	}
+	doc := struct {
+		Same    bool             `json:"same"`
+		Kernels []string         `json:"kernels,omitempty"` // if they differ
+		Files   []differenceJSON `json:"files"`
+	}{Same: d.Same(), Files: []differenceJSON{}}
+	if d.Kernels[0] != d.Kernels[1] {
+		doc.Kernels = d.Kernels[:]
+	}
+	for _, f := range d.Files {
+		doc.Files = append(doc.Files, differenceJSON{"/" + f.Path, f.Change.String(), f.Details})
+	}
+	return writeJSON(w, doc)
+}

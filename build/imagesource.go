@@ -1,0 +1,238 @@
+package build
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// spoolMax bounds what is copied of a pipe: no boot loader loads a larger image.
+const spoolMax = 4 << 30
+
+// A Source is the file of an image. It is read in place, more than once and never as
+// a whole: images of roots in RAM have gigabytes.
+type Source struct {
+	io.ReaderAt
+	Size  int64 // in bytes
+	close func() error
+}
+
+// NewSource returns what r holds. A regular file is read where it is, from its
+// offset on; a pipe is copied into a temporary file without a name first, 4 GiB at
+// most. The Source must be closed; r is left open.
+func NewSource(ctx context.Context, r io.Reader) (*Source, error) {
+	switch r := r.(type) {
+	case *os.File:
+		info, err := r.Stat()
+		if err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() {
+			break
+		}
+		from, err := r.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return nil, err
+		}
+		size := max(info.Size()-from, 0)
+		return &Source{ReaderAt: io.NewSectionReader(r, from, size), Size: size}, nil
+	case interface {
+		io.ReaderAt
+		Size() int64
+	}:
+		return &Source{ReaderAt: r, Size: r.Size()}, nil
+	}
+	return spool(ctx, r)
+}
+
+// OpenSource opens the file of an image.
+func OpenSource(ctx context.Context, name string) (*Source, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	s, err := NewSource(ctx, f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	spooled := s.close
+	s.close = func() error {
+		err := f.Close()
+		if spooled != nil {
+			err = errors.Join(err, spooled())
+		}
+		return err
+	}
+	return s, nil
+}
+
+// spool copies a stream into a temporary file that has no name any longer.
+func spool(ctx context.Context, r io.Reader) (*Source, error) {
+	f, err := os.CreateTemp("", "nodisk-")
+	if err != nil {
+		return nil, fmt.Errorf("copy the image to read it: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(fmt.Errorf("copy the image to read it: %w", err), f.Close())
+	}
+	n, err := io.Copy(f, io.LimitReader(obeying{ctx, r}, spoolMax+1))
+	if err == nil && n > spoolMax {
+		err = fmt.Errorf("more than %d GiB come through the pipe: write them into a file and give its name", spoolMax>>30)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("copy the image to read it: %w", err), f.Close())
+	}
+	return &Source{ReaderAt: f, Size: n, close: f.Close}, nil
+}
+
+// Close lets go of the file.
+func (s *Source) Close() error {
+	if s.close == nil {
+		return nil
+	}
+	return s.close()
+}
+
+// upTo is the beginning of a source.
+func (s *Source) upTo(size int64) *Source { return &Source{ReaderAt: s.ReaderAt, Size: size} }
+
+// JoinSources puts sources one after the other as boot loaders put files: each but
+// the last is padded with zeroes to a multiple of four bytes. Closing the result
+// closes all.
+func JoinSources(parts ...*Source) *Source {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	j := &joined{parts: parts}
+	size := int64(0)
+	for _, p := range parts {
+		size += -size & 3
+		j.from = append(j.from, size)
+		size += p.Size
+	}
+	return &Source{ReaderAt: j, Size: size, close: j.close}
+}
+
+// joined are sources one after the other; from is where each begins.
+type joined struct {
+	parts []*Source
+	from  []int64
+}
+
+// ReadAt implements io.ReaderAt.
+func (j *joined) ReadAt(p []byte, off int64) (int, error) {
+	n := 0
+	for i, part := range j.parts {
+		for n < len(p) {
+			at := off + int64(n) - j.from[i]
+			if at < 0 { // between two parts
+				p[n] = 0
+				n++
+				continue
+			}
+			if at >= part.Size {
+				break
+			}
+			m, err := part.ReadAt(p[n:n+int(min(int64(len(p)-n), part.Size-at))], at)
+			n += m
+			if err != nil && !errors.Is(err, io.EOF) || m == 0 {
+				return n, err
+			}
+		}
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (j *joined) close() error {
+	errs := make([]error, 0, len(j.parts))
+	for _, p := range j.parts {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// obeying is a reader that ends with ctx.
+type obeying struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (o obeying) Read(p []byte) (int, error) {
+	if err := o.ctx.Err(); err != nil {
+		return 0, context.Cause(o.ctx)
+	}
+	return o.Reader.Read(p)
+}
+
+// inputBuffer is how much of a source is read at a time.
+const inputBuffer = 64 << 10
+
+// An input reads a source from one end to the other, and knows where it is.
+type input struct {
+	*bufio.Reader
+	ctx     context.Context //nolint:containedctx // of one pass over the source
+	section *io.SectionReader
+	size    int64
+}
+
+func newInput(ctx context.Context, s *Source) *input {
+	in := &input{ctx: ctx, section: io.NewSectionReader(s.ReaderAt, 0, s.Size), size: s.Size}
+	in.Reader = bufio.NewReaderSize(obeying{ctx, in.section}, inputBuffer)
+	return in
+}
+
+// offset is where the next byte is.
+func (in *input) offset() int64 {
+	at, _ := in.section.Seek(0, io.SeekCurrent) // cannot fail
+	return at - int64(in.Buffered())
+}
+
+// seek goes to another place.
+func (in *input) seek(to int64) {
+	if ahead := to - in.offset(); ahead >= 0 && ahead <= int64(in.Buffered()) {
+		_, _ = in.Discard(int(ahead)) // it is buffered
+		return
+	}
+	_, _ = in.section.Seek(to, io.SeekStart) // cannot fail: to is not negative
+	in.Reset(obeying{in.ctx, in.section})
+}
+
+// head returns the next n bytes, fewer at the end, and stays where it is.
+func (in *input) head(n int) ([]byte, error) {
+	b, err := in.Peek(n)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return b, err
+}
+
+// skipZeroes goes to the next byte that is not zero.
+func (in *input) skipZeroes() error {
+	for {
+		b, err := in.head(inputBuffer)
+		if err != nil || len(b) == 0 {
+			return err
+		}
+		n := zeroes(b)
+		_, _ = in.Discard(n)
+		if n < len(b) {
+			return nil
+		}
+	}
+}
+
+// zeroes is how many zero bytes b begins with.
+func zeroes(b []byte) int {
+	for i, c := range b {
+		if c != 0 {
+			return i
+		}
+	}
+	return len(b)
+}

@@ -1,0 +1,121 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// An ImageReader is an image of any make: what it consists of, what the kernel makes
+// of it, and the content of its files, which is read when it is asked for.
+type ImageReader struct {
+	Contents
+	src  *Source
+	tree *unpacked
+}
+
+// ReadSource lists an image. With sums it computes the hashes of the files too. The source
+// must stay open as long as content is read.
+func ReadSource(ctx context.Context, src *Source, sums bool) (*ImageReader, error) {
+	r, err := listing{maxRaw: scanMaxRaw, sums: sums}.reader(ctx, src)
+	if err != nil {
+		return nil, fmt.Errorf("read image%w", err)
+	}
+	return r, nil
+}
+
+// reader is ReadSource with errors that begin with the place.
+func (l listing) reader(ctx context.Context, src *Source) (*ImageReader, error) {
+	c, err := l.read(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := unpackTree(c.Files)
+	if err != nil {
+		return nil, &damage{err: err}
+	}
+	return &ImageReader{Contents: c, src: src, tree: tree}, nil
+}
+
+// contents reads the content of files, in the order of the archives. It goes through the
+// image once, and only as far as it must. visit need not read to the end.
+func (r *ImageReader) contents(ctx context.Context, files []*File, visit func(f *File, content io.Reader) error) error {
+	wanted := make(map[*File]bool, len(files))
+	for _, f := range files {
+		wanted[f] = true
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	i := 0
+	var failed error // of visit: it is not the image's fault
+	s := &scan{maxRaw: scanMaxRaw}
+	s.entry = func(_ cpioEntry, content *cpioReader, _ int64) error {
+		if i >= len(r.Files) {
+			return errImageChanged
+		}
+		f := &r.Files[i]
+		i++
+		if !wanted[f] {
+			return nil
+		}
+		if content.left != f.Size {
+			return errImageChanged
+		}
+		if failed = visit(f, content); failed != nil {
+			return errEnough
+		}
+		if delete(wanted, f); len(wanted) == 0 {
+			return errEnough
+		}
+		return nil
+	}
+	if err := s.run(ctx, r.src); err != nil {
+		return fmt.Errorf("read image%w", err)
+	}
+	if failed != nil {
+		return failed
+	}
+	if len(wanted) > 0 {
+		return fmt.Errorf("read image: %w", errImageChanged)
+	}
+	return nil
+}
+
+var errImageChanged = errors.New("its file has changed while it was read: try again")
+
+// loadMax bounds one file that is read into memory: config, indexes, scripts, /init.
+const loadMax = 64 << 20
+
+// load reads the contents of regular files into the tree. None may be larger than loadMax,
+// and all together not larger than twice that.
+func (r *ImageReader) load(ctx context.Context, names ...string) error {
+	nodes := make(map[*File][]*inode)
+	var files []*File
+	total := int64(0)
+	for _, name := range names {
+		n := r.tree.get(name)
+		if !n.is(typeFile) || n.data != nil || n.body == nil || slices.Contains(nodes[n.body], n) {
+			continue
+		}
+		if total += n.size(); n.size() > loadMax || total > 2*loadMax {
+			return fmt.Errorf("/%s has %s: no such file of an initramfs is that large", printable(name), bytesText(n.size()))
+		}
+		if nodes[n.body] == nil {
+			files = append(files, n.body)
+		}
+		nodes[n.body] = append(nodes[n.body], n)
+	}
+	return r.contents(ctx, files, func(f *File, content io.Reader) error {
+		data := make([]byte, f.Size)
+		if _, err := io.ReadFull(content, data); err != nil {
+			return err
+		}
+		for _, n := range nodes[f] {
+			n.data = data
+		}
+		return nil
+	})
+}

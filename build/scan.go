@@ -1,0 +1,262 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Limits of what is read of an image, which may be anybody's.
+const (
+	scanMaxRaw   = 16 << 30 // unpacked
+	scanMaxFiles = 1 << 18
+	scanMaxNames = 64 << 20 // bytes of names and links' targets together
+)
+
+// A scan is one pass through an image, in the order in which the kernel reads it.
+type scan struct {
+	maxRaw int64
+	// entry is given every entry of the archives; content is what the entry has, and may
+	// be read as far as it is wanted. errEnough ends the scan.
+	entry func(e cpioEntry, content *cpioReader, from int64) error
+	// segment is told of every segment that has been read to its end, with what its blocks
+	// unpack to.
+	segment func(s Segment, blocks []packedBlock)
+
+	raw      int64
+	archives int // how many have begun
+	last     Segment
+	packed   int64 // what the last segment takes, without what pads it
+	segments int
+	names    int64
+}
+
+// errEnough ends a scan early: all that was wanted has been read.
+var errEnough = errors.New("enough has been read")
+
+// A damage is where an image cannot be read, and why.
+type damage struct {
+	segments int   // that were read before
+	offset   int64 // in the image's file
+	err      error
+}
+
+// Error begins with the place, to be put after a verb.
+func (d *damage) Error() string {
+	if d.segments == 0 {
+		return ": " + d.err.Error()
+	}
+	return fmt.Sprintf(" at byte %d, after %s: %v", d.offset, plural(d.segments, "good segment"), d.err)
+}
+
+func (d *damage) Unwrap() error { return d.err }
+
+// run reads all segments. Its errors are damages.
+func (c *scan) run(ctx context.Context, src *Source) error {
+	in := newInput(ctx, src)
+	d := &decompressors{in: in}
+	defer d.close()
+	head, err := in.head(0x206)
+	if err != nil {
+		return &damage{err: err}
+	}
+	if at(head, 0x202, "HdrS") || at(head, 0x38, "ARM\x64") {
+		return &damage{err: errors.New("it is a kernel, not its initramfs")}
+	}
+	for {
+		gap := in.offset()
+		err := in.skipZeroes()
+		offset := in.offset()
+		if c.segments > 0 {
+			c.last.Bytes += offset - gap
+		}
+		if err == nil && offset >= src.Size {
+			if c.segments == 0 {
+				return &damage{err: errors.New("it is empty")}
+			}
+			c.flush(d)
+			return nil
+		}
+		c.flush(d)
+		if err == nil {
+			err = c.one(d, offset)
+		}
+		switch {
+		case errors.Is(err, errEnough):
+			return nil
+		case err != nil:
+			return &damage{segments: c.segments, offset: offset, err: err}
+		}
+	}
+}
+
+// flush reports the last segment when all that pads it is known.
+func (c *scan) flush(d *decompressors) {
+	if c.segments == 0 || c.last.Bytes == 0 {
+		return
+	}
+	if c.segment != nil {
+		blocks := []packedBlock{{raw: c.last.Raw, packed: c.packed}}
+		if c.last.Compression == LZ4 {
+			blocks = d.lz4.sizes
+		}
+		c.segment(c.last, blocks)
+	}
+	c.last = Segment{Compression: c.last.Compression}
+}
+
+// one reads the segment that begins at offset.
+func (c *scan) one(d *decompressors, offset int64) error {
+	head, err := d.in.head(detectLength)
+	if err != nil {
+		return err
+	}
+	compression, err := detect(head)
+	if err != nil {
+		return err
+	}
+	switch {
+	case offset&3 == 0:
+	case compression == None:
+		return errors.New("a plain cpio archive that does not begin at a multiple of 4, where the kernel does not see it: pad what is before it with zeroes")
+	case c.segments > 0 && c.last.Compression == None:
+		return errors.New("what follows a plain cpio archive does not begin at a multiple of 4, and the kernel stops there (\"broken padding\"): pad the archive with zeroes")
+	}
+	stream, end, err := d.open(compression)
+	if err != nil {
+		return fmt.Errorf("unpack %v: %w", compression, err)
+	}
+	limited := &limitReader{r: stream, left: c.maxRaw - c.raw}
+	if compression == None {
+		err = c.archive(limited)
+	} else {
+		// In a compressed segment more archives may follow the first.
+		for err == nil {
+			if err = c.archive(limited); err == nil {
+				err = limited.skipZeroes()
+			}
+			if err == nil && limited.place()&3 != 0 {
+				err = errors.New("an archive in it does not begin at a multiple of 4, and the kernel stops there (\"broken padding\")")
+			}
+		}
+		if errors.Is(err, errEnd) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%v: %w", compression, err)
+	}
+	end()
+	size := d.in.offset() - offset
+	c.last = Segment{Offset: offset, Bytes: size, Raw: limited.read, Compression: compression}
+	c.packed = size
+	c.raw += limited.read
+	c.segments++
+	return nil
+}
+
+// archive reads one cpio archive to its trailer.
+func (c *scan) archive(r *limitReader) error {
+	reader := &cpioReader{r: r}
+	start := r.place()
+	c.archives++
+	for {
+		from := start + reader.at + reader.left
+		e, err := reader.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if c.names += int64(len(e.name)); c.names > scanMaxNames {
+			return fmt.Errorf("more than %d MiB of file names", scanMaxNames>>20)
+		}
+		if err := c.entry(e, reader, from+-from&3); err != nil {
+			return err
+		}
+	}
+}
+
+var errEnd = errors.New("end of segment")
+
+// A limitReader counts and bounds what a segment unpacks to.
+type limitReader struct {
+	r      io.Reader
+	read   int64
+	left   int64
+	peeked []byte
+	buf    []byte
+}
+
+// place is how much was read by whoever reads from here.
+func (l *limitReader) place() int64 { return l.read - int64(len(l.peeked)) }
+
+// Read implements io.Reader.
+func (l *limitReader) Read(p []byte) (int, error) {
+	if len(l.peeked) > 0 {
+		n := copy(p, l.peeked)
+		l.peeked = l.peeked[n:]
+		return n, nil
+	}
+	if l.left <= 0 {
+		return 0, errTooLarge
+	}
+	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
+	l.read += int64(n)
+	l.left -= int64(n)
+	return n, err
+}
+
+var errTooLarge = errors.New("it unpacks to more than an initramfs can be")
+
+// skip goes over n bytes.
+func (l *limitReader) skip(n int64) (int64, error) {
+	s, ok := l.r.(skipper)
+	if ok && len(l.peeked) == 0 {
+		if n > l.left {
+			return 0, errTooLarge
+		}
+		m, err := s.skip(n)
+		l.read += m
+		l.left -= m
+		return m, err
+	}
+	if l.buf == nil {
+		l.buf = make([]byte, min(max(n, 512), inputBuffer))
+	}
+	if n > int64(len(l.buf)) && len(l.buf) < inputBuffer {
+		l.buf = make([]byte, inputBuffer)
+	}
+	skipped := int64(0)
+	for skipped < n {
+		m, err := l.Read(l.buf[:min(int64(len(l.buf)), n-skipped)])
+		skipped += int64(m)
+		if err != nil && skipped < n {
+			return skipped, err
+		}
+	}
+	return skipped, nil
+}
+
+// skipZeroes goes over what pads an archive, and returns errEnd if there is
+// nothing else.
+func (l *limitReader) skipZeroes() error {
+	if len(l.buf) < 512 {
+		l.buf = make([]byte, 512)
+	}
+	for {
+		n, err := l.Read(l.buf)
+		if i := zeroes(l.buf[:n]); i < n {
+			l.peeked = append([]byte(nil), l.buf[i:n]...)
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			return errEnd
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
