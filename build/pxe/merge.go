@@ -4,7 +4,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// maxValues bounds what aliases multiply a description to: 100,000 nodes of 20
+// maxValues bounds what aliases add to what is written out: 100,000 nodes of 20
 // values each.
 const maxValues = 2 << 20
 
@@ -14,7 +14,7 @@ const maxValues = 2 << 20
 func (p *problems) resolve(root *yaml.Node) *yaml.Node {
 	r := resolver{problems: p, open: map[*yaml.Node]bool{}, values: map[*yaml.Node]int{}}
 	n, total := r.node(root)
-	if total > maxValues && !r.full {
+	if total > maxValues+r.own {
 		r.overflow(root)
 	}
 	return n
@@ -24,6 +24,7 @@ type resolver struct {
 	*problems
 	open   map[*yaml.Node]bool // anchors that the walk is inside of
 	values map[*yaml.Node]int  // of each anchor: how many values a reader of it meets
+	own    int                 // values that are written out
 	merged int                 // keys and values that merge keys have brought
 	full   bool
 }
@@ -31,7 +32,7 @@ type resolver struct {
 // overflow tells once that it is too much; after it nothing grows.
 func (r *resolver) overflow(n *yaml.Node) {
 	if !r.full {
-		r.bad(at(n), "aliases (*name) and merge keys (<<) multiply the file to more than %d values", maxValues)
+		r.bad(at(n), "aliases (*name) and merge keys (<<) multiply the file by more than %d values", maxValues)
 	}
 	r.full = true
 }
@@ -48,12 +49,13 @@ func (r *resolver) node(n *yaml.Node) (*yaml.Node, int) {
 		r.open[n] = true
 	}
 	total := 1
+	r.own++
 	for i, c := range n.Content {
 		var values int
 		n.Content[i], values = r.node(c)
 		total += values
 		// Not more than a list of all of it, so that no sum overflows.
-		if total > maxValues {
+		if total > maxValues+r.own {
 			r.overflow(n)
 			n.Content = n.Content[:0]
 			break

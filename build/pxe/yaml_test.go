@@ -168,7 +168,7 @@ func TestAliasBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
 			_, err := Parse(strings.NewReader(text), "nodes.yaml")
-			if err == nil || !strings.Contains(err.Error(), "multiply the file to more than 2097152 values") {
+			if err == nil || !strings.Contains(err.Error(), "multiply the file by more than 2097152 values") {
 				t.Errorf("%.300v", err)
 			}
 			t.Logf("%v", time.Since(begin))
