@@ -39,6 +39,7 @@ type buildCmd struct {
 	Init        string            `help:"Take this binary as /init." type:"existingfile" placeholder:"FILE" xor:"init"`
 
 	imageFlags
+	siteFlags
 }
 
 // defaultProfiles make a node with iSCSI root on ext4, on whatever NIC.
@@ -49,28 +50,33 @@ func (buildCmd) Help() string {
 	return "All files in the image have the time SOURCE_DATE_EPOCH (seconds, default 0); the same input makes the same image, bit for bit."
 }
 
-// Run makes the image and prints the summary.
-func (b *buildCmd) Run(ctx context.Context, c console) error {
-	if b.Images != "" {
-		return b.makeImages(ctx, c)
+// Run makes the image, or several, and prints the summary.
+func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error {
+	if b.ListProfiles {
+		return b.listProfiles(c)
 	}
-	spec, err := b.spec()
+	o, err := b.order(givenOf(line))
 	if err != nil {
 		return err
 	}
+	if o.several || len(o.requests) != 1 {
+		return b.makeImages(ctx, o, c)
+	}
+	spec := o.requests[0].spec
 	if b.SecretOnly {
 		return b.writeSecrets(ctx, spec, c)
 	}
 	spec.Cache = b.cache()
-	line := newStatusLine(c.err)
-	report, err := build.Image(ctx, spec, line.show)
-	line.end()
+	status := b.statusLine(c)
+	report, err := build.Image(ctx, spec, status.show)
+	status.end()
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
 	if err := spec.Cache.Trim(); err != nil {
 		report.Warnings = append(report.Warnings, err.Error())
 	}
+	report.Notes = append(o.notes, report.Notes...)
 	return b.report(report, c)
 }
 
@@ -79,7 +85,7 @@ func (b *buildCmd) spec() (build.Spec, error) {
 		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, SkipCheck: b.NoCheck, FullCheck: b.FullCheck, Add: b.Add,
 		Modprobe: b.Modprobe, Firmware: b.Firmware,
 		Base:     build.Base{Image: b.Base, Chain: b.Chain, DriversOnly: b.DriversOnly},
-		Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
+		DryRun: b.DryRun, Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
 	}
 	b.fill(&s)
 	var err error
@@ -119,7 +125,7 @@ func (b *buildCmd) spec() (build.Spec, error) {
 	return s, nil
 }
 
-// namesProfiles tells whether flags or config say which profiles are wanted.
+// namesProfiles reports whether flags or config say which profiles are wanted.
 func namesProfiles(s build.Spec) bool {
 	return len(s.Profiles) > 0 || strings.Contains(string(s.Config), "nodisk.profile")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -68,8 +69,19 @@ func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, c console) 
 }
 
 // report prints the summary, and the tree if it was asked for.
-func (f *imageFlags) report(r build.Report, c console) error {
-	if err := r.WriteText(c.out); err != nil || !f.Tree {
+func (b *buildCmd) report(r build.Report, c console) error {
+	switch {
+	case b.JSON:
+		return writeJSON(c.out, jsonReport(r))
+	case b.Quiet:
+		for _, warning := range r.Warnings {
+			if _, err := fmt.Fprintf(c.err, "warning: %s\n", warning); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := r.WriteText(c.out); err != nil || !b.Tree || r.DryRun {
 		return err
 	}
 	image, err := os.Open(r.Out)
@@ -82,4 +94,12 @@ func (f *imageFlags) report(r build.Report, c console) error {
 		return fmt.Errorf("build: %s: %w", r.Out, err)
 	}
 	return contents.WriteTree(c.out)
+}
+
+// statusLine is where progress is shown; with --quiet nowhere.
+func (b *buildCmd) statusLine(c console) *statusLine {
+	if b.Quiet {
+		return newStatusLine(io.Discard)
+	}
+	return newStatusLine(c.err)
 }

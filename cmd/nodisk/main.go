@@ -39,6 +39,7 @@ type cli struct {
 	Inventory inventoryCmd `cmd:"" help:"Print what hardware this machine has, for --inventory."`
 	Boot      bootCmd      `cmd:"" help:"Boot a node in QEMU with an image, against real servers, to try it before it is deployed."`
 	PXE       pxeCmd       `cmd:"" name:"pxe" help:"Write what a boot server needs of a description of the nodes: pxelinux.cfg, iPXE, GRUB, dnsmasq, dhcpd, Kea."`
+	Clean     cleanCmd     `cmd:"" help:"Remove the images of kernels that are gone."`
 	Version   versionCmd   `cmd:"" help:"Show what this program is."`
 }
 
@@ -57,7 +58,7 @@ const (
 func run(args []string, stdout, stderr io.Writer) int {
 	status, exited := 0, false
 	parser, err := kong.New(&cli{},
-		kong.Name("nodisk"), kong.Vars{"profiles": defaultProfiles},
+		kong.Name("nodisk"), vars(),
 		kong.Description("Boot images for diskless Linux nodes: a /init that brings up the network and mounts a root by iSCSI or NFS."),
 		kong.Writers(stdout, stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
