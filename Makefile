@@ -20,7 +20,9 @@ kernel_other = .cache/kernel-other
 kernel_oldest = .cache/kernel-oldest
 kernel_newest = .cache/kernel-newest
 lint       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-static     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w"
+# What nodisk --version says: the go command itself stamps no build in a work tree of git.
+stamp      = $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null | sed 's/^\([0-9a-f]\{12\}\)\(-dirty\)\{0,1\}$$/commit \1\2/')
+static     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w -X 'main.stamp=$(stamp)'"
 # The flags that u-root's mkuimage compiles with, so that `nodisk build` makes
 # the same image from source. Inlining the standard library alone is as quick as
 # inlining everything, and half as much larger.

@@ -7,6 +7,7 @@
 //	nodisk inventory print what hardware this machine has
 //	nodisk boot      boot a node in QEMU with an image
 //	nodisk pxe       write the files of a boot server
+//	nodisk clean     remove the images of kernels that are gone
 //	nodisk version   show what this program is
 //
 // Each subcommand is a file of its own, and what it does is in a package:
@@ -41,6 +42,12 @@ type cli struct {
 	PXE       pxeCmd       `cmd:"" name:"pxe" help:"Write what a boot server needs of a description of the nodes: pxelinux.cfg, iPXE, GRUB, dnsmasq, dhcpd, Kea."`
 	Clean     cleanCmd     `cmd:"" help:"Remove the images of kernels that are gone."`
 	Version   versionCmd   `cmd:"" help:"Show what this program is."`
+
+	Help       helpCmd       `cmd:"" help:"Explain a command."`
+	Completion completionCmd `cmd:"" help:"Print a script that completes the command's words in a shell."`
+	Man        manCmd        `cmd:"" help:"Print a manual page, or write all of them."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Show what this program is."`
 }
 
 // A console is what subcommands write to.
@@ -67,23 +74,39 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stderr, "nodisk: %v\n", err)
 		return exitFailed
 	}
+	switch {
+	case completing():
+		err = completeLine(parser, stdout)
+	case len(args) == 0:
+		if err = printFirstSteps(stdout, parser.Model); err == nil {
+			return exitUsage
+		}
+	}
+	if completing() || err != nil {
+		return finish(err, stderr)
+	}
 	line, err := parser.Parse(args)
 	if exited { // --help has been printed
 		return status
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "nodisk: %v; nodisk --help tells more\n", err)
+		_, _ = fmt.Fprintf(stderr, "nodisk: %s\n", explain(err))
 		return exitUsage
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	line.BindTo(ctx, (*context.Context)(nil))
-	if err := line.Run(console{out: stdout, err: stderr}); err != nil {
-		_, _ = fmt.Fprintf(stderr, "nodisk: %v\n", err)
-		if _, unusable := errors.AsType[*usageError](err); unusable {
-			return exitUsage
-		}
-		return exitFailed
+	return finish(line.Run(console{out: stdout, err: stderr}), stderr)
+}
+
+// finish prints the error that a command ended with, and is its exit status.
+func finish(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
 	}
-	return 0
+	_, _ = fmt.Fprintf(stderr, "nodisk: %v\n", err)
+	if _, unusable := errors.AsType[*usageError](err); unusable {
+		return exitUsage
+	}
+	return exitFailed
 }

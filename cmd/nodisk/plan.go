@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
@@ -14,6 +15,7 @@ import (
 
 // planCmd is "nodisk plan".
 type planCmd struct {
+	Words     []string `arg:"" optional:"" help:"Words of the node's kernel command line, as in: nodisk plan --image node.img root=dhcp ip=dhcp."`
 	Cmdline   string   `help:"The node's kernel command line (APPEND in pxelinux.cfg)." placeholder:"WORDS"`
 	Image     []string `help:"Image; repeat it for files that the boot loader puts one behind the other." placeholder:"FILE" sep:"none"`
 	Inventory string   `help:"What hardware the node has: a file of nodisk inventory, of modaliases or of lspci -nn; or host, this machine." placeholder:"FILE|host"`
@@ -36,7 +38,7 @@ var errWouldNotBoot = errors.New("plan: the node would not boot")
 
 // Run prints what would happen, and the verdict last.
 func (p *planCmd) Run(ctx context.Context, c console) error {
-	if p.Cmdline == "" && p.Image == nil && p.Inventory == "" && p.Kernel == "" {
+	if p.Cmdline = strings.TrimSpace(p.Cmdline + " " + strings.Join(p.Words, " ")); p.Cmdline == "" && p.Image == nil && p.Inventory == "" && p.Kernel == "" {
 		return &usageError{errors.New("plan: nothing to judge: give the node's --image and --cmdline, and its hardware by --inventory")}
 	}
 	in, err := p.input()

@@ -36,7 +36,7 @@ type siteFlags struct {
 
 // vars are what help texts and defaults of flags refer to.
 func vars() kong.Vars {
-	return kong.Vars{"profiles": defaultProfiles, "site": defaultSite, "state": defaultState}
+	return kong.Vars{"profiles": defaultProfiles, "site": defaultSite, "state": defaultState, "version": versionText()}
 }
 
 // commandLineOnly are flags of nodisk build that are no matter of an image.
