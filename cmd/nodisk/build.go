@@ -84,7 +84,7 @@ func (b *buildCmd) spec() (build.Spec, error) {
 	s := build.Spec{
 		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, SkipCheck: b.NoCheck, FullCheck: b.FullCheck, Add: b.Add,
 		Modprobe: b.Modprobe, Firmware: b.Firmware,
-		Base:     build.Base{Image: b.Base, Chain: b.Chain, DriversOnly: b.DriversOnly},
+		Base:   build.Base{Image: b.Base, Chain: b.Chain, DriversOnly: b.DriversOnly},
 		DryRun: b.DryRun, Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
 	}
 	b.fill(&s)
