@@ -117,7 +117,7 @@ func (l *Lab) tree() (string, error) {
 func (l *Lab) disk(ctx context.Context, name, other string) (string, error) {
 	if other != "" {
 		image := l.path(name + ".ext4")
-		return image, RootDisk(ctx, other, image)
+		return image, rootDisk(ctx, other, image, treeDiskSize)
 	}
 	tree, err := l.tree()
 	if err != nil {

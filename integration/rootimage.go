@@ -23,6 +23,10 @@ const Marker = "nodisk-root: reached"
 // rootDiskSize is sparse: mke2fs writes about 3 MB.
 const rootDiskSize = "16M"
 
+// treeDiskSize is that of a disk with somebody's own tree, sparse too: room for a Debian
+// system and what it is to install.
+const treeDiskSize = "1G"
+
 // initScript is the root's /sbin/init. It says that it was reached, tells what
 // a test wants to know of the system it was given, and switches off.
 const initScript = `#!/bin/busybox sh
@@ -166,8 +170,12 @@ func AddFlags(dir string) ([]string, error) {
 
 // RootDisk makes an ext4 image with [RootLabel] and [RootUUID] from a tree.
 func RootDisk(ctx context.Context, tree, image string) error {
+	return rootDisk(ctx, tree, image, rootDiskSize)
+}
+
+func rootDisk(ctx context.Context, tree, image, size string) error {
 	err := toolMke2fs().run(ctx, "-q", "-F", "-t", "ext4", "-m", "0", "-L", RootLabel, "-U", RootUUID,
-		"-E", "root_owner=0:0", "-d", tree, image, rootDiskSize)
+		"-E", "root_owner=0:0", "-d", tree, image, size)
 	if err != nil {
 		return fmt.Errorf("make root disk: %w", err)
 	}

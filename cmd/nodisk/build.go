@@ -115,14 +115,23 @@ func (b *buildCmd) spec() (build.Spec, error) {
 	if !namesProfiles(s) {
 		s.Profiles = strings.Split(defaultProfiles, ",")
 	}
-	if epoch := os.Getenv("SOURCE_DATE_EPOCH"); epoch != "" {
-		seconds, err := strconv.ParseUint(epoch, 10, 32)
-		if err != nil {
-			return s, fmt.Errorf("build: SOURCE_DATE_EPOCH=%q is not a number of seconds since 1970", epoch)
-		}
-		s.Time = time.Unix(int64(seconds), 0) //nolint:gosec // 32 bits
+	if s.Time, err = sourceDate(); err != nil {
+		return s, fmt.Errorf("build: %w", err)
 	}
 	return s, nil
+}
+
+// sourceDate is the time SOURCE_DATE_EPOCH, zero if it is not set.
+func sourceDate() (time.Time, error) {
+	epoch := os.Getenv("SOURCE_DATE_EPOCH")
+	if epoch == "" {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseUint(epoch, 10, 32)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH=%q is not a number of seconds since 1970", epoch)
+	}
+	return time.Unix(int64(seconds), 0), nil //nolint:gosec // 32 bits
 }
 
 // namesProfiles reports whether flags or config say which profiles are wanted.

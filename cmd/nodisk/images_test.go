@@ -16,6 +16,9 @@ import (
 
 // The tests have a cache of their own, not the user's.
 func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" { // a shell asks: see command
+		main()
+	}
 	dir, err := os.MkdirTemp("", "nodisk-cache-")
 	if err == nil {
 		err = os.Setenv("NODISK_CACHE", dir)

@@ -5,8 +5,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	mangokong "github.com/alecthomas/mango-kong"
@@ -56,13 +58,14 @@ func commands(app *kong.Application) []string {
 
 // manPage is the page of a command, or that of nodisk, which lists all.
 func manPage(app *kong.Application, command string) (string, error) {
-	node := *app.Node
+	node, usage := *app.Node, app.Summary()
 	if command != "" {
 		i := slices.IndexFunc(app.Children, func(n *kong.Node) bool { return n.Name == command })
 		if i < 0 {
 			return "", fmt.Errorf("there is no command %q", command)
 		}
 		node = *app.Children[i]
+		usage = app.Name + " " + node.Summary()
 		node.Name = "nodisk-" + command
 	} else {
 		// The flags of the commands are in pages of their own.
@@ -74,6 +77,20 @@ func manPage(app *kong.Application, command string) (string, error) {
 		}
 	}
 	page := mangokong.NewManPage(1, &kong.Application{Node: &node})
-	text := page.Build(roff.NewDocument())
-	return text, nil
+	day, err := sourceDate()
+	if err != nil {
+		return "", err
+	}
+	return settle(page.Build(roff.NewDocument()), usage, day), nil
+}
+
+// settle makes the same page of the same source, whatever the day (SOURCE_DATE_EPOCH), and
+// says how the command is really used: the library writes pages for programs of any kind.
+func settle(page, usage string, day time.Time) string {
+	title := regexp.MustCompile(`(?m)^(\.TH \S+ 1) "[0-9-]*"`)
+	synopsis := regexp.MustCompile(`(?m)^\.SH SYNOPSIS\n.*$`)
+	if !day.IsZero() {
+		page = title.ReplaceAllString(page, day.UTC().Format(`$1 "2006-01-02"`))
+	}
+	return synopsis.ReplaceAllLiteralString(page, ".SH SYNOPSIS\n"+strings.ReplaceAll(usage, "-", `\-`))
 }
