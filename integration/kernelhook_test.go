@@ -22,7 +22,7 @@ exec </dev/console >/dev/console 2>&1
 echo 1 >/proc/sys/kernel/printk
 say() { read -r now rest </proc/uptime; echo "nodisk-root: $now $*"; }
 files() { for f in /srv/tftp/*; do say "$1 ${f##*/}"; done; }
-apt="apt-get -q -y --no-download -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Use-Pty=0"
+apt="apt-get -q -y -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Use-Pty=0"
 version=RELEASE
 say begun
 mkdir -p /srv/tftp

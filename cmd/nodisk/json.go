@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/preflight"
 )
 
 // An imageJSON is the summary of an image as --json prints it. Names are never changed,
@@ -74,4 +75,50 @@ func writeJSON(w io.Writer, value any) error {
 	}
 	_, err = fmt.Fprintf(w, "%s\n", text)
 	return err
+}
+
+// A planJSON is what nodisk plan --json prints.
+type planJSON struct {
+	Boots    bool         `json:"boots"`
+	Verdict  string       `json:"verdict"`
+	About    []string     `json:"about,omitempty"`
+	Plan     string       `json:"plan,omitempty"`
+	Devices  []deviceJSON `json:"devices,omitempty"`
+	Phases   []phaseJSON  `json:"phases,omitempty"`
+	Faults   []string     `json:"faults,omitempty"`
+	Warnings []string     `json:"warnings,omitempty"`
+	Notes    []string     `json:"notes,omitempty"`
+}
+
+type deviceJSON struct {
+	Device  string `json:"device"`
+	Drivers string `json:"drivers"`
+}
+
+type phaseJSON struct {
+	Phase   string       `json:"phase"`
+	Modules []loadedJSON `json:"modules"`
+}
+
+type loadedJSON struct {
+	Name string `json:"name"`
+	For  string `json:"for,omitempty"`
+}
+
+func jsonPlan(r preflight.Report, strict bool) planJSON {
+	j := planJSON{
+		Boots: r.Boots() && (!strict || r.Doubts == nil), Verdict: r.Verdict(strict), About: r.About, Plan: r.Plan,
+		Faults: r.Faults, Warnings: r.Doubts, Notes: r.Notes,
+	}
+	for _, d := range r.Devices {
+		j.Devices = append(j.Devices, deviceJSON{d.Device, d.Drivers})
+	}
+	for _, p := range r.Phases {
+		phase := phaseJSON{Phase: p.Name, Modules: []loadedJSON{}}
+		for _, m := range p.Modules {
+			phase.Modules = append(phase.Modules, loadedJSON{m.Name, m.For})
+		}
+		j.Phases = append(j.Phases, phase)
+	}
+	return j
 }

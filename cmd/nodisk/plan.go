@@ -22,6 +22,8 @@ type planCmd struct {
 	Modules   string   `help:"Module tree of the kernel, to say what could be added: /lib/modules/RELEASE, or a root that holds lib/modules." placeholder:"DIR"`
 	Kernel    string   `help:"Kernel file that boots, to see whether the image's modules are its own." type:"existingfile" placeholder:"FILE"`
 	Strict    bool     `help:"Let warnings count as faults."`
+	Quiet     bool     `help:"Print faults, warnings and the verdict only." short:"q"`
+	JSON      bool     `help:"Print plan and verdict as JSON." name:"json"`
 }
 
 // Help is the end of nodisk plan --help.
@@ -52,13 +54,25 @@ func (p *planCmd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return &usageError{fmt.Errorf("plan: %w", err)}
 	}
-	if err := report.WriteText(c.out, p.Strict); err != nil {
+	if err := p.print(c, report); err != nil {
 		return err
 	}
 	if !report.Boots() || p.Strict && report.Doubts != nil {
 		return errWouldNotBoot
 	}
 	return nil
+}
+
+// print writes what was found out.
+func (p *planCmd) print(c console, r preflight.Report) error {
+	switch {
+	case p.JSON:
+		return writeJSON(c.out, jsonPlan(r, p.Strict))
+	case p.Quiet:
+		only := preflight.Report{Faults: r.Faults, Doubts: r.Doubts, Without: r.Without}
+		return only.WriteText(c.out, p.Strict)
+	}
+	return r.WriteText(c.out, p.Strict)
 }
 
 // check compares the modules of the image with the kernel.
