@@ -199,10 +199,14 @@ func TestHookScripts(t *testing.T) {
 		{"postrm.d/zz-nodisk", []string{"6.1", "/boot/vmlinuz-6.1"}, "DEB_MAINT_PARAMS=purge", cleaned, 0},
 		{"postrm.d/zz-nodisk", []string{"6.1"}, "DEB_MAINT_PARAMS=upgrade 6.0", "", 0},
 		{"postrm.d/zz-nodisk", []string{"6.1"}, "STATUS=1", cleaned, 1},
-		{"install.d/60-nodisk.install", []string{"add", "6.1", "/boot/x/6.1", "/usr/lib/modules/6.1/vmlinuz"}, "",
-			"build --all --quiet --kver 6.1 --kernel /usr/lib/modules/6.1/vmlinuz\n", 0},
-		{"install.d/60-nodisk.install", []string{"add", "6.1", "/boot/x/6.1", "/a b/vmlinuz"}, "KERNEL_INSTALL_VERBOSE=1",
-			"build --all --kver 6.1 --kernel /a b/vmlinuz\n", 0},
+		{
+			"install.d/60-nodisk.install", []string{"add", "6.1", "/boot/x/6.1", "/usr/lib/modules/6.1/vmlinuz"}, "",
+			"build --all --quiet --kver 6.1 --kernel /usr/lib/modules/6.1/vmlinuz\n", 0,
+		},
+		{
+			"install.d/60-nodisk.install", []string{"add", "6.1", "/boot/x/6.1", "/a b/vmlinuz"}, "KERNEL_INSTALL_VERBOSE=1",
+			"build --all --kver 6.1 --kernel /a b/vmlinuz\n", 0,
+		},
 		{"install.d/60-nodisk.install", []string{"remove", "6.1", "/boot/x/6.1"}, "", cleaned, 0},
 		{"install.d/60-nodisk.install", []string{"add", "6.1", "/boot/x/6.1"}, "STATUS=1", made, 1},
 		{"install.d/60-nodisk.install", []string{"other", "6.1"}, "", "", 0},

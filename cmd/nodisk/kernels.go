@@ -63,7 +63,8 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		}
 		k, err := installed.Find(root, release)
 		if err == nil && k.File == "" && b.Kernel == "" {
-			err = fmt.Errorf("find kernel %s: it has modules (%s), but no file such as /boot/vmlinuz-%s: give it by --kernel FILE", release, k.Modules, release)
+			err = fmt.Errorf("find kernel %s: it has modules (%s), but no file such as /boot/vmlinuz-%s: give it by --kernel FILE",
+				release, k.Modules, release)
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -92,7 +93,7 @@ func running() ([]installed.Kernel, []string, error) {
 	}
 	k, err := installed.Find("/", release)
 	if missing, ok := errors.AsType[*installed.NotFoundError](err); ok {
-		hint := "give the node's kernel by --kernel FILE and its modules by --modules DIR, or a root that has both by --sysroot DIR"
+		hint := "give the node's kernel by --kernel FILE and its modules by --modules DIR, or a root with both by --sysroot DIR"
 		if len(missing.Have) > 0 {
 			hint = "--kver " + missing.Have[0] + " makes an image for that one, and --kernel FILE with --modules DIR for others"
 		}
@@ -104,9 +105,11 @@ func running() ([]installed.Kernel, []string, error) {
 	var notes []string
 	switch f, err := os.Open(k.File); {
 	case k.File == "":
-		notes = append(notes, fmt.Sprintf("no file of the kernel that runs (/boot/vmlinuz-%s and the like): its modules are taken on trust", release))
+		notes = append(notes, fmt.Sprintf("no file of the kernel that runs (/boot/vmlinuz-%s and the like): "+
+			"its modules are taken on trust", release))
 	case errors.Is(err, fs.ErrPermission):
-		notes = append(notes, fmt.Sprintf("%s is for root to read: the modules are taken on trust; run this as root to have them checked", k.File))
+		notes = append(notes, fmt.Sprintf("%s is for root to read: the modules are taken on trust; "+
+			"run this as root to have them checked", k.File))
 		k.File = ""
 	case err == nil:
 		if err := f.Close(); err != nil {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/installed"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -35,7 +37,8 @@ func (b *buildCmd) listProfiles(c console) error {
 		case !known:
 			_, _ = fmt.Fprintf(table, "%s\t%s\n", p.Name, p.Doc)
 		case h.Missing != nil:
-			_, _ = fmt.Fprintf(table, "%s\tcannot be had\t%s\n\t\t  needs %s, which this kernel has not\n", p.Name, p.Doc, strings.Join(h.Missing, " "))
+			_, _ = fmt.Fprintf(table, "%s\tcannot be had\t%s\n", p.Name, p.Doc)
+			_, _ = fmt.Fprintf(table, "\t\t  needs %s, which this kernel does not have\n", strings.Join(h.Missing, " "))
 		default:
 			_, _ = fmt.Fprintf(table, "%s\t%d modules, %.1f MB\t%s\n", p.Name, h.Modules, float64(h.Bytes)/1e6, p.Doc)
 			if h.Absent != nil && !b.Quiet {
@@ -55,9 +58,10 @@ func (b *buildCmd) listProfiles(c console) error {
 func (b *buildCmd) profileTree() (*build.ModuleTree, error) {
 	w := wanted{}
 	kernels, _, err := w.kernels(b)
+	_, none := errors.AsType[*installed.NotFoundError](err)
 	switch {
-	case err != nil && b.KVer == nil && b.Sysroot == "":
-		return nil, nil //nolint:nilerr,nilnil // the kernel that runs has no modules here: the list alone
+	case none && b.KVer == nil:
+		return nil, nil
 	case err != nil:
 		return nil, err
 	case len(kernels) != 1:

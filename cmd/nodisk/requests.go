@@ -82,7 +82,8 @@ func (b *buildCmd) order(g given) (order, error) {
 		return order{}, fmt.Errorf("build: %w", errors.Join(errs...))
 	}
 	for i, image := range images {
-		w := wanted{image: image, settings: schema.Merge(common, image.Settings).Without(g.names...), given: g, all: b.All, listed: b.Images != ""}
+		settings := schema.Merge(common, image.Settings).Without(g.names...)
+		w := wanted{image: image, settings: settings, given: g, all: b.All, listed: b.Images != ""}
 		requests, notes, err := w.requests()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s%w", imageName(image, i, b.Images), err))
@@ -130,7 +131,8 @@ func writtenTwice(requests []request) error {
 				continue
 			}
 			if out = filepath.Clean(out); taken[out] {
-				errs = append(errs, fmt.Errorf("%s is written by another image already: give each its own, or use {kver} and {image} in the name", out))
+				errs = append(errs, fmt.Errorf("%s is written by another image already: "+
+					"give each its own, or use {kver} and {image} in the name", out))
 			}
 			taken[out] = true
 		}
@@ -159,7 +161,8 @@ func (w wanted) requests() (list []request, notes []string, err error) {
 	if w.given.has("kver") && w.ownKernel() {
 		switch {
 		case w.all:
-			return nil, []string{fmt.Sprintf("image %s has a kernel of its own (%v): it is not made for others", w.image.Name, w.image.At)}, nil
+			note := fmt.Sprintf("image %s has a kernel of its own (%v): it is not made for others", w.image.Name, w.image.At)
+			return nil, []string{note}, nil
 		case w.image.Name != "" || w.listed:
 			return nil, nil, errors.New("it has a kernel of its own: leave out --kver, or kernel: and modules: in the file")
 		}
@@ -229,7 +232,7 @@ func (w wanted) checkNames(b *buildCmd, kernels []installed.Kernel) error {
 	if _, ok := w.settings.Get("out"); !ok && !w.given.has("out") {
 		switch {
 		case w.image.Name != "":
-			return fmt.Errorf(`it has no "out: FILE"; for all images at once write one with {image} and {kver} into %s`, site.DefaultsFile)
+			return fmt.Errorf(`it has no "out: FILE"; one with {image} and {kver} in %s is for all images`, site.DefaultsFile)
 		case w.listed:
 			return errors.New(`it has no "out: FILE"`)
 		case b.KVer != nil:
@@ -241,7 +244,8 @@ func (w wanted) checkNames(b *buildCmd, kernels []installed.Kernel) error {
 	}
 	for _, name := range b.outs() {
 		if *name != "" && !strings.Contains(*name, "{kver}") {
-			return fmt.Errorf("%s would be written for each of %d kernels: its name needs {kver}, as in nodisk-{kver}.img", *name, len(kernels))
+			return fmt.Errorf("%s would be written for each of %d kernels: its name needs {kver}, as in nodisk-{kver}.img",
+				*name, len(kernels))
 		}
 	}
 	return nil

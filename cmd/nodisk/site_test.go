@@ -83,8 +83,10 @@ func TestSite(t *testing.T) {
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, stderr)
 	}
-	for _, want := range []string{"disk-" + m.release + ".img (virt, iscsi)\n", "small-amd64-" + m.release + ".img (virt)\n",
-		"note: no image for 6.1.0-without: it has modules", "note: flags of " + m.site + "/build.yaml", "2 images"} {
+	for _, want := range []string{
+		"disk-" + m.release + ".img (virt, iscsi)\n", "small-amd64-" + m.release + ".img (virt)\n",
+		"note: no image for 6.1.0-without: it has modules", "note: flags of " + m.site + "/build.yaml", "2 images",
+	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in:\n%s", want, stdout)
 		}

@@ -68,7 +68,7 @@ func siteSchema(parser *kong.Kong) site.Schema {
 		schema[flag.Name] = site.Key{
 			CommandLine: slices.Contains(commandLineOnly(), flag.Name),
 			Repeatable:  flag.Target.Kind() == reflect.Slice,
-			Switch:      flag.Value.IsBool(),
+			Switch:      flag.IsBool(),
 			Valued:      flag.Target.Kind() != reflect.Bool,
 			Path:        isPath, Words: words,
 		}

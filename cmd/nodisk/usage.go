@@ -56,7 +56,8 @@ func explain(err error) string {
 	command += " " + node.Name
 	for _, arg := range node.Positional {
 		if arg.Required && strings.Contains(err.Error(), "expected \""+arg.Summary()) {
-			return fmt.Sprintf("%s: which %s? usage: nodisk %s; %s --help tells more", node.Name, strings.ToUpper(arg.Name), node.Summary(), command)
+			return fmt.Sprintf("%s: which %s? usage: nodisk %s; %s --help tells more",
+				node.Name, strings.ToUpper(arg.Name), node.Summary(), command)
 		}
 	}
 	return fmt.Sprintf("%v; %s --help tells more", err, command)
