@@ -92,7 +92,7 @@ func TestBootKernelHook(t *testing.T) {
 	want := []string{
 		"begun", "package installed",
 		"installed disk-R.img", "installed nfs-R.img", "installed somebodys-own-R.img",
-		"profiles profiles: virt, iscsi, ext4", "profiles profiles: eth, nfs",
+		"profiles profiles: virt, iscsi, ext4", "profiles profiles: virt, nfs",
 		"record /srv/tftp/disk-R.img", "record /srv/tftp/nfs-R.img", "record good",
 		"kernel-install add: 0",
 		"added disk-R.img", "added nfs-R.img", "added somebodys-own-R.img",
@@ -127,7 +127,7 @@ func hookTree(t *testing.T, tree, packages, release string) {
 	put("etc/apt/sources.list", "", 0o644)
 	put("etc/nodisk/build.yaml", "out: /srv/tftp/{image}-{kver}.img\n", 0o644)
 	put("etc/nodisk/images.d/disk.yaml", "profile: virt,iscsi,ext4\n", 0o644)
-	put("etc/nodisk/images.d/nfs.yaml", "profile: [eth, nfs]\ncompress: zstd\n", 0o644)
+	put("etc/nodisk/images.d/nfs.yaml", "profile: [virt, nfs]\ncompress: zstd\n", 0o644)
 	debs := filepath.Join(tree, "debs")
 	if err := os.Mkdir(debs, 0o755); err != nil { //nolint:gosec // a root's directory
 		t.Fatal(err)
@@ -137,19 +137,21 @@ func hookTree(t *testing.T, tree, packages, release string) {
 			t.Fatal(err)
 		}
 	}
+	if err := copyFile(nodisk(t), filepath.Join(tree, "usr/bin/nodisk"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	nodiskPackage(t, filepath.Join(debs, "nodisk.deb"))
 }
 
-// nodiskPackage makes a package of the command and its hooks, at the places where a real one
-// will have them. As those of dracut and initramfs-tools it provides what the packages of
+// nodiskPackage makes a package of the hooks, at the places where a real one will have them;
+// the command is in the system already, because it is large. As those of dracut and initramfs-tools it provides what the packages of
 // kernels depend on.
 func nodiskPackage(t *testing.T, deb string) {
 	t.Helper()
 	dir := t.TempDir()
 	control := "Package: nodisk\nVersion: 0\nArchitecture: amd64\nMaintainer: nobody <nobody@example.org>\n" +
-		"Provides: linux-initramfs-tool\nDescription: the command and its hooks, for a test\n"
+		"Provides: linux-initramfs-tool\nDescription: nodisk's hooks, for a test\n"
 	for name, from := range map[string]string{
-		"usr/bin/nodisk":                             nodisk(t),
 		"etc/kernel/postinst.d/zz-nodisk":            "../scripts/hooks/postinst.d/zz-nodisk",
 		"etc/kernel/postrm.d/zz-nodisk":              "../scripts/hooks/postrm.d/zz-nodisk",
 		"usr/lib/kernel/install.d/60-nodisk.install": "../scripts/hooks/install.d/60-nodisk.install",

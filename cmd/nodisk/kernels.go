@@ -36,7 +36,11 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		k, err := only(root)
 		return []installed.Kernel{k}, nil, err
 	default:
-		return running()
+		release, err := installed.Running()
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w; give --kver, or --kernel and --modules", err)
+		}
+		return running(root, release)
 	}
 	if b.Modules != "" {
 		return nil, nil, errors.New("--kver finds the modules: leave out --modules; --sysroot DIR finds them in another root")
@@ -86,12 +90,8 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 
 // running is the kernel that runs. That its file is missing, or not for everybody to
 // read, as on Ubuntu, costs the check of its modules only.
-func running() ([]installed.Kernel, []string, error) {
-	release, err := installed.Running()
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w; give --kver, or --kernel and --modules", err)
-	}
-	k, err := installed.Find("/", release)
+func running(root, release string) ([]installed.Kernel, []string, error) {
+	k, err := installed.Find(root, release)
 	if missing, ok := errors.AsType[*installed.NotFoundError](err); ok {
 		hint := "give the node's kernel by --kernel FILE and its modules by --modules DIR, or a root with both by --sysroot DIR"
 		if len(missing.Have) > 0 {
@@ -104,7 +104,7 @@ func running() ([]installed.Kernel, []string, error) {
 	}
 	var notes []string
 	switch f, err := os.Open(k.File); {
-	case k.File == "":
+	case k.File == "": // and nothing was opened
 		notes = append(notes, fmt.Sprintf("no file of the kernel that runs (/boot/vmlinuz-%s and the like): "+
 			"its modules are taken on trust", release))
 	case errors.Is(err, fs.ErrPermission):
