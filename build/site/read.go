@@ -114,6 +114,7 @@ type document struct {
 	file   string
 	base   string // what relative paths are of; empty: they stay as they are
 	schema Schema
+	merges int
 	errs   []error
 }
 
@@ -165,8 +166,12 @@ func (d *document) follow(n *yaml.Node) *yaml.Node {
 // A pair is a key of a mapping with its value.
 type pair struct{ key, value *yaml.Node }
 
-// maxMerges is how deep "<<" may lead: one that leads to itself never ends.
-const maxMerges = 8
+// How deep "<<" may lead, and how often in a file: one that leads to itself never ends, and
+// lists of lists multiply.
+const (
+	maxDepth  = 8
+	maxMerges = 1000
+)
 
 // pairs lists what a mapping holds, and what it merges by "<<"; its own keys count first.
 func (d *document) pairs(n *yaml.Node, depth int) []pair {
@@ -178,9 +183,17 @@ func (d *document) pairs(n *yaml.Node, depth int) []pair {
 		d.fail(n, "these are not settings: write one \"flag: value\" a line")
 		return nil
 	}
-	if depth > maxMerges {
-		d.fail(n, "<< leads round in a circle, or through more than %d merges", maxMerges)
+	if depth > maxDepth {
+		d.fail(n, "<< leads round in a circle, or through more than %d merges", maxDepth)
 		return nil
+	}
+	if depth > 0 {
+		if d.merges++; d.merges > maxMerges {
+			if d.merges == maxMerges+1 {
+				d.fail(n, "more than %d merges by <<", maxMerges)
+			}
+			return nil
+		}
 	}
 	var own, merged []pair
 	for i := 0; i+1 < len(n.Content); i += 2 {

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,16 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// bomb is a file whose merges multiply: ten of ten of ten.
+func bomb() string {
+	var text strings.Builder
+	text.WriteString("profile: &l0 {out: x}\n")
+	for i := range 6 {
+		fmt.Fprintf(&text, "k%d: &l%d\n  <<: [%s*l%d]\n", i, i+1, strings.Repeat(fmt.Sprintf("*l%d, ", i), 9), i)
+	}
+	return text.String() + "<<: *l6\n"
+}
+
 // Every error has its file and line, and all are told at once.
 func TestReadErrors(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
@@ -67,6 +78,7 @@ func TestReadErrors(t *testing.T) {
 		"nested":      {"profile: [[a]]\n", "/n/build.yaml:1: profile: an element of a list is a text"},
 		"line's":      {"quiet: true\n", "/n/build.yaml:1: \"quiet\" is for the command line, not for a file"},
 		"documents":   {"out: a\n---\nout: b\n", "/n/build.yaml:2: a second document: there is one a file"},
+		"multiplied":  {bomb(), "more than 1000 merges by <<"},
 		"circle":      {"&a\n<<: *a\n", "<< leads round in a circle"},
 		"two at once": {"profil: a\nkernl: b\n", "/n/build.yaml:1: unknown key \"profil\", did you mean profile?\n/n/build.yaml:2: unknown key \"kernl\", did you mean kernel?"},
 	} {

@@ -63,6 +63,9 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 		return b.makeImages(ctx, o, c)
 	}
 	spec := o.requests[0].spec
+	if b.SecretOnly && b.DryRun {
+		return errors.New("build: --secret-only decides nothing that --dry-run could tell: leave one of them out")
+	}
 	if b.SecretOnly {
 		return b.writeSecrets(ctx, spec, c)
 	}
