@@ -90,7 +90,7 @@ func settle(page, usage string, day time.Time) string {
 	title := regexp.MustCompile(`(?m)^(\.TH \S+ 1) "[0-9-]*"`)
 	synopsis := regexp.MustCompile(`(?m)^\.SH SYNOPSIS\n.*$`)
 	if !day.IsZero() {
-		page = title.ReplaceAllString(page, day.UTC().Format(`$1 "2006-01-02"`))
+		page = title.ReplaceAllString(page, `$1 "`+day.UTC().Format(time.DateOnly)+`"`)
 	}
 	return synopsis.ReplaceAllLiteralString(page, ".SH SYNOPSIS\n"+strings.ReplaceAll(usage, "-", `\-`))
 }
