@@ -35,15 +35,12 @@ for image in disk nfs; do
 done
 cat /var/lib/nodisk/images/$version | sed 's/^.*  /nodisk-root: x record /'
 sha256sum --quiet -c /var/lib/nodisk/images/$version && say record good
-rm /srv/tftp/disk-* /srv/tftp/nfs-*
-kernel-install add $version /boot/vmlinuz-$version
-say "kernel-install add: $?"
-files added
 kernel-install remove $version
 say "kernel-install remove: $?"
 files removed
-# As after an update of the kernel: the package's own script.
-/var/lib/dpkg/info/linux-image-$version.postinst configure
+kernel-install add $version /boot/vmlinuz-$version
+say "kernel-install add: $?"
+files added
 echo changed >>/srv/tftp/nfs-$version.img
 $apt purge linux-image-$version >/purge.log 2>&1 || cat /purge.log
 grep 'stays:' /purge.log | sed 's/^/nodisk-root: x said /'
@@ -94,9 +91,9 @@ func TestBootKernelHook(t *testing.T) {
 		"installed disk-R.img", "installed nfs-R.img", "installed somebodys-own-R.img",
 		"profiles profiles: virt, iscsi, ext4", "profiles profiles: virt, nfs",
 		"record /srv/tftp/disk-R.img", "record /srv/tftp/nfs-R.img", "record good",
+		"kernel-install remove: 0", "removed somebodys-own-R.img",
 		"kernel-install add: 0",
 		"added disk-R.img", "added nfs-R.img", "added somebodys-own-R.img",
-		"kernel-install remove: 0", "removed somebodys-own-R.img",
 		"said warning: /srv/tftp/nfs-R.img, made for R, stays: it was changed since nodisk made it",
 		"purged nfs-R.img", "purged somebodys-own-R.img", "done",
 	}
