@@ -1,7 +1,6 @@
 package build
 
 import (
-	"bytes"
 	"fmt"
 	"path"
 	"slices"
@@ -103,7 +102,7 @@ func (b *base) place(f file) (file, error) {
 // stays tells whether what the base has is kept and ours left out.
 func (b *base) stays(f file, old *inode) bool {
 	kind := f.mode & typeMask
-	same := old.is(kind) && old.major == f.major && old.minor == f.minor && bytes.Equal(old.data, f.data)
+	same := old.is(kind) && old.major == f.major && old.minor == f.minor && f.holds(old.data)
 	switch {
 	case kind == typeDir:
 		return true

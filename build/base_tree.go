@@ -8,7 +8,10 @@ import (
 
 // An unpacked is the tree that the kernel makes of an image, in memory: it tells
 // what a path of ours would hit there.
-type unpacked struct{ root *inode }
+type unpacked struct {
+	root *inode
+	of   string // whose tree it is, for errors
+}
 
 // An inode is a file of an unpacked image. Hard links share it.
 type inode struct {
@@ -32,7 +35,7 @@ func unpackTree(files []ImageFile) *unpacked {
 		segment   int
 		ino, kind uint32
 	}
-	t := &unpacked{root: &inode{mode: typeDir | 0o755, names: 1, entries: map[string]*inode{}}}
+	t := &unpacked{root: &inode{mode: typeDir | 0o755, names: 1, entries: map[string]*inode{}}, of: "the base"}
 	linked := make(map[identity]*inode)
 	for _, f := range files {
 		dir, base, old, err := t.parent(f.Name)
@@ -125,7 +128,7 @@ func (t *unpacked) lookup(name string, last bool) (at string, n *inode, err erro
 		}
 		here := nodes[len(nodes)-1]
 		if here != nil && !here.is(typeDir) {
-			return "", nil, fmt.Errorf("/%s needs /%s as a folder, but in the base that is a file", name, strings.Join(words, "/"))
+			return "", nil, fmt.Errorf("/%s needs /%s as a folder, but in %s that is a file", name, strings.Join(words, "/"), t.of)
 		}
 		var next *inode
 		if here != nil {
@@ -133,7 +136,7 @@ func (t *unpacked) lookup(name string, last bool) (at string, n *inode, err erro
 		}
 		if next.is(typeLink) && (last || len(todo) > 0) {
 			if followed++; followed > maxFollowed {
-				return "", nil, fmt.Errorf("/%s: the links of the base lead round in circles", name)
+				return "", nil, fmt.Errorf("/%s: the links of %s lead round in circles", name, t.of)
 			}
 			target := string(next.data)
 			if strings.HasPrefix(target, "/") {

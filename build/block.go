@@ -1,23 +1,38 @@
 package build
 
 import (
-	"bytes"
-	"cmp"
-	"context"
-	"encoding/binary"
-	"runtime"
-	"slices"
+	"io"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// A block is a stretch of a segment that is compressed by itself: on another
+// A block is a stretch of an archive that is compressed by itself: on another
 // core than its neighbours, and once for all images that have it.
 type block struct {
-	raw    []byte
-	packed []byte
-	part   Part // of the one file whose content it is, or the most of an archive; else 0
+	archive  *cpioArchive
+	from, to int64
+	part     Part   // of the one file whose content it is, or the most of an archive; else 0
+	streamed bool   // added files are in it: it is read and packed while the image is written
+	packed   []byte // of what is not streamed
+}
+
+func (b *block) size() int64 { return b.to - b.from }
+
+// load makes the content of a block that is not streamed.
+func (b *block) load() ([]byte, error) {
+	// Mostly it is what one file has, which is in memory already.
+	c := b.archive.cursor()
+	i := b.archive.find(b.from)
+	if i < len(b.archive.records) {
+		if r := &b.archive.records[i]; r.source == nil && b.from >= r.from && b.to <= r.end {
+			return r.data[b.from-r.from : b.to-r.from], nil
+		}
+	}
+	raw := make([]byte, b.size())
+	if err := c.seek(b.from); err != nil {
+		return nil, err
+	}
+	_, err := io.ReadFull(c, raw)
+	return raw, err
 }
 
 // shared tells blocks that later images have too, and that hold nothing private:
@@ -25,7 +40,7 @@ type block struct {
 func (b *block) shared() bool {
 	switch b.part {
 	case PartInit, PartModules, PartFirmware, PartRescue:
-		return len(b.raw) >= blockFile
+		return b.size() >= blockFile
 	default:
 		return false
 	}
@@ -43,49 +58,74 @@ const (
 	blockArchive = 4 << 20
 )
 
-// blocksOf packs the files as a cpio archive and cuts it into blocks for lz4, else
-// it is one block.
-func blocksOf(files []file, c Compression, mtime time.Time) ([]block, error) {
-	var out bytes.Buffer
-	size := 0
-	for _, f := range files {
-		size += cpioHeader + len(f.name) + len(f.data) + 8
-	}
-	out.Grow(size + 1024)
-	ends, err := writeCPIO(&out, files, mtime)
+// blocksOf lays out the files as a cpio archive and cuts it into blocks for lz4. Without
+// compression it is cut into pieces; else it is one block.
+func blocksOf(files []file, c Compression, mtime time.Time) ([]*block, error) {
+	a, err := newArchive(files, mtime)
 	if err != nil {
 		return nil, err
 	}
-	data := out.Bytes()
-	if c != LZ4 {
-		b := block{raw: data}
-		if !slices.ContainsFunc(files, isGiven) {
-			b.part = files[len(files)-1].part
-		}
-		return []block{b}, nil
-	}
-	var list []block
-	from := 0
-	add := func(to int, part Part) {
+	var list []*block
+	from := int64(0)
+	add := func(to int64, part Part) {
 		for from < to {
 			n := min(to-from, lz4LegacyBlock)
-			list = append(list, block{raw: data[from : from+n], part: part})
+			list = append(list, &block{archive: a, from: from, to: from + n, part: part})
 			from += n
 		}
 	}
-	for i, f := range files {
-		if i > 0 && isGiven(files[i-1]) && !isGiven(f) {
-			// So that what follows is the same in images with another config.
-			add(ends[i-1]+-ends[i-1]&3, 0)
+	switch c {
+	case LZ4:
+		for i := range a.records {
+			r := &a.records[i]
+			if i > 0 && isGiven(files[i-1]) && !isGiven(r.file) {
+				// So that what follows is the same in images with another config.
+				add(r.at, 0)
+			}
+			if r.bytes < blockFile {
+				continue
+			}
+			add(r.from, 0)
+			add(r.end, r.part)
 		}
-		if len(f.data) < blockFile {
+		add(a.size, 0)
+	case None:
+		add(a.size, 0)
+	default:
+		list = []*block{{archive: a, to: a.size, part: mostOf(files)}}
+	}
+	a.mark(list)
+	return list, nil
+}
+
+// mostOf is the part of which the most of an archive is; 0 if there is anything private in it.
+func mostOf(files []file) Part {
+	part := Part(0)
+	for _, f := range files {
+		if isGiven(f) {
+			return 0
+		}
+		part = f.part
+	}
+	return part
+}
+
+// mark finds the blocks that have something of what was added: of a large tree also the headers
+// are many. Both lists are in the order of the archive.
+func (a *cpioArchive) mark(blocks []*block) {
+	i := 0
+	for n := range a.records {
+		r := &a.records[n]
+		if r.part != PartAdded && r.source == nil {
 			continue
 		}
-		add(ends[i]-len(f.data), 0)
-		add(ends[i], f.part)
+		for blocks[i].to <= r.at {
+			i++
+		}
+		for j := i; j < len(blocks) && blocks[j].from < r.end; j++ {
+			blocks[j].streamed = true
+		}
 	}
-	add(len(data), 0)
-	return list, nil
 }
 
 // isGiven tells files that are of this image alone.
@@ -99,7 +139,7 @@ func isGiven(f file) bool {
 }
 
 // split cuts the files of a segment into those of several, for compressions that
-// know no blocks.
+// know no blocks. The names of one inode stay together: a kernel links within an archive.
 func split(files []file, c Compression) [][]file {
 	if c == LZ4 || c == None {
 		return [][]file{files}
@@ -107,62 +147,17 @@ func split(files []file, c Compression) [][]file {
 	var (
 		list [][]file
 		from int
-		size int
+		size int64
 	)
 	for i, f := range files {
-		if i > from && (size+len(f.data) > blockArchive || isGiven(f) != isGiven(files[i-1]) || f.part == PartInit) {
+		linked := i > 0 && f.group != 0 && f.group == files[i-1].group
+		full := size+f.size() > blockArchive
+		if i > from && !linked && (full || isGiven(f) != isGiven(files[i-1]) || f.part == PartInit) {
 			list, from, size = append(list, files[from:i]), i, 0
 		}
-		size += len(f.data)
+		if !linked {
+			size += f.size()
+		}
 	}
 	return append(list, files[from:])
-}
-
-// pack compresses blocks, several at a time, the largest first.
-func (b *builder) pack(ctx context.Context, c Compression, blocks []*block, done func(n int)) error {
-	bySize := slices.SortedStableFunc(slices.Values(blocks), func(x, y *block) int { return cmp.Compare(len(y.raw), len(x.raw)) })
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for _, one := range bySize {
-		group.Go(func() (err error) {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			pack := func() ([]byte, error) { return packBlock(ctx, c, one.raw, done) }
-			made := false
-			one.packed, err = b.spec.Cache.packed(c, one.raw, one.shared(), func() ([]byte, error) {
-				if one.part == PartInit {
-					if packed, ok := embeddedBlock(c, one.raw); ok {
-						return packed, nil
-					}
-				}
-				made = true
-				return pack()
-			})
-			if !made && err == nil {
-				done(len(one.raw))
-			}
-			return err
-		})
-	}
-	return group.Wait()
-}
-
-// packBlock compresses one block. That of lz4 has its length before it, but no magic number.
-func packBlock(ctx context.Context, c Compression, raw []byte, done func(n int)) ([]byte, error) {
-	if c == LZ4 {
-		return lz4Sized(ctx, raw, done)
-	}
-	var out bytes.Buffer
-	err := compress(ctx, &out, c, raw, done)
-	return out.Bytes(), err
-}
-
-// lz4Sized is an lz4 block behind its size.
-func lz4Sized(ctx context.Context, raw []byte, done func(n int)) ([]byte, error) {
-	packed, err := lz4Block(ctx, raw, done)
-	if err != nil {
-		return nil, err
-	}
-	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, len(packed)+4), uint32(len(packed))), packed...), nil
 }

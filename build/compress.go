@@ -65,32 +65,45 @@ const zstdWindow = 8 << 20
 // compress writes data to w in a form that the kernel unpacks. done is told
 // how many bytes of data were dealt with since it was called last, from any goroutine.
 func compress(ctx context.Context, w io.Writer, c Compression, data []byte, done func(n int)) error {
-	var (
-		z   io.WriteCloser
-		err error
-	)
+	var err error
 	switch c {
 	case LZ4:
 		err = writeLZ4(ctx, w, data, done)
 	case None:
 		err = feed(ctx, w, data, done)
-	case Zstd:
-		z, err = zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(zstdWindow))
-	case Gzip:
-		z, err = gzip.NewWriterLevel(w, gzip.BestCompression)
-	case XZ:
-		// lib/decompress_unxz.c knows CRC32 and no other checksum.
-		z, err = xz.WriterConfig{CheckSum: xz.CRC32, DictCap: zstdWindow}.NewWriter(w)
 	default:
-		err = errors.New("no such compression")
-	}
-	if z != nil && err == nil {
-		err = errors.Join(feed(ctx, z, data, done), z.Close())
+		var z io.WriteCloser
+		if z, err = newCompressor(w, c, careful); err == nil {
+			err = errors.Join(feed(ctx, z, data, done), z.Close())
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("compress with %v: %w", c, err)
 	}
 	return nil
+}
+
+// newCompressor compresses what is written to it into one frame, member or stream.
+func newCompressor(w io.Writer, c Compression, how effort) (io.WriteCloser, error) {
+	switch c {
+	case Zstd:
+		level := zstd.SpeedBestCompression
+		if how == quick {
+			level = zstd.SpeedDefault
+		}
+		return zstd.NewWriter(w, zstd.WithEncoderLevel(level), zstd.WithWindowSize(zstdWindow))
+	case Gzip:
+		level := gzip.BestCompression
+		if how == quick {
+			level = gzip.DefaultCompression
+		}
+		return gzip.NewWriterLevel(w, level)
+	case XZ:
+		// lib/decompress_unxz.c knows CRC32 and no other checksum.
+		return xz.WriterConfig{CheckSum: xz.CRC32, DictCap: zstdWindow}.NewWriter(w)
+	case None, LZ4:
+	}
+	return nil, errors.New("no such compression")
 }
 
 // feed writes data in pieces, so that progress is seen and ctx is obeyed.

@@ -59,12 +59,22 @@ type Spec struct {
 	// FullCheck compares all modules with the symbols of the kernel's file, not
 	// only those that did not come with the kernel.
 	FullCheck bool
-	// Add are further files and folders.
+	// Add are further files and directories.
 	Add []Addition
+	// Exclude are patterns of paths in the image that Add leaves out: those of [path.Match], and **
+	// for any number of directories. What lies in a directory that matches is left out with it.
+	Exclude []string
+	// Owner says whose added files are; zero means OwnerKeep for root, else OwnerRoot.
+	Owner Owner
 	// Compress is the compression; zero means LZ4.
 	Compress Compression
-	// Out is the file to write. It appears when it is complete.
+	// Out is the file to write, which appears when it is complete; or a pipe; or [Stdout].
 	Out string
+	// Stdout is what [Stdout] means. Nil: the standard output of this process.
+	Stdout io.Writer
+	// Inputs are files that what is in here was read from, apart from those that are named in here. No output may be
+	// one of them.
+	Inputs []Input
 	// Init returns the binary that becomes /init, for an architecture in
 	// GOARCH's spelling; empty if it is not known.
 	Init func(ctx context.Context, arch string) ([]byte, error)
@@ -102,10 +112,15 @@ const (
 )
 
 // Image makes an image as s says and reports what is in it.
-func Image(ctx context.Context, s Spec, p Progress) (Report, error) {
+func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	start := time.Now()
 	s.fill()
+	if err := CheckOutputs(s); err != nil {
+		return Report{}, err
+	}
 	b := builder{spec: s, report: Report{Out: s.Out, Compression: s.Compress}, progress: p}
+	b.outs = outputs{stdout: s.Stdout, tell: func(step string) { b.counter(step, 0)(0) }}
+	defer func() { err = errors.Join(err, b.outs.discard()) }()
 	if err := b.openBase(); err != nil {
 		return Report{}, err
 	}
@@ -121,10 +136,16 @@ func Image(ctx context.Context, s Spec, p Progress) (Report, error) {
 		return Report{}, err
 	}
 	if s.DryRun {
-		return b.dryRun(segments, start), nil
+		return b.dryRun(segments, start)
 	}
 	if err := b.write(ctx, segments); err != nil {
 		return Report{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Report{}, err
+	}
+	if err := b.outs.commit(); err != nil {
+		return Report{}, fmt.Errorf("write: %w", err)
 	}
 	b.report.Took = time.Since(start)
 	return b.report, nil
@@ -137,7 +158,9 @@ type builder struct {
 	base     *base        // nil: none
 	kernel   kernelSource // what is known of the kernel comes from here
 	config   abi.Kconfig  // of the kernel, nil if it is not known
+	links    *unpacked    // the symbolic links that were added
 	private  bool         // the image holds secrets
+	outs     outputs      // what is written
 	mu       sync.Mutex   // for progress and counters
 }
 
@@ -193,6 +216,7 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 	var (
 		program                []byte
 		modules, added, rescue []file
+		tree                   adder
 	)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
@@ -206,7 +230,7 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 		return err
 	})
 	group.Go(func() (err error) {
-		added, err = readAdditions(s.Add)
+		added, err = tree.read(ctx, s)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -220,8 +244,13 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 	files = append(files,
 		file{name: initPath, mode: typeFile | 0o755, data: program, part: PartInit},
 		file{name: configPath, mode: typeFile | 0o600, data: s.configText(profiles), part: PartConfig})
-	files = append(files, added...)
-	b.report.Warnings = append(b.report.Warnings, shellMissed(config, files)...)
+	notes, warnings := tree.findings()
+	b.report.Notes = append(b.report.Notes, notes...)
+	b.report.Warnings = append(b.report.Warnings, warnings...)
+	if files, err = b.join(files, added); err != nil {
+		return nil, err
+	}
+	b.report.Warnings = append(b.report.Warnings, b.shellMissed(config, files)...)
 	return b.layOut(files)
 }
 
@@ -373,5 +402,8 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 		return nil, err
 	}
 	indexes, err := reduceIndexes(t, t.release, holds)
+	if holdings(profiles)[ramProfile] { // the root will load modules from here too, by its own udev and modprobe
+		indexes = append(indexes, binaryIndexes(indexes)...)
+	}
 	return slices.Concat(files, flat, confs, firmware, indexes), err
 }

@@ -76,8 +76,8 @@ func TestImageErrors(t *testing.T) {
 		"unknown profile": {func(s *Spec) { s.Profiles = []string{"virt", "iscsy"} }, []string{"iscsy", "there are", "iscsi"}},
 		"no profile":      {func(s *Spec) { s.Profiles = nil }, []string{"--profile"}},
 		"missing module":  {func(s *Spec) { s.ExtraModules = []string{"dumy"} }, []string{`"dumy"`, `"dummy"`, "asked for by name"}},
-		"no folder":       {func(s *Spec) { s.Out = filepath.Join(root, "no", "image") }, []string{"there is no folder"}},
-		"out is a folder": {func(s *Spec) { s.Out = root }, []string{"not a regular file"}},
+		"no folder":       {func(s *Spec) { s.Out = filepath.Join(root, "no", "image") }, []string{"there is no directory"}},
+		"out is a folder": {func(s *Spec) { s.Out = root }, []string{"is a directory"}},
 		"no modules":      {func(s *Spec) { s.Modules = filepath.Dir(kernel) }, []string{"neither modules.dep nor lib/modules"}},
 		"profile not inside": {
 			func(s *Spec) { s.Config = []byte("nodisk.profile=nfs\n") }, []string{"nodisk.profile=nfs", "--profile"},
@@ -326,5 +326,35 @@ func TestImageSockets(t *testing.T) {
 		if slices.Contains(p.Maybe, "af_packet") != network || slices.Contains(p.Maybe, "ipv6") != network {
 			t.Errorf("profile %s: a network, %v; takes %v", p.Name, network, p.Maybe)
 		}
+	}
+}
+
+// A root in RAM finds the modules of the image by its own tools, which read kmod's indexes only.
+func TestImageInRAMForModprobe(t *testing.T) {
+	modinfo := tool(t, "modinfo")
+	s := testSpec(t, testTree(t))
+	s.Profiles, s.ExtraModules = append(s.Profiles, "ram"), []string{"dummy"}
+	_, image := makeImage(t, s)
+	files, _, err := ReadImage(bytes.NewReader(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	for _, f := range files {
+		if f.Mode&typeMask == typeFile && strings.HasPrefix(f.Name, modulesDir) {
+			write(t, filepath.Join(root, f.Name), f.Data)
+		}
+	}
+	for name, want := range map[string]string{
+		"dummy": "kernel/drivers/net/dummy.ko", "rtnl-link-dummy": "kernel/drivers/net/dummy.ko", "pci:v1af4d1": "kernel/drivers/virtio/virtio_pci.ko",
+		"loop": "(builtin)", "block-major-7-0": "(builtin)",
+	} {
+		out, err := exec.CommandContext(t.Context(), modinfo, "-b", root, "-k", testRelease, "-F", "filename", name).CombinedOutput()
+		if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), want) {
+			t.Errorf("modinfo %s: %v, %q; want %s", name, err, out, want)
+		}
+	}
+	if _, image := makeImage(t, testSpec(t, testTree(t))); bytes.Contains(image, []byte("modules.dep.bin")) {
+		t.Error("kmod's indexes are in an image that is no root")
 	}
 }

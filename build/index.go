@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/depmod"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -60,6 +62,25 @@ func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool) ([
 		})
 	}
 	return files, nil
+}
+
+// ramProfile is the profile of images that stay the root.
+const ramProfile = "ram"
+
+// binaryIndexes are kmod's of the indexes of an image.
+func binaryIndexes(indexes []file) []file {
+	texts := make(map[string]string)
+	dir := ""
+	for _, f := range indexes {
+		dir = path.Dir(f.name)
+		texts[path.Base(f.name)] = string(f.data)
+	}
+	made := depmod.Binary(texts["modules.dep"], texts["modules.alias"], texts["modules.builtin"], texts["modules.builtin.modinfo"])
+	var files []file
+	for _, name := range slices.Sorted(maps.Keys(made)) {
+		files = append(files, file{name: path.Join(dir, name), mode: typeFile | 0o644, data: made[name], part: PartIndexes})
+	}
+	return files
 }
 
 const softdepFile = "modules.softdep"

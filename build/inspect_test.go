@@ -14,7 +14,7 @@ import (
 func archive(t testing.TB, files ...file) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	if _, err := writeCPIO(&out, files, time.Unix(0, 0)); err != nil {
+	if err := writeCPIO(&out, files, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()

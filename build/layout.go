@@ -67,20 +67,24 @@ const (
 
 // Types of files in st_mode, inode(7).
 const (
-	typeMask  = 0o170000
-	typeFIFO  = 0o010000
-	typeChar  = 0o020000
-	typeDir   = 0o040000
-	typeBlock = 0o060000
-	typeFile  = 0o100000
-	typeLink  = 0o120000
+	typeMask   = 0o170000
+	typeFIFO   = 0o010000
+	typeChar   = 0o020000
+	typeDir    = 0o040000
+	typeBlock  = 0o060000
+	typeFile   = 0o100000
+	typeLink   = 0o120000
+	typeSocket = 0o140000
 )
 
 // A file is one file of an image to be.
 type file struct {
-	name         string // without a slash at the beginning or the end
-	mode         uint32 // type and permissions
-	data         []byte // content, or the target of a link
+	name         string  // without a slash at the beginning or the end
+	mode         uint32  // type and permissions
+	data         []byte  // content, or the target of a link
+	source       *source // content that is read when the image is written; data is nil then
+	uid, gid     uint32
+	group        int    // files of one group that is not 0 are names of one inode
 	major, minor uint32 // of a device
 	part         Part
 }
@@ -102,7 +106,8 @@ func skeleton() []file {
 
 // layout puts files into the order of the archive: folders before what is in
 // them, parts one after the other, names sorted. Folders that nobody listed are
-// added. A file that an administrator added replaces one of the same name.
+// added. A file that an administrator added replaces one of the same name, also one that was
+// added before it. The names of one inode stay together, see split.
 func layout(files []file) ([]file, error) {
 	byName := make(map[string]file, len(files))
 	for _, f := range files {
@@ -110,7 +115,7 @@ func layout(files []file) ([]file, error) {
 		switch {
 		case !twice:
 		case old.mode&typeMask == typeDir && f.mode&typeMask == typeDir:
-		case f.part != PartAdded || old.part == PartAdded:
+		case f.part != PartAdded:
 			return nil, fmt.Errorf("lay out image: /%s is there twice (%v and %v)", f.name, old.part, f.part)
 		case (old.mode&typeMask == typeDir) != (f.mode&typeMask == typeDir):
 			return nil, fmt.Errorf("lay out image: /%s cannot be both a folder and a file", f.name)
@@ -138,8 +143,20 @@ func layout(files []file) ([]file, error) {
 		}
 		return slices.Index(parts(), f.part)
 	}
+	first := make(map[int]string) // name of each group
+	for _, f := range list {
+		if name, ok := first[f.group]; !ok || f.name < name {
+			first[f.group] = f.name
+		}
+	}
+	leader := func(f file) string {
+		if f.group == 0 {
+			return f.name
+		}
+		return first[f.group]
+	}
 	slices.SortFunc(list, func(a, b file) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(leader(a), leader(b)), strings.Compare(a.name, b.name))
 	})
 	return list, nil
 }
@@ -147,6 +164,9 @@ func layout(files []file) ([]file, error) {
 // partOf tells what a file of a finished image is for, by its name.
 func partOf(name string, mode uint32) Part {
 	name = ownName(name)
+	if strings.HasPrefix(name, "usr/lib/") { // where /lib is a link
+		name = strings.TrimPrefix(name, "usr/")
+	}
 	in, inModules := strings.CutPrefix(name, modulesDir+"/")
 	switch {
 	case mode&typeMask == typeDir, mode&typeMask == typeChar, mode&typeMask == typeBlock:

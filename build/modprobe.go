@@ -49,7 +49,7 @@ func (s Spec) modprobe() ([]file, modload.Conf, error) {
 	}
 	var list []modload.ConfFile
 	for i, dir := range modload.ConfDirs() {
-		more, err := addedConf(s.Add, dir)
+		more, err := s.addedConf(dir)
 		if err != nil {
 			return nil, modload.Conf{}, err
 		}
@@ -123,9 +123,13 @@ func readConf(at string) ([]byte, error) {
 }
 
 // addedConf reads the files that additions put into a folder of modprobe.d.
-func addedConf(additions []Addition, dir string) ([]modload.ConfFile, error) {
+func (s Spec) addedConf(dir string) ([]modload.ConfFile, error) {
+	exclude, err := parseExclusions(s.Exclude)
+	if err != nil {
+		return nil, err
+	}
 	var list []modload.ConfFile
-	for _, a := range additions {
+	for _, a := range s.Add {
 		var paths []string
 		destination := cleanName(a.Destination)
 		below, above := strings.CutPrefix(dir+"/", destination+"/")
@@ -142,16 +146,19 @@ func addedConf(additions []Addition, dir string) ([]modload.ConfFile, error) {
 			paths = []string{a.Source}
 		}
 		for _, at := range paths {
+			name := path.Base(destination)
+			if above {
+				name = filepath.Base(at)
+			}
+			if excludedBelow(exclude, dir+"/"+name) {
+				continue
+			}
 			text, err := readConf(at)
 			if errors.Is(err, os.ErrNotExist) {
 				err = nil // a link into the root to be
 			}
 			if err != nil {
 				return nil, fmt.Errorf("add %s: %w", a.Source, err)
-			}
-			name := path.Base(destination)
-			if above {
-				name = filepath.Base(at)
 			}
 			list = append(list, modload.ConfFile{Path: "/" + dir + "/" + name, Text: string(text)})
 		}

@@ -47,19 +47,19 @@ type ModuleSize struct {
 // topModules is how many of the largest modules a summary lists.
 const topModules = 10
 
-// measure adds what the files of a segment tell.
-func (r *Report) measure(files []file, raw int64) {
-	r.Raw += raw
+// measure adds what an archive tells.
+func (r *Report) measure(a *cpioArchive) {
+	r.Raw += a.size
 	sizes := make(map[Part]PartSize)
 	for _, p := range r.Parts {
 		sizes[p.Part] = p
 	}
-	for _, f := range files {
+	for _, f := range a.records {
 		s := sizes[f.part]
-		s.Part, s.Files, s.Bytes = f.part, s.Files+1, s.Bytes+int64(len(f.data))
+		s.Part, s.Files, s.Bytes = f.part, s.Files+1, s.Bytes+f.bytes
 		sizes[f.part] = s
 		if f.part == PartModules {
-			r.Modules = append(r.Modules, ModuleSize{moduleName(f.name), int64(len(f.data))})
+			r.Modules = append(r.Modules, ModuleSize{moduleName(f.name), f.bytes})
 		}
 	}
 	r.Parts = sortParts(sizes)
@@ -85,7 +85,8 @@ func (r Report) WriteText(w io.Writer) error {
 	if r.DryRun {
 		size, modules = "not written (dry run)", len(r.Modules)
 	}
-	fmt.Fprintf(&out, "%s: %s, %s unpacked, for Linux %s (%s)\n", r.Out, size, bytesText(r.Raw), r.Release, strings.Join(r.Profiles, ", "))
+	fmt.Fprintf(&out, "%s: %s, %s unpacked, for Linux %s (%s)\n", OutputName(r.Out), size, bytesText(r.Raw), r.Release,
+		strings.Join(r.Profiles, ", "))
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, p := range r.Parts {
 		_, _ = fmt.Fprintf(table, "%d\t  %s\t%s\n", p.Bytes, plural(p.Files, "file"), partText(p.Part, r))
@@ -124,7 +125,7 @@ func inFile(name string) string {
 	if name == "" {
 		return ""
 	}
-	return ", in " + name
+	return ", in " + OutputName(name)
 }
 
 func partText(p Part, r Report) string {

@@ -126,6 +126,15 @@ const (
 	urootCommands = urootModule + "/cmds/core/"
 )
 
+// shellMissed is about an image in which /bin may be a link of what was added.
+func (b *builder) shellMissed(config cmdline.Args, files []file) []string {
+	if at, _, err := b.links.lookup(rescueShell, false); err == nil &&
+		slices.ContainsFunc(files, func(f file) bool { return f.name == at }) {
+		return nil
+	}
+	return shellMissed(config, files)
+}
+
 // shellMissed tells what in the config asks for a shell that the image lacks.
 func shellMissed(config cmdline.Args, files []file) []string {
 	if slices.ContainsFunc(files, func(f file) bool { return f.name == rescueShell }) {

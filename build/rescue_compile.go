@@ -44,7 +44,7 @@ func CompileRescue(ctx context.Context, cache, arch string) ([]byte, error) {
 		return nil, fmt.Errorf("compile the rescue shell: %w", err)
 	}
 	if kept != "" {
-		_ = keep(kept, program) // where that cannot be, it is compiled each time
+		_ = keep(ctx, kept, program) // where that cannot be, it is compiled each time
 	}
 	return program, nil
 }
@@ -57,23 +57,16 @@ func rescueName(arch string) string {
 }
 
 // keep writes a file that is there whole or not at all.
-func keep(path string, data []byte) error {
+func keep(ctx context.Context, path string, data []byte) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
+	var out outputs
+	defer func() { err = errors.Join(err, out.discard()) }()
+	if err := out.write(ctx, path, 0o600, false, data); err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return out.commit()
 }
 
 func compileRescue(ctx context.Context, arch string) ([]byte, error) {

@@ -125,7 +125,7 @@ func TestRescueCache(t *testing.T) {
 	}
 	cache := filepath.Join(t.TempDir(), "nodisk")
 	kept := filepath.Join(cache, rescueName("amd64"))
-	if err := keep(kept, elfStub(machineAMD64, "")); err != nil {
+	if err := keep(t.Context(), kept, elfStub(machineAMD64, "")); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", "/nowhere")
@@ -137,7 +137,7 @@ func TestRescueCache(t *testing.T) {
 	if _, err := CompileRescue(t.Context(), cache, "arm64"); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if err := keep(kept, []byte("half")); err != nil {
+	if err := keep(t.Context(), kept, []byte("half")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := CompileRescue(t.Context(), cache, "amd64"); err == nil || err.Error() != want {

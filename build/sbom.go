@@ -3,12 +3,11 @@ package build
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha1" //nolint:gosec // SPDX 2.3, 8.4: every file has a SHA1
+	"context"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -31,7 +30,7 @@ const imageID = "SPDXRef-Image"
 
 // writeSBOM writes what is in the image, which has been written. It says nothing that
 // would not be the same in another build of the same input: no host, no user, no hour.
-func (b *builder) writeSBOM(list []packing) (err error) {
+func (b *builder) writeSBOM(ctx context.Context, list []packing) error {
 	if b.spec.SBOM == "" {
 		return nil
 	}
@@ -66,23 +65,14 @@ func (b *builder) writeSBOM(list []packing) (err error) {
 			}
 		}
 	}
-	return s.write(b.spec.SBOM)
-}
-
-func (s *bom) write(at string) (err error) {
 	text, err := json.MarshalIndent(s.doc, "", "  ")
+	if err == nil {
+		err = b.outs.write(ctx, b.spec.SBOM, imageMode, true, append(text, '\n'))
+	}
 	if err != nil {
 		return fmt.Errorf("write SBOM: %w", err)
 	}
-	out, err := newOutput(at)
-	if err != nil {
-		return fmt.Errorf("write SBOM: %w", err)
-	}
-	defer func() { err = errors.Join(err, out.discard()) }()
-	if _, err := out.Write(append(text, '\n')); err != nil {
-		return fmt.Errorf("write SBOM: %w", err)
-	}
-	return out.commit(imageMode)
+	return nil
 }
 
 // ownVersion is the version of this program.
@@ -123,7 +113,7 @@ func (s *bom) file(f file) {
 	}
 	one := spdxFile{
 		Name: "." + name, Types: []string{"OTHER"}, Concluded: noAssertion, Copyright: noAssertion,
-		Licenses: []string{noAssertion}, Checksums: sums(f.data),
+		Licenses: []string{noAssertion}, Checksums: sums(f),
 	}
 	switch f.part {
 	case PartModules:
@@ -136,6 +126,9 @@ func (s *bom) file(f file) {
 		one.Types = []string{"BINARY"}
 	case PartConfig, PartIndexes:
 		one.Types = []string{"TEXT"}
+		if strings.HasSuffix(f.name, ".bin") {
+			one.Types = []string{"BINARY"}
+		}
 	default:
 	}
 	one.ID = s.id("File-" + f.name)
@@ -249,7 +242,12 @@ func sum256(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func sums(data []byte) []spdxChecksum {
-	sum := sha1.Sum(data) //nolint:gosec // SPDX 2.3, 8.4
-	return []spdxChecksum{{"SHA1", hex.EncodeToString(sum[:])}, {"SHA256", sum256(data)}}
+func sums(f file) []spdxChecksum {
+	s := newSourceSums()
+	if f.source == nil {
+		s.add(f.data)
+	} else if f.source.sums != nil { // else it is empty
+		s = f.source.sums
+	}
+	return []spdxChecksum{{"SHA1", hex.EncodeToString(s.sha1.Sum(nil))}, {"SHA256", hex.EncodeToString(s.sha256.Sum(nil))}}
 }

@@ -33,8 +33,11 @@ const secretGap = 8
 
 // UnmarshalText reads "FILE:DST", or "FILE" for /etc/nodisk/BASENAME.
 func (s *Secret) UnmarshalText(text []byte) error {
-	source, destination, ok := strings.Cut(string(text), ":")
-	if !ok {
+	source, destination, err := splitPlace(string(text))
+	if err != nil {
+		return err
+	}
+	if destination == "" && source == string(text) {
 		destination = secretDir + "/" + filepath.Base(source)
 	}
 	*s = Secret{Source: source, Destination: cleanName(destination)}
@@ -137,6 +140,11 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 			return nil, fmt.Errorf("put in secret /%s: the image has a file of that name; give another path behind the colon", f.name)
 		}
 	}
+	for _, f := range inside {
+		if at, _, err := b.links.lookup(f.name, f.mode&typeMask == typeDir); err != nil || at != f.name {
+			return nil, fmt.Errorf("put in secret /%s: it is behind a link of the added tree, at /%s: give that path behind the colon", f.name, at)
+		}
+	}
 	b.report.Warnings = append(b.report.Warnings, warnings...)
 	b.report.Secrets = secretNames(inside)
 	if b.spec.SecretOut != "" {
@@ -144,11 +152,13 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 		if b.spec.DryRun {
 			return list, nil
 		}
-		return list, writeSecrets(ctx, inside, b.spec)
+		return list, b.outs.secrets(ctx, inside, b.spec)
 	}
 	b.private = true
-	b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s can be read by its owner alone (mode 0600), because of the secrets in it: "+
-		"give it to the user of the boot server, or put the secrets into a file of their own by --secret-out", b.spec.Out))
+	if !IsStream(b.spec.Out) {
+		b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s can be read by its owner alone (mode 0600), because of the secrets in it: "+
+			"give it to the user of the boot server, or put the secrets into a file of their own by --secret-out", b.spec.Out))
+	}
 	return append(list, segment{files: inside, compression: b.spec.Compress}), nil
 }
 
@@ -159,11 +169,26 @@ func WriteSecrets(ctx context.Context, s Spec) (names, warnings []string, err er
 	if len(s.Secrets) == 0 || s.SecretOut == "" {
 		return nil, nil, errors.New("write secrets: give what to write by --secret, and where by --secret-out")
 	}
+	s.Out, s.SBOM = "", "" // neither is written
+	if err := CheckOutputs(s); err != nil {
+		return nil, nil, err
+	}
 	files, warnings, err := readSecrets(s.Secrets, ownFolders(nil))
 	if err != nil {
 		return nil, nil, err
 	}
-	return secretNames(files), warnings, writeSecrets(ctx, files, s)
+	outs := outputs{stdout: s.Stdout}
+	defer func() { err = errors.Join(err, outs.discard()) }()
+	if err := outs.secrets(ctx, files, s); err != nil {
+		return nil, nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	if err := outs.commit(); err != nil {
+		return nil, nil, fmt.Errorf("write secrets: %w", err)
+	}
+	return secretNames(files), warnings, nil
 }
 
 // fill puts in the defaults.
@@ -171,27 +196,29 @@ func (s *Spec) fill() {
 	if s.Compress == 0 {
 		s.Compress = LZ4
 	}
+	if s.Owner == 0 {
+		s.Owner = OwnerRoot
+		if os.Geteuid() == 0 {
+			s.Owner = OwnerKeep
+		}
+	}
 	if s.Time.IsZero() {
 		s.Time = time.Unix(0, 0)
 	}
 }
 
-func writeSecrets(ctx context.Context, files []file, s Spec) (err error) {
+// secrets writes the file of secrets.
+func (o *outputs) secrets(ctx context.Context, files []file, s Spec) error {
 	var archive, packed bytes.Buffer
-	if _, err := writeCPIO(&archive, files, s.Time); err != nil {
+	if err := writeCPIO(&archive, files, s.Time); err != nil {
 		return err
 	}
 	packed.Write(make([]byte, secretGap))
 	if err := compress(ctx, &packed, s.Compress, archive.Bytes(), func(int) {}); err != nil {
 		return err
 	}
-	out, err := newOutput(s.SecretOut)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.discard()) }()
-	if _, err := out.Write(packed.Bytes()); err != nil {
+	if err := o.write(ctx, s.SecretOut, secretMode, false, packed.Bytes()); err != nil {
 		return fmt.Errorf("write secrets: %w", err)
 	}
-	return out.commit(secretMode)
+	return nil
 }

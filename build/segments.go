@@ -3,9 +3,7 @@ package build
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -60,46 +58,27 @@ type packing struct {
 	blocks []*block // nil if it was packed before
 }
 
-// write packs the segments and puts the image into place.
-func (b *builder) write(ctx context.Context, list []segment) (err error) {
+// write packs the segments and writes the image.
+func (b *builder) write(ctx context.Context, list []segment) error {
 	packings, err := b.packings(list)
 	if err != nil {
 		return err
 	}
-	out, err := newOutput(b.spec.Out)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.discard()) }()
-	if err := b.packAll(ctx, packings); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	b.counter(stepWrite, 0)(0)
-	sum := sha256.New()
-	size := &sizeWriter{}
-	w := io.MultiWriter(out, sum, size)
-	for i, p := range packings {
-		if i > 0 {
-			if _, err := w.Write(make([]byte, gap(size.n, packings[i-1].compression))); err != nil {
-				return fmt.Errorf("write image: %w", err)
-			}
-		}
-		if err := p.write(w); err != nil {
-			return fmt.Errorf("write image: %w", err)
-		}
-	}
-	b.report.Bytes, b.report.SHA256 = size.n, hex.EncodeToString(sum.Sum(nil))
 	mode := fs.FileMode(imageMode)
 	if b.private {
 		mode = secretMode
 	}
-	if err := out.commit(mode); err != nil {
+	out, err := b.outs.open(ctx, b.spec.Out, mode, false)
+	if err != nil {
+		return fmt.Errorf("write image: %w", err)
+	}
+	sum := sha256.New()
+	size := &sizeWriter{}
+	if err := b.writeSegments(ctx, packings, io.MultiWriter(out, sum, size), size); err != nil {
 		return err
 	}
-	return b.writeSBOM(packings)
+	b.report.Bytes, b.report.SHA256 = size.n, hex.EncodeToString(sum.Sum(nil))
+	return b.writeSBOM(ctx, packings)
 }
 
 // packings makes archives of segments and cuts them into blocks.
@@ -111,34 +90,47 @@ func (b *builder) packings(list []segment) ([]packing, error) {
 			continue
 		}
 		for _, files := range split(s.files, s.compression) {
-			part := packing{segment: segment{files: files, compression: s.compression}}
 			blocks, err := blocksOf(files, s.compression, b.spec.Time)
 			if err != nil {
 				return nil, err
 			}
-			raw := int64(0)
-			for i := range blocks {
-				raw += int64(len(blocks[i].raw))
-				part.blocks = append(part.blocks, &blocks[i])
-			}
-			packings = append(packings, part)
-			b.report.measure(files, raw)
+			packings = append(packings, packing{segment: segment{files: files, compression: s.compression}, blocks: blocks})
+			b.report.measure(blocks[0].archive)
 		}
 	}
 	return packings, nil
 }
 
-// packAll compresses what is not packed yet.
-func (b *builder) packAll(ctx context.Context, packings []packing) error {
-	total := 0
+// writeSegments compresses what is in memory, and then writes the image, reading and
+// compressing on the way what is not.
+func (b *builder) writeSegments(ctx context.Context, packings []packing, w io.Writer, size *sizeWriter) error {
+	total := int64(0)
+	for _, p := range packings {
+		for _, one := range p.blocks {
+			total += one.size()
+		}
+	}
+	done := b.counter(stepCompress, int(total))
+	if err := b.packMemory(ctx, packings, done); err != nil {
+		return err
+	}
+	if b.spec.SBOM != "" {
+		wantSums(packings)
+	}
+	line := pipeline{effort: effortFor(packings), careful: b.packed, done: done}
+	return line.write(ctx, packings, w, size)
+}
+
+// packMemory compresses what is in memory.
+func (b *builder) packMemory(ctx context.Context, packings []packing, done func(n int)) error {
 	jobs := make(map[Compression][]*block)
 	for _, p := range packings {
 		for _, one := range p.blocks {
-			total += len(one.raw)
-			jobs[p.compression] = append(jobs[p.compression], one)
+			if !one.streamed {
+				jobs[p.compression] = append(jobs[p.compression], one)
+			}
 		}
 	}
-	done := b.counter(stepCompress, total)
 	for _, c := range Compressions() {
 		if err := b.pack(ctx, c, jobs[c], done); err != nil {
 			return err
@@ -147,25 +139,6 @@ func (b *builder) packAll(ctx context.Context, packings []packing) error {
 			if one.part == PartInit {
 				b.report.InitBytes += int64(len(one.packed))
 			}
-		}
-	}
-	return nil
-}
-
-// write writes a packed segment.
-func (p packing) write(w io.Writer) error {
-	if p.blocks == nil {
-		_, err := w.Write(p.packed)
-		return err
-	}
-	if p.compression == LZ4 {
-		if _, err := w.Write(binary.LittleEndian.AppendUint32(nil, lz4LegacyMagic)); err != nil {
-			return err
-		}
-	}
-	for _, one := range p.blocks {
-		if _, err := w.Write(one.packed); err != nil {
-			return err
 		}
 	}
 	return nil

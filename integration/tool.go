@@ -34,7 +34,6 @@ func toolTune2fs() tool { return program("tune2fs", "e2fsprogs") }
 func toolIP() tool      { return program("ip", "iproute2") }
 func toolOpensm() tool  { return program("opensm", "opensm") }
 func toolTC() tool      { return program("tc", "iproute2") }
-func toolTar() tool     { return program("tar", "tar") }
 
 // toolMachine is the QEMU of an architecture.
 func toolMachine(arch string) tool {

@@ -28,11 +28,13 @@ type buildCmd struct {
 	NoCheck     bool              `help:"Make the image although the kernel would refuse some of the modules: they become warnings."`
 	FullCheck   bool              `help:"Compare all modules with the symbols of the kernel's file, not only those that did not come with the kernel."`
 	Config      string            `help:"Config file: what could be on the kernel command line, one key=value a line." type:"existingfile" placeholder:"FILE"`
-	Add         []build.Addition  `help:"Further file or folder and its path in the image; repeatable." placeholder:"SRC:DST" sep:"none"`
+	Add         []build.Addition  `help:"Further file or directory, with all in it, and its path in the image; of several files with one path the last counts; repeatable." placeholder:"SRC:DST" sep:"none"`
+	Exclude     []string          `help:"Path in the image that --add leaves out, with what is in it: a pattern such as var/cache/apt/*, ** for any directories; repeatable." placeholder:"PATTERN" sep:"none"`
+	Owner       build.Owner       `help:"Owners of added files: keep those they have here, or root for all. Default: keep when run as root, else root." placeholder:"keep|root"`
 	Base        string            `help:"Initramfs of dracut, initramfs-tools or whoever, to which all is added: its files stay, /init is ours, its own becomes /init.vendor." type:"existingfile" placeholder:"IMAGE"`
 	Chain       bool              `help:"With --base: after the drivers and the network /init runs /init.vendor (nodisk.chain= in the config)."`
 	DriversOnly bool              `help:"With --base: its init stays, and loads the modules that are added."`
-	Out         string            `help:"Image to write." short:"o" default:"nodisk.img" placeholder:"FILE"`
+	Out         string            `help:"Image to write; -: the standard output." short:"o" default:"nodisk.img" placeholder:"FILE"`
 	Compress    build.Compression `help:"lz4, zstd, gzip, xz or none." default:"lz4" placeholder:"HOW"`
 	Rescue      rescueFlag        `help:"Put a shell and commands into the image, for rd.break, rd.shell and nodisk.onfail=shell: u-root's, compiled with Go and kept in the user's cache, or, by --rescue=FILE, a static busybox." placeholder:"FILE"`
 	FromSource  sourceFlag        `help:"Compile /init, of the repository in DIR or around the working folder." placeholder:"DIR"`
@@ -69,7 +71,11 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 	if b.SecretOnly {
 		return b.writeSecrets(ctx, spec, c)
 	}
-	spec.Cache = b.cache()
+	if b.Tree && build.IsStream(spec.Out) {
+		return fmt.Errorf("build: --tree reads the image again, and %s cannot be read twice: leave one of them out", build.OutputName(spec.Out))
+	}
+	spec.Cache, spec.Stdout = b.cache(), c.out
+	c = c.beside(spec)
 	status := b.statusLine(c)
 	report, err := build.Image(ctx, spec, status.show)
 	status.end()
@@ -86,12 +92,14 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 func (b *buildCmd) spec() (build.Spec, error) {
 	s := build.Spec{
 		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, SkipCheck: b.NoCheck, FullCheck: b.FullCheck, Add: b.Add,
+		Exclude: b.Exclude, Owner: b.Owner,
 		Modprobe: b.Modprobe, Firmware: b.Firmware,
 		Base:   build.Base{Image: b.Base, Chain: b.Chain, DriversOnly: b.DriversOnly},
 		DryRun: b.DryRun, Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
 	}
 	b.fill(&s)
 	var err error
+	s.Inputs = b.inputs()
 	if s.Inventories, err = inventories(b.Inventory, b.Hostonly); err != nil {
 		return s, fmt.Errorf("build: %w", err)
 	}
@@ -135,6 +143,17 @@ func sourceDate() (time.Time, error) {
 		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH=%q is not a number of seconds since 1970", epoch)
 	}
 	return time.Unix(int64(seconds), 0), nil //nolint:gosec // 32 bits
+}
+
+// inputs are the files that the command itself reads.
+func (b *buildCmd) inputs() []build.Input {
+	list := []build.Input{{Flag: "--config", Path: b.Config}, {Flag: "--init", Path: b.Init}, {Flag: "--rescue", Path: b.Rescue.file}, {Flag: "--images", Path: b.Images}}
+	for _, name := range b.Inventory {
+		if name != hostWord {
+			list = append(list, build.Input{Flag: "--inventory", Path: name})
+		}
+	}
+	return list
 }
 
 // namesProfiles reports whether flags or config say which profiles are wanted.

@@ -51,12 +51,14 @@ func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, c console) 
 	if f.SecretOut == "" || len(f.Secret) == 0 {
 		return errors.New("build: --secret-only needs --secret FILE and --secret-out FILE")
 	}
+	s.Out, s.SBOM, s.Stdout = "", "", c.out
+	c = c.beside(s)
 	names, warnings, err := build.WriteSecrets(ctx, s)
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
 	for _, name := range names {
-		if _, err := fmt.Fprintf(c.out, "secret %s, in %s\n", name, f.SecretOut); err != nil {
+		if _, err := fmt.Fprintf(c.out, "secret %s, in %s\n", name, build.OutputName(f.SecretOut)); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,19 @@ const atOnce = 2
 // being made.
 func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 	began := time.Now()
+	specs := make([]build.Spec, 0, len(o.requests))
+	for i := range o.requests {
+		o.requests[i].spec.Stdout = c.out
+		specs = append(specs, o.requests[i].spec)
+	}
+	if err := build.CheckOutputs(specs...); err != nil {
+		if b.Images != "" {
+			return fmt.Errorf("build: read images %s:\n%w", b.Images, err)
+		}
+		return fmt.Errorf("build: %w", err)
+	}
 	cache := b.cache()
+	c = c.beside(specs...)
 	var (
 		reports = make([]build.Report, len(o.requests))
 		errs    = make([]error, len(o.requests))
@@ -93,12 +105,12 @@ func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trim
 	say("note", o.notes)
 	for _, r := range reports {
 		if r.DryRun {
-			fmt.Fprintf(&images, "%9d bytes unpacked, not written (dry run)  %s", r.Raw, r.Out)
+			fmt.Fprintf(&images, "%9d bytes unpacked, not written (dry run)  %s", r.Raw, build.OutputName(r.Out))
 		} else {
-			fmt.Fprintf(&images, "%s  %9d bytes  %s", r.SHA256, r.Bytes, r.Out)
+			fmt.Fprintf(&images, "%s  %9d bytes  %s", r.SHA256, r.Bytes, build.OutputName(r.Out))
 		}
 		if r.SecretOut != "" {
-			fmt.Fprintf(&images, " and %s", r.SecretOut)
+			fmt.Fprintf(&images, " and %s", build.OutputName(r.SecretOut))
 		}
 		fmt.Fprintf(&images, " (%s)\n", strings.Join(r.Profiles, ", "))
 		say("note", r.Notes)

@@ -152,14 +152,13 @@ func TestImagesErrors(t *testing.T) {
 		"unknown flag": {"images:\n- out: a\n  profil: virt\n- out: b\n  kernl: x\n", []string{
 			`images.yaml:3: unknown key "profil", did you mean profile?`, `images.yaml:5: unknown key "kernl", did you mean kernel?`,
 		}},
-		"unknown key":  {"image:\n- out: a\n", []string{`images.yaml:1: unknown key "image", did you mean images?`, `"images:"`}},
-		"no out":       {"images:\n- modules: /\n", []string{`images.yaml:2: image 1: it has no "out: FILE"`}},
-		"the same out": {"common:\n  modules: /\nimages:\n- out: a\n- out: ./a\n", []string{"a is written by another image already"}},
-		"none":         {"common:\n  profile: virt\n", []string{"there are no images"}},
-		"empty":        {"", []string{`"images:"`}},
-		"not for one":  {"common:\n  no-cache: true\nimages:\n- out: a\n", []string{`"no-cache" is for the command line`}},
-		"a map":        {"images:\n- out: a\n  profile: {x: y}\n", []string{"images.yaml:3: profile: ", "neither a text nor a list"}},
-		"a bad value":  {"images:\n- out: a\n  compress: bzip2\n  kernel: nowhere\n", []string{"images.yaml:3: --compress", "lz4, zstd", "images.yaml:4: --kernel"}},
+		"unknown key": {"image:\n- out: a\n", []string{`images.yaml:1: unknown key "image", did you mean images?`, `"images:"`}},
+		"no out":      {"images:\n- modules: /\n", []string{`images.yaml:2: image 1: it has no "out: FILE"`}},
+		"none":        {"common:\n  profile: virt\n", []string{"there are no images"}},
+		"empty":       {"", []string{`"images:"`}},
+		"not for one": {"common:\n  no-cache: true\nimages:\n- out: a\n", []string{`"no-cache" is for the command line`}},
+		"a map":       {"images:\n- out: a\n  profile: {x: y}\n", []string{"images.yaml:3: profile: ", "neither a text nor a list"}},
+		"a bad value": {"images:\n- out: a\n  compress: bzip2\n  kernel: nowhere\n", []string{"images.yaml:3: --compress", "lz4, zstd", "images.yaml:4: --kernel"}},
 	} {
 		o, err := orderOf("--site", "none", "--images", listFile(t, tt.text))
 		if err == nil {

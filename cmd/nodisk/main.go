@@ -21,9 +21,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/nodisk/nodisk/build"
 )
 
 func main() {
@@ -53,6 +56,16 @@ type cli struct {
 // A console is what subcommands write to.
 type console struct {
 	out, err io.Writer
+}
+
+// beside is where a summary goes: not to the standard output if what is made goes there.
+func (c console) beside(specs ...build.Spec) console {
+	for _, s := range specs {
+		if slices.ContainsFunc([]string{s.Out, s.SecretOut, s.SBOM}, build.IsStdout) {
+			return console{out: c.err, err: c.err}
+		}
+	}
+	return c
 }
 
 // Exit statuses.

@@ -90,7 +90,6 @@ func (b *buildCmd) order(g given) (order, error) {
 		}
 		o.requests, o.notes = append(o.requests, requests...), append(o.notes, notes...)
 	}
-	errs = append(errs, writtenTwice(o.requests))
 	if err := errors.Join(errs...); err != nil {
 		return order{}, fmt.Errorf("build: %w", err)
 	}
@@ -119,25 +118,6 @@ func imageName(image site.Image, i int, list string) string {
 		return fmt.Sprintf("%v: image %d: ", image.At, i+1)
 	}
 	return ""
-}
-
-// writtenTwice finds files that two images would be written to.
-func writtenTwice(requests []request) error {
-	var errs []error
-	taken := make(map[string]bool)
-	for _, r := range requests {
-		for _, out := range []string{r.spec.Out, r.spec.SecretOut, r.spec.SBOM} {
-			if out == "" || out == "-" {
-				continue
-			}
-			if out = filepath.Clean(out); taken[out] {
-				errs = append(errs, fmt.Errorf("%s is written by another image already: "+
-					"give each its own, or use {kver} and {image} in the name", out))
-			}
-			taken[out] = true
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // A wanted is an image on its way to requests, one for each of its kernels.

@@ -1,0 +1,209 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// An Input is a file that something in a [Spec] was read from.
+type Input struct {
+	Flag string // that named it, "--config"
+	Path string
+}
+
+// CheckOutputs refuses, before anything is written, what would destroy what is read or written: an output that is an
+// input of one of the builds or lies in a directory that is added, or that another output is too, whatever the paths
+// are and whatever links lead there. It refuses outputs that cannot be written, too. All errors are reported.
+func CheckOutputs(specs ...Spec) error {
+	var (
+		errs  []error
+		taken []claim
+	)
+	for i, s := range specs {
+		for _, out := range s.outputs() {
+			c, err := out.claim(i+1, s.writesStdout(), len(specs) > 1)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			for _, other := range taken {
+				if c.same(other.path, other.info) || c.kind == toStdout && other.kind == toStdout {
+					errs = append(errs, fmt.Errorf("write %s: it is written twice, as %s and as %s: give each its own path", OutputName(c.name), other, c))
+				}
+			}
+			taken = append(taken, c)
+		}
+	}
+	for _, c := range taken {
+		for _, s := range specs { // every image may read what another would write
+			if err := s.reads(c); err != nil {
+				errs = append(errs, fmt.Errorf("write %s: %w", OutputName(c.name), err))
+				break
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// A claim is an output that a build is going to write.
+type claim struct {
+	destination
+
+	flag  string
+	image int // its number, 0 for the only one
+}
+
+// String is how an error names it.
+func (c claim) String() string {
+	if c.image == 0 {
+		return c.flag
+	}
+	return fmt.Sprintf("%s of image %d", c.flag, c.image)
+}
+
+// A wantedOutput is a path that a Spec gives.
+type wantedOutput struct {
+	flag, name string
+	text       bool
+}
+
+func (s Spec) outputs() []wantedOutput {
+	list := []wantedOutput{{"--out", s.Out, false}, {"--secret-out", s.SecretOut, false}, {"--sbom", s.SBOM, true}}
+	return slices.DeleteFunc(list, func(w wantedOutput) bool { return w.name == "" })
+}
+
+// writesStdout reports whether [Stdout] is what this process was given, and not something of the caller's.
+func (s Spec) writesStdout() bool { return s.Stdout == nil || any(s.Stdout) == any(os.Stdout) }
+
+func (w wantedOutput) claim(image int, stdout, several bool) (claim, error) {
+	c := claim{flag: w.flag}
+	if several {
+		c.image = image
+	}
+	var err error
+	if c.destination, err = findDestination(w.name); err != nil {
+		return c, fmt.Errorf("write %s: %w", c, err)
+	}
+	if c.kind == toStdout && !stdout {
+		c.info = nil
+		return c, nil
+	}
+	terminal, err := c.terminal()
+	if terminal && !w.text {
+		err = terminalError(w.name)
+	}
+	if err != nil {
+		return c, fmt.Errorf("write %s: %w", c, err)
+	}
+	return c, nil
+}
+
+// reads says how a build reads what an output would write.
+func (s Spec) reads(c claim) error {
+	for _, in := range s.inputs() {
+		path, info, err := realPath(in.Path)
+		if err != nil {
+			continue // who reads it says what is wrong
+		}
+		if c.same(path, info) {
+			return fmt.Errorf("it is what %s reads, and would be lost: give another path", in.Flag)
+		}
+		if info.IsDir() && in.holds(c.destination, path) {
+			return fmt.Errorf("it is in %s, which %s reads: give a path elsewhere", in.Path, in.Flag)
+		}
+	}
+	return nil
+}
+
+// A readPath is an input with what is read of it, if it is a directory.
+type readPath struct {
+	Input
+
+	modules bool // modules and their indexes, else everything
+	// excludes, if not nil, reports whether a file that lies there is left out.
+	excludes func(below string) bool
+}
+
+func (in readPath) holds(d destination, dir string) bool {
+	if !in.modules {
+		below, ok := d.below(dir)
+		return ok && (in.excludes == nil || !in.excludes(below))
+	}
+	// An initramfs beside the modules is where some distributions have it.
+	name := filepath.Base(d.path)
+	return isModuleName(name) && slices.ContainsFunc([]string{"", modulesDir, "usr/" + modulesDir}, func(below string) bool {
+		if below == "" && !isTree(dir) && !in.flat() {
+			return false
+		}
+		at, _, err := realPath(filepath.Join(dir, below))
+		if err != nil {
+			return false
+		}
+		_, ok := d.below(at)
+		return ok
+	})
+}
+
+// flat reports whether depmod has not been at work in a directory of modules.
+func (in readPath) flat() bool { return in.Flag == "--module-dir" }
+
+// isModuleName reports whether a file of a module tree is a module or one of depmod's.
+func isModuleName(name string) bool {
+	return strings.HasPrefix(name, "modules.") || strings.HasSuffix(name, ".ko") ||
+		slices.ContainsFunc([]string{".ko.gz", ".ko.xz", ".ko.zst"}, func(end string) bool { return strings.HasSuffix(name, end) })
+}
+
+// inputs are the files and directories that a build reads.
+func (s Spec) inputs() []readPath {
+	var list []readPath
+	add := func(flag string, paths ...string) {
+		for _, p := range paths {
+			if p != "" {
+				list = append(list, readPath{Input: Input{Flag: flag, Path: p}})
+			}
+		}
+	}
+	add("--kernel", s.Kernel)
+	add("--base", s.Base.Image)
+	exclude, _ := parseExclusions(s.Exclude) // who uses them says what is wrong
+	for _, a := range s.Add {
+		list = append(list, readPath{Input: Input{Flag: "--add", Path: a.Source}, excludes: func(below string) bool {
+			return excludedBelow(exclude, cleanName(a.Destination+"/"+below))
+		}})
+	}
+	for _, secret := range s.Secrets {
+		add("--secret", secret.Source)
+	}
+	for _, in := range s.Inputs {
+		add(in.Flag, in.Path)
+	}
+	for _, given := range []struct {
+		flag  string
+		paths []string
+		word  string // that stands for something else than a path
+	}{{"--microcode", s.Microcode, MicrocodeAuto}, {"--modprobe", s.Modprobe, HostModprobe}, {"--firmware", s.Firmware, NoFirmware}} {
+		add(given.flag, slices.DeleteFunc(slices.Clone(given.paths), func(p string) bool { return p == given.word })...)
+	}
+	if s.Modules != NoModules && s.Modules != "" {
+		list = append(list, readPath{Input: Input{Flag: "--modules", Path: s.Modules}, modules: true})
+	}
+	for _, dir := range s.ModuleDirs {
+		list = append(list, readPath{Input: Input{Flag: "--module-dir", Path: dir}, modules: true})
+	}
+	return list
+}
+
+// realPath is an input's path without symbolic links, and what is there.
+func realPath(path string) (string, fs.FileInfo, error) {
+	name, err := realName(path)
+	if err != nil {
+		return "", nil, err
+	}
+	info, err := os.Stat(name)
+	return name, info, err
+}

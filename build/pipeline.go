@@ -1,0 +1,286 @@
+package build
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/pierrec/lz4/v4"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// streamWhole is up to which size a block is held in memory. A larger one, the archive of
+	// a large file in a compression without blocks, goes through the compressor by pieces.
+	streamWhole = 16 << 20
+	// streamSmall is up to which size a block takes a small buffer. There are two sizes of buffers,
+	// which are used again and again: garbage would double the memory.
+	streamSmall = 256 << 10
+	// streamCores bounds how many blocks are on the way, and with that the memory: each is there
+	// once as it was read and once packed.
+	streamCores = 8
+)
+
+// A pipeline reads, packs and writes what is not in memory: one goroutine reads blocks in the
+// order of the image, several pack them, and the caller writes them in the same order.
+type pipeline struct {
+	effort  effort
+	careful func(ctx context.Context, c Compression, one *block, raw []byte, done func(n int)) ([]byte, error)
+	done    func(n int)
+
+	flights chan *flight
+	room    *semaphore.Weighted // bytes
+	cores   *semaphore.Weighted
+	lz4     sync.Pool // of *lz4.Compressor
+
+	mu   sync.Mutex
+	free map[int][][]byte // buffers by their size
+}
+
+// A flight is a block on its way.
+type flight struct {
+	raw, packed []byte
+	ready       chan struct{} // closed when packed is there
+	block       *block
+	size        int      // of its buffers
+	buffers     [][]byte // to be used again
+}
+
+// write writes segments: what is packed already, and what is read and packed now.
+func (s *pipeline) write(ctx context.Context, packings []packing, w io.Writer, size *sizeWriter) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cores := min(runtime.GOMAXPROCS(0), streamCores)
+	s.room = semaphore.NewWeighted(max(int64(cores+2)*2*int64(bufferFor(lz4LegacyBlock)), 2*streamWhole))
+	s.cores = semaphore.NewWeighted(int64(cores))
+	s.flights = make(chan *flight, 1<<10)
+	s.free = make(map[int][][]byte)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(s.flights)
+		for _, p := range packings {
+			if err := s.read(ctx, group, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	err := s.writeAll(ctx, packings, w, size)
+	cancel()
+	reading := group.Wait()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return cmp.Or(reading, err)
+}
+
+// read reads the blocks of a segment and has them packed.
+func (s *pipeline) read(ctx context.Context, group *errgroup.Group, p packing) (err error) {
+	if p.blocks == nil {
+		return nil
+	}
+	c := p.blocks[0].archive.cursor()
+	defer func() { err = errors.Join(err, c.close()) }()
+	for _, one := range p.blocks {
+		if !one.streamed || one.large() {
+			continue
+		}
+		f := &flight{block: one, ready: make(chan struct{}), size: bufferFor(one.size())}
+		if err := s.room.Acquire(ctx, f.occupies()); err != nil {
+			return err
+		}
+		f.raw = s.buffer(f)[:one.size()]
+		if err := c.seek(one.from); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(c, f.raw); err != nil {
+			return err
+		}
+		if err := s.cores.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		group.Go(func() error {
+			defer s.cores.Release(1)
+			defer close(f.ready)
+			return s.pack(ctx, p.compression, f)
+		})
+		select {
+		case s.flights <- f:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// large reports whether a block is not held in memory.
+func (b *block) large() bool { return b.size() > streamWhole }
+
+// bufferFor is the size of the buffers for a block: of small ones, of the largest that lz4 has, or
+// its own. A packed block of lz4 has its size before it, and may be larger than its content.
+func bufferFor(size int64) int {
+	for _, most := range []int{streamSmall, lz4LegacyBlock} {
+		if size <= int64(most) {
+			return 4 + lz4.CompressBlockBound(most)
+		}
+	}
+	return int(size)
+}
+
+// occupies is how much memory the buffers of a flight take.
+func (f *flight) occupies() int64 { return 2 * int64(f.size) }
+
+// buffer is memory for a flight.
+func (s *pipeline) buffer(f *flight) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []byte
+	if n := len(s.free[f.size]); n > 0 {
+		out, s.free[f.size] = s.free[f.size][n-1], s.free[f.size][:n-1]
+	} else {
+		out = make([]byte, f.size)
+	}
+	f.buffers = append(f.buffers, out)
+	return out
+}
+
+// land takes back the memory of a flight.
+func (s *pipeline) land(f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.size <= bufferFor(lz4LegacyBlock) {
+		s.free[f.size] = append(s.free[f.size], f.buffers...)
+	}
+	s.room.Release(f.occupies())
+}
+
+// pack compresses a block that was read.
+func (s *pipeline) pack(ctx context.Context, c Compression, f *flight) (err error) {
+	switch {
+	case c == None:
+		f.packed = f.raw
+	case s.effort == careful:
+		f.packed, err = s.careful(ctx, c, f.block, f.raw, s.done)
+		return err
+	case c == LZ4:
+		f.packed, err = s.lz4Block(f)
+	default:
+		var out []byte
+		if out, err = quickBlock(c, f.raw); err == nil {
+			f.packed = out
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("compress with %v: %w", c, err)
+	}
+	s.done(len(f.raw))
+	return ctx.Err()
+}
+
+// lz4Block is a quickly packed block of lz4 after its size.
+func (s *pipeline) lz4Block(f *flight) ([]byte, error) {
+	z, ok := s.lz4.Get().(*lz4.Compressor)
+	if !ok {
+		z = new(lz4.Compressor)
+	}
+	defer s.lz4.Put(z)
+	out := s.buffer(f)
+	n, err := z.CompressBlock(f.raw, out[4:])
+	if err != nil {
+		return nil, err
+	}
+	binary.LittleEndian.PutUint32(out, uint32(n)) //nolint:gosec // at most a little over 8 MiB
+	return out[:4+n], nil
+}
+
+// writeAll writes the segments in their order.
+func (s *pipeline) writeAll(ctx context.Context, packings []packing, w io.Writer, size *sizeWriter) error {
+	for i, p := range packings {
+		if i > 0 {
+			if _, err := w.Write(make([]byte, gap(size.n, packings[i-1].compression))); err != nil {
+				return fmt.Errorf("write image: %w", err)
+			}
+		}
+		if p.blocks == nil {
+			if _, err := w.Write(p.packed); err != nil {
+				return fmt.Errorf("write image: %w", err)
+			}
+			continue
+		}
+		if p.compression == LZ4 {
+			if _, err := w.Write(binary.LittleEndian.AppendUint32(nil, lz4LegacyMagic)); err != nil {
+				return fmt.Errorf("write image: %w", err)
+			}
+		}
+		for _, one := range p.blocks {
+			if err := s.writeBlock(ctx, p.compression, one, w); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// writeBlock writes one block.
+func (s *pipeline) writeBlock(ctx context.Context, c Compression, one *block, w io.Writer) error {
+	switch {
+	case !one.streamed:
+		if _, err := w.Write(one.packed); err != nil {
+			return fmt.Errorf("write image: %w", err)
+		}
+		return nil
+	case one.large():
+		return s.writeLarge(ctx, c, one, w)
+	}
+	f, ok := <-s.flights
+	if !ok {
+		return context.Canceled // the reader says why
+	}
+	select {
+	case <-f.ready:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if f.packed == nil {
+		return context.Canceled // whoever packs says why
+	}
+	if _, err := w.Write(f.packed); err != nil {
+		return fmt.Errorf("write image: %w", err)
+	}
+	s.land(f)
+	return nil
+}
+
+// writeLarge reads, compresses and writes an archive by pieces.
+func (s *pipeline) writeLarge(ctx context.Context, c Compression, one *block, w io.Writer) (err error) {
+	from := one.archive.cursor()
+	defer func() { err = errors.Join(err, from.close()) }()
+	z, err := newCompressor(w, c, s.effort)
+	if err != nil {
+		return fmt.Errorf("compress with %v: %w", c, err)
+	}
+	piece := make([]byte, 1<<20)
+	for {
+		n, err := from.Read(piece)
+		if _, err := z.Write(piece[:n]); err != nil {
+			return fmt.Errorf("compress with %v: %w", c, errors.Join(err, z.Close()))
+		}
+		s.done(n)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			return errors.Join(err, z.Close())
+		}
+	}
+	if err := z.Close(); err != nil {
+		return fmt.Errorf("compress with %v: %w", c, err)
+	}
+	return nil
+}
