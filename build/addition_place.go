@@ -68,8 +68,8 @@ func (b *builder) join(own, added []file) ([]file, error) {
 	}
 	aside := b.base == nil && b.holdsModules(placed)
 	if aside {
-		b.report.Notes = append(b.report.Notes, fmt.Sprintf("/%s/%s of the added tree stays whole; nodisk's modules are in /%s/%s, where /init looks first",
-			modulesDir, b.report.Release, OwnDir, modulesDir))
+		b.report.Notes = append(b.report.Notes, fmt.Sprintf(
+			"/%s/%s of the added tree stays whole; nodisk's modules are in /%s/%s, where /init looks first", modulesDir, b.report.Release, OwnDir, modulesDir))
 	}
 	var (
 		list     []file
@@ -88,7 +88,8 @@ func (b *builder) join(own, added []file) ([]file, error) {
 		case !twice || f.mode&typeMask == typeDir:
 			list = append(list, f)
 		case f.part == PartTree && (theirs.mode&typeMask != f.mode&typeMask || theirs.major != f.major || theirs.minor != f.minor):
-			b.report.Warnings = append(b.report.Warnings, fmt.Sprintf("/%s of the added tree is not the device %d,%d that the kernel opens: nodisk's own is in the image", f.name, f.major, f.minor))
+			b.report.Warnings = append(b.report.Warnings, fmt.Sprintf(
+				"/%s of the added tree is not the device %d,%d that the kernel opens: nodisk's own is in the image", f.name, f.major, f.minor))
 			list = append(list, f)
 			placed = slices.DeleteFunc(placed, func(g file) bool { return g.name == f.name })
 		case b.boots(f):
@@ -100,11 +101,13 @@ func (b *builder) join(own, added []file) ([]file, error) {
 		}
 	}
 	if replaced.count > 0 {
-		b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s of nodisk's replaced by those of the added tree: %s", plural(replaced.count, "file"), replaced.names()))
+		b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s of nodisk's replaced by those of the added tree: %s",
+			plural(replaced.count, "file"), replaced.names()))
 	}
 	if !aside && b.base == nil {
 		if i := slices.IndexFunc(placed, func(f file) bool { return strings.HasPrefix(f.name, OwnDir+"/"+modulesDir+"/") }); i >= 0 {
-			errs = append(errs, fmt.Errorf("add /%s: /init would take its modules from there: leave it out with --exclude %s", placed[i].name, OwnDir))
+			errs = append(errs, fmt.Errorf("add /%s: /init would take its modules from there: leave it out with --exclude %s",
+				placed[i].name, OwnDir))
 		}
 	}
 	if len(errs) > tallyNames {
@@ -137,8 +140,9 @@ func (b *builder) boots(f file) bool {
 		return b.base == nil || !b.base.keepsInit()
 	case PartModules, PartIndexes:
 		return b.base == nil
+	default:
+		return f.name == b.configName()
 	}
-	return f.name == b.configName()
 }
 
 // configName is where the config lies, links followed.
@@ -160,5 +164,6 @@ func ownRefused(f file) error {
 		how = "--config FILE says what is in it"
 	default:
 	}
-	return fmt.Errorf("add /%s: that file is nodisk's own, and is not replaced: %s; --exclude %s leaves the added one out", f.name, how, f.name)
+	return fmt.Errorf("add /%s: that file is nodisk's own, and is not replaced: %s; --exclude %s leaves the added one out",
+		f.name, how, f.name)
 }

@@ -47,16 +47,20 @@ func (a *adder) read(ctx context.Context, s Spec) (files []file, err error) {
 	return a.files, a.refusal()
 }
 
-// output remembers a path that must not get into the image.
+// output remembers a path that must not get into the image, and where it leads if it is a link.
 func (a *adder) output(at, what string) {
 	if at == "" {
 		return
 	}
-	if abs, err := filepath.Abs(at); err == nil {
-		if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
-			abs = filepath.Join(dir, filepath.Base(abs))
-		}
-		a.outputs[abs] = what
+	abs, err := filepath.Abs(at)
+	if err != nil {
+		return // the working directory is gone: nothing below it can be added
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+		a.outputs[filepath.Join(dir, filepath.Base(abs))] = what
+	}
+	if target, err := filepath.EvalSymlinks(abs); err == nil {
+		a.outputs[target] = what
 	}
 }
 
@@ -106,7 +110,8 @@ func (a *adder) walk(ctx context.Context, at, name string, is facts, dev uint64)
 		return nil
 	}
 	if is.dev != dev {
-		a.notes = append(a.notes, fmt.Sprintf("%s is another file system (a mount point): its directory is in the image, what is in it is not; --add %s:/%s adds that too", at, at, name))
+		a.notes = append(a.notes, fmt.Sprintf("%s is a mount point: its directory is in the image, what is mounted there is not; "+
+			"an --add of its own puts that in", at))
 		return nil
 	}
 	entries, err := os.ReadDir(at)
@@ -235,8 +240,8 @@ func (a *adder) refusal() error {
 			a.unreadable.count, a.self, a.unreadable.names()))
 	}
 	if a.large.count > 0 {
-		errs = append(errs, fmt.Errorf("add files: an archive holds less than 4 GiB a file: %s: leave it out with --exclude, or bring it to the node another way",
-			a.large.names()))
+		errs = append(errs, fmt.Errorf("add files: an archive holds less than 4 GiB a file: %s: "+
+			"leave it out with --exclude, or bring it to the node another way", a.large.names()))
 	}
 	return errors.Join(errs...)
 }
@@ -267,12 +272,12 @@ func (a *adder) findings() (notes, warnings []string) {
 		}
 	}
 	if a.setid.count > 0 {
-		warnings = append(warnings, fmt.Sprintf("setuid or setgid bits of %s are dropped, whose owner or group is not root here and would be in the image: %s; "+
-			"--owner keep, or nodisk run as root, keeps owners and bits", plural(a.setid.count, "file"), a.setid.names()))
+		warnings = append(warnings, fmt.Sprintf("setuid or setgid bits of %s are dropped, "+
+			"whose owner or group is not root here and would be in the image: %s; --owner keep, or nodisk run as root, keeps owners and bits", plural(a.setid.count, "file"), a.setid.names()))
 	}
 	if a.capable.count > 0 {
-		warnings = append(warnings, fmt.Sprintf("capabilities of %s are not in the image, which has no place for them: %s: what they were for, such as ping, fails for users other than root; "+
-			"setcap on the node, or chmod u+s, mends that", plural(a.capable.count, "file"), a.capable.names()))
+		warnings = append(warnings, fmt.Sprintf("capabilities of %s are not in the image, which has no place for them: %s: "+
+			"what they were for, such as ping, fails for users other than root; setcap on the node, or chmod u+s, mends that", plural(a.capable.count, "file"), a.capable.names()))
 	}
 	return notes, warnings
 }

@@ -16,9 +16,10 @@ import (
 	"time"
 )
 
-// A Cache keeps compressed blocks of modules, firmware and programs: in memory for
-// the images of one run, and in a folder for later runs. It changes how long a build takes and
-// nothing else: a block is taken only if it unpacks to the very bytes, and the folder may be deleted at any time.
+// A Cache keeps compressed blocks of modules, firmware and programs, and the indexes of module trees that
+// have none: in memory for the images of one run, and in a folder for later runs. It changes how long a build takes and
+// nothing else: a block is taken only if it unpacks to the very bytes, indexes only if no file of the tree was
+// touched since, and the folder may be deleted at any time.
 // Nothing of config files, added files or secrets gets into the folder. Nil is a cache that keeps nothing.
 type Cache struct {
 	dir   string
@@ -66,16 +67,26 @@ func maker() string {
 	return strings.Join(name, " ")
 }
 
+// key is that of what this program makes of data, by a kind.
+func (c *Cache) key(kind string, data []byte) cacheKey {
+	h := sha256.New()
+	_, _ = fmt.Fprintf(h, "%s\n%s\n", c.maker, kind) // a hash takes everything
+	_, _ = h.Write(data)
+	return cacheKey(h.Sum(nil))
+}
+
 // packed returns the compressed form of raw, of pack if it is not known. Only with
 // keep it is looked for in the folder and put there.
 func (c *Cache) packed(how Compression, raw []byte, keep bool, pack func() ([]byte, error)) ([]byte, error) {
 	if c == nil {
 		return pack()
 	}
-	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%s\n%v\n", c.maker, how) // a hash takes everything
-	_, _ = h.Write(raw)
-	key := cacheKey(h.Sum(nil))
+	return c.kept(c.key(how.String(), raw), keep, func(packed []byte) bool { return unpacksTo(how, packed, raw) }, pack)
+}
+
+// kept returns what was made under a key: in this run, or, with keep, in an earlier one if it is good; else
+// what is made now.
+func (c *Cache) kept(key cacheKey, keep bool, good func(data []byte) bool, produce func() ([]byte, error)) ([]byte, error) {
 	c.mu.Lock()
 	entry, ok := c.memory[key]
 	if !ok {
@@ -85,11 +96,11 @@ func (c *Cache) packed(how Compression, raw []byte, keep bool, pack func() ([]by
 	c.mu.Unlock()
 	entry.once.Do(func() {
 		if keep {
-			if entry.packed, ok = c.load(key, how, raw); ok {
+			if entry.packed, ok = c.load(key, good); ok {
 				return
 			}
 		}
-		if entry.packed, entry.err = pack(); entry.err == nil && keep {
+		if entry.packed, entry.err = produce(); entry.err == nil && keep {
 			c.store(key, entry.packed)
 		}
 	})
@@ -98,13 +109,13 @@ func (c *Cache) packed(how Compression, raw []byte, keep bool, pack func() ([]by
 
 func (c *Cache) path(key cacheKey) string { return filepath.Join(c.dir, hex.EncodeToString(key[:])) }
 
-// load reads a block from the folder. A damaged one is as good as none.
-func (c *Cache) load(key cacheKey, how Compression, raw []byte) ([]byte, bool) {
+// load reads a file of the folder. A damaged one is as good as none.
+func (c *Cache) load(key cacheKey, good func(data []byte) bool) ([]byte, bool) {
 	if c.dir == "" {
 		return nil, false
 	}
 	packed, err := os.ReadFile(c.path(key))
-	if err != nil || !unpacksTo(how, packed, raw) {
+	if err != nil || !good(packed) {
 		return nil, false
 	}
 	now := time.Now()

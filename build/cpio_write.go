@@ -57,7 +57,8 @@ func newArchive(files []file, mtime time.Time) (*cpioArchive, error) {
 		case f.size() > math.MaxUint32:
 			return nil, fmt.Errorf("write cpio: /%s has %d bytes, an archive holds 4 GiB a file", f.name, f.size())
 		case len(f.name)+1 > cpioMaxName:
-			return nil, fmt.Errorf("write cpio: a path of %d bytes, the kernel takes %d: /%.60s...", len(f.name), cpioMaxName-1, f.name)
+			return nil, fmt.Errorf("write cpio: /%.60s and so on is a path of %d bytes, and the kernel takes %d",
+				f.name, len(f.name), cpioMaxName-1)
 		case f.name == cpioTrailer:
 			return nil, fmt.Errorf("write cpio: a file /%s would end the archive: rename it, or leave it out with --exclude", f.name)
 		}
@@ -99,7 +100,8 @@ func newcHeader(r record, mtime uint32) []byte {
 	out := make([]byte, 0, padded(cpioHeader+int64(len(r.name))+1))
 	out = append(out, "070701"...)
 	for _, v := range []uint32{
-		r.ino, r.mode, r.uid, r.gid, r.nlink, mtime, uint32(r.bytes), 0, 0, r.major, r.minor, uint32(len(r.name) + 1), 0, //nolint:gosec // checked in newArchive
+		r.ino, r.mode, r.uid, r.gid, r.nlink, mtime, uint32(r.bytes), //nolint:gosec // checked in newArchive
+		0, 0, r.major, r.minor, uint32(len(r.name) + 1), 0, //nolint:gosec // checked in newArchive
 	} {
 		out = fmt.Appendf(out, "%08X", v)
 	}
@@ -165,17 +167,21 @@ func (c *cursor) Read(p []byte) (int, error) {
 	return done, nil
 }
 
+// place is where a record begins, and from where to where its content lies; of the trailer, which
+// has none, for the number after the last.
+func (a *cpioArchive) place(i int) (at, from, end int64) {
+	switch {
+	case i < len(a.records):
+		return a.records[i].at, a.records[i].from, a.records[i].end
+	case i > 0:
+		at = padded(a.records[i-1].end)
+	}
+	return at, a.size, a.size
+}
+
 // record reads of record i what p holds, from the cursor on.
 func (c *cursor) record(i int, p []byte) (int, error) {
-	at, from, end := c.a.size, c.a.size, c.a.size
-	if i < len(c.a.records) {
-		r := &c.a.records[i]
-		at, from, end = r.at, r.from, r.end
-	} else if i > 0 {
-		at = padded(c.a.records[i-1].end)
-	} else {
-		at = 0
-	}
+	at, from, end := c.a.place(i)
 	done := 0
 	take := func(what []byte) {
 		n := copy(p[done:], what)

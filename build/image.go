@@ -49,8 +49,9 @@ type Spec struct {
 	Inventories []Inventory
 	// Config is the administrator's part of the config file.
 	Config []byte
-	// CheckConfig, if not nil, judges the whole config file.
-	CheckConfig func(io.Reader) error
+	// CheckConfig, if not nil, judges the whole config file: what /init would warn of, and what it
+	// would refuse.
+	CheckConfig func(io.Reader) (warnings []string, err error)
 	// Base is an initramfs to which all of this is added.
 	Base Base
 	// SkipCheck makes the image although the kernel would refuse modules, or is older than
@@ -108,7 +109,6 @@ const (
 	stepPrepare  = "preparing /init and modules"
 	stepModules  = "reading modules"
 	stepCompress = "compressing"
-	stepWrite    = "writing"
 )
 
 // Image makes an image as s says and reports what is in it.
@@ -187,11 +187,13 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 		if kernel, err = OpenKernel(s.Kernel); err != nil {
 			return nil, err
 		}
+		b.report.Warnings = append(b.report.Warnings, kernel.Notes()...)
 	}
 	if err := b.age(kernel.Release); err != nil {
 		return nil, err
 	}
-	profiles, config, err := s.configure()
+	profiles, config, warnings, err := s.configure()
+	b.report.Warnings = append(b.report.Warnings, warnings...)
 	if err != nil {
 		return nil, err
 	}
@@ -255,10 +257,13 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 }
 
 // configure finds the profiles and checks the config file.
-func (s Spec) configure() ([]modload.Profile, cmdline.Args, error) {
+func (s Spec) configure() (_ []modload.Profile, _ cmdline.Args, warnings []string, err error) {
 	config, err := cmdline.ParseConfig(bytes.NewReader(s.Config))
 	if err != nil {
-		return nil, nil, fmt.Errorf("read config: %w", err)
+		return nil, nil, nil, fmt.Errorf("read config: %w", err)
+	}
+	if cmdline.HasByteOrderMark(s.Config) {
+		warnings = append(warnings, "config: it has a byte order mark, which is passed over: save it as UTF-8 without one")
 	}
 	asked := listOf(config.All("nodisk.profile"))
 	names := s.Profiles
@@ -266,25 +271,29 @@ func (s Spec) configure() ([]modload.Profile, cmdline.Args, error) {
 		names = asked
 	}
 	if len(names) == 0 {
-		return nil, nil, errors.New("select profiles: none given; give some by --profile or by nodisk.profile= in the config")
+		return nil, nil, nil, errors.New("select profiles: none given; give some by --profile or by nodisk.profile= in the config")
 	}
 	names = unique(names)
 	profiles, err := lookupProfiles(names)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	holds := holdings(profiles)
 	for _, name := range asked {
 		if !holds[name] {
-			return nil, nil, fmt.Errorf("read config: nodisk.profile=%s is not in the image; add it to --profile", name)
+			return nil, nil, nil, fmt.Errorf("read config: nodisk.profile=%s is not in the image; add it to --profile", name)
 		}
 	}
 	if s.CheckConfig != nil {
-		if err := s.CheckConfig(bytes.NewReader(s.configText(profiles))); err != nil {
-			return nil, nil, fmt.Errorf("check config: %w", err)
+		said, err := s.CheckConfig(bytes.NewReader(s.configText(profiles)))
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("check config: %w", err)
+		}
+		for _, w := range said {
+			warnings = append(warnings, "config: "+w)
 		}
 	}
-	return profiles, config, nil
+	return profiles, config, warnings, nil
 }
 
 // configText is the config file of the image: what the image knows about
@@ -363,7 +372,7 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 		firmware, err := b.firmware(ctx, t, flat)
 		return slices.Concat(flat, confs, firmware), err
 	}
-	t, made, warnings, err := t.indexed()
+	t, made, warnings, err := t.indexed(b.spec.Cache)
 	if err != nil {
 		return nil, err
 	}
@@ -396,6 +405,7 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 		inside[m.Name] = true
 	}
 	holds := func(name string) bool { return inside[name] }
+	b.report.Warnings = append(b.report.Warnings, t.staleWarnings(holds)...)
 	b.report.Notes = slices.Concat(b.report.Notes, confNotes(x, conf, holds), confLeft(t, b.spec.Modprobe, holds))
 	firmware, err := b.firmware(ctx, t, append(slices.Clone(files), flat...))
 	if err != nil {

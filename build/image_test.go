@@ -83,7 +83,9 @@ func TestImageErrors(t *testing.T) {
 			func(s *Spec) { s.Config = []byte("nodisk.profile=nfs\n") }, []string{"nodisk.profile=nfs", "--profile"},
 		},
 		"config": {
-			func(s *Spec) { s.CheckConfig = func(io.Reader) error { return errors.New("ip=foo is wrong") } },
+			func(s *Spec) {
+				s.CheckConfig = func(io.Reader) ([]string, error) { return nil, errors.New("ip=foo is wrong") }
+			},
 			[]string{"check config", "ip=foo is wrong"},
 		},
 		"init of another machine": {
@@ -122,7 +124,7 @@ func TestImageWithoutModulesDep(t *testing.T) {
 		m.Vermagic = testRelease + " SMP"
 		write(t, filepath.Join(dir, name), m.Bytes())
 	}
-	put("kernel/drivers/net/nic.ko", kotest.Module{Name: "nic", Imports: []ko.Import{{Name: "bus_register"}}})
+	put("kernel/drivers/net/nic.ko", kotest.Module{Name: "nic", Depends: "bus", Imports: []ko.Import{{Name: "bus_register"}}})
 	put("kernel/drivers/bus/bus.ko", kotest.Module{Name: "bus", Exports: []ko.Symbol{{Name: "bus_register"}}})
 	// A link as the node will see it: absolute, below the tree's root.
 	put("../9.9.8/extra/late.ko", kotest.Module{Name: "late"})

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -102,7 +103,17 @@ func companions(keep func(module string) bool) string {
 // reduceDep keeps the lines of modules.dep whose module is kept, and writes
 // all paths as they are in the image: relative to dir and without the ending of a
 // compression.
+//
+// What a module uses is written users first, as depmod does, and of what does not use each other by
+// path: depmod's order among those follows from all modules of the tree, and an image is to
+// depend on its own modules alone.
 func reduceDep(text, dir string, kept func(word string) bool) string {
+	uses := make(map[string]int) // how many modules each uses, by path
+	for line := range strings.Lines(text) {
+		if module, needs, ok := strings.Cut(line, ":"); ok {
+			uses[module] = len(strings.Fields(needs))
+		}
+	}
 	var out strings.Builder
 	for line := range strings.Lines(text) {
 		module, needs, ok := strings.Cut(line, ":")
@@ -111,7 +122,12 @@ func reduceDep(text, dir string, kept func(word string) bool) string {
 		}
 		out.WriteString(plainPath(strings.TrimPrefix(module, "/"+dir)))
 		out.WriteByte(':')
-		for need := range strings.FieldsSeq(needs) {
+		list := strings.Fields(needs)
+		slices.SortStableFunc(list, func(a, b string) int {
+			// Who uses another uses all that the other does, and the other besides.
+			return cmp.Or(cmp.Compare(uses[b], uses[a]), strings.Compare(a, b))
+		})
+		for _, need := range list {
 			out.WriteByte(' ')
 			out.WriteString(plainPath(strings.TrimPrefix(need, "/"+dir)))
 		}

@@ -43,8 +43,8 @@ const (
 
 // ParseInventory reads what hardware a node has, in any mixture of these forms: modaliases, one a
 // line, as sysfs shows them (with or without "MODALIAS=" before them); lspci
-// -n, -nn, -nmm, -nvmm and -nnmm, with -v and -D or without; what WriteText
-// wrote. Lines that begin with "#" are comments. Lines that are none of these
+// -n, -nn, -nmm, -nvmm and -nnmm, with -v, -k, -x and -D or without, also busybox's and that of a machine
+// without pci.ids; /proc/bus/pci/devices; what WriteText wrote. Lines that begin with "#" are comments. Lines that are none of these
 // are errors, all of them together.
 //
 // Devices of classes (input, dmi) are left out: /init does not load drivers for
@@ -86,9 +86,10 @@ type inventoryParser struct {
 	bad    int
 	errs   []error
 
-	pci *pciID // of lspci, to which further lines may belong
-	at  int    // its line
-	vmm bool   // it is a record of lspci -vmm
+	pci  *pciID // of lspci, to which further lines may belong
+	at   int    // the number of its line
+	text string // its line
+	vmm  bool   // it is a record of lspci -vmm
 }
 
 // line reads one line.
@@ -117,10 +118,16 @@ func (p *inventoryParser) line(text string) {
 		}
 	case p.field(text):
 		return
+	case p.pci != nil && p.pci.dump(text):
+		return
 	default:
 		p.listed()
 		if id, ok := parseListed(text); ok {
-			p.pci, p.at = &id, p.number
+			p.pci, p.at, p.text = &id, p.number, text
+			return
+		}
+		if id, ok := parseProc(text); ok {
+			p.add(id.modalias(), p.number)
 			return
 		}
 		alias := strings.TrimPrefix(text, "MODALIAS=")
@@ -129,10 +136,11 @@ func (p *inventoryParser) line(text string) {
 			return
 		}
 	}
-	p.fail(text)
+	p.fail(p.number, text)
 }
 
-func (p *inventoryParser) fail(text string) {
+// fail tells of a line that is not understood.
+func (p *inventoryParser) fail(number int, text string) {
 	if p.bad++; p.bad > inventoryErrors {
 		return
 	}
@@ -142,9 +150,9 @@ func (p *inventoryParser) fail(text string) {
 	}
 	hint := "neither a modalias nor a line of lspci -n"
 	if rest, ok := cutSlot(text); ok && rest != "" {
-		hint = "a line of lspci without numbers: take lspci -nn"
+		hint = "a line of lspci without the numbers of vendor and device: take lspci -nn"
 	}
-	p.errs = append(p.errs, fmt.Errorf("%s line %d: %q is %s", p.Name, p.number, text, hint))
+	p.errs = append(p.errs, fmt.Errorf("%s line %d: %q is %s", p.Name, number, text, hint))
 }
 
 func (p *inventoryParser) comment(text string) {
@@ -171,8 +179,12 @@ func (p *inventoryParser) add(alias string, line int) {
 
 // listed takes the device of lspci up whose lines have ended.
 func (p *inventoryParser) listed() {
-	if p.pci != nil {
+	switch {
+	case p.pci == nil:
+	case p.pci.named():
 		p.add(p.pci.modalias(), p.at)
+	default:
+		p.fail(p.at, p.text)
 	}
 	p.pci, p.vmm = nil, false
 }

@@ -53,6 +53,7 @@ func chooseDrivers(x *modload.Index, tree fs.FS, profiles []modload.Profile, lis
 		goes := func(name string) bool { return !loads[name] && c.isDriver(name) && !slices.Contains(chosen, name) }
 		p.Include = slices.DeleteFunc(slices.Clone(p.Include), goes)
 		p.Maybe = slices.DeleteFunc(slices.Clone(p.Maybe), goes)
+		p.OneOf = nil // whether there is a driver, the devices have said
 		reduced = append(reduced, p)
 	}
 	return append(reduced, modload.Profile{Name: "of the inventory", Include: chosen}), unique(notes), nil

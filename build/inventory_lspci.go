@@ -24,11 +24,16 @@ func cutSlot(line string) (rest string, ok bool) {
 	return rest, ok
 }
 
-// parseListed reads the first line that lspci writes about a device:
+// parseListed reads the first line that lspci writes about a device, with names or, as busybox and a
+// machine without pci.ids write it, without:
 //
 //	00:03.0 0200: 1af4:1041 (rev 01)
+//	00:03.0 Class 0200: 1af4:1041
+//	00:03.0 Class 0200: Device 1af4:1041 (rev 01)
+//	00:03.0 Ethernet controller: Device 1af4:1041 (rev 01)
 //	00:03.0 Ethernet controller [0200]: Intel Corporation X710 [8086:1572] (rev 01)
 //	00:03.0 "0200" "1af4" "1041" -r01 -p00 "1af4" "1041"
+//	00:03.0 "Class 0200" "Vendor 1af4" "Device 1041" ...
 //	00:03.0 "Ethernet controller [0200]" "Intel Corporation [8086]" "X710 [1572]" ...
 func parseListed(line string) (pciID, bool) {
 	rest, ok := cutSlot(line)
@@ -38,19 +43,91 @@ func parseListed(line string) (pciID, bool) {
 	if strings.HasPrefix(rest, `"`) {
 		return parseQuoted(rest)
 	}
-	id := unknownPCI()
-	if class, more, ok := strings.Cut(rest, ": "); ok && id.setClass(class) { // -n
-		numbers, more, _ := strings.Cut(more, " ")
-		id.setInterface(more)
-		return id, id.setPair(pciVendor, numbers)
-	}
-	i := strings.Index(rest, "]: ") // -nn
-	if i < 0 || !id.setClass(inBrackets(rest[:i+1])) {
+	class, rest, ok := strings.Cut(rest, ": ")
+	if !ok {
 		return pciID{}, false
 	}
-	rest = rest[i+1:]
+	id := unknownPCI()
+	id.setClassOf(class)
 	id.setInterface(rest)
-	return id, id.setLastPair(pciVendor, rest)
+	if numbers, _, _ := strings.Cut(strings.TrimPrefix(rest, "Device "), " "); !id.setPair(pciVendor, numbers) {
+		id.setLastPair(pciVendor, rest)
+	}
+	return id, true
+}
+
+// setClassOf takes a class by its number, or by the name that pci.ids has for it. Another name leaves it unknown.
+func (id *pciID) setClassOf(class string) {
+	if !id.setClass(numberOf(class)) {
+		id.setClass(classNumber(class))
+	}
+}
+
+// named reports whether it is known which device it is.
+func (id *pciID) named() bool { return id[pciVendor] != "*" && id[pciDevice] != "*" }
+
+// classNumber is the number of a class by the name that pci.ids gives it, of those classes that
+// matter on the way to a root; empty for others.
+func classNumber(name string) string {
+	switch name {
+	case "SCSI storage controller":
+		return "0100"
+	case "IDE interface":
+		return "0101"
+	case "RAID bus controller":
+		return "0104"
+	case "SATA controller":
+		return "0106"
+	case "Serial Attached SCSI controller":
+		return "0107"
+	case "Non-Volatile memory controller":
+		return "0108"
+	case "Ethernet controller":
+		return "0200"
+	case "Infiniband controller", "InfiniBand controller":
+		return "0207"
+	case "Network controller":
+		return "0280"
+	case "USB controller":
+		return "0c03"
+	}
+	return ""
+}
+
+// parseProc reads a line of /proc/bus/pci/devices: bus and function, vendor and device, and 15 more
+// numbers of no interest here (show_device in drivers/pci/proc.c). The class is not among them.
+func parseProc(line string) (pciID, bool) {
+	words := strings.Split(line, "\t")
+	if len(words) < 17 || len(words[0]) != 4 || !isHex(words[0]) || len(words[1]) != 8 {
+		return pciID{}, false
+	}
+	id := unknownPCI()
+	return id, id.set(pciVendor, words[1][:4]) && id.set(pciDevice, words[1][4:])
+}
+
+// dump reads a line of the configuration space that lspci -x writes, "00: 86 80 39 15 ...", and reports
+// whether it is one. Where the fields lie: PCI_VENDOR_ID and so on in include/uapi/linux/pci_regs.h.
+func (id *pciID) dump(line string) bool {
+	at, rest, ok := strings.Cut(line, ": ")
+	if !ok || len(at) < 2 || len(at) > 3 || !isHex(at) {
+		return false
+	}
+	bytes := strings.Fields(rest)
+	for _, b := range bytes {
+		if len(b) != 2 || !isHex(b) {
+			return false
+		}
+	}
+	switch {
+	case len(bytes) != 16:
+	case at == "00":
+		id.set(pciVendor, bytes[1]+bytes[0])
+		id.set(pciDevice, bytes[3]+bytes[2])
+		id.set(pciInterface, bytes[9])
+		id.set(pciSubclass, bytes[10])
+		id.set(pciClass, bytes[11])
+	}
+	return true
 }
 
 // parseQuoted reads the fields of lspci -mm: class, vendor, device, options,
@@ -71,22 +148,31 @@ func parseQuoted(rest string) (pciID, bool) {
 		if !ok {
 			return pciID{}, false
 		}
-		words, rest = append(words, numberOf(word)), behind
+		words, rest = append(words, word), behind
 	}
-	if len(words) < 3 || !id.setClass(words[0]) || !id.set(pciVendor, words[1]) || !id.set(pciDevice, words[2]) {
+	if len(words) < 3 {
 		return pciID{}, false
 	}
+	id.setClassOf(words[0])
+	id.set(pciVendor, numberOf(words[1]))
+	id.set(pciDevice, numberOf(words[2]))
 	if len(words) >= 5 {
-		id.set(pciSubvendor, words[3])
-		id.set(pciSubdevice, words[4])
+		id.set(pciSubvendor, numberOf(words[3]))
+		id.set(pciSubdevice, numberOf(words[4]))
 	}
 	return id, true
 }
 
-// numberOf is the number of "Intel Corporation [8086]" or "8086".
+// numberOf is the number of "Intel Corporation [8086]", "8086", or "Vendor 8086", which is how lspci writes
+// what pci.ids does not have (pci_lookup_name in pciutils' lib/names.c).
 func numberOf(word string) string {
 	if n := inBrackets(word); n != "" {
 		return n
+	}
+	for _, before := range []string{"Class ", "Vendor ", "Device ", "Subsystem ", "SubVendor ", "ProgIf "} {
+		if n, ok := strings.CutPrefix(word, before); ok {
+			return n
+		}
 	}
 	return word
 }
@@ -128,18 +214,18 @@ func (id *pciID) setPair(field int, pair string) bool {
 }
 
 // setLastPair takes the last "[8086:1572]" of a line: names have brackets too.
-func (id *pciID) setLastPair(field int, line string) bool {
+func (id *pciID) setLastPair(field int, line string) {
 	for at := len(line); ; {
 		end := strings.LastIndexByte(line[:at], ']')
 		if end < 0 {
-			return false
+			return
 		}
 		start := strings.LastIndexByte(line[:end], '[')
 		if start < 0 {
-			return false
+			return
 		}
 		if id.setPair(field, line[start+1:end]) {
-			return true
+			return
 		}
 		at = start
 	}
@@ -155,7 +241,7 @@ func (id *pciID) setInterface(line string) {
 // detail reads a line that lspci -v writes below a device. Only the subsystem
 // matters: "Subsystem: 1af4:1100" or "Subsystem: Red Hat, Inc. [1af4:1100]".
 func (id *pciID) detail(line string) {
-	if value, ok := strings.CutPrefix(strings.TrimSpace(line), "Subsystem: "); ok && !id.setPair(pciSubvendor, value) {
+	if value, ok := strings.CutPrefix(strings.TrimSpace(line), "Subsystem: "); ok && !id.setPair(pciSubvendor, numberOf(value)) {
 		id.setLastPair(pciSubvendor, value)
 	}
 }
@@ -166,11 +252,12 @@ func (p *inventoryParser) field(line string) bool {
 	if !ok {
 		return false
 	}
+	name := value
 	value = numberOf(value)
 	if _, slot := cutSlot(value); slot && (key == "Slot" || key == "Device") && !p.vmm {
 		id := unknownPCI() // "Device" is how -vm without the second m calls it
 		p.listed()
-		p.pci, p.at, p.vmm = &id, p.number, true
+		p.pci, p.at, p.text, p.vmm = &id, p.number, line, true
 		return true
 	}
 	if !p.vmm {
@@ -178,7 +265,7 @@ func (p *inventoryParser) field(line string) bool {
 	}
 	switch key {
 	case "Class":
-		ok = p.pci.setClass(value)
+		p.pci.setClassOf(name)
 	case "Vendor":
 		ok = p.pci.set(pciVendor, value)
 	case "Device":
@@ -193,14 +280,14 @@ func (p *inventoryParser) field(line string) bool {
 		ok = len(key) < 20 && !strings.ContainsAny(key, " \t")
 	}
 	if !ok {
-		p.fail(line)
+		p.fail(p.number, line)
 	}
 	return true
 }
 
 // record ends a record of lspci -vmm, which must have named the device.
 func (p *inventoryParser) record() {
-	if p.vmm && (p.pci[pciVendor] == "*" || p.pci[pciDevice] == "*") {
+	if p.vmm && !p.pci.named() {
 		if p.bad++; p.bad <= inventoryErrors {
 			p.errs = append(p.errs, fmt.Errorf("%s line %d: a record of lspci -vmm without numbers for vendor and device: take lspci -nvmm", p.Name, p.at))
 		}

@@ -32,19 +32,36 @@ func TestParseInventory(t *testing.T) {
 		text string
 		want []string
 	}{
-		"modalias":          {whole + "\n\n# comment\n" + whole + "\nvirtio:d00000001v00001AF4\n", []string{whole, "virtio:d00000001v00001AF4"}},
-		"small letters":     {"pci:v00001af4d00001050sv00001af4sd00001100bc03sc00i00", []string{"pci:v00001AF4d00001050sv00001AF4sd00001100bc03sc00i00", "virtio:d00000010v00001AF4"}},
-		"uevent":            {"MODALIAS=" + whole, []string{whole}},
-		"classes":           {"input:b0003v0627-e0,1,ram4\ndmi:bvnSeaBIOS:bvr1\nacpi:PNP0A08:\n", []string{"acpi:PNP0A08:"}},
-		"lspci -n":          {"01:00.0 0200: 8086:1572 (rev 01)\n", []string{short}},
-		"lspci -Dn":         {"0000:01:00.0 0200: 8086:1572\r\n", []string{short}},
-		"lspci -nn":         {"01:00.0 Ethernet controller [0200]: Intel Corporation X710 [for 10GbE] SFP+ [8086:1572] (rev 01)\n", []string{short}},
-		"lspci -nv":         {"01:00.0 0200: 8086:1572 (rev 01) (prog-if 00)\n\tSubsystem: 8086:0008\n\tFlags: bus master\n\tMemory at [8086:ffff]\n\n", []string{whole}},
-		"lspci -nnk":        {"01:00.0 Ethernet controller [0200]: Intel X710 [8086:1572]\n\tSubsystem: Intel [a] [8086:0008]\n\tKernel driver in use: i40e\n", []string{"pci:v00008086d00001572sv00008086sd00000008bc02sc00i*"}},
-		"lspci -nmm":        {`01:00.0 "0200" "8086" "1572" -r01 -p00 "8086" "0008"` + "\n", []string{whole}},
-		"lspci -nnmm":       {`01:00.0 "Ethernet controller [0200]" "Intel Corporation [8086]" "X710 [1572]" -r01 "" ""`, []string{short}},
-		"lspci -nvmm":       {"Slot:\t01:00.0\nClass:\t0200\nVendor:\t8086\nDevice:\t1572\nSVendor:\t8086\nSDevice:\t0008\nRev:\t01\nProgIf:\t00\nIOMMUGroup:\t7\n\n", []string{whole}},
-		"lspci -nnvmm":      {"Slot:\t01:00.0\nClass:\tEthernet controller [0200]\nVendor:\tIntel [8086]\nDevice:\tX710 [1572]\n", []string{short}},
+		"modalias":        {whole + "\n\n# comment\n" + whole + "\nvirtio:d00000001v00001AF4\n", []string{whole, "virtio:d00000001v00001AF4"}},
+		"small letters":   {"pci:v00001af4d00001050sv00001af4sd00001100bc03sc00i00", []string{"pci:v00001AF4d00001050sv00001AF4sd00001100bc03sc00i00", "virtio:d00000010v00001AF4"}},
+		"uevent":          {"MODALIAS=" + whole, []string{whole}},
+		"classes":         {"input:b0003v0627-e0,1,ram4\ndmi:bvnSeaBIOS:bvr1\nacpi:PNP0A08:\n", []string{"acpi:PNP0A08:"}},
+		"lspci -n":        {"01:00.0 0200: 8086:1572 (rev 01)\n", []string{short}},
+		"lspci -Dn":       {"0000:01:00.0 0200: 8086:1572\r\n", []string{short}},
+		"lspci -nn":       {"01:00.0 Ethernet controller [0200]: Intel Corporation X710 [for 10GbE] SFP+ [8086:1572] (rev 01)\n", []string{short}},
+		"lspci -nv":       {"01:00.0 0200: 8086:1572 (rev 01) (prog-if 00)\n\tSubsystem: 8086:0008\n\tFlags: bus master\n\tMemory at [8086:ffff]\n\n", []string{whole}},
+		"lspci -nnk":      {"01:00.0 Ethernet controller [0200]: Intel X710 [8086:1572]\n\tSubsystem: Intel [a] [8086:0008]\n\tKernel driver in use: i40e\n", []string{"pci:v00008086d00001572sv00008086sd00000008bc02sc00i*"}},
+		"lspci -nmm":      {`01:00.0 "0200" "8086" "1572" -r01 -p00 "8086" "0008"` + "\n", []string{whole}},
+		"lspci -nnmm":     {`01:00.0 "Ethernet controller [0200]" "Intel Corporation [8086]" "X710 [1572]" -r01 "" ""`, []string{short}},
+		"lspci -nvmm":     {"Slot:\t01:00.0\nClass:\t0200\nVendor:\t8086\nDevice:\t1572\nSVendor:\t8086\nSDevice:\t0008\nRev:\t01\nProgIf:\t00\nIOMMUGroup:\t7\n\n", []string{whole}},
+		"lspci -nnvmm":    {"Slot:\t01:00.0\nClass:\tEthernet controller [0200]\nVendor:\tIntel [8086]\nDevice:\tX710 [1572]\n", []string{short}},
+		"busybox":         {"01:00.0 Class 0200: 8086:1572\n", []string{short}},
+		"busybox -k":      {"01:00.0 Class 0200: 8086:1572 i40e\n", []string{short}},
+		"busybox -mk":     {`01:00.0 "Class 0200" "8086" "1572" "8086" "0008" "i40e"`, []string{"pci:v00008086d00001572sv00008086sd00000008bc02sc00i*"}},
+		"without pci.ids": {"0001:01:00.0 Class 0200: Device 8086:1572 (rev 03)\n", []string{short}},
+		"unknown device":  {"01:00.0 Ethernet controller: Device 8086:1572 (rev 03) (prog-if 00)\n\tSubsystem: Device 8086:0008\n", []string{whole}},
+		"unknown, -nn":    {"01:00.0 Class [0200]: Device [8086:1572] (rev 03)\n", []string{short}},
+		"unknown, -mm":    {`01:00.0 "Class 0200" "Vendor 8086" "Device 1572" -r03 -p00 "Red Hat, Inc." "Device 1100"`, []string{"pci:v00008086d00001572sv*sd00001100bc02sc00i00"}},
+		"unknown, -vmm":   {"Slot:\t01:00.0\nClass:\tEthernet controller\nVendor:\tVendor 8086\nDevice:\tDevice 1572\n", []string{short}},
+		"unknown class":   {"01:00.0 Class ff00: Device 8086:1572\n02:00.0 Thing: Device 8086:1573\n", []string{"pci:v00008086d00001572sv*sd*bcFFsc00i*", "pci:v00008086d00001573sv*sd*bc*sc*i*"}},
+		"domain":          {"10000:e1:00.0 0108: 8086:0953\n", []string{"pci:v00008086d00000953sv*sd*bc01sc08i*"}},
+		"lspci -x": {
+			"01:00.0 Ethernet controller: Intel Corporation X710 (rev 01)\n00: 86 80 72 15 07 05 10 00 03 00 00 02 00 00 00 00\n10: 00 00 a0 fe 00 00 00 00 00 00 00 00 00 00 00 00\n\n",
+			[]string{"pci:v00008086d00001572sv*sd*bc02sc00i00"},
+		},
+		"/proc/bus/pci/devices": {"0100\t80861572\tb" + strings.Repeat("\t               0", 14) + "\ti40e\n0008\t1af41045\t0" + strings.Repeat("\t0", 14) + "\t\n", []string{
+			"pci:v00008086d00001572sv*sd*bc*sc*i*", "pci:v00001AF4d00001045sv*sd*bc*sc*i*", "virtio:d00000005v00001AF4",
+		}},
 		"virtio":            {"00:03.0 0200: 1af4:1041\n00:04.0 0100: 1af4:1004\n", []string{"pci:v00001AF4d00001041sv*sd*bc02sc00i*", "pci:v00001AF4d00001004sv*sd*bc01sc00i*", "virtio:d00000001v00001AF4", "virtio:d00000008v00001AF4"}},
 		"virtio, subsystem": {"pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00", []string{"pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00", "virtio:d00000001v00001AF4"}},
 	} {
@@ -70,7 +87,9 @@ func TestParseInventoryErrors(t *testing.T) {
 		"empty":    {"# nothing\n", []string{"node.txt: no device is in it; take it on the node by nodisk inventory"}},
 		"names":    {"00:03.0 Ethernet controller: Red Hat, Inc. Virtio network device\n", []string{"line 1", "take lspci -nn"}},
 		"rubbish":  {"pci:v00008086d0000157\n\nvirtio:d1v2\nlspci: command not found\n", []string{"line 1", "line 3", "line 4"}},
-		"vmm":      {"Slot:\t01:00.0\nClass:\tEthernet controller\nVendor:\tIntel\n", []string{"line 2", "line 3", "take lspci -nvmm"}},
+		"vmm":      {"Slot:\t01:00.0\nClass:\tEthernet controller\nVendor:\tIntel\n", []string{"line 1", "line 3", "take lspci -nvmm"}},
+		"mm":       {`00:03.0 "Ethernet controller" "Red Hat, Inc." "Virtio network device"`, []string{"line 1", "without the numbers of vendor and device: take lspci -nn"}},
+		"-x":       {"00:03.0 Ethernet controller: Red Hat\n10: 00 00\n00:04.0 0200: 1af4:1041\n", []string{"line 1", "take lspci -nn"}},
 		"indented": {"\tSubsystem: 8086:0008\n", []string{"line 1"}},
 		"many":     {strings.Repeat("what is this\n", 30), []string{"line 10", "20 more lines"}},
 	} {
@@ -139,7 +158,7 @@ virtio:d00000001v00001AF4
 // debianIndex is the index of the kernel under test.
 func debianIndex(t *testing.T) (*ModuleTree, *modload.Index) {
 	t.Helper()
-	tree, err := OpenTree(kernelDir(t), "")
+	tree, err := OpenTree(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 type Kernel struct {
 	Release string // as uname -r prints it: "6.1.0-56-amd64"
 	Arch    string // as GOARCH spells it, empty if not known
+	// Unified is what a unified kernel image brings besides the kernel; zero for a kernel alone.
+	Unified Unified
 }
 
 // kernelMax bounds how much of a kernel is searched or unpacked.
@@ -36,8 +38,8 @@ func OpenKernel(path string) (Kernel, error) {
 }
 
 // ParseKernel finds release and architecture in a kernel image: a bzImage of
-// x86, an Image of arm64 (plain, in gzip, or as an EFI zboot file), or an ELF
-// vmlinux.
+// x86, an Image of arm64, riscv64 or loong64, or an ELF vmlinux, plain or compressed, alone or as an EFI
+// zboot file; or a unified kernel image (UKI) with one of these.
 func ParseKernel(r io.ReaderAt) (Kernel, error) {
 	head := make([]byte, 0x268)
 	n, err := r.ReadAt(head, 0)
@@ -49,8 +51,8 @@ func ParseKernel(r io.ReaderAt) (Kernel, error) {
 	switch {
 	case at(head, 0x202, "HdrS"):
 		return parseBzImage(r, head)
-	case at(head, 0x38, "ARM\x64"):
-		return searchKernel(whole, "arm64")
+	case imageArch(head) != "":
+		return searchKernel(whole, imageArch(head))
 	case at(head, 4, "zimg"):
 		return parseZboot(r)
 	case at(head, 0, "\x1f\x8b"):
@@ -61,8 +63,46 @@ func ParseKernel(r io.ReaderAt) (Kernel, error) {
 		return searchKernel(io.LimitReader(z, kernelMax), "")
 	case at(head, 0, "\x7fELF"):
 		return searchKernel(whole, elfArch(head))
+	case isPE(head):
+		return parseUnified(r)
 	}
-	return Kernel{}, errors.New("not a kernel that is known here: neither bzImage (x86), nor Image (arm64, also in gzip or zboot), nor ELF vmlinux")
+	if kind := otherKernel(head); kind != "" {
+		return Kernel{}, fmt.Errorf("it is %s, which nodisk does not read: give the kernel that is in it, as bzImage, Image or vmlinux", kind)
+	}
+	if !isCompressed(head) {
+		return Kernel{}, errors.New("not a kernel that is known here: neither bzImage (x86), nor Image (arm64, riscv64, loong64, also compressed or zboot), nor ELF vmlinux, nor unified kernel image")
+	}
+	return parseZboot(r)
+}
+
+// imageArch is the architecture by the head of a plain Image, which is the same for all that have
+// one (Documentation/arch/arm64/booting.rst, arch/riscv/boot-image-header.rst; LINUX_PE_MAGIC of loongarch's
+// head.S in include/linux/pe.h); empty for another file.
+func imageArch(head []byte) string {
+	switch {
+	case at(head, 0x38, "ARM\x64"):
+		return "arm64"
+	case at(head, 0x38, "RSC\x05"):
+		return "riscv64"
+	case at(head, 0x38, "\xcd\x23\x82\x81") && at(head, 0, "MZ") && !at(head, 4, "zimg"):
+		return "loong64"
+	}
+	return ""
+}
+
+// otherKernel names formats of other boot loaders.
+func otherKernel(head []byte) string {
+	switch {
+	case at(head, 0, "\xd0\x0d\xfe\xed"):
+		return "a flattened image tree (FIT) or device tree"
+	case at(head, 0, "\x27\x05\x19\x56"):
+		return "a uImage of U-Boot"
+	case at(head, 0, "ANDROID!"):
+		return "a boot image of Android"
+	case at(head, 0, "070701"), at(head, 0, "070702"):
+		return "an initramfs (cpio), not a kernel"
+	}
+	return ""
 }
 
 func at(data []byte, offset int, magic string) bool {
@@ -107,7 +147,7 @@ func parseBzImage(r io.ReaderAt, head []byte) (Kernel, error) {
 	return k, nil
 }
 
-// parseZboot reads an EFI zboot file.
+// parseZboot reads an EFI zboot file, or a kernel that is compressed as a whole.
 func parseZboot(r io.ReaderAt) (Kernel, error) {
 	plain, err := unpackKernel(r, kernelMax)
 	if err != nil {
@@ -124,8 +164,12 @@ func searchKernel(r io.Reader, arch string) (Kernel, error) {
 	for first := true; ; first = false {
 		n, err := io.ReadFull(r, buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
-		if first && arch == "" && at(buf, 0x38, "ARM\x64") {
-			arch = "arm64"
+		switch {
+		case !first || arch != "":
+		case at(buf, 0, "\x7fELF"):
+			arch = elfArch(buf)
+		default:
+			arch = imageArch(buf)
 		}
 		for from := 0; ; {
 			i := bytes.Index(buf[from:], []byte(banner))

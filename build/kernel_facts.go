@@ -54,6 +54,11 @@ func (s kernelSource) facts() (abi.Kernel, []abi.Finding, error) {
 	}
 	var notes []abi.Finding
 	if s.file != "" {
+		if known, err := OpenKernel(s.file); err == nil { // headers have read it
+			for _, text := range known.Notes() {
+				notes = append(notes, abi.Finding{Severity: abi.Note, Kind: abi.Facts, Text: text})
+			}
+		}
 		if err := s.unpacked(&k); err != nil {
 			notes = append(notes, abi.Finding{Severity: abi.Note, Kind: abi.Facts, Text: err.Error()})
 		}

@@ -2,8 +2,11 @@ package build
 
 import (
 	"bytes"
+	"debug/pe"
 	"encoding/binary"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +55,84 @@ func zboot(payload []byte, compression string) []byte {
 	return append(head, payload...)
 }
 
+// otherImage is a plain Image of an architecture by its magic.
+func otherImage(release, magic string) []byte {
+	data := arm64Image(release)
+	copy(data, "MZ")
+	copy(data[0x38:], magic)
+	return data
+}
+
+// unified makes a unified kernel image: a PE file for EFI of the sections that are given, without anything else.
+func unified(t testing.TB, sections map[string][]byte) []byte {
+	t.Helper()
+	const peAt, headerEnd = 0x80, 0x400
+	le := binary.LittleEndian
+	data := make([]byte, headerEnd)
+	copy(data, "MZ")
+	le.PutUint32(data[0x3c:], peAt)
+	copy(data[peAt:], "PE\x00\x00")
+	le.PutUint16(data[peAt+4:], pe.IMAGE_FILE_MACHINE_AMD64)
+	le.PutUint16(data[peAt+6:], uint16(len(sections)))
+	le.PutUint16(data[peAt+20:], 0) // no optional header: nothing here reads one
+	at := peAt + 24
+	for _, name := range slices.Sorted(maps.Keys(sections)) {
+		body := sections[name]
+		copy(data[at:at+8], name)
+		le.PutUint32(data[at+8:], uint32(len(body)))
+		le.PutUint32(data[at+16:], uint32((len(body)+511)&^511))
+		le.PutUint32(data[at+20:], uint32(len(data)))
+		at += 40
+		data = append(data, body...)
+		data = append(data, make([]byte, -len(data)&511)...)
+	}
+	return data
+}
+
+// What a unified kernel image brings is told by build and check, and its kernel is unpacked.
+func TestUnifiedKernel(t *testing.T) {
+	root := testTree(t)
+	file := filepath.Join(t.TempDir(), "node.efi")
+	write(t, file, unified(t, map[string][]byte{".linux": bzImage(testRelease), ".initrd": []byte("070701"), ".cmdline": []byte("quiet\x1b[2J")}))
+	s := testSpec(t, root)
+	s.Kernel = file
+	r, err := Image(t.Context(), s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "a unified kernel image: it brings an initramfs of its own, which systemd-stub hands to the kernel before any other, and a command line of its own (quiet?[2J)"
+	if !strings.Contains(strings.Join(r.Warnings, "\n"), want) {
+		t.Errorf("warnings %q", r.Warnings)
+	}
+	reports, err := Check(t.Context(), CheckSpec{Kernel: file, Modules: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told strings.Builder
+	if err := reports[0].WriteText(&told, 0, 0); err != nil || !strings.Contains(told.String(), want) {
+		t.Errorf("check: %v\n%s", err, told.String())
+	}
+	plain, err := UnpackKernel(bytes.NewReader(unified(t, map[string][]byte{".linux": zboot(gzipped(t, arm64Image("6.6.1")), "gzip")})))
+	if err != nil || !bytes.Equal(plain, arm64Image("6.6.1")) {
+		t.Errorf("unpacked: %d bytes, %v", len(plain), err)
+	}
+}
+
+// An image is for its modules' kernel, and one without modules for any.
+func TestContentsForKernel(t *testing.T) {
+	k := Kernel{Release: "6.12.1"}
+	if err := (Contents{Releases: []string{"6.1.0", "6.12.1"}}).ForKernel(k, "a.img"); err != nil {
+		t.Error(err)
+	}
+	if err := (Contents{}).ForKernel(k, "a.img"); err != nil {
+		t.Error(err)
+	}
+	err := Contents{Releases: []string{"6.1.0"}}.ForKernel(k, "a.img")
+	if err == nil || !strings.Contains(err.Error(), "the kernel is 6.12.1, but the modules in a.img are of 6.1.0") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestParseKernel(t *testing.T) {
 	unset := bzImage("6.1.0")
 	unset[0x20e], unset[0x20f] = 0, 0
@@ -61,19 +142,40 @@ func TestParseKernel(t *testing.T) {
 		want Kernel
 		err  string
 	}{
-		"bzImage":           {data: bzImage("6.1.0-56-amd64"), want: Kernel{"6.1.0-56-amd64", "amd64"}},
-		"bzImage, unset":    {data: unset, err: "does not say its version"},
-		"bzImage, rubbish":  {data: bzImage("../../etc"), err: "no version string"},
-		"bzImage, cut off":  {data: bzImage("6.1.0")[:0x206], err: "cut off"},
-		"arm64":             {data: arm, want: Kernel{"6.6.1-arm", "arm64"}},
-		"arm64, gzip":       {data: gzipped(t, arm), want: Kernel{"6.6.1-arm", "arm64"}},
-		"arm64, zboot":      {data: zboot(gzipped(t, arm), "gzip"), want: Kernel{"6.6.1-arm", "arm64"}},
-		"arm64, zboot, xz":  {data: zboot(packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"), "xzkern"), want: Kernel{"6.6.1-arm", "arm64"}},
-		"arm64, zboot, cut": {data: zboot(nil, "xzkern"), err: "cut off"},
-		"arm64, no version": {data: arm[:4096], err: "uncompressed Image"},
-		"vmlinux":           {data: elfStub(machineAMD64, "Linux version 6.2.3 (x)"), want: Kernel{"6.2.3", "amd64"}},
-		"text":              {data: []byte("#!/bin/sh\n"), err: "not a kernel"},
-		"empty":             {err: "not a kernel"},
+		"bzImage":            {data: bzImage("6.1.0-56-amd64"), want: Kernel{Release: "6.1.0-56-amd64", Arch: "amd64"}},
+		"bzImage, unset":     {data: unset, err: "does not say its version"},
+		"bzImage, rubbish":   {data: bzImage("../../etc"), err: "no version string"},
+		"bzImage, cut off":   {data: bzImage("6.1.0")[:0x206], err: "cut off"},
+		"arm64":              {data: arm, want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, gzip":        {data: gzipped(t, arm), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zboot":       {data: zboot(gzipped(t, arm), "gzip"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zboot, xz":   {data: zboot(packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"), "xzkern"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zboot, cut":  {data: zboot(nil, "xzkern"), err: "cut off"},
+		"arm64, no version":  {data: arm[:4096], err: "uncompressed Image"},
+		"vmlinux":            {data: elfStub(machineAMD64, "Linux version 6.2.3 (x)"), want: Kernel{Release: "6.2.3", Arch: "amd64"}},
+		"vmlinux, gzip":      {data: gzipped(t, elfStub(machineAMD64, "Linux version 6.2.3 (x)")), want: Kernel{Release: "6.2.3", Arch: "amd64"}},
+		"arm64, xz":          {data: packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zstd":        {data: packedBy(t, arm, "zstd", "-q"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zboot, zstd": {data: zboot(packedBy(t, arm, "zstd", "-q"), "zstd"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"riscv64":            {data: otherImage("6.6.1-risc", "RSC\x05"), want: Kernel{Release: "6.6.1-risc", Arch: "riscv64"}},
+		"riscv64, zboot":     {data: zboot(gzipped(t, otherImage("6.6.1-risc", "RSC\x05")), "gzip"), want: Kernel{Release: "6.6.1-risc", Arch: "riscv64"}},
+		"loong64, zboot":     {data: zboot(gzipped(t, otherImage("6.6.1-loong", "\xcd\x23\x82\x81")), "gzip"), want: Kernel{Release: "6.6.1-loong", Arch: "loong64"}},
+		"UKI": {
+			data: unified(t, map[string][]byte{".linux": bzImage("6.1.0-56-amd64"), ".initrd": []byte("070701"), ".cmdline": []byte("root=dhcp quiet\n\x00"), ".uname": []byte("6.1.0-56-amd64")}),
+			want: Kernel{Release: "6.1.0-56-amd64", Arch: "amd64", Unified: Unified{Is: true, Initrd: true, Cmdline: "root=dhcp quiet"}},
+		},
+		"UKI, zboot, no initrd": {
+			data: unified(t, map[string][]byte{".linux": zboot(gzipped(t, arm), "gzip")}),
+			want: Kernel{Release: "6.6.1-arm", Arch: "arm64", Unified: Unified{Is: true}},
+		},
+		"EFI program": {data: unified(t, map[string][]byte{".text": make([]byte, 100)}), err: "an EFI program without a kernel in it"},
+		"UKI in UKI":  {data: unified(t, map[string][]byte{".linux": unified(t, map[string][]byte{".linux": bzImage("6.1.0")})}), err: "its section .linux is an EFI program, not a kernel"},
+		"UKI, cut":    {data: unified(t, map[string][]byte{".linux": bzImage("6.1.0")})[:70], err: "damaged, or cut off"},
+		"FIT":         {data: []byte("\xd0\x0d\xfe\xed0000"), err: "a flattened image tree (FIT) or device tree, which nodisk does not read: give the kernel that is in it"},
+		"uImage":      {data: []byte("\x27\x05\x19\x560000"), err: "a uImage of U-Boot"},
+		"initramfs":   {data: []byte("070701000000"), err: "an initramfs (cpio), not a kernel"},
+		"text":        {data: []byte("#!/bin/sh\n"), err: "not a kernel"},
+		"empty":       {err: "not a kernel"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseKernel(bytes.NewReader(tt.data))
@@ -103,6 +205,7 @@ func FuzzParseKernel(f *testing.F) {
 	f.Add(append(arm64Image("6.6.1")[:2048], "Linux version 6.6.1 ("...))
 	f.Add(zboot(gzipped(f, []byte("Linux version 6.6.1 (")), "gzip"))
 	f.Add(elfStub(machineAMD64, "Linux version 6.2.3 (x)"))
+	f.Add(unified(f, map[string][]byte{".linux": bzImage("6.1.0-1-amd64")[:2048], ".cmdline": []byte("quiet")}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		k, err := ParseKernel(bytes.NewReader(data))
 		if err == nil && !plausible(k.Release) {

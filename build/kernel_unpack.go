@@ -13,7 +13,7 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// UnpackKernel returns the plain kernel of a kernel's file, of at most 256 MiB: an ELF
+// UnpackKernel returns the plain kernel of a kernel's file, also in a unified kernel image, of at most 256 MiB: an ELF
 // vmlinux on x86, an Image on arm64. A file that is plain already is returned as
 // it is.
 func UnpackKernel(r io.ReaderAt) ([]byte, error) { return unpackKernel(r, kernelMax) }
@@ -37,8 +37,18 @@ func unpackKernel(r io.ReaderAt, limit int64) ([]byte, error) {
 			return nil, err
 		}
 		return unpackPayload(payload, limit)
-	case at(data, 0x38, "ARM\x64"), at(data, 0, "\x7fELF"):
+	case imageArch(data) != "", at(data, 0, "\x7fELF"):
 		return data, nil
+	case isUnified(data):
+		linux, _, err := linuxOf(bytes.NewReader(data))
+		if err != nil {
+			return nil, err
+		}
+		head := make([]byte, 0x210)
+		if n, _ := linux.ReadAt(head, 0); isUnified(head[:n]) {
+			return nil, errors.New("its section .linux is an EFI program, not a kernel")
+		}
+		return unpackKernel(linux, limit)
 	}
 	return unpackPayload(data, limit)
 }
@@ -111,6 +121,16 @@ func unpackPayload(data []byte, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("unpack kernel (%s): more than %d MiB", name, limit>>20)
 	}
 	return out.Bytes(), nil
+}
+
+// isCompressed reports whether a file begins as one of those that openPayload knows.
+func isCompressed(head []byte) bool {
+	for _, magic := range []string{"\x1f\x8b", xzKernelMagic, "\x28\xb5\x2f\xfd", "\x02\x21\x4c\x18", "BZh", "\x5d\x00\x00", "\x89LZO"} {
+		if at(head, 0, magic) {
+			return true
+		}
+	}
+	return false
 }
 
 // openPayload names the compression and begins to unpack; nil is xz, which has

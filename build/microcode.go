@@ -61,7 +61,7 @@ func (b *builder) microcode(arch string) (*segment, error) {
 		for _, u := range one.updates {
 			names = append(names, u.String())
 		}
-		b.report.Microcode = append(b.report.Microcode, fmt.Sprintf("/%s: %s", one.name, strings.Join(names, ", ")))
+		b.report.Microcode = append(b.report.Microcode, MicrocodeBlob{Path: "/" + one.name, Updates: names})
 	}
 	return &segment{files: files, compression: None}, nil
 }

@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -154,8 +155,12 @@ func TestMicrocodeSegment(t *testing.T) {
 		if !bytes.Equal(image, first) {
 			t.Errorf("%s: the image is another", name)
 		}
-		if want := []string{"/" + amdBlob + ": 19-21-00 revision 0xa20102b", "/" + intelBlob + ": 06-55-04 revision 0x2007006, 06-9e-0a revision 0xf4"}; !slices.Equal(r.Microcode, want) {
-			t.Errorf("%s: report %q, want %q", name, r.Microcode, want)
+		want := []MicrocodeBlob{
+			{Path: "/" + amdBlob, Updates: []string{"19-21-00 revision 0xa20102b"}},
+			{Path: "/" + intelBlob, Updates: []string{"06-55-04 revision 0x2007006", "06-9e-0a revision 0xf4"}},
+		}
+		if diff := cmp.Diff(want, r.Microcode); diff != "" {
+			t.Errorf("%s: report (-want +got):\n%s", name, diff)
 		}
 	}
 	files, segments, err := ReadImage(bytes.NewReader(first))
@@ -210,4 +215,30 @@ func FuzzMicrocode(f *testing.F) {
 			t.Errorf("read again: %v, %v", names(again.updates), err)
 		}
 	})
+}
+
+// A summary names few processors and counts many: all of a package's are 5 kB in one line.
+func TestMicrocodeSummary(t *testing.T) {
+	many := make([]string, 120)
+	for i := range many {
+		many[i] = fmt.Sprintf("06-%02x-00 revision 0x1", i)
+	}
+	r := Report{Microcode: []MicrocodeBlob{{Path: "/" + intelBlob, Updates: many}, {Path: "/" + amdBlob, Updates: many[:2]}}}
+	var short, long strings.Builder
+	if err := errors.Join(r.WriteText(&short), r.WriteMicrocode(&long)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"GenuineIntel.bin: for 120 processors (--tree lists them)\n", "AuthenticAMD.bin: 06-00-00 revision 0x1, 06-01-00 revision 0x1\n"} {
+		if !strings.Contains(short.String(), want) {
+			t.Errorf("summary lacks %q:\n%s", want, short.String())
+		}
+	}
+	for line := range strings.Lines(short.String()) {
+		if len(line) > 200 {
+			t.Errorf("a line of %d bytes: %q", len(line), line)
+		}
+	}
+	if n := strings.Count(long.String(), "\n  06-"); n != 122 {
+		t.Errorf("%d processors listed:\n%s", n, long.String())
+	}
 }

@@ -112,13 +112,20 @@ func quickBlock(c Compression, raw []byte) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// wantSums has the hashes of all sources made while they are read.
+// wantSums has the hashes of all sources made while they are read. The names of one inode share
+// them, as one of them alone is read.
 func wantSums(packings []packing) {
+	groups := make(map[int]*sourceSums)
 	for _, p := range packings {
 		for _, f := range p.files {
-			if f.source != nil && f.size() > 0 {
-				f.source.sums = newSourceSums()
+			if f.source == nil {
+				continue
 			}
+			sums := groups[f.group]
+			if f.group == 0 || sums == nil {
+				sums = newSourceSums()
+			}
+			groups[f.group], f.source.sums = sums, sums
 		}
 	}
 }

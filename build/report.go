@@ -24,11 +24,17 @@ type Report struct {
 	Modules     []ModuleSize // largest first
 	SHA256      string       // of the image's file, hexadecimal
 	Took        time.Duration
-	Microcode   []string // blobs with the updates in them
-	Secrets     []string // paths in the image, never more
-	SecretOut   string   // the file with the secrets, if they are not in the image
-	Notes       []string // what is as it should be, and may surprise
+	Microcode   []MicrocodeBlob // in the order of the image
+	Secrets     []string        // paths in the image, never more
+	SecretOut   string          // the file with the secrets, if they are not in the image
+	Notes       []string        // what is as it should be, and may surprise
 	Warnings    []string
+}
+
+// A MicrocodeBlob is the microcode of one maker in an image.
+type MicrocodeBlob struct {
+	Path    string   // absolute, in the image
+	Updates []string // processor and revision of each: "06-55-04 revision 0x2007006"
 }
 
 // A PartSize sums up one part of an image.
@@ -101,7 +107,7 @@ func (r Report) WriteText(w io.Writer) error {
 		_ = table.Flush()
 	}
 	for _, blob := range r.Microcode {
-		fmt.Fprintf(&out, "microcode %s\n", blob)
+		fmt.Fprintf(&out, "microcode %s: %s\n", blob.Path, blob.short())
 	}
 	for _, name := range r.Secrets {
 		fmt.Fprintf(&out, "secret %s%s\n", name, inFile(r.SecretOut))
@@ -118,6 +124,28 @@ func (r Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(&out, "%.1f s\n", r.Took.Seconds())
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// WriteMicrocode lists the microcode of the image, a line for each processor.
+func (r Report) WriteMicrocode(w io.Writer) error {
+	var out strings.Builder
+	for _, blob := range r.Microcode {
+		fmt.Fprintf(&out, "microcode %s:\n", blob.Path)
+		for _, u := range blob.Updates {
+			fmt.Fprintf(&out, "  %s\n", u)
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// short names a few processors, and counts them where a distribution's whole package is inside.
+func (m MicrocodeBlob) short() string {
+	const few = 4
+	if len(m.Updates) > few {
+		return fmt.Sprintf("for %d processors (--tree lists them)", len(m.Updates))
+	}
+	return strings.Join(m.Updates, ", ")
 }
 
 // inFile tells where secrets are if not in the image.

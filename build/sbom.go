@@ -246,8 +246,8 @@ func sums(f file) []spdxChecksum {
 	s := newSourceSums()
 	if f.source == nil {
 		s.add(f.data)
-	} else if f.source.sums != nil { // else it is empty
-		s = f.source.sums
+	} else {
+		s = f.source.sums // of its content, which has been read for the image
 	}
 	return []spdxChecksum{{"SHA1", hex.EncodeToString(s.sha1.Sum(nil))}, {"SHA256", hex.EncodeToString(s.sha256.Sum(nil))}}
 }

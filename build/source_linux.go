@@ -17,7 +17,6 @@ type facts struct {
 	uid, gid     uint32
 	nlink        uint64
 	major, minor uint32 // of a device
-	sparse       bool
 }
 
 func lstat(at string) (facts, error) {

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,13 +9,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/build/depmod"
+	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/modload"
 )
 
 // A tree is a module tree on disk: the folder that is lib/modules/RELEASE.
 type tree struct {
 	dir     string
 	release string
-	made    map[string][]byte // indexes that depmod has not written, by name
+	made    map[string][]byte   // indexes that depmod has not written, by name
+	unseen  []depmod.Difference // of the modules.dep that made is in the place of
 }
 
 // findTree takes a folder as an administrator gives it: lib/modules/RELEASE
@@ -33,7 +39,10 @@ func findTree(dir, release string) (tree, error) {
 		return tree{}, fmt.Errorf("find modules: %w", err)
 	}
 	if isTree(abs) {
-		t := tree{dir: abs, release: filepath.Base(abs)}
+		t, err := openTree(abs, release)
+		if err != nil {
+			return tree{}, err
+		}
 		if release != "" && t.release != release {
 			return tree{}, &MismatchError{Kernel: release, Modules: []string{t.release}, Dir: dir}
 		}
@@ -46,8 +55,18 @@ func findTree(dir, release string) (tree, error) {
 			return tree{}, fmt.Errorf("find modules: %w", err)
 		}
 		for _, e := range entries {
-			if at := filepath.Join(abs, below, e.Name()); isTree(at) && (below != "." || plausible(e.Name())) {
-				trees = append(trees, tree{dir: at, release: e.Name()})
+			at := filepath.Join(abs, below, e.Name())
+			if !isTree(at) || below == "." && !plausible(e.Name()) {
+				continue
+			}
+			t := tree{dir: at, release: e.Name()}
+			if e.Type() == fs.ModeSymlink && e.Name() != release { // "current -> 6.1.0-56-amd64"
+				if t, err = openTree(at, release); err != nil {
+					return tree{}, err
+				}
+			}
+			if !slices.ContainsFunc(trees, func(o tree) bool { return o.release == t.release }) {
+				trees = append(trees, t)
 			}
 		}
 		if trees != nil {
@@ -67,13 +86,62 @@ func findTree(dir, release string) (tree, error) {
 		if names, err := moduleFiles(abs); err == nil && names != nil {
 			flat = fmt.Sprintf("; it is a flat folder (%s): give it by --module-dir", plural(len(names), "module"))
 		}
-		return tree{}, fmt.Errorf("find modules: %s has neither modules.dep nor lib/modules/RELEASE%s", dir, flat)
+		if release != "" {
+			return tree{}, fmt.Errorf("find modules: %s has no modules of Linux %s: there is no lib/modules/%s below it%s; "+
+				"install the package of that kernel, or give the directory of its modules by --modules", dir, release, release, flat)
+		}
+		return tree{}, fmt.Errorf("find modules: %s has neither modules.dep nor lib/modules/RELEASE%s; give the directory of the modules by --modules", dir, flat)
 	case release != "":
 		return tree{}, &MismatchError{Kernel: release, Modules: names, Dir: dir}
 	case len(trees) > 1:
 		return tree{}, fmt.Errorf("find modules: %s holds several trees (%s): give the one wanted, or the kernel by --kernel", dir, strings.Join(names, ", "))
 	}
 	return trees[0], nil
+}
+
+// openTree opens a directory that is a module tree itself. A link leads to the directory
+// whose name counts. Where that name is not the release wanted (empty: any), or
+// none at all, such as /srv/kernel/modules, the modules say of which release they are.
+func openTree(dir, release string) (tree, error) {
+	if info, err := os.Lstat(dir); err == nil && info.Mode().Type() == fs.ModeSymlink {
+		if dir, err = filepath.EvalSymlinks(dir); err != nil {
+			return tree{}, fmt.Errorf("find modules: %w", err)
+		}
+	}
+	t := tree{dir: dir, release: filepath.Base(dir)}
+	if t.release == release || release == "" && plausible(t.release) {
+		return t, nil
+	}
+	switch said, err := saidRelease(dir); {
+	case err != nil:
+		return tree{}, fmt.Errorf("find modules: of which release those in %s are: %w", dir, err)
+	case said != "":
+		t.release = said
+	}
+	return t, nil
+}
+
+// saidRelease is the release in the vermagic of the first module that has one; empty
+// when none has.
+func saidRelease(dir string) (string, error) {
+	release := ""
+	err := filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() || !modload.IsModule(d.Name()) {
+			return nil
+		}
+		var plain bytes.Buffer
+		if readPlain(&plain, at) == nil { // else another may tell
+			if m, err := ko.Parse(plain.Bytes()); err == nil && plausible(m.Release()) {
+				release = m.Release()
+				return fs.SkipAll
+			}
+		}
+		return nil
+	})
+	return release, err
 }
 
 // isTree tells a folder that depmod has worked on, or could work on.
@@ -97,6 +165,15 @@ type MismatchError struct {
 func (e *MismatchError) Error() string {
 	return fmt.Sprintf("find modules: the kernel is %s, but the modules in %s are of %s: a kernel loads only its own",
 		e.Kernel, e.Dir, strings.Join(e.Modules, ", "))
+}
+
+// ForKernel reports, as a *MismatchError, an image whose modules are of other kernels alone; name is the
+// image's. An image without modules is for any kernel.
+func (c Contents) ForKernel(k Kernel, name string) error {
+	if len(c.Releases) == 0 || slices.Contains(c.Releases, k.Release) {
+		return nil
+	}
+	return &MismatchError{Kernel: k.Release, Modules: c.Releases, Dir: name}
 }
 
 // depmod is the command that makes the indexes of the tree.

@@ -138,6 +138,15 @@ func (table keyTable) judge(args cmdline.Args) (warnings, notes []string) {
 	return warnings, notes
 }
 
+// KeyWarnings are those of a plan that are about keys alone: unknown ones, with what was probably
+// meant, and those without effect. They hold for a config file whatever the command line adds.
+func KeyWarnings(args cmdline.Args) []string {
+	table := keyTable(Keys())
+	args, _ = table.translate(args)
+	warnings, _ := table.judge(args)
+	return warnings
+}
+
 // refused are the errors of keys that cannot be passed over: a login without the
 // password that somebody gave; a key without a value gives none. Values may be
 // secrets. Those of the network are netsetup's.

@@ -3,6 +3,7 @@ package boot
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // The manuals.
@@ -24,10 +25,18 @@ const (
 // nfsroot.rst, dracut.cmdline(7) up to dracut 111, initramfs-tools(7), open-iscsi's
 // README.Debian, nm-initrd-generator(8) and kernel-command-line(7), and what klibc, casper,
 // live-boot and tools that install nodes have besides.
-// docs/cmdline.md is written by the same table; see TestKeys.
-func Keys() []Key {
-	return slices.Concat(doneKeys(), aliases(), otherKeys(), foreignKeys())
-}
+// docs/cmdline.md is written by the same table; see TestKeys. It is one for all
+// callers, who must not change it.
+func Keys() []Key { return allKeys() }
+
+// allKeys and doneKeys are made once: "nodisk pxe" judges a command line for each
+// of its nodes.
+var (
+	allKeys = sync.OnceValue(func() []Key {
+		return slices.Concat(doneKeys(), aliases(), otherKeys(), foreignKeys())
+	})
+	doneKeys = sync.OnceValue(makeDoneKeys)
+)
 
 // rows makes keys of examples, which are separated by spaces.
 func rows(from string, state KeyState, why, examples string) []Key {
@@ -47,8 +56,8 @@ func quiet(values string, list []Key) []Key {
 	return list
 }
 
-// doneKeys are those that nodisk acts on.
-func doneKeys() []Key {
+// makeDoneKeys makes those that nodisk acts on.
+func makeDoneKeys() []Key {
 	done := func(from, examples string) []Key { return rows(from, KeyDone, "", examples) }
 	return slices.Concat(
 		done(byKernel, "root=LABEL=a nfsroot=10.0.0.1:/srv ip=dhcp"),

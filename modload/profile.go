@@ -62,8 +62,12 @@ type Profile struct {
 	// Key is the word of the command line without which Load is left alone: a
 	// key, or a key, "=" and a field of its value. Empty: there is none.
 	Key string
-	// With names profiles that this one contains.
+	// With names profiles that this one contains. What they include is Maybe here: a kernel
+	// for clouds has no PRO/1000. What they load by name stays required.
 	With []string
+	// OneOf are drivers of which the kernel must have at least one, as a module or built in, for
+	// the profile to serve its purpose. Empty: Include and Load say all there is to say.
+	OneOf []string
 	// Filesystem is the type for mount(2), empty if the profile is none.
 	Filesystem string
 }
@@ -96,6 +100,7 @@ func Profiles() []Profile {
 			}
 		}
 		p.Maybe = append(p.Maybe, p.Order...)
+		p.Maybe = append(p.Maybe, p.OneOf...)
 	}
 	return list
 }
@@ -116,8 +121,15 @@ func lookupProfile(list []Profile, name string) (Profile, bool) {
 		if !ok {
 			return Profile{}, false
 		}
-		p.Include = append(p.Include, q.Include...)
+		for _, name := range q.Include {
+			if slices.ContainsFunc(q.Load, func(r Request) bool { return r.Name == name }) {
+				p.Include = append(p.Include, name)
+			} else {
+				p.Maybe = append(p.Maybe, name)
+			}
+		}
 		p.Maybe = append(p.Maybe, q.Maybe...)
+		p.OneOf = append(p.OneOf, q.OneOf...)
 		p.Load = append(slices.Clone(q.Load), p.Load...)
 	}
 	return p, true
@@ -126,7 +138,11 @@ func lookupProfile(list []Profile, name string) (Profile, bool) {
 // Select returns the modules a profile puts into an image, in load order, and
 // as an error all that it must have and this kernel has not. added is what the
 // administrator wants besides, by name, alias or pattern; all of it must exist.
+// A kernel with none of the profile's OneOf is an error too.
 func (x *Index) Select(p Profile, added ...string) ([]Module, error) {
+	if err := x.serves(p); err != nil {
+		return nil, err
+	}
 	var names []string
 	for _, want := range slices.Concat(p.Include, added) {
 		names = append(names, x.expand(want)...)
@@ -139,6 +155,24 @@ func (x *Index) Select(p Profile, added ...string) ([]Module, error) {
 		}
 	}
 	return x.Resolve(names...)
+}
+
+// serves reports, as an error, a kernel without a single driver for the purpose of a profile.
+func (x *Index) serves(p Profile) error {
+	if len(p.OneOf) == 0 {
+		return nil
+	}
+	have, absent := x.Absent(p.OneOf)
+	if have != nil {
+		return nil
+	}
+	const some = 5
+	names := strings.Join(absent[:min(len(absent), some)], ", ")
+	if more := len(absent) - some; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Errorf("select drivers: Linux %s has no driver for %s, neither as a module nor built in: it lacks %s; take another kernel, or another profile",
+		x.release, p.Doc, names)
 }
 
 // expand turns a pattern of paths into names; anything else stays as it is.
@@ -183,22 +217,28 @@ func ethernet() []Profile {
 		},
 		{
 			Name: "e1000", Doc: "Intel PRO/1000 alone (e1000, e1000e), which emulators offer too",
-			Include: []string{"e1000", "e1000e"},
+			OneOf: []string{"e1000", "e1000e"},
 		},
 		{
 			Name: "eth", Doc: "Ethernet adapters of servers, desktops and clouds",
 			With: []string{"virt", "e1000"},
 			Maybe: []string{
+				"mlxfw", "realtek", // of mlx5_core and r8169
+				"hv_vmbus", "pci_hyperv", // the buses of Hyper-V
+				"xhci_pci", "ehci_pci", // USB
+			},
+			OneOf: []string{
+				"virtio_net",
 				"e100", "igb", "igbvf", "igc", "ixgb", "ixgbe", "ixgbevf", "i40e", "iavf", "ice", "idpf", // Intel
 				"tg3", "bnx2", "bnx2x", "bnxt_en", // Broadcom
-				"mlx4_en", "mlx5_core", "mlxfw", // NVIDIA, Ethernet side
-				"r8169", "realtek", "8139too", "8139cp", "r8152", // Realtek
+				"mlx4_en", "mlx5_core", // NVIDIA, Ethernet side
+				"r8169", "8139too", "8139cp", "r8152", // Realtek
 				"be2net", "cxgb3", "cxgb4", "cxgb4vf", "enic", "fnic", "qede", "qlcnic", "netxen_nic", "sfc", "sfc_siena",
 				"hinic", "ionic", "nfp", "myri10ge", // servers
 				"atlantic", "alx", "atl1c", "atl1e", "atl2", "sky2", "skge", "forcedeth", "jme", "via_velocity", "via_rhine", "sis900", "amd_xgbe", "pcnet32", // desktops
-				"vmxnet3", "hv_netvsc", "hv_vmbus", "pci_hyperv", "xen_netfront", "ena", "gve", "mana", // hypervisors and clouds
+				"vmxnet3", "hv_netvsc", "xen_netfront", "ena", "gve", "mana", // hypervisors and clouds
 				"stmmac_pci", "dwmac_intel", "dwmac_generic", "mvneta", "mvpp2", "macb", "fec", "bcmgenet", "lan743x", // boards
-				"usbnet", "cdc_ether", "cdc_ncm", "ax88179_178a", "asix", "smsc95xx", "lan78xx", "xhci_pci", "ehci_pci", // USB
+				"usbnet", "cdc_ether", "cdc_ncm", "ax88179_178a", "asix", "smsc95xx", "lan78xx", // USB
 			},
 		},
 		{

@@ -2,7 +2,8 @@
 // modules.dep, modules.alias, modules.softdep, modules.symbols and
 // modules.devname, byte for byte the texts that kmod writes.
 //
-// [Run] reads every module file. [Files] says which file counts where several
+// [Run] reads every module file; [Quick] reads of a kernel's own modules only what they say about
+// themselves. [Files] says which file counts where several
 // have one name, by the search order of depmod.d(5); [Stale] compares that with
 // the modules.dep that is there. These two look at names only.
 //
@@ -12,6 +13,7 @@
 package depmod
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -57,6 +59,7 @@ type module struct {
 	info    []ko.Field
 	exports []string
 	imports []ko.Import
+	depends []string  // names of those whose symbols it uses, as modpost saw it
 	deps    []*module // whose symbols it uses, in the order of its symbols
 	users   int
 	sorted  int // place in the topological order, users first
@@ -74,24 +77,17 @@ func Run(fsys fs.FS, release string, conf Config) (*Indexes, error) {
 		return nil, err
 	}
 	mods := make([]*module, len(files))
-	var next atomic.Int64
-	var group errgroup.Group
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() error {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(files) {
-					return nil
-				}
-				m, err := readModule(fsys, files[i])
-				if err != nil {
-					return fmt.Errorf("read module %s: %w", files[i].Path, err)
-				}
-				mods[i] = m // each is written by one goroutine only
+	err = eachFile(files, func() func(i int) error {
+		return func(i int) error {
+			m, err := readModule(fsys, files[i])
+			if err != nil {
+				return fmt.Errorf("read module %s: %w", files[i].Path, err)
 			}
-		})
-	}
-	if err := group.Wait(); err != nil {
+			mods[i] = m // each is written by one goroutine only
+			return nil
+		}
+	})
+	if err != nil {
 		return nil, err
 	}
 	for _, m := range mods {
@@ -106,6 +102,28 @@ func Run(fsys fs.FS, release string, conf Config) (*Indexes, error) {
 	x.Symbols = symbols.text()
 	x.Warnings = warnings
 	return x, nil
+}
+
+// eachFile calls a function of every worker with the number of each file, on all processors. The first error ends it.
+func eachFile(files []File, worker func() func(i int) error) error {
+	var next atomic.Int64
+	group, ctx := errgroup.WithContext(context.Background())
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() error {
+			do := worker()
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(files) {
+					break
+				}
+				if err := do(i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // maxModule bounds an unpacked module. The largest of distributions have 30 MiB
@@ -128,13 +146,25 @@ func readModule(fsys fs.FS, file File) (*module, error) {
 // take keeps what the indexes need.
 func (m *module) take(parsed *ko.Module) {
 	m.imports = parsed.Imports
-	for _, f := range parsed.Info {
-		if f.Key == "alias" || f.Key == "softdep" || f.Key == "weakdep" {
-			m.info = append(m.info, f)
-		}
-	}
+	m.takeInfo(parsed.Info)
 	for _, s := range parsed.Exports {
 		m.exports = append(m.exports, s.Name)
+	}
+}
+
+// takeInfo keeps what the indexes need of .modinfo.
+func (m *module) takeInfo(info []ko.Field) {
+	for _, f := range info {
+		switch f.Key {
+		case "alias", "softdep", "weakdep":
+			m.info = append(m.info, f)
+		case "depends":
+			for name := range strings.SplitSeq(f.Value, ",") {
+				if name != "" {
+					m.depends = append(m.depends, strings.ReplaceAll(name, "-", "_"))
+				}
+			}
+		}
 	}
 }
 

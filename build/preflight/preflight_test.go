@@ -71,7 +71,7 @@ func TestCheck(t *testing.T) {
 			func(s *build.Spec) { s.Inventories = []build.Inventory{*inventory(t, broadcom)} }, "would boot",
 		},
 	}
-	tree, err := build.OpenTree(kernelDir(t), "")
+	tree, err := build.OpenTree(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestCheckMissingFile(t *testing.T) {
 // A softdep that the image lacks and the kernel has.
 func TestCheckSoftdep(t *testing.T) {
 	i := openImage(t, makeImage(t, "virt,iscsi,ext4", nil))
-	tree, err := build.OpenTree(kernelDir(t), "")
+	tree, err := build.OpenTree(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

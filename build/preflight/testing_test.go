@@ -138,7 +138,7 @@ func archive(files ...cpioFile) []byte {
 // flatFolder makes a folder of modules of the kernel.
 func flatFolder(t *testing.T, names ...string) string {
 	t.Helper()
-	tree, err := build.OpenTree(kernelDir(t), "")
+	tree, err := build.OpenTree(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,31 +13,35 @@ func (p *parser) check() {
 		prefixes += len(g.Prefixes)
 	}
 	if len(p.n.Subnets) > maxParts || prefixes > maxParts {
-		p.bad(0, "more than %d subnets, or groups and prefixes of groups: divide the description into several files and folders", maxParts)
+		p.bad(Position{}, "more than %d subnets, or groups and prefixes of groups: divide the description into several files and directories", maxParts)
 		return
 	}
+	p.index = newIndex(&p.n)
 	p.checkSubnets()
 	p.checkPrefixes()
 	p.checkNodes()
 	if len(p.n.Nodes) == 0 && len(p.n.Subnets) == 0 && len(p.list) == 0 {
-		p.bad(0, "neither subnets nor nodes: write at least one of them")
+		p.bad(Position{}, "neither subnets nor nodes: write at least one of them")
 	}
-	for _, s := range p.n.Subnets {
-		kinds := map[bool]Node{}
-		for _, d := range p.n.Nodes {
-			if d.IP.IsValid() && s.Prefix.Contains(d.IP) {
-				kinds[d.infiniBand()] = d
+	kinds := map[*Subnet]map[bool]string{}
+	for _, d := range p.n.Nodes {
+		if s := p.subnet(d.IP); s != nil {
+			if kinds[s] == nil {
+				kinds[s] = map[bool]string{}
 			}
+			kinds[s][d.infiniBand()] = d.Name
 		}
-		if len(kinds) == 2 {
-			p.n.Warnings = append(p.n.Warnings, fmt.Sprintf("line %d: subnet %v has Ethernet nodes (%s) and InfiniBand nodes (%s), which are never on one link: divide it",
-				s.Line, s.Prefix, kinds[false].Name, kinds[true].Name))
+	}
+	for i := range p.n.Subnets {
+		if s := &p.n.Subnets[i]; len(kinds[s]) == 2 {
+			p.warn(s.At, "subnet %v has Ethernet nodes (%s) and InfiniBand nodes (%s), which are never on one link: divide it",
+				s.Prefix, kinds[s][false], kinds[s][true])
 		}
 	}
 	if p.n.Server.IsValid() {
 		for _, d := range p.n.Nodes {
 			if d.IP == p.n.Server {
-				p.bad(d.Line, "node %s: ip %v is that of the server", d.Name, d.IP)
+				p.bad(d.At, "node %s: ip %v is that of the server", d.Name, d.IP)
 			}
 		}
 	}
@@ -47,17 +51,17 @@ func (p *parser) checkSubnets() {
 	for i, s := range p.n.Subnets {
 		for _, o := range p.n.Subnets[:i] {
 			if s.Prefix.Overlaps(o.Prefix) {
-				p.bad(s.Line, "subnet %v overlaps with %v of line %d", s.Prefix, o.Prefix, o.Line)
+				p.bad(s.At, "subnet %v overlaps with %v of line %d", s.Prefix, o.Prefix, o.At.Line)
 			}
 		}
 		if s.Gateway.IsValid() && !usable(s.Prefix, s.Gateway) {
-			p.bad(s.Line, "subnet %v: gateway %v is not a host of it", s.Prefix, s.Gateway)
+			p.bad(s.At, "subnet %v: gateway %v is not a host of it", s.Prefix, s.Gateway)
 		}
 		if s.First.IsValid() && (!usable(s.Prefix, s.First) || !usable(s.Prefix, s.Last)) {
-			p.bad(s.Line, "subnet %v: range %v-%v is not within its hosts", s.Prefix, s.First, s.Last)
+			p.bad(s.At, "subnet %v: range %v-%v is not within its hosts", s.Prefix, s.First, s.Last)
 		}
 		if s.First.IsValid() && s.Gateway.IsValid() && between(s.Gateway, s.First, s.Last) {
-			p.bad(s.Line, "subnet %v: gateway %v is in range %v-%v: it would be given to a machine", s.Prefix, s.Gateway, s.First, s.Last)
+			p.bad(s.At, "subnet %v: gateway %v is in range %v-%v: it would be given to a machine", s.Prefix, s.Gateway, s.First, s.Last)
 		}
 	}
 }
@@ -66,13 +70,13 @@ func (p *parser) checkSubnets() {
 func (p *parser) checkPrefixes() {
 	type owner struct {
 		what string
-		line int
+		at   Position
 	}
 	owners := map[string]owner{}
 	claim := func(prefix netip.Prefix, o owner) {
 		for _, name := range hexNames(prefix) {
 			if other, taken := owners[name]; taken {
-				p.bad(o.line, "%s and %s of line %d both are pxelinux.cfg/%s (%v): give the settings to one of them", o.what, other.what, other.line, name, prefix)
+				p.bad(o.at, "%s and %s of line %d both are pxelinux.cfg/%s (%v): give the settings to one of them", o.what, other.what, other.at.Line, name, prefix)
 				return
 			}
 		}
@@ -81,14 +85,14 @@ func (p *parser) checkPrefixes() {
 		}
 	}
 	for _, s := range p.n.Subnets {
-		if p.n.groupAt(s.Prefix) != nil {
+		if p.owners[s.Prefix] != nil {
 			continue // that group has the machines without an entry
 		}
-		claim(s.Prefix, owner{fmt.Sprintf("subnet %v", s.Prefix), s.Line})
+		claim(s.Prefix, owner{fmt.Sprintf("subnet %v", s.Prefix), s.At})
 	}
 	for _, g := range p.n.Groups {
 		for _, x := range g.Prefixes {
-			claim(x, owner{"group " + g.Name, g.Line})
+			claim(x, owner{"group " + g.Name, g.At})
 		}
 	}
 	for _, d := range p.n.Nodes {
@@ -96,7 +100,7 @@ func (p *parser) checkPrefixes() {
 			continue
 		}
 		if o, taken := owners[hexName(d.IP)]; taken {
-			p.bad(d.Line, "node %s and %s of line %d both are pxelinux.cfg/%s (%v): leave that prefix out", d.Name, o.what, o.line, hexName(d.IP), d.IP)
+			p.bad(d.At, "node %s and %s of line %d both are pxelinux.cfg/%s (%v): leave that prefix out", d.Name, o.what, o.at.Line, hexName(d.IP), d.IP)
 		}
 	}
 }
@@ -106,7 +110,7 @@ func (p *parser) checkNodes() {
 	once := func(d Node, kind, value string) bool {
 		o, again := seen[kind+" "+value]
 		if again {
-			p.bad(d.Line, "node %s: %s %s is that of node %s in line %d", d.Name, kind, value, o.Name, o.Line)
+			p.bad(d.At, "node %s: %s %s is that of node %s in line %d", d.Name, kind, value, o.Name, o.At.Line)
 		} else {
 			seen[kind+" "+value] = d
 		}
@@ -130,8 +134,8 @@ func (p *parser) checkNodes() {
 		if id, ok := strings.CutPrefix(d.ClientID, "hex:"); ok {
 			once(d, "client-id", id)
 		}
-		if d.Group != "" && p.n.group(d.Group) == nil {
-			p.bad(d.Line, "node %s: there is no group %q: write it under groups:", d.Name, clip(d.Group))
+		if d.Group != "" && p.groups[d.Group] == nil {
+			p.bad(d.At, "node %s: there is no group %q: write it under groups:", d.Name, clip(d.Group))
 		}
 		p.checkAddress(d)
 	}
@@ -142,38 +146,42 @@ func (p *parser) checkAddress(d Node) {
 	if !d.IP.IsValid() {
 		return
 	}
-	s := p.n.subnet(d.IP)
+	s := p.subnet(d.IP)
 	switch {
 	case s == nil:
 		var all []string
-		for _, s := range p.n.Subnets {
+		for i, s := range p.n.Subnets {
+			if i == 5 {
+				all = append(all, "...")
+				break
+			}
 			all = append(all, s.Prefix.String())
 		}
-		p.bad(d.Line, "node %s: ip %v is in no subnet (%s): correct it, or write its subnet under subnets:", d.Name, d.IP, strings.Join(all, ", "))
+		p.bad(d.At, "node %s: ip %v is in no subnet (%s): correct it, or write its subnet under subnets:", d.Name, d.IP, strings.Join(all, ", "))
 		return
 	case d.IP == s.Gateway:
-		p.bad(d.Line, "node %s: ip %v is the gateway of subnet %v", d.Name, d.IP, s.Prefix)
+		p.bad(d.At, "node %s: ip %v is the gateway of subnet %v", d.Name, d.IP, s.Prefix)
 	case !usable(s.Prefix, d.IP) && d.IP == s.Prefix.Addr():
-		p.bad(d.Line, "node %s: ip %v is the network address of subnet %v", d.Name, d.IP, s.Prefix)
+		p.bad(d.At, "node %s: ip %v is the network address of subnet %v", d.Name, d.IP, s.Prefix)
 	case !usable(s.Prefix, d.IP):
-		p.bad(d.Line, "node %s: ip %v is the broadcast address of subnet %v", d.Name, d.IP, s.Prefix)
+		p.bad(d.At, "node %s: ip %v is the broadcast address of subnet %v", d.Name, d.IP, s.Prefix)
 	case s.First.IsValid() && between(d.IP, s.First, s.Last):
-		p.n.Warnings = append(p.n.Warnings, fmt.Sprintf("line %d: node %s: ip %v is in the range %v-%v of its subnet: dhcpd may give it to another machine",
-			d.Line, d.Name, d.IP, s.First, s.Last))
+		p.warn(d.At, "node %s: ip %v is in the range %v-%v of its subnet: dhcpd may give it to another machine", d.Name, d.IP, s.First, s.Last)
 	}
-	for _, g := range p.n.Groups {
-		for _, x := range g.Prefixes {
-			if g.Name != d.Group && x.Contains(d.IP) && x.Bits() > s.Prefix.Bits() {
-				p.n.Warnings = append(p.n.Warnings, fmt.Sprintf("line %d: node %s: ip %v is in prefix %v of group %s, but the node is not of that group",
-					d.Line, d.Name, d.IP, x, g.Name))
-			}
+	for _, x := range p.owns(d.IP) {
+		if g := p.owners[x]; g.Name != d.Group && x.Bits() > s.Prefix.Bits() {
+			p.warn(d.At, "node %s: ip %v is in prefix %v of group %s, but the node is not of that group", d.Name, d.IP, x, g.Name)
 		}
 	}
 }
 
+func (p *parser) warn(where Position, format string, args ...any) {
+	p.n.Warnings = append(p.n.Warnings, p.problem(where, format, args...).Error())
+}
+
 func between(a, first, last netip.Addr) bool { return !a.Less(first) && !last.Less(a) }
 
-// usable tells whether a host of the prefix may have the address: not the
+// usable reports whether a host of the prefix may have the address: not the
 // network's and not the broadcast address, but for point-to-point links (RFC
 // 3021) and single hosts.
 func usable(prefix netip.Prefix, a netip.Addr) bool {

@@ -17,7 +17,7 @@ const (
 
 // dhcp writes the files of the DHCP servers.
 func (r *renderer) dhcp() {
-	for _, f := range []string{r.n.Loader.BIOS, r.n.Loader.UEFI} {
+	for _, f := range []string{r.n.Loader.BIOS, r.n.Loader.UEFI, r.n.Loader.ARM} {
 		if f != "" {
 			r.tree.Needs = append(r.tree.Needs, f)
 		}
@@ -27,28 +27,41 @@ func (r *renderer) dhcp() {
 		return
 	}
 	r.dnsmasq()
-	r.add(dhcpdConf, "ISC dhcpd", r.dhcpd())
-	r.add(keaConf, "Kea", r.kea())
+	r.add(dhcpdConf, "ISC dhcpd", []byte(r.dhcpd()))
+	r.add(keaConf, "Kea", []byte(r.kea()))
 }
 
 // A client is a kind of firmware, and the file it boots.
 type client struct {
-	ipxe, uefi bool
-	file       string
+	kind clientKind
+	file string
 }
+
+// A clientKind is what firmware says of itself.
+type clientKind int
+
+const (
+	clientIPXE clientKind = iota + 1 // option 175
+	clientUEFI                       // architecture, option 93 (RFC 4578 section 2.1): 7, and 9 as RFC 4578 has it
+	clientARM                        // 11 (IANA, Processor Architecture Types)
+	clientBIOS                       // none of these
+)
 
 // clients are those that something is written for. Who is iPXE already gets
 // the script, where there is one.
 func (l Loader) clients() []client {
 	var all []client
 	if l.IPXE != "" {
-		all = append(all, client{ipxe: true, file: l.IPXE})
+		all = append(all, client{kind: clientIPXE, file: l.IPXE})
 	}
 	if l.UEFI != "" {
-		all = append(all, client{uefi: true, file: l.UEFI})
+		all = append(all, client{kind: clientUEFI, file: l.UEFI})
+	}
+	if l.ARM != "" {
+		all = append(all, client{kind: clientARM, file: l.ARM})
 	}
 	if l.BIOS != "" {
-		all = append(all, client{file: l.BIOS})
+		all = append(all, client{kind: clientBIOS, file: l.BIOS})
 	}
 	return all
 }
@@ -84,31 +97,36 @@ func (r *renderer) dnsmasq() {
 	}
 	line("enable-tftp")
 	line("tftp-root=%s", r.n.Folder)
+	line("dhcp-vendorclass=set:pxe,PXEClient")
 	line("dhcp-match=set:ipxe,175")
-	// RFC 4578 section 2.1, as clients use it.
 	line("dhcp-match=set:uefi,option:client-arch,7")
 	line("dhcp-match=set:uefi,option:client-arch,9")
+	line("dhcp-match=set:arm64,option:client-arch,11")
 	server := ""
 	if r.n.Server.IsValid() {
 		server = ",," + r.n.Server.String()
 	}
 	for _, c := range r.n.Loader.clients() {
-		tags := ""
-		switch {
-		case c.ipxe:
-			tags = "tag:ipxe,"
-		case r.n.Loader.IPXE != "":
-			tags = "tag:!ipxe,"
+		tags := "tag:pxe,"
+		if c.kind != clientIPXE && r.n.Loader.IPXE != "" {
+			tags += "tag:!ipxe,"
 		}
-		switch {
-		case c.uefi:
+		switch c.kind {
+		case clientIPXE:
+			tags += "tag:ipxe,"
+		case clientUEFI:
 			tags += "tag:uefi,"
-		case !c.ipxe:
-			tags += "tag:!uefi,"
+		case clientARM:
+			tags += "tag:arm64,"
+		case clientBIOS:
+			tags += "tag:!uefi,tag:!arm64,"
 		}
 		line("dhcp-boot=%s%s%s", tags, c.file, server)
 	}
-	r.add(dnsmasqConf, "dnsmasq", b.String())
+	if server != "" {
+		line("dhcp-boot=tag:!pxe,%s", server)
+	}
+	r.add(dnsmasqConf, "dnsmasq", []byte(b.String()))
 
 	b.Reset()
 	line("#%s", banner("dnsmasq"))
@@ -128,7 +146,7 @@ func (r *renderer) dnsmasq() {
 		}
 		line("%s", strings.Join(words, ","))
 	}
-	r.add(dnsmasqHosts+"/nodes", "dnsmasq's reservations", b.String())
+	r.add(dnsmasqHosts+"/nodes", "dnsmasq's reservations", []byte(b.String()))
 }
 
 func list(addrs []netip.Addr, separator string) string {
@@ -147,26 +165,11 @@ func (r *renderer) dhcpd() string {
 	line("#%s", banner("ISC dhcpd"))
 	line("option nodisk-arch code 93 = unsigned integer 16;")
 	line("option nodisk-ipxe code 175 = string;")
+	// To all: /init takes it for the server of an NFS root that names none.
 	if r.n.Server.IsValid() {
 		line("next-server %v;", r.n.Server)
 	}
-	for i, c := range r.n.Loader.clients() {
-		test := "else"
-		switch {
-		case c.ipxe:
-			test = "if exists nodisk-ipxe"
-		case c.uefi:
-			test = "if option nodisk-arch = 00:07 or option nodisk-arch = 00:09"
-		}
-		if i == 0 && test == "else" {
-			line("filename \"%s\";", c.file)
-			continue
-		}
-		if i > 0 && test != "else" {
-			test = "else " + test
-		}
-		line("%s { filename \"%s\"; }", test, c.file)
-	}
+	r.dhcpdClass(line)
 	for _, s := range r.n.Subnets {
 		line("")
 		line("subnet %v netmask %v {", s.Prefix.Addr(), netmask(s.Prefix))
@@ -208,4 +211,31 @@ func (r *renderer) dhcpd() string {
 		}
 	}
 	return b.String()
+}
+
+// dhcpdClass names the loader to firmware alone: its vendor class begins with
+// PXEClient (RFC 4578 section 2.4; iPXE sends it too). The system that it boots,
+// and other machines of the network, get no file.
+func (r *renderer) dhcpdClass(line func(format string, args ...any)) {
+	line("class \"nodisk-pxe\" {")
+	line("  match if substring(option vendor-class-identifier, 0, 9) = \"PXEClient\";")
+	for i, c := range r.n.Loader.clients() {
+		test := ""
+		switch c.kind {
+		case clientIPXE:
+			test = "exists nodisk-ipxe"
+		case clientUEFI:
+			test = "option nodisk-arch = 00:07 or option nodisk-arch = 00:09"
+		case clientARM:
+			test = "option nodisk-arch = 00:0b"
+		case clientBIOS:
+			test = "not (option nodisk-arch = 00:07 or option nodisk-arch = 00:09 or option nodisk-arch = 00:0b)"
+		}
+		word := "if"
+		if i > 0 {
+			word = "elsif"
+		}
+		line("  %s %s { filename \"%s\"; }", word, test, c.file)
+	}
+	line("}")
 }

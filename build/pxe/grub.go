@@ -34,23 +34,24 @@ func (r *renderer) grub(e entry) {
 		b.WriteString(" " + base + i)
 	}
 	b.WriteString("\n}\n")
+	text := []byte(b.String())
 	folder := r.n.Loader.GRUB + "/grub.cfg"
 	switch {
 	case e.node == nil && !e.at.IsValid():
-		r.add(folder, e.what, b.String())
+		r.add(folder, e.what, text)
 		return
 	case e.node != nil && !e.node.infiniBand():
 		mac := dashes(e.node.MAC.String())
-		r.add(folder+"-"+mac, e.what, b.String())
-		r.add(folder+"-01-"+mac, e.what, b.String())
+		r.add(folder+"-"+mac, e.what, text)
+		r.add(folder+"-01-"+mac, e.what, text)
 	}
 	switch {
 	case e.node == nil:
 		for _, name := range hexNames(e.at) {
-			r.add(folder+"-"+name, e.what, b.String())
+			r.add(folder+"-"+name, e.what, text)
 		}
 	case e.node.IP.IsValid():
-		r.add(folder+"-"+hexName(e.node.IP), e.what, b.String())
+		r.add(folder+"-"+hexName(e.node.IP), e.what, text)
 	}
 }
 

@@ -43,13 +43,13 @@ func (r *renderer) ipxe() {
 		case !e.at.IsValid():
 			// A host name has no underscore: no node's script has that name.
 			path, other = "ipxe/_default.ipxe", true
-		case e.values["gateway"] != "" && r.n.subnet(e.at.Addr()).Prefix == e.at:
+		case e.values["gateway"] != "" && r.subnet(e.at.Addr()).Prefix == e.at:
 			path = "ipxe/_" + hexNames(e.at)[0] + ".ipxe"
 			lead(path, "gw-"+e.values["gateway"])
 		default:
 			continue
 		}
-		r.add(path, e.what, r.script(e))
+		r.add(path, e.what, []byte(r.script(e)))
 	}
 	b := "#!ipxe\n#" + banner("all nodes") + "\n" +
 		"goto ${netX/mac:hexhyp} || goto ${netX/ip} || goto gw-${netX/gateway} || goto other\n" + table.String() + ":other\n"
@@ -59,7 +59,7 @@ func (r *renderer) ipxe() {
 		b += "echo nodisk: ${netX/mac} ${netX/ip} is in no subnet or node that is known here\n"
 	}
 	b += ":failed\necho nodisk: not booted, going on in 10 s\nsleep 10\nexit 1\n"
-	r.add("boot.ipxe", "all nodes", b)
+	r.add("boot.ipxe", "all nodes", []byte(b))
 }
 
 // script boots one entry.

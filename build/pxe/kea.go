@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // The parts of Kea's configuration that are written, with its own names
@@ -15,6 +16,7 @@ type (
 	keaDHCP4 struct {
 		Interfaces  keaInterfaces `json:"interfaces-config"`
 		Lifetime    int           `json:"valid-lifetime"`
+		Server      string        `json:"next-server,omitempty"` // to all, as dhcpd's
 		Identifiers []string      `json:"host-reservation-identifiers"`
 		Unique      bool          `json:"ip-reservations-unique"`
 		Classes     []keaClass    `json:"client-classes,omitempty"`
@@ -24,10 +26,9 @@ type (
 		Interfaces []string `json:"interfaces"`
 	}
 	keaClass struct {
-		Name   string `json:"name"`
-		Test   string `json:"test"`
-		Server string `json:"next-server,omitempty"`
-		File   string `json:"boot-file-name"`
+		Name string `json:"name"`
+		Test string `json:"test"`
+		File string `json:"boot-file-name"`
 	}
 	keaSubnet struct {
 		ID           uint32           `json:"id"`
@@ -58,9 +59,13 @@ func (r *renderer) kea() string {
 		Interfaces: keaInterfaces{Interfaces: []string{"*"}}, Lifetime: int(r.n.Lease.Seconds()),
 		Identifiers: []string{"client-id", "hw-address"}, Unique: true, Classes: r.keaClasses(),
 	}
+	if r.n.Server.IsValid() {
+		c.Server = r.n.Server.String()
+	}
 	if r.n.Interface != "" {
 		c.Interfaces.Interfaces[0] = r.n.Interface
 	}
+	residents := r.residents()
 	for _, s := range r.n.Subnets {
 		k := keaSubnet{
 			// Leases are kept under the number: it must not change when
@@ -80,10 +85,10 @@ func (r *renderer) kea() string {
 		if s.Domain != "" {
 			option("domain-name", s.Domain)
 		}
-		for _, d := range r.n.Nodes {
-			if !belongs(r.n, d, s.Prefix) {
-				continue
-			}
+		here := slices.Concat(residents[s.Prefix], residents[netip.Prefix{}])
+		slices.Sort(here) // the order of the description
+		for _, i := range here {
+			d := r.n.Nodes[i]
 			if d.infiniBand() {
 				// Clients without hardware address are told apart by nothing else.
 				k.MatchID = true
@@ -110,39 +115,48 @@ func (r *renderer) kea() string {
 	}
 	text, err := json.MarshalIndent(keaFile{DHCP4: c}, "", "  ")
 	if err != nil { // strings, numbers and truth values
-		r.bad(0, "write Kea's configuration: %v", err)
+		r.bad(Position{}, "write Kea's configuration: %v", err)
 	}
 	return "//" + banner("Kea") + "\n" + string(text) + "\n"
 }
 
-// belongs tells whether the node's reservation is in the subnet. Without an
-// address it is in all.
-func belongs(n Nodes, d Node, prefix netip.Prefix) bool {
-	s := n.subnet(d.IP)
-	return s == nil || s.Prefix == prefix
+// residents are the nodes of each subnet, as indexes; under the zero prefix
+// those that have no address there: their reservations are in all subnets.
+func (r *renderer) residents() map[netip.Prefix][]int {
+	all := map[netip.Prefix][]int{}
+	for i, d := range r.n.Nodes {
+		var prefix netip.Prefix
+		if s := r.subnet(d.IP); s != nil {
+			prefix = s.Prefix
+		}
+		all[prefix] = append(all[prefix], i)
+	}
+	return all
 }
 
+// keaClasses name the loader to firmware alone, as dhcpdClass does.
 func (r *renderer) keaClasses() []keaClass {
 	const (
+		pxe  = "substring(option[60].hex, 0, 9) == 'PXEClient'"
 		ipxe = "option[175].exists"
 		uefi = "(option[93].hex == 0x0007 or option[93].hex == 0x0009)"
+		arm  = "option[93].hex == 0x000b"
 	)
-	server := ""
-	if r.n.Server.IsValid() {
-		server = r.n.Server.String()
-	}
 	var all []keaClass
 	for _, c := range r.n.Loader.clients() {
-		k := keaClass{Server: server, File: c.file}
-		switch {
-		case c.ipxe:
+		k := keaClass{File: c.file}
+		switch c.kind {
+		case clientIPXE:
 			k.Name, k.Test = "nodisk-ipxe", ipxe
-		case c.uefi:
+		case clientUEFI:
 			k.Name, k.Test = "nodisk-uefi", uefi
-		default:
-			k.Name, k.Test = "nodisk-bios", "not "+uefi
+		case clientARM:
+			k.Name, k.Test = "nodisk-arm64", arm
+		case clientBIOS:
+			k.Name, k.Test = "nodisk-bios", "not "+uefi+" and not ("+arm+")"
 		}
-		if !c.ipxe && r.n.Loader.IPXE != "" {
+		k.Test = pxe + " and " + k.Test
+		if c.kind != clientIPXE && r.n.Loader.IPXE != "" {
 			k.Test += " and not " + ipxe
 		}
 		all = append(all, k)

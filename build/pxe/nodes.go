@@ -2,7 +2,6 @@ package pxe
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,10 +10,11 @@ import (
 
 // Nodes is a description of nodes, checked.
 type Nodes struct {
+	File      string // what messages call the description
 	Defaults  Settings
 	Server    netip.Addr // TFTP server, the zero value where it is the DHCP server
 	HTTP      string     // URL of the TFTP folder over HTTP, with a slash at its end; empty for none
-	Folder    string     // the TFTP folder on the server; empty: where the files are written
+	Folder    string     // the TFTP directory on the server; empty: where the files are written
 	Interface string     // where the DHCP server listens; empty for all
 	Lease     time.Duration
 	Loader    Loader
@@ -29,7 +29,8 @@ type Nodes struct {
 // below the TFTP folder; empty ones are not named.
 type Loader struct {
 	BIOS string
-	UEFI string
+	UEFI string // x86-64
+	ARM  string // UEFI of arm64
 	IPXE string // for clients that are iPXE already
 	GRUB string // the folder where GRUB looks for grub.cfg
 }
@@ -83,7 +84,7 @@ func (s Settings) under(above Settings) Settings {
 // for all other machines in it unless a group has the same prefix.
 type Subnet struct {
 	Settings
-	Line    int // in the file
+	At      Position
 	Prefix  netip.Prefix
 	Gateway netip.Addr
 	DNS     []netip.Addr
@@ -97,15 +98,16 @@ type Subnet struct {
 // addresses in its prefixes.
 type Group struct {
 	Settings
-	Line     int
+	At       Position
 	Name     string
 	Prefixes []netip.Prefix
+	Wake     Wake
 }
 
 // A Node is a machine, known by the port that it boots from.
 type Node struct {
 	Settings
-	Line  int
+	At    Position
 	Name  string // a host name without domain, in lower case
 	Group string
 	IP    netip.Addr // the zero value: from the pool
@@ -117,9 +119,10 @@ type Node struct {
 	Secret string // a further image, of this node alone
 
 	ClientID string // a form of docs/infiniband.md; empty is auto
+	Wake     Wake
 }
 
-// infiniBand tells of which kind the port is.
+// infiniBand reports whether the port is one.
 func (n Node) infiniBand() bool { return n.MAC == "" }
 
 // mac is the address of six bytes: on InfiniBand the one that firmware makes of
@@ -129,48 +132,6 @@ func (n Node) mac() netsetup.HardwareAddr {
 		return n.GUID.MAC()
 	}
 	return n.MAC
-}
-
-// subnet returns the one that the address is in, nil for none.
-func (n Nodes) subnet(a netip.Addr) *Subnet {
-	for i := range n.Subnets {
-		if a.IsValid() && n.Subnets[i].Prefix.Contains(a) {
-			return &n.Subnets[i]
-		}
-	}
-	return nil
-}
-
-// group returns the one of that name, nil for none.
-func (n Nodes) group(name string) *Group {
-	for i := range n.Groups {
-		if n.Groups[i].Name == name {
-			return &n.Groups[i]
-		}
-	}
-	return nil
-}
-
-// groupAt returns the one that has the prefix, nil for none.
-func (n Nodes) groupAt(x netip.Prefix) *Group {
-	for i := range n.Groups {
-		if slices.Contains(n.Groups[i].Prefixes, x) {
-			return &n.Groups[i]
-		}
-	}
-	return nil
-}
-
-// settings are those of a node with all that holds for it.
-func (n Nodes) settings(node Node) Settings {
-	above := n.Defaults
-	if s := n.subnet(node.IP); s != nil {
-		above = s.under(above)
-	}
-	if g := n.group(node.Group); g != nil {
-		above = g.under(above)
-	}
-	return node.under(above)
 }
 
 // dashes writes aa-bb-cc, as loaders name their files.

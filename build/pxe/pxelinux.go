@@ -65,7 +65,8 @@ func (r *renderer) pxelinux(e entry) {
 	if append2 != 0 {
 		b.WriteString("  IPAPPEND " + string(rune('0'+append2)) + "\n")
 	}
+	text := []byte(b.String())
 	for _, name := range e.names() {
-		r.add("pxelinux.cfg/"+name, e.what, b.String())
+		r.add("pxelinux.cfg/"+name, e.what, text)
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/nodisk/nodisk/init/cmdline"
 )
@@ -30,7 +32,8 @@ type Options struct {
 	// Folder is the TFTP folder on the server where the description does not
 	// name it, an absolute path.
 	Folder string
-	// Check judges a whole command line as /init would. Nil: none is judged.
+	// Check judges a whole command line as /init would; several calls run at once.
+	// Nil: none is judged.
 	Check func(line string) (warnings []string, err error)
 }
 
@@ -41,7 +44,7 @@ const maxCmdline = 2047
 // An entry is one thing to boot: a node, or the machines of a prefix.
 type entry struct {
 	what string // "node node7"
-	line int
+	pos  Position
 	node *Node        // nil for machines that are not known
 	at   netip.Prefix // of these machines; the zero value: of all
 	Settings
@@ -52,11 +55,13 @@ type entry struct {
 // Render makes the files. All errors are returned joined, with the lines of
 // the description.
 func Render(n Nodes, o Options) (Tree, error) {
-	r := renderer{n: n, o: o, tree: Tree{Warnings: slices.Clone(n.Warnings)}, files: map[string]string{}, warned: map[string]bool{}, refused: map[string]*refusal{}}
+	r := renderer{problems: problems{file: n.File}, index: newIndex(&n), n: n, o: o, tree: Tree{Warnings: slices.Clone(n.Warnings)}, files: map[string]string{}, warned: map[string]bool{}, refused: map[string]*refusal{}}
 	if r.n.Folder == "" {
 		r.n.Folder = o.Folder
 	}
 	r.prepare()
+	r.judge()
+	r.refusals()
 	for _, e := range r.entries {
 		r.pxelinux(e)
 		r.grub(e)
@@ -75,6 +80,7 @@ func Render(n Nodes, o Options) (Tree, error) {
 // A renderer is one call of Render.
 type renderer struct {
 	problems
+	index
 	n       Nodes
 	o       Options
 	entries []entry
@@ -86,13 +92,14 @@ type renderer struct {
 }
 
 // add adds a file. Two of one path are a problem that Parse should have found.
-func (r *renderer) add(path, what, text string) {
+// The files of one entry share their contents.
+func (r *renderer) add(path, what string, text []byte) {
 	if other, taken := r.files[path]; taken {
-		r.bad(0, "%s and %s both are %s", what, other, path)
+		r.bad(Position{}, "%s and %s both are %s", what, other, path)
 		return
 	}
 	r.files[path] = what
-	r.tree.Files = append(r.tree.Files, File{Path: path, Data: []byte(text)})
+	r.tree.Files = append(r.tree.Files, File{Path: path, Data: text})
 }
 
 // banner is the first line of each file, behind the comment sign of its format.
@@ -104,7 +111,7 @@ func banner(what string) string {
 func (r *renderer) prepare() {
 	for i := range r.n.Nodes {
 		d := &r.n.Nodes[i]
-		e := entry{what: "node " + d.Name, line: d.Line, node: d, Settings: r.n.settings(*d)}
+		e := entry{what: "node " + d.Name, pos: d.At, node: d, Settings: r.settings(*d)}
 		if d.Secret != "" {
 			e.Images = append(slices.Clone(e.Images), d.Secret)
 		}
@@ -113,20 +120,19 @@ func (r *renderer) prepare() {
 	for _, g := range r.n.Groups {
 		for _, x := range g.Prefixes {
 			above := r.n.Defaults
-			if s := r.n.subnet(x.Addr()); s != nil {
+			if s := r.subnet(x.Addr()); s != nil {
 				above = s.under(above)
 			}
-			r.entry(entry{what: fmt.Sprintf("group %s, %v", g.Name, x), line: g.Line, at: x, Settings: g.under(above)}, x.Addr())
+			r.entry(entry{what: fmt.Sprintf("group %s, %v", g.Name, x), pos: g.At, at: x, Settings: g.under(above)}, x.Addr())
 		}
 	}
 	for _, s := range r.n.Subnets {
-		if r.n.groupAt(s.Prefix) != nil {
+		if r.owners[s.Prefix] != nil {
 			continue
 		}
-		r.entry(entry{what: fmt.Sprintf("subnet %v", s.Prefix), line: s.Line, at: s.Prefix, Settings: s.under(r.n.Defaults)}, s.Prefix.Addr())
+		r.entry(entry{what: fmt.Sprintf("subnet %v", s.Prefix), pos: s.At, at: s.Prefix, Settings: s.under(r.n.Defaults)}, s.Prefix.Addr())
 	}
 	r.entry(entry{what: "all others", Settings: r.n.Defaults}, netip.Addr{})
-	r.refusals()
 	if len(r.left) > 0 {
 		r.warn("no files for %s: their command lines have words like {name}, which are known of nodes only; machines that are not in nodes: do not boot there", strings.Join(r.left, "; "))
 	}
@@ -161,7 +167,7 @@ func (r *renderer) entry(e entry, addr netip.Addr) {
 		if e.node == nil {
 			return
 		}
-		r.bad(e.line, "%s has no image: write image: node.img under defaults:, its subnet, its group or the node", e.what)
+		r.bad(e.pos, "%s has no image: write image: node.img under defaults:, its subnet, its group or the node", e.what)
 		return
 	}
 	line, missing := expand(strings.Join(strings.Fields(strings.Join(words, " ")), " "), e.values)
@@ -170,12 +176,11 @@ func (r *renderer) entry(e entry, addr netip.Addr) {
 			r.left = append(r.left, e.what)
 			return
 		}
-		r.bad(e.line, "%s: nothing is known for %s of the command line: there are {name} {ip} {mac} {guid} {mask} {gateway} {domain} {server}, as far as node, subnet and defaults say them",
+		r.bad(e.pos, "%s: nothing is known for %s of the command line: there are {name} {ip} {mac} {guid} {mask} {gateway} {domain} {server}, as far as node, subnet and defaults say them",
 			e.what, strings.Join(missing, " "))
 		return
 	}
 	e.words = line
-	r.judge(e)
 	r.tree.Needs = append(append(r.tree.Needs, e.Kernel), e.Images...)
 	r.entries = append(r.entries, e)
 }
@@ -184,37 +189,66 @@ func (r *renderer) warn(format string, args ...any) {
 	r.tree.Warnings = append(r.tree.Warnings, fmt.Sprintf(format, args...))
 }
 
-// judge looks at the command line as the node will have it.
-func (r *renderer) judge(e entry) {
-	line := join(e.words, e.lease(), e.bootIF())
+// judge looks at the command lines as the nodes will have them. That is most of
+// the work with many nodes, so all processors do it.
+func (r *renderer) judge() {
+	lines := make([]string, len(r.entries))
+	verdicts := make([]verdict, len(r.entries))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for i, e := range r.entries {
+		lines[i] = join(e.words, e.lease(), e.bootIF())
+	}
+	for range min(runtime.GOMAXPROCS(0), len(lines)) {
+		if r.o.Check == nil {
+			break
+		}
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(lines)); i = next.Add(1) - 1 {
+				warnings, err := r.o.Check(lines[i])
+				verdicts[i] = verdict{warnings: warnings, err: err}
+			}
+		})
+	}
+	workers.Wait()
+	for i, e := range r.entries {
+		r.verdict(e, lines[i], verdicts[i])
+	}
+}
+
+// A verdict is what the checker says of a command line.
+type verdict struct {
+	warnings []string
+	err      error
+}
+
+// verdict keeps what is to be told of an entry.
+func (r *renderer) verdict(e entry, line string, v verdict) {
 	if len(line) > maxCmdline {
-		r.bad(e.line, "%s: the command line has %d characters, the kernel takes %d: put words into the image's config file (nodisk build --config)", e.what, len(line), maxCmdline)
+		r.bad(e.pos, "%s: the command line has %d characters, the kernel takes %d: put words into the image's config file (nodisk build --config)", e.what, len(line), maxCmdline)
 	}
-	if r.o.Check == nil {
-		return
-	}
-	warnings, err := r.o.Check(line)
-	for _, w := range warnings {
+	for _, w := range v.warnings {
 		// One sentence for what a thousand nodes share.
 		if !r.warned[w] {
 			r.warn("%s: command line: %s", e.what, w)
 		}
 		r.warned[w] = true
 	}
-	for _, one := range unjoin(err) {
+	for _, one := range unjoin(v.err) {
 		text := one.Error()
 		if x, again := r.refused[text]; again {
 			x.others++
 			continue
 		}
-		r.refused[text] = &refusal{what: e.what, line: e.line}
+		r.refused[text] = &refusal{what: e.what, at: e.pos}
 	}
 }
 
 // A refusal is what the checker says of one entry, and of how many others.
 type refusal struct {
-	what         string
-	line, others int
+	what   string
+	at     Position
+	others int
 }
 
 func (r *renderer) refusals() {
@@ -224,7 +258,7 @@ func (r *renderer) refusals() {
 		if x.others > 0 {
 			others = fmt.Sprintf(" (and %d more)", x.others)
 		}
-		r.bad(x.line, "%s%s: command line: %s", x.what, others, text)
+		r.bad(x.at, "%s%s: command line: %s", x.what, others, text)
 	}
 }
 
@@ -250,7 +284,7 @@ func (r *renderer) values(d *Node, addr netip.Addr) map[string]string {
 		}
 	}
 	set("server", r.n.Server)
-	if s := r.n.subnet(addr); s != nil {
+	if s := r.subnet(addr); s != nil {
 		set("gateway", s.Gateway)
 		set("mask", netmask(s.Prefix))
 		if s.Domain != "" {
@@ -270,14 +304,32 @@ func (r *renderer) values(d *Node, addr netip.Addr) map[string]string {
 // expand puts values in the places of their names, and returns the names that
 // have none.
 func expand(s string, values map[string]string) (line string, missing []string) {
-	line = regexp.MustCompile(`\{[a-z]*\}`).ReplaceAllStringFunc(s, func(name string) string {
-		v, ok := values[strings.Trim(name, "{}")]
+	var b strings.Builder
+	for {
+		begin := strings.IndexByte(s, '{')
+		if begin < 0 {
+			b.WriteString(s)
+			return b.String(), missing
+		}
+		b.WriteString(s[:begin])
+		s = s[begin:]
+		end := 1
+		for end < len(s) && s[end] >= 'a' && s[end] <= 'z' {
+			end++
+		}
+		if end == len(s) || s[end] != '}' { // a brace like any other
+			b.WriteByte('{')
+			s = s[1:]
+			continue
+		}
+		name := s[:end+1]
+		v, ok := values[s[1:end]]
 		if !ok && !slices.Contains(missing, name) {
 			missing = append(missing, name)
 		}
-		return v
-	})
-	return line, missing
+		b.WriteString(v)
+		s = s[end+1:]
+	}
 }
 
 func onlyOfNodes(names []string) bool {
@@ -289,7 +341,7 @@ func onlyOfNodes(names []string) bool {
 	return true
 }
 
-// namesInterface tells whether the command line itself says which interface
+// namesInterface reports whether the command line itself says which interface
 // is meant. BOOTIF= would contradict it where the node boots from another.
 func namesInterface(args cmdline.Args) bool {
 	for _, a := range args {
@@ -297,14 +349,30 @@ func namesInterface(args cmdline.Args) bool {
 		case "BOOTIF", "bootdev", "rd.bootif", "bond", "bridge", "vlan", "team", "ib.pkey":
 			return true
 		case "ip":
-			fields := strings.Split(regexp.MustCompile(`\[[^]]*\]`).ReplaceAllString(a.Value, "6"), ":")
 			// ip=DEVICE:WORD, or the sixth field of the kernel's form.
-			if len(fields) == 2 || len(fields) == 3 || len(fields) > 5 && fields[5] != "" {
+			if f := ipFields(a.Value); len(f) == 2 || len(f) == 3 || len(f) > 5 && f[5] != "" {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// ipFields are those of ip=, where the colons of addresses in brackets divide
+// nothing.
+func ipFields(value string) []string {
+	inside := false
+	return strings.Split(strings.Map(func(c rune) rune {
+		switch {
+		case c == '[':
+			inside = true
+		case c == ']':
+			inside = false
+		case c == ':' && inside:
+			return '6'
+		}
+		return c
+	}, value), ":")
 }
 
 // bootIF is the word that names the port, empty where it is not wanted or not

@@ -33,11 +33,25 @@ func render(t testing.TB, cluster string) Tree {
 		t.Fatal(err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	nodes, err := Parse(f)
+	nodes, err := Parse(f, "nodes.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	tree, err := Render(nodes, Options{Folder: "/nowhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// parsed makes the tree of a description.
+func parsed(t testing.TB, text, directory string) Tree {
+	t.Helper()
+	nodes, err := Parse(strings.NewReader(text), "nodes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := Render(nodes, Options{Folder: directory})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/netsetup"
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // value returns that of a key, nil when there is none.
@@ -52,7 +52,7 @@ func (p *parser) file(v *yaml.Node, what string) string {
 	case s == "":
 		return ""
 	case !plain(s) || path.IsAbs(s) || path.Clean(s) != s || s == "." || s == ".." || strings.HasPrefix(s, "../"):
-		p.bad(v.Line, "%s %q is not a path below the TFTP folder, of letters, digits and . _ - + /", what, clip(s))
+		p.bad(at(v), "%s %q is not a path below the TFTP folder, of letters, digits and . _ - + /", what, clip(s))
 		return ""
 	}
 	return s
@@ -64,7 +64,7 @@ func (p *parser) words(v *yaml.Node, what string) string {
 	list := strings.Fields(p.text(v, what))
 	for _, w := range list {
 		if strings.ContainsAny(w, "\"'`\\$") || strings.HasPrefix(w, "#") || w == "||" || w == "&&" || w == ";;" || !ascii(w) {
-			p.bad(v.Line, "%s: loaders read %q differently (quotes, \\, $, a # in front): put it into the image's config file (nodisk build --config)", what, clip(w))
+			p.bad(at(v), "%s: loaders read %q differently (quotes, \\, $, a # in front): put it into the image's config file (nodisk build --config)", what, clip(w))
 		}
 	}
 	return strings.Join(list, " ")
@@ -79,6 +79,23 @@ func ascii(s string) bool {
 	return true
 }
 
+// mac reads the address of an Ethernet port.
+func (p *parser) mac(v *yaml.Node, what string) netsetup.HardwareAddr {
+	s := p.text(v, what)
+	if s == "" {
+		return ""
+	}
+	a, err := ParseMAC(s)
+	if err == nil {
+		err = port(a)
+	}
+	if err != nil {
+		p.bad(at(v), "%s %q %v: write 52:54:00:77:0a:07, for example; of InfiniBand ports guid:", what, clip(s), err)
+		return ""
+	}
+	return a
+}
+
 // addr reads an IPv4 address: loaders name their files by no other.
 func (p *parser) addr(v *yaml.Node, what string) netip.Addr {
 	s := p.text(v, what)
@@ -87,7 +104,7 @@ func (p *parser) addr(v *yaml.Node, what string) netip.Addr {
 	}
 	a, err := netip.ParseAddr(s)
 	if err != nil || !a.Is4() || a.IsUnspecified() || a.IsMulticast() {
-		p.bad(v.Line, "%s %q is not an IPv4 address: write 10.0.0.7, for example", what, clip(s))
+		p.bad(at(v), "%s %q is not an IPv4 address: write 10.0.0.7, for example", what, clip(s))
 		return netip.Addr{}
 	}
 	return a
@@ -101,10 +118,10 @@ func (p *parser) prefix(v *yaml.Node, what string) netip.Prefix {
 	x, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil || !x.Addr().Is4() || x.Bits() == 0:
-		p.bad(v.Line, "%s %q is not an IPv4 prefix: write 10.0.0.0/24, for example", what, clip(s))
+		p.bad(at(v), "%s %q is not an IPv4 prefix: write 10.0.0.0/24, for example", what, clip(s))
 		return netip.Prefix{}
 	case x != x.Masked():
-		p.bad(v.Line, "%s %s has bits behind its length: write %v", what, s, x.Masked())
+		p.bad(at(v), "%s %s has bits behind its length: write %v", what, s, x.Masked())
 		return netip.Prefix{}
 	}
 	return x
@@ -116,7 +133,7 @@ func (p *parser) pool(v *yaml.Node, what string) (first, last netip.Addr) {
 	first, err1 := netip.ParseAddr(strings.TrimSpace(a))
 	last, err2 := netip.ParseAddr(strings.TrimSpace(b))
 	if err1 != nil || err2 != nil || !first.Is4() || !last.Is4() || last.Less(first) {
-		p.bad(v.Line, "%s: range %q: write 10.0.0.100-10.0.0.199, for example", what, clip(v.Value))
+		p.bad(at(v), "%s: range %q: write 10.0.0.100-10.0.0.199, for example", what, clip(v.Value))
 		return netip.Addr{}, netip.Addr{}
 	}
 	return first, last
@@ -131,11 +148,11 @@ func (p *parser) guid(v *yaml.Node, what string) (netsetup.GUID, netsetup.Hardwa
 	}
 	g, err := netsetup.ParseGUID(s)
 	if err != nil {
-		p.bad(v.Line, "%s: guid %q %v", what, clip(s), err)
+		p.bad(at(v), "%s: guid %q %v", what, clip(s), err)
 		return netsetup.GUID{}, ""
 	}
 	if len(g.String()) != len("00:02:c9:03:00:00:10:39") {
-		p.bad(v.Line, "%s: guid %s has six bytes, and the two between them are not certain: write all eight (ibstat -p)", what, g)
+		p.bad(at(v), "%s: guid %s has six bytes, and the two between them are not certain: write all eight (ibstat -p)", what, g)
 		return netsetup.GUID{}, ""
 	}
 	b, err := hex.DecodeString(strings.NewReplacer(":", "", "-", "").Replace(strings.TrimPrefix(strings.ToLower(s), "0x")))
@@ -158,7 +175,7 @@ func (p *parser) clientID(v *yaml.Node, what string) string {
 	digits = strings.ReplaceAll(digits, ":", "")
 	// RFC 2132 section 9.14: two bytes at least.
 	if b, err := hex.DecodeString(digits); !isHex || err != nil || len(b) < 2 || len(b) > 254 {
-		p.bad(v.Line, "%s: client-id %q: write auto, flexboot, guid, hwaddr, mac, rfc4361, none or hex: and 2 to 254 bytes", what, clip(s))
+		p.bad(at(v), "%s: client-id %q: write auto, flexboot, guid, hwaddr, mac, rfc4361, none or hex: and 2 to 254 bytes", what, clip(s))
 		return ""
 	}
 	return "hex:" + digits

@@ -3,23 +3,26 @@ package pxe
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // manifest is the file that lists what Write wrote: a line for each file, the
 // SHA-256 of its contents and its path, as sha256sum writes them.
 const manifest = ".nodisk-pxe"
 
-// Changes are what Write did, each path below the folder.
+// Changes are what Write did, each path below the directory, in order.
 type Changes struct {
 	Written, Removed []string
 	Unchanged        int
@@ -28,71 +31,86 @@ type Changes struct {
 	Kept []string
 }
 
-// Write makes the folder hold the files: what differs is written, what an
+// temporary is what a file is called until all of it is there: one at a time in
+// a directory. No server asks for it; dnsmasq ignores it in its dhcp-hostsdir.
+const temporary = ".#nodisk-pxe"
+
+// Write makes the directory hold the files: what differs is written, what an
 // earlier call wrote and is not wanted any more is removed. Files of somebody
 // else, and files that somebody has changed, are left alone; where one of them
 // has the path of a wanted file, and other contents, nothing is written at all
 // and the error names each, unless force is set.
 //
 // Files are replaced by renaming, so that a server never sends half of one.
-// Nothing outside the folder is touched, also not through a symbolic link.
-func Write(folder string, files []File, force bool) (Changes, error) {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return Changes{}, fmt.Errorf("make folder: %w", err)
+// Nothing outside the directory is touched, also not through a symbolic link.
+// When ctx ends, or there is no room, what is there is whole, and the next call
+// goes on.
+func Write(ctx context.Context, directory string, files []File, force bool) (Changes, error) {
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return Changes{}, fmt.Errorf("make directory: %w", err)
 	}
-	root, err := os.OpenRoot(folder)
+	root, err := os.OpenRoot(directory)
 	if err != nil {
-		return Changes{}, fmt.Errorf("open folder: %w", err)
+		return Changes{}, fmt.Errorf("open directory: %w", err)
 	}
-	defer root.Close() //nolint:errcheck // a folder
+	defer root.Close() //nolint:errcheck // a directory
 	w := writer{root: root, force: force}
 	if w.ours, err = readManifest(root); err != nil {
 		return Changes{}, err
 	}
-	return w.write(files)
+	return w.write(ctx, files)
 }
 
 type writer struct {
 	root  *os.Root
 	force bool
 	ours  map[string][]string // path to the sums of what was written there
-	done  Changes
 }
 
-func (w *writer) write(files []File) (Changes, error) {
-	var (
-		errs   []error
-		change []File
-	)
-	wanted := map[string][]string{}
+// write compares and then changes, all directories side by side: that is as
+// far as the kernel lets files be made at once.
+func (w *writer) write(ctx context.Context, files []File) (Changes, error) {
+	wanted := make(map[string][]string, len(files))
+	by := map[string]*place{}
+	in := func(name string) *place {
+		dir := path.Dir(name)
+		if by[dir] == nil {
+			by[dir] = &place{writer: w, dir: dir}
+		}
+		return by[dir]
+	}
 	for _, f := range files {
-		sum := sumOf(f.Data)
-		wanted[f.Path] = []string{sum}
-		have, err := w.sum(f.Path)
-		switch {
-		case err != nil:
-			errs = append(errs, err)
-		case have == sum:
-			w.done.Unchanged++
-		case have != "" && !w.force && !slices.Contains(w.ours[f.Path], have):
-			errs = append(errs, fmt.Errorf("write %s: it is there, and not as nodisk pxe has written it: move your changes to nodes.yaml, or give --force to lose them", f.Path))
-		default:
-			change = append(change, f)
+		wanted[f.Path] = nil
+		p := in(f.Path)
+		p.files = append(p.files, f)
+	}
+	for name := range w.ours {
+		if _, ok := wanted[name]; !ok {
+			p := in(name)
+			p.stale = append(p.stale, name)
 		}
 	}
-	if len(errs) > 0 {
-		return Changes{}, errors.Join(errs...)
+	places := slices.SortedFunc(maps.Values(by), func(a, b *place) int { return strings.Compare(a.dir, b.dir) })
+	defer func() {
+		for _, p := range places {
+			p.close()
+		}
+	}()
+	if err := each(places, func(p *place) error { return p.compare(ctx) }); err != nil {
+		return Changes{}, err
 	}
-	var stale []string
-	for p := range w.ours {
-		if wanted[p] == nil {
-			stale = append(stale, p)
+	done, pending := Changes{}, 0
+	for _, p := range places {
+		pending += len(p.change) + len(p.stale)
+		done.Unchanged += len(p.files) - len(p.change)
+		for i, f := range p.files {
+			wanted[f.Path] = []string{p.sums[i]}
 		}
 	}
-	slices.Sort(stale)
-	if len(change)+len(stale) == 0 && len(w.ours) == len(wanted) {
-		return w.done, nil
+	if pending == 0 && len(w.ours) == len(wanted) {
+		return done, nil
 	}
+	top := place{writer: w, dir: ".", root: w.root}
 	// Should this end halfway, the next call knows the files of both.
 	both := map[string][]string{}
 	for p, sums := range w.ours {
@@ -101,92 +119,53 @@ func (w *writer) write(files []File) (Changes, error) {
 	for p, sums := range wanted {
 		both[p] = append(both[p], sums...)
 	}
-	if err := w.replace(manifest, manifestText(both)); err != nil {
-		return w.done, err
+	if err := top.replace(manifest, manifestText(both)); err != nil {
+		return Changes{}, err
 	}
-	for _, f := range change {
-		if err := w.replace(f.Path, f.Data); err != nil {
-			return w.done, err
-		}
-		w.done.Written = append(w.done.Written, f.Path)
+	err := each(places, func(p *place) error { return p.apply(ctx) })
+	for _, p := range places {
+		done.Written = append(done.Written, p.done.Written...)
+		done.Removed = append(done.Removed, p.done.Removed...)
+		done.Kept = append(done.Kept, p.done.Kept...)
 	}
-	for _, p := range stale {
-		if err := w.remove(p); err != nil {
-			return w.done, err
-		}
-	}
-	return w.done, w.replace(manifest, manifestText(wanted))
-}
-
-// sum is that of a file's contents, empty when there is none.
-func (w *writer) sum(name string) (string, error) {
-	text, err := w.root.ReadFile(filepath.FromSlash(name))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", nil
-	case err != nil:
-		return "", fmt.Errorf("read what is there: %w", err)
-	}
-	return sumOf(text), nil
-}
-
-func sumOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
-
-func (w *writer) replace(name string, text []byte) error {
-	if dir := path.Dir(name); dir != "." {
-		if err := w.root.MkdirAll(filepath.FromSlash(dir), 0o755); err != nil {
-			return fmt.Errorf("make folder of %s: %w", name, err)
-		}
-	}
-	// In the same folder, and of a name that no server asks for. dnsmasq
-	// ignores it in its dhcp-hostsdir.
-	temporary := path.Join(path.Dir(name), ".#"+path.Base(name))
-	if err := w.root.WriteFile(temporary, text, 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	// umask may have taken away what a TFTP server needs.
-	err := w.root.Chmod(temporary, 0o644)
-	if err == nil {
-		err = w.root.Rename(temporary, filepath.FromSlash(name))
+	for _, list := range [][]string{done.Written, done.Removed, done.Kept} {
+		slices.Sort(list)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", name, err), w.root.Remove(temporary))
+		return done, fmt.Errorf("%w: %d of %d files are as they should be, each whole: run it again to go on",
+			err, done.Unchanged+len(done.Written), len(files))
 	}
-	return nil
+	return done, top.replace(manifest, manifestText(wanted))
 }
 
-// remove takes a file away that is as it was written.
-func (w *writer) remove(name string) error {
-	have, err := w.sum(name)
-	switch {
-	case err != nil:
-		return err
-	case have == "":
-		return nil
-	case !slices.Contains(w.ours[name], have):
-		w.done.Kept = append(w.done.Kept, name)
-		return nil
+// each calls f for all places at once; their errors are joined, each once.
+func each(places []*place, f func(*place) error) error {
+	errs := make([]error, len(places))
+	var all sync.WaitGroup
+	for i, p := range places {
+		all.Go(func() { errs[i] = f(p) })
 	}
-	if err := w.root.Remove(filepath.FromSlash(name)); err != nil {
-		return fmt.Errorf("remove %s: %w", name, err)
-	}
-	w.done.Removed = append(w.done.Removed, name)
-	return nil
+	all.Wait()
+	var told []string
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool {
+		if err == nil || slices.Contains(told, err.Error()) {
+			return true
+		}
+		told = append(told, err.Error())
+		return false
+	})...)
 }
 
+// manifestText lists the files by path, each with its sums.
 func manifestText(files map[string][]string) []byte {
-	var lines []string
-	for p, sums := range files {
+	var b bytes.Buffer
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		sums := slices.Compact(slices.Sorted(slices.Values(files[p])))
 		for _, s := range sums {
-			lines = append(lines, s+"  "+p+"\n")
+			b.WriteString(s + "  " + p + "\n")
 		}
 	}
-	// By path, as it is behind sums of one length.
-	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[64:]+a, b[64:]+b) })
-	return []byte(strings.Join(slices.Compact(lines), ""))
+	return b.Bytes()
 }
 
 func readManifest(root *os.Root) (map[string][]string, error) {
@@ -210,4 +189,9 @@ func readManifest(root *os.Root) (map[string][]string, error) {
 		return nil, fmt.Errorf("read list of own files %s: %w", manifest, err)
 	}
 	return ours, nil
+}
+
+func sumOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }

@@ -1,6 +1,8 @@
 package pxe
 
 import (
+	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,7 +43,7 @@ func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	step := func(name string, want Changes, wanted ...string) {
 		t.Helper()
-		got, err := Write(dir, files(wanted...), false)
+		got, err := Write(t.Context(), dir, files(wanted...), false)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -56,7 +58,7 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	put("vmlinuz", "kernel")
-	step("first", Changes{Written: []string{"p/a", "p/b", "c"}}, "p/a", "1", "p/b", "2", "c", "3")
+	step("first", Changes{Written: []string{"c", "p/a", "p/b"}}, "p/a", "1", "p/b", "2", "c", "3")
 	before, err := os.Stat(filepath.Join(dir, "p", "a"))
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +85,7 @@ func TestWrite(t *testing.T) {
 // Files of somebody else: all are named, nothing is written, unless forced.
 func TestWriteRefuses(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Write(dir, files("a", "1"), false); err != nil {
+	if _, err := Write(t.Context(), dir, files("a", "1"), false); err != nil {
 		t.Fatal(err)
 	}
 	mine := map[string]string{"a": "mine", "b": "mine"}
@@ -93,14 +95,14 @@ func TestWriteRefuses(t *testing.T) {
 		}
 	}
 	wanted := files("a", "2", "b", "2", "c", "2")
-	_, err := Write(dir, wanted, false)
+	_, err := Write(t.Context(), dir, wanted, false)
 	if err == nil || !strings.Contains(err.Error(), "write a:") || !strings.Contains(err.Error(), "write b:") {
 		t.Errorf("got %v", err)
 	}
 	if diff := cmp.Diff(mine, contents(t, dir)); diff != "" {
 		t.Errorf("folder (-want +got):\n%s", diff)
 	}
-	if _, err := Write(dir, wanted, true); err != nil {
+	if _, err := Write(t.Context(), dir, wanted, true); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"a": "2", "b": "2", "c": "2"}, contents(t, dir)); diff != "" {
@@ -111,14 +113,14 @@ func TestWriteRefuses(t *testing.T) {
 // A run that ended between list and files is taken up where it ended.
 func TestWriteResumes(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Write(dir, files("a", "1", "b", "1"), false); err != nil {
+	if _, err := Write(t.Context(), dir, files("a", "1", "b", "1"), false); err != nil {
 		t.Fatal(err)
 	}
 	both := string(manifestText(map[string][]string{"a": {sumOf([]byte("1")), sumOf([]byte("2"))}, "b": {sumOf([]byte("1"))}, "c": {sumOf([]byte("2"))}}))
 	if err := os.WriteFile(filepath.Join(dir, manifest), []byte(both), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Write(dir, files("a", "2", "c", "2"), false)
+	got, err := Write(t.Context(), dir, files("a", "2", "c", "2"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +135,7 @@ func TestWriteStays(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "pxelinux.cfg")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Write(dir, files("pxelinux.cfg/default", "1"), true); err == nil {
+	if _, err := Write(t.Context(), dir, files("pxelinux.cfg/default", "1"), true); err == nil {
 		t.Error("a link leads out, and it was followed")
 	}
 	if have := contents(t, outside); len(have) > 0 {
@@ -143,8 +145,51 @@ func TestWriteStays(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, manifest), []byte(list), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Write(dir, files("a", "1"), false); err == nil || !strings.Contains(err.Error(), "list of own files") {
+		if _, err := Write(t.Context(), dir, files("a", "1"), false); err == nil || !strings.Contains(err.Error(), "list of own files") {
 			t.Errorf("list %q: %v", list, err)
 		}
 	}
+}
+
+// A call that is interrupted leaves whole files and no temporary one; the next
+// goes on where it ended.
+func TestWriteInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	wanted := files("p/a", "1", "p/b", "2", "p/c", "3")
+	got, err := Write(&countedContext{Context: t.Context(), left: 5}, dir, wanted, false)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "2 of 3 files are as they should be, each whole: run it again to go on") {
+		t.Errorf("%v", err)
+	}
+	if diff := cmp.Diff(Changes{Written: []string{"p/a", "p/b"}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"p/a": "1", "p/b": "2"}, contents(t, dir)); diff != "" {
+		t.Errorf("directory (-want +got):\n%s", diff)
+	}
+	// As a call that was killed, or a power cut, leaves it.
+	for name, text := range map[string]string{"p/" + temporary: "half", "p/a": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err = Write(t.Context(), dir, wanted, false)
+	if diff := cmp.Diff(Changes{Written: []string{"p/a", "p/c"}, Unchanged: 1}, got); diff != "" || err != nil {
+		t.Errorf("again: %v (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(map[string]string{"p/a": "1", "p/b": "2", "p/c": "3"}, contents(t, dir)); diff != "" {
+		t.Errorf("directory, again (-want +got):\n%s", diff)
+	}
+}
+
+// A countedContext ends after some looks at it.
+type countedContext struct {
+	context.Context
+	left int
+}
+
+func (c *countedContext) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
 }

@@ -13,7 +13,7 @@ import (
 // skipped.
 type hooks struct {
 	// CheckConfig judges a config file as /init would.
-	CheckConfig func(config io.Reader) error
+	CheckConfig func(config io.Reader) (warnings []string, err error)
 	// PrintPlan prints what /init would do with a config file.
 	PrintPlan func(w io.Writer, config io.Reader) error
 }
@@ -22,15 +22,15 @@ func planHooks() hooks {
 	return hooks{CheckConfig: checkConfig, PrintPlan: printPlan}
 }
 
-// checkConfig refuses a config that no command line could mend. A config
-// without a root is good: the command line brings it.
-func checkConfig(config io.Reader) error {
+// checkConfig refuses a config that no command line could mend, and warns of keys that nobody
+// knows. A config without a root is good: the command line brings it.
+func checkConfig(config io.Reader) (warnings []string, err error) {
 	args, err := cmdline.ParseConfig(config)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, _, err = planOf(nil, args)
-	return err
+	return boot.KeyWarnings(args), err
 }
 
 // planOf is the plan of words that may leave the root to others: a config to the

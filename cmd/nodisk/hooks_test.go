@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,14 +19,26 @@ func TestConfigWithoutRoot(t *testing.T) {
 		if err := printPlan(&out, strings.NewReader(config)); err != nil || !strings.HasPrefix(out.String(), want) {
 			t.Errorf("%s: %v\n%s", config, err, out.String())
 		}
-		if err := checkConfig(strings.NewReader(config)); err != nil {
-			t.Errorf("%s: %v", config, err)
+		if warnings, err := checkConfig(strings.NewReader(config)); err != nil || warnings != nil {
+			t.Errorf("%s: %v, %q", config, err, warnings)
 		}
 		if warnings, err := checkCmdline(strings.TrimSpace(config)); err != nil || warnings != nil {
 			t.Errorf("%s: %v, %q", config, err, warnings)
 		}
 	}
-	if err := checkConfig(strings.NewReader("ip=off\n")); err == nil || !strings.Contains(err.Error(), "out of reach") {
+	if _, err := checkConfig(strings.NewReader("ip=off\n")); err == nil || !strings.Contains(err.Error(), "out of reach") {
 		t.Errorf("ip=off: %v", err)
+	}
+}
+
+// build says of an unknown key what plan says.
+func TestConfigWarnings(t *testing.T) {
+	warnings, err := checkConfig(strings.NewReader("nodisk.onfial=reboot\n"))
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "nodisk.onfial") || !strings.Contains(warnings[0], "did you mean nodisk.onfail?") {
+		t.Errorf("%q, %v", warnings, err)
+	}
+	p, err := checkCmdline("root=dhcp nodisk.onfial=reboot")
+	if err != nil || !slices.Contains(p, warnings[0]) {
+		t.Errorf("plan says %q, %v", p, err)
 	}
 }

@@ -70,7 +70,7 @@ func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, c console) 
 	return nil
 }
 
-// report prints the summary, and the tree if it was asked for.
+// report prints the summary; with --tree also what microcode is inside, and the tree.
 func (b *buildCmd) report(r build.Report, c console) error {
 	switch {
 	case b.JSON:
@@ -84,6 +84,9 @@ func (b *buildCmd) report(r build.Report, c console) error {
 		return nil
 	}
 	if err := r.WriteText(c.out); err != nil || !b.Tree || r.DryRun {
+		return err
+	}
+	if err := r.WriteMicrocode(c.out); err != nil {
 		return err
 	}
 	image, err := os.Open(r.Out)

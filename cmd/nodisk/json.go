@@ -22,11 +22,16 @@ type imageJSON struct {
 	Unpacked    int64            `json:"unpacked"`
 	Parts       map[string]int64 `json:"parts"`
 	Modules     []moduleJSON     `json:"modules"`
-	Microcode   []string         `json:"microcode,omitempty"`
+	Microcode   []microcodeJSON  `json:"microcode,omitempty"`
 	Secrets     []string         `json:"secrets,omitempty"`
 	SecretFile  string           `json:"secretFile,omitempty"`
 	Notes       []string         `json:"notes,omitempty"`
 	Warnings    []string         `json:"warnings,omitempty"`
+}
+
+type microcodeJSON struct {
+	Path    string   `json:"path"`
+	Updates []string `json:"updates"`
 }
 
 type moduleJSON struct {
@@ -45,7 +50,10 @@ func jsonReport(r build.Report) imageJSON {
 	j := imageJSON{
 		Image: r.Out, DryRun: r.DryRun, Kernel: r.Release, Profiles: r.Profiles, Compression: r.Compression.String(),
 		Bytes: r.Bytes, SHA256: r.SHA256, Unpacked: r.Raw, Parts: make(map[string]int64), Modules: []moduleJSON{},
-		Microcode: r.Microcode, Secrets: r.Secrets, SecretFile: r.SecretOut, Notes: r.Notes, Warnings: r.Warnings,
+		Secrets: r.Secrets, SecretFile: r.SecretOut, Notes: r.Notes, Warnings: r.Warnings,
+	}
+	for _, m := range r.Microcode {
+		j.Microcode = append(j.Microcode, microcodeJSON{m.Path, m.Updates})
 	}
 	for _, p := range r.Parts {
 		j.Parts[p.Part.String()] = p.Bytes

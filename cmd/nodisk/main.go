@@ -7,6 +7,7 @@
 //	nodisk inventory print what hardware this machine has
 //	nodisk boot      boot a node in QEMU with an image
 //	nodisk pxe       write the files of a boot server
+//	nodisk wake      wake nodes, in order and staggered
 //	nodisk clean     remove the images of kernels that are gone
 //	nodisk version   show what this program is
 //
@@ -43,6 +44,7 @@ type cli struct {
 	Inventory inventoryCmd `cmd:"" help:"Print what hardware this machine has, for --inventory."`
 	Boot      bootCmd      `cmd:"" help:"Boot a node in QEMU with an image, against real servers, to try it before it is deployed."`
 	PXE       pxeCmd       `cmd:"" name:"pxe" help:"Write what a boot server needs of a description of the nodes: pxelinux.cfg, iPXE, GRUB, dnsmasq, dhcpd, Kea."`
+	Wake      wakeCmd      `cmd:"" help:"Wake nodes over the network (wake-on-LAN), in order and staggered."`
 	Clean     cleanCmd     `cmd:"" help:"Remove the images of kernels that are gone."`
 	Version   versionCmd   `cmd:"" help:"Show what this program is."`
 

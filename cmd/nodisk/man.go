@@ -92,5 +92,7 @@ func settle(page, usage string, day time.Time) string {
 	if !day.IsZero() {
 		page = title.ReplaceAllString(page, `$1 "`+day.UTC().Format(time.DateOnly)+`"`)
 	}
+	// An empty line in a help text is a paragraph, which the library makes two of.
+	page = regexp.MustCompile(`(?m)^(\.PP\s+)+(\.PP|\.SH|\.TP|\.RS|\.RE)`).ReplaceAllString(page, "$2")
 	return synopsis.ReplaceAllLiteralString(page, ".SH SYNOPSIS\n"+strings.ReplaceAll(usage, "-", `\-`))
 }

@@ -131,7 +131,7 @@ func (p *planCmd) input() (preflight.Input, error) {
 			release = in.Image.Release()
 		}
 		var err error
-		if in.Tree, err = build.OpenTree(p.Modules, release); err != nil {
+		if in.Tree, err = build.OpenTree(p.Modules, release, new(imageFlags).cache()); err != nil {
 			return in, err
 		}
 	}

@@ -81,5 +81,5 @@ func (b *buildCmd) profileTree() (*build.ModuleTree, error) {
 			k.Release = kernel.Release
 		}
 	}
-	return build.OpenTree(k.Modules, k.Release)
+	return build.OpenTree(k.Modules, k.Release, b.cache())
 }

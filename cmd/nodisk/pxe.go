@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,31 +15,38 @@ import (
 
 // pxeCmd is "nodisk pxe".
 type pxeCmd struct {
-	Nodes string `help:"Description of the nodes (docs/pxe.md), or - for standard input." placeholder:"FILE" required:""`
-	Out   string `help:"TFTP folder: pxelinux.cfg/, grub/, ipxe/ and dhcp/ are written there." placeholder:"DIR" required:"" type:"path"`
-	Force bool   `help:"Overwrite files that are there and were not written by nodisk pxe, or were changed since."`
+	Nodes   string `help:"Description of the nodes (docs/pxe.md), or - for standard input." placeholder:"FILE"`
+	Out     string `help:"TFTP directory: pxelinux.cfg/, grub/, ipxe/ and dhcp/ are written there." placeholder:"DIR" type:"path"`
+	Force   bool   `help:"Overwrite files that are there and were not written by nodisk pxe, or were changed since."`
+	Example bool   `help:"Print a description to begin with: nodisk pxe --example > nodes.yaml."`
+}
+
+// Help is shown by "nodisk pxe --help" after the flags' place.
+func (*pxeCmd) Help() string {
+	return `Examples:
+
+  nodisk pxe --example > nodes.yaml                 # to begin with: change what is in it
+  nodisk pxe --nodes nodes.yaml --out /srv/tftp     # again after each change`
 }
 
 // Run writes the files and tells what has changed.
-func (p *pxeCmd) Run(c console) error {
-	in := io.Reader(os.Stdin)
-	if p.Nodes != "-" {
-		f, err := os.Open(p.Nodes)
-		if err != nil {
-			return fmt.Errorf("pxe: %w", err)
-		}
-		defer f.Close() //nolint:errcheck // nothing was written
-		in = f
+func (p *pxeCmd) Run(ctx context.Context, c console) error {
+	if p.Example {
+		_, err := io.WriteString(c.out, pxe.Example)
+		return err
 	}
-	nodes, err := pxe.Parse(in)
+	if p.Nodes == "" || p.Out == "" {
+		return &usageError{errors.New("pxe: give --nodes FILE and --out DIR, or --example for a file to begin with")}
+	}
+	nodes, name, err := readNodes(p.Nodes)
 	if err != nil {
-		return fmt.Errorf("%s:\n%w", p.Nodes, err)
+		return err
 	}
 	tree, err := pxe.Render(nodes, pxe.Options{Folder: p.Out, Check: checkCmdline})
 	if err != nil {
-		return fmt.Errorf("%s:\n%w", p.Nodes, err)
+		return mistakes(name, err)
 	}
-	changes, err := pxe.Write(p.Out, tree.Files, p.Force)
+	changes, err := pxe.Write(ctx, p.Out, tree.Files, p.Force)
 	if err != nil {
 		return fmt.Errorf("pxe: %w", err)
 	}
@@ -46,17 +54,44 @@ func (p *pxeCmd) Run(c console) error {
 	if absent := missingFiles(p.Out, tree.Needs); len(absent) > 0 {
 		warnings = append(warnings, fmt.Sprintf("not in %s yet: %s: put them there before the nodes boot", p.Out, strings.Join(absent, ", ")))
 	}
+	for _, f := range changes.Kept {
+		warnings = append(warnings, f+" is no longer wanted, but somebody has changed it: remove it yourself")
+	}
 	for _, w := range warnings {
 		if _, err := fmt.Fprintf(c.err, "nodisk: warning: %s\n", w); err != nil {
 			return err
 		}
 	}
-	for _, f := range changes.Kept {
-		if _, err := fmt.Fprintf(c.err, "nodisk: warning: %s is not wanted any more, but somebody has changed it: remove it yourself\n", f); err != nil {
-			return err
-		}
-	}
 	return report(c.out, changes)
+}
+
+// readNodes reads a description of nodes; name is what messages call it.
+func readNodes(file string) (nodes pxe.Nodes, name string, err error) {
+	in, name := io.Reader(os.Stdin), file
+	if file == "-" {
+		name = "standard input"
+	} else {
+		f, err := os.Open(file)
+		if err != nil {
+			return pxe.Nodes{}, name, fmt.Errorf("read nodes: %w", err)
+		}
+		defer f.Close() //nolint:errcheck // nothing was written
+		in = f
+	}
+	nodes, err = pxe.Parse(in, name)
+	if err != nil {
+		return pxe.Nodes{}, name, mistakes(name, err)
+	}
+	return nodes, name, nil
+}
+
+// mistakes puts what is wrong with a description below one line where it is more
+// than one: each begins with the file's name.
+func mistakes(name string, err error) error {
+	if list, several := err.(interface{ Unwrap() []error }); several && len(list.Unwrap()) > 1 {
+		return fmt.Errorf("%s has mistakes:\n%w", name, err)
+	}
+	return err
 }
 
 func report(w io.Writer, c pxe.Changes) error {

@@ -50,7 +50,7 @@ nodes: [ { name: node7, mac: 52:54:00:77:0a:07, ip: 10.0.0.7 } ]
 	run(exitFailed, "write pxelinux.cfg/0A000007: ", "--force")
 	// What only /init can know is wrong is told with the line it comes from.
 	write(nodes, strings.Replace(text, "root=dhcp", "root=nfs:: ip=:::::::bogus", 1))
-	run(exitFailed, nodes+":\nline 4: ", "line 4: node node7 (and 2 more): command line: root=nfs", "line 4: node node7 (and 2 more): command line: ip=")
+	run(exitFailed, nodes+" has mistakes:\n"+nodes+":4:10: ", "nodes.yaml:4:10: node node7 (and 2 more): command line: root=nfs", "nodes.yaml:4:10: node node7 (and 2 more): command line: ip=")
 	write(nodes, strings.Replace(text, "subnets", "subnet", 1))
-	run(exitFailed, `line 3: the file: unknown key "subnet", did you mean subnets?`)
+	run(exitFailed, `nodes.yaml:3:1: the file: unknown key "subnet", did you mean subnets?`)
 }

@@ -22,7 +22,8 @@ A root by NFS instead, for another kernel that is installed, and what there is t
 What is in an image, and would a node boot with it:
   nodisk inspect node.img
   nodisk plan --image node.img root=dhcp ip=dhcp
-The files of a boot server, of a list of nodes (nodisk pxe --help shows one):
+The files of a boot server, of a list of nodes that you fill in:
+  nodisk pxe --example >nodes.yaml
   nodisk pxe --nodes nodes.yaml --out /srv/tftp
 
 Commands:

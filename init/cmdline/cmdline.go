@@ -8,10 +8,6 @@
 package cmdline
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
-	"io"
 	"strings"
 )
 
@@ -108,35 +104,6 @@ func unquote(s string) string {
 		s = strings.TrimSuffix(s[1:], `"`)
 	}
 	return s
-}
-
-// ParseConfig reads a config file: one key or key=value a line, "#" at the
-// start of a line begins a comment, blank lines are skipped. The value runs to
-// the end of the line, less white space around it and one pair of double
-// quotes. All bad lines are reported, joined.
-func ParseConfig(r io.Reader) (Args, error) {
-	var (
-		args Args
-		errs []error
-	)
-	s := bufio.NewScanner(r)
-	for n := 1; s.Scan(); n++ {
-		line := strings.TrimSpace(s.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		key, value, ok := strings.Cut(line, "=")
-		key = strings.TrimSpace(key)
-		if key == "" || strings.ContainsAny(key, " \t\"") {
-			errs = append(errs, fmt.Errorf("line %d: %q is not key=value", n, line))
-			continue
-		}
-		args = append(args, Arg{Key: key, Value: unquote(strings.TrimSpace(value)), HasValue: ok})
-	}
-	if err := s.Err(); err != nil {
-		errs = append(errs, fmt.Errorf("read config: %w", err))
-	}
-	return args, errors.Join(errs...)
 }
 
 // Merge puts a config file before the command line. A key that the command

@@ -54,6 +54,40 @@ func TestParseConfig(t *testing.T) {
 	}
 }
 
+// What editors of other systems write is read, or refused: no key is lost.
+func TestParseConfigOfOtherSystems(t *testing.T) {
+	want := Args{{"nodisk.onfail", "reboot", true}, {"ip", "dhcp", true}}
+	for name, text := range map[string]string{
+		"byte order mark":     "\ufeffnodisk.onfail=reboot\nip=dhcp\n",
+		"two files":           "nodisk.onfail=reboot\n\ufeffip=dhcp\n",
+		"CRLF":                "nodisk.onfail=reboot\r\n\r\nip=dhcp\r\n",
+		"CRLF, mark, no end":  "\ufeff# made by hand\r\nnodisk.onfail=reboot\r\nip=dhcp",
+		"only a mark, a line": "\ufeff\nnodisk.onfail=reboot\nip=dhcp\n",
+	} {
+		got, err := ParseConfig(strings.NewReader(text))
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+		if got := HasByteOrderMark([]byte(text)); got != strings.Contains(text, "\ufeff") {
+			t.Errorf("%s: HasByteOrderMark %v", name, got)
+		}
+	}
+	for text, want := range map[string]string{
+		"\xff\xfei\x00p\x00=\x00":              "in UTF-16: save it as UTF-8",
+		"\xfe\xff\x00i\x00p":                   "in UTF-16: save it as UTF-8",
+		"ip=dhcp\ni\x00p=\x00":                 "line 2: it has a NUL byte",
+		"ip=dhcp\rnodisk.onfail=reboot\r\n":    "line 1: it has a carriage return inside",
+		"root=dhcp\nn\u00f6disk.log=debug\n":   "line 2: the key \"n\u00f6disk.log\" has a character that no key has",
+		"ip\u200b=dhcp\n":                      "write it in ASCII",
+		"a=1\nb=" + strings.Repeat("x", 1<<17): "line 2 is longer than 64 KiB",
+	} {
+		_, err := ParseConfig(strings.NewReader(text))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "bufio") {
+			t.Errorf("%.30q: %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestMerge(t *testing.T) {
 	got := Merge(Parse("ip=a ip=b log=1 mod-a.x=1"), Parse("ip=c mod_a.x=2"))
 	if diff := cmp.Diff(Parse("log=1 ip=c mod_a.x=2"), got); diff != "" {

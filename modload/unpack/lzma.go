@@ -47,8 +47,9 @@ type lzma struct {
 	reps       [4]int // the last distances less one, the latest first
 	probs      [probs]uint16
 
-	in    []byte
+	in    []byte // of a chunk
 	at    int
+	left  int // bytes that the chunk has not brought yet
 	width uint32
 	code  uint32
 }
@@ -98,54 +99,126 @@ func (l *lzma) bit(i int) int {
 }
 
 // tree decodes n bits, the highest first.
-func (l *lzma) tree(i, n int) int {
-	m := 1
-	for range n {
-		m = m<<1 | l.bit(i+m)
+func (l *lzma) tree(i, n int) int { return l.path(l.probs[i:i+1<<n], 1, 1<<n) - 1<<n }
+
+// path decodes bits, each by the probability that those before it lead to, from a node of a tree until
+// limit is reached. Most of the time goes here: range and code are kept at hand, and a bit
+// decides nothing but numbers, as a processor cannot guess it.
+func (l *lzma) path(probs []uint16, node, limit int) int {
+	const up = 1<<32 - (1<<probBits - 1<<probShift + 1)
+	width, code := l.width, l.code
+	for node < limit {
+		p := uint32(probs[node])
+		bound := width >> probBits * p
+		zero := uint32((int64(code) - int64(bound)) >> 63) // all ones if the bit is 0
+		one := ^zero
+		code -= bound & one
+		width -= bound
+		width ^= (width ^ bound) & zero
+		// Towards 2048 if the bit is 0, else towards 0, both rounded as in bit.
+		probs[node] = uint16(p - uint32(int32(p+zero&up)>>probShift)) //nolint:gosec // of 11 bits
+		node = node<<1 + int(one&1)
+		if width < rangeTop {
+			width <<= 8
+			code <<= 8
+			if l.at < len(l.in) {
+				code |= uint32(l.in[l.at])
+			}
+			l.at++
+		}
 	}
-	return m - 1<<n
+	l.width, l.code = width, code
+	return node
+}
+
+// hinted is path for a byte of which another gives a hint: as long as the bits are the same, the
+// next bit of the hint chooses between two further trees (0x100 and 0x200 behind the first).
+func (l *lzma) hinted(probs []uint16, hint int) int {
+	const up = 1<<32 - (1<<probBits - 1<<probShift + 1)
+	width, code := l.width, l.code
+	node, same := 1, 0x100
+	for node < 0x100 {
+		hint <<= 1
+		bit := hint & same
+		at := same + bit + node
+		p := uint32(probs[at])
+		bound := width >> probBits * p
+		zero := uint32((int64(code) - int64(bound)) >> 63)
+		one := ^zero
+		code -= bound & one
+		width -= bound
+		width ^= (width ^ bound) & zero
+		probs[at] = uint16(p - uint32(int32(p+zero&up)>>probShift)) //nolint:gosec // of 11 bits
+		node = node<<1 + int(one&1)
+		same &= bit ^ int(int32(zero)) //nolint:gosec // all ones, or none
+		if width < rangeTop {
+			width <<= 8
+			code <<= 8
+			if l.at < len(l.in) {
+				code |= uint32(l.in[l.at])
+			}
+			l.at++
+		}
+	}
+	l.width, l.code = width, code
+	return node
 }
 
 // reverse decodes n bits, the lowest first.
 func (l *lzma) reverse(i, n int) int {
-	m, v := 1, 0
-	for shift := range n {
-		b := l.bit(i + m)
-		m = m<<1 | b
-		v |= b << shift
+	m := l.path(l.probs[i:i+1<<n], 1, 1<<n)
+	v := 0
+	for range n {
+		v, m = v<<1|m&1, m>>1
 	}
 	return v
 }
 
 // direct decodes n bits that are as likely as not.
 func (l *lzma) direct(n int) int {
+	width, code := l.width, l.code
 	v := 0
 	for range n {
-		l.width >>= 1
-		v <<= 1
-		if l.code >= l.width {
-			l.code -= l.width
-			v |= 1
-		}
-		if l.width < rangeTop {
-			l.width <<= 8
-			l.next()
+		width >>= 1
+		code -= width
+		zero := uint32(int32(code) >> 31) //nolint:gosec // all ones if code was less than width
+		code += width & zero
+		v = v<<1 + int(zero+1)
+		if width < rangeTop {
+			width <<= 8
+			code <<= 8
+			if l.at < len(l.in) {
+				code |= uint32(l.in[l.at])
+			}
+			l.at++
 		}
 	}
+	l.width, l.code = width, code
 	return v
 }
 
-// unpack appends the n bytes that in holds to w, which has room for them.
-func (l *lzma) unpack(w *window, in []byte, n int) bool {
-	l.in, l.at, l.width = in, 0, 1<<32-1
+// begin prepares to unpack the n bytes that in holds; false if it cannot be.
+func (l *lzma) begin(in []byte, n int) bool {
+	l.in, l.at, l.width, l.left = in, 0, 1<<32-1, n
 	for range 5 { // the first is zero
 		l.next()
 	}
-	if in[0] != 0 {
-		return false
-	}
-	end := len(w.data) + n
-	for len(w.data) < end && l.at <= len(in) {
+	return in[0] == 0
+}
+
+// A piece is about as much as is unpacked at once: who wants to know only how a module begins
+// does not pay for the rest.
+const (
+	pieceSize = 16 << 10
+	longest   = 273 // match
+)
+
+// step appends the next piece to w; what is left of the chunk is in l.left. False: it is damaged.
+func (l *lzma) step(w *window) bool {
+	w.grow(min(l.left, pieceSize+longest))
+	end := len(w.data) + l.left
+	pause := min(end, len(w.data)+pieceSize)
+	for len(w.data) < pause && l.at <= len(l.in) {
 		place := len(w.data) & (1<<l.pb - 1)
 		if l.bit(isMatch+l.state<<4+place) == 0 {
 			l.literal(w)
@@ -155,7 +228,10 @@ func (l *lzma) unpack(w *window, in []byte, n int) bool {
 			return false
 		}
 	}
-	return l.code == 0 && l.at == len(in)
+	if l.left = end - len(w.data); l.left > 0 {
+		return l.at <= len(l.in)
+	}
+	return l.code == 0 && l.at == len(l.in)
 }
 
 // literal appends a byte.
@@ -166,22 +242,12 @@ func (l *lzma) literal(w *window) {
 		before = int(w.data[at-1])
 	}
 	model := literal + 0x300*(at&(1<<l.lp-1)<<l.lc+before>>(8-l.lc))
-	symbol := 1
+	var symbol int
 	if l.state >= firstMatch {
 		// The byte that the last match would have brought is a hint.
-		hint := int(w.data[at-1-l.reps[0]])
-		for symbol < 0x100 {
-			hint <<= 1
-			h := hint >> 8 & 1
-			b := l.bit(model + (1+h)<<8 + symbol)
-			symbol = symbol<<1 | b
-			if b != h {
-				break
-			}
-		}
-	}
-	for symbol < 0x100 {
-		symbol = symbol<<1 | l.bit(model+symbol)
+		symbol = l.hinted(l.probs[model:model+0x300], int(w.data[at-1-l.reps[0]]))
+	} else {
+		symbol = l.path(l.probs[model:model+0x100], 1, 0x100)
 	}
 	w.data = append(w.data, byte(symbol))
 	switch {

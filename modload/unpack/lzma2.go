@@ -14,11 +14,17 @@ const (
 
 // fresh prepares for the first chunk of a block: it must begin a dictionary
 // and bring the properties of LZMA.
-func (l *lzma) fresh() { l.needDictionary, l.needProperties = true, true }
+func (l *lzma) fresh() { l.needDictionary, l.needProperties, l.left = true, true, 0 }
 
-// chunk appends the next chunk to x, and tells whether there are more.
+// chunk appends the next chunk to x, or a piece of it, and tells whether there is more.
 func (l *lzma) chunk(x *xzReader) (bool, error) {
 	wrong := damaged("a chunk is wrong")
+	if l.left > 0 {
+		if !l.step(&x.window) {
+			return false, wrong
+		}
+		return true, nil
+	}
 	var h [6]byte
 	if err := x.take(h[:1]); err != nil {
 		return false, err
@@ -79,8 +85,7 @@ func (l *lzma) chunk(x *xzReader) (bool, error) {
 	if err := x.take(b); err != nil {
 		return false, err
 	}
-	x.grow(plain)
-	if !l.unpack(&x.window, b, plain) {
+	if !l.begin(b, plain) || !l.step(&x.window) {
 		return false, wrong
 	}
 	return true, nil

@@ -1,0 +1,50 @@
+package pxe
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A full file system: the file is named, nothing half is there, and with room
+// the next call makes it right.
+func TestWriteFull(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	dir := t.TempDir()
+	mount := func(flags uintptr, size string) {
+		t.Helper()
+		if err := unix.Mount("tmpfs", dir, "tmpfs", flags, "size="+size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount(0, "256k")
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	var wanted []File
+	for _, name := range []string{"grub/a", "grub/b", "grub/c", "grub/d", "grub/e", "grub/f"} {
+		wanted = append(wanted, File{Path: name, Data: bytes.Repeat([]byte(name), 10_000)})
+	}
+	_, err := Write(t.Context(), dir, wanted, false)
+	if err == nil || !strings.HasPrefix(err.Error(), "write grub/e: no space left on device: 4 of 6 files are as they should be") {
+		t.Errorf("%v", err)
+	}
+	for name, text := range contents(t, dir) {
+		if text != strings.Repeat(name, 10_000) {
+			t.Errorf("%s has %d bytes", name, len(text))
+		}
+	}
+	mount(unix.MS_REMOUNT, "1m")
+	got, err := Write(t.Context(), dir, wanted, false)
+	if err != nil || got.Unchanged != 4 || len(got.Written) != 2 {
+		t.Errorf("with room: %v, %v", got, err)
+	}
+	list, err := os.ReadDir(filepath.Join(dir, "grub"))
+	if err != nil || len(list) != 6 {
+		t.Errorf("%d files, %v", len(list), err)
+	}
+}

@@ -1,0 +1,72 @@
+package build
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A link to a tree stands for the tree: its own name says nothing of the release.
+func TestFindTreeByLink(t *testing.T) {
+	root := testTree(t)
+	own := filepath.Join(root, "lib", "modules", testRelease)
+	elsewhere := t.TempDir()
+	link := func(name, target string) string {
+		at := filepath.Join(elsewhere, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, at); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	moved := filepath.Join(t.TempDir(), "srv", "modules")
+	if err := os.CopyFS(moved, os.DirFS(own)); err != nil {
+		t.Fatal(err)
+	}
+	for name, dir := range map[string]string{
+		"link":                   link("lnk", own),
+		"link of a release":      link("6.1.0-other", own),
+		"link to a link":         link("again", filepath.Join(elsewhere, "lnk")),
+		"link in lib/modules":    filepath.Dir(filepath.Dir(filepath.Dir(link("r/lib/modules/current", own)))),
+		"name without a release": moved,
+		"link to such a name":    link("moved", moved),
+	} {
+		for _, release := range []string{"", testRelease} {
+			if got, err := findTree(dir, release); err != nil || got.release != testRelease {
+				t.Errorf("%s, release %q: %+v, %v", name, release, got.release, err)
+			}
+		}
+		_, err := findTree(dir, "6.1.0-56-amd64")
+		if mismatch, ok := errors.AsType[*MismatchError](err); !ok || mismatch.Modules[0] != testRelease {
+			t.Errorf("%s, another kernel: %v", name, err)
+		}
+	}
+	// Two names of one tree are one.
+	if err := os.Symlink(testRelease, filepath.Join(root, "lib", "modules", "current")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := findTree(root, ""); err != nil || got.release != testRelease {
+		t.Errorf("with a link beside it: %+v, %v", got, err)
+	}
+	// The image is that of the tree itself.
+	s := testSpec(t, filepath.Join(elsewhere, "lnk"))
+	r, err := Image(t.Context(), s, nil)
+	if err != nil || r.Release != testRelease {
+		t.Errorf("image: %q, %v", r.Release, err)
+	}
+}
+
+func TestFindTreeMissing(t *testing.T) {
+	_, err := findTree(t.TempDir(), "6.12.1-amd64")
+	if err == nil || !strings.Contains(err.Error(), "has no modules of Linux 6.12.1-amd64: there is no lib/modules/6.12.1-amd64 below it; install the package of that kernel") ||
+		!strings.Contains(err.Error(), "--modules") {
+		t.Errorf("%v", err)
+	}
+	if _, err = findTree(t.TempDir(), ""); err == nil || !strings.Contains(err.Error(), "neither modules.dep nor lib/modules/RELEASE; give the directory of the modules by --modules") {
+		t.Errorf("%v", err)
+	}
+}
