@@ -20,7 +20,9 @@ kernel_other = .cache/kernel-other
 kernel_oldest = .cache/kernel-oldest
 kernel_newest = .cache/kernel-newest
 lint       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-static     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w"
+# What nodisk --version says: the go command itself stamps no build in a work tree of git.
+stamp      = $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null | sed 's/^\([0-9a-f]\{12\}\)\(-dirty\)\{0,1\}$$/commit \1\2/')
+static     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w -X 'main.stamp=$(stamp)'"
 # The flags that u-root's mkuimage compiles with, so that `nodisk build` makes
 # the same image from source. Inlining the standard library alone is as quick as
 # inlining everything, and half as much larger.
@@ -31,7 +33,7 @@ part       = @scripts/part
 # Tests of packages build and cmd/nodisk.
 large      = ^TestCheckDistribution$$|^TestBaseImagesOfOthers$$|^TestCompressReference$$|^TestBuildFromSource$$|^TestAddSparse$$|^TestAddReproducible$$|^TestHostileImages$$|^TestPlanCommand$$/^intel$$
 
-.PHONY: all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall debian vet lint unit fuzz boot-tests clean
+.PHONY: kernel-package man all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall debian vet lint unit fuzz boot-tests clean
 
 all: build
 
@@ -68,6 +70,10 @@ build:
 	@$(GO) run ./build/packinit build/embedded/nodisk-init build/embedded/nodisk-init-arm64
 	@$(static) -tags embedinit -o bin/nodisk ./cmd/nodisk
 
+man: build
+	@mkdir -p man
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null) bin/nodisk man --dir man
+
 packages:
 	@scripts/packages
 
@@ -92,6 +98,10 @@ kernel-arm64:
 # The rescue shell is compiled from a Go module, once, into the user's cache.
 rescue: kernel build
 	@bin/nodisk build --kernel $(kernel_dir)/vmlinuz --modules $(kernel_dir) --profile virt --rescue --out .cache/rescue.img >/dev/null
+
+# A kernel as Debian's packages bring it, for the hooks that packages run.
+kernel-package: packages
+	@scripts/fetch-kernel-package .cache/kernel-package
 
 headers: kernel
 	@KERNEL=$(kernel_dir) scripts/fetch-headers .cache/headers
@@ -127,7 +137,7 @@ unit: kernel-other headers
 fuzz:
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)
 
-boot-tests: softib stall debian kernel-oldest kernel-newest kernel-arm64 rescue
+boot-tests: softib stall debian kernel-package kernel-oldest kernel-newest kernel-arm64 rescue
 	@$(GO) test -vet=off -count=1 -timeout 45m ./integration
 
 clean:

@@ -131,18 +131,19 @@ func cpioOf(t *testing.T, archive []byte) map[string]unpackedFile {
 // whole unpacks all segments of an image, one archive after the other, without our reader of cpio.
 func whole(t *testing.T, image []byte) [][]byte {
 	t.Helper()
-	c, err := inspect(image, inspectMaxRaw)
+	c, err := inspect(image, scanMaxRaw)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var archives [][]byte
 	for _, s := range c.Segments {
-		stream, err := openSegment(s.Compression, image[s.Offset:])
+		d := &decompressors{in: newInput(t.Context(), memorySource(image[s.Offset:]))}
+		stream, _, err := d.open(s.Compression)
 		if err != nil {
 			t.Fatal(err)
 		}
 		archive, err := io.ReadAll(io.LimitReader(stream, s.Raw))
-		closeStream(stream)
+		d.close()
 		if err != nil {
 			t.Fatal(err)
 		}

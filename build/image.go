@@ -94,6 +94,8 @@ type Spec struct {
 	StripSignatures bool
 	// SBOM is a file for the list of what is inside. Empty: none is written.
 	SBOM string
+	// DryRun decides and checks everything, and writes nothing.
+	DryRun bool
 	// Cache keeps compressed blocks for further images. Nil: nothing is kept.
 	Cache *Cache
 }
@@ -133,6 +135,9 @@ func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	segments, err := b.around(ctx, b.segments(files), files)
 	if err != nil {
 		return Report{}, err
+	}
+	if s.DryRun {
+		return b.dryRun(segments, start)
 	}
 	if err := b.write(ctx, segments); err != nil {
 		return Report{}, err

@@ -13,6 +13,7 @@ import (
 // A Report is what became of an image.
 type Report struct {
 	Out         string
+	DryRun      bool // nothing was compressed or written: Bytes, InitBytes and SHA256 are not known
 	Compression Compression
 	Release     string   // of the modules
 	Profiles    []string // as asked for
@@ -86,14 +87,18 @@ func sortParts(sizes map[Part]PartSize) []PartSize {
 // WriteText prints the summary that ends nodisk build.
 func (r Report) WriteText(w io.Writer) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s: %s in %v, %s unpacked, for Linux %s (%s)\n", OutputName(r.Out), bytesText(r.Bytes), r.Compression,
-		bytesText(r.Raw), r.Release, strings.Join(r.Profiles, ", "))
+	size, modules := fmt.Sprintf("%s in %v", bytesText(r.Bytes), r.Compression), topModules
+	if r.DryRun {
+		size, modules = "not written (dry run)", len(r.Modules)
+	}
+	fmt.Fprintf(&out, "%s: %s, %s unpacked, for Linux %s (%s)\n", OutputName(r.Out), size, bytesText(r.Raw), r.Release,
+		strings.Join(r.Profiles, ", "))
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, p := range r.Parts {
 		_, _ = fmt.Fprintf(table, "%d\t  %s\t%s\n", p.Bytes, plural(p.Files, "file"), partText(p.Part, r))
 	}
 	_ = table.Flush() // a strings.Builder takes everything
-	if n := min(len(r.Modules), topModules); n > 0 {
+	if n := min(len(r.Modules), modules); n > 0 {
 		fmt.Fprintf(&out, "largest of %s, unpacked:\n", plural(len(r.Modules), "module"))
 		table = tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 		for _, m := range r.Modules[:n] {
@@ -113,7 +118,10 @@ func (r Report) WriteText(w io.Writer) error {
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(&out, "warning: %s\n", warning)
 	}
-	fmt.Fprintf(&out, "sha256 %s\n%.1f s\n", r.SHA256, r.Took.Seconds())
+	if !r.DryRun {
+		fmt.Fprintf(&out, "sha256 %s\n", r.SHA256)
+	}
+	fmt.Fprintf(&out, "%.1f s\n", r.Took.Seconds())
 	_, err := io.WriteString(w, out.String())
 	return err
 }

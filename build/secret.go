@@ -149,6 +149,9 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 	b.report.Secrets = secretNames(inside)
 	if b.spec.SecretOut != "" {
 		b.report.SecretOut = b.spec.SecretOut
+		if b.spec.DryRun {
+			return list, nil
+		}
 		return list, b.outs.secrets(ctx, inside, b.spec)
 	}
 	b.private = true

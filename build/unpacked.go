@@ -12,7 +12,7 @@ import (
 type unpacked struct {
 	root  *inode
 	of    string // whose tree it is, for errors
-	steps int // parts of paths that were looked up
+	steps int    // parts of paths that were looked up
 }
 
 // An inode is a file of an unpacked image. Hard links share it.

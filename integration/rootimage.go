@@ -166,8 +166,12 @@ func AddFlags(dir string) ([]string, error) {
 
 // RootDisk makes an ext4 image with [RootLabel] and [RootUUID] from a tree.
 func RootDisk(ctx context.Context, tree, image string) error {
+	return rootDisk(ctx, tree, image, rootDiskSize)
+}
+
+func rootDisk(ctx context.Context, tree, image, size string) error {
 	err := toolMke2fs().run(ctx, "-q", "-F", "-t", "ext4", "-m", "0", "-L", RootLabel, "-U", RootUUID,
-		"-E", "root_owner=0:0", "-d", tree, image, rootDiskSize)
+		"-E", "root_owner=0:0", "-d", tree, image, size)
 	if err != nil {
 		return fmt.Errorf("make root disk: %w", err)
 	}

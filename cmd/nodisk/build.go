@@ -41,6 +41,7 @@ type buildCmd struct {
 	Init        string            `help:"Take this binary as /init." type:"existingfile" placeholder:"FILE" xor:"init"`
 
 	imageFlags
+	siteFlags
 }
 
 // defaultProfiles make a node with iSCSI root on ext4, on whatever NIC.
@@ -51,14 +52,21 @@ func (buildCmd) Help() string {
 	return "All files in the image have the time SOURCE_DATE_EPOCH (seconds, default 0); the same input makes the same image, bit for bit."
 }
 
-// Run makes the image and prints the summary.
-func (b *buildCmd) Run(ctx context.Context, c console) error {
-	if b.Images != "" {
-		return b.makeImages(ctx, c)
+// Run makes the image, or several, and prints the summary.
+func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error {
+	if b.ListProfiles {
+		return b.listProfiles(c)
 	}
-	spec, err := b.spec()
+	o, err := b.order(givenOf(line))
 	if err != nil {
 		return err
+	}
+	if o.several || len(o.requests) != 1 {
+		return b.makeImages(ctx, o, c)
+	}
+	spec := o.requests[0].spec
+	if b.SecretOnly && b.DryRun {
+		return errors.New("build: --secret-only decides nothing that --dry-run could tell: leave one of them out")
 	}
 	if b.SecretOnly {
 		return b.writeSecrets(ctx, spec, c)
@@ -68,15 +76,16 @@ func (b *buildCmd) Run(ctx context.Context, c console) error {
 	}
 	spec.Cache, spec.Stdout = b.cache(), c.out
 	c = c.beside(spec)
-	line := newStatusLine(c.err)
-	report, err := build.Image(ctx, spec, line.show)
-	line.end()
+	status := b.statusLine(c)
+	report, err := build.Image(ctx, spec, status.show)
+	status.end()
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
 	if err := spec.Cache.Trim(); err != nil {
 		report.Warnings = append(report.Warnings, err.Error())
 	}
+	report.Notes = append(o.notes, report.Notes...)
 	return b.report(report, c)
 }
 
@@ -85,8 +94,8 @@ func (b *buildCmd) spec() (build.Spec, error) {
 		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, SkipCheck: b.NoCheck, FullCheck: b.FullCheck, Add: b.Add,
 		Exclude: b.Exclude, Owner: b.Owner,
 		Modprobe: b.Modprobe, Firmware: b.Firmware,
-		Base:     build.Base{Image: b.Base, Chain: b.Chain, DriversOnly: b.DriversOnly},
-		Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
+		Base:   build.Base{Image: b.Base, Chain: b.Chain, DriversOnly: b.DriversOnly},
+		DryRun: b.DryRun, Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
 	}
 	b.fill(&s)
 	var err error
@@ -117,14 +126,23 @@ func (b *buildCmd) spec() (build.Spec, error) {
 	if !namesProfiles(s) {
 		s.Profiles = strings.Split(defaultProfiles, ",")
 	}
-	if epoch := os.Getenv("SOURCE_DATE_EPOCH"); epoch != "" {
-		seconds, err := strconv.ParseUint(epoch, 10, 32)
-		if err != nil {
-			return s, fmt.Errorf("build: SOURCE_DATE_EPOCH=%q is not a number of seconds since 1970", epoch)
-		}
-		s.Time = time.Unix(int64(seconds), 0) //nolint:gosec // 32 bits
+	if s.Time, err = sourceDate(); err != nil {
+		return s, fmt.Errorf("build: %w", err)
 	}
 	return s, nil
+}
+
+// sourceDate is the time SOURCE_DATE_EPOCH, zero if it is not set.
+func sourceDate() (time.Time, error) {
+	epoch := os.Getenv("SOURCE_DATE_EPOCH")
+	if epoch == "" {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseUint(epoch, 10, 32)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH=%q is not a number of seconds since 1970", epoch)
+	}
+	return time.Unix(int64(seconds), 0), nil //nolint:gosec // 32 bits
 }
 
 // inputs are the files that the command itself reads.
@@ -138,7 +156,7 @@ func (b *buildCmd) inputs() []build.Input {
 	return list
 }
 
-// namesProfiles tells whether flags or config say which profiles are wanted.
+// namesProfiles reports whether flags or config say which profiles are wanted.
 func namesProfiles(s build.Spec) bool {
 	return len(s.Profiles) > 0 || strings.Contains(string(s.Config), "nodisk.profile")
 }

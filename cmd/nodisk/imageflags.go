@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -70,8 +71,19 @@ func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, c console) 
 }
 
 // report prints the summary; with --tree also what microcode is inside, and the tree.
-func (f *imageFlags) report(r build.Report, c console) error {
-	if err := r.WriteText(c.out); err != nil || !f.Tree {
+func (b *buildCmd) report(r build.Report, c console) error {
+	switch {
+	case b.JSON:
+		return writeJSON(c.out, jsonReport(r))
+	case b.Quiet:
+		for _, warning := range r.Warnings {
+			if _, err := fmt.Fprintf(c.err, "warning: %s\n", warning); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := r.WriteText(c.out); err != nil || !b.Tree || r.DryRun {
 		return err
 	}
 	if err := r.WriteMicrocode(c.out); err != nil {
@@ -87,4 +99,12 @@ func (f *imageFlags) report(r build.Report, c console) error {
 		return fmt.Errorf("build: %s: %w", r.Out, err)
 	}
 	return contents.WriteTree(c.out)
+}
+
+// statusLine is where progress is shown; with --quiet nowhere.
+func (b *buildCmd) statusLine(c console) *statusLine {
+	if b.Quiet {
+		return newStatusLine(io.Discard)
+	}
+	return newStatusLine(c.err)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -119,24 +120,49 @@ func TestImages(t *testing.T) {
 	same("again.secret", "3.secret")
 }
 
-func TestParseImagesErrors(t *testing.T) {
+// orderOf is what nodisk build with these arguments is to make.
+func orderOf(args ...string) (order, error) {
+	var b buildCmd
+	parser, err := kong.New(&b, vars())
+	if err != nil {
+		return order{}, err
+	}
+	line, err := parser.Parse(args)
+	if err != nil {
+		return order{}, err
+	}
+	return b.order(givenOf(line))
+}
+
+// listFile writes a file for --images.
+func listFile(t *testing.T, text string) string {
+	t.Helper()
+	at := filepath.Join(t.TempDir(), "images.yaml")
+	if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func TestImagesErrors(t *testing.T) {
 	for name, tt := range map[string]struct {
 		text string
 		want []string
 	}{
-		"unknown flag": {"images:\n- out: a\n  profil: virt\n- out: b\n  kernl: x\n", []string{"image 1: ", "--profil", "image 2: ", "--kernl"}},
-		"unknown key":  {"image:\n- out: a\n", []string{"field image not found", `"images:"`}},
-		"no out":       {"images:\n- profile: virt\n", []string{`image 1: it has no "out: FILE"`}},
-
-		"none":          {"common:\n  profile: virt\n", []string{"there are none"}},
-		"empty":         {"", []string{`"images:"`}},
-		"not for one":   {"common:\n  no-cache: true\nimages:\n- out: a\n", []string{`"no-cache" is for the command line`}},
-		"a map":         {"images:\n- out: a\n  profile: {x: y}\n", []string{"profile: ", "neither a text nor a list"}},
-		"a list of int": {"images:\n- out: a\n  profile: [1]\n", []string{"profile: 1 is no text"}},
+		"unknown flag": {"images:\n- out: a\n  profil: virt\n- out: b\n  kernl: x\n", []string{
+			`images.yaml:3: unknown key "profil", did you mean profile?`, `images.yaml:5: unknown key "kernl", did you mean kernel?`,
+		}},
+		"unknown key": {"image:\n- out: a\n", []string{`images.yaml:1: unknown key "image", did you mean images?`, `"images:"`}},
+		"no out":      {"images:\n- modules: /\n", []string{`images.yaml:2: image 1: it has no "out: FILE"`}},
+		"none":        {"common:\n  profile: virt\n", []string{"there are no images"}},
+		"empty":       {"", []string{`"images:"`}},
+		"not for one": {"common:\n  no-cache: true\nimages:\n- out: a\n", []string{`"no-cache" is for the command line`}},
+		"a map":       {"images:\n- out: a\n  profile: {x: y}\n", []string{"images.yaml:3: profile: ", "neither a text nor a list"}},
+		"a bad value": {"images:\n- out: a\n  compress: bzip2\n  kernel: nowhere\n", []string{"images.yaml:3: --compress", "lz4, zstd", "images.yaml:4: --kernel"}},
 	} {
-		specs, err := parseImages([]byte(tt.text))
+		o, err := orderOf("--site", "none", "--images", listFile(t, tt.text))
 		if err == nil {
-			t.Errorf("%s: no error, %d specs", name, len(specs))
+			t.Errorf("%s: no error, %d requests", name, len(o.requests))
 			continue
 		}
 		for _, want := range tt.want {
@@ -144,40 +170,35 @@ func TestParseImagesErrors(t *testing.T) {
 				t.Errorf("%s: error %q lacks %q", name, err, want)
 			}
 		}
-	}
-}
-
-func TestParseImages(t *testing.T) {
-	specs, err := parseImages([]byte("common:\n  modules: /\n  profile: virt\n  compress: zstd\n  module: [a]\n" +
-		"images:\n- out: x\n  strip-signatures: true\n  module: [b, c]\n- out: y\n  compress: xz\n  strip-signatures: false\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, s := range specs {
-		got = append(got, fmt.Sprintf("%s %v %v %v %v", s.Out, s.Compress, s.Profiles, s.ExtraModules, s.StripSignatures))
-	}
-	want := []string{"x zstd [virt] [a b c] true", "y xz [virt] [a] false"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func FuzzParseImages(f *testing.F) {
-	f.Add([]byte("common:\n  profile: virt\nimages:\n- out: a\n  secret: [x, 'y:/z']\n- {out: b, compress: zstd}\n"))
-	f.Add([]byte("images: [{out: a}, {out: a}]"))
-	f.Add([]byte("images:\n- &a {out: x}\n- *a\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) > 1<<12 {
-			return
-		}
-		specs, err := parseImages(data)
-		for _, s := range specs {
-			if err == nil && s.Out == "" {
-				t.Error("an image without a file")
+		for _, internal := range []string{"unmarshal", "main.", "field "} {
+			if strings.Contains(err.Error(), internal) {
+				t.Errorf("%s: error %q has %q, which is no matter of the user's", name, err, internal)
 			}
 		}
-	})
+	}
+}
+
+func TestImagesFlags(t *testing.T) {
+	list := listFile(t, "common:\n  modules: /\n  profile: virt\n  compress: zstd\n  module: [a]\n"+
+		"images:\n- out: x\n  strip-signatures: true\n  module: [b, c]\n- out: y\n  compress: xz\n  strip-signatures: false\n  profile: [1]\n")
+	for _, tt := range []struct{ args, want []string }{
+		{nil, []string{"x zstd [virt] [a b c] true", "y xz [virt 1] [a] false"}},
+		// What the command line says counts before all files.
+		{[]string{"--compress", "gzip", "--profile=nfs"}, []string{"x gzip [nfs] [a b c] true", "y gzip [nfs] [a] false"}},
+	} {
+		o, err := orderOf(append(tt.args, "--site", "none", "--images", list)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range o.requests {
+			s := r.spec
+			got = append(got, fmt.Sprintf("%s %v %v %v %v", s.Out, s.Compress, s.Profiles, s.ExtraModules, s.StripSignatures))
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", tt.args, diff)
+		}
+	}
 }
 
 func TestTreeFlag(t *testing.T) {

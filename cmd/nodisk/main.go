@@ -9,6 +9,7 @@
 //	nodisk boot      boot a node in QEMU with an image
 //	nodisk pxe       write the files of a boot server
 //	nodisk wake      wake nodes, in order and staggered
+//	nodisk clean     remove the images of kernels that are gone
 //	nodisk version   show what this program is
 //
 // Each subcommand is a file of its own, and what it does is in a package:
@@ -46,7 +47,14 @@ type cli struct {
 	Boot      bootCmd      `cmd:"" help:"Boot a node in QEMU with an image, against real servers, to try it before it is deployed."`
 	PXE       pxeCmd       `cmd:"" name:"pxe" help:"Write what a boot server needs of a description of the nodes: pxelinux.cfg, iPXE, GRUB, dnsmasq, dhcpd, Kea."`
 	Wake      wakeCmd      `cmd:"" help:"Wake nodes over the network (wake-on-LAN), in order and staggered."`
+	Clean     cleanCmd     `cmd:"" help:"Remove the images of kernels that are gone."`
 	Version   versionCmd   `cmd:"" help:"Show what this program is."`
+
+	Help       helpCmd       `cmd:"" help:"Explain a command."`
+	Completion completionCmd `cmd:"" help:"Print a script that completes the command's words in a shell."`
+	Man        manCmd        `cmd:"" help:"Print a manual page, or write all of them."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Show what this program is."`
 }
 
 // A console is what subcommands write to.
@@ -83,7 +91,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	con := newConsole(stdout, stderr, end)
 	defer con.flush() //nolint:errcheck // there is nobody left to tell
 	parser, err := kong.New(&cli{},
-		kong.Name("nodisk"), kong.Vars{"profiles": defaultProfiles},
+		kong.Name("nodisk"), vars(),
 		kong.Description("Boot images for diskless Linux nodes: a /init that brings up the network and mounts a root by iSCSI or NFS."),
 		kong.Writers(con.out, con.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -92,12 +100,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(con.err, "nodisk: %v\n", err)
 		return exitFailed
 	}
+	switch {
+	case completing():
+		err = completeLine(parser, con.out)
+	case len(args) == 0:
+		if err = printFirstSteps(con.out, parser.Model); err == nil {
+			return exitUsage
+		}
+	}
+	if completing() || err != nil {
+		return con.conclude(ctx, err)
+	}
 	line, err := parser.Parse(args)
 	if exited { // --help has been printed
 		return status
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(con.err, "nodisk: %v; nodisk --help tells more\n", err)
+		_, _ = fmt.Fprintf(con.err, "nodisk: %s\n", explain(err))
 		return exitUsage
 	}
 	line.BindTo(ctx, (*context.Context)(nil))

@@ -52,10 +52,22 @@ func TestUsage(t *testing.T) {
 		status int
 		want   string // in either output
 	}{
-		"help":             {[]string{"--help"}, 0, "inspect"},
+		"--help":           {[]string{"--help"}, 0, "inspect"},
 		"build help":       {[]string{"build", "--help"}, 0, "SOURCE_DATE_EPOCH"},
 		"version":          {[]string{"version"}, 0, "nodisk "},
+		"--version":        {[]string{"--version"}, 0, "/init inside"},
 		"no command":       {nil, exitUsage, "nodisk --help"},
+		"first steps":      {nil, exitUsage, "nodisk build --out node.img"},
+		"all commands":     {nil, exitUsage, "\n  completion "},
+		"help":             {[]string{"help"}, 0, "inspect"},
+		"help build":       {[]string{"help", "build"}, 0, "SOURCE_DATE_EPOCH"},
+		"help of nothing":  {[]string{"help", "bild"}, exitUsage, `there is no command "bild"`},
+		"typo":             {[]string{"biuld"}, exitUsage, `did you mean "build"?`},
+		"typo in a flag":   {[]string{"build", "--kernl", "x"}, exitUsage, `did you mean "--kernel"?; nodisk build --help`},
+		"no image":         {[]string{"inspect"}, exitUsage, "inspect: which IMAGE? usage: nodisk inspect <image>"},
+		"no shell":         {[]string{"completion"}, exitUsage, "completion: which SHELL?"},
+		"no such shell":    {[]string{"completion", "tcsh"}, exitUsage, `"bash","zsh","fish"`},
+		"words of plan":    {[]string{"plan", "root=dhcp", "ip=dhcp"}, 0, "would boot"},
 		"compression":      {[]string{"build", "--compress", "bzip2"}, exitUsage, "lz4, zstd, gzip, xz, none"},
 		"addition":         {[]string{"build", "--add", "x:"}, exitUsage, "SRC:DST"},
 		"module folder":    {[]string{"build", "--module-dir", "nowhere"}, exitUsage, "nowhere"},

@@ -69,7 +69,7 @@ func TestBuildOntoInput(t *testing.T) {
 	kernel := fileBytes(t, flags[2])
 	for name, text := range map[string][]byte{
 		"kk": kernel, "conf": []byte("ip=dhcp\n"), "busybox": []byte("x"), "hw": []byte("pci:v00001AF4d00001000sv*sd*bc*sc*i*\n"), "key": []byte("x"),
-		"images.yaml": []byte("images:\n- out: images.yaml\n"),
+		"images.yaml": []byte("images:\n- out: images.yaml\n  modules: /\n"),
 	} {
 		if err := os.WriteFile(name, text, 0o600); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
@@ -13,12 +14,15 @@ import (
 
 // planCmd is "nodisk plan".
 type planCmd struct {
+	Words     []string `arg:"" optional:"" help:"Words of the node's kernel command line, as in: nodisk plan --image node.img root=dhcp ip=dhcp."`
 	Cmdline   string   `help:"The node's kernel command line (APPEND in pxelinux.cfg)." placeholder:"WORDS"`
 	Image     []string `help:"Image; repeat it for files that the boot loader puts one behind the other." placeholder:"FILE" sep:"none"`
 	Inventory string   `help:"What hardware the node has: a file of nodisk inventory, of modaliases or of lspci -nn; or host, this machine." placeholder:"FILE|host"`
 	Modules   string   `help:"Module tree of the kernel, to say what could be added: /lib/modules/RELEASE, or a root that holds lib/modules." placeholder:"DIR"`
 	Kernel    string   `help:"Kernel file that boots, to see whether the image's modules are its own." type:"existingfile" placeholder:"FILE"`
 	Strict    bool     `help:"Let warnings count as faults."`
+	Quiet     bool     `help:"Print faults, warnings and the verdict only." short:"q"`
+	JSON      bool     `help:"Print plan and verdict as JSON." name:"json"`
 }
 
 // Help is the end of nodisk plan --help.
@@ -35,7 +39,7 @@ var errWouldNotBoot = errors.New("plan: the node would not boot")
 
 // Run prints what would happen, and the verdict last.
 func (p *planCmd) Run(ctx context.Context, c console) error {
-	if p.Cmdline == "" && p.Image == nil && p.Inventory == "" && p.Kernel == "" {
+	if p.Cmdline = strings.TrimSpace(p.Cmdline + " " + strings.Join(p.Words, " ")); p.Cmdline == "" && p.Image == nil && p.Inventory == "" && p.Kernel == "" {
 		return &usageError{errors.New("plan: nothing to judge: give the node's --image and --cmdline, and its hardware by --inventory")}
 	}
 	in, err := p.input(ctx)
@@ -52,13 +56,25 @@ func (p *planCmd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return &usageError{fmt.Errorf("plan: %w", err)}
 	}
-	if err := report.WriteText(c.out, p.Strict); err != nil {
+	if err := p.print(c, report); err != nil {
 		return err
 	}
 	if !report.Boots() || p.Strict && report.Doubts != nil {
 		return errWouldNotBoot
 	}
 	return nil
+}
+
+// print writes what was found out.
+func (p *planCmd) print(c console, r preflight.Report) error {
+	switch {
+	case p.JSON:
+		return writeJSON(c.out, jsonPlan(r, p.Strict))
+	case p.Quiet:
+		only := preflight.Report{Faults: r.Faults, Doubts: r.Doubts, Without: r.Without}
+		return only.WriteText(c.out, p.Strict)
+	}
+	return r.WriteText(c.out, p.Strict)
 }
 
 // check compares the modules of the image with the kernel.

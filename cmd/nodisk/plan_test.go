@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,5 +87,24 @@ func TestInventoryCommand(t *testing.T) {
 	}
 	if len(all) != 1 || len(all[0].Devices) != len(v.Devices) {
 		t.Errorf("%d devices, %v when taken again", len(v.Devices), all)
+	}
+}
+
+// The plan for other programs, and the short form of it.
+func TestPlanForms(t *testing.T) {
+	status, stdout, stderr := nodisk("plan", "--json", "root=nfs:192.0.2.1:/r", "ip=dhcp", "rd.nosuch=1")
+	var j planJSON
+	if err := json.Unmarshal([]byte(stdout), &j); status != 0 || err != nil {
+		t.Fatalf("status %d: %v\n%s%s", status, err, stdout, stderr)
+	}
+	if !j.Boots || !strings.Contains(j.Plan, "192.0.2.1") || len(j.Warnings) != 1 || !strings.Contains(j.Warnings[0], "rd.nosuch") {
+		t.Errorf("got %+v", j)
+	}
+	if status, stdout, _ = nodisk("plan", "--json", "--strict", "root=nfs:192.0.2.1:/r", "rd.nosuch=1"); status != exitFailed || !strings.Contains(stdout, `"boots": false`) {
+		t.Errorf("status %d: %s", status, stdout)
+	}
+	status, stdout, _ = nodisk("plan", "-q", "--cmdline", "root=nfs:192.0.2.1:/r", "ip=dhcp")
+	if want := "would boot, as far as can be told: no image was given\n"; status != 0 || stdout != want {
+		t.Errorf("status %d: %q, want %q", status, stdout, want)
 	}
 }

@@ -1,0 +1,164 @@
+// Package installed finds the kernels of a machine: what "nodisk build --kver" names.
+//
+// A kernel is modules, lib/modules/RELEASE, and a file, for which every distribution has a
+// place of its own. Only names are looked at here; what the file says of itself is for
+// [github.com/nodisk/nodisk/build.OpenKernel].
+package installed
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A Kernel is one release below a root.
+type Kernel struct {
+	Release string
+	Modules string // its lib/modules/RELEASE
+	File    string // its kernel; empty if there is none
+}
+
+// modulesDirs are where modules are below a root; often they are the same directory.
+func modulesDirs() []string { return []string{"lib/modules", "usr/lib/modules"} }
+
+// files are where the kernel of a release may be below a root, as patterns of
+// path.Match, the likeliest first.
+func files(release string) []string {
+	return []string{
+		"boot/vmlinuz-" + release,                 // Debian, Ubuntu, SUSE, Fedora
+		"lib/modules/" + release + "/vmlinuz",     // Fedora, Arch, Debian from 6.17 on
+		"usr/lib/modules/" + release + "/vmlinuz", // where lib is not a link
+		"boot/vmlinux-" + release,                 // Debian on powerpc and riscv
+		"boot/Image-" + release,                   // SUSE on arm64
+		"boot/kernel-" + release,                  // Gentoo
+		"lib/modules/" + release + "/Image",
+		"usr/lib/modules/" + release + "/Image",
+		// kernel-install(8), layout bls: $BOOT/ENTRY-TOKEN/KERNEL-VERSION/linux.
+		"boot/*/" + release + "/linux",
+		"efi/*/" + release + "/linux",
+		"boot/efi/*/" + release + "/linux",
+	}
+}
+
+// A NotFoundError is a release that a root has no modules of.
+type NotFoundError struct {
+	Release string
+	Root    string
+	Have    []string // releases that there are
+}
+
+// Error says which there are.
+func (e *NotFoundError) Error() string {
+	have := "there are none"
+	if len(e.Have) > 0 {
+		have = "there are " + strings.Join(e.Have, ", ")
+		if len(e.Have) == 1 {
+			have = "there is " + e.Have[0]
+		}
+	}
+	return fmt.Sprintf("find kernel %s: no modules in %s; %s", e.Release, filepath.Join(e.Root, "lib/modules", e.Release), have)
+}
+
+// Find finds a release below root. That the kernel's file is missing is no error.
+func Find(root, release string) (Kernel, error) {
+	if release == "" || release == "." || release == ".." || strings.ContainsRune(release, '/') {
+		return Kernel{}, fmt.Errorf("find kernel: %q is not a release such as 6.1.0-56-amd64 (uname -r)", release)
+	}
+	for _, dir := range modulesDirs() {
+		at := filepath.Join(root, dir, release)
+		info, err := os.Stat(at)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return Kernel{}, fmt.Errorf("find kernel %s: %w", release, err)
+		case !info.IsDir():
+			continue
+		}
+		file, err := find(root, release)
+		if err != nil {
+			return Kernel{}, fmt.Errorf("find kernel %s: %w", release, err)
+		}
+		return Kernel{Release: release, Modules: at, File: file}, nil
+	}
+	all, err := List(root)
+	if err != nil {
+		return Kernel{}, err
+	}
+	missing := &NotFoundError{Release: release, Root: root}
+	for _, k := range all {
+		missing.Have = append(missing.Have, k.Release)
+	}
+	return Kernel{}, missing
+}
+
+// find returns the kernel's file, or nothing.
+func find(root, release string) (string, error) {
+	fsys := os.DirFS(root)
+	for _, pattern := range files(release) {
+		found, err := fs.Glob(fsys, pattern)
+		if err != nil {
+			return "", err
+		}
+		for _, name := range found {
+			at := filepath.Join(root, name)
+			if info, err := os.Stat(at); err == nil && info.Mode().IsRegular() {
+				return at, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// List finds all releases below root that have modules, in the order of their names.
+// Directories without modules, which removed kernels leave, are not among them.
+func List(root string) ([]Kernel, error) {
+	var list []Kernel
+	for _, dir := range modulesDirs() {
+		entries, err := os.ReadDir(filepath.Join(root, dir))
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			return nil, fmt.Errorf("list kernels: %w", err)
+		}
+		for _, e := range entries {
+			at := filepath.Join(root, dir, e.Name())
+			known := slices.ContainsFunc(list, func(k Kernel) bool { return k.Release == e.Name() })
+			if known || !hasModules(at) {
+				continue
+			}
+			file, err := find(root, e.Name())
+			if err != nil {
+				return nil, fmt.Errorf("list kernels: %w", err)
+			}
+			list = append(list, Kernel{Release: e.Name(), Modules: at, File: file})
+		}
+	}
+	slices.SortFunc(list, func(a, b Kernel) int { return strings.Compare(a.Release, b.Release) })
+	return list, nil
+}
+
+// hasModules reports whether a directory is a module tree, with depmod's indexes or
+// without.
+func hasModules(dir string) bool {
+	for _, name := range []string{"modules.dep", "modules.order", "kernel"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Running is the release of the kernel that runs.
+func Running() (string, error) {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "", fmt.Errorf("which kernel runs: %w", err)
+	}
+	return strings.TrimSpace(string(release)), nil
+}

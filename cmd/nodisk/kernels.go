@@ -1,0 +1,139 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/nodisk/nodisk/build/installed"
+)
+
+// allKernels is the --kver that stands for every release.
+const allKernels = "all"
+
+// kernels finds the kernels that an image is made for. One without a release stands for
+// what the flags --kernel and --modules name.
+func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
+	root := b.Sysroot
+	if root == "" {
+		root = "/"
+	}
+	releases := b.KVer
+	switch {
+	case b.SecretOnly:
+		return []installed.Kernel{{}}, nil, nil
+	case releases != nil:
+	case b.Kernel != "" || b.Modules != "":
+		if b.Modules == "" && b.Sysroot != "" {
+			b.Modules = b.Sysroot
+		}
+		return []installed.Kernel{{}}, nil, nil
+	case w.all:
+		releases = []string{allKernels}
+	case b.Sysroot != "":
+		k, err := only(root)
+		return []installed.Kernel{k}, nil, err
+	default:
+		release, err := installed.Running()
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w; give --kver, or --kernel and --modules", err)
+		}
+		return running(root, release)
+	}
+	if b.Modules != "" {
+		return nil, nil, errors.New("--kver finds the modules: leave out --modules; --sysroot DIR finds them in another root")
+	}
+	var (
+		list  []installed.Kernel
+		notes []string
+		errs  []error
+	)
+	for _, release := range releases {
+		if release == allKernels {
+			all, err := installed.List(root)
+			if err != nil {
+				return nil, nil, err
+			}
+			for _, k := range all {
+				if k.File == "" {
+					notes = append(notes, fmt.Sprintf("no image for %s: it has modules (%s), but no kernel", k.Release, k.Modules))
+					continue
+				}
+				list = append(list, k)
+			}
+			continue
+		}
+		k, err := installed.Find(root, release)
+		if err == nil && k.File == "" && b.Kernel == "" {
+			err = fmt.Errorf("find kernel %s: it has modules (%s), but no file such as /boot/vmlinuz-%s: give it by --kernel FILE",
+				release, k.Modules, release)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		list = append(list, k)
+	}
+	if b.Kernel != "" && len(list) > 1 {
+		errs = append(errs, fmt.Errorf("--kernel %s is one kernel, and --kver names %d: leave one of them out", b.Kernel, len(list)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, err
+	}
+	if list == nil && !w.all {
+		return nil, nil, fmt.Errorf("find kernels: none below %s has both modules and a kernel's file", root)
+	}
+	return list, notes, nil
+}
+
+// running is the kernel that runs. That its file is missing, or not for everybody to
+// read, as on Ubuntu, costs the check of its modules only.
+func running(root, release string) ([]installed.Kernel, []string, error) {
+	k, err := installed.Find(root, release)
+	if missing, ok := errors.AsType[*installed.NotFoundError](err); ok {
+		hint := "give the node's kernel by --kernel FILE and its modules by --modules DIR, or a root with both by --sysroot DIR"
+		if len(missing.Have) > 0 {
+			hint = "--kver " + missing.Have[0] + " makes an image for that one, and --kernel FILE with --modules DIR for others"
+		}
+		return nil, nil, fmt.Errorf("the kernel that runs: %w: %s", missing, hint)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	var notes []string
+	switch f, err := os.Open(k.File); {
+	case k.File == "": // and nothing was opened
+		notes = append(notes, fmt.Sprintf("no file of the kernel that runs (/boot/vmlinuz-%s and the like): "+
+			"its modules are taken on trust", release))
+	case errors.Is(err, fs.ErrPermission):
+		notes = append(notes, fmt.Sprintf("%s is for root to read: the modules are taken on trust; "+
+			"run this as root to have them checked", k.File))
+		k.File = ""
+	case err == nil:
+		if err := f.Close(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return []installed.Kernel{k}, notes, nil
+}
+
+// only is the kernel of a root that has one.
+func only(root string) (installed.Kernel, error) {
+	all, err := installed.List(root)
+	if err != nil {
+		return installed.Kernel{}, err
+	}
+	names := make([]string, 0, len(all))
+	for _, k := range all {
+		names = append(names, k.Release)
+	}
+	switch len(all) {
+	case 0:
+		return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s (lib/modules)", root)
+	case 1:
+		return all[0], nil
+	}
+	return installed.Kernel{}, fmt.Errorf("find kernel: %s has several (%s): give --kver", root, strings.Join(names, ", "))
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/installed"
+	"github.com/nodisk/nodisk/modload"
+)
+
+// listProfiles is nodisk build --list-profiles: with what each takes of a kernel, that of
+// --kver, --modules or --sysroot, or the one that runs.
+func (b *buildCmd) listProfiles(c console) error {
+	tree, err := b.profileTree()
+	if err != nil {
+		return fmt.Errorf("build: %w", err)
+	}
+	held := make(map[string]build.Holding)
+	var out strings.Builder
+	if tree != nil {
+		list, err := tree.Holdings()
+		if err != nil {
+			return fmt.Errorf("build: %w", err)
+		}
+		for _, h := range list {
+			held[h.Profile] = h
+		}
+		fmt.Fprintf(&out, "profiles, and what each takes of Linux %s, with dependencies:\n", tree.Release)
+	}
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	for _, p := range modload.Profiles() {
+		h, known := held[p.Name]
+		switch {
+		case !known:
+			_, _ = fmt.Fprintf(table, "%s\t%s\n", p.Name, p.Doc)
+		case h.Missing != nil:
+			_, _ = fmt.Fprintf(table, "%s\tcannot be had\t%s\n", p.Name, p.Doc)
+			_, _ = fmt.Fprintf(table, "\t\t  needs %s, which this kernel does not have\n", strings.Join(h.Missing, " "))
+		default:
+			_, _ = fmt.Fprintf(table, "%s\t%d modules, %.1f MB\t%s\n", p.Name, h.Modules, float64(h.Bytes)/1e6, p.Doc)
+			if h.Absent != nil && !b.Quiet {
+				_, _ = fmt.Fprintf(table, "\t\t  goes without %s\n", strings.Join(h.Absent, " "))
+			}
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(c.out, out.String())
+	return err
+}
+
+// profileTree opens the modules that flags name; without any there is none, unless the
+// kernel that runs has some.
+func (b *buildCmd) profileTree() (*build.ModuleTree, error) {
+	w := wanted{}
+	kernels, _, err := w.kernels(b)
+	_, none := errors.AsType[*installed.NotFoundError](err)
+	switch {
+	case none && b.KVer == nil:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case len(kernels) != 1:
+		return nil, fmt.Errorf("list profiles: of one kernel, and these are %d: give --kver RELEASE", len(kernels))
+	}
+	k := kernels[0]
+	if k.Release == "" {
+		k.Modules = b.Modules
+		if k.Modules == "" {
+			k.Modules = "/"
+		}
+		if b.Kernel != "" {
+			kernel, err := build.OpenKernel(b.Kernel)
+			if err != nil {
+				return nil, err
+			}
+			k.Release = kernel.Release
+		}
+	}
+	return build.OpenTree(k.Modules, k.Release, b.cache())
+}

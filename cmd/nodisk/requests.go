@@ -1,0 +1,263 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/installed"
+	"github.com/nodisk/nodisk/build/site"
+)
+
+// A request is one image to make.
+type request struct {
+	spec build.Spec
+	// release is that of an installed kernel that the image is made for; empty if its
+	// kernel is named by flags.
+	release string
+}
+
+// An order is all that a nodisk build is to make.
+type order struct {
+	requests []request
+	several  bool     // it is a list, whatever its length
+	recorded bool     // its images go with their kernels
+	notes    []string // what was passed over, and the files that were read
+}
+
+// order finds out which images are wanted, from the files of the site, the list of
+// --images and the command line, which counts before them. All errors are reported.
+func (b *buildCmd) order(g given) (order, error) {
+	var scratch buildCmd
+	parser, err := imageParser(&scratch)
+	if err != nil {
+		return order{}, err
+	}
+	schema := siteSchema(parser)
+	s, err := readSite(b.Site, g.has("site"), schema)
+	if err != nil {
+		return order{}, err
+	}
+	o := order{several: b.All || b.Image != nil || b.Images != "", recorded: b.All || b.Image != nil}
+	images, common := []site.Image{{}}, s.Defaults
+	switch {
+	case b.Images != "":
+		list, err := readList(b.Images, schema)
+		if err != nil {
+			return order{}, err
+		}
+		images, common = list.Images, schema.Merge(s.Defaults, list.Defaults)
+	case b.All:
+		images = s.Images
+		if len(images) == 0 {
+			o.notes = append(o.notes, fmt.Sprintf("no images in %s: nothing to make", filepath.Join(b.Site, site.ImagesDir)))
+		}
+	case b.Image != nil:
+		if images, err = selectImages(s, b.Site, b.Image); err != nil {
+			return order{}, err
+		}
+	}
+	if s.Defaults != nil {
+		o.notes = append(o.notes, "flags of "+filepath.Join(b.Site, site.DefaultsFile))
+	}
+	// Each setting alone first: what is wrong with it is said with its line.
+	var errs []error
+	try := func(settings site.Settings) {
+		settings.Each(func(at site.Position, args []string) {
+			if _, err := parser.Parse(args); err != nil {
+				errs = append(errs, fmt.Errorf("%v: %w", at, err))
+			}
+		})
+	}
+	try(common)
+	for _, image := range images {
+		try(image.Settings)
+	}
+	if errs != nil {
+		return order{}, fmt.Errorf("build: %w", errors.Join(errs...))
+	}
+	for i, image := range images {
+		settings := schema.Merge(common, image.Settings).Without(g.names...)
+		w := wanted{image: image, settings: settings, given: g, all: b.All, listed: b.Images != ""}
+		requests, notes, err := w.requests()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s%w", imageName(image, i, b.Images), err))
+		}
+		o.requests, o.notes = append(o.requests, requests...), append(o.notes, notes...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return order{}, fmt.Errorf("build: %w", err)
+	}
+	return o, nil
+}
+
+// readList reads the file of --images.
+func readList(file string, schema site.Schema) (site.Site, error) {
+	data, err := os.ReadFile(filepath.Clean(file))
+	if err != nil {
+		return site.Site{}, fmt.Errorf("build: read images: %w", err)
+	}
+	list, err := site.ReadList(file, data, schema)
+	if err != nil {
+		return site.Site{}, fmt.Errorf("build: read images:\n%w", err)
+	}
+	return list, nil
+}
+
+// imageName begins an error about one of several images.
+func imageName(image site.Image, i int, list string) string {
+	switch {
+	case image.Name != "":
+		return fmt.Sprintf("image %s (%s): ", image.Name, image.At.File)
+	case list != "":
+		return fmt.Sprintf("%v: image %d: ", image.At, i+1)
+	}
+	return ""
+}
+
+// A wanted is an image on its way to requests, one for each of its kernels.
+type wanted struct {
+	image    site.Image
+	settings site.Settings // of the files, without those that the command line has
+	given    given
+	all      bool // --all
+	listed   bool // of --images
+}
+
+// ownKernel reports whether the files name a kernel or modules for the image.
+func (w wanted) ownKernel() bool {
+	_, kernel := w.settings.Get("kernel")
+	_, modules := w.settings.Get("modules")
+	return kernel || modules
+}
+
+// requests makes the specs of an image.
+func (w wanted) requests() (list []request, notes []string, err error) {
+	if w.given.has("kver") && w.ownKernel() {
+		switch {
+		case w.all:
+			note := fmt.Sprintf("image %s has a kernel of its own (%v): it is not made for others", w.image.Name, w.image.At)
+			return nil, []string{note}, nil
+		case w.image.Name != "" || w.listed:
+			return nil, nil, errors.New("it has a kernel of its own: leave out --kver, or kernel: and modules: in the file")
+		}
+		w.settings = w.settings.Without("kernel", "modules")
+	}
+	if w.given.has("kernel") || w.given.has("modules") {
+		w.settings = w.settings.Without("kver")
+	}
+	command, err := w.parse()
+	if err != nil {
+		return nil, nil, err
+	}
+	kernels, notes, err := w.kernels(command)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := w.checkNames(command, kernels); err != nil {
+		return nil, nil, err
+	}
+	for _, k := range kernels {
+		one := *command
+		one.use(k)
+		if err := w.expand(&one, k); err != nil {
+			return nil, nil, err
+		}
+		spec, err := one.spec()
+		if err != nil {
+			return nil, nil, err
+		}
+		if k.Release != "" {
+			spec.Release = k.Release
+		}
+		list = append(list, request{spec: spec, release: k.Release})
+	}
+	return list, notes, nil
+}
+
+// parse reads the settings and the command line as one.
+func (w wanted) parse() (*buildCmd, error) {
+	command := &buildCmd{}
+	parser, err := imageParser(command)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parser.Parse(slices.Concat(w.settings.Args(), w.given.args)); err != nil {
+		return nil, err
+	}
+	return command, nil
+}
+
+// use takes an installed kernel, if it is one.
+func (b *buildCmd) use(k installed.Kernel) {
+	if k.Release == "" {
+		return
+	}
+	b.Modules = k.Modules
+	if b.Kernel == "" {
+		b.Kernel = k.File
+	}
+}
+
+// outs are the names of files that a build writes.
+func (b *buildCmd) outs() []*string { return []*string{&b.Out, &b.SecretOut, &b.SBOM} }
+
+// checkNames sees to it that each image gets a name, and each kernel another one.
+func (w wanted) checkNames(b *buildCmd, kernels []installed.Kernel) error {
+	if _, ok := w.settings.Get("out"); !ok && !w.given.has("out") {
+		switch {
+		case w.image.Name != "":
+			return fmt.Errorf(`it has no "out: FILE"; one with {image} and {kver} in %s is for all images`, site.DefaultsFile)
+		case w.listed:
+			return errors.New(`it has no "out: FILE"`)
+		case b.KVer != nil:
+			b.Out = "nodisk-{kver}.img"
+		}
+	}
+	if len(kernels) < 2 {
+		return nil
+	}
+	for _, name := range b.outs() {
+		if *name != "" && !strings.Contains(*name, "{kver}") {
+			return fmt.Errorf("%s would be written for each of %d kernels: its name needs {kver}, as in nodisk-{kver}.img",
+				*name, len(kernels))
+		}
+	}
+	return nil
+}
+
+// expand replaces the placeholders in the names of files that are written.
+func (w wanted) expand(b *buildCmd, k installed.Kernel) error {
+	if !slices.ContainsFunc(b.outs(), func(name *string) bool { return strings.Contains(*name, "{") }) {
+		return nil
+	}
+	values := map[string]string{"arch": runtime.GOARCH, "kver": k.Release}
+	if w.image.Name != "" {
+		values["image"] = w.image.Name
+	}
+	if b.Kernel != "" {
+		kernel, err := build.OpenKernel(b.Kernel)
+		if err != nil {
+			return err
+		}
+		values["kver"] = kernel.Release
+		if kernel.Arch != "" {
+			values["arch"] = kernel.Arch
+		}
+	}
+	for _, name := range b.outs() {
+		if values["kver"] == "" && strings.Contains(*name, "{kver}") {
+			return fmt.Errorf("%s: nothing says which kernel it is for: give its file by kernel, or kver", *name)
+		}
+		var err error
+		if *name, err = site.Expand(*name, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/build"
+)
+
+// A machine is a root with kernels, and the directories that nodisk build is told.
+type machine struct{ root, site, state, out, release string }
+
+// newMachine makes one with the kernel of the tests and another of a copied name, which
+// has modules only.
+func newMachine(t *testing.T, files map[string]string) machine {
+	t.Helper()
+	kernel := kernelDir(t)
+	k, err := build.OpenKernel(filepath.Join(kernel, "vmlinuz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	m := machine{filepath.Join(dir, "root"), filepath.Join(dir, "site"), filepath.Join(dir, "state"), filepath.Join(dir, "out"), k.Release}
+	link := func(from, to string) {
+		to = filepath.Join(m.root, to)
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link(filepath.Join(kernel, "vmlinuz"), "boot/vmlinuz-"+k.Release)
+	link(filepath.Join(kernel, "lib/modules", k.Release), "lib/modules/"+k.Release)
+	link(filepath.Join(kernel, "lib/modules", k.Release), "lib/modules/6.1.0-without")
+	files["build.yaml"] = fmt.Sprintf("init: %s\n", imageInit(t)) + files["build.yaml"]
+	for name, text := range files {
+		at := filepath.Join(m.site, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, []byte(strings.ReplaceAll(text, "OUT", m.out)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(m.out, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m machine) build(args ...string) (status int, stdout, stderr string) {
+	return nodisk(append([]string{"build", "--sysroot", m.root, "--site", m.site, "--state", m.state}, args...)...)
+}
+
+func (m machine) outs(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir(m.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{}
+	for _, e := range entries {
+		names = append(names, strings.ReplaceAll(e.Name(), m.release, "R"))
+	}
+	return names
+}
+
+// All images of a site are made after an update of the kernel, and go with it.
+func TestSite(t *testing.T) {
+	m := newMachine(t, map[string]string{
+		"build.yaml":          "profile: virt\nout: OUT/{image}-{kver}.img\n",
+		"images.d/disk.yaml":  "profile: iscsi\nsbom: OUT/disk-{kver}.spdx\n",
+		"images.d/small.yaml": "compress: xz\nout: OUT/small-{arch}-{kver}.img\n",
+	})
+	status, stdout, stderr := m.build("--all")
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	for _, want := range []string{
+		"disk-" + m.release + ".img (virt, iscsi)\n", "small-amd64-" + m.release + ".img (virt)\n",
+		"note: no image for 6.1.0-without: it has modules", "note: flags of " + m.site + "/build.yaml", "2 images",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in:\n%s", want, stdout)
+		}
+	}
+	all := []string{"disk-R.img", "disk-R.spdx", "small-amd64-R.img"}
+	if diff := cmp.Diff(all, m.outs(t)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if status, stdout, _ = nodisk("inspect", filepath.Join(m.out, "disk-"+m.release+".img")); !strings.Contains(stdout, "profiles: virt, iscsi") {
+		t.Errorf("status %d: %s", status, stdout)
+	}
+	// As the hook of a kernel does it: nothing is said.
+	if status, stdout, stderr = m.build("--all", "--quiet", "--kver", m.release); status != 0 || stdout+stderr != "" {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+	// The kernel is there yet: nothing goes. Then it is not.
+	clean := []string{"clean", "--sysroot", m.root, "--state", m.state}
+	if status, stdout, stderr = nodisk(clean...); status != 0 || stdout+stderr != "" {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+	if err := os.Remove(filepath.Join(m.root, "lib/modules", m.release)); err != nil {
+		t.Fatal(err)
+	}
+	if status, stdout, stderr = nodisk(append(clean, "--dry-run")...); status != 0 || strings.Count(stdout, "would be removed") != 3 {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+	if diff := cmp.Diff(all, m.outs(t)); diff != "" {
+		t.Errorf("after a dry run (-want +got):\n%s", diff)
+	}
+	if err := os.WriteFile(filepath.Join(m.out, "small-amd64-"+m.release+".img"), []byte("somebody's own"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr = nodisk(clean...)
+	if status != 0 || strings.Count(stdout, "removed\n") != 2 || !strings.Contains(stderr, "stays: it was changed since nodisk made it") {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+	if diff := cmp.Diff([]string{"small-amd64-R.img"}, m.outs(t)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// An image that cannot be made is a failure that names it, and the others are made.
+func TestSiteOneFails(t *testing.T) {
+	m := newMachine(t, map[string]string{
+		"images.d/bad.yaml":  "profile: virt\nmodule: nosuchmodule\nout: OUT/bad.img\n",
+		"images.d/good.yaml": "profile: virt\nout: OUT/good.img\n",
+	})
+	status, _, stderr := m.build("--all", "--quiet", "--kver", m.release)
+	if status != exitFailed || !strings.Contains(stderr, "build "+m.out+"/bad.img: ") || !strings.Contains(stderr, "nosuchmodule") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	if diff := cmp.Diff([]string{"good.img"}, m.outs(t)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSiteOrders(t *testing.T) {
+	m := newMachine(t, map[string]string{
+		"build.yaml":        "profile: virt\nadd: [extra:/etc/extra]\n",
+		"extra":             "x",
+		"images.d/a.yaml":   "out: a-{kver}.img\n",
+		"images.d/own.yaml": "out: own-{kver}.img\nkernel: KERNEL\nmodules: none\n",
+	})
+	own := filepath.Join(m.site, "images.d/own.yaml")
+	text := fmt.Sprintf("out: own-{kver}.img\nkernel: %s/boot/vmlinuz-%s\nmodules: %s\n", m.root, m.release, m.root)
+	if err := os.WriteFile(own, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, site := m.release, m.site
+	for name, tt := range map[string]struct {
+		args []string
+		want []string // out and release of the kernel, or what the error has
+	}{
+		"kver":       {[]string{"--kver", r}, []string{"nodisk-" + r + ".img " + r}},
+		"all kvers":  {[]string{"--kver", "all"}, []string{"nodisk-" + r + ".img " + r}},
+		"sysroot":    {nil, []string{"error: has several (" + r + ", 6.1.0-without): give --kver"}},
+		"named":      {[]string{"--kver", r, "-o", "x-{arch}.img"}, []string{"x-amd64.img " + r}},
+		"image":      {[]string{"--image", "a", "--kver", r}, []string{site + "/images.d/a-" + r + ".img " + r}},
+		"line's out": {[]string{"--image", "a", "--kver", r, "-o", "b.img"}, []string{"b.img " + r}},
+		"all": {[]string{"--all"}, []string{
+			site + "/images.d/a-" + r + ".img " + r, site + "/images.d/own-" + r + ".img ",
+		}},
+		// The hook of another kernel leaves an image alone that has its own.
+		"all of one":  {[]string{"--all", "--kver", r}, []string{site + "/images.d/a-" + r + ".img " + r}},
+		"own":         {[]string{"--image", "own", "--kver", r}, []string{"error: it has a kernel of its own"}},
+		"no file":     {[]string{"--kver", "6.1.0-without"}, []string{"error: no file such as /boot/vmlinuz-6.1.0-without"}},
+		"given file":  {[]string{"--kver", "6.1.0-without", "--kernel", "/dev/null"}, []string{"error: read kernel /dev/null: "}},
+		"none":        {[]string{"--kver", "6.9"}, []string{"error: there are " + r + ", 6.1.0-without"}},
+		"modules":     {[]string{"--kver", r, "--modules", "/"}, []string{"error: leave out --modules"}},
+		"no image":    {[]string{"--image", "b"}, []string{`error: no image "b" in ` + site + "/images.d: there are a, own"}},
+		"one name":    {[]string{"--kver", r, "--kver", "all", "-o", "x.img"}, []string{"error: x.img would be written for each of 2 kernels: its name needs {kver}"}},
+		"placeholder": {[]string{"--kver", r, "-o", "{kvr}.img"}, []string{"error: there is no placeholder {kvr}: take {arch}, {kver}"}},
+		"both":        {[]string{"--all", "--image", "a"}, []string{"error: can't be used together"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := orderOf(append([]string{"--sysroot", m.root, "--site", m.site}, tt.args...)...)
+			var got []string
+			for _, one := range o.requests {
+				got = append(got, one.spec.Out+" "+one.release)
+				if len(one.spec.Add) != 1 || one.spec.Add[0].Source != filepath.Join(site, "extra") {
+					t.Errorf("a path of the file is not one of its directory: %v", one.spec.Add)
+				}
+			}
+			if want, isErr := strings.CutPrefix(tt.want[0], "error: "); isErr {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, %v, want %s", got, err, want)
+				}
+				return
+			}
+			if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+	if _, err := orderOf("--site", "nowhere"); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("a directory that is missing: %v", err)
+	}
+}
+
+// A dry run writes nothing and says what the image would have.
+func TestDryRun(t *testing.T) {
+	m := newMachine(t, map[string]string{"build.yaml": "profile: virt\n"})
+	args := []string{"--kver", m.release, "--out", filepath.Join(m.out, "x"), "--sbom", filepath.Join(m.out, "s"), "--compress", "none"}
+	status, stdout, stderr := m.build(append(args, "--dry-run")...)
+	if status != 0 || !strings.Contains(stdout, "/x: not written (dry run), ") || !strings.Contains(stdout, "  virtio_net\n") {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+	if got := m.outs(t); len(got) != 0 {
+		t.Errorf("it wrote %v", got)
+	}
+	// What it says of sizes is what a build says.
+	of := func(args ...string) imageJSON {
+		t.Helper()
+		status, stdout, stderr := m.build(append(args, "--json")...)
+		var j imageJSON
+		if err := json.Unmarshal([]byte(stdout), &j); status != 0 || err != nil {
+			t.Fatalf("status %d: %v\n%s%s", status, err, stdout, stderr)
+		}
+		return j
+	}
+	dry, wet := of(append(args, "--dry-run")...), of(args...)
+	if wet.Bytes == 0 || wet.SHA256 == "" || !dry.DryRun || dry.Kernel != m.release {
+		t.Errorf("dry %+v\nbuilt %+v", dry, wet)
+	}
+	if diff := dry.Unpacked - wet.Unpacked; diff != 0 {
+		t.Errorf("%d bytes unpacked, a build has %d", dry.Unpacked, wet.Unpacked)
+	}
+	wet.Bytes, wet.SHA256, wet.DryRun, wet.Unpacked = 0, "", true, dry.Unpacked
+	if diff := cmp.Diff(wet, dry); diff != "" {
+		t.Errorf("(-built +dry):\n%s", diff)
+	}
+}
+
+// Every profile, with what a kernel has of it.
+func TestListProfiles(t *testing.T) {
+	m := newMachine(t, map[string]string{})
+	status, stdout, stderr := m.build("--list-profiles", "--kver", m.release)
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	for _, want := range []string{"of Linux " + m.release, "\nvirt ", " modules, ", "\nram ", "goes without "} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in:\n%s", want, stdout)
+		}
+	}
+	if status, stdout, _ = nodisk("build", "--list-profiles"); status != 0 || !strings.Contains(stdout, "overlay ") {
+		t.Errorf("without a kernel: status %d: %s", status, stdout)
+	}
+}
+
+// Every flag that takes a path is in the table by which relative ones of a file are of its
+// directory.
+func TestPathFlags(t *testing.T) {
+	var b buildCmd
+	parser, err := imageParser(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range parser.Model.Flags {
+		key := siteSchema(parser)[flag.Name]
+		mark := flag.PlaceHolder + " " + flag.Tag.Type
+		named := strings.Contains(mark, "FILE") || strings.Contains(mark, "DIR") || strings.Contains(mark, "SRC") || strings.Contains(mark, "exist")
+		if named && !key.Path && !key.CommandLine {
+			t.Errorf("--%s takes a path: put it into pathFlags", flag.Name)
+		}
+	}
+	for name := range pathFlags() {
+		if _, ok := siteSchema(parser)[name]; !ok {
+			t.Errorf("pathFlags has %s, which is no flag", name)
+		}
+	}
+}
