@@ -109,16 +109,28 @@ func (c *cpioReader) Read(p []byte) (int, error) {
 	return n, c.short(err)
 }
 
+// WriteTo writes the rest of the content to w. io.Copy would take a buffer for each file.
+func (c *cpioReader) WriteTo(w io.Writer) (n int64, err error) {
+	if c.buf == nil {
+		c.buf = make([]byte, inputBuffer)
+	}
+	for c.left > 0 {
+		m, err := c.Read(c.buf)
+		if err == nil {
+			m, err = w.Write(c.buf[:m])
+		}
+		if n += int64(m); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // finish goes over what was not read of the current file.
 func (c *cpioReader) finish() error {
 	if c.checked {
-		if c.buf == nil {
-			c.buf = make([]byte, inputBuffer)
-		}
-		for c.left > 0 {
-			if _, err := c.Read(c.buf); err != nil {
-				return err
-			}
+		if _, err := c.WriteTo(io.Discard); err != nil {
+			return err
 		}
 		c.checked = false
 		if c.sum != c.want {

@@ -61,7 +61,7 @@ func (d Differences) Same() bool { return d.Files == nil && d.Kernels == [2]stri
 func Diff(ctx context.Context, a, b *ImageReader) (Differences, error) {
 	var d Differences
 	both := [2]*ImageReader{a, b}
-	var trees [2]map[string]placed
+	var trees [2][]keyedFile
 	for i, r := range both {
 		release := ""
 		if len(a.Releases) == 1 && len(b.Releases) == 1 && a.Releases[0] != b.Releases[0] {
@@ -70,31 +70,35 @@ func Diff(ctx context.Context, a, b *ImageReader) (Differences, error) {
 		}
 		trees[i] = r.keyed(release)
 	}
-	var keys []string
-	for key := range trees[0] {
-		keys = append(keys, key)
-	}
-	for key := range trees[1] {
-		if _, both := trees[0][key]; !both {
-			keys = append(keys, key)
-		}
-	}
 	var modules [2][]*File // those of which more is to be said
-	for _, key := range keys {
-		old, is := trees[0][key]
-		now, will := trees[1][key]
+	for old, now := trees[0], trees[1]; len(old)+len(now) > 0; {
+		order := 0
 		switch {
-		case !is:
-			d.Files = append(d.Files, Difference{Path: now.name, Change: Added, Details: []string{describe(now.n)}})
-		case !will:
-			d.Files = append(d.Files, Difference{Path: old.name, Change: Removed, Details: []string{describe(old.n)}})
+		case len(old) == 0:
+			order = 1
+		case len(now) == 0:
+			order = -1
 		default:
-			if details := compare(old.n, now.n); details != nil {
-				d.Files = append(d.Files, Difference{Path: now.name, Change: Changed, Details: details})
-				if modload.IsModule(path.Base(key)) && old.n.is(typeFile) && now.n.is(typeFile) {
-					modules[0], modules[1] = append(modules[0], old.n.body), append(modules[1], now.n.body)
+			order = strings.Compare(old[0].key, now[0].key)
+		}
+		switch {
+		case order > 0:
+			d.Files = append(d.Files, Difference{Path: now[0].name, Change: Added, Details: []string{describe(now[0].n)}})
+		case order < 0:
+			d.Files = append(d.Files, Difference{Path: old[0].name, Change: Removed, Details: []string{describe(old[0].n)}})
+		default:
+			if details := compare(old[0].n, now[0].n); details != nil {
+				d.Files = append(d.Files, Difference{Path: now[0].name, Change: Changed, Details: details})
+				if modload.IsModule(path.Base(now[0].key)) && old[0].n.is(typeFile) && now[0].n.is(typeFile) {
+					modules[0], modules[1] = append(modules[0], old[0].n.body), append(modules[1], now[0].n.body)
 				}
 			}
+		}
+		if order <= 0 {
+			old = old[1:]
+		}
+		if order >= 0 {
+			now = now[1:]
 		}
 	}
 	slices.SortFunc(d.Files, func(x, y Difference) int {
@@ -131,17 +135,24 @@ func Diff(ctx context.Context, a, b *ImageReader) (Differences, error) {
 	return d, nil
 }
 
-// keyed lists a tree by its paths, with the release of the kernel left out of them.
-func (r *ImageReader) keyed(release string) map[string]placed {
-	tree := make(map[string]placed)
+// A keyedFile is a file under what it is compared by.
+type keyedFile struct {
+	key string
+	placed
+}
+
+// keyed lists a tree in the order of its paths, with the release of the kernel left out of them.
+func (r *ImageReader) keyed(release string) []keyedFile {
+	var list []keyedFile
 	r.tree.walk("", r.tree.root, func(name string, n *inode) {
 		key := name
 		if release != "" {
 			key = strings.Replace(name+"/", modulesDir+"/"+release+"/", modulesDir+"//", 1)
 		}
-		tree[key] = placed{name, n}
+		list = append(list, keyedFile{key, placed{name, n}})
 	})
-	return tree
+	slices.SortFunc(list, func(x, y keyedFile) int { return strings.Compare(x.key, y.key) })
+	return list
 }
 
 // describe says what a file is.
@@ -158,38 +169,37 @@ func describe(n *inode) string {
 // compare says what differs between two files, nil if nothing does.
 func compare(a, b *inode) []string {
 	var details []string
-	note := func(what string, a, b any) {
-		if a != b {
-			details = append(details, fmt.Sprintf("%s %v -> %v", what, a, b))
+	note := func(differs bool, format string, args ...any) {
+		if differs { // mostly nothing does
+			details = append(details, fmt.Sprintf(format, args...))
 		}
 	}
-	note("type", typeText(a.mode), typeText(b.mode))
-	if !a.is(typeLink) {
-		note("mode", fmt.Sprintf("%04o", a.mode&0o7777), fmt.Sprintf("%04o", b.mode&0o7777))
-	}
-	note("owner", ownerText(a), ownerText(b))
-	if a.mode&typeMask != b.mode&typeMask {
+	kind := a.mode & typeMask
+	note(kind != b.mode&typeMask, "type %s -> %s", typeText(a.mode), typeText(b.mode))
+	note(kind != typeLink && (a.mode^b.mode)&0o7777 != 0, "mode %04o -> %04o", a.mode&0o7777, b.mode&0o7777)
+	old, now := a.owner(), b.owner()
+	note(old != now, "owner %d:%d -> %d:%d", old[0], old[1], now[0], now[1])
+	if kind != b.mode&typeMask {
 		return details
 	}
-	switch a.mode & typeMask {
+	switch kind {
 	case typeFile:
-		note("size", a.size(), b.size())
-		if a.size() == b.size() && a.size() > 0 && *a.body.Sum != *b.body.Sum {
-			details = append(details, "content")
-		}
+		note(a.size() != b.size(), "size %d -> %d", a.size(), b.size())
+		note(a.size() == b.size() && a.size() > 0 && *a.body.Sum != *b.body.Sum, "content")
 	case typeLink:
-		note("target", printable(a.target), printable(b.target))
+		note(a.target != b.target, "target %s -> %s", printable(a.target), printable(b.target))
 	case typeChar, typeBlock:
-		note("device", fmt.Sprintf("%d,%d", a.major, a.minor), fmt.Sprintf("%d,%d", b.major, b.minor))
+		note(a.major != b.major || a.minor != b.minor, "device %d,%d -> %d,%d", a.major, a.minor, b.major, b.minor)
 	}
 	return details
 }
 
-func ownerText(n *inode) string {
+// owner is the user and the group.
+func (n *inode) owner() [2]uint32 {
 	if n.meta == nil {
-		return "0:0"
+		return [2]uint32{}
 	}
-	return fmt.Sprintf("%d:%d", n.meta.UID, n.meta.GID)
+	return [2]uint32{n.meta.UID, n.meta.GID}
 }
 
 // modinfo reads what modules say of themselves; nothing of those that cannot be read.

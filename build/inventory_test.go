@@ -131,7 +131,7 @@ func TestHostInventory(t *testing.T) {
 	}
 	const want = `# nodisk inventory
 # Linux 6.1.0-test
-# product Standard PC?[2J
+# product Standard PC\x1b[2J
 # network 52:54:00:12:34:56
 cpu:type:x86,ven0000fam0006mod003F:feature:,0000
 pci:v00001AF4d00001041sv00001AF4sd00001100bc02sc00i00

@@ -100,7 +100,7 @@ func TestUnifiedKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "a unified kernel image: it brings an initramfs of its own, which systemd-stub hands to the kernel before any other, and a command line of its own (quiet?[2J)"
+	const want = "a unified kernel image: it brings an initramfs of its own, which systemd-stub hands to the kernel before any other, and a command line of its own (quiet\\x1b[2J)"
 	if !strings.Contains(strings.Join(r.Warnings, "\n"), want) {
 		t.Errorf("warnings %q", r.Warnings)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 // A sizeWriter counts what is written to it.
@@ -146,7 +148,7 @@ func (o *output) stream(ctx context.Context, stdout io.Writer, text bool) error 
 	switch {
 	case err != nil:
 		return err
-	case terminal && !text && (o.kind != toStdout || stdout == io.Writer(os.Stdout)):
+	case terminal && !text && (o.kind != toStdout || escape.Bottom(stdout) == io.Writer(os.Stdout)):
 		return terminalError(o.name)
 	}
 	if o.w, o.closer, err = o.open(ctx.Done(), stdout); err != nil {

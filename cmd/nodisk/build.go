@@ -74,7 +74,7 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 	if b.Tree && build.IsStream(spec.Out) {
 		return fmt.Errorf("build: --tree reads the image again, and %s cannot be read twice: leave one of them out", build.OutputName(spec.Out))
 	}
-	spec.Cache, spec.Stdout = b.cache(), c.out
+	spec.Cache, spec.Stdout = b.cache(), c.raw()
 	c = c.beside(spec)
 	status := b.statusLine(c)
 	report, err := build.Image(ctx, spec, status.show)

@@ -51,7 +51,7 @@ func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, c console) 
 	if f.SecretOut == "" || len(f.Secret) == 0 {
 		return errors.New("build: --secret-only needs --secret FILE and --secret-out FILE")
 	}
-	s.Out, s.SBOM, s.Stdout = "", "", c.out
+	s.Out, s.SBOM, s.Stdout = "", "", c.raw()
 	c = c.beside(s)
 	names, warnings, err := build.WriteSecrets(ctx, s)
 	if err != nil {

@@ -25,7 +25,7 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 	began := time.Now()
 	specs := make([]build.Spec, 0, len(o.requests))
 	for i := range o.requests {
-		o.requests[i].spec.Stdout = c.out
+		o.requests[i].spec.Stdout = c.raw()
 		specs = append(specs, o.requests[i].spec)
 	}
 	if err := build.CheckOutputs(specs...); err != nil {

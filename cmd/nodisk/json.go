@@ -7,6 +7,7 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/preflight"
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 // An imageJSON is the summary of an image as --json prints it. Names are never changed,
@@ -81,7 +82,7 @@ func writeJSON(w io.Writer, value any) error {
 	if err != nil {
 		return fmt.Errorf("write JSON: %w", err)
 	}
-	_, err = fmt.Fprintf(w, "%s\n", text)
+	_, err = fmt.Fprintf(w, "%s\n", escape.JSON(text))
 	return err
 }
 

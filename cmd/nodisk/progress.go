@@ -18,7 +18,7 @@ type statusLine struct {
 
 func newStatusLine(w io.Writer) *statusLine {
 	s := &statusLine{w: unescaped(w)} // what steers the terminal is its own
-	if f, ok := bottom(w).(*os.File); ok {
+	if f, ok := escape.Bottom(w).(*os.File); ok {
 		info, err := f.Stat()
 		s.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
 	}

@@ -112,17 +112,6 @@ func unescaped(w io.Writer) io.Writer {
 	return w
 }
 
-// bottom is the writer below all others.
-func bottom(w io.Writer) io.Writer {
-	for {
-		wrapper, ok := w.(interface{ Unwrap() io.Writer })
-		if !ok {
-			return w
-		}
-		w = wrapper.Unwrap()
-	}
-}
-
 // standardInput is os.Stdin until ctx ends. A read of a terminal or a pipe cannot be
 // called off: it is left to itself, and the process ends without it.
 func standardInput(ctx context.Context) io.Reader {

@@ -155,6 +155,17 @@ func lines(text string) string {
 
 var _ io.Writer = (*Writer)(nil)
 
+// Bottom is the writer below all that have Unwrap() io.Writer.
+func Bottom(w io.Writer) io.Writer {
+	for {
+		wrapper, ok := w.(interface{ Unwrap() io.Writer })
+		if !ok {
+			return w
+		}
+		w = wrapper.Unwrap()
+	}
+}
+
 // JSON escapes in a JSON text what [Text] escapes, as JSON has it: \u202e. The text means
 // the same as before.
 func JSON(text []byte) []byte {
