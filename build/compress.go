@@ -91,7 +91,8 @@ func newCompressor(w io.Writer, c Compression, how effort) (io.WriteCloser, erro
 		if how == quick {
 			level = zstd.SpeedDefault
 		}
-		return zstd.NewWriter(w, zstd.WithEncoderLevel(level), zstd.WithWindowSize(zstdWindow))
+		// Several work side by side, and one for each processor in each would take the memory.
+		return zstd.NewWriter(w, zstd.WithEncoderLevel(level), zstd.WithWindowSize(zstdWindow), zstd.WithEncoderConcurrency(1))
 	case Gzip:
 		level := gzip.BestCompression
 		if how == quick {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"runtime"
 	"slices"
 
@@ -96,20 +95,6 @@ func lz4Sized(ctx context.Context, raw []byte, done func(n int)) ([]byte, error)
 		return nil, err
 	}
 	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, len(packed)+4), uint32(len(packed))), packed...), nil
-}
-
-// quickBlock compresses the archive of a block quickly.
-func quickBlock(c Compression, raw []byte) ([]byte, error) {
-	var out bytes.Buffer
-	z, err := newCompressor(&out, c, quick)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := z.Write(raw); err != nil {
-		return nil, errors.Join(err, z.Close())
-	}
-	err = z.Close()
-	return out.Bytes(), err
 }
 
 // wantSums has the hashes of all sources made while they are read. The names of one inode share

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -38,6 +39,7 @@ type pipeline struct {
 	room    *semaphore.Weighted // bytes
 	cores   *semaphore.Weighted
 	lz4     sync.Pool // of *lz4.Compressor
+	again   sync.Pool // of io.WriteCloser that are resettable, of the one other compression
 
 	mu   sync.Mutex
 	free map[int][][]byte // buffers by their size
@@ -171,10 +173,7 @@ func (s *pipeline) pack(ctx context.Context, c Compression, f *flight) (err erro
 	case c == LZ4:
 		f.packed, err = s.lz4Block(f)
 	default:
-		var out []byte
-		if out, err = quickBlock(c, f.raw); err == nil {
-			f.packed = out
-		}
+		f.packed, err = s.archive(c, f)
 	}
 	if err != nil {
 		return fmt.Errorf("compress with %v: %w", c, err)
@@ -197,6 +196,29 @@ func (s *pipeline) lz4Block(f *flight) ([]byte, error) {
 	}
 	binary.LittleEndian.PutUint32(out, uint32(n)) //nolint:gosec // at most a little over 8 MiB
 	return out[:4+n], nil
+}
+
+// A resettable compressor can be used again, which spares its tables and windows.
+type resettable interface{ Reset(w io.Writer) }
+
+// archive is a quickly packed frame, member or stream.
+func (s *pipeline) archive(c Compression, f *flight) ([]byte, error) {
+	out := bytes.NewBuffer(s.buffer(f)[:0])
+	z, ok := s.again.Get().(io.WriteCloser)
+	if ok {
+		z.(resettable).Reset(out) //nolint:forcetypeassert // only such are put there
+	} else {
+		var err error
+		if z, err = newCompressor(out, c, quick); err != nil {
+			return nil, err
+		}
+	}
+	_, err := z.Write(f.raw)
+	err = errors.Join(err, z.Close())
+	if _, ok := z.(resettable); ok && err == nil {
+		s.again.Put(z)
+	}
+	return out.Bytes(), err
 }
 
 // writeAll writes the segments in their order.

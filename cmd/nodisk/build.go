@@ -74,6 +74,9 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 	if b.Tree && build.IsStream(spec.Out) {
 		return fmt.Errorf("build: --tree reads the image again, and %s cannot be read twice: leave one of them out", build.OutputName(spec.Out))
 	}
+	if len(spec.Add) > 0 {
+		defer frugal()()
+	}
 	spec.Cache, spec.Stdout = b.cache(), c.raw()
 	c = c.beside(spec)
 	status := b.statusLine(c)

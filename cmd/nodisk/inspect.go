@@ -82,8 +82,8 @@ func (i *inspectCmd) extract(ctx context.Context, c console, src *build.Source) 
 	return err
 }
 
-// frugal has the collector of garbage run more often, for commands that read images of
-// whatever size, and returns what undoes that.
+// frugal has the collector of garbage run more often, for commands that read images and trees
+// of whatever size, and returns what undoes that.
 func frugal() func() {
 	const percent = 30
 	before := debug.SetGCPercent(percent)
