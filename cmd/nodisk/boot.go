@@ -108,7 +108,7 @@ func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integr
 			return res, err
 		}
 		defer leave()
-		spec.Keyboard, spec.Console = keyboard, con.out
+		spec.Keyboard, spec.Console = keyboard, con.raw() // the node may move the cursor
 		spec.Append = strings.TrimSpace(words + " " + spec.Append)
 	}
 	return integration.Boot(ctx, conf, spec)
