@@ -72,7 +72,7 @@ func Diff(ctx context.Context, a, b *ImageReader) (Differences, error) {
 	}
 	var modules [2][]*File // those of which more is to be said
 	for old, now := trees[0], trees[1]; len(old)+len(now) > 0; {
-		order := 0
+		var order int
 		switch {
 		case len(old) == 0:
 			order = 1
