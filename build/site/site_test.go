@@ -172,19 +172,19 @@ func TestRecord(t *testing.T) {
 		}
 	}
 	ours, changed, moved, gone := file("ours", "1"), file("changed", "2"), file("moved", "3"), file("gone", "4")
-	must(r.Add("6.1", ours, changed, moved, gone))
-	must(r.Add("6.1", ours)) // again, as a hook that runs twice
+	must(r.Add(t.Context(), "6.1", ours, changed, moved, gone))
+	must(r.Add(t.Context(), "6.1", ours)) // again, as a hook that runs twice
 	file("moved", "of 6.2")
-	must(r.Add("6.2", moved))
+	must(r.Add(t.Context(), "6.2", moved))
 	file("changed", "by somebody")
 	must(os.Remove(gone))
 
-	dry, err := r.Remove("6.1", true)
+	dry, err := r.Remove(t.Context(), "6.1", true)
 	must(err)
 	if _, err := os.Stat(ours); err != nil {
 		t.Errorf("a dry run removed it: %v", err)
 	}
-	done, err := r.Remove("6.1", false)
+	done, err := r.Remove(t.Context(), "6.1", false)
 	must(err)
 	if diff := cmp.Diff(dry, done); diff != "" {
 		t.Errorf("the dry run says otherwise (-dry +done):\n%s", diff)
@@ -207,15 +207,15 @@ func TestRecord(t *testing.T) {
 		t.Errorf("releases (-want +got):\n%s", diff)
 	}
 	for _, bad := range []string{"", "..", "a/b"} {
-		if _, err := r.Remove(bad, false); err == nil {
+		if _, err := r.Remove(t.Context(), bad, false); err == nil {
 			t.Errorf("%q is taken for a release", bad)
 		}
-		if err := r.Add(bad, moved); err == nil {
+		if err := r.Add(t.Context(), bad, moved); err == nil {
 			t.Errorf("%q is taken for a release", bad)
 		}
 	}
 	file("state/images/6.3", "rubbish\n")
-	if _, err := r.Remove("6.3", false); err == nil || !strings.Contains(err.Error(), "6.3:1: not") {
+	if _, err := r.Remove(t.Context(), "6.3", false); err == nil || !strings.Contains(err.Error(), "6.3:1: not") {
 		t.Errorf("a damaged record: %v", err)
 	}
 }

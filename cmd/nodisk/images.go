@@ -63,13 +63,13 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 	}
 	err := group.Wait()
 	status.end()
-	err = errors.Join(err, errors.Join(errs...), b.record(o, errs))
+	err = errors.Join(err, errors.Join(errs...), b.record(ctx, o, errs))
 	reports = slices.DeleteFunc(reports, func(r build.Report) bool { return r.Out == "" })
 	return errors.Join(b.writeReports(c, o, reports, cache.Trim(), time.Since(began)), err)
 }
 
 // record remembers which files were made for which installed kernel.
-func (b *buildCmd) record(o order, failed []error) error {
+func (b *buildCmd) record(ctx context.Context, o order, failed []error) error {
 	if !o.recorded || b.DryRun {
 		return nil
 	}
@@ -79,8 +79,10 @@ func (b *buildCmd) record(o order, failed []error) error {
 		if r.release == "" || failed[i] != nil {
 			continue
 		}
-		outs := slices.DeleteFunc([]string{r.spec.Out, r.spec.SecretOut, r.spec.SBOM}, func(name string) bool { return name == "" })
-		if err := record.Add(r.release, outs...); err != nil {
+		outs := slices.DeleteFunc([]string{r.spec.Out, r.spec.SecretOut, r.spec.SBOM}, func(name string) bool {
+			return name == "" || build.IsStream(name)
+		})
+		if err := record.Add(ctx, r.release, outs...); err != nil {
 			errs = append(errs, fmt.Errorf("build: %w; --state DIR remembers them elsewhere", err))
 		}
 	}
