@@ -1,12 +1,15 @@
 package site
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -80,12 +83,37 @@ func TestReadErrors(t *testing.T) {
 		"documents":   {"out: a\n---\nout: b\n", "/n/build.yaml:2: a second document: there is one a file"},
 		"multiplied":  {bomb(), "more than 1000 merges by <<"},
 		"circle":      {"&a\n<<: *a\n", "<< leads round in a circle"},
+		"no anchor":   {"out: a\nprofile: *eth\n", "/n/build.yaml:2: not YAML: unknown anchor 'eth' referenced"},
+		"quotes":      {"out: a\nprofile: \"eth\n", "/n/build.yaml:3: not YAML: "},
+		"yes":         {"strip: yes\n", "/n/build.yaml:1: strip is true or false"},
 		"two at once": {"profil: a\nkernl: b\n", "/n/build.yaml:1: unknown key \"profil\", did you mean profile?\n/n/build.yaml:2: unknown key \"kernl\", did you mean kernel?"},
 	} {
 		_, err := Read(fstest.MapFS{"build.yaml": {Data: []byte(tt.text)}}, "/n", schema())
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %s", name, err, tt.want)
 		}
+	}
+}
+
+// What is no file is not waited for.
+func TestReadIrregular(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(syscall.Mkfifo(filepath.Join(dir, "build.yaml"), 0o600), os.MkdirAll(filepath.Join(dir, "images.d/x.yaml"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := Read(os.DirFS(dir), dir, schema())
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		want := fmt.Sprintf("read %[1]s/build.yaml: it is not a regular file\nread %[1]s/images.d/x.yaml: it is not a regular file", dir)
+		if err == nil || err.Error() != want {
+			t.Errorf("error %v\nwant %s", err, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for who writes to a FIFO")
 	}
 }
 
