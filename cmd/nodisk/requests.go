@@ -22,6 +22,11 @@ type request struct {
 	release string
 }
 
+// outs are the files that are written for it.
+func (r request) outs() []string {
+	return slices.DeleteFunc([]string{r.spec.Out, r.spec.SecretOut, r.spec.SBOM}, func(name string) bool { return name == "" })
+}
+
 // An order is all that a nodisk build is to make.
 type order struct {
 	requests []request
@@ -85,6 +90,16 @@ func (b *buildCmd) order(g given) (order, error) {
 		settings := schema.Merge(common, image.Settings).Without(g.names...)
 		w := wanted{image: image, settings: settings, given: g, all: b.All, listed: b.Images != ""}
 		requests, notes, err := w.requests()
+		for n := range requests {
+			spec := &requests[n].spec
+			spec.Label = imageLabel(image, i)
+			if len(requests) > 1 {
+				spec.Label += " for " + requests[n].release
+			}
+			for _, file := range s.Files {
+				spec.Inputs = append(spec.Inputs, build.Input{Flag: "--site", Path: file})
+			}
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s%w", imageName(image, i, b.Images), err))
 		}
@@ -107,6 +122,14 @@ func readList(file string, schema site.Schema) (site.Site, error) {
 		return site.Site{}, fmt.Errorf("build: read images:\n%w", err)
 	}
 	return list, nil
+}
+
+// imageLabel is what errors about the outputs of several images call one of them.
+func imageLabel(image site.Image, i int) string {
+	if image.Name == "" {
+		return fmt.Sprintf("image %d (%v)", i+1, image.At)
+	}
+	return fmt.Sprintf("image %s (%v)", image.Name, image.At)
 }
 
 // imageName begins an error about one of several images.
