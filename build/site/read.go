@@ -1,10 +1,8 @@
 package site
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -12,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/nodisk/nodisk/internal/yamlfile"
 )
 
 // The files of a site, below its directory.
@@ -136,20 +136,13 @@ func (d *document) fail(n *yaml.Node, format string, args ...any) {
 
 // parse returns the top of the file's document, nil if it is empty or cannot be read.
 func (d *document) parse(data []byte) *yaml.Node {
-	var docs []*yaml.Node
-	loader, err := yaml.NewLoader(bytes.NewReader(data))
-	for err == nil && len(docs) < 2 {
-		doc := &yaml.Node{}
-		if err = loader.Load(doc); err == nil {
-			docs = append(docs, doc)
-		}
-	}
-	wrong, located := errors.AsType[*yaml.LoadError](err)
+	docs, err := yamlfile.Documents(data)
+	wrong, located := errors.AsType[*yamlfile.SyntaxError](err)
 	switch {
 	case located:
-		d.errs = append(d.errs, fmt.Errorf("%v: not YAML: %s", Position{d.file, max(wrong.Mark.Line, 1)}, wrong.Message))
-	case err != nil && !errors.Is(err, io.EOF):
-		d.errs = append(d.errs, fmt.Errorf("%s: not YAML: %w", d.file, err))
+		d.errs = append(d.errs, fmt.Errorf("%v: %w", Position{d.file, wrong.Line}, wrong))
+	case err != nil:
+		d.errs = append(d.errs, fmt.Errorf("read %s: %w", d.file, err))
 	case len(docs) > 1:
 		d.fail(docs[1], "a second document: there is one a file")
 	case len(docs) == 1 && len(docs[0].Content) > 0:
