@@ -144,9 +144,9 @@ func (r Record) Remove(ctx context.Context, release string, dry bool) (done []Re
 		return nil, err
 	}
 	if !dry {
-		unlock, err := r.lock(ctx)
-		if err != nil {
-			return nil, err
+		unlock, lockErr := r.lock(ctx)
+		if lockErr != nil {
+			return nil, lockErr
 		}
 		defer func() { err = errors.Join(err, unlock()) }()
 		if list, err = r.Of(release); err != nil { // as it is under the lock

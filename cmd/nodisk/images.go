@@ -63,7 +63,7 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				errs[i], failed[i] = fmt.Errorf("build %s: %w", r.spec.Out, err), true
+				errs[i], failed[i] = fmt.Errorf("build %s: %s: %w", r.spec.Out, r.spec.Label, err), true
 				return nil
 			}
 			made++

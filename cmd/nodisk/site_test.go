@@ -135,7 +135,7 @@ func TestSiteOneFails(t *testing.T) {
 		"images.d/good.yaml": "profile: virt\nout: OUT/good.img\n",
 	})
 	status, _, stderr := m.build("--all", "--quiet", "--kver", m.release)
-	if status != exitFailed || !strings.Contains(stderr, "build "+m.out+"/bad.img: ") || !strings.Contains(stderr, "nosuchmodule") {
+	if status != exitFailed || !strings.Contains(stderr, "build "+m.out+"/bad.img: image bad ("+m.site+"/images.d/bad.yaml:1): ") || !strings.Contains(stderr, "nosuchmodule") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 	if diff := cmp.Diff([]string{"good.img"}, m.outs(t)); diff != "" {
