@@ -34,8 +34,9 @@ func (r Record) lock(ctx context.Context) (unlock func() error, err error) {
 	case err = <-done:
 	case <-ctx.Done():
 		go func() { // when the call ends at last, nobody wants the lock any longer
-			_ = <-done
-			_ = f.Close()
+			if err := <-done; err == nil {
+				_ = f.Close()
+			}
 		}()
 		return nil, fmt.Errorf("lock %s: %w", at, context.Cause(ctx))
 	}
