@@ -73,6 +73,8 @@ type Spec struct {
 	Out string
 	// Stdout is what [Stdout] means. Nil: the standard output of this process.
 	Stdout io.Writer
+	// Label is what errors about several images call this one. Empty: its number.
+	Label string
 	// Inputs are files that what is in here was read from, apart from those that are named in here. No output may be
 	// one of them.
 	Inputs []Input

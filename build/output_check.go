@@ -20,20 +20,43 @@ type Input struct {
 // input of one of the builds or lies in a directory that is added, or that another output is too, whatever the paths
 // are and whatever links lead there. It refuses outputs that cannot be written, too. All errors are reported.
 func CheckOutputs(specs ...Spec) error {
+	var errs []error
+	for _, e := range OutputErrors(specs...) {
+		errs = append(errs, e)
+	}
+	return errors.Join(errs...)
+}
+
+// An OutputError says why images cannot be made as long as their outputs are what they are.
+type OutputError struct {
+	Specs []int // indexes of the images
+	Err   error
+}
+
+// Error says it.
+func (e OutputError) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause.
+func (e OutputError) Unwrap() error { return e.Err }
+
+// OutputErrors is [CheckOutputs] for who makes the images that nothing is wrong with.
+func OutputErrors(specs ...Spec) []OutputError {
 	var (
-		errs  []error
+		errs  []OutputError
 		taken []claim
 	)
 	for i, s := range specs {
 		for _, out := range s.outputs() {
-			c, err := out.claim(i+1, s.writesStdout(), len(specs) > 1)
+			c, err := out.claim(s.owner(i, len(specs)), s.writesStdout())
+			c.spec = i
 			if err != nil {
-				errs = append(errs, err)
+				errs = append(errs, OutputError{[]int{i}, err})
 				continue
 			}
 			for _, other := range taken {
 				if c.same(other.path, other.info) || c.kind == toStdout && other.kind == toStdout {
-					errs = append(errs, fmt.Errorf("write %s: it is written twice, as %s and as %s: give each its own path", OutputName(c.name), other, c))
+					err := fmt.Errorf("write %s: it is written twice, as %s and as %s: give each its own path", OutputName(c.name), other, c)
+					errs = append(errs, OutputError{[]int{other.spec, i}, err})
 				}
 			}
 			taken = append(taken, c)
@@ -42,12 +65,23 @@ func CheckOutputs(specs ...Spec) error {
 	for _, c := range taken {
 		for _, s := range specs { // every image may read what another would write
 			if err := s.reads(c); err != nil {
-				errs = append(errs, fmt.Errorf("write %s: %w", OutputName(c.name), err))
+				errs = append(errs, OutputError{[]int{c.spec}, fmt.Errorf("write %s: %w", OutputName(c.name), err)})
 				break
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return errs
+}
+
+// owner is what errors call the i-th of several images, empty if there is one.
+func (s Spec) owner(i, of int) string {
+	switch {
+	case of == 1:
+		return ""
+	case s.Label != "":
+		return s.Label
+	}
+	return fmt.Sprintf("image %d", i+1)
 }
 
 // A claim is an output that a build is going to write.
@@ -55,15 +89,16 @@ type claim struct {
 	destination
 
 	flag  string
-	image int // its number, 0 for the only one
+	owner string // of several images; see Spec.owner
+	spec  int    // its index
 }
 
 // String is how an error names it.
 func (c claim) String() string {
-	if c.image == 0 {
+	if c.owner == "" {
 		return c.flag
 	}
-	return fmt.Sprintf("%s of image %d", c.flag, c.image)
+	return c.flag + " of " + c.owner
 }
 
 // A wantedOutput is a path that a Spec gives.
@@ -80,11 +115,8 @@ func (s Spec) outputs() []wantedOutput {
 // writesStdout reports whether [Stdout] is what this process was given, and not something of the caller's.
 func (s Spec) writesStdout() bool { return s.Stdout == nil || any(s.Stdout) == any(os.Stdout) }
 
-func (w wantedOutput) claim(image int, stdout, several bool) (claim, error) {
-	c := claim{flag: w.flag}
-	if several {
-		c.image = image
-	}
+func (w wantedOutput) claim(owner string, stdout bool) (claim, error) {
+	c := claim{flag: w.flag, owner: owner}
 	var err error
 	if c.destination, err = findDestination(w.name); err != nil {
 		return c, fmt.Errorf("write %s: %w", c, err)

@@ -151,7 +151,7 @@ func nodiskPackage(t *testing.T, deb string) {
 	for name, from := range map[string]string{
 		"etc/kernel/postinst.d/zz-nodisk":            "../scripts/hooks/postinst.d/zz-nodisk",
 		"etc/kernel/postrm.d/zz-nodisk":              "../scripts/hooks/postrm.d/zz-nodisk",
-		"usr/lib/kernel/install.d/60-nodisk.install": "../scripts/hooks/install.d/60-nodisk.install",
+		"usr/lib/kernel/install.d/95-nodisk.install": "../scripts/hooks/install.d/95-nodisk.install",
 	} {
 		at := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil { //nolint:gosec // a package's directory
@@ -180,7 +180,7 @@ func TestHookScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	const (
-		plugin  = "install.d/60-nodisk.install"
+		plugin  = "install.d/95-nodisk.install"
 		made    = "build --all --quiet --kver 6.1\n"
 		cleaned = "clean --quiet --kver 6.1\n"
 	)
@@ -220,6 +220,20 @@ func TestHookScripts(t *testing.T) {
 		}
 		if status := cmd.ProcessState.ExitCode(); got != tt.want || status != tt.status {
 			t.Errorf("%s %v, %s: status %d: %s", tt.script, tt.args, tt.env, status, out)
+		}
+	}
+}
+
+// kernel-install(8) runs its plugins by their names and ends with the first that fails: an image for nodes must not
+// keep the machine that makes it from booting its new kernel.
+func TestHookPluginOrder(t *testing.T) {
+	plugins, err := filepath.Glob("../scripts/hooks/install.d/*")
+	if err != nil || len(plugins) != 1 {
+		t.Fatalf("%v, %v", plugins, err)
+	}
+	for _, before := range []string{"50-depmod", "50-dracut", "60-ukify", "85-initrd", "90-loaderentry", "90-uki-copy"} {
+		if name := filepath.Base(plugins[0]); name < before+".install" {
+			t.Errorf("%s is run before %s", name, before)
 		}
 	}
 }

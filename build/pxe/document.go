@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/yamlfile"
 )
 
 // Bounds of a description: some 200,000 nodes; subnets, groups and prefixes are
@@ -29,23 +30,12 @@ func (p *problems) document(r io.Reader) (*yaml.Node, error) {
 	if len(text) > maxSize {
 		return nil, p.problem(Position{}, "more than %d MiB: divide the nodes into several files and directories", maxSize>>20)
 	}
-	if where, what := unreadable(text); what != "" {
-		return nil, p.problem(where, "%s", what)
-	}
-	var docs []*yaml.Node
-	loader, err := yaml.NewLoader(strings.NewReader(string(text)))
-	for err == nil && len(docs) < 2 {
-		doc := &yaml.Node{}
-		if err = loader.Load(doc); err == nil {
-			docs = append(docs, doc)
-		}
-	}
-	var wrong *yaml.LoadError
+	docs, err := yamlfile.Documents(text)
+	wrong, located := errors.AsType[*yamlfile.SyntaxError](err)
 	switch {
-	case errors.As(err, &wrong):
-		where, what := syntax(wrong, text)
-		return nil, p.problem(where, "%s", what)
-	case err != nil && !errors.Is(err, io.EOF):
+	case located:
+		return nil, p.problem(Position{wrong.Line, wrong.Column}, "%s", wrong.Text)
+	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", p.file, err)
 	case len(docs) == 0:
 		return nil, p.problem(Position{}, "nothing in it: write at least one subnet and one node (nodisk pxe --example prints a beginning)")

@@ -1,19 +1,17 @@
 package site
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/nodisk/nodisk/internal/yamlfile"
 )
 
 // The files of a site, below its directory.
@@ -45,7 +43,7 @@ func Read(fsys fs.FS, dir string, schema Schema) (Site, error) {
 		errs []error
 	)
 	read := func(name string) (Settings, bool) {
-		data, err := fs.ReadFile(fsys, name)
+		data, err := readRegular(fsys, name)
 		if err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, fmt.Errorf("read %s: %w", filepath.Join(dir, name), err))
@@ -75,6 +73,18 @@ func Read(fsys fs.FS, dir string, schema Schema) (Site, error) {
 		})
 	}
 	return s, errors.Join(errs...)
+}
+
+// readRegular reads a file. Of something else, such as a FIFO, nobody knows when it would end.
+func readRegular(fsys fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	return fs.ReadFile(fsys, name)
 }
 
 // ReadList reads the file of nodisk build --images: "common:", settings of all its
@@ -124,35 +134,21 @@ func (d *document) fail(n *yaml.Node, format string, args ...any) {
 	d.errs = append(d.errs, fmt.Errorf("%v: %w", d.at(n), fmt.Errorf(format, args...)))
 }
 
-// yamlLine is how the YAML package begins an error that has a line.
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-
 // parse returns the top of the file's document, nil if it is empty or cannot be read.
 func (d *document) parse(data []byte) *yaml.Node {
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, second yaml.Node
-	err := decoder.Decode(&doc)
-	if err == nil {
-		if err = decoder.Decode(&second); err == nil {
-			d.fail(&second, "a second document: there is one a file")
-			return nil
-		}
+	docs, err := yamlfile.Documents(data)
+	wrong, located := errors.AsType[*yamlfile.SyntaxError](err)
+	switch {
+	case located:
+		d.errs = append(d.errs, fmt.Errorf("%v: %w", Position{d.file, wrong.Line}, wrong))
+	case err != nil:
+		d.errs = append(d.errs, fmt.Errorf("read %s: %w", d.file, err))
+	case len(docs) > 1:
+		d.fail(docs[1], "a second document: there is one a file")
+	case len(docs) == 1 && len(docs[0].Content) > 0:
+		return docs[0].Content[0]
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		text, line := err.Error(), 1 // the package leaves out the first line's number
-		if m := yamlLine.FindStringSubmatch(text); m != nil {
-			if n, err := strconv.Atoi(m[1]); err == nil {
-				line = n
-			}
-			text = strings.TrimPrefix(text, m[0])
-		}
-		d.errs = append(d.errs, fmt.Errorf("%v: not YAML: %s", Position{d.file, line}, text))
-		return nil
-	}
-	if len(doc.Content) == 0 {
-		return nil
-	}
-	return doc.Content[0]
+	return nil
 }
 
 // follow returns what an alias stands for.

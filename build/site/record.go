@@ -3,6 +3,7 @@ package site
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // A Record is the memory of which files were made for which kernel: a directory with a
@@ -24,32 +26,34 @@ type Record struct{ Dir string }
 // A Made is a file that was made for a kernel.
 type Made struct {
 	SHA256 string // hexadecimal
-	Path   string // absolute
+	Path   string // absolute, of a regular file, not of a symbolic link that leads to one
 }
 
-// Add says that files are of a release, and no longer of any other.
-func (r Record) Add(release string, paths ...string) error {
+// Add says that files are of a release, and no longer of any other. What is recorded of a path is where its symbolic
+// links lead: they are their maker's, and the file is nodisk's.
+func (r Record) Add(ctx context.Context, release string, paths ...string) (err error) {
 	if err := checkRelease(release); err != nil {
 		return err
 	}
 	var made []Made
 	for _, path := range paths {
-		abs, err := filepath.Abs(path)
+		one, err := madeAt(ctx, path)
 		if err != nil {
 			return fmt.Errorf("record %s: %w", path, err)
 		}
-		if strings.ContainsAny(abs, "\n\r") {
-			return fmt.Errorf("record %q: a line feed in the name of an image: give it another name", abs)
-		}
-		sum, err := sumOf(abs)
-		if err != nil {
-			return fmt.Errorf("record %s: %w", path, err)
-		}
-		made = append(made, Made{sum, abs})
+		made = append(made, one)
+	}
+	if len(made) == 0 {
+		return nil
 	}
 	if err := os.MkdirAll(r.Dir, 0o755); err != nil { //nolint:gosec // which images there are is no secret
 		return fmt.Errorf("record images: %w", err)
 	}
+	unlock, err := r.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	releases, err := r.Releases()
 	if err != nil {
 		return err
@@ -96,11 +100,15 @@ func (r Record) Releases() ([]string, error) {
 // Of lists the files of a release.
 func (r Record) Of(release string) ([]Made, error) {
 	at := filepath.Join(r.Dir, release)
-	data, err := os.ReadFile(at)
+	f, err := openRegular(at)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
+		return nil, fmt.Errorf("read the record of images: %w", err)
+	}
+	data, err := io.ReadAll(f)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("read the record of images: %w", err)
 	}
 	var list []Made
@@ -125,42 +133,60 @@ type Removal struct {
 	Why string
 }
 
-// Remove removes the files of a release and forgets them. A file that was changed since
-// stays, as somebody else's. With dry nothing is done.
-func (r Record) Remove(release string, dry bool) ([]Removal, error) {
+// Remove removes the files of a release and forgets them. What was changed since, or is something else than a file
+// now, stays, as somebody else's. With dry nothing is done.
+func (r Record) Remove(ctx context.Context, release string, dry bool) (done []Removal, err error) {
 	if err := checkRelease(release); err != nil {
 		return nil, err
 	}
 	list, err := r.Of(release)
-	if err != nil {
+	if err != nil || len(list) == 0 {
 		return nil, err
 	}
+	if !dry {
+		unlock, lockErr := r.lock(ctx)
+		if lockErr != nil {
+			return nil, lockErr
+		}
+		defer func() { err = errors.Join(err, unlock()) }()
+		if list, err = r.Of(release); err != nil { // as it is under the lock
+			return nil, err
+		}
+	}
 	var (
-		done []Removal
 		kept []Made
 		errs []error
 	)
 	for _, m := range list {
-		sum, err := sumOf(m.Path)
+		removal, err := m.remove(ctx, dry)
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // somebody was quicker
-			continue
-		case err == nil && sum != m.SHA256:
-			done = append(done, Removal{m.Path, "it was changed since nodisk made it"})
-			continue
-		case err == nil && !dry:
-			err = os.Remove(m.Path)
-		}
-		if err != nil {
+		case err != nil:
 			errs, kept = append(errs, fmt.Errorf("remove image: %w", err)), append(kept, m)
-			continue
+		case removal != nil:
+			done = append(done, *removal)
 		}
-		done = append(done, Removal{Path: m.Path})
 	}
 	if !dry {
 		errs = append(errs, r.write(release, kept))
 	}
 	return done, errors.Join(errs...)
+}
+
+// remove removes a file that is there as it was made. Nil: somebody was quicker.
+func (m Made) remove(ctx context.Context, dry bool) (*Removal, error) {
+	sum, err := sumOf(ctx, m.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return nil, nil //nolint:nilnil // it says what there is to say
+	case errors.Is(err, errNotRegular), err == nil && sum != m.SHA256:
+		return &Removal{m.Path, "it was changed since nodisk made it"}, nil
+	case err == nil && !dry:
+		err = os.Remove(m.Path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Removal{Path: m.Path}, nil
 }
 
 // write replaces the file of a release, or removes it when nothing is left to say.
@@ -199,15 +225,72 @@ func checkRelease(release string) error {
 	return nil
 }
 
-func sumOf(path string) (string, error) {
-	f, err := os.Open(filepath.Clean(path))
+// madeAt is what is to be remembered of a file that was made.
+func madeAt(ctx context.Context, path string) (Made, error) {
+	at, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return Made{}, err
+	}
+	if at, err = filepath.Abs(at); err != nil {
+		return Made{}, err
+	}
+	if strings.ContainsAny(at, "\n\r") {
+		return Made{}, fmt.Errorf("%q: a line feed in the name of an image: give it another name", at)
+	}
+	sum, err := sumOf(ctx, at)
+	return Made{sum, at}, err
+}
+
+var errNotRegular = errors.New("it is not a regular file")
+
+// openRegular opens a regular file to read it; whatever else is there is not opened, as far as that would wait or do
+// something, and is errNotRegular.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w", path, errNotRegular)
+	}
+	// Another may have come in its place since: a FIFO, of which O_NONBLOCK does not wait for the other end.
+	f, err := os.OpenFile(filepath.Clean(path), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := f.Stat()
+	if err == nil && !opened.Mode().IsRegular() {
+		err = fmt.Errorf("%s: %w", path, errNotRegular)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// sumOf is the SHA256 of a regular file, hexadecimal.
+func sumOf(ctx context.Context, path string) (string, error) {
+	f, err := openRegular(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	if _, err := io.Copy(h, heeding{ctx, f}); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// A heeding reader ends with its context.
+type heeding struct {
+	ctx context.Context //nolint:containedctx // the reader lives no longer than a call
+	r   io.Reader
+}
+
+func (h heeding) Read(p []byte) (int, error) {
+	if err := h.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return h.r.Read(p)
 }

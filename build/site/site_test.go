@@ -1,12 +1,15 @@
 package site
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -68,8 +71,8 @@ func TestReadErrors(t *testing.T) {
 		"unknown":     {"out: a\nprofil: eth\n", "/n/build.yaml:2: unknown key \"profil\", did you mean profile?"},
 		"far":         {"zzzzzz: eth\n", "/n/build.yaml:1: unknown key \"zzzzzz\""},
 		"twice":       {"out: a\nprofile: eth\nout: b\n", "/n/build.yaml:3: out is set twice: line 1 has it too; what takes several values has a list"},
-		"tab":         {"\tout: a\n", "/n/build.yaml:1: not YAML: found character that cannot start any token"},
-		"tab below":   {"out: a\nprofile:\n\t- x\n", "/n/build.yaml:3: not YAML: found character that cannot start any token"},
+		"tab":         {"\tout: a\n", "/n/build.yaml:1: a tab: YAML indents with spaces alone"},
+		"tab below":   {"out: a\nprofile:\n\t- x\n", "/n/build.yaml:3: a tab: YAML indents with spaces alone"},
 		"list":        {"- out: a\n", "/n/build.yaml:1: these are not settings: write one \"flag: value\" a line"},
 		"no list":     {"out: [a, b]\n", "/n/build.yaml:1: out takes one value, not a list"},
 		"nothing":     {"out:\n", "/n/build.yaml:1: out has no value"},
@@ -80,12 +83,39 @@ func TestReadErrors(t *testing.T) {
 		"documents":   {"out: a\n---\nout: b\n", "/n/build.yaml:2: a second document: there is one a file"},
 		"multiplied":  {bomb(), "more than 1000 merges by <<"},
 		"circle":      {"&a\n<<: *a\n", "<< leads round in a circle"},
+		"no UTF-8":    {"out: a\nprofile: \xff\n", "/n/build.yaml:2: byte 0xff is not UTF-8: save the file in UTF-8"},
+		"control":     {"out: a\nprofile: \x01\n", "/n/build.yaml:2: control character U+0001: remove it"},
+		"no anchor":   {"out: a\nprofile: *eth\n", "/n/build.yaml:2: there is no anchor &eth before this"},
+		"quotes":      {"out: a\nprofile: \"eth\n", "/n/build.yaml:2: the quotes that begin here are never closed"},
+		"yes":         {"strip: yes\n", "/n/build.yaml:1: strip is true or false"},
 		"two at once": {"profil: a\nkernl: b\n", "/n/build.yaml:1: unknown key \"profil\", did you mean profile?\n/n/build.yaml:2: unknown key \"kernl\", did you mean kernel?"},
 	} {
 		_, err := Read(fstest.MapFS{"build.yaml": {Data: []byte(tt.text)}}, "/n", schema())
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %s", name, err, tt.want)
 		}
+	}
+}
+
+// What is no file is not waited for.
+func TestReadIrregular(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(syscall.Mkfifo(filepath.Join(dir, "build.yaml"), 0o600), os.MkdirAll(filepath.Join(dir, "images.d/x.yaml"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := Read(os.DirFS(dir), dir, schema())
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		want := fmt.Sprintf("read %[1]s/build.yaml: it is not a regular file\nread %[1]s/images.d/x.yaml: it is not a regular file", dir)
+		if err == nil || err.Error() != want {
+			t.Errorf("error %v\nwant %s", err, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for who writes to a FIFO")
 	}
 }
 
@@ -172,19 +202,19 @@ func TestRecord(t *testing.T) {
 		}
 	}
 	ours, changed, moved, gone := file("ours", "1"), file("changed", "2"), file("moved", "3"), file("gone", "4")
-	must(r.Add("6.1", ours, changed, moved, gone))
-	must(r.Add("6.1", ours)) // again, as a hook that runs twice
+	must(r.Add(t.Context(), "6.1", ours, changed, moved, gone))
+	must(r.Add(t.Context(), "6.1", ours)) // again, as a hook that runs twice
 	file("moved", "of 6.2")
-	must(r.Add("6.2", moved))
+	must(r.Add(t.Context(), "6.2", moved))
 	file("changed", "by somebody")
 	must(os.Remove(gone))
 
-	dry, err := r.Remove("6.1", true)
+	dry, err := r.Remove(t.Context(), "6.1", true)
 	must(err)
 	if _, err := os.Stat(ours); err != nil {
 		t.Errorf("a dry run removed it: %v", err)
 	}
-	done, err := r.Remove("6.1", false)
+	done, err := r.Remove(t.Context(), "6.1", false)
 	must(err)
 	if diff := cmp.Diff(dry, done); diff != "" {
 		t.Errorf("the dry run says otherwise (-dry +done):\n%s", diff)
@@ -207,15 +237,15 @@ func TestRecord(t *testing.T) {
 		t.Errorf("releases (-want +got):\n%s", diff)
 	}
 	for _, bad := range []string{"", "..", "a/b"} {
-		if _, err := r.Remove(bad, false); err == nil {
+		if _, err := r.Remove(t.Context(), bad, false); err == nil {
 			t.Errorf("%q is taken for a release", bad)
 		}
-		if err := r.Add(bad, moved); err == nil {
+		if err := r.Add(t.Context(), bad, moved); err == nil {
 			t.Errorf("%q is taken for a release", bad)
 		}
 	}
 	file("state/images/6.3", "rubbish\n")
-	if _, err := r.Remove("6.3", false); err == nil || !strings.Contains(err.Error(), "6.3:1: not") {
+	if _, err := r.Remove(t.Context(), "6.3", false); err == nil || !strings.Contains(err.Error(), "6.3:1: not") {
 		t.Errorf("a damaged record: %v", err)
 	}
 }

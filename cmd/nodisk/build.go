@@ -69,7 +69,7 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 		return errors.New("build: --secret-only decides nothing that --dry-run could tell: leave one of them out")
 	}
 	if b.SecretOnly {
-		return b.writeSecrets(ctx, spec, c)
+		return b.writeSecrets(ctx, spec, b.Quiet, c)
 	}
 	if b.Tree && build.IsStream(spec.Out) {
 		return fmt.Errorf("build: --tree reads the image again, and %s cannot be read twice: leave one of them out", build.OutputName(spec.Out))

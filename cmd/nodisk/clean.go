@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,7 +25,7 @@ func (cleanCmd) Help() string {
 }
 
 // Run removes images.
-func (k *cleanCmd) Run(c console) error {
+func (k *cleanCmd) Run(ctx context.Context, c console) error {
 	record := site.Record{Dir: k.State}
 	releases, err := k.releases(record)
 	if err != nil {
@@ -32,7 +33,7 @@ func (k *cleanCmd) Run(c console) error {
 	}
 	var errs []error
 	for _, release := range releases {
-		done, err := record.Remove(release, k.DryRun)
+		done, err := record.Remove(ctx, release, k.DryRun)
 		errs = append(errs, err)
 		for _, r := range done {
 			if err := k.tell(c, release, r); err != nil {

@@ -47,7 +47,7 @@ func (f *imageFlags) cache() *build.Cache {
 }
 
 // writeSecrets is nodisk build --secret-only.
-func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, c console) error {
+func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, quiet bool, c console) error {
 	if f.SecretOut == "" || len(f.Secret) == 0 {
 		return errors.New("build: --secret-only needs --secret FILE and --secret-out FILE")
 	}
@@ -56,6 +56,9 @@ func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, c console) 
 	names, warnings, err := build.WriteSecrets(ctx, s)
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
+	}
+	if quiet {
+		names, c.out = nil, c.err
 	}
 	for _, name := range names {
 		if _, err := fmt.Fprintf(c.out, "secret %s, in %s\n", name, build.OutputName(f.SecretOut)); err != nil {

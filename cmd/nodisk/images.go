@@ -28,31 +28,42 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 		o.requests[i].spec.Stdout = c.raw()
 		specs = append(specs, o.requests[i].spec)
 	}
-	if err := build.CheckOutputs(specs...); err != nil {
-		if b.Images != "" {
-			return fmt.Errorf("build: read images %s:\n%w", b.Images, err)
-		}
+	if err := b.checkSeveral(o); err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
-	cache := b.cache()
-	c = c.beside(specs...)
+	wrong := build.OutputErrors(specs...)
+	if len(wrong) > 0 && b.Images != "" { // a list is right as a whole, or nothing of it is made
+		return fmt.Errorf("build: read images %s:\n%w", b.Images, build.CheckOutputs(specs...))
+	}
 	var (
 		reports = make([]build.Report, len(o.requests))
 		errs    = make([]error, len(o.requests))
+		failed  = make([]bool, len(o.requests))
 		mu      sync.Mutex
 		made    int
 	)
+	for _, e := range wrong {
+		errs = append(errs, fmt.Errorf("build: %w", e))
+		for _, i := range e.Specs {
+			failed[i] = true
+		}
+	}
+	cache := b.cache()
+	c = c.beside(specs...)
 	status := b.statusLine(c)
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i, r := range o.requests {
+		if failed[i] {
+			continue
+		}
 		r.spec.Cache = cache
 		group.Go(func() error {
 			report, err := build.Image(ctx, r.spec, nil)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				errs[i] = fmt.Errorf("build %s: %w", r.spec.Out, err)
+				errs[i], failed[i] = fmt.Errorf("build %s: %s: %w", r.spec.Out, r.spec.Label, err), true
 				return nil
 			}
 			made++
@@ -63,24 +74,47 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 	}
 	err := group.Wait()
 	status.end()
-	err = errors.Join(err, errors.Join(errs...), b.record(o, errs))
+	err = errors.Join(err, errors.Join(errs...), b.record(ctx, o, failed))
 	reports = slices.DeleteFunc(reports, func(r build.Report) bool { return r.Out == "" })
 	return errors.Join(b.writeReports(c, o, reports, cache.Trim(), time.Since(began)), err)
 }
 
+// checkSeveral refuses what is for one image alone.
+func (b *buildCmd) checkSeveral(o order) error {
+	switch {
+	case b.SecretOnly:
+		return errors.New("--secret-only writes the secrets of one image: give its --secret and --secret-out by themselves")
+	case b.Tree:
+		return errors.New("--tree is for one image: leave it out, and take nodisk inspect --tree afterwards")
+	}
+	if !b.All && (b.Image == nil || len(o.requests) < 2) {
+		return nil
+	}
+	var errs []error
+	for _, r := range o.requests {
+		for _, name := range r.outs() {
+			if build.IsStream(name) {
+				errs = append(errs, fmt.Errorf("%s: %s keeps no image until its kernel goes: give a file, or make this image alone, by --image",
+					r.spec.Label, build.OutputName(name)))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // record remembers which files were made for which installed kernel.
-func (b *buildCmd) record(o order, failed []error) error {
+func (b *buildCmd) record(ctx context.Context, o order, failed []bool) error {
 	if !o.recorded || b.DryRun {
 		return nil
 	}
 	record := site.Record{Dir: b.State}
 	var errs []error
 	for i, r := range o.requests {
-		if r.release == "" || failed[i] != nil {
+		if r.release == "" || failed[i] {
 			continue
 		}
-		outs := slices.DeleteFunc([]string{r.spec.Out, r.spec.SecretOut, r.spec.SBOM}, func(name string) bool { return name == "" })
-		if err := record.Add(r.release, outs...); err != nil {
+		outs := slices.DeleteFunc(r.outs(), build.IsStream)
+		if err := record.Add(ctx, r.release, outs...); err != nil {
 			errs = append(errs, fmt.Errorf("build: %w; --state DIR remembers them elsewhere", err))
 		}
 	}

@@ -66,6 +66,10 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 			continue
 		}
 		k, err := installed.Find(root, release)
+		if _, missing := errors.AsType[*installed.NotFoundError](err); missing && w.otherRoot() {
+			notes = append(notes, fmt.Sprintf("image %s is for the kernels in %s (sysroot): there is no %s", w.image.Name, root, release))
+			continue
+		}
 		if err == nil && k.File == "" && b.Kernel == "" {
 			err = fmt.Errorf("find kernel %s: it has modules (%s), but no file such as /boot/vmlinuz-%s: give it by --kernel FILE",
 				release, k.Modules, release)

@@ -52,6 +52,10 @@ func TestBuildToStdout(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, stdout, stderr = nodisk("build", "--secret-only", "--secret", "key", "--secret-out", "-")
+	quiet, again, silent := nodisk("build", "-q", "--secret-only", "--secret", "key", "--secret-out", "-")
+	if quiet != 0 || again != stdout || silent != "" {
+		t.Errorf("-q --secret-out -: status %d, %q, %q", quiet, again, silent)
+	}
 	if status != 0 || !strings.HasPrefix(stdout, "\x00\x00\x00\x00") || stderr != "secret /etc/nodisk/key, in the standard output\n" {
 		t.Errorf("--secret-out -: status %d, %q, %q", status, stdout, stderr)
 	}
@@ -108,7 +112,8 @@ func TestBuildOntoInput(t *testing.T) {
 // Of several images no one writes what another reads or writes.
 func TestImagesOntoEachOther(t *testing.T) {
 	flags := outputFlags(t)
-	t.Chdir(t.TempDir())
+	dir := t.TempDir()
+	t.Chdir(dir)
 	text := "common:\n  kernel: " + flags[2] + "\n  modules: " + flags[4] + "\nimages:\n- out: a\n- out: ./a\n- out: b\n  config: c\n- out: c\n"
 	for name, text := range map[string]string{"images.yaml": text, "c": "ip=dhcp\n"} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -117,7 +122,7 @@ func TestImagesOntoEachOther(t *testing.T) {
 	}
 	status, _, stderr := nodisk("build", "--images", "images.yaml")
 	want := "images.yaml:\n" +
-		"write ./a: it is written twice, as --out of image 1 and as --out of image 2: give each its own path\n" +
+		"write ./a: it is written twice, as --out of image 1 (" + dir + "/images.yaml:5) and as --out of image 2 (" + dir + "/images.yaml:6): give each its own path\n" +
 		"write c: it is what --config reads, and would be lost: give another path\n"
 	if status != exitFailed || !strings.HasSuffix(stderr, want) {
 		t.Errorf("status %d, %q; want %q", status, stderr, want)

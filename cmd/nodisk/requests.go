@@ -22,6 +22,11 @@ type request struct {
 	release string
 }
 
+// outs are the files that are written for it.
+func (r request) outs() []string {
+	return slices.DeleteFunc([]string{r.spec.Out, r.spec.SecretOut, r.spec.SBOM}, func(name string) bool { return name == "" })
+}
+
 // An order is all that a nodisk build is to make.
 type order struct {
 	requests []request
@@ -82,9 +87,19 @@ func (b *buildCmd) order(g given) (order, error) {
 		return order{}, fmt.Errorf("build: %w", errors.Join(errs...))
 	}
 	for i, image := range images {
-		settings := schema.Merge(common, image.Settings).Without(g.names...)
-		w := wanted{image: image, settings: settings, given: g, all: b.All, listed: b.Images != ""}
+		files := schema.Merge(common, image.Settings)
+		w := wanted{image: image, files: files, settings: files.Without(g.names...), given: g, all: b.All, listed: b.Images != ""}
 		requests, notes, err := w.requests()
+		for n := range requests {
+			spec := &requests[n].spec
+			spec.Label = imageLabel(image, i)
+			if len(requests) > 1 {
+				spec.Label += " for " + requests[n].release
+			}
+			for _, file := range s.Files {
+				spec.Inputs = append(spec.Inputs, build.Input{Flag: "--site", Path: file})
+			}
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s%w", imageName(image, i, b.Images), err))
 		}
@@ -109,6 +124,14 @@ func readList(file string, schema site.Schema) (site.Site, error) {
 	return list, nil
 }
 
+// imageLabel is what errors about the outputs of several images call one of them.
+func imageLabel(image site.Image, i int) string {
+	if image.Name == "" {
+		return fmt.Sprintf("image %d (%v)", i+1, image.At)
+	}
+	return fmt.Sprintf("image %s (%v)", image.Name, image.At)
+}
+
 // imageName begins an error about one of several images.
 func imageName(image site.Image, i int, list string) string {
 	switch {
@@ -123,17 +146,31 @@ func imageName(image site.Image, i int, list string) string {
 // A wanted is an image on its way to requests, one for each of its kernels.
 type wanted struct {
 	image    site.Image
-	settings site.Settings // of the files, without those that the command line has
+	files    site.Settings // what they say
+	settings site.Settings // the same without what the command line has
 	given    given
 	all      bool // --all
 	listed   bool // of --images
 }
 
-// ownKernel reports whether the files name a kernel or modules for the image.
+// ownKernel reports whether the files name a kernel or modules for the image. What the command line names instead
+// counts for an image that is asked for by name: with --all a hook gives the file of a kernel that has come, which is
+// for the images that have none.
 func (w wanted) ownKernel() bool {
-	_, kernel := w.settings.Get("kernel")
-	_, modules := w.settings.Get("modules")
+	settings := w.settings
+	if w.all {
+		settings = w.files
+	}
+	_, kernel := settings.Get("kernel")
+	_, modules := settings.Get("modules")
 	return kernel || modules
+}
+
+// otherRoot reports whether kernels of the image are those of a root that the files name. A hook runs for the
+// kernels of this machine, which are no matter of such an image.
+func (w wanted) otherRoot() bool {
+	_, named := w.settings.Get("sysroot")
+	return w.all && named
 }
 
 // requests makes the specs of an image.

@@ -135,7 +135,7 @@ func TestSiteOneFails(t *testing.T) {
 		"images.d/good.yaml": "profile: virt\nout: OUT/good.img\n",
 	})
 	status, _, stderr := m.build("--all", "--quiet", "--kver", m.release)
-	if status != exitFailed || !strings.Contains(stderr, "build "+m.out+"/bad.img: ") || !strings.Contains(stderr, "nosuchmodule") {
+	if status != exitFailed || !strings.Contains(stderr, "build "+m.out+"/bad.img: image bad ("+m.site+"/images.d/bad.yaml:1): ") || !strings.Contains(stderr, "nosuchmodule") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 	if diff := cmp.Diff([]string{"good.img"}, m.outs(t)); diff != "" {
@@ -203,6 +203,39 @@ func TestSiteOrders(t *testing.T) {
 	}
 	if _, err := orderOf("--site", "nowhere"); err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("a directory that is missing: %v", err)
+	}
+}
+
+// A hook runs for a kernel that has come to this machine, with its file: images for others are none of its business,
+// and the machine's kernel is installed all the same.
+func TestSiteHookOfOthers(t *testing.T) {
+	m := newMachine(t, map[string]string{"images.d/own.yaml": "out: own.img\n", "images.d/root.yaml": "out: r-{kver}.img\n"})
+	for name, line := range map[string]string{"own": "kernel: %[1]s/boot/vmlinuz-%[2]s\n", "root": "sysroot: %[1]s\n"} {
+		at := filepath.Join(m.site, "images.d", name+".yaml")
+		text := append(fileBytes(t, at), fmt.Sprintf("profile: ram\n"+line, m.root, m.release)...)
+		if err := os.WriteFile(at, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hook := []string{"--site", m.site, "--all", "--kver", "6.9-new", "--kernel", filepath.Join(m.root, "boot/vmlinuz-"+m.release)}
+	o, err := orderOf(hook...)
+	notes := []string{
+		"flags of " + m.site + "/build.yaml",
+		"image own has a kernel of its own (" + m.site + "/images.d/own.yaml:1): it is not made for others",
+		"image root is for the kernels in " + m.root + " (sysroot): there is no 6.9-new",
+	}
+	if diff := cmp.Diff(notes, o.notes); err != nil || len(o.requests) != 0 || diff != "" {
+		t.Errorf("%d requests, %v, notes (-want +got):\n%s", len(o.requests), err, diff)
+	}
+	// By its name it is made of what the command line says; a kernel that is not there is told.
+	if o, err = orderOf("--site", m.site, "--image", "own", "--kver", m.release, "--sysroot", m.root, "--kernel", hook[6]); err != nil || len(o.requests) != 1 {
+		t.Errorf("--image own: %d requests, %v", len(o.requests), err)
+	}
+	if _, err = orderOf("--site", m.site, "--image", "root", "--kver", "6.9-new"); err == nil {
+		t.Error("--image root: no error")
+	}
+	if o, err = orderOf("--site", m.site, "--all", "--kver", m.release); err != nil || len(o.requests) != 1 {
+		t.Errorf("of the root's own kernel: %d requests, %v", len(o.requests), err)
 	}
 }
 

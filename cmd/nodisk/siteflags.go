@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/site"
 )
 
@@ -50,8 +51,8 @@ func commandLineOnly() []string {
 func pathFlags() map[string][]string {
 	return map[string][]string{
 		"add": nil, "base": nil, "config": nil, "firmware": {"none"}, "from-source": nil, "init": nil, "inventory": {"host"},
-		"kernel": nil, "microcode": {"auto"}, "modprobe": {"host"}, "module-dir": nil, "modules": {"none"}, "out": nil,
-		"rescue": nil, "sbom": nil, "secret": nil, "secret-out": nil, "sysroot": nil,
+		"kernel": nil, "microcode": {"auto"}, "modprobe": {"host"}, "module-dir": nil, "modules": {"none"}, "out": {build.Stdout},
+		"rescue": nil, "sbom": {build.Stdout}, "secret": nil, "secret-out": {build.Stdout}, "sysroot": nil,
 	}
 }
 

@@ -1,4 +1,4 @@
-package pxe
+package yamlfile
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 
 // unreadable finds the first byte that YAML does not take (its c-printable,
 // https://yaml.org/spec/1.2.2/#51-character-set). An empty sentence: there is none.
-func unreadable(text []byte) (Position, string) {
-	p := Position{Line: 1, Column: 1}
+func unreadable(text []byte) (position, string) {
+	p := position{Line: 1, Column: 1}
 	for i := 0; i < len(text); {
 		c, size := utf8.DecodeRune(text[i:])
 		switch {
@@ -27,14 +27,14 @@ func unreadable(text []byte) (Position, string) {
 		i += size
 		p.Column++
 	}
-	return Position{}, ""
+	return position{}, ""
 }
 
 // syntax says in plain words what the YAML library did not understand, and
 // where.
-func syntax(e *yaml.LoadError, text []byte) (Position, string) {
-	where := Position{Line: e.Mark.Line, Column: e.Mark.Column}
-	began := Position{Line: e.ContextMark.Line, Column: e.ContextMark.Column}
+func syntax(e *yaml.LoadError, text []byte) (position, string) {
+	where := position{Line: e.Mark.Line, Column: e.Mark.Column}
+	began := position{Line: e.ContextMark.Line, Column: e.ContextMark.Column}
 	has := func(s string) bool { return strings.Contains(e.Message, s) }
 	char := charAt(text, where)
 	switch {
@@ -61,7 +61,7 @@ func syntax(e *yaml.LoadError, text []byte) (Position, string) {
 	case has("unknown anchor"):
 		_, name, _ := strings.Cut(e.Message, "'")
 		name, _, _ = strings.Cut(name, "'")
-		return where, fmt.Sprintf("there is no anchor &%s before this: write it where the alias *%s comes from, or put the text into quotes", clip(name), clip(name))
+		return where, fmt.Sprintf("there is no anchor &%.60s before this: write it where the alias *%.60s comes from, or put the text into quotes", name, name)
 	case has("exceeded max depth"):
 		return where, "lists and mappings within each other, too deep to be meant"
 	case has("alphabetic or numeric"):
@@ -71,7 +71,7 @@ func syntax(e *yaml.LoadError, text []byte) (Position, string) {
 }
 
 // charAt returns the character at a position, 0 outside of the text.
-func charAt(text []byte, p Position) rune {
+func charAt(text []byte, p position) rune {
 	line := 1
 	for l := range strings.Lines(string(text)) {
 		if line == p.Line {
