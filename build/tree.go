@@ -10,17 +10,16 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/build/depmod"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/modload"
 )
 
 // A tree is a module tree on disk: the folder that is lib/modules/RELEASE.
 type tree struct {
-	dir     string
-	release string
-	made    map[string][]byte   // indexes that depmod has not written, by name
-	unseen  []depmod.Difference // of the modules.dep that made is in the place of
+	dir         string
+	release     string
+	made        map[string][]byte // indexes that depmod has not written, by name
+	differences []staleModule     // of the modules.dep that is there
 }
 
 // findTree takes a folder as an administrator gives it: lib/modules/RELEASE
