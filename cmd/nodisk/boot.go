@@ -66,6 +66,9 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 	if err := errors.Join(integration.Obstacles(spec)...); err != nil {
 		return fmt.Errorf("boot: %w", err)
 	}
+	if err := tellNotes(spec, con); err != nil {
+		return fmt.Errorf("boot: %w", err)
+	}
 	if c.Interactive {
 		restore, err := keepTerminal()
 		if err != nil {
@@ -96,6 +99,19 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 		return err
 	}
 	_, err = fmt.Fprintln(con.out, text)
+	return err
+}
+
+// tellNotes tells once what of the root is left out.
+func tellNotes(s integration.BootSpec, con console) error {
+	if !outside() {
+		return nil
+	}
+	notes, err := integration.Notes(s)
+	for _, note := range notes {
+		_, werr := fmt.Fprintf(con.err, "note: %s\n", note)
+		err = errors.Join(err, werr)
+	}
 	return err
 }
 
