@@ -81,7 +81,9 @@ func (s Spec) outputs() []wantedOutput {
 }
 
 // writesStdout reports whether [Stdout] is what this process was given, and not something of the caller's.
-func (s Spec) writesStdout() bool { return s.Stdout == nil || escape.Bottom(s.Stdout) == io.Writer(os.Stdout) }
+func (s Spec) writesStdout() bool {
+	return s.Stdout == nil || escape.Bottom(s.Stdout) == io.Writer(os.Stdout)
+}
 
 func (w wantedOutput) claim(image int, stdout, several bool) (claim, error) {
 	c := claim{flag: w.flag}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/installed"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -49,12 +50,16 @@ func findTree(dir, release string) (tree, error) {
 	}
 	var trees []tree
 	for _, below := range []string{modulesDir, "usr/" + modulesDir, "."} {
-		entries, err := os.ReadDir(filepath.Join(abs, below))
+		above, err := installed.Inside(abs, below)
+		var entries []fs.DirEntry
+		if err == nil {
+			entries, err = os.ReadDir(above)
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return tree{}, fmt.Errorf("find modules: %w", err)
 		}
 		for _, e := range entries {
-			at := filepath.Join(abs, below, e.Name())
+			at := filepath.Join(above, e.Name())
 			if !isTree(at) || below == "." && !plausible(e.Name()) {
 				continue
 			}
@@ -82,6 +87,9 @@ func findTree(dir, release string) (tree, error) {
 	switch {
 	case len(trees) == 0:
 		flat := ""
+		if link := installed.Dangling(abs); link != "" {
+			flat = "; " + link
+		}
 		if names, err := moduleFiles(abs); err == nil && names != nil {
 			flat = fmt.Sprintf("; it is a flat folder (%s): give it by --module-dir", plural(len(names), "module"))
 		}

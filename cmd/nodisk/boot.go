@@ -21,10 +21,10 @@ type bootCmd struct {
 	Image  string `arg:"" help:"Image to boot, as nodisk build made it." type:"existingfile"`
 	Kernel string `help:"Kernel to boot (vmlinuz)." type:"existingfile" required:""`
 
-	Tree string `help:"The node's root is this directory. It is never written to: the node has a copy (--root iscsi), or an overlay over it by NFS." placeholder:"DIR" type:"existingdir" xor:"own"`
-	Disk string `help:"The node's root is on this disk image (raw, qcow2, vmdk ...) or block device. It is never written to: the node has a snapshot." placeholder:"FILE|DEVICE" type:"existingfile" xor:"own"`
+	Tree       string `help:"The node's root is this directory. It is never written to: the node has a copy (--root iscsi), or an overlay over it by NFS." placeholder:"DIR" type:"existingdir" xor:"own"`
+	Disk       string `help:"The node's root is on this disk image (raw, qcow2, vmdk ...) or block device. It is never written to: the node has a snapshot." placeholder:"FILE|DEVICE" type:"existingfile" xor:"own"`
 	DiskFormat string `help:"What --disk is: raw, qcow2, vmdk, vdi, vhdx, vpc or qed. Default: raw for a block device; a file is looked at, and must not name another file." placeholder:"FORMAT" enum:"raw,qcow2,vmdk,vdi,vhdx,vpc,qed," default:""`
-	NFS  string `help:"The node's root is this directory, exported as it is: what the node writes is WRITTEN THERE." placeholder:"DIR" name:"nfs" type:"existingdir" xor:"own"`
+	NFS        string `help:"The node's root is this directory, exported as it is: what the node writes is WRITTEN THERE." placeholder:"DIR" name:"nfs" type:"existingdir" xor:"own"`
 
 	Root string `help:"By what the node gets its root: ${enum}. auto is iscsi, or what the image is for; virtio is a disk of the machine's own, without iSCSI, for --disk. Without --tree, --disk and --nfs the root is a small one of the lab's, which reports and switches off; for ram the image must hold it (nodisk build --add)." enum:"auto,iscsi,nfs3,nfs4,ram,none,virtio" default:"auto"`
 	Init string `help:"The root's init, in place of /sbin/init." placeholder:"PATH"`

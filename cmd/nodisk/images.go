@@ -65,7 +65,7 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 	status.end()
 	err = errors.Join(err, errors.Join(errs...), b.record(o, errs))
 	reports = slices.DeleteFunc(reports, func(r build.Report) bool { return r.Out == "" })
-	return errors.Join(b.writeReports(c, o, reports, cache.Trim(), time.Since(began)), err)
+	return errors.Join(b.writeReports(c, o, reports, cache.Trim(), time.Since(began), err != nil), err)
 }
 
 // record remembers which files were made for which installed kernel.
@@ -88,7 +88,7 @@ func (b *buildCmd) record(o order, failed []error) error {
 }
 
 // writeReports prints a line for each image, and what is to be known about them, once.
-func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trimmed error, took time.Duration) error {
+func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trimmed error, took time.Duration, failed bool) error {
 	if b.JSON {
 		return writeJSON(c.out, jsonReports(o, reports, trimmed))
 	}
@@ -121,6 +121,10 @@ func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trim
 	}
 	if b.Quiet {
 		_, err := io.WriteString(c.err, known.String())
+		return err
+	}
+	if failed && len(reports) == 0 { // the error says it
+		_, err := io.WriteString(c.out, known.String())
 		return err
 	}
 	what := "images"
