@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -110,7 +111,7 @@ func TestAddLeavesOut(t *testing.T) {
 func TestAddVanished(t *testing.T) {
 	var a adder
 	dir := facts{stamp: stamp{dev: 1}, mode: typeDir | 0o755}
-	if err := a.walk(t.Context(), filepath.Join(t.TempDir(), "gone"), "x", dir, 1); err != nil {
+	if err := a.walk(t.Context(), filepath.Join(t.TempDir(), "gone"), "x", dir, mount{}); err != nil {
 		t.Fatal(err)
 	}
 	if notes, _ := a.findings(); len(notes) != 1 || !strings.Contains(notes[0], "1 file left out, gone while the tree was read") {
@@ -118,17 +119,34 @@ func TestAddVanished(t *testing.T) {
 	}
 }
 
+// What is mounted below is left out, also where a bind mount is of the same device: directories are empty, files are
+// not there at all, and one note tells it.
 func TestAddMountPoint(t *testing.T) {
 	var a adder
-	proc, err := lstat("/proc")
-	if err != nil {
-		t.Fatal(err)
+	for at, change := range map[string]func(*mount){
+		"/proc":      func(m *mount) { m.dev++ },
+		"/proc/self": func(m *mount) { m.id++ },
+		"/proc/stat": func(m *mount) { m.id++ },
+	} {
+		is, err := lstat(at)
+		if at == "/proc/self" {
+			is, err = lstat(at + "/.") // not the link
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		on := is.mount
+		change(&on)
+		if err := a.walk(t.Context(), at, at[1:], is, on); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := a.walk(t.Context(), "/proc", "proc", proc, proc.dev+1); err != nil {
-		t.Fatal(err)
+	if len(a.files) != 2 || slices.ContainsFunc(a.files, func(f file) bool { return f.name == "proc/stat" }) {
+		t.Errorf("%d files", len(a.files))
 	}
-	if len(a.files) != 1 || a.files[0].name != "proc" || len(a.notes) != 1 || !strings.Contains(a.notes[0], "is a mount point") {
-		t.Errorf("%d files, notes %q", len(a.files), a.notes)
+	notes, _ := a.findings()
+	if len(notes) != 1 || !strings.Contains(notes[0], "what is mounted below a directory that is added is left out") {
+		t.Errorf("notes %q", notes)
 	}
 }
 

@@ -26,7 +26,7 @@ type adder struct {
 	notes []string
 
 	setid, foreign, sockets, vanished, capable, attributes tally
-	unreadable, large                                      tally
+	unreadable, large, mounted                             tally
 }
 
 // read reads what is added, for files of the image.
@@ -86,11 +86,11 @@ func (a *adder) addition(ctx context.Context, one Addition) error {
 	if cleanName(filepath.ToSlash(abs)) == name {
 		a.notes = append(a.notes, fmt.Sprintf("%s goes in as /%s; --add %s:DST gives it another place", one.Source, name, one.Source))
 	}
-	return a.walk(ctx, resolved, name, is, is.dev)
+	return a.walk(ctx, resolved, name, is, is.mount)
 }
 
 // walk adds a file, and of a directory what is in it.
-func (a *adder) walk(ctx context.Context, at, name string, is facts, dev uint64) error {
+func (a *adder) walk(ctx context.Context, at, name string, is facts, on mount) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -98,20 +98,22 @@ func (a *adder) walk(ctx context.Context, at, name string, is facts, dev uint64)
 		a.notes = append(a.notes, fmt.Sprintf("%s, %s, is left out of the image", at, what))
 		return nil
 	}
-	if name != "" {
-		if excluded(a.exclude, name) {
+	if name != "" && excluded(a.exclude, name) {
+		return nil
+	}
+	directory := is.mode&typeMask == typeDir
+	if is.mount != on { // what it hides cannot be seen
+		a.mounted.add(at)
+		if !directory {
 			return nil
 		}
+	}
+	if name != "" {
 		if err := a.file(at, name, is); err != nil {
 			return err
 		}
 	}
-	if is.mode&typeMask != typeDir {
-		return nil
-	}
-	if is.dev != dev {
-		a.notes = append(a.notes, fmt.Sprintf("%s is a mount point: its directory is in the image, what is mounted there is not; "+
-			"an --add of its own puts that in", at))
+	if !directory || is.mount != on {
 		return nil
 	}
 	entries, err := os.ReadDir(at)
@@ -138,7 +140,7 @@ func (a *adder) walk(ctx context.Context, at, name string, is facts, dev uint64)
 		case err != nil:
 			return err
 		}
-		if err := a.walk(ctx, below, path.Join(name, e.Name()), is, dev); err != nil {
+		if err := a.walk(ctx, below, path.Join(name, e.Name()), is, on); err != nil {
 			return err
 		}
 	}
@@ -255,6 +257,10 @@ func (a *adder) findings() (notes, warnings []string) {
 		}
 	}
 	note(&a.sockets, "%s left out: sockets, which their servers make again: %s")
+	if a.mounted.count > 0 {
+		notes = append(notes, fmt.Sprintf("what is mounted below a directory that is added is left out, a directory stays, empty: %s; "+
+			"an --add of its own puts that in", a.mounted.names()))
+	}
 	note(&a.vanished, "%s left out, gone while the tree was read: %s")
 	note(&a.foreign, "owners of %s are not kept, all become root's: %s; --owner keep, or nodisk run as root, keeps owners")
 	if a.attributes.count > 0 {

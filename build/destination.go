@@ -204,17 +204,36 @@ func (d destination) below(dir string) (string, bool) {
 	return below, err == nil && filepath.IsLocal(below)
 }
 
-// terminal reports whether an output would go to a terminal.
-func (d destination) terminal() (bool, error) {
+// takes refuses a terminal unless what is written is text, and a standard stream that was closed.
+func (d destination) takes(text bool) error {
+	terminal, err := d.given(isTerminal)
+	if err != nil {
+		return err
+	}
+	lost, err := d.given(isLost)
+	switch {
+	case err != nil:
+		return err
+	case terminal && !text:
+		return terminalError(d.name)
+	case lost:
+		return fmt.Errorf("%s is closed, and nothing would be left of what is written: give a file or a pipe, or /dev/null for trying",
+			OutputName(d.name))
+	}
+	return nil
+}
+
+// given looks at the file of an output that this process was started with; there is none for other outputs.
+func (d destination) given(look func(*os.File) bool) (bool, error) {
 	switch d.kind {
 	case toStdout:
-		return isTerminal(os.Stdout), nil
+		return look(os.Stdout), nil
 	case toDescriptor:
 		f, err := duplicate(d.fd, d.name)
 		if err != nil {
 			return false, err
 		}
-		return isTerminal(f), f.Close()
+		return look(f), f.Close()
 	default:
 		return false, nil // findDestination has refused it
 	}

@@ -409,7 +409,7 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	}
 	holds := func(name string) bool { return inside[name] }
 	b.report.Warnings = append(b.report.Warnings, t.staleWarnings(holds)...)
-	b.report.Notes = slices.Concat(b.report.Notes, confNotes(x, conf, holds), confLeft(t, b.spec.Modprobe, holds))
+	b.report.Notes = slices.Concat(b.report.Notes, t.staleNotes(holds), confNotes(x, conf, holds), confLeft(t, b.spec.Modprobe, holds))
 	firmware, err := b.firmware(ctx, t, append(slices.Clone(files), flat...))
 	if err != nil {
 		return nil, err

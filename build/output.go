@@ -144,13 +144,12 @@ func (o *output) stream(ctx context.Context, stdout io.Writer, text bool) error 
 	if stdout == nil {
 		stdout = os.Stdout
 	}
-	terminal, err := o.terminal()
-	switch {
-	case err != nil:
-		return err
-	case terminal && !text && (o.kind != toStdout || escape.Bottom(stdout) == io.Writer(os.Stdout)):
-		return terminalError(o.name)
+	if o.kind != toStdout || escape.Bottom(stdout) == io.Writer(os.Stdout) {
+		if err := o.takes(text); err != nil {
+			return err
+		}
 	}
+	var err error
 	if o.w, o.closer, err = o.open(ctx.Done(), stdout); err != nil {
 		if errors.Is(err, errNoReader) {
 			return fmt.Errorf("%s: %w: %w", o.name, err, ctx.Err())

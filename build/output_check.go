@@ -3,11 +3,14 @@ package build
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 // An Input is a file that something in a [Spec] was read from.
@@ -113,7 +116,9 @@ func (s Spec) outputs() []wantedOutput {
 }
 
 // writesStdout reports whether [Stdout] is what this process was given, and not something of the caller's.
-func (s Spec) writesStdout() bool { return s.Stdout == nil || any(s.Stdout) == any(os.Stdout) }
+func (s Spec) writesStdout() bool {
+	return s.Stdout == nil || escape.Bottom(s.Stdout) == io.Writer(os.Stdout)
+}
 
 func (w wantedOutput) claim(owner string, stdout bool) (claim, error) {
 	c := claim{flag: w.flag, owner: owner}
@@ -125,11 +130,7 @@ func (w wantedOutput) claim(owner string, stdout bool) (claim, error) {
 		c.info = nil
 		return c, nil
 	}
-	terminal, err := c.terminal()
-	if terminal && !w.text {
-		err = terminalError(w.name)
-	}
-	if err != nil {
+	if err := c.takes(w.text); err != nil {
 		return c, fmt.Errorf("write %s: %w", c, err)
 	}
 	return c, nil

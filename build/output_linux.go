@@ -66,6 +66,17 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
+// isLost reports whether an open file is /dev/null for reading and writing. So the Go runtime opens it in the place of
+// a standard stream that this process was started without (runtime/fds_unix.go); a shell's >/dev/null is for writing.
+func isLost(f *os.File) bool {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || uint64(st.Rdev) != unix.Mkdev(1, 3) { //nolint:unconvert,nolintlint // 32 bits on some
+		return false
+	}
+	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
+	return err == nil && flags&unix.O_ACCMODE == unix.O_RDWR
+}
+
 // deviceOf is the number of a device's node.
 func deviceOf(info fs.FileInfo) (major, minor uint32) {
 	st, ok := info.Sys().(*syscall.Stat_t)

@@ -203,3 +203,29 @@ func TestOutputTerminal(t *testing.T) {
 		t.Errorf("a list: %v", err)
 	}
 }
+
+// A standard stream that was closed is told from a shell's >/dev/null.
+func TestIsLost(t *testing.T) {
+	for flag, want := range map[int]bool{os.O_RDWR: true, os.O_WRONLY: false, os.O_RDONLY: false} {
+		f, err := os.OpenFile(os.DevNull, flag, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := isLost(f); got != want {
+			t.Errorf("%#o: %v, want %v", flag, got, want)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if isLost(f) {
+		t.Error("a file is")
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -140,7 +140,6 @@ func testTree(t *testing.T) string {
 		}
 	}
 	for name, text := range map[string]string{
-		"modules.dep":             strings.Join(sortedUnique(lines), "\n") + "\n",
 		"modules.alias":           "# c\nalias crypto-crc32c crc32c_generic\nalias pci:v1af4* virtio_pci\nalias rtnl-link-dummy dummy\n",
 		"modules.softdep":         "softdep ext4 pre: crypto-crc32c\nsoftdep dummy pre: ext4\n",
 		"modules.order":           "kernel/fs/ext4/ext4.ko\nkernel/drivers/net/dummy.ko\n",
@@ -149,6 +148,8 @@ func testTree(t *testing.T) string {
 	} {
 		write(t, filepath.Join(dir, name), []byte(text))
 	}
+	// After all that depmod reads.
+	write(t, filepath.Join(dir, "modules.dep"), []byte(strings.Join(sortedUnique(lines), "\n")+"\n"))
 	return root
 }
 

@@ -10,17 +10,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/build/depmod"
+	"github.com/nodisk/nodisk/build/installed"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/modload"
 )
 
 // A tree is a module tree on disk: the folder that is lib/modules/RELEASE.
 type tree struct {
-	dir     string
-	release string
-	made    map[string][]byte   // indexes that depmod has not written, by name
-	unseen  []depmod.Difference // of the modules.dep that made is in the place of
+	dir         string
+	release     string
+	made        map[string][]byte // indexes that depmod has not written, by name
+	differences []staleModule     // of the modules.dep that is there
 }
 
 // findTree takes a folder as an administrator gives it: lib/modules/RELEASE
@@ -50,12 +50,16 @@ func findTree(dir, release string) (tree, error) {
 	}
 	var trees []tree
 	for _, below := range []string{modulesDir, "usr/" + modulesDir, "."} {
-		entries, err := os.ReadDir(filepath.Join(abs, below))
+		above, err := installed.Inside(abs, below)
+		var entries []fs.DirEntry
+		if err == nil {
+			entries, err = os.ReadDir(above)
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return tree{}, fmt.Errorf("find modules: %w", err)
 		}
 		for _, e := range entries {
-			at := filepath.Join(abs, below, e.Name())
+			at := filepath.Join(above, e.Name())
 			if !isTree(at) || below == "." && !plausible(e.Name()) {
 				continue
 			}
@@ -83,6 +87,9 @@ func findTree(dir, release string) (tree, error) {
 	switch {
 	case len(trees) == 0:
 		flat := ""
+		if link := installed.Dangling(abs); link != "" {
+			flat = "; " + link
+		}
 		if names, err := moduleFiles(abs); err == nil && names != nil {
 			flat = fmt.Sprintf("; it is a flat folder (%s): give it by --module-dir", plural(len(names), "module"))
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // indexed is the tree with the indexes of depmod. Where depmod has not run, or not since files came that it would
 // take, they are made here, and only here: nothing is written into the tree. notes say so of a tree without
-// indexes; of those that are stale, [tree.staleWarnings] does. cache may be nil.
+// indexes; of those that are stale, [tree.staleWarnings] and [tree.staleNotes] do. cache may be nil.
 //
 // Stale indexes are not taken as they are: whoever put a vendor's driver into the tree and forgot depmod wants
 // that driver, and any update of the kernel's package would run depmod for him.
@@ -33,11 +34,16 @@ func (t tree) indexed(cache *Cache) (with tree, notes, warnings []string, err er
 		}
 		for _, d := range differences {
 			// One that is gone is an error if it is wanted.
-			if d.File != "" && !t.seen(root, d) {
-				t.unseen = append(t.unseen, d)
+			if d.File == "" {
+				continue
+			}
+			stale := staleModule{Difference: d, sight: t.sees(root, d)}
+			t.differences = append(t.differences, stale)
+			if !stale.taken() { // for the indexes that others are made anew for
+				conf.Overrides = append(conf.Overrides, keepChoice(d))
 			}
 		}
-		if t.unseen == nil {
+		if !slices.ContainsFunc(t.differences, staleModule.taken) {
 			return t, nil, nil, nil
 		}
 	case !errors.Is(err, fs.ErrNotExist):
@@ -50,64 +56,11 @@ func (t tree) indexed(cache *Cache) (with tree, notes, warnings []string, err er
 		return t, nil, nil, fmt.Errorf("open modules: make the indexes of %s: %w", t.dir, err)
 	}
 	t.made = made.Texts
-	if t.unseen != nil {
+	if t.differences != nil {
 		return t, nil, nil, nil
 	}
 	note := fmt.Sprintf("%s has no modules.dep: the indexes were made for this image; %s makes them to stay", t.dir, t.depmod())
 	return t, []string{note}, made.Warnings, nil
-}
-
-// seen reports whether a file was there, as it is, when depmod ran. Then depmod chose another, by a search order of
-// its machine that is not known here, and its choice counts, if it is still there.
-func (t tree) seen(root fs.FS, d depmod.Difference) bool {
-	stat := func(file string) (fs.FileInfo, error) {
-		at := modulesDir + "/" + t.release + "/" + file
-		if strings.HasPrefix(file, "/") {
-			at = file[1:]
-		}
-		f, err := depmod.Open(root, at)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close() //nolint:errcheck // nothing was written
-		return f.Stat()
-	}
-	if d.Listed == "" {
-		return false
-	}
-	_, listedErr := stat(d.Listed)
-	info, fileErr := stat(d.File)
-	dep, depErr := os.Stat(filepath.Join(t.dir, "modules.dep"))
-	return errors.Join(listedErr, fileErr, depErr) == nil && lastChange(info).Before(dep.ModTime())
-}
-
-// staleWarnings tells what of an image is another file than modules.dep says, and how the node's root will
-// load it too.
-func (t tree) staleWarnings(holds func(module string) bool) []string {
-	const few = 3
-	var warnings []string
-	inside := 0
-	for _, d := range t.unseen {
-		if !holds(d.Module) {
-			continue
-		}
-		if inside++; inside > few {
-			continue
-		}
-		text := fmt.Sprintf("module %s: %s is in the image, which modules.dep does not know", d.Module, d.File)
-		if d.Listed != "" {
-			text = fmt.Sprintf("module %s: %s is in the image, not %s, which modules.dep names", d.Module, d.File, d.Listed)
-		}
-		warnings = append(warnings, text+": depmod has not run since it came; run "+t.depmod()+", also in the node's root, which loads by its own")
-	}
-	if inside > few {
-		warnings = append(warnings, fmt.Sprintf("so it is with %d more modules of the image: run %s", inside-few, t.depmod()))
-	}
-	if other := len(t.unseen) - inside; other > 0 && inside == 0 {
-		warnings = append(warnings, fmt.Sprintf("modules.dep of %s is stale: depmod has not seen %s (%s); none of it is in the image; run %s",
-			t.dir, plural(other, "module file"), t.unseen[0].File, t.depmod()))
-	}
-	return warnings
 }
 
 // Open makes the tree a file system rooted at "/" in which the tree is

@@ -20,6 +20,7 @@ func TestImageOfStaleTree(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		files []string
+		aged  bool     // unpacked from an archive, which has given them its times
 		seen  bool     // depmod ran after they came, and chose by an order that only its machine knows
 		add   string   // by --module
 		want  []string // paths in the image
@@ -29,6 +30,10 @@ func TestImageOfStaleTree(t *testing.T) {
 			files: []string{"extra/mlnx/virtio_net.ko", "extra/mlnx/other.ko"},
 			want:  []string{"extra/mlnx/virtio_net.ko"},
 			told:  []string{"module virtio_net: extra/mlnx/virtio_net.ko is in the image, not kernel/drivers/net/virtio_net.ko.gz, which modules.dep names: depmod has not run since it came; run depmod -b "},
+		},
+		"as old as its package": {
+			files: []string{"updates/dkms/ext4.ko"}, aged: true, want: []string{"updates/dkms/ext4.ko"},
+			told: []string{"which modules.dep names: depmod has not run since it came; "},
 		},
 		"in updates": {
 			files: []string{"updates/dkms/ext4.ko"}, want: []string{"updates/dkms/ext4.ko"}, told: []string{"module ext4: updates/dkms/ext4.ko is in the image, not "},
@@ -53,6 +58,14 @@ func TestImageOfStaleTree(t *testing.T) {
 			root := testTree(t)
 			for _, at := range tt.files {
 				vendor(root, at)
+			}
+			if tt.aged {
+				old := time.Unix(1_600_000_000, 0)
+				for _, at := range tt.files {
+					if err := os.Chtimes(filepath.Join(root, "lib", "modules", testRelease, at), old, old); err != nil {
+						t.Fatal(err)
+					}
+				}
 			}
 			if tt.seen {
 				later := time.Now().Add(time.Minute)

@@ -70,3 +70,29 @@ func TestFindTreeMissing(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The link of a root to its modules leads to where it leads in the root.
+func TestImageOfRootWithLinks(t *testing.T) {
+	root := testTree(t)
+	if err := os.Rename(filepath.Join(root, "lib", "modules"), filepath.Join(root, "data")); err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(root, "lib", "modules")
+	if err := os.Symlink("/data", at); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Image(t.Context(), testSpec(t, root), nil); err != nil {
+		t.Errorf("%v", err)
+	}
+	if err := os.Remove(at); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := t.TempDir()
+	if err := os.Symlink(elsewhere, at); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Image(t.Context(), testSpec(t, root), nil)
+	if want := at + " is a link to " + elsewhere + ", which is not there in " + root; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}

@@ -146,7 +146,7 @@ func letGoAll(ends bool, moved func()) []error {
 	// In one step, however many of them have a server that is away. What is below sysroot goes with it.
 	others := slices.DeleteFunc(mounts, func(m mountPoint) bool { return !m.foreign() || !ends && !m.onSession(sidsOf(alive)...) })
 	if len(others) > 0 {
-		saved(unmountTime, "unmount "+others[0].point+" and what else is mounted", func(context.Context) error { return detachEach(others) })
+		saved(unmountTime, "unmount "+others[0].Point+" and what else is mounted", func(context.Context) error { return detachEach(others) })
 	}
 	saved(unmountTime, "unmount "+sysroot, func(ctx context.Context) error { return unmountAll(ctx, sysroot) })
 	if len(alive) > 0 {
@@ -159,7 +159,7 @@ func letGoAll(ends bool, moved func()) []error {
 func detachEach(mounts []mountPoint) error {
 	gone := make(chan error, len(mounts))
 	for _, m := range mounts {
-		go func() { gone <- guarded(func() error { return detach(m.point) }) }()
+		go func() { gone <- guarded(func() error { return detach(m.Point) }) }()
 	}
 	var errs []error
 	for range mounts {

@@ -3,65 +3,27 @@ package boot
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/mounts"
 )
 
-// A mountPoint is a line of the kernel's list of mounts (proc_pid_mountinfo(5)).
-type mountPoint struct {
-	point  string
-	device string // major:minor; of btrfs, as of a server, a made-up one with major 0
-	source string // /dev/sda, server:/path
-}
+// A mountPoint is a line of the kernel's list of mounts.
+type mountPoint struct{ mounts.Mount }
 
 // readMounts lists what is mounted, in the order of mounting. No server is asked.
 func readMounts() ([]mountPoint, error) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, fmt.Errorf("list mounts: %w", err)
+	all, err := mounts.Read()
+	list := make([]mountPoint, 0, len(all))
+	for _, m := range all {
+		list = append(list, mountPoint{m})
 	}
-	return parseMounts(string(text)), nil
+	return list, err
 }
-
-// parseMounts reads it. A line that is not of that form is passed over.
-func parseMounts(text string) (mounts []mountPoint) {
-	for line := range strings.Lines(text) {
-		front, back, ok := strings.Cut(line, " - ")
-		fields, rest := strings.Fields(front), strings.Fields(back)
-		if !ok || len(fields) < 6 || len(rest) < 2 {
-			continue
-		}
-		mounts = append(mounts, mountPoint{unescape(fields[4]), fields[2], unescape(rest[1])})
-	}
-	return mounts
-}
-
-// unescape undoes mangle (fs/proc_namespace.c): space, tab, line feed and backslash are octal.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-// below reports whether it is mounted somewhere below dir, and not on it.
-func (m mountPoint) below(dir string) bool { return strings.HasPrefix(m.point, dir+"/") }
 
 // foreign reports whether somebody else than a boot mounted it: neither the initramfs nor one of its
 // early mounts, what is below those of the kernel, or the root.
@@ -71,7 +33,7 @@ func (m mountPoint) foreign() bool {
 		ours = append(ours, e.target)
 	}
 	kernels := []string{"/proc", "/sys", "/dev"}
-	return !slices.Contains(ours, m.point) && !m.below(sysroot) && !slices.ContainsFunc(kernels, m.below)
+	return !slices.Contains(ours, m.Point) && !m.Below(sysroot) && !slices.ContainsFunc(kernels, m.Below)
 }
 
 // onSession reports whether it is on a disk of one of these iSCSI sessions, or on
@@ -80,10 +42,10 @@ func (m mountPoint) onSession(sids ...uint32) bool {
 	if len(sids) == 0 {
 		return false
 	}
-	device := m.device
-	if strings.HasPrefix(device, "0:") && strings.HasPrefix(m.source, "/dev/") {
+	device := m.Device
+	if strings.HasPrefix(device, "0:") && strings.HasPrefix(m.Source, "/dev/") {
 		var st unix.Stat_t
-		if unix.Stat(m.source, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFBLK {
+		if unix.Stat(m.Source, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFBLK {
 			return false
 		}
 		device = fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev))
@@ -109,13 +71,13 @@ func onSession(device string, sids []uint32, deep int) bool {
 
 // letGo saves what has been written to it, and takes it out of the tree.
 func (m mountPoint) letGo() error {
-	fd, err := unix.Open(m.point, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(m.Point, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		err = unix.Syncfs(fd)
 		_ = unix.Close(fd)
 	}
 	if err != nil {
-		err = fmt.Errorf("save what is written to %s: %w", m.point, err)
+		err = fmt.Errorf("save what is written to %s: %w", m.Point, err)
 	}
-	return errors.Join(err, detach(m.point))
+	return errors.Join(err, detach(m.Point))
 }

@@ -5,41 +5,17 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/nodisk/nodisk/internal/mounts"
 )
 
-func TestParseMounts(t *testing.T) {
-	const text = `22 1 0:2 / / rw shared:1 - rootfs rootfs rw
-25 22 0:21 / /proc rw,nosuid - proc proc rw
-40 22 8:1 / /mnt/my\040disk rw,relatime - ext4 /dev/sda1 rw
-41 22 0:44 /sub /m rw - btrfs /dev/sda rw
-42 22 0:45 / /sysroot/n ro shared:2 master:1 - nfs4 10.0.0.1:/a\134b rw
-cut 22
-43 22 8:17 / /x rw -
-`
-	want := []mountPoint{
-		{"/", "0:2", "rootfs"},
-		{"/proc", "0:21", "proc"},
-		{"/mnt/my disk", "8:1", "/dev/sda1"},
-		{"/m", "0:44", "/dev/sda"},
-		{"/sysroot/n", "0:45", `10.0.0.1:/a\b`},
-	}
-	got := parseMounts(text)
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(mountPoint{})); diff != "" {
-		t.Fatalf("(-want +got):\n%s", diff)
-	}
-	for i, foreign := range []bool{false, false, true, true, false} {
-		if got[i].foreign() != foreign {
-			t.Errorf("%s is somebody else's: %v, want %v", got[i].point, !foreign, foreign)
+func TestForeignMounts(t *testing.T) {
+	for point, want := range map[string]bool{
+		"/": false, "/proc": false, "/mnt/my disk": true, "/m": true, "/sysroot/n": false,
+		"/run": false, "/dev/pts": false, sysroot: false, "/run/media": true,
+	} {
+		if got := (mountPoint{mounts.Mount{Point: point}}).foreign(); got != want {
+			t.Errorf("%s is somebody else's: %v, want %v", point, got, want)
 		}
-	}
-	for _, point := range []string{"/run", "/dev/pts", sysroot} {
-		if (mountPoint{point: point}).foreign() {
-			t.Errorf("%s is somebody else's", point)
-		}
-	}
-	if m := (mountPoint{point: "/run/media"}); !m.foreign() {
-		t.Errorf("%s is not somebody else's", m.point)
 	}
 }
 

@@ -124,7 +124,7 @@ func detach(dir string) error {
 // inTree reports whether something is mounted on dir.
 func inTree(dir string) bool {
 	mounts, err := readMounts()
-	return err != nil || slices.ContainsFunc(mounts, func(m mountPoint) bool { return m.point == dir }) // an error: nobody knows
+	return err != nil || slices.ContainsFunc(mounts, func(m mountPoint) bool { return m.Point == dir }) // an error: nobody knows
 }
 
 // mountsAside are the mounts for dir that came when nobody waited for them any
@@ -134,8 +134,8 @@ func mountsAside(dir string) []string {
 	prefix := filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".")
 	var aside []string
 	for _, m := range mounts {
-		if strings.HasPrefix(m.point, prefix) {
-			aside = append(aside, m.point)
+		if strings.HasPrefix(m.Point, prefix) {
+			aside = append(aside, m.Point)
 		}
 	}
 	return aside

@@ -74,7 +74,7 @@ func (w *worker) leaveDisks(sid uint32) {
 		if !m.onSession(sid) {
 			continue
 		}
-		err := whileSaving(unmountTimeout, "unmount "+m.point, func(context.Context) error { return m.letGo() }, func() {})
+		err := whileSaving(unmountTimeout, "unmount "+m.Point, func(context.Context) error { return m.letGo() }, func() {})
 		if err != nil {
 			w.log.Warn(err.Error())
 		}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/mounts"
 )
 
 // Obstacles says in one line each what keeps this machine and this user from booting a
@@ -23,7 +25,36 @@ func Obstacles(s BootSpec) []error {
 	if nfs && !rootOutside() {
 		errs = append(errs, fmt.Errorf("root %v: nfs-ganesha opens files by handle, which only root may: run it as root (sudo), or take --root iscsi", s.Root))
 	}
+	if err := s.mountsStay(); err != nil {
+		errs = append(errs, err)
+	}
 	return errs
+}
+
+// mountsStay is an error where this user cannot leave out what is mounted below the tree: in a user namespace a mount
+// shows what is mounted on it, or is none (EINVAL, mount_namespaces(7)).
+func (s BootSpec) mountsStay() error {
+	if s.Tree == "" || rootOutside() {
+		return nil
+	}
+	points, err := mounts.Below(s.Tree)
+	if err != nil || points == nil {
+		return err
+	}
+	return fmt.Errorf("tree %s: only root can leave out what is mounted below it (%s): unmount that, or run it as root (sudo)",
+		s.Tree, strings.Join(points, ", "))
+}
+
+// Notes says in one line each what of the root that was given the node does not get.
+func Notes(s BootSpec) ([]string, error) {
+	if s.Tree == "" {
+		return nil, nil
+	}
+	points, err := mounts.Below(s.Tree)
+	if err != nil || points == nil {
+		return nil, err
+	}
+	return []string{fmt.Sprintf("what is mounted below %s is left out, directories stay, empty: %s", s.Tree, strings.Join(points, ", "))}, nil
 }
 
 // install joins what is missing into the one command that installs it.

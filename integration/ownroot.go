@@ -36,6 +36,9 @@ func (s BootSpec) checkOwn() error {
 	if s.Disk != "" && s.Root != RootISCSI && s.Root != RootVirtio {
 		refuse("a disk goes with the roots iscsi and virtio, not %v", s.Root)
 	}
+	if s.DiskFormat != "" && s.Disk == "" {
+		refuse("a disk format goes with a disk")
+	}
 	if s.Root == RootVirtio && s.Disk == "" {
 		refuse("the root virtio is a disk: say which")
 	}

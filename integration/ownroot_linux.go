@@ -35,10 +35,15 @@ func (l *Lab) diskOf(ctx context.Context, s BootSpec, n *network) (nodeDisk, err
 
 // treeLUN copies a tree into an ext4 image, in TMPDIR: trees are larger than what the
 // lab's memory should hold.
-func (l *Lab) treeLUN(ctx context.Context, tree string) (nodeDisk, error) {
-	size, err := measure(tree)
+func (l *Lab) treeLUN(ctx context.Context, tree string) (disk nodeDisk, err error) {
+	alone, unmount, err := without(tree)
 	if err != nil {
-		return nodeDisk{}, err
+		return nodeDisk{}, fmt.Errorf("copy %s: %w", tree, err)
+	}
+	defer func() { err = errors.Join(err, unmount()) }()
+	size, err := measure(alone)
+	if err != nil {
+		return nodeDisk{}, fmt.Errorf("measure tree %s: %w", tree, err)
 	}
 	dir, lose, err := tempDir()
 	if err != nil {
@@ -49,8 +54,8 @@ func (l *Lab) treeLUN(ctx context.Context, tree string) (nodeDisk, error) {
 		return nodeDisk{}, errors.Join(fmt.Errorf("copy %s: %w", tree, err), lose())
 	}
 	l.log.Info("copy the tree into an ext4 image", "tree", tree, "MB", size.bytes/1e6, "files", size.files)
-	if err := treeDisk(ctx, tree, image, size); err != nil {
-		return nodeDisk{}, errors.Join(err, lose())
+	if err := treeDisk(ctx, alone, image, size); err != nil {
+		return nodeDisk{}, errors.Join(fmt.Errorf("copy %s: %w", tree, err), lose())
 	}
 	return nodeDisk{path: image, copied: true, lose: lose}, nil
 }
@@ -83,7 +88,7 @@ type treeSize struct{ bytes, files int64 }
 // measure adds up the blocks of a tree. Hard links count each time.
 func measure(tree string) (treeSize, error) {
 	var size treeSize
-	err := filepath.WalkDir(tree, func(_ string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(tree), ".", func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -100,13 +105,10 @@ func measure(tree string) (treeSize, error) {
 		}
 		return nil
 	})
-	if errors.Is(err, fs.ErrPermission) && os.Geteuid() == 0 {
-		err = fmt.Errorf("%w: another user's file, run it as root", err)
+	if errors.Is(err, fs.ErrPermission) && !rootOutside() {
+		err = fmt.Errorf("%w: another user's file, run it as root (sudo)", err)
 	}
-	if err != nil {
-		return treeSize{}, fmt.Errorf("measure tree: %w", err)
-	}
-	return size, nil
+	return size, err
 }
 
 // treeDisk makes an ext4 image of a tree with room to write. The file is sparse.
@@ -138,30 +140,52 @@ func (l *Lab) exported(s BootSpec) (string, error) {
 	return merged, nil
 }
 
-// overlay mounts what looks like a tree, and keeps what is written to it in memory. It is not
+// without shows a tree, read-only, without what is mounted below it, at another path. That is not
 // in the lab's directory: what is deleted with that must never be a mount of a user's tree.
-func overlay(tree string) (merged string, unmount func() error, err error) {
+func without(tree string) (alone string, unmount func() error, err error) {
 	dir, err := os.MkdirTemp("/run", "nodisk-tree-")
 	if err != nil {
 		return "", nil, err
 	}
+	alone = filepath.Join(dir, "lower")
+	if err := os.Mkdir(alone, 0o755); err != nil {
+		return "", nil, err
+	}
+	if err := syscall.Mount(tree, alone, "", syscall.MS_BIND, ""); err != nil {
+		return "", nil, fmt.Errorf("mount it without what is mounted below: %w", err)
+	}
+	unmount = func() error { return syscall.Unmount(alone, 0) }
+	// Whatever goes wrong, nothing writes to the tree. In a user namespace its other flags are locked
+	// (mount_namespaces(7)).
+	const locked = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC | syscall.MS_NOATIME | syscall.MS_NODIRATIME
+	var is syscall.Statfs_t
+	err = syscall.Statfs(alone, &is)
+	if err == nil {
+		flags := uintptr(is.Flags)&locked | syscall.MS_REMOUNT | syscall.MS_BIND | syscall.MS_RDONLY //nolint:gosec // flags
+		err = syscall.Mount("", alone, "", flags, "")
+	}
+	if err != nil {
+		return "", nil, errors.Join(fmt.Errorf("mount it read-only: %w", err), unmount())
+	}
+	return alone, unmount, nil
+}
+
+// overlay mounts what looks like a tree, and keeps what is written to it in memory.
+func overlay(tree string) (merged string, unmount func() error, err error) {
 	// By another name, because overlayfs separates options by commas and layers by colons.
-	lower, merged := filepath.Join(dir, "lower"), filepath.Join(dir, "merged")
-	upper, work := filepath.Join(dir, "upper"), filepath.Join(dir, "work")
-	for _, dir := range []string{lower, merged, upper, work} {
+	lower, release, err := without(tree)
+	if err != nil {
+		return "", nil, err
+	}
+	dir := filepath.Dir(lower)
+	merged, upper, work := filepath.Join(dir, "merged"), filepath.Join(dir, "upper"), filepath.Join(dir, "work")
+	for _, dir := range []string{merged, upper, work} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
-			return "", nil, err
+			return "", nil, errors.Join(err, release())
 		}
 	}
 	if err := sameOwner(tree, upper); err != nil {
-		return "", nil, err
-	}
-	if err := syscall.Mount(tree, lower, "", syscall.MS_BIND, ""); err != nil {
-		return "", nil, err
-	}
-	// Whatever goes wrong, nothing writes to the tree.
-	if err := syscall.Mount("", lower, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""); err != nil {
-		return "", nil, errors.Join(err, syscall.Unmount(lower, 0))
+		return "", nil, errors.Join(err, release())
 	}
 	// Handles, which an NFS server gives out, need index and nfs_export; without xino files
 	// of the tree are on another device than directories, and the node sees a mount in each
@@ -169,9 +193,9 @@ func overlay(tree string) (merged string, unmount func() error, err error) {
 	options := strings.Join([]string{"lowerdir=" + lower, "upperdir=" + upper, "workdir=" + work, "index=on", "nfs_export=on", "xino=on"}, ",")
 	if err := syscall.Mount("nodisk-lab", merged, "overlay", 0, options); err != nil {
 		err = fmt.Errorf("mount overlay: %w: its file system or this kernel cannot do it, take --root iscsi, which copies the tree", err)
-		return "", nil, errors.Join(err, syscall.Unmount(lower, 0))
+		return "", nil, errors.Join(err, release())
 	}
-	return merged, func() error { return errors.Join(syscall.Unmount(merged, 0), syscall.Unmount(lower, 0)) }, nil
+	return merged, func() error { return errors.Join(syscall.Unmount(merged, 0), release()) }, nil
 }
 
 // sameOwner gives the top of the upper layer, which is what is seen, the owner and the

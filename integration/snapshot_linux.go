@@ -35,15 +35,17 @@ type snapshot struct {
 	lose   func() error
 }
 
-// snapshot lays a file in TMPDIR over a disk image or block device.
-func (l *Lab) snapshot(ctx context.Context, disk string) (snapshot, error) {
+// snapshot lays a file in TMPDIR over a disk image or block device. format is what the user says that it is; empty:
+// nothing.
+func (l *Lab) snapshot(ctx context.Context, disk, format string) (snapshot, error) {
 	abs, err := filepath.Abs(disk)
 	if err != nil {
 		return snapshot{}, fmt.Errorf("lay a snapshot over %s: %w", disk, err)
 	}
-	format, err := diskFormat(ctx, abs)
-	if err != nil {
-		return snapshot{}, err
+	if format == "" {
+		if format, err = guessFormat(ctx, abs); err != nil {
+			return snapshot{}, err
+		}
 	}
 	dir, lose, err := tempDir()
 	if err != nil {
@@ -57,8 +59,46 @@ func (l *Lab) snapshot(ctx context.Context, disk string) (snapshot, error) {
 	return s, nil
 }
 
-// diskFormat asks qemu-img what a file is. It may be in use.
-func diskFormat(ctx context.Context, disk string) (string, error) {
+// A diskInfo is what qemu-img info says of a disk image (ImageInfo in QEMU's qapi/block-core.json).
+type diskInfo struct {
+	Format   string `json:"format"`
+	Filename string `json:"filename"`
+	Backing  string `json:"backing-filename"`
+	Specific struct {
+		Data struct {
+			DataFile string `json:"data-file"` // of qcow2
+			Extents  []struct {
+				Filename string `json:"filename"`
+			} `json:"extents"` // of vmdk
+		} `json:"data"`
+	} `json:"format-specific"`
+}
+
+// other is a file that an image says to hold a part of it; empty: there is none.
+func (i diskInfo) other() string {
+	for _, name := range []string{i.Backing, i.Specific.Data.DataFile} {
+		if name != "" {
+			return name
+		}
+	}
+	for _, e := range i.Specific.Data.Extents {
+		if e.Filename != i.Filename {
+			return e.Filename
+		}
+	}
+	return ""
+}
+
+// guessFormat asks qemu-img what a file is; it may be in use. Who could write to a raw disk, as a node can, could
+// make it look like an image that has its content in another file of this machine: that is not taken on a guess.
+func guessFormat(ctx context.Context, disk string) (string, error) {
+	st, err := os.Stat(disk)
+	if err != nil {
+		return "", fmt.Errorf("look at disk: %w", err)
+	}
+	if st.Mode()&os.ModeDevice != 0 {
+		return "raw", nil
+	}
 	path, err := toolQEMUImg().find()
 	if err != nil {
 		return "", err
@@ -71,11 +111,13 @@ func diskFormat(ctx context.Context, disk string) (string, error) {
 		}
 		return "", fmt.Errorf("look at disk %s: %w%s", disk, err, said)
 	}
-	var info struct {
-		Format string `json:"format"`
-	}
+	var info diskInfo
 	if err := json.Unmarshal(out, &info); err != nil {
 		return "", fmt.Errorf("look at disk %s: parse what qemu-img says: %w", disk, err)
+	}
+	if other := info.other(); other != "" {
+		return "", fmt.Errorf("disk %s looks like %s with content in another file, %q, which the node would read: "+
+			"give --disk-format %s if that is meant, or --disk-format raw if this is a raw disk", disk, info.Format, other, info.Format)
 	}
 	return info.Format, nil
 }
@@ -83,7 +125,7 @@ func diskFormat(ctx context.Context, disk string) (string, error) {
 // snapshotLUN makes a snapshot of a disk a file for tgtd, by qemu-storage-daemon's FUSE
 // export.
 func (l *Lab) snapshotLUN(ctx context.Context, s BootSpec) (nodeDisk, error) {
-	snap, err := l.snapshot(ctx, s.Disk)
+	snap, err := l.snapshot(ctx, s.Disk, s.DiskFormat)
 	if err != nil {
 		return nodeDisk{}, err
 	}
@@ -124,7 +166,7 @@ func (l *Lab) snapshotLUN(ctx context.Context, s BootSpec) (nodeDisk, error) {
 
 // virtio returns the snapshot for a disk of the machine's own, and what root= says of it.
 func (l *Lab) virtio(ctx context.Context, s BootSpec) (path, root string, lose func() error, err error) {
-	snap, err := l.snapshot(ctx, s.Disk)
+	snap, err := l.snapshot(ctx, s.Disk, s.DiskFormat)
 	if err != nil {
 		return "", "", nil, err
 	}

@@ -78,6 +78,9 @@ type BootSpec struct {
 	// Disk is a disk image in a format of QEMU's, or a block device, for RootISCSI and
 	// RootVirtio. What the node writes goes elsewhere and is lost.
 	Disk string
+	// DiskFormat is the format of Disk as QEMU calls it. Empty: raw for a block device; an image
+	// file is looked at, and must not name another file.
+	DiskFormat string
 	// Init is the root's init, empty for the usual ones.
 	Init string
 

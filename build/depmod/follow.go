@@ -20,6 +20,10 @@ func Open(fsys fs.FS, name string) (fs.File, error) {
 	return fsys.Open(at)
 }
 
+// Resolve is the path without links of a file below the root of fsys, to which absolute links lead. An error
+// of what is not there is [fs.ErrNotExist].
+func Resolve(fsys fs.FS, name string) (string, error) { return follow(fsys, name) }
+
 // follow resolves the links in a path. Absolute ones begin at the root of fsys,
 // which on a file system such as os.DirFS they would not do by themselves. A
 // file system that knows no links is taken as it is.

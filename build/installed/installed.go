@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/build/depmod"
 )
 
 // A Kernel is one release below a root.
@@ -49,6 +51,7 @@ type NotFoundError struct {
 	Release string
 	Root    string
 	Have    []string // releases that there are
+	Link    string   // what leads nowhere, a sentence
 }
 
 // Error says which there are.
@@ -60,7 +63,48 @@ func (e *NotFoundError) Error() string {
 			have = "there is " + e.Have[0]
 		}
 	}
+	if e.Link != "" {
+		have += "; " + e.Link
+	}
 	return fmt.Sprintf("find kernel %s: no modules in %s; %s", e.Release, filepath.Join(e.Root, "lib/modules", e.Release), have)
+}
+
+// Inside is where a path below a root lies on this machine. Links lead to where they lead in the root, absolute ones
+// too. The path stays as it is where they lead there on this machine as well.
+func Inside(root, name string) (string, error) {
+	at := filepath.Join(root, name)
+	in, err := depmod.Resolve(os.DirFS(root), name)
+	if of, ok := errors.AsType[*fs.PathError](err); ok {
+		return "", &fs.PathError{Op: "find", Path: at, Err: of.Err}
+	}
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", at, err)
+	}
+	resolved := filepath.Join(root, in)
+	here, err := os.Stat(at)
+	if err == nil {
+		if there, err := os.Stat(resolved); err == nil && os.SameFile(here, there) {
+			return at, nil
+		}
+	}
+	return resolved, nil
+}
+
+// Dangling says which link to the modules of a root leads nowhere in it; empty: none does.
+func Dangling(root string) string {
+	for _, dir := range modulesDirs() {
+		for ; dir != "."; dir = filepath.Dir(dir) {
+			at := filepath.Join(root, dir)
+			target, err := os.Readlink(at)
+			if err != nil {
+				continue
+			}
+			if _, err := Inside(root, dir); errors.Is(err, fs.ErrNotExist) {
+				return fmt.Sprintf("%s is a link to %s, which is not there in %s", at, target, root)
+			}
+		}
+	}
+	return ""
 }
 
 // Find finds a release below root. That the kernel's file is missing is no error.
@@ -69,27 +113,27 @@ func Find(root, release string) (Kernel, error) {
 		return Kernel{}, fmt.Errorf("find kernel: %q is not a release such as 6.1.0-56-amd64 (uname -r)", release)
 	}
 	for _, dir := range modulesDirs() {
-		at := filepath.Join(root, dir, release)
-		info, err := os.Stat(at)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
-			return Kernel{}, fmt.Errorf("find kernel %s: %w", release, err)
-		case !info.IsDir():
+		at, err := Inside(root, dir+"/"+release)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		file, err := find(root, release)
 		if err != nil {
 			return Kernel{}, fmt.Errorf("find kernel %s: %w", release, err)
 		}
-		return Kernel{Release: release, Modules: at, File: file}, nil
+		info, err := os.Stat(at)
+		if err != nil {
+			return Kernel{}, fmt.Errorf("find kernel %s: %w", release, err)
+		}
+		if !info.IsDir() {
+			continue
+		}
+		return Kernel{Release: release, Modules: at, File: find(root, release)}, nil
 	}
 	all, err := List(root)
 	if err != nil {
 		return Kernel{}, err
 	}
-	missing := &NotFoundError{Release: release, Root: root}
+	missing := &NotFoundError{Release: release, Root: root, Link: Dangling(root)}
 	for _, k := range all {
 		missing.Have = append(missing.Have, k.Release)
 	}
@@ -97,21 +141,34 @@ func Find(root, release string) (Kernel, error) {
 }
 
 // find returns the kernel's file, or nothing.
-func find(root, release string) (string, error) {
-	fsys := os.DirFS(root)
+func find(root, release string) string {
 	for _, pattern := range files(release) {
-		found, err := fs.Glob(fsys, pattern)
-		if err != nil {
-			return "", err
+		names := []string{pattern}
+		if above, below, ok := strings.Cut(pattern, "*"); ok {
+			names = nil
+			dir, err := Inside(root, strings.TrimSuffix(above, "/"))
+			if err != nil {
+				continue // no such directory, or not for this user
+			}
+			entries, err := os.ReadDir(dir)
+			if err != nil {
+				continue
+			}
+			for _, e := range entries {
+				names = append(names, above+e.Name()+below)
+			}
 		}
-		for _, name := range found {
-			at := filepath.Join(root, name)
+		for _, name := range names {
+			at, err := Inside(root, name)
+			if err != nil {
+				continue
+			}
 			if info, err := os.Stat(at); err == nil && info.Mode().IsRegular() {
-				return at, nil
+				return at
 			}
 		}
 	}
-	return "", nil
+	return ""
 }
 
 // List finds all releases below root that have modules, in the order of their names.
@@ -119,7 +176,11 @@ func find(root, release string) (string, error) {
 func List(root string) ([]Kernel, error) {
 	var list []Kernel
 	for _, dir := range modulesDirs() {
-		entries, err := os.ReadDir(filepath.Join(root, dir))
+		above, err := Inside(root, dir)
+		var entries []fs.DirEntry
+		if err == nil {
+			entries, err = os.ReadDir(above)
+		}
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -127,16 +188,12 @@ func List(root string) ([]Kernel, error) {
 			return nil, fmt.Errorf("list kernels: %w", err)
 		}
 		for _, e := range entries {
-			at := filepath.Join(root, dir, e.Name())
+			at, err := Inside(root, dir+"/"+e.Name())
 			known := slices.ContainsFunc(list, func(k Kernel) bool { return k.Release == e.Name() })
-			if known || !hasModules(at) {
+			if known || err != nil || !hasModules(at) { // a link to nowhere is no kernel
 				continue
 			}
-			file, err := find(root, e.Name())
-			if err != nil {
-				return nil, fmt.Errorf("list kernels: %w", err)
-			}
-			list = append(list, Kernel{Release: e.Name(), Modules: at, File: file})
+			list = append(list, Kernel{Release: e.Name(), Modules: at, File: find(root, e.Name())})
 		}
 	}
 	slices.SortFunc(list, func(a, b Kernel) int { return strings.Compare(a.Release, b.Release) })

@@ -75,3 +75,36 @@ func TestList(t *testing.T) {
 		t.Errorf("of nothing: %v, %v", got, err)
 	}
 }
+
+// Links of a root lead to where they lead in it, absolute ones too, and never to this machine's files.
+func TestLinksInside(t *testing.T) {
+	const r = "6.1.0-1-test"
+	root := plant(t, "data/modules/"+r+"/modules.dep", "data/boot/vmlinuz-"+r)
+	outside := plant(t, "modules/6.2-host/modules.dep", "vmlinuz-6.2-host")
+	link := func(target, name string) {
+		t.Helper()
+		at := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("/data/modules", "lib/modules")
+	link("/data/boot", "boot")
+	link(outside+"/modules", "usr/lib/modules")
+	want := Kernel{Release: r, Modules: filepath.Join(root, "data/modules", r), File: filepath.Join(root, "data/boot/vmlinuz-"+r)}
+	got, err := Find(root, r)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	list, err := List(root)
+	if diff := cmp.Diff([]Kernel{want}, list); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	_, err = Find(root, "6.2-host")
+	if want := "; there is " + r + "; " + root + "/usr/lib/modules is a link to " + outside + "/modules, which is not there in " + root; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

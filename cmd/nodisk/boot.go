@@ -21,9 +21,10 @@ type bootCmd struct {
 	Image  string `arg:"" help:"Image to boot, as nodisk build made it." type:"existingfile"`
 	Kernel string `help:"Kernel to boot (vmlinuz)." type:"existingfile" required:""`
 
-	Tree string `help:"The node's root is this directory. It is never written to: the node has a copy (--root iscsi), or an overlay over it by NFS." placeholder:"DIR" type:"existingdir" xor:"own"`
-	Disk string `help:"The node's root is on this disk image (raw, qcow2, vmdk ...) or block device. It is never written to: the node has a snapshot." placeholder:"FILE|DEVICE" type:"existingfile" xor:"own"`
-	NFS  string `help:"The node's root is this directory, exported as it is: what the node writes is WRITTEN THERE." placeholder:"DIR" name:"nfs" type:"existingdir" xor:"own"`
+	Tree       string `help:"The node's root is this directory. It is never written to: the node has a copy (--root iscsi), or an overlay over it by NFS." placeholder:"DIR" type:"existingdir" xor:"own"`
+	Disk       string `help:"The node's root is on this disk image (raw, qcow2, vmdk ...) or block device. It is never written to: the node has a snapshot." placeholder:"FILE|DEVICE" type:"existingfile" xor:"own"`
+	DiskFormat string `help:"What --disk is: raw, qcow2, vmdk, vdi, vhdx, vpc or qed. Default: raw for a block device; a file is looked at, and must not name another file." placeholder:"FORMAT" enum:"raw,qcow2,vmdk,vdi,vhdx,vpc,qed," default:""`
+	NFS        string `help:"The node's root is this directory, exported as it is: what the node writes is WRITTEN THERE." placeholder:"DIR" name:"nfs" type:"existingdir" xor:"own"`
 
 	Root string `help:"By what the node gets its root: ${enum}. auto is iscsi, or what the image is for; virtio is a disk of the machine's own, without iSCSI, for --disk. Without --tree, --disk and --nfs the root is a small one of the lab's, which reports and switches off; for ram the image must hold it (nodisk build --add)." enum:"auto,iscsi,nfs3,nfs4,ram,none,virtio" default:"auto"`
 	Init string `help:"The root's init, in place of /sbin/init." placeholder:"PATH"`
@@ -66,6 +67,9 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 	if err := errors.Join(integration.Obstacles(spec)...); err != nil {
 		return fmt.Errorf("boot: %w", err)
 	}
+	if err := tellNotes(spec, con); err != nil {
+		return fmt.Errorf("boot: %w", err)
+	}
 	if c.Interactive {
 		restore, err := keepTerminal()
 		if err != nil {
@@ -99,6 +103,19 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 	return err
 }
 
+// tellNotes tells once what of the root is left out.
+func tellNotes(s integration.BootSpec, con console) error {
+	if !outside() {
+		return nil
+	}
+	notes, err := integration.Notes(s)
+	for _, note := range notes {
+		_, werr := fmt.Fprintf(con.err, "note: %s\n", note)
+		err = errors.Join(err, werr)
+	}
+	return err
+}
+
 // boot boots the node, with the terminal as its console if that is wanted.
 func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integration.BootSpec, con console) (res integration.BootResult, err error) {
 	spec.Console = integration.Plain(con.out)
@@ -117,7 +134,7 @@ func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integr
 // spec is what the flags say; the way to the root may be open, and so may the memory.
 func (c *bootCmd) spec() (integration.BootSpec, error) {
 	s := integration.BootSpec{
-		Kernel: c.Kernel, Image: c.Image, Tree: c.Tree, Export: c.NFS, Disk: c.Disk, Init: c.Init,
+		Kernel: c.Kernel, Image: c.Image, Tree: c.Tree, Export: c.NFS, Disk: c.Disk, DiskFormat: c.DiskFormat, Init: c.Init,
 		PXE: c.PXE, Static: c.Static, Cmdline: c.Cmdline, Append: c.Append, Until: c.Until,
 		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: c.Timeout, Log: c.Log, Interactive: c.Interactive,
 	}

@@ -76,7 +76,7 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 	status.end()
 	err = errors.Join(err, errors.Join(errs...), b.record(ctx, o, failed))
 	reports = slices.DeleteFunc(reports, func(r build.Report) bool { return r.Out == "" })
-	return errors.Join(b.writeReports(c, o, reports, cache.Trim(), time.Since(began)), err)
+	return errors.Join(b.writeReports(c, o, reports, cache.Trim(), time.Since(began), err != nil), err)
 }
 
 // checkSeveral refuses what is for one image alone.
@@ -122,7 +122,7 @@ func (b *buildCmd) record(ctx context.Context, o order, failed []bool) error {
 }
 
 // writeReports prints a line for each image, and what is to be known about them, once.
-func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trimmed error, took time.Duration) error {
+func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trimmed error, took time.Duration, failed bool) error {
 	if b.JSON {
 		return writeJSON(c.out, jsonReports(o, reports, trimmed))
 	}
@@ -155,6 +155,10 @@ func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trim
 	}
 	if b.Quiet {
 		_, err := io.WriteString(c.err, known.String())
+		return err
+	}
+	if failed && len(reports) == 0 { // the error says it
+		_, err := io.WriteString(c.out, known.String())
 		return err
 	}
 	what := "images"

@@ -26,7 +26,7 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		return []installed.Kernel{{}}, nil, nil
 	case releases != nil:
 	case b.Kernel != "" || b.Modules != "":
-		if b.Modules == "" && b.Sysroot != "" {
+		if b.Modules == "" && b.Sysroot != "" { // build.findTree looks as installed.Find does
 			b.Modules = b.Sysroot
 		}
 		return []installed.Kernel{{}}, nil, nil
@@ -135,6 +135,9 @@ func only(root string) (installed.Kernel, error) {
 	}
 	switch len(all) {
 	case 0:
+		if link := installed.Dangling(root); link != "" {
+			return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s: %s", root, link)
+		}
 		return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s (lib/modules)", root)
 	case 1:
 		return all[0], nil

@@ -65,6 +65,28 @@ func TestBuildToStdout(t *testing.T) {
 	}
 }
 
+// Where the standard output is closed an image is not lost in silence; a shell's >/dev/null is meant.
+func TestBuildToClosedStdout(t *testing.T) {
+	flags := outputFlags(t)
+	for redirection, want := range map[string]struct {
+		status int
+		text   string
+	}{
+		">&-":        {exitFailed, "the standard output is closed, and nothing would be left of what is written: give a file or a pipe"},
+		">/dev/null": {0, ""},
+	} {
+		c, _ := command(t, append(flags, "-o", "-")...)
+		c.Args = append([]string{"sh", "-c", `exec "$0" "$@" ` + redirection, c.Path}, c.Args[1:]...)
+		c.Path = "/bin/sh"
+		var stderr bytes.Buffer
+		c.Stderr = &stderr
+		_ = c.Run() // the status says it
+		if got := c.ProcessState.ExitCode(); got != want.status || !strings.Contains(stderr.String(), want.text) {
+			t.Errorf("%s: status %d, %q; want %d, %q", redirection, got, stderr.String(), want.status, want.text)
+		}
+	}
+}
+
 // No flag's file is overwritten by another's.
 func TestBuildOntoInput(t *testing.T) {
 	flags := outputFlags(t)
