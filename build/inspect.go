@@ -29,6 +29,8 @@ type Contents struct {
 	Flat     []Folder // of modules without index
 	Parts    []PartSize
 	Warnings []string // what the kernel would make less of than was meant
+
+	has amount
 }
 
 // A Folder is a folder of lib/modules that is not a kernel's tree.
@@ -145,23 +147,22 @@ func (l listing) read(ctx context.Context, src *Source) (Contents, error) {
 		c.Raw += one.Raw
 	}
 	s.entry = func(e cpioEntry, content *cpioReader, from int64) error {
-		if len(c.Files) >= scanMaxFiles {
-			return fmt.Errorf("more than %d files", scanMaxFiles)
-		}
 		f, err := l.file(&c, e, content)
 		if err != nil {
 			return err
 		}
 		f.Segment, f.archive = s.segments, int32(s.archives) //nolint:gosec // fewer than files
-		if s.names += int64(len(f.Target)); s.names > scanMaxNames {
-			return fmt.Errorf("more than %d MiB of file names and links' targets", scanMaxNames>>20)
+		if err := s.count(amount{names: int64(len(f.Target))}); err != nil {
+			return err
 		}
 		c.warn(names, e)
 		c.Files = append(c.Files, f)
 		spans = append(spans, span{from, from + cpioHeader + int64(len(e.name)) + 1 + 3 + e.size})
 		return nil
 	}
-	if err := s.run(ctx, src); err != nil {
+	err := s.run(ctx, src)
+	c.has = s.has
+	if err != nil {
 		return c, err
 	}
 	c.sum()
