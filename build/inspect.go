@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"path"
 	"slices"
@@ -126,6 +127,14 @@ type listing struct {
 	sums   bool // SHA-256 of every regular file
 }
 
+// newHash is what its sums are made with, one file after the other; nil if there are none.
+func (l listing) newHash() hash.Hash {
+	if !l.sums {
+		return nil
+	}
+	return sha256.New()
+}
+
 // A span is a stretch of an unpacked segment.
 type span struct{ from, to int64 }
 
@@ -137,6 +146,7 @@ func (l listing) read(ctx context.Context, src *Source) (Contents, error) {
 		spans  []span // of the files of the segment that is being read
 		before int    // files of the segments before it
 		names  = make(map[string]bool)
+		sum    = l.newHash()
 	)
 	s := &scan{maxRaw: l.maxRaw}
 	s.segment = func(one Segment, blocks []packedBlock) {
@@ -147,7 +157,7 @@ func (l listing) read(ctx context.Context, src *Source) (Contents, error) {
 		c.Raw += one.Raw
 	}
 	s.entry = func(e cpioEntry, content *cpioReader, from int64) error {
-		f, err := l.file(&c, e, content)
+		f, err := c.file(e, content, sum)
 		if err != nil {
 			return err
 		}
@@ -169,8 +179,8 @@ func (l listing) read(ctx context.Context, src *Source) (Contents, error) {
 	return c, nil
 }
 
-// file makes a File of an entry. It reads targets, the config, and what is to be hashed.
-func (l listing) file(c *Contents, e cpioEntry, content *cpioReader) (File, error) {
+// file makes a File of an entry. It reads targets, the config, and what is to be hashed: nothing if sum is nil.
+func (c *Contents) file(e cpioEntry, content *cpioReader, sum hash.Hash) (File, error) {
 	name := cleanName(e.name)
 	f := File{
 		Name: e.name, Mode: e.mode, Size: e.size, Major: e.major, Minor: e.minor, Part: partOf(name, e.mode),
@@ -185,10 +195,8 @@ func (l listing) file(c *Contents, e cpioEntry, content *cpioReader) (File, erro
 	default:
 		return f, nil
 	}
-	into := io.Discard
-	sum := sha256.New()
-	if l.sums {
-		into = sum
+	if sum != nil {
+		sum.Reset()
 	}
 	if name == configPath {
 		text, err := content.content(inspectMaxConfig)
@@ -196,9 +204,11 @@ func (l listing) file(c *Contents, e cpioEntry, content *cpioReader) (File, erro
 			return f, err
 		}
 		c.Config = string(text)
-		_, _ = into.Write(text) // a hash takes everything
+		if sum != nil {
+			_, _ = sum.Write(text) // a hash takes everything
+		}
 	}
-	if l.sums {
+	if sum != nil {
 		if _, err := io.Copy(sum, content); err != nil {
 			return f, err
 		}
