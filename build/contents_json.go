@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -184,9 +183,3 @@ func typeText(mode uint32) string {
 	return "other"
 }
 
-// withoutPasswords is a line of a config without what is between a user's name and the at sign of a
-// root path (iscsi:user:password@...), and without the values of keys that are passwords.
-func withoutPasswords(line string) string {
-	line = regexp.MustCompile(`(iscsi:[^:@\s]+):[^@\s]+@`).ReplaceAllString(line, "$1:***@")
-	return regexp.MustCompile(`(?i)([a-z0-9_.]*password[a-z0-9_.]*=)\S+`).ReplaceAllString(line, "$1***")
-}
