@@ -41,6 +41,7 @@ type base struct {
 	packed   *Source     // the file as it is
 	last     Compression // of its last segment
 	segments []Segment
+	has      amount
 	tree     *unpacked
 	origin   origin
 	hook     hook     // where DriversOnly
@@ -110,7 +111,7 @@ func readBase(ctx context.Context, src *Source) (*base, error) {
 			return nil, fmt.Errorf("the checksum of its xz is not CRC32, and the kernel knows no other (lib/decompress_unxz.c); %w", repackAt(s.Offset, "xz -dc"))
 		}
 	}
-	b := &base{packed: src, last: image.Segments[len(image.Segments)-1].Compression, segments: image.Segments, tree: image.tree}
+	b := &base{packed: src, last: image.Segments[len(image.Segments)-1].Compression, segments: image.Segments, has: image.has, tree: image.tree}
 	if b.tree.get(originPath).is(typeFile) {
 		if err := image.load(ctx, originPath); err != nil {
 			return nil, err

@@ -13,7 +13,7 @@ import (
 // WriteText prints the contents as nodisk inspect does; files lists each of
 // them too.
 func (c Contents) WriteText(w io.Writer, files bool) error {
-	out := bufio.NewWriter(w) // it keeps the first error, for Flush
+	out := bufio.NewWriterSize(w, inputBuffer) // it keeps the first error, for Flush
 	put := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
 	put("%s, %s unpacked", bytesText(c.Bytes), bytesText(c.Raw))
 	if c.Releases != nil {

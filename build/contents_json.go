@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -76,11 +75,12 @@ func (c Contents) WriteJSON(w io.Writer) error {
 	for line := range strings.Lines(c.Config) {
 		doc.Config = append(doc.Config, withoutPasswords(strings.TrimSuffix(line, "\n")))
 	}
-	head, err := marshal(doc, "")
+	head, err := marshal(doc)
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriter(w) // it keeps the first error, for Flush
+	one := newJSONText("  ")
+	out := bufio.NewWriterSize(w, inputBuffer) // it keeps the first error, for Flush
 	_, _ = out.Write(bytes.TrimSuffix(head, []byte("\n}")))
 	_, _ = out.WriteString(",\n \"files\": [")
 	links := c.links()
@@ -89,7 +89,7 @@ func (c Contents) WriteJSON(w io.Writer) error {
 		if links[i] >= 0 {
 			f.LinkTo = "/" + cleanName(c.Files[links[i]].Name)
 		}
-		text, err := marshal(f, "  ")
+		text, err := one.of(f)
 		if err != nil {
 			return err
 		}
@@ -105,23 +105,38 @@ func (c Contents) WriteJSON(w io.Writer) error {
 
 // writeJSON prints a document that a terminal takes, too.
 func writeJSON(w io.Writer, doc any) error {
-	text, err := marshal(doc, "")
+	text, err := marshal(doc)
 	if err == nil {
 		_, err = w.Write(append(text, '\n'))
 	}
 	return err
 }
 
-// marshal is a value as JSON, without a newline at its end; prefix is before each further line.
-func marshal(v any, prefix string) ([]byte, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	e.SetIndent(prefix, " ")
-	if err := e.Encode(v); err != nil {
+// marshal is a value as JSON, without a newline at its end.
+func marshal(v any) ([]byte, error) { return newJSONText("").of(v) }
+
+// A jsonText makes JSON of values, one after the other.
+type jsonText struct {
+	out bytes.Buffer
+	e   *json.Encoder
+}
+
+// newJSONText puts prefix before each line of a value but the first.
+func newJSONText(prefix string) *jsonText {
+	j := &jsonText{}
+	j.e = json.NewEncoder(&j.out)
+	j.e.SetEscapeHTML(false)
+	j.e.SetIndent(prefix, " ")
+	return j
+}
+
+// of is a value as JSON, without a newline at its end, until it is called again.
+func (j *jsonText) of(v any) ([]byte, error) {
+	j.out.Reset()
+	if err := j.e.Encode(v); err != nil {
 		return nil, fmt.Errorf("write JSON: %w", err)
 	}
-	return escape.JSON(bytes.TrimSpace(out.Bytes())), nil
+	return escape.JSON(bytes.TrimSpace(j.out.Bytes())), nil
 }
 
 func unnil(list []string) []string {
@@ -168,9 +183,3 @@ func typeText(mode uint32) string {
 	return "other"
 }
 
-// withoutPasswords is a line of a config without what is between a user's name and the at sign of a
-// root path (iscsi:user:password@...), and without the values of keys that are passwords.
-func withoutPasswords(line string) string {
-	line = regexp.MustCompile(`(iscsi:[^:@\s]+):[^@\s]+@`).ReplaceAllString(line, "$1:***@")
-	return regexp.MustCompile(`(?i)([a-z0-9_.]*password[a-z0-9_.]*=)\S+`).ReplaceAllString(line, "$1***")
-}

@@ -19,6 +19,7 @@ type cpioReader struct {
 	want    uint32 // the checksum
 	sum     uint32 // of the content read so far: its bytes added up
 	buf     []byte // for content that nobody wants
+	scratch []byte // for headers and names
 }
 
 // A cpioEntry is a header of an archive.
@@ -34,6 +35,19 @@ type cpioEntry struct {
 	checksums          bool   // the archive is one with checksums
 }
 
+// begin makes it read another archive.
+func (c *cpioReader) begin(r io.Reader) {
+	*c = cpioReader{r: r, buf: c.buf, scratch: c.scratch}
+}
+
+// room is memory for n bytes until it is asked for again.
+func (c *cpioReader) room(n int) []byte {
+	if n > len(c.scratch) {
+		c.scratch = make([]byte, max(n, 512))
+	}
+	return c.scratch[:n]
+}
+
 var errNotCPIO = errors.New("no cpio archive (newc)")
 
 // next returns the header of the next file, and io.EOF after the trailer.
@@ -44,9 +58,9 @@ func (c *cpioReader) next() (cpioEntry, error) {
 	if err := c.align(); err != nil {
 		return cpioEntry{}, err
 	}
-	var header [cpioHeader]byte
+	header := c.room(cpioHeader)
 	start := c.at
-	if err := c.full(header[:]); err != nil {
+	if err := c.full(header); err != nil {
 		return cpioEntry{}, err
 	}
 	magic := string(header[:6])
@@ -69,7 +83,7 @@ func (c *cpioReader) next() (cpioEntry, error) {
 	if field[11] == 0 || field[11] > cpioMaxName {
 		return cpioEntry{}, fmt.Errorf("read cpio at byte %d: a name of %d bytes, the kernel takes 1 to %d", start, field[11], cpioMaxName)
 	}
-	name := make([]byte, field[11])
+	name := c.room(int(field[11]))
 	if err := c.full(name); err != nil {
 		return cpioEntry{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"slices"
 	"time"
@@ -60,9 +61,12 @@ func (r *ImageReader) Unpack(ctx context.Context, how Unpacking) (_ Unpacked, er
 	if err != nil {
 		return Unpacked{}, err
 	}
-	x := &extraction{Unpacking: how, root: root, privileged: os.Geteuid() == 0, bodies: make(map[*File][]placed), nodes: make(map[*inode]string)}
+	x := &extraction{
+		Unpacking: how, ctx: ctx, root: root, open: openDirs{roots: []*os.Root{root}}, privileged: os.Geteuid() == 0,
+		bodies: make(map[*File][]placed), nodes: make(map[*inode]string),
+	}
 	defer func() {
-		if err != nil {
+		if err = errors.Join(err, x.open.leave(0)); err != nil {
 			err = errors.Join(err, x.undo())
 		}
 		err = errors.Join(err, root.Close())
@@ -71,15 +75,11 @@ func (r *ImageReader) Unpack(ctx context.Context, how Unpacking) (_ Unpacked, er
 		}
 	}()
 	r.tree.walk("", r.tree.root, func(name string, n *inode) { x.list = append(x.list, placed{name, n}) })
-	err = errors.Join(x.directories(), ctx.Err())
-	if err == nil {
-		err = r.contents(ctx, x.wanted(), x.file)
-	}
-	if err == nil {
-		err = errors.Join(x.empty(), x.others(), x.links(), x.finish())
-	}
-	if err != nil {
-		return Unpacked{}, fmt.Errorf("unpack: %w", err)
+	contents := func() error { return r.contents(ctx, x.wanted(), x.file) }
+	for _, step := range []func() error{x.directories, contents, x.empty, x.others, x.links, x.finish} {
+		if err := step(); err != nil {
+			return Unpacked{}, fmt.Errorf("unpack: %w", err)
+		}
 	}
 	x.done.Notes = x.notes()
 	return x.done, nil
@@ -106,7 +106,9 @@ type placed struct {
 // An extraction is an unpacking that is under way.
 type extraction struct {
 	Unpacking
+	ctx        context.Context //nolint:containedctx // it is one call
 	root       *os.Root
+	open       openDirs
 	privileged bool
 	list       []placed // sorted: a directory is before what lies in it
 	bodies     map[*File][]placed
@@ -133,73 +135,91 @@ func (x *extraction) wanted() []*File {
 	return files
 }
 
-// directories makes them, open to the user alone until all is in them.
-func (x *extraction) directories() error {
-	for _, p := range x.list {
-		if !p.n.is(typeDir) {
-			continue
+// each calls make for files, each with its directory and its name there, until one fails.
+func (x *extraction) each(list iter.Seq2[int, placed], make func(p placed, dir *os.Root, base string) error) error {
+	for _, p := range list {
+		if x.ctx.Err() != nil {
+			return context.Cause(x.ctx)
 		}
-		x.done.Dirs++
-		if err := x.root.Mkdir(p.name, 0o700); err != nil {
+		if err := x.at(p, make); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// at calls make for one file. Its errors have the whole path.
+func (x *extraction) at(p placed, make func(p placed, dir *os.Root, base string) error) error {
+	dir, base, err := x.open.dirOf(p.name)
+	if err == nil {
+		err = make(p, dir, base)
+	}
+	if part, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: part.Op, Path: p.name, Err: part.Err}
+	}
+	return err
+}
+
+// directories makes them, open to the user alone until all is in them. The kernel can make paths by way of links that are
+// longer than those that it takes: nobody else could read them.
+func (x *extraction) directories() error {
+	return x.each(slices.All(x.list), func(p placed, dir *os.Root, base string) error {
+		if len(p.name) >= pathMax {
+			return fmt.Errorf("/%.60s and so on is a path of %d bytes, and Linux takes %d: no tool would read what is there", p.name, len(p.name), pathMax-1)
+		}
+		if !p.n.is(typeDir) {
+			return nil
+		}
+		x.done.Dirs++
+		return dir.Mkdir(base, 0o700)
+	})
 }
 
 // file writes a file that has content, under all its names.
 func (x *extraction) file(f *File, content io.Reader) error {
-	first := x.bodies[f][0]
-	var more []string
-	for _, p := range x.bodies[f][1:] {
-		more = append(more, p.name)
-	}
-	return x.write(first.n, first.name, content, more)
+	return x.at(x.bodies[f][0], func(p placed, dir *os.Root, base string) error {
+		if err := x.write(p, dir, base, content); err != nil {
+			return err
+		}
+		for _, other := range x.bodies[f][1:] {
+			x.done.Files++
+			if err := x.root.Link(p.name, other.name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // empty makes the files without content.
 func (x *extraction) empty() error {
-	for _, p := range x.list {
+	return x.each(slices.All(x.list), func(p placed, dir *os.Root, base string) error {
 		if !p.n.is(typeFile) || p.n.size() > 0 {
-			continue
+			return nil
 		}
-		var err error
 		if first, ok := x.nodes[p.n]; ok {
-			err = x.root.Link(first, p.name)
 			x.done.Files++
-		} else {
-			err = x.write(p.n, p.name, nil, nil)
+			return x.root.Link(first, p.name)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return x.write(p, dir, base, nil)
+	})
 }
 
-// write makes a regular file and further names of it.
-func (x *extraction) write(n *inode, name string, content io.Reader, more []string) (err error) {
-	f, err := x.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// write makes a regular file.
+func (x *extraction) write(p placed, dir *os.Root, base string, content io.Reader) (err error) {
+	f, err := dir.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	x.nodes[n] = name
+	x.nodes[p.n] = p.name
+	x.done.Files++
 	if content != nil {
-		if err := copySparse(f, content, n.size()); err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
+		if err := copySparse(f, content, p.n.size()); err != nil {
+			return fmt.Errorf("write %s: %w", p.name, err)
 		}
 	}
-	if err := x.attributes(name, n); err != nil {
-		return err
-	}
-	x.done.Files += 1 + len(more)
-	for _, other := range more {
-		if err := x.root.Link(name, other); err != nil {
-			return err
-		}
-	}
-	return nil
+	return x.attributes(p, dir, base)
 }
 
 // copySparse writes size bytes, and leaves out what is zero.
@@ -222,76 +242,68 @@ func copySparse(f *os.File, content io.Reader, size int64) error {
 
 // others makes devices and FIFOs.
 func (x *extraction) others() error {
-	for _, p := range x.list {
+	return x.each(slices.All(x.list), func(p placed, dir *os.Root, base string) error {
 		kind := p.n.mode & typeMask
 		switch kind {
 		case typeDir, typeFile, typeLink:
-			continue
+			return nil
 		case typeFIFO, typeChar, typeBlock:
 		default:
 			x.sockets++
-			continue
+			return nil
 		}
 		if kind != typeFIFO && !x.privileged {
 			x.devices++
-			continue
+			return nil
 		}
 		if first, ok := x.nodes[p.n]; ok {
-			if err := x.root.Link(first, p.name); err != nil {
-				return err
-			}
-			continue
+			return x.root.Link(first, p.name)
 		}
-		if err := makeNode(x.root, p.name, p.n); err != nil {
+		if err := makeNode(dir, base, p.n); err != nil {
 			return err
 		}
 		x.nodes[p.n] = p.name
 		x.done.Devices++
-		if err := x.attributes(p.name, p.n); err != nil {
-			return err
-		}
-	}
-	return nil
+		return x.attributes(p, dir, base)
+	})
 }
 
-// links makes the symbolic links. Nothing is made after them that they could lead astray.
+// links makes the symbolic links. Nothing is made after them that they could lead astray. Hard links of one
+// become links of their own, as in the kernel (do_symlink).
 func (x *extraction) links() error {
-	for _, p := range x.list {
+	return x.each(slices.All(x.list), func(p placed, dir *os.Root, base string) error {
 		if !p.n.is(typeLink) {
-			continue
+			return nil
 		}
-		if err := x.root.Symlink(p.n.target, p.name); err != nil {
+		if err := dir.Symlink(p.n.target, base); err != nil {
 			return err
 		}
 		x.done.Links++
 		if x.privileged && p.n.meta != nil {
-			if err := x.root.Lchown(p.name, int(p.n.meta.UID), int(p.n.meta.GID)); err != nil {
-				return err
-			}
+			return dir.Lchown(base, int(p.n.meta.UID), int(p.n.meta.GID))
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // finish gives the directories their attributes, those within first.
 func (x *extraction) finish() error {
-	for _, p := range slices.Backward(x.list) {
-		if p.n.is(typeDir) {
-			if err := x.attributes(p.name, p.n); err != nil {
-				return err
-			}
+	return x.each(slices.Backward(x.list), func(p placed, dir *os.Root, base string) error {
+		if !p.n.is(typeDir) {
+			return nil
 		}
-	}
-	return nil
+		return x.attributes(p, dir, base)
+	})
 }
 
 // attributes sets owner, mode and time of what is not a symbolic link.
-func (x *extraction) attributes(name string, n *inode) error {
+func (x *extraction) attributes(p placed, dir *os.Root, base string) error {
+	n := p.n
 	if n.meta == nil {
 		return nil
 	}
 	if x.privileged {
-		if err := x.root.Lchown(name, int(n.meta.UID), int(n.meta.GID)); err != nil {
+		if err := dir.Lchown(base, int(n.meta.UID), int(n.meta.GID)); err != nil {
 			return err
 		}
 	} else if int(n.meta.UID) != os.Geteuid() || int(n.meta.GID) != os.Getegid() {
@@ -302,16 +314,30 @@ func (x *extraction) attributes(name string, n *inode) error {
 		mode &^= fs.ModeSetuid | fs.ModeSetgid
 		x.setid++
 	}
-	if err := x.root.Chmod(name, mode); err != nil {
+	if err := dir.Chmod(base, mode); err != nil {
 		return err
 	}
 	at := time.Unix(int64(n.meta.MTime), 0)
-	return x.root.Chtimes(name, at, at)
+	return dir.Chtimes(base, at, at)
 }
 
-// undo removes what was made.
+// undo removes what was made. It does not end with the context: a second signal ends it. Directories that have their modes
+// already are opened to the user again.
 func (x *extraction) undo() error {
+	for _, p := range x.list {
+		if !p.n.is(typeDir) || x.privileged {
+			continue
+		}
+		dir, base, err := x.open.dirOf(p.name)
+		if err == nil {
+			err = dir.Chmod(base, 0o700)
+		}
+		if err != nil { // it is not there, nor is what comes after it
+			break
+		}
+	}
 	dir, err := x.root.Open(".")
+	err = errors.Join(err, x.open.leave(0))
 	if err != nil {
 		return err
 	}

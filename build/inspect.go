@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"path"
 	"slices"
@@ -29,6 +30,8 @@ type Contents struct {
 	Flat     []Folder // of modules without index
 	Parts    []PartSize
 	Warnings []string // what the kernel would make less of than was meant
+
+	has amount
 }
 
 // A Folder is a folder of lib/modules that is not a kernel's tree.
@@ -124,6 +127,14 @@ type listing struct {
 	sums   bool // SHA-256 of every regular file
 }
 
+// newHash is what its sums are made with, one file after the other; nil if there are none.
+func (l listing) newHash() hash.Hash {
+	if !l.sums {
+		return nil
+	}
+	return sha256.New()
+}
+
 // A span is a stretch of an unpacked segment.
 type span struct{ from, to int64 }
 
@@ -135,6 +146,7 @@ func (l listing) read(ctx context.Context, src *Source) (Contents, error) {
 		spans  []span // of the files of the segment that is being read
 		before int    // files of the segments before it
 		names  = make(map[string]bool)
+		sum    = l.newHash()
 	)
 	s := &scan{maxRaw: l.maxRaw}
 	s.segment = func(one Segment, blocks []packedBlock) {
@@ -145,31 +157,30 @@ func (l listing) read(ctx context.Context, src *Source) (Contents, error) {
 		c.Raw += one.Raw
 	}
 	s.entry = func(e cpioEntry, content *cpioReader, from int64) error {
-		if len(c.Files) >= scanMaxFiles {
-			return fmt.Errorf("more than %d files", scanMaxFiles)
-		}
-		f, err := l.file(&c, e, content)
+		f, err := c.file(e, content, sum)
 		if err != nil {
 			return err
 		}
 		f.Segment, f.archive = s.segments, int32(s.archives) //nolint:gosec // fewer than files
-		if s.names += int64(len(f.Target)); s.names > scanMaxNames {
-			return fmt.Errorf("more than %d MiB of file names and links' targets", scanMaxNames>>20)
+		if err := s.count(amount{names: int64(len(f.Target))}); err != nil {
+			return err
 		}
 		c.warn(names, e)
 		c.Files = append(c.Files, f)
 		spans = append(spans, span{from, from + cpioHeader + int64(len(e.name)) + 1 + 3 + e.size})
 		return nil
 	}
-	if err := s.run(ctx, src); err != nil {
+	err := s.run(ctx, src)
+	c.has = s.has
+	if err != nil {
 		return c, err
 	}
 	c.sum()
 	return c, nil
 }
 
-// file makes a File of an entry. It reads targets, the config, and what is to be hashed.
-func (l listing) file(c *Contents, e cpioEntry, content *cpioReader) (File, error) {
+// file makes a File of an entry. It reads targets, the config, and what is to be hashed: nothing if sum is nil.
+func (c *Contents) file(e cpioEntry, content *cpioReader, sum hash.Hash) (File, error) {
 	name := cleanName(e.name)
 	f := File{
 		Name: e.name, Mode: e.mode, Size: e.size, Major: e.major, Minor: e.minor, Part: partOf(name, e.mode),
@@ -184,10 +195,8 @@ func (l listing) file(c *Contents, e cpioEntry, content *cpioReader) (File, erro
 	default:
 		return f, nil
 	}
-	into := io.Discard
-	sum := sha256.New()
-	if l.sums {
-		into = sum
+	if sum != nil {
+		sum.Reset()
 	}
 	if name == configPath {
 		text, err := content.content(inspectMaxConfig)
@@ -195,9 +204,11 @@ func (l listing) file(c *Contents, e cpioEntry, content *cpioReader) (File, erro
 			return f, err
 		}
 		c.Config = string(text)
-		_, _ = into.Write(text) // a hash takes everything
+		if sum != nil {
+			_, _ = sum.Write(text) // a hash takes everything
+		}
 	}
-	if l.sums {
+	if sum != nil {
 		if _, err := io.Copy(sum, content); err != nil {
 			return f, err
 		}

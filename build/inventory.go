@@ -1,11 +1,12 @@
 package build
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/linescan"
 )
 
 // An Inventory is what hardware a node has.
@@ -52,17 +53,16 @@ const (
 // device, are added.
 func ParseInventory(name string, r io.Reader) (Inventory, error) {
 	p := inventoryParser{Inventory: Inventory{Name: name}, seen: make(map[string]bool)}
-	lines := bufio.NewScanner(io.LimitReader(r, inventoryMax))
-	lines.Buffer(make([]byte, 0, 64<<10), inventoryMax)
-	for lines.Scan() {
-		p.number++
-		p.line(strings.TrimRight(lines.Text(), " \t\r"))
+	text := linescan.New(io.LimitReader(r, inventoryMax), linescan.Longest)
+	for text.Scan() {
+		p.number = text.Number()
+		p.line(strings.TrimRight(text.Text(), " \t\r"))
 	}
 	p.record()
 	p.listed()
 	switch {
-	case lines.Err() != nil:
-		return Inventory{}, fmt.Errorf("read inventory %s: %w", name, lines.Err())
+	case text.Err() != nil:
+		return Inventory{}, fmt.Errorf("read inventory %s: %w", name, text.Err())
 	case len(p.Devices) >= inventoryDevices:
 		return Inventory{}, fmt.Errorf("read inventory %s: more than %d devices", name, inventoryDevices)
 	case p.bad > len(p.errs):

@@ -329,3 +329,11 @@ func FuzzParseInventory(f *testing.F) {
 		}
 	})
 }
+
+// What is not an inventory at all is refused by a sentence.
+func TestParseInventoryLongLine(t *testing.T) {
+	_, err := ParseInventory("f", strings.NewReader("# one\n"+strings.Repeat("x", 1<<24)))
+	if err == nil || !strings.Contains(err.Error(), "read inventory f: line 2 is longer than 1024 KiB") {
+		t.Errorf("error %v", err)
+	}
+}

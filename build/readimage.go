@@ -32,7 +32,7 @@ func (l listing) reader(ctx context.Context, src *Source) (*ImageReader, error) 
 	if err != nil {
 		return nil, err
 	}
-	tree, err := unpackTree(c.Files)
+	tree, err := unpackTree(ctx, c.Files)
 	if err != nil {
 		return nil, &damage{err: err}
 	}

@@ -52,7 +52,7 @@ func unpackFiles(list []ImageFile) *unpacked {
 			data[&files[i]] = list[i].Data
 		}
 	}
-	t, err := unpackTree(files)
+	t, err := unpackTree(context.Background(), files)
 	if err != nil {
 		panic(err) // no test is that large
 	}

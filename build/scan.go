@@ -7,12 +7,34 @@ import (
 	"io"
 )
 
-// Limits of what is read of an image, which may be anybody's.
-const (
-	scanMaxRaw   = 16 << 30 // unpacked
-	scanMaxFiles = 1 << 18
-	scanMaxNames = 64 << 20 // bytes of names and links' targets together
-)
+// scanMaxRaw bounds what is read of an image, unpacked: it may be anybody's.
+const scanMaxRaw = 16 << 30
+
+// An amount is what of an image is kept in memory while it is read.
+type amount struct {
+	entries int64 // of its archives: files, and each archive's trailer
+	names   int64 // bytes of files' names and links' targets
+}
+
+// limitsOf is how much an image of so many bytes may have. A few kilobytes unpack to millions of files, so
+// that the memory of a reader must be bounded by what the file has, above 256 MiB that every one may cost. Of
+// a real tree, a file takes more than 8 bytes even if it is empty and all is compressed.
+func limitsOf(bytes int64) amount {
+	return amount{entries: 1<<18 + bytes/8, names: 64<<20 + 16*bytes}
+}
+
+// exceeds says what there is more of than limits allow for an image of so many bytes; nil: nothing.
+func (a amount) exceeds(limits amount, bytes int64) error {
+	switch {
+	case a.entries > limits.entries:
+		return fmt.Errorf("more than %d files and archives in an image of %s%s", limits.entries, bytesText(bytes), hollow)
+	case a.names > limits.names:
+		return fmt.Errorf("more than %d MiB of file names and links' targets in an image of %s%s", limits.names>>20, bytesText(bytes), hollow)
+	}
+	return nil
+}
+
+const hollow = ": it could be made to fill its reader's memory"
 
 // A scan is one pass through an image, in the order in which the kernel reads it.
 type scan struct {
@@ -24,12 +46,15 @@ type scan struct {
 	// unpack to.
 	segment func(s Segment, blocks []packedBlock)
 
+	size     int64 // of the image's file
+	limits   amount
+	has      amount
+	reader   cpioReader
 	raw      int64
 	archives int // how many have begun
 	last     Segment
 	packed   int64 // what the last segment takes, without what pads it
 	segments int
-	names    int64
 }
 
 // errEnough ends a scan early: all that was wanted has been read.
@@ -54,6 +79,7 @@ func (d *damage) Unwrap() error { return d.err }
 
 // run reads all segments. Its errors are damages.
 func (c *scan) run(ctx context.Context, src *Source) error {
+	c.size, c.limits = src.Size, limitsOf(src.Size)
 	in := newInput(ctx, src)
 	d := &decompressors{in: in}
 	defer d.close()
@@ -158,25 +184,31 @@ func (c *scan) one(d *decompressors, offset int64) error {
 
 // archive reads one cpio archive to its trailer.
 func (c *scan) archive(r *limitReader) error {
-	reader := &cpioReader{r: r}
+	reader := &c.reader
+	reader.begin(r)
 	start := r.place()
 	c.archives++
 	for {
 		from := start + reader.at + reader.left
 		e, err := reader.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
 			return err
 		}
-		if c.names += int64(len(e.name)); c.names > scanMaxNames {
-			return fmt.Errorf("more than %d MiB of file names", scanMaxNames>>20)
+		if err := c.count(amount{entries: 1, names: int64(len(e.name))}); err != nil || end {
+			return err
 		}
 		if err := c.entry(e, reader, from+-from&3); err != nil {
 			return err
 		}
 	}
+}
+
+// count adds to what the image has.
+func (c *scan) count(more amount) error {
+	c.has.entries += more.entries
+	c.has.names += more.names
+	return c.has.exceeds(c.limits, c.size)
 }
 
 var errEnd = errors.New("end of segment")
@@ -187,6 +219,7 @@ type limitReader struct {
 	read   int64
 	left   int64
 	peeked []byte
+	ahead  []byte // what peeked is of
 	buf    []byte
 }
 
@@ -243,13 +276,13 @@ func (l *limitReader) skip(n int64) (int64, error) {
 // skipZeroes goes over what pads an archive, and returns errEnd if there is
 // nothing else.
 func (l *limitReader) skipZeroes() error {
-	if len(l.buf) < 512 {
-		l.buf = make([]byte, 512)
+	if l.ahead == nil {
+		l.ahead = make([]byte, 512)
 	}
 	for {
-		n, err := l.Read(l.buf)
-		if i := zeroes(l.buf[:n]); i < n {
-			l.peeked = append([]byte(nil), l.buf[i:n]...)
+		n, err := l.Read(l.ahead) // all of peeked, if there is something
+		if i := zeroes(l.ahead[:n]); i < n {
+			l.peeked = l.ahead[i:n]
 			return nil
 		}
 		if errors.Is(err, io.EOF) {

@@ -78,7 +78,31 @@ func (b *builder) write(ctx context.Context, list []segment) error {
 		return err
 	}
 	b.report.Bytes, b.report.SHA256 = size.n, hex.EncodeToString(sum.Sum(nil))
+	b.warnUnread(packings)
 	return b.writeSBOM(ctx, packings)
+}
+
+// warnUnread warns of an image that boots, and that our own reader takes for one that is made to harm it.
+func (b *builder) warnUnread(packings []packing) {
+	var has amount
+	if b.base != nil {
+		has = b.base.has
+	}
+	for _, p := range packings {
+		if p.blocks == nil {
+			continue
+		}
+		has.entries += int64(len(p.files)) + 1
+		for _, f := range p.files {
+			has.names += int64(len(f.name))
+			if f.mode&typeMask == typeLink {
+				has.names += f.size()
+			}
+		}
+	}
+	if err := has.exceeds(limitsOf(b.report.Bytes), b.report.Bytes); err != nil {
+		b.report.Warnings = append(b.report.Warnings, fmt.Sprintf("nodisk inspect, plan and boot will not read it, though the kernel will: %v", err))
+	}
 }
 
 // packings makes archives of segments and cuts them into blocks.

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,9 +11,9 @@ import (
 // An unpacked is the tree that the kernel makes of an image: it says what a path of
 // the node would hit. It has no content but what was loaded into it.
 type unpacked struct {
-	root  *inode
-	of    string // whose tree it is, for errors
-	steps int    // parts of paths that were looked up
+	root *inode
+	of   string // whose tree it is, for errors
+	led  int64  // bytes of links' targets that lookups went by
 }
 
 // An inode is a file of an unpacked image. Hard links share it.
@@ -58,13 +59,15 @@ const (
 	maxFollowed = 40
 	// nameMax is NAME_MAX of include/uapi/linux/limits.h.
 	nameMax = 255
-	// maxSteps bounds the parts of paths that are looked up to unpack an image. One of
-	// 100,000 files takes a million.
-	maxSteps = 1 << 26
 )
 
-// errSteps is what is said of an image whose links are made to keep its reader busy.
-var errSteps = errors.New("its symbolic links lead on and on: no initramfs is like that")
+// maxLed bounds the bytes of links' targets by which an image of so many files is unpacked. The names of
+// files have a bound already (see [limitsOf]): so both bound together how long all the paths without
+// links are, and the time to look them up. A file of a real image goes by one link or two: lib -> usr/lib.
+func maxLed(files int) int64 { return 8<<20 + 64*int64(files) }
+
+// errLed is what is said of an image whose links are made to keep its reader busy.
+var errLed = errors.New("its symbolic links lead on and on: no initramfs is like that")
 
 // An identity is what hard links have in common. The kernel forgets it at the end of an
 // archive (free_hash in init/initramfs.c).
@@ -86,14 +89,18 @@ func newTree(of string) *unpacked {
 // (init/initramfs.c): a later file replaces an earlier one; one of another type takes its
 // place; what has no directory to lie in, and what it does not understand, is passed
 // over. The tree refers to files.
-func unpackTree(files []File) (*unpacked, error) {
+func unpackTree(ctx context.Context, files []File) (*unpacked, error) {
 	t := newTree("the image")
 	linked := make(map[identity]*inode)
+	most := maxLed(len(files))
 	for i := range files {
-		if t.steps > maxSteps {
-			return nil, errSteps
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
 		t.unpack(&files[i], linked)
+		if t.led > most {
+			return nil, errLed
+		}
 	}
 	return t, nil
 }
@@ -153,18 +160,15 @@ func (t *unpacked) unpack(f *File, linked map[identity]*inode) {
 // parent is the directory in which a name lies, links followed, the last part of
 // the name, and what bears it. A directory that does not exist is nil.
 func (t *unpacked) parent(name string) (dir *inode, base string, n *inode, err error) {
-	at, n, err := t.lookup(name, false)
-	if err != nil || at == "" {
-		return nil, "", n, err
+	words, nodes, err := t.follow(name, false)
+	if err != nil || len(words) == 0 {
+		return nil, "", t.root, err
 	}
-	above, base := "", at
-	if i := strings.LastIndexByte(at, '/'); i >= 0 {
-		above, base = at[:i], at[i+1:]
-	}
-	if _, dir, err = t.lookup(above, false); !dir.is(typeDir) {
+	last := len(words) - 1
+	if dir = nodes[last]; !dir.is(typeDir) {
 		dir = nil
 	}
-	return dir, base, n, err
+	return dir, words[last], nodes[last+1], nil
 }
 
 func (t *unpacked) remove(dir *inode, base string) {
@@ -177,15 +181,23 @@ func (t *unpacked) remove(dir *inode, base string) {
 // lookup follows the links of a path, its last part only if last says so. It
 // returns the path without links, of what need not exist, and what is there.
 func (t *unpacked) lookup(name string, last bool) (at string, n *inode, err error) {
+	words, nodes, err := t.follow(name, last)
+	if err != nil {
+		return "", nil, err
+	}
+	return strings.Join(words, "/"), nodes[len(nodes)-1], nil
+}
+
+// follow is lookup with all that lies on the way: nodes begin with the root, and nodes[i+1] is what bears words[i],
+// nil where there is nothing.
+func (t *unpacked) follow(name string, last bool) (words []string, nodes []*inode, err error) {
 	todo := []string{cleanName(name)} // what is left of the path and of links, innermost last
-	var words []string
-	nodes := []*inode{t.root} // nodes[i] is what words[:i] lead to; nil: nothing
+	nodes = []*inode{t.root}
 	for followed := 0; len(todo) > 0; {
 		word, rest, more := strings.Cut(todo[len(todo)-1], "/")
 		if todo = todo[:len(todo)-1]; more {
 			todo = append(todo, rest)
 		}
-		t.steps++
 		switch word {
 		case "", ".":
 			continue
@@ -196,11 +208,11 @@ func (t *unpacked) lookup(name string, last bool) (at string, n *inode, err erro
 			continue
 		}
 		if len(word) > nameMax {
-			return "", nil, fmt.Errorf("/%s... is longer than a name can be", printable(word[:nameMax]))
+			return nil, nil, fmt.Errorf("/%s... is longer than a name can be", printable(word[:nameMax]))
 		}
 		here := nodes[len(nodes)-1]
 		if here != nil && !here.is(typeDir) {
-			return "", nil, fmt.Errorf("/%s needs /%s as a folder, but in %s that is a file", name, strings.Join(words, "/"), t.of)
+			return nil, nil, fmt.Errorf("/%s needs /%s as a folder, but in %s that is a file", name, strings.Join(words, "/"), t.of)
 		}
 		var next *inode
 		if here != nil {
@@ -208,17 +220,18 @@ func (t *unpacked) lookup(name string, last bool) (at string, n *inode, err erro
 		}
 		if next.is(typeLink) && (last || len(todo) > 0) {
 			if followed++; followed > maxFollowed {
-				return "", nil, fmt.Errorf("/%s: the links of %s lead round in circles", name, t.of)
+				return nil, nil, fmt.Errorf("/%s: the links of %s lead round in circles", name, t.of)
 			}
 			if strings.HasPrefix(next.target, "/") {
 				words, nodes = nil, nodes[:1]
 			}
 			todo = append(todo, next.target)
+			t.led += int64(len(next.target))
 			continue
 		}
 		words, nodes = append(words, word), append(nodes, next)
 	}
-	return strings.Join(words, "/"), nodes[len(nodes)-1], nil
+	return words, nodes, nil
 }
 
 // get is what lies at a path, links followed; nil if there is nothing.

@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/internal/linescan"
 	"github.com/nodisk/nodisk/iscsi"
 )
 
@@ -44,9 +44,9 @@ func ReadNames(image fs.FS) (Names, error) {
 // are not of that form are nobody's.
 func parseHosts(r io.Reader) (map[string][]netip.Addr, error) {
 	names := map[string][]netip.Addr{}
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		text, _, _ := strings.Cut(lines.Text(), "#")
+	file := linescan.New(r, linescan.Longest)
+	for file.Scan() {
+		text, _, _ := strings.Cut(file.Text(), "#")
 		fields := strings.Fields(text)
 		if len(fields) == 0 {
 			continue
@@ -60,16 +60,16 @@ func parseHosts(r io.Reader) (map[string][]netip.Addr, error) {
 			names[name] = append(names[name], a)
 		}
 	}
-	return names, lines.Err()
+	return names, file.Err()
 }
 
 // parseResolvConf reads the name servers of resolv.conf(5). Lines that are not of that
 // form are nobody's.
 func parseResolvConf(r io.Reader) ([]netip.Addr, error) {
 	var servers []netip.Addr
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
+	file := linescan.New(r, linescan.Longest)
+	for file.Scan() {
+		fields := strings.Fields(file.Text())
 		if len(fields) < 2 || fields[0] != "nameserver" {
 			continue
 		}
@@ -77,7 +77,7 @@ func parseResolvConf(r io.Reader) ([]netip.Addr, error) {
 			servers = append(servers, a)
 		}
 	}
-	return servers, lines.Err()
+	return servers, file.Err()
 }
 
 // Unresolved warns of a server of the root that the network of the command line does

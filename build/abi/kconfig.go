@@ -1,10 +1,11 @@
 package abi
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/linescan"
 )
 
 // A Kconfig is a kernel's configuration: "CONFIG_MODVERSIONS" to "y". What is
@@ -14,20 +15,19 @@ type Kconfig map[string]string
 // ParseKconfig reads the text of a .config.
 func ParseKconfig(r io.Reader) (Kconfig, error) {
 	c := make(Kconfig)
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for number := 1; lines.Scan(); number++ {
-		line := strings.TrimSpace(lines.Text())
+	text := linescan.New(r, linescan.Longest)
+	for text.Scan() {
+		line := strings.TrimSpace(text.Text())
 		if line == "" || line[0] == '#' {
 			continue
 		}
 		key, value, ok := strings.Cut(line, "=")
 		if !ok || !strings.HasPrefix(key, "CONFIG_") {
-			return nil, fmt.Errorf("read kernel configuration: line %d is not CONFIG_NAME=VALUE", number)
+			return nil, fmt.Errorf("read kernel configuration: line %d is not CONFIG_NAME=VALUE", text.Number())
 		}
 		c[key] = strings.Trim(value, `"`)
 	}
-	if err := lines.Err(); err != nil {
+	if err := text.Err(); err != nil {
 		return nil, fmt.Errorf("read kernel configuration: %w", err)
 	}
 	return c, nil

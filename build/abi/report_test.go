@@ -80,3 +80,11 @@ func FuzzCheckDep(f *testing.F) {
 		}
 	})
 }
+
+// A line that no such file has is named in plain words.
+func TestParseKconfigLongLine(t *testing.T) {
+	_, err := ParseKconfig(strings.NewReader("CONFIG_A=y\nCONFIG_B=" + strings.Repeat("x", 1<<20)))
+	if err == nil || !strings.Contains(err.Error(), "line 2 is longer than 1024 KiB") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,7 +1,6 @@
 package depmod
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/internal/linescan"
 )
 
 // A Config is what depmod.d(5) says. Its zero value searches updates, extra,
@@ -57,14 +57,11 @@ func defaultSearch() []string { return []string{"updates", "extra", searchBuilti
 // effect.
 func (c *Config) ParseConfig(r io.Reader, name string) error {
 	var errs []error
-	number := 0
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		number++
-		first, line := number, lines.Text()
-		for strings.HasSuffix(line, "\\") && lines.Scan() {
-			number++
-			line = strings.TrimSuffix(line, "\\") + lines.Text()
+	text := linescan.New(r, linescan.Longest)
+	for text.Scan() {
+		first, line := text.Number(), text.Text()
+		for strings.HasSuffix(line, "\\") && text.Scan() {
+			line = strings.TrimSuffix(line, "\\") + text.Text()
 		}
 		if strings.HasPrefix(line, "#") {
 			continue
@@ -73,7 +70,7 @@ func (c *Config) ParseConfig(r io.Reader, name string) error {
 			errs = append(errs, fmt.Errorf("read %s: line %d: %w", name, first, err))
 		}
 	}
-	if err := lines.Err(); err != nil {
+	if err := text.Err(); err != nil {
 		errs = append(errs, fmt.Errorf("read %s: %w", name, err))
 	}
 	return errors.Join(errs...)

@@ -66,3 +66,15 @@ func FuzzParseConfig(f *testing.F) {
 		}
 	})
 }
+
+// Lines may be longer than 64 KiB, but not any length.
+func TestParseConfigLongLine(t *testing.T) {
+	var c Config
+	if err := c.ParseConfig(strings.NewReader("search "+strings.Repeat("x", 1<<17)+"\n"), "f"); err != nil || len(c.Search) != 1 {
+		t.Errorf("%d, %v", len(c.Search), err)
+	}
+	err := c.ParseConfig(strings.NewReader("search a\n"+strings.Repeat("x", 1<<20)), "f")
+	if err == nil || !strings.Contains(err.Error(), "read f: line 2 is longer than 1024 KiB") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,12 +1,13 @@
 package ko
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/linescan"
 )
 
 // ParseKernelELF reads the exported symbols of a kernel: of a vmlinux ELF file
@@ -112,9 +113,10 @@ func (o *object) linkedForm(index, names, field, fields int, distance bool) []Sy
 // returned, Symbol.From tells whose they are.
 func ParseSymvers(r io.Reader) ([]Symbol, error) {
 	var list []Symbol
-	lines := bufio.NewScanner(r)
-	for number := 1; lines.Scan(); number++ {
-		fields := strings.Split(lines.Text(), "\t")
+	text := linescan.New(r, linescan.Longest)
+	for text.Scan() {
+		number := text.Number()
+		fields := strings.Split(text.Text(), "\t")
 		if len(fields) == 1 && fields[0] == "" {
 			continue
 		}
@@ -131,7 +133,7 @@ func ParseSymvers(r io.Reader) ([]Symbol, error) {
 		}
 		list = append(list, s)
 	}
-	if err := lines.Err(); err != nil {
+	if err := text.Err(); err != nil {
 		return nil, fmt.Errorf("read Module.symvers: %w", err)
 	}
 	return list, nil

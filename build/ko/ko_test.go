@@ -359,3 +359,15 @@ func TestParseAsModinfo(t *testing.T) {
 		}
 	}
 }
+
+// Lines may be longer than 64 KiB, but not any length.
+func TestParseSymversLongLine(t *testing.T) {
+	long := "0x00000001\t" + strings.Repeat("x", 1<<17) + "\tvmlinux\tEXPORT_SYMBOL\t\n"
+	if list, err := ko.ParseSymvers(strings.NewReader(long)); err != nil || len(list) != 1 {
+		t.Errorf("%d symbols, %v", len(list), err)
+	}
+	_, err := ko.ParseSymvers(strings.NewReader(long + strings.Repeat("x", 1<<20)))
+	if err == nil || !strings.Contains(err.Error(), "line 2 is longer than 1024 KiB") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,7 +1,6 @@
 package pxe
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -16,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/nodisk/nodisk/internal/linescan"
 )
 
 // manifest is the file that lists what Write wrote: a line for each file, the
@@ -177,15 +178,15 @@ func readManifest(root *os.Root) (map[string][]string, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read list of own files: %w", err)
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for lines.Scan() {
-		sum, name, ok := strings.Cut(lines.Text(), "  ")
+	list := linescan.New(bytes.NewReader(text), linescan.Longest)
+	for list.Scan() {
+		sum, name, ok := strings.Cut(list.Text(), "  ")
 		if !ok || len(sum) != 2*sha256.Size || !filepath.IsLocal(name) || name == manifest {
-			return nil, fmt.Errorf("read list of own files %s: line %q is not a SHA-256 and a path: remove the list, and give --force once", manifest, clip(lines.Text()))
+			return nil, fmt.Errorf("read list of own files %s: line %q is not a SHA-256 and a path: remove the list, and give --force once", manifest, clip(list.Text()))
 		}
 		ours[name] = append(ours[name], sum)
 	}
-	if err := lines.Err(); err != nil {
+	if err := list.Err(); err != nil {
 		return nil, fmt.Errorf("read list of own files %s: %w", manifest, err)
 	}
 	return ours, nil

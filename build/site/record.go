@@ -1,7 +1,6 @@
 package site
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -15,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/nodisk/nodisk/internal/linescan"
 )
 
 // A Record is the memory of which files were made for which kernel: a directory with a
@@ -112,15 +113,15 @@ func (r Record) Of(release string) ([]Made, error) {
 		return nil, fmt.Errorf("read the record of images: %w", err)
 	}
 	var list []Made
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for n := 1; lines.Scan(); n++ {
-		sum, path, ok := strings.Cut(lines.Text(), "  ")
+	text := linescan.New(bytes.NewReader(data), linescan.Longest)
+	for text.Scan() {
+		sum, path, ok := strings.Cut(text.Text(), "  ")
 		if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != sha256.Size || !filepath.IsAbs(path) {
-			return nil, fmt.Errorf("read the record of images: %s:%d: not \"SHA256  /PATH\": remove the line", at, n)
+			return nil, fmt.Errorf("read the record of images: %s:%d: not \"SHA256  /PATH\": remove the line", at, text.Number())
 		}
 		list = append(list, Made{sum, path})
 	}
-	if err := lines.Err(); err != nil {
+	if err := text.Err(); err != nil {
 		return nil, fmt.Errorf("read the record of images: %s: %w", at, err)
 	}
 	return list, nil

@@ -57,7 +57,7 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 	if b.ListProfiles {
 		return b.listProfiles(c)
 	}
-	o, err := b.order(givenOf(line))
+	o, err := b.order(ctx, givenOf(line))
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 	return b.report(report, c)
 }
 
-func (b *buildCmd) spec() (build.Spec, error) {
+func (b *buildCmd) spec(ctx context.Context) (build.Spec, error) {
 	s := build.Spec{
 		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, SkipCheck: b.NoCheck, FullCheck: b.FullCheck, Add: b.Add,
 		Exclude: b.Exclude, Owner: b.Owner,
@@ -103,7 +103,7 @@ func (b *buildCmd) spec() (build.Spec, error) {
 	b.fill(&s)
 	var err error
 	s.Inputs = b.inputs()
-	if s.Inventories, err = inventories(b.Inventory, b.Hostonly); err != nil {
+	if s.Inventories, err = inventories(ctx, b.Inventory, b.Hostonly); err != nil {
 		return s, fmt.Errorf("build: %w", err)
 	}
 	if s.Inventories != nil && s.Modules == build.NoModules {

@@ -303,6 +303,47 @@ func hostile() map[string]hostileImage {
 				}
 			})
 		}},
+		// Directories in directories, by links that lead on to links: far longer paths than names can be.
+		"deep links": {"file plan unpack", func(w io.Writer) {
+			packedZstd(w, func(n *newc) {
+				before, most := "", strings.Repeat("a/", 1998)+"a"
+				for i := range 10 {
+					for depth := 1; depth < 2000; depth++ {
+						n.dirs(before + most[:2*depth-1])
+					}
+					target := before + most
+					n.file(fmt.Sprint("l", i), 0o120777, strings.NewReader(target), int64(len(target)))
+					before = fmt.Sprintf("l%d/", i)
+				}
+				n.file("init", 0o100755, strings.NewReader("x"), 1)
+			})
+		}},
+		// Directories as deep as a path can be, with files in them.
+		"deep files": {"file plan unpack", func(w io.Writer) {
+			packedZstd(w, func(n *newc) {
+				most := strings.Repeat("a/", 1998)
+				for depth := 1; depth < 1998; depth++ {
+					n.dirs(most[:2*depth-1])
+				}
+				for i := range 8000 {
+					n.file(fmt.Sprint(most, i), 0o100644, strings.NewReader("x"), int64(i&1))
+				}
+				n.file("init", 0o100755, strings.NewReader("x"), 1)
+			})
+		}},
+		"trailers": {"inspect plan", func(w io.Writer) {
+			z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+			if err != nil {
+				panic(err)
+			}
+			n := &newc{w: z}
+			for range 2_000_000 {
+				n.end()
+			}
+			if err := z.Close(); err != nil {
+				panic(err)
+			}
+		}},
 		"target": {"inspect plan", func(w io.Writer) {
 			packedZstd(w, func(n *newc) { n.file("l", 0o120777, zeroes{}, 1<<30) })
 		}},
@@ -338,6 +379,8 @@ func TestHostileImages(t *testing.T) {
 		"json":    func(image string) []string { return []string{"inspect", "--json", image} },
 		"plan":    func(image string) []string { return []string{"plan", "--image", image} },
 		"check":   func(image string) []string { return []string{"check", "--kernel", kernel, "--image", image} },
+		"file":    func(image string) []string { return []string{"inspect", "-f", "init", image} },
+		"unpack":  func(image string) []string { return []string{"inspect", "--unpack", image + ".d", image} },
 		"diff":    func(image string) []string { return []string{"diff", image, image} },
 		"base": func(image string) []string {
 			return []string{"build", "--base", image, "--kernel", kernel, "--modules", kernelDir(t), "--profile", "virt", "--no-cache", "--init", "/bin/true", "-o", out}

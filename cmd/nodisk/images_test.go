@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -131,7 +132,7 @@ func orderOf(args ...string) (order, error) {
 	if err != nil {
 		return order{}, err
 	}
-	return b.order(givenOf(line))
+	return b.order(context.Background(), givenOf(line))
 }
 
 // listFile writes a file for --images.

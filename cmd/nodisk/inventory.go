@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -37,7 +38,7 @@ func hostInventory() (build.Inventory, error) {
 }
 
 // readInventory reads a file, or this machine.
-func readInventory(name string) (build.Inventory, error) {
+func readInventory(ctx context.Context, name string) (build.Inventory, error) {
 	if name == hostWord {
 		return hostInventory()
 	}
@@ -46,17 +47,17 @@ func readInventory(name string) (build.Inventory, error) {
 		return build.Inventory{}, fmt.Errorf("read inventory: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	return build.ParseInventory(name, f)
+	return build.ParseInventory(name, &endable{ctx: ctx, r: f})
 }
 
 // inventories reads those of nodisk build; hostonly adds this machine.
-func inventories(names []string, hostonly bool) ([]build.Inventory, error) {
+func inventories(ctx context.Context, names []string, hostonly bool) ([]build.Inventory, error) {
 	if hostonly {
 		names = append(names, hostWord)
 	}
 	var list []build.Inventory
 	for _, name := range names {
-		v, err := readInventory(name)
+		v, err := readInventory(ctx, name)
 		if err != nil {
 			return nil, err
 		}

@@ -88,11 +88,11 @@ func TestUsage(t *testing.T) {
 
 func TestSourceDateEpoch(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "yesterday")
-	if _, err := (&buildCmd{}).spec(); err == nil || !strings.Contains(err.Error(), `"yesterday" is not a number`) {
+	if _, err := (&buildCmd{}).spec(t.Context()); err == nil || !strings.Contains(err.Error(), `"yesterday" is not a number`) {
 		t.Errorf("got %v", err)
 	}
 	t.Setenv("SOURCE_DATE_EPOCH", "86400")
-	s, err := (&buildCmd{}).spec()
+	s, err := (&buildCmd{}).spec(t.Context())
 	if want := time.Unix(86400, 0); err != nil || !s.Time.Equal(want) {
 		t.Errorf("%v, %v; want %v", s.Time, err, want)
 	}

@@ -110,7 +110,7 @@ func (p *planCmd) input(ctx context.Context) (preflight.Input, error) {
 		}
 	}
 	if p.Inventory != "" {
-		v, err := readInventory(p.Inventory)
+		v, err := readInventory(ctx, p.Inventory)
 		if err != nil {
 			return in, err
 		}

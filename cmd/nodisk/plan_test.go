@@ -77,11 +77,11 @@ func TestInventoryCommand(t *testing.T) {
 	if status != 0 || !strings.HasPrefix(stdout, "# nodisk inventory\n# Linux ") {
 		t.Fatalf("status %d: %s%s", status, stdout, stderr)
 	}
-	v, err := readInventory(planFile(t, "this.txt", stdout))
+	v, err := readInventory(t.Context(), planFile(t, "this.txt", stdout))
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := inventories(nil, true)
+	all, err := inventories(t.Context(), nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}

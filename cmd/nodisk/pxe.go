@@ -76,7 +76,7 @@ func readNodes(ctx context.Context, file string) (nodes pxe.Nodes, name string, 
 			return pxe.Nodes{}, name, fmt.Errorf("read nodes: %w", err)
 		}
 		defer f.Close() //nolint:errcheck // nothing was written
-		in = f
+		in = &endable{ctx: ctx, r: f}
 	}
 	nodes, err = pxe.Parse(in, name)
 	if err != nil {

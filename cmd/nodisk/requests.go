@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -37,7 +38,7 @@ type order struct {
 
 // order finds out which images are wanted, from the files of the site, the list of
 // --images and the command line, which counts before them. All errors are reported.
-func (b *buildCmd) order(g given) (order, error) {
+func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 	var scratch buildCmd
 	parser, err := imageParser(&scratch)
 	if err != nil {
@@ -89,7 +90,7 @@ func (b *buildCmd) order(g given) (order, error) {
 	for i, image := range images {
 		files := schema.Merge(common, image.Settings)
 		w := wanted{image: image, files: files, settings: files.Without(g.names...), given: g, all: b.All, listed: b.Images != ""}
-		requests, notes, err := w.requests()
+		requests, notes, err := w.requests(ctx)
 		for n := range requests {
 			spec := &requests[n].spec
 			spec.Label = imageLabel(image, i)
@@ -174,7 +175,7 @@ func (w wanted) otherRoot() bool {
 }
 
 // requests makes the specs of an image.
-func (w wanted) requests() (list []request, notes []string, err error) {
+func (w wanted) requests(ctx context.Context) (list []request, notes []string, err error) {
 	if w.given.has("kver") && w.ownKernel() {
 		switch {
 		case w.all:
@@ -205,7 +206,7 @@ func (w wanted) requests() (list []request, notes []string, err error) {
 		if err := w.expand(&one, k); err != nil {
 			return nil, nil, err
 		}
-		spec, err := one.spec()
+		spec, err := one.spec(ctx)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -3,11 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // The first signal ends a command with a word and the status that shells give it, also while it waits for
@@ -42,6 +45,83 @@ func TestSignals(t *testing.T) {
 		if got := c.ProcessState.ExitCode(); got != want.status || stderr.String() != want.text {
 			t.Errorf("%v: status %d, %q, want %d, %q", signal, got, stderr.String(), want.status, want.text)
 		}
+	}
+}
+
+// The first signal ends a command also while it waits for a description or an inventory through a pipe.
+func TestSignalsOfReaders(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{
+		{"pxe", "--nodes", "/dev/fd/3", "--out", dir},
+		{"build", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules", kernelDir(t), "--profile", "virt", "--inventory", "/dev/fd/3", "-o", filepath.Join(dir, "out")},
+	} {
+		c, _ := command(t, args...)
+		there, here, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.ExtraFiles = []*os.File{there}
+		var stderr bytes.Buffer
+		c.Stderr = &stderr
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// More than the pipe holds, so that it is being read.
+		if _, err := here.Write(bytes.Repeat([]byte("# a comment\n"), 10_000)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		late := time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() })
+		_ = c.Wait() // the status says it
+		late.Stop()
+		if got := c.ProcessState.ExitCode(); got != 130 || stderr.String() != "nodisk: interrupted\n" {
+			t.Errorf("%s: status %d, %q", args[0], got, stderr.String())
+		}
+		if err := errors.Join(there.Close(), here.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A second signal ends a command that the first one did not: here it waits for a reader of its output.
+func TestSecondSignal(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "image")
+	write(t, image, func(w io.Writer) {
+		packedZstd(w, func(n *newc) { n.file("f", 0o100644, zeroes{}, 1<<20) })
+	})
+	c, _ := command(t, "inspect", "-f", "f", image)
+	out, err := c.StdoutPipe() // holds less than the file
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = c.Process.Wait() // as below
+	}()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for sent, late := 0, time.After(time.Minute); ; sent++ {
+		select {
+		case <-again.C:
+			_ = c.Process.Signal(syscall.SIGINT) // it may have ended
+			continue
+		case <-late:
+			t.Fatalf("%d signals have not ended it", sent)
+		case <-ended:
+		}
+		if sent < 2 {
+			t.Errorf("signal %d has ended it while it waited", sent)
+		}
+		return
 	}
 }
 

@@ -50,19 +50,17 @@ func one(b *strings.Builder, text string) int {
 }
 
 // clean reports whether nothing of text needs to be escaped but what is allowed.
-func clean(text, allowed string) bool {
-	for i, r := range text {
-		if r < 0x7f && r >= ' ' {
+func clean[T string | []byte](text T, allowed string) bool {
+	for i := 0; i < len(text); {
+		if c := text[i]; c < 0x7f && c >= ' ' {
+			i++
 			continue
 		}
-		if r == utf8.RuneError {
-			if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
-				return false
-			}
-		}
-		if !visible(r) && !strings.ContainsRune(allowed, r) {
+		r, size := utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))
+		if r == utf8.RuneError && size == 1 || !visible(r) && !strings.ContainsRune(allowed, r) {
 			return false
 		}
+		i += size
 	}
 	return true
 }
@@ -169,7 +167,10 @@ func Bottom(w io.Writer) io.Writer {
 // JSON escapes in a JSON text what [Text] escapes, as JSON has it: \u202e. The text means
 // the same as before.
 func JSON(text []byte) []byte {
-	var b []byte
+	if clean(text, "\n\t\r") {
+		return text
+	}
+	b := make([]byte, 0, len(text)+64)
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
 		switch {
