@@ -40,7 +40,7 @@ func lstat(at string) (facts, error) {
 		mode: uint32(st.Mode), uid: st.Uid, gid: st.Gid, nlink: uint64(st.Nlink),
 		major: st.Rdev_major, minor: st.Rdev_minor,
 	}
-	f.mount.dev = f.stamp.dev
+	f.mount.dev = f.dev
 	if st.Mask&unix.STATX_MNT_ID != 0 {
 		f.mount.id = st.Mnt_id
 	}
