@@ -42,7 +42,8 @@ func openCounted(t *testing.T, data []byte) (*Image, *counted) {
 	return image, file
 }
 
-// The plan unpacks an image twice, however many files it looks into.
+// The plan unpacks an image twice, however many files it looks into, and modules it loads. In an image with a base
+// these lie below a directory of their own.
 func TestPassesOfPlan(t *testing.T) {
 	const files = 50
 	dir := t.TempDir()
@@ -51,21 +52,27 @@ func TestPassesOfPlan(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	image, file := openCounted(t, makeImage(t, "virt,nfs", func(s *build.Spec) {
-		s.Compress = build.Gzip
-		s.Add = []build.Addition{{Source: dir, Destination: "usr/lib/modprobe.d"}}
-	}))
-	report, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.2.2:/x ip=dhcp"), Image: image})
-	if err != nil {
+	vendor := filepath.Join(dir, "vendor.img")
+	if err := os.WriteFile(vendor, archive(cpioFile{"init", "#!/bin/sh\n", typeFile | 0o755}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if n := file.read.Load(); n != 0 {
-		t.Errorf("the plan read %d more bytes of the image", n)
-	}
-	all := strings.Join(report.Doubts, "\n")
-	for i := range files { // the files have their say
-		if want := fmt.Sprintf("module nfsv4 has no parameter mark%d:", i); !strings.Contains(all, want) {
-			t.Fatalf("no %q in\n%s", want, all)
+	for _, base := range []string{"", vendor} {
+		image, file := openCounted(t, makeImage(t, "virt,nfs", func(s *build.Spec) {
+			s.Base.Image = base
+			s.Add = []build.Addition{{Source: dir, Destination: "usr/lib/modprobe.d"}}
+		}))
+		report, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.2.2:/x ip=dhcp"), Image: image})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := file.read.Load(); n != 0 {
+			t.Errorf("base %q: the plan read %d more bytes of the image", base, n)
+		}
+		all := strings.Join(report.Doubts, "\n")
+		for i := range files { // the files have their say
+			if want := fmt.Sprintf("module nfsv4 has no parameter mark%d:", i); !strings.Contains(all, want) {
+				t.Fatalf("base %q: no %q in\n%s", base, want, all)
+			}
 		}
 	}
 }
