@@ -24,9 +24,9 @@ const (
 const configMax = 1 << 20
 
 // Bounds of what the files of modprobe.d(5) and those that know names of hosts have together, and of their
-// number: what they say takes some thirty times their bytes of memory.
+// number: what they say takes up to a hundred times their bytes of memory.
 const (
-	textsMax  = 4 << 20
+	textsMax  = 2 << 20
 	textsMost = 4096
 )
 

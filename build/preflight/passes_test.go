@@ -109,7 +109,7 @@ func TestTextsOfImage(t *testing.T) {
 		want  string
 	}{
 		"many":  {many, "4099 files of modprobe.d"},
-		"large": {[]cpioFile{{"etc/hosts", large, typeFile | 0o644}, {"etc/modprobe.d/a.conf", large + "#", typeFile | 0o644}}, "read /etc/hosts: with it modprobe.d, /etc/hosts and /etc/resolv.conf have more than 4 MiB"},
+		"large": {[]cpioFile{{"etc/hosts", large, typeFile | 0o644}, {"etc/modprobe.d/a.conf", large + "#", typeFile | 0o644}}, "read /etc/hosts: with it modprobe.d, /etc/hosts and /etc/resolv.conf have more than 2 MiB"},
 		"right": {[]cpioFile{{"etc/hosts", large, typeFile | 0o644}, {"etc/modprobe.d/a.conf", large, typeFile | 0o644}, {"etc/resolv.conf", "/run/x", typeLink | 0o777}}, ""},
 	} {
 		_, err := ReadImage(t.Context(), Part{Name: "node.img", Reader: bytes.NewReader(archive(c.files...))})
