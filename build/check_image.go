@@ -71,18 +71,12 @@ func (c *checkedImage) read(ctx context.Context, image *ImageReader) error {
 		}
 	}
 	slices.Sort(indexes)
-	if err := image.load(ctx, indexes...); err != nil {
-		return err
-	}
-	for _, name := range indexes {
-		c.dep[path.Dir(strings.TrimPrefix(name, above))] = string(image.tree.get(name).data)
-	}
 	var buf bytes.Buffer // one for all: ko.Parse keeps nothing of it
 	isModule := func(name string) bool {
 		below, ok := strings.CutPrefix(name, above)
 		return ok && strings.Contains(path.Base(below), ".ko")
 	}
-	return image.Visit(ctx, isModule, func(names []string, size int64, content io.Reader) error {
+	err := image.Read(ctx, indexes, isModule, func(names []string, size int64, content io.Reader) error {
 		m, err := parseModule(&buf, names[0], size, content)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -92,6 +86,10 @@ func (c *checkedImage) read(ctx context.Context, image *ImageReader) error {
 		}
 		return nil
 	})
+	for _, name := range indexes {
+		c.dep[path.Dir(strings.TrimPrefix(name, above))] = string(image.tree.get(name).data)
+	}
+	return err
 }
 
 // parseModule reads a module of size bytes, packed or not, by way of buf.

@@ -1,9 +1,7 @@
 package build
 
 import (
-	"bytes"
-	"context"
-	"fmt"
+	"errors"
 	"io"
 	"io/fs"
 	"slices"
@@ -12,39 +10,18 @@ import (
 )
 
 // FS is the image as the kernel unpacks it, rooted at "/". Links are followed: images
-// of others have lib -> usr/lib. A file that [ImageReader.Load] did not load is read from the
-// image, 64 MiB at most, each time it is opened.
-func (r *ImageReader) FS(ctx context.Context) fs.FS { return &imageFS{ctx, r} }
+// of others have lib -> usr/lib. Files have the content that [ImageReader.Read] loaded; to read one that it
+// did not is an error, as it would unpack the image once more for each of them.
+func (r *ImageReader) FS() fs.FS { return &imageFS{r.tree} }
 
-// Load reads files into memory; names that are not those of regular files are passed
-// over. No file may have more than 64 MiB, all together not more than 128.
-func (r *ImageReader) Load(ctx context.Context, names ...string) error { return r.load(ctx, names...) }
+type imageFS struct{ tree *unpacked }
 
-// Visit reads regular files, in the order of the archives, without keeping them. want is asked for each, by its
-// path without links; visit gets all the paths of a file (hard links).
-func (r *ImageReader) Visit(ctx context.Context, want func(name string) bool, visit func(names []string, size int64, content io.Reader) error) error {
-	names := make(map[*File][]string)
-	var files []*File
-	r.tree.walk("", r.tree.root, func(name string, n *inode) {
-		if !n.is(typeFile) || n.body == nil || !want(name) {
-			return
-		}
-		if names[n.body] == nil {
-			files = append(files, n.body)
-		}
-		names[n.body] = append(names[n.body], name)
-	})
-	return r.contents(ctx, files, func(f *File, content io.Reader) error { return visit(names[f], f.Size, content) })
-}
-
-type imageFS struct {
-	ctx context.Context //nolint:containedctx // fs.FS has no place for it
-	r   *ImageReader
-}
+// errNotLoaded is about a file whose content is wanted and was not asked for in time.
+var errNotLoaded = errors.New("it was not loaded from the image")
 
 func (f *imageFS) find(op, name string) (imageInfo, error) {
 	if fs.ValidPath(name) {
-		if at, n, err := f.r.tree.lookup(name, true); err == nil && n != nil {
+		if at, n, err := f.tree.lookup(name, true); err == nil && n != nil {
 			return imageInfo{at[strings.LastIndexByte(at, '/')+1:], n}, nil
 		}
 	}
@@ -73,18 +50,10 @@ func (f *imageFS) ReadFile(name string) ([]byte, error) {
 }
 
 func (f *imageFS) content(name string, n *inode) ([]byte, error) {
-	if n.data != nil || n.size() == 0 {
-		return n.data, nil
+	if n.data == nil && n.size() > 0 {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errNotLoaded}
 	}
-	if n.size() > loadMax {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("it has %s: no such file of an initramfs is that large", bytesText(n.size()))}
-	}
-	var data []byte
-	err := f.r.contents(f.ctx, []*File{n.body}, func(_ *File, content io.Reader) (err error) {
-		data, err = io.ReadAll(content)
-		return err
-	})
-	return data, err
+	return n.data, nil
 }
 
 // ReadDir is fs.ReadDirFS.
@@ -104,28 +73,41 @@ func (f *imageFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return list, nil
 }
 
-// Open is fs.FS; directories are read by ReadDir.
+// Open is fs.FS; directories are read by ReadDir. Any file can be opened, for its Stat alone (which is all that
+// [fs.Stat] of a [fs.Sub] does).
 func (f *imageFS) Open(name string) (fs.File, error) {
 	i, err := f.find("open", name)
 	if err != nil {
 		return nil, err
 	}
-	var data []byte
+	open := &imageOpen{info: i}
 	if i.n.is(typeFile) {
-		if data, err = f.content(name, i.n); err != nil {
-			return nil, err
-		}
+		open.data, open.err = f.content(name, i.n)
 	}
-	return &imageOpen{i, bytes.NewReader(data)}, nil
+	return open, nil
 }
 
 type imageOpen struct {
 	info imageInfo
-	*bytes.Reader
+	data []byte // what has not been read
+	err  error  // why nothing can be read
 }
 
 func (f *imageOpen) Stat() (fs.FileInfo, error) { return f.info, nil }
 func (f *imageOpen) Close() error               { return nil }
+
+// Read is io.Reader.
+func (f *imageOpen) Read(p []byte) (int, error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	if len(f.data) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, f.data)
+	f.data = f.data[n:]
+	return n, nil
+}
 
 // An imageInfo is an fs.FileInfo.
 type imageInfo struct {
@@ -183,20 +165,6 @@ var (
 	_ fs.ReadFileFS = (*imageFS)(nil)
 	_ fs.ReadDirFS  = (*imageFS)(nil)
 )
-
-// Head reads the first n bytes of a regular file, links followed; nil if there is none.
-func (r *ImageReader) Head(ctx context.Context, name string, n int) ([]byte, error) {
-	file := r.tree.get(name)
-	if !file.is(typeFile) || file.body == nil {
-		return nil, nil
-	}
-	head := make([]byte, min(int64(n), file.size()))
-	err := r.contents(ctx, []*File{file.body}, func(_ *File, content io.Reader) error {
-		_, err := io.ReadFull(content, head)
-		return err
-	})
-	return head, err
-}
 
 // RealPath is a path of the image without links, false if it leads nowhere.
 func (r *ImageReader) RealPath(name string) (string, bool) {

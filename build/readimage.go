@@ -1,10 +1,12 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 )
 
@@ -89,11 +91,58 @@ var errImageChanged = errors.New("its file has changed while it was read: try ag
 // loadMax bounds one file that is read into memory: config, indexes, scripts, /init.
 const loadMax = 64 << 20
 
-// load reads the contents of regular files into the tree. None may be larger than loadMax,
-// and all together not larger than twice that.
+// Read goes through the image once, which unpacks it: all that is wanted of its files is asked for in one call.
+//
+// The regular files named by load are kept, for [ImageReader.FS]; names that are not those of regular files are
+// passed over. None may have more than 64 MiB, all together not more than 128.
+//
+// Other files, in the order of the archives, are not kept: want is asked for each regular file, by its path without
+// links; visit gets all the paths of a file (hard links), and need not read to the end. Both may be nil.
+func (r *ImageReader) Read(ctx context.Context, load []string, want func(name string) bool, visit func(names []string, size int64, content io.Reader) error) error {
+	loaded, err := r.loading(load)
+	if err != nil {
+		return err
+	}
+	visited := make(map[*File][]string)
+	if want != nil {
+		r.tree.walk("", r.tree.root, func(name string, n *inode) {
+			if n.is(typeFile) && n.body != nil && want(name) {
+				visited[n.body] = append(visited[n.body], name)
+			}
+		})
+	}
+	files := slices.Collect(maps.Keys(visited))
+	for f := range loaded {
+		if visited[f] == nil {
+			files = append(files, f)
+		}
+	}
+	return r.contents(ctx, files, func(f *File, content io.Reader) error {
+		if nodes := loaded[f]; nodes != nil {
+			data := make([]byte, f.Size)
+			if _, err := io.ReadFull(content, data); err != nil {
+				return err
+			}
+			for _, n := range nodes {
+				n.data = data
+			}
+			content = bytes.NewReader(data)
+		}
+		if names := visited[f]; names != nil {
+			return visit(names, f.Size, content)
+		}
+		return nil
+	})
+}
+
+// load is Read of what is kept.
 func (r *ImageReader) load(ctx context.Context, names ...string) error {
+	return r.Read(ctx, names, nil, nil)
+}
+
+// loading finds what is to be kept, by the entries that have the content.
+func (r *ImageReader) loading(names []string) (map[*File][]*inode, error) {
 	nodes := make(map[*File][]*inode)
-	var files []*File
 	total := int64(0)
 	for _, name := range names {
 		n := r.tree.get(name)
@@ -101,21 +150,9 @@ func (r *ImageReader) load(ctx context.Context, names ...string) error {
 			continue
 		}
 		if total += n.size(); n.size() > loadMax || total > 2*loadMax {
-			return fmt.Errorf("/%s has %s: no such file of an initramfs is that large", printable(name), bytesText(n.size()))
-		}
-		if nodes[n.body] == nil {
-			files = append(files, n.body)
+			return nil, fmt.Errorf("/%s has %s: no such file of an initramfs is that large", printable(name), bytesText(n.size()))
 		}
 		nodes[n.body] = append(nodes[n.body], n)
 	}
-	return r.contents(ctx, files, func(f *File, content io.Reader) error {
-		data := make([]byte, f.Size)
-		if _, err := io.ReadFull(content, data); err != nil {
-			return err
-		}
-		for _, n := range nodes[f] {
-			n.data = data
-		}
-		return nil
-	})
+	return nodes, nil
 }

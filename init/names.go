@@ -19,6 +19,12 @@ type Names struct {
 	Servers []netip.Addr            // name servers of etc/resolv.conf; see resolv.conf(5)
 }
 
+// Files that [ReadNames] reads, below the root.
+const (
+	HostsFile      = "etc/hosts"
+	ResolvConfFile = "etc/resolv.conf"
+)
+
 // ReadNames reads the files of an image, given by its root directory. What is not there
 // is empty.
 func ReadNames(image fs.FS) (Names, error) {
@@ -36,8 +42,8 @@ func ReadNames(image fs.FS) (Names, error) {
 		}
 		return nil
 	}
-	err := read("etc/hosts", func(r io.Reader) (err error) { n.Hosts, err = parseHosts(r); return err })
-	return n, errors.Join(err, read("etc/resolv.conf", func(r io.Reader) (err error) { n.Servers, err = parseResolvConf(r); return err }))
+	err := read(HostsFile, func(r io.Reader) (err error) { n.Hosts, err = parseHosts(r); return err })
+	return n, errors.Join(err, read(ResolvConfFile, func(r io.Reader) (err error) { n.Servers, err = parseResolvConf(r); return err }))
 }
 
 // parseHosts reads hosts(5): the addresses of each name, in lower case. Lines that

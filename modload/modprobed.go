@@ -50,20 +50,27 @@ func IsConf(name string) bool {
 	return name[0] != '.' && (strings.HasSuffix(name, ".conf") || strings.HasSuffix(name, ".alias"))
 }
 
+// ConfFiles lists the files that [ReadConf] reads, in its order.
+func ConfFiles(fsys fs.FS) []string {
+	var names []string
+	for _, dir := range ConfDirs() {
+		entries, _ := fs.ReadDir(fsys, dir) // mostly there is none
+		for _, e := range entries {
+			if IsConf(e.Name()) {
+				names = append(names, dir+"/"+e.Name())
+			}
+		}
+	}
+	return names
+}
+
 // ReadConf reads the folders of a file system rooted at "/". What does not exist
 // or cannot be read says nothing, as with modprobe.
 func ReadConf(fsys fs.FS) Conf {
 	var files []ConfFile
-	for _, dir := range ConfDirs() {
-		entries, _ := fs.ReadDir(fsys, dir) // mostly there is none
-		for _, e := range entries {
-			if !IsConf(e.Name()) {
-				continue
-			}
-			at := dir + "/" + e.Name()
-			text, _ := fs.ReadFile(fsys, at) // a link to nowhere hides a file too
-			files = append(files, ConfFile{Path: "/" + at, Text: string(text)})
-		}
+	for _, at := range ConfFiles(fsys) {
+		text, _ := fs.ReadFile(fsys, at) // a link to nowhere hides a file too
+		files = append(files, ConfFile{Path: "/" + at, Text: string(text)})
 	}
 	return ParseConf(files)
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/ko"
+	boot "github.com/nodisk/nodisk/init"
+	"github.com/nodisk/nodisk/modload"
 )
 
 const (
@@ -21,23 +23,30 @@ const (
 // configMax bounds the config of an image, in bytes: it holds some lines of arguments.
 const configMax = 1 << 20
 
-// An Image is what a node finds in its initramfs. Its files are read when they are looked
-// into; it must be closed.
+// Bounds of what the files of modprobe.d(5) and those that know names of hosts have together, and of their
+// number: what they say takes up to a hundred times their bytes of memory.
+const (
+	textsMax  = 2 << 20
+	textsMost = 4096
+)
+
+// An Image is what a node finds in its initramfs.
 type Image struct {
 	name     string
+	contents build.Contents
 	files    fs.FS
-	above    string                     // what lib/modules lies in: empty, or a folder with its slash
-	modules  fs.FS                      // files, or that folder of it
-	fact     func(at string) *ko.Module // what a plain module says of itself, nil if that is not known
+	above    string                // what lib/modules lies in: empty, or a folder with its slash
+	modules  fs.FS                 // files, or that folder of it
+	facts    map[string]*ko.Module // what plain modules say of themselves, by path without links
+	realPath func(at string) (string, bool)
 	config   string
 	ours     bool // it has a config file of nodisk's
 	releases []string
 	init     []byte // the beginning of /init, of an image that is not ours
-	close    func() error
 }
 
 // A Part is one of the files that a boot loader puts one behind the other. A regular
-// file is read in place, and must stay open as long as the image is.
+// file is read in place.
 type Part struct {
 	Name string
 	io.Reader
@@ -74,39 +83,27 @@ func ReadImage(ctx context.Context, parts ...Part) (*Image, error) {
 	return readImage(ctx, names, build.JoinSources(sources...))
 }
 
-// readImage reads an image, and closes it if that fails.
+// readImage reads what is wanted of an image, and closes it.
 func readImage(ctx context.Context, names []string, whole *build.Source) (_ *Image, err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, whole.Close())
-		}
-	}()
+	defer func() { err = errors.Join(err, whole.Close()) }()
 	name := strings.Join(names, " + ")
 	r, err := build.ReadSource(ctx, whole, false)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	i := &Image{name: name, files: r.FS(ctx), close: whole.Close}
+	i := &Image{name: name, contents: r.Contents, files: r.FS(), realPath: r.RealPath}
 	if err := i.read(ctx, r); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return i, nil
 }
 
-// read finds the config and the modules.
+// read finds the config and the modules, and takes all of it in one pass.
 func (i *Image) read(ctx context.Context, r *build.ImageReader) error {
-	if info, err := fs.Stat(i.files, configPath); err == nil && info.Size() > configMax {
+	info, err := fs.Stat(i.files, configPath)
+	i.ours = err == nil && info.Mode().IsRegular()
+	if i.ours && info.Size() > configMax {
 		return fmt.Errorf("read /%s: %d bytes, a config has at most %d", configPath, info.Size(), configMax)
-	}
-	if err := r.Load(ctx, configPath); err != nil {
-		return err
-	}
-	config, err := fs.ReadFile(i.files, configPath)
-	i.ours, i.config = err == nil, string(config)
-	if !i.ours {
-		if i.init, err = r.Head(ctx, "init", 80); err != nil {
-			return err
-		}
 	}
 	// In an image that was made with a base /init looks there (modulesAbove in package boot).
 	i.modules = i.files
@@ -116,34 +113,66 @@ func (i *Image) read(ctx context.Context, r *build.ImageReader) error {
 			return err
 		}
 	}
+	texts, err := i.texts()
+	if err != nil {
+		return err
+	}
+	load := append([]string{configPath}, texts...)
+	if err := i.look(ctx, r, append(load, i.indexes()...)); err != nil {
+		return err
+	}
+	if i.ours {
+		config, err := fs.ReadFile(i.files, configPath)
+		if err != nil {
+			return err
+		}
+		i.config = string(config)
+	}
+	return nil
+}
+
+// texts are the files that say something of modules and of names of hosts.
+func (i *Image) texts() ([]string, error) {
+	names := append(modload.ConfFiles(i.files), boot.HostsFile, boot.ResolvConfFile)
+	if len(names) > textsMost {
+		return nil, fmt.Errorf("read /%s: %d files of modprobe.d are more than any node has", names[0], len(names))
+	}
+	left := int64(textsMax)
+	for _, name := range names {
+		info, err := fs.Stat(i.files, name)
+		if err != nil || !info.Mode().IsRegular() {
+			continue // a link to nowhere
+		}
+		if left -= info.Size(); left < 0 {
+			return nil, fmt.Errorf("read /%s: with it modprobe.d, /%s and /%s have more than %d MiB",
+				name, boot.HostsFile, boot.ResolvConfFile, textsMax>>20)
+		}
+	}
+	return names, nil
+}
+
+// indexes lists those of all kernels, and remembers of which there are any.
+func (i *Image) indexes() []string {
 	folders, _ := fs.ReadDir(i.modules, modulesDir) // an image without modules
-	var wanted []string
+	var names []string
 	for _, f := range folders {
 		at := modulesDir + "/" + f.Name()
 		if _, err := fs.Stat(i.modules, at+"/modules.dep"); err == nil {
 			i.releases = append(i.releases, f.Name())
 		}
-		indexes, _ := fs.ReadDir(i.modules, at) // it may be a file
-		for _, index := range indexes {
-			if strings.HasPrefix(index.Name(), "modules.") {
-				wanted = append(wanted, i.above+at+"/"+index.Name())
+		files, _ := fs.ReadDir(i.modules, at) // it may be a file
+		for _, f := range files {
+			if strings.HasPrefix(f.Name(), "modules.") {
+				names = append(names, i.above+at+"/"+f.Name())
 			}
 		}
 	}
 	slices.Sort(i.releases)
-	if err := r.Load(ctx, wanted...); err != nil {
-		return err
-	}
-	return i.readFacts(ctx, r)
+	return names
 }
 
-// Close lets go of the files.
-func (i *Image) Close() error {
-	if i.close == nil {
-		return nil
-	}
-	return i.close()
-}
+// Contents are what is in the image.
+func (i *Image) Contents() build.Contents { return i.contents }
 
 // has reports whether a file or folder exists, links followed.
 func (i *Image) has(name string) bool {

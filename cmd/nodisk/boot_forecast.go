@@ -26,12 +26,11 @@ type bootImage struct {
 // forecast looks at what nodisk plan and nodisk check know before a machine is started. It
 // chooses the way to the root and the memory where the flags leave that open. What would not
 // boot is an error, unless it is forced.
-func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con console) (err error) {
+func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con console) error {
 	if s.Root == 0 {
 		s.Root = c.ways()[0]
 	}
 	image, err := openBootImage(ctx, c.Image)
-	defer func() { err = errors.Join(err, image.close()) }()
 	if err == nil && outside() {
 		err = image.check(ctx, *s)
 	}
@@ -48,25 +47,13 @@ func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con con
 	return nil
 }
 
-// openBootImage reads an image; close ends the use of its files.
-func openBootImage(ctx context.Context, name string) (image bootImage, err error) {
-	src, err := build.OpenSource(ctx, name)
+// openBootImage reads an image.
+func openBootImage(ctx context.Context, name string) (bootImage, error) {
+	files, err := preflight.OpenImage(ctx, name)
 	if err != nil {
-		return image, err
+		return bootImage{}, err
 	}
-	image.contents, err = build.InspectSource(ctx, src, false)
-	if err = errors.Join(err, src.Close()); err != nil {
-		return image, fmt.Errorf("%s: %w", name, err)
-	}
-	image.files, err = preflight.OpenImage(ctx, name)
-	return image, err
-}
-
-func (i *bootImage) close() error {
-	if i.files == nil {
-		return nil
-	}
-	return i.files.Close()
+	return bootImage{contents: files.Contents(), files: files}, nil
 }
 
 // check compares the image with the kernel, which is the same for all ways to a root.

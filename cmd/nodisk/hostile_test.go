@@ -353,6 +353,22 @@ func hostile() map[string]hostileImage {
 				n.file("etc/nodisk/nodisk.conf", 0o100600, strings.NewReader(strings.Repeat("nodisk.profile=virt\n", 50<<20/20)), 50<<20)
 			})
 		}},
+		"files of modprobe.d": {"plan", func(w io.Writer) {
+			packedZstd(w, func(n *newc) {
+				n.dirs("etc", "etc/modprobe.d")
+				for i := range 16 {
+					n.file(fmt.Sprintf("etc/modprobe.d/%d.conf", i), 0o100644, zeroes{}, 60<<20)
+				}
+			})
+		}},
+		"words of modprobe.d": {"plan", func(w io.Writer) {
+			packedZstd(w, func(n *newc) {
+				n.dirs("etc", "etc/nodisk", "etc/modprobe.d")
+				n.file("etc/nodisk/nodisk.conf", 0o100600, nil, 0)
+				text := "options x" + strings.Repeat(" a=", 2<<20/3-16)
+				n.file("etc/modprobe.d/a.conf", 0o100644, strings.NewReader(text), int64(len(text)))
+			})
+		}},
 		"line": {"inspect plan", func(w io.Writer) {
 			packedZstd(w, func(n *newc) {
 				n.dirs("etc", "etc/nodisk")

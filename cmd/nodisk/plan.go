@@ -43,9 +43,6 @@ func (p *planCmd) Run(ctx context.Context, c console) error {
 		return &usageError{errors.New("plan: nothing to judge: give the node's --image and --cmdline, and its hardware by --inventory")}
 	}
 	in, err := p.input(ctx)
-	if in.Image != nil {
-		defer in.Image.Close() //nolint:errcheck // nothing was written
-	}
 	if err == nil {
 		in.Checks, err = p.check(ctx)
 	}
