@@ -99,30 +99,33 @@ func (c *bootCmd) ways() []integration.Root {
 		// A copy works for every user and on every file system.
 		return []integration.Root{integration.RootISCSI, integration.RootNFS4, integration.RootNFS3}
 	}
-	return []integration.Root{integration.RootISCSI}
+	return []integration.Root{integration.RootISCSI, integration.RootNFS4, integration.RootNFS3, integration.RootRAM}
 }
 
-// judge takes the first way by which the node would boot.
+// judge takes the first way by which the node would boot. If there is none, what is said is
+// about the one that lacks least.
 func (c *bootCmd) judge(ctx context.Context, s *integration.BootSpec, image bootImage) error {
-	var first error
+	var least []string
+	chosen := c.ways()[0]
 	for i, way := range c.ways() {
 		s.Root = way
 		faults, err := bootFaults(ctx, *s, image)
 		if err != nil {
 			return err
 		}
-		if faults == nil {
-			first = nil
+		if i == 0 || len(faults) < len(least) {
+			chosen, least = way, faults
+		}
+		if least == nil {
 			break
 		}
-		if i == 0 {
-			first = fmt.Errorf("the node would not boot (--force boots it all the same):\n  %s", strings.Join(faults, "\n  "))
-		}
 	}
-	if first != nil {
-		s.Root = c.ways()[0]
+	s.Root = chosen
+	var err error
+	if least != nil {
+		err = fmt.Errorf("the node would not boot (--force boots it all the same):\n  %s", strings.Join(least, "\n  "))
 	}
-	return errors.Join(first, roomFor(s, image.contents))
+	return errors.Join(err, roomFor(s, image.contents))
 }
 
 // bootFaults are what keeps a node from booting, by nodisk plan and nodisk check.

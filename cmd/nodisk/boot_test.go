@@ -55,7 +55,7 @@ func TestBootRefuses(t *testing.T) {
 		"no image":           {[]string{text, "--kernel", vmlinuz}, "text: inspect image"},
 		"profile of the NIC": {[]string{iscsi, "--kernel", vmlinuz, "--nic", "e1000"}, "no network: pci 8086:100e"},
 		"profile of the way": {[]string{iscsi, "--kernel", vmlinuz, "--root", "nfs4"}, "the root is by NFS, and the image has no module for it"},
-		"iscsi by nfs":       {[]string{nfs, "--kernel", vmlinuz}, "iscsi"},
+		"iscsi by nfs":       {[]string{nfs, "--kernel", vmlinuz, "--root", "iscsi"}, "add --profile iscsi"},
 		"memory":             {[]string{iscsi, "--kernel", vmlinuz, "--memory", "64"}, "--memory 64 is too little: the image of "},
 		"file system":        {[]string{iscsi, "--kernel", vmlinuz, "--append", "rootfstype=xfs"}, `find module "xfs"`},
 		"two roots":          {[]string{iscsi, "--kernel", vmlinuz, "--tree", kernel, "--nfs", kernel}, "can't be used together"},
@@ -70,11 +70,13 @@ func TestBootRefuses(t *testing.T) {
 	}
 }
 
-// The way to a root of one's own is one that the image is for; --force takes the first.
+// The way to a root, of one's own or the lab's, is one that the image is for; --force takes the first.
 func TestBootWay(t *testing.T) {
 	kernel := kernelDir(t)
 	vmlinuz := plainKernel(t, released(t, kernel))
 	iscsi, nfs := buildFor(t, kernel, "--profile", "virt,iscsi,ext4"), buildFor(t, kernel, "--profile", "virt,nfs")
+	nfs3 := buildFor(t, kernel, "--profile", "virt,nfs3")
+	ram := buildFor(t, kernel, "--profile", "ram", "--add", planFile(t, "init", "#!/bin/sh\n")+":/sbin/init")
 	for _, tt := range []struct {
 		cmd  bootCmd
 		want integration.Root
@@ -89,6 +91,9 @@ func TestBootWay(t *testing.T) {
 		{bootCmd{Image: iscsi, NFS: kernel, Force: true}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
 		{bootCmd{Image: iscsi, Disk: vmlinuz, Root: "iscsi", Append: "root=LABEL=x"}, integration.RootISCSI, "ip=dhcp netroot=dhcp rw", ""},
 		{bootCmd{Image: iscsi}, integration.RootISCSI, "ip=dhcp root=dhcp", ""},
+		{bootCmd{Image: nfs}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}", ""},
+		{bootCmd{Image: nfs3}, integration.RootNFS3, "ip=dhcp root=/dev/nfs nfsroot={server}:{export},vers=3", ""},
+		{bootCmd{Image: ram}, integration.RootRAM, "root=/dev/ram", ""},
 	} {
 		c := tt.cmd
 		c.Kernel = vmlinuz
