@@ -43,10 +43,16 @@ func (s BootSpec) checkOwn() error {
 	if s.Root == RootVirtio && s.Disk == "" {
 		refuse("the root virtio is a disk: say which")
 	}
-	if s.Interactive && s.Keyboard == nil {
-		refuse("an interactive node wants a keyboard")
-	}
 	return errors.Join(errs...)
+}
+
+// check is Check of a node that is to start now.
+func (s BootSpec) check() error {
+	err := s.Check()
+	if s.Interactive && s.Keyboard == nil {
+		err = errors.Join(err, fmt.Errorf("boot %s: an interactive node wants a keyboard", s.name()))
+	}
+	return err
 }
 
 // rootWords adds what Root stands for to the words that name the address.

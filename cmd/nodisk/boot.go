@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
-	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/integration"
 )
 
@@ -19,13 +17,13 @@ import (
 // DHCP, TFTP, iSCSI and NFS servers, to try an image before it is deployed.
 type bootCmd struct {
 	Image  string `arg:"" help:"Image to boot, as nodisk build made it." type:"existingfile"`
-	Kernel string `help:"Kernel to boot (vmlinuz)." type:"existingfile" required:""`
+	Kernel string `help:"Kernel to boot (vmlinuz); default is the installed one whose modules the image has." placeholder:"FILE" type:"existingfile"`
 
 	Tree string `help:"The node's root is this directory. It is never written to: the node has a copy (--root iscsi), or an overlay over it by NFS." placeholder:"DIR" type:"existingdir" xor:"own"`
 	Disk string `help:"The node's root is on this disk image (raw, qcow2, vmdk ...) or block device. It is never written to: the node has a snapshot." placeholder:"FILE|DEVICE" type:"existingfile" xor:"own"`
 	NFS  string `help:"The node's root is this directory, exported as it is: what the node writes is WRITTEN THERE." placeholder:"DIR" name:"nfs" type:"existingdir" xor:"own"`
 
-	Root string `help:"By what the node gets its root: ${enum}. auto is iscsi, or what the image is for; virtio is a disk of the machine's own, without iSCSI, for --disk. Without --tree, --disk and --nfs the root is a small one of the lab's, which reports and switches off; for ram the image must hold it (nodisk build --add)." enum:"auto,iscsi,nfs3,nfs4,ram,none,virtio" default:"auto"`
+	Root string `help:"By what the node gets its root: ${enum}. auto is the first of iscsi, nfs4, nfs3 and ram that the image is for; virtio is a disk of the machine's own, without iSCSI, for --disk. Without --tree, --disk and --nfs the root is a small one of the lab's, which reports and switches off; with ram it is the one in the image (nodisk build --add), with none what --cmdline names." enum:"auto,iscsi,nfs3,nfs4,ram,none,virtio" default:"auto"`
 	Init string `help:"The root's init, in place of /sbin/init." placeholder:"PATH"`
 	PXE  bool   `help:"Boot through the whole chain, iPXE ROM and pxelinux, instead of handing kernel and image to QEMU." name:"pxe"`
 
@@ -50,7 +48,7 @@ type bootCmd struct {
 func (bootCmd) Help() string {
 	return "What is real: kernel, image, DHCP, TFTP (--pxe), iSCSI or NFS server and your root. What is not: the machine, QEMU's with the NIC of --nic. " +
 		"Before it starts, what nodisk plan and nodisk check know of image, kernel and this machine is looked at, and what would not boot is refused.\n\n" +
-		"Exit status: 0 the root came up, 1 it did not, 2 something given cannot be used."
+		"Exit status: 0 the root came up, 1 it did not or would not, or this machine cannot try it, 2 something given cannot be used."
 }
 
 // Run boots the node, shows its console, and returns nil when it reached its
@@ -114,7 +112,7 @@ func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integr
 	return integration.Boot(ctx, conf, spec)
 }
 
-// spec is what the flags say; the way to the root may be open, and so may the memory.
+// spec is what the flags say; kernel, way to the root and memory may be open.
 func (c *bootCmd) spec() (integration.BootSpec, error) {
 	s := integration.BootSpec{
 		Kernel: c.Kernel, Image: c.Image, Tree: c.Tree, Export: c.NFS, Disk: c.Disk, Init: c.Init,
@@ -124,22 +122,13 @@ func (c *bootCmd) spec() (integration.BootSpec, error) {
 	if _, err := regexp.Compile(c.Until); err != nil {
 		return s, fmt.Errorf("--until: %w", err)
 	}
-	// QEMU may boot a kernel whose file says nothing here.
-	if k, err := build.OpenKernel(c.Kernel); err == nil {
-		switch k.Arch {
-		case "amd64", "arm64":
-			s.Arch = k.Arch
-		case "":
-		default:
-			return s, fmt.Errorf("kernel %s is for %s: nodes here are amd64 or arm64", filepath.Base(c.Kernel), k.Arch)
+	if c.Disk != "" {
+		if err := integration.CheckDisk(c.Disk); err != nil {
+			return s, fmt.Errorf("--disk: %w", err)
 		}
 	}
-	if c.Root == "auto" {
-		return s, nil
-	}
-	var err error
-	s.Root, err = integration.ParseRoot(c.Root)
-	return s, err
+	s.Root = c.ways()[0]
+	return s, nil
 }
 
 // visible reports files that the lab's own /run hides.
