@@ -27,10 +27,10 @@ type bootCmd struct {
 	Init string `help:"The root's init, in place of /sbin/init." placeholder:"PATH"`
 	PXE  bool   `help:"Boot through the whole chain, iPXE ROM and pxelinux, instead of handing kernel and image to QEMU." name:"pxe"`
 
-	Interactive bool          `help:"This terminal is the node's console. Ctrl-a x ends the node, Ctrl-a h lists QEMU's other keys." short:"i"`
-	Until       string        `help:"The node is up when a line of its console matches. With a root of your own that is a login prompt, multi-user.target or a shell's prompt." placeholder:"REGEXP"`
-	Timeout     time.Duration `help:"How long the node may take: 3m, 10m with a root of your own, with --interactive as long as you like." placeholder:"TIME"`
-	Force       bool          `help:"Boot also what would not."`
+	Interactive bool     `help:"This terminal is the node's console. Ctrl-a x ends the node, Ctrl-a h lists QEMU's other keys." short:"i"`
+	Until       string   `help:"The node is up when a line of its console matches. With a root of your own that is a login prompt, multi-user.target or a shell's prompt." placeholder:"REGEXP"`
+	Timeout     duration `help:"How long the node may take: 3m, 10m with a root of your own, with --interactive as long as you like." placeholder:"TIME"`
+	Force       bool     `help:"Boot also what would not."`
 
 	Static  bool   `help:"Give the address by ip= instead of DHCP."`
 	Cmdline string `help:"Replace the words for address and root. {server} {client} {gateway} {mask} {mac} {name} {target} {export} {label} {uuid} {disk} stand for what the lab chose." placeholder:"WORDS"`
@@ -86,6 +86,9 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 		conf.Log = slog.New(slog.NewTextHandler(con.err, nil))
 	}
 	res, err := c.boot(ctx, conf, spec, con)
+	if _, refused := errors.AsType[*integration.NotStarted](err); refused {
+		return &usageError{fmt.Errorf("boot: %w", err)}
+	}
 	if err != nil {
 		return err
 	}
@@ -100,6 +103,11 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 // boot boots the node, with the terminal as its console if that is wanted.
 func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integration.BootSpec, con console) (res integration.BootResult, err error) {
 	spec.Console = integration.Plain(con.out)
+	if spec.Tree != "" && spec.Root == integration.RootISCSI {
+		if _, err := fmt.Fprintf(con.err, "nodisk: copying %s into a disk image (--root nfs4 copies nothing)\n", spec.Tree); err != nil {
+			return res, err
+		}
+	}
 	if c.Interactive {
 		keyboard, words, leave, err := takeTerminal(con)
 		if err != nil {
@@ -117,7 +125,7 @@ func (c *bootCmd) spec() (integration.BootSpec, error) {
 	s := integration.BootSpec{
 		Kernel: c.Kernel, Image: c.Image, Tree: c.Tree, Export: c.NFS, Disk: c.Disk, Init: c.Init,
 		PXE: c.PXE, Static: c.Static, Cmdline: c.Cmdline, Append: c.Append, Until: c.Until,
-		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: c.Timeout, Log: c.Log, Interactive: c.Interactive,
+		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: time.Duration(c.Timeout), Log: c.Log, Interactive: c.Interactive,
 	}
 	if _, err := regexp.Compile(c.Until); err != nil {
 		return s, fmt.Errorf("--until: %w", err)

@@ -72,6 +72,7 @@ func TestBootRefuses(t *testing.T) {
 		"directory by iscsi":  {[]string{iscsi, "--kernel", vmlinuz, "--nfs", tree, "--root", "iscsi"}, "an NFS export goes with the roots nfs3 and nfs4, not iscsi", 2},
 		"disk by NFS":         {[]string{iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "nfs3"}, "a disk goes with the roots iscsi and virtio, not nfs3", 2},
 		"virtio of nothing":   {[]string{iscsi, "--kernel", vmlinuz, "--root", "virtio"}, "the root virtio is a disk: say which", 2},
+		"time":                {[]string{iscsi, "--kernel", vmlinuz, "--timeout", "5"}, `--timeout: "5" is not a time such as 90s, 3m or 1m30s`, 2},
 		"device of no disk":   {[]string{iscsi, "--kernel", vmlinuz, "--disk", "/dev/null"}, "/dev/null is neither a disk image nor a block device", 2},
 		"driver of the NIC":   {[]string{nfs, "--kernel", vmlinuz, "--nic", "e1000"}, "no driver in the image: add --profile e1000 or --module e1000", 1},
 		"driver of the disk":  {[]string{iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "virtio", "--append", "root=LABEL=x"}, "\n  no disk: virtio 2 storage controller: no driver in the image: add --module virtio_blk\n", 1},
@@ -158,6 +159,33 @@ func TestBootWay(t *testing.T) {
 		if s.Root != tt.want || s.Words() != tt.line {
 			t.Errorf("%+v: %v by %q, want %v by %q", tt.cmd, s.Root, s.Words(), tt.want, tt.line)
 		}
+	}
+}
+
+// Without --kernel it is the installed one whose modules the image has.
+func TestBootKernel(t *testing.T) {
+	kernel := kernelDir(t)
+	release := released(t, kernel)
+	image, err := openBootImage(t.Context(), buildFor(t, kernel, "--profile", "virt,nfs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.close() //nolint:errcheck // it was read
+	root := t.TempDir()
+	modules := filepath.Join(root, "lib/modules", release)
+	if err := os.MkdirAll(modules, 0o755); err != nil { //nolint:gosec // as installed
+		t.Fatal(err)
+	}
+	if _, err := installedKernel(root, image); err == nil || !strings.Contains(err.Error(), "no file such as /boot/vmlinuz-"+release+"; give the kernel by --kernel FILE") {
+		t.Errorf("modules alone: %v", err)
+	}
+	at := filepath.Join(modules, "vmlinuz")
+	write(t, at, func(io.Writer) {})
+	if k, err := installedKernel(root, image); err != nil || k.File != at {
+		t.Errorf("%v, %v, want %s", k, err, at)
+	}
+	if _, err := installedKernel(t.TempDir(), image); err == nil || !strings.Contains(err.Error(), "no modules in ") || !strings.Contains(err.Error(), "give the kernel by --kernel FILE") {
+		t.Errorf("nothing installed: %v", err)
 	}
 }
 
