@@ -37,6 +37,10 @@ func (p Plan) Preview(x *modload.Index) ModulePreview {
 // Has tells whether the image of the plan was built with a profile.
 func (p Plan) Has(profile string) bool { return p.has(profile) }
 
+// FindInit looks in a directory for the root's init as /init does after the mount, links followed
+// inside of it: a program for this machine. Only an error of permissions says nothing of the tree.
+func (p Plan) FindInit(tree string) (string, error) { return findInit(tree, p.Init) }
+
 // InitCandidates are the programs that the root's init may be, in the order in
 // which they are looked for.
 func (p Plan) InitCandidates() []string {

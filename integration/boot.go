@@ -124,6 +124,9 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 		}
 	}
 	res, err = v.follow(limited)
+	if why := v.refused(); err == nil && why != "" {
+		err = &NotStarted{Why: why}
+	}
 	if err == nil && ctx.Err() != nil {
 		err = fmt.Errorf("boot %s: %w", s.name(), context.Cause(ctx))
 	}
@@ -158,19 +161,14 @@ func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[st
 			return nil, nil, err
 		}
 		iqn, remove, err := l.target(ctx, s.name(), disk.path)
-		lose := disk.lose
-		if disk.copied || err != nil {
-			err = errors.Join(err, lose())
-			lose = func() error { return nil }
-		}
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, errors.Join(err, disk.lose())
 		}
 		values["target"] = iqn
 		drop = func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
-			return errors.Join(remove(ctx), lose())
+			return errors.Join(remove(ctx), disk.lose())
 		}
 	case RootNFS3, RootNFS4:
 		if values["export"], err = l.export(ctx, s); err != nil {

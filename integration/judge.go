@@ -28,20 +28,41 @@ func (s BootSpec) Line() string {
 	return strings.Join(words, " ")
 }
 
-// adapters are PCI numbers of QEMU's NIC models (docs/specs/pci-ids.rst and hw/net in its
-// sources).
-func adapters() map[string]string {
-	return map[string]string{
-		"virtio-net-pci": "1af4:1000", "e1000": "8086:100e", "e1000e": "8086:10d3", "igb": "8086:10c9",
-		"rtl8139": "10ec:8139", "vmxnet3": "15ad:07b0", "pcnet": "1022:2000", "i82559er": "8086:1209",
+// A device is one of QEMU's: its PCI number as lspci -n writes it, and the module that drives it.
+type device struct{ id, driver string }
+
+// adapters are QEMU's NIC models (docs/specs/pci-ids.rst and hw/net in its sources).
+func adapters() map[string]device {
+	return map[string]device{
+		"virtio-net-pci": {"1af4:1000", "virtio_net"}, "e1000": {"8086:100e", "e1000"}, "e1000e": {"8086:10d3", "e1000e"},
+		"igb": {"8086:10c9", "igb"}, "rtl8139": {"10ec:8139", "8139cp"}, "vmxnet3": {"15ad:07b0", "vmxnet3"},
+		"pcnet": {"1022:2000", "pcnet32"}, "i82559er": {"8086:1209", "e100"},
 	}
 }
 
+// Driver returns the module for a device of [BootSpec.Hardware], by its modalias; empty if it is
+// not known here.
+func Driver(modalias string) string {
+	// virtio's devices are on a bus of their own (include/uapi/linux/virtio_ids.h).
+	for prefix, driver := range map[string]string{"virtio:d00000001": "virtio_net", "virtio:d00000002": "virtio_blk", "pci:v00001AF4": "virtio_pci"} {
+		if strings.HasPrefix(modalias, prefix) {
+			return driver
+		}
+	}
+	for _, d := range adapters() {
+		vendor, product, _ := strings.Cut(strings.ToUpper(d.id), ":")
+		if strings.HasPrefix(modalias, "pci:v0000"+vendor+"d0000"+product) {
+			return d.driver
+		}
+	}
+	return ""
+}
+
 // Hardware lists a node's devices as lspci -n does; empty where the NIC's numbers are not
-// known here.
+// known here. Left out is the board's IDE controller, at which there is never a disk.
 func (s BootSpec) Hardware() string {
 	model, _, _ := strings.Cut(s.nic(), ",")
-	id, known := adapters()[model]
+	adapter, known := adapters()[model]
 	if !known {
 		return ""
 	}
@@ -49,11 +70,11 @@ func (s BootSpec) Hardware() string {
 	if s.arch() == "arm64" {
 		b.WriteString("00:00.0 0600: 1b36:0008\n") // the board "virt"
 	} else {
-		b.WriteString("00:00.0 0600: 8086:1237 (rev 02)\n00:01.0 0601: 8086:7000\n00:01.1 0101: 8086:7010\n00:01.3 0680: 8086:7113 (rev 03)\n")
+		b.WriteString("00:00.0 0600: 8086:1237 (rev 02)\n00:01.0 0601: 8086:7000\n00:01.3 0680: 8086:7113 (rev 03)\n")
 	}
 	slot := 2
 	for range s.nics() {
-		fmt.Fprintf(&b, "00:%02x.0 0200: %s\n", slot, id)
+		fmt.Fprintf(&b, "00:%02x.0 0200: %s\n", slot, adapter.id)
 		slot++
 	}
 	if s.Root == RootVirtio {
@@ -62,5 +83,6 @@ func (s BootSpec) Hardware() string {
 	return b.String()
 }
 
-// Own reports whether the root is somebody's own: a tree, an export or a disk.
+// Own reports whether the root is somebody's own: a tree, an export, a disk, what is in the
+// image, or what the command line names.
 func (s BootSpec) Own() bool { return s.own() }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -37,7 +36,7 @@ func (o *Outside) Error() string {
 // its own, and into a user namespace when it is not root. It does so by executing the
 // program again with the same arguments, as a child: outside it returns when that has
 // ended, an [Outside] or why there is no child; inside it makes the namespaces usable and
-// returns nil. Call it early.
+// returns nil. The end of ctx outside is a SIGTERM inside, perhaps not the first there. Call it early.
 //
 // Why a child: a Go process has threads before main begins, and unshare(2) makes a user
 // namespace only for a process with one. And what the child leaves undone when it is
@@ -57,28 +56,14 @@ func Enter(ctx context.Context) error {
 	cmd.Env = append(os.Environ(), insideEnv+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = namespaces()
-	// A Ctrl-C at the terminal reaches the child by itself.
-	cmd.Cancel = func() error { return os.ErrProcessDone }
+	// Of a signal to the terminal's processes or to a group it has one itself, and it must bear
+	// this one too.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = leaveGrace
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM)
-	defer signal.Stop(signals)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("enter namespaces: %w: %s", err, refusal(readSysctl))
 	}
-	ended := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case s := <-signals:
-				_ = cmd.Process.Signal(s) // it has ended, otherwise
-			case <-ended:
-				return
-			}
-		}
-	}()
 	err = cmd.Wait()
-	close(ended)
 	switch state := cmd.ProcessState; {
 	case state == nil:
 		return fmt.Errorf("enter namespaces: %w", err)

@@ -205,14 +205,17 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 }
 
 // found waits for what the node is to write. A root of one's own writes it after the
-// switch, which is seen unless the kernel is to be quiet.
+// switch, which is seen unless the kernel is to be quiet. Before it a rescue shell may have
+// a prompt; what somebody waits for by BootSpec.Until may come at any time, unless the lab
+// serves the root.
 func (n *node) found(ctx context.Context) error {
-	if !n.m.spec.own() {
+	s := n.m.spec
+	if !s.own() || !s.given() && s.Until != "" {
 		_, err := n.p.out.await(ctx, 0, n.until)
 		return err
 	}
 	from := 0
-	if !n.m.spec.quiet() {
+	if !s.quiet() {
 		var err error
 		if from, err = n.p.out.await(ctx, 0, switchLine()); err != nil {
 			return err

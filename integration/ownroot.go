@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// own reports whether the root is somebody's, of which the lab knows no [Marker].
-func (s BootSpec) own() bool { return s.Tree != "" || s.Export != "" || s.Disk != "" }
+// given reports whether the lab was given the root, to serve it.
+func (s BootSpec) given() bool { return s.Tree != "" || s.Export != "" || s.Disk != "" }
+
+// own reports whether the root is somebody's, of which the lab knows no [Marker]: it was given,
+// it is in the image, or the command line alone says where it is.
+func (s BootSpec) own() bool { return s.given() || s.Root == RootRAM || s.Root == RootNone }
 
 // checkOwn finds contradictions in what is said of a root of one's own.
 func (s BootSpec) checkOwn() error {
@@ -42,10 +46,16 @@ func (s BootSpec) checkOwn() error {
 	if s.Root == RootVirtio && s.Disk == "" {
 		refuse("the root virtio is a disk: say which")
 	}
-	if s.Interactive && s.Keyboard == nil {
-		refuse("an interactive node wants a keyboard")
-	}
 	return errors.Join(errs...)
+}
+
+// check is Check of a node that is to start now.
+func (s BootSpec) check() error {
+	err := s.Check()
+	if s.Interactive && s.Keyboard == nil {
+		err = errors.Join(err, fmt.Errorf("boot %s: an interactive node wants a keyboard", s.name()))
+	}
+	return err
 }
 
 // rootWords adds what Root stands for to the words that name the address.
@@ -56,7 +66,7 @@ func (s BootSpec) rootWords(words string) string {
 	case RootNFS3:
 		return words + " root=/dev/nfs nfsroot={server}:{export},vers=3"
 	case RootNFS4:
-		if s.own() {
+		if s.given() {
 			// nfs-ganesha before 6.2 garbles files by NFS 4.2 (docs/cmdline.md).
 			return words + " root=nfs4:{server}:{export}:vers=4.1"
 		}
@@ -79,9 +89,9 @@ func (s BootSpec) rootWords(words string) string {
 // were added do.
 func (s BootSpec) diskWords() string {
 	switch {
-	case s.own() && s.names("root") && s.Static:
+	case s.given() && s.names("root") && s.Static:
 		return "netroot=iscsi:{server}::3260:1:{target}"
-	case s.own() && s.names("root"):
+	case s.given() && s.names("root"):
 		return "netroot=dhcp"
 	case s.Static && s.Disk != "":
 		return "root=iscsi:{server}::3260:1:{target}"
@@ -95,7 +105,7 @@ func (s BootSpec) diskWords() string {
 // writes is lost, or is meant.
 func (s BootSpec) ownWords() string {
 	var words string
-	if s.own() && !s.names("ro") && !s.names("rw") {
+	if s.given() && !s.names("ro") && !s.names("rw") {
 		words = " rw"
 	}
 	if s.Init != "" {

@@ -15,10 +15,7 @@ import (
 // A nodeDisk is a file for tgtd.
 type nodeDisk struct {
 	path string
-	// copied: nobody needs its name when tgtd has opened it, so that nothing is left
-	// of it whatever ends the lab.
-	copied bool
-	lose   func() error
+	lose func() error
 }
 
 // diskOf makes the disk of a node.
@@ -45,28 +42,31 @@ func (l *Lab) treeLUN(ctx context.Context, tree string) (disk nodeDisk, err erro
 	if err != nil {
 		return nodeDisk{}, fmt.Errorf("measure tree %s: %w", tree, err)
 	}
-	dir, lose, err := tempDir()
+	image, lose, err := scratch()
 	if err != nil {
 		return nodeDisk{}, err
 	}
-	image := filepath.Join(dir, "tree.ext4")
-	if err := room(dir, size.bytes); err != nil {
+	if err := room(os.TempDir(), size.bytes); err != nil {
 		return nodeDisk{}, errors.Join(fmt.Errorf("copy %s: %w", tree, err), lose())
 	}
 	l.log.Info("copy the tree into an ext4 image", "tree", tree, "MB", size.bytes/1e6, "files", size.files)
 	if err := treeDisk(ctx, alone, image, size); err != nil {
 		return nodeDisk{}, errors.Join(fmt.Errorf("copy %s: %w", tree, err), lose())
 	}
-	return nodeDisk{path: image, copied: true, lose: lose}, nil
+	return nodeDisk{path: image, lose: lose}, nil
 }
 
-// tempDir makes a directory for large files.
-func tempDir() (dir string, lose func() error, err error) {
-	dir, err = os.MkdirTemp("", "nodisk-boot-")
+// scratch makes a large file in TMPDIR. It has no name there, so that nothing is left of it
+// whatever ends the lab; path is of the open file (proc_pid_fd(5)), for the lab's own programs.
+func scratch() (path string, lose func() error, err error) {
+	f, err := os.CreateTemp("", "nodisk-boot-")
 	if err != nil {
-		return "", nil, fmt.Errorf("make a directory for copies: %w (TMPDIR names another place)", err)
+		return "", nil, fmt.Errorf("make a file for copies: %w (TMPDIR names another place)", err)
 	}
-	return dir, func() error { return os.RemoveAll(dir) }, nil
+	if err := os.Remove(f.Name()); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("make a file for copies: %w", err), f.Close())
+	}
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()), f.Close, nil
 }
 
 // room returns an error where a directory has not that many bytes left.
@@ -77,7 +77,7 @@ func room(dir string, need int64) error {
 	}
 	if left := int64(s.Bavail) * s.Bsize; left < need {
 		return fmt.Errorf("it takes %d MB, and %s has %d MB left: set TMPDIR to a directory with more room, or take --root nfs4, which copies nothing",
-			need/1e6, filepath.Dir(dir), left/1e6)
+			need/1e6, dir, left/1e6)
 	}
 	return nil
 }

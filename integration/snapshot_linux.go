@@ -47,11 +47,11 @@ func (l *Lab) snapshot(ctx context.Context, disk, format string) (snapshot, erro
 			return snapshot{}, err
 		}
 	}
-	dir, lose, err := tempDir()
+	path, lose, err := scratch()
 	if err != nil {
 		return snapshot{}, err
 	}
-	s := snapshot{path: filepath.Join(dir, "snapshot.qcow2"), disk: abs, format: format, lose: lose}
+	s := snapshot{path: path, disk: abs, format: format, lose: lose}
 	if err := toolQEMUImg().run(ctx, "create", "-q", "-f", "qcow2", "-F", format, "-b", abs, s.path); err != nil {
 		return snapshot{}, errors.Join(fmt.Errorf("lay a snapshot over %s: %w", disk, err), lose())
 	}
@@ -129,8 +129,8 @@ func (l *Lab) snapshotLUN(ctx context.Context, s BootSpec) (nodeDisk, error) {
 	if err != nil {
 		return nodeDisk{}, err
 	}
-	dir := filepath.Dir(snap.path)
-	file, ready := filepath.Join(dir, "disk"), filepath.Join(dir, "pid")
+	file := l.path("disk-" + filepath.Base(snap.path)) // the number of an open file
+	ready := file + ".pid"
 	if err := os.WriteFile(file, nil, 0o600); err != nil { // what is mounted on
 		return nodeDisk{}, errors.Join(fmt.Errorf("export snapshot: %w", err), snap.lose())
 	}
@@ -161,7 +161,10 @@ func (l *Lab) snapshotLUN(ctx context.Context, s BootSpec) (nodeDisk, error) {
 		p.stop()
 		return nodeDisk{}, errors.Join(err, snap.lose())
 	}
-	return nodeDisk{path: file, lose: func() error { p.stop(); return snap.lose() }}, nil
+	return nodeDisk{path: file, lose: func() error {
+		p.stop() // it takes its number away
+		return errors.Join(os.Remove(file), snap.lose())
+	}}, nil
 }
 
 // virtio returns the snapshot for a disk of the machine's own, and what root= says of it.

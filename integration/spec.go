@@ -177,8 +177,8 @@ func orDefault[T comparable](v, def T) T {
 	return v
 }
 
-// check finds contradictions before anything is started.
-func (s BootSpec) check() error {
+// Check finds contradictions. That somebody's keyboard is missing is none yet.
+func (s BootSpec) Check() error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if s.Kernel == "" || s.Image == "" {

@@ -130,7 +130,7 @@ func (t tool) run(ctx context.Context, args ...string) error {
 // says: one error for every absent program or file, nil when all is there.
 func Missing(s BootSpec) []error {
 	want := []tool{toolIP(), toolMachine(s.arch())}
-	if !s.own() && s.Root != RootRAM && s.Root != RootNone {
+	if !s.own() {
 		want = append(want, toolBusybox()) // of the lab's root
 	}
 	if s.Disk != "" {

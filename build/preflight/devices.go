@@ -126,6 +126,11 @@ func (c *checker) lacking(d build.Device) string {
 		}
 		return fmt.Sprintf("%s is in the image, but would not load", strings.Join(inside, ", "))
 	}
+	if c.tree == nil && c.Driver != nil {
+		if name := c.Driver(d); name != "" {
+			return "no driver in the image: " + c.remedy(name)
+		}
+	}
 	if c.tree == nil {
 		return "no driver in the image (--modules would tell which one the kernel has)"
 	}

@@ -33,6 +33,9 @@ type Input struct {
 	Kernel    *build.Kernel     // that boots; nil: the image's modules say it
 	Checks    []abi.Report      // of the image's modules against that kernel (build.Check)
 	Tree      *build.ModuleTree // of that kernel, to say what could be added; nil: none
+	Root      string            // directory that will be the root, to look for its init; empty: not at hand
+	// Driver is the module for a device, where who made the inventory knows it; nil: nobody does.
+	Driver func(build.Device) string
 }
 
 // A Report is what would happen.

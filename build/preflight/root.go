@@ -1,6 +1,8 @@
 package preflight
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -13,6 +15,11 @@ import (
 func (c *checker) root() {
 	p := c.decided
 	c.shell()
+	if c.Input.Root != "" {
+		if _, err := p.FindInit(c.Input.Root); err != nil && !errors.Is(err, fs.ErrPermission) {
+			c.fault("%s: %v", c.Input.Root, err)
+		}
+	}
 	switch {
 	case p.Chain.Path != "":
 		if !c.Image.has(strings.TrimPrefix(p.Chain.Path, "/")) {

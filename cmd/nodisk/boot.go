@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
-	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/integration"
 )
 
@@ -19,21 +17,21 @@ import (
 // DHCP, TFTP, iSCSI and NFS servers, to try an image before it is deployed.
 type bootCmd struct {
 	Image  string `arg:"" help:"Image to boot, as nodisk build made it." type:"existingfile"`
-	Kernel string `help:"Kernel to boot (vmlinuz)." type:"existingfile" required:""`
+	Kernel string `help:"Kernel to boot (vmlinuz); default is the installed one whose modules the image has." placeholder:"FILE" type:"existingfile"`
 
 	Tree       string `help:"The node's root is this directory. It is never written to: the node has a copy (--root iscsi), or an overlay over it by NFS." placeholder:"DIR" type:"existingdir" xor:"own"`
 	Disk       string `help:"The node's root is on this disk image (raw, qcow2, vmdk ...) or block device. It is never written to: the node has a snapshot." placeholder:"FILE|DEVICE" type:"existingfile" xor:"own"`
 	DiskFormat string `help:"What --disk is: raw, qcow2, vmdk, vdi, vhdx, vpc or qed. Default: raw for a block device; a file is looked at, and must not name another file." placeholder:"FORMAT" enum:"raw,qcow2,vmdk,vdi,vhdx,vpc,qed," default:""`
 	NFS        string `help:"The node's root is this directory, exported as it is: what the node writes is WRITTEN THERE." placeholder:"DIR" name:"nfs" type:"existingdir" xor:"own"`
 
-	Root string `help:"By what the node gets its root: ${enum}. auto is iscsi, or what the image is for; virtio is a disk of the machine's own, without iSCSI, for --disk. Without --tree, --disk and --nfs the root is a small one of the lab's, which reports and switches off; for ram the image must hold it (nodisk build --add)." enum:"auto,iscsi,nfs3,nfs4,ram,none,virtio" default:"auto"`
+	Root string `help:"By what the node gets its root: ${enum}. auto is the first of iscsi, nfs4, nfs3 and ram that the image is for; virtio is a disk of the machine's own, without iSCSI, for --disk. Without --tree, --disk and --nfs the root is a small one of the lab's, which reports and switches off; with ram it is the one in the image (nodisk build --add), with none what --cmdline names." enum:"auto,iscsi,nfs3,nfs4,ram,none,virtio" default:"auto"`
 	Init string `help:"The root's init, in place of /sbin/init." placeholder:"PATH"`
 	PXE  bool   `help:"Boot through the whole chain, iPXE ROM and pxelinux, instead of handing kernel and image to QEMU." name:"pxe"`
 
-	Interactive bool          `help:"This terminal is the node's console. Ctrl-a x ends the node, Ctrl-a h lists QEMU's other keys." short:"i"`
-	Until       string        `help:"The node is up when a line of its console matches. With a root of your own that is a login prompt, multi-user.target or a shell's prompt." placeholder:"REGEXP"`
-	Timeout     time.Duration `help:"How long the node may take: 3m, 10m with a root of your own, with --interactive as long as you like." placeholder:"TIME"`
-	Force       bool          `help:"Boot also what would not."`
+	Interactive bool     `help:"This terminal is the node's console. Ctrl-a x ends the node, Ctrl-a h lists QEMU's other keys." short:"i"`
+	Until       string   `help:"The node is up when a line of its console matches. With a root of your own that is a login prompt, multi-user.target or a shell's prompt." placeholder:"REGEXP"`
+	Timeout     duration `help:"How long the node may take: 3m, 10m with a root of your own, with --interactive as long as you like." placeholder:"TIME"`
+	Force       bool     `help:"Boot also what would not."`
 
 	Static  bool   `help:"Give the address by ip= instead of DHCP."`
 	Cmdline string `help:"Replace the words for address and root. {server} {client} {gateway} {mask} {mac} {name} {target} {export} {label} {uuid} {disk} stand for what the lab chose." placeholder:"WORDS"`
@@ -51,7 +49,7 @@ type bootCmd struct {
 func (bootCmd) Help() string {
 	return "What is real: kernel, image, DHCP, TFTP (--pxe), iSCSI or NFS server and your root. What is not: the machine, QEMU's with the NIC of --nic. " +
 		"Before it starts, what nodisk plan and nodisk check know of image, kernel and this machine is looked at, and what would not boot is refused.\n\n" +
-		"Exit status: 0 the root came up, 1 it did not, 2 something given cannot be used."
+		"Exit status: 0 the root came up, 1 it did not or would not, or this machine cannot try it, 2 something given cannot be used."
 }
 
 // Run boots the node, shows its console, and returns nil when it reached its
@@ -92,6 +90,9 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 		conf.Log = slog.New(slog.NewTextHandler(con.err, nil))
 	}
 	res, err := c.boot(ctx, conf, spec, con)
+	if _, refused := errors.AsType[*integration.NotStarted](err); refused {
+		return &usageError{fmt.Errorf("boot: %w", err)}
+	}
 	if err != nil {
 		return err
 	}
@@ -119,6 +120,11 @@ func tellNotes(s integration.BootSpec, con console) error {
 // boot boots the node, with the terminal as its console if that is wanted.
 func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integration.BootSpec, con console) (res integration.BootResult, err error) {
 	spec.Console = integration.Plain(con.out)
+	if spec.Tree != "" && spec.Root == integration.RootISCSI {
+		if _, err := fmt.Fprintf(con.err, "nodisk: copying %s into a disk image (--root nfs4 copies nothing)\n", spec.Tree); err != nil {
+			return res, err
+		}
+	}
 	if c.Interactive {
 		keyboard, words, leave, err := takeTerminal(con)
 		if err != nil {
@@ -131,32 +137,23 @@ func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integr
 	return integration.Boot(ctx, conf, spec)
 }
 
-// spec is what the flags say; the way to the root may be open, and so may the memory.
+// spec is what the flags say; kernel, way to the root and memory may be open.
 func (c *bootCmd) spec() (integration.BootSpec, error) {
 	s := integration.BootSpec{
 		Kernel: c.Kernel, Image: c.Image, Tree: c.Tree, Export: c.NFS, Disk: c.Disk, DiskFormat: c.DiskFormat, Init: c.Init,
 		PXE: c.PXE, Static: c.Static, Cmdline: c.Cmdline, Append: c.Append, Until: c.Until,
-		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: c.Timeout, Log: c.Log, Interactive: c.Interactive,
+		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: time.Duration(c.Timeout), Log: c.Log, Interactive: c.Interactive,
 	}
 	if _, err := regexp.Compile(c.Until); err != nil {
 		return s, fmt.Errorf("--until: %w", err)
 	}
-	// QEMU may boot a kernel whose file says nothing here.
-	if k, err := build.OpenKernel(c.Kernel); err == nil {
-		switch k.Arch {
-		case "amd64", "arm64":
-			s.Arch = k.Arch
-		case "":
-		default:
-			return s, fmt.Errorf("kernel %s is for %s: nodes here are amd64 or arm64", filepath.Base(c.Kernel), k.Arch)
+	if c.Disk != "" {
+		if err := integration.CheckDisk(c.Disk); err != nil {
+			return s, fmt.Errorf("--disk: %w", err)
 		}
 	}
-	if c.Root == "auto" {
-		return s, nil
-	}
-	var err error
-	s.Root, err = integration.ParseRoot(c.Root)
-	return s, err
+	s.Root = c.ways()[0]
+	return s, nil
 }
 
 // visible reports files that the lab's own /run hides.

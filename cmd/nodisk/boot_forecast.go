@@ -1,14 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/installed"
 	"github.com/nodisk/nodisk/build/preflight"
 	"github.com/nodisk/nodisk/init/cmdline"
 	"github.com/nodisk/nodisk/integration"
@@ -24,13 +30,18 @@ type bootImage struct {
 }
 
 // forecast looks at what nodisk plan and nodisk check know before a machine is started. It
-// chooses the way to the root and the memory where the flags leave that open. What would not
-// boot is an error, unless it is forced.
+// chooses the kernel, the way to the root and the memory where the flags leave that open. What
+// would not boot is an error, unless it is forced.
 func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con console) error {
-	if s.Root == 0 {
-		s.Root = c.ways()[0]
-	}
 	image, err := openBootImage(ctx, c.Image)
+	if err == nil || s.Kernel != "" { // --force boots any image, with a kernel that is given
+		if err := c.kernelOf(s, image, con); err != nil {
+			return err
+		}
+		if err := s.Check(); err != nil {
+			return &usageError{err}
+		}
+	}
 	if err == nil && outside() {
 		err = image.check(ctx, *s)
 	}
@@ -47,11 +58,86 @@ func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con con
 	return nil
 }
 
+// kernelOf finds the kernel of an image's modules unless one was given, and looks whether it is
+// one.
+func (c *bootCmd) kernelOf(s *integration.BootSpec, image bootImage, con console) error {
+	if s.Kernel == "" {
+		k, err := installedKernel("/", image)
+		if err != nil {
+			return unusable("%w", err)
+		}
+		s.Kernel = k.File
+		if outside() {
+			if _, err := fmt.Fprintf(con.err, "nodisk: kernel %s, by the modules in the image\n", s.Kernel); err != nil {
+				return err
+			}
+		}
+	}
+	k, err := build.OpenKernel(s.Kernel)
+	if err != nil {
+		if starts, headErr := qemuStarts(s.Kernel); headErr != nil || !starts {
+			return unusable("--kernel: %w", err)
+		}
+		return nil // QEMU may boot a kernel whose file says nothing here
+	}
+	switch k.Arch {
+	case "amd64", "arm64":
+		s.Arch = k.Arch
+	case "":
+	default:
+		return unusable("kernel %s is for %s: nodes here are amd64 or arm64", filepath.Base(s.Kernel), k.Arch)
+	}
+	return nil
+}
+
+// installedKernel is the one below root whose modules an image has.
+func installedKernel(root string, image bootImage) (installed.Kernel, error) {
+	release := image.files.Release()
+	if release == "" {
+		return installed.Kernel{}, errors.New("give the kernel by --kernel FILE: the image does not say which, it has not the modules of one release")
+	}
+	k, err := installed.Find(root, release)
+	if err == nil && k.File == "" {
+		err = fmt.Errorf("find kernel %s: it has modules (%s), but no file such as /boot/vmlinuz-%s", release, k.Modules, release)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w; give the kernel by --kernel FILE", err)
+	}
+	return k, err
+}
+
+// qemuStarts reports whether a file begins as what QEMU takes for a kernel: a bzImage, an Image,
+// ELF, PE, or gzip or uImage around one (hw/i386/x86-common.c, hw/arm/boot.c).
+func qemuStarts(kernel string) (bool, error) {
+	f, err := os.Open(kernel)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	head := make([]byte, 0x206)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	for _, magic := range []struct {
+		at   int
+		text string
+	}{{0x202, "HdrS"}, {0, "\x7fELF"}, {0, "MZ"}, {0x38, "ARM\x64"}, {0, "\x27\x05\x19\x56"}} {
+		if n >= magic.at+len(magic.text) && string(head[magic.at:magic.at+len(magic.text)]) == magic.text {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// unusable is an error of something that was given.
+func unusable(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
 // openBootImage reads an image.
 func openBootImage(ctx context.Context, name string) (bootImage, error) {
 	files, err := preflight.OpenImage(ctx, name)
 	if err != nil {
-		return bootImage{}, err
+		return bootImage{}, unusable("%w", err)
 	}
 	return bootImage{contents: files.Contents(), files: files}, nil
 }
@@ -86,35 +172,44 @@ func (c *bootCmd) ways() []integration.Root {
 		// A copy works for every user and on every file system.
 		return []integration.Root{integration.RootISCSI, integration.RootNFS4, integration.RootNFS3}
 	}
-	return []integration.Root{integration.RootISCSI}
+	return []integration.Root{integration.RootISCSI, integration.RootNFS4, integration.RootNFS3, integration.RootRAM}
 }
 
-// judge takes the first way by which the node would boot.
+// judge takes the first way by which the node would boot. If there is none, what is said is
+// about the one that lacks least.
 func (c *bootCmd) judge(ctx context.Context, s *integration.BootSpec, image bootImage) error {
-	var first error
+	var least []string
+	chosen := c.ways()[0]
 	for i, way := range c.ways() {
 		s.Root = way
 		faults, err := bootFaults(ctx, *s, image)
 		if err != nil {
 			return err
 		}
-		if faults == nil {
-			first = nil
+		if i == 0 || len(faults) < len(least) {
+			chosen, least = way, faults
+		}
+		if least == nil {
 			break
 		}
-		if i == 0 {
-			first = fmt.Errorf("the node would not boot (--force boots it all the same):\n  %s", strings.Join(faults, "\n  "))
-		}
 	}
-	if first != nil {
-		s.Root = c.ways()[0]
+	s.Root = chosen
+	var err error
+	if least != nil {
+		err = fmt.Errorf("the node would not boot (--force boots it all the same):\n  %s", strings.Join(least, "\n  "))
 	}
-	return errors.Join(first, roomFor(s, image.contents))
+	return errors.Join(err, roomFor(s, image.contents))
 }
 
 // bootFaults are what keeps a node from booting, by nodisk plan and nodisk check.
 func bootFaults(ctx context.Context, s integration.BootSpec, image bootImage) ([]string, error) {
-	in := preflight.Input{Line: cmdline.Parse(s.Line()), Image: image.files, Kernel: image.kernel, Checks: image.checks}
+	in := preflight.Input{
+		Line: cmdline.Parse(s.Line()), Image: image.files, Kernel: image.kernel, Checks: image.checks,
+		Driver: func(d build.Device) string { return integration.Driver(d.Modalias) },
+	}
+	if s.Arch == "" || s.Arch == runtime.GOARCH { // of another machine's programs nothing is known
+		in.Root = cmp.Or(s.Tree, s.Export)
+	}
 	if list := s.Hardware(); list != "" {
 		v, err := build.ParseInventory("QEMU's machine", strings.NewReader(list))
 		if err != nil {
@@ -122,11 +217,15 @@ func bootFaults(ctx context.Context, s integration.BootSpec, image bootImage) ([
 		}
 		in.Inventory = &v
 	}
+	diskFaults, err := faultsOfDisk(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	report, err := preflight.Check(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	faults := append(slices.Clip(image.faults), report.Faults...)
+	faults := slices.Concat(image.faults, diskFaults, report.Faults)
 	for _, r := range in.Checks {
 		for _, f := range r.Findings {
 			if f.Severity == abi.Fault && len(report.Faults) == 0 {
@@ -135,6 +234,21 @@ func bootFaults(ctx context.Context, s integration.BootSpec, image bootImage) ([
 		}
 	}
 	return faults, nil
+}
+
+// faultsOfDisk are what keeps a node from a root on its disk.
+func faultsOfDisk(ctx context.Context, s integration.BootSpec) ([]string, error) {
+	if s.Disk == "" || !outside() {
+		return nil, nil
+	}
+	fault, err := integration.DiskFault(ctx, s)
+	if err != nil {
+		return nil, unusable("--disk: %w", err)
+	}
+	if fault == "" {
+		return nil, nil
+	}
+	return []string{"--disk " + fault}, nil
 }
 
 // Memory of a node in MiB.
@@ -152,7 +266,7 @@ func roomFor(s *integration.BootSpec, image build.Contents) error {
 	case s.Memory == 0:
 		s.Memory = max(leastMemory, (need+63)/64*64)
 	case s.Memory < need:
-		return fmt.Errorf("--memory %d is too little: the image of %.0f MB is %.0f MB unpacked, which takes %d MiB with the kernel: give --memory %d or more",
+		return unusable("--memory %d is too little: the image of %.0f MB is %.0f MB unpacked, which takes %d MiB with the kernel: give --memory %d or more",
 			s.Memory, float64(image.Bytes)/1e6, float64(image.Raw)/1e6, need, need)
 	}
 	return nil

@@ -76,6 +76,8 @@ func (c console) beside(specs ...build.Spec) console {
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	// signalled and the signal's number is what shells report of a process that it ended.
+	signalled = 128
 )
 
 // An exitStatus is the answer of a command that has printed the rest.
@@ -132,10 +134,15 @@ func (c console) conclude(ctx context.Context, err error) int {
 	case err == nil:
 		return 0
 	case interrupted:
-		_, _ = fmt.Fprintf(c.err, "nodisk: %v\n", cause)
+		if outside() { // of the two processes of a lab, one says it
+			_, _ = fmt.Fprintf(c.err, "nodisk: %v\n", cause)
+		}
 		return cause.status()
 	}
-	if outside, ok := errors.AsType[*integration.Outside](err); ok { // its child has said why
+	if outside, ok := errors.AsType[*integration.Outside](err); ok { // its child has said why, if it could
+		if by := syscall.Signal(outside.Status - signalled); by > 0 && by != syscall.SIGPIPE {
+			_, _ = fmt.Fprintf(c.err, "nodisk: the process in the lab's namespaces was ended: %v\n", by)
+		}
 		return outside.Status
 	}
 	if status, ok := errors.AsType[exitStatus](err); ok { // all has been said

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
+	"github.com/nodisk/nodisk/integration"
 	"github.com/nodisk/nodisk/internal/escape"
 )
 
@@ -32,11 +34,17 @@ func (i *interruption) Error() string {
 }
 
 // status is what a shell reports of a program that the signal ended.
-func (i *interruption) status() int { return 128 + int(i.signal) }
+func (i *interruption) status() int { return signalled + int(i.signal) }
+
+// oneSignal is how far apart two arrivals of one signal may be: timeout(1) and service managers
+// send theirs to the process and to its group.
+const oneSignal = time.Second
 
 // heed returns a context that the first SIGINT, SIGTERM or SIGHUP ends, with an
 // interruption as its cause, so that the command can clean up. A second signal finds
-// them as they were before, and ends the process at once. stop must be called.
+// them as they were before, and ends the process at once; one that comes within oneSignal is the
+// first once more. In the lab's namespaces the first is the only one: whoever is impatient ends the
+// process outside, and all that is inside with it. stop must be called.
 //
 // Without SIGPIPE among those that are asked for, the runtime would end the process where it
 // writes to a pipe that nobody reads (os/signal, "SIGPIPE"). So the write fails, and the
@@ -46,20 +54,28 @@ func heed(parent context.Context) (_ context.Context, end context.CancelCauseFun
 	signals, pipe := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	signal.Notify(pipe, syscall.SIGPIPE)
-	done := make(chan struct{})
+	stopped, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		select {
 		case s := <-signals:
-			signal.Stop(signals)
 			if number, ok := s.(syscall.Signal); ok {
 				end(&interruption{number})
 			}
-		case <-ctx.Done():
+		case <-stopped:
+		}
+		if integration.Inside() {
+			return
+		}
+		select {
+		case <-time.After(oneSignal):
+			signal.Stop(signals)
+		case <-stopped:
 		}
 	}()
 	return ctx, end, func() {
 		end(nil)
+		close(stopped)
 		<-done
 		signal.Stop(signals)
 		signal.Stop(pipe)

@@ -16,19 +16,19 @@ import (
 
 // wakeCmd is "nodisk wake".
 type wakeCmd struct {
-	Targets   []string      `arg:"" optional:"" name:"node" help:"Names of nodes in --nodes, or MACs."`
-	Nodes     string        `help:"Description of the nodes (docs/pxe.md), or - for standard input." placeholder:"FILE"`
-	All       bool          `help:"All nodes, but those that say wake: false."`
-	Group     []string      `help:"The nodes of these groups." placeholder:"NAME"`
-	Via       string        `help:"How packets are sent: ethernet (needs --interface and root; the default with it), or udp, which anybody may." enum:"ethernet,udp," default:""`
-	Interface string        `help:"Interface of this machine that leads to the nodes." placeholder:"eth1"`
-	To        string        `help:"Where datagrams go: a broadcast address, port 9 unless said. Without it that of each node's subnet, or 255.255.255.255." placeholder:"10.0.0.255[:9]"`
-	Password  string        `help:"SecureOn password of machines given by MAC: 192.168.1.1 or 00:11:22:33:44:55." placeholder:"BYTES"`
-	Interval  time.Duration `help:"Between one batch and the next." default:"2s"`
-	Batch     int           `help:"How many at a time." default:"1"`
-	Repeat    int           `help:"Packets to each: one may get lost." default:"3"`
-	From      string        `help:"Leave out what comes before this node." placeholder:"NODE"`
-	DryRun    bool          `help:"Print who would be woken, in order; send nothing."`
+	Targets   []string `arg:"" optional:"" name:"node" help:"Names of nodes in --nodes, or MACs."`
+	Nodes     string   `help:"Description of the nodes (docs/pxe.md), or - for standard input." placeholder:"FILE"`
+	All       bool     `help:"All nodes, but those that say wake: false."`
+	Group     []string `help:"The nodes of these groups." placeholder:"NAME"`
+	Via       string   `help:"How packets are sent: ethernet (needs --interface and root; the default with it), or udp, which anybody may." enum:"ethernet,udp," default:""`
+	Interface string   `help:"Interface of this machine that leads to the nodes." placeholder:"eth1"`
+	To        string   `help:"Where datagrams go: a broadcast address, port 9 unless said. Without it that of each node's subnet, or 255.255.255.255." placeholder:"10.0.0.255[:9]"`
+	Password  string   `help:"SecureOn password of machines given by MAC: 192.168.1.1 or 00:11:22:33:44:55." placeholder:"BYTES"`
+	Interval  duration `help:"Between one batch and the next." default:"2s"`
+	Batch     int      `help:"How many at a time." default:"1"`
+	Repeat    int      `help:"Packets to each: one may get lost." default:"3"`
+	From      string   `help:"Leave out what comes before this node." placeholder:"NODE"`
+	DryRun    bool     `help:"Print who would be woken, in order; send nothing."`
 }
 
 // Help is shown by "nodisk wake --help".
@@ -67,7 +67,7 @@ func (w *wakeCmd) Run(ctx context.Context, c console) error {
 			lost = cmp.Or(lost, err)
 		}
 	}
-	pace := wol.Pace{Interval: w.Interval, Batch: w.Batch, Repeat: w.Repeat}
+	pace := wol.Pace{Interval: time.Duration(w.Interval), Batch: w.Batch, Repeat: w.Repeat}
 	woken, err := wol.Wake(ctx, targets, pace, sender.Send, told)
 	err = errors.Join(err, sender.Close())
 	switch {
@@ -95,7 +95,7 @@ func (w *wakeCmd) check() error {
 		return bad("--to is for datagrams: give --via udp, or leave it out")
 	case w.Via == "udp" && w.Interface != "":
 		return bad("--interface is for frames: with --via udp say --to and the broadcast address of its network")
-	case w.Interval < 0 || w.Interval > 24*time.Hour:
+	case w.Interval < 0 || w.Interval > duration(24*time.Hour):
 		return bad("--interval %v is not a time from 0s to 24h", w.Interval)
 	case w.Batch < 1:
 		return bad("--batch %d: write how many at a time, 1 at least", w.Batch)
@@ -231,7 +231,7 @@ func (w *wakeCmd) line(t wol.Target) string {
 }
 
 func (w *wakeCmd) rehearse(c console, targets []wol.Target) error {
-	pace := wol.Pace{Interval: w.Interval, Batch: w.Batch, Repeat: w.Repeat}
+	pace := wol.Pace{Interval: time.Duration(w.Interval), Batch: w.Batch, Repeat: w.Repeat}
 	next := 0
 	for _, s := range pace.Steps(len(targets)) {
 		if s.First < next { // a packet once more
