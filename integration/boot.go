@@ -124,8 +124,10 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 		}
 	}
 	res, err = v.follow(limited)
-	if why := v.refused(); err == nil && why != "" {
-		err = &NotStarted{Why: why}
+	if err == nil && limited.Err() == nil { // the lab has not ended it
+		if why := v.refused(); why != "" {
+			err = &NotStarted{Why: why}
+		}
 	}
 	if err == nil && ctx.Err() != nil {
 		err = fmt.Errorf("boot %s: %w", s.name(), context.Cause(ctx))

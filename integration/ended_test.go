@@ -54,7 +54,7 @@ func TestBootEnded(t *testing.T) { //nolint:tparallel // its nodes share a place
 			began := time.Now()
 			for i, s := range c.signals {
 				if i > 0 {
-					time.Sleep(50 * time.Millisecond) // two signals, not one that is pending
+					<-time.After(50 * time.Millisecond) // two signals, not one that is pending
 				}
 				if err := syscall.Kill(pid, s); err != nil {
 					t.Error(err)

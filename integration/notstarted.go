@@ -10,14 +10,9 @@ type NotStarted struct{ Why string }
 
 func (e *NotStarted) Error() string { return "QEMU did not start: " + e.Why }
 
-// refused is why QEMU ended without a machine; empty if there was one.
+// refused is why QEMU, which has ended by itself, made no machine; empty if there was one.
 func (n *node) refused() string {
-	select {
-	case <-n.p.done:
-	default:
-		return ""
-	}
-	if exitStatus(n.p.err) != 1 {
+	if exitStatus(n.p.err) == 0 {
 		return ""
 	}
 	return refusedBy(toolMachine(n.m.spec.arch()).name, n.m.args(), n.p.out.String())

@@ -15,9 +15,9 @@ import (
 func (c *checker) root() {
 	p := c.decided
 	c.shell()
-	if c.Input.Root != "" {
-		if _, err := p.FindInit(c.Input.Root); err != nil && !errors.Is(err, fs.ErrPermission) {
-			c.fault("%s: %v", c.Input.Root, err)
+	if c.Root != "" {
+		if _, err := p.FindInit(c.Root); err != nil && !errors.Is(err, fs.ErrPermission) {
+			c.fault("%s: %v", c.Root, err)
 		}
 	}
 	switch {
