@@ -170,7 +170,6 @@ func TestBootKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer image.close() //nolint:errcheck // it was read
 	root := t.TempDir()
 	modules := filepath.Join(root, "lib/modules", release)
 	if err := os.MkdirAll(modules, 0o755); err != nil { //nolint:gosec // as installed
