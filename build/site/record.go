@@ -3,6 +3,7 @@ package site
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -19,18 +20,34 @@ import (
 // file for each release, in the form of sha256sum(1), "SHA256  PATH" a line. What is
 // removed with a kernel is what its file names and nobody has changed since: never
 // somebody else's file.
-type Record struct{ Dir string }
+//
+// Kernels of one release may be installed in several roots. The lines of those of another
+// root than / follow one "# root DIR", a comment for sha256sum(1).
+type Record struct {
+	Dir string
+	// Root is the root that holds the kernels, absolute. Empty: / for what is added, and any
+	// for what is removed.
+	Root string
+}
 
 // A Made is a file that was made for a kernel.
 type Made struct {
 	SHA256 string // hexadecimal
 	Path   string // absolute
+	Root   string // that has the kernel, absolute
 }
+
+// rootLine begins a line that says which root has the kernels of the lines after it.
+const rootLine = "# root "
 
 // Add says that files are of a release, and no longer of any other.
 func (r Record) Add(release string, paths ...string) error {
 	if err := checkRelease(release); err != nil {
 		return err
+	}
+	root := cmp.Or(r.Root, "/")
+	if strings.ContainsAny(root, "\n\r") {
+		return fmt.Errorf("record %q: a line feed in the name of a root: give it another name", root)
 	}
 	var made []Made
 	for _, path := range paths {
@@ -45,7 +62,7 @@ func (r Record) Add(release string, paths ...string) error {
 		if err != nil {
 			return fmt.Errorf("record %s: %w", path, err)
 		}
-		made = append(made, Made{sum, abs})
+		made = append(made, Made{sum, abs, root})
 	}
 	if err := os.MkdirAll(r.Dir, 0o755); err != nil { //nolint:gosec // which images there are is no secret
 		return fmt.Errorf("record images: %w", err)
@@ -104,13 +121,18 @@ func (r Record) Of(release string) ([]Made, error) {
 		return nil, fmt.Errorf("read the record of images: %w", err)
 	}
 	var list []Made
+	root := "/"
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for n := 1; lines.Scan(); n++ {
+		if dir, ok := strings.CutPrefix(lines.Text(), rootLine); ok && filepath.IsAbs(dir) {
+			root = dir
+			continue
+		}
 		sum, path, ok := strings.Cut(lines.Text(), "  ")
 		if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != sha256.Size || !filepath.IsAbs(path) {
 			return nil, fmt.Errorf("read the record of images: %s:%d: not \"SHA256  /PATH\": remove the line", at, n)
 		}
-		list = append(list, Made{sum, path})
+		list = append(list, Made{sum, path, root})
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read the record of images: %s: %w", at, err)
@@ -125,7 +147,7 @@ type Removal struct {
 	Why string
 }
 
-// Remove removes the files of a release and forgets them. A file that was changed since
+// Remove removes the files of a release, in the root of the record, and forgets them. A file that was changed since
 // stays, as somebody else's. With dry nothing is done.
 func (r Record) Remove(release string, dry bool) ([]Removal, error) {
 	if err := checkRelease(release); err != nil {
@@ -141,6 +163,10 @@ func (r Record) Remove(release string, dry bool) ([]Removal, error) {
 		errs []error
 	)
 	for _, m := range list {
+		if r.Root != "" && m.Root != r.Root {
+			kept = append(kept, m)
+			continue
+		}
 		sum, err := sumOf(m.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // somebody was quicker
@@ -172,9 +198,14 @@ func (r Record) write(release string, list []Made) error {
 		}
 		return nil
 	}
-	slices.SortFunc(list, func(a, b Made) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(list, func(a, b Made) int { return cmp.Or(strings.Compare(a.Root, b.Root), strings.Compare(a.Path, b.Path)) })
 	var text bytes.Buffer
+	root := "/" // the first in that order
 	for _, m := range list {
+		if m.Root != root {
+			root = m.Root
+			fmt.Fprintf(&text, "%s%s\n", rootLine, root)
+		}
 		fmt.Fprintf(&text, "%s  %s\n", m.SHA256, m.Path)
 	}
 	f, err := os.CreateTemp(r.Dir, ".new-*")

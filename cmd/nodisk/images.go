@@ -73,13 +73,13 @@ func (b *buildCmd) record(o order, failed []error) error {
 	if !o.recorded || b.DryRun {
 		return nil
 	}
-	record := site.Record{Dir: b.State}
 	var errs []error
 	for i, r := range o.requests {
 		if r.release == "" || failed[i] != nil {
 			continue
 		}
 		outs := slices.DeleteFunc([]string{r.spec.Out, r.spec.SecretOut, r.spec.SBOM}, func(name string) bool { return name == "" })
+		record := site.Record{Dir: b.State, Root: r.root}
 		if err := record.Add(r.release, outs...); err != nil {
 			errs = append(errs, fmt.Errorf("build: %w; --state DIR remembers them elsewhere", err))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,14 +14,13 @@ import (
 // allKernels is the --kver that stands for every release.
 const allKernels = "all"
 
+// root is where kernels are installed.
+func (b *buildCmd) root() string { return cmp.Or(b.Sysroot, "/") }
+
 // kernels finds the kernels that an image is made for. One without a release stands for
 // what the flags --kernel and --modules name.
 func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
-	root := b.Sysroot
-	if root == "" {
-		root = "/"
-	}
-	releases := b.KVer
+	root, releases := b.root(), b.KVer
 	switch {
 	case b.SecretOnly:
 		return []installed.Kernel{{}}, nil, nil

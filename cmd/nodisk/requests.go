@@ -20,6 +20,7 @@ type request struct {
 	// release is that of an installed kernel that the image is made for; empty if its
 	// kernel is named by flags.
 	release string
+	root    string // that has the kernel, absolute
 }
 
 // An order is all that a nodisk build is to make.
@@ -162,6 +163,10 @@ func (w wanted) requests() (list []request, notes []string, err error) {
 	if err := w.checkNames(command, kernels); err != nil {
 		return nil, nil, err
 	}
+	root, err := filepath.Abs(command.root())
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, k := range kernels {
 		one := *command
 		one.use(k)
@@ -175,7 +180,7 @@ func (w wanted) requests() (list []request, notes []string, err error) {
 		if k.Release != "" {
 			spec.Release = k.Release
 		}
-		list = append(list, request{spec: spec, release: k.Release})
+		list = append(list, request{spec: spec, release: k.Release, root: root})
 	}
 	return list, notes, nil
 }

@@ -102,8 +102,8 @@ func TestSite(t *testing.T) {
 	if status, stdout, stderr = m.build("--all", "--quiet", "--kver", m.release); status != 0 || stdout+stderr != "" {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
-	// The kernel is there yet: nothing goes. Then it is not.
-	clean := []string{"clean", "--sysroot", m.root, "--state", m.state}
+	// The kernel is there yet, in the root that it came from: nothing goes. Then it is not.
+	clean := []string{"clean", "--state", m.state}
 	if status, stdout, stderr = nodisk(clean...); status != 0 || stdout+stderr != "" {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
