@@ -52,6 +52,40 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// What looks like a file of the site and is not read is said; what a setting names, and what
+// editors and packages leave, is not.
+func TestReadPassedOver(t *testing.T) {
+	fsys := fstest.MapFS{
+		"build.yml":                {},
+		"images.d/a.yaml":          {Data: []byte("out: a.img\nadd: ['a.conf:/etc/a', sub.txt]\n")},
+		"images.d/a.conf":          {},
+		"images.d/gpu.yml":         {},
+		"images.d/rack.conf":       {},
+		"images.d/sub.txt":         {},
+		"images.d/sub/b.yml":       {},
+		"images.d/README":          {},
+		"images.d/.hidden.yaml":    {Data: []byte("rubbish")},
+		"images.d/b.yaml~":         {},
+		"images.d/.#b.yaml":        {Data: []byte("rubbish")},
+		"images.d/#b.yaml#":        {},
+		"images.d/b.yaml.bak":      {},
+		"images.d/b.yaml.rpmnew":   {},
+		"images.d/b.yaml.dpkg-old": {}, "images.d/b.yaml.dpkg-dist": {}, "images.d/b.yaml.ucf-dist": {},
+	}
+	s, err := Read(fsys, "/etc/nodisk", schema())
+	if err != nil || len(s.Images) != 1 {
+		t.Fatalf("%v, %v", s.Images, err)
+	}
+	want := []string{
+		"/etc/nodisk/build.yml: only build.yaml is read",
+		"/etc/nodisk/images.d/gpu.yml: only *.yaml files are read",
+		"/etc/nodisk/images.d/rack.conf: only *.yaml files are read",
+	}
+	if diff := cmp.Diff(want, s.Warnings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // bomb is a file whose merges multiply: ten of ten of ten.
 func bomb() string {
 	var text strings.Builder

@@ -89,6 +89,7 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 		report.Warnings = append(report.Warnings, err.Error())
 	}
 	report.Notes = append(o.notes, report.Notes...)
+	report.Warnings = append(o.warnings, report.Warnings...)
 	return b.report(report, c)
 }
 

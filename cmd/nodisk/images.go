@@ -103,6 +103,7 @@ func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trim
 		}
 	}
 	say("note", o.notes)
+	say("warning", o.warnings)
 	for _, r := range reports {
 		if r.DryRun {
 			fmt.Fprintf(&images, "%9d bytes unpacked, not written (dry run)  %s", r.Raw, build.OutputName(r.Out))

@@ -29,6 +29,7 @@ type order struct {
 	several  bool     // it is a list, whatever its length
 	recorded bool     // its images go with their kernels
 	notes    []string // what was passed over, and the files that were read
+	warnings []string // of what looks like a mistake
 }
 
 // order finds out which images are wanted, from the files of the site, the list of
@@ -44,7 +45,7 @@ func (b *buildCmd) order(g given) (order, error) {
 	if err != nil {
 		return order{}, err
 	}
-	o := order{several: b.All || b.Image != nil || b.Images != "", recorded: b.All || b.Image != nil}
+	o := order{several: b.All || b.Image != nil || b.Images != "", recorded: b.All || b.Image != nil, warnings: s.Warnings}
 	images, common := []site.Image{{}}, s.Defaults
 	switch {
 	case b.Images != "":

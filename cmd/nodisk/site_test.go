@@ -143,6 +143,24 @@ func TestSiteOneFails(t *testing.T) {
 	}
 }
 
+// A file of the site that is not read, for its name, is a warning of every build.
+func TestSitePassedOver(t *testing.T) {
+	m := newMachine(t, map[string]string{"images.d/gpu.yml": "profile: virt\n"})
+	want := "warning: " + filepath.Join(m.site, "images.d/gpu.yml") + ": only *.yaml files are read\n"
+	for _, args := range [][]string{
+		{"--all", "--quiet"}, {"--all", "--dry-run"},
+		{"--kver", m.release, "--profile", "virt", "--dry-run"}, {"--kver", m.release, "--profile", "virt", "--dry-run", "--quiet"},
+	} {
+		status, stdout, stderr := m.build(args...)
+		if status != 0 || strings.Count(stdout+stderr, want) != 1 {
+			t.Errorf("%v: status %d: %s%s", args, status, stdout, stderr)
+		}
+	}
+	if _, err := orderOf("--site", m.site, "--image", "gpu"); err == nil || !strings.Contains(err.Error(), "gpu.yml: only *.yaml") {
+		t.Errorf("--image gpu: %v", err)
+	}
+}
+
 func TestSiteOrders(t *testing.T) {
 	m := newMachine(t, map[string]string{
 		"build.yaml":        "profile: virt\nadd: [extra:/etc/extra]\n",
