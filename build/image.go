@@ -86,6 +86,8 @@ type Spec struct {
 	Time time.Time
 	// Microcode are files, folders or MicrocodeAuto, for the processors of the node.
 	Microcode []string
+	// Sysroot is the root whose lib/firmware MicrocodeAuto means; empty: /.
+	Sysroot string
 	// Secrets are files for root of the node alone.
 	Secrets []Secret
 	// SecretOut is a file for the secrets, which then are not in the image.

@@ -102,6 +102,7 @@ func (b *buildCmd) spec() (build.Spec, error) {
 		DryRun: b.DryRun, Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
 	}
 	b.fill(&s)
+	s.Sysroot = b.Sysroot
 	var err error
 	s.Inputs = b.inputs()
 	if s.Inventories, err = inventories(b.Inventory, b.Hostonly); err != nil {
