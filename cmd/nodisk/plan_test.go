@@ -69,6 +69,36 @@ func TestPlanCommand(t *testing.T) {
 	}
 }
 
+// A file's name is no word of the command line.
+func TestPlanWords(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, name := range []string{"v.img", "initrd", "root=dhcp"} {
+		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir("rw", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		args []string
+		want string // empty: it is planned
+	}{
+		"image":        {[]string{"v.img", "root=dhcp"}, "plan: v.img is a file: give it by --image"},
+		"plain name":   {[]string{"initrd"}, "plan: initrd is a file: give it by --image"},
+		"directory":    {[]string{"./rw"}, "plan: ./rw is a directory: give it by --modules"},
+		"word":         {[]string{"root=dhcp", "rw", "quiet"}, ""},
+		"told as word": {[]string{"--cmdline", "initrd root=dhcp"}, ""},
+	} {
+		status, stdout, stderr := nodisk(append([]string{"plan"}, tt.args...)...)
+		if tt.want == "" && (status != 0 || strings.Contains(stderr, "give it by")) ||
+			tt.want != "" && (status != exitUsage || !strings.Contains(stderr, tt.want)) {
+			t.Errorf("%s: status %d: %s%s", name, status, stdout, stderr)
+		}
+	}
+}
+
 // The inventory of this machine can be read again.
 func TestInventoryCommand(t *testing.T) {
 	_, err := os.Stat("/sys/bus/platform/devices")
