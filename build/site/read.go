@@ -301,6 +301,9 @@ func (d *document) value(s *Setting, key Key, n *yaml.Node) bool {
 		return true
 	case key.Switch && !key.Valued:
 		d.fail(n, "%s is true or false", s.Name)
+	case n.Kind == yaml.ScalarNode && key.Switch && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0 &&
+		slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(n.Value)):
+		d.fail(n, "%s: %q is neither true nor false: write one of them, or a text (./%s if it is a file)", s.Name, n.Value, n.Value)
 	case n.Kind == yaml.ScalarNode:
 		s.Values = []string{key.resolve(d.base, n.Value)}
 		return true

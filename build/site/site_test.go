@@ -108,6 +108,8 @@ func TestReadErrors(t *testing.T) {
 		"no list":     {"out: [a, b]\n", "/n/build.yaml:1: out takes one value, not a list"},
 		"nothing":     {"out:\n", "/n/build.yaml:1: out has no value"},
 		"switch":      {"strip: maybe\n", "/n/build.yaml:1: strip is true or false"},
+		"yes":         {"rescue: yes\n", "/n/build.yaml:1: rescue: \"yes\" is neither true nor false: write one of them, or a text (./yes if it is a file)"},
+		"off":         {"rescue: Off\n", "neither true nor false"},
 		"map":         {"profile: {a: b}\n", "/n/build.yaml:1: profile: this is neither a text nor a list nor true"},
 		"nested":      {"profile: [[a]]\n", "/n/build.yaml:1: profile: an element of a list is a text"},
 		"line's":      {"quiet: true\n", "/n/build.yaml:1: \"quiet\" is for the command line, not for a file"},
