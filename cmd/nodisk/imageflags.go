@@ -49,7 +49,7 @@ func (f *imageFlags) cache() *build.Cache {
 // writeSecrets is nodisk build --secret-only.
 func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, c console) error {
 	if f.SecretOut == "" || len(f.Secret) == 0 {
-		return errors.New("build: --secret-only needs --secret FILE and --secret-out FILE")
+		return &usageError{errors.New("build: --secret-only needs --secret FILE and --secret-out FILE")}
 	}
 	s.Out, s.SBOM, s.Stdout = "", "", c.raw()
 	c = c.beside(s)

@@ -43,7 +43,7 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		return running(root, release)
 	}
 	if b.Modules != "" {
-		return nil, nil, errors.New("--kver finds the modules: leave out --modules; --sysroot DIR finds them in another root")
+		return nil, nil, &usageError{errors.New("--kver finds the modules: leave out --modules; --sysroot DIR finds them in another root")}
 	}
 	var (
 		list  []installed.Kernel
@@ -77,13 +77,14 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		list = append(list, k)
 	}
 	if b.Kernel != "" && len(list) > 1 {
-		errs = append(errs, fmt.Errorf("--kernel %s is one kernel, and --kver names %d: leave one of them out", b.Kernel, len(list)))
+		errs = append(errs, &usageError{fmt.Errorf("--kernel %s is one kernel, and --kver names %d: leave one of them out", b.Kernel, len(list))})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
 	if list == nil && !w.all {
-		return nil, nil, fmt.Errorf("find kernels: none below %s has both modules and a kernel's file", root)
+		return nil, nil, fmt.Errorf("find kernels: none below %s has both modules and a kernel's file: install one there, "+
+			"or give it by --kernel FILE and its modules by --modules DIR", root)
 	}
 	return list, notes, nil
 }
@@ -131,9 +132,10 @@ func only(root string) (installed.Kernel, error) {
 	}
 	switch len(all) {
 	case 0:
-		return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s (lib/modules)", root)
+		return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s (lib/modules): install a kernel there, "+
+			"or give one by --kernel FILE and its modules by --modules DIR", root)
 	case 1:
 		return all[0], nil
 	}
-	return installed.Kernel{}, fmt.Errorf("find kernel: %s has several (%s): give --kver", root, strings.Join(names, ", "))
+	return installed.Kernel{}, fmt.Errorf("find kernel: %s has several (%s): give --kver RELEASE, or --kver all for an image of each", root, strings.Join(names, ", "))
 }

@@ -61,7 +61,7 @@ func TestPlanCommand(t *testing.T) {
 		}
 	}
 	status, _, stderr = nodisk("build", "--modules", kernel, "--inventory", rubbish, "--out", image)
-	if none, _, text := nodisk("build", "--modules", "none", "--inventory", intel, "--out", image); none != exitFailed || !strings.Contains(text, "leave one of them out") {
+	if none, _, text := nodisk("build", "--modules", "none", "--inventory", intel, "--out", image); none != exitUsage || !strings.Contains(text, "leave one of them out") {
 		t.Errorf("without a module tree: status %d: %s", none, text)
 	}
 	if status != exitFailed || !strings.Contains(stderr, "rubbish.txt line 2") || !strings.Contains(stderr, "line 3") {

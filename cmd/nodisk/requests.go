@@ -267,3 +267,34 @@ func (w wanted) expand(b *buildCmd, k installed.Kernel) error {
 	}
 	return nil
 }
+
+// replaced warns of images that take the place of those that are remembered for another
+// kernel: with a name that has no {kver}, a node boots what came last.
+func (b *buildCmd) replaced(o order) (warnings []string, err error) {
+	if !o.recorded {
+		return nil, nil
+	}
+	record := site.Record{Dir: b.State}
+	releases, err := record.Releases()
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range releases {
+		list, err := record.Of(other)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range o.requests {
+			at, err := filepath.Abs(r.spec.Out)
+			if err != nil {
+				return nil, err
+			}
+			is := func(m site.Made) bool { return m.Path == at }
+			if r.release != "" && r.release != other && slices.ContainsFunc(list, is) {
+				warnings = append(warnings, fmt.Sprintf("%s was the image of Linux %s, and is now that of %s: "+
+					"{kver} in its name gives each kernel its own", r.spec.Out, other, r.release))
+			}
+		}
+	}
+	return warnings, nil
+}

@@ -161,6 +161,39 @@ func TestSitePassedOver(t *testing.T) {
 	}
 }
 
+// An image whose name has no {kver} takes the place of that of another kernel: it is said.
+func TestSiteReplaced(t *testing.T) {
+	m := newMachine(t, map[string]string{"build.yaml": "profile: virt\n", "images.d/fixed.yaml": "out: OUT/fixed.img\n"})
+	args := []string{"--all", "--quiet", "--kver", m.release}
+	if status, stdout, stderr := m.build(args...); status != 0 || stdout+stderr != "" {
+		t.Fatalf("status %d: %s%s", status, stdout, stderr)
+	}
+	if status, stdout, stderr := m.build(args...); status != 0 || stdout+stderr != "" {
+		t.Errorf("the same kernel again: status %d: %s%s", status, stdout, stderr)
+	}
+	if err := os.Rename(filepath.Join(m.state, m.release), filepath.Join(m.state, "6.1.0-before")); err != nil {
+		t.Fatal(err)
+	}
+	want := "fixed.img was the image of Linux 6.1.0-before, and is now that of " + m.release + ": {kver} in its name gives each kernel its own\n"
+	if status, stdout, stderr := m.build(args...); status != 0 || !strings.HasSuffix(stderr, want) {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+}
+
+// A profile that there is not is said with the line that names it.
+func TestSiteProfiles(t *testing.T) {
+	m := newMachine(t, map[string]string{"images.d/a.yaml": "out: a\nprofile: eth nfs\n", "images.d/b.yaml": "out: b\nprofile: [eht]\n"})
+	_, err := orderOf("--site", m.site, "--sysroot", m.root, "--all")
+	for _, want := range []string{
+		m.site + `/images.d/a.yaml:2: --profile: "eth nfs" is not one profile: write commas between names, eth,nfs`,
+		m.site + "/images.d/b.yaml:2: --profile: no profile eht (did you mean eth?); there are virt, ",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %s in %v", want, err)
+		}
+	}
+}
+
 func TestSiteOrders(t *testing.T) {
 	m := newMachine(t, map[string]string{
 		"build.yaml":        "profile: virt\nadd: [extra:/etc/extra]\n",
@@ -180,7 +213,7 @@ func TestSiteOrders(t *testing.T) {
 	}{
 		"kver":       {[]string{"--kver", r}, []string{"nodisk-" + r + ".img " + r}},
 		"all kvers":  {[]string{"--kver", "all"}, []string{"nodisk-" + r + ".img " + r}},
-		"sysroot":    {nil, []string{"error: has several (" + r + ", 6.1.0-without): give --kver"}},
+		"sysroot":    {nil, []string{"error: has several (" + r + ", 6.1.0-without): give --kver RELEASE, or --kver all for an image of each"}},
 		"named":      {[]string{"--kver", r, "-o", "x-{arch}.img"}, []string{"x-amd64.img " + r}},
 		"image":      {[]string{"--image", "a", "--kver", r}, []string{site + "/images.d/a-" + r + ".img " + r}},
 		"line's out": {[]string{"--image", "a", "--kver", r, "-o", "b.img"}, []string{"b.img " + r}},
