@@ -24,7 +24,7 @@ func TestCleanRoots(t *testing.T) {
 		}
 		return at
 	}
-	image := func(name, release, root string) string {
+	image := func(name, release, root string) {
 		t.Helper()
 		at := filepath.Join(dir, name)
 		if err := os.WriteFile(at, []byte(name), 0o600); err != nil {
@@ -33,7 +33,6 @@ func TestCleanRoots(t *testing.T) {
 		if err := (site.Record{Dir: state, Root: root}).Add(release, at); err != nil {
 			t.Fatal(err)
 		}
-		return at
 	}
 	images := func() (names []string) {
 		t.Helper()

@@ -77,7 +77,7 @@ func (p *planCmd) checkWords() error {
 		if err != nil || strings.ContainsRune(word, '=') {
 			continue
 		}
-		flag := ""
+		var flag string
 		switch _, err := build.OpenKernel(word); {
 		case err == nil && info.Mode().IsRegular():
 			flag = "--kernel"

@@ -148,8 +148,10 @@ func TestSitePassedOver(t *testing.T) {
 	m := newMachine(t, map[string]string{"images.d/gpu.yml": "profile: virt\n"})
 	want := "warning: " + filepath.Join(m.site, "images.d/gpu.yml") + ": only *.yaml files are read\n"
 	for _, args := range [][]string{
-		{"--all", "--quiet"}, {"--all", "--dry-run"},
-		{"--kver", m.release, "--profile", "virt", "--dry-run"}, {"--kver", m.release, "--profile", "virt", "--dry-run", "--quiet"},
+		{"--all", "--quiet"},
+		{"--all", "--dry-run"},
+		{"--kver", m.release, "--profile", "virt", "--dry-run"},
+		{"--kver", m.release, "--profile", "virt", "--dry-run", "--quiet"},
 	} {
 		status, stdout, stderr := m.build(args...)
 		if status != 0 || strings.Count(stdout+stderr, want) != 1 {
