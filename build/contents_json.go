@@ -182,4 +182,3 @@ func typeText(mode uint32) string {
 	}
 	return "other"
 }
-

@@ -49,6 +49,8 @@ type Spec struct {
 	Inventories []Inventory
 	// Config is the administrator's part of the config file.
 	Config []byte
+	// ConfigFile is where it is from, for errors and warnings.
+	ConfigFile string
 	// CheckConfig, if not nil, judges the whole config file: what /init would warn of, and what it
 	// would refuse.
 	CheckConfig func(io.Reader) (warnings []string, err error)
@@ -88,6 +90,8 @@ type Spec struct {
 	Time time.Time
 	// Microcode are files, folders or MicrocodeAuto, for the processors of the node.
 	Microcode []string
+	// Sysroot is the root whose lib/firmware MicrocodeAuto means; empty: /.
+	Sysroot string
 	// Secrets are files for root of the node alone.
 	Secrets []Secret
 	// SecretOut is a file for the secrets, which then are not in the image.
@@ -259,14 +263,17 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 	return b.layOut(files)
 }
 
+// configName is what errors call the config file.
+func (s Spec) configName() string { return strings.TrimSpace("config " + s.ConfigFile) }
+
 // configure finds the profiles and checks the config file.
 func (s Spec) configure() (_ []modload.Profile, _ cmdline.Args, warnings []string, err error) {
 	config, err := cmdline.ParseConfig(bytes.NewReader(s.Config))
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("read config: %w", err)
+		return nil, nil, nil, fmt.Errorf("read %s: %w", s.configName(), err)
 	}
 	if cmdline.HasByteOrderMark(s.Config) {
-		warnings = append(warnings, "config: it has a byte order mark, which is passed over: save it as UTF-8 without one")
+		warnings = append(warnings, s.configName()+": it has a byte order mark, which is passed over: save it as UTF-8 without one")
 	}
 	asked := listOf(config.All("nodisk.profile"))
 	names := s.Profiles
@@ -279,21 +286,21 @@ func (s Spec) configure() (_ []modload.Profile, _ cmdline.Args, warnings []strin
 	names = unique(names)
 	profiles, err := lookupProfiles(names)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, fmt.Errorf("select profiles: %w", err)
 	}
 	holds := holdings(profiles)
 	for _, name := range asked {
 		if !holds[name] {
-			return nil, nil, nil, fmt.Errorf("read config: nodisk.profile=%s is not in the image; add it to --profile", name)
+			return nil, nil, nil, fmt.Errorf("read %s: nodisk.profile=%s is not in the image; add it to --profile", s.configName(), name)
 		}
 	}
 	if s.CheckConfig != nil {
 		said, err := s.CheckConfig(bytes.NewReader(s.configText(profiles)))
 		if err != nil {
-			return nil, nil, nil, fmt.Errorf("check config: %w", err)
+			return nil, nil, nil, fmt.Errorf("check %s: %w", s.configName(), err)
 		}
 		for _, w := range said {
-			warnings = append(warnings, "config: "+w)
+			warnings = append(warnings, s.configName()+": "+w)
 		}
 	}
 	return profiles, config, warnings, nil

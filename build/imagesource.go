@@ -54,6 +54,9 @@ func OpenSource(ctx context.Context, name string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, errors.Join(fmt.Errorf("open %s: it is a directory: give the file of an image", name), f.Close())
+	}
 	s, err := NewSource(ctx, f)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/linescan"
@@ -139,6 +140,12 @@ func (p *inventoryParser) line(text string) {
 	p.fail(p.number, text)
 }
 
+// Lines of lspci -t, such as "-[0000:00]-+-00.0" and " +-1f.2", and of lsusb.
+var (
+	listedTree = regexp.MustCompile(`^-\[[0-9a-f]{4}:[0-9a-f]{2}|^[\s|]*[+\\]-`)
+	listedUSB  = regexp.MustCompile(`^Bus [0-9]+ Device [0-9]+: ID |^/:  Bus |^[\s|]*\|__ Port `)
+)
+
 // fail tells of a line that is not understood.
 func (p *inventoryParser) fail(number int, text string) {
 	if p.bad++; p.bad > inventoryErrors {
@@ -151,6 +158,12 @@ func (p *inventoryParser) fail(number int, text string) {
 	hint := "neither a modalias nor a line of lspci -n"
 	if rest, ok := cutSlot(text); ok && rest != "" {
 		hint = "a line of lspci without the numbers of vendor and device: take lspci -nn"
+	}
+	switch { // other forms of the same programs
+	case listedTree.MatchString(text):
+		hint = "the tree of lspci -t, which has no numbers of devices: take lspci -nn"
+	case listedUSB.MatchString(text):
+		hint = "a line of lsusb: of USB only modaliases are understood, as nodisk inventory writes them"
 	}
 	p.errs = append(p.errs, fmt.Errorf("%s line %d: %q is %s", p.Name, number, text, hint))
 }

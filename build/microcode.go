@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,8 @@ import (
 	"github.com/nodisk/nodisk/modload/unpack"
 )
 
-// MicrocodeAuto as an element of Spec.Microcode is what this machine's
-// /lib/firmware has, for processors of both makes.
+// MicrocodeAuto as an element of Spec.Microcode is what lib/firmware of
+// Spec.Sysroot has, for processors of both makes.
 const MicrocodeAuto = "auto"
 
 // Where the kernel looks for microcode before it unpacks anything
@@ -40,7 +41,7 @@ func (b *builder) microcode(ctx context.Context, arch string) (*segment, error) 
 	if arch != "" && arch != "amd64" && arch != "386" {
 		return nil, fmt.Errorf("read microcode: the kernel is for %s, and only x86 loads it from an image", arch)
 	}
-	intel, amd, err := readMicrocode(ctx, b.spec.Microcode)
+	intel, amd, err := readMicrocode(ctx, cmp.Or(b.spec.Sysroot, "/"), b.spec.Microcode)
 	if err != nil {
 		return nil, fmt.Errorf("read microcode: %w", err)
 	}
@@ -107,11 +108,11 @@ func (b *blob) add(data []byte, updates []microcodeUpdate) {
 	b.updates = append(b.updates, updates...)
 }
 
-// readMicrocode reads files, folders, or what this machine has.
-func readMicrocode(ctx context.Context, sources []string) (intel, amd blob, err error) {
+// readMicrocode reads files, folders, or what a root has.
+func readMicrocode(ctx context.Context, sysroot string, sources []string) (intel, amd blob, err error) {
 	var errs []error
 	for _, source := range sources {
-		paths, err := microcodeFiles(source)
+		paths, err := microcodeFiles(sysroot, source)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -126,10 +127,10 @@ func readMicrocode(ctx context.Context, sources []string) (intel, amd blob, err 
 }
 
 // microcodeFiles lists the files that a source stands for, sorted.
-func microcodeFiles(source string) ([]string, error) {
+func microcodeFiles(sysroot, source string) ([]string, error) {
 	roots := []string{source}
 	if source == MicrocodeAuto {
-		roots = []string{"/lib/firmware", "/usr/lib/firmware"}
+		roots = []string{filepath.Join(sysroot, "lib/firmware"), filepath.Join(sysroot, "usr/lib/firmware")}
 	} else if info, err := os.Stat(source); err != nil {
 		return nil, err
 	} else if !info.IsDir() {

@@ -242,3 +242,25 @@ func TestMicrocodeSummary(t *testing.T) {
 		t.Errorf("%d processors listed:\n%s", n, long.String())
 	}
 }
+
+// "auto" is what the root of the nodes has, not this machine.
+func TestMicrocodeOfSysroot(t *testing.T) {
+	for _, firmware := range []string{"lib/firmware", "usr/lib/firmware"} {
+		root := t.TempDir()
+		write(t, filepath.Join(root, firmware, "intel-ucode", "06-55-04"), intelUpdate(0x50654, 0x2007006, 16))
+		intel, _, err := readMicrocode(t.Context(), root, []string{MicrocodeAuto})
+		if diff := cmp.Diff([]string{"06-55-04 revision 0x2007006"}, names(intel.updates)); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", firmware, err, diff)
+		}
+	}
+	root := t.TempDir()
+	_, _, err := readMicrocode(t.Context(), root, []string{MicrocodeAuto})
+	if want := "no microcode in " + root + "/lib/firmware or " + root + "/usr/lib/firmware"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	s := testSpec(t, testTree(t))
+	s.Sysroot, s.Microcode = root, []string{MicrocodeAuto}
+	if _, err = Image(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "no microcode in "+root+"/lib/firmware") {
+		t.Errorf("an image: %v", err)
+	}
+}

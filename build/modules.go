@@ -21,26 +21,42 @@ import (
 // moduleMax bounds the size of one unpacked module.
 const moduleMax = 256 << 20
 
+// CheckProfiles refuses names that are not those of profiles, all at once, and says what
+// may be meant.
+func CheckProfiles(names []string) error {
+	_, err := lookupProfiles(names)
+	return err
+}
+
 // lookupProfiles turns names into profiles; all unknown ones are one error.
 func lookupProfiles(names []string) ([]modload.Profile, error) {
 	var (
 		profiles []modload.Profile
 		unknown  []string
+		known    []string
 	)
+	for _, p := range modload.Profiles() {
+		known = append(known, p.Name)
+	}
 	for _, name := range names {
 		p, ok := modload.LookupProfile(name)
-		if !ok {
-			unknown = append(unknown, name)
+		if ok {
+			profiles = append(profiles, p)
 			continue
 		}
-		profiles = append(profiles, p)
+		words, near := strings.Fields(name), cmdline.Nearest(name, known, 3)
+		switch {
+		case len(words) == 0:
+			return nil, fmt.Errorf("an empty name of a profile in %q: remove a comma", strings.Join(names, ","))
+		case len(words) > 1:
+			return nil, fmt.Errorf("%q is not one profile: write commas between names, %s", name, strings.Join(words, ","))
+		case near != "":
+			name += " (did you mean " + near + "?)"
+		}
+		unknown = append(unknown, name)
 	}
 	if unknown != nil {
-		var known []string
-		for _, p := range modload.Profiles() {
-			known = append(known, p.Name)
-		}
-		return nil, fmt.Errorf("select profiles: no profile %s; there are %s", strings.Join(unknown, ", "), strings.Join(known, ", "))
+		return nil, fmt.Errorf("no profile %s; there are %s", strings.Join(unknown, ", "), strings.Join(known, ", "))
 	}
 	return profiles, nil
 }

@@ -169,7 +169,7 @@ func (in readPath) holds(d destination, dir string) bool {
 	}
 	// An initramfs beside the modules is where some distributions have it.
 	name := filepath.Base(d.path)
-	return isModuleName(name) && slices.ContainsFunc([]string{"", modulesDir, "usr/" + modulesDir}, func(below string) bool {
+	return isModuleName(name) && slices.ContainsFunc([]string{"", modulesDir, "usr/" + modulesDir, filepath.Base(modulesDir)}, func(below string) bool {
 		if below == "" && !isTree(dir) && !in.flat() {
 			return false
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ type tree struct {
 }
 
 // findTree takes a folder as an administrator gives it: lib/modules/RELEASE
-// itself, lib/modules, or a root that holds lib/modules. release is the
+// itself, lib/modules, lib, or a root that holds lib/modules. release is the
 // kernel's, empty if no kernel was given; then there must be exactly one tree.
 func findTree(dir, release string) (tree, error) {
 	info, err := os.Stat(dir)
@@ -49,7 +50,7 @@ func findTree(dir, release string) (tree, error) {
 		return t, nil
 	}
 	var trees []tree
-	for _, below := range []string{modulesDir, "usr/" + modulesDir, "."} {
+	for _, below := range []string{modulesDir, "usr/" + modulesDir, path.Base(modulesDir), "."} {
 		above, err := installed.Inside(abs, below)
 		var entries []fs.DirEntry
 		if err == nil {
@@ -87,6 +88,9 @@ func findTree(dir, release string) (tree, error) {
 	switch {
 	case len(trees) == 0:
 		flat := ""
+		if above := treeAbove(abs); above != "" {
+			return tree{}, fmt.Errorf("find modules: %s is a part of a tree of modules: give %s", dir, above)
+		}
 		if link := installed.Dangling(abs); link != "" {
 			flat = "; " + link
 		}
@@ -151,14 +155,43 @@ func saidRelease(dir string) (string, error) {
 	return release, err
 }
 
-// isTree tells a folder that depmod has worked on, or could work on.
+// isTree tells a folder that depmod has worked on, or could work on: /usr/lib has a folder
+// "kernel" too, that of kernel-install(8).
 func isTree(dir string) bool {
-	for _, name := range []string{"modules.dep", "modules.order", "kernel"} {
+	for _, name := range []string{"modules.dep", "modules.order"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			return true
 		}
 	}
-	return false
+	return holdsModule(filepath.Join(dir, "kernel") + "/") // it may be a link
+}
+
+// holdsModule reports whether a module lies below a folder. What cannot be read has none.
+func holdsModule(dir string) bool {
+	found := false
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error { // the walk returns no error
+		switch {
+		case err != nil && d == nil:
+			return fs.SkipAll
+		case err != nil:
+			return fs.SkipDir
+		case modload.IsModule(d.Name()) && !d.IsDir():
+			found = true
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return found
+}
+
+// treeAbove is the tree that a folder is a part of, or empty.
+func treeAbove(dir string) string {
+	for at := filepath.Dir(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
+		if isTree(at) && plausible(filepath.Base(at)) && filepath.Base(filepath.Dir(at)) == path.Base(modulesDir) {
+			return at
+		}
+	}
+	return ""
 }
 
 // A MismatchError is a kernel without modules of its own.

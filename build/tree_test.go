@@ -96,3 +96,36 @@ func TestImageOfRootWithLinks(t *testing.T) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }
+
+// A tree is found from every directory above it, and its parts are none: a folder "kernel"
+// makes no tree, /usr/lib has one too (kernel-install).
+func TestFindTreeFromAbove(t *testing.T) {
+	for _, place := range []string{"lib", "usr/lib"} {
+		root := t.TempDir()
+		own := filepath.Join(root, place, "modules", testRelease)
+		if err := os.CopyFS(own, os.DirFS(filepath.Join(testTree(t), "lib", "modules", testRelease))); err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range []string{filepath.Join(root, place, "kernel", "install.d"), filepath.Join(root, place, "modules-load.d")} {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, dir := range []string{root, filepath.Dir(filepath.Join(root, place)), filepath.Join(root, place) + "/", filepath.Dir(own), own} {
+			for _, release := range []string{"", testRelease} {
+				if got, err := findTree(dir, release); err != nil || got.dir != own || got.release != testRelease {
+					t.Errorf("%s, release %q: %s, %v", dir, release, got.dir, err)
+				}
+			}
+		}
+		for _, part := range []string{"kernel", "kernel/drivers"} {
+			dir := filepath.Join(own, part)
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := findTree(dir, testRelease); err == nil || !strings.Contains(err.Error(), "is a part of a tree of modules: give "+own) {
+				t.Errorf("%s: %v", dir, err)
+			}
+		}
+	}
+}

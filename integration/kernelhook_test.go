@@ -182,7 +182,7 @@ func TestHookScripts(t *testing.T) {
 	const (
 		plugin  = "install.d/95-nodisk.install"
 		made    = "build --all --quiet --kver 6.1\n"
-		cleaned = "clean --quiet --kver 6.1\n"
+		cleaned = "clean --quiet --sysroot / --kver 6.1\n"
 	)
 	for _, tt := range []struct {
 		script string

@@ -210,12 +210,3 @@ func hasModules(dir string) bool {
 	}
 	return false
 }
-
-// Running is the release of the kernel that runs.
-func Running() (string, error) {
-	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return "", fmt.Errorf("which kernel runs: %w", err)
-	}
-	return strings.TrimSpace(string(release)), nil
-}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -33,6 +34,8 @@ type Site struct {
 	Files    []string
 	Defaults Settings
 	Images   []Image
+	// Warnings are of files that were passed over, and look as if they were meant to be read.
+	Warnings []string
 }
 
 // Read reads the files of a site. dir is the directory's name, for errors and relative
@@ -63,6 +66,9 @@ func Read(fsys fs.FS, dir string, schema Schema) (Site, error) {
 		return Site{}, fmt.Errorf("read %s: %w", filepath.Join(dir, ImagesDir), err)
 	}
 	for _, name := range names {
+		if leftOver.MatchString(path.Base(name)) {
+			continue
+		}
 		settings, ok := read(name)
 		if !ok {
 			continue
@@ -72,7 +78,42 @@ func Read(fsys fs.FS, dir string, schema Schema) (Site, error) {
 			At: Position{filepath.Join(dir, name), 1},
 		})
 	}
-	return s, errors.Join(errs...)
+	passed, err := s.passedOver(fsys, dir)
+	s.Warnings = passed
+	return s, errors.Join(append(errs, err)...)
+}
+
+// passedOver warns of files in the places of the site's that are none of them: gpu.yml
+// instead of gpu.yaml. One that a setting names is in its place.
+func (s Site) passedOver(fsys fs.FS, dir string) (warnings []string, err error) {
+	if _, err := fs.Stat(fsys, "build.yml"); err == nil && !s.names(filepath.Join(dir, "build.yml")) {
+		warnings = append(warnings, fmt.Sprintf("%s: only %s is read", filepath.Join(dir, "build.yml"), DefaultsFile))
+	}
+	entries, err := fs.ReadDir(fsys, ImagesDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, ImagesDir), err)
+	}
+	for _, e := range entries {
+		at := filepath.Join(dir, ImagesDir, e.Name())
+		if !e.IsDir() && path.Ext(e.Name()) != ".yaml" && !leftOver.MatchString(e.Name()) && !s.names(at) {
+			warnings = append(warnings, at+": only *.yaml files are read")
+		}
+	}
+	return warnings, nil
+}
+
+// leftOver are names that editors and packages give to what is not to be read, and such as
+// are for people.
+var leftOver = regexp.MustCompile(`^\.|^#|~$|\.(bak|old|orig|save|swp)$|\.(dpkg|ucf)-[a-z]+$|\.rpm(new|save|orig)$|^README`)
+
+// names reports whether a setting names a file, alone or with its place in the image.
+func (s Site) names(file string) bool {
+	named := func(list Settings) bool {
+		return slices.ContainsFunc(list, func(one Setting) bool {
+			return slices.ContainsFunc(one.Values, func(v string) bool { return v == file || strings.HasPrefix(v, file+":") })
+		})
+	}
+	return named(s.Defaults) || slices.ContainsFunc(s.Images, func(i Image) bool { return named(i.Settings) })
 }
 
 // readRegular reads a file. Of something else, such as a FIFO, nobody knows when it would end.
@@ -257,6 +298,9 @@ func (d *document) value(s *Setting, key Key, n *yaml.Node) bool {
 		return true
 	case key.Switch && !key.Valued:
 		d.fail(n, "%s is true or false", s.Name)
+	case n.Kind == yaml.ScalarNode && key.Switch && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0 &&
+		slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(n.Value)):
+		d.fail(n, "%s: %q is neither true nor false: write one of them, or a text (./%s if it is a file)", s.Name, n.Value, n.Value)
 	case n.Kind == yaml.ScalarNode:
 		s.Values = []string{key.resolve(d.base, n.Value)}
 		return true

@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -22,13 +23,25 @@ import (
 // file for each release, in the form of sha256sum(1), "SHA256  PATH" a line. What is
 // removed with a kernel is what its file names and nobody has changed since: never
 // somebody else's file.
-type Record struct{ Dir string }
+//
+// Kernels of one release may be installed in several roots. The lines of those of another
+// root than / follow one "# root DIR", a comment for sha256sum(1).
+type Record struct {
+	Dir string
+	// Root is the root that holds the kernels, absolute. Empty: / for what is added, and any
+	// for what is removed.
+	Root string
+}
 
 // A Made is a file that was made for a kernel.
 type Made struct {
 	SHA256 string // hexadecimal
 	Path   string // absolute, of a regular file, not of a symbolic link that leads to one
+	Root   string // that has the kernel, absolute
 }
+
+// rootLine begins a line that says which root has the kernels of the lines after it.
+const rootLine = "# root "
 
 // Add says that files are of a release, and no longer of any other. What is recorded of a path is where its symbolic
 // links lead: they are their maker's, and the file is nodisk's.
@@ -36,12 +49,17 @@ func (r Record) Add(ctx context.Context, release string, paths ...string) (err e
 	if err := checkRelease(release); err != nil {
 		return err
 	}
+	root := cmp.Or(r.Root, "/")
+	if strings.ContainsAny(root, "\n\r") {
+		return fmt.Errorf("record %q: a line feed in the name of a root: give it another name", root)
+	}
 	var made []Made
 	for _, path := range paths {
 		one, err := madeAt(ctx, path)
 		if err != nil {
 			return fmt.Errorf("record %s: %w", path, err)
 		}
+		one.Root = root
 		made = append(made, one)
 	}
 	if len(made) == 0 {
@@ -113,13 +131,18 @@ func (r Record) Of(release string) ([]Made, error) {
 		return nil, fmt.Errorf("read the record of images: %w", err)
 	}
 	var list []Made
+	root := "/"
 	text := linescan.New(bytes.NewReader(data), linescan.Longest)
 	for text.Scan() {
+		if dir, ok := strings.CutPrefix(text.Text(), rootLine); ok && filepath.IsAbs(dir) {
+			root = dir
+			continue
+		}
 		sum, path, ok := strings.Cut(text.Text(), "  ")
 		if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != sha256.Size || !filepath.IsAbs(path) {
 			return nil, fmt.Errorf("read the record of images: %s:%d: not \"SHA256  /PATH\": remove the line", at, text.Number())
 		}
-		list = append(list, Made{sum, path})
+		list = append(list, Made{sum, path, root})
 	}
 	if err := text.Err(); err != nil {
 		return nil, fmt.Errorf("read the record of images: %s: %w", at, err)
@@ -134,8 +157,8 @@ type Removal struct {
 	Why string
 }
 
-// Remove removes the files of a release and forgets them. What was changed since, or is something else than a file
-// now, stays, as somebody else's. With dry nothing is done.
+// Remove removes the files of a release, in the root of the record, and forgets them. What was changed since, or is
+// something else than a file now, stays, as somebody else's. With dry nothing is done.
 func (r Record) Remove(ctx context.Context, release string, dry bool) (done []Removal, err error) {
 	if err := checkRelease(release); err != nil {
 		return nil, err
@@ -159,6 +182,10 @@ func (r Record) Remove(ctx context.Context, release string, dry bool) (done []Re
 		errs []error
 	)
 	for _, m := range list {
+		if r.Root != "" && m.Root != r.Root {
+			kept = append(kept, m)
+			continue
+		}
 		removal, err := m.remove(ctx, dry)
 		switch {
 		case err != nil:
@@ -199,9 +226,14 @@ func (r Record) write(release string, list []Made) error {
 		}
 		return nil
 	}
-	slices.SortFunc(list, func(a, b Made) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(list, func(a, b Made) int { return cmp.Or(strings.Compare(a.Root, b.Root), strings.Compare(a.Path, b.Path)) })
 	var text bytes.Buffer
+	root := "/" // the first in that order
 	for _, m := range list {
+		if m.Root != root {
+			root = m.Root
+			fmt.Fprintf(&text, "%s%s\n", rootLine, root)
+		}
 		fmt.Fprintf(&text, "%s  %s\n", m.SHA256, m.Path)
 	}
 	f, err := os.CreateTemp(r.Dir, ".new-*")
@@ -239,7 +271,7 @@ func madeAt(ctx context.Context, path string) (Made, error) {
 		return Made{}, fmt.Errorf("%q: a line feed in the name of an image: give it another name", at)
 	}
 	sum, err := sumOf(ctx, at)
-	return Made{sum, at}, err
+	return Made{SHA256: sum, Path: at}, err
 }
 
 var errNotRegular = errors.New("it is not a regular file")

@@ -55,6 +55,40 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// What looks like a file of the site and is not read is said; what a setting names, and what
+// editors and packages leave, is not.
+func TestReadPassedOver(t *testing.T) {
+	fsys := fstest.MapFS{
+		"build.yml":                {},
+		"images.d/a.yaml":          {Data: []byte("out: a.img\nadd: ['a.conf:/etc/a', sub.txt]\n")},
+		"images.d/a.conf":          {},
+		"images.d/gpu.yml":         {},
+		"images.d/rack.conf":       {},
+		"images.d/sub.txt":         {},
+		"images.d/sub/b.yml":       {},
+		"images.d/README":          {},
+		"images.d/.hidden.yaml":    {Data: []byte("rubbish")},
+		"images.d/b.yaml~":         {},
+		"images.d/.#b.yaml":        {Data: []byte("rubbish")},
+		"images.d/#b.yaml#":        {},
+		"images.d/b.yaml.bak":      {},
+		"images.d/b.yaml.rpmnew":   {},
+		"images.d/b.yaml.dpkg-old": {}, "images.d/b.yaml.dpkg-dist": {}, "images.d/b.yaml.ucf-dist": {},
+	}
+	s, err := Read(fsys, "/etc/nodisk", schema())
+	if err != nil || len(s.Images) != 1 {
+		t.Fatalf("%v, %v", s.Images, err)
+	}
+	want := []string{
+		"/etc/nodisk/build.yml: only build.yaml is read",
+		"/etc/nodisk/images.d/gpu.yml: only *.yaml files are read",
+		"/etc/nodisk/images.d/rack.conf: only *.yaml files are read",
+	}
+	if diff := cmp.Diff(want, s.Warnings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // bomb is a file whose merges multiply: ten of ten of ten.
 func bomb() string {
 	var text strings.Builder
@@ -77,6 +111,8 @@ func TestReadErrors(t *testing.T) {
 		"no list":     {"out: [a, b]\n", "/n/build.yaml:1: out takes one value, not a list"},
 		"nothing":     {"out:\n", "/n/build.yaml:1: out has no value"},
 		"switch":      {"strip: maybe\n", "/n/build.yaml:1: strip is true or false"},
+		"yes":         {"rescue: yes\n", "/n/build.yaml:1: rescue: \"yes\" is neither true nor false: write one of them, or a text (./yes if it is a file)"},
+		"off":         {"rescue: Off\n", "neither true nor false"},
 		"map":         {"profile: {a: b}\n", "/n/build.yaml:1: profile: this is neither a text nor a list nor true"},
 		"nested":      {"profile: [[a]]\n", "/n/build.yaml:1: profile: an element of a list is a text"},
 		"line's":      {"quiet: true\n", "/n/build.yaml:1: \"quiet\" is for the command line, not for a file"},
@@ -87,7 +123,7 @@ func TestReadErrors(t *testing.T) {
 		"control":     {"out: a\nprofile: \x01\n", "/n/build.yaml:2: control character U+0001: remove it"},
 		"no anchor":   {"out: a\nprofile: *eth\n", "/n/build.yaml:2: there is no anchor &eth before this"},
 		"quotes":      {"out: a\nprofile: \"eth\n", "/n/build.yaml:2: the quotes that begin here are never closed"},
-		"yes":         {"strip: yes\n", "/n/build.yaml:1: strip is true or false"},
+		"yes, switch": {"strip: yes\n", "/n/build.yaml:1: strip is true or false"},
 		"two at once": {"profil: a\nkernl: b\n", "/n/build.yaml:1: unknown key \"profil\", did you mean profile?\n/n/build.yaml:2: unknown key \"kernl\", did you mean kernel?"},
 	} {
 		_, err := Read(fstest.MapFS{"build.yaml": {Data: []byte(tt.text)}}, "/n", schema())

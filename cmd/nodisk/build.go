@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/installed"
 )
 
 // buildCmd is "nodisk build".
@@ -44,6 +45,14 @@ type buildCmd struct {
 	siteFlags
 }
 
+// Validate refuses names that no profile has, while it is known which line of a file has them.
+func (b *buildCmd) Validate() error {
+	if err := build.CheckProfiles(b.Profile); err != nil {
+		return fmt.Errorf("--profile: %w", err)
+	}
+	return nil
+}
+
 // defaultProfiles make a node with iSCSI root on ext4, on whatever NIC.
 const defaultProfiles = "eth,iscsi,ext4"
 
@@ -62,17 +71,22 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 		return err
 	}
 	if o.several || len(o.requests) != 1 {
+		replaced, err := b.replaced(o)
+		if err != nil {
+			return fmt.Errorf("build: %w", err)
+		}
+		o.warnings = append(o.warnings, replaced...)
 		return b.makeImages(ctx, o, c)
 	}
 	spec := o.requests[0].spec
 	if b.SecretOnly && b.DryRun {
-		return errors.New("build: --secret-only decides nothing that --dry-run could tell: leave one of them out")
+		return &usageError{errors.New("build: --secret-only decides nothing that --dry-run could tell: leave one of them out")}
 	}
 	if b.SecretOnly {
 		return b.writeSecrets(ctx, spec, b.Quiet, c)
 	}
 	if b.Tree && build.IsStream(spec.Out) {
-		return fmt.Errorf("build: --tree reads the image again, and %s cannot be read twice: leave one of them out", build.OutputName(spec.Out))
+		return &usageError{fmt.Errorf("build: --tree reads the image again, and %s cannot be read twice: leave one of them out", build.OutputName(spec.Out))}
 	}
 	if len(spec.Add) > 0 {
 		defer frugal()()
@@ -89,6 +103,7 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 		report.Warnings = append(report.Warnings, err.Error())
 	}
 	report.Notes = append(o.notes, report.Notes...)
+	report.Warnings = append(o.warnings, report.Warnings...)
 	return b.report(report, c)
 }
 
@@ -101,29 +116,28 @@ func (b *buildCmd) spec(ctx context.Context) (build.Spec, error) {
 		DryRun: b.DryRun, Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
 	}
 	b.fill(&s)
+	s.Sysroot = b.Sysroot
 	var err error
 	s.Inputs = b.inputs()
 	if s.Inventories, err = inventories(ctx, b.Inventory, b.Hostonly); err != nil {
 		return s, fmt.Errorf("build: %w", err)
 	}
 	if s.Inventories != nil && s.Modules == build.NoModules {
-		return s, errors.New("build: --inventory chooses among the drivers of a module tree, and --modules none is none: leave one of them out")
+		return s, &usageError{errors.New("build: --inventory chooses among the drivers of a module tree, and --modules none is none: leave one of them out")}
 	}
 	if b.Config != "" {
 		text, err := os.ReadFile(b.Config)
 		if err != nil {
 			return s, fmt.Errorf("build: read config: %w", err)
 		}
-		s.Config = text
+		s.Config, s.ConfigFile = text, b.Config
 	}
 	if s.Modules == "" {
 		s.Modules = "/"
 		if s.Kernel == "" {
-			release, err := os.ReadFile("/proc/sys/kernel/osrelease")
-			if err != nil {
-				return s, fmt.Errorf("build: which kernel runs: %w; give --kernel and --modules", err)
+			if s.Release, err = installed.Running(); err != nil {
+				return s, fmt.Errorf("build: %w; give --kernel and --modules", err)
 			}
-			s.Release = strings.TrimSpace(string(release))
 		}
 	}
 	if !namesProfiles(s) {

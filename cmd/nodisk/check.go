@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/installed"
 )
 
 // checkCmd is "nodisk check".
@@ -66,11 +65,11 @@ func (k *checkCmd) spec() (build.CheckSpec, error) {
 	}
 	s.Modules = "/"
 	if s.Kernel == "" {
-		release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+		release, err := installed.Running()
 		if err != nil {
-			return s, fmt.Errorf("which kernel runs: %w; give --kernel and --modules", err)
+			return s, fmt.Errorf("%w; give --kernel and --modules", err)
 		}
-		s.Release = strings.TrimSpace(string(release))
+		s.Release = release
 	}
 	return s, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/nodisk/nodisk/build/installed"
@@ -12,8 +13,8 @@ import (
 
 // cleanCmd is "nodisk clean".
 type cleanCmd struct {
-	KVer    []string `help:"Remove the images of this kernel, whether it is installed or not; repeatable. Default: those of all kernels that are no longer installed." name:"kver" placeholder:"RELEASE"`
-	Sysroot string   `help:"Root in which kernels are installed, instead of /." type:"existingdir" default:"/" placeholder:"DIR"`
+	KVer    []string `help:"Remove the images of this kernel, whether it is installed or not; repeatable. Default: those of all kernels that are no longer installed where they were." name:"kver" placeholder:"RELEASE"`
+	Sysroot string   `help:"Look only at images of kernels of this root. Default: each image is of the root that its kernel came from (nodisk build --sysroot)." type:"existingdir" placeholder:"DIR"`
 	State   string   `help:"Directory in which nodisk build remembers them." default:"${state}" placeholder:"DIR"`
 	DryRun  bool     `help:"Say what would be removed, and remove nothing."`
 	Quiet   bool     `help:"Print warnings and errors only." short:"q"`
@@ -24,19 +25,15 @@ func (cleanCmd) Help() string {
 	return "Only files go that nodisk build --all or --image has made for the kernel, and that nobody has changed since."
 }
 
-// Run removes images.
+// Run removes images. A root that cannot be judged does not keep those of others.
 func (k *cleanCmd) Run(ctx context.Context, c console) error {
-	record := site.Record{Dir: k.State}
-	releases, err := k.releases(record)
-	if err != nil {
-		return fmt.Errorf("clean: %w", err)
-	}
-	var errs []error
-	for _, release := range releases {
-		done, err := record.Remove(ctx, release, k.DryRun)
+	gone, err := k.gone()
+	errs := []error{err}
+	for _, g := range gone {
+		done, err := site.Record{Dir: k.State, Root: g.root}.Remove(ctx, g.release, k.DryRun)
 		errs = append(errs, err)
 		for _, r := range done {
-			if err := k.tell(c, release, r); err != nil {
+			if err := k.tell(c, g.release, r); err != nil {
 				return err
 			}
 		}
@@ -62,20 +59,67 @@ func (k *cleanCmd) tell(c console, release string, r site.Removal) error {
 	return err
 }
 
-// releases are those whose images go.
-func (k *cleanCmd) releases(record site.Record) ([]string, error) {
+// A goneKernel is one whose images go.
+type goneKernel struct {
+	release string
+	root    string // that had it; empty: any
+}
+
+// gone lists the kernels whose images go: those of --kver, or those that are no longer in
+// the root that they came from. A root without a kernel is no answer: it may be that of a
+// machine that boots others, or one that is not mounted.
+func (k *cleanCmd) gone() (list []goneKernel, err error) {
+	sysroot := ""
+	if k.Sysroot != "" {
+		if sysroot, err = filepath.Abs(k.Sysroot); err != nil {
+			return nil, err
+		}
+	}
 	if k.KVer != nil {
-		return k.KVer, nil
+		for _, release := range k.KVer {
+			list = append(list, goneKernel{release, sysroot})
+		}
+		return list, nil
 	}
-	there, err := installed.List(k.Sysroot)
-	if err != nil {
-		return nil, err
-	}
+	record := site.Record{Dir: k.State}
 	recorded, err := record.Releases()
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(recorded, func(release string) bool {
-		return slices.ContainsFunc(there, func(kernel installed.Kernel) bool { return kernel.Release == release })
-	}), nil
+	there, errs := make(map[string][]installed.Kernel), []error(nil)
+	for _, release := range recorded {
+		made, err := record.Of(release)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, m := range made {
+			g := goneKernel{release, m.Root}
+			if sysroot != "" && g.root != sysroot || slices.Contains(list, g) {
+				continue
+			}
+			kernels, known := there[g.root]
+			if !known {
+				if kernels, err = kernelsOf(g.root); err != nil {
+					errs = append(errs, err)
+				}
+				there[g.root] = kernels
+			}
+			is := func(one installed.Kernel) bool { return one.Release == release }
+			if len(kernels) > 0 && !slices.ContainsFunc(kernels, is) {
+				list = append(list, g)
+			}
+		}
+	}
+	return list, errors.Join(errs...)
+}
+
+// kernelsOf lists the kernels of a root, which must have one at least.
+func kernelsOf(root string) ([]installed.Kernel, error) {
+	list, err := installed.List(root)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("no kernel is installed in %s: its images stay: "+
+			"give --kver RELEASE to remove those of one, or --sysroot DIR for those of another root", root)
+	}
+	return list, err
 }

@@ -67,6 +67,12 @@ func completeLine(parser *kong.Kong, w io.Writer) error {
 			}
 		}
 	}
+	for _, name := range []string{"help", "man"} { // words of these are commands
+		if sub, ok := command.Sub[name]; ok {
+			sub.Args = complete.PredictSet(commands(parser.Model)...)
+			command.Sub[name] = sub
+		}
+	}
 	// Shells ask for the commands too, where a positional argument names one.
 	answer := complete.New(parser.Model.Name, command)
 	answer.Out = w

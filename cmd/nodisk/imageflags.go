@@ -13,7 +13,7 @@ import (
 
 // imageFlags are the flags of nodisk build for what goes around modules and /init.
 type imageFlags struct {
-	Microcode       []string       `help:"Microcode for the processors: an intel-ucode or amd-ucode folder, a file, an early cpio, or auto, what /lib/firmware has; repeatable." placeholder:"WHAT" sep:"none"`
+	Microcode       []string       `help:"Microcode for the processors: an intel-ucode or amd-ucode folder, a file, an early cpio, or auto, what /lib/firmware has, that of --sysroot; repeatable." placeholder:"WHAT" sep:"none"`
 	Secret          []build.Secret `help:"File that only root of the node may read, and its path in the image (default /etc/nodisk/NAME); repeatable." placeholder:"FILE[:DST]" sep:"none"`
 	SecretOut       string         `help:"Write the secrets into a file of their own, which the boot loader gives to one node as a second initrd." placeholder:"FILE"`
 	SecretOnly      bool           `help:"Write only the file of --secret-out, no image."`
@@ -49,7 +49,7 @@ func (f *imageFlags) cache() *build.Cache {
 // writeSecrets is nodisk build --secret-only.
 func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, quiet bool, c console) error {
 	if f.SecretOut == "" || len(f.Secret) == 0 {
-		return errors.New("build: --secret-only needs --secret FILE and --secret-out FILE")
+		return &usageError{errors.New("build: --secret-only needs --secret FILE and --secret-out FILE")}
 	}
 	s.Out, s.SBOM, s.Stdout = "", "", c.raw()
 	c = c.beside(s)

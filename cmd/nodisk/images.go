@@ -107,13 +107,13 @@ func (b *buildCmd) record(ctx context.Context, o order, failed []bool) error {
 	if !o.recorded || b.DryRun {
 		return nil
 	}
-	record := site.Record{Dir: b.State}
 	var errs []error
 	for i, r := range o.requests {
 		if r.release == "" || failed[i] {
 			continue
 		}
 		outs := slices.DeleteFunc(r.outs(), build.IsStream)
+		record := site.Record{Dir: b.State, Root: r.root}
 		if err := record.Add(ctx, r.release, outs...); err != nil {
 			errs = append(errs, fmt.Errorf("build: %w; --state DIR remembers them elsewhere", err))
 		}
@@ -137,6 +137,7 @@ func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trim
 		}
 	}
 	say("note", o.notes)
+	say("warning", o.warnings)
 	for _, r := range reports {
 		if r.DryRun {
 			fmt.Fprintf(&images, "%9d bytes unpacked, not written (dry run)  %s", r.Raw, build.OutputName(r.Out))

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"context"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -181,11 +181,11 @@ func TestImagesErrors(t *testing.T) {
 
 func TestImagesFlags(t *testing.T) {
 	list := listFile(t, "common:\n  modules: /\n  profile: virt\n  compress: zstd\n  module: [a]\n"+
-		"images:\n- out: x\n  strip-signatures: true\n  module: [b, c]\n- out: y\n  compress: xz\n  strip-signatures: false\n  profile: [1]\n")
+		"images:\n- out: x\n  strip-signatures: true\n  module: [b, c]\n- out: y\n  compress: xz\n  strip-signatures: false\n  profile: [ext4]\n  module: [1]\n")
 	for _, tt := range []struct{ args, want []string }{
-		{nil, []string{"x zstd [virt] [a b c] true", "y xz [virt 1] [a] false"}},
+		{nil, []string{"x zstd [virt] [a b c] true", "y xz [virt ext4] [a 1] false"}},
 		// What the command line says counts before all files.
-		{[]string{"--compress", "gzip", "--profile=nfs"}, []string{"x gzip [nfs] [a b c] true", "y gzip [nfs] [a] false"}},
+		{[]string{"--compress", "gzip", "--profile=nfs"}, []string{"x gzip [nfs] [a b c] true", "y gzip [nfs] [a 1] false"}},
 	} {
 		o, err := orderOf(append(tt.args, "--site", "none", "--images", list)...)
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"runtime/debug"
 	"strings"
 
@@ -94,6 +96,10 @@ func frugal() func() {
 func openImage(ctx context.Context, name string) (*build.Source, error) {
 	if name == "-" {
 		return build.NewSource(ctx, standardInput(ctx))
+	}
+	if info, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir() {
+		_, err := build.OpenSource(ctx, name)
+		return nil, &usageError{err}
 	}
 	return build.OpenSource(ctx, name)
 }

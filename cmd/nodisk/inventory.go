@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/installed"
 )
 
 // inventoryCmd is "nodisk inventory".
@@ -30,11 +30,11 @@ func (inventoryCmd) Run(c console) error {
 const hostWord = "host"
 
 func hostInventory() (build.Inventory, error) {
-	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	release, err := installed.Running()
 	if err != nil {
-		return build.Inventory{}, fmt.Errorf("take inventory: which kernel runs: %w", err)
+		return build.Inventory{}, fmt.Errorf("take inventory: %w", err)
 	}
-	return build.HostInventory(os.DirFS("/sys"), strings.TrimSpace(string(release)))
+	return build.HostInventory(os.DirFS("/sys"), release)
 }
 
 // readInventory reads a file, or this machine.

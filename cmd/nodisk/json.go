@@ -66,7 +66,7 @@ func jsonReport(r build.Report) imageJSON {
 }
 
 func jsonReports(o order, reports []build.Report, trimmed error) imagesJSON {
-	all := imagesJSON{Images: []imageJSON{}, Notes: o.notes}
+	all := imagesJSON{Images: []imageJSON{}, Notes: o.notes, Warnings: o.warnings}
 	for _, r := range reports {
 		all.Images = append(all.Images, jsonReport(r))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,14 +14,13 @@ import (
 // allKernels is the --kver that stands for every release.
 const allKernels = "all"
 
+// root is where kernels are installed.
+func (b *buildCmd) root() string { return cmp.Or(b.Sysroot, "/") }
+
 // kernels finds the kernels that an image is made for. One without a release stands for
 // what the flags --kernel and --modules name.
 func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
-	root := b.Sysroot
-	if root == "" {
-		root = "/"
-	}
-	releases := b.KVer
+	root, releases := b.root(), b.KVer
 	switch {
 	case b.SecretOnly:
 		return []installed.Kernel{{}}, nil, nil
@@ -43,7 +43,7 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		return running(root, release)
 	}
 	if b.Modules != "" {
-		return nil, nil, errors.New("--kver finds the modules: leave out --modules; --sysroot DIR finds them in another root")
+		return nil, nil, &usageError{errors.New("--kver finds the modules: leave out --modules; --sysroot DIR finds them in another root")}
 	}
 	var (
 		list  []installed.Kernel
@@ -81,13 +81,14 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		list = append(list, k)
 	}
 	if b.Kernel != "" && len(list) > 1 {
-		errs = append(errs, fmt.Errorf("--kernel %s is one kernel, and --kver names %d: leave one of them out", b.Kernel, len(list)))
+		errs = append(errs, &usageError{fmt.Errorf("--kernel %s is one kernel, and --kver names %d: leave one of them out", b.Kernel, len(list))})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
 	if list == nil && !w.all {
-		return nil, nil, fmt.Errorf("find kernels: none below %s has both modules and a kernel's file", root)
+		return nil, nil, fmt.Errorf("find kernels: none below %s has both modules and a kernel's file: install one there, "+
+			"or give it by --kernel FILE and its modules by --modules DIR", root)
 	}
 	return list, notes, nil
 }
@@ -138,9 +139,10 @@ func only(root string) (installed.Kernel, error) {
 		if link := installed.Dangling(root); link != "" {
 			return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s: %s", root, link)
 		}
-		return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s (lib/modules)", root)
+		return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s (lib/modules): install a kernel there, "+
+			"or give one by --kernel FILE and its modules by --modules DIR", root)
 	case 1:
 		return all[0], nil
 	}
-	return installed.Kernel{}, fmt.Errorf("find kernel: %s has several (%s): give --kver", root, strings.Join(names, ", "))
+	return installed.Kernel{}, fmt.Errorf("find kernel: %s has several (%s): give --kver RELEASE, or --kver all for an image of each", root, strings.Join(names, ", "))
 }

@@ -50,12 +50,15 @@ type cli struct {
 	Clean     cleanCmd     `cmd:"" help:"Remove the images of kernels that are gone."`
 	Version   versionCmd   `cmd:"" help:"Show what this program is."`
 
-	Help       helpCmd       `cmd:"" help:"Explain a command."`
+	Explain    helpCmd       `cmd:"" name:"help" help:"Explain a command."`
 	Completion completionCmd `cmd:"" help:"Print a script that completes the command's words in a shell."`
 	Man        manCmd        `cmd:"" help:"Print a manual page, or write all of them."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Show what this program is."`
 }
+
+// Help is the end of nodisk --help.
+func (cli) Help() string { return statuses }
 
 // A console is what subcommands write to.
 type console struct {
@@ -72,13 +75,18 @@ func (c console) beside(specs ...build.Spec) console {
 	return c
 }
 
-// Exit statuses.
+// Exit statuses of every command.
 const (
 	exitFailed = 1
 	exitUsage  = 2
 	// signalled and the signal's number is what shells report of a process that it ended.
 	signalled = 128
 )
+
+// statuses is the rule of exit statuses, the end of nodisk --help.
+const statuses = "Exit status: 0 it is done; 1 it could not be done, or the answer of boot, check, diff or plan is no; " +
+	"2 the command line cannot be used: an unknown flag, a value that a flag does not take, flags that contradict each other, a file that it names and that is not there; " +
+	"of boot, diff and plan also when something given cannot be read. A signal ends it with 128 and its number."
 
 // An exitStatus is the answer of a command that has printed the rest.
 type exitStatus int
@@ -119,6 +127,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(con.err, "nodisk: %s\n", explain(err))
+		return exitUsage
+	}
+	if err := repeated(line); err != nil {
+		_, _ = fmt.Fprintf(con.err, "nodisk: %v\n", err)
 		return exitUsage
 	}
 	line.BindTo(ctx, (*context.Context)(nil))

@@ -61,7 +61,17 @@ func TestUsage(t *testing.T) {
 		"all commands":     {nil, exitUsage, "\n  completion "},
 		"help":             {[]string{"help"}, 0, "inspect"},
 		"help build":       {[]string{"help", "build"}, 0, "SOURCE_DATE_EPOCH"},
-		"help of nothing":  {[]string{"help", "bild"}, exitUsage, `there is no command "bild"`},
+		"help of nothing":  {[]string{"help", "bild"}, exitUsage, `unexpected argument bild, did you mean "build"?`},
+		"-f of nothing":    {[]string{"inspect", "x", "-f"}, exitUsage, "--file needs a value: --file FILE; nodisk inspect"},
+		"flag twice":       {[]string{"build", "-o", "a", "--out", "b"}, exitUsage, "nodisk: --out is given twice, and takes one value"},
+		"dracut's":         {[]string{"build", "--regenerate-all"}, exitUsage, "unknown flag --regenerate-all: --kver all makes"},
+		"dracut's value":   {[]string{"build", "--add-drivers=e1000"}, exitUsage, "unknown flag --add-drivers: --module NAME"},
+		"dracut's letter":  {[]string{"build", "-f", "x.img"}, exitUsage, "unknown flag -f: it is not needed"},
+		"no such profile":  {[]string{"build", "--profile", "eht"}, exitUsage, "--profile: no profile eht (did you mean eth?); there are"},
+		"empty profile":    {[]string{"build", "--profile", "eth,,nfs"}, exitUsage, `--profile: an empty name of a profile in "eth,,nfs": remove a comma`},
+		"statuses":         {[]string{"--help"}, 0, "Exit status: 0 it is done; 1 "},
+		"folder as image":  {[]string{"inspect", "."}, exitUsage, "inspect: open .: it is a directory: give the file of an image"},
+		"folder to plan":   {[]string{"plan", "--image", "."}, exitUsage, "plan: open .: it is a directory: give the file of an image"},
 		"typo":             {[]string{"biuld"}, exitUsage, `did you mean "build"?`},
 		"typo in a flag":   {[]string{"build", "--kernl", "x"}, exitUsage, `did you mean "--kernel"?; nodisk build --help`},
 		"no image":         {[]string{"inspect"}, exitUsage, "inspect: which IMAGE? usage: nodisk inspect <image>"},
@@ -71,7 +81,7 @@ func TestUsage(t *testing.T) {
 		"compression":      {[]string{"build", "--compress", "bzip2"}, exitUsage, "lz4, zstd, gzip, xz, none"},
 		"addition":         {[]string{"build", "--add", "x:"}, exitUsage, "SRC:DST"},
 		"module folder":    {[]string{"build", "--module-dir", "nowhere"}, exitUsage, "nowhere"},
-		"no such image":    {[]string{"inspect", "nowhere"}, exitFailed, "nowhere"},
+		"no such image":    {[]string{"inspect", "nowhere"}, exitUsage, "nowhere"},
 		"rubbish as image": {[]string{"inspect", "main_test.go"}, exitFailed, "main_test.go: inspect image: neither"},
 		"source is not ours": {
 			[]string{"build", "--modules", ".", "--from-source=" + os.TempDir()}, exitFailed, "build: find modules",
@@ -83,6 +93,22 @@ func TestUsage(t *testing.T) {
 				t.Errorf("status %d, want %d and %q in:\n%s%s", status, tt.status, tt.want, stdout, stderr)
 			}
 		})
+	}
+}
+
+// What cannot be used is said once.
+func TestHelpOnce(t *testing.T) {
+	if _, stdout, stderr := nodisk("help", "bild"); strings.Count(stdout+stderr, "nodisk: ") != 1 {
+		t.Errorf("%s%s", stdout, stderr)
+	}
+}
+
+// Flags of others that are pointed to others of ours: those that there are not here.
+func TestElsewhere(t *testing.T) {
+	for _, tt := range []struct{ command, flag string }{{"build", "--regenerate-all"}, {"inspect", "-s"}} {
+		if elsewhere(tt.command, tt.flag) == "" || elsewhere("wake", tt.flag) != "" || elsewhere(tt.command, "--nonsense") != "" {
+			t.Errorf("%v", tt)
+		}
 	}
 }
 

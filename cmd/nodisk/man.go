@@ -58,11 +58,11 @@ func commands(app *kong.Application) []string {
 
 // manPage is the page of a command, or that of nodisk, which lists all.
 func manPage(app *kong.Application, command string) (string, error) {
-	node, usage := *app.Node, app.Summary()
+	node, usage := *app.Node, app.Name+" "+strings.TrimSpace(app.Summary())
 	if command != "" {
 		i := slices.IndexFunc(app.Children, func(n *kong.Node) bool { return n.Name == command })
 		if i < 0 {
-			return "", fmt.Errorf("there is no command %q", command)
+			return "", &usageError{fmt.Errorf("there is no command %q", command)}
 		}
 		node = *app.Children[i]
 		usage = app.Name + " " + node.Summary()
@@ -84,14 +84,17 @@ func manPage(app *kong.Application, command string) (string, error) {
 	return settle(page.Build(roff.NewDocument()), usage, day), nil
 }
 
-// settle makes the same page of the same source, whatever the day (SOURCE_DATE_EPOCH), and
+// settle makes the same page of the same source, whatever the day: it bears that of
+// SOURCE_DATE_EPOCH, or none. It also
 // says how the command is really used: the library writes pages for programs of any kind.
 func settle(page, usage string, day time.Time) string {
 	title := regexp.MustCompile(`(?m)^(\.TH \S+ 1) "[0-9-]*"`)
 	synopsis := regexp.MustCompile(`(?m)^\.SH SYNOPSIS\n.*$`)
+	date := ""
 	if !day.IsZero() {
-		page = title.ReplaceAllString(page, `$1 "`+day.UTC().Format(time.DateOnly)+`"`)
+		date = day.UTC().Format(time.DateOnly)
 	}
+	page = title.ReplaceAllString(page, `$1 "`+date+`"`)
 	// An empty line in a help text is a paragraph, which the library makes two of.
 	page = regexp.MustCompile(`(?m)^(\.PP\s+)+(\.PP|\.SH|\.TP|\.RS|\.RE)`).ReplaceAllString(page, "$2")
 	return synopsis.ReplaceAllLiteralString(page, ".SH SYNOPSIS\n"+strings.ReplaceAll(usage, "-", `\-`))

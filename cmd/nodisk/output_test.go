@@ -60,7 +60,7 @@ func TestBuildToStdout(t *testing.T) {
 		t.Errorf("--secret-out -: status %d, %q, %q", status, stdout, stderr)
 	}
 	status, stdout, stderr = nodisk(append(flags, "-o", "-", "--tree")...)
-	if want := "nodisk: build: --tree reads the image again, and the standard output cannot be read twice: leave one of them out\n"; status != exitFailed || stdout != "" || stderr != want {
+	if want := "nodisk: build: --tree reads the image again, and the standard output cannot be read twice: leave one of them out\n"; status != exitUsage || stdout != "" || stderr != want {
 		t.Errorf("--tree: status %d, %d bytes, %q; want %q", status, len(stdout), stderr, want)
 	}
 }

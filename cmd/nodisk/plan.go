@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/nodisk/nodisk/build"
@@ -39,6 +40,9 @@ var errWouldNotBoot = errors.New("plan: the node would not boot")
 
 // Run prints what would happen, and the verdict last.
 func (p *planCmd) Run(ctx context.Context, c console) error {
+	if err := p.checkWords(); err != nil {
+		return &usageError{fmt.Errorf("plan: %w", err)}
+	}
 	if p.Cmdline = strings.TrimSpace(p.Cmdline + " " + strings.Join(p.Words, " ")); p.Cmdline == "" && p.Image == nil && p.Inventory == "" && p.Kernel == "" {
 		return &usageError{errors.New("plan: nothing to judge: give the node's --image and --cmdline, and its hardware by --inventory")}
 	}
@@ -60,6 +64,31 @@ func (p *planCmd) Run(ctx context.Context, c console) error {
 		return errWouldNotBoot
 	}
 	return nil
+}
+
+// checkWords refuses names of files where words of the command line are expected.
+func (p *planCmd) checkWords() error {
+	var errs []error
+	for _, word := range p.Words {
+		info, err := os.Stat(word)
+		if err != nil || strings.ContainsRune(word, '=') {
+			continue
+		}
+		var flag string
+		switch _, err := build.OpenKernel(word); {
+		case err == nil && info.Mode().IsRegular():
+			flag = "--kernel"
+		case info.Mode().IsRegular():
+			flag = "--image"
+		case strings.ContainsRune(word, '/'): // a word such as rw may be a directory's name too
+			flag = "--modules"
+		default:
+			continue
+		}
+		what := map[bool]string{true: "directory", false: "file"}[info.IsDir()]
+		errs = append(errs, fmt.Errorf("%s is a %s: give it by %s; a word of the node's command line that is spelled so is for --cmdline", word, what, flag))
+	}
+	return errors.Join(errs...)
 }
 
 // print writes what was found out.

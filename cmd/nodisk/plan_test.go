@@ -61,11 +61,41 @@ func TestPlanCommand(t *testing.T) {
 		}
 	}
 	status, _, stderr = nodisk("build", "--modules", kernel, "--inventory", rubbish, "--out", image)
-	if none, _, text := nodisk("build", "--modules", "none", "--inventory", intel, "--out", image); none != exitFailed || !strings.Contains(text, "leave one of them out") {
+	if none, _, text := nodisk("build", "--modules", "none", "--inventory", intel, "--out", image); none != exitUsage || !strings.Contains(text, "leave one of them out") {
 		t.Errorf("without a module tree: status %d: %s", none, text)
 	}
 	if status != exitFailed || !strings.Contains(stderr, "rubbish.txt line 2") || !strings.Contains(stderr, "line 3") {
 		t.Errorf("build of rubbish: status %d: %s", status, stderr)
+	}
+}
+
+// A file's name is no word of the command line.
+func TestPlanWords(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, name := range []string{"v.img", "initrd", "root=dhcp"} {
+		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir("rw", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		args []string
+		want string // empty: it is planned
+	}{
+		"image":        {[]string{"v.img", "root=dhcp"}, "plan: v.img is a file: give it by --image"},
+		"plain name":   {[]string{"initrd"}, "plan: initrd is a file: give it by --image"},
+		"directory":    {[]string{"./rw"}, "plan: ./rw is a directory: give it by --modules"},
+		"word":         {[]string{"root=dhcp", "rw", "quiet"}, ""},
+		"told as word": {[]string{"--cmdline", "initrd root=dhcp"}, ""},
+	} {
+		status, stdout, stderr := nodisk(append([]string{"plan"}, tt.args...)...)
+		if tt.want == "" && (status != 0 || strings.Contains(stderr, "give it by")) ||
+			tt.want != "" && (status != exitUsage || !strings.Contains(stderr, tt.want)) {
+			t.Errorf("%s: status %d: %s%s", name, status, stdout, stderr)
+		}
 	}
 }
 

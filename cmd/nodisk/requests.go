@@ -21,6 +21,7 @@ type request struct {
 	// release is that of an installed kernel that the image is made for; empty if its
 	// kernel is named by flags.
 	release string
+	root    string // that has the kernel, absolute
 }
 
 // outs are the files that are written for it.
@@ -34,6 +35,7 @@ type order struct {
 	several  bool     // it is a list, whatever its length
 	recorded bool     // its images go with their kernels
 	notes    []string // what was passed over, and the files that were read
+	warnings []string // of what looks like a mistake
 }
 
 // order finds out which images are wanted, from the files of the site, the list of
@@ -49,7 +51,7 @@ func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 	if err != nil {
 		return order{}, err
 	}
-	o := order{several: b.All || b.Image != nil || b.Images != "", recorded: b.All || b.Image != nil}
+	o := order{several: b.All || b.Image != nil || b.Images != "", recorded: b.All || b.Image != nil, warnings: s.Warnings}
 	images, common := []site.Image{{}}, s.Defaults
 	switch {
 	case b.Images != "":
@@ -200,6 +202,10 @@ func (w wanted) requests(ctx context.Context) (list []request, notes []string, e
 	if err := w.checkNames(command, kernels); err != nil {
 		return nil, nil, err
 	}
+	root, err := filepath.Abs(command.root())
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, k := range kernels {
 		one := *command
 		one.use(k)
@@ -213,7 +219,7 @@ func (w wanted) requests(ctx context.Context) (list []request, notes []string, e
 		if k.Release != "" {
 			spec.Release = k.Release
 		}
-		list = append(list, request{spec: spec, release: k.Release})
+		list = append(list, request{spec: spec, release: k.Release, root: root})
 	}
 	return list, notes, nil
 }
@@ -298,4 +304,35 @@ func (w wanted) expand(b *buildCmd, k installed.Kernel) error {
 		}
 	}
 	return nil
+}
+
+// replaced warns of images that take the place of those that are remembered for another
+// kernel: with a name that has no {kver}, a node boots what came last.
+func (b *buildCmd) replaced(o order) (warnings []string, err error) {
+	if !o.recorded {
+		return nil, nil
+	}
+	record := site.Record{Dir: b.State}
+	releases, err := record.Releases()
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range releases {
+		list, err := record.Of(other)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range o.requests {
+			at, err := filepath.Abs(r.spec.Out)
+			if err != nil {
+				return nil, err
+			}
+			is := func(m site.Made) bool { return m.Path == at }
+			if r.release != "" && r.release != other && slices.ContainsFunc(list, is) {
+				warnings = append(warnings, fmt.Sprintf("%s was the image of Linux %s, and is now that of %s: "+
+					"{kver} in its name gives each kernel its own", r.spec.Out, other, r.release))
+			}
+		}
+	}
+	return warnings, nil
 }

@@ -102,8 +102,8 @@ func TestSite(t *testing.T) {
 	if status, stdout, stderr = m.build("--all", "--quiet", "--kver", m.release); status != 0 || stdout+stderr != "" {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
-	// The kernel is there yet: nothing goes. Then it is not.
-	clean := []string{"clean", "--sysroot", m.root, "--state", m.state}
+	// The kernel is there yet, in the root that it came from: nothing goes. Then it is not.
+	clean := []string{"clean", "--state", m.state}
 	if status, stdout, stderr = nodisk(clean...); status != 0 || stdout+stderr != "" {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
@@ -143,6 +143,59 @@ func TestSiteOneFails(t *testing.T) {
 	}
 }
 
+// A file of the site that is not read, for its name, is a warning of every build.
+func TestSitePassedOver(t *testing.T) {
+	m := newMachine(t, map[string]string{"images.d/gpu.yml": "profile: virt\n"})
+	want := "warning: " + filepath.Join(m.site, "images.d/gpu.yml") + ": only *.yaml files are read\n"
+	for _, args := range [][]string{
+		{"--all", "--quiet"},
+		{"--all", "--dry-run"},
+		{"--kver", m.release, "--profile", "virt", "--dry-run"},
+		{"--kver", m.release, "--profile", "virt", "--dry-run", "--quiet"},
+	} {
+		status, stdout, stderr := m.build(args...)
+		if status != 0 || strings.Count(stdout+stderr, want) != 1 {
+			t.Errorf("%v: status %d: %s%s", args, status, stdout, stderr)
+		}
+	}
+	if _, err := orderOf("--site", m.site, "--image", "gpu"); err == nil || !strings.Contains(err.Error(), "gpu.yml: only *.yaml") {
+		t.Errorf("--image gpu: %v", err)
+	}
+}
+
+// An image whose name has no {kver} takes the place of that of another kernel: it is said.
+func TestSiteReplaced(t *testing.T) {
+	m := newMachine(t, map[string]string{"build.yaml": "profile: virt\n", "images.d/fixed.yaml": "out: OUT/fixed.img\n"})
+	args := []string{"--all", "--quiet", "--kver", m.release}
+	if status, stdout, stderr := m.build(args...); status != 0 || stdout+stderr != "" {
+		t.Fatalf("status %d: %s%s", status, stdout, stderr)
+	}
+	if status, stdout, stderr := m.build(args...); status != 0 || stdout+stderr != "" {
+		t.Errorf("the same kernel again: status %d: %s%s", status, stdout, stderr)
+	}
+	if err := os.Rename(filepath.Join(m.state, m.release), filepath.Join(m.state, "6.1.0-before")); err != nil {
+		t.Fatal(err)
+	}
+	want := "fixed.img was the image of Linux 6.1.0-before, and is now that of " + m.release + ": {kver} in its name gives each kernel its own\n"
+	if status, stdout, stderr := m.build(args...); status != 0 || !strings.HasSuffix(stderr, want) {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+}
+
+// A profile that there is not is said with the line that names it.
+func TestSiteProfiles(t *testing.T) {
+	m := newMachine(t, map[string]string{"images.d/a.yaml": "out: a\nprofile: eth nfs\n", "images.d/b.yaml": "out: b\nprofile: [eht]\n"})
+	_, err := orderOf("--site", m.site, "--sysroot", m.root, "--all")
+	for _, want := range []string{
+		m.site + `/images.d/a.yaml:2: --profile: "eth nfs" is not one profile: write commas between names, eth,nfs`,
+		m.site + "/images.d/b.yaml:2: --profile: no profile eht (did you mean eth?); there are virt, ",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %s in %v", want, err)
+		}
+	}
+}
+
 func TestSiteOrders(t *testing.T) {
 	m := newMachine(t, map[string]string{
 		"build.yaml":        "profile: virt\nadd: [extra:/etc/extra]\n",
@@ -162,7 +215,7 @@ func TestSiteOrders(t *testing.T) {
 	}{
 		"kver":       {[]string{"--kver", r}, []string{"nodisk-" + r + ".img " + r}},
 		"all kvers":  {[]string{"--kver", "all"}, []string{"nodisk-" + r + ".img " + r}},
-		"sysroot":    {nil, []string{"error: has several (" + r + ", 6.1.0-without): give --kver"}},
+		"sysroot":    {nil, []string{"error: has several (" + r + ", 6.1.0-without): give --kver RELEASE, or --kver all for an image of each"}},
 		"named":      {[]string{"--kver", r, "-o", "x-{arch}.img"}, []string{"x-amd64.img " + r}},
 		"image":      {[]string{"--image", "a", "--kver", r}, []string{site + "/images.d/a-" + r + ".img " + r}},
 		"line's out": {[]string{"--image", "a", "--kver", r, "-o", "b.img"}, []string{"b.img " + r}},

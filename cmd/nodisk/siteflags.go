@@ -127,6 +127,9 @@ func selectImages(s site.Site, dir string, names []string) ([]site.Image, error)
 			if len(known) > 0 {
 				there = "there are " + strings.Join(known, ", ")
 			}
+			for _, warning := range s.Warnings {
+				there += "; " + warning
+			}
 			return nil, fmt.Errorf("build: no image %q in %s/%s: %s", name, dir, site.ImagesDir, there)
 		}
 		list = append(list, s.Images[i])

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package installed
+
+import "errors"
+
+// Running is the release of the kernel that runs, which here is no Linux.
+func Running() (string, error) {
+	return "", errors.New("which kernel runs: it is not Linux")
+}
