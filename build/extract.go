@@ -135,24 +135,24 @@ func (x *extraction) wanted() []*File {
 	return files
 }
 
-// each calls make for files, each with its directory and its name there, until one fails.
-func (x *extraction) each(list iter.Seq2[int, placed], make func(p placed, dir *os.Root, base string) error) error {
+// each calls do for files, each with its directory and its name there, until one fails.
+func (x *extraction) each(list iter.Seq2[int, placed], do func(p placed, dir *os.Root, base string) error) error {
 	for _, p := range list {
 		if x.ctx.Err() != nil {
 			return context.Cause(x.ctx)
 		}
-		if err := x.at(p, make); err != nil {
+		if err := x.at(p, do); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// at calls make for one file. Its errors have the whole path.
-func (x *extraction) at(p placed, make func(p placed, dir *os.Root, base string) error) error {
+// at calls do for one file. Its errors have the whole path.
+func (x *extraction) at(p placed, do func(p placed, dir *os.Root, base string) error) error {
 	dir, base, err := x.open.dirOf(p.name)
 	if err == nil {
-		err = make(p, dir, base)
+		err = do(p, dir, base)
 	}
 	if part, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: part.Op, Path: p.name, Err: part.Err}

@@ -22,7 +22,7 @@ func TestFilesBySize(t *testing.T) {
 	if len(small) > size-8 {
 		t.Fatalf("%d bytes are too many", len(small))
 	}
-	enough := append(small, make([]byte, size-len(small))...)
+	enough := slices.Concat(small, make([]byte, size-len(small)))
 	if c, err := Inspect(bytes.NewReader(enough)); err != nil || len(c.Files) != files {
 		t.Errorf("%d files, %v", len(c.Files), err)
 	}

@@ -17,9 +17,9 @@ const firstSteps = `nodisk makes boot images for Linux nodes without a disk, and
 An image for the kernel that runs here (root by iSCSI, ext4):
   nodisk build --out node.img
 Its node, booted in QEMU with a root that the lab brings along:
-  nodisk boot node.img --kernel /boot/vmlinuz-$(uname -r)
+  nodisk boot node.img
 The same with a root of your own, which is not written to, at its console:
-  nodisk boot node.img --kernel /boot/vmlinuz-$(uname -r) --tree DIR --interactive
+  nodisk boot node.img --tree DIR --interactive
 A root by NFS instead, for another kernel that is installed, and what there is to choose from:
   nodisk build --kver RELEASE --profile eth,nfs --out node.img
   nodisk build --list-profiles
