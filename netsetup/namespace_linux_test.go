@@ -1,7 +1,6 @@
 package netsetup
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"net/netip"
@@ -11,57 +10,30 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-)
 
-const envNamespace = "NETSETUP_TEST_NAMESPACE"
+	"github.com/nodisk/nodisk/internal/testenv"
+)
 
 // needs skips a test that cannot run here; with NODISK_TEST_STRICT=1 that is a
 // failure.
 func needs(t *testing.T, missing string) {
 	t.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		t.Fatalf("missing: %s", missing)
-	}
-	t.Skipf("missing: %s", missing)
+	testenv.Needs(t, false, missing)
 }
 
-// inNamespace runs the calling test once more, alone, in a process that has a
-// network namespace of its own: all threads of it, as Up needs. It tells
-// whether this is that process.
+// inNamespace runs the calling test once more in a process that has a network namespace of its
+// own: all threads of it, as Up needs. It reports whether this is that process.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
-	if os.Getenv(envNamespace) != "" {
-		return true
+	if !testenv.Inside() {
+		t.Parallel()
 	}
-	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
-	cmd.Env = append(os.Environ(), envNamespace+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		needs(t, "network namespaces (root, or user namespaces): "+err.Error())
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("in the namespace: %v\n%s", err, out.Bytes())
-	} else {
-		t.Logf("%s", out.Bytes())
-	}
-	if strings.Contains(out.String(), "--- SKIP") {
-		t.Skip("see above")
-	}
-	return false
+	return testenv.Namespace(t, 0)
 }
 
 // A cable is a veth pair: one end here, the other in the namespace of the

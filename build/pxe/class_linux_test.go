@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,46 +16,15 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
-
-const envNamespace = "PXE_TEST_NAMESPACE"
-
-// inNamespace runs the calling test once more, alone, in a process with a
-// network and mounts of its own, and reports whether this is that process.
-func inNamespace(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(envNamespace) != "" {
-		return true
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
-	cmd.Env = append(os.Environ(), envNamespace+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		lacks(t, "namespaces (root, or user namespaces): "+err.Error())
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("in the namespace: %v\n%s", err, out.Bytes())
-	} else {
-		t.Logf("%s", out.Bytes())
-	}
-	if strings.Contains(out.String(), "--- SKIP") {
-		t.Skip("see above")
-	}
-	return false
-}
 
 // Which loader each kind of firmware is offered by the servers themselves, with
 // the files as they are written.
 func TestLoadersOffered(t *testing.T) {
 	dnsmasq, dhcpd, kea := tool(t, "dnsmasq", "dnsmasq-base"), tool(t, "dhcpd", "isc-dhcp-server"), tool(t, "kea-dhcp4", "kea-dhcp4-server")
-	if !inNamespace(t) {
+	if !testenv.Namespace(t, unix.CLONE_NEWNS) {
 		return
 	}
 	dir := t.TempDir()
@@ -211,7 +178,7 @@ func veth(t *testing.T) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "srv"
 	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "cli"}); err != nil {
-		lacks(t, "veth: "+err.Error())
+		testenv.Needs(t, false, "veth: "+err.Error())
 	}
 	for _, name := range []string{"srv", "cli", "lo"} {
 		l, err := netlink.LinkByName(name)

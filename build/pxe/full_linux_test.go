@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // A full file system: the file is named, nothing half is there, and with room
 // the next call makes it right.
 func TestWriteFull(t *testing.T) {
-	if !inNamespace(t) {
+	if !testenv.Namespace(t, unix.CLONE_NEWNS) {
 		return
 	}
 	dir := t.TempDir()

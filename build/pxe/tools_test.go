@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // tool finds a program, also where only root's PATH leads, and returns a copy
@@ -31,17 +33,8 @@ func tool(t *testing.T, name, pkg string) string {
 		}
 		return unconfined
 	}
-	lacks(t, "program "+name+" (package "+pkg+")")
+	testenv.Needs(t, false, "program "+name+" (package "+pkg+")")
 	return ""
-}
-
-// lacks skips; with NODISK_TEST_STRICT=1 that is a failure.
-func lacks(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		t.Fatalf("missing: %s", what)
-	}
-	t.Skipf("missing: %s", what)
 }
 
 // accepts runs a program that judges a file.

@@ -4,67 +4,26 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
-
-const envNamespace = "WOL_TEST_NAMESPACE"
-
-// inNamespace runs the calling test once more, alone, in a process with a
-// network of its own, and reports whether this is that process.
-func inNamespace(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(envNamespace) != "" {
-		return true
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=1m")
-	cmd.Env = append(os.Environ(), envNamespace+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		lacks(t, "network namespaces (root, or user namespaces): "+err.Error())
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("in the namespace: %v\n%s", err, out.Bytes())
-	}
-	if strings.Contains(out.String(), "--- SKIP") {
-		t.Skip(out.String())
-	}
-	return false
-}
-
-// lacks skips; with NODISK_TEST_STRICT=1 that is a failure.
-func lacks(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		t.Fatalf("missing: %s", what)
-	}
-	t.Skipf("missing: %s", what)
-}
 
 // What leaves the machine, seen at the other end of the cable: as a frame, and
 // as a datagram to a broadcast address.
 func TestOnTheWire(t *testing.T) {
-	if !inNamespace(t) {
+	if !testenv.Namespace(t, 0) {
 		return
 	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.HardwareAddr = "here", net.HardwareAddr(mac(1))
 	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "there"}); err != nil {
-		lacks(t, "veth: "+err.Error())
+		testenv.Needs(t, false, "veth: "+err.Error())
 	}
 	target := Target{Name: "n", MAC: mac(0x57), Password: []byte{1, 2, 3, 4}, To: netip.MustParseAddrPort("10.0.0.255:9")}
 	down, err := Ethernet("here")
