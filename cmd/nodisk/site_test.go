@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,18 +30,17 @@ func newMachine(t *testing.T, files map[string]string) machine {
 	}
 	dir := t.TempDir()
 	m := machine{filepath.Join(dir, "root"), filepath.Join(dir, "site"), filepath.Join(dir, "state"), filepath.Join(dir, "out"), k.Release}
-	link := func(from, to string) {
-		to = filepath.Join(m.root, to)
-		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(from, to); err != nil {
+	linkTree(t, filepath.Join(kernel, "vmlinuz"), filepath.Join(m.root, "boot/vmlinuz-"+k.Release))
+	linkTree(t, filepath.Join(kernel, "lib/modules", k.Release), filepath.Join(m.root, "srv", k.Release))
+	modules := filepath.Join(m.root, "lib/modules")
+	if err := os.MkdirAll(modules, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{k.Release, "6.1.0-without"} {
+		if err := os.Symlink("/srv/"+k.Release, filepath.Join(modules, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	link(filepath.Join(kernel, "vmlinuz"), "boot/vmlinuz-"+k.Release)
-	link(filepath.Join(kernel, "lib/modules", k.Release), "lib/modules/"+k.Release)
-	link(filepath.Join(kernel, "lib/modules", k.Release), "lib/modules/6.1.0-without")
 	files["build.yaml"] = fmt.Sprintf("init: %s\n", imageInit(t)) + files["build.yaml"]
 	for name, text := range files {
 		at := filepath.Join(m.site, name)
@@ -53,6 +55,42 @@ func newMachine(t *testing.T, files map[string]string) machine {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// linkTree makes a file, or a directory with all in it, of hard links, or copies of them on another file system: a root
+// has no links out of it.
+func linkTree(t *testing.T, from, to string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(at string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		below, err := filepath.Rel(from, at)
+		if err != nil {
+			return err
+		}
+		place := filepath.Join(to, below)
+		switch {
+		case d.IsDir():
+			return os.MkdirAll(place, 0o700)
+		case !d.Type().IsRegular():
+			return nil
+		}
+		if err := os.MkdirAll(filepath.Dir(place), 0o700); err != nil {
+			return err
+		}
+		if err := os.Link(at, place); !errors.Is(err, syscall.EXDEV) {
+			return err
+		}
+		data, err := os.ReadFile(at)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(place, data, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (m machine) build(args ...string) (status int, stdout, stderr string) {
