@@ -57,7 +57,7 @@ func TestBootRefuses(t *testing.T) {
 	}{
 		"other kernel":        {[]string{iscsi, "--kernel", other}, "no modules for this kernel, 6.12.9-other", 1},
 		"old kernel":          {[]string{iscsi, "--kernel", old}, "nodisk needs Linux 4.18 or newer", 1},
-		"no image":            {[]string{text, "--kernel", vmlinuz}, "text: inspect image", 2},
+		"no image":            {[]string{text, "--kernel", vmlinuz}, "text: read image: neither", 2},
 		"profile of the NIC":  {[]string{iscsi, "--kernel", vmlinuz, "--nic", "e1000"}, "no network: pci 8086:100e", 1},
 		"profile of the way":  {[]string{iscsi, "--kernel", vmlinuz, "--root", "nfs4"}, "the root is by NFS, and the image has no module for it", 1},
 		"iscsi by nfs":        {[]string{nfs, "--kernel", vmlinuz, "--root", "iscsi"}, "add --profile iscsi", 1},
@@ -67,7 +67,7 @@ func TestBootRefuses(t *testing.T) {
 		"pattern":             {[]string{iscsi, "--kernel", vmlinuz, "--until", "("}, "--until: ", 2},
 		"image as kernel":     {[]string{iscsi, "--kernel", iscsi}, "--kernel: read kernel", 2},
 		"text as kernel":      {[]string{iscsi, "--kernel", text}, "not a kernel that is known here", 2},
-		"kernel as image":     {[]string{vmlinuz, "--kernel", vmlinuz}, "inspect image", 2},
+		"kernel as image":     {[]string{vmlinuz, "--kernel", vmlinuz}, "vmlinux: read image: neither", 2},
 		"forced kernel":       {[]string{iscsi, "--kernel", text, "--force"}, "not a kernel that is known here", 2},
 		"directory by iscsi":  {[]string{iscsi, "--kernel", vmlinuz, "--nfs", tree, "--root", "iscsi"}, "an NFS export goes with the roots nfs3 and nfs4, not iscsi", 2},
 		"disk by NFS":         {[]string{iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "nfs3"}, "a disk goes with the roots iscsi and virtio, not nfs3", 2},

@@ -129,9 +129,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(con.err, "nodisk: %s\n", explain(err))
 		return exitUsage
 	}
-	if err := repeated(line); err != nil {
-		_, _ = fmt.Fprintf(con.err, "nodisk: %v\n", err)
-		return exitUsage
+	for _, w := range repeated(line) {
+		_, _ = fmt.Fprintf(con.err, "warning: %s\n", w)
 	}
 	line.BindTo(ctx, (*context.Context)(nil))
 	return con.conclude(ctx, line.Run(con))

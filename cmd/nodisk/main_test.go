@@ -63,7 +63,7 @@ func TestUsage(t *testing.T) {
 		"help build":       {[]string{"help", "build"}, 0, "SOURCE_DATE_EPOCH"},
 		"help of nothing":  {[]string{"help", "bild"}, exitUsage, `unexpected argument bild, did you mean "build"?`},
 		"-f of nothing":    {[]string{"inspect", "x", "-f"}, exitUsage, "--file needs a value: --file FILE; nodisk inspect"},
-		"flag twice":       {[]string{"build", "-o", "a", "--out", "b"}, exitUsage, "nodisk: --out is given twice, and takes one value"},
+		"flag twice":       {[]string{"build", "--modules", "nowhere", "-o", "a", "--out", "b"}, exitFailed, "warning: --out takes one value, and is given more than once: the last one counts\n"},
 		"dracut's":         {[]string{"build", "--regenerate-all"}, exitUsage, "unknown flag --regenerate-all: --kver all makes"},
 		"dracut's value":   {[]string{"build", "--add-drivers=e1000"}, exitUsage, "unknown flag --add-drivers: --module NAME"},
 		"dracut's letter":  {[]string{"build", "-f", "x.img"}, exitUsage, "unknown flag -f: it is not needed"},

@@ -138,19 +138,19 @@ func elsewhere(command, flag string) string {
 	}[command][name]
 }
 
-// repeated refuses a flag that takes one value and is given several: which of them was meant
-// is not for the last one to say.
-func repeated(line *kong.Context) error {
+// repeated names the flags of one value that are given several: the last one counts, as wrappers of
+// the command rely on, but nobody shall wonder where the others have gone.
+func repeated(line *kong.Context) (warnings []string) {
 	count := make(map[*kong.Flag]int)
 	for _, p := range line.Path {
 		if p.Flag == nil || p.Resolved || p.Flag.IsCumulative() || p.Flag.IsBool() || p.Flag.IsCounter() {
 			continue
 		}
 		if count[p.Flag]++; count[p.Flag] == 2 {
-			return fmt.Errorf("--%s is given twice, and takes one value; nodisk %s --help tells more", p.Flag.Name, line.Selected().Name)
+			warnings = append(warnings, fmt.Sprintf("--%s takes one value, and is given more than once: the last one counts", p.Flag.Name))
 		}
 	}
-	return nil
+	return warnings
 }
 
 // helpCmd is "nodisk help", for those who type it so.
