@@ -46,7 +46,10 @@ func ReadInfo(r io.Reader, buf []byte) (info []Field, scratch []byte, err error)
 		}
 		if anchor >= 0 {
 			if end, done := recordsEnd(buf, anchor); done || ended {
-				return parseInfo(buf[recordsBegin(buf, anchor):end]), buf, nil
+				if info = parseInfo(buf[recordsBegin(buf, anchor):end]); info == nil {
+					return nil, buf, errNoInfo // it only looked like a record
+				}
+				return info, buf, nil
 			}
 		}
 		if ended || len(buf) > infoMax {
