@@ -116,8 +116,10 @@ stall: headers
 
 # Stock trees, for what happens behind the switch.
 debian: packages
-	@scripts/debian-tree bookworm .cache/debian-bookworm.tar
-	@scripts/debian-tree trixie .cache/debian-trixie.tar
+	@$(MAKE) --no-print-directory -j2 .cache/debian-bookworm.tar .cache/debian-trixie.tar
+
+.cache/debian-%.tar:
+	@scripts/debian-tree $* $@
 
 vet:
 	@$(GO) vet ./...
