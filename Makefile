@@ -116,7 +116,7 @@ stall: headers
 
 # Stock trees, for what happens behind the switch.
 debian: packages
-	@$(MAKE) --no-print-directory -j2 .cache/debian-bookworm.tar .cache/debian-trixie.tar
+	@$(MAKE) -s --no-print-directory -j2 .cache/debian-bookworm.tar .cache/debian-trixie.tar
 
 .cache/debian-%.tar:
 	@scripts/debian-tree $* $@
