@@ -30,10 +30,10 @@ init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l
 # The race detector needs a C compiler.
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part
-# Tests of package build.
-large      = ^TestCheckDistribution$$|^TestBaseImagesOfOthers$$|^TestCompressReference$$|^TestAddSparse$$|^TestAddReproducible$$
+# Tests of packages build and cmd/nodisk.
+large      = ^TestCheckDistribution$$|^TestBaseImagesOfOthers$$|^TestCompressReference$$|^TestAddSparse$$|^TestAddReproducible$$|^TestBuildFromSource$$|^TestHostileImages$$|^TestPlanCommand$$/^intel$$
 
-.PHONY: kernel-package man all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall debian vet lint unit unit-large unit-command fuzz boot-tests clean
+.PHONY: kernel-package man all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall debian vet lint unit fuzz boot-tests clean
 
 all: build
 
@@ -131,17 +131,10 @@ lint:
 # a package run side by side than there are processors. Vetted it was by "make vet".
 #
 # The race detector makes what packs and reads megabytes ten times slower: those tests
-# run without it, and of the command, most of whose tests do, only those of what runs side by side.
+# run without it.
 unit: kernel-other headers
-	@$(GO) test $(race) -skip '$(large)' -vet=off -parallel 4 $$($(GO) list ./netsetup ./build ./... | grep -v -e '/integration$$' -e '/cmd/nodisk$$')
-	@$(MAKE) --no-print-directory -j2 unit-large unit-command
-
-unit-large:
-	@$(GO) test -vet=off -run '$(large)' ./build
-
-unit-command:
-	@$(GO) test $(race) -vet=off -run 'Signal|Pipe|Status|Wake|Interactive|Images' ./cmd/nodisk
-	@$(GO) test -vet=off ./cmd/nodisk
+	@$(GO) test $(race) -skip '$(large)' -vet=off -parallel 4 $$($(GO) list ./netsetup ./build ./... | grep -v '/integration$$')
+	@$(GO) test -vet=off -run '$(large)' ./build ./cmd/nodisk
 
 fuzz:
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)
