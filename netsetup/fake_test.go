@@ -36,7 +36,6 @@ type fakeKernel struct {
 	adapters []string
 
 	soliciting []string // devices
-	restored   []string // devices that listen to routers again
 	// neighbours answer ARP, by the last bytes of their hardware address.
 	neighbours map[netip.Addr]HardwareAddr
 	server6    func(m message) []byte // answers DHCPv6, or not (nil)
@@ -143,14 +142,7 @@ func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(Ad
 func (k *fakeKernel) addrDel(dev string, a netip.Prefix) error  { return k.do(AddrDel{dev, a}) }
 func (k *fakeKernel) productUUID() string                       { return "" }
 func (k *fakeKernel) hasten6(string)                            {}
-func (k *fakeKernel) restore6(dev string, ra bool) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if ra {
-		k.restored = append(k.restored, dev)
-	}
-	return nil
-}
+func (k *fakeKernel) restore6(string) error                     { return nil }
 
 func (k *fakeKernel) solicit6(d Device) error {
 	k.soliciting = append(k.soliciting, d.Name)

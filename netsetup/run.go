@@ -49,9 +49,10 @@ type system interface {
 	obstacle6(dev string, ra bool) string
 	// hasten6 has addresses of IPv6 checked without a random wait before it.
 	hasten6(dev string)
-	// restore6 undoes hasten6, and (ra) NoRouters: what follows the boot finds
-	// the kernel's settings as they are by default.
-	restore6(dev string, ra bool) error
+	// restore6 undoes hasten6. NoRouters stays, as the addresses do: an
+	// advertisement behind the switch would give the root's link what its word
+	// rules out.
+	restore6(dev string) error
 	// solicit6 asks the routers for their advertisements.
 	solicit6(d Device) error
 	// hcas lists the InfiniBand adapters that have a driver.
@@ -251,7 +252,7 @@ func (r *runner) close() {
 	for _, n := range r.nics {
 		n.close()
 		if six := r.config.six(); six && n.tries > 0 {
-			if err := r.sys.restore6(n.dev.Name, n.key.six && n.slot != nil && n.slot.Method == MethodLink6); err != nil {
+			if err := r.sys.restore6(n.dev.Name); err != nil {
 				r.log.Debug(n.dev.Name+": restore settings of IPv6", "err", err)
 			}
 		}

@@ -3,7 +3,6 @@ package netsetup
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"net/netip"
 	"os"
 	"strings"
@@ -259,20 +258,13 @@ func (kernel) hasten6(dev string) {
 	_ = os.WriteFile(sysctl6+"/conf/"+dev+"/router_solicitation_delay", []byte("0"), 0)
 }
 
-func (kernel) restore6(dev string, ra bool) error {
-	names := []string{"router_solicitation_delay"}
-	if ra {
-		names = append(names, "accept_ra")
+func (kernel) restore6(dev string) error {
+	const name = "router_solicitation_delay"
+	b, err := os.ReadFile(sysctl6 + "/conf/default/" + name)
+	if err != nil {
+		return err
 	}
-	var errs []error
-	for _, name := range names {
-		b, err := os.ReadFile(sysctl6 + "/conf/default/" + name)
-		if err == nil {
-			err = os.WriteFile(sysctl6+"/conf/"+dev+"/"+name, b, 0)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return os.WriteFile(sysctl6+"/conf/"+dev+"/"+name, b, 0)
 }
 
 func (kernel) noRouters(dev string) error {
