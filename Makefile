@@ -33,7 +33,7 @@ part       = @scripts/part
 # Tests of packages build and cmd/nodisk.
 large      = ^TestCheckDistribution$$|^TestBaseImagesOfOthers$$|^TestCompressReference$$|^TestAddSparse$$|^TestAddReproducible$$|^TestBuildFromSource$$|^TestHostileImages$$|^TestPlanCommand$$/^intel$$
 
-.PHONY: kernel-package man all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall debian vet lint unit fuzz boot-tests clean
+.PHONY: kernel-package man all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall debian vet lint unit unit-race unit-large fuzz boot-test-files boot-tests clean
 
 all: build
 
@@ -115,10 +115,9 @@ stall: headers
 	@scripts/build-module integration/stall .cache/headers .cache/stall
 
 # Stock trees, for what happens behind the switch.
-debian: packages
-	@$(MAKE) -s --no-print-directory -j2 .cache/debian-bookworm.tar .cache/debian-trixie.tar
+debian: .cache/debian-bookworm.tar .cache/debian-trixie.tar
 
-.cache/debian-%.tar:
+.cache/debian-%.tar: | packages
 	@scripts/debian-tree $* $@
 
 vet:
@@ -127,19 +126,29 @@ vet:
 lint:
 	@$(GO) run $(lint) run ./...
 
-# The longest packages begin first. Tests of the network mostly wait for it, so more of
-# a package run side by side than there are processors. Vetted it was by "make vet".
-#
 # The race detector makes what packs and reads megabytes ten times slower: those tests
-# run without it.
+# run without it, beside the others, which leave a processor to them.
 unit: kernel-other headers
-	@$(GO) test $(race) -skip '$(large)' -vet=off -parallel 4 $$($(GO) list ./netsetup ./build ./... | grep -v '/integration$$')
+	@$(MAKE) --no-print-directory -j2 unit-race unit-large
+
+# The longest packages begin first. Tests of the network mostly wait for it: more of a
+# package run side by side than there are processors, and one package more. Vetted it was
+# by "make vet".
+unit-race:
+	@$(GO) test $(race) -skip '$(large)' -vet=off -p $$(($$(nproc) + 1)) -parallel 4 $$($(GO) list ./netsetup ./build ./... | grep -v '/integration$$')
+
+unit-large:
 	@$(GO) test -vet=off -run '$(large)' ./build ./cmd/nodisk
 
 fuzz:
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)
 
-boot-tests: softib stall debian kernel-package kernel-oldest kernel-newest kernel-arm64 rescue
+# What the tests of boots need. Half of it is fetched, and most of that is waiting.
+boot-test-files: softib stall debian kernel-package kernel-oldest kernel-newest kernel-arm64 rescue
+
+# apt has one lock: it installs first.
+boot-tests: packages headers
+	@$(MAKE) --no-print-directory -j3 boot-test-files
 	@$(GO) test -vet=off -count=1 -timeout 45m ./integration
 
 clean:

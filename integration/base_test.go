@@ -90,7 +90,7 @@ func TestBootBase(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := c.spec
-			s.Name, s.Kernel, s.CPUs, s.Memory, s.Timeout = c.name, kernel, 2, 768, 4*time.Minute
+			s.Name, s.Kernel, s.Memory, s.Timeout = c.name, kernel, 768, 4*time.Minute
 			s.Image = buildImage(t, "virt,iscsi,ext4,nfs3", append(c.flags, "--base", c.vendor(t))...)
 			s.Log = testLogFile("base-" + c.name)
 			takePlace(t, busy)

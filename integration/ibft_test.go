@@ -82,7 +82,7 @@ func TestBootIBFT(t *testing.T) {
 	}
 	for i := range cases {
 		s := &cases[i].spec
-		s.Name, s.Root, s.Static, s.CPUs, s.Timeout = cases[i].name, RootISCSI, true, 2, 4*time.Minute
+		s.Name, s.Root, s.Static, s.Timeout = cases[i].name, RootISCSI, true, 4*time.Minute
 		needs(t, *s)
 	}
 	kernel, image := filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4")

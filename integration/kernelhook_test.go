@@ -57,7 +57,7 @@ exec sleep 1000
 // and nothing that somebody else has made.
 func TestBootKernelHook(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Name: "kernel-hook", Root: RootISCSI, CPUs: 2, Memory: 1024, Timeout: 10 * time.Minute}
+	spec := BootSpec{Name: "kernel-hook", Root: RootISCSI, Memory: 1024, Timeout: 10 * time.Minute}
 	needs(t, spec)
 	packages, err := filepath.Abs("../.cache/kernel-package")
 	if err != nil {

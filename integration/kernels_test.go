@@ -14,7 +14,8 @@ import (
 )
 
 // Kernels of the range that README states: calls and flags as Linux 4.18 has them, under the
-// current kernel, and the oldest and the newest kernel that Debian's mirror offers.
+// current kernel, and the oldest and the newest kernel that Debian's mirror offers. Each
+// has two processors once.
 func TestBootKernels(t *testing.T) {
 	t.Parallel()
 	current, oldest, newest := kernelDir(t), kernelOf(t, "kernel-oldest", "NODISK_KERNEL_OLDEST_DIR"), kernelOf(t, "kernel-newest", "NODISK_KERNEL_NEWEST_DIR")
@@ -26,7 +27,7 @@ func TestBootKernels(t *testing.T) {
 		kernel string
 	}{
 		{
-			bootCase{name: "4.18-iscsi", spec: BootSpec{Root: RootISCSI, Append: old}, fs: "ext4", expect: []string{refused, byDHCP, mounted}},
+			bootCase{name: "4.18-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI, Append: old}, fs: "ext4", expect: []string{refused, byDHCP, mounted}},
 			current,
 		},
 		{
@@ -38,7 +39,7 @@ func TestBootKernels(t *testing.T) {
 			current,
 		},
 		{
-			bootCase{name: "oldest-iscsi", spec: BootSpec{Root: RootISCSI}, fs: "ext4", expect: []string{byDHCP, mounted}},
+			bootCase{name: "oldest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4", expect: []string{byDHCP, mounted}},
 			oldest,
 		},
 		{
@@ -47,7 +48,7 @@ func TestBootKernels(t *testing.T) {
 		},
 		{
 			// Its modules are compressed, and what 6.1 loads is built in.
-			bootCase{name: "newest-iscsi", spec: BootSpec{Root: RootISCSI}, fs: "ext4", expect: []string{byDHCP, mounted}},
+			bootCase{name: "newest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4", expect: []string{byDHCP, mounted}},
 			newest,
 		},
 		{
@@ -79,7 +80,7 @@ func TestBootKernels(t *testing.T) {
 			takePlace(t, busy)
 			s := c.spec
 			s.Name, s.Kernel, s.Image = strings.ReplaceAll(c.name, ".", "-"), filepath.Join(c.kernel, "vmlinuz"), images[c.kernel]
-			s.CPUs, s.Timeout = 2, 4*time.Minute
+			s.Timeout = 4 * time.Minute
 			s.Log = testLogFile(c.name)
 			res, err := lab.Boot(t.Context(), s)
 			if err != nil {

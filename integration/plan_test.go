@@ -23,7 +23,7 @@ import (
 func TestPlanIsBoot(t *testing.T) {
 	t.Parallel()
 	const listing = "../build/testdata/inventory/pc-virtio.txt"
-	s := BootSpec{Name: "plan", Root: RootISCSI, Static: true, Append: "nodisk.log=debug", CPUs: 2, Timeout: 4 * time.Minute}
+	s := BootSpec{Name: "plan", Root: RootISCSI, Static: true, Append: "nodisk.log=debug", Timeout: 4 * time.Minute}
 	needs(t, s)
 	kernel := kernelDir(t)
 	s.Kernel, s.Image = filepath.Join(kernel, "vmlinuz"), buildImage(t, "eth,iscsi,ext4", "--inventory", listing)

@@ -72,7 +72,7 @@ defaults:
 // bootPXE boots the cases side by side in one lab.
 func bootPXE(t *testing.T, cases []pxeCase) {
 	t.Helper()
-	s := BootSpec{PXE: true, Root: RootISCSI, CPUs: 2, Timeout: 4 * time.Minute}
+	s := BootSpec{PXE: true, Root: RootISCSI, Timeout: 4 * time.Minute}
 	needs(t, s)
 	for _, err := range missing(toolMknetdir(), toolGRUB()) {
 		lacks(t, err.Error())

@@ -94,7 +94,7 @@ func TestBootRescue(t *testing.T) {
 			takePlace(t, c.boot.weight())
 			s := c.boot.spec
 			s.Name, s.Kernel, s.Root = "rescue-"+c.name, kernel, RootISCSI
-			s.CPUs, s.Timeout = 2, 2*time.Minute
+			s.Timeout = 2 * time.Minute
 			s.Log = testLogFile(s.Name)
 			res, err := lab.Boot(t.Context(), s)
 			if err != nil {

@@ -54,10 +54,10 @@ func TestStorm(t *testing.T) {
 		}
 	}
 	// Not t.Parallel: a node that waits for its deadline needs no processor, so
-	// there may be more of them than the tests that go test runs at once.
+	// there may be more of them than of busy nodes.
 	cases := make(chan StormCase)
 	var nodes sync.WaitGroup
-	for range stormNumber(t, "NODISK_STORM_NODES", uint64(nodesAtOnce())+1) {
+	for range stormNumber(t, "NODISK_STORM_NODES", uint64(nodesAtOnce())+2) {
 		nodes.Go(func() {
 			for c := range cases {
 				t.Run(c.String(), func(t *testing.T) { boot(t, c) })
