@@ -122,7 +122,8 @@ func hookTree(t *testing.T, tree, packages, release string) {
 	}
 	put("hook-test", strings.ReplaceAll(hookScript, "RELEASE", release), 0o755)
 	put("etc/apt/sources.list", "", 0o644)
-	put("etc/nodisk/build.yaml", "out: /srv/tftp/{image}-{kver}.img\n", 0o644)
+	// An emulated processor would compress for a minute.
+	put("etc/nodisk/build.yaml", "out: /srv/tftp/{image}-{kver}.img\ncompress: none\n", 0o644)
 	put("etc/nodisk/images.d/disk.yaml", "profile: virt,iscsi,ext4\n", 0o644)
 	put("etc/nodisk/images.d/nfs.yaml", "profile: [virt, nfs]\n", 0o644)
 	debs := filepath.Join(tree, "debs")

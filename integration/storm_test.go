@@ -57,7 +57,7 @@ func TestStorm(t *testing.T) {
 	// there may be more of them than of busy nodes.
 	cases := make(chan StormCase)
 	var nodes sync.WaitGroup
-	for range stormNumber(t, "NODISK_STORM_NODES", uint64(nodesAtOnce())+2) {
+	for range stormNumber(t, "NODISK_STORM_NODES", uint64(nodesAtOnce())+1) {
 		nodes.Go(func() {
 			for c := range cases {
 				t.Run(c.String(), func(t *testing.T) { boot(t, c) })
