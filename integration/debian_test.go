@@ -78,7 +78,7 @@ func TestBootDebianInRAM(t *testing.T) {
 			if err := os.RemoveAll(tree); err != nil { // the tests beside this need room too
 				t.Fatal(err)
 			}
-			takePlace(t, busy)
+			takeLong(t)
 			res, err := sharedLab(t).Boot(t.Context(), spec)
 			if err != nil {
 				t.Fatal(err)

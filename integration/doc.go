@@ -59,9 +59,10 @@
 // VM while it starts, for an image that is made (takePlace in places_test.go). There is
 // room for three busy nodes on two processors, which emulate them; a place of a node that
 // waits for a deadline is half of a busy one's. What must have the machine for itself
-// takes all of it. Places go by turns, so a big one is not passed over. TestStorm is alone
-// with a lab of its own, because its servers come and go under the lab's port numbers; it
-// goes first, as all tests without t.Parallel.
+// takes all of it. Places go by turns, so a big one is not passed over; nodes that are busy
+// for minutes ask for their places after it (takeLong). TestStorm is alone with a lab of
+// its own, because its servers come and go under the lab's port numbers; it goes first, as
+// all tests without t.Parallel.
 //
 // # Safety
 //

@@ -59,6 +59,7 @@ func identityCases() []ibCase {
 // TestBootInfiniband boots nodes with one processor, which takes the machine a
 // fifth less time, and where several things happen at once with two.
 func TestBootInfiniband(t *testing.T) {
+	asks := takesAll(t)
 	t.Parallel()
 	const giveUp = "nodisk.onfail=poweroff nodisk.deadline=8s"
 	cases := []ibCase{
@@ -156,6 +157,7 @@ func TestBootInfiniband(t *testing.T) {
 
 	// Nodes that have the machine for themselves: the time of one is the network's, and
 	// three run at once whatever there is room for.
+	asks()
 	give := takePlace(t, all())
 	t.Run("timeline", func(t *testing.T) {
 		c := ibCase{

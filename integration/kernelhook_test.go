@@ -74,7 +74,7 @@ func TestBootKernelHook(t *testing.T) {
 	spec.Append = "rw init=/hook-test"
 	spec.Log = testLogFile(spec.Name)
 	lab := sharedLab(t)
-	takePlace(t, busy)
+	takeLong(t)
 	res, err := lab.Boot(t.Context(), spec)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, tail(res.Console, 60))

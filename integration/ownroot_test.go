@@ -68,7 +68,7 @@ func TestBootTree(t *testing.T) {
 	if log := testLogFile("tree"); log != "" {
 		args = append(args, "--log", log)
 	}
-	takePlace(t, busy)
+	takeLong(t)
 	out, err := asUser(t.Context(), t, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v; the console's end:\n%s", err, tail(string(out), 40))

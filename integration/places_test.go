@@ -51,6 +51,28 @@ func takePlace(t *testing.T, w weight) (give func()) {
 	return give
 }
 
+// alone counts the tests that are going to take all of the machine, until they ask for it.
+var alone sync.WaitGroup
+
+// takesAll says that the test is going to take all of the machine. It is called before
+// t.Parallel, so that all tests know of it that run side by side. asks is called when the
+// place is asked for.
+func takesAll(t *testing.T) (asks func()) {
+	t.Helper()
+	alone.Add(1)
+	asks = sync.OnceFunc(alone.Done)
+	t.Cleanup(asks)
+	return asks
+}
+
+// takeLong is takePlace of a node that is busy for minutes. Places go by turns: whoever
+// wants all of the machine would wait for this one, and half of it would have nothing to do.
+func takeLong(t *testing.T) {
+	t.Helper()
+	alone.Wait()
+	takePlace(t, busy)
+}
+
 // nodesAtOnce is how many busy nodes there may be.
 func nodesAtOnce() int { return int(all() / busy) }
 
