@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,12 +16,12 @@ func (r *runner) follow() {
 	if !r.config.makes() {
 		return
 	}
-	for _, n := range r.sorted() {
-		d := n.dev
-		if fit := r.config.fit(d, r.devices(), r.leased[d.Name]); n.key.six || fit == 0 || fit == d.MTU {
+	shown := r.devices()
+	for _, d := range shown {
+		if fit := r.config.fit(d, shown, r.leased[d.Name]); fit == 0 || fit == d.MTU {
 			continue
 		}
-		have := r.devices()
+		have := slices.Clone(shown)
 		for i := range have {
 			have[i].MTU = r.mtu(have[i])
 		}
@@ -88,7 +89,7 @@ func (r *runner) tellShort(all []*shortfall) {
 // of Ethernet with its last port (bond_slave_netdev_event, NETDEV_UNREGISTER): an
 // adapter's firmware that is reset, or a port that changes its type, is enough.
 func (r *runner) remake(gone Device) {
-	delete(r.refusedMTU, gone.Name)
+	clear(r.refusedMTU) // it may have been what could not have more
 	delete(r.leased, gone.Name)
 	lowers := r.config.lowers(gone.Name)
 	if lowers == nil || r.named(gone.Name) {
@@ -132,7 +133,9 @@ func (r *runner) above(n *nic) {
 	n.redoAt = time.Time{}
 	for _, s := range r.config.belowWith(n.dev, r.leased) {
 		err := s.apply(r.sys)
-		if _, short := errors.AsType[*shortfall](err); err != nil && !short {
+		if short, ok := errors.AsType[*shortfall](err); ok {
+			r.tellShort([]*shortfall{short})
+		} else if err != nil {
 			r.log.Debug(fmt.Sprintf("%s: %v", s, err))
 			n.redoAt = time.Now().Add(firstRetransmit)
 			return
