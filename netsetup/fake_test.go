@@ -120,6 +120,7 @@ func (k *fakeKernel) linkUp(dev string, up bool) error {
 	}
 	return err
 }
+
 func (k *fakeKernel) linkName(dev, name string) error {
 	k.mu.Lock()
 	_, taken := k.devices[name]
@@ -142,6 +143,7 @@ func (k *fakeKernel) linkName(dev, name string) error {
 	k.mu.Unlock()
 	return nil
 }
+
 func (k *fakeKernel) linkAddr(dev string, a HardwareAddr) error { return k.do(LinkAddr{dev, a}) }
 func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(AddrAdd{dev, a}) }
 func (k *fakeKernel) addrDel(dev string, a netip.Prefix) error  { return k.do(AddrDel{dev, a}) }
@@ -153,11 +155,13 @@ func (k *fakeKernel) solicit6(d Device) error {
 	k.soliciting = append(k.soliciting, d.Name)
 	return nil
 }
+
 func (k *fakeKernel) noRouters(dev string) error { return k.do(NoRouters{dev}) }
 func (k *fakeKernel) routeDel(r RouteDel) error  { return k.do(r) }
 func (k *fakeKernel) routerMetric(dev string, metric int) error {
 	return k.do(RouterMetric{dev, metric})
 }
+
 func (k *fakeKernel) obstacle6(string, bool) string { return "" }
 func (k *fakeKernel) routeSet(r Route) error        { return k.do(r) }
 

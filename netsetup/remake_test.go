@@ -24,8 +24,10 @@ func TestRunRegisteredAnew(t *testing.T) {
 	}{
 		"bond":  {"bond=bond0:ib0:mode=1 ip=bond0:dhcp", "link add bond0 type bond mode active-backup miimon 100", "bond0", []string{"ib0"}},
 		"child": {"ib.pkey=ib0.8001 ip=ib0.8001:dhcp", "link add link ib0 name ib0.8001 type ipoib pkey 0x8001", "ib0.8001", []string{"ib0", "ib0.8001"}},
-		"bond of a child": {"ib.pkey=ib0.8001 bond=bond0:ib0.8001:mode=1 ip=bond0:dhcp",
-			"link add bond0 type bond mode active-backup miimon 100", "bond0", []string{"ib0", "ib0.8001"}},
+		"bond of a child": {
+			"ib.pkey=ib0.8001 bond=bond0:ib0.8001:mode=1 ip=bond0:dhcp",
+			"link add bond0 type bond mode active-backup miimon 100", "bond0", []string{"ib0", "ib0.8001"},
+		},
 		"port": {"ip=ib0:dhcp", "link set ib0 up", "ib0", []string{"ib0"}},
 	} {
 		for when, wait := range map[string]time.Duration{"before": 3 * time.Second, "after": 0} {
@@ -55,6 +57,10 @@ func TestRunRegisteredAnew(t *testing.T) {
 					d, ok := rules.device(tt.device)
 					if n := timesOf(r.commands, tt.made); r.err != nil || !ok || !d.Carrier || d.MTU != 2044 || n < 2 {
 						t.Fatalf("%v, %v, %+v, made %d times\n%s\n%s", r.err, r.state, d, n, strings.Join(r.commands, "\n"), strings.Join(r.log, "\n"))
+					}
+					// What it waits for is the port, not lo, in whose steps bonds are made.
+					if text := strings.Join(r.log, "\n"); strings.Contains(text, "lo:") {
+						t.Error(text)
 					}
 					// The new interface has the address: it is given behind the second making.
 					made, addr := -1, -1
