@@ -46,3 +46,13 @@ func TestFit(t *testing.T) {
 		})
 	}
 }
+
+// What a VLAN needs does not make the MTU less that the bond was given when it was made,
+// of which the kernel's message may not have come yet.
+func TestBelowKeepsWritten(t *testing.T) {
+	bond := Device{Index: 9, Name: "bond0", Type: hwEthernet, Addr: macA, MTU: 1500}
+	c := parseLine(t, "bond=bond0:eth0:mode=1:9000 vlan=vlan5:bond0 ip=10.0.0.5:::24::vlan5:none:8000")
+	if steps := c.below(bond); len(steps) == 0 || steps[0] != (LinkMTU{Dev: "bond0", MTU: 9000}) {
+		t.Errorf("%v", steps)
+	}
+}

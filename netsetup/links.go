@@ -62,8 +62,9 @@ func (c Config) belowWith(d Device, leased map[string]int) []Step {
 		steps = c.modeSteps(d)
 		if mtu := c.mtuAbove(d, leased); mtu > d.MTU {
 			// A VLAN cannot have more than what it is on, and a bridge drops
-			// what is too long for a port.
-			steps = append(steps, LinkMTU{Dev: d.Name, MTU: mtu})
+			// what is too long for a port. What is known of it may be older than
+			// the MTU that the command line gives.
+			steps = append(steps, LinkMTU{Dev: d.Name, MTU: max(mtu, c.mtuWritten(d))})
 		}
 		steps = append(steps, LinkUp{Dev: d.Name})
 	}

@@ -26,7 +26,8 @@ func TestRunRegisteredAnew(t *testing.T) {
 		"child": {"ib.pkey=ib0.8001 ip=ib0.8001:dhcp", "link add link ib0 name ib0.8001 type ipoib pkey 0x8001", "ib0.8001", []string{"ib0", "ib0.8001"}},
 		"bond of a child": {
 			"ib.pkey=ib0.8001 bond=bond0:ib0.8001:mode=1 ip=bond0:dhcp",
-			"link add bond0 type bond mode active-backup miimon 100", "bond0", []string{"ib0", "ib0.8001"},
+			"link add bond0 type bond mode active-backup miimon 100", "bond0",
+			[]string{"ib0", "ib0.8001"},
 		},
 		"port": {"ip=ib0:dhcp", "link set ib0 up", "ib0", []string{"ib0"}},
 	} {
