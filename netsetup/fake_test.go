@@ -44,6 +44,7 @@ type fakeKernel struct {
 	// has been made, as the kernel that goes on.
 	rivals map[string][]fakeServer
 	then   func(s Step)
+	rules  *kernelRules // that apply to links, nil for none
 }
 
 // A fakeServer answers a message of the client, or not (nil).
@@ -109,12 +110,17 @@ func (k *fakeKernel) linkUp(dev string, up bool) error {
 		return k.do(LinkDown{dev})
 	}
 	err := k.do(LinkUp{dev})
+	if err == nil && k.rules != nil {
+		if _, ok := k.rules.device(dev); !ok {
+			return errNoDevice
+		}
+	}
 	if err == nil {
 		k.change(dev, func(d *Device) { d.Up = true })
 	}
 	return err
 }
-func (k *fakeKernel) linkMTU(dev string, mtu int) error { return k.do(LinkMTU{dev, mtu}) }
+
 func (k *fakeKernel) linkName(dev, name string) error {
 	k.mu.Lock()
 	_, taken := k.devices[name]
@@ -137,6 +143,7 @@ func (k *fakeKernel) linkName(dev, name string) error {
 	k.mu.Unlock()
 	return nil
 }
+
 func (k *fakeKernel) linkAddr(dev string, a HardwareAddr) error { return k.do(LinkAddr{dev, a}) }
 func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(AddrAdd{dev, a}) }
 func (k *fakeKernel) addrDel(dev string, a netip.Prefix) error  { return k.do(AddrDel{dev, a}) }
@@ -148,21 +155,18 @@ func (k *fakeKernel) solicit6(d Device) error {
 	k.soliciting = append(k.soliciting, d.Name)
 	return nil
 }
+
 func (k *fakeKernel) noRouters(dev string) error { return k.do(NoRouters{dev}) }
 func (k *fakeKernel) routeDel(r RouteDel) error  { return k.do(r) }
 func (k *fakeKernel) routerMetric(dev string, metric int) error {
 	return k.do(RouterMetric{dev, metric})
 }
+
 func (k *fakeKernel) obstacle6(string, bool) string { return "" }
 func (k *fakeKernel) routeSet(r Route) error        { return k.do(r) }
 
-func (k *fakeKernel) linkMode(s LinkMode) error     { return k.do(s) }
-func (k *fakeKernel) vlanAdd(s VLANAdd) error       { return k.make(s) }
-func (k *fakeKernel) bondAdd(s BondAdd) error       { return k.make(s) }
-func (k *fakeKernel) bondSet(s BondSet) error       { return k.do(s) }
-func (k *fakeKernel) bridgeAdd(s BridgeAdd) error   { return k.make(s) }
-func (k *fakeKernel) linkMaster(s LinkMaster) error { return k.do(s) }
-func (k *fakeKernel) childAdd(s ChildAdd) error     { return k.make(s) }
+func (k *fakeKernel) bondSet(s BondSet) error     { return k.do(s) }
+func (k *fakeKernel) bridgeAdd(s BridgeAdd) error { return k.make(s) }
 
 func (k *fakeKernel) make(s Step) error {
 	err := k.do(s)

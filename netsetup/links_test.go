@@ -247,26 +247,20 @@ func TestWaitingMinLinks(t *testing.T) {
 // A link that is gone with what it was made of is made again.
 func TestUpParentReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		k := newFakeKernel(t, noCarrier(ethernet(2, "eth0", macA)))
 		k.servers["vlan5"] = goodServer(t)
-		index := 10
-		k.made = func() {
-			index++
-			k.appear(Device{Index: index, Name: "vlan5", Type: hwEthernet, Addr: macA, MTU: 1500, Carrier: index > 11})
-		}
+		rules := underRules(k)
 		r := try(t, "vlan=vlan5:eth0", time.Minute, k, func() {
 			<-time.After(5 * time.Second)
-			k.events <- linkEvent{Device: Device{Index: 11, Name: "vlan5"}, gone: true}
-			k.events <- linkEvent{Device: Device{Index: 2, Name: "eth0"}, gone: true}
+			rules.unregister("eth0")
 			<-time.After(time.Second)
 			k.appear(ethernet(4, "eth0", macA))
 		})
-		if r.err != nil || r.state.Device != "vlan5" {
-			t.Fatalf("%v, %s, %q", r.err, r.state, r.commands)
+		if r.err != nil || r.state.Device != "vlan5" || r.took != 6*time.Second+probeWait {
+			t.Fatalf("%v, %s after %v, %q", r.err, r.state, r.took, r.commands)
 		}
-		made := slices.DeleteFunc(slices.Clone(r.commands), func(s string) bool { return s != "link add link eth0 name vlan5 type vlan id 5" })
-		if len(made) != 2 {
-			t.Errorf("made %d times: %q", len(made), r.commands)
+		if d, ok := rules.device("vlan5"); !ok || d.Parent != 4 {
+			t.Errorf("%+v, %q", d, r.commands)
 		}
 	})
 }
