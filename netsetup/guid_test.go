@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -25,8 +26,15 @@ func TestParseGUID(t *testing.T) {
 		"80-00-02-08-FE-80-00-00-00-00-00-00-00-02-C9-03-00-00-10-39", // another boot's queue pair
 		"00:02:c9:03:00:00:10:39", "00-02-C9-03-00-00-10-39",
 		"0x0002c90300001039", "0002c90300001039", // ibstat
-		"0002:c903:0000:1039",                     // sysfs node_guid
-		"fe80:0000:0000:0000:0002:c903:0000:1039", // sysfs gids/0
+		"0002:c903:0000:1039",                          // sysfs node_guid
+		"fe80:0000:0000:0000:0002:c903:0000:1039",      // sysfs gids/0
+		"fe80::2:c903:0:1039", "fec0::1:2:c903:0:1039", // ibaddr, saquery: inet_ntop(3)
+		"fe80:0:0:0:2:c903:0:1039",
+		"0011:2233:4455:6677:0002:c903:0000:1039",         // a subnet prefix of somebody's own
+		"fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39", // as bytes
+		"0x2c90300001039", "0X2C90300001039",              // sminfo
+		"20:00:02:c9:03:00:00:10:39", "20-00-02-C9-03-00-00-10-39", // EFI, xCAT
+		"20-80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03-00-00-10-39",
 	} {
 		g, err := ParseGUID(s)
 		if err != nil || g != whole || g.String() != "00:02:c9:03:00:00:10:39" {
@@ -34,8 +42,9 @@ func TestParseGUID(t *testing.T) {
 		}
 	}
 	// Six bytes, as they are and with the bit 0x02 of the first changed.
-	for _, s := range []string{"00:02:c9:00:10:39", "02-02-C9-00-10-39"} {
+	for _, s := range []string{"00:02:c9:00:10:39", "02-02-C9-00-10-39", "20-00-02-c9-00-10-39"} {
 		g, err := ParseGUID(s)
+		s = strings.TrimPrefix(s, "20-")
 		if err != nil || !g.Is(whole) || !whole.Is(g) || !strings.EqualFold(g.String(), strings.ReplaceAll(s, "-", ":")) {
 			t.Errorf("%s: %v, %v", s, g, err)
 		}
@@ -47,10 +56,23 @@ func TestParseGUID(t *testing.T) {
 	}
 	for _, s := range []string{
 		"", "0x", "00", "00:02:c9", "00:02:c9:03:00:00:10", "00:02:c9:03:00:00:10:39:00", "0:2:c9:3:0:0:10:39", "00:02:c9:00:10:39:", "::", "zz:02:c9:00:10:39",
-		"00:00:00:00:00:00:00:00", "00:00:00:00:00:00", "0002c9001039", "0002:c900:1039", "fe80::2:c903:0:1039",
+		"00:00:00:00:00:00:00:00", "00:00:00:00:00:00", "0002c9001039", "0002:c900:1039", "::2:c903:0:1039", "::1", "fe80::", "fe80::1%eth0", "fe80::2:c903:0:10.0.0.1x",
+		"0x10002c90300001039", "0x-1", "0x+1", "0x_1", "0x00:02:c9:03:00:00:10:39", "2c90300001039", "21:00:02:c9:03:00:00:10:39",
 	} {
 		if g, err := ParseGUID(s); err == nil {
 			t.Errorf("%q is %v", s, g)
+		}
+	}
+	for s, want := range map[string]error{
+		"0x0": errZero, "0x0000000000000000": errZero, "00-00-00-00-00-00": errZero, "20-00-00-00-00-00-00-00-00": errZero, "fe80::": errZero,
+		"80:00:00:48:fe:80:00:00:00:00:00:00:00:00:00:00:00:00:00:00": errZero, "fe80:0000:0000:0000:0000:0000:0000:0000": errZero,
+		// chaddr has 16 bytes; some firmware says less.
+		"80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03": errCut, "00:00:00:48:12:34:00:00:00:00:00:00:00:02:c9:03": errCut,
+		"80:00:00:48:fe:80:00:00:00:00:00:00": errCut,
+		"2c90300001039":                       errNo0x, "0002c9001039": errNoBytes, "0xmlx4": errNumber, "0x": errNumber,
+	} {
+		if g, err := ParseGUID(s); !errors.Is(err, want) {
+			t.Errorf("%s: %v, %v, want %v", s, g, err, want)
 		}
 	}
 	if (GUID{}).Is(GUID{}) || (GUID{}).String() != "" {
@@ -69,17 +91,20 @@ func TestClientID(t *testing.T) {
 		{"flexboot", guidePort(), []string{"flexboot ff:00:00:00:00:00:02:00:00:02:c9:00:00:02:c9:03:00:00:10:39 32 "}},
 		{"guid", guidePort(), []string{"guid 20:00:02:c9:03:00:00:10:39 32 "}},
 		{"hwaddr", guidePort(), []string{"hwaddr 20:80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39 32 "}},
+		{"infiniband", guidePort(), []string{"infiniband 20:00:02:c9:03:00:00:10:39 32 00:02:c9:03:00:00:10:39"}},
 		{"mac", guidePort(), []string{"mac 01:00:02:c9:00:10:39 1 00:02:c9:00:10:39"}},
 		{"rfc4361", guidePort(), []string{"rfc4361 ff:00:00:10:39:00:03:00:20:00:02:c9:03:00:00:10:39 32 "}},
 		{"none", guidePort(), []string{"none 1 00:02:c9:00:10:39"}},
 		{"hex:0a0b", guidePort(), []string{"hex 0a:0b 32 "}},
 		{"auto", guidePort(), []string{
 			"flexboot ff:00:00:00:00:00:02:00:00:02:c9:00:00:02:c9:03:00:00:10:39 32 ", "guid 20:00:02:c9:03:00:00:10:39 32 ",
+			"infiniband 20:00:02:c9:03:00:00:10:39 32 00:02:c9:03:00:00:10:39",
 			"mac 01:00:02:c9:00:10:39 1 00:02:c9:00:10:39", "rfc4361 ff:00:00:10:39:00:03:00:20:00:02:c9:03:00:00:10:39 32 ",
 			"hwaddr 20:80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39 32 ",
 		}},
 		{"", ethernet, []string{"mac 01:52:54:00:12:34:56 1 52:54:00:12:34:56"}},
 		{"auto", ethernet, []string{"mac 01:52:54:00:12:34:56 1 52:54:00:12:34:56"}},
+		{"infiniband", ethernet, []string{"mac 01:52:54:00:12:34:56 1 52:54:00:12:34:56"}},
 		{"flexboot", ethernet, []string{"mac 01:52:54:00:12:34:56 1 52:54:00:12:34:56"}},
 		{"rfc4361", ethernet, []string{"rfc4361 ff:00:12:34:56:00:03:00:01:52:54:00:12:34:56 1 52:54:00:12:34:56"}},
 		{"none", ethernet, []string{"none 1 52:54:00:12:34:56"}},
@@ -162,7 +187,8 @@ func TestPortSelector(t *testing.T) {
 }
 
 func FuzzParseGUID(f *testing.F) {
-	for _, s := range []string{"00:02:c9:03:00:00:10:39", "0x0002c90300001039", "fe80:0000:0000:0000:0002:c903:0000:1039", "00-02-c9-00-10-39", "0002:c903:0000:1039", ":", "0x-"} {
+	for _, s := range []string{"00:02:c9:03:00:00:10:39", "0x0002c90300001039", "fe80:0000:0000:0000:0002:c903:0000:1039", "00-02-c9-00-10-39", "0002:c903:0000:1039", ":", "0x-", "0x2c90300001039", "20:00:02:c9:03:00:00:10:39", "fe80::2:c903:0:1039",
+		"20-80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03", "2c90300001039", "::", "0x0"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
