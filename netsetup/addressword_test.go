@@ -65,7 +65,7 @@ func TestAddressWordsWrong(t *testing.T) {
 		"00-00-00-00-00-00":          "is zero, which is the address of no port",
 		"00-00-00-00-00-00-00-00":    "is zero, which is the address of no port",
 		"2c90300001039":              "is not a GUID, which without 0x has all of its 16 digits",
-		"525400123456":               "is not an address: its bytes are not separated",
+		"525400123456":               "is neither an Ethernet address nor an InfiniBand identity",
 		"0-2-c9-3-0-0-10":            "is neither an Ethernet address nor an InfiniBand identity",
 		"00-02-c9-03-00":             "is neither an Ethernet address nor an InfiniBand identity",
 		"5a54.0012.3457":             "is neither an Ethernet address nor an InfiniBand identity",

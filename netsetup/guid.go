@@ -33,12 +33,11 @@ const localBit = 0x02
 
 // Why a text is not the identity of a port.
 var (
-	errGUID    = errors.New("is not an InfiniBand identity: a GUID of 8 bytes, an address of 20, a GID, or 6 bytes")
-	errNumber  = errors.New("is not a GUID: after 0x it has 1 to 16 hexadecimal digits")
-	errZero    = errors.New("is zero, which is the address of no port")
-	errCut     = errors.New("is an InfiniBand address of 20 bytes that was cut off, and has no GUID left")
-	errNo0x    = errors.New("is not a GUID, which without 0x has all of its 16 digits")
-	errNoBytes = errors.New("is not an address: its bytes are not separated")
+	errGUID   = errors.New("is not an InfiniBand identity: a GUID of 8 bytes, an address of 20, a GID, or 6 bytes")
+	errNumber = errors.New("is not a GUID: after 0x it has 1 to 16 hexadecimal digits")
+	errZero   = errors.New("is zero, which is the address of no port")
+	errCut    = errors.New("is an InfiniBand address of 20 bytes that was cut off, and has no GUID left")
+	errNo0x   = errors.New("is not a GUID, which without 0x has all of its 16 digits")
 )
 
 // ParseGUID reads any spelling, in hexadecimal of any case:
@@ -115,8 +114,6 @@ func addressBytes(text string) ([]byte, error) {
 	switch b, err := hex.DecodeString(digits); {
 	case strings.Trim(digits, hexDigits) != "":
 		return nil, errGUID
-	case one && width == 12:
-		return nil, errNoBytes
 	case one && width > 12 && width < 16:
 		return nil, errNo0x
 	case err != nil || one && width != 16 || !one && width != 2 && (width != 4 || len(b) < 8):

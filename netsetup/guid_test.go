@@ -69,7 +69,7 @@ func TestParseGUID(t *testing.T) {
 		// chaddr has 16 bytes; some firmware says less.
 		"80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03": errCut, "00:00:00:48:12:34:00:00:00:00:00:00:00:02:c9:03": errCut,
 		"80:00:00:48:fe:80:00:00:00:00:00:00": errCut,
-		"2c90300001039":                       errNo0x, "0002c9001039": errNoBytes, "0xmlx4": errNumber, "0x": errNumber,
+		"2c90300001039":                       errNo0x, "0002c9001039": errGUID, "0xmlx4": errNumber, "0x": errNumber,
 	} {
 		if g, err := ParseGUID(s); !errors.Is(err, want) {
 			t.Errorf("%s: %v, %v, want %v", s, g, err, want)
