@@ -131,4 +131,34 @@ func TestInfiniBandOffered(t *testing.T) {
 	}
 }
 
+// To dnsmasq guid and infiniband are one client: in a pool they cost one address, and
+// one search for it.
+func TestInfiniBandPool(t *testing.T) {
+	if !testenv.Namespace(t, unix.CLONE_NEWNS) {
+		return
+	}
+	dir := t.TempDir()
+	text := "defaults: { interface: srv, image: node.img }\nsubnets: [{ cidr: 10.9.0.0/24, range: 10.9.0.100-10.9.0.199 }]\n"
+	if _, err := Write(t.Context(), dir, parsed(t, text, dir).Files, false); err != nil {
+		t.Fatal(err)
+	}
+	veth(t)
+	log, stop := servers(t, dir)["dnsmasq"](t)
+	var discovers []*dhcpv4.DHCPv4
+	for i, c := range ibClients() {
+		discovers = append(discovers, c.message(t, "\x00\x02\xc9\x03\x00\x00\x10\x39", byte(i)))
+	}
+	answers := offers(t, discovers...)
+	stop()
+	address := map[string]string{}
+	for i, c := range ibClients() {
+		if offer := answers[discovers[i].TransactionID]; offer != nil {
+			address[c.name] = offer.YourIPAddr.String()
+		}
+	}
+	if address["networkd mac"] == "" || address["networkd mac"] != address["dhclient, patched"] {
+		t.Errorf("guid and infiniband are offered different addresses: %v\n%s", address, tail(log.String(), 3000))
+	}
+}
+
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
