@@ -31,6 +31,9 @@ type FabricSpec struct {
 	// PKeys are the partitions of the server, besides the default one. It has a
 	// child interface in each, with addresses in 10.78.N.0/24, 10.79.N.0/24 ...
 	PKeys []uint16
+	// Relayed is 0, or selects one of PKeys (1, 2, ...): DHCP is ISC dhcpd's there,
+	// behind dnsmasq as the relay, and knows the one node that boots in it.
+	Relayed int
 
 	// Programs are further programs of this machine for the server, as paths;
 	// their libraries come with them. Files are further files of the server:
@@ -63,7 +66,7 @@ type Fabric struct {
 
 // MissingFabric lists what this machine lacks for a fabric.
 func MissingFabric() []error {
-	return missing(append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm(), toolMke2fs())...)
+	return missing(append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm(), toolMke2fs(), toolDhcpd())...)
 }
 
 // Fabric makes a fabric and starts its server.
@@ -236,7 +239,17 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 		return err
 	}
 	programs := append([]string{cancel}, f.spec.Programs...)
-	for _, t := range append(toolsNFSD(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm()) {
+	tools, modules, relay := append(toolsNFSD(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm()), []string{"ib_ipoib", "ib_umad"}, ""
+	if f.spec.Relayed > 0 {
+		// busybox makes neither veth pairs nor namespaces, and its shell prefers its ip.
+		ip, err := toolIP().find()
+		if err != nil {
+			return err
+		}
+		tools, modules = append(tools, toolDhcpd(), toolIP()), append(modules, "veth")
+		relay = fmt.Sprintf("RELAYED=0x%04x\nIP=%s\n", f.spec.PKeys[f.spec.Relayed-1], ip)
+	}
+	for _, t := range tools {
 		path, err := t.find()
 		if err != nil {
 			return err
@@ -258,9 +271,9 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 	}
 	if err := a.serverFiles(serverFiles{
 		busybox: busybox, root: tree, disk: disk,
-		kernelDir: f.spec.KernelDir, modules: []string{"ib_ipoib", "ib_umad"},
+		kernelDir: f.spec.KernelDir, modules: modules,
 		softib: f.spec.HCA, params: strings.Join(params, " "), network: serverFabric,
-		settings: fmt.Sprintf("NET=%d\nPKEYS='%s'\n", f.n, strings.Join(keys, " ")),
+		settings: fmt.Sprintf("NET=%d\nPKEYS='%s'\n%s", f.n, strings.Join(keys, " "), relay),
 	}); err != nil {
 		return err
 	}

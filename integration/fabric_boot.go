@@ -30,7 +30,8 @@ type FabricBoot struct {
 
 	// Reserve is how dnsmasq knows the node: the first field of dhcp-host, such
 	// as "id:20:{guid}". It is given {client}, {name} and the root-path; without
-	// a reservation nobody gets an answer.
+	// a reservation nobody gets an answer. In the partition [FabricSpec.Relayed] it is
+	// how dhcpd knows it: "hardware infiniband {guid}".
 	Reserve string
 	// Options are further DHCP options for the node, as dnsmasq's dhcp-option has them
 	// behind the tag: "58,00:00:00:05".
@@ -93,6 +94,9 @@ func (f *Fabric) check(b FabricBoot) error {
 	errs := append(Missing(b.tools()), b.check())
 	if b.Partition < 0 || b.Partition > len(f.spec.PKeys) {
 		errs = append(errs, fmt.Errorf("boot %s: the fabric has %d partitions, not %d", b.name(), len(f.spec.PKeys), b.Partition))
+	}
+	if b.Partition > 0 && b.Partition == f.spec.Relayed && len(b.Options) > 0 {
+		errs = append(errs, fmt.Errorf("boot %s: Options are dnsmasq's, and partition %d has dhcpd", b.name(), b.Partition))
 	}
 	if b.SubnetManagerAfter > 0 && b.PlugAfter > 0 {
 		errs = append(errs, fmt.Errorf("boot %s: one thing can happen late, subnet manager or cable", b.name()))

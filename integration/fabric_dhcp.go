@@ -39,6 +39,14 @@ func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error
 	if b.Reserve == "" {
 		return nil
 	}
+	if b.Partition > 0 && b.Partition == f.spec.Relayed {
+		host := fmt.Sprintf(`host %s { %s; fixed-address %s; option root-path "%s"; }`,
+			b.name(), fill(b.Reserve, p.values), p.values["client"], fill(b.rootPath(), p.values))
+		if _, err := f.server.run(ctx, "echo '"+host+"' >/run/dhcpd.host"); err != nil {
+			return err
+		}
+		return f.service(ctx, "dhcpd", `^server: dhcpd: Server starting service\.`)
+	}
 	// Files of the node's own, which dnsmasq takes when they are closed. They
 	// stay: a port's number is not used twice.
 	file := strconv.Itoa(p.number)

@@ -19,8 +19,12 @@ const (
 // byGUID is the reservation that most cases use.
 const byGUID = "id:20:{guid}"
 
-// partition is the P_Key of the server's child interface.
-const partition = 0x8001
+// partition is the P_Key of the server's first child interface; the second one's, which
+// is the next, has its DHCP from a server behind a relay.
+const (
+	partition = 0x8001
+	relayed   = 2
+)
 
 // An ibCase is one boot over InfiniBand and what is to be seen of it.
 type ibCase struct {
@@ -112,6 +116,15 @@ func TestBootInfiniband(t *testing.T) {
 			boot:     FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI}, Partition: 1, Reserve: byGUID},
 		},
 		{
+			// The reservation that xCAT writes, in ISC dhcpd behind a relay. All forms
+			// are asked with, and it knows one of them.
+			bootCase: bootCase{name: "hardware-infiniband", fs: "ext4", expect: []string{
+				`nodisk: ib0\.8002: the DHCP server knows client-id infiniband 20:02:50:49:03:00:77:`,
+				`nodisk: network \(3/\d\): ib0\.8002 10\.79\.\d+\.\d+/24 by DHCP from 10\.64\.\d+\.2`, mounted,
+			}},
+			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Partition: relayed, Reserve: "hardware infiniband {guid}"},
+		},
+		{
 			bootCase: bootCase{name: "bond", fs: "ext4", expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted}},
 			boot: FabricBoot{BootSpec: BootSpec{
 				Root:    RootISCSI,
@@ -152,7 +165,7 @@ func TestBootInfiniband(t *testing.T) {
 		},
 	}...)
 
-	fabric := newFabric(t, FabricSpec{PKeys: []uint16{partition}})
+	fabric := newFabric(t, FabricSpec{PKeys: []uint16{partition, partition + 1}, Relayed: relayed})
 	kernel, image := ibImage(t)
 
 	// Nodes that have the machine for themselves: the time of one is the network's, and
@@ -171,11 +184,18 @@ func TestBootInfiniband(t *testing.T) {
 	})
 	t.Run("three-at-once", func(t *testing.T) {
 		var wg sync.WaitGroup
-		for _, name := range []string{"one", "two", "three"} {
+		for name, known := range map[string]struct{ form, reserve string }{
+			"one": {"guid", byGUID}, "three": {"guid", byGUID},
+			// By the header, as a Red Hat or Mellanox dhclient is: dnsmasq's way to say
+			// so is the hardware type, in hexadecimal, before the address.
+			"two": {"infiniband", "20-{guid}"},
+		} {
 			wg.Go(func() {
 				c := ibCase{
-					bootCase: bootCase{name: "together-" + name, fs: "ext4", expect: []string{ibByDHCP, mounted}},
-					boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID},
+					bootCase: bootCase{name: "together-" + name, fs: "ext4", expect: []string{
+						`nodisk: ib0: the DHCP server knows client-id ` + known.form + ` 20:02:50:49:03:00:77:`, ibByDHCP, mounted,
+					}},
+					boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: known.reserve},
 				}
 				c.run(t, fabric, kernel, image)
 			})

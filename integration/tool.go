@@ -35,6 +35,7 @@ func program(name, pkg string) tool { return tool{name: name, pkg: pkg, program:
 func toolQEMU() tool          { return program("qemu-system-x86_64", "qemu-system-x86") }
 func toolQEMUARM() tool       { return program("qemu-system-aarch64", "qemu-system-arm") }
 func toolDnsmasq() tool       { return program("dnsmasq", "dnsmasq-base") }
+func toolDhcpd() tool         { return program("dhcpd", "isc-dhcp-server") }
 func toolTgtd() tool          { return program("tgtd", "tgt") }
 func toolTgtadm() tool        { return program("tgtadm", "tgt") }
 func toolGanesha() tool       { return program("ganesha.nfsd", "nfs-ganesha") }

@@ -136,8 +136,8 @@ func (o bondOption) read(s string) (string, bool) {
 		// bond_option_ad_actor_system_set refuses groups.
 		return addr.String(), err == nil && addr[0]&1 == 0
 	case bondPort:
-		m, ok := parsePortMatch(s)
-		return m.String(), ok && !m.glob()
+		m, err := parsePortMatch(s)
+		return m.String(), err == nil && !m.glob()
 	default:
 		addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
 		return addr.String(), err == nil && addr.Is4() == (o.kind == bondTargets) && validTarget(addr)

@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 )
@@ -9,16 +10,36 @@ import (
 // A ClientID says what DHCP option 61 holds, in the words of
 // nodisk.dhcp.clientid=. Empty is "auto".
 //
-//	word      InfiniBand                          Ethernet
-//	auto      all below that name the port        mac
-//	flexboot  GUID.FlexBoot                       mac
-//	guid      32 and the GUID                     mac
-//	hwaddr    32 and the 20 bytes of the address  mac
-//	mac       1 and GUID.MAC                      1 and the address
-//	rfc4361   GUID.RFC4361                        255, IAID, DUID-LL
-//	none      no option 61, GUID.MAC as address   no option 61
-//	hex:...   these bytes                         these bytes
+//	word        InfiniBand                          Ethernet
+//	auto        all below that name the port        mac
+//	flexboot    GUID.FlexBoot                       mac
+//	guid        32 and the GUID                     mac
+//	infiniband  the same, and the GUID as address   mac
+//	hwaddr      32 and the 20 bytes of the address  mac
+//	mac         1 and GUID.MAC                      1 and the address
+//	rfc4361     GUID.RFC4361                        255, IAID, DUID-LL
+//	none        no option 61, GUID.MAC as address   no option 61
+//	hex:...     these bytes                         these bytes
 type ClientID string
+
+// ParseClientID reads a word of nodisk.dhcp.clientid=. The error says what to write.
+func ParseClientID(s string) (ClientID, error) {
+	if id := ClientID(s); s == "auto" || s == "none" || slices.Contains(AutoForms(), id) {
+		return id, nil
+	}
+	digits, ok := strings.CutPrefix(s, "hex:")
+	digits = strings.ToLower(strings.ReplaceAll(digits, ":", ""))
+	b, err := hex.DecodeString(digits)
+	// RFC 2132 section 9.14: the least length is 2.
+	if !ok || err != nil || len(b) < 2 || len(b) > 254 {
+		var words []string
+		for _, f := range AutoForms() {
+			words = append(words, string(f))
+		}
+		return "", errors.New("write auto, " + strings.Join(words, ", ") + ", none or hex: and 2 to 254 bytes")
+	}
+	return ClientID("hex:" + digits), nil
+}
 
 // An identity is one way to tell a DHCP server which client this is: the
 // hardware type and address of the header, and option 61.
@@ -37,11 +58,13 @@ func (d identity) String() string {
 	return d.form + " " + HardwareAddr(d.id).String()
 }
 
-// autoForms are the forms that "auto" asks with on InfiniBand, in this order.
+// AutoForms are the forms that "auto" asks with on InfiniBand, in this order.
 // The firmware's come first: what booted the node has its reservation already.
+// infiniband is another form to a server only where that goes by the header, or knows
+// the port by nothing else; so it comes after guid, which is what RFC 4390 has.
 // The one whose first bytes may change with every boot comes last.
-func autoForms() []ClientID {
-	return []ClientID{"flexboot", "guid", "mac", "rfc4361", "hwaddr"}
+func AutoForms() []ClientID {
+	return []ClientID{"flexboot", "guid", "infiniband", "mac", "rfc4361", "hwaddr"}
 }
 
 // identities are the ways in which a device asks: several for "auto" on
@@ -55,7 +78,7 @@ func (id ClientID) identities(d Device) []identity {
 	}
 	forms := []ClientID{id}
 	if id == "auto" {
-		forms = autoForms()
+		forms = AutoForms()
 	}
 	var all []identity
 	for _, f := range forms {
@@ -64,10 +87,14 @@ func (id ClientID) identities(d Device) []identity {
 	return all
 }
 
-// identitiesOf are those of all the devices, in their order, each once.
+// identitiesOf are those of all the devices, in their order, each once: but for ports
+// without a GUID, which would be one client to the server with all others of the kind.
 func (id ClientID) identitiesOf(devices []Device) []identity {
 	var all []identity
 	for _, d := range devices {
+		if !d.identified() {
+			continue
+		}
 		for _, i := range id.identities(d) {
 			if !slices.ContainsFunc(all, func(o identity) bool { return o.String() == i.String() && o.chaddr == i.chaddr }) {
 				all = append(all, i)
@@ -78,7 +105,10 @@ func (id ClientID) identitiesOf(devices []Device) []identity {
 }
 
 // infiniBand follows RFC 4390: hardware type 32, no address in the header. But
-// for "mac", which is what firmware without that RFC sends, and for "none": a
+// for "infiniband", which is what dhclient sends as Red Hat and Mellanox have patched
+// it (systemd issue 17322 has it from the wire: htype 32, hlen 8, option 61 of type 32
+// and the GUID) and reservations such as dhcpd's "hardware infiniband" are for; for
+// "mac", which is what firmware without that RFC sends; and for "none": a
 // server must know the client by something, and dnsmasq refuses to serve one
 // with neither address nor identifier ("no unique-id").
 func (id ClientID) infiniBand(addr HardwareAddr) identity {
@@ -88,6 +118,9 @@ func (id ClientID) infiniBand(addr HardwareAddr) identity {
 	case "flexboot":
 		d.id = guid.FlexBoot()
 	case "guid":
+		d.id = guid.Typed()
+	case "infiniband":
+		d.chaddr = HardwareAddr(guid.b[:])
 		d.id = guid.Typed()
 	case "hwaddr":
 		d.id = append([]byte{hwInfiniBand}, addr...)

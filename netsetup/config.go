@@ -170,7 +170,10 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 	if p.flag(args, "rd.bootif", true) {
 		for _, a := range args {
 			if a.Key == bootIFWord {
-				c.BootIF = p.bootIF(a)
+				var told string
+				if c.BootIF, told = p.bootIF(a); told != "" {
+					c.Unheeded = append(c.Unheeded, told)
+				}
 			}
 		}
 	}
@@ -301,8 +304,8 @@ func (c *Config) parseRename(a cmdline.Arg, p *problems) {
 	name, rest, _ := strings.Cut(a.Value, ":")
 	addr, err := parseAddress(rest)
 	switch {
-	case !validDeviceName(name):
-		p.bad(a, strconv.Quote(name)+" is not an interface name", "write ifname=name:aa:bb:cc:dd:ee:ff")
+	case errName(name) != nil:
+		p.bad(a, strconv.Quote(name)+" "+errName(name).Error(), "write ifname=name:aa:bb:cc:dd:ee:ff")
 	case err != nil:
 		p.bad(a, "the address "+err.Error(), "write ifname=name:aa:bb:cc:dd:ee:ff")
 	default:

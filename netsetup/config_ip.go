@@ -26,7 +26,7 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 			return
 		}
 	}
-	if mac, rest, ok := colonMAC(fields); ok {
+	if mac, rest, ok := colonAddress(fields); ok {
 		p.bad(a, "has an address with colons, which separate fields here", "write it with dashes: ip="+mac+rest)
 		return
 	}
@@ -84,16 +84,19 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 	}
 }
 
-// colonMAC finds a MAC written with colons where a device is expected. No address
-// of a client begins so: each of the fields would be one.
-func colonMAC(fields []string) (mac, rest string, ok bool) {
-	if len(fields) < 7 {
-		return "", "", false
+// colonAddress finds an address written with colons where a device is expected. No
+// address of a client begins so: each of the fields would be one.
+func colonAddress(fields []string) (addr, rest string, ok bool) {
+	// The longest first: a GUID begins with what could be a MAC.
+	for _, n := range [...]int{21, 20, 16, 9, 8, 7, 6, 4} {
+		if len(fields) <= n {
+			continue
+		}
+		if _, err := parseAddress(strings.Join(fields[:n], ":")); err == nil {
+			return strings.Join(fields[:n], "-"), ":" + strings.Join(fields[n:], ":"), true
+		}
 	}
-	if _, err := ParseHardwareAddr(strings.Join(fields[:6], ":")); err != nil {
-		return "", "", false
-	}
-	return strings.Join(fields[:6], "-"), ":" + strings.Join(fields[6:], ":"), true
+	return "", "", false
 }
 
 // only is the part of a word for both families (dhcp,dhcp6) that is about one.
@@ -119,7 +122,7 @@ func (n Interface) only(six bool) Interface {
 // addressLike tells whether a first field is meant as an address, be it a wrong
 // one, or is empty as the kernel's form allows; else it is a device.
 func addressLike(s string) bool {
-	return strings.Trim(s, "0123456789./") == "" || strings.HasPrefix(s, "[")
+	return strings.Trim(s, "0123456789./") == "" && !resemblesAddress(s) || strings.HasPrefix(s, "[")
 }
 
 // parseKernelForm reads client:server:gateway:mask:hostname:device.
@@ -184,6 +187,8 @@ func (n *Interface) setDevice(a cmdline.Arg, s string, p *problems) {
 	switch {
 	case err == nil:
 		n.Match = addr
+	case resemblesAddress(s):
+		p.bad(a, strconv.Quote(s)+" "+errName(s).Error(), addressFix)
 	case strings.HasPrefix(s, "driver="):
 		n.Driver = deviceMatch(p.deviceWord(a, s)).Driver
 	case s == bootIFWord && p.boot == "":

@@ -101,6 +101,7 @@ func TestParseConfig(t *testing.T) {
 		"BOOTIF number":     {"BOOTIF=0x0002c90300001039", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
 		"BOOTIF GID":        {"BOOTIF=20-fe80:0000:0000:0000:0002:c903:0000:1039", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
 		"BOOTIF of hlen 0":  {"BOOTIF=20", Config{Interfaces: dhcp}},
+		"BOOTIF GID, short": {"BOOTIF=20-fe80::2:c903:0:1039", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
 		"BOOTIF off":        {"BOOTIF=rubbish rd.bootif=0", Config{Interfaces: dhcp}},
 		"BOOTIF GUID, bare": {"BOOTIF=00-02-c9-03-00-00-10-39", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
 		"InfiniBand": {
@@ -251,7 +252,7 @@ func TestParseConfigErrors(t *testing.T) {
 		"rd.net.timeout.carrier=soon":                                    {`"soon" is not a number`},
 		"rd.net.timeout.dhcp=0":                                          {"is not a number from 1"},
 		"ifname=lan0:1:2":                                                {"the address is neither an Ethernet address nor an InfiniBand identity"},
-		"nodisk.dhcp.clientid=GUID":                                      {"is not a client identifier; write auto, flexboot, guid, hwaddr, mac, rfc4361, none or hex:"},
+		"nodisk.dhcp.clientid=GUID":                                      {"is not a client identifier; write auto, flexboot, guid, infiniband, mac, rfc4361, hwaddr, none or hex:"},
 		"nodisk.dhcp.clientid=hex:0":                                     {"is not a client identifier"},
 		"ip=eth0:link-local":                                             {`"link-local" is not a method; write link6 for the link-local address of IPv6`},
 		"ip=bogus":                                                       {`"bogus" is not a method; write dhcp, device:dhcp`},

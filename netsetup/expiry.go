@@ -43,6 +43,7 @@ func (r *runner) wake() time.Time {
 
 // tick does what the time has come for.
 func (r *runner) tick(now time.Time) {
+	r.identify()
 	for _, n := range r.nics {
 		r.look(n, now)
 	}

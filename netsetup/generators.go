@@ -3,6 +3,7 @@ package netsetup
 import (
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nodisk/nodisk/init/cmdline"
@@ -22,10 +23,12 @@ func (c *Config) parseClientIDs(args cmdline.Args, p *problems) {
 			continue
 		}
 		dev, text, _ := strings.Cut(a.Value, ":")
-		m, ok := p.portMatch(a, dev)
+		m, err := p.portMatch(a, dev)
 		id := hexOf(text)
 		switch {
-		case !ok || !m.one():
+		case err != nil && resemblesAddress(dev):
+			p.bad(a, strconv.Quote(dev)+" "+err.Error(), addressFix)
+		case err != nil || !m.one():
 			p.bad(a, "names no interface before the colon", fix)
 		case id == "":
 			p.bad(a, "is not a client identifier of 2 to 254 bytes", fix)

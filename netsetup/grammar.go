@@ -1,7 +1,7 @@
 package netsetup
 
 import (
-	"encoding/hex"
+	"errors"
 	"strconv"
 	"strings"
 	"unicode"
@@ -47,8 +47,10 @@ func (p *problems) number(a cmdline.Arg, s string, least, most int) int {
 }
 
 func (p *problems) deviceName(a cmdline.Arg, s string) string {
-	if !validDeviceName(s) {
-		p.bad(a, strconv.Quote(s)+" is not an interface name", "write 1 to 15 characters without slash, colon or space")
+	if err := errName(s); err != nil {
+		p.bad(a, strconv.Quote(s)+" "+err.Error(), "write 1 to 15 characters without slash, colon or space")
+	} else if addr, err := parseAddress(s); err == nil {
+		p.bad(a, strconv.Quote(s)+" is the address "+addr.String()+", not a name", "write 1 to 15 characters without slash, colon or space")
 	}
 	return s
 }
@@ -58,49 +60,41 @@ func (p *problems) deviceName(a cmdline.Arg, s string) string {
 // users often write colons. The type may be left out. What follows 20 is six
 // bytes, a GUID, or a whole address, whatever the firmware calls its address;
 // or nothing, where it has none in its DHCP header (RFC 4390), and then nothing
-// is known of the interface.
-func (p *problems) bootIF(a cmdline.Arg) HardwareAddr {
+// is known of the interface. Nor is it where the firmware has put zeros there, or as
+// much of the 20 bytes as the header holds: told is what was made of it.
+func (p *problems) bootIF(a cmdline.Arg) (addr HardwareAddr, told string) {
 	const fix = "write 01-aa-bb-cc-dd-ee-ff, with the hardware type 01 for Ethernet, or 20- and the port GUID for InfiniBand"
 	s := strings.ToLower(strings.ReplaceAll(a.Value, ":", "-"))
 	hw, rest, _ := strings.Cut(s, "-")
 	addr, err := parseAddress(s)
 	switch {
-	case err == nil: // no type
 	case hw == "20" && rest == "":
-		return ""
-	case hw == "20":
+		return "", ""
+	case err != nil && hw == "20":
 		addr, err = parseAddress(rest)
-	case hw == "01":
-		addr, err = ParseHardwareAddr(rest)
-	default:
-		p.bad(a, "has no hardware type 01 or 20", fix)
-		return ""
+	case errors.Is(err, errAddress) && hw == "01":
+		_, err = ParseHardwareAddr(rest)
 	}
 	switch {
+	case errors.Is(err, errZero), errors.Is(err, errCut):
+		return "", a.Key + "=" + a.Value + " names no interface, as a bare " + a.Key + "=20 does not: it " + err.Error()
+	case errors.Is(err, errAddress) && hw != "20":
+		p.bad(a, "has no hardware type 01 or 20", fix)
 	case err != nil:
 		p.bad(a, err.Error(), fix)
 	case addr[0]&1 != 0:
 		p.bad(a, addr.String()+" is not the address of an interface but of a group", fix)
 	}
-	return addr
+	return addr, ""
 }
 
 // clientID reads nodisk.dhcp.clientid.
 func (p *problems) clientID(a cmdline.Arg) ClientID {
-	const fix = "write auto, flexboot, guid, hwaddr, mac, rfc4361, none or hex: and 2 to 254 bytes"
-	switch a.Value {
-	case "auto", "flexboot", "guid", "hwaddr", "mac", "rfc4361", "none":
-		return ClientID(a.Value)
+	id, err := ParseClientID(a.Value)
+	if err != nil {
+		p.bad(a, "is not a client identifier", err.Error())
 	}
-	text, ok := strings.CutPrefix(a.Value, "hex:")
-	text = strings.ReplaceAll(text, ":", "")
-	b, err := hex.DecodeString(text)
-	// RFC 2132 section 9.14: the least length is 2.
-	if !ok || err != nil || len(b) < 2 || len(b) > 254 {
-		p.bad(a, "is not a client identifier", fix)
-		return ""
-	}
-	return ClientID("hex:" + strings.ToLower(text))
+	return id
 }
 
 // splitFields splits at colons outside brackets.

@@ -1,8 +1,11 @@
 package netsetup
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -28,41 +31,112 @@ type GUID struct {
 // localBit is the universal/local bit of an EUI-48 or EUI-64.
 const localBit = 0x02
 
-var errGUID = errors.New("is not an InfiniBand identity: a GUID of 8 bytes, an address of 20, a GID, or 6 bytes")
+// Why a text is not the identity of a port.
+var (
+	errGUID   = errors.New("is not an InfiniBand identity: a GUID of 8 bytes, an address of 20, a GID, or 6 bytes")
+	errNumber = errors.New("is not a GUID: after 0x it has 1 to 16 hexadecimal digits")
+	errZero   = errors.New("is zero, which is the address of no port")
+	errCut    = errors.New("is an InfiniBand address of 20 bytes that was cut off, and has no GUID left")
+	errNo0x   = errors.New("is not a GUID, which without 0x has all of its 16 digits")
+)
 
-// ParseGUID reads any spelling, in hexadecimal of any case. Bytes are separated
-// by colons or dashes; a GUID may be written without separators, with or without
-// 0x, or in groups of four digits, like the GIDs of sysfs
-// (fe80:0000:0000:0000:0002:c903:0000:1039).
+// ParseGUID reads any spelling, in hexadecimal of any case:
+//
+//	00:02:c9:03:00:00:10:39  0002:c903:0000:1039          bytes, groups of four digits (rdma, sysfs)
+//	0x0002c90300001039  0002c90300001039                  one number (ibstat, saquery, opensm)
+//	0x2c90300001039                                       without its leading zeros (sminfo, ibnetdiscover)
+//	20:00:02:c9:03:00:00:10:39                            after the hardware type of DHCP (EFI, xCAT)
+//	fe80:0000:0000:0000:0002:c903:0000:1039               the GID (sysfs), or as
+//	fe80::2:c903:0:1039                                   inet_ntop(3) writes it (ibaddr, saquery)
+//	80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03:...   the 20 bytes of an IPoIB address (ip link)
+//	00:02:c9:00:10:39                                     6 bytes
+//
+// Dashes may stand for the colons, and the hardware type before the last two as well.
 func ParseGUID(s string) (GUID, error) {
-	digits := strings.TrimPrefix(strings.ToLower(s), "0x")
-	fields := strings.FieldsFunc(digits, func(r rune) bool { return r == ':' || r == '-' })
-	width := len(digits)
-	if len(fields) > 0 {
-		width = len(fields[0])
-	}
-	if strings.Count(digits, ":")+strings.Count(digits, "-") != len(fields)-1 {
-		return GUID{}, errGUID
-	}
-	for _, f := range fields {
-		if len(f) != width {
-			return GUID{}, errGUID
-		}
-	}
-	b, err := hex.DecodeString(strings.Join(fields, ""))
+	a, err := ParsePort(s)
 	if err != nil {
-		return GUID{}, errGUID
+		return GUID{}, err
 	}
-	// Bytes; groups of a GUID or GID; a GUID in one piece.
-	if width != 2 && (width != 4 || len(b) < 8) && (width != 16 || len(b) != 8) {
-		return GUID{}, errGUID
-	}
-	g, ok := HardwareAddr(b).GUID()
-	if !ok {
-		return GUID{}, errGUID
-	}
+	g, _ := a.GUID()
 	return g, nil
 }
+
+// ParsePort reads what ParseGUID does, and returns the bytes: the 8 of the GUID, or
+// the 20 or 6 that are written. They are not zero.
+func ParsePort(s string) (HardwareAddr, error) {
+	b, err := addressBytes(strings.ReplaceAll(strings.ToLower(s), "-", ":"))
+	if err != nil {
+		return "", err
+	}
+	a := HardwareAddr(b)
+	if n := len(a); a[0] == hwInfiniBand && (n == 7 || n == 9 || n == 21 || a[1:].cut()) {
+		a = a[1:]
+	}
+	switch {
+	case a.cut():
+		return "", errCut
+	case len(a) == 16:
+		a = a[8:]
+	case len(a) != 6 && len(a) != 8 && len(a) != 20:
+		return "", errGUID
+	}
+	if _, ok := a.GUID(); !ok {
+		return "", errZero
+	}
+	return a, nil
+}
+
+// addressBytes reads the bytes of an address in lower case, with colons.
+func addressBytes(text string) ([]byte, error) {
+	if digits, ok := strings.CutPrefix(text, "0x"); ok {
+		v, err := strconv.ParseUint(digits, 16, 64)
+		if err != nil || len(digits) > 16 {
+			return nil, errNumber
+		}
+		return binary.BigEndian.AppendUint64(nil, v), nil
+	}
+	if strings.Contains(text, "::") || strings.HasPrefix(text, "fe80:") {
+		gid, err := netip.ParseAddr(text)
+		if err != nil || gid.Zone() != "" || gid.As16()[0]|gid.As16()[1] == 0 { // no subnet prefix
+			return nil, errGUID
+		}
+		return gid.AsSlice()[8:], nil
+	}
+	fields := strings.Split(text, ":")
+	width := len(fields[0])
+	digits := strings.Join(fields, "")
+	for _, f := range fields {
+		if len(f) != width {
+			return nil, errGUID
+		}
+	}
+	one := len(fields) == 1
+	switch b, err := hex.DecodeString(digits); {
+	case strings.Trim(digits, hexDigits) != "":
+		return nil, errGUID
+	case one && width > 12 && width < 16:
+		return nil, errNo0x
+	case err != nil || one && width != 16 || !one && width != 2 && (width != 4 || len(b) < 8):
+		return nil, errGUID
+	case width == 4 && len(b) == 16:
+		return b[8:], nil
+	default:
+		return b, nil
+	}
+}
+
+// linkLocal begins a GID whose subnet prefix is fe80::/64, as it is unless the subnet
+// manager has another.
+const linkLocal = "\xfe\x80"
+
+// cut reports whether these are the first bytes of the 20 of an IPoIB address: as many
+// as a DHCP header has room for, which are 16, or fewer. They are flags and queue pair,
+// then the GID. A GID alone is not written as bytes, but for one that says so itself.
+func (a HardwareAddr) cut() bool {
+	return len(a) == 16 && a[:2] != linkLocal || len(a) > 8 && len(a) < 20 && a[4:6] == linkLocal
+}
+
+const hexDigits = "0123456789abcdef"
 
 // GUID returns the identity in the raw bytes of an address: 20 of IPoIB, 16 of
 // a GID, 8 of a GUID or 6. Of anything else, and of zeros, there is none.

@@ -3,6 +3,7 @@ package netsetup
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -43,18 +44,75 @@ func ParseHardwareAddr(s string) (HardwareAddr, error) {
 	return HardwareAddr(b), nil
 }
 
-// parseAddress reads what names an interface by its address: six bytes, or any
+// parseAddress reads what names an interface by its address, wherever one is named: six
+// bytes, also after the hardware type 01 of Ethernet as loaders write them, or any
 // spelling of an InfiniBand identity, of which the GUID is returned.
 func parseAddress(s string) (HardwareAddr, error) {
-	if a, err := ParseHardwareAddr(s); err == nil {
+	bytes := s
+	if len(s) == len("01-52-54-00-12-34-56") && (strings.HasPrefix(s, "01-") || strings.HasPrefix(s, "01:")) {
+		bytes = s[3:]
+	}
+	if a, err := ParseHardwareAddr(bytes); err == nil {
+		if a == zeroMAC {
+			return "", errZero
+		}
 		return a, nil
 	}
-	g, err := ParseGUID(s)
-	if err != nil {
-		return "", errors.New("is neither an Ethernet address nor an InfiniBand identity")
+	a, err := ParsePort(s)
+	switch {
+	case errors.Is(err, errGUID):
+		return "", errAddress
+	case len(a) == 20:
+		return a[12:], nil
+	default:
+		return a, err
 	}
-	return HardwareAddr(g.b[:]), nil
 }
+
+const zeroMAC = HardwareAddr("\x00\x00\x00\x00\x00\x00")
+
+// resemblesAddress reports whether a text is meant as an address, be it a wrong one:
+// something after 0x, or nothing but hexadecimal digits, as many as an address has, or
+// in as many groups. Nobody calls an interface so; if such a word were the name of one,
+// a node would wait for it forever.
+func resemblesAddress(s string) bool {
+	text := strings.ToLower(s)
+	if strings.HasPrefix(text, "0x") {
+		return true
+	}
+	separator := func(r rune) bool { return r == ':' || r == '-' }
+	fields := strings.FieldsFunc(text, separator)
+	if dots := strings.Split(text, "."); len(dots) == 3 && len(text) == len("5254.0012.3457") {
+		fields = dots
+	}
+	digits := strings.Join(fields, "")
+	if strings.Trim(digits, hexDigits) != "" || !strings.ContainsAny(digits, "0123456789") {
+		return false
+	}
+	for _, f := range fields {
+		if len(fields) > 1 && len(f) > 4 {
+			return false
+		}
+	}
+	return len(fields) > 3 || len(digits) >= len("525400123456")
+}
+
+// errName says of a name, which may be that of an interface, what is wrong with it;
+// nil if nothing is.
+func errName(s string) error {
+	if _, err := parseAddress(s); err != nil && resemblesAddress(s) {
+		return fmt.Errorf("looks like a hardware address and %w", err)
+	}
+	if !validDeviceName(s) {
+		return errNoName
+	}
+	return nil
+}
+
+var (
+	errAddress = errors.New("is neither an Ethernet address nor an InfiniBand identity")
+	errNoName  = errors.New("is not an interface name")
+)
 
 // identifies tells whether the address is that of the device. Of InfiniBand
 // ports any spelling of the identity is.

@@ -54,13 +54,13 @@ func TestRunInfiniBandAuto(t *testing.T) {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
 		}
 		if diff := cmp.Diff([]string{
-			"link set lo up", "link set ib0 up", "ib0: DISCOVER", "ib0: DISCOVER", "ib0: DISCOVER", "ib0: DISCOVER", "ib0: DISCOVER", "ib0: REQUEST",
+			"link set lo up", "link set ib0 up", "ib0: DISCOVER", "ib0: DISCOVER", "ib0: DISCOVER", "ib0: DISCOVER", "ib0: DISCOVER", "ib0: DISCOVER", "ib0: REQUEST",
 			"addr add 10.77.0.23/24 brd + dev ib0", "route replace default via 10.77.0.1 dev ib0",
 		}, r.commands); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff([]string{
-			"DISCOVER Infiniband ", "DISCOVER Infiniband ", "DISCOVER Ethernet 00:02:c9:00:10:39", "DISCOVER Infiniband ", "DISCOVER Infiniband ",
+			"DISCOVER Infiniband ", "DISCOVER Infiniband ", "DISCOVER Infiniband 00:02:c9:03:00:00:10:39", "DISCOVER Ethernet 00:02:c9:00:10:39", "DISCOVER Infiniband ", "DISCOVER Infiniband ",
 			"REQUEST Infiniband ",
 		}, headers); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -345,11 +345,12 @@ func TestReadPort(t *testing.T) {
 	}
 	write("1/phys_state", "5: LinkUp\n")
 	write("1/state", "2: INIT\n")
+	write("1/gids/0", "fe80:0000:0000:0000:0002:c903:0000:1039\n")
 	for i, key := range []string{"0xffff\n", "0x8001\n", "0x0000\n", "0x8001\n", "rubbish"} {
 		write("1/pkeys/"+string(rune('0'+i)), key)
 	}
 	p, err := readPort(filepath.Join(dir, "1"))
-	want := portState{Phys: "LinkUp", State: "INIT", PKeys: []uint16{0xffff, 0x8001}}
+	want := portState{Phys: "LinkUp", State: "INIT", PKeys: []uint16{0xffff, 0x8001}, GID: guideAddr[4:]}
 	if diff := cmp.Diff(want, p); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}

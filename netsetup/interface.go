@@ -99,6 +99,7 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	}
 	if !n.wanted() {
 		r.watchCarrier(n)
+		r.look(n, now)
 		return
 	}
 	if n.slot == nil && !e.Carrier {
@@ -114,7 +115,7 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	if n.slot == nil {
 		return
 	}
-	switch carrier := e.Up && e.Carrier; {
+	switch carrier := e.Up && e.Carrier && !r.anonymous(n); {
 	case carrier && !n.carrier:
 		n.carrier, n.since, n.gate, n.doubted = true, now, 0, false
 		r.start(n)
@@ -235,7 +236,9 @@ func (r *runner) begin(n *nic) {
 	}
 	n.setting = true
 	n.retry = time.Time{}
-	n.tries++
+	if n.tries++; n.tries == 1 {
+		n.first = time.Now() // it may have been there, of no use, for long
+	}
 	dev := n.dev
 	var steps []Step
 	var channels []channel

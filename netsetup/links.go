@@ -260,6 +260,8 @@ func (c *Config) parseChild(a cmdline.Arg, p *problems) {
 	switch {
 	case dot < 0 || err != nil:
 		p.bad(a, "is not parent.pkey", fix)
+	case resemblesAddress(parent):
+		p.bad(a, "names its parent by an address", fix)
 	case !validDeviceName(parent) || !validDeviceName(a.Value):
 		p.bad(a, "gives no interface name", fix)
 	case key&0x7fff == 0:
@@ -276,8 +278,13 @@ func (p *problems) portSelector(a cmdline.Arg) PortSelector {
 	if isDigits(a.Value) && len(a.Value) < 4 {
 		return PortSelector{Number: p.number(a, a.Value, 1, 254)}
 	}
-	if guid, err := parseAddress(a.Value); err == nil {
+	guid, err := parseAddress(a.Value)
+	switch {
+	case err == nil:
 		return PortSelector{GUID: guid}
+	case resemblesAddress(a.Value):
+		p.bad(a, errName(a.Value).Error(), fix)
+		return PortSelector{}
 	}
 	hca, number, hasNumber := strings.Cut(a.Value, ":")
 	s := PortSelector{HCA: hca}

@@ -108,9 +108,9 @@ func TestPortMatch(t *testing.T) {
 		{"ib*", guidePort(), true},
 		{"*", Device{Index: 1, Name: "lo", Type: hwLoopback, Physical: true}, false},
 	} {
-		m, ok := parsePortMatch(tt.match)
-		if !ok || m.selects(tt.d) != tt.want {
-			t.Errorf("%s, %s: not %v (%v)", tt.match, tt.d.Name, tt.want, ok)
+		m, err := parsePortMatch(tt.match)
+		if err != nil || m.selects(tt.d) != tt.want {
+			t.Errorf("%s, %s: not %v (%v)", tt.match, tt.d.Name, tt.want, err)
 		}
 		if again, _ := parsePortMatch(m.String()); again != m {
 			t.Errorf("%s is written as %s", tt.match, m)
@@ -302,7 +302,7 @@ func FuzzParseLinks(f *testing.F) {
 		_, _ = c.Steps([]Device{{Index: 1, Name: "lo", Type: hwLoopback}, inSlot(ethernet(2, "eth0", macA), "3"), inSlot(ethernet(3, "eth1", macB), "4"), guidePort()})
 		for _, b := range c.Bonds {
 			for _, m := range b.Ports {
-				if again, ok := parsePortMatch(m.String()); !ok || again != m {
+				if again, err := parsePortMatch(m.String()); err != nil || again != m {
 					t.Errorf("%q: %+v is written as %s", line, m, m)
 				}
 			}

@@ -22,6 +22,7 @@ const (
 	gateActive                 // a subnet manager has configured the port
 	gatePKey                   // the partition is in the port's table
 	gateGroup                  // the broadcast group is joined: carrier
+	gateGUID                   // before all of them: the port has a GUID
 )
 
 // A portState is what sysfs tells of an InfiniBand port: the words of phys_state
@@ -29,6 +30,8 @@ const (
 type portState struct {
 	Phys, State string
 	PKeys       []uint16
+	// GID is gids/0, 16 bytes: subnet prefix and port GUID. Empty if it is not told.
+	GID HardwareAddr
 }
 
 // parsePortWord reads "4: ACTIVE" (state_show of drivers/infiniband/core/sysfs.c).

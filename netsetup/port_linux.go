@@ -27,6 +27,9 @@ func readPort(dir string) (portState, error) {
 		}
 		*f.to = parsePortWord(string(b))
 	}
+	if b, err := os.ReadFile(filepath.Join(dir, "gids", "0")); err == nil {
+		p.GID = parseGID(string(b))
+	}
 	tables, err := os.ReadDir(filepath.Join(dir, "pkeys"))
 	if err != nil {
 		return portState{}, fmt.Errorf("read partitions of the InfiniBand port: %w", err)

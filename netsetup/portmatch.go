@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -112,14 +113,19 @@ func glob(pattern, s string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-func parsePortMatch(s string) (PortMatch, bool) {
+// parsePortMatch reads what calls a device by its name or address, or describes some. The
+// error goes after the word.
+func parsePortMatch(s string) (PortMatch, error) {
 	if driver, ok := strings.CutPrefix(s, "driver="); ok {
-		return PortMatch{Driver: driver}, driver != "" && printable(driver) && !strings.ContainsAny(driver, "/ []:")
+		if driver == "" || !printable(driver) || strings.ContainsAny(driver, "/ []:") {
+			return PortMatch{Driver: driver}, errors.New("is not driver= and the name of a driver")
+		}
+		return PortMatch{Driver: driver}, nil
 	}
 	if addr, err := parseAddress(s); err == nil {
-		return PortMatch{Addr: addr}, true
+		return PortMatch{Addr: addr}, nil
 	}
-	return PortMatch{Name: s}, validDeviceName(s)
+	return PortMatch{Name: s}, errName(s)
 }
 
 // deviceMatch is what a word means that calls a device by its name or address, or
@@ -135,22 +141,28 @@ func (c Config) BootDevice() PortMatch { return deviceMatch(c.BootDev) }
 // deviceWord reads a word that may call a device by any name, and returns it as
 // deviceMatch reads it.
 func (p *problems) deviceWord(a cmdline.Arg, s string) string {
-	m, ok := p.portMatch(a, s)
-	if !ok {
+	m, err := p.portMatch(a, s)
+	switch {
+	case err != nil && resemblesAddress(s):
+		p.bad(a, strconv.Quote(s)+" "+err.Error(), addressFix)
+	case err != nil:
 		p.bad(a, strconv.Quote(s)+" names no device", deviceFix)
 	}
 	return m.String()
 }
 
-const deviceFix = "write its name, 1 to 15 characters without slash, colon or space, its address with dashes, or driver= and the name of its driver"
+const (
+	deviceFix  = "write its name, 1 to 15 characters without slash, colon or space, its address with dashes, or driver= and the name of its driver"
+	addressFix = "write 52-54-00-12-34-56 for Ethernet, the port GUID for InfiniBand (00-02-c9-03-00-00-10-39 or 0x0002c90300001039), or the name of the interface"
+)
 
 // portMatch reads one port, which may be the device of BOOTIF=.
-func (p *problems) portMatch(a cmdline.Arg, s string) (PortMatch, bool) {
+func (p *problems) portMatch(a cmdline.Arg, s string) (PortMatch, error) {
 	if s == bootIFWord {
 		if p.boot == "" {
 			p.bad(a, noBootIF, noBootIFFix)
 		}
-		return PortMatch{Addr: p.boot}, true
+		return PortMatch{Addr: p.boot}, nil
 	}
 	return parsePortMatch(s)
 }
@@ -159,11 +171,13 @@ func (p *problems) portMatch(a cmdline.Arg, s string) (PortMatch, bool) {
 func (p *problems) ports(a cmdline.Arg, s, fix string) []PortMatch {
 	var ports []PortMatch
 	for name := range strings.SplitSeq(s, ",") {
-		m, ok := p.portMatch(a, name)
+		m, err := p.portMatch(a, name)
 		switch {
-		case ok && strings.ContainsAny(m.Name, "+;"):
+		case err == nil && strings.ContainsAny(m.Name, "+;"):
 			p.bad(a, "names one port: "+strconv.Quote(name)+" is one name", "write commas between the ports")
-		case !ok:
+		case err != nil && resemblesAddress(name):
+			p.bad(a, "names no port: "+strconv.Quote(name)+" "+err.Error(), addressFix)
+		case err != nil:
 			p.bad(a, "names no port: "+strconv.Quote(name)+" is not an interface name, a hardware address, or driver= and the name of a driver", fix)
 		}
 		ports = append(ports, m)

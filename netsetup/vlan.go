@@ -25,16 +25,18 @@ func (c *Config) parseVLAN(a cmdline.Arg, p *problems) {
 		p.bad(a, "is not name:parent or name:parent:id", vlanFix)
 		return
 	}
-	parent, ok := p.portMatch(a, f[1])
+	parent, perr := p.portMatch(a, f[1])
 	digits := f[len(f)-1]
 	if len(f) == 2 {
 		digits = vlanDigits(f[0])
 	}
 	id, err := strconv.Atoi(digits)
 	switch {
-	case !validDeviceName(f[0]):
-		p.bad(a, strconv.Quote(f[0])+" is not an interface name", vlanFix)
-	case !ok:
+	case errName(f[0]) != nil:
+		p.bad(a, strconv.Quote(f[0])+" "+errName(f[0]).Error(), vlanFix)
+	case perr != nil && resemblesAddress(f[1]):
+		p.bad(a, strconv.Quote(f[1])+" "+perr.Error(), addressFix)
+	case perr != nil:
 		p.bad(a, strconv.Quote(f[1])+" is not one interface", vlanFix)
 	case digits == "":
 		p.bad(a, "does not tell the id: "+f[0]+" ends in none", vlanFix)

@@ -78,6 +78,9 @@ func (r *runner) missing(s *slot, now time.Time) string {
 	if !s.infiniBand(r.config.BootIF) {
 		return text
 	}
+	if zero := r.nameless(now); len(zero) > 0 {
+		return text + "; " + strings.Join(zero, "; ")
+	}
 	// The first gate.
 	hcas := r.sys.hcas()
 	if len(hcas) == 0 {
@@ -185,6 +188,12 @@ func (r *runner) states(of []PortMatch, now time.Time) string {
 // done; so this is for the sentences, and for the time that each gate has.
 func (r *runner) look(n *nic, now time.Time) {
 	d := r.portOf(n)
+	if !n.dev.identified() && (r.anonymous(n) || n.slot == nil && !n.dev.Carrier) {
+		if n.gate != gateGUID {
+			n.gate, n.since = gateGUID, now
+		}
+		return
+	}
 	if n.dev.Type != hwInfiniBand || n.dev.Carrier || !n.dev.Up || d.Port == 0 {
 		n.gate = 0
 		return
@@ -213,6 +222,9 @@ func (r *runner) portOf(n *nic) Device {
 // obstacle is the sentence about the gate of an interface.
 func (r *runner) obstacle(n *nic, now time.Time) string {
 	d := r.portOf(n)
+	if n.gate == gateGUID {
+		return d.zeroGUID(now.Sub(n.since))
+	}
 	p, err := r.sys.port(d.HCA, d.Port)
 	if err != nil {
 		return err.Error()

@@ -23,7 +23,6 @@ import (
 // Which loader each kind of firmware is offered by the servers themselves, with
 // the files as they are written.
 func TestLoadersOffered(t *testing.T) {
-	dnsmasq, dhcpd, kea := tool(t, "dnsmasq", "dnsmasq-base"), tool(t, "dhcpd", "isc-dhcp-server"), tool(t, "kea-dhcp4", "kea-dhcp4-server")
 	if !testenv.Namespace(t, unix.CLONE_NEWNS) {
 		return
 	}
@@ -40,6 +39,43 @@ subnets: [{ cidr: 10.9.0.0/24, range: 10.9.0.100-10.9.0.199 }]
 		t.Fatal(err)
 	}
 	veth(t)
+	const pxe = "PXEClient:Arch:00000:UNDI:002001"
+	clients := []struct {
+		name, class string
+		arch        byte
+		ipxe        bool
+	}{
+		{name: "BIOS", class: pxe},
+		{name: "UEFI", class: pxe, arch: 7},
+		{name: "UEFI 9", class: pxe, arch: 9},
+		{name: "arm64", class: pxe, arch: 11},
+		{name: "iPXE", class: pxe, ipxe: true},
+		{name: "a system", class: "nodisk"},
+	}
+	want := map[string]string{
+		"BIOS": "10.9.0.9 pxelinux.0", "UEFI": "10.9.0.9 grub/x64.efi", "UEFI 9": "10.9.0.9 grub/x64.efi", "arm64": "10.9.0.9 grub/arm64.efi",
+		"iPXE": "10.9.0.9 boot.ipxe", "a system": "10.9.0.9 ",
+	}
+	for name, start := range servers(t, dir) {
+		t.Run(name, func(t *testing.T) {
+			log, stop := start(t)
+			got := map[string]string{}
+			for i, c := range clients {
+				got[c.name] = offered(t, byte(i), c.class, c.arch, c.ipxe)
+			}
+			stop()
+			if diff := gocmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s\n%s", diff, log.Bytes())
+			}
+		})
+	}
+}
+
+// servers are the three, which serve what is written in a folder at the interface srv.
+// One that was started ends with stop, after which its log may be read.
+func servers(t *testing.T, dir string) map[string]func(t *testing.T) (log *bytes.Buffer, stop func()) {
+	t.Helper()
+	dnsmasq, dhcpd, kea := tool(t, "dnsmasq", "dnsmasq-base"), tool(t, "dhcpd", "isc-dhcp-server"), tool(t, "kea-dhcp4", "kea-dhcp4-server")
 	leases := filepath.Join(dir, "leases")
 	if err := os.WriteFile(leases, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -60,47 +96,28 @@ subnets: [{ cidr: 10.9.0.0/24, range: 10.9.0.100-10.9.0.199 }]
 	if err != nil {
 		t.Fatal(err)
 	}
-	const pxe = "PXEClient:Arch:00000:UNDI:002001"
-	clients := []struct {
-		name, class string
-		arch        byte
-		ipxe        bool
-	}{
-		{name: "BIOS", class: pxe},
-		{name: "UEFI", class: pxe, arch: 7},
-		{name: "UEFI 9", class: pxe, arch: 9},
-		{name: "arm64", class: pxe, arch: 11},
-		{name: "iPXE", class: pxe, ipxe: true},
-		{name: "a system", class: "nodisk"},
-	}
-	want := map[string]string{
-		"BIOS": "10.9.0.9 pxelinux.0", "UEFI": "10.9.0.9 grub/x64.efi", "UEFI 9": "10.9.0.9 grub/x64.efi", "arm64": "10.9.0.9 grub/arm64.efi",
-		"iPXE": "10.9.0.9 boot.ipxe", "a system": "10.9.0.9 ",
-	}
+	all := map[string]func(t *testing.T) (*bytes.Buffer, func()){}
 	for name, command := range map[string][]string{
-		"dnsmasq": {dnsmasq, "-d", "--port=0", "--no-ping", "--user=root", "--conf-file=" + filepath.Join(dir, dnsmasqConf), "--dhcp-leasefile=" + leases + ".dnsmasq", "--pid-file="},
-		"dhcpd":   {dhcpd, "-4", "-f", "-cf", own, "-lf", leases, "-pf", leases + ".pid", "--no-pid", "srv"},
+		"dnsmasq": {dnsmasq, "-d", "--port=0", "--no-ping", "--log-dhcp", "--user=root", "--conf-file=" + filepath.Join(dir, dnsmasqConf), "--dhcp-leasefile=" + leases + ".dnsmasq", "--pid-file="},
+		"dhcpd":   {dhcpd, "-4", "-f", "-d", "-cf", own, "-lf", leases, "-pf", leases + ".pid", "--no-pid", "srv"},
 		"kea":     {kea, "-c", own + ".kea"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
-			ctx, stop := context.WithCancel(t.Context())
+		all[name] = func(t *testing.T) (*bytes.Buffer, func()) {
+			t.Helper()
+			log := &bytes.Buffer{}
+			ctx, cancel := context.WithCancel(t.Context())
 			cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-			cmd.Stdout, cmd.Stderr = &log, &log
+			cmd.Stdout, cmd.Stderr = log, log
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			got := map[string]string{}
-			for i, c := range clients {
-				got[c.name] = offered(t, byte(i), c.class, c.arch, c.ipxe)
+			return log, func() {
+				cancel()
+				_ = cmd.Wait() // it was killed
 			}
-			stop()
-			_ = cmd.Wait() // it was killed
-			if diff := gocmp.Diff(want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s\n%s", diff, log.Bytes())
-			}
-		})
+		}
 	}
+	return all
 }
 
 // offered is the boot server and the file that a client is offered. The server
@@ -118,6 +135,18 @@ func offered(t *testing.T, number byte, class string, arch byte, ipxe bool) stri
 	if ipxe {
 		discover.UpdateOption(dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(175), []byte{0xb1, 1, 1}))
 	}
+	offer := offers(t, discover)[discover.TransactionID]
+	if offer == nil {
+		return "nothing in 10 s"
+	}
+	return offer.ServerIPAddr.String() + " " + cmp.Or(offer.BootFileName, offer.BootFileNameOption())
+}
+
+// offers sends DISCOVERs, and returns the offers by transaction. The server may still be
+// starting: they are sent until there is an answer, for 10 s, and once more then, for
+// those that have none.
+func offers(t *testing.T, discovers ...*dhcpv4.DHCPv4) map[dhcpv4.TransactionID]*dhcpv4.DHCPv4 {
+	t.Helper()
 	i, err := net.InterfaceByName("cli")
 	if err != nil {
 		t.Fatal(err)
@@ -138,23 +167,31 @@ func offered(t *testing.T, number byte, class string, arch byte, ipxe bool) stri
 	defer unix.Close(fd) //nolint:errcheck // nothing is read any more
 	to := &unix.SockaddrLinklayer{Protocol: order, Ifindex: i.Index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
 	b := make([]byte, 2048)
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
-		if err := unix.Sendto(fd, datagram(discover.ToBytes()), 0, to); err != nil {
-			t.Fatal(err)
+	all := map[dhcpv4.TransactionID]*dhcpv4.DHCPv4{}
+	last := false
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !last; {
+		last = len(all) > 0
+		for _, m := range discovers {
+			if all[m.TransactionID] != nil {
+				continue
+			}
+			if err := unix.Sendto(fd, datagram(m.ToBytes()), 0, to); err != nil {
+				t.Fatal(err)
+			}
 		}
-		for {
+		for len(all) < len(discovers) {
 			n, _, err := unix.Recvfrom(fd, b, 0)
 			if err != nil { // nothing for a second
 				break
 			}
 			offer, err := dhcpv4.FromBytes(b[min(28, n):n])
-			if err != nil || offer.TransactionID != discover.TransactionID || offer.MessageType() != dhcpv4.MessageTypeOffer {
-				continue
+			if err == nil && offer.OpCode == dhcpv4.OpcodeBootReply && offer.MessageType() == dhcpv4.MessageTypeOffer {
+				all[offer.TransactionID] = offer
 			}
-			return offer.ServerIPAddr.String() + " " + cmp.Or(offer.BootFileName, offer.BootFileNameOption())
 		}
+		last = last || len(all) == len(discovers)
 	}
-	return "nothing in 10 s"
+	return all
 }
 
 // datagram is an IPv4 packet from a client's port to a server's, to all.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -133,12 +134,14 @@ func (r *renderer) dnsmasq() {
 	for _, d := range r.n.Nodes {
 		words := []string{}
 		// dnsmasq takes one id: in a line, and an address in one line only.
-		// The MAC beside it stands for the forms "mac" and "none" of InfiniBand.
-		for _, i := range d.identities() {
-			if i.id != "" {
-				words = append(words, "id:"+i.id)
-				break
-			}
+		// The MAC beside it stands for the forms "mac" and "none" of InfiniBand, the
+		// GUID after its hardware type, which is in hexadecimal, for "infiniband".
+		identities := d.identities()
+		if i := slices.IndexFunc(identities, func(i identity) bool { return i.id != "" }); i >= 0 {
+			words = append(words, "id:"+identities[i].id)
+		}
+		if i := slices.IndexFunc(identities, func(i identity) bool { return i.guid != "" }); i >= 0 {
+			words = append(words, fmt.Sprintf("%02x-%s", typeInfiniBand, identities[i].guid))
 		}
 		words = append(words, d.mac().String(), d.Name)
 		if d.IP.IsValid() {
@@ -200,8 +203,11 @@ func (r *renderer) dhcpd() string {
 				name += "_" + strings.SplitN(identity.form, ":", 2)[0]
 			}
 			by := "hardware ethernet " + identity.mac + ";"
-			if identity.id != "" {
+			switch {
+			case identity.id != "":
 				by = "option dhcp-client-identifier " + identity.id + ";"
+			case identity.guid != "":
+				by = "hardware infiniband " + identity.guid + ";"
 			}
 			address := ""
 			if d.IP.IsValid() {

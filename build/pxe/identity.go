@@ -8,11 +8,12 @@ import (
 )
 
 // An identity is one way in which a node is known to a DHCP server: by the
-// identifier, or by the hardware address where id is empty.
+// identifier, or where id is empty by the address in the header of its messages.
 type identity struct {
 	form string // a word of nodisk.dhcp.clientid=
 	id   string // DHCP option 61, bytes in hexadecimal with colons
-	mac  string
+	// Of the header: the six bytes of Ethernet, or the GUID of InfiniBand.
+	mac, guid string
 }
 
 // Hardware types of DHCP (RFC 2131, RFC 4390).
@@ -26,7 +27,8 @@ func colons(b ...byte) string { return netsetup.HardwareAddr(b).String() }
 // identities are those by which a server must know the node to give it one
 // address from the firmware to the system; the preferred first. An Ethernet
 // port has its address in all messages, which is enough. On InfiniBand it is
-// the form that was chosen, and for "auto" each that firmware or /init sends.
+// the form that was chosen, and for "auto" each that firmware or /init sends; and
+// always the six bytes, which are all that UEFI has for such a port.
 func (n Node) identities() []identity {
 	mac := n.mac().String()
 	if !n.infiniBand() {
@@ -36,19 +38,28 @@ func (n Node) identities() []identity {
 		}
 		return all
 	}
-	forms := []string{n.ClientID}
-	if n.ClientID == "" || n.ClientID == "auto" {
-		// The order of /init, see netsetup.ClientID.
-		forms = []string{"flexboot", "guid", "mac", "rfc4361", "hwaddr", "none"}
+	forms := []netsetup.ClientID{netsetup.ClientID(n.ClientID)}
+	switch n.ClientID {
+	case "", "auto":
+		forms = netsetup.AutoForms()
+	case "infiniband":
+		// Who has this header has the identifier of guid as well, and systems that
+		// keep to RFC 4390 have that alone.
+		forms = append(forms, "guid")
+	}
+	if n.ClientID != "none" {
+		forms = append(forms, "none")
 	}
 	var all []identity
 	for _, f := range forms {
-		d := identity{form: f}
+		d := identity{form: string(f)}
 		switch {
 		case f == "flexboot":
 			d.id = colons(n.GUID.FlexBoot()...)
 		case f == "guid":
 			d.id = colons(n.GUID.Typed()...)
+		case f == "infiniband":
+			d.guid = n.GUID.String()
 		case f == "rfc4361":
 			d.id = colons(n.GUID.RFC4361()...)
 		case f == "mac":

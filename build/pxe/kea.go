@@ -1,6 +1,7 @@
 package pxe
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -103,7 +104,7 @@ func (r *renderer) kea() string {
 			for _, i := range identities {
 				reservation := keaReservation{ClientID: i.id, Hostname: d.Name}
 				if i.id == "" {
-					reservation.HW = i.mac
+					reservation.HW = cmp.Or(i.guid, i.mac)
 				}
 				if d.IP.IsValid() {
 					reservation.IP = d.IP.String()

@@ -1,7 +1,6 @@
 package pxe
 
 import (
-	"encoding/hex"
 	"net/netip"
 	"path"
 	"strings"
@@ -146,37 +145,32 @@ func (p *parser) guid(v *yaml.Node, what string) (netsetup.GUID, netsetup.Hardwa
 	if s == "" {
 		return netsetup.GUID{}, ""
 	}
-	g, err := netsetup.ParseGUID(s)
+	a, err := netsetup.ParsePort(s)
 	if err != nil {
 		p.bad(at(v), "%s: guid %q %v", what, clip(s), err)
 		return netsetup.GUID{}, ""
 	}
-	if len(g.String()) != len("00:02:c9:03:00:00:10:39") {
+	g, _ := a.GUID()
+	switch len(a) {
+	case 6:
 		p.bad(at(v), "%s: guid %s has six bytes, and the two between them are not certain: write all eight (ibstat -p)", what, g)
 		return netsetup.GUID{}, ""
+	case 20:
+		return g, a
+	default:
+		return g, ""
 	}
-	b, err := hex.DecodeString(strings.NewReplacer(":", "", "-", "").Replace(strings.TrimPrefix(strings.ToLower(s), "0x")))
-	if err == nil && len(b) == 20 {
-		return g, netsetup.HardwareAddr(b)
-	}
-	return g, ""
 }
 
 // clientID reads a form of docs/infiniband.md.
 func (p *parser) clientID(v *yaml.Node, what string) string {
 	s := strings.ToLower(p.text(v, what+": client-id"))
-	switch s {
-	case "":
-		return ""
-	case "auto", "flexboot", "guid", "hwaddr", "mac", "rfc4361", "none":
-		return s
-	}
-	digits, isHex := strings.CutPrefix(s, "hex:")
-	digits = strings.ReplaceAll(digits, ":", "")
-	// RFC 2132 section 9.14: two bytes at least.
-	if b, err := hex.DecodeString(digits); !isHex || err != nil || len(b) < 2 || len(b) > 254 {
-		p.bad(at(v), "%s: client-id %q: write auto, flexboot, guid, hwaddr, mac, rfc4361, none or hex: and 2 to 254 bytes", what, clip(s))
+	if s == "" {
 		return ""
 	}
-	return "hex:" + digits
+	id, err := netsetup.ParseClientID(s)
+	if err != nil {
+		p.bad(at(v), "%s: client-id %q: %v", what, clip(s), err)
+	}
+	return string(id)
 }

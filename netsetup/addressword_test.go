@@ -1,0 +1,180 @@
+package netsetup
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/init/cmdline"
+)
+
+// Every word that names an interface by its address takes every spelling of it. Where
+// colons separate fields they are dashes.
+func TestAddressWords(t *testing.T) {
+	guid := guideAddr[12:]
+	spellings := []string{
+		"0x0002c90300001039", "0x2c90300001039", "0002c90300001039", "00-02-c9-03-00-00-10-39", "0002-c903-0000-1039", "20-00-02-c9-03-00-00-10-39",
+		"20-80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03-00-00-10-39", "fe80-0000-0000-0000-0002-c903-0000-1039",
+	}
+	for name, word := range map[string]struct {
+		line   string // $ is the address
+		addr   func(c Config) HardwareAddr
+		colons bool // are for the address
+	}{
+		"ip":             {"ip=$:dhcp", func(c Config) HardwareAddr { return c.Interfaces[0].Match }, false},
+		"ip, field":      {"ip=10.0.0.7:::24::$:none", func(c Config) HardwareAddr { return c.Interfaces[0].Match }, false},
+		"BOOTIF":         {"BOOTIF=$", func(c Config) HardwareAddr { return c.BootIF }, true},
+		"BOOTIF, typed":  {"BOOTIF=20-$", func(c Config) HardwareAddr { return c.BootIF }, true},
+		"nodisk.ib.port": {"nodisk.ib.port=$", func(c Config) HardwareAddr { return c.IBPort.GUID }, true},
+		"bond":           {"bond=bond0:$,ib1:mode=active-backup ip=bond0:dhcp", func(c Config) HardwareAddr { return c.Bonds[0].Ports[0].Addr }, false},
+		"bond, primary": {"bond=bond0:$,ib1:mode=active-backup,primary=$ ip=bond0:dhcp", func(c Config) HardwareAddr {
+			return deviceMatch(c.Bonds[0].option("primary")).Addr
+		}, false},
+		"ifname":    {"ifname=lan0:$ ip=lan0:dhcp", func(c Config) HardwareAddr { return c.Renames[0].Addr }, true},
+		"bootdev":   {"ip=$:dhcp bootdev=$", func(c Config) HardwareAddr { return c.BootDevice().Addr }, false},
+		"rd.route":  {"ip=$:dhcp rd.route=10.1.0.0/16:10.0.0.1:$", func(c Config) HardwareAddr { return deviceMatch(c.Routes[0].Dev).Addr }, false},
+		"client-id": {"ip=$:dhcp rd.net.dhcp.client-id=$:01-02-03", func(c Config) HardwareAddr { return c.Interfaces[0].Match }, false},
+	} {
+		for _, s := range spellings {
+			if word.line == "BOOTIF=20-$" && strings.HasPrefix(s, "20-") {
+				continue
+			}
+			forms := []string{s, strings.ToUpper(s)}
+			if word.colons {
+				forms = append(forms, strings.ReplaceAll(s, "-", ":"))
+			}
+			for _, s := range forms {
+				if got := word.addr(parseLine(t, strings.ReplaceAll(word.line, "$", s))); got != guid {
+					t.Errorf("%s: %s is %v", name, s, got)
+				}
+			}
+		}
+	}
+}
+
+// What looks like an address and is none is never the name of an interface or an
+// adapter, for which the node would wait forever.
+func TestAddressWordsWrong(t *testing.T) {
+	for s, want := range map[string]string{
+		"0x10002c90300001039":        "is not a GUID: after 0x it has 1 to 16 hexadecimal digits",
+		"0x2c9g":                     "is not a GUID: after 0x it has 1 to 16 hexadecimal digits",
+		"0x":                         "is not a GUID: after 0x it has 1 to 16 hexadecimal digits",
+		"0x0":                        "is zero, which is the address of no port",
+		"00-00-00-00-00-00":          "is zero, which is the address of no port",
+		"00-00-00-00-00-00-00-00":    "is zero, which is the address of no port",
+		"2c90300001039":              "is not a GUID, which without 0x has all of its 16 digits",
+		"525400123456":               "is neither an Ethernet address nor an InfiniBand identity",
+		"0-2-c9-3-0-0-10":            "is neither an Ethernet address nor an InfiniBand identity",
+		"00-02-c9-03-00":             "is neither an Ethernet address nor an InfiniBand identity",
+		"5a54.0012.3457":             "is neither an Ethernet address nor an InfiniBand identity",
+		"30-00-02-c9-03-00-00-10-39": "is neither an Ethernet address nor an InfiniBand identity",
+		"80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03":    "is an InfiniBand address of 20 bytes that was cut off",
+		"20-80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03": "is an InfiniBand address of 20 bytes that was cut off",
+	} {
+		for _, line := range []string{
+			"ip=$:dhcp", "ip=:::::$:dhcp", "nodisk.ib.port=$", "bond=bond0:$,ib1:mode=active-backup", "bond=bond0:ib0,ib1:mode=active-backup,primary=$", "bridge=br0:$",
+			"vlan=vlan5:$", "bootdev=$", "rd.route=10.1.0.0/16:10.0.0.1:$", "rd.net.dhcp.client-id=$:01-02-03", "ifname=lan0:$", "ifname=$:52:54:00:12:34:56",
+			"vlan=$:eth0:5", "bond=$:eth0", "ib.pkey=$.8001",
+		} {
+			_, err := ParseConfig(cmdline.Parse(strings.ReplaceAll(line, "$", s)))
+			switch {
+			case err == nil:
+				t.Errorf("%s with %s is taken", line, s)
+			case strings.HasPrefix(line, "ib.pkey="), strings.Contains(line, "primary="): // their sentence says what to write
+			case !strings.Contains(err.Error(), want):
+				t.Errorf("%s with %s: %v, want %q", line, s, err, want)
+			}
+		}
+	}
+	for _, name := range []string{"ib0", "eth0", "enp0s3", "ibp65s0f0", "enx525400123456", "ens3f0np0", "bond0", "vlan5", "eth0.5", "ib0.8001", "dead-beef", "deadbeefcafe", "a-b", "fab-1", "ibx0002c9", "100g"} {
+		if m, err := parsePortMatch(name); err != nil || m.Name != name {
+			t.Errorf("%s: %+v, %v", name, m, err)
+		}
+	}
+	if n := parseLine(t, "ip=0002903000010390:dhcp").Interfaces[0]; n.Match != "\x00\x02\x90\x30\x00\x01\x03\x90" {
+		t.Errorf("a GUID without a letter is %+v", n)
+	}
+	if s := parseLine(t, "nodisk.ib.port=mlx5_bond_0:1").IBPort; s != (PortSelector{HCA: "mlx5_bond_0", Number: 1}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Firmware that has no address to tell: the word is as good as a bare BOOTIF=20.
+func TestBootIFOfNone(t *testing.T) {
+	for value, want := range map[string]string{
+		"20":                         "",
+		"20-00-00-00-00-00-00":       "it is zero, which is the address of no port",
+		"20-00-00-00-00-00-00-00-00": "it is zero, which is the address of no port",
+		"00:00:00:00:00:00":          "it is zero, which is the address of no port",
+		"01-00-00-00-00-00-00":       "it is zero, which is the address of no port",
+		"20-80-00-00-00-fe-80-00-00-00-00-00-00-00-00-00-00-00-00-00-00": "it is zero, which is the address of no port",
+		"20-80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03":             "it is an InfiniBand address of 20 bytes that was cut off, and has no GUID left",
+		"20-00-00-00-48-fe-80-00-00-00-00-00-00":                         "it is an InfiniBand address of 20 bytes that was cut off, and has no GUID left",
+	} {
+		c := parseLine(t, "BOOTIF="+value)
+		bare := parseLine(t, "BOOTIF=20")
+		var told []string
+		if want != "" {
+			told = []string{"BOOTIF=" + value + " names no interface, as a bare BOOTIF=20 does not: " + want}
+		}
+		if diff := cmp.Diff(told, c.Warnings()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", value, diff)
+		}
+		if c.Unheeded = nil; c.BootIF != "" || !cmp.Equal(bare, c, byValue()) {
+			t.Errorf("%s: %+v", value, c)
+		}
+		// The first that has carrier is taken.
+		if i, ok := c.claim(guidePort(), false); !ok || i != 0 {
+			t.Errorf("%s: ib0 has no word", value)
+		}
+	}
+}
+
+// An address with colons is shown with dashes, the whole of it.
+func TestColonAddress(t *testing.T) {
+	for _, s := range []string{
+		"00:02:c9:03:00:00:10:39", "20:00:02:c9:03:00:00:10:39", "0002:c903:0000:1039", "52:54:00:12:34:56",
+		"80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39",
+	} {
+		_, err := ParseConfig(cmdline.Parse("ip=" + s + ":dhcp:1500"))
+		want := "write it with dashes: ip=" + strings.ReplaceAll(s, ":", "-") + ":dhcp:1500"
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", s, err, want)
+		}
+	}
+}
+
+func TestParseClientID(t *testing.T) {
+	for _, f := range append(AutoForms(), "auto", "none", "hex:0102") {
+		if id, err := ParseClientID(string(f)); err != nil || id != f {
+			t.Errorf("%s: %s, %v", f, id, err)
+		}
+	}
+	for _, s := range []string{"", "GUID", "hex:", "hex:0", "hex:01", "infiniband:"} {
+		if id, err := ParseClientID(s); err == nil {
+			t.Errorf("%q is %s", s, id)
+		}
+	}
+	if forms := AutoForms(); slices.Index(forms, "guid") > slices.Index(forms, "infiniband") {
+		t.Errorf("%v: what RFC 4390 has comes first", forms)
+	}
+}
+
+func FuzzResembles(f *testing.F) {
+	for _, s := range []string{"0x2c90300001039", "ib0", "00-02-c9-03", "0x", "-", "a.b.c.0", "5254.0012.3457"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		m, err := parsePortMatch(s)
+		if err == nil && m.Addr == "" && m.Driver == "" && resemblesAddress(s) {
+			t.Errorf("%q is the name %s", s, m.Name)
+		}
+		if err == nil && m.Addr != "" {
+			if again, err := parsePortMatch(m.String()); err != nil || again != m {
+				t.Errorf("%q is %v, which is %v, %v", s, m, again, err)
+			}
+		}
+	})
+}

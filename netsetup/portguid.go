@@ -1,0 +1,84 @@
+package netsetup
+
+import (
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A port of InfiniBand may have no GUID: that of a virtual function (SR-IOV) is zero
+// until its host sets it, or with mlx4 until the subnet manager has given it an alias.
+// All such ports have the same address but for the queue pair, and so would be one
+// client to a DHCP server, and get one lease.
+
+// identified reports whether the device can be told from others: it is not a port of
+// InfiniBand whose GUID is zero.
+func (d Device) identified() bool {
+	if d.Type != hwInfiniBand || len(d.Addr) != 20 {
+		return true
+	}
+	_, ok := d.Addr.GUID()
+	return ok
+}
+
+// parseGID reads gids/0 of a port in sysfs, fe80:0000:0000:0000:0002:c903:0000:1039
+// (_show_port_gid of drivers/infiniband/core/sysfs.c), empty if it is none.
+func parseGID(s string) HardwareAddr {
+	b, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(s), ":", ""))
+	if err != nil || len(b) != 16 {
+		return ""
+	}
+	return HardwareAddr(b)
+}
+
+// anonymous reports whether the interface is to ask a server or a router, and has no
+// GUID to do it as. A bond asks as each of its ports.
+func (r *runner) anonymous(n *nic) bool {
+	return n.slot != nil && n.slot.Method.leases() && !slices.ContainsFunc(r.known(n.dev), Device.identified)
+}
+
+// zeroGUID is the sentence about that gate.
+func (d Device) zeroGUID(since time.Duration) string {
+	where := ""
+	if d.Port != 0 {
+		where = d.portName() + ", "
+	}
+	return "port GUID is zero (" + where + "for " + seconds(since) + "): the host must set it (ip link set PF vf N node_guid/port_guid)"
+}
+
+// identify looks for the GUIDs of the ports that had none. With the GUID the kernel
+// changes the address of the interface, and says nothing unless carrier comes with it
+// (set_base_guid of drivers/infiniband/ulp/ipoib/ipoib_main.c): what follows the flags
+// and the queue pair is gids/0 then.
+func (r *runner) identify() {
+	for _, n := range r.sorted() {
+		if n.gate != gateGUID || n.key.six {
+			continue
+		}
+		d := r.portOf(n)
+		if p, err := r.sys.port(d.HCA, d.Port); d.Port != 0 && err == nil && len(p.GID) == 16 && len(n.dev.Addr) == 20 {
+			now := n.dev
+			now.Addr = now.Addr[:4] + p.GID
+			if now.identified() {
+				r.link(linkEvent{Device: now})
+				continue
+			}
+		}
+		if n.slot != nil && !r.anonymous(n) { // a bond, of which another port has a GUID now
+			r.link(linkEvent{Device: n.dev})
+		}
+	}
+}
+
+// nameless are the interfaces whose GUID is zero, as a part of what is waited for where
+// a GUID is looked for.
+func (r *runner) nameless(now time.Time) []string {
+	var parts []string
+	for _, n := range r.sorted() {
+		if n.gate == gateGUID && !n.key.six {
+			parts = append(parts, n.dev.Name+": "+r.obstacle(n, now))
+		}
+	}
+	return parts
+}
