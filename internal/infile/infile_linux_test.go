@@ -30,7 +30,7 @@ func TestReadFileOfFIFO(t *testing.T) {
 		name := fifo(t)
 		done := make(chan error, 1)
 		go func() {
-			time.Sleep(20 * time.Millisecond) // the reader is there first
+			<-time.After(20 * time.Millisecond) // the reader is there first
 			done <- os.WriteFile(name, []byte(text), 0o600)
 		}()
 		got, err := ReadFile(t.Context(), name)
