@@ -16,6 +16,7 @@ import (
 
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/internal/infile"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/modload/unpack"
 )
@@ -128,7 +129,7 @@ func parseFiles(ctx context.Context, list []moduleFile) ([]abi.File, error) {
 
 // readPlain reads a module, unpacked.
 func readPlain(buf *bytes.Buffer, at string) error {
-	f, err := os.Open(at)
+	f, err := infile.Regular(at)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/internal/infile"
 	"github.com/nodisk/nodisk/modload/unpack"
 )
 
@@ -234,7 +235,7 @@ func readFirmware(ctx context.Context, sources map[string]string) ([]file, error
 }
 
 func readFirmwareFile(at string) ([]byte, error) {
-	f, err := os.Open(at)
+	f, err := infile.Regular(at)
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,9 @@ func readFolder(ctx context.Context, dir, destination string) ([]file, error) {
 	}
 	mods := make([]modload.Module, len(names))
 	for i, name := range names {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s is not a file: remove it", name) // of a FIFO nobody knows when it could be opened
+		}
 		mods[i] = modload.Module{Name: moduleName(name), Path: name}
 	}
 	files, err := readModules(ctx, os.DirFS(dir), mods, func() {})

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -184,5 +185,16 @@ func TestNotes(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, texts); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)
+	}
+}
+
+// A FIFO among the modules is refused, not waited for.
+func TestModuleDirFIFO(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo.ko"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readFolder(t.Context(), dir, "lib/modules/x"); err == nil || err.Error() != "fifo.ko is not a file: remove it" {
+		t.Errorf("error %v", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // spoolMax bounds what is copied of a pipe: no boot loader loads a larger image.
@@ -50,7 +52,7 @@ func NewSource(ctx context.Context, r io.Reader) (*Source, error) {
 
 // OpenSource opens the file of an image.
 func OpenSource(ctx context.Context, name string) (*Source, error) {
-	f, err := os.Open(name)
+	f, err := infile.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ const (
 // device, are added.
 func ParseInventory(name string, r io.Reader) (Inventory, error) {
 	p := inventoryParser{Inventory: Inventory{Name: name}, seen: make(map[string]bool)}
-	text := linescan.New(io.LimitReader(r, inventoryMax), linescan.Longest)
+	text := linescan.New(linescan.Bound(r, inventoryMax), linescan.Longest)
 	for text.Scan() {
 		p.number = text.Number()
 		p.line(strings.TrimRight(text.Text(), " \t\r"))

@@ -340,3 +340,11 @@ func TestParseInventoryLongLine(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// One that is too long is refused, and no part of it taken for the whole.
+func TestParseInventoryTooLong(t *testing.T) {
+	_, err := ParseInventory("f", strings.NewReader("pci:v00001AF4d00001041sv*sd*bc02sc00i*\n"+strings.Repeat("# comment\n", inventoryMax/10)))
+	if err == nil || err.Error() != "read inventory f: it is longer than 16 MiB: it is not the text file that it should be" {
+		t.Errorf("error %v", err)
+	}
+}

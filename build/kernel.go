@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // A Kernel is what its file says about a kernel.
@@ -25,7 +26,7 @@ const kernelMax = 256 << 20
 
 // OpenKernel reads release and architecture from a kernel's file.
 func OpenKernel(path string) (Kernel, error) {
-	f, err := os.Open(path)
+	f, err := infile.Regular(path)
 	if err != nil {
 		return Kernel{}, fmt.Errorf("read kernel: %w", err)
 	}

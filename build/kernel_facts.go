@@ -16,6 +16,8 @@ import (
 
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/internal/infile"
+	"github.com/nodisk/nodisk/internal/linescan"
 	"github.com/nodisk/nodisk/modload/unpack"
 )
 
@@ -73,7 +75,7 @@ func (s kernelSource) facts() (abi.Kernel, []abi.Finding, error) {
 
 // unpacked fills in what the plain kernel holds.
 func (s kernelSource) unpacked(k *abi.Kernel) error {
-	f, err := os.Open(s.file)
+	f, err := infile.Regular(s.file)
 	if err != nil {
 		return fmt.Errorf("read kernel: %w", err)
 	}
@@ -134,7 +136,7 @@ func embeddedConfig(plain []byte) (abi.Kconfig, error) {
 		return nil, fmt.Errorf("unpack its configuration: %w", err)
 	}
 	z.Multistream(false)
-	return abi.ParseKconfig(io.LimitReader(z, 16<<20))
+	return abi.ParseKconfig(linescan.Bound(z, 16<<20))
 }
 
 // kconfig reads the configuration from where it was given, or where
@@ -163,7 +165,7 @@ func (s kernelSource) kconfig(release string) (abi.Kconfig, error) {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	c, err := abi.ParseKconfig(io.LimitReader(f, 16<<20))
+	c, err := abi.ParseKconfig(linescan.Bound(f, 16<<20))
 	if err != nil {
 		return nil, fmt.Errorf("%s, of Linux %s: %w", name, release, err)
 	}
@@ -174,7 +176,7 @@ func (s kernelSource) kconfig(release string) (abi.Kconfig, error) {
 // must be.
 func openFirst(places []string, must bool) (*os.File, string, error) {
 	for _, name := range places {
-		f, err := os.Open(name)
+		f, err := infile.Regular(name)
 		if errors.Is(err, fs.ErrNotExist) && !must {
 			continue
 		}
@@ -215,7 +217,7 @@ func (s kernelSource) useSymvers(k *abi.Kernel) error {
 
 // kernelSymvers are those symbols of a Module.symvers that are the kernel's own.
 func kernelSymvers(r io.Reader) ([]ko.Symbol, error) {
-	exports, err := ko.ParseSymvers(io.LimitReader(r, 64<<20))
+	exports, err := ko.ParseSymvers(linescan.Bound(r, 64<<20))
 	if err != nil {
 		return nil, err
 	}

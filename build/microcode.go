@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/internal/infile"
 	"github.com/nodisk/nodisk/modload/unpack"
 )
 
@@ -171,7 +172,7 @@ func isMicrocodeName(name string) bool {
 
 // addMicrocode reads one file: Intel's, AMD's, or an image that holds them.
 func addMicrocode(ctx context.Context, at string, intel, amd *blob) error {
-	f, err := os.Open(at)
+	f, err := infile.Open(ctx, at)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/internal/infile"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -110,7 +111,10 @@ func confsIn(dir string) ([]string, error) {
 // readConf reads a file of modprobe.d. A link to /dev/null, which hides a file
 // of that name in later folders, is an empty file.
 func readConf(at string) ([]byte, error) {
-	f, err := os.Open(at)
+	if at, err := filepath.EvalSymlinks(at); err == nil && at == os.DevNull {
+		return nil, nil
+	}
+	f, err := infile.Regular(at)
 	if err != nil {
 		return nil, err
 	}

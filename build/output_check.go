@@ -13,7 +13,7 @@ import (
 	"github.com/nodisk/nodisk/internal/escape"
 )
 
-// An Input is a file that something in a [Spec] was read from.
+// An Input is a file that something in a [Spec] was read from, or a directory, for the files that are right in it.
 type Input struct {
 	Flag string // that named it, "--config"
 	Path string
@@ -213,7 +213,10 @@ func (s Spec) inputs() []readPath {
 		add("--secret", secret.Source)
 	}
 	for _, in := range s.Inputs {
-		add(in.Flag, in.Path)
+		if in.Path == "" {
+			continue
+		}
+		list = append(list, readPath{Input: in, excludes: func(below string) bool { return filepath.Dir(below) != "." }})
 	}
 	for _, given := range []struct {
 		flag  string

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/build/depmod"
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // indexed is the tree with the indexes of depmod. Where depmod has not run, or not since files came that it would
@@ -76,7 +77,7 @@ func (t tree) Open(name string) (fs.File, error) {
 	}
 	f, err := depmod.Open(depmod.Tree(t.dir, t.release), name)
 	if errors.Is(err, fs.ErrNotExist) { // a link out of the root, to another place of this machine
-		return os.DirFS(t.dir).Open(in)
+		return infile.Regular(filepath.Join(t.dir, in))
 	}
 	return f, err
 }

@@ -126,6 +126,9 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 	res, err = v.follow(limited)
 	if err == nil && limited.Err() == nil { // the lab has not ended it
 		if why := v.refused(); why != "" {
+			if v.preface != nil {
+				v.preface.drop()
+			}
 			err = &NotStarted{Why: why}
 		}
 	}

@@ -12,11 +12,13 @@ import (
 
 // A node is a machine that is switched on.
 type node struct {
-	m     machine
-	p     *process
-	log   *os.File
-	keys  *os.File // what is written here is typed at its serial line
-	began time.Time
+	m   machine
+	p   *process
+	log *os.File
+	// preface is before the console of the specification; nil without one.
+	preface *preface
+	keys    *os.File // what is written here is typed at its serial line
+	began   time.Time
 	// typing is closed when nothing more comes from BootSpec.Keyboard; nil without one.
 	typing chan struct{}
 
@@ -65,7 +67,12 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 			_, _ = io.Copy(keys, m.spec.Keyboard)
 		}()
 	}
-	p, err := startReading(ctx, toolMachine(m.spec.arch()), keyboard, consoles(m.spec.Console, file), m.args()...)
+	qemu, console := toolMachine(m.spec.arch()), m.spec.Console
+	if console != nil {
+		n.preface = &preface{w: console, program: qemu.name}
+		console = n.preface
+	}
+	p, err := startReading(ctx, qemu, keyboard, consoles(console, file), m.args()...)
 	if err != nil {
 		_ = n.log.Close()
 		n.unplug()
@@ -78,6 +85,9 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 // off switches the node off, hard.
 func (n *node) off() {
 	n.p.stop()
+	if n.preface != nil {
+		_ = n.preface.release() // as of all that it writes
+	}
 	n.unplug()
 	if n.log != nil {
 		_ = n.log.Close()

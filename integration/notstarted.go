@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"bytes"
+	"io"
 	"slices"
 	"strings"
 )
@@ -26,7 +28,7 @@ func refusedBy(program string, args []string, said string) string {
 		text = strings.TrimSpace(text)
 		why, own := strings.CutPrefix(text, program+": ")
 		switch {
-		case text == "" || strings.HasPrefix(why, "warning: "), strings.HasPrefix(text, "Could not access KVM"):
+		case text == "" || strings.HasPrefix(why, "warning: "), strings.HasPrefix(text, noKVM):
 			continue
 		case !own:
 			return ""
@@ -40,3 +42,53 @@ func refusedBy(program string, args []string, said string) string {
 	}
 	return strings.Join(whys, "; ")
 }
+
+// noKVM begins a line of QEMU's without its name (accel/kvm/kvm-all.c).
+const noKVM = "Could not access KVM"
+
+// A preface holds back what QEMU says before its machine says anything: if there is none, it is told as an error, and
+// not a second time on the console.
+type preface struct {
+	w       io.Writer
+	program string
+	held    []byte
+	over    bool
+}
+
+// Write implements io.Writer.
+func (p *preface) Write(text []byte) (int, error) {
+	if p.over {
+		return p.w.Write(text)
+	}
+	p.held = append(p.held, text...)
+	for line := range bytes.Lines(p.held) {
+		if !p.own(line) {
+			return len(text), p.release()
+		}
+	}
+	return len(text), nil
+}
+
+// own reports whether a line, or its beginning as far as it has come, is QEMU's.
+func (p *preface) own(line []byte) bool {
+	for _, begin := range []string{p.program + ": ", noKVM} {
+		if n := min(len(line), len(begin)); string(line[:n]) == begin[:n] {
+			return true
+		}
+	}
+	return false
+}
+
+// release writes what was held back, and lets all pass from then on.
+func (p *preface) release() error {
+	held := p.held
+	p.held, p.over = nil, true
+	if len(held) == 0 {
+		return nil
+	}
+	_, err := p.w.Write(held)
+	return err
+}
+
+// drop forgets what was held back.
+func (p *preface) drop() { p.held, p.over = nil, true }

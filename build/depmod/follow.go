@@ -17,6 +17,13 @@ func Open(fsys fs.FS, name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	info, err := fs.Lstat(fsys, at)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() && !info.IsDir() { // of a FIFO nobody knows when it could be opened
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("it is neither a file nor a directory")}
+	}
 	return fsys.Open(at)
 }
 

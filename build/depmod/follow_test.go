@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -28,6 +29,26 @@ func TestFollow(t *testing.T) {
 	for name, want := range map[string]string{"loop/x": "too many links", "gone": "no such file", "lib/x/none": "no such file"} {
 		if got, err := follow(fsys, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("follow(%s) = %s, %v, want an error with %q", name, got, err, want)
+		}
+	}
+}
+
+// What would have to be waited for is not opened.
+func TestOpenFIFO(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tree")
+	write(t, filepath.Join(dir, "file.ko"), nil)
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo.ko"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tree := Tree(dir, testRelease)
+	for name, want := range map[string]string{"file.ko": "", "fifo.ko": "it is neither a file nor a directory"} {
+		f, err := Open(tree, "lib/modules/"+testRelease+"/"+name)
+		if err == nil {
+			err = f.Close()
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.HasSuffix(err.Error(), name+": "+want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
 }

@@ -141,8 +141,11 @@ func Expand(name string, values map[string]string) (string, error) {
 			return out.String(), nil
 		}
 		key, tail, closed := strings.Cut(after, "}")
+		if !closed {
+			return "", fmt.Errorf("%s: a { without its }: take %s", name, placeholders(values))
+		}
 		value, known := values[key]
-		if !closed || !known {
+		if !known {
 			return "", fmt.Errorf("%s: there is no placeholder {%s}: take %s", name, key, placeholders(values))
 		}
 		out.WriteString(value)

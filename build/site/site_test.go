@@ -285,3 +285,11 @@ func TestRecord(t *testing.T) {
 		t.Errorf("a damaged record: %v", err)
 	}
 }
+
+// A placeholder that does not end is told as that.
+func TestExpandUnclosed(t *testing.T) {
+	_, err := Expand("a-{kver", map[string]string{"kver": "6.1", "arch": "amd64"})
+	if err == nil || err.Error() != "a-{kver: a { without its }: take {arch}, {kver}" {
+		t.Errorf("error %v", err)
+	}
+}

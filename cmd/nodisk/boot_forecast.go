@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"github.com/nodisk/nodisk/build/preflight"
 	"github.com/nodisk/nodisk/init/cmdline"
 	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // bootImage is what the forecast knows of the image of a node.
@@ -109,7 +109,7 @@ func installedKernel(root string, image bootImage) (installed.Kernel, error) {
 // qemuStarts reports whether a file begins as what QEMU takes for a kernel: a bzImage, an Image,
 // ELF, PE, or gzip or uImage around one (hw/i386/x86-common.c, hw/arm/boot.c).
 func qemuStarts(kernel string) (bool, error) {
-	f, err := os.Open(kernel)
+	f, err := infile.Regular(kernel)
 	if err != nil {
 		return false, err
 	}
@@ -135,6 +135,14 @@ func unusable(format string, args ...any) error { return &usageError{fmt.Errorf(
 
 // openBootImage reads an image.
 func openBootImage(ctx context.Context, name string) (bootImage, error) {
+	// QEMU reads it again, and so does the process in the namespaces.
+	f, err := infile.Regular(name)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return bootImage{}, unusable("%w", err)
+	}
 	files, err := preflight.OpenImage(ctx, name)
 	if err != nil {
 		return bootImage{}, unusable("%w", err)
@@ -197,6 +205,10 @@ func (c *bootCmd) judge(ctx context.Context, s *integration.BootSpec, image boot
 	var err error
 	if least != nil {
 		err = fmt.Errorf("the node would not boot (--force boots it all the same):\n  %s", strings.Join(least, "\n  "))
+	}
+	if least != nil && c.Cmdline != "" {
+		err = fmt.Errorf("%w\n--cmdline has replaced the words for address and root: --append adds to them, "+
+			"as root=LABEL=NAME for a file system of --disk", err)
 	}
 	return errors.Join(err, roomFor(s, image.contents))
 }

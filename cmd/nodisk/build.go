@@ -13,6 +13,7 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/installed"
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // buildCmd is "nodisk build".
@@ -83,7 +84,7 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 		return &usageError{errors.New("build: --secret-only decides nothing that --dry-run could tell: leave one of them out")}
 	}
 	if b.SecretOnly {
-		return b.writeSecrets(ctx, spec, b.Quiet, c)
+		return b.writeSecrets(ctx, spec, c)
 	}
 	if b.Tree && build.IsStream(spec.Out) {
 		return &usageError{fmt.Errorf("build: --tree reads the image again, and %s cannot be read twice: leave one of them out", build.OutputName(spec.Out))}
@@ -126,7 +127,7 @@ func (b *buildCmd) spec(ctx context.Context) (build.Spec, error) {
 		return s, &usageError{errors.New("build: --inventory chooses among the drivers of a module tree, and --modules none is none: leave one of them out")}
 	}
 	if b.Config != "" {
-		text, err := os.ReadFile(b.Config)
+		text, err := infile.ReadFile(ctx, b.Config)
 		if err != nil {
 			return s, fmt.Errorf("build: read config: %w", err)
 		}
@@ -181,7 +182,7 @@ func namesProfiles(s build.Spec) bool {
 // program finds the binary that becomes /init.
 func (b *buildCmd) program(ctx context.Context, arch string) ([]byte, error) {
 	if b.Init != "" {
-		program, err := os.ReadFile(b.Init)
+		program, err := infile.ReadFile(ctx, b.Init)
 		if err != nil {
 			return nil, fmt.Errorf("read /init: %w", err)
 		}

@@ -75,6 +75,9 @@ func (k *cleanCmd) gone() (list []goneKernel, err error) {
 			return nil, err
 		}
 	}
+	if k.KVer != nil && len(k.KVer) == 0 {
+		return nil, errEmptyRelease
+	}
 	if k.KVer != nil {
 		for _, release := range k.KVer {
 			list = append(list, goneKernel{release, sysroot})

@@ -47,8 +47,8 @@ func (f *imageFlags) cache() *build.Cache {
 }
 
 // writeSecrets is nodisk build --secret-only.
-func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, quiet bool, c console) error {
-	if f.SecretOut == "" || len(f.Secret) == 0 {
+func (b *buildCmd) writeSecrets(ctx context.Context, s build.Spec, c console) error {
+	if b.SecretOut == "" || len(b.Secret) == 0 {
 		return &usageError{errors.New("build: --secret-only needs --secret FILE and --secret-out FILE")}
 	}
 	s.Out, s.SBOM, s.Stdout = "", "", c.raw()
@@ -57,11 +57,14 @@ func (f *imageFlags) writeSecrets(ctx context.Context, s build.Spec, quiet bool,
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
-	if quiet {
+	switch {
+	case b.JSON:
+		return writeJSON(c.out, secretsJSON{Secrets: names, SecretFile: b.SecretOut, Warnings: warnings})
+	case b.Quiet:
 		names, c.out = nil, c.err
 	}
 	for _, name := range names {
-		if _, err := fmt.Fprintf(c.out, "secret %s, in %s\n", name, build.OutputName(f.SecretOut)); err != nil {
+		if _, err := fmt.Fprintf(c.out, "secret %s, in %s\n", name, build.OutputName(b.SecretOut)); err != nil {
 			return err
 		}
 	}

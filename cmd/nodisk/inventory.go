@@ -7,6 +7,7 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/installed"
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // inventoryCmd is "nodisk inventory".
@@ -42,12 +43,12 @@ func readInventory(ctx context.Context, name string) (build.Inventory, error) {
 	if name == hostWord {
 		return hostInventory()
 	}
-	f, err := os.Open(name)
+	f, err := infile.Open(ctx, name)
 	if err != nil {
 		return build.Inventory{}, fmt.Errorf("read inventory: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	return build.ParseInventory(name, &endable{ctx: ctx, r: f})
+	return build.ParseInventory(name, f)
 }
 
 // inventories reads those of nodisk build; hostonly adds this machine.

@@ -76,6 +76,28 @@ func jsonReports(o order, reports []build.Report, trimmed error) imagesJSON {
 	return all
 }
 
+// A secretsJSON is what nodisk build --secret-only --json prints, by the names of imageJSON.
+type secretsJSON struct {
+	Secrets    []string `json:"secrets"`
+	SecretFile string   `json:"secretFile"`
+	Warnings   []string `json:"warnings,omitempty"`
+}
+
+// A profilesJSON is what nodisk build --list-profiles --json prints.
+type profilesJSON struct {
+	Kernel   string        `json:"kernel,omitempty"` // empty: none is known
+	Profiles []profileJSON `json:"profiles"`
+}
+
+type profileJSON struct {
+	Name    string   `json:"name"`
+	Doc     string   `json:"doc"`
+	Modules int      `json:"modules,omitempty"` // with dependencies, as Bytes
+	Bytes   int64    `json:"bytes,omitempty"`
+	Missing []string `json:"missing,omitempty"` // what it needs, and the kernel does not have
+	Absent  []string `json:"absent,omitempty"`  // what it goes without
+}
+
 // writeJSON prints a value for other programs.
 func writeJSON(w io.Writer, value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")

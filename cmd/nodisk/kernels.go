@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"slices"
 	"strings"
 
 	"github.com/nodisk/nodisk/build/installed"
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // allKernels is the --kver that stands for every release.
@@ -24,6 +25,8 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 	switch {
 	case b.SecretOnly:
 		return []installed.Kernel{{}}, nil, nil
+	case releases != nil && len(releases) == 0:
+		return nil, nil, errEmptyRelease
 	case releases != nil:
 	case b.Kernel != "" || b.Modules != "":
 		if b.Modules == "" && b.Sysroot != "" { // build.findTree looks as installed.Find does
@@ -80,6 +83,7 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		}
 		list = append(list, k)
 	}
+	list = onceEach(list)
 	if b.Kernel != "" && len(list) > 1 {
 		errs = append(errs, &usageError{fmt.Errorf("--kernel %s is one kernel, and --kver names %d: leave one of them out", b.Kernel, len(list))})
 	}
@@ -91,6 +95,20 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 			"or give it by --kernel FILE and its modules by --modules DIR", root)
 	}
 	return list, notes, nil
+}
+
+// errEmptyRelease is of a --kver that says nothing, as a script has it with a variable that is not set.
+var errEmptyRelease = &usageError{errors.New("--kver is empty: give a release such as 6.1.0-56-amd64 (uname -r)")}
+
+// onceEach is a list of kernels without those that are in it already: by their names and by all.
+func onceEach(list []installed.Kernel) []installed.Kernel {
+	var once []installed.Kernel
+	for _, k := range list {
+		if !slices.ContainsFunc(once, func(o installed.Kernel) bool { return o.Release == k.Release }) {
+			once = append(once, k)
+		}
+	}
+	return once
 }
 
 // running is the kernel that runs. That its file is missing, or not for everybody to
@@ -108,7 +126,7 @@ func running(root, release string) ([]installed.Kernel, []string, error) {
 		return nil, nil, err
 	}
 	var notes []string
-	switch f, err := os.Open(k.File); {
+	switch f, err := infile.Regular(k.File); {
 	case k.File == "": // and nothing was opened
 		notes = append(notes, fmt.Sprintf("no file of the kernel that runs (/boot/vmlinuz-%s and the like): "+
 			"its modules are taken on trust", release))

@@ -18,8 +18,7 @@ func (b *buildCmd) listProfiles(c console) error {
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
-	held := make(map[string]build.Holding)
-	var out strings.Builder
+	held, release := make(map[string]build.Holding), ""
 	if tree != nil {
 		list, err := tree.Holdings()
 		if err != nil {
@@ -28,7 +27,14 @@ func (b *buildCmd) listProfiles(c console) error {
 		for _, h := range list {
 			held[h.Profile] = h
 		}
-		fmt.Fprintf(&out, "profiles, and what each takes of Linux %s, with dependencies:\n", tree.Release)
+		release = tree.Release
+	}
+	if b.JSON {
+		return writeJSON(c.out, jsonProfiles(release, held))
+	}
+	var out strings.Builder
+	if tree != nil {
+		fmt.Fprintf(&out, "profiles, and what each takes of Linux %s, with dependencies:\n", release)
 	}
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	for _, p := range modload.Profiles() {
@@ -51,6 +57,18 @@ func (b *buildCmd) listProfiles(c console) error {
 	}
 	_, err = fmt.Fprint(c.out, out.String())
 	return err
+}
+
+// jsonProfiles is the list for other programs.
+func jsonProfiles(release string, held map[string]build.Holding) profilesJSON {
+	j := profilesJSON{Kernel: release}
+	for _, p := range modload.Profiles() {
+		h := held[p.Name] // without a kernel nothing
+		j.Profiles = append(j.Profiles, profileJSON{
+			Name: p.Name, Doc: p.Doc, Modules: h.Modules, Bytes: h.Bytes, Missing: h.Missing, Absent: h.Absent,
+		})
+	}
+	return j
 }
 
 // profileTree opens the modules that flags name; without any there is none, unless the

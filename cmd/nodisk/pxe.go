@@ -11,6 +11,7 @@ import (
 
 	"github.com/nodisk/nodisk/build/pxe"
 	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // pxeCmd is "nodisk pxe".
@@ -71,12 +72,12 @@ func readNodes(ctx context.Context, file string) (nodes pxe.Nodes, name string, 
 	if file == "-" {
 		name = "standard input"
 	} else {
-		f, err := os.Open(file)
+		f, err := infile.Open(ctx, file)
 		if err != nil {
 			return pxe.Nodes{}, name, fmt.Errorf("read nodes: %w", err)
 		}
 		defer f.Close() //nolint:errcheck // nothing was written
-		in = &endable{ctx: ctx, r: f}
+		in = f
 	}
 	nodes, err = pxe.Parse(in, name)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/installed"
 	"github.com/nodisk/nodisk/build/site"
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // A request is one image to make.
@@ -55,7 +55,7 @@ func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 	images, common := []site.Image{{}}, s.Defaults
 	switch {
 	case b.Images != "":
-		list, err := readList(b.Images, schema)
+		list, err := readList(ctx, b.Images, schema)
 		if err != nil {
 			return order{}, err
 		}
@@ -99,6 +99,8 @@ func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 			if len(requests) > 1 {
 				spec.Label += " for " + requests[n].release
 			}
+			// Whatever lies there is read as a record, by clean and by the next --all.
+			spec.Inputs = append(spec.Inputs, build.Input{Flag: "--state", Path: b.State})
 			for _, file := range s.Files {
 				spec.Inputs = append(spec.Inputs, build.Input{Flag: "--site", Path: file})
 			}
@@ -115,8 +117,8 @@ func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 }
 
 // readList reads the file of --images.
-func readList(file string, schema site.Schema) (site.Site, error) {
-	data, err := os.ReadFile(filepath.Clean(file))
+func readList(ctx context.Context, file string, schema site.Schema) (site.Site, error) {
+	data, err := infile.ReadFile(ctx, file)
 	if err != nil {
 		return site.Site{}, fmt.Errorf("build: read images: %w", err)
 	}
@@ -129,7 +131,10 @@ func readList(file string, schema site.Schema) (site.Site, error) {
 
 // imageLabel is what errors about the outputs of several images call one of them.
 func imageLabel(image site.Image, i int) string {
-	if image.Name == "" {
+	switch {
+	case image.At.File == "":
+		return "the image"
+	case image.Name == "":
 		return fmt.Sprintf("image %d (%v)", i+1, image.At)
 	}
 	return fmt.Sprintf("image %s (%v)", image.Name, image.At)

@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // A rescueFlag is --rescue or --rescue=FILE.
@@ -41,8 +42,8 @@ func (f *rescueFlag) program() func(ctx context.Context, arch string) ([]byte, e
 	case !f.set:
 		return nil
 	case f.file != "":
-		return func(context.Context, string) ([]byte, error) {
-			program, err := os.ReadFile(f.file)
+		return func(ctx context.Context, _ string) ([]byte, error) {
+			program, err := infile.ReadFile(ctx, f.file)
 			if err != nil {
 				return nil, fmt.Errorf("read the rescue shell: %w", err)
 			}

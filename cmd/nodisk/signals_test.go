@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,6 +83,81 @@ func TestSignalsOfReaders(t *testing.T) {
 		}
 		if err := errors.Join(there.Close(), here.Close()); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// The first signal ends a command also while it waits for the writer of a FIFO, whatever it is to read of it.
+func TestSignalsAtFIFO(t *testing.T) {
+	dir := t.TempDir()
+	fifo, image, out := filepath.Join(dir, "fifo"), filepath.Join(dir, "image"), filepath.Join(dir, "out")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	write(t, image, func(w io.Writer) {
+		packedZstd(w, func(n *newc) { n.file("f", 0o100644, zeroes{}, 1) })
+	})
+	build := []string{"build", "--site", "none", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules", kernelDir(t), "--profile", "virt", "-o", out}
+	for _, args := range [][]string{
+		{"inspect", fifo},
+		{"diff", image, fifo},
+		{"plan", "--image", fifo, "root=dhcp"},
+		{"plan", "--image", image, "--inventory", fifo, "root=dhcp"},
+		{"check", "--image", fifo, "--kernel", filepath.Join(kernelDir(t), "vmlinuz")},
+		{"pxe", "--nodes", fifo, "--out", dir},
+		{"wake", "--nodes", fifo, "--all"},
+		{"build", "--site", "none", "--images", fifo},
+		append(build, "--config", fifo), append(build, "--inventory", fifo), append(build, "--base", fifo),
+		append(build, "--init", fifo), append(build, "--rescue="+fifo), append(build, "--microcode", fifo),
+	} {
+		t.Run(strings.Join(args[:min(len(args), 2)], " ")+" "+args[len(args)-1], func(t *testing.T) {
+			c, _ := command(t, args...)
+			var stderr bytes.Buffer
+			c.Stderr = &stderr
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for began := time.Now(); !opens(c.Process.Pid, fifo) && time.Since(began) < 20*time.Second; {
+				<-time.After(5 * time.Millisecond)
+			}
+			if err := c.Process.Signal(syscall.SIGINT); err != nil {
+				t.Error(err)
+			}
+			late := time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() })
+			_ = c.Wait() // the status says it
+			late.Stop()
+			if got := c.ProcessState.ExitCode(); got != 130 || !strings.HasSuffix(stderr.String(), "nodisk: interrupted\n") {
+				t.Errorf("status %d, %q", got, stderr.String())
+			}
+		})
+	}
+}
+
+// opens reports whether a process has a file open.
+func opens(pid int, name string) bool {
+	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	list, _ := os.ReadDir(dir) // it may have ended
+	return slices.ContainsFunc(list, func(e os.DirEntry) bool {
+		target, err := os.Readlink(filepath.Join(dir, e.Name()))
+		return err == nil && target == name
+	})
+}
+
+// What is read more than once is not read of a pipe.
+func TestPipesAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"build", "--site", "none", "--kernel", fifo, "--modules", kernelDir(t), "-o", filepath.Join(dir, "out")},
+		{"check", "--kernel", fifo, "--modules", kernelDir(t)},
+		{"boot", fifo},
+	} {
+		status, _, stderr := nodisk(args...)
+		if status == 0 || !strings.Contains(stderr, "open "+fifo+": it is a pipe, which cannot be read twice: give a file") {
+			t.Errorf("%s: status %d, %q", args[0], status, stderr)
 		}
 	}
 }

@@ -113,6 +113,53 @@ func TestSiteFilesAreInputs(t *testing.T) {
 	}
 }
 
+// An image among the records would be read as one of them, by whatever build it is made.
+func TestStateIsAnInput(t *testing.T) {
+	m := newMachine(t, map[string]string{
+		"build.yaml":      "profile: ram\nfirmware: none\n",
+		"images.d/a.yaml": "out: " + filepath.Join("..", "a.img") + "\n",
+	})
+	if status, _, stderr := m.build("--image", "a", "--kver", m.release); status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	record := filepath.Join(m.state, m.release)
+	before := string(fileBytes(t, record))
+	for _, out := range []string{record, filepath.Join(m.state, "new.img")} {
+		for _, args := range [][]string{{"--image", "a", "-o", out}, {"-o", out}, {"-o", filepath.Join(m.site, "b.img"), "--sbom", out}} {
+			status, _, stderr := m.build(append(args, "--kver", m.release)...)
+			if want := "write " + out + ": it is in " + m.state + ", which --state reads: give a path elsewhere\n"; status != exitFailed || !strings.Contains(stderr, want) {
+				t.Errorf("%q: status %d, %s; want %s", args, status, stderr, want)
+			}
+		}
+	}
+	if after := string(fileBytes(t, record)); after != before {
+		t.Errorf("the record is now %q", after)
+	}
+	below := filepath.Join(m.state, "images") // is no record
+	if err := os.Mkdir(below, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := m.build("--image", "a", "-o", filepath.Join(below, "a.img"), "--kver", m.release); status != 0 {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+// A kernel that is named twice is one, and none is said to be so.
+func TestKverTwice(t *testing.T) {
+	m := newMachine(t, map[string]string{"build.yaml": "profile: ram\nfirmware: none\n"})
+	out := filepath.Join(m.site, "x-{kver}.img")
+	if status, stdout, stderr := m.build("--kver", m.release, "--kver", m.release, "-o", out); status != 0 || strings.Contains(stdout+stderr, ":0") {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+	const empty = "--kver is empty: give a release such as 6.1.0-56-amd64 (uname -r)"
+	if status, _, stderr := m.build("--kver", ""); status != exitUsage || !strings.Contains(stderr, empty) {
+		t.Errorf("build: status %d: %s", status, stderr)
+	}
+	if status, _, stderr := nodisk("clean", "--state", m.state, "--kver", ""); status != exitUsage || !strings.Contains(stderr, empty) {
+		t.Errorf("clean: status %d: %s", status, stderr)
+	}
+}
+
 // An image where the administrator's own link leads is nodisk's, and the link is not.
 func TestSiteLink(t *testing.T) {
 	m := newMachine(t, map[string]string{

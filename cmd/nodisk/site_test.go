@@ -264,11 +264,11 @@ func TestSiteOrders(t *testing.T) {
 		"all of one":  {[]string{"--all", "--kver", r}, []string{site + "/images.d/a-" + r + ".img " + r}},
 		"own":         {[]string{"--image", "own", "--kver", r}, []string{"error: it has a kernel of its own"}},
 		"no file":     {[]string{"--kver", "6.1.0-without"}, []string{"error: no file such as /boot/vmlinuz-6.1.0-without"}},
-		"given file":  {[]string{"--kver", "6.1.0-without", "--kernel", "/dev/null"}, []string{"error: read kernel /dev/null: "}},
+		"given file":  {[]string{"--kver", "6.1.0-without", "--kernel", "/dev/null"}, []string{"error: read kernel: open /dev/null: it is a device: give a file"}},
 		"none":        {[]string{"--kver", "6.9"}, []string{"error: there are " + r + ", 6.1.0-without"}},
 		"modules":     {[]string{"--kver", r, "--modules", "/"}, []string{"error: leave out --modules"}},
 		"no image":    {[]string{"--image", "b"}, []string{`error: no image "b" in ` + site + "/images.d: there are a, own"}},
-		"one name":    {[]string{"--kver", r, "--kver", "all", "-o", "x.img"}, []string{"error: x.img would be written for each of 2 kernels: its name needs {kver}"}},
+		"twice":       {[]string{"--kver", r, "--kver", "all", "-o", "x.img"}, []string{"x.img " + r}},
 		"placeholder": {[]string{"--kver", r, "-o", "{kvr}.img"}, []string{"error: there is no placeholder {kvr}: take {arch}, {kver}"}},
 		"both":        {[]string{"--all", "--image", "a"}, []string{"error: can't be used together"}},
 	} {
@@ -291,6 +291,14 @@ func TestSiteOrders(t *testing.T) {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 		})
+	}
+	second := filepath.Join(m.root, "boot/vmlinuz-6.1.0-without") // a file for the other modules
+	if err := os.WriteFile(second, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := orderOf("--sysroot", m.root, "--site", m.site, "--kver", "all", "-o", "x.img")
+	if want := "x.img would be written for each of 2 kernels: its name needs {kver}"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 	if _, err := orderOf("--site", "nowhere"); err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("a directory that is missing: %v", err)

@@ -7,6 +7,27 @@ import (
 	"testing/iotest"
 )
 
+// What is too long is told, not cut off.
+func TestBound(t *testing.T) {
+	for text, want := range map[string]string{
+		strings.Repeat("x\n", 1<<19):       "",
+		strings.Repeat("x\n", 1<<19) + "y": "it is longer than 1 MiB: it is not the text file that it should be",
+	} {
+		s := New(Bound(strings.NewReader(text), 1<<20), Longest)
+		lines := 0
+		for s.Scan() {
+			lines++
+		}
+		got := ""
+		if err := s.Err(); err != nil {
+			got = err.Error()
+		}
+		if lines != 1<<19 || got != want {
+			t.Errorf("%d lines, error %q, want %q", lines, got, want)
+		}
+	}
+}
+
 func TestScanner(t *testing.T) {
 	const longest = 2 << 10
 	s := New(strings.NewReader("one\r\n\n"+strings.Repeat("x", longest-1)+"\n"+strings.Repeat("x", longest)+"\n"), longest)
