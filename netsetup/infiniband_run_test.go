@@ -157,9 +157,9 @@ func TestRunInfiniBandAbsent(t *testing.T) {
 		want     string
 	}{
 		"no driver": {"BOOTIF=20-00-02-c9-03-00-00-10-39", nil, "no interface has the address 00:02:c9:03:00:00:10:39 of BOOTIF= (none is present): check that its driver is in the image; " +
-			"no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5 or ib)"},
+			"no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"},
 		"no IPoIB": {"ip=ib0:dhcp", []string{"mlx4_0"}, "ib0: no such interface (none is present): check its name and that its driver is in the image; " +
-			"there is mlx4_0, and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib) and the port's link layer is InfiniBand"},
+			"there is mlx4_0, and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib or opa) and the port's link layer is InfiniBand"},
 		"no parent": {"ib.pkey=ib0.8001 ip=ib0.8001:dhcp", nil, "ib0.8001: is not made yet: ib0: no such interface (none is present): check its name and that its driver is in the image; no driver has found"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

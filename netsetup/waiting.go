@@ -81,9 +81,9 @@ func (r *runner) missing(s *slot, now time.Time) string {
 	// The first gate.
 	hcas := r.sys.hcas()
 	if len(hcas) == 0 {
-		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5 or ib)"
+		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"
 	}
-	return text + "; there is " + strings.Join(hcas, ", ") + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib) and the port's link layer is InfiniBand"
+	return text + "; there is " + strings.Join(hcas, ", ") + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib or opa) and the port's link layer is InfiniBand"
 }
 
 // unnamed says which names of ifname= could not be given, and why.
