@@ -85,7 +85,7 @@ type Adapter struct {
 func Adapters() []Adapter {
 	return []Adapter{
 		{Driver: "mlx4_core", IPoIB: []string{"mlx4_ib", ipoib}, Ethernet: "mlx4_en", Profiles: "ib"},
-		{Driver: "mlx5_core", IPoIB: []string{"mlx5_ib", ipoib}, Ethernet: "mlx5_core", Profiles: "ib,mlx5"},
+		{Driver: "mlx5_core", IPoIB: []string{"mlx5_ib", ipoib}, Ethernet: "mlx5_core", Profiles: "mlx5"},
 		{Driver: "ib_mthca", IPoIB: []string{ipoib}, Profiles: "ib"},
 		{Driver: "ib_qib", IPoIB: []string{ipoib}, Profiles: "ib"},
 		{Driver: "hfi1", IPoIB: []string{ipoib}, Profiles: "opa"},

@@ -32,7 +32,7 @@ func TestLinkable(t *testing.T) {
 		{"0c06: 15b3:6274", "ib_mthca", "", "InfiniBand adapter: ib_mthca makes no interface without ib_ipoib" + idle + ": add --profile ib"},
 		{"0207: 15b3:101b", "mlx5_core", "mlx5_ib ib_ipoib", ""},
 		{"0207: 15b3:101b", "mlx5_core", "ib_ipoib", ""}, // mlx5_ib is built in
-		{"0207: 15b3:101b", "mlx5_core", "", "InfiniBand adapter: mlx5_core makes no interface without ib_ipoib" + idle + ": add --profile ib,mlx5"},
+		{"0207: 15b3:101b", "mlx5_core", "", "InfiniBand adapter: mlx5_core makes no interface without ib_ipoib" + idle + ": add --profile mlx5"},
 		{"0200: 15b3:101b", "mlx5_core", "", ""},
 		{"0207: 15b3:1003", "mlx4_core", "mlx4_en ib_ipoib", "InfiniBand adapter: mlx4_core makes no interface without mlx4_ib: add --profile ib"},
 		{"0207: 15b3:1003", "mlx4_core", "mlx4_en", "InfiniBand adapter: mlx4_core makes no interface without mlx4_ib and ib_ipoib: add --profile ib"},

@@ -53,6 +53,7 @@ func TestCheck(t *testing.T) {
 			func(s *build.Spec) { s.ExtraModules = []string{"hfi1"} },
 			"would not boot: no network: pci 8086:24f0 Omni-Path adapter: hfi1 makes no interface without ib_ipoib: add --profile opa",
 		},
+		{"mlx5-alone", "mlx5,iscsi,ext4", connectX6, "ip=ib0:dhcp root=dhcp", nil, "would boot"},
 		{"true-scale", "ib,iscsi,ext4", trueScale, "ip=ib0:dhcp root=dhcp", nil, "would boot"},
 		{"names", "virt,iscsi,ext4", virtual, "ip=eth0.5:dhcp BOOTIF=01-52-54-00-00-00-01 root=dhcp", nil, "would not boot: ip=eth0.5:dhcp: no interface is called eth0.5: no vlan= makes it"},
 		{"udev-names", "virt,iscsi,ext4", virtual, "ip=ens3:dhcp bootdev=ens3 root=dhcp", nil, "would boot"},
