@@ -1,0 +1,105 @@
+package netsetup
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// portOfHCA are the lines of sysfs of an interface of the adapter in a directory: its index in the
+// machine, and what else it has as "file text".
+func portOfHCA(dir, name string, index int, more ...string) string {
+	at := dir + "/net/" + name
+	lines := []string{
+		"class/net/" + name + " -> " + at,
+		at + "/uevent INTERFACE=" + name,
+		at + "/type 32",
+		fmt.Sprintf("%s/ifindex %d", at, index),
+		at + "/address 80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39",
+		at + "/addr_assign_type 0",
+		at + "/name_assign_type 1",
+	}
+	if !strings.Contains(dir, "virtual") {
+		lines = append(lines, at+"/device -> "+dir)
+	}
+	hasLink := false
+	for _, text := range more {
+		lines = append(lines, at+"/"+text)
+		hasLink = hasLink || strings.HasPrefix(text, "iflink ")
+	}
+	if !hasLink {
+		lines = append(lines, fmt.Sprintf("%s/iflink %d", at, index))
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// functionOfPCI are those of a function of PCI.
+func functionOfPCI(dir string, multifunction bool) string {
+	header := "\x00"
+	if multifunction {
+		header = "\x80"
+	}
+	return dir + "/uevent PCI_CLASS=20700\n" + dir + "/subsystem -> bus/pci\n" + dir + "/class 0x020700\n" + dir + "/config 0123456789abcd" + header + "\n"
+}
+
+// Names of IPoIB interfaces as udev makes them of what the kernel shows of a port.
+func TestInfiniBandNamesOfSysfs(t *testing.T) {
+	const (
+		above  = "devices/pci0000:40/0000:40:01.1"
+		single = above + "/0000:41:00.0"
+		first  = "devices/pci0000:97/0000:97:02.0/0000:98:00.0"
+		second = "devices/pci0000:97/0000:97:02.0/0000:98:00.1"
+		cloud  = "devices/pci0101:00/0101:00:02.0"
+		board  = "devices/pci0000:00/0000:00:02.0/0000:03:00.0"
+		vf     = above + "/0000:41:00.2"
+	)
+	s := sysfsOf(t, functionOfPCI(above, false)+functionOfPCI(single, false)+functionOfPCI(first, true)+functionOfPCI(second, true)+
+		functionOfPCI(cloud, false)+functionOfPCI(board, false)+board+"/index 2\n"+functionOfPCI(vf, false)+
+		vf+"/physfn -> "+single+"\n"+single+"/virtfn0 -> "+vf+"\n"+
+		"bus/pci/slots/1/address 0000:41:00\nbus/pci/slots/22/address 0000:98:00\nbus/pci/x\n"+
+		// Two ports of one HCA, as ConnectX-3 has them. ib_ipoib sets both numbers.
+		portOfHCA(single, "ib0", 4, "dev_port 0", "dev_id 0x0")+portOfHCA(single, "ib1", 5, "dev_port 1", "dev_id 0x1")+
+		// Only one of them, before Linux 3.15.
+		portOfHCA(single, "ib11", 15, "dev_id 0x1")+
+		// A partition on the first: a child knows its parent. The kernel gives it no device; one that has it is no other.
+		portOfHCA("devices/virtual", "ib0.8001", 6, "iflink 4", "dev_port 0", "name_assign_type 3")+
+		portOfHCA(single, "ib0.8002", 7, "iflink 4", "dev_port 0", "name_assign_type 3")+
+		// Two functions, as ConnectX-4 and later have their ports.
+		portOfHCA(first, "ib2", 8, "dev_port 0")+portOfHCA(second, "ib3", 9, "dev_port 0")+
+		portOfHCA(cloud, "ib4", 10, "dev_port 0")+portOfHCA(board, "ib5", 11, "dev_port 0")+portOfHCA(vf, "ib6", 12, "dev_port 0"))
+	for _, tt := range []struct {
+		name, scheme string
+		want         UdevNames
+		udev         string // the one that it gets
+	}{
+		{"ib0", "", UdevNames{Slot: "ibs1", Path: "ibp65s0"}, "ibs1"},
+		{"ib1", "", UdevNames{Slot: "ibs1d1", Path: "ibp65s0d1"}, "ibs1d1"},
+		{"ib11", "", UdevNames{Slot: "ibs1d1", Path: "ibp65s0d1"}, "ibs1d1"},
+		{"ib0", "v239", UdevNames{}, ""}, // systemd before 240 left InfiniBand alone
+		{"ib0", "rhel-8.4", UdevNames{}, ""},
+		{"ib0", "rhel-9.0", UdevNames{Slot: "ibs1", Path: "ibp65s0"}, "ibs1"},
+		{"ib0.8001", "", UdevNames{Kept: true}, ""},
+		{"ib0.8002", "", UdevNames{Kept: true}, ""},
+		{"ib2", "", UdevNames{Slot: "ibs22f0", Path: "ibp152s0f0"}, "ibs22f0"},
+		{"ib3", "", UdevNames{Slot: "ibs22f1", Path: "ibp152s0f1"}, "ibs22f1"},
+		{"ib4", "", UdevNames{Path: "ibP257p0s2"}, "ibP257p0s2"},
+		{"ib5", "", UdevNames{Onboard: "ibo2", Path: "ibp3s0"}, "ibo2"},
+		{"ib6", "", UdevNames{Slot: "ibs1v0", Path: "ibp65s0v0"}, "ibs1v0"},
+	} {
+		scheme, _ := parseScheme(tt.scheme)
+		got := s.card(tt.name).names(scheme)
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s %s (-want +got):\n%s", tt.name, tt.scheme, diff)
+		}
+		if name := got.by((Config{}).namePolicy(Device{})); name != tt.udev {
+			t.Errorf("%s %s: %q, want %q", tt.name, tt.scheme, name, tt.udev)
+		}
+		for _, name := range got.all() {
+			if !infiniBandName(name) || !IsUdevName(name) {
+				t.Errorf("%s is no name of InfiniBand and of udev's", name)
+			}
+		}
+	}
+}
