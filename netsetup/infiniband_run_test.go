@@ -150,6 +150,30 @@ func TestRunInfiniBandTimeout(t *testing.T) {
 	})
 }
 
+// An adapter whose interface has another name is not said to have none.
+func TestRunInfiniBandOtherName(t *testing.T) {
+	for _, tt := range []struct {
+		adapters []string
+		want     string // of what is said of them
+	}{
+		{[]string{"mlx4_0", "mlx5_0"}, "there is mlx5_0, and no IPoIB interface on it"},
+		{[]string{"mlx4_0"}, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newFakeKernel(t, guidePort())
+			k.adapters = tt.adapters
+			r := try(t, "ip=ib7:dhcp", 5*time.Second, k, nil)
+			if r.err == nil || !strings.Contains(r.err.Error(), "ib7: no such interface (present: ib0 ") {
+				t.Fatal(r.err)
+			}
+			_, said, told := strings.Cut(r.err.Error(), "; there is ")
+			if told != (tt.want != "") || !strings.HasPrefix("there is "+said, tt.want) && told {
+				t.Errorf("%v: %v", tt.adapters, r.err)
+			}
+		})
+	}
+}
+
 func TestRunInfiniBandAbsent(t *testing.T) {
 	for name, tt := range map[string]struct {
 		line     string

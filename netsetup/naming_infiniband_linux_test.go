@@ -2,10 +2,15 @@ package netsetup
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // portOfHCA are the lines of sysfs of an interface of the adapter in a directory: its index in the
@@ -14,7 +19,8 @@ func portOfHCA(dir, name string, index int, more ...string) string {
 	at := dir + "/net/" + name
 	lines := []string{
 		"class/net/" + name + " -> " + at,
-		at + "/uevent INTERFACE=" + name,
+		at + "/subsystem -> class/net",
+		fmt.Sprintf("%s/uevent INTERFACE=%s\\nIFINDEX=%d", at, name, index),
 		at + "/type 32",
 		fmt.Sprintf("%s/ifindex %d", at, index),
 		at + "/address 80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39",
@@ -44,8 +50,9 @@ func functionOfPCI(dir string, multifunction bool) string {
 	return dir + "/uevent PCI_CLASS=20700\n" + dir + "/subsystem -> bus/pci\n" + dir + "/class 0x020700\n" + dir + "/config 0123456789abcd" + header + "\n"
 }
 
-// Names of IPoIB interfaces as udev makes them of what the kernel shows of a port.
-func TestInfiniBandNamesOfSysfs(t *testing.T) {
+// infiniBandSysfs is what the kernel shows of the ports of some HCAs.
+func infiniBandSysfs(t *testing.T) sysTree {
+	t.Helper()
 	const (
 		above  = "devices/pci0000:40/0000:40:01.1"
 		single = above + "/0000:41:00.0"
@@ -55,20 +62,25 @@ func TestInfiniBandNamesOfSysfs(t *testing.T) {
 		board  = "devices/pci0000:00/0000:00:02.0/0000:03:00.0"
 		vf     = above + "/0000:41:00.2"
 	)
-	s := sysfsOf(t, functionOfPCI(above, false)+functionOfPCI(single, false)+functionOfPCI(first, true)+functionOfPCI(second, true)+
+	return sysfsOf(t, functionOfPCI(above, false)+functionOfPCI(single, false)+functionOfPCI(first, true)+functionOfPCI(second, true)+
 		functionOfPCI(cloud, false)+functionOfPCI(board, false)+board+"/index 2\n"+functionOfPCI(vf, false)+
 		vf+"/physfn -> "+single+"\n"+single+"/virtfn0 -> "+vf+"\n"+
 		"bus/pci/slots/1/address 0000:41:00\nbus/pci/slots/22/address 0000:98:00\nbus/pci/x\n"+
 		// Two ports of one HCA, as ConnectX-3 has them. ib_ipoib sets both numbers.
 		portOfHCA(single, "ib0", 4, "dev_port 0", "dev_id 0x0")+portOfHCA(single, "ib1", 5, "dev_port 1", "dev_id 0x1")+
-		// Only one of them, before Linux 3.15.
-		portOfHCA(single, "ib11", 15, "dev_id 0x1")+
+		// Older kernels count them in the second alone.
+		portOfHCA(single, "ib11", 15, "dev_port 0", "dev_id 0x1")+
 		// A partition on the first: a child knows its parent. The kernel gives it no device; one that has it is no other.
 		portOfHCA("devices/virtual", "ib0.8001", 6, "iflink 4", "dev_port 0", "name_assign_type 3")+
 		portOfHCA(single, "ib0.8002", 7, "iflink 4", "dev_port 0", "name_assign_type 3")+
 		// Two functions, as ConnectX-4 and later have their ports.
 		portOfHCA(first, "ib2", 8, "dev_port 0")+portOfHCA(second, "ib3", 9, "dev_port 0")+
 		portOfHCA(cloud, "ib4", 10, "dev_port 0")+portOfHCA(board, "ib5", 11, "dev_port 0")+portOfHCA(vf, "ib6", 12, "dev_port 0"))
+}
+
+// Names of IPoIB interfaces as udev makes them of what the kernel shows of a port.
+func TestInfiniBandNamesOfSysfs(t *testing.T) {
+	s := infiniBandSysfs(t)
 	for _, tt := range []struct {
 		name, scheme string
 		want         UdevNames
@@ -101,5 +113,70 @@ func TestInfiniBandNamesOfSysfs(t *testing.T) {
 				t.Errorf("%s is no name of InfiniBand and of udev's", name)
 			}
 		}
+	}
+}
+
+// Whatever a scheme says of these ports, udev itself says the same, of the same sysfs.
+func TestInfiniBandNamesAsUdev(t *testing.T) {
+	udevadm, err := exec.LookPath("udevadm")
+	if err != nil {
+		needs(t, "udevadm: install udev")
+	}
+	if !testenv.Inside() {
+		t.Parallel()
+	}
+	if !testenv.Namespace(t, unix.CLONE_NEWNS) {
+		return
+	}
+	s := infiniBandSysfs(t)
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(string(s), "/sys", "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir("/sys/class/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, e := range entries {
+		if e.Name() == "ib11" {
+			continue // udev 252 takes the hexadecimal dev_id for no number, 255 does not
+		}
+		for version := range strings.FieldsSeq("v239 v240 v252") {
+			cmd := exec.CommandContext(t.Context(), udevadm, "test-builtin", "net_id", "/sys/class/net/"+e.Name())
+			// A tree of files is not sysfs, and udev is to read it all the same.
+			cmd.Env = append(os.Environ(), "SYSTEMD_DEVICE_VERIFY_SYSFS=0", "NET_NAMING_SCHEME="+version)
+			out, err := cmd.CombinedOutput()
+			var want UdevNames
+			for line := range strings.Lines(string(out)) {
+				key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+				switch key {
+				case "ID_NET_NAME_ONBOARD":
+					want.Onboard = value
+				case "ID_NET_NAME_SLOT":
+					want.Slot = value
+				case "ID_NET_NAME_PATH":
+					want.Path = value
+				case "ID_NET_NAME_MAC":
+					want.MAC = value
+				}
+			}
+			if want.Path != "" {
+				named++
+			} else if err != nil && !strings.Contains(e.Name(), ".") && version != "v239" {
+				t.Errorf("%s: %v: %s", e.Name(), err, out)
+			}
+			scheme, _ := parseScheme(version)
+			got := s.card(e.Name()).names(scheme)
+			got.Kept = false // the rules ask for that, not the names
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s by %s (-udev +got):\n%s%s", e.Name(), version, diff, out)
+			}
+		}
+	}
+	if named == 0 {
+		t.Error("udev has named none of them")
 	}
 }
