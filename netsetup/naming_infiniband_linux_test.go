@@ -1,13 +1,16 @@
 package netsetup
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/nodisk/nodisk/internal/testenv"
@@ -67,15 +70,15 @@ func infiniBandSysfs(t *testing.T) sysTree {
 		vf+"/physfn -> "+single+"\n"+single+"/virtfn0 -> "+vf+"\n"+
 		"bus/pci/slots/1/address 0000:41:00\nbus/pci/slots/22/address 0000:98:00\nbus/pci/x\n"+
 		// Two ports of one HCA, as ConnectX-3 has them. ib_ipoib sets both numbers.
-		portOfHCA(single, "ib0", 4, "dev_port 0", "dev_id 0x0")+portOfHCA(single, "ib1", 5, "dev_port 1", "dev_id 0x1")+
+		portOfHCA(single, "ib0", 104, "dev_port 0", "dev_id 0x0")+portOfHCA(single, "ib1", 105, "dev_port 1", "dev_id 0x1")+
 		// Older kernels count them in the second alone.
-		portOfHCA(single, "ib11", 15, "dev_port 0", "dev_id 0x1")+
+		portOfHCA(single, "ib11", 115, "dev_port 0", "dev_id 0x1")+
 		// A partition on the first: a child knows its parent. The kernel gives it no device; one that has it is no other.
-		portOfHCA("devices/virtual", "ib0.8001", 6, "iflink 4", "dev_port 0", "name_assign_type 3")+
-		portOfHCA(single, "ib0.8002", 7, "iflink 4", "dev_port 0", "name_assign_type 3")+
+		portOfHCA("devices/virtual", "ib0.8001", 106, "iflink 104", "dev_port 0", "name_assign_type 3")+
+		portOfHCA(single, "ib0.8002", 107, "iflink 104", "dev_port 0", "name_assign_type 3")+
 		// Two functions, as ConnectX-4 and later have their ports.
-		portOfHCA(first, "ib2", 8, "dev_port 0")+portOfHCA(second, "ib3", 9, "dev_port 0")+
-		portOfHCA(cloud, "ib4", 10, "dev_port 0")+portOfHCA(board, "ib5", 11, "dev_port 0")+portOfHCA(vf, "ib6", 12, "dev_port 0"))
+		portOfHCA(first, "ib2", 108, "dev_port 0")+portOfHCA(second, "ib3", 109, "dev_port 0")+
+		portOfHCA(cloud, "ib4", 110, "dev_port 0")+portOfHCA(board, "ib5", 111, "dev_port 0")+portOfHCA(vf, "ib6", 112, "dev_port 0"))
 }
 
 // Names of IPoIB interfaces as udev makes them of what the kernel shows of a port.
@@ -116,9 +119,12 @@ func TestInfiniBandNamesOfSysfs(t *testing.T) {
 	}
 }
 
-// Whatever a scheme says of these ports, udev itself says the same, of the same sysfs.
-func TestInfiniBandNamesAsUdev(t *testing.T) {
-	udevadm, err := exec.LookPath("udevadm")
+// udevHere puts the test into namespaces in which /sys shows the ports of infiniBandSysfs and
+// /run has nothing but a directory for .link files, and returns what udevadm(8) says of a port there. It is nil
+// outside of them.
+func udevHere(t *testing.T) (s sysTree, udevadm func(env string, args ...string) map[string]string) {
+	t.Helper()
+	program, err := exec.LookPath("udevadm")
 	if err != nil {
 		needs(t, "udevadm: install udev")
 	}
@@ -126,14 +132,46 @@ func TestInfiniBandNamesAsUdev(t *testing.T) {
 		t.Parallel()
 	}
 	if !testenv.Namespace(t, unix.CLONE_NEWNS) {
+		return "", nil
+	}
+	s = infiniBandSysfs(t)
+	run := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(run, linkFiles), 0o755); err != nil { //nolint:gosec // as it is
+		t.Fatal(err)
+	}
+	if err := errors.Join(
+		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+		unix.Mount(string(s), "/sys", "", unix.MS_BIND, ""),
+		unix.Mount(run, "/run", "", unix.MS_BIND, ""),
+	); err != nil {
+		t.Fatal(err)
+	}
+	return s, func(env string, args ...string) map[string]string {
+		cmd := exec.CommandContext(t.Context(), program, args...)
+		// A tree of files is not sysfs, and udev is to read it all the same.
+		cmd.Env = append(os.Environ(), "SYSTEMD_DEVICE_VERIFY_SYSFS=0", env)
+		out, err := cmd.CombinedOutput()
+		said := make(map[string]string)
+		for line := range strings.Lines(string(out)) {
+			if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.HasPrefix(key, "ID_NET_") {
+				said[key] = value
+			}
+		}
+		if err != nil && len(said) == 0 && !strings.Contains(env, "v239") { // which has nothing to say
+			t.Errorf("udevadm %v: %v\n%s", args, err, out)
+		}
+		return said
+	}
+}
+
+// linkFiles is where systemd.link(5) looks, below /run.
+const linkFiles = "systemd/network"
+
+// Whatever a scheme says of these ports, udev itself says the same, of the same sysfs.
+func TestInfiniBandNamesAsUdev(t *testing.T) {
+	s, udevadm := udevHere(t)
+	if udevadm == nil {
 		return
-	}
-	s := infiniBandSysfs(t)
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount(string(s), "/sys", "", unix.MS_BIND, ""); err != nil {
-		t.Fatal(err)
 	}
 	entries, err := os.ReadDir("/sys/class/net")
 	if err != nil {
@@ -145,38 +183,65 @@ func TestInfiniBandNamesAsUdev(t *testing.T) {
 			continue // udev 252 takes the hexadecimal dev_id for no number, 255 does not
 		}
 		for version := range strings.FieldsSeq("v239 v240 v252") {
-			cmd := exec.CommandContext(t.Context(), udevadm, "test-builtin", "net_id", "/sys/class/net/"+e.Name())
-			// A tree of files is not sysfs, and udev is to read it all the same.
-			cmd.Env = append(os.Environ(), "SYSTEMD_DEVICE_VERIFY_SYSFS=0", "NET_NAMING_SCHEME="+version)
-			out, err := cmd.CombinedOutput()
-			var want UdevNames
-			for line := range strings.Lines(string(out)) {
-				key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-				switch key {
-				case "ID_NET_NAME_ONBOARD":
-					want.Onboard = value
-				case "ID_NET_NAME_SLOT":
-					want.Slot = value
-				case "ID_NET_NAME_PATH":
-					want.Path = value
-				case "ID_NET_NAME_MAC":
-					want.MAC = value
-				}
+			said := udevadm("NET_NAMING_SCHEME="+version, "test-builtin", "net_id", "/sys/class/net/"+e.Name())
+			want := UdevNames{
+				Onboard: said["ID_NET_NAME_ONBOARD"], Slot: said["ID_NET_NAME_SLOT"],
+				Path: said["ID_NET_NAME_PATH"], MAC: said["ID_NET_NAME_MAC"],
 			}
 			if want.Path != "" {
 				named++
-			} else if err != nil && !strings.Contains(e.Name(), ".") && version != "v239" {
-				t.Errorf("%s: %v: %s", e.Name(), err, out)
 			}
 			scheme, _ := parseScheme(version)
 			got := s.card(e.Name()).names(scheme)
 			got.Kept = false // the rules ask for that, not the names
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s by %s (-udev +got):\n%s%s", e.Name(), version, diff, out)
+				t.Errorf("%s by %s (-udev +got):\n%s", e.Name(), version, diff)
 			}
 		}
 	}
-	if named == 0 {
-		t.Error("udev has named none of them")
+	if most := 2 * 7; named != most { // seven ports, none by v239
+		t.Errorf("udev has named %d times, want %d", named, most)
+	}
+}
+
+// The .link files of docs/infiniband.md, with udev: what a root calls the ports with and without.
+func TestInfiniBandLinkFiles(t *testing.T) {
+	_, udevadm := udevHere(t)
+	if udevadm == nil {
+		return
+	}
+	const keep, second = "[Match]\nOriginalName=ib*\n\n[Link]\nNamePolicy=kernel\n", "[Match]\nProperty=ID_NET_NAME_PATH=ibp65s0d1\n\n[Link]\nName=storage\n"
+	for _, tt := range []struct {
+		files       map[string]string
+		first, next string
+	}{
+		{nil, "ibs1", "ibs1d1"},
+		{map[string]string{"10-ib.link": keep}, "ib0", "ib1"},
+		{map[string]string{"10-ib.link": keep, "05-storage.link": second}, "ib0", "storage"},
+	} {
+		for name, text := range tt.files {
+			if err := os.WriteFile(filepath.Join("/run", linkFiles, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, want := range []string{tt.first, tt.next} {
+			// udev renames the interface that the kernel has by this number.
+			attrs := netlink.NewLinkAttrs()
+			attrs.Name, attrs.Index = fmt.Sprintf("ib%d", i), 104+i
+			if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "peer"}); err != nil {
+				needs(t, "veth: "+err.Error())
+			}
+			said := udevadm("", "test", "--action=add", "/sys/class/net/"+attrs.Name)
+			link, err := netlink.LinkByIndex(attrs.Index)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := link.Attrs().Name; got != want || said["ID_NET_NAME"] != want {
+				t.Errorf("with %v udev makes %s %q and says %q, want %q", tt.files, attrs.Name, got, said["ID_NET_NAME"], want)
+			}
+			if err := netlink.LinkDel(link); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
