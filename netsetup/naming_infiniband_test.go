@@ -37,6 +37,7 @@ func TestRunNamesInfiniBand(t *testing.T) {
 		"ifname= by GUID":               {"ifname=fabric:00:02:c9:03:00:00:10:3a ip=fabric:dhcp", nil, "fabric"},
 		"a partition on udev's name":    {"ib.pkey=ibp65s0.8001 ip=ibp65s0.8001:dhcp", []string{"ib0 ibp65s0", "ib1 ibs1d1"}, "ibp65s0.8001"},
 		"a partition on the kernel's":   {"ib.pkey=ib0.8001 ip=ib0.8001:dhcp", nil, "ib0.8001"},
+		"a partition on ifname=":        {"ifname=fabric:00:02:c9:03:00:00:10:39 ib.pkey=fabric.8001 ip=fabric.8001:dhcp", nil, "fabric.8001"},
 		"nodisk.ifnames=kernel and HCA": {"nodisk.ifnames=kernel nodisk.ib.port=mlx4_0:2 ip=dhcp", nil, "ib1"},
 	} {
 		t.Run(name, func(t *testing.T) {
