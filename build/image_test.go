@@ -324,7 +324,7 @@ func TestImageSockets(t *testing.T) {
 		t.Errorf("af_packet is not in the image:\n%s", text.String())
 	}
 	for _, p := range modload.Profiles() {
-		network := slices.Contains(strings.Fields("virt e1000 eth bond vlan bridge ibft ib mlx4 mlx5 en"), p.Name)
+		network := slices.Contains(strings.Fields("virt e1000 eth bond vlan bridge ibft ib mlx4 mlx5 opa en"), p.Name)
 		if slices.Contains(p.Maybe, "af_packet") != network || slices.Contains(p.Maybe, "ipv6") != network {
 			t.Errorf("profile %s: a network, %v; takes %v", p.Name, network, p.Maybe)
 		}

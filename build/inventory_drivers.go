@@ -134,8 +134,7 @@ func (c *driverChoice) companions(profiles []modload.Profile) []string {
 			}
 			for _, name := range pair.Then {
 				inTree := c.index.Has(name)
-				ib := strings.Contains(c.paths[name], "drivers/infiniband/")
-				if inTree && (listed[name] || ib && infiniband) && !slices.Contains(chosen, name) {
+				if inTree && (listed[name] || infiniband && modload.ServesIPoIB(name)) && !slices.Contains(chosen, name) {
 					chosen = append(chosen, name)
 				}
 			}

@@ -18,7 +18,7 @@ type DeviceKind uint8
 const (
 	_                DeviceKind = iota
 	DeviceEthernet              // a network adapter that is not InfiniBand
-	DeviceInfiniBand            // one that says it is
+	DeviceInfiniBand            // one that says it is, or that it is Omni-Path: its network is IPoIB, too
 	DeviceStorage               // a disk or a controller of disks
 )
 
@@ -41,6 +41,7 @@ const (
 	pciBaseNetwork   = 0x02
 	pciInfiniBand    = 0x0207
 	pciOldInfiniBand = 0x0c06
+	pciOmniPath      = 0x0208 // "fabric controller" in the ID list of PCI
 )
 
 // Kind tells by the modalias alone. A virtio device is what its virtio bus
@@ -54,7 +55,7 @@ func (d Device) Kind() DeviceKind {
 			return 0
 		}
 		switch class := id.class(); {
-		case class == pciInfiniBand, class == pciOldInfiniBand:
+		case class == pciInfiniBand, class == pciOldInfiniBand, class == pciOmniPath:
 			return DeviceInfiniBand
 		case class>>8 == pciBaseNetwork:
 			return DeviceEthernet
@@ -96,6 +97,9 @@ func (d Device) String() string {
 		name = "pci " + id.text()
 		if kind := id.virtio(); kind > 0 {
 			return name + " virtio device " + strconv.Itoa(kind)
+		}
+		if id.class() == pciOmniPath {
+			return name + " Omni-Path adapter"
 		}
 	case "virtio":
 		kind, _ := parseVirtio(d.Modalias)

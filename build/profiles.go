@@ -14,6 +14,8 @@ type Holding struct {
 	Bytes   int64    // of the modules' files, as the tree has them
 	Absent  []string // what the profile takes where a kernel has it, and this one has not
 	Missing []string // what it needs: an image of this kernel cannot have the profile
+	// OneOf are drivers of which it needs any, if the kernel has none: as with Missing.
+	OneOf []string
 }
 
 // Holdings tells of all profiles what they take of a tree, in the order of their
@@ -29,7 +31,8 @@ func (t *ModuleTree) Holdings() ([]Holding, error) {
 		h := Holding{Profile: p.Name}
 		_, h.Missing = x.Absent(unique(p.Include))
 		_, h.Absent = x.Absent(unique(p.Maybe))
-		if h.Missing != nil {
+		h.OneOf = x.Unserved(p)
+		if h.Missing != nil || h.OneOf != nil {
 			list = append(list, h)
 			continue
 		}

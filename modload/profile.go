@@ -157,22 +157,34 @@ func (x *Index) Select(p Profile, added ...string) ([]Module, error) {
 	return x.Resolve(names...)
 }
 
-// serves reports, as an error, a kernel without a single driver for the purpose of a profile.
-func (x *Index) serves(p Profile) error {
-	if len(p.OneOf) == 0 {
-		return nil
-	}
+// Unserved are the drivers of which a profile needs one (OneOf), if the kernel has none of
+// them; otherwise there are none.
+func (x *Index) Unserved(p Profile) []string {
 	have, absent := x.Absent(p.OneOf)
 	if have != nil {
 		return nil
 	}
-	const some = 5
-	names := strings.Join(absent[:min(len(absent), some)], ", ")
-	if more := len(absent) - some; more > 0 {
-		names += fmt.Sprintf(" and %d more", more)
+	return absent
+}
+
+// serves reports, as an error, a kernel without a single driver for the purpose of a profile.
+func (x *Index) serves(p Profile) error {
+	absent := x.Unserved(p)
+	if absent == nil {
+		return nil
 	}
 	return fmt.Errorf("select drivers: Linux %s has no driver for %s, neither as a module nor built in: it lacks %s; take another kernel, or another profile",
-		x.release, p.Doc, names)
+		x.release, p.Doc, Some(absent))
+}
+
+// Some lists names, the first few of many.
+func Some(names []string) string {
+	const some = 5
+	text := strings.Join(names[:min(len(names), some)], ", ")
+	if more := len(names) - some; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // expand turns a pattern of paths into names; anything else stays as it is.

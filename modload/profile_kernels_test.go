@@ -59,6 +59,9 @@ func distributionKernels(t *testing.T) map[string]*Index {
 func TestProfilesOfKernels(t *testing.T) {
 	lacks := map[string]string{ // "RELEASE PROFILE": a part of the error
 		"6.1.0-56-cloud-amd64 e1000":       "Linux 6.1.0-56-cloud-amd64 has no driver for Intel PRO/1000 alone (e1000, e1000e), which emulators offer too, neither as a module nor built in: it lacks e1000, e1000e; take another kernel",
+		"6.1.0-56-arm64 opa":               "Linux 6.1.0-56-arm64 has no driver for Omni-Path adapters (hfi1, on amd64 only) and IP over them, neither as a module nor built in: it lacks hfi1; take another kernel",
+		"6.1.0-56-cloud-amd64 opa":         "it lacks hfi1;",
+		"6.12.101+deb12-cloud-amd64 opa":   "it lacks hfi1;",
 		"6.1.0-56-cloud-amd64 ib":          `find module "ib_ipoib"`,
 		"6.12.101+deb12-cloud-amd64 e1000": "it lacks e1000, e1000e;",
 		"6.12.101+deb12-cloud-amd64 ib":    `find module "ib_ipoib"`,
@@ -108,5 +111,19 @@ func TestProfileWithoutDrivers(t *testing.T) {
 	builtin := open1(t, map[string]string{"dep": "kernel/x.ko:\n", "builtin": "kernel/drivers/net/tg3.ko\n"})
 	if _, err := builtin.Select(eth); err != nil {
 		t.Errorf("an adapter that is built in: %v", err)
+	}
+}
+
+// Profile ib has the driver of True Scale where the kernel has it, and is good without.
+func TestTrueScale(t *testing.T) {
+	ib, _ := LookupProfile("ib")
+	for release, want := range map[string]bool{"6.1.0-56-amd64": true, "6.1.0-56-arm64": false, "7.2.11+deb13-amd64": false} {
+		mods, err := distributionKernels(t)[release].Select(ib)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.ContainsFunc(mods, func(m Module) bool { return m.Name == "ib_qib" }); got != want {
+			t.Errorf("%s: ib_qib %v, want %v", release, got, want)
+		}
 	}
 }

@@ -27,7 +27,7 @@ func TestProfiles(t *testing.T) {
 			}
 		}
 	}
-	for name := range strings.FieldsSeq("virt eth e1000 bond vlan bridge ibft ib mlx4 mlx5 en iscsi nfs nfs3 nfs4 ext4 xfs btrfs squashfs erofs vfat overlay ram") {
+	for name := range strings.FieldsSeq("virt eth e1000 bond vlan bridge ibft ib mlx4 mlx5 opa en iscsi nfs nfs3 nfs4 ext4 xfs btrfs squashfs erofs vfat overlay ram") {
 		if !seen[name] {
 			t.Errorf("no profile %s", name)
 		}
@@ -84,12 +84,16 @@ func TestCompanions(t *testing.T) {
 	}
 	x := open1(t, map[string]string{
 		"dep": "k/ib_core.ko:\nk/ib_ipoib.ko: k/ib_core.ko\nk/mlx4_core.ko:\nk/mlx4_en.ko: k/mlx4_core.ko\nk/mlx4_ib.ko: k/ib_core.ko k/mlx4_core.ko\n" +
-			"k/mlx5_core.ko:\nk/mlx5_ib.ko: k/ib_core.ko k/mlx5_core.ko\n",
-		"alias": "alias pci:v000015B3d00001003* mlx4_core\n", "softdep": softdep.String(),
+			"k/mlx5_core.ko:\nk/mlx5_ib.ko: k/ib_core.ko k/mlx5_core.ko\nk/rdmavt.ko: k/ib_core.ko\n" +
+			"k/hfi1.ko: k/rdmavt.ko k/ib_core.ko\nk/ib_qib.ko: k/rdmavt.ko k/ib_core.ko\nk/ib_mthca.ko: k/ib_core.ko\n",
+		"alias": "alias pci:v000015B3d00001003* mlx4_core\nalias pci:v00008086d000024F0* hfi1\n", "softdep": softdep.String(),
 	})
 	for name, want := range map[string][]string{
 		"pci:v000015B3d00001003sv0": {"mlx4_core", "mlx4_en", "ib_core", "mlx4_ib", "ib_ipoib"},
 		"mlx5_core":                 {"mlx5_core", "ib_core", "mlx5_ib", "ib_ipoib"},
+		"pci:v00008086d000024F0sv0": {"ib_core", "rdmavt", "hfi1", "ib_ipoib"},
+		"ib_qib":                    {"ib_core", "rdmavt", "ib_qib", "ib_ipoib"},
+		"ib_mthca":                  {"ib_core", "ib_mthca", "ib_ipoib"},
 		"mlx4_ib":                   {"mlx4_core", "mlx4_en", "ib_core", "mlx4_ib", "ib_ipoib"},
 	} {
 		mods, err := x.Resolve(name)

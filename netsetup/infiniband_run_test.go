@@ -150,6 +150,30 @@ func TestRunInfiniBandTimeout(t *testing.T) {
 	})
 }
 
+// An adapter whose interface has another name is not said to have none.
+func TestRunInfiniBandOtherName(t *testing.T) {
+	for _, tt := range []struct {
+		adapters []string
+		want     string // of what is said of them
+	}{
+		{[]string{"mlx4_0", "mlx5_0"}, "there is mlx5_0, and no IPoIB interface on it"},
+		{[]string{"mlx4_0"}, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newFakeKernel(t, guidePort())
+			k.adapters = tt.adapters
+			r := try(t, "ip=ib7:dhcp", 5*time.Second, k, nil)
+			if r.err == nil || !strings.Contains(r.err.Error(), "ib7: no such interface (present: ib0 ") {
+				t.Fatal(r.err)
+			}
+			_, said, told := strings.Cut(r.err.Error(), "; there is ")
+			if told != (tt.want != "") || !strings.HasPrefix("there is "+said, tt.want) && told {
+				t.Errorf("%v: %v", tt.adapters, r.err)
+			}
+		})
+	}
+}
+
 func TestRunInfiniBandAbsent(t *testing.T) {
 	for name, tt := range map[string]struct {
 		line     string
@@ -157,9 +181,9 @@ func TestRunInfiniBandAbsent(t *testing.T) {
 		want     string
 	}{
 		"no driver": {"BOOTIF=20-00-02-c9-03-00-00-10-39", nil, "no interface has the address 00:02:c9:03:00:00:10:39 of BOOTIF= (none is present): check that its driver is in the image; " +
-			"no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5 or ib)"},
+			"no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"},
 		"no IPoIB": {"ip=ib0:dhcp", []string{"mlx4_0"}, "ib0: no such interface (none is present): check its name and that its driver is in the image; " +
-			"there is mlx4_0, and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib) and the port's link layer is InfiniBand"},
+			"there is mlx4_0, and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib or opa) and the port's link layer is InfiniBand"},
 		"no parent": {"ib.pkey=ib0.8001 ip=ib0.8001:dhcp", nil, "ib0.8001: is not made yet: ib0: no such interface (none is present): check its name and that its driver is in the image; no driver has found"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

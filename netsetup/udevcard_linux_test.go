@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// sysfsOf makes a tree of files and, with an arrow, of links.
+// sysfsOf makes a tree of files and, with an arrow, of links, which are relative as those of sysfs.
 func sysfsOf(t *testing.T, lines string) sysTree {
 	t.Helper()
 	root := t.TempDir()
@@ -26,7 +26,9 @@ func sysfsOf(t *testing.T, lines string) sysTree {
 		}
 		var err error
 		if link {
-			err = os.Symlink(filepath.Join(root, target), path)
+			if target, err = filepath.Rel(filepath.Dir(path), filepath.Join(root, target)); err == nil {
+				err = os.Symlink(target, path)
+			}
 		} else {
 			err = os.WriteFile(path, []byte(strings.ReplaceAll(content, `\n`, "\n")+"\n"), 0o600)
 		}

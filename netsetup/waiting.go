@@ -84,9 +84,17 @@ func (r *runner) missing(s *slot, now time.Time) string {
 	// The first gate.
 	hcas := r.sys.hcas()
 	if len(hcas) == 0 {
-		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5 or ib)"
+		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"
 	}
-	return text + "; there is " + strings.Join(hcas, ", ") + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib) and the port's link layer is InfiniBand"
+	// One that has an interface is no gate: it is among those that are present, by another name.
+	have := r.devices()
+	hcas = slices.DeleteFunc(slices.Clone(hcas), func(hca string) bool {
+		return slices.ContainsFunc(have, func(d Device) bool { return d.Type == hwInfiniBand && d.HCA == hca })
+	})
+	if len(hcas) == 0 {
+		return text
+	}
+	return text + "; there is " + strings.Join(hcas, ", ") + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib or opa) and the port's link layer is InfiniBand"
 }
 
 // unmadeBonds says why the last try to make the bonds has failed, empty if it has not.

@@ -32,8 +32,8 @@ func (c *checker) devices() {
 			drivers = flat.Match(known, d)
 			usable = drivers != nil
 		}
-		if kind == 0 && slices.ContainsFunc(drivers, c.isAdapter) {
-			kind = build.DeviceEthernet // USB and boards: only the driver tells
+		if kind == 0 { // USB, boards, lists without classes: only the driver tells
+			kind = c.adapterKind(drivers)
 		}
 		if kind == 0 {
 			continue
@@ -189,8 +189,26 @@ func profileOf(module string) string {
 	return ""
 }
 
-// isAdapter tells by its place in the tree a driver of network adapters.
+// adapterKind is the kind of an adapter that only its drivers tell: by their names, or by the
+// place in the tree. Zero: none of them is one of a network adapter.
+func (c *checker) adapterKind(drivers []string) build.DeviceKind {
+	kind := build.DeviceKind(0)
+	for _, name := range drivers {
+		if a, ok := modload.AdapterOf(name); ok && a.Ethernet == "" {
+			return build.DeviceInfiniBand
+		}
+		if c.isAdapter(name) {
+			kind = build.DeviceEthernet
+		}
+	}
+	return kind
+}
+
+// isAdapter tells by its name or its place in the tree a driver of network adapters.
 func (c *checker) isAdapter(name string) bool {
+	if _, ok := modload.AdapterOf(name); ok {
+		return true
+	}
 	for module, at := range c.index.Files() {
 		if module == name {
 			return strings.Contains(at, "/kernel/drivers/net/ethernet/") || strings.Contains(at, "/kernel/drivers/net/usb/")
@@ -199,26 +217,40 @@ func (c *checker) isAdapter(name string) bool {
 	return false
 }
 
-// linkable tells whether an adapter with a driver would show an interface. The
-// drivers of Mellanox adapters need further modules for that, one for each
-// protocol.
+// linkable reports whether an adapter with a driver would show an interface, and if not what
+// is missing: drivers of InfiniBand adapters need further modules for that.
 func (c *checker) linkable(d build.Device, kind build.DeviceKind, drivers []string) (bool, string) {
-	ipoib := c.loaded["ib_ipoib"] || c.index.Builtin("ib_ipoib")
 	has := func(module string) bool { return c.loaded[module] || c.index.Builtin(module) }
-	four := slices.Contains(drivers, "mlx4_core")
-	switch {
-	case four && (has("mlx4_en") && kind != build.DeviceInfiniBand || has("mlx4_ib") && ipoib):
-		return true, ""
-	case four:
-		return false, fmt.Sprintf("%v: mlx4_core alone makes no interface: add --profile ib for InfiniBand, --profile en for Ethernet", d)
-	case kind != build.DeviceInfiniBand:
-		return true, ""
-	case slices.Contains(drivers, "mlx5_core") && !has("mlx5_ib"):
-		return false, fmt.Sprintf("%v: mlx5_core alone makes no InfiniBand interface: add --profile ib,mlx5", d)
-	case !ipoib:
-		return false, fmt.Sprintf("%v: no ib_ipoib in the image, so there is no interface: add --profile ib", d)
+	i := slices.IndexFunc(drivers, func(name string) bool { _, ok := modload.AdapterOf(name); return ok })
+	if i < 0 { // a driver of somebody else's
+		if kind != build.DeviceInfiniBand || has("ib_ipoib") {
+			return true, ""
+		}
+		return false, fmt.Sprintf("%v: no interface without ib_ipoib%s: add --profile ib", d, c.idle("ib_ipoib"))
 	}
-	return true, ""
+	a, _ := modload.AdapterOf(drivers[i])
+	missing := slices.DeleteFunc(slices.Clone(a.IPoIB), has)
+	// mlx4_core is for ports of either kind, whatever the class of the device says.
+	ethernet := a.Ethernet != "" && kind != build.DeviceInfiniBand
+	switch {
+	case len(missing) == 0, ethernet && has(a.Ethernet):
+		return true, ""
+	case ethernet:
+		return false, fmt.Sprintf("%v: %s alone makes no interface: add --profile %s for InfiniBand, --profile en for Ethernet", d, a.Driver, a.Profiles)
+	}
+	idle := ""
+	if len(missing) == 1 {
+		idle = c.idle(missing[0])
+	}
+	return false, fmt.Sprintf("%v: %s makes no interface without %s%s: add --profile %s", d, a.Driver, strings.Join(missing, " and "), idle, a.Profiles)
+}
+
+// idle says of a module that is not loaded that the image has it all the same.
+func (c *checker) idle(module string) string {
+	if c.index.Has(module) {
+		return " (it is in the image, and would not load)"
+	}
+	return ""
 }
 
 // localRoot tells whether the root is on a disk of the node itself.

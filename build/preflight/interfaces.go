@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"
 )
 
@@ -100,7 +101,7 @@ func (c *checker) unlikely(name string) (why string, sure bool) {
 	case kind == "ib" && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand):
 		return name + " is an InfiniBand interface, and the node has no such adapter", true
 	case kind == "ib" && c.index != nil && !c.loaded["ib_ipoib"] && !c.index.Builtin("ib_ipoib"):
-		return name + " needs ib_ipoib, which would not load: add --profile ib", true
+		return name + " needs ib_ipoib, which would not load: add --profile ib, or opa for Omni-Path", true
 	case kind == "eth" && len(v.Network) > 0 && number >= len(v.Network):
 		return fmt.Sprintf("the node has %s, so there is no %s", count(len(v.Network), "network interface"), name), true
 	}
@@ -180,7 +181,7 @@ func (c *checker) maybeInfiniBand(d build.Device) bool {
 		return strings.HasPrefix(d.Modalias, "pci:v000015B3")
 	}
 	for _, name := range c.aliases.Match(c.index, d) {
-		if name == "mlx4_core" || name == "mlx5_core" {
+		if _, ok := modload.AdapterOf(name); ok {
 			return true
 		}
 	}

@@ -21,6 +21,8 @@ const (
 	broadcom   = "01:00.0 0200: 14e4:1657 (rev 01)\n00:17.0 0106: 8086:a352\n"
 	connectX3  = "# network 80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:0a:0b:0c\n01:00.0 0280: 15b3:1003\n"
 	connectX6  = "01:00.0 0207: 15b3:101b\n"
+	omniPath   = "5b:00.0 0208: 8086:24f0 (rev 11)\n"
+	trueScale  = "02:00.0 0c06: 1077:7322 (rev 02)\n"
 	unheardOf  = "01:00.0 0200: abcd:0001\n"
 	noAdapter  = "00:17.0 0106: 8086:a352\n"
 	iscsiWords = "ip=dhcp netroot=iscsi:10.0.0.1::::iqn.2025-01.org.example:root root=LABEL=root"
@@ -45,6 +47,14 @@ func TestCheck(t *testing.T) {
 		{"wrong-filesystem", "virt,iscsi,ext4", virtual, iscsiWords + " rootfstype=xfs", nil, "would not boot: for the root: find module \"xfs\""},
 		{"infiniband", "ib,mlx4,iscsi,ext4", connectX3, "ip=ib0:dhcp root=dhcp", nil, "would boot"},
 		{"infiniband-without-ipoib", "virt,iscsi,ext4", connectX6, "ip=dhcp root=dhcp", func(s *build.Spec) { s.ExtraModules = []string{"mlx5_core"} }, "would not boot: no network: pci 15b3:101b InfiniBand adapter"},
+		{"omni-path", "opa,iscsi,ext4", omniPath, "ip=ib0:dhcp root=dhcp", nil, "would boot"},
+		{
+			"omni-path-without-ipoib", "virt,iscsi,ext4", omniPath, "ip=dhcp root=dhcp",
+			func(s *build.Spec) { s.ExtraModules = []string{"hfi1"} },
+			"would not boot: no network: pci 8086:24f0 Omni-Path adapter: hfi1 makes no interface without ib_ipoib: add --profile opa",
+		},
+		{"mlx5-alone", "mlx5,iscsi,ext4", connectX6, "ip=ib0:dhcp root=dhcp", nil, "would boot"},
+		{"true-scale", "ib,iscsi,ext4", trueScale, "ip=ib0:dhcp root=dhcp", nil, "would boot"},
 		{"names", "virt,iscsi,ext4", virtual, "ip=eth0.5:dhcp BOOTIF=01-52-54-00-00-00-01 root=dhcp", nil, "would not boot: ip=eth0.5:dhcp: no interface is called eth0.5: no vlan= makes it"},
 		{"udev-names", "virt,iscsi,ext4", virtual, "ip=ens3:dhcp bootdev=ens3 root=dhcp", nil, "would boot"},
 		{"third-of-one", "virt,iscsi,ext4,bond", virtual, "bond=bond0:eth0,eth1:mode=802.3ad ip=bond0:dhcp root=dhcp", nil, "would boot"},

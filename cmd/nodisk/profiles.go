@@ -42,9 +42,14 @@ func (b *buildCmd) listProfiles(c console) error {
 		switch {
 		case !known:
 			_, _ = fmt.Fprintf(table, "%s\t%s\n", p.Name, p.Doc)
-		case h.Missing != nil:
+		case h.Missing != nil || h.OneOf != nil:
 			_, _ = fmt.Fprintf(table, "%s\tcannot be had\t%s\n", p.Name, p.Doc)
-			_, _ = fmt.Fprintf(table, "\t\t  needs %s, which this kernel does not have\n", strings.Join(h.Missing, " "))
+			if h.Missing != nil {
+				_, _ = fmt.Fprintf(table, "\t\t  needs %s, which this kernel does not have\n", strings.Join(h.Missing, " "))
+			}
+			if h.OneOf != nil {
+				_, _ = fmt.Fprintf(table, "\t\t  needs a driver, and this kernel does not have %s\n", modload.Some(h.OneOf))
+			}
 		default:
 			_, _ = fmt.Fprintf(table, "%s\t%d modules, %.1f MB\t%s\n", p.Name, h.Modules, float64(h.Bytes)/1e6, p.Doc)
 			if h.Absent != nil && !b.Quiet {

@@ -1,0 +1,241 @@
+package build
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nodisk/nodisk/build/depmod"
+	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/modload"
+)
+
+// A stackModule is a module of an RDMA stack: where it lies below kernel/ or below its
+// package's folder, and which modules it uses.
+type stackModule struct{ name, dir, uses, alias string }
+
+const (
+	aliasMLX5 = "pci:v000015B3d0000101Bsv*sd*bc*sc*i*"
+	aliasQIB  = "pci:v00001077d00007322sv*sd*bc*sc*i*"
+)
+
+// inbox is the stack of Linux, as far as profiles want it.
+func inbox() []stackModule {
+	return []stackModule{
+		{"psample", "net/psample", "", ""},
+		{"mlxfw", "drivers/net/ethernet/mellanox/mlxfw", "", ""},
+		{"mlx5_core", "drivers/net/ethernet/mellanox/mlx5/core", "mlxfw psample", aliasMLX5},
+		{"ib_core", "drivers/infiniband/core", "", ""},
+		{"ib_cm", "drivers/infiniband/core", "ib_core", ""},
+		{"ib_uverbs", "drivers/infiniband/core", "ib_core", ""},
+		{"mlx5_ib", "drivers/infiniband/hw/mlx5", "mlx5_core ib_core ib_uverbs", ""},
+		{"ib_qib", "drivers/infiniband/hw/qib", "ib_core", aliasQIB},
+		{"ib_ipoib", "drivers/infiniband/ulp/ipoib", "ib_core ib_cm", ""},
+	}
+}
+
+// vendor is the stack of MLNX_OFED, DOCA's as well: each module uses mlx_compat, psample is the
+// kernel's, and there is no driver for adapters of others.
+func vendor() []stackModule {
+	return []stackModule{
+		{"mlx_compat", "compat", "", ""},
+		{"mlxfw", "drivers/net/ethernet/mellanox/mlxfw", "mlx_compat", ""},
+		{"mlxdevm", "net/mlxdevm", "mlx_compat", ""},
+		{"mlx5_core", "drivers/net/ethernet/mellanox/mlx5/core", "mlx_compat mlxfw mlxdevm psample", aliasMLX5},
+		{"ib_core", "drivers/infiniband/core", "mlx_compat", ""},
+		{"ib_cm", "drivers/infiniband/core", "mlx_compat ib_core", ""},
+		{"ib_uverbs", "drivers/infiniband/core", "mlx_compat ib_core", ""},
+		{"mlx5_ib", "drivers/infiniband/hw/mlx5", "mlx_compat mlx5_core ib_core ib_uverbs", ""},
+		{"ib_ipoib", "drivers/infiniband/ulp/ipoib", "mlx_compat ib_core ib_cm", ""},
+	}
+}
+
+// layouts are where packages of the vendor put their modules.
+func layouts() map[string]func(m stackModule) string {
+	return map[string]func(m stackModule) string{
+		"RHEL":   func(m stackModule) string { return path.Join("extra/mlnx-ofa_kernel", m.dir, m.name+".ko") },
+		"Debian": func(m stackModule) string { return path.Join("updates/dkms", m.name+".ko") },
+	}
+}
+
+// ofedTree makes a root with both stacks. Whatever a module exports has another version in the
+// stack of the vendor; without leaves modules of that one away. The indexes are depmod's.
+func ofedTree(t *testing.T, at func(stackModule) string, without ...string) string {
+	t.Helper()
+	root := t.TempDir()
+	dir := filepath.Join(root, modulesDir, testRelease)
+	symbol := func(name string, of uint32) ko.Symbol {
+		return ko.Symbol{Name: name + "_register", CRC: of + uint32(len(name)), HasCRC: true, GPL: true} //nolint:gosec // a name
+	}
+	const linux, vendors = 0x1000, 0x2000
+	put := func(name string, m stackModule, crcs func(name string) uint32) {
+		file := kotest.Module{
+			Name: m.name, Vermagic: testRelease + " SMP mod_unload modversions ", OutOfTree: !strings.HasPrefix(name, "kernel/"),
+			Info:    []ko.Field{{Key: "license", Value: "Dual BSD/GPL"}},
+			Depends: strings.ReplaceAll(m.uses, " ", ","), Exports: []ko.Symbol{symbol(m.name, crcs(m.name))},
+		}
+		if m.alias != "" {
+			file.Info = append(file.Info, ko.Field{Key: "alias", Value: m.alias})
+		}
+		for use := range strings.FieldsSeq(m.uses) {
+			s := symbol(use, crcs(use))
+			file.Imports = append(file.Imports, ko.Import{Name: s.Name, CRC: s.CRC, HasCRC: true})
+		}
+		write(t, filepath.Join(dir, name), file.Bytes())
+	}
+	for _, m := range inbox() {
+		put(path.Join("kernel", m.dir, m.name+".ko"), m, func(string) uint32 { return linux })
+	}
+	for _, m := range vendor() {
+		if slices.Contains(without, m.name) {
+			continue
+		}
+		put(at(m), m, func(name string) uint32 {
+			if name == "psample" {
+				return linux
+			}
+			return vendors
+		})
+	}
+	// As RHEL has it. The search order of kmod has no extra.
+	write(t, filepath.Join(root, "usr/lib/depmod.d/dist.conf"), []byte("search updates extra built-in weak-updates\n"))
+	write(t, filepath.Join(dir, "modules.builtin"), nil)
+	write(t, filepath.Join(dir, "modules.order"), nil)
+	fsys := depmod.Tree(dir, testRelease)
+	conf, err := depmod.ReadConfig(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := depmod.Run(fsys, testRelease, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range x.Texts() {
+		write(t, filepath.Join(dir, name), text)
+	}
+	return root
+}
+
+// ofedSpec makes an image of the tree.
+func ofedSpec(t *testing.T, root, profiles string) Spec {
+	t.Helper()
+	s := testSpec(t, root)
+	s.Release, s.Profiles, s.Compress = testRelease, strings.Split(profiles, ","), None
+	return s
+}
+
+// The vendor's modules go into an image, with what they need and nothing of the kernel's own stack
+// beside them, and are loaded in order by the device of the adapter.
+func TestOFED(t *testing.T) {
+	for name, at := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			s := ofedSpec(t, ofedTree(t, at), "mlx5")
+			conf := filepath.Join(t.TempDir(), "ipoib.conf")
+			write(t, conf, []byte("options ib_ipoib ipoib_enhanced=0\n"))
+			s.Modprobe = []string{conf}
+			r, data := makeImage(t, s)
+			if len(r.Warnings) != 0 {
+				t.Errorf("warnings %q", r.Warnings)
+			}
+			dir := t.TempDir()
+			unpackImage(t, data, dir)
+			x, err := modload.Open(os.DirFS(dir), testRelease)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mods, err := x.Resolve(x.Match("pci:v000015B3d0000101Bsv000015B3sd00000001bc02sc07i00")...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{"psample": path.Join(modulesDir, testRelease, "kernel/net/psample/psample.ko")}
+			for _, m := range vendor() {
+				want[m.name] = path.Join(modulesDir, testRelease, at(m))
+			}
+			loaded := make(map[string]bool)
+			for _, m := range mods {
+				if m.Path != want[m.Name] {
+					t.Errorf("%s is %s, want %s", m.Name, m.Path, want[m.Name])
+				}
+				for _, v := range vendor() {
+					for use := range strings.FieldsSeq(v.uses) {
+						if v.name == m.Name && !loaded[use] {
+							t.Errorf("%s is loaded before %s, which it uses", m.Name, use)
+						}
+					}
+				}
+				loaded[m.Name] = true
+			}
+			for name := range want {
+				if !loaded[name] {
+					t.Errorf("%s is not loaded", name)
+				}
+			}
+			if mods[len(mods)-1].Name != "ib_ipoib" {
+				t.Errorf("%s is the last, want ib_ipoib", mods[len(mods)-1].Name)
+			}
+			if len(r.Modules) != len(want) {
+				t.Errorf("modules %v in the image, want those of %v", r.Modules, want)
+			}
+		})
+	}
+}
+
+// With the list of a node's hardware the image has what its adapter needs, wherever the vendor's
+// package puts it, and not the kernel's drivers for adapters of others, which no longer fit.
+func TestOFEDInventory(t *testing.T) {
+	for name, at := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			s := ofedSpec(t, ofedTree(t, at), "ib")
+			v, err := ParseInventory("node", strings.NewReader("01:00.0 0207: 15b3:101b\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Inventories = []Inventory{v}
+			r, _ := makeImage(t, s)
+			have := make(map[string]bool)
+			for _, m := range r.Modules {
+				have[m.Name] = true
+			}
+			for name, want := range map[string]bool{"mlx5_core": true, "mlx5_ib": true, "ib_ipoib": true, "mlx_compat": true, "ib_qib": false} {
+				if have[name] != want {
+					t.Errorf("%s in the image: %v, want %v", name, have[name], want)
+				}
+			}
+		})
+	}
+}
+
+// Modules of both stacks in one image are refused, and the sentence says which does not go with which.
+func TestOFEDMixed(t *testing.T) {
+	at := layouts()["Debian"]
+	for name, tt := range map[string]struct {
+		profiles, without string
+		want              string
+	}{
+		"vendor's without mlx5_ib": {
+			"mlx5", "mlx5_ib", "mlx5_ib (kernel/drivers/infiniband/hw/mlx5/mlx5_ib.ko): disagrees about version of symbol mlx5_core_register " +
+				"(it wants 0x00001009, mlx5_core has 0x00002009): it was built with the kernel's own mlx5_core, but modprobe loads updates/dkms/mlx5_core.ko",
+		},
+		"vendor's without ib_core": {
+			"mlx5", "ib_core", "ib_cm (updates/dkms/ib_cm.ko): disagrees about version of symbol ib_core_register " +
+				"(it wants 0x00002007, ib_core has 0x00001007): it was built with another ib_core, but modprobe loads kernel/drivers/infiniband/core/ib_core.ko",
+		},
+		"kernel's driver for others": {
+			"ib", "", "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): disagrees about version of symbol ib_core_register " +
+				"(it wants 0x00001007, ib_core has 0x00002007): it was built with the kernel's own ib_core, but modprobe loads updates/dkms/ib_core.ko: " +
+				"take all modules that use each other of one package, or the inbox drivers: leave updates/dkms out",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := ofedSpec(t, ofedTree(t, at, tt.without), tt.profiles)
+			_, err := Image(t.Context(), s, nil)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v\nlacks %q", err, tt.want)
+			}
+		})
+	}
+}
