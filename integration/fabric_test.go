@@ -62,6 +62,12 @@ func TestFabricPorts(t *testing.T) {
 	if _, err := managed.port(); err == nil {
 		t.Error("two nodes on a fabric without a switch")
 	}
+	if err := managed.leave(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := managed.port(); n != 3 || err != nil {
+		t.Errorf("the next node has port %d, %v, want 3", n, err)
+	}
 }
 
 func TestTransactions(t *testing.T) {

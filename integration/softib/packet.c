@@ -13,6 +13,7 @@
 
 #define SIB_TXQ_MAX	4096		/* packets; more are lost, as on a full wire */
 #define SIB_ICRC	4
+#define SIB_BTH_PKEY	2		/* where it is in the BTH, IBA 9.2 */
 
 /* One datagram into one QP: 40 bytes of GRH, or of nothing, then the payload. */
 static void sib_rx_qp(struct sib_qp *qp, const struct ib_wc *tmpl, const u8 *grh,
@@ -335,10 +336,16 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 	}
 	sib_dbg(hca, "tx qp %#x dlid %#x dqpn %#x P_Key %#06x, %u bytes\n", qp->qpn, dlid, dqpn,
 		src.pkey, len);
-	/* It comes back to QP1 as its own answer. */
+	/*
+	 * It comes back to QP1 as its own answer, from a full member as every subnet
+	 * manager is: the port may be a limited one.
+	 */
 	if (hca->sa && qp->qpn == 1 && dqpn == 1 && dlid == src.lid &&
-	    sib_sa_request(payload, len))
+	    sib_sa_request(payload, len)) {
 		sib_sa_answer(hca, (void *)payload);
+		put_unaligned_be16(src.pkey | 0x8000,
+				   payload - IB_DETH_BYTES - IB_BTH_BYTES + SIB_BTH_PKEY);
+	}
 	if (skb_queue_len_lockless(&hca->txq) < SIB_TXQ_MAX)
 		skb_queue_tail(&hca->txq, skb);
 	else

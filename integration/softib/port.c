@@ -138,7 +138,7 @@ u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *stat
 	}
 	pi->linkspeed_portstate = (pi->linkspeed_portstate & 0xf0) | state;
 
-	if (state != was)
+	if (state != was || old.lid != pi->lid || old.sm_lid != pi->sm_lid)
 		pr_info("%s: port state %u -> %u, LID %#x, SM LID %#x\n", hca->name, was, state,
 			sib_lid(hca), be16_to_cpu(pi->sm_lid));
 	if (old.gid_prefix != pi->gid_prefix)

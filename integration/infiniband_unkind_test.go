@@ -1,0 +1,144 @@
+package integration
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// byBond is what /init writes on a bond of IPoIB interfaces.
+const byBond = `nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`
+
+// silent is what /init says of a server that does not know it.
+const silent = `nodisk: .*(ib0|bond0).*no DHCP answer`
+
+// unkindCases are adapters and fabrics as they really behave.
+func unkindCases() []ibCase {
+	return []ibCase{
+		{
+			// ib_ipoib makes an interface with the MTU of the port, and lowers it to
+			// that of the broadcast group when it has joined it.
+			bootCase: bootCase{name: "bond-4k", fs: "ext4", expect: []string{byBond, mounted, `nodisk-root: read done 1\d\d MiB`}},
+			boot: FabricBoot{
+				BootSpec: BootSpec{
+					Root: RootISCSI, CPUs: 2,
+					Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp " +
+						LinksWord + " " + ReadWord + "=100",
+				},
+				Reserve: byGUID, TwoPorts: true, HCA: []string{"maxmtu=4096"},
+				Script: []Act{{On: `nodisk-root: read done`}},
+			},
+			root:  []string{`^link bond0 .* mtu=2044 `, `^link ib0 .* mtu=2044 .* master=bond0`, `^link ib1 .* mtu=2044 .* master=bond0`},
+			never: []string{`too long to send`, `read error`},
+		},
+		{
+			// ConnectX-4 and later, on the command line of a cluster that has older
+			// ones too.
+			bootCase: bootCase{name: "connected-refused", fs: "ext4", expect: []string{`nodisk: warning: .*ib0.*connected`, ibByDHCP, mounted}},
+			boot: FabricBoot{
+				BootSpec: BootSpec{
+					Root:    RootISCSI,
+					Cmdline: "nodisk.ib.mode=connected ip=ib0:dhcp:65520 root=dhcp " + LinksWord,
+				},
+				Reserve: byGUID, HCA: []string{"maxmtu=4096", "connected=0"},
+			},
+			root:     []string{`^link ib0 .* mtu=2044 `},
+			warnings: []string{`connected`},
+		},
+		{
+			// It is a limited member when it is switched on, and a full one later;
+			// then its adapter is made again, as by a change of the port's type or a
+			// reset of its firmware. With its only port goes the bond.
+			bootCase: bootCase{name: "bond-registered-again", long: true, fs: "ext4", expect: []string{
+				silent + `.*limited member.*0x7fff`, `softib: ordered: pkey0=0xffff`,
+				silent, `softib: softib0 is gone`, `softib: ordered: gone=0`, byBond, mounted,
+			}},
+			boot: FabricBoot{
+				BootSpec: BootSpec{
+					Root: RootISCSI, CPUs: 2,
+					Cmdline: "bond=bond0:ib0:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp " + LinksWord,
+				},
+				Reserve: byGUID, HCA: []string{"maxmtu=4096", "pkey0=0x7fff"},
+				Script: []Act{
+					{On: silent, HCA: []string{"pkey0=0xffff"}},
+					{On: silent, HCA: []string{"gone=1"}},
+					{On: `softib: softib0 is gone`, HCA: []string{"gone=0"}, Reserve: true},
+				},
+			},
+			root: []string{`^link bond0 .* mtu=2044 `, `^bonding bond0 slaves=ib0$`, `^bonding bond0 mode=active-backup 1$`},
+		},
+	}
+}
+
+// The port stays without a subnet manager for a while. The node says so, and goes
+// on when there is one. That ends while the node asks for its lease, and another one
+// with other LIDs comes; and once more while the root reads its disk. The group
+// carries 4K packets.
+func TestBootInfinibandSubnetManager(t *testing.T) {
+	t.Parallel()
+	fabric := newFabric(t, FabricSpec{
+		SubnetManager: true, HCAParams: []string{"maxmtu=4096"},
+		// 5 is 4096 (IBA 14.2.5.6).
+		Files: map[string]string{"etc/opensm/partitions.conf": "Default=0x7fff, ipoib, mtu=5: ALL=full, SELF=full;\n"},
+	})
+	kernel, image := ibImage(t)
+	c := ibCase{
+		bootCase: bootCase{name: "opensm", fs: "ext4", expect: []string{
+			`nodisk: .*the subnet manager has not configured port 1 of \w+ \(state INIT`, silent,
+			ibByDHCP, `nodisk: warning: .*10\.77\.\d+\.1:3260`, `softib0: port state 4 -> 4, LID 0x21, SM LID 0x22`,
+			mounted, `softib0: port state 4 -> 4, LID 0x31, SM LID 0x32`, `nodisk-root: read done 1\d\d MiB`,
+		}},
+		boot: FabricBoot{
+			BootSpec: BootSpec{Root: RootISCSI, Append: LinksWord + " " + ReadWord + "=100"},
+			Reserve:  byGUID, HCA: []string{"maxmtu=4096"},
+			Script: []Act{
+				{On: `the subnet manager has not configured port 1 of \w+ \(state INIT`, Server: "start_opensm"},
+				{On: silent, Server: "stop_opensm", Reserve: true},
+				{On: `nodisk: warning: .*10\.77\.\d+\.1:3260`, Server: "lids 0x21 {guid64} 0x22 {serverguid64} && start_opensm"},
+				{On: `nodisk-root: read \d+ MiB`, Server: "stop_opensm"},
+				{On: `nodisk-root: read \d+ MiB`, Server: "lids 0x31 {guid64} 0x32 {serverguid64} && start_opensm"},
+				{On: `nodisk-root: read done`},
+			},
+		},
+		root:  []string{`^link ib0 .* mtu=4092 `},
+		never: []string{`too long to send`, `read error`},
+	}
+	takePlace(t, busy)
+	c.run(t, fabric, kernel, image)
+}
+
+// checkLines looks for what is to be on the console, or is not.
+func (c ibCase) checkLines(t *testing.T, res BootResult) {
+	t.Helper()
+	for _, pattern := range c.root {
+		if !slices.ContainsFunc(res.Root.Lines, regexp.MustCompile(pattern).MatchString) {
+			t.Errorf("the root said nothing like %q, but:\n%s", pattern, strings.Join(res.Root.Lines, "\n"))
+		}
+	}
+	var warned []string
+	for l := range strings.SplitSeq(res.Console, "\n") {
+		for _, pattern := range c.never {
+			if regexp.MustCompile(pattern).MatchString(l) {
+				t.Errorf("the console has %q, which is like %q", l, pattern)
+			}
+		}
+		if _, text, ok := strings.Cut(l, "nodisk: warning: "); ok {
+			warned = append(warned, text)
+		}
+	}
+	if c.warnings == nil {
+		return
+	}
+	got := slices.Clone(warned)
+	for i, pattern := range c.warnings {
+		if i < len(got) && regexp.MustCompile(pattern).MatchString(got[i]) {
+			got[i] = pattern
+		}
+	}
+	if diff := cmp.Diff(c.warnings, got); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
