@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -157,11 +158,11 @@ func (r *runner) finish(n *nic, l Lease) {
 		steps = s.behind(r.config.addressSteps(s.pos, l, n.dev.Name))
 		r.undo(n.dev.Name, l.six(), append(l.keptSteps(n.dev.Name), steps...))
 	}
-	mtu := cmp.Or(s.MTU, n.dev.MTU)
+	mtu, wanted := cmp.Or(s.MTU, r.mtu(n.dev)), s.MTU
 	for _, step := range steps {
 		if m, ok := step.(LinkMTU); ok {
 			if m.MTU == mtu || r.raise(n.dev, m.MTU) {
-				mtu, r.leased[m.Dev] = m.MTU, m.MTU
+				mtu, wanted, r.leased[m.Dev] = m.MTU, m.MTU, m.MTU
 			}
 			continue
 		}
@@ -175,13 +176,17 @@ func (r *runner) finish(n *nic, l Lease) {
 			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
 		}
 	}
-	n.dev.MTU = mtu
+	r.tellMTU(n.dev, wanted)
+	n.dev.MTU = r.mtu(n.dev)
 	if s.NewAddr != "" {
 		n.dev.Addr = s.NewAddr
 	}
 	state := r.config.state(s.Interface, n.dev, l)
 	state.Took = time.Since(r.started)
-	s.state = &state
+	if s.lost != nil && !slices.Equal(s.lost.Addrs, state.Addrs) {
+		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back; the boot goes on with %v", n.dev.Name, s.lost))
+	}
+	s.state, s.lost = &state, nil
 	if s.spare {
 		r.log.Info(state.String())
 	}
@@ -199,6 +204,10 @@ func (r *runner) raise(d Device, mtu int) bool {
 	}
 	for _, s := range steps {
 		if err := r.apply(s); err != nil {
+			if short, ok := errors.AsType[*shortfall](err); ok {
+				err = short.err
+			}
+			r.short[s.String()] = true
 			r.log.Warn(fmt.Sprintf("%s: %v: the MTU of %s stays %d", s, err, d.Name, d.MTU))
 			return false
 		}

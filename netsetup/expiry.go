@@ -19,6 +19,7 @@ func (r *runner) wake() time.Time {
 			sooner(n.retry)
 		}
 		sooner(n.again)
+		sooner(n.redoAt)
 		if n.protocol != nil {
 			sooner(n.protocol.deadline())
 			if r.config.DHCPTimeout > 0 && n.slot.open() {
@@ -58,6 +59,9 @@ func (r *runner) tick(now time.Time) {
 		}
 	}
 	for _, n := range r.nics {
+		if !n.redoAt.IsZero() && !now.Before(n.redoAt) {
+			r.above(n)
+		}
 		switch {
 		case n.wanted() && !n.setting && !n.ready && !n.retry.IsZero() && !now.Before(n.retry):
 			r.begin(n)

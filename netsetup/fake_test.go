@@ -44,6 +44,7 @@ type fakeKernel struct {
 	// has been made, as the kernel that goes on.
 	rivals map[string][]fakeServer
 	then   func(s Step)
+	rules  *kernelRules // that apply to links, nil for none
 }
 
 // A fakeServer answers a message of the client, or not (nil).
@@ -109,12 +110,49 @@ func (k *fakeKernel) linkUp(dev string, up bool) error {
 		return k.do(LinkDown{dev})
 	}
 	err := k.do(LinkUp{dev})
+	if err == nil && k.rules != nil {
+		if _, ok := k.rules.device(dev); !ok {
+			return errNoDevice
+		}
+	}
 	if err == nil {
 		k.change(dev, func(d *Device) { d.Up = true })
 	}
 	return err
 }
-func (k *fakeKernel) linkMTU(dev string, mtu int) error { return k.do(LinkMTU{dev, mtu}) }
+func (k *fakeKernel) linkMTU(dev string, mtu int) error {
+	if k.rules != nil {
+		return k.rules.linkMTU(dev, mtu)
+	}
+	err := k.do(LinkMTU{dev, mtu})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if d, ok := k.devices[dev]; err == nil && ok {
+		d.MTU = mtu
+		k.devices[dev] = d
+	}
+	return err
+}
+func (k *fakeKernel) mtu(dev string) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d, ok := k.devices[dev]
+	if !ok {
+		return 0, fs.ErrNotExist
+	}
+	return d.MTU, nil
+}
+func (k *fakeKernel) bondPorts(bond string) ([]string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var ports []string
+	for _, d := range k.devices {
+		if master := k.devices[bond].Index; master != 0 && d.Master == master {
+			ports = append(ports, d.Name)
+		}
+	}
+	return ports, nil
+}
 func (k *fakeKernel) linkName(dev, name string) error {
 	k.mu.Lock()
 	_, taken := k.devices[name]
@@ -156,13 +194,38 @@ func (k *fakeKernel) routerMetric(dev string, metric int) error {
 func (k *fakeKernel) obstacle6(string, bool) string { return "" }
 func (k *fakeKernel) routeSet(r Route) error        { return k.do(r) }
 
-func (k *fakeKernel) linkMode(s LinkMode) error     { return k.do(s) }
-func (k *fakeKernel) vlanAdd(s VLANAdd) error       { return k.make(s) }
-func (k *fakeKernel) bondAdd(s BondAdd) error       { return k.make(s) }
-func (k *fakeKernel) bondSet(s BondSet) error       { return k.do(s) }
-func (k *fakeKernel) bridgeAdd(s BridgeAdd) error   { return k.make(s) }
-func (k *fakeKernel) linkMaster(s LinkMaster) error { return k.do(s) }
-func (k *fakeKernel) childAdd(s ChildAdd) error     { return k.make(s) }
+func (k *fakeKernel) linkMode(s LinkMode) error {
+	if k.rules != nil {
+		return k.rules.linkMode(s)
+	}
+	return k.do(s)
+}
+func (k *fakeKernel) vlanAdd(s VLANAdd) error {
+	if k.rules != nil {
+		return k.rules.vlanAdd(s)
+	}
+	return k.make(s)
+}
+func (k *fakeKernel) bondAdd(s BondAdd) error {
+	if k.rules != nil {
+		return k.rules.bondAdd(s)
+	}
+	return k.make(s)
+}
+func (k *fakeKernel) bondSet(s BondSet) error     { return k.do(s) }
+func (k *fakeKernel) bridgeAdd(s BridgeAdd) error { return k.make(s) }
+func (k *fakeKernel) linkMaster(s LinkMaster) error {
+	if k.rules != nil {
+		return k.rules.linkMaster(s)
+	}
+	return k.do(s)
+}
+func (k *fakeKernel) childAdd(s ChildAdd) error {
+	if k.rules != nil {
+		return k.rules.childAdd(s)
+	}
+	return k.make(s)
+}
 
 func (k *fakeKernel) make(s Step) error {
 	err := k.do(s)

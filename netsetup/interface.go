@@ -22,6 +22,10 @@ func (r *runner) link(e linkEvent) {
 			r.linkFamilies(linkEvent{Device: n.dev})
 		}
 	}
+	if e.gone {
+		r.remake(e.Device)
+	}
+	r.follow()
 }
 
 func (r *runner) linkFamilies(e linkEvent) {
@@ -45,8 +49,11 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	n := r.nics[key]
 	if e.gone {
 		if n != nil {
-			if n.slot != nil && (n.slot.open() || n.protocol != nil) {
+			if n.slot != nil && (n.slot.open() || n.protocol != nil || n.won) {
 				r.log.Warn(n.dev.Name + ": the interface is gone")
+			}
+			if n.won && n.slot.state != nil {
+				r.reopen(n)
 			}
 			n.close()
 			delete(r.nics, key)
@@ -244,7 +251,9 @@ func (r *runner) begin(n *nic) {
 		}
 	}
 	if !n.key.six {
-		steps = append(steps, r.config.belowWith(dev, r.leased)...)
+		c := r.config
+		c.Bonds = slices.DeleteFunc(slices.Clone(c.Bonds), func(b Bond) bool { return dev.Type == hwLoopback && r.bonded[b.Name] })
+		steps = append(steps, c.belowWith(dev, r.leased)...)
 	}
 	six := r.config.six()
 	// What a router said before we listened is asked for once more: the kernel
@@ -264,8 +273,8 @@ func (r *runner) begin(n *nic) {
 				return s
 			}
 			err := step.apply(r.sys)
-			if short := (*shortfall)(nil); errors.As(err, &short) {
-				r.log.Warn(short.what)
+			if short, ok := errors.AsType[*shortfall](err); ok {
+				s.short = append(s.short, short)
 				continue
 			}
 			if err != nil {
@@ -277,7 +286,7 @@ func (r *runner) begin(n *nic) {
 			w, err := r.sys.open(dev, via)
 			if err != nil {
 				s.close()
-				return setup{key: n.key, broadcast: dev.Broadcast, err: err}
+				return setup{key: n.key, broadcast: dev.Broadcast, err: err, short: s.short}
 			}
 			s.wires[via] = w
 		}
@@ -320,6 +329,7 @@ func (r *runner) turn(d Device) (before, joined chan struct{}) {
 
 // setUp takes the result of begin.
 func (r *runner) setUp(s setup) {
+	r.tellShort(s.short)
 	n := r.nics[s.key]
 	if n == nil || !n.wanted() {
 		s.close()
@@ -331,9 +341,10 @@ func (r *runner) setUp(s setup) {
 		return
 	}
 	n.setting = false
-	if s.broadcast != n.dev.Broadcast || s.bare && n.slot != nil {
+	if s.broadcast != n.dev.Broadcast || s.bare && n.slot != nil || n.redo {
 		// A bond has become an InfiniBand interface meanwhile, or is to have an
-		// address.
+		// address; or a link that is made of it has gone.
+		n.redo = false
 		s.close()
 		r.begin(n)
 		return
@@ -348,6 +359,11 @@ func (r *runner) setUp(s setup) {
 		return
 	}
 	n.ready = true
+	if n.dev.Type == hwLoopback {
+		for _, b := range r.config.Bonds {
+			r.bonded[b.Name] = true
+		}
+	}
 	if six := r.nics[nicKey{index: s.key.index, six: true}]; six != nil && six != n && six.wanted() && !six.setting && !six.ready {
 		r.begin(six)
 	}

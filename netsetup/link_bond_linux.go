@@ -48,19 +48,29 @@ func adoptable(have madeLink, change map[int][]byte) error {
 	if _, ok := change[bondMode]; !ok || have.Kind != "bond" {
 		return nil
 	}
-	ports, err := os.ReadFile(filepath.Join(sysClassNet, have.Name, "bonding", "slaves"))
+	ports, err := kernel{}.bondPorts(have.Name)
 	switch {
 	case err != nil:
-		return fmt.Errorf("read ports of %s, which exists already: %w", have.Name, err)
-	case len(bytes.TrimSpace(ports)) > 0:
+		return err
+	case len(ports) > 0:
 		table := bondTable()
 		mode := table[findBondOption(table, "mode")]
 		return fmt.Errorf("%s exists already, with mode %s and the ports %s: choose another name for the bond",
-			have.Name, mode.text(have.Data[bondMode]), strings.Join(strings.Fields(string(ports)), " "))
+			have.Name, mode.text(have.Data[bondMode]), strings.Join(ports, " "))
 	case have.Up:
 		return linkChange(have.Name, 0, unix.IFF_UP)
 	}
 	return nil
+}
+
+// bondPorts reads the attribute of the bonding driver
+// (Documentation/networking/bonding.rst).
+func (kernel) bondPorts(bond string) ([]string, error) {
+	b, err := os.ReadFile(filepath.Join(sysClassNet, bond, "bonding", "slaves"))
+	if err != nil {
+		return nil, fmt.Errorf("read ports of %s: %w", bond, err)
+	}
+	return strings.Fields(string(b)), nil
 }
 
 // bondData encodes the options that need no port, by attribute.
@@ -118,7 +128,7 @@ func bondShortfall(name string, options []BondOption, have map[int][]byte) error
 	if len(parts) == 0 {
 		return nil
 	}
-	return &shortfall{"bond " + name + ": the kernel has not taken all options: " + strings.Join(parts, "; ")}
+	return &shortfall{step: "bond " + name, what: "bond " + name + ": the kernel has not taken all options: " + strings.Join(parts, "; ")}
 }
 
 // text is the value of an attribute as ip(8) writes it.

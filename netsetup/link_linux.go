@@ -194,9 +194,14 @@ func (kernel) linkMaster(s LinkMaster) error {
 	return linkChange(s.Dev, 0, 0, nl.NewRtAttr(unix.IFLA_MASTER, u32(master)))
 }
 
-// interfaceIndex asks by SIOCGIFINDEX (netdevice(7)): one small system call
-// where a netlink lookup parses every attribute of the link.
-func interfaceIndex(dev string) (int, error) {
+// interfaceIndex is the number by which netlink knows a device.
+func interfaceIndex(dev string) (int, error) { return ask(dev, unix.SIOCGIFINDEX) }
+
+func (kernel) mtu(dev string) (int, error) { return ask(dev, unix.SIOCGIFMTU) }
+
+// ask gets one number of a device (netdevice(7)): one small system call where a
+// netlink lookup parses every attribute of the link.
+func ask(dev string, what uint) (int, error) {
 	ifr, err := unix.NewIfreq(dev)
 	if err != nil {
 		return 0, err
@@ -206,7 +211,7 @@ func interfaceIndex(dev string) (int, error) {
 		return 0, err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr); err != nil {
+	if err := unix.IoctlIfreq(fd, what, ifr); err != nil {
 		return 0, err
 	}
 	return int(ifr.Uint32()), nil

@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -51,7 +52,7 @@ func (c Config) belowWith(d Device, leased map[string]int) []Step {
 	}
 	bond, bridge := c.master(d)
 	if bond != nil {
-		steps = c.join(*bond, d)
+		steps = c.join(*bond, d, leased[bond.Name])
 	}
 	if d.Master != 0 {
 		bridge = nil // it is a port already
@@ -83,17 +84,17 @@ func (c Config) belowWith(d Device, leased map[string]int) []Step {
 	return steps
 }
 
-// join makes the device a port of the bond, which may be up and in use.
-func (c Config) join(b Bond, d Device) []Step {
+// join makes the device a port of the bond, which may be up and in use, and have an
+// MTU from a server.
+func (c Config) join(b Bond, d Device, leased int) []Step {
 	var steps []Step
 	if d.Master == 0 {
 		steps = c.modeSteps(d)
 		if d.Up { // bond_enslave refuses it
 			steps = append(steps, LinkDown{Dev: d.Name})
 		}
-		if b.MTU == 0 && d.Type == hwInfiniBand {
-			// The kernel would set the port to the bond's 1500.
-			steps = append(steps, LinkMTU{Dev: b.Name, MTU: d.MTU})
+		if mtu := cmp.Or(c.mtuWritten(Device{Name: b.Name}), leased); mtu != 0 || d.Type == hwInfiniBand {
+			steps = append(steps, BondFit{Bond: b.Name, Port: d.Name, MTU: mtu})
 		}
 		steps = append(steps, LinkMaster{Dev: d.Name, Master: b.Name})
 	}
@@ -204,6 +205,11 @@ func (c Config) minLinks(name string) int {
 // made tells whether the name is that of a link the config makes.
 func (c Config) made(name string) bool {
 	return c.lowers(name) != nil
+}
+
+// makes reports whether the config makes any link.
+func (c Config) makes() bool {
+	return len(c.Bonds)+len(c.Bridges)+len(c.VLANs)+len(c.Children) > 0
 }
 
 // clashes tells whether an adapter has the name of a link that the config makes:

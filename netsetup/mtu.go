@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -90,4 +91,40 @@ func (c Config) raise(d Device, mtu int, have []Device, leased map[string]int) (
 		steps = append(steps, more...)
 	}
 	return append(steps, LinkMTU{Dev: d.Name, MTU: mtu}), nil
+}
+
+// fit is the MTU that a link which the command line makes is to have by what carries
+// its packets, of which have are the devices with their MTUs as they are; 0 where
+// nothing carries any. It is the one that the command line or a server gives, or what
+// it has, but not more than any port with carrier can pass on. A bond of InfiniBand has
+// as much as its ports: these get theirs from the fabric when they join its broadcast
+// group (ipoib_mcast_carrier_on_task of drivers/infiniband/ulp/ipoib), and the kernel
+// tells the bond nothing of it (bond_slave_netdev_event, NETDEV_CHANGEMTU). Nor does it
+// tell a VLAN that there is more again (vlan_device_event), or a bridge whose MTU was
+// set (br_mtu_auto_adjust).
+func (c Config) fit(d Device, have []Device, leased int) int {
+	if d.Index == 0 || !c.made(d.Name) || c.child(d.Name) {
+		return 0 // a P_Key child joins a group of its own
+	}
+	least := 0
+	for _, o := range have {
+		if (o.Master == d.Index || d.Parent != 0 && d.Parent == o.Index) && o.Carrier && (least == 0 || o.MTU < least) {
+			least = o.MTU
+		}
+	}
+	switch wanted := cmp.Or(c.mtuWritten(d), leased); {
+	case least == 0:
+		return 0
+	case wanted != 0:
+		return min(wanted, least)
+	case d.Type == hwInfiniBand:
+		return least
+	default:
+		return min(d.MTU, least)
+	}
+}
+
+// child reports whether the name is that of a P_Key child.
+func (c Config) child(name string) bool {
+	return slices.ContainsFunc(c.Children, func(p Child) bool { return p.Name == name })
 }

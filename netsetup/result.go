@@ -44,6 +44,10 @@ func (r *runner) result() State {
 		main.Others = nil
 	}
 	main.Took = time.Since(r.started)
+	main.MTU = r.mtu(Device{Name: main.Device, MTU: main.MTU})
+	for i, o := range main.Others {
+		main.Others[i].MTU = r.mtu(Device{Name: o.Device, MTU: o.MTU})
+	}
 	return main
 }
 

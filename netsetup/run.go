@@ -72,6 +72,7 @@ type slot struct {
 	Interface
 	pos   int
 	state *State // done
+	lost  *State // what it was, when the interface has gone since
 	err   error  // given up
 	// spare is one that Up does not wait for: a word that took too long while
 	// another serves; or an interface besides the one that the word needs, because
@@ -110,8 +111,10 @@ type nic struct {
 	first time.Time
 	wasUp bool // before anything was done to it
 
-	setting  bool // a set-up is under way
-	ready    bool // it is set up
+	setting  bool      // a set-up is under way
+	redo     bool      // and another is due after it: a link that is made of it has gone
+	redoAt   time.Time // the same of one that has an address: when to try again
+	ready    bool      // it is set up
 	carrier  bool
 	since    time.Time // of the carrier state, without carrier of the gate
 	gate     gate      // InfiniBand without carrier: where it stands
@@ -147,6 +150,7 @@ type setup struct {
 	key       nicKey
 	broadcast HardwareAddr // for which the wires were opened
 	bare      bool         // for an interface that takes no address
+	short     []*shortfall
 	wires     map[channel]wire
 	err       error
 }
@@ -171,10 +175,14 @@ type runner struct {
 	namers  []string                 // the interfaces whose leases named the servers of the root
 	lo      bool                     // done
 	nextLog time.Time
-	told    bool   // what it waits for, with all that can be done about it
-	fatal   error  // the words contradict what is there
-	before  Traces // of earlier attempts, not taken over yet
-	made    Traces // of this one
+	told    bool            // what it waits for, with all that can be done about it
+	fatal   error           // the words contradict what is there
+	bonded  map[string]bool // the bonds that have been made, and are there
+	short   map[string]bool // steps of which has been told that they were not done in full
+	// refusedMTU are the MTUs that links could not have, by name.
+	refusedMTU map[string]int
+	before     Traces // of earlier attempts, not taken over yet
+	made       Traces // of this one
 
 	// ctx ends when the network is closed.
 	ctx      context.Context
@@ -193,6 +201,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	r := &runner{
 		config: c, written: c, sys: sys, log: log, started: time.Now(),
 		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, given: map[int]string{}, boot: map[string]bool{},
+		bonded: map[string]bool{}, short: map[string]bool{}, refusedMTU: map[string]int{},
 		arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())

@@ -10,8 +10,8 @@ import (
 // A Step is one change to the network. String is the ip(8) command that does
 // the same. The steps are LinkUp, LinkDown, LinkMTU, LinkName, LinkAddr,
 // AddrAdd, AddrDel, NoRouters, RouterMetric, Route, RouteDel, LinkMode, LinkMaster,
-// ChildAdd, VLANAdd, BondAdd, BondSet and BridgeAdd. NoRouters and RouterMetric have
-// another command.
+// ChildAdd, VLANAdd, BondAdd, BondFit, BondSet and BridgeAdd. NoRouters and RouterMetric
+// have another command.
 type Step interface {
 	fmt.Stringer
 	apply(l linker) error
@@ -20,6 +20,10 @@ type Step interface {
 // A linker makes the changes. Devices go by name. To find a change made
 // already is no error.
 type linker interface {
+	// mtu is that of a device now, in bytes.
+	mtu(dev string) (int, error)
+	// bondPorts are the ports that a bond has now, by name.
+	bondPorts(bond string) ([]string, error)
 	linkUp(dev string, up bool) error
 	linkMTU(dev string, mtu int) error
 	linkName(dev, name string) error
@@ -99,6 +103,16 @@ type VLANAdd struct {
 // BondSet.
 type BondAdd Bond
 
+// BondFit gives a bond an MTU that the port which is about to join it can have, and
+// the port that MTU, if one is asked for (0 for none). The first port decides, each
+// further one can only make it less. Without it the kernel would give the port the
+// MTU of the bond, 1500 at first, and refuse a port that cannot have it (bond_enslave
+// of drivers/net/bonding/bond_main.c).
+type BondFit struct {
+	Bond, Port string
+	MTU        int
+}
+
 // BondSet sets an option whose value is a port of the bond.
 type BondSet struct{ Bond, Option, Port string }
 
@@ -122,6 +136,7 @@ var (
 	_ Step = ChildAdd{}
 	_ Step = VLANAdd{}
 	_ Step = BondAdd{}
+	_ Step = BondFit{}
 	_ Step = BondSet{}
 	_ Step = BridgeAdd{}
 )
@@ -182,6 +197,13 @@ func (s BondAdd) String() string {
 	return strings.Join(words, " ")
 }
 
+func (s BondFit) String() string {
+	if s.MTU != 0 {
+		return LinkMTU{Dev: s.Bond, MTU: s.MTU}.String()
+	}
+	return "ip link set " + s.Bond + ` mtu "$(cat /sys/class/net/` + s.Port + `/mtu)"`
+}
+
 func (s BondSet) String() string {
 	return "ip link set " + s.Bond + " type bond " + s.Option + " " + s.Port
 }
@@ -192,7 +214,6 @@ func (s BridgeAdd) String() string {
 
 func (s LinkUp) apply(l linker) error   { return l.linkUp(s.Dev, true) }
 func (s LinkDown) apply(l linker) error { return l.linkUp(s.Dev, false) }
-func (s LinkMTU) apply(l linker) error  { return l.linkMTU(s.Dev, s.MTU) }
 func (s LinkName) apply(l linker) error { return l.linkName(s.Dev, s.Name) }
 func (s LinkAddr) apply(l linker) error { return l.linkAddr(s.Dev, s.Addr) }
 func (s AddrAdd) apply(l linker) error  { return l.addrAdd(s.Dev, s.Addr) }
@@ -202,7 +223,51 @@ func (s Route) apply(l linker) error    { return l.routeSet(s) }
 // all the same.
 func (s LinkMode) apply(l linker) error {
 	if err := l.linkMode(s); err != nil {
-		return &shortfall{fmt.Sprintf("%s: %v: the mode stays as it is", s, err)}
+		return &shortfall{step: s.String(), err: err, what: "the mode stays as it is"}
+	}
+	return nil
+}
+
+// apply: a device that cannot have the MTU works with the one it has.
+func (s LinkMTU) apply(l linker) error {
+	err := l.linkMTU(s.Dev, s.MTU)
+	if err == nil {
+		return nil
+	}
+	have, gone := l.mtu(s.Dev)
+	if gone != nil {
+		return err
+	}
+	return &shortfall{step: s.String(), err: err, what: fmt.Sprintf("the MTU of %s stays %d", s.Dev, have)}
+}
+
+func (s BondFit) apply(l linker) error {
+	var refused error
+	if s.MTU != 0 {
+		refused = l.linkMTU(s.Port, s.MTU)
+	}
+	fit, err := l.mtu(s.Port)
+	if err != nil {
+		return fmt.Errorf("read MTU of %s: %w", s.Port, err)
+	}
+	have, err := l.mtu(s.Bond)
+	if err != nil {
+		return fmt.Errorf("read MTU of %s: %w", s.Bond, err)
+	}
+	ports, err := l.bondPorts(s.Bond)
+	if err != nil {
+		return err
+	}
+	if len(ports) > 0 {
+		fit = min(fit, have)
+	}
+	if fit != have {
+		if err := l.linkMTU(s.Bond, fit); err != nil {
+			return err
+		}
+	}
+	if refused != nil {
+		return &shortfall{step: s.String(), err: refused, what: fmt.Sprintf("the MTU of %s stays %d", s.Port, fit)}
 	}
 	return nil
 }

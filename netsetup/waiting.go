@@ -62,8 +62,8 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 // missing says why there is no interface for the slot.
 func (r *runner) missing(s *slot, now time.Time) string {
 	switch lowers := r.config.lowers(s.Device); {
-	case r.config.bond(s.Device):
-		return s.Device + ": is not made yet: " + r.state("lo", now)
+	case r.config.bond(s.Device) && r.unmadeBonds() != "":
+		return s.Device + ": is not made yet: " + r.unmadeBonds()
 	case lowers != nil:
 		return s.Device + ": is not made yet: " + r.states(lowers, now)
 	}
@@ -84,6 +84,16 @@ func (r *runner) missing(s *slot, now time.Time) string {
 		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5 or ib)"
 	}
 	return text + "; there is " + strings.Join(hcas, ", ") + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib) and the port's link layer is InfiniBand"
+}
+
+// unmadeBonds says why the last try to make the bonds has failed, empty if it has not.
+func (r *runner) unmadeBonds() string {
+	for _, n := range r.nics {
+		if n.dev.Type == hwLoopback && n.err != nil {
+			return fmt.Sprintf("%s (tried %s)", n.err, times(n.tries))
+		}
+	}
+	return ""
 }
 
 // unnamed says which names of ifname= could not be given, and why.

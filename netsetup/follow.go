@@ -1,0 +1,158 @@
+package netsetup
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// follow gives the links that the config makes the MTU of what carries their packets.
+// The kernel tells when something has changed; what the MTUs are is asked for, because
+// its messages may be older than what has been set since.
+func (r *runner) follow() {
+	if !r.config.makes() {
+		return
+	}
+	for _, n := range r.sorted() {
+		d := n.dev
+		if fit := r.config.fit(d, r.devices(), r.leased[d.Name]); n.key.six || fit == 0 || fit == d.MTU {
+			continue
+		}
+		have := r.devices()
+		for i := range have {
+			have[i].MTU = r.mtu(have[i])
+		}
+		d.MTU = r.mtu(d)
+		fit := r.config.fit(d, have, r.leased[d.Name])
+		if fit == d.MTU || fit == r.refusedMTU[d.Name] {
+			continue
+		}
+		err := LinkMTU{Dev: d.Name, MTU: fit}.apply(r.sys)
+		if err != nil {
+			// Another port cannot have as much.
+			r.refusedMTU[d.Name] = fit
+			r.log.Debug(err.Error())
+			continue
+		}
+		delete(r.refusedMTU, d.Name)
+		r.tellMTU(d, cmp.Or(r.config.mtuWritten(d), r.leased[d.Name]))
+	}
+}
+
+// mtu is that of a device as it is now; of one that has just gone as it was.
+func (r *runner) mtu(d Device) int {
+	if mtu, err := r.sys.mtu(d.Name); err == nil {
+		return mtu
+	}
+	return d.MTU
+}
+
+// tellMTU says once that a device has less than the MTU it was to have: the kernel
+// answers that it has set it, and an InfiniBand interface has that of its broadcast
+// group all the same (ipoib_change_mtu).
+func (r *runner) tellMTU(d Device, wanted int) {
+	have := r.mtu(d)
+	step := LinkMTU{Dev: d.Name, MTU: wanted}.String()
+	if wanted == 0 || have >= wanted || r.short[step] {
+		return
+	}
+	r.short[step] = true
+	why := "what carries its packets has no more"
+	switch {
+	case r.config.bond(d.Name):
+		why = "its ports have no more"
+	case d.Type == hwInfiniBand:
+		why = fmt.Sprintf("the subnet manager has made the broadcast group of P_Key %#04x so", d.PKey())
+	}
+	r.log.Warn(fmt.Sprintf("%s: the MTU is %d instead of %d: %s", d.Name, have, wanted, why))
+}
+
+// tellShort says in one line what the steps of a set-up could not do, each once.
+func (r *runner) tellShort(all []*shortfall) {
+	var parts []string
+	for _, s := range all {
+		if !r.short[s.step] {
+			r.short[s.step] = true
+			parts = append(parts, s.Error())
+		}
+	}
+	if len(parts) > 0 {
+		r.log.Warn(strings.Join(parts, "; "))
+	}
+}
+
+// remake has a link made again that is gone though the command line makes it. The
+// kernel destroys a VLAN or P_Key child with what it is on, and a bond that is not one
+// of Ethernet with its last port (bond_slave_netdev_event, NETDEV_UNREGISTER): an
+// adapter's firmware that is reset, or a port that changes its type, is enough.
+func (r *runner) remake(gone Device) {
+	delete(r.refusedMTU, gone.Name)
+	delete(r.leased, gone.Name)
+	lowers := r.config.lowers(gone.Name)
+	if lowers == nil || r.named(gone.Name) {
+		return
+	}
+	delete(r.bonded, gone.Name)
+	for _, n := range r.sorted() {
+		if n.dev.Master == gone.Index {
+			n.dev.Master = 0
+		}
+		lower := n.dev.Type == hwLoopback && r.config.bond(gone.Name)
+		for _, m := range lowers {
+			lower = lower || m.selects(n.dev)
+		}
+		switch master := r.config.masterName(n.dev); {
+		case !lower || n.key.six || !n.named || master != "" && master != gone.Name:
+		case n.slot != nil:
+			r.above(n)
+		case n.setting:
+			n.redo = true
+		case n.ready:
+			n.ready, n.tries = false, 0
+			r.begin(n)
+		}
+	}
+}
+
+// named reports whether a device of that name is there.
+func (r *runner) named(name string) bool {
+	for _, n := range r.nics {
+		if n.dev.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// above makes the links again that are made of an interface which has an address of
+// its own, and does not disturb it.
+func (r *runner) above(n *nic) {
+	n.redoAt = time.Time{}
+	for _, s := range r.config.belowWith(n.dev, r.leased) {
+		err := s.apply(r.sys)
+		if _, short := errors.AsType[*shortfall](err); err != nil && !short {
+			r.log.Debug(fmt.Sprintf("%s: %v", s, err))
+			n.redoAt = time.Now().Add(firstRetransmit)
+			return
+		}
+	}
+}
+
+// reopen has an interface set up again that has gone with its address, when it is
+// back: as long as the boot goes by it, it is wanted.
+func (r *runner) reopen(n *nic) {
+	s, w := n.slot, n.slot.word()
+	s.lost, s.state = s.state, nil
+	kept := w.have[:0:0]
+	for _, a := range w.have {
+		if a.dev != n.dev.Name || a.lease.six() != n.key.six {
+			kept = append(kept, a)
+		}
+	}
+	w.have = kept
+	if len(kept) == 0 {
+		w.have = nil
+	}
+}
