@@ -70,6 +70,21 @@ func unkindCases() []ibCase {
 			},
 			root: []string{`^link bond0 .* mtu=2044 `, `^bonding bond0 slaves=ib0$`, `^bonding bond0 mode=active-backup 1$`},
 		},
+		{
+			// As its host gives it, but for the GUID, which comes later: a partition of
+			// its own in the first entry of its table.
+			bootCase: bootCase{name: "virtual-function", long: true, fs: "ext4", expect: []string{
+				`nodisk: .*ib0.*port GUID is zero`, `softib: softib0: the port GUID is 02504903`,
+				`nodisk: network \(3/\d\): ib0 10\.78\.\d+\.\d+/24 by DHCP`, mounted,
+			}},
+			boot: FabricBoot{
+				BootSpec:  BootSpec{Root: RootISCSI, CPUs: 2, Cmdline: "ip=ib0:dhcp nodisk.dhcp.clientid=guid root=dhcp " + LinksWord},
+				Partition: 1, Keyless: true, Reserve: byGUID,
+				HCA:    []string{"pkey0=0x8001", "pkeys=0xffff", "portguid=0"},
+				Script: []Act{{On: `port GUID is zero`, HCA: []string{"portguid="}}},
+			},
+			root: []string{`^link ib0 .* addr=80:00:00:48:fe:80:00:00:00:00:00:00:02:50:49:03:`},
+		},
 	}
 }
 
@@ -88,7 +103,7 @@ func TestBootInfinibandSubnetManager(t *testing.T) {
 	c := ibCase{
 		bootCase: bootCase{name: "opensm", fs: "ext4", expect: []string{
 			`nodisk: .*the subnet manager has not configured port 1 of \w+ \(state INIT`, silent,
-			ibByDHCP, `nodisk: warning: .*10\.77\.\d+\.1:3260`, `softib0: port state 4 -> 4, LID 0x21, SM LID 0x22`,
+			ibByDHCP, `nodisk: error: attach .*10\.77\.\d+\.1:3260: no route to host`, `softib0: port state 4 -> 4, LID 0x21, SM LID 0x22`,
 			mounted, `softib0: port state 4 -> 4, LID 0x31, SM LID 0x32`, `nodisk-root: read done 1\d\d MiB`,
 		}},
 		boot: FabricBoot{
@@ -97,7 +112,7 @@ func TestBootInfinibandSubnetManager(t *testing.T) {
 			Script: []Act{
 				{On: `the subnet manager has not configured port 1 of \w+ \(state INIT`, Server: "start_opensm"},
 				{On: silent, Server: "stop_opensm", Reserve: true},
-				{On: `nodisk: warning: .*10\.77\.\d+\.1:3260`, Server: "lids 0x21 {guid64} 0x22 {serverguid64} && start_opensm"},
+				{On: `nodisk: error: attach .*10\.77\.\d+\.1:3260: no route to host`, Server: "lids 0x21 {guid64} 0x22 {serverguid64} && start_opensm"},
 				{On: `nodisk-root: read \d+ MiB`, Server: "stop_opensm"},
 				{On: `nodisk-root: read \d+ MiB`, Server: "lids 0x31 {guid64} 0x32 {serverguid64} && start_opensm"},
 				{On: `nodisk-root: read done`},
