@@ -29,6 +29,7 @@ type ibCase struct {
 	// discovers is how many DHCPDISCOVER the server is to get; 0 means any
 	// number.
 	discovers int
+	also      []string // each matches a line of the console, wherever it is
 	root      []string // each matches a line of the root's /sbin/init
 	never     []string // these match no line of the console
 	// warnings are regular expressions for the warnings of /init, one each and in

@@ -29,7 +29,10 @@ func unkindCases() []ibCase {
 						LinksWord + " " + ReadWord + "=100",
 				},
 				Reserve: byGUID, TwoPorts: true, HCA: []string{"maxmtu=4096"},
-				Script: []Act{{On: `nodisk-root: read done`}},
+				Script: []Act{
+					{On: `nodisk-root: read 16 MiB`, HCA: []string{"event=sm_change,client_reregister"}},
+					{On: `nodisk-root: read done`},
+				},
 			},
 			root:  []string{`^link bond0 .* mtu=2044 `, `^link ib0 .* mtu=2044 .* master=bond0`, `^link ib1 .* mtu=2044 .* master=bond0`},
 			never: []string{`too long to send`, `read error`},
@@ -90,8 +93,8 @@ func unkindCases() []ibCase {
 
 // The port stays without a subnet manager for a while. The node says so, and goes
 // on when there is one. That ends while the node asks for its lease, and another one
-// with other LIDs comes; and once more while the root reads its disk. The group
-// carries 4K packets.
+// with other LIDs comes; and once more, with one more partition, while the root reads
+// its disk. The group carries 4K packets.
 func TestBootInfinibandSubnetManager(t *testing.T) {
 	t.Parallel()
 	fabric := newFabric(t, FabricSpec{
@@ -99,22 +102,24 @@ func TestBootInfinibandSubnetManager(t *testing.T) {
 		// 5 is 4096 (IBA 14.2.5.6).
 		Files: map[string]string{"etc/opensm/partitions.conf": "Default=0x7fff, ipoib, mtu=5: ALL=full, SELF=full;\n"},
 	})
+	const partition = "echo 'other=0x0001, ipoib, mtu=5: ALL=full, SELF=full;' >>/etc/opensm/partitions.conf && "
 	kernel, image := ibImage(t)
 	c := ibCase{
 		bootCase: bootCase{name: "opensm", fs: "ext4", expect: []string{
 			`nodisk: .*the subnet manager has not configured port 1 of \w+ \(state INIT`, silent,
 			ibByDHCP, `nodisk: error: attach .*10\.77\.\d+\.1:3260: no route to host`, `softib0: port state 4 -> 4, LID 0x21, SM LID 0x22`,
-			mounted, `softib0: port state 4 -> 4, LID 0x31, SM LID 0x32`, `nodisk-root: read done 1\d\d MiB`,
+			mounted, `softib0: port state 4 -> 4, LID 0x31, SM LID 0x32`, `nodisk-root: read done 64 MiB`,
 		}},
+		also: []string{`softib0: the P_Key table has changed, its first entries are 0xffff 0x8001`},
 		boot: FabricBoot{
-			BootSpec: BootSpec{Root: RootISCSI, Append: LinksWord + " " + ReadWord + "=100"},
+			BootSpec: BootSpec{Root: RootISCSI, Append: LinksWord + " " + ReadWord + "=64"},
 			Reserve:  byGUID, HCA: []string{"maxmtu=4096"},
 			Script: []Act{
 				{On: `the subnet manager has not configured port 1 of \w+ \(state INIT`, Server: "start_opensm"},
 				{On: silent, Server: "stop_opensm", Reserve: true},
 				{On: `nodisk: error: attach .*10\.77\.\d+\.1:3260: no route to host`, Server: "lids 0x21 {guid64} 0x22 {serverguid64} && start_opensm"},
 				{On: `nodisk-root: read \d+ MiB`, Server: "stop_opensm"},
-				{On: `nodisk-root: read \d+ MiB`, Server: "lids 0x31 {guid64} 0x32 {serverguid64} && start_opensm"},
+				{On: `nodisk-root: read \d+ MiB`, Server: partition + "lids 0x31 {guid64} 0x32 {serverguid64} && start_opensm"},
 				{On: `nodisk-root: read done`},
 			},
 		},
@@ -133,8 +138,14 @@ func (c ibCase) checkLines(t *testing.T, res BootResult) {
 			t.Errorf("the root said nothing like %q, but:\n%s", pattern, strings.Join(res.Root.Lines, "\n"))
 		}
 	}
+	console := strings.Split(res.Console, "\n")
+	for _, pattern := range c.also {
+		if !slices.ContainsFunc(console, regexp.MustCompile(pattern).MatchString) {
+			t.Errorf("the console has no line like %q", pattern)
+		}
+	}
 	var warned []string
-	for l := range strings.SplitSeq(res.Console, "\n") {
+	for _, l := range console {
 		for _, pattern := range c.never {
 			if regexp.MustCompile(pattern).MatchString(l) {
 				t.Errorf("the console has %q, which is like %q", l, pattern)

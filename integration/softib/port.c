@@ -19,6 +19,9 @@ void sib_dispatch(struct sib_hca *hca, u32 events)
 	struct ib_event e = { .device = &hca->ibdev, .element.port_num = 1 };
 	int i;
 
+	if (events & BIT(IB_EVENT_PKEY_CHANGE))
+		pr_info("%s: the P_Key table has changed, its first entries are %#06x %#06x\n",
+			hca->name, READ_ONCE(hca->pkeys[0]), READ_ONCE(hca->pkeys[1]));
 	for (i = 0; i < ARRAY_SIZE(sib_event_order); i++) {
 		if (!(events & BIT(sib_event_order[i])))
 			continue;
@@ -182,9 +185,6 @@ void sib_port_follow(struct sib_hca *hca, u32 events)
 		}
 	}
 	spin_unlock_irqrestore(&hca->lock, flags);
-	if (events & BIT(IB_EVENT_PKEY_CHANGE))
-		pr_info("%s: the P_Key table has changed, entry 0 is %#06x now\n", hca->name,
-			pkeys[0]);
 	if (events & BIT(IB_EVENT_GID_CHANGE))
 		pr_info("%s: the port GUID is %016llx now\n", hca->name, guid);
 	sib_dispatch(hca, events);
