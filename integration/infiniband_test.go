@@ -158,8 +158,7 @@ func TestBootInfiniband(t *testing.T) {
 	}...)
 	cases = append(cases, unkindCases()...)
 
-	// Its port can carry more than the broadcast group does, as most can.
-	fabric := newFabric(t, FabricSpec{PKeys: []uint16{partition}, HCAParams: []string{"maxmtu=4096"}})
+	fabric := newFabric(t, FabricSpec{PKeys: []uint16{partition}})
 	kernel, image := ibImage(t)
 
 	// Nodes that have the machine for themselves: the time of one is the network's, and
@@ -257,6 +256,8 @@ func newFabric(t *testing.T, s FabricSpec) *Fabric {
 		lacks(t, err.Error())
 	}
 	s.KernelDir, s.HCA = kernelDir(t), softib(t)
+	// Its port can carry more than its group does, as most can.
+	s.HCAParams = []string{"maxmtu=4096"}
 	s.Log = testLogFile(t.Name() + "-server")
 	give := takePlace(t, busy)
 	fabric, err := sharedLab(t).Fabric(t.Context(), s)

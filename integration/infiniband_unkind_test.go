@@ -98,7 +98,7 @@ func unkindCases() []ibCase {
 func TestBootInfinibandSubnetManager(t *testing.T) {
 	t.Parallel()
 	fabric := newFabric(t, FabricSpec{
-		SubnetManager: true, HCAParams: []string{"maxmtu=4096"},
+		SubnetManager: true,
 		// 5 is 4096 (IBA 14.2.5.6).
 		Files: map[string]string{"etc/opensm/partitions.conf": "Default=0x7fff, ipoib, mtu=5: ALL=full, SELF=full;\n"},
 	})
