@@ -47,9 +47,10 @@ func keepFor(t *testing.T, line string, needs Needs, during time.Duration, k *fa
 	err = r.keep(ctx)
 	r.close()
 	synctest.Wait()
+	last := r.result()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return result{s, err, k.commands, lines.lines, took, r.result()}
+	return result{s, err, k.commands, lines.lines, took, last}
 }
 
 // Who does not carry the root is set down, but for what was up before, and for

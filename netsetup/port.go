@@ -55,11 +55,11 @@ func (p portState) gate(pkey uint16) gate {
 		return gateLink
 	case p.State != "ACTIVE":
 		return gateActive
-	case !slices.ContainsFunc(p.PKeys, func(k uint16) bool { return k&^fullMember == pkey&^fullMember }):
-		return gatePKey
-	default:
-		return gateGroup
 	}
+	if _, ok := p.member(pkey); !ok {
+		return gatePKey
+	}
+	return gateGroup
 }
 
 // A portName is what people call the port of a device.

@@ -199,7 +199,7 @@ func (s BondAdd) String() string {
 
 func (s BondFit) String() string {
 	if s.MTU != 0 {
-		return LinkMTU{Dev: s.Bond, MTU: s.MTU}.String()
+		return LinkMTU{Dev: s.Port, MTU: s.MTU}.String() // and no more for the bond
 	}
 	return "ip link set " + s.Bond + ` mtu "$(cat /sys/class/net/` + s.Port + `/mtu)"`
 }
@@ -267,7 +267,7 @@ func (s BondFit) apply(l linker) error {
 		}
 	}
 	if refused != nil {
-		return &shortfall{step: s.String(), err: refused, what: fmt.Sprintf("the MTU of %s stays %d", s.Port, fit)}
+		return &shortfall{step: LinkMTU{Dev: s.Bond, MTU: s.MTU}.String(), err: refused, what: fmt.Sprintf("the MTU of %s stays %d", s.Port, fit)}
 	}
 	return nil
 }

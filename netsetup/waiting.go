@@ -43,7 +43,7 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 		case n.refused != "":
 			parts = append(parts, n.dev.Name+": "+n.refused)
 		case n.protocol != nil:
-			parts, asking = append(parts, n.dev.Name+": "+n.protocol.waiting(now)), true
+			parts, asking = append(parts, r.asks(n, now)), true
 		}
 	}
 	// Sixteen ports without a cable are one fact.
