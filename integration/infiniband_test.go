@@ -32,9 +32,7 @@ type ibCase struct {
 	also      []string // each matches a line of the console, wherever it is
 	root      []string // each matches a line of the root's /sbin/init
 	never     []string // these match no line of the console
-	// warnings are regular expressions for the warnings of /init, one each and in
-	// order; nil allows any.
-	warnings []string
+	once      []string // each matches one line of the console, and no more
 	// renews tells that the node is to prolong its lease before its root is there.
 	renews bool
 }
