@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,9 +26,11 @@ type FabricSpec struct {
 
 	// SubnetManager leaves the ports to a subnet manager: they are not active
 	// before [Fabric.StartSubnetManager]. There is no switch in the lab, so
-	// that such a fabric has the server and one node. Otherwise every port is
-	// active as soon as it has a link.
+	// that such a fabric has the server and one node at a time. Otherwise every port
+	// is active as soon as it has a link.
 	SubnetManager bool
+	// HCAParams are further parameters of the server's softib: "maxmtu=4096".
+	HCAParams []string
 	// PKeys are the partitions of the server, besides the default one. It has a
 	// child interface in each, with addresses in 10.78.N.0/24, 10.79.N.0/24 ...
 	PKeys []uint16
@@ -62,6 +65,7 @@ type Fabric struct {
 	mu      sync.Mutex
 	started map[string]bool // services of the server
 	last    int             // number of the last port; the server's is 1
+	on      int             // nodes that have a port
 }
 
 // MissingFabric lists what this machine lacks for a fabric.
@@ -185,11 +189,20 @@ func (f *Fabric) port() (int, error) {
 	if f.last == 254 {
 		return 0, errors.New("the fabric has had 253 nodes, its addresses are used up")
 	}
-	if f.spec.SubnetManager && f.last == 2 {
-		return 0, errors.New("a fabric with a subnet manager has one node")
+	if f.spec.SubnetManager && f.on > 0 {
+		return 0, errors.New("a fabric with a subnet manager has one node at a time, with one port")
 	}
 	f.last++
+	f.on++
 	return f.last, nil
+}
+
+// leave takes a port's cable away; its number is not used again.
+func (f *Fabric) leave() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.on--
+	return nil
 }
 
 func (f *Fabric) bridge() string { return "nd" + strconv.Itoa(f.n) + "fabric" }
@@ -261,7 +274,7 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 			return err
 		}
 	}
-	params := append(f.softib(), "netdev="+f.mac(1))
+	params := slices.Concat(f.softib(), []string{"netdev=" + f.mac(1)}, f.spec.HCAParams)
 	keys := make([]string, len(f.spec.PKeys))
 	for i, k := range f.spec.PKeys {
 		keys[i] = fmt.Sprintf("0x%04x", k)

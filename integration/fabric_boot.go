@@ -17,7 +17,8 @@ import (
 //
 //   - Cmdline is for ib0: what Root and Static stand for names that device, or
 //     the child interface of Partition.
-//   - {guid} is the port GUID as 02:50:49:..., {guidmac} its 6-byte form
+//   - {guid} is the port GUID as 02:50:49:..., {guid64} as 0x025049..., as
+//     {serverguid64} is the server's, {guidmac} its 6-byte form
 //     (without bytes 4 and 5), {iaid} its last 4 bytes; {cable} is the MAC
 //     address of the NIC that carries the fabric.
 //   - The software HCA is loaded behind the other drivers; the image must hold
@@ -50,8 +51,12 @@ type FabricBoot struct {
 	// plugged: ib0 has no link. {guid} is still that of the other, ib1, and
 	// {deadguid} this one's.
 	DeadPort bool
-	// Script pulls and plugs cables while the node runs. The node has two ports
-	// then, each with a cable of its own, and {cable} names both.
+	// TwoPorts gives the node two ports, each with a cable of its own, and {cable}
+	// names both.
+	TwoPorts bool
+	// HCA are parameters of the node's softib: "maxmtu=4096".
+	HCA []string
+	// Script is what happens while the node runs, one after the other.
 	Script []Act
 }
 
@@ -74,6 +79,9 @@ func (f *Fabric) words(b FabricBoot) string {
 	}
 	if b.Partition > 0 && !b.Keyless {
 		hca = append(hca, fmt.Sprintf("softib.pkeys=0x%04x", f.spec.PKeys[b.Partition-1]))
+	}
+	for _, p := range b.HCA {
+		hca = append(hca, "softib."+p)
 	}
 	words := b.Cmdline
 	if words == "" {
@@ -101,8 +109,11 @@ func (f *Fabric) check(b FabricBoot) error {
 	if b.SubnetManagerAfter > 0 && b.PlugAfter > 0 {
 		errs = append(errs, fmt.Errorf("boot %s: one thing can happen late, subnet manager or cable", b.name()))
 	}
-	if len(b.Script) > 0 && (b.DeadPort || b.PlugAfter > 0 || b.PXE || f.spec.SubnetManager) {
-		errs = append(errs, fmt.Errorf("boot %s: a script goes with neither a dead port nor a late cable nor PXE nor a subnet manager", b.name()))
+	if len(b.Script) > 0 && (b.DeadPort || b.PlugAfter > 0 || b.PXE || b.SubnetManagerAfter > 0) {
+		errs = append(errs, fmt.Errorf("boot %s: a script goes with neither a dead port nor a late cable nor PXE nor a late subnet manager", b.name()))
+	}
+	if b.TwoPorts && (b.DeadPort || b.PlugAfter > 0 || b.PXE) {
+		errs = append(errs, fmt.Errorf("boot %s: two ports go with neither a dead one nor a late cable nor PXE", b.name()))
 	}
 	if b.DeadPort && (b.PlugAfter > 0 || b.PXE || f.spec.SubnetManager) {
 		errs = append(errs, fmt.Errorf("boot %s: a dead port goes with neither a late cable nor PXE nor a subnet manager", b.name()))
@@ -152,7 +163,7 @@ func (f *Fabric) Boot(ctx context.Context, b FabricBoot) (res FabricResult, err 
 
 	limited, cancel := context.WithTimeoutCause(ctx, b.timeout(), fmt.Errorf("the node had %v", b.timeout()))
 	defer cancel()
-	v, err := f.switchOn(limited, m, b, &undo)
+	v, err := f.switchOn(limited, m, b, p, &undo)
 	if err != nil {
 		return res, err
 	}
@@ -183,6 +194,7 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 	if err != nil {
 		return nil, err
 	}
+	undo.add(f.leave)
 	cable, err := f.cable(ctx, number)
 	if err != nil {
 		return nil, err
@@ -203,14 +215,15 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 		"server": f.address(b.Partition, 1).String(), "gateway": f.address(b.Partition, 1).String(),
 		"client": f.address(b.Partition, number).String(), "mask": "255.255.255.0",
 		"name": b.name(), "label": RootLabel, "uuid": RootUUID,
-		"mac": cable.mac, "cable": cable.mac, "guid": guid, "guidmac": guid[:8] + guid[14:], "iaid": guid[12:],
+		"mac": cable.mac, "cable": cable.mac, "guid": guid, "guid64": guid64(guid), "serverguid64": guid64(f.guid(1)), "guidmac": guid[:8] + guid[14:], "iaid": guid[12:],
 		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.fabric:%s-%d", b.name(), number), "export": "/nfsroot",
 	}
-	if b.DeadPort || len(b.Script) > 0 {
+	if b.DeadPort || b.TwoPorts {
 		number, err := f.port()
 		if err != nil {
 			return nil, err
 		}
+		undo.add(f.leave)
 		other, err := f.cable(ctx, number)
 		if err != nil {
 			return nil, err
@@ -226,8 +239,14 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 	if err := f.root(ctx, b, p, undo); err != nil {
 		return nil, err
 	}
+	if b.reservesLate() {
+		return p, f.dhcp(ctx)
+	}
 	return p, f.reserve(ctx, b, p)
 }
+
+// guid64 is a GUID as one number.
+func guid64(guid string) string { return "0x" + strings.ReplaceAll(guid, ":", "") }
 
 // root makes the server offer the node's root.
 func (f *Fabric) root(ctx context.Context, b FabricBoot, p *fabricPort, undo *undoer) error {
@@ -268,7 +287,7 @@ func (p *fabricPort) firmware(s BootSpec, cmdline string, undo *undoer) error {
 }
 
 // switchOn starts the node and arranges what happens to it later.
-func (f *Fabric) switchOn(ctx context.Context, m machine, b FabricBoot, undo *undoer) (*node, error) {
+func (f *Fabric) switchOn(ctx context.Context, m machine, b FabricBoot, p *fabricPort, undo *undoer) (*node, error) {
 	var qemu *monitor
 	if m.monitor != "" {
 		var err error
@@ -292,9 +311,8 @@ func (f *Fabric) switchOn(ctx context.Context, m machine, b FabricBoot, undo *un
 	out := len(m.nics) - 1
 	switch {
 	case len(b.Script) > 0:
-		v.script = func(ctx context.Context) error {
-			return play(ctx, v, b.Script, func(_ context.Context, a Act) error { return a.cables(qemu.plug) })
-		}
+		n := &fabricNode{fabric: f, boot: b, port: p, node: v, qemu: qemu}
+		v.script = func(ctx context.Context) error { return play(ctx, v, b.Script, n.act) }
 		out = -1
 	case b.DeadPort:
 		out = 0

@@ -28,12 +28,17 @@ func (r FabricResult) Discovers() int {
 	return n
 }
 
+// dhcp starts the fabric's DHCP server.
+func (f *Fabric) dhcp(ctx context.Context) error {
+	return f.service(ctx, "dnsmasq", `^server: dnsmasq: .*DHCP, .* on 10\.77\.`)
+}
+
 // reserve gives the node its address and root-path by DHCP.
 func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error {
 	if b.Static {
 		return nil
 	}
-	if err := f.service(ctx, "dnsmasq", `^server: dnsmasq: .*DHCP, .* on 10\.77\.`); err != nil {
+	if err := f.dhcp(ctx); err != nil {
 		return err
 	}
 	if b.Reserve == "" {

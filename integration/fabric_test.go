@@ -32,7 +32,11 @@ func TestFabricWords(t *testing.T) {
 			hca + "softib.pkeys=0x8002 ib.pkey=ib0.8002 ip=ib0.8002:dhcp root=dhcp quiet",
 		},
 		"without its P_Key": {FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Partition: 1, Keyless: true}, hca + "ib.pkey=ib0.8001 ip=ib0.8001:dhcp root=dhcp"},
-		"own words":         {FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Cmdline: "ip=dhcp"}}, hca + "ip=dhcp"},
+		"adapter": {
+			FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, HCA: []string{"maxmtu=4096", "gone=0,1"}},
+			hca + "softib.maxmtu=4096 softib.gone=0,1 ip=ib0:dhcp root=dhcp",
+		},
+		"own words": {FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Cmdline: "ip=dhcp"}}, hca + "ip=dhcp"},
 	} {
 		if diff := cmp.Diff(c.want, strings.TrimSpace(f.words(c.boot))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -61,6 +65,12 @@ func TestFabricPorts(t *testing.T) {
 	}
 	if _, err := managed.port(); err == nil {
 		t.Error("two nodes on a fabric without a switch")
+	}
+	if err := managed.leave(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := managed.port(); n != 3 || err != nil {
+		t.Errorf("the next node has port %d, %v, want 3", n, err)
 	}
 }
 
@@ -266,5 +276,26 @@ func TestSharedLibraries(t *testing.T) {
 	}
 	if libs, err := sharedLibraries(script); err != nil || len(libs) > 0 {
 		t.Errorf("a script needs %v, %v", libs, err)
+	}
+}
+
+// A reservation that an act makes is not made before it, and what contradicts itself is
+// told before anything is started.
+func TestFabricScript(t *testing.T) {
+	late := FabricBoot{Script: []Act{{Pull: []int{0}}, {Reserve: true}}}
+	if !late.reservesLate() || (FabricBoot{Script: late.Script[:1]}).reservesLate() {
+		t.Error("only the second act tells the DHCP server of the node")
+	}
+	f := &Fabric{}
+	for name, b := range map[string]FabricBoot{
+		"a script and a late subnet manager": {Script: late.Script, SubnetManagerAfter: time.Second},
+		"two ports and a dead one":           {TwoPorts: true, DeadPort: true},
+	} {
+		if err := f.check(b); err == nil || !strings.Contains(err.Error(), "neither") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if re := orderedLine("pkeys=0x8001,0xffff"); !re.MatchString("softib: ordered: pkeys=0x8001,0xffff") || re.MatchString("softib: ordered: pkeys=0x8001,0xffff,0x1") {
+		t.Errorf("%v is not the line of that order alone", re)
 	}
 }

@@ -33,6 +33,10 @@ type ibCase struct {
 	// discovers is how many DHCPDISCOVER the server is to get; 0 means any
 	// number.
 	discovers int
+	also      []string // each matches a line of the console, wherever it is
+	root      []string // each matches a line of the root's /sbin/init
+	never     []string // these match no line of the console
+	once      []string // each matches one line of the console, and no more
 	// renews tells that the node is to prolong its lease before its root is there.
 	renews bool
 }
@@ -139,7 +143,7 @@ func TestBootInfiniband(t *testing.T) {
 				Root:    RootISCSI,
 				CPUs:    2,
 				Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp rw " + IOWord + "=2",
-			}, Reserve: byGUID, Script: failover()},
+			}, Reserve: byGUID, TwoPorts: true, Script: failover()},
 		},
 		{
 			// The bond's first port has no link: it goes by the second, and is
@@ -164,6 +168,7 @@ func TestBootInfiniband(t *testing.T) {
 			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID, PlugAfter: 12 * time.Second},
 		},
 	}...)
+	cases = append(cases, unkindCases()...)
 
 	fabric := newFabric(t, FabricSpec{PKeys: []uint16{partition, partition + 1}, Relayed: relayed})
 	kernel, image := ibImage(t)
@@ -231,22 +236,6 @@ func fromCarrier(t *testing.T, res FabricResult) time.Duration {
 	return (address - carrier).Round(time.Millisecond)
 }
 
-// The port stays without a subnet manager for a while. The node says so, and
-// goes on when there is one.
-func TestBootInfinibandSubnetManager(t *testing.T) {
-	t.Parallel()
-	fabric := newFabric(t, FabricSpec{SubnetManager: true})
-	kernel, image := ibImage(t)
-	c := ibCase{
-		bootCase: bootCase{name: "late-opensm", fs: "ext4", expect: []string{
-			`nodisk: .*the subnet manager has not configured port 1 of \w+ \(state INIT`, ibByDHCP, mounted,
-		}},
-		boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID, SubnetManagerAfter: 15 * time.Second},
-	}
-	takePlace(t, waits)
-	c.run(t, fabric, kernel, image)
-}
-
 // run boots the node and checks what came of it. It reports false when the lab
 // could not even try.
 func (c ibCase) run(t *testing.T, fabric *Fabric, kernel, image string) (FabricResult, bool) {
@@ -272,6 +261,7 @@ func (c ibCase) run(t *testing.T, fabric *Fabric, kernel, image string) (FabricR
 	if seen != nil {
 		seen.check(t, res.Address)
 	}
+	c.checkLines(t, res.BootResult)
 	if c.discovers > 0 && res.Discovers() != c.discovers {
 		t.Errorf("the server got %d DHCPDISCOVER, want %d:\n%s", res.Discovers(), c.discovers, strings.Join(res.Server, "\n"))
 	}
@@ -286,6 +276,8 @@ func newFabric(t *testing.T, s FabricSpec) *Fabric {
 		lacks(t, err.Error())
 	}
 	s.KernelDir, s.HCA = kernelDir(t), softib(t)
+	// Its port can carry more than its group does, as most can.
+	s.HCAParams = []string{"maxmtu=4096"}
 	s.Log = testLogFile(t.Name() + "-server")
 	give := takePlace(t, busy)
 	fabric, err := sharedLab(t).Fabric(t.Context(), s)

@@ -13,10 +13,12 @@ import (
 
 // LinksWord on the kernel command line makes the root's /sbin/init tell all
 // about the node's links. IOWord=N makes it read and write its disk until the
-// ports of bond0 have lost a link N times, and all have one again.
+// ports of bond0 have lost a link N times, and all have one again. ReadWord=N makes
+// it read N MiB of its disk, past the cache.
 const (
 	LinksWord = "lab.links"
 	IOWord    = "lab.io"
+	ReadWord  = "lab.read"
 )
 
 // A RigBoot says how a node on a rig is booted. Its [BootSpec] has the meaning
@@ -46,7 +48,7 @@ type RigBoot struct {
 	Script []Act
 }
 
-// An Act is something that happens to a node's cables, NICs or servers.
+// An Act is something that happens to a node's cables, NICs, adapters or servers.
 type Act struct {
 	// On waits for a line of the node's console that matches the regular
 	// expression, behind the one of the act before; After is the time to pass
@@ -56,7 +58,13 @@ type Act struct {
 
 	Pull, Plug []int  // cables, at both ends
 	Insert     []int  // NICs that were absent
-	Server     string // command of the server in the node's namespace
+	Server     string // command of the server, on a rig in the node's namespace
+
+	// On a fabric only. HCA are parameters of the node's softib that change,
+	// NAME=VALUE; Reserve tells the DHCP server of the node, which did not know it
+	// till then.
+	HCA     []string
+	Reserve bool
 }
 
 // consoleWords begin a node's command line. A machine that is emulated beside

@@ -82,6 +82,21 @@ io() {
 	say "io done $losses losses in $round rounds"
 	$b rm /.io
 }
+# reads MIB: reads the disk below the root, which does not change, until it is so much.
+reads() {
+	disk=$2 mib=0 sum=
+	size=$($b cat /sys/class/block/${disk##*/}/size)
+	read -r before rest </proc/uptime
+	while [ $mib -lt "$1" ]; do
+		echo 3 >/proc/sys/vm/drop_caches
+		now=$($b md5sum <"$disk") || say read error
+		[ "${sum:=$now}" = "$now" ] || say read error: it differs
+		mib=$((mib + size / 2048))
+		say "read $mib MiB"
+	done
+	read -r after rest </proc/uptime
+	say "read done $mib MiB $(echo "$before $after" | $b awk '{ print $2 - $1 }') s"
+}
 say reached
 [ -r /proc/mounts ] || $b mount -t proc proc /proc
 while read -r dev dir type opts rest; do
@@ -112,7 +127,7 @@ if (: >/.written) 2>/dev/null; then say "writable yes" && $b rm -f /.written; el
 say "taint $($b cat /proc/sys/kernel/tainted)"
 case " $($b cat /proc/cmdline) " in *" ` + LinksWord + ` "*) links ;; esac
 for word in $($b cat /proc/cmdline); do
-	case $word in ` + IOWord + `=*) io ${word#*=} ;; esac
+	case $word in ` + IOWord + `=*) io ${word#*=} ;; ` + ReadWord + `=*) reads ${word#*=} "$2" ;; esac
 done
 say done
 $b poweroff -f

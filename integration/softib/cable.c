@@ -143,6 +143,19 @@ static void sib_cable_offer(struct net_device *ndev)
 	}
 }
 
+/*
+ * The interface that ib_ipoib has made says in the first byte of its address
+ * whether it can have connections (IPOIB_CM_SUPPORTED in its ipoib.h).  Of adapters
+ * with a data path of their own, mlx5 from ConnectX-4 on, it says no.
+ */
+static void sib_refuse_connected(struct net_device *ndev)
+{
+	static const u8 flags;
+
+	if (ndev->type == ARPHRD_INFINIBAND && sib_refuses_connected())
+		dev_addr_mod(ndev, 0, &flags, sizeof(flags));
+}
+
 static int sib_cable_event(struct notifier_block *nb, unsigned long event, void *ptr)
 {
 	struct net_device *ndev = netdev_notifier_info_to_dev(ptr);
@@ -150,6 +163,8 @@ static int sib_cable_event(struct notifier_block *nb, unsigned long event, void 
 
 	switch (event) {
 	case NETDEV_REGISTER:
+		sib_refuse_connected(ndev);
+		fallthrough;
 	case NETDEV_CHANGENAME:
 		sib_cable_offer(ndev);
 		break;
@@ -181,9 +196,10 @@ static int sib_cable_event(struct notifier_block *nb, unsigned long event, void 
 static struct notifier_block sib_cable_nb = { .notifier_call = sib_cable_event };
 
 /*
- * An HCA goes: its cable was unplugged, or the module is unloaded.  Then the
- * cable stays until the clients have left: ib_ipoib says goodbye to its groups,
- * and waits seconds for the answer of a subnet administrator elsewhere.
+ * An HCA goes: its cable was unplugged, it is taken away, or the module is
+ * unloaded.  In the last two cases the cable stays until the clients have left:
+ * ib_ipoib says goodbye to its groups, and waits seconds for the answer of a subnet
+ * administrator elsewhere.
  */
 static void sib_cable_remove(struct sib_cable *c)
 {
@@ -191,7 +207,7 @@ static void sib_cable_remove(struct sib_cable *c)
 
 	rtnl_lock();
 	hca = c->hca;
-	if (hca && rtnl_dereference(hca->ndev) && !sib_stopping)
+	if (hca && rtnl_dereference(hca->ndev) && !sib_stopping && !sib_is_gone(c->index))
 		hca = NULL;
 	rtnl_unlock();
 	if (!hca)
@@ -214,7 +230,7 @@ static int sib_cable_unique(const struct sib_hca *hca)
 
 	sib_for_each_cable(c) {
 		if (!c->hca || (c->hca->guid != hca->guid &&
-				(!hca->sa || sib_guid_lid(c->hca->guid) != sib_guid_lid(hca->guid))))
+				(!hca->sa || sib_guid_lid(c->hca->port_guid) != sib_guid_lid(hca->port_guid))))
 			continue;
 		pr_err("%s cannot have GUID %016llx: %s has %016llx, %s\n", hca->name, hca->guid,
 		       c->hca->name, c->hca->guid,
@@ -232,7 +248,7 @@ static void sib_cable_add(struct sib_cable *c)
 	int ret = -ENOMEM;
 
 	rtnl_lock();
-	if (!c->ndev || c->hca || c->err || sib_stopping)
+	if (!c->ndev || c->hca || c->err || sib_stopping || sib_is_gone(c->index))
 		goto out;
 	strscpy(name, c->ndev->name, sizeof(name));
 	hca = sib_hca_alloc(c->ndev, c->index);
@@ -270,7 +286,7 @@ out:
 }
 
 /* What became of the link since the last time goes into the port's state. */
-static void sib_cable_follow(struct sib_cable *c)
+static void sib_cable_follow(struct sib_cable *c, u32 events)
 {
 	enum sib_link link = SIB_LINK_UP;
 	struct sib_hca *hca;
@@ -290,18 +306,18 @@ static void sib_cable_follow(struct sib_cable *c)
 	if (lost && link == SIB_LINK_UP)
 		sib_port_link(hca, SIB_LINK_NO_CARRIER);
 	sib_port_link(hca, link);
-	if (hca->sa)
-		sib_port_pkeys(hca);
+	sib_port_follow(hca, events);
 }
 
 static void sib_cable_work(struct work_struct *work)
 {
+	u32 events = sib_take_events();
 	struct sib_cable *c;
 
 	sib_for_each_cable(c) {
 		sib_cable_remove(c);
 		sib_cable_add(c);
-		sib_cable_follow(c);
+		sib_cable_follow(c, events);
 	}
 }
 

@@ -13,6 +13,7 @@
 
 #define SIB_TXQ_MAX	4096		/* packets; more are lost, as on a full wire */
 #define SIB_ICRC	4
+#define SIB_BTH_PKEY	2		/* where it is in the BTH, IBA 9.2 */
 
 /* One datagram into one QP: 40 bytes of GRH, or of nothing, then the payload. */
 static void sib_rx_qp(struct sib_qp *qp, const struct ib_wc *tmpl, const u8 *grh,
@@ -124,6 +125,8 @@ static void sib_rx(struct sib_hca *hca, const u8 *p, u32 len, bool from_wire)
 	if (plen > len || plen < hl + SIB_ICRC + h.bth.pad_count)
 		return;
 	plen -= hl + SIB_ICRC + h.bth.pad_count;
+	if (plen > ib_mtu_enum_to_int(hca->max_mtu))
+		return;
 	p += hl;
 	dlid = be16_to_cpu(h.lrh.destination_lid);
 	qpn = be32_to_cpu(h.bth.destination_qpn);
@@ -213,7 +216,7 @@ void sib_tx_tasklet(struct tasklet_struct *t)
 
 /* What of the port goes into a packet, read in one go. */
 struct sib_source {
-	__be64	gid_prefix;
+	__be64	gid_prefix, guid;
 	u16	lid, pkey;
 	u8	state;
 };
@@ -224,6 +227,7 @@ static void sib_source(struct sib_hca *hca, u16 pkey_index, struct sib_source *s
 
 	spin_lock_irqsave(&hca->lock, flags);
 	src->gid_prefix = hca->pi.gid_prefix;
+	src->guid = cpu_to_be64(hca->port_guid);
 	src->lid = sib_lid(hca);
 	src->pkey = pkey_index < SIB_PKEYS ? hca->pkeys[pkey_index] : 0;
 	src->state = sib_state(&hca->pi);
@@ -258,7 +262,7 @@ static struct sk_buff *sib_packet(struct sib_hca *hca, const struct sib_source *
 		h.grh.flow_label = cpu_to_be32(gr->flow_label);
 		h.grh.hop_limit = gr->hop_limit;
 		h.grh.source_gid.global.subnet_prefix = src->gid_prefix;
-		h.grh.source_gid.global.interface_id = cpu_to_be64(hca->guid);
+		h.grh.source_gid.global.interface_id = src->guid;
 		h.grh.destination_gid = gr->dgid;
 		hl += IB_GRH_BYTES;
 	}
@@ -291,7 +295,7 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 		len += wr->sg_list[i].length;
 	if (wr->opcode != IB_WR_SEND || wr->num_sge > SIB_MAX_SEND_SGE)
 		return -EINVAL;
-	if (len > SIB_MTU_BYTES)
+	if (len > ib_mtu_enum_to_int(hca->max_mtu))
 		return -EMSGSIZE;
 
 	spin_lock_irqsave(&qp->lock, flags);
@@ -332,10 +336,16 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 	}
 	sib_dbg(hca, "tx qp %#x dlid %#x dqpn %#x P_Key %#06x, %u bytes\n", qp->qpn, dlid, dqpn,
 		src.pkey, len);
-	/* It comes back to QP1 as its own answer. */
+	/*
+	 * It comes back to QP1 as its own answer, from a full member as every subnet
+	 * manager is: the port may be a limited one.
+	 */
 	if (hca->sa && qp->qpn == 1 && dqpn == 1 && dlid == src.lid &&
-	    sib_sa_request(payload, len))
+	    sib_sa_request(payload, len)) {
 		sib_sa_answer(hca, (void *)payload);
+		put_unaligned_be16(src.pkey | 0x8000,
+				   payload - IB_DETH_BYTES - IB_BTH_BYTES + SIB_BTH_PKEY);
+	}
 	if (skb_queue_len_lockless(&hca->txq) < SIB_TXQ_MAX)
 		skb_queue_tail(&hca->txq, skb);
 	else

@@ -19,6 +19,9 @@ void sib_dispatch(struct sib_hca *hca, u32 events)
 	struct ib_event e = { .device = &hca->ibdev, .element.port_num = 1 };
 	int i;
 
+	if (events & BIT(IB_EVENT_PKEY_CHANGE))
+		pr_info("%s: the P_Key table has changed, its first entries are %#06x %#06x\n",
+			hca->name, READ_ONCE(hca->pkeys[0]), READ_ONCE(hca->pkeys[1]));
 	for (i = 0; i < ARRAY_SIZE(sib_event_order); i++) {
 		if (!(events & BIT(sib_event_order[i])))
 			continue;
@@ -65,15 +68,15 @@ void sib_port_init(struct sib_hca *hca, enum sib_link link)
 	pi->linkspeed_portstate = IB_SPEED_SDR << 4;
 	pi->portphysstate_linkdown = IB_PORT_PHYS_STATE_POLLING;	/* when down */
 	pi->linkspeedactive_enabled = IB_SPEED_SDR << 4 | IB_SPEED_SDR;
-	pi->neighbormtu_mastersmsl = SIB_MTU << 4;
+	pi->neighbormtu_mastersmsl = hca->max_mtu << 4;
 	pi->vlcap_inittype = 1 << 4;				/* VL0 */
-	pi->inittypereply_mtucap = SIB_MTU;
+	pi->inittypereply_mtucap = hca->max_mtu;
 	pi->operationalvl_pei_peo_fpi_fpo = 1 << 4;
 	pi->guid_cap = 1;
 	pi->resv_resptimevalue = 16;
 	pi->cap_mask = cpu_to_be32(IB_PORT_CLIENT_REG_SUP);
 	if (hca->sa)
-		pi->lid = pi->sm_lid = cpu_to_be16(sib_guid_lid(hca->guid));
+		pi->lid = pi->sm_lid = cpu_to_be16(sib_guid_lid(hca->port_guid));
 	sib_set_state(pi, sib_link_state(hca, link), sib_link_phys(link));
 }
 
@@ -138,7 +141,7 @@ u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *stat
 	}
 	pi->linkspeed_portstate = (pi->linkspeed_portstate & 0xf0) | state;
 
-	if (state != was)
+	if (state != was || old.lid != pi->lid || old.sm_lid != pi->sm_lid)
 		pr_info("%s: port state %u -> %u, LID %#x, SM LID %#x\n", hca->name, was, state,
 			sib_lid(hca), be16_to_cpu(pi->sm_lid));
 	if (old.gid_prefix != pi->gid_prefix)
@@ -156,23 +159,35 @@ u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *stat
 	return events;
 }
 
-/* sa=1: the table as the parameter has it now. */
-void sib_port_pkeys(struct sib_hca *hca)
+/*
+ * The port becomes what the parameters say now, and reports that, and events.  Of
+ * the P_Key table only with sa=1: else it is the subnet manager's.
+ */
+void sib_port_follow(struct sib_hca *hca, u32 events)
 {
 	u16 pkeys[SIB_PKEYS];
 	unsigned long flags;
-	bool changed;
-	int n;
+	u64 guid;
 
-	n = sib_read_pkeys(pkeys);
+	sib_read_wanted(hca, pkeys, &guid);
 	spin_lock_irqsave(&hca->lock, flags);
-	changed = memcmp(hca->pkeys, pkeys, sizeof(pkeys)) != 0;
-	memcpy(hca->pkeys, pkeys, sizeof(pkeys));
+	if (hca->sa && memcmp(hca->pkeys, pkeys, sizeof(pkeys))) {
+		memcpy(hca->pkeys, pkeys, sizeof(pkeys));
+		events |= BIT(IB_EVENT_PKEY_CHANGE);
+	}
+	if (hca->port_guid != guid) {
+		hca->port_guid = guid;
+		events |= BIT(IB_EVENT_GID_CHANGE);
+		/* Everybody calculates the LID from it. */
+		if (hca->sa) {
+			hca->pi.lid = hca->pi.sm_lid = cpu_to_be16(sib_guid_lid(guid));
+			events |= BIT(IB_EVENT_LID_CHANGE);
+		}
+	}
 	spin_unlock_irqrestore(&hca->lock, flags);
-	if (!changed)
-		return;
-	pr_info("%s: the P_Key table has %d keys now\n", hca->name, n);
-	sib_dispatch(hca, BIT(IB_EVENT_PKEY_CHANGE));
+	if (events & BIT(IB_EVENT_GID_CHANGE))
+		pr_info("%s: the port GUID is %016llx now\n", hca->name, guid);
+	sib_dispatch(hca, events);
 }
 
 /* Where a key that matches pkey is, or -ENOENT.  Under hca->lock. */
@@ -222,12 +237,12 @@ int sib_query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *a)
 
 	a->state = sib_state(&pi);
 	a->phys_state = pi.portphysstate_linkdown >> 4;
-	a->max_mtu = SIB_MTU;
+	a->max_mtu = hca->max_mtu;
 	a->active_mtu = pi.neighbormtu_mastersmsl >> 4;
 	a->gid_tbl_len = 1;
 	a->pkey_tbl_len = SIB_PKEYS;
 	a->port_cap_flags = be32_to_cpu(pi.cap_mask);
-	a->max_msg_sz = SIB_MTU_BYTES;
+	a->max_msg_sz = ib_mtu_enum_to_int(hca->max_mtu);
 	a->bad_pkey_cntr = be16_to_cpu(pi.pkey_violations);
 	a->qkey_viol_cntr = be16_to_cpu(pi.qkey_violations);
 	a->lid = be16_to_cpu(pi.lid);
@@ -279,8 +294,8 @@ int sib_query_gid(struct ib_device *ibdev, u32 port, int i, union ib_gid *gid)
 		return -EINVAL;
 	spin_lock_irqsave(&hca->lock, flags);
 	gid->global.subnet_prefix = hca->pi.gid_prefix;
+	gid->global.interface_id = cpu_to_be64(hca->port_guid);
 	spin_unlock_irqrestore(&hca->lock, flags);
-	gid->global.interface_id = cpu_to_be64(hca->guid);
 	return 0;
 }
 

@@ -63,14 +63,15 @@ static u16 sib_sa_member(struct sib_hca *hca, struct ib_sa_mad *m)
 	/* Leaving is always granted. */
 	if (m->mad_hdr.method != IB_SA_METHOD_DELETE) {
 		pkey = sib_sa_pkey(hca, m, IB_SA_MCMEMBER_REC_PKEY, MC_PKEY);
-		if (!pkey)
+		/* A port that cannot carry the group's packets is not let in. */
+		if (!pkey || hca->max_mtu < hca->group_mtu)
 			return SIB_INVALID;
 		put_unaligned_be16(pkey, r + MC_PKEY);
 	}
 	put_unaligned_be32(SIB_QKEY, r + MC_QKEY);
 	put_unaligned_be16(be16_to_cpu(IB_MULTICAST_LID_BASE) | jhash(r, 16, 0) % 0x3ffe,
 			   r + MC_MLID);
-	r[MC_MTU] = IB_SA_EQ << 6 | SIB_MTU;
+	r[MC_MTU] = IB_SA_EQ << 6 | hca->group_mtu;
 	r[MC_TCLASS] = 0;
 	r[MC_RATE] = IB_SA_EQ << 6 | SIB_RATE;
 	r[MC_LIFETIME] = SIB_LIFETIME;
@@ -88,11 +89,11 @@ static u16 sib_sa_path(struct sib_hca *hca, struct ib_sa_mad *m)
 	if (!pkey)
 		return SIB_INVALID;
 	put_unaligned_be16(sib_guid_lid(get_unaligned_be64(r + PR_DGID + 8)), r + PR_DLID);
-	put_unaligned_be16(sib_guid_lid(hca->guid), r + PR_SLID);
+	put_unaligned_be16(be16_to_cpu(READ_ONCE(hca->pi.lid)), r + PR_SLID);
 	r[PR_REVERSIBLE] = 0x81;				/* and one path */
 	put_unaligned_be16(pkey, r + PR_PKEY);
 	put_unaligned_be16(SIB_SL, r + PR_SL);
-	r[PR_MTU] = IB_SA_EQ << 6 | SIB_MTU;
+	r[PR_MTU] = IB_SA_EQ << 6 | min(hca->max_mtu, hca->group_mtu);
 	r[PR_RATE] = IB_SA_EQ << 6 | SIB_RATE;
 	r[PR_LIFETIME] = SIB_LIFETIME;
 	return 0;

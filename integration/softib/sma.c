@@ -19,7 +19,7 @@ static void sib_node_info(struct sib_hca *hca, u8 *p)
 	p[3] = 1;				/* ports */
 	put_unaligned_be64(hca->guid, p + 4);	/* system image */
 	put_unaligned_be64(hca->guid, p + 12);	/* node */
-	put_unaligned_be64(hca->guid, p + 20);	/* port */
+	put_unaligned_be64(hca->port_guid, p + 20);	/* port */
 	put_unaligned_be16(SIB_PKEYS, p + 28);
 	put_unaligned_be16(SIB_DEVICE_ID, p + 30);
 	put_unaligned_be32(1, p + 32);		/* revision */
@@ -92,7 +92,7 @@ int sib_process_mad(struct ib_device *ibdev, int flags, u32 port, const struct i
 	case IB_SMP_ATTR_GUID_INFO:
 		memset(p, 0, IB_SMP_DATA_SIZE);
 		if (!mod)
-			put_unaligned_be64(hca->guid, p);
+			put_unaligned_be64(hca->port_guid, p);
 		break;
 	case IB_SMP_ATTR_PKEY_TABLE:
 		if (mod & 0xffff)			/* the block, and there is one */

@@ -10,8 +10,6 @@
 #include <rdma/ib_verbs.h>
 
 #define SIB_ETHERTYPE	0x88b5		/* IEEE 802, local experimental 1 */
-#define SIB_MTU		IB_MTU_2048
-#define SIB_MTU_BYTES	2048
 #define SIB_CABLE_MTU	4200		/* the largest IB packet, and room */
 #define SIB_RATE	IB_RATE_10_GBPS
 #define SIB_PKEYS	32		/* one block of the P_KeyTable attribute */
@@ -20,11 +18,13 @@
 #define SIB_MAX_SEND_SGE 32
 
 /*
- * Locks, outermost first: rtnl (the cables), sib_hca.lock, sib_qp.lock,
- * sib_cq.lock.  Nothing takes those of two HCAs: they meet on the wire only.
- * The spinlocks are taken with interrupts off everywhere: ib_mad posts sends
- * with interrupts off, packets come in softirq, the rest is process context.  No
- * event is dispatched and nothing is allocated for the core under any of them.
+ * Mutexes, outermost first: rtnl (the cables), sib_params_lock of params.c (what
+ * may be written).  Spinlocks: sib_hca.lock, sib_qp.lock, sib_cq.lock, and those
+ * of the queues of packets, under which nothing is taken.  Nothing takes those of
+ * two HCAs: they meet on the wire only.  The spinlocks are taken with interrupts
+ * off everywhere: ib_mad posts sends with interrupts off, packets come in softirq,
+ * the rest is process context.  No event is dispatched and nothing is allocated
+ * for the core under any of them; no mutex is taken under a spinlock.
  */
 struct sib_hca {
 	struct ib_device	ibdev;
@@ -34,13 +34,17 @@ struct sib_hca {
 	struct sk_buff_head	txq;		/* packets waiting for the tasklet */
 	struct tasklet_struct	tx;
 	char			name[12];	/* softib0: of the first cable, fixed */
-	u64			guid;		/* node and port, fixed */
+	int			index;		/* in netdev=, fixed */
+	u64			guid;		/* of the node, fixed */
 	bool			sa;		/* built-in SM and SA, fixed */
+	enum ib_mtu		max_mtu;	/* of the port, fixed */
+	enum ib_mtu		group_mtu;	/* what our SA says of groups, fixed */
 
 	spinlock_t		lock;		/* all that follows */
 	struct list_head	qps;
 	u32			next_qpn;
 	struct ib_port_info	pi;		/* what the SMA answers */
+	u64			port_guid;
 	u16			pkeys[SIB_PKEYS];
 };
 
@@ -133,11 +137,26 @@ static inline bool sib_pkey_match(u16 a, u16 b)
 	return (a & 0x7fff) && !((a ^ b) & 0x7fff) && ((a | b) & 0x8000);
 }
 
-/* main.c */
+/* params.c */
+extern char *sib_netdev[SIB_MAX_CABLES];
+extern int sib_nnetdev;
 extern bool sib_debug;
 #define sib_dbg(hca, fmt, ...) \
 	do { if (sib_debug) pr_info("%s: " fmt, (hca)->name, ##__VA_ARGS__); } while (0)
-int sib_read_pkeys(u16 *pkeys);
+int sib_check_params(void);
+int sib_param_set(const char *name, const char *value);
+void sib_read_fixed(struct sib_hca *hca, int index, const u8 *mac);
+void sib_read_wanted(const struct sib_hca *hca, u16 *pkeys, u64 *guid);
+bool sib_is_gone(int index);
+bool sib_refuses_connected(void);
+u32 sib_take_events(void);
+void sib_set_running(bool on);
+
+/* order.c */
+void sib_order_init(void);
+void sib_order_exit(void);
+
+/* main.c */
 struct sib_hca *sib_hca_alloc(struct net_device *ndev, int index);
 int sib_hca_register(struct sib_hca *hca);
 void sib_hca_unregister(struct sib_hca *hca);
@@ -153,7 +172,7 @@ enum sib_link { SIB_LINK_UP, SIB_LINK_NO_CARRIER, SIB_LINK_DISABLED };
 void sib_port_init(struct sib_hca *hca, enum sib_link link);
 void sib_port_link(struct sib_hca *hca, enum sib_link link);
 u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *status);
-void sib_port_pkeys(struct sib_hca *hca);
+void sib_port_follow(struct sib_hca *hca, u32 events);
 int sib_pkey_find(const struct sib_hca *hca, u16 pkey);
 void sib_dispatch(struct sib_hca *hca, u32 events);
 int sib_query_device(struct ib_device *ibdev, struct ib_device_attr *a, struct ib_udata *udata);
