@@ -28,6 +28,9 @@ type FabricSpec struct {
 	// that such a fabric has the server and one node. Otherwise every port is
 	// active as soon as it has a link.
 	SubnetManager bool
+	// RDMA gives the HCAs reliable connections, and the server's nfsd RDMA besides
+	// TCP.
+	RDMA bool
 	// PKeys are the partitions of the server, besides the default one. It has a
 	// child interface in each, with addresses in 10.78.N.0/24, 10.79.N.0/24 ...
 	PKeys []uint16
@@ -209,10 +212,14 @@ func (f *Fabric) address(partition, number int) netip.Addr {
 
 // softib are the parameters that the HCA of all machines has.
 func (f *Fabric) softib() []string {
+	params := []string{"sa=1"}
 	if f.spec.SubnetManager {
-		return []string{"sa=0"}
+		params[0] = "sa=0"
 	}
-	return []string{"sa=1"}
+	if f.spec.RDMA {
+		params = append(params, "rc=1")
+	}
+	return params
 }
 
 // image makes the server's initramfs.
@@ -259,7 +266,7 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 	if err := a.serverFiles(serverFiles{
 		busybox: busybox, root: tree, disk: disk,
 		kernelDir: f.spec.KernelDir, modules: []string{"ib_ipoib", "ib_umad"},
-		softib: f.spec.HCA, params: strings.Join(params, " "), network: serverFabric,
+		softib: f.spec.HCA, params: strings.Join(params, " "), rdma: f.spec.RDMA, network: serverFabric,
 		settings: fmt.Sprintf("NET=%d\nPKEYS='%s'\n", f.n, strings.Join(keys, " ")),
 	}); err != nil {
 		return err

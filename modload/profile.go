@@ -298,6 +298,11 @@ func storage() []Profile {
 			Name: "nfs", Doc: "root by NFS, whichever version the server speaks", Filesystem: "nfs",
 			With: []string{"nfs3", "nfs4"},
 		},
+		{
+			// Loaded when an export has proto=rdma: nothing else needs it.
+			Name: "rdma", Doc: "root by NFS over RDMA, besides nfs and the profile of the adapter",
+			Include: []string{"rpcrdma"},
+		},
 	}
 }
 

@@ -195,7 +195,7 @@ func (c *nfsClient) try(ctx context.Context, v NFSVersion) (data string, err err
 	modules := c.modules(v)
 	for _, module := range modules {
 		if !c.m.Modules.available(module) {
-			return "", fmt.Errorf("the image has no module %s: add --profile nfs", module)
+			return "", fmt.Errorf("the image has no module %s: add --profile %s", module, profileOf(module))
 		}
 	}
 	// The server is asked while the modules load: neither needs the other.
@@ -240,6 +240,14 @@ func (c *nfsClient) load(ctx context.Context, modules []string) error {
 		}
 	}
 	return nil
+}
+
+// profileOf names the profile with a module of [nfsClient.modules].
+func profileOf(module string) string {
+	if module == "rpcrdma" {
+		return "rdma"
+	}
+	return "nfs"
 }
 
 func (c *nfsClient) modules(v NFSVersion) []string {
