@@ -299,9 +299,9 @@ func storage() []Profile {
 			With: []string{"nfs3", "nfs4"},
 		},
 		{
-			// Loaded when an export has proto=rdma: nothing else needs it.
+			// For an export with proto=rdma: nothing else needs it.
 			Name: "rdma", Doc: "root by NFS over RDMA, besides nfs and the profile of the adapter",
-			Include: []string{"rpcrdma"},
+			Load: []Request{{Name: "rpcrdma", Stage: StageStorage}},
 		},
 	}
 }
