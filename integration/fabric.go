@@ -28,8 +28,8 @@ type FabricSpec struct {
 	// that such a fabric has the server and one node. Otherwise every port is
 	// active as soon as it has a link.
 	SubnetManager bool
-	// RDMA gives the HCAs reliable connections, and the server's nfsd RDMA besides
-	// TCP.
+	// RDMA gives the server's HCA reliable connections, for nodes with
+	// [FabricBoot.RDMA].
 	RDMA bool
 	// PKeys are the partitions of the server, besides the default one. It has a
 	// child interface in each, with addresses in 10.78.N.0/24, 10.79.N.0/24 ...
@@ -212,14 +212,10 @@ func (f *Fabric) address(partition, number int) netip.Addr {
 
 // softib are the parameters that the HCA of all machines has.
 func (f *Fabric) softib() []string {
-	params := []string{"sa=1"}
 	if f.spec.SubnetManager {
-		params[0] = "sa=0"
+		return []string{"sa=0"}
 	}
-	if f.spec.RDMA {
-		params = append(params, "rc=1")
-	}
-	return params
+	return []string{"sa=1"}
 }
 
 // image makes the server's initramfs.
@@ -262,6 +258,9 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 	}
 	if len(keys) > 0 {
 		params = append(params, "pkeys="+strings.Join(keys, ","))
+	}
+	if f.spec.RDMA {
+		params = append(params, "rc=1")
 	}
 	if err := a.serverFiles(serverFiles{
 		busybox: busybox, root: tree, disk: disk,

@@ -82,6 +82,14 @@ io() {
 	say "io done $losses losses in $round rounds"
 	$b rm /.io
 }
+bulk() {
+	# The file in memory is the measure: what is read comes from the root.
+	$b mount -t tmpfs bulk /mnt && $b dd if=/dev/urandom of=/mnt/bulk bs=1M count="$1" 2>/dev/null
+	$b dd if=/mnt/bulk of=/.bulk bs=1M conv=fsync 2>/dev/null || say bulk error writing
+	echo 3 >/proc/sys/vm/drop_caches
+	if $b cmp /mnt/bulk /.bulk; then say "bulk $1 MiB written and read"; else say bulk error: it differs; fi
+	$b rm /.bulk
+}
 say reached
 [ -r /proc/mounts ] || $b mount -t proc proc /proc
 while read -r dev dir type opts rest; do
@@ -112,7 +120,10 @@ if (: >/.written) 2>/dev/null; then say "writable yes" && $b rm -f /.written; el
 say "taint $($b cat /proc/sys/kernel/tainted)"
 case " $($b cat /proc/cmdline) " in *" ` + LinksWord + ` "*) links ;; esac
 for word in $($b cat /proc/cmdline); do
-	case $word in ` + IOWord + `=*) io ${word#*=} ;; esac
+	case $word in
+	` + IOWord + `=*) io ${word#*=} ;;
+	` + BulkWord + `=*) bulk ${word#*=} ;;
+	esac
 done
 say done
 $b poweroff -f

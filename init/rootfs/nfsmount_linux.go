@@ -361,7 +361,11 @@ func (c *nfsClient) nameClient(ctx context.Context, addr netip.Addr) {
 // explain puts errno into a sentence; said is what the kernel logged.
 func (c *nfsClient) explain(ctx context.Context, v NFSVersion, o MountOptions, err error, said string) error {
 	why := ""
+	if c.n.RDMA() {
+		why = c.explainRDMA(err, said)
+	}
 	switch {
+	case why != "":
 	case errors.Is(err, unix.ENOENT):
 		why = fmt.Sprintf("server %s has no %s for NFS %s: its version 4 paths may begin elsewhere (fsid=0, Pseudo)", c.server, c.n.Path, v)
 		if port, err := getPort(ctx, "tcp", c.server, programMount, 3); err == nil {
@@ -371,8 +375,6 @@ func (c *nfsClient) explain(ctx context.Context, v NFSVersion, o MountOptions, e
 		why = fmt.Sprintf("server %s does not let %s mount %s: check the clients and the security flavour of the export", c.server, localAddr(c.server), c.n.Path)
 	case errors.Is(err, unix.EPROTONOSUPPORT):
 		why = "the server or this kernel does not speak it"
-	case errors.Is(err, unix.EINVAL) && strings.Contains(said, "rpcrdma:"):
-		why = "the RDMA device cannot carry NFS"
 	case errors.Is(err, unix.EINVAL):
 		why = fmt.Sprintf("the kernel does not take these options: %s", clip(o.Data, maxClip))
 		if c.n.udp() {
@@ -380,8 +382,6 @@ func (c *nfsClient) explain(ctx context.Context, v NFSVersion, o MountOptions, e
 		}
 	case errors.Is(err, unix.ENODEV):
 		why = "this kernel has no NFS: add --profile nfs to the image"
-	case errors.Is(err, unix.ECONNREFUSED) && c.n.RDMA():
-		why = c.n.notServed(c.server.String(), cmp.Or(c.n.port("port"), rdmaPort))
 	case errors.Is(err, unix.ECONNREFUSED):
 		why = fmt.Sprintf("no NFS server on %s: check that nfsd runs", c.server)
 	case errors.Is(err, unix.ETIMEDOUT):

@@ -59,12 +59,6 @@ func awaitRDMA(ctx context.Context, sysfs fs.FS, wait func(ctx context.Context, 
 	return err
 }
 
-// notServed says what to do on a server that refuses connections to its RDMA port.
-func (n NFS) notServed(server string, port uint16) string {
-	return fmt.Sprintf("%s serves no NFS over RDMA at port %d: check that its nfsd listens there (rdma=y in nfs.conf, or \"rdma %d\" in /proc/fs/nfsd/portlist)",
-		server, port, port)
-}
-
 // familyProto is a value of proto= for a server with an IPv6 address, for which the
 // kernel wants another word (proto=tcp6, rdma6; nfs(5)).
 func familyProto(word string) string {

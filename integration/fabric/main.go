@@ -131,7 +131,7 @@ func boot(ctx context.Context, f *integration.Fabric, o options, out io.Writer) 
 	b.Kernel, b.Console = filepath.Join(o.spec.KernelDir, "vmlinuz"), integration.Plain(out)
 	// The command line says it all, and the server is whoever was started by
 	// hand: no root and no reservation are made.
-	b.Root, b.Static = integration.RootNone, true
+	b.Root, b.Static, b.RDMA = integration.RootNone, true, o.spec.RDMA
 	res, err := f.Boot(ctx, b)
 	if err != nil {
 		return err

@@ -11,7 +11,6 @@
 
 #include "softib.h"
 
-#define SIB_TXQ_MAX	4096		/* packets; more are lost, as on a full wire */
 #define SIB_ICRC	4
 
 /* One datagram into one QP: 40 bytes of GRH, or of nothing, then the payload. */

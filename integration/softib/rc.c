@@ -21,6 +21,10 @@ static bool sib_rc_on;
 module_param_named(rc, sib_rc_on, bool, 0444);
 MODULE_PARM_DESC(rc, "1: reliable connections and memory regions, for NFS over RDMA, iSER and connected mode (0)");
 
+static uint sib_rc_lose;
+module_param_named(lose, sib_rc_lose, uint, 0644);
+MODULE_PARM_DESC(lose, "every so many packets of reliable connections one is lost on its way out; 0: none");
+
 bool sib_rc_enabled(void)
 {
 	return sib_rc_on;
@@ -86,7 +90,13 @@ u8 *sib_rc_packet(struct sib_hca *hca, struct sib_qp *qp, u8 opcode, u32 psn, bo
 
 void sib_rc_queue(struct sib_hca *hca, struct sk_buff *skb)
 {
-	if (sib_state(&hca->pi) == IB_PORT_ACTIVE && skb_queue_len_lockless(&hca->txq) < 4096)
+	static atomic_t sent;
+	uint lose = READ_ONCE(sib_rc_lose);
+
+	if (lose && !((u32)atomic_inc_return(&sent) % lose))
+		kfree_skb(skb);
+	else if (sib_state(&hca->pi) == IB_PORT_ACTIVE &&
+		 skb_queue_len_lockless(&hca->txq) < SIB_TXQ_MAX)
 		skb_queue_tail(&hca->txq, skb);
 	else
 		kfree_skb(skb);

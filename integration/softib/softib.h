@@ -15,6 +15,7 @@
 #define SIB_CABLE_MTU	4200		/* the largest IB packet, and room */
 #define SIB_RATE	IB_RATE_10_GBPS
 #define SIB_PKEYS	32		/* one block of the P_KeyTable attribute */
+#define SIB_TXQ_MAX	4096		/* packets; more are lost, as on a full wire */
 #define SIB_MAX_CABLES	4		/* in a machine, one HCA each */
 #define SIB_MAX_RECV_SGE 4
 #define SIB_MAX_SEND_SGE 32
