@@ -85,9 +85,13 @@ io() {
 bulk() {
 	# The file in memory is the measure: what is read comes from the root.
 	$b mount -t tmpfs bulk /mnt && $b dd if=/dev/urandom of=/mnt/bulk bs=1M count="$1" 2>/dev/null
+	read -r before rest </proc/uptime
 	$b dd if=/mnt/bulk of=/.bulk bs=1M conv=fsync 2>/dev/null || say bulk error writing
+	read -r between rest </proc/uptime
 	echo 3 >/proc/sys/vm/drop_caches
-	if $b cmp /mnt/bulk /.bulk; then say "bulk $1 MiB written and read"; else say bulk error: it differs; fi
+	$b cmp /mnt/bulk /.bulk || say bulk error: it differs
+	read -r after rest </proc/uptime
+	echo "$1 $before $between $after" | $b awk '{ print "nodisk-root: bulk", $1, "MiB, written in", $3 - $2, "s, read in", $4 - $3, "s" }'
 	$b rm /.bulk
 }
 say reached

@@ -211,6 +211,7 @@ void sib_rc_back(struct sib_hca *hca, struct sib_qp *qp)
 
 	if (rc->una == rc->nxt)
 		return;
+	rc->back = rc->una;
 	for (i = rc->tail; i != rc->head; i++) {
 		struct sib_swqe *w = &rc->sq[i & (rc->size - 1)];
 
@@ -366,8 +367,10 @@ void sib_rc_modify(struct sib_hca *hca, struct sib_qp *qp, const struct ib_qp_at
 		rc->dqpn = a->dest_qp_num;
 	if (mask & IB_QP_RQ_PSN)
 		rc->epsn = a->rq_psn & 0xffffff;
-	if (mask & IB_QP_SQ_PSN)
+	if (mask & IB_QP_SQ_PSN) {
 		qp->psn = rc->una = rc->nxt = a->sq_psn & 0xffffff;
+		rc->back = ~0;				/* no PSN */
+	}
 	if (mask & IB_QP_STATE) {
 		qp->state = a->qp_state;
 		if (qp->state == IB_QPS_ERR)

@@ -51,6 +51,7 @@ struct sib_rc {
 	u32			head, tail, size;
 	u32			cur, off;	/* what is sent next */
 	u32			una, nxt;	/* PSNs: not acknowledged, sent next */
+	u32			back;		/* una when it last began again */
 	u32			retries;
 
 	/* Responder. */

@@ -270,7 +270,9 @@ static void sib_rc_rx_answer(struct sib_hca *hca, struct sib_qp *qp, u8 opcode, 
 	return;
 back:
 	sib_rc_reap(qp);
-	sib_rc_back(hca, qp);
+	/* What follows a lost packet says so again and again: once is enough, or the timer. */
+	if (rc->back != rc->una)
+		sib_rc_back(hca, qp);
 }
 
 /*
