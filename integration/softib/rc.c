@@ -14,6 +14,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
+#include <linux/random.h>
 
 #include "rc.h"
 
@@ -23,7 +24,7 @@ MODULE_PARM_DESC(rc, "1: reliable connections and memory regions, for NFS over R
 
 static uint sib_rc_lose;
 module_param_named(lose, sib_rc_lose, uint, 0644);
-MODULE_PARM_DESC(lose, "every so many packets of reliable connections one is lost on its way out; 0: none");
+MODULE_PARM_DESC(lose, "of so many packets of reliable connections one is lost on its way out, by chance; 0: none");
 
 bool sib_rc_enabled(void)
 {
@@ -90,10 +91,10 @@ u8 *sib_rc_packet(struct sib_hca *hca, struct sib_qp *qp, u8 opcode, u32 psn, bo
 
 void sib_rc_queue(struct sib_hca *hca, struct sk_buff *skb)
 {
-	static atomic_t sent;
 	uint lose = READ_ONCE(sib_rc_lose);
 
-	if (lose && !((u32)atomic_inc_return(&sent) % lose))
+	/* By chance: what is sent again may be as many packets each time, and would never arrive. */
+	if (lose && !(get_random_u32() % lose))
 		kfree_skb(skb);
 	else if (sib_state(&hca->pi) == IB_PORT_ACTIVE &&
 		 skb_queue_len_lockless(&hca->txq) < SIB_TXQ_MAX)
