@@ -249,14 +249,6 @@ func (c *nfsClient) load(ctx context.Context, modules []string) error {
 	return nil
 }
 
-// profileOf names the profile with a module of [nfsClient.modules].
-func profileOf(module string) string {
-	if module == "rpcrdma" {
-		return "rdma"
-	}
-	return "nfs"
-}
-
 func (c *nfsClient) modules(v NFSVersion) []string {
 	modules := []string{"nfs", v.module()}
 	if c.n.RDMA() {

@@ -69,3 +69,11 @@ func familyProto(word string) string {
 	}
 	return word
 }
+
+// profileOf names the profile with a module of [nfsClient.modules].
+func profileOf(module string) string {
+	if module == "rpcrdma" {
+		return "rdma"
+	}
+	return "nfs"
+}
