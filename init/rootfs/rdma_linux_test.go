@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What mount(2) returned over softib in each of these cases, and what is to be said of it.
+// What is said of the numbers that mount(2) returns. ECONNREFUSED, EPROTO and the EINVAL of frwr were
+// seen over softib; ENETUNREACH is from the source.
 func TestExplainRDMA(t *testing.T) {
 	for _, tt := range []struct {
 		options string
