@@ -42,8 +42,16 @@ func requests(profile string, stage modload.Stage) []modload.Request {
 }
 
 // nfsAhead is the module of the first version that will be tried: those that
-// the image does not hold are passed over.
+// the image does not hold are passed over. RDMA has a module of its own.
 func (p Plan) nfsAhead() []modload.Request {
+	list := p.nfsVersionAhead()
+	if p.Root.NFS.RDMA() && p.has("rdma") {
+		list = append(list, requests("rdma", modload.StageStorage)...)
+	}
+	return list
+}
+
+func (p Plan) nfsVersionAhead() []modload.Request {
 	for _, v := range p.Root.NFS.Versions {
 		profile := "nfs4"
 		if v == rootfs.NFS3 {

@@ -16,6 +16,10 @@ func TestAhead(t *testing.T) {
 		{"root=iscsi:10.0.0.1::::iqn.2026-01.test:a", "iscsi,nfs,ext4", "iscsi_tcp sd_mod crypto-crc32c ext4 crypto-crc32c"},
 		{"root=/dev/nfs nfsroot=10.0.0.1:/a", "iscsi,nfs,ext4", "nfsv3"},
 		{"root=nfs4:10.0.0.1:/a", "nfs", "nfsv4"},
+		{"root=nfs4:10.0.0.1:/a:proto=rdma", "nfs,rdma", "nfsv4 rpcrdma"},
+		{"root=/dev/nfs nfsroot=10.0.0.1:/a,rdma", "nfs,rdma", "nfsv3 rpcrdma"},
+		{"root=nfs4:10.0.0.1:/a:proto=rdma", "nfs", "nfsv4"},
+		{"root=nfs4:10.0.0.1:/a", "nfs,rdma", "nfsv4"},
 		{"root=nfs:10.0.0.1:/a", "nfs3", "nfsv3"}, // 4 comes first and is not in the image
 		{"root=/dev/ram", "iscsi,ext4", ""},
 	} {

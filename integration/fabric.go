@@ -31,6 +31,9 @@ type FabricSpec struct {
 	SubnetManager bool
 	// HCAParams are further parameters of the server's softib: "maxmtu=4096".
 	HCAParams []string
+	// RDMA gives the server's HCA reliable connections, for nodes with
+	// [FabricBoot.RDMA].
+	RDMA bool
 	// PKeys are the partitions of the server, besides the default one. It has a
 	// child interface in each, with addresses in 10.78.N.0/24, 10.79.N.0/24 ...
 	PKeys []uint16
@@ -282,10 +285,13 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 	if len(keys) > 0 {
 		params = append(params, "pkeys="+strings.Join(keys, ","))
 	}
+	if f.spec.RDMA {
+		params = append(params, "rc=1")
+	}
 	if err := a.serverFiles(serverFiles{
 		busybox: busybox, root: tree, disk: disk,
 		kernelDir: f.spec.KernelDir, modules: modules,
-		softib: f.spec.HCA, params: strings.Join(params, " "), network: serverFabric,
+		softib: f.spec.HCA, params: strings.Join(params, " "), rdma: f.spec.RDMA, network: serverFabric,
 		settings: fmt.Sprintf("NET=%d\nPKEYS='%s'\n%s", f.n, strings.Join(keys, " "), relay),
 	}); err != nil {
 		return err

@@ -37,6 +37,9 @@ type FabricBoot struct {
 	// Options are further DHCP options for the node, as dnsmasq's dhcp-option has them
 	// behind the tag: "58,00:00:00:05".
 	Options []string
+	// RDMA gives the node's HCA reliable connections, and the server's nfsd serves
+	// RDMA besides TCP.
+	RDMA bool
 	// Partition is 0, or selects one of the fabric's PKeys (1, 2, ...): the
 	// node's address is there, and its HCA has the P_Key.
 	Partition int
@@ -77,6 +80,9 @@ func (f *Fabric) words(b FabricBoot) string {
 	for _, p := range f.softib() {
 		hca = append(hca, "softib."+p)
 	}
+	if b.RDMA {
+		hca = append(hca, "softib.rc=1")
+	}
 	if b.Partition > 0 && !b.Keyless {
 		hca = append(hca, fmt.Sprintf("softib.pkeys=0x%04x", f.spec.PKeys[b.Partition-1]))
 	}
@@ -100,6 +106,9 @@ func (f *Fabric) words(b FabricBoot) string {
 // check finds contradictions before anything is started.
 func (f *Fabric) check(b FabricBoot) error {
 	errs := append(Missing(b.tools()), b.check())
+	if b.RDMA && !f.spec.RDMA {
+		errs = append(errs, fmt.Errorf("boot %s: the fabric's server has no RDMA", b.name()))
+	}
 	if b.Partition < 0 || b.Partition > len(f.spec.PKeys) {
 		errs = append(errs, fmt.Errorf("boot %s: the fabric has %d partitions, not %d", b.name(), len(f.spec.PKeys), b.Partition))
 	}
@@ -265,7 +274,10 @@ func (f *Fabric) root(ctx context.Context, b FabricBoot, p *fabricPort, undo *un
 		})
 		return nil
 	case RootNFS3, RootNFS4:
-		return f.service(ctx, "nfs", "")
+		if err := f.service(ctx, "nfs", ""); err != nil || !b.RDMA {
+			return err
+		}
+		return f.service(ctx, "nfs_rdma", "")
 	default:
 		return nil
 	}

@@ -104,6 +104,31 @@ func TestBootInfiniband(t *testing.T) {
 			renews: true,
 		},
 		{
+			// One of 61 packets of the node's is lost: the HCAs send again, and the file is whole.
+			bootCase: bootCase{name: "nfs4-rdma", fs: "nfs4", expect: []string{
+				ibByDHCP, mounted, `nodisk-root: root nfs4 .*,proto=rdma,port=20049,`, `nodisk-root: bulk 4 MiB, written in [\d.]+ s, read in`,
+			}},
+			boot: FabricBoot{BootSpec: BootSpec{
+				CPUs: 2, Root: RootNFS4,
+				Cmdline: "ip=ib0:dhcp root=nfs4:{server}:{export}:proto=rdma rw softib.lose=61 " + BulkWord + "=4",
+			}, Reserve: byGUID, RDMA: true},
+		},
+		{
+			bootCase: bootCase{name: "nfs3-rdma", fs: "nfs", expect: []string{ibByHand, mounted, `nodisk-root: root nfs .*,proto=rdma,port=20049,`}},
+			boot: FabricBoot{BootSpec: BootSpec{
+				Root: RootNFS3, Static: true,
+				Cmdline: "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=/dev/nfs nfsroot={server}:{export},rdma",
+			}, RDMA: true},
+		},
+		{
+			bootCase: bootCase{name: "no-rdma", long: true, fails: true, why: `10\.77\.\d+\.1 serves no NFS over RDMA at port 20050: check that its nfsd listens there`},
+			boot: FabricBoot{BootSpec: BootSpec{
+				Root: RootNFS3, Static: true,
+				Cmdline: "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=nfs:{server}:{export}:vers=3,rdma,port=20050",
+				Append:  "nodisk.onfail=poweroff nodisk.deadline=30s",
+			}, RDMA: true},
+		},
+		{
 			bootCase: bootCase{name: "static-iscsi", fs: "ext4", expect: []string{ibByHand, mounted}},
 			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Static: true}},
 		},
@@ -170,7 +195,7 @@ func TestBootInfiniband(t *testing.T) {
 	}...)
 	cases = append(cases, unkindCases()...)
 
-	fabric := newFabric(t, FabricSpec{PKeys: []uint16{partition, partition + 1}, Relayed: relayed})
+	fabric := newFabric(t, FabricSpec{PKeys: []uint16{partition, partition + 1}, Relayed: relayed, RDMA: true})
 	kernel, image := ibImage(t)
 
 	// Nodes that have the machine for themselves: the time of one is the network's, and
@@ -321,7 +346,7 @@ func ibImage(t *testing.T) (kernel, image string) {
 	if err := copyFile(softib(t), filepath.Join(dir, "softib.ko"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,ib,bond,iscsi,ext4,nfs", "--module-dir", dir)
+	return filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,ib,bond,iscsi,ext4,nfs,rdma", "--module-dir", dir)
 }
 
 // testLogFile is where a console of that name is kept, empty for nowhere.

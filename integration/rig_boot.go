@@ -14,11 +14,13 @@ import (
 // LinksWord on the kernel command line makes the root's /sbin/init tell all
 // about the node's links. IOWord=N makes it read and write its disk until the
 // ports of bond0 have lost a link N times, and all have one again. ReadWord=N makes
-// it read N MiB of its disk, past the cache.
+// it read N MiB of its disk, past the cache. BulkWord=N makes it write a file of N
+// MiB, and read it again from where it is.
 const (
 	LinksWord = "lab.links"
 	IOWord    = "lab.io"
 	ReadWord  = "lab.read"
+	BulkWord  = "lab.bulk"
 )
 
 // A RigBoot says how a node on a rig is booted. Its [BootSpec] has the meaning

@@ -97,6 +97,18 @@ reads() {
 	read -r after rest </proc/uptime
 	say "read done $mib MiB $(echo "$before $after" | $b awk '{ print $2 - $1 }') s"
 }
+bulk() {
+	# The file in memory is the measure: what is read comes from the root.
+	$b mount -t tmpfs bulk /mnt && $b dd if=/dev/urandom of=/mnt/bulk bs=1M count="$1" 2>/dev/null
+	read -r before rest </proc/uptime
+	$b dd if=/mnt/bulk of=/.bulk bs=1M conv=fsync 2>/dev/null || say bulk error writing
+	read -r between rest </proc/uptime
+	echo 3 >/proc/sys/vm/drop_caches
+	$b cmp /mnt/bulk /.bulk || say bulk error: it differs
+	read -r after rest </proc/uptime
+	echo "$1 $before $between $after" | $b awk '{ print "nodisk-root: bulk", $1, "MiB, written in", $3 - $2, "s, read in", $4 - $3, "s" }'
+	$b rm /.bulk
+}
 say reached
 [ -r /proc/mounts ] || $b mount -t proc proc /proc
 while read -r dev dir type opts rest; do
@@ -127,7 +139,11 @@ if (: >/.written) 2>/dev/null; then say "writable yes" && $b rm -f /.written; el
 say "taint $($b cat /proc/sys/kernel/tainted)"
 case " $($b cat /proc/cmdline) " in *" ` + LinksWord + ` "*) links ;; esac
 for word in $($b cat /proc/cmdline); do
-	case $word in ` + IOWord + `=*) io ${word#*=} ;; ` + ReadWord + `=*) reads ${word#*=} "$2" ;; esac
+	case $word in
+	` + IOWord + `=*) io ${word#*=} ;;
+	` + ReadWord + `=*) reads ${word#*=} "$2" ;;
+	` + BulkWord + `=*) bulk ${word#*=} ;;
+	esac
 done
 say done
 $b poweroff -f

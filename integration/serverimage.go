@@ -110,6 +110,7 @@ type serverFiles struct {
 	modules   []string // besides those of virtio
 	// softib.ko and its parameters, empty for none
 	softib, params string
+	rdma           bool // nfsd can do RDMA
 
 	network  string // text of /network
 	settings string // text of /etc/fabric
@@ -167,6 +168,13 @@ func (a *archive) serverFiles(f serverFiles) error {
 		}
 		a.put("modules/softib.ko", data, 0o644)
 		network += "/modules/softib.ko " + f.params + "\n"
+	}
+	if f.rdma {
+		rdma, err := a.modules(index, f.kernelDir, "rpcrdma")
+		if err != nil {
+			return err
+		}
+		nfs += rdma
 	}
 	a.put("modules/network", []byte(network), 0o644)
 	a.put("modules/nfs", []byte(nfs), 0o644)

@@ -310,6 +310,11 @@ func storage() []Profile {
 			Name: "nfs", Doc: "root by NFS, whichever version the server speaks", Filesystem: "nfs",
 			With: []string{"nfs3", "nfs4"},
 		},
+		{
+			// For an export with proto=rdma: nothing else needs it.
+			Name: "rdma", Doc: "root by NFS over RDMA, besides nfs and the profile of the adapter",
+			Load: []Request{{Name: "rpcrdma", Stage: StageStorage}},
+		},
 	}
 }
 

@@ -163,6 +163,25 @@ func TestCheckWithoutModules(t *testing.T) {
 	}
 }
 
+// A root by NFS over RDMA, in either spelling, needs the profile rdma.
+func TestCheckRDMA(t *testing.T) {
+	const want = "the root is by NFS over RDMA, and the image has no rpcrdma: add --profile rdma"
+	for _, profiles := range []string{"virt,ib,nfs4", "virt,ib,nfs4,rdma"} {
+		image := openImage(t, makeImage(t, profiles, nil))
+		for _, option := range []string{"proto=rdma", "rdma", "proto=tcp"} {
+			line := "ip=ib0:dhcp root=nfs4:10.0.0.1:/srv:" + option
+			r, err := Check(t.Context(), Input{Line: cmdline.Parse(line), Image: image})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lacks := profiles == "virt,ib,nfs4" && option != "proto=tcp"
+			if told := strings.Contains(strings.Join(r.Faults, "\n"), want); told != lacks {
+				t.Errorf("%s with %s: faults %q", line, profiles, r.Faults)
+			}
+		}
+	}
+}
+
 // A server that is known by its name is looked for in the image.
 func TestCheckNames(t *testing.T) {
 	const line = "root=nas:/srv ip=10.0.0.5:::24::eth0:none"

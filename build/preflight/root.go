@@ -77,7 +77,7 @@ func (c *checker) nfsRoot() {
 			module, profile = "nfsv3", "nfs3"
 		}
 		if c.has("nfs") && c.has(module) {
-			if c.options(n.Options) {
+			if c.transport(n) {
 				return
 			}
 			break
@@ -91,10 +91,10 @@ func (c *checker) nfsRoot() {
 	}
 }
 
-// options checks what an NFS root asks for besides its version.
-func (c *checker) options(options string) bool {
-	if strings.Contains(options, "proto=rdma") && !c.has("rpcrdma") {
-		c.lack("NFS over RDMA", "the root is by NFS over RDMA, and the image has no rpcrdma: add --module rpcrdma")
+// transport checks what an NFS root asks for besides its version.
+func (c *checker) transport(n rootfs.NFS) bool {
+	if n.RDMA() && !c.has("rpcrdma") {
+		c.lack("NFS over RDMA", "the root is by NFS over RDMA, and the image has no rpcrdma: add --profile rdma")
 		return false
 	}
 	return true

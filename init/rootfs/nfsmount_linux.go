@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/uevent"
 )
 
 // An NFSMount says how an export is mounted.
@@ -45,6 +47,11 @@ func MountNFS(ctx context.Context, n NFS, m NFSMount, log *slog.Logger) (Mounted
 		return Mounted{}, fmt.Errorf("mount %s: %w", n.Source(), err)
 	}
 	n.Options = options.Data
+	if n.RDMA() {
+		if err := awaitRDMA(ctx, os.DirFS("/sys"), uevent.Wait, log); err != nil {
+			return Mounted{}, fmt.Errorf("mount %s: %w", n.Source(), err)
+		}
+	}
 	servers, err := resolve(ctx, n.Server)
 	if err != nil {
 		return Mounted{}, fmt.Errorf("mount %s: %w", n.Source(), err)
@@ -195,7 +202,7 @@ func (c *nfsClient) try(ctx context.Context, v NFSVersion) (data string, err err
 	modules := c.modules(v)
 	for _, module := range modules {
 		if !c.m.Modules.available(module) {
-			return "", fmt.Errorf("the image has no module %s: add --profile nfs", module)
+			return "", fmt.Errorf("the image has no module %s: add --profile %s", module, profileOf(module))
 		}
 	}
 	// The server is asked while the modules load: neither needs the other.
@@ -205,14 +212,14 @@ func (c *nfsClient) try(ctx context.Context, v NFSVersion) (data string, err err
 	switch {
 	case v == NFS3:
 		err = c.askThree(ctx, &facts)
-	case !c.n.rdma():
+	case !c.n.RDMA():
 		to := netip.AddrPortFrom(c.server, cmp.Or(facts.nfsPort, nfsPort))
 		_, err = call(ctx, "tcp", to, false, procedure{programNFS, 4, 0, "NFS NULL"}, nil)
 	}
 	if err := errors.Join(err, <-loaded); err != nil {
 		return "", err
 	}
-	if c.n.rdma() && facts.nfsPort == 0 {
+	if c.n.RDMA() && facts.nfsPort == 0 {
 		facts.nfsPort = rdmaPort
 	}
 	if v != NFS3 {
@@ -229,7 +236,7 @@ func (c *nfsClient) try(ctx context.Context, v NFSVersion) (data string, err err
 	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EIO) {
 		c.hopeless = nil // another minor version may be spoken
 	}
-	return "", c.explain(ctx, v, o, err, about(said.Lines(), "NFS", "nfs:", "RPC"))
+	return "", c.explain(ctx, v, o, err, about(said.Lines(), "NFS", "nfs:", "RPC", "rpcrdma:"))
 }
 
 // load loads the modules of a version, one after the other.
@@ -244,7 +251,7 @@ func (c *nfsClient) load(ctx context.Context, modules []string) error {
 
 func (c *nfsClient) modules(v NFSVersion) []string {
 	modules := []string{"nfs", v.module()}
-	if c.n.rdma() {
+	if c.n.RDMA() {
 		modules = append(modules, "rpcrdma")
 	}
 	return modules
@@ -257,7 +264,7 @@ func (c *nfsClient) askThree(ctx context.Context, facts *serverFacts) error {
 	if c.n.udp() {
 		network = "udp"
 	}
-	if facts.nfsPort == 0 && !c.n.rdma() {
+	if facts.nfsPort == 0 && !c.n.RDMA() {
 		port, err := getPort(ctx, network, c.server, programNFS, 3)
 		if errors.Is(err, errNotRegistered) {
 			return fmt.Errorf("%s does not offer NFS 3 over %s (rpcbind knows of none)", c.server, network)
@@ -291,7 +298,7 @@ func (c *nfsClient) askThree(ctx context.Context, facts *serverFacts) error {
 		return fmt.Errorf("server %s exports %s only with Kerberos (flavours %s): export it with sec=sys for a root",
 			c.server, c.n.Path, clip(fmt.Sprint(flavours), maxGroups))
 	}
-	if c.n.rdma() || network == "udp" {
+	if c.n.RDMA() || network == "udp" {
 		return nil
 	}
 	_, err = call(ctx, network, netip.AddrPortFrom(c.server, facts.nfsPort), false, procedure{programNFS, 3, 0, "NFS NULL"}, nil)
@@ -346,7 +353,11 @@ func (c *nfsClient) nameClient(ctx context.Context, addr netip.Addr) {
 // explain puts errno into a sentence; said is what the kernel logged.
 func (c *nfsClient) explain(ctx context.Context, v NFSVersion, o MountOptions, err error, said string) error {
 	why := ""
+	if c.n.RDMA() {
+		why = c.explainRDMA(err, said)
+	}
 	switch {
+	case why != "":
 	case errors.Is(err, unix.ENOENT):
 		why = fmt.Sprintf("server %s has no %s for NFS %s: its version 4 paths may begin elsewhere (fsid=0, Pseudo)", c.server, c.n.Path, v)
 		if port, err := getPort(ctx, "tcp", c.server, programMount, 3); err == nil {

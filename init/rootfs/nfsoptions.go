@@ -48,10 +48,7 @@ func (n NFS) mountData(v NFSVersion, f serverFacts) string {
 	if f.server.Is6() {
 		// "Server address does not match proto= option" otherwise.
 		for i, w := range words {
-			switch w {
-			case "proto=tcp", "proto=udp", "mountproto=tcp", "mountproto=udp":
-				words[i] += "6"
-			}
+			words[i] = familyProto(w)
 		}
 	}
 	return strings.Join(words, ",")
@@ -88,12 +85,6 @@ func (n NFS) mountProto() string {
 		return "udp"
 	}
 	return "tcp"
-}
-
-// rdma tells a mount whose server cannot be asked over TCP first.
-func (n NFS) rdma() bool {
-	proto, _ := n.option("proto")
-	return strings.HasPrefix(proto, "rdma")
 }
 
 func (n NFS) udp() bool {

@@ -58,6 +58,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.spec.KernelDir, "kernel", ".cache/kernel", "folder with vmlinuz and lib/modules/RELEASE")
 	flags.StringVar(&o.spec.HCA, "softib", ".cache/softib/softib.ko", "the software HCA, made by make softib")
 	flags.BoolVar(&o.spec.SubnetManager, "sm", false, "leave the ports to a subnet manager (start_opensm)")
+	flags.BoolVar(&o.spec.RDMA, "rdma", false, "HCAs with reliable connections, for NFS over RDMA (start_nfs, start_nfs_rdma)")
 	flags.StringVar(&o.spec.Log, "log", "/dev/stderr", "where the server's console goes")
 	flags.Func("pkey", "a P_Key of the server's besides 0xffff (repeats)", func(s string) error {
 		key, err := strconv.ParseUint(s, 0, 16)
@@ -130,7 +131,7 @@ func boot(ctx context.Context, f *integration.Fabric, o options, out io.Writer) 
 	b.Kernel, b.Console = filepath.Join(o.spec.KernelDir, "vmlinuz"), integration.Plain(out)
 	// The command line says it all, and the server is whoever was started by
 	// hand: no root and no reservation are made.
-	b.Root, b.Static = integration.RootNone, true
+	b.Root, b.Static, b.RDMA = integration.RootNone, true, o.spec.RDMA
 	res, err := f.Boot(ctx, b)
 	if err != nil {
 		return err

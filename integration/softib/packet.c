@@ -11,7 +11,6 @@
 
 #include "softib.h"
 
-#define SIB_TXQ_MAX	4096		/* packets; more are lost, as on a full wire */
 #define SIB_ICRC	4
 #define SIB_BTH_PKEY	2		/* where it is in the BTH, IBA 9.2 */
 
@@ -113,6 +112,8 @@ static void sib_rx(struct sib_hca *hca, const u8 *p, u32 len, bool from_wire)
 	unsigned long flags;
 	u16 dlid;
 
+	if (sib_rc_rx(hca, p, len))
+		return;
 	if (len < hl + SIB_ICRC ||
 	    ((p[1] & 3) == IB_LNH_IBA_GLOBAL && len < hl + IB_GRH_BYTES + SIB_ICRC) ||
 	    ib_ud_header_unpack((void *)p, &h))
@@ -361,6 +362,8 @@ int sib_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr, const struct 
 {
 	int ret;
 
+	if (to_qp(ibqp)->rc)
+		return sib_rc_post_send(to_hca(ibqp->device), to_qp(ibqp), wr, bad);
 	for (; wr; wr = wr->next) {
 		ret = sib_send_one(to_hca(ibqp->device), to_qp(ibqp), wr);
 		if (ret) {

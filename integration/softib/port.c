@@ -222,6 +222,8 @@ int sib_query_device(struct ib_device *ibdev, struct ib_device_attr *a, struct i
 	a->max_mcast_qp_attach = 64;
 	a->max_total_mcast_qp_attach = 65535;
 	a->kernel_cap_flags = IBK_LOCAL_DMA_LKEY;
+	if (sib_rc_enabled())
+		sib_mr_attrs(a);
 	return 0;
 }
 

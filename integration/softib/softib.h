@@ -13,6 +13,7 @@
 #define SIB_CABLE_MTU	4200		/* the largest IB packet, and room */
 #define SIB_RATE	IB_RATE_10_GBPS
 #define SIB_PKEYS	32		/* one block of the P_KeyTable attribute */
+#define SIB_TXQ_MAX	4096		/* packets; more are lost, as on a full wire */
 #define SIB_MAX_CABLES	4		/* in a machine, one HCA each */
 #define SIB_MAX_RECV_SGE 4
 #define SIB_MAX_SEND_SGE 32
@@ -77,8 +78,11 @@ struct sib_mcast {
 	union ib_gid		mgid;
 };
 
+struct sib_rc;
+
 struct sib_qp {
 	struct ib_qp		ibqp;
+	struct sib_rc		*rc;		/* of a reliable connection; fixed */
 	struct list_head	list;		/* sib_hca.lock */
 	struct list_head	mcast;		/* sib_hca.lock */
 	u32			qpn;		/* fixed */
@@ -213,5 +217,26 @@ void sib_tx_tasklet(struct tasklet_struct *t);
 extern const struct ib_device_ops sib_ops;
 void sib_complete(struct ib_cq *ibcq, const struct ib_wc *wc);
 bool sib_pop_rwqe(struct sib_qp *qp, struct sib_rwqe *w);
+void sib_flush_rq(struct sib_qp *qp);
+
+/* mr.c */
+void sib_mr_attrs(struct ib_device_attr *a);
+struct ib_mr *sib_alloc_mr(struct ib_pd *pd, enum ib_mr_type type, u32 max_pages);
+int sib_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata);
+int sib_map_mr_sg(struct ib_mr *ibmr, struct scatterlist *sg, int n, unsigned int *offset);
+void sib_mr_reg(struct ib_mr *ibmr, u32 key, int access);
+bool sib_mr_invalidate(struct ib_pd *pd, u32 key);
+bool sib_mr_copy(struct ib_pd *pd, u32 key, u64 va, u8 *buf, u32 len, int access);
+
+/* rc.c */
+bool sib_rc_enabled(void);
+int sib_rc_create(struct sib_qp *qp);
+void sib_rc_destroy(struct sib_qp *qp);
+void sib_rc_modify(struct sib_hca *hca, struct sib_qp *qp, const struct ib_qp_attr *a, int mask);
+int sib_rc_post_send(struct sib_hca *hca, struct sib_qp *qp, const struct ib_send_wr *wr,
+		     const struct ib_send_wr **bad);
+
+/* rcrx.c */
+bool sib_rc_rx(struct sib_hca *hca, const u8 *p, u32 len);
 
 #endif

@@ -116,7 +116,7 @@ bool sib_pop_rwqe(struct sib_qp *qp, struct sib_rwqe *w)
 }
 
 /* Under qp->lock. */
-static void sib_flush_rq(struct sib_qp *qp)
+void sib_flush_rq(struct sib_qp *qp)
 {
 	struct ib_wc wc = { .qp = &qp->ibqp, .status = IB_WC_WR_FLUSH_ERR, .opcode = IB_WC_RECV };
 	struct sib_rwqe w;
@@ -161,9 +161,11 @@ static int sib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *a, struct i
 {
 	struct sib_hca *hca = to_hca(ibqp->device);
 	struct sib_qp *qp = to_qp(ibqp);
+	bool rc = a->qp_type == IB_QPT_RC && sib_rc_enabled();
 	unsigned long flags;
+	int ret;
 
-	if (udata || a->srq || (a->qp_type != IB_QPT_UD && a->qp_type != IB_QPT_SMI &&
+	if (udata || a->srq || (!rc && a->qp_type != IB_QPT_UD && a->qp_type != IB_QPT_SMI &&
 				a->qp_type != IB_QPT_GSI))
 		return -EOPNOTSUPP;
 	qp->size = roundup_pow_of_two(a->cap.max_recv_wr + 1);
@@ -175,6 +177,11 @@ static int sib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *a, struct i
 	qp->state = IB_QPS_RESET;
 	qp->sig_all = a->sq_sig_type == IB_SIGNAL_ALL_WR;
 	qp->cap = a->cap;
+	ret = rc ? sib_rc_create(qp) : 0;
+	if (ret) {
+		kvfree(qp->rq);
+		return ret;
+	}
 
 	spin_lock_irqsave(&hca->lock, flags);
 	if (a->qp_type == IB_QPT_SMI)
@@ -197,6 +204,14 @@ static int sib_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *a, int mask,
 
 	if ((mask & IB_QP_PKEY_INDEX) && a->pkey_index >= SIB_PKEYS)
 		return -EINVAL;
+	if (qp->rc) {
+		sib_rc_modify(to_hca(ibqp->device), qp, a, mask);
+		if ((mask & IB_QP_STATE) && a->qp_state == IB_QPS_RESET) {
+			sib_cq_clean(ibqp->recv_cq, qp);
+			sib_cq_clean(ibqp->send_cq, qp);
+		}
+		return 0;
+	}
 	spin_lock_irqsave(&qp->lock, flags);
 	if (mask & IB_QP_QKEY)
 		qp->qkey = a->qkey;
@@ -249,6 +264,7 @@ static int sib_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	spin_lock_irqsave(&hca->lock, flags);
 	list_del(&qp->list);
 	spin_unlock_irqrestore(&hca->lock, flags);
+	sib_rc_destroy(qp);
 	sib_cq_clean(ibqp->recv_cq, qp);
 	sib_cq_clean(ibqp->send_cq, qp);
 	list_for_each_entry_safe(mc, next, &qp->mcast, list)
@@ -322,7 +338,7 @@ static int sib_dealloc_pd(struct ib_pd *pd, struct ib_udata *udata)
 	return 0;
 }
 
-/* The core wants the memory verbs to be there; the local key does it all. */
+/* The core wants these to be there; the local key, and mr.c, do it all. */
 static struct ib_mr *sib_get_dma_mr(struct ib_pd *pd, int access)
 {
 	return ERR_PTR(-EOPNOTSUPP);
@@ -334,15 +350,11 @@ static struct ib_mr *sib_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u6
 	return ERR_PTR(-EOPNOTSUPP);
 }
 
-static int sib_dereg_mr(struct ib_mr *mr, struct ib_udata *udata)
-{
-	return 0;
-}
-
 const struct ib_device_ops sib_ops = {
 	.owner = THIS_MODULE,
 	.driver_id = RDMA_DRIVER_UNKNOWN,
 	.uverbs_abi_ver = 1,
+	.alloc_mr = sib_alloc_mr,
 	.alloc_pd = sib_alloc_pd,
 	.attach_mcast = sib_attach_mcast,
 	.create_ah = sib_create_ah,
@@ -357,6 +369,7 @@ const struct ib_device_ops sib_ops = {
 	.get_dma_mr = sib_get_dma_mr,
 	.get_link_layer = sib_link_layer,
 	.get_port_immutable = sib_port_immutable,
+	.map_mr_sg = sib_map_mr_sg,
 	.modify_port = sib_modify_port,
 	.modify_qp = sib_modify_qp,
 	.poll_cq = sib_poll_cq,
