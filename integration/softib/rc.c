@@ -333,7 +333,7 @@ int sib_rc_create(struct sib_qp *qp)
 		return -ENOMEM;
 	}
 	rc->qp = qp;
-	rc->mtu = SIB_MTU_BYTES;
+	rc->mtu = ib_mtu_enum_to_int(IB_MTU_256);	/* until modify_qp says which */
 	timer_setup(&rc->timer, sib_rc_timer, 0);
 	qp->rc = rc;
 	return 0;
