@@ -132,6 +132,8 @@ func (w *worker) drivers(ctx context.Context) (string, error) {
 // How long a driver may take that others are to follow.
 const (
 	orderTimeout = 30 * time.Second // in an order that the administrator gave
+	// Of all drivers, without any of them coming to its end: where nobody loads modules later, a slow
+	// machine would go on without what it has not come to.
 	probeTimeout = 10 * time.Second
 )
 
@@ -164,9 +166,7 @@ func (w *worker) awaitProbes(ctx context.Context, want modload.Filter) {
 	if w.heldProbes {
 		return
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, probeTimeout, timeoutError(probeTimeout))
-	defer cancel()
-	if err := w.loader.Finish(limited, os.DirFS("/sys"), want); err != nil {
+	if err := w.loader.Finish(ctx, os.DirFS("/sys"), want, probeTimeout); err != nil {
 		w.heldProbes = true
 		w.log.Warn(fmt.Sprintf("%v; going on", err))
 	}

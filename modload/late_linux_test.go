@@ -223,11 +223,11 @@ func TestFinishWaitsForProbesBehindLive(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err := l.Finish(ctx, sysfs, nil)
+		err := l.Finish(ctx, sysfs, nil, time.Hour)
 		if want := "the kernel still has hba waiting for probes, perhaps its own of 0000:00:03.0, 2.05 s"; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("while it lasts: %v, want %s", err, want)
 		}
-		if err := l.Finish(t.Context(), sysfs, nil); err != nil || time.Since(start) != probe {
+		if err := l.Finish(t.Context(), sysfs, nil, time.Hour); err != nil || time.Since(start) != probe {
 			t.Errorf("%v after %v, want nothing after %v", err, time.Since(start), probe)
 		}
 		synctest.Wait()
@@ -261,14 +261,14 @@ func TestFinishServesWhatProbesMake(t *testing.T) {
 				if follows {
 					go func() { _ = l.Follow(ctx, sysfs, noEvents{}) }()
 				}
-				if err := l.Finish(ctx, sysfs, Network); err != nil {
+				if err := l.Finish(ctx, sysfs, Network, time.Hour); err != nil {
 					t.Error(err)
 				}
 				if k.tries["virtio"] != 1 {
 					t.Errorf("follows %v, %d places: the device of a probe has no driver: %v", follows, places, k.tries)
 				}
 				// Of all devices the one that hangs is waited for, too.
-				if err := l.Finish(ctx, sysfs, nil); err == nil || !strings.Contains(err.Error(), "hba") {
+				if err := l.Finish(ctx, sysfs, nil, time.Hour); err == nil || !strings.Contains(err.Error(), "hba") {
 					t.Errorf("follows %v, %d places: %v, want that hba lasts", follows, places, err)
 				}
 				l.Close()
@@ -276,6 +276,38 @@ func TestFinishServesWhatProbesMake(t *testing.T) {
 				synctest.Wait()
 			})
 		}
+	}
+}
+
+// A machine that is only slow is waited for as long as it comes further; one where nothing does is not.
+func TestFinishOfSlowMachine(t *testing.T) {
+	const each = 8 * time.Second
+	for standstill, want := range map[time.Duration]string{
+		each + 2*time.Second: "",
+		each - 2*time.Second: "load modules: nothing came to its end for 6 s; the kernel still has base in its init",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l, k, sysfs, _, release := slow(t, 1)
+			close(release)
+			quick := k.inserted
+			k.inserted = func(name string) ([]string, error) {
+				<-time.After(each)
+				return quick(name)
+			}
+			start := time.Now()
+			if err := l.Coldplug(t.Context(), sysfs, nil); err != nil {
+				t.Error(err)
+			}
+			err := l.Finish(t.Context(), sysfs, nil, standstill)
+			if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
+				t.Errorf("standstill %v: %v after %v, want %q", standstill, err, time.Since(start), want)
+			}
+			if k.tries["virtio"] == 0 && want == "" {
+				t.Errorf("not everything was loaded: %v", k.tries)
+			}
+			l.Close()
+			<-time.After(10 * each) // the kernel ends what it has begun
+		})
 	}
 }
 
@@ -329,7 +361,7 @@ func TestDriversDoNotWait(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err = l.Finish(ctx, sysfs, nil)
+		err = l.Finish(ctx, sysfs, nil, time.Hour)
 		text := "load modules: context deadline exceeded; the kernel still has hba in its init, or its probe of 0000:00:03.0, 13 s: see its log"
 		if err == nil || err.Error() != text {
 			t.Errorf("while it lasts: %v, want %s", err, text)
@@ -339,7 +371,7 @@ func TestDriversDoNotWait(t *testing.T) {
 		k.inserted = func(name string) ([]string, error) { return nil, fmt.Errorf("%s does not want", name) }
 		k.mu.Unlock()
 		close(release)
-		if err := l.Finish(t.Context(), sysfs, nil); err != nil {
+		if err := l.Finish(t.Context(), sysfs, nil, time.Hour); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()

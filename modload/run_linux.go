@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A node is a module in one batch.
@@ -203,14 +204,22 @@ func (l *Loader) leave(b *batch, answers []answer, before map[string]error) {
 // Finish waits until nothing is left to do for the devices of this machine: the modules that want selects
 // are loaded, those that wait for others too, their probes have ended, asynchronous ones too, and the
 // devices that these have made have had the same. [Loader.Follow] may be at work beside it. The error is that
-// of ctx, and names the modules.
-func (l *Loader) Finish(ctx context.Context, sysfs fs.FS, want Filter) error {
+// of ctx, or of standstill, in which nothing came to its end (a machine that is only slow is waited for); it
+// names the modules.
+func (l *Loader) Finish(ctx context.Context, sysfs fs.FS, want Filter, standstill time.Duration) error {
+	timer := time.NewTimer(standstill)
+	defer timer.Stop()
+	count := l.progress().count
 	for {
 		before := l.progress()
 		if err := l.Coldplug(ctx, sysfs, want); err != nil && ctx.Err() == nil {
 			return err
 		}
 		now := l.progress()
+		if now.count != count {
+			count = now.count
+			timer.Reset(standstill)
+		}
 		switch {
 		case ctx.Err() != nil:
 		case now.count != before.count:
@@ -220,6 +229,8 @@ func (l *Loader) Finish(ctx context.Context, sysfs fs.FS, want Filter) error {
 		}
 		select {
 		case <-now.turn:
+		case <-timer.C:
+			return stillHas(fmt.Errorf("nothing came to its end for %.3g s", standstill.Seconds()), l.Late())
 		case <-ctx.Done():
 			return stillHas(context.Cause(ctx), l.Late())
 		}
