@@ -5,7 +5,7 @@
  * item, which never runs twice at the same time, brings the HCAs in line with
  * it: ib_register_device and ib_unregister_device must not run under rtnl, as
  * ib_ipoib takes it.  One item for all cables makes ib0 the first of those that
- * are there.
+ * are there.  An HCA is there while all its cables are.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -18,9 +18,9 @@ struct sib_cable {
 	int			index;		/* in netdev=, fixed */
 	const char		*want;		/* name or MAC address, fixed */
 
-	/* Under rtnl; hca is written by the work only, which reads it without. */
+	/* Under rtnl; port is written by the work only, which reads it without. */
 	struct net_device	*ndev;		/* held; NULL: not there */
-	struct sib_hca		*hca;
+	struct sib_port		*port;
 	unsigned int		old_mtu;	/* 0: not raised by us */
 	bool			lost;		/* the carrier was away */
 	int			err;		/* of the last try, until it is unplugged */
@@ -31,6 +31,11 @@ static int sib_ncables;		/* fixed before the notifier */
 static bool sib_stopping;	/* rtnl */
 
 #define sib_for_each_cable(c) for ((c) = sib_cables; (c) < sib_cables + sib_ncables; (c)++)
+
+/* Those of the HCA h. */
+#define sib_for_each_cable_of(c, h) \
+	for ((c) = sib_cables + (h) * sib_nports; \
+	     (c) < sib_cables + min_t(int, ((h) + 1) * sib_nports, sib_ncables); (c)++)
 
 static void sib_cable_work(struct work_struct *work);
 static DECLARE_WORK(sib_work, sib_cable_work);
@@ -60,7 +65,7 @@ static enum sib_link sib_cable_link(const struct net_device *ndev)
 }
 
 /* Make the device fit, and listen on it. */
-static int sib_cable_attach(struct sib_cable *c, struct sib_hca *hca)
+static int sib_cable_attach(struct sib_cable *c, struct sib_port *port)
 {
 	struct net_device *ndev = c->ndev;
 	unsigned int mtu = ndev->mtu;
@@ -81,18 +86,18 @@ static int sib_cable_attach(struct sib_cable *c, struct sib_hca *hca)
 		       ERR_PTR(ret));
 		return ret;
 	}
-	rcu_assign_pointer(hca->ndev, ndev);
-	dev_add_pack(&hca->pt);
+	rcu_assign_pointer(port->ndev, ndev);
+	dev_add_pack(&port->pt);
 	return 0;
 }
 
 /* Nothing is received after this, and nothing sent.  Waits for a grace period. */
-static void sib_cable_detach(struct sib_hca *hca)
+static void sib_cable_detach(struct sib_port *port)
 {
-	if (!rtnl_dereference(hca->ndev))
+	if (!rtnl_dereference(port->ndev))
 		return;
-	RCU_INIT_POINTER(hca->ndev, NULL);
-	dev_remove_pack(&hca->pt);
+	RCU_INIT_POINTER(port->ndev, NULL);
+	dev_remove_pack(&port->pt);
 }
 
 /* The device leaves, or we do. */
@@ -100,8 +105,8 @@ static void sib_cable_put(struct sib_cable *c)
 {
 	struct net_device *ndev = c->ndev;
 
-	if (c->hca)
-		sib_cable_detach(c->hca);
+	if (c->port)
+		sib_cable_detach(c->port);
 	if (sib_stopping && c->old_mtu && ndev->mtu == SIB_CABLE_MTU)
 		dev_set_mtu(ndev, c->old_mtu);
 	c->ndev = NULL;
@@ -130,8 +135,8 @@ static void sib_cable_offer(struct net_device *ndev)
 		if (c->ndev || !sib_cable_is(c, ndev))
 			continue;
 		if (owner) {
-			pr_err("netdev: %s is %s, the cable of " KBUILD_MODNAME "%d: each HCA needs its own\n",
-			       c->want, ndev->name, owner->index);
+			pr_err("netdev: %s is %s, which is entry %d already: each port needs its own cable\n",
+			       c->want, ndev->name, owner->index + 1);
 			c->err = -EBUSY;
 			continue;
 		}
@@ -175,7 +180,7 @@ static int sib_cable_event(struct notifier_block *nb, unsigned long event, void 
 		sib_cable_sync();
 		break;
 	case NETDEV_CHANGEMTU:
-		if (c && c->hca && ndev->mtu < SIB_CABLE_MTU)
+		if (c && c->port && ndev->mtu < SIB_CABLE_MTU)
 			pr_warn("the MTU of the cable %s was lowered to %u: large packets will be lost, it needs %u\n",
 				ndev->name, ndev->mtu, SIB_CABLE_MTU);
 		break;
@@ -195,129 +200,211 @@ static int sib_cable_event(struct notifier_block *nb, unsigned long event, void 
 
 static struct notifier_block sib_cable_nb = { .notifier_call = sib_cable_event };
 
+/* The HCA h, or NULL.  By the work only, or under rtnl. */
+static struct sib_hca *sib_cable_hca(int h)
+{
+	const struct sib_port *port = sib_cables[h * sib_nports].port;
+
+	return port ? port->hca : NULL;
+}
+
+/* Under rtnl. */
+static bool sib_cable_whole(const struct sib_hca *hca)
+{
+	const struct sib_port *port;
+
+	sib_for_each_port(port, hca)
+		if (!rtnl_dereference(port->ndev))
+			return false;
+	return true;
+}
+
+/* The HCA h loses its cables.  Under rtnl. */
+static void sib_cable_detach_all(struct sib_hca *hca, int h)
+{
+	struct sib_port *port;
+	struct sib_cable *c;
+
+	sib_for_each_port(port, hca)
+		sib_cable_detach(port);
+	sib_for_each_cable_of(c, h)
+		c->port = NULL;
+}
+
 /*
- * An HCA goes: its cable was unplugged, it is taken away, or the module is
- * unloaded.  In the last two cases the cable stays until the clients have left:
+ * An HCA goes: a cable of it was unplugged, it is taken away, or the module is
+ * unloaded.  In the last two cases the cables stay until the clients have left:
  * ib_ipoib says goodbye to its groups, and waits seconds for the answer of a subnet
  * administrator elsewhere.
  */
-static void sib_cable_remove(struct sib_cable *c)
+static void sib_cable_remove(int h)
 {
 	struct sib_hca *hca;
 
 	rtnl_lock();
-	hca = c->hca;
-	if (hca && rtnl_dereference(hca->ndev) && !sib_stopping && !sib_is_gone(c->index))
+	hca = sib_cable_hca(h);
+	if (hca && sib_cable_whole(hca) && !sib_stopping && !sib_is_gone(h))
 		hca = NULL;
 	rtnl_unlock();
 	if (!hca)
 		return;
 	sib_hca_unregister(hca);
 	rtnl_lock();
-	sib_cable_detach(hca);
-	c->hca = NULL;
+	sib_cable_detach_all(hca, h);
 	rtnl_unlock();
 	sib_hca_free(hca);
 }
 
 /*
- * Nobody could tell two HCAs with the same GUID, or the LID of it, apart.  Those
+ * Nobody could tell two ports with the same GUID, or the LID of it, apart.  Those
  * of other machines are out of sight.
  */
-static int sib_cable_unique(const struct sib_hca *hca)
+static bool sib_cable_alike(const struct sib_port *port, const struct sib_port *other)
 {
+	bool sa = port->hca->sa;
+
+	if (other->own_guid != port->own_guid &&
+	    (!sa || sib_guid_lid(other->guid) != sib_guid_lid(port->guid)))
+		return false;
+	pr_err("%s cannot have GUID %016llx: %s has %016llx, %s\n", port->name, port->own_guid,
+	       other->name, other->own_guid,
+	       sa ? "and with sa=1 the low 14 bits must differ" : "which is the same");
+	return true;
+}
+
+/* Against the ports of the HCAs that are there, and those before it of its own. */
+static int sib_cable_unique(const struct sib_port *port)
+{
+	const struct sib_port *other;
 	const struct sib_cable *c;
 
-	sib_for_each_cable(c) {
-		if (!c->hca || (c->hca->guid != hca->guid &&
-				(!hca->sa || sib_guid_lid(c->hca->port_guid) != sib_guid_lid(hca->port_guid))))
-			continue;
-		pr_err("%s cannot have GUID %016llx: %s has %016llx, %s\n", hca->name, hca->guid,
-		       c->hca->name, c->hca->guid,
-		       hca->sa ? "and with sa=1 the low 14 bits must differ" : "which is the same");
-		return -EEXIST;
-	}
+	sib_for_each_cable(c)
+		if (c->port && sib_cable_alike(port, c->port))
+			return -EEXIST;
+	for (other = port->hca->ports; other < port; other++)
+		if (sib_cable_alike(port, other))
+			return -EEXIST;
 	return 0;
 }
 
-/* There is a cable and no HCA: make one. */
-static void sib_cable_add(struct sib_cable *c)
+/* Reports whether the HCA h can be made.  Under rtnl. */
+static bool sib_cable_ready(int h)
+{
+	const struct sib_cable *c;
+
+	if (sib_stopping || sib_is_gone(h))
+		return false;
+	sib_for_each_cable_of(c, h)
+		if (!c->ndev || c->port || c->err)
+			return false;
+	return true;
+}
+
+/* An HCA with its cables, not yet registered; NULL: a cable has the error.  Under rtnl. */
+static struct sib_hca *sib_cable_make(int h)
+{
+	struct net_device *ndevs[SIB_MAX_CABLES];
+	struct sib_port *port;
+	struct sib_hca *hca;
+	struct sib_cable *c;
+	int n = 0;
+
+	sib_for_each_cable_of(c, h)
+		ndevs[n++] = c->ndev;
+	hca = sib_hca_alloc(h, ndevs, n);
+	if (!hca) {
+		sib_cables[h * sib_nports].err = -ENOMEM;
+		return NULL;
+	}
+	sib_for_each_port(port, hca) {
+		c = &sib_cables[port->index];
+		c->err = sib_cable_unique(port);
+		if (!c->err)
+			c->err = sib_cable_attach(c, port);
+		if (c->err) {
+			sib_cable_detach_all(hca, h);
+			sib_hca_free(hca);
+			return NULL;
+		}
+		sib_port_init(port, sib_cable_link(c->ndev));
+	}
+	sib_for_each_port(port, hca) {
+		c = &sib_cables[port->index];
+		c->lost = false;
+		c->port = port;
+	}
+	return hca;
+}
+
+/* There are the cables and no HCA: make one. */
+static void sib_cable_add(int h)
 {
 	struct sib_hca *hca = NULL;
-	char name[IFNAMSIZ];
-	int ret = -ENOMEM;
+	struct sib_port *port;
+	struct sib_cable *c;
+	int ret;
 
 	rtnl_lock();
-	if (!c->ndev || c->hca || c->err || sib_stopping || sib_is_gone(c->index))
-		goto out;
-	strscpy(name, c->ndev->name, sizeof(name));
-	hca = sib_hca_alloc(c->ndev, c->index);
-	if (hca)
-		ret = sib_cable_unique(hca);
-	if (!ret)
-		ret = sib_cable_attach(c, hca);
-	if (ret) {
-		c->err = ret;
-		goto out;
-	}
-	sib_port_init(hca, sib_cable_link(c->ndev));
-	c->lost = false;
-	c->hca = hca;
+	if (sib_cable_ready(h))
+		hca = sib_cable_make(h);
 	rtnl_unlock();
+	if (!hca)
+		return;
 
-	/* The cable may go meanwhile: then the work runs once more. */
+	/* A cable may go meanwhile: then the work runs once more. */
 	ret = sib_hca_register(hca);
 	if (!ret) {
-		pr_info("%s on %s, LID %#x, GUID %016llx, %s\n", hca->name, name,
-			be16_to_cpu(hca->pi.lid), hca->guid,
-			hca->sa ? "built-in SA" : "waiting for a subnet manager");
+		sib_for_each_port(port, hca)
+			pr_info("%s on %s, LID %#x, GUID %016llx, %s\n", port->name,
+				port->cable, be16_to_cpu(port->pi.lid), port->own_guid,
+				hca->sa ? "built-in SA" : "waiting for a subnet manager");
 		return;
 	}
-	pr_err("%s on %s cannot be registered (%pe)\n", hca->name, name, ERR_PTR(ret));
+	pr_err("%s cannot be registered (%pe)\n", hca->name, ERR_PTR(ret));
 	rtnl_lock();
-	sib_cable_detach(hca);
-	c->hca = NULL;
-	if (c->ndev)
-		c->err = ret;
-out:
+	sib_cable_detach_all(hca, h);
+	sib_for_each_cable_of(c, h)
+		if (c->ndev)
+			c->err = ret;
 	rtnl_unlock();
-	if (hca && ret)
-		sib_hca_free(hca);
+	sib_hca_free(hca);
 }
 
 /* What became of the link since the last time goes into the port's state. */
 static void sib_cable_follow(struct sib_cable *c, u32 events)
 {
 	enum sib_link link = SIB_LINK_UP;
-	struct sib_hca *hca;
+	struct sib_port *port;
 	bool lost = false;
 
 	rtnl_lock();
-	hca = c->ndev ? c->hca : NULL;
-	if (hca) {
+	port = c->ndev ? c->port : NULL;
+	if (port) {
 		link = sib_cable_link(c->ndev);
 		lost = c->lost;
 		c->lost = false;
 	}
 	rtnl_unlock();
-	if (!hca)
+	if (!port)
 		return;
 	/* Only the work frees it, and this is the work. */
 	if (lost && link == SIB_LINK_UP)
-		sib_port_link(hca, SIB_LINK_NO_CARRIER);
-	sib_port_link(hca, link);
-	sib_port_follow(hca, events);
+		sib_port_link(port, SIB_LINK_NO_CARRIER);
+	sib_port_link(port, link);
+	sib_port_follow(port, events);
 }
 
 static void sib_cable_work(struct work_struct *work)
 {
 	u32 events = sib_take_events();
 	struct sib_cable *c;
+	int h;
 
-	sib_for_each_cable(c) {
-		sib_cable_remove(c);
-		sib_cable_add(c);
-		sib_cable_follow(c, events);
+	for (h = 0; h * sib_nports < sib_ncables; h++) {
+		sib_cable_remove(h);
+		sib_cable_add(h);
+		sib_for_each_cable_of(c, h)
+			sib_cable_follow(c, events);
 	}
 }
 

@@ -63,45 +63,46 @@ u32 sib_sge_copy(const struct ib_sge *sge, int n, u32 off, u8 *buf, u32 len, boo
  * returned address one after the other.  NULL: out of memory, which is as if it
  * was lost.  Under hca->lock and qp->lock.
  */
-u8 *sib_rc_packet(struct sib_hca *hca, struct sib_qp *qp, u8 opcode, u32 psn, bool ack,
+u8 *sib_rc_packet(struct sib_qp *qp, u8 opcode, u32 psn, bool ack,
 		  u32 ext, u32 len, struct sk_buff **out)
 {
 	u32 pad = -len & 3, total = IB_LRH_BYTES + IB_BTH_BYTES + ext + len + pad + 4;
 	struct sib_rc *rc = qp->rc;
-	struct sk_buff *skb = alloc_skb(hca->headroom + total, GFP_ATOMIC);
+	struct sib_port *port = qp->port;
+	struct sk_buff *skb = alloc_skb(port->headroom + total, GFP_ATOMIC);
 	u8 *p;
 
 	*out = skb;
 	if (!skb)
 		return NULL;
-	skb_reserve(skb, hca->headroom);
+	skb_reserve(skb, port->headroom);
 	p = skb_put_zero(skb, total);
 	p[1] = rc->sl << 4 | IB_LNH_IBA_LOCAL;
 	put_unaligned_be16(rc->dlid, p + 2);
 	put_unaligned_be16(total / 4, p + 4);
-	put_unaligned_be16(sib_lid(hca), p + 6);
+	put_unaligned_be16(sib_lid(port), p + 6);
 	p += IB_LRH_BYTES;
 	p[0] = opcode;
 	p[1] = BIT(6) | pad << 4;			/* migrated, as ib_ud_header_init has it */
-	put_unaligned_be16(hca->pkeys[qp->pkey_index], p + 2);
+	put_unaligned_be16(port->pkeys[qp->pkey_index], p + 2);
 	put_unaligned_be32(rc->dqpn & 0xffffff, p + 4);
 	put_unaligned_be32((ack ? BIT(31) : 0) | (psn & 0xffffff), p + 8);
 	return p + IB_BTH_BYTES;
 }
 
-void sib_rc_queue(struct sib_hca *hca, struct sk_buff *skb)
+void sib_rc_queue(struct sib_port *port, struct sk_buff *skb)
 {
 	uint lose = READ_ONCE(sib_rc_lose);
 
 	/* By chance: what is sent again may be as many packets each time, and would never arrive. */
 	if (lose && !(get_random_u32() % lose))
 		kfree_skb(skb);
-	else if (sib_state(&hca->pi) == IB_PORT_ACTIVE &&
-		 skb_queue_len_lockless(&hca->txq) < SIB_TXQ_MAX)
-		skb_queue_tail(&hca->txq, skb);
+	else if (sib_state(&port->pi) == IB_PORT_ACTIVE &&
+		 skb_queue_len_lockless(&port->txq) < SIB_TXQ_MAX)
+		skb_queue_tail(&port->txq, skb);
 	else
 		kfree_skb(skb);
-	tasklet_schedule(&hca->tx);
+	tasklet_schedule(&port->tx);
 }
 
 static void sib_put_reth(u8 *p, u64 va, u32 key, u32 len)
@@ -132,7 +133,7 @@ static void sib_rc_data(struct sib_hca *hca, struct sib_qp *qp, const struct sib
 	struct sk_buff *skb;
 	u8 *p;
 
-	p = sib_rc_packet(hca, qp, (is_write ? write : is_inv ? inv : send)[which], rc->nxt, ack,
+	p = sib_rc_packet(qp, (is_write ? write : is_inv ? inv : send)[which], rc->nxt, ack,
 			  ext, n, &skb);
 	if (!p)
 		return;
@@ -141,7 +142,7 @@ static void sib_rc_data(struct sib_hca *hca, struct sib_qp *qp, const struct sib
 	else if (ext)
 		put_unaligned_be32(w->key, p);
 	sib_sge_copy(w->sge, w->nsge, rc->off, p + ext, n, false);
-	sib_rc_queue(hca, skb);
+	sib_rc_queue(qp->port, skb);
 }
 
 static void sib_rc_local(struct sib_qp *qp, struct sib_swqe *w)
@@ -179,11 +180,11 @@ void sib_rc_send(struct sib_hca *hca, struct sib_qp *qp)
 			if (k > room)
 				break;
 			n = min(w->len - rc->off, k * rc->mtu);
-			p = sib_rc_packet(hca, qp, IB_OPCODE_RC_RDMA_READ_REQUEST, rc->nxt, true,
+			p = sib_rc_packet(qp, IB_OPCODE_RC_RDMA_READ_REQUEST, rc->nxt, true,
 					  SIB_RETH, 0, &skb);
 			if (p) {
 				sib_put_reth(p, w->va + rc->off, w->key, n);
-				sib_rc_queue(hca, skb);
+				sib_rc_queue(qp->port, skb);
 			}
 		} else {
 			if (!room)
@@ -251,7 +252,7 @@ static void sib_rc_timer(struct timer_list *t)
 
 static void sib_rc_complete(struct sib_qp *qp, const struct sib_swqe *w, enum ib_wc_status status)
 {
-	struct ib_wc wc = { .wr_id = w->wr_id, .qp = &qp->ibqp, .port_num = 1, .status = status,
+	struct ib_wc wc = { .wr_id = w->wr_id, .qp = &qp->ibqp, .port_num = qp->port->num, .status = status,
 			    .byte_len = w->len };
 
 	if (!status && !w->signaled)
@@ -356,6 +357,8 @@ void sib_rc_modify(struct sib_hca *hca, struct sib_qp *qp, const struct ib_qp_at
 
 	spin_lock_irqsave(&hca->lock, flags);
 	spin_lock(&qp->lock);
+	if (mask & IB_QP_PORT)
+		qp->port = &hca->ports[a->port_num - 1];
 	if (mask & IB_QP_PKEY_INDEX)
 		qp->pkey_index = a->pkey_index;
 	if (mask & IB_QP_AV) {

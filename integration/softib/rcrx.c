@@ -15,19 +15,19 @@ enum {
 static void sib_rc_answer(struct sib_hca *hca, struct sib_qp *qp, u8 syndrome, u32 psn)
 {
 	struct sk_buff *skb;
-	u8 *p = sib_rc_packet(hca, qp, IB_OPCODE_RC_ACKNOWLEDGE, psn, false, SIB_AETH, 0,
+	u8 *p = sib_rc_packet(qp, IB_OPCODE_RC_ACKNOWLEDGE, psn, false, SIB_AETH, 0,
 			      &skb);
 
 	if (!p)
 		return;
 	p[0] = syndrome;
-	sib_rc_queue(hca, skb);
+	sib_rc_queue(qp->port, skb);
 }
 
 /* A request that must not be: the requester hears it, and this end is in ERR. */
 static void sib_rc_refuse(struct sib_hca *hca, struct sib_qp *qp, u8 syndrome, u32 psn)
 {
-	pr_info_ratelimited("%s: qp %#x: request refused, syndrome %#x\n", hca->name, qp->qpn,
+	pr_info_ratelimited("%s: qp %#x: request refused, syndrome %#x\n", qp->port->name, qp->qpn,
 			    syndrome);
 	sib_rc_answer(hca, qp, syndrome, psn);
 	sib_rc_error(hca, qp, IB_WC_SUCCESS);
@@ -43,7 +43,7 @@ static bool sib_rc_rx_send(struct sib_hca *hca, struct sib_qp *qp, u8 opcode, co
 	bool first = opcode == IB_OPCODE_RC_SEND_FIRST || opcode == IB_OPCODE_RC_SEND_ONLY ||
 		     opcode == IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE;
 	struct ib_wc wc = { .qp = &qp->ibqp, .src_qp = rc->dqpn, .slid = rc->dlid, .sl = rc->sl,
-			    .port_num = 1, .opcode = IB_WC_RECV, .pkey_index = qp->pkey_index };
+			    .port_num = qp->port->num, .opcode = IB_WC_RECV, .pkey_index = qp->pkey_index };
 	u32 key = 0;
 
 	if (inv) {
@@ -129,7 +129,7 @@ static void sib_rc_rx_read(struct sib_hca *hca, struct sib_qp *qp, const u8 *p, 
 		u8 *out;
 
 		n = min(left, rc->mtu);
-		out = sib_rc_packet(hca, qp,
+		out = sib_rc_packet(qp,
 				    first && last ? IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY :
 				    first ? IB_OPCODE_RC_RDMA_READ_RESPONSE_FIRST :
 				    last ? IB_OPCODE_RC_RDMA_READ_RESPONSE_LAST :
@@ -144,7 +144,7 @@ static void sib_rc_rx_read(struct sib_hca *hca, struct sib_qp *qp, const u8 *p, 
 			sib_rc_refuse(hca, qp, SIB_NAK_ACCESS, psn + i);
 			return;
 		}
-		sib_rc_queue(hca, skb);
+		sib_rc_queue(qp->port, skb);
 	}
 	end = (psn + k) & 0xffffff;
 	if (sib_psn_cmp(end, rc->epsn) > 0)
@@ -279,8 +279,9 @@ back:
  * A packet from the LRH on, if it is of a reliable connection.  Reports whether
  * it is.
  */
-bool sib_rc_rx(struct sib_hca *hca, const u8 *p, u32 len)
+bool sib_rc_rx(struct sib_port *port, const u8 *p, u32 len)
 {
+	struct sib_hca *hca = port->hca;
 	u32 hl = IB_LRH_BYTES + IB_BTH_BYTES, plen, qpn, psn;
 	struct sib_qp *qp;
 	unsigned long flags;
@@ -302,15 +303,15 @@ bool sib_rc_rx(struct sib_hca *hca, const u8 *p, u32 len)
 	plen -= hl + 4 + pad;
 
 	spin_lock_irqsave(&hca->lock, flags);
-	if (get_unaligned_be16(p + 2) != sib_lid(hca) || sib_state(&hca->pi) < IB_PORT_ARMED)
+	if (get_unaligned_be16(p + 2) != sib_lid(port) || sib_state(&port->pi) < IB_PORT_ARMED)
 		goto out;
 	list_for_each_entry(qp, &hca->qps, list) {
 		if (!qp->rc || qp->qpn != qpn)
 			continue;
 		spin_lock(&qp->lock);
-		if ((qp->state == IB_QPS_RTR || qp->state == IB_QPS_RTS) &&
+		if (qp->port == port && (qp->state == IB_QPS_RTR || qp->state == IB_QPS_RTS) &&
 		    get_unaligned_be16(p + 6) == qp->rc->dlid &&
-		    sib_pkey_match(hca->pkeys[qp->pkey_index],
+		    sib_pkey_match(port->pkeys[qp->pkey_index],
 				   get_unaligned_be16(p + IB_LRH_BYTES + 2))) {
 			if (opcode >= IB_OPCODE_RC_RDMA_READ_RESPONSE_FIRST &&
 			    opcode <= IB_OPCODE_RC_ACKNOWLEDGE)
