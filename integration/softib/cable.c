@@ -5,37 +5,18 @@
  * item, which never runs twice at the same time, brings the HCAs in line with
  * it: ib_register_device and ib_unregister_device must not run under rtnl, as
  * ib_ipoib takes it.  One item for all cables makes ib0 the first of those that
- * are there.  An HCA is there while all its cables are.
+ * are there.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/etherdevice.h>
 #include <linux/rtnetlink.h>
 
-#include "softib.h"
+#include "cable.h"
 
-struct sib_cable {
-	int			index;		/* in netdev=, fixed */
-	const char		*want;		/* name or MAC address, fixed */
-
-	/* Under rtnl; port is written by the work only, which reads it without. */
-	struct net_device	*ndev;		/* held; NULL: not there */
-	struct sib_port		*port;
-	unsigned int		old_mtu;	/* 0: not raised by us */
-	bool			lost;		/* the carrier was away */
-	int			err;		/* of the last try, until it is unplugged */
-};
-
-static struct sib_cable sib_cables[SIB_MAX_CABLES];
-static int sib_ncables;		/* fixed before the notifier */
-static bool sib_stopping;	/* rtnl */
-
-#define sib_for_each_cable(c) for ((c) = sib_cables; (c) < sib_cables + sib_ncables; (c)++)
-
-/* Those of the HCA h. */
-#define sib_for_each_cable_of(c, h) \
-	for ((c) = sib_cables + (h) * sib_nports; \
-	     (c) < sib_cables + min_t(int, ((h) + 1) * sib_nports, sib_ncables); (c)++)
+struct sib_cable sib_cables[SIB_MAX_CABLES];
+int sib_ncables;
+bool sib_stopping;
 
 static void sib_cable_work(struct work_struct *work);
 static DECLARE_WORK(sib_work, sib_cable_work);
@@ -57,15 +38,15 @@ static bool sib_cable_is(const struct sib_cable *c, const struct net_device *nde
 	return !strcmp(ndev->name, c->want);
 }
 
-static enum sib_link sib_cable_link(const struct net_device *ndev)
+enum sib_link sib_cable_link(const struct net_device *ndev)
 {
 	if (!netif_running(ndev))
 		return SIB_LINK_DISABLED;
 	return netif_carrier_ok(ndev) ? SIB_LINK_UP : SIB_LINK_NO_CARRIER;
 }
 
-/* Make the device fit, and listen on it. */
-static int sib_cable_attach(struct sib_cable *c, struct sib_port *port)
+/* Make the device fit, and listen on it.  Under rtnl. */
+int sib_cable_attach(struct sib_cable *c, struct sib_port *port)
 {
 	struct net_device *ndev = c->ndev;
 	unsigned int mtu = ndev->mtu;
@@ -92,7 +73,7 @@ static int sib_cable_attach(struct sib_cable *c, struct sib_port *port)
 }
 
 /* Nothing is received after this, and nothing sent.  Waits for a grace period. */
-static void sib_cable_detach(struct sib_port *port)
+void sib_cable_detach(struct sib_port *port)
 {
 	if (!rtnl_dereference(port->ndev))
 		return;
@@ -200,176 +181,6 @@ static int sib_cable_event(struct notifier_block *nb, unsigned long event, void 
 
 static struct notifier_block sib_cable_nb = { .notifier_call = sib_cable_event };
 
-/* The HCA h, or NULL.  By the work only, or under rtnl. */
-static struct sib_hca *sib_cable_hca(int h)
-{
-	const struct sib_port *port = sib_cables[h * sib_nports].port;
-
-	return port ? port->hca : NULL;
-}
-
-/* Under rtnl. */
-static bool sib_cable_whole(const struct sib_hca *hca)
-{
-	const struct sib_port *port;
-
-	sib_for_each_port(port, hca)
-		if (!rtnl_dereference(port->ndev))
-			return false;
-	return true;
-}
-
-/* The HCA h loses its cables.  Under rtnl. */
-static void sib_cable_detach_all(struct sib_hca *hca, int h)
-{
-	struct sib_port *port;
-	struct sib_cable *c;
-
-	sib_for_each_port(port, hca)
-		sib_cable_detach(port);
-	sib_for_each_cable_of(c, h)
-		c->port = NULL;
-}
-
-/*
- * An HCA goes: a cable of it was unplugged, it is taken away, or the module is
- * unloaded.  In the last two cases the cables stay until the clients have left:
- * ib_ipoib says goodbye to its groups, and waits seconds for the answer of a subnet
- * administrator elsewhere.
- */
-static void sib_cable_remove(int h)
-{
-	struct sib_hca *hca;
-
-	rtnl_lock();
-	hca = sib_cable_hca(h);
-	if (hca && sib_cable_whole(hca) && !sib_stopping && !sib_is_gone(h))
-		hca = NULL;
-	rtnl_unlock();
-	if (!hca)
-		return;
-	sib_hca_unregister(hca);
-	rtnl_lock();
-	sib_cable_detach_all(hca, h);
-	rtnl_unlock();
-	sib_hca_free(hca);
-}
-
-/*
- * Nobody could tell two ports with the same GUID, or the LID of it, apart.  Those
- * of other machines are out of sight.
- */
-static bool sib_cable_alike(const struct sib_port *port, const struct sib_port *other)
-{
-	bool sa = port->hca->sa;
-
-	if (other->own_guid != port->own_guid &&
-	    (!sa || sib_guid_lid(other->guid) != sib_guid_lid(port->guid)))
-		return false;
-	pr_err("%s cannot have GUID %016llx: %s has %016llx, %s\n", port->name, port->own_guid,
-	       other->name, other->own_guid,
-	       sa ? "and with sa=1 the low 14 bits must differ" : "which is the same");
-	return true;
-}
-
-/* Against the ports of the HCAs that are there, and those before it of its own. */
-static int sib_cable_unique(const struct sib_port *port)
-{
-	const struct sib_port *other;
-	const struct sib_cable *c;
-
-	sib_for_each_cable(c)
-		if (c->port && sib_cable_alike(port, c->port))
-			return -EEXIST;
-	for (other = port->hca->ports; other < port; other++)
-		if (sib_cable_alike(port, other))
-			return -EEXIST;
-	return 0;
-}
-
-/* Reports whether the HCA h can be made.  Under rtnl. */
-static bool sib_cable_ready(int h)
-{
-	const struct sib_cable *c;
-
-	if (sib_stopping || sib_is_gone(h))
-		return false;
-	sib_for_each_cable_of(c, h)
-		if (!c->ndev || c->port || c->err)
-			return false;
-	return true;
-}
-
-/* An HCA with its cables, not yet registered; NULL: a cable has the error.  Under rtnl. */
-static struct sib_hca *sib_cable_make(int h)
-{
-	struct net_device *ndevs[SIB_MAX_CABLES];
-	struct sib_port *port;
-	struct sib_hca *hca;
-	struct sib_cable *c;
-	int n = 0;
-
-	sib_for_each_cable_of(c, h)
-		ndevs[n++] = c->ndev;
-	hca = sib_hca_alloc(h, ndevs, n);
-	if (!hca) {
-		sib_cables[h * sib_nports].err = -ENOMEM;
-		return NULL;
-	}
-	sib_for_each_port(port, hca) {
-		c = &sib_cables[port->index];
-		c->err = sib_cable_unique(port);
-		if (!c->err)
-			c->err = sib_cable_attach(c, port);
-		if (c->err) {
-			sib_cable_detach_all(hca, h);
-			sib_hca_free(hca);
-			return NULL;
-		}
-		sib_port_init(port, sib_cable_link(c->ndev));
-	}
-	sib_for_each_port(port, hca) {
-		c = &sib_cables[port->index];
-		c->lost = false;
-		c->port = port;
-	}
-	return hca;
-}
-
-/* There are the cables and no HCA: make one. */
-static void sib_cable_add(int h)
-{
-	struct sib_hca *hca = NULL;
-	struct sib_port *port;
-	struct sib_cable *c;
-	int ret;
-
-	rtnl_lock();
-	if (sib_cable_ready(h))
-		hca = sib_cable_make(h);
-	rtnl_unlock();
-	if (!hca)
-		return;
-
-	/* A cable may go meanwhile: then the work runs once more. */
-	ret = sib_hca_register(hca);
-	if (!ret) {
-		sib_for_each_port(port, hca)
-			pr_info("%s on %s, LID %#x, GUID %016llx, %s\n", port->name,
-				port->cable, be16_to_cpu(port->pi.lid), port->own_guid,
-				hca->sa ? "built-in SA" : "waiting for a subnet manager");
-		return;
-	}
-	pr_err("%s cannot be registered (%pe)\n", hca->name, ERR_PTR(ret));
-	rtnl_lock();
-	sib_cable_detach_all(hca, h);
-	sib_for_each_cable_of(c, h)
-		if (c->ndev)
-			c->err = ret;
-	rtnl_unlock();
-	sib_hca_free(hca);
-}
-
 /* What became of the link since the last time goes into the port's state. */
 static void sib_cable_follow(struct sib_cable *c, u32 events)
 {
@@ -401,8 +212,8 @@ static void sib_cable_work(struct work_struct *work)
 	int h;
 
 	for (h = 0; h * sib_nports < sib_ncables; h++) {
-		sib_cable_remove(h);
-		sib_cable_add(h);
+		sib_adapter_remove(h);
+		sib_adapter_add(h);
 		sib_for_each_cable_of(c, h)
 			sib_cable_follow(c, events);
 	}

@@ -11,6 +11,7 @@
  * params.c	parameters, those too that may be written
  * order.c	the same from a neighbour, over the cable
  * cable.c	the network devices under it
+ * adapter.c	which HCAs they make
  * port.c	PortInfo, P_Key table, link state
  * sma.c	subnet management agent: what a subnet manager asks and sets
  * sa.c		the subnet administrator that replaces one, sa=1

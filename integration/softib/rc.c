@@ -63,8 +63,8 @@ u32 sib_sge_copy(const struct ib_sge *sge, int n, u32 off, u8 *buf, u32 len, boo
  * returned address one after the other.  NULL: out of memory, which is as if it
  * was lost.  Under hca->lock and qp->lock.
  */
-u8 *sib_rc_packet(struct sib_qp *qp, u8 opcode, u32 psn, bool ack,
-		  u32 ext, u32 len, struct sk_buff **out)
+u8 *sib_rc_packet(struct sib_qp *qp, u8 opcode, u32 psn, bool ack, u32 ext, u32 len,
+		  struct sk_buff **out)
 {
 	u32 pad = -len & 3, total = IB_LRH_BYTES + IB_BTH_BYTES + ext + len + pad + 4;
 	struct sib_rc *rc = qp->rc;
@@ -252,8 +252,8 @@ static void sib_rc_timer(struct timer_list *t)
 
 static void sib_rc_complete(struct sib_qp *qp, const struct sib_swqe *w, enum ib_wc_status status)
 {
-	struct ib_wc wc = { .wr_id = w->wr_id, .qp = &qp->ibqp, .port_num = qp->port->num, .status = status,
-			    .byte_len = w->len };
+	struct ib_wc wc = { .wr_id = w->wr_id, .qp = &qp->ibqp, .port_num = qp->port->num,
+			    .status = status, .byte_len = w->len };
 
 	if (!status && !w->signaled)
 		return;

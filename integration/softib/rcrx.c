@@ -12,11 +12,10 @@ enum {
 	SIB_ACK = 0x1f, SIB_NAK_SEQUENCE = 0x60, SIB_NAK_REQUEST = 0x61, SIB_NAK_ACCESS = 0x62,
 };
 
-static void sib_rc_answer(struct sib_hca *hca, struct sib_qp *qp, u8 syndrome, u32 psn)
+static void sib_rc_answer(struct sib_qp *qp, u8 syndrome, u32 psn)
 {
 	struct sk_buff *skb;
-	u8 *p = sib_rc_packet(qp, IB_OPCODE_RC_ACKNOWLEDGE, psn, false, SIB_AETH, 0,
-			      &skb);
+	u8 *p = sib_rc_packet(qp, IB_OPCODE_RC_ACKNOWLEDGE, psn, false, SIB_AETH, 0, &skb);
 
 	if (!p)
 		return;
@@ -29,7 +28,7 @@ static void sib_rc_refuse(struct sib_hca *hca, struct sib_qp *qp, u8 syndrome, u
 {
 	pr_info_ratelimited("%s: qp %#x: request refused, syndrome %#x\n", qp->port->name, qp->qpn,
 			    syndrome);
-	sib_rc_answer(hca, qp, syndrome, psn);
+	sib_rc_answer(qp, syndrome, psn);
 	sib_rc_error(hca, qp, IB_WC_SUCCESS);
 }
 
@@ -160,7 +159,7 @@ static void sib_rc_rx_request(struct sib_hca *hca, struct sib_qp *qp, u8 opcode,
 
 	if (ahead > 0) {
 		if (!rc->nak)
-			sib_rc_answer(hca, qp, SIB_NAK_SEQUENCE, rc->epsn);
+			sib_rc_answer(qp, SIB_NAK_SEQUENCE, rc->epsn);
 		rc->nak = true;
 		return;
 	}
@@ -181,7 +180,7 @@ static void sib_rc_rx_request(struct sib_hca *hca, struct sib_qp *qp, u8 opcode,
 	}
 	/* A repeated one was taken before: the acknowledgement was lost. */
 	if (ack)
-		sib_rc_answer(hca, qp, SIB_ACK, rc->epsn - 1);
+		sib_rc_answer(qp, SIB_ACK, rc->epsn - 1);
 }
 
 /* ---- what a requester hears ---- */
