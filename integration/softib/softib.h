@@ -256,6 +256,8 @@ bool sib_mr_copy(struct ib_pd *pd, u32 key, u64 va, u8 *buf, u32 len, int access
 
 /* rc.c */
 bool sib_rc_enabled(void);
+
+/* rcverbs.c */
 int sib_rc_create(struct sib_qp *qp);
 void sib_rc_destroy(struct sib_qp *qp);
 void sib_rc_modify(struct sib_hca *hca, struct sib_qp *qp, const struct ib_qp_attr *a, int mask);
