@@ -55,7 +55,8 @@ type FabricBoot struct {
 	// {deadguid} this one's.
 	DeadPort bool
 	// TwoPorts gives the node two ports, each with a cable of its own, and {cable}
-	// names both.
+	// names both. {otherguid} is the second one's. They are on two adapters, or on one
+	// with "ports=2" in HCA.
 	TwoPorts bool
 	// HCA are parameters of the node's softib: "maxmtu=4096".
 	HCA []string
@@ -243,6 +244,7 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 		} else {
 			p.nics = []nic{cable, other}
 			p.values["cable"] += "," + other.mac
+			p.values["otherguid"] = f.guid(number)
 		}
 	}
 	if err := f.root(ctx, b, p, undo); err != nil {

@@ -84,10 +84,23 @@ func TestBootInfiniband(t *testing.T) {
 			boot:     FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI}, Reserve: byGUID},
 		},
 		{
-			// The cable's own NIC is a candidate as well, and nobody answers there.
-			// It must not be set down: the fabric is on it.
-			bootCase: bootCase{name: "ip-dhcp", fs: "ext4", expect: []string{ibByDHCP, mounted}},
-			boot:     FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI, Cmdline: "ip=dhcp rd.neednet=1 root=dhcp"}, Reserve: byGUID},
+			// The cables' own NICs are candidates as well, and nobody answers there.
+			// They must not be set down: the fabric is on them. Of the adapter's two
+			// ports the second is chosen, and the first is left alone.
+			bootCase: bootCase{name: "ip-dhcp", fs: "ext4", expect: []string{
+				`nodisk: network \(3/\d\): ib1 10\.77\.\d+\.\d+/24 by DHCP from 10\.77\.\d+\.1`, mounted,
+			}},
+			boot: FabricBoot{
+				BootSpec: BootSpec{
+					CPUs: 2, Root: RootISCSI,
+					Cmdline: "ip=dhcp nodisk.ib.port=softib0:2 rd.neednet=1 root=dhcp " + LinksWord,
+				},
+				Reserve: "id:20:{otherguid}", TwoPorts: true, HCA: []string{"ports=2"},
+			},
+			root: []string{
+				`^link ib0 flags=0x\w*[02468ace] .* dev_port=0 `, `^link ib1 flags=0x\w*[13579bdf] .* dev_port=1 `,
+			},
+			never: []string{`nodisk: .*\bib0\b`},
 		},
 		{
 			bootCase: bootCase{name: "nfs3", fs: "nfs", expect: []string{ibByDHCP, mounted}},

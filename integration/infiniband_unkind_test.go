@@ -18,7 +18,8 @@ func unkindCases() []ibCase {
 	return []ibCase{
 		{
 			// ib_ipoib makes an interface with the MTU of the port, and lowers it to
-			// that of the broadcast group when it has joined it.
+			// that of the broadcast group when it has joined it. Both ports are on one
+			// adapter.
 			bootCase: bootCase{name: "bond-4k", fs: "ext4", expect: []string{byBond, mounted, `nodisk-root: read done 1\d\d MiB`}},
 			boot: FabricBoot{
 				BootSpec: BootSpec{
@@ -26,13 +27,17 @@ func unkindCases() []ibCase {
 					Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp " +
 						LinksWord + " " + ReadWord + "=100",
 				},
-				Reserve: byGUID, TwoPorts: true, HCA: []string{"maxmtu=4096"},
+				Reserve: byGUID, TwoPorts: true, HCA: []string{"maxmtu=4096", "ports=2"},
 				Script: []Act{
 					{On: `nodisk-root: read 16 MiB`, HCA: []string{"event=sm_change,client_reregister"}},
 					{On: `nodisk-root: read done`},
 				},
 			},
-			root:  []string{`^link bond0 .* mtu=2044 `, `^link ib0 .* mtu=2044 .* master=bond0`, `^link ib1 .* mtu=2044 .* master=bond0`},
+			also: []string{`softib0:1 on eth\d, LID `, `softib0:2 on eth\d, LID `},
+			root: []string{
+				`^link bond0 .* mtu=2044 `,
+				`^link ib0 .* mtu=2044 .* dev_port=0 master=bond0$`, `^link ib1 .* mtu=2044 .* dev_port=1 master=bond0$`,
+			},
 			never: []string{`too long to send`, `read error`},
 		},
 		{

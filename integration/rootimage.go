@@ -43,7 +43,8 @@ links() {
 		read -r addr <$d/address
 		read -r ifindex <$d/ifindex
 		read -r iflink <$d/iflink
-		say "link $dev flags=$flags state=$up mtu=$mtu addr=$addr index=$ifindex lower=$iflink master=${master##*/}"
+		read -r port <$d/dev_port
+		say "link $dev flags=$flags state=$up mtu=$mtu addr=$addr index=$ifindex lower=$iflink dev_port=$port master=${master##*/}"
 		[ -d $d/bonding ] || continue
 		for f in $d/bonding/*; do
 			read -r v <$f && say "bonding $dev ${f##*/}=$v"

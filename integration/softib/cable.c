@@ -12,25 +12,11 @@
 #include <linux/etherdevice.h>
 #include <linux/rtnetlink.h>
 
-#include "softib.h"
+#include "cable.h"
 
-struct sib_cable {
-	int			index;		/* in netdev=, fixed */
-	const char		*want;		/* name or MAC address, fixed */
-
-	/* Under rtnl; hca is written by the work only, which reads it without. */
-	struct net_device	*ndev;		/* held; NULL: not there */
-	struct sib_hca		*hca;
-	unsigned int		old_mtu;	/* 0: not raised by us */
-	bool			lost;		/* the carrier was away */
-	int			err;		/* of the last try, until it is unplugged */
-};
-
-static struct sib_cable sib_cables[SIB_MAX_CABLES];
-static int sib_ncables;		/* fixed before the notifier */
-static bool sib_stopping;	/* rtnl */
-
-#define sib_for_each_cable(c) for ((c) = sib_cables; (c) < sib_cables + sib_ncables; (c)++)
+struct sib_cable sib_cables[SIB_MAX_CABLES];
+int sib_ncables;
+bool sib_stopping;
 
 static void sib_cable_work(struct work_struct *work);
 static DECLARE_WORK(sib_work, sib_cable_work);
@@ -52,15 +38,15 @@ static bool sib_cable_is(const struct sib_cable *c, const struct net_device *nde
 	return !strcmp(ndev->name, c->want);
 }
 
-static enum sib_link sib_cable_link(const struct net_device *ndev)
+enum sib_link sib_cable_link(const struct net_device *ndev)
 {
 	if (!netif_running(ndev))
 		return SIB_LINK_DISABLED;
 	return netif_carrier_ok(ndev) ? SIB_LINK_UP : SIB_LINK_NO_CARRIER;
 }
 
-/* Make the device fit, and listen on it. */
-static int sib_cable_attach(struct sib_cable *c, struct sib_hca *hca)
+/* Make the device fit, and listen on it.  Under rtnl. */
+int sib_cable_attach(struct sib_cable *c, struct sib_port *port)
 {
 	struct net_device *ndev = c->ndev;
 	unsigned int mtu = ndev->mtu;
@@ -81,18 +67,18 @@ static int sib_cable_attach(struct sib_cable *c, struct sib_hca *hca)
 		       ERR_PTR(ret));
 		return ret;
 	}
-	rcu_assign_pointer(hca->ndev, ndev);
-	dev_add_pack(&hca->pt);
+	rcu_assign_pointer(port->ndev, ndev);
+	dev_add_pack(&port->pt);
 	return 0;
 }
 
 /* Nothing is received after this, and nothing sent.  Waits for a grace period. */
-static void sib_cable_detach(struct sib_hca *hca)
+void sib_cable_detach(struct sib_port *port)
 {
-	if (!rtnl_dereference(hca->ndev))
+	if (!rtnl_dereference(port->ndev))
 		return;
-	RCU_INIT_POINTER(hca->ndev, NULL);
-	dev_remove_pack(&hca->pt);
+	RCU_INIT_POINTER(port->ndev, NULL);
+	dev_remove_pack(&port->pt);
 }
 
 /* The device leaves, or we do. */
@@ -100,8 +86,8 @@ static void sib_cable_put(struct sib_cable *c)
 {
 	struct net_device *ndev = c->ndev;
 
-	if (c->hca)
-		sib_cable_detach(c->hca);
+	if (c->port)
+		sib_cable_detach(c->port);
 	if (sib_stopping && c->old_mtu && ndev->mtu == SIB_CABLE_MTU)
 		dev_set_mtu(ndev, c->old_mtu);
 	c->ndev = NULL;
@@ -130,8 +116,8 @@ static void sib_cable_offer(struct net_device *ndev)
 		if (c->ndev || !sib_cable_is(c, ndev))
 			continue;
 		if (owner) {
-			pr_err("netdev: %s is %s, the cable of " KBUILD_MODNAME "%d: each HCA needs its own\n",
-			       c->want, ndev->name, owner->index);
+			pr_err("netdev: %s is %s, which is entry %d already: each port needs its own cable\n",
+			       c->want, ndev->name, owner->index + 1);
 			c->err = -EBUSY;
 			continue;
 		}
@@ -175,7 +161,7 @@ static int sib_cable_event(struct notifier_block *nb, unsigned long event, void 
 		sib_cable_sync();
 		break;
 	case NETDEV_CHANGEMTU:
-		if (c && c->hca && ndev->mtu < SIB_CABLE_MTU)
+		if (c && c->port && ndev->mtu < SIB_CABLE_MTU)
 			pr_warn("the MTU of the cable %s was lowered to %u: large packets will be lost, it needs %u\n",
 				ndev->name, ndev->mtu, SIB_CABLE_MTU);
 		break;
@@ -195,129 +181,41 @@ static int sib_cable_event(struct notifier_block *nb, unsigned long event, void 
 
 static struct notifier_block sib_cable_nb = { .notifier_call = sib_cable_event };
 
-/*
- * An HCA goes: its cable was unplugged, it is taken away, or the module is
- * unloaded.  In the last two cases the cable stays until the clients have left:
- * ib_ipoib says goodbye to its groups, and waits seconds for the answer of a subnet
- * administrator elsewhere.
- */
-static void sib_cable_remove(struct sib_cable *c)
-{
-	struct sib_hca *hca;
-
-	rtnl_lock();
-	hca = c->hca;
-	if (hca && rtnl_dereference(hca->ndev) && !sib_stopping && !sib_is_gone(c->index))
-		hca = NULL;
-	rtnl_unlock();
-	if (!hca)
-		return;
-	sib_hca_unregister(hca);
-	rtnl_lock();
-	sib_cable_detach(hca);
-	c->hca = NULL;
-	rtnl_unlock();
-	sib_hca_free(hca);
-}
-
-/*
- * Nobody could tell two HCAs with the same GUID, or the LID of it, apart.  Those
- * of other machines are out of sight.
- */
-static int sib_cable_unique(const struct sib_hca *hca)
-{
-	const struct sib_cable *c;
-
-	sib_for_each_cable(c) {
-		if (!c->hca || (c->hca->guid != hca->guid &&
-				(!hca->sa || sib_guid_lid(c->hca->port_guid) != sib_guid_lid(hca->port_guid))))
-			continue;
-		pr_err("%s cannot have GUID %016llx: %s has %016llx, %s\n", hca->name, hca->guid,
-		       c->hca->name, c->hca->guid,
-		       hca->sa ? "and with sa=1 the low 14 bits must differ" : "which is the same");
-		return -EEXIST;
-	}
-	return 0;
-}
-
-/* There is a cable and no HCA: make one. */
-static void sib_cable_add(struct sib_cable *c)
-{
-	struct sib_hca *hca = NULL;
-	char name[IFNAMSIZ];
-	int ret = -ENOMEM;
-
-	rtnl_lock();
-	if (!c->ndev || c->hca || c->err || sib_stopping || sib_is_gone(c->index))
-		goto out;
-	strscpy(name, c->ndev->name, sizeof(name));
-	hca = sib_hca_alloc(c->ndev, c->index);
-	if (hca)
-		ret = sib_cable_unique(hca);
-	if (!ret)
-		ret = sib_cable_attach(c, hca);
-	if (ret) {
-		c->err = ret;
-		goto out;
-	}
-	sib_port_init(hca, sib_cable_link(c->ndev));
-	c->lost = false;
-	c->hca = hca;
-	rtnl_unlock();
-
-	/* The cable may go meanwhile: then the work runs once more. */
-	ret = sib_hca_register(hca);
-	if (!ret) {
-		pr_info("%s on %s, LID %#x, GUID %016llx, %s\n", hca->name, name,
-			be16_to_cpu(hca->pi.lid), hca->guid,
-			hca->sa ? "built-in SA" : "waiting for a subnet manager");
-		return;
-	}
-	pr_err("%s on %s cannot be registered (%pe)\n", hca->name, name, ERR_PTR(ret));
-	rtnl_lock();
-	sib_cable_detach(hca);
-	c->hca = NULL;
-	if (c->ndev)
-		c->err = ret;
-out:
-	rtnl_unlock();
-	if (hca && ret)
-		sib_hca_free(hca);
-}
-
 /* What became of the link since the last time goes into the port's state. */
 static void sib_cable_follow(struct sib_cable *c, u32 events)
 {
 	enum sib_link link = SIB_LINK_UP;
-	struct sib_hca *hca;
+	struct sib_port *port;
 	bool lost = false;
 
 	rtnl_lock();
-	hca = c->ndev ? c->hca : NULL;
-	if (hca) {
+	port = c->ndev ? c->port : NULL;
+	if (port) {
 		link = sib_cable_link(c->ndev);
 		lost = c->lost;
 		c->lost = false;
 	}
 	rtnl_unlock();
-	if (!hca)
+	if (!port)
 		return;
 	/* Only the work frees it, and this is the work. */
 	if (lost && link == SIB_LINK_UP)
-		sib_port_link(hca, SIB_LINK_NO_CARRIER);
-	sib_port_link(hca, link);
-	sib_port_follow(hca, events);
+		sib_port_link(port, SIB_LINK_NO_CARRIER);
+	sib_port_link(port, link);
+	sib_port_follow(port, events);
 }
 
 static void sib_cable_work(struct work_struct *work)
 {
 	u32 events = sib_take_events();
 	struct sib_cable *c;
+	int h;
 
-	sib_for_each_cable(c) {
-		sib_cable_remove(c);
-		sib_cable_add(c);
-		sib_cable_follow(c, events);
+	for (h = 0; h * sib_nports < sib_ncables; h++) {
+		sib_adapter_remove(h);
+		sib_adapter_add(h);
+		sib_for_each_cable_of(c, h)
+			sib_cable_follow(c, events);
 	}
 }
 

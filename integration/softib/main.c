@@ -2,8 +2,8 @@
 /*
  * softib - a software InfiniBand HCA for tests, not for production.
  *
- * An HCA for each cable, with one port of link layer InfiniBand; UD, SMI and GSI queue pairs.  An IB
- * packet (LRH, GRH if any, BTH, DETH, payload, an ICRC of zeroes) travels in an
+ * A port of link layer InfiniBand for each cable, and an HCA for each port or for
+ * several; UD, SMI and GSI queue pairs, RC ones with rc=1.  An IB packet (LRH, GRH if any, BTH, DETH, payload, an ICRC of zeroes) travels in an
  * Ethernet frame, always to the broadcast address: the Ethernet segment is the
  * cable.  README.md says how to use it.
  *
@@ -11,6 +11,7 @@
  * params.c	parameters, those too that may be written
  * order.c	the same from a neighbour, over the cable
  * cable.c	the network devices under it
+ * adapter.c	which HCAs they make
  * port.c	PortInfo, P_Key table, link state
  * sma.c	subnet management agent: what a subnet manager asks and sets
  * sa.c		the subnet administrator that replaces one, sa=1
@@ -27,34 +28,55 @@
 
 /*
  * Parents that no cable can take away.  /sys/class/net/ib0/device leads there,
- * and tells by its one HCA which of them ib0 is on.
+ * and tells by its one HCA which of them ib0 is on, and by dev_port on which port.
  */
 static struct platform_device *sib_platform[SIB_MAX_CABLES];
 
-/* index is the place of the cable in netdev=. */
-struct sib_hca *sib_hca_alloc(struct net_device *ndev, int index)
+static void sib_port_alloc(struct sib_hca *hca, u32 num, struct net_device *ndev)
+{
+	struct sib_port *port = &hca->ports[num - 1];
+
+	port->hca = hca;
+	port->num = num;
+	port->index = hca->index * sib_nports + num - 1;
+	if (hca->nports > 1)
+		snprintf(port->name, sizeof(port->name), "%s:%u", hca->name, num);
+	else
+		strscpy(port->name, hca->name, sizeof(port->name));
+	strscpy(port->cable, ndev->name, sizeof(port->cable));
+	port->own_guid = sib_own_guid(port->index, ndev->dev_addr);
+	port->headroom = LL_RESERVED_SPACE(ndev);
+	skb_queue_head_init(&port->txq);
+	tasklet_setup(&port->tx, sib_tx_tasklet);
+	sib_read_wanted(port, port->pkeys, &port->guid);
+
+	port->pt.type = htons(SIB_ETHERTYPE);
+	port->pt.dev = ndev;
+	port->pt.func = sib_wire_rx;
+	port->pt.af_packet_priv = port;
+}
+
+/* With a port for each of n cables. */
+struct sib_hca *sib_hca_alloc(int index, struct net_device *const *ndevs, int n)
 {
 	struct sib_hca *hca = ib_alloc_device(sib_hca, ibdev);
+	int i;
 
 	if (!hca)
 		return NULL;
 	snprintf(hca->name, sizeof(hca->name), KBUILD_MODNAME "%d", index);
-	sib_read_fixed(hca, index, ndev->dev_addr);
-	hca->headroom = LL_RESERVED_SPACE(ndev);
+	hca->index = index;
+	hca->nports = n;
+	sib_read_fixed(hca);
 	spin_lock_init(&hca->lock);
 	INIT_LIST_HEAD(&hca->qps);
-	skb_queue_head_init(&hca->txq);
-	tasklet_setup(&hca->tx, sib_tx_tasklet);
 	hca->next_qpn = 0x48;
-	sib_read_wanted(hca, hca->pkeys, &hca->port_guid);
-
-	hca->pt.type = htons(SIB_ETHERTYPE);
-	hca->pt.dev = ndev;
-	hca->pt.func = sib_wire_rx;
-	hca->pt.af_packet_priv = hca;
+	for (i = 0; i < n; i++)
+		sib_port_alloc(hca, i + 1, ndevs[i]);
+	hca->guid = hca->ports[0].own_guid;
 
 	hca->ibdev.node_type = RDMA_NODE_IB_CA;
-	hca->ibdev.phys_port_cnt = 1;
+	hca->ibdev.phys_port_cnt = n;
 	hca->ibdev.num_comp_vectors = 1;
 	hca->ibdev.local_dma_lkey = 0;
 	hca->ibdev.node_guid = cpu_to_be64(hca->guid);
@@ -76,11 +98,15 @@ void sib_hca_unregister(struct sib_hca *hca)
 	ib_unregister_device(&hca->ibdev);
 }
 
-/* After the cable is off and, if it was registered, the HCA is unregistered. */
+/* After the cables are off and, if it was registered, the HCA is unregistered. */
 void sib_hca_free(struct sib_hca *hca)
 {
-	tasklet_kill(&hca->tx);
-	skb_queue_purge(&hca->txq);
+	struct sib_port *port;
+
+	sib_for_each_port(port, hca) {
+		tasklet_kill(&port->tx);
+		skb_queue_purge(&port->txq);
+	}
 	ib_dealloc_device(&hca->ibdev);
 }
 
@@ -89,7 +115,7 @@ static void sib_platform_exit(void)
 	int i;
 
 	/* One that is not there is passed over. */
-	for (i = 0; i < sib_nnetdev; i++)
+	for (i = 0; i < SIB_MAX_CABLES; i++)
 		platform_device_unregister(sib_platform[i]);
 }
 
@@ -98,7 +124,7 @@ static int __init sib_platform_init(void)
 	struct platform_device *p;
 	int i;
 
-	for (i = 0; i < sib_nnetdev; i++) {
+	for (i = 0; i < DIV_ROUND_UP(sib_nnetdev, sib_nports); i++) {
 		p = platform_device_register_simple(KBUILD_MODNAME, i, NULL, 0);
 		if (IS_ERR(p)) {
 			sib_platform_exit();

@@ -27,7 +27,7 @@ static void sib_rx_qp(struct sib_qp *qp, const struct ib_wc *tmpl, const u8 *grh
 	if (qp->state != IB_QPS_RTR && qp->state != IB_QPS_RTS)
 		return;
 	if (!sib_pop_rwqe(qp, &w)) {
-		sib_dbg(to_hca(qp->ibqp.device), "qp %#x: no receive buffer\n", qp->qpn);
+		sib_dbg(qp->port, "qp %#x: no receive buffer\n", qp->qpn);
 		return;
 	}
 	for (i = 0; i < w.nsge && off < total; i++) {
@@ -75,25 +75,25 @@ static bool sib_in_group(const struct sib_qp *qp, const union ib_gid *mgid)
 }
 
 /* IBA 10.9, and Q_Keys of chapter 10: may this QP have a packet with these keys? */
-static bool sib_keys_fit(struct sib_hca *hca, struct sib_qp *qp, u16 pkey, u32 qkey,
-			 struct ib_wc *wc, bool mcast)
+static bool sib_keys_fit(struct sib_qp *qp, u16 pkey, u32 qkey, struct ib_wc *wc, bool mcast)
 {
+	struct sib_port *port = qp->port;
 	int i = qp->pkey_index;
 
 	if (!qp->qpn)			/* SMPs have no keys */
 		return true;
 	if (qp->qpn == 1)		/* any key of the table will do */
-		i = sib_pkey_find(hca, pkey);
-	if (i < 0 || !sib_pkey_match(hca->pkeys[i], pkey)) {
-		sib_dbg(hca, "qp %#x: P_Key %#06x does not match\n", qp->qpn, pkey);
+		i = sib_pkey_find(port, pkey);
+	if (i < 0 || !sib_pkey_match(port->pkeys[i], pkey)) {
+		sib_dbg(port, "qp %#x: P_Key %#06x does not match\n", qp->qpn, pkey);
 		if (!mcast)
-			sib_violation(&hca->pi.pkey_violations);
+			sib_violation(&port->pi.pkey_violations);
 		return false;
 	}
 	if (qp->qkey != qkey) {
-		sib_dbg(hca, "qp %#x: Q_Key %#x, not %#x\n", qp->qpn, qkey, qp->qkey);
+		sib_dbg(port, "qp %#x: Q_Key %#x, not %#x\n", qp->qpn, qkey, qp->qkey);
 		if (!mcast)
-			sib_violation(&hca->pi.qkey_violations);
+			sib_violation(&port->pi.qkey_violations);
 		return false;
 	}
 	wc->pkey_index = i;
@@ -101,8 +101,9 @@ static bool sib_keys_fit(struct sib_hca *hca, struct sib_qp *qp, u16 pkey, u32 q
 }
 
 /* One packet, starting at the LRH, from the cable or from this port itself. */
-static void sib_rx(struct sib_hca *hca, const u8 *p, u32 len, bool from_wire)
+static void sib_rx(struct sib_port *port, const u8 *p, u32 len, bool from_wire)
 {
+	struct sib_hca *hca = port->hca;
 	u32 hl = IB_LRH_BYTES + IB_BTH_BYTES + IB_DETH_BYTES, plen, qpn;
 	struct ib_ud_header h = {};
 	struct ib_wc wc = {};
@@ -112,7 +113,7 @@ static void sib_rx(struct sib_hca *hca, const u8 *p, u32 len, bool from_wire)
 	unsigned long flags;
 	u16 dlid;
 
-	if (sib_rc_rx(hca, p, len))
+	if (sib_rc_rx(port, p, len))
 		return;
 	if (len < hl + SIB_ICRC ||
 	    ((p[1] & 3) == IB_LNH_IBA_GLOBAL && len < hl + IB_GRH_BYTES + SIB_ICRC) ||
@@ -138,9 +139,9 @@ static void sib_rx(struct sib_hca *hca, const u8 *p, u32 len, bool from_wire)
 	wc.slid = be16_to_cpu(h.lrh.source_lid);
 	wc.src_qp = be32_to_cpu(h.deth.source_qpn);
 	wc.sl = h.lrh.service_level;
-	wc.port_num = 1;
+	wc.port_num = port->num;
 	wc.wc_flags = grh ? IB_WC_GRH : 0;
-	sib_dbg(hca, "rx slid %#x dlid %#x qpn %#x P_Key %#06x, %u bytes\n", wc.slid, dlid, qpn,
+	sib_dbg(port, "rx slid %#x dlid %#x qpn %#x P_Key %#06x, %u bytes\n", wc.slid, dlid, qpn,
 		be16_to_cpu(h.bth.pkey), plen);
 
 	/*
@@ -148,18 +149,18 @@ static void sib_rx(struct sib_hca *hca, const u8 *p, u32 len, bool from_wire)
 	 * the QP, in between.
 	 */
 	spin_lock_irqsave(&hca->lock, flags);
-	to_me = dlid == sib_lid(hca) ||
+	to_me = dlid == sib_lid(port) ||
 		(dlid == be16_to_cpu(IB_LID_PERMISSIVE) && !qpn && from_wire);
 	/* IBA 7.2: below ARMED only subnet management passes. */
-	if ((!mcast && !to_me) || sib_state(&hca->pi) == IB_PORT_DOWN ||
-	    (qpn && sib_state(&hca->pi) < IB_PORT_ARMED))
+	if ((!mcast && !to_me) || sib_state(&port->pi) == IB_PORT_DOWN ||
+	    (qpn && sib_state(&port->pi) < IB_PORT_ARMED))
 		goto out;
 	list_for_each_entry(qp, &hca->qps, list) {
 		if (mcast ? !sib_in_group(qp, &h.grh.destination_gid) : qp->qpn != qpn)
 			continue;
 		spin_lock(&qp->lock);
-		if (sib_keys_fit(hca, qp, be16_to_cpu(h.bth.pkey), be32_to_cpu(h.deth.qkey), &wc,
-				 mcast))
+		if (qp->port == port &&
+		    sib_keys_fit(qp, be16_to_cpu(h.bth.pkey), be32_to_cpu(h.deth.qkey), &wc, mcast))
 			sib_rx_qp(qp, &wc, grh, p, plen);
 		spin_unlock(&qp->lock);
 	}
@@ -170,7 +171,7 @@ out:
 int sib_wire_rx(struct sk_buff *skb, struct net_device *ndev, struct packet_type *pt,
 		struct net_device *orig)
 {
-	struct sib_hca *hca = pt->af_packet_priv;
+	struct sib_port *port = pt->af_packet_priv;
 
 	skb = skb_share_check(skb, GFP_ATOMIC);
 	if (!skb)
@@ -178,7 +179,7 @@ int sib_wire_rx(struct sk_buff *skb, struct net_device *ndev, struct packet_type
 	/* A bridge may reflect what it floods. */
 	if (skb->pkt_type != PACKET_OUTGOING && !skb_linearize(skb) &&
 	    !ether_addr_equal(eth_hdr(skb)->h_source, ndev->dev_addr))
-		sib_rx(hca, skb->data, skb->len, true);
+		sib_rx(port, skb->data, skb->len, true);
 	kfree_skb(skb);
 	return NET_RX_SUCCESS;
 }
@@ -189,19 +190,19 @@ int sib_wire_rx(struct sk_buff *skb, struct net_device *ndev, struct packet_type
  */
 void sib_tx_tasklet(struct tasklet_struct *t)
 {
-	struct sib_hca *hca = from_tasklet(hca, t, tx);
+	struct sib_port *port = from_tasklet(port, t, tx);
 	struct net_device *ndev;
 	struct sk_buff *skb;
 
 	rcu_read_lock();
-	ndev = rcu_dereference(hca->ndev);
-	while ((skb = skb_dequeue(&hca->txq))) {
+	ndev = rcu_dereference(port->ndev);
+	while ((skb = skb_dequeue(&port->txq))) {
 		u16 dlid = get_unaligned_be16(skb->data + 2);
 		bool mcast = sib_is_mlid(dlid);
-		bool own = dlid == be16_to_cpu(READ_ONCE(hca->pi.lid));
+		bool own = dlid == be16_to_cpu(READ_ONCE(port->pi.lid));
 
 		if (mcast || own)
-			sib_rx(hca, skb->data, skb->len, false);
+			sib_rx(port, skb->data, skb->len, false);
 		if (own || !ndev) {
 			kfree_skb(skb);
 			continue;
@@ -222,21 +223,22 @@ struct sib_source {
 	u8	state;
 };
 
-static void sib_source(struct sib_hca *hca, u16 pkey_index, struct sib_source *src)
+static void sib_source(struct sib_port *port, u16 pkey_index, struct sib_source *src)
 {
+	struct sib_hca *hca = port->hca;
 	unsigned long flags;
 
 	spin_lock_irqsave(&hca->lock, flags);
-	src->gid_prefix = hca->pi.gid_prefix;
-	src->guid = cpu_to_be64(hca->port_guid);
-	src->lid = sib_lid(hca);
-	src->pkey = pkey_index < SIB_PKEYS ? hca->pkeys[pkey_index] : 0;
-	src->state = sib_state(&hca->pi);
+	src->gid_prefix = port->pi.gid_prefix;
+	src->guid = cpu_to_be64(port->guid);
+	src->lid = sib_lid(port);
+	src->pkey = pkey_index < SIB_PKEYS ? port->pkeys[pkey_index] : 0;
+	src->state = sib_state(&port->pi);
 	spin_unlock_irqrestore(&hca->lock, flags);
 }
 
 /* The headers, and room for len bytes at *payload. */
-static struct sk_buff *sib_packet(struct sib_hca *hca, const struct sib_source *src,
+static struct sk_buff *sib_packet(struct sib_port *port, const struct sib_source *src,
 				  const struct rdma_ah_attr *ah, u32 sqpn, u32 dqpn, u32 qkey,
 				  u32 psn, u32 len, u8 **payload)
 {
@@ -267,10 +269,10 @@ static struct sk_buff *sib_packet(struct sib_hca *hca, const struct sib_source *
 		h.grh.destination_gid = gr->dgid;
 		hl += IB_GRH_BYTES;
 	}
-	skb = alloc_skb(hca->headroom + hl + len + h.bth.pad_count + SIB_ICRC, GFP_ATOMIC);
+	skb = alloc_skb(port->headroom + hl + len + h.bth.pad_count + SIB_ICRC, GFP_ATOMIC);
 	if (!skb)
 		return NULL;
-	skb_reserve(skb, hca->headroom);
+	skb_reserve(skb, port->headroom);
 	ib_ud_header_pack(&h, skb_put(skb, hl));
 	*payload = skb_put(skb, len);
 	skb_put_zero(skb, h.bth.pad_count + SIB_ICRC);
@@ -281,12 +283,13 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 {
 	const struct ib_ud_wr *ud = ud_wr(wr);
 	const struct rdma_ah_attr *ah = &to_ah(ud->ah)->attr;
-	struct ib_wc wc = { .wr_id = wr->wr_id, .qp = &qp->ibqp, .port_num = 1,
-			    .opcode = IB_WC_SEND, .status = IB_WC_SUCCESS };
+	struct ib_wc wc = { .wr_id = wr->wr_id, .qp = &qp->ibqp, .opcode = IB_WC_SEND,
+			    .status = IB_WC_SUCCESS };
 	u16 dlid = rdma_ah_get_dlid(ah), pkey_index;
 	u32 len = 0, qkey, psn, dqpn = ud->remote_qpn;
 	struct sib_source src;
 	enum ib_qp_state state;
+	struct sib_port *port;
 	struct sk_buff *skb;
 	unsigned long flags;
 	u8 *payload, *p;
@@ -301,11 +304,13 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 
 	spin_lock_irqsave(&qp->lock, flags);
 	state = qp->state;
+	port = qp->port;
 	/* IBA chapter 10: bit 31 says, take the QP's own. */
 	qkey = ud->remote_qkey & BIT(31) ? qp->qkey : ud->remote_qkey;
 	pkey_index = qp->qpn == 1 ? ud->pkey_index : qp->pkey_index;
 	psn = qp->psn++;
 	spin_unlock_irqrestore(&qp->lock, flags);
+	wc.port_num = port->num;
 
 	if (state == IB_QPS_ERR || state == IB_QPS_SQE) {
 		wc.status = IB_WC_WR_FLUSH_ERR;
@@ -314,7 +319,7 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 	if (state != IB_QPS_RTS)
 		return -EINVAL;
 
-	sib_source(hca, pkey_index, &src);
+	sib_source(port, pkey_index, &src);
 	if (!qp->qpn) {
 		qkey = 0;
 		src.pkey = IB_DEFAULT_PKEY_FULL;
@@ -323,11 +328,11 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 	}
 	/* Sent, and lost: below ACTIVE only subnet management passes. */
 	if (!(src.pkey & 0x7fff) || (qp->qpn && src.state != IB_PORT_ACTIVE)) {
-		sib_dbg(hca, "tx qp %#x: not sent, port state %u, P_Key %#06x at %u\n", qp->qpn,
+		sib_dbg(port, "tx qp %#x: not sent, port state %u, P_Key %#06x at %u\n", qp->qpn,
 			src.state, src.pkey, pkey_index);
 		goto done;
 	}
-	skb = sib_packet(hca, &src, ah, qp->qpn, dqpn, qkey, psn, len, &payload);
+	skb = sib_packet(port, &src, ah, qp->qpn, dqpn, qkey, psn, len, &payload);
 	if (!skb)
 		return -ENOMEM;
 	p = payload;
@@ -335,7 +340,7 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 		memcpy(p, (void *)(uintptr_t)wr->sg_list[i].addr, wr->sg_list[i].length);
 		p += wr->sg_list[i].length;
 	}
-	sib_dbg(hca, "tx qp %#x dlid %#x dqpn %#x P_Key %#06x, %u bytes\n", qp->qpn, dlid, dqpn,
+	sib_dbg(port, "tx qp %#x dlid %#x dqpn %#x P_Key %#06x, %u bytes\n", qp->qpn, dlid, dqpn,
 		src.pkey, len);
 	/*
 	 * It comes back to QP1 as its own answer, from a full member as every subnet
@@ -343,15 +348,15 @@ static int sib_send_one(struct sib_hca *hca, struct sib_qp *qp, const struct ib_
 	 */
 	if (hca->sa && qp->qpn == 1 && dqpn == 1 && dlid == src.lid &&
 	    sib_sa_request(payload, len)) {
-		sib_sa_answer(hca, (void *)payload);
+		sib_sa_answer(port, (void *)payload);
 		put_unaligned_be16(src.pkey | 0x8000,
 				   payload - IB_DETH_BYTES - IB_BTH_BYTES + SIB_BTH_PKEY);
 	}
-	if (skb_queue_len_lockless(&hca->txq) < SIB_TXQ_MAX)
-		skb_queue_tail(&hca->txq, skb);
+	if (skb_queue_len_lockless(&port->txq) < SIB_TXQ_MAX)
+		skb_queue_tail(&port->txq, skb);
 	else
 		kfree_skb(skb);
-	tasklet_schedule(&hca->tx);
+	tasklet_schedule(&port->tx);
 done:
 	if (qp->sig_all || (wr->send_flags & IB_SEND_SIGNALED) || wc.status)
 		sib_complete(qp->ibqp.send_cq, &wc);

@@ -14,12 +14,16 @@
 char *sib_netdev[SIB_MAX_CABLES] = { "eth0" };
 int sib_nnetdev = 1;
 module_param_array_named(netdev, sib_netdev, charp, &sib_nnetdev, 0444);
-MODULE_PARM_DESC(netdev, "the cables, an HCA each: names or MAC addresses of Ethernet devices, may appear later (eth0)");
+MODULE_PARM_DESC(netdev, "the cables, a port each: names or MAC addresses of Ethernet devices, may appear later (eth0)");
+
+unsigned int sib_nports = 1;
+module_param_named(ports, sib_nports, uint, 0444);
+MODULE_PARM_DESC(ports, "of each HCA: 2 puts the second cable onto the first HCA as its port 2 (1)");
 
 static unsigned long long sib_guid[SIB_MAX_CABLES];
 static int sib_nguid;
 module_param_array_named(guid, sib_guid, ullong, &sib_nguid, 0444);
-MODULE_PARM_DESC(guid, "GUIDs of nodes, and of their ports unless portguid is given, 0x..., in the order of netdev; 0: 02:50:49:03:00 and the last 3 bytes of the cable's MAC address");
+MODULE_PARM_DESC(guid, "GUIDs of ports unless portguid is given, and of nodes that of their first port, 0x..., in the order of netdev; 0: 02:50:49:03:00 and the last 3 bytes of the cable's MAC address");
 
 static bool sib_sa = true;
 module_param_named(sa, sib_sa, bool, 0444);
@@ -264,7 +268,7 @@ static int sib_gone_get(char *buf, const struct kernel_param *kp)
 static const struct kernel_param_ops sib_gone_ops = { .set = sib_gone_set, .get = sib_gone_get };
 module_param_cb(gone, &sib_gone_ops, NULL, 0644);
 __MODULE_PARM_TYPE(gone, "array of bool");
-MODULE_PARM_DESC(gone, "1,0: the first HCA is unregistered, the second is there, in the order of netdev; 0 registers it again");
+MODULE_PARM_DESC(gone, "1,0: the first HCA is unregistered, the second is there; 0 registers it again");
 
 /* ---- events ---- */
 
@@ -326,30 +330,33 @@ int sib_param_set(const char *name, const char *value)
 }
 
 /* The place of the cable in netdev= is index; mac is its address. */
-void sib_read_fixed(struct sib_hca *hca, int index, const u8 *mac)
+u64 sib_own_guid(int index, const u8 *mac)
 {
-	hca->index = index;
-	hca->guid = sib_guid[index] ?: 0x0250490300000000ull | mac[3] << 16 | mac[4] << 8 | mac[5];
+	return sib_guid[index] ?: 0x0250490300000000ull | mac[3] << 16 | mac[4] << 8 | mac[5];
+}
+
+void sib_read_fixed(struct sib_hca *hca)
+{
 	hca->sa = sib_sa;
 	hca->max_mtu = ib_mtu_int_to_enum(sib_maxmtu);
 	hca->group_mtu = ib_mtu_int_to_enum(sib_groupmtu);
 }
 
 /* The P_Key table and the port's GUID, as they are to be now. */
-void sib_read_wanted(const struct sib_hca *hca, u16 *pkeys, u64 *guid)
+void sib_read_wanted(const struct sib_port *port, u16 *pkeys, u64 *guid)
 {
 	memset(pkeys, 0, sizeof(*pkeys) * SIB_PKEYS);
 	mutex_lock(&sib_params_lock);
 	pkeys[0] = sib_pkey0;
 	memcpy(pkeys + 1, sib_pkeys, sizeof(*pkeys) * sib_npkeys);
-	*guid = sib_has_portguid[hca->index] ? sib_portguid[hca->index] : hca->guid;
+	*guid = sib_has_portguid[port->index] ? sib_portguid[port->index] : port->own_guid;
 	mutex_unlock(&sib_params_lock);
 }
 
-/* Whether the HCA of that cable is taken away. */
-bool sib_is_gone(int index)
+/* Reports whether that HCA is taken away. */
+bool sib_is_gone(int hca)
 {
-	return READ_ONCE(sib_gone[index]);
+	return READ_ONCE(sib_gone[hca]);
 }
 
 bool sib_refuses_connected(void)
@@ -392,6 +399,10 @@ int __init sib_check_params(void)
 	int i, ret;
 
 	ret = sib_check_mtu("maxmtu", sib_maxmtu) | sib_check_mtu("groupmtu", sib_groupmtu);
+	if (!sib_nports || sib_nports > SIB_MAX_CABLES) {
+		pr_err("ports: %u, an HCA has 1 to %d\n", sib_nports, SIB_MAX_CABLES);
+		ret = -EINVAL;
+	}
 	for (i = 0; i < sib_nnetdev; i++) {
 		if (!*sib_netdev[i]) {
 			pr_err("netdev: entry %d is empty, eth0,eth1 would be two cables\n", i + 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The port: PortInfo (IBA 14.2.5.6) is the only copy of its state, the P_Key
+ * A port: PortInfo (IBA 14.2.5.6) is the only copy of its state, the P_Key
  * table is beside it, both under sib_hca.lock.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -14,14 +14,14 @@ static const enum ib_event_type sib_event_order[] = {
 };
 
 /* events is a set of BIT(IB_EVENT_...).  Not under a lock. */
-void sib_dispatch(struct sib_hca *hca, u32 events)
+void sib_dispatch(struct sib_port *port, u32 events)
 {
-	struct ib_event e = { .device = &hca->ibdev, .element.port_num = 1 };
+	struct ib_event e = { .device = &port->hca->ibdev, .element.port_num = port->num };
 	int i;
 
 	if (events & BIT(IB_EVENT_PKEY_CHANGE))
 		pr_info("%s: the P_Key table has changed, its first entries are %#06x %#06x\n",
-			hca->name, READ_ONCE(hca->pkeys[0]), READ_ONCE(hca->pkeys[1]));
+			port->name, READ_ONCE(port->pkeys[0]), READ_ONCE(port->pkeys[1]));
 	for (i = 0; i < ARRAY_SIZE(sib_event_order); i++) {
 		if (!(events & BIT(sib_event_order[i])))
 			continue;
@@ -57,12 +57,13 @@ static u8 sib_link_state(const struct sib_hca *hca, enum sib_link link)
 }
 
 /* Before the HCA is registered. */
-void sib_port_init(struct sib_hca *hca, enum sib_link link)
+void sib_port_init(struct sib_port *port, enum sib_link link)
 {
-	struct ib_port_info *pi = &hca->pi;
+	struct sib_hca *hca = port->hca;
+	struct ib_port_info *pi = &port->pi;
 
 	pi->gid_prefix = cpu_to_be64(0xfe80000000000000ull);
-	pi->local_port_num = 1;
+	pi->local_port_num = port->num;
 	pi->link_width_enabled = pi->link_width_supported = 3;	/* 1x, 4x */
 	pi->link_width_active = IB_WIDTH_4X;
 	pi->linkspeed_portstate = IB_SPEED_SDR << 4;
@@ -76,15 +77,16 @@ void sib_port_init(struct sib_hca *hca, enum sib_link link)
 	pi->resv_resptimevalue = 16;
 	pi->cap_mask = cpu_to_be32(IB_PORT_CLIENT_REG_SUP);
 	if (hca->sa)
-		pi->lid = pi->sm_lid = cpu_to_be16(sib_guid_lid(hca->port_guid));
+		pi->lid = pi->sm_lid = cpu_to_be16(sib_guid_lid(port->guid));
 	sib_set_state(pi, sib_link_state(hca, link), sib_link_phys(link));
 }
 
 /* The cable got or lost its carrier. */
-void sib_port_link(struct sib_hca *hca, enum sib_link link)
+void sib_port_link(struct sib_port *port, enum sib_link link)
 {
+	struct sib_hca *hca = port->hca;
 	u8 phys = sib_link_phys(link), state = sib_link_state(hca, link), was;
-	struct ib_port_info *pi = &hca->pi;
+	struct ib_port_info *pi = &port->pi;
 	unsigned long flags;
 
 	spin_lock_irqsave(&hca->lock, flags);
@@ -97,22 +99,22 @@ void sib_port_link(struct sib_hca *hca, enum sib_link link)
 
 	if (state == was)
 		return;
-	pr_info("%s: port state %u -> %u, the cable is %s\n", hca->name, was, state,
+	pr_info("%s: port state %u -> %u, the cable is %s\n", port->name, was, state,
 		link == SIB_LINK_UP ? "up" :
 		link == SIB_LINK_NO_CARRIER ? "without carrier" : "down");
 	if (state == IB_PORT_DOWN)
-		sib_dispatch(hca, BIT(IB_EVENT_PORT_ERR));
+		sib_dispatch(port, BIT(IB_EVENT_PORT_ERR));
 	else if (state == IB_PORT_ACTIVE)
-		sib_dispatch(hca, BIT(IB_EVENT_PORT_ACTIVE));
+		sib_dispatch(port, BIT(IB_EVENT_PORT_ACTIVE));
 }
 
 /*
- * Set(PortInfo) by a subnet manager, under hca->lock.  Returns the events to
+ * Set(PortInfo) by a subnet manager, under sib_hca.lock.  Returns the events to
  * dispatch after it; *status is not 0 if the state asked for is not allowed.
  */
-u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *status)
+u32 sib_port_set(struct sib_port *port, const struct ib_port_info *want, u16 *status)
 {
-	struct ib_port_info *pi = &hca->pi, old = *pi;
+	struct ib_port_info *pi = &port->pi, old = *pi;
 	u8 state = sib_state(want), was = sib_state(pi);
 	u32 events = 0;
 
@@ -142,8 +144,8 @@ u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *stat
 	pi->linkspeed_portstate = (pi->linkspeed_portstate & 0xf0) | state;
 
 	if (state != was || old.lid != pi->lid || old.sm_lid != pi->sm_lid)
-		pr_info("%s: port state %u -> %u, LID %#x, SM LID %#x\n", hca->name, was, state,
-			sib_lid(hca), be16_to_cpu(pi->sm_lid));
+		pr_info("%s: port state %u -> %u, LID %#x, SM LID %#x\n", port->name, was, state,
+			sib_lid(port), be16_to_cpu(pi->sm_lid));
 	if (old.gid_prefix != pi->gid_prefix)
 		events |= BIT(IB_EVENT_GID_CHANGE);
 	if (old.lid != pi->lid)
@@ -163,40 +165,41 @@ u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *stat
  * The port becomes what the parameters say now, and reports that, and events.  Of
  * the P_Key table only with sa=1: else it is the subnet manager's.
  */
-void sib_port_follow(struct sib_hca *hca, u32 events)
+void sib_port_follow(struct sib_port *port, u32 events)
 {
+	struct sib_hca *hca = port->hca;
 	u16 pkeys[SIB_PKEYS];
 	unsigned long flags;
 	u64 guid;
 
-	sib_read_wanted(hca, pkeys, &guid);
+	sib_read_wanted(port, pkeys, &guid);
 	spin_lock_irqsave(&hca->lock, flags);
-	if (hca->sa && memcmp(hca->pkeys, pkeys, sizeof(pkeys))) {
-		memcpy(hca->pkeys, pkeys, sizeof(pkeys));
+	if (hca->sa && memcmp(port->pkeys, pkeys, sizeof(pkeys))) {
+		memcpy(port->pkeys, pkeys, sizeof(pkeys));
 		events |= BIT(IB_EVENT_PKEY_CHANGE);
 	}
-	if (hca->port_guid != guid) {
-		hca->port_guid = guid;
+	if (port->guid != guid) {
+		port->guid = guid;
 		events |= BIT(IB_EVENT_GID_CHANGE);
 		/* Everybody calculates the LID from it. */
 		if (hca->sa) {
-			hca->pi.lid = hca->pi.sm_lid = cpu_to_be16(sib_guid_lid(guid));
+			port->pi.lid = port->pi.sm_lid = cpu_to_be16(sib_guid_lid(guid));
 			events |= BIT(IB_EVENT_LID_CHANGE);
 		}
 	}
 	spin_unlock_irqrestore(&hca->lock, flags);
 	if (events & BIT(IB_EVENT_GID_CHANGE))
-		pr_info("%s: the port GUID is %016llx now\n", hca->name, guid);
-	sib_dispatch(hca, events);
+		pr_info("%s: the port GUID is %016llx now\n", port->name, guid);
+	sib_dispatch(port, events);
 }
 
-/* Where a key that matches pkey is, or -ENOENT.  Under hca->lock. */
-int sib_pkey_find(const struct sib_hca *hca, u16 pkey)
+/* Where a key that matches pkey is, or -ENOENT.  Under sib_hca.lock. */
+int sib_pkey_find(const struct sib_port *port, u16 pkey)
 {
 	int i;
 
 	for (i = 0; i < SIB_PKEYS; i++)
-		if (sib_pkey_match(hca->pkeys[i], pkey))
+		if (sib_pkey_match(port->pkeys[i], pkey))
 			return i;
 	return -ENOENT;
 }
@@ -227,14 +230,15 @@ int sib_query_device(struct ib_device *ibdev, struct ib_device_attr *a, struct i
 	return 0;
 }
 
-int sib_query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *a)
+int sib_query_port(struct ib_device *ibdev, u32 num, struct ib_port_attr *a)
 {
-	struct sib_hca *hca = to_hca(ibdev);
+	struct sib_port *port = to_port(ibdev, num);
+	struct sib_hca *hca = port->hca;
 	struct ib_port_info pi;
 	unsigned long flags;
 
 	spin_lock_irqsave(&hca->lock, flags);
-	pi = hca->pi;
+	pi = port->pi;
 	spin_unlock_irqrestore(&hca->lock, flags);
 
 	a->state = sib_state(&pi);
@@ -257,23 +261,24 @@ int sib_query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *a)
 	return 0;
 }
 
-int sib_modify_port(struct ib_device *ibdev, u32 port, int mask, struct ib_port_modify *pm)
+int sib_modify_port(struct ib_device *ibdev, u32 num, int mask, struct ib_port_modify *pm)
 {
-	struct sib_hca *hca = to_hca(ibdev);
+	struct sib_port *port = to_port(ibdev, num);
+	struct sib_hca *hca = port->hca;
 	unsigned long flags;
 	u32 cap;
 
 	spin_lock_irqsave(&hca->lock, flags);
-	cap = be32_to_cpu(hca->pi.cap_mask);
+	cap = be32_to_cpu(port->pi.cap_mask);
 	cap = (cap | pm->set_port_cap_mask) & ~pm->clr_port_cap_mask;
-	hca->pi.cap_mask = cpu_to_be32(cap);
+	port->pi.cap_mask = cpu_to_be32(cap);
 	if (mask & IB_PORT_RESET_QKEY_CNTR)
-		hca->pi.qkey_violations = 0;
+		port->pi.qkey_violations = 0;
 	spin_unlock_irqrestore(&hca->lock, flags);
 	return 0;
 }
 
-int sib_port_immutable(struct ib_device *ibdev, u32 port, struct ib_port_immutable *im)
+int sib_port_immutable(struct ib_device *ibdev, u32 num, struct ib_port_immutable *im)
 {
 	im->core_cap_flags = RDMA_CORE_PORT_IBA_IB;
 	im->gid_tbl_len = 1;
@@ -282,34 +287,36 @@ int sib_port_immutable(struct ib_device *ibdev, u32 port, struct ib_port_immutab
 	return 0;
 }
 
-enum rdma_link_layer sib_link_layer(struct ib_device *ibdev, u32 port)
+enum rdma_link_layer sib_link_layer(struct ib_device *ibdev, u32 num)
 {
 	return IB_LINK_LAYER_INFINIBAND;
 }
 
-int sib_query_gid(struct ib_device *ibdev, u32 port, int i, union ib_gid *gid)
+int sib_query_gid(struct ib_device *ibdev, u32 num, int i, union ib_gid *gid)
 {
-	struct sib_hca *hca = to_hca(ibdev);
+	struct sib_port *port = to_port(ibdev, num);
+	struct sib_hca *hca = port->hca;
 	unsigned long flags;
 
 	if (i)
 		return -EINVAL;
 	spin_lock_irqsave(&hca->lock, flags);
-	gid->global.subnet_prefix = hca->pi.gid_prefix;
-	gid->global.interface_id = cpu_to_be64(hca->port_guid);
+	gid->global.subnet_prefix = port->pi.gid_prefix;
+	gid->global.interface_id = cpu_to_be64(port->guid);
 	spin_unlock_irqrestore(&hca->lock, flags);
 	return 0;
 }
 
-int sib_query_pkey(struct ib_device *ibdev, u32 port, u16 i, u16 *pkey)
+int sib_query_pkey(struct ib_device *ibdev, u32 num, u16 i, u16 *pkey)
 {
-	struct sib_hca *hca = to_hca(ibdev);
+	struct sib_port *port = to_port(ibdev, num);
+	struct sib_hca *hca = port->hca;
 	unsigned long flags;
 
 	if (i >= SIB_PKEYS)
 		return -EINVAL;
 	spin_lock_irqsave(&hca->lock, flags);
-	*pkey = hca->pkeys[i];
+	*pkey = port->pkeys[i];
 	spin_unlock_irqrestore(&hca->lock, flags);
 	return 0;
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reliable connections (IBA 9.7): the requester, and what the verbs need.  SEND
- * with and without invalidate, RDMA WRITE, RDMA READ, and the local work
- * requests of memory regions.  No atomics, no immediate data, no SRQ, no RNR
- * NAK: without a receive buffer the responder says nothing, and the requester's
- * timer sends again.
+ * Reliable connections (IBA 9.7): the requester.  SEND with and without
+ * invalidate, RDMA WRITE, RDMA READ, and the local work requests of memory
+ * regions.  No atomics, no immediate data, no SRQ, no RNR NAK: without a receive
+ * buffer the responder says nothing, and the requester's timer sends again.
  *
  * A requester has a window of packets on the wire, because its peer's NIC drops
  * what it cannot hold, and begins again at the first one without an answer when
@@ -63,45 +62,46 @@ u32 sib_sge_copy(const struct ib_sge *sge, int n, u32 off, u8 *buf, u32 len, boo
  * returned address one after the other.  NULL: out of memory, which is as if it
  * was lost.  Under hca->lock and qp->lock.
  */
-u8 *sib_rc_packet(struct sib_hca *hca, struct sib_qp *qp, u8 opcode, u32 psn, bool ack,
-		  u32 ext, u32 len, struct sk_buff **out)
+u8 *sib_rc_packet(struct sib_qp *qp, u8 opcode, u32 psn, bool ack, u32 ext, u32 len,
+		  struct sk_buff **out)
 {
 	u32 pad = -len & 3, total = IB_LRH_BYTES + IB_BTH_BYTES + ext + len + pad + 4;
 	struct sib_rc *rc = qp->rc;
-	struct sk_buff *skb = alloc_skb(hca->headroom + total, GFP_ATOMIC);
+	struct sib_port *port = qp->port;
+	struct sk_buff *skb = alloc_skb(port->headroom + total, GFP_ATOMIC);
 	u8 *p;
 
 	*out = skb;
 	if (!skb)
 		return NULL;
-	skb_reserve(skb, hca->headroom);
+	skb_reserve(skb, port->headroom);
 	p = skb_put_zero(skb, total);
 	p[1] = rc->sl << 4 | IB_LNH_IBA_LOCAL;
 	put_unaligned_be16(rc->dlid, p + 2);
 	put_unaligned_be16(total / 4, p + 4);
-	put_unaligned_be16(sib_lid(hca), p + 6);
+	put_unaligned_be16(sib_lid(port), p + 6);
 	p += IB_LRH_BYTES;
 	p[0] = opcode;
 	p[1] = BIT(6) | pad << 4;			/* migrated, as ib_ud_header_init has it */
-	put_unaligned_be16(hca->pkeys[qp->pkey_index], p + 2);
+	put_unaligned_be16(port->pkeys[qp->pkey_index], p + 2);
 	put_unaligned_be32(rc->dqpn & 0xffffff, p + 4);
 	put_unaligned_be32((ack ? BIT(31) : 0) | (psn & 0xffffff), p + 8);
 	return p + IB_BTH_BYTES;
 }
 
-void sib_rc_queue(struct sib_hca *hca, struct sk_buff *skb)
+void sib_rc_queue(struct sib_port *port, struct sk_buff *skb)
 {
 	uint lose = READ_ONCE(sib_rc_lose);
 
 	/* By chance: what is sent again may be as many packets each time, and would never arrive. */
 	if (lose && !(get_random_u32() % lose))
 		kfree_skb(skb);
-	else if (sib_state(&hca->pi) == IB_PORT_ACTIVE &&
-		 skb_queue_len_lockless(&hca->txq) < SIB_TXQ_MAX)
-		skb_queue_tail(&hca->txq, skb);
+	else if (sib_state(&port->pi) == IB_PORT_ACTIVE &&
+		 skb_queue_len_lockless(&port->txq) < SIB_TXQ_MAX)
+		skb_queue_tail(&port->txq, skb);
 	else
 		kfree_skb(skb);
-	tasklet_schedule(&hca->tx);
+	tasklet_schedule(&port->tx);
 }
 
 static void sib_put_reth(u8 *p, u64 va, u32 key, u32 len)
@@ -132,7 +132,7 @@ static void sib_rc_data(struct sib_hca *hca, struct sib_qp *qp, const struct sib
 	struct sk_buff *skb;
 	u8 *p;
 
-	p = sib_rc_packet(hca, qp, (is_write ? write : is_inv ? inv : send)[which], rc->nxt, ack,
+	p = sib_rc_packet(qp, (is_write ? write : is_inv ? inv : send)[which], rc->nxt, ack,
 			  ext, n, &skb);
 	if (!p)
 		return;
@@ -141,7 +141,7 @@ static void sib_rc_data(struct sib_hca *hca, struct sib_qp *qp, const struct sib
 	else if (ext)
 		put_unaligned_be32(w->key, p);
 	sib_sge_copy(w->sge, w->nsge, rc->off, p + ext, n, false);
-	sib_rc_queue(hca, skb);
+	sib_rc_queue(qp->port, skb);
 }
 
 static void sib_rc_local(struct sib_qp *qp, struct sib_swqe *w)
@@ -179,11 +179,11 @@ void sib_rc_send(struct sib_hca *hca, struct sib_qp *qp)
 			if (k > room)
 				break;
 			n = min(w->len - rc->off, k * rc->mtu);
-			p = sib_rc_packet(hca, qp, IB_OPCODE_RC_RDMA_READ_REQUEST, rc->nxt, true,
+			p = sib_rc_packet(qp, IB_OPCODE_RC_RDMA_READ_REQUEST, rc->nxt, true,
 					  SIB_RETH, 0, &skb);
 			if (p) {
 				sib_put_reth(p, w->va + rc->off, w->key, n);
-				sib_rc_queue(hca, skb);
+				sib_rc_queue(qp->port, skb);
 			}
 		} else {
 			if (!room)
@@ -227,7 +227,7 @@ void sib_rc_back(struct sib_hca *hca, struct sib_qp *qp)
 	sib_rc_send(hca, qp);
 }
 
-static void sib_rc_timer(struct timer_list *t)
+void sib_rc_timer(struct timer_list *t)
 {
 	struct sib_rc *rc = from_timer(rc, t, timer);
 	struct sib_qp *qp = rc->qp;
@@ -251,8 +251,8 @@ static void sib_rc_timer(struct timer_list *t)
 
 static void sib_rc_complete(struct sib_qp *qp, const struct sib_swqe *w, enum ib_wc_status status)
 {
-	struct ib_wc wc = { .wr_id = w->wr_id, .qp = &qp->ibqp, .port_num = 1, .status = status,
-			    .byte_len = w->len };
+	struct ib_wc wc = { .wr_id = w->wr_id, .qp = &qp->ibqp, .port_num = qp->port->num,
+			    .status = status, .byte_len = w->len };
 
 	if (!status && !w->signaled)
 		return;
@@ -316,146 +316,4 @@ void sib_rc_error(struct sib_hca *hca, struct sib_qp *qp, enum ib_wc_status stat
 		sib_complete(qp->ibqp.recv_cq, &wc);
 	}
 	sib_flush_rq(qp);
-}
-
-/* ---- verbs ---- */
-
-int sib_rc_create(struct sib_qp *qp)
-{
-	struct sib_rc *rc = kzalloc(sizeof(*rc), GFP_KERNEL);
-
-	if (!rc)
-		return -ENOMEM;
-	rc->size = roundup_pow_of_two(qp->cap.max_send_wr + 1);
-	rc->sq = kvcalloc(rc->size, sizeof(*rc->sq), GFP_KERNEL);
-	if (!rc->sq) {
-		kfree(rc);
-		return -ENOMEM;
-	}
-	rc->qp = qp;
-	rc->mtu = ib_mtu_enum_to_int(IB_MTU_256);	/* until modify_qp says which */
-	timer_setup(&rc->timer, sib_rc_timer, 0);
-	qp->rc = rc;
-	return 0;
-}
-
-/* After the QP has left the list of the HCA. */
-void sib_rc_destroy(struct sib_qp *qp)
-{
-	if (!qp->rc)
-		return;
-	timer_shutdown_sync(&qp->rc->timer);
-	kvfree(qp->rc->sq);
-	kfree(qp->rc);
-}
-
-void sib_rc_modify(struct sib_hca *hca, struct sib_qp *qp, const struct ib_qp_attr *a, int mask)
-{
-	struct sib_rc *rc = qp->rc;
-	unsigned long flags;
-
-	spin_lock_irqsave(&hca->lock, flags);
-	spin_lock(&qp->lock);
-	if (mask & IB_QP_PKEY_INDEX)
-		qp->pkey_index = a->pkey_index;
-	if (mask & IB_QP_AV) {
-		rc->dlid = rdma_ah_get_dlid(&a->ah_attr);
-		rc->sl = rdma_ah_get_sl(&a->ah_attr);
-	}
-	if (mask & IB_QP_PATH_MTU)
-		rc->mtu = ib_mtu_enum_to_int(a->path_mtu);
-	if (mask & IB_QP_DEST_QPN)
-		rc->dqpn = a->dest_qp_num;
-	if (mask & IB_QP_RQ_PSN)
-		rc->epsn = a->rq_psn & 0xffffff;
-	if (mask & IB_QP_SQ_PSN) {
-		qp->psn = rc->una = rc->nxt = a->sq_psn & 0xffffff;
-		rc->back = ~0;				/* no PSN */
-	}
-	if (mask & IB_QP_STATE) {
-		qp->state = a->qp_state;
-		if (qp->state == IB_QPS_ERR)
-			sib_rc_error(hca, qp, IB_WC_SUCCESS);
-		if (qp->state == IB_QPS_RESET) {
-			rc->head = rc->tail = rc->cur = rc->off = rc->retries = 0;
-			rc->receiving = rc->nak = false;
-			qp->head = qp->tail = 0;
-		}
-	}
-	spin_unlock(&qp->lock);
-	spin_unlock_irqrestore(&hca->lock, flags);
-}
-
-static int sib_rc_post_one(struct sib_qp *qp, const struct ib_send_wr *wr)
-{
-	struct sib_rc *rc = qp->rc;
-	struct sib_swqe *w = &rc->sq[rc->head & (rc->size - 1)];
-	int i;
-
-	if (rc->head - rc->tail == rc->size)
-		return -ENOMEM;
-	if (wr->num_sge > SIB_MAX_SEND_SGE)
-		return -EINVAL;
-	*w = (struct sib_swqe){
-		.wr_id = wr->wr_id, .opcode = wr->opcode, .nsge = wr->num_sge,
-		.signaled = qp->sig_all || (wr->send_flags & IB_SEND_SIGNALED),
-	};
-	for (i = 0; i < wr->num_sge; i++) {
-		if (wr->sg_list[i].lkey != qp->ibqp.device->local_dma_lkey)
-			return -EINVAL;
-		w->sge[i] = wr->sg_list[i];
-		w->len += w->sge[i].length;
-	}
-	switch (wr->opcode) {
-	case IB_WR_SEND:
-		break;
-	case IB_WR_SEND_WITH_INV:
-		w->key = wr->ex.invalidate_rkey;
-		break;
-	case IB_WR_RDMA_WRITE:
-	case IB_WR_RDMA_READ:
-		w->va = rdma_wr(wr)->remote_addr;
-		w->key = rdma_wr(wr)->rkey;
-		break;
-	case IB_WR_LOCAL_INV:
-		w->key = wr->ex.invalidate_rkey;
-		rc->head++;
-		return 0;
-	case IB_WR_REG_MR:
-		w->mr = reg_wr(wr)->mr;
-		w->key = reg_wr(wr)->key;
-		w->access = reg_wr(wr)->access;
-		rc->head++;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-	w->psn = qp->psn & 0xffffff;
-	w->npsn = sib_psns(rc, w->len);
-	qp->psn += w->npsn;
-	rc->head++;
-	return 0;
-}
-
-int sib_rc_post_send(struct sib_hca *hca, struct sib_qp *qp, const struct ib_send_wr *wr,
-		     const struct ib_send_wr **bad)
-{
-	unsigned long flags;
-	int ret = 0;
-
-	spin_lock_irqsave(&hca->lock, flags);
-	spin_lock(&qp->lock);
-	if (qp->state != IB_QPS_RTS && qp->state != IB_QPS_ERR)
-		ret = -EINVAL;
-	for (; wr && !ret; wr = ret ? wr : wr->next)
-		ret = sib_rc_post_one(qp, wr);
-	if (ret)
-		*bad = wr;
-	if (qp->state == IB_QPS_ERR)
-		sib_rc_error(hca, qp, IB_WC_SUCCESS);
-	else
-		sib_rc_send(hca, qp);
-	spin_unlock(&qp->lock);
-	spin_unlock_irqrestore(&hca->lock, flags);
-	return ret;
 }

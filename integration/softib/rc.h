@@ -78,11 +78,12 @@ static inline u32 sib_psns(const struct sib_rc *rc, u32 len)
 /* rc.c */
 void sib_rc_error(struct sib_hca *hca, struct sib_qp *qp, enum ib_wc_status status);
 void sib_rc_send(struct sib_hca *hca, struct sib_qp *qp);
+void sib_rc_timer(struct timer_list *t);
 void sib_rc_back(struct sib_hca *hca, struct sib_qp *qp);
 void sib_rc_reap(struct sib_qp *qp);
-u8 *sib_rc_packet(struct sib_hca *hca, struct sib_qp *qp, u8 opcode, u32 psn, bool ack,
-		  u32 ext, u32 len, struct sk_buff **skb);
-void sib_rc_queue(struct sib_hca *hca, struct sk_buff *skb);
+u8 *sib_rc_packet(struct sib_qp *qp, u8 opcode, u32 psn, bool ack, u32 ext, u32 len,
+		  struct sk_buff **skb);
+void sib_rc_queue(struct sib_port *port, struct sk_buff *skb);
 u32 sib_sge_copy(const struct ib_sge *sge, int n, u32 off, u8 *buf, u32 len, bool in);
 
 #endif

@@ -12,24 +12,23 @@ enum {
 	SIB_ACK = 0x1f, SIB_NAK_SEQUENCE = 0x60, SIB_NAK_REQUEST = 0x61, SIB_NAK_ACCESS = 0x62,
 };
 
-static void sib_rc_answer(struct sib_hca *hca, struct sib_qp *qp, u8 syndrome, u32 psn)
+static void sib_rc_answer(struct sib_qp *qp, u8 syndrome, u32 psn)
 {
 	struct sk_buff *skb;
-	u8 *p = sib_rc_packet(hca, qp, IB_OPCODE_RC_ACKNOWLEDGE, psn, false, SIB_AETH, 0,
-			      &skb);
+	u8 *p = sib_rc_packet(qp, IB_OPCODE_RC_ACKNOWLEDGE, psn, false, SIB_AETH, 0, &skb);
 
 	if (!p)
 		return;
 	p[0] = syndrome;
-	sib_rc_queue(hca, skb);
+	sib_rc_queue(qp->port, skb);
 }
 
 /* A request that must not be: the requester hears it, and this end is in ERR. */
 static void sib_rc_refuse(struct sib_hca *hca, struct sib_qp *qp, u8 syndrome, u32 psn)
 {
-	pr_info_ratelimited("%s: qp %#x: request refused, syndrome %#x\n", hca->name, qp->qpn,
+	pr_info_ratelimited("%s: qp %#x: request refused, syndrome %#x\n", qp->port->name, qp->qpn,
 			    syndrome);
-	sib_rc_answer(hca, qp, syndrome, psn);
+	sib_rc_answer(qp, syndrome, psn);
 	sib_rc_error(hca, qp, IB_WC_SUCCESS);
 }
 
@@ -43,7 +42,7 @@ static bool sib_rc_rx_send(struct sib_hca *hca, struct sib_qp *qp, u8 opcode, co
 	bool first = opcode == IB_OPCODE_RC_SEND_FIRST || opcode == IB_OPCODE_RC_SEND_ONLY ||
 		     opcode == IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE;
 	struct ib_wc wc = { .qp = &qp->ibqp, .src_qp = rc->dqpn, .slid = rc->dlid, .sl = rc->sl,
-			    .port_num = 1, .opcode = IB_WC_RECV, .pkey_index = qp->pkey_index };
+			    .port_num = qp->port->num, .opcode = IB_WC_RECV, .pkey_index = qp->pkey_index };
 	u32 key = 0;
 
 	if (inv) {
@@ -129,7 +128,7 @@ static void sib_rc_rx_read(struct sib_hca *hca, struct sib_qp *qp, const u8 *p, 
 		u8 *out;
 
 		n = min(left, rc->mtu);
-		out = sib_rc_packet(hca, qp,
+		out = sib_rc_packet(qp,
 				    first && last ? IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY :
 				    first ? IB_OPCODE_RC_RDMA_READ_RESPONSE_FIRST :
 				    last ? IB_OPCODE_RC_RDMA_READ_RESPONSE_LAST :
@@ -144,7 +143,7 @@ static void sib_rc_rx_read(struct sib_hca *hca, struct sib_qp *qp, const u8 *p, 
 			sib_rc_refuse(hca, qp, SIB_NAK_ACCESS, psn + i);
 			return;
 		}
-		sib_rc_queue(hca, skb);
+		sib_rc_queue(qp->port, skb);
 	}
 	end = (psn + k) & 0xffffff;
 	if (sib_psn_cmp(end, rc->epsn) > 0)
@@ -160,7 +159,7 @@ static void sib_rc_rx_request(struct sib_hca *hca, struct sib_qp *qp, u8 opcode,
 
 	if (ahead > 0) {
 		if (!rc->nak)
-			sib_rc_answer(hca, qp, SIB_NAK_SEQUENCE, rc->epsn);
+			sib_rc_answer(qp, SIB_NAK_SEQUENCE, rc->epsn);
 		rc->nak = true;
 		return;
 	}
@@ -181,7 +180,7 @@ static void sib_rc_rx_request(struct sib_hca *hca, struct sib_qp *qp, u8 opcode,
 	}
 	/* A repeated one was taken before: the acknowledgement was lost. */
 	if (ack)
-		sib_rc_answer(hca, qp, SIB_ACK, rc->epsn - 1);
+		sib_rc_answer(qp, SIB_ACK, rc->epsn - 1);
 }
 
 /* ---- what a requester hears ---- */
@@ -279,8 +278,9 @@ back:
  * A packet from the LRH on, if it is of a reliable connection.  Reports whether
  * it is.
  */
-bool sib_rc_rx(struct sib_hca *hca, const u8 *p, u32 len)
+bool sib_rc_rx(struct sib_port *port, const u8 *p, u32 len)
 {
+	struct sib_hca *hca = port->hca;
 	u32 hl = IB_LRH_BYTES + IB_BTH_BYTES, plen, qpn, psn;
 	struct sib_qp *qp;
 	unsigned long flags;
@@ -302,15 +302,15 @@ bool sib_rc_rx(struct sib_hca *hca, const u8 *p, u32 len)
 	plen -= hl + 4 + pad;
 
 	spin_lock_irqsave(&hca->lock, flags);
-	if (get_unaligned_be16(p + 2) != sib_lid(hca) || sib_state(&hca->pi) < IB_PORT_ARMED)
+	if (get_unaligned_be16(p + 2) != sib_lid(port) || sib_state(&port->pi) < IB_PORT_ARMED)
 		goto out;
 	list_for_each_entry(qp, &hca->qps, list) {
 		if (!qp->rc || qp->qpn != qpn)
 			continue;
 		spin_lock(&qp->lock);
-		if ((qp->state == IB_QPS_RTR || qp->state == IB_QPS_RTS) &&
+		if (qp->port == port && (qp->state == IB_QPS_RTR || qp->state == IB_QPS_RTS) &&
 		    get_unaligned_be16(p + 6) == qp->rc->dlid &&
-		    sib_pkey_match(hca->pkeys[qp->pkey_index],
+		    sib_pkey_match(port->pkeys[qp->pkey_index],
 				   get_unaligned_be16(p + IB_LRH_BYTES + 2))) {
 			if (opcode >= IB_OPCODE_RC_RDMA_READ_RESPONSE_FIRST &&
 			    opcode <= IB_OPCODE_RC_ACKNOWLEDGE)

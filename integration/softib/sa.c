@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The subnet administrator of sa=1.  Each HCA asks its own, and none of them
- * keeps anything: the MLID of a group is a hash of its MGID, the LID of an HCA
+ * The subnet administrator of sa=1.  Each port asks its own, and none of them
+ * keeps anything: the MLID of a group is a hash of its MGID, the LID of a port
  * is a part of its GUID.  So any number of them agree without talking.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -37,7 +37,7 @@ bool sib_sa_request(const void *mad, u32 len)
  * members get the group's full key), the default one if none was asked for.
  * Returns 0 if the port has no such key.
  */
-static u16 sib_sa_pkey(struct sib_hca *hca, const struct ib_sa_mad *m,
+static u16 sib_sa_pkey(struct sib_port *port, const struct ib_sa_mad *m,
 		       ib_sa_comp_mask asked, int off)
 {
 	u16 pkey = IB_DEFAULT_PKEY_FULL;
@@ -45,24 +45,25 @@ static u16 sib_sa_pkey(struct sib_hca *hca, const struct ib_sa_mad *m,
 
 	if (m->sa_hdr.comp_mask & asked)
 		pkey = get_unaligned_be16(m->data + off) | 0x8000;
-	spin_lock_irqsave(&hca->lock, flags);
-	if (sib_pkey_find(hca, pkey) < 0) {
+	spin_lock_irqsave(&port->hca->lock, flags);
+	if (sib_pkey_find(port, pkey) < 0) {
 		pr_info_ratelimited("%s: SA: P_Key %#06x is not in the port's table\n",
-				    hca->name, pkey);
+				    port->name, pkey);
 		pkey = 0;
 	}
-	spin_unlock_irqrestore(&hca->lock, flags);
+	spin_unlock_irqrestore(&port->hca->lock, flags);
 	return pkey;
 }
 
-static u16 sib_sa_member(struct sib_hca *hca, struct ib_sa_mad *m)
+static u16 sib_sa_member(struct sib_port *port, struct ib_sa_mad *m)
 {
+	const struct sib_hca *hca = port->hca;
 	u8 *r = m->data;
 	u16 pkey;
 
 	/* Leaving is always granted. */
 	if (m->mad_hdr.method != IB_SA_METHOD_DELETE) {
-		pkey = sib_sa_pkey(hca, m, IB_SA_MCMEMBER_REC_PKEY, MC_PKEY);
+		pkey = sib_sa_pkey(port, m, IB_SA_MCMEMBER_REC_PKEY, MC_PKEY);
 		/* A port that cannot carry the group's packets is not let in. */
 		if (!pkey || hca->max_mtu < hca->group_mtu)
 			return SIB_INVALID;
@@ -80,16 +81,17 @@ static u16 sib_sa_member(struct sib_hca *hca, struct ib_sa_mad *m)
 	return 0;
 }
 
-static u16 sib_sa_path(struct sib_hca *hca, struct ib_sa_mad *m)
+static u16 sib_sa_path(struct sib_port *port, struct ib_sa_mad *m)
 {
+	const struct sib_hca *hca = port->hca;
 	u8 *r = m->data;
 	u16 pkey;
 
-	pkey = sib_sa_pkey(hca, m, IB_SA_PATH_REC_PKEY, PR_PKEY);
+	pkey = sib_sa_pkey(port, m, IB_SA_PATH_REC_PKEY, PR_PKEY);
 	if (!pkey)
 		return SIB_INVALID;
 	put_unaligned_be16(sib_guid_lid(get_unaligned_be64(r + PR_DGID + 8)), r + PR_DLID);
-	put_unaligned_be16(be16_to_cpu(READ_ONCE(hca->pi.lid)), r + PR_SLID);
+	put_unaligned_be16(be16_to_cpu(READ_ONCE(port->pi.lid)), r + PR_SLID);
 	r[PR_REVERSIBLE] = 0x81;				/* and one path */
 	put_unaligned_be16(pkey, r + PR_PKEY);
 	put_unaligned_be16(SIB_SL, r + PR_SL);
@@ -100,7 +102,7 @@ static u16 sib_sa_path(struct sib_hca *hca, struct ib_sa_mad *m)
 }
 
 /* Turns the request into its answer, in place. */
-void sib_sa_answer(struct sib_hca *hca, struct ib_sa_mad *m)
+void sib_sa_answer(struct sib_port *port, struct ib_sa_mad *m)
 {
 	u16 status = IB_MGMT_MAD_STATUS_UNSUPPORTED_METHOD_ATTRIB;
 	u16 attr = be16_to_cpu(m->mad_hdr.attr_id);
@@ -118,14 +120,14 @@ void sib_sa_answer(struct sib_hca *hca, struct ib_sa_mad *m)
 	case IB_SA_ATTR_MC_MEMBER_REC:
 		if (method == IB_MGMT_METHOD_SET || method == IB_MGMT_METHOD_GET ||
 		    method == IB_SA_METHOD_DELETE)
-			status = sib_sa_member(hca, m);
+			status = sib_sa_member(port, m);
 		break;
 	case IB_SA_ATTR_PATH_REC:
 		if (method == IB_MGMT_METHOD_GET)
-			status = sib_sa_path(hca, m);
+			status = sib_sa_path(port, m);
 		break;
 	}
-	sib_dbg(hca, "SA method %#x attribute %#x: status %#x\n", method, attr, status);
+	sib_dbg(port, "SA method %#x attribute %#x: status %#x\n", method, attr, status);
 	m->mad_hdr.method |= IB_MGMT_METHOD_RESP;
 	m->mad_hdr.status = cpu_to_be16(status);
 }

@@ -14,7 +14,7 @@
 #define SIB_RATE	IB_RATE_10_GBPS
 #define SIB_PKEYS	32		/* one block of the P_KeyTable attribute */
 #define SIB_TXQ_MAX	4096		/* packets; more are lost, as on a full wire */
-#define SIB_MAX_CABLES	4		/* in a machine, one HCA each */
+#define SIB_MAX_CABLES	4		/* in a machine, a port each */
 #define SIB_MAX_RECV_SGE 4
 #define SIB_MAX_SEND_SGE 32
 
@@ -27,27 +27,43 @@
  * the rest is process context.  No event is dispatched and nothing is allocated
  * for the core under any of them; no mutex is taken under a spinlock.
  */
-struct sib_hca {
-	struct ib_device	ibdev;
+struct sib_port {
+	struct sib_hca		*hca;		/* fixed */
+	u32			num;		/* from 1, fixed */
+	int			index;		/* of the cable in netdev=, fixed */
+	char			name[16];	/* softib0, or softib0:2 of several; fixed */
+	char			cable[IFNAMSIZ]; /* what it was called when the HCA was made */
+	u64			own_guid;	/* unless portguid= has another, fixed */
 	struct net_device __rcu	*ndev;		/* the cable; NULL: it is gone */
 	unsigned int		headroom;	/* for its link layer header */
 	struct packet_type	pt;
 	struct sk_buff_head	txq;		/* packets waiting for the tasklet */
 	struct tasklet_struct	tx;
-	char			name[12];	/* softib0: of the first cable, fixed */
-	int			index;		/* in netdev=, fixed */
-	u64			guid;		/* of the node, fixed */
-	bool			sa;		/* built-in SM and SA, fixed */
-	enum ib_mtu		max_mtu;	/* of the port, fixed */
-	enum ib_mtu		group_mtu;	/* what our SA says of groups, fixed */
 
-	spinlock_t		lock;		/* all that follows */
-	struct list_head	qps;
-	u32			next_qpn;
+	/* Under sib_hca.lock. */
 	struct ib_port_info	pi;		/* what the SMA answers */
-	u64			port_guid;
+	u64			guid;
 	u16			pkeys[SIB_PKEYS];
 };
+
+struct sib_hca {
+	struct ib_device	ibdev;
+	char			name[12];	/* softib0: of the first cables, fixed */
+	int			index;		/* of the HCA, fixed */
+	u64			guid;		/* of the node, fixed */
+	bool			sa;		/* built-in SM and SA, fixed */
+	enum ib_mtu		max_mtu;	/* of the ports, fixed */
+	enum ib_mtu		group_mtu;	/* what our SA says of groups, fixed */
+	int			nports;		/* fixed */
+	struct sib_port		ports[SIB_MAX_CABLES];
+
+	spinlock_t		lock;		/* all that follows, and the ports' state */
+	struct list_head	qps;
+	u32			next_qpn;
+};
+
+#define sib_for_each_port(port, hca) \
+	for ((port) = (hca)->ports; (port) < (hca)->ports + (hca)->nports; (port)++)
 
 struct sib_ah {
 	struct ib_ah		ibah;
@@ -90,6 +106,7 @@ struct sib_qp {
 	struct ib_qp_cap	cap;		/* fixed */
 
 	spinlock_t		lock;		/* all that follows */
+	struct sib_port		*port;
 	enum ib_qp_state	state;
 	u32			qkey, psn;
 	u16			pkey_index;
@@ -100,6 +117,12 @@ struct sib_qp {
 static inline struct sib_hca *to_hca(struct ib_device *ibdev)
 {
 	return container_of(ibdev, struct sib_hca, ibdev);
+}
+
+/* num is from 1, and valid. */
+static inline struct sib_port *to_port(struct ib_device *ibdev, u32 num)
+{
+	return &to_hca(ibdev)->ports[num - 1];
 }
 
 static inline struct sib_qp *to_qp(struct ib_qp *ibqp)
@@ -144,14 +167,17 @@ static inline bool sib_pkey_match(u16 a, u16 b)
 /* params.c */
 extern char *sib_netdev[SIB_MAX_CABLES];
 extern int sib_nnetdev;
+extern unsigned int sib_nports;
 extern bool sib_debug;
-#define sib_dbg(hca, fmt, ...) \
-	do { if (sib_debug) pr_info("%s: " fmt, (hca)->name, ##__VA_ARGS__); } while (0)
+/* who is an HCA or a port. */
+#define sib_dbg(who, fmt, ...) \
+	do { if (sib_debug) pr_info("%s: " fmt, (who)->name, ##__VA_ARGS__); } while (0)
 int sib_check_params(void);
 int sib_param_set(const char *name, const char *value);
-void sib_read_fixed(struct sib_hca *hca, int index, const u8 *mac);
-void sib_read_wanted(const struct sib_hca *hca, u16 *pkeys, u64 *guid);
-bool sib_is_gone(int index);
+void sib_read_fixed(struct sib_hca *hca);
+u64 sib_own_guid(int index, const u8 *mac);
+void sib_read_wanted(const struct sib_port *port, u16 *pkeys, u64 *guid);
+bool sib_is_gone(int hca);
 bool sib_refuses_connected(void);
 u32 sib_take_events(void);
 void sib_set_running(bool on);
@@ -161,7 +187,7 @@ void sib_order_init(void);
 void sib_order_exit(void);
 
 /* main.c */
-struct sib_hca *sib_hca_alloc(struct net_device *ndev, int index);
+struct sib_hca *sib_hca_alloc(int index, struct net_device *const *ndevs, int n);
 int sib_hca_register(struct sib_hca *hca);
 void sib_hca_unregister(struct sib_hca *hca);
 void sib_hca_free(struct sib_hca *hca);
@@ -173,23 +199,23 @@ void sib_cable_sync(void);
 
 /* port.c */
 enum sib_link { SIB_LINK_UP, SIB_LINK_NO_CARRIER, SIB_LINK_DISABLED };
-void sib_port_init(struct sib_hca *hca, enum sib_link link);
-void sib_port_link(struct sib_hca *hca, enum sib_link link);
-u32 sib_port_set(struct sib_hca *hca, const struct ib_port_info *want, u16 *status);
-void sib_port_follow(struct sib_hca *hca, u32 events);
-int sib_pkey_find(const struct sib_hca *hca, u16 pkey);
-void sib_dispatch(struct sib_hca *hca, u32 events);
+void sib_port_init(struct sib_port *port, enum sib_link link);
+void sib_port_link(struct sib_port *port, enum sib_link link);
+u32 sib_port_set(struct sib_port *port, const struct ib_port_info *want, u16 *status);
+void sib_port_follow(struct sib_port *port, u32 events);
+int sib_pkey_find(const struct sib_port *port, u16 pkey);
+void sib_dispatch(struct sib_port *port, u32 events);
 int sib_query_device(struct ib_device *ibdev, struct ib_device_attr *a, struct ib_udata *udata);
-int sib_query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *a);
-int sib_modify_port(struct ib_device *ibdev, u32 port, int mask, struct ib_port_modify *pm);
-int sib_port_immutable(struct ib_device *ibdev, u32 port, struct ib_port_immutable *im);
-enum rdma_link_layer sib_link_layer(struct ib_device *ibdev, u32 port);
-int sib_query_gid(struct ib_device *ibdev, u32 port, int i, union ib_gid *gid);
-int sib_query_pkey(struct ib_device *ibdev, u32 port, u16 i, u16 *pkey);
+int sib_query_port(struct ib_device *ibdev, u32 num, struct ib_port_attr *a);
+int sib_modify_port(struct ib_device *ibdev, u32 num, int mask, struct ib_port_modify *pm);
+int sib_port_immutable(struct ib_device *ibdev, u32 num, struct ib_port_immutable *im);
+enum rdma_link_layer sib_link_layer(struct ib_device *ibdev, u32 num);
+int sib_query_gid(struct ib_device *ibdev, u32 num, int i, union ib_gid *gid);
+int sib_query_pkey(struct ib_device *ibdev, u32 num, u16 i, u16 *pkey);
 
-static inline u16 sib_lid(const struct sib_hca *hca)
+static inline u16 sib_lid(const struct sib_port *port)
 {
-	return be16_to_cpu(hca->pi.lid);
+	return be16_to_cpu(port->pi.lid);
 }
 
 static inline u8 sib_state(const struct ib_port_info *pi)
@@ -198,14 +224,14 @@ static inline u8 sib_state(const struct ib_port_info *pi)
 }
 
 /* sma.c */
-int sib_process_mad(struct ib_device *ibdev, int flags, u32 port, const struct ib_wc *wc,
+int sib_process_mad(struct ib_device *ibdev, int flags, u32 num, const struct ib_wc *wc,
 		    const struct ib_grh *grh, const struct ib_mad *in, struct ib_mad *out,
 		    size_t *out_size, u16 *out_pkey);
 
 /* sa.c */
 struct ib_sa_mad;
 bool sib_sa_request(const void *mad, u32 len);
-void sib_sa_answer(struct sib_hca *hca, struct ib_sa_mad *m);
+void sib_sa_answer(struct sib_port *port, struct ib_sa_mad *m);
 
 /* packet.c */
 int sib_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr, const struct ib_send_wr **bad);
@@ -230,6 +256,8 @@ bool sib_mr_copy(struct ib_pd *pd, u32 key, u64 va, u8 *buf, u32 len, int access
 
 /* rc.c */
 bool sib_rc_enabled(void);
+
+/* rcverbs.c */
 int sib_rc_create(struct sib_qp *qp);
 void sib_rc_destroy(struct sib_qp *qp);
 void sib_rc_modify(struct sib_hca *hca, struct sib_qp *qp, const struct ib_qp_attr *a, int mask);
@@ -237,6 +265,6 @@ int sib_rc_post_send(struct sib_hca *hca, struct sib_qp *qp, const struct ib_sen
 		     const struct ib_send_wr **bad);
 
 /* rcrx.c */
-bool sib_rc_rx(struct sib_hca *hca, const u8 *p, u32 len);
+bool sib_rc_rx(struct sib_port *port, const u8 *p, u32 len);
 
 #endif

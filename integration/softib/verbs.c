@@ -162,18 +162,22 @@ static int sib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *a, struct i
 	struct sib_hca *hca = to_hca(ibqp->device);
 	struct sib_qp *qp = to_qp(ibqp);
 	bool rc = a->qp_type == IB_QPT_RC && sib_rc_enabled();
+	bool special = a->qp_type == IB_QPT_SMI || a->qp_type == IB_QPT_GSI;
 	unsigned long flags;
 	int ret;
 
-	if (udata || a->srq || (!rc && a->qp_type != IB_QPT_UD && a->qp_type != IB_QPT_SMI &&
-				a->qp_type != IB_QPT_GSI))
+	if (udata || a->srq || (!rc && !special && a->qp_type != IB_QPT_UD))
 		return -EOPNOTSUPP;
+	if (special && !rdma_is_port_valid(ibqp->device, a->port_num))
+		return -EINVAL;
 	qp->size = roundup_pow_of_two(a->cap.max_recv_wr + 1);
 	qp->rq = kvcalloc(qp->size, sizeof(*qp->rq), GFP_KERNEL);
 	if (!qp->rq)
 		return -ENOMEM;
 	spin_lock_init(&qp->lock);
 	INIT_LIST_HEAD(&qp->mcast);
+	/* Of a special QP it is fixed, of others modify_qp says which. */
+	qp->port = special ? to_port(ibqp->device, a->port_num) : hca->ports;
 	qp->state = IB_QPS_RESET;
 	qp->sig_all = a->sq_sig_type == IB_SIGNAL_ALL_WR;
 	qp->cap = a->cap;
@@ -204,6 +208,8 @@ static int sib_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *a, int mask,
 
 	if ((mask & IB_QP_PKEY_INDEX) && a->pkey_index >= SIB_PKEYS)
 		return -EINVAL;
+	if ((mask & IB_QP_PORT) && !rdma_is_port_valid(ibqp->device, a->port_num))
+		return -EINVAL;
 	if (qp->rc) {
 		sib_rc_modify(to_hca(ibqp->device), qp, a, mask);
 		if ((mask & IB_QP_STATE) && a->qp_state == IB_QPS_RESET) {
@@ -213,6 +219,8 @@ static int sib_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *a, int mask,
 		return 0;
 	}
 	spin_lock_irqsave(&qp->lock, flags);
+	if (mask & IB_QP_PORT)
+		qp->port = to_port(ibqp->device, a->port_num);
 	if (mask & IB_QP_QKEY)
 		qp->qkey = a->qkey;
 	if (mask & IB_QP_PKEY_INDEX)
@@ -246,8 +254,8 @@ static int sib_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *a, int mask,
 	a->qkey = qp->qkey;
 	a->pkey_index = qp->pkey_index;
 	a->sq_psn = qp->psn & 0xffffff;
+	a->port_num = qp->port->num;
 	spin_unlock_irqrestore(&qp->lock, flags);
-	a->port_num = 1;
 	a->cap = ia->cap = qp->cap;
 	ia->qp_type = ibqp->qp_type;
 	ia->sq_sig_type = qp->sig_all ? IB_SIGNAL_ALL_WR : IB_SIGNAL_REQ_WR;
