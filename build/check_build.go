@@ -32,9 +32,9 @@ func (b *builder) checkModules(ctx context.Context, t tree, o offer, files ...fi
 		notes  []abi.Finding
 	)
 	if full {
-		kernel, notes, err = source.facts()
+		kernel, notes, err = source.facts(ctx)
 	} else {
-		kernel, err = source.headers()
+		kernel, err = source.headers(ctx)
 	}
 	if err != nil {
 		return left, err

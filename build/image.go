@@ -135,7 +135,7 @@ func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if err := errors.Join(b.unpacks(), b.stripSignatures(files)); err != nil {
+	if err := errors.Join(b.unpacks(), b.stripSignatures(ctx, files)); err != nil {
 		return Report{}, err
 	}
 	segments, err := b.around(ctx, b.segments(files), files)
@@ -191,7 +191,7 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 	kernel := Kernel{Release: s.Release}
 	if s.Kernel != "" {
 		var err error
-		if kernel, err = OpenKernel(s.Kernel); err != nil {
+		if kernel, err = OpenKernel(ctx, s.Kernel); err != nil {
 			return nil, err
 		}
 		b.report.Warnings = append(b.report.Warnings, kernel.Notes()...)

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/nodisk/nodisk/internal/infile"
 	"github.com/nodisk/nodisk/internal/linescan"
 )
 
@@ -309,21 +310,8 @@ func sumOf(ctx context.Context, path string) (string, error) {
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	h := sha256.New()
-	if _, err := io.Copy(h, heeding{ctx, f}); err != nil {
+	if _, err := io.Copy(h, infile.Heed(ctx, f)); err != nil {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// A heeding reader ends with its context.
-type heeding struct {
-	ctx context.Context //nolint:containedctx // the reader lives no longer than a call
-	r   io.Reader
-}
-
-func (h heeding) Read(p []byte) (int, error) {
-	if err := h.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return h.r.Read(p)
 }

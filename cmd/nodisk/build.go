@@ -65,7 +65,7 @@ func (buildCmd) Help() string {
 // Run makes the image, or several, and prints the summary.
 func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error {
 	if b.ListProfiles {
-		return b.listProfiles(c)
+		return b.listProfiles(ctx, c)
 	}
 	o, err := b.order(ctx, givenOf(line))
 	if err != nil {

@@ -24,7 +24,7 @@ type machine struct{ root, site, state, out, release string }
 func newMachine(t *testing.T, files map[string]string) machine {
 	t.Helper()
 	kernel := kernelDir(t)
-	k, err := build.OpenKernel(filepath.Join(kernel, "vmlinuz"))
+	k, err := build.OpenKernel(t.Context(), filepath.Join(kernel, "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}
