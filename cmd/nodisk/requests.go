@@ -328,7 +328,7 @@ func (b *buildCmd) replaced(o order) (warnings []string, err error) {
 			return nil, err
 		}
 		for _, r := range o.requests {
-			at, err := filepath.Abs(r.spec.Out)
+			at, err := site.Place(r.spec.Out)
 			if err != nil {
 				return nil, err
 			}
