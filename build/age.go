@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,8 +21,8 @@ func (b *builder) unpacks() error {
 
 // CheckUnpacking returns an error where the release of a kernel's file, or the configuration
 // beside it, says that it cannot unpack the segments of an image.
-func CheckUnpacking(kernel string, segments []Segment) error {
-	k, err := kernelSource{file: kernel}.headers()
+func CheckUnpacking(ctx context.Context, kernel string, segments []Segment) error {
+	k, err := kernelSource{file: kernel}.headers(ctx)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // A Base is an initramfs that somebody else made, to which nodisk is added.
@@ -183,7 +185,7 @@ type origin struct {
 
 func newOrigin(ctx context.Context, src *Source) (origin, error) {
 	sum := sha256.New()
-	if _, err := io.Copy(sum, obeying{ctx, io.NewSectionReader(src, 0, src.Size)}); err != nil {
+	if _, err := io.Copy(sum, infile.Heed(ctx, io.NewSectionReader(src, 0, src.Size))); err != nil {
 		return origin{}, err
 	}
 	return origin{bytes: src.Size, sha256: hex.EncodeToString(sum.Sum(nil))}, nil

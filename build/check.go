@@ -30,7 +30,7 @@ func Check(ctx context.Context, s CheckSpec) ([]abi.Report, error) {
 	source := kernelSource{file: s.Kernel, release: s.Release, symvers: s.Symvers, config: s.Config}
 	release := s.Release
 	if s.Kernel != "" {
-		k, err := OpenKernel(s.Kernel)
+		k, err := OpenKernel(ctx, s.Kernel)
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +54,7 @@ func Check(ctx context.Context, s CheckSpec) ([]abi.Report, error) {
 	)
 	group, reading := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { // the longest first
-		kernel, notes, err = source.facts()
+		kernel, notes, err = source.facts(reading)
 		return err
 	})
 	group.Go(func() (err error) {

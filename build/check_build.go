@@ -17,10 +17,12 @@ import (
 // compared with each other, which takes no time. If there are others, or
 // Spec.FullCheck wants it, the kernel is unpacked and its own symbols count, which takes half
 // a second or more.
-func (b *builder) checkModules(ctx context.Context, t tree, files ...file) error {
+//
+// What o offers and would mix is not refused: it is returned, to be left out.
+func (b *builder) checkModules(ctx context.Context, t tree, o offer, files ...file) (left mixture, err error) {
 	modules, err := parseModules(ctx, t, files)
 	if err != nil {
-		return err
+		return left, err
 	}
 	source := kernelSource{file: b.spec.Kernel, release: t.release, tree: t.dir}
 	others := foreignModules(modules, t.release)
@@ -30,16 +32,21 @@ func (b *builder) checkModules(ctx context.Context, t tree, files ...file) error
 		notes  []abi.Finding
 	)
 	if full {
-		kernel, notes, err = source.facts()
+		kernel, notes, err = source.facts(ctx)
 	} else {
-		kernel, err = source.headers()
+		kernel, err = source.headers(ctx)
 	}
 	if err != nil {
-		return err
+		return left, err
 	}
 	b.kernel, b.config = source, kernel.Config
-	report := abi.Check(kernel, modules, abi.Config{Symbols: true})
-	return b.judge(report, notes, full)
+	check := func() abi.Report { return abi.Check(kernel, modules, abi.Config{Symbols: true}) }
+	report := check()
+	for !b.spec.SkipCheck && o.mixed(&left, report.Findings, modules) {
+		modules = left.drop(modules)
+		report = check()
+	}
+	return left, b.judge(report, notes, full)
 }
 
 // judge turns findings into warnings of the report, or an error.

@@ -43,7 +43,7 @@ func newLab(t *testing.T, names ...string) lab {
 	t.Helper()
 	dir := kernelDir(t)
 	file := filepath.Join(dir, "vmlinuz")
-	k, err := OpenKernel(file)
+	k, err := OpenKernel(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func likeness(t *testing.T, file string, k Kernel) string {
 		var plain []byte
 		if bytes.HasPrefix(payload, []byte(xzKernelMagic)) {
 			plain = packedBy(t, payload, "xz", "--decompress", "--single-stream")
-		} else if plain, err = unpackPayload(payload, kernelMax); err != nil {
+		} else if plain, err = unpackPayload(t.Context(), payload, kernelMax); err != nil {
 			t.Fatal(err)
 		}
 		exports, err := ko.ParseKernelELF(plain)

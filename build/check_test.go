@@ -142,7 +142,7 @@ func TestWeakUpdates(t *testing.T) {
 func TestMixedKernels(t *testing.T) {
 	l := newLab(t, "mlx5_core", "rdma_cm", "ext4")
 	foreign := otherKernelDir(t)
-	k, err := OpenKernel(filepath.Join(foreign, "vmlinuz"))
+	k, err := OpenKernel(t.Context(), filepath.Join(foreign, "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -135,7 +135,7 @@ func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if err := errors.Join(b.unpacks(), b.stripSignatures(files)); err != nil {
+	if err := errors.Join(b.unpacks(), b.stripSignatures(ctx, files)); err != nil {
 		return Report{}, err
 	}
 	segments, err := b.around(ctx, b.segments(files), files)
@@ -191,7 +191,7 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 	kernel := Kernel{Release: s.Release}
 	if s.Kernel != "" {
 		var err error
-		if kernel, err = OpenKernel(s.Kernel); err != nil {
+		if kernel, err = OpenKernel(ctx, s.Kernel); err != nil {
 			return nil, err
 		}
 		b.report.Warnings = append(b.report.Warnings, kernel.Notes()...)
@@ -376,7 +376,7 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 			return nil, fmt.Errorf("find modules: no %s in the flat folders, and there is no module tree (--modules %s)", strings.Join(wanted, ", "), NoModules)
 		}
 		b.report.Warnings = append(b.report.Warnings, onTrust(profiles, flat)...)
-		if err := b.checkModules(ctx, t, flat...); err != nil {
+		if _, err := b.checkModules(ctx, t, offer{}, flat...); err != nil {
 			return nil, err
 		}
 		firmware, err := b.firmware(ctx, t, flat)
@@ -397,7 +397,12 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	if profiles, err = b.choose(x, t, profiles); err != nil {
 		return nil, err
 	}
-	mods, err := closure(x, profiles, wanted, append(extras(), weakdeps(t, t.release)...))
+	table := append(extras(), weakdeps(t, t.release)...)
+	mods, err := closure(x, profiles, wanted, table)
+	if err != nil {
+		return nil, err
+	}
+	offered, err := offers(x, profiles, wanted, table)
 	if err != nil {
 		return nil, err
 	}
@@ -406,8 +411,17 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	if err != nil {
 		return nil, err
 	}
-	if err := b.checkModules(ctx, t, slices.Concat(files, flat)...); err != nil {
+	left, err := b.checkModules(ctx, t, offered, slices.Concat(files, flat)...)
+	if err != nil {
 		return nil, err
+	}
+	if note := left.note(); note != "" {
+		b.report.Notes = append(b.report.Notes, note)
+		if mods, err = closure(x, offered.without(left), wanted, table); err != nil {
+			return nil, err
+		}
+		mods = slices.DeleteFunc(mods, func(m modload.Module) bool { return left.modules[m.Name] })
+		files = ofModules(files, mods)
 	}
 	b.report.Warnings = append(b.report.Warnings, shadowed(flat, files, t.release)...)
 	inside := make(map[string]bool, len(mods))

@@ -83,7 +83,7 @@ func spool(ctx context.Context, r io.Reader) (*Source, error) {
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, errors.Join(fmt.Errorf("copy the image to read it: %w", err), f.Close())
 	}
-	n, err := io.Copy(f, io.LimitReader(obeying{ctx, r}, spoolMax+1))
+	n, err := io.Copy(f, io.LimitReader(infile.Heed(ctx, r), spoolMax+1))
 	if err == nil && n > spoolMax {
 		err = fmt.Errorf("more than %d GiB come through the pipe: write them into a file and give its name", spoolMax>>30)
 	}
@@ -162,19 +162,6 @@ func (j *joined) close() error {
 	return errors.Join(errs...)
 }
 
-// obeying is a reader that ends with ctx.
-type obeying struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (o obeying) Read(p []byte) (int, error) {
-	if err := o.ctx.Err(); err != nil {
-		return 0, context.Cause(o.ctx)
-	}
-	return o.Reader.Read(p)
-}
-
 // inputBuffer is how much of a source is read at a time.
 const inputBuffer = 64 << 10
 
@@ -188,7 +175,7 @@ type input struct {
 
 func newInput(ctx context.Context, s *Source) *input {
 	in := &input{ctx: ctx, section: io.NewSectionReader(s.ReaderAt, 0, s.Size), size: s.Size}
-	in.Reader = bufio.NewReaderSize(obeying{ctx, in.section}, inputBuffer)
+	in.Reader = bufio.NewReaderSize(infile.Heed(ctx, in.section), inputBuffer)
 	return in
 }
 
@@ -205,7 +192,7 @@ func (in *input) seek(to int64) {
 		return
 	}
 	_, _ = in.section.Seek(to, io.SeekStart) // cannot fail: to is not negative
-	in.Reset(obeying{in.ctx, in.section})
+	in.Reset(infile.Heed(in.ctx, in.section))
 }
 
 // head returns the next n bytes, fewer at the end, and stays where it is.

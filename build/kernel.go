@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,13 +26,13 @@ type Kernel struct {
 const kernelMax = 256 << 20
 
 // OpenKernel reads release and architecture from a kernel's file.
-func OpenKernel(path string) (Kernel, error) {
+func OpenKernel(ctx context.Context, path string) (Kernel, error) {
 	f, err := infile.Regular(path)
 	if err != nil {
 		return Kernel{}, fmt.Errorf("read kernel: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	k, err := ParseKernel(f)
+	k, err := ParseKernel(ctx, f)
 	if err != nil {
 		return Kernel{}, fmt.Errorf("read kernel %s: %w", path, err)
 	}
@@ -40,22 +41,22 @@ func OpenKernel(path string) (Kernel, error) {
 
 // ParseKernel finds release and architecture in a kernel image: a bzImage of
 // x86, an Image of arm64, riscv64 or loong64, or an ELF vmlinux, plain or compressed, alone or as an EFI
-// zboot file; or a unified kernel image (UKI) with one of these.
-func ParseKernel(r io.ReaderAt) (Kernel, error) {
+// zboot file; or a unified kernel image (UKI) with one of these. The end of ctx ends it.
+func ParseKernel(ctx context.Context, r io.ReaderAt) (Kernel, error) {
 	head := make([]byte, 0x268)
 	n, err := r.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Kernel{}, err
 	}
 	head = head[:n]
-	whole := io.NewSectionReader(r, 0, kernelMax)
+	whole := infile.Heed(ctx, io.NewSectionReader(r, 0, kernelMax))
 	switch {
 	case at(head, 0x202, "HdrS"):
 		return parseBzImage(r, head)
 	case imageArch(head) != "":
 		return searchKernel(whole, imageArch(head))
 	case at(head, 4, "zimg"):
-		return parseZboot(r)
+		return parseZboot(ctx, r)
 	case at(head, 0, "\x1f\x8b"):
 		z, err := gzip.NewReader(whole)
 		if err != nil {
@@ -65,7 +66,7 @@ func ParseKernel(r io.ReaderAt) (Kernel, error) {
 	case at(head, 0, "\x7fELF"):
 		return searchKernel(whole, elfArch(head))
 	case isPE(head):
-		return parseUnified(r)
+		return parseUnified(ctx, r)
 	}
 	if kind := otherKernel(head); kind != "" {
 		return Kernel{}, fmt.Errorf("it is %s, which nodisk does not read: give the kernel that is in it, as bzImage, Image or vmlinux", kind)
@@ -73,7 +74,7 @@ func ParseKernel(r io.ReaderAt) (Kernel, error) {
 	if !isCompressed(head) {
 		return Kernel{}, errors.New("not a kernel that is known here: neither bzImage (x86), nor Image (arm64, riscv64, loong64, also compressed or zboot), nor ELF vmlinux, nor unified kernel image")
 	}
-	return parseZboot(r)
+	return parseZboot(ctx, r)
 }
 
 // imageArch is the architecture by the head of a plain Image, which is the same for all that have
@@ -149,8 +150,8 @@ func parseBzImage(r io.ReaderAt, head []byte) (Kernel, error) {
 }
 
 // parseZboot reads an EFI zboot file, or a kernel that is compressed as a whole.
-func parseZboot(r io.ReaderAt) (Kernel, error) {
-	plain, err := unpackKernel(r, kernelMax)
+func parseZboot(ctx context.Context, r io.ReaderAt) (Kernel, error) {
+	plain, err := unpackKernel(ctx, r, kernelMax)
 	if err != nil {
 		return Kernel{}, err
 	}

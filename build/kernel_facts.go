@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,10 +33,10 @@ type kernelSource struct {
 
 // headers are the facts that cost nothing: what the head of the kernel's file tells, and the
 // configuration.
-func (s kernelSource) headers() (abi.Kernel, error) {
+func (s kernelSource) headers(ctx context.Context) (abi.Kernel, error) {
 	k := abi.Kernel{Release: s.release}
 	if s.file != "" {
-		known, err := OpenKernel(s.file)
+		known, err := OpenKernel(ctx, s.file)
 		if err != nil {
 			return k, err
 		}
@@ -48,25 +49,28 @@ func (s kernelSource) headers() (abi.Kernel, error) {
 
 // facts are headers, and what the kernel says when it is unpacked: half a
 // second or more. A kernel that cannot be unpacked is a note, and
-// Module.symvers is taken instead.
-func (s kernelSource) facts() (abi.Kernel, []abi.Finding, error) {
-	k, err := s.headers()
+// Module.symvers is taken instead. The end of ctx is an error.
+func (s kernelSource) facts(ctx context.Context) (abi.Kernel, []abi.Finding, error) {
+	k, err := s.headers(ctx)
 	if err != nil {
 		return k, nil, err
 	}
 	var notes []abi.Finding
 	if s.file != "" {
-		if known, err := OpenKernel(s.file); err == nil { // headers have read it
+		if known, err := OpenKernel(ctx, s.file); err == nil { // headers have read it
 			for _, text := range known.Notes() {
 				notes = append(notes, abi.Finding{Severity: abi.Note, Kind: abi.Facts, Text: text})
 			}
 		}
-		if err := s.unpacked(&k); err != nil {
+		if err := s.unpacked(ctx, &k); err != nil {
+			if ctx.Err() != nil {
+				return k, notes, err
+			}
 			notes = append(notes, abi.Finding{Severity: abi.Note, Kind: abi.Facts, Text: err.Error()})
 		}
 	}
 	if k.Exports == nil || s.symvers != "" {
-		if err := s.useSymvers(&k); err != nil {
+		if err := s.useSymvers(ctx, &k); err != nil {
 			return k, notes, err
 		}
 	}
@@ -74,13 +78,13 @@ func (s kernelSource) facts() (abi.Kernel, []abi.Finding, error) {
 }
 
 // unpacked fills in what the plain kernel holds.
-func (s kernelSource) unpacked(k *abi.Kernel) error {
+func (s kernelSource) unpacked(ctx context.Context, k *abi.Kernel) error {
 	f, err := infile.Regular(s.file)
 	if err != nil {
 		return fmt.Errorf("read kernel: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	plain, err := unpackKernel(f, kernelMax)
+	plain, err := unpackKernel(ctx, f, kernelMax)
 	if err != nil {
 		return fmt.Errorf("read kernel %s: %w", s.file, err)
 	}
@@ -186,7 +190,7 @@ func openFirst(places []string, must bool) (*os.File, string, error) {
 }
 
 // useSymvers takes the kernel's exports from Module.symvers.
-func (s kernelSource) useSymvers(k *abi.Kernel) error {
+func (s kernelSource) useSymvers(ctx context.Context, k *abi.Kernel) error {
 	places := []string{s.symvers}
 	if s.symvers == "" {
 		places = nil
@@ -203,7 +207,7 @@ func (s kernelSource) useSymvers(k *abi.Kernel) error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	plain, err := unpack.Module(name, f)
+	plain, err := unpack.Module(name, infile.Heed(ctx, f))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}

@@ -112,7 +112,7 @@ func TestUnifiedKernel(t *testing.T) {
 	if err := reports[0].WriteText(&told, 0, 0); err != nil || !strings.Contains(told.String(), want) {
 		t.Errorf("check: %v\n%s", err, told.String())
 	}
-	plain, err := UnpackKernel(bytes.NewReader(unified(t, map[string][]byte{".linux": zboot(gzipped(t, arm64Image("6.6.1")), "gzip")})))
+	plain, err := UnpackKernel(t.Context(), bytes.NewReader(unified(t, map[string][]byte{".linux": zboot(gzipped(t, arm64Image("6.6.1")), "gzip")})))
 	if err != nil || !bytes.Equal(plain, arm64Image("6.6.1")) {
 		t.Errorf("unpacked: %d bytes, %v", len(plain), err)
 	}
@@ -178,7 +178,7 @@ func TestParseKernel(t *testing.T) {
 		"empty":       {err: "not a kernel"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParseKernel(bytes.NewReader(tt.data))
+			got, err := ParseKernel(t.Context(), bytes.NewReader(tt.data))
 			switch {
 			case tt.err == "" && (err != nil || got != tt.want):
 				t.Errorf("got %+v, %v; want %+v", got, err, tt.want)
@@ -191,7 +191,7 @@ func TestParseKernel(t *testing.T) {
 
 func TestOpenDistributionKernel(t *testing.T) {
 	dir := kernelDir(t)
-	k, err := OpenKernel(filepath.Join(dir, "vmlinuz"))
+	k, err := OpenKernel(t.Context(), filepath.Join(dir, "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func FuzzParseKernel(f *testing.F) {
 	f.Add(elfStub(machineAMD64, "Linux version 6.2.3 (x)"))
 	f.Add(unified(f, map[string][]byte{".linux": bzImage("6.1.0-1-amd64")[:2048], ".cmdline": []byte("quiet")}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		k, err := ParseKernel(bytes.NewReader(data))
+		k, err := ParseKernel(t.Context(), bytes.NewReader(data))
 		if err == nil && !plausible(k.Release) {
 			t.Errorf("release %q cannot name a folder", k.Release)
 		}

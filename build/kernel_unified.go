@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"debug/pe"
 	"encoding/binary"
 	"errors"
@@ -68,7 +69,7 @@ func linuxOf(r io.ReaderAt) (*io.SectionReader, Unified, error) {
 }
 
 // parseUnified reads the kernel in a unified kernel image.
-func parseUnified(r io.ReaderAt) (Kernel, error) {
+func parseUnified(ctx context.Context, r io.ReaderAt) (Kernel, error) {
 	linux, u, err := linuxOf(r)
 	if err != nil {
 		return Kernel{}, err
@@ -79,7 +80,7 @@ func parseUnified(r io.ReaderAt) (Kernel, error) {
 	} else if head = head[:n]; isUnified(head) {
 		return Kernel{}, errors.New("its section .linux is an EFI program, not a kernel")
 	}
-	k, err := ParseKernel(linux)
+	k, err := ParseKernel(ctx, linux)
 	if err != nil {
 		return Kernel{}, fmt.Errorf("its section .linux: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/bzip2"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,16 +13,20 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz/lzma"
+
+	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // UnpackKernel returns the plain kernel of a kernel's file, also in a unified kernel image, of at most 256 MiB: an ELF
 // vmlinux on x86, an Image on arm64. A file that is plain already is returned as
-// it is.
-func UnpackKernel(r io.ReaderAt) ([]byte, error) { return unpackKernel(r, kernelMax) }
+// it is. The end of ctx ends it.
+func UnpackKernel(ctx context.Context, r io.ReaderAt) ([]byte, error) {
+	return unpackKernel(ctx, r, kernelMax)
+}
 
 // unpackKernel returns the plain kernel of a kernel's file, at most limit bytes: an ELF vmlinux with its sections on x86, an Image on arm64.
-func unpackKernel(r io.ReaderAt, limit int64) ([]byte, error) {
-	data, err := io.ReadAll(io.NewSectionReader(r, 0, kernelMax))
+func unpackKernel(ctx context.Context, r io.ReaderAt, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(infile.Heed(ctx, io.NewSectionReader(r, 0, kernelMax)))
 	if err != nil {
 		return nil, err
 	}
@@ -31,13 +36,13 @@ func unpackKernel(r io.ReaderAt, limit int64) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return unpackPayload(payload, limit)
+		return unpackPayload(ctx, payload, limit)
 	case at(data, 4, "zimg"):
 		payload, err := zbootPayload(data)
 		if err != nil {
 			return nil, err
 		}
-		return unpackPayload(payload, limit)
+		return unpackPayload(ctx, payload, limit)
 	case imageArch(data) != "", at(data, 0, "\x7fELF"):
 		return data, nil
 	case isUnified(data):
@@ -49,9 +54,9 @@ func unpackKernel(r io.ReaderAt, limit int64) ([]byte, error) {
 		if n, _ := linux.ReadAt(head, 0); isUnified(head[:n]) {
 			return nil, errors.New("its section .linux is an EFI program, not a kernel")
 		}
-		return unpackKernel(linux, limit)
+		return unpackKernel(ctx, linux, limit)
 	}
-	return unpackPayload(data, limit)
+	return unpackPayload(ctx, data, limit)
 }
 
 // bzImagePayload cuts the packed kernel out of a bzImage: payload_offset and
@@ -95,13 +100,13 @@ func zbootPayload(data []byte) ([]byte, error) {
 
 // unpackPayload unpacks a kernel by the magic of its compression; behind it may
 // lie the size of the plain kernel (scripts/Makefile.lib, size_append).
-func unpackPayload(data []byte, limit int64) ([]byte, error) {
+func unpackPayload(ctx context.Context, data []byte, limit int64) ([]byte, error) {
 	name, plain, err := openPayload(data)
 	if err != nil {
 		return nil, err
 	}
 	if plain == nil {
-		return unpackXZKernel(data, limit)
+		return unpackXZKernel(ctx, data, limit)
 	}
 	if d, ok := plain.(*zstd.Decoder); ok {
 		defer d.Close()
@@ -111,7 +116,7 @@ func unpackPayload(data []byte, limit int64) ([]byte, error) {
 		// A hint: what is wrong costs no more than the kernel's own size does.
 		out.Grow(min(int(binary.LittleEndian.Uint32(data[n-4:])), 16*n, int(limit)))
 	}
-	n, err := io.Copy(&out, io.LimitReader(plain, limit+1))
+	n, err := io.Copy(&out, io.LimitReader(infile.Heed(ctx, plain), limit+1))
 	if n > 0 && errors.Is(err, zstd.ErrMagicMismatch) {
 		err = nil // behind the frame is the size
 	}

@@ -2,7 +2,9 @@ package build
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
@@ -67,6 +69,55 @@ func branchy(n int) []byte {
 	return data[:n]
 }
 
+// A patience is a context that ends when it has been asked so often whether it has.
+type patience struct {
+	context.Context //nolint:containedctx // it is one
+	asked, end      int
+}
+
+func (p *patience) Err() error {
+	if p.asked++; p.asked > p.end {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Whoever reads a kernel heeds the end of its context, also in the middle of unpacking it.
+func TestKernelHeeds(t *testing.T) {
+	const size = 32 << 20
+	plain := append(elfStub(machineAMD64, "nothing"), make([]byte, size)...)
+	dir := t.TempDir()
+	read := map[string]func(ctx context.Context, file string) error{
+		"facts": func(ctx context.Context, file string) error {
+			_, _, err := kernelSource{file: file, release: "6.2.3"}.facts(ctx)
+			return err
+		},
+		"open": func(ctx context.Context, file string) error {
+			_, err := OpenKernel(ctx, file)
+			return err
+		},
+	}
+	for name, args := range map[string][]string{
+		"gzip": {"-n", "-1"}, "bzip2": {"-1"}, "zstd": {"-1"}, "lz4": {"-l", "-1", "-"}, "lzma": {"-0"}, "xz": {"--check=crc32", "-0"},
+	} {
+		program := name
+		if name == "lzma" {
+			program, args = "xz", []string{"--format=lzma", "-0"}
+		}
+		packed := packedBy(t, plain, program, args...)
+		whole, inside := filepath.Join(dir, "Image."+name), filepath.Join(dir, "bzImage."+name)
+		write(t, whole, append(packed, "\x00\x00\x00\x04"...))
+		write(t, inside, withPayload("6.2.3", packed, len(plain)))
+		for what, file := range map[string]string{"open": whole, "facts": inside} {
+			p := &patience{Context: t.Context(), end: 20}
+			err := read[what](p, file)
+			if !errors.Is(err, context.Canceled) || p.asked > p.end+5 {
+				t.Errorf("%s, %s: error %v after it was asked %d times, want the end after %d", name, what, err, p.asked, p.end)
+			}
+		}
+	}
+}
+
 // Every compression that kernels have, packed as the kernel's Makefile does.
 func TestUnpackKernel(t *testing.T) {
 	plain := append(elfStub(machineAMD64, "Linux version 6.2.3 (x)"), branchy(100_000)...)
@@ -80,14 +131,14 @@ func TestUnpackKernel(t *testing.T) {
 				program, args = "xz", []string{"--format=lzma", "-9"}
 			}
 			packed := packedBy(t, plain, program, args...)
-			got, err := unpackKernel(bytes.NewReader(withPayload("6.2.3", packed, len(plain))), kernelMax)
+			got, err := unpackKernel(t.Context(), bytes.NewReader(withPayload("6.2.3", packed, len(plain))), kernelMax)
 			if err != nil || !bytes.Equal(got, plain) {
 				t.Errorf("%d bytes, %v; want the %d that were packed", len(got), err, len(plain))
 			}
-			if _, err := unpackKernel(bytes.NewReader(withPayload("6.2.3", packed, len(plain))), 50_000); err == nil {
+			if _, err := unpackKernel(t.Context(), bytes.NewReader(withPayload("6.2.3", packed, len(plain))), 50_000); err == nil {
 				t.Error("the limit does not count")
 			}
-			if _, err := unpackKernel(bytes.NewReader(withPayload("6.2.3", packed[:len(packed)/2], len(plain))), kernelMax); err == nil {
+			if _, err := unpackKernel(t.Context(), bytes.NewReader(withPayload("6.2.3", packed[:len(packed)/2], len(plain))), kernelMax); err == nil {
 				t.Error("half of it is good enough")
 			}
 		})
@@ -99,13 +150,13 @@ func TestXZFilters(t *testing.T) {
 	for _, filter := range []string{"--x86", "--arm64"} {
 		for _, size := range []int{1, 4, 5, 7, 1000, 70_001} {
 			plain := branchy(size)
-			got, err := unpackXZKernel(packedBy(t, plain, "xz", "--check=crc32", filter, "--lzma2"), kernelMax)
+			got, err := unpackXZKernel(t.Context(), packedBy(t, plain, "xz", "--check=crc32", filter, "--lzma2"), kernelMax)
 			if err != nil || !bytes.Equal(got, plain) {
 				t.Errorf("%s, %d bytes: got %d, %v", filter, size, len(got), err)
 			}
 		}
 	}
-	if _, err := unpackXZKernel(packedBy(t, branchy(100), "xz", "--check=crc32", "--sparc", "--lzma2"), kernelMax); err == nil || !strings.Contains(err.Error(), "filter 0x9") {
+	if _, err := unpackXZKernel(t.Context(), packedBy(t, branchy(100), "xz", "--check=crc32", "--sparc", "--lzma2"), kernelMax); err == nil || !strings.Contains(err.Error(), "filter 0x9") {
 		t.Errorf("another filter: %v", err)
 	}
 }
@@ -124,7 +175,7 @@ func TestUnpackKernelErrors(t *testing.T) {
 		"lzma":    {withPayload("6.2.3", []byte("\x5d\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff"), 5), "(lzma)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := unpackKernel(bytes.NewReader(tt.data), kernelMax); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := unpackKernel(t.Context(), bytes.NewReader(tt.data), kernelMax); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v lacks %q", err, tt.want)
 			}
 		})
@@ -140,7 +191,7 @@ func TestKernelFacts(t *testing.T) {
 	plain := kotest.Kernel{Exports: exports, Text: []byte(text)}.Bytes()
 	file := filepath.Join(t.TempDir(), "vmlinuz")
 	write(t, file, withPayload("6.2.3-x", packedBy(t, plain, "xz", "--check=crc32", "--x86", "--lzma2"), len(plain)))
-	got, notes, err := kernelSource{file: file}.facts()
+	got, notes, err := kernelSource{file: file}.facts(t.Context())
 	want := abi.Kernel{
 		Release: "6.2.3-x", Arch: "amd64", Vermagic: magic, Exports: exports, ExportsFrom: file,
 		Config: abi.Kconfig{"CONFIG_MODULE_SIG_FORCE": "y"},
@@ -153,7 +204,7 @@ func TestKernelFacts(t *testing.T) {
 	write(t, filepath.Join(filepath.Dir(file), "config"), []byte("CONFIG_MODVERSIONS=y\n"))
 	symvers := filepath.Join(t.TempDir(), "Module.symvers")
 	write(t, symvers, []byte("0x00000009\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x00000001\text4_x\tfs/ext4/ext4\tEXPORT_SYMBOL_GPL\t\n"))
-	got, _, err = kernelSource{file: file, symvers: symvers}.facts()
+	got, _, err = kernelSource{file: file, symvers: symvers}.facts(t.Context())
 	want.Config = abi.Kconfig{"CONFIG_MODVERSIONS": "y"}
 	want.Exports, want.ExportsFrom = []ko.Symbol{{Name: "printk", CRC: 9, HasCRC: true, From: "vmlinux"}}, symvers
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -175,7 +226,7 @@ func FuzzUnpackKernel(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		const limit = 4 << 20
-		out, err := unpackKernel(bytes.NewReader(data), limit)
+		out, err := unpackKernel(t.Context(), bytes.NewReader(data), limit)
 		if err != nil {
 			return
 		}

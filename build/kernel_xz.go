@@ -2,12 +2,14 @@ package build
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 
+	"github.com/nodisk/nodisk/internal/infile"
 	"github.com/nodisk/nodisk/modload/unpack"
 )
 
@@ -27,7 +29,7 @@ const (
 var errXZKernel = errors.New("unpack kernel (xz): it is damaged")
 
 // unpackXZKernel unpacks the first block of an xz stream.
-func unpackXZKernel(data []byte, limit int64) ([]byte, error) {
+func unpackXZKernel(ctx context.Context, data []byte, limit int64) ([]byte, error) {
 	const streamHeader = 12
 	if len(data) < streamHeader+8 {
 		return nil, errXZKernel
@@ -40,7 +42,7 @@ func unpackXZKernel(data []byte, limit int64) ([]byte, error) {
 	last := filters[len(filters)-1]
 	var out bytes.Buffer
 	out.Grow(min(8*len(data), int(limit)))
-	n, err := io.Copy(&out, io.LimitReader(unpack.LZMA2(bytes.NewReader(block), last.properties[0]), limit+1))
+	n, err := io.Copy(&out, io.LimitReader(infile.Heed(ctx, unpack.LZMA2(bytes.NewReader(block), last.properties[0])), limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("unpack kernel (xz): %w", err)
 	}

@@ -164,6 +164,15 @@ func readModules(ctx context.Context, fsys fs.FS, mods []modload.Module, done fu
 	return files, group.Wait()
 }
 
+// ofModules are those of files that are the modules.
+func ofModules(files []file, mods []modload.Module) []file {
+	names := make(map[string]bool, len(mods))
+	for _, m := range mods {
+		names[plainPath(m.Path)] = true
+	}
+	return slices.DeleteFunc(files, func(f file) bool { return !names[f.name] })
+}
+
 func readModule(fsys fs.FS, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {

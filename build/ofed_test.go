@@ -33,7 +33,11 @@ func inbox() []stackModule {
 		{"ib_cm", "drivers/infiniband/core", "ib_core", ""},
 		{"ib_uverbs", "drivers/infiniband/core", "ib_core", ""},
 		{"mlx5_ib", "drivers/infiniband/hw/mlx5", "mlx5_core ib_core ib_uverbs", ""},
-		{"ib_qib", "drivers/infiniband/hw/qib", "ib_core", aliasQIB},
+		{"rdmavt", "drivers/infiniband/sw/rdmavt", "ib_core", ""},
+		{"ib_qib", "drivers/infiniband/hw/qib", "ib_core rdmavt dca", aliasQIB},
+		{"ib_mthca", "drivers/infiniband/hw/mthca", "ib_core ib_uverbs", ""},
+		{"hfi1", "drivers/infiniband/hw/hfi1", "rdmavt", ""},
+		{"dca", "drivers/dca", "", ""},
 		{"ib_ipoib", "drivers/infiniband/ulp/ipoib", "ib_core ib_cm", ""},
 	}
 }
@@ -147,6 +151,9 @@ func TestOFED(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if got := modload.ReadConf(os.DirFS(dir)).Params.For("ib_ipoib"); got != "ipoib_enhanced=0" {
+				t.Errorf("ib_ipoib gets the parameters %q", got)
+			}
 			mods, err := x.Resolve(x.Match("pci:v000015B3d0000101Bsv000015B3sd00000001bc02sc07i00")...)
 			if err != nil {
 				t.Fatal(err)
@@ -209,29 +216,97 @@ func TestOFEDInventory(t *testing.T) {
 	}
 }
 
+// What a profile merely offers and does not go with the vendor's modules is left out, with what it alone needs, and told in
+// one line.
+func TestOFEDLeftOut(t *testing.T) {
+	for name, at := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			r, data := makeImage(t, ofedSpec(t, ofedTree(t, at), "ib,mlx5"))
+			if len(r.Warnings) != 0 {
+				t.Errorf("warnings %q", r.Warnings)
+			}
+			const want = "left out: ib_mthca, ib_qib, rdmavt: the kernel's own, which do not go with the ib_core, ib_uverbs of "
+			told := slices.DeleteFunc(slices.Clone(r.Notes), func(note string) bool { return !strings.HasPrefix(note, want) })
+			if len(told) != 1 {
+				t.Errorf("notes %q, want one that begins %q", r.Notes, want)
+			}
+			dir := t.TempDir()
+			unpackImage(t, data, dir)
+			x, err := modload.Open(os.DirFS(dir), testRelease)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, want := range map[string]bool{
+				"mlx5_core": true, "mlx5_ib": true, "ib_ipoib": true, "mlx_compat": true, "ib_core": true,
+				"ib_qib": false, "ib_mthca": false, "rdmavt": false, "dca": false,
+			} {
+				if x.Has(name) != want {
+					t.Errorf("the image's index has %s: %v, want %v", name, !want, want)
+				}
+				if in := slices.Contains(moduleNames(r), name); in != want {
+					t.Errorf("%s in the image: %v, want %v", name, in, want)
+				}
+			}
+		})
+	}
+}
+
+// A driver that a device of a node asks for, or that a profile has no other than, is refused.
+func TestOFEDRequired(t *testing.T) {
+	root := ofedTree(t, layouts()["Debian"])
+	for name, tt := range map[string]struct {
+		profiles, inventory, want string
+	}{
+		"by a device":    {"ib", "01:00.0 0c06: 1077:7322\n", "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): disagrees about version"},
+		"the one driver": {"opa", "", "rdmavt (kernel/drivers/infiniband/sw/rdmavt/rdmavt.ko): disagrees about version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := ofedSpec(t, root, tt.profiles)
+			if tt.inventory != "" {
+				v, err := ParseInventory("node", strings.NewReader(tt.inventory))
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Inventories = []Inventory{v}
+			}
+			_, err := Image(t.Context(), s, nil)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v\nlacks %q", err, tt.want)
+			}
+		})
+	}
+}
+
 // Modules of both stacks in one image are refused, and the sentence says which does not go with which.
 func TestOFEDMixed(t *testing.T) {
 	at := layouts()["Debian"]
 	for name, tt := range map[string]struct {
 		profiles, without string
 		want              string
+		module            string // asked for by name
 	}{
 		"vendor's without mlx5_ib": {
-			"mlx5", "mlx5_ib", "mlx5_ib (kernel/drivers/infiniband/hw/mlx5/mlx5_ib.ko): disagrees about version of symbol mlx5_core_register " +
+			profiles: "mlx5", without: "mlx5_ib", want: "mlx5_ib (kernel/drivers/infiniband/hw/mlx5/mlx5_ib.ko): disagrees about version of symbol mlx5_core_register " +
 				"(it wants 0x00001009, mlx5_core has 0x00002009): it was built with the kernel's own mlx5_core, but modprobe loads updates/dkms/mlx5_core.ko",
 		},
 		"vendor's without ib_core": {
-			"mlx5", "ib_core", "ib_cm (updates/dkms/ib_cm.ko): disagrees about version of symbol ib_core_register " +
+			profiles: "mlx5", without: "ib_core", want: "ib_cm (updates/dkms/ib_cm.ko): disagrees about version of symbol ib_core_register " +
 				"(it wants 0x00002007, ib_core has 0x00001007): it was built with another ib_core, but modprobe loads kernel/drivers/infiniband/core/ib_core.ko",
 		},
+		"kernel's ib_ipoib": {
+			profiles: "mlx5", without: "ib_ipoib", want: "ib_ipoib (kernel/drivers/infiniband/ulp/ipoib/ib_ipoib.ko): disagrees about version of symbol ib_cm_register",
+		},
 		"kernel's driver for others": {
-			"ib", "", "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): disagrees about version of symbol ib_core_register " +
+			profiles: "ib", module: "ib_qib", want: "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): disagrees about version of symbol ib_core_register " +
 				"(it wants 0x00001007, ib_core has 0x00002007): it was built with the kernel's own ib_core, but modprobe loads updates/dkms/ib_core.ko: " +
 				"take all modules that use each other of one package, or the inbox drivers: leave updates/dkms out",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := ofedSpec(t, ofedTree(t, at, tt.without), tt.profiles)
+			if tt.module != "" {
+				s.ExtraModules = []string{tt.module}
+			}
 			_, err := Image(t.Context(), s, nil)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v\nlacks %q", err, tt.want)

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -10,11 +11,11 @@ import (
 
 // stripSignatures drops the signatures of modules, which a kernel checks at 5 to 6 ms
 // a module plus 0.1 s a MB on slow machines. A kernel that insists on them is refused.
-func (b *builder) stripSignatures(files []file) error {
+func (b *builder) stripSignatures(ctx context.Context, files []file) error {
 	if !b.spec.StripSignatures {
 		return nil
 	}
-	config, err := b.kernel.anyConfig()
+	config, err := b.kernel.anyConfig(ctx)
 	if err != nil {
 		return fmt.Errorf("strip signatures: %w", err)
 	}
@@ -44,12 +45,12 @@ func (b *builder) stripSignatures(files []file) error {
 
 // anyConfig is the configuration of the kernel, from inside of its file if it lies
 // nowhere else; nil if there is none.
-func (s kernelSource) anyConfig() (abi.Kconfig, error) {
-	k, err := s.headers()
+func (s kernelSource) anyConfig(ctx context.Context) (abi.Kconfig, error) {
+	k, err := s.headers(ctx)
 	if err != nil || k.Config != nil || s.file == "" {
 		return k.Config, err
 	}
-	k, _, err = s.facts()
+	k, _, err = s.facts(ctx)
 	return k.Config, err
 }
 

@@ -40,7 +40,7 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 	// breakpoint of the kernel's own patching (sched_clock_cpu) and panicked. Whether
 	// the way of booting has to do with it is not known.
 	if m.accel == "tcg" && m.spec.arch() == "amd64" && !m.spec.PXE && m.spec.cpus() == 1 {
-		m.spec.Kernel = l.plainKernel(m.spec.Kernel)
+		m.spec.Kernel = l.plainKernel(ctx, m.spec.Kernel)
 	}
 	n := &node{m: m, began: time.Now()}
 	var file io.Writer

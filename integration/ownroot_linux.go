@@ -38,7 +38,7 @@ func (l *Lab) treeLUN(ctx context.Context, tree string) (disk nodeDisk, err erro
 		return nodeDisk{}, fmt.Errorf("copy %s: %w", tree, err)
 	}
 	defer func() { err = errors.Join(err, unmount()) }()
-	size, err := measure(alone)
+	size, err := measure(ctx, alone)
 	if err != nil {
 		return nodeDisk{}, fmt.Errorf("measure tree %s: %w", tree, err)
 	}
@@ -85,11 +85,11 @@ func room(dir string, need int64) error {
 // A treeSize is what a tree takes.
 type treeSize struct{ bytes, files int64 }
 
-// measure adds up the blocks of a tree. Hard links count each time.
-func measure(tree string) (treeSize, error) {
+// measure adds up the blocks of a tree, as long as ctx lasts. Hard links count each time.
+func measure(ctx context.Context, tree string) (treeSize, error) {
 	var size treeSize
 	err := fs.WalkDir(os.DirFS(tree), ".", func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
+		if err = errors.Join(context.Cause(ctx), err); err != nil {
 			return err
 		}
 		info, err := d.Info()

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"context"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
@@ -17,14 +18,14 @@ import (
 // processor boots: the vmlinux in a bzImage, if QEMU can enter that (PVH), else the
 // bzImage. A kernel that unpacks itself by an emulated processor needs more time for
 // it than for the rest of its boot. Each is unpacked once.
-func (l *Lab) plainKernel(file string) string {
+func (l *Lab) plainKernel(ctx context.Context, file string) string {
 	l.plain.Lock()
 	defer l.plain.Unlock()
 	if plain, ok := l.plain.of[file]; ok {
 		return plain
 	}
 	plain := l.path("vmlinux" + strconv.Itoa(len(l.plain.of)))
-	if err := unpackKernel(file, plain); err != nil {
+	if err := unpackKernel(ctx, file, plain); err != nil {
 		l.log.Info("the kernel unpacks itself", "kernel", file, "because", err)
 		plain = file
 	}
@@ -36,13 +37,13 @@ func (l *Lab) plainKernel(file string) string {
 }
 
 // unpackKernel writes the vmlinux of a bzImage to a file.
-func unpackKernel(bzImage, to string) error {
+func unpackKernel(ctx context.Context, bzImage, to string) error {
 	f, err := os.Open(filepath.Clean(bzImage))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	data, err := build.UnpackKernel(f)
+	data, err := build.UnpackKernel(ctx, f)
 	if err != nil {
 		return err
 	}

@@ -15,12 +15,12 @@ func TestPlainKernel(t *testing.T) {
 	if err := os.WriteFile(other, []byte("no kernel at all"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := l.plainKernel(other); got != other {
+	if got := l.plainKernel(t.Context(), other); got != other {
 		t.Errorf("of a file that is not a kernel comes %s", got)
 	}
 	packed := filepath.Join(kernelDir(t), "vmlinuz")
-	plain := l.plainKernel(packed)
-	if again := l.plainKernel(packed); again != plain {
+	plain := l.plainKernel(t.Context(), packed)
+	if again := l.plainKernel(t.Context(), packed); again != plain {
 		t.Errorf("it is unpacked twice: %s, %s", plain, again)
 	}
 	f, err := elf.Open(plain)

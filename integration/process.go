@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func startReading(ctx context.Context, t tool, stdin *os.File, tee io.Writer, ar
 	ctx, cancel := context.WithCancel(ctx)
 	p := &process{name: t.name, out: newTranscript(), cancel: cancel, done: make(chan struct{})}
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Cancel = func() error { return cmd.Process.Signal(cmp.Or(t.ends, syscall.SIGTERM)) }
 	cmd.WaitDelay = stopGrace
 	var w io.Writer = p.out
 	if tee != nil {

@@ -65,7 +65,7 @@ func (l *Lab) startServer(ctx context.Context, m serverMachine, name, log string
 		tee = v.log
 	}
 	if m.accel == "tcg" {
-		m.kernel = l.plainKernel(m.kernel)
+		m.kernel = l.plainKernel(ctx, m.kernel)
 	}
 	args := append(machineArgs(name, "amd64", m.accel, m.memory, 1, false),
 		"-accel", m.accel, "-machine", "pc", "-kernel", m.kernel, "-initrd", m.image,

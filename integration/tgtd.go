@@ -28,6 +28,9 @@ func (l *Lab) target(ctx context.Context, node, image string) (iqn string, drop 
 		return "", nil, err
 	}
 	drop = func(ctx context.Context) error {
+		if l.ctx.Err() != nil {
+			return nil // tgtd ends, and the target with it: nobody may answer any longer
+		}
 		return l.tgtadm(ctx, tgtdControl, "--op", "delete", "--mode", "target", "--tid", tid, "--force")
 	}
 	return iqn, drop, nil

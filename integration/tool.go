@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // A tool is a program or file of a Debian package that the lab runs or serves.
@@ -16,7 +17,12 @@ type tool struct {
 	pkg     string   // Debian package
 	paths   []string // where it may be; the first that exists is taken
 	program bool     // look in PATH and in the sbin folders too
+	// ends is the signal that ends it; zero: SIGTERM.
+	ends syscall.Signal
 }
+
+// toolTgtd catches SIGTERM and goes on (usr/tgtd.c, signal_catch). It keeps nothing that would be lost.
+func toolTgtd() tool { return tool{name: "tgtd", pkg: "tgt", program: true, ends: syscall.SIGKILL} }
 
 // A MissingTool is a program or file that this machine lacks.
 type MissingTool struct {
@@ -36,7 +42,6 @@ func toolQEMU() tool          { return program("qemu-system-x86_64", "qemu-syste
 func toolQEMUARM() tool       { return program("qemu-system-aarch64", "qemu-system-arm") }
 func toolDnsmasq() tool       { return program("dnsmasq", "dnsmasq-base") }
 func toolDhcpd() tool         { return program("dhcpd", "isc-dhcp-server") }
-func toolTgtd() tool          { return program("tgtd", "tgt") }
 func toolTgtadm() tool        { return program("tgtadm", "tgt") }
 func toolGanesha() tool       { return program("ganesha.nfsd", "nfs-ganesha") }
 func toolRpcbind() tool       { return program("rpcbind", "rpcbind") }

@@ -157,6 +157,37 @@ func (x *Index) Select(p Profile, added ...string) ([]Module, error) {
 	return x.Resolve(names...)
 }
 
+// Required is the profile without what it merely offers. An adapter's driver that is required has with it what its IPoIB
+// needs ([Adapters]), as far as the profile offers that.
+func (p Profile) Required() Profile {
+	offered := p.Maybe
+	p.Maybe = nil
+	if len(p.OneOf) == 1 {
+		p.Maybe = slices.Clone(p.OneOf)
+	}
+	for _, a := range Adapters() {
+		if !slices.Contains(p.Include, a.Driver) && !slices.Contains(p.Maybe, a.Driver) {
+			continue
+		}
+		for _, name := range a.IPoIB {
+			if slices.Contains(offered, name) {
+				p.Maybe = append(p.Maybe, name)
+			}
+		}
+	}
+	return p
+}
+
+// Without returns the profile without those modules of its Maybe of which left reports true, by their normalised names.
+func (x *Index) Without(p Profile, left func(module string) bool) Profile {
+	var names []string
+	for _, want := range p.Maybe {
+		names = append(names, x.expand(want)...)
+	}
+	p.Maybe = slices.DeleteFunc(names, func(name string) bool { return left(normal(name)) })
+	return p
+}
+
 // Unserved are the drivers of which a profile needs one (OneOf), if the kernel has none of
 // them; otherwise there are none.
 func (x *Index) Unserved(p Profile) []string {

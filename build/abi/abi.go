@@ -116,6 +116,9 @@ type Finding struct {
 	Path     string // of its file
 	Text     string // what is wrong
 	Remedy   string // what to do; may be empty
+	// Mixes is set if the module is the kernel's own, and what it was built with is not what it gets:
+	// the path of the other package's module that modprobe takes in its place.
+	Mixes string
 }
 
 // A Report is the result of Check.

@@ -74,7 +74,11 @@ type checker struct {
 }
 
 func (c *checker) find(s Severity, k Kind, f *File, text, remedy string) {
-	found := Finding{Severity: s, Kind: k, Text: text, Remedy: remedy}
+	c.add(f, Finding{Severity: s, Kind: k, Text: text, Remedy: remedy})
+}
+
+// add takes up a finding about a module, or about none.
+func (c *checker) add(f *File, found Finding) {
 	if f != nil {
 		found.Module, found.Path = f.Name(), f.Path
 	}

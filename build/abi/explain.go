@@ -55,7 +55,7 @@ func (c *checker) explain(f *File, p *complaint) {
 			text += c.chain(f, p.owner)
 			remedy = c.match(f, p.owner)
 		}
-		c.find(Fault, WrongSymbol, f, text, remedy)
+		c.add(f, Finding{Severity: Fault, Kind: WrongSymbol, Text: text, Remedy: remedy, Mixes: c.mixes(f, p.owner)})
 	case MissingSymbol:
 		text := fmt.Sprintf("%snothing exports %s%s", built, p.first, more)
 		remedy := c.rebuild(f)
@@ -70,7 +70,7 @@ func (c *checker) explain(f *File, p *complaint) {
 			text += "; it depends on " + strings.Join(absent, ", ") + ", not among the modules that were given"
 			remedy = "add what it depends on: give the whole tree (--modules), or put it beside"
 		}
-		c.find(Fault, MissingSymbol, f, text, remedy)
+		c.add(f, Finding{Severity: Fault, Kind: MissingSymbol, Text: text, Remedy: remedy, Mixes: c.mixes(f, p.owner)})
 	case GPLSymbol:
 		c.find(Fault, GPLSymbol, f, fmt.Sprintf("%sits licence is %q, but %s exports %s%s to GPL modules only", built, f.Module.Field("license"), ownerName(p.owner), p.first, more),
 			"ask its vendor for a module for this kernel")
@@ -83,6 +83,24 @@ func (c *checker) explain(f *File, p *complaint) {
 		c.find(severity, WrongNamespace, f, fmt.Sprintf("%sit uses %s%s without importing the namespace", built, p.first, more), remedy)
 	case Unreadable, WrongArch, WrongVermagic, WrongSignature, DuplicateSymbol, Dangling, Stale, Missing, Facts, TooOld:
 	}
+}
+
+// mixes is what Finding.Mixes says of a module that a symbol of owner's is wrong for. Nil is the kernel, or nobody: then
+// it was dropped by the package that one of the modules it depends on is of.
+func (c *checker) mixes(f, owner *File) string {
+	if foreign(f) {
+		return ""
+	}
+	uses := f.Module.Depends()
+	if owner != nil {
+		uses = []string{owner.Name()}
+	}
+	for _, name := range uses {
+		if taken := c.taken[nameOf(name)]; taken != nil && foreign(taken) {
+			return taken.Path
+		}
+	}
+	return ""
 }
 
 // absent are the modules that a module depends on, by what its maker said, and

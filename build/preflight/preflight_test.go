@@ -236,7 +236,7 @@ func TestCheckOtherKernel(t *testing.T) {
 // A module with other build flags than the kernel's: what builds on it does not
 // load either, and the node has no network.
 func TestCheckRefusedModule(t *testing.T) {
-	vmlinuz, err := build.OpenKernel(filepath.Join(kernelDir(t), "vmlinuz"))
+	vmlinuz, err := build.OpenKernel(t.Context(), filepath.Join(kernelDir(t), "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/nodisk/nodisk/internal/infile"
 	"github.com/nodisk/nodisk/internal/linescan"
 )
 
@@ -28,8 +29,8 @@ import (
 // root than / follow one "# root DIR", a comment for sha256sum(1).
 type Record struct {
 	Dir string
-	// Root is the root that holds the kernels, absolute. Empty: / for what is added, and any
-	// for what is removed.
+	// Root is the root that holds the kernels, absolute, by whatever name. Empty: / for what is
+	// added, and any for what is removed.
 	Root string
 }
 
@@ -38,6 +39,35 @@ type Made struct {
 	SHA256 string // hexadecimal
 	Path   string // absolute, of a regular file, not of a symbolic link that leads to one
 	Root   string // that has the kernel, absolute
+}
+
+// SameRoot reports whether two paths are one root: one text, or one directory, as where a link leads to it.
+func SameRoot(a, b string) bool {
+	if a == b {
+		return true
+	}
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
+}
+
+// Place is what a record calls a file, whether it is there or not: absolute, and where symbolic links lead.
+func Place(path string) (string, error) {
+	at, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		var dir string
+		if dir, err = filepath.EvalSymlinks(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
+			return filepath.Abs(path)
+		}
+		at = filepath.Join(dir, filepath.Base(path))
+	}
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(at)
 }
 
 // rootLine begins a line that says which root has the kernels of the lines after it.
@@ -182,7 +212,7 @@ func (r Record) Remove(ctx context.Context, release string, dry bool) (done []Re
 		errs []error
 	)
 	for _, m := range list {
-		if r.Root != "" && m.Root != r.Root {
+		if r.Root != "" && !SameRoot(m.Root, r.Root) {
 			kept = append(kept, m)
 			continue
 		}
@@ -309,21 +339,8 @@ func sumOf(ctx context.Context, path string) (string, error) {
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	h := sha256.New()
-	if _, err := io.Copy(h, heeding{ctx, f}); err != nil {
+	if _, err := io.Copy(h, infile.Heed(ctx, f)); err != nil {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// A heeding reader ends with its context.
-type heeding struct {
-	ctx context.Context //nolint:containedctx // the reader lives no longer than a call
-	r   io.Reader
-}
-
-func (h heeding) Read(p []byte) (int, error) {
-	if err := h.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return h.r.Read(p)
 }

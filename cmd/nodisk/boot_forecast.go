@@ -35,7 +35,7 @@ type bootImage struct {
 func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con console) error {
 	image, err := openBootImage(ctx, c.Image)
 	if err == nil || s.Kernel != "" { // --force boots any image, with a kernel that is given
-		if err := c.kernelOf(s, image, con); err != nil {
+		if err := c.kernelOf(ctx, s, image, con); err != nil {
 			return err
 		}
 		if err := s.Check(); err != nil {
@@ -60,7 +60,7 @@ func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con con
 
 // kernelOf finds the kernel of an image's modules unless one was given, and looks whether it is
 // one.
-func (c *bootCmd) kernelOf(s *integration.BootSpec, image bootImage, con console) error {
+func (c *bootCmd) kernelOf(ctx context.Context, s *integration.BootSpec, image bootImage, con console) error {
 	if s.Kernel == "" {
 		k, err := installedKernel("/", image)
 		if err != nil {
@@ -73,7 +73,10 @@ func (c *bootCmd) kernelOf(s *integration.BootSpec, image bootImage, con console
 			}
 		}
 	}
-	k, err := build.OpenKernel(s.Kernel)
+	k, err := build.OpenKernel(ctx, s.Kernel)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		if starts, headErr := qemuStarts(s.Kernel); headErr != nil || !starts {
 			return unusable("--kernel: %w", err)
@@ -152,12 +155,12 @@ func openBootImage(ctx context.Context, name string) (bootImage, error) {
 
 // check compares the image with the kernel, which is the same for all ways to a root.
 func (i *bootImage) check(ctx context.Context, s integration.BootSpec) error {
-	k, err := build.OpenKernel(s.Kernel)
+	k, err := build.OpenKernel(ctx, s.Kernel)
 	if err != nil {
 		return nil //nolint:nilerr // QEMU may boot a kernel whose file says nothing here
 	}
 	i.kernel = &k
-	if err := build.CheckUnpacking(s.Kernel, i.contents.Segments); err != nil {
+	if err := build.CheckUnpacking(ctx, s.Kernel, i.contents.Segments); err != nil {
 		i.faults = append(i.faults, err.Error())
 	}
 	i.checks, err = build.Check(ctx, build.CheckSpec{Kernel: s.Kernel, Image: s.Image})

@@ -34,7 +34,7 @@ func plainKernel(t *testing.T, release string) string {
 
 func released(t *testing.T, kernel string) string {
 	t.Helper()
-	k, err := build.OpenKernel(filepath.Join(kernel, "vmlinuz"))
+	k, err := build.OpenKernel(t.Context(), filepath.Join(kernel, "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,10 +64,14 @@ func (buildCmd) Help() string {
 
 // Run makes the image, or several, and prints the summary.
 func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error {
-	if b.ListProfiles {
-		return b.listProfiles(c)
+	given := givenOf(line)
+	if err := conflicting(given); err != nil {
+		return err
 	}
-	o, err := b.order(ctx, givenOf(line))
+	if b.ListProfiles {
+		return b.listProfiles(ctx, c)
+	}
+	o, err := b.order(ctx, given)
 	if err != nil {
 		return err
 	}
@@ -80,9 +84,6 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 		return b.makeImages(ctx, o, c)
 	}
 	spec := o.requests[0].spec
-	if b.SecretOnly && b.DryRun {
-		return &usageError{errors.New("build: --secret-only decides nothing that --dry-run could tell: leave one of them out")}
-	}
 	if b.SecretOnly {
 		return b.writeSecrets(ctx, spec, c)
 	}

@@ -98,7 +98,8 @@ func (k *cleanCmd) gone() (list []goneKernel, err error) {
 		}
 		for _, m := range made {
 			g := goneKernel{release, m.Root}
-			if sysroot != "" && g.root != sysroot || slices.Contains(list, g) {
+			listed := func(one goneKernel) bool { return one.release == release && site.SameRoot(one.root, g.root) }
+			if sysroot != "" && !site.SameRoot(g.root, sysroot) || slices.ContainsFunc(list, listed) {
 				continue
 			}
 			kernels, known := there[g.root]

@@ -79,6 +79,28 @@ func TestCleanRoots(t *testing.T) {
 	if diff := cmp.Diff([]string{"unknown.img"}, images()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	// By a link as well, whichever of the names was recorded.
+	if err := os.Symlink("nodes", "link"); err != nil {
+		t.Fatal(err)
+	}
+	image("byname.img", "6.1-nodisk-test", nodes)
+	image("bylink.img", "6.1-nodisk-test", filepath.Join(dir, "link"))
+	for _, args := range [][]string{{"--dry-run"}, {"--dry-run", "--kver", "6.1-nodisk-test"}, nil} {
+		for _, root := range []string{"link", "nodes"} {
+			status, stdout, stderr = nodisk(append([]string{"clean", "--state", state, "--sysroot", root}, args...)...)
+			if args == nil && root == "nodes" {
+				break // the first has removed them
+			}
+			for _, name := range []string{"byname.img", "bylink.img"} {
+				if status != 0 || strings.Count(stdout, name) != 1 {
+					t.Errorf("--sysroot %s %q: status %d: %s%s lacks %s, or has it twice", root, args, status, stdout, stderr, name)
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"unknown.img"}, images()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 	if status, _, stderr = nodisk("clean", "--state", state, "--kver", "6.1-nodisk-test"); status != 0 || images() != nil {
 		t.Errorf("status %d: %s, %v stay", status, stderr, images())
 	}

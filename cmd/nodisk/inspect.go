@@ -28,6 +28,9 @@ func (i *inspectCmd) Run(ctx context.Context, c console) (err error) {
 	if i.SetID && i.Unpack == "" {
 		return &usageError{errors.New("inspect: --setid is for --unpack DIR")}
 	}
+	if !i.Files && (i.Tree || i.JSON || i.File != "" || i.Unpack != "") {
+		return &usageError{errors.New("inspect: --no-files leaves them out of the summary, which --tree, --file, --unpack and --json take the place of: leave it out")}
+	}
 	defer frugal()()
 	src, err := openImage(ctx, i.Image)
 	if err != nil {

@@ -40,7 +40,7 @@ var errWouldNotBoot = errors.New("plan: the node would not boot")
 
 // Run prints what would happen, and the verdict last.
 func (p *planCmd) Run(ctx context.Context, c console) error {
-	if err := p.checkWords(); err != nil {
+	if err := p.checkWords(ctx); err != nil {
 		return &usageError{fmt.Errorf("plan: %w", err)}
 	}
 	if p.Cmdline = strings.TrimSpace(p.Cmdline + " " + strings.Join(p.Words, " ")); p.Cmdline == "" && p.Image == nil && p.Inventory == "" && p.Kernel == "" {
@@ -67,7 +67,7 @@ func (p *planCmd) Run(ctx context.Context, c console) error {
 }
 
 // checkWords refuses names of files where words of the command line are expected.
-func (p *planCmd) checkWords() error {
+func (p *planCmd) checkWords(ctx context.Context) error {
 	var errs []error
 	for _, word := range p.Words {
 		info, err := os.Stat(word)
@@ -75,7 +75,9 @@ func (p *planCmd) checkWords() error {
 			continue
 		}
 		var flag string
-		switch _, err := build.OpenKernel(word); {
+		switch _, err := build.OpenKernel(ctx, word); {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case err == nil && info.Mode().IsRegular():
 			flag = "--kernel"
 		case info.Mode().IsRegular():
@@ -123,7 +125,7 @@ func (p *planCmd) check(ctx context.Context) ([]abi.Report, error) {
 func (p *planCmd) input(ctx context.Context) (preflight.Input, error) {
 	in := preflight.Input{Line: cmdline.Parse(p.Cmdline)}
 	if p.Kernel != "" {
-		k, err := build.OpenKernel(p.Kernel)
+		k, err := build.OpenKernel(ctx, p.Kernel)
 		if err != nil {
 			return in, err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,8 +14,8 @@ import (
 
 // listProfiles is nodisk build --list-profiles: with what each takes of a kernel, that of
 // --kver, --modules or --sysroot, or the one that runs.
-func (b *buildCmd) listProfiles(c console) error {
-	tree, err := b.profileTree()
+func (b *buildCmd) listProfiles(ctx context.Context, c console) error {
+	tree, err := b.profileTree(ctx)
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
@@ -78,7 +79,7 @@ func jsonProfiles(release string, held map[string]build.Holding) profilesJSON {
 
 // profileTree opens the modules that flags name; without any there is none, unless the
 // kernel that runs has some.
-func (b *buildCmd) profileTree() (*build.ModuleTree, error) {
+func (b *buildCmd) profileTree(ctx context.Context) (*build.ModuleTree, error) {
 	w := wanted{}
 	kernels, _, err := w.kernels(b)
 	_, none := errors.AsType[*installed.NotFoundError](err)
@@ -97,7 +98,7 @@ func (b *buildCmd) profileTree() (*build.ModuleTree, error) {
 			k.Modules = "/"
 		}
 		if b.Kernel != "" {
-			kernel, err := build.OpenKernel(b.Kernel)
+			kernel, err := build.OpenKernel(ctx, b.Kernel)
 			if err != nil {
 				return nil, err
 			}

@@ -214,7 +214,7 @@ func (w wanted) requests(ctx context.Context) (list []request, notes []string, e
 	for _, k := range kernels {
 		one := *command
 		one.use(k)
-		if err := w.expand(&one, k); err != nil {
+		if err := w.expand(ctx, &one, k); err != nil {
 			return nil, nil, err
 		}
 		spec, err := one.spec(ctx)
@@ -281,7 +281,7 @@ func (w wanted) checkNames(b *buildCmd, kernels []installed.Kernel) error {
 }
 
 // expand replaces the placeholders in the names of files that are written.
-func (w wanted) expand(b *buildCmd, k installed.Kernel) error {
+func (w wanted) expand(ctx context.Context, b *buildCmd, k installed.Kernel) error {
 	if !slices.ContainsFunc(b.outs(), func(name *string) bool { return strings.Contains(*name, "{") }) {
 		return nil
 	}
@@ -290,7 +290,7 @@ func (w wanted) expand(b *buildCmd, k installed.Kernel) error {
 		values["image"] = w.image.Name
 	}
 	if b.Kernel != "" {
-		kernel, err := build.OpenKernel(b.Kernel)
+		kernel, err := build.OpenKernel(ctx, b.Kernel)
 		if err != nil {
 			return err
 		}
@@ -328,7 +328,7 @@ func (b *buildCmd) replaced(o order) (warnings []string, err error) {
 			return nil, err
 		}
 		for _, r := range o.requests {
-			at, err := filepath.Abs(r.spec.Out)
+			at, err := site.Place(r.spec.Out)
 			if err != nil {
 				return nil, err
 			}

@@ -24,7 +24,7 @@ type machine struct{ root, site, state, out, release string }
 func newMachine(t *testing.T, files map[string]string) machine {
 	t.Helper()
 	kernel := kernelDir(t)
-	k, err := build.OpenKernel(filepath.Join(kernel, "vmlinuz"))
+	k, err := build.OpenKernel(t.Context(), filepath.Join(kernel, "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,8 +215,19 @@ func TestSiteReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "fixed.img was the image of Linux 6.1.0-before, and is now that of " + m.release + ": {kver} in its name gives each kernel its own\n"
-	if status, stdout, stderr := m.build(args...); status != 0 || !strings.HasSuffix(stderr, want) {
+	if status, stdout, stderr := m.build(append(args, "--dry-run")...); status != 0 || !strings.HasSuffix(stderr, want) {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+	// By another name of its directory, too: what is remembered is where links lead.
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(m.out, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(m.site, "images.d/fixed.yaml"), []byte("out: "+link+"/fixed.img\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, stdout, stderr := m.build(args...); status != 0 || !strings.HasSuffix(stderr, want) {
+		t.Errorf("by a link: status %d: %s%s", status, stdout, stderr)
 	}
 }
 

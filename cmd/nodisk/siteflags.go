@@ -81,6 +81,7 @@ func siteSchema(parser *kong.Kong) site.Schema {
 type given struct {
 	args  []string // without the command
 	names []string // flags that it has
+	off   []string // of them, switches that it turns off (--tree=false)
 }
 
 func givenOf(line *kong.Context) given {
@@ -91,12 +92,18 @@ func givenOf(line *kong.Context) given {
 	for _, p := range line.Path {
 		if p.Flag != nil && !p.Resolved {
 			g.names = append(g.names, p.Flag.Name)
+			if p.Flag.Target.Kind() == reflect.Bool && !p.Flag.Target.Bool() {
+				g.off = append(g.off, p.Flag.Name)
+			}
 		}
 	}
 	return g
 }
 
 func (g given) has(name string) bool { return slices.Contains(g.names, name) }
+
+// asks reports whether the command line has a flag that it does not turn off.
+func (g given) asks(name string) bool { return g.has(name) && !slices.Contains(g.off, name) }
 
 // readSite reads the files of the site. That its default directory is missing is no error.
 func readSite(dir string, named bool, schema site.Schema) (site.Site, error) {

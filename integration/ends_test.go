@@ -1,0 +1,47 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+// A lab does not wait until the patience with tgtd, which heeds no SIGTERM, is over.
+func TestTgtdEnds(t *testing.T) {
+	needs(t, BootSpec{Root: RootISCSI})
+	life, end := context.WithCancel(t.Context())
+	defer end()
+	l, err := New(life, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const control = "79"
+	p, err := start(l.ctx, toolTgtd(), nil, "-f", "-C", control, "--iscsi", "portal=127.0.0.1:3299")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = poll(t.Context(), "tgtd", func(ctx context.Context) error { return l.tgtadm(ctx, control, "--op", "show", "--mode", "sys") })
+	if err != nil {
+		t.Error(err)
+	}
+	began := time.Now()
+	end()
+	p.stop()
+	if took := time.Since(began); took >= stopGrace {
+		t.Errorf("it took %v, all the time that it is given", took)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whoever ends a boot does not wait until a tree is measured.
+func TestMeasureHeeds(t *testing.T) {
+	ended := errors.New("ended")
+	ctx, end := context.WithCancelCause(t.Context())
+	end(ended)
+	if size, err := measure(ctx, t.TempDir()); !errors.Is(err, ended) {
+		t.Errorf("%+v, %v, want %v", size, err, ended)
+	}
+}
