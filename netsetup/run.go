@@ -112,6 +112,7 @@ type nic struct {
 	wasUp bool // before anything was done to it
 
 	setting  bool      // a set-up is under way
+	linking  bool      // and has steps for a link that is made of it
 	redo     bool      // and another is due after it: a link that is made of it has gone
 	redoAt   time.Time // the same of one that has an address: when to try again
 	ready    bool      // it is set up
@@ -184,9 +185,13 @@ type runner struct {
 	before     Traces // of earlier attempts, not taken over yet
 	made       Traces // of this one
 
-	// ctx ends when the network is closed.
-	ctx      context.Context
-	cancel   func()
+	// ctx ends when the network is closed, finishing when steps for links are not
+	// waited for any longer.
+	ctx       context.Context
+	cancel    func()
+	finishing context.Context
+	abandon   func()
+
 	wg       sync.WaitGroup
 	links    <-chan linkEvent
 	arrivals chan arrival
@@ -205,6 +210,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 		arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.finishing, r.abandon = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
 	for i, n := range c.interfaces() {
 		r.slots = append(r.slots, &slot{Interface: n, pos: i, need: c.need(i)})
@@ -254,9 +260,10 @@ func (r *runner) keep(ctx context.Context) error {
 
 // close waits for everything that was started, but for drivers that are opening
 // a device: they cannot be interrupted, and one that takes seconds would hold
-// up the boot from the other interface. See begin.
+// up the boot from the other interface. See begin, and finishLinks.
 func (r *runner) close() {
 	r.leaveSpares()
+	r.finishLinks()
 	r.cancel()
 	for _, n := range r.nics {
 		n.close()
