@@ -19,12 +19,13 @@ const finishTime = time.Second
 // that the command line names, for as long as the node runs.
 func (r *runner) finishLinks() {
 	defer r.abandon()
+	defer r.tellHeld()
 	late := time.NewTimer(finishTime)
 	defer late.Stop()
 	for slices.ContainsFunc(r.sorted(), func(n *nic) bool { return n.linking }) {
 		select {
 		case s := <-r.setups:
-			r.tellShort(s.short)
+			r.held = append(r.held, s.short...)
 			s.close()
 			n := r.nics[s.key]
 			if n == nil {

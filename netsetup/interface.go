@@ -339,7 +339,7 @@ func (r *runner) turn(d Device) (before, joined chan struct{}) {
 
 // setUp takes the result of begin.
 func (r *runner) setUp(s setup) {
-	r.tellShort(s.short)
+	r.held = append(r.held, s.short...)
 	n := r.nics[s.key]
 	if n != nil {
 		n.linking = false

@@ -180,6 +180,7 @@ type runner struct {
 	fatal   error           // the words contradict what is there
 	bonded  map[string]bool // the bonds that have been made, and are there
 	short   map[string]bool // steps of which has been told that they were not done in full
+	held    []*shortfall    // to be told when nothing is being set up
 	// refusedMTU are the MTUs that links could not have, by name.
 	refusedMTU map[string]int
 	before     Traces // of earlier attempts, not taken over yet
@@ -280,6 +281,7 @@ func (r *runner) loop(ctx context.Context, finished func() (bool, error)) error 
 	timer := time.NewTimer(logEvery)
 	defer timer.Stop()
 	for {
+		r.tellShort()
 		if done, err := finished(); done {
 			return err
 		}
