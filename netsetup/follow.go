@@ -127,20 +127,3 @@ func (r *runner) above(n *nic) {
 		}
 	}
 }
-
-// reopen has an interface set up again that has gone with its address, when it is
-// back: as long as the boot goes by it, it is wanted.
-func (r *runner) reopen(n *nic) {
-	s, w := n.slot, n.slot.word()
-	s.lost, s.state = s.state, nil
-	kept := w.have[:0:0]
-	for _, a := range w.have {
-		if a.dev != n.dev.Name || a.lease.six() != n.key.six {
-			kept = append(kept, a)
-		}
-	}
-	w.have = kept
-	if len(kept) == 0 {
-		w.have = nil
-	}
-}

@@ -312,7 +312,12 @@ func (r *runner) begin(n *nic) {
 		return
 	}
 	before, joined := r.turn(dev)
+	down := n.down
+	n.down = nil
 	go func() {
+		if down != nil {
+			<-down
+		}
 		if before != nil {
 			<-before
 		}

@@ -111,11 +111,12 @@ type nic struct {
 	first time.Time
 	wasUp bool // before anything was done to it
 
-	setting  bool      // a set-up is under way
-	linking  bool      // and has steps for a link that is made of it
-	redo     bool      // and another is due after it: a link that is made of it has gone
-	redoAt   time.Time // the same of one that has an address: when to try again
-	ready    bool      // it is set up
+	setting  bool            // a set-up is under way
+	down     <-chan struct{} // it was set down, or will be when that is closed
+	linking  bool            // and has steps for a link that is made of it
+	redo     bool            // and another is due after it: a link that is made of it has gone
+	redoAt   time.Time       // the same of one that has an address: when to try again
+	ready    bool            // it is set up
 	carrier  bool
 	since    time.Time // of the carrier state, without carrier of the gate
 	gate     gate      // InfiniBand without carrier: where it stands
