@@ -195,8 +195,10 @@ func (r *runner) setDown(n *nic) {
 	}
 	n.ready = false
 	r.before.Links = slices.DeleteFunc(slices.Clone(r.before.Links), func(name string) bool { return name == n.dev.Name })
-	step := LinkDown{Dev: n.dev.Name}
+	step, done := LinkDown{Dev: n.dev.Name}, make(chan struct{})
+	n.down = done
 	r.wg.Go(func() {
+		defer close(done)
 		if err := step.apply(r.sys); err != nil {
 			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
 		}

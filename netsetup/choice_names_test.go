@@ -75,3 +75,28 @@ func TestStateCalled(t *testing.T) {
 		}
 	}
 }
+
+// An address calls an interface in Called as it does in ip=: that of an InfiniBand port
+// in any spelling, that of an Ethernet adapter whatever address it has now.
+func TestStateCalledByAddress(t *testing.T) {
+	set := parseLine(t, "").state(Interface{}, Device{Name: "eth0", Type: hwEthernet, Addr: macB, Perm: macA}, Lease{})
+	port := guidePort()
+	set.Others = []State{parseLine(t, "").state(Interface{}, port, Lease{})}
+	for name, want := range map[string]string{
+		"00-02-c9-03-00-00-10-39":    "ib0",
+		"0x2c90300001039":            "ib0",
+		"00-02-c9-00-10-39":          "ib0",
+		"00:02:c9:00:10:39":          "ib0",
+		"20-00-02-c9-03-00-00-10-39": "ib0",
+		"fe80::2:c903:0:1039":        "ib0",
+		"80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03-00-00-10-39": "ib0",
+		"00-02-c9-00-10-3a":       "00-02-c9-00-10-3a",
+		"00-02-c9-03-00-00-10-3a": "00-02-c9-03-00-00-10-3a",
+		macA.String():             "eth0",
+		macB.String():             macB.String(),
+	} {
+		if got := set.Called(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}

@@ -50,9 +50,7 @@ func (r *runner) content(s *slot, now time.Time) {
 		case n.slot == s:
 			r.retry(n)
 		case n.slot.state != nil: // it has its address (rd.neednet)
-			s.state, s.have, s.since = n.slot.state, []accepted{{n.dev.Name, n.slot.pos, *n.slot.state.Lease}}, now
-			n.slot.state, n.slot.err = nil, errNotNeeded
-			n.slot = s
+			r.promote(n)
 		}
 	}
 }

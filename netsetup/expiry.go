@@ -79,6 +79,7 @@ func (r *runner) tick(now time.Time) {
 	}
 	if !now.Before(r.nextLog) {
 		r.nextLog = now.Add(logEvery)
+		r.tellHeld() // however long a driver takes
 		if text := r.waiting(now); text != "" {
 			r.log.Warn(text)
 			r.told = true

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -70,20 +69,6 @@ func (r *runner) tellMTU(d Device, wanted int) {
 	r.log.Warn(fmt.Sprintf("%s: the MTU is %d instead of %d: %s", d.Name, have, wanted, why))
 }
 
-// tellShort says in one line what the steps of a set-up could not do, each once.
-func (r *runner) tellShort(all []*shortfall) {
-	var parts []string
-	for _, s := range all {
-		if !r.short[s.step] {
-			r.short[s.step] = true
-			parts = append(parts, s.Error())
-		}
-	}
-	if len(parts) > 0 {
-		r.log.Warn(strings.Join(parts, "; "))
-	}
-}
-
 // remake has a link made again that is gone though the command line makes it. The
 // kernel destroys a VLAN or P_Key child with what it is on, and a bond that is not one
 // of Ethernet with its last port (bond_slave_netdev_event, NETDEV_UNREGISTER): an
@@ -134,28 +119,11 @@ func (r *runner) above(n *nic) {
 	for _, s := range r.config.belowWith(n.dev, r.leased) {
 		err := s.apply(r.sys)
 		if short, ok := errors.AsType[*shortfall](err); ok {
-			r.tellShort([]*shortfall{short})
+			r.held = append(r.held, short)
 		} else if err != nil {
 			r.log.Debug(fmt.Sprintf("%s: %v", s, err))
 			n.redoAt = time.Now().Add(firstRetransmit)
 			return
 		}
-	}
-}
-
-// reopen has an interface set up again that has gone with its address, when it is
-// back: as long as the boot goes by it, it is wanted.
-func (r *runner) reopen(n *nic) {
-	s, w := n.slot, n.slot.word()
-	s.lost, s.state = s.state, nil
-	kept := w.have[:0:0]
-	for _, a := range w.have {
-		if a.dev != n.dev.Name || a.lease.six() != n.key.six {
-			kept = append(kept, a)
-		}
-	}
-	w.have = kept
-	if len(kept) == 0 {
-		w.have = nil
 	}
 }

@@ -100,7 +100,7 @@ func TestRunBondMTU(t *testing.T) {
 			"1s bond0: the MTU is 2044 instead of 4092: its ports have no more",
 		}},
 		"its word asks of a 2K adapter": {strings.Replace(ibBond, "backup", "backup:4092", 1), []int{2044, 2044}, []int{2044, 2044}, 2044, []string{
-			"0s ip link set bond0 mtu 4092: invalid argument: the MTU of ib0 stays 2044",
+			"0s ip link set bond0 mtu 4092: invalid argument: the MTU of ib0, ib1 stays 2044",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,6 +206,45 @@ func TestRunMTUOfFabric(t *testing.T) {
 				warned := slices.DeleteFunc(slices.Clone(r.log), func(s string) bool { return s != told })
 				if r.err != nil || r.state.MTU != 2044 || len(warned) != 1 {
 					t.Errorf("%v, MTU %d, %q", r.err, r.state.MTU, r.log)
+				}
+			})
+		})
+	}
+}
+
+// Ports that refuse the same are one line, which names them, in a bond and as
+// interfaces of their own; one that comes later has another.
+func TestRunRefusedTogether(t *testing.T) {
+	const mode = "type ipoib mode connected: invalid argument: the mode stays as it is"
+	for line, want := range map[string][]string{
+		"bond=bond0:ib0,ib1:mode=1:65520 ip=bond0:dhcp": {
+			"0s ip link set ib0, ib1 " + mode + "; ip link set bond0 mtu 65520: invalid argument: the MTU of ib0, ib1 stays 4092",
+			"6s ip link set ib2 " + mode + "; ip link set bond0 mtu 65520: invalid argument: the MTU of ib2 stays 2044",
+		},
+		"ip=ib0:dhcp:65520 ip=ib1:dhcp:65520 ip=ib2:dhcp": {
+			"0s ip link set ib0, ib1 " + mode + "; ip link set ib0, ib1 mtu 65520: invalid argument: the MTU of ib0, ib1 stays 4092",
+			"6s ip link set ib2 " + mode,
+		},
+	} {
+		t.Run(line, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, rules := ibFabric(t, 4092, 4092)
+				for i, dev := range []string{"ib0", "ib1", "ib2"} {
+					k.servers[dev] = leases(t, fmt.Sprintf("10.77.%d.23/24", i))
+				}
+				third := secondPort()
+				third.Index, third.Name, third.Addr, third.HCA = 7, "ib2", guideAddr[:19]+"\x3b", "mlx4_1"
+				r := watched(t, "nodisk.ib.mode=connected nodisk.dhcp.clientid=guid "+strings.Replace(line, "ib0,ib1", "ib0,ib1,ib2", 1), 20*time.Second, k, func() {
+					<-time.After(time.Second)
+					rules.join("ib0", 2044)
+					rules.join("ib1", 2044)
+					<-time.After(5 * time.Second)
+					rules.port(third, 4092, false)
+					rules.join("ib2", 2044)
+				})
+				log := slices.DeleteFunc(slices.Clone(r.log), func(s string) bool { return !strings.Contains(s, "invalid argument") })
+				if diff := cmp.Diff(want, log); diff != "" || r.err != nil {
+					t.Errorf("%v, (-want +got):\n%s", r.err, diff)
 				}
 			})
 		})

@@ -227,7 +227,8 @@ func (r *runner) slotOf(pos int) *slot {
 }
 
 // begin sets an interface up, beside everything else: some drivers take
-// seconds to open. If the network is closed meanwhile, nothing more is done.
+// seconds to open. If the network is closed meanwhile, nothing more is done, but for
+// links that are being made: see finishLinks.
 // What is done with lo is done at once: bonds must be there when their ports
 // are.
 func (r *runner) begin(n *nic) {
@@ -256,7 +257,13 @@ func (r *runner) begin(n *nic) {
 	if !n.key.six {
 		c := r.config
 		c.Bonds = slices.DeleteFunc(slices.Clone(c.Bonds), func(b Bond) bool { return dev.Type == hwLoopback && r.bonded[b.Name] })
-		steps = append(steps, c.belowWith(dev, r.leased)...)
+		below := c.belowWith(dev, r.leased)
+		n.linking = len(below) > 0
+		steps = append(steps, below...)
+	}
+	until := r.ctx
+	if n.linking {
+		until = r.finishing
 	}
 	six := r.config.six()
 	// What a router said before we listened is asked for once more: the kernel
@@ -272,7 +279,7 @@ func (r *runner) begin(n *nic) {
 		}
 		s := setup{key: n.key, broadcast: dev.Broadcast, bare: bare, wires: map[channel]wire{}}
 		for _, step := range steps {
-			if r.ctx.Err() != nil {
+			if until.Err() != nil {
 				return s
 			}
 			err := step.apply(r.sys)
@@ -305,7 +312,12 @@ func (r *runner) begin(n *nic) {
 		return
 	}
 	before, joined := r.turn(dev)
+	down := n.down
+	n.down = nil
 	go func() {
+		if down != nil {
+			<-down
+		}
 		if before != nil {
 			<-before
 		}
@@ -332,8 +344,11 @@ func (r *runner) turn(d Device) (before, joined chan struct{}) {
 
 // setUp takes the result of begin.
 func (r *runner) setUp(s setup) {
-	r.tellShort(s.short)
+	r.held = append(r.held, s.short...)
 	n := r.nics[s.key]
+	if n != nil {
+		n.linking = false
+	}
 	if n == nil || !n.wanted() {
 		s.close()
 		if n != nil {

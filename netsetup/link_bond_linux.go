@@ -128,7 +128,7 @@ func bondShortfall(name string, options []BondOption, have map[int][]byte) error
 	if len(parts) == 0 {
 		return nil
 	}
-	return &shortfall{step: "bond " + name, what: "bond " + name + ": the kernel has not taken all options: " + strings.Join(parts, "; ")}
+	return &shortfall{dev: name, step: "bond " + name, what: "bond " + name + ": the kernel has not taken all options: " + strings.Join(parts, "; ")}
 }
 
 // text is the value of an attribute as ip(8) writes it.

@@ -45,20 +45,3 @@ func (want madeLink) adopt(have madeLink) (change map[int][]byte, err error) {
 	}
 	return change, nil
 }
-
-// A shortfall is the error of a step that was done as far as the kernel can. It
-// is told, once for a step, and the boot goes on.
-type shortfall struct {
-	step string // as ip(8) has it
-	err  error  // the kernel's, nil if it has given none
-	what string // what there is instead
-}
-
-func (s *shortfall) Error() string {
-	if s.err == nil {
-		return s.what
-	}
-	return fmt.Sprintf("%s: %v: %s", s.step, s.err, s.what)
-}
-
-func (s *shortfall) Unwrap() error { return s.err }

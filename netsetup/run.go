@@ -111,10 +111,12 @@ type nic struct {
 	first time.Time
 	wasUp bool // before anything was done to it
 
-	setting  bool      // a set-up is under way
-	redo     bool      // and another is due after it: a link that is made of it has gone
-	redoAt   time.Time // the same of one that has an address: when to try again
-	ready    bool      // it is set up
+	setting  bool            // a set-up is under way
+	down     <-chan struct{} // it was set down, or will be when that is closed
+	linking  bool            // and has steps for a link that is made of it
+	redo     bool            // and another is due after it: a link that is made of it has gone
+	redoAt   time.Time       // the same of one that has an address: when to try again
+	ready    bool            // it is set up
 	carrier  bool
 	since    time.Time // of the carrier state, without carrier of the gate
 	gate     gate      // InfiniBand without carrier: where it stands
@@ -179,14 +181,19 @@ type runner struct {
 	fatal   error           // the words contradict what is there
 	bonded  map[string]bool // the bonds that have been made, and are there
 	short   map[string]bool // steps of which has been told that they were not done in full
+	held    []*shortfall    // to be told when nothing is being set up
 	// refusedMTU are the MTUs that links could not have, by name.
 	refusedMTU map[string]int
 	before     Traces // of earlier attempts, not taken over yet
 	made       Traces // of this one
 
-	// ctx ends when the network is closed.
-	ctx      context.Context
-	cancel   func()
+	// ctx ends when the network is closed, finishing when steps for links are not
+	// waited for any longer.
+	ctx       context.Context
+	cancel    func()
+	finishing context.Context
+	abandon   func()
+
 	wg       sync.WaitGroup
 	links    <-chan linkEvent
 	arrivals chan arrival
@@ -205,6 +212,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 		arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.finishing, r.abandon = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
 	for i, n := range c.interfaces() {
 		r.slots = append(r.slots, &slot{Interface: n, pos: i, need: c.need(i)})
@@ -254,9 +262,10 @@ func (r *runner) keep(ctx context.Context) error {
 
 // close waits for everything that was started, but for drivers that are opening
 // a device: they cannot be interrupted, and one that takes seconds would hold
-// up the boot from the other interface. See begin.
+// up the boot from the other interface. See begin, and finishLinks.
 func (r *runner) close() {
 	r.leaveSpares()
+	r.finishLinks()
 	r.cancel()
 	for _, n := range r.nics {
 		n.close()
@@ -273,6 +282,7 @@ func (r *runner) loop(ctx context.Context, finished func() (bool, error)) error 
 	timer := time.NewTimer(logEvery)
 	defer timer.Stop()
 	for {
+		r.tellShort()
 		if done, err := finished(); done {
 			return err
 		}

@@ -17,7 +17,10 @@ type State struct {
 	Names []string
 	// MAC is the interface's address, on InfiniBand the port GUID: the part
 	// of the address that stays.
-	MAC     HardwareAddr
+	MAC HardwareAddr
+	// Perm is the address that an adapter of Ethernet was made with, by which words call
+	// it, where MAC is another.
+	Perm    HardwareAddr
 	Addrs   []netip.Prefix
 	Gateway netip.Addr
 	MTU     int // bytes, as it is now
@@ -71,11 +74,19 @@ func (s State) Called(name string) string {
 	all := append([]State{s}, s.Others...)
 	has := func(s State) bool { return s.Device == name }
 	addr := deviceMatch(name).Addr
-	other := func(s State) bool { return slices.Contains(s.Names, name) || addr != "" && addr == s.MAC }
+	other := func(s State) bool { return slices.Contains(s.Names, name) || addr != "" && addr.identifies(s.device()) }
 	if i := slices.IndexFunc(all, other); name != "" && i >= 0 && !slices.ContainsFunc(all, has) {
 		return all[i].Device
 	}
 	return name
+}
+
+// device has what tells the interface by its address.
+func (s State) device() Device {
+	if len(s.MAC) == 8 {
+		return Device{Type: hwInfiniBand, Addr: s.MAC}
+	}
+	return Device{Type: hwEthernet, Addr: s.MAC, Perm: s.Perm}
 }
 
 // with adds the addresses of the other family on the same interface.
@@ -123,6 +134,9 @@ func (s State) ResolvConf() string {
 // state tells what the lease means for the node.
 func (c Config) state(n Interface, d Device, l Lease) State {
 	s := State{Device: d.Name, MAC: d.lasting(), Gateway: l.Gateway, MTU: d.MTU, Server: n.Server, NTP: l.NTP, Source: n.Method.String()}
+	if d.Type == hwEthernet && d.Perm != d.Addr {
+		s.Perm = d.Perm
+	}
 	others := d.names()[1:]
 	if d.Given != "" && d.Given != d.Name && !c.promised(d.Given) {
 		others = append(others, d.Given)

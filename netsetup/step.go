@@ -223,7 +223,7 @@ func (s Route) apply(l linker) error    { return l.routeSet(s) }
 // all the same.
 func (s LinkMode) apply(l linker) error {
 	if err := l.linkMode(s); err != nil {
-		return &shortfall{step: s.String(), err: err, what: "the mode stays as it is"}
+		return &shortfall{dev: s.Dev, step: s.String(), err: err, what: "the mode stays as it is"}
 	}
 	return nil
 }
@@ -238,7 +238,7 @@ func (s LinkMTU) apply(l linker) error {
 	if gone != nil {
 		return err
 	}
-	return &shortfall{step: s.String(), err: err, what: fmt.Sprintf("the MTU of %s stays %d", s.Dev, have)}
+	return &shortfall{dev: s.Dev, step: s.String(), err: err, what: fmt.Sprintf("the MTU of %s stays %d", s.Dev, have)}
 }
 
 func (s BondFit) apply(l linker) error {
@@ -267,7 +267,8 @@ func (s BondFit) apply(l linker) error {
 		}
 	}
 	if refused != nil {
-		return &shortfall{step: LinkMTU{Dev: s.Bond, MTU: s.MTU}.String(), err: refused, what: fmt.Sprintf("the MTU of %s stays %d", s.Port, fit)}
+		step := LinkMTU{Dev: s.Bond, MTU: s.MTU}.String()
+		return &shortfall{dev: s.Port, step: step, err: refused, what: fmt.Sprintf("the MTU of %s stays %d", s.Port, fit)}
 	}
 	return nil
 }

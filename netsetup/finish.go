@@ -1,0 +1,55 @@
+package netsetup
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// finishTime is how long close waits for links that are being made. A port joins its
+// bond in milliseconds, the opening of it included; a driver that takes seconds must
+// not hold up the boot, which goes on by the others. It is less than init gives close.
+const finishTime = time.Second
+
+// finishLinks has the steps done that were begun for links which the command line
+// makes. Up returns when a bond has its address, which may be when its first port has
+// joined: the next one might stay down and in no bond, or the bond without the primary
+// that the command line names, for as long as the node runs.
+func (r *runner) finishLinks() {
+	defer r.abandon()
+	defer r.tellHeld()
+	late := time.NewTimer(finishTime)
+	defer late.Stop()
+	for slices.ContainsFunc(r.sorted(), func(n *nic) bool { return n.linking }) {
+		select {
+		case s := <-r.setups:
+			r.held = append(r.held, s.short...)
+			s.close()
+			n := r.nics[s.key]
+			if n == nil {
+				continue
+			}
+			n.linking = false
+			if s.err != nil && n.err == nil { // else it has been told
+				r.log.Warn(fmt.Sprintf("set up %s: %v; not tried again", n.dev.Name, s.err))
+			}
+		case <-late.C:
+			r.tellUnfinished(time.Now())
+			return
+		}
+	}
+}
+
+// tellUnfinished tells of links that are not waited for any longer.
+func (r *runner) tellUnfinished(now time.Time) {
+	for _, n := range r.sorted() {
+		if !n.linking {
+			continue
+		}
+		links := cmp.Or(strings.Join(r.config.over(n.dev), " and "), n.dev.Name)
+		r.log.Warn(fmt.Sprintf("%s: its driver %s has been opening it for %s: the boot goes on, %s may be left half set up",
+			n.dev.Name, n.dev.Driver, seconds(now.Sub(n.first)), links))
+	}
+}
