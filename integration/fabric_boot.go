@@ -55,8 +55,7 @@ type FabricBoot struct {
 	// {deadguid} this one's.
 	DeadPort bool
 	// TwoPorts gives the node two ports, each with a cable of its own, and {cable}
-	// names both. {otherguid} is the second one's. They are on two adapters, or on one
-	// with "ports=2" in HCA.
+	// names both. They are on two adapters, or on one with "ports=2" in HCA.
 	TwoPorts bool
 	// HCA are parameters of the node's softib: "maxmtu=4096".
 	HCA []string
@@ -244,7 +243,6 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 		} else {
 			p.nics = []nic{cable, other}
 			p.values["cable"] += "," + other.mac
-			p.values["otherguid"] = f.guid(number)
 		}
 	}
 	if err := f.root(ctx, b, p, undo); err != nil {

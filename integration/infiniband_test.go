@@ -86,7 +86,8 @@ func TestBootInfiniband(t *testing.T) {
 		{
 			// The cables' own NICs are candidates as well, and nobody answers there.
 			// They must not be set down: the fabric is on them. Of the adapter's two
-			// ports the second is chosen, and the first is left alone.
+			// ports the second is chosen, whose GUID is not its node's, and the first is left
+			// alone.
 			bootCase: bootCase{name: "ip-dhcp", fs: "ext4", expect: []string{
 				`nodisk: network \(3/\d\): ib1 10\.77\.\d+\.\d+/24 by DHCP from 10\.77\.\d+\.1`, mounted,
 			}},
@@ -95,7 +96,8 @@ func TestBootInfiniband(t *testing.T) {
 					CPUs: 2, Root: RootISCSI,
 					Cmdline: "ip=dhcp nodisk.ib.port=softib0:2 rd.neednet=1 root=dhcp " + LinksWord,
 				},
-				Reserve: "id:20:{otherguid}", TwoPorts: true, HCA: []string{"ports=2"},
+				Reserve: "id:20:00:02:c9:03:00:77:ff:01", TwoPorts: true,
+				HCA: []string{"ports=2", "portguid=,0x0002c9030077ff01"},
 			},
 			root: []string{
 				`^link ib0 flags=0x\w*[02468ace] .* dev_port=0 `, `^link ib1 flags=0x\w*[13579bdf] .* dev_port=1 `,

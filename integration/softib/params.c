@@ -70,7 +70,9 @@ static int sib_each_word(const char *val, int max, int (*each)(const char *word,
 	if (!text)
 		return -ENOMEM;
 	rest = strim(text);
-	for (i = 0; !ret && *text && (word = strsep(&rest, ",")) != NULL; i++) {
+	if (!*rest)
+		rest = NULL;			/* no word, not an empty one */
+	for (i = 0; !ret && (word = strsep(&rest, ",")) != NULL; i++) {
 		if (i == max) {
 			pr_err("there are more than %d words in '%s'\n", max, val);
 			ret = -EINVAL;
