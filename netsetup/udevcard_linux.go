@@ -32,7 +32,11 @@ func (s sysTree) card(name string) card {
 	c.Type = uint16(number(dir, "type", 0))
 	c.DevType = uevent(dir, "DEVTYPE")
 	c.Stacked = text(dir, "iflink") != text(dir, "ifindex")
-	c.DevPort, c.DevID = number(dir, "dev_port", 0), number(dir, "dev_id", 0)
+	// It names an interface only where there is no dev_port, and ib_ipoib logs who reads it on another port
+	// than the first (dev_id_show of drivers/infiniband/ulp/ipoib/ipoib_main.c).
+	if c.DevPort = number(dir, "dev_port", 0); c.DevPort == 0 {
+		c.DevID = number(dir, "dev_id", 0)
+	}
 	c.PortName = text(dir, "phys_port_name")
 	if number(dir, "addr_assign_type", -1) == 0 { // NET_ADDR_PERM
 		if mac, err := ParseHardwareAddr(text(dir, "address")); err == nil {

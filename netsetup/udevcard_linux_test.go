@@ -94,7 +94,7 @@ firmware/devicetree/base/aliases/ethernet1 /scb/ethernet@7d58
 	for name, want := range map[string]card{
 		"eth0": {
 			Path: "/sys/" + port + "/0000:03:00.1/virtio0/net/eth0", Type: hwEthernet, DevType: "wwan",
-			DevPort: 1, DevID: 2, PortName: "p1", MAC: macA, Kept: true, VF: 3, Alias: -1, OwnAlias: -1,
+			DevPort: 1, PortName: "p1", MAC: macA, Kept: true, VF: 3, Alias: -1, OwnAlias: -1,
 			Above: []busDevice{
 				{Subsystem: "virtio", Name: "virtio0"},
 				{Subsystem: "pci", Name: "0000:03:00.1", PCI: pciDevice{Index: 2, Multifunction: true, ARI: true}},
