@@ -28,8 +28,10 @@ func (l *Lab) target(ctx context.Context, node, image string) (iqn string, drop 
 		return "", nil, err
 	}
 	drop = func(ctx context.Context) error {
-		if l.ctx.Err() != nil {
+		select {
+		case <-l.ctx.Done():
 			return nil // tgtd ends, and the target with it: nobody may answer any longer
+		default:
 		}
 		return l.tgtadm(ctx, tgtdControl, "--op", "delete", "--mode", "target", "--tid", tid, "--force")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,7 +18,7 @@ func TestConflicts(t *testing.T) {
 	secrets := []string{"build", "--site", "none", "--secret", "key", "--secret-out", "secrets.img", "--secret-only"}
 	plain := []string{"build", "--site", "none", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules", kernelDir(t), "--profile", "virt"}
 	profiles := []string{"build", "--site", "none", "--list-profiles"}
-	with := func(args []string, more ...string) []string { return append(args[:len(args):len(args)], more...) }
+	with := func(args []string, more ...string) []string { return append(slices.Clip(args), more...) }
 	for want, args := range map[string][]string{
 		"--secret-only decides nothing that --dry-run could tell":                with(secrets, "--dry-run"),
 		"--secret-only makes no image of which --tree":                           with(secrets, "--tree"),
