@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -40,7 +41,15 @@ func (b *builder) checkModules(ctx context.Context, t tree, o offer, files ...fi
 		return left, err
 	}
 	b.kernel, b.config = source, kernel.Config
-	check := func() abi.Report { return abi.Check(kernel, modules, abi.Config{Symbols: true}) }
+	var shadowed []abi.File
+	if full {
+		if shadowed, err = t.shadowed(ctx, modules); err != nil {
+			return left, err
+		}
+	}
+	check := func() abi.Report {
+		return abi.Check(kernel, slices.Concat(modules, shadowed), abi.Config{Symbols: true})
+	}
 	report := check()
 	for !b.spec.SkipCheck && o.mixed(&left, report.Findings, modules) {
 		modules = left.drop(modules)
@@ -82,6 +91,33 @@ func (b *builder) judge(report abi.Report, notes []abi.Finding, full bool) error
 	}
 	return fmt.Errorf("check modules: Linux %s would refuse them (%s; --no-check makes the image all the same):\n  %s",
 		report.Release, plural(n, "fault"), strings.Join(refused, "\n  "))
+}
+
+// shadowed are the files of a tree that are not taken because others of their names are: one of
+// them may have a symbol that a module of the image misses, which nothing else would tell.
+func (t tree) shadowed(ctx context.Context, taken []abi.File) ([]abi.File, error) {
+	if t.dir == "" {
+		return nil, nil
+	}
+	list, _, err := t.files()
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[string]string, len(taken)) // by name
+	for i := range taken {
+		if !taken[i].Shadowed {
+			at[taken[i].Name()] = plainPath(taken[i].Path)
+		}
+	}
+	list = slices.DeleteFunc(list, func(f moduleFile) bool {
+		have, ok := at[moduleName(f.path)]
+		return !ok || have == plainPath(f.path)
+	})
+	files, err := parseFiles(ctx, list)
+	for i := range files {
+		files[i].Shadowed = true
+	}
+	return files, err
 }
 
 // parseModules parses those files that are modules, one on every processor.

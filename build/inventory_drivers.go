@@ -17,6 +17,7 @@ type driverChoice struct {
 	aliases Aliases
 	paths   map[string]string // of modules, below lib/modules/RELEASE
 	wanted  []string          // modules that devices ask for, each once
+	follow  []string          // those without which the drivers of adapters make no interface
 }
 
 // chooseDrivers takes from a module tree what the devices of some node types ask
@@ -87,6 +88,13 @@ func (c *driverChoice) serve(v Inventory) (notes []string, err error) {
 				c.wanted = append(c.wanted, name)
 				usb = usb || strings.HasPrefix(d.Modalias, "usb:")
 			}
+			if a, ok := modload.AdapterOf(name); ok {
+				follow, lacking := c.linked(a, d)
+				c.follow = append(c.follow, follow...)
+				if lacking != nil {
+					notes = append(notes, fmt.Sprintf("%v: Linux %s has no %s, without which %s makes no interface", d, c.index.Release(), strings.Join(lacking, " and no "), name))
+				}
+			}
 			found = true
 		}
 		found = found || c.aliases.Builtin(c.index, d)
@@ -116,8 +124,31 @@ func (c *driverChoice) serve(v Inventory) (notes []string, err error) {
 	return notes, nil
 }
 
+// linked are the modules that an adapter's driver needs for an interface of a device, as its
+// class says: of either kind where that is open, as with 0280 of ConnectX to ConnectX-3. lacking
+// are those that the kernel does not have, where nothing else makes an interface.
+func (c *driverChoice) linked(a modload.Adapter, d Device) (follow, lacking []string) {
+	var names []string
+	if a.Ethernet != "" && a.Ethernet != a.Driver && d.Kind() != DeviceInfiniBand {
+		names = append(names, a.Ethernet)
+	}
+	if id, _ := parsePCI(d.Modalias); a.Ethernet == "" || id.class() != pciEthernet {
+		names = append(names, a.IPoIB...)
+	}
+	for _, name := range names {
+		switch {
+		case c.index.Has(name):
+			follow = append(follow, name)
+		case !c.index.Builtin(name) && (a.Ethernet == "" || d.Kind() == DeviceInfiniBand):
+			lacking = append(lacking, name)
+		}
+	}
+	return follow, lacking
+}
+
 // companions adds to the wanted modules those that follow them though no
-// device asks (modload.Companions): if a profile has them, or if one is for InfiniBand.
+// device asks: what their adapters need, and of the others (modload.Companions) what a profile
+// has, or what is for InfiniBand if a profile is.
 func (c *driverChoice) companions(profiles []modload.Profile) []string {
 	listed, infiniband := make(map[string]bool), false
 	for _, p := range profiles {
@@ -126,7 +157,7 @@ func (c *driverChoice) companions(profiles []modload.Profile) []string {
 		}
 		infiniband = infiniband || slices.ContainsFunc(p.Load, func(r modload.Request) bool { return r.Name == "ib_ipoib" })
 	}
-	chosen := slices.Clone(c.wanted)
+	chosen := unique(slices.Concat(c.wanted, c.follow))
 	for i := 0; i < len(chosen); i++ {
 		for _, pair := range modload.Companions() {
 			if pair.Module != chosen[i] {

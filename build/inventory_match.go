@@ -39,6 +39,7 @@ func (k DeviceKind) String() string {
 const (
 	pciBaseStorage   = 0x01
 	pciBaseNetwork   = 0x02
+	pciEthernet      = 0x0200
 	pciInfiniBand    = 0x0207
 	pciOldInfiniBand = 0x0c06
 	pciOmniPath      = 0x0208 // "fabric controller" in the ID list of PCI

@@ -268,9 +268,18 @@ func TestChooseDrivers(t *testing.T) {
 			"ib,mlx4,iscsi,ext4", "01:00.0 0280: 15b3:1003\n", "mlx4_core mlx4_en mlx4_ib ib_ipoib ib_uverbs", "ib_mthca mlx5_core", "",
 		},
 		"ConnectX-6, InfiniBand": {"eth,ib,iscsi", "01:00.0 0207: 15b3:101b\n", "mlx5_core mlx5_ib ib_ipoib", "mlx4_core mlx4_ib", ""},
-		"ConnectX-6, Ethernet":   {"eth,iscsi", "01:00.0 0200: 15b3:101b\n", "mlx5_core", "mlx5_ib ib_ipoib ib_core", ""},
-		"USB adapter":            {"eth,iscsi", "usb:v0BDAp8153d3000dc00dsc00dp00icFFiscFFip00in00\npci:v00008086d0000A36Dsv*sd*bc0Csc03i30\n", "r8152 xhci_pci", "tg3", ""},
-		"bond and second disk":   {"eth,bond,vlan", "01:00.0 0200: 8086:1521\n02:00.0 0108: ffff:0001\n04:00.0 0104: abcd:0001\n", "igb bonding 8021q nvme", "ixgbe", "pci abcd:0001 storage controller: no module in Linux"},
+		// What an adapter needs comes by itself, whatever the profiles.
+		"ConnectX-6 alone":         {"nfs", "41:00.0 0207: 15b3:101b\n", "mlx5_core mlx5_ib ib_ipoib nfsv3", "mlx4_core ib_umad", ""},
+		"ConnectX-3 alone":         {"nfs", "41:00.0 0280: 15b3:1003\n", "mlx4_core mlx4_en mlx4_ib ib_ipoib", "mlx5_core", ""},
+		"ConnectX-3 of class 0207": {"nfs", "41:00.0 0207: 15b3:1003\n", "mlx4_core mlx4_ib ib_ipoib", "mlx4_en", ""},
+		"ConnectX-3, Ethernet":     {"nfs", "41:00.0 0200: 15b3:1003\n", "mlx4_core mlx4_en", "mlx4_ib ib_ipoib", ""},
+		"ConnectX-6, no class":     {"nfs", "pci:v000015B3d0000101Bsv*sd*bc*sc*i*\n", "mlx5_core mlx5_ib ib_ipoib", "mlx4_core", "no network adapter is known as one"},
+		"mthca":                    {"nfs", "41:00.0 0c06: 15b3:6278\n", "ib_mthca ib_ipoib", "mlx4_core", ""},
+		"True Scale":               {"nfs", "41:00.0 0207: 1077:7322\n", "ib_qib ib_ipoib", "mlx4_core", ""},
+		"Omni-Path":                {"nfs", "41:00.0 0208: 8086:24f0\n", "hfi1 ib_ipoib", "opa_vnic", ""},
+		"ConnectX-6, Ethernet":     {"eth,iscsi", "01:00.0 0200: 15b3:101b\n", "mlx5_core", "mlx5_ib ib_ipoib ib_core", ""},
+		"USB adapter":              {"eth,iscsi", "usb:v0BDAp8153d3000dc00dsc00dp00icFFiscFFip00in00\npci:v00008086d0000A36Dsv*sd*bc0Csc03i30\n", "r8152 xhci_pci", "tg3", ""},
+		"bond and second disk":     {"eth,bond,vlan", "01:00.0 0200: 8086:1521\n02:00.0 0108: ffff:0001\n04:00.0 0104: abcd:0001\n", "igb bonding 8021q nvme", "ixgbe", "pci abcd:0001 storage controller: no module in Linux"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inside, notes, err := choose(tt.profiles, tt.inventory)

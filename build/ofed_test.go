@@ -251,6 +251,29 @@ func TestOFEDLeftOut(t *testing.T) {
 	}
 }
 
+// A symbol that only the file has that the vendor's stands before is told so, as nodisk check does.
+func TestOFEDShadowed(t *testing.T) {
+	root := ofedTree(t, layouts()["Debian"])
+	for at, m := range map[string]kotest.Module{
+		"kernel/drivers/infiniband/core/ib_core.ko": {Name: "ib_core", Exports: []ko.Symbol{{Name: "ib_old", CRC: 9, HasCRC: true}}},
+		"kernel/drivers/infiniband/hw/qib/ib_qib.ko": {
+			Name: "ib_qib", Imports: []ko.Import{{Name: "ib_old", CRC: 9, HasCRC: true}}, Info: []ko.Field{{Key: "alias", Value: aliasQIB}},
+		},
+	} {
+		m.Vermagic = testRelease + " SMP mod_unload modversions "
+		m.Info = append(m.Info, ko.Field{Key: "license", Value: "GPL"})
+		write(t, filepath.Join(root, modulesDir, testRelease, at), m.Bytes())
+	}
+	s := ofedSpec(t, root, "ib")
+	s.ExtraModules = []string{"ib_qib"} // asked for, not only offered
+	_, err := Image(t.Context(), s, nil)
+	const want = "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): nothing exports ib_old; kernel/drivers/infiniband/core/ib_core.ko has it, " +
+		"but another ib_core is loaded, updates/dkms/ib_core.ko: take all modules that use each other of one package, or the inbox drivers: leave updates/dkms out"
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v\nlacks %q", err, want)
+	}
+}
+
 // A driver that a device of a node asks for, or that a profile has no other than, is refused.
 func TestOFEDRequired(t *testing.T) {
 	root := ofedTree(t, layouts()["Debian"])

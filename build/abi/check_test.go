@@ -166,6 +166,13 @@ func TestCheck(t *testing.T) {
 			"fault: x (kernel/x.ko): nothing exports yz_do; it depends on y_z, not among the modules that were given | " +
 				"add what it depends on: give the whole tree (--modules), or put it beside",
 		}},
+		"missing symbol of no module": {modules: modules{
+			"kernel/x.ko": func(m *kotest.Module) { m.Imports = wants(crc("yz_do", 7)) },
+		}, want: []string{"fault: x (kernel/x.ko): nothing exports yz_do | " + reinstall}},
+		"missing symbol of a dependency that is there": {modules: modules{
+			"kernel/x.ko": func(m *kotest.Module) { m.Depends, m.Imports = "y", wants(crc("yz_do", 7)) },
+			"kernel/y.ko": func(*kotest.Module) {},
+		}, want: []string{"fault: x (kernel/x.ko): nothing exports yz_do | " + reinstall}},
 		"weak import with another CRC": {modules: modules{
 			"extra/x.ko": func(m *kotest.Module) {
 				m.Imports = wants(ko.Import{Name: "kobject_add", Weak: true, CRC: 1, HasCRC: true})

@@ -66,7 +66,7 @@ func (c *checker) explain(f *File, p *complaint) {
 				text += ", " + other.Path
 				remedy = c.match(f, other)
 			}
-		} else if absent := c.absent(f); absent != nil {
+		} else if absent := c.absent(f); len(absent) > 0 {
 			text += "; it depends on " + strings.Join(absent, ", ") + ", not among the modules that were given"
 			remedy = "add what it depends on: give the whole tree (--modules), or put it beside"
 		}

@@ -128,7 +128,7 @@ func (c *checker) lacking(d build.Device) string {
 	}
 	if c.tree == nil && c.Driver != nil {
 		if name := c.Driver(d); name != "" {
-			return "no driver in the image: " + c.remedy(name)
+			return "no driver in the image: " + c.remedyFor(d, name)
 		}
 	}
 	if c.tree == nil {
@@ -148,7 +148,7 @@ func (c *checker) lacking(d build.Device) string {
 		}
 		return "no module of Linux " + c.tree.Release() + " serves it"
 	}
-	return "no driver in the image; the kernel has " + strings.Join(found, ", ") + ": " + c.remedy(found[0])
+	return "no driver in the image; the kernel has " + strings.Join(found, ", ") + ": " + c.remedyFor(d, found[0])
 }
 
 // offer is what to add for a module that is missing by name; empty if nothing is
@@ -177,6 +177,24 @@ func (c *checker) remedy(module string) string {
 		return "add --profile " + p + " or --module " + module
 	}
 	return "add --module " + module
+}
+
+// remedyFor is what brings the driver of a device. One of InfiniBand needs more than its driver,
+// and the first profile that has that may be for Ethernet.
+func (c *checker) remedyFor(d build.Device, driver string) string {
+	a, ok := modload.AdapterOf(driver)
+	kind := d.Kind()
+	switch {
+	case !ok:
+		return c.remedy(driver)
+	case slices.Contains(c.decided.Modules.Profiles, a.Profiles):
+		return "build it with the inventory of this node too"
+	case a.Ethernet == "", kind == build.DeviceInfiniBand:
+		return "add --profile " + a.Profiles
+	case a.Ethernet != a.Driver:
+		return fmt.Sprintf("add --profile %s for InfiniBand, --profile en for Ethernet", a.Profiles)
+	}
+	return c.remedy(driver)
 }
 
 // profileOf is the first profile that has a module; empty if none has.

@@ -7,6 +7,7 @@ import (
 	"testing/fstest"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/init/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -74,6 +75,38 @@ func TestAdapterKind(t *testing.T) {
 	} {
 		if got := c.adapterKind([]string{driver}); got != want {
 			t.Errorf("%s: %v, want %v", driver, got, want)
+		}
+	}
+}
+
+// An adapter without a driver in the image is given the profile of its own network.
+func TestCheckLackingAdapter(t *testing.T) {
+	tree, err := build.OpenTree(kernelDir(t), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := openImage(t, makeImage(t, "virt,nfs", nil))
+	for device, want := range map[string]string{
+		"0207: 15b3:101b": "the kernel has mlx5_core: add --profile mlx5",
+		"0207: 15b3:1003": "the kernel has mlx4_core: add --profile ib",
+		"0280: 15b3:1003": "the kernel has mlx4_core: add --profile ib for InfiniBand, --profile en for Ethernet",
+		"0c06: 15b3:6278": "the kernel has ib_mthca: add --profile ib",
+		"0207: 1077:7322": "the kernel has ib_qib: add --profile ib",
+		"0208: 8086:24f0": "the kernel has hfi1: add --profile opa",
+		"0200: 15b3:101b": "the kernel has mlx5_core: add --profile eth or --module mlx5_core",
+	} {
+		in := Input{Line: cmdline.Parse("ip=dhcp root=nfs:10.0.0.1:/srv"), Image: image, Inventory: inventory(t, "41:00.0 "+device+"\n"), Tree: tree}
+		for _, known := range []bool{true, false} {
+			if !known { // by the driver that the machine has
+				in.Tree, in.Driver = nil, func(build.Device) string { return strings.Fields(want)[3][:len(strings.Fields(want)[3])-1] }
+			}
+			r, err := Check(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, remedy, _ := strings.Cut(want, ": "); len(r.Faults) != 1 || !strings.HasSuffix(r.Faults[0], ": "+remedy) || known && !strings.HasSuffix(r.Faults[0], want) {
+				t.Errorf("%s: %q, want %q", device, r.Faults, want)
+			}
 		}
 	}
 }

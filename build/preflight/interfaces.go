@@ -45,7 +45,11 @@ func (c *checker) interfaces() {
 	case why != "":
 		c.doubt("bootdev=%s: %s", n.BootDev, why)
 	}
-	c.address("bootdev=", boot.Addr)
+	if why := c.portless(boot.Addr); why != "" {
+		c.fault("bootdev=%s", why)
+	} else {
+		c.address("bootdev=", boot.Addr)
+	}
 	c.driver("bootdev="+n.BootDev, boot.Driver)
 	port := func(key string, p netsetup.PortMatch) {
 		if why, _ := c.unlikely(p.Name); why != "" {
@@ -68,7 +72,12 @@ func (c *checker) interfaces() {
 		port("vlan="+v.Name, v.Parent)
 	}
 	for _, child := range n.Children {
-		port("ib.pkey="+child.Name, netsetup.PortMatch{Name: child.Parent})
+		key := "ib.pkey=" + child.Name
+		if why := c.ipoib(); why != "" {
+			c.doubt("%s %s", key, why)
+			continue
+		}
+		port(key, netsetup.PortMatch{Name: child.Parent})
 	}
 	for _, r := range n.Renames {
 		c.address("ifname="+r.Name, r.Addr)
@@ -95,13 +104,23 @@ func (c *checker) unlikely(name string) (why string, sure bool) {
 	number, err := strconv.Atoi(name[len(kind):])
 	v := c.Inventory
 	switch {
-	case v == nil || slices.Contains(c.decided.Network.Names(), name):
+	case slices.Contains(c.decided.Network.Names(), name):
 		return "", false // the machine tells
+	case kind == "ib" && err == nil, strings.HasPrefix(name, "ib") && netsetup.IsUdevName(name):
+		if why := c.ipoib(); why != "" {
+			return name + " " + why, true
+		}
+	}
+	switch {
+	case v == nil:
+		return "", false
 	case err != nil || netsetup.IsUdevName(name):
 	case kind == "ib" && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand):
 		return name + " is an InfiniBand interface, and the node has no such adapter", true
-	case kind == "ib" && c.index != nil && !c.loaded["ib_ipoib"] && !c.index.Builtin("ib_ipoib"):
-		return name + " needs ib_ipoib, which would not load: add --profile ib, or opa for Omni-Path", true
+	case kind == "ib" && c.infiniBandPorts() > 0 && number >= len(v.Network):
+		return fmt.Sprintf("the node has %s, so there is no %s", count(len(v.Network), "network interface"), name), true
+	case kind == "ib" && c.infiniBandPorts() > 0 && number >= c.infiniBandPorts():
+		return fmt.Sprintf("the node has %s, so there is no %s", count(c.infiniBandPorts(), "InfiniBand port"), name), false
 	case kind == "eth" && len(v.Network) > 0 && number >= len(v.Network):
 		return fmt.Sprintf("the node has %s, so there is no %s", count(len(v.Network), "network interface"), name), true
 	}
@@ -128,6 +147,11 @@ func (c *checker) unlike(pattern string) (why string, sure bool) {
 		return "", false
 	}
 	before := pattern[:strings.IndexAny(pattern, "*?")]
+	if strings.HasPrefix(before, "ib") {
+		if why := c.ipoib(); why != "" {
+			return pattern + " " + why, true
+		}
+	}
 	begins := func(kind string) bool { return strings.HasPrefix(before, kind) || strings.HasPrefix(kind, before) }
 	udev := slices.ContainsFunc([]string{"en", "ib", "ww", "sl"}, begins)
 	switch {
@@ -180,12 +204,91 @@ func (c *checker) maybeInfiniBand(d build.Device) bool {
 	if c.index == nil {
 		return strings.HasPrefix(d.Modalias, "pci:v000015B3")
 	}
-	for _, name := range c.aliases.Match(c.index, d) {
-		if _, ok := modload.AdapterOf(name); ok {
-			return true
+	drivers := c.aliases.Match(c.index, d)
+	if drivers == nil && c.tree != nil {
+		drivers = c.inTree.Match(c.tree, d)
+	}
+	if drivers == nil { // of which only the maker is known
+		return strings.HasPrefix(d.Modalias, "pci:v000015B3")
+	}
+	return slices.ContainsFunc(drivers, func(name string) bool { _, ok := modload.AdapterOf(name); return ok })
+}
+
+// infiniBandPorts is how many InfiniBand addresses the inventory has: none if the kernel under
+// which it was made had no ib_ipoib.
+func (c *checker) infiniBandPorts() int {
+	n := 0
+	for _, have := range c.Inventory.Network {
+		if strings.Count(have, ":") == 19 {
+			n++
 		}
 	}
-	return false
+	return n
+}
+
+// ipoib says why the image makes no InfiniBand interface; empty if it makes one, or nobody
+// knows. What it says goes after the name of one.
+func (c *checker) ipoib() string {
+	const module = "ib_ipoib"
+	switch {
+	case c.index == nil || c.index.Empty() || c.flat != nil:
+		return ""
+	case !c.index.Has(module) && !c.loaded[module] && !c.index.Builtin(module):
+		return "needs " + module + ", which is not in the image: add --profile " + c.fabricProfile()
+	case c.Inventory == nil:
+		return "" // it follows the driver, if no profile loads it
+	}
+	first := ""
+	for _, d := range c.Inventory.Devices {
+		if !c.maybeInfiniBand(d) {
+			continue
+		}
+		drivers, _ := c.drivers(d)
+		ok, why := true, ""
+		switch {
+		case drivers != nil || c.aliases.Builtin(c.index, d):
+			ok, why = c.linkable(d, build.DeviceInfiniBand, drivers)
+		default:
+			ok, why = false, fmt.Sprintf("%v: %s", d, c.lacking(d))
+		}
+		if ok {
+			return ""
+		}
+		if first == "" {
+			first = "needs an InfiniBand adapter that works: " + why
+		}
+	}
+	return first
+}
+
+// fabricProfile brings ib_ipoib and the drivers of the node's adapters, as far as they are known.
+func (c *checker) fabricProfile() string {
+	if c.Inventory != nil {
+		for _, d := range c.Inventory.Devices {
+			names := c.aliases.Match(c.index, d)
+			if c.tree != nil {
+				names = append(names, c.inTree.Match(c.tree, d)...)
+			}
+			for _, name := range names {
+				if a, ok := modload.AdapterOf(name); ok {
+					return a.Profiles
+				}
+			}
+		}
+	}
+	return "ib, mlx5 for ConnectX-4 and later, or opa for Omni-Path"
+}
+
+// portless says of the address of an InfiniBand port that the image makes no interface of one;
+// empty for other addresses.
+func (c *checker) portless(address netsetup.HardwareAddr) string {
+	if len(address) != 8 && len(address) != 20 {
+		return ""
+	}
+	if why := c.ipoib(); why != "" {
+		return fmt.Sprintf("%v %s", address, why)
+	}
+	return ""
 }
 
 // address warns of one that the inventory does not have: it may be that of

@@ -56,6 +56,9 @@ func (c *checker) absent(m netsetup.PortMatch) string {
 	}
 	for _, child := range n.Children {
 		if child.Name == m.Name {
+			if why := c.ipoib(); why != "" {
+				return "ib.pkey=" + m.Name + " " + why
+			}
 			return lower("ib.pkey", []netsetup.PortMatch{{Name: child.Parent}})
 		}
 	}
@@ -65,12 +68,12 @@ func (c *checker) absent(m netsetup.PortMatch) string {
 	return ""
 }
 
-// stranger says that no adapter of the node has an address; empty if one has, or nobody
-// knows.
+// stranger says that no adapter of the node has an address, or that the image makes no interface
+// of it; empty if one has, or nobody knows.
 func (c *checker) stranger(address netsetup.HardwareAddr) string {
 	v := c.Inventory
 	if v == nil || v.Network == nil || c.owns(address) {
-		return ""
+		return c.portless(address)
 	}
 	return fmt.Sprintf("%v is none of the node's addresses (%s)", address, strings.Join(v.Network, ", "))
 }

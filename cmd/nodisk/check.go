@@ -51,9 +51,18 @@ func (k *checkCmd) Run(ctx context.Context, c console) error {
 		faults += r.Faults()
 	}
 	if faults > 0 {
-		return fmt.Errorf("check: the kernel refuses modules: %d faults", faults)
+		return refusal(faults)
 	}
 	return nil
+}
+
+// refusal is the error of a check with faults.
+func refusal(faults int) error {
+	what := "faults"
+	if faults == 1 {
+		what = "fault"
+	}
+	return fmt.Errorf("check: the kernel refuses modules: %d %s", faults, what)
 }
 
 func (k *checkCmd) spec() (build.CheckSpec, error) {

@@ -66,3 +66,14 @@ func TestCheckStatus(t *testing.T) {
 		t.Errorf("status %d: %s", status, stdout)
 	}
 }
+
+func TestRefusal(t *testing.T) {
+	for n, want := range map[int]string{
+		1: "check: the kernel refuses modules: 1 fault",
+		2: "check: the kernel refuses modules: 2 faults",
+	} {
+		if got := refusal(n).Error(); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}

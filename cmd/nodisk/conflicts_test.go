@@ -10,13 +10,13 @@ import (
 
 // No flag is passed over: what another one keeps from being done is refused, and nothing is written.
 func TestConflicts(t *testing.T) {
-	dir := t.TempDir()
+	dir, kernel := t.TempDir(), kernelDir(t)
 	t.Chdir(dir)
 	if err := os.WriteFile("key", []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	secrets := []string{"build", "--site", "none", "--secret", "key", "--secret-out", "secrets.img", "--secret-only"}
-	plain := []string{"build", "--site", "none", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules", kernelDir(t), "--profile", "virt"}
+	plain := []string{"build", "--site", "none", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile", "virt"}
 	profiles := []string{"build", "--site", "none", "--list-profiles"}
 	with := func(args []string, more ...string) []string { return append(slices.Clip(args), more...) }
 	for want, args := range map[string][]string{
