@@ -118,19 +118,14 @@ func TestRunBondKinds(t *testing.T) {
 		rules := underRules(k)
 		eth := withCarrier(Device{Index: 3, Name: "one", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"})
 		line := "bond=bond0:one,two:mode=active-backup ip=10.77.0.5::10.77.0.1:255.255.255.0::bond0:none nodisk.arp-probe=0"
-		r := try(t, line, time.Minute, k, func() {
-			<-time.After(time.Second)
+		r := watched(t, line, 5*time.Second, k, func() {
 			k.appear(eth)
 			<-time.After(time.Second)
 			rules.port(named(guidePort(), "two"), 2044, false)
-			<-time.After(time.Second)
 		})
-		err := LinkMaster{Dev: "two", Master: "bond0"}.apply(k)
-		if r.err != nil || err == nil || err.Error() != "bond0 is Ethernet by one; two is InfiniBand and cannot be in it" {
-			t.Errorf("%v, %v\n%q\n%q", r.err, err, r.commands, r.log)
-		}
-		if again := slices.DeleteFunc(r.log, func(s string) bool { return !strings.Contains(s, "trying again") }); len(again) > 0 {
-			t.Errorf("%q", again)
+		want := []string{"1s bond0 is Ethernet by one; two is InfiniBand and cannot be in it"}
+		if r.err != nil || !slices.Equal(r.log, want) {
+			t.Errorf("%v\n%q\n got %q\nwant %q", r.err, r.commands, r.log, want)
 		}
 	})
 }
