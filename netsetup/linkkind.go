@@ -124,3 +124,6 @@ func (r *runner) tellIdle() {
 		r.log.Info("nodisk.ib.mode=" + r.config.IBMode + ": without effect, no InfiniBand interface is here")
 	}
 }
+
+// hwTypeFirst is what is wrong with eight bytes for a GUID that begin with 20.
+const hwTypeFirst = "this is the hardware type 20 and 7 bytes, unless the GUID itself begins with 20: write all 8 bytes of the GUID after 20-"

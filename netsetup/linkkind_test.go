@@ -129,3 +129,18 @@ func TestRunBondKinds(t *testing.T) {
 		}
 	})
 }
+
+// Eight bytes that begin with the hardware type are hardly a GUID.
+func TestBootIFSevenBytes(t *testing.T) {
+	for line, want := range map[string]bool{
+		"BOOTIF=20-00-02-c9-03-00-00-10":    true,
+		"BOOTIF=20-00-02-c9-03-00-00-10-39": false,
+		"BOOTIF=00-02-c9-03-00-00-10-39":    false,
+		"BOOTIF=01-52-54-00-12-34-56":       false,
+	} {
+		told := func(s string) bool { return strings.Contains(s, "this is the hardware type 20 and 7 bytes") }
+		if got := slices.ContainsFunc(parseLine(t, line+" ip=dhcp").Warnings(), told); got != want {
+			t.Errorf("%s: %v, want %v", line, got, want)
+		}
+	}
+}
