@@ -83,7 +83,7 @@ func (c *Config) partitioned(child Child) string {
 		children = append(children, "ib.pkey="+name+pkey)
 		ports = append(ports, name+pkey)
 	}
-	return "write " + strings.Join(children, " ") + " bond=" + child.Parent + ":" + strings.Join(ports, ",")
+	return "write " + strings.Join(children, " ") + " bond=" + child.Parent + ":" + strings.Join(ports, ",") + ":mode=active-backup"
 }
 
 // unselected says that nodisk.ib.port= selects nothing, empty if it does, or is not there.
