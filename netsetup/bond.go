@@ -104,7 +104,7 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
 		switch {
 		case o.kind == bondPort && given && value == "": // none, as in sysfs
 		case !ok:
-			p.bad(a, name+"="+value+" is not "+o.expects(), "write "+name+"="+o.example())
+			p.bad(a, name+"="+value+" is not "+o.expects(), "write "+name+"="+o.nearest(value))
 		case values[i] == "":
 			values[i] = text
 		case !o.list():

@@ -1,10 +1,13 @@
 package netsetup
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/init/cmdline"
 )
 
 // A bondKind is what the value of an option is.
@@ -179,6 +182,16 @@ func (o bondOption) expects() string {
 	default:
 		return "one of " + strings.ReplaceAll(o.words, " ", ", ")
 	}
+}
+
+// nearest is the word that is meant by one that is none, else the example.
+func (o bondOption) nearest(s string) string {
+	s = strings.ReplaceAll(strings.ToLower(s), "_", "-")
+	words := strings.Fields(o.words)
+	if slices.Contains(words, s) {
+		return s
+	}
+	return cmp.Or(cmdline.Nearest(s, words, 3), o.example())
 }
 
 func (o bondOption) example() string {

@@ -258,6 +258,9 @@ func (c Config) Warnings() []string {
 			list = append(list, k.key+": without effect, no ip= asks by DHCP")
 		}
 	}
+	if len(c.BootIF) == 8 && c.BootIF[0] == hwInfiniBand {
+		list = append(list, "BOOTIF="+dashed(c.BootIF)+": "+hwTypeFirst)
+	}
 	for _, b := range c.Bonds {
 		for _, what := range b.LeftOut {
 			list = append(list, "bond="+b.Name+": "+what+" and is left out")

@@ -144,6 +144,14 @@ func (k *fakeKernel) linkName(dev, name string) error {
 	return nil
 }
 
+func (k *fakeKernel) linkType(dev string) (uint16, error) {
+	if k.rules != nil {
+		if d, ok := k.rules.device(dev); ok {
+			return d.Type, nil
+		}
+	}
+	return 0, errNoDevice
+}
 func (k *fakeKernel) linkAddr(dev string, a HardwareAddr) error { return k.do(LinkAddr{dev, a}) }
 func (k *fakeKernel) addrAdd(dev string, a netip.Prefix) error  { return k.do(AddrAdd{dev, a}) }
 func (k *fakeKernel) addrDel(dev string, a netip.Prefix) error  { return k.do(AddrDel{dev, a}) }

@@ -227,6 +227,8 @@ func (r *kernelRules) linkMaster(s LinkMaster) error {
 		return errNoDevice
 	case port.Up:
 		return errors.New("operation not permitted")
+	case len(r.portsOf(bond)) > 0 && port.Type != bond.Type:
+		return errors.New("invalid argument")
 	}
 	if err := r.setMTU(port.Name, bond.MTU); err != nil {
 		return err

@@ -197,6 +197,12 @@ func (kernel) linkMaster(s LinkMaster) error {
 // interfaceIndex is the number by which netlink knows a device.
 func interfaceIndex(dev string) (int, error) { return ask(dev, unix.SIOCGIFINDEX) }
 
+// linkType: what the type is in is a struct sockaddr, which begins with it (netdevice(7)).
+func (kernel) linkType(dev string) (uint16, error) {
+	t, err := ask(dev, unix.SIOCGIFHWADDR)
+	return uint16(t), err
+}
+
 func (kernel) mtu(dev string) (int, error) { return ask(dev, unix.SIOCGIFMTU) }
 
 // ask gets one number of a device (netdevice(7)): one small system call where a

@@ -27,6 +27,20 @@ type PortSelector struct {
 	GUID   HardwareAddr // of the port, empty for any
 }
 
+// String writes the selector as on the command line.
+func (s PortSelector) String() string {
+	switch {
+	case s.GUID != "":
+		return dashed(s.GUID)
+	case s.Number == 0:
+		return s.HCA
+	case s.HCA == "":
+		return strconv.Itoa(s.Number)
+	default:
+		return s.HCA + ":" + strconv.Itoa(s.Number)
+	}
+}
+
 func (s PortSelector) selects(d Device) bool {
 	return (s.HCA == "" || s.HCA == d.HCA) && (s.Number == 0 || s.Number == d.Port) && (s.GUID == "" || s.GUID.identifies(d))
 }
@@ -69,7 +83,11 @@ func (c Config) belowWith(d Device, leased map[string]int) []Step {
 		steps = append(steps, LinkUp{Dev: d.Name})
 	}
 	for _, child := range c.Children {
-		if child.Parent == d.Name {
+		switch {
+		case child.Parent != d.Name:
+		case d.Type != hwInfiniBand: // a bond of them has none either
+			steps = append(steps, Contradiction{What: "ib.pkey=" + child.Name + ": " + d.Name + " is no port of InfiniBand, and has no partitions"})
+		default:
 			steps = append(steps, ChildAdd(child))
 		}
 	}
@@ -287,6 +305,16 @@ func (p *problems) portSelector(a cmdline.Arg) PortSelector {
 		return PortSelector{}
 	}
 	hca, number, hasNumber := strings.Cut(a.Value, ":")
+	// udev can give an adapter the name of an interface (ibp65s0; rdma_rename of
+	// rdma-core), but not in /init, where it has the driver's: mlx5_0, hfi1_0.
+	switch name := (PortMatch{Name: hca}); {
+	case strings.Contains(a.Value, ","):
+		p.bad(a, "is more than one port", "write one of them, or only the adapter for all of its ports (mlx4_0)")
+		return PortSelector{}
+	case name.infiniBand() || name.ethernet():
+		p.bad(a, hca+" is an interface", "write ip="+hca+":dhcp, or the adapter: mlx4_0, mlx4_0:1")
+		return PortSelector{}
+	}
 	s := PortSelector{HCA: hca}
 	if hasNumber {
 		s.Number = p.number(a, number, 1, 254)

@@ -32,6 +32,7 @@ func (c *Config) checkLinks(p *problems, seen []string) {
 		made("bridge", b.Name)
 	}
 	c.checkPorts(p, seen)
+	c.checkTypes(p)
 	for _, n := range c.Interfaces {
 		if master := c.masterOf(n); master != "" && master != n.Device {
 			p.add("ip", n.String(), n.match().String()+" is a port of "+master+" and takes no address", "write ip="+master+":dhcp, or leave the port out of "+master)

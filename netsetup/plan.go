@@ -183,6 +183,9 @@ func count(n int, what string) string {
 // linkSteps sets one device up.
 func (c Config) linkSteps(n Interface, d Device) []Step {
 	steps := c.modeSteps(d)
+	if n.NewAddr != "" && d.Type == hwInfiniBand {
+		return append(steps, Contradiction{What: "ip=" + n.String() + " gives it another hardware address, and it is InfiniBand, which takes none"})
+	}
 	if n.NewAddr != "" && n.NewAddr != d.Addr {
 		if d.Up { // EBUSY with many drivers
 			steps = append(steps, LinkDown{Dev: d.Name})

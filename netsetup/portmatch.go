@@ -77,6 +77,14 @@ func infiniBandName(name string) bool {
 	return ok && strings.IndexAny(rest, digits+glob) == 0
 }
 
+// ethernet tells whether the match can only mean Ethernet: its name, or pattern of names,
+// is one that the kernel (eth0) or udev (eno1, enp0s3) gives to that.
+func (m PortMatch) ethernet() bool {
+	digits, ok := strings.CutPrefix(m.Name, "eth")
+	return ok && digits != "" && strings.Trim(digits, "0123456789*?") == "" ||
+		strings.HasPrefix(m.Name, "en") && IsUdevName(m.Name)
+}
+
 // String writes the match as on the command line.
 func (m PortMatch) String() string {
 	switch {

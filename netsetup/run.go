@@ -239,6 +239,7 @@ func (r *runner) up(ctx context.Context) (State, error) {
 	r.undo("", false, nil)
 	s := r.result()
 	r.tellUndone()
+	r.tellIdle()
 	r.tellLost()
 	r.prefer(s.Device)
 	r.main = s.Device

@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -10,7 +11,7 @@ import (
 // A Step is one change to the network. String is the ip(8) command that does
 // the same. The steps are LinkUp, LinkDown, LinkMTU, LinkName, LinkAddr,
 // AddrAdd, AddrDel, NoRouters, RouterMetric, Route, RouteDel, LinkMode, LinkMaster,
-// ChildAdd, VLANAdd, BondAdd, BondFit, BondSet and BridgeAdd. NoRouters and RouterMetric
+// ChildAdd, VLANAdd, BondAdd, BondFit, BondSet, BridgeAdd and Contradiction. NoRouters and RouterMetric
 // have another command.
 type Step interface {
 	fmt.Stringer
@@ -22,6 +23,8 @@ type Step interface {
 type linker interface {
 	// mtu is that of a device now, in bytes.
 	mtu(dev string) (int, error)
+	// linkType is the ARP hardware type of a device now.
+	linkType(dev string) (uint16, error)
 	// bondPorts are the ports that a bond has now, by name.
 	bondPorts(bond string) ([]string, error)
 	linkUp(dev string, up bool) error
@@ -273,9 +276,49 @@ func (s BondFit) apply(l linker) error {
 	return nil
 }
 
-func (s LinkMaster) apply(l linker) error { return l.linkMaster(s) }
-func (s ChildAdd) apply(l linker) error   { return l.childAdd(s) }
-func (s VLANAdd) apply(l linker) error    { return l.vlanAdd(s) }
-func (s BondAdd) apply(l linker) error    { return l.bondAdd(s) }
-func (s BondSet) apply(l linker) error    { return l.bondSet(s) }
-func (s BridgeAdd) apply(l linker) error  { return l.bridgeAdd(s) }
+// apply: a port of another type than those that a bond has stays outside (EINVAL of
+// bond_enslave), whoever waits.
+func (s LinkMaster) apply(l linker) error {
+	err := l.linkMaster(s)
+	if err == nil {
+		return nil
+	}
+	kind, known := l.linkType(s.Dev)
+	have, there := l.linkType(s.Master)
+	if known != nil || there != nil || kind == have || typeName(kind) == "" || typeName(have) == "" {
+		return err
+	}
+	ports, unread := l.bondPorts(s.Master)
+	if unread != nil || len(ports) == 0 {
+		return err
+	}
+	return &shortfall{step: s.String(), what: fmt.Sprintf("%s is %s by %s; %s is %s and cannot be in it",
+		s.Master, typeName(have), strings.Join(ports, ", "), s.Dev, typeName(kind))}
+}
+
+// typeName is what people call an ARP hardware type, empty for those that no bond has.
+func typeName(t uint16) string {
+	switch t {
+	case hwEthernet:
+		return "Ethernet"
+	case hwInfiniBand:
+		return "InfiniBand"
+	default:
+		return ""
+	}
+}
+
+// A Contradiction is the step in whose place something was asked for that this device
+// cannot have. It is never done.
+type Contradiction struct{ What string }
+
+// String is the sentence.
+func (s Contradiction) String() string { return s.What }
+
+func (s Contradiction) apply(linker) error { return errors.New("leave it out") }
+
+func (s ChildAdd) apply(l linker) error  { return l.childAdd(s) }
+func (s VLANAdd) apply(l linker) error   { return l.vlanAdd(s) }
+func (s BondAdd) apply(l linker) error   { return l.bondAdd(s) }
+func (s BondSet) apply(l linker) error   { return l.bondSet(s) }
+func (s BridgeAdd) apply(l linker) error { return l.bridgeAdd(s) }

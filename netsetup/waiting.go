@@ -17,6 +17,9 @@ func (r *runner) waiting(now time.Time) string {
 		}
 	}
 	parts = append(parts, r.waysFor(now)...)
+	if why := r.config.unselected(r.devices()); why != "" {
+		parts = append(parts, why)
+	}
 	if len(parts) == 0 && !r.lo {
 		return "the kernel has not shown the interface lo"
 	}

@@ -82,6 +82,15 @@ func (c *checker) interfaces() {
 	for _, r := range n.Renames {
 		c.address("ifname="+r.Name, r.Addr)
 	}
+	for _, r := range n.Routes {
+		if a, err := netsetup.ParsePort(r.Dev); err == nil {
+			c.address("rd.route="+r.Dst.String(), a)
+		} else if why, _ := c.unlikely(r.Dev); why != "" {
+			c.doubt("rd.route=%v: %s", r.Dst, why)
+		}
+	}
+	c.address("nodisk.ib.port=", n.IBPort.GUID)
+	c.adapter(n.IBPort)
 	c.address("BOOTIF=", n.BootIF)
 	if v := c.Inventory; v != nil && len(n.BootIF) > 6 && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand) {
 		c.doubt("BOOTIF=%v names an InfiniBand port, and the node has no such adapter", n.BootIF)
@@ -194,6 +203,18 @@ func (c *checker) driver(key, pattern string) {
 		}
 	}
 	c.doubt("%s: neither the image nor the kernel has such a driver", key)
+}
+
+// adapter warns of nodisk.ib.port= for an adapter that the node does not have. It is
+// called after its driver and a number: mlx5_0 of mlx5_core, mthca0 of ib_mthca.
+func (c *checker) adapter(port netsetup.PortSelector) {
+	if port.HCA == "" || c.Inventory == nil || c.ready == 0 || c.builtin {
+		return
+	}
+	driver := strings.TrimSuffix(strings.TrimRight(port.HCA, "0123456789"), "_")
+	if !slices.ContainsFunc(c.adapters, func(have string) bool { return strings.HasPrefix(strings.TrimPrefix(have, "ib_"), driver) }) {
+		c.doubt("nodisk.ib.port=%v: no adapter of the node is called so (their drivers are %s)", port, strings.Join(c.adapters, ", "))
+	}
 }
 
 // maybeInfiniBand tells adapters of InfiniBand, and those that can be it.

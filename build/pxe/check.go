@@ -129,7 +129,12 @@ func (p *parser) checkNodes() {
 		case d.MAC != "":
 			once(d, "mac", d.MAC.String())
 		case d.GUID.String() != "" && once(d, "guid", d.GUID.String()):
-			once(d, "mac", d.mac().String())
+			if o, again := seen["mac "+d.mac().String()]; again && o.infiniBand() {
+				p.bad(d.At, "node %s: guid %s has the same 6 bytes (%s, without bytes 4 and 5) as guid %s of node %s in line %d, and firmware shows only those",
+					d.Name, d.GUID, d.mac(), o.GUID, o.Name, o.At.Line)
+			} else {
+				once(d, "mac", d.mac().String())
+			}
 		}
 		if id, ok := strings.CutPrefix(d.ClientID, "hex:"); ok {
 			once(d, "client-id", id)

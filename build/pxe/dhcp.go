@@ -27,6 +27,9 @@ func (r *renderer) dhcp() {
 		r.warn("no files for DHCP servers: they need subnets")
 		return
 	}
+	if r.n.infiniBandInterface() {
+		r.warn("interface %s is InfiniBand, where ISC dhcpd and Kea hear nobody: put a relay before them, or take dnsmasq (docs/infiniband.md)", r.n.Interface)
+	}
 	r.dnsmasq()
 	r.add(dhcpdConf, "ISC dhcpd", []byte(r.dhcpd()))
 	r.add(keaConf, "Kea", []byte(r.kea()))
@@ -166,6 +169,7 @@ func (r *renderer) dhcpd() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("#%s", banner("ISC dhcpd"))
+	b.WriteString(r.deaf("ISC dhcpd", "#"))
 	line("option nodisk-arch code 93 = unsigned integer 16;")
 	line("option nodisk-ipxe code 175 = string;")
 	// To all: /init takes it for the server of an NFS root that names none.

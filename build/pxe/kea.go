@@ -118,7 +118,7 @@ func (r *renderer) kea() string {
 	if err != nil { // strings, numbers and truth values
 		r.bad(Position{}, "write Kea's configuration: %v", err)
 	}
-	return "//" + banner("Kea") + "\n" + string(text) + "\n"
+	return "//" + banner("Kea") + "\n" + r.deaf("Kea", "//") + string(text) + "\n"
 }
 
 // residents are the nodes of each subnet, as indexes; under the zero prefix

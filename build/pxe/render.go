@@ -55,6 +55,7 @@ type entry struct {
 // Render makes the files. All errors are returned joined, with the lines of
 // the description.
 func Render(n Nodes, o Options) (Tree, error) {
+	n.Nodes = slices.Clone(n.Nodes) // the command lines complete them
 	r := renderer{problems: problems{file: n.File}, index: newIndex(&n), n: n, o: o, tree: Tree{Warnings: slices.Clone(n.Warnings)}, files: map[string]string{}, warned: map[string]bool{}, refused: map[string]*refusal{}}
 	if r.n.Folder == "" {
 		r.n.Folder = o.Folder
@@ -181,6 +182,7 @@ func (r *renderer) entry(e entry, addr netip.Addr) {
 		return
 	}
 	e.words = line
+	r.known(e)
 	r.tree.Needs = append(append(r.tree.Needs, e.Kernel), e.Images...)
 	r.entries = append(r.entries, e)
 }

@@ -157,6 +157,11 @@ func (p *parser) guid(v *yaml.Node, what string) (netsetup.GUID, netsetup.Hardwa
 		return netsetup.GUID{}, ""
 	case 20:
 		return g, a
+	case 8:
+		if a[0] == typeInfiniBand {
+			p.warn(at(v), "%s: guid %s begins with 20: if this is the hardware type and 7 bytes, write all eight bytes of the GUID (ibstat -p)", what, g)
+		}
+		return g, ""
 	default:
 		return g, ""
 	}

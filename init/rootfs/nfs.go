@@ -237,7 +237,25 @@ func (n NFS) withOptions(text string) (NFS, error) {
 		return NFS{}, fmt.Errorf("wants NFS version %q: current kernels speak 3, 4, 4.0, 4.1 and 4.2", pinned)
 	}
 	n.Options = strings.Join(keep, ",")
-	return n, n.checkOptions()
+	return n, errors.Join(contradiction(text), n.checkOptions())
+}
+
+// contradiction says that one list of options has two transports. Of two lists the later
+// one holds: rootflags= over what a server says.
+func contradiction(text string) error {
+	first := ""
+	for _, word := range splitOptions(text) {
+		value, isProto := strings.CutPrefix(word, "proto=")
+		value = strings.TrimSuffix(value, "6")
+		switch {
+		case !isProto && word != "tcp" && word != "udp" && word != "rdma":
+		case first != "" && first != value:
+			return fmt.Errorf("has proto=%s and proto=%s, which contradict each other: keep one of them", first, value)
+		default:
+			first = value
+		}
+	}
+	return nil
 }
 
 func (n NFS) checkOptions() error {

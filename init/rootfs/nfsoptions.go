@@ -45,11 +45,9 @@ func (n NFS) mountData(v NFSVersion, f serverFacts) string {
 		add("clientaddr", f.client.String())
 	}
 	words = append(words, n.passed(v)...)
-	if f.server.Is6() {
-		// "Server address does not match proto= option" otherwise.
-		for i, w := range words {
-			words[i] = familyProto(w)
-		}
+	// "Server address does not match proto= option" otherwise.
+	for i, w := range words {
+		words[i] = familyProto(w, f.server.Is6())
 	}
 	return strings.Join(words, ",")
 }

@@ -59,15 +59,21 @@ func awaitRDMA(ctx context.Context, sysfs fs.FS, wait func(ctx context.Context, 
 	return err
 }
 
-// familyProto is a value of proto= for a server with an IPv6 address, for which the
-// kernel wants another word (proto=tcp6, rdma6; nfs(5)).
-func familyProto(word string) string {
-	switch key, value, _ := strings.Cut(word, "="); {
-	case key != "proto" && key != "mountproto":
-	case value == "tcp", value == "udp", value == "rdma":
-		return word + "6"
+// familyProto is a value of proto= for a server with an address of that family: with IPv6
+// the kernel wants another word (proto=tcp6, rdma6; nfs(5)), and refuses that with IPv4.
+func familyProto(word string, six bool) string {
+	key, value, _ := strings.Cut(word, "=")
+	if key != "proto" && key != "mountproto" {
+		return word
 	}
-	return word
+	switch plain := strings.TrimSuffix(value, "6"); {
+	case plain != "tcp" && plain != "udp" && plain != "rdma":
+		return word
+	case six:
+		return key + "=" + plain + "6"
+	default:
+		return key + "=" + plain
+	}
 }
 
 // profileOf names the profile with a module of [nfsClient.modules].

@@ -11,6 +11,8 @@ import (
 	"testing/fstest"
 	"testing/synctest"
 	"time"
+
+	"github.com/nodisk/nodisk/init/cmdline"
 )
 
 func TestNFSRDMA(t *testing.T) {
@@ -40,6 +42,10 @@ func TestMountDataRDMA(t *testing.T) {
 		{"rdma", NFS42, six, "vers=4.2,addr=2001:db8::1,port=20049,rdma"},
 		{"proto=rdma6,port=99", NFS42, six, "vers=4.2,addr=2001:db8::1,proto=rdma6,port=99"},
 		{"rdma", NFS3, four, "vers=3,addr=10.0.0.1,port=20049,mountaddr=10.0.0.1,mountvers=3,mountproto=tcp,mountport=20048,nolock,rdma"},
+		{"proto=rdma6", NFS42, four, "vers=4.2,addr=10.0.0.1,port=20049,proto=rdma"},
+		{"proto=tcp6", NFS42, four, "vers=4.2,addr=10.0.0.1,port=20049,proto=tcp"},
+		{"proto=tcp6", NFS42, six, "vers=4.2,addr=2001:db8::1,port=20049,proto=tcp6"},
+		{"proto=udp6,mountproto=udp6", NFS3, four, "vers=3,addr=10.0.0.1,port=20049,mountaddr=10.0.0.1,mountvers=3,mountport=20048,nolock,proto=udp,mountproto=udp"},
 		{"proto=rdma", NFS3, six, "vers=3,addr=2001:db8::1,port=20049,mountaddr=2001:db8::1,mountvers=3,mountproto=tcp6,mountport=20048,nolock,proto=rdma6"},
 	} {
 		if got := (NFS{Options: tt.options}).mountData(tt.v, tt.f); got != tt.want {
@@ -105,5 +111,21 @@ func TestAwaitRDMA(t *testing.T) {
 	wait := func(context.Context, func() (bool, error)) error { return broken }
 	if err := awaitRDMA(t.Context(), fstest.MapFS{}, wait, log); !errors.Is(err, broken) {
 		t.Errorf("no events: %v, want %v", err, broken)
+	}
+}
+
+// Words for a root that contradict each other, or ask for what is not there.
+func TestRootWordsOfRDMA(t *testing.T) {
+	for line, want := range map[string]string{
+		"root=nfs:10.0.0.1:/srv:proto=tcp,rdma":              "has proto=tcp and proto=rdma, which contradict each other",
+		"root=nfs:10.0.0.1:/srv:rdma,proto=tcp":              "has proto=rdma and proto=tcp, which contradict each other",
+		"root=nfs:10.0.0.1:/srv:rdma,proto=rdma6":            "",
+		"root=nfs:10.0.0.1:/srv:proto=rdma,mountproto=tcp":   "",
+		"root=iser:10.0.0.1::::iqn.2026-01.org.example:root": "asks for iSER, which is not there; write iscsi:10.0.0.1::::iqn.2026-01.org.example:root",
+	} {
+		_, err := ParseRoot(cmdline.Parse(line))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", line, err, want)
+		}
 	}
 }

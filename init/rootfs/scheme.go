@@ -35,6 +35,7 @@ func elsewhere() map[string]string {
 		"cifs": "a CIFS share", "smb": "a CIFS share", "nbd": "a network block device (NBD)", "virtiofs": "a virtiofs share", "9p": "a 9p share",
 		"nvme": "a namespace of NVMe over Fabrics", "nvmf": "a namespace of NVMe over Fabrics", "fcoe": "a disk by FCoE", "aoe": "a disk by AoE",
 		"rbd": "a Ceph block device", "ceph": "a Ceph file system", "s3": "an object store", "bind": "a directory that something else has filled",
+		"iser":    "a disk by iSER",
 		"overlay": "an overlay", "zfs": "a ZFS dataset", "mtd": "a flash device", "ubi": "a flash volume",
 	}
 }
@@ -52,6 +53,8 @@ func foreign(value string) (problem, fix string) {
 		return "", ""
 	case scheme == "iscsi":
 		return "is a URL, of which iSCSI has none here", "write iscsi:SERVER:PROTO:PORT:LUN:TARGET, of which most may be empty: iscsi:10.0.0.1::::iqn.2026-01.org.example:root"
+	case scheme == "iser":
+		return "asks for iSER, which is not there", "write iscsi:" + strings.TrimPrefix(rest, "//") + " (iSCSI over TCP)"
 	case what == "":
 		return scheme + ": is not a kind of root that nodisk knows", forms
 	case !url && strings.HasPrefix(rest, "/"):

@@ -1,0 +1,129 @@
+package netsetup
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// linkType is the ARP hardware type of what a match means, as far as the words tell it: by
+// the name or address, or by what it is made of; 0 if they do not. Six bytes do not: they
+// may be those of a GUID.
+func (c *Config) linkType(m PortMatch) int { return c.typeOf(m, nil) }
+
+// typeOf is linkType; on are the links passed on the way.
+func (c *Config) typeOf(m PortMatch, on []string) int {
+	for _, r := range c.Renames {
+		if m.Name == r.Name {
+			m = PortMatch{Addr: r.Addr}
+		}
+	}
+	named := func(name string) bool { return name == m.Name }
+	switch {
+	case m.Name != "" && slices.Contains(on, m.Name): // an error of its own
+		return 0
+	case slices.ContainsFunc(c.Children, func(p Child) bool { return named(p.Name) }):
+		return hwInfiniBand
+	case slices.ContainsFunc(c.VLANs, func(v VLAN) bool { return named(v.Name) }), m.Name != "" && c.bridge(m.Name):
+		return hwEthernet
+	case m.Name != "" && c.bond(m.Name):
+		for _, port := range c.lowers(m.Name) {
+			if t := c.typeOf(port, append(on, m.Name)); t != 0 {
+				return t
+			}
+		}
+		return 0
+	case m.infiniBand():
+		return hwInfiniBand
+	case m.ethernet():
+		return hwEthernet
+	default:
+		return 0
+	}
+}
+
+// checkTypes looks for words about InfiniBand and Ethernet that are about the other.
+func (c *Config) checkTypes(p *problems) {
+	for _, b := range c.Bonds {
+		first := map[int]string{}
+		for _, m := range b.Ports {
+			if t := c.linkType(m); first[t] == "" {
+				first[t] = m.String()
+			}
+		}
+		if eth, ib := first[hwEthernet], first[hwInfiniBand]; eth != "" && ib != "" {
+			p.add("bond", b.Name, "has ports of two kinds: "+eth+" is Ethernet, "+ib+" is InfiniBand", "leave those of one kind out")
+		}
+	}
+	for _, child := range c.Children {
+		switch parent := (PortMatch{Name: child.Parent}); {
+		case c.bond(child.Parent):
+			p.add("ib.pkey", child.Name, "a bond has no partitions", c.partitioned(child))
+		case c.linkType(parent) == hwEthernet:
+			p.add("ib.pkey", child.Name, "Ethernet has no partitions", "write vlan="+child.Parent+".5:"+child.Parent)
+		}
+	}
+	for _, n := range c.Interfaces {
+		if n.NewAddr != "" && c.linkType(n.match()) == hwInfiniBand {
+			p.add("ip", n.String(), n.match().String()+" is InfiniBand, which takes no other hardware address", "leave it out")
+		}
+	}
+}
+
+// partitioned is what to write for a partition over a bond: the partition on each of the
+// ports, and a bond of these.
+func (c *Config) partitioned(child Child) string {
+	pkey := strings.TrimPrefix(child.Name, child.Parent)
+	var children, ports []string
+	for i, m := range c.lowers(child.Parent) {
+		name := m.Name
+		if !m.one() || name == "" { // a partition is on a port that is named
+			name = "ib" + strconv.Itoa(i)
+		}
+		children = append(children, "ib.pkey="+name+pkey)
+		ports = append(ports, name+pkey)
+	}
+	return "write " + strings.Join(children, " ") + " bond=" + child.Parent + ":" + strings.Join(ports, ",") + ":mode=active-backup"
+}
+
+// unselected says that nodisk.ib.port= selects nothing, empty if it does, or is not there.
+func (c Config) unselected(have []Device) string {
+	if c.IBPort == (PortSelector{}) {
+		return ""
+	}
+	var ports []string
+	for _, d := range have {
+		if d.Type != hwInfiniBand || !d.hardware() {
+			continue
+		}
+		if c.IBPort.selects(d) {
+			return ""
+		}
+		text := d.Name
+		if d.HCA != "" {
+			text = d.HCA + ":" + strconv.Itoa(d.Port) + " " + text
+		}
+		if guid, ok := d.Addr.GUID(); ok {
+			text += " " + guid.String()
+		}
+		ports = append(ports, text)
+	}
+	if ports == nil {
+		return "nodisk.ib.port=" + c.IBPort.String() + " selects nothing: no InfiniBand interface is here"
+	}
+	return "nodisk.ib.port=" + c.IBPort.String() + " selects none of the ports here (" + strings.Join(ports, ", ") + ")"
+}
+
+// tellIdle tells of words about InfiniBand that had no effect, now that the network is up.
+func (r *runner) tellIdle() {
+	have := r.devices()
+	if why := r.config.unselected(have); why != "" {
+		r.log.Warn(why)
+	}
+	if r.config.IBMode != "" && !slices.ContainsFunc(have, func(d Device) bool { return d.Type == hwInfiniBand }) {
+		r.log.Info("nodisk.ib.mode=" + r.config.IBMode + ": without effect, no InfiniBand interface is here")
+	}
+}
+
+// hwTypeFirst is what is wrong with eight bytes for a GUID that begin with 20.
+const hwTypeFirst = "this is the hardware type 20 and 7 bytes, unless the GUID itself begins with 20: write all 8 bytes of the GUID after 20-"

@@ -1,0 +1,146 @@
+package netsetup
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Words that are about a kind of network which cannot have what they ask for.
+func TestKindErrors(t *testing.T) {
+	const guid = "00-02-c9-03-00-00-10-39"
+	checkErrors(t, map[string][]string{
+		"nodisk.ib.port=1,2":     {"is more than one port; write one of them, or only the adapter"},
+		"nodisk.ib.port=ib0":     {"ib0 is an interface; write ip=ib0:dhcp, or the adapter"},
+		"nodisk.ib.port=ibs3":    {"ibs3 is an interface; write ip=ibs3:dhcp"},
+		"nodisk.ib.port=ibp65s0": {"ibp65s0 is an interface; write ip=ibp65s0:dhcp"},
+		"nodisk.ib.port=eth0":    {"eth0 is an interface"},
+		"nodisk.ib.port=ib0:1":   {"ib0 is an interface"},
+
+		"bond=bond0:ib0,eth1:mode=active-backup":           {"bond=bond0: has ports of two kinds: eth1 is Ethernet, ib0 is InfiniBand; leave those of one kind out"},
+		"bond=bond0:enp1s0," + guid + ":mode=1":            {"enp1s0 is Ethernet, " + guid + " is InfiniBand"},
+		"bond=bond0:ib0,vlan5:mode=1 vlan=vlan5:storage":   {"vlan5 is Ethernet, ib0 is InfiniBand"},
+		"bond=bond0:eth0,ib0.8001:mode=1 ib.pkey=ib0.8001": {"eth0 is Ethernet, ib0.8001 is InfiniBand"},
+		"bond=bond0:eth0,fast:mode=1 ifname=fast:" + guid:  {"eth0 is Ethernet, fast is InfiniBand"},
+		"bond=bond0:eth*,ib*:mode=active-backup ip=dhcp":   {"eth* is Ethernet, ib* is InfiniBand"},
+
+		"ib.pkey=bond0.8001 bond=bond0:ib0,ib1:mode=1": {"ib.pkey=bond0.8001: a bond has no partitions; write ib.pkey=ib0.8001 ib.pkey=ib1.8001 bond=bond0:ib0.8001,ib1.8001"},
+		"ib.pkey=eth0.8001":                            {"Ethernet has no partitions; write vlan="},
+		"ib.pkey=enp1s0.8001":                          {"Ethernet has no partitions; write vlan="},
+		"ib.pkey=br0.8001 bridge=br0:eth0":             {"Ethernet has no partitions"},
+
+		"ip=ib0:dhcp:1500:52:54:00:12:34:56":                             {"ib0 is InfiniBand, which takes no other hardware address; leave it out"},
+		"ip=ib0.8001:dhcp::52:54:00:12:34:56 ib.pkey=ib0.8001":           {"ib0.8001 is InfiniBand, which takes no other hardware address"},
+		"ip=" + guid + ":dhcp:1500:52:54:00:12:34:56":                    {guid + " is InfiniBand, which takes no other hardware address"},
+		"ip=bond0:dhcp:1500:52:54:00:12:34:56 bond=bond0:ib0,ib1:mode=1": {"bond0 is InfiniBand, which takes no other hardware address"},
+
+		"bond=b:eth0:mode=active_backup": {"write mode=active-backup"},
+		"bond=b:eth0:mode=802.3AD":       {"write mode=802.3ad"},
+		"bond=b:eth0:mode=lacp":          {"write mode=balance-rr"},
+	})
+}
+
+// What can be of either kind is no error.
+func TestKindsUnknown(t *testing.T) {
+	for _, line := range []string{
+		"bond=bond0:ib0,52-54-00-12-34-56:mode=1", // six bytes may be those of a GUID
+		"bond=bond0:ib0,storage:mode=1",
+		"bond=bond0:ib0,ibmc:mode=1",
+		"bond=bond0:eth0,driver=mlx5*:mode=1",
+		"bond=bond0:ib0,eth1:mode=1 ifname=eth1:00:02:c9:03:00:00:10:39",
+		"ib.pkey=storage.8001",
+		"ib.pkey=eth0.8001 ifname=eth0:00:02:c9:03:00:00:10:39",
+		"ip=eth0:dhcp:1500:52:54:00:12:34:56",
+		"nodisk.ib.port=mlx5_0:1", "nodisk.ib.port=hfi1_0", "nodisk.ib.port=ibmc", "nodisk.ib.port=2",
+	} {
+		parseLine(t, line)
+	}
+}
+
+// Words that contradict what turns out to be there: a sentence says so.
+func TestRunKinds(t *testing.T) {
+	eth := withCarrier(Device{Index: 3, Name: "eth0", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"})
+	for name, tt := range map[string]struct {
+		line string
+		have []Device
+		want string
+	}{
+		"port of nobody": {"ip=dhcp nodisk.ib.port=mlx5_0", []Device{eth, guidePort()},
+			"nodisk.ib.port=mlx5_0 selects none of the ports here (mlx4_0:1 ib0 00:02:c9:03:00:00:10:39)"},
+		"GUID of nobody":   {"ip=dhcp nodisk.ib.port=00-02-c9-03-00-00-10-40", []Device{eth, guidePort()}, "nodisk.ib.port=00-02-c9-03-00-00-10-40 selects none"},
+		"no ports":         {"ip=dhcp nodisk.ib.port=mlx5_0:2", []Device{eth}, "nodisk.ib.port=mlx5_0:2 selects nothing: no InfiniBand interface is here"},
+		"child":            {"ip=storage.8001:dhcp ib.pkey=storage.8001", []Device{{Index: 3, Name: "storage", Type: hwEthernet, Addr: macA, Physical: true}}, "ib.pkey=storage.8001: storage is no port of InfiniBand, and has no partitions"},
+		"hardware address": {"ip=storage:dhcp::52:54:00:12:34:99", []Device{named(guidePort(), "storage")}, "it is InfiniBand, which takes none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t, tt.have...)
+				r := try(t, tt.line, 15*time.Second, k, nil)
+				if r.err == nil || !strings.Contains(r.err.Error(), tt.want) {
+					t.Errorf("%v", r.err)
+				}
+				told := func(s string) bool { return strings.Contains(s, tt.want) }
+				if !slices.ContainsFunc(r.log, told) {
+					t.Errorf("%q is not in the log:\n%s", tt.want, strings.Join(r.log, "\n"))
+				}
+			})
+		})
+	}
+}
+
+func named(d Device, name string) Device {
+	d.Name = name
+	return d
+}
+
+// What had no effect on a boot that went by Ethernet is told in the end.
+func TestRunIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		eth := withCarrier(Device{Index: 3, Name: "eth0", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true})
+		r := try(t, "ip=10.77.0.5::10.77.0.1:255.255.255.0::eth0:none nodisk.arp-probe=0 nodisk.ib.mode=connected nodisk.ib.port=2", time.Minute, newFakeKernel(t, eth), nil)
+		for _, want := range []string{
+			"0s nodisk.ib.port=2 selects nothing: no InfiniBand interface is here",
+			"0s nodisk.ib.mode=connected: without effect, no InfiniBand interface is here",
+		} {
+			if r.err != nil || !slices.Contains(r.log, want) {
+				t.Errorf("%v; %q is not in %q", r.err, want, r.log)
+			}
+		}
+	})
+}
+
+// A port of another kind stays out of the bond, which works without it.
+func TestRunBondKinds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t)
+		rules := underRules(k)
+		eth := withCarrier(Device{Index: 3, Name: "one", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"})
+		line := "bond=bond0:one,two:mode=active-backup ip=10.77.0.5::10.77.0.1:255.255.255.0::bond0:none nodisk.arp-probe=0"
+		r := watched(t, line, 5*time.Second, k, func() {
+			k.appear(eth)
+			<-time.After(time.Second)
+			rules.port(named(guidePort(), "two"), 2044, false)
+		})
+		want := []string{"1s bond0 is Ethernet by one; two is InfiniBand and cannot be in it"}
+		if r.err != nil || !slices.Equal(r.log, want) {
+			t.Errorf("%v\n%q\n got %q\nwant %q", r.err, r.commands, r.log, want)
+		}
+	})
+}
+
+// Eight bytes that begin with the hardware type are hardly a GUID.
+func TestBootIFSevenBytes(t *testing.T) {
+	for line, want := range map[string]bool{
+		"BOOTIF=20-00-02-c9-03-00-00-10":    true,
+		"BOOTIF=20-00-02-c9-03-00-00-10-39": false,
+		"BOOTIF=00-02-c9-03-00-00-10-39":    false,
+		"BOOTIF=01-52-54-00-12-34-56":       false,
+	} {
+		told := func(s string) bool { return strings.Contains(s, "this is the hardware type 20 and 7 bytes") }
+		if got := slices.ContainsFunc(parseLine(t, line+" ip=dhcp").Warnings(), told); got != want {
+			t.Errorf("%s: %v, want %v", line, got, want)
+		}
+	}
+}
