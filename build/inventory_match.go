@@ -42,8 +42,20 @@ const (
 	pciEthernet      = 0x0200
 	pciInfiniBand    = 0x0207
 	pciOldInfiniBand = 0x0c06
-	pciOmniPath      = 0x0208 // "fabric controller" in the ID list of PCI
+	pciFabric        = 0x0208 // "fabric controller" in the ID list of PCI
 )
+
+// Vendors whose fabric controllers are Omni-Path: those of others are any fabric.
+const (
+	vendorIntel    = 0x8086
+	vendorCornelis = 0x434e
+)
+
+// omniPath reports whether the device is an adapter of Omni-Path.
+func (id pciID) omniPath() bool {
+	vendor := id.number(pciVendor)
+	return id.class() == pciFabric && (vendor == vendorIntel || vendor == vendorCornelis)
+}
 
 // Kind tells by the modalias alone. A virtio device is what its virtio bus
 // says; the PCI device before it is only the way there.
@@ -56,7 +68,7 @@ func (d Device) Kind() DeviceKind {
 			return 0
 		}
 		switch class := id.class(); {
-		case class == pciInfiniBand, class == pciOldInfiniBand, class == pciOmniPath:
+		case class == pciInfiniBand, class == pciOldInfiniBand, id.omniPath():
 			return DeviceInfiniBand
 		case class>>8 == pciBaseNetwork:
 			return DeviceEthernet
@@ -99,7 +111,7 @@ func (d Device) String() string {
 		if kind := id.virtio(); kind > 0 {
 			return name + " virtio device " + strconv.Itoa(kind)
 		}
-		if id.class() == pciOmniPath {
+		if id.omniPath() {
 			return name + " Omni-Path adapter"
 		}
 	case "virtio":

@@ -210,6 +210,9 @@ func TestDeviceKind(t *testing.T) {
 		"pci:v000015B3d0000101Bsv*sd*bc02sc07i*":                "pci 15b3:101b InfiniBand adapter",
 		"pci:v000015B3d00006274sv*sd*bc0Csc06i*":                "pci 15b3:6274 InfiniBand adapter",
 		"pci:v00008086d0000A352sv00001028sd00000871bc01sc06i01": "pci 8086:a352 storage controller",
+		"pci:v00008086d000024F0sv*sd*bc02sc08i*":                "pci 8086:24f0 Omni-Path adapter",
+		"pci:v0000434Ed00000001sv*sd*bc02sc08i*":                "pci 434e:0001 Omni-Path adapter",
+		"pci:v000010EEd0000903Fsv*sd*bc02sc08i*":                "pci 10ee:903f network adapter", // a fabric of somebody else's
 		"pci:v00001AF4d00001041sv*sd*bc02sc00i*":                "pci 1af4:1041 virtio device 1",
 		"virtio:d00000001v00001AF4":                             "virtio 1 network adapter",
 		"virtio:d00000002v00001AF4":                             "virtio 2 storage controller",

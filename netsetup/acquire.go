@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// start does what an interface that is set up and has carrier is there for.
+// start does what an interface that is set up and has carrier is there for. Without an
+// identity there is nothing to ask as: link comes back when it has one.
 func (r *runner) start(n *nic) {
-	if !n.ready || !n.carrier || !n.slot.open() {
+	if !n.ready || !n.carrier || !n.slot.open() || r.anonymous(n) {
 		return
 	}
 	n.protocol = r.newProtocol(n)

@@ -178,3 +178,100 @@ func FuzzResembles(f *testing.F) {
 		}
 	})
 }
+
+// A name that is no address is one, be it of hexadecimal digits; what is an address is
+// not the name of a link or an adapter.
+func TestNamesOfDigits(t *testing.T) {
+	for _, name := range []string{
+		"a--b", "e0--1", "fe80--1", "dead--beef", "2001-db8--5", "e0-1-2-3", "1-2-3-4-5", "cafe-0001", "123-456-789-012", "525400-123456", "deadbeefcafe", "1234",
+	} {
+		if m, err := parsePortMatch(name); err != nil || m != (PortMatch{Name: name}) {
+			t.Errorf("%s: %+v, %v", name, m, err)
+		}
+		if name == "1234" { // is a client's address to ip=, and a wrong one
+			continue
+		}
+		if n := parseLine(t, "ip="+name+":dhcp").Interfaces[0]; n.Device != name || n.Match != "" {
+			t.Errorf("ip=%s:dhcp is %+v", name, n)
+		}
+	}
+	for _, s := range []string{"cafe00000001", "123456789012", "5254-0012-3456", "00-02-c9-03", "0-2-c9-3-0-0", "5254.0012.3456"} {
+		if m, err := parsePortMatch(s); err == nil {
+			t.Errorf("%s is %+v", s, m)
+		}
+	}
+	// ib.pkey= names its parent, which is an adapter by its name.
+	for _, line := range []string{"vlan=$:eth0:5", "ifname=$:52:54:00:12:34:56", "bond=$:eth0,eth1:mode=1", "bridge=$:eth0", "ib.pkey=$.8001"} {
+		for _, s := range []string{"0x1234567890", "0x2c90300001"} {
+			want := s + `" is the address 00:00:`
+			if strings.HasPrefix(line, "ib.pkey") {
+				want = "names its parent by an address"
+			}
+			if _, err := ParseConfig(cmdline.Parse(strings.ReplaceAll(line, "$", s))); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s with %s: %v", line, s, err)
+			}
+		}
+	}
+	for value, want := range map[string]HardwareAddr{
+		"fe80::2:c903:0:1039": guideAddr[12:], "20:fe80::2:c903:0:1039": guideAddr[12:], "20-fe80::2:c903:0:1039": guideAddr[12:],
+		"20-00:02-c9:03-00:00-10:39": guideAddr[12:], "01:52-54:00-12:34-56": macA,
+	} {
+		if c := parseLine(t, "BOOTIF="+value); c.BootIF != want {
+			t.Errorf("BOOTIF=%s is %v", value, c.BootIF)
+		}
+	}
+}
+
+// An address of IPv6 without its brackets is not taken for a GID, nor one of a GID for it.
+func TestBareAddress(t *testing.T) {
+	for line, want := range map[string]string{
+		"ip=2001:db8::5:::64::eth0:none":                  "write ip=[2001:db8::5]:::64::eth0:none",
+		"ip=2001:db8::1:5:::64::eth0:none":                "write ip=[2001:db8::1:5]:::64::eth0:none",
+		"ip=2001:db8::5::[2001:db8::1]:64::eth0:none":     "write ip=[2001:db8::5]::[2001:db8::1]:64::eth0:none",
+		"ip=2001:db8:0:0:0:0:0:5:::64::eth0:none":         "write ip=[2001:db8:0:0:0:0:0:5]:::64::eth0:none",
+		"ip=fe80::2:c903:0:1039:dhcp":                     "write it with dashes: ip=00-02-c9-03-00-00-10-39:dhcp",
+		"ip=fec0::1:2:c903:0:1039:dhcp":                   "write it with dashes: ip=00-02-c9-03-00-00-10-39:dhcp",
+		"ip=fe80:0000:0000:0000:0002:c903:0000:1039:dhcp": "write it with dashes: ip=fe80-0000-0000-0000-0002-c903-0000-1039:dhcp",
+		"ip=00:02:c9:03:00:00:10:39:dhcp":                 "write it with dashes: ip=00-02-c9-03-00-00-10-39:dhcp",
+	} {
+		if _, err := ParseConfig(cmdline.Parse(line)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", line, err, want)
+		}
+	}
+}
+
+// Digits are the number of a port, or a GUID; never the name of an adapter.
+func TestPortSelectorDigits(t *testing.T) {
+	for value, want := range map[string]PortSelector{
+		"1": {Number: 1}, "254": {Number: 254}, "0002903000010390": {GUID: "\x00\x02\x90\x30\x00\x01\x03\x90"}, "mlx4_0:1": {HCA: "mlx4_0", Number: 1},
+	} {
+		if got := parseLine(t, "nodisk.ib.port="+value).IBPort; got != want {
+			t.Errorf("%s is %+v", value, got)
+		}
+	}
+	for _, value := range []string{"0", "255", "1000", "12345", "12345678901", "123456789012", "1234567890123", "12345678901234567", "1:1", "1000:1", ""} {
+		if _, err := ParseConfig(cmdline.Parse("nodisk.ib.port=" + value)); err == nil {
+			t.Errorf("%q is taken", value)
+		}
+	}
+}
+
+// The bytes of an identifier have two digits each.
+func TestSeparatedBytes(t *testing.T) {
+	for s, want := range map[string]string{
+		"": "", "01": "\x01", "0102": "\x01\x02", "01:02": "\x01\x02", "01-02:0A": "\x01\x02\x0a", "0a0B": "\x0a\x0b",
+		"1:02:3": "", "1:2": "", "0102:03": "", "01:0203": "", "01::02": "", ":0102": "", "01:02:": "", "01:": "", ":": "", "012": "", "01:2x": "", "é1:02": "",
+	} {
+		if got := string(separatedBytes(s, ":-")); got != want {
+			t.Errorf("%q is % x", s, got)
+		}
+	}
+	for _, line := range []string{"nodisk.dhcp.clientid=hex:1:02:3", "nodisk.dhcp.clientid=hex:0102:03", "ip=eth0:dhcp rd.net.dhcp.client-id=eth0:1-02-3", "nodisk.dhcp.clientid=hex:01-02"} {
+		if _, err := ParseConfig(cmdline.Parse(line)); err == nil {
+			t.Errorf("%s is taken", line)
+		}
+	}
+	if c := parseLine(t, "nodisk.dhcp.clientid=hex:01:0A:03"); c.ClientID != "hex:010a03" {
+		t.Error(c.ClientID)
+	}
+}

@@ -28,17 +28,38 @@ func ParseClientID(s string) (ClientID, error) {
 		return id, nil
 	}
 	digits, ok := strings.CutPrefix(s, "hex:")
-	digits = strings.ToLower(strings.ReplaceAll(digits, ":", ""))
-	b, err := hex.DecodeString(digits)
+	b := separatedBytes(digits, ":")
 	// RFC 2132 section 9.14: the least length is 2.
-	if !ok || err != nil || len(b) < 2 || len(b) > 254 {
+	if !ok || len(b) < 2 || len(b) > 254 {
 		var words []string
 		for _, f := range AutoForms() {
 			words = append(words, string(f))
 		}
 		return "", errors.New("write auto, " + strings.Join(words, ", ") + ", none or hex: and 2 to 254 bytes")
 	}
-	return ClientID("hex:" + digits), nil
+	return ClientID("hex:" + hex.EncodeToString(b)), nil
+}
+
+// separatedBytes reads hexadecimal digits, either all together or in groups of two with
+// one of the separators between them. It is nil if they are neither: 1:02:3 is not 10:23.
+func separatedBytes(s, separators string) []byte {
+	if groups := (len(s) + 1) / 3; strings.ContainsAny(s, separators) {
+		for i := range groups - 1 {
+			if !strings.ContainsRune(separators, rune(s[3*i+2])) {
+				return nil
+			}
+		}
+		fields := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(separators, r) })
+		if len(fields) != groups || len(s) != 3*groups-1 {
+			return nil
+		}
+		s = strings.Join(fields, "")
+	}
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 // An identity is one way to tell a DHCP server which client this is: the

@@ -304,8 +304,8 @@ func (c *Config) parseRename(a cmdline.Arg, p *problems) {
 	name, rest, _ := strings.Cut(a.Value, ":")
 	addr, err := parseAddress(rest)
 	switch {
-	case errName(name) != nil:
-		p.bad(a, strconv.Quote(name)+" "+errName(name).Error(), "write ifname=name:aa:bb:cc:dd:ee:ff")
+	case errNewName(name) != nil:
+		p.bad(a, strconv.Quote(name)+" "+errNewName(name).Error(), "write ifname=name:aa:bb:cc:dd:ee:ff")
 	case err != nil:
 		p.bad(a, "the address "+err.Error(), "write ifname=name:aa:bb:cc:dd:ee:ff")
 	default:

@@ -30,6 +30,10 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 		p.bad(a, "has an address with colons, which separate fields here", "write it with dashes: ip="+mac+rest)
 		return
 	}
+	if six, rest, ok := bareAddress(fields); ok {
+		p.bad(a, "has an IPv6 address without brackets", "write ip=["+six+"]"+rest)
+		return
+	}
 	before := len(p.errs)
 	var (
 		n    Interface
@@ -88,15 +92,48 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 // address of a client begins so: each of the fields would be one.
 func colonAddress(fields []string) (addr, rest string, ok bool) {
 	// The longest first: a GUID begins with what could be a MAC.
-	for _, n := range [...]int{21, 20, 16, 9, 8, 7, 6, 4} {
+	for _, n := range [...]int{21, 20, 16, 9, 8, 7, 6, 5, 4, 3} {
 		if len(fields) <= n {
 			continue
 		}
-		if _, err := parseAddress(strings.Join(fields[:n], ":")); err == nil {
-			return strings.Join(fields[:n], "-"), ":" + strings.Join(fields[n:], ":"), true
+		text := strings.Join(fields[:n], ":")
+		a, err := parseAddress(text)
+		if err != nil {
+			continue
+		}
+		if clientAddress(text, fields[n]) {
+			return "", "", false
+		}
+		addr = strings.ReplaceAll(text, ":", "-")
+		if strings.Contains(text, "::") { // has no form with dashes
+			addr = PortMatch{Addr: a}.String()
+		}
+		return addr, ":" + strings.Join(fields[n:], ":"), true
+	}
+	return "", "", false
+}
+
+// bareAddress finds the address of a client at the beginning, of IPv6 and without its
+// brackets.
+func bareAddress(fields []string) (addr, rest string, ok bool) {
+	for n := min(8, len(fields)-1); n > 2 && fields[0] != ""; n-- {
+		if text := strings.Join(fields[:n], ":"); clientAddress(text, fields[n]) {
+			return text, ":" + strings.Join(fields[n:], ":"), true
 		}
 	}
 	return "", "", false
+}
+
+// clientAddress reports whether a text with colons is the address of a client, as the
+// field after it tells: a server comes after that, and a method after the GID of a port.
+// No client has an address of the link, as most GIDs are, nor one of bytes.
+func clientAddress(text, next string) bool {
+	a, err := netip.ParseAddr(text)
+	bytes := len(text) == len("00:02:c9:03:00:00:10:39") && !strings.Contains(text, "::")
+	for f := range strings.SplitSeq(text, ":") {
+		bytes = bytes && len(f) == 2
+	}
+	return err == nil && !bytes && a.Is6() && !a.IsLinkLocalUnicast() && (noAddress(next) || addressLike(next))
 }
 
 // only is the part of a word for both families (dhcp,dhcp6) that is about one.

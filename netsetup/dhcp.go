@@ -204,6 +204,9 @@ func (x *exchange) receive(now time.Time, p packet) outcome {
 	if x.phase == phaseSelecting {
 		which = x.addressee(p.payload)
 	}
+	if which >= len(x.client.identities) {
+		return outcome{} // nobody has asked
+	}
 	m, err := parseReply(p.payload, x.client.identities[which], x.xid+uint32(which))
 	switch {
 	case m == nil && err == nil:

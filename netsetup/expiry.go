@@ -43,7 +43,9 @@ func (r *runner) wake() time.Time {
 
 // tick does what the time has come for.
 func (r *runner) tick(now time.Time) {
-	r.identify()
+	if r.identify() {
+		r.nextLog = now.Add(logEvery) // what has just begun to ask has nothing to be told
+	}
 	for _, n := range r.nics {
 		r.look(n, now)
 	}

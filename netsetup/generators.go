@@ -40,11 +40,11 @@ func (c *Config) parseClientIDs(args cmdline.Args, p *problems) {
 
 // hexOf is the identifier that NetworkManager makes of the text, empty if it is none.
 func hexOf(text string) ClientID {
-	b, err := hex.DecodeString(strings.NewReplacer("-", "", ":", "").Replace(text))
+	b := separatedBytes(text, "-:")
 	if name, ok := strings.CutPrefix(text, "@"); ok {
-		b, err = append([]byte{0}, name...), nil
+		b = append([]byte{0}, name...)
 	}
-	if err != nil || len(b) < 2 || len(b) > 254 {
+	if len(b) < 2 || len(b) > 254 {
 		return ""
 	}
 	return ClientID("hex:" + hex.EncodeToString(b))

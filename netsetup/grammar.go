@@ -47,10 +47,8 @@ func (p *problems) number(a cmdline.Arg, s string, least, most int) int {
 }
 
 func (p *problems) deviceName(a cmdline.Arg, s string) string {
-	if err := errName(s); err != nil {
+	if err := errNewName(s); err != nil {
 		p.bad(a, strconv.Quote(s)+" "+err.Error(), "write 1 to 15 characters without slash, colon or space")
-	} else if addr, err := parseAddress(s); err == nil {
-		p.bad(a, strconv.Quote(s)+" is the address "+addr.String()+", not a name", "write 1 to 15 characters without slash, colon or space")
 	}
 	return s
 }
@@ -64,8 +62,11 @@ func (p *problems) deviceName(a cmdline.Arg, s string) string {
 // much of the 20 bytes as the header holds: told is what was made of it.
 func (p *problems) bootIF(a cmdline.Arg) (addr HardwareAddr, told string) {
 	const fix = "write 01-aa-bb-cc-dd-ee-ff, with the hardware type 01 for Ethernet, or 20- and the port GUID for InfiniBand"
-	s := strings.ToLower(strings.ReplaceAll(a.Value, ":", "-"))
-	hw, rest, _ := strings.Cut(s, "-")
+	s := strings.ToLower(a.Value)
+	hw, rest := s, ""
+	if i := strings.IndexAny(s, "-:"); i >= 0 {
+		hw, rest = s[:i], s[i+1:]
+	}
 	addr, err := parseAddress(s)
 	switch {
 	case hw == "20" && rest == "":

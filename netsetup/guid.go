@@ -51,7 +51,8 @@ var (
 //	80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03:...   the 20 bytes of an IPoIB address (ip link)
 //	00:02:c9:00:10:39                                     6 bytes
 //
-// Dashes may stand for the colons, and the hardware type before the last two as well.
+// Dashes may stand for the colons, but not for "::", and the hardware type before the
+// last two as well.
 func ParseGUID(s string) (GUID, error) {
 	a, err := ParsePort(s)
 	if err != nil {
@@ -64,7 +65,7 @@ func ParseGUID(s string) (GUID, error) {
 // ParsePort reads what ParseGUID does, and returns the bytes: the 8 of the GUID, or
 // the 20 or 6 that are written. They are not zero.
 func ParsePort(s string) (HardwareAddr, error) {
-	b, err := addressBytes(strings.ReplaceAll(strings.ToLower(s), "-", ":"))
+	b, err := addressBytes(strings.ToLower(s))
 	if err != nil {
 		return "", err
 	}
@@ -86,8 +87,13 @@ func ParsePort(s string) (HardwareAddr, error) {
 	return a, nil
 }
 
-// addressBytes reads the bytes of an address in lower case, with colons.
+// addressBytes reads the bytes of an address in lower case. What inet_ntop(3) has
+// shortened has colons: fe80--1 is as good a name of an interface as any.
 func addressBytes(text string) ([]byte, error) {
+	shortened := strings.Contains(text, "::")
+	if !shortened {
+		text = strings.ReplaceAll(text, "-", ":")
+	}
 	if digits, ok := strings.CutPrefix(text, "0x"); ok {
 		v, err := strconv.ParseUint(digits, 16, 64)
 		if err != nil || len(digits) > 16 {
@@ -95,7 +101,7 @@ func addressBytes(text string) ([]byte, error) {
 		}
 		return binary.BigEndian.AppendUint64(nil, v), nil
 	}
-	if strings.Contains(text, "::") || strings.HasPrefix(text, "fe80:") {
+	if shortened || strings.HasPrefix(text, "fe80:") && !strings.Contains(text, "::") {
 		gid, err := netip.ParseAddr(text)
 		if err != nil || gid.Zone() != "" || gid.As16()[0]|gid.As16()[1] == 0 { // no subnet prefix
 			return nil, errGUID

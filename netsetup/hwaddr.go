@@ -72,16 +72,19 @@ func parseAddress(s string) (HardwareAddr, error) {
 const zeroMAC = HardwareAddr("\x00\x00\x00\x00\x00\x00")
 
 // resemblesAddress reports whether a text is meant as an address, be it a wrong one:
-// something after 0x, or nothing but hexadecimal digits, as many as an address has, or
-// in as many groups. Nobody calls an interface so; if such a word were the name of one,
-// a node would wait for it forever.
+// something after 0x, or hexadecimal digits, as many as an address has, or in as many
+// groups. If such a word were the name of an interface, a node would wait for one in vain.
+//
+// Twelve and more digits without any separator are no address of the grammar, but what
+// inventories and switches print for one, or a GUID without its zeros; a name such as
+// cafe00000001 has to give way to them. Of words with dashes only those are meant whose
+// groups are as an address has them: e0-1-2-3 is a name.
 func resemblesAddress(s string) bool {
 	text := strings.ToLower(s)
 	if strings.HasPrefix(text, "0x") {
 		return true
 	}
-	separator := func(r rune) bool { return r == ':' || r == '-' }
-	fields := strings.FieldsFunc(text, separator)
+	fields := strings.FieldsFunc(text, func(r rune) bool { return r == ':' || r == '-' })
 	if dots := strings.Split(text, "."); len(dots) == 3 && len(text) == len("5254.0012.3457") {
 		fields = dots
 	}
@@ -89,12 +92,20 @@ func resemblesAddress(s string) bool {
 	if strings.Trim(digits, hexDigits) != "" || !strings.ContainsAny(digits, "0123456789") {
 		return false
 	}
+	least, most := len(digits), 0
 	for _, f := range fields {
-		if len(fields) > 1 && len(f) > 4 {
-			return false
-		}
+		least, most = min(least, len(f)), max(most, len(f))
 	}
-	return len(fields) > 3 || len(digits) >= len("525400123456")
+	switch n := len(fields); {
+	case n == 1:
+		return most >= len("525400123456")
+	case least == most:
+		return least == 2 && n > 3 || least == 4 && n > 2
+	case strings.Contains(text, ":"): // no name has one
+		return most <= 4 && n > 3
+	default: // bytes, some of one digit
+		return most <= 2 && n > 5
+	}
 }
 
 // errName says of a name, which may be that of an interface, what is wrong with it;
@@ -107,6 +118,15 @@ func errName(s string) error {
 		return errNoName
 	}
 	return nil
+}
+
+// errNewName says what is wrong with a name that a link or an adapter is to get: errName
+// does, and that it would be taken for an address wherever it is written.
+func errNewName(s string) error {
+	if addr, err := parseAddress(s); err == nil {
+		return fmt.Errorf("is the address %s, not a name", addr)
+	}
+	return errName(s)
 }
 
 var (

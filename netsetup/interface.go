@@ -25,6 +25,7 @@ func (r *runner) link(e linkEvent) {
 	if e.gone {
 		r.remake(e.Device)
 	}
+	r.reidentify()
 	r.follow()
 }
 
@@ -71,6 +72,8 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 			n.dev.Given = r.giveName(e.Device)
 		}
 		defer r.later(e.Device)
+	} else if e.Device = n.withGUID(e.Device); !n.dev.identified() && e.identified() {
+		defer r.later(e.Device) // a bond is known by it now
 	}
 	if n.renamed = n.renamed && e.Name != n.dev.Name; n.renamed {
 		e.Name = n.dev.Name // what it says was true before
@@ -122,6 +125,10 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	case !carrier && n.carrier:
 		n.carrier, n.since = false, now
 		n.protocol = nil
+		if e.Up && e.Carrier {
+			r.log.Warn(n.dev.Name + ": no port of it has a GUID any more: asking nobody")
+			break
+		}
 		r.carrierLost(n, now)
 	case running && n.protocol != nil:
 		// A driver that has carrier when it is opened can send at once, but

@@ -3,6 +3,7 @@ package netsetup
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -278,7 +279,7 @@ func (c *Config) parseChild(a cmdline.Arg, p *problems) {
 	switch {
 	case dot < 0 || err != nil:
 		p.bad(a, "is not parent.pkey", fix)
-	case resemblesAddress(parent):
+	case parent != "" && errNewName(parent) != nil && !errors.Is(errNewName(parent), errNoName):
 		p.bad(a, "names its parent by an address", fix)
 	case !validDeviceName(parent) || !validDeviceName(a.Value):
 		p.bad(a, "gives no interface name", fix)
@@ -293,13 +294,12 @@ func (c *Config) parseChild(a cmdline.Arg, p *problems) {
 // any spelling.
 func (p *problems) portSelector(a cmdline.Arg) PortSelector {
 	const fix = "write a port number, mlx4_0, mlx4_0:1 or the port GUID"
-	if isDigits(a.Value) && len(a.Value) < 4 {
-		return PortSelector{Number: p.number(a, a.Value, 1, 254)}
-	}
 	guid, err := parseAddress(a.Value)
 	switch {
 	case err == nil:
 		return PortSelector{GUID: guid}
+	case isDigits(a.Value) && len(a.Value) < len("525400123456"):
+		return PortSelector{Number: p.number(a, a.Value, 1, 254)}
 	case resemblesAddress(a.Value):
 		p.bad(a, errName(a.Value).Error(), fix)
 		return PortSelector{}
@@ -319,7 +319,7 @@ func (p *problems) portSelector(a cmdline.Arg) PortSelector {
 	if hasNumber {
 		s.Number = p.number(a, number, 1, 254)
 	}
-	if hca == "" || strings.ContainsAny(hca, "/ ") || !printable(hca) {
+	if hca == "" || isDigits(hca) || strings.ContainsAny(hca, "/ ") || !printable(hca) {
 		p.bad(a, "is not a port", fix)
 	}
 	return s

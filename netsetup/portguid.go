@@ -47,26 +47,53 @@ func (d Device) zeroGUID(since time.Duration) string {
 	return "port GUID is zero (" + where + "for " + seconds(since) + "): the host must set it (ip link set PF vf N node_guid/port_guid)"
 }
 
-// identify looks for the GUIDs of the ports that had none. With the GUID the kernel
+// withGUID is the device as the kernel tells of it, with the GUID that was read from its
+// port: the kernel may have written a message before it gave the interface that address.
+func (n *nic) withGUID(d Device) Device {
+	switch {
+	case n.gid == "" || d.Type != hwInfiniBand || len(d.Addr) != 20:
+	case !d.identified():
+		d.Addr = d.Addr[:4] + n.gid
+	case d.Addr[4:] != n.gid:
+		n.gid = ""
+	}
+	return d
+}
+
+// identify looks for the GUIDs of the ports that had none, whoever is to ask by them: the
+// interface itself with either family, a P_Key child, or a bond. With the GUID the kernel
 // changes the address of the interface, and says nothing unless carrier comes with it
 // (set_base_guid of drivers/infiniband/ulp/ipoib/ipoib_main.c): what follows the flags
-// and the queue pair is gids/0 then.
-func (r *runner) identify() {
+// and the queue pair is gids/0 then. It reports whether one was found.
+func (r *runner) identify() (found bool) {
 	for _, n := range r.sorted() {
-		if n.gate != gateGUID || n.key.six {
+		d := r.portOf(n)
+		if n.key.six || n.dev.identified() || d.Port == 0 {
 			continue
 		}
-		d := r.portOf(n)
-		if p, err := r.sys.port(d.HCA, d.Port); d.Port != 0 && err == nil && len(p.GID) == 16 && len(n.dev.Addr) == 20 {
-			now := n.dev
-			now.Addr = now.Addr[:4] + p.GID
-			if now.identified() {
-				r.link(linkEvent{Device: now})
-				continue
-			}
+		p, err := r.sys.port(d.HCA, d.Port)
+		if err != nil || len(p.GID) != 16 {
+			continue // look tells of the error
 		}
-		if n.slot != nil && !r.anonymous(n) { // a bond, of which another port has a GUID now
-			r.link(linkEvent{Device: n.dev})
+		if _, ok := p.GID.GUID(); !ok {
+			continue
+		}
+		n.gid = p.GID
+		found = true
+		r.link(linkEvent{Device: n.dev})
+	}
+	return found
+}
+
+// reidentify has those begin, or stop, to ask whose identity another interface has: a
+// bond asks as its ports.
+func (r *runner) reidentify() {
+	for _, n := range r.sorted() {
+		if n.slot == nil || !n.wanted() || !n.ready {
+			continue
+		}
+		if able := n.dev.Up && n.dev.Carrier && !r.anonymous(n); able != n.carrier {
+			r.linkOf(n.key, linkEvent{Device: n.dev})
 		}
 	}
 }
@@ -76,8 +103,8 @@ func (r *runner) identify() {
 func (r *runner) nameless(now time.Time) []string {
 	var parts []string
 	for _, n := range r.sorted() {
-		if n.gate == gateGUID && !n.key.six {
-			parts = append(parts, n.dev.Name+": "+r.obstacle(n, now))
+		if !n.key.six && !n.dev.identified() {
+			parts = append(parts, n.dev.Name+": "+r.portOf(n).zeroGUID(now.Sub(n.since)))
 		}
 	}
 	return parts

@@ -118,18 +118,19 @@ type nic struct {
 	redoAt   time.Time       // the same of one that has an address: when to try again
 	ready    bool            // it is set up
 	carrier  bool
-	since    time.Time // of the carrier state, without carrier of the gate
-	gate     gate      // InfiniBand without carrier: where it stands
-	tries    int       // at setting it up
-	err      error     // of the last try
-	retry    time.Time // when to try again
-	named    bool      // its name is settled
-	renamed  bool      // the kernel has not told of its new name yet
-	unnamed  error     // why it is not
-	won      bool      // it has an address for its slot
-	idle     bool      // what it was offered is not needed
-	refused  string    // why a lease was refused; asked again at the time in again
-	doubted  bool      // what it was offered has no way to the root's servers
+	since    time.Time    // of the carrier state, without carrier of the gate
+	gate     gate         // InfiniBand without carrier: where it stands
+	gid      HardwareAddr // read from its port: the kernel's messages have no GUID yet
+	tries    int          // at setting it up
+	err      error        // of the last try
+	retry    time.Time    // when to try again
+	named    bool         // its name is settled
+	renamed  bool         // the kernel has not told of its new name yet
+	unnamed  error        // why it is not
+	won      bool         // it has an address for its slot
+	idle     bool         // what it was offered is not needed
+	refused  string       // why a lease was refused; asked again at the time in again
+	doubted  bool         // what it was offered has no way to the root's servers
 	again    time.Time
 	wires    map[channel]wire
 	protocol protocol  // nil: nothing is asked

@@ -32,8 +32,8 @@ func (c *Config) parseVLAN(a cmdline.Arg, p *problems) {
 	}
 	id, err := strconv.Atoi(digits)
 	switch {
-	case errName(f[0]) != nil:
-		p.bad(a, strconv.Quote(f[0])+" "+errName(f[0]).Error(), vlanFix)
+	case errNewName(f[0]) != nil:
+		p.bad(a, strconv.Quote(f[0])+" "+errNewName(f[0]).Error(), vlanFix)
 	case perr != nil && resemblesAddress(f[1]):
 		p.bad(a, strconv.Quote(f[1])+" "+perr.Error(), addressFix)
 	case perr != nil:

@@ -199,7 +199,7 @@ func (r *runner) states(of []PortMatch, now time.Time) string {
 // done; so this is for the sentences, and for the time that each gate has.
 func (r *runner) look(n *nic, now time.Time) {
 	d := r.portOf(n)
-	if !n.dev.identified() && (r.anonymous(n) || n.slot == nil && !n.dev.Carrier) {
+	if zero := !n.dev.identified(); r.anonymous(n) && (zero || n.dev.Carrier) || zero && n.slot == nil && !n.dev.Carrier {
 		if n.gate != gateGUID {
 			n.gate, n.since = gateGUID, now
 		}

@@ -47,6 +47,9 @@ func MountNFS(ctx context.Context, n NFS, m NFSMount, log *slog.Logger) (Mounted
 		return Mounted{}, fmt.Errorf("mount %s: %w", n.Source(), err)
 	}
 	n.Options = options.Data
+	if why := (&nfsClient{n: n, m: m}).lacking(); len(why) > 0 {
+		return Mounted{}, fmt.Errorf("mount %s:%w", n.Source(), why)
+	}
 	if n.RDMA() {
 		if err := awaitRDMA(ctx, os.DirFS("/sys"), uevent.Wait, log); err != nil {
 			return Mounted{}, fmt.Errorf("mount %s: %w", n.Source(), err)
@@ -200,10 +203,8 @@ func (c *nfsClient) try(ctx context.Context, v NFSVersion) (data string, err err
 		c.hopeless = onlyFour()
 	}
 	modules := c.modules(v)
-	for _, module := range modules {
-		if !c.m.Modules.available(module) {
-			return "", fmt.Errorf("the image has no module %s: add --profile %s", module, profileOf(module))
-		}
+	if err := c.lacks(modules); err != nil {
+		return "", err
 	}
 	// The server is asked while the modules load: neither needs the other.
 	loaded := make(chan error, 1)
@@ -244,6 +245,33 @@ func (c *nfsClient) load(ctx context.Context, modules []string) error {
 	for _, module := range modules {
 		if err := c.m.Modules.load(ctx, module); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// lacking says of each version which module of it is not in the image; nil if one of them
+// has all. It is asked before anything is waited for, which no adapter or server mends.
+func (c *nfsClient) lacking() refusals {
+	var refused refusals
+	var told []string
+	for _, v := range c.n.Versions {
+		err := c.lacks(c.modules(v))
+		if err == nil {
+			return nil
+		}
+		if !slices.Contains(told, v.module()) { // the minor versions have one
+			refused, told = append(refused, refusal{version: v, err: err}), append(told, v.module())
+		}
+	}
+	return refused
+}
+
+// lacks names the first of the modules that is not in the image.
+func (c *nfsClient) lacks(modules []string) error {
+	for _, module := range modules {
+		if !c.m.Modules.available(module) {
+			return fmt.Errorf("the image has no module %s: add --profile %s", module, profileOf(module))
 		}
 	}
 	return nil
