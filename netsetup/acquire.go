@@ -11,7 +11,7 @@ import (
 
 // start does what an interface that is set up and has carrier is there for.
 func (r *runner) start(n *nic) {
-	if !n.ready || !n.carrier || !n.slot.open() {
+	if !n.ready || !n.carrier || !n.wanted() {
 		return
 	}
 	n.protocol = r.newProtocol(n)
@@ -167,6 +167,11 @@ func (r *runner) finish(n *nic, l Lease) {
 			continue
 		}
 		err := r.apply(step)
+		if _, ok := step.(AddrAdd); ok && err != nil && s.lost != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v; trying again", step, err))
+			n.protocol, n.again = nil, time.Now().Add(maxRetransmit)
+			return
+		}
 		if _, ok := step.(AddrAdd); ok && err != nil {
 			s.err = fmt.Errorf("%s: %w", step, err)
 			r.drop(s.word())
@@ -186,12 +191,19 @@ func (r *runner) finish(n *nic, l Lease) {
 	if s.lost != nil && !slices.Equal(s.lost.Addrs, state.Addrs) {
 		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back; the boot goes on with %v", n.dev.Name, s.lost))
 	}
+	back := s.lost
 	s.state, s.lost = &state, nil
 	if s.spare {
 		r.log.Info(state.String())
 	}
 	r.log.Debug(n.dev.Name+": set up", "after", time.Since(n.since))
 	r.accept(n, l)
+	if back != nil {
+		if r.main == back.Device {
+			r.main = state.Device // it may have another name
+		}
+		r.prefer(r.main)
+	}
 }
 
 // raise gives a device the MTU of a lease, and tells whether it has it now. It is

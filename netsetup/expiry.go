@@ -95,6 +95,9 @@ func (r *runner) enough() bool {
 // expiry is when Up waits no longer for a slot: when the time of the last of its
 // interfaces is over.
 func (r *runner) expiry(s *slot) (time.Time, bool) {
+	if s.lost != nil {
+		return time.Time{}, false // the boot goes by it
+	}
 	carrier, dhcp := r.limits(s)
 	at := s.content // what is taken then has as long as a cable
 	if !at.IsZero() {
@@ -120,7 +123,7 @@ func (r *runner) expiry(s *slot) (time.Time, bool) {
 	}
 	switch {
 	case dark+asking == 0:
-		return r.started.Add(carrier), carrier > 0
+		return s.sought.Add(carrier), carrier > 0
 	case asking > 0:
 		// A port without a cable does not prolong the time of the others.
 		return at, true

@@ -174,7 +174,7 @@ func (r *runner) tell(index int, e news) {
 // wanted tells whether there is still something to do with the interface.
 func (n *nic) wanted() bool {
 	if n.slot != nil {
-		return n.slot.open()
+		return n.slot.open() && n.slot.takes(n.dev)
 	}
 	return n.below
 }
@@ -207,9 +207,17 @@ func (r *runner) claim(n *nic) bool {
 	if boot := r.config.BootDevice(); r.config.interfaces()[i].match().glob() && r.awaitsBoot() && !boot.selects(n.dev) {
 		return false // the word may be that of the device of bootdev=
 	}
-	n.slot = r.slotOf(i)
-	if w := n.slot; w.state != nil && (r.all(w) || !r.complete(w)) {
-		n.slot = r.spare(n, n.slot)
+	w := r.slotOf(i)
+	lost := w.open() && !w.takes(n.dev)
+	switch s := r.returned(w, n.dev); {
+	case s != nil:
+		n.slot = s
+	case r.all(w) && (lost || w.state != nil), w.state != nil && !r.complete(w):
+		n.slot = r.spare(n, w)
+	case lost:
+		return false
+	default:
+		n.slot = w
 	}
 	n.since = time.Now()
 	return true

@@ -72,8 +72,12 @@ type slot struct {
 	Interface
 	pos   int
 	state *State // done
-	lost  *State // what it was, when the interface has gone since
-	err   error  // given up
+	lost  *State // what it was, when the interface has gone since Up returned
+	was   Device // that interface then
+	// sought is since when there is no interface that has its address: from the start,
+	// or from the loss of one.
+	sought time.Time
+	err    error // given up
 	// spare is one that Up does not wait for: a word that took too long while
 	// another serves; or an interface besides the one that the word needs, because
 	// all are wanted (rd.neednet) or it may reach a host better. of is the slot of
@@ -94,6 +98,11 @@ type slot struct {
 }
 
 func (s *slot) open() bool { return s.state == nil && s.err == nil }
+
+// takes reports whether a device may have the slot. Once the boot goes by an address,
+// only the interface which had it may: on another one the root's connections are of no
+// use. A word that names one device says itself which one it is.
+func (s *slot) takes(d Device) bool { return s.lost == nil || s.named() || s.was.same(d) }
 
 // A nicKey is an interface and a family of addresses: one that has both is
 // two to the runner.
@@ -215,7 +224,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	r.finishing, r.abandon = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
 	for i, n := range c.interfaces() {
-		r.slots = append(r.slots, &slot{Interface: n, pos: i, need: c.need(i)})
+		r.slots = append(r.slots, &slot{Interface: n, pos: i, need: c.need(i), sought: r.started})
 	}
 	return r
 }

@@ -28,7 +28,7 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 	longest, asking := time.Duration(0), false
 	for _, n := range r.sorted() {
 		switch {
-		case n.slot != s:
+		case n.slot != s || !s.takes(n.dev):
 		case n.err != nil:
 			parts = append(parts, fmt.Sprintf("%s: cannot be set up (tried %s): %v", n.dev.Name, times(n.tries), n.err))
 		case !n.ready:
@@ -61,6 +61,12 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 
 // missing says why there is no interface for the slot.
 func (r *runner) missing(s *slot, now time.Time) string {
+	if s.lost != nil && !s.named() {
+		if r.config.made(s.was.Name) {
+			return r.missing(&slot{Interface: Interface{Device: s.was.Name}}, now)
+		}
+		return fmt.Sprintf("%s: is gone, and no interface with its address %s has come: check the adapter and its driver", s.was.Name, s.was.lasting())
+	}
 	switch lowers := r.config.lowers(s.Device); {
 	case r.config.bond(s.Device) && r.unmadeBonds() != "":
 		return s.Device + ": is not made yet: " + r.unmadeBonds()
