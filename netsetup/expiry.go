@@ -14,6 +14,7 @@ func (r *runner) wake() time.Time {
 			at = t
 		}
 	}
+	sooner(r.fitAt)
 	for _, n := range r.nics {
 		if n.wanted() && !n.setting && !n.ready {
 			sooner(n.retry)
@@ -59,10 +60,15 @@ func (r *runner) tick(now time.Time) {
 			}
 		}
 	}
-	for _, n := range r.nics {
+	if !r.fitAt.IsZero() && !now.Before(r.fitAt) {
+		r.follow()
+	}
+	for _, n := range r.sorted() { // a bond, with lo, before its ports
 		if !n.redoAt.IsZero() && !now.Before(n.redoAt) {
-			r.above(n)
+			r.again(n)
 		}
+	}
+	for _, n := range r.nics {
 		switch {
 		case n.wanted() && !n.setting && !n.ready && !n.retry.IsZero() && !now.Before(n.retry):
 			r.begin(n)

@@ -70,11 +70,11 @@ func (r *runner) promote(n *nic) {
 // have been set down.
 func (r *runner) rouse(n *nic) {
 	n.idle, n.since = false, time.Now()
+	n.close()
+	n.ready, n.tries, n.retry = false, 0, time.Time{}
 	if n.setting {
 		return // setUp goes on with it
 	}
-	n.close()
-	n.ready, n.tries, n.retry = false, 0, time.Time{}
 	// One that is being set down tells of its carrier when it is up again.
 	n.carrier = n.down == nil && n.dev.Up && n.dev.Carrier && !r.anonymous(n)
 	r.begin(n)

@@ -71,7 +71,11 @@ func (r *runner) missing(s *slot, now time.Time) string {
 	case r.config.bond(s.Device) && r.unmadeBonds() != "":
 		return s.Device + ": is not made yet: " + r.unmadeBonds()
 	case lowers != nil:
-		return s.Device + ": is not made yet: " + r.states(lowers, now)
+		again := ""
+		if l := r.losses[s.Device]; l != nil && l.often(now) {
+			again = "it has gone " + times(l.times+1) + " in short order, "
+		}
+		return s.Device + ": is not made yet: " + again + r.states(lowers, now)
 	}
 	if links := r.config.unmade(s.Interface, r.devices()); len(links) > 0 {
 		var parts []string
@@ -136,11 +140,13 @@ func (s *slot) infiniBand(bootIF HardwareAddr) bool {
 
 // state tells how far the interface of that name is, which takes no address.
 func (r *runner) state(name string, now time.Time) string {
-	for _, n := range r.nics {
+	for _, n := range r.sorted() {
 		switch {
 		case n.dev.Name != name:
 		case n.err != nil:
 			return fmt.Sprintf("%s (tried %s)", n.err, times(n.tries))
+		case n.redoErr != nil:
+			return fmt.Sprintf("%s (tried %s)", n.redoErr, times(n.redone))
 		case !n.ready:
 			return fmt.Sprintf("%s: its driver %s has been opening it for %s", name, n.dev.Driver, seconds(now.Sub(n.first)))
 		case n.gate != 0:
