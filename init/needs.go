@@ -25,18 +25,22 @@ func (p Plan) Needs(firmware []iscsi.Target, names Names) netsetup.Needs {
 		}
 	}
 	n.Hosts = hostsOf(p.Root, slices.Concat(p.Targets, firmware), netip.Addr{}, names)
-	n.ByLease = func(net netsetup.State) []netsetup.Host {
-		root, err := p.RootBy(net)
-		if err != nil {
-			return nil
-		}
-		targets, _, err := p.TargetsBy(root, net)
-		if err != nil {
-			return nil
-		}
-		return hostsOf(root, targets, Client(net).Server, names)
-	}
+	n.ByLease = func(net netsetup.State) []netsetup.Host { return p.servers(net, names) }
 	return n
+}
+
+// servers are those of the root with that network, but those of the firmware's table;
+// none if the lease's root path is of no use.
+func (p Plan) servers(net netsetup.State, names Names) []netsetup.Host {
+	root, err := p.RootBy(net)
+	if err != nil {
+		return nil
+	}
+	targets, _, err := p.TargetsBy(root, net)
+	if err != nil {
+		return nil
+	}
+	return hostsOf(root, targets, Client(net).Server, names)
 }
 
 // hostsOf are the servers of a root and its targets; server is the one of an export that

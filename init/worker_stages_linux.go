@@ -59,14 +59,22 @@ func (w *worker) stages() []stage {
 			before = []string{"network"}
 		}
 		if p.attaches() || p.Root.NeedsRootPath() {
-			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.attach, reenter: lease})
+			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.overNetwork(w.attach), reenter: lease})
 			before = []string{"attach"}
 		}
 		// Its steps have limits; but what the kernel itself does in a mount, to replay a journal, takes as long as it takes.
-		list = append(list, stage{name: "mount", after: before, run: w.mount, reenter: again})
+		list = append(list, stage{name: "mount", after: before, run: w.overNetwork(w.mount), reenter: again})
 		last = append(last, "storage", "mount")
 	}
 	return append(list, stage{name: "switch", after: last, run: w.finish, reenter: again})
+}
+
+// overNetwork is a stage's work that goes to the servers of the root.
+func (w *worker) overNetwork(run func(context.Context) (string, error)) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		line, err := run(ctx)
+		return line, unreached(err, w.net, w.plan.servers(w.net, Names{}))
+	}
 }
 
 // storageAfter is "drivers" unless both can go on at once. That stage does not

@@ -32,7 +32,7 @@ func (r *runner) finishLinks() {
 				continue
 			}
 			n.linking = false
-			if s.err != nil {
+			if s.err != nil && n.err == nil { // else it has been told
 				r.log.Warn(fmt.Sprintf("set up %s: %v; not tried again", n.dev.Name, s.err))
 			}
 		case <-late.C:
