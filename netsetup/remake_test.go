@@ -30,7 +30,8 @@ func TestRunRegisteredAnew(t *testing.T) {
 		"bond of a child": {
 			"ib.pkey=ib0.8001 bond=bond0:ib0.8001:mode=1 ip=bond0:dhcp",
 			"link add bond0 type bond mode active-backup miimon 100", "bond0",
-			[]string{"ib0", "ib0.8001"}, 3,
+			[]string{"ib0", "ib0.8001"},
+			3,
 		},
 		"port": {"ip=ib0:dhcp", "link set ib0 up", "ib0", []string{"ib0"}, 3},
 	} {
