@@ -12,7 +12,7 @@ import (
 // start does what an interface that is set up and has carrier is there for. Without an
 // identity there is nothing to ask as: link comes back when it has one.
 func (r *runner) start(n *nic) {
-	if !n.ready || !n.carrier || !n.slot.open() || r.anonymous(n) {
+	if !n.ready || !n.carrier || !n.wanted() || r.anonymous(n) {
 		return
 	}
 	n.protocol = r.newProtocol(n)
@@ -168,6 +168,11 @@ func (r *runner) finish(n *nic, l Lease) {
 			continue
 		}
 		err := r.apply(step)
+		if _, ok := step.(AddrAdd); ok && err != nil && s.lost != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v; trying again", step, err))
+			n.protocol, n.again = nil, time.Now().Add(maxRetransmit)
+			return
+		}
 		if _, ok := step.(AddrAdd); ok && err != nil {
 			s.err = fmt.Errorf("%s: %w", step, err)
 			r.drop(s.word())
@@ -187,12 +192,19 @@ func (r *runner) finish(n *nic, l Lease) {
 	if s.lost != nil && !slices.Equal(s.lost.Addrs, state.Addrs) {
 		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back; the boot goes on with %v", n.dev.Name, s.lost))
 	}
+	back := s.lost
 	s.state, s.lost = &state, nil
 	if s.spare {
 		r.log.Info(state.String())
 	}
 	r.log.Debug(n.dev.Name+": set up", "after", time.Since(n.since))
 	r.accept(n, l)
+	if back != nil {
+		if r.main == back.Device {
+			r.main = state.Device // it may have another name
+		}
+		r.prefer(r.main)
+	}
 }
 
 // raise gives a device the MTU of a lease, and tells whether it has it now. It is

@@ -108,6 +108,9 @@ func (r *runner) drop(w *slot) {
 		if n.slot == nil || n.slot.word() != w || n.won {
 			continue
 		}
+		if n.slot == w && w.lost != nil && w.err == nil {
+			continue // the boot goes by it, whatever another has got beside it
+		}
 		goesOn := r.all(w) || !r.complete(w)
 		switch {
 		case w.err != nil:
@@ -186,7 +189,7 @@ func (r *runner) setDown(n *nic) {
 		return
 	}
 	for _, o := range r.nics {
-		if o != n && o.key.index == n.key.index && o.slot != nil && (o.slot.open() || o.protocol != nil) {
+		if o != n && o.key.index == n.key.index && o.slot != nil && (o.wanted() || o.protocol != nil) {
 			return // the other family needs it
 		}
 		if o.dev.Parent == n.key.index {
@@ -220,7 +223,7 @@ func (r *runner) all(s *slot) bool {
 
 // spare is a slot for one more interface of a word that has what it needs.
 func (r *runner) spare(n *nic, of *slot) *slot {
-	s := &slot{Interface: of.Interface, pos: len(r.slots), spare: true, of: of}
+	s := &slot{Interface: of.Interface, pos: len(r.slots), spare: true, of: of, sought: time.Now()}
 	s.Device = n.dev.Name
 	r.slots = append(r.slots, s)
 	return s

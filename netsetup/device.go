@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -76,6 +77,22 @@ func (d Device) lasting() HardwareAddr {
 		return d.Addr[12:]
 	}
 	return d.Addr
+}
+
+// same reports whether two are one device that was registered anew: an adapter by the
+// address that stays, what is made of others by its name. The port of a virtual function
+// has no such address before its host sets it.
+func (d Device) same(o Device) bool {
+	switch {
+	case d.hardware() != o.hardware() || d.Type != o.Type && d.hardware():
+		return false
+	case !d.hardware() || !d.identified() && !o.identified():
+		return d.Name == o.Name
+	case d.Type == hwInfiniBand:
+		return d.lasting() == o.lasting()
+	default:
+		return cmp.Or(d.Perm, d.Addr) == cmp.Or(o.Perm, o.Addr)
+	}
 }
 
 // candidate tells whether the device takes part when no name is given, for one family

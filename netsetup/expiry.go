@@ -14,6 +14,7 @@ func (r *runner) wake() time.Time {
 			at = t
 		}
 	}
+	sooner(r.fitAt)
 	for _, n := range r.nics {
 		if n.wanted() && !n.setting && !n.ready {
 			sooner(n.retry)
@@ -61,10 +62,15 @@ func (r *runner) tick(now time.Time) {
 			}
 		}
 	}
-	for _, n := range r.nics {
+	if !r.fitAt.IsZero() && !now.Before(r.fitAt) {
+		r.follow()
+	}
+	for _, n := range r.sorted() { // a bond, with lo, before its ports
 		if !n.redoAt.IsZero() && !now.Before(n.redoAt) {
-			r.above(n)
+			r.again(n)
 		}
+	}
+	for _, n := range r.nics {
 		switch {
 		case n.wanted() && !n.setting && !n.ready && !n.retry.IsZero() && !now.Before(n.retry):
 			r.begin(n)
@@ -97,6 +103,9 @@ func (r *runner) enough() bool {
 // expiry is when Up waits no longer for a slot: when the time of the last of its
 // interfaces is over.
 func (r *runner) expiry(s *slot) (time.Time, bool) {
+	if s.lost != nil {
+		return time.Time{}, false // the boot goes by it
+	}
 	carrier, dhcp := r.limits(s)
 	at := s.content // what is taken then has as long as a cable
 	if !at.IsZero() {
@@ -122,7 +131,7 @@ func (r *runner) expiry(s *slot) (time.Time, bool) {
 	}
 	switch {
 	case dark+asking == 0:
-		return r.started.Add(carrier), carrier > 0
+		return s.sought.Add(carrier), carrier > 0
 	case asking > 0:
 		// A port without a cable does not prolong the time of the others.
 		return at, true

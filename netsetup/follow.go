@@ -2,7 +2,6 @@ package netsetup
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,7 +14,7 @@ func (r *runner) follow() {
 	if !r.config.makes() {
 		return
 	}
-	shown := r.devices()
+	shown, again, now := r.devices(), false, time.Now()
 	for _, d := range shown {
 		if fit := r.config.fit(d, shown, r.leased[d.Name]); fit == 0 || fit == d.MTU {
 			continue
@@ -30,6 +29,11 @@ func (r *runner) follow() {
 			continue
 		}
 		err := LinkMTU{Dev: d.Name, MTU: fit}.apply(r.sys)
+		if err != nil && passing(err) && r.busy < mostBusy {
+			again = true
+			r.log.Debug(err.Error())
+			continue
+		}
 		if err != nil {
 			// Another port cannot have as much.
 			r.refusedMTU[d.Name] = fit
@@ -38,6 +42,13 @@ func (r *runner) follow() {
 		}
 		delete(r.refusedMTU, d.Name)
 		r.tellMTU(d, cmp.Or(r.config.mtuWritten(d), r.leased[d.Name]))
+	}
+	switch {
+	case !again:
+		r.busy, r.fitAt = 0, time.Time{}
+	case !now.Before(r.fitAt):
+		r.busy++
+		r.fitAt = now.Add(retryAfter(r.busy))
 	}
 }
 
@@ -81,6 +92,8 @@ func (r *runner) remake(gone Device) {
 		return
 	}
 	delete(r.bonded, gone.Name)
+	now := time.Now()
+	wait := r.loss(gone.Name).wait(now)
 	for _, n := range r.sorted() {
 		if n.dev.Master == gone.Index {
 			n.dev.Master = 0
@@ -91,14 +104,27 @@ func (r *runner) remake(gone Device) {
 		}
 		switch master := r.config.masterName(n.dev); {
 		case !lower || n.key.six || !n.named || master != "" && master != gone.Name:
-		case n.slot != nil:
-			r.above(n)
-		case n.setting:
-			n.redo = true
-		case n.ready:
-			n.ready, n.tries = false, 0
-			r.begin(n)
+		case wait > 0:
+			n.redoAt = now.Add(wait)
+		default:
+			r.again(n)
 		}
+	}
+}
+
+// again makes the links again that are made of an interface: after what is being done
+// with it, if anything is.
+func (r *runner) again(n *nic) {
+	n.redo, n.redoAt = false, time.Time{}
+	switch {
+	case n.setting:
+		n.redo = true
+	case n.slot != nil && n.wanted() && !n.ready: // they are set up with it
+	case n.slot != nil:
+		r.perform(n, true)
+	case n.ready:
+		n.ready, n.tries = false, 0
+		r.begin(n)
 	}
 }
 
@@ -112,18 +138,22 @@ func (r *runner) named(name string) bool {
 	return false
 }
 
-// above makes the links again that are made of an interface which has an address of
-// its own, and does not disturb it.
-func (r *runner) above(n *nic) {
-	n.redoAt = time.Time{}
-	for _, s := range r.config.belowWith(n.dev, r.leased) {
-		err := s.apply(r.sys)
-		if short, ok := errors.AsType[*shortfall](err); ok {
-			r.held = append(r.held, short)
-		} else if err != nil {
-			r.log.Debug(fmt.Sprintf("%s: %v", s, err))
-			n.redoAt = time.Now().Add(firstRetransmit)
-			return
-		}
+// madeAbove takes what came of the links of an interface that has a word.
+func (r *runner) madeAbove(n *nic, err error) {
+	n.setting, n.redoErr = false, err
+	switch {
+	case err == nil:
+		n.redone = 0
+	case n.redone == 2: // at first what they are made of may be about to go, too
+		r.log.Warn(fmt.Sprintf("links on %s: %v; trying again", n.dev.Name, err))
+	}
+	switch {
+	case n.wanted() && !n.ready:
+		n.redo = false
+		r.begin(n) // it was put off meanwhile
+	case n.redo:
+		r.again(n)
+	case err != nil && n.redoAt.IsZero():
+		n.redoAt = time.Now().Add(retryAfter(n.redone))
 	}
 }

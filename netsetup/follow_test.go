@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -248,5 +249,44 @@ func TestRunRefusedTogether(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An MTU for which the device is busy is set again; one that is busy for ever has what
+// it has, and that is told.
+func TestRunMTUBusy(t *testing.T) {
+	for name, tt := range map[string]struct {
+		line, device string
+		command      string
+		want, ever   int // the MTU, and that where the device is busy for ever
+	}{
+		"alone": {"ip=ib0:dhcp:2000", "ib0", "link set ib0 mtu 2000", 2000, 2044},
+		"bond":  {"bond=bond0:ib0:mode=1 ip=bond0:dhcp", "bond0", "link set bond0 mtu 2044", 2044, 4092},
+	} {
+		for _, ever := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " ", ever), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					k, rules := ibFabric(t, 4092)
+					want, most := tt.want, 2
+					if ever {
+						k.refuse = map[string]error{"ip " + tt.command: syscall.EBUSY}
+						want, most = tt.ever, 12
+					} else {
+						k.fail["ip "+tt.command] = syscall.EAGAIN
+					}
+					r := watched(t, tt.line+" nodisk.dhcp.clientid=guid", time.Minute, k, func() {
+						<-time.After(20 * time.Second)
+						rules.join("ib0", 2044)
+					})
+					d, _ := rules.device(tt.device)
+					if n := timesOf(r.commands, tt.command); r.err != nil || d.MTU != want || n < 2 || n > most {
+						t.Errorf("%v, MTU %d, want %d, set %d times\n%s\n%s", r.err, d.MTU, want, n, strings.Join(r.commands, "\n"), strings.Join(r.log, "\n"))
+					}
+					if told := strings.Contains(strings.Join(r.log, "\n"), "the MTU of ib0 stays"); told != (ever && name == "alone") {
+						t.Errorf("%s", strings.Join(r.log, "\n"))
+					}
+				})
+			})
+		}
 	}
 }

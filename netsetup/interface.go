@@ -51,7 +51,7 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	if e.gone {
 		if n != nil {
 			if n.slot != nil && (n.slot.open() || n.protocol != nil || n.won) {
-				r.log.Warn(n.dev.Name + ": the interface is gone")
+				r.tellGone(n.dev.Name, now)
 			}
 			if n.won && n.slot.state != nil {
 				r.reopen(n)
@@ -170,6 +170,25 @@ func (r *runner) carrierLost(n *nic, now time.Time) {
 	n.flapped, n.flaps = now, 0
 }
 
+// tellGone tells that an interface is gone, as carrierLost does.
+func (r *runner) tellGone(name string, now time.Time) {
+	switch most, ok := r.loss(name).tells(now); {
+	case !ok:
+	case most > 1:
+		r.log.Warn(name + ": the interface has gone " + times(most) + ": find out who deletes it, or what resets the adapter")
+	default:
+		r.log.Warn(name + ": the interface is gone")
+	}
+}
+
+// loss is what is known of the losses of the interface of that name.
+func (r *runner) loss(name string) *loss {
+	if r.losses[name] == nil {
+		r.losses[name] = &loss{}
+	}
+	return r.losses[name]
+}
+
 // tell passes on what the kernel says of IPv6.
 func (r *runner) tell(index int, e news) {
 	r.view(index).take(&e)
@@ -181,7 +200,7 @@ func (r *runner) tell(index int, e news) {
 // wanted tells whether there is still something to do with the interface.
 func (n *nic) wanted() bool {
 	if n.slot != nil {
-		return n.slot.open()
+		return n.slot.open() && n.slot.takes(n.dev)
 	}
 	return n.below
 }
@@ -214,9 +233,17 @@ func (r *runner) claim(n *nic) bool {
 	if boot := r.config.BootDevice(); r.config.interfaces()[i].match().glob() && r.awaitsBoot() && !boot.selects(n.dev) {
 		return false // the word may be that of the device of bootdev=
 	}
-	n.slot = r.slotOf(i)
-	if w := n.slot; w.state != nil && (r.all(w) || !r.complete(w)) {
-		n.slot = r.spare(n, n.slot)
+	w := r.slotOf(i)
+	lost := w.open() && !w.takes(n.dev)
+	switch s := r.returned(w, n.dev); {
+	case s != nil:
+		n.slot = s
+	case r.all(w) && (lost || w.state != nil), w.state != nil && !r.complete(w):
+		n.slot = r.spare(n, w)
+	case lost:
+		return false
+	default:
+		n.slot = w
 	}
 	n.since = time.Now()
 	return true
@@ -238,21 +265,32 @@ func (r *runner) slotOf(pos int) *slot {
 // links that are being made: see finishLinks.
 // What is done with lo is done at once: bonds must be there when their ports
 // are.
-func (r *runner) begin(n *nic) {
+func (r *runner) begin(n *nic) { r.perform(n, false) }
+
+// perform does what begin says, or (above) only makes the links that are made of an
+// interface which has a word of its own, and does not disturb it.
+func (r *runner) perform(n *nic, above bool) {
 	if four := r.nics[nicKey{index: n.key.index}]; n.key.six && four.slot != nil && !four.ready {
 		return // it may get another hardware address yet; setUp comes back
 	}
 	n.setting = true
-	n.retry = time.Time{}
-	if n.tries++; n.tries == 1 {
-		n.first = time.Now() // it may have been there, of no use, for long
+	switch {
+	case above:
+		n.redone++
+	default:
+		n.retry = time.Time{}
+		if n.tries++; n.tries == 1 {
+			n.first = time.Now() // it may have been there, of no use, for long
+		}
 	}
 	dev := n.dev
 	var steps []Step
 	var channels []channel
-	if n.slot == nil {
+	switch {
+	case above:
+	case n.slot == nil:
 		n.carrier = dev.Carrier
-	} else {
+	default:
 		steps = r.config.linkSteps(n.slot.Interface, dev)
 		if a := n.slot.NewAddr; a != "" {
 			dev.Addr = a
@@ -279,22 +317,29 @@ func (r *runner) begin(n *nic) {
 	if late {
 		r.view(dev.Index).solicited = true
 	}
-	bare := n.slot == nil
+	bare, tries := n.slot == nil || above, n.tries
+	if above {
+		tries = n.redone
+	}
 	apply := func() setup {
 		if six {
 			r.sys.hasten6(dev.Name)
 		}
-		s := setup{key: n.key, broadcast: dev.Broadcast, bare: bare, wires: map[channel]wire{}}
+		s := setup{key: n.key, broadcast: dev.Broadcast, bare: bare, above: above, wires: map[channel]wire{}}
 		for _, step := range steps {
 			if until.Err() != nil {
 				return s
 			}
 			err := step.apply(r.sys)
-			if short, ok := errors.AsType[*shortfall](err); ok {
+			short, ok := errors.AsType[*shortfall](err)
+			if ok && (!passing(err) || tries > mostBusy) {
 				s.short = append(s.short, short)
 				continue
 			}
 			if err != nil {
+				if ok {
+					err = short.err // its step may be of another device
+				}
 				s.err = fmt.Errorf("%s: %w", step, err)
 				return s
 			}
@@ -356,16 +401,23 @@ func (r *runner) setUp(s setup) {
 	if n != nil {
 		n.linking = false
 	}
-	if n == nil || !n.wanted() {
+	switch {
+	case n == nil:
 		s.close()
-		if n != nil {
-			n.setting = false
-			n.ready = s.err == nil
-			r.setDown(n)
-		}
+		return
+	case s.above:
+		r.madeAbove(n, s.err)
 		return
 	}
 	n.setting = false
+	if !n.wanted() {
+		s.close()
+		n.ready = s.err == nil
+		if r.setDown(n); n.redo && n.ready {
+			r.again(n)
+		}
+		return
+	}
 	if s.broadcast != n.dev.Broadcast || s.bare && n.slot != nil || n.redo {
 		// A bond has become an InfiniBand interface meanwhile, or is to have an
 		// address; or a link that is made of it has gone.
@@ -376,8 +428,7 @@ func (r *runner) setUp(s setup) {
 	}
 	n.err = s.err
 	if s.err != nil {
-		wait := min(firstRetransmit<<min(n.tries-1, 10), maxRetransmit)
-		n.retry = time.Now().Add(wait)
+		n.retry = time.Now().Add(retryAfter(n.tries))
 		if n.tries == 1 {
 			r.log.Warn(fmt.Sprintf("set up %s: %v; trying again", n.dev.Name, s.err))
 		}

@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -30,6 +31,9 @@ func (c *Config) checkLinks(p *problems, seen []string) {
 	}
 	for _, b := range c.Bridges {
 		made("bridge", b.Name)
+		if limit, by := c.mtuBelow(b.Name, nil); limit != 0 && c.mtuOf(PortMatch{Name: b.Name}) > limit {
+			p.add("bridge", b.Name, "its ip= gives a larger MTU than that of "+by, "a bridge drops what is too long for a port: write the same in both")
+		}
 	}
 	c.checkPorts(p, seen)
 	c.checkTypes(p)
@@ -140,16 +144,43 @@ func (c *Config) checkParent(p *problems, v VLAN) {
 			p.add("vlan", v.Name, "has the same parent and id as "+o.Name, "leave one of them out")
 		}
 	}
-	parent, vlan := 0, 0
+	mtu := c.mtuOf(PortMatch{Name: v.Name})
+	if limit, by := c.mtuBelow(v.Name, nil); limit != 0 && mtu > limit {
+		p.add("vlan", v.Name, "its ip= gives a larger MTU than that of "+by, "a VLAN cannot have more than what it is on: write the same in both")
+	}
+}
+
+// mtuOf is the MTU that the words give to a device, 0 for none.
+func (c *Config) mtuOf(m PortMatch) int {
+	mtu := 0
 	for _, n := range c.Interfaces {
-		if n.Device == v.Name {
-			vlan = max(vlan, n.MTU)
-		}
-		if n.match() != (PortMatch{}) && c.deviceKey(n) == v.Parent.key() {
-			parent = max(parent, n.MTU)
+		if n.match() != (PortMatch{}) && c.deviceKey(n) == m.key() {
+			mtu = max(mtu, n.MTU)
 		}
 	}
-	if parent != 0 && vlan > parent {
-		p.add("vlan", v.Name, "its ip= gives a larger MTU than that of "+v.Parent.Name, "a VLAN cannot have more than what it is on: write the same in both")
+	for _, b := range c.Bonds {
+		if m.key() == (PortMatch{Name: b.Name}) {
+			mtu = max(mtu, b.MTU)
+		}
 	}
+	return mtu
+}
+
+// mtuBelow is the least MTU that the words give to what carries the packets of a VLAN or
+// bridge, somewhere down, and which device that is; 0 for none. The ports of a bond have
+// what it has. on are the links passed on the way.
+func (c *Config) mtuBelow(name string, on []string) (least int, by string) {
+	if c.bond(name) || slices.Contains(on, name) {
+		return 0, ""
+	}
+	for _, m := range c.lowers(name) {
+		mtu, of := c.mtuOf(m), cmp.Or(m.Name, m.String())
+		if mtu == 0 {
+			mtu, of = c.mtuBelow(m.Name, append(on, name))
+		}
+		if mtu != 0 && (least == 0 || mtu < least) {
+			least, by = mtu, of
+		}
+	}
+	return least, by
 }

@@ -54,7 +54,11 @@ func TestLinkErrors(t *testing.T) {
 		"bond=bond0:vlan5 vlan=vlan5:bond0":      {"bond=bond0: is made of itself"},
 		"bond=bond0:ib0:mode=1 vlan=vlan5:bond0": {"vlan=vlan5: InfiniBand has no VLANs"},
 		"bond=b:eth0 vlan=vlan5:eth0":            {"vlan=vlan5: eth0 is a port of b and has no VLANs of its own; write vlan=vlan5:b"},
-		"vlan=vlan5:eth0 ip=eth0:dhcp:1500 ip=vlan5:dhcp:9000": {"its ip= gives a larger MTU than that of eth0"},
+		"vlan=vlan5:eth0 ip=eth0:dhcp:1500 ip=vlan5:dhcp:9000":                                 {"its ip= gives a larger MTU than that of eth0"},
+		"bond=bond0:eth0:mode=1:1500 vlan=vlan5:bond0 ip=vlan5:dhcp:9000":                      {"its ip= gives a larger MTU than that of bond0"},
+		"bond=bond0:eth0:mode=1:1500 vlan=vlan5:bond0 vlan=vlan5.6:vlan5 ip=vlan5.6:dhcp:9000": {"its ip= gives a larger MTU than that of bond0"},
+		"bond=bond0:eth0:mode=1:1500 bridge=br0:bond0 ip=br0:dhcp:9000":                        {"its ip= gives a larger MTU than that of bond0"},
+		"vlan=vlan5:br0 bridge=br0:eth0 ip=br0:none:1500 ip=vlan5:dhcp:9000":                   {"its ip= gives a larger MTU than that of br0"},
 		"bridge=br0":                             {"is not name:ports; write bridge=br0:eth0"},
 		"bridge=br0:eth0:stp":                    {"is not name:ports"},
 		"bridge=br0:":                            {"names no port"},
@@ -218,7 +222,7 @@ func TestUpLinkNameTaken(t *testing.T) {
 			k.servers["eth0"] = goodServer(t)
 			k.made = func() {}
 			k.refuse = map[string]error{step: errors.New("eth0 exists already and is an adapter: choose another name for the link")}
-			r := try(t, line, 15*time.Second, k, nil)
+			r := try(t, line, 14*time.Second, k, nil)
 			last := ""
 			if len(r.log) > 0 {
 				last = r.log[len(r.log)-1]

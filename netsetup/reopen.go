@@ -19,9 +19,10 @@ func (r *runner) reopen(n *nic) {
 	if len(kept) == 0 {
 		w.have = nil
 	}
+	s.sought = time.Now()
 	switch {
 	case r.main != "":
-		s.lost = gone
+		s.lost, s.was = gone, n.dev
 	case s == w:
 		r.succeed(n)
 	}
@@ -69,12 +70,23 @@ func (r *runner) promote(n *nic) {
 // have been set down.
 func (r *runner) rouse(n *nic) {
 	n.idle, n.since = false, time.Now()
+	n.close()
+	n.ready, n.tries, n.retry = false, 0, time.Time{}
 	if n.setting {
 		return // setUp goes on with it
 	}
-	n.close()
-	n.ready, n.tries, n.retry = false, 0, time.Time{}
 	// One that is being set down tells of its carrier when it is up again.
 	n.carrier = n.down == nil && n.dev.Up && n.dev.Carrier && !r.anonymous(n)
 	r.begin(n)
+}
+
+// returned is the slot of a word that an interface had which is back, nil if it had none
+// or another interface has it.
+func (r *runner) returned(w *slot, d Device) *slot {
+	for _, s := range r.slots {
+		if s.word() == w && s.lost != nil && s.open() && s.was.same(d) {
+			return s
+		}
+	}
+	return nil
 }

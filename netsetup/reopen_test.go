@@ -1,6 +1,8 @@
 package netsetup
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,5 +54,113 @@ func TestRunWinnerGone(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A port that the boot goes by is set up again whenever it is back, with the address and
+// the place of its routes, whatever the limits of Up, and no other in its place.
+func TestRunPortBack(t *testing.T) {
+	const timeout = " rd.net.timeout.carrier=20"
+	for name, tt := range map[string]struct {
+		line   string
+		device string
+		metric string
+		other  bool // the second port comes back, and has a server, before the first
+	}{
+		"timeout":       {"ip=ib0:dhcp" + timeout, "ib0", "", false},
+		"child":         {"ib.pkey=ib0.8001 ip=ib0.8001:dhcp" + timeout, "ib0.8001", "", false},
+		"bond":          {"bond=bond0:ib0:mode=1 ip=bond0:dhcp" + timeout, "bond0", "", false},
+		"two words":     {"ip=ib0:dhcp ip=eth0:dhcp", "ib0", "", false},
+		"second word":   {"ip=eth0:dhcp ip=ib0:dhcp", "ib0", " metric 101", false},
+		"any":           {"ip=dhcp", "ib0", "", true},
+		"any, timeout":  {"ip=dhcp" + timeout, "ib0", "", true},
+		"pattern":       {"ip=ib*:dhcp", "ib0", "", true},
+		"driver":        {"ip=driver=mlx4*:dhcp", "ib0", "", true},
+		"any static":    {"ip=10.77.0.23::10.77.0.1:24:::none nodisk.arp-probe=0", "ib0", "", true},
+		"pattern, bond": {"bond=bond0:ib0:mode=1 ip=dhcp", "bond0", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, rules := ibFabric(t, 4092, 4092)
+				k.servers["ib1"] = leases(t, "10.77.0.31/24")
+				eth := ethernet(3, "eth0", macA)
+				eth.Carrier = strings.Contains(tt.line, "eth0")
+				k.appear(eth)
+				k.servers["eth0"] = leases(t, "10.88.0.5/24")
+				join := func() {
+					for _, dev := range []string{"ib0", "ib0.8001"} {
+						<-time.After(time.Second)
+						rules.join(dev, 2044)
+					}
+				}
+				r := watched(t, tt.line+" nodisk.dhcp.clientid=guid", 90*time.Second, k, func() {
+					join()
+					<-time.After(30 * time.Second)
+					rules.unregister("ib0")
+					rules.unregister("ib1")
+					<-time.After(time.Second)
+					if tt.other {
+						again := secondPort()
+						again.Index = 76
+						rules.port(again, 4092, false)
+						k.change("eth0", func(d *Device) { d.Carrier = true })
+						<-time.After(time.Second)
+						rules.join("ib1", 2044)
+					}
+					<-time.After(25 * time.Second)
+					again := guidePort()
+					again.Index = 77
+					rules.port(again, 4092, false)
+					<-time.After(2 * time.Second)
+					join()
+				})
+				address := "addr add 10.77.0.23/24 brd + dev " + tt.device
+				route := "route replace default via 10.77.0.1 dev " + tt.device + tt.metric
+				others := slices.DeleteFunc(slices.Clone(r.commands), func(s string) bool {
+					return !strings.HasPrefix(s, "addr del") && s != "addr add 10.77.0.31/24 brd + dev ib1" &&
+						(!strings.HasPrefix(s, "addr add 10.88") || strings.Contains(tt.line, "eth0"))
+				})
+				d, _ := rules.device(tt.device)
+				if r.err != nil || len(r.last.Addrs) != 1 || r.last.Addrs[0] != r.state.Addrs[0] || !d.Up ||
+					timesOf(r.commands, address) != 2 || timesOf(r.commands, route) != 2 || len(others) > 0 {
+					t.Errorf("%v, %v, then %v\n%s\n%s", r.err, r.state, r.last, strings.Join(r.commands, "\n"), strings.Join(r.log, "\n"))
+				}
+				for _, line := range r.log {
+					if strings.Contains(line, "goes on without") || strings.Contains(line, "been opening") {
+						t.Error(line)
+					}
+				}
+			})
+		})
+	}
+}
+
+// What is one device though the kernel registered it anew.
+func TestDeviceSame(t *testing.T) {
+	port, eth, zero := guidePort(), ethernet(2, "eth0", macA), zeroPort()
+	zero.Name = "ib0"
+	with := func(d Device, f func(*Device)) Device {
+		d.Index += 70
+		f(&d)
+		return d
+	}
+	for name, tt := range map[string]struct {
+		a, b Device
+		want bool
+	}{
+		"port":             {port, with(port, func(d *Device) { d.Name, d.Addr = "ib7", "\x80\x00\x09\x99"+d.Addr[4:] }), true},
+		"other port":       {port, with(secondPort(), func(d *Device) { d.Name = port.Name }), false},
+		"no GUID":          {zero, with(zero, func(*Device) {}), true},
+		"no GUID yet":      {port, with(zero, func(*Device) {}), false},
+		"Ethernet":         {eth, with(eth, func(d *Device) { d.Name = "eth7" }), true},
+		"set address":      {with(eth, func(d *Device) { d.Addr, d.Perm = macB, macA }), eth, true},
+		"other adapter":    {eth, with(eth, func(d *Device) { d.Addr = macB }), false},
+		"link":             {Device{Name: "bond0", Addr: macA}, Device{Name: "bond0", Addr: macB, Type: hwInfiniBand}, true},
+		"other link":       {Device{Name: "bond0", Addr: macA}, Device{Name: "bond1", Addr: macA}, false},
+		"link and adapter": {Device{Name: "eth0", Type: hwEthernet, Addr: macA}, eth, false},
+	} {
+		if got := tt.a.same(tt.b); got != tt.want || tt.b.same(tt.a) != got {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -72,8 +72,12 @@ type slot struct {
 	Interface
 	pos   int
 	state *State // done
-	lost  *State // what it was, when the interface has gone since
-	err   error  // given up
+	lost  *State // what it was, when the interface has gone since Up returned
+	was   Device // that interface then
+	// sought is since when there is no interface that has its address: from the start,
+	// or from the loss of one.
+	sought time.Time
+	err    error // given up
 	// spare is one that Up does not wait for: a word that took too long while
 	// another serves; or an interface besides the one that the word needs, because
 	// all are wanted (rd.neednet) or it may reach a host better. of is the slot of
@@ -95,6 +99,11 @@ type slot struct {
 
 func (s *slot) open() bool { return s.state == nil && s.err == nil }
 
+// takes reports whether a device may have the slot. Once the boot goes by an address,
+// only the interface which had it may: on another one the root's connections are of no
+// use. A word that names one device says itself which one it is.
+func (s *slot) takes(d Device) bool { return s.lost == nil || s.named() || s.was.same(d) }
+
 // A nicKey is an interface and a family of addresses: one that has both is
 // two to the runner.
 type nicKey struct {
@@ -115,7 +124,9 @@ type nic struct {
 	down     <-chan struct{} // it was set down, or will be when that is closed
 	linking  bool            // and has steps for a link that is made of it
 	redo     bool            // and another is due after it: a link that is made of it has gone
-	redoAt   time.Time       // the same of one that has an address: when to try again
+	redoAt   time.Time       // when that is due, where it is not at once
+	redone   int             // tries at links that are made of one which has a word, and
+	redoErr  error           // what came of the last: see above
 	ready    bool            // it is set up
 	carrier  bool
 	since    time.Time    // of the carrier state, without carrier of the gate
@@ -153,6 +164,7 @@ type setup struct {
 	key       nicKey
 	broadcast HardwareAddr // for which the wires were opened
 	bare      bool         // for an interface that takes no address
+	above     bool         // nothing but the links that are made of it
 	short     []*shortfall
 	wires     map[channel]wire
 	err       error
@@ -185,8 +197,11 @@ type runner struct {
 	held    []*shortfall    // to be told when nothing is being set up
 	// refusedMTU are the MTUs that links could not have, by name.
 	refusedMTU map[string]int
-	before     Traces // of earlier attempts, not taken over yet
-	made       Traces // of this one
+	losses     map[string]*loss // of interfaces, by name
+	fitAt      time.Time        // when to set MTUs again that devices were too busy for,
+	busy       int              // which they were as often
+	before     Traces           // of earlier attempts, not taken over yet
+	made       Traces           // of this one
 
 	// ctx ends when the network is closed, finishing when steps for links are not
 	// waited for any longer.
@@ -209,14 +224,14 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	r := &runner{
 		config: c, written: c, sys: sys, log: log, started: time.Now(),
 		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, given: map[int]string{}, boot: map[string]bool{},
-		bonded: map[string]bool{}, short: map[string]bool{}, refusedMTU: map[string]int{},
+		bonded: map[string]bool{}, short: map[string]bool{}, refusedMTU: map[string]int{}, losses: map[string]*loss{},
 		arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.finishing, r.abandon = context.WithCancel(context.Background())
 	r.nextLog = r.started.Add(logEvery)
 	for i, n := range c.interfaces() {
-		r.slots = append(r.slots, &slot{Interface: n, pos: i, need: c.need(i)})
+		r.slots = append(r.slots, &slot{Interface: n, pos: i, need: c.need(i), sought: r.started})
 	}
 	return r
 }

@@ -1,9 +1,11 @@
 package netsetup
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // A shortfall is the error of a step that was done as far as the kernel can. It
@@ -14,6 +16,16 @@ type shortfall struct {
 	err  error  // the kernel's, nil if it has given none
 	what string // what there is instead
 }
+
+// passing reports whether the kernel has refused for a reason that may be over soon: a
+// device is being reset, say.
+func passing(err error) bool {
+	return errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EAGAIN)
+}
+
+// mostBusy is how often that is tried again, before what there is has to do: with some
+// drivers a device that is up is always busy.
+const mostBusy = 4
 
 func (s *shortfall) Error() string { return s.of(s.dev) }
 

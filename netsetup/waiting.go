@@ -31,7 +31,7 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 	longest, asking := time.Duration(0), false
 	for _, n := range r.sorted() {
 		switch {
-		case n.slot != s:
+		case n.slot != s || !s.takes(n.dev):
 		case n.err != nil:
 			parts = append(parts, fmt.Sprintf("%s: cannot be set up (tried %s): %v", n.dev.Name, times(n.tries), n.err))
 		case !n.ready:
@@ -64,11 +64,21 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 
 // missing says why there is no interface for the slot.
 func (r *runner) missing(s *slot, now time.Time) string {
+	if s.lost != nil && !s.named() {
+		if r.config.made(s.was.Name) {
+			return r.missing(&slot{Interface: Interface{Device: s.was.Name}}, now)
+		}
+		return fmt.Sprintf("%s: is gone, and no interface with its address %s has come: check the adapter and its driver", s.was.Name, s.was.lasting())
+	}
 	switch lowers := r.config.lowers(s.Device); {
 	case r.config.bond(s.Device) && r.unmadeBonds() != "":
 		return s.Device + ": is not made yet: " + r.unmadeBonds()
 	case lowers != nil:
-		return s.Device + ": is not made yet: " + r.states(lowers, now)
+		again := ""
+		if l := r.losses[s.Device]; l != nil && l.often(now) {
+			again = "it has gone " + times(l.times+1) + " in short order, "
+		}
+		return s.Device + ": is not made yet: " + again + r.states(lowers, now)
 	}
 	if links := r.config.unmade(s.Interface, r.devices()); len(links) > 0 {
 		var parts []string
@@ -133,11 +143,13 @@ func (s *slot) infiniBand(bootIF HardwareAddr) bool {
 
 // state tells how far the interface of that name is, which takes no address.
 func (r *runner) state(name string, now time.Time) string {
-	for _, n := range r.nics {
+	for _, n := range r.sorted() {
 		switch {
 		case n.dev.Name != name:
 		case n.err != nil:
 			return fmt.Sprintf("%s (tried %s)", n.err, times(n.tries))
+		case n.redoErr != nil:
+			return fmt.Sprintf("%s (tried %s)", n.redoErr, times(n.redone))
 		case !n.ready:
 			return fmt.Sprintf("%s: its driver %s has been opening it for %s", name, n.dev.Driver, seconds(now.Sub(n.first)))
 		case n.gate != 0:
