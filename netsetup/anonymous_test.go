@@ -56,6 +56,7 @@ func TestRunBondAnonymous(t *testing.T) {
 					k.appear(second)
 					<-time.After(100 * time.Millisecond)
 					m := &dhcpv4.DHCPv4{OpCode: dhcpv4.OpcodeBootReply, Options: dhcpv4.Options{}}
+					synctest.Wait() // the runner has its nics to itself
 					key := nicKey{index: bond.Index}
 					r.arrivals <- arrival{key: key, wire: r.nics[key].wires[channelDHCP], packet: packet{payload: m.ToBytes(), via: channelDHCP}}
 					<-time.After(24 * time.Second)
