@@ -265,14 +265,11 @@ func (c *checker) ipoib() string {
 			continue
 		}
 		drivers, _ := c.drivers(d)
-		ok, why := true, ""
+		ok, why := c.linkable(d, build.DeviceInfiniBand, drivers)
 		switch {
-		case drivers != nil || c.aliases.Builtin(c.index, d):
-			ok, why = c.linkable(d, build.DeviceInfiniBand, drivers)
-		default:
-			ok, why = false, fmt.Sprintf("%v: %s", d, c.lacking(d))
-		}
-		if ok {
+		case drivers == nil && !c.aliases.Builtin(c.index, d):
+			why = fmt.Sprintf("%v: %s", d, c.lacking(d))
+		case ok:
 			return ""
 		}
 		if first == "" {
