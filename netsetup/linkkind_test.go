@@ -67,8 +67,10 @@ func TestRunKinds(t *testing.T) {
 		have []Device
 		want string
 	}{
-		"port of nobody": {"ip=dhcp nodisk.ib.port=mlx5_0", []Device{eth, guidePort()},
-			"nodisk.ib.port=mlx5_0 selects none of the ports here (mlx4_0:1 ib0 00:02:c9:03:00:00:10:39)"},
+		"port of nobody": {
+			"ip=dhcp nodisk.ib.port=mlx5_0", []Device{eth, guidePort()},
+			"nodisk.ib.port=mlx5_0 selects none of the ports here (mlx4_0:1 ib0 00:02:c9:03:00:00:10:39)",
+		},
 		"GUID of nobody":   {"ip=dhcp nodisk.ib.port=00-02-c9-03-00-00-10-40", []Device{eth, guidePort()}, "nodisk.ib.port=00-02-c9-03-00-00-10-40 selects none"},
 		"no ports":         {"ip=dhcp nodisk.ib.port=mlx5_0:2", []Device{eth}, "nodisk.ib.port=mlx5_0:2 selects nothing: no InfiniBand interface is here"},
 		"child":            {"ip=storage.8001:dhcp ib.pkey=storage.8001", []Device{{Index: 3, Name: "storage", Type: hwEthernet, Addr: macA, Physical: true}}, "ib.pkey=storage.8001: storage is no port of InfiniBand, and has no partitions"},
