@@ -68,7 +68,8 @@ func TestRunKinds(t *testing.T) {
 		want string
 	}{
 		"port of nobody": {
-			"ip=dhcp nodisk.ib.port=mlx5_0", []Device{eth, guidePort()},
+			"ip=dhcp nodisk.ib.port=mlx5_0",
+			[]Device{eth, guidePort()},
 			"nodisk.ib.port=mlx5_0 selects none of the ports here (mlx4_0:1 ib0 00:02:c9:03:00:00:10:39)",
 		},
 		"GUID of nobody":   {"ip=dhcp nodisk.ib.port=00-02-c9-03-00-00-10-40", []Device{eth, guidePort()}, "nodisk.ib.port=00-02-c9-03-00-00-10-40 selects none"},
