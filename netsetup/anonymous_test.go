@@ -52,8 +52,9 @@ func TestRunBondAnonymous(t *testing.T) {
 				go func() {
 					<-time.After(500 * time.Millisecond)
 					k.events <- linkEvent{Device: second, gone: true}
-					second.Index, second.Addr = 16, zeroPort().Addr
-					k.appear(second)
+					back := second
+					back.Index, back.Addr = 16, zeroPort().Addr
+					k.appear(back)
 					<-time.After(100 * time.Millisecond)
 					m := &dhcpv4.DHCPv4{OpCode: dhcpv4.OpcodeBootReply, Options: dhcpv4.Options{}}
 					synctest.Wait() // the runner has its nics to itself
