@@ -21,12 +21,10 @@ const (
 	busy  weight = 2 // every other node, and what makes images
 )
 
-// all of the machine: three busy nodes on two processors, or two and two that wait.
-// A busy node waits, too, for a quarter of its time: with one for each processor, half
-// a processor of two had nothing to do. Each may need the memory of a node, 512 MiB, and
-// QEMU's.
+// all of the machine: two nodes that are busy on two processors, and one that
+// waits beside them. Each may need the memory of a node, 512 MiB, and QEMU's.
 var all = sync.OnceValue(func() weight {
-	n := 3 * runtime.NumCPU()
+	n := 2*runtime.NumCPU() + 1
 	text, _ := os.ReadFile("/proc/meminfo")
 	if m := regexp.MustCompile(`MemAvailable: +(\d+) kB`).FindSubmatch(text); m != nil {
 		if kb, err := strconv.Atoi(string(m[1])); err == nil {
