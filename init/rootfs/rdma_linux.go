@@ -26,7 +26,8 @@ func (c *nfsClient) explainRDMA(err error, said string) string {
 		}
 		return why + ": mount from an address on the InfiniBand or RoCE network, or by proto=tcp"
 	case errors.Is(err, unix.ENETUNREACH): // RDMA_CM_EVENT_ROUTE_ERROR
-		return fmt.Sprintf("the subnet administrator names no path to %s", c.server)
+		return fmt.Sprintf("the subnet administrator names no path to %s: check that the subnet manager runs (sminfo), and that the server is in this partition",
+			c.server)
 	case errors.Is(err, unix.EINVAL) && strings.Contains(said, "rpcrdma:"):
 		return "the RDMA device cannot carry NFS"
 	}
