@@ -135,8 +135,8 @@ func (g *graph) run(ctx context.Context) error {
 				}
 				state[o.index].running = false
 				state[o.index].done = o.err == nil
-				if o.err != nil && (!isContext(o.err) || state[o.index].err == nil) {
-					state[o.index].err = o.err
+				if o.err != nil {
+					state[o.index].err = atEnd(state[o.index].err, o.err)
 				}
 			})
 			return &stuckError{after: after, waiting: g.waiting(state)}
@@ -153,9 +153,7 @@ func (g *graph) run(ctx context.Context) error {
 		default:
 			s.running = false
 			if ctx.Err() != nil {
-				if s.err == nil || !isContext(o.err) {
-					s.err = o.err
-				}
+				s.err = atEnd(s.err, o.err)
 				continue // the select above takes the other branch
 			}
 			if _, ok := errors.AsType[*permanentError](o.err); ok {
@@ -189,6 +187,19 @@ func (e timeoutError) Is(target error) bool { return target == context.DeadlineE
 
 func isContext(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// atEnd is why a stage has not succeeded when the boot's end has interrupted it: what it was
+// waiting for then, and how the attempt before, if there was one, had failed. One that says
+// nothing but that it was interrupted adds nothing.
+func atEnd(before, last error) error {
+	switch {
+	case before == nil || !isContext(last):
+		return last
+	case errors.Unwrap(last) == nil || oneLine(last) == oneLine(before):
+		return before
+	}
+	return fmt.Errorf("%w; the attempt before it: %w", last, before)
 }
 
 func (g *graph) ready(state []stageState, i int) bool {

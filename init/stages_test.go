@@ -117,6 +117,30 @@ func TestGraphDeadlineKeepsTheLastCause(t *testing.T) {
 	}
 }
 
+// The last attempt is under way when the boot ends: what it waits for is told, and not only what
+// went wrong long before. One that says nothing keeps the cause of the one before.
+func TestGraphDeadlineSaysWhatIsWaitedForNow(t *testing.T) {
+	for last, want := range map[string]string{
+		"no filesystem on sda": "gave up after 20 s: mount: no filesystem on sda: context deadline exceeded; the attempt before it: connection lost",
+		"":                     "gave up after 20 s: mount: connection lost",
+	} {
+		attempts := 0
+		_, err := testGraph(t, 20*time.Second, stage{name: "mount", run: func(ctx context.Context) (string, error) {
+			if attempts++; attempts == 1 {
+				return "", errors.New("connection lost")
+			}
+			<-ctx.Done()
+			if last == "" {
+				return "", ctx.Err()
+			}
+			return "", fmt.Errorf("%s: %w", last, ctx.Err())
+		}})
+		if err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
+
 func TestGraphPermanentEndsAtOnce(t *testing.T) {
 	cause := errors.New("module nosuch is not in the image")
 	stopped := false

@@ -32,15 +32,23 @@ func (w *watch) tell(why error) {
 	})
 }
 
+// waitReason is how long a session that sysfs calls failed is given to say why: the kernel
+// sets the state a moment before it sends the event (libiscsi.c, iscsi_conn_failure).
+const waitReason = time.Second
+
 // A LostError is a session whose connection the kernel has given up.
 type LostError struct {
 	Portal netip.AddrPort
-	reason connError
+	reason error // the kernel's connError, or what sysfs says of the session
 }
 
 // Error names the portal and why.
 func (e *LostError) Error() string {
-	return fmt.Sprintf("connection to portal %v lost (%s)", e.Portal, e.reason.reason())
+	why := e.reason.Error()
+	if code, ok := errors.AsType[connError](e.reason); ok {
+		why = code.reason()
+	}
+	return fmt.Sprintf("connection to portal %v lost (%s)", e.Portal, why)
 }
 
 // Unwrap returns the kernel's reason.
@@ -78,7 +86,19 @@ func (s *Session) Check() error {
 		return s.watch.why
 	default:
 	}
-	return s.inSysfs()
+	err := s.inSysfs()
+	if _, failed := errors.AsType[*LostError](err); !failed {
+		return err
+	}
+	reason := time.NewTimer(waitReason)
+	defer reason.Stop()
+	select {
+	case <-s.watch.lost:
+		return s.watch.why
+	case <-s.kernel.done: // nobody listens
+	case <-reason.C:
+	}
+	return err
 }
 
 func (s *Session) inSysfs() error {
@@ -90,7 +110,7 @@ func (s *Session) inSysfs() error {
 		switch {
 		case k.SID != s.SID || k.Target != s.Target.Name:
 		case !k.LoggedIn():
-			return fmt.Errorf("%v is not logged in", k)
+			return &LostError{s.Portal, fmt.Errorf("%v is not logged in", k)}
 		default:
 			return nil
 		}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,7 +63,7 @@ func TestSessionCheck(t *testing.T) {
 		want          string
 	}{
 		"fine":              {"iqn.2026-01.test:a", "LOGGED_IN", nil, ""},
-		"failed":            {"iqn.2026-01.test:a", "FAILED", nil, "session 3 with iqn.2026-01.test:a (FAILED) is not logged in"},
+		"failed":            {"iqn.2026-01.test:a", "FAILED", nil, "connection to portal 10.0.0.1:3260 lost (session 3 with iqn.2026-01.test:a (FAILED) is not logged in)"},
 		"another's by now":  {"iqn.2026-01.test:b", "LOGGED_IN", nil, "has gone"},
 		"lost, sysfs later": {"iqn.2026-01.test:a", "LOGGED_IN", connError(1020), "connection to portal 10.0.0.1:3260 lost (1020, target closed the connection)"},
 	} {
@@ -87,6 +89,24 @@ func TestSessionCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The kernel calls a session failed before it says why: the reason is waited for.
+func TestSessionCheckHearsTheReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Session{
+			SID: 3, Target: Target{Name: "iqn.2026-01.test:a"}, Portal: netip.MustParseAddrPort("10.0.0.1:3260"),
+			sysfs: t.TempDir(), watch: watch{lost: make(chan struct{})},
+			kernel: &kernel{lost: make(chan lostConn, 1), done: make(chan struct{})},
+		}
+		fakeSession(t, s.sysfs, "iscsi_tcp", s.Target.Name, "FAILED")
+		go s.follow()
+		time.AfterFunc(100*time.Millisecond, func() { s.kernel.lost <- lostConn{sid: 3, err: 1020} })
+		want := "connection to portal 10.0.0.1:3260 lost (1020, target closed the connection)"
+		if err := s.Check(); err == nil || err.Error() != want {
+			t.Errorf("%v, want %q", err, want)
+		}
+	})
 }
 
 // What a full socket has dropped is found in sysfs.
