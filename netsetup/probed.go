@@ -57,7 +57,8 @@ type probed struct {
 	// the further ones of a static word.
 	addrs []netip.Addr
 	since time.Time
-	// heard tells that something has come in: the link is open.
+	// heard tells that an answer has come in: the link is open in both directions. What
+	// others broadcast comes in before the queue opens.
 	heard bool
 	// lease is held back until at.
 	lease *Lease
@@ -157,14 +158,15 @@ func (p *probed) hear(now time.Time, e news) outcome {
 
 func (p *probed) receive(now time.Time, m packet) outcome {
 	open := p.heard
-	p.heard = true
 	var o outcome
 	if m.via != channelARP {
+		p.heard = true
 		o = p.inner.receive(now, m)
 		p.pass(now, &o)
 		return o
 	}
 	a, ok := parseARP(m.payload, p.dev.Type)
+	p.heard = open || ok && a.op == arpReply && m.unicast
 	switch {
 	case !ok || p.ours(a.sender):
 	case p.mine != nil:
@@ -261,10 +263,12 @@ func (p *probed) hold(o *outcome) {
 		wait = probeWaitInfiniBand
 	}
 	p.at = p.since.Add(wait)
-	p.probe(o)
+	// The gateway first: the queue of a link that has just come up may open between the two,
+	// and an answer of the gateway is taken to say that the probe has left as well.
 	if p.gateway.IsValid() {
 		p.ask(o)
 	}
+	p.probe(o)
 }
 
 // judge hands the lease on when its time has come.

@@ -132,7 +132,7 @@ func TestProbedDHCP(t *testing.T) {
 	d.want(
 		"0s DISCOVER",
 		"1ms REQUEST", "1ms ARP probe for 10.77.0.23", // beside each other
-		"2ms ARP probe for 10.77.0.23", "2ms ARP request for gateway 10.77.0.1",
+		"2ms ARP request for gateway 10.77.0.1", "2ms ARP probe for 10.77.0.23",
 		"21ms ARP announcement of 10.77.0.23", "21ms lease 10.77.0.23/24", // 20 ms after the first probe
 	)
 	if d.lease.Gateway != addr("10.77.0.1") {
@@ -337,7 +337,7 @@ func TestProbedStatic(t *testing.T) {
 	d.arp(arpReply, other, "10.77.0.1", "", true)
 	d.arp(arpReply, other, "10.77.0.5", "", true)
 	const busy = "10.77.0.5 is in use by 52:54:00:00:fe:99: check the client address of ip= here, and that machine; trying again until it is free"
-	d.want("0s ARP probe for 10.77.0.5", "0s ARP request for gateway 10.77.0.1", "1ms note: "+busy)
+	d.want("0s ARP request for gateway 10.77.0.1", "0s ARP probe for 10.77.0.5", "1ms note: "+busy)
 	// It is tried again with the times of DHCP, until the holder is gone.
 	for range 4 {
 		if d.p.waiting(d.now) != busy {
@@ -373,11 +373,31 @@ func TestProbedRunning(t *testing.T) {
 	d.until(time.Second)
 	d.want("0s ARP probe for 10.77.0.5", "15ms ARP probe for 10.77.0.5", "35ms ARP announcement of 10.77.0.5", "35ms lease 10.77.0.5/24")
 
+	// What others broadcast comes in before the queue opens: it answers nothing.
+	d = newDesk(t, eth0, newFixed(l, macA), netip.Addr{})
+	d.start()
+	d.arp(arpRequest, other, "10.77.0.9", "10.77.0.8", false)
+	d.until(15 * time.Millisecond)
+	d.take(d.p.hear(d.now, news{running: true}))
+	d.want("0s ARP probe for 10.77.0.5", "15ms ARP probe for 10.77.0.5")
+
 	d = dhcpDesk(t)
 	d.dhcp(dhcpv4.MessageTypeAck)
 	d.lines = nil
 	d.take(d.p.hear(d.now, news{running: true}))
 	d.want()
+}
+
+// The queue may open between two packets. An answer of the gateway says that what left after
+// the question to it has left the link, so the probe has to be that.
+func TestProbedAfterGateway(t *testing.T) {
+	l := Lease{Addr: prefix("10.77.0.5/24"), Gateway: addr("10.77.0.1")}
+	d := newDesk(t, eth0, newFixed(l, macA), l.Gateway)
+	d.start()
+	d.arp(arpReply, other, "10.77.0.1", "", true)
+	d.until(time.Second)
+	d.want("0s ARP request for gateway 10.77.0.1", "0s ARP probe for 10.77.0.5",
+		"20ms ARP announcement of 10.77.0.5", "20ms lease 10.77.0.5/24")
 }
 
 // InfiniBand: long addresses, a longer wait, and one's own GUID behind another
