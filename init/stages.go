@@ -116,7 +116,7 @@ func (g *graph) run(ctx context.Context) error {
 
 	for {
 		for i := range g.stages {
-			if g.ready(state, i) {
+			if ctx.Err() == nil && g.ready(state, i) {
 				state[i].running = true
 				launch(func() outcome { return g.attempt(ctx, i) })
 			}
@@ -136,7 +136,7 @@ func (g *graph) run(ctx context.Context) error {
 				state[o.index].running = false
 				state[o.index].done = o.err == nil
 				if o.err != nil {
-					state[o.index].err = atEnd(state[o.index].err, o.err)
+					state[o.index].err = atEnd(state[o.index].err, o)
 				}
 			})
 			return &stuckError{after: after, waiting: g.waiting(state)}
@@ -153,7 +153,7 @@ func (g *graph) run(ctx context.Context) error {
 		default:
 			s.running = false
 			if ctx.Err() != nil {
-				s.err = atEnd(s.err, o.err)
+				s.err = atEnd(s.err, o)
 				continue // the select above takes the other branch
 			}
 			if _, ok := errors.AsType[*permanentError](o.err); ok {
@@ -189,17 +189,22 @@ func isContext(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
+// tooShort is how long an attempt has to have run to know better than the one before.
+const tooShort = time.Second
+
 // atEnd is why a stage has not succeeded when the boot's end has interrupted it: what it was
-// waiting for then, and how the attempt before, if there was one, had failed. One that says
-// nothing but that it was interrupted adds nothing.
-func atEnd(before, last error) error {
+// waiting for then, and how the attempt before, if there was one, had failed. One that had
+// just begun, or says nothing but that it was interrupted, adds nothing.
+func atEnd(before error, last outcome) error {
 	switch {
-	case before == nil || !isContext(last):
-		return last
-	case errors.Unwrap(last) == nil || oneLine(last) == oneLine(before):
+	case before == nil:
+		return last.err
+	case last.took < tooShort || errors.Unwrap(last.err) == nil && isContext(last.err) || oneLine(last.err) == oneLine(before):
 		return before
+	case !isContext(last.err):
+		return last.err
 	}
-	return fmt.Errorf("%w; the attempt before it: %w", last, before)
+	return fmt.Errorf("%w; the attempt before it: %w", last.err, before)
 }
 
 func (g *graph) ready(state []stageState, i int) bool {

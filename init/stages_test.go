@@ -141,6 +141,24 @@ func TestGraphDeadlineSaysWhatIsWaitedForNow(t *testing.T) {
 	}
 }
 
+// An attempt that the end cuts short knows less than the one before it, and no other begins.
+func TestGraphDeadlineBehindAPause(t *testing.T) {
+	attempts := 0
+	_, err := testGraph(t, 20*time.Second, stage{name: "mount", run: func(ctx context.Context) (string, error) {
+		attempts++
+		begun := time.Now()
+		if deadline, _ := ctx.Deadline(); deadline.Sub(begun) > time.Second {
+			time.Sleep(deadline.Sub(begun) - 500*time.Millisecond - pause("node", attempts))
+			return "", errors.New("not exported; it exports /srv")
+		}
+		<-ctx.Done()
+		return "", errors.New("not exported")
+	}})
+	if want := "gave up after 20 s: mount: not exported; it exports /srv"; err == nil || err.Error() != want || attempts != 2 {
+		t.Errorf("%d attempts, got %v, want %s", attempts, err, want)
+	}
+}
+
 func TestGraphPermanentEndsAtOnce(t *testing.T) {
 	cause := errors.New("module nosuch is not in the image")
 	stopped := false
