@@ -108,6 +108,9 @@ func (r *runner) do(n *nic, o outcome) {
 		// It is sent again when its time comes, like a lost one.
 		r.log.Debug(n.dev.Name+": "+m.what+" sent", "after", time.Since(n.since), "err", err)
 	}
+	if p, ok := n.protocol.(*probed); ok && len(o.send) > 0 {
+		p.sent(time.Now())
+	}
 	for _, s := range o.steps {
 		if err := r.apply(s); err != nil {
 			r.log.Warn(fmt.Sprintf("%s: %v", s, err))

@@ -57,6 +57,8 @@ type probed struct {
 	// the further ones of a static word.
 	addrs []netip.Addr
 	since time.Time
+	// left reports whether the first probe for addrs has: since is the time of it then.
+	left bool
 	// heard tells that an answer has come in: the link is open in both directions. What
 	// others broadcast comes in before the queue opens.
 	heard bool
@@ -149,7 +151,7 @@ func (p *probed) hear(now time.Time, e news) outcome {
 	o := p.inner.hear(now, e)
 	p.pass(now, &o)
 	if e.running && !p.heard && p.lease != nil {
-		p.since = now
+		p.since, p.left = now, false
 		p.asked = min(p.asked, 1)
 		p.hold(&o)
 	}
@@ -194,7 +196,7 @@ func (p *probed) receive(now time.Time, m packet) outcome {
 			p.at = now
 		case p.asked > 1:
 			// The link did not pass packets before: the probe was lost, too.
-			p.since = now
+			p.since, p.left = now, false
 			p.hold(&o)
 		}
 		p.judge(now, &o)
@@ -225,7 +227,7 @@ func (p *probed) pass(now time.Time, o *outcome) {
 	}
 	if o.offer.Is4() {
 		p.forget()
-		p.addrs, p.since = []netip.Addr{o.offer}, now
+		p.seek([]netip.Addr{o.offer}, now)
 		p.probe(o)
 	}
 	l := o.lease
@@ -238,7 +240,7 @@ func (p *probed) pass(now time.Time, o *outcome) {
 		addrs = append(addrs, a.Addr())
 	}
 	if !slices.Equal(addrs, p.addrs) {
-		p.addrs, p.since = addrs, now
+		p.seek(addrs, now)
 	}
 	if slices.Contains(p.addrs, l.Gateway) {
 		o.note = sentences(o.note, "the gateway is the address of this node, "+l.Gateway.String()+": left out; check the router that the server gives")
@@ -256,13 +258,33 @@ func (p *probed) pass(now time.Time, o *outcome) {
 	p.judge(now, o)
 }
 
+// seek begins to probe for addresses.
+func (p *probed) seek(addrs []netip.Addr, now time.Time) {
+	p.addrs, p.since, p.left = addrs, now, false
+}
+
+// sent counts the wait from when the first probe has left: a busy machine may be late with it.
+func (p *probed) sent(now time.Time) {
+	if p.addrs == nil || p.left {
+		return
+	}
+	p.since, p.left = now, true
+	if p.lease != nil && (p.asked <= 1 || !p.gateway.IsValid()) {
+		p.at = p.since.Add(p.wait())
+	}
+}
+
+// wait is how long nobody must answer the first probe.
+func (p *probed) wait() time.Duration {
+	if p.dev.Type == hwInfiniBand {
+		return probeWaitInfiniBand
+	}
+	return probeWait
+}
+
 // hold probes for the addresses of the lease, and asks for its gateway.
 func (p *probed) hold(o *outcome) {
-	wait := probeWait
-	if p.dev.Type == hwInfiniBand {
-		wait = probeWaitInfiniBand
-	}
-	p.at = p.since.Add(wait)
+	p.at = p.since.Add(p.wait())
 	// The gateway first: the queue of a link that has just come up may open between the two,
 	// and an answer of the gateway is taken to say that the probe has left as well.
 	if p.gateway.IsValid() {

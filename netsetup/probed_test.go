@@ -388,6 +388,18 @@ func TestProbedRunning(t *testing.T) {
 	d.want()
 }
 
+// A busy machine is late with the probe: the answer to it has the whole time all the same.
+func TestProbedSentLate(t *testing.T) {
+	l := Lease{Addr: prefix("10.77.0.5/24")}
+	d := newDesk(t, eth0, newFixed(l, macA), netip.Addr{})
+	d.start()
+	p := d.p.(*probed)
+	p.sent(d.now.Add(15 * time.Millisecond))
+	p.sent(d.now.Add(19 * time.Millisecond)) // that of something else
+	d.until(time.Second)
+	d.want("0s ARP probe for 10.77.0.5", "35ms ARP announcement of 10.77.0.5", "35ms lease 10.77.0.5/24")
+}
+
 // The queue may open between two packets. An answer of the gateway says that what left after
 // the question to it has left the link, so the probe has to be that.
 func TestProbedAfterGateway(t *testing.T) {
