@@ -126,18 +126,14 @@ func (f *Fabric) up(ctx context.Context) error {
 
 // Close switches the server off and takes the fabric away.
 func (f *Fabric) Close() error {
-	// Its caller's context may have ended.
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	errs := []error{f.server.close()}
-	for _, tap := range f.taps {
-		errs = append(errs, f.lab.ip(ctx, "link", "delete", tap))
-	}
+	err := f.server.close()
+	links := slices.Clone(f.taps)
 	if f.bridged {
-		errs = append(errs, f.lab.ip(ctx, "link", "delete", f.bridge()))
+		links = append(links, f.bridge())
 	}
+	err = errors.Join(err, f.lab.removeLinks(f.bridge(), links))
 	f.lab.giveNumber(f.n)
-	return errors.Join(errs...)
+	return err
 }
 
 // Run executes a shell command on the server and returns what it wrote.

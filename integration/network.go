@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -89,18 +92,33 @@ func (n *network) close() error {
 	if n == nil {
 		return nil
 	}
-	// Its caller's context may have ended.
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	var errs []error
-	for _, tap := range n.taps {
-		errs = append(errs, n.lab.ip(ctx, "link", "delete", tap))
-	}
+	links := slices.Clone(n.taps)
 	if n.bridged {
-		errs = append(errs, n.lab.ip(ctx, "link", "delete", n.bridge()))
+		links = append(links, n.bridge())
 	}
+	err := n.lab.removeLinks(n.bridge(), links)
 	n.lab.giveNumber(n.n)
-	return errors.Join(errs...)
+	return err
+}
+
+// removeLinks takes the links of a network away. The kernel waits for others at each of them
+// (synchronize_net, and its one lock for all links), and forty are a fabric.
+func (l *Lab) removeLinks(network string, links []string) error {
+	if len(links) == 0 {
+		return nil
+	}
+	// The caller's context may have ended.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var batch strings.Builder
+	for _, link := range links {
+		fmt.Fprintln(&batch, "link delete", link)
+	}
+	file := l.path(network + ".remove")
+	if err := os.WriteFile(file, []byte(batch.String()), 0o600); err != nil {
+		return fmt.Errorf("remove the links of %s: %w", network, err)
+	}
+	return errors.Join(l.ip(ctx, "-force", "-batch", file), os.Remove(file))
 }
 
 func (n *network) tap(nic int) string { return "nd" + strconv.Itoa(n.n) + "t" + strconv.Itoa(nic) }
