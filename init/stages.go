@@ -199,12 +199,26 @@ func atEnd(before error, last outcome) error {
 	switch {
 	case before == nil:
 		return last.err
-	case last.took < tooShort || errors.Unwrap(last.err) == nil && isContext(last.err) || oneLine(last.err) == oneLine(before):
+	case last.took < tooShort || interruption(last.err) || oneLine(last.err) == oneLine(before):
 		return before
 	case !isContext(last.err):
 		return last.err
 	}
 	return fmt.Errorf("%w; the attempt before it: %w", last.err, before)
+}
+
+// interruption reports whether err says nothing but that a context has ended.
+func interruption(err error) bool {
+	bare := []string{context.Canceled.Error(), context.DeadlineExceeded.Error()}
+	if t, ok := errors.AsType[timeoutError](err); ok {
+		bare = append(bare, t.Error())
+	}
+	for line := range strings.Lines(err.Error()) {
+		if !slices.Contains(bare, strings.TrimSpace(line)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (g *graph) ready(state []stageState, i int) bool {

@@ -120,9 +120,20 @@ func TestGraphDeadlineKeepsTheLastCause(t *testing.T) {
 // The last attempt is under way when the boot ends: what it waits for is told, and not only what
 // went wrong long before. One that says nothing keeps the cause of the one before.
 func TestGraphDeadlineSaysWhatIsWaitedForNow(t *testing.T) {
-	for last, want := range map[string]string{
-		"no filesystem on sda": "gave up after 20 s: mount: no filesystem on sda: context deadline exceeded; the attempt before it: connection lost",
-		"":                     "gave up after 20 s: mount: connection lost",
+	const (
+		now  = "gave up after 20 s: mount: no filesystem on sda: context deadline exceeded; the attempt before it: connection lost"
+		then = "gave up after 20 s: mount: connection lost"
+	)
+	for name, tt := range map[string]struct {
+		last func(error) error
+		want string
+	}{
+		"wrapped":       {func(err error) error { return fmt.Errorf("no filesystem on sda: %w", err) }, now},
+		"wrapped twice": {func(err error) error { return fmt.Errorf("no filesystem on %w: %w", errors.New("sda"), err) }, now},
+		"joined":        {func(err error) error { return errors.Join(fmt.Errorf("no filesystem on sda: %w", err)) }, now},
+		"bare":          {func(err error) error { return err }, then},
+		"bare, joined":  {func(err error) error { return errors.Join(err, err) }, then},
+		"bare, timeout": {func(error) error { return timeoutError(20 * time.Second) }, then},
 	} {
 		attempts := 0
 		_, err := testGraph(t, 20*time.Second, stage{name: "mount", run: func(ctx context.Context) (string, error) {
@@ -130,13 +141,10 @@ func TestGraphDeadlineSaysWhatIsWaitedForNow(t *testing.T) {
 				return "", errors.New("connection lost")
 			}
 			<-ctx.Done()
-			if last == "" {
-				return "", ctx.Err()
-			}
-			return "", fmt.Errorf("%s: %w", last, ctx.Err())
+			return "", tt.last(ctx.Err())
 		}})
-		if err == nil || err.Error() != want {
-			t.Errorf("got  %v\nwant %s", err, want)
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%s: got  %v\nwant %s", name, err, tt.want)
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // A FabricBoot says how a node on a fabric is booted. Its [BootSpec] has the
@@ -45,11 +44,8 @@ type FabricBoot struct {
 	Partition int
 	// Keyless keeps the P_Key from the HCA.
 	Keyless bool
-	// SubnetManagerAfter starts the fabric's subnet manager that long after the
-	// kernel has started /init.
-	SubnetManagerAfter time.Duration
-	// PlugAfter plugs the cable that long after the kernel has started /init.
-	PlugAfter time.Duration
+	// Unplugged is a node whose cable is out until an act of Script plugs it.
+	Unplugged bool
 	// DeadPort gives the node one more port, its first, whose cable is never
 	// plugged: ib0 has no link. {guid} is still that of the other, ib1, and
 	// {deadguid} this one's.
@@ -115,17 +111,17 @@ func (f *Fabric) check(b FabricBoot) error {
 	if b.Partition > 0 && b.Partition == f.spec.Relayed && len(b.Options) > 0 {
 		errs = append(errs, fmt.Errorf("boot %s: Options are dnsmasq's, and partition %d has dhcpd", b.name(), b.Partition))
 	}
-	if b.SubnetManagerAfter > 0 && b.PlugAfter > 0 {
-		errs = append(errs, fmt.Errorf("boot %s: one thing can happen late, subnet manager or cable", b.name()))
+	if len(b.Script) > 0 && (b.DeadPort || b.PXE) {
+		errs = append(errs, fmt.Errorf("boot %s: a script goes with neither a dead port nor PXE", b.name()))
 	}
-	if len(b.Script) > 0 && (b.DeadPort || b.PlugAfter > 0 || b.PXE || b.SubnetManagerAfter > 0) {
-		errs = append(errs, fmt.Errorf("boot %s: a script goes with neither a dead port nor a late cable nor PXE nor a late subnet manager", b.name()))
+	if b.Unplugged && len(b.Script) == 0 {
+		errs = append(errs, fmt.Errorf("boot %s: nobody plugs the cable that is out: name it in a script", b.name()))
 	}
-	if b.TwoPorts && (b.DeadPort || b.PlugAfter > 0 || b.PXE) {
-		errs = append(errs, fmt.Errorf("boot %s: two ports go with neither a dead one nor a late cable nor PXE", b.name()))
+	if b.TwoPorts && (b.DeadPort || b.Unplugged || b.PXE) {
+		errs = append(errs, fmt.Errorf("boot %s: two ports go with neither a dead one nor a cable that is out nor PXE", b.name()))
 	}
-	if b.DeadPort && (b.PlugAfter > 0 || b.PXE || f.spec.SubnetManager) {
-		errs = append(errs, fmt.Errorf("boot %s: a dead port goes with neither a late cable nor PXE nor a subnet manager", b.name()))
+	if b.DeadPort && (b.PXE || f.spec.SubnetManager) {
+		errs = append(errs, fmt.Errorf("boot %s: a dead port goes with neither PXE nor a subnet manager", b.name()))
 	}
 	return errors.Join(errs...)
 }
@@ -216,7 +212,7 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 		undo.add(p.net.close)
 		p.nics = append(p.net.nics(true), cable)
 	}
-	if b.PlugAfter > 0 || b.DeadPort || len(b.Script) > 0 {
+	if b.DeadPort || len(b.Script) > 0 {
 		p.monitor = f.lab.path(cable.tap + ".monitor")
 	}
 	guid := f.guid(number)
@@ -313,23 +309,19 @@ func (f *Fabric) switchOn(ctx context.Context, m machine, b FabricBoot, p *fabri
 		return nil, err
 	}
 	undo.add(func() error { v.off(); return nil })
-	nothing := func() {}
-	if b.SubnetManagerAfter > 0 {
-		v.after, v.late = b.SubnetManagerAfter, func() (func(), error) { return nothing, f.StartSubnetManager(ctx) }
-	}
 	if qemu == nil {
 		return v, nil
 	}
-	out := len(m.nics) - 1
-	switch {
-	case len(b.Script) > 0:
+	out := -1 // the NIC whose cable is
+	if b.Unplugged {
+		out = len(m.nics) - 1
+	}
+	if b.DeadPort {
+		out = 0
+	}
+	if len(b.Script) > 0 {
 		n := &fabricNode{fabric: f, boot: b, port: p, node: v, qemu: qemu}
 		v.script = func(ctx context.Context) error { return play(ctx, v, b.Script, n.act) }
-		out = -1
-	case b.DeadPort:
-		out = 0
-	default:
-		v.after, v.late = b.PlugAfter, func() (func(), error) { return nothing, qemu.plug(out, true) }
 	}
 	if err := qemu.accept(ctx); err != nil {
 		return nil, err

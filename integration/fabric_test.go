@@ -288,12 +288,15 @@ func TestFabricScript(t *testing.T) {
 	}
 	f := &Fabric{}
 	for name, b := range map[string]FabricBoot{
-		"a script and a late subnet manager": {Script: late.Script, SubnetManagerAfter: time.Second},
-		"two ports and a dead one":           {TwoPorts: true, DeadPort: true},
+		"a script and a dead port": {Script: late.Script, DeadPort: true},
+		"two ports and a dead one": {TwoPorts: true, DeadPort: true},
 	} {
 		if err := f.check(b); err == nil || !strings.Contains(err.Error(), "neither") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if err := f.check(FabricBoot{Unplugged: true}); err == nil || !strings.Contains(err.Error(), "nobody plugs the cable") {
+		t.Errorf("a cable that stays out: %v", err)
 	}
 	if re := orderedLine("pkeys=0x8001,0xffff"); !re.MatchString("softib: ordered: pkeys=0x8001,0xffff") || re.MatchString("softib: ordered: pkeys=0x8001,0xffff,0x1") {
 		t.Errorf("%v is not the line of that order alone", re)

@@ -205,7 +205,10 @@ func TestBootInfiniband(t *testing.T) {
 		},
 		{
 			bootCase: bootCase{name: "late-cable", long: true, fs: "ext4", expect: []string{`nodisk: .*port 1 of \w+ has no link`, ibByDHCP, mounted}},
-			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID, PlugAfter: 12 * time.Second},
+			boot: FabricBoot{
+				BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID,
+				Unplugged: true, Script: []Act{{On: `nodisk: .*port 1 of \w+ has no link`, Plug: []int{0}}},
+			},
 		},
 	}...)
 	cases = append(cases, unkindCases()...)

@@ -53,10 +53,14 @@ func awaitRDMA(ctx context.Context, sysfs fs.FS, wait func(ctx context.Context, 
 		names, err := rdmaDevices(sysfs)
 		return len(names) > 0, err
 	})
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
+	switch cause := context.Cause(ctx); {
+	case err == nil || ctx.Err() == nil:
+		return err
+	case errors.Is(cause, errNoRDMA):
+		return cause
+	default: // the attempt is over
+		return fmt.Errorf("no RDMA device yet: %w", cause)
 	}
-	return err
 }
 
 // familyProto is a value of proto= for a server with an address of that family: with IPv6

@@ -24,9 +24,9 @@ func (c *nfsClient) explainRDMA(err error, said string) string {
 		if names, err := rdmaDevices(os.DirFS("/sys")); err == nil && len(names) > 0 {
 			why += fmt.Sprintf(" (there is %s, and it is not on that network)", enumerate(names, maxList))
 		}
-		return why + ": mount from an address on the InfiniBand or RoCE network, or by proto=tcp"
-	case errors.Is(err, unix.ENETUNREACH): // RDMA_CM_EVENT_ROUTE_ERROR
-		return fmt.Sprintf("the subnet administrator names no path to %s: check that the subnet manager runs (sminfo), and that the server is in this partition",
+		return why + ", or nothing answers at that address: check that the server is up, mount from its address on the InfiniBand or RoCE network, or by proto=tcp"
+	case errors.Is(err, unix.ENETUNREACH): // RDMA_CM_EVENT_ROUTE_ERROR, RDMA_CM_EVENT_UNREACHABLE
+		return fmt.Sprintf("there is no path to %s, or it does not answer: check that the server is up and in this partition, and that the subnet manager runs (sminfo)",
 			c.server)
 	case errors.Is(err, unix.EINVAL) && strings.Contains(said, "rpcrdma:"):
 		return "the RDMA device cannot carry NFS"

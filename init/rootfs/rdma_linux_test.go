@@ -52,7 +52,7 @@ func TestExplainRDMA(t *testing.T) {
 		{"proto=rdma", unix.ECONNREFUSED, "", "10.0.0.1 serves no NFS over RDMA at port 20049: check that its nfsd listens there"},
 		{"rdma,port=99", unix.ECONNREFUSED, "", `at port 99: check that its nfsd listens there (rdma=y in nfs.conf, or "rdma 99" in /proc/fs/nfsd/portlist)`},
 		{"proto=rdma", unix.EPROTO, "", "the interface to 10.0.0.1 has no RDMA device"},
-		{"proto=rdma", unix.ENETUNREACH, "", "the subnet administrator names no path to 10.0.0.1: check that the subnet manager runs"},
+		{"proto=rdma", unix.ENETUNREACH, "", "there is no path to 10.0.0.1, or it does not answer: check that the server is up"},
 		{
 			"proto=rdma", unix.EINVAL, "rpcrdma: 'frwr' mode is not supported by device softib0",
 			`the RDMA device cannot carry NFS (the kernel says "rpcrdma: 'frwr' mode is not supported by device softib0")`,

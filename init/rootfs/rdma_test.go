@@ -103,7 +103,7 @@ func TestAwaitRDMA(t *testing.T) {
 		over := errors.New("the boot gave up")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Second, over)
 		defer cancel()
-		if err := awaitRDMA(ctx, fstest.MapFS{}, everySecond, log); !errors.Is(err, over) {
+		if err := awaitRDMA(ctx, fstest.MapFS{}, everySecond, log); !errors.Is(err, over) || err.Error() != "no RDMA device yet: the boot gave up" {
 			t.Errorf("the end of the attempt: %v, want %v", err, over)
 		}
 	})
