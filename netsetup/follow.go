@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -87,6 +88,7 @@ func (r *runner) tellMTU(d Device, wanted int) {
 func (r *runner) remake(gone Device) {
 	clear(r.refusedMTU) // it may have been what could not have more
 	delete(r.leased, gone.Name)
+	delete(r.owed, gone.Name)
 	lowers := r.config.lowers(gone.Name)
 	if lowers == nil || r.named(gone.Name) {
 		return
@@ -141,9 +143,12 @@ func (r *runner) named(name string) bool {
 // madeAbove takes what came of the links of an interface that has a word.
 func (r *runner) madeAbove(n *nic, err error) {
 	n.setting, n.redoErr = false, err
+	never := errors.Is(err, errContradiction)
 	switch {
 	case err == nil:
 		n.redone = 0
+	case never:
+		r.tellUnable(fmt.Sprintf("links on %s: %v", n.dev.Name, err))
 	case n.redone == 2: // at first what they are made of may be about to go, too
 		r.log.Warn(fmt.Sprintf("links on %s: %v; trying again", n.dev.Name, err))
 	}
@@ -153,7 +158,7 @@ func (r *runner) madeAbove(n *nic, err error) {
 		r.begin(n) // it was put off meanwhile
 	case n.redo:
 		r.again(n)
-	case err != nil && n.redoAt.IsZero():
+	case err != nil && !never && n.redoAt.IsZero():
 		n.redoAt = time.Now().Add(retryAfter(n.redone))
 	}
 }

@@ -114,9 +114,28 @@ func (c Config) unselected(have []Device) string {
 	return "nodisk.ib.port=" + c.IBPort.String() + " selects none of the ports here (" + strings.Join(ports, ", ") + ")"
 }
 
-// tellIdle tells of words about InfiniBand that had no effect, now that the network is up.
+// unpreferred says of the ports that bonds are to prefer which of them are not here, a
+// sentence each: a bond works without.
+func (c Config) unpreferred(have []Device) []string {
+	var all []string
+	for _, b := range c.Bonds {
+		for _, name := range []string{"primary", "active_slave"} {
+			m, err := parsePortMatch(b.option(name))
+			if m != (PortMatch{}) && err == nil && !slices.ContainsFunc(have, m.selects) {
+				all = append(all, b.Name+" goes on without "+name+" "+b.option(name)+": no such interface is here")
+			}
+		}
+	}
+	return all
+}
+
+// tellIdle tells of words about InfiniBand and bonds that had no effect, now that the
+// network is up.
 func (r *runner) tellIdle() {
 	have := r.devices()
+	for _, why := range r.config.unpreferred(have) {
+		r.log.Warn(why)
+	}
 	if why := r.config.unselected(have); why != "" {
 		r.log.Warn(why)
 	}

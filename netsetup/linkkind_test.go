@@ -133,6 +133,96 @@ func TestRunBondKinds(t *testing.T) {
 	})
 }
 
+// A port of another kind that the bond is to prefer, or one that never comes, is told
+// once and not tried again: the bond works without it.
+func TestRunBondPrefersForeign(t *testing.T) {
+	for option, tt := range map[string]struct{ refused, want string }{
+		"primary=two":      {"ip link set bond0 type bond primary two", "; bond0 goes on without primary two"},
+		"active_slave=two": {"", "; bond0 goes on without active_slave two"},
+		"primary=three":    {"", ""},
+	} {
+		t.Run(option, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t)
+				rules := underRules(k)
+				if tt.refused != "" {
+					k.refuse = map[string]error{tt.refused: errInvalid}
+				}
+				eth := withCarrier(Device{Index: 3, Name: "one", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"})
+				line := "bond=bond0:one,two,three:mode=active-backup," + option + " ip=10.77.0.5::10.77.0.1:255.255.255.0::bond0:none nodisk.arp-probe=0"
+				r := watched(t, line, 5*time.Minute, k, func() {
+					k.appear(eth)
+					<-time.After(time.Second)
+					rules.port(withCarrier(named(guidePort(), "two")), 2044, false)
+					for range 5 {
+						<-time.After(30 * time.Second)
+						k.change("two", func(d *Device) { d.Carrier = !d.Carrier })
+					}
+				})
+				log := strings.Join(r.log, "\n")
+				tries := 0
+				for _, c := range r.commands {
+					if strings.HasPrefix(c, "link set bond0 type bond ") {
+						tries++
+					}
+				}
+				said := strings.Count(log, "cannot be in it"+tt.want)
+				if option == "primary=three" {
+					said = strings.Count(log, "0s bond0 goes on without primary three: no such interface is here")
+				}
+				if r.err != nil || said != 1 || tries > 1 || strings.Contains(log, "trying again") {
+					t.Errorf("%v, tried %d times\n%s\n%s", r.err, tries, strings.Join(r.commands, "\n"), log)
+				}
+			})
+		})
+	}
+}
+
+// What a device cannot have is told once, and tried again when the device is another: not
+// because time passes, nor when its carrier comes and goes.
+func TestRunContradictionOnce(t *testing.T) {
+	card := Device{Index: 3, Name: "storage", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"}
+	other := named(guidePort(), "storage")
+	other.Index = card.Index
+	for line, tt := range map[string]struct {
+		is, becomes Device
+		told, after string
+	}{
+		"ip=storage.8001:dhcp ib.pkey=storage.8001": {
+			card, other,
+			"set up storage: ib.pkey=storage.8001: storage is no port of InfiniBand, and has no partitions: leave it out",
+			"link add link storage name storage.8001 type ipoib pkey 0x8001",
+		},
+		"ip=storage:dhcp::52:54:00:12:34:99": {
+			other, card,
+			"set up storage: ip=storage:dhcp::52:54:00:12:34:99 gives it another hardware address, and it is InfiniBand, which takes none: leave it out",
+			"link set storage address 52:54:00:12:34:99",
+		},
+	} {
+		t.Run(line, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t, tt.is)
+				before := 0
+				r := try(t, line, 5*time.Minute, k, func() {
+					for range 5 {
+						<-time.After(30 * time.Second)
+						k.change("storage", func(d *Device) { d.Carrier = !d.Carrier })
+					}
+					<-time.After(30 * time.Second)
+					k.mu.Lock()
+					before = len(k.commands)
+					k.mu.Unlock()
+					k.change("storage", func(d *Device) { *d = tt.becomes })
+				})
+				told := slices.DeleteFunc(slices.Clone(r.log), func(s string) bool { return !strings.Contains(s, " set up storage: ") })
+				if len(told) != 1 || !strings.HasSuffix(told[0], tt.told) || before > 2 || !slices.Contains(r.commands[before:], tt.after) {
+					t.Errorf("%d commands before: %s\n%s", before, strings.Join(r.commands, "\n"), strings.Join(r.log, "\n"))
+				}
+			})
+		})
+	}
+}
+
 // Eight bytes that begin with the hardware type are hardly a GUID.
 func TestBootIFSevenBytes(t *testing.T) {
 	for line, want := range map[string]bool{

@@ -164,3 +164,44 @@ func TestDeviceSame(t *testing.T) {
 		}
 	}
 }
+
+// A virtual function to which its host has given no address has a random one, another with
+// each registration. By ip=dhcp it is known again by its place: not one elsewhere, nor one
+// that has an address of its own.
+func TestKeepRandomAddress(t *testing.T) {
+	for name, tt := range map[string]struct {
+		come func(d *Device)
+		back bool
+	}{
+		"in its place":       {func(*Device) {}, true},
+		"elsewhere":          {func(d *Device) { *d = inSlot(*d, "4") }, false},
+		"of another driver":  {func(d *Device) { d.Driver = "ixgbevf" }, false},
+		"with its own":       {func(d *Device) { d.Perm = d.Addr }, false},
+		"place is not known": {func(d *Device) { d.Udev = UdevNames{} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first := inSlot(ethernet(2, "eth0", macA), "3")
+				k := newFakeKernel(t, first)
+				good := goodServer(t)
+				k.servers["eth0"], k.servers["eth1"] = good, good
+				r := watched(t, "ip=dhcp nodisk.ifnames=kernel", time.Minute, k, func() {
+					<-time.After(10 * time.Second)
+					k.mu.Lock()
+					delete(k.devices, "eth0")
+					k.mu.Unlock()
+					k.events <- linkEvent{Device: first, gone: true}
+					<-time.After(5 * time.Second)
+					again := inSlot(ethernet(12, "eth0", macB), "3")
+					tt.come(&again)
+					k.appear(again)
+				})
+				log := strings.Join(r.log, "\n")
+				back := timesOf(r.commands, "addr add 10.77.0.23/24 brd + dev eth0") == 2
+				if r.err != nil || back != tt.back || strings.Contains(log, "is gone, and no interface with its address") == tt.back {
+					t.Errorf("%v, back %v\n%s\n%s", r.err, back, strings.Join(r.commands, "\n"), log)
+				}
+			})
+		})
+	}
+}
