@@ -185,8 +185,12 @@ func (r *runner) finish(n *nic, l Lease) {
 			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
 		}
 	}
-	r.tellMTU(n.dev, wanted)
+	// The kernel gives a bond what it is asked for, though ports of InfiniBand keep the
+	// MTU of their broadcast group: Up may return, and all end, before it tells of that.
 	n.dev.MTU = r.mtu(n.dev)
+	r.follow()
+	n.dev.MTU = r.mtu(n.dev)
+	r.tellMTU(n.dev, wanted)
 	if s.NewAddr != "" {
 		n.dev.Addr = s.NewAddr
 	}
