@@ -197,7 +197,8 @@ func (r *runner) finish(n *nic, l Lease) {
 	state := r.config.state(s.Interface, n.dev, l)
 	state.Took = time.Since(r.started)
 	if s.lost != nil && !slices.Equal(s.lost.Addrs, state.Addrs) {
-		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back; the boot goes on with %v", n.dev.Name, s.lost))
+		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back, %v instead of %v: connections from the old one are lost",
+			n.dev.Name, state, *s.lost))
 	}
 	back := s.lost
 	s.state, s.lost = &state, nil
