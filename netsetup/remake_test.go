@@ -226,3 +226,31 @@ func TestRunOtherAddress(t *testing.T) {
 		}
 	})
 }
+
+// A port that stays out of a bond, because it is of another type than the one that joined
+// before, joins when that one has gone.
+func TestRunOtherTypeAfterLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t)
+		rules := underRules(k)
+		eth := withCarrier(Device{Index: 3, Name: "one", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"})
+		r := watched(t, "bond=bond0:one,two:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
+			k.appear(eth)
+			<-time.After(time.Second)
+			rules.port(named(guidePort(), "two"), 2044, false)
+			<-time.After(time.Second)
+			rules.join("two", 2044)
+			<-time.After(time.Second)
+			k.mu.Lock()
+			k.servers["bond0"] = goodServer(t)
+			k.mu.Unlock()
+			rules.unregister("one")
+			<-time.After(5 * time.Second)
+			rules.join("two", 2044)
+		})
+		bond, _ := rules.device("bond0")
+		if r.err != nil || bond.Type != hwInfiniBand || !slices.Equal(rules.portsOf(bond), []string{"two"}) || timesOf(r.commands, "link set two master bond0") != 2 {
+			t.Errorf("%v, %+v with %v\n%s\n%s", r.err, bond, rules.portsOf(bond), strings.Join(r.log, "\n"), strings.Join(r.commands, "\n"))
+		}
+	})
+}
