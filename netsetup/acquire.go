@@ -202,15 +202,20 @@ func (r *runner) finish(n *nic, l Lease) {
 			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
 		}
 	}
-	r.tellMTU(n.dev, wanted)
+	// The kernel gives a bond what it is asked for, though ports of InfiniBand keep the
+	// MTU of their broadcast group: Up may return, and all end, before it tells of that.
 	n.dev.MTU = r.mtu(n.dev)
+	r.follow()
+	n.dev.MTU = r.mtu(n.dev)
+	r.tellMTU(n.dev, wanted)
 	if s.NewAddr != "" {
 		n.dev.Addr = s.NewAddr
 	}
 	state := r.config.state(s.Interface, n.dev, l)
 	state.Took = time.Since(r.started)
 	if s.lost != nil && !slices.Equal(s.lost.Addrs, state.Addrs) {
-		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back; the boot goes on with %v", n.dev.Name, s.lost))
+		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back, %v instead of %v: connections from the old one are lost",
+			n.dev.Name, state, *s.lost))
 	}
 	back := s.lost
 	s.state, s.lost = &state, nil

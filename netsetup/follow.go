@@ -114,6 +114,26 @@ func (r *runner) remake(gone Device) {
 	}
 }
 
+// rejoin has the ports of another type tried again that a bond could not have, when its
+// last port has left it: without any it takes the type of the next (bond_enslave). The
+// kernel keeps a bond of Ethernet then, and tells nothing of it.
+func (r *runner) rejoin(left int) {
+	bond := r.nics[nicKey{index: left}]
+	if left == 0 || bond == nil || !r.config.bond(bond.dev.Name) {
+		return
+	}
+	all := r.sorted()
+	if slices.ContainsFunc(all, func(n *nic) bool { return n.dev.Master == left }) {
+		return
+	}
+	for _, n := range all {
+		other := n.dev.Type != bond.dev.Type && n.dev.Master == 0 && r.config.masterName(n.dev) == bond.dev.Name
+		if other && n.named && !n.key.six {
+			r.again(n)
+		}
+	}
+}
+
 // again makes the links again that are made of an interface: after what is being done
 // with it, if anything is.
 func (r *runner) again(n *nic) {

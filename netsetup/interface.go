@@ -9,7 +9,10 @@ import (
 
 // link takes what the kernel tells of the link of an interface.
 func (r *runner) link(e linkEvent) {
-	boot, awaited := len(r.boot), r.awaitsBoot()
+	boot, awaited, left := len(r.boot), r.awaitsBoot(), 0
+	if n := r.nics[nicKey{index: e.Index}]; n != nil {
+		left = n.dev.Master
+	}
 	r.linkFamilies(e)
 	awaited = awaited && !r.awaitsBoot()
 	// Others may have waited for the name of this one, for it to be found, or for it to
@@ -25,6 +28,7 @@ func (r *runner) link(e linkEvent) {
 	if e.gone {
 		r.remake(e.Device)
 	}
+	r.rejoin(left)
 	r.reidentify()
 	r.repay(time.Now())
 	r.follow()

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nodisk/nodisk/init/cmdline"
 )
 
 // Words that are about a kind of network which cannot have what they ask for.
@@ -26,10 +28,11 @@ func TestKindErrors(t *testing.T) {
 		"bond=bond0:eth0,fast:mode=1 ifname=fast:" + guid:  {"eth0 is Ethernet, fast is InfiniBand"},
 		"bond=bond0:eth*,ib*:mode=active-backup ip=dhcp":   {"eth* is Ethernet, ib* is InfiniBand"},
 
-		"ib.pkey=bond0.8001 bond=bond0:ib0,ib1:mode=1": {"ib.pkey=bond0.8001: a bond has no partitions; write ib.pkey=ib0.8001 ib.pkey=ib1.8001 bond=bond0:ib0.8001,ib1.8001"},
-		"ib.pkey=eth0.8001":                            {"Ethernet has no partitions; write vlan="},
-		"ib.pkey=enp1s0.8001":                          {"Ethernet has no partitions; write vlan="},
-		"ib.pkey=br0.8001 bridge=br0:eth0":             {"Ethernet has no partitions"},
+		"ib.pkey=bond0.8001 bond=bond0:ib0,ib1:mode=1":   {"ib.pkey=bond0.8001: a bond has no partitions; write ib.pkey=ib0.8001 ib.pkey=ib1.8001 bond=bond0:ib0.8001,ib1.8001"},
+		"ib.pkey=bond0.8001 bond=bond0:eth0,eth1:mode=1": {"ib.pkey=bond0.8001: Ethernet has no partitions; write vlan=bond0.5:bond0"},
+		"ib.pkey=eth0.8001":                              {"Ethernet has no partitions; write vlan="},
+		"ib.pkey=enp1s0.8001":                            {"Ethernet has no partitions; write vlan="},
+		"ib.pkey=br0.8001 bridge=br0:eth0":               {"Ethernet has no partitions"},
 
 		"ip=ib0:dhcp:1500:52:54:00:12:34:56":                             {"ib0 is InfiniBand, which takes no other hardware address; leave it out"},
 		"ip=ib0.8001:dhcp::52:54:00:12:34:56 ib.pkey=ib0.8001":           {"ib0.8001 is InfiniBand, which takes no other hardware address"},
@@ -40,6 +43,38 @@ func TestKindErrors(t *testing.T) {
 		"bond=b:eth0:mode=802.3AD":       {"write mode=802.3ad"},
 		"bond=b:eth0:mode=lacp":          {"write mode=balance-rr"},
 	})
+}
+
+// A partition is on a port, and there is one of each there: the kernel makes none on
+// another (ipoib_new_child_link). What is advised is no error itself.
+func TestPartitionErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"ib.pkey=ib0.8001 ib.pkey=ib0.8001.8002 ip=ib0.8001.8002:dhcp":       "ib.pkey=ib0.8001.8002: a partition has no partitions; write ib.pkey=ib0.8002",
+		"ib.pkey=ib0.8001.2 ib.pkey=ib0.8001":                                "ib.pkey=ib0.8001.2: a partition has no partitions; write ib.pkey=ib0.8002",
+		"ib.pkey=ib0.8001 ib.pkey=ib0.8001.2 ib.pkey=ib0.8001.2.3":           "ib.pkey=ib0.8001.2.3: a partition has no partitions; write ib.pkey=ib0.8003",
+		"ib.pkey=ib0.8001 ib.pkey=ib0.0001":                                  "ib.pkey=ib0.0001: has the same parent and P_Key as ib0.8001; leave one of them out",
+		"ib.pkey=ib0.1 ib.pkey=ib0.0x8001":                                   "ib.pkey=ib0.0x8001: has the same parent and P_Key as ib0.1; leave one of them out",
+		"ib.pkey=ib0.8001 bond=bond0:ib0.8001:mode=1 ib.pkey=bond0.8002":     "ib.pkey=bond0.8002: a bond has no partitions; write ib.pkey=ib0.8002 bond=bond0:ib0.8002:mode=active-backup",
+		"bond=bond0:ib*:mode=1 ib.pkey=bond0.8001":                           "write ib.pkey=ib0.8001 ib.pkey=ib1.8001 bond=bond0:ib0.8001,ib1.8001:mode=active-backup",
+		"bond=bond0:ib*,ib1:mode=1 ib.pkey=bond0.8001":                       "write ib.pkey=ib0.8001 ib.pkey=ib1.8001 ib.pkey=ib2.8001 bond=bond0:ib0.8001,ib1.8001,ib2.8001:mode=active-backup",
+		"bond=bond0:ibp193s0f1d1:mode=1 ib.pkey=bond0.8001":                  "write ib.pkey=ib0.8001 bond=bond0:ib0.8001:mode=active-backup",
+		"bond=bond0:00-02-c9-03-00-00-10-39,ib1:mode=1 ib.pkey=bond0.0x8001": "write ib.pkey=ib0.8001 ib.pkey=ib1.8001 bond=bond0:ib0.8001,ib1.8001:mode=active-backup",
+		"ib.pkey=ib0.8001 vlan=vlan5:ib0.8001":                               "vlan=vlan5: InfiniBand has no VLANs; write ib.pkey=ib0.8001",
+		"vlan=vlan5:00-02-c9-03-00-00-10-39":                                 "vlan=vlan5: InfiniBand has no VLANs; write ib.pkey=ib0.8001",
+		"vlan=vlan5:ibp193s0f1d1":                                            "vlan=vlan5: InfiniBand has no VLANs; write ib.pkey=ib0.8001",
+	} {
+		_, err := ParseConfig(cmdline.Parse(line))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", line, err, want)
+			continue
+		}
+		for text := range strings.SplitSeq(err.Error(), "\n") {
+			if _, advice, ok := strings.Cut(text, "; write "); ok {
+				parseLine(t, strings.TrimSuffix(advice, " for a partition"))
+			}
+		}
+	}
+	parseLine(t, "ib.pkey=ib0.8001 ib.pkey=ib0.8002 ib.pkey=ib1.8001") // another partition, and another port
 }
 
 // What can be of either kind is no error.

@@ -1,11 +1,14 @@
 package netsetup
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nodisk/nodisk/init/cmdline"
 )
 
 // When the interface goes that has won, while Up still waits for another word, those
@@ -200,6 +203,66 @@ func TestKeepRandomAddress(t *testing.T) {
 				back := timesOf(r.commands, "addr add 10.77.0.23/24 brd + dev eth0") == 2
 				if r.err != nil || back != tt.back || strings.Contains(log, "is gone, and no interface with its address") == tt.back {
 					t.Errorf("%v, back %v\n%s\n%s", r.err, back, strings.Join(r.commands, "\n"), log)
+				}
+			})
+		})
+	}
+}
+
+// With rd.neednet an interface may come and go as often as it likes, with an address and
+// before it has one: there are no more slots for that, and no more leases.
+func TestKeepSlots(t *testing.T) {
+	for name, tt := range map[string]struct {
+		served  bool
+		another bool // it is another adapter each time
+		slots   int
+	}{
+		"without address":                    {false, false, 2},
+		"without address, another each time": {false, true, 2},
+		"with address":                       {true, false, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t, ethernet(2, "eth0", macA))
+				underRules(k)
+				k.servers["eth0"] = goodServer(t)
+				if tt.served {
+					k.servers["eth1"] = leases(t, "10.78.0.23/24")
+				}
+				c, err := ParseConfig(cmdline.Parse("ip=dhcp rd.neednet=1 nodisk.arp-probe=0"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := newRunner(c, k, nil)
+				defer r.close()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if _, err = r.up(ctx); err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					for i := range 20 {
+						d := ethernet(10+i, "eth1", macB)
+						if tt.another {
+							d.Addr = HardwareAddr([]byte{0x52, 0x54, 0, 0, 1, byte(i)})
+							d.Perm = d.Addr
+						}
+						k.appear(d)
+						<-time.After(2 * time.Second)
+						k.rules.unregister("eth1")
+						<-time.After(2 * time.Second)
+					}
+					k.appear(ethernet(90, "eth1", macB))
+				}()
+				on, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer stop()
+				err = r.keep(on)
+				leased := 1
+				if tt.served {
+					leased = 2
+				}
+				if s := r.result(); err != nil || len(r.slots) > tt.slots || len(r.have()) != leased || len(s.Others) != leased-1 {
+					t.Errorf("%v, %v, %d slots, %d leases", err, s, len(r.slots), len(r.have()))
 				}
 			})
 		})

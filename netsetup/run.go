@@ -35,8 +35,9 @@ type linkEvent struct {
 // A system is the kernel, as far as Up needs it.
 type system interface {
 	linker
-	// watch sends what is there, then what changes, until ctx ends; six asks
-	// for news of IPv6, too. wg counts what it starts.
+	// watch sends what is there, then what changes, until ctx ends; that an interface
+	// has gone comes before another of its name. six asks for news of IPv6, too. wg
+	// counts what it starts.
 	watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error)
 	// open makes a connection on an interface that is up.
 	open(d Device, via channel) (wire, error)
