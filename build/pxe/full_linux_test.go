@@ -31,7 +31,7 @@ func TestWriteFull(t *testing.T) {
 	for _, name := range []string{"grub/a", "grub/b", "grub/c", "grub/d", "grub/e", "grub/f"} {
 		wanted = append(wanted, File{Path: name, Data: bytes.Repeat([]byte(name), 10_000)})
 	}
-	_, err := Write(t.Context(), dir, wanted, false)
+	_, err := Write(t.Context(), dir, wanted, false, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "write grub/e: no space left on device: 4 of 6 files are as they should be") {
 		t.Errorf("%v", err)
 	}
@@ -41,7 +41,7 @@ func TestWriteFull(t *testing.T) {
 		}
 	}
 	mount(unix.MS_REMOUNT, "1m")
-	got, err := Write(t.Context(), dir, wanted, false)
+	got, err := Write(t.Context(), dir, wanted, false, nil)
 	if err != nil || got.Unchanged != 4 || len(got.Written) != 2 {
 		t.Errorf("with room: %v, %v", got, err)
 	}

@@ -65,6 +65,9 @@ type console struct {
 	out, err io.Writer
 }
 
+// tell prints what is waited for.
+func (c console) tell(s string) { _, _ = fmt.Fprintf(c.err, "nodisk: %s\n", s) } // the work does not depend on it
+
 // beside is where a summary goes: not to the standard output if what is made goes there.
 func (c console) beside(specs ...build.Spec) console {
 	for _, s := range specs {
