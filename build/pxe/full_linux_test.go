@@ -50,3 +50,22 @@ func TestWriteFull(t *testing.T) {
 		t.Errorf("%d files, %v", len(list), err)
 	}
 }
+
+// Where there is no room for a byte the directory is named, which the names of the files do not say, and what to do.
+func TestWriteFullAtOnce(t *testing.T) {
+	if !testenv.Namespace(t, unix.CLONE_NEWNS) {
+		return
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	if err := os.WriteFile(filepath.Join(dir, "image"), make([]byte, 16<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Write(t.Context(), dir, files("grub/a", "1"), false, nil)
+	if want := "write .nodisk-pxe: no space left on device; the file system of " + dir + " has no room for it: make room there, or give another directory"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

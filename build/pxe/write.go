@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/nodisk/nodisk/internal/filelock"
 	"github.com/nodisk/nodisk/internal/linescan"
@@ -62,6 +63,7 @@ const lockName = manifest + ".lock"
 // One call at a time writes to a directory: another, also of another process, waits until it has ended, which tell is
 // told; it may be nil.
 func Write(ctx context.Context, directory string, files []File, force bool, tell func(s string)) (done Changes, err error) {
+	defer func() { err = explain(err, directory) }()
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return Changes{}, fmt.Errorf("make directory: %w", err)
 	}
@@ -80,6 +82,14 @@ func Write(ctx context.Context, directory string, files []File, force bool, tell
 		return Changes{}, err
 	}
 	return w.write(ctx, files)
+}
+
+// explain says where there is no room: the names in the error are below the directory.
+func explain(err error, directory string) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w; the file system of %s has no room for it: make room there, or give another directory", err, directory)
+	}
+	return err
 }
 
 // lock keeps other calls from the directory until unlock is called.
