@@ -50,8 +50,10 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 	}
 	var (
 		list  []installed.Kernel
+		bare  []installed.Kernel // without a file
 		notes []string
 		errs  []error
+		other bool // the root of the image is none of the command's business
 	)
 	for _, release := range releases {
 		if release == allKernels {
@@ -62,6 +64,7 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 			for _, k := range all {
 				if k.File == "" {
 					notes = append(notes, fmt.Sprintf("no image for %s: it has modules (%s), but no kernel", k.Release, k.Modules))
+					bare = append(bare, k)
 					continue
 				}
 				list = append(list, k)
@@ -71,6 +74,7 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		k, err := installed.Find(root, release)
 		if _, missing := errors.AsType[*installed.NotFoundError](err); missing && w.otherRoot() {
 			notes = append(notes, fmt.Sprintf("image %s is for the kernels in %s (sysroot): there is no %s", w.image.Name, root, release))
+			other = true
 			continue
 		}
 		if err == nil && k.File == "" && b.Kernel == "" {
@@ -90,11 +94,36 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
-	if list == nil && !w.all {
-		return nil, nil, fmt.Errorf("find kernels: none below %s has both modules and a kernel's file: install one there, "+
-			"or give it by --kernel FILE and its modules by --modules DIR", root)
+	if list == nil && !other {
+		return nil, nil, noKernel(root, bare)
 	}
 	return list, notes, nil
+}
+
+// A noKernelError is that of a root without a kernel that could be used.
+type noKernelError struct{ why string }
+
+func (e *noKernelError) Error() string { return e.why }
+
+// noKernel says that a root has none, or only what is left of some: their modules.
+func noKernel(root string, bare []installed.Kernel) error {
+	const mend = "install a kernel there, or give one by --kernel FILE and its modules by --modules DIR"
+	if len(bare) > 0 {
+		return &noKernelError{fmt.Sprintf("find kernels: none below %s has both modules and a kernel's file: there are only the modules of %s: %s",
+			root, strings.Join(releasesOf(bare), ", "), mend)}
+	}
+	if link := installed.Dangling(root); link != "" {
+		return &noKernelError{fmt.Sprintf("find kernel: no modules in %s: %s", root, link)}
+	}
+	return &noKernelError{fmt.Sprintf("find kernel: no modules in %s (lib/modules): %s", root, mend)}
+}
+
+func releasesOf(list []installed.Kernel) []string {
+	names := make([]string, 0, len(list))
+	for _, k := range list {
+		names = append(names, k.Release)
+	}
+	return names
 }
 
 // errEmptyRelease is of a --kver that says nothing, as a script has it with a variable that is not set.
@@ -148,19 +177,12 @@ func only(root string) (installed.Kernel, error) {
 	if err != nil {
 		return installed.Kernel{}, err
 	}
-	names := make([]string, 0, len(all))
-	for _, k := range all {
-		names = append(names, k.Release)
-	}
 	switch len(all) {
 	case 0:
-		if link := installed.Dangling(root); link != "" {
-			return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s: %s", root, link)
-		}
-		return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s (lib/modules): install a kernel there, "+
-			"or give one by --kernel FILE and its modules by --modules DIR", root)
+		return installed.Kernel{}, noKernel(root, nil)
 	case 1:
 		return all[0], nil
 	}
-	return installed.Kernel{}, fmt.Errorf("find kernel: %s has several (%s): give --kver RELEASE, or --kver all for an image of each", root, strings.Join(names, ", "))
+	return installed.Kernel{}, fmt.Errorf("find kernel: %s has several (%s): give --kver RELEASE, or --kver all for an image of each",
+		root, strings.Join(releasesOf(all), ", "))
 }

@@ -38,3 +38,54 @@ func TestRunningKernel(t *testing.T) {
 		t.Errorf("%v, %v, %v", k, notes, err)
 	}
 }
+
+// Where there is no kernel that could be used, all of them cannot be made either, and nothing but a file of one mends
+// that: --all fails as --kver all and the command without --kver do, with or without a word on the console.
+func TestNoKernel(t *testing.T) {
+	empty, m := t.TempDir(), newMachine(t, map[string]string{"images.d/a.yaml": "profile: virt\nout: OUT/a-{kver}.img\n"})
+	if err := os.Remove(filepath.Join(m.root, "boot/vmlinuz-"+m.release)); err != nil {
+		t.Fatal(err)
+	}
+	for root, want := range map[string]string{
+		empty:  "no modules in " + empty + " (lib/modules): install a kernel there",
+		m.root: "none below " + m.root + " has both modules and a kernel's file: there are only the modules of " + m.release + ", 6.1.0-without",
+	} {
+		for _, args := range [][]string{
+			{"--all"}, {"--all", "--quiet"}, {"--all", "--kver", "all", "--quiet"}, {"--all", "--dry-run"}, {"--image", "a", "--kver", "all"}, {"--kver", "all", "--quiet"},
+		} {
+			status, _, stderr := nodisk(append([]string{"build", "--sysroot", root, "--site", m.site, "--state", m.state}, args...)...)
+			if status != exitFailed || strings.Count(stderr, want) != 1 {
+				t.Errorf("%v in %s: status %d, want %q once in:\n%s", args, root, status, want, stderr)
+			}
+		}
+	}
+}
+
+// An image for a root without a kernel fails --all, and does not keep the others from being made.
+func TestNoKernelOfOneImage(t *testing.T) {
+	m := newMachine(t, map[string]string{
+		"images.d/here.yaml":  "profile: virt\nout: OUT/here-{kver}.img\n",
+		"images.d/there.yaml": "profile: virt\nsysroot: ../elsewhere\nout: OUT/there-{kver}.img\n",
+	})
+	elsewhere := filepath.Join(m.site, "elsewhere")
+	if err := os.Mkdir(elsewhere, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"build", "--site", m.site, "--state", m.state, "--all"}
+	here := filepath.Join(m.site, "images.d/here.yaml")
+	text := append(fileBytes(t, here), "sysroot: "+m.root+"\n"...)
+	if err := os.WriteFile(here, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr := nodisk(args...)
+	if want := "image there (" + m.site + "/images.d/there.yaml): find kernel: no modules in " + elsewhere; status != exitFailed || !strings.Contains(stderr, want) {
+		t.Errorf("status %d, want %q in:\n%s", status, want, stderr)
+	}
+	if got := m.outs(t); len(got) != 1 || got[0] != "here-R.img" {
+		t.Errorf("made: %q", got)
+	}
+	// A hook of a kernel that the other root does not have is none of that image's business.
+	if status, _, stderr := nodisk(append(args, "--quiet", "--kver", m.release)...); status != 0 {
+		t.Errorf("with --kver: status %d: %s", status, stderr)
+	}
+}
