@@ -36,8 +36,7 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 	case w.all:
 		releases = []string{allKernels}
 	case b.Sysroot != "":
-		k, err := only(root)
-		return []installed.Kernel{k}, nil, err
+		return only(root)
 	default:
 		release, err := installed.Running()
 		if err != nil {
@@ -146,8 +145,8 @@ func running(root, release string) ([]installed.Kernel, []string, error) {
 	k, err := installed.Find(root, release)
 	if missing, ok := errors.AsType[*installed.NotFoundError](err); ok {
 		hint := "give the node's kernel by --kernel FILE and its modules by --modules DIR, or a root with both by --sysroot DIR"
-		if len(missing.Have) > 0 {
-			hint = "--kver " + missing.Have[0] + " makes an image for that one, and --kernel FILE with --modules DIR for others"
+		if len(missing.Whole) > 0 {
+			hint = "--kver " + missing.Whole[0] + " makes an image for that one, and --kernel FILE with --modules DIR for others"
 		}
 		return nil, nil, fmt.Errorf("the kernel that runs: %w: %s", missing, hint)
 	}
@@ -171,18 +170,34 @@ func running(root, release string) ([]installed.Kernel, []string, error) {
 	return []installed.Kernel{k}, notes, nil
 }
 
-// only is the kernel of a root that has one.
-func only(root string) (installed.Kernel, error) {
+// only is the kernel of a root that has one. That its file is missing costs the check of its modules only.
+func only(root string) ([]installed.Kernel, []string, error) {
 	all, err := installed.List(root)
 	if err != nil {
-		return installed.Kernel{}, err
+		return nil, nil, err
 	}
-	switch len(all) {
+	switch {
+	case len(all) == 0:
+		return nil, nil, noKernel(root, nil)
+	case len(all) > 1:
+		return nil, nil, severalKernels(root, all)
+	case all[0].File == "":
+		return all, []string{fmt.Sprintf("no file of kernel %s in %s (boot/vmlinuz-%s and the like): its modules are taken on trust",
+			all[0].Release, root, all[0].Release)}, nil
+	}
+	return all, nil, nil
+}
+
+// severalKernels says which kernels of a root can be asked for by --kver.
+func severalKernels(root string, all []installed.Kernel) error {
+	bare := slices.DeleteFunc(slices.Clone(all), func(k installed.Kernel) bool { return k.File != "" })
+	several := fmt.Sprintf("find kernel: %s has several (%s)", root, strings.Join(releasesOf(all), ", "))
+	switch len(bare) {
 	case 0:
-		return installed.Kernel{}, noKernel(root, nil)
-	case 1:
-		return all[0], nil
+		return errors.New(several + ": give --kver RELEASE, or --kver all for an image of each")
+	case len(all):
+		return errors.New(several + ", all without a file such as boot/vmlinuz-RELEASE: give --kver RELEASE and the file by --kernel FILE")
 	}
-	return installed.Kernel{}, fmt.Errorf("find kernel: %s has several (%s): give --kver RELEASE, or --kver all for an image of each",
-		root, strings.Join(releasesOf(all), ", "))
+	return fmt.Errorf("%s: give --kver RELEASE, or --kver all for an image of each; without a kernel's file, by --kernel FILE: %s",
+		several, strings.Join(releasesOf(bare), ", "))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,5 +88,45 @@ func TestNoKernelOfOneImage(t *testing.T) {
 	// A hook of a kernel that the other root does not have is none of that image's business.
 	if status, _, stderr := nodisk(append(args, "--quiet", "--kver", m.release)...); status != 0 {
 		t.Errorf("with --kver: status %d: %s", status, stderr)
+	}
+}
+
+// What is advised can be done: a release without a kernel's file is not one for --kver alone.
+func TestKernelAdvice(t *testing.T) {
+	const whole, bare = "6.2-whole", "6.1-bare" // which comes first
+	plant := func(files ...string) string {
+		t.Helper()
+		root := t.TempDir()
+		for _, name := range files {
+			at := filepath.Join(root, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), os.WriteFile(at, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return root
+	}
+	both := plant("lib/modules/"+bare+"/modules.dep", "lib/modules/"+whole+"/modules.dep", "boot/vmlinuz-"+whole)
+	none := plant("lib/modules/"+bare+"/modules.dep", "lib/modules/6.3-bare/modules.dep")
+	one := plant("lib/modules/" + bare + "/modules.dep")
+	for root, want := range map[string]string{
+		both: "there are " + bare + ", " + whole + ": --kver " + whole + " makes an image for that one",
+		none: "there are " + bare + ", 6.3-bare: give the node's kernel by --kernel FILE and its modules by --modules DIR",
+		one:  "there is " + bare + ": give the node's kernel by --kernel FILE",
+	} {
+		if _, _, err := running(root, "6.9"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the kernel that runs: %v, want %s", err, want)
+		}
+	}
+	for root, want := range map[string]string{
+		both: "give --kver RELEASE, or --kver all for an image of each; without a kernel's file, by --kernel FILE: " + bare,
+		none: "all without a file such as boot/vmlinuz-RELEASE: give --kver RELEASE and the file by --kernel FILE",
+	} {
+		if _, _, err := only(root); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("several: %v, want %s", err, want)
+		}
+	}
+	_, notes, err := only(one)
+	if want := "no file of kernel " + bare + " in " + one; err != nil || len(notes) != 1 || !strings.HasPrefix(notes[0], want) {
+		t.Errorf("%v, %v, want %s", notes, err, want)
 	}
 }
