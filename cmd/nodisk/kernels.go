@@ -10,6 +10,7 @@ import (
 
 	"github.com/nodisk/nodisk/build/installed"
 	"github.com/nodisk/nodisk/internal/infile"
+	"github.com/nodisk/nodisk/internal/userns"
 )
 
 // allKernels is the --kver that stands for every release.
@@ -159,8 +160,12 @@ func running(root, release string) ([]installed.Kernel, []string, error) {
 		notes = append(notes, fmt.Sprintf("no file of the kernel that runs (/boot/vmlinuz-%s and the like): "+
 			"its modules are taken on trust", release))
 	case errors.Is(err, fs.ErrPermission):
+		where := ""
+		if userns.Inside() {
+			where = ", outside of this user namespace,"
+		}
 		notes = append(notes, fmt.Sprintf("%s is for root to read: the modules are taken on trust; "+
-			"run this as root to have them checked", k.File))
+			"run this as root%s to have them checked", k.File, where))
 		k.File = ""
 	case err == nil:
 		if err := f.Close(); err != nil {
