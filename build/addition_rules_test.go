@@ -72,12 +72,22 @@ func TestAddRootWithModules(t *testing.T) {
 }
 
 func TestAddUnreadable(t *testing.T) {
-	a := adder{self: 1000}
-	for i := range 5 {
-		a.unreadable.add(fmt.Sprintf("/r/%d", i))
-	}
-	if got, want := fmt.Sprint(a.refusal()), "add files: 5 cannot be read by user 1000: /r/0, /r/1, /r/2 and 2 more: run nodisk as root, or leave them out with --exclude"; got != want {
-		t.Errorf("%s, want %s", got, want)
+	for _, c := range []struct {
+		a           adder
+		who, remedy string
+	}{
+		{adder{self: 1000}, "user 1000", "run nodisk as root"},
+		{adder{self: 1000, mapped: true}, "user 1000", "run nodisk as root"},
+		{adder{self: 0, mapped: true}, "user 0 of a user namespace (unshare -r, a rootless container)", "run nodisk as root outside of it"},
+		{adder{self: 0}, "root", "run nodisk where they can be read (of an NFS export with root_squash: on its server)"},
+	} {
+		for i := range 5 {
+			c.a.unreadable.add(fmt.Sprintf("/r/%d", i))
+		}
+		want := "add files: 5 cannot be read by " + c.who + ": /r/0, /r/1, /r/2 and 2 more: " + c.remedy + ", or leave them out with --exclude"
+		if got := fmt.Sprint(c.a.refusal()); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }
 

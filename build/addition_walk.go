@@ -11,12 +11,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/userns"
 )
 
 // An adder reads what --add names: what is there, never the content of files.
 type adder struct {
 	owner    Owner
-	self     int // the user that runs this
+	self     int  // the user that runs this
+	mapped   bool // in a user namespace, which has not all users
 	exclude  []*exclusion
 	outputs  map[string]string   // what is written by this build, by absolute path
 	groups   map[[2]uint64]int   // of hard links, by device and inode
@@ -32,6 +35,7 @@ type adder struct {
 // read reads what is added, for files of the image.
 func (a *adder) read(ctx context.Context, s Spec) (files []file, err error) {
 	a.owner, a.self = s.Owner, os.Geteuid()
+	a.mapped = userns.Inside()
 	a.groups, a.unmapped, a.outputs = make(map[[2]uint64]int), make(map[string]struct{}), make(map[string]string)
 	if a.exclude, err = parseExclusions(s.Exclude); err != nil {
 		return nil, err
@@ -234,12 +238,25 @@ func (a *adder) extended(at, name string) {
 	}
 }
 
+// reader says who reads the files, and how to be one who may.
+func (a *adder) reader() (who, remedy string) {
+	switch {
+	case a.self == 0 && a.mapped:
+		return "user 0 of a user namespace (unshare -r, a rootless container)", "run nodisk as root outside of it"
+	case a.self == 0:
+		return "root", "run nodisk where they can be read (of an NFS export with root_squash: on its server)"
+	default:
+		return fmt.Sprintf("user %d", a.self), "run nodisk as root"
+	}
+}
+
 // refusal is what stands against an image with all that.
 func (a *adder) refusal() error {
 	var errs []error
 	if a.unreadable.count > 0 {
-		errs = append(errs, fmt.Errorf("add files: %d cannot be read by user %d: %s: run nodisk as root, or leave them out with --exclude",
-			a.unreadable.count, a.self, a.unreadable.names()))
+		who, remedy := a.reader()
+		errs = append(errs, fmt.Errorf("add files: %d cannot be read by %s: %s: %s, or leave them out with --exclude",
+			a.unreadable.count, who, a.unreadable.names(), remedy))
 	}
 	if a.large.count > 0 {
 		errs = append(errs, fmt.Errorf("add files: an archive holds less than 4 GiB a file: %s: "+

@@ -90,6 +90,9 @@ func (w *worker) writeTraces(n *netsetup.Network) {
 	}
 }
 
+// loading is for the network, which may miss an interface whose driver is on its way.
+func (w *worker) loading() string { return stillLoading(w.loader.Loading()) }
+
 // needs is what the root wants of the network.
 func (w *worker) needs() netsetup.Needs {
 	var firmware []iscsi.Target

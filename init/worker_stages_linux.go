@@ -210,6 +210,18 @@ func withLate(line string, late []modload.Late) string {
 	}
 }
 
+// stillLoading says what a network that misses an interface may be waiting for; empty: nothing.
+func stillLoading(modules []string, looking bool) string {
+	switch {
+	case modules != nil:
+		return "modules are still loading: " + listed(modules)
+	case looking:
+		return "drivers are still being looked for"
+	default:
+		return ""
+	}
+}
+
 // lateFrom is when a driver is worth a word.
 const lateFrom = time.Second
 
@@ -248,7 +260,7 @@ func (w *worker) network(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	conf.Needs = w.needs()
+	conf.Needs, conf.Loading = w.needs(), w.loading
 	state, err := w.bringUp(ctx, conf)
 	if err != nil {
 		return "", err

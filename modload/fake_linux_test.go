@@ -17,6 +17,7 @@ type fakeKernel struct {
 	cpuAlias string
 	depends  map[string][]string                 // what files say about themselves
 	inserted func(path string) ([]string, error) // called without the mutex; nil takes all
+	unpacked func(path string)                   // called before the kernel is asked; nil takes no time
 	// announced is what the kernel says of modules; nil: it cannot be heard.
 	announced chan uevent.Event
 
@@ -72,6 +73,12 @@ func (announcer) Close() error { return nil }
 
 func (k *fakeKernel) insert(i insertion) ([]string, error) {
 	name := nameOf(i.path)
+	k.mu.Lock()
+	unpacked := k.unpacked
+	k.mu.Unlock()
+	if unpacked != nil {
+		unpacked(name)
+	}
 	i.enter()
 	k.mu.Lock()
 	k.now++

@@ -100,6 +100,20 @@ func (l *Loader) Late() []Late {
 	return l.under(func(_ string, f *flight) bool { return !f.ended() || f.device != "" })
 }
 
+// Loading lists the modules that are on their way, by name: nobody can rely on them yet, or they are drivers whose
+// probes last. More may come while looking, which reports whether the machine's devices are being looked at.
+func (l *Loader) Loading() (names []string, looking bool) {
+	l.mu.Lock()
+	for name, f := range l.flights {
+		if !isClosed(f.returned) && !f.failed() && (!f.ended() || f.device != "") {
+			names = append(names, name)
+		}
+	}
+	l.mu.Unlock()
+	slices.Sort(names)
+	return names, l.places.looking()
+}
+
 // under lists those modules that of selects of what the kernel has not answered for.
 func (l *Loader) under(of func(module string, f *flight) bool) []Late {
 	l.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -337,6 +338,53 @@ func TestLoadHangs(t *testing.T) {
 		close(leave)
 		if err := l.Load(t.Context(), "left"); err != nil || k.tries["left"] != 1 {
 			t.Errorf("%v, tries %v", err, k.tries)
+		}
+	})
+}
+
+// What the kernel was not asked for in time is named too: a module that waits for a place, or is still being unpacked.
+func TestLoadTooSlow(t *testing.T) {
+	const remedy = ": the machine is slow, or has much to load: rd.driver.blacklist= keeps out what it does not need"
+	synctest.Test(t, func(t *testing.T) {
+		l, k, _ := newTestLoader(t, diamond, LoaderConfig{Workers: 1})
+		release := make(chan struct{})
+		k.unpacked = func(name string) {
+			if name == "fast" || name == "base" {
+				<-release
+			}
+		}
+		others := make(chan error)
+		go func() { others <- l.Load(t.Context(), "fast") }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := l.Load(ctx, "left", "late")
+		want := "load modules: context deadline exceeded; not loaded yet: base, late, beside fast" + remedy
+		if !errors.Is(err, context.DeadlineExceeded) || err.Error() != want {
+			t.Errorf("behind others: %v, want %s", err, want)
+		}
+		synctest.Wait()
+		if names, looking := l.Loading(); !slices.Equal(names, []string{"fast"}) || looking {
+			t.Errorf("loading %q, looking %v", names, looking)
+		}
+		close(release)
+		if err := <-others; err != nil {
+			t.Error(err)
+		}
+		k.mu.Lock()
+		k.unpacked = func(string) { <-time.After(2 * time.Minute) }
+		k.mu.Unlock()
+		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err = l.Load(ctx, "left")
+		if want := "load modules: context deadline exceeded; not loaded yet: base" + remedy; err == nil || err.Error() != want {
+			t.Errorf("while it is unpacked: %v, want %s", err, want)
+		}
+		if err := l.Load(t.Context(), "left"); err != nil {
+			t.Errorf("another attempt: %v", err)
+		}
+		if names, _ := l.Loading(); names != nil {
+			t.Errorf("in the end: %q", names)
 		}
 	})
 }

@@ -90,6 +90,13 @@ func (p *places) look(n int) {
 	p.assign()
 }
 
+// looking reports whether devices are being looked at.
+func (p *places) looking() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.looks > 0
+}
+
 // assign gives free places to those that wait. It is for the holder of the mutex.
 func (p *places) assign() {
 	for p.free > 0 {

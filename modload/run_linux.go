@@ -144,26 +144,64 @@ func (b *batch) errors() map[string]error {
 }
 
 // expired is the error of a batch whose ctx has ended, nil before. It names
-// what the kernel has not answered for.
+// what the kernel has not answered for, and what it was not asked for.
 func (b *batch) expired(ctx context.Context, l *Loader) error {
 	err := context.Cause(ctx)
 	if err == nil {
 		return nil
 	}
-	return stillHas(err, l.under(func(module string, f *flight) bool {
-		return !f.ended() && slices.ContainsFunc(b.nodes, func(n node) bool { return n.mod.Name == module })
-	}))
+	has := func(module string) bool {
+		return slices.ContainsFunc(b.nodes, func(n node) bool { return n.mod.Name == module })
+	}
+	late := l.under(func(module string, f *flight) bool { return !f.ended() && has(module) })
+	others, _ := l.Loading()
+	return stillHas(err, late, b.due(late), slices.DeleteFunc(others, has))
 }
 
-func stillHas(err error, late []Late) error {
-	var words []string
-	for _, l := range late {
-		words = append(words, l.String())
+// due are the modules whose turn had come, and which the kernel does not have: they wait for a place, or are being
+// read and unpacked, or were when their context ended. What comes after others is not among them.
+func (b *batch) due(late []Late) (names []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.nodes {
+		n := &b.nodes[i]
+		cut := !n.ended || errors.Is(n.err, context.Canceled) || errors.Is(n.err, context.DeadlineExceeded)
+		before := slices.ContainsFunc(n.deps, func(d *node) bool { return !d.ended || d.err != nil })
+		if cut && !before && !slices.ContainsFunc(late, func(l Late) bool { return l.Module == n.mod.Name }) {
+			names = append(names, n.mod.Name)
+		}
 	}
-	if words == nil {
-		return fmt.Errorf("load modules: %w", err)
+	return names
+}
+
+// stillHas is an error that says which modules are not loaded: those that the kernel has, those that are due, and
+// others that are on their way beside them.
+func stillHas(err error, late []Late, due, others []string) error {
+	var b strings.Builder
+	if len(late) > 0 {
+		words := make([]string, len(late))
+		for i, l := range late {
+			words[i] = l.String()
+		}
+		fmt.Fprintf(&b, "; the kernel still has %s: see its log", strings.Join(words, ", "))
 	}
-	return fmt.Errorf("load modules: %w; the kernel still has %s: see its log", err, strings.Join(words, ", "))
+	if len(due) > 0 {
+		fmt.Fprintf(&b, "; not loaded yet: %s", few(due))
+		if len(others) > 0 {
+			fmt.Fprintf(&b, ", beside %s", few(others))
+		}
+		b.WriteString(": the machine is slow, or has much to load: rd.driver.blacklist= keeps out what it does not need")
+	}
+	return fmt.Errorf("load modules: %w%s", err, b.String())
+}
+
+// few names some modules, and the rest by number.
+func few(names []string) string {
+	const most = 6
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // settle returns when all that is left of a batch waits for the kernel, or when
@@ -230,11 +268,25 @@ func (l *Loader) Finish(ctx context.Context, sysfs fs.FS, want Filter, standstil
 		select {
 		case <-now.turn:
 		case <-timer.C:
-			return stillHas(fmt.Errorf("nothing came to its end for %.3g s", standstill.Seconds()), l.Late())
+			return l.unfinished(fmt.Errorf("nothing came to its end for %.3g s", standstill.Seconds()))
 		case <-ctx.Done():
-			return stillHas(context.Cause(ctx), l.Late())
+			return l.unfinished(context.Cause(ctx))
 		}
 	}
+}
+
+// unfinished is the error of a Finish that did not come to its end.
+func (l *Loader) unfinished(err error) error {
+	l.mu.Lock()
+	left := slices.Collect(maps.Keys(l.left))
+	l.mu.Unlock()
+	late := l.Late()
+	var due []string
+	for _, b := range left {
+		due = append(due, b.due(late)...)
+	}
+	slices.Sort(due)
+	return stillHas(err, late, slices.Compact(due), nil)
 }
 
 // Steps are how far a Loader has come. The turn is closed when it comes further, or a look ends.

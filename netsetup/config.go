@@ -94,6 +94,10 @@ type Config struct {
 	// Needs is what the boot wants the network for. No argument says it: the
 	// caller does, who knows the root.
 	Needs Needs
+	// Loading says which drivers are still on their way, as "modules are still loading: a, b";
+	// empty: none is, whoever misses an interface looks elsewhere. It is asked whenever a
+	// sentence tells that one is missing. Nil: nobody knows.
+	Loading func() string
 }
 
 // connected is the IPoIB transport of reliable connections, with an MTU of up

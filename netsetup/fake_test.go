@@ -21,6 +21,8 @@ import (
 
 // A fakeKernel has the devices of a test and writes steps down as commands.
 type fakeKernel struct {
+	loading func() string // what Config.Loading is; nil: nobody knows
+
 	t      *testing.T
 	events chan linkEvent
 
@@ -386,7 +388,7 @@ func tryFor(t *testing.T, line string, needs Needs, timeout time.Duration, k *fa
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Needs = needs
+	c.Needs, c.Loading = needs, k.loading
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()

@@ -136,7 +136,7 @@ func future(have []Device, d Device, steps []Step) []Device {
 }
 
 // absent says that there is no device for the word, and what to do about it; brief
-// where that has been told before.
+// where that has been told before. While drivers are on their way there is nothing to do yet.
 func (c Config) absent(n Interface, have []Device, brief bool) string {
 	var present []string
 	physical := 0
@@ -149,28 +149,50 @@ func (c Config) absent(n Interface, have []Device, brief bool) string {
 			physical++
 		}
 	}
-	there := "none is present"
+	there := "(none is present)"
 	if len(present) > 0 {
-		there = "present: " + strings.Join(present, ", ")
+		there = "(present: " + strings.Join(present, ", ") + ")"
+	}
+	or := func(remedy string) string {
+		if loading := c.loading(); loading != "" {
+			remedy = loading
+		}
+		if remedy == "" {
+			return ""
+		}
+		return ": " + remedy
 	}
 	switch m := n.match(); {
 	case m.glob() && slices.ContainsFunc(have, m.selects):
-		return "every interface that is as " + m.String() + " says has another word, or is a part of what one makes (" + there + ")"
+		return "every interface that is as " + m.String() + " says has another word, or is a part of what one makes " + there
 	case m.glob():
-		return "no interface is as " + m.String() + " says (" + there + "): " + checkName
+		return "no interface is as " + m.String() + " says " + there + or(checkName)
 	case n.Match != "":
-		return "no interface has the address " + n.Match.String() + " (" + there + ")"
+		return "no interface has the address " + n.Match.String() + " " + there + or("")
 	case n.Device != "":
-		return n.Device + ": no such interface (" + there + "): " + c.unknown(n.Device, brief)
+		text := n.Device + ": no such interface " + there
+		if _, never := c.Unlikely(n.Device); never {
+			return text + ": " + c.unknown(n.Device, brief)
+		}
+		return text + or(c.unknown(n.Device, brief))
 	case c.BootDev != "":
-		return c.BootDev + ": no such interface, bootdev= names it (" + there + ")"
+		return c.BootDev + ": no such interface, bootdev= names it " + there + or("")
 	case c.bare(n) && slices.ContainsFunc(have, c.booted):
 		return c.barred(have)
 	case c.BootIF != "":
-		return "no interface has the address " + c.BootIF.String() + " of BOOTIF= (" + there + "): check that its driver is in the image"
+		return "no interface has the address " + c.BootIF.String() + " of BOOTIF= " + there + or("check that its driver is in the image")
 	default:
-		return fmt.Sprintf("no network interface found: %s bound to one (%s): check that the image holds the driver of this machine's interface", count(physical, "driver"), there)
+		return fmt.Sprintf("no network interface found: %s bound to one %s", count(physical, "driver"), there) +
+			or("check that the image holds the driver of this machine's interface")
 	}
+}
+
+// loading is what the caller says of drivers that are on their way.
+func (c Config) loading() string {
+	if c.Loading == nil {
+		return ""
+	}
+	return c.Loading()
 }
 
 func count(n int, what string) string {

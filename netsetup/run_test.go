@@ -101,6 +101,37 @@ func TestRunLateInterface(t *testing.T) {
 	})
 }
 
+// While modules are still loading, whether the image holds the driver cannot be said, of whatever word is without an
+// interface; when all are loaded it is.
+func TestRunStillLoading(t *testing.T) {
+	const loading = "modules are still loading: mlx5_core"
+	for line, want := range map[string][2]string{
+		"":                                       {"no network interface found: 0 drivers bound to one (none is present): ", "check that the image holds the driver of this machine's interface"},
+		"ip=eth0:dhcp":                           {"eth0: no such interface (none is present): ", "check its name and that its driver is in the image"},
+		"ip=en*:dhcp":                            {"no interface is as en* says (none is present): ", checkName},
+		"bond=bond0:en* ip=bond0:dhcp":           {"bond0: is not made yet: no interface is as en* says: ", checkName},
+		"BOOTIF=01-52-54-00-12-34-57":            {"no interface has the address 52:54:00:12:34:57 of BOOTIF= (none is present): ", "check that its driver is in the image"},
+		"ip=ib0:dhcp":                            {"ib0: no such interface (none is present): ", checkName + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"},
+		"ip=52-54-00-12-34-57:dhcp bootdev=eth7": {"no interface has the address 52:54:00:12:34:57 (none is present)", ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newFakeKernel(t)
+			start := time.Now()
+			k.loading = func() string {
+				if time.Since(start) < 15*time.Second {
+					return loading
+				}
+				return ""
+			}
+			r := try(t, line, 25*time.Second, k, nil)
+			first := strings.TrimSuffix(want[0], ": ") + ": " + loading
+			if len(r.log) != 2 || r.log[0] != "10s "+first || r.log[1] != "20s "+want[0]+want[1] {
+				t.Errorf("%s: log:\n%s\nwant\n%s\n%s", line, strings.Join(r.log, "\n"), first, want[0]+want[1])
+			}
+		})
+	}
+}
+
 func TestRunNoServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel(t, ethernet(2, "eth0", macA), noCarrier(ethernet(3, "eth1", macB)))

@@ -94,6 +94,9 @@ func (r *runner) missing(s *slot, now time.Time) string {
 	if zero := r.nameless(now); len(zero) > 0 {
 		return text + "; " + strings.Join(zero, "; ")
 	}
+	if r.config.loading() != "" {
+		return text
+	}
 	// The first gate.
 	hcas := r.sys.hcas()
 	if len(hcas) == 0 {
@@ -196,7 +199,11 @@ func (r *runner) states(of []PortMatch, now time.Time) string {
 		switch {
 		case found:
 		case m.glob():
-			parts = append(parts, "no interface is as "+m.String()+" says: "+checkName)
+			remedy := checkName
+			if loading := r.config.loading(); loading != "" {
+				remedy = loading
+			}
+			parts = append(parts, "no interface is as "+m.String()+" says: "+remedy)
 		case m.Addr != "":
 			parts = append(parts, r.config.absent(Interface{Match: m.Addr}, r.devices(), r.told))
 		default:

@@ -51,6 +51,7 @@ type NotFoundError struct {
 	Release string
 	Root    string
 	Have    []string // releases that there are
+	Whole   []string // those of them that have a kernel's file, too
 	Link    string   // what leads nowhere, a sentence
 }
 
@@ -136,6 +137,9 @@ func Find(root, release string) (Kernel, error) {
 	missing := &NotFoundError{Release: release, Root: root, Link: Dangling(root)}
 	for _, k := range all {
 		missing.Have = append(missing.Have, k.Release)
+		if k.File != "" {
+			missing.Whole = append(missing.Whole, k.Release)
+		}
 	}
 	return Kernel{}, missing
 }

@@ -74,7 +74,7 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 	}
 	err := group.Wait()
 	status.end()
-	err = errors.Join(err, errors.Join(errs...), b.record(ctx, o, failed, c))
+	err = errors.Join(err, errors.Join(o.failed...), errors.Join(errs...), b.record(ctx, o, failed, c))
 	reports = slices.DeleteFunc(reports, func(r build.Report) bool { return r.Out == "" })
 	return errors.Join(b.writeReports(c, o, reports, cache.Trim(), time.Since(began), err != nil), err)
 }

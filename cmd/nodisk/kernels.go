@@ -10,6 +10,7 @@ import (
 
 	"github.com/nodisk/nodisk/build/installed"
 	"github.com/nodisk/nodisk/internal/infile"
+	"github.com/nodisk/nodisk/internal/userns"
 )
 
 // allKernels is the --kver that stands for every release.
@@ -36,8 +37,7 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 	case w.all:
 		releases = []string{allKernels}
 	case b.Sysroot != "":
-		k, err := only(root)
-		return []installed.Kernel{k}, nil, err
+		return only(root)
 	default:
 		release, err := installed.Running()
 		if err != nil {
@@ -50,8 +50,10 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 	}
 	var (
 		list  []installed.Kernel
+		bare  []installed.Kernel // without a file
 		notes []string
 		errs  []error
+		other bool // the root of the image is none of the command's business
 	)
 	for _, release := range releases {
 		if release == allKernels {
@@ -62,6 +64,7 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 			for _, k := range all {
 				if k.File == "" {
 					notes = append(notes, fmt.Sprintf("no image for %s: it has modules (%s), but no kernel", k.Release, k.Modules))
+					bare = append(bare, k)
 					continue
 				}
 				list = append(list, k)
@@ -71,6 +74,7 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		k, err := installed.Find(root, release)
 		if _, missing := errors.AsType[*installed.NotFoundError](err); missing && w.otherRoot() {
 			notes = append(notes, fmt.Sprintf("image %s is for the kernels in %s (sysroot): there is no %s", w.image.Name, root, release))
+			other = true
 			continue
 		}
 		if err == nil && k.File == "" && b.Kernel == "" {
@@ -90,11 +94,36 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
-	if list == nil && !w.all {
-		return nil, nil, fmt.Errorf("find kernels: none below %s has both modules and a kernel's file: install one there, "+
-			"or give it by --kernel FILE and its modules by --modules DIR", root)
+	if list == nil && !other {
+		return nil, nil, noKernel(root, bare)
 	}
 	return list, notes, nil
+}
+
+// A noKernelError is that of a root without a kernel that could be used.
+type noKernelError struct{ why string }
+
+func (e *noKernelError) Error() string { return e.why }
+
+// noKernel says that a root has none, or only what is left of some: their modules.
+func noKernel(root string, bare []installed.Kernel) error {
+	const mend = "install a kernel there, or give one by --kernel FILE and its modules by --modules DIR"
+	if len(bare) > 0 {
+		return &noKernelError{fmt.Sprintf("find kernels: none below %s has both modules and a kernel's file: there are only the modules of %s: %s",
+			root, strings.Join(releasesOf(bare), ", "), mend)}
+	}
+	if link := installed.Dangling(root); link != "" {
+		return &noKernelError{fmt.Sprintf("find kernel: no modules in %s: %s", root, link)}
+	}
+	return &noKernelError{fmt.Sprintf("find kernel: no modules in %s (lib/modules): %s", root, mend)}
+}
+
+func releasesOf(list []installed.Kernel) []string {
+	names := make([]string, 0, len(list))
+	for _, k := range list {
+		names = append(names, k.Release)
+	}
+	return names
 }
 
 // errEmptyRelease is of a --kver that says nothing, as a script has it with a variable that is not set.
@@ -117,8 +146,8 @@ func running(root, release string) ([]installed.Kernel, []string, error) {
 	k, err := installed.Find(root, release)
 	if missing, ok := errors.AsType[*installed.NotFoundError](err); ok {
 		hint := "give the node's kernel by --kernel FILE and its modules by --modules DIR, or a root with both by --sysroot DIR"
-		if len(missing.Have) > 0 {
-			hint = "--kver " + missing.Have[0] + " makes an image for that one, and --kernel FILE with --modules DIR for others"
+		if len(missing.Whole) > 0 {
+			hint = "--kver " + missing.Whole[0] + " makes an image for that one, and --kernel FILE with --modules DIR for others"
 		}
 		return nil, nil, fmt.Errorf("the kernel that runs: %w: %s", missing, hint)
 	}
@@ -131,8 +160,12 @@ func running(root, release string) ([]installed.Kernel, []string, error) {
 		notes = append(notes, fmt.Sprintf("no file of the kernel that runs (/boot/vmlinuz-%s and the like): "+
 			"its modules are taken on trust", release))
 	case errors.Is(err, fs.ErrPermission):
+		where := ""
+		if userns.Inside() {
+			where = ", outside of this user namespace,"
+		}
 		notes = append(notes, fmt.Sprintf("%s is for root to read: the modules are taken on trust; "+
-			"run this as root to have them checked", k.File))
+			"run this as root%s to have them checked", k.File, where))
 		k.File = ""
 	case err == nil:
 		if err := f.Close(); err != nil {
@@ -142,25 +175,34 @@ func running(root, release string) ([]installed.Kernel, []string, error) {
 	return []installed.Kernel{k}, notes, nil
 }
 
-// only is the kernel of a root that has one.
-func only(root string) (installed.Kernel, error) {
+// only is the kernel of a root that has one. That its file is missing costs the check of its modules only.
+func only(root string) ([]installed.Kernel, []string, error) {
 	all, err := installed.List(root)
 	if err != nil {
-		return installed.Kernel{}, err
+		return nil, nil, err
 	}
-	names := make([]string, 0, len(all))
-	for _, k := range all {
-		names = append(names, k.Release)
+	switch {
+	case len(all) == 0:
+		return nil, nil, noKernel(root, nil)
+	case len(all) > 1:
+		return nil, nil, severalKernels(root, all)
+	case all[0].File == "":
+		return all, []string{fmt.Sprintf("no file of kernel %s in %s (boot/vmlinuz-%s and the like): its modules are taken on trust",
+			all[0].Release, root, all[0].Release)}, nil
 	}
-	switch len(all) {
+	return all, nil, nil
+}
+
+// severalKernels says which kernels of a root can be asked for by --kver.
+func severalKernels(root string, all []installed.Kernel) error {
+	bare := slices.DeleteFunc(slices.Clone(all), func(k installed.Kernel) bool { return k.File != "" })
+	several := fmt.Sprintf("find kernel: %s has several (%s)", root, strings.Join(releasesOf(all), ", "))
+	switch len(bare) {
 	case 0:
-		if link := installed.Dangling(root); link != "" {
-			return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s: %s", root, link)
-		}
-		return installed.Kernel{}, fmt.Errorf("find kernel: no modules in %s (lib/modules): install a kernel there, "+
-			"or give one by --kernel FILE and its modules by --modules DIR", root)
-	case 1:
-		return all[0], nil
+		return errors.New(several + ": give --kver RELEASE, or --kver all for an image of each")
+	case len(all):
+		return errors.New(several + ", all without a file such as boot/vmlinuz-RELEASE: give --kver RELEASE and the file by --kernel FILE")
 	}
-	return installed.Kernel{}, fmt.Errorf("find kernel: %s has several (%s): give --kver RELEASE, or --kver all for an image of each", root, strings.Join(names, ", "))
+	return fmt.Errorf("%s: give --kver RELEASE, or --kver all for an image of each; without a kernel's file, by --kernel FILE: %s",
+		several, strings.Join(releasesOf(bare), ", "))
 }

@@ -36,6 +36,7 @@ type order struct {
 	recorded bool     // its images go with their kernels
 	notes    []string // what was passed over, and the files that were read
 	warnings []string // of what looks like a mistake
+	failed   []error  // of images for whose root there is no kernel; the others are made
 }
 
 // order finds out which images are wanted, from the files of the site, the list of
@@ -106,7 +107,12 @@ func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 			}
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s%w", imageName(image, i, b.Images), err))
+			err = fmt.Errorf("%s%w", imageName(image, i, b.Images), err)
+			if _, ok := errors.AsType[*noKernelError](err); ok && b.All {
+				o.failed = append(o.failed, fmt.Errorf("build: %w", err))
+			} else {
+				errs = append(errs, err)
+			}
 		}
 		o.requests, o.notes = append(o.requests, requests...), append(o.notes, notes...)
 	}
