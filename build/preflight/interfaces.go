@@ -89,8 +89,7 @@ func (c *checker) interfaces() {
 			c.doubt("rd.route=%v: %s", r.Dst, why)
 		}
 	}
-	c.address("nodisk.ib.port=", n.IBPort.GUID)
-	c.adapter(n.IBPort)
+	c.selector(n)
 	none, _ := c.noInfiniBand()
 	if none == "" || len(n.BootIF) == 6 || c.Inventory.Network != nil {
 		c.address("BOOTIF=", n.BootIF)
@@ -213,18 +212,6 @@ func (c *checker) driver(key, pattern string) {
 		}
 	}
 	c.doubt("%s: neither the image nor the kernel has such a driver", key)
-}
-
-// adapter warns of nodisk.ib.port= for an adapter that the node does not have. It is
-// called after its driver and a number: mlx5_0 of mlx5_core, mthca0 of ib_mthca.
-func (c *checker) adapter(port netsetup.PortSelector) {
-	if port.HCA == "" || c.Inventory == nil || c.ready == 0 || c.builtin {
-		return
-	}
-	driver := strings.TrimSuffix(strings.TrimRight(port.HCA, "0123456789"), "_")
-	if !slices.ContainsFunc(c.adapters, func(have string) bool { return strings.HasPrefix(strings.TrimPrefix(have, "ib_"), driver) }) {
-		c.doubt("nodisk.ib.port=%v: no adapter of the node is called so (their drivers are %s)", port, strings.Join(c.adapters, ", "))
-	}
 }
 
 // infiniBandPorts is how many InfiniBand addresses the inventory has: none if the kernel under
