@@ -230,9 +230,11 @@ func (c *checker) infiniBandPorts() int {
 // knows. What it says goes after the name of one.
 func (c *checker) ipoib() string {
 	const module = "ib_ipoib"
-	switch {
+	switch e, black := c.forbidden(module); {
 	case c.index == nil || c.index.Empty() || c.flat != nil:
 		return ""
+	case black && c.index.Has(module) && !c.loaded[module] && (e.Never || c.Inventory != nil):
+		return "needs " + module + ", which is in the image, but " + c.blacklisted(module)
 	case !c.index.Has(module) && !c.loaded[module] && !c.index.Builtin(module):
 		return "needs " + module + ", which is not in the image: add --profile " + c.fabricProfile()
 	case c.Inventory == nil:
