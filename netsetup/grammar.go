@@ -121,9 +121,12 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
+// longestName is how many bytes the name of an interface has at most: IFNAMSIZ without the zero.
+const longestName = 15
+
 // validDeviceName follows dev_valid_name of net/core/dev.c.
 func validDeviceName(s string) bool {
-	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r[]") && printable(s)
+	return s != "" && len(s) <= longestName && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r[]") && printable(s)
 }
 
 // validHostname takes the name of a host as RFC 1123 section 2.1 has it, which may

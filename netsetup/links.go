@@ -279,14 +279,39 @@ func (c *Config) parseChild(a cmdline.Arg, p *problems) {
 	switch {
 	case dot < 0 || err != nil:
 		p.bad(a, "is not parent.pkey", fix)
+	case strings.ContainsRune(a.Value, ','):
+		p.bad(a, "is more than one partition", "write one ib.pkey= for each: ib.pkey="+strings.ReplaceAll(a.Value, ",", " ib.pkey="))
 	case parent != "" && errNewName(parent) != nil && !errors.Is(errNewName(parent), errNoName):
 		p.bad(a, "names its parent by an address", fix)
+	case len(a.Value) > longestName && validDeviceName(parent):
+		p.bad(a, "is a name of "+strconv.Itoa(len(a.Value))+" characters, and that of an interface has at most "+strconv.Itoa(longestName),
+			"write the kernel's name of "+parent+" (ib.pkey=ib0."+digits+"), or give it a shorter one: "+renamed("GUID", digits))
 	case !validDeviceName(parent) || !validDeviceName(a.Value):
 		p.bad(a, "gives no interface name", fix)
 	case key&0x7fff == 0:
 		p.bad(a, "P_Key "+digits+" is not valid: partition 0", fix)
 	default:
 		c.Children = append(c.Children, Child{Name: a.Value, Parent: parent, PKey: uint16(key) | fullMember})
+	}
+}
+
+// renamed is what to write for the partition of a port that is given a name of its own, by its address.
+func renamed(addr, pkey string) string {
+	return "ifname=fabric:" + addr + " ib.pkey=fabric." + pkey
+}
+
+// partitionFix is what to write for a partition instead of a VLAN on a port.
+func partitionFix(parent PortMatch) string {
+	const pkey = "8001"
+	switch name := parent.Name + "." + pkey; {
+	case parent.Addr != "":
+		return "write " + renamed(parent.Addr.String(), pkey) + " for a partition"
+	case parent.glob():
+		return "write ib.pkey=ib0." + pkey + " for a partition"
+	case len(name) > longestName:
+		return "write " + renamed("GUID", pkey) + " for a partition"
+	default:
+		return "write ib.pkey=" + name + " for a partition"
 	}
 }
 

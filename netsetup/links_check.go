@@ -137,7 +137,7 @@ func (c *Config) checkParent(p *problems, v VLAN) {
 		}
 	}
 	if v.Parent.infiniBand() {
-		p.add("vlan", v.Name, "InfiniBand has no VLANs", "write ib.pkey="+v.Parent.Name+".8001 for a partition")
+		p.add("vlan", v.Name, "InfiniBand has no VLANs", partitionFix(v.Parent))
 	}
 	for _, o := range c.VLANs {
 		if o.Name != v.Name && o.Parent.key() == v.Parent.key() && o.ID == v.ID {
