@@ -155,6 +155,18 @@ func TestBootIFEmpty(t *testing.T) {
 	}
 }
 
+// A GID is no address of IP, and brackets are for those.
+func TestBracketedGID(t *testing.T) {
+	for value, want := range map[string]string{
+		"[fe80::2:c903:0:1039]:dhcp":  "names a port by its GID in brackets, which are for the addresses of IP; write ip=00-02-c9-03-00-00-10-39:dhcp",
+		"[fe80::2:c903:0:1039]:auto6": "write ip=00-02-c9-03-00-00-10-39:auto6",
+	} {
+		if _, err := ParseConfig(cmdline.Parse("ip=" + value)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", value, err, want)
+		}
+	}
+}
+
 // An address with colons is shown with dashes, the whole of it.
 func TestColonAddress(t *testing.T) {
 	for _, s := range []string{
