@@ -18,10 +18,10 @@ func (c *checker) selector(n netsetup.Config) {
 	}
 	why, sure := c.unselected(n.IBPort)
 	_, only := c.noEthernet()
-	any := !slices.ContainsFunc(n.Interfaces, func(i netsetup.Interface) bool { return i.Device != "" || i.Match != "" || i.Driver != "" })
+	left := !slices.ContainsFunc(n.Interfaces, func(i netsetup.Interface) bool { return i.Device != "" || i.Match != "" || i.Driver != "" })
 	switch {
 	case why == "":
-	case sure && only && any && n.BootDev == "" && len(n.Names()) == 0:
+	case sure && only && left && n.BootDev == "" && len(n.Names()) == 0:
 		c.fault("nodisk.ib.port=%s", why)
 	default:
 		c.doubt("nodisk.ib.port=%s", why)
