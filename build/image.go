@@ -162,13 +162,14 @@ type builder struct {
 	spec     Spec
 	report   Report
 	progress Progress
-	base     *base        // nil: none
-	kernel   kernelSource // what is known of the kernel comes from here
-	config   abi.Kconfig  // of the kernel, nil if it is not known
-	links    *unpacked    // the symbolic links that were added
-	private  bool         // the image holds secrets
-	outs     outputs      // what is written
-	mu       sync.Mutex   // for progress and counters
+	base     *base               // nil: none
+	kernel   kernelSource        // what is known of the kernel comes from here
+	config   abi.Kconfig         // of the kernel, nil if it is not known
+	links    *unpacked           // the symbolic links that were added
+	private  bool                // the image holds secrets
+	outs     outputs             // what is written
+	byClass  []modload.Companion // of the inventories: see driverChoice
+	mu       sync.Mutex          // for progress and counters
 }
 
 // counter returns a function that adds to the done part of a step.
@@ -435,7 +436,7 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	if err != nil {
 		return nil, err
 	}
-	indexes, err := reduceIndexes(t, t.release, holds)
+	indexes, err := reduceIndexes(t, t.release, holds, b.byClass...)
 	if holdings(profiles)[ramProfile] { // the root will load modules from here too, by its own udev and modprobe
 		indexes = append(indexes, binaryIndexes(indexes)...)
 	}

@@ -17,9 +17,11 @@ import (
 // reduceIndexes returns the indexes of a tree (modules.dep(5)) reduced to the
 // modules of an image. keep tells by name, spelled with underscores.
 //
+// Besides modload's companions there may be more of an inventory.
+//
 // The kernel's own indexes stay whole where they say what is built in:
 // whoever asks for such a module must learn that it is there.
-func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool) ([]file, error) {
+func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool, more ...modload.Companion) ([]file, error) {
 	kept := func(word string) bool { return keep(moduleName(word)) }
 	dir := modulesDir + "/" + release + "/"
 	var files []file
@@ -34,7 +36,7 @@ func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool) ([
 			})
 		}},
 		{softdepFile, func(text string) string {
-			return companions(keep) + firstExtras(keep) + lines(text, func(words []string) bool { // softdep MODULE pre: A post: B
+			return companions(keep, more...) + firstExtras(keep) + lines(text, func(words []string) bool { // softdep MODULE pre: A post: B
 				return len(words) >= 3 && words[0] == "softdep" && kept(words[1])
 			})
 		}},
@@ -86,14 +88,14 @@ func binaryIndexes(indexes []file) []file {
 
 const softdepFile = "modules.softdep"
 
-// companions are modload's as lines of modules.softdep.
-func companions(keep func(module string) bool) string {
+// companions are modload's, and more, as lines of modules.softdep.
+func companions(keep func(module string) bool, more ...modload.Companion) string {
 	var out strings.Builder
-	for _, c := range modload.Companions() {
+	for _, c := range append(modload.Companions(), more...) {
 		if !keep(c.Module) {
 			continue
 		}
-		if then := slices.DeleteFunc(c.Then, func(m string) bool { return !keep(m) }); len(then) > 0 {
+		if then := slices.DeleteFunc(slices.Clone(c.Then), func(m string) bool { return !keep(m) }); len(then) > 0 {
 			fmt.Fprintf(&out, "softdep %s post: %s\n", c.Module, strings.Join(then, " "))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/linescan"
@@ -17,6 +18,9 @@ type Inventory struct {
 	Product string   // the machine by its maker's name, empty if not known
 	Network []string // hardware addresses of its network adapters; nil if not known
 	Devices []Device // each modalias once, in the order of the listing
+	// Slots are where its PCI devices are, domain, bus and device: "0000:41:00". Nil: of one
+	// at least that is not known, as modaliases do not tell it.
+	Slots []string
 }
 
 // A Device is something that a driver may serve.
@@ -81,6 +85,9 @@ func ParseInventory(name string, r io.Reader) (Inventory, error) {
 		return Inventory{}, fmt.Errorf("read inventory: %w", errors.Join(p.errs...))
 	}
 	p.deriveVirtio()
+	if p.unplaced {
+		p.Slots = nil
+	}
 	return p.Inventory, nil
 }
 
@@ -98,7 +105,10 @@ type inventoryParser struct {
 	pci  *pciID // of lspci, to which further lines may belong
 	at   int    // the number of its line
 	text string // its line
+	slot string // where it is: see Inventory.Slots
 	vmm  bool   // it is a record of lspci -vmm
+
+	unplaced bool // the place of a PCI device is not known
 }
 
 // line reads one line.
@@ -132,7 +142,7 @@ func (p *inventoryParser) line(text string) {
 	default:
 		p.listed()
 		if id, ok := parseListed(text); ok {
-			p.pci, p.at, p.text = &id, p.number, text
+			p.pci, p.at, p.text, p.slot = &id, p.number, text, slotOf(text)
 			return
 		}
 		if id, ok := parseProc(text); ok {
@@ -208,6 +218,7 @@ func (p *inventoryParser) comment(text string) {
 func (p *inventoryParser) add(alias string, line int) {
 	if id, ok := parsePCI(alias); ok {
 		alias = id.modalias() // capitals, as in sysfs and modules.alias
+		p.unplaced = p.unplaced || p.pci == nil
 	}
 	if bus, _, _ := strings.Cut(alias, ":"); bus == "input" || bus == "dmi" || p.seen[alias] || len(p.Devices) >= inventoryDevices {
 		return
@@ -222,6 +233,9 @@ func (p *inventoryParser) listed() {
 	case p.pci == nil:
 	case p.pci.named():
 		p.add(p.pci.modalias(), p.at)
+		if !slices.Contains(p.Slots, p.slot) && len(p.Slots) < inventoryDevices {
+			p.Slots = append(p.Slots, p.slot)
+		}
 	default:
 		p.fail(p.at, p.text)
 	}

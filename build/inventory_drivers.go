@@ -18,6 +18,9 @@ type driverChoice struct {
 	paths   map[string]string // of modules, below lib/modules/RELEASE
 	wanted  []string          // modules that devices ask for, each once
 	follow  []string          // those without which the drivers of adapters make no interface
+	// byClass are drivers which are not among modload.Adapters, of adapters whose class is
+	// that of a fabric, and ib_ipoib: nothing else leads to it.
+	byClass []modload.Companion
 }
 
 // chooseDrivers takes from a module tree what the devices of some node types ask
@@ -29,14 +32,27 @@ type driverChoice struct {
 // notes names the network and storage devices that no module serves. A
 // node none of whose network devices has a driver is an error.
 func chooseDrivers(x *modload.Index, tree fs.FS, profiles []modload.Profile, list []Inventory) (reduced []modload.Profile, notes []string, err error) {
-	aliases, err := OpenAliases(tree, x.Release())
+	c, err := openChoice(x, tree)
 	if err != nil {
 		return nil, nil, err
 	}
-	c := driverChoice{index: x, aliases: aliases, paths: make(map[string]string)}
+	return c.choose(profiles, list)
+}
+
+func openChoice(x *modload.Index, tree fs.FS) (*driverChoice, error) {
+	aliases, err := OpenAliases(tree, x.Release())
+	if err != nil {
+		return nil, err
+	}
+	c := &driverChoice{index: x, aliases: aliases, paths: make(map[string]string)}
 	for name, at := range x.Files() {
 		c.paths[name] = strings.TrimPrefix(at, modulesDir+"/"+x.Release()+"/")
 	}
+	return c, nil
+}
+
+// choose is chooseDrivers.
+func (c *driverChoice) choose(profiles []modload.Profile, list []Inventory) (reduced []modload.Profile, notes []string, err error) {
 	var errs []error
 	for _, v := range list {
 		more, err := c.serve(v)
@@ -65,8 +81,12 @@ func (b *builder) choose(x *modload.Index, tree fs.FS, profiles []modload.Profil
 	if len(b.spec.Inventories) == 0 {
 		return profiles, nil
 	}
-	reduced, notes, err := chooseDrivers(x, tree, profiles, b.spec.Inventories)
-	b.report.Notes = append(b.report.Notes, notes...)
+	c, err := openChoice(x, tree)
+	if err != nil {
+		return nil, err
+	}
+	reduced, notes, err := c.choose(profiles, b.spec.Inventories)
+	b.report.Notes, b.byClass = append(b.report.Notes, notes...), c.byClass
 	return reduced, err
 }
 
@@ -77,6 +97,7 @@ func (c *driverChoice) serve(v Inventory) (notes []string, err error) {
 	var hosts []string
 	for _, d := range v.Devices {
 		found, radio := false, false
+		var drivers []string
 		for _, name := range c.aliases.Match(c.index, d) {
 			switch at := c.paths[name]; {
 			case !Bootable(at, d):
@@ -85,7 +106,7 @@ func (c *driverChoice) serve(v Inventory) (notes []string, err error) {
 			case strings.Contains(at, "drivers/usb/host/"):
 				hosts = append(hosts, name)
 			default:
-				c.wanted = append(c.wanted, name)
+				c.wanted, drivers = append(c.wanted, name), append(drivers, name)
 				usb = usb || strings.HasPrefix(d.Modalias, "usb:")
 			}
 			if a, ok := modload.AdapterOf(name); ok {
@@ -96,6 +117,9 @@ func (c *driverChoice) serve(v Inventory) (notes []string, err error) {
 				}
 			}
 			found = true
+		}
+		if note := c.fabric(d, drivers); note != "" {
+			notes = append(notes, note)
 		}
 		found = found || c.aliases.Builtin(c.index, d)
 		kind := d.Kind()
@@ -122,6 +146,36 @@ func (c *driverChoice) serve(v Inventory) (notes []string, err error) {
 			v.Name, c.index.Release(), strings.Join(unique(network), ", "))
 	}
 	return notes, nil
+}
+
+// fabric has ib_ipoib follow the drivers of a device whose class says that it is an adapter
+// of a fabric, where they are not among modload.Adapters, and returns what is to be said of that.
+func (c *driverChoice) fabric(d Device, drivers []string) string {
+	id, _ := parsePCI(d.Modalias)
+	switch id.class() {
+	case pciInfiniBand, pciOldInfiniBand, pciFabric:
+	default:
+		return ""
+	}
+	known := func(name string) bool { _, ok := modload.AdapterOf(name); return ok }
+	const module = "ib_ipoib"
+	if len(drivers) == 0 || slices.ContainsFunc(drivers, known) {
+		return ""
+	}
+	text := fmt.Sprintf("%v: what its driver %s needs for an interface is not known", d, strings.Join(drivers, ", "))
+	switch {
+	case c.index.Has(module):
+		c.follow = append(c.follow, module)
+		for _, name := range drivers {
+			if !slices.ContainsFunc(c.byClass, func(p modload.Companion) bool { return p.Module == name }) {
+				c.byClass = append(c.byClass, modload.Companion{Module: name, Then: []string{module}})
+			}
+		}
+		return text + "; by its class it gets " + module
+	case c.index.Builtin(module):
+		return ""
+	}
+	return fmt.Sprintf("%s; by its class it would get %s, which Linux %s does not have", text, module, c.index.Release())
 }
 
 // linked are the modules that an adapter's driver needs for an interface of a device, as its

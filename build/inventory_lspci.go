@@ -24,6 +24,16 @@ func cutSlot(line string) (rest string, ok bool) {
 	return rest, ok
 }
 
+// slotOf is the bus and device of "00:1f.2 " or "0000:00:1f.2", with the domain: "0000:00:1f".
+func slotOf(line string) string {
+	slot, _, _ := strings.Cut(line, " ")
+	if strings.Count(slot, ":") == 1 {
+		slot = "0000:" + slot
+	}
+	slot, _, _ = strings.Cut(strings.ToLower(slot), ".")
+	return slot
+}
+
 // parseListed reads the first line that lspci writes about a device, with names or, as busybox and a
 // machine without pci.ids write it, without:
 //
@@ -257,7 +267,7 @@ func (p *inventoryParser) field(line string) bool {
 	if _, slot := cutSlot(value); slot && (key == "Slot" || key == "Device") && !p.vmm {
 		id := unknownPCI() // "Device" is how -vm without the second m calls it
 		p.listed()
-		p.pci, p.at, p.text, p.vmm = &id, p.number, line, true
+		p.pci, p.at, p.text, p.vmm, p.slot = &id, p.number, line, true, slotOf(value)
 		return true
 	}
 	if !p.vmm {

@@ -311,9 +311,13 @@ func TestChooseDrivers(t *testing.T) {
 		"mthca":                    {"nfs", "41:00.0 0c06: 15b3:6278\n", "ib_mthca ib_ipoib", "mlx4_core", ""},
 		"True Scale":               {"nfs", "41:00.0 0207: 1077:7322\n", "ib_qib ib_ipoib", "mlx4_core", ""},
 		"Omni-Path":                {"nfs", "41:00.0 0208: 8086:24f0\n", "hfi1 ib_ipoib", "opa_vnic", ""},
-		"ConnectX-6, Ethernet":     {"eth,iscsi", "01:00.0 0200: 15b3:101b\n", "mlx5_core", "mlx5_ib ib_ipoib ib_core", ""},
-		"USB adapter":              {"eth,iscsi", "usb:v0BDAp8153d3000dc00dsc00dp00icFFiscFFip00in00\npci:v00008086d0000A36Dsv*sd*bc0Csc03i30\n", "r8152 xhci_pci", "tg3", ""},
-		"bond and second disk":     {"eth,bond,vlan", "01:00.0 0200: 8086:1521\n02:00.0 0108: ffff:0001\n04:00.0 0104: abcd:0001\n", "igb bonding 8021q nvme", "ixgbe", "pci abcd:0001 storage controller: no module in Linux"},
+		// Nobody knows the driver as one of such an adapter: its class tells.
+		"another's InfiniBand": {"nfs", "41:00.0 0207: 8086:1572\n", "i40e ib_ipoib", "mlx4_core", "pci 8086:1572 InfiniBand adapter: what its driver i40e needs for an interface is not known; by its class it gets ib_ipoib"},
+		"another's fabric":     {"nfs", "41:00.0 0208: 8086:1572\n", "i40e ib_ipoib", "mlx4_core", "; by its class it gets ib_ipoib"},
+		"another's Ethernet":   {"nfs", "41:00.0 0200: 8086:1572\n", "i40e", "ib_ipoib", ""},
+		"ConnectX-6, Ethernet": {"eth,iscsi", "01:00.0 0200: 15b3:101b\n", "mlx5_core", "mlx5_ib ib_ipoib ib_core", ""},
+		"USB adapter":          {"eth,iscsi", "usb:v0BDAp8153d3000dc00dsc00dp00icFFiscFFip00in00\npci:v00008086d0000A36Dsv*sd*bc0Csc03i30\n", "r8152 xhci_pci", "tg3", ""},
+		"bond and second disk": {"eth,bond,vlan", "01:00.0 0200: 8086:1521\n02:00.0 0108: ffff:0001\n04:00.0 0104: abcd:0001\n", "igb bonding 8021q nvme", "ixgbe", "pci abcd:0001 storage controller: no module in Linux"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inside, notes, err := choose(tt.profiles, tt.inventory)

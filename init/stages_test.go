@@ -156,7 +156,7 @@ func TestGraphDeadlineBehindAPause(t *testing.T) {
 		attempts++
 		begun := time.Now()
 		if deadline, _ := ctx.Deadline(); deadline.Sub(begun) > time.Second {
-			time.Sleep(deadline.Sub(begun) - 500*time.Millisecond - pause("node", attempts))
+			<-time.After(deadline.Sub(begun) - 500*time.Millisecond - pause("node", attempts))
 			return "", errors.New("not exported; it exports /srv")
 		}
 		<-ctx.Done()

@@ -2,7 +2,6 @@ package netsetup
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -46,7 +45,7 @@ func (r *runner) newProtocol(n *nic) protocol {
 		}
 		c.rapid = len(c.identities) == 1 && r.only(n)
 		if s.Method >= MethodBOOTP && s.Method <= MethodBoth {
-			return r.probed(n, newQuery(s.Method, c, d, rand.Uint32()), d)
+			return r.probed(n, newQuery(s.Method, c, r.asker(d), rand.Uint32()), d)
 		}
 		return r.probed(n, newExchange(c, rand.Uint32), d)
 	}
@@ -80,6 +79,20 @@ func (r *runner) known(d Device) []Device {
 		return []Device{d}
 	}
 	return ports
+}
+
+// asker is the device as which one asks that can have one identity only: a bond, if the
+// port whose address it has is without a GUID, asks as the first that has one. Without
+// any nobody asks: see anonymous.
+func (r *runner) asker(d Device) Device {
+	if d.identified() {
+		return d
+	}
+	known := r.known(d)
+	if i := slices.IndexFunc(known, Device.identified); i >= 0 {
+		return known[i]
+	}
+	return d
 }
 
 // later asks anew, when a port has appeared by which a server may know the bond
@@ -165,8 +178,12 @@ func (r *runner) finish(n *nic, l Lease) {
 	mtu, wanted := cmp.Or(s.MTU, r.mtu(n.dev)), s.MTU
 	for _, step := range steps {
 		if m, ok := step.(LinkMTU); ok {
+			if m.MTU == mtu {
+				r.leased[m.Dev] = mtu
+				delete(r.owed, m.Dev)
+			}
 			if m.MTU == mtu || r.raise(n.dev, m.MTU) {
-				mtu, wanted, r.leased[m.Dev] = m.MTU, m.MTU, m.MTU
+				mtu, wanted = m.MTU, m.MTU
 			}
 			continue
 		}
@@ -185,15 +202,20 @@ func (r *runner) finish(n *nic, l Lease) {
 			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
 		}
 	}
-	r.tellMTU(n.dev, wanted)
+	// The kernel gives a bond what it is asked for, though ports of InfiniBand keep the
+	// MTU of their broadcast group: Up may return, and all end, before it tells of that.
 	n.dev.MTU = r.mtu(n.dev)
+	r.follow()
+	n.dev.MTU = r.mtu(n.dev)
+	r.tellMTU(n.dev, wanted)
 	if s.NewAddr != "" {
 		n.dev.Addr = s.NewAddr
 	}
 	state := r.config.state(s.Interface, n.dev, l)
 	state.Took = time.Since(r.started)
 	if s.lost != nil && !slices.Equal(s.lost.Addrs, state.Addrs) {
-		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back; the boot goes on with %v", n.dev.Name, s.lost))
+		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back, %v instead of %v: connections from the old one are lost",
+			n.dev.Name, state, *s.lost))
 	}
 	back := s.lost
 	s.state, s.lost = &state, nil
@@ -208,25 +230,4 @@ func (r *runner) finish(n *nic, l Lease) {
 		}
 		r.prefer(r.main)
 	}
-}
-
-// raise gives a device the MTU of a lease, and tells whether it has it now. It is
-// not set where nothing changes: some drivers reset the link for it.
-func (r *runner) raise(d Device, mtu int) bool {
-	steps, err := r.config.raise(d, mtu, r.devices(), r.leased)
-	if err != nil {
-		r.log.Warn(d.Name + ": " + err.Error())
-		return false
-	}
-	for _, s := range steps {
-		if err := r.apply(s); err != nil {
-			if short, ok := errors.AsType[*shortfall](err); ok {
-				err = short.err
-			}
-			r.short[s.String()] = true
-			r.log.Warn(fmt.Sprintf("%s: %v: the MTU of %s stays %d", s, err, d.Name, d.MTU))
-			return false
-		}
-	}
-	return true
 }

@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -91,6 +92,51 @@ func TestRunBondAnonymous(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// BOOTP and DHCPv6 have one identity, and it is never that of a port without a GUID: a
+// bond that has the address of one asks as the other, and as nobody where there is none.
+func TestRunBondAsksAsOne(t *testing.T) {
+	const gate = "10s bond0: port GUID is zero (for 10 s): the host must set it (ip link set PF vf N node_guid/port_guid)"
+	for _, both := range []bool{true, false} {
+		t.Run(fmt.Sprint(both), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first, second, _ := zeroBond()
+				bond := zeroPort()
+				bond.Index, bond.Name, bond.HCA, bond.Port, bond.Physical, bond.Carrier = 9, "bond0", "", 0, false, true
+				k := newFakeKernel(t)
+				asked := map[string]bool{}
+				good := bootpOf(t, goodServer(t))
+				k.servers["bond0"] = func(m *dhcpv4.DHCPv4) []byte {
+					asked[m.ClientHWAddr.String()] = true
+					return good(m)
+				}
+				k.made = func() {
+					if !both {
+						second.Addr = first.Addr
+					}
+					k.appear(first, second, bond)
+				}
+				r := try(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:bootp", 15*time.Second, k, nil)
+				if both && (r.err != nil || len(asked) != 1 || !asked["00:02:c9:00:10:39"]) {
+					t.Errorf("%v, asked as %v", r.err, asked)
+				}
+				if !both && (r.err == nil || len(asked) > 0 || !slices.Contains(r.log, gate)) {
+					t.Errorf("%v, asked as %v\n%s", r.err, asked, strings.Join(r.log, "\n"))
+				}
+			})
+		})
+	}
+	r := newRunner(parseLine(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp6"), newFakeKernel(t), nil)
+	first, second, bond := zeroBond()
+	bond.Addr = zeroPort().Addr
+	for _, d := range []Device{first, second, bond} {
+		r.nics[nicKey{index: d.Index}] = &nic{key: nicKey{index: d.Index}, dev: d, slot: r.slots[0]}
+	}
+	x := r.newSix(r.nics[nicKey{index: bond.Index}], bond).(*six)
+	if x.client.iaid != iaidOf(second) || string(x.client.duid) != string(newDUID("", second)) {
+		t.Errorf("DHCPv6 asks as % x", x.client.duid)
 	}
 }
 

@@ -18,7 +18,7 @@ type bootp struct {
 }
 
 // newBOOTP has one identity of the client, a hardware address of 6 bytes: BOOTP
-// knows no identifiers.
+// knows no identifiers. The device is one that is identified.
 func newBOOTP(c client, d Device, xid uint32) asker {
 	c.identities = ClientID("none").identities(d)
 	b := &bootp{c, xid}

@@ -223,10 +223,30 @@ func (r *runner) all(s *slot) bool {
 
 // spare is a slot for one more interface of a word that has what it needs.
 func (r *runner) spare(n *nic, of *slot) *slot {
-	s := &slot{Interface: of.Interface, pos: len(r.slots), spare: true, of: of, sought: time.Now()}
+	s := r.vacant(of)
+	if s == nil {
+		s = &slot{pos: len(r.slots)}
+		r.slots = append(r.slots, s)
+	}
+	*s = slot{Interface: of.Interface, pos: s.pos, spare: true, of: of, sought: time.Now()}
 	s.Device = n.dev.Name
-	r.slots = append(r.slots, s)
 	return s
+}
+
+// vacant is the spare of a word whose interface has gone without an address, or has taken
+// the place of another; nil if there is none. An interface may come and go for ever.
+func (r *runner) vacant(of *slot) *slot {
+	have := r.have()
+	for _, s := range r.slots[len(r.config.interfaces()):] {
+		taken := s.of != of || s.state != nil || s.lost != nil || slices.ContainsFunc(have, func(a accepted) bool { return a.pos == s.pos })
+		for _, n := range r.nics {
+			taken = taken || n.slot == s
+		}
+		if !taken {
+			return s
+		}
+	}
+	return nil
 }
 
 // best is which of the states, that are in the order of their words, carries the

@@ -81,7 +81,8 @@ func (d Device) lasting() HardwareAddr {
 
 // same reports whether two are one device that was registered anew: an adapter by the
 // address that stays, what is made of others by its name. The port of a virtual function
-// has no such address before its host sets it.
+// has no such address before its host sets it, and one of Ethernet has a random one with
+// each registration until then: it is known by its place.
 func (d Device) same(o Device) bool {
 	switch {
 	case d.hardware() != o.hardware() || d.Type != o.Type && d.hardware():
@@ -91,8 +92,15 @@ func (d Device) same(o Device) bool {
 	case d.Type == hwInfiniBand:
 		return d.lasting() == o.lasting()
 	default:
-		return cmp.Or(d.Perm, d.Addr) == cmp.Or(o.Perm, o.Addr)
+		return cmp.Or(d.Perm, d.Addr) == cmp.Or(o.Perm, o.Addr) || d.inPlaceOf(o)
 	}
+}
+
+// inPlaceOf reports whether two adapters without an address of their own are in one
+// place, with one driver: a random address (NET_ADDR_RANDOM) is never a permanent one
+// (register_netdevice of net/core/dev.c).
+func (d Device) inPlaceOf(o Device) bool {
+	return d.Perm == "" && o.Perm == "" && d.Driver == o.Driver && d.Udev.Path != "" && d.Udev.Path == o.Udev.Path
 }
 
 // candidate tells whether the device takes part when no name is given, for one family

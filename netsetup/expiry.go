@@ -15,6 +15,9 @@ func (r *runner) wake() time.Time {
 		}
 	}
 	sooner(r.fitAt)
+	for _, o := range r.owed {
+		sooner(o.at)
+	}
 	for _, n := range r.nics {
 		if n.wanted() && !n.setting && !n.ready {
 			sooner(n.retry)
@@ -62,6 +65,7 @@ func (r *runner) tick(now time.Time) {
 			}
 		}
 	}
+	r.repay(now)
 	if !r.fitAt.IsZero() && !now.Before(r.fitAt) {
 		r.follow()
 	}

@@ -173,7 +173,6 @@ func (k *fakeKernel) routerMetric(dev string, metric int) error {
 func (k *fakeKernel) obstacle6(string, bool) string { return "" }
 func (k *fakeKernel) routeSet(r Route) error        { return k.do(r) }
 
-func (k *fakeKernel) bondSet(s BondSet) error     { return k.do(s) }
 func (k *fakeKernel) bridgeAdd(s BridgeAdd) error { return k.make(s) }
 
 func (k *fakeKernel) make(s Step) error {

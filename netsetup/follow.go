@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -87,6 +88,7 @@ func (r *runner) tellMTU(d Device, wanted int) {
 func (r *runner) remake(gone Device) {
 	clear(r.refusedMTU) // it may have been what could not have more
 	delete(r.leased, gone.Name)
+	delete(r.owed, gone.Name)
 	lowers := r.config.lowers(gone.Name)
 	if lowers == nil || r.named(gone.Name) {
 		return
@@ -107,6 +109,26 @@ func (r *runner) remake(gone Device) {
 		case wait > 0:
 			n.redoAt = now.Add(wait)
 		default:
+			r.again(n)
+		}
+	}
+}
+
+// rejoin has the ports of another type tried again that a bond could not have, when its
+// last port has left it: without any it takes the type of the next (bond_enslave). The
+// kernel keeps a bond of Ethernet then, and tells nothing of it.
+func (r *runner) rejoin(left int) {
+	bond := r.nics[nicKey{index: left}]
+	if left == 0 || bond == nil || !r.config.bond(bond.dev.Name) {
+		return
+	}
+	all := r.sorted()
+	if slices.ContainsFunc(all, func(n *nic) bool { return n.dev.Master == left }) {
+		return
+	}
+	for _, n := range all {
+		other := n.dev.Type != bond.dev.Type && n.dev.Master == 0 && r.config.masterName(n.dev) == bond.dev.Name
+		if other && n.named && !n.key.six {
 			r.again(n)
 		}
 	}
@@ -141,9 +163,12 @@ func (r *runner) named(name string) bool {
 // madeAbove takes what came of the links of an interface that has a word.
 func (r *runner) madeAbove(n *nic, err error) {
 	n.setting, n.redoErr = false, err
+	never := errors.Is(err, errContradiction)
 	switch {
 	case err == nil:
 		n.redone = 0
+	case never:
+		r.tellUnable(fmt.Sprintf("links on %s: %v", n.dev.Name, err))
 	case n.redone == 2: // at first what they are made of may be about to go, too
 		r.log.Warn(fmt.Sprintf("links on %s: %v; trying again", n.dev.Name, err))
 	}
@@ -153,7 +178,7 @@ func (r *runner) madeAbove(n *nic, err error) {
 		r.begin(n) // it was put off meanwhile
 	case n.redo:
 		r.again(n)
-	case err != nil && n.redoAt.IsZero():
+	case err != nil && !never && n.redoAt.IsZero():
 		n.redoAt = time.Now().Add(retryAfter(n.redone))
 	}
 }

@@ -290,3 +290,36 @@ func TestRunMTUBusy(t *testing.T) {
 		}
 	}
 }
+
+// A server that gives a bond of InfiniBand more than the group of its ports has: the
+// kernel takes it, and by when Up returns, and all may end, it is less again.
+func TestRunBondMTULeased(t *testing.T) {
+	for name, during := range map[string]time.Duration{"kept": 5 * time.Second, "closed at once": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, rules := ibFabric(t, 4092, 4092)
+				k.servers["bond0"] = leases(t, "10.77.0.23/24", func(m *dhcpv4.DHCPv4) {
+					m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionInterfaceMTU, []byte{0x0f, 0xfc}))
+				})
+				script := func() {
+					<-time.After(time.Second)
+					rules.join("ib0", 2044)
+					rules.join("ib1", 2044)
+				}
+				var r result
+				if during == 0 {
+					r = try(t, ibBond, time.Minute, k, script)
+				} else {
+					r = watched(t, ibBond, during, k, script)
+				}
+				bond, _ := rules.device("bond0")
+				if r.err != nil || bond.MTU != 2044 || r.state.MTU != 2044 || r.last.MTU != 2044 {
+					t.Errorf("%v, the bond has %d, the State says %d and then %d\n%q", r.err, bond.MTU, r.state.MTU, r.last.MTU, r.commands)
+				}
+				if text := strings.Join(r.log, "\n"); strings.Count(text, "bond0: the MTU is 2044 instead of 4092: its ports have no more") != 1 {
+					t.Error(text)
+				}
+			})
+		})
+	}
+}

@@ -9,7 +9,10 @@ import (
 
 // link takes what the kernel tells of the link of an interface.
 func (r *runner) link(e linkEvent) {
-	boot, awaited := len(r.boot), r.awaitsBoot()
+	boot, awaited, left := len(r.boot), r.awaitsBoot(), 0
+	if n := r.nics[nicKey{index: e.Index}]; n != nil {
+		left = n.dev.Master
+	}
 	r.linkFamilies(e)
 	awaited = awaited && !r.awaitsBoot()
 	// Others may have waited for the name of this one, for it to be found, or for it to
@@ -25,7 +28,9 @@ func (r *runner) link(e linkEvent) {
 	if e.gone {
 		r.remake(e.Device)
 	}
+	r.rejoin(left)
 	r.reidentify()
+	r.repay(time.Now())
 	r.follow()
 }
 
@@ -111,7 +116,7 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	if r.more(n) {
 		n.ready = false
 	}
-	if !n.setting && !n.ready && n.retry.IsZero() {
+	if !n.setting && !n.ready && n.retry.IsZero() && !r.contradicted(n) {
 		r.begin(n)
 	}
 	r.look(n, now)
@@ -284,27 +289,20 @@ func (r *runner) perform(n *nic, above bool) {
 		}
 	}
 	dev := n.dev
-	var steps []Step
+	steps, below := r.steps(n, above)
+	steps, n.linking = append(steps, below...), len(below) > 0
 	var channels []channel
 	switch {
 	case above:
 	case n.slot == nil:
 		n.carrier = dev.Carrier
 	default:
-		steps = r.config.linkSteps(n.slot.Interface, dev)
 		if a := n.slot.NewAddr; a != "" {
 			dev.Addr = a
 		}
 		if p := r.newProtocol(n); p != nil {
 			channels = p.channels()
 		}
-	}
-	if !n.key.six {
-		c := r.config
-		c.Bonds = slices.DeleteFunc(slices.Clone(c.Bonds), func(b Bond) bool { return dev.Type == hwLoopback && r.bonded[b.Name] })
-		below := c.belowWith(dev, r.leased)
-		n.linking = len(below) > 0
-		steps = append(steps, below...)
 	}
 	until := r.ctx
 	if n.linking {
@@ -427,6 +425,13 @@ func (r *runner) setUp(s setup) {
 		return
 	}
 	n.err = s.err
+	if errors.Is(s.err, errContradiction) {
+		r.tellUnable(fmt.Sprintf("set up %s: %v", n.dev.Name, s.err))
+		if !r.contradicted(n) { // the kernel has told of another state meanwhile
+			r.begin(n)
+		}
+		return
+	}
 	if s.err != nil {
 		n.retry = time.Now().Add(retryAfter(n.tries))
 		if n.tries == 1 {

@@ -244,6 +244,21 @@ func (r *kernelRules) linkMaster(s LinkMaster) error {
 	return nil
 }
 
+// bondSet is bond_option_active_slave_set and bond_option_primary_set: only the first
+// minds whose port it is.
+func (r *kernelRules) bondSet(s BondSet) error {
+	r.rtnl.Lock()
+	defer r.rtnl.Unlock()
+	if err := r.k.do(s); err != nil {
+		return err
+	}
+	bond, _ := r.device(s.Bond)
+	if s.Option == "active_slave" && !slices.Contains(r.portsOf(bond), s.Port) {
+		return errInvalid
+	}
+	return nil
+}
+
 // join has a port join a broadcast group of that MTU, or of the same again.
 func (r *kernelRules) join(name string, mtu int) {
 	r.rtnl.Lock()
@@ -347,6 +362,13 @@ func (k *fakeKernel) linkMode(s LinkMode) error {
 func (k *fakeKernel) linkMaster(s LinkMaster) error {
 	if k.rules != nil {
 		return k.rules.linkMaster(s)
+	}
+	return k.do(s)
+}
+
+func (k *fakeKernel) bondSet(s BondSet) error {
+	if k.rules != nil {
+		return k.rules.bondSet(s)
 	}
 	return k.do(s)
 }

@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,10 +58,12 @@ func (c *Config) checkTypes(p *problems) {
 	}
 	for _, child := range c.Children {
 		switch parent := (PortMatch{Name: child.Parent}); {
-		case c.bond(child.Parent):
-			p.add("ib.pkey", child.Name, "a bond has no partitions", c.partitioned(child))
+		case c.child(child.Parent): // EINVAL of ipoib_new_child_link
+			p.add("ib.pkey", child.Name, "a partition has no partitions", "write ib.pkey="+c.partition(parent, child.PKey))
 		case c.linkType(parent) == hwEthernet:
 			p.add("ib.pkey", child.Name, "Ethernet has no partitions", "write vlan="+child.Parent+".5:"+child.Parent)
+		case c.bond(child.Parent):
+			p.add("ib.pkey", child.Name, "a bond has no partitions", c.partitioned(child))
 		}
 	}
 	for _, n := range c.Interfaces {
@@ -73,17 +76,37 @@ func (c *Config) checkTypes(p *problems) {
 // partitioned is what to write for a partition over a bond: the partition on each of the
 // ports, and a bond of these.
 func (c *Config) partitioned(child Child) string {
-	pkey := strings.TrimPrefix(child.Name, child.Parent)
-	var children, ports []string
-	for i, m := range c.lowers(child.Parent) {
-		name := m.Name
-		if !m.one() || name == "" { // a partition is on a port that is named
-			name = "ib" + strconv.Itoa(i)
+	var ports []string
+	add := func(m PortMatch) {
+		name := c.partition(m, child.PKey)
+		for i := 0; slices.Contains(ports, name); i++ {
+			name = c.partition(PortMatch{Name: "ib" + strconv.Itoa(i)}, child.PKey)
 		}
-		children = append(children, "ib.pkey="+name+pkey)
-		ports = append(ports, name+pkey)
+		ports = append(ports, name)
 	}
-	return "write " + strings.Join(children, " ") + " bond=" + child.Parent + ":" + strings.Join(ports, ",") + ":mode=active-backup"
+	for _, m := range c.lowers(child.Parent) {
+		if add(m); m.glob() { // of several
+			add(m)
+		}
+	}
+	return "write ib.pkey=" + strings.Join(ports, " ib.pkey=") + " bond=" + child.Parent + ":" + strings.Join(ports, ",") + ":mode=active-backup"
+}
+
+// partition is a name for that partition of the port that a match means: what ib.pkey=
+// takes and the kernel, too. A match that does not name one port is of the kernel's
+// first, and so is one whose name is too long.
+func (c *Config) partition(m PortMatch, pkey uint16) string {
+	parent := m.Name
+	for range c.Children {
+		if lowers := c.lowers(parent); c.child(parent) {
+			parent = lowers[0].Name
+		}
+	}
+	name := fmt.Sprintf("%s.%04x", parent, pkey)
+	if parent == "" || m.glob() || !validDeviceName(name) {
+		return fmt.Sprintf("ib0.%04x", pkey)
+	}
+	return name
 }
 
 // unselected says that nodisk.ib.port= selects nothing, empty if it does, or is not there.
@@ -114,9 +137,28 @@ func (c Config) unselected(have []Device) string {
 	return "nodisk.ib.port=" + c.IBPort.String() + " selects none of the ports here (" + strings.Join(ports, ", ") + ")"
 }
 
-// tellIdle tells of words about InfiniBand that had no effect, now that the network is up.
+// unpreferred says of the ports that bonds are to prefer which of them are not here, a
+// sentence each: a bond works without.
+func (c Config) unpreferred(have []Device) []string {
+	var all []string
+	for _, b := range c.Bonds {
+		for _, name := range []string{"primary", "active_slave"} {
+			m, err := parsePortMatch(b.option(name))
+			if m != (PortMatch{}) && err == nil && !slices.ContainsFunc(have, m.selects) {
+				all = append(all, b.Name+" goes on without "+name+" "+b.option(name)+": no such interface is here")
+			}
+		}
+	}
+	return all
+}
+
+// tellIdle tells of words about InfiniBand and bonds that had no effect, now that the
+// network is up.
 func (r *runner) tellIdle() {
 	have := r.devices()
+	for _, why := range r.config.unpreferred(have) {
+		r.log.Warn(why)
+	}
 	if why := r.config.unselected(have); why != "" {
 		r.log.Warn(why)
 	}

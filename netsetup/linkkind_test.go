@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nodisk/nodisk/init/cmdline"
 )
 
 // Words that are about a kind of network which cannot have what they ask for.
@@ -26,10 +28,11 @@ func TestKindErrors(t *testing.T) {
 		"bond=bond0:eth0,fast:mode=1 ifname=fast:" + guid:  {"eth0 is Ethernet, fast is InfiniBand"},
 		"bond=bond0:eth*,ib*:mode=active-backup ip=dhcp":   {"eth* is Ethernet, ib* is InfiniBand"},
 
-		"ib.pkey=bond0.8001 bond=bond0:ib0,ib1:mode=1": {"ib.pkey=bond0.8001: a bond has no partitions; write ib.pkey=ib0.8001 ib.pkey=ib1.8001 bond=bond0:ib0.8001,ib1.8001"},
-		"ib.pkey=eth0.8001":                            {"Ethernet has no partitions; write vlan="},
-		"ib.pkey=enp1s0.8001":                          {"Ethernet has no partitions; write vlan="},
-		"ib.pkey=br0.8001 bridge=br0:eth0":             {"Ethernet has no partitions"},
+		"ib.pkey=bond0.8001 bond=bond0:ib0,ib1:mode=1":   {"ib.pkey=bond0.8001: a bond has no partitions; write ib.pkey=ib0.8001 ib.pkey=ib1.8001 bond=bond0:ib0.8001,ib1.8001"},
+		"ib.pkey=bond0.8001 bond=bond0:eth0,eth1:mode=1": {"ib.pkey=bond0.8001: Ethernet has no partitions; write vlan=bond0.5:bond0"},
+		"ib.pkey=eth0.8001":                              {"Ethernet has no partitions; write vlan="},
+		"ib.pkey=enp1s0.8001":                            {"Ethernet has no partitions; write vlan="},
+		"ib.pkey=br0.8001 bridge=br0:eth0":               {"Ethernet has no partitions"},
 
 		"ip=ib0:dhcp:1500:52:54:00:12:34:56":                             {"ib0 is InfiniBand, which takes no other hardware address; leave it out"},
 		"ip=ib0.8001:dhcp::52:54:00:12:34:56 ib.pkey=ib0.8001":           {"ib0.8001 is InfiniBand, which takes no other hardware address"},
@@ -40,6 +43,38 @@ func TestKindErrors(t *testing.T) {
 		"bond=b:eth0:mode=802.3AD":       {"write mode=802.3ad"},
 		"bond=b:eth0:mode=lacp":          {"write mode=balance-rr"},
 	})
+}
+
+// A partition is on a port, and there is one of each there: the kernel makes none on
+// another (ipoib_new_child_link). What is advised is no error itself.
+func TestPartitionErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"ib.pkey=ib0.8001 ib.pkey=ib0.8001.8002 ip=ib0.8001.8002:dhcp":       "ib.pkey=ib0.8001.8002: a partition has no partitions; write ib.pkey=ib0.8002",
+		"ib.pkey=ib0.8001.2 ib.pkey=ib0.8001":                                "ib.pkey=ib0.8001.2: a partition has no partitions; write ib.pkey=ib0.8002",
+		"ib.pkey=ib0.8001 ib.pkey=ib0.8001.2 ib.pkey=ib0.8001.2.3":           "ib.pkey=ib0.8001.2.3: a partition has no partitions; write ib.pkey=ib0.8003",
+		"ib.pkey=ib0.8001 ib.pkey=ib0.0001":                                  "ib.pkey=ib0.0001: has the same parent and P_Key as ib0.8001; leave one of them out",
+		"ib.pkey=ib0.1 ib.pkey=ib0.0x8001":                                   "ib.pkey=ib0.0x8001: has the same parent and P_Key as ib0.1; leave one of them out",
+		"ib.pkey=ib0.8001 bond=bond0:ib0.8001:mode=1 ib.pkey=bond0.8002":     "ib.pkey=bond0.8002: a bond has no partitions; write ib.pkey=ib0.8002 bond=bond0:ib0.8002:mode=active-backup",
+		"bond=bond0:ib*:mode=1 ib.pkey=bond0.8001":                           "write ib.pkey=ib0.8001 ib.pkey=ib1.8001 bond=bond0:ib0.8001,ib1.8001:mode=active-backup",
+		"bond=bond0:ib*,ib1:mode=1 ib.pkey=bond0.8001":                       "write ib.pkey=ib0.8001 ib.pkey=ib1.8001 ib.pkey=ib2.8001 bond=bond0:ib0.8001,ib1.8001,ib2.8001:mode=active-backup",
+		"bond=bond0:ibp193s0f1d1:mode=1 ib.pkey=bond0.8001":                  "write ib.pkey=ib0.8001 bond=bond0:ib0.8001:mode=active-backup",
+		"bond=bond0:00-02-c9-03-00-00-10-39,ib1:mode=1 ib.pkey=bond0.0x8001": "write ib.pkey=ib0.8001 ib.pkey=ib1.8001 bond=bond0:ib0.8001,ib1.8001:mode=active-backup",
+		"ib.pkey=ib0.8001 vlan=vlan5:ib0.8001":                               "vlan=vlan5: InfiniBand has no VLANs; write ib.pkey=ib0.8001",
+		"vlan=vlan5:00-02-c9-03-00-00-10-39":                                 "vlan=vlan5: InfiniBand has no VLANs; write ib.pkey=ib0.8001",
+		"vlan=vlan5:ibp193s0f1d1":                                            "vlan=vlan5: InfiniBand has no VLANs; write ib.pkey=ib0.8001",
+	} {
+		_, err := ParseConfig(cmdline.Parse(line))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", line, err, want)
+			continue
+		}
+		for text := range strings.SplitSeq(err.Error(), "\n") {
+			if _, advice, ok := strings.Cut(text, "; write "); ok {
+				parseLine(t, strings.TrimSuffix(advice, " for a partition"))
+			}
+		}
+	}
+	parseLine(t, "ib.pkey=ib0.8001 ib.pkey=ib0.8002 ib.pkey=ib1.8001") // another partition, and another port
 }
 
 // What can be of either kind is no error.
@@ -131,6 +166,96 @@ func TestRunBondKinds(t *testing.T) {
 			t.Errorf("%v\n%q\n got %q\nwant %q", r.err, r.commands, r.log, want)
 		}
 	})
+}
+
+// A port of another kind that the bond is to prefer, or one that never comes, is told
+// once and not tried again: the bond works without it.
+func TestRunBondPrefersForeign(t *testing.T) {
+	for option, tt := range map[string]struct{ refused, want string }{
+		"primary=two":      {"ip link set bond0 type bond primary two", "; bond0 goes on without primary two"},
+		"active_slave=two": {"", "; bond0 goes on without active_slave two"},
+		"primary=three":    {"", ""},
+	} {
+		t.Run(option, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t)
+				rules := underRules(k)
+				if tt.refused != "" {
+					k.refuse = map[string]error{tt.refused: errInvalid}
+				}
+				eth := withCarrier(Device{Index: 3, Name: "one", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"})
+				line := "bond=bond0:one,two,three:mode=active-backup," + option + " ip=10.77.0.5::10.77.0.1:255.255.255.0::bond0:none nodisk.arp-probe=0"
+				r := watched(t, line, 5*time.Minute, k, func() {
+					k.appear(eth)
+					<-time.After(time.Second)
+					rules.port(withCarrier(named(guidePort(), "two")), 2044, false)
+					for range 5 {
+						<-time.After(30 * time.Second)
+						k.change("two", func(d *Device) { d.Carrier = !d.Carrier })
+					}
+				})
+				log := strings.Join(r.log, "\n")
+				tries := 0
+				for _, c := range r.commands {
+					if strings.HasPrefix(c, "link set bond0 type bond ") {
+						tries++
+					}
+				}
+				said := strings.Count(log, "cannot be in it"+tt.want)
+				if option == "primary=three" {
+					said = strings.Count(log, "0s bond0 goes on without primary three: no such interface is here")
+				}
+				if r.err != nil || said != 1 || tries > 1 || strings.Contains(log, "trying again") {
+					t.Errorf("%v, tried %d times\n%s\n%s", r.err, tries, strings.Join(r.commands, "\n"), log)
+				}
+			})
+		})
+	}
+}
+
+// What a device cannot have is told once, and tried again when the device is another: not
+// because time passes, nor when its carrier comes and goes.
+func TestRunContradictionOnce(t *testing.T) {
+	card := Device{Index: 3, Name: "storage", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"}
+	other := named(guidePort(), "storage")
+	other.Index = card.Index
+	for line, tt := range map[string]struct {
+		is, becomes Device
+		told, after string
+	}{
+		"ip=storage.8001:dhcp ib.pkey=storage.8001": {
+			card, other,
+			"set up storage: ib.pkey=storage.8001: storage is no port of InfiniBand, and has no partitions: leave it out",
+			"link add link storage name storage.8001 type ipoib pkey 0x8001",
+		},
+		"ip=storage:dhcp::52:54:00:12:34:99": {
+			other, card,
+			"set up storage: ip=storage:dhcp::52:54:00:12:34:99 gives it another hardware address, and it is InfiniBand, which takes none: leave it out",
+			"link set storage address 52:54:00:12:34:99",
+		},
+	} {
+		t.Run(line, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t, tt.is)
+				before := 0
+				r := try(t, line, 5*time.Minute, k, func() {
+					for range 5 {
+						<-time.After(30 * time.Second)
+						k.change("storage", func(d *Device) { d.Carrier = !d.Carrier })
+					}
+					<-time.After(30 * time.Second)
+					k.mu.Lock()
+					before = len(k.commands)
+					k.mu.Unlock()
+					k.change("storage", func(d *Device) { *d = tt.becomes })
+				})
+				told := slices.DeleteFunc(slices.Clone(r.log), func(s string) bool { return !strings.Contains(s, " set up storage: ") })
+				if len(told) != 1 || !strings.HasSuffix(told[0], tt.told) || before > 2 || !slices.Contains(r.commands[before:], tt.after) {
+					t.Errorf("%d commands before: %s\n%s", before, strings.Join(r.commands, "\n"), strings.Join(r.log, "\n"))
+				}
+			})
+		})
+	}
 }
 
 // Eight bytes that begin with the hardware type are hardly a GUID.

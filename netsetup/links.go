@@ -300,19 +300,13 @@ func renamed(addr, pkey string) string {
 	return "ifname=fabric:" + addr + " ib.pkey=fabric." + pkey
 }
 
-// partitionFix is what to write for a partition instead of a VLAN on a port.
-func partitionFix(parent PortMatch) string {
-	const pkey = "8001"
-	switch name := parent.Name + "." + pkey; {
-	case parent.Addr != "":
-		return "write " + renamed(parent.Addr.String(), pkey) + " for a partition"
-	case parent.glob():
-		return "write ib.pkey=ib0." + pkey + " for a partition"
-	case len(name) > longestName:
-		return "write " + renamed("GUID", pkey) + " for a partition"
-	default:
-		return "write ib.pkey=" + name + " for a partition"
+// partitionOn is what to write for a partition on a port. One that is known by its address is given a
+// name: which of the kernel's is its own, the words do not tell.
+func (c *Config) partitionOn(port PortMatch) string {
+	if port.Addr != "" {
+		return renamed(port.Addr.String(), "8001")
 	}
+	return "ib.pkey=" + c.partition(port, fullMember|1)
 }
 
 // portSelector reads nodisk.ib.port=: a number, HCA, HCA:number, or a GUID in

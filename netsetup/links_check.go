@@ -19,8 +19,13 @@ func (c *Config) checkLinks(p *problems, seen []string) {
 			p.add(key, name, "is made of itself", "leave one of the links out")
 		}
 	}
-	for _, child := range c.Children {
+	for i, child := range c.Children {
 		made("ib.pkey", child.Name)
+		for _, o := range c.Children[:i] {
+			if o.Name != child.Name && o.Parent == child.Parent && o.PKey == child.PKey {
+				p.add("ib.pkey", child.Name, "has the same parent and P_Key as "+o.Name, "leave one of them out")
+			}
+		}
 	}
 	for _, b := range c.Bonds {
 		made("bond", b.Name)
@@ -137,7 +142,7 @@ func (c *Config) checkParent(p *problems, v VLAN) {
 		}
 	}
 	if v.Parent.infiniBand() {
-		p.add("vlan", v.Name, "InfiniBand has no VLANs", partitionFix(v.Parent))
+		p.add("vlan", v.Name, "InfiniBand has no VLANs", "write "+c.partitionOn(v.Parent)+" for a partition")
 	}
 	for _, o := range c.VLANs {
 		if o.Name != v.Name && o.Parent.key() == v.Parent.key() && o.ID == v.ID {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
 // timesOf counts a command.
@@ -188,4 +190,67 @@ func TestRunDeletedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An interface that was registered again and gets another address has that one: the
+// network says so, and that connections of the old one are lost.
+func TestRunOtherAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, rules := ibFabric(t, 4092)
+		var other atomic.Bool
+		first, second := leases(t, "10.77.0.23/24"), leases(t, "10.77.0.99/24")
+		k.servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
+			if other.Load() {
+				return second(m)
+			}
+			return first(m)
+		}
+		r := watched(t, "ip=ib0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
+			<-time.After(time.Second)
+			rules.join("ib0", 2044)
+			<-time.After(5 * time.Second)
+			other.Store(true)
+			rules.unregister("ib0")
+			<-time.After(time.Second)
+			again := guidePort()
+			again.Index = 77
+			rules.port(again, 4092, false)
+			<-time.After(time.Second)
+			rules.join("ib0", 2044)
+		})
+		const told = "ib0: has another address now that it is back, ib0 10.77.0.99/24 by DHCP from 10.77.0.1 instead of ib0 10.77.0.23/24 by DHCP from 10.77.0.1: " +
+			"connections from the old one are lost"
+		if text := strings.Join(r.log, "\n"); r.err != nil || len(r.last.Addrs) != 1 || r.last.Addrs[0] != prefix("10.77.0.99/24") ||
+			strings.Count(text, told) != 1 || strings.Contains(text, "goes on") || timesOf(r.commands, "addr add 10.77.0.99/24 brd + dev ib0") != 1 {
+			t.Errorf("%v, %v\n%s\n%s", r.err, r.last, text, strings.Join(r.commands, "\n"))
+		}
+	})
+}
+
+// A port that stays out of a bond, because it is of another type than the one that joined
+// before, joins when that one has gone.
+func TestRunOtherTypeAfterLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t)
+		rules := underRules(k)
+		eth := withCarrier(Device{Index: 3, Name: "one", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"})
+		r := watched(t, "bond=bond0:one,two:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
+			k.appear(eth)
+			<-time.After(time.Second)
+			rules.port(named(guidePort(), "two"), 2044, false)
+			<-time.After(time.Second)
+			rules.join("two", 2044)
+			<-time.After(time.Second)
+			k.mu.Lock()
+			k.servers["bond0"] = goodServer(t)
+			k.mu.Unlock()
+			rules.unregister("one")
+			<-time.After(5 * time.Second)
+			rules.join("two", 2044)
+		})
+		bond, _ := rules.device("bond0")
+		if r.err != nil || bond.Type != hwInfiniBand || !slices.Equal(rules.portsOf(bond), []string{"two"}) || timesOf(r.commands, "link set two master bond0") != 2 {
+			t.Errorf("%v, %+v with %v\n%s\n%s", r.err, bond, rules.portsOf(bond), strings.Join(r.log, "\n"), strings.Join(r.commands, "\n"))
+		}
+	})
 }

@@ -9,15 +9,14 @@ func (r *runner) reopen(n *nic) {
 	s, w := n.slot, n.slot.word()
 	gone := s.state
 	s.state = nil
-	kept := w.have[:0:0]
-	for _, a := range w.have {
-		if a.dev != n.dev.Name || a.lease.six() != n.key.six {
-			kept = append(kept, a)
+	for _, of := range []*slot{w, s} { // with rd.neednet a spare has its own
+		var kept []accepted
+		for _, a := range of.have {
+			if a.dev != n.dev.Name || a.lease.six() != n.key.six {
+				kept = append(kept, a)
+			}
 		}
-	}
-	w.have = kept
-	if len(kept) == 0 {
-		w.have = nil
+		of.have = kept
 	}
 	s.sought = time.Now()
 	switch {

@@ -1,11 +1,14 @@
 package netsetup
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nodisk/nodisk/init/cmdline"
 )
 
 // When the interface goes that has won, while Up still waits for another word, those
@@ -162,5 +165,106 @@ func TestDeviceSame(t *testing.T) {
 		if got := tt.a.same(tt.b); got != tt.want || tt.b.same(tt.a) != got {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// A virtual function to which its host has given no address has a random one, another with
+// each registration. By ip=dhcp it is known again by its place: not one elsewhere, nor one
+// that has an address of its own.
+func TestKeepRandomAddress(t *testing.T) {
+	for name, tt := range map[string]struct {
+		come func(d *Device)
+		back bool
+	}{
+		"in its place":       {func(*Device) {}, true},
+		"elsewhere":          {func(d *Device) { *d = inSlot(*d, "4") }, false},
+		"of another driver":  {func(d *Device) { d.Driver = "ixgbevf" }, false},
+		"with its own":       {func(d *Device) { d.Perm = d.Addr }, false},
+		"place is not known": {func(d *Device) { d.Udev = UdevNames{} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first := inSlot(ethernet(2, "eth0", macA), "3")
+				k := newFakeKernel(t, first)
+				good := goodServer(t)
+				k.servers["eth0"], k.servers["eth1"] = good, good
+				r := watched(t, "ip=dhcp nodisk.ifnames=kernel", time.Minute, k, func() {
+					<-time.After(10 * time.Second)
+					k.mu.Lock()
+					delete(k.devices, "eth0")
+					k.mu.Unlock()
+					k.events <- linkEvent{Device: first, gone: true}
+					<-time.After(5 * time.Second)
+					again := inSlot(ethernet(12, "eth0", macB), "3")
+					tt.come(&again)
+					k.appear(again)
+				})
+				log := strings.Join(r.log, "\n")
+				back := timesOf(r.commands, "addr add 10.77.0.23/24 brd + dev eth0") == 2
+				if r.err != nil || back != tt.back || strings.Contains(log, "is gone, and no interface with its address") == tt.back {
+					t.Errorf("%v, back %v\n%s\n%s", r.err, back, strings.Join(r.commands, "\n"), log)
+				}
+			})
+		})
+	}
+}
+
+// With rd.neednet an interface may come and go as often as it likes, with an address and
+// before it has one: there are no more slots for that, and no more leases.
+func TestKeepSlots(t *testing.T) {
+	for name, tt := range map[string]struct {
+		served  bool
+		another bool // it is another adapter each time
+		slots   int
+	}{
+		"without address":                    {false, false, 2},
+		"without address, another each time": {false, true, 2},
+		"with address":                       {true, false, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t, ethernet(2, "eth0", macA))
+				underRules(k)
+				k.servers["eth0"] = goodServer(t)
+				if tt.served {
+					k.servers["eth1"] = leases(t, "10.78.0.23/24")
+				}
+				c, err := ParseConfig(cmdline.Parse("ip=dhcp rd.neednet=1 nodisk.arp-probe=0"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := newRunner(c, k, nil)
+				defer r.close()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if _, err = r.up(ctx); err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					for i := range 20 {
+						d := ethernet(10+i, "eth1", macB)
+						if tt.another {
+							d.Addr = HardwareAddr([]byte{0x52, 0x54, 0, 0, 1, byte(i)})
+							d.Perm = d.Addr
+						}
+						k.appear(d)
+						<-time.After(2 * time.Second)
+						k.rules.unregister("eth1")
+						<-time.After(2 * time.Second)
+					}
+					k.appear(ethernet(90, "eth1", macB))
+				}()
+				on, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer stop()
+				err = r.keep(on)
+				leased := 1
+				if tt.served {
+					leased = 2
+				}
+				if s := r.result(); err != nil || len(r.slots) > tt.slots || len(r.have()) != leased || len(s.Others) != leased-1 {
+					t.Errorf("%v, %v, %d slots, %d leases", err, s, len(r.slots), len(r.have()))
+				}
+			})
+		})
 	}
 }

@@ -35,8 +35,9 @@ type linkEvent struct {
 // A system is the kernel, as far as Up needs it.
 type system interface {
 	linker
-	// watch sends what is there, then what changes, until ctx ends; six asks
-	// for news of IPv6, too. wg counts what it starts.
+	// watch sends what is there, then what changes, until ctx ends; that an interface
+	// has gone comes before another of its name. six asks for news of IPv6, too. wg
+	// counts what it starts.
 	watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error)
 	// open makes a connection on an interface that is up.
 	open(d Device, via channel) (wire, error)
@@ -197,11 +198,12 @@ type runner struct {
 	held    []*shortfall    // to be told when nothing is being set up
 	// refusedMTU are the MTUs that links could not have, by name.
 	refusedMTU map[string]int
-	losses     map[string]*loss // of interfaces, by name
-	fitAt      time.Time        // when to set MTUs again that devices were too busy for,
-	busy       int              // which they were as often
-	before     Traces           // of earlier attempts, not taken over yet
-	made       Traces           // of this one
+	owed       map[string]*owedMTU // the MTUs of leases that were refused, by device
+	losses     map[string]*loss    // of interfaces, by name
+	fitAt      time.Time           // when to set MTUs again that devices were too busy for,
+	busy       int                 // which they were as often
+	before     Traces              // of earlier attempts, not taken over yet
+	made       Traces              // of this one
 
 	// ctx ends when the network is closed, finishing when steps for links are not
 	// waited for any longer.
@@ -224,7 +226,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	r := &runner{
 		config: c, written: c, sys: sys, log: log, started: time.Now(),
 		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, given: map[int]string{}, boot: map[string]bool{},
-		bonded: map[string]bool{}, short: map[string]bool{}, refusedMTU: map[string]int{}, losses: map[string]*loss{},
+		bonded: map[string]bool{}, short: map[string]bool{}, refusedMTU: map[string]int{}, owed: map[string]*owedMTU{}, losses: map[string]*loss{},
 		arrivals: make(chan arrival, 16), setups: make(chan setup),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())

@@ -90,12 +90,12 @@ func (r *runner) newSix(n *nic, d Device) protocol {
 	s := n.slot
 	v := r.view(d.Index)
 	v.dev = d.Name
-	static := s.lease()
+	static, as := s.lease(), r.asker(d)
 	return &six{
-		pacing: newPacing(d.lasting()), method: s.Method, view: v, newXID: rand.Uint32, static: &static,
+		pacing: newPacing(as.lasting()), method: s.Method, view: v, newXID: rand.Uint32, static: &static,
 		obstacle: func(ra bool) string { return r.sys.obstacle6(d.Name, ra) },
 		client: client6{
-			duid: newDUID(r.sys.productUUID(), d), iaid: iaidOf(d), rapid: r.only(n),
+			duid: newDUID(r.sys.productUUID(), as), iaid: iaidOf(as), rapid: r.only(n),
 			vendor: r.config.VendorClass, user: r.config.UserClass, hostname: s.Hostname,
 		},
 		judge: r.judge(n),

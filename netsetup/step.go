@@ -1,7 +1,6 @@
 package netsetup
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -283,17 +282,26 @@ func (s LinkMaster) apply(l linker) error {
 	if err == nil {
 		return nil
 	}
-	kind, known := l.linkType(s.Dev)
-	have, there := l.linkType(s.Master)
+	if why := foreign(l, s.Dev, s.Master); why != "" {
+		return &shortfall{step: s.String(), what: why}
+	}
+	return err
+}
+
+// foreign says why a device cannot be in a bond that has ports of another type; empty
+// if it can be, or that is not known.
+func foreign(l linker, dev, bond string) string {
+	kind, known := l.linkType(dev)
+	have, there := l.linkType(bond)
 	if known != nil || there != nil || kind == have || typeName(kind) == "" || typeName(have) == "" {
-		return err
+		return ""
 	}
-	ports, unread := l.bondPorts(s.Master)
-	if unread != nil || len(ports) == 0 {
-		return err
+	ports, err := l.bondPorts(bond)
+	if err != nil || len(ports) == 0 {
+		return ""
 	}
-	return &shortfall{step: s.String(), what: fmt.Sprintf("%s is %s by %s; %s is %s and cannot be in it",
-		s.Master, typeName(have), strings.Join(ports, ", "), s.Dev, typeName(kind))}
+	return fmt.Sprintf("%s is %s by %s; %s is %s and cannot be in it",
+		bond, typeName(have), strings.Join(ports, ", "), dev, typeName(kind))
 }
 
 // typeName is what people call an ARP hardware type, empty for those that no bond has.
@@ -308,6 +316,16 @@ func typeName(t uint16) string {
 	}
 }
 
+// apply: a bond works without the port that it is to prefer, and one that can never be
+// in it (EINVAL of bond_option_active_slave_set) is not tried again.
+func (s BondSet) apply(l linker) error {
+	err := l.bondSet(s)
+	if err == nil || foreign(l, s.Port, s.Bond) == "" {
+		return err
+	}
+	return &shortfall{step: s.String(), what: s.Bond + " goes on without " + s.Option + " " + s.Port}
+}
+
 // A Contradiction is the step in whose place something was asked for that this device
 // cannot have. It is never done.
 type Contradiction struct{ What string }
@@ -315,10 +333,9 @@ type Contradiction struct{ What string }
 // String is the sentence.
 func (s Contradiction) String() string { return s.What }
 
-func (s Contradiction) apply(linker) error { return errors.New("leave it out") }
+func (s Contradiction) apply(linker) error { return errContradiction }
 
 func (s ChildAdd) apply(l linker) error  { return l.childAdd(s) }
 func (s VLANAdd) apply(l linker) error   { return l.vlanAdd(s) }
 func (s BondAdd) apply(l linker) error   { return l.bondAdd(s) }
-func (s BondSet) apply(l linker) error   { return l.bondSet(s) }
 func (s BridgeAdd) apply(l linker) error { return l.bridgeAdd(s) }

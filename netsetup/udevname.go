@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"cmp"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -102,6 +103,29 @@ func onPath(s string) bool {
 		}
 	}
 	return len(s) > 1 && s[0] == 's' && s[1] >= '0' && s[1] <= '9'
+}
+
+// UdevSlot returns the PCI domain, bus and device of a name by path, in the hexadecimal
+// numbers of lspci: of ibp65s0f1 and ibp65s0d1 "0000:41:00". Of other names of udev's, those by
+// the firmware's numbers (ens3, eno1), nobody knows it but the machine.
+func UdevSlot(name string) (slot string, ok bool) {
+	if !IsUdevName(name) {
+		return "", false
+	}
+	rest, numbers := name[2:], [3]uint64{} // domain, bus, device
+	for i, letter := range []string{"P", "p", "s"} {
+		behind, ok := strings.CutPrefix(rest, letter)
+		digits := len(behind) - len(strings.TrimLeft(behind, "0123456789"))
+		n, err := strconv.ParseUint(behind[:digits], 10, 32)
+		switch {
+		case !ok && letter == "P":
+			continue
+		case !ok || err != nil:
+			return "", false
+		}
+		rest, numbers[i] = behind[digits:], n
+	}
+	return fmt.Sprintf("%04x:%02x:%02x", numbers[0], numbers[1], numbers[2]), true
 }
 
 // A kind of udev's names: of one kind a card has only one.

@@ -172,3 +172,16 @@ func TestParseScheme(t *testing.T) {
 		}
 	}
 }
+
+// Where an adapter with a name by path is, as lspci has it.
+func TestUdevSlot(t *testing.T) {
+	for name, want := range map[string]string{
+		"ibp65s0": "0000:41:00", "ibp65s0d1": "0000:41:00", "enp0s3": "0000:00:03", "enp193s16f7np1": "0000:c1:10", "enP2p1s0": "0002:01:00",
+		"enp0s20u1": "0000:00:14", "ibP65536p1s31": "10000:01:1f",
+		"ens3": "", "ibs22f1": "", "eno1": "", "enP1s3": "", "enx525400123456": "", "eth0": "", "ib0": "", "enp99999999999999999999s1": "", "enp1": "", "": "",
+	} {
+		if got, ok := UdevSlot(name); got != want || ok != (want != "") {
+			t.Errorf("%s: %q, %v, want %q", name, got, ok, want)
+		}
+	}
+}

@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -109,7 +111,11 @@ type watcher struct {
 	seen    map[int]bool // in the dump under way
 	known6  map[key6]fact6
 	lost    bool // messages were lost: ask again
-	events  chan<- linkEvent
+	renewed bool // so they are asked for, from the first of dumps on
+	// held is what has come since messages were lost, by index: it is told of when it is
+	// known what has gone, whose name it may have.
+	held   map[int]Device
+	events chan<- linkEvent
 	// physical and perm are the functions physical and permAddr.
 	physical func(name string) (ok bool, driver string)
 	perm     func(name string) HardwareAddr
@@ -117,7 +123,8 @@ type watcher struct {
 
 func newWatcher(events chan<- linkEvent, six bool, request func(dump int) error) *watcher {
 	return &watcher{
-		request: request, six: six, known: map[int]Device{}, seen: map[int]bool{}, known6: map[key6]fact6{}, events: events,
+		request: request, six: six, known: map[int]Device{}, seen: map[int]bool{}, held: map[int]Device{},
+		known6: map[key6]fact6{}, events: events,
 		physical: func(name string) (bool, string) { return physical(sysClassNet, name) }, perm: permAddr,
 	}
 }
@@ -167,6 +174,8 @@ func (w *watcher) run(ctx context.Context, raw syscall.RawConn) error {
 // again asks for everything once more.
 func (w *watcher) again() error {
 	clear(w.seen)
+	clear(w.held)
+	w.renewed = true
 	for key, f := range w.known6 {
 		f.stale = true
 		w.known6[key] = f
@@ -217,7 +226,9 @@ func (w *watcher) messages(ctx context.Context, b []byte) error {
 	return nil
 }
 
-// done ends a dump: what it did not show has gone while messages were lost.
+// done ends a dump: what it did not show has gone while messages were lost. That is told
+// before what has come, which may be the same adapter registered anew: two interfaces of
+// one name would be more than the kernel ever has.
 func (w *watcher) done(ctx context.Context) error {
 	switch {
 	case w.lost:
@@ -228,6 +239,11 @@ func (w *watcher) done(ctx context.Context) error {
 				w.link(ctx, d, true)
 			}
 		}
+		w.renewed = false
+		for _, index := range slices.Sorted(maps.Keys(w.held)) {
+			w.link(ctx, w.held[index], false)
+		}
+		clear(w.held)
 	case w.dump == len(dumps)-1:
 		w.fresh(ctx)
 	}
@@ -240,11 +256,16 @@ func (w *watcher) done(ctx context.Context) error {
 func (w *watcher) link(ctx context.Context, d Device, gone bool) {
 	if gone {
 		delete(w.known, d.Index)
+		delete(w.held, d.Index)
 		w.emit(ctx, linkEvent{Device: d, gone: true})
 		return
 	}
 	w.seen[d.Index] = true
 	old, ok := w.known[d.Index]
+	if !ok && w.renewed {
+		w.held[d.Index] = d
+		return
+	}
 	if d.Perm == "" && ok {
 		d.Perm = old.Perm // asked for below
 	}

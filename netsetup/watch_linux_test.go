@@ -3,6 +3,7 @@ package netsetup
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -183,4 +184,63 @@ func FuzzParseLink(f *testing.F) {
 		w := newWatcher(make(chan linkEvent, 1000), true, func(int) error { return nil })
 		_ = w.messages(context.Background(), append(rtMessage(unix.RTM_DELLINK, b), b...))
 	})
+}
+
+// When messages were lost, what has gone is told before what has come, of which an
+// adapter that is registered anew has the name of the one that has gone, or its place; an
+// interface that was renamed has not gone.
+func TestWatcherGoneFirst(t *testing.T) {
+	link := func(index int32, name string) []byte {
+		return rtMessage(unix.RTM_NEWLINK, newLink(0, index, 0, name, 0))
+	}
+	gone := func(index int32, name string) []byte {
+		return rtMessage(unix.RTM_DELLINK, newLink(0, index, 0, name, 0))
+	}
+	done := rtMessage(unix.NLMSG_DONE, make([]byte, 4))
+	torn := func(b []byte) []byte {
+		binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_DUMP_INTR)
+		return b
+	}
+	for name, tt := range map[string]struct {
+		after [][]byte // of two links, 5 nodisk-a and 6 nodisk-b
+		want  []string
+	}{
+		"same name":         {[][]byte{link(2, "nodisk-a"), link(6, "nodisk-b"), done}, []string{"-5 nodisk-a", "+2 nodisk-a"}},
+		"other name":        {[][]byte{link(2, "nodisk-c"), link(6, "nodisk-b"), done}, []string{"-5 nodisk-a", "+2 nodisk-c"}},
+		"renamed":           {[][]byte{link(2, "nodisk-a"), link(5, "nodisk-x"), link(6, "nodisk-b"), done}, []string{"+5 nodisk-x", "+2 nodisk-a"}},
+		"before the dump":   {[][]byte{link(9, "nodisk-a"), link(6, "nodisk-b"), link(9, "nodisk-a"), done}, []string{"-5 nodisk-a", "+9 nodisk-a"}},
+		"comes and goes":    {[][]byte{link(9, "nodisk-a"), link(6, "nodisk-b"), gone(9, "nodisk-a"), done}, []string{"-9 nodisk-a", "-5 nodisk-a"}},
+		"in order":          {[][]byte{link(9, "nodisk-c"), link(5, "nodisk-a"), link(6, "nodisk-b"), link(2, "nodisk-d"), done}, []string{"+2 nodisk-d", "+9 nodisk-c"}},
+		"torn":              {[][]byte{torn(link(2, "nodisk-a")), done, link(3, "nodisk-a"), link(6, "nodisk-b"), done}, []string{"-5 nodisk-a", "+3 nodisk-a"}},
+		"told when it ends": {[][]byte{link(5, "nodisk-a"), link(6, "nodisk-b"), done, link(9, "nodisk-c")}, []string{"+9 nodisk-c"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			events := make(chan linkEvent, 16)
+			w := newWatcher(events, false, func(int) error { return nil })
+			feed := func(messages ...[]byte) {
+				t.Helper()
+				for _, m := range messages {
+					if err := w.messages(t.Context(), m); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			feed(link(5, "nodisk-a"), link(6, "nodisk-b"), done)
+			for range 2 {
+				<-events
+			}
+			if err := w.again(); err != nil {
+				t.Fatal(err)
+			}
+			feed(tt.after...)
+			var got []string
+			for len(events) > 0 {
+				e := <-events
+				got = append(got, fmt.Sprintf("%s%d %s", map[bool]string{true: "-", false: "+"}[e.gone], e.Index, e.Name))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" || len(w.held) > 0 {
+				t.Errorf("%v held (-want +got):\n%s", w.held, diff)
+			}
+		})
+	}
 }

@@ -99,3 +99,36 @@ func TestCheckInfiniBandPorts(t *testing.T) {
 		}
 	}
 }
+
+// A name by the place of an adapter says which slot it is: the inventory may have nothing
+// there, or not know.
+func TestCheckInfiniBandSlot(t *testing.T) {
+	const listed, alias = "41:00.0 0207: 15b3:101b\n", "pci:v000015B3d0000101Bsv*sd*bc02sc07i*\n"
+	const unknown = "the inventory does not tell in which slot the adapters are: whether one gets this name is not known"
+	for _, tt := range []struct{ node, name, doubt, note string }{
+		{listed, "ibp65s0", "", ""},
+		{listed, "ibp65s0f1", "", ""},
+		{listed, "ibp66s0", "ip=ibp66s0:dhcp: ibp66s0 would be in slot 0000:42:00, where the inventory has nothing", ""},
+		{"0001:41:00.0 0207: 15b3:101b\n", "ibP1p65s0", "", ""},
+		{"Slot:\t41:00.0\nClass:\t0207\nVendor:\t15b3\nDevice:\t101b\n\n", "ibp66s0", "ip=ibp66s0:dhcp: ibp66s0 would be in slot 0000:42:00, where the inventory has nothing", ""},
+		{listed, "ibs3", "", "ibs3: " + unknown},
+		{alias, "ibp66s0", "", "ibp66s0: " + unknown},
+		{listed + alias, "ibp66s0", "", "ibp66s0: " + unknown},
+		{alias, "ib0", "", ""},
+		{listed + "42:00.0 0200: 8086:1521\n", "enp67s0", "ip=enp67s0:dhcp: enp67s0 would be in slot 0000:43:00, where the inventory has nothing", ""},
+	} {
+		r, err := Check(t.Context(), Input{Line: cmdline.Parse("ip=" + tt.name + ":dhcp root=nfs:10.0.0.1:/srv"), Inventory: inventory(t, tt.node)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		note := ""
+		for _, n := range r.Notes {
+			if strings.Contains(n, "in which slot") {
+				note = n
+			}
+		}
+		if doubt := strings.Join(r.Doubts, "\n"); doubt != tt.doubt || note != tt.note || !r.Boots() {
+			t.Errorf("%s of %q: warnings %q, notes %q, faults %q", tt.name, tt.node, r.Doubts, r.Notes, r.Faults)
+		}
+	}
+}

@@ -107,5 +107,22 @@ func (c *checker) against(name string) string {
 	case strings.HasPrefix(name, "usb") && !slices.ContainsFunc(v.Devices, onUSB):
 		return fmt.Sprintf("%s is an interface on USB, and the node has no such adapter", name)
 	}
+	return c.elsewhere(name)
+}
+
+// elsewhere says of a name by slot or path that the inventory lists nothing there; empty if it
+// does. Where it does not know the slots, that is a note for InfiniBand, whose names are seldom
+// anything else.
+func (c *checker) elsewhere(name string) string {
+	slot, ok := netsetup.UdevSlot(name)
+	ok = ok && !strings.Contains(name, "u") // on USB: the slot is that of the controller
+	slots := c.Inventory.Slots
+	switch {
+	case ok && slots != nil && !slices.Contains(slots, slot):
+		return fmt.Sprintf("%s would be in slot %s, where the inventory has nothing", name, slot)
+	case ok && slots != nil:
+	case strings.HasPrefix(name, "ib") && netsetup.IsUdevName(name):
+		c.note("%s: the inventory does not tell in which slot the adapters are: whether one gets this name is not known", name)
+	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/nodisk/nodisk/build"
@@ -35,5 +36,24 @@ func TestCheckBuiltForAdapter(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The image of an adapter whose driver nobody knows as one of InfiniBand loads ib_ipoib after it.
+func TestCheckBuiltForUnknownAdapter(t *testing.T) {
+	node := inventory(t, "41:00.0 0207: 8086:1572\n")
+	image := openImage(t, makeImage(t, "nfs", func(s *build.Spec) { s.Inventories = []build.Inventory{*node} }))
+	r, err := Check(t.Context(), Input{Line: cmdline.Parse("ip=ib0:dhcp root=nfs:10.0.0.1:/srv"), Image: image, Inventory: node})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loads := ""
+	for _, p := range r.Phases {
+		for _, m := range p.Modules {
+			loads += m.Name + " "
+		}
+	}
+	if driver, ipoib := strings.Index(loads, "i40e "), strings.Index(loads, "ib_ipoib "); !r.Boots() || driver < 0 || ipoib < driver {
+		t.Errorf("%q, loads %s", r.Faults, loads)
 	}
 }

@@ -35,7 +35,7 @@ defaults:
   loader: { bios: pxelinux.0, uefi: grub/x64.efi, arm64: grub/arm64.efi, ipxe: boot.ipxe }
 subnets: [{ cidr: 10.9.0.0/24, range: 10.9.0.100-10.9.0.199 }]
 `, dir)
-	if _, err := Write(t.Context(), dir, tree.Files, false); err != nil {
+	if _, err := Write(t.Context(), dir, tree.Files, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	veth(t)

@@ -4,7 +4,7 @@
 //
 //	nodes, err := pxe.Parse(file)            // nodes.yaml
 //	tree, err := pxe.Render(nodes, options)  // files, with paths below the TFTP folder
-//	changes, err := pxe.Write(folder, tree.Files, false)
+//	changes, err := pxe.Write(ctx, folder, tree.Files, false, nil)
 //
 // Parse and Render are pure. Parse finds what is wrong with the description,
 // Render what is wrong with the command lines that come of it; both report all

@@ -75,7 +75,7 @@ func TestInfiniBandOffered(t *testing.T) {
 	for i, form := range forms {
 		text += fmt.Sprintf("  - { name: %s, guid: 0x2c9030000105%x, ip: 10.9.0.%d, client-id: %s }\n", form, i, 50+i, form)
 	}
-	if _, err := Write(t.Context(), dir, parsed(t, text, dir).Files, false); err != nil {
+	if _, err := Write(t.Context(), dir, parsed(t, text, dir).Files, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	veth(t)
@@ -139,7 +139,7 @@ func TestInfiniBandPool(t *testing.T) {
 	}
 	dir := t.TempDir()
 	text := "defaults: { interface: srv, image: node.img }\nsubnets: [{ cidr: 10.9.0.0/24, range: 10.9.0.100-10.9.0.199 }]\n"
-	if _, err := Write(t.Context(), dir, parsed(t, text, dir).Files, false); err != nil {
+	if _, err := Write(t.Context(), dir, parsed(t, text, dir).Files, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	veth(t)

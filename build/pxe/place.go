@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -42,9 +43,22 @@ func (p *place) open() error {
 		return fmt.Errorf("open directory %s: %w", p.dir, cause(err))
 	}
 	p.root = root
-	// Left by a call that was killed.
-	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove %s: %w", path.Join(p.dir, temporary), cause(err))
+	return p.sweep()
+}
+
+// sweep removes what calls that were killed have left: no other call is under way, and this one has not begun to write.
+func (p *place) sweep() error {
+	list, err := fs.ReadDir(p.root.FS(), ".")
+	if err != nil {
+		return fmt.Errorf("read directory %s: %w", p.dir, cause(err))
+	}
+	for _, e := range list {
+		if !e.Type().IsRegular() || !isTemporary(e.Name()) {
+			continue
+		}
+		if err := p.root.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove %s: %w", path.Join(p.dir, e.Name()), cause(err))
+		}
 	}
 	return nil
 }
@@ -147,7 +161,7 @@ func (p *place) apply(ctx context.Context) error {
 
 // replace makes the file of that name hold the text; it is never seen half.
 func (p *place) replace(name string, text []byte) error {
-	f, err := p.root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, temp, err := p.create()
 	if err == nil {
 		_, err = f.Write(text)
 		if err == nil {
@@ -156,16 +170,29 @@ func (p *place) replace(name string, text []byte) error {
 		}
 		err = errors.Join(err, f.Close())
 		if err == nil {
-			err = p.root.Rename(temporary, path.Base(name))
+			err = p.root.Rename(temp, path.Base(name))
 		}
 		if err != nil {
-			err = errors.Join(cause(err), cause(p.root.Remove(temporary)))
+			err = errors.Join(cause(err), cause(p.root.Remove(temp)))
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, cause(err))
 	}
 	return nil
+}
+
+// create begins a file under a name that no other has: where the file system is another machine's, its lock may not
+// be known there.
+func (p *place) create() (f *os.File, name string, err error) {
+	for range 100 {
+		name = fmt.Sprintf("%s-%016x", temporary, rand.Uint64())
+		f, err = p.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	return f, name, err
 }
 
 // remove takes a file away that is as it was written.

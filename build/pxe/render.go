@@ -50,6 +50,8 @@ type entry struct {
 	Settings
 	values map[string]string
 	words  string // the command line without what the loader adds
+	// template is words with their placeholders.
+	template string
 }
 
 // Render makes the files. All errors are returned joined, with the lines of
@@ -171,7 +173,8 @@ func (r *renderer) entry(e entry, addr netip.Addr) {
 		r.bad(e.pos, "%s has no image: write image: node.img under defaults:, its subnet, its group or the node", e.what)
 		return
 	}
-	line, missing := expand(strings.Join(strings.Fields(strings.Join(words, " ")), " "), e.values)
+	template := strings.Join(strings.Fields(strings.Join(words, " ")), " ")
+	line, missing := fill(template, e.values)
 	if len(missing) > 0 {
 		if e.node == nil && onlyOfNodes(missing) {
 			r.left = append(r.left, e.what)
@@ -181,7 +184,7 @@ func (r *renderer) entry(e entry, addr netip.Addr) {
 			e.what, strings.Join(missing, " "))
 		return
 	}
-	e.words = line
+	e.words, e.template = line, template
 	r.known(e)
 	r.tree.Needs = append(append(r.tree.Needs, e.Kernel), e.Images...)
 	r.entries = append(r.entries, e)
@@ -229,7 +232,9 @@ func (r *renderer) verdict(e entry, line string, v verdict) {
 	if len(line) > maxCmdline {
 		r.bad(e.pos, "%s: the command line has %d characters, the kernel takes %d: put words into the image's config file (nodisk build --config)", e.what, len(line), maxCmdline)
 	}
+	common := e.common()
 	for _, w := range v.warnings {
+		w = common.Replace(w)
 		// One sentence for what a thousand nodes share.
 		if !r.warned[w] {
 			r.warn("%s: command line: %s", e.what, w)
@@ -237,7 +242,7 @@ func (r *renderer) verdict(e entry, line string, v verdict) {
 		r.warned[w] = true
 	}
 	for _, one := range unjoin(v.err) {
-		text := one.Error()
+		text := common.Replace(one.Error())
 		if x, again := r.refused[text]; again {
 			x.others++
 			continue
@@ -275,72 +280,6 @@ func unjoin(err error) []error {
 	default:
 		return []error{err}
 	}
-}
-
-// values are those of the placeholders, as far as they are known.
-func (r *renderer) values(d *Node, addr netip.Addr) map[string]string {
-	v := map[string]string{}
-	set := func(key string, a netip.Addr) {
-		if a.IsValid() {
-			v[key] = a.String()
-		}
-	}
-	set("server", r.n.Server)
-	if s := r.subnet(addr); s != nil {
-		set("gateway", s.Gateway)
-		set("mask", netmask(s.Prefix))
-		if s.Domain != "" {
-			v["domain"] = s.Domain
-		}
-	}
-	if d != nil {
-		v["name"], v["mac"] = d.Name, d.mac().String()
-		set("ip", d.IP)
-		if d.infiniBand() {
-			v["guid"] = d.GUID.String()
-		}
-	}
-	return v
-}
-
-// expand puts values in the places of their names, and returns the names that
-// have none.
-func expand(s string, values map[string]string) (line string, missing []string) {
-	var b strings.Builder
-	for {
-		begin := strings.IndexByte(s, '{')
-		if begin < 0 {
-			b.WriteString(s)
-			return b.String(), missing
-		}
-		b.WriteString(s[:begin])
-		s = s[begin:]
-		end := 1
-		for end < len(s) && s[end] >= 'a' && s[end] <= 'z' {
-			end++
-		}
-		if end == len(s) || s[end] != '}' { // a brace like any other
-			b.WriteByte('{')
-			s = s[1:]
-			continue
-		}
-		name := s[:end+1]
-		v, ok := values[s[1:end]]
-		if !ok && !slices.Contains(missing, name) {
-			missing = append(missing, name)
-		}
-		b.WriteString(v)
-		s = s[end+1:]
-	}
-}
-
-func onlyOfNodes(names []string) bool {
-	for _, n := range names {
-		if !slices.Contains([]string{"{name}", "{ip}", "{mac}", "{guid}", "{gateway}", "{mask}", "{domain}"}, n) {
-			return false
-		}
-	}
-	return true
 }
 
 // namesInterface reports whether the command line itself says which interface

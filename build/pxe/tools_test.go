@@ -51,7 +51,7 @@ func accepts(t *testing.T, program string, args ...string) {
 func written(t *testing.T, cluster string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if _, err := Write(t.Context(), dir, render(t, cluster).Files, false); err != nil {
+	if _, err := Write(t.Context(), dir, render(t, cluster).Files, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	return dir

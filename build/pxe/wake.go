@@ -141,6 +141,9 @@ func (n Nodes) Sleepers(names, groups []string) (list []Sleeper, notes []string,
 		}
 		all = append(all, c)
 	}
+	if more := len(notes) - maxTold; more > 0 {
+		notes = append(notes[:maxTold], fmt.Sprintf("and %d more nodes that boot from InfiniBand, which are not shown", more))
+	}
 	for _, name := range names {
 		if !known[strings.ToLower(name)] {
 			errs = append(errs, fmt.Errorf("there is no node %q in %s", name, n.File))

@@ -15,7 +15,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
+	"github.com/nodisk/nodisk/internal/filelock"
 	"github.com/nodisk/nodisk/internal/linescan"
 )
 
@@ -32,9 +34,20 @@ type Changes struct {
 	Kept []string
 }
 
-// temporary is what a file is called until all of it is there: one at a time in
-// a directory. No server asks for it; dnsmasq ignores it in its dhcp-hostsdir.
+// temporary begins the name of a file until all of it is there, with a number after it: "-" and 16 hexadecimal
+// digits. No server asks for it; dnsmasq ignores it in its dhcp-hostsdir.
 const temporary = ".#nodisk-pxe"
+
+// isTemporary reports whether a file of that name is one that was not completed, by this or an older version, which
+// gave all of them one name.
+func isTemporary(name string) bool {
+	rest, ok := strings.CutPrefix(name, temporary)
+	return ok && (rest == "" || len(rest) == 17 && rest[0] == '-' && strings.Trim(rest[1:], "0123456789abcdef") == "")
+}
+
+// lockName is the file whose lock keeps other calls from the directory; it stays. The list cannot have the lock: it is
+// replaced.
+const lockName = manifest + ".lock"
 
 // Write makes the directory hold the files: what differs is written, what an
 // earlier call wrote and is not wanted any more is removed. Files of somebody
@@ -46,7 +59,11 @@ const temporary = ".#nodisk-pxe"
 // Nothing outside the directory is touched, also not through a symbolic link.
 // When ctx ends, or there is no room, what is there is whole, and the next call
 // goes on.
-func Write(ctx context.Context, directory string, files []File, force bool) (Changes, error) {
+//
+// One call at a time writes to a directory: another, also of another process, waits until it has ended, which tell is
+// told; it may be nil.
+func Write(ctx context.Context, directory string, files []File, force bool, tell func(s string)) (done Changes, err error) {
+	defer func() { err = explain(err, directory) }()
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return Changes{}, fmt.Errorf("make directory: %w", err)
 	}
@@ -55,11 +72,37 @@ func Write(ctx context.Context, directory string, files []File, force bool) (Cha
 		return Changes{}, fmt.Errorf("open directory: %w", err)
 	}
 	defer root.Close() //nolint:errcheck // a directory
+	unlock, err := lock(ctx, root, directory, tell)
+	if err != nil {
+		return Changes{}, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	w := writer{root: root, force: force}
 	if w.ours, err = readManifest(root); err != nil {
 		return Changes{}, err
 	}
 	return w.write(ctx, files)
+}
+
+// explain says where there is no room: the names in the error are below the directory.
+func explain(err error, directory string) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w; the file system of %s has no room for it: make room there, or give another directory", err, directory)
+	}
+	return err
+}
+
+// lock keeps other calls from the directory until unlock is called.
+func lock(ctx context.Context, root *os.Root, directory string, tell func(s string)) (unlock func() error, err error) {
+	f, err := root.OpenFile(lockName, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", lockName, cause(err))
+	}
+	return filelock.Lock(ctx, f, func() {
+		if tell != nil {
+			tell("waiting for another nodisk pxe, which writes to " + directory)
+		}
+	})
 }
 
 type writer struct {
@@ -112,6 +155,9 @@ func (w *writer) write(ctx context.Context, files []File) (Changes, error) {
 		return done, nil
 	}
 	top := place{writer: w, dir: ".", root: w.root}
+	if err := top.sweep(); err != nil {
+		return Changes{}, err
+	}
 	// Should this end halfway, the next call knows the files of both.
 	both := map[string][]string{}
 	for p, sums := range w.ours {

@@ -12,12 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// contents are all files of a folder but the list of own ones.
+// contents are all files of a folder but the list of own ones and its lock.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	have := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == manifest {
+		if err != nil || d.IsDir() || d.Name() == manifest || d.Name() == lockName {
 			return err
 		}
 		text, err := os.ReadFile(path)
@@ -43,7 +43,7 @@ func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	step := func(name string, want Changes, wanted ...string) {
 		t.Helper()
-		got, err := Write(t.Context(), dir, files(wanted...), false)
+		got, err := Write(t.Context(), dir, files(wanted...), false, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -85,7 +85,7 @@ func TestWrite(t *testing.T) {
 // Files of somebody else: all are named, nothing is written, unless forced.
 func TestWriteRefuses(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Write(t.Context(), dir, files("a", "1"), false); err != nil {
+	if _, err := Write(t.Context(), dir, files("a", "1"), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	mine := map[string]string{"a": "mine", "b": "mine"}
@@ -95,14 +95,14 @@ func TestWriteRefuses(t *testing.T) {
 		}
 	}
 	wanted := files("a", "2", "b", "2", "c", "2")
-	_, err := Write(t.Context(), dir, wanted, false)
+	_, err := Write(t.Context(), dir, wanted, false, nil)
 	if err == nil || !strings.Contains(err.Error(), "write a:") || !strings.Contains(err.Error(), "write b:") {
 		t.Errorf("got %v", err)
 	}
 	if diff := cmp.Diff(mine, contents(t, dir)); diff != "" {
 		t.Errorf("folder (-want +got):\n%s", diff)
 	}
-	if _, err := Write(t.Context(), dir, wanted, true); err != nil {
+	if _, err := Write(t.Context(), dir, wanted, true, nil); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"a": "2", "b": "2", "c": "2"}, contents(t, dir)); diff != "" {
@@ -113,14 +113,14 @@ func TestWriteRefuses(t *testing.T) {
 // A run that ended between list and files is taken up where it ended.
 func TestWriteResumes(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Write(t.Context(), dir, files("a", "1", "b", "1"), false); err != nil {
+	if _, err := Write(t.Context(), dir, files("a", "1", "b", "1"), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	both := string(manifestText(map[string][]string{"a": {sumOf([]byte("1")), sumOf([]byte("2"))}, "b": {sumOf([]byte("1"))}, "c": {sumOf([]byte("2"))}}))
 	if err := os.WriteFile(filepath.Join(dir, manifest), []byte(both), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Write(t.Context(), dir, files("a", "2", "c", "2"), false)
+	got, err := Write(t.Context(), dir, files("a", "2", "c", "2"), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestWriteStays(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "pxelinux.cfg")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Write(t.Context(), dir, files("pxelinux.cfg/default", "1"), true); err == nil {
+	if _, err := Write(t.Context(), dir, files("pxelinux.cfg/default", "1"), true, nil); err == nil {
 		t.Error("a link leads out, and it was followed")
 	}
 	if have := contents(t, outside); len(have) > 0 {
@@ -145,7 +145,7 @@ func TestWriteStays(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, manifest), []byte(list), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Write(t.Context(), dir, files("a", "1"), false); err == nil || !strings.Contains(err.Error(), "list of own files") {
+		if _, err := Write(t.Context(), dir, files("a", "1"), false, nil); err == nil || !strings.Contains(err.Error(), "list of own files") {
 			t.Errorf("list %q: %v", list, err)
 		}
 	}
@@ -156,7 +156,7 @@ func TestWriteStays(t *testing.T) {
 func TestWriteInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	wanted := files("p/a", "1", "p/b", "2", "p/c", "3")
-	got, err := Write(&countedContext{Context: t.Context(), left: 5}, dir, wanted, false)
+	got, err := Write(&countedContext{Context: t.Context(), left: 5}, dir, wanted, false, nil)
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "2 of 3 files are as they should be, each whole: run it again to go on") {
 		t.Errorf("%v", err)
 	}
@@ -167,12 +167,12 @@ func TestWriteInterrupted(t *testing.T) {
 		t.Errorf("directory (-want +got):\n%s", diff)
 	}
 	// As a call that was killed, or a power cut, leaves it.
-	for name, text := range map[string]string{"p/" + temporary: "half", "p/a": ""} {
+	for name, text := range map[string]string{"p/" + temporary: "half", "p/" + temporary + "-0123456789abcdef": "half", temporary + "-0123456789abcdef": "", "p/a": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err = Write(t.Context(), dir, wanted, false)
+	got, err = Write(t.Context(), dir, wanted, false, nil)
 	if diff := cmp.Diff(Changes{Written: []string{"p/a", "p/c"}, Unchanged: 1}, got); diff != "" || err != nil {
 		t.Errorf("again: %v (-want +got):\n%s", err, diff)
 	}

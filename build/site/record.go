@@ -32,6 +32,8 @@ type Record struct {
 	// Root is the root that holds the kernels, absolute, by whatever name. Empty: / for what is
 	// added, and any for what is removed.
 	Root string
+	// Tell is told what is waited for; nil: nobody is.
+	Tell func(s string)
 }
 
 // A Made is a file that was made for a kernel.

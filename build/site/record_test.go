@@ -198,8 +198,13 @@ func TestRecordLocked(t *testing.T) {
 	image := recordFile(t, filepath.Join(dir, "image"), "image")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("asked to end"))
 	defer cancel()
+	var told []string
+	r.Tell = func(s string) { told = append(told, s) }
 	if err := r.Add(ctx, "6.1", image); err == nil || !strings.Contains(err.Error(), "lock "+r.Dir+"/.lock: asked to end") {
 		t.Errorf("error %v", err)
+	}
+	if want := "waiting for another nodisk, which has the record of images in " + r.Dir; len(told) != 1 || told[0] != want {
+		t.Errorf("told %q, want %q", told, want)
 	}
 	if err := unlock(); err != nil {
 		t.Fatal(err)

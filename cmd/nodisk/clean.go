@@ -30,7 +30,7 @@ func (k *cleanCmd) Run(ctx context.Context, c console) error {
 	gone, err := k.gone()
 	errs := []error{err}
 	for _, g := range gone {
-		done, err := site.Record{Dir: k.State, Root: g.root}.Remove(ctx, g.release, k.DryRun)
+		done, err := site.Record{Dir: k.State, Root: g.root, Tell: c.tell}.Remove(ctx, g.release, k.DryRun)
 		errs = append(errs, err)
 		for _, r := range done {
 			if err := k.tell(c, g.release, r); err != nil {

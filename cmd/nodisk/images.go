@@ -74,7 +74,7 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 	}
 	err := group.Wait()
 	status.end()
-	err = errors.Join(err, errors.Join(errs...), b.record(ctx, o, failed))
+	err = errors.Join(err, errors.Join(errs...), b.record(ctx, o, failed, c))
 	reports = slices.DeleteFunc(reports, func(r build.Report) bool { return r.Out == "" })
 	return errors.Join(b.writeReports(c, o, reports, cache.Trim(), time.Since(began), err != nil), err)
 }
@@ -103,7 +103,7 @@ func (b *buildCmd) checkSeveral(o order) error {
 }
 
 // record remembers which files were made for which installed kernel.
-func (b *buildCmd) record(ctx context.Context, o order, failed []bool) error {
+func (b *buildCmd) record(ctx context.Context, o order, failed []bool, c console) error {
 	if !o.recorded || b.DryRun {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (b *buildCmd) record(ctx context.Context, o order, failed []bool) error {
 			continue
 		}
 		outs := slices.DeleteFunc(r.outs(), build.IsStream)
-		record := site.Record{Dir: b.State, Root: r.root}
+		record := site.Record{Dir: b.State, Root: r.root, Tell: c.tell}
 		if err := record.Add(ctx, r.release, outs...); err != nil {
 			errs = append(errs, fmt.Errorf("build: %w; --state DIR remembers them elsewhere", err))
 		}

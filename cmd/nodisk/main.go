@@ -65,6 +65,9 @@ type console struct {
 	out, err io.Writer
 }
 
+// tell prints what is waited for.
+func (c console) tell(s string) { _, _ = fmt.Fprintf(c.err, "nodisk: %s\n", s) } // the work does not depend on it
+
 // beside is where a summary goes: not to the standard output if what is made goes there.
 func (c console) beside(specs ...build.Spec) console {
 	for _, s := range specs {
@@ -100,10 +103,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	con := newConsole(stdout, stderr, end)
 	defer con.flush() //nolint:errcheck // there is nobody left to tell
+	shown := &errorKeeper{Writer: con.out}
 	parser, err := kong.New(&cli{},
 		kong.Name("nodisk"), vars(),
 		kong.Description("Boot images for diskless Linux nodes: a /init that brings up the network and mounts a root by iSCSI or NFS."),
-		kong.Writers(con.out, con.err),
+		kong.Writers(shown, con.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { status, exited = code, true }))
 	if err != nil {
@@ -122,6 +126,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return con.conclude(ctx, err)
 	}
 	line, err := parser.Parse(args)
+	if shown.err != nil { // kong goes on without a word, or takes it for an error of the command line
+		return con.conclude(ctx, shown.err)
+	}
 	if exited { // --help has been printed
 		return status
 	}
@@ -134,6 +141,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	line.BindTo(ctx, (*context.Context)(nil))
 	return con.conclude(ctx, line.Run(con))
+}
+
+// An errorKeeper is what kong prints help and version to: it remembers that they could not be written.
+type errorKeeper struct {
+	io.Writer
+
+	err error // the first
+}
+
+func (w *errorKeeper) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // conclude says why a command has failed, and returns the exit status.

@@ -150,3 +150,26 @@ func TestImagesOntoEachOther(t *testing.T) {
 		t.Errorf("status %d, %q; want %q", status, stderr, want)
 	}
 }
+
+// What cannot be written is told, and is a failure, whatever was asked for.
+func TestFullOutput(t *testing.T) {
+	for _, args := range []string{
+		"", "--version", "version", "--help", "build --help", "help", "help build", "man", "man build", "completion bash", "pxe --example",
+		"build --list-profiles",
+	} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := command(t, strings.Fields(args)...)
+		var stderr bytes.Buffer
+		c.Stdout, c.Stderr = full, &stderr
+		_ = c.Run() // the status says it
+		if err := full.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := c.ProcessState.ExitCode(), "no space left on device\n"; got != exitFailed || !strings.HasPrefix(stderr.String(), "nodisk: ") || !strings.HasSuffix(stderr.String(), want) {
+			t.Errorf("nodisk %s: status %d, %q", args, got, stderr.String())
+		}
+	}
+}

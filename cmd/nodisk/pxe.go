@@ -47,7 +47,7 @@ func (p *pxeCmd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return mistakes(name, err)
 	}
-	changes, err := pxe.Write(ctx, p.Out, tree.Files, p.Force)
+	changes, err := pxe.Write(ctx, p.Out, tree.Files, p.Force, c.tell)
 	if err != nil {
 		return fmt.Errorf("pxe: %w", err)
 	}

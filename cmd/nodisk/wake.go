@@ -43,13 +43,13 @@ func (*wakeCmd) Help() string {
 // Run wakes them.
 func (w *wakeCmd) Run(ctx context.Context, c console) error {
 	targets, notes, err := w.targets(ctx)
-	if err != nil {
-		return err
-	}
 	for _, n := range notes {
 		if _, err := fmt.Fprintf(c.err, "nodisk: warning: %s\n", n); err != nil {
 			return err
 		}
+	}
+	if err != nil {
+		return err
 	}
 	if w.DryRun {
 		return w.rehearse(c, targets)
@@ -107,7 +107,7 @@ func (w *wakeCmd) check() error {
 
 func (w *wakeCmd) ethernet() bool { return w.Via == "ethernet" || w.Via == "" && w.Interface != "" }
 
-// targets are the machines to wake, in order.
+// targets are the machines to wake, in order, and why others are left out, which is known also where none is left.
 func (w *wakeCmd) targets(ctx context.Context) (list []wol.Target, notes []string, err error) {
 	if err := w.check(); err != nil {
 		return nil, nil, err
@@ -157,7 +157,7 @@ func (w *wakeCmd) targets(ctx context.Context) (list []wol.Target, notes []strin
 		list = list[at:]
 	}
 	if len(list) == 0 {
-		return nil, nil, errors.New("wake: nobody to wake: no node is left of those that were asked for")
+		return nil, notes, errors.New("wake: nobody to wake: no node is left of those that were asked for")
 	}
 	return list, notes, nil
 }

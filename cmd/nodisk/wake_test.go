@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -123,5 +124,28 @@ func TestPXEExample(t *testing.T) {
 	}
 	if status, _, stderr = nodisk("pxe"); status != exitUsage || !strings.Contains(stderr, "--example") {
 		t.Errorf("without flags: status %d, %s", status, stderr)
+	}
+}
+
+// Where nobody is left to wake, it is said why; of a whole cluster on InfiniBand not with a line for each node.
+func TestWakeNobody(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("subnets: [ { cidr: 10.0.0.0/16 } ]\nnodes:\n")
+	for i := range 150 {
+		fmt.Fprintf(&text, "- { name: ib%d, guid: '00:02:c9:03:00:00:10:%02x', ip: 10.0.1.%d }\n", i, i, i+1)
+	}
+	nodes := filepath.Join(t.TempDir(), "nodes.yaml")
+	if err := os.WriteFile(nodes, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, stderr := nodisk("wake", "--nodes", nodes, "--all")
+	const (
+		why   = ":3:3: node ib0 boots from InfiniBand, and no InfiniBand port is woken by a magic packet: write wake: { mac: ... } with the address of an Ethernet port of it, or wake: false\n"
+		short = "\nnodisk: warning: and 50 more nodes that boot from InfiniBand, which are not shown\n"
+		end   = "\nnodisk: wake: nobody to wake: no node is left of those that were asked for\n"
+	)
+	if status != exitFailed || out != "" || !strings.HasPrefix(stderr, "nodisk: warning: "+nodes+why) ||
+		!strings.Contains(stderr, short) || !strings.HasSuffix(stderr, end) || strings.Count(stderr, "\n") != 102 {
+		t.Errorf("status %d, %s%s", status, out, stderr)
 	}
 }

@@ -125,39 +125,6 @@ func (c *nfsClient) mount(ctx context.Context) (Mounted, refusals) {
 	return Mounted{}, refused
 }
 
-// refusals are the outcomes of all versions that were tried; it prints one line
-// for each.
-type refusals []refusal
-
-type refusal struct {
-	version NFSVersion
-	server  netip.Addr // where it has several addresses
-	err     error
-}
-
-func (r refusals) Error() string {
-	var b strings.Builder
-	for _, x := range r {
-		if len(r) > 1 {
-			b.WriteString("\n ")
-		}
-		fmt.Fprintf(&b, " NFS %s", x.version)
-		if x.server.IsValid() {
-			fmt.Fprintf(&b, " from %s", x.server)
-		}
-		fmt.Fprintf(&b, ": %v", x.err)
-	}
-	return b.String()
-}
-
-func (r refusals) Unwrap() []error {
-	errs := make([]error, len(r))
-	for i, x := range r {
-		errs[i] = x.err
-	}
-	return errs
-}
-
 // maxServers bounds the addresses that are tried of one name.
 const maxServers = 8
 
@@ -396,10 +363,14 @@ func (c *nfsClient) explain(ctx context.Context, v NFSVersion, o MountOptions, e
 	case errors.Is(err, unix.EPROTONOSUPPORT):
 		why = "the server or this kernel does not speak it"
 	case errors.Is(err, unix.EINVAL):
-		why = fmt.Sprintf("the kernel does not take these options: %s", clip(o.Data, maxClip))
+		e := &refusedOptions{data: o.Data, err: err}
 		if c.n.udp() {
-			why += " (most kernels since 5.6 have no NFS over UDP: use proto=tcp)"
+			e.more = " (most kernels since 5.6 have no NFS over UDP: use proto=tcp)"
 		}
+		if said != "" {
+			e.more += fmt.Sprintf(" (the kernel says %q)", said)
+		}
+		return e
 	case errors.Is(err, unix.ENODEV):
 		why = "this kernel has no NFS: add --profile nfs to the image"
 	case errors.Is(err, unix.ECONNREFUSED):

@@ -1,0 +1,118 @@
+package netsetup
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+)
+
+// An owedMTU is the MTU of a lease that the kernel has refused a device.
+type owedMTU struct {
+	mtu   int
+	tries int
+	at    time.Time // when to try again; zero where only another state of the kernel helps
+	seen  string    // what there was when it was refused: see mtuState
+	told  bool
+}
+
+// raise gives a device the MTU of a lease, and tells whether it has it now. It is
+// not set where nothing changes: some drivers reset the link for it. What the kernel
+// refuses is asked for again, when what refuses it was busy, is another device, or has
+// another MTU.
+func (r *runner) raise(d Device, mtu int) bool {
+	delete(r.owed, d.Name)
+	steps, err := r.config.raise(d, mtu, r.devices(), r.leased)
+	if err != nil {
+		r.log.Warn(d.Name + ": " + err.Error())
+		return false
+	}
+	return r.grant(d, &owedMTU{mtu: mtu}, steps, time.Now())
+}
+
+// grant carries out the steps of raise.
+func (r *runner) grant(d Device, o *owedMTU, steps []Step, now time.Time) bool {
+	for _, s := range steps {
+		err := r.apply(s)
+		if err == nil {
+			continue
+		}
+		o.seen, o.at = r.mtuState(d), time.Time{}
+		r.owed[d.Name] = o
+		o.tries++
+		if passing(err) && o.tries <= mostBusy {
+			o.at = now.Add(retryAfter(o.tries))
+			r.log.Debug(fmt.Sprintf("%s: %v", s, err))
+			return false
+		}
+		if short, ok := errors.AsType[*shortfall](err); ok {
+			err = short.err
+		}
+		if !o.told {
+			r.short[s.String()] = true
+			r.log.Warn(fmt.Sprintf("%s: %v: the MTU of %s stays %d", s, err, d.Name, d.MTU))
+		}
+		o.told = true
+		return false
+	}
+	delete(r.owed, d.Name)
+	r.leased[d.Name] = o.mtu
+	return true
+}
+
+// repay gives devices the MTUs that were refused them, where another try may help.
+func (r *runner) repay(now time.Time) {
+	maps.DeleteFunc(r.owed, func(name string, _ *owedMTU) bool { return !r.named(name) })
+	for _, d := range r.devices() {
+		o := r.owed[d.Name]
+		switch {
+		case o == nil, !o.at.IsZero() && now.Before(o.at):
+			continue
+		case o.at.IsZero() && o.seen == r.mtuState(d):
+			continue
+		case o.at.IsZero():
+			o.tries = 0
+		}
+		d.MTU = r.mtu(d)
+		steps, err := r.config.raise(d, o.mtu, r.devices(), r.leased)
+		if err != nil {
+			delete(r.owed, d.Name) // what carries its packets has an MTU of its own by now
+			r.log.Warn(d.Name + ": " + err.Error())
+			continue
+		}
+		if !r.grant(d, o, steps, now) {
+			continue
+		}
+		if o.told {
+			r.log.Info(fmt.Sprintf("%s: the MTU is %d now", d.Name, r.mtu(d)))
+		}
+		r.tellMTU(d, o.mtu)
+	}
+}
+
+// mtuState is what a refusal of an MTU may depend on: which devices carry the packets of
+// one, and with which MTU.
+func (r *runner) mtuState(d Device) string {
+	have := r.devices()
+	var b strings.Builder
+	seen := map[int]bool{}
+	var add func(d Device)
+	add = func(d Device) {
+		if seen[d.Index] {
+			return
+		}
+		seen[d.Index] = true
+		fmt.Fprintln(&b, d.Index, d.Type, d.Master, d.Parent, r.mtu(d))
+		for _, o := range r.config.carriers(d, have) {
+			add(o)
+		}
+		for _, o := range have {
+			if d.Index != 0 && o.Master == d.Index {
+				add(o)
+			}
+		}
+	}
+	add(d)
+	return b.String()
+}
