@@ -300,13 +300,14 @@ func renamed(addr, pkey string) string {
 	return "ifname=fabric:" + addr + " ib.pkey=fabric." + pkey
 }
 
-// partitionOn is what to write for a partition on a port. One that is known by its address is given a
-// name: which of the kernel's is its own, the words do not tell.
+// partitionOn is what to write for a partition on a port. Which of the kernel's names is that of a port
+// that is known by its address, the words do not tell.
 func (c *Config) partitionOn(port PortMatch) string {
+	fix := "write ib.pkey=" + c.partition(port, fullMember|1) + " for a partition"
 	if port.Addr != "" {
-		return renamed(port.Addr.String(), "8001")
+		fix += ", or for one of this port " + renamed(port.Addr.String(), "8001")
 	}
-	return "ib.pkey=" + c.partition(port, fullMember|1)
+	return fix
 }
 
 // portSelector reads nodisk.ib.port=: a number, HCA, HCA:number, or a GUID in

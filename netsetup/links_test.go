@@ -46,7 +46,7 @@ func TestLinkErrors(t *testing.T) {
 		"vlan=vlan5:":                            {`"" is not one interface`},
 		"vlan=a/5:eth0:5":                        {`"a/5" is not an interface name`},
 		"vlan=vlan5:ib0":                         {"InfiniBand has no VLANs; write ib.pkey=ib0.8001 for a partition"},
-		"vlan=vlan5:0x2c90300001039:5":           {"InfiniBand has no VLANs; write ifname=fabric:00:02:c9:03:00:00:10:39 ib.pkey=fabric.8001 for a partition"},
+		"vlan=vlan5:0x2c90300001039:5":           {"InfiniBand has no VLANs; write ib.pkey=ib0.8001 for a partition, or for one of this port ifname=fabric:00:02:c9:03:00:00:10:39 ib.pkey=fabric.8001"},
 		"vlan=vlan5:ib*:5":                       {"InfiniBand has no VLANs; write ib.pkey=ib0.8001 for a partition"},
 		"vlan=vlan5:ibp193s0f1d1:5":              {"InfiniBand has no VLANs; write ib.pkey=ib0.8001 for a partition"},
 		"ib.pkey=ibp193s0f1d1.8001":              {"is a name of 17 characters, and that of an interface has at most 15; write the kernel's name of ibp193s0f1d1 (ib.pkey=ib0.8001), or give it a shorter one: ifname=fabric:GUID ib.pkey=fabric.8001"},
