@@ -61,7 +61,11 @@ func ParseInventory(name string, r io.Reader) (Inventory, error) {
 	text := linescan.New(linescan.Bound(r, inventoryMax), linescan.Longest)
 	for text.Scan() {
 		p.number = text.Number()
-		p.line(strings.TrimRight(text.Text(), " \t\r"))
+		line := text.Text()
+		if p.number == 1 {
+			line = strings.TrimPrefix(line, "\ufeff") // as editors of Windows begin a file
+		}
+		p.line(strings.TrimRight(line, " \t\r"))
 	}
 	p.record()
 	p.listed()
@@ -70,6 +74,8 @@ func ParseInventory(name string, r io.Reader) (Inventory, error) {
 		return Inventory{}, fmt.Errorf("read inventory %s: %w", name, text.Err())
 	case len(p.Devices) >= inventoryDevices:
 		return Inventory{}, fmt.Errorf("read inventory %s: more than %d devices", name, inventoryDevices)
+	case p.foreign != nil:
+		p.errs = []error{p.foreign}
 	case p.bad > len(p.errs):
 		p.errs = append(p.errs, fmt.Errorf("%s: %d more lines are not understood", name, p.bad-len(p.errs)))
 	case p.errs == nil && p.Devices == nil:
@@ -93,6 +99,8 @@ type inventoryParser struct {
 	number int
 	bad    int
 	errs   []error
+	// foreign is the error of the first line that another program has written: one for all of its lines.
+	foreign error
 
 	pci  *pciID // of lspci, to which further lines may belong
 	at   int    // the number of its line
@@ -156,8 +164,26 @@ var (
 	listedUSB  = regexp.MustCompile(`^Bus [0-9]+ Device [0-9]+: ID |^/:  Bus |^[\s|]*\|__ Port `)
 )
 
+// foreignProgram is the program that has written a line; empty if that cannot be told. Each of its
+// forms has such a line near the beginning.
+func foreignProgram(text string) string {
+	for _, f := range [...]struct{ program, begin string }{
+		{"lshw", "Bus info "}, {"lshw", "H/W path "}, {"lshw", "{"}, {"lshw", "["}, {"lshw", "<?xml "}, {"lshw", "    description: "},
+		{"hwinfo", "  [Created at "}, {"hwinfo", "  Hardware Class: "}, {"hwinfo", "  Unique ID: "},
+		{"ibstat", "CA '"}, {"ibv_devinfo", "hca_id:"},
+	} {
+		if strings.HasPrefix(text, f.begin) {
+			return f.program
+		}
+	}
+	return ""
+}
+
 // fail tells of a line that is not understood.
 func (p *inventoryParser) fail(number int, text string) {
+	if program := foreignProgram(text); program != "" && p.foreign == nil {
+		p.foreign = fmt.Errorf("%s line %d: the listing of %s, which is not understood here: %s", p.Name, number, program, inventoryHelp)
+	}
 	if p.bad++; p.bad > inventoryErrors {
 		return
 	}

@@ -57,6 +57,16 @@ func (id pciID) omniPath() bool {
 	return id.class() == pciFabric && (vendor == vendorIntel || vendor == vendorCornelis)
 }
 
+// PCI are the numbers of a PCI device: vendor, device, and base class with subclass as lspci writes
+// them (0x0200). One that is not known is -1, as all of them are on other buses.
+func (d Device) PCI() (vendor, device, class int) {
+	id, ok := parsePCI(d.Modalias)
+	if !ok {
+		return -1, -1, -1
+	}
+	return id.number(pciVendor), id.number(pciDevice), id.class()
+}
+
 // Kind tells by the modalias alone. A virtio device is what its virtio bus
 // says; the PCI device before it is only the way there.
 func (d Device) Kind() DeviceKind {

@@ -132,6 +132,41 @@ func TestBootIFOfNone(t *testing.T) {
 	}
 }
 
+// What a loader or firmware writes that has no address is told and no error, whatever stands for none;
+// what names one stays, before it or after it.
+func TestBootIFEmpty(t *testing.T) {
+	const zero, none = "it is zero, which is the address of no port", "it has no address"
+	for value, want := range map[string]string{
+		"": none, "01": none, "01-": none, "01:": none, "06-": none, "0": zero, "00": zero, "00-00": zero, "01-00": zero, "20-00": zero,
+		"00-00-00-00-00-00-00": zero, "01-00-00-00": zero, "06-00-00-00-00-00-00": zero, "00-00-00-00-00-00-00-00-00": zero,
+	} {
+		if got := parseLine(t, "BOOTIF="+value).Warnings(); len(got) != 1 || got[0] != "BOOTIF="+value+" names no interface, as a bare BOOTIF=20 does not: "+want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+		for _, line := range []string{"BOOTIF=" + value + " BOOTIF=01-52-54-00-12-34-56", "BOOTIF=01-52-54-00-12-34-56 BOOTIF=" + value} {
+			if got := parseLine(t, line).BootIF; got != macA {
+				t.Errorf("%s: %v", line, got)
+			}
+		}
+	}
+	// IEEE 802 (RFC 1700, hardware types) has the addresses of Ethernet.
+	if got := parseLine(t, "BOOTIF=06-52-54-00-12-34-56").BootIF; got != macA {
+		t.Errorf("type 06: %v", got)
+	}
+}
+
+// A GID is no address of IP, and brackets are for those.
+func TestBracketedGID(t *testing.T) {
+	for value, want := range map[string]string{
+		"[fe80::2:c903:0:1039]:dhcp":  "names a port by its GID in brackets, which are for the addresses of IP; write ip=00-02-c9-03-00-00-10-39:dhcp",
+		"[fe80::2:c903:0:1039]:auto6": "write ip=00-02-c9-03-00-00-10-39:auto6",
+	} {
+		if _, err := ParseConfig(cmdline.Parse("ip=" + value)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", value, err, want)
+		}
+	}
+}
+
 // An address with colons is shown with dashes, the whole of it.
 func TestColonAddress(t *testing.T) {
 	for _, s := range []string{

@@ -174,9 +174,12 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 	if p.flag(args, "rd.bootif", true) {
 		for _, a := range args {
 			if a.Key == bootIFWord {
-				var told string
-				if c.BootIF, told = p.bootIF(a); told != "" {
+				addr, told := p.bootIF(a)
+				if told != "" {
 					c.Unheeded = append(c.Unheeded, told)
+				}
+				if addr != "" { // what names none does not take back what another has named
+					c.BootIF = addr
 				}
 			}
 		}

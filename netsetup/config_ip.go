@@ -34,6 +34,10 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 		p.bad(a, "has an IPv6 address without brackets", "write ip=["+six+"]"+rest)
 		return
 	}
+	if guid, ok := bracketedGID(fields); ok {
+		p.bad(a, "names a port by its GID in brackets, which are for the addresses of IP", "write ip="+dashed(guid)+":"+strings.Join(fields[1:], ":"))
+		return
+	}
 	before := len(p.errs)
 	var (
 		n    Interface
@@ -134,6 +138,18 @@ func clientAddress(text, next string) bool {
 		bytes = bytes && len(f) == 2
 	}
 	return err == nil && !bytes && a.Is6() && !a.IsLinkLocalUnicast() && (noAddress(next) || addressLike(next))
+}
+
+// bracketedGID finds the GID of a port in brackets where a client's address could be: one of the
+// link, with a method behind it.
+func bracketedGID(fields []string) (HardwareAddr, bool) {
+	text, ok := strings.CutPrefix(fields[0], "[")
+	text, closed := strings.CutSuffix(text, "]")
+	if !ok || !closed || len(fields) < 2 || noAddress(fields[1]) || addressLike(fields[1]) || !strings.HasPrefix(strings.ToLower(text), "fe80:") {
+		return "", false
+	}
+	guid, err := parseAddress(text)
+	return guid, err == nil
 }
 
 // only is the part of a word for both families (dhcp,dhcp6) that is about one.

@@ -59,7 +59,8 @@ func (p *problems) deviceName(a cmdline.Arg, s string) string {
 // bytes, a GUID, or a whole address, whatever the firmware calls its address;
 // or nothing, where it has none in its DHCP header (RFC 4390), and then nothing
 // is known of the interface. Nor is it where the firmware has put zeros there, or as
-// much of the 20 bytes as the header holds: told is what was made of it.
+// much of the 20 bytes as the header holds, or where a loader's variable was empty: told
+// is what was made of it. Type 06 (IEEE 802) has the addresses of Ethernet.
 func (p *problems) bootIF(a cmdline.Arg) (addr HardwareAddr, told string) {
 	const fix = "write 01-aa-bb-cc-dd-ee-ff, with the hardware type 01 for Ethernet, or 20- and the port GUID for InfiniBand"
 	s := strings.ToLower(a.Value)
@@ -68,16 +69,20 @@ func (p *problems) bootIF(a cmdline.Arg) (addr HardwareAddr, told string) {
 		hw, rest = s[:i], s[i+1:]
 	}
 	addr, err := parseAddress(s)
-	switch {
+	switch typed := hw == "01" || hw == "06" || hw == "20"; {
 	case hw == "20" && rest == "":
 		return "", ""
+	case s == "", typed && rest == "":
+		err = errNoAddress
+	case strings.Trim(s, "0-:") == "", typed && strings.Trim(rest, "0-:") == "":
+		err = errZero
 	case err != nil && hw == "20":
 		addr, err = parseAddress(rest)
-	case errors.Is(err, errAddress) && hw == "01":
-		_, err = ParseHardwareAddr(rest)
+	case errors.Is(err, errAddress) && (hw == "01" || hw == "06"):
+		addr, err = ParseHardwareAddr(rest)
 	}
 	switch {
-	case errors.Is(err, errZero), errors.Is(err, errCut):
+	case errors.Is(err, errZero), errors.Is(err, errCut), errors.Is(err, errNoAddress):
 		return "", a.Key + "=" + a.Value + " names no interface, as a bare " + a.Key + "=20 does not: it " + err.Error()
 	case errors.Is(err, errAddress) && hw != "20":
 		p.bad(a, "has no hardware type 01 or 20", fix)
@@ -88,6 +93,9 @@ func (p *problems) bootIF(a cmdline.Arg) (addr HardwareAddr, told string) {
 	}
 	return addr, ""
 }
+
+// errNoAddress is what is wrong with a BOOTIF= that has at most a hardware type.
+var errNoAddress = errors.New("has no address")
 
 // clientID reads nodisk.dhcp.clientid.
 func (p *problems) clientID(a cmdline.Arg) ClientID {
@@ -121,9 +129,12 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
+// longestName is how many bytes the name of an interface has at most: IFNAMSIZ without the zero.
+const longestName = 15
+
 // validDeviceName follows dev_valid_name of net/core/dev.c.
 func validDeviceName(s string) bool {
-	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r[]") && printable(s)
+	return s != "" && len(s) <= longestName && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r[]") && printable(s)
 }
 
 // validHostname takes the name of a host as RFC 1123 section 2.1 has it, which may

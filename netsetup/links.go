@@ -279,8 +279,13 @@ func (c *Config) parseChild(a cmdline.Arg, p *problems) {
 	switch {
 	case dot < 0 || err != nil:
 		p.bad(a, "is not parent.pkey", fix)
+	case strings.ContainsRune(a.Value, ','):
+		p.bad(a, "is more than one partition", "write one ib.pkey= for each: ib.pkey="+strings.ReplaceAll(a.Value, ",", " ib.pkey="))
 	case parent != "" && errNewName(parent) != nil && !errors.Is(errNewName(parent), errNoName):
 		p.bad(a, "names its parent by an address", fix)
+	case len(a.Value) > longestName && validDeviceName(parent):
+		p.bad(a, "is a name of "+strconv.Itoa(len(a.Value))+" characters, and that of an interface has at most "+strconv.Itoa(longestName),
+			"write the kernel's name of "+parent+" (ib.pkey=ib0."+digits+"), or give it a shorter one: "+renamed("GUID", digits))
 	case !validDeviceName(parent) || !validDeviceName(a.Value):
 		p.bad(a, "gives no interface name", fix)
 	case key&0x7fff == 0:
@@ -288,6 +293,21 @@ func (c *Config) parseChild(a cmdline.Arg, p *problems) {
 	default:
 		c.Children = append(c.Children, Child{Name: a.Value, Parent: parent, PKey: uint16(key) | fullMember})
 	}
+}
+
+// renamed is what to write for the partition of a port that is given a name of its own, by its address.
+func renamed(addr, pkey string) string {
+	return "ifname=fabric:" + addr + " ib.pkey=fabric." + pkey
+}
+
+// partitionOn is what to write for a partition on a port. Which of the kernel's names is that of a port
+// that is known by its address, the words do not tell.
+func (c *Config) partitionOn(port PortMatch) string {
+	fix := "write ib.pkey=" + c.partition(port, fullMember|1) + " for a partition"
+	if port.Addr != "" {
+		fix += ", or for one of this port " + renamed(port.Addr.String(), "8001")
+	}
+	return fix
 }
 
 // portSelector reads nodisk.ib.port=: a number, HCA, HCA:number, or a GUID in

@@ -142,7 +142,7 @@ func (c *Config) checkParent(p *problems, v VLAN) {
 		}
 	}
 	if v.Parent.infiniBand() {
-		p.add("vlan", v.Name, "InfiniBand has no VLANs", "write ib.pkey="+c.partition(v.Parent, fullMember|1)+" for a partition")
+		p.add("vlan", v.Name, "InfiniBand has no VLANs", c.partitionOn(v.Parent))
 	}
 	for _, o := range c.VLANs {
 		if o.Name != v.Name && o.Parent.key() == v.Parent.key() && o.ID == v.ID {

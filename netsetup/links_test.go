@@ -46,6 +46,11 @@ func TestLinkErrors(t *testing.T) {
 		"vlan=vlan5:":                            {`"" is not one interface`},
 		"vlan=a/5:eth0:5":                        {`"a/5" is not an interface name`},
 		"vlan=vlan5:ib0":                         {"InfiniBand has no VLANs; write ib.pkey=ib0.8001 for a partition"},
+		"vlan=vlan5:0x2c90300001039:5":           {"InfiniBand has no VLANs; write ib.pkey=ib0.8001 for a partition, or for one of this port ifname=fabric:00:02:c9:03:00:00:10:39 ib.pkey=fabric.8001"},
+		"vlan=vlan5:ib*:5":                       {"InfiniBand has no VLANs; write ib.pkey=ib0.8001 for a partition"},
+		"vlan=vlan5:ibp193s0f1d1:5":              {"InfiniBand has no VLANs; write ib.pkey=ib0.8001 for a partition"},
+		"ib.pkey=ibp193s0f1d1.8001":              {"is a name of 17 characters, and that of an interface has at most 15; write the kernel's name of ibp193s0f1d1 (ib.pkey=ib0.8001), or give it a shorter one: ifname=fabric:GUID ib.pkey=fabric.8001"},
+		"ib.pkey=ib0.8001,ib1.8001":              {"is more than one partition; write one ib.pkey= for each: ib.pkey=ib0.8001 ib.pkey=ib1.8001"},
 		"vlan=vlan5:eth0 vlan=vlan5:eth1":        {"vlan=vlan5: is made a second time"},
 		"vlan=vlan5:eth0 vlan=eth0.5:eth0":       {"vlan=vlan5: has the same parent and id as eth0.5"},
 		"vlan=vlan5:vlan5":                       {"vlan=vlan5: is made of itself"},
@@ -77,6 +82,17 @@ func TestLinkErrors(t *testing.T) {
 		"bond=b:52-54-00-12-34-56 ip=52-54-00-12-34-56:dhcp": {"52-54-00-12-34-56 is a port of b and takes no address"},
 		"bond=b:eth0::9000 ip=b:dhcp:1500":                   {"bond=b: has another MTU than its ip="},
 	})
+}
+
+// The example of docs/infiniband.md for a port whose name leaves no room for that of a partition.
+func TestPartitionOfRenamed(t *testing.T) {
+	c := parseLine(t, "ifname=fabric:00:02:c9:03:00:00:10:39 ib.pkey=fabric.8001 ip=fabric.8001:dhcp")
+	if len(c.Children) != 1 || c.Children[0] != (Child{Name: "fabric.8001", Parent: "fabric", PKey: 0x8001}) || c.linkType(PortMatch{Name: "fabric"}) != hwInfiniBand {
+		t.Errorf("%+v", c.Children)
+	}
+	if w := c.Warnings(); w != nil {
+		t.Errorf("warnings %q", w)
+	}
 }
 
 func TestPortMatch(t *testing.T) {

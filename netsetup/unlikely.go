@@ -41,6 +41,8 @@ func (c Config) Unlikely(name string) (why string, never bool) {
 		return "", false
 	}
 	if key, word := linkWord(name); word != "" {
+		// What is made of this one is no name to write for it.
+		gives = slices.DeleteFunc(gives, func(made string) bool { return c.under(made, name, nil) })
 		if len(gives) > 0 {
 			return "the command line makes " + strings.Join(gives, ", ") + ": write one of them, or add " + word, true
 		}

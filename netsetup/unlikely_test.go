@@ -25,6 +25,8 @@ func TestUnlikely(t *testing.T) {
 		{"", "bond0", "no bond= makes it: add bond=bond0:PORTS", true},
 		{"", "br0", "no bridge= makes it: add bridge=br0:PORTS", true},
 		{"vlan=vlan5:eth0 bond=bond1:eth1 ip=vlan5:dhcp", "vlan6", "the command line makes bond1, vlan5: write one of them, or add vlan=vlan6:DEVICE", true},
+		{"bond=bond0:ib0.8001,ib1.8001:mode=1 ip=bond0:dhcp", "ib0.8001", "no ib.pkey= makes it: add ib.pkey=ib0.8001", true},
+		{"bond=bond0:eth0.5 bond=bond1:eth1 vlan=vlan7:bond0 ip=vlan7:dhcp", "eth0.5", "the command line makes bond1: write one of them, or add vlan=eth0.5:eth0", true},
 		{"", "ENP0S3", "names of the kernel and of udev are in lower case: write enp0s3", false},
 		{"", "storage0", "neither the kernel (eth0, ib0) nor udev", false},
 		{"", "sw.p1", "neither the kernel (eth0, ib0) nor udev", false},

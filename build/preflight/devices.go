@@ -120,7 +120,7 @@ func (c *checker) flatIndex() (build.Aliases, *modload.Index) {
 func (c *checker) lacking(d build.Device) string {
 	if inside := c.aliases.Match(c.index, d); inside != nil {
 		for _, name := range inside {
-			if e, ok := append(c.conf.Blacklist, c.decided.Modules.Blacklist...).Find(name, true); ok {
+			if e, ok := c.forbidden(name); ok {
 				return fmt.Sprintf("%s is in the image, but blacklisted by %s", name, e.Key)
 			}
 		}
@@ -149,6 +149,23 @@ func (c *checker) lacking(d build.Device) string {
 		return "no module of Linux " + c.tree.Release() + " serves it"
 	}
 	return "no driver in the image; the kernel has " + strings.Join(found, ", ") + ": " + c.remedyFor(d, found[0])
+}
+
+// forbidden is the entry of a blacklist, on the command line or in modprobe.d, that is about a module.
+func (c *checker) forbidden(module string) (modload.Blacklisted, bool) {
+	return slices.Concat(c.conf.Blacklist, c.decided.Modules.Blacklist).Find(module, true)
+}
+
+// blacklisted says that a module is, by what, and what to do; empty if it is not.
+func (c *checker) blacklisted(module string) string {
+	e, ok := c.forbidden(module)
+	switch {
+	case !ok:
+		return ""
+	case strings.HasPrefix(e.Key, "/"): // a file of modprobe.d and a line
+		return "blacklisted by " + e.Key + ": take that line out"
+	}
+	return "blacklisted: leave " + module + " out of " + e.Key + "="
 }
 
 // offer is what to add for a module that is missing by name; empty if nothing is
@@ -244,7 +261,7 @@ func (c *checker) linkable(d build.Device, kind build.DeviceKind, drivers []stri
 		if kind != build.DeviceInfiniBand || has("ib_ipoib") {
 			return true, ""
 		}
-		return false, fmt.Sprintf("%v: no interface without ib_ipoib%s: add --profile ib", d, c.idle("ib_ipoib"))
+		return false, fmt.Sprintf("%v: no interface without %s", d, c.missing([]string{"ib_ipoib"}, "ib"))
 	}
 	a, _ := modload.AdapterOf(drivers[i])
 	missing := slices.DeleteFunc(slices.Clone(a.IPoIB), has)
@@ -256,19 +273,22 @@ func (c *checker) linkable(d build.Device, kind build.DeviceKind, drivers []stri
 	case ethernet:
 		return false, fmt.Sprintf("%v: %s alone makes no interface: add --profile %s for InfiniBand, --profile en for Ethernet", d, a.Driver, a.Profiles)
 	}
-	idle := ""
-	if len(missing) == 1 {
-		idle = c.idle(missing[0])
-	}
-	return false, fmt.Sprintf("%v: %s makes no interface without %s%s: add --profile %s", d, a.Driver, strings.Join(missing, " and "), idle, a.Profiles)
+	return false, fmt.Sprintf("%v: %s makes no interface without %s", d, a.Driver, c.missing(missing, a.Profiles))
 }
 
-// idle says of a module that is not loaded that the image has it all the same.
-func (c *checker) idle(module string) string {
-	if c.index.Has(module) {
-		return " (it is in the image, and would not load)"
+// missing names modules that would not be loaded, and says what to do: add the profile that brings them,
+// or take off the blacklist what the image has.
+func (c *checker) missing(modules []string, profiles string) string {
+	names := strings.Join(modules, " and ")
+	for _, name := range modules {
+		if by := c.blacklisted(name); by != "" && c.index.Has(name) {
+			return names + ": " + name + " is in the image, but " + by
+		}
 	}
-	return ""
+	if len(modules) == 1 && c.index.Has(modules[0]) {
+		names += " (it is in the image, and would not load)"
+	}
+	return names + ": add --profile " + profiles
 }
 
 // localRoot tells whether the root is on a disk of the node itself.

@@ -89,11 +89,13 @@ func (c *checker) interfaces() {
 			c.doubt("rd.route=%v: %s", r.Dst, why)
 		}
 	}
-	c.address("nodisk.ib.port=", n.IBPort.GUID)
-	c.adapter(n.IBPort)
-	c.address("BOOTIF=", n.BootIF)
-	if v := c.Inventory; v != nil && len(n.BootIF) > 6 && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand) {
-		c.doubt("BOOTIF=%v names an InfiniBand port, and the node has no such adapter", n.BootIF)
+	c.selector(n)
+	none, _ := c.noInfiniBand()
+	if none == "" || len(n.BootIF) == 6 || c.Inventory.Network != nil {
+		c.address("BOOTIF=", n.BootIF)
+	}
+	if none != "" && len(n.BootIF) > 6 {
+		c.doubt("BOOTIF=%v names an InfiniBand port, and %s", n.BootIF, none)
 	}
 }
 
@@ -116,16 +118,18 @@ func (c *checker) unlikely(name string) (why string, sure bool) {
 	case slices.Contains(c.decided.Network.Names(), name):
 		return "", false // the machine tells
 	case kind == "ib" && err == nil, strings.HasPrefix(name, "ib") && netsetup.IsUdevName(name):
-		if why := c.ipoib(); why != "" {
-			return name + " " + why, true
+		if why, sure := c.noPort(name); why != "" {
+			return why, sure
+		}
+	case kind == "eth" && err == nil, strings.HasPrefix(name, "en") && netsetup.IsUdevName(name):
+		if why, sure := c.noEthernet(); why != "" {
+			return name + " is an Ethernet interface, and " + why, sure
 		}
 	}
 	switch {
 	case v == nil:
 		return "", false
 	case err != nil || netsetup.IsUdevName(name):
-	case kind == "ib" && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand):
-		return name + " is an InfiniBand interface, and the node has no such adapter", true
 	case kind == "ib" && c.infiniBandPorts() > 0 && number >= len(v.Network):
 		return fmt.Sprintf("the node has %s, so there is no %s", count(len(v.Network), "network interface"), name), true
 	case kind == "ib" && c.infiniBandPorts() > 0 && number >= c.infiniBandPorts():
@@ -156,9 +160,14 @@ func (c *checker) unlike(pattern string) (why string, sure bool) {
 		return "", false
 	}
 	before := pattern[:strings.IndexAny(pattern, "*?")]
-	if strings.HasPrefix(before, "ib") {
-		if why := c.ipoib(); why != "" {
-			return pattern + " " + why, true
+	switch {
+	case strings.HasPrefix(before, "ib"):
+		if why, sure := c.noPort(pattern); why != "" {
+			return why, sure
+		}
+	case strings.HasPrefix(before, "en"), strings.HasPrefix(before, "eth"):
+		if why, sure := c.noEthernet(); why != "" {
+			return pattern + " describes Ethernet interfaces, and " + why, sure
 		}
 	}
 	begins := func(kind string) bool { return strings.HasPrefix(before, kind) || strings.HasPrefix(kind, before) }
@@ -205,36 +214,6 @@ func (c *checker) driver(key, pattern string) {
 	c.doubt("%s: neither the image nor the kernel has such a driver", key)
 }
 
-// adapter warns of nodisk.ib.port= for an adapter that the node does not have. It is
-// called after its driver and a number: mlx5_0 of mlx5_core, mthca0 of ib_mthca.
-func (c *checker) adapter(port netsetup.PortSelector) {
-	if port.HCA == "" || c.Inventory == nil || c.ready == 0 || c.builtin {
-		return
-	}
-	driver := strings.TrimSuffix(strings.TrimRight(port.HCA, "0123456789"), "_")
-	if !slices.ContainsFunc(c.adapters, func(have string) bool { return strings.HasPrefix(strings.TrimPrefix(have, "ib_"), driver) }) {
-		c.doubt("nodisk.ib.port=%v: no adapter of the node is called so (their drivers are %s)", port, strings.Join(c.adapters, ", "))
-	}
-}
-
-// maybeInfiniBand tells adapters of InfiniBand, and those that can be it.
-func (c *checker) maybeInfiniBand(d build.Device) bool {
-	if d.Kind() == build.DeviceInfiniBand {
-		return true
-	}
-	if c.index == nil {
-		return strings.HasPrefix(d.Modalias, "pci:v000015B3")
-	}
-	drivers := c.aliases.Match(c.index, d)
-	if drivers == nil && c.tree != nil {
-		drivers = c.inTree.Match(c.tree, d)
-	}
-	if drivers == nil { // of which only the maker is known
-		return strings.HasPrefix(d.Modalias, "pci:v000015B3")
-	}
-	return slices.ContainsFunc(drivers, func(name string) bool { _, ok := modload.AdapterOf(name); return ok })
-}
-
 // infiniBandPorts is how many InfiniBand addresses the inventory has: none if the kernel under
 // which it was made had no ib_ipoib.
 func (c *checker) infiniBandPorts() int {
@@ -251,9 +230,11 @@ func (c *checker) infiniBandPorts() int {
 // knows. What it says goes after the name of one.
 func (c *checker) ipoib() string {
 	const module = "ib_ipoib"
-	switch {
+	switch e, black := c.forbidden(module); {
 	case c.index == nil || c.index.Empty() || c.flat != nil:
 		return ""
+	case black && c.index.Has(module) && !c.loaded[module] && (e.Never || c.Inventory != nil):
+		return "needs " + module + ", which is in the image, but " + c.blacklisted(module)
 	case !c.index.Has(module) && !c.loaded[module] && !c.index.Builtin(module):
 		return "needs " + module + ", which is not in the image: add --profile " + c.fabricProfile()
 	case c.Inventory == nil:
@@ -261,7 +242,7 @@ func (c *checker) ipoib() string {
 	}
 	first := ""
 	for _, d := range c.Inventory.Devices {
-		if !c.maybeInfiniBand(d) {
+		if !c.medium(d).ib {
 			continue
 		}
 		drivers, _ := c.drivers(d)
@@ -303,10 +284,38 @@ func (c *checker) portless(address netsetup.HardwareAddr) string {
 	if len(address) != 8 && len(address) != 20 {
 		return ""
 	}
+	if why, sure := c.noInfiniBand(); sure && why != "" {
+		return fmt.Sprintf("%v is the address of an InfiniBand port, and %s", address, why)
+	}
 	if why := c.ipoib(); why != "" {
 		return fmt.Sprintf("%v %s", address, why)
 	}
 	return ""
+}
+
+// noPort says why there is no InfiniBand interface of a name or pattern: the node has no such
+// adapter, which goes before what the image lacks for one.
+func (c *checker) noPort(name string) (why string, sure bool) {
+	none, sure := c.noInfiniBand()
+	lacks := c.ipoib()
+	// A list need not have everything that is plugged in, and only the kernel counts from 0.
+	if none == noneThere && netsetup.IsUdevName(name) {
+		sure = false
+	}
+	switch {
+	case none == "" && lacks == "":
+		return "", false
+	case none == "":
+		return name + " " + lacks, true
+	case strings.ContainsAny(name, "*?"):
+		why = name + " describes InfiniBand interfaces, and " + none
+	default:
+		why = name + " is an InfiniBand interface, and " + none
+	}
+	if !sure && lacks != "" {
+		return why + "; it " + lacks, true
+	}
+	return why, sure
 }
 
 // address warns of one that the inventory does not have: it may be that of

@@ -104,8 +104,6 @@ func (c *checker) against(name string) string {
 	switch {
 	case byAddress && err == nil && len(b) == 6:
 		return c.stranger(netsetup.HardwareAddr(b))
-	case strings.HasPrefix(name, "ib") && netsetup.IsUdevName(name) && !slices.ContainsFunc(v.Devices, c.maybeInfiniBand):
-		return fmt.Sprintf("%s is an InfiniBand interface, and the node has no such adapter", name)
 	case strings.HasPrefix(name, "usb") && !slices.ContainsFunc(v.Devices, onUSB):
 		return fmt.Sprintf("%s is an interface on USB, and the node has no such adapter", name)
 	}

@@ -109,6 +109,7 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 	return b.report(report, c)
 }
 
+// spec is the Spec of the flags. Whoever calls it says that its error is one of nodisk build.
 func (b *buildCmd) spec(ctx context.Context) (build.Spec, error) {
 	s := build.Spec{
 		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, SkipCheck: b.NoCheck, FullCheck: b.FullCheck, Add: b.Add,
@@ -122,15 +123,15 @@ func (b *buildCmd) spec(ctx context.Context) (build.Spec, error) {
 	var err error
 	s.Inputs = b.inputs()
 	if s.Inventories, err = inventories(ctx, b.Inventory, b.Hostonly); err != nil {
-		return s, fmt.Errorf("build: %w", err)
+		return s, err
 	}
 	if s.Inventories != nil && s.Modules == build.NoModules {
-		return s, &usageError{errors.New("build: --inventory chooses among the drivers of a module tree, and --modules none is none: leave one of them out")}
+		return s, &usageError{errors.New("--inventory chooses among the drivers of a module tree, and --modules none is none: leave one of them out")}
 	}
 	if b.Config != "" {
 		text, err := infile.ReadFile(ctx, b.Config)
 		if err != nil {
-			return s, fmt.Errorf("build: read config: %w", err)
+			return s, fmt.Errorf("read config: %w", err)
 		}
 		s.Config, s.ConfigFile = text, b.Config
 	}
@@ -138,7 +139,7 @@ func (b *buildCmd) spec(ctx context.Context) (build.Spec, error) {
 		s.Modules = "/"
 		if s.Kernel == "" {
 			if s.Release, err = installed.Running(); err != nil {
-				return s, fmt.Errorf("build: %w; give --kernel and --modules", err)
+				return s, fmt.Errorf("%w; give --kernel and --modules", err)
 			}
 		}
 	}
@@ -146,7 +147,7 @@ func (b *buildCmd) spec(ctx context.Context) (build.Spec, error) {
 		s.Profiles = strings.Split(defaultProfiles, ",")
 	}
 	if s.Time, err = sourceDate(); err != nil {
-		return s, fmt.Errorf("build: %w", err)
+		return s, err
 	}
 	return s, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/installed"
@@ -48,6 +49,9 @@ func readInventory(ctx context.Context, name string) (build.Inventory, error) {
 		return build.Inventory{}, fmt.Errorf("read inventory: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return build.Inventory{}, fmt.Errorf("read inventory: %s is a directory: name a file in it, as --inventory %s", name, filepath.Join(name, "NODE.txt"))
+	}
 	return build.ParseInventory(name, f)
 }
 

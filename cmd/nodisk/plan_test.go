@@ -120,6 +120,20 @@ func TestInventoryCommand(t *testing.T) {
 	}
 }
 
+// A directory is none: which of its files is meant, nobody knows. The command is named once.
+func TestInventoryDirectory(t *testing.T) {
+	dir := t.TempDir()
+	want := "read inventory: " + dir + " is a directory: name a file in it, as --inventory " + filepath.Join(dir, "NODE.txt") + "\n"
+	for command, args := range map[string][]string{
+		"plan":  {"plan", "--inventory", dir, "ip=dhcp"},
+		"build": {"build", "--inventory", dir, "--kernel", planFile(t, "vmlinuz", "x"), "-o", filepath.Join(t.TempDir(), "node.img")},
+	} {
+		if status, _, stderr := nodisk(args...); status == 0 || stderr != "nodisk: "+command+": "+want {
+			t.Errorf("%s: status %d: %s", command, status, stderr)
+		}
+	}
+}
+
 // The plan for other programs, and the short form of it.
 func TestPlanForms(t *testing.T) {
 	status, stdout, stderr := nodisk("plan", "--json", "root=nfs:192.0.2.1:/r", "ip=dhcp", "rd.nosuch=1")
