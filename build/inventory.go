@@ -168,9 +168,17 @@ var (
 // forms has such a line near the beginning.
 func foreignProgram(text string) string {
 	for _, f := range [...]struct{ program, begin string }{
-		{"lshw", "Bus info "}, {"lshw", "H/W path "}, {"lshw", "{"}, {"lshw", "["}, {"lshw", "<?xml "}, {"lshw", "    description: "},
-		{"hwinfo", "  [Created at "}, {"hwinfo", "  Hardware Class: "}, {"hwinfo", "  Unique ID: "},
-		{"ibstat", "CA '"}, {"ibv_devinfo", "hca_id:"},
+		{"lshw", "Bus info "},
+		{"lshw", "H/W path "},
+		{"lshw", "{"},
+		{"lshw", "["},
+		{"lshw", "<?xml "},
+		{"lshw", "    description: "},
+		{"hwinfo", "  [Created at "},
+		{"hwinfo", "  Hardware Class: "},
+		{"hwinfo", "  Unique ID: "},
+		{"ibstat", "CA '"},
+		{"ibv_devinfo", "hca_id:"},
 	} {
 		if strings.HasPrefix(text, f.begin) {
 			return f.program
