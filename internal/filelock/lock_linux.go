@@ -36,8 +36,7 @@ func Lock(ctx context.Context, f *os.File, waiting func()) (unlock func() error,
 	case err = <-done:
 	case <-ctx.Done():
 		go func() { // when the call ends at last, nobody wants the lock any longer
-			_ = <-done
-			_ = f.Close() // nothing was written
+			_ = errors.Join(<-done, f.Close()) // nothing was written
 		}()
 		return nil, fmt.Errorf("lock %s: %w", name, context.Cause(ctx))
 	}
