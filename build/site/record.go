@@ -18,6 +18,7 @@ import (
 
 	"github.com/nodisk/nodisk/internal/infile"
 	"github.com/nodisk/nodisk/internal/linescan"
+	"github.com/nodisk/nodisk/internal/outfile"
 )
 
 // A Record is the memory of which files were made for which kernel: a directory with a
@@ -268,16 +269,8 @@ func (r Record) write(release string, list []Made) error {
 		}
 		fmt.Fprintf(&text, "%s  %s\n", m.SHA256, m.Path)
 	}
-	f, err := os.CreateTemp(r.Dir, ".new-*")
-	if err != nil {
+	if err := outfile.Replace(at, text.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("record images: %w", err)
-	}
-	_, err = f.Write(text.Bytes())
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), at)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("record images: %w", err), os.Remove(f.Name()))
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +12,8 @@ import (
 	"github.com/alecthomas/kong"
 	mangokong "github.com/alecthomas/mango-kong"
 	"github.com/muesli/roff"
+
+	"github.com/nodisk/nodisk/internal/outfile"
 )
 
 // manCmd is "nodisk man".
@@ -38,7 +39,7 @@ func (m *manCmd) Run(parser *kong.Kong, c console) error {
 			return fmt.Errorf("man: %w", err)
 		}
 		name := strings.TrimSuffix("nodisk-"+command, "-") + ".1"
-		if err := os.WriteFile(filepath.Join(m.Dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // for everybody to read
+		if err := outfile.Replace(filepath.Join(m.Dir, name), []byte(text), 0o644); err != nil {
 			return fmt.Errorf("man: %w", err)
 		}
 	}

@@ -173,3 +173,29 @@ func TestFullOutput(t *testing.T) {
 		}
 	}
 }
+
+// A page that is there is replaced, not written over: who reads it has all of the old one, and two runs at once do not
+// mix theirs.
+func TestManReplaces(t *testing.T) {
+	dir := t.TempDir()
+	page, open := filepath.Join(dir, "nodisk.1"), filepath.Join(t.TempDir(), "open")
+	if err := os.WriteFile(page, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(page, open); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := nodisk("man", "--dir", dir); status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	if text := fileBytes(t, open); string(text) != "old" {
+		t.Errorf("the old page has %d bytes of the new one", len(text))
+	}
+	info, err := os.Stat(page)
+	if err != nil || info.Mode().Perm() != 0o644 || info.Size() < 100 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || left != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
