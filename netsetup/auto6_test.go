@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"encoding/binary"
+	"io/fs"
 	"net/netip"
 	"strings"
 	"testing"
@@ -375,4 +376,34 @@ func TestRunDHCP6(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+// What a router said of an interface before this program came is asked for again; what it has
+// said since the interface was shown has been heard.
+func TestRunSolicits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		up   bool // when it is shown
+		want int
+	}{
+		"up before":       {true, 1},
+		"up by ourselves": {false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := ethernet(2, "eth0", macA)
+				d.Up = tt.up
+				k := newFakeKernel(t, d)
+				// The second attempt finds it up.
+				const raise = "ip link set eth0 up"
+				k.fail[raise] = fs.ErrExist
+				try(t, "ip=eth0:auto6", 5*time.Second, k, func() {
+					<-time.After(10 * time.Millisecond)
+					k.change("eth0", func(d *Device) { d.Up = true })
+				})
+				if got := len(k.soliciting); got != tt.want {
+					t.Errorf("asked for %d times, want %d: %q", got, tt.want, k.commands)
+				}
+			})
+		})
+	}
 }

@@ -75,10 +75,21 @@ func (k *fakeKernel) appear(devices ...Device) {
 
 func (k *fakeKernel) change(dev string, f func(d *Device)) {
 	k.mu.Lock()
-	d := k.devices[dev]
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	k.changed(k.devices[dev], f)
+}
+
+// changed changes a device in one step, as the kernel does under its lock: two changes at
+// once are both there afterwards. The caller holds mu, and f must not take it.
+func (k *fakeKernel) changed(d Device, f func(d *Device)) Device {
+	name := d.Name
 	f(&d)
-	k.appear(d)
+	if name != d.Name {
+		delete(k.devices, name)
+	}
+	k.devices[d.Name] = d
+	k.events <- linkEvent{Device: d}
+	return d
 }
 
 func (k *fakeKernel) do(s Step) error {
@@ -138,7 +149,6 @@ func (k *fakeKernel) linkName(dev, name string) error {
 	}
 	k.change(dev, func(d *Device) { d.Name, d.Udev.Kept = name, true }) // its name_assign_type is 4 now
 	k.mu.Lock()
-	delete(k.devices, dev)
 	if _, ok := k.servers[name]; !ok { // the cable goes with the card
 		k.servers[name], k.rivals[name] = k.servers[dev], k.rivals[dev]
 	}

@@ -36,6 +36,9 @@ func (r *runner) link(e linkEvent) {
 
 func (r *runner) linkFamilies(e linkEvent) {
 	key := nicKey{index: e.Index}
+	if v := r.view(e.Index); !v.seen {
+		v.seen, v.before = true, e.Up
+	}
 	r.linkOf(key, e)
 	if n := r.nics[key]; n != nil {
 		if !n.named {
@@ -63,8 +66,8 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 			}
 			n.close()
 			delete(r.nics, key)
-			delete(r.views, key.index)
 		}
+		delete(r.views, key.index)
 		if !key.six {
 			r.forget(key.index)
 		}
@@ -311,7 +314,7 @@ func (r *runner) perform(n *nic, above bool) {
 	six := r.config.six()
 	// What a router said before we listened is asked for once more: the kernel
 	// does not tell it twice.
-	late := n.key.six && dev.Up
+	late := n.key.six && dev.Up && r.view(dev.Index).before
 	if late {
 		r.view(dev.Index).solicited = true
 	}

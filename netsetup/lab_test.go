@@ -148,20 +148,19 @@ func (l lab) signals(ctx context.Context) {
 // are made of it.
 func (l lab) change(index int, f func(d *Device)) {
 	l.k.mu.Lock()
-	var changed Device
+	var before Device
 	for _, d := range l.k.devices {
 		if d.Index == index {
-			changed = d
+			before = d
 		}
 	}
-	l.k.mu.Unlock()
-	if changed.Name == "" {
+	if before.Name == "" {
+		l.k.mu.Unlock()
 		return
 	}
-	before := changed.Carrier
-	f(&changed)
-	l.k.appear(changed)
-	if changed.Carrier == before {
+	changed := l.k.changed(before, f)
+	l.k.mu.Unlock()
+	if changed.Carrier == before.Carrier {
 		return
 	}
 	for _, above := range l.above(changed) {

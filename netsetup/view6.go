@@ -11,7 +11,11 @@ import (
 // is what it has told of one interface. The runner keeps it from the start, and
 // the protocol of the interface reads it.
 type view6 struct {
-	dev   string
+	dev string
+	// seen tells that the interface was shown; before, that it was up already then, and may
+	// have heard a router whom nobody here did.
+	seen, before bool
+
 	addrs []addr6
 	// router tells that there was a router advertisement, with these flags.
 	router, managed, other bool
