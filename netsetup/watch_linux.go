@@ -110,8 +110,8 @@ type watcher struct {
 	known   map[int]Device
 	seen    map[int]bool // in the dump under way
 	known6  map[key6]fact6
-	lost    bool // messages were lost: ask again
-	renewed bool // so they are asked for, from the first of dumps on
+	lost    bool // something is not known: ask again
+	renewed bool // messages were lost, and no dump has made up for them yet
 	// held is what has come since messages were lost, by index: it is told of when it is
 	// known what has gone, whose name it may have.
 	held   map[int]Device
@@ -152,7 +152,7 @@ func (w *watcher) run(ctx context.Context, raw syscall.RawConn) error {
 		case err != nil:
 			return err
 		case errors.Is(rerr, unix.ENOBUFS):
-			if err := w.again(); err != nil {
+			if err := w.missed(); err != nil {
 				return err
 			}
 			continue
@@ -171,11 +171,17 @@ func (w *watcher) run(ctx context.Context, raw syscall.RawConn) error {
 	return nil
 }
 
+// missed asks for everything once more, because messages were lost. Where a dump is only
+// torn none were: what has gone is told in its turn.
+func (w *watcher) missed() error {
+	w.renewed = true
+	return w.again()
+}
+
 // again asks for everything once more.
 func (w *watcher) again() error {
 	clear(w.seen)
 	clear(w.held)
-	w.renewed = true
 	for key, f := range w.known6 {
 		f.stale = true
 		w.known6[key] = f

@@ -229,7 +229,7 @@ func TestWatcherGoneFirst(t *testing.T) {
 			for range 2 {
 				<-events
 			}
-			if err := w.again(); err != nil {
+			if err := w.missed(); err != nil {
 				t.Fatal(err)
 			}
 			feed(tt.after...)
