@@ -23,12 +23,12 @@ func Lock(ctx context.Context, f *os.File, waiting func()) (unlock func() error,
 	if err := flock(fd, unix.LOCK_EX|unix.LOCK_NB); err == nil {
 		return f.Close, nil
 	} else if !errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+		return nil, errors.Join(refused(name, err), f.Close())
 	}
 	if waiting != nil {
 		waiting()
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("another process has kept it for %v", longest))
+	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("another process has kept it for %v: see which one (fuser -v %s), and whether it hangs", longest, name))
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- flock(fd, unix.LOCK_EX) }()
@@ -42,9 +42,17 @@ func Lock(ctx context.Context, f *os.File, waiting func()) (unlock func() error,
 		return nil, fmt.Errorf("lock %s: %w", name, context.Cause(ctx))
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+		return nil, errors.Join(refused(name, err), f.Close())
 	}
 	return f.Close, nil
+}
+
+// refused says why there is no lock, and what helps where that is the file system's doing.
+func refused(name string, err error) error {
+	if errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("lock %s: %w: its file system has no locks (on NFS, check that lockd runs): give a directory of another one", name, err)
+	}
+	return fmt.Errorf("lock %s: %w", name, err)
 }
 
 func flock(fd, how int) error {

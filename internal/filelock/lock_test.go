@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -43,5 +44,17 @@ func TestLock(t *testing.T) {
 	}
 	if err := again(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What only another file system helps against says so.
+func TestRefused(t *testing.T) {
+	for err, want := range map[error]string{
+		syscall.ENOLCK: "lock /x: no locks available: its file system has no locks (on NFS, check that lockd runs): give a directory of another one",
+		syscall.EIO:    "lock /x: input/output error",
+	} {
+		if got := refused("/x", err); got.Error() != want || !errors.Is(got, err) {
+			t.Errorf("got  %v\nwant %s", got, want)
+		}
 	}
 }
