@@ -194,10 +194,12 @@ const tooShort = time.Second
 
 // atEnd is why a stage has not succeeded when the boot's end has interrupted it: what it was
 // waiting for then, and how the attempt before, if there was one, had failed. One that had
-// just begun, or says nothing but that it was interrupted, adds nothing.
+// just begun, or says nothing but that it was interrupted, adds nothing. What no further
+// attempt could have cured goes before all.
 func atEnd(before error, last outcome) error {
+	_, never := errors.AsType[*permanentError](last.err)
 	switch {
-	case before == nil:
+	case before == nil, never:
 		return last.err
 	case last.took < tooShort || interruption(last.err) || oneLine(last.err) == oneLine(before):
 		return before

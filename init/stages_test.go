@@ -167,6 +167,17 @@ func TestGraphDeadlineBehindAPause(t *testing.T) {
 	}
 }
 
+// What no attempt can cure is told, however late it was found.
+func TestAtEndPermanent(t *testing.T) {
+	before, last := errors.New("connection lost"), permanent(errors.New("module nosuch is not in the image"))
+	if got := atEnd(before, outcome{err: last, took: time.Millisecond}); !errors.Is(got, last) {
+		t.Errorf("got %v, want %v", got, last)
+	}
+	if got := atEnd(before, outcome{err: errors.New("not exported"), took: time.Millisecond}); !errors.Is(got, before) {
+		t.Errorf("got %v, want %v", got, before)
+	}
+}
+
 func TestGraphPermanentEndsAtOnce(t *testing.T) {
 	cause := errors.New("module nosuch is not in the image")
 	stopped := false
