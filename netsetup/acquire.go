@@ -11,6 +11,10 @@ import (
 // start does what an interface that is set up and has carrier is there for. Without an
 // identity there is nothing to ask as: link comes back when it has one.
 func (r *runner) start(n *nic) {
+	if n.stale && n.keeps() {
+		r.rewire(n)
+		return
+	}
 	if !n.ready || !n.carrier || !n.wanted() || r.anonymous(n) {
 		return
 	}

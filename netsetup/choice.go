@@ -189,7 +189,7 @@ func (r *runner) setDown(n *nic) {
 		return
 	}
 	for _, o := range r.nics {
-		if o != n && o.key.index == n.key.index && o.slot != nil && (o.wanted() || o.protocol != nil) {
+		if o != n && o.key.index == n.key.index && o.slot != nil && (o.wanted() || o.won || o.protocol != nil) {
 			return // the other family needs it
 		}
 		if o.dev.Parent == n.key.index {

@@ -295,3 +295,21 @@ func TestBootDevRoutes(t *testing.T) {
 		})
 	}
 }
+
+// An interface that is let go for IPv6 stays up where a word of IPv4 is to have it so,
+// though nothing is asked for that one.
+func TestChoiceLeavesOtherFamilyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+		go func() {
+			<-time.After(time.Second)
+			for _, e := range []news{{addr: linkAddr6, permanent: true}, {router: true, gateway: linkAddr6.Addr()}, {addr: autoAddr6}} {
+				k.events <- linkEvent{Device: Device{Index: 3}, news: &e}
+			}
+		}()
+		r := keep(t, "ip=auto6 ip=eth0:none", time.Minute, k, nil)
+		if r.err != nil || !slices.Contains(r.commands, "link set eth0 up") || slices.Contains(r.commands, "link set eth0 down") {
+			t.Errorf("%v, %v\n%s", r.err, r.state, strings.Join(r.commands, "\n"))
+		}
+	})
+}

@@ -2,7 +2,9 @@ package netsetup
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 )
 
 // errContradiction is that of a [Contradiction]: no further try helps as long as the
@@ -27,17 +29,72 @@ func (r *runner) steps(n *nic, above bool) (own, below []Step) {
 	return own, c.belowWith(dev, r.leased)
 }
 
-// contradicted reports whether the last try has met a contradiction, and the kernel has
-// told of nothing since by which there is none.
+// faults are what has gone wrong with links that are made of one interface.
+type faults []error
+
+func (f faults) Error() string {
+	var parts []string
+	for _, err := range f {
+		parts = append(parts, err.Error())
+	}
+	return strings.Join(parts, "; ")
+}
+
+// err is nil if nothing has.
+func (f faults) err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return f
+}
+
+// never reports whether no further try helps: there is nothing to be done, or all that has
+// gone wrong are contradictions.
+func never(err error) bool {
+	if all, ok := errors.AsType[faults](err); ok {
+		return !slices.ContainsFunc(all, func(e error) bool { return !never(e) })
+	}
+	return err == nil || errors.Is(err, errContradiction)
+}
+
+// tried is the error with how often it was met, unless there will be no other try.
+func tried(err error, often int) string {
+	if never(err) {
+		return err.Error()
+	}
+	return fmt.Sprintf("%v (tried %s)", err, times(often))
+}
+
+// unable says that the interface cannot be set up.
+func (n *nic) unable() string {
+	often := " (tried " + times(n.tries) + ")"
+	if never(n.err) {
+		often = ""
+	}
+	return fmt.Sprintf("%s: cannot be set up%s: %v", n.dev.Name, often, n.err)
+}
+
+// contradicted reports whether the last try has met a contradiction in what the interface
+// itself is to have, and the kernel has told of nothing since by which there is none.
 func (r *runner) contradicted(n *nic) bool {
 	if !errors.Is(n.err, errContradiction) {
 		return false
 	}
-	own, below := r.steps(n, false)
-	return slices.ContainsFunc(slices.Concat(own, below), func(s Step) bool {
+	own, _ := r.steps(n, false)
+	return slices.ContainsFunc(own, func(s Step) bool {
 		_, ok := s.(Contradiction)
 		return ok
 	})
+}
+
+// tellNever tells of the links that an interface can never have. It has its address, and
+// the other links, all the same.
+func (r *runner) tellNever(n *nic, of []error) {
+	for _, err := range of {
+		if err != nil && never(err) {
+			r.tellUnable(fmt.Sprintf("set up %s: %v", n.dev.Name, err))
+		}
+	}
 }
 
 // tellUnable says once that an interface, or what is made of it, cannot be set up.

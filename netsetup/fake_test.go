@@ -47,6 +47,10 @@ type fakeKernel struct {
 	rivals map[string][]fakeServer
 	then   func(s Step)
 	rules  *kernelRules // that apply to links, nil for none
+	// wires are the last that were opened, by device; announced are the hardware
+	// addresses that announcements of ARP had.
+	wires     map[string]map[channel]*fakeWire
+	announced []HardwareAddr
 }
 
 // A fakeServer answers a message of the client, or not (nil).
@@ -55,8 +59,8 @@ type fakeServer func(m *dhcpv4.DHCPv4) []byte
 func newFakeKernel(t *testing.T, devices ...Device) *fakeKernel {
 	k := &fakeKernel{
 		t: t, events: make(chan linkEvent, 64), devices: map[string]Device{}, fail: map[string]error{},
-		servers: map[string]fakeServer{},
-		rivals:  map[string][]fakeServer{}, opening: map[string]time.Duration{}, ports: map[string]portState{},
+		servers: map[string]fakeServer{}, wires: map[string]map[channel]*fakeWire{},
+		rivals: map[string][]fakeServer{}, opening: map[string]time.Duration{}, ports: map[string]portState{},
 		neighbours: map[netip.Addr]HardwareAddr{addr("10.77.0.1"): "\x52\x54\x00\x00\xfe\x01"},
 	}
 	k.appear(append([]Device{{Index: 1, Name: "lo", Type: hwLoopback}}, devices...)...)
@@ -211,7 +215,19 @@ func (k *fakeKernel) watch(context.Context, *sync.WaitGroup, bool) (<-chan linkE
 }
 
 func (k *fakeKernel) open(d Device, via channel) (wire, error) {
-	return &fakeWire{k: k, via: via, dev: d.Name, broadcast: d.Broadcast, answers: make(chan []byte, 16), closed: make(chan struct{})}, nil
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	command := fmt.Sprintf("open %s on %s", via, d.Name)
+	if err := k.fail[command]; err != nil {
+		delete(k.fail, command)
+		return nil, err
+	}
+	w := &fakeWire{k: k, via: via, dev: d.Name, broadcast: d.Broadcast, answers: make(chan []byte, 16), closed: make(chan struct{})}
+	if k.wires[d.Name] == nil {
+		k.wires[d.Name] = map[channel]*fakeWire{}
+	}
+	k.wires[d.Name][via] = w
+	return w, nil
 }
 
 type fakeWire struct {
@@ -292,6 +308,9 @@ func (w *fakeWire) sendARP(p message) error {
 	a, ok := parseARP(p.payload, d.Type)
 	if !ok || len(a.sender) != len(d.Addr) {
 		w.k.t.Errorf("%s: not ARP of its link: % x", w.dev, p.payload)
+	}
+	if a.senderIP == a.targetIP {
+		w.k.announced = append(w.k.announced, a.sender)
 	}
 	if who, ok := w.k.neighbours[a.targetIP]; ok && w.broadcast == d.Broadcast && a.senderIP != a.targetIP {
 		reply := arpPacket{hwType: a.hwType, op: arpReply, sender: a.sender[:len(a.sender)-len(who)] + who, senderIP: a.targetIP, target: a.sender, targetIP: a.senderIP}

@@ -28,16 +28,24 @@ func (r *runner) finishLinks() {
 			r.held = append(r.held, s.short...)
 			s.close()
 			n := r.nics[s.key]
-			if n == nil {
+			if n == nil || s.rewired {
 				continue
 			}
 			n.linking = false
-			if s.err != nil && n.err == nil { // else it has been told
-				r.log.Warn(fmt.Sprintf("set up %s: %v; not tried again", n.dev.Name, s.err))
+			r.tellNever(n, append(slices.Clone(s.faults), s.err))
+			if err := cmp.Or(s.err, s.faults.err()); !never(err) && n.err == nil && n.redoErr == nil { // else it has been told
+				r.log.Warn(fmt.Sprintf("set up %s: %v; not tried again", n.dev.Name, err))
+				n.redoTold = true
 			}
+			n.redoErr = s.faults.err()
 		case <-late.C:
 			r.tellUnfinished(time.Now())
 			return
+		}
+	}
+	for _, n := range r.sorted() {
+		if !never(n.redoErr) && !n.redoTold {
+			r.log.Warn(fmt.Sprintf("links on %s: %v; not tried again", n.dev.Name, n.redoErr))
 		}
 	}
 }

@@ -2,7 +2,6 @@ package netsetup
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -160,17 +159,20 @@ func (r *runner) named(name string) bool {
 	return false
 }
 
-// madeAbove takes what came of the links of an interface that has a word.
-func (r *runner) madeAbove(n *nic, err error) {
-	n.setting, n.redoErr = false, err
-	never := errors.Is(err, errContradiction)
+// madeAbove takes what came of the links that are made of an interface, at its own set-up
+// (first) or later. The interface does not wait for them.
+func (r *runner) madeAbove(n *nic, err error, first bool) {
+	n.redoErr = err
+	if first {
+		n.redone = 1
+	}
 	switch {
 	case err == nil:
-		n.redone = 0
-	case never:
-		r.tellUnable(fmt.Sprintf("links on %s: %v", n.dev.Name, err))
-	case n.redone == 2: // at first what they are made of may be about to go, too
+		n.redone, n.redoTold = 0, false
+	case never(err) || n.redoTold:
+	case first, n.redone == 2: // later, what they are made of may be about to go, too
 		r.log.Warn(fmt.Sprintf("links on %s: %v; trying again", n.dev.Name, err))
+		n.redoTold = true
 	}
 	switch {
 	case n.wanted() && !n.ready:
@@ -178,7 +180,7 @@ func (r *runner) madeAbove(n *nic, err error) {
 		r.begin(n) // it was put off meanwhile
 	case n.redo:
 		r.again(n)
-	case err != nil && !never && n.redoAt.IsZero():
+	case !never(err) && n.redoAt.IsZero():
 		n.redoAt = time.Now().Add(retryAfter(n.redone))
 	}
 }

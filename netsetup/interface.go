@@ -1,7 +1,6 @@
 package netsetup
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -87,13 +86,18 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 		e.Name = n.dev.Name // what it says was true before
 	}
 	running := e.Running && !n.dev.Running
-	if n.ready && e.Broadcast != n.dev.Broadcast {
-		// The first port has made an InfiniBand interface of a bond.
+	elsewhere := n.ready && e.Broadcast != n.dev.Broadcast
+	if elsewhere && !n.keeps() {
+		// The first port has made an InfiniBand interface of a bond, say.
 		n.close()
 		n.ready, n.protocol, n.carrier = false, nil, false
 	}
 	e.Given = n.dev.Given
 	n.dev = e.Device
+	n.move()
+	if elsewhere && n.keeps() {
+		r.rewire(n)
+	}
 	n.dev.Boot = r.boot[n.dev.Name] || r.config.booted(n.dev)
 	if e.Type == hwLoopback {
 		r.loopback(e.Device)
@@ -292,8 +296,8 @@ func (r *runner) perform(n *nic, above bool) {
 		}
 	}
 	dev := n.dev
-	steps, below := r.steps(n, above)
-	steps, n.linking = append(steps, below...), len(below) > 0
+	own, below := r.steps(n, above)
+	n.linking = len(below) > 0
 	var channels []channel
 	switch {
 	case above:
@@ -327,31 +331,17 @@ func (r *runner) perform(n *nic, above bool) {
 			r.sys.hasten6(dev.Name)
 		}
 		s := setup{key: n.key, broadcast: dev.Broadcast, bare: bare, above: above, wires: map[channel]wire{}}
-		for _, step := range steps {
+		for _, step := range own {
 			if until.Err() != nil {
 				return s
 			}
-			err := step.apply(r.sys)
-			short, ok := errors.AsType[*shortfall](err)
-			if ok && (!passing(err) || tries > mostBusy) {
-				s.short = append(s.short, short)
-				continue
-			}
-			if err != nil {
-				if ok {
-					err = short.err // its step may be of another device
-				}
-				s.err = fmt.Errorf("%s: %w", step, err)
+			if s.err = s.do(r.sys, step, tries); s.err != nil {
 				return s
 			}
 		}
-		for _, via := range channels {
-			w, err := r.sys.open(dev, via)
-			if err != nil {
-				s.close()
-				return setup{key: n.key, broadcast: dev.Broadcast, err: err, short: s.short}
-			}
-			s.wires[via] = w
+		s.make(until, r.sys, below, tries)
+		if until.Err() != nil || !s.open(r.sys, dev, channels) {
+			return s
 		}
 		if late {
 			if err := r.sys.solicit6(dev); err != nil {
@@ -393,77 +383,4 @@ func (r *runner) turn(d Device) (before, joined chan struct{}) {
 		before, r.turns[master] = r.turns[master], joined
 	}
 	return before, joined
-}
-
-// setUp takes the result of begin.
-func (r *runner) setUp(s setup) {
-	r.held = append(r.held, s.short...)
-	n := r.nics[s.key]
-	if n != nil {
-		n.linking = false
-	}
-	switch {
-	case n == nil:
-		s.close()
-		return
-	case s.above:
-		r.madeAbove(n, s.err)
-		return
-	}
-	n.setting = false
-	if !n.wanted() {
-		s.close()
-		n.ready = s.err == nil
-		if r.setDown(n); n.redo && n.ready {
-			r.again(n)
-		}
-		return
-	}
-	if s.broadcast != n.dev.Broadcast || s.bare && n.slot != nil || n.redo {
-		// A bond has become an InfiniBand interface meanwhile, or is to have an
-		// address; or a link that is made of it has gone.
-		n.redo = false
-		s.close()
-		r.begin(n)
-		return
-	}
-	n.err = s.err
-	if errors.Is(s.err, errContradiction) {
-		r.tellUnable(fmt.Sprintf("set up %s: %v", n.dev.Name, s.err))
-		if !r.contradicted(n) { // the kernel has told of another state meanwhile
-			r.begin(n)
-		}
-		return
-	}
-	if s.err != nil {
-		n.retry = time.Now().Add(retryAfter(n.tries))
-		if n.tries == 1 {
-			r.log.Warn(fmt.Sprintf("set up %s: %v; trying again", n.dev.Name, s.err))
-		}
-		return
-	}
-	n.ready = true
-	if n.dev.Type == hwLoopback {
-		for _, b := range r.config.Bonds {
-			r.bonded[b.Name] = true
-		}
-	}
-	if six := r.nics[nicKey{index: s.key.index, six: true}]; six != nil && six != n && six.wanted() && !six.setting && !six.ready {
-		r.begin(six)
-	}
-	if n.slot == nil {
-		if r.more(n) {
-			r.begin(n)
-		}
-		return
-	}
-	n.wires = s.wires
-	for via, w := range s.wires {
-		r.receive(n.key, via, w)
-	}
-	if n.slot.Method == MethodNone {
-		r.finish(n, n.slot.lease()) // its names and servers
-		return
-	}
-	r.start(n)
 }

@@ -213,51 +213,6 @@ func TestRunBondPrefersForeign(t *testing.T) {
 	}
 }
 
-// What a device cannot have is told once, and tried again when the device is another: not
-// because time passes, nor when its carrier comes and goes.
-func TestRunContradictionOnce(t *testing.T) {
-	card := Device{Index: 3, Name: "storage", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"}
-	other := named(guidePort(), "storage")
-	other.Index = card.Index
-	for line, tt := range map[string]struct {
-		is, becomes Device
-		told, after string
-	}{
-		"ip=storage.8001:dhcp ib.pkey=storage.8001": {
-			card, other,
-			"set up storage: ib.pkey=storage.8001: storage is no port of InfiniBand, and has no partitions: leave it out",
-			"link add link storage name storage.8001 type ipoib pkey 0x8001",
-		},
-		"ip=storage:dhcp::52:54:00:12:34:99": {
-			other, card,
-			"set up storage: ip=storage:dhcp::52:54:00:12:34:99 gives it another hardware address, and it is InfiniBand, which takes none: leave it out",
-			"link set storage address 52:54:00:12:34:99",
-		},
-	} {
-		t.Run(line, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, tt.is)
-				before := 0
-				r := try(t, line, 5*time.Minute, k, func() {
-					for range 5 {
-						<-time.After(30 * time.Second)
-						k.change("storage", func(d *Device) { d.Carrier = !d.Carrier })
-					}
-					<-time.After(30 * time.Second)
-					k.mu.Lock()
-					before = len(k.commands)
-					k.mu.Unlock()
-					k.change("storage", func(d *Device) { *d = tt.becomes })
-				})
-				told := slices.DeleteFunc(slices.Clone(r.log), func(s string) bool { return !strings.Contains(s, " set up storage: ") })
-				if len(told) != 1 || !strings.HasSuffix(told[0], tt.told) || before > 2 || !slices.Contains(r.commands[before:], tt.after) {
-					t.Errorf("%d commands before: %s\n%s", before, strings.Join(r.commands, "\n"), strings.Join(r.log, "\n"))
-				}
-			})
-		})
-	}
-}
-
 // Eight bytes that begin with the hardware type are hardly a GUID.
 func TestBootIFSevenBytes(t *testing.T) {
 	for line, want := range map[string]bool{

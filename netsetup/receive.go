@@ -1,11 +1,5 @@
 package netsetup
 
-func (s setup) close() {
-	for _, w := range s.wires {
-		_ = w.Close()
-	}
-}
-
 // receive passes on what the wire hears until it is closed.
 func (r *runner) receive(key nicKey, via channel, w wire) {
 	r.wg.Go(func() {
@@ -22,4 +16,12 @@ func (r *runner) receive(key nicKey, via channel, w wire) {
 			}
 		}
 	})
+}
+
+// wire gives an interface its sockets.
+func (r *runner) wire(n *nic, s setup) {
+	n.wires = s.wires
+	for via, w := range s.wires {
+		r.receive(n.key, via, w)
+	}
 }

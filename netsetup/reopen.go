@@ -1,6 +1,9 @@
 package netsetup
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // reopen has an interface set up again that has gone with its address, when it is
 // back: as long as the boot goes by it, it is wanted. Before the boot goes by anything
@@ -88,4 +91,68 @@ func (r *runner) returned(w *slot, d Device) *slot {
 		}
 	}
 	return nil
+}
+
+// keeps reports whether the interface has its address and goes on about it: a lease is
+// prolonged, and others that use the address are heard of.
+func (n *nic) keeps() bool { return n.slot != nil && n.slot.state != nil && n.protocol != nil }
+
+// rewire opens the sockets of an interface anew that has its address: messages to the
+// broadcast address it had reach nobody any more. It has another one when the subnet
+// manager has changed the P_Key at index 0 of a port (update_parent_pkey of
+// drivers/infiniband/ulp/ipoib/ipoib_ib.c), or a bond without ports has got one of
+// another type. The old ones serve until the new ones are there: a server is asked for
+// more time by its address.
+func (r *runner) rewire(n *nic) {
+	n.stale = true
+	if n.rewiring {
+		return // rewired sees that it is of no use
+	}
+	n.rewiring = true
+	dev, channels := n.dev, n.protocol.channels()
+	r.wg.Go(func() {
+		s := setup{key: n.key, broadcast: dev.Broadcast, rewired: true, wires: map[channel]wire{}}
+		s.open(r.sys, dev, channels)
+		select {
+		case r.setups <- s:
+		case <-r.ctx.Done():
+			s.close()
+		}
+	})
+}
+
+// rewired takes the result of rewire.
+func (r *runner) rewired(n *nic, s setup) {
+	n.rewiring = false
+	switch {
+	case !n.keeps():
+		s.close()
+	case s.broadcast != n.dev.Broadcast:
+		s.close()
+		r.rewire(n)
+	case s.err != nil:
+		r.tellUnable(fmt.Sprintf("keep the address of %s: %v; trying again", n.dev.Name, s.err))
+		n.again = time.Now().Add(maxRetransmit) // start does it
+	default:
+		n.stale = false
+		n.close()
+		r.wire(n, s)
+	}
+}
+
+// move has the packets of ARP be those of the device as it is now: a bond of InfiniBand
+// has the address of the port that is in use, and one whose port has gone may be of
+// another type with the next.
+func (n *nic) move() {
+	p, ok := n.protocol.(*probed)
+	if !ok {
+		return
+	}
+	d := n.dev
+	if a := n.slot.NewAddr; a != "" {
+		d.Addr = a
+	}
+	if len(d.Addr) == arpAddrLen(d.Type) {
+		p.dev = d
+	}
 }

@@ -128,6 +128,9 @@ type nic struct {
 	redoAt   time.Time       // when that is due, where it is not at once
 	redone   int             // tries at links that are made of one which has a word, and
 	redoErr  error           // what came of the last: see above
+	redoTold bool            // which has been told
+	stale    bool            // its sockets are to be opened anew
+	rewiring bool            // which is under way
 	ready    bool            // it is set up
 	carrier  bool
 	since    time.Time    // of the carrier state, without carrier of the gate
@@ -166,7 +169,10 @@ type setup struct {
 	broadcast HardwareAddr // for which the wires were opened
 	bare      bool         // for an interface that takes no address
 	above     bool         // nothing but the links that are made of it
+	rewired   bool         // nothing but the wires
 	short     []*shortfall
+	bonds     []string // that were made
+	faults    faults   // of links that are made of it
 	wires     map[channel]wire
 	err       error
 }

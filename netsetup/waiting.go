@@ -33,7 +33,7 @@ func (r *runner) waitingFor(s *slot, now time.Time) string {
 		switch {
 		case n.slot != s || !s.takes(n.dev):
 		case n.err != nil:
-			parts = append(parts, fmt.Sprintf("%s: cannot be set up (tried %s): %v", n.dev.Name, times(n.tries), n.err))
+			parts = append(parts, n.unable())
 		case !n.ready:
 			parts = append(parts, fmt.Sprintf("%s: its driver %s has been opening it for %s", n.dev.Name, n.dev.Driver, seconds(now.Sub(n.first))))
 		case !n.carrier && n.gate != 0:
@@ -150,9 +150,9 @@ func (r *runner) state(name string, now time.Time) string {
 		switch {
 		case n.dev.Name != name:
 		case n.err != nil:
-			return fmt.Sprintf("%s (tried %s)", n.err, times(n.tries))
+			return tried(n.err, n.tries)
 		case n.redoErr != nil:
-			return fmt.Sprintf("%s (tried %s)", n.redoErr, times(n.redone))
+			return tried(n.redoErr, n.redone)
 		case !n.ready:
 			return fmt.Sprintf("%s: its driver %s has been opening it for %s", name, n.dev.Driver, seconds(now.Sub(n.first)))
 		case n.gate != 0:
