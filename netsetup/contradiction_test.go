@@ -146,3 +146,22 @@ func TestRunLinkRefused(t *testing.T) {
 		})
 	}
 }
+
+// A link that is refused at first is made later, though its interface has lost against
+// another by then, and is not set down before.
+func TestRunLinkOfLoserRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const add = "link add link eth0 name vlan5 type vlan id 5"
+		k := newFakeKernel(t)
+		underRules(k)
+		k.opening["eth0"] = 2 * time.Second
+		k.fail = map[string]error{"ip " + add: errors.New("device or resource busy")}
+		k.servers["eth1"], k.servers["vlan5"] = goodServer(t), leases(t, "10.78.0.23/24")
+		k.appear(ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+		r := watched(t, "ip=eth*:dhcp vlan=vlan5:eth0 ip=vlan5:dhcp", 5*time.Second, k, func() {})
+		if r.err != nil || timesOf(r.commands, add) != 2 || slices.Contains(r.commands, "link set eth0 down") ||
+			!slices.Contains(r.commands, "addr add 10.78.0.23/24 brd + dev vlan5") {
+			t.Errorf("%v, %v\n%s\n%s", r.err, r.state, strings.Join(r.log, "\n"), strings.Join(r.commands, "\n"))
+		}
+	})
+}

@@ -87,8 +87,9 @@ func (r *runner) linkOf(key nicKey, e linkEvent) {
 	}
 	running := e.Running && !n.dev.Running
 	elsewhere := n.ready && e.Broadcast != n.dev.Broadcast
-	if elsewhere && !n.keeps() {
-		// The first port has made an InfiniBand interface of a bond, say.
+	if elsewhere && n.wanted() {
+		// The first port has made an InfiniBand interface of a bond, say. What has its
+		// address keeps it.
 		n.close()
 		n.ready, n.protocol, n.carrier = false, nil, false
 	}

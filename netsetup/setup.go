@@ -106,12 +106,11 @@ func (r *runner) setUp(s setup) {
 	if !n.wanted() {
 		s.close()
 		n.ready = s.err == nil
-		if n.ready && again { // what is to be made of it needs it
-			r.madeAbove(n, s.faults.err(), true)
-			return
+		if !again { // else what is to be made of it needs it
+			r.setDown(n)
 		}
-		if r.setDown(n); n.redo && n.ready {
-			r.again(n)
+		if n.ready {
+			r.madeAbove(n, s.faults.err(), true)
 		}
 		return
 	}
