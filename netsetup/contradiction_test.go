@@ -98,7 +98,8 @@ func TestRunContradictionOfBond(t *testing.T) {
 // the other links.
 func TestRunLinkRefused(t *testing.T) {
 	const impossible = "set up storage: ib.pkey=storage.8001: storage is no port of InfiniBand, and has no partitions: leave it out"
-	const refused = "ip link add link eth0 name vlan5 type vlan id 5: file exists; trying again"
+	const vlan5 = "link add link eth0 name vlan5 type vlan id 5"
+	const refused = "ip " + vlan5 + ": file exists; trying again"
 	for line, tt := range map[string]struct {
 		refuse string
 		want   []string // devices with an address
@@ -108,11 +109,12 @@ func TestRunLinkRefused(t *testing.T) {
 		"ip=storage:dhcp ib.pkey=storage.8001":                                  {"", []string{"storage"}, impossible, 0},
 		"ip=storage:dhcp ib.pkey=storage.8001 vlan=vlan5:storage ip=vlan5:dhcp": {"", []string{"storage", "vlan5"}, impossible, 0},
 		"ib.pkey=storage.8001 vlan=vlan5:storage ip=vlan5:dhcp":                 {"", []string{"vlan5"}, impossible, 0},
-		"ip=eth0:dhcp vlan=vlan5:eth0":                                          {"link add link eth0 name vlan5 type vlan id 5", []string{"eth0"}, "links on eth0: " + refused, 4},
-		"ip=eth0:dhcp vlan=vlan5:eth0 vlan=vlan6:eth0 ip=vlan6:dhcp":            {"link add link eth0 name vlan5 type vlan id 5", []string{"eth0", "vlan6"}, "links on eth0: " + refused, 4},
-		"vlan=vlan5:eth0 vlan=vlan6:eth0 ip=vlan6:dhcp":                         {"link add link eth0 name vlan5 type vlan id 5", []string{"vlan6"}, "set up eth0: " + refused, 4},
+		"ip=eth0:dhcp vlan=vlan5:eth0":                                          {vlan5, []string{"eth0"}, "links on eth0: " + refused, 4},
+		"ip=eth0:dhcp vlan=vlan5:eth0 vlan=vlan6:eth0 ip=vlan6:dhcp":            {vlan5, []string{"eth0", "vlan6"}, "links on eth0: " + refused, 4},
+		"vlan=vlan5:eth0 vlan=vlan6:eth0 ip=vlan6:dhcp":                         {vlan5, []string{"vlan6"}, "set up eth0: " + refused, 4},
 		"bond=bond0:eth0:mode=1 bond=bond1:storage:mode=1 ip=bond1:dhcp": {
-			"link add bond0 type bond mode active-backup miimon 100", []string{"bond1"},
+			"link add bond0 type bond mode active-backup miimon 100",
+			[]string{"bond1"},
 			"set up lo: ip link add bond0 type bond mode active-backup miimon 100: file exists; trying again", 4,
 		},
 	} {

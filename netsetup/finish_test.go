@@ -71,3 +71,24 @@ func TestRunFinishesWithError(t *testing.T) {
 		}
 	})
 }
+
+// So is what has failed once, when the next try would come too late.
+func TestRunFinishesUntried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const add = "ip link add link ib0 name ib0.8001 type ipoib pkey 0x8001"
+		k, rules := ibFabric(t, 4092)
+		r := watched(t, "ip=ib0:dhcp ib.pkey=ib0.8001 nodisk.dhcp.clientid=guid", 10500*time.Millisecond, k, func() {
+			<-time.After(time.Second)
+			rules.join("ib0", 2044)
+			<-time.After(10 * time.Second)
+			k.mu.Lock()
+			k.refuse = map[string]error{add: errInvalid}
+			k.mu.Unlock()
+			rules.unregister("ib0.8001")
+		})
+		told := func(s string) bool { return strings.HasSuffix(s, " links on ib0: "+add+": invalid argument; not tried again") }
+		if r.err != nil || !slices.ContainsFunc(r.log, told) {
+			t.Errorf("%v, %q", r.err, r.log)
+		}
+	})
+}
