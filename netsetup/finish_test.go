@@ -86,7 +86,9 @@ func TestRunFinishesUntried(t *testing.T) {
 			k.mu.Unlock()
 			rules.unregister("ib0.8001")
 		})
-		told := func(s string) bool { return strings.HasSuffix(s, " links on ib0: "+add+": invalid argument; not tried again") }
+		told := func(s string) bool {
+			return strings.HasSuffix(s, " links on ib0: "+add+": invalid argument; not tried again")
+		}
 		if r.err != nil || !slices.ContainsFunc(r.log, told) {
 			t.Errorf("%v, %q", r.err, r.log)
 		}
