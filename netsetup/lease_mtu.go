@@ -97,10 +97,21 @@ func (r *runner) repay(now time.Time) {
 // tellOwed tells of MTUs that were to be set again later: the network is closed, and nobody
 // will. Where it has not come up the next attempt does.
 func (r *runner) tellOwed() {
-	for _, d := range r.devices() {
-		if o := r.owed[d.Name]; r.main != "" && o != nil && !o.told {
+	if r.main == "" {
+		return
+	}
+	shown := r.devices()
+	for _, d := range shown {
+		if o := r.owed[d.Name]; o != nil && !o.told {
 			o.told = true
 			r.log.Warn(o.why)
+		}
+		fit := r.config.fit(d, shown, r.leased[d.Name]) // see follow
+		if fit == 0 || d.MTU <= fit {
+			continue
+		}
+		if have := r.mtu(d); have > fit {
+			r.log.Warn(fmt.Sprintf("%s: the MTU stays %d, and what carries its packets has %d: larger ones are lost", d.Name, have, fit))
 		}
 	}
 }
