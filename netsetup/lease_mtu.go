@@ -111,7 +111,8 @@ func (r *runner) tellOwed() {
 			continue
 		}
 		if have := r.mtu(d); have > fit {
-			r.log.Warn(fmt.Sprintf("%s: the MTU stays %d, and what carries its packets has %d: larger ones are lost", d.Name, have, fit))
+			r.log.Warn(fmt.Sprintf("%s: the MTU stays %d, and what carries its packets has %d: larger ones are lost",
+				d.Name, have, fit))
 		}
 	}
 }

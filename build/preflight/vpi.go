@@ -97,7 +97,8 @@ func (c *checker) unknown(d build.Device) bool {
 	case "usb":
 		return !slices.ContainsFunc(otherUSB(), func(class string) bool { return strings.Contains(rest, class) })
 	case "acpi": // of the standard's own devices none is a network adapter
-		return !slices.ContainsFunc([]string{"PNP", "ACPI", "LNX"}, func(maker string) bool { return strings.HasPrefix(rest, maker) })
+		standard := func(maker string) bool { return strings.HasPrefix(rest, maker) }
+		return !slices.ContainsFunc([]string{"PNP", "ACPI", "LNX"}, standard)
 	}
 	return bus == "of"
 }
