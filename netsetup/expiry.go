@@ -88,7 +88,7 @@ func (r *runner) tick(now time.Time) {
 		r.tellHeld() // however long a driver takes
 		if text := r.waiting(now); text != "" {
 			r.log.Warn(text)
-			r.told = true
+			r.told = r.loading(now) == "" // else what can be done is not in it
 		}
 	}
 }

@@ -288,6 +288,7 @@ func (r *runner) keep(ctx context.Context) error {
 func (r *runner) close() {
 	r.leaveSpares()
 	r.finishLinks()
+	r.tellOwed()
 	r.cancel()
 	for _, n := range r.nics {
 		n.close()

@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,14 +88,14 @@ func (r *runner) missing(s *slot, now time.Time) string {
 		}
 		return strings.Join(parts, "; ")
 	}
-	text := strings.Join(append([]string{r.config.absent(s.Interface, r.devices(), r.told)}, r.unnamed()...), "; ")
+	text := strings.Join(append([]string{r.absent(s.Interface, now)}, r.unnamed()...), "; ")
 	if !s.infiniBand(r.config.BootIF) {
 		return text
 	}
 	if zero := r.nameless(now); len(zero) > 0 {
 		return text + "; " + strings.Join(zero, "; ")
 	}
-	if r.config.loading() != "" {
+	if r.loading(now) != "" {
 		return text
 	}
 	// The first gate.
@@ -199,13 +200,10 @@ func (r *runner) states(of []PortMatch, now time.Time) string {
 		switch {
 		case found:
 		case m.glob():
-			remedy := checkName
-			if loading := r.config.loading(); loading != "" {
-				remedy = loading
-			}
+			remedy := cmp.Or(r.loading(now), checkName+r.stillLoading())
 			parts = append(parts, "no interface is as "+m.String()+" says: "+remedy)
 		case m.Addr != "":
-			parts = append(parts, r.config.absent(Interface{Match: m.Addr}, r.devices(), r.told))
+			parts = append(parts, r.absent(Interface{Match: m.Addr}, now))
 		default:
 			parts = append(parts, r.state(m.Name, now))
 		}
