@@ -4,13 +4,14 @@ import "github.com/nodisk/nodisk/netsetup"
 
 // followed is the network as it is now, of which the boot knows how it was when it came
 // up: an interface that went and is back may have another address, and others have come
-// up beside the boot. The node keeps the name that it has.
-func followed(was, now netsetup.State) netsetup.State {
+// up beside the boot. The node keeps the name that it has. makes reports whether the command
+// line makes the link of a name.
+func followed(was, now netsetup.State, makes func(name string) bool) netsetup.State {
 	switch {
 	case now.Device == "": // gone, or off: what there was is what the root was read by
 		was.Others = nil
 		return was
-	case now.Device != was.Device && now.MAC != was.MAC:
+	case now.Device != was.Device && (makes(now.Device) || makes(was.Device) || !sameAdapter(now.MAC, was.MAC)):
 		others := now.Others
 		now.Others = nil
 		was.Others = append([]netsetup.State{now}, others...)
@@ -21,4 +22,14 @@ func followed(was, now netsetup.State) netsetup.State {
 		now.Hostname, now.Domain = was.Hostname, was.Domain
 	}
 	return now
+}
+
+// sameAdapter reports whether two addresses are of one adapter: of InfiniBand the port GUID stays when
+// it is registered anew. A link that is made of an adapter has that of the adapter, too.
+func sameAdapter(a, b netsetup.HardwareAddr) bool {
+	const ipoib = 20
+	if len(a) == ipoib && len(b) == ipoib {
+		return a[ipoib-8:] == b[ipoib-8:]
+	}
+	return a == b
 }

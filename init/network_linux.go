@@ -58,7 +58,7 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 		}()
 		select {
 		case <-closed:
-			w.net = followed(w.net, n.State())
+			w.net = followed(w.net, n.State(), c.Makes)
 		case <-time.After(followTimeout):
 			w.log.Warn("a driver is still setting an interface up or down: going on without it")
 		}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +23,7 @@ type kernel struct {
 	replies chan event    // to the call under way
 	lost    chan lostConn // connections given up
 	overrun chan struct{} // events were lost: one of those may be among them
+	missed  atomic.Bool   // and those that were not are still to be read
 	done    chan struct{} // closed when the receiver has ended
 	err     error         // why, valid after done
 
@@ -93,43 +95,59 @@ func (k *kernel) receive() {
 // drain dispatches what is in the socket now.
 func (k *kernel) drain(fd int) {
 	buf := make([]byte, maxEvent)
-	for {
-		n, from, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.ENOBUFS):
-			// A reply lost to a full buffer is noticed by the call that waits for it,
-			// when its time is over. A lost connection is looked for in sysfs.
-			select {
-			case k.overrun <- struct{}{}:
-			default:
-			}
-			continue
-		case err != nil:
-			return
+	for k.take(fd, buf) {
+	}
+}
+
+// take dispatches the next event, and reports whether there may be another.
+func (k *kernel) take(fd int, buf []byte) bool {
+	n, from, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
+	switch {
+	case errors.Is(err, unix.EINTR):
+		return true
+	case errors.Is(err, unix.ENOBUFS):
+		// A reply lost to a full buffer is noticed by the call that waits for it, when
+		// its time is over. A lost connection is looked for in sysfs, but not before the
+		// socket is empty: until then the kernel drops all that happens, and says so no
+		// second time (netlink_rcv_wake of net/netlink/af_netlink.c).
+		k.missed.Store(true)
+		return true
+	case err != nil:
+		if k.missed.Swap(false) {
+			k.look()
 		}
-		// Only the kernel (port 0) is believed.
-		if nl, ok := from.(*unix.SockaddrNetlink); !ok || nl.Pid != 0 {
-			continue
-		}
-		if e, err := parseEvent(buf[:n]); err == nil {
-			k.dispatch(e)
-		}
+		return false
+	}
+	// Only the kernel (port 0) is believed.
+	if nl, ok := from.(*unix.SockaddrNetlink); !ok || nl.Pid != 0 {
+		return true
+	}
+	if e, err := parseEvent(buf[:n]); err == nil {
+		k.dispatch(e)
+	}
+	return true
+}
+
+// look has lost connections looked for in sysfs.
+func (k *kernel) look() {
+	select {
+	case k.overrun <- struct{}{}:
+	default: // that is still to be done
 	}
 }
 
 // maxEvent is more than the kernel sends: an event and a PDU of 8 KiB.
 const maxEvent = 16 << 10
 
-// dispatch never blocks: a reply nobody waits for and a sixteenth lost
-// connection are dropped.
+// dispatch never blocks: a reply nobody waits for is dropped, and a seventeenth lost
+// connection is looked for in sysfs.
 func (k *kernel) dispatch(e event) {
 	switch {
 	case e.typ == eventConnError:
 		select {
 		case k.lost <- lostConn{e.r[0], e.r[1], connError(e.r[2])}:
 		default:
+			k.look()
 		}
 	case e.typ == eventIfError || e.typ < 100:
 		e.payload = nil // points into the receive buffer

@@ -15,7 +15,8 @@ import (
 	"github.com/nodisk/nodisk/init/uevent"
 )
 
-// Events delivers device events; *uevent.Conn does.
+// Events delivers device events; *uevent.Conn does. It says that some were lost
+// (uevent.ErrOverrun) when all from then on are received, not before.
 type Events interface {
 	Receive(ctx context.Context) (uevent.Event, error)
 }

@@ -47,12 +47,6 @@ func (r *runner) wake() time.Time {
 
 // tick does what the time has come for.
 func (r *runner) tick(now time.Time) {
-	if r.identify() {
-		r.nextLog = now.Add(logEvery) // what has just begun to ask has nothing to be told
-	}
-	for _, n := range r.nics {
-		r.look(n, now)
-	}
 	for _, s := range r.slots {
 		if t, ok := r.contents(s); ok && !now.Before(t) {
 			r.content(s, now)
@@ -94,7 +88,7 @@ func (r *runner) tick(now time.Time) {
 		r.tellHeld() // however long a driver takes
 		if text := r.waiting(now); text != "" {
 			r.log.Warn(text)
-			r.told = true
+			r.told = r.loading(now) == "" // else what can be done is not in it
 		}
 	}
 }

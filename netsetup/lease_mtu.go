@@ -15,6 +15,7 @@ type owedMTU struct {
 	at    time.Time // when to try again; zero where only another state of the kernel helps
 	seen  string    // what there was when it was refused: see mtuState
 	told  bool
+	why   string // what is told, or would be in the end
 }
 
 // raise gives a device the MTU of a lease, and tells whether it has it now. It is
@@ -41,17 +42,19 @@ func (r *runner) grant(d Device, o *owedMTU, steps []Step, now time.Time) bool {
 		o.seen, o.at = r.mtuState(d), time.Time{}
 		r.owed[d.Name] = o
 		o.tries++
-		if passing(err) && o.tries <= mostBusy {
+		again := passing(err) && o.tries <= mostBusy
+		if short, ok := errors.AsType[*shortfall](err); ok {
+			err = short.err
+		}
+		o.why = fmt.Sprintf("%s: %v: the MTU of %s stays %d", s, err, d.Name, d.MTU)
+		if again {
 			o.at = now.Add(retryAfter(o.tries))
 			r.log.Debug(fmt.Sprintf("%s: %v", s, err))
 			return false
 		}
-		if short, ok := errors.AsType[*shortfall](err); ok {
-			err = short.err
-		}
 		if !o.told {
 			r.short[s.String()] = true
-			r.log.Warn(fmt.Sprintf("%s: %v: the MTU of %s stays %d", s, err, d.Name, d.MTU))
+			r.log.Warn(o.why)
 		}
 		o.told = true
 		return false
@@ -88,6 +91,29 @@ func (r *runner) repay(now time.Time) {
 			r.log.Info(fmt.Sprintf("%s: the MTU is %d now", d.Name, r.mtu(d)))
 		}
 		r.tellMTU(d, o.mtu)
+	}
+}
+
+// tellOwed tells of MTUs that were to be set again later: the network is closed, and nobody
+// will. Where it has not come up the next attempt does.
+func (r *runner) tellOwed() {
+	if r.main == "" {
+		return
+	}
+	shown := r.devices()
+	for _, d := range shown {
+		if o := r.owed[d.Name]; o != nil && !o.told {
+			o.told = true
+			r.log.Warn(o.why)
+		}
+		fit := r.config.fit(d, shown, r.leased[d.Name]) // see follow
+		if fit == 0 || d.MTU <= fit {
+			continue
+		}
+		if have := r.mtu(d); have > fit {
+			r.log.Warn(fmt.Sprintf("%s: the MTU stays %d, and what carries its packets has %d: larger ones are lost",
+				d.Name, have, fit))
+		}
 	}
 }
 

@@ -41,6 +41,26 @@ func TestKeepLeasedMTUBusy(t *testing.T) {
 	}
 }
 
+// An MTU that is to be set again when the network is closed is told: nobody sets it then.
+func TestKeepLeasedMTUOwed(t *testing.T) {
+	for _, line := range []string{"ip=eth0:dhcp", "vlan=vlan5:eth0 ip=vlan5:dhcp"} {
+		t.Run(line, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newFakeKernel(t)
+				underRules(k)
+				k.servers["eth0"], k.servers["vlan5"] = jumboServer(t), jumboServer(t)
+				k.refuse = map[string]error{"ip link set eth0 mtu 9000": syscall.EBUSY}
+				r := watched(t, line, 500*time.Millisecond, k, func() { k.appear(ethernet(2, "eth0", macA)) })
+				_, dev, _ := strings.Cut(strings.TrimSuffix(line, ":dhcp"), "ip=")
+				want := "ip link set eth0 mtu 9000: device or resource busy: the MTU of " + dev + " stays 1500"
+				if r.err != nil || r.last.MTU != 1500 || len(r.log) != 1 || !strings.HasSuffix(r.log[0], want) {
+					t.Errorf("%v, MTU %d\n%s\nwant %s", r.err, r.last.MTU, strings.Join(r.log, "\n"), want)
+				}
+			})
+		})
+	}
+}
+
 // A port that cannot have the MTU of the bond's lease leaves: the bond has it then.
 func TestKeepLeasedMTURefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

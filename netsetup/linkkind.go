@@ -138,22 +138,22 @@ func (c Config) unselected(have []Device) string {
 }
 
 // unpreferred says of the ports that bonds are to prefer which of them are not here, a
-// sentence each: a bond works without.
+// sentence each: a bond works without, and one that comes late is preferred then.
 func (c Config) unpreferred(have []Device) []string {
 	var all []string
 	for _, b := range c.Bonds {
 		for _, name := range []string{"primary", "active_slave"} {
 			m, err := parsePortMatch(b.option(name))
 			if m != (PortMatch{}) && err == nil && !slices.ContainsFunc(have, m.selects) {
-				all = append(all, b.Name+" goes on without "+name+" "+b.option(name)+": no such interface is here")
+				all = append(all, b.Name+" goes on without "+name+" "+b.option(name)+": no such interface is here yet")
 			}
 		}
 	}
 	return all
 }
 
-// tellIdle tells of words about InfiniBand and bonds that had no effect, now that the
-// network is up.
+// tellIdle tells of words about InfiniBand and bonds that have had no effect, now that the
+// network is up. What comes later is under them too.
 func (r *runner) tellIdle() {
 	have := r.devices()
 	for _, why := range r.config.unpreferred(have) {
@@ -163,7 +163,7 @@ func (r *runner) tellIdle() {
 		r.log.Warn(why)
 	}
 	if r.config.IBMode != "" && !slices.ContainsFunc(have, func(d Device) bool { return d.Type == hwInfiniBand }) {
-		r.log.Info("nodisk.ib.mode=" + r.config.IBMode + ": without effect, no InfiniBand interface is here")
+		r.log.Info("nodisk.ib.mode=" + r.config.IBMode + ": without effect, no InfiniBand interface is here yet")
 	}
 }
 

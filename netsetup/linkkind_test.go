@@ -140,7 +140,7 @@ func TestRunIdle(t *testing.T) {
 		r := try(t, "ip=10.77.0.5::10.77.0.1:255.255.255.0::eth0:none nodisk.arp-probe=0 nodisk.ib.mode=connected nodisk.ib.port=2", time.Minute, newFakeKernel(t, eth), nil)
 		for _, want := range []string{
 			"0s nodisk.ib.port=2 selects nothing: no InfiniBand interface is here",
-			"0s nodisk.ib.mode=connected: without effect, no InfiniBand interface is here",
+			"0s nodisk.ib.mode=connected: without effect, no InfiniBand interface is here yet",
 		} {
 			if r.err != nil || !slices.Contains(r.log, want) {
 				t.Errorf("%v; %q is not in %q", r.err, want, r.log)
@@ -203,7 +203,7 @@ func TestRunBondPrefersForeign(t *testing.T) {
 				}
 				said := strings.Count(log, "cannot be in it"+tt.want)
 				if option == "primary=three" {
-					said = strings.Count(log, "0s bond0 goes on without primary three: no such interface is here")
+					said = strings.Count(log, "0s bond0 goes on without primary three: no such interface is here yet")
 				}
 				if r.err != nil || said != 1 || tries > 1 || strings.Contains(log, "trying again") {
 					t.Errorf("%v, tried %d times\n%s\n%s", r.err, tries, strings.Join(r.commands, "\n"), log)

@@ -50,19 +50,26 @@ func (p portState) member(pkey uint16) (key uint16, ok bool) {
 // members unless its partitions.conf says full.
 func (r *runner) asks(n *nic, now time.Time) string {
 	text := n.dev.Name + ": " + n.protocol.waiting(now)
-	if l, ok := n.protocol.(listener); !ok || !l.unanswered() {
+	if !r.unanswered(n) {
 		return text
 	}
 	if limited := r.limited(n); limited != "" {
 		text += "; " + limited
 	}
-	return text
+	d, _ := r.memberPort(n)
+	return text + r.silence(d, now)
 }
 
-// limited says that the port of an interface is only a limited member of its
-// partition, empty if it is not or that is not known.
-func (r *runner) limited(n *nic) string {
-	d, who := r.portOf(n), "the port"
+// unanswered reports that nobody has answered the protocol of an interface.
+func (r *runner) unanswered(n *nic) bool {
+	l, ok := n.protocol.(listener)
+	return ok && l.unanswered()
+}
+
+// memberPort returns the device that knows the port by which an interface hears others,
+// and what that is called.
+func (r *runner) memberPort(n *nic) (d Device, who string) {
+	d, who = r.portOf(n), "the port"
 	if r.config.bond(n.dev.Name) {
 		for _, o := range r.sorted() {
 			// A bond of InfiniBand has the address of the port that is in use.
@@ -71,15 +78,17 @@ func (r *runner) limited(n *nic) string {
 			}
 		}
 	}
+	return d, who
+}
+
+// limited says that the port of an interface is only a limited member of its
+// partition, empty if it is not or that is not known.
+func (r *runner) limited(n *nic) string {
+	d, who := r.memberPort(n)
 	if n.dev.Type != hwInfiniBand || d.Port == 0 {
 		return ""
 	}
-	p, err := r.sys.port(d.HCA, d.Port)
-	if err != nil {
-		r.log.Debug(n.dev.Name + ": " + err.Error())
-		return ""
-	}
-	key, ok := p.member(n.dev.PKey())
+	key, ok := r.port(d).state.member(n.dev.PKey())
 	if !ok || key&fullMember != 0 {
 		return ""
 	}

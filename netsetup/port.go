@@ -23,6 +23,7 @@ const (
 	gatePKey                   // the partition is in the port's table
 	gateGroup                  // the broadcast group is joined: carrier
 	gateGUID                   // before all of them: the port has a GUID
+	gateUnread                 // not known: the port has not been read, or cannot be
 )
 
 // A portState is what sysfs tells of an InfiniBand port: the words of phys_state

@@ -64,18 +64,17 @@ func (n *nic) withGUID(d Device) Device {
 // interface itself with either family, a P_Key child, or a bond. With the GUID the kernel
 // changes the address of the interface, and says nothing unless carrier comes with it
 // (set_base_guid of drivers/infiniband/ulp/ipoib/ipoib_main.c): what follows the flags
-// and the queue pair is gids/0 then. It reports whether one was found.
-func (r *runner) identify() (found bool) {
+// and the queue pair is gids/0 then. It reports whether one was found, in what was read
+// of a port.
+func (r *runner) identify(key portKey, p portState) (found bool) {
+	if len(p.GID) != 16 {
+		return false
+	}
+	if _, ok := p.GID.GUID(); !ok {
+		return false
+	}
 	for _, n := range r.sorted() {
-		d := r.portOf(n)
-		if n.key.six || n.dev.identified() || d.Port == 0 {
-			continue
-		}
-		p, err := r.sys.port(d.HCA, d.Port)
-		if err != nil || len(p.GID) != 16 {
-			continue // look tells of the error
-		}
-		if _, ok := p.GID.GUID(); !ok {
+		if n.key.six || n.dev.identified() || r.portOf(n).portKey() != key {
 			continue
 		}
 		n.gid = p.GID
@@ -104,7 +103,8 @@ func (r *runner) nameless(now time.Time) []string {
 	var parts []string
 	for _, n := range r.sorted() {
 		if !n.key.six && !n.dev.identified() {
-			parts = append(parts, n.dev.Name+": "+r.portOf(n).zeroGUID(now.Sub(n.since)))
+			d := r.portOf(n)
+			parts = append(parts, n.dev.Name+": "+d.zeroGUID(now.Sub(n.since))+r.silence(d, now))
 		}
 	}
 	return parts

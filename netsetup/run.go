@@ -41,7 +41,7 @@ type system interface {
 	watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error)
 	// open makes a connection on an interface that is up.
 	open(d Device, via channel) (wire, error)
-	// port reads the state of an InfiniBand port.
+	// port reads the state of an InfiniBand port, for as long as its firmware takes.
 	port(hca string, number int) (portState, error)
 	// productUUID is the one of the firmware, empty if there is none.
 	productUUID() string
@@ -197,6 +197,7 @@ type runner struct {
 	namers  []string                 // the interfaces whose leases named the servers of the root
 	lo      bool                     // done
 	nextLog time.Time
+	tickBy  time.Time       // when tick waits for ports no longer, zero: it does not
 	told    bool            // what it waits for, with all that can be done about it
 	fatal   error           // the words contradict what is there
 	bonded  map[string]bool // the bonds that have been made, and are there
@@ -208,8 +209,9 @@ type runner struct {
 	losses     map[string]*loss    // of interfaces, by name
 	fitAt      time.Time           // when to set MTUs again that devices were too busy for,
 	busy       int                 // which they were as often
-	before     Traces              // of earlier attempts, not taken over yet
-	made       Traces              // of this one
+	ports      map[portKey]*portRead
+	before     Traces // of earlier attempts, not taken over yet
+	made       Traces // of this one
 
 	// ctx ends when the network is closed, finishing when steps for links are not
 	// waited for any longer.
@@ -222,6 +224,7 @@ type runner struct {
 	links    <-chan linkEvent
 	arrivals chan arrival
 	setups   chan setup
+	reads    chan portAnswer
 }
 
 func newRunner(c Config, sys system, log *slog.Logger) *runner {
@@ -233,7 +236,7 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 		config: c, written: c, sys: sys, log: log, started: time.Now(),
 		nics: map[nicKey]*nic{}, views: map[int]*view6{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, given: map[int]string{}, boot: map[string]bool{},
 		bonded: map[string]bool{}, short: map[string]bool{}, refusedMTU: map[string]int{}, owed: map[string]*owedMTU{}, losses: map[string]*loss{},
-		arrivals: make(chan arrival, 16), setups: make(chan setup),
+		ports: map[portKey]*portRead{}, arrivals: make(chan arrival, 16), setups: make(chan setup), reads: make(chan portAnswer),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.finishing, r.abandon = context.WithCancel(context.Background())
@@ -286,11 +289,12 @@ func (r *runner) keep(ctx context.Context) error {
 }
 
 // close waits for everything that was started, but for drivers that are opening
-// a device: they cannot be interrupted, and one that takes seconds would hold
+// a device, or read a port: they cannot be interrupted, and one that takes seconds would hold
 // up the boot from the other interface. See begin, and finishLinks.
 func (r *runner) close() {
 	r.leaveSpares()
 	r.finishLinks()
+	r.tellOwed()
 	r.cancel()
 	for _, n := range r.nics {
 		n.close()
@@ -311,9 +315,10 @@ func (r *runner) loop(ctx context.Context, finished func() (bool, error)) error 
 		if done, err := finished(); done {
 			return err
 		}
-		timer.Reset(time.Until(r.wake()))
+		timer.Reset(time.Until(r.next()))
 		select {
 		case <-ctx.Done():
+			r.lastLook()
 			return fmt.Errorf("set up network: %s: %w", r.waiting(time.Now()), context.Cause(ctx))
 		case e := <-r.links:
 			switch {
@@ -328,9 +333,12 @@ func (r *runner) loop(ctx context.Context, finished func() (bool, error)) error 
 			r.setUp(s)
 		case a := <-r.arrivals:
 			r.arrive(a)
+		case a := <-r.reads:
+			if r.answered(a, time.Now()); !r.tickBy.IsZero() {
+				r.due(time.Now())
+			}
 		case <-timer.C:
-			r.arrivedAlready()
-			r.tick(time.Now())
+			r.due(time.Now())
 		}
 	}
 }

@@ -112,6 +112,7 @@ func TestRunStillLoading(t *testing.T) {
 		"bond=bond0:en* ip=bond0:dhcp":           {"bond0: is not made yet: no interface is as en* says: ", checkName},
 		"BOOTIF=01-52-54-00-12-34-57":            {"no interface has the address 52:54:00:12:34:57 of BOOTIF= (none is present): ", "check that its driver is in the image"},
 		"ip=ib0:dhcp":                            {"ib0: no such interface (none is present): ", checkName + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"},
+		"ip=ENP0S3:dhcp":                         {"ENP0S3: no such interface (none is present): ", "names of the kernel and of udev are in lower case: write enp0s3"},
 		"ip=52-54-00-12-34-57:dhcp bootdev=eth7": {"no interface has the address 52:54:00:12:34:57 (none is present)", ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -127,6 +128,34 @@ func TestRunStillLoading(t *testing.T) {
 			first := strings.TrimSuffix(want[0], ": ") + ": " + loading
 			if len(r.log) != 2 || r.log[0] != "10s "+first || r.log[1] != "20s "+want[0]+want[1] {
 				t.Errorf("%s: log:\n%s\nwant\n%s\n%s", line, strings.Join(r.log, "\n"), first, want[0]+want[1])
+			}
+		})
+	}
+}
+
+// A driver that hangs may be any device's: after a minute what can be done is told all the same, at
+// length the first time, and in the error.
+func TestRunLoadingHangs(t *testing.T) {
+	const loading, brief = "modules are still loading: stall", checkName
+	for line, want := range map[string][3]string{ // each with what goes behind loading
+		"":                             {"no network interface found: 0 drivers bound to one (none is present): ", "check that the image holds the driver of this machine's interface", ""},
+		"ip=ibp1s0:dhcp":               {"ibp1s0: no such interface (none is present): ", "check its driver is in the image, and the name, which is one of udev's: ", "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"},
+		"ip=ib0:dhcp":                  {"ib0: no such interface (none is present): ", brief, "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"},
+		"bond=bond0:en* ip=bond0:dhcp": {"bond0: is not made yet: no interface is as en* says: ", brief, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newFakeKernel(t)
+			k.loading = func() string { return loading }
+			r := try(t, line, 75*time.Second, k, nil)
+			if len(r.log) != 7 {
+				t.Fatalf("%s: log:\n%s", line, strings.Join(r.log, "\n"))
+			}
+			early, late := "50s "+want[0]+loading, r.log[5]
+			if r.log[4] != early || !strings.HasPrefix(late, "60s "+want[0]+want[1]) || !strings.HasSuffix(late, "; "+loading+want[2]) {
+				t.Errorf("%s: log:\n%s\nwant\n%s%s", line, strings.Join(r.log, "\n"), want[0], want[1])
+			}
+			if r.err == nil || !strings.Contains(r.err.Error(), "; "+loading+want[2]) {
+				t.Errorf("%s: error: %v", line, r.err)
 			}
 		})
 	}

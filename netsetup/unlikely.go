@@ -28,6 +28,10 @@ func (c Config) Names() []string {
 	return names
 }
 
+// Makes reports whether the command line makes the link of that name: a bond, bridge, VLAN or
+// P_Key child.
+func (c Config) Makes(name string) bool { return c.made(name) }
+
 // Unlikely says why there is hardly an interface of the name, and what to write, in a
 // sentence that goes behind the name and a colon. It is empty for a name that the kernel,
 // udev or the command line gives, and for a description.

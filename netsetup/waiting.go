@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,14 +88,14 @@ func (r *runner) missing(s *slot, now time.Time) string {
 		}
 		return strings.Join(parts, "; ")
 	}
-	text := strings.Join(append([]string{r.config.absent(s.Interface, r.devices(), r.told)}, r.unnamed()...), "; ")
+	text := strings.Join(append([]string{r.absent(s.Interface, now)}, r.unnamed()...), "; ")
 	if !s.infiniBand(r.config.BootIF) {
 		return text
 	}
 	if zero := r.nameless(now); len(zero) > 0 {
 		return text + "; " + strings.Join(zero, "; ")
 	}
-	if r.config.loading() != "" {
+	if r.loading(now) != "" {
 		return text
 	}
 	// The first gate.
@@ -199,13 +200,10 @@ func (r *runner) states(of []PortMatch, now time.Time) string {
 		switch {
 		case found:
 		case m.glob():
-			remedy := checkName
-			if loading := r.config.loading(); loading != "" {
-				remedy = loading
-			}
+			remedy := cmp.Or(r.loading(now), checkName+r.stillLoading())
 			parts = append(parts, "no interface is as "+m.String()+" says: "+remedy)
 		case m.Addr != "":
-			parts = append(parts, r.config.absent(Interface{Match: m.Addr}, r.devices(), r.told))
+			parts = append(parts, r.absent(Interface{Match: m.Addr}, now))
 		default:
 			parts = append(parts, r.state(m.Name, now))
 		}
@@ -213,30 +211,37 @@ func (r *runner) states(of []PortMatch, now time.Time) string {
 	return strings.Join(parts, "; ")
 }
 
-// look finds the gate at which an InfiniBand interface without carrier stands.
+// look finds the gate at which an InfiniBand interface without carrier stands, by what
+// is known of its port, and has that read once more.
 // The kernel tells nobody about ports, except that carrier comes when all is
 // done; so this is for the sentences, and for the time that each gate has.
 func (r *runner) look(n *nic, now time.Time) {
+	if r.stand(n, now) {
+		r.askPort(r.portOf(n), now)
+	}
+}
+
+// stand finds that gate by what is known, and reports whether the state of the port
+// matters.
+func (r *runner) stand(n *nic, now time.Time) bool {
 	d := r.portOf(n)
 	if zero := !n.dev.identified(); r.anonymous(n) && (zero || n.dev.Carrier) || zero && n.slot == nil && !n.dev.Carrier {
 		if n.gate != gateGUID {
 			n.gate, n.since = gateGUID, now
 		}
-		return
+		return false
 	}
 	if n.dev.Type != hwInfiniBand || n.dev.Carrier || !n.dev.Up || d.Port == 0 {
 		n.gate = 0
-		return
+		return false
 	}
-	p, err := r.sys.port(d.HCA, d.Port)
-	if err != nil {
-		r.log.Debug(n.dev.Name + ": " + err.Error())
-		n.gate = 0
-		return
-	}
-	if g := p.gate(n.dev.PKey()); g != n.gate {
+	switch g := r.port(d).gate(n.dev.PKey()); {
+	case g == 0 || g == gateUnread:
+		n.gate = g
+	case g != n.gate:
 		n.gate, n.since = g, now
 	}
+	return true
 }
 
 // portOf returns the device that knows the port: of a P_Key child its parent.
@@ -252,14 +257,15 @@ func (r *runner) portOf(n *nic) Device {
 // obstacle is the sentence about the gate of an interface.
 func (r *runner) obstacle(n *nic, now time.Time) string {
 	d := r.portOf(n)
-	if n.gate == gateGUID {
-		return d.zeroGUID(now.Sub(n.since))
+	p := r.port(d)
+	switch n.gate {
+	case gateGUID:
+		return d.zeroGUID(now.Sub(n.since)) + r.silence(d, now)
+	case gateUnread:
+		return p.unread(d, now)
+	default:
+		return p.state.obstacle(n.gate, d, n.dev.PKey(), now.Sub(n.since)) + r.silence(d, now)
 	}
-	p, err := r.sys.port(d.HCA, d.Port)
-	if err != nil {
-		return err.Error()
-	}
-	return p.obstacle(n.gate, d, n.dev.PKey(), now.Sub(n.since))
 }
 
 func times(n int) string {

@@ -111,6 +111,9 @@ type watcher struct {
 	seen    map[int]bool // in the dump under way
 	known6  map[key6]fact6
 	lost    bool // something is not known: ask again
+	// overrun is from the loss of messages until the socket is empty: until then the kernel
+	// drops all that happens, and says so no second time.
+	overrun bool
 	renewed bool // messages were lost, and no dump has made up for them yet
 	// held is what has come since messages were lost, by index: it is told of when it is
 	// known what has gone, whose name it may have.
@@ -146,13 +149,16 @@ func (w *watcher) run(ctx context.Context, raw syscall.RawConn) error {
 		)
 		err := raw.Read(func(fd uintptr) bool {
 			n, from, rerr = unix.Recvfrom(int(fd), buf, 0)
-			return !errors.Is(rerr, unix.EAGAIN)
+			return w.overrun || !errors.Is(rerr, unix.EAGAIN)
 		})
 		switch {
 		case err != nil:
 			return err
 		case errors.Is(rerr, unix.ENOBUFS):
-			if err := w.missed(); err != nil {
+			w.missed()
+			continue
+		case errors.Is(rerr, unix.EAGAIN):
+			if err := w.caughtUp(); err != nil {
 				return err
 			}
 			continue
@@ -171,14 +177,20 @@ func (w *watcher) run(ctx context.Context, raw syscall.RawConn) error {
 	return nil
 }
 
-// missed asks for everything once more, because messages were lost. Where a dump is only
-// torn none were: what has gone is told in its turn.
-func (w *watcher) missed() error {
-	w.renewed = true
+// missed notes that messages were lost. Where a dump is only torn none were: what has gone
+// is told in its turn. The loss is told before the messages that are still in the socket,
+// and the kernel puts in no others but those of a dump until all have been read
+// (netlink_overrun and netlink_rcv_wake of net/netlink/af_netlink.c). So a dump that is
+// asked for now, or is under way, does not show what happens meanwhile.
+func (w *watcher) missed() { w.overrun, w.renewed = true, true }
+
+// caughtUp asks for everything once more: the socket is empty, and from now on all is told.
+func (w *watcher) caughtUp() error {
+	w.overrun = false
 	return w.again()
 }
 
-// again asks for everything once more.
+// again asks for everything once more, when no dump is under way.
 func (w *watcher) again() error {
 	clear(w.seen)
 	clear(w.held)
@@ -186,13 +198,8 @@ func (w *watcher) again() error {
 		f.stale = true
 		w.known6[key] = f
 	}
-	err := w.request(0)
-	if errors.Is(err, unix.EBUSY) {
-		w.lost = true // the end of the dump under way asks again
-		return nil
-	}
 	w.lost, w.dump = false, 0
-	return err
+	return w.request(0)
 }
 
 func (w *watcher) messages(ctx context.Context, b []byte) error {
@@ -220,11 +227,14 @@ func (w *watcher) messages(ctx context.Context, b []byte) error {
 			}
 		case unix.NLMSG_ERROR:
 			if len(body) >= 4 {
-				errno := -int32(binary.NativeEndian.Uint32(body))
-				if w.six && w.dump > 0 { // a kernel without IPv6
+				switch errno := unix.Errno(-int32(binary.NativeEndian.Uint32(body))); {
+				case errno == unix.ENOBUFS:
+					// Its first message has no room yet: the dump goes on as soon as half
+					// of the socket has been read (netlink_recvmsg).
+				case w.six && w.dump > 0: // a kernel without IPv6
 					w.dump = len(dumps)
-				} else if errno != 0 {
-					return fmt.Errorf("list links: %w", unix.Errno(errno))
+				case errno != 0:
+					return fmt.Errorf("list links: %w", errno)
 				}
 			}
 		}
@@ -237,6 +247,8 @@ func (w *watcher) messages(ctx context.Context, b []byte) error {
 // one name would be more than the kernel ever has.
 func (w *watcher) done(ctx context.Context) error {
 	switch {
+	case w.overrun:
+		return nil // caughtUp asks again: this one may not know what has gone
 	case w.lost:
 		return w.again()
 	case w.dump == 0:

@@ -229,7 +229,8 @@ func TestWatcherGoneFirst(t *testing.T) {
 			for range 2 {
 				<-events
 			}
-			if err := w.missed(); err != nil {
+			w.missed()
+			if err := w.caughtUp(); err != nil {
 				t.Fatal(err)
 			}
 			feed(tt.after...)

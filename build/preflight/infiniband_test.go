@@ -82,12 +82,20 @@ func TestCheckInfiniBandDriver(t *testing.T) {
 // More ports than the inventory has addresses of are not there, as with eth.
 func TestCheckInfiniBandPorts(t *testing.T) {
 	const port = "# network 80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:0a:0b:0"
-	const card = "01:00.0 0280: 15b3:1003\n"
+	const mac, card = "# network 52:54:00:12:34:56\n", "01:00.0 0280: 15b3:1003\n"
 	for _, tt := range []struct{ node, line, fault, doubt string }{
 		{port + "c\n" + port + "d\n" + card, "ip=ib2:dhcp", "ip=ib2:dhcp: the node has 2 network interfaces, so there is no ib2", ""},
 		{port + "c\n" + port + "d\n" + card, "ip=ib1:dhcp", "", ""},
-		{port + "c\n# network 52:54:00:12:34:56\n" + card, "ip=ib1:dhcp", "", "ip=ib1:dhcp: the node has 1 InfiniBand port, so there is no ib1"},
-		{"# network 52:54:00:12:34:56\n" + card, "ip=ib1:dhcp", "", ""}, // listed without ib_ipoib
+		{port + "c\n" + mac + card, "ip=ib1:dhcp", "", "ip=ib1:dhcp: the node has 1 InfiniBand port, so there is no ib1"},
+		{mac + card, "ip=ib1:dhcp", "", ""}, // listed without ib_ipoib
+		// The second port had no interface, or has another type now.
+		{port + "c\n" + card, "ip=ib1:dhcp", "", "ip=ib1:dhcp: the node has 1 network interface, so there is no ib1"},
+		{port + "c\n" + card, "ip=ib1:dhcp nodisk.mlx4.port_type=ib", "", ""},
+		{port + "c\n" + mac + card, "ip=ib1:dhcp nodisk.mlx4.port_type=ib", "", ""},
+		{port + "c\n" + mac + card, "ip=ib2:dhcp nodisk.mlx4.port_type=ib", "ip=ib2:dhcp: the node has 2 network interfaces, so there is no ib2", ""},
+		{port + "c\n" + card, "ip=eth1:dhcp nodisk.mlx4.port_type=eth", "", ""},
+		{port + "c\n" + mac + card, "ip=00-02-c9-03-00-0a-0b-0d:dhcp nodisk.mlx4.port_type=ib", "", ""},
+		{port + "c\n" + port + "d\n" + card, "ip=00-02-c9-0a-0b-0f:dhcp nodisk.mlx4.port_type=ib,eth", "", ""},
 		{card, "ip=ib2:dhcp", "", ""},
 	} {
 		r, err := Check(t.Context(), Input{Line: cmdline.Parse(tt.line + " root=nfs:10.0.0.1:/srv"), Inventory: inventory(t, tt.node)})

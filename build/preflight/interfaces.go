@@ -126,18 +126,34 @@ func (c *checker) unlikely(name string) (why string, sure bool) {
 			return name + " is an Ethernet interface, and " + why, sure
 		}
 	}
-	switch {
-	case v == nil:
+	if v == nil {
 		return "", false
-	case err != nil || netsetup.IsUdevName(name):
-	case kind == "ib" && c.infiniBandPorts() > 0 && number >= len(v.Network):
-		return fmt.Sprintf("the node has %s, so there is no %s", count(len(v.Network), "network interface"), name), true
-	case kind == "ib" && c.infiniBandPorts() > 0 && number >= c.infiniBandPorts():
-		return fmt.Sprintf("the node has %s, so there is no %s", count(c.infiniBandPorts(), "InfiniBand port"), name), false
-	case kind == "eth" && len(v.Network) > 0 && number >= len(v.Network):
-		return fmt.Sprintf("the node has %s, so there is no %s", count(len(v.Network), "network interface"), name), true
+	}
+	if err == nil && !netsetup.IsUdevName(name) {
+		if why, sure := c.uncounted(name, kind, number); why != "" {
+			return why, sure
+		}
 	}
 	return c.against(name), false
+}
+
+// uncounted says why no interface has a name of the kernel's: the inventory has fewer. Empty if one
+// can have it, or nobody knows.
+func (c *checker) uncounted(name, kind string, number int) (why string, sure bool) {
+	all, ports := len(c.Inventory.Network), c.infiniBandPorts()
+	may, there := c.unlisted().allows(number, all)
+	tooFew := func(n int, what string) string {
+		return fmt.Sprintf("the node has %s, so there is no %s", count(n, what), name)
+	}
+	switch {
+	case there, kind != "ib" && kind != "eth", kind == "ib" && ports == 0, all == 0:
+		return "", false
+	case number >= all:
+		return tooFew(all, "network interface"), !may
+	case kind == "ib" && number >= ports:
+		return tooFew(ports, "InfiniBand port"), false
+	}
+	return "", false
 }
 
 // kernelKinds are what the kernel's names of adapters begin with, before the number.

@@ -72,7 +72,7 @@ func (c *checker) absent(m netsetup.PortMatch) string {
 // of it; empty if one has, or nobody knows.
 func (c *checker) stranger(address netsetup.HardwareAddr) string {
 	v := c.Inventory
-	if v == nil || v.Network == nil || c.owns(address) {
+	if v == nil || v.Network == nil || c.owns(address) || c.unlisted().retyped {
 		return c.portless(address)
 	}
 	return fmt.Sprintf("%v is none of the node's addresses (%s)", address, strings.Join(v.Network, ", "))

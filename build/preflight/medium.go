@@ -3,7 +3,6 @@ package preflight
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/nodisk/nodisk/build"
@@ -29,6 +28,9 @@ const (
 	firstMlx4      = 0x6340
 	lastMlx4       = 0x67ff
 )
+
+// portTypeArray is the parameter of mlx4_core for the types of the ports: 1 is InfiniBand, 2 is Ethernet.
+const portTypeArray = "port_type_array"
 
 // Classes of PCI devices, base class and subclass (include/linux/pci_ids.h).
 const (
@@ -82,7 +84,7 @@ func (c *checker) medium(d build.Device) medium {
 		return medium{} // a bridge or a DMA engine of an adapter's maker
 	case known && a.Ethernet == "":
 		return medium{ib: true, sure: true, why: fmt.Sprintf("%v: %s is for InfiniBand only", d, a.Driver)}
-	case known && a.Ethernet != a.Driver:
+	case known && vpi(a):
 		if m := c.portTypes(d); m.word {
 			return m
 		}
@@ -118,14 +120,8 @@ func classMedium(d build.Device, class int) medium {
 // portTypes is what the parameters of mlx4_core make of all ports of an adapter; without word if
 // they leave one of them to the firmware.
 func (c *checker) portTypes(d build.Device) medium {
-	const param = "port_type_array" // 1 is InfiniBand, 2 is Ethernet
-	array := ""
-	for _, p := range slices.Concat(c.conf.Params, c.decided.Modules.Params) {
-		if p.Module == "mlx4_core" && p.Arg.Key == param {
-			array = p.Arg.Value
-		}
-	}
-	key := "mlx4_core." + param + "=" + array
+	array := c.typeArray()
+	key := "mlx4_core." + portTypeArray + "=" + array
 	if ports := c.decided.Modules.Ports; len(ports) == 2 {
 		key = "nodisk.mlx4.port_type=" + ports[0].String()
 		if ports[1] != ports[0] {
@@ -168,15 +164,17 @@ func (c *checker) noInfiniBand() (why string, sure bool) {
 }
 
 // noEthernet is noInfiniBand for Ethernet on a node with InfiniBand. A list of PCI devices does not have
-// adapters on USB, so only one with addresses, or a word that is about all adapters, leaves no doubt.
+// adapters on USB, so only one with addresses, or a word that is about all adapters, leaves no doubt, and
+// that only where no device may be an adapter besides: an Ethernet address of the list is then of that one.
 func (c *checker) noEthernet() (why string, sure bool) {
 	v := c.Inventory
 	if v == nil {
 		return "", false
 	}
-	sure, word, found := true, true, false
+	sure, word, found, unknown := true, true, false, false
 	for _, d := range v.Devices {
 		m := c.medium(d)
+		unknown = unknown || c.unknown(d)
 		switch {
 		case m.eth:
 			return "", false
@@ -185,8 +183,8 @@ func (c *checker) noEthernet() (why string, sure bool) {
 			sure, word = sure && m.sure, word && m.word
 		}
 	}
-	if !found || c.infiniBandPorts() < len(v.Network) && !word {
+	if !found || c.infiniBandPorts() < len(v.Network) && (unknown || !word) {
 		return "", false
 	}
-	return noneThere + ": " + why, sure && (word || v.Network != nil)
+	return noneThere + ": " + why, sure && !unknown && (word || v.Network != nil)
 }

@@ -82,6 +82,49 @@ func TestCheckMedium(t *testing.T) {
 	}
 }
 
+// A device that no class tells of may be an Ethernet adapter: on USB, of a board. An image that has
+// no driver for it makes no interface of it.
+func TestCheckMediumUnknown(t *testing.T) {
+	const (
+		mac, port = "# network 52:54:00:12:34:56\n", "# network 80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:0a:0b:0c\n"
+		cx3       = "01:00.0 0280: 15b3:1003\n"
+		usb       = "usb:v0BDAp8153d3000dc00dsc00dp00icFFiscFFip00in00\n"
+		board     = "of:NethernetT(null)Csnps,dwmac\n"
+		firmware  = "acpi:APMC0D05:\n"
+		classless = "41:00.0 *: 8086:10d3\n"
+		others    = "acpi:PNP0A03:\nacpi:LNXPWRBN:\nplatform:pcspkr\nusb:v1D6Bp0002d0601dc09dsc00dp01ic09isc00ip00in00\n" +
+			"usb:v046BpFF10d0100dc00dsc00dp00ic03isc01ip01in00\n00:1f.2 0106: 8086:2922\n"
+		line  = "ip=eth0:dhcp nodisk.mlx4.port_type=ib"
+		fault = "fault: ip=eth0:dhcp: eth0 is an Ethernet interface, and the node has no such adapter: nodisk.mlx4.port_type=ib makes InfiniBand of"
+		doubt = "warning: ip=eth0:dhcp: eth0 is an Ethernet interface, and the node has no such adapter: nodisk.mlx4.port_type=ib makes InfiniBand of"
+	)
+	image := openImage(t, makeImage(t, "ib,mlx4,eth,nfs", nil))
+	for _, tt := range []struct{ node, without, with string }{
+		{port + mac + cx3 + usb, "", ""}, // the address may be its
+		{port + mac + cx3 + board, "", ""},
+		{port + mac + cx3 + classless, "", ""},
+		{port + mac + cx3 + firmware, "", fault},
+		{cx3 + usb, doubt, ""},
+		{cx3 + board, doubt, ""},
+		{port + cx3 + firmware, doubt, fault},
+		{port + mac + cx3 + others, fault, fault},
+	} {
+		for _, i := range []*Image{image, nil} {
+			r, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + line), Image: i, Inventory: inventory(t, tt.node)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := tt.without
+			if i != nil {
+				want = tt.with
+			}
+			if got := told(r); want == "" && got != "" || !strings.HasPrefix(got, want) {
+				t.Errorf("%swith an image (%v): %s\nwant %s", tt.node, i != nil, got, want)
+			}
+		}
+	}
+}
+
 // What the node does not have goes before what the image lacks for it.
 func TestCheckNoAdapterFirst(t *testing.T) {
 	image := openImage(t, makeImage(t, "virt,nfs", nil))

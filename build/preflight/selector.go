@@ -44,9 +44,10 @@ func (c *checker) unselected(port netsetup.PortSelector) (why string, sure bool)
 		return why, sure
 	}
 	ports := c.infiniBandPorts()
+	may, there := c.infiniBandPort(port.Number - 1)
 	switch {
-	case ports > 0 && port.Number > ports:
-		return fmt.Sprintf("%v: the node has %s, so no adapter has a port %d", port, count(ports, "InfiniBand port"), port.Number), true
+	case ports > 0 && port.Number > ports && !there:
+		return fmt.Sprintf("%v: the node has %s, so no adapter has a port %d", port, count(ports, "InfiniBand port"), port.Number), !may
 	case port.Number > 1 && !slices.ContainsFunc(c.Inventory.Devices, func(d build.Device) bool { return c.medium(d).ib && !onePort(d) }):
 		return fmt.Sprintf("%v: adapters from ConnectX-4 on have one port each: write the adapter (mlx5_1) or the port GUID", port), false
 	}
@@ -71,14 +72,14 @@ func (c *checker) uncalled(port netsetup.PortSelector) (why string, sure bool) {
 	stem = strings.TrimSuffix(stem, "_")
 	same := func(driver string) bool { return strings.HasPrefix(strings.TrimPrefix(driver, "ib_"), stem) }
 	var drivers []string
-	mixed := false // Ethernet ports of such an adapter have a number, too
+	mixed := false // Ethernet ports of such an adapter have a number, too, and so has one that is in no list
 	sure = true
 	for _, d := range c.Inventory.Devices {
 		m := c.medium(d)
 		a, known := c.adapterOf(d)
 		switch {
 		case known && same(a.Driver):
-			mixed = mixed || m.eth
+			mixed = mixed || m.eth || vpi(a)
 		case m.ib && !known:
 			sure = false // of somebody else's driver
 		}
@@ -97,7 +98,7 @@ func (c *checker) uncalled(port netsetup.PortSelector) (why string, sure bool) {
 		return fmt.Sprintf("%v: no adapter of the node is called so (their drivers are %s)", port, strings.Join(drivers, ", ")), sure
 	case ports > 0 && numbered == nil && !mixed && number >= ports:
 		return fmt.Sprintf("%v: the node has %s, so no adapter is called %s", port, count(ports, "InfiniBand port"), port.HCA), sure
-	case ports > 0 && numbered == nil && number >= len(c.Inventory.Network):
+	case ports > 0 && numbered == nil && number >= len(c.Inventory.Network)+c.unlisted().ports:
 		return fmt.Sprintf("%v: the node has %s, so no adapter is called %s", port, count(len(c.Inventory.Network), "network interface"), port.HCA), false
 	}
 	return "", false

@@ -11,7 +11,8 @@ import (
 )
 
 // ErrOverrun is returned by Receive when the kernel had to drop events: what
-// they told must be looked up in sysfs instead.
+// they told must be looked up in sysfs instead. All events from that moment on are
+// received.
 var ErrOverrun = errors.New("uevents were lost: receive buffer overrun")
 
 // receiveBuffer holds a coldplug storm of some thousand events.
@@ -21,6 +22,11 @@ const receiveBuffer = 8 << 20
 type Conn struct {
 	file *os.File
 	raw  func(func(fd uintptr) bool) error
+	// overrun is from the loss of events until the socket is empty. The kernel tells of it
+	// before the events that are left in the socket, and drops further ones, without
+	// a word, until those have been read (netlink_overrun and netlink_rcv_wake of
+	// net/netlink/af_netlink.c): who looked in sysfs now would miss what comes meanwhile.
+	overrun bool
 }
 
 // Listen subscribes to the kernel's events. Events from the moment it returns
@@ -54,7 +60,7 @@ func (c *Conn) Close() error {
 }
 
 // Receive returns the next event. It ends with ctx, and with ErrOverrun when
-// events were lost.
+// events were lost and those that were not have been returned. One goroutine calls it.
 func (c *Conn) Receive(ctx context.Context) (Event, error) {
 	// A deadline in the past wakes the reader when ctx ends.
 	stop := context.AfterFunc(ctx, func() { _ = c.file.SetReadDeadline(time.Unix(1, 0)) })
@@ -71,7 +77,7 @@ func (c *Conn) Receive(ctx context.Context) (Event, error) {
 		)
 		err := c.raw(func(fd uintptr) bool {
 			n, from, rerr = unix.Recvfrom(int(fd), buf, 0)
-			return !errors.Is(rerr, unix.EAGAIN)
+			return c.overrun || !errors.Is(rerr, unix.EAGAIN)
 		})
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -79,6 +85,10 @@ func (c *Conn) Receive(ctx context.Context) (Event, error) {
 		case err != nil:
 			return Event{}, fmt.Errorf("receive uevent: %w", err)
 		case errors.Is(rerr, unix.ENOBUFS):
+			c.overrun = true
+			continue
+		case errors.Is(rerr, unix.EAGAIN):
+			c.overrun = false
 			return Event{}, ErrOverrun
 		case errors.Is(rerr, unix.EINTR):
 			continue
