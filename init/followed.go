@@ -24,12 +24,10 @@ func followed(was, now netsetup.State, makes func(name string) bool) netsetup.St
 	return now
 }
 
-// sameAdapter reports whether two addresses are of one adapter: of InfiniBand the port GUID stays when
-// it is registered anew. A link that is made of an adapter has that of the adapter, too.
+// sameAdapter reports whether two addresses are of one adapter: of InfiniBand the port GUID, if there is
+// one, stays when it is registered anew. A link that is made of an adapter has that of the adapter, too.
 func sameAdapter(a, b netsetup.HardwareAddr) bool {
-	const ipoib = 20
-	if len(a) == ipoib && len(b) == ipoib {
-		return a[ipoib-8:] == b[ipoib-8:]
-	}
-	return a == b
+	was, ok := a.GUID()
+	now, known := b.GUID()
+	return a == b || ok && known && was == now
 }

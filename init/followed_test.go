@@ -21,6 +21,7 @@ func TestFollowed(t *testing.T) {
 	const prefix, guid = "\xfe\x80\x00\x00\x00\x00\x00\x00", "\x00\x02\xc9\x03\x00\x00\x10\x39"
 	const port, anew = "\x80\x00\x00\x48" + prefix + guid, "\x80\x00\x01\x07" + prefix + guid
 	const neighbour = "\x80\x00\x00\x49" + prefix + "\x00\x02\xc9\x03\x00\x00\x10\x3a"
+	const nameless = prefix + "\x00\x00\x00\x00\x00\x00\x00\x00"
 	makes := func(name string) bool { return name == "eth0.5" || name == "bond0" || name == "ib0.8001" }
 	was := state("ib0", a, "10.77.0.23/24")
 	beside := state("eth1", b, "10.78.0.5/24")
@@ -46,6 +47,7 @@ func TestFollowed(t *testing.T) {
 		"child gone":      {state("ib0.8001", port, "10.77.0.23/24"), state("ib0", port, "10.78.0.5/24"), state("ib0.8001", port, "10.77.0.23/24", state("ib0", port, "10.78.0.5/24"))},
 		"VLAN renewed":    {state("eth0.5", a, "10.77.0.23/24"), state("eth0.5", b, "10.77.0.99/24"), state("eth0.5", b, "10.77.0.99/24")},
 		"port anew":       {state("ib0", port, "10.77.0.23/24"), state("ib7", anew, "10.77.0.23/24"), state("ib7", anew, "10.77.0.23/24")},
+		"other nameless":  {state("ib0", "\x80\x00\x00\x48"+nameless, "10.77.0.23/24"), state("ib1", "\x80\x00\x00\x49"+nameless, "10.78.0.5/24"), state("ib0", "\x80\x00\x00\x48"+nameless, "10.77.0.23/24", state("ib1", "\x80\x00\x00\x49"+nameless, "10.78.0.5/24"))},
 		"other port":      {state("ib0", port, "10.77.0.23/24"), state("ib1", neighbour, "10.78.0.5/24"), state("ib0", port, "10.77.0.23/24", state("ib1", neighbour, "10.78.0.5/24"))},
 		"asked name":      {name(was, "node7", "example"), state("ib0", a, "10.77.0.99/24"), name(state("ib0", a, "10.77.0.99/24"), "node7", "example")},
 		"name of a lease": {was, name(was, "node7", "example"), name(was, "node7", "example")},
