@@ -19,7 +19,7 @@ type extra struct {
 	// module.
 	wants []string
 	// First wants them loaded before the module: it asks in its probe, when
-	// /init does not answer yet (init/modprobe_linux.go), and does not ask again.
+	// /init does not answer yet (init/boot/modprobe_linux.go), and does not ask again.
 	first bool
 }
 

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // Where the rescue shell lies in an image. /init starts bin/sh.

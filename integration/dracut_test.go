@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	boot "github.com/nodisk/nodisk/init"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup/ibft"
 	"github.com/nodisk/nodisk/netsetup/ibft/ibfttest"
 )

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nodisk/nodisk/init/uevent"
+	"github.com/nodisk/nodisk/internal/uevent"
 )
 
 // fakeSysfs makes files below a folder that stands for /sys.

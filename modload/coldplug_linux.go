@@ -12,7 +12,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/nodisk/nodisk/init/uevent"
+	"github.com/nodisk/nodisk/internal/uevent"
 )
 
 // Events delivers device events; *uevent.Conn does. It says that some were lost

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"github.com/nodisk/nodisk/init/uevent"
+	"github.com/nodisk/nodisk/internal/uevent"
 )
 
 // A fakeSysfs has devices that appear while it is read.

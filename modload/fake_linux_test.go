@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/nodisk/nodisk/init/uevent"
+	"github.com/nodisk/nodisk/internal/uevent"
 )
 
 // A fakeKernel takes modules and remembers their order.

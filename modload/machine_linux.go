@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodisk/nodisk/init/uevent"
+	"github.com/nodisk/nodisk/internal/uevent"
 )
 
 // moduleInitCompressedFile is MODULE_INIT_COMPRESSED_FILE of

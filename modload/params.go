@@ -3,7 +3,7 @@ package modload
 import (
 	"strings"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // A Param is one module parameter.

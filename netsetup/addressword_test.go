@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // Every word that names an interface by its address takes every spelling of it. Where

@@ -3,7 +3,7 @@ package netsetup
 import (
 	"strings"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // A Bridge is one bridge=name:ports. It forwards at once: without spanning tree

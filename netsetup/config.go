@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // A Config says what the network shall be. The zero value is DHCP on all

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 const ipFix = "write dhcp, device:dhcp, or client:server:gateway:netmask:hostname:device:none, with brackets around IPv6 addresses"

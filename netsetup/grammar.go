@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // minMTU is the least MTU of IPv4 hosts (RFC 791, RFC 2132 section 5.1).

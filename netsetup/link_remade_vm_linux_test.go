@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // A bond that somebody deletes takes its VLAN with it. While nodisk keeps the network

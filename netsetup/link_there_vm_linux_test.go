@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // defaultBond makes a bond as the module does by itself (max_bonds=1), or a

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // wayTime is how long Up waits for another interface when the one that it has leads

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/build/preflight"
-	boot "github.com/nodisk/nodisk/init"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/init/boot"
 	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
 )
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/build"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // In an image that was made with a base, /init loads nodisk's modules, below a folder

@@ -7,7 +7,7 @@ import (
 	"testing/fstest"
 
 	"github.com/nodisk/nodisk/build"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/ko"
-	boot "github.com/nodisk/nodisk/init"
+	"github.com/nodisk/nodisk/init/boot"
 	"github.com/nodisk/nodisk/modload"
 )
 

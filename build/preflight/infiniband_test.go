@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/build"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // What names an InfiniBand interface needs ib_ipoib in the image, an inventory or none.

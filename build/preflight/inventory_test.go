@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/build"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	boot "github.com/nodisk/nodisk/init"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // Of every key nodisk plan says what /init makes of it: the same warnings, the same

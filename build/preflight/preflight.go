@@ -19,9 +19,9 @@ import (
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/ko"
-	boot "github.com/nodisk/nodisk/init"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/init/boot"
 	"github.com/nodisk/nodisk/init/linux"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	boot "github.com/nodisk/nodisk/init"
+	"github.com/nodisk/nodisk/init/boot"
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/modload"
 )

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // values are those of the placeholders, as far as they are known.

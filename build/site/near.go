@@ -3,7 +3,7 @@ package site
 import (
 	"slices"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // near is ", did you mean NAME?" for the known key that is spelled most like name, or

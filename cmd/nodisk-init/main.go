@@ -4,7 +4,7 @@ package main
 import (
 	"os"
 
-	boot "github.com/nodisk/nodisk/init"
+	"github.com/nodisk/nodisk/init/boot"
 )
 
 func main() {

@@ -15,8 +15,8 @@ import (
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/installed"
 	"github.com/nodisk/nodisk/build/preflight"
-	"github.com/nodisk/nodisk/init/cmdline"
 	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/internal/infile"
 )
 

@@ -5,8 +5,8 @@ import (
 	"io"
 	"slices"
 
-	boot "github.com/nodisk/nodisk/init"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // The hooks join the boot package's plan to build and inspect. A nil hook is

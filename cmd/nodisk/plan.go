@@ -10,7 +10,7 @@ import (
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/preflight"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // planCmd is "nodisk plan".

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/build/pxe"
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/internal/infile"
 )
 

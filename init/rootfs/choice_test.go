@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nodisk/nodisk/init/uevent"
+	"github.com/nodisk/nodisk/internal/uevent"
 )
 
 const (

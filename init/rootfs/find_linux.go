@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nodisk/nodisk/init/uevent"
+	"github.com/nodisk/nodisk/internal/uevent"
 )
 
 const (

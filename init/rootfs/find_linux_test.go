@@ -18,7 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nodisk/nodisk/init/uevent"
+	"github.com/nodisk/nodisk/internal/uevent"
 )
 
 // A machine is a fake of sysfs, /dev and the kernel's events.

@@ -3,7 +3,7 @@ package boot
 import (
 	"testing"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // The switch waits for the drivers where it would come between two ports of a card.

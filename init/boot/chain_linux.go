@@ -6,7 +6,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
 

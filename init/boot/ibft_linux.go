@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"

@@ -15,9 +15,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodisk/nodisk/init/cmdline"
 	"github.com/nodisk/nodisk/init/rootfs"
-	"github.com/nodisk/nodisk/init/uevent"
+	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/internal/uevent"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/modload/unpack"

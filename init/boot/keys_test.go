@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
 )
 
@@ -234,9 +234,9 @@ func keysDoc() string {
 }
 
 // docs/cmdline.md has every key: those that are done where they belong, all others in
-// a table that `go test ./init -run TestKeysDoc -update` writes.
+// a table that `go test ./init/boot -run TestKeysDoc -update` writes.
 func TestKeysDoc(t *testing.T) {
-	const file, begin, end = "../docs/cmdline.md", "<!-- keys -->\n", "<!-- end of keys -->\n"
+	const file, begin, end = "../../docs/cmdline.md", "<!-- keys -->\n", "<!-- end of keys -->\n"
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/ibft"

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nodisk/nodisk/init/cmdline"
 	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/iscsi"
 )
 

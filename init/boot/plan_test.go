@@ -9,10 +9,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nodisk/nodisk/init/cmdline"
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
-// Golden files are rewritten by `go test ./init -update`.
+// Golden files are rewritten by `go test ./init/boot -update`.
 func update() bool {
 	f := flag.Lookup("update")
 	return f != nil && f.Value.String() == "true"
