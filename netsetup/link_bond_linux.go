@@ -25,7 +25,7 @@ const (
 // bondAdd makes the bond and reads it back: of an option that it does not know
 // a kernel says nothing (rtnl_newlink reads the attributes of a kind without
 // being strict).
-func (kernel) bondAdd(b BondAdd) error {
+func (Kernel) bondAdd(b BondAdd) error {
 	want := madeLink{Name: b.Name, Kind: "bond", Data: bondData(b.Options)}
 	err := linkMake(want)
 	switch {
@@ -48,7 +48,7 @@ func adoptable(have madeLink, change map[int][]byte) error {
 	if _, ok := change[bondMode]; !ok || have.Kind != "bond" {
 		return nil
 	}
-	ports, err := kernel{}.bondPorts(have.Name)
+	ports, err := Kernel{}.bondPorts(have.Name)
 	switch {
 	case err != nil:
 		return err
@@ -65,7 +65,7 @@ func adoptable(have madeLink, change map[int][]byte) error {
 
 // bondPorts reads the attribute of the bonding driver
 // (Documentation/networking/bonding.rst).
-func (kernel) bondPorts(bond string) ([]string, error) {
+func (Kernel) bondPorts(bond string) ([]string, error) {
 	b, err := os.ReadFile(filepath.Join(sysClassNet, bond, "bonding", "slaves"))
 	if err != nil {
 		return nil, fmt.Errorf("read ports of %s: %w", bond, err)
@@ -161,7 +161,7 @@ func (o bondOption) text(value []byte) string {
 }
 
 // bondSet tells the bond of a port by its index.
-func (kernel) bondSet(s BondSet) error {
+func (Kernel) bondSet(s BondSet) error {
 	port, err := interfaceIndex(s.Port)
 	if err != nil {
 		return err

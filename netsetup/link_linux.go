@@ -49,27 +49,32 @@ func linkChange(dev string, flags, mask uint32, attrs ...*nl.RtAttr) error {
 
 const create = unix.NLM_F_CREATE | unix.NLM_F_EXCL
 
-func (kernel) linkUp(dev string, up bool) error {
+// Kernel is the links, addresses and routes of the running kernel.
+type Kernel struct {
+	scheme scheme // of udev's names
+}
+
+func (Kernel) linkUp(dev string, up bool) error {
 	if up {
 		return linkChange(dev, unix.IFF_UP, unix.IFF_UP)
 	}
 	return linkChange(dev, 0, unix.IFF_UP)
 }
 
-func (kernel) linkMTU(dev string, mtu int) error {
+func (Kernel) linkMTU(dev string, mtu int) error {
 	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_MTU, u32(mtu)))
 }
 
-func (kernel) linkName(dev, name string) error {
+func (Kernel) linkName(dev, name string) error {
 	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 }
 
-func (kernel) linkAddr(dev string, addr HardwareAddr) error {
+func (Kernel) linkAddr(dev string, addr HardwareAddr) error {
 	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(addr)))
 }
 
 // addrAdd adds an address with its broadcast address (RTM_NEWADDR).
-func (kernel) addrAdd(dev string, addr netip.Prefix) error {
+func (Kernel) addrAdd(dev string, addr netip.Prefix) error {
 	err := addrChange(unix.RTM_NEWADDR, create, dev, addr)
 	if errors.Is(err, unix.EEXIST) {
 		return nil // the interface has it already, on the same prefix
@@ -77,7 +82,7 @@ func (kernel) addrAdd(dev string, addr netip.Prefix) error {
 	return err
 }
 
-func (kernel) addrDel(dev string, addr netip.Prefix) error {
+func (Kernel) addrDel(dev string, addr netip.Prefix) error {
 	err := addrChange(unix.RTM_DELADDR, 0, dev, addr)
 	if errors.Is(err, unix.EADDRNOTAVAIL) {
 		return nil // it is not there
@@ -109,7 +114,7 @@ func family(a netip.Addr) int {
 }
 
 // routeSet adds or replaces a route of the main table (RTM_NEWROUTE).
-func (kernel) routeSet(r Route) error {
+func (Kernel) routeSet(r Route) error {
 	msg, attrs, err := routeMessage(r)
 	if err != nil {
 		return err
@@ -157,7 +162,7 @@ func linkInfo(kind string, data map[int][]byte) *nl.RtAttr {
 func u16(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
 func u32(v int) []byte    { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
 
-func (kernel) childAdd(c ChildAdd) error {
+func (Kernel) childAdd(c ChildAdd) error {
 	parent, err := interfaceIndex(c.Parent)
 	if err != nil {
 		return err
@@ -165,7 +170,7 @@ func (kernel) childAdd(c ChildAdd) error {
 	return linkMake(madeLink{Name: c.Name, Kind: "ipoib", Parent: parent, Data: map[int][]byte{ipoibPKey: u16(c.PKey)}})
 }
 
-func (kernel) linkMode(s LinkMode) error {
+func (Kernel) linkMode(s LinkMode) error {
 	mode := uint16(0)
 	if s.Mode == connected {
 		mode = 1
@@ -173,7 +178,7 @@ func (kernel) linkMode(s LinkMode) error {
 	return linkChange(s.Dev, 0, 0, linkInfo("ipoib", map[int][]byte{ipoibMode: u16(mode)}))
 }
 
-func (kernel) vlanAdd(v VLANAdd) error {
+func (Kernel) vlanAdd(v VLANAdd) error {
 	parent, err := interfaceIndex(v.Link)
 	if err != nil {
 		return err
@@ -181,12 +186,12 @@ func (kernel) vlanAdd(v VLANAdd) error {
 	return linkMake(madeLink{Name: v.Name, Kind: "vlan", Parent: parent, Data: map[int][]byte{vlanID: u16(uint16(v.ID))}})
 }
 
-func (kernel) bridgeAdd(b BridgeAdd) error {
+func (Kernel) bridgeAdd(b BridgeAdd) error {
 	data := map[int][]byte{bridgeForwardDelay: u32(0), bridgeSTPState: u32(0)}
 	return linkMake(madeLink{Name: b.Name, Kind: "bridge", Data: data}, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr)))
 }
 
-func (kernel) linkMaster(s LinkMaster) error {
+func (Kernel) linkMaster(s LinkMaster) error {
 	master, err := interfaceIndex(s.Master)
 	if err != nil {
 		return err
@@ -198,12 +203,12 @@ func (kernel) linkMaster(s LinkMaster) error {
 func interfaceIndex(dev string) (int, error) { return ask(dev, unix.SIOCGIFINDEX) }
 
 // linkType: what the type is in is a struct sockaddr, which begins with it (netdevice(7)).
-func (kernel) linkType(dev string) (uint16, error) {
+func (Kernel) linkType(dev string) (uint16, error) {
 	t, err := ask(dev, unix.SIOCGIFHWADDR)
 	return uint16(t), err
 }
 
-func (kernel) mtu(dev string) (int, error) { return ask(dev, unix.SIOCGIFMTU) }
+func (Kernel) mtu(dev string) (int, error) { return ask(dev, unix.SIOCGIFMTU) }
 
 // ask gets one number of a device (netdevice(7)): one small system call where a
 // netlink lookup parses every attribute of the link.

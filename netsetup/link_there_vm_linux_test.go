@@ -77,7 +77,7 @@ func TestKernelLinkClash(t *testing.T) {
 		{VLANAdd{Name: "other", Link: "eth0", ID: 7}, "other: that vlan exists already under another name: write that name"},
 	} {
 		got := ""
-		if err := tt.step.apply(kernel{}); err != nil {
+		if err := tt.step.apply(Kernel{}); err != nil {
 			got = err.Error()
 		}
 		if got != tt.want {
@@ -95,7 +95,7 @@ func TestKernelBondShortfall(t *testing.T) {
 	t.Cleanup(func() { remove(t, "bond0") })
 	const want = "bond bond0: the kernel has not taken all options: updelay is 200 instead of 250"
 	for range 2 { // a second time changes nothing
-		if err := b.apply(kernel{}); err == nil || err.Error() != want {
+		if err := b.apply(Kernel{}); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}

@@ -62,7 +62,7 @@ func apply(t *testing.T, steps []Step) {
 func applied(t *testing.T, steps []Step) (text string) {
 	t.Helper()
 	for _, s := range steps {
-		err := s.apply(kernel{})
+		err := s.apply(Kernel{})
 		if short := (*shortfall)(nil); errors.As(err, &short) {
 			text = sentences(text, short.what)
 		} else if err != nil {

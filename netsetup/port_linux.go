@@ -11,7 +11,7 @@ import (
 const sysClassInfiniBand = "/sys/class/infiniband"
 
 // port reads the state of a port.
-func (kernel) port(hca string, number int) (portState, error) {
+func (Kernel) port(hca string, number int) (portState, error) {
 	return readPort(filepath.Join(sysClassInfiniBand, hca, "ports", strconv.Itoa(number)))
 }
 
@@ -46,7 +46,7 @@ func readPort(dir string) (portState, error) {
 }
 
 // hcas are the InfiniBand adapters that a driver has bound to.
-func (kernel) hcas() []string {
+func (Kernel) hcas() []string {
 	entries, err := os.ReadDir(sysClassInfiniBand)
 	if err != nil {
 		return nil // no InfiniBand core, no adapters

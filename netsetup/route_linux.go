@@ -11,7 +11,7 @@ import (
 
 // routeDel deletes a route of the main table (RTM_DELROUTE). The kernel has
 // deleted some already, with an address.
-func (kernel) routeDel(r RouteDel) error {
+func (Kernel) routeDel(r RouteDel) error {
 	msg, attrs, err := routeMessage(Route(r))
 	if err != nil {
 		return err
@@ -22,7 +22,7 @@ func (kernel) routeDel(r RouteDel) error {
 	return nil
 }
 
-func (kernel) routerMetric(dev string, metric int) error {
+func (Kernel) routerMetric(dev string, metric int) error {
 	return setRouterMetric(sysctl6, dev, metric)
 }
 

@@ -39,7 +39,7 @@ func New(c Config, log *slog.Logger) (*Network, error) {
 	if c.USBNames = c.usbNames(); c.USBNames == 0 {
 		c.USBNames = rootUSB(os.DirFS("/"), kernelVersion())
 	}
-	r := newRunner(c, kernel{scheme: scheme}, log)
+	r := newRunner(c, kernel{Kernel{scheme: scheme}}, log)
 	return &Network{r: r}, nil
 }
 
@@ -96,8 +96,6 @@ func ApplyHostname(name string) error {
 // kernel is the running kernel; its changes are in link_linux.go. Each request has a socket of its own, so that
 // one which waits for a slow driver does not hold up the others more than the
 // kernel's own lock does.
-type kernel struct {
-	scheme scheme // of udev's names
-}
+type kernel struct{ Kernel }
 
 var _ system = kernel{}

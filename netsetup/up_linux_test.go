@@ -403,7 +403,7 @@ type physicalVeth struct {
 }
 
 func (v physicalVeth) watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error) {
-	in, err := kernel{}.watch(ctx, wg, six)
+	in, err := Kernel{}.watch(ctx, wg, six)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ const (
 // same socket, so that nothing is missed in between and nothing is read twice.
 // With six, so it does with what is told of IPv6: see watch_six_linux.go. The
 // addresses of IPv4 are not subscribed to: they are acknowledged one by one.
-func (k kernel) watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error) {
+func (k Kernel) watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan linkEvent, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err

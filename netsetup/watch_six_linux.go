@@ -245,7 +245,7 @@ const (
 	switchItOff = "check sysctl settings, and ipv6.disable_ipv6 on the command line"
 )
 
-func (kernel) productUUID() string {
+func (Kernel) productUUID() string {
 	b, _ := os.ReadFile(dmiUUID)
 	return string(b)
 }
@@ -254,11 +254,11 @@ func (kernel) productUUID() string {
 // duplicates (addrconf_dad_kick of net/ipv6/addrconf.c; RFC 4862 section 5.4.2
 // wants it for nodes that are switched on together). A boot has two or three
 // checks one after the other; why it does not wait is at firstRetransmit.
-func (kernel) hasten6(dev string) {
+func (Kernel) hasten6(dev string) {
 	_ = os.WriteFile(sysctl6+"/conf/"+dev+"/router_solicitation_delay", []byte("0"), 0)
 }
 
-func (kernel) restore6(dev string) error {
+func (Kernel) restore6(dev string) error {
 	const name = "router_solicitation_delay"
 	b, err := os.ReadFile(sysctl6 + "/conf/default/" + name)
 	if err != nil {
@@ -267,11 +267,11 @@ func (kernel) restore6(dev string) error {
 	return os.WriteFile(sysctl6+"/conf/"+dev+"/"+name, b, 0)
 }
 
-func (kernel) noRouters(dev string) error {
+func (Kernel) noRouters(dev string) error {
 	return os.WriteFile(sysctl6+"/conf/"+dev+"/accept_ra", []byte("0"), 0)
 }
 
-func (kernel) obstacle6(dev string, ra bool) string { return obstacle6(sysctl6, dev, ra) }
+func (Kernel) obstacle6(dev string, ra bool) string { return obstacle6(sysctl6, dev, ra) }
 
 // obstacle6 reads the settings of a device below root.
 func obstacle6(root, dev string, ra bool) string {

@@ -139,7 +139,7 @@ func TestWireRenewalByNeighbour(t *testing.T) {
 	c := newCable(t, "eth0", macA, prefix(serverNet))
 	c.plug(true)
 	w := openWire(t, channelDHCP, "10.77.0.23/24")
-	if err := (Route{Dst: prefix("0.0.0.0/0"), Via: addr("10.77.0.1"), Dev: "eth0"}).apply(kernel{}); err != nil {
+	if err := (Route{Dst: prefix("0.0.0.0/0"), Via: addr("10.77.0.1"), Dev: "eth0"}).apply(Kernel{}); err != nil {
 		t.Fatal(err)
 	}
 	var far wire
@@ -236,7 +236,7 @@ func TestLinkThere(t *testing.T) {
 		needs(t, "bridge: "+err.Error())
 	}
 	for range 2 {
-		if err := (kernel{}).bridgeAdd(BridgeAdd{Name: "br0", Addr: macA}); err != nil {
+		if err := (Kernel{}).bridgeAdd(BridgeAdd{Name: "br0", Addr: macA}); err != nil {
 			t.Fatal(err)
 		}
 		have, err := readLink("br0")
@@ -249,7 +249,7 @@ func TestLinkThere(t *testing.T) {
 			}
 		}
 	}
-	err := (kernel{}).bridgeAdd(BridgeAdd{Name: "eth0", Addr: macA})
+	err := (Kernel{}).bridgeAdd(BridgeAdd{Name: "eth0", Addr: macA})
 	const want = "eth0 exists already and is of the kind veth: choose another name for the bridge"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
