@@ -38,7 +38,7 @@ func testExchange() *exchange {
 func TestExchange(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := testExchange()
-	discover := x.start(now).first()
+	discover := firstSent(x.start(now))
 	if discover == nil || discover.MessageType() != dhcpv4.MessageTypeDiscover {
 		t.Fatalf("first message: %v", discover)
 	}
@@ -53,10 +53,10 @@ func TestExchange(t *testing.T) {
 		t.Error("sent before its time")
 	}
 	now = x.at
-	if again := x.tick(now).first(); again == nil || again.TransactionID != discover.TransactionID || x.discovers != 2 {
+	if again := firstSent(x.tick(now)); again == nil || again.TransactionID != discover.TransactionID || x.discovers != 2 {
 		t.Fatalf("not sent again: %v", again)
 	}
-	request := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer))).first()
+	request := firstSent(x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer))))
 	if request == nil || request.MessageType() != dhcpv4.MessageTypeRequest {
 		t.Fatalf("no request but %v", request)
 	}
@@ -83,7 +83,7 @@ func TestExchange(t *testing.T) {
 	if diff := cmp.Diff(want, *o.lease, byValue()); diff != "" {
 		t.Errorf("lease (-want +got):\n%s", diff)
 	}
-	r := outcome{send: x.release()}.first()
+	r := firstSent(outcome{send: x.release()})
 	if r == nil || r.MessageType() != dhcpv4.MessageTypeRelease || r.ClientIPAddr.String() != "10.77.0.23" || r.ServerIdentifier().String() != "10.77.0.1" || r.TransactionID == request.TransactionID {
 		t.Errorf("release: %v", r)
 	}
@@ -109,7 +109,7 @@ func TestExchangeRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := testExchange()
-			raw := answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer, tt.change)
+			raw := answer(t, firstSent(x.start(now)), dhcpv4.MessageTypeOffer, tt.change)
 			if name == "no cookie" {
 				raw[offsetCookie] = 0
 			}
@@ -125,7 +125,7 @@ func TestExchangeRefuses(t *testing.T) {
 	t.Run("mask of ip=", func(t *testing.T) {
 		x := testExchange()
 		x.client.bits = 20
-		o := x.receive(now, heard(answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionSubnetMask) })))
+		o := x.receive(now, heard(answer(t, firstSent(x.start(now)), dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionSubnetMask) })))
 		if o.send == nil {
 			t.Errorf("refused although ip= has the mask: %+v", o)
 		}
@@ -135,7 +135,7 @@ func TestExchangeRefuses(t *testing.T) {
 func TestExchangeNAK(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := testExchange()
-	discover := x.start(now).first()
+	discover := firstSent(x.start(now))
 	for i := range 3 {
 		o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer)))
 		if i > 0 {
@@ -146,7 +146,7 @@ func TestExchangeNAK(t *testing.T) {
 			now = x.at
 			o = x.tick(now)
 		}
-		request := o.first()
+		request := firstSent(o)
 		if request == nil || request.MessageType() != dhcpv4.MessageTypeRequest {
 			t.Fatalf("round %d: no request", i)
 		}
@@ -164,10 +164,10 @@ func TestExchangeNAK(t *testing.T) {
 			now = x.at
 			o = x.tick(now)
 		}
-		if o.send == nil || o.first().MessageType() != dhcpv4.MessageTypeDiscover || o.first().TransactionID == request.TransactionID {
+		if o.send == nil || firstSent(o).MessageType() != dhcpv4.MessageTypeDiscover || firstSent(o).TransactionID == request.TransactionID {
 			t.Fatalf("round %d: not restarted: %+v", i, o)
 		}
-		discover = o.first()
+		discover = firstSent(o)
 	}
 }
 
@@ -177,13 +177,13 @@ func TestExchangeShuns(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := testExchange()
 	other := func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptServerIdentifier(net.IPv4(10, 77, 0, 9))) }
-	request := x.receive(now, heard(answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer))).first()
-	discover := x.receive(now, heard(answer(t, request, dhcpv4.MessageTypeNak))).first()
+	request := firstSent(x.receive(now, heard(answer(t, firstSent(x.start(now)), dhcpv4.MessageTypeOffer))))
+	discover := firstSent(x.receive(now, heard(answer(t, request, dhcpv4.MessageTypeNak))))
 	if o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer))); o.send != nil {
 		t.Error("its offer was taken at once")
 	}
 	o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer, other)))
-	if r := o.first(); r == nil || r.ServerIdentifier().String() != "10.77.0.9" {
+	if r := firstSent(o); r == nil || r.ServerIdentifier().String() != "10.77.0.9" {
 		t.Errorf("the other server's offer led to %v", r)
 	}
 }
@@ -191,11 +191,11 @@ func TestExchangeShuns(t *testing.T) {
 func TestExchangeUnconfirmed(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := testExchange()
-	discover := x.start(now).first()
+	discover := firstSent(x.start(now))
 	x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer)))
 	for range maxRequests - 1 {
 		now = x.at
-		if o := x.tick(now); o.send == nil || o.first().MessageType() != dhcpv4.MessageTypeRequest {
+		if o := x.tick(now); o.send == nil || firstSent(o).MessageType() != dhcpv4.MessageTypeRequest {
 			t.Fatalf("request not sent again: %+v", o)
 		}
 	}
@@ -206,7 +206,7 @@ func TestExchangeUnconfirmed(t *testing.T) {
 		t.Error("a requested lease may exist already, and is not released")
 	}
 	o := x.tick(x.at)
-	if o.send == nil || o.first().MessageType() != dhcpv4.MessageTypeDiscover || o.first().TransactionID == discover.TransactionID || o.note == "" {
+	if o.send == nil || firstSent(o).MessageType() != dhcpv4.MessageTypeDiscover || firstSent(o).TransactionID == discover.TransactionID || o.note == "" {
 		t.Errorf("not restarted: %+v", o)
 	}
 	if x.release() != nil {
@@ -231,7 +231,7 @@ func TestBackoff(t *testing.T) {
 			}
 			now = x.at
 			sums = append(sums, now.Sub(start))
-			if o := x.tick(now); o.send == nil || int(o.first().NumSeconds) != int(now.Sub(start)/time.Second) {
+			if o := x.tick(now); o.send == nil || int(firstSent(o).NumSeconds) != int(now.Sub(start)/time.Second) {
 				t.Fatalf("nothing, or the wrong seconds, sent after %v", wait)
 			}
 		}
@@ -247,7 +247,7 @@ func TestBackoff(t *testing.T) {
 
 func TestParseLeaseOptions(t *testing.T) {
 	x := testExchange()
-	discover := x.start(time.Unix(1000, 0)).first()
+	discover := firstSent(x.start(time.Unix(1000, 0)))
 	set := func(code uint8, value string) func(*dhcpv4.DHCPv4) {
 		return func(m *dhcpv4.DHCPv4) {
 			m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(code), []byte(value)))
@@ -295,7 +295,7 @@ func TestParseLeaseOptions(t *testing.T) {
 
 func FuzzReply(f *testing.F) {
 	x := testExchange()
-	discover := x.start(time.Unix(1000, 0)).first()
+	discover := firstSent(x.start(time.Unix(1000, 0)))
 	reply, err := dhcpv4.NewReplyFromRequest(discover, dhcpv4.WithMessageType(dhcpv4.MessageTypeOffer), dhcpv4.WithYourIP(net.IPv4(10, 77, 0, 23)),
 		dhcpv4.WithOption(dhcpv4.OptServerIdentifier(net.IPv4(10, 77, 0, 1))), dhcpv4.WithOption(dhcpv4.OptSubnetMask(net.CIDRMask(24, 32))),
 		dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionDNSDomainSearchList, []byte("\x01a\xc0\x00"))),
@@ -348,7 +348,8 @@ func FuzzReply(f *testing.F) {
 // heard is a datagram of a server.
 func heard(payload []byte) packet { return packet{via: channelDHCP, payload: payload, from: macB} }
 
-func (o outcome) first() *dhcpv4.DHCPv4 {
+// firstSent is the first message that was sent, nil for none.
+func firstSent(o outcome) *dhcpv4.DHCPv4 {
 	if len(o.send) == 0 {
 		return nil
 	}

@@ -76,7 +76,7 @@ func TestHostileTextOfDHCP(t *testing.T) {
 					m.UpdateOption(dhcpv4.OptGeneric(option.code, option.raw))
 					m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionDomainNameServer, []byte{10, 77, 0, 1}))
 				}
-				request := x.receive(now, heard(answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer, spoil))).first()
+				request := firstSent(x.receive(now, heard(answer(t, firstSent(x.start(now)), dhcpv4.MessageTypeOffer, spoil))))
 				if request == nil {
 					t.Fatalf("option %d: the offer is not taken", option.code.Code())
 				}
@@ -128,7 +128,7 @@ func TestHostileTextOfRefusals(t *testing.T) {
 	for name, hostile := range hostileTexts() {
 		now := time.Unix(1000, 0)
 		x := testExchange()
-		request := x.receive(now, heard(answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer))).first()
+		request := firstSent(x.receive(now, heard(answer(t, firstSent(x.start(now)), dhcpv4.MessageTypeOffer))))
 		o := x.receive(now, heard(answer(t, request, dhcpv4.MessageTypeNak, func(m *dhcpv4.DHCPv4) {
 			m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionMessage, []byte(hostile)))
 		})))
@@ -138,7 +138,7 @@ func TestHostileTextOfRefusals(t *testing.T) {
 	// 70 letters of two bytes: the end is between two of them.
 	now := time.Unix(1000, 0)
 	x := testExchange()
-	request := x.receive(now, heard(answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer))).first()
+	request := firstSent(x.receive(now, heard(answer(t, firstSent(x.start(now)), dhcpv4.MessageTypeOffer))))
 	o := x.receive(now, heard(answer(t, request, dhcpv4.MessageTypeNak, func(m *dhcpv4.DHCPv4) {
 		m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionMessage, []byte("x"+strings.Repeat("ö", 70))))
 	})))
@@ -174,7 +174,7 @@ func TestHostileLists(t *testing.T) {
 		m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionDNSDomainSearchList, search))
 		m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionDomainNameServer, servers))
 	}
-	request := x.receive(now, heard(answer(t, x.start(now).first(), dhcpv4.MessageTypeOffer, spoil))).first()
+	request := firstSent(x.receive(now, heard(answer(t, firstSent(x.start(now)), dhcpv4.MessageTypeOffer, spoil))))
 	o := x.receive(now, heard(answer(t, request, dhcpv4.MessageTypeAck, spoil)))
 	if o.lease == nil {
 		t.Fatalf("no lease: %s", o.note)

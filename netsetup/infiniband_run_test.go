@@ -76,7 +76,7 @@ func TestRunInfiniBandAuto(t *testing.T) {
 func TestInfiniBandForeignAnswer(t *testing.T) {
 	x := newExchange(client{addr: guideAddr, identities: ClientID("guid").identities(guidePort()), broadcast: true}, func() uint32 { return 7 })
 	now := time.Unix(1000, 0)
-	discover := x.start(now).first()
+	discover := firstSent(x.start(now))
 	for id, ours := range map[string]bool{"\x20other": false, string(x.client.identities[0].id): true, "": true} {
 		x.phase = phaseSelecting
 		o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) {

@@ -238,7 +238,7 @@ func TestExchangeRapidCommit(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := testExchange()
 	x.client.rapid = true
-	discover := x.start(now).first()
+	discover := firstSent(x.start(now))
 	if !discover.Options.Has(dhcpv4.OptionRapidCommit) {
 		t.Fatalf("no option 80 in %v", discover)
 	}
@@ -250,14 +250,14 @@ func TestExchangeRapidCommit(t *testing.T) {
 	if o.lease == nil || o.lease.Addr != prefix("10.77.0.23/24") || len(o.send) != 0 {
 		t.Fatalf("%+v", o)
 	}
-	if r := (outcome{send: x.release()}).first(); r == nil || r.MessageType() != dhcpv4.MessageTypeRelease {
+	if r := firstSent((outcome{send: x.release()})); r == nil || r.MessageType() != dhcpv4.MessageTypeRelease {
 		t.Errorf("released by %v", r)
 	}
 	plain := testExchange()
-	if discover := plain.start(now).first(); discover.Options.Has(dhcpv4.OptionRapidCommit) {
+	if discover := firstSent(plain.start(now)); discover.Options.Has(dhcpv4.OptionRapidCommit) {
 		t.Error("option 80 was not asked for")
 	}
-	if o := plain.receive(now, heard(answer(t, plain.start(now).first(), dhcpv4.MessageTypeAck, rapid))); o.lease != nil {
+	if o := plain.receive(now, heard(answer(t, firstSent(plain.start(now)), dhcpv4.MessageTypeAck, rapid))); o.lease != nil {
 		t.Error("a lease was taken that was not asked for")
 	}
 }

@@ -16,7 +16,7 @@ import (
 func leaseWith(t *testing.T, want expected, options map[uint8]string) (Lease, string) {
 	t.Helper()
 	x := testExchange()
-	raw := answer(t, x.start(time.Unix(1000, 0)).first(), dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) {
+	raw := answer(t, firstSent(x.start(time.Unix(1000, 0))), dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) {
 		for code, value := range options {
 			m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(code), []byte(value)))
 		}
@@ -170,10 +170,10 @@ func TestExchangeSecs(t *testing.T) {
 	x := testExchange()
 	x.start(now)
 	now = now.Add(3 * time.Second)
-	discover := x.tick(now).first()
+	discover := firstSent(x.tick(now))
 	now = now.Add(1500 * time.Millisecond)
-	request := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer))).first()
-	again := x.tick(now.Add(5 * time.Second)).first()
+	request := firstSent(x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeOffer))))
+	again := firstSent(x.tick(now.Add(5 * time.Second)))
 	if discover.NumSeconds != 3 || request.NumSeconds != 3 || again.NumSeconds != 3 {
 		t.Errorf("DISCOVER %d, REQUEST %d, REQUEST again %d", discover.NumSeconds, request.NumSeconds, again.NumSeconds)
 	}
@@ -189,7 +189,7 @@ func TestExchangeTwoRapid(t *testing.T) {
 	} {
 		x := testExchange()
 		x.client.rapid = true
-		discover := x.start(now).first()
+		discover := firstSent(x.start(now))
 		rapid := func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionRapidCommit, nil)) }
 		if o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeAck, rapid))); o.lease == nil {
 			t.Fatalf("%s: no lease: %+v", name, o)
@@ -199,7 +199,7 @@ func TestExchangeTwoRapid(t *testing.T) {
 			m.YourIPAddr = net.ParseIP(tt.second)
 		})))
 		got := ""
-		if m := o.first(); m != nil {
+		if m := firstSent(o); m != nil {
 			got = m.MessageType().String() + " " + m.ClientIPAddr.String() + " " + m.ServerIdentifier().String()
 		}
 		if got != tt.want || o.lease != nil || x.phase != phaseBound || x.server != addr("10.77.0.1") {
@@ -217,12 +217,12 @@ func TestExchangeRapidUnfit(t *testing.T) {
 		x.client.rapid = true
 		x.client.judge = func(Lease) error { return errors.New("no root path") }
 		x.client.taken = func(l Lease, _ identity) bool { return elsewhere && l.Addr.Addr() == addr("10.77.0.23") }
-		discover := x.start(now).first()
+		discover := firstSent(x.start(now))
 		o := x.receive(now, heard(answer(t, discover, dhcpv4.MessageTypeAck, func(m *dhcpv4.DHCPv4) {
 			m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionRapidCommit, nil))
 		})))
 		got := ""
-		if m := o.first(); m != nil {
+		if m := firstSent(o); m != nil {
 			got = m.MessageType().String() + " " + m.ClientIPAddr.String() + " " + m.ServerIdentifier().String()
 		}
 		if got != want || o.lease != nil || x.phase != phaseSelecting || !strings.Contains(o.note, "no root path") {

@@ -417,8 +417,7 @@ func TestProbedAfterGateway(t *testing.T) {
 func TestProbedInfiniBand(t *testing.T) {
 	l := Lease{Addr: prefix("10.77.0.5/24")}
 	d := newDesk(t, Device{Index: 2, Name: "ib0", Type: hwInfiniBand, Addr: ipoibA}, newFixed(l, ipoibA), netip.Addr{})
-	r := runner{nics: map[nicKey]*nic{{index: 2}: {dev: d.hw}}}
-	d.p.(*probed).ours = r.ours
+	d.p.(*probed).ours = func(a HardwareAddr) bool { return a.identifies(d.hw) }
 	d.start()
 	d.until(49 * time.Millisecond)
 	d.arp(arpReply, "\x00\x00\x00\x51"+ipoibA[4:], "10.77.0.5", "", true)
