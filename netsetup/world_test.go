@@ -55,13 +55,13 @@ func kindOf(key string) kind {
 	return 0
 }
 
-// An outcome is what came of a situation, by the keys of the facts.
-type outcome struct {
+// An findings is what came of a situation, by the keys of the facts.
+type findings struct {
 	facts map[string][]string
 	took  time.Duration
 }
 
-func (o outcome) add(key string, values ...string) { o.facts[key] = append(o.facts[key], values...) }
+func (o findings) add(key string, values ...string) { o.facts[key] = append(o.facts[key], values...) }
 
 // TestWorld tries what people have on their command lines and on their networks.
 func TestWorld(t *testing.T) {
@@ -78,7 +78,7 @@ func TestWorld(t *testing.T) {
 }
 
 // canFail sees that each fact of the row is looked at, and that nothing else may come.
-func (s situation) canFail(t *testing.T, got outcome) {
+func (s situation) canFail(t *testing.T, got findings) {
 	for i, f := range s.want {
 		changed := slices.Clone(s.want)
 		changed[i].value = f.value + "?!"
@@ -143,8 +143,8 @@ func world(t *testing.T) []situation {
 
 // run is nodisk plan, and where that has no fault the boot up to what it would attach
 // and mount.
-func (s situation) run(t *testing.T) outcome {
-	o := outcome{facts: map[string][]string{}}
+func (s situation) run(t *testing.T) findings {
+	o := findings{facts: map[string][]string{}}
 	line := cmdline.Parse(s.line)
 	report, err := preflight.Check(t.Context(), preflight.Input{Line: line})
 	if err != nil {
@@ -183,7 +183,7 @@ func (s situation) run(t *testing.T) outcome {
 }
 
 // network is what has come up.
-func (o outcome) network(up netsetup.Outcome) {
+func (o findings) network(up netsetup.Outcome) {
 	for _, s := range append([]netsetup.State{up.State}, up.State.Others...) {
 		if s.Device == "" {
 			continue
@@ -218,7 +218,7 @@ func (o outcome) network(up netsetup.Outcome) {
 }
 
 // completed is what is attached and mounted.
-func (o outcome) completed(plan boot.Plan, net netsetup.State) error {
+func (o findings) completed(plan boot.Plan, net netsetup.State) error {
 	root, err := plan.RootBy(net)
 	if err != nil {
 		return err
@@ -312,7 +312,7 @@ func defaults(up netsetup.Outcome) []string {
 }
 
 // differences says what is not as it must be.
-func differences(want []fact, got outcome) []string {
+func differences(want []fact, got findings) []string {
 	var diff []string
 	wanted := map[string][]string{}
 	for _, f := range want {
