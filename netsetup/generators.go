@@ -131,5 +131,5 @@ func (c Config) namePolicy(d Device) []string {
 	if d.Udev.USB && c.usbNames() == USBByAddress {
 		return []string{"keep", "kernel", "mac"}
 	}
-	return []string{"keep", "kernel", "database", "onboard", "slot", "path"}
+	return defaultNamePolicy()
 }

@@ -108,7 +108,7 @@ func TestInfiniBandNamesOfSysfs(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s %s (-want +got):\n%s", tt.name, tt.scheme, diff)
 		}
-		if name := got.by([]string{"keep", "kernel", "database", "onboard", "slot", "path"}); name != tt.udev {
+		if name := got.by(defaultNamePolicy()); name != tt.udev {
 			t.Errorf("%s %s: %q, want %q", tt.name, tt.scheme, name, tt.udev)
 		}
 		for _, name := range got.all() {

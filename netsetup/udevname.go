@@ -22,6 +22,11 @@ type UdevNames struct {
 	USB bool
 }
 
+// defaultNamePolicy is NamePolicy= of systemd's 99-default.link (systemd.link(5)).
+func defaultNamePolicy() []string {
+	return []string{"keep", "kernel", "database", "onboard", "slot", "path"}
+}
+
 // by is the name that udev gives by a NamePolicy=, empty if it leaves the device the
 // one that it has.
 func (u UdevNames) by(order []string) string {

@@ -138,7 +138,7 @@ func TestUdevNames(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
-		if p := got.by((Config{}).namePolicy(Device{})); p != tt.policy {
+		if p := got.by(defaultNamePolicy()); p != tt.policy {
 			t.Errorf("%s: udev names it %q, want %q", name, p, tt.policy)
 		}
 		for _, n := range got.all() {
