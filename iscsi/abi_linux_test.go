@@ -47,7 +47,9 @@ func TestRequestBytes(t *testing.T) {
 }
 
 func TestSessionParams(t *testing.T) {
-	n, err := login(t.Context(), &fakeTarget{script: []reply{{text: "HeaderDigest=CRC32C MaxRecvDataSegmentLength=65536 TargetPortalGroupTag=1"}}}, testParams())
+	n, err := login(t.Context(),
+		&fakeTarget{script: []reply{{text: "HeaderDigest=CRC32C MaxRecvDataSegmentLength=65536 " +
+			"TargetPortalGroupTag=1"}}}, testParams())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,13 +93,17 @@ func TestParseEvent(t *testing.T) {
 		asked eventType
 		want  string
 	}{
-		"created":           {message(11, eventCreateSession, 0, "", 5, 2), eventCreateSession, ""},
-		"started":           {message(17, eventStartConn, 0, ""), eventStartConn, ""},
-		"interface error":   {message(11, eventIfError, -int32(unix.ENOMEM), ""), eventCreateConn, "cannot allocate memory"},
-		"positive error":    {message(11, eventIfError, int32(unix.ENOSYS), ""), eventSetParam, "function not implemented"},
+		"created": {message(11, eventCreateSession, 0, "", 5, 2), eventCreateSession, ""},
+		"started": {message(17, eventStartConn, 0, ""), eventStartConn, ""},
+		"interface error": {message(11, eventIfError, -int32(unix.ENOMEM), ""), eventCreateConn,
+			"cannot allocate memory"},
+		"positive error": {message(11, eventIfError, int32(unix.ENOSYS), ""), eventSetParam,
+			"function not implemented"},
 		"error without one": {message(11, eventIfError, 0, ""), eventSetParam, "without a reason"},
-		"return code":       {message(15, eventBindConn, 0, "", 0xffffffff-uint32(unix.ENOTCONN)+1), eventBindConn, "transport endpoint is not connected"},
-		"other reply":       {message(11, eventCreateSession, 0, "", 5, 2), eventStartConn, "kernel answers with create session"},
+		"return code": {message(15, eventBindConn, 0, "", 0xffffffff-uint32(unix.ENOTCONN)+1), eventBindConn,
+			"transport endpoint is not connected"},
+		"other reply": {message(11, eventCreateSession, 0, "", 5, 2), eventStartConn,
+			"kernel answers with create session"},
 	} {
 		e, err := parseEvent(tt.event)
 		if err != nil {
@@ -112,7 +118,8 @@ func TestParseEvent(t *testing.T) {
 	binary.NativeEndian.PutUint32(long, 4096)
 	short := message(0, eventConnError, 0, "")
 	binary.NativeEndian.PutUint32(short, 60)
-	for name, b := range map[string][]byte{"empty": nil, "truncated": long[:71], "says too long": long, "says too short": short} {
+	for name, b := range map[string][]byte{"empty": nil, "truncated": long[:71], "says too long": long,
+		"says too short": short} {
 		if e, err := parseEvent(b); err == nil {
 			t.Errorf("%s: %+v", name, e)
 		}
