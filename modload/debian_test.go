@@ -21,7 +21,7 @@ func needs(tb testing.TB, what string) {
 	tb.Skipf("needs %s", what)
 }
 
-// kernelTree returns a folder with lib/modules/RELEASE of a distribution's
+// kernelTree returns a directory with lib/modules/RELEASE of a distribution's
 // kernel, and the release.
 func kernelTree(tb testing.TB) (root, release string) {
 	tb.Helper()

@@ -26,7 +26,8 @@ func ParseRecord(data []byte) (Record, error) {
 	}
 	fields := strings.Split(string(head), ",")
 	if len(fields) < 3 {
-		return Record{}, fmt.Errorf("parse kernel log record: %d fields before the semicolon, want at least 3", len(fields))
+		return Record{}, fmt.Errorf("parse kernel log record: %d fields before the semicolon, want at least 3",
+			len(fields))
 	}
 	priority, err := strconv.ParseUint(fields[0], 10, 16)
 	if err != nil {
@@ -97,7 +98,7 @@ func sentence(module string, messages []string) string {
 	return ""
 }
 
-// about tells whether a message names the module as a word of its own.
+// about reports whether a message names the module as a word of its own.
 func about(module, message string) bool {
 	message = normal(message)
 	for from := 0; ; {
@@ -122,7 +123,8 @@ func isName(c byte) bool {
 // (kernel/module/main.c, signing.c, security/lockdown).
 func anonymous(message string) bool {
 	for _, start := range [...]string{
-		"Loading of ", "Lockdown:", "PKCS#7", "Invalid ELF", "Module has invalid ELF", "module: ", "Module len ", "BPF:",
+		"Loading of ", "Lockdown:", "PKCS#7", "Invalid ELF", "Module has invalid ELF", "module: ", "Module len ",
+		"BPF:",
 	} {
 		if strings.HasPrefix(message, start) {
 			return true

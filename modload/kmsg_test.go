@@ -8,15 +8,18 @@ import (
 )
 
 func TestParseRecord(t *testing.T) {
-	got, err := ParseRecord([]byte("28,1021,5140900,-,caller=T1;ext4: Unknown symbol jbd2_\\x5c\\xzz (err -2)\n SUBSYSTEM=module\n DEVICE=+x\n"))
+	got, err := ParseRecord([]byte("28,1021,5140900,-,caller=T1;ext4: Unknown symbol jbd2_\\x5c\\xzz (err -2)\n" +
+		" SUBSYSTEM=module\n DEVICE=+x\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Record{Priority: 4, Sequence: 1021, Time: 5140900 * time.Microsecond, Message: `ext4: Unknown symbol jbd2_\\xzz (err -2)`}
+	want := Record{Priority: 4, Sequence: 1021, Time: 5140900 * time.Microsecond,
+		Message: `ext4: Unknown symbol jbd2_\\xzz (err -2)`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, bad := range []string{"", "6,1,2", "6,1;x", "a,1,2;x", "6,b,2;x", "6,1,c;x", "6,1,-2,-;x", "6,1,99999999999999999999,-;x"} {
+	for _, bad := range []string{"", "6,1,2", "6,1;x", "a,1,2;x", "6,b,2;x", "6,1,c;x", "6,1,-2,-;x",
+		"6,1,99999999999999999999,-;x"} {
 		if r, err := ParseRecord([]byte(bad)); err == nil {
 			t.Errorf("ParseRecord(%q) = %+v, want an error", bad, r)
 		}
@@ -45,10 +48,12 @@ func TestSentence(t *testing.T) {
 			"ext4: disagrees about version of symbol module_layout",
 		},
 		"others speak too": {
-			[]string{"ext4_more: Unknown symbol x (err 0)", "myext4: hello", "xfs: Unknown symbol y (err 0)", "ext4: said this"},
+			[]string{"ext4_more: Unknown symbol x (err 0)", "myext4: hello", "xfs: Unknown symbol y (err 0)",
+				"ext4: said this"},
 			"ext4: said this",
 		},
-		"nobody named":    {[]string{"eth0: link up", "Loading of unsigned module is rejected"}, "Loading of unsigned module is rejected"},
+		"nobody named": {[]string{"eth0: link up", "Loading of unsigned module is rejected"},
+			"Loading of unsigned module is rejected"},
 		"nothing at all":  {nil, ""},
 		"nothing of it":   {[]string{"eth0: link up"}, ""},
 		"dashes":          {[]string{"in ext4-: fault"}, ""},

@@ -21,7 +21,7 @@ const moduleInitCompressedFile = 4
 // A machine is the kernel that runs.
 type machine struct {
 	root       string
-	modules    string // folder above lib/modules
+	modules    string // directory above lib/modules
 	decompress func(path string, r io.Reader) (io.Reader, error)
 	format     func() string // of compressed modules the kernel takes; "" is none
 	uname      func() string
@@ -83,7 +83,7 @@ func (m *machine) present(module string) bool {
 	if m.live(module) {
 		return true
 	}
-	// A module that is built in has a folder if it has parameters or a version,
+	// A module that is built in has a directory if it has parameters or a version,
 	// and never an initstate.
 	if unix.Access(m.path("sys/module/"+module), unix.F_OK) != nil {
 		return false
@@ -227,7 +227,8 @@ func (m *machine) unpack(fd int, path, format string) (*os.File, error) {
 		if takes == "" {
 			takes = "none"
 		}
-		return nil, fmt.Errorf("unpack %s: the kernel unpacks %s, not %s: build the image with plain modules", path, takes, format)
+		return nil, fmt.Errorf("unpack %s: the kernel unpacks %s, not %s: build the image with plain modules",
+			path, takes, format)
 	}
 	r, err := m.decompress(path, descriptor(fd))
 	if err != nil {

@@ -75,7 +75,7 @@ func TestCheck(t *testing.T) {
 		{
 			"flat-without-order", "iscsi,ext4", "01:00.0 0200: 8086:1521\n", iscsiWords + " nodisk.modules=igb",
 			func(s *build.Spec) { s.ModuleDirs = []string{flatFolder(t, "igb", "dca", "i2c_algo_bit")} },
-			"would not boot: by nodisk.modules=: load module \"igb\": it lies in a folder without index",
+			"would not boot: by nodisk.modules=: load module \"igb\": it lies in a directory without an index",
 		},
 		{
 			"chosen-drivers", "eth,iscsi,ext4", broadcom, iscsiWords,

@@ -206,7 +206,7 @@ func (c *checker) insert(at, params string) error {
 			c.flat = append(c.flat, m)
 			for _, need := range m.Depends() {
 				if !c.loaded[strings.ReplaceAll(need, "-", "_")] && !c.index.Builtin(need) {
-					return fmt.Errorf("it lies in a folder without index, so nothing is loaded for it: name %s before it", need)
+					return fmt.Errorf("it lies in a directory without an index, so nothing is loaded for it: name %s before it", need)
 				}
 			}
 		}
