@@ -15,23 +15,11 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/modload"
 )
 
 var update = flag.Bool("update", false, "write golden files")
-
-// needs skips a test without what it names; in strict mode a skip is a
-// failure.
-func needs(t *testing.T, ok bool, what string) {
-	t.Helper()
-	switch {
-	case ok:
-	case os.Getenv("NODISK_TEST_STRICT") == "1":
-		t.Fatalf("missing: %s", what)
-	default:
-		t.Skipf("missing: %s", what)
-	}
-}
 
 // kernelDir is a folder with vmlinuz and lib/modules/RELEASE.
 func kernelDir(t *testing.T) string {
@@ -41,7 +29,7 @@ func kernelDir(t *testing.T) string {
 		dir = filepath.Join("..", "..", ".cache", "kernel")
 	}
 	_, err := os.Stat(filepath.Join(dir, "vmlinuz"))
-	needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")
+	testenv.Needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")
 	return dir
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nodisk/nodisk/integration/oldkernel"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // chainOf makes n links that lead to "end", one over the other.
@@ -55,7 +56,7 @@ func TestOpenInRootAsTheKernel(t *testing.T) {
 		return os.NewFile(uintptr(fd), name), nil
 	}
 	if _, err := kernel("/end"); err != nil {
-		lacking(t, fmt.Sprintf("a kernel to compare with, that has openat2 (%v)", err))
+		testenv.Missing(t, fmt.Sprintf("a kernel to compare with, that has openat2 (%v)", err))
 	}
 	opened := 0
 	for _, name := range names {
