@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -184,4 +186,27 @@ func flatFolder(t *testing.T, names ...string) string {
 		}
 	}
 	return dir
+}
+
+// A Part is one of the files that a boot loader puts one behind the other.
+type Part struct {
+	Name string
+	io.Reader
+}
+
+// ReadImage is OpenImage of what is at hand.
+func ReadImage(ctx context.Context, parts ...Part) (*Image, error) {
+	var (
+		sources []*build.Source
+		names   []string
+	)
+	for _, p := range parts {
+		s, err := build.NewSource(ctx, p.Reader)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("read image %s: %w", p.Name, err), build.JoinSources(sources...).Close())
+		}
+		sources = append(sources, s)
+		names = append(names, p.Name)
+	}
+	return readImage(ctx, names, build.JoinSources(sources...))
 }
