@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // An unpackedFile is what a test sees of a file that an archive was unpacked to.
@@ -66,7 +68,7 @@ func seen(t *testing.T, root string) map[string]unpackedFile {
 // asRoot skips what only root can do.
 func asRoot(t *testing.T) {
 	t.Helper()
-	needs(t, os.Geteuid() == 0, "root, for device nodes and owners")
+	testenv.Needs(t, os.Geteuid() == 0, "root, for device nodes and owners")
 }
 
 // realRoot is a tree with one of everything, as a root has it: merged /usr, nodes, a FIFO, names of one

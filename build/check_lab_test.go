@@ -16,6 +16,7 @@ import (
 
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // otherKernelDir is the folder of a kernel whose symbols have other versions.
@@ -26,7 +27,7 @@ func otherKernelDir(t *testing.T) string {
 		dir = filepath.Join("..", ".cache", "kernel-other")
 	}
 	_, err := os.Stat(filepath.Join(dir, "vmlinuz"))
-	needs(t, err == nil, "another kernel in NODISK_OTHER_KERNEL_DIR or .cache/kernel-other (scripts/fetch-kernel .cache/kernel-other other)")
+	testenv.Needs(t, err == nil, "another kernel in NODISK_OTHER_KERNEL_DIR or .cache/kernel-other (scripts/fetch-kernel .cache/kernel-other other)")
 	return dir
 }
 

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -394,4 +395,12 @@ func TestParseInventoryTooLong(t *testing.T) {
 	if err == nil || err.Error() != "read inventory f: it is longer than 16 MiB: it is not the text file that it should be" {
 		t.Errorf("error %v", err)
 	}
+}
+
+func chooseDrivers(x *modload.Index, tree fs.FS, profiles []modload.Profile, list []Inventory) (reduced []modload.Profile, notes []string, err error) {
+	c, err := openChoice(x, tree)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.choose(profiles, list)
 }

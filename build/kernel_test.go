@@ -118,21 +118,6 @@ func TestUnifiedKernel(t *testing.T) {
 	}
 }
 
-// An image is for its modules' kernel, and one without modules for any.
-func TestContentsForKernel(t *testing.T) {
-	k := Kernel{Release: "6.12.1"}
-	if err := (Contents{Releases: []string{"6.1.0", "6.12.1"}}).ForKernel(k, "a.img"); err != nil {
-		t.Error(err)
-	}
-	if err := (Contents{}).ForKernel(k, "a.img"); err != nil {
-		t.Error(err)
-	}
-	err := Contents{Releases: []string{"6.1.0"}}.ForKernel(k, "a.img")
-	if err == nil || !strings.Contains(err.Error(), "the kernel is 6.12.1, but the modules in a.img are of 6.1.0") {
-		t.Errorf("%v", err)
-	}
-}
-
 func TestParseKernel(t *testing.T) {
 	unset := bzImage("6.1.0")
 	unset[0x20e], unset[0x20f] = 0, 0

@@ -5,12 +5,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // A disk whose format is only guessed gives a node no other file of this machine.
 func TestGuessFormat(t *testing.T) {
 	if _, err := toolQEMUImg().find(); err != nil {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/u-root/u-root/pkg/cpio"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 func TestFabricWords(t *testing.T) {
@@ -256,7 +258,7 @@ func readCPIO(t *testing.T, file string, f func(cpio.Record)) {
 func TestSharedLibraries(t *testing.T) {
 	shell, err := filepath.EvalSymlinks("/bin/sh")
 	if err != nil {
-		lacks(t, "no /bin/sh: "+err.Error())
+		testenv.Missing(t, "no /bin/sh: "+err.Error())
 	}
 	libs, err := sharedLibraries(shell)
 	if err != nil {

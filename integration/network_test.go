@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // networkProfiles is what the image of the tests on the rig holds.
@@ -51,7 +53,7 @@ func TestBootNetwork(t *testing.T) {
 	t.Parallel()
 	needs(t, BootSpec{Root: RootNone, Static: true})
 	for _, err := range MissingRig() {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	kernel := kernelDir(t)
 	image := buildImage(t, networkProfiles)

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 func TestRefusal(t *testing.T) {
@@ -91,7 +93,7 @@ func TestLine(t *testing.T) {
 // The root on a disk that is no iSCSI disk is named as /init would choose it.
 func TestRootOn(t *testing.T) {
 	for _, err := range missing(toolMke2fs(), toolBusybox()) {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	disk, err := os.ReadFile(testDisk(t))
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // What is mounted below a tree, as in a chroot that is in use, is neither measured nor copied nor exported: what it
@@ -89,7 +91,7 @@ func TestTreeWithMounts(t *testing.T) {
 	})
 	t.Run("overlay", func(t *testing.T) {
 		if !rootOutside() {
-			lacks(t, "only root exports by NFS")
+			testenv.Missing(t, "only root exports by NFS")
 		}
 		merged, unmount, err := overlay(tree)
 		if err != nil {

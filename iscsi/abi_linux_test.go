@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // The golden bytes are those of a little-endian machine, which is what the
@@ -17,7 +19,7 @@ import (
 func needsLittleEndian(t *testing.T) {
 	t.Helper()
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		missing(t, "a little-endian machine, as the one the golden bytes are from")
+		testenv.Missing(t, "a little-endian machine, as the one the golden bytes are from")
 	}
 }
 

@@ -16,24 +16,17 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 const inNamespace = "NODISK_TEST_ISCSI_NAMESPACE"
-
-// missing skips, or fails where skips are forbidden.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		t.Fatalf("missing: "+format, args...)
-	}
-	t.Skipf("missing: "+format, args...)
-}
 
 func needsProgram(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
-			missing(t, "program %s (Debian package tgt)", name)
+			testenv.Missing(t, fmt.Sprintf("program %s (Debian package tgt)", name))
 		}
 	}
 }
@@ -115,7 +108,7 @@ func TestTgtd(t *testing.T) {
 	if os.Getenv(inNamespace) == "" {
 		needsProgram(t, "tgtd", "tgtadm")
 		if os.Getuid() != 0 {
-			missing(t, "root (for a network namespace)")
+			testenv.Missing(t, "root (for a network namespace)")
 		}
 		c := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestTgtd$",
 			"-test.v="+strconv.FormatBool(testing.Verbose()))
@@ -211,7 +204,7 @@ func TestTgtd(t *testing.T) {
 	t.Run("black hole", func(t *testing.T) {
 		link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "hole0"}, PeerName: "hole1"}
 		if err := netlink.LinkAdd(link); err != nil {
-			missing(t, "veth: %v", err)
+			testenv.Missing(t, fmt.Sprintf("veth: %v", err))
 		}
 		defer func() { _ = netlink.LinkDel(link) }()
 		for _, name := range []string{"hole0", "hole1"} {

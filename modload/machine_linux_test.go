@@ -125,37 +125,6 @@ func TestUnpackToMemory(t *testing.T) {
 	}
 }
 
-func TestMessages(t *testing.T) {
-	steps := []struct {
-		text string
-		err  error
-	}{
-		{"", unix.EPIPE},
-		{"4,1,1,-;first\n", nil},
-		{"", unix.EINTR},
-		{"garbage", nil},
-		{"4,2,1,-;second\n K=V\n", nil},
-		{"", unix.EAGAIN},
-		{"4,3,1,-;not read\n", nil},
-	}
-	got := messages(func(b []byte) (int, error) {
-		s := steps[0]
-		steps = steps[1:]
-		return copy(b, s.text), s.err
-	})
-	if diff := cmp.Diff([]string{"first", "second"}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	endless := 0
-	messages(func(b []byte) (int, error) {
-		endless++
-		return copy(b, "4,1,1,-;again\n"), nil
-	})
-	if endless != maxRecords {
-		t.Errorf("%d records were read of a log without end", endless)
-	}
-}
-
 func TestExplain(t *testing.T) {
 	here, there := releases{tree: "6.1", running: "6.1"}, releases{tree: "6.1", running: "6.12"}
 	for name, tt := range map[string]struct {
