@@ -99,7 +99,8 @@ func (d *decompressors) open(c Compression) (stream io.Reader, end func(), err e
 		if dict := xzDict(head); dict > xzMaxDict {
 			return nil, nil, fmt.Errorf("it wants %d MiB to be unpacked; %d are the most", dict>>20, xzMaxDict>>20)
 		}
-		return unpack.XZ(d.in.Reader), stay, nil
+		plain, err := unpack.XZ(newXZStream(d.in.Reader), xzMaxDict)
+		return plain, stay, err
 	case None:
 		return plainStream{d.in}, stay, nil
 	}
@@ -147,7 +148,12 @@ func xzDict(data []byte) int64 {
 	if len(block) < 3 || block[0] != 0x21 || block[1] != 1 {
 		return 0
 	}
-	bits := int64(block[2] & 0x3f)
+	return xzDictionary(block[2])
+}
+
+// xzDictionary is the memory that the property of LZMA2 asks for, in bytes, 0 if it cannot be told.
+func xzDictionary(property byte) int64 {
+	bits := int64(property & 0x3f)
 	if bits > 40 {
 		return 0
 	}
