@@ -159,7 +159,7 @@ func TestAddSparse(t *testing.T) {
 			}
 			return nil
 		}}
-		if err := reading.run(t.Context(), memorySource(image)); err != nil {
+		if err := reading.run(t.Context(), bytesSource(image)); err != nil {
 			t.Fatal(err)
 		}
 		if found != 100<<20+123 || length != size {
