@@ -138,7 +138,7 @@ func whole(t *testing.T, image []byte) [][]byte {
 	}
 	var archives [][]byte
 	for _, s := range c.Segments {
-		d := &decompressors{in: newInput(t.Context(), bytes.NewReader(image[s.Offset:]), int64(len(image))-s.Offset)}
+		d := newDecompressors(newInput(t.Context(), bytes.NewReader(image[s.Offset:]), int64(len(image))-s.Offset))
 		stream, _, err := d.open(s.Compression)
 		if err != nil {
 			t.Fatal(err)
