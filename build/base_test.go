@@ -102,23 +102,15 @@ func treeOf(t testing.TB, image []byte) *unpacked {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bodies := make(map[*File][]*inode)
-	var files []*File
-	r.tree.walk("", r.tree.root, func(_ string, n *inode) {
-		if n.is(typeFile) && n.body != nil {
-			if bodies[n.body] == nil {
-				files = append(files, n.body)
-			}
-			bodies[n.body] = append(bodies[n.body], n)
-		}
-	})
-	if err := r.contents(context.Background(), files, func(f *File, content io.Reader) error {
+	all := func(string) bool { return true }
+	err = r.Read(context.Background(), nil, all, func(names []string, _ int64, content io.Reader) error {
 		data, err := io.ReadAll(content)
-		for _, n := range bodies[f] {
-			n.data = data
+		for _, name := range names {
+			r.tree.get(name).data = data
 		}
 		return err
-	}); err != nil {
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	return r.tree
