@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -133,13 +134,13 @@ func cpioOf(t *testing.T, archive []byte) map[string]unpackedFile {
 // whole unpacks all segments of an image, one archive after the other, without our reader of cpio.
 func whole(t *testing.T, image []byte) [][]byte {
 	t.Helper()
-	c, err := inspect(image, scanMaxRaw)
+	c, err := Inspect(bytes.NewReader(image))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var archives [][]byte
 	for _, s := range c.Segments {
-		d := &decompressors{in: newInput(t.Context(), memorySource(image[s.Offset:]))}
+		d := newDecompressors(newInput(t.Context(), bytes.NewReader(image[s.Offset:]), int64(len(image))-s.Offset))
 		stream, _, err := d.open(s.Compression)
 		if err != nil {
 			t.Fatal(err)

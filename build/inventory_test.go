@@ -264,9 +264,13 @@ func TestChooseDrivers(t *testing.T) {
 	tree, x := debianIndex(t)
 	choose := func(profiles, inventory string) (map[string]bool, []string, error) {
 		t.Helper()
-		list, err := lookupProfiles(strings.Split(profiles, ","))
-		if err != nil {
-			t.Fatal(err)
+		var list []modload.Profile
+		for name := range strings.SplitSeq(profiles, ",") {
+			p, ok := modload.LookupProfile(name)
+			if !ok {
+				t.Fatalf("no profile %s", name)
+			}
+			list = append(list, p)
 		}
 		v, err := ParseInventory("node.txt", strings.NewReader(inventory))
 		if err != nil {

@@ -39,7 +39,14 @@ func kernelDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("NODISK_KERNEL_DIR")
 	if dir == "" {
-		dir = filepath.Join("..", ".cache", "kernel")
+		root, err := os.Getwd()
+		for err == nil && root != filepath.Dir(root) {
+			if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+				break
+			}
+			root = filepath.Dir(root)
+		}
+		dir = filepath.Join(root, ".cache", "kernel")
 	}
 	_, err := os.Stat(filepath.Join(dir, "vmlinuz"))
 	testenv.Needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")

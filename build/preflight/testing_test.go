@@ -84,7 +84,7 @@ func openImage(t *testing.T, parts ...[]byte) *Image {
 	return i
 }
 
-func inventory(t *testing.T, text string) *build.Inventory {
+func inventoryOf(t *testing.T, text string) *build.Inventory {
 	t.Helper()
 	if text == "" {
 		return nil
