@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"log/slog"
 	"os"
 	"testing"
+
+	"github.com/nodisk/nodisk/internal/userns"
 )
 
 // refusedEnv carries why the test binary could not enter the namespaces to the
@@ -55,9 +58,14 @@ func needs(t *testing.T, s BootSpec) {
 	for _, err := range Missing(s) {
 		lacks(t, err.Error())
 	}
-	if (s.Root == RootNFS3 || s.Root == RootNFS4) && !rootOutside() {
+	if (s.Root == RootNFS3 || s.Root == RootNFS4) && (os.Geteuid() != 0 || userns.Inside()) {
 		lacks(t, "the NFS server must be started by root")
 	}
+}
+
+func testLog(t *testing.T) *slog.Logger {
+	t.Helper()
+	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }
 
 // newLab makes a lab that ends with the test, which no other test runs beside.

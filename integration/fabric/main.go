@@ -104,7 +104,7 @@ func run(args []string, in io.Reader, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lab.Close()) }()
-	f, err := lab.Fabric(ctx, o.spec)
+	f, err := integration.MakeFabric(ctx, lab, o.spec)
 	if err != nil {
 		return err
 	}
