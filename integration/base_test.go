@@ -132,14 +132,14 @@ func busyboxBase(t *testing.T) string {
 		}
 	}
 	for name, text := range map[string]string{"vendor.sh": vendorScript, "etc/inittab": "::sysinit:/vendor.sh\n"} {
-		if err := writeFile(filepath.Join(dir, name), text); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := os.Chmod(filepath.Join(dir, "vendor.sh"), 0o755); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
-	if err := copyFile(busybox, filepath.Join(dir, "bin/busybox"), 0o755); err != nil {
+	if err := copyTo(busybox, filepath.Join(dir, "bin/busybox"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"bin/sh", "init"} {

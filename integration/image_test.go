@@ -75,3 +75,12 @@ func nodiskRun(t *testing.T, args ...string) string {
 	}
 	return string(text)
 }
+
+// copyTo copies a file.
+func copyTo(from, to string, mode os.FileMode) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, mode)
+}

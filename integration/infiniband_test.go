@@ -325,7 +325,7 @@ func newFabric(t *testing.T, s FabricSpec) *Fabric {
 	s.HCAParams = []string{"maxmtu=4096"}
 	s.Log = testLogFile(t.Name() + "-server")
 	give := takePlace(t, busy)
-	fabric, err := sharedLab(t).Fabric(t.Context(), s)
+	fabric, err := MakeFabric(t.Context(), sharedLab(t), s)
 	give()
 	if err != nil {
 		t.Fatal(err)
@@ -363,7 +363,7 @@ func ibImage(t *testing.T) (kernel, image string) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := copyFile(softib(t), filepath.Join(dir, "softib.ko"), 0o644); err != nil {
+	if err := copyTo(softib(t), filepath.Join(dir, "softib.ko"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,ib,bond,iscsi,ext4,nfs,rdma", "--module-dir", dir)

@@ -133,11 +133,11 @@ func hookTree(t *testing.T, tree, packages, release string) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"linux-image.deb", "linux-base.deb"} {
-		if err := copyFile(filepath.Join(packages, name), filepath.Join(debs, name), 0o644); err != nil {
+		if err := copyTo(filepath.Join(packages, name), filepath.Join(debs, name), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := copyFile(nodisk(t), filepath.Join(tree, "usr/bin/nodisk"), 0o755); err != nil {
+	if err := copyTo(nodisk(t), filepath.Join(tree, "usr/bin/nodisk"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	nodiskPackage(t, filepath.Join(debs, "nodisk.deb"))
@@ -160,7 +160,7 @@ func nodiskPackage(t *testing.T, deb string) {
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil { //nolint:gosec // a package's directory
 			t.Fatal(err)
 		}
-		if err := copyFile(from, at, 0o755); err != nil {
+		if err := copyTo(from, at, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}

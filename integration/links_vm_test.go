@@ -31,7 +31,7 @@ func TestLinks(t *testing.T) {
 	spec := BootSpec{Root: RootNone, Static: true, Memory: 256, Timeout: 2 * time.Minute}
 	needs(t, spec)
 	dir := kernelDir(t)
-	busybox, err := toolBusybox().find()
+	busybox, err := staticBusybox()
 	if err != nil {
 		testenv.Missing(t, err.Error())
 	}

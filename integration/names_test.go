@@ -51,7 +51,7 @@ func TestBootNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := copyFile(udevadm, filepath.Join(tree, "bin/udevadm"), 0o755); err != nil {
+	if err := copyTo(udevadm, filepath.Join(tree, "bin/udevadm"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, library := range libraries {
@@ -59,7 +59,7 @@ func TestBootNames(t *testing.T) {
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // a root's folder
 			t.Fatal(err)
 		}
-		if err := copyFile(library, to, 0o755); err != nil {
+		if err := copyTo(library, to, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -27,7 +27,7 @@ func asUser(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, nodisk(t), args...)
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, insideEnv+"=") {
+		if !strings.HasPrefix(v, "NODISK_LAB_INSIDE=") { // it is to make namespaces of its own
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
