@@ -56,7 +56,10 @@ func (l dracutNFSLine) boot() rigCase {
 		kind, version = "nfs4", "4"
 	}
 	server, _, _ := strings.Cut(l.root, ":")
-	device := orDefault(l.device, "enp0s1")
+	device := l.device
+	if device == "" {
+		device = "enp0s1"
+	}
 	c := rigCase{
 		name: "dracut-" + l.host, fs: kind,
 		expect: []string{mounted},

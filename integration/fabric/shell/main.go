@@ -1,8 +1,8 @@
-// Command fabric starts the lab's InfiniBand fabric and passes lines from
+// Command shell starts the lab's InfiniBand fabric and passes lines from
 // standard input to a shell on its server: for trying a server on IPoIB by
 // hand.
 //
-//	go run ./integration/fabric -program /usr/sbin/dhcpd -file dhcpd.conf:/etc/dhcpd.conf
+//	go run ./integration/fabric/shell -program /usr/sbin/dhcpd -file dhcpd.conf:/etc/dhcpd.conf
 //
 // The server has the interface ib0 with 10.77.0.1/24, one child interface for
 // every key in -pkeys, and the shell functions of integration/server/services:
@@ -13,7 +13,7 @@
 // meanwhile is seen beside the node's console:
 //
 //	printf '%s\n' start_nfs 'daemon dhcpd dhcpd -4 -d -cf /etc/dhcpd.conf ib0' |
-//	go run ./integration/fabric -program /usr/sbin/dhcpd -file dhcpd.conf:/etc/dhcpd.conf \
+//	go run ./integration/fabric/shell -program /usr/sbin/dhcpd -file dhcpd.conf:/etc/dhcpd.conf \
 //		-image nodisk.img -append 'ip=ib0:dhcp root=nfs4:{server}:{export}'
 package main
 
@@ -40,7 +40,7 @@ func main() {
 		if outside, ok := errors.AsType[*integration.Outside](err); ok {
 			os.Exit(outside.Status) //nolint:forbidigo // it has run in namespaces
 		}
-		fmt.Fprintln(os.Stderr, "fabric:", err)
+		fmt.Fprintln(os.Stderr, "shell:", err)
 		os.Exit(1) //nolint:forbidigo // the one place where the command ends
 	}
 }
@@ -54,7 +54,7 @@ type options struct {
 
 func parse(args []string) (options, error) {
 	o := options{spec: integration.FabricSpec{Files: map[string]string{}}}
-	flags := flag.NewFlagSet("fabric", flag.ContinueOnError)
+	flags := flag.NewFlagSet("shell", flag.ContinueOnError)
 	flags.StringVar(&o.spec.KernelDir, "kernel", ".cache/kernel", "folder with vmlinuz and lib/modules/RELEASE")
 	flags.StringVar(&o.spec.HCA, "softib", ".cache/softib/softib.ko", "the software HCA, made by make softib")
 	flags.BoolVar(&o.spec.SubnetManager, "sm", false, "leave the ports to a subnet manager (start_opensm)")
@@ -104,7 +104,7 @@ func run(args []string, in io.Reader, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lab.Close()) }()
-	f, err := lab.Fabric(ctx, o.spec)
+	f, err := integration.MakeFabric(ctx, lab, o.spec)
 	if err != nil {
 		return err
 	}
