@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/iscsi"
 )
 
 // What udev's link to a disk of iSCSI says, and what becomes of the words beside it.
@@ -66,13 +67,13 @@ func TestByPathPartition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		groups := byTarget(p.Targets, !p.Root.Block.OfFirstDisk())
-		if got := p.Root.Block.String(); got != tt.want || len(groups) != 2 || groups[0].name != "iqn.2026-01.test:a" || groups[1].units.All {
+		groups := iscsi.GroupByName(p.Targets, !p.Root.Block.OfFirstDisk())
+		if got := p.Root.Block.String(); got != tt.want || len(groups) != 2 || groups[0].Name != "iqn.2026-01.test:a" || groups[1].Units.All {
 			t.Errorf("%s: %s, %v", tt.end, got, groups)
 		}
 	}
 	p, err := NewPlan(cmdline.Parse("netroot=iscsi:10.0.0.1:::3:iqn.2026-01.test:a root=/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-iqn.2026-01.test:a-lun-1 ip=dhcp"), nil)
-	if groups := byTarget(p.Targets, false); err != nil || len(groups) != 1 || groups[0].units.String() != "LUN 1 and LUN 3" ||
+	if groups := iscsi.GroupByName(p.Targets, false); err != nil || len(groups) != 1 || groups[0].Units.String() != "LUN 1 and LUN 3" ||
 		len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "LUN 3 is attached besides") {
 		t.Errorf("another LUN: %v, %v, notes %q", groups, err, p.Notes)
 	}

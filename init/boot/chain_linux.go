@@ -26,8 +26,8 @@ func modulesAbove() string {
 	return "/"
 }
 
-// check finds a chain that would end in nothing before anything is done.
-func (c Chain) check() error {
+// checkChain finds a chain that would end in nothing before anything is done.
+func checkChain(c Chain) error {
 	if c.Path == "" {
 		return nil
 	}
@@ -37,9 +37,9 @@ func (c Chain) check() error {
 	return nil
 }
 
-// verdict is that PID 1 becomes the other init. Its own name is the one that
+// chainVerdict is that PID 1 becomes the other init. Its own name is the one that
 // the kernel would have used: a busybox goes by it.
-func (c Chain) verdict() Verdict {
+func chainVerdict(c Chain) Verdict {
 	return Verdict{Action: ActionChain, Root: c.Path, Argv: []string{"/init"}}
 }
 

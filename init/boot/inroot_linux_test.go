@@ -42,7 +42,7 @@ func TestOpenInRootAsTheKernel(t *testing.T) {
 		strings.Repeat("/.", 2045) + "/end",
 		"/" + chainOf(files, 39), "/" + chainOf(files, maxLinks), "/" + chainOf(files, maxLinks+1),
 	}
-	root := tree(t, files)
+	root := testenv.Tree(t, files)
 	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func contentOf(f *os.File, err error) (string, error) {
 
 // What is no file is not opened: the open of a FIFO waits for a writer.
 func TestOpenInRootOpensFilesOnly(t *testing.T) {
-	root := tree(t, map[string]string{"sbin/x": "x"})
+	root := testenv.Tree(t, map[string]string{"sbin/x": "x"})
 	if err := unix.Mkfifo(filepath.Join(root, "sbin/init"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestOpenInRootOpensFilesOnly(t *testing.T) {
 
 // Nothing is left open, whatever came of it.
 func TestOpenInRootLeavesNothingOpen(t *testing.T) {
-	root := tree(t, map[string]string{"a/b/c/file": "x", "a/b/loop": "->loop", "a/b/link": "->/a/b/c/file"})
+	root := testenv.Tree(t, map[string]string{"a/b/c/file": "x", "a/b/loop": "->loop", "a/b/link": "->/a/b/c/file"})
 	count := func() int {
 		entries, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -123,7 +123,7 @@ func TestOpenInRootLeavesNothingOpen(t *testing.T) {
 // told as everywhere.
 func TestFindInitOldKernel(t *testing.T) {
 	oldkernel.Under(t, oldkernel.Linux418(), func(t *testing.T) {
-		root := tree(t, map[string]string{"sbin": "->usr/sbin", "usr/sbin/init": "->/lib/systemd/systemd", "lib": "->usr/lib", "usr/lib/systemd/systemd": "#!/bin/sh\n"})
+		root := testenv.Tree(t, map[string]string{"sbin": "->usr/sbin", "usr/sbin/init": "->/lib/systemd/systemd", "lib": "->usr/lib", "usr/lib/systemd/systemd": "#!/bin/sh\n"})
 		if got, err := FindInit(root, ""); err != nil || got != "/sbin/init" {
 			t.Errorf("got %q, %v; want /sbin/init", got, err)
 		}
@@ -142,7 +142,7 @@ func TestFindInitRefused(t *testing.T) {
 				// Only what openInRoot opens.
 				{Call: unix.SYS_OPENAT, Args: []oldkernel.Arg{{Index: 2, Mask: unix.O_PATH | unix.O_NOFOLLOW, Value: unix.O_PATH | unix.O_NOFOLLOW}}, Errno: errno},
 			}, func(t *testing.T) {
-				root := tree(t, map[string]string{"sbin/init": "#!/bin/sh\n"})
+				root := testenv.Tree(t, map[string]string{"sbin/init": "#!/bin/sh\n"})
 				for _, want := range []string{"", "/sbin/init"} {
 					_, err := FindInit(root, want)
 					if text := fmt.Sprint(err); text != "look for the root's init: /sbin/init: "+errno.Error() {

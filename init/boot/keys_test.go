@@ -234,7 +234,7 @@ func keysDoc() string {
 }
 
 // docs/cmdline.md has every key: those that are done where they belong, all others in
-// a table that `go test ./init/boot -run TestKeysDoc -update` writes.
+// a table that `go test ./init/plan -run TestKeysDoc -update` writes.
 func TestKeysDoc(t *testing.T) {
 	const file, begin, end = "../../docs/cmdline.md", "<!-- keys -->\n", "<!-- end of keys -->\n"
 	b, err := os.ReadFile(file)
@@ -251,7 +251,7 @@ func TestKeysDoc(t *testing.T) {
 			t.Errorf("%s does not mention %s", file, k.Name)
 		}
 	}
-	if update() {
+	if *update {
 		if err := os.WriteFile(file, []byte(head+begin+keysDoc()+end+tail), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -30,6 +30,13 @@ import (
 // scenarioEnv carries the scenario's name to all of them.
 const scenarioEnv = "NODISK_TEST_SCENARIO"
 
+func TestMain(m *testing.M) {
+	if scenario := os.Getenv(scenarioEnv); scenario != "" {
+		machine(scenario)
+	}
+	os.Exit(m.Run()) //nolint:forbidigo // The way a test binary ends.
+}
+
 // machine is what the test binary does where it is not a test.
 func machine(scenario string) {
 	switch {

@@ -123,10 +123,10 @@ func (p Plan) resolves(server string, n Names) string {
 // one that is right is enough.
 func (p Plan) without(wrong func(server string) string) []string {
 	servers := []string{p.Root.NFS.Server}
-	for _, t := range byTarget(p.Targets, false) {
+	for _, t := range iscsi.GroupByName(p.Targets, false) {
 		right := func(portal iscsi.Target) bool { return wrong(portal.Portal.Host) == "" }
-		if !slices.ContainsFunc(t.portals, right) {
-			servers = append(servers, t.portals[0].Portal.Host)
+		if !slices.ContainsFunc(t.Portals, right) {
+			servers = append(servers, t.Portals[0].Portal.Host)
 		}
 	}
 	var warnings []string

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup"
 )
 
@@ -69,7 +70,8 @@ func TestNeeds(t *testing.T) {
 		t.Error(diff)
 	}
 	p, err := NewPlan(cmdline.Parse("root=ibft"), nil)
-	if n := p.Needs(parseTargets(t, "10.0.0.9::::iqn.2026-01.test:f"), Names{}); err != nil || len(n.Hosts) != 1 || n.Hosts[0].String() != "10.0.0.9" {
+	firmwares := []iscsi.Target{{Portal: iscsi.Portal{Host: "10.0.0.9"}, Name: "iqn.2026-01.test:f"}}
+	if n := p.Needs(firmwares, Names{}); err != nil || len(n.Hosts) != 1 || n.Hosts[0].String() != "10.0.0.9" {
 		t.Errorf("%+v, %v", n, err)
 	}
 }

@@ -12,19 +12,8 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
-// Golden files are rewritten by `go test ./init/boot -update`.
-func update() bool {
-	f := flag.Lookup("update")
-	return f != nil && f.Value.String() == "true"
-}
-
-func TestMain(m *testing.M) {
-	if scenario := os.Getenv(scenarioEnv); scenario != "" {
-		machine(scenario) // the test binary is /init: see there
-	}
-	flag.Bool("update", false, "rewrite the golden files")
-	os.Exit(m.Run()) //nolint:forbidigo // The way a test binary ends.
-}
+// Golden files are rewritten by `go test ./init/plan -update`.
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // Every file testdata/plan/*.txt holds "line: " and "config: " rows, an empty
 // row, and what they mean.
@@ -62,7 +51,7 @@ func TestNewPlan(t *testing.T) {
 			if err != nil {
 				got = err.Error() + "\npolicy: " + p.Policy.OnFail.String() + "\n"
 			}
-			if update() {
+			if *update {
 				if err := os.WriteFile(file, []byte(head+"\n\n"+got), 0o600); err != nil {
 					t.Fatal(err)
 				}

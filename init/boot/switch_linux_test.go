@@ -9,32 +9,8 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
-
-// tree makes files below a temporary folder: "path" -> content, "->" makes a
-// link, a content that begins with "!" is not executable.
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	root := t.TempDir()
-	for name, content := range files {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if to, ok := strings.CutPrefix(content, "->"); ok {
-			err = os.Symlink(to, path)
-		} else if text, ok := strings.CutPrefix(content, "!"); ok {
-			err = os.WriteFile(path, []byte(text), 0o644)
-		} else {
-			err = os.WriteFile(path, []byte(content), 0o755)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return root
-}
 
 func elf(machine byte) string {
 	return "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x02\x00" + string([]byte{machine, 0})
@@ -68,7 +44,7 @@ func TestFindInit(t *testing.T) {
 		"other machine":     {files: map[string]string{"sbin/init": elf(other)}, fail: "but this machine runs " + runtime.GOARCH},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := FindInit(tree(t, tt.files), tt.want)
+			got, err := FindInit(testenv.Tree(t, tt.files), tt.want)
 			switch {
 			case tt.fail != "" && (err == nil || !strings.Contains(err.Error(), tt.fail)):
 				t.Errorf("error %v, want %q", err, tt.fail)
@@ -81,8 +57,8 @@ func TestFindInit(t *testing.T) {
 
 // Where the server is known to garble what it has, that is told; and only there.
 func TestGarbled(t *testing.T) {
-	_, none := FindInit(tree(t, map[string]string{"sbin/init": strings.Repeat("\x00", 4096)}), "")
-	_, missing := FindInit(tree(t, nil), "")
+	_, none := FindInit(testenv.Tree(t, map[string]string{"sbin/init": strings.Repeat("\x00", 4096)}), "")
+	_, missing := FindInit(testenv.Tree(t, nil), "")
 	for _, tt := range []struct {
 		mounted string
 		err     error
@@ -96,8 +72,8 @@ func TestGarbled(t *testing.T) {
 }
 
 func TestDeleteTreeStaysBelow(t *testing.T) {
-	outside := tree(t, map[string]string{"keep": "x"})
-	root := tree(t, map[string]string{"a/b/c": "x", "d": "x", "link": "->" + outside, "a/up": "->../../.."})
+	outside := testenv.Tree(t, map[string]string{"keep": "x"})
+	root := testenv.Tree(t, map[string]string{"a/b/c": "x", "d": "x", "link": "->" + outside, "a/up": "->../../.."})
 	r, err := os.Open(root)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +94,7 @@ func TestDeleteTreeStaysBelow(t *testing.T) {
 		t.Errorf("a link was followed: %v", err)
 	}
 	// Another device is another world.
-	other := tree(t, map[string]string{"a/b": "x"})
+	other := testenv.Tree(t, map[string]string{"a/b": "x"})
 	if r, err = os.Open(other); err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 		}
 		return w.giveUp(permanent(errors.New("command line: " + lines[0])))
 	}
-	if err := plan.Chain.check(); err != nil {
+	if err := checkChain(plan.Chain); err != nil {
 		return w.giveUp(permanent(err))
 	}
 	w.index, w.loader, err = openModules(plan, w.log)
@@ -136,7 +136,7 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 	case err == nil:
 	case plan.Chain.Drivers: // whose init has modules of its own
 		w.log.Error(err.Error())
-		return plan.Chain.verdict()
+		return chainVerdict(plan.Chain)
 	default:
 		return w.giveUp(permanent(err))
 	}
@@ -189,7 +189,7 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 		return w.giveUp(err)
 	}
 	if plan.Chain.Path != "" {
-		return plan.Chain.verdict()
+		return chainVerdict(plan.Chain)
 	}
 	if plan.Root.Kind == rootfs.KindRAM {
 		return Verdict{Action: ActionStay, Argv: []string{w.init}}
