@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/build/preflight"
-	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
@@ -155,14 +155,14 @@ func (s situation) run(t *testing.T) findings {
 	o.add("note", report.Notes...)
 	o.add("verdict", report.Verdict(false))
 	o.add("plan", report.Plan)
-	plan, err := boot.NewPlan(line, nil)
+	p, err := plan.New(line, nil)
 	if err != nil || len(report.Faults) > 0 || s.onlyPlan {
 		return o
 	}
 	net := netsetup.State{}
-	if plan.NeedNetwork {
-		conf := plan.Network
-		conf.Needs = plan.Needs(nil, boot.Names{})
+	if p.NeedNetwork {
+		conf := p.Network
+		conf.Needs = p.Needs(nil, plan.Names{})
 		synctest.Test(t, func(t *testing.T) {
 			up := netsetup.UpOn(t, conf, s.cards, s.taken, patience, kept)
 			net, o.took = up.State, up.Took
@@ -174,7 +174,7 @@ func (s situation) run(t *testing.T) findings {
 		})
 	}
 	if err == nil {
-		err = o.completed(plan, net)
+		err = o.completed(p, net)
 	}
 	if err != nil {
 		o.add("waits", err.Error())
@@ -218,12 +218,12 @@ func (o findings) network(up netsetup.Outcome) {
 }
 
 // completed is what is attached and mounted.
-func (o findings) completed(plan boot.Plan, net netsetup.State) error {
-	root, err := plan.RootBy(net)
+func (o findings) completed(p plan.Plan, net netsetup.State) error {
+	root, err := p.RootBy(net)
 	if err != nil {
 		return err
 	}
-	targets, warnings, err := plan.TargetsBy(root, net)
+	targets, warnings, err := p.TargetsBy(root, net)
 	if err != nil {
 		return err
 	}
@@ -231,12 +231,12 @@ func (o findings) completed(plan boot.Plan, net netsetup.State) error {
 	for _, target := range targets {
 		o.add("target", target.String())
 	}
-	if plan.Initiator != "" {
-		o.add("initiator", plan.Initiator)
+	if p.Initiator != "" {
+		o.add("initiator", p.Initiator)
 	}
 	switch root.Kind {
 	case rootfs.KindNFS:
-		n, err := root.NFS.For(boot.Client(net))
+		n, err := root.NFS.For(plan.Client(net))
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup/ibft"
@@ -63,7 +64,7 @@ func (w *worker) loadISCSI(ctx context.Context) *future {
 	go func() {
 		defer close(f.done)
 		f.err = guarded(func() error {
-			return unlessCurable(w.loadOne(ctx, attachLoad()))
+			return unlessCurable(w.loadOne(ctx, plan.AttachLoad()))
 		})
 		w.serveRequests()
 	}()
@@ -234,7 +235,7 @@ func (w *worker) targets() ([]iscsi.Target, error) {
 	case err != nil:
 		w.log.Warn(err.Error())
 	case len(more) == 0 && len(full) == 0 && w.root.Kind == rootfs.KindBlock && w.root.Block.IsZero():
-		return nil, permanent(errors.New("the root is the firmware's, but " + ibft.ErrNone.Error() + ": boot by the firmware's iSCSI initiator, or name the target by netroot=iscsi:"))
+		return nil, plan.Permanent(errors.New("the root is the firmware's, but " + ibft.ErrNone.Error() + ": boot by the firmware's iSCSI initiator, or name the target by netroot=iscsi:"))
 	case len(more) == 0:
 		w.log.Info("rd.iscsi.firmware: " + ibft.ErrNone.Error())
 	}

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -246,7 +247,7 @@ func first() bool {
 }
 
 // say is a worker's verdict.
-func say(t *teller, v Verdict) {
+func say(t *teller, v plan.Verdict) {
 	if err := t.verdict(v); err != nil {
 		fmt.Println("verdict:", err)
 		leave(1)
@@ -261,7 +262,7 @@ func spawn(args []string, files ...uintptr) {
 
 // scenarios are what workers do.
 func scenarios() map[string]func() {
-	off := Verdict{Action: ActionPoweroff}
+	off := plan.Verdict{Action: plan.ActionPoweroff}
 	return map[string]func(){
 		// Somebody else has the pipe: a process that was left behind in a shell.
 		"holder": func() {
@@ -281,7 +282,7 @@ func scenarios() map[string]func() {
 		"large": func() {
 			t := newTeller()
 			if first() {
-				say(t, Verdict{Action: ActionShell, Argv: []string{strings.Repeat("node1.cluster.example.org, ", 8000)}})
+				say(t, plan.Verdict{Action: plan.ActionShell, Argv: []string{strings.Repeat("node1.cluster.example.org, ", 8000)}})
 				return
 			}
 			say(t, off)
@@ -349,7 +350,7 @@ func scenarios() map[string]func() {
 			}); err != nil {
 				fmt.Println(err)
 			}
-			say(t, Verdict{Action: ActionSwitch, Root: sysroot, Argv: []string{"/sbin/init"}})
+			say(t, plan.Verdict{Action: plan.ActionSwitch, Root: sysroot, Argv: []string{"/sbin/init"}})
 		},
 	}
 }

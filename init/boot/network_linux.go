@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup"
@@ -35,7 +36,7 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 	if err != nil {
 		n.Close()
 		if _, ok := errors.AsType[*cmdline.ValueError](err); ok {
-			err = permanent(err) // the words stay as they are, and so do the cards
+			err = plan.Permanent(err) // the words stay as they are, and so do the cards
 		}
 		return state, err
 	}
@@ -98,10 +99,10 @@ func (w *worker) needs() netsetup.Needs {
 	var firmware []iscsi.Target
 	if w.plan.Firmware {
 		if t, err := ibft.Read(os.DirFS("/sys")); err == nil { // else attach tells
-			firmware, _ = targetsOf(t)
+			firmware, _ = plan.FirmwareTargets(t)
 		}
 	}
-	names, err := ReadNames(os.DirFS("/"))
+	names, err := plan.ReadNames(os.DirFS("/"))
 	if err != nil {
 		w.log.Warn(err.Error())
 	}

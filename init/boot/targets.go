@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/iscsi"
 )
 
@@ -130,9 +131,9 @@ const newLeaseAfter = 3
 func backTo(attempt int, byDHCP, attached bool) string {
 	switch {
 	case byDHCP && attempt%newLeaseAfter == 0:
-		return stageNetwork
+		return plan.StageNetwork
 	case attached:
-		return stageAttach
+		return plan.StageAttach
 	}
 	return ""
 }
