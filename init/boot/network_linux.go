@@ -12,6 +12,7 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup"
 	"github.com/nodisk/nodisk/netsetup/ibft"
 )
 
@@ -26,7 +27,7 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 		w.leaveNetwork() // an earlier attempt's
 		w.leaveNetwork = nil
 	}
-	n, err := netsetup.New(c, w.log)
+	n, err := bringup.New(c, w.log)
 	if err != nil {
 		return netsetup.State{}, err
 	}
@@ -85,7 +86,7 @@ func (w *worker) readTraces() netsetup.Traces {
 }
 
 // writeTraces is for the next attempt.
-func (w *worker) writeTraces(n *netsetup.Network) {
+func (w *worker) writeTraces(n *bringup.Network) {
 	if err := writeFile(tracesFile, n.Traces().String()); err != nil {
 		w.log.Warn(err.Error())
 	}

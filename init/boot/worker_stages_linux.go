@@ -18,6 +18,7 @@ import (
 	"github.com/nodisk/nodisk/init/rootinit"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup"
 )
 
 // How long one attempt of a stage may take. The stage is tried again: these
@@ -298,7 +299,7 @@ func (w *worker) network(ctx context.Context) (string, error) {
 	}
 	w.net = state
 	if state.Hostname != "" {
-		if err := netsetup.ApplyHostname(state.Hostname); err != nil {
+		if err := bringup.ApplyHostname(state.Hostname); err != nil {
 			w.log.Warn(err.Error())
 		}
 	}

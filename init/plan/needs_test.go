@@ -11,6 +11,7 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/lease"
 )
 
 func TestParseResolvConf(t *testing.T) {
@@ -78,7 +79,7 @@ func TestNeeds(t *testing.T) {
 
 // What a lease names: the server of its root path, else the boot server.
 func TestNeedsByLease(t *testing.T) {
-	lease := netsetup.Lease{Server: netip.MustParseAddr("10.88.0.1"), NextServer: netip.MustParseAddr("10.77.0.5")}
+	lease := lease.Lease{Server: netip.MustParseAddr("10.88.0.1"), NextServer: netip.MustParseAddr("10.77.0.5")}
 	for _, tt := range []struct{ line, rootPath, want string }{
 		{"root=dhcp", "iscsi:10.77.0.1::::iqn.2026-01.test:a", "10.77.0.1"},
 		{"root=dhcp", "iscsi:tgt.example::::iqn.2026-01.test:a", "10.9.0.1"},
