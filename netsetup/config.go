@@ -102,7 +102,7 @@ type Config struct {
 	Loading func() string
 }
 
-// An Interface is one ip= word.
+// An Addressing is one ip= word.
 type Addressing struct {
 	// Device is the name, Match the address (or GUID) of the one device it is about. A
 	// name with * and ?, or Driver, the kernel's name of a driver with them, describes
@@ -143,6 +143,7 @@ type Rename struct {
 	Addr link.HardwareAddr
 }
 
+// AddressingsOrDefault are those of the command line; without any, DHCP on whatever is there.
 func (c Config) AddressingsOrDefault() []Addressing {
 	if len(c.Interfaces) == 0 && !c.Off {
 		return []Addressing{{Method: lease.MethodDHCP}}

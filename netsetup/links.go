@@ -173,6 +173,7 @@ func (c Config) parent(d link.Device) bool {
 		slices.ContainsFunc(c.VLANs, func(v link.VLAN) bool { return v.Parent.Selects(d) })
 }
 
+// Bond is the bond of that name, nil for none.
 func (c Config) Bond(name string) bool {
 	return slices.ContainsFunc(c.Bonds, func(b link.Bond) bool { return b.Name == name })
 }

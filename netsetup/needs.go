@@ -47,19 +47,20 @@ func (h Host) String() string {
 	return s
 }
 
-// A reach is how good the way to a host is. A default route is a guess: another
+// A Reach is how good the way to a host is. A default route is a guess: another
 // interface may be on the host's own network.
-type reach int
+type Reach int
 
+// The zero value is the worst one.
 const (
-	ReachNone    reach = iota
+	ReachNone    Reach = iota
 	reachDefault       // by a default route
 	reachRoute         // on the link, or by a route to the host's network
 )
 
 // Reach returns how a device with that lease reaches the host; the word at position
 // i is about it.
-func (c Config) Reach(h Host, l lease.Lease, i int, dev string) reach {
+func (c Config) Reach(h Host, l lease.Lease, i int, dev string) Reach {
 	if h.Dev != "" && h.Dev != dev {
 		return ReachNone
 	}
@@ -101,7 +102,7 @@ func (c Config) Reach(h Host, l lease.Lease, i int, dev string) reach {
 
 // resolves returns whether the lease is good for finding a host by its name: it
 // brings name servers, or reaches those of the command line, else of the image.
-func (c Config) resolves(l lease.Lease, i int, dev string) reach {
+func (c Config) resolves(l lease.Lease, i int, dev string) Reach {
 	given := slices.Clone(c.Nameservers)
 	if words := c.AddressingsOrDefault(); i < len(words) {
 		given = append(given, words[i].DNS...)
@@ -175,7 +176,7 @@ func (c Config) certain(w Addressing) bool {
 	return w.Named() || boot && c.BootDevice().One() || !boot && w.PortMatch() == link.PortMatch{} && c.BootIF != ""
 }
 
-// An accepted is a lease that is in use for a word.
+// An Accepted is a lease that is in use for a word.
 type Accepted struct {
 	Dev   string
 	Pos   int
@@ -183,7 +184,7 @@ type Accepted struct {
 }
 
 // Reached returns how the leases in use reach the host.
-func (c Config) Reached(h Host, have []Accepted) reach {
+func (c Config) Reached(h Host, have []Accepted) Reach {
 	best := ReachNone
 	for _, a := range have {
 		best = max(best, c.Reach(h, a.Lease, a.Pos, a.Dev))

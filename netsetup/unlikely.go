@@ -100,6 +100,7 @@ func kernelName(name string) bool {
 	return series(name) != name && slices.Contains([]string{"eth", "ib", "usb", "wwan"}, series(name))
 }
 
+// CheckName is the remedy for a name that nothing has.
 const CheckName = "check its name and that its driver is in the image"
 
 // unknown is what to do about a name that no interface has; brief where it has been

@@ -6,9 +6,9 @@ import (
 	"errors"
 )
 
-// A softOff is how an ACPI machine is switched off by its registers: SLP_TYP and
+// A SoftOff is how an ACPI machine is switched off by its registers: SLP_TYP and
 // SLP_EN into the PM1 control registers (ACPI specification, 4.8.4.2.1 and 16.1.7).
-type softOff struct {
+type SoftOff struct {
 	Ports  []uint16 // PM1a_CNT and, if there is one, PM1b_CNT
 	Values []uint16 // for each
 }
@@ -23,18 +23,18 @@ const (
 )
 
 // ParseSoftOff reads the FADT for the registers, and the DSDT for the values.
-func ParseSoftOff(fadt, dsdt []byte) (softOff, error) {
+func ParseSoftOff(fadt, dsdt []byte) (SoftOff, error) {
 	if len(fadt) < fadtShortest || string(fadt[:4]) != "FACP" {
-		return softOff{}, errors.New("read ACPI's FADT: it is none")
+		return SoftOff{}, errors.New("read ACPI's FADT: it is none")
 	}
 	if binary.LittleEndian.Uint32(fadt[fadtFlags:])&fadtReduced != 0 {
-		return softOff{}, errors.New("read ACPI's FADT: the machine has no PM1 registers")
+		return SoftOff{}, errors.New("read ACPI's FADT: the machine has no PM1 registers")
 	}
 	types, err := parseS5(dsdt)
 	if err != nil {
-		return softOff{}, err
+		return SoftOff{}, err
 	}
-	var off softOff
+	var off SoftOff
 	for i, at := range []int{fadtPM1a, fadtPM1b} {
 		port := binary.LittleEndian.Uint32(fadt[at:])
 		if port == 0 || port >= 1<<16-1 {
@@ -45,7 +45,7 @@ func ParseSoftOff(fadt, dsdt []byte) (softOff, error) {
 		off.Values = append(off.Values, 1|uint16(types[i])<<10|1<<13)
 	}
 	if off.Ports == nil {
-		return softOff{}, errors.New("read ACPI's FADT: the machine has no PM1 registers")
+		return SoftOff{}, errors.New("read ACPI's FADT: the machine has no PM1 registers")
 	}
 	return off, nil
 }

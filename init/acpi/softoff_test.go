@@ -25,24 +25,24 @@ func TestParseSoftOff(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fadt []byte
 		dsdt string
-		want softOff
+		want SoftOff
 		err  string
 	}{
-		"QEMU":          {testFADT(0x604, 0, 0), qemu, softOff{[]uint16{0x604}, []uint16{0x2001}}, ""},
-		"two registers": {testFADT(0x1804, 0x1904, 0), intel, softOff{[]uint16{0x1804, 0x1904}, []uint16{0x3c01, 0x3401}}, ""},
-		"long package":  {testFADT(0x404, 0, 0), long, softOff{[]uint16{0x404}, []uint16{0x2401}}, ""},
-		"reduced":       {testFADT(0x604, 0, 1<<20), qemu, softOff{}, "no PM1 registers"},
-		"no register":   {testFADT(0, 0, 0), qemu, softOff{}, "no PM1 registers"},
-		"no S5":         {testFADT(0x604, 0, 0), "DSDT_S4_", softOff{}, `no \_S5`},
-		"cut":           {testFADT(0x604, 0, 0), "\x08_S5_\x12\x06\x04\x0a", softOff{}, `no \_S5`},
-		"no FADT":       {[]byte("FACP"), qemu, softOff{}, "it is none"},
+		"QEMU":          {testFADT(0x604, 0, 0), qemu, SoftOff{[]uint16{0x604}, []uint16{0x2001}}, ""},
+		"two registers": {testFADT(0x1804, 0x1904, 0), intel, SoftOff{[]uint16{0x1804, 0x1904}, []uint16{0x3c01, 0x3401}}, ""},
+		"long package":  {testFADT(0x404, 0, 0), long, SoftOff{[]uint16{0x404}, []uint16{0x2401}}, ""},
+		"reduced":       {testFADT(0x604, 0, 1<<20), qemu, SoftOff{}, "no PM1 registers"},
+		"no register":   {testFADT(0, 0, 0), qemu, SoftOff{}, "no PM1 registers"},
+		"no S5":         {testFADT(0x604, 0, 0), "DSDT_S4_", SoftOff{}, `no \_S5`},
+		"cut":           {testFADT(0x604, 0, 0), "\x08_S5_\x12\x06\x04\x0a", SoftOff{}, `no \_S5`},
+		"no FADT":       {[]byte("FACP"), qemu, SoftOff{}, "it is none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseSoftOff(tt.fadt, []byte(tt.dsdt))
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("error %v, want %q", err, tt.err)
 			}
-			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(softOff{})); diff != "" {
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(SoftOff{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

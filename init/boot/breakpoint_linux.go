@@ -3,9 +3,10 @@ package boot
 import (
 	"context"
 	"fmt"
-	"github.com/nodisk/nodisk/init/plan"
 	"os"
 	"slices"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // shellPath is there in an image made with --rescue, or with a shell added.

@@ -4,15 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"github.com/google/go-cmp/cmp"
-	"github.com/nodisk/nodisk/init/console"
-	"github.com/nodisk/nodisk/init/plan"
-	"github.com/nodisk/nodisk/internal/cmdline"
-	"github.com/nodisk/nodisk/modload"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
+	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/modload"
 )
 
 // A shell before a stage has all the time it wants, and comes once.

@@ -2,10 +2,11 @@ package boot
 
 import (
 	"errors"
-	"github.com/nodisk/nodisk/init/console"
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/nodisk/nodisk/init/console"
 )
 
 // reverseTimeout bounds the question for a name: the boot goes on without.

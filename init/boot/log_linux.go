@@ -11,8 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nodisk/nodisk/init/console"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/console"
 )
 
 // openLog opens the console and the kernel's log. Either may be missing on a

@@ -4,12 +4,13 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"github.com/nodisk/nodisk/init/plan"
 	"io"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // A messageKind says what a child of PID 1 tells it.

@@ -2,10 +2,11 @@ package boot
 
 import (
 	"fmt"
-	"github.com/nodisk/nodisk/init/plan"
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // sensePorts switches those ports of mlx4 adapters that are to be "auto" to what

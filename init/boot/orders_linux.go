@@ -8,9 +8,10 @@ import (
 	"slices"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nodisk/nodisk/init/console"
 	"github.com/nodisk/nodisk/init/plan"
-	"golang.org/x/sys/unix"
 )
 
 // An orderError ends what PID 1 waits for: a signal says how the machine is to end.

@@ -6,8 +6,9 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/nodisk/nodisk/init/console"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/console"
 )
 
 // Everything that execs, forks or ends the machine is in this file.

@@ -5,10 +5,11 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nodisk/nodisk/init/acpi"
 	"github.com/nodisk/nodisk/init/console"
 	"github.com/nodisk/nodisk/init/plan"
-	"golang.org/x/sys/unix"
 )
 
 // rebootTime is what the kernel may take to end the machine. It waits for every

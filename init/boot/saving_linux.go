@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"github.com/nodisk/nodisk/init/console"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/nodisk/nodisk/init/console"
 )
 
 // What has been written is on its way to a disk or server for as long as it

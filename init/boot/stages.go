@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/nodisk/nodisk/init/console"
-	"github.com/nodisk/nodisk/init/plan"
 	"log/slog"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // A stage is one node of the boot's graph.

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/nodisk/nodisk/init/console"
-	"github.com/nodisk/nodisk/init/plan"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // The kernel starts /init as PID 1, and /init starts itself once more as the

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"github.com/nodisk/nodisk/init/console"
-	"github.com/nodisk/nodisk/init/linux"
 	"io/fs"
 	"log/slog"
 	"os"
+
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/linux"
 )
 
 // A keptSysctl is one, of /proc/sys or /sys, that a boot changes for itself.

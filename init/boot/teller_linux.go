@@ -6,8 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nodisk/nodisk/init/plan"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // A teller is a child's end of the pipe to PID 1.

@@ -8,9 +8,10 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nodisk/nodisk/init/console"
 	"github.com/nodisk/nodisk/init/plan"
-	"golang.org/x/sys/unix"
 )
 
 // How long PID 1 waits for its worker. From nodisk.deadline= to what nodisk.onfail=

@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nodisk/nodisk/init/plan"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // noProcess is above every number that a process can have (PID_MAX_LIMIT is 4 Mi).

@@ -33,6 +33,7 @@ func (p Plan) ahead() []modload.Request {
 	return ahead
 }
 
+// Requests are the names of modules by which to ask the loader, in order, each once.
 func Requests(profile string, stage modload.Stage) []modload.Request {
 	p, ok := modload.LookupProfile(profile)
 	if !ok {

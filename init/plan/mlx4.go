@@ -8,10 +8,11 @@ import (
 	"github.com/nodisk/nodisk/modload"
 )
 
-// A portType is what a port of a Mellanox VPI adapter becomes, numbered as in
+// A PortType is what a port of a Mellanox VPI adapter becomes, numbered as in
 // enum mlx4_port_type of include/linux/mlx4/device.h.
 type PortType byte
 
+// A port's protocol, as mlx4's port_type= numbers it.
 const (
 	PortIB   PortType = iota + 1
 	portEth           // Ethernet

@@ -34,6 +34,7 @@ type ModulePlan struct {
 	Warnings []string
 }
 
+// NewModulePlan is what command line and config say of modules, and what is wrong with it.
 func NewModulePlan(line, config cmdline.Args) (ModulePlan, []error) {
 	args := cmdline.Merge(config, line)
 	m := ModulePlan{

@@ -62,7 +62,7 @@ const (
 	// patience is the deadline of an action other than retry when
 	// nodisk.deadline= does not say: without one it would never be taken.
 	patience = 5 * time.Minute
-	// newCommandLine is the pause before the reboot that answers a command
+	// NewCommandLine is the pause before the reboot that answers a command
 	// line nothing can be done with: a corrected one only comes with the
 	// firmware, and the message must stay readable for a while.
 	NewCommandLine = 60 * time.Second
@@ -148,7 +148,7 @@ func Pause(identity string, attempt int) time.Duration {
 	return d - time.Duration(int64(h.Sum32())%quarter)
 }
 
-// A permanentError is one that no further attempt can cure.
+// A PermanentError is one that no further attempt can cure.
 type PermanentError struct{ err error }
 
 func (e *PermanentError) Error() string { return e.err.Error() }

@@ -71,6 +71,7 @@ func (v Verdict) Check() error {
 	}
 }
 
+// ParseAction is the inverse of Action.String.
 func ParseAction(word string) (Action, error) {
 	for a := ActionSwitch; a <= ActionChain; a++ {
 		if a.String() == word {
@@ -80,6 +81,7 @@ func ParseAction(word string) (Action, error) {
 	return 0, fmt.Errorf("no action %q", word)
 }
 
+// OnFailAction is what PID 1 does for nodisk.onfail= when the boot is given up.
 func OnFailAction(o OnFail) Action {
 	switch o {
 	case OnFailReboot:

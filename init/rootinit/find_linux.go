@@ -3,9 +3,10 @@ package rootinit
 import (
 	"errors"
 	"fmt"
-	"golang.org/x/sys/unix"
 	"io"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // InitCandidates are the programs that the root's init may be, in the order in which they are looked for:

@@ -1,11 +1,12 @@
 package rootinit
 
 import (
-	"github.com/nodisk/nodisk/init/rootfs"
-	"github.com/nodisk/nodisk/internal/testenv"
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 func elf(machine byte) string {

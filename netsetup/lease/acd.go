@@ -33,7 +33,7 @@ const (
 )
 
 const (
-	// gatewayEvery is how long a gateway may take to answer before it is asked
+	// GatewayEvery is how long a gateway may take to answer before it is asked
 	// again. The second time it is asked right behind the wait: the first may
 	// have come too early for a link that has just come up.
 	GatewayEvery = time.Second
@@ -44,7 +44,7 @@ const (
 	conflictEvery = time.Minute
 )
 
-// A probed hands on the lease of another protocol when it makes sense on the
+// An ACD hands on the lease of another protocol when it makes sense on the
 // link: nobody has the address, and the gateway is there. From then on it
 // tells when another node uses the address.
 type ACD struct {
@@ -86,8 +86,10 @@ func NewACD(inner Protocol, d link.Device, ours func(link.HardwareAddr) bool, vi
 	return &ACD{inner: inner, Dev: d, ours: ours, via: via}
 }
 
+// Channels are those of the protocol within, and ARP.
 func (p *ACD) Channels() []Channel { return append(p.inner.Channels(), ChannelARP) }
 
+// Release is that of the protocol within.
 func (p *ACD) Release() []Message { return p.inner.Release() }
 
 // Start begins anew. When an attempt is over because its time is, a lease that
@@ -125,6 +127,7 @@ func (p *ACD) Hear(now time.Time, e link.News) Outcome {
 	return o
 }
 
+// Receive takes ARP for the check, everything else for the protocol within.
 func (p *ACD) Receive(now time.Time, m Packet) Outcome {
 	open := p.heard
 	var o Outcome
@@ -171,6 +174,7 @@ func (p *ACD) Receive(now time.Time, m Packet) Outcome {
 	return o
 }
 
+// Tick goes on with what is due.
 func (p *ACD) Tick(now time.Time) Outcome {
 	o := p.inner.Tick(now)
 	p.pass(now, &o)
@@ -178,6 +182,7 @@ func (p *ACD) Tick(now time.Time) Outcome {
 	return o
 }
 
+// Deadline is the earlier one of the check and of the protocol within.
 func (p *ACD) Deadline() time.Time {
 	at := p.inner.Deadline()
 	if !p.at.IsZero() && (at.IsZero() || p.at.Before(at)) {

@@ -15,7 +15,7 @@ const (
 	RARPReply   = 4
 )
 
-// An arpPacket is one of ARP or RARP for IPv4.
+// An ARPPacket is one of ARP or RARP for IPv4.
 type ARPPacket struct {
 	HwType uint16 // hwEthernet or hwInfiniBand
 	Op     uint16

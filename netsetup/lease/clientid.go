@@ -64,7 +64,7 @@ func SeparatedBytes(s, separators string) []byte {
 	return b
 }
 
-// An identity is one way to tell a DHCP server which client this is: the
+// An Identity is one way to tell a DHCP server which client this is: the
 // hardware type and address of the header, and option 61.
 type Identity struct {
 	form   string // the word of nodisk.dhcp.clientid=

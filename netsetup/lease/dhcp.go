@@ -38,6 +38,7 @@ const (
 // A phase is where an exchange is, by the names of RFC 2131 figure 5.
 type phase int
 
+// A client's states (RFC 2131 section 4.4, figure 5).
 const (
 	phaseInit       phase = iota + 1 // waits for its time to (re)start
 	phaseSelecting                   // DISCOVER sent
@@ -47,7 +48,7 @@ const (
 	phaseRebinding // asks any server
 )
 
-// A client is what a DHCP server is told about this node.
+// A Client is what a DHCP server is told about this node.
 type Client struct {
 	Addr link.HardwareAddr // of the interface
 	// Identities are asked with side by side, each in a transaction of its
@@ -72,7 +73,7 @@ type Client struct {
 	Taken func(Lease, Identity) bool
 }
 
-// An exchange gets one lease by DHCP, and renews it.
+// An Exchange gets one lease by DHCP, and renews it.
 type Exchange struct {
 	Pacing
 	Client Client
@@ -116,10 +117,12 @@ var (
 	_ decliner = (*Exchange)(nil)
 )
 
+// NewExchange asks for an address as one client.
 func NewExchange(c Client, newXID func() uint32) *Exchange {
 	return &Exchange{Pacing: NewPacing(c.Addr), Client: c, newXID: newXID}
 }
 
+// Channels is DHCP alone.
 func (x *Exchange) Channels() []Channel { return []Channel{ChannelDHCP} }
 
 // Start begins anew, with a DISCOVER at once.
@@ -168,6 +171,7 @@ func broadcastOf(m *dhcpv4.DHCPv4) Outcome {
 // transaction is that of the chosen identity.
 func (x *Exchange) transaction() uint32 { return x.XID + uint32(x.chosen) }
 
+// Deadline is when the next message is due, or the lease ends.
 func (x *Exchange) Deadline() time.Time { return x.at }
 
 // Tick is called when the deadline has come.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 )
 
+// Lengths in bytes, without options (RFC 791, RFC 768), and numbers.
 const (
 	IPHeaderLen  = 20
 	UDPHeaderLen = 8

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// A holder is a protocol for which a server may have put an address aside.
+// A Holder is a protocol for which a server may have put an address aside.
 type Holder interface {
 	// Holds returns the address that was asked for or leased, invalid if there is
 	// none, and as whom the server knows this node by it.
@@ -13,6 +13,7 @@ type Holder interface {
 	Holds() (a netip.Prefix, who Identity, slow bool)
 }
 
+// Holds is the lease, or the offer that has been asked for.
 func (x *Exchange) Holds() (a netip.Prefix, who Identity, slow bool) {
 	if x.Phase < PhaseRequesting || x.offer == nil {
 		return netip.Prefix{}, Identity{}, false
@@ -24,6 +25,7 @@ func (x *Exchange) Holds() (a netip.Prefix, who Identity, slow bool) {
 	return l.Addr, x.Client.Identities[x.chosen], x.Phase == PhaseRequesting && x.sent > 1
 }
 
+// Holds is what the protocol within holds.
 func (p *ACD) Holds() (a netip.Prefix, who Identity, slow bool) {
 	if h, ok := p.inner.(Holder); ok {
 		return h.Holds()

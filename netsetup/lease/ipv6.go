@@ -49,7 +49,7 @@ const (
 	waitManaged = 10 * time.Second
 )
 
-// A six gets the address of IPv6 by any of its methods.
+// An IPv6 gets the address of IPv6 by any of its methods.
 //
 //   - link6 waits until the link-local address is checked.
 //   - A static address is added and checked (static6.go).
@@ -87,6 +87,7 @@ type IPv6 struct {
 
 var _ Protocol = (*IPv6)(nil)
 
+// Channels is DHCPv6, where the method may ask by it.
 func (x *IPv6) Channels() []Channel {
 	if x.Method == MethodStatic || x.Method == MethodLink6 {
 		return nil
@@ -94,6 +95,7 @@ func (x *IPv6) Channels() []Channel {
 	return []Channel{ChannelDHCP6}
 }
 
+// Start begins with what the kernel has to check or to ask.
 func (x *IPv6) Start(now time.Time) Outcome {
 	x.begun, x.at, x.since, x.told = now, time.Time{}, time.Time{}, time.Time{}
 	x.phase, x.fails, x.refused = phase6Begin, 0, ""
@@ -102,6 +104,7 @@ func (x *IPv6) Start(now time.Time) Outcome {
 	return x.step(now)
 }
 
+// Receive takes a message of DHCPv6.
 func (x *IPv6) Receive(now time.Time, p Packet) Outcome {
 	x.answered(now, p.Payload, p.Src)
 	return x.step(now)
@@ -116,8 +119,10 @@ func (x *IPv6) Hear(now time.Time, e link.News) Outcome {
 	return x.step(now)
 }
 
+// Deadline is when the phase has to go on.
 func (x *IPv6) Deadline() time.Time { return earlier(x.at, x.limit) }
 
+// Tick goes on with what is due.
 func (x *IPv6) Tick(now time.Time) Outcome {
 	if !x.at.IsZero() && !now.Before(x.at) {
 		x.timeout(now)
@@ -182,6 +187,7 @@ func (x *IPv6) blocked() string {
 	return x.Obstacle(x.Method == MethodAuto6 || x.Method == MethodEither6)
 }
 
+// Waiting says what is waited for.
 func (x *IPv6) Waiting(now time.Time) string {
 	v, after := x.View, phrase.Seconds(now.Sub(x.begun))
 	s := x.blocked()

@@ -96,7 +96,7 @@ func DefaultRoute(a netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 }
 
-// What is expected of a lease is what the node knows beforehand.
+// Expected is what the node knows of a lease beforehand.
 type Expected struct {
 	Bits int // prefix length where the server gives none, 0 for no such
 	// Six tells that the interface has IPv6, or something made of it has, for

@@ -36,6 +36,7 @@ const (
 	MethodSingle                    // single-dhcp: DHCP, of whose answers the first counts, whatever the Needs
 )
 
+// MethodRow is a method and its spellings.
 type MethodRow struct {
 	Word   string
 	Method Method

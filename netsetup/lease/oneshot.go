@@ -9,7 +9,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// A query is a protocol of one question and one answer, which nobody has to
+// An Oneshot is a protocol of one question and one answer, which nobody has to
 // confirm, prolong or give back: BOOTP, RARP, or both side by side, of which
 // the first answer counts. They are asked again in the times of DHCP. A static
 // address is a query whose answer is known.
@@ -67,6 +67,7 @@ func NewOneshot(m Method, c Client, d link.Device, xid uint32) *Oneshot {
 	return q
 }
 
+// Channels is the one of what is asked, none for a static address.
 func (q *Oneshot) Channels() []Channel {
 	var all []Channel
 	for i := range q.askers {
@@ -75,6 +76,7 @@ func (q *Oneshot) Channels() []Channel {
 	return all
 }
 
+// Start asks, or has the address already.
 func (q *Oneshot) Start(now time.Time) Outcome {
 	q.begun, q.sent, q.tries = now, 0, 0
 	return q.transmit(now)
@@ -101,6 +103,7 @@ func (q *Oneshot) transmit(now time.Time) Outcome {
 	return o
 }
 
+// Receive takes the first answer that fits.
 func (q *Oneshot) Receive(_ time.Time, p Packet) Outcome {
 	var o Outcome
 	for i := range q.askers {
@@ -130,6 +133,7 @@ func (q *Oneshot) Hear(now time.Time, e link.News) Outcome {
 	return q.transmit(now)
 }
 
+// Tick asks again.
 func (q *Oneshot) Tick(now time.Time) Outcome {
 	if q.at.IsZero() || now.Before(q.at) {
 		return Outcome{}
@@ -151,8 +155,10 @@ func (q *Oneshot) decline(now time.Time, a netip.Addr, holder link.HardwareAddr)
 	return Outcome{Note: q.refused}
 }
 
+// Deadline is when to ask again.
 func (q *Oneshot) Deadline() time.Time { return q.at }
 
+// Waiting says what is waited for.
 func (q *Oneshot) Waiting(now time.Time) string {
 	if q.refused != "" {
 		return q.refused
@@ -169,4 +175,5 @@ func (q *Oneshot) Waiting(now time.Time) string {
 	return text
 }
 
+// Release is nothing: no server holds anything for this node.
 func (q *Oneshot) Release() []Message { return nil }

@@ -8,11 +8,12 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// A pacing spreads the messages of a node that asks again and again.
+// A Pacing spreads the messages of a node that asks again and again.
 type Pacing struct {
 	jitter *rand.Rand
 }
 
+// NewPacing is seeded, so that nodes which start together do not ask together.
 func NewPacing(a link.HardwareAddr) Pacing {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(a))
@@ -25,7 +26,7 @@ func RetryAfter(n int) time.Duration {
 	return min(FirstRetransmit<<min(n-1, 10), MaxRetransmit)
 }
 
-// A loss is what is known of an interface that has gone, by its name: one that goes
+// A Loss is what is known of an interface that has gone, by its name: one that goes
 // again and again is not told of each time, nor made again at once.
 type Loss struct {
 	told   time.Time

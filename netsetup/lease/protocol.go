@@ -11,7 +11,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// A protocol is one way for an interface to get its address: DHCP, BOOTP, RARP,
+// A Protocol is one way for an interface to get its address: DHCP, BOOTP, RARP,
 // router advertisements, or the check that a static address is free. It is a
 // state machine that takes times, packets and news, and returns what is to be
 // done. It knows neither clock nor socket.
@@ -42,7 +42,7 @@ type decliner interface {
 	decline(now time.Time, a netip.Addr, holder link.HardwareAddr) Outcome
 }
 
-// An outcome is what an event leads to.
+// An Outcome is what an event leads to.
 type Outcome struct {
 	Send []Message
 	// Steps are changes that the protocol itself needs, such as an address
@@ -76,18 +76,18 @@ func (o Outcome) and(p Outcome) Outcome {
 	return o
 }
 
-// A channel is a kind of packets on an interface. The zero value is invalid.
+// A Channel is a kind of packets on an interface. The zero value is invalid.
 type Channel int
 
 const (
-	// channelDHCP is UDP over IPv4 from port 68 to port 67, on an interface
+	// ChannelDHCP is UDP over IPv4 from port 68 to port 67, on an interface
 	// that has no address.
 	ChannelDHCP Channel = iota + 1
-	// channelARP is Ethernet type 0x0806, without the link-layer header.
+	// ChannelARP is Ethernet type 0x0806, without the link-layer header.
 	ChannelARP
-	// channelRARP is Ethernet type 0x8035.
+	// ChannelRARP is Ethernet type 0x8035.
 	ChannelRARP
-	// channelDHCP6 is UDP over IPv6 from port 546 to port 547 of
+	// ChannelDHCP6 is UDP over IPv6 from port 546 to port 547 of
 	// ff02::1:2, by the link-local address of the interface.
 	ChannelDHCP6
 )
@@ -108,7 +108,7 @@ func (c Channel) String() string {
 	}
 }
 
-// A message is a packet to send.
+// A Message is a packet to send.
 type Message struct {
 	Via     Channel
 	What    string // such as DISCOVER
@@ -119,7 +119,7 @@ type Message struct {
 	To       link.HardwareAddr // empty for the broadcast address
 }
 
-// A packet is one that was received.
+// A Packet is one that was received.
 type Packet struct {
 	Via     Channel
 	Payload []byte

@@ -61,7 +61,7 @@ func (b *Bond) LeaveOut() {
 }
 
 // Idle says why an option has no effect on the bond; empty if it has one.
-func (b Bond) Idle(o bondOption) string {
+func (b Bond) Idle(o BondOptionRow) string {
 	switch {
 	case o.Modes&b.Mode() == 0:
 		return "in mode " + b.Option("mode")

@@ -13,6 +13,7 @@ import (
 // A bondKind is what the value of an option is.
 type bondKind uint8
 
+// Kinds of values.
 const (
 	bondNumber  bondKind = iota + 1 // from min to max
 	bondWord                        // one of words, or its number
@@ -38,6 +39,7 @@ const (
 	modeAny     = modeARP | modeAD | modeTLB | modeALB
 )
 
+// What options take (Documentation/networking/bonding.rst).
 const (
 	BondModes = "balance-rr active-backup balance-xor broadcast 802.3ad balance-tlb balance-alb"
 	offOn     = "off on"
@@ -51,7 +53,7 @@ const (
 // effect, and the option without which it has none. broadcast_neighbor is of Linux
 // 6.17, ad_select=actor_port_prio of 6.18, lacp_strict of 7.2; an older one ignores
 // an option that it does not know, which bondAdd tells.
-type bondOption struct {
+type BondOptionRow struct {
 	Name, alias string
 	Attr, size  uint8
 	Kind        bondKind
@@ -66,8 +68,8 @@ type bondOption struct {
 }
 
 // BondTable returns the options. Those of ports come last.
-func BondTable() []bondOption {
-	return []bondOption{
+func BondTable() []BondOptionRow {
+	return []BondOptionRow{
 		{Name: "mode", Attr: 1, size: 1, Kind: bondWord, Modes: modeAny, words: BondModes},
 		{Name: "miimon", Attr: 3, size: 4, Kind: bondNumber, Modes: modeAny, max: maxInt},
 		{Name: "updelay", usual: "0", Attr: 4, size: 4, Kind: bondNumber, Modes: modeAny, max: maxInt, Needs: "miimon"},
@@ -112,21 +114,21 @@ func BondTable() []bondOption {
 
 // FindBondOption returns the position of the option that has the name, -1 for
 // none.
-func FindBondOption(table []bondOption, name string) int {
-	return slices.IndexFunc(table, func(o bondOption) bool {
+func FindBondOption(table []BondOptionRow, name string) int {
+	return slices.IndexFunc(table, func(o BondOptionRow) bool {
 		return o.Name == name || slices.Contains(strings.Fields(o.alias), name)
 	})
 }
 
 // monitors tells whether the option asks for ARP monitoring.
-func (o bondOption) monitors() bool {
+func (o BondOptionRow) monitors() bool {
 	return o.Name == "arp_interval" || o.Name == "arp_ip_target" || o.Name == "ns_ip6_target"
 }
 
-func (o bondOption) List() bool { return o.Kind == bondTargets || o.Kind == bondNS }
+func (o BondOptionRow) List() bool { return o.Kind == bondTargets || o.Kind == bondNS }
 
 // Read returns the value as ip(8) writes it.
-func (o bondOption) Read(s string) (string, bool) {
+func (o BondOptionRow) Read(s string) (string, bool) {
 	switch o.Kind {
 	case bondNumber, bondWord, bondSwitch:
 		v, ok := o.number(s)
@@ -154,7 +156,7 @@ func validTarget(a netip.Addr) bool {
 }
 
 // number is the value that the kernel gets.
-func (o bondOption) number(s string) (int, bool) {
+func (o BondOptionRow) number(s string) (int, bool) {
 	v, err := strconv.Atoi(s)
 	ok := err == nil && IsDigits(s)
 	if o.words == "" {
@@ -167,7 +169,7 @@ func (o bondOption) number(s string) (int, bool) {
 	return v, ok && v < len(words)
 }
 
-func (o bondOption) Expects() string {
+func (o BondOptionRow) Expects() string {
 	switch o.Kind {
 	case bondNumber:
 		return "a number from " + strconv.Itoa(o.min) + " to " + strconv.Itoa(o.max)
@@ -185,7 +187,7 @@ func (o bondOption) Expects() string {
 }
 
 // Nearest is the word that is meant by one that is none, else the example.
-func (o bondOption) Nearest(s string) string {
+func (o BondOptionRow) Nearest(s string) string {
 	s = strings.ReplaceAll(strings.ToLower(s), "_", "-")
 	words := strings.Fields(o.words)
 	if slices.Contains(words, s) {
@@ -194,7 +196,7 @@ func (o bondOption) Nearest(s string) string {
 	return cmp.Or(cmdline.Nearest(s, words, 3), o.Example())
 }
 
-func (o bondOption) Example() string {
+func (o BondOptionRow) Example() string {
 	switch o.Kind {
 	case bondNumber:
 		return strconv.Itoa(min(100, o.max))
@@ -213,7 +215,7 @@ func (o bondOption) Example() string {
 }
 
 // ModeWords lists the modes of an option.
-func (o bondOption) ModeWords() string {
+func (o BondOptionRow) ModeWords() string {
 	var words []string
 	for i, word := range strings.Fields(BondModes) {
 		if o.Modes&(1<<i) != 0 {

@@ -40,6 +40,7 @@ func (s PortSelector) String() string {
 	}
 }
 
+// Selects reports whether a port is among those of the selector.
 func (s PortSelector) Selects(d Device) bool {
 	return (s.HCA == "" || s.HCA == d.HCA) && (s.Number == 0 || s.Number == d.Port) && (s.GUID == "" || s.GUID.Identifies(d))
 }
@@ -56,4 +57,5 @@ func (d Device) PKey() uint16 {
 	return binary.BigEndian.Uint16([]byte(d.Broadcast[8:10]))
 }
 
+// Dashed writes an address with dashes, as BOOTIF= has it: colons separate the fields of ip=.
 func Dashed(a HardwareAddr) string { return PortMatch{Addr: a}.String() }

@@ -114,7 +114,7 @@ func (d Device) Hardware() bool {
 	return d.Physical && (d.Type == HwEthernet || d.Type == HwInfiniBand && d.Parent == 0)
 }
 
-// A portName is what people call the port of a device.
+// A PortName is what people call the port of a device.
 func (d Device) PortName() string {
 	return "port " + strconv.Itoa(d.Port) + " of " + d.HCA
 }
@@ -138,4 +138,5 @@ func (d Device) ZeroGUID(since time.Duration) string {
 	return "port GUID is zero (" + where + "for " + phrase.Seconds(since) + "): the host must set it (ip link set PF vf N node_guid/port_guid)"
 }
 
+// PortKey is the device's port, for which a device without InfiniBand has the zero value.
 func (d Device) PortKey() PortKey { return PortKey{d.HCA, d.Port} }

@@ -129,6 +129,7 @@ func ErrNewName(s string) error {
 	return ErrName(s)
 }
 
+// What is wrong with an address.
 var (
 	ErrAddress = errors.New("is neither an Ethernet address nor an InfiniBand identity")
 	ErrNoName  = errors.New("is not an interface name")

@@ -5,10 +5,11 @@ import (
 	"slices"
 )
 
-// The kernel gives an interface its link-local address, checks addresses for
+// IPv6State is what the kernel has told of IPv6 on one interface. The kernel gives an
+// interface its link-local address, checks addresses for
 // duplicates, asks for routers, and makes addresses and the default route of
-// what they say: all that goes on after switch_root without a process. A view6
-// is what it has told of one interface. The runner keeps it from the start, and
+// what they say: all that goes on after switch_root without a process. The runner
+// keeps this from the start, and
 // the protocol of the interface reads it.
 type IPv6State struct {
 	Dev string
@@ -16,7 +17,7 @@ type IPv6State struct {
 	// have heard a router whom nobody here did.
 	Seen, Before bool
 
-	Addrs []addr6
+	Addrs []Addr6
 	// Router tells that there was a router advertisement, with these flags.
 	Router, Managed, Other bool
 	// Solicited tells that routers were asked for what they said before.
@@ -27,8 +28,8 @@ type IPv6State struct {
 	Search    []string
 }
 
-// An addr6 is an address of the interface; see news.
-type addr6 struct {
+// An Addr6 is an address of the interface; see news.
+type Addr6 struct {
 	Prefix                          netip.Prefix
 	Tentative, Duplicate, Permanent bool
 }
@@ -39,10 +40,10 @@ func (v *IPv6State) Take(e *News) {
 	case e.Addr.IsValid():
 		a := v.Of(e.Addr.Addr())
 		if a == nil {
-			v.Addrs = append(v.Addrs, addr6{})
+			v.Addrs = append(v.Addrs, Addr6{})
 			a = &v.Addrs[len(v.Addrs)-1]
 		}
-		*a = addr6{e.Addr, e.Tentative, e.Duplicate, e.Permanent}
+		*a = Addr6{e.Addr, e.Tentative, e.Duplicate, e.Permanent}
 		if e.Gone {
 			*a = v.Addrs[len(v.Addrs)-1]
 			v.Addrs = v.Addrs[:len(v.Addrs)-1]
@@ -115,7 +116,7 @@ func (v *IPv6State) Makes() bool {
 }
 
 // Of returns what is known of one address, nil if the interface has not got it.
-func (v *IPv6State) Of(a netip.Addr) *addr6 {
+func (v *IPv6State) Of(a netip.Addr) *Addr6 {
 	for i := range v.Addrs {
 		if v.Addrs[i].Prefix.Addr() == a {
 			return &v.Addrs[i]
@@ -139,4 +140,5 @@ func (v *IPv6State) LinkLocal(after string) string {
 	return "the kernel has given it no link-local address of IPv6 after " + after
 }
 
+// CheckedBy is how long the kernel's duplicate address detection may take.
 const CheckedBy = " (duplicate address detection)"

@@ -6,7 +6,7 @@ import (
 
 // Kernel is the links, addresses and routes of the running kernel.
 type Kernel struct {
-	Scheme scheme // of udev's names
+	Scheme Scheme // of udev's names
 }
 
 // KernelVersion is that of uname -v.

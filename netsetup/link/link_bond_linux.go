@@ -132,7 +132,7 @@ func bondShortfall(name string, options []BondOption, have map[int][]byte) error
 }
 
 // text is the value of an attribute as ip(8) writes it.
-func (o bondOption) text(value []byte) string {
+func (o BondOptionRow) text(value []byte) string {
 	switch {
 	case o.Kind == bondAddr:
 		return HardwareAddr(value).String()

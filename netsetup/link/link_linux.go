@@ -49,6 +49,7 @@ func linkChange(dev string, flags, mask uint32, attrs ...*nl.RtAttr) error {
 
 const create = unix.NLM_F_CREATE | unix.NLM_F_EXCL
 
+// LinkUp sets a device up or down.
 func (Kernel) LinkUp(dev string, up bool) error {
 	if up {
 		return linkChange(dev, unix.IFF_UP, unix.IFF_UP)
@@ -56,14 +57,17 @@ func (Kernel) LinkUp(dev string, up bool) error {
 	return linkChange(dev, 0, unix.IFF_UP)
 }
 
+// LinkMTU sets a device's MTU, in bytes.
 func (Kernel) LinkMTU(dev string, mtu int) error {
 	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_MTU, U32(mtu)))
 }
 
+// LinkName renames a device.
 func (Kernel) LinkName(dev, name string) error {
 	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 }
 
+// LinkAddr sets a device's link-layer address.
 func (Kernel) LinkAddr(dev string, addr HardwareAddr) error {
 	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(addr)))
 }
@@ -77,6 +81,7 @@ func (Kernel) AddrAdd(dev string, addr netip.Prefix) error {
 	return err
 }
 
+// AddrDel takes an address off a device.
 func (Kernel) AddrDel(dev string, addr netip.Prefix) error {
 	err := addrChange(unix.RTM_DELADDR, 0, dev, addr)
 	if errors.Is(err, unix.EADDRNOTAVAIL) {
@@ -155,8 +160,11 @@ func LinkInfo(kind string, data map[int][]byte) *nl.RtAttr {
 }
 
 func u16(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
-func U32(v int) []byte    { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
 
+// U32 is a number of an attribute, in the byte order of the machine.
+func U32(v int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
+
+// ChildAdd makes a P_Key child of an IPoIB device.
 func (Kernel) ChildAdd(c ChildAdd) error {
 	parent, err := InterfaceIndex(c.Parent)
 	if err != nil {
@@ -165,6 +173,7 @@ func (Kernel) ChildAdd(c ChildAdd) error {
 	return LinkMake(MadeLink{Name: c.Name, Kind: "ipoib", Parent: parent, Data: map[int][]byte{ipoibPKey: u16(c.PKey)}})
 }
 
+// LinkMode sets datagram or connected mode of an IPoIB device.
 func (Kernel) LinkMode(s LinkMode) error {
 	mode := uint16(0)
 	if s.Mode == Connected {
@@ -173,6 +182,7 @@ func (Kernel) LinkMode(s LinkMode) error {
 	return linkChange(s.Dev, 0, 0, LinkInfo("ipoib", map[int][]byte{ipoibMode: u16(mode)}))
 }
 
+// VLANAdd makes a VLAN.
 func (Kernel) VLANAdd(v VLANAdd) error {
 	parent, err := InterfaceIndex(v.Link)
 	if err != nil {
@@ -181,11 +191,13 @@ func (Kernel) VLANAdd(v VLANAdd) error {
 	return LinkMake(MadeLink{Name: v.Name, Kind: "vlan", Parent: parent, Data: map[int][]byte{vlanID: u16(uint16(v.ID))}})
 }
 
+// BridgeAdd makes a bridge.
 func (Kernel) BridgeAdd(b BridgeAdd) error {
 	data := map[int][]byte{BridgeForwardDelay: U32(0), BridgeSTPState: U32(0)}
 	return LinkMake(MadeLink{Name: b.Name, Kind: "bridge", Data: data}, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr)))
 }
 
+// LinkMaster makes a device a port of a bond or bridge.
 func (Kernel) LinkMaster(s LinkMaster) error {
 	master, err := InterfaceIndex(s.Master)
 	if err != nil {
@@ -203,6 +215,7 @@ func (Kernel) LinkType(dev string) (uint16, error) {
 	return uint16(t), err
 }
 
+// MTU is that of a device now, in bytes.
 func (Kernel) MTU(dev string) (int, error) { return ask(dev, unix.SIOCGIFMTU) }
 
 // ask gets one number of a device (netdevice(7)): one small system call where a

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// A madeLink is a link with nothing of a bus behind it: one that is to be made,
+// A MadeLink is a link with nothing of a bus behind it: one that is to be made,
 // or one that the kernel has. Of an adapter only the name is set.
 type MadeLink struct {
 	Name   string

@@ -6,6 +6,7 @@ import (
 	"github.com/nodisk/nodisk/internal/phrase"
 )
 
+// IsDigits reports whether a text is decimal digits, one at least.
 func IsDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }

@@ -32,7 +32,7 @@ type News struct {
 	Search []string
 }
 
-// A linkEvent tells of an interface: it is there, has changed, or is gone; or,
+// A LinkEvent tells of an interface: it is there, has changed, or is gone; or,
 // with news, of something on it.
 type LinkEvent struct {
 	Device

@@ -10,7 +10,7 @@ import (
 	"github.com/nodisk/nodisk/internal/phrase"
 )
 
-// A gate is one of the conditions that an InfiniBand interface has to meet, one
+// A Gate is one of the conditions that an InfiniBand interface has to meet, one
 // after the other, before a packet can leave. Each is another person's work, so
 // each has a sentence of its own; the time at one is counted from when it was
 // reached.
@@ -19,6 +19,7 @@ import (
 // here: there is no interface to ask. See runner.missing.
 type Gate int
 
+// The gates, in their order.
 const (
 	GateLink   Gate = iota + 1 // the port has a physical link
 	GateActive                 // a subnet manager has configured the port
@@ -28,7 +29,7 @@ const (
 	GateUnread                 // not known: the port has not been read, or cannot be
 )
 
-// A portState is what sysfs tells of an InfiniBand port: the words of phys_state
+// A PortState is what sysfs tells of an InfiniBand port: the words of phys_state
 // and state, in /sys/class/infiniband/HCA/ports/N, and the partitions of pkeys.
 type PortState struct {
 	Phys, State string
@@ -109,6 +110,7 @@ func (p PortState) Member(pkey uint16) (key uint16, ok bool) {
 	return key, ok
 }
 
+// PortKey is a port: the adapter's name and the number on it.
 type PortKey struct {
 	Hca    string
 	Number int

@@ -21,6 +21,7 @@ func (s RouteDel) String() string {
 	return strings.Replace(Route(s).String(), "ip route replace", "ip route del", 1)
 }
 
+// Apply carries the step out.
 func (s RouteDel) Apply(l Linker) error { return l.RouteDel(s) }
 
 // Replaces reports whether the kernel has only one of the two routes.

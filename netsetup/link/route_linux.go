@@ -22,6 +22,7 @@ func (Kernel) RouteDel(r RouteDel) error {
 	return nil
 }
 
+// RouterMetric sets the metric of routes that router advertisements bring.
 func (Kernel) RouterMetric(dev string, metric int) error {
 	return SetRouterMetric(Sysctl6, dev, metric)
 }

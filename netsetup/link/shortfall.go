@@ -11,7 +11,7 @@ import (
 // device is what it is.
 var ErrContradiction = errors.New("leave it out")
 
-// A shortfall is the error of a step that was done as far as the kernel can. It
+// A Shortfall is the error of a step that was done as far as the kernel can. It
 // is told, once for a step, and the boot goes on.
 type Shortfall struct {
 	Dev  string // the interface that the step was too much for

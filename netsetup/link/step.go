@@ -17,7 +17,7 @@ type Step interface {
 	Apply(l Linker) error
 }
 
-// A linker makes the changes. Devices go by name. To find a change made
+// A Linker makes the changes. Devices go by name. To find a change made
 // already is no error.
 type Linker interface {
 	// MTU is that of a device now, in bytes.
@@ -214,12 +214,23 @@ func (s BridgeAdd) String() string {
 	return "ip link add " + s.Name + " address " + s.Addr.String() + " type bridge stp_state 0 forward_delay 0"
 }
 
-func (s LinkUp) Apply(l Linker) error   { return l.LinkUp(s.Dev, true) }
+// Apply carries the step out.
+func (s LinkUp) Apply(l Linker) error { return l.LinkUp(s.Dev, true) }
+
+// Apply carries the step out.
 func (s LinkDown) Apply(l Linker) error { return l.LinkUp(s.Dev, false) }
+
+// Apply carries the step out.
 func (s LinkName) Apply(l Linker) error { return l.LinkName(s.Dev, s.Name) }
+
+// Apply carries the step out.
 func (s LinkAddr) Apply(l Linker) error { return l.LinkAddr(s.Dev, s.Addr) }
-func (s AddrAdd) Apply(l Linker) error  { return l.AddrAdd(s.Dev, s.Addr) }
-func (s Route) Apply(l Linker) error    { return l.RouteSet(s) }
+
+// Apply carries the step out.
+func (s AddrAdd) Apply(l Linker) error { return l.AddrAdd(s.Dev, s.Addr) }
+
+// Apply carries the step out.
+func (s Route) Apply(l Linker) error { return l.RouteSet(s) }
 
 // Apply: adapters since ConnectX-4 have datagram mode only; the network works
 // all the same.
@@ -243,6 +254,7 @@ func (s LinkMTU) Apply(l Linker) error {
 	return &Shortfall{Dev: s.Dev, Step: s.String(), Err: err, What: fmt.Sprintf("the MTU of %s stays %d", s.Dev, have)}
 }
 
+// Apply carries the step out.
 func (s BondFit) Apply(l Linker) error {
 	var refused error
 	if s.MTU != 0 {
@@ -333,9 +345,17 @@ type Contradiction struct{ What string }
 // String is the sentence.
 func (s Contradiction) String() string { return s.What }
 
+// Apply carries the step out.
 func (s Contradiction) Apply(Linker) error { return ErrContradiction }
 
-func (s ChildAdd) Apply(l Linker) error  { return l.ChildAdd(s) }
-func (s VLANAdd) Apply(l Linker) error   { return l.VLANAdd(s) }
-func (s BondAdd) Apply(l Linker) error   { return l.BondAdd(s) }
+// Apply carries the step out.
+func (s ChildAdd) Apply(l Linker) error { return l.ChildAdd(s) }
+
+// Apply carries the step out.
+func (s VLANAdd) Apply(l Linker) error { return l.VLANAdd(s) }
+
+// Apply carries the step out.
+func (s BondAdd) Apply(l Linker) error { return l.BondAdd(s) }
+
+// Apply carries the step out.
 func (s BridgeAdd) Apply(l Linker) error { return l.BridgeAdd(s) }

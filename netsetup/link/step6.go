@@ -13,6 +13,7 @@ var _ Step = NoRouters{}
 
 func (s NoRouters) String() string { return "sysctl -w net.ipv6.conf." + s.Dev + ".accept_ra=0" }
 
+// Apply carries the step out.
 func (s NoRouters) Apply(l Linker) error { return l.NoRouters(s.Dev) }
 
 // RouterMetric is the metric of the default routes that the kernel takes from the
@@ -30,6 +31,7 @@ func (s RouterMetric) String() string {
 	return fmt.Sprintf("sysctl -w net.ipv6.conf.%s.ra_defrtr_metric=%d", s.Dev, s.Metric)
 }
 
+// Apply carries the step out.
 func (s RouterMetric) Apply(l Linker) error { return l.RouterMetric(s.Dev, s.Metric) }
 
 // AddrDel takes an address away.
@@ -42,4 +44,5 @@ var _ Step = AddrDel{}
 
 func (s AddrDel) String() string { return "ip addr del " + s.Addr.String() + " dev " + s.Dev }
 
+// Apply carries the step out.
 func (s AddrDel) Apply(l Linker) error { return l.AddrDel(s.Dev, s.Addr) }

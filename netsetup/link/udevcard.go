@@ -58,11 +58,11 @@ type pciSlot struct {
 	Address string
 }
 
-func (s scheme) has(change scheme) bool { return s&change != 0 }
+func (s Scheme) has(change Scheme) bool { return s&change != 0 }
 
 // names are udev's names of the card (src/udev/udev-builtin-net_id.c of systemd).
 // Those of s390, POWER, Broadcom's bus and netdevsim are left out.
-func (c card) names(s scheme) UdevNames {
+func (c card) names(s Scheme) UdevNames {
 	u := UdevNames{Kept: c.Kept, USB: slices.ContainsFunc(c.Above, func(b busDevice) bool { return b.Subsystem == "usb" })}
 	prefix := c.prefix(s)
 	if prefix == "" || c.Stacked {
@@ -83,7 +83,7 @@ func (c card) names(s scheme) UdevNames {
 	return u
 }
 
-func (c card) prefix(s scheme) string {
+func (c card) prefix(s Scheme) string {
 	switch {
 	case c.Type == HwInfiniBand && s.has(schemeInfiniBand):
 		return "ib"
@@ -98,7 +98,7 @@ func (c card) prefix(s scheme) string {
 	}
 }
 
-func (c card) alias(s scheme) int {
+func (c card) alias(s Scheme) int {
 	switch {
 	case s.has(schemePortAliases) && c.OwnAlias >= 0:
 		return c.OwnAlias
@@ -135,7 +135,7 @@ func (c card) platform(u *UdevNames, prefix string) {
 }
 
 // xen is the number of a vif: /sys/devices/vif-0.
-func (c card) xen(s scheme) (int, bool) {
+func (c card) xen(s Scheme) (int, bool) {
 	if !s.has(schemeXen) || len(c.Above) == 0 || c.Above[0].Subsystem != "xen" {
 		return 0, false
 	}
@@ -146,7 +146,7 @@ func (c card) xen(s scheme) (int, bool) {
 }
 
 // pci names what is directly on PCI, with nothing between but virtio.
-func (c card) pci(u *UdevNames, prefix string, s scheme) {
+func (c card) pci(u *UdevNames, prefix string, s Scheme) {
 	above := c.Above
 	for len(above) > 0 && above[0].Subsystem == "virtio" {
 		above = above[1:]
@@ -169,7 +169,7 @@ func (c card) pci(u *UdevNames, prefix string, s scheme) {
 }
 
 // pciSlot names by path and slot of the first of the devices.
-func (c card) pciSlot(u *UdevNames, above []busDevice, prefix, suffix string, s scheme) {
+func (c card) pciSlot(u *UdevNames, above []busDevice, prefix, suffix string, s Scheme) {
 	a, ok := parsePCIAddress(above[0].Name)
 	if !ok {
 		return
@@ -194,7 +194,7 @@ func (c card) pciSlot(u *UdevNames, above []busDevice, prefix, suffix string, s 
 
 // slot is the number of the slot that the first of the devices is in, or
 // something above it; 0 for none.
-func (c card) slot(above []busDevice, s scheme) int {
+func (c card) slot(above []busDevice, s Scheme) int {
 	single := !above[0].PCI.Multifunction
 	onPCI := slices.DeleteFunc(slices.Clone(above), func(b busDevice) bool { return b.Subsystem != "pci" })
 	if s.has(schemeSun) {
@@ -221,7 +221,7 @@ func (c card) slot(above []busDevice, s scheme) int {
 }
 
 // port tells the ports of one function apart.
-func (c card) port(s scheme, infiniBand bool) string {
+func (c card) port(s Scheme, infiniBand bool) string {
 	if c.PortName != "" {
 		if n, ok := representor(c.PortName); ok && s.has(schemeRepresentor) {
 			return "r" + strconv.Itoa(n)
@@ -257,7 +257,7 @@ func representor(name string) (vf int, ok bool) {
 
 // usb names an interface of USB by the ports on the way to it: 2-1.4:1.6 is
 // u1u4i6. A configuration of 1 and an interface of 0 are left out.
-func (c card) usb(u *UdevNames, prefix string, s scheme) {
+func (c card) usb(u *UdevNames, prefix string, s Scheme) {
 	i := slices.IndexFunc(c.Above, func(b busDevice) bool { return b.Subsystem == "usb" && b.DevType == "usb_interface" })
 	if i < 0 {
 		return

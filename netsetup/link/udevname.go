@@ -133,16 +133,16 @@ func UdevSlot(name string) (slot string, ok bool) {
 	return fmt.Sprintf("%04x:%02x:%02x", numbers[0], numbers[1], numbers[2]), true
 }
 
-// A kind of udev's names: of one kind a card has only one.
-type kind byte
+// A Kind of udev's names: of one kind a card has only one.
+type Kind byte
 
 // NameKind is the kind of a name; 0 if it is none of udev's.
-func NameKind(name string) kind {
+func NameKind(name string) Kind {
 	switch {
 	case !IsUdevName(name):
 		return 0
 	case strings.IndexByte("oxs", name[2]) >= 0:
-		return kind(name[2])
+		return Kind(name[2])
 	case name[2] == 'd':
 		return 'o'
 	case strings.HasPrefix(strings.TrimLeft(name[2:], "P0123456789"), "s"):
@@ -152,13 +152,13 @@ func NameKind(name string) kind {
 	}
 }
 
-// A scheme is one of the naming schemes of udev: a set of changes to the first.
-type scheme uint
+// A Scheme is one of the naming schemes of udev: a set of changes to the first.
+type Scheme uint
 
 // The changes that make a difference to names of amd64 and arm64, by the names that
 // systemd's src/shared/netif-naming-scheme.h gives them.
 const (
-	schemeVirtual        scheme = 1 << iota // SR_IOV_V: a virtual function is named after the physical one
+	schemeVirtual        Scheme = 1 << iota // SR_IOV_V: a virtual function is named after the physical one
 	schemeARI                               // NPAR_ARI: functions above 7
 	schemeInfiniBand                        // INFINIBAND
 	schemeZeroIndex                         // ZERO_ACPI_INDEX: eno0
@@ -196,20 +196,20 @@ const latestScheme = schemeV257
 
 // ParseScheme reads net.naming_scheme=. Of RHEL's and systemd's each release has
 // the scheme of the last one before it that changed something.
-func ParseScheme(name string) (s scheme, ok bool) {
+func ParseScheme(name string) (s Scheme, ok bool) {
 	switch name {
 	case "", "latest":
 		return latestScheme, true
 	}
 	type since struct {
 		major, minor int
-		scheme
+		Scheme
 	}
-	find := func(major, minor int, table []since) (scheme, bool) {
+	find := func(major, minor int, table []since) (Scheme, bool) {
 		s, ok := latestScheme, false
 		for _, row := range table {
 			if major > row.major || major == row.major && minor >= row.minor {
-				s, ok = row.scheme, true
+				s, ok = row.Scheme, true
 			}
 		}
 		return s, ok

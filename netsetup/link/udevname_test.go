@@ -158,7 +158,7 @@ func TestIsUdevName(t *testing.T) {
 }
 
 func TestParseScheme(t *testing.T) {
-	for name, want := range map[string]scheme{
+	for name, want := range map[string]Scheme{
 		"": schemeV257, "latest": schemeV257, "v238": 0, "v241": schemeV240, "v245": schemeV240, "v252": schemeV252, "v258": schemeV257,
 		"rhel-8.3": schemeV239, "rhel-8.10": schemeRHEL87, "rhel-9.0": schemeRHEL90, "rhel-9.7": schemeRHEL95, "rhel-10.0": schemeV257, "rhel-10.0-beta": schemeV257,
 	} {

@@ -16,9 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Where the kernel shows what its messages do not tell, and how it writes messages.
 const (
 	SysClassNet = "/sys/class/net"
-	// watchBuffer holds the messages of a machine with hundreds of virtual
+	// WatchBuffer holds the messages of a machine with hundreds of virtual
 	// functions appearing at once, and the answers of DHCP servers to hundreds of
 	// nodes.
 	WatchBuffer = 1 << 20
@@ -105,7 +106,7 @@ func requestDump(fd, dump int) error {
 type watcher struct {
 	request func(dump int) error // asks for one of dumps
 	six     bool
-	scheme  scheme // of udev's names
+	scheme  Scheme // of udev's names
 	dump    int    // the one under way, len(dumps) behind the last
 	known   map[int]Device
 	seen    map[int]bool // in the dump under way

@@ -238,6 +238,7 @@ func parseOption6(b []byte, e *News) (index int) {
 	return index
 }
 
+// Where the kernel has its settings of IPv6, and a machine its UUID.
 const (
 	Sysctl6     = "/proc/sys/net/ipv6"
 	dmiUUID     = "/sys/class/dmi/id/product_uuid"
@@ -245,6 +246,7 @@ const (
 	switchItOff = "check sysctl settings, and ipv6.disable_ipv6 on the command line"
 )
 
+// ProductUUID is the one of the firmware, empty if there is none.
 func (Kernel) ProductUUID() string {
 	b, _ := os.ReadFile(dmiUUID)
 	return string(b)
@@ -258,6 +260,7 @@ func (Kernel) Hasten6(dev string) {
 	_ = os.WriteFile(Sysctl6+"/conf/"+dev+"/router_solicitation_delay", []byte("0"), 0)
 }
 
+// Restore6 undoes Hasten6.
 func (Kernel) Restore6(dev string) error {
 	const name = "router_solicitation_delay"
 	b, err := os.ReadFile(Sysctl6 + "/conf/default/" + name)
@@ -267,10 +270,12 @@ func (Kernel) Restore6(dev string) error {
 	return os.WriteFile(Sysctl6+"/conf/"+dev+"/"+name, b, 0)
 }
 
+// NoRouters has the kernel take in no router advertisements on a device.
 func (Kernel) NoRouters(dev string) error {
 	return os.WriteFile(Sysctl6+"/conf/"+dev+"/accept_ra", []byte("0"), 0)
 }
 
+// Obstacle6 says why the kernel does no IPv6 on a device, empty if it does.
 func (Kernel) Obstacle6(dev string, ra bool) string { return obstacle6(Sysctl6, dev, ra) }
 
 // obstacle6 reads the settings of a device below root.

@@ -21,6 +21,7 @@ func With(iaid uint32, addr netip.Addr, t1, t2, preferred, valid int) func(m *dh
 	}
 }
 
+// Status is a status code with its text (RFC 8415 section 21.13).
 func Status(code iana.StatusCode, text string) func(m *dhcpv6.Message) {
 	return func(m *dhcpv6.Message) {
 		m.AddOption(&dhcpv6.OptStatusCode{StatusCode: code, StatusMessage: text})
