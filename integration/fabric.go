@@ -73,7 +73,8 @@ type Fabric struct {
 
 // MissingFabric lists what this machine lacks for a fabric.
 func MissingFabric() []error {
-	return missing(append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm(), toolMke2fs(), toolDhcpd())...)
+	return missing(append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(),
+		toolOpensm(), toolMke2fs(), toolDhcpd())...)
 }
 
 // Fabric makes a fabric and starts its server.
@@ -94,7 +95,8 @@ func (l *Lab) Fabric(ctx context.Context, s FabricSpec) (*Fabric, error) {
 func (f *Fabric) up(ctx context.Context) error {
 	// Without snooping the bridge sends every frame to all ports; softib's all
 	// go to the broadcast address.
-	err := f.lab.ip(ctx, "link", "add", f.bridge(), "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+	err := f.lab.ip(ctx, "link", "add", f.bridge(), "type", "bridge", "stp_state", "0", "forward_delay", "0",
+		"mcast_snooping", "0")
 	if err != nil {
 		return err
 	}
@@ -251,7 +253,8 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 		return err
 	}
 	programs := append([]string{cancel}, f.spec.Programs...)
-	tools, modules, relay := append(toolsNFSD(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm()), []string{"ib_ipoib", "ib_umad"}, ""
+	tools, modules, relay := append(toolsNFSD(), toolDnsmasq(), toolTgtd(), toolTgtadm(),
+		toolOpensm()), []string{"ib_ipoib", "ib_umad"}, ""
 	if f.spec.Relayed > 0 {
 		// busybox makes neither veth pairs nor namespaces, and its shell prefers its ip.
 		ip, err := toolIP().find()

@@ -20,7 +20,7 @@ import (
 //     {serverguid64} is the server's, {guidmac} its 6-byte form
 //     (without bytes 4 and 5), {iaid} its last 4 bytes; {cable} is the MAC
 //     address of the NIC that carries the fabric.
-//   - The software HCA is loaded behind the other drivers; the image must hold
+//   - The software HCA is loaded after the other drivers; the image must hold
 //     it (nodisk build --module-dir).
 //   - PXE boots from a NIC on an ordinary network of its own; the cable is the
 //     second one.
@@ -34,7 +34,7 @@ type FabricBoot struct {
 	// how dhcpd knows it: "hardware infiniband {guid}".
 	Reserve string
 	// Options are further DHCP options for the node, as dnsmasq's dhcp-option has them
-	// behind the tag: "58,00:00:00:05".
+	// after the tag: "58,00:00:00:05".
 	Options []string
 	// RDMA gives the node's HCA reliable connections, and the server's nfsd serves
 	// RDMA besides TCP.
@@ -106,10 +106,12 @@ func (f *Fabric) check(b FabricBoot) error {
 		errs = append(errs, fmt.Errorf("boot %s: the fabric's server has no RDMA", b.name()))
 	}
 	if b.Partition < 0 || b.Partition > len(f.spec.PKeys) {
-		errs = append(errs, fmt.Errorf("boot %s: the fabric has %d partitions, not %d", b.name(), len(f.spec.PKeys), b.Partition))
+		errs = append(errs, fmt.Errorf("boot %s: the fabric has %d partitions, not %d", b.name(), len(f.spec.PKeys),
+			b.Partition))
 	}
 	if b.Partition > 0 && b.Partition == f.spec.Relayed && len(b.Options) > 0 {
-		errs = append(errs, fmt.Errorf("boot %s: Options are dnsmasq's, and partition %d has dhcpd", b.name(), b.Partition))
+		errs = append(errs, fmt.Errorf("boot %s: Options are dnsmasq's, and partition %d has dhcpd",
+			b.name(), b.Partition))
 	}
 	if len(b.Script) > 0 && (b.DeadPort || b.PXE) {
 		errs = append(errs, fmt.Errorf("boot %s: a script goes with neither a dead port nor PXE", b.name()))
@@ -118,7 +120,8 @@ func (f *Fabric) check(b FabricBoot) error {
 		errs = append(errs, fmt.Errorf("boot %s: nobody plugs the cable that is out: name it in a script", b.name()))
 	}
 	if b.TwoPorts && (b.DeadPort || b.Unplugged || b.PXE) {
-		errs = append(errs, fmt.Errorf("boot %s: two ports go with neither a dead one nor a cable that is out nor PXE", b.name()))
+		errs = append(errs, fmt.Errorf("boot %s: two ports go with neither a dead one nor a cable that is out nor PXE",
+			b.name()))
 	}
 	if b.DeadPort && (b.PXE || f.spec.SubnetManager) {
 		errs = append(errs, fmt.Errorf("boot %s: a dead port goes with neither PXE nor a subnet manager", b.name()))
@@ -220,7 +223,8 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 		"server": f.address(b.Partition, 1).String(), "gateway": f.address(b.Partition, 1).String(),
 		"client": f.address(b.Partition, number).String(), "mask": "255.255.255.0",
 		"name": b.name(), "label": RootLabel, "uuid": RootUUID,
-		"mac": cable.mac, "cable": cable.mac, "guid": guid, "guid64": guid64(guid), "serverguid64": guid64(f.guid(1)), "guidmac": guid[:8] + guid[14:], "iaid": guid[12:],
+		"mac": cable.mac, "cable": cable.mac, "guid": guid, "guid64": guid64(guid), "serverguid64": guid64(f.guid(1)),
+		"guidmac": guid[:8] + guid[14:], "iaid": guid[12:],
 		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.fabric:%s-%d", b.name(), number), "export": "/nfsroot",
 	}
 	if b.DeadPort || b.TwoPorts {

@@ -34,7 +34,7 @@ type nic struct {
 	near, far string
 	// absent is one that is put in later: see monitor.insert.
 	absent bool
-	// firmware tells whether the node may boot from it.
+	// firmware reports whether the node may boot from it.
 	firmware bool
 }
 
@@ -108,7 +108,8 @@ func (m machine) args() []string {
 		a = append(a, "-chardev", "socket,id=orders,path="+m.orders, "-serial", "chardev:orders")
 	}
 	if m.disk != "" {
-		a = append(a, "-blockdev", blockdev("driver", "qcow2", "node-name", "disk", "file.driver", "file", "file.filename", m.disk),
+		a = append(a, "-blockdev", blockdev("driver", "qcow2", "node-name", "disk", "file.driver", "file",
+			"file.filename", m.disk),
 			"-device", "virtio-blk-pci,drive=disk")
 	}
 	if m.ibft != "" {
@@ -139,7 +140,7 @@ func (m machine) String() string {
 	return b.String()
 }
 
-// consoleOf are the words that a node's command line begins with.
+// consoleOf are the arguments that a node's command line begins with.
 func consoleOf(arch string) string {
 	if arch == "arm64" {
 		return "console=ttyAMA0 panic=-1 net.ifnames=0 " // the PL011 of QEMU's board "virt"

@@ -34,7 +34,7 @@ const (
 //     the NICs, {dash0} {dash1} ... the same with dashes, {tid} is the number
 //     of the node's target. {server} is the same for all nodes.
 //   - There is no DHCP server but by Wire; RootPath, DHCPAfter and Static have
-//     no effect but on the words that Root stands for. There is no PXE.
+//     no effect but on the arguments that Root stands for. There is no PXE.
 type RigBoot struct {
 	BootSpec
 	// At are the NICs at which the cables are; nil means the first.
@@ -53,7 +53,7 @@ type RigBoot struct {
 // An Act is something that happens to a node's cables, NICs, adapters or servers.
 type Act struct {
 	// On waits for a line of the node's console that matches the regular
-	// expression, behind the one of the act before; After is the time to pass
+	// expression, after the one of the act before; After is the time to pass
 	// then.
 	On    string
 	After time.Duration
@@ -85,7 +85,7 @@ func (b RigBoot) at() []int {
 // A RigResult is what came of a boot on a rig.
 type RigResult struct {
 	BootResult
-	// Server is what dnsmasq logged of DHCP, in all its lives.
+	// Server is every DHCP line dnsmasq logged, across restarts.
 	Server []string
 }
 
@@ -105,7 +105,8 @@ func (r RigResult) Count(word string) int {
 func (b RigBoot) check() error {
 	errs := []error{b.BootSpec.check()}
 	if b.PXE || b.DHCPAfter > 0 || b.RootPath != "" || b.Root == RootRAM {
-		errs = append(errs, fmt.Errorf("boot %s: a rig has neither PXE, nor a DHCP server of its own, nor a root in memory", b.name()))
+		errs = append(errs, fmt.Errorf("boot %s: a rig has neither PXE, nor a DHCP server of its own, nor a "+
+			"root in memory", b.name()))
 	}
 	return errors.Join(errs...)
 }
@@ -147,7 +148,8 @@ func (r *Rig) Boot(ctx context.Context, b RigBoot) (res RigResult, err error) {
 			return res, err
 		}
 	}
-	m := machine{spec: b.BootSpec, nics: p.nics, accel: r.accel, monitor: r.lab.path("node" + strconv.Itoa(p.number) + ".monitor")}
+	m := machine{spec: b.BootSpec, nics: p.nics, accel: r.accel, monitor: r.lab.path("node" + strconv.Itoa(p.number) +
+		".monitor")}
 	m.cmdline = strings.Join(strings.Fields(consoleWords+fill(b.Words()+" "+b.Append, p.values)+" "+LinksWord), " ")
 	drop, err := m.firmware(r.lab.path("node"+strconv.Itoa(p.number)+".ibft"), p.values)
 	if err != nil {
@@ -188,7 +190,8 @@ func (r *Rig) place(ctx context.Context, b RigBoot, undo *undoer) (*rigNode, err
 	}
 	for i := range b.nics() {
 		// Behind this socket there is nobody.
-		n := nic{near: r.lab.path(fmt.Sprintf("node%d.%d", p.number, i)), mac: fmt.Sprintf("52:54:00:77:%02x:%02x", p.number, i+1)}
+		n := nic{near: r.lab.path(fmt.Sprintf("node%d.%d", p.number, i)), mac: fmt.Sprintf("52:54:00:77:%02x:%02x",
+			p.number, i+1)}
 		n.far = n.near + ".nobody"
 		if cable, ok := p.cables[i]; ok {
 			n.near, n.far = r.ends(cable)

@@ -64,9 +64,11 @@ func TestNICArgs(t *testing.T) {
 		nic  nic
 		want string
 	}{
-		"cable": {cable, netdev + " -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile=,speed=1000,duplex=full"},
-		"late":  {late, netdev},
-		"tap":   {nic{tap: "t", mac: cable.mac}, "-netdev tap,id=n3,ifname=t,script=no,downscript=no -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile="},
+		"cable": {cable,
+			netdev + " -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile=,speed=1000,duplex=full"},
+		"late": {late, netdev},
+		"tap": {nic{tap: "t", mac: cable.mac}, "-netdev tap,id=n3,ifname=t,script=no,downscript=no -device " +
+			"virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile="},
 	} {
 		if diff := cmp.Diff(c.want, strings.Join(c.nic.args(3, NICVirtio, ",romfile="), " ")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -74,7 +76,7 @@ func TestNICArgs(t *testing.T) {
 	}
 }
 
-// An act waits for its line behind that of the act before.
+// An act waits for its line after that of the act before.
 func TestScript(t *testing.T) {
 	out := newTranscript()
 	v := &node{p: &process{out: out}}
@@ -88,11 +90,13 @@ func TestScript(t *testing.T) {
 	}
 	out.end()
 	p.spec.Script = append(p.spec.Script, Act{On: "^three$"})
-	if err := play(t.Context(), v, p.spec.Script, p.act); err == nil || !strings.Contains(err.Error(), `act 4 of the script: wait for "^three$"`) {
+	if err := play(t.Context(), v, p.spec.Script, p.act); err == nil ||
+		!strings.Contains(err.Error(), `act 4 of the script: wait for "^three$"`) {
 		t.Errorf("a line that does not come: %v", err)
 	}
 	p.spec.Script = []Act{{Pull: []int{2}}}
-	if err := play(t.Context(), v, p.spec.Script, p.act); err == nil || !strings.Contains(err.Error(), "NIC 2 has no cable") {
+	if err := play(t.Context(), v, p.spec.Script, p.act); err == nil ||
+		!strings.Contains(err.Error(), "NIC 2 has no cable") {
 		t.Errorf("a cable that is not there: %v", err)
 	}
 }

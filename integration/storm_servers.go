@@ -36,7 +36,8 @@ func (s *stormServers) control() string { return strconv.Itoa(1000 + s.n.n) }
 // values are those of the placeholders.
 func (s *stormServers) values() map[string]string {
 	return map[string]string{
-		"server": s.portal(), "gateway": s.n.server().String(), "client": s.n.client().String(), "mask": "255.255.255.0",
+		"server": s.portal(), "gateway": s.n.server().String(), "client": s.n.client().String(),
+		"mask": "255.255.255.0",
 		"name": s.c.String(), "label": RootLabel, "target": s.iqn, "export": s.tree,
 		"nfsport": strconv.Itoa(30000 + s.n.n), "mountport": strconv.Itoa(31000 + s.n.n),
 	}
@@ -206,7 +207,7 @@ func blank(path string) error {
 	return nil
 }
 
-// ganeshaAt serves a folder by a server of its own, at ports of its own.
+// ganeshaAt serves a directory by a server of its own, at ports of its own.
 func (l *Lab) ganeshaAt(ctx context.Context, name, dir, port, mountPort string) (*process, error) {
 	// One at a time: two that register with the portmapper at once refuse to start.
 	l.registering.Lock()
@@ -224,7 +225,8 @@ func (l *Lab) ganeshaAt(ctx context.Context, name, dir, port, mountPort string) 
 	if err := writeFile(conf, ganeshaConf(dir, dir, more, "RecoveryRoot = "+records+";")); err != nil {
 		return nil, err
 	}
-	p, err := start(l.ctx, toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p", filepath.Join(records, "pid"))
+	p, err := start(l.ctx, toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p",
+		filepath.Join(records, "pid"))
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ type tool struct {
 	name    string   // as errors call it
 	pkg     string   // Debian package
 	paths   []string // where it may be; the first that exists is taken
-	program bool     // look in PATH and in the sbin folders too
+	program bool     // look in PATH and in the sbin directories too
 	// ends is the signal that ends it; zero: SIGTERM.
 	ends syscall.Signal
 }
@@ -65,7 +65,8 @@ func toolMachine(arch string) tool {
 // toolsNFSD are the kernel's NFS server as far as it is programs.
 func toolsNFSD() []tool {
 	const pkg = "nfs-kernel-server"
-	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), program("exportfs", pkg), toolRpcbind()} //nolint:misspell // a program's name
+	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), program("exportfs", pkg),
+		toolRpcbind()} //nolint:misspell // a program's name
 }
 
 func toolVFS() tool {
@@ -81,11 +82,13 @@ func toolBusybox() tool {
 }
 
 func toolPXELinux() tool {
-	return tool{name: "pxelinux.0", pkg: "pxelinux", paths: []string{"/usr/lib/PXELINUX/pxelinux.0", "/usr/lib/syslinux/pxelinux.0"}}
+	return tool{name: "pxelinux.0", pkg: "pxelinux", paths: []string{"/usr/lib/PXELINUX/pxelinux.0",
+		"/usr/lib/syslinux/pxelinux.0"}}
 }
 
 func toolLdlinux() tool {
-	return tool{name: "ldlinux.c32", pkg: "syslinux-common", paths: []string{"/usr/lib/syslinux/modules/bios/ldlinux.c32"}}
+	return tool{name: "ldlinux.c32", pkg: "syslinux-common",
+		paths: []string{"/usr/lib/syslinux/modules/bios/ldlinux.c32"}}
 }
 
 // toolROM is the iPXE ROM of a NIC model; QEMU finds it itself and boots
