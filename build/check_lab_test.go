@@ -18,7 +18,7 @@ import (
 	"github.com/nodisk/nodisk/build/ko/kotest"
 )
 
-// otherKernelDir is the folder of a kernel whose symbols have other versions.
+// otherKernelDir is the directory of a kernel whose symbols have other versions.
 func otherKernelDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("NODISK_OTHER_KERNEL_DIR")
@@ -26,7 +26,8 @@ func otherKernelDir(t *testing.T) string {
 		dir = filepath.Join("..", ".cache", "kernel-other")
 	}
 	_, err := os.Stat(filepath.Join(dir, "vmlinuz"))
-	needs(t, err == nil, "another kernel in NODISK_OTHER_KERNEL_DIR or .cache/kernel-other (scripts/fetch-kernel .cache/kernel-other other)")
+	needs(t, err == nil, "another kernel in NODISK_OTHER_KERNEL_DIR or .cache/kernel-other (scripts/fetch-kernel "+
+		".cache/kernel-other other)")
 	return dir
 }
 
@@ -47,7 +48,8 @@ func newLab(t *testing.T, names ...string) lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := lab{root: t.TempDir(), kernel: likeness(t, file, k), release: k.Release, source: filepath.Join(dir, modulesDir, k.Release)}
+	l := lab{root: t.TempDir(), kernel: likeness(t, file, k), release: k.Release, source: filepath.Join(dir, modulesDir,
+		k.Release)}
 	dep, err := os.ReadFile(filepath.Join(l.source, "modules.dep"))
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +131,8 @@ func (l lab) check(t *testing.T) []string {
 
 func (l lab) depmod(t *testing.T) {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), tool(t, "depmod"), "-b", l.root, l.release).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), tool(t, "depmod"), "-b", l.root,
+		l.release).CombinedOutput(); err != nil {
 		t.Fatalf("depmod: %v: %s", err, out)
 	}
 }

@@ -32,19 +32,21 @@ func TestFilesBySize(t *testing.T) {
 	}
 }
 
-// An image that would not be read is not made without a word.
+// An image that would not be read is not made silently.
 func TestWarnUnread(t *testing.T) {
 	const files = 1<<18 + 100
 	for bytes, want := range map[int64]int{8 * 100: 1, 8 * 101: 0} {
 		b := &builder{report: Report{Bytes: bytes}}
-		b.warnUnread([]packing{{segment: segment{files: make([]file, files)}, blocks: []*block{}}})
+		b.warnUnread([]segmentBlocks{{segment: segment{files: make([]file, files)}, blocks: []*block{}}})
 		if len(b.report.Warnings) != want {
 			t.Errorf("%d bytes: %q", bytes, b.report.Warnings)
 		}
 	}
 	b := &builder{report: Report{Bytes: 1 << 10}}
-	b.warnUnread([]packing{{segment: segment{files: []file{{mode: typeLink, data: make([]byte, 65<<20)}}}, blocks: []*block{}}})
-	if len(b.report.Warnings) != 1 || !strings.Contains(b.report.Warnings[0], "64 MiB of file names and links' targets") {
+	b.warnUnread([]segmentBlocks{{segment: segment{files: []file{{mode: typeLink, data: make([]byte, 65<<20)}}},
+		blocks: []*block{}}})
+	if len(b.report.Warnings) != 1 || !strings.Contains(b.report.Warnings[0],
+		"64 MiB of file names and links' targets") {
 		t.Errorf("links: %q", b.report.Warnings)
 	}
 }
@@ -129,7 +131,8 @@ func TestUnpackFails(t *testing.T) {
 				}
 				r := readMemory(t, tt.image)
 				r.src = memorySource(tt.later)
-				if _, err := r.Unpack(t.Context(), Unpacking{Dir: dir}); err == nil || !strings.Contains(err.Error(), tt.want) {
+				if _, err := r.Unpack(t.Context(), Unpacking{Dir: dir}); err == nil ||
+					!strings.Contains(err.Error(), tt.want) {
 					t.Errorf("error %v, want %q", err, tt.want)
 				}
 				entries, err := os.ReadDir(dir)

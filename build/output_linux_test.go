@@ -117,7 +117,8 @@ func TestOutputWithoutTmpfile(t *testing.T) {
 	if err := list.commit(); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"n.img"}, ls(t, dir)); diff != "" || fileText(t, filepath.Join(dir, "n.img")) != "image" {
+	if diff := cmp.Diff([]string{"n.img"}, ls(t, dir)); diff != "" ||
+		fileText(t, filepath.Join(dir, "n.img")) != "image" {
 		t.Errorf("after commit (-want +got):\n%s", diff)
 	}
 	o = begin()
@@ -169,7 +170,8 @@ func TestOutputNoSpace(t *testing.T) {
 	}
 	for _, want := range []string{
 		"small: <nil>\n", `left: []` + "\n",
-		"large: " + dir + "/large: no space left on device: the file system of " + dir + " has 1.05 MB free without it, and this needs more: make room",
+		"large: " + dir + "/large: no space left on device: the file system of " + dir + " has 1.05 MB free without " +
+			"it, and this needs more: make room",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("lacks %q:\n%s", want, text)
@@ -193,7 +195,7 @@ func TestOutputTerminal(t *testing.T) {
 	slave, err := os.OpenFile(pts, os.O_RDWR|unix.O_NOCTTY, 0)
 	needs(t, err == nil, pts)
 	defer slave.Close() //nolint:errcheck // nothing was written
-	want := " is a terminal, and this is not text: give a file, or a pipe behind it"
+	want := " is a terminal, and this is not text: give a file, or a pipe"
 	for _, name := range []string{pts, procFD(slave)} {
 		if err := CheckOutputs(Spec{Out: name}); err == nil || err.Error() != "write --out: "+name+want {
 			t.Errorf("%s: error %v", name, err)

@@ -25,9 +25,9 @@ const quickFrom = 16 << 20
 
 // effortFor chooses by what is to be streamed: by the input alone, so that an image is the same
 // wherever it is made.
-func effortFor(packings []packing) effort {
+func effortFor(segments []segmentBlocks) effort {
 	size := int64(0)
-	for _, p := range packings {
+	for _, p := range segments {
 		for _, one := range p.blocks {
 			if one.streamed {
 				size += one.size()
@@ -42,7 +42,8 @@ func effortFor(packings []packing) effort {
 
 // pack compresses blocks that are in memory, several at a time, the largest first.
 func (b *builder) pack(ctx context.Context, c Compression, blocks []*block, done func(n int)) error {
-	bySize := slices.SortedStableFunc(slices.Values(blocks), func(x, y *block) int { return cmp.Compare(y.size(), x.size()) })
+	bySize := slices.SortedStableFunc(slices.Values(blocks),
+		func(x, y *block) int { return cmp.Compare(y.size(), x.size()) })
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, one := range bySize {
@@ -99,9 +100,9 @@ func lz4Sized(ctx context.Context, raw []byte, done func(n int)) ([]byte, error)
 
 // wantSums has the hashes of all sources made while they are read. The names of one inode share
 // them, as one of them alone is read.
-func wantSums(packings []packing) {
+func wantSums(segments []segmentBlocks) {
 	groups := make(map[int]*sourceSums)
-	for _, p := range packings {
+	for _, p := range segments {
 		for _, f := range p.files {
 			if f.source == nil {
 				continue

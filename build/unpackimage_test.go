@@ -11,9 +11,11 @@ import (
 )
 
 func TestReadImage(t *testing.T) {
-	first := archive(t, file{name: "a", mode: typeDir | 0o755}, file{name: "a/b", mode: typeFile | 0o600, data: []byte("one")})
+	first := archive(t, file{name: "a", mode: typeDir | 0o755}, file{name: "a/b",
+		mode: typeFile | 0o600, data: []byte("one")})
 	second := archive(t, file{name: "a/b", mode: typeFile | 0o644, data: bytes.Repeat([]byte("two "), 1<<19)},
-		file{name: "l", mode: typeLink | 0o777, data: []byte("a/b")}, file{name: "dev/null", mode: typeChar | 0o600, major: 1, minor: 3})
+		file{name: "l", mode: typeLink | 0o777, data: []byte("a/b")}, file{name: "dev/null",
+			mode: typeChar | 0o600, major: 1, minor: 3})
 	image := slices.Concat(first, make([]byte, 512), packed(t, Zstd, second))
 	files, segments, err := ReadImage(bytes.NewReader(image))
 	if err != nil || len(segments) != 2 {
@@ -21,11 +23,13 @@ func TestReadImage(t *testing.T) {
 	}
 	var got []string
 	for _, f := range files {
-		got = append(got, fmt.Sprintf("%d %s %s %d %d,%d %q %d:%d links %d", f.Segment, f.ModeString(), f.Name, len(f.Data), f.Major, f.Minor, f.Target, f.UID, f.GID, f.NLink))
+		got = append(got, fmt.Sprintf("%d %s %s %d %d,%d %q %d:%d links %d", f.Segment, f.ModeString(), f.Name,
+			len(f.Data), f.Major, f.Minor, f.Target, f.UID, f.GID, f.NLink))
 	}
 	want := []string{
 		`0 drwxr-xr-x a 0 0,0 "" 0:0 links 2`, `0 -rw------- a/b 3 0,0 "" 0:0 links 1`,
-		`1 -rw-r--r-- a/b 2097152 0,0 "" 0:0 links 1`, `1 lrwxrwxrwx l 0 0,0 "a/b" 0:0 links 1`, `1 crw------- dev/null 0 1,3 "" 0:0 links 1`,
+		`1 -rw-r--r-- a/b 2097152 0,0 "" 0:0 links 1`, `1 lrwxrwxrwx l 0 0,0 "a/b" 0:0 links 1`,
+		`1 crw------- dev/null 0 1,3 "" 0:0 links 1`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -37,7 +37,8 @@ func detect(data []byte) (Compression, error) {
 	case at(data, 0, "\xfd7zXZ\x00"):
 		return XZ, nil
 	case at(data, 0, "\x04\x22\x4d\x18"):
-		return 0, errors.New("an lz4 frame of the current format, of which the kernel reads only the legacy one (lz4 -l)")
+		return 0, errors.New("an lz4 frame of the current format, of which the kernel reads only the " +
+			"legacy one (lz4 -l)")
 	case at(data, 0, "BZh"), at(data, 0, "\x5d\x00\x00"), at(data, 0, "\x89LZO"):
 		return 0, errors.New("bzip2, lzma or lzo, which nodisk does not read")
 	case at(data, 0, "070707"):
@@ -203,11 +204,11 @@ type lz4Stream struct {
 	block  []byte // what is unpacked and not read yet
 	buf    []byte
 	packed []byte
-	sizes  []packedBlock
+	sizes  []blockSize
 }
 
-// A packedBlock is what a block of a segment unpacks to, and what it takes.
-type packedBlock struct{ raw, packed int64 }
+// A blockSize is what a block of a segment unpacks to, and what it takes.
+type blockSize struct{ raw, packed int64 }
 
 // lz4SmallBlock is the size below which blocks are taken together: a frame may
 // consist of millions.
@@ -263,11 +264,11 @@ func (l *lz4Stream) next() error {
 		return fmt.Errorf("unpack an lz4 block: %w", err)
 	}
 	l.block = l.buf[:n]
-	l.measure(packedBlock{int64(n), int64(size) + 4})
+	l.measure(blockSize{int64(n), int64(size) + 4})
 	return nil
 }
 
-func (l *lz4Stream) measure(b packedBlock) {
+func (l *lz4Stream) measure(b blockSize) {
 	if i := len(l.sizes) - 1; i >= 0 && b.raw < lz4SmallBlock {
 		l.sizes[i].raw += b.raw
 		l.sizes[i].packed += b.packed
@@ -277,7 +278,7 @@ func (l *lz4Stream) measure(b packedBlock) {
 }
 
 // share gives files of a segment their shares of its blocks.
-func share(files []File, spans []span, blocks []packedBlock) {
+func share(files []File, spans []span, blocks []blockSize) {
 	at, i := int64(0), 0 // where block i begins
 	for k, s := range spans {
 		for i < len(blocks) && at+blocks[i].raw <= s.from {

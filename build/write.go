@@ -33,11 +33,11 @@ func gap(offset int64, before Compression) int {
 // segments puts the files of an image into archives, in the order in which the
 // kernel unpacks them: a later file replaces an earlier one of its name.
 func (b *builder) segments(files []file) []segment {
-	return b.behindBase([]segment{{files: files, compression: b.spec.Compress}})
+	return b.afterBase([]segment{{files: files, compression: b.spec.Compress}})
 }
 
-// around puts microcode before the other segments and secrets behind them.
-func (b *builder) around(ctx context.Context, list []segment, files []file) ([]segment, error) {
+// addMicrocodeAndSecrets puts microcode before the other segments and secrets after them.
+func (b *builder) addMicrocodeAndSecrets(ctx context.Context, list []segment, files []file) ([]segment, error) {
 	arch := ""
 	if i := slices.IndexFunc(files, func(f file) bool { return f.part == PartInit }); i >= 0 {
 		arch = elfArch(files[i].data)
@@ -52,15 +52,15 @@ func (b *builder) around(ctx context.Context, list []segment, files []file) ([]s
 	return b.secrets(ctx, list, files)
 }
 
-// A packing is a segment on its way into the image's file.
-type packing struct {
+// segmentBlocks is a segment on its way into the image's file.
+type segmentBlocks struct {
 	segment
 	blocks []*block // nil if it was packed before
 }
 
 // write packs the segments and writes the image.
 func (b *builder) write(ctx context.Context, list []segment) error {
-	packings, err := b.packings(list)
+	segments, err := b.cut(list)
 	if err != nil {
 		return err
 	}
@@ -74,21 +74,21 @@ func (b *builder) write(ctx context.Context, list []segment) error {
 	}
 	sum := sha256.New()
 	size := &sizeWriter{}
-	if err := b.writeSegments(ctx, packings, io.MultiWriter(out, sum, size), size); err != nil {
+	if err := b.writeSegments(ctx, segments, io.MultiWriter(out, sum, size), size); err != nil {
 		return err
 	}
 	b.report.Bytes, b.report.SHA256 = size.n, hex.EncodeToString(sum.Sum(nil))
-	b.warnUnread(packings)
-	return b.writeSBOM(ctx, packings)
+	b.warnUnread(segments)
+	return b.writeSBOM(ctx, segments)
 }
 
 // warnUnread warns of an image that boots, and that our own reader takes for one that is made to harm it.
-func (b *builder) warnUnread(packings []packing) {
+func (b *builder) warnUnread(segments []segmentBlocks) {
 	var has amount
 	if b.base != nil {
 		has = b.base.has
 	}
-	for _, p := range packings {
+	for _, p := range segments {
 		if p.blocks == nil {
 			continue
 		}
@@ -101,16 +101,17 @@ func (b *builder) warnUnread(packings []packing) {
 		}
 	}
 	if err := has.exceeds(limitsOf(b.report.Bytes), b.report.Bytes); err != nil {
-		b.report.Warnings = append(b.report.Warnings, fmt.Sprintf("nodisk inspect, plan and boot will not read it, though the kernel will: %v", err))
+		b.report.Warnings = append(b.report.Warnings,
+			fmt.Sprintf("nodisk inspect, plan and boot will not read it, though the kernel will: %v", err))
 	}
 }
 
-// packings makes archives of segments and cuts them into blocks.
-func (b *builder) packings(list []segment) ([]packing, error) {
-	var packings []packing
+// cut makes archives of segments and cuts them into blocks.
+func (b *builder) cut(list []segment) ([]segmentBlocks, error) {
+	var segments []segmentBlocks
 	for _, s := range list {
 		if s.source != nil {
-			packings = append(packings, packing{segment: s})
+			segments = append(segments, segmentBlocks{segment: s})
 			continue
 		}
 		for _, files := range split(s.files, s.compression) {
@@ -118,37 +119,38 @@ func (b *builder) packings(list []segment) ([]packing, error) {
 			if err != nil {
 				return nil, err
 			}
-			packings = append(packings, packing{segment: segment{files: files, compression: s.compression}, blocks: blocks})
+			segments = append(segments, segmentBlocks{segment: segment{files: files, compression: s.compression},
+				blocks: blocks})
 			b.report.measure(blocks[0].archive)
 		}
 	}
-	return packings, nil
+	return segments, nil
 }
 
 // writeSegments compresses what is in memory, and then writes the image, reading and
 // compressing on the way what is not.
-func (b *builder) writeSegments(ctx context.Context, packings []packing, w io.Writer, size *sizeWriter) error {
+func (b *builder) writeSegments(ctx context.Context, segments []segmentBlocks, w io.Writer, size *sizeWriter) error {
 	total := int64(0)
-	for _, p := range packings {
+	for _, p := range segments {
 		for _, one := range p.blocks {
 			total += one.size()
 		}
 	}
 	done := b.counter(stepCompress, int(total))
-	if err := b.packMemory(ctx, packings, done); err != nil {
+	if err := b.packMemory(ctx, segments, done); err != nil {
 		return err
 	}
 	if b.spec.SBOM != "" {
-		wantSums(packings)
+		wantSums(segments)
 	}
-	line := pipeline{effort: effortFor(packings), careful: b.packed, done: done}
-	return line.write(ctx, packings, w, size)
+	line := pipeline{effort: effortFor(segments), careful: b.packed, done: done}
+	return line.write(ctx, segments, w, size)
 }
 
 // packMemory compresses what is in memory.
-func (b *builder) packMemory(ctx context.Context, packings []packing, done func(n int)) error {
+func (b *builder) packMemory(ctx context.Context, segments []segmentBlocks, done func(n int)) error {
 	jobs := make(map[Compression][]*block)
-	for _, p := range packings {
+	for _, p := range segments {
 		for _, one := range p.blocks {
 			if !one.streamed {
 				jobs[p.compression] = append(jobs[p.compression], one)
