@@ -32,7 +32,7 @@ func TestFilesBySize(t *testing.T) {
 	}
 }
 
-// An image that would not be read is not made without a word.
+// An image that would not be read is not made silently.
 func TestWarnUnread(t *testing.T) {
 	const files = 1<<18 + 100
 	for bytes, want := range map[int64]bool{8 * 100: true, 8 * 101: false} {

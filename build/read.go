@@ -38,7 +38,8 @@ func detect(data []byte) (Compression, error) {
 	case at(data, 0, "\xfd7zXZ\x00"):
 		return XZ, nil
 	case at(data, 0, "\x04\x22\x4d\x18"):
-		return 0, errors.New("an lz4 frame of the current format, of which the kernel reads only the legacy one (lz4 -l)")
+		return 0, errors.New("an lz4 frame of the current format, of which the kernel reads only the " +
+			"legacy one (lz4 -l)")
 	case at(data, 0, "BZh"), at(data, 0, "\x5d\x00\x00"), at(data, 0, "\x89LZO"):
 		return 0, errors.New("bzip2, lzma or lzo, which nodisk does not read")
 	case at(data, 0, "070707"):
@@ -215,7 +216,7 @@ type lz4Stream struct {
 	block  []byte // what is unpacked and not read yet
 	buf    []byte
 	packed []byte
-	sizes  []packedBlock
+	sizes  []blockSize
 }
 
 // unpackLZ4 unpacks a legacy frame of lz4 that is in memory, without its magic number.
@@ -280,11 +281,11 @@ func (l *lz4Stream) next() error {
 		return fmt.Errorf("unpack an lz4 block: %w", err)
 	}
 	l.block = l.buf[:n]
-	l.measure(packedBlock{int64(n), int64(size) + 4})
+	l.measure(blockSize{int64(n), int64(size) + 4})
 	return nil
 }
 
-func (l *lz4Stream) measure(b packedBlock) {
+func (l *lz4Stream) measure(b blockSize) {
 	if i := len(l.sizes) - 1; i >= 0 && b.raw < lz4SmallBlock {
 		l.sizes[i].raw += b.raw
 		l.sizes[i].packed += b.packed
@@ -294,7 +295,7 @@ func (l *lz4Stream) measure(b packedBlock) {
 }
 
 // share gives files of a segment their shares of its blocks.
-func share(files []File, spans []span, blocks []packedBlock) {
+func share(files []File, spans []span, blocks []blockSize) {
 	at, i := int64(0), 0 // where block i begins
 	for k, s := range spans {
 		for i < len(blocks) && at+blocks[i].raw <= s.from {
