@@ -60,7 +60,7 @@ type decompressors struct {
 func newDecompressors(in *input) *decompressors { return &decompressors{in: in} }
 
 // blocks are those of the last segment of lz4.
-func (d *decompressors) blocks() []packedBlock { return d.lz4.sizes }
+func (d *decompressors) blocks() []blockSize { return d.lz4.sizes }
 
 // open begins to unpack the segment that the input is at. When the stream has
 // ended, end leaves the input after the segment.
@@ -224,8 +224,8 @@ func unpackLZ4(frame []byte) io.Reader {
 	return &lz4Stream{in: bufio.NewReader(bytes.NewReader(frame))}
 }
 
-// A packedBlock is what a block of a segment unpacks to, and what it takes.
-type packedBlock struct{ raw, packed int64 }
+// A blockSize is what a block of a segment unpacks to, and what it takes.
+type blockSize struct{ raw, packed int64 }
 
 // lz4SmallBlock is the size below which blocks are taken together: a frame may
 // consist of millions.
