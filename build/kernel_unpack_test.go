@@ -17,6 +17,7 @@ import (
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // packedBy packs by a reference program, as the kernel's Makefile does.
@@ -24,7 +25,7 @@ func packedBy(t testing.TB, data []byte, name string, args ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
 		if test, ok := t.(*testing.T); ok {
-			needs(test, false, "program "+name)
+			testenv.Needs(test, false, "program "+name)
 		}
 		t.Skip("missing: program " + name)
 	}

@@ -277,3 +277,12 @@ func (t *lz4Tree) match(a, b, n, limit int) int {
 	}
 	return n
 }
+
+// lz4Sized is an lz4 block after its size.
+func lz4Sized(ctx context.Context, raw []byte, done func(n int)) ([]byte, error) {
+	packed, err := lz4Block(ctx, raw, done)
+	if err != nil {
+		return nil, err
+	}
+	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, len(packed)+4), uint32(len(packed))), packed...), nil
+}

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -54,6 +55,11 @@ type decompressors struct {
 	gzip *gzip.Reader
 	lz4  *lz4Stream
 }
+
+func newDecompressors(in *input) *decompressors { return &decompressors{in: in} }
+
+// blocks are those of the last segment of lz4.
+func (d *decompressors) blocks() []packedBlock { return d.lz4.sizes }
 
 // open begins to unpack the segment that the input is at. When the stream has
 // ended, end leaves the input after the segment.
@@ -210,6 +216,11 @@ type lz4Stream struct {
 	buf    []byte
 	packed []byte
 	sizes  []packedBlock
+}
+
+// unpackLZ4 unpacks a legacy frame of lz4 that is in memory, without its magic number.
+func unpackLZ4(frame []byte) io.Reader {
+	return &lz4Stream{in: bufio.NewReader(bytes.NewReader(frame))}
 }
 
 // A packedBlock is what a block of a segment unpacks to, and what it takes.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // vendorScript is what a hand-made initramfs does: it tells what it finds.
@@ -121,7 +123,7 @@ func busyboxBase(t *testing.T) string {
 	t.Helper()
 	busybox, err := staticBusybox()
 	if err != nil {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	dir := t.TempDir()
 	for _, below := range []string{"etc", "bin"} {
@@ -130,14 +132,14 @@ func busyboxBase(t *testing.T) string {
 		}
 	}
 	for name, text := range map[string]string{"vendor.sh": vendorScript, "etc/inittab": "::sysinit:/vendor.sh\n"} {
-		if err := writeFile(filepath.Join(dir, name), text); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := os.Chmod(filepath.Join(dir, "vendor.sh"), 0o755); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
-	if err := copyFile(busybox, filepath.Join(dir, "bin/busybox"), 0o755); err != nil {
+	if err := copyTo(busybox, filepath.Join(dir, "bin/busybox"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"bin/sh", "init"} {
@@ -189,7 +191,7 @@ func vendorTool(t *testing.T, dir, script string, args ...string) {
 	t.Helper()
 	for _, name := range []string{"unshare", "dracut", "mkinitramfs", "cpio"} {
 		if _, err := exec.LookPath(name); err != nil {
-			lacks(t, fmt.Sprintf("no %s: install util-linux, dracut-core, initramfs-tools-core and cpio", name))
+			testenv.Missing(t, fmt.Sprintf("no %s: install util-linux, dracut-core, initramfs-tools-core and cpio", name))
 		}
 	}
 	defer takePlace(t, busy)()

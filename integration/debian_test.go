@@ -8,19 +8,22 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
+	"github.com/nodisk/nodisk/internal/userns"
 )
 
 // debianTree unpacks a stock tree of a suite of Debian, as "make debian" has fetched it, with its owners and device
 // nodes.
 func debianTree(t *testing.T, suite string) string {
 	t.Helper()
-	if !rootOutside() {
-		lacks(t, "a tree with owners and device nodes is unpacked by root")
+	if os.Geteuid() != 0 || userns.Inside() {
+		testenv.Needs(t, false, "a tree with owners and device nodes is unpacked by root")
 	}
 	tree := t.TempDir()
 	err := UnpackDebian(t.Context(), "../.cache", suite, tree)
 	if errors.Is(err, ErrNoDebian) {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

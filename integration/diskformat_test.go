@@ -5,13 +5,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // A disk whose format is only guessed gives a node no other file of this machine.
 func TestGuessFormat(t *testing.T) {
-	if _, err := toolQEMUImg().find(); err != nil {
-		lacks(t, err.Error())
-	}
+	_, err := toolQEMUImg().find()
+	testenv.Needs(t, err == nil, toolQEMUImg().name)
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	if err := os.WriteFile(at("secret"), make([]byte, 1<<20), 0o600); err != nil {

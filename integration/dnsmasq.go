@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,8 +9,8 @@ import (
 )
 
 // dhcp starts the network's dnsmasq: one reserved address for the node's first
-// NIC, and TFTP of the folder tftp unless that is empty.
-func (n *network) dhcp(ctx context.Context, name, rootPath, tftp string) (*process, error) {
+// NIC, and TFTP of the folder tftp unless that is empty. It lives as long as the lab.
+func (n *network) dhcp(name, rootPath, tftp string) (*process, error) {
 	var c strings.Builder
 	opt := func(format string, args ...any) { fmt.Fprintf(&c, format+"\n", args...) }
 	opt("port=0") // no DNS
@@ -32,12 +31,12 @@ func (n *network) dhcp(ctx context.Context, name, rootPath, tftp string) (*proce
 	}
 	// --no-daemon stays in the foreground, logs to standard error and changes no
 	// user: in a user namespace there is no other, and setgroups(2) is refused.
-	p, err := start(ctx, toolDnsmasq(), nil, "--no-daemon", "--conf-file="+conf)
+	p, err := n.lab.start(toolDnsmasq(), nil, "--no-daemon", "--conf-file="+conf)
 	if err != nil {
 		return nil, err
 	}
 	// Logged when the sockets are bound.
-	if err := p.ready(ctx, regexp.MustCompile(`dnsmasq.*: started, version`)); err != nil {
+	if err := p.ready(n.lab.ctx, regexp.MustCompile(`dnsmasq.*: started, version`)); err != nil {
 		p.stop()
 		return nil, err
 	}

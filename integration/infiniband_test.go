@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // What /init writes on an IPoIB interface.
@@ -316,14 +318,14 @@ func newFabric(t *testing.T, s FabricSpec) *Fabric {
 	t.Helper()
 	needs(t, BootSpec{Root: RootNone, Static: true})
 	for _, err := range MissingFabric() {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	s.KernelDir, s.HCA = kernelDir(t), softib(t)
 	// Its port can carry more than its group does, as most can.
 	s.HCAParams = []string{"maxmtu=4096"}
 	s.Log = testLogFile(t.Name() + "-server")
 	give := takePlace(t, busy)
-	fabric, err := sharedLab(t).Fabric(t.Context(), s)
+	fabric, err := MakeFabric(t.Context(), sharedLab(t), s)
 	give()
 	if err != nil {
 		t.Fatal(err)
@@ -348,7 +350,7 @@ func softib(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		lacks(t, "no software HCA: run make softib, or set NODISK_SOFTIB")
+		testenv.Missing(t, "no software HCA: run make softib, or set NODISK_SOFTIB")
 	}
 	return path
 }
@@ -361,7 +363,7 @@ func ibImage(t *testing.T) (kernel, image string) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := copyFile(softib(t), filepath.Join(dir, "softib.ko"), 0o644); err != nil {
+	if err := copyTo(softib(t), filepath.Join(dir, "softib.ko"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,ib,bond,iscsi,ext4,nfs,rdma", "--module-dir", dir)

@@ -82,7 +82,3 @@ func (s BootSpec) Hardware() string {
 	}
 	return b.String()
 }
-
-// Own reports whether the root is somebody's own: a tree, an export, a disk, what is in the
-// image, or what the command line names.
-func (s BootSpec) Own() bool { return s.own() }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // hookScript is the init of a Debian system: apt installs a kernel's package, and with it
@@ -65,7 +67,7 @@ func TestBootKernelHook(t *testing.T) {
 	}
 	name, err := os.ReadFile(filepath.Join(packages, "package"))
 	if err != nil {
-		lacks(t, "no package of a kernel: run make kernel-package")
+		testenv.Missing(t, "no package of a kernel: run make kernel-package")
 	}
 	release := strings.TrimSpace(string(name))
 	tree := debianTree(t, "bookworm")
@@ -131,11 +133,11 @@ func hookTree(t *testing.T, tree, packages, release string) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"linux-image.deb", "linux-base.deb"} {
-		if err := copyFile(filepath.Join(packages, name), filepath.Join(debs, name), 0o644); err != nil {
+		if err := copyTo(filepath.Join(packages, name), filepath.Join(debs, name), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := copyFile(nodisk(t), filepath.Join(tree, "usr/bin/nodisk"), 0o755); err != nil {
+	if err := copyTo(nodisk(t), filepath.Join(tree, "usr/bin/nodisk"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	nodiskPackage(t, filepath.Join(debs, "nodisk.deb"))
@@ -158,7 +160,7 @@ func nodiskPackage(t *testing.T, deb string) {
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil { //nolint:gosec // a package's directory
 			t.Fatal(err)
 		}
-		if err := copyFile(from, at, 0o755); err != nil {
+		if err := copyTo(from, at, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -243,7 +245,7 @@ func TestHookPluginOrder(t *testing.T) {
 func TestHookScriptsLint(t *testing.T) {
 	shellcheck, err := exec.LookPath("shellcheck")
 	if err != nil {
-		lacks(t, "no shellcheck: install the package shellcheck")
+		testenv.Missing(t, "no shellcheck: install the package shellcheck")
 	}
 	scripts, err := filepath.Glob("../scripts/hooks/*/*")
 	if err != nil || len(scripts) != 3 {

@@ -65,7 +65,7 @@ func TestBootTargetLost(t *testing.T) {
 			if err := RootDisk(t.Context(), tree, disk); err != nil {
 				t.Fatal(err)
 			}
-			d := newDaemon(t, lab, c.port, iqn, lun{1, disk})
+			d := newDaemon(t, c.port, iqn, lun{1, disk})
 			s := BootSpec{
 				Name: "lost-" + c.name, Kernel: kernel, Image: image, Root: RootNone, CPUs: 2, Timeout: 3 * time.Minute,
 				Cmdline: "ip=dhcp root=dhcp", RootPath: fmt.Sprintf("iscsi:{server}::%d:1:%s", c.port, iqn),

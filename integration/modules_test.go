@@ -158,7 +158,7 @@ func copyModules(t *testing.T, x *modload.Index, kernel, dir string, names []str
 	}
 	for _, name := range names {
 		from := moduleFile(t, x, kernel, name)
-		if err := copyFile(from, filepath.Join(dir, filepath.Base(from)), 0o644); err != nil {
+		if err := copyTo(from, filepath.Join(dir, filepath.Base(from)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

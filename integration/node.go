@@ -51,7 +51,7 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 		}
 		n.log, file = f, f
 	}
-	l.log.Info("switch node on", "name", m.spec.name(), "accel", m.accel, "cmdline", m.cmdline, "qemu", m.String())
+	l.log().Info("switch node on", "name", m.spec.name(), "accel", m.accel, "cmdline", m.cmdline, "qemu", m.String())
 	keyboard, keys, err := os.Pipe()
 	if err != nil {
 		_ = n.log.Close()
@@ -81,6 +81,12 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 	n.p = p
 	return n, nil
 }
+
+// console is what the node writes to its serial line.
+func (n *node) console() *transcript { return n.p.out }
+
+// delays is for how long each of the machine's threads was kept waiting for a processor.
+func (n *node) delays() map[string]time.Duration { return n.p.delays() }
 
 // off switches the node off, hard.
 func (n *node) off() {
@@ -220,7 +226,7 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 // serves the root.
 func (n *node) found(ctx context.Context) error {
 	s := n.m.spec
-	if !s.own() || !s.given() && s.Until != "" {
+	if !s.Own() || !s.given() && s.Until != "" {
 		_, err := n.p.out.await(ctx, 0, n.until)
 		return err
 	}

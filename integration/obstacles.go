@@ -57,6 +57,47 @@ func Notes(s BootSpec) ([]string, error) {
 	return []string{fmt.Sprintf("what is mounted below %s is left out, directories stay, empty: %s", s.Tree, strings.Join(points, ", "))}, nil
 }
 
+// Missing lists what this machine lacks to boot a node as the specification
+// says: one error for every absent program or file, nil when all is there.
+func Missing(s BootSpec) []error {
+	want := []tool{toolIP(), toolMachine(s.arch())}
+	if !s.Own() {
+		want = append(want, toolBusybox()) // of the lab's root
+	}
+	if s.Disk != "" {
+		want = append(want, toolQEMUImg())
+	}
+	switch s.Root {
+	case RootISCSI:
+		if s.Disk != "" {
+			want = append(want, toolStorageDaemon())
+		} else {
+			want = append(want, toolMke2fs())
+		}
+		want = append(want, toolTgtd(), toolTgtadm())
+	case RootNFS3, RootNFS4:
+		want = append(want, toolGanesha(), toolVFS(), toolRpcbind())
+	case RootRAM, RootNone, RootVirtio:
+	}
+	if s.PXE {
+		want = append(want, toolPXELinux(), toolLdlinux(), romOf(s.nic()))
+	}
+	if s.PXE || !s.Static {
+		want = append(want, toolDnsmasq())
+	}
+	return missing(want...)
+}
+
+// romOf is the iPXE ROM of a NIC model; QEMU finds it itself and boots
+// without a word if it is not there.
+func romOf(nic string) tool {
+	name := "efi-virtio.rom"
+	if nic != NICVirtio {
+		name = "efi-" + nic + ".rom"
+	}
+	return toolFile(name, "ipxe-qemu", "/usr/lib/ipxe/qemu/"+name, "/usr/share/qemu/"+name)
+}
+
 // install joins what is missing into the one command that installs it.
 func install(missing []error) error {
 	var names, packages []string

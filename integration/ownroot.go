@@ -12,9 +12,9 @@ import (
 // given reports whether the lab was given the root, to serve it.
 func (s BootSpec) given() bool { return s.Tree != "" || s.Export != "" || s.Disk != "" }
 
-// own reports whether the root is somebody's, of which the lab knows no [Marker]: it was given,
+// Own reports whether the root is somebody's, of which the lab knows no [Marker]: it was given,
 // it is in the image, or the command line alone says where it is.
-func (s BootSpec) own() bool { return s.given() || s.Root == RootRAM || s.Root == RootNone }
+func (s BootSpec) Own() bool { return s.given() || s.Root == RootRAM || s.Root == RootNone }
 
 // checkOwn finds contradictions in what is said of a root of one's own.
 func (s BootSpec) checkOwn() error {
@@ -139,7 +139,7 @@ func (s BootSpec) limit(ctx context.Context) (context.Context, context.CancelFun
 	switch {
 	case d == 0 && s.Interactive:
 		return context.WithCancel(ctx)
-	case d == 0 && s.own():
+	case d == 0 && s.Own():
 		d = ownRootTimeout
 	case d == 0:
 		d = bootTimeout

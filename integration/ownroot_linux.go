@@ -49,7 +49,7 @@ func (l *Lab) treeLUN(ctx context.Context, tree string) (disk nodeDisk, err erro
 	if err := room(os.TempDir(), size.bytes); err != nil {
 		return nodeDisk{}, errors.Join(fmt.Errorf("copy %s: %w", tree, err), lose())
 	}
-	l.log.Info("copy the tree into an ext4 image", "tree", tree, "MB", size.bytes/1e6, "files", size.files)
+	l.log().Info("copy the tree into an ext4 image", "tree", tree, "MB", size.bytes/1e6, "files", size.files)
 	if err := treeDisk(ctx, alone, image, size); err != nil {
 		return nodeDisk{}, errors.Join(fmt.Errorf("copy %s: %w", tree, err), lose())
 	}

@@ -10,12 +10,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // What is mounted below a tree, as in a chroot that is in use, is neither measured nor copied nor exported: what it
 // hides is.
 func TestTreeWithMounts(t *testing.T) {
-	needs(t, BootSpec{Root: RootISCSI, Tree: "x"})
+	if !inNamespaces(t, BootSpec{Root: RootISCSI, Tree: "x"}) {
+		return
+	}
 	tree := t.TempDir()
 	for _, dir := range []string{"proc", "etc/deep", "bound"} {
 		if err := os.MkdirAll(filepath.Join(tree, dir), 0o755); err != nil {
@@ -58,7 +62,7 @@ func TestTreeWithMounts(t *testing.T) {
 	}
 
 	t.Run("copy", func(t *testing.T) {
-		l := Lab{log: slog.New(slog.DiscardHandler)}
+		l := Lab{logger: slog.New(slog.DiscardHandler)}
 		disk, err := l.treeLUN(t.Context(), tree)
 		if err != nil {
 			t.Fatal(err)
@@ -88,9 +92,7 @@ func TestTreeWithMounts(t *testing.T) {
 		}
 	})
 	t.Run("overlay", func(t *testing.T) {
-		if !rootOutside() {
-			lacks(t, "only root exports by NFS")
-		}
+		testenv.Needs(t, rootOutside(), "root, who alone exports by NFS")
 		merged, unmount, err := overlay(tree)
 		if err != nil {
 			t.Fatal(err)

@@ -18,6 +18,8 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // asUser is nodisk as somebody runs it: outside of the namespaces of these tests.
@@ -25,7 +27,7 @@ func asUser(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, nodisk(t), args...)
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, insideEnv+"=") {
+		if !strings.HasPrefix(v, "NODISK_LAB_INSIDE=") { // it is to make namespaces of its own
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
@@ -129,7 +131,7 @@ func TestBootDisk(t *testing.T) {
 	t.Parallel()
 	needs(t, BootSpec{Root: RootISCSI, Disk: "x"})
 	if !HasFUSE() {
-		lacks(t, "no "+FUSE+", or this user may not open it")
+		testenv.Missing(t, "no "+FUSE+", or this user may not open it")
 	}
 	image := buildImage(t, "virt,iscsi,ext4", "--module", "virtio_blk")
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")

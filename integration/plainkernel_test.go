@@ -2,7 +2,6 @@ package integration
 
 import (
 	"debug/elf"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +9,8 @@ import (
 )
 
 func TestPlainKernel(t *testing.T) {
-	l := &Lab{dir: t.TempDir(), log: slog.New(slog.DiscardHandler)}
+	needs(t, BootSpec{Root: RootNone, Static: true})
+	l := sharedLab(t)
 	other := filepath.Join(t.TempDir(), "kernel")
 	if err := os.WriteFile(other, []byte("no kernel at all"), 0o600); err != nil {
 		t.Fatal(err)

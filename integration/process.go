@@ -156,11 +156,3 @@ func exitStatus(err error) int {
 		return -1
 	}
 }
-
-// writeFile writes a server's configuration.
-func writeFile(path, text string) error {
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		return fmt.Errorf("write configuration: %w", err)
-	}
-	return nil
-}

@@ -2,12 +2,15 @@ package integration
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // A pxeCase is a node that boots from what "nodisk pxe" wrote, dnsmasq's
@@ -26,7 +29,7 @@ type pxeCase struct {
 func toolMknetdir() tool { return program("grub-mknetdir", "grub-common") }
 
 func toolGRUB() tool {
-	return tool{name: "GRUB for PXE", pkg: "grub-pc-bin", paths: []string{"/usr/lib/grub/i386-pc/pxe.mod"}}
+	return toolFile("GRUB for PXE", "grub-pc-bin", "/usr/lib/grub/i386-pc/pxe.mod")
 }
 
 // The lab's node is 10.77.N.23 to its own dnsmasq: these addresses show that it
@@ -75,7 +78,7 @@ func bootPXE(t *testing.T, cases []pxeCase) {
 	s := BootSpec{PXE: true, Root: RootISCSI, Timeout: 4 * time.Minute}
 	needs(t, s)
 	for _, err := range missing(toolMknetdir(), toolGRUB()) {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	s.Kernel, s.Image = filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4")
 	lab := sharedLab(t)
@@ -136,7 +139,7 @@ func (c pxeCase) write(t *testing.T, dir string, values map[string]string) (stri
 	text := strings.NewReplacer("{server}/24", net+"0/24", "{server}", values["server"], "{mac}", values["mac"], "{target}", values["target"],
 		"{pool}", net+"100-"+net+"109", "{fixed}", net+"77").Replace(c.nodes)
 	nodes := filepath.Join(t.TempDir(), "nodes.yaml")
-	if err := writeFile(nodes, text); err != nil {
+	if err := os.WriteFile(nodes, []byte(text), 0o644); err != nil {
 		return "", err
 	}
 	for _, want := range []string{" 0 removed, 0 unchanged", "0 written, 0 removed, "} {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -70,7 +71,7 @@ func (m machine) result(p *process, end string, atRoot, wall time.Duration) Boot
 	res.Times.Wall, res.Times.WallReached = wall, atRoot
 	res.Found = end == endFound
 	read(lines, &res)
-	if up := m.spec.own() && res.Up(m.spec.Interactive); !up && !res.Reached {
+	if up := m.spec.Own() && res.Up(m.spec.Interactive); !up && !res.Reached {
 		res.Why = why(lines)
 		if res.Why == "" {
 			res.Why = fmt.Sprintf("the node said nothing of its own (%s, QEMU's status %d); the last it wrote: %s",
@@ -134,7 +135,7 @@ func why(lines []line) string {
 	for _, l := range lines {
 		switch {
 		case strings.HasPrefix(l.Text, "Kernel panic - "):
-			return strings.Join(strings.Fields(l.Text+"; before it: "+orDefault(last(said[:]), "nothing from nodisk")), " ")
+			return strings.Join(strings.Fields(l.Text+"; before it: "+cmp.Or(last(said[:]), "nothing from nodisk")), " ")
 		case strings.HasPrefix(l.Text, "nodisk: error: "):
 			said[2] = l.Text
 		case strings.HasPrefix(l.Text, "nodisk: warning: "):

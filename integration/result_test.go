@@ -23,9 +23,10 @@ nodisk-root: done
 `
 
 func consoleLines(text string) []line {
-	tr := newTranscript()
-	_, _ = tr.Write([]byte(text))
-	lines, _, _ := tr.snapshot(0)
+	out := newTranscript()
+	_, _ = out.Write([]byte(text))
+	out.end()
+	lines, _, _ := out.snapshot(0)
 	return lines
 }
 

@@ -19,19 +19,13 @@ import (
 )
 
 // serverInit is /init of the server VM, serverServices the shell functions that
-// start its servers. serverFabric and serverRig are those that make its network.
+// start its servers. Those that make its network are the caller's.
 //
 //go:embed server/init
 var serverInit string
 
 //go:embed server/services
 var serverServices string
-
-//go:embed server/fabric
-var serverFabric string
-
-//go:embed server/rig
-var serverRig string
 
 // An archive collects the files of an initramfs. Names are paths without the
 // leading slash.
@@ -85,6 +79,15 @@ func (a *archive) copyIn(file string) error {
 	return nil
 }
 
+// tool adds a tool of this machine, as program does, and returns its path.
+func (a *archive) tool(t tool) (string, error) {
+	path, err := t.find()
+	if err != nil {
+		return "", err
+	}
+	return path, a.program(path)
+}
+
 // program adds a program of this machine under its own path, and the shared
 // libraries that it needs.
 func (a *archive) program(file string) error {
@@ -102,9 +105,8 @@ func (a *archive) program(file string) error {
 
 // serverFiles is what a server's initramfs is made of, besides its programs.
 type serverFiles struct {
-	busybox string // static
-	root    string // folder that nfsd exports
-	disk    string // image that tgtd copies
+	root string // folder that nfsd exports
+	disk string // image that tgtd copies
 
 	kernelDir string
 	modules   []string // besides those of virtio
@@ -118,7 +120,18 @@ type serverFiles struct {
 
 // serverFiles adds what server/init and server/services use.
 func (a *archive) serverFiles(f serverFiles) error {
-	for name, from := range map[string]string{"bin/busybox": f.busybox, "root.ext4": f.disk, "etc/netconfig": "/etc/netconfig"} {
+	busybox, err := staticBusybox()
+	if err != nil {
+		return err
+	}
+	cancel, err := findLibrary(cancelLibrary, libraryDirs())
+	if err != nil {
+		return err
+	}
+	if err := a.program(cancel); err != nil {
+		return err
+	}
+	for name, from := range map[string]string{"bin/busybox": busybox, "root.ext4": f.disk, "etc/netconfig": "/etc/netconfig"} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			return fmt.Errorf("add /%s to the server: %w", name, err)
@@ -202,18 +215,6 @@ func (a *archive) modules(index *modload.Index, dir string, names ...string) (st
 		list.WriteString(file + "\n")
 	}
 	return list.String(), nil
-}
-
-// kernelRelease is the name of the one folder in DIR/lib/modules.
-func kernelRelease(dir string) (string, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, "lib/modules"))
-	if err != nil {
-		return "", fmt.Errorf("find the kernel's release: %w", err)
-	}
-	if len(entries) != 1 {
-		return "", fmt.Errorf("find the kernel's release: %s has %d folders, want one", filepath.Join(dir, "lib/modules"), len(entries))
-	}
-	return entries[0].Name(), nil
 }
 
 // tree adds the files of a folder below another name.

@@ -48,7 +48,7 @@ type serverMachine struct {
 // startServer boots the VM and returns when it takes commands. It lives until
 // close, or as long as the lab. What it writes is copied to the file log unless
 // that is empty.
-func (l *Lab) startServer(ctx context.Context, m serverMachine, name, log string) (v *serverVM, err error) {
+func startServer(ctx context.Context, l *Lab, m serverMachine, name, log string) (v *serverVM, err error) {
 	socket := l.path(name + ".socket")
 	var conf net.ListenConfig
 	listener, err := conf.Listen(ctx, "unix", socket)
@@ -81,7 +81,7 @@ func (l *Lab) startServer(ctx context.Context, m serverMachine, name, log string
 		}
 		args = append(args, "-chardev", "socket,id=monitor,path="+m.monitor, "-mon", "chardev=monitor,mode=control")
 	}
-	if v.p, err = start(l.ctx, toolQEMU(), tee, args...); err != nil {
+	if v.p, err = l.start(toolQEMU(), tee, args...); err != nil {
 		v.closeLog()
 		return nil, errors.Join(err, v.qemu.close())
 	}

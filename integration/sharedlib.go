@@ -21,6 +21,8 @@ func libraryDirs() []string {
 // ELF header tells: tgtd does so when it deletes a target.
 const cancelLibrary = "libgcc_s.so.1"
 
+var errMissing = errors.New("not found")
+
 // sharedLibraries returns the loader and the shared libraries that an ELF
 // program needs, with all that they need, sorted and without doubles: paths on
 // this machine, under which the loader finds them in another root too. A

@@ -55,7 +55,7 @@ func (l *Lab) snapshot(ctx context.Context, disk, format string) (snapshot, erro
 	if err := toolQEMUImg().run(ctx, "create", "-q", "-f", "qcow2", "-F", format, "-b", abs, s.path); err != nil {
 		return snapshot{}, errors.Join(fmt.Errorf("lay a snapshot over %s: %w", disk, err), lose())
 	}
-	l.log.Info("snapshot of the disk", "disk", abs, "format", format, "snapshot", s.path)
+	l.log().Info("snapshot of the disk", "disk", abs, "format", format, "snapshot", s.path)
 	return s, nil
 }
 
@@ -134,7 +134,7 @@ func (l *Lab) snapshotLUN(ctx context.Context, s BootSpec) (nodeDisk, error) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil { // what is mounted on
 		return nodeDisk{}, errors.Join(fmt.Errorf("export snapshot: %w", err), snap.lose())
 	}
-	p, err := start(l.ctx, toolStorageDaemon(), nil,
+	p, err := l.start(toolStorageDaemon(), nil,
 		"--blockdev", blockdev("driver", "file", "node-name", "file", "filename", snap.path),
 		"--blockdev", blockdev("driver", "qcow2", "node-name", "disk", "file", "file"),
 		"--export", blockdev("type", "fuse", "id", "disk", "node-name", "disk", "mountpoint", file, "writable", "on"),

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -161,20 +162,23 @@ type Turn struct {
 	Do    func(context.Context) error
 }
 
-func (s BootSpec) arch() string           { return orDefault(s.Arch, "amd64") }
-func (s BootSpec) name() string           { return orDefault(s.Name, "node") }
-func (s BootSpec) nic() string            { return orDefault(s.NIC, NICVirtio) }
-func (s BootSpec) nics() int              { return orDefault(s.NICs, 1) }
-func (s BootSpec) memory() int            { return orDefault(s.Memory, 512) }
-func (s BootSpec) cpus() int              { return orDefault(s.CPUs, 1) }
-func (s BootSpec) timeout() time.Duration { return orDefault(s.Timeout, bootTimeout) }
+func (s BootSpec) arch() string { return cmp.Or(s.Arch, "amd64") }
+func (s BootSpec) name() string { return cmp.Or(s.Name, "node") }
+func (s BootSpec) nic() string  { return cmp.Or(s.NIC, NICVirtio) }
+func (s BootSpec) nics() int    { return cmp.Or(s.NICs, 1) }
+func (s BootSpec) memory() int  { return cmp.Or(s.Memory, 512) }
+func (s BootSpec) cpus() int    { return cmp.Or(s.CPUs, 1) }
 
-func orDefault[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
+// withDefaults returns the specification with the name, the numbers and the limit that empty
+// fields stand for.
+func (s BootSpec) withDefaults() BootSpec {
+	s.Name, s.NIC, s.NICs, s.Timeout = s.name(), s.nic(), s.nics(), cmp.Or(s.Timeout, bootTimeout)
+	return s
+}
+
+// untilLine is what Until matches; nothing, where it is empty.
+func (s BootSpec) untilLine() (*regexp.Regexp, error) {
+	return regexp.Compile(cmp.Or(s.Until, `$^.`))
 }
 
 // Check finds contradictions. That somebody's keyboard is missing is none yet.

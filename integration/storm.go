@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -218,7 +219,7 @@ func (c StormCase) words() string {
 	}
 	if c.Fault == DriverHangs {
 		secs := int(c.Heals / time.Second)
-		words = append(words, fmt.Sprintf("stall.probe_secs=%d", orDefault(secs, 100000)))
+		words = append(words, fmt.Sprintf("stall.probe_secs=%d", cmp.Or(secs, 100000)))
 	}
 	// PID 1 begins as the agent: see the folder agent.
 	words = append(words, "rdinit="+agentPath, "nodisk.onfail="+c.OnFail, fmt.Sprintf("nodisk.deadline=%v", c.Deadline))

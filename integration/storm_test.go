@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // stormSeed is the seed of make test. Every seed's first twelve cases are one of
@@ -39,7 +41,7 @@ func TestStorm(t *testing.T) {
 	var mu sync.Mutex
 	var results []StormResult
 	boot := func(t *testing.T, c StormCase) {
-		res, err := lab.Storm(t.Context(), c, im)
+		res, err := RunStorm(t.Context(), lab, c, im)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -72,7 +74,7 @@ func TestStorm(t *testing.T) {
 	table := fmt.Sprintf("storm of seed %d:\n%s", seed, StormTable(results))
 	t.Log(table)
 	if path := os.Getenv("NODISK_STORM_TABLE"); path != "" {
-		if err := writeFile(path, table); err != nil {
+		if err := os.WriteFile(path, []byte(table), 0o644); err != nil {
 			t.Error(err)
 		}
 	}
@@ -95,15 +97,18 @@ func stormNumber(t *testing.T, name string, otherwise uint64) uint64 {
 func stormImage(t *testing.T) StormImage {
 	t.Helper()
 	modules := t.TempDir()
-	module := orDefault(os.Getenv("NODISK_STALL"), "../.cache/stall/stall.ko")
+	module := os.Getenv("NODISK_STALL")
+	if module == "" {
+		module = "../.cache/stall/stall.ko"
+	}
 	if err := withModule(kernelDir(t), module, modules); errors.Is(err, os.ErrNotExist) {
-		lacks(t, "no driver that hangs: run make stall, or set NODISK_STALL: "+err.Error())
+		testenv.Missing(t, "no driver that hangs: run make stall, or set NODISK_STALL: "+err.Error())
 	} else if err != nil {
 		t.Fatal(err)
 	}
 	gobin, err := exec.LookPath("go")
 	if err != nil {
-		lacks(t, "no go command to build the agent with")
+		testenv.Missing(t, "no go command to build the agent with")
 	}
 	agent := filepath.Join(t.TempDir(), "storm")
 	build := exec.CommandContext(t.Context(), gobin, "build", "-trimpath", "-ldflags=-s -w", "-o", agent, "./agent")
@@ -143,14 +148,14 @@ func withModule(kernel, module, to string) error {
 		if os.Link(path, target) == nil {
 			return nil
 		}
-		return copyFile(path, target, 0o644) // another file system
+		return copyTo(path, target, 0o644) // another file system
 	})
 	if err != nil {
 		return err
 	}
 	// Where drivers of host adapters are: it is none of the network's.
 	rel := filepath.Join("lib/modules", filepath.Base(trees[0]), "kernel/drivers/scsi", filepath.Base(module))
-	return copyFile(module, filepath.Join(to, rel), 0o644)
+	return copyTo(module, filepath.Join(to, rel), 0o644)
 }
 
 func TestStormIsOfItsSeed(t *testing.T) {

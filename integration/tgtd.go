@@ -63,8 +63,8 @@ func (l *Lab) startTgtd(ctx context.Context) (*process, error) {
 // tgtdAt starts a tgtd with a control socket of that number, which listens at one
 // address.
 func (l *Lab) tgtdAt(ctx context.Context, control, address string) (*process, error) {
-	l.log.Info("start tgtd", "address", address, "port", tgtdPort)
-	p, err := start(l.ctx, toolTgtd(), nil, "-f", "-C", control, "--iscsi", "portal="+address+":"+strconv.Itoa(tgtdPort))
+	l.log().Info("start tgtd", "address", address, "port", tgtdPort)
+	p, err := l.start(toolTgtd(), nil, "-f", "-C", control, "--iscsi", "portal="+address+":"+strconv.Itoa(tgtdPort))
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,11 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
-
-func testLog(t *testing.T) *slog.Logger {
-	t.Helper()
-	return slog.New(slog.NewTextHandler(t.Output(), nil))
-}
 
 func TestParseLine(t *testing.T) {
 	tests := []struct {

@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"fmt"
+	"github.com/nodisk/nodisk/init/plan"
 	"os"
 	"slices"
 )
@@ -21,7 +22,7 @@ func (w *worker) needShell() {
 		w.log.Warn("rd.break asks for a shell" + fix)
 		w.plan.Breaks = nil
 	}
-	if w.plan.Policy.OnFail == OnFailShell {
+	if w.plan.Policy.OnFail == plan.OnFailShell {
 		w.log.Warn("nodisk.onfail=shell" + fix + "; the boot starts again instead")
 	}
 }

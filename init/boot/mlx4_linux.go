@@ -2,6 +2,7 @@ package boot
 
 import (
 	"fmt"
+	"github.com/nodisk/nodisk/init/plan"
 	"io/fs"
 	"os"
 	"strings"
@@ -12,10 +13,10 @@ import (
 // in sysfs (set_port_type in drivers/net/ethernet/mellanox/mlx4/main.c), which wants the line's
 // end. The driver probes while its module is loaded, so the files are
 // there. sys is /sys.
-func sensePorts(sys string, ports []portType) []error {
+func sensePorts(sys string, ports []plan.PortType) []error {
 	var errs []error
 	for i, t := range ports {
-		if t != portAuto {
+		if t != plan.PortAuto {
 			continue
 		}
 		files, _ := fs.Glob(os.DirFS(sys), fmt.Sprintf("bus/pci/drivers/mlx4_core/*/mlx4_port%d", i+1)) // the pattern is good, the only error there is

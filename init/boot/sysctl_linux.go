@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/linux"
 	"io/fs"
+	"log/slog"
 	"os"
 )
 
@@ -61,7 +64,19 @@ func giveBack(kept []keptSysctl) {
 			err = os.WriteFile(k.path, k.value, 0)
 		}
 		if err != nil {
-			report(warningPriority, "%v", fmt.Errorf("give %s back: %w", k.path, err))
+			report(console.WarningPriority, "%v", fmt.Errorf("give %s back: %w", k.path, err))
 		}
+	}
+}
+
+// tellOldKernel warns of a kernel that nodisk is not for. The boot goes on: what it
+// needs may be there all the same, and else the warning is above the error.
+func tellOldKernel(log *slog.Logger) {
+	release, err := kernelRelease()
+	if err != nil {
+		return // whoever needs the release says so
+	}
+	if err := linux.TooOld(release); err != nil {
+		log.Warn(err.Error() + "; trying with this one")
 	}
 }
