@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spdx/tools-golang/spdx/v2/v2_3"
 )
 
 // A file that is no longer what it was when the image was laid out is named, and nothing is written.
@@ -83,13 +84,13 @@ func TestAddSBOM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc spdxDocument
+	var doc v2_3.Document
 	if err := json.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
 	}
 	got := make(map[string]string)
 	for _, f := range doc.Files {
-		if name, ok := strings.CutPrefix(f.Name, "./x/"); ok {
+		if name, ok := strings.CutPrefix(f.FileName, "./x/"); ok {
 			got[name] = f.Checksums[1].Value
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // A cpioArchive is a cpio archive to be, in the format newc ("070701",
 // Documentation/driver-api/early-userspace/buffer-format.rst). Where everything lies in it
 // follows from names and sizes, so that any stretch of it can be made when it is wanted, and no
-// content need be in memory.
+// content need be in memory: u-root's writer makes an archive from its beginning to its end only.
 type cpioArchive struct {
 	records []record
 	size    int64 // with the trailer

@@ -9,7 +9,7 @@ import (
 
 // A cpioReader reads a newc archive from a stream, as init/initramfs.c does: magic
 // 070701, or 070702 with checksums. u-root's reader trusts the lengths in the headers
-// and needs a file to seek in.
+// and needs a file to seek in, so it is used only for what mkuimage made.
 type cpioReader struct {
 	r       io.Reader
 	at      int64 // offset in the stream

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// What lspci prints is read here: of the packages for PCI, jaypipes/ghw describes the machine that it runs on,
+// and jaypipes/pcidb has the names for numbers; this text comes from another machine.
+
 // cutSlot takes "0000:00:1f.2 " off a line of lspci.
 func cutSlot(line string) (rest string, ok bool) {
 	slot, rest, _ := strings.Cut(line, " ")

@@ -167,7 +167,7 @@ func xzDictionary(property byte) int64 {
 	return (2 | bits&1) << (bits/2 + 11)
 }
 
-// zstdEnd walks the blocks of a zstd frame to its end (RFC 8878, 3.1.1), and
+// zstdEnd is own code because the decoder of klauspost/compress reads ahead and does not say how far: it walks the blocks of a zstd frame to its end (RFC 8878, 3.1.1), and
 // returns where that is.
 func zstdEnd(in *input) (int64, error) {
 	head, err := in.head(zstd.HeaderMaxSize)
@@ -208,7 +208,7 @@ func zstdEnd(in *input) (int64, error) {
 var errGlued = errors.New("another segment follows without a gap, which the kernel takes for a block of lz4: " +
 	"put at least 4 zero bytes between them, so that the second begins at a multiple of 4")
 
-// An lz4Stream reads a legacy frame as lib/decompress_unlz4.c does: it ends
+// An lz4Stream reads a legacy frame, whose blocks pierrec/lz4 unpacks, as lib/decompress_unlz4.c does: it ends
 // where the image ends, at zeroes, or at the magic of the next lz4 frame. Any
 // other segment must have zeroes before it.
 type lz4Stream struct {

@@ -7,6 +7,9 @@
 // have one name, by the search order of depmod.d(5); [Stale] compares that with
 // the modules.dep that is there. These two look at names only.
 //
+// Own code, because no package for Go that could be had makes these indexes: u-root's kmodule
+// reads modules.dep, to load by it.
+//
 // Links are followed below the root of the file system that is given, absolute
 // ones too: the weak-updates of a tree that was unpacked somewhere else lead to
 // where they lead on the node.

@@ -1,6 +1,7 @@
 package ko
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ func ParseKernelELF(data []byte) ([]Symbol, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read kernel: %w", err)
 	}
-	if o.kind() == typeRelocatable {
+	if o.kind == elf.ET_REL {
 		return nil, errors.New("read kernel: it is an object file or a module, no kernel")
 	}
 	names := o.find(exportStrings)

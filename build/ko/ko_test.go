@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -206,6 +208,37 @@ func TestParseErrors(t *testing.T) {
 			!strings.HasPrefix(err.Error(), "read kernel module: ") {
 			t.Errorf("%s: error %v, want %q", name, err, tt.want)
 		}
+	}
+}
+
+// Names that all headers share are not copied for each of them.
+func TestParseMemory(t *testing.T) {
+	const sections, names = 4000, 256 << 10
+	var file bytes.Buffer
+	put := func(record any) {
+		if err := binary.Write(&file, binary.LittleEndian, record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := elf.Header64{
+		Ident: [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB)},
+		Type:  uint16(elf.ET_REL), Shoff: 64 + names, Shentsize: 64, Shnum: sections, Shstrndx: 1,
+	}
+	put(h)
+	file.Write(bytes.Repeat([]byte{'a'}, names-1))
+	file.WriteByte(0)
+	for range sections {
+		put(elf.Section64{Type: uint32(elf.SHT_STRTAB), Off: 64, Size: names})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := ko.Parse(file.Bytes())
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), ".modinfo") {
+		t.Errorf("error %v", err)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 4*uint64(file.Len()) {
+		t.Errorf("%d bytes are allocated for a file of %d", took, file.Len())
 	}
 }
 

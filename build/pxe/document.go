@@ -20,6 +20,10 @@ const (
 	maxParts = 4096
 )
 
+// The layers above the nodes of yaml/v4 (here, scalars.go, parse.go, build/site) are own code: its decoder into structs
+// was tried, and its errors have a line but no column, speak of types of Go and suggest nothing. goccy/go-yaml makes
+// nodisk 0.4 MB larger.
+
 // document reads YAML (https://yaml.org/spec/1.2.2) and returns its one
 // mapping, aliases and merge keys replaced by what they stand for.
 func (p *problems) document(r io.Reader) (*yaml.Node, error) {

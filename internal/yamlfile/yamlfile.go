@@ -1,5 +1,6 @@
 // Package yamlfile reads the YAML files that people write for nodisk (https://yaml.org/spec/1.2.2), and says in plain
-// words, with line and column, why one cannot be read.
+// words, with line and column, why one cannot be read. Own code over the nodes of yaml/v4, as are the layers above it
+// (build/site, build/pxe): its decoder into structs was tried, and its errors have no column and speak of types of Go.
 package yamlfile
 
 import (
