@@ -29,10 +29,14 @@ func TestAddChanging(t *testing.T) {
 		"another": {func(at string) error {
 			return errors.Join(os.WriteFile(at+"~", make([]byte, 100), 0o600), os.Rename(at+"~", at))
 		}, "another file took its place"},
-		"a link": {func(at string) error { return errors.Join(os.Remove(at), os.Symlink("/etc/passwd", at)) },
-			"a link took its place"},
-		"written": {func(at string) error { return os.Chtimes(at, time.Unix(1, 0), time.Unix(1, 0)) },
-			"it changed while"},
+		"a link": {
+			func(at string) error { return errors.Join(os.Remove(at), os.Symlink("/etc/passwd", at)) },
+			"a link took its place",
+		},
+		"written": {
+			func(at string) error { return os.Chtimes(at, time.Unix(1, 0), time.Unix(1, 0)) },
+			"it changed while",
+		},
 		"the same": {func(string) error { return nil }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

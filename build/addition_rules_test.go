@@ -17,17 +17,28 @@ func TestAddKeepsOwnFiles(t *testing.T) {
 		exclude []string
 		want    []string
 	}{
-		"init": {map[string]string{"init": "sh"}, nil, []string{"/init", "nodisk's own", "--init FILE",
-			"--exclude init"}},
+		"init": {map[string]string{"init": "sh"}, nil, []string{
+			"/init", "nodisk's own", "--init FILE",
+			"--exclude init",
+		}},
 		"init, link": {map[string]string{"init": "-> sbin/init"}, nil, []string{"/init", "--exclude init"}},
-		"config": {map[string]string{"etc/nodisk/nodisk.conf": "x"}, nil, []string{"/etc/nodisk/nodisk.conf",
-			"--config FILE"}},
-		"index": {map[string]string{dir + "modules.dep": "x"}, nil, []string{dir + "modules.dep", "--modules",
-			"--exclude"}},
-		"module": {map[string]string{dir + "kernel/fs/ext4/ext4.ko": "x"}, nil, []string{"ext4.ko",
-			"--module-dir"}},
-		"merged": {map[string]string{"lib": "-> usr/lib", "usr/" + dir + "modules.dep": "x"}, nil,
-			[]string{"usr/" + dir + "modules.dep"}},
+		"config": {map[string]string{"etc/nodisk/nodisk.conf": "x"}, nil, []string{
+			"/etc/nodisk/nodisk.conf",
+			"--config FILE",
+		}},
+		"index": {map[string]string{dir + "modules.dep": "x"}, nil, []string{
+			dir + "modules.dep", "--modules",
+			"--exclude",
+		}},
+		"module": {map[string]string{dir + "kernel/fs/ext4/ext4.ko": "x"}, nil, []string{
+			"ext4.ko",
+			"--module-dir",
+		}},
+		"merged": {
+			map[string]string{"lib": "-> usr/lib", "usr/" + dir + "modules.dep": "x"},
+			nil,
+			[]string{"usr/" + dir + "modules.dep"},
+		},
 		"own modules": {map[string]string{"nodisk/lib/modules/1/modules.dep": "x"}, nil, []string{"--exclude nodisk"}},
 		"all left out": {
 			map[string]string{"init": "sh", "etc/nodisk/nodisk.conf": "x", dir + "modules.dep": "x"},
@@ -84,8 +95,11 @@ func TestAddUnreadable(t *testing.T) {
 	}{
 		{adder{self: 1000}, "user 1000", "run nodisk as root"},
 		{adder{self: 1000, mapped: true}, "user 1000", "run nodisk as root"},
-		{adder{self: 0, mapped: true}, "user 0 of a user namespace (unshare -r, a rootless container)",
-			"run nodisk as root outside of it"},
+		{
+			adder{self: 0, mapped: true},
+			"user 0 of a user namespace (unshare -r, a rootless container)",
+			"run nodisk as root outside of it",
+		},
 		{adder{self: 0}, "root", "run nodisk where they can be read (of an NFS export with root_squash: " +
 			"on its server)"},
 	} {
@@ -229,8 +243,10 @@ func TestExclude(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{"var/cache": true, "var/cache/a": false, "var/cache/a/b": false,
-		"var/cache/c": false, "var/lib/d": true} {
+	for name, want := range map[string]bool{
+		"var/cache": true, "var/cache/a": false, "var/cache/a/b": false,
+		"var/cache/c": false, "var/lib/d": true,
+	} {
 		if _, there := files[name]; there != want {
 			t.Errorf("/%s is there: %v", name, there)
 		}
@@ -250,8 +266,12 @@ func TestAddSeveral(t *testing.T) {
 	write(t, filepath.Join(two, "a"), []byte("second"))
 	write(t, filepath.Join(two, "b"), []byte("b"))
 	s := testSpec(t, testTree(t))
-	s.Add = []Addition{{one, "/"}, {two, "/lib"}, {filepath.Join(two, "b"), "/etc/"},
-		{filepath.Join(two, "b"), filepath.Join(two, "b")}}
+	s.Add = []Addition{
+		{one, "/"},
+		{two, "/lib"},
+		{filepath.Join(two, "b"), "/etc/"},
+		{filepath.Join(two, "b"), filepath.Join(two, "b")},
+	}
 	r, image := makeImage(t, s)
 	files := inspected(t, image)
 	for name, want := range map[string]string{"usr/lib/a": "second", "usr/lib/b": "b", "etc/b": "b"} {

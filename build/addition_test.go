@@ -96,8 +96,10 @@ func realRoot(t *testing.T) string {
 		err = errors.Join(err, sparse.Truncate(3<<20), sparse.Close())
 	}
 	run := func(what error) { err = errors.Join(err, what) }
-	for link, target := range map[string]string{"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib",
-		"lib64": "usr/lib64", "etc/mtab": "../proc/mounts", "usr/sbin/init": "../lib/systemd/systemd"} {
+	for link, target := range map[string]string{
+		"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib",
+		"lib64": "usr/lib64", "etc/mtab": "../proc/mounts", "usr/sbin/init": "../lib/systemd/systemd",
+	} {
 		run(os.Symlink(target, in(link)))
 	}
 	for _, name := range []string{"usr/lib/b", "etc/z"} {
@@ -191,8 +193,10 @@ func TestAddRealRoot(t *testing.T) {
 				delete(got, name)
 			}
 			for name := range got {
-				if !slices.ContainsFunc([]string{"init", "etc/nodisk", "usr/lib/modules", "sys", "proc", "sysroot",
-					"run", "dev/null"}, func(own string) bool {
+				if !slices.ContainsFunc([]string{
+					"init", "etc/nodisk", "usr/lib/modules", "sys", "proc", "sysroot",
+					"run", "dev/null",
+				}, func(own string) bool {
 					return name == own || strings.HasPrefix(name, own+"/")
 				}) {
 					t.Errorf("/%s is in the image only", name)
@@ -279,8 +283,10 @@ func TestAddLinks(t *testing.T) {
 	}{
 		"relative": {map[string]string{"lib": "-> usr/lib", "usr/lib/x": "x"}, "usr/lib" + modules, ""},
 		"absolute": {map[string]string{"lib": "-> /usr/lib", "usr/lib/x": "x"}, "usr/lib" + modules, ""},
-		"chain": {map[string]string{"lib": "-> one", "one": "-> usr/two", "usr/two": "-> ../opt/lib",
-			"opt/lib/x": "x"}, "opt/lib" + modules, ""},
+		"chain": {map[string]string{
+			"lib": "-> one", "one": "-> usr/two", "usr/two": "-> ../opt/lib",
+			"opt/lib/x": "x",
+		}, "opt/lib" + modules, ""},
 		"dangling":  {map[string]string{"lib": "-> usr/lib"}, "usr/lib" + modules, ""},
 		"above":     {map[string]string{"lib": "-> ../../usr/lib"}, "usr/lib" + modules, ""}, // /.. is /
 		"modules":   {map[string]string{"lib/modules": "-> ../var/modules"}, "var" + modules, ""},
@@ -338,8 +344,10 @@ func TestAddSetuid(t *testing.T) {
 		return got, r
 	}
 	got, r := modes(OwnerRoot)
-	want := map[string][3]uint32{"root": {0o6755, 0, 0}, "user": {0o755, 0, 0}, "group": {0o4755, 0, 0},
-		"plain": {0o755, 0, 0}}
+	want := map[string][3]uint32{
+		"root": {0o6755, 0, 0}, "user": {0o755, 0, 0}, "group": {0o4755, 0, 0},
+		"plain": {0o755, 0, 0},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("owner root (-want +got):\n%s", diff)
 	}
@@ -348,8 +356,10 @@ func TestAddSetuid(t *testing.T) {
 		t.Errorf("warnings %q", text)
 	}
 	got, r = modes(OwnerKeep)
-	want = map[string][3]uint32{"root": {0o6755, 0, 0}, "user": {0o6755, 1000, 1000}, "group": {0o6755, 0, 42},
-		"plain": {0o755, 1000, 0}}
+	want = map[string][3]uint32{
+		"root": {0o6755, 0, 0}, "user": {0o6755, 1000, 1000}, "group": {0o6755, 0, 42},
+		"plain": {0o755, 1000, 0},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("owner keep (-want +got):\n%s", diff)
 	}

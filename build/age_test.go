@@ -16,10 +16,14 @@ func ageTree(t *testing.T, release string) (root, kernel string) {
 	t.Helper()
 	root = t.TempDir()
 	dir := filepath.Join(root, modulesDir, release)
-	write(t, filepath.Join(dir, "kernel/drivers/net/dummy.ko"), kotest.Module{Name: "dummy",
-		Vermagic: release + " SMP "}.Bytes())
-	for name, text := range map[string]string{"modules.dep": "kernel/drivers/net/dummy.ko:\n", "modules.alias": "",
-		"modules.softdep": "", "modules.builtin": ""} {
+	write(t, filepath.Join(dir, "kernel/drivers/net/dummy.ko"), kotest.Module{
+		Name:     "dummy",
+		Vermagic: release + " SMP ",
+	}.Bytes())
+	for name, text := range map[string]string{
+		"modules.dep": "kernel/drivers/net/dummy.ko:\n", "modules.alias": "",
+		"modules.softdep": "", "modules.builtin": "",
+	} {
 		write(t, filepath.Join(dir, name), []byte(text))
 	}
 	kernel = filepath.Join(root, "vmlinuz")
@@ -61,8 +65,10 @@ func TestOldKernel(t *testing.T) {
 					t.Errorf("build by %s, --no-check: %v, warnings %q", from, err, r.Warnings)
 				}
 			}
-			for from, s := range map[string]CheckSpec{"kernel": {Kernel: kernel, Modules: root},
-				"modules": {Modules: root}} {
+			for from, s := range map[string]CheckSpec{
+				"kernel":  {Kernel: kernel, Modules: root},
+				"modules": {Modules: root},
+			} {
 				reports, err := Check(t.Context(), s)
 				if err != nil {
 					t.Fatal(err)

@@ -115,8 +115,10 @@ func readBase(ctx context.Context, src *Source) (*base, error) {
 				"(lib/decompress_unxz.c); %w", repackAt(s.Offset, "xz -dc"))
 		}
 	}
-	b := &base{packed: src, last: image.Segments[len(image.Segments)-1].Compression, segments: image.Segments,
-		has: image.has, tree: image.tree}
+	b := &base{
+		packed: src, last: image.Segments[len(image.Segments)-1].Compression, segments: image.Segments,
+		has: image.has, tree: image.tree,
+	}
 	if b.tree.get(originPath).is(typeFile) {
 		if err := image.load(ctx, originPath); err != nil {
 			return nil, err

@@ -12,9 +12,11 @@ import (
 func FuzzGraft(f *testing.F) {
 	f.Add([]byte("l\x00\x05f\x01\x02f\x02\x02"), byte(0))
 	f.Add([]byte("d\x03\x01l\x01\x04h\x00\x03h\x02\x03f\x00\x09"), byte(1))
-	names := []string{"init", "lib", "lib/modules", "bin", "usr", "usr/lib", "usr/lib/firmware", "etc", "etc/nodisk",
+	names := []string{
+		"init", "lib", "lib/modules", "bin", "usr", "usr/lib", "usr/lib/firmware", "etc", "etc/nodisk",
 		"dev", "dev/console", "scripts/functions", "scripts", "usr/lib/dracut/hooks", "bin/sh", "nodisk",
-		"lib/firmware"}
+		"lib/firmware",
+	}
 	targets := []string{"usr/lib", "/usr", ".", "..", "lib", "../../bin", "nowhere", "init", "/"}
 	f.Fuzz(func(t *testing.T, ops []byte, flags byte) {
 		var files []archived
@@ -34,7 +36,8 @@ func FuzzGraft(f *testing.F) {
 			}
 		}
 		b := &base{Base: Base{DriversOnly: flags&1 != 0}, tree: treeOf(t, newc(files...)), origin: originOf(nil)}
-		if n := b.tree.get(initPath); !n.is(typeFile) || b.tree.get(configPath) != nil || b.tree.get(vendorInit) != nil {
+		if n := b.tree.get(initPath); !n.is(typeFile) || b.tree.get(configPath) != nil ||
+			b.tree.get(vendorInit) != nil {
 			return // refused by readBase
 		}
 		var err error
@@ -43,7 +46,8 @@ func FuzzGraft(f *testing.F) {
 				return
 			}
 		}
-		own := append(skeleton(), file{name: initPath, mode: typeFile | 0o755, data: []byte("ours"), part: PartInit}, file{name: configPath, mode: typeFile | 0o600, data: []byte("x")},
+		own := append(skeleton(), file{name: initPath, mode: typeFile | 0o755, data: []byte("ours"), part: PartInit},
+			file{name: configPath, mode: typeFile | 0o600, data: []byte("x")},
 			file{name: "lib/modules/1.2/a.ko", mode: typeFile | 0o644, part: PartModules, data: []byte("ko")},
 			file{name: "lib/firmware/f", mode: typeFile | 0o644, part: PartFirmware, data: []byte("fw")})
 		out, err := b.graft(own)
@@ -53,7 +57,10 @@ func FuzzGraft(f *testing.F) {
 		was := flatten(b.tree)
 		var added []archived
 		for i, o := range slices.Concat(b.links, out) {
-			e := archived{Name: o.name, Mode: o.mode, Major: o.major, Minor: o.minor, NLink: 1, Ino: uint32(i), Data: o.data} //nolint:gosec // small
+			e := archived{
+				Name: o.name, Mode: o.mode, Major: o.major, Minor: o.minor, NLink: 1, Ino: uint32(i),
+				Data: o.data,
+			} //nolint:gosec // small
 			if o.mode&typeMask == typeLink {
 				e.Target = string(o.data)
 			}

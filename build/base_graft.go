@@ -28,8 +28,10 @@ func (b *builder) layOut(files []file) ([]file, error) {
 // another type, a link to a directory too, and writes into a file that is there, and with that into
 // all its hard links.
 func (b *base) graft(files []file) ([]file, error) {
-	files = append(slices.Clone(files), file{name: originPath, mode: typeFile | 0o644, data: []byte(b.origin.String()),
-		part: PartConfig})
+	files = append(slices.Clone(files), file{
+		name: originPath, mode: typeFile | 0o644, data: []byte(b.origin.String()),
+		part: PartConfig,
+	})
 	if b.DriversOnly {
 		more, how := b.hook.files(b.tree)
 		files, b.notes = append(files, more...), append(b.notes, how)

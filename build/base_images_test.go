@@ -198,8 +198,10 @@ func sameAsCPIO(t *testing.T, archive []byte, tree *unpacked) {
 func TestBaseRepack(t *testing.T) {
 	plain := newc(mergedUsr()...)
 	ucode := newc(dirEntry("kernel"), fileEntry("kernel/x", "y"))
-	for _, command := range []string{"lzop -1c", "xz -0 --format=lzma -c", "bzip2 -1c", "lz4 -1 -c",
-		"xz -0 --check=crc64 -c", "xz -0 --check=sha256 -c"} {
+	for _, command := range []string{
+		"lzop -1c", "xz -0 --format=lzma -c", "bzip2 -1c", "lz4 -1 -c",
+		"xz -0 --check=crc64 -c", "xz -0 --check=sha256 -c",
+	} {
 		for _, prefix := range [][]byte{nil, ucode} {
 			dir := t.TempDir()
 			tool(t, strings.Fields(command)[0])

@@ -158,8 +158,10 @@ func content(t *testing.T, tree *unpacked, name string) string {
 // mergedUsr is an initramfs with the traps in it.
 func mergedUsr() []archived {
 	list := []archived{
-		dirEntry("."), linkEntry("lib", "usr/lib"), linkEntry("bin", "/usr/bin"), linkEntry("sbin", "usr/../usr/bin"), linkEntry("run", "var/run"),
-		dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/bin"), dirEntry("usr/lib/firmware"), dirEntry("tmp"), dirEntry("dev"),
+		dirEntry("."), linkEntry("lib", "usr/lib"), linkEntry("bin", "/usr/bin"), linkEntry("sbin", "usr/../usr/bin"),
+		linkEntry("run", "var/run"),
+		dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/bin"), dirEntry("usr/lib/firmware"), dirEntry("tmp"),
+		dirEntry("dev"),
 		{Name: "dev/console", Mode: typeChar | 0o600, Major: 5, Minor: 1},
 		dirEntry("usr/lib/modules"), dirEntry("usr/lib/modules/" + testRelease),
 		fileEntry("usr/lib/modules/"+testRelease+"/modules.dep", "kernel/vendor.ko:\n"),
@@ -174,8 +176,11 @@ func TestBaseMergedUsrAndHardLinks(t *testing.T) {
 	extra := filepath.Join(t.TempDir(), "extra")
 	write(t, extra, []byte("extra"))
 	image, r := buildOn(t, vendor, func(s *Spec) {
-		s.Add = []Addition{{Source: extra, Destination: "/lib/firmware/b.bin"},
-			{Source: extra, Destination: "/sbin/sh"}, {Source: extra, Destination: "/run/x"}}
+		s.Add = []Addition{
+			{Source: extra, Destination: "/lib/firmware/b.bin"},
+			{Source: extra, Destination: "/sbin/sh"},
+			{Source: extra, Destination: "/run/x"},
+		}
 	})
 	if !bytes.HasPrefix(image, vendor) {
 		t.Error("the base's bytes are not what the image begins with")
@@ -212,8 +217,10 @@ func TestBaseMergedUsrAndHardLinks(t *testing.T) {
 		t.Errorf("%d segments", len(segments))
 	}
 	notes := strings.Join(r.Notes, "\n")
-	for _, want := range []string{"its /init, the same file as /usr/bin/busybox, is /init.vendor now",
-		"/usr/bin/sh of the base is replaced", fmt.Sprint(len(vendor))} {
+	for _, want := range []string{
+		"its /init, the same file as /usr/bin/busybox, is /init.vendor now",
+		"/usr/bin/sh of the base is replaced", fmt.Sprint(len(vendor)),
+	} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes lack %q:\n%s", want, notes)
 		}
@@ -226,19 +233,26 @@ func TestBaseInitKinds(t *testing.T) {
 		files []archived
 		want  string // flatten's text of init.vendor
 	}{
-		"script":        {[]archived{fileEntry("init", script)}, fmt.Sprintf("%o 1 0,0 %q", typeFile|0o755, script)},
-		"link":          {[]archived{linkEntry("init", "usr/lib/systemd/systemd"), fileEntry("usr", "x")}, ""},
-		"relative link": {[]archived{dirEntry("sbin"), fileEntry("sbin/init", "i"), linkEntry("init", "sbin/init")}, fmt.Sprintf("%o 1 0,0 %q", typeLink|0o777, "sbin/init")},
+		"script": {[]archived{fileEntry("init", script)}, fmt.Sprintf("%o 1 0,0 %q", typeFile|0o755, script)},
+		"link":   {[]archived{linkEntry("init", "usr/lib/systemd/systemd"), fileEntry("usr", "x")}, ""},
+		"relative link": {
+			[]archived{dirEntry("sbin"), fileEntry("sbin/init", "i"), linkEntry("init", "sbin/init")},
+			fmt.Sprintf("%o 1 0,0 %q", typeLink|0o777, "sbin/init"),
+		},
 		"a later one counts": {
-			[]archived{fileEntry("init", "first"), fileEntry("./init", "second")}, fmt.Sprintf("%o 1 0,0 %q", typeFile|0o755, "second"),
+			[]archived{fileEntry("init", "first"), fileEntry("./init", "second")}, fmt.Sprintf("%o 1 0,0 %q",
+				typeFile|0o755, "second"),
 		},
 		"a file in the place of a link": {
-			[]archived{linkEntry("init", "nowhere"), fileEntry("/init", "second")}, fmt.Sprintf("%o 1 0,0 %q", typeFile|0o755, "second"),
+			[]archived{linkEntry("init", "nowhere"), fileEntry("/init", "second")}, fmt.Sprintf("%o 1 0,0 %q",
+				typeFile|0o755, "second"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.want == "" {
-				if _, err := readBase(t.Context(), bytesSource(newc(tt.files...))); err == nil || !strings.Contains(err.Error(), "/usr as a folder") && !strings.Contains(err.Error(), "boots nowhere") {
+				if _, err := readBase(t.Context(), bytesSource(newc(tt.files...))); err == nil ||
+					!strings.Contains(err.Error(), "/usr as a folder") && !strings.Contains(err.Error(),
+						"boots nowhere") {
 					t.Errorf("error %v, want that the link leads nowhere", err)
 				}
 				return
@@ -264,7 +278,8 @@ func TestBaseTwice(t *testing.T) {
 	}
 	damaged := bytes.Clone(once)
 	damaged = append(append([]byte{}, packed(t, Gzip, newc(fileEntry("x", "y")))...), damaged...)
-	if _, err := readBase(t.Context(), bytesSource(damaged)); err == nil || !strings.Contains(err.Error(), "give the vendor's own file") {
+	if _, err := readBase(t.Context(), bytesSource(damaged)); err == nil ||
+		!strings.Contains(err.Error(), "give the vendor's own file") {
 		t.Errorf("error %v, want one about the vendor's own file", err)
 	}
 }
@@ -310,23 +325,29 @@ func TestBaseDriversOnly(t *testing.T) {
 		order  string
 	}{
 		"dracut": {[]archived{
-			linkEntry("lib", "usr/lib"), dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"), vendorInitFile,
+			linkEntry("lib", "usr/lib"), dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/lib/dracut"),
+			dirEntry("usr/lib/dracut/hooks"), vendorInitFile,
 		}, "usr/lib/dracut/hooks/pre-udev/00-nodisk.sh", ""},
 		"dracut, systemd": {[]archived{
-			linkEntry("init", "usr/lib/systemd/systemd"), dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"),
-			dirEntry("usr/lib/systemd"), fileEntry("usr/lib/systemd/systemd", "\x7fELF"), dirEntry("usr/lib/systemd/system"),
+			linkEntry("init", "usr/lib/systemd/systemd"), dirEntry("usr"), dirEntry("usr/lib"),
+			dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"),
+			dirEntry("usr/lib/systemd"), fileEntry("usr/lib/systemd/systemd", "\x7fELF"),
+			dirEntry("usr/lib/systemd/system"),
 			fileEntry("usr/lib/systemd/system/dracut-pre-udev.service", ""),
 		}, "usr/lib/dracut/hooks/pre-udev/00-nodisk.sh", ""},
 		// Nothing in it looks at the hooks.
 		"dracut, systemd alone": {[]archived{
-			linkEntry("init", "usr/lib/systemd/systemd"), dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"),
+			linkEntry("init", "usr/lib/systemd/systemd"), dirEntry("usr"), dirEntry("usr/lib"),
+			dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"),
 			dirEntry("usr/lib/systemd"), fileEntry("usr/lib/systemd/systemd", "\x7fELF"),
 		}, "", ""},
 		"initramfs-tools": {[]archived{
-			dirEntry("scripts"), fileEntry("scripts/functions", ""), dirEntry("scripts/init-top"), fileEntry("scripts/init-top/ORDER", order), vendorInitFile,
+			dirEntry("scripts"), fileEntry("scripts/functions", ""), dirEntry("scripts/init-top"),
+			fileEntry("scripts/init-top/ORDER", order), vendorInitFile,
 		}, "scripts/init-top/nodisk", order},
 		"initramfs-tools, no ORDER": {
-			[]archived{dirEntry("scripts"), fileEntry("scripts/functions", ""), vendorInitFile}, "scripts/init-top/nodisk", "",
+			[]archived{dirEntry("scripts"), fileEntry("scripts/functions", ""), vendorInitFile},
+			"scripts/init-top/nodisk", "",
 		},
 		"other": {[]archived{vendorInitFile}, "", ""},
 	} {
@@ -382,8 +403,10 @@ func TestBaseSecrets(t *testing.T) {
 	if got := content(t, after, "usr/lib/firmware/node/key"); got != "secret" {
 		t.Errorf("the secret is %q", got)
 	}
-	for name, mode := range map[string]uint32{"usr/lib/firmware/node": typeDir | secretDirMode,
-		"usr/lib/firmware/node/key": typeFile | secretMode} {
+	for name, mode := range map[string]uint32{
+		"usr/lib/firmware/node":     typeDir | secretDirMode,
+		"usr/lib/firmware/node/key": typeFile | secretMode,
+	} {
 		if n := after.get(name); n == nil || n.mode != mode {
 			t.Errorf("/%s: %v, want mode %o", name, n, mode)
 		}
@@ -414,13 +437,19 @@ func TestBaseErrors(t *testing.T) {
 		"kernel":         {image: bzImage("6.1.0"), want: []string{"it is a kernel"}},
 		"of nodisk": {image: newc(fileEntry("init", ""), dirEntry("etc"), dirEntry("etc/nodisk"),
 			fileEntry(configPath, "")), want: []string{"image of nodisk itself"}},
-		"name taken": {image: newc(fileEntry("init", ""), fileEntry("init.vendor", "")),
-			want: []string{"/init.vendor already"}},
-		"circle": {image: newc(fileEntry("init", ""), linkEntry("etc", "etc")),
-			want: []string{"round in circles"}},
+		"name taken": {
+			image: newc(fileEntry("init", ""), fileEntry("init.vendor", "")),
+			want:  []string{"/init.vendor already"},
+		},
+		"circle": {
+			image: newc(fileEntry("init", ""), linkEntry("etc", "etc")),
+			want:  []string{"round in circles"},
+		},
 		"file for a directory": {
-			image: newc(fileEntry("init", ""), fileEntry("nodisk", "")), want: []string{"/nodisk as a directory",
-				"a file"},
+			image: newc(fileEntry("init", ""), fileEntry("nodisk", "")), want: []string{
+				"/nodisk as a directory",
+				"a file",
+			},
 		},
 		"directory for a file": {
 			image: newc(fileEntry("init", ""), dirEntry("init.vendor")), want: []string{"/init.vendor already"},
@@ -430,10 +459,14 @@ func TestBaseErrors(t *testing.T) {
 		}, want: []string{"/usr/lib/modules is a directory there, and a file among"}},
 		"cut off": {image: packed(t, Gzip, good)[:200], want: []string{"read base"}},
 		"no base": {image: good, change: func(s *Spec) { s.Base = Base{Chain: true} }, want: []string{"--base"}},
-		"both": {image: good, change: func(s *Spec) { s.Base.Chain, s.Base.DriversOnly = true, true },
-			want: []string{"--chain", "--drivers-only"}},
-		"no image": {image: good, change: func(s *Spec) { s.Base.Image += "x" }, want: []string{"read base",
-			"no such file"}},
+		"both": {
+			image: good, change: func(s *Spec) { s.Base.Chain, s.Base.DriversOnly = true, true },
+			want: []string{"--chain", "--drivers-only"},
+		},
+		"no image": {image: good, change: func(s *Spec) { s.Base.Image += "x" }, want: []string{
+			"read base",
+			"no such file",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := testSpec(t, testTree(t))

@@ -28,13 +28,19 @@ func blockFiles(t *testing.T) []file {
 	files := append(skeleton(),
 		file{name: configPath, mode: typeFile | 0o600, data: []byte("nodisk.profile=virt\n"), part: PartConfig},
 		file{name: "etc/added", mode: typeFile | 0o644, data: content(blockFile + 1), part: PartAdded},
-		file{name: "lib/modules/1.0/kernel/small.ko", mode: typeFile | 0o644, data: content(blockFile - 1),
-			part: PartModules},
+		file{
+			name: "lib/modules/1.0/kernel/small.ko", mode: typeFile | 0o644, data: content(blockFile - 1),
+			part: PartModules,
+		},
 		file{name: "lib/modules/1.0/kernel/a.ko", mode: typeFile | 0o644, data: content(blockFile), part: PartModules},
-		file{name: "lib/modules/1.0/kernel/b.ko", mode: typeFile | 0o644, data: content(3*blockFile + 3),
-			part: PartModules},
-		file{name: "lib/modules/1.0/kernel/huge.ko", mode: typeFile | 0o644, data: content(lz4LegacyBlock + 5),
-			part: PartModules},
+		file{
+			name: "lib/modules/1.0/kernel/b.ko", mode: typeFile | 0o644, data: content(3*blockFile + 3),
+			part: PartModules,
+		},
+		file{
+			name: "lib/modules/1.0/kernel/huge.ko", mode: typeFile | 0o644, data: content(lz4LegacyBlock + 5),
+			part: PartModules,
+		},
 		file{name: initPath, mode: typeFile | 0o755, data: content(4 * blockFile), part: PartInit},
 	)
 	files, err := layout(files)

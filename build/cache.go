@@ -87,7 +87,8 @@ func (c *Cache) packed(how Compression, raw []byte, keep bool, pack func() ([]by
 // kept returns what was made under a key: in this run, or, with keep, in an earlier one if it is good; else
 // what is made now.
 func (c *Cache) kept(key cacheKey, keep bool, good func(data []byte) bool, produce func() ([]byte, error)) ([]byte,
-	error) {
+	error,
+) {
 	c.mu.Lock()
 	entry, ok := c.memory[key]
 	if !ok {

@@ -26,7 +26,8 @@ func otherKernelDir(t *testing.T) string {
 		dir = filepath.Join("..", ".cache", "kernel-other")
 	}
 	_, err := os.Stat(filepath.Join(dir, "vmlinuz"))
-	testenv.Needs(t, err == nil, "another kernel in NODISK_OTHER_KERNEL_DIR or .cache/kernel-other (scripts/fetch-kernel .cache/kernel-other other)")
+	testenv.Needs(t, err == nil, "another kernel in NODISK_OTHER_KERNEL_DIR or .cache/kernel-other "+
+		"(scripts/fetch-kernel .cache/kernel-other other)")
 	return dir
 }
 

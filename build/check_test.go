@@ -48,12 +48,14 @@ func TestPlantedFaults(t *testing.T) {
 		}, want: []string{
 			"fault: mlx5_core (" + mlx5 + "): disagrees about version of symbol pci_enable_device (it wants 0x",
 		}},
-		"version of a module's": {path: infiniband + "rdma_cm.ko",
+		"version of a module's": {
+			path:  infiniband + "rdma_cm.ko",
 			spoil: func(t *testing.T, data []byte) []byte { return flipVersion(t, data, "ib_destroy_qp_user") },
 			want: []string{
 				"fault: rdma_cm (" + infiniband + "rdma_cm.ko): disagrees about version of symbol " +
 					"ib_destroy_qp_user (it wants 0x",
-			}},
+			},
+		},
 		"struct module": {path: mlx5, spoil: func(t *testing.T, data []byte) []byte {
 			return flipVersion(t, data, "module_layout")
 		}, want: []string{
@@ -62,34 +64,42 @@ func TestPlantedFaults(t *testing.T) {
 		"flags": {path: mlx5, spoil: func(_ *testing.T, data []byte) []byte {
 			return bytes.Replace(data, []byte(" SMP preempt mod_unload "), []byte(" SMP preemqt mod_unload "), 1)
 		}, want: []string{"fault: mlx5_core (" + mlx5 + "): version magic "}},
-		"cut off": {path: mlx5, spoil: func(_ *testing.T, data []byte) []byte { return data[:len(data)/2] },
+		"cut off": {
+			path: mlx5, spoil: func(_ *testing.T, data []byte) []byte { return data[:len(data)/2] },
 			want: []string{
 				"fault: mlx5_core (" + mlx5 + "): read kernel module: ",
-			}},
+			},
+		},
 		"missing symbol": {path: mlx5, spoil: func(_ *testing.T, data []byte) []byte {
 			return bytes.ReplaceAll(data, []byte("\x00pci_enable_device\x00"), []byte("\x00pci_enable_dEvice\x00"))
 		}, want: []string{"fault: mlx5_core (" + mlx5 + "): nothing exports pci_enable_dEvice"}},
 		"licence": {path: mlx5, spoil: func(_ *testing.T, data []byte) []byte {
 			return bytes.Replace(data, []byte("license=Dual BSD/GPL"), []byte("license=Proprietary\x00"), 1)
 		}, want: slices.Repeat([]string{`fault: mlx5_core (` + mlx5 + `): its licence is "Proprietary", but `}, 3)},
-		"extra of another release, same versions": {path: "extra/mlx5_core.ko", from: mlx5,
+		"extra of another release, same versions": {
+			path: "extra/mlx5_core.ko", from: mlx5,
 			spoil: func(_ *testing.T, data []byte) []byte {
 				return otherRelease(data, l.release)
-			}},
-		"MLNX_OFED of another kernel": {path: "updates/dkms/mlx5_core.ko", from: mlx5,
+			},
+		},
+		"MLNX_OFED of another kernel": {
+			path: "updates/dkms/mlx5_core.ko", from: mlx5,
 			spoil: func(t *testing.T, data []byte) []byte {
 				return flipVersion(t, otherRelease(data, l.release), "pci_enable_device")
 			}, want: []string{
 				"fault: mlx5_core (updates/dkms/mlx5_core.ko): built for " + other + ", disagrees about version of " +
 					"symbol pci_enable_device (it wants 0x",
-			}},
+			},
+		},
 		// Those of the kernel were built with the kernel's own.
-		"ib_core of MLNX_OFED": {path: "updates/dkms/ib_core.ko", from: infiniband + "ib_core.ko",
+		"ib_core of MLNX_OFED": {
+			path: "updates/dkms/ib_core.ko", from: infiniband + "ib_core.ko",
 			spoil: flipExports, want: []string{
 				"fault: ib_cm (" + infiniband + "ib_cm.ko): disagrees about version of symbol ",
 				"fault: iw_cm (" + infiniband + "iw_cm.ko): disagrees about version of symbol ",
 				"fault: rdma_cm (" + infiniband + "rdma_cm.ko): disagrees about version of symbol ",
-			}},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			from := tt.from
@@ -202,8 +212,10 @@ func TestMixedKernels(t *testing.T) {
 	s := testSpec(t, l.root)
 	s.Kernel, s.Profiles, s.ExtraModules, s.Compress = l.kernel, []string{"ext4"}, []string{"mlx5_core"}, None
 	_, err = Image(t.Context(), s, nil)
-	for _, want := range []string{"would refuse", "mlx5_core (updates/mlnx/mlx5_core.ko): built for " + k.Release,
-		"add-kernel-support", "leave updates/mlnx out", "--no-check"} {
+	for _, want := range []string{
+		"would refuse", "mlx5_core (updates/mlnx/mlx5_core.ko): built for " + k.Release,
+		"add-kernel-support", "leave updates/mlnx out", "--no-check",
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)
 		}
@@ -302,8 +314,10 @@ func TestCheckStale(t *testing.T) {
 // What came with the kernel does not have the kernel unpacked.
 func TestForeignModules(t *testing.T) {
 	l := newLab(t, "ext4")
-	files := []file{{name: modulesDir + "/" + l.release + "/kernel/fs/mbcache.ko",
-		data: l.real(t, "kernel/fs/mbcache.ko"), part: PartModules}}
+	files := []file{{
+		name: modulesDir + "/" + l.release + "/kernel/fs/mbcache.ko",
+		data: l.real(t, "kernel/fs/mbcache.ko"), part: PartModules,
+	}}
 	mods, err := parseModules(t.Context(), tree{release: l.release}, files)
 	if err != nil || foreignModules(mods, l.release) != 0 {
 		t.Errorf("%d foreign, %v", foreignModules(mods, l.release), err)

@@ -121,17 +121,18 @@ func TestLZ4IsSmaller(t *testing.T) {
 
 	var modules []byte
 	seen := 0
-	err := filepath.WalkDir(filepath.Join(kernelDir(t), "lib", "modules"), func(at string, _ fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(at) != ".ko" {
+	err := filepath.WalkDir(filepath.Join(kernelDir(t), "lib", "modules"),
+		func(at string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(at) != ".ko" {
+				return err
+			}
+			if seen++; seen%40 != 0 {
+				return nil
+			}
+			data, err := os.ReadFile(at)
+			modules = append(modules, data...)
 			return err
-		}
-		if seen++; seen%40 != 0 {
-			return nil
-		}
-		data, err := os.ReadFile(at)
-		modules = append(modules, data...)
-		return err
-	})
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,8 +142,10 @@ func TestLZ4IsSmaller(t *testing.T) {
 }
 
 func FuzzLZ4(f *testing.F) {
-	for _, seed := range []string{"", "a", "aaaaaaaaaaaaaaaaaaaaaaaa", "abcdabcdabcdabcdabcdxabcd",
-		strings.Repeat("0123456789abcdef", 40)} {
+	for _, seed := range []string{
+		"", "a", "aaaaaaaaaaaaaaaaaaaaaaaa", "abcdabcdabcdabcdabcdxabcd",
+		strings.Repeat("0123456789abcdef", 40),
+	} {
 		f.Add([]byte(seed), uint16(3))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, repeat uint16) {

@@ -24,8 +24,10 @@ func TestImageTellsOfConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Join(r.Warnings, "\n")
-	for _, want := range []string{"config /srv/rack.conf: nodisk.onfial: unknown key",
-		"config /srv/rack.conf: it has a byte order mark"} {
+	for _, want := range []string{
+		"config /srv/rack.conf: nodisk.onfial: unknown key",
+		"config /srv/rack.conf: it has a byte order mark",
+	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("warnings %q lack %q", r.Warnings, want)
 		}

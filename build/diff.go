@@ -83,11 +83,15 @@ func Diff(ctx context.Context, a, b *ImageReader) (Differences, error) {
 		}
 		switch {
 		case order > 0:
-			d.Files = append(d.Files, Difference{Path: now[0].name, Change: Added,
-				Details: []string{describe(now[0].n)}})
+			d.Files = append(d.Files, Difference{
+				Path: now[0].name, Change: Added,
+				Details: []string{describe(now[0].n)},
+			})
 		case order < 0:
-			d.Files = append(d.Files, Difference{Path: old[0].name, Change: Removed,
-				Details: []string{describe(old[0].n)}})
+			d.Files = append(d.Files, Difference{
+				Path: old[0].name, Change: Removed,
+				Details: []string{describe(old[0].n)},
+			})
 		default:
 			if details := compare(old[0].n, now[0].n); details != nil {
 				d.Files = append(d.Files, Difference{Path: now[0].name, Change: Changed, Details: details})

@@ -101,8 +101,10 @@ func TestFirmware(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	wantMissing := map[string][]string{
-		"one": {"missing.bin"}, "two": {"dangling.bin", "missing.bin"}, "three": {"../etc/passwd", "/etc/passwd", ".",
-			"[", "nothing/*"},
+		"one": {"missing.bin"}, "two": {"dangling.bin", "missing.bin"}, "three": {
+			"../etc/passwd", "/etc/passwd", ".",
+			"[", "nothing/*",
+		},
 	}
 	if diff := cmp.Diff(wantMissing, set.missing); diff != "" {
 		t.Errorf("missing (-want +got):\n%s", diff)
@@ -120,8 +122,10 @@ func TestFirmwareDamaged(t *testing.T) {
 }
 
 func TestFirmwareNote(t *testing.T) {
-	set := firmwareSet{named: 9, lacking: 3, missing: map[string][]string{"bnx2x": {"a", "b"}, "tg3": {"c"},
-		"zzz": {"c"}}}
+	set := firmwareSet{named: 9, lacking: 3, missing: map[string][]string{
+		"bnx2x": {"a", "b"}, "tg3": {"c"},
+		"zzz": {"c"},
+	}}
 	want := []string{"firmware: 3 of 9 files that modules name are not in /a, /b: bnx2x, tg3, zzz; on Debian in " +
 		"firmware-bnx2x, firmware-misc-nonfree; " +
 		"matters only for adapters that the nodes have"}
@@ -179,8 +183,11 @@ func TestFirmwareOfImage(t *testing.T) {
 			}
 		})
 	}
-	for _, firmware := range [][]string{{filepath.Join(given, "nothing")}, {filepath.Join(given, "card.bin")},
-		{NoFirmware, given}} {
+	for _, firmware := range [][]string{
+		{filepath.Join(given, "nothing")},
+		{filepath.Join(given, "card.bin")},
+		{NoFirmware, given},
+	} {
 		s := testSpec(t, root)
 		s.Firmware = firmware
 		if _, err := Image(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "find firmware") {

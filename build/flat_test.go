@@ -75,8 +75,10 @@ func TestFlatFolder(t *testing.T) {
 	if diff := cmp.Diff(warning, r.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
-	for _, line := range []string{"modules by name from /lib/modules/ib: hca_x ib_core\n",
-		"modules by name from /lib/modules/own: virtio_net\n", "modules of Linux " + testRelease + "\n"} {
+	for _, line := range []string{
+		"modules by name from /lib/modules/ib: hca_x ib_core\n",
+		"modules by name from /lib/modules/own: virtio_net\n", "modules of Linux " + testRelease + "\n",
+	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("inspect lacks %q:\n%s", line, text)
 		}
@@ -113,8 +115,10 @@ func TestFlatFolderErrors(t *testing.T) {
 	}{
 		"another kernel's": {
 			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", "5.0.0", "ib_core.ko", "hca.ko")} },
-			[]string{"hca (ib/hca.ko): it was built for 5.0.0", "ib_core (ib/ib_core.ko): it was built for 5.0.0",
-				"Linux " + testRelease + " would refuse"},
+			[]string{
+				"hca (ib/hca.ko): it was built for 5.0.0", "ib_core (ib/ib_core.ko): it was built for 5.0.0",
+				"Linux " + testRelease + " would refuse",
+			},
 		},
 		"no modules": {
 			func(s *Spec) {
@@ -130,14 +134,22 @@ func TestFlatFolderErrors(t *testing.T) {
 				s.ModuleDirs = []string{dir}
 			}, []string{"module x", "not an ELF file"},
 		},
-		"empty": {func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", testRelease)} },
-			[]string{"no module (.ko"}},
-		"same name": {func(s *Spec) { s.ModuleDirs = []string{good, flatDir(t, "ib", testRelease, "b.ko")} },
-			[]string{"both would become /lib/modules/ib"}},
-		"the kernel's": {func(s *Spec) { s.ModuleDirs = []string{flatDir(t, testRelease, testRelease, "b.ko")} },
-			[]string{"--modules, or rename"}},
-		"twice inside": {func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", testRelease, "a.ko.gz", "a.ko")} },
-			[]string{"/lib/modules/ib/a.ko is there twice"}},
+		"empty": {
+			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", testRelease)} },
+			[]string{"no module (.ko"},
+		},
+		"same name": {
+			func(s *Spec) { s.ModuleDirs = []string{good, flatDir(t, "ib", testRelease, "b.ko")} },
+			[]string{"both would become /lib/modules/ib"},
+		},
+		"the kernel's": {
+			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, testRelease, testRelease, "b.ko")} },
+			[]string{"--modules, or rename"},
+		},
+		"twice inside": {
+			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", testRelease, "a.ko.gz", "a.ko")} },
+			[]string{"/lib/modules/ib/a.ko is there twice"},
+		},
 		"given as a tree": {func(s *Spec) { s.Modules = good }, []string{"neither modules.dep", "--module-dir"}},
 		"no kernel":       {func(s *Spec) { s.Modules = NoModules }, []string{"--kernel"}},
 		"not in the directories": {

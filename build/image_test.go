@@ -73,16 +73,24 @@ func TestImageErrors(t *testing.T) {
 		want   []string
 	}{
 		"another kernel": {func(s *Spec) { s.Kernel = kernel }, []string{"6.1.0-other", testRelease}},
-		"unknown profile": {func(s *Spec) { s.Profiles = []string{"virt", "iscsy"} }, []string{"iscsy", "there are",
-			"iscsi"}},
+		"unknown profile": {func(s *Spec) { s.Profiles = []string{"virt", "iscsy"} }, []string{
+			"iscsy", "there are",
+			"iscsi",
+		}},
 		"no profile": {func(s *Spec) { s.Profiles = nil }, []string{"--profile"}},
-		"missing module": {func(s *Spec) { s.ExtraModules = []string{"dumy"} }, []string{`"dumy"`, `"dummy"`,
-			"asked for by name"}},
-		"no directory": {func(s *Spec) { s.Out = filepath.Join(root, "no", "image") },
-			[]string{"there is no directory"}},
+		"missing module": {func(s *Spec) { s.ExtraModules = []string{"dumy"} }, []string{
+			`"dumy"`, `"dummy"`,
+			"asked for by name",
+		}},
+		"no directory": {
+			func(s *Spec) { s.Out = filepath.Join(root, "no", "image") },
+			[]string{"there is no directory"},
+		},
 		"out is a directory": {func(s *Spec) { s.Out = root }, []string{"is a directory"}},
-		"no modules": {func(s *Spec) { s.Modules = filepath.Dir(kernel) },
-			[]string{"neither modules.dep nor lib/modules"}},
+		"no modules": {
+			func(s *Spec) { s.Modules = filepath.Dir(kernel) },
+			[]string{"neither modules.dep nor lib/modules"},
+		},
 		"profile not inside": {
 			func(s *Spec) { s.Config = []byte("nodisk.profile=nfs\n") }, []string{"nodisk.profile=nfs", "--profile"},
 		},
@@ -128,8 +136,10 @@ func TestImageWithoutModulesDep(t *testing.T) {
 		m.Vermagic = testRelease + " SMP"
 		write(t, filepath.Join(dir, name), m.Bytes())
 	}
-	put("kernel/drivers/net/nic.ko", kotest.Module{Name: "nic", Depends: "bus",
-		Imports: []ko.Import{{Name: "bus_register"}}})
+	put("kernel/drivers/net/nic.ko", kotest.Module{
+		Name: "nic", Depends: "bus",
+		Imports: []ko.Import{{Name: "bus_register"}},
+	})
 	put("kernel/drivers/bus/bus.ko", kotest.Module{Name: "bus", Exports: []ko.Symbol{{Name: "bus_register"}}})
 	// A link as the node will see it: absolute, below the tree's root.
 	put("../9.9.8/extra/late.ko", kotest.Module{Name: "late"})
@@ -279,7 +289,8 @@ func TestReducedIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	clean := func(text []byte) []string {
-		return sortedUnique(slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.HasPrefix(line, "#") }))
+		return sortedUnique(slices.DeleteFunc(strings.Split(string(text), "\n"),
+			func(line string) bool { return strings.HasPrefix(line, "#") }))
 	}
 	if diff := cmp.Diff(clean(again), clean(alias)); diff != "" {
 		t.Errorf("modules.alias (-depmod +image):\n%s", diff)

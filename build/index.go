@@ -22,7 +22,8 @@ import (
 // The kernel's own indexes stay whole where they say what is built in:
 // whoever asks for such a module must learn that it is there.
 func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool, more ...modload.Companion) ([]file,
-	error) {
+	error,
+) {
 	kept := func(word string) bool { return keep(moduleName(word)) }
 	dir := modulesDir + "/" + release + "/"
 	var files []file
@@ -84,8 +85,10 @@ func binaryIndexes(indexes []file) []file {
 		texts["modules.builtin.modinfo"])
 	var files []file
 	for _, name := range slices.Sorted(maps.Keys(made)) {
-		files = append(files, file{name: path.Join(dir, name), mode: typeFile | 0o644, data: made[name],
-			part: PartIndexes})
+		files = append(files, file{
+			name: path.Join(dir, name), mode: typeFile | 0o644, data: made[name],
+			part: PartIndexes,
+		})
 	}
 	return files
 }

@@ -40,8 +40,10 @@ func TestInspectSegments(t *testing.T) {
 		for _, second := range Compressions() {
 			for _, pad := range []int{0, 4, 512} {
 				t.Run(fmt.Sprintf("%v, %d, %v", first, pad, second), func(t *testing.T) {
-					a := archive(t, conf("nodisk.profile=virt\nip=dhcp\n"), file{name: "a",
-						mode: typeFile | 0o644, data: []byte("a")})
+					a := archive(t, conf("nodisk.profile=virt\nip=dhcp\n"), file{
+						name: "a",
+						mode: typeFile | 0o644, data: []byte("a"),
+					})
 					b := archive(t, file{name: "init", mode: typeFile | 0o755, data: []byte("program")},
 						conf("nodisk.profile=nfs,eth\n"))
 					image := append(packed(t, first, a), make([]byte, pad)...)

@@ -43,7 +43,9 @@ func openChoice(x *modload.Index, tree fs.FS) (*driverChoice, error) {
 //
 // notes names the network and storage devices that no module serves. A
 // node none of whose network devices has a driver is an error.
-func (c *driverChoice) choose(profiles []modload.Profile, list []Inventory) (reduced []modload.Profile, notes []string, err error) {
+func (c *driverChoice) choose(profiles []modload.Profile, list []Inventory) (reduced []modload.Profile, notes []string,
+	err error,
+) {
 	var errs []error
 	for _, v := range list {
 		more, err := c.serve(v)

@@ -93,8 +93,10 @@ func unified(t testing.TB, sections map[string][]byte) []byte {
 func TestUnifiedKernel(t *testing.T) {
 	root := testTree(t)
 	file := filepath.Join(t.TempDir(), "node.efi")
-	write(t, file, unified(t, map[string][]byte{".linux": bzImage(testRelease), ".initrd": []byte("070701"),
-		".cmdline": []byte("quiet\x1b[2J")}))
+	write(t, file, unified(t, map[string][]byte{
+		".linux": bzImage(testRelease), ".initrd": []byte("070701"),
+		".cmdline": []byte("quiet\x1b[2J"),
+	}))
 	s := testSpec(t, root)
 	s.Kernel = file
 	r, err := Image(t.Context(), s, nil)
@@ -118,7 +120,8 @@ func TestUnifiedKernel(t *testing.T) {
 
 // The kernel inside of a unified kernel image is unpacked.
 func TestUnpackUnified(t *testing.T) {
-	plain, err := UnpackKernel(t.Context(), bytes.NewReader(unified(t, map[string][]byte{".linux": zboot(gzipped(t, arm64Image("6.6.1")), "gzip")})))
+	plain, err := UnpackKernel(t.Context(),
+		bytes.NewReader(unified(t, map[string][]byte{".linux": zboot(gzipped(t, arm64Image("6.6.1")), "gzip")})))
 	if err != nil || !bytes.Equal(plain, arm64Image("6.6.1")) {
 		t.Errorf("unpacked: %d bytes, %v", len(plain), err)
 	}
@@ -140,42 +143,68 @@ func TestParseKernel(t *testing.T) {
 		"arm64":            {data: arm, want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
 		"arm64, gzip":      {data: gzipped(t, arm), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
 		"arm64, zboot":     {data: zboot(gzipped(t, arm), "gzip"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
-		"arm64, zboot, xz": {data: zboot(packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"), "xzkern"),
-			want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zboot, xz": {
+			data: zboot(packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"), "xzkern"),
+			want: Kernel{Release: "6.6.1-arm", Arch: "arm64"},
+		},
 		"arm64, zboot, cut": {data: zboot(nil, "xzkern"), err: "cut off"},
 		"arm64, no version": {data: arm[:4096], err: "uncompressed Image"},
-		"vmlinux": {data: elfStub(machineAMD64, "Linux version 6.2.3 (x)"), want: Kernel{Release: "6.2.3",
-			Arch: "amd64"}},
-		"vmlinux, gzip": {data: gzipped(t, elfStub(machineAMD64, "Linux version 6.2.3 (x)")),
-			want: Kernel{Release: "6.2.3", Arch: "amd64"}},
-		"arm64, xz": {data: packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"),
-			want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"vmlinux": {data: elfStub(machineAMD64, "Linux version 6.2.3 (x)"), want: Kernel{
+			Release: "6.2.3",
+			Arch:    "amd64",
+		}},
+		"vmlinux, gzip": {
+			data: gzipped(t, elfStub(machineAMD64, "Linux version 6.2.3 (x)")),
+			want: Kernel{Release: "6.2.3", Arch: "amd64"},
+		},
+		"arm64, xz": {
+			data: packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"),
+			want: Kernel{Release: "6.6.1-arm", Arch: "arm64"},
+		},
 		"arm64, zstd": {data: packedBy(t, arm, "zstd", "-q"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
-		"arm64, zboot, zstd": {data: zboot(packedBy(t, arm, "zstd", "-q"), "zstd"), want: Kernel{Release: "6.6.1-arm",
-			Arch: "arm64"}},
-		"riscv64": {data: otherImage("6.6.1-risc", "RSC\x05"), want: Kernel{Release: "6.6.1-risc",
-			Arch: "riscv64"}},
-		"riscv64, zboot": {data: zboot(gzipped(t, otherImage("6.6.1-risc", "RSC\x05")), "gzip"),
-			want: Kernel{Release: "6.6.1-risc", Arch: "riscv64"}},
-		"loong64, zboot": {data: zboot(gzipped(t, otherImage("6.6.1-loong", "\xcd\x23\x82\x81")), "gzip"),
-			want: Kernel{Release: "6.6.1-loong", Arch: "loong64"}},
+		"arm64, zboot, zstd": {data: zboot(packedBy(t, arm, "zstd", "-q"), "zstd"), want: Kernel{
+			Release: "6.6.1-arm",
+			Arch:    "arm64",
+		}},
+		"riscv64": {data: otherImage("6.6.1-risc", "RSC\x05"), want: Kernel{
+			Release: "6.6.1-risc",
+			Arch:    "riscv64",
+		}},
+		"riscv64, zboot": {
+			data: zboot(gzipped(t, otherImage("6.6.1-risc", "RSC\x05")), "gzip"),
+			want: Kernel{Release: "6.6.1-risc", Arch: "riscv64"},
+		},
+		"loong64, zboot": {
+			data: zboot(gzipped(t, otherImage("6.6.1-loong", "\xcd\x23\x82\x81")), "gzip"),
+			want: Kernel{Release: "6.6.1-loong", Arch: "loong64"},
+		},
 		"UKI": {
-			data: unified(t, map[string][]byte{".linux": bzImage("6.1.0-56-amd64"), ".initrd": []byte("070701"),
-				".cmdline": []byte("root=dhcp quiet\n\x00"), ".uname": []byte("6.1.0-56-amd64")}),
-			want: Kernel{Release: "6.1.0-56-amd64", Arch: "amd64", Unified: Unified{Is: true, Initrd: true,
-				Cmdline: "root=dhcp quiet"}},
+			data: unified(t, map[string][]byte{
+				".linux": bzImage("6.1.0-56-amd64"), ".initrd": []byte("070701"),
+				".cmdline": []byte("root=dhcp quiet\n\x00"), ".uname": []byte("6.1.0-56-amd64"),
+			}),
+			want: Kernel{Release: "6.1.0-56-amd64", Arch: "amd64", Unified: Unified{
+				Is: true, Initrd: true,
+				Cmdline: "root=dhcp quiet",
+			}},
 		},
 		"UKI, zboot, no initrd": {
 			data: unified(t, map[string][]byte{".linux": zboot(gzipped(t, arm), "gzip")}),
 			want: Kernel{Release: "6.6.1-arm", Arch: "arm64", Unified: Unified{Is: true}},
 		},
-		"EFI program": {data: unified(t, map[string][]byte{".text": make([]byte, 100)}),
-			err: "an EFI program without a kernel in it"},
-		"UKI in UKI": {data: unified(t,
-			map[string][]byte{".linux": unified(t, map[string][]byte{".linux": bzImage("6.1.0")})}),
-			err: "its section .linux is an EFI program, not a kernel"},
-		"UKI, cut": {data: unified(t, map[string][]byte{".linux": bzImage("6.1.0")})[:70],
-			err: "damaged, or cut off"},
+		"EFI program": {
+			data: unified(t, map[string][]byte{".text": make([]byte, 100)}),
+			err:  "an EFI program without a kernel in it",
+		},
+		"UKI in UKI": {
+			data: unified(t,
+				map[string][]byte{".linux": unified(t, map[string][]byte{".linux": bzImage("6.1.0")})}),
+			err: "its section .linux is an EFI program, not a kernel",
+		},
+		"UKI, cut": {
+			data: unified(t, map[string][]byte{".linux": bzImage("6.1.0")})[:70],
+			err:  "damaged, or cut off",
+		},
 		"FIT": {data: []byte("\xd0\x0d\xfe\xed0000"), err: "a flattened image tree (FIT) or device tree, " +
 			"which nodisk does not read: give the kernel that is in it"},
 		"uImage":    {data: []byte("\x27\x05\x19\x560000"), err: "a uImage of U-Boot"},

@@ -133,8 +133,10 @@ func unpackPayload(ctx context.Context, data []byte, limit int64) ([]byte, error
 
 // isCompressed reports whether a file begins as one of those that openPayload knows.
 func isCompressed(head []byte) bool {
-	for _, magic := range []string{"\x1f\x8b", xzKernelMagic, "\x28\xb5\x2f\xfd", "\x02\x21\x4c\x18", "BZh",
-		"\x5d\x00\x00", "\x89LZO"} {
+	for _, magic := range []string{
+		"\x1f\x8b", xzKernelMagic, "\x28\xb5\x2f\xfd", "\x02\x21\x4c\x18", "BZh",
+		"\x5d\x00\x00", "\x89LZO",
+	} {
 		if at(head, 0, magic) {
 			return true
 		}

@@ -167,7 +167,8 @@ func TestXZFilters(t *testing.T) {
 	// As kernels from 6.12 on are packed.
 	plain := branchy(70_001)
 	for _, filter := range []string{"--x86", "--arm64"} {
-		got, err := unpackXZKernel(t.Context(), packedBy(t, plain, "xz", "--check=crc32", filter, "--lzma2=dict=128MiB"), kernelMax)
+		got, err := unpackXZKernel(t.Context(), packedBy(t, plain, "xz", "--check=crc32",
+			filter, "--lzma2=dict=128MiB"), kernelMax)
 		if err != nil || !bytes.Equal(got, plain) {
 			t.Errorf("%s, dictionary of 128 MiB: got %d bytes, %v", filter, len(got), err)
 		}
@@ -176,7 +177,8 @@ func TestXZFilters(t *testing.T) {
 	header := packed[12 : 12+4*(int(packed[12])+1)]
 	header[2] = 0x0b // RISC-V
 	binary.LittleEndian.PutUint32(header[len(header)-4:], crc32.ChecksumIEEE(header[:len(header)-4]))
-	if _, err := unpackXZKernel(t.Context(), packed, kernelMax); err == nil || !strings.Contains(err.Error(), "filter 0xb") {
+	if _, err := unpackXZKernel(t.Context(), packed, kernelMax); err == nil ||
+		!strings.Contains(err.Error(), "filter 0xb") {
 		t.Errorf("another filter: %v", err)
 	}
 	packed = packedBy(t, plain, "xz", "--check=crc32", "--arm64", "--lzma2")
@@ -196,8 +198,10 @@ func TestUnpackKernelErrors(t *testing.T) {
 		"lzo":     {withPayload("6.2.3", []byte("\x89LZO\x00\r\n\x1a\n"), 9), "--symvers"},
 		"unknown": {withPayload("6.2.3", []byte("hello"), 5), "not known here"},
 		"cut off": {cut, "cut off"},
-		"xz": {withPayload("6.2.3", []byte(xzKernelMagic+"\x00\x01\x00\x00\x00\x00\x02\x01\x00\x00"), 5),
-			"damaged"},
+		"xz": {
+			withPayload("6.2.3", []byte(xzKernelMagic+"\x00\x01\x00\x00\x00\x00\x02\x01\x00\x00"), 5),
+			"damaged",
+		},
 		"lzma": {withPayload("6.2.3", []byte("\x5d\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff"), 5), "(lzma)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,8 +216,11 @@ func TestUnpackKernelErrors(t *testing.T) {
 // What a kernel tells when it is unpacked.
 func TestKernelFacts(t *testing.T) {
 	const magic = "6.2.3-x SMP preempt mod_unload modversions "
-	exports := []ko.Symbol{{Name: "module_layout", CRC: 1, HasCRC: true}, {Name: "printk", CRC: 2, HasCRC: true},
-		{Name: "register", CRC: 3, HasCRC: true, GPL: true}}
+	exports := []ko.Symbol{
+		{Name: "module_layout", CRC: 1, HasCRC: true},
+		{Name: "printk", CRC: 2, HasCRC: true},
+		{Name: "register", CRC: 3, HasCRC: true, GPL: true},
+	}
 	config := "IKCFG_ST" + string(gzipped(t, []byte("CONFIG_MODULE_SIG_FORCE=y\n"))) + "IKCFG_ED"
 	text := "Linux version 6.2.3-x (a@b) #1\x006.2.3-x (a@b) #1\x00" + magic + "\x00" + config
 	plain := kotest.Kernel{Exports: exports, Text: []byte(text)}.Bytes()

@@ -44,7 +44,8 @@ func unpackXZKernel(ctx context.Context, data []byte, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	arm64 := len(filters) == 2 && filters[0].id == filterARM64 && len(filters[0].properties) == 0 // no start other than 0
+	// no start other than 0
+	arm64 := len(filters) == 2 && filters[0].id == filterARM64 && len(filters[0].properties) == 0
 	chunks := bytes.NewReader(block)
 	var r io.Reader
 	if arm64 {
@@ -62,7 +63,8 @@ func unpackXZKernel(ctx context.Context, data []byte, limit int64) ([]byte, erro
 	}
 	switch {
 	case errors.Is(err, xz.ErrOptions):
-		return nil, fmt.Errorf("unpack kernel (xz): filter %#x is not known here: give its Module.symvers (--symvers), or the plain vmlinux or Image", filters[0].id)
+		return nil, fmt.Errorf("unpack kernel (xz): filter %#x is not known here: give its Module.symvers "+
+			"(--symvers), or the plain vmlinux or Image", filters[0].id)
 	case err != nil:
 		return nil, fmt.Errorf("unpack kernel (xz): %w", err)
 	case n > limit:
@@ -90,7 +92,8 @@ type xzFilter struct {
 // last filter is LZMA2.
 func xzFilters(data []byte) (block []byte, filters []xzFilter, err error) {
 	size := 4 * (int(data[0]) + 1)
-	if data[0] == 0 || size > len(data) || binary.LittleEndian.Uint32(data[size-4:]) != crc32.ChecksumIEEE(data[:size-4]) {
+	if data[0] == 0 || size > len(data) ||
+		binary.LittleEndian.Uint32(data[size-4:]) != crc32.ChecksumIEEE(data[:size-4]) {
 		return nil, nil, errXZKernel
 	}
 	flags, header := data[1], data[2:size-4]

@@ -48,10 +48,14 @@ func TestKernelRefuses(t *testing.T) {
 		"wrong checksum":         {withChecksums(files, 1), "bad data checksum"},
 		"wrong checksum, packed": {packed(t, Gzip, withChecksums(files, 1)), "bad data checksum"},
 		"name without an end":    {unterminated, "malformed archive"},
-		"packed after odd padding": {append(append(bytes.Clone(files), 0), packed(t, Gzip, files)...),
-			"broken padding"},
-		"archive after odd padding": {packed(t, Gzip, append(append(bytes.Clone(files), 0), files...)),
-			"broken padding"},
+		"packed after odd padding": {
+			append(append(bytes.Clone(files), 0), packed(t, Gzip, files)...),
+			"broken padding",
+		},
+		"archive after odd padding": {
+			packed(t, Gzip, append(append(bytes.Clone(files), 0), files...)),
+			"broken padding",
+		},
 		"archive after even padding": {packed(t, Gzip, append(append(bytes.Clone(files), 0, 0, 0, 0), files...)), ""},
 		"lz4 block too large":        {[]byte("\x02\x21\x4c\x18\x00\x00\x00\x7f00000000"), "the kernel takes at most"},
 	} {
@@ -101,19 +105,24 @@ func readMemory(t *testing.T, image []byte) *ImageReader {
 
 // A file is read as the node has it.
 func TestWriteFile(t *testing.T) {
-	list := []archived{dirEntry("usr"), dirEntry("usr/lib"), linkEntry("lib", "/usr/lib"), fileEntry("usr/lib/f", "old"), linkEntry("out", "../../lib/f"), linkEntry("bad", "nowhere"), fileEntry("empty", "")}
+	list := []archived{dirEntry("usr"), dirEntry("usr/lib"), linkEntry("lib", "/usr/lib"), fileEntry("usr/lib/f",
+		"old"), linkEntry("out", "../../lib/f"), linkEntry("bad", "nowhere"), fileEntry("empty", "")}
 	list = append(list, hardLinks(7, "linked", "h1", "h2")...)
 	image := slices.Concat(newc(list...), packed(t, Zstd, newc(fileEntry("lib/f", "new"))))
 	r := readMemory(t, image)
-	for name, want := range map[string]string{"lib/f": "new", "/usr//lib/./f": "new", "out": "new", "h1": "linked",
-		"h2": "linked", "empty": ""} {
+	for name, want := range map[string]string{
+		"lib/f": "new", "/usr//lib/./f": "new", "out": "new", "h1": "linked",
+		"h2": "linked", "empty": "",
+	} {
 		var out bytes.Buffer
 		if err := r.WriteFile(t.Context(), &out, name); err != nil || out.String() != want {
 			t.Errorf("%s: %q, %v, want %q", name, out.String(), err, want)
 		}
 	}
-	for name, want := range map[string]string{"lib": "/usr/lib is a directory", "x": "it has no /x",
-		"bad": "to which its link /bad leads"} {
+	for name, want := range map[string]string{
+		"lib": "/usr/lib is a directory", "x": "it has no /x",
+		"bad": "to which its link /bad leads",
+	} {
 		if err := r.WriteFile(t.Context(), io.Discard, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", name, err, want)
 		}
@@ -206,8 +215,10 @@ func TestInspectOwnersAndLinks(t *testing.T) {
 	if err := c.WriteText(&out, true); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"\n-rwxr-xr-x 101:65534         1 /o\n",
-		"\n-rwxr-xr-x 0:0               6 /h2 = /h1\n", "\n  7  "} {
+	for _, want := range []string{
+		"\n-rwxr-xr-x 101:65534         1 /o\n",
+		"\n-rwxr-xr-x 0:0               6 /h2 = /h1\n", "\n  7  ",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, out.String())
 		}

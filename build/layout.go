@@ -28,8 +28,10 @@ const (
 // parts lists all in the order in which they lie in the image: alike beside
 // alike, which helps every compression.
 func parts() []Part {
-	return []Part{PartTree, PartConfig, PartAdded, PartRescue, PartFirmware, PartIndexes, PartModules, PartInit,
-		PartSecret, PartMicrocode}
+	return []Part{
+		PartTree, PartConfig, PartAdded, PartRescue, PartFirmware, PartIndexes, PartModules, PartInit,
+		PartSecret, PartMicrocode,
+	}
 }
 
 // String names the part.

@@ -36,12 +36,17 @@ func TestFilesBySize(t *testing.T) {
 func TestWarnUnread(t *testing.T) {
 	const files = 1<<18 + 100
 	for bytes, want := range map[int64]bool{8 * 100: true, 8 * 101: false} {
-		err := checkReadable(amount{}, []segmentBlocks{{segment: segment{files: make([]file, files)}, blocks: []*block{}}}, bytes)
+		err := checkReadable(amount{},
+			[]segmentBlocks{{segment: segment{files: make([]file, files)}, blocks: []*block{}}}, bytes)
 		if (err != nil) != want {
 			t.Errorf("%d bytes: %v", bytes, err)
 		}
 	}
-	err := checkReadable(amount{}, []segmentBlocks{{segment: segment{files: []file{{mode: typeLink, data: make([]byte, 65<<20)}}}, blocks: []*block{}}}, 1<<10)
+	err := checkReadable(amount{},
+		[]segmentBlocks{{
+			segment: segment{files: []file{{mode: typeLink, data: make([]byte, 65<<20)}}},
+			blocks:  []*block{},
+		}}, 1<<10)
 	if err == nil || !strings.Contains(err.Error(), "64 MiB of file names and links' targets") {
 		t.Errorf("links: %v", err)
 	}
@@ -127,7 +132,8 @@ func TestUnpackFails(t *testing.T) {
 				}
 				r := readMemory(t, tt.image)
 				r.src = bytesSource(tt.later)
-				if _, err := r.Unpack(t.Context(), Unpacking{Dir: dir}); err == nil || !strings.Contains(err.Error(), tt.want) {
+				if _, err := r.Unpack(t.Context(), Unpacking{Dir: dir}); err == nil ||
+					!strings.Contains(err.Error(), tt.want) {
 					t.Errorf("error %v, want %q", err, tt.want)
 				}
 				entries, err := os.ReadDir(dir)

@@ -178,8 +178,10 @@ func TestMicrocodeSegment(t *testing.T) {
 			got[f.Name] = f.Data
 		}
 	}
-	want := map[string][]byte{"kernel": nil, "kernel/x86": nil, microcodeDir: nil,
-		intelBlob: slices.Concat(intel, other), amdBlob: amd}
+	want := map[string][]byte{
+		"kernel": nil, "kernel/x86": nil, microcodeDir: nil,
+		intelBlob: slices.Concat(intel, other), amdBlob: amd,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -227,14 +229,18 @@ func TestMicrocodeSummary(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf("06-%02x-00 revision 0x1", i)
 	}
-	r := Report{Microcode: []MicrocodeBlob{{Path: "/" + intelBlob, Updates: many},
-		{Path: "/" + amdBlob, Updates: many[:2]}}}
+	r := Report{Microcode: []MicrocodeBlob{
+		{Path: "/" + intelBlob, Updates: many},
+		{Path: "/" + amdBlob, Updates: many[:2]},
+	}}
 	var short, long strings.Builder
 	if err := errors.Join(r.WriteText(&short), r.WriteMicrocode(&long)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"GenuineIntel.bin: for 120 processors (--tree lists them)\n",
-		"AuthenticAMD.bin: 06-00-00 revision 0x1, 06-01-00 revision 0x1\n"} {
+	for _, want := range []string{
+		"GenuineIntel.bin: for 120 processors (--tree lists them)\n",
+		"AuthenticAMD.bin: 06-00-00 revision 0x1, 06-01-00 revision 0x1\n",
+	} {
 		if !strings.Contains(short.String(), want) {
 			t.Errorf("summary lacks %q:\n%s", want, short.String())
 		}

@@ -44,8 +44,10 @@ func TestModprobe(t *testing.T) {
 	dir := t.TempDir()
 	unpackImage(t, image, dir)
 
-	want := []string{"crc32c_generic", "dummy", "ext4", "jbd2", "scsi_mod", "sd_mod", "virtio", "virtio_net",
-		"virtio_pci"}
+	want := []string{
+		"crc32c_generic", "dummy", "ext4", "jbd2", "scsi_mod", "sd_mod", "virtio", "virtio_net",
+		"virtio_pci",
+	}
 	if diff := cmp.Diff(want, moduleNames(r)); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)
 	}

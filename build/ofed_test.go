@@ -73,8 +73,10 @@ func ofedTree(t *testing.T, at func(stackModule) string, without ...string) stri
 	root := t.TempDir()
 	dir := filepath.Join(root, modulesDir, testRelease)
 	symbol := func(name string, of uint32) ko.Symbol {
-		return ko.Symbol{Name: name + "_register", CRC: of + uint32(len(name)), HasCRC: true,
-			GPL: true} //nolint:gosec // a name
+		return ko.Symbol{
+			Name: name + "_register", CRC: of + uint32(len(name)), HasCRC: true,
+			GPL: true,
+		} //nolint:gosec // a name
 	}
 	const linux, vendors = 0x1000, 0x2000
 	put := func(name string, m stackModule, crcs func(name string) uint32) {
@@ -209,8 +211,10 @@ func TestOFEDInventory(t *testing.T) {
 			for _, m := range r.Modules {
 				have[m.Name] = true
 			}
-			for name, want := range map[string]bool{"mlx5_core": true, "mlx5_ib": true, "ib_ipoib": true,
-				"mlx_compat": true, "ib_qib": false} {
+			for name, want := range map[string]bool{
+				"mlx5_core": true, "mlx5_ib": true, "ib_ipoib": true,
+				"mlx_compat": true, "ib_qib": false,
+			} {
 				if have[name] != want {
 					t.Errorf("%s in the image: %v, want %v", name, have[name], want)
 				}
@@ -260,8 +264,10 @@ func TestOFEDLeftOut(t *testing.T) {
 func TestOFEDShadowed(t *testing.T) {
 	root := ofedTree(t, layouts()["Debian"])
 	for at, m := range map[string]kotest.Module{
-		"kernel/drivers/infiniband/core/ib_core.ko": {Name: "ib_core", Exports: []ko.Symbol{{Name: "ib_old",
-			CRC: 9, HasCRC: true}}},
+		"kernel/drivers/infiniband/core/ib_core.ko": {Name: "ib_core", Exports: []ko.Symbol{{
+			Name: "ib_old",
+			CRC:  9, HasCRC: true,
+		}}},
 		"kernel/drivers/infiniband/hw/qib/ib_qib.ko": {
 			Name: "ib_qib", Imports: []ko.Import{{Name: "ib_old", CRC: 9, HasCRC: true}},
 			Info: []ko.Field{{Key: "alias", Value: aliasQIB}},

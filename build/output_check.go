@@ -170,8 +170,10 @@ func (in readPath) holds(d destination, dir string) bool {
 	}
 	// An initramfs beside the modules is where some distributions have it.
 	name := filepath.Base(d.path)
-	return isModuleName(name) && slices.ContainsFunc([]string{"", modulesDir, "usr/" + modulesDir,
-		filepath.Base(modulesDir)}, func(below string) bool {
+	return isModuleName(name) && slices.ContainsFunc([]string{
+		"", modulesDir, "usr/" + modulesDir,
+		filepath.Base(modulesDir),
+	}, func(below string) bool {
 		if below == "" && !isTree(dir) && !in.flat() {
 			return false
 		}
@@ -227,8 +229,10 @@ func (s Spec) inputs() []readPath {
 		flag  string
 		paths []string
 		word  string // that stands for something else than a path
-	}{{"--microcode", s.Microcode, MicrocodeAuto}, {"--modprobe", s.Modprobe, HostModprobe}, {"--firmware",
-		s.Firmware, NoFirmware}} {
+	}{{"--microcode", s.Microcode, MicrocodeAuto}, {"--modprobe", s.Modprobe, HostModprobe}, {
+		"--firmware",
+		s.Firmware, NoFirmware,
+	}} {
 		add(given.flag, slices.DeleteFunc(slices.Clone(given.paths), func(p string) bool { return p == given.word })...)
 	}
 	if s.Modules != NoModules && s.Modules != "" {

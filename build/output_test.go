@@ -290,8 +290,10 @@ func TestOutputs(t *testing.T) {
 func TestRemoveLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	for _, name := range []string{".nodisk-1.part", ".nodisk-2.part", ".nodisk-3.part", ".nodisk-pxe",
-		".nodisk-4.partial", "nodisk-5.part", ".image.123"} {
+	for _, name := range []string{
+		".nodisk-1.part", ".nodisk-2.part", ".nodisk-3.part", ".nodisk-pxe",
+		".nodisk-4.partial", "nodisk-5.part", ".image.123",
+	} {
 		write(t, at(name), []byte("x"))
 	}
 	mkdir(t, at(".nodisk-6.part"))
@@ -314,8 +316,10 @@ func TestRemoveLeftovers(t *testing.T) {
 	if err := o.discard(); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{".image.123", ".nodisk-2.part", ".nodisk-3.part", ".nodisk-4.partial", ".nodisk-6.part",
-		".nodisk-7.part", ".nodisk-pxe", "nodisk-5.part"}
+	want := []string{
+		".image.123", ".nodisk-2.part", ".nodisk-3.part", ".nodisk-4.partial", ".nodisk-6.part",
+		".nodisk-7.part", ".nodisk-pxe", "nodisk-5.part",
+	}
 	if diff := cmp.Diff(want, ls(t, dir)); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}

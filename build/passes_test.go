@@ -32,8 +32,10 @@ func TestPasses(t *testing.T) {
 		release = "6.1.0"
 	)
 	list := []archived{
-		fileEntry("init", "#!/bin/sh\n"), dirEntry("usr"), dirEntry("usr/lib"), linkEntry("lib", "usr/lib"), dirEntry("etc"),
-		fileEntry("etc/hosts", "10.0.0.1 a\n"), dirEntry("scripts"), fileEntry("scripts/functions", "#"), dirEntry("scripts/init-top"),
+		fileEntry("init", "#!/bin/sh\n"), dirEntry("usr"), dirEntry("usr/lib"), linkEntry("lib", "usr/lib"),
+		dirEntry("etc"),
+		fileEntry("etc/hosts", "10.0.0.1 a\n"), dirEntry("scripts"), fileEntry("scripts/functions", "#"),
+		dirEntry("scripts/init-top"),
 		fileEntry("scripts/init-top/ORDER", "#"), dirEntry("usr/lib/modprobe.d"), dirEntry("usr/lib/modules"),
 	}
 	for i := range files {

@@ -167,8 +167,8 @@ func xzDictionary(property byte) int64 {
 	return (2 | bits&1) << (bits/2 + 11)
 }
 
-// zstdEnd is own code because the decoder of klauspost/compress reads ahead and does not say how far: it walks the blocks of a zstd frame to its end (RFC 8878, 3.1.1), and
-// returns where that is.
+// zstdEnd is own code because the decoder of klauspost/compress reads ahead and does not say how
+// far: it walks the blocks of a zstd frame to its end (RFC 8878, 3.1.1), and returns where that is.
 func zstdEnd(in *input) (int64, error) {
 	head, err := in.head(zstd.HeaderMaxSize)
 	if err != nil {

@@ -99,7 +99,8 @@ const loadMax = 64 << 20
 // Other files, in the order of the archives, are not kept: want is asked for each regular file, by its path without
 // links; visit gets all the paths of a file (hard links), and need not read to the end. Both may be nil.
 func (r *ImageReader) Read(ctx context.Context, load []string, want func(name string) bool,
-	visit func(names []string, size int64, content io.Reader) error) error {
+	visit func(names []string, size int64, content io.Reader) error,
+) error {
 	loaded, err := r.loading(load)
 	if err != nil {
 		return err

@@ -97,8 +97,10 @@ func rescueFiles(program []byte, arch string) ([]file, error) {
 		}
 		for name, text := range rescueAliases() {
 			text = "#!/" + rescueShell + "\n" + text + "\n"
-			files = append(files, file{name: path.Join(rescueDir, name), mode: typeFile | 0o755, data: []byte(text),
-				part: PartRescue})
+			files = append(files, file{
+				name: path.Join(rescueDir, name), mode: typeFile | 0o755, data: []byte(text),
+				part: PartRescue,
+			})
 		}
 	case bytes.Contains(program, []byte("BusyBox v")):
 		files = append(files, binary("busybox"))

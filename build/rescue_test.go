@@ -46,8 +46,10 @@ func TestRescueFiles(t *testing.T) {
 		program []byte
 		want    []string
 	}{
-		"any shell": {text("dash"), []string{"bin/halt -> /init", "bin/modprobe -> /init", "bin/poweroff -> /init",
-			"bin/reboot -> /init", "bin/sh"}},
+		"any shell": {text("dash"), []string{
+			"bin/halt -> /init", "bin/modprobe -> /init", "bin/poweroff -> /init",
+			"bin/reboot -> /init", "bin/sh",
+		}},
 		"busybox": {
 			text("BusyBox v1.35.0", "", "ash", "cat", "init", "linuxrc", "sh", "vi", ""),
 			[]string{

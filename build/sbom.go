@@ -55,7 +55,8 @@ func (b *builder) writeSBOM(ctx context.Context, list []segmentBlocks) error {
 	s.addPackage(&v2_3.Package{
 		PackageSPDXIdentifier: imageID, PackageName: name, PrimaryPackagePurpose: "ARCHIVE",
 		PackageChecksums: sha256Is(b.report.SHA256),
-		PackageComment:   "initramfs for Linux " + b.report.Release + ", profiles " + strings.Join(b.report.Profiles, ", "),
+		PackageComment: "initramfs for Linux " + b.report.Release + ", profiles " + strings.Join(b.report.Profiles,
+			", "),
 	})
 	s.relate(documentID, common.TypeRelationshipDescribe, imageID)
 	if err := s.kernel(b.spec.Kernel, b.report.Release); err != nil {
@@ -64,8 +65,9 @@ func (b *builder) writeSBOM(ctx context.Context, list []segmentBlocks) error {
 	for _, p := range list {
 		if p.source != nil {
 			id := s.addPackage(&v2_3.Package{
-				PackageName: "base image", PrimaryPackagePurpose: "ARCHIVE", PackageChecksums: sha256Is(b.base.origin.sha256),
-				PackageComment: "taken over as it is; what is in it is not listed",
+				PackageName: "base image", PrimaryPackagePurpose: "ARCHIVE",
+				PackageChecksums: sha256Is(b.base.origin.sha256),
+				PackageComment:   "taken over as it is; what is in it is not listed",
 			})
 			s.relate(imageID, common.TypeRelationshipContains, id)
 			continue
@@ -97,7 +99,8 @@ func ownVersion() string {
 // kernel is not in the image, but what is there runs on it.
 func (s *bom) kernel(at, release string) error {
 	p := &v2_3.Package{
-		PackageName: "linux", PackageVersion: release, PrimaryPackagePurpose: "OPERATING-SYSTEM", PackageLicenseDeclared: "GPL-2.0-only",
+		PackageName: "linux", PackageVersion: release, PrimaryPackagePurpose: "OPERATING-SYSTEM",
+		PackageLicenseDeclared: "GPL-2.0-only",
 	}
 	if at != "" {
 		data, err := os.ReadFile(at)
@@ -115,7 +118,8 @@ func (s *bom) file(f file) {
 	name := "/" + f.name
 	if f.mode&0o077 == 0 {
 		id := s.addPackage(&v2_3.Package{
-			PackageName: name, PrimaryPackagePurpose: "FILE", PackageComment: "for root alone: neither content nor hash is listed",
+			PackageName: name, PrimaryPackagePurpose: "FILE", PackageComment: "for root alone: neither content nor " +
+				"hash is listed",
 		})
 		s.relate(imageID, common.TypeRelationshipContains, id)
 		return
@@ -127,7 +131,8 @@ func (s *bom) file(f file) {
 		}
 	}
 	one := &v2_3.File{
-		FileName: "." + name, FileTypes: []string{"OTHER"}, LicenseConcluded: noAssertion, FileCopyrightText: noAssertion,
+		FileName: "." + name, FileTypes: []string{"OTHER"}, LicenseConcluded: noAssertion,
+		FileCopyrightText:  noAssertion,
 		LicenseInfoInFiles: []string{noAssertion}, Checksums: sums(f),
 	}
 	switch f.part {
@@ -205,7 +210,8 @@ func (s *bom) program(name, sum string, info *buildinfo.BuildInfo) {
 		p := &v2_3.Package{
 			PackageName: d.Path, PackageVersion: d.Version, PrimaryPackagePurpose: "LIBRARY",
 			PackageExternalReferences: []*v2_3.PackageExternalReference{{
-				Category: common.CategoryPackageManager, RefType: common.TypePackageManagerPURL, Locator: "pkg:golang/" + d.Path + "@" + d.Version,
+				Category: common.CategoryPackageManager, RefType: common.TypePackageManagerPURL,
+				Locator: "pkg:golang/" + d.Path + "@" + d.Version,
 			}},
 		}
 		if d.Sum != "" {

@@ -32,7 +32,8 @@ func checkSPDX(t *testing.T, text []byte) v2_3.Document {
 	if diff := cmp.Diff(string(text), string(again)+"\n"); diff != "" {
 		t.Errorf("fields that SPDX does not have (-text +what it has):\n%s", diff)
 	}
-	if d.SPDXVersion != "SPDX-2.3" || d.DataLicense != "CC0-1.0" || d.SPDXIdentifier != "DOCUMENT" || d.DocumentName == "" {
+	if d.SPDXVersion != "SPDX-2.3" || d.DataLicense != "CC0-1.0" || d.SPDXIdentifier != "DOCUMENT" ||
+		d.DocumentName == "" {
 		t.Errorf("document %q %q %q %q", d.SPDXVersion, d.DataLicense, d.SPDXIdentifier, d.DocumentName)
 	}
 	if !regexp.MustCompile(`^https://[^#\s]+$`).MatchString(d.DocumentNamespace) { // 6.5: a URI without "#"
@@ -55,7 +56,11 @@ func checkSPDX(t *testing.T, text []byte) v2_3.Document {
 	}
 	checksums := func(list []common.Checksum) {
 		for _, c := range list {
-			if want := map[common.ChecksumAlgorithm]int{common.SHA1: 40, common.SHA256: 64}[c.Algorithm]; len(c.Value) != want || strings.Trim(c.Value, "0123456789abcdef") != "" {
+			if want := map[common.ChecksumAlgorithm]int{
+				common.SHA1:   40,
+				common.SHA256: 64,
+			}[c.Algorithm]; len(c.Value) != want || strings.Trim(c.Value,
+				"0123456789abcdef") != "" {
 				t.Errorf("checksum %+v", c)
 			}
 		}
@@ -149,10 +154,12 @@ func TestSBOM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ext4.Checksums[1].Value != sum256(data) || !slices.Equal(ext4.LicenseInfoInFiles, []string{"GPL-2.0-only"}) || !strings.Contains(ext4.FileComment, "vermagic="+r.Release) {
+	if ext4.Checksums[1].Value != sum256(data) || !slices.Equal(ext4.LicenseInfoInFiles, []string{"GPL-2.0-only"}) ||
+		!strings.Contains(ext4.FileComment, "vermagic="+r.Release) {
 		t.Errorf("ext4: %+v", ext4)
 	}
-	if f := files["./etc/motd"]; f == nil || len(f.Checksums) != 2 || f.Checksums[1].Value != sum256([]byte("hello\n")) {
+	if f := files["./etc/motd"]; f == nil || len(f.Checksums) != 2 ||
+		f.Checksums[1].Value != sum256([]byte("hello\n")) {
 		t.Errorf("the added file: %+v", f)
 	}
 }
@@ -161,10 +168,19 @@ func TestSBOM(t *testing.T) {
 // some have them once.
 func TestSBOMProgram(t *testing.T) {
 	shared := &debug.Module{Path: "example.org/Shared", Version: "v1.2.3", Sum: "h1:abc="}
-	old := &debug.Module{Path: "example.org/old", Version: "v0.1.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v0.2.0"}}
+	old := &debug.Module{Path: "example.org/old", Version: "v0.1.0", Replace: &debug.Module{
+		Path:    "example.org/fork",
+		Version: "v0.2.0",
+	}}
 	s := &bom{ids: make(map[common.ElementID]bool)}
-	s.program("/init", sum256(nil), &buildinfo.BuildInfo{GoVersion: "go1.26.0", Path: "p/init", Deps: []*debug.Module{shared, old}})
-	s.program("/bin/sh", sum256(nil), &buildinfo.BuildInfo{GoVersion: "go1.26.0", Path: "p/sh", Deps: []*debug.Module{shared}})
+	s.program("/init", sum256(nil), &buildinfo.BuildInfo{
+		GoVersion: "go1.26.0", Path: "p/init",
+		Deps: []*debug.Module{shared, old},
+	})
+	s.program("/bin/sh", sum256(nil), &buildinfo.BuildInfo{
+		GoVersion: "go1.26.0", Path: "p/sh",
+		Deps: []*debug.Module{shared},
+	})
 	var list []string
 	for _, p := range s.doc.Packages {
 		line := p.PackageName + " " + p.PackageVersion
@@ -177,7 +193,8 @@ func TestSBOMProgram(t *testing.T) {
 		list = append(list, common.RenderDocElementID(r.RefA)+" "+r.Relationship+" "+common.RenderDocElementID(r.RefB))
 	}
 	want := []string{
-		"/init ", "stdlib 1.26.0 pkg:golang/stdlib@1.26.0", "example.org/Shared v1.2.3 pkg:golang/example.org/Shared@v1.2.3",
+		"/init ", "stdlib 1.26.0 pkg:golang/stdlib@1.26.0",
+		"example.org/Shared v1.2.3 pkg:golang/example.org/Shared@v1.2.3",
 		"example.org/fork v0.2.0 pkg:golang/example.org/fork@v0.2.0", "/bin/sh ",
 		"SPDXRef-Image CONTAINS SPDXRef-Package--init",
 		"SPDXRef-Package--init STATIC_LINK SPDXRef-Go-stdlib-1.26.0",

@@ -152,8 +152,10 @@ func TestSecretErrors(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"chap.gone", "is not a file", "/etc/nodisk/nodisk.conf is nodisk's own",
-		"/c is given twice"} {
+	for _, want := range []string{
+		"chap.gone", "is not a file", "/etc/nodisk/nodisk.conf is nodisk's own",
+		"/c is given twice",
+	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q:\n%v", want, err)
 		}

@@ -61,7 +61,8 @@ func (b *builder) write(ctx context.Context, list []segment) error {
 		has = b.base.has
 	}
 	if err := checkReadable(has, cut, size); err != nil {
-		b.report.Warnings = append(b.report.Warnings, fmt.Sprintf("nodisk inspect, plan and boot will not read it, though the kernel will: %v", err))
+		b.report.Warnings = append(b.report.Warnings,
+			fmt.Sprintf("nodisk inspect, plan and boot will not read it, though the kernel will: %v", err))
 	}
 	return b.writeSBOM(ctx, cut)
 }

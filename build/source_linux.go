@@ -50,8 +50,10 @@ func lstat(at string) (facts, error) {
 }
 
 func stampOf(st *unix.Stat_t) stamp {
-	return stamp{dev: st.Dev, ino: st.Ino, size: st.Size,
-		mtime: st.Mtim.Nano()} //nolint:unconvert,nolintlint // 32 bits on some
+	return stamp{
+		dev: st.Dev, ino: st.Ino, size: st.Size,
+		mtime: st.Mtim.Nano(),
+	} //nolint:unconvert,nolintlint // 32 bits on some
 }
 
 // readable reports whether this process may read a file.

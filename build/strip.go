@@ -61,8 +61,10 @@ func (s kernelSource) anyConfig(ctx context.Context) (abi.Kconfig, error) {
 // (kernel/module/Kconfig, security/lockdown/Kconfig).
 func insisting(config abi.Kconfig) []string {
 	var on []string
-	for _, option := range []string{"CONFIG_MODULE_SIG_FORCE", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY",
-		"CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"} {
+	for _, option := range []string{
+		"CONFIG_MODULE_SIG_FORCE", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY",
+		"CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY",
+	} {
 		if config[option] == "y" {
 			on = append(on, option)
 		}

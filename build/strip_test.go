@@ -41,8 +41,10 @@ func TestStripSignaturesRefused(t *testing.T) {
 	for name, tt := range map[string]struct{ file, text, want string }{
 		"forced":             {"config", "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_FORCE=y\n", "CONFIG_MODULE_SIG_FORCE"},
 		"forced, by release": {"config-" + testRelease, "CONFIG_MODULE_SIG_FORCE=y\n", "without --strip-signatures"},
-		"lockdown": {"config", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\n",
-			"CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY"},
+		"lockdown": {
+			"config", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\n",
+			"CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY",
+		},
 		"not forced": {"config", "# CONFIG_MODULE_SIG_FORCE is not set\nCONFIG_MODULE_SIG=y\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -52,8 +52,10 @@ func packedTree(t *testing.T) (root, dir string) {
 		}
 		write(t, filepath.Join(dir, name), data)
 	}
-	for _, command := range [][]string{append([]string{tool(t, "xz"), "-1", "--check=crc32", "-T0"}, packed...),
-		{tool(t, "depmod"), "-b", root, tree.release}} {
+	for _, command := range [][]string{
+		append([]string{tool(t, "xz"), "-1", "--check=crc32", "-T0"}, packed...),
+		{tool(t, "depmod"), "-b", root, tree.release},
+	} {
 		if out, err := exec.CommandContext(t.Context(), command[0],
 			command[1:]...).CombinedOutput(); err != nil { //nolint:gosec // of this test
 			t.Fatalf("%s: %v: %s", command[0], err, out)
@@ -81,8 +83,10 @@ func TestImageIsTheSameWithoutIndexes(t *testing.T) {
 		return image
 	}
 	want := build()
-	for _, name := range []string{"dep", "alias", "softdep", "symbols", "devname", "dep.bin", "alias.bin",
-		"symbols.bin", "builtin.bin", "builtin.alias.bin", "weakdep"} {
+	for _, name := range []string{
+		"dep", "alias", "softdep", "symbols", "devname", "dep.bin", "alias.bin",
+		"symbols.bin", "builtin.bin", "builtin.alias.bin", "weakdep",
+	} {
 		if err := os.RemoveAll(filepath.Join(dir, "modules."+name)); err != nil {
 			t.Fatal(err)
 		}

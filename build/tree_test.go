@@ -110,14 +110,18 @@ func TestFindTreeFromAbove(t *testing.T) {
 		if err := os.CopyFS(own, os.DirFS(filepath.Join(testTree(t), "lib", "modules", testRelease))); err != nil {
 			t.Fatal(err)
 		}
-		for _, dir := range []string{filepath.Join(root, place, "kernel", "install.d"),
-			filepath.Join(root, place, "modules-load.d")} {
+		for _, dir := range []string{
+			filepath.Join(root, place, "kernel", "install.d"),
+			filepath.Join(root, place, "modules-load.d"),
+		} {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, dir := range []string{root, filepath.Dir(filepath.Join(root, place)), filepath.Join(root, place) + "/",
-			filepath.Dir(own), own} {
+		for _, dir := range []string{
+			root, filepath.Dir(filepath.Join(root, place)), filepath.Join(root, place) + "/",
+			filepath.Dir(own), own,
+		} {
 			for _, release := range []string{"", testRelease} {
 				if got, err := findTree(dir, release); err != nil || got.dir != own || got.release != testRelease {
 					t.Errorf("%s, release %q: %s, %v", dir, release, got.dir, err)

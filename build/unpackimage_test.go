@@ -11,9 +11,15 @@ import (
 )
 
 func TestReadImage(t *testing.T) {
-	first := imageOf(t, file{name: "a", mode: typeDir | 0o755}, file{name: "a/b", mode: typeFile | 0o600, data: []byte("one")})
+	first := imageOf(t, file{name: "a", mode: typeDir | 0o755}, file{
+		name: "a/b",
+		mode: typeFile | 0o600, data: []byte("one"),
+	})
 	second := imageOf(t, file{name: "a/b", mode: typeFile | 0o644, data: bytes.Repeat([]byte("two "), 1<<19)},
-		file{name: "l", mode: typeLink | 0o777, data: []byte("a/b")}, file{name: "dev/null", mode: typeChar | 0o600, major: 1, minor: 3})
+		file{name: "l", mode: typeLink | 0o777, data: []byte("a/b")}, file{
+			name: "dev/null",
+			mode: typeChar | 0o600, major: 1, minor: 3,
+		})
 	image := slices.Concat(first, make([]byte, 512), packed(t, Zstd, second))
 	files, segments, err := ReadImage(bytes.NewReader(image))
 	if err != nil || len(segments) != 2 {
@@ -48,7 +54,8 @@ func TestReadImage(t *testing.T) {
 }
 
 func FuzzReadImage(f *testing.F) {
-	small := imageOf(f, file{name: configPath, mode: typeFile | 0o600, data: []byte("nodisk.profile=virt\n")}, file{name: "l", mode: typeLink | 0o777, data: []byte("t")})
+	small := imageOf(f, file{name: configPath, mode: typeFile | 0o600, data: []byte("nodisk.profile=virt\n")},
+		file{name: "l", mode: typeLink | 0o777, data: []byte("t")})
 	for _, c := range Compressions() {
 		f.Add(append(packed(f, c, small), packed(f, None, small)...))
 	}

@@ -80,8 +80,8 @@ func (p segmentBlocks) contents() iter.Seq2[file, int64] {
 	}
 }
 
-// checkReadable returns an error for an image of so many bytes that boots, and that our own reader takes for one that is
-// made to harm it; has is what a base before the cut has.
+// checkReadable returns an error for an image of so many bytes that boots, and that our own reader
+// takes for one that is made to harm it; has is what a base before the cut has.
 func checkReadable(has amount, cut []segmentBlocks, bytes int64) error {
 	for _, p := range cut {
 		if p.blocks == nil {
@@ -100,10 +100,11 @@ func checkReadable(has amount, cut []segmentBlocks, bytes int64) error {
 
 // A writer packs segments and writes them one after the other.
 type writer struct {
-	cache    *Cache                                         // nil: nothing is kept
-	ready    func(c Compression, raw []byte) ([]byte, bool) // finds a block of /init that is packed already
-	sums     bool                                           // the hashes of sources are wanted
-	progress func(total int) func(n int)                    // told of all bytes there are, then of those that were dealt with
+	cache *Cache                                         // nil: nothing is kept
+	ready func(c Compression, raw []byte) ([]byte, bool) // finds a block of /init that is packed already
+	sums  bool                                           // the hashes of sources are wanted
+	// told of all bytes there are, then of those that were dealt with
+	progress func(total int) func(n int)
 
 	initBytes int64 // what /init takes, packed
 }
@@ -155,7 +156,8 @@ func (w *writer) packMemory(ctx context.Context, cut []segmentBlocks, done func(
 
 // pack compresses blocks that are in memory, several at a time, the largest first.
 func (w *writer) pack(ctx context.Context, c Compression, blocks []*block, done func(n int)) error {
-	bySize := slices.SortedStableFunc(slices.Values(blocks), func(x, y *block) int { return cmp.Compare(y.size(), x.size()) })
+	bySize := slices.SortedStableFunc(slices.Values(blocks),
+		func(x, y *block) int { return cmp.Compare(y.size(), x.size()) })
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, one := range bySize {

@@ -14,7 +14,10 @@ import (
 func TestXZStream(t *testing.T) {
 	plain := branchy(200_000)
 	for _, args := range [][]string{
-		{"--check=none"}, {"--check=crc32", "--x86", "--lzma2"}, {"--check=crc64", "--block-size=777"}, {"--check=sha256", "-0"},
+		{"--check=none"},
+		{"--check=crc32", "--x86", "--lzma2"},
+		{"--check=crc64", "--block-size=777"},
+		{"--check=sha256", "-0"},
 	} {
 		for _, size := range []int{0, 1, 2, 3, 4, 1000, len(plain)} {
 			packed := packedBy(t, plain[:size], "xz", args...)

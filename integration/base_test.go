@@ -64,13 +64,17 @@ func TestBootBase(t *testing.T) {
 			},
 		},
 		{
-			bootCase: bootCase{name: "hard-links", fs: "ext4", spec: BootSpec{Root: RootISCSI, Append: "nodisk.chain="},
-				expect: []string{byDHCP, mounted}},
+			bootCase: bootCase{
+				name: "hard-links", fs: "ext4", spec: BootSpec{Root: RootISCSI, Append: "nodisk.chain="},
+				expect: []string{byDHCP, mounted},
+			},
 			vendor: func(*testing.T) string { return busybox }, flags: []string{"--chain"},
 		},
 		{
-			bootCase: bootCase{name: "dracut", fs: "ext4", spec: BootSpec{Root: RootISCSI},
-				expect: []string{byDHCP, mounted}},
+			bootCase: bootCase{
+				name: "dracut", fs: "ext4", spec: BootSpec{Root: RootISCSI},
+				expect: []string{byDHCP, mounted},
+			},
 			vendor: dracutBase,
 		},
 		{
@@ -195,7 +199,8 @@ func vendorTool(t *testing.T, dir, script string, args ...string) {
 	t.Helper()
 	for _, name := range []string{"unshare", "dracut", "mkinitramfs", "cpio"} {
 		if _, err := exec.LookPath(name); err != nil {
-			testenv.Missing(t, fmt.Sprintf("no %s: install util-linux, dracut-core, initramfs-tools-core and cpio", name))
+			testenv.Missing(t, fmt.Sprintf("no %s: install util-linux, dracut-core, initramfs-tools-core and cpio",
+				name))
 		}
 	}
 	defer takePlace(t, busy)()

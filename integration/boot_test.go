@@ -94,8 +94,10 @@ func TestBootFault(t *testing.T) {
 		{
 			name: "no-such-export", long: true, fails: true,
 			why: `nodisk: .*does not export /nobody to this node.*; it exports /`,
-			spec: BootSpec{Root: RootNFS3, Append: giveUp,
-				Cmdline: "ip=dhcp root=/dev/nfs nfsroot={server}:/nobody,vers=3"},
+			spec: BootSpec{
+				Root: RootNFS3, Append: giveUp,
+				Cmdline: "ip=dhcp root=/dev/nfs nfsroot={server}:/nobody,vers=3",
+			},
 		},
 		{
 			name: "unknown-module", fails: true, why: `nodisk: .*no_such_module`,

@@ -35,21 +35,27 @@ func dracutNFSLines() []dracutNFSLine {
 		one4, three4       = "192.168.50.1:/client", "192.168.50.3:/client"
 	)
 	return []dracutNFSLine{
-		{host: "nfs3-0", title: "NFSv3 root=dhcp DHCP path only", line: "root=dhcp", addr: "192.168.50.100",
-			path: "/nfs/client", root: one3},
+		{
+			host: "nfs3-0", title: "NFSv3 root=dhcp DHCP path only", line: "root=dhcp", addr: "192.168.50.100",
+			path: "/nfs/client", root: one3,
+		},
 		{
 			host: "nfs3-1", title: "NFSv3 Legacy root=/dev/nfs nfsroot=IP:path",
 			line: "root=/dev/nfs nfsroot=192.168.50.1:/nfs/client",
 			addr: "192.168.50.101", path: "192.168.50.2:/nfs/client", root: one3,
 		},
-		{host: "nfs3-2", title: "NFSv3 Legacy root=/dev/nfs DHCP path only", line: "root=/dev/nfs",
-			addr: "192.168.50.102", path: "/nfs/client", root: one3},
+		{
+			host: "nfs3-2", title: "NFSv3 Legacy root=/dev/nfs DHCP path only", line: "root=/dev/nfs",
+			addr: "192.168.50.102", path: "/nfs/client", root: one3,
+		},
 		{
 			host: "nfs3-3", title: "NFSv3 Legacy root=/dev/nfs DHCP IP:path", line: "root=/dev/nfs",
 			addr: "192.168.50.103", path: "192.168.50.2:/nfs/client", root: two3,
 		},
-		{host: "nfs3-4", title: "NFSv3 root=dhcp DHCP IP:path", line: "root=dhcp", addr: "192.168.50.104",
-			path: "192.168.50.2:/nfs/client", root: two3},
+		{
+			host: "nfs3-4", title: "NFSv3 root=dhcp DHCP IP:path", line: "root=dhcp", addr: "192.168.50.104",
+			path: "192.168.50.2:/nfs/client", root: two3,
+		},
 		{
 			host: "nfs3-5", title: "NFSv3 root=dhcp DHCP proto:IP:path", line: "root=dhcp",
 			addr: "192.168.50.105", path: "nfs:192.168.50.3:/nfs/client", root: three3,
@@ -58,15 +64,20 @@ func dracutNFSLines() []dracutNFSLine {
 			host: "nfs3-6", title: "NFSv3 root=dhcp DHCP proto:IP:path:options", line: "root=dhcp",
 			addr: "192.168.50.106", path: "nfs:192.168.50.3:/nfs/client:wsize=4096", root: three3, wsize: true,
 		},
-		{host: "nfs3-7", title: "NFSv3 root=nfs:...", line: "root=nfs:192.168.50.1:/nfs/client", addr: "192.168.50.107",
-			root: one3},
+		{
+			host: "nfs3-7", title: "NFSv3 root=nfs:...", line: "root=nfs:192.168.50.1:/nfs/client",
+			addr: "192.168.50.107",
+			root: one3,
+		},
 		{
 			host: "nfs3-8", title: "NFSv3 Bridge root=nfs:...", line: "root=nfs:192.168.50.1:/nfs/client bridge " +
 				"net.ifnames=0",
 			addr: "192.168.50.108", root: one3, device: "br0", port: "eth0",
 		},
-		{host: "nfs3-9", title: "NFSv3 Legacy root=IP:path", line: "root=192.168.50.1:/nfs/client",
-			addr: "192.168.50.109", root: one3},
+		{
+			host: "nfs3-9", title: "NFSv3 Legacy root=IP:path", line: "root=192.168.50.1:/nfs/client",
+			addr: "192.168.50.109", root: one3,
+		},
 		{
 			host: "nfs3-10", title: "NFSv3 root=dhcp DHCP path,options", line: "root=dhcp",
 			addr: "192.168.50.110", path: "/nfs/client,wsize=4096", root: one3, wsize: true,
@@ -86,14 +97,19 @@ func dracutNFSLines() []dracutNFSLine {
 			addr: "192.168.50.113", path: "/nfs/client,wsize=4096", root: one3, wsize: true, device: "foobr0",
 			port: "enp0s1",
 		},
-		{host: "nfs4-0", title: "NFSv4 root=dhcp DHCP proto:IP:path", line: "root=dhcp", addr: "192.168.50.180",
-			path: "nfs4:192.168.50.3:/client", root: three4},
+		{
+			host: "nfs4-0", title: "NFSv4 root=dhcp DHCP proto:IP:path", line: "root=dhcp", addr: "192.168.50.180",
+			path: "nfs4:192.168.50.3:/client", root: three4,
+		},
 		{
 			host: "nfs4-1", title: "NFSv4 root=dhcp DHCP proto:IP:path:options", line: "root=dhcp",
 			addr: "192.168.50.181", path: "nfs4:192.168.50.3:/client:wsize=4096", root: three4, wsize: true,
 		},
-		{host: "nfs4-2", title: "NFSv4 root=nfs4:...", line: "root=nfs4:192.168.50.1:/client", addr: "192.168.50.182",
-			root: one4},
+		{
+			host: "nfs4-2", title: "NFSv4 root=nfs4:...", line: "root=nfs4:192.168.50.1:/client",
+			addr: "192.168.50.182",
+			root: one4,
+		},
 		{
 			host: "nfs4-3", title: "NFSv4 root=dhcp DHCP proto:IP:path,options", line: "root=dhcp",
 			addr: "192.168.50.183", path: "nfs4:192.168.50.3:/client,wsize=4096", root: three4, wsize: true,

@@ -188,8 +188,10 @@ func dracutFirmware(values map[string]string) []byte {
 			Selected: true, MAC: [6]byte(mac), Addr: netip.MustParseAddr("192.168.50.101"), Bits: 24, DHCP: true,
 			Gateway: server, DNS: []netip.Addr{server}, Hostname: "client",
 		}},
-		Targets: []ibft.Target{{Selected: true, Addr: server, Port: 3260, LUN: 1 << 48,
-			Name: "iqn.2009-06.dracut:target0"}},
+		Targets: []ibft.Target{{
+			Selected: true, Addr: server, Port: 3260, LUN: 1 << 48,
+			Name: "iqn.2009-06.dracut:target0",
+		}},
 	})[ibfttest.HeaderLen:]
 }
 
@@ -199,7 +201,10 @@ func TestDracutLines(t *testing.T) {
 	without := []string{"rd.auto", "rd.live.image", "rd.overlay"}
 	plan := func(line string) func(*testing.T) {
 		return func(t *testing.T) {
-			args := cmdline.Parse(fill(line, map[string]string{"mac0": "52:54:00:12:34:00", "mac1": "52:54:00:12:34:01"}))
+			args := cmdline.Parse(fill(line, map[string]string{
+				"mac0": "52:54:00:12:34:00",
+				"mac1": "52:54:00:12:34:01",
+			}))
 			p, err := plan.New(args, nil)
 			if err != nil {
 				t.Fatal(err)

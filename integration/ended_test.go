@@ -31,10 +31,17 @@ func TestBootEnded(t *testing.T) { //nolint:tparallel // its nodes share a place
 		said    string
 	}{
 		{"INT alone", []string{"--disk", disk}, []syscall.Signal{syscall.SIGINT}, false, "nodisk: interrupted\n"},
-		{"HUP alone", []string{"--disk", disk, "--root", "virtio"}, []syscall.Signal{syscall.SIGHUP}, false,
-			"nodisk: the terminal has hung up\n"},
-		{"TERM twice, as timeout sends it", []string{"--disk", disk}, []syscall.Signal{syscall.SIGTERM,
-			syscall.SIGTERM}, true, "nodisk: terminated\n"},
+		{
+			"HUP alone",
+			[]string{"--disk", disk, "--root", "virtio"},
+			[]syscall.Signal{syscall.SIGHUP},
+			false,
+			"nodisk: the terminal has hung up\n",
+		},
+		{"TERM twice, as timeout sends it", []string{"--disk", disk}, []syscall.Signal{
+			syscall.SIGTERM,
+			syscall.SIGTERM,
+		}, true, "nodisk: terminated\n"},
 		{"KILL", []string{"--disk", disk}, []syscall.Signal{syscall.SIGKILL}, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

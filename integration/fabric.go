@@ -245,7 +245,8 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 	}
 	defer func() { _ = os.Remove(disk) }()
 	a := newArchive()
-	tools, modules, relay := append(toolsNFSD(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm()), []string{"ib_ipoib", "ib_umad"}, ""
+	tools, modules, relay := append(toolsNFSD(), toolDnsmasq(), toolTgtd(), toolTgtadm(),
+		toolOpensm()), []string{"ib_ipoib", "ib_umad"}, ""
 	if f.spec.Relayed > 0 {
 		// busybox makes neither veth pairs nor namespaces, and its shell prefers its ip.
 		ip, err := toolIP().find()

@@ -104,10 +104,12 @@ func (f *Fabric) check(b FabricBoot) error {
 		errs = append(errs, fmt.Errorf("boot %s: the fabric's server has no RDMA", b.Name))
 	}
 	if b.Partition < 0 || b.Partition > len(f.spec.PKeys) {
-		errs = append(errs, fmt.Errorf("boot %s: the fabric has %d partitions, not %d", b.Name, len(f.spec.PKeys), b.Partition))
+		errs = append(errs, fmt.Errorf("boot %s: the fabric has %d partitions, not %d",
+			b.Name, len(f.spec.PKeys), b.Partition))
 	}
 	if b.Partition > 0 && b.Partition == f.spec.Relayed && len(b.Options) > 0 {
-		errs = append(errs, fmt.Errorf("boot %s: Options are dnsmasq's, and partition %d has dhcpd", b.Name, b.Partition))
+		errs = append(errs, fmt.Errorf("boot %s: Options are dnsmasq's, and partition %d has dhcpd",
+			b.Name, b.Partition))
 	}
 	if len(b.Script) > 0 && (b.DeadPort || b.PXE) {
 		errs = append(errs, fmt.Errorf("boot %s: a script goes with neither a dead port nor PXE", b.Name))
@@ -116,7 +118,8 @@ func (f *Fabric) check(b FabricBoot) error {
 		errs = append(errs, fmt.Errorf("boot %s: nobody plugs the cable that is out: name it in a script", b.Name))
 	}
 	if b.TwoPorts && (b.DeadPort || b.Unplugged || b.PXE) {
-		errs = append(errs, fmt.Errorf("boot %s: two ports go with neither a dead one nor a cable that is out nor PXE", b.Name))
+		errs = append(errs, fmt.Errorf("boot %s: two ports go with neither a dead one nor a cable that is out nor PXE",
+			b.Name))
 	}
 	if b.DeadPort && (b.PXE || f.spec.SubnetManager) {
 		errs = append(errs, fmt.Errorf("boot %s: a dead port goes with neither PXE nor a subnet manager", b.Name))
@@ -217,7 +220,8 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 		"server": f.address(b.Partition, 1).String(), "gateway": f.address(b.Partition, 1).String(),
 		"client": f.address(b.Partition, number).String(), "mask": "255.255.255.0",
 		"name": b.Name, "label": RootLabel, "uuid": RootUUID,
-		"mac": cable.mac, "cable": cable.mac, "guid": guid, "guid64": guid64(guid), "serverguid64": guid64(f.guid(1)), "guidmac": guid[:8] + guid[14:], "iaid": guid[12:],
+		"mac": cable.mac, "cable": cable.mac, "guid": guid, "guid64": guid64(guid), "serverguid64": guid64(f.guid(1)),
+		"guidmac": guid[:8] + guid[14:], "iaid": guid[12:],
 		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.fabric:%s-%d", b.Name, number), "export": "/nfsroot",
 	}
 	if b.DeadPort || b.TwoPorts {

@@ -55,7 +55,8 @@ func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error
 	// Files of the node's own, which dnsmasq takes when they are closed. They
 	// stay: a port's number is not used twice.
 	file := strconv.Itoa(p.number)
-	commands := []string{fmt.Sprintf("echo '%s,set:n%s,%s,%s' >/run/hosts/%s", fill(b.Reserve, p.values), file, p.values["client"], b.Name, file)}
+	commands := []string{fmt.Sprintf("echo '%s,set:n%s,%s,%s' >/run/hosts/%s", fill(b.Reserve, p.values), file,
+		p.values["client"], b.Name, file)}
 	last := "hosts"
 	var options []string
 	if path := fill(b.rootPath(), p.values); path != "" {

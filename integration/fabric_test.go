@@ -28,14 +28,18 @@ func TestFabricWords(t *testing.T) {
 		want string
 	}{
 		"dhcp": {FabricBoot{BootSpec: BootSpec{Root: RootISCSI}}, hca + "ip=ib0:dhcp root=dhcp"},
-		"static": {FabricBoot{BootSpec: BootSpec{Root: RootNFS4, Static: true}},
-			hca + "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=nfs4:{server}:{export}"},
+		"static": {
+			FabricBoot{BootSpec: BootSpec{Root: RootNFS4, Static: true}},
+			hca + "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=nfs4:{server}:{export}",
+		},
 		"P_Key": {
 			FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: "quiet"}, Partition: 2},
 			hca + "softib.pkeys=0x8002 ib.pkey=ib0.8002 ip=ib0.8002:dhcp root=dhcp quiet",
 		},
-		"without its P_Key": {FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Partition: 1, Keyless: true},
-			hca + "ib.pkey=ib0.8001 ip=ib0.8001:dhcp root=dhcp"},
+		"without its P_Key": {
+			FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Partition: 1, Keyless: true},
+			hca + "ib.pkey=ib0.8001 ip=ib0.8001:dhcp root=dhcp",
+		},
 		"adapter": {
 			FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, HCA: []string{"maxmtu=4096", "gone=0,1"}},
 			hca + "softib.maxmtu=4096 softib.gone=0,1 ip=ib0:dhcp root=dhcp",
@@ -189,8 +193,10 @@ func TestMonitor(t *testing.T) {
 		defer func() { _ = conn.Close() }()
 		_, _ = io.WriteString(conn, `{"QMP": {"version": {}, "capabilities": []}}`+"\n")
 		dec := json.NewDecoder(conn)
-		for _, answer := range []string{`{"return": {}}`, `{"event": "RESUME"} {"return": {}}`,
-			`{"error": {"class": "DeviceNotFound", "desc": "Device 'n7' not found"}}`} {
+		for _, answer := range []string{
+			`{"return": {}}`, `{"event": "RESUME"} {"return": {}}`,
+			`{"error": {"class": "DeviceNotFound", "desc": "Device 'n7' not found"}}`,
+		} {
 			var order json.RawMessage
 			if dec.Decode(&order) != nil {
 				return
@@ -208,8 +214,10 @@ func TestMonitor(t *testing.T) {
 	if err := m.plug(7, false); err == nil || !strings.Contains(err.Error(), "set_link: Device 'n7' not found") {
 		t.Errorf("a NIC that is not there: %v", err)
 	}
-	want := []string{`{"execute":"qmp_capabilities"}`, `{"execute":"cont"}`,
-		`{"arguments":{"name":"n7","up":false},"execute":"set_link"}`}
+	want := []string{
+		`{"execute":"qmp_capabilities"}`, `{"execute":"cont"}`,
+		`{"arguments":{"name":"n7","up":false},"execute":"set_link"}`,
+	}
 	if diff := cmp.Diff(want, <-got); diff != "" {
 		t.Errorf("orders (-want +got):\n%s", diff)
 	}

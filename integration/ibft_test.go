@@ -67,11 +67,13 @@ func TestBootIBFT(t *testing.T) {
 		{
 			bootCase: bootCase{
 				name: "ibft-reverse-name", fs: "ext4", expect: []string{byHand + " static", mounted},
-				spec: BootSpec{Cmdline: words + "nodisk.hostname=reverse nameserver={server}",
+				spec: BootSpec{
+					Cmdline: words + "nodisk.hostname=reverse nameserver={server}",
 					IBFT: func(values map[string]string) []byte {
 						servePTR(t, values["server"], "reverse8.lab.nodisk.test")
 						return named(values)
-					}},
+					},
+				},
 			},
 			hostname: "reverse8",
 		},

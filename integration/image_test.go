@@ -28,7 +28,8 @@ func kernelOf(t *testing.T, target, env string) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "vmlinuz")); err != nil {
-		testenv.Missing(t, "no kernel: run make "+target+", or set "+env+" to a folder with vmlinuz and lib/modules/RELEASE")
+		testenv.Missing(t, "no kernel: run make "+target+", or set "+env+" to a folder with vmlinuz and "+
+			"lib/modules/RELEASE")
 	}
 	return dir
 }
@@ -60,8 +61,10 @@ func buildImage(t *testing.T, profiles string, args ...string) string {
 func buildImageOf(t *testing.T, kernel, profiles string, args ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "image")
-	nodiskRun(t, append([]string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules",
-		kernel, "--profile", profiles, "--out", out}, args...)...)
+	nodiskRun(t, append([]string{
+		"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules",
+		kernel, "--profile", profiles, "--out", out,
+	}, args...)...)
 	return out
 }
 

@@ -60,8 +60,10 @@ func identityCases() []ibCase {
 	} {
 		cases = append(cases, ibCase{
 			bootCase: bootCase{name: "clientid-" + form.name, fs: "ext4", expect: []string{ibByDHCP, mounted}},
-			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=" + form.word},
-				Reserve: form.reserve},
+			boot: FabricBoot{
+				BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=" + form.word},
+				Reserve:  form.reserve,
+			},
 		})
 	}
 	return cases
@@ -75,8 +77,10 @@ func TestBootInfiniband(t *testing.T) {
 	const giveUp = "nodisk.onfail=poweroff nodisk.deadline=8s"
 	cases := []ibCase{
 		{
-			bootCase: bootCase{name: "pxe-dhcp-iscsi", fs: "ext4", expect: []string{`iPXE`, `PXELINUX`,
-				ibByDHCP, mounted}},
+			bootCase: bootCase{name: "pxe-dhcp-iscsi", fs: "ext4", expect: []string{
+				`iPXE`, `PXELINUX`,
+				ibByDHCP, mounted,
+			}},
 			boot: FabricBoot{BootSpec: BootSpec{PXE: true, Root: RootISCSI}, Reserve: byGUID},
 		},
 	}
@@ -84,9 +88,13 @@ func TestBootInfiniband(t *testing.T) {
 	cases = append(cases, []ibCase{
 		{
 			// All forms are asked with, and the server knows one.
-			bootCase: bootCase{name: "auto", fs: "ext4",
-				expect: []string{`nodisk: ib0: the DHCP server knows client-id guid 20:02:50:49:03:00:77:`,
-					ibByDHCP, mounted}},
+			bootCase: bootCase{
+				name: "auto", fs: "ext4",
+				expect: []string{
+					`nodisk: ib0: the DHCP server knows client-id guid 20:02:50:49:03:00:77:`,
+					ibByDHCP, mounted,
+				},
+			},
 			boot: FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI}, Reserve: byGUID},
 		},
 		{
@@ -136,8 +144,10 @@ func TestBootInfiniband(t *testing.T) {
 			}, Reserve: byGUID, RDMA: true},
 		},
 		{
-			bootCase: bootCase{name: "nfs3-rdma", fs: "nfs", expect: []string{ibByHand, mounted,
-				`nodisk-root: root nfs .*,proto=rdma,port=20049,`}},
+			bootCase: bootCase{name: "nfs3-rdma", fs: "nfs", expect: []string{
+				ibByHand, mounted,
+				`nodisk-root: root nfs .*,proto=rdma,port=20049,`,
+			}},
 			boot: FabricBoot{BootSpec: BootSpec{
 				Root: RootNFS3, Static: true,
 				Cmdline: "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=/dev/nfs " +
@@ -145,8 +155,10 @@ func TestBootInfiniband(t *testing.T) {
 			}, RDMA: true},
 		},
 		{
-			bootCase: bootCase{name: "no-rdma", long: true, fails: true,
-				why: `10\.77\.\d+\.1 serves no NFS over RDMA at port 20050: check that its nfsd listens there`},
+			bootCase: bootCase{
+				name: "no-rdma", long: true, fails: true,
+				why: `10\.77\.\d+\.1 serves no NFS over RDMA at port 20050: check that its nfsd listens there`,
+			},
 			boot: FabricBoot{BootSpec: BootSpec{
 				Root: RootNFS3, Static: true,
 				Cmdline: "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none " +
@@ -167,8 +179,10 @@ func TestBootInfiniband(t *testing.T) {
 			}},
 		},
 		{
-			bootCase: bootCase{name: "pkey", fs: "ext4",
-				expect: []string{`nodisk: network \(3/\d\): ib0\.8001 10\.78\.\d+\.\d+/24 by DHCP`, mounted}},
+			bootCase: bootCase{
+				name: "pkey", fs: "ext4",
+				expect: []string{`nodisk: network \(3/\d\): ib0\.8001 10\.78\.\d+\.\d+/24 by DHCP`, mounted},
+			},
 			boot: FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI}, Partition: 1, Reserve: byGUID},
 		},
 		{
@@ -178,12 +192,16 @@ func TestBootInfiniband(t *testing.T) {
 				`nodisk: ib0\.8002: the DHCP server knows client-id infiniband 20:02:50:49:03:00:77:`,
 				`nodisk: network \(3/\d\): ib0\.8002 10\.79\.\d+\.\d+/24 by DHCP from 10\.64\.\d+\.2`, mounted,
 			}},
-			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Partition: relayed,
-				Reserve: "hardware infiniband {guid}"},
+			boot: FabricBoot{
+				BootSpec: BootSpec{Root: RootISCSI}, Partition: relayed,
+				Reserve: "hardware infiniband {guid}",
+			},
 		},
 		{
-			bootCase: bootCase{name: "bond", fs: "ext4",
-				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted}},
+			bootCase: bootCase{
+				name: "bond", fs: "ext4",
+				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted},
+			},
 			boot: FabricBoot{BootSpec: BootSpec{
 				Root:    RootISCSI,
 				CPUs:    2,
@@ -192,8 +210,10 @@ func TestBootInfiniband(t *testing.T) {
 		},
 		{
 			// Both links fail in turn while the root reads and writes its disk.
-			bootCase: bootCase{name: "bond-failover", fs: "ext4",
-				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted, failedOver}},
+			bootCase: bootCase{
+				name: "bond-failover", fs: "ext4",
+				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted, failedOver},
+			},
 			boot: FabricBoot{BootSpec: BootSpec{
 				Root: RootISCSI,
 				CPUs: 2,
@@ -204,8 +224,10 @@ func TestBootInfiniband(t *testing.T) {
 		{
 			// The bond's first port has no link: it goes by the second, and is
 			// known by the first all the same.
-			bootCase: bootCase{name: "bond-dead-port", fs: "ext4",
-				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted}},
+			bootCase: bootCase{
+				name: "bond-dead-port", fs: "ext4",
+				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted},
+			},
 			boot: FabricBoot{BootSpec: BootSpec{
 				Root:    RootISCSI,
 				CPUs:    2,
@@ -213,19 +235,27 @@ func TestBootInfiniband(t *testing.T) {
 			}, Reserve: "id:20:{deadguid}", DeadPort: true},
 		},
 		{
-			bootCase: bootCase{name: "no-dhcp", long: true, fails: true,
-				why: `nodisk: .*(?i)(DHCP).*ib0|ib0.*(?i)DHCP`},
+			bootCase: bootCase{
+				name: "no-dhcp", long: true, fails: true,
+				why: `nodisk: .*(?i)(DHCP).*ib0|ib0.*(?i)DHCP`,
+			},
 			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}},
 		},
 		{
-			bootCase: bootCase{name: "no-pkey", long: true, fails: true,
-				why: `nodisk: .*P_Key 0x8001 is not in the table of port 1 of \w+`},
-			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}, Partition: 1, Keyless: true,
-				Reserve: byGUID},
+			bootCase: bootCase{
+				name: "no-pkey", long: true, fails: true,
+				why: `nodisk: .*P_Key 0x8001 is not in the table of port 1 of \w+`,
+			},
+			boot: FabricBoot{
+				BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}, Partition: 1, Keyless: true,
+				Reserve: byGUID,
+			},
 		},
 		{
-			bootCase: bootCase{name: "late-cable", long: true, fs: "ext4",
-				expect: []string{`nodisk: .*port 1 of \w+ has no link`, ibByDHCP, mounted}},
+			bootCase: bootCase{
+				name: "late-cable", long: true, fs: "ext4",
+				expect: []string{`nodisk: .*port 1 of \w+ has no link`, ibByDHCP, mounted},
+			},
 			boot: FabricBoot{
 				BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID,
 				Unplugged: true, Script: []Act{{On: `nodisk: .*port 1 of \w+ has no link`, Plug: []int{0}}},
@@ -244,8 +274,10 @@ func TestBootInfiniband(t *testing.T) {
 	t.Run("timeline", func(t *testing.T) {
 		c := ibCase{
 			bootCase: bootCase{name: "timeline", fs: "ext4", expect: []string{ibByDHCP, mounted}},
-			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=guid"},
-				Reserve: byGUID},
+			boot: FabricBoot{
+				BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=guid"},
+				Reserve:  byGUID,
+			},
 			discovers: 1,
 		}
 		if res, ok := c.run(t, fabric, kernel, image); ok {

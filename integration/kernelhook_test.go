@@ -107,8 +107,10 @@ func TestBootKernelHook(t *testing.T) {
 // hookTree puts into a Debian system what the test of the hooks needs.
 func hookTree(t *testing.T, tree, packages, release string) {
 	t.Helper()
-	for _, name := range []string{"usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists",
-		"var/cache/apt"} {
+	for _, name := range []string{
+		"usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists",
+		"var/cache/apt",
+	} {
 		if err := os.RemoveAll(filepath.Join(tree, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -211,8 +213,10 @@ func TestHookScripts(t *testing.T) {
 		{"postrm.d/zz-nodisk", "6.1", "STATUS=1", cleaned, 1},
 		{plugin, "add|6.1|/boot/x/6.1|/usr/lib/modules/6.1/vmlinuz", "", "build --all --quiet --kver 6.1 --kernel " +
 			"/usr/lib/modules/6.1/vmlinuz\n", 0},
-		{plugin, "add|6.1|/boot/x/6.1|/a b/vmlinuz", "KERNEL_INSTALL_VERBOSE=1",
-			"build --all --kver 6.1 --kernel /a b/vmlinuz\n", 0},
+		{
+			plugin, "add|6.1|/boot/x/6.1|/a b/vmlinuz", "KERNEL_INSTALL_VERBOSE=1",
+			"build --all --kver 6.1 --kernel /a b/vmlinuz\n", 0,
+		},
 		{plugin, "remove|6.1|/boot/x/6.1", "", cleaned, 0},
 		{plugin, "add|6.1|/boot/x/6.1", "STATUS=1", made, 1},
 		{plugin, "other|6.1", "", "", 0},
@@ -241,8 +245,10 @@ func TestHookPluginOrder(t *testing.T) {
 	if err != nil || len(plugins) != 1 {
 		t.Fatalf("%v, %v", plugins, err)
 	}
-	for _, before := range []string{"50-depmod", "50-dracut", "60-ukify", "85-initrd", "90-loaderentry",
-		"90-uki-copy"} {
+	for _, before := range []string{
+		"50-depmod", "50-dracut", "60-ukify", "85-initrd", "90-loaderentry",
+		"90-uki-copy",
+	} {
 		if name := filepath.Base(plugins[0]); name < before+".install" {
 			t.Errorf("%s is run before %s", name, before)
 		}

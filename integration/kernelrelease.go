@@ -13,7 +13,8 @@ func kernelRelease(dir string) (string, error) {
 		return "", fmt.Errorf("find the kernel's release: %w", err)
 	}
 	if len(entries) != 1 {
-		return "", fmt.Errorf("find the kernel's release: %s has %d folders, want one", filepath.Join(dir, "lib/modules"), len(entries))
+		return "", fmt.Errorf("find the kernel's release: %s has %d folders, want one",
+			filepath.Join(dir, "lib/modules"), len(entries))
 	}
 	return entries[0].Name(), nil
 }

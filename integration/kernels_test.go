@@ -29,23 +29,31 @@ func TestBootKernels(t *testing.T) {
 		kernel string
 	}{
 		{
-			bootCase{name: "4.18-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI, Append: old}, fs: "ext4",
-				expect: []string{refused, byDHCP, mounted}},
+			bootCase{
+				name: "4.18-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI, Append: old}, fs: "ext4",
+				expect: []string{refused, byDHCP, mounted},
+			},
 			current,
 		},
 		{
-			bootCase{name: "4.18-nfs", spec: BootSpec{Root: RootNFS3, Append: old}, fs: "nfs",
-				expect: []string{refused, byDHCP, mounted}},
+			bootCase{
+				name: "4.18-nfs", spec: BootSpec{Root: RootNFS3, Append: old}, fs: "nfs",
+				expect: []string{refused, byDHCP, mounted},
+			},
 			current,
 		},
 		{
-			bootCase{name: "4.18-ram", spec: BootSpec{Root: RootRAM, Append: old},
-				expect: []string{refused, `nodisk: switch \(\d/\d\): to /sbin/init`}},
+			bootCase{
+				name: "4.18-ram", spec: BootSpec{Root: RootRAM, Append: old},
+				expect: []string{refused, `nodisk: switch \(\d/\d\): to /sbin/init`},
+			},
 			current,
 		},
 		{
-			bootCase{name: "oldest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4",
-				expect: []string{byDHCP, mounted}},
+			bootCase{
+				name: "oldest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4",
+				expect: []string{byDHCP, mounted},
+			},
 			oldest,
 		},
 		{
@@ -54,8 +62,10 @@ func TestBootKernels(t *testing.T) {
 		},
 		{
 			// Its modules are compressed, and what 6.1 loads is built in.
-			bootCase{name: "newest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4",
-				expect: []string{byDHCP, mounted}},
+			bootCase{
+				name: "newest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4",
+				expect: []string{byDHCP, mounted},
+			},
 			newest,
 		},
 		{

@@ -161,8 +161,10 @@ func udevRules(t *testing.T, root string) (usb bool) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"udev/rules.d/75-net-description.rules", "udev/rules.d/80-net-setup-link.rules",
-		"systemd/network/99-default.link"} {
+	for _, name := range []string{
+		"udev/rules.d/75-net-description.rules", "udev/rules.d/80-net-setup-link.rules",
+		"systemd/network/99-default.link",
+	} {
 		text, err := os.ReadFile(filepath.Join("/usr/lib", name))
 		if err != nil {
 			testenv.Missing(t, err.Error())

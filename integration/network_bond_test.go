@@ -126,8 +126,10 @@ func bondCases() []rigCase {
 		{
 			// A port that is put in when the bond is up.
 			name: "bond-late-port",
-			expect: []string{`bond0: \(slave eth0\): Enslaving`, `bond0: \(slave eth1\): Enslaving`,
-				byLease("bond0"), mounted},
+			expect: []string{
+				`bond0: \(slave eth0\): Enslaving`, `bond0: \(slave eth1\): Enslaving`,
+				byLease("bond0"), mounted,
+			},
 			root: []string{bothPorts},
 			boot: RigBoot{
 				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup ip=bond0:dhcp root=dhcp"},

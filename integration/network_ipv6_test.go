@@ -32,8 +32,10 @@ func ipv6Cases() []rigCase {
 			boot: RigBoot{BootSpec: BootSpec{Cmdline: "ip=dhcp6" + targetWords6 + ask}, Wire: wire(stateful)},
 		},
 		{
-			name: "either6", expect: []string{network, mounted}, root: []string{`^net6 eth0 2001:db8:77:`,
-				router, found},
+			name: "either6", expect: []string{network, mounted}, root: []string{
+				`^net6 eth0 2001:db8:77:`,
+				router, found,
+			},
 			boot: RigBoot{BootSpec: BootSpec{Cmdline: "ip=eth0:either6" + targetWords6 + ask}, Wire: wire(stateful)},
 		},
 		{
@@ -47,8 +49,10 @@ func ipv6Cases() []rigCase {
 		},
 		{
 			name: "static6", expect: []string{`nodisk: network \(3/\d\): eth0 2001:db8:77::23/64`, mounted},
-			root: []string{`^net6 eth0 2001:db8:77::23/64 global$`, `^route6 default via 2001:db8:77::1 dev eth0`,
-				found},
+			root: []string{
+				`^net6 eth0 2001:db8:77::23/64 global$`, `^route6 default via 2001:db8:77::1 dev eth0`,
+				found,
+			},
 			boot: RigBoot{
 				BootSpec: BootSpec{Cmdline: "ip=[{client6}]::[{server6}]:64::eth0:none nameserver={server6}" +
 					targetWords6 + ask},

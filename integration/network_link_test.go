@@ -25,8 +25,10 @@ func linkCases() []rigCase {
 			boot: RigBoot{
 				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=802.3ad vlan=vlan5:bond0 " +
 					"ip=vlan5:dhcp root=dhcp"},
-				At: []int{0, 1}, Wire: []string{"bond mode 802.3ad lacp_rate fast", "tag bond0 5", "lan vlan5",
-					"start_dhcp vlan5" + serveV4},
+				At: []int{0, 1}, Wire: []string{
+					"bond mode 802.3ad lacp_rate fast", "tag bond0 5", "lan vlan5",
+					"start_dhcp vlan5" + serveV4,
+				},
 			},
 		},
 		{
@@ -58,8 +60,10 @@ func linkCases() []rigCase {
 			boot: RigBoot{
 				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup vlan=bond0.7:bond0 " +
 					"bridge=br0:bond0.7 ip=br0:dhcp root=dhcp rw " + IOWord + "=2"},
-				At: []int{0, 1}, Wire: []string{flatSwitch, "tag br0 7", "lan vlan7",
-					"start_dhcp vlan7" + serveV4}, Script: failover(),
+				At: []int{0, 1}, Wire: []string{
+					flatSwitch, "tag br0 7", "lan vlan7",
+					"start_dhcp vlan7" + serveV4,
+				}, Script: failover(),
 			},
 		},
 	}
@@ -93,8 +97,10 @@ func manyCases() []rigCase {
 		},
 		{
 			name: "sixteen-nics-neednet", expect: []string{byLease("eth11"), mounted},
-			boot: RigBoot{BootSpec: BootSpec{NICs: 16, Cmdline: "ip=dhcp root=dhcp rd.neednet=1"}, At: []int{11},
-				Wire: wire},
+			boot: RigBoot{
+				BootSpec: BootSpec{NICs: 16, Cmdline: "ip=dhcp root=dhcp rd.neednet=1"}, At: []int{11},
+				Wire: wire,
+			},
 			more: func(t *testing.T, res RigResult) { up(t, res, 16) },
 		},
 	}

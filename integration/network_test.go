@@ -59,7 +59,10 @@ func TestBootNetwork(t *testing.T) {
 	kernel := kernelDir(t)
 	image := buildImage(t, networkProfiles)
 	give := takePlace(t, busy)
-	rig, err := MakeRig(t.Context(), sharedLab(t), RigSpec{KernelDir: kernel, Cables: 12, Log: testLogFile("network-server")})
+	rig, err := MakeRig(t.Context(), sharedLab(t), RigSpec{
+		KernelDir: kernel, Cables: 12,
+		Log: testLogFile("network-server"),
+	})
 	give()
 	if err != nil {
 		t.Fatal(err)

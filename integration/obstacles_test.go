@@ -19,8 +19,10 @@ func TestRefusal(t *testing.T) {
 		sysctls map[string]string
 		want    string
 	}{
-		"ubuntu": {map[string]string{"kernel.apparmor_restrict_unprivileged_userns": "1",
-			"kernel.unprivileged_userns_clone": "1"}, "kernel.apparmor_restrict_unprivileged_userns=0"},
+		"ubuntu": {map[string]string{
+			"kernel.apparmor_restrict_unprivileged_userns": "1",
+			"kernel.unprivileged_userns_clone":             "1",
+		}, "kernel.apparmor_restrict_unprivileged_userns=0"},
 		"debian": {map[string]string{"kernel.unprivileged_userns_clone": "0"}, "kernel.unprivileged_userns_clone=1"},
 		"none":   {map[string]string{"user.max_user_namespaces": "0"}, "user.max_user_namespaces=10000"},
 		"other":  {nil, "CAP_SYS_ADMIN"},
@@ -35,8 +37,10 @@ func TestRefusal(t *testing.T) {
 // All that is missing is one command.
 func TestInstall(t *testing.T) {
 	err := install([]error{
-		&MissingTool{"tgtd", "tgt"}, &MissingTool{"tgtadm", "tgt"}, errors.New("another"), &MissingTool{"mke2fs",
-			"e2fsprogs"},
+		&MissingTool{"tgtd", "tgt"}, &MissingTool{"tgtadm", "tgt"}, errors.New("another"), &MissingTool{
+			"mke2fs",
+			"e2fsprogs",
+		},
 	})
 	const want = "another\nthis machine lacks tgtd, tgtadm, mke2fs: sudo apt-get install -y --no-install-recommends " +
 		"tgt e2fsprogs (Debian's names)"
@@ -85,14 +89,18 @@ func TestLine(t *testing.T) {
 	}{
 		{BootSpec{Root: RootISCSI}, "ip=dhcp root=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1 " +
 			"rootfstype=ext4"},
-		{BootSpec{Root: RootISCSI, Disk: "x", Append: "root=LABEL=a"},
-			"ip=dhcp netroot=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1 rw root=LABEL=a"},
+		{
+			BootSpec{Root: RootISCSI, Disk: "x", Append: "root=LABEL=a"},
+			"ip=dhcp netroot=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1 rw root=LABEL=a",
+		},
 		{BootSpec{Root: RootVirtio, Disk: "x"}, "ip=off root=/dev/vda rw"},
 		{BootSpec{Root: RootNFS4, Tree: "x", Init: "/bin/sh"}, "ip=dhcp root=nfs4:10.77.0.1:/srv/root:vers=4.1 " +
 			"rw init=/bin/sh"},
 		{BootSpec{Root: RootNFS4}, "ip=dhcp root=nfs4:10.77.0.1:/srv/root"},
-		{BootSpec{Root: RootISCSI, Cmdline: "ip={client}::::n:eth0:none root=dhcp"},
-			"ip=10.77.0.23::::n:eth0:none root=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1"},
+		{
+			BootSpec{Root: RootISCSI, Cmdline: "ip={client}::::n:eth0:none root=dhcp"},
+			"ip=10.77.0.23::::n:eth0:none root=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1",
+		},
 	} {
 		if got := tt.spec.Line(); got != tt.want {
 			t.Errorf("%+v:\n%s, want\n%s", tt.spec, got, tt.want)

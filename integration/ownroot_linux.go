@@ -193,8 +193,10 @@ func overlay(tree string) (merged string, unmount func() error, err error) {
 	// Handles, which an NFS server gives out, need index and nfs_export; without xino files
 	// of the tree are on another device than directories, and the node sees a mount in each
 	// (Documentation/filesystems/overlayfs.rst).
-	options := strings.Join([]string{"lowerdir=" + lower, "upperdir=" + upper, "workdir=" + work, "index=on",
-		"nfs_export=on", "xino=on"}, ",")
+	options := strings.Join([]string{
+		"lowerdir=" + lower, "upperdir=" + upper, "workdir=" + work, "index=on",
+		"nfs_export=on", "xino=on",
+	}, ",")
 	if err := syscall.Mount("nodisk-lab", merged, "overlay", 0, options); err != nil {
 		err = fmt.Errorf("mount overlay: %w: its file system or this kernel cannot do it, take --root iscsi, which "+
 			"copies the tree", err)

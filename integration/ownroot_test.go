@@ -66,8 +66,10 @@ func TestBootTree(t *testing.T) {
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	image := buildImage(t, "virt,iscsi,ext4")
 	before := fingerprint(t, tree)
-	args := []string{"boot", image, "--kernel", kernel, "--tree", tree, "--timeout", "8m", "--until",
-		`Reached target multi-user\.target`}
+	args := []string{
+		"boot", image, "--kernel", kernel, "--tree", tree, "--timeout", "8m", "--until",
+		`Reached target multi-user\.target`,
+	}
 	if log := testLogFile("tree"); log != "" {
 		args = append(args, "--log", log)
 	}
@@ -247,10 +249,17 @@ func TestBootInteractive(t *testing.T) { //nolint:tparallel // its nodes share a
 		status int
 		want   []string
 	}{
-		{"poweroff", func(t *testing.T, _ *exec.Cmd, term *os.File) { typeAt(t, term, "/bin/busybox poweroff -f\r") },
-			0, []string{`Power down`, `^root is up: it switched itself off`}},
-		{"escape", func(t *testing.T, _ *exec.Cmd, term *os.File) { typeAt(t, term, "\x01x") }, 0,
-			[]string{`QEMU: Terminated`, `^root is up: `}},
+		{
+			"poweroff", func(t *testing.T, _ *exec.Cmd, term *os.File) {
+				typeAt(t, term, "/bin/busybox poweroff -f\r")
+			},
+			0,
+			[]string{`Power down`, `^root is up: it switched itself off`},
+		},
+		{
+			"escape", func(t *testing.T, _ *exec.Cmd, term *os.File) { typeAt(t, term, "\x01x") }, 0,
+			[]string{`QEMU: Terminated`, `^root is up: `},
+		},
 		{"killed", killInner, 128 + int(syscall.SIGKILL), nil},
 	}
 	takePlace(t, busy)

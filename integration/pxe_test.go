@@ -50,8 +50,10 @@ defaults:
 			// Nobody has written this node down: it has an address of the pool,
 			// and pxelinux finds the subnet's file by six digits of it.
 			name: "hexadecimal-prefix", nodes: head + subnet("  range: {pool}\n"),
-			asked: []string{`pxelinux\.0`, `-pxelinux\.cfg/01-52-54-00-77-\w\w-01`, `-pxelinux\.cfg/0A4D..6.`,
-				`-pxelinux\.cfg/0A4D..6`, `pxelinux\.cfg/0A4D..`, `vmlinuz`, `image`},
+			asked: []string{
+				`pxelinux\.0`, `-pxelinux\.cfg/01-52-54-00-77-\w\w-01`, `-pxelinux\.cfg/0A4D..6.`,
+				`-pxelinux\.cfg/0A4D..6`, `pxelinux\.cfg/0A4D..`, `vmlinuz`, `image`,
+			},
 			console: []string{`PXELINUX`, `nodisk: network .* by DHCP from 10\.77\.\d+\.1`, mounted},
 			address: `^10\.77\.\d+\.1[0-9][0-9]/24$`,
 		},
@@ -60,16 +62,20 @@ defaults:
 			name: "ipxe-node", nodes: head + "  loader: { ipxe: boot.ipxe }\n" + subnet("") +
 				"nodes:\n- { name: ipxe-node, mac: '{mac}', ip: {fixed} }\n",
 			asked: []string{`boot\.ipxe`, `ipxe/ipxe-node\.ipxe`, `vmlinuz`, `image`},
-			console: []string{`iPXE`, `Command line: .*BOOTIF=01-52-54-00-77-..-01`,
-				`nodisk: network .* by DHCP from 10\.77\.\d+\.1`, mounted},
+			console: []string{
+				`iPXE`, `Command line: .*BOOTIF=01-52-54-00-77-..-01`,
+				`nodisk: network .* by DHCP from 10\.77\.\d+\.1`, mounted,
+			},
 			address: `^10\.77\.\d+\.77/24$`,
 		},
 		{
 			// By GRUB, and digits of the address.
 			name: "grub-prefix", nodes: head + "  loader: { bios: grub/i386-pc/core.0 }\n" +
 				subnet("  range: {pool}\n"), grub: true,
-			asked: []string{`grub/i386-pc/core\.0`, `-grub/grub\.cfg-01-52-54-00-77-\w\w-01`,
-				`-grub/grub\.cfg-0A4D..6`, `grub/grub\.cfg-0A4D..`, `vmlinuz`, `image`},
+			asked: []string{
+				`grub/i386-pc/core\.0`, `-grub/grub\.cfg-01-52-54-00-77-\w\w-01`,
+				`-grub/grub\.cfg-0A4D..6`, `grub/grub\.cfg-0A4D..`, `vmlinuz`, `image`,
+			},
 			console: []string{`nodisk: network .* by DHCP from 10\.77\.\d+\.1`, mounted},
 			address: `^10\.77\.\d+\.10[0-9]/24$`,
 		},

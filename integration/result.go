@@ -135,7 +135,8 @@ func why(lines []line) string {
 	for _, l := range lines {
 		switch {
 		case strings.HasPrefix(l.Text, "Kernel panic - "):
-			return strings.Join(strings.Fields(l.Text+"; before it: "+cmp.Or(last(said[:]), "nothing from nodisk")), " ")
+			return strings.Join(strings.Fields(l.Text+"; before it: "+cmp.Or(last(said[:]), "nothing from nodisk")),
+				" ")
 		case strings.HasPrefix(l.Text, "nodisk: error: "):
 			said[2] = l.Text
 		case strings.HasPrefix(l.Text, "nodisk: warning: "):

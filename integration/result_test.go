@@ -57,10 +57,14 @@ func TestWhy(t *testing.T) {
 				"nodisk: powering off\n",
 			"nodisk: error: gave up after 20 s: attach",
 		},
-		{"a warning when there is no error", "nodisk: warning: rd.foo is unknown\nnodisk: mounts (1/7): done\n",
-			"nodisk: warning: rd.foo is unknown"},
-		{"else the last line", "nodisk: mounts (1/7): done\nnodisk: drivers (2/7): done\n",
-			"nodisk: drivers (2/7): done"},
+		{
+			"a warning when there is no error", "nodisk: warning: rd.foo is unknown\nnodisk: mounts (1/7): done\n",
+			"nodisk: warning: rd.foo is unknown",
+		},
+		{
+			"else the last line", "nodisk: mounts (1/7): done\nnodisk: drivers (2/7): done\n",
+			"nodisk: drivers (2/7): done",
+		},
 		{
 			"a panic, and what was before", "nodisk: mounts (1/7): done\n[    1.000000] Kernel panic - not " +
 				"syncing: No init\n",

@@ -90,7 +90,8 @@ func (r *Rig) up(ctx context.Context) error {
 			return err
 		}
 	}
-	r.lab.log().Info("the rig's server is up", "cables", r.spec.Cables, "took", time.Since(began).Round(100*time.Millisecond))
+	r.lab.log().Info("the rig's server is up", "cables", r.spec.Cables, "took",
+		time.Since(began).Round(100*time.Millisecond))
 	return nil
 }
 

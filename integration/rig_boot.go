@@ -66,7 +66,8 @@ func (r RigResult) Count(word string) int {
 func (b RigBoot) check() error {
 	errs := []error{b.BootSpec.check()}
 	if b.PXE || b.DHCPAfter > 0 || b.RootPath != "" || b.Root == RootRAM {
-		errs = append(errs, fmt.Errorf("boot %s: a rig has neither PXE, nor a DHCP server of its own, nor a root in memory", b.Name))
+		errs = append(errs, fmt.Errorf("boot %s: a rig has neither PXE, nor a DHCP server of its own, nor a "+
+			"root in memory", b.Name))
 	}
 	return errors.Join(errs...)
 }

@@ -64,8 +64,10 @@ func TestNICArgs(t *testing.T) {
 		nic  nic
 		want string
 	}{
-		"cable": {cable,
-			netdev + " -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile=,speed=1000,duplex=full"},
+		"cable": {
+			cable,
+			netdev + " -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile=,speed=1000,duplex=full",
+		},
 		"late": {late, netdev},
 		"tap": {nic{tap: "t", mac: cable.mac}, "-netdev tap,id=n3,ifname=t,script=no,downscript=no -device " +
 			"virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile="},
@@ -98,10 +100,12 @@ func TestPlay(t *testing.T) {
 	}
 	out.end()
 	script = append(script, Act{On: "^three$"})
-	if err := play(t.Context(), v, script, act); err == nil || !strings.Contains(err.Error(), `act 4 of the script: wait for "^three$"`) {
+	if err := play(t.Context(), v, script, act); err == nil ||
+		!strings.Contains(err.Error(), `act 4 of the script: wait for "^three$"`) {
 		t.Errorf("a line that does not come: %v", err)
 	}
-	if err := play(t.Context(), v, []Act{{Pull: []int{2}}}, act); err == nil || err.Error() != "act 1 of the script: no cable" {
+	if err := play(t.Context(), v, []Act{{Pull: []int{2}}}, act); err == nil ||
+		err.Error() != "act 1 of the script: no cable" {
 		t.Errorf("an act that fails: %v", err)
 	}
 }
@@ -109,7 +113,8 @@ func TestPlay(t *testing.T) {
 // A node has only the cables of its place.
 func TestRigAct(t *testing.T) {
 	p := &rigNode{}
-	if err := p.act(t.Context(), Act{Pull: []int{2}}); err == nil || !strings.Contains(err.Error(), "NIC 2 has no cable") {
+	if err := p.act(t.Context(), Act{Pull: []int{2}}); err == nil ||
+		!strings.Contains(err.Error(), "NIC 2 has no cable") {
 		t.Errorf("a cable that is not there: %v", err)
 	}
 }

@@ -40,8 +40,10 @@ func newArchive() *archive {
 	for _, dir := range []string{"bin", "sbin", "lib", "lib64"} {
 		a.files[dir] = cpio.StaticRecord([]byte("usr/"+dir), cpio.Info{Name: dir, Mode: cpio.S_IFLNK | 0o777})
 	}
-	for _, dir := range []string{"dev", "proc", "sys", "run", "tmp", "etc", "root", "srv", "var/lib/nfs", "var/log",
-		"var/cache", "usr/lib64"} {
+	for _, dir := range []string{
+		"dev", "proc", "sys", "run", "tmp", "etc", "root", "srv", "var/lib/nfs", "var/log",
+		"var/cache", "usr/lib64",
+	} {
 		a.dir(dir)
 	}
 	a.files["var/run"] = cpio.StaticRecord([]byte("../run"), cpio.Info{Name: "var/run", Mode: cpio.S_IFLNK | 0o777})
@@ -132,7 +134,10 @@ func (a *archive) serverFiles(f serverFiles) error {
 	if err := a.program(cancel); err != nil {
 		return err
 	}
-	for name, from := range map[string]string{"bin/busybox": busybox, "root.ext4": f.disk, "etc/netconfig": "/etc/netconfig"} {
+	for name, from := range map[string]string{
+		"bin/busybox": busybox, "root.ext4": f.disk,
+		"etc/netconfig": "/etc/netconfig",
+	} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			return fmt.Errorf("add /%s to the server: %w", name, err)

@@ -32,7 +32,8 @@ type lun struct {
 func (d *daemon) serve(ctx context.Context, iqn string, luns ...lun) error {
 	control := strconv.Itoa(d.port)
 	var err error
-	if d.process, err = start(context.WithoutCancel(ctx), toolTgtd(), nil, "-f", "-C", control, "--iscsi", "portal=0.0.0.0:"+control); err != nil {
+	if d.process, err = start(context.WithoutCancel(ctx), toolTgtd(), nil, "-f", "-C", control, "--iscsi",
+		"portal=0.0.0.0:"+control); err != nil {
 		return err
 	}
 	admin := func(ctx context.Context, line string) error {

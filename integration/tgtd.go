@@ -15,7 +15,8 @@ const (
 // target exports an image as LUN 1 of a target of its own and returns the
 // target's name. LUN 0 is tgtd's controller.
 func (l *Lab) target(ctx context.Context, node, image string) (iqn string, drop func(context.Context) error,
-	err error) {
+	err error,
+) {
 	l.once.iscsi.Do(func() { l.tgtd, l.tgtdErr = l.startTgtd(ctx) })
 	if l.tgtdErr != nil {
 		return "", nil, l.tgtdErr

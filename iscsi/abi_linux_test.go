@@ -97,15 +97,23 @@ func TestParseEvent(t *testing.T) {
 	}{
 		"created": {message(11, eventCreateSession, 0, "", 5, 2), eventCreateSession, ""},
 		"started": {message(17, eventStartConn, 0, ""), eventStartConn, ""},
-		"interface error": {message(11, eventIfError, -int32(unix.ENOMEM), ""), eventCreateConn,
-			"cannot allocate memory"},
-		"positive error": {message(11, eventIfError, int32(unix.ENOSYS), ""), eventSetParam,
-			"function not implemented"},
+		"interface error": {
+			message(11, eventIfError, -int32(unix.ENOMEM), ""), eventCreateConn,
+			"cannot allocate memory",
+		},
+		"positive error": {
+			message(11, eventIfError, int32(unix.ENOSYS), ""), eventSetParam,
+			"function not implemented",
+		},
 		"error without one": {message(11, eventIfError, 0, ""), eventSetParam, "without a reason"},
-		"return code": {message(15, eventBindConn, 0, "", 0xffffffff-uint32(unix.ENOTCONN)+1), eventBindConn,
-			"transport endpoint is not connected"},
-		"other reply": {message(11, eventCreateSession, 0, "", 5, 2), eventStartConn,
-			"kernel answers with create session"},
+		"return code": {
+			message(15, eventBindConn, 0, "", 0xffffffff-uint32(unix.ENOTCONN)+1), eventBindConn,
+			"transport endpoint is not connected",
+		},
+		"other reply": {
+			message(11, eventCreateSession, 0, "", 5, 2), eventStartConn,
+			"kernel answers with create session",
+		},
 	} {
 		e, err := parseEvent(tt.event)
 		if err != nil {
@@ -120,8 +128,10 @@ func TestParseEvent(t *testing.T) {
 	binary.NativeEndian.PutUint32(long, 4096)
 	short := message(0, eventConnError, 0, "")
 	binary.NativeEndian.PutUint32(short, 60)
-	for name, b := range map[string][]byte{"empty": nil, "truncated": long[:71], "says too long": long,
-		"says too short": short} {
+	for name, b := range map[string][]byte{
+		"empty": nil, "truncated": long[:71], "says too long": long,
+		"says too short": short,
+	} {
 		if e, err := parseEvent(b); err == nil {
 			t.Errorf("%s: %+v", name, e)
 		}

@@ -34,8 +34,10 @@ func TestAddressed(t *testing.T) {
 		if host != "disk" {
 			return nil, errors.New("no such host")
 		}
-		return []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("::ffff:10.0.0.2"),
-			netip.MustParseAddr("2001:db8::1")}, nil
+		return []netip.Addr{
+			netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("::ffff:10.0.0.2"),
+			netip.MustParseAddr("2001:db8::1"),
+		}, nil
 	}
 	var got []string
 	for _, x := range addressed(t.Context(), []Target{

@@ -217,46 +217,74 @@ func TestLoginErrors(t *testing.T) {
 		params func(*loginParams)
 		want   string
 	}{
-		"never ends": {target: fakeTarget{script: []reply{{stay: true}}, forever: true},
-			want: "did not come to an end in 16 rounds"},
-		"never ends its text": {target: fakeTarget{script: []reply{{more: true, text: "=a"}}, forever: true},
-			want: "did not come to an end in 16 rounds"},
-		"floods": {target: fakeTarget{script: []reply{{more: true,
-			text: "=" + strings.Repeat("x", 60000)}}, forever: true}, want: "more than 65536 bytes"},
-		"other task": {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[19] = 9 }}}},
-			want: "task 0x9"},
-		"other stage": {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[1] = 0x80 | 3 }}}},
-			want: "in the security stage, not the operational stage"},
+		"never ends": {
+			target: fakeTarget{script: []reply{{stay: true}}, forever: true},
+			want:   "did not come to an end in 16 rounds",
+		},
+		"never ends its text": {
+			target: fakeTarget{script: []reply{{more: true, text: "=a"}}, forever: true},
+			want:   "did not come to an end in 16 rounds",
+		},
+		"floods": {target: fakeTarget{script: []reply{{
+			more: true,
+			text: "=" + strings.Repeat("x", 60000),
+		}}, forever: true}, want: "more than 65536 bytes"},
+		"other task": {
+			target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[19] = 9 }}}},
+			want:   "task 0x9",
+		},
+		"other stage": {
+			target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[1] = 0x80 | 3 }}}},
+			want:   "in the security stage, not the operational stage",
+		},
 		"other next stage": {target: fakeTarget{script: []reply{{edit: func(p *pdu) {
 			p.bhs[1] = 0x80 | 1<<2 | 1
 		}}}}, want: "goes on to the operational stage, full feature"},
 		"transit unasked": {target: fakeTarget{script: []reply{{more: true}, {edit: func(p *pdu) {
 			p.bhs[1] |= 0x83
 		}}}}, want: "leaves the login stage unasked"},
-		"transit and more": {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[1] |= 0x40 }}}},
-			want: "both the T and the C bit"},
+		"transit and more": {
+			target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[1] |= 0x40 }}}},
+			want:   "both the T and the C bit",
+		},
 		"reject": {target: fakeTarget{script: []reply{{edit: func(p *pdu) {
 			p.bhs[0], p.bhs[2] = opReject, 4
 		}}}}, want: "reason 0x04"},
 		"not iSCSI": {target: fakeTarget{script: []reply{{edit: func(p *pdu) {
 			copy(p.bhs[:], "SSH-2.0-OpenSSH")
 		}}}}, want: `begins with "SSH-2.0-": that port does not speak iSCSI`},
-		"unreadable text": {target: fakeTarget{script: []reply{{text: "=garbage"}}},
-			want: `read login response: text "garbage"`},
-		"bad number": {target: fakeTarget{script: []reply{{text: "MaxBurstLength=many"}}},
-			want: `negotiate MaxBurstLength: "many" is not a number`},
-		"number out of range": {target: fakeTarget{script: []reply{{text: "MaxBurstLength=0x10"}}},
-			want: "16 is not within 512 and 16777215"},
-		"bad switch": {target: fakeTarget{script: []reply{{text: "InitialR2T=yes"}}},
-			want: `negotiate InitialR2T: "yes" is neither Yes nor No`},
-		"digest not offered": {target: fakeTarget{script: []reply{{text: "HeaderDigest=MD5"}}},
-			want: `"MD5" was not among what was offered (None,CRC32C)`},
-		"two answers": {target: fakeTarget{script: []reply{{text: "InitialR2T=No InitialR2T=Yes"}}},
-			want: "answered InitialR2T twice"},
-		"broken connection": {target: fakeTarget{script: []reply{{fail: errors.New("broken")}}},
-			want: "receive login response: broken"},
-		"oversized login text": {params: func(p *loginParams) { p.initiator = strings.Repeat("x", maxText) },
-			want: "a target takes 8192"},
+		"unreadable text": {
+			target: fakeTarget{script: []reply{{text: "=garbage"}}},
+			want:   `read login response: text "garbage"`,
+		},
+		"bad number": {
+			target: fakeTarget{script: []reply{{text: "MaxBurstLength=many"}}},
+			want:   `negotiate MaxBurstLength: "many" is not a number`,
+		},
+		"number out of range": {
+			target: fakeTarget{script: []reply{{text: "MaxBurstLength=0x10"}}},
+			want:   "16 is not within 512 and 16777215",
+		},
+		"bad switch": {
+			target: fakeTarget{script: []reply{{text: "InitialR2T=yes"}}},
+			want:   `negotiate InitialR2T: "yes" is neither Yes nor No`,
+		},
+		"digest not offered": {
+			target: fakeTarget{script: []reply{{text: "HeaderDigest=MD5"}}},
+			want:   `"MD5" was not among what was offered (None,CRC32C)`,
+		},
+		"two answers": {
+			target: fakeTarget{script: []reply{{text: "InitialR2T=No InitialR2T=Yes"}}},
+			want:   "answered InitialR2T twice",
+		},
+		"broken connection": {
+			target: fakeTarget{script: []reply{{fail: errors.New("broken")}}},
+			want:   "receive login response: broken",
+		},
+		"oversized login text": {
+			params: func(p *loginParams) { p.initiator = strings.Repeat("x", maxText) },
+			want:   "a target takes 8192",
+		},
 		"digest refused": {
 			target: fakeTarget{script: []reply{{text: "HeaderDigest=Reject"}}},
 			params: func(p *loginParams) { p.header = DigestRequired },

@@ -118,7 +118,8 @@ func largest(a, b uint32) uint32    { return max(a, b) }
 func declared(_, his uint32) uint32 { return his }
 
 func number(key string, offer, low, high uint32, result func(ours, his uint32) uint32,
-	field func(*negotiated) *uint32) rule {
+	field func(*negotiated) *uint32,
+) rule {
 	return rule{key: key, offer: strconv.FormatUint(uint64(offer), 10), set: func(n *negotiated, answer string) error {
 		his, err := parseNumber(answer, low, high)
 		if err == nil {

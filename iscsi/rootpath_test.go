@@ -16,8 +16,10 @@ func TestParseRootPath(t *testing.T) {
 		"iscsi:10.0.0.1::::" + name: {Name: name, Portal: Portal{"10.0.0.1", 3260}, AnyLUN: true},
 		"10.0.0.1:6:3261:1:" + name: {Name: name, Portal: Portal{"10.0.0.1", 3261}, LUN: SimpleLUN(1)},
 		"iscsi:::::" + name:         {Name: name, Portal: Portal{"", 3260}, AnyLUN: true},
-		"iscsi:disk.example.org:::a:" + name: {Name: name, Portal: Portal{"disk.example.org", 3260},
-			LUN: SimpleLUN(10)},
+		"iscsi:disk.example.org:::a:" + name: {
+			Name: name, Portal: Portal{"disk.example.org", 3260},
+			LUN: SimpleLUN(10),
+		},
 		"iscsi:[fe80::1%eth0]::3262:2:iqn.2026-01.org.example:a:b:c": {
 			Name: "iqn.2026-01.org.example:a:b:c", Portal: Portal{"fe80::1%eth0", 3262}, LUN: SimpleLUN(2),
 		},
@@ -38,10 +40,14 @@ func TestParseRootPath(t *testing.T) {
 		"iscsi:10.0.0.1::3260:default:eth1:1:" + name: {
 			Name: name, Portal: Portal{"10.0.0.1", 3260}, LUN: SimpleLUN(1), Iface: "default", NetDev: "eth1",
 		},
-		"iscsi:10.0.0.1::3260:eth1:1:" + name: {Name: name, Portal: Portal{"10.0.0.1", 3260}, LUN: SimpleLUN(1),
-			NetDev: "eth1"},
-		"iscsi:me:pass@10.0.0.1::::" + name: {Name: name, Portal: Portal{"10.0.0.1", 3260}, User: "me",
-			Password: "pass", AnyLUN: true},
+		"iscsi:10.0.0.1::3260:eth1:1:" + name: {
+			Name: name, Portal: Portal{"10.0.0.1", 3260}, LUN: SimpleLUN(1),
+			NetDev: "eth1",
+		},
+		"iscsi:me:pass@10.0.0.1::::" + name: {
+			Name: name, Portal: Portal{"10.0.0.1", 3260}, User: "me",
+			Password: "pass", AnyLUN: true,
+		},
 		"iscsi:me:pass:you:word@[::1]::::" + name: {
 			Name: name, Portal: Portal{"::1", 3260},
 			User: "me", Password: "pass", ReverseUser: "you", ReversePassword: "word", AnyLUN: true,

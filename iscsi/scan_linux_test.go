@@ -34,8 +34,10 @@ func fakeSysfs(t *testing.T, files map[string]string) string {
 
 func unit(number, kind string) map[string]string {
 	dir := "class/scsi_device/" + number + "/device/"
-	return map[string]string{dir + "type": kind + "\n", dir + "vendor": "IET     \n",
-		dir + "model": "VIRTUAL-DISK    \n"}
+	return map[string]string{
+		dir + "type": kind + "\n", dir + "vendor": "IET     \n",
+		dir + "model": "VIRTUAL-DISK    \n",
+	}
 }
 
 func units(all ...map[string]string) map[string]string {
@@ -61,8 +63,10 @@ func TestFind(t *testing.T) {
 		err   []string
 	}{
 		"there already": {files: disk("5:0:0:1", "sdb"), want: one, disks: []Disk{{SimpleLUN(1), "sdb"}}},
-		"LUN 0 that is a disk": {files: units(disk("5:0:0:0", "sda"), disk("5:0:0:1", "sdb")),
-			want: Units{Default: true}, disks: []Disk{{0, "sda"}}},
+		"LUN 0 that is a disk": {
+			files: units(disk("5:0:0:0", "sda"), disk("5:0:0:1", "sdb")),
+			want:  Units{Default: true}, disks: []Disk{{0, "sda"}},
+		},
 		"the only disk": {
 			files: units(controller, disk("5:0:0:1", "sdb")), want: Units{Default: true},
 			disks: []Disk{{SimpleLUN(1), "sdb"}},
@@ -76,12 +80,16 @@ func TestFind(t *testing.T) {
 			files: units(controller, bare, wide), want: Units{Default: true},
 			err: []string{"names no LUN", "LUN 0 (RAID controller), 1 (disk), 12 (disk)", "root=LABEL="},
 		},
-		"no disk at all": {files: controller, want: Units{All: true},
-			err: []string{"no disk there: the target has LUN 0 (RAID controller)"}},
+		"no disk at all": {
+			files: controller, want: Units{All: true},
+			err: []string{"no disk there: the target has LUN 0 (RAID controller)"},
+		},
 		"no such LUN": {
 			files: units(controller, bare, wide, other), want: Units{LUNs: []LUN{SimpleLUN(2)}},
-			err: []string{"LUN 2 did not appear: the target has LUN 0 (RAID controller), 1 (disk), 12 (disk)",
-				"hexadecimal"},
+			err: []string{
+				"LUN 2 did not appear: the target has LUN 0 (RAID controller), 1 (disk), 12 (disk)",
+				"hexadecimal",
+			},
 		},
 		"no LUN at all": {files: units(other), want: one, err: []string{"shows no logical unit to this initiator"}},
 		"controller": {
@@ -96,8 +104,10 @@ func TestFind(t *testing.T) {
 		},
 		"no disk made of it": {
 			files: units(bare), want: one,
-			err: []string{"LUN 1 is there (IET VIRTUAL-DISK, SCSI 5:0:0:1)", "timed out after 300ms",
-				"is the module sd_mod loaded?"},
+			err: []string{
+				"LUN 1 is there (IET VIRTUAL-DISK, SCSI 5:0:0:1)", "timed out after 300ms",
+				"is the module sd_mod loaded?",
+			},
 		},
 		"no disk made of one of all": {
 			files: units(bare, disk("5:0:0:18", "sda")), want: Units{All: true}, disks: []Disk{{SimpleLUN(18), "sda"}},
@@ -193,10 +203,14 @@ func TestAnnounced(t *testing.T) {
 		{uevent.Event{Action: "add", Subsystem: "block", DevPath: dir + "/block/sda/sda1"}, false},
 		{uevent.Event{Action: "change", Subsystem: "block", DevPath: dir + "/block/sda"}, false},
 		{uevent.Event{Action: "add", Subsystem: "bsg", DevPath: dir + "/bsg/5:0:0:1"}, false},
-		{uevent.Event{Action: "add", Subsystem: "block",
-			DevPath: "/devices/platform/host5/session1/target5:0:0/5:0:0:11/block/sdb"}, false},
-		{uevent.Event{Action: "add", Subsystem: "block",
-			DevPath: "/devices/platform/host15/session1/target15:0:0/15:0:0:1/block/sdb"}, false},
+		{uevent.Event{
+			Action: "add", Subsystem: "block",
+			DevPath: "/devices/platform/host5/session1/target5:0:0/5:0:0:11/block/sdb",
+		}, false},
+		{uevent.Event{
+			Action: "add", Subsystem: "block",
+			DevPath: "/devices/platform/host15/session1/target15:0:0/15:0:0:1/block/sdb",
+		}, false},
 	} {
 		name, ok := h.announced(SimpleLUN(1), tt.event)
 		if ok != tt.want || ok && name != "sda" {

@@ -67,8 +67,10 @@ func TestSessionCheck(t *testing.T) {
 		"failed": {"iqn.2026-01.test:a", "FAILED", nil, "connection to portal 10.0.0.1:3260 lost (session " +
 			"3 with iqn.2026-01.test:a (FAILED) is not logged in)"},
 		"another's by now": {"iqn.2026-01.test:b", "LOGGED_IN", nil, "has gone"},
-		"lost, sysfs later": {"iqn.2026-01.test:a", "LOGGED_IN", connError(1020),
-			"connection to portal 10.0.0.1:3260 lost (1020, target closed the connection)"},
+		"lost, sysfs later": {
+			"iqn.2026-01.test:a", "LOGGED_IN", connError(1020),
+			"connection to portal 10.0.0.1:3260 lost (1020, target closed the connection)",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &Session{

@@ -158,17 +158,23 @@ func TestLoginFailures(t *testing.T) {
 		},
 		"unknown target": {
 			target: testTarget(serve(t, answering(func() reply { return reply{class: 2, detail: 3} }))),
-			want: []string{"target iqn.2026-01.test:a not found on portal 127.0.0.1:", "(status 0203)",
-				"initiator iqn.2026-01.test:node1"},
+			want: []string{
+				"target iqn.2026-01.test:a not found on portal 127.0.0.1:", "(status 0203)",
+				"initiator iqn.2026-01.test:node1",
+			},
 		},
 		"nothing listens": {
-			target: testTarget(closed), want: []string{"connect to portal " + closed.String(), "connection refused",
-				"nothing listens on port"},
+			target: testTarget(closed), want: []string{
+				"connect to portal " + closed.String(), "connection refused",
+				"nothing listens on port",
+			},
 		},
 		"target closes": {
 			target: testTarget(serve(t, func(c net.Conn) { _, _ = readPDU(c) })),
-			want: []string{"log in to target iqn.2026-01.test:a", "closed the connection during the login",
-				"access list"},
+			want: []string{
+				"log in to target iqn.2026-01.test:a", "closed the connection during the login",
+				"access list",
+			},
 		},
 		"not iSCSI": {
 			target: testTarget(serve(t, func(c net.Conn) {
@@ -184,8 +190,10 @@ func TestLoginFailures(t *testing.T) {
 			is:      context.DeadlineExceeded,
 		},
 		"no server": {
-			target: testTarget(Portal{"", 3260}), want: []string{"the root path names none and DHCP gave none",
-				"iscsi:SERVER:::LUN:iqn"},
+			target: testTarget(Portal{"", 3260}), want: []string{
+				"the root path names none and DHCP gave none",
+				"iscsi:SERVER:::LUN:iqn",
+			},
 		},
 		"credentials": {
 			target: Target{Name: "iqn.2026-01.test:a", Portal: closed, User: "me", Password: "SECRET"},
@@ -273,8 +281,10 @@ func TestLoginAny(t *testing.T) {
 	missing := serve(t, answering(func() reply { return reply{class: 2, detail: 3} }))
 	refused := Portal{"127.0.0.1", freePort(t)}
 
-	c, err := LoginAny(t.Context(), []Target{testTarget(hangs), testTarget(refused), testTarget(good),
-		testTarget(missing)}, testOptions(), nil)
+	c, err := LoginAny(t.Context(), []Target{
+		testTarget(hangs), testTarget(refused), testTarget(good),
+		testTarget(missing),
+	}, testOptions(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

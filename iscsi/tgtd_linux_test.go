@@ -62,8 +62,8 @@ func startTgtd(t *testing.T, control int, portal Portal, target string) tgtd {
 	dir := t.TempDir()
 	d := tgtd{control: control, socket: filepath.Join(dir, "s")}
 	var out strings.Builder
-	c := exec.Command("tgtd", "-f", "-C", strconv.Itoa(control), "--iscsi",
-		"portal="+portal.String()) //nolint:noctx // ended by its id below
+	//nolint:noctx // ended by its id below
+	c := exec.Command("tgtd", "-f", "-C", strconv.Itoa(control), "--iscsi", "portal="+portal.String())
 	c.Env = append(os.Environ(), "TGT_IPC_SOCKET="+d.socket)
 	c.Stdout, c.Stderr = &out, &out
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}

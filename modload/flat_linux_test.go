@@ -144,15 +144,19 @@ func TestNeeds(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for name, data := range map[string][]byte{"a.ko": []byte(modinfo), "b.ko.gz": packed.Bytes(),
-		"c.ko.gz": []byte("rubbish")} {
+	for name, data := range map[string][]byte{
+		"a.ko": []byte(modinfo), "b.ko.gz": packed.Bytes(),
+		"c.ko.gz": []byte("rubbish"),
+	} {
 		if err := os.WriteFile(filepath.Join(root, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	m := newMachine(LoaderConfig{Root: root, Decompress: unpack.Module})
-	for name, want := range map[string][]string{"a.ko": {"ib_core", "mlx4_core"}, "b.ko.gz": {"ib_core", "mlx4_core"},
-		"c.ko.gz": nil, "d.ko": nil} {
+	for name, want := range map[string][]string{
+		"a.ko": {"ib_core", "mlx4_core"}, "b.ko.gz": {"ib_core", "mlx4_core"},
+		"c.ko.gz": nil, "d.ko": nil,
+	} {
 		if diff := cmp.Diff(want, m.needs(name)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

@@ -70,8 +70,10 @@ func Open(fsys fs.FS, release string) (*Index, error) {
 	others := x.addFlat(fsys)
 	// Beside the tree of another kernel, flat directories are that kernel's too.
 	if dep == nil && (others || len(x.mods) == 0) {
-		return nil, fmt.Errorf("open module index: %w", &fs.PathError{Op: "read", Path: x.dir + "/modules.dep",
-			Err: fs.ErrNotExist})
+		return nil, fmt.Errorf("open module index: %w", &fs.PathError{
+			Op: "read", Path: x.dir + "/modules.dep",
+			Err: fs.ErrNotExist,
+		})
 	}
 	return x, nil
 }

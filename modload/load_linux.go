@@ -42,8 +42,10 @@ type moduleLoad struct {
 }
 
 func newModuleLoad(device string) *moduleLoad {
-	return &moduleLoad{done: make(chan struct{}), returned: make(chan struct{}), late: make(chan struct{}),
-		device: device}
+	return &moduleLoad{
+		done: make(chan struct{}), returned: make(chan struct{}), late: make(chan struct{}),
+		device: device,
+	}
 }
 
 // end says what the kernel answered. The first answer counts.

@@ -49,7 +49,12 @@ func TestLoadDiamond(t *testing.T) {
 	}
 	wg.Wait()
 	for _, e := range [][2]string{
-		{"base", "left"}, {"base", "right"}, {"left", "top"}, {"right", "top"}, {"fast", "top"}, {"slow", "top"},
+		{"base", "left"},
+		{"base", "right"},
+		{"left", "top"},
+		{"right", "top"},
+		{"fast", "top"},
+		{"slow", "top"},
 		{"top", "late"},
 	} {
 		k.before(t, e[0], e[1])

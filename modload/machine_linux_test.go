@@ -81,8 +81,10 @@ func TestInsertErrors(t *testing.T) {
 // unpacked.
 func TestInsertWithoutCompressedFlag(t *testing.T) {
 	oldkernel.Under(t, []oldkernel.Rule{
-		{Call: unix.SYS_FINIT_MODULE, Args: []oldkernel.Arg{{Index: 2, Mask: moduleInitCompressedFile, Any: true}},
-			Errno: unix.EINVAL},
+		{
+			Call: unix.SYS_FINIT_MODULE, Args: []oldkernel.Arg{{Index: 2, Mask: moduleInitCompressedFile, Any: true}},
+			Errno: unix.EINVAL,
+		},
 		{Call: unix.SYS_FINIT_MODULE}, // loads it
 	}, func(t *testing.T) {
 		var unpacked []string

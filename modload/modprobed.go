@@ -42,8 +42,10 @@ type ConfFile struct {
 // ConfDirs are the directories of modprobe.d(5), the one that counts first is
 // first. lib and usr/lib are often the same.
 func ConfDirs() []string {
-	return []string{"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d",
-		"lib/modprobe.d"}
+	return []string{
+		"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d",
+		"lib/modprobe.d",
+	}
 }
 
 // IsConf reports by its name whether modprobe reads a file of these directories.

@@ -34,8 +34,10 @@ func confs() map[string]map[string]string {
 		},
 		"circle": {"a.conf": "softdep dummy pre: ifb\nsoftdep ifb pre: veth post: dummy\n" +
 			"softdep veth post: dummy ifb\n"},
-		"blacklist": {"a.conf": "blacklist e1000\nblacklist virtio-net # a comment\n blacklist nothing\n",
-			"b.conf": "alias mynet e1000\nblacklist e1000"},
+		"blacklist": {
+			"a.conf": "blacklist e1000\nblacklist virtio-net # a comment\n blacklist nothing\n",
+			"b.conf": "alias mynet e1000\nblacklist e1000",
+		},
 		"debian": {
 			"fbdev-blacklist.conf": "# old drivers\n\nblacklist arkfb\nblacklist viafb\n",
 			"alsa-base.conf": "# autoloader aliases\nalias sound-slot-0 snd-card-0\nsoftdep snd-pcm post: " +

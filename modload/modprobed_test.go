@@ -72,8 +72,10 @@ func TestReadConf(t *testing.T) {
 		"lib/modprobe.d/0.alias":    {Data: []byte("blacklist two\n")},
 		"usr/lib/modprobe.d/c.conf": {Data: []byte("blacklist three\n")},
 	})
-	want := Blacklist{{Module: "two", Key: "/lib/modprobe.d/0.alias:1"}, {Module: "one",
-		Key: "/etc/modprobe.d/b.conf:1"}, {Module: "three", Key: "/usr/lib/modprobe.d/c.conf:1"}}
+	want := Blacklist{{Module: "two", Key: "/lib/modprobe.d/0.alias:1"}, {
+		Module: "one",
+		Key:    "/etc/modprobe.d/b.conf:1",
+	}, {Module: "three", Key: "/usr/lib/modprobe.d/c.conf:1"}}
 	if diff := cmp.Diff(want, c.Blacklist); diff != "" || c.Warnings != nil {
 		t.Errorf("(-want +got):\n%s; %v", diff, c.Warnings)
 	}

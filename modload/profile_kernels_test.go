@@ -104,8 +104,10 @@ func TestEthernetOfCloud(t *testing.T) {
 
 // A profile whose kernel has no driver for it says so, and for what.
 func TestProfileWithoutDrivers(t *testing.T) {
-	x := open1(t, map[string]string{"dep": "kernel/net/packet/af_packet.ko:\nkernel/drivers/net/phy/realtek.ko:\n",
-		"builtin": "kernel/loop.ko\n"})
+	x := open1(t, map[string]string{
+		"dep":     "kernel/net/packet/af_packet.ko:\nkernel/drivers/net/phy/realtek.ko:\n",
+		"builtin": "kernel/loop.ko\n",
+	})
 	eth, _ := LookupProfile("eth")
 	_, err := x.Select(eth)
 	if err == nil || !strings.Contains(err.Error(), "has no driver for Ethernet adapters of servers, "+
@@ -123,8 +125,10 @@ func TestProfileWithoutDrivers(t *testing.T) {
 // Profile ib has the driver of True Scale where the kernel has it, and is good without.
 func TestTrueScale(t *testing.T) {
 	ib, _ := LookupProfile("ib")
-	for release, want := range map[string]bool{"6.1.0-56-amd64": true, "6.1.0-56-arm64": false,
-		"7.2.11+deb13-amd64": false} {
+	for release, want := range map[string]bool{
+		"6.1.0-56-amd64": true, "6.1.0-56-arm64": false,
+		"7.2.11+deb13-amd64": false,
+	} {
 		mods, err := distributionKernels(t)[release].Select(ib)
 		if err != nil {
 			t.Fatal(err)

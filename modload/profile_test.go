@@ -61,8 +61,10 @@ func TestSelect(t *testing.T) {
 			"kernel/fs/fat.ko\nkernel/x.ko:\n",
 		"builtin": "kernel/loop.ko\n",
 	})
-	mods, err := x.Select(Profile{Include: []string{"vfat", "loop"}, Maybe: []string{"kernel/fs/nls/nls-*", "none",
-		"kernel/none/*"}}, "x")
+	mods, err := x.Select(Profile{Include: []string{"vfat", "loop"}, Maybe: []string{
+		"kernel/fs/nls/nls-*", "none",
+		"kernel/none/*",
+	}}, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,8 +119,10 @@ func TestCompanions(t *testing.T) {
 }
 
 func TestRetired(t *testing.T) {
-	for name, want := range map[string]bool{"ib_addr": true, "ib-sa": true, "ipoib_helper": true, "ib_core": false,
-		"": false} {
+	for name, want := range map[string]bool{
+		"ib_addr": true, "ib-sa": true, "ipoib_helper": true, "ib_core": false,
+		"": false,
+	} {
 		if Retired(name) != want {
 			t.Errorf("%q: %v", name, !want)
 		}

@@ -56,7 +56,8 @@ func isName(c byte) bool {
 // (kernel/module/main.c, signing.c, security/lockdown).
 func anonymous(message string) bool {
 	for _, start := range [...]string{
-		"Loading of ", "Lockdown:", "PKCS#7", "Invalid ELF", "Module has invalid ELF", "module: ", "Module len ", "BPF:",
+		"Loading of ", "Lockdown:", "PKCS#7", "Invalid ELF", "Module has invalid ELF", "module: ", "Module len ",
+		"BPF:",
 	} {
 		if strings.HasPrefix(message, start) {
 			return true

@@ -12,12 +12,16 @@ func TestSentence(t *testing.T) {
 			"ext4: disagrees about version of symbol module_layout",
 		},
 		"others speak too": {
-			[]string{"ext4_more: Unknown symbol x (err 0)", "myext4: hello", "xfs: Unknown symbol y (err 0)",
-				"ext4: said this"},
+			[]string{
+				"ext4_more: Unknown symbol x (err 0)", "myext4: hello", "xfs: Unknown symbol y (err 0)",
+				"ext4: said this",
+			},
 			"ext4: said this",
 		},
-		"nobody named": {[]string{"eth0: link up", "Loading of unsigned module is rejected"},
-			"Loading of unsigned module is rejected"},
+		"nobody named": {
+			[]string{"eth0: link up", "Loading of unsigned module is rejected"},
+			"Loading of unsigned module is rejected",
+		},
 		"nothing at all":  {nil, ""},
 		"nothing of it":   {[]string{"eth0: link up"}, ""},
 		"dashes":          {[]string{"in ext4-: fault"}, ""},

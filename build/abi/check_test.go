@@ -48,8 +48,10 @@ func crc(name string, value uint32) ko.Import { return ko.Import{Name: name, CRC
 // spoils it.
 func module(t testing.TB, path string, change func(*kotest.Module)) File {
 	t.Helper()
-	m := kotest.Module{Name: nameOf(path), Vermagic: magic, Info: licensed("GPL"), Imports: wants(),
-		OutOfTree: !strings.HasPrefix(path, "kernel/")}
+	m := kotest.Module{
+		Name: nameOf(path), Vermagic: magic, Info: licensed("GPL"), Imports: wants(),
+		OutOfTree: !strings.HasPrefix(path, "kernel/"),
+	}
 	if change != nil {
 		change(&m)
 	}
@@ -169,8 +171,10 @@ func TestCheck(t *testing.T) {
 		// Here ib_core is the cause.
 		"mixed stacks, of another kernel": {modules: modules{
 			"updates/dkms/ib_core.ko": func(m *kotest.Module) {
-				m.Imports, m.Exports = wants(crc("kobject_add", 0x34)), []ko.Symbol{{Name: "ib_send",
-					CRC: 8, HasCRC: true}}
+				m.Imports, m.Exports = wants(crc("kobject_add", 0x34)), []ko.Symbol{{
+					Name: "ib_send",
+					CRC:  8, HasCRC: true,
+				}}
 			},
 			"kernel/rdma_cm.ko": func(m *kotest.Module) { m.Imports = wants(crc("ib_send", 7)) },
 			"kernel/iw_cm.ko":   func(m *kotest.Module) { m.Imports = wants(crc("ib_send", 7)) },

@@ -46,8 +46,10 @@ type Indexes struct {
 // Texts are the files of lib/modules/RELEASE by name. A file that depmod would
 // leave empty is not among them.
 func (x *Indexes) Texts() map[string][]byte {
-	texts := map[string][]byte{"modules.dep": x.Dep, "modules.alias": x.Alias, "modules.softdep": x.Softdep,
-		"modules.symbols": x.Symbols}
+	texts := map[string][]byte{
+		"modules.dep": x.Dep, "modules.alias": x.Alias, "modules.softdep": x.Softdep,
+		"modules.symbols": x.Symbols,
+	}
 	if len(x.Devname) > 0 {
 		texts["modules.devname"] = x.Devname
 	}

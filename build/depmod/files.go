@@ -35,8 +35,10 @@ type searcher struct {
 // links that lead nowhere, files that lost against others of their name, and
 // modules that are built in too.
 func Files(fsys fs.FS, release string, conf Config) ([]File, []string, error) {
-	s := &searcher{fsys: fsys, dir: "lib/modules/" + release, release: release, conf: conf,
-		files: make(map[string]File)}
+	s := &searcher{
+		fsys: fsys, dir: "lib/modules/" + release, release: release, conf: conf,
+		files: make(map[string]File),
+	}
 	if len(conf.Search) == 0 {
 		s.conf.Search = defaultSearch()
 	}

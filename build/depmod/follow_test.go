@@ -28,8 +28,10 @@ func TestFollow(t *testing.T) {
 			t.Errorf("follow(%s) = %s, %v, want %s", name, got, err, want)
 		}
 	}
-	for name, want := range map[string]string{"loop/x": "too many links", "gone": "no such file",
-		"lib/x/none": "no such file"} {
+	for name, want := range map[string]string{
+		"loop/x": "too many links", "gone": "no such file",
+		"lib/x/none": "no such file",
+	} {
 		if got, err := follow(fsys, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("follow(%s) = %s, %v, want an error with %q", name, got, err, want)
 		}

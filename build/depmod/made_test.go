@@ -122,11 +122,15 @@ func madeTree(t *testing.T, root string, seed uint64, endings []string) {
 		}
 		switch r.IntN(10) {
 		case 0:
-			m.Info = append(m.Info, ko.Field{Key: "softdep", Value: "pre: crc32c"}, ko.Field{Key: "softdep",
-				Value: "post: a b"})
+			m.Info = append(m.Info, ko.Field{Key: "softdep", Value: "pre: crc32c"}, ko.Field{
+				Key:   "softdep",
+				Value: "post: a b",
+			})
 		case 1:
-			m.Info = append(m.Info, ko.Field{Key: "alias", Value: "devname:dev/" + name}, ko.Field{Key: "alias",
-				Value: fmt.Sprintf("char-major-10-%d", i)})
+			m.Info = append(m.Info, ko.Field{Key: "alias", Value: "devname:dev/" + name}, ko.Field{
+				Key:   "alias",
+				Value: fmt.Sprintf("char-major-10-%d", i),
+			})
 		case 2:
 			m.Info = append(m.Info, ko.Field{Key: "alias", Value: fmt.Sprintf("block-major-%d-*", i)},
 				ko.Field{Key: "alias", Value: "devname:" + name})
@@ -152,8 +156,10 @@ func madeTree(t *testing.T, root string, seed uint64, endings []string) {
 	write(t, filepath.Join(dir, "modules.builtin.modinfo"), []byte("crc32.license=GPL\x00"))
 	// Links into another release's tree, as weak-modules makes them.
 	other := filepath.Join(root, "lib", "modules", "6.6.5-test", "extra", "linked.ko")
-	write(t, other, kotest.Module{Name: "linked", Exports: exports("linked_symbol"),
-		Imports: imports("sym_3_a")}.Bytes())
+	write(t, other, kotest.Module{
+		Name: "linked", Exports: exports("linked_symbol"),
+		Imports: imports("sym_3_a"),
+	}.Bytes())
 	if err := os.MkdirAll(filepath.Join(dir, "weak-updates", "pkg"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -204,8 +210,10 @@ func TestRunMadeTrees(t *testing.T) {
 			for i, dir := range []string{"first", "second", "third"} {
 				for n := range 4 {
 					name := fmt.Sprintf("m%d-x_%d", n+i, (n+i)*7%13)
-					m := kotest.Module{Name: strings.ReplaceAll(name, "-", "_"), Exports: exports(dir + "_symbol"),
-						Imports: imports("sym_20_a")}
+					m := kotest.Module{
+						Name: strings.ReplaceAll(name, "-", "_"), Exports: exports(dir + "_symbol"),
+						Imports: imports("sym_20_a"),
+					}
 					write(t, filepath.Join(root, "opt", dir, name+".ko"), m.Bytes())
 				}
 			}

@@ -98,8 +98,10 @@ func TestLinksInside(t *testing.T) {
 	link("/data/modules", "lib/modules")
 	link("/data/boot", "boot")
 	link(outside+"/modules", "usr/lib/modules")
-	want := Kernel{Release: r, Modules: filepath.Join(root, "data/modules", r),
-		File: filepath.Join(root, "data/boot/vmlinuz-"+r)}
+	want := Kernel{
+		Release: r, Modules: filepath.Join(root, "data/modules", r),
+		File: filepath.Join(root, "data/boot/vmlinuz-"+r),
+	}
 	got, err := Find(root, r)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)

@@ -78,7 +78,8 @@ func (o *object) header() (h elf.Header64, ok bool) {
 	var n elf.Header32
 	ok = o.record(o.data, &n)
 	return elf.Header64{
-		Type: n.Type, Machine: n.Machine, Shoff: uint64(n.Shoff), Shentsize: n.Shentsize, Shnum: n.Shnum, Shstrndx: n.Shstrndx,
+		Type: n.Type, Machine: n.Machine, Shoff: uint64(n.Shoff), Shentsize: n.Shentsize, Shnum: n.Shnum,
+		Shstrndx: n.Shstrndx,
 	}, ok
 }
 
@@ -91,7 +92,8 @@ func (o *object) sectionHeader(data []byte) (h elf.Section64, ok bool) {
 	var n elf.Section32
 	ok = o.record(data, &n)
 	return elf.Section64{
-		Name: n.Name, Type: n.Type, Addr: uint64(n.Addr), Off: uint64(n.Off), Size: uint64(n.Size), Link: n.Link, Info: n.Info,
+		Name: n.Name, Type: n.Type, Addr: uint64(n.Addr), Off: uint64(n.Off), Size: uint64(n.Size), Link: n.Link,
+		Info: n.Info,
 	}, ok
 }
 

@@ -61,8 +61,12 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzParseKernelELF(f *testing.F) {
-	for _, k := range []kotest.Kernel{{}, {Absolute: true}, {Bits32: true, BigEndian: true},
-		{Flags: true, NoNamespaces: true}} {
+	for _, k := range []kotest.Kernel{
+		{},
+		{Absolute: true},
+		{Bits32: true, BigEndian: true},
+		{Flags: true, NoNamespaces: true},
+	} {
 		k.Exports = made().Exports
 		f.Add(k.Bytes())
 	}

@@ -20,8 +20,11 @@ import (
 func TestReadInfo(t *testing.T) {
 	module := kotest.Module{
 		Name: "a", Vermagic: "6.9.1 SMP ", Depends: "b,c", Pad: 4000,
-		Info: []ko.Field{{Key: "alias", Value: "pci:v0000*"}, {Key: "description", Value: "two\nlines"},
-			{Key: "rhelversion", Value: "9.4"}},
+		Info: []ko.Field{
+			{Key: "alias", Value: "pci:v0000*"},
+			{Key: "description", Value: "two\nlines"},
+			{Key: "rhelversion", Value: "9.4"},
+		},
 	}.Bytes()
 	want, err := ko.ParseInfo(module)
 	if err != nil {

@@ -132,8 +132,10 @@ func ParseSymvers(r io.Reader) ([]Symbol, error) {
 			return nil, fmt.Errorf("read Module.symvers: line %d: CRC %q is not a hexadecimal number",
 				number, fields[0])
 		}
-		s := Symbol{Name: fields[1], CRC: uint32(crc), HasCRC: crc != 0, GPL: strings.HasSuffix(fields[3], "_GPL"),
-			From: fields[2]} //nolint:gosec // a CRC has 32 bits
+		s := Symbol{
+			Name: fields[1], CRC: uint32(crc), HasCRC: crc != 0, GPL: strings.HasSuffix(fields[3], "_GPL"),
+			From: fields[2],
+		} //nolint:gosec // a CRC has 32 bits
 		if len(fields) > 4 {
 			s.Namespace = fields[4]
 		}

@@ -46,8 +46,10 @@ func moduleFiles(t *testing.T) []string {
 func made() kotest.Module {
 	return kotest.Module{
 		Name: "foo_bar", Vermagic: "6.1.0-56-amd64 SMP preempt mod_unload modversions ", Depends: "a,b-c",
-		Info: []ko.Field{{Key: "alias", Value: "pci:v*"}, {Key: "firmware", Value: "x/y=z.bin"}, {Key: "alias",
-			Value: "fs-foo"}},
+		Info: []ko.Field{{Key: "alias", Value: "pci:v*"}, {Key: "firmware", Value: "x/y=z.bin"}, {
+			Key:   "alias",
+			Value: "fs-foo",
+		}},
 		Exports: []ko.Symbol{
 			{Name: "foo_one", CRC: 0x89abcdef, HasCRC: true},
 			{Name: "foo_two", CRC: 2, HasCRC: true, GPL: true, Namespace: "FOO"},
@@ -74,26 +76,40 @@ func TestParse(t *testing.T) {
 		arch     string
 		versions ko.VersionForm
 	}{
-		"amd64": {bytesOf(func(m *kotest.Module) { m.Both = true }), "amd64",
-			ko.BasicVersions | ko.ExtendedVersions},
-		"arm64": {bytesOf(func(m *kotest.Module) { m.Machine, m.Extended = elf.EM_AARCH64, true }), "arm64",
-			ko.ExtendedVersions},
+		"amd64": {
+			bytesOf(func(m *kotest.Module) { m.Both = true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions,
+		},
+		"arm64": {
+			bytesOf(func(m *kotest.Module) { m.Machine, m.Extended = elf.EM_AARCH64, true }), "arm64",
+			ko.ExtendedVersions,
+		},
 		"arm": {bytesOf(func(m *kotest.Module) {
 			m.Machine, m.Bits32, m.Extended, m.InPlace = elf.EM_ARM, true, true, true
 		}), "arm", ko.ExtendedVersions},
-		"s390x": {bytesOf(func(m *kotest.Module) { m.Machine, m.BigEndian, m.Both = elf.EM_S390, true, true }),
-			"s390x", ko.BasicVersions | ko.ExtendedVersions},
+		"s390x": {
+			bytesOf(func(m *kotest.Module) { m.Machine, m.BigEndian, m.Both = elf.EM_S390, true, true }),
+			"s390x", ko.BasicVersions | ko.ExtendedVersions,
+		},
 		"mips": {bytesOf(func(m *kotest.Module) {
 			m.Machine, m.BigEndian, m.Bits32, m.Both = elf.EM_MIPS, true, true, true
 		}), "mips", ko.BasicVersions | ko.ExtendedVersions},
-		"pointers": {bytesOf(func(m *kotest.Module) { m.Absolute, m.Both = true, true }), "amd64",
-			ko.BasicVersions | ko.ExtendedVersions},
-		"CRCs by place": {bytesOf(func(m *kotest.Module) { m.NoCRCSymbols, m.Both = true, true }), "amd64",
-			ko.BasicVersions | ko.ExtendedVersions},
-		"flags": {bytesOf(func(m *kotest.Module) { m.Flags, m.Both = true, true }), "amd64",
-			ko.BasicVersions | ko.ExtendedVersions},
-		"signed": {bytesOf(func(m *kotest.Module) { m.Signed, m.Both = true, true }), "amd64",
-			ko.BasicVersions | ko.ExtendedVersions},
+		"pointers": {
+			bytesOf(func(m *kotest.Module) { m.Absolute, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions,
+		},
+		"CRCs by place": {
+			bytesOf(func(m *kotest.Module) { m.NoCRCSymbols, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions,
+		},
+		"flags": {
+			bytesOf(func(m *kotest.Module) { m.Flags, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions,
+		},
+		"signed": {
+			bytesOf(func(m *kotest.Module) { m.Signed, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := tt.made.Bytes()
@@ -164,8 +180,10 @@ func TestSignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &ko.Signature{Signer: "Some key", KeyID: "66:F5:4E:15", HashAlgo: "sha256",
-		Bytes: len(data) - len(ko.Unsigned(data))}
+	want := &ko.Signature{
+		Signer: "Some key", KeyID: "66:F5:4E:15", HashAlgo: "sha256",
+		Bytes: len(data) - len(ko.Unsigned(data)),
+	}
 	if diff := gocmp.Diff(want, m.Signature); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -101,8 +101,10 @@ func servers(t *testing.T, dir string) map[string]func(t *testing.T) (log *bytes
 	}
 	all := map[string]func(t *testing.T) (*bytes.Buffer, func()){}
 	for name, command := range map[string][]string{
-		"dnsmasq": {dnsmasq, "-d", "--port=0", "--no-ping", "--log-dhcp", "--user=root",
-			"--conf-file=" + filepath.Join(dir, dnsmasqConf), "--dhcp-leasefile=" + leases + ".dnsmasq", "--pid-file="},
+		"dnsmasq": {
+			dnsmasq, "-d", "--port=0", "--no-ping", "--log-dhcp", "--user=root",
+			"--conf-file=" + filepath.Join(dir, dnsmasqConf), "--dhcp-leasefile=" + leases + ".dnsmasq", "--pid-file=",
+		},
 		"dhcpd": {dhcpd, "-4", "-f", "-d", "-cf", own, "-lf", leases, "-pf", leases + ".pid", "--no-pid", "srv"},
 		"kea":   {kea, "-c", own + ".kea"},
 	} {
@@ -169,8 +171,10 @@ func offers(t *testing.T, discovers ...*dhcpv4.DHCPv4) map[dhcpv4.TransactionID]
 		t.Fatal(err)
 	}
 	defer unix.Close(fd) //nolint:errcheck // nothing is read any longer
-	to := &unix.SockaddrLinklayer{Protocol: order, Ifindex: i.Index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff}}
+	to := &unix.SockaddrLinklayer{Protocol: order, Ifindex: i.Index, Halen: 6, Addr: [8]byte{
+		0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff,
+	}}
 	b := make([]byte, 2048)
 	all := map[dhcpv4.TransactionID]*dhcpv4.DHCPv4{}
 	last := false

@@ -14,16 +14,22 @@ func TestKnown(t *testing.T) {
 	for name, tt := range map[string]struct {
 		nodes, err, kea, warning string
 	}{
-		"taken over": {node + ", append: nodisk.dhcp.clientid=guid}", "", kea,
-			"interface ib0 is InfiniBand, where ISC dhcpd and Kea hear nobody"},
+		"taken over": {
+			node + ", append: nodisk.dhcp.clientid=guid}", "", kea,
+			"interface ib0 is InfiniBand, where ISC dhcpd and Kea hear nobody",
+		},
 		"both alike": {node + ", client-id: guid, append: nodisk.dhcp.clientid=guid}", "", kea, ""},
-		"contradicted": {node + ", client-id: mac, append: nodisk.dhcp.clientid=guid}",
-			"node a: client-id mac contradicts nodisk.dhcp.clientid=guid of its command line", "", ""},
+		"contradicted": {
+			node + ", client-id: mac, append: nodisk.dhcp.clientid=guid}",
+			"node a: client-id mac contradicts nodisk.dhcp.clientid=guid of its command line", "", "",
+		},
 		"20 bytes": {node + ", cmdline: nodisk.dhcp.clientid=hwaddr}", "node a: nodisk.dhcp.clientid=hwaddr of " +
 			"its command line has all 20 bytes", "", ""},
-		"other port": {node + ", append: BOOTIF=20-00-02-c9-03-00-00-10-40}",
+		"other port": {
+			node + ", append: BOOTIF=20-00-02-c9-03-00-00-10-40}",
 			"node a: BOOTIF=20-00-02-c9-03-00-00-10-40 of its command line is another port than guid " +
-				"00:02:c9:03:00:00:10:39", "", ""},
+				"00:02:c9:03:00:00:10:39", "", "",
+		},
 		"same port":    {node + ", append: BOOTIF=20-00-02-c9-03-00-00-10-39}", "", "Kea hears nobody on ib0", ""},
 		"its own word": {node + ", append: 'BOOTIF=20-{guid}'}", "", "Kea hears nobody on ib0", ""},
 		"same 6 bytes": {
@@ -31,8 +37,10 @@ func TestKnown(t *testing.T) {
 			"node b: guid 00:02:c9:04:00:00:10:39 has the same 6 bytes (00:02:c9:00:10:39, without bytes 4 and 5) as " +
 				"guid 00:02:c9:03:00:00:10:39 of node a", "", "",
 		},
-		"seven bytes": {strings.Replace(node, "00:02:c9:03:00:00:10:39", "20:00:02:c9:03:00:00:10", 1) + "}", "", "",
-			"if this is the hardware type and 7 bytes, write all eight"},
+		"seven bytes": {
+			strings.Replace(node, "00:02:c9:03:00:00:10:39", "20:00:02:c9:03:00:00:10", 1) + "}", "", "",
+			"if this is the hardware type and 7 bytes, write all eight",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			nodes, err := Parse(strings.NewReader(head+tt.nodes), "nodes.yaml")

@@ -81,8 +81,10 @@ func TestParseDocument(t *testing.T) {
 func TestRenderErrors(t *testing.T) {
 	const node = "nodes:\n- {name: a, mac: 52:54:00:00:00:01, ip: 10.0.0.7, "
 	for name, tt := range map[string]struct{ text, want string }{
-		"placeholder": {small + node + "cmdline: 'root={host}'}",
-			"nodes.yaml:5:3: node a: nothing is known for {host}"},
+		"placeholder": {
+			small + node + "cmdline: 'root={host}'}",
+			"nodes.yaml:5:3: node a: nothing is known for {host}",
+		},
 		"no gateway":    {small + node + "append: 'x={gateway} y={server}'}", "{gateway} {server}"},
 		"no image":      {"subnets: [{cidr: 10.0.0.0/24}]\n" + node + "}", "nodes.yaml:3:3: node a has no image"},
 		"long":          {small + node + "append: " + strings.Repeat("x", 2048) + "}", "the kernel takes 2047"},

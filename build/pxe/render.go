@@ -58,9 +58,11 @@ type entry struct {
 // the description.
 func Render(n Nodes, o Options) (Tree, error) {
 	n.Nodes = slices.Clone(n.Nodes) // the command lines complete them
-	r := renderer{problems: problems{file: n.File}, index: newIndex(&n), n: n, o: o,
+	r := renderer{
+		problems: problems{file: n.File}, index: newIndex(&n), n: n, o: o,
 		tree: Tree{Warnings: slices.Clone(n.Warnings)}, files: map[string]string{}, warned: map[string]bool{},
-		refused: map[string]*refusal{}}
+		refused: map[string]*refusal{},
+	}
 	if r.n.Folder == "" {
 		r.n.Folder = o.Folder
 	}
@@ -136,8 +138,10 @@ func (r *renderer) prepare() {
 		if r.owners[s.Prefix] != nil {
 			continue
 		}
-		r.entry(entry{what: fmt.Sprintf("subnet %v", s.Prefix), pos: s.At, at: s.Prefix,
-			Settings: s.under(r.n.Defaults)}, s.Prefix.Addr())
+		r.entry(entry{
+			what: fmt.Sprintf("subnet %v", s.Prefix), pos: s.At, at: s.Prefix,
+			Settings: s.under(r.n.Defaults),
+		}, s.Prefix.Addr())
 	}
 	r.entry(entry{what: "all others", Settings: r.n.Defaults}, netip.Addr{})
 	if len(r.left) > 0 {

@@ -156,7 +156,8 @@ func (p *parser) guid(v *yaml.Node, what string) (link.GUID, link.HardwareAddr) 
 	g, _ := a.GUID()
 	switch len(a) {
 	case 6:
-		p.bad(at(v), "%s: guid %s has six bytes, and the two between them are not certain: write all eight (ibstat -p)", what, g)
+		p.bad(at(v), "%s: guid %s has six bytes, and the two between them are not certain: write all eight (ibstat -p)",
+			what, g)
 		return link.GUID{}, ""
 	case 20:
 		return g, a

@@ -63,7 +63,8 @@ const lockName = manifest + ".lock"
 // One call at a time writes to a directory: another, also of another process, waits until it has ended, which tell is
 // told; it may be nil.
 func Write(ctx context.Context, directory string, files []File, force bool, tell func(s string)) (done Changes,
-	err error) {
+	err error,
+) {
 	defer func() { err = explain(err, directory) }()
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return Changes{}, fmt.Errorf("make directory: %w", err)

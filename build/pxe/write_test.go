@@ -117,8 +117,10 @@ func TestWriteResumes(t *testing.T) {
 	if _, err := Write(t.Context(), dir, files("a", "1", "b", "1"), false, nil); err != nil {
 		t.Fatal(err)
 	}
-	both := string(manifestText(map[string][]string{"a": {sumOf([]byte("1")), sumOf([]byte("2"))},
-		"b": {sumOf([]byte("1"))}, "c": {sumOf([]byte("2"))}}))
+	both := string(manifestText(map[string][]string{
+		"a": {sumOf([]byte("1")), sumOf([]byte("2"))},
+		"b": {sumOf([]byte("1"))}, "c": {sumOf([]byte("2"))},
+	}))
 	if err := os.WriteFile(filepath.Join(dir, manifest), []byte(both), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -171,8 +173,10 @@ func TestWriteInterrupted(t *testing.T) {
 		t.Errorf("directory (-want +got):\n%s", diff)
 	}
 	// As a call that was killed, or a power cut, leaves it.
-	for name, text := range map[string]string{"p/" + temporary: "half", "p/" + temporary + "-0123456789abcdef": "half",
-		temporary + "-0123456789abcdef": "", "p/a": ""} {
+	for name, text := range map[string]string{
+		"p/" + temporary: "half", "p/" + temporary + "-0123456789abcdef": "half",
+		temporary + "-0123456789abcdef": "", "p/a": "",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -122,7 +122,8 @@ func tellNotes(s integration.BootSpec, con console) error {
 
 // boot boots the node, with the terminal as its console if that is wanted.
 func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integration.BootSpec,
-	con console) (res integration.BootResult, err error) {
+	con console,
+) (res integration.BootResult, err error) {
 	spec.Console = integration.Plain(con.out)
 	if spec.Tree != "" && spec.Root == integration.RootISCSI {
 		if _, err := fmt.Fprintf(con.err, "nodisk: copying %s into a disk image (--root nfs4 copies nothing)\n",

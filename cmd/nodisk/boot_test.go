@@ -61,47 +61,79 @@ func TestBootRefuses(t *testing.T) {
 		"old kernel":         {[]string{iscsi, "--kernel", old}, "nodisk needs Linux 4.18 or newer", 1},
 		"no image":           {[]string{text, "--kernel", vmlinuz}, "text: read image: neither", 2},
 		"profile of the NIC": {[]string{iscsi, "--kernel", vmlinuz, "--nic", "e1000"}, "no network: pci 8086:100e", 1},
-		"profile of the way": {[]string{iscsi, "--kernel", vmlinuz, "--root", "nfs4"},
-			"the root is by NFS, and the image has no module for it", 1},
+		"profile of the way": {
+			[]string{iscsi, "--kernel", vmlinuz, "--root", "nfs4"},
+			"the root is by NFS, and the image has no module for it", 1,
+		},
 		"iscsi by nfs": {[]string{nfs, "--kernel", vmlinuz, "--root", "iscsi"}, "add --profile iscsi", 1},
-		"memory": {[]string{iscsi, "--kernel", vmlinuz, "--memory", "64"},
-			"--memory 64 is too little: the image of ", 2},
-		"file system": {[]string{iscsi, "--kernel", vmlinuz, "--append", "rootfstype=xfs"},
-			`find module "xfs"`, 1},
-		"two roots": {[]string{iscsi, "--kernel", vmlinuz, "--tree", kernel, "--nfs", kernel},
-			"can't be used together", 2},
+		"memory": {
+			[]string{iscsi, "--kernel", vmlinuz, "--memory", "64"},
+			"--memory 64 is too little: the image of ", 2,
+		},
+		"file system": {
+			[]string{iscsi, "--kernel", vmlinuz, "--append", "rootfstype=xfs"},
+			`find module "xfs"`, 1,
+		},
+		"two roots": {
+			[]string{iscsi, "--kernel", vmlinuz, "--tree", kernel, "--nfs", kernel},
+			"can't be used together", 2,
+		},
 		"pattern":         {[]string{iscsi, "--kernel", vmlinuz, "--until", "("}, "--until: ", 2},
 		"image as kernel": {[]string{iscsi, "--kernel", iscsi}, "--kernel: read kernel", 2},
 		"text as kernel":  {[]string{iscsi, "--kernel", text}, "not a kernel that is known here", 2},
 		"kernel as image": {[]string{vmlinuz, "--kernel", vmlinuz}, "vmlinux: read image: neither", 2},
 		"forced kernel":   {[]string{iscsi, "--kernel", text, "--force"}, "not a kernel that is known here", 2},
-		"directory by iscsi": {[]string{iscsi, "--kernel", vmlinuz, "--nfs", tree, "--root", "iscsi"},
-			"an NFS export goes with the roots nfs3 and nfs4, not iscsi", 2},
-		"disk by NFS": {[]string{iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "nfs3"},
-			"a disk goes with the roots iscsi and virtio, not nfs3", 2},
-		"virtio of nothing": {[]string{iscsi, "--kernel", vmlinuz, "--root", "virtio"},
-			"the root virtio is a disk: say which", 2},
-		"time": {[]string{iscsi, "--kernel", vmlinuz, "--timeout", "5"},
-			`--timeout: "5" is not a time such as 90s, 3m or 1m30s`, 2},
-		"device of no disk": {[]string{iscsi, "--kernel", vmlinuz, "--disk", "/dev/null"},
-			"/dev/null is neither a disk image nor a block device", 2},
-		"driver of the NIC": {[]string{nfs, "--kernel", vmlinuz, "--nic", "e1000"},
-			"no driver in the image: add --profile e1000 or --module e1000", 1},
-		"driver of the disk": {[]string{iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "virtio", "--append",
-			"root=LABEL=x"}, "\n  no disk: virtio 2 storage controller: no driver in the image: add " +
+		"directory by iscsi": {
+			[]string{iscsi, "--kernel", vmlinuz, "--nfs", tree, "--root", "iscsi"},
+			"an NFS export goes with the roots nfs3 and nfs4, not iscsi", 2,
+		},
+		"disk by NFS": {
+			[]string{iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "nfs3"},
+			"a disk goes with the roots iscsi and virtio, not nfs3", 2,
+		},
+		"virtio of nothing": {
+			[]string{iscsi, "--kernel", vmlinuz, "--root", "virtio"},
+			"the root virtio is a disk: say which", 2,
+		},
+		"time": {
+			[]string{iscsi, "--kernel", vmlinuz, "--timeout", "5"},
+			`--timeout: "5" is not a time such as 90s, 3m or 1m30s`, 2,
+		},
+		"device of no disk": {
+			[]string{iscsi, "--kernel", vmlinuz, "--disk", "/dev/null"},
+			"/dev/null is neither a disk image nor a block device", 2,
+		},
+		"driver of the NIC": {
+			[]string{nfs, "--kernel", vmlinuz, "--nic", "e1000"},
+			"no driver in the image: add --profile e1000 or --module e1000", 1,
+		},
+		"driver of the disk": {[]string{
+			iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "virtio", "--append",
+			"root=LABEL=x",
+		}, "\n  no disk: virtio 2 storage controller: no driver in the image: add " +
 			"--module virtio_blk\n", 1},
-		"tree without init": {[]string{iscsi, "--kernel", vmlinuz, "--tree", kernel},
-			kernel + ": the root has no init (/sbin/init: no such file or directory)", 1},
-		"export without init": {[]string{nfs, "--kernel", vmlinuz, "--nfs", kernel},
-			kernel + ": the root has no init", 1},
-		"another init": {[]string{iscsi, "--kernel", vmlinuz, "--tree", tree, "--init", "/bin/nosuch"},
-			tree + ": init=/bin/nosuch: no such file or directory: this root has no such program", 1},
-		"init that is text": {[]string{iscsi, "--kernel", vmlinuz, "--tree", tree, "--init", "/passwd"},
-			"init=/passwd: not executable", 1},
+		"tree without init": {
+			[]string{iscsi, "--kernel", vmlinuz, "--tree", kernel},
+			kernel + ": the root has no init (/sbin/init: no such file or directory)", 1,
+		},
+		"export without init": {
+			[]string{nfs, "--kernel", vmlinuz, "--nfs", kernel},
+			kernel + ": the root has no init", 1,
+		},
+		"another init": {
+			[]string{iscsi, "--kernel", vmlinuz, "--tree", tree, "--init", "/bin/nosuch"},
+			tree + ": init=/bin/nosuch: no such file or directory: this root has no such program", 1,
+		},
+		"init that is text": {
+			[]string{iscsi, "--kernel", vmlinuz, "--tree", tree, "--init", "/passwd"},
+			"init=/passwd: not executable", 1,
+		},
 		"text as disk": {[]string{iscsi, "--kernel", vmlinuz, "--disk", text}, "--disk " + text +
 			": no file system of Linux is on it", 1},
-		"text as named disk": {[]string{iscsi, "--kernel", vmlinuz, "--disk", text, "--append", "root=LABEL=x"},
-			": neither a file system nor a partition table that is known here is on it", 1},
+		"text as named disk": {
+			[]string{iscsi, "--kernel", vmlinuz, "--disk", text, "--append", "root=LABEL=x"},
+			": neither a file system nor a partition table that is known here is on it", 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, stdout, stderr := nodisk(append([]string{"boot"}, tt.args...)...)
@@ -152,16 +184,28 @@ func TestBootWay(t *testing.T) {
 		err  string
 	}{
 		{bootCmd{Image: iscsi, Tree: tree}, integration.RootISCSI, "ip=dhcp root=dhcp rw", ""},
-		{bootCmd{Image: iscsi, Tree: tree, Init: "/bin/sh", Append: "ro"}, integration.RootISCSI,
-			"ip=dhcp root=dhcp init=/bin/sh", ""},
+		{
+			bootCmd{Image: iscsi, Tree: tree, Init: "/bin/sh", Append: "ro"},
+			integration.RootISCSI,
+			"ip=dhcp root=dhcp init=/bin/sh", "",
+		},
 		{bootCmd{Image: nfs, Tree: tree}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
 		{bootCmd{Image: nfs, NFS: tree}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
-		{bootCmd{Image: iscsi, NFS: tree}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw",
-			"by NFS"},
-		{bootCmd{Image: iscsi, NFS: tree, Force: true}, integration.RootNFS4,
-			"ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
-		{bootCmd{Image: iscsi, Disk: disk, Root: "iscsi", Append: "root=LABEL=x"}, integration.RootISCSI,
-			"ip=dhcp netroot=dhcp rw", ""},
+		{
+			bootCmd{Image: iscsi, NFS: tree},
+			integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw",
+			"by NFS",
+		},
+		{
+			bootCmd{Image: iscsi, NFS: tree, Force: true},
+			integration.RootNFS4,
+			"ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", "",
+		},
+		{
+			bootCmd{Image: iscsi, Disk: disk, Root: "iscsi", Append: "root=LABEL=x"},
+			integration.RootISCSI,
+			"ip=dhcp netroot=dhcp rw", "",
+		},
 		{bootCmd{Image: iscsi}, integration.RootISCSI, "ip=dhcp root=dhcp", ""},
 		{bootCmd{Image: nfs}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}", ""},
 		{bootCmd{Image: nfs3}, integration.RootNFS3, "ip=dhcp root=/dev/nfs nfsroot={server}:{export},vers=3", ""},
@@ -251,8 +295,11 @@ func TestBootOutcome(t *testing.T) {
 		{at, integration.BootResult{Switched: true, End: reboot}, "root is up: it rebooted"},
 		{own, integration.BootResult{End: off, Why: "nodisk: error: x"}, "boot: root not reached: nodisk: error: " +
 			"x (it switched"},
-		{own, integration.BootResult{Switched: true, Why: "Kernel panic - x", End: reboot},
-			"boot: the root's init began, but did not come up: Kernel panic - x"},
+		{
+			own,
+			integration.BootResult{Switched: true, Why: "Kernel panic - x", End: reboot},
+			"boot: the root's init began, but did not come up: Kernel panic - x",
+		},
 	} {
 		text, err := outcome(tt.spec, tt.res)
 		if err != nil {

@@ -172,8 +172,10 @@ func sourceDate() (time.Time, error) {
 
 // inputs are the files that the command itself reads.
 func (b *buildCmd) inputs() []build.Input {
-	list := []build.Input{{Flag: "--config", Path: b.Config}, {Flag: "--init", Path: b.Init}, {Flag: "--rescue",
-		Path: b.Rescue.file}, {Flag: "--images", Path: b.Images}}
+	list := []build.Input{{Flag: "--config", Path: b.Config}, {Flag: "--init", Path: b.Init}, {
+		Flag: "--rescue",
+		Path: b.Rescue.file,
+	}, {Flag: "--images", Path: b.Images}}
 	for _, name := range b.Inventory {
 		if name != hostWord {
 			list = append(list, build.Input{Flag: "--inventory", Path: name})

@@ -47,8 +47,10 @@ complete -c nodisk -a "(__complete_nodisk)"
 
 // Run prints the script.
 func (s completionCmd) Run(c console) error {
-	_, err := io.WriteString(c.out, map[string]string{"bash": bashCompletion, "zsh": zshCompletion,
-		"fish": fishCompletion}[s.Shell])
+	_, err := io.WriteString(c.out, map[string]string{
+		"bash": bashCompletion, "zsh": zshCompletion,
+		"fish": fishCompletion,
+	}[s.Shell])
 	return err
 }
 

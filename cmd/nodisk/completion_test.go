@@ -92,7 +92,8 @@ func TestCompletionScripts(t *testing.T) {
 	t.Run("fish asks", func(t *testing.T) {
 		fish, err := exec.LookPath("fish")
 		testenv.Needs(t, err == nil, "fish")
-		cmd := exec.CommandContext(t.Context(), fish, "-c", "nodisk completion fish | source; complete -C 'nodisk build --compr'")
+		cmd := exec.CommandContext(t.Context(), fish, "-c", "nodisk completion fish | source; complete -C 'nodisk "+
+			"build --compr'")
 		cmd.Env = shellEnv(t)
 		out, err := cmd.CombinedOutput()
 		if err != nil || strings.TrimSpace(string(out)) != "--compress" {
@@ -102,7 +103,8 @@ func TestCompletionScripts(t *testing.T) {
 	t.Run("zsh asks", func(t *testing.T) {
 		zsh, err := exec.LookPath("zsh")
 		testenv.Needs(t, err == nil, "zsh")
-		cmd := exec.CommandContext(t.Context(), zsh, "-f", "-c", "source <(nodisk completion zsh); print ${_comps[nodisk]}")
+		cmd := exec.CommandContext(t.Context(), zsh, "-f", "-c", "source <(nodisk completion zsh); print "+
+			"${_comps[nodisk]}")
 		cmd.Env = shellEnv(t)
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "_bash_complete") {
 			t.Errorf("%v: %s", err, out)
@@ -143,8 +145,10 @@ func TestManPages(t *testing.T) {
 	}
 	for name, wants := range map[string][]string{
 		"nodisk.1": {"nodisk - Boot images", "build", "Make an image", "completion"},
-		"nodisk-build.1": {"nodisk build [flags]", "--add=SRC:DST", "-o, --out=FILE", "/etc/nodisk/NAME",
-			"SOURCE_DATE_EPOCH"},
+		"nodisk-build.1": {
+			"nodisk build [flags]", "--add=SRC:DST", "-o, --out=FILE", "/etc/nodisk/NAME",
+			"SOURCE_DATE_EPOCH",
+		},
 		"nodisk-plan.1": {"nodisk plan [<words> ...] [flags]"},
 	} {
 		page := text(name)

@@ -31,7 +31,8 @@ func planOf(line, config cmdline.Args) (p plan.Plan, missing string, err error) 
 	}
 	// The second is for a static address, with which nobody is asked for a root.
 	for _, missing = range []string{"dhcp", "nfs:192.0.2.1:/root"} {
-		if p, err = plan.New(append(slices.Clone(line), cmdline.Arg{Key: "root", Value: missing, HasValue: true}), config); err == nil {
+		if p, err = plan.New(append(slices.Clone(line), cmdline.Arg{Key: "root", Value: missing, HasValue: true}),
+			config); err == nil {
 			break
 		}
 	}

@@ -16,8 +16,10 @@ func TestConflicts(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets := []string{"build", "--site", "none", "--secret", "key", "--secret-out", "secrets.img", "--secret-only"}
-	plain := []string{"build", "--site", "none", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules",
-		kernel, "--profile", "virt"}
+	plain := []string{
+		"build", "--site", "none", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules",
+		kernel, "--profile", "virt",
+	}
 	profiles := []string{"build", "--site", "none", "--list-profiles"}
 	with := func(args []string, more ...string) []string { return append(slices.Clip(args), more...) }
 	for want, args := range map[string][]string{
@@ -31,10 +33,14 @@ func TestConflicts(t *testing.T) {
 		"--list-profiles makes nothing that --tree could be for":         with(profiles, "--tree"),
 		"--list-profiles makes nothing that --sbom could be for":         with(profiles, "--sbom", "sbom.json"),
 		"--list-profiles makes nothing that --all could be for":          with(profiles, "--all"),
-		"inspect: --no-files leaves them out of the summary": {"inspect", "--no-files", "--tree",
-			"key"},
-		"--no-files leaves them out of the summary, which --tree, --file, --unp": {"inspect", "--no-files", "--json",
-			"key"},
+		"inspect: --no-files leaves them out of the summary": {
+			"inspect", "--no-files", "--tree",
+			"key",
+		},
+		"--no-files leaves them out of the summary, which --tree, --file, --unp": {
+			"inspect", "--no-files", "--json",
+			"key",
+		},
 	} {
 		status, stdout, stderr := nodisk(args...)
 		if status != exitUsage || stdout != "" || !strings.Contains(stderr, want) {

@@ -72,8 +72,10 @@ func runProcess(t *testing.T, args ...string) process {
 	if !ok {
 		t.Fatal("no wait status")
 	}
-	p := process{status: c.ProcessState.ExitCode(), stdout: out.String(), stderr: err.String(),
-		cpu: c.ProcessState.UserTime().Seconds()}
+	p := process{
+		status: c.ProcessState.ExitCode(), stdout: out.String(), stderr: err.String(),
+		cpu: c.ProcessState.UserTime().Seconds(),
+	}
 	if wait.Signaled() {
 		p.signal = wait.Signal()
 		return p
@@ -405,8 +407,10 @@ func TestHostileImages(t *testing.T) {
 		"unpack":  func(image string) []string { return []string{"inspect", "--unpack", image + ".d", image} },
 		"diff":    func(image string) []string { return []string{"diff", image, image} },
 		"base": func(image string) []string {
-			return []string{"build", "--base", image, "--kernel", kernel, "--modules", kernelDir(t), "--profile",
-				"virt", "--no-cache", "--init", "/bin/true", "-o", out}
+			return []string{
+				"build", "--base", image, "--kernel", kernel, "--modules", kernelDir(t), "--profile",
+				"virt", "--no-cache", "--init", "/bin/true", "-o", out,
+			}
 		},
 	}
 	plain := filepath.Join(t.TempDir(), "plain")

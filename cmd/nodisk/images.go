@@ -125,7 +125,8 @@ func (b *buildCmd) record(ctx context.Context, o order, failed []bool, c console
 
 // writeReports prints a line for each image, and what is to be known about them, once.
 func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trimmed error, took time.Duration,
-	failed bool) error {
+	failed bool,
+) error {
 	if b.JSON {
 		return writeJSON(c.out, jsonReports(o, reports, trimmed))
 	}

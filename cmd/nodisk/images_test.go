@@ -158,17 +158,25 @@ func TestImagesErrors(t *testing.T) {
 			`images.yaml:3: unknown key "profil", did you mean profile?`,
 			`images.yaml:5: unknown key "kernl", did you mean kernel?`,
 		}},
-		"unknown key": {"image:\n- out: a\n", []string{`images.yaml:1: unknown key "image", did you mean images?`,
-			`"images:"`}},
+		"unknown key": {"image:\n- out: a\n", []string{
+			`images.yaml:1: unknown key "image", did you mean images?`,
+			`"images:"`,
+		}},
 		"no out": {"images:\n- modules: /\n", []string{`images.yaml:2: image 1: it has no "out: FILE"`}},
 		"none":   {"common:\n  profile: virt\n", []string{"there are no images"}},
 		"empty":  {"", []string{`"images:"`}},
-		"not for one": {"common:\n  no-cache: true\nimages:\n- out: a\n",
-			[]string{`"no-cache" is for the command line`}},
-		"a map": {"images:\n- out: a\n  profile: {x: y}\n", []string{"images.yaml:3: profile: ",
-			"neither a text nor a list"}},
-		"a bad value": {"images:\n- out: a\n  compress: bzip2\n  kernel: nowhere\n",
-			[]string{"images.yaml:3: --compress", "lz4, zstd", "images.yaml:4: --kernel"}},
+		"not for one": {
+			"common:\n  no-cache: true\nimages:\n- out: a\n",
+			[]string{`"no-cache" is for the command line`},
+		},
+		"a map": {"images:\n- out: a\n  profile: {x: y}\n", []string{
+			"images.yaml:3: profile: ",
+			"neither a text nor a list",
+		}},
+		"a bad value": {
+			"images:\n- out: a\n  compress: bzip2\n  kernel: nowhere\n",
+			[]string{"images.yaml:3: --compress", "lz4, zstd", "images.yaml:4: --kernel"},
+		},
 	} {
 		o, err := orderOf("--site", "none", "--images", listFile(t, tt.text))
 		if err == nil {
@@ -195,8 +203,10 @@ func TestImagesFlags(t *testing.T) {
 	for _, tt := range []struct{ args, want []string }{
 		{nil, []string{"x zstd [virt] [a b c] true", "y xz [virt ext4] [a 1] false"}},
 		// What the command line says counts before all files.
-		{[]string{"--compress", "gzip", "--profile=nfs"}, []string{"x gzip [nfs] [a b c] true",
-			"y gzip [nfs] [a 1] false"}},
+		{[]string{"--compress", "gzip", "--profile=nfs"}, []string{
+			"x gzip [nfs] [a b c] true",
+			"y gzip [nfs] [a 1] false",
+		}},
 	} {
 		o, err := orderOf(append(tt.args, "--site", "none", "--images", list)...)
 		if err != nil {

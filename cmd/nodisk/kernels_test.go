@@ -56,11 +56,15 @@ func TestNoKernel(t *testing.T) {
 			m.release + ", 6.1.0-without",
 	} {
 		for _, args := range [][]string{
-			{"--all"}, {"--all", "--quiet"}, {"--all", "--kver", "all", "--quiet"}, {"--all", "--dry-run"}, {"--image",
-				"a", "--kver", "all"}, {"--kver", "all", "--quiet"},
+			{"--all"}, {"--all", "--quiet"}, {"--all", "--kver", "all", "--quiet"}, {"--all", "--dry-run"}, {
+				"--image",
+				"a", "--kver", "all",
+			}, {"--kver", "all", "--quiet"},
 		} {
-			status, _, stderr := nodisk(append([]string{"build", "--sysroot", root, "--site", m.site, "--state",
-				m.state}, args...)...)
+			status, _, stderr := nodisk(append([]string{
+				"build", "--sysroot", root, "--site", m.site, "--state",
+				m.state,
+			}, args...)...)
 			if status != exitFailed || strings.Count(stderr, want) != 1 {
 				t.Errorf("%v in %s: status %d, want %q once in:\n%s", args, root, status, want, stderr)
 			}

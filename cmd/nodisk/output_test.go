@@ -12,8 +12,10 @@ import (
 func outputFlags(t *testing.T) []string {
 	t.Helper()
 	kernel := kernelDir(t)
-	return []string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init",
-		imageInit(t), "--profile", "ram", "--firmware", "none"}
+	return []string{
+		"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init",
+		imageInit(t), "--profile", "ram", "--firmware", "none",
+	}
 }
 
 func fileBytes(t *testing.T, at string) []byte {
@@ -118,8 +120,10 @@ func TestBuildOntoInput(t *testing.T) {
 		"init":      {append(flags, "-o", flags[6]), "it is what --init reads"},
 		"inventory": {append(flags, "--inventory", "hw", "-o", "hw"), "it is what --inventory reads"},
 		"rescue":    {append(flags, "--rescue=busybox", "-o", "busybox"), "it is what --rescue reads"},
-		"secrets": {append(flags, "--secret", "key", "--secret-out", "x.img", "-o", "x.img"),
-			"write x.img: it is written twice, as --out and as --secret-out"},
+		"secrets": {
+			append(flags, "--secret", "key", "--secret-out", "x.img", "-o", "x.img"),
+			"write x.img: it is written twice, as --out and as --secret-out",
+		},
 		"sbom":   {append(flags, "--sbom", "x.img", "-o", "./x.img"), "it is written twice, as --out and as --sbom"},
 		"images": {[]string{"build", "--images", "images.yaml"}, "write images.yaml: it is what --images reads"},
 		"only secrets": {

@@ -40,13 +40,19 @@ func TestPlanCommand(t *testing.T) {
 		status int
 		want   string
 	}{
-		"intel": {[]string{"--image", image, "--inventory", intel, "--kernel", filepath.Join(kernel, "vmlinuz"),
-			"--cmdline", line}, 0, "would boot\n"},
+		"intel": {[]string{
+			"--image", image, "--inventory", intel, "--kernel", filepath.Join(kernel, "vmlinuz"),
+			"--cmdline", line,
+		}, 0, "would boot\n"},
 		"broadcom": {[]string{"--image", image, "--inventory", broadcom, "--cmdline", line}, 0, "would boot\n"},
-		"strict": {[]string{"--image", image, "--inventory", intel, "--cmdline", line + " nodisk.dedline=3m",
-			"--strict"}, exitFailed, "would not boot without doubt: 1 warning (--strict)"},
-		"third": {[]string{"--image", image, "--inventory", realtek, "--modules", kernel, "--cmdline", line},
-			exitFailed, "the kernel has r8169: build it with the inventory of this node too, or add --module r8169"},
+		"strict": {[]string{
+			"--image", image, "--inventory", intel, "--cmdline", line + " nodisk.dedline=3m",
+			"--strict",
+		}, exitFailed, "would not boot without doubt: 1 warning (--strict)"},
+		"third": {
+			[]string{"--image", image, "--inventory", realtek, "--modules", kernel, "--cmdline", line},
+			exitFailed, "the kernel has r8169: build it with the inventory of this node too, or add --module r8169",
+		},
 		"nothing":   {nil, exitUsage, "give the node's --image"},
 		"line":      {[]string{"--cmdline", line}, 0, "no image was given"},
 		"bad line":  {[]string{"--cmdline", "root=iscsi:"}, exitFailed, "would not boot: command line: "},
@@ -136,8 +142,10 @@ func TestInventoryDirectory(t *testing.T) {
 		"NODE.txt") + "\n"
 	for command, args := range map[string][]string{
 		"plan": {"plan", "--inventory", dir, "ip=dhcp"},
-		"build": {"build", "--inventory", dir, "--kernel", planFile(t, "vmlinuz", "x"), "-o",
-			filepath.Join(t.TempDir(), "node.img")},
+		"build": {
+			"build", "--inventory", dir, "--kernel", planFile(t, "vmlinuz", "x"), "-o",
+			filepath.Join(t.TempDir(), "node.img"),
+		},
 	} {
 		if status, _, stderr := nodisk(args...); status == 0 || stderr != "nodisk: "+command+": "+want {
 			t.Errorf("%s: status %d: %s", command, status, stderr)

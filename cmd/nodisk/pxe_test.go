@@ -75,27 +75,39 @@ nodes:
 		"ip":        {guids, "ip={guid}:dhcp", "ip=00-02-c9-03-00-00-10-39:dhcp", ""},
 		"six bytes": {guids, "ip={mac}:dhcp", "ip=00-02-c9-00-10-39:dhcp", ""},
 		"Ethernet":  {macs, "ip={mac}:dhcp:1500", "ip=52-54-00-77-0a-07:dhcp:1500", ""},
-		"fixed": {guids, "ip={ip}::{gateway}:{mask}:{name}:{guid}:none root=nfs4:10.0.0.1:/x",
-			"ip=10.0.0.7::10.0.0.1:255.255.255.0:a:00-02-c9-03-00-00-10-39:none", ""},
-		"bond": {macs, "bond=bond0:{mac},eth1:mode=active-backup ip=bond0:dhcp",
-			"bond=bond0:52-54-00-77-0a-07,eth1:mode=active-backup", ""},
+		"fixed": {
+			guids, "ip={ip}::{gateway}:{mask}:{name}:{guid}:none root=nfs4:10.0.0.1:/x",
+			"ip=10.0.0.7::10.0.0.1:255.255.255.0:a:00-02-c9-03-00-00-10-39:none", "",
+		},
+		"bond": {
+			macs, "bond=bond0:{mac},eth1:mode=active-backup ip=bond0:dhcp",
+			"bond=bond0:52-54-00-77-0a-07,eth1:mode=active-backup", "",
+		},
 		"vlan":   {macs, "vlan=vlan5:{mac} ip=vlan5:dhcp", "vlan=vlan5:52-54-00-77-0a-07", ""},
 		"bridge": {macs, "bridge=br0:{mac},eth1 ip=br0:dhcp", "bridge=br0:52-54-00-77-0a-07,eth1", ""},
-		"route": {guids, "ip={guid}:dhcp rd.route=10.1.0.0/16:10.0.0.1:{guid}",
-			"rd.route=10.1.0.0/16:10.0.0.1:00-02-c9-03-00-00-10-39", ""},
-		"identifier": {macs, "ip={mac}:dhcp rd.net.dhcp.client_id={mac}:01-{mac}",
-			"rd.net.dhcp.client_id=52-54-00-77-0a-07:01-52-54-00-77-0a-07", ""},
+		"route": {
+			guids, "ip={guid}:dhcp rd.route=10.1.0.0/16:10.0.0.1:{guid}",
+			"rd.route=10.1.0.0/16:10.0.0.1:00-02-c9-03-00-00-10-39", "",
+		},
+		"identifier": {
+			macs, "ip={mac}:dhcp rd.net.dhcp.client_id={mac}:01-{mac}",
+			"rd.net.dhcp.client_id=52-54-00-77-0a-07:01-52-54-00-77-0a-07", "",
+		},
 		"tail":        {macs, "ip=eth0:dhcp:1500:{mac}", "ip=eth0:dhcp:1500:52-54-00-77-0a-07", ""},
 		"name":        {guids, "ifname=fabric:{guid} ip=fabric:dhcp", "ifname=fabric:00:02:c9:03:00:00:10:39", ""},
 		"port":        {guids, "ip=dhcp nodisk.ib.port={guid}", "nodisk.ib.port=00:02:c9:03:00:00:10:39", ""},
 		"firmware's":  {guids, "ip=dhcp BOOTIF=20-{guid}", "BOOTIF=20-00:02:c9:03:00:00:10:39", ""},
 		"boot device": {guids, "ip={guid}:dhcp bootdev={guid}", "bootdev=00:02:c9:03:00:00:10:39", ""},
-		"an initiator": {macs, "rd.iscsi.initiator=iqn.2026-01.example:{mac}",
-			"rd.iscsi.initiator=iqn.2026-01.example:52:54:00:77:0a:07", ""},
+		"an initiator": {
+			macs, "rd.iscsi.initiator=iqn.2026-01.example:{mac}",
+			"rd.iscsi.initiator=iqn.2026-01.example:52:54:00:77:0a:07", "",
+		},
 		"refused": {guids, "ip={guid}:dchp", "", "nodes.yaml:5:3: node a (and 1 more): command line: " +
 			"ip={guid}:dchp: "},
-		"a partition": {guids, "ip=dhcp ib.pkey={guid}.8001", "",
-			"node a (and 1 more): command line: ib.pkey={guid}.8001: "},
+		"a partition": {
+			guids, "ip=dhcp ib.pkey={guid}.8001", "",
+			"node a (and 1 more): command line: ib.pkey={guid}.8001: ",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))

@@ -53,8 +53,10 @@ func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 	if err != nil {
 		return order{}, err
 	}
-	o := order{several: b.All || b.Image != nil || b.Images != "", recorded: b.All || b.Image != nil,
-		warnings: s.Warnings}
+	o := order{
+		several: b.All || b.Image != nil || b.Images != "", recorded: b.All || b.Image != nil,
+		warnings: s.Warnings,
+	}
 	images, common := []site.Image{{}}, s.Defaults
 	switch {
 	case b.Images != "":
@@ -95,8 +97,10 @@ func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 	}
 	for i, image := range images {
 		files := schema.Merge(common, image.Settings)
-		w := wanted{image: image, files: files, settings: files.Without(g.names...), given: g, all: b.All,
-			listed: b.Images != ""}
+		w := wanted{
+			image: image, files: files, settings: files.Without(g.names...), given: g, all: b.All,
+			listed: b.Images != "",
+		}
 		requests, notes, err := w.requests(ctx)
 		for n := range requests {
 			spec := &requests[n].spec

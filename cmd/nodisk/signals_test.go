@@ -55,8 +55,10 @@ func TestSignalsOfReaders(t *testing.T) {
 	dir := t.TempDir()
 	for _, args := range [][]string{
 		{"pxe", "--nodes", "/dev/fd/3", "--out", dir},
-		{"build", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules", kernelDir(t), "--profile", "virt",
-			"--inventory", "/dev/fd/3", "-o", filepath.Join(dir, "out")},
+		{
+			"build", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules", kernelDir(t), "--profile", "virt",
+			"--inventory", "/dev/fd/3", "-o", filepath.Join(dir, "out"),
+		},
 	} {
 		c, _ := command(t, args...)
 		there, here, err := os.Pipe()
@@ -98,8 +100,10 @@ func TestSignalsAtFIFO(t *testing.T) {
 	write(t, image, func(w io.Writer) {
 		packedZstd(w, func(n *newc) { n.file("f", 0o100644, zeroes{}, 1) })
 	})
-	build := []string{"build", "--site", "none", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules",
-		kernelDir(t), "--profile", "virt", "-o", out}
+	build := []string{
+		"build", "--site", "none", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules",
+		kernelDir(t), "--profile", "virt", "-o", out,
+	}
 	for _, args := range [][]string{
 		{"inspect", fifo},
 		{"diff", image, fifo},
@@ -244,8 +248,12 @@ func TestTerminalEscapes(t *testing.T) {
 			n.file("a\x1b]0;x\a", 0o100644, nil, 0)
 		})
 	})
-	for _, args := range [][]string{{"inspect", image}, {"inspect", "--json", image}, {"plan", "--image", image},
-		{"inspect", "\x1b[31m/nothing"}} {
+	for _, args := range [][]string{
+		{"inspect", image},
+		{"inspect", "--json", image},
+		{"plan", "--image", image},
+		{"inspect", "\x1b[31m/nothing"},
+	} {
 		_, stdout, stderr := nodisk(args...)
 		for _, bad := range []string{"\x1b", "\u202e", "\u009b", "\xff", "\a"} {
 			if strings.Contains(stdout+stderr, bad) {

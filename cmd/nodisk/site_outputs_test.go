@@ -130,8 +130,10 @@ func TestStateIsAnInput(t *testing.T) {
 	record := filepath.Join(m.state, m.release)
 	before := string(fileBytes(t, record))
 	for _, out := range []string{record, filepath.Join(m.state, "new.img")} {
-		for _, args := range [][]string{{"--image", "a", "-o", out}, {"-o", out}, {"-o", filepath.Join(m.site, "b.img"),
-			"--sbom", out}} {
+		for _, args := range [][]string{{"--image", "a", "-o", out}, {"-o", out}, {
+			"-o", filepath.Join(m.site, "b.img"),
+			"--sbom", out,
+		}} {
 			status, _, stderr := m.build(append(args, "--kver", m.release)...)
 			if want := "write " + out + ": it is in " + m.state + ", which --state reads: give a " +
 				"path elsewhere\n"; status != exitFailed || !strings.Contains(stderr, want) {

@@ -29,8 +29,10 @@ func newMachine(t *testing.T, files map[string]string) machine {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	m := machine{filepath.Join(dir, "root"), filepath.Join(dir, "site"), filepath.Join(dir, "state"),
-		filepath.Join(dir, "out"), k.Release}
+	m := machine{
+		filepath.Join(dir, "root"), filepath.Join(dir, "site"), filepath.Join(dir, "state"),
+		filepath.Join(dir, "out"), k.Release,
+	}
 	linkTree(t, filepath.Join(kernel, "vmlinuz"), filepath.Join(m.root, "boot/vmlinuz-"+k.Release))
 	linkTree(t, filepath.Join(kernel, "lib/modules", k.Release), filepath.Join(m.root, "srv", k.Release))
 	modules := filepath.Join(m.root, "lib/modules")
@@ -210,8 +212,10 @@ func TestSitePassedOver(t *testing.T) {
 
 // An image whose name has no {kver} takes the place of that of another kernel: it is said.
 func TestSiteReplaced(t *testing.T) {
-	m := newMachine(t, map[string]string{"build.yaml": "profile: virt\n",
-		"images.d/fixed.yaml": "out: OUT/fixed.img\n"})
+	m := newMachine(t, map[string]string{
+		"build.yaml":          "profile: virt\n",
+		"images.d/fixed.yaml": "out: OUT/fixed.img\n",
+	})
 	args := []string{"--all", "--quiet", "--kver", m.release}
 	if status, stdout, stderr := m.build(args...); status != 0 || stdout+stderr != "" {
 		t.Fatalf("status %d: %s%s", status, stdout, stderr)
@@ -244,8 +248,10 @@ func TestSiteReplaced(t *testing.T) {
 
 // A profile that there is not is said with the line that names it.
 func TestSiteProfiles(t *testing.T) {
-	m := newMachine(t, map[string]string{"images.d/a.yaml": "out: a\nprofile: eth nfs\n",
-		"images.d/b.yaml": "out: b\nprofile: [eht]\n"})
+	m := newMachine(t, map[string]string{
+		"images.d/a.yaml": "out: a\nprofile: eth nfs\n",
+		"images.d/b.yaml": "out: b\nprofile: [eht]\n",
+	})
 	_, err := orderOf("--site", m.site, "--sysroot", m.root, "--all")
 	for _, want := range []string{
 		m.site + `/images.d/a.yaml:2: --profile: "eth nfs" is not one profile: write commas between names, eth,nfs`,
@@ -287,17 +293,25 @@ func TestSiteOrders(t *testing.T) {
 		// The hook of another kernel leaves an image alone that has its own.
 		"all of one": {[]string{"--all", "--kver", r}, []string{site + "/images.d/a-" + r + ".img " + r}},
 		"own":        {[]string{"--image", "own", "--kver", r}, []string{"error: it has a kernel of its own"}},
-		"no file": {[]string{"--kver", "6.1.0-without"},
-			[]string{"error: no file such as /boot/vmlinuz-6.1.0-without"}},
-		"given file": {[]string{"--kver", "6.1.0-without", "--kernel", "/dev/null"},
-			[]string{"error: read kernel: open /dev/null: it is a device: give a file"}},
+		"no file": {
+			[]string{"--kver", "6.1.0-without"},
+			[]string{"error: no file such as /boot/vmlinuz-6.1.0-without"},
+		},
+		"given file": {
+			[]string{"--kver", "6.1.0-without", "--kernel", "/dev/null"},
+			[]string{"error: read kernel: open /dev/null: it is a device: give a file"},
+		},
 		"none":    {[]string{"--kver", "6.9"}, []string{"error: there are " + r + ", 6.1.0-without"}},
 		"modules": {[]string{"--kver", r, "--modules", "/"}, []string{"error: leave out --modules"}},
-		"no image": {[]string{"--image", "b"},
-			[]string{`error: no image "b" in ` + site + "/images.d: there are a, own"}},
+		"no image": {
+			[]string{"--image", "b"},
+			[]string{`error: no image "b" in ` + site + "/images.d: there are a, own"},
+		},
 		"twice": {[]string{"--kver", r, "--kver", "all", "-o", "x.img"}, []string{"x.img " + r}},
-		"placeholder": {[]string{"--kver", r, "-o", "{kvr}.img"},
-			[]string{"error: there is no placeholder {kvr}: take {arch}, {kver}"}},
+		"placeholder": {
+			[]string{"--kver", r, "-o", "{kvr}.img"},
+			[]string{"error: there is no placeholder {kvr}: take {arch}, {kver}"},
+		},
 		"both": {[]string{"--all", "--image", "a"}, []string{"error: can't be used together"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -337,8 +351,10 @@ func TestSiteOrders(t *testing.T) {
 // A hook runs for a kernel that has come to this machine, with its file: images for others are none of its business,
 // and the machine's kernel is installed all the same.
 func TestSiteHookOfOthers(t *testing.T) {
-	m := newMachine(t, map[string]string{"images.d/own.yaml": "out: own.img\n",
-		"images.d/root.yaml": "out: r-{kver}.img\n"})
+	m := newMachine(t, map[string]string{
+		"images.d/own.yaml":  "out: own.img\n",
+		"images.d/root.yaml": "out: r-{kver}.img\n",
+	})
 	for name, line := range map[string]string{"own": "kernel: %[1]s/boot/vmlinuz-%[2]s\n", "root": "sysroot: %[1]s\n"} {
 		at := filepath.Join(m.site, "images.d", name+".yaml")
 		text := append(fileBytes(t, at), fmt.Sprintf("profile: ram\n"+line, m.root, m.release)...)
@@ -346,8 +362,10 @@ func TestSiteHookOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	hook := []string{"--site", m.site, "--all", "--kver", "6.9-new", "--kernel",
-		filepath.Join(m.root, "boot/vmlinuz-"+m.release)}
+	hook := []string{
+		"--site", m.site, "--all", "--kver", "6.9-new", "--kernel",
+		filepath.Join(m.root, "boot/vmlinuz-"+m.release),
+	}
 	o, err := orderOf(hook...)
 	notes := []string{
 		"flags of " + m.site + "/build.yaml",
@@ -373,8 +391,10 @@ func TestSiteHookOfOthers(t *testing.T) {
 // A dry run writes nothing and says what the image would have.
 func TestDryRun(t *testing.T) {
 	m := newMachine(t, map[string]string{"build.yaml": "profile: virt\n"})
-	args := []string{"--kver", m.release, "--out", filepath.Join(m.out, "x"), "--sbom",
-		filepath.Join(m.out, "s"), "--compress", "none"}
+	args := []string{
+		"--kver", m.release, "--out", filepath.Join(m.out, "x"), "--sbom",
+		filepath.Join(m.out, "s"), "--compress", "none",
+	}
 	status, stdout, stderr := m.build(append(args, "--dry-run")...)
 	if status != 0 || !strings.Contains(stdout, "/x: not written (dry run), ") ||
 		!strings.Contains(stdout, "  virtio_net\n") {

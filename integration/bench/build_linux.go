@@ -123,8 +123,10 @@ func (b *bench) make(ctx context.Context, m maker) (seconds float64, size int64,
 // makers prepares the tools: nodisk twice, then those that are installed.
 func (b *bench) makers(ctx context.Context) ([]maker, error) {
 	kernel := filepath.Join(b.kernelDir, "vmlinuz")
-	nodisk := []string{b.nodisk, "build", "--kernel", kernel, "--modules", b.kernelDir, "--profile", "virt,iscsi,ext4",
-		"--out", "{out}"}
+	nodisk := []string{
+		b.nodisk, "build", "--kernel", kernel, "--modules", b.kernelDir, "--profile", "virt,iscsi,ext4",
+		"--out", "{out}",
+	}
 	cache := "NODISK_CACHE=" + filepath.Join(b.dir, "cache")
 	makers := []maker{
 		{"build-nodisk", "with its cache", nodisk, []string{cache}},

@@ -48,8 +48,10 @@ func Linux418() []Rule {
 		// Linux 5.4.
 		{Call: unix.SYS_WAITID, Args: []Arg{is(0, unix.P_PIDFD)}, Errno: unix.EINVAL},
 		// Linux 4.20.
-		{Call: unix.SYS_SETSOCKOPT, Args: []Arg{is(1, unix.SOL_NETLINK), is(2, unix.NETLINK_GET_STRICT_CHK)},
-			Errno: unix.ENOPROTOOPT},
+		{
+			Call: unix.SYS_SETSOCKOPT, Args: []Arg{is(1, unix.SOL_NETLINK), is(2, unix.NETLINK_GET_STRICT_CHK)},
+			Errno: unix.ENOPROTOOPT,
+		},
 		// Linux 5.6.
 		{Call: unix.SYS_SOCKET, Args: []Arg{is(2, ipprotoMPTCP)}, Errno: unix.EPROTONOSUPPORT},
 		// Linux 6.3.

@@ -77,7 +77,8 @@ func KeyRows(from string, state KeyState, why, examples string) []Key {
 	var list []Key
 	for example := range strings.FieldsSeq(examples) {
 		name, _, _ := strings.Cut(example, "=")
-		list = append(list, Key{Name: name, State: state, Why: why, From: from, Example: strings.ReplaceAll(example, "*", "x")})
+		list = append(list, Key{Name: name, State: state, Why: why, From: from, Example: strings.ReplaceAll(example,
+			"*", "x")})
 	}
 	return list
 }

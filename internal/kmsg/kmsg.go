@@ -28,7 +28,8 @@ func Parse(data []byte) (Record, error) {
 	}
 	fields := strings.Split(string(head), ",")
 	if len(fields) < 3 {
-		return Record{}, fmt.Errorf("parse kernel log record: %d fields before the semicolon, want at least 3", len(fields))
+		return Record{}, fmt.Errorf("parse kernel log record: %d fields before the semicolon, want at least 3",
+			len(fields))
 	}
 	priority, err := strconv.ParseUint(fields[0], 10, 16)
 	if err != nil {

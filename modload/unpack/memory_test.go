@@ -61,15 +61,22 @@ func TestMemory(t *testing.T) {
 		most         uint64
 		refused      bool
 	}{
-		"xz, 64 MiB":             {".xz", string(bytes.Repeat(bigXZ, 20)), memoryMax, false},
-		"xz, 96 MiB":             {".xz", stream + blockHeader("\x00\x21\x01\x1d"), 1 << 20, true},
-		"xz, 4 GiB":              {".xz", stream + blockHeader("\x00\x21\x01\x28"), 1 << 20, true},
-		"xz, three filters":      {".xz", stream + blockHeader("\x03\x04\x00\x03\x01\xff\x04\x00\x21\x01\x28"), 1 << 20, true},
-		"zstd, 64 MiB":           {".zst", string(bytes.Repeat(bigZstd, 20)), memoryMax, false},
-		"zstd, 72 MiB":           {".zst", "\x28\xb5\x2f\xfd\x00\x81\x01\x00\x00", 1 << 20, true},
-		"zstd, 3.75 TiB":         {".zst", "\x28\xb5\x2f\xfd\x00\xff\x01\x00\x00", 1 << 20, true},
-		"zstd, one of 16 EiB":    {".zst", "\x28\xb5\x2f\xfd\xe0\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00\x00", 1 << 20, true},
-		"zstd, one of 64 MiB":    {".zst", "\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x04\x01\x00\x00", memoryMax, true}, // it has nothing
+		"xz, 64 MiB": {".xz", string(bytes.Repeat(bigXZ, 20)), memoryMax, false},
+		"xz, 96 MiB": {".xz", stream + blockHeader("\x00\x21\x01\x1d"), 1 << 20, true},
+		"xz, 4 GiB":  {".xz", stream + blockHeader("\x00\x21\x01\x28"), 1 << 20, true},
+		"xz, three filters": {
+			".xz", stream + blockHeader("\x03\x04\x00\x03\x01\xff\x04\x00\x21\x01\x28"), 1 << 20,
+			true,
+		},
+		"zstd, 64 MiB":   {".zst", string(bytes.Repeat(bigZstd, 20)), memoryMax, false},
+		"zstd, 72 MiB":   {".zst", "\x28\xb5\x2f\xfd\x00\x81\x01\x00\x00", 1 << 20, true},
+		"zstd, 3.75 TiB": {".zst", "\x28\xb5\x2f\xfd\x00\xff\x01\x00\x00", 1 << 20, true},
+		"zstd, one of 16 EiB": {
+			".zst", "\x28\xb5\x2f\xfd\xe0\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00\x00",
+			1 << 20, true,
+		},
+		// it has nothing
+		"zstd, one of 64 MiB":    {".zst", "\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x04\x01\x00\x00", memoryMax, true},
 		"zstd, to be skipped":    {".zst", "\x50\x2a\x4d\x18\xff\xff\xff\xff", 1 << 20, true},
 		"zstd, a run of a block": {".zst", "\x28\xb5\x2f\xfd\x00\x80\x03\x00\x10a", memoryMax, false},
 	} {

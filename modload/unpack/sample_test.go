@@ -18,7 +18,8 @@ func sample(n int) []byte {
 		seed = seed*1664525 + 1013904223
 		return int(seed>>8) % below
 	}
-	words := strings.Fields("module driver table init exit probe remove queue frame buffer register channel node port mutex")
+	words := strings.Fields("module driver table init exit probe remove queue frame buffer register channel " +
+		"node port mutex")
 	var b []byte
 	for len(b) < n {
 		switch random(8) {

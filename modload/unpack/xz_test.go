@@ -37,7 +37,10 @@ func TestXZ(t *testing.T) {
 // Streams follow each other, with padding after them.
 func TestXZStreams(t *testing.T) {
 	a, b := sample(5000), sample(150000)
-	packed := bytes.Join([][]byte{packXZ(t, a, xz.WriterConfig{}), make([]byte, 8), packXZ(t, b, xz.WriterConfig{CheckSum: xz.SHA256}), make([]byte, 4)}, nil)
+	packed := bytes.Join([][]byte{
+		packXZ(t, a, xz.WriterConfig{}), make([]byte, 8),
+		packXZ(t, b, xz.WriterConfig{CheckSum: xz.SHA256}), make([]byte, 4),
+	}, nil)
 	got, err := open(t, ".xz", packed)
 	if err != nil || !bytes.Equal(got, append(a, b...)) {
 		t.Errorf("%d bytes, %v", len(got), err)
@@ -67,16 +70,18 @@ func TestXZErrors(t *testing.T) {
 		"":         "ends too early",
 		stream[:9]: "ends too early",
 		stream:     "ends too early",
-		"\x7fELF\x02\x01\x00\x00\x00\x00\x00\x00":                   "does not begin as xz does",
-		stream[:11] + "\x37":                                        "is damaged",
-		stream[:7] + "\x02" + stream[8:]:                            "is damaged", // the checksum is that of another header
-		"\xfd7zXZ\x00\x00\x02\xd3\x73\xd7\xaf":                      "checksum of a type",
-		stream + blockHeader("\x01\x0a\x00\x21\x01\x08"):            "filter other than", // arm64
-		stream + blockHeader("\x00\x04\x00"):                        "filter other than", // x86 alone
-		stream + blockHeader("\x00\x21\x01\x29"):                    "filter other than", // a dictionary of more than 4 GiB
-		stream + blockHeader("\x00\x21\x01\x1d"):                    "more than 64 MiB",  // of 96
-		stream + blockHeader("\x00\x21\x01\x28"):                    "more than 64 MiB",  // of 4 GiB
-		stream + blockHeader("\x00\x21\x01\x1c"):                    "ends too early",    // of 64 MiB, and no chunk
+		"\x7fELF\x02\x01\x00\x00\x00\x00\x00\x00": "does not begin as xz does",
+		stream[:11] + "\x37":                      "is damaged",
+		// the checksum is that of another header
+		stream[:7] + "\x02" + stream[8:]:                 "is damaged",
+		"\xfd7zXZ\x00\x00\x02\xd3\x73\xd7\xaf":           "checksum of a type",
+		stream + blockHeader("\x01\x0a\x00\x21\x01\x08"): "filter other than", // arm64
+		stream + blockHeader("\x00\x04\x00"):             "filter other than", // x86 alone
+		// a dictionary of more than 4 GiB
+		stream + blockHeader("\x00\x21\x01\x29"):                    "filter other than",
+		stream + blockHeader("\x00\x21\x01\x1d"):                    "more than 64 MiB", // of 96
+		stream + blockHeader("\x00\x21\x01\x28"):                    "more than 64 MiB", // of 4 GiB
+		stream + blockHeader("\x00\x21\x01\x1c"):                    "ends too early",   // of 64 MiB, and no chunk
 		stream + blockHeader("\x00\x21\x01\x08") + "\x03":           "is damaged",
 		stream + blockHeader("\xc0\x80\x00"):                        "is damaged", // a number
 		stream + "\x02\x00\x21\x01\x08\x00\x00\x00\x00\x00\x00\x00": "is damaged",

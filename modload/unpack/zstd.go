@@ -38,7 +38,8 @@ func meansZstd(err error) error {
 		return errors.New("it needs a dictionary: pack it without")
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		// The library says the same of a block that is longer than its frame's window.
-		return fmt.Errorf("it needs more than %d MiB to be unpacked, or is damaged: pack it with zstd -19 or less", maxWindow>>20)
+		return fmt.Errorf("it needs more than %d MiB to be unpacked, or is damaged: pack it with zstd -19 or less",
+			maxWindow>>20)
 	}
 	return fmt.Errorf("%w: %w", errDamaged, err)
 }

@@ -17,9 +17,13 @@ func packZstd(t testing.TB, plain []byte, options ...zstd.EOption) []byte {
 
 func TestZstd(t *testing.T) {
 	for name, plain := range samples() {
-		for _, level := range []zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBetterCompression, zstd.SpeedBestCompression} {
+		for _, level := range []zstd.EncoderLevel{
+			zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBetterCompression,
+			zstd.SpeedBestCompression,
+		} {
 			for _, window := range []int{1 << 10, 1 << 15, 8 << 20} {
-				packed := packZstd(t, plain, zstd.WithEncoderLevel(level), zstd.WithWindowSize(window), zstd.WithZeroFrames(true))
+				packed := packZstd(t, plain, zstd.WithEncoderLevel(level), zstd.WithWindowSize(window),
+					zstd.WithZeroFrames(true))
 				if got, err := open(t, ".zst", packed); err != nil || !bytes.Equal(got, plain) {
 					t.Errorf("%s, %v, window %d: %d of %d bytes, %v", name, level, window, len(got), len(plain), err)
 				}
@@ -32,7 +36,10 @@ func TestZstd(t *testing.T) {
 func TestZstdFrames(t *testing.T) {
 	a, b := sample(5000), sample(150000)
 	free := []byte("\x5d\x2a\x4d\x18\x03\x00\x00\x00abc")
-	packed := bytes.Join([][]byte{free, packZstd(t, a), free, packZstd(t, b, zstd.WithEncoderCRC(false)), packZstd(t, nil, zstd.WithZeroFrames(true)), free}, nil)
+	packed := bytes.Join([][]byte{
+		free, packZstd(t, a), free, packZstd(t, b, zstd.WithEncoderCRC(false)),
+		packZstd(t, nil, zstd.WithZeroFrames(true)), free,
+	}, nil)
 	got, err := open(t, ".zst", packed)
 	if err != nil || !bytes.Equal(got, append(a, b...)) {
 		t.Errorf("%d bytes, %v", len(got), err)

@@ -207,8 +207,10 @@ func (w *writer) versions() {
 }
 
 func newWriter(m Module) *writer {
-	w := &writer{module: m, order: binary.LittleEndian, sections: make([]section, 1), symbols: make([]symbol, 1),
-		strings: []byte{0}}
+	w := &writer{
+		module: m, order: binary.LittleEndian, sections: make([]section, 1), symbols: make([]symbol, 1),
+		strings: []byte{0},
+	}
 	if m.BigEndian {
 		w.order = binary.BigEndian
 	}

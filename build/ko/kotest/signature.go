@@ -15,8 +15,10 @@ func signature(signer string) []byte {
 		signer = "Kernel test key"
 	}
 	sha256 := pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}}
-	rsa := pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1},
-		Parameters: asn1.NullRawValue}
+	rsa := pkix.AlgorithmIdentifier{
+		Algorithm:  asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1},
+		Parameters: asn1.NullRawValue,
+	}
 	type issuerAndSerial struct {
 		Issuer pkix.RDNSequence
 		Serial *big.Int
@@ -42,11 +44,17 @@ func signature(signer string) []byte {
 		Content signedData `asn1:"explicit,tag:0"`
 	}{
 		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2},
-		signedData{1, []pkix.AlgorithmIdentifier{sha256}, contents{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}},
+		signedData{
+			1,
+			[]pkix.AlgorithmIdentifier{sha256},
+			contents{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}},
 			[]signerInfo{{
-				1, issuerAndSerial{pkix.Name{CommonName: signer}.ToRDNSequence(), big.NewInt(0x66f54e15)}, sha256, rsa,
+				1,
+				issuerAndSerial{pkix.Name{CommonName: signer}.ToRDNSequence(), big.NewInt(0x66f54e15)},
+				sha256, rsa,
 				make([]byte, 256),
-			}}},
+			}},
+		},
 	})
 	if err != nil {
 		panic(fmt.Sprintf("marshal a constant message: %v", err))
