@@ -251,7 +251,7 @@ func TestBaseInitKinds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if tt.want == "" {
 				if _, err := readBase(t.Context(), bytesSource(newc(tt.files...))); err == nil ||
-					!strings.Contains(err.Error(), "/usr as a folder") && !strings.Contains(err.Error(),
+					!strings.Contains(err.Error(), "/usr as a directory") && !strings.Contains(err.Error(),
 						"boots nowhere") {
 					t.Errorf("error %v, want that the link leads nowhere", err)
 				}

@@ -155,7 +155,7 @@ func (c *Cache) Len() int {
 	return len(c.memory)
 }
 
-// Trim removes the blocks that were not used for longest, until the folder is
+// Trim removes the blocks that were not used for longest, until the directory is
 // within its limit, and what a build that was killed left behind.
 func (c *Cache) Trim() error {
 	if c == nil || c.dir == "" || !c.wrote {

@@ -37,7 +37,7 @@ func openChoice(x *modload.Index, tree fs.FS) (*driverChoice, error) {
 
 // choose takes from a module tree what the devices of some node types ask
 // for: drivers of network and storage and of the buses they sit on. The
-// profiles keep what /init loads by name and what is no driver; their other
+// profiles keep what /init loads by name and what is not a driver; their other
 // drivers go. What was chosen is a profile of its own, the last of those
 // returned.
 //

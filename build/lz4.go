@@ -12,7 +12,7 @@ import (
 
 // The legacy frame of lz4 as the kernel reads it (lib/decompress_unlz4.c, and
 // doc/lz4_Frame_format.md of lz4): a magic number, then blocks of up to 8 MiB
-// of content, each behind its compressed size, all numbers little-endian.
+// of content, each after its compressed size, all numbers little-endian.
 const (
 	lz4LegacyMagic = 0x184c2102
 	lz4LegacyBlock = 8 << 20
@@ -62,7 +62,7 @@ func writeLZ4(ctx context.Context, w io.Writer, data []byte, done func(n int)) e
 	return nil
 }
 
-// An lz4Seq is a run of literals and the match behind it.
+// An lz4Seq is a run of literals and the match after it.
 type lz4Seq struct {
 	literals, offset, length int32
 }

@@ -198,7 +198,7 @@ func TestOutputTerminal(t *testing.T) {
 	testenv.Needs(t, err == nil, pts)
 	defer slave.Close() //nolint:errcheck // nothing was written
 	number := func(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
-	want := " is a terminal, and this is not text: give a file, or a pipe behind it"
+	want := " is a terminal, and this is not text: give a file, or a pipe"
 	for _, name := range []string{pts, number(slave)} {
 		if err := CheckOutputs(Spec{Out: name}); err == nil || err.Error() != "write --out: "+name+want {
 			t.Errorf("%s: error %v", name, err)

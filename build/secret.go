@@ -147,7 +147,7 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 	for _, f := range inside {
 		if at, _, err := b.links.lookup(f.name, f.mode&typeMask == typeDir); err != nil || at != f.name {
 			return nil, fmt.Errorf("put in secret /%s: it is behind a link of the added tree, at /%s: give that path "+
-				"behind the colon", f.name, at)
+				"after the colon", f.name, at)
 		}
 	}
 	b.report.Warnings = append(b.report.Warnings, warnings...)

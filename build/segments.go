@@ -16,7 +16,7 @@ func (b *builder) segments(files []file) []segment {
 	return b.afterBase([]segment{{files: files, compression: b.spec.Compress}})
 }
 
-// addMicrocodeAndSecrets puts microcode before the other segments and secrets behind them.
+// addMicrocodeAndSecrets puts microcode before the other segments and secrets after them.
 func (b *builder) addMicrocodeAndSecrets(ctx context.Context, list []segment, files []file) ([]segment, error) {
 	arch := ""
 	if i := slices.IndexFunc(files, func(f file) bool { return f.part == PartInit }); i >= 0 {

@@ -10,7 +10,7 @@ import (
 // An Act is something that happens to a node's cables, NICs, adapters or servers.
 type Act struct {
 	// On waits for a line of the node's console that matches the regular
-	// expression, behind the one of the act before; After is the time to pass
+	// expression, after the one of the act before; After is the time to pass
 	// then.
 	On    string
 	After time.Duration

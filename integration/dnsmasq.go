@@ -9,7 +9,7 @@ import (
 )
 
 // dhcp starts the network's dnsmasq: one reserved address for the node's first
-// NIC, and TFTP of the folder tftp unless that is empty. It lives as long as the lab.
+// NIC, and TFTP of the directory tftp unless that is empty. It lives as long as the lab.
 func (n *network) dhcp(name, rootPath, tftp string) (*process, error) {
 	var c strings.Builder
 	opt := func(format string, args ...any) { fmt.Fprintf(&c, format+"\n", args...) }

@@ -94,7 +94,7 @@ func (l *Lab) startRpcbind(ctx context.Context) error {
 	return nil
 }
 
-// ganeshaAt serves a folder by a server of its own, at ports of its own.
+// ganeshaAt serves a directory by a server of its own, at ports of its own.
 func (l *Lab) ganeshaAt(ctx context.Context, name, dir, port, mountPort string) (*process, error) {
 	// One at a time: two that register with the portmapper at once refuse to start.
 	l.registering.Lock()

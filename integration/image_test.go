@@ -28,7 +28,7 @@ func kernelOf(t *testing.T, target, env string) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "vmlinuz")); err != nil {
-		testenv.Missing(t, "no kernel: run make "+target+", or set "+env+" to a folder with vmlinuz and "+
+		testenv.Missing(t, "no kernel: run make "+target+", or set "+env+" to a directory with vmlinuz and "+
 			"lib/modules/RELEASE")
 	}
 	return dir

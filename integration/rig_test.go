@@ -78,7 +78,7 @@ func TestNICArgs(t *testing.T) {
 	}
 }
 
-// An act waits for its line behind that of the act before.
+// An act waits for its line after that of the act before.
 func TestPlay(t *testing.T) {
 	out := newTranscript()
 	v := &node{p: &process{out: out}}

@@ -225,7 +225,7 @@ func (a *archive) modules(index *modload.Index, dir string, names ...string) (st
 	return list.String(), nil
 }
 
-// tree adds the files of a folder below another name.
+// tree adds the files of a directory below another name.
 func (a *archive) tree(dir, name string) error {
 	return fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {

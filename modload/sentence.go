@@ -31,7 +31,7 @@ func sentence(module string, messages []string) string {
 	return ""
 }
 
-// about tells whether a message names the module as a word of its own.
+// about reports whether a message names the module as a word of its own.
 func about(module, message string) bool {
 	message = normal(message)
 	for from := 0; ; {

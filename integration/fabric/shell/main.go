@@ -55,7 +55,7 @@ type options struct {
 func parse(args []string) (options, error) {
 	o := options{spec: integration.FabricSpec{Files: map[string]string{}}}
 	flags := flag.NewFlagSet("shell", flag.ContinueOnError)
-	flags.StringVar(&o.spec.KernelDir, "kernel", ".cache/kernel", "folder with vmlinuz and lib/modules/RELEASE")
+	flags.StringVar(&o.spec.KernelDir, "kernel", ".cache/kernel", "directory with vmlinuz and lib/modules/RELEASE")
 	flags.StringVar(&o.spec.HCA, "softib", ".cache/softib/softib.ko", "the software HCA, made by make softib")
 	flags.BoolVar(&o.spec.SubnetManager, "sm", false, "leave the ports to a subnet manager (start_opensm)")
 	flags.BoolVar(&o.spec.RDMA, "rdma", false, "HCAs with reliable connections, for NFS over RDMA (start_nfs, "+
