@@ -1,4 +1,4 @@
-// Package kmsg reads the kernel's log, record by record: the reason after a bare errno of a
+// Package kmsg reads the kernel's log, record by record: the reason behind a bare errno of a
 // module that does not load or a mount that fails.
 package kmsg
 
