@@ -36,7 +36,8 @@ func TestLinks(t *testing.T) {
 		testenv.Missing(t, err.Error())
 	}
 	tests := filepath.Join(t.TempDir(), "netsetup.test")
-	compile := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "ownmachine", "-o", tests, "../netsetup")
+	compile := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "ownmachine", "-o",
+		tests, "../netsetup/bringup")
 	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
