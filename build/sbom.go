@@ -37,7 +37,7 @@ const (
 
 // writeSBOM writes what is in the image, which has been written. It says nothing that
 // would not be the same in another build of the same input: no host, no user, no hour.
-func (b *builder) writeSBOM(ctx context.Context, list []packing) error {
+func (b *builder) writeSBOM(ctx context.Context, list []segmentBlocks) error {
 	if b.spec.SBOM == "" {
 		return nil
 	}
