@@ -54,7 +54,7 @@ func (m *machine) file(path string) string { return filepath.Join(m.modules, pat
 
 // read returns the one line of a sysfs file, empty if there is none.
 func (m *machine) read(name string) string {
-	fd, err := open(m.path(name), unix.O_RDONLY)
+	fd, err := open(m.path(name))
 	if err != nil {
 		return ""
 	}
@@ -67,9 +67,9 @@ func (m *machine) read(name string) string {
 	return strings.TrimSpace(string(buf[:n]))
 }
 
-func open(path string, mode int) (int, error) {
+func open(path string) (int, error) {
 	for {
-		fd, err := unix.Open(path, mode|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if !errors.Is(err, unix.EINTR) {
 			return fd, err
 		}
@@ -102,7 +102,7 @@ func (m *machine) size(path string) int64 {
 
 // needs reads the whole file: it is asked when an error is to be explained.
 func (m *machine) needs(path string) []string {
-	fd, err := open(m.file(path), unix.O_RDONLY)
+	fd, err := open(m.file(path))
 	if err != nil {
 		return nil
 	}
@@ -134,7 +134,7 @@ func (m *machine) events() (listener, error) {
 // insert loads a file. On failure it returns what the kernel logged meanwhile.
 func (m *machine) insert(i insertion) ([]string, error) {
 	path := i.path
-	fd, err := open(m.file(path), unix.O_RDONLY)
+	fd, err := open(m.file(path))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", m.file(path), err)
 	}

@@ -110,7 +110,7 @@ func TestUnpackToMemory(t *testing.T) {
 	m := newMachine(LoaderConfig{Root: root, Decompress: func(path string, r io.Reader) (io.Reader, error) {
 		return io.MultiReader(r, strings.NewReader(" of "+path)), nil
 	}})
-	fd, err := open(filepath.Join(root, "a.ko.gz"), unix.O_RDONLY)
+	fd, err := open(filepath.Join(root, "a.ko.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestMachineSizes(t *testing.T) {
 
 func TestDescriptor(t *testing.T) {
 	root := write(t, map[string]string{"f": strings.Repeat("abc", 1000)})
-	fd, err := open(filepath.Join(root, "f"), unix.O_RDONLY)
+	fd, err := open(filepath.Join(root, "f"))
 	if err != nil {
 		t.Fatal(err)
 	}

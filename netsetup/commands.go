@@ -28,9 +28,9 @@ func (c Config) supposed() []link.Device {
 		if m.Name != "" && (c.Made(m.Name) || renamed) || slices.ContainsFunc(have, m.Selects) {
 			return
 		}
-		any := strings.NewReplacer("*", "0", "?", "0")
+		some := strings.NewReplacer("*", "0", "?", "0")
 		d := link.Device{
-			Index: len(have) + 2, Name: any.Replace(m.Name), Driver: any.Replace(m.Driver), Addr: m.Addr,
+			Index: len(have) + 2, Name: some.Replace(m.Name), Driver: some.Replace(m.Driver), Addr: m.Addr,
 			Type: link.HwEthernet, MTU: 1500, Physical: true, Carrier: true,
 		}
 		kind := "eth"

@@ -114,6 +114,7 @@ type planJSON struct {
 	Verdict  string       `json:"verdict"`
 	About    []string     `json:"about,omitempty"`
 	Plan     string       `json:"plan,omitempty"`
+	Network  []string     `json:"network,omitempty"` // commands of ip(8)
 	Devices  []deviceJSON `json:"devices,omitempty"`
 	Phases   []phaseJSON  `json:"phases,omitempty"`
 	Faults   []string     `json:"faults,omitempty"`
@@ -138,7 +139,7 @@ type loadedJSON struct {
 
 func jsonPlan(r preflight.Report, strict bool) planJSON {
 	j := planJSON{
-		Boots: r.Boots() && (!strict || r.Doubts == nil), Verdict: r.Verdict(strict), About: r.About, Plan: r.Plan,
+		Boots: r.Boots() && (!strict || r.Doubts == nil), Verdict: r.Verdict(strict), About: r.About, Plan: r.Plan, Network: r.Network,
 		Faults: r.Faults, Warnings: r.Doubts, Notes: r.Notes,
 	}
 	for _, d := range r.Devices {
