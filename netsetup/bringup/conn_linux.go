@@ -21,7 +21,8 @@ const receiveBuffer = 4096
 
 // A packetConn sends and receives DHCP, ARP or RARP on an interface that has no
 // address: packet(7), SOCK_DGRAM, so that the kernel makes the link-layer header
-// of whatever link it is.
+// of whatever link it is. Not by github.com/mdlayher/packet, which refuses to send to
+// more than 8 bytes of address (InfiniBand has 20) and does not receive PACKET_AUXDATA.
 type packetConn struct {
 	via   lease.Channel
 	file  *os.File

@@ -15,7 +15,8 @@ const (
 	RARPReply   = 4
 )
 
-// An ARPPacket is one of ARP or RARP for IPv4.
+// An ARPPacket is one of ARP or RARP for IPv4. github.com/mdlayher/arp has had no release
+// and no change since 2022, and knows no RARP.
 type ARPPacket struct {
 	HwType uint16 // hwEthernet or hwInfiniBand
 	Op     uint16

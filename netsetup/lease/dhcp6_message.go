@@ -99,7 +99,9 @@ func option6(code dhcpv6.OptionCode, value []byte) dhcpv6.Option {
 
 // message makes a message; server and addr are left out where there is none.
 // All but INFORMATION-REQUEST hold the IA_NA.
-func (c *Client6) message(kind dhcpv6.MessageType, xid uint32, since time.Duration, server []byte, addr netip.Addr) []byte {
+func (c *Client6) message(
+	kind dhcpv6.MessageType, xid uint32, since time.Duration, server []byte, addr netip.Addr,
+) []byte {
 	m := &dhcpv6.Message{MessageType: kind, TransactionID: [3]byte{byte(xid >> 16), byte(xid >> 8), byte(xid)}}
 	m.AddOption(option6(dhcpv6.OptionClientID, c.DUID))
 	if server != nil {
@@ -303,6 +305,7 @@ func (a *answer6) bytes(code dhcpv6.OptionCode, v []byte) {
 		if s := binary.BigEndian.Uint32(v); s >= 60 && s <= 86400 {
 			a.maxRT = s
 		}
+	default: // of no use here
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 
 // A rarp asks for the address that belongs to a hardware address (RFC 903). The
 // answer has no netmask: without one of ip= it is that of the class, as in the
-// kernel (net/ipv4/ipconfig.c), and the server is where an NFS root is.
+// kernel (net/ipv4/ipconfig.c), and the server is where an NFS root is. No library
+// for Go was found that speaks it.
 type rarp struct {
 	addr link.HardwareAddr
 	bits int // prefix length, 0 for that of the class

@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BondAdd makes the bond and reads it back, by messages of its own: the library's
-// Bond has no attribute behind IFLA_BOND_TLB_DYNAMIC_LB (27), of which bondTable has seven. Of an option that it does not know
-// a kernel says nothing (rtnl_newlink reads the attributes of a kind without
-// being strict).
+// BondAdd makes the bond, by a message of its own: the library's Bond ends with attribute
+// 27 (IFLA_BOND_TLB_DYNAMIC_LB), and bondTable has seven more. It reads the bond back: of an
+// option that it does not know a kernel says nothing (rtnl_newlink reads the attributes of a
+// kind without being strict).
 func (Kernel) BondAdd(b BondAdd) error {
 	want := MadeLink{Name: b.Name, Kind: "bond", Data: BondData(b.Options)}
 	err := LinkMake(want, func() error { return LinkAdd(want) })

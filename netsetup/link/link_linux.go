@@ -18,11 +18,9 @@ const (
 	BridgeSTPState     = 5 // IFLA_BR_STP_STATE
 )
 
-// Changes are made by the calls of the library. Each has a socket of its own with
-// a deadline of a minute (SocketTimeoutTv of its package nl), and is given the
-// index of the link: by a name it would first ask for the whole link.
-//
-// request sends one that the library has no call for, and waits for the kernel's answer.
+// Request sends a change that the library has no call for, and waits for the kernel's answer.
+// As with its calls, each request has a socket of its own with a deadline of a minute
+// (SocketTimeoutTv of package nl).
 func Request(kind, flags int, body nl.NetlinkRequestData, attrs ...*nl.RtAttr) error {
 	req := nl.NewNetlinkRequest(kind, flags|unix.NLM_F_ACK)
 	req.AddData(body)
@@ -34,9 +32,10 @@ func Request(kind, flags int, body nl.NetlinkRequestData, attrs ...*nl.RtAttr) e
 }
 
 // infoChange changes what depends on the kind of a link that is there
-// (RTM_NEWLINK of rtnetlink(7)). The library's LinkModify refuses an IPoIB link that is no
-// child, knows neither the spanning tree of a bridge nor the newer options of a bond,
-// and sends values that were not asked for.
+// (RTM_NEWLINK of rtnetlink(7)). The library's LinkModify refuses an IPoIB link that is not
+// a child, knows neither the spanning tree of a bridge nor the newer options of a bond, and
+// sends the name, too: with an index that is a renaming, which a link that is up refuses
+// before Linux 6.2 (EBUSY of dev_change_name).
 func infoChange(dev string, info *nl.RtAttr) error {
 	index, err := InterfaceIndex(dev)
 	if err != nil {
@@ -47,7 +46,8 @@ func infoChange(dev string, info *nl.RtAttr) error {
 	return Request(unix.RTM_NEWLINK, 0, msg, info)
 }
 
-// linkOf is a device in the form of the library, of which it needs the index.
+// linkOf is a device in the form of the library. It has the index: of a link with a
+// name only, each call of the library would first ask for all that the kernel knows of it.
 func linkOf(dev string) (netlink.Link, error) {
 	index, err := InterfaceIndex(dev)
 	if err != nil {
@@ -183,6 +183,7 @@ func madeAttrs(l MadeLink) netlink.LinkAttrs {
 	return attrs
 }
 
+// ChildAdd makes an IPoIB device of a P_Key on another one.
 func (Kernel) ChildAdd(c ChildAdd) error {
 	parent, err := InterfaceIndex(c.Parent)
 	if err != nil {
@@ -234,7 +235,8 @@ func (Kernel) LinkMaster(s LinkMaster) error {
 // InterfaceIndex is the number by which netlink knows a device.
 func InterfaceIndex(dev string) (int, error) { return ask(dev, unix.SIOCGIFINDEX) }
 
-// LinkType: what the type is in is a struct sockaddr, which begins with it (netdevice(7)).
+// LinkType is the hardware type of a device (ARPHRD_*). What it is in is a struct sockaddr, which
+// begins with it (netdevice(7)).
 func (Kernel) LinkType(dev string) (uint16, error) {
 	t, err := ask(dev, unix.SIOCGIFHWADDR)
 	return uint16(t), err

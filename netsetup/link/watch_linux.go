@@ -34,6 +34,8 @@ const (
 // same socket, so that nothing is missed in between and nothing is read twice.
 // With six, so it does with what is told of IPv6: see watch_six_linux.go. The
 // addresses of IPv4 are not subscribed to: they are acknowledged one by one.
+// Not by LinkSubscribe of the library: it does not say where its dump ends, and ends itself
+// when messages were lost, after which all is asked for again here.
 func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan LinkEvent, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {

@@ -10,6 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// What is told of IPv6 is read here and not by the library: its subscriptions for links, addresses and
+// routes are three sockets, whose messages have no order among each other, and it has none for the options of
+// router advertisements.
+
 // groups6 are the multicast groups of rtnetlink for IPv6: addresses, routes, the
 // flags of an interface, and the options of router advertisements that the
 // kernel leaves to others.
