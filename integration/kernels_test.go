@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/init/linux"
-	"github.com/nodisk/nodisk/integration/oldkernel"
+	"github.com/nodisk/nodisk/internal/oldkernel"
 )
 
 // Kernels of the range that README states: calls and flags as Linux 4.18 has them, under the
