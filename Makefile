@@ -166,7 +166,7 @@ unit-plain:
 	@$(GO) test -vet=off -run '$(large)' ./build
 
 unit-quick:
-	@$(GO) test -vet=off -skip '$(large)|$(slow)' -p $$(($$(nproc) + 1)) $$($(GO) list ./netsetup ./build ./... | grep -v '/integration$$')
+	@$(GO) test -vet=off -skip '$(large)|$(slow)' -parallel 4 -p $$(($$(nproc) + 1)) $$($(GO) list ./netsetup ./build ./... | grep -v '/integration$$')
 
 fuzz: ## every fuzz target, FUZZTIME seconds (1800) for all together
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)
