@@ -115,10 +115,10 @@ func newWalk(seed uint64) *walk {
 // below are the stages that the named ones are built on, and they themselves.
 func (w *walk) below(names []string) []int {
 	var all []int
-	for i := len(w.stages) - 1; i >= 0; i-- {
-		if slices.Contains(names, w.stages[i].name) {
+	for i, s := range slices.Backward(w.stages) {
+		if slices.Contains(names, s.name) {
 			all = append(all, i)
-			names = append(slices.Clone(names), w.stages[i].after...)
+			names = append(slices.Clone(names), s.after...)
 		}
 	}
 	return all
