@@ -158,7 +158,7 @@ unit: kernel-other headers ## unit tests, with the race detector where there are
 # package run side by side than there are processors, and one package more. Vetted it was
 # by "make vet".
 unit-race:
-	@$(GO) test $(race) -skip '$(large)' -vet=off -p $$(($$(nproc) + 1)) -parallel 4 ./netsetup ./build $$(scripts/concurrent | grep -vxE './(netsetup|build)')
+	@$(GO) test $(race) -skip '$(large)' -vet=off -p $$(($$(nproc) + 1)) -parallel 4 ./netsetup/bringup ./build $$(scripts/concurrent | grep -vxE './(netsetup/bringup|build)')
 	@$(GO) test $(race) -run '$(concurrent)' -vet=off ./cmd/nodisk
 
 unit-plain:
@@ -166,7 +166,7 @@ unit-plain:
 	@$(GO) test -vet=off -run '$(large)' ./build
 
 unit-quick:
-	@$(GO) test -vet=off -skip '$(large)|$(slow)' -parallel 4 -p $$(($$(nproc) + 1)) $$($(GO) list ./netsetup ./build ./... | grep -v '/integration$$')
+	@$(GO) test -vet=off -skip '$(large)|$(slow)' -parallel 4 -p $$(($$(nproc) + 1)) $$($(GO) list ./netsetup/bringup ./build ./... | grep -v '/integration$$')
 
 fuzz: ## every fuzz target, FUZZTIME seconds (1800) for all together
 	@GO=$(GO) scripts/fuzz $(FUZZTIME)

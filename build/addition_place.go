@@ -42,8 +42,8 @@ func linkTree(files []file) (*unpacked, error) {
 	return t, nil
 }
 
-// placed is a file where the links of a tree lead it.
-func (t *unpacked) placed(f file) (file, error) {
+// placedIn is a file where the links of a tree lead it.
+func placedIn(t *unpacked, f file) (file, error) {
 	at, _, err := t.lookup(f.name, f.mode&typeMask == typeDir)
 	f.name = at
 	return f, err
@@ -60,7 +60,7 @@ func (b *builder) join(own, added []file) ([]file, error) {
 	var placed []file
 	byName := make(map[string]file, len(added))
 	for _, f := range added {
-		if f, err = b.links.placed(f); err != nil {
+		if f, err = placedIn(b.links, f); err != nil {
 			return nil, fmt.Errorf("add /%s: %w", f.name, err)
 		}
 		placed = append(placed, f)
@@ -69,7 +69,8 @@ func (b *builder) join(own, added []file) ([]file, error) {
 	aside := b.base == nil && b.holdsModules(placed)
 	if aside {
 		b.report.Notes = append(b.report.Notes, fmt.Sprintf(
-			"/%s/%s of the added tree stays whole; nodisk's modules are in /%s/%s, where /init looks first", modulesDir, b.report.Release, OwnDir, modulesDir))
+			"/%s/%s of the added tree stays whole; nodisk's modules are in /%s/%s, where /init looks first",
+			modulesDir, b.report.Release, OwnDir, modulesDir))
 	}
 	var (
 		list     []file
@@ -80,16 +81,18 @@ func (b *builder) join(own, added []file) ([]file, error) {
 		if aside && (f.part == PartModules || f.part == PartIndexes) {
 			f.name = OwnDir + "/" + f.name
 		}
-		if f, err = b.links.placed(f); err != nil {
+		if f, err = placedIn(b.links, f); err != nil {
 			return nil, fmt.Errorf("put in /%s: %w", f.name, err)
 		}
 		theirs, twice := byName[f.name]
 		switch {
 		case !twice || f.mode&typeMask == typeDir:
 			list = append(list, f)
-		case f.part == PartTree && (theirs.mode&typeMask != f.mode&typeMask || theirs.major != f.major || theirs.minor != f.minor):
+		case f.part == PartTree && (theirs.mode&typeMask != f.mode&typeMask || theirs.major != f.major ||
+			theirs.minor != f.minor):
 			b.report.Warnings = append(b.report.Warnings, fmt.Sprintf(
-				"/%s of the added tree is not the device %d,%d that the kernel opens: nodisk's own is in the image", f.name, f.major, f.minor))
+				"/%s of the added tree is not the device %d,%d that the kernel opens: nodisk's own is in the image",
+				f.name, f.major, f.minor))
 			list = append(list, f)
 			placed = slices.DeleteFunc(placed, func(g file) bool { return g.name == f.name })
 		case b.boots(f):
@@ -105,8 +108,11 @@ func (b *builder) join(own, added []file) ([]file, error) {
 			plural(replaced.count, "file"), replaced.names()))
 	}
 	if !aside && b.base == nil {
-		if i := slices.IndexFunc(placed, func(f file) bool { return strings.HasPrefix(f.name, OwnDir+"/"+modulesDir+"/") }); i >= 0 {
-			errs = append(errs, fmt.Errorf("add /%s: /init would take its modules from there: leave it out with --exclude %s",
+		if i := slices.IndexFunc(placed, func(f file) bool {
+			return strings.HasPrefix(f.name, OwnDir+"/"+modulesDir+"/")
+		}); i >= 0 {
+			errs = append(errs, fmt.Errorf("add /%s: /init would take its modules from there: leave it out "+
+				"with --exclude %s",
 				placed[i].name, OwnDir))
 		}
 	}
@@ -164,6 +170,7 @@ func ownRefused(f file) error {
 		how = "--config FILE says what is in it"
 	default:
 	}
-	return fmt.Errorf("add /%s: that file is nodisk's own, and is not replaced: %s; --exclude %s leaves the added one out",
+	return fmt.Errorf("add /%s: that file is nodisk's own, and is not replaced: %s; --exclude %s leaves the "+
+		"added one out",
 		f.name, how, f.name)
 }

@@ -60,9 +60,11 @@ func newArchive(files []file, mtime time.Time) (*cpioArchive, error) {
 			return nil, fmt.Errorf("write cpio: /%.60s and so on is a path of %d bytes, and the kernel takes %d",
 				f.name, len(f.name), cpioMaxName-1)
 		case f.name == cpioTrailer:
-			return nil, fmt.Errorf("write cpio: a file /%s would end the archive: rename it, or leave it out with --exclude", f.name)
+			return nil, fmt.Errorf("write cpio: a file /%s would end the archive: rename it, or leave it out "+
+				"with --exclude", f.name)
 		}
-		r := record{file: f, ino: uint32(i + 1), nlink: 1, bytes: f.size(), at: a.size} //nolint:gosec // fewer files than that
+		r := record{file: f, ino: uint32(i + 1), nlink: 1, bytes: f.size(),
+			at: a.size} //nolint:gosec // fewer files than that
 		if f.mode&typeMask == typeDir {
 			r.nlink = 2
 		}

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -74,6 +75,11 @@ func OpenSource(ctx context.Context, name string) (*Source, error) {
 	return s, nil
 }
 
+// bytesSource is an image that is in memory.
+func bytesSource(data []byte) *Source {
+	return &Source{ReaderAt: bytes.NewReader(data), Size: int64(len(data))}
+}
+
 // spool copies a stream into a temporary file that has no name any longer.
 func spool(ctx context.Context, r io.Reader) (*Source, error) {
 	f, err := os.CreateTemp("", "nodisk-")
@@ -85,7 +91,8 @@ func spool(ctx context.Context, r io.Reader) (*Source, error) {
 	}
 	n, err := io.Copy(f, io.LimitReader(infile.Heed(ctx, r), spoolMax+1))
 	if err == nil && n > spoolMax {
-		err = fmt.Errorf("more than %d GiB come through the pipe: write them into a file and give its name", spoolMax>>30)
+		err = fmt.Errorf("more than %d GiB come through the pipe: write them into a file and give its name",
+			spoolMax>>30)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("copy the image to read it: %w", err), f.Close())
@@ -165,16 +172,16 @@ func (j *joined) close() error {
 // inputBuffer is how much of a source is read at a time.
 const inputBuffer = 64 << 10
 
-// An input reads a source from one end to the other, and knows where it is.
+// An input reads a file from one end to the other, and knows where it is.
 type input struct {
 	*bufio.Reader
-	ctx     context.Context //nolint:containedctx // of one pass over the source
+	ctx     context.Context //nolint:containedctx // of one pass over the file
 	section *io.SectionReader
 	size    int64
 }
 
-func newInput(ctx context.Context, s *Source) *input {
-	in := &input{ctx: ctx, section: io.NewSectionReader(s.ReaderAt, 0, s.Size), size: s.Size}
+func newInput(ctx context.Context, r io.ReaderAt, size int64) *input {
+	in := &input{ctx: ctx, section: io.NewSectionReader(r, 0, size), size: size}
 	in.Reader = bufio.NewReaderSize(infile.Heed(ctx, in.section), inputBuffer)
 	return in
 }

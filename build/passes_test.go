@@ -31,7 +31,7 @@ func TestPasses(t *testing.T) {
 		files   = 50
 		release = "6.1.0"
 	)
-	list := []ImageFile{
+	list := []archived{
 		fileEntry("init", "#!/bin/sh\n"), dirEntry("usr"), dirEntry("usr/lib"), linkEntry("lib", "usr/lib"), dirEntry("etc"),
 		fileEntry("etc/hosts", "10.0.0.1 a\n"), dirEntry("scripts"), fileEntry("scripts/functions", "#"), dirEntry("scripts/init-top"),
 		fileEntry("scripts/init-top/ORDER", "#"), dirEntry("usr/lib/modprobe.d"), dirEntry("usr/lib/modules"),
@@ -116,12 +116,13 @@ func TestPasses(t *testing.T) {
 // What was not loaded can be looked up, and not read.
 func TestNotLoaded(t *testing.T) {
 	data := newc(dirEntry("d"), fileEntry("d/a", "aa"), fileEntry("d/b", "bbb"), fileEntry("d/empty", ""))
-	r, err := ReadSource(t.Context(), memorySource(data), false)
+	r, err := ReadSource(t.Context(), bytesSource(data), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var visited []string
-	err = r.Read(t.Context(), []string{"d/a", "d/none"}, func(name string) bool { return strings.HasPrefix(name, "d/") },
+	err = r.Read(t.Context(), []string{"d/a", "d/none"},
+		func(name string) bool { return strings.HasPrefix(name, "d/") },
 		func(names []string, size int64, content io.Reader) error {
 			text, err := io.ReadAll(content)
 			visited = append(visited, fmt.Sprintf("%v %d %s", names, size, text))
@@ -142,7 +143,8 @@ func TestNotLoaded(t *testing.T) {
 	if info, err := fs.Stat(sub, "b"); err != nil || info.Size() != 3 {
 		t.Errorf("d/b: %v, %v", info, err)
 	}
-	if _, err := fs.ReadFile(sub, "b"); err == nil || !strings.HasSuffix(err.Error(), "it was not loaded from the image") {
+	if _, err := fs.ReadFile(sub, "b"); err == nil ||
+		!strings.HasSuffix(err.Error(), "it was not loaded from the image") {
 		t.Errorf("d/b was read: %v", err)
 	}
 }

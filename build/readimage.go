@@ -21,16 +21,16 @@ type ImageReader struct {
 // ReadSource lists an image. With sums it computes the hashes of the files too. The source
 // must stay open as long as content is read.
 func ReadSource(ctx context.Context, src *Source, sums bool) (*ImageReader, error) {
-	r, err := listing{maxRaw: scanMaxRaw, sums: sums}.reader(ctx, src)
+	r, err := scanSource(ctx, src, sums)
 	if err != nil {
 		return nil, fmt.Errorf("read image%w", err)
 	}
 	return r, nil
 }
 
-// reader is ReadSource with errors that begin with the place.
-func (l listing) reader(ctx context.Context, src *Source) (*ImageReader, error) {
-	c, err := l.read(ctx, src)
+// scanSource is ReadSource with errors that begin with the place, to be put after a verb.
+func scanSource(ctx context.Context, src *Source, sums bool) (*ImageReader, error) {
+	c, err := listing{maxRaw: scanMaxRaw, sums: sums}.read(ctx, src)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,8 @@ const loadMax = 64 << 20
 //
 // Other files, in the order of the archives, are not kept: want is asked for each regular file, by its path without
 // links; visit gets all the paths of a file (hard links), and need not read to the end. Both may be nil.
-func (r *ImageReader) Read(ctx context.Context, load []string, want func(name string) bool, visit func(names []string, size int64, content io.Reader) error) error {
+func (r *ImageReader) Read(ctx context.Context, load []string, want func(name string) bool,
+	visit func(names []string, size int64, content io.Reader) error) error {
 	loaded, err := r.loading(load)
 	if err != nil {
 		return err
@@ -150,7 +151,8 @@ func (r *ImageReader) loading(names []string) (map[*File][]*inode, error) {
 			continue
 		}
 		if total += n.size(); n.size() > loadMax || total > 2*loadMax {
-			return nil, fmt.Errorf("/%s has %s: no such file of an initramfs is that large", printable(name), bytesText(n.size()))
+			return nil, fmt.Errorf("/%s has %s: no such file of an initramfs is that large",
+				printable(name), bytesText(n.size()))
 		}
 		nodes[n.body] = append(nodes[n.body], n)
 	}

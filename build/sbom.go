@@ -30,7 +30,7 @@ const imageID = "SPDXRef-Image"
 
 // writeSBOM writes what is in the image, which has been written. It says nothing that
 // would not be the same in another build of the same input: no host, no user, no hour.
-func (b *builder) writeSBOM(ctx context.Context, list []packing) error {
+func (b *builder) writeSBOM(ctx context.Context, list []segmentBlocks) error {
 	if b.spec.SBOM == "" {
 		return nil
 	}
@@ -39,7 +39,8 @@ func (b *builder) writeSBOM(ctx context.Context, list []packing) error {
 	s.doc = spdxDocument{
 		Version: "SPDX-2.3", DataLicense: "CC0-1.0", ID: "SPDXRef-DOCUMENT", Name: name,
 		Namespace: "https://github.com/nodisk/nodisk/spdx/" + spdxWord(name) + "-" + b.report.SHA256,
-		Creation:  spdxCreation{Created: b.spec.Time.UTC().Format(time.RFC3339), Creators: []string{"Tool: nodisk-" + ownVersion()}},
+		Creation: spdxCreation{Created: b.spec.Time.UTC().Format(time.RFC3339),
+			Creators: []string{"Tool: nodisk-" + ownVersion()}},
 	}
 	s.ids[imageID] = true
 	s.addPackage(spdxPackage{
@@ -101,7 +102,8 @@ func (s *bom) kernel(at, release string) error {
 func (s *bom) file(f file) {
 	name := "/" + f.name
 	if f.mode&0o077 == 0 {
-		id := s.addPackage(spdxPackage{Name: name, Purpose: "FILE", Comment: "for root alone: neither content nor hash is listed"})
+		id := s.addPackage(spdxPackage{Name: name, Purpose: "FILE", Comment: "for root alone: neither content nor " +
+			"hash is listed"})
 		s.relate(imageID, "CONTAINS", id)
 		return
 	}
@@ -151,7 +153,7 @@ func moduleComment(m *ko.Module) string {
 	return strings.Join(fields, "; ")
 }
 
-// license is what modinfo says, as SPDX has it. The kernel's words do not tell
+// license is what modinfo says, as SPDX has it. The kernel's names do not tell
 // "only" from "or later", and not which BSD licence (Documentation/process/license-rules.rst), so
 // only the whole kernel's is named; others are kept as they are.
 func (s *bom) license(text string) string {
@@ -249,5 +251,6 @@ func sums(f file) []spdxChecksum {
 	} else {
 		s = f.source.sums // of its content, which has been read for the image
 	}
-	return []spdxChecksum{{"SHA1", hex.EncodeToString(s.sha1.Sum(nil))}, {"SHA256", hex.EncodeToString(s.sha256.Sum(nil))}}
+	return []spdxChecksum{{"SHA1", hex.EncodeToString(s.sha1.Sum(nil))}, {"SHA256",
+		hex.EncodeToString(s.sha256.Sum(nil))}}
 }

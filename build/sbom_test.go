@@ -49,7 +49,8 @@ func checkSPDX(t *testing.T, text []byte) spdxDocument {
 	}
 	checksums := func(list []spdxChecksum) {
 		for _, c := range list {
-			if want := map[string]int{"SHA1": 40, "SHA256": 64}[c.Algorithm]; len(c.Value) != want || strings.Trim(c.Value, "0123456789abcdef") != "" {
+			if want := map[string]int{"SHA1": 40, "SHA256": 64}[c.Algorithm]; len(c.Value) != want ||
+				strings.Trim(c.Value, "0123456789abcdef") != "" {
 				t.Errorf("checksum %+v", c)
 			}
 		}
@@ -58,7 +59,8 @@ func checkSPDX(t *testing.T, text []byte) spdxDocument {
 	for _, p := range d.Packages {
 		define(p.ID)
 		checksums(p.Checksums)
-		if p.Name == "" || p.Location == "" || p.Copyright == "" || !license.MatchString(p.Concluded) || !license.MatchString(p.Declared) {
+		if p.Name == "" || p.Location == "" || p.Copyright == "" || !license.MatchString(p.Concluded) ||
+			!license.MatchString(p.Declared) {
 			t.Errorf("package %+v lacks something", p)
 		}
 		for _, r := range p.References {
@@ -70,7 +72,8 @@ func checkSPDX(t *testing.T, text []byte) spdxDocument {
 	for _, f := range d.Files {
 		define(f.ID)
 		checksums(f.Checksums)
-		if !strings.HasPrefix(f.Name, "./") || len(f.Checksums) == 0 || f.Checksums[0].Algorithm != "SHA1" || f.Copyright == "" || len(f.Licenses) == 0 {
+		if !strings.HasPrefix(f.Name, "./") || len(f.Checksums) == 0 || f.Checksums[0].Algorithm != "SHA1" ||
+			f.Copyright == "" || len(f.Licenses) == 0 {
 			t.Errorf("file %+v lacks something", f)
 		}
 		for _, l := range f.Licenses {
@@ -125,7 +128,9 @@ func TestSBOM(t *testing.T) {
 		files[f.Name] = f
 	}
 	for _, m := range r.Modules {
-		if !slices.ContainsFunc(d.Files, func(f spdxFile) bool { return moduleName(filepath.Base(f.Name)) == m.Name && f.Comment != "" }) {
+		if !slices.ContainsFunc(d.Files, func(f spdxFile) bool {
+			return moduleName(filepath.Base(f.Name)) == m.Name && f.Comment != ""
+		}) {
 			t.Errorf("module %s is missing", m.Name)
 		}
 	}
@@ -134,7 +139,8 @@ func TestSBOM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ext4.Checksums[1].Value != sum256(data) || !slices.Equal(ext4.Licenses, []string{"GPL-2.0-only"}) || !strings.Contains(ext4.Comment, "vermagic="+r.Release) {
+	if ext4.Checksums[1].Value != sum256(data) || !slices.Equal(ext4.Licenses, []string{"GPL-2.0-only"}) ||
+		!strings.Contains(ext4.Comment, "vermagic="+r.Release) {
 		t.Errorf("ext4: %+v", ext4)
 	}
 	if f := files["./etc/motd"]; len(f.Checksums) != 2 || f.Checksums[1].Value != sum256([]byte("hello\n")) {
@@ -146,10 +152,13 @@ func TestSBOM(t *testing.T) {
 // some have them once.
 func TestSBOMProgram(t *testing.T) {
 	shared := &debug.Module{Path: "example.org/Shared", Version: "v1.2.3", Sum: "h1:abc="}
-	old := &debug.Module{Path: "example.org/old", Version: "v0.1.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v0.2.0"}}
+	old := &debug.Module{Path: "example.org/old", Version: "v0.1.0", Replace: &debug.Module{Path: "example.org/fork",
+		Version: "v0.2.0"}}
 	s := &bom{ids: make(map[string]bool)}
-	s.program("/init", sum256(nil), &buildinfo.BuildInfo{GoVersion: "go1.26.0", Path: "p/init", Deps: []*debug.Module{shared, old}})
-	s.program("/bin/sh", sum256(nil), &buildinfo.BuildInfo{GoVersion: "go1.26.0", Path: "p/sh", Deps: []*debug.Module{shared}})
+	s.program("/init", sum256(nil), &buildinfo.BuildInfo{GoVersion: "go1.26.0", Path: "p/init",
+		Deps: []*debug.Module{shared, old}})
+	s.program("/bin/sh", sum256(nil), &buildinfo.BuildInfo{GoVersion: "go1.26.0", Path: "p/sh",
+		Deps: []*debug.Module{shared}})
 	var list []string
 	for _, p := range s.doc.Packages {
 		line := p.Name + " " + p.Version
@@ -162,7 +171,8 @@ func TestSBOMProgram(t *testing.T) {
 		list = append(list, r.From+" "+r.How+" "+r.To)
 	}
 	want := []string{
-		"/init ", "stdlib 1.26.0 pkg:golang/stdlib@1.26.0", "example.org/Shared v1.2.3 pkg:golang/example.org/Shared@v1.2.3",
+		"/init ", "stdlib 1.26.0 pkg:golang/stdlib@1.26.0",
+		"example.org/Shared v1.2.3 pkg:golang/example.org/Shared@v1.2.3",
 		"example.org/fork v0.2.0 pkg:golang/example.org/fork@v0.2.0", "/bin/sh ",
 		"SPDXRef-Image CONTAINS SPDXRef-Package--init",
 		"SPDXRef-Package--init STATIC_LINK SPDXRef-Go-stdlib-1.26.0",

@@ -15,22 +15,10 @@ import (
 
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "write golden files")
-
-// needs skips a test without what it names; in strict mode a skip is a
-// failure.
-func needs(t *testing.T, ok bool, what string) {
-	t.Helper()
-	if ok {
-		return
-	}
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		t.Fatalf("missing: %s", what)
-	}
-	t.Skipf("missing: %s", what)
-}
 
 // tool returns the path of a reference program.
 func tool(t *testing.T, name string) string {
@@ -42,19 +30,26 @@ func tool(t *testing.T, name string) string {
 		}
 		at, err = exec.LookPath(filepath.Join(dir, name))
 	}
-	needs(t, err == nil, "program "+name)
+	testenv.Needs(t, err == nil, "program "+name)
 	return at
 }
 
-// kernelDir is a folder with vmlinuz and lib/modules/RELEASE.
+// kernelDir is a directory with vmlinuz and lib/modules/RELEASE.
 func kernelDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("NODISK_KERNEL_DIR")
 	if dir == "" {
-		dir = filepath.Join("..", ".cache", "kernel")
+		root, err := os.Getwd()
+		for err == nil && root != filepath.Dir(root) {
+			if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+				break
+			}
+			root = filepath.Dir(root)
+		}
+		dir = filepath.Join(root, ".cache", "kernel")
 	}
 	_, err := os.Stat(filepath.Join(dir, "vmlinuz"))
-	needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")
+	testenv.Needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")
 	return dir
 }
 
@@ -76,7 +71,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// write makes a file and the folders above it.
+// write makes a file and the directories above it.
 func write(t *testing.T, at string, data []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
@@ -140,7 +135,8 @@ func testTree(t *testing.T) string {
 		}
 	}
 	for name, text := range map[string]string{
-		"modules.alias":           "# c\nalias crypto-crc32c crc32c_generic\nalias pci:v1af4* virtio_pci\nalias rtnl-link-dummy dummy\n",
+		"modules.alias": "# c\nalias crypto-crc32c crc32c_generic\nalias pci:v1af4* virtio_pci\n" +
+			"alias rtnl-link-dummy dummy\n",
 		"modules.softdep":         "softdep ext4 pre: crypto-crc32c\nsoftdep dummy pre: ext4\n",
 		"modules.order":           "kernel/fs/ext4/ext4.ko\nkernel/drivers/net/dummy.ko\n",
 		"modules.builtin":         "kernel/drivers/base/loop.ko\n",

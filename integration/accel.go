@@ -43,7 +43,7 @@ func (l *Lab) acceleration(ctx context.Context, kernel string) string {
 		began := time.Now()
 		l.accel = "kvm"
 		if err := l.probeKVM(ctx, kernel); err != nil {
-			l.log.Info("no KVM, nodes run emulated (tcg)", "because", err, "probe", time.Since(began).Round(time.Millisecond))
+			l.log().Info("no KVM, nodes run emulated (tcg)", "because", err, "probe", time.Since(began).Round(time.Millisecond))
 			l.accel = "tcg"
 		}
 	})

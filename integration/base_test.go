@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // vendorScript is what a hand-made initramfs does: it tells what it finds.
@@ -31,7 +33,7 @@ say "resolv $($b tr '\n' ' ' </etc/resolv.conf)"
 $b poweroff -f
 `
 
-// dracutScript is a hook behind the one that loads our drivers.
+// dracutScript is a hook after the one that loads our drivers.
 const dracutScript = `echo "<1>` + Marker + `" >/dev/kmsg
 echo "nodisk-root: init $(tr '\0' ' ' </proc/1/cmdline)" >/dev/console
 echo "nodisk-root: modules $(while read -r name rest; do echo -n "$name "; done </proc/modules)" >/dev/console
@@ -62,12 +64,14 @@ func TestBootBase(t *testing.T) {
 			},
 		},
 		{
-			bootCase: bootCase{name: "hard-links", fs: "ext4", spec: BootSpec{Root: RootISCSI, Append: "nodisk.chain="}, expect: []string{byDHCP, mounted}},
-			vendor:   func(*testing.T) string { return busybox }, flags: []string{"--chain"},
+			bootCase: bootCase{name: "hard-links", fs: "ext4", spec: BootSpec{Root: RootISCSI, Append: "nodisk.chain="},
+				expect: []string{byDHCP, mounted}},
+			vendor: func(*testing.T) string { return busybox }, flags: []string{"--chain"},
 		},
 		{
-			bootCase: bootCase{name: "dracut", fs: "ext4", spec: BootSpec{Root: RootISCSI}, expect: []string{byDHCP, mounted}},
-			vendor:   dracutBase,
+			bootCase: bootCase{name: "dracut", fs: "ext4", spec: BootSpec{Root: RootISCSI},
+				expect: []string{byDHCP, mounted}},
+			vendor: dracutBase,
 		},
 		{
 			bootCase: bootCase{name: "dracut-drivers", spec: BootSpec{
@@ -103,7 +107,8 @@ func TestBootBase(t *testing.T) {
 				return
 			}
 			if err := res.Expect(c.expect...); err != nil || !res.Reached {
-				t.Fatalf("the vendor's init ran: %v; %v; the console's end:\n%s", res.Reached, err, tail(res.Console, 40))
+				t.Fatalf("the vendor's init ran: %v; %v; the console's end:\n%s",
+					res.Reached, err, tail(res.Console, 40))
 			}
 			for key, want := range c.says {
 				got := strings.Join(said(res, key), " ")
@@ -121,7 +126,7 @@ func busyboxBase(t *testing.T) string {
 	t.Helper()
 	busybox, err := staticBusybox()
 	if err != nil {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	dir := t.TempDir()
 	for _, below := range []string{"etc", "bin"} {
@@ -130,14 +135,14 @@ func busyboxBase(t *testing.T) string {
 		}
 	}
 	for name, text := range map[string]string{"vendor.sh": vendorScript, "etc/inittab": "::sysinit:/vendor.sh\n"} {
-		if err := writeFile(filepath.Join(dir, name), text); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := os.Chmod(filepath.Join(dir, "vendor.sh"), 0o755); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
-	if err := copyFile(busybox, filepath.Join(dir, "bin/busybox"), 0o755); err != nil {
+	if err := copyTo(busybox, filepath.Join(dir, "bin/busybox"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"bin/sh", "init"} {
@@ -178,7 +183,8 @@ func initramfsToolsBase(t *testing.T) string {
 		t.Fatal(err)
 	}
 	image, conf := filepath.Join(t.TempDir(), "initrd.img"), t.TempDir()
-	vendorTool(t, "/", `cp -r /etc/initramfs-tools/. "$3" && echo MODULES=list >>"$3/initramfs.conf" && : >"$3/modules" &&
+	vendorTool(t, "/",
+		`cp -r /etc/initramfs-tools/. "$3" && echo MODULES=list >>"$3/initramfs.conf" && : >"$3/modules" &&
 		mount -t overlay overlay -o "lowerdir=$1/lib:/usr/lib" /usr/lib && mount -t tmpfs tmpfs /boot && cp "$1/config" "/boot/config-$2" &&
 		TMPDIR="$5" mkinitramfs -d "$3" -c gzip -o "$4" "$2"`, kernel, release, conf, image, t.TempDir())
 	return image
@@ -189,7 +195,7 @@ func vendorTool(t *testing.T, dir, script string, args ...string) {
 	t.Helper()
 	for _, name := range []string{"unshare", "dracut", "mkinitramfs", "cpio"} {
 		if _, err := exec.LookPath(name); err != nil {
-			lacks(t, fmt.Sprintf("no %s: install util-linux, dracut-core, initramfs-tools-core and cpio", name))
+			testenv.Missing(t, fmt.Sprintf("no %s: install util-linux, dracut-core, initramfs-tools-core and cpio", name))
 		}
 	}
 	defer takePlace(t, busy)()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -30,17 +29,12 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 	if err := errors.Join(append(Missing(s), s.check())...); err != nil {
 		return res, err
 	}
-	until := never()
-	if s.own() {
+	until, err := s.untilLine()
+	if err != nil {
+		return res, fmt.Errorf("boot %s: %w", s.name(), err)
+	}
+	if s.Own() && !s.Interactive && s.Until == "" {
 		until = prompt()
-	}
-	if s.Interactive {
-		until = never()
-	}
-	if s.Until != "" {
-		if until, err = regexp.Compile(s.Until); err != nil {
-			return res, fmt.Errorf("boot %s: %w", s.name(), err)
-		}
 	}
 	n, err := l.network(ctx, s.nics())
 	if err != nil {
@@ -80,7 +74,7 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 		defer func() { err = errors.Join(err, os.RemoveAll(tftp)) }()
 	}
 	serve := func() (*process, error) {
-		return n.dhcp(l.ctx, s.name(), fill(s.rootPath(), values), tftp)
+		return n.dhcp(s.name(), fill(s.rootPath(), values), tftp)
 	}
 	if s.PXE || !s.Static && s.DHCPAfter == 0 {
 		d, err := serve()
@@ -91,7 +85,7 @@ func (l *Lab) Boot(ctx context.Context, s BootSpec) (res BootResult, err error) 
 		defer func() { res.Served = d.out.String() }()
 		serve = nil
 		if second != nil {
-			d, err := second.dhcp(l.ctx, s.name(), "", "")
+			d, err := second.dhcp(s.name(), "", "")
 			if err != nil {
 				return res, fmt.Errorf("boot %s: %w", s.name(), err)
 			}
@@ -153,7 +147,8 @@ func (m *machine) firmware(file string, values map[string]string) (drop func() e
 
 // values asks the lab for what the specification needs and returns the values
 // of the placeholders. drop gives it back.
-func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[string]string, drop func() error, err error) {
+func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[string]string, drop func() error,
+	err error) {
 	values = map[string]string{
 		"server": n.server().String(), "gateway": n.server().String(), "client": n.client().String(),
 		"mask": "255.255.255.0", "mac": n.mac(0), "name": s.name(), "label": RootLabel, "uuid": RootUUID,
@@ -195,5 +190,3 @@ func (l *Lab) second(ctx context.Context, s BootSpec) (*network, error) {
 	}
 	return l.network(ctx, 1)
 }
-
-func never() *regexp.Regexp { return regexp.MustCompile(`$^.`) }

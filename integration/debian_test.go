@@ -8,19 +8,22 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
+	"github.com/nodisk/nodisk/internal/userns"
 )
 
 // debianTree unpacks a stock tree of a suite of Debian, as "make debian" has fetched it, with its owners and device
 // nodes.
 func debianTree(t *testing.T, suite string) string {
 	t.Helper()
-	if !rootOutside() {
-		lacks(t, "a tree with owners and device nodes is unpacked by root")
+	if os.Geteuid() != 0 || userns.Inside() {
+		testenv.Needs(t, false, "a tree with owners and device nodes is unpacked by root")
 	}
 	tree := t.TempDir()
 	err := UnpackDebian(t.Context(), "../.cache", suite, tree)
 	if errors.Is(err, ErrNoDebian) {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -83,12 +86,14 @@ func TestBootDebianInRAM(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("multi-user.target after %.1f s on the host; %s", res.Times.WallReached.Seconds(), strings.Join(res.Root.Lines, "; "))
+			t.Logf("multi-user.target after %.1f s on the host; %s", res.Times.WallReached.Seconds(),
+				strings.Join(res.Root.Lines, "; "))
 			if err := res.Expect(`nodisk: switch \(3/3\): to /sbin/init of the initramfs`); err != nil {
 				t.Error(err)
 			}
 			if !res.Reached {
-				t.Fatalf("multi-user.target was not reached: %s; the console's end:\n%s", res.Why, tail(res.Console, 40))
+				t.Fatalf("multi-user.target was not reached: %s; the console's end:\n%s",
+					res.Why, tail(res.Console, 40))
 			}
 			for _, want := range []string{
 				"target active", "failed none", "bin usr/bin", "driver virtio_net", "modprobe dummy",

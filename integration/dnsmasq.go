@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,8 +9,8 @@ import (
 )
 
 // dhcp starts the network's dnsmasq: one reserved address for the node's first
-// NIC, and TFTP of the folder tftp unless that is empty.
-func (n *network) dhcp(ctx context.Context, name, rootPath, tftp string) (*process, error) {
+// NIC, and TFTP of the folder tftp unless that is empty. It lives as long as the lab.
+func (n *network) dhcp(name, rootPath, tftp string) (*process, error) {
 	var c strings.Builder
 	opt := func(format string, args ...any) { fmt.Fprintf(&c, format+"\n", args...) }
 	opt("port=0") // no DNS
@@ -32,12 +31,12 @@ func (n *network) dhcp(ctx context.Context, name, rootPath, tftp string) (*proce
 	}
 	// --no-daemon stays in the foreground, logs to standard error and changes no
 	// user: in a user namespace there is no other, and setgroups(2) is refused.
-	p, err := start(ctx, toolDnsmasq(), nil, "--no-daemon", "--conf-file="+conf)
+	p, err := n.lab.start(toolDnsmasq(), nil, "--no-daemon", "--conf-file="+conf)
 	if err != nil {
 		return nil, err
 	}
 	// Logged when the sockets are bound.
-	if err := p.ready(ctx, regexp.MustCompile(`dnsmasq.*: started, version`)); err != nil {
+	if err := p.ready(n.lab.ctx, regexp.MustCompile(`dnsmasq.*: started, version`)); err != nil {
 		p.stop()
 		return nil, err
 	}
@@ -70,34 +69,34 @@ func (n *network) host(last byte) string {
 	return fmt.Sprintf("10.77.%d.%d", n.n, last)
 }
 
-// tftp makes the folder that pxelinux boots from: the loader, the kernel, the
+// tftp makes the directory that pxelinux boots from: the loader, the kernel, the
 // image, and a configuration for the MAC address of the node's first NIC, or
 // what the specification has in its place.
 func (n *network) tftp(s BootSpec, cmdline string, values map[string]string) (dir string, err error) {
 	dir = n.lab.path(n.bridge() + ".tftp")
 	if err := os.MkdirAll(filepath.Join(dir, "pxelinux.cfg"), 0o755); err != nil {
-		return "", fmt.Errorf("make TFTP folder: %w", err)
+		return "", fmt.Errorf("make TFTP directory: %w", err)
 	}
 	files := map[string]string{"vmlinuz": s.Kernel, "image": s.Image}
 	for _, t := range []tool{toolPXELinux(), toolLdlinux()} {
 		path, err := t.find()
 		if err != nil {
-			return "", fmt.Errorf("make TFTP folder: %w", err)
+			return "", fmt.Errorf("make TFTP directory: %w", err)
 		}
 		files[t.name] = path
 	}
 	for name, from := range files {
 		abs, err := filepath.Abs(from)
 		if err != nil {
-			return "", fmt.Errorf("make TFTP folder: %w", err)
+			return "", fmt.Errorf("make TFTP directory: %w", err)
 		}
 		if err := os.Symlink(abs, filepath.Join(dir, name)); err != nil {
-			return "", fmt.Errorf("make TFTP folder: %w", err)
+			return "", fmt.Errorf("make TFTP directory: %w", err)
 		}
 	}
 	if s.TFTP != nil {
 		if n.conf, err = s.TFTP(dir, values); err != nil {
-			err = fmt.Errorf("make TFTP folder: %w", err)
+			err = fmt.Errorf("make TFTP directory: %w", err)
 		}
 		return dir, err
 	}

@@ -3,13 +3,18 @@ package integration
 import (
 	"context"
 	"errors"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // A lab does not wait until the patience with tgtd, which heeds no SIGTERM, is over.
 func TestTgtdEnds(t *testing.T) {
-	needs(t, BootSpec{Root: RootISCSI})
+	if !inNamespaces(t, BootSpec{Root: RootISCSI}) {
+		return
+	}
 	life, end := context.WithCancel(t.Context())
 	defer end()
 	l, err := New(life, Config{})
@@ -17,11 +22,13 @@ func TestTgtdEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	const control = "79"
-	p, err := start(l.ctx, toolTgtd(), nil, "-f", "-C", control, "--iscsi", "portal=127.0.0.1:3299")
+	p, err := l.start(toolTgtd(), nil, "-f", "-C", control, "--iscsi", "portal=127.0.0.1:3299")
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = poll(t.Context(), "tgtd", func(ctx context.Context) error { return l.tgtadm(ctx, control, "--op", "show", "--mode", "sys") })
+	err = poll(t.Context(), "tgtd", func(ctx context.Context) error {
+		return l.tgtadm(ctx, control, "--op", "show", "--mode", "sys")
+	})
 	if err != nil {
 		t.Error(err)
 	}
@@ -34,6 +41,23 @@ func TestTgtdEnds(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// inNamespaces runs the calling test once more in namespaces as [Enter] makes them, reports
+// whether this is there, and checks that a lab can boot what the specification says.
+func inNamespaces(t *testing.T, s BootSpec) bool {
+	t.Helper()
+	for _, err := range Missing(s) {
+		testenv.Needs(t, false, err.Error())
+	}
+	if !testenv.Namespace(t, syscall.CLONE_NEWNS|syscall.CLONE_NEWPID) {
+		return false
+	}
+	t.Setenv(insideEnv, "1")
+	if err := Enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return true
 }
 
 // Whoever ends a boot does not wait until a tree is measured.

@@ -73,17 +73,19 @@ type Fabric struct {
 
 // MissingFabric lists what this machine lacks for a fabric.
 func MissingFabric() []error {
-	return missing(append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm(), toolMke2fs(), toolDhcpd())...)
+	return missing(append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(),
+		toolOpensm(), toolMke2fs(), toolDhcpd())...)
 }
 
-// Fabric makes a fabric and starts its server.
-func (l *Lab) Fabric(ctx context.Context, s FabricSpec) (*Fabric, error) {
+// MakeFabric makes a fabric and starts its server.
+func MakeFabric(ctx context.Context, l *Lab, s FabricSpec) (*Fabric, error) {
 	if err := errors.Join(MissingFabric()...); err != nil {
 		return nil, err
 	}
 	f := &Fabric{lab: l, spec: s, started: map[string]bool{}, last: 1}
-	if f.n = l.takeNumber(); f.n < 0 {
-		return nil, fmt.Errorf("make fabric: all %d networks are in use", maxNetworks)
+	var err error
+	if f.n, err = l.takeNumber(); err != nil {
+		return nil, fmt.Errorf("make fabric: %w", err)
 	}
 	if err := f.up(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("make fabric: %w", err), f.Close())
@@ -94,7 +96,8 @@ func (l *Lab) Fabric(ctx context.Context, s FabricSpec) (*Fabric, error) {
 func (f *Fabric) up(ctx context.Context) error {
 	// Without snooping the bridge sends every frame to all ports; softib's all
 	// go to the broadcast address.
-	err := f.lab.ip(ctx, "link", "add", f.bridge(), "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+	err := f.lab.ip(ctx, "link", "add", f.bridge(), "type", "bridge", "stp_state", "0", "forward_delay", "0",
+		"mcast_snooping", "0")
 	if err != nil {
 		return err
 	}
@@ -117,10 +120,10 @@ func (f *Fabric) up(ctx context.Context) error {
 	defer func() { _ = os.Remove(image) }()
 	began := time.Now()
 	m := serverMachine{accel: f.accel, kernel: kernel, image: image, nics: []nic{cable}, memory: 1024}
-	if f.server, err = f.lab.startServer(ctx, m, f.bridge()+".server", f.spec.Log); err != nil {
+	if f.server, err = startServer(ctx, f.lab, m, f.bridge()+".server", f.spec.Log); err != nil {
 		return err
 	}
-	f.lab.log.Info("the fabric's server is up", "network", f.n, "took", time.Since(began).Round(100*time.Millisecond))
+	f.lab.log().Info("the fabric's server is up", "network", f.n, "took", time.Since(began).Round(100*time.Millisecond))
 	return nil
 }
 
@@ -241,16 +244,7 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 		return err
 	}
 	defer func() { _ = os.Remove(disk) }()
-	busybox, err := staticBusybox()
-	if err != nil {
-		return err
-	}
 	a := newArchive()
-	cancel, err := findLibrary(cancelLibrary, libraryDirs())
-	if err != nil {
-		return err
-	}
-	programs := append([]string{cancel}, f.spec.Programs...)
 	tools, modules, relay := append(toolsNFSD(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm()), []string{"ib_ipoib", "ib_umad"}, ""
 	if f.spec.Relayed > 0 {
 		// busybox makes neither veth pairs nor namespaces, and its shell prefers its ip.
@@ -262,13 +256,11 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 		relay = fmt.Sprintf("RELAYED=0x%04x\nIP=%s\n", f.spec.PKeys[f.spec.Relayed-1], ip)
 	}
 	for _, t := range tools {
-		path, err := t.find()
-		if err != nil {
+		if _, err := a.tool(t); err != nil {
 			return err
 		}
-		programs = append(programs, path)
 	}
-	for _, p := range programs {
+	for _, p := range f.spec.Programs {
 		if err := a.program(p); err != nil {
 			return err
 		}
@@ -285,7 +277,7 @@ func (f *Fabric) image(ctx context.Context, file string) error {
 		params = append(params, "rc=1")
 	}
 	if err := a.serverFiles(serverFiles{
-		busybox: busybox, root: tree, disk: disk,
+		root: tree, disk: disk,
 		kernelDir: f.spec.KernelDir, modules: modules,
 		softib: f.spec.HCA, params: strings.Join(params, " "), rdma: f.spec.RDMA, network: serverFabric,
 		settings: fmt.Sprintf("NET=%d\nPKEYS='%s'\n%s", f.n, strings.Join(keys, " "), relay),

@@ -45,11 +45,11 @@ func (n *fabricNode) act(ctx context.Context, a Act) error {
 // order tells the node's adapters what they are like from now on, and returns when
 // they are so.
 func (n *fabricNode) order(ctx context.Context, text string) error {
-	said, _, _ := n.node.p.out.snapshot(0)
+	said, _, _ := n.node.console().snapshot(0)
 	if err := sendOrder(n.fabric.bridge(), n.port.nics[len(n.port.nics)-1].mac, text); err != nil {
 		return err
 	}
-	if _, err := n.node.p.out.await(ctx, len(said), orderedLine(text)); err != nil {
+	if _, err := n.node.console().await(ctx, len(said), orderedLine(text)); err != nil {
 		return fmt.Errorf("order %s: %w", text, err)
 	}
 	return nil

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,7 +18,7 @@ import (
 //     {serverguid64} is the server's, {guidmac} its 6-byte form
 //     (without bytes 4 and 5), {iaid} its last 4 bytes; {cable} is the MAC
 //     address of the NIC that carries the fabric.
-//   - The software HCA is loaded behind the other drivers; the image must hold
+//   - The software HCA is loaded after the other drivers; the image must hold
 //     it (nodisk build --module-dir).
 //   - PXE boots from a NIC on an ordinary network of its own; the cable is the
 //     second one.
@@ -34,7 +32,7 @@ type FabricBoot struct {
 	// how dhcpd knows it: "hardware infiniband {guid}".
 	Reserve string
 	// Options are further DHCP options for the node, as dnsmasq's dhcp-option has them
-	// behind the tag: "58,00:00:00:05".
+	// after the tag: "58,00:00:00:05".
 	Options []string
 	// RDMA gives the node's HCA reliable connections, and the server's nfsd serves
 	// RDMA besides TCP.
@@ -103,25 +101,25 @@ func (f *Fabric) words(b FabricBoot) string {
 func (f *Fabric) check(b FabricBoot) error {
 	errs := append(Missing(b.tools()), b.check())
 	if b.RDMA && !f.spec.RDMA {
-		errs = append(errs, fmt.Errorf("boot %s: the fabric's server has no RDMA", b.name()))
+		errs = append(errs, fmt.Errorf("boot %s: the fabric's server has no RDMA", b.Name))
 	}
 	if b.Partition < 0 || b.Partition > len(f.spec.PKeys) {
-		errs = append(errs, fmt.Errorf("boot %s: the fabric has %d partitions, not %d", b.name(), len(f.spec.PKeys), b.Partition))
+		errs = append(errs, fmt.Errorf("boot %s: the fabric has %d partitions, not %d", b.Name, len(f.spec.PKeys), b.Partition))
 	}
 	if b.Partition > 0 && b.Partition == f.spec.Relayed && len(b.Options) > 0 {
-		errs = append(errs, fmt.Errorf("boot %s: Options are dnsmasq's, and partition %d has dhcpd", b.name(), b.Partition))
+		errs = append(errs, fmt.Errorf("boot %s: Options are dnsmasq's, and partition %d has dhcpd", b.Name, b.Partition))
 	}
 	if len(b.Script) > 0 && (b.DeadPort || b.PXE) {
-		errs = append(errs, fmt.Errorf("boot %s: a script goes with neither a dead port nor PXE", b.name()))
+		errs = append(errs, fmt.Errorf("boot %s: a script goes with neither a dead port nor PXE", b.Name))
 	}
 	if b.Unplugged && len(b.Script) == 0 {
-		errs = append(errs, fmt.Errorf("boot %s: nobody plugs the cable that is out: name it in a script", b.name()))
+		errs = append(errs, fmt.Errorf("boot %s: nobody plugs the cable that is out: name it in a script", b.Name))
 	}
 	if b.TwoPorts && (b.DeadPort || b.Unplugged || b.PXE) {
-		errs = append(errs, fmt.Errorf("boot %s: two ports go with neither a dead one nor a cable that is out nor PXE", b.name()))
+		errs = append(errs, fmt.Errorf("boot %s: two ports go with neither a dead one nor a cable that is out nor PXE", b.Name))
 	}
 	if b.DeadPort && (b.PXE || f.spec.SubnetManager) {
-		errs = append(errs, fmt.Errorf("boot %s: a dead port goes with neither PXE nor a subnet manager", b.name()))
+		errs = append(errs, fmt.Errorf("boot %s: a dead port goes with neither PXE nor a subnet manager", b.Name))
 	}
 	return errors.Join(errs...)
 }
@@ -136,19 +134,18 @@ func (b FabricBoot) tools() BootSpec {
 
 // Boot boots a node on the fabric, as [Lab.Boot] does elsewhere.
 func (f *Fabric) Boot(ctx context.Context, b FabricBoot) (res FabricResult, err error) {
+	b.BootSpec = b.withDefaults()
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("boot %s: %w", b.name(), err)
+			err = fmt.Errorf("boot %s: %w", b.Name, err)
 		}
 	}()
 	if err := f.check(b); err != nil {
 		return res, err
 	}
-	until := never()
-	if b.Until != "" {
-		if until, err = regexp.Compile(b.Until); err != nil {
-			return res, err
-		}
+	until, err := b.untilLine()
+	if err != nil {
+		return res, err
 	}
 	var undo undoer
 	defer func() { err = errors.Join(err, undo.all()) }()
@@ -166,7 +163,7 @@ func (f *Fabric) Boot(ctx context.Context, b FabricBoot) (res FabricResult, err 
 	}
 	mark := f.server.mark()
 
-	limited, cancel := context.WithTimeoutCause(ctx, b.timeout(), fmt.Errorf("the node had %v", b.timeout()))
+	limited, cancel := context.WithTimeoutCause(ctx, b.Timeout, fmt.Errorf("the node had %v", b.Timeout))
 	defer cancel()
 	v, err := f.switchOn(limited, m, b, p, &undo)
 	if err != nil {
@@ -219,9 +216,9 @@ func (f *Fabric) plugIn(ctx context.Context, b FabricBoot, undo *undoer) (*fabri
 	p.values = map[string]string{
 		"server": f.address(b.Partition, 1).String(), "gateway": f.address(b.Partition, 1).String(),
 		"client": f.address(b.Partition, number).String(), "mask": "255.255.255.0",
-		"name": b.name(), "label": RootLabel, "uuid": RootUUID,
+		"name": b.Name, "label": RootLabel, "uuid": RootUUID,
 		"mac": cable.mac, "cable": cable.mac, "guid": guid, "guid64": guid64(guid), "serverguid64": guid64(f.guid(1)), "guidmac": guid[:8] + guid[14:], "iaid": guid[12:],
-		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.fabric:%s-%d", b.name(), number), "export": "/nfsroot",
+		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.fabric:%s-%d", b.Name, number), "export": "/nfsroot",
 	}
 	if b.DeadPort || b.TwoPorts {
 		number, err := f.port()
@@ -286,7 +283,7 @@ func (p *fabricPort) firmware(s BootSpec, cmdline string, undo *undoer) error {
 		return err
 	}
 	undo.add(func() error { return os.RemoveAll(tftp) })
-	d, err := p.net.dhcp(p.net.lab.ctx, s.name(), "", tftp)
+	d, err := p.net.dhcp(s.Name, "", tftp)
 	if err != nil {
 		return err
 	}
@@ -332,17 +329,4 @@ func (f *Fabric) switchOn(ctx context.Context, m machine, b FabricBoot, p *fabri
 		}
 	}
 	return v, qemu.run()
-}
-
-// An undoer collects what has to be taken back, and does it in reverse order.
-type undoer []func() error
-
-func (u *undoer) add(f func() error) { *u = append(*u, f) }
-
-func (u *undoer) all() error {
-	var errs []error
-	for _, f := range slices.Backward(*u) {
-		errs = append(errs, f())
-	}
-	return errors.Join(errs...)
 }

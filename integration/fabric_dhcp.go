@@ -46,7 +46,7 @@ func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error
 	}
 	if b.Partition > 0 && b.Partition == f.spec.Relayed {
 		host := fmt.Sprintf(`host %s { %s; fixed-address %s; option root-path "%s"; }`,
-			b.name(), fill(b.Reserve, p.values), p.values["client"], fill(b.rootPath(), p.values))
+			b.Name, fill(b.Reserve, p.values), p.values["client"], fill(b.rootPath(), p.values))
 		if _, err := f.server.run(ctx, "echo '"+host+"' >/run/dhcpd.host"); err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error
 	// Files of the node's own, which dnsmasq takes when they are closed. They
 	// stay: a port's number is not used twice.
 	file := strconv.Itoa(p.number)
-	commands := []string{fmt.Sprintf("echo '%s,set:n%s,%s,%s' >/run/hosts/%s", fill(b.Reserve, p.values), file, p.values["client"], b.name(), file)}
+	commands := []string{fmt.Sprintf("echo '%s,set:n%s,%s,%s' >/run/hosts/%s", fill(b.Reserve, p.values), file, p.values["client"], b.Name, file)}
 	last := "hosts"
 	var options []string
 	if path := fill(b.rootPath(), p.values); path != "" {
@@ -63,7 +63,8 @@ func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error
 	}
 	if options = append(options, b.Options...); len(options) > 0 {
 		// One write, and so one file that dnsmasq takes.
-		commands = append(commands, fmt.Sprintf(`printf 'tag:n%s,%%s\n' '%s' >/run/options/%s`, file, strings.Join(options, "' '"), file))
+		commands = append(commands, fmt.Sprintf(`printf 'tag:n%s,%%s\n' '%s' >/run/options/%s`,
+			file, strings.Join(options, "' '"), file))
 		last = "options"
 	}
 	mark := f.server.mark()

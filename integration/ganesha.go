@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -39,7 +40,7 @@ func exportPath(dir string) string {
 }
 
 func (l *Lab) startNFS(ctx context.Context, dir, path string) error {
-	l.log.Info("start rpcbind and nfs-ganesha", "export", dir)
+	l.log().Info("start rpcbind and nfs-ganesha", "export", dir)
 	l.once.rpcbind.Do(func() { l.rpcbindErr = l.startRpcbind(ctx) })
 	if l.rpcbindErr != nil {
 		return l.rpcbindErr
@@ -52,7 +53,7 @@ func (l *Lab) startNFS(ctx context.Context, dir, path string) error {
 		return err
 	}
 	var err error
-	l.ganesha, err = start(l.ctx, toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p", "/run/ganesha/pid")
+	l.ganesha, err = l.start(toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p", "/run/ganesha/pid")
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,8 @@ func (l *Lab) startNFS(ctx context.Context, dir, path string) error {
 // startRpcbind starts the portmapper, and makes what an NFS server needs besides.
 func (l *Lab) startRpcbind(ctx context.Context) error {
 	if !rootOutside() {
-		return errors.New("start NFS server: nfs-ganesha opens files by handle, which only root may: run as root (sudo), or take --root iscsi")
+		return errors.New("start NFS server: nfs-ganesha opens files by handle, which only root may: run as root " +
+			"(sudo), or take --root iscsi")
 	}
 	if _, err := toolVFS().find(); err != nil {
 		return fmt.Errorf("start NFS server: %w", err)
@@ -75,7 +77,7 @@ func (l *Lab) startRpcbind(ctx context.Context) error {
 	}
 	var err error
 	// -w would read the registrations of an earlier run.
-	if l.rpcbind, err = start(l.ctx, toolRpcbind(), nil, "-f"); err != nil {
+	if l.rpcbind, err = l.start(toolRpcbind(), nil, "-f"); err != nil {
 		return err
 	}
 	err = poll(ctx, "rpcbind on port 111", func(ctx context.Context) error {
@@ -90,6 +92,35 @@ func (l *Lab) startRpcbind(ctx context.Context) error {
 		return fmt.Errorf("%w; it said:\n%s", err, tail(l.rpcbind.out.String(), 10))
 	}
 	return nil
+}
+
+// ganeshaAt serves a folder by a server of its own, at ports of its own.
+func (l *Lab) ganeshaAt(ctx context.Context, name, dir, port, mountPort string) (*process, error) {
+	// One at a time: two that register with the portmapper at once refuse to start.
+	l.registering.Lock()
+	defer l.registering.Unlock()
+	l.once.rpcbind.Do(func() { l.rpcbindErr = l.startRpcbind(ctx) })
+	if l.rpcbindErr != nil {
+		return nil, l.rpcbindErr
+	}
+	records := l.path(name + ".nfs")
+	if err := os.MkdirAll(records, 0o755); err != nil {
+		return nil, fmt.Errorf("start NFS server: %w", err)
+	}
+	conf := filepath.Join(records, "conf")
+	more := "NFS_Port = " + port + "; MNT_Port = " + mountPort + ";"
+	if err := writeFile(conf, ganeshaConf(dir, dir, more, "RecoveryRoot = "+records+";")); err != nil {
+		return nil, err
+	}
+	p, err := l.start(toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p", filepath.Join(records, "pid"))
+	if err != nil {
+		return nil, err
+	}
+	if err := p.ready(ctx, regexp.MustCompile(`NFS SERVER INITIALIZED`)); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
 }
 
 // ganeshaConf is the configuration of a server that exports a directory by a path, which is

@@ -5,16 +5,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
-// kernelDir is the folder with vmlinuz and lib/modules/RELEASE.
+// kernelDir is the directory with vmlinuz and lib/modules/RELEASE.
 func kernelDir(t *testing.T) string {
 	t.Helper()
 	return kernelOf(t, "kernel", "NODISK_KERNEL_DIR")
 }
 
-// kernelOf is the folder of a kernel that a make target of that name fetches; env names
-// another folder.
+// kernelOf is the directory of a kernel that a make target of that name fetches; env names
+// another directory.
 func kernelOf(t *testing.T, target, env string) string {
 	t.Helper()
 	dir := os.Getenv(env)
@@ -26,7 +28,7 @@ func kernelOf(t *testing.T, target, env string) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "vmlinuz")); err != nil {
-		lacks(t, "no kernel: run make "+target+", or set "+env+" to a folder with vmlinuz and lib/modules/RELEASE")
+		testenv.Missing(t, "no kernel: run make "+target+", or set "+env+" to a folder with vmlinuz and lib/modules/RELEASE")
 	}
 	return dir
 }
@@ -43,7 +45,7 @@ func nodisk(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		lacks(t, "no bin/nodisk: run make build, or set NODISK_BIN")
+		testenv.Missing(t, "no bin/nodisk: run make build, or set NODISK_BIN")
 	}
 	return path
 }
@@ -54,11 +56,12 @@ func buildImage(t *testing.T, profiles string, args ...string) string {
 	return buildImageOf(t, kernelDir(t), profiles, args...)
 }
 
-// buildImageOf is buildImage with a kernel of another folder, and its modules.
+// buildImageOf is buildImage with a kernel of another directory, and its modules.
 func buildImageOf(t *testing.T, kernel, profiles string, args ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "image")
-	nodiskRun(t, append([]string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile", profiles, "--out", out}, args...)...)
+	nodiskRun(t, append([]string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules",
+		kernel, "--profile", profiles, "--out", out}, args...)...)
 	return out
 }
 
@@ -72,4 +75,13 @@ func nodiskRun(t *testing.T, args ...string) string {
 		t.Fatalf("nodisk %v: %v\n%s", args, err, text)
 	}
 	return string(text)
+}
+
+// copyTo copies a file.
+func copyTo(from, to string, mode os.FileMode) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, mode)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ type Config struct {
 // be called from several goroutines.
 type Lab struct {
 	conf   Config
-	log    *slog.Logger
+	logger *slog.Logger
 	dir    string
 	ctx    context.Context // the life of the servers, which begin in later calls
 	cancel context.CancelFunc
@@ -77,7 +78,7 @@ func New(ctx context.Context, c Config) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start lab: %w", err)
 	}
-	l := &Lab{conf: c, log: c.Log, dir: dir, used: map[int]bool{}}
+	l := &Lab{conf: c, logger: c.Log, dir: dir, used: map[int]bool{}}
 	l.ctx, l.cancel = context.WithCancel(ctx)
 	if err := l.ip(ctx, "link", "set", "lo", "up"); err != nil {
 		return nil, fmt.Errorf("start lab: %w", err)
@@ -106,13 +107,24 @@ func (l *Lab) Close() error {
 	return nil
 }
 
+// log is told what the lab does.
+func (l *Lab) log() *slog.Logger { return l.logger }
+
+// start runs a program in the background, for as long as the lab lives. What it writes goes
+// to tee as well, unless that is nil.
+func (l *Lab) start(t tool, tee io.Writer, args ...string) (*process, error) {
+	return start(l.ctx, t, tee, args...)
+}
+
+// path is of a file of the lab's.
 func (l *Lab) path(name string) string { return filepath.Join(l.dir, name) }
 
+// ip runs ip(8).
 func (l *Lab) ip(ctx context.Context, args ...string) error {
 	return toolIP().run(ctx, args...)
 }
 
-// tree returns the folder of the lab's root, made at the first call. It is
+// tree returns the directory of the lab's root, made at the first call. It is
 // what the NFS server exports.
 func (l *Lab) tree() (string, error) {
 	dir := l.path("root")
@@ -133,4 +145,12 @@ func (l *Lab) disk(ctx context.Context, name string) (string, error) {
 	}
 	image := l.path(name + ".ext4")
 	return image, copyFile(master, image, 0o600)
+}
+
+// writeFile writes a server's configuration.
+func writeFile(path, text string) error {
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -30,9 +31,9 @@ func TestLinks(t *testing.T) {
 	spec := BootSpec{Root: RootNone, Static: true, Memory: 256, Timeout: 2 * time.Minute}
 	needs(t, spec)
 	dir := kernelDir(t)
-	busybox, err := toolBusybox().find()
+	busybox, err := staticBusybox()
 	if err != nil {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	tests := filepath.Join(t.TempDir(), "netsetup.test")
 	compile := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "ownmachine", "-o", tests, "../netsetup")

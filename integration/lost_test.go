@@ -47,12 +47,14 @@ func TestBootTargetLost(t *testing.T) {
 		port                int
 		expect              []string
 	}{
-		{"reboot", "reboot", "", 3271, []string{noInit, `gave up after .*; nodisk\.onfail=reboot`, `reboot: Restarting system`}},
+		{"reboot", "reboot", "", 3271, []string{noInit, `gave up after .*; nodisk\.onfail=reboot`,
+			`reboot: Restarting system`}},
 		// A second worker gets to the network again, to its own first attempt, and gives up
 		// without having mounted anything.
 		{
 			"again", "retry", `gave up after [^;]*: attach: [^;]*; starting again`, 3272,
-			[]string{noInit, `gave up after .*; starting again \(nodisk\.onfail=retry\)`, `nodisk: network \(3/7\): `, `attach \(5/7\): .* attempt 1,`},
+			[]string{noInit, `gave up after .*; starting again \(nodisk\.onfail=retry\)`, `nodisk: network \(3/7\): `,
+				`attach \(5/7\): .* attempt 1,`},
 		},
 	}
 	lab := sharedLab(t)
@@ -65,7 +67,7 @@ func TestBootTargetLost(t *testing.T) {
 			if err := RootDisk(t.Context(), tree, disk); err != nil {
 				t.Fatal(err)
 			}
-			d := newDaemon(t, lab, c.port, iqn, lun{1, disk})
+			d := newDaemon(t, c.port, iqn, lun{1, disk})
 			s := BootSpec{
 				Name: "lost-" + c.name, Kernel: kernel, Image: image, Root: RootNone, CPUs: 2, Timeout: 3 * time.Minute,
 				Cmdline: "ip=dhcp root=dhcp", RootPath: fmt.Sprintf("iscsi:{server}::%d:1:%s", c.port, iqn),

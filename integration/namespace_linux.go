@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/userns"
 )
 
 // insideEnv marks a process that Enter has moved into the lab's namespaces.
@@ -117,14 +119,7 @@ func settle() error {
 
 // rootOutside reports whether the process is root of the machine, not only of a
 // user namespace.
-func rootOutside() bool {
-	m, err := os.ReadFile("/proc/self/uid_map")
-	if err != nil {
-		return false
-	}
-	f := strings.Fields(string(m))
-	return os.Geteuid() == 0 && len(f) == 3 && f[1] == "0" && f[2] == "4294967295"
-}
+func rootOutside() bool { return os.Geteuid() == 0 && !userns.Inside() }
 
 // readSysctl reads a value below /proc/sys; empty means that this kernel has none.
 func readSysctl(name string) string {

@@ -24,9 +24,10 @@ type network struct {
 
 // network takes a free subnet and makes its bridge and taps.
 func (l *Lab) network(ctx context.Context, nics int) (*network, error) {
-	n := &network{lab: l, n: -1}
-	if n.n = l.takeNumber(); n.n < 0 {
-		return nil, fmt.Errorf("make network: all %d are in use", maxNetworks)
+	n := &network{lab: l}
+	var err error
+	if n.n, err = l.takeNumber(); err != nil {
+		return nil, fmt.Errorf("make network: %w", err)
 	}
 	if err := n.up(ctx, nics); err != nil {
 		return nil, errors.Join(fmt.Errorf("make network: %w", err), n.close())
@@ -34,19 +35,20 @@ func (l *Lab) network(ctx context.Context, nics int) (*network, error) {
 	return n, nil
 }
 
-// takeNumber returns the number of a free network, -1 when there is none.
-func (l *Lab) takeNumber() int {
+// takeNumber returns the number of a free network: N of 10.77.N.0/24.
+func (l *Lab) takeNumber() (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range maxNetworks {
 		if !l.used[i] {
 			l.used[i] = true
-			return i
+			return i, nil
 		}
 	}
-	return -1
+	return 0, fmt.Errorf("all %d networks are in use", maxNetworks)
 }
 
+// giveNumber gives the number of a network back.
 func (l *Lab) giveNumber(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,12 +1,15 @@
 package integration
 
 import (
+	"cmp"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // networkProfiles is what the image of the tests on the rig holds.
@@ -51,12 +54,12 @@ func TestBootNetwork(t *testing.T) {
 	t.Parallel()
 	needs(t, BootSpec{Root: RootNone, Static: true})
 	for _, err := range MissingRig() {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	kernel := kernelDir(t)
 	image := buildImage(t, networkProfiles)
 	give := takePlace(t, busy)
-	rig, err := sharedLab(t).Rig(t.Context(), RigSpec{KernelDir: kernel, Cables: 12, Log: testLogFile("network-server")})
+	rig, err := MakeRig(t.Context(), sharedLab(t), RigSpec{KernelDir: kernel, Cables: 12, Log: testLogFile("network-server")})
 	give()
 	if err != nil {
 		t.Fatal(err)
@@ -66,13 +69,14 @@ func TestBootNetwork(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), wordCases(), ipv6Cases(), dracutCases())
+	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), wordCases(), ipv6Cases(),
+		dracutCases())
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := c.boot
 			b.Name, b.Kernel, b.Image = c.name, filepath.Join(kernel, "vmlinuz"), image
-			b.Root = orDefault(b.Root, RootISCSI)
+			b.Root = cmp.Or(b.Root, RootISCSI)
 			b.Timeout = 2 * time.Minute
 			w := busy
 			if c.long {
@@ -92,7 +96,8 @@ func TestBootNetwork(t *testing.T) {
 
 func (c rigCase) check(t *testing.T, res RigResult) {
 	t.Helper()
-	t.Logf("%.1f s on the host, %.2f s of the guest in the initramfs; %s", res.Times.Wall.Seconds(), res.Times.Initramfs().Seconds(), res.End)
+	t.Logf("%.1f s on the host, %.2f s of the guest in the initramfs; %s", res.Times.Wall.Seconds(),
+		res.Times.Initramfs().Seconds(), res.End)
 	if err := res.Expect(c.expect...); err != nil {
 		t.Error(err)
 	}
@@ -100,7 +105,7 @@ func (c rigCase) check(t *testing.T, res RigResult) {
 		t.Errorf("the root was not reached; %s; %s; the console's end:\n%s", res.Why, res.End, tail(res.Console, 40))
 		return
 	}
-	if want := orDefault(c.fs, "ext4"); res.Root.Type != want {
+	if want := cmp.Or(c.fs, "ext4"); res.Root.Type != want {
 		t.Errorf("/ is %s (%s), want %s", res.Root.Type, res.Root.Source, want)
 	}
 	if res.End != endOff {
@@ -148,7 +153,7 @@ func (c rigCase) patience(t *testing.T, res BootResult) {
 		// The kernel stamps a line when it is written: what held one back a moment
 		// brings the next nearer to it.
 		if n++; n > 1 && l.Stamp-last < 9*time.Second {
-			t.Errorf("%v behind the line before it comes %q, want ten seconds", l.Stamp-last, l.Text)
+			t.Errorf("%v after the line before it comes %q, want ten seconds", l.Stamp-last, l.Text)
 		}
 		last = l.Stamp
 	}

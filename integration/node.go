@@ -23,7 +23,7 @@ type node struct {
 	typing chan struct{}
 
 	until *regexp.Regexp
-	// late happens the time after behind the start of /init: the DHCP server
+	// late happens the time after after the start of /init: the DHCP server
 	// or the subnet manager is started, a cable is plugged. It returns what
 	// undoes it when the node has ended.
 	late    func() (undo func(), err error)
@@ -51,7 +51,7 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 		}
 		n.log, file = f, f
 	}
-	l.log.Info("switch node on", "name", m.spec.name(), "accel", m.accel, "cmdline", m.cmdline, "qemu", m.String())
+	l.log().Info("switch node on", "name", m.spec.name(), "accel", m.accel, "cmdline", m.cmdline, "qemu", m.String())
 	keyboard, keys, err := os.Pipe()
 	if err != nil {
 		_ = n.log.Close()
@@ -81,6 +81,12 @@ func (l *Lab) power(ctx context.Context, m machine) (*node, error) {
 	n.p = p
 	return n, nil
 }
+
+// console is what the node writes to its serial line.
+func (n *node) console() *transcript { return n.p.out }
+
+// delays is for how long each of the machine's threads was kept waiting for a processor.
+func (n *node) delays() map[string]time.Duration { return n.p.delays() }
 
 // off switches the node off, hard.
 func (n *node) off() {
@@ -133,7 +139,7 @@ func (n *node) turn(ctx context.Context) error {
 			err = t.Do(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("do what comes behind %q on the console of %s: %w", t.After, n.m.spec.name(), err)
+			return fmt.Errorf("do what comes after %q on the console of %s: %w", t.After, n.m.spec.name(), err)
 		}
 	}
 	return nil
@@ -188,7 +194,7 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 		case <-late:
 			undo, err := n.late()
 			if err != nil {
-				return res, fmt.Errorf("do what comes %v behind /init: %w", n.after, err)
+				return res, fmt.Errorf("do what comes %v after /init: %w", n.after, err)
 			}
 			defer undo()
 		case atRoot = <-reached:
@@ -220,7 +226,7 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 // serves the root.
 func (n *node) found(ctx context.Context) error {
 	s := n.m.spec
-	if !s.own() || !s.given() && s.Until != "" {
+	if !s.Own() || !s.given() && s.Until != "" {
 		_, err := n.p.out.await(ctx, 0, n.until)
 		return err
 	}

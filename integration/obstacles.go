@@ -19,11 +19,13 @@ func Obstacles(s BootSpec) []error {
 		errs = append(errs, err)
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
-		errs = append(errs, fmt.Errorf("no network for the node: %w: load the module (modprobe tun), or give the container the device", err))
+		errs = append(errs, fmt.Errorf("no network for the node: %w: load the module (modprobe tun), or give the "+
+			"container the device", err))
 	}
 	nfs := s.Root == RootNFS3 || s.Root == RootNFS4
 	if nfs && !rootOutside() {
-		errs = append(errs, fmt.Errorf("root %v: nfs-ganesha opens files by handle, which only root may: run it as root (sudo), or take --root iscsi", s.Root))
+		errs = append(errs, fmt.Errorf("root %v: nfs-ganesha opens files by handle, which only root may: run it as "+
+			"root (sudo), or take --root iscsi", s.Root))
 	}
 	if err := s.mountsStay(); err != nil {
 		errs = append(errs, err)
@@ -41,7 +43,8 @@ func (s BootSpec) mountsStay() error {
 	if err != nil || points == nil {
 		return err
 	}
-	return fmt.Errorf("tree %s: only root can leave out what is mounted below it (%s): unmount that, or run it as root (sudo)",
+	return fmt.Errorf("tree %s: only root can leave out what is mounted below it (%s): unmount that, or run it "+
+		"as root (sudo)",
 		s.Tree, strings.Join(points, ", "))
 }
 
@@ -54,7 +57,49 @@ func Notes(s BootSpec) ([]string, error) {
 	if err != nil || points == nil {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("what is mounted below %s is left out, directories stay, empty: %s", s.Tree, strings.Join(points, ", "))}, nil
+	return []string{fmt.Sprintf("what is mounted below %s is left out, directories stay, empty: %s",
+		s.Tree, strings.Join(points, ", "))}, nil
+}
+
+// Missing lists what this machine lacks to boot a node as the specification
+// says: one error for every absent program or file, nil when all is there.
+func Missing(s BootSpec) []error {
+	want := []tool{toolIP(), toolMachine(s.arch())}
+	if !s.Own() {
+		want = append(want, toolBusybox()) // of the lab's root
+	}
+	if s.Disk != "" {
+		want = append(want, toolQEMUImg())
+	}
+	switch s.Root {
+	case RootISCSI:
+		if s.Disk != "" {
+			want = append(want, toolStorageDaemon())
+		} else {
+			want = append(want, toolMke2fs())
+		}
+		want = append(want, toolTgtd(), toolTgtadm())
+	case RootNFS3, RootNFS4:
+		want = append(want, toolGanesha(), toolVFS(), toolRpcbind())
+	case RootRAM, RootNone, RootVirtio:
+	}
+	if s.PXE {
+		want = append(want, toolPXELinux(), toolLdlinux(), romOf(s.nic()))
+	}
+	if s.PXE || !s.Static {
+		want = append(want, toolDnsmasq())
+	}
+	return missing(want...)
+}
+
+// romOf is the iPXE ROM of a NIC model; QEMU finds it itself and boots
+// without a word if it is not there.
+func romOf(nic string) tool {
+	name := "efi-virtio.rom"
+	if nic != NICVirtio {
+		name = "efi-" + nic + ".rom"
+	}
+	return toolFile(name, "ipxe-qemu", "/usr/lib/ipxe/qemu/"+name, "/usr/share/qemu/"+name)
 }
 
 // install joins what is missing into the one command that installs it.
@@ -73,7 +118,8 @@ func install(missing []error) error {
 		}
 	}
 	if names != nil {
-		others = append(others, fmt.Errorf("this machine lacks %s: sudo apt-get install -y --no-install-recommends %s (Debian's names)",
+		others = append(others, fmt.Errorf("this machine lacks %s: sudo apt-get install -y --no-install-recommends "+
+			"%s (Debian's names)",
 			strings.Join(names, ", "), strings.Join(packages, " ")))
 	}
 	return errors.Join(others...)

@@ -10,12 +10,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // What is mounted below a tree, as in a chroot that is in use, is neither measured nor copied nor exported: what it
 // hides is.
 func TestTreeWithMounts(t *testing.T) {
-	needs(t, BootSpec{Root: RootISCSI, Tree: "x"})
+	if !inNamespaces(t, BootSpec{Root: RootISCSI, Tree: "x"}) {
+		return
+	}
 	tree := t.TempDir()
 	for _, dir := range []string{"proc", "etc/deep", "bound"} {
 		if err := os.MkdirAll(filepath.Join(tree, dir), 0o755); err != nil {
@@ -24,7 +28,8 @@ func TestTreeWithMounts(t *testing.T) {
 	}
 	other := t.TempDir()
 	for name, text := range map[string]string{
-		filepath.Join(tree, "etc/hosts"): "own", filepath.Join(tree, "etc/deep/hidden"): "own", filepath.Join(other, "hosts"): "others'",
+		filepath.Join(tree, "etc/hosts"): "own", filepath.Join(tree, "etc/deep/hidden"): "own",
+		filepath.Join(other, "hosts"): "others'",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -53,12 +58,13 @@ func TestTreeWithMounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	notes, err := Notes(BootSpec{Tree: tree})
-	if diff := cmp.Diff([]string{"what is mounted below " + tree + " is left out, directories stay, empty: bound, etc/deep, etc/hosts, proc"}, notes); err != nil || diff != "" {
+	if diff := cmp.Diff([]string{"what is mounted below " + tree + " is left out, directories stay, empty: bound, " +
+		"etc/deep, etc/hosts, proc"}, notes); err != nil || diff != "" {
 		t.Errorf("%v, notes (-want +got):\n%s", err, diff)
 	}
 
 	t.Run("copy", func(t *testing.T) {
-		l := Lab{log: slog.New(slog.DiscardHandler)}
+		l := Lab{logger: slog.New(slog.DiscardHandler)}
 		disk, err := l.treeLUN(t.Context(), tree)
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +75,8 @@ func TestTreeWithMounts(t *testing.T) {
 			}
 		}()
 		debugfs := func(command string) string {
-			out, err := exec.CommandContext(t.Context(), "/usr/sbin/debugfs", "-R", command, disk.path).Output() //nolint:gosec // of this test
+			out, err := exec.CommandContext(t.Context(), "/usr/sbin/debugfs", "-R",
+				command, disk.path).Output() //nolint:gosec // of this test
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,9 +95,7 @@ func TestTreeWithMounts(t *testing.T) {
 		}
 	})
 	t.Run("overlay", func(t *testing.T) {
-		if !rootOutside() {
-			lacks(t, "only root exports by NFS")
-		}
+		testenv.Needs(t, rootOutside(), "root, who alone exports by NFS")
 		merged, unmount, err := overlay(tree)
 		if err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ func (l *Lab) plainKernel(ctx context.Context, file string) string {
 	}
 	plain := l.path("vmlinux" + strconv.Itoa(len(l.plain.of)))
 	if err := unpackKernel(ctx, file, plain); err != nil {
-		l.log.Info("the kernel unpacks itself", "kernel", file, "because", err)
+		l.log().Info("the kernel unpacks itself", "kernel", file, "because", err)
 		plain = file
 	}
 	if l.plain.of == nil {

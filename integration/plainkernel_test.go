@@ -2,7 +2,6 @@ package integration
 
 import (
 	"debug/elf"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +9,8 @@ import (
 )
 
 func TestPlainKernel(t *testing.T) {
-	l := &Lab{dir: t.TempDir(), log: slog.New(slog.DiscardHandler)}
+	needs(t, BootSpec{Root: RootNone, Static: true})
+	l := sharedLab(t)
 	other := filepath.Join(t.TempDir(), "kernel")
 	if err := os.WriteFile(other, []byte("no kernel at all"), 0o600); err != nil {
 		t.Fatal(err)
@@ -40,6 +40,6 @@ func TestEnteredByPVH(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := enteredByPVH(self); err == nil || !strings.Contains(err.Error(), "CONFIG_PVH") {
-		t.Errorf("a program that is no kernel: %v", err)
+		t.Errorf("a program that is not a kernel: %v", err)
 	}
 }

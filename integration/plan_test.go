@@ -78,16 +78,12 @@ func predict(t *testing.T, listing, image, line string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(image)
+	read, err := preflight.OpenImage(t.Context(), image)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	read, err := preflight.ReadImage(t.Context(), preflight.Part{Name: image, Reader: f})
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := preflight.Check(t.Context(), preflight.Input{Line: cmdline.Parse(line), Image: read, Inventory: &node})
+	report, err := preflight.Check(t.Context(), preflight.Input{Line: cmdline.Parse(line), Image: read,
+		Inventory: &node})
 	if err != nil {
 		t.Fatal(err)
 	}

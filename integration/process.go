@@ -28,7 +28,7 @@ type process struct {
 	name   string
 	out    *transcript
 	cancel context.CancelFunc
-	done   chan struct{} // closed behind the end
+	done   chan struct{} // closed after the end
 	err    error         // how it ended, valid when done is closed
 	self   *os.Process
 }
@@ -155,12 +155,4 @@ func exitStatus(err error) int {
 	default:
 		return -1
 	}
-}
-
-// writeFile writes a server's configuration.
-func writeFile(path, text string) error {
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		return fmt.Errorf("write configuration: %w", err)
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"io"
 	"strconv"
 	"strings"
@@ -34,7 +35,7 @@ type nic struct {
 	near, far string
 	// absent is one that is put in later: see monitor.insert.
 	absent bool
-	// firmware tells whether the node may boot from it.
+	// firmware reports whether the node may boot from it.
 	firmware bool
 }
 
@@ -108,7 +109,8 @@ func (m machine) args() []string {
 		a = append(a, "-chardev", "socket,id=orders,path="+m.orders, "-serial", "chardev:orders")
 	}
 	if m.disk != "" {
-		a = append(a, "-blockdev", blockdev("driver", "qcow2", "node-name", "disk", "file.driver", "file", "file.filename", m.disk),
+		a = append(a, "-blockdev", blockdev("driver", "qcow2", "node-name", "disk", "file.driver", "file",
+			"file.filename", m.disk),
 			"-device", "virtio-blk-pci,drive=disk")
 	}
 	if m.ibft != "" {
@@ -118,7 +120,7 @@ func (m machine) args() []string {
 		// Without graphics the firmware writes to the serial line.
 		return append(a, "-machine", "pc,graphics=off")
 	}
-	board := orDefault(m.spec.Board, "pc")
+	board := cmp.Or(m.spec.Board, "pc")
 	if m.spec.arch() == "arm64" {
 		board = "virt"
 	}
@@ -138,6 +140,12 @@ func (m machine) String() string {
 	}
 	return b.String()
 }
+
+// consoleWords begin a node's command line. A machine that is emulated beside
+// others may miss the ticks by which the kernel checks its timer, and panics. The NICs
+// have the kernel's names, by which tests call them: the one of the names says
+// otherwise.
+const consoleWords = "console=ttyS0,115200 panic=-1 no_timer_check net.ifnames=0 "
 
 // consoleOf are the words that a node's command line begins with.
 func consoleOf(arch string) string {

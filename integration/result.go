@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,7 +12,7 @@ import (
 
 // A BootResult is what came of a boot.
 type BootResult struct {
-	// Reached tells whether the root's /sbin/init ran.
+	// Reached reports whether the root's /sbin/init ran.
 	Reached bool
 	// Switched reports whether /init has handed over to the root, Found whether the
 	// node wrote what it was to write (BootSpec.Until, or [Prompt]).
@@ -70,7 +71,7 @@ func (m machine) result(p *process, end string, atRoot, wall time.Duration) Boot
 	res.Times.Wall, res.Times.WallReached = wall, atRoot
 	res.Found = end == endFound
 	read(lines, &res)
-	if up := m.spec.own() && res.Up(m.spec.Interactive); !up && !res.Reached {
+	if up := m.spec.Own() && res.Up(m.spec.Interactive); !up && !res.Reached {
 		res.Why = why(lines)
 		if res.Why == "" {
 			res.Why = fmt.Sprintf("the node said nothing of its own (%s, QEMU's status %d); the last it wrote: %s",
@@ -134,7 +135,7 @@ func why(lines []line) string {
 	for _, l := range lines {
 		switch {
 		case strings.HasPrefix(l.Text, "Kernel panic - "):
-			return strings.Join(strings.Fields(l.Text+"; before it: "+orDefault(last(said[:]), "nothing from nodisk")), " ")
+			return strings.Join(strings.Fields(l.Text+"; before it: "+cmp.Or(last(said[:]), "nothing from nodisk")), " ")
 		case strings.HasPrefix(l.Text, "nodisk: error: "):
 			said[2] = l.Text
 		case strings.HasPrefix(l.Text, "nodisk: warning: "):
@@ -171,7 +172,8 @@ func (r BootResult) Expect(patterns ...string) error {
 			at++
 		}
 		if at == len(lines) {
-			return fmt.Errorf("the console has no line like %q behind line %d; its end:\n%s", pattern, from, tail(r.Console, 40))
+			return fmt.Errorf("the console has no line like %q after line %d; its end:\n%s",
+				pattern, from, tail(r.Console, 40))
 		}
 		at++
 	}
@@ -195,7 +197,8 @@ func (r BootResult) OwnSummary() string {
 
 // Summary tells in one line what root was reached and how long it took.
 func (r BootResult) Summary() string {
-	s := fmt.Sprintf("%s (%s) as /, %.1f s after power on (%s)", r.Root.Source, r.Root.Type, r.Times.WallReached.Seconds(), r.Accel)
+	s := fmt.Sprintf("%s (%s) as /, %.1f s after power on (%s)", r.Root.Source, r.Root.Type,
+		r.Times.WallReached.Seconds(), r.Accel)
 	if t := r.Times.Initramfs(); t > 0 {
 		s += fmt.Sprintf(", %.2f s of it in the initramfs", t.Seconds())
 	}

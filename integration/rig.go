@@ -53,8 +53,8 @@ func MissingRig() []error {
 	return missing(append(rigTools(), toolQEMU(), toolBusybox(), toolMke2fs())...)
 }
 
-// Rig makes a rig and starts its server. All cables are out.
-func (l *Lab) Rig(ctx context.Context, s RigSpec) (*Rig, error) {
+// MakeRig makes a rig and starts its server. All cables are out.
+func MakeRig(ctx context.Context, l *Lab, s RigSpec) (*Rig, error) {
 	if err := errors.Join(MissingRig()...); err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (r *Rig) up(ctx context.Context) error {
 		m.nics = append(m.nics, nic{near: far, far: near, mac: fmt.Sprintf("52:54:00:78:00:%02x", i)})
 	}
 	var err error
-	if r.server, err = r.lab.startServer(ctx, m, "rig.server", r.spec.Log); err != nil {
+	if r.server, err = startServer(ctx, r.lab, m, "rig.server", r.spec.Log); err != nil {
 		return err
 	}
 	for i := range r.spec.Cables {
@@ -90,7 +90,7 @@ func (r *Rig) up(ctx context.Context) error {
 			return err
 		}
 	}
-	r.lab.log.Info("the rig's server is up", "cables", r.spec.Cables, "took", time.Since(began).Round(100*time.Millisecond))
+	r.lab.log().Info("the rig's server is up", "cables", r.spec.Cables, "took", time.Since(began).Round(100*time.Millisecond))
 	return nil
 }
 
@@ -162,34 +162,19 @@ func (r *Rig) image(ctx context.Context, file string) error {
 		return err
 	}
 	defer func() { _ = os.Remove(disk) }()
-	busybox, err := staticBusybox()
-	if err != nil {
-		return err
-	}
-	cancel, err := findLibrary(cancelLibrary, libraryDirs())
-	if err != nil {
-		return err
-	}
 	a := newArchive()
-	programs := []string{cancel}
 	var settings strings.Builder
 	for _, t := range rigTools() {
-		path, err := t.find()
+		path, err := a.tool(t)
 		if err != nil {
 			return err
 		}
-		programs = append(programs, path)
 		if t.name == "ip" || t.name == "tc" {
 			settings.WriteString(strings.ToUpper(t.name) + "=" + path + "\n")
 		}
 	}
-	for _, p := range programs {
-		if err := a.program(p); err != nil {
-			return err
-		}
-	}
 	if err := a.serverFiles(serverFiles{
-		busybox: busybox, root: tree, disk: disk,
+		root: tree, disk: disk,
 		kernelDir: r.spec.KernelDir, modules: rigModules(), network: serverRig, settings: settings.String(),
 	}); err != nil {
 		return err

@@ -4,23 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-)
-
-// LinksWord on the kernel command line makes the root's /sbin/init tell all
-// about the node's links. IOWord=N makes it read and write its disk until the
-// ports of bond0 have lost a link N times, and all have one again. ReadWord=N makes
-// it read N MiB of its disk, past the cache. BulkWord=N makes it write a file of N
-// MiB, and read it again from where it is.
-const (
-	LinksWord = "lab.links"
-	IOWord    = "lab.io"
-	ReadWord  = "lab.read"
-	BulkWord  = "lab.bulk"
 )
 
 // A RigBoot says how a node on a rig is booted. Its [BootSpec] has the meaning
@@ -34,7 +20,7 @@ const (
 //     the NICs, {dash0} {dash1} ... the same with dashes, {tid} is the number
 //     of the node's target. {server} is the same for all nodes.
 //   - There is no DHCP server but by Wire; RootPath, DHCPAfter and Static have
-//     no effect but on the words that Root stands for. There is no PXE.
+//     no effect but on the arguments that Root stands for. There is no PXE.
 type RigBoot struct {
 	BootSpec
 	// At are the NICs at which the cables are; nil means the first.
@@ -50,31 +36,6 @@ type RigBoot struct {
 	Script []Act
 }
 
-// An Act is something that happens to a node's cables, NICs, adapters or servers.
-type Act struct {
-	// On waits for a line of the node's console that matches the regular
-	// expression, behind the one of the act before; After is the time to pass
-	// then.
-	On    string
-	After time.Duration
-
-	Pull, Plug []int  // cables, at both ends
-	Insert     []int  // NICs that were absent
-	Server     string // command of the server, on a rig in the node's namespace
-
-	// On a fabric only. HCA are parameters of the node's softib that change,
-	// NAME=VALUE; Reserve tells the DHCP server of the node, which did not know it
-	// till then.
-	HCA     []string
-	Reserve bool
-}
-
-// consoleWords begin a node's command line. A machine that is emulated beside
-// others may miss the ticks by which the kernel checks its timer, and panics. The NICs
-// have the kernel's names, by which tests call them: the one of the names says
-// otherwise.
-const consoleWords = "console=ttyS0,115200 panic=-1 no_timer_check net.ifnames=0 "
-
 func (b RigBoot) at() []int {
 	if b.At == nil {
 		return []int{0}
@@ -85,7 +46,7 @@ func (b RigBoot) at() []int {
 // A RigResult is what came of a boot on a rig.
 type RigResult struct {
 	BootResult
-	// Server is what dnsmasq logged of DHCP, in all its lives.
+	// Server is every DHCP line dnsmasq logged, across restarts.
 	Server []string
 }
 
@@ -105,7 +66,7 @@ func (r RigResult) Count(word string) int {
 func (b RigBoot) check() error {
 	errs := []error{b.BootSpec.check()}
 	if b.PXE || b.DHCPAfter > 0 || b.RootPath != "" || b.Root == RootRAM {
-		errs = append(errs, fmt.Errorf("boot %s: a rig has neither PXE, nor a DHCP server of its own, nor a root in memory", b.name()))
+		errs = append(errs, fmt.Errorf("boot %s: a rig has neither PXE, nor a DHCP server of its own, nor a root in memory", b.Name))
 	}
 	return errors.Join(errs...)
 }
@@ -126,12 +87,13 @@ type rigNode struct {
 // cables. An error may come with a result: when the script could not be
 // followed to its end.
 func (r *Rig) Boot(ctx context.Context, b RigBoot) (res RigResult, err error) {
+	b.BootSpec = b.withDefaults()
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("boot %s: %w", b.name(), err)
+			err = fmt.Errorf("boot %s: %w", b.Name, err)
 		}
 	}()
-	b.NICs = max(b.nics(), slices.Max(b.at())+1)
+	b.NICs = max(b.NICs, slices.Max(b.at())+1)
 	if err := b.check(); err != nil {
 		return res, err
 	}
@@ -147,14 +109,15 @@ func (r *Rig) Boot(ctx context.Context, b RigBoot) (res RigResult, err error) {
 			return res, err
 		}
 	}
-	m := machine{spec: b.BootSpec, nics: p.nics, accel: r.accel, monitor: r.lab.path("node" + strconv.Itoa(p.number) + ".monitor")}
+	m := machine{spec: b.BootSpec, nics: p.nics, accel: r.accel, monitor: r.lab.path("node" + strconv.Itoa(p.number) +
+		".monitor")}
 	m.cmdline = strings.Join(strings.Fields(consoleWords+fill(b.Words()+" "+b.Append, p.values)+" "+LinksWord), " ")
 	drop, err := m.firmware(r.lab.path("node"+strconv.Itoa(p.number)+".ibft"), p.values)
 	if err != nil {
 		return res, err
 	}
 	undo.add(drop)
-	limited, cancel := context.WithTimeoutCause(ctx, b.timeout(), fmt.Errorf("the node had %v", b.timeout()))
+	limited, cancel := context.WithTimeoutCause(ctx, b.Timeout, fmt.Errorf("the node had %v", b.Timeout))
 	defer cancel()
 	v, err := p.switchOn(limited, m, &undo)
 	if err != nil {
@@ -183,12 +146,13 @@ func (r *Rig) place(ctx context.Context, b RigBoot, undo *undoer) (*rigNode, err
 	p.values = map[string]string{
 		"server": "10.77.0.1", "gateway": "10.77.0.1", "client": "10.77.0.23", "mask": "255.255.255.0",
 		"server6": "2001:db8:77::1", "client6": "2001:db8:77::23",
-		"tid": strconv.Itoa(p.number), "name": b.name(), "label": RootLabel, "uuid": RootUUID, "export": "/nfsroot",
-		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.rig:%s-%d", b.name(), p.number),
+		"tid": strconv.Itoa(p.number), "name": b.Name, "label": RootLabel, "uuid": RootUUID, "export": "/nfsroot",
+		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.rig:%s-%d", b.Name, p.number),
 	}
-	for i := range b.nics() {
+	for i := range b.NICs {
 		// Behind this socket there is nobody.
-		n := nic{near: r.lab.path(fmt.Sprintf("node%d.%d", p.number, i)), mac: fmt.Sprintf("52:54:00:77:%02x:%02x", p.number, i+1)}
+		n := nic{near: r.lab.path(fmt.Sprintf("node%d.%d", p.number, i)), mac: fmt.Sprintf("52:54:00:77:%02x:%02x",
+			p.number, i+1)}
 		n.far = n.near + ".nobody"
 		if cable, ok := p.cables[i]; ok {
 			n.near, n.far = r.ends(cable)
@@ -242,11 +206,8 @@ func (p *rigNode) switchOn(ctx context.Context, m machine, undo *undoer) (*node,
 		return nil, err
 	}
 	undo.add(func() error { v.off(); return nil })
-	v.until = never()
-	if p.spec.Until != "" {
-		if v.until, err = regexp.Compile(p.spec.Until); err != nil {
-			return nil, err
-		}
+	if v.until, err = p.spec.untilLine(); err != nil {
+		return nil, err
 	}
 	if len(p.spec.Script) > 0 {
 		v.script = func(ctx context.Context) error { return play(ctx, v, p.spec.Script, p.act) }
@@ -267,64 +228,12 @@ func (p *rigNode) switchOn(ctx context.Context, m machine, undo *undoer) (*node,
 	return v, p.qemu.run()
 }
 
-// play follows a script; do carries out what an act does when its time has come.
-func play(ctx context.Context, v *node, script []Act, do func(context.Context, Act) error) error {
-	mark := 0
-	for i, a := range script {
-		err := a.awaited(ctx, v, &mark)
-		if err == nil {
-			err = do(ctx, a)
-		}
-		if err != nil {
-			return fmt.Errorf("act %d of the script: %w", i+1, err)
-		}
-	}
-	return nil
-}
-
-// awaited returns when the act's time has come. mark is how far the console has
-// been read.
-func (a Act) awaited(ctx context.Context, v *node, mark *int) error {
-	if a.On != "" {
-		re, err := regexp.Compile(a.On)
-		if err != nil {
-			return err
-		}
-		if *mark, err = v.p.out.await(ctx, *mark, re); err != nil {
-			return err
-		}
-	}
-	if a.After > 0 {
-		select {
-		case <-time.After(a.After):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
-
-// cables pulls and plugs those that the act names.
-func (a Act) cables(plug func(i int, up bool) error) error {
-	for _, i := range a.Pull {
-		if err := plug(i, false); err != nil {
-			return err
-		}
-	}
-	for _, i := range a.Plug {
-		if err := plug(i, true); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (p *rigNode) act(ctx context.Context, a Act) error {
 	if err := a.cables(p.plug); err != nil {
 		return err
 	}
 	for _, i := range a.Insert {
-		if err := p.qemu.insert(i, p.spec.nic(), p.nics[i].mac); err != nil {
+		if err := p.qemu.insert(i, p.spec.NIC, p.nics[i].mac); err != nil {
 			return err
 		}
 	}

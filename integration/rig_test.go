@@ -64,9 +64,11 @@ func TestNICArgs(t *testing.T) {
 		nic  nic
 		want string
 	}{
-		"cable": {cable, netdev + " -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile=,speed=1000,duplex=full"},
-		"late":  {late, netdev},
-		"tap":   {nic{tap: "t", mac: cable.mac}, "-netdev tap,id=n3,ifname=t,script=no,downscript=no -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile="},
+		"cable": {cable,
+			netdev + " -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile=,speed=1000,duplex=full"},
+		"late": {late, netdev},
+		"tap": {nic{tap: "t", mac: cable.mac}, "-netdev tap,id=n3,ifname=t,script=no,downscript=no -device " +
+			"virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile="},
 	} {
 		if diff := cmp.Diff(c.want, strings.Join(c.nic.args(3, NICVirtio, ",romfile="), " ")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -75,24 +77,39 @@ func TestNICArgs(t *testing.T) {
 }
 
 // An act waits for its line behind that of the act before.
-func TestScript(t *testing.T) {
+func TestPlay(t *testing.T) {
 	out := newTranscript()
 	v := &node{p: &process{out: out}}
-	p := &rigNode{spec: RigBoot{Script: []Act{{On: "^one$"}, {On: "^two$", After: time.Millisecond}, {On: "^one$"}}}}
+	done := 0
+	act := func(_ context.Context, a Act) error {
+		done++
+		if a.Pull != nil {
+			return errors.New("no cable")
+		}
+		return nil
+	}
+	script := []Act{{On: "^one$"}, {On: "^two$", After: time.Millisecond}, {On: "^one$"}}
 	_, _ = out.Write([]byte("one\ntwo\n"))
-	done := make(chan error, 1)
-	go func() { done <- play(t.Context(), v, p.spec.Script, p.act) }()
+	played := make(chan error, 1)
+	go func() { played <- play(t.Context(), v, script, act) }()
 	_, _ = out.Write([]byte("one\n"))
-	if err := <-done; err != nil {
-		t.Error(err)
+	if err := <-played; err != nil || done != 3 {
+		t.Errorf("%v, %d acts, want 3", err, done)
 	}
 	out.end()
-	p.spec.Script = append(p.spec.Script, Act{On: "^three$"})
-	if err := play(t.Context(), v, p.spec.Script, p.act); err == nil || !strings.Contains(err.Error(), `act 4 of the script: wait for "^three$"`) {
+	script = append(script, Act{On: "^three$"})
+	if err := play(t.Context(), v, script, act); err == nil || !strings.Contains(err.Error(), `act 4 of the script: wait for "^three$"`) {
 		t.Errorf("a line that does not come: %v", err)
 	}
-	p.spec.Script = []Act{{Pull: []int{2}}}
-	if err := play(t.Context(), v, p.spec.Script, p.act); err == nil || !strings.Contains(err.Error(), "NIC 2 has no cable") {
+	if err := play(t.Context(), v, []Act{{Pull: []int{2}}}, act); err == nil || err.Error() != "act 1 of the script: no cable" {
+		t.Errorf("an act that fails: %v", err)
+	}
+}
+
+// A node has only the cables of its place.
+func TestRigAct(t *testing.T) {
+	p := &rigNode{}
+	if err := p.act(t.Context(), Act{Pull: []int{2}}); err == nil || !strings.Contains(err.Error(), "NIC 2 has no cable") {
 		t.Errorf("a cable that is not there: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,18 @@ const (
 // Marker is the line by which the root says that its /sbin/init runs. It goes
 // to /dev/kmsg first, so that the kernel stamps it with guest time.
 const Marker = "nodisk-root: reached"
+
+// LinksWord on the kernel command line makes the root's /sbin/init tell all
+// about the node's links. IOWord=N makes it read and write its disk until the
+// ports of bond0 have lost a link N times, and all have one again. ReadWord=N makes
+// it read N MiB of its disk, past the cache. BulkWord=N makes it write a file of N
+// MiB, and read it again from where it is.
+const (
+	LinksWord = "lab.links"
+	IOWord    = "lab.io"
+	ReadWord  = "lab.read"
+	BulkWord  = "lab.bulk"
+)
 
 // rootDiskSize is sparse: mke2fs writes about 3 MB.
 const rootDiskSize = "16M"
@@ -152,7 +163,7 @@ $b poweroff -f
 
 // RootTree writes a system of about 2 MB below dir: a static busybox and an
 // /sbin/init that says [Marker], reports what it finds and switches the machine
-// off. The folder may exist; files of the same name are replaced.
+// off. The directory may exist; files of the same name are replaced.
 func RootTree(dir string) error {
 	busybox, err := staticBusybox()
 	if err != nil {
@@ -208,25 +219,6 @@ func rootDisk(ctx context.Context, tree, image, size string) error {
 		return fmt.Errorf("make root disk: %w", err)
 	}
 	return nil
-}
-
-// staticBusybox finds a busybox that needs no libraries.
-func staticBusybox() (string, error) {
-	path, err := toolBusybox().find()
-	if err != nil {
-		return "", err
-	}
-	f, err := elf.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	defer func() { _ = f.Close() }()
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			return "", fmt.Errorf("%s is linked dynamically: install the package busybox-static", path)
-		}
-	}
-	return path, nil
 }
 
 func copyFile(from, to string, mode os.FileMode) (err error) {

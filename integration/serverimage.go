@@ -19,19 +19,13 @@ import (
 )
 
 // serverInit is /init of the server VM, serverServices the shell functions that
-// start its servers. serverFabric and serverRig are those that make its network.
+// start its servers. Those that make its network are the caller's.
 //
 //go:embed server/init
 var serverInit string
 
 //go:embed server/services
 var serverServices string
-
-//go:embed server/fabric
-var serverFabric string
-
-//go:embed server/rig
-var serverRig string
 
 // An archive collects the files of an initramfs. Names are paths without the
 // leading slash.
@@ -46,7 +40,8 @@ func newArchive() *archive {
 	for _, dir := range []string{"bin", "sbin", "lib", "lib64"} {
 		a.files[dir] = cpio.StaticRecord([]byte("usr/"+dir), cpio.Info{Name: dir, Mode: cpio.S_IFLNK | 0o777})
 	}
-	for _, dir := range []string{"dev", "proc", "sys", "run", "tmp", "etc", "root", "srv", "var/lib/nfs", "var/log", "var/cache", "usr/lib64"} {
+	for _, dir := range []string{"dev", "proc", "sys", "run", "tmp", "etc", "root", "srv", "var/lib/nfs", "var/log",
+		"var/cache", "usr/lib64"} {
 		a.dir(dir)
 	}
 	a.files["var/run"] = cpio.StaticRecord([]byte("../run"), cpio.Info{Name: "var/run", Mode: cpio.S_IFLNK | 0o777})
@@ -63,7 +58,7 @@ func (a *archive) dir(name string) {
 	}
 }
 
-// put adds a file, with the folders above it. A later one of the same name
+// put adds a file, with the directories above it. A later one of the same name
 // replaces it.
 func (a *archive) put(name string, data []byte, mode fs.FileMode) {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
@@ -85,6 +80,15 @@ func (a *archive) copyIn(file string) error {
 	return nil
 }
 
+// tool adds a tool of this machine, as program does, and returns its path.
+func (a *archive) tool(t tool) (string, error) {
+	path, err := t.find()
+	if err != nil {
+		return "", err
+	}
+	return path, a.program(path)
+}
+
 // program adds a program of this machine under its own path, and the shared
 // libraries that it needs.
 func (a *archive) program(file string) error {
@@ -102,9 +106,8 @@ func (a *archive) program(file string) error {
 
 // serverFiles is what a server's initramfs is made of, besides its programs.
 type serverFiles struct {
-	busybox string // static
-	root    string // folder that nfsd exports
-	disk    string // image that tgtd copies
+	root string // folder that nfsd exports
+	disk string // image that tgtd copies
 
 	kernelDir string
 	modules   []string // besides those of virtio
@@ -118,7 +121,18 @@ type serverFiles struct {
 
 // serverFiles adds what server/init and server/services use.
 func (a *archive) serverFiles(f serverFiles) error {
-	for name, from := range map[string]string{"bin/busybox": f.busybox, "root.ext4": f.disk, "etc/netconfig": "/etc/netconfig"} {
+	busybox, err := staticBusybox()
+	if err != nil {
+		return err
+	}
+	cancel, err := findLibrary(cancelLibrary, libraryDirs())
+	if err != nil {
+		return err
+	}
+	if err := a.program(cancel); err != nil {
+		return err
+	}
+	for name, from := range map[string]string{"bin/busybox": busybox, "root.ext4": f.disk, "etc/netconfig": "/etc/netconfig"} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			return fmt.Errorf("add /%s to the server: %w", name, err)
@@ -129,19 +143,21 @@ func (a *archive) serverFiles(f serverFiles) error {
 		return fmt.Errorf("add /nfsroot to the server: %w", err)
 	}
 	for name, text := range map[string]string{
-		"init":          serverInit,
-		"services":      serverServices,
-		"network":       f.network,
-		"etc/fabric":    f.settings,
-		"etc/exports":   "/nfsroot *(rw,no_root_squash,insecure,no_subtree_check,fsid=1)\n",
-		"etc/passwd":    "root:x:0:0:root:/root:/bin/sh\n_rpc:x:102:65534::/run/rpcbind:/bin/false\nnobody:x:65534:65534::/:/bin/false\n",
+		"init":        serverInit,
+		"services":    serverServices,
+		"network":     f.network,
+		"etc/fabric":  f.settings,
+		"etc/exports": "/nfsroot *(rw,no_root_squash,insecure,no_subtree_check,fsid=1)\n",
+		"etc/passwd": "root:x:0:0:root:/root:/bin/sh\n_rpc:x:102:65534::/run/rpcbind:/bin/false\n" +
+			"nobody:x:65534:65534::/:/bin/false\n",
 		"etc/group":     "root:x:0:\nnogroup:x:65534:\n",
 		"etc/protocols": "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\n",
 		"etc/services":  "sunrpc 111/tcp portmapper\nsunrpc 111/udp portmapper\nnfs 2049/tcp\nnfs 2049/udp\n",
 		"etc/rpc":       "portmapper 100000\nnfs 100003\nmountd 100005\n",
 		"etc/hosts":     "127.0.0.1 localhost\n",
 		// Without it glibc asks NIS, which there is not, and no files.
-		"etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\nrpc: files\n",
+		"etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n" +
+			"rpc: files\n",
 	} {
 		a.put(name, []byte(text), 0o755)
 	}
@@ -204,18 +220,6 @@ func (a *archive) modules(index *modload.Index, dir string, names ...string) (st
 	return list.String(), nil
 }
 
-// kernelRelease is the name of the one folder in DIR/lib/modules.
-func kernelRelease(dir string) (string, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, "lib/modules"))
-	if err != nil {
-		return "", fmt.Errorf("find the kernel's release: %w", err)
-	}
-	if len(entries) != 1 {
-		return "", fmt.Errorf("find the kernel's release: %s has %d folders, want one", filepath.Join(dir, "lib/modules"), len(entries))
-	}
-	return entries[0].Name(), nil
-}
-
 // tree adds the files of a folder below another name.
 func (a *archive) tree(dir, name string) error {
 	return fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
@@ -253,7 +257,7 @@ func (a *archive) write(file string) error {
 	var b bytes.Buffer
 	w := cpio.Newc.Writer(&b)
 	var errs []error
-	// By name, so that a folder comes before what is in it.
+	// By name, so that a directory comes before what is in it.
 	for i, name := range slices.Sorted(maps.Keys(a.files)) {
 		r := a.files[name]
 		r.Ino, r.NLink = uint64(i+1), 1

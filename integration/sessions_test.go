@@ -18,7 +18,6 @@ import (
 
 // A daemon is a tgtd of a test, which it can end and start again.
 type daemon struct {
-	lab     *Lab
 	port    int
 	process *process
 }
@@ -33,7 +32,7 @@ type lun struct {
 func (d *daemon) serve(ctx context.Context, iqn string, luns ...lun) error {
 	control := strconv.Itoa(d.port)
 	var err error
-	if d.process, err = start(d.lab.ctx, toolTgtd(), nil, "-f", "-C", control, "--iscsi", "portal=0.0.0.0:"+control); err != nil {
+	if d.process, err = start(context.WithoutCancel(ctx), toolTgtd(), nil, "-f", "-C", control, "--iscsi", "portal=0.0.0.0:"+control); err != nil {
 		return err
 	}
 	admin := func(ctx context.Context, line string) error {
@@ -56,9 +55,9 @@ func (d *daemon) serve(ctx context.Context, iqn string, luns ...lun) error {
 	return nil
 }
 
-func newDaemon(t *testing.T, l *Lab, port int, iqn string, luns ...lun) *daemon {
+func newDaemon(t *testing.T, port int, iqn string, luns ...lun) *daemon {
 	t.Helper()
-	d := &daemon{lab: l, port: port}
+	d := &daemon{port: port}
 	t.Cleanup(func() { d.process.stop() })
 	if err := d.serve(t.Context(), iqn, luns...); err != nil {
 		t.Fatal(err)
@@ -189,9 +188,10 @@ func TestBootSessions(t *testing.T) {
 		if err := os.Truncate(small, 4<<20); err != nil {
 			t.Fatal(err)
 		}
-		newDaemon(t, lab, 3268, iqn, lun{1, small})
+		newDaemon(t, 3268, iqn, lun{1, small})
 		admin := func(ctx context.Context, line string) error {
-			return toolTgtadm().run(ctx, strings.Fields("-C 3268 --lld iscsi --mode logicalunit --tid 1 --lun 1 "+line)...)
+			return toolTgtadm().run(ctx, strings.Fields("-C 3268 --lld iscsi --mode logicalunit --tid 1 --lun 1 "+
+				line)...)
 		}
 		boot(t, BootSpec{
 			Static: true, Cmdline: static + "netroot=iscsi:{server}::3268:1:" + iqn + " root=LABEL={label}",
@@ -211,9 +211,10 @@ func TestBootSessions(t *testing.T) {
 		// again, it is filled.
 		const iqn = "iqn.2025-01.test.nodisk:back"
 		file, filled := emptyDisk(t, "lun"), disk("back")
-		d := newDaemon(t, lab, 3261, iqn, lun{1, file})
+		d := newDaemon(t, 3261, iqn, lun{1, file})
 		res := boot(t, BootSpec{
-			Static: true, Cmdline: static + "netroot=iscsi:{server}::3261::" + iqn + " root=LABEL={label} nodisk.deadline=30s",
+			Static: true, Cmdline: static + "netroot=iscsi:{server}::3261::" + iqn + " root=LABEL={label} " +
+				"nodisk.deadline=30s",
 			Turns: []Turn{
 				{After: `attach \(5/7\): sda`, Do: func(ctx context.Context) error {
 					d.process.stop()
@@ -251,16 +252,17 @@ func TestBootSessions(t *testing.T) {
 		takePlace(t, busy)
 		// Of the two portals of b the quick one does not have the LUN; c is not there.
 		const a, b, c = "iqn.2025-01.test.nodisk:a", "iqn.2025-01.test.nodisk:b", "iqn.2025-01.test.nodisk:c"
-		newDaemon(t, lab, 3262, a, lun{1, emptyDisk(t, "a")})
-		newDaemon(t, lab, 3263, b, lun{1, emptyDisk(t, "b")})
-		newDaemon(t, lab, 3264, b, lun{1, emptyDisk(t, "b")}, lun{2, disk("b")})
+		newDaemon(t, 3262, a, lun{1, emptyDisk(t, "a")})
+		newDaemon(t, 3263, b, lun{1, emptyDisk(t, "b")})
+		newDaemon(t, 3264, b, lun{1, emptyDisk(t, "b")}, lun{2, disk("b")})
 		slowly(t, 3265, 3264)
 		res := boot(t, BootSpec{
 			Static: true, Second: true, Cmdline: static + "ip={client1}:::{mask}::eth1:none root=LABEL={label} " +
 				"netroot=iscsi:{server}::3262::" + a + " netroot=iscsi:{server}::3269::" + c +
 				" netroot=iscsi:{server1}::3263:2:" + b + " netroot=iscsi:{server1}::3265:2:" + b,
 		})
-		if err := res.Expect(`the boot goes on without a target: connect to portal .*:3269`, `LUN 2 of `+regexp.QuoteMeta(b)); err != nil {
+		if err := res.Expect(`the boot goes on without a target: connect to portal .*:3269`,
+			`LUN 2 of `+regexp.QuoteMeta(b)); err != nil {
 			t.Error(err)
 		}
 		check(t, res, "sda sdb", a+" LOGGED_IN 86400", b+" LOGGED_IN 86400")
@@ -270,8 +272,8 @@ func TestBootSessions(t *testing.T) {
 		takePlace(t, busy)
 		// No LUN is written, and the root is the second disk of the second target.
 		const a, b = "iqn.2025-01.test.nodisk:one", "iqn.2025-01.test.nodisk:two"
-		newDaemon(t, lab, 3266, a, lun{1, emptyDisk(t, "a")})
-		newDaemon(t, lab, 3267, b, lun{1, emptyDisk(t, "b")}, lun{2, disk("two")})
+		newDaemon(t, 3266, a, lun{1, emptyDisk(t, "a")})
+		newDaemon(t, 3267, b, lun{1, emptyDisk(t, "b")}, lun{2, disk("two")})
 		res := boot(t, BootSpec{
 			Second: true, RootPath: "-", Cmdline: "ip=eth0:dhcp ip=eth1:dhcp bootdev=eth0 root=LABEL={label} " +
 				"netroot=iscsi:{server}::3266::" + a + " netroot=iscsi:{server1}::3267::" + b,

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,15 +92,15 @@ type BootSpec struct {
 	// subject.
 	PXE bool
 	// TFTP, with PXE, writes what is served in place of the lab's configuration of
-	// pxelinux into the TFTP folder, which holds pxelinux, vmlinuz and image. It
+	// pxelinux into the TFTP directory, which holds pxelinux, vmlinuz and image. It
 	// gets the values of the placeholders. If it returns the path of a file, that
 	// is dnsmasq's configuration in place of the lab's ranges, options and TFTP.
 	TFTP func(dir string, values map[string]string) (conf string, err error)
-	// Cmdline replaces the words that Root and Static stand for. In it, and in
+	// Cmdline replaces the arguments that Root and Static stand for. In it, and in
 	// Append, {server} {client} {gateway} {mask} {mac} {name} {target} {export}
 	// {label} {uuid} stand for what the lab chose. See [BootSpec.Words].
 	Cmdline string
-	// Append is added behind.
+	// Append is added after.
 	Append string
 	// RootPath is DHCP option 17, with the same placeholders. Empty means what
 	// Root says (iSCSI and NFS over DHCP), "-" none.
@@ -149,9 +150,9 @@ type BootSpec struct {
 	Log string
 }
 
-// A Reply is what somebody types at a node's console, with the return key behind
+// A Reply is what somebody types at a node's console, with the return key after
 // it, when a line has been written that After, a regular expression, matches. Replies
-// follow each other: each waits for a line behind that of the one before.
+// follow each other: each waits for a line after that of the one before.
 type Reply struct{ After, Type string }
 
 // A Turn is what happens to a node's servers when it has written a line that After,
@@ -161,20 +162,23 @@ type Turn struct {
 	Do    func(context.Context) error
 }
 
-func (s BootSpec) arch() string           { return orDefault(s.Arch, "amd64") }
-func (s BootSpec) name() string           { return orDefault(s.Name, "node") }
-func (s BootSpec) nic() string            { return orDefault(s.NIC, NICVirtio) }
-func (s BootSpec) nics() int              { return orDefault(s.NICs, 1) }
-func (s BootSpec) memory() int            { return orDefault(s.Memory, 512) }
-func (s BootSpec) cpus() int              { return orDefault(s.CPUs, 1) }
-func (s BootSpec) timeout() time.Duration { return orDefault(s.Timeout, bootTimeout) }
+func (s BootSpec) arch() string { return cmp.Or(s.Arch, "amd64") }
+func (s BootSpec) name() string { return cmp.Or(s.Name, "node") }
+func (s BootSpec) nic() string  { return cmp.Or(s.NIC, NICVirtio) }
+func (s BootSpec) nics() int    { return cmp.Or(s.NICs, 1) }
+func (s BootSpec) memory() int  { return cmp.Or(s.Memory, 512) }
+func (s BootSpec) cpus() int    { return cmp.Or(s.CPUs, 1) }
 
-func orDefault[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
+// withDefaults returns the specification with the name, the numbers and the limit that empty
+// fields stand for.
+func (s BootSpec) withDefaults() BootSpec {
+	s.Name, s.NIC, s.NICs, s.Timeout = s.name(), s.nic(), s.nics(), cmp.Or(s.Timeout, bootTimeout)
+	return s
+}
+
+// untilLine is what Until matches; nothing, where it is empty.
+func (s BootSpec) untilLine() (*regexp.Regexp, error) {
+	return regexp.Compile(cmp.Or(s.Until, `$^.`))
 }
 
 // Check finds contradictions. That somebody's keyboard is missing is none yet.
@@ -203,7 +207,7 @@ func (s BootSpec) Check() error {
 		add("boot %s: deterministic time (icount) goes with one CPU, not %d", s.name(), s.cpus())
 	}
 	if s.TFTP != nil && !s.PXE {
-		add("boot %s: a TFTP folder goes with PXE", s.name())
+		add("boot %s: a TFTP directory goes with PXE", s.name())
 	}
 	if s.PXE && s.DHCPAfter > 0 {
 		add("boot %s: PXE needs the DHCP server from the beginning", s.name())

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// StallTree makes a module tree in dir, of links to that below kernel, a folder with
+// StallTree makes a module tree in dir, of links to that below kernel, a directory with
 // lib/modules/RELEASE, and returns a root for nodisk build --modules: one with the driver of
 // integration/stall, built as the file stall, for the watchdog of Intel's 6300ESB. It
 // lies in "extra", where drivers of network devices may: /init loads it with them.
@@ -15,11 +15,11 @@ func StallTree(kernel, stall, dir string) (root string, err error) {
 	if _, err := os.Stat(stall); err != nil {
 		return "", fmt.Errorf("find the driver that takes its time (make stall builds it): %w", err)
 	}
-	trees, err := filepath.Glob(filepath.Join(kernel, "lib/modules/*"))
-	if err != nil || len(trees) != 1 {
-		return "", fmt.Errorf("find the kernel's modules in %s: %d trees, want one", kernel, len(trees))
+	release, err := kernelRelease(kernel)
+	if err != nil {
+		return "", err
 	}
-	tree := filepath.Join(dir, "lib/modules", filepath.Base(trees[0]))
+	from, tree := filepath.Join(kernel, "lib/modules", release), filepath.Join(dir, "lib/modules", release)
 	if err := os.MkdirAll(filepath.Join(tree, "extra"), 0o755); err != nil {
 		return "", err
 	}
@@ -27,13 +27,14 @@ func StallTree(kernel, stall, dir string) (root string, err error) {
 		"modules.dep":   "extra/stall.ko:\n",
 		"modules.alias": "alias pci:v00008086d000025ABsv*sd*bc*sc*i* stall\n",
 	}
-	entries, err := os.ReadDir(trees[0])
+	entries, err := os.ReadDir(from)
 	if err != nil {
 		return "", err
 	}
 	for _, e := range entries {
-		from, to := filepath.Join(trees[0], e.Name()), filepath.Join(tree, e.Name())
-		if from, err = filepath.Abs(from); err != nil {
+		to := filepath.Join(tree, e.Name())
+		from, err := filepath.Abs(filepath.Join(from, e.Name()))
+		if err != nil {
 			return "", err
 		}
 		if more[e.Name()] == "" {

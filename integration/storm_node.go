@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// agentPath is where the image has the agent of the folder agent: what kills,
+// agentPath is where the image has the agent of the directory agent: what kills,
 // stops and starves the worker from within the node.
 const agentPath = "/storm"
 
@@ -28,6 +28,8 @@ const (
 	// stormAnswer bounds one order to the agent: a kernel that looks for memory on a
 	// busy host takes its time.
 	stormAnswer = 2 * time.Minute
+	// stormLine is how long QEMU may take to connect the agent's line.
+	stormLine = 20 * time.Second
 )
 
 // StormImage is what the nodes of a storm boot. The image has the profiles virt,
@@ -35,7 +37,7 @@ const (
 // as /storm.
 type StormImage struct {
 	Kernel, Image string
-	// Logs is a folder that gets the consoles, empty for none.
+	// Logs is a directory that gets the consoles, empty for none.
 	Logs string
 }
 
@@ -55,9 +57,9 @@ type stormNode struct {
 	stolen            time.Duration
 }
 
-// Storm boots one node with one fault and judges what came of it. An error is
+// RunStorm boots one node with one fault and judges what came of it. An error is
 // what kept the lab from trying.
-func (l *Lab) Storm(ctx context.Context, c StormCase, im StormImage) (res StormResult, err error) {
+func RunStorm(ctx context.Context, l *Lab, c StormCase, im StormImage) (res StormResult, err error) {
 	began := time.Now()
 	defer func() {
 		res.Case, res.Wall = c, time.Since(began)
@@ -68,7 +70,7 @@ func (l *Lab) Storm(ctx context.Context, c StormCase, im StormImage) (res StormR
 	var undo undoer
 	defer func() { err = errors.Join(err, undo.all()) }()
 	n := &stormNode{c: c}
-	if n.servers, err = l.stormServers(ctx, c); err != nil {
+	if n.servers, err = startStormServers(ctx, l, c); err != nil {
 		return res, err
 	}
 	undo.add(n.servers.close)
@@ -152,7 +154,7 @@ func (n *stormNode) script(ctx context.Context) error {
 }
 
 func (n *stormNode) breakAndHeal(ctx context.Context) error {
-	out := n.v.p.out
+	out := n.v.console()
 	at, err := out.await(ctx, 0, initLine())
 	if err != nil {
 		return err
@@ -200,7 +202,8 @@ func (n *stormNode) breakAndHeal(ctx context.Context) error {
 // breaks makes the fault. It is not hit when there is no worker to hit.
 func (n *stormNode) breaks(ctx context.Context) (hit bool, err error) {
 	orders := map[Fault]string{
-		WorkerKilled: "signal KILL", WorkerStopped: "signal STOP", WorkerStarved: "starve", WorkerPanicked: "signal ABRT",
+		WorkerKilled: "signal KILL", WorkerStopped: "signal STOP", WorkerStarved: "starve",
+		WorkerPanicked: "signal ABRT",
 	}
 	if n.c.Fault.inNode() {
 		hit, err = n.agent.order(ctx, orders[n.c.Fault])
@@ -219,14 +222,14 @@ func (n *stormNode) watch(ctx context.Context) error {
 	late := fmt.Errorf("the kernel did not start /init within %v", stormKernel)
 	limited, cancel := context.WithTimeoutCause(ctx, stormKernel, late)
 	defer cancel()
-	if _, err := n.v.p.out.await(limited, 0, initLine()); err != nil {
+	if _, err := n.v.console().await(limited, 0, initLine()); err != nil {
 		if ctx.Err() != nil || !errors.Is(err, context.Cause(limited)) {
 			return nil // the node has ended
 		}
 		n.over(err)
 		return err
 	}
-	before := n.v.p.delays()
+	before := n.v.delays()
 	for {
 		n.noteStolen(before)
 		left := time.Until(n.due())
@@ -238,7 +241,7 @@ func (n *stormNode) watch(ctx context.Context) error {
 		}
 	}
 	if _, err := n.agent.order(ctx, "stacks"); err != nil {
-		n.servers.lab.log.Info("no stacks", "node", n.c.String(), "because", err)
+		n.servers.lab.log().Info("no stacks", "node", n.c.String(), "because", err)
 	}
 	n.over(errors.New("it was over"))
 	return nil
@@ -250,7 +253,7 @@ func (n *stormNode) watch(ctx context.Context) error {
 func (n *stormNode) noteStolen(before map[string]time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for thread, d := range n.v.p.delays() {
+	for thread, d := range n.v.delays() {
 		n.stolen = max(n.stolen, min(d-before[thread], 2*n.c.Deadline))
 	}
 }
@@ -265,7 +268,7 @@ func (n *stormNode) due() time.Time {
 	return n.init.Add(n.c.limit(n.since(n.hit), n.since(n.healed)) + n.stolen + stormSlack)
 }
 
-// since is how long behind the start of /init a moment was, zero for none.
+// since is how long after the start of /init a moment was, zero for none.
 func (n *stormNode) since(t time.Time) time.Duration {
 	if t.IsZero() {
 		return 0
@@ -277,7 +280,7 @@ func (n *stormNode) since(t time.Time) time.Duration {
 func (n *stormNode) seen() stormSeen {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	lines, _, _ := n.v.p.out.snapshot(0)
+	lines, _, _ := n.v.console().snapshot(0)
 	return stormSeen{lines: lines, init: n.initStamp, hit: n.since(n.hit), healed: n.since(n.healed), stolen: n.stolen}
 }
 
@@ -312,7 +315,7 @@ func listenAgent(ctx context.Context, path string) (*agent, error) {
 }
 
 func (a *agent) accept(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, monitorAnswer)
+	ctx, cancel := context.WithTimeout(ctx, stormLine)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = a.listener.Close() })
 	defer stop()

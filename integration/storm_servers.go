@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"syscall"
 )
@@ -36,15 +34,16 @@ func (s *stormServers) control() string { return strconv.Itoa(1000 + s.n.n) }
 // values are those of the placeholders.
 func (s *stormServers) values() map[string]string {
 	return map[string]string{
-		"server": s.portal(), "gateway": s.n.server().String(), "client": s.n.client().String(), "mask": "255.255.255.0",
+		"server": s.portal(), "gateway": s.n.server().String(), "client": s.n.client().String(),
+		"mask": "255.255.255.0",
 		"name": s.c.String(), "label": RootLabel, "target": s.iqn, "export": s.tree,
 		"nfsport": strconv.Itoa(30000 + s.n.n), "mountport": strconv.Itoa(31000 + s.n.n),
 	}
 }
 
-// start makes the network and starts all servers but the one that is gone from
+// startStormServers makes the network and starts all servers but the one that is gone from
 // the beginning.
-func (l *Lab) stormServers(ctx context.Context, c StormCase) (s *stormServers, err error) {
+func startStormServers(ctx context.Context, l *Lab, c StormCase) (s *stormServers, err error) {
 	s = &stormServers{lab: l, c: c}
 	if s.n, err = l.network(ctx, 1); err != nil {
 		return nil, err
@@ -102,7 +101,7 @@ func (s *stormServers) startDHCP() (err error) {
 	if s.c.Root == RootISCSI {
 		path = fill("iscsi:{server}::3260:1:{target}", s.values())
 	}
-	s.dhcp, err = s.n.dhcp(s.lab.ctx, s.c.String(), path, "")
+	s.dhcp, err = s.n.dhcp(s.c.String(), path, "")
 	return err
 }
 
@@ -204,33 +203,4 @@ func blank(path string) error {
 		return fmt.Errorf("empty the disk: %w", err)
 	}
 	return nil
-}
-
-// ganeshaAt serves a folder by a server of its own, at ports of its own.
-func (l *Lab) ganeshaAt(ctx context.Context, name, dir, port, mountPort string) (*process, error) {
-	// One at a time: two that register with the portmapper at once refuse to start.
-	l.registering.Lock()
-	defer l.registering.Unlock()
-	l.once.rpcbind.Do(func() { l.rpcbindErr = l.startRpcbind(ctx) })
-	if l.rpcbindErr != nil {
-		return nil, l.rpcbindErr
-	}
-	records := l.path(name + ".nfs")
-	if err := os.MkdirAll(records, 0o755); err != nil {
-		return nil, fmt.Errorf("start NFS server: %w", err)
-	}
-	conf := filepath.Join(records, "conf")
-	more := "NFS_Port = " + port + "; MNT_Port = " + mountPort + ";"
-	if err := writeFile(conf, ganeshaConf(dir, dir, more, "RecoveryRoot = "+records+";")); err != nil {
-		return nil, err
-	}
-	p, err := start(l.ctx, toolGanesha(), nil, "-F", "-L", "/dev/stdout", "-f", conf, "-p", filepath.Join(records, "pid"))
-	if err != nil {
-		return nil, err
-	}
-	if err := p.ready(ctx, regexp.MustCompile(`NFS SERVER INITIALIZED`)); err != nil {
-		p.stop()
-		return nil, err
-	}
-	return p, nil
 }

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,7 +15,7 @@ type tool struct {
 	name    string   // as errors call it
 	pkg     string   // Debian package
 	paths   []string // where it may be; the first that exists is taken
-	program bool     // look in PATH and in the sbin folders too
+	program bool     // look in PATH and in the sbin directories too
 	// ends is the signal that ends it; zero: SIGTERM.
 	ends syscall.Signal
 }
@@ -34,9 +33,13 @@ func (m *MissingTool) Error() string {
 	return fmt.Sprintf("%s not found: install the package %s", m.Name, m.Package)
 }
 
-var errMissing = errors.New("not found")
-
+// program is a program of a Debian package.
 func program(name, pkg string) tool { return tool{name: name, pkg: pkg, program: true} }
+
+// toolFile is a file of a Debian package; the first of the paths that exists is taken.
+func toolFile(name, pkg string, paths ...string) tool {
+	return tool{name: name, pkg: pkg, paths: paths}
+}
 
 func toolQEMU() tool          { return program("qemu-system-x86_64", "qemu-system-x86") }
 func toolQEMUARM() tool       { return program("qemu-system-aarch64", "qemu-system-arm") }
@@ -65,7 +68,8 @@ func toolMachine(arch string) tool {
 // toolsNFSD are the kernel's NFS server as far as it is programs.
 func toolsNFSD() []tool {
 	const pkg = "nfs-kernel-server"
-	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), program("exportfs", pkg), toolRpcbind()} //nolint:misspell // a program's name
+	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), program("exportfs", pkg),
+		toolRpcbind()} //nolint:misspell // a program's name
 }
 
 func toolVFS() tool {
@@ -73,29 +77,19 @@ func toolVFS() tool {
 	if err != nil {
 		paths = nil
 	}
-	return tool{name: "libfsalvfs.so", pkg: "nfs-ganesha-vfs", paths: paths}
+	return toolFile("libfsalvfs.so", "nfs-ganesha-vfs", paths...)
 }
 
 func toolBusybox() tool {
-	return tool{name: "busybox (static)", pkg: "busybox-static", paths: []string{"/bin/busybox", "/usr/bin/busybox"}}
+	return toolFile("busybox (static)", "busybox-static", "/bin/busybox", "/usr/bin/busybox")
 }
 
 func toolPXELinux() tool {
-	return tool{name: "pxelinux.0", pkg: "pxelinux", paths: []string{"/usr/lib/PXELINUX/pxelinux.0", "/usr/lib/syslinux/pxelinux.0"}}
+	return toolFile("pxelinux.0", "pxelinux", "/usr/lib/PXELINUX/pxelinux.0", "/usr/lib/syslinux/pxelinux.0")
 }
 
 func toolLdlinux() tool {
-	return tool{name: "ldlinux.c32", pkg: "syslinux-common", paths: []string{"/usr/lib/syslinux/modules/bios/ldlinux.c32"}}
-}
-
-// toolROM is the iPXE ROM of a NIC model; QEMU finds it itself and boots
-// without a word if it is not there.
-func toolROM(nic string) tool {
-	name := "efi-virtio.rom"
-	if nic != NICVirtio {
-		name = "efi-" + nic + ".rom"
-	}
-	return tool{name: name, pkg: "ipxe-qemu", paths: []string{"/usr/lib/ipxe/qemu/" + name, "/usr/share/qemu/" + name}}
+	return toolFile("ldlinux.c32", "syslinux-common", "/usr/lib/syslinux/modules/bios/ldlinux.c32")
 }
 
 // find returns the path of the tool, or an error that names the package.
@@ -130,37 +124,6 @@ func (t tool) run(ctx context.Context, args ...string) error {
 		return fmt.Errorf("run %s %s: %w: %s", t.name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
 	return nil
-}
-
-// Missing lists what this machine lacks to boot a node as the specification
-// says: one error for every absent program or file, nil when all is there.
-func Missing(s BootSpec) []error {
-	want := []tool{toolIP(), toolMachine(s.arch())}
-	if !s.own() {
-		want = append(want, toolBusybox()) // of the lab's root
-	}
-	if s.Disk != "" {
-		want = append(want, toolQEMUImg())
-	}
-	switch s.Root {
-	case RootISCSI:
-		if s.Disk != "" {
-			want = append(want, toolStorageDaemon())
-		} else {
-			want = append(want, toolMke2fs())
-		}
-		want = append(want, toolTgtd(), toolTgtadm())
-	case RootNFS3, RootNFS4:
-		want = append(want, toolGanesha(), toolVFS(), toolRpcbind())
-	case RootRAM, RootNone, RootVirtio:
-	}
-	if s.PXE {
-		want = append(want, toolPXELinux(), toolLdlinux(), toolROM(s.nic()))
-	}
-	if s.PXE || !s.Static {
-		want = append(want, toolDnsmasq())
-	}
-	return missing(want...)
 }
 
 // missing has an error for each tool that this machine lacks.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,17 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func testLog(t *testing.T) *slog.Logger {
-	t.Helper()
-	return slog.New(slog.NewTextHandler(t.Output(), nil))
-}
-
 func TestParseLine(t *testing.T) {
 	tests := []struct {
 		name, in string
 		want     line
 	}{
-		{"printk", "[    1.810823] Run /init as init process\r", line{Text: "Run /init as init process", Stamp: 1810823 * time.Microsecond, Stamped: true}},
+		{"printk", "[    1.810823] Run /init as init process\r", line{Text: "Run /init as init process",
+			Stamp: 1810823 * time.Microsecond, Stamped: true}},
 		{"stamp zero", "[    0.000000] Linux version 6.1", line{Text: "Linux version 6.1", Stamped: true}},
 		{"console", "nodisk: network (3/7): eth0\r", line{Text: "nodisk: network (3/7): eth0"}},
 		{"not a stamp", "[OK] done", line{Text: "[OK] done"}},

@@ -43,7 +43,8 @@ type Indexes struct {
 // Texts are the files of lib/modules/RELEASE by name. A file that depmod would
 // leave empty is not among them.
 func (x *Indexes) Texts() map[string][]byte {
-	texts := map[string][]byte{"modules.dep": x.Dep, "modules.alias": x.Alias, "modules.softdep": x.Softdep, "modules.symbols": x.Symbols}
+	texts := map[string][]byte{"modules.dep": x.Dep, "modules.alias": x.Alias, "modules.softdep": x.Softdep,
+		"modules.symbols": x.Symbols}
 	if len(x.Devname) > 0 {
 		texts["modules.devname"] = x.Devname
 	}
@@ -69,7 +70,7 @@ type module struct {
 }
 
 // Run makes the indexes of lib/modules/RELEASE in a file system rooted at "/".
-// Several processors are used. A file that is no module, or damaged, is listed
+// Several processors are used. A file that is not a module, or is damaged, is listed
 // without what it needs, as kmod does, and a warning names it.
 func Run(fsys fs.FS, release string, conf Config) (*Indexes, error) {
 	files, warnings, err := Files(fsys, release, conf)
@@ -92,7 +93,8 @@ func Run(fsys fs.FS, release string, conf Config) (*Indexes, error) {
 	}
 	for _, m := range mods {
 		if m.damage != nil {
-			warnings = append(warnings, fmt.Sprintf("module %s: %s: %v: it cannot be loaded, and what it needs is not known; install its package anew", m.Name, m.Path, m.damage))
+			warnings = append(warnings, fmt.Sprintf("module %s: %s: %v: it cannot be loaded, and what it needs is "+
+				"not known; install its package again", m.Name, m.Path, m.damage))
 		}
 	}
 	symbols, twice := link(mods, conf)

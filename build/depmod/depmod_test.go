@@ -9,17 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// needs ends a test that cannot run here: a skip on a desk, a failure where
-// everything is expected to be there (NODISK_TEST_STRICT=1).
-func needs(tb testing.TB, what string) {
-	tb.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		tb.Fatalf("needs %s", what)
-	}
-	tb.Skipf("needs %s", what)
-}
+	"github.com/nodisk/nodisk/internal/testenv"
+)
 
 // kernelTree returns lib/modules/RELEASE of a distribution's kernel, and the
 // release.
@@ -31,7 +23,7 @@ func kernelTree(tb testing.TB) (dir, release string) {
 	}
 	found, err := filepath.Glob(filepath.Join(root, "lib", "modules", "*", "modules.order"))
 	if err != nil || len(found) == 0 {
-		needs(tb, "a kernel's modules in "+root+"/lib/modules (NODISK_KERNEL_DIR)")
+		testenv.Missing(tb, "a kernel's modules in "+root+"/lib/modules (NODISK_KERNEL_DIR)")
 	}
 	dir, err = filepath.Abs(filepath.Dir(found[0]))
 	if err != nil {
@@ -43,14 +35,14 @@ func kernelTree(tb testing.TB) (dir, release string) {
 	return dir, filepath.Base(dir)
 }
 
-// realDepmod runs kmod's depmod on a root, with the config files of a folder.
+// realDepmod runs kmod's depmod on a root, with the config files of a directory.
 func realDepmod(tb testing.TB, root, conf, release string) string {
 	tb.Helper()
 	tool, err := exec.LookPath("depmod")
 	if err != nil {
 		tool = "/sbin/depmod"
 		if _, err := os.Stat(tool); err != nil {
-			needs(tb, "depmod (package kmod)")
+			testenv.Missing(tb, "depmod (package kmod)")
 		}
 	}
 	out, err := exec.CommandContext(tb.Context(), tool, "-b", root, "-C", conf, release).CombinedOutput()
@@ -61,11 +53,12 @@ func realDepmod(tb testing.TB, root, conf, release string) string {
 }
 
 // sameIndexes compares what Run made with the files that depmod wrote. root is
-// taken away from what it wrote of external folders.
+// taken away from what it wrote of external directories.
 func sameIndexes(t *testing.T, x *Indexes, dir, root string) {
 	t.Helper()
 	for name, got := range map[string][]byte{
-		"modules.dep": x.Dep, "modules.alias": x.Alias, "modules.softdep": x.Softdep, "modules.symbols": x.Symbols, "modules.devname": x.Devname,
+		"modules.dep": x.Dep, "modules.alias": x.Alias, "modules.softdep": x.Softdep, "modules.symbols": x.Symbols,
+		"modules.devname": x.Devname,
 	} {
 		want, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
@@ -79,7 +72,8 @@ func sameIndexes(t *testing.T, x *Indexes, dir, root string) {
 		a, b := strings.Split(text, "\n"), strings.Split(string(got), "\n")
 		for i := range min(len(a), len(b)) {
 			if a[i] != b[i] {
-				t.Errorf("%s differs from line %d on (-depmod +Run):\n%s", name, i+1, cmp.Diff(a[i:min(i+5, len(a))], b[i:min(i+5, len(b))]))
+				t.Errorf("%s differs from line %d on (-depmod +Run):\n%s", name, i+1,
+					cmp.Diff(a[i:min(i+5, len(a))], b[i:min(i+5, len(b))]))
 				break
 			}
 		}

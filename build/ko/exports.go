@@ -24,8 +24,8 @@ func exportTables() [5]exportTable {
 
 const (
 	exportStrings = "__ksymtab_strings"
-	// exportFlags has one byte for each entry of __ksymtab where there is no
-	// __ksymtab_gpl any more.
+	// exportFlags has one byte for each entry of __ksymtab where there is no longer a
+	// __ksymtab_gpl.
 	exportFlags = "__kflagstab"
 	flagGPL     = 1 // KSYM_FLAG_GPL_ONLY
 )

@@ -17,17 +17,8 @@ import (
 
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
-
-// needs ends a test that cannot run here: a skip on a desk, a failure where
-// everything is expected to be there (NODISK_TEST_STRICT=1).
-func needs(tb testing.TB, what string) {
-	tb.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		tb.Fatalf("needs %s", what)
-	}
-	tb.Skipf("needs %s", what)
-}
 
 // moduleFiles are all module files of a distribution's kernel.
 func moduleFiles(t *testing.T) []string {
@@ -44,7 +35,7 @@ func moduleFiles(t *testing.T) []string {
 		return err
 	})
 	if err != nil || files == nil {
-		needs(t, "a kernel's modules in "+root+"/lib/modules (NODISK_KERNEL_DIR)")
+		testenv.Missing(t, "a kernel's modules in "+root+"/lib/modules (NODISK_KERNEL_DIR)")
 	}
 	return files
 }
@@ -53,7 +44,8 @@ func moduleFiles(t *testing.T) []string {
 func made() kotest.Module {
 	return kotest.Module{
 		Name: "foo_bar", Vermagic: "6.1.0-56-amd64 SMP preempt mod_unload modversions ", Depends: "a,b-c",
-		Info: []ko.Field{{Key: "alias", Value: "pci:v*"}, {Key: "firmware", Value: "x/y=z.bin"}, {Key: "alias", Value: "fs-foo"}},
+		Info: []ko.Field{{Key: "alias", Value: "pci:v*"}, {Key: "firmware", Value: "x/y=z.bin"}, {Key: "alias",
+			Value: "fs-foo"}},
 		Exports: []ko.Symbol{
 			{Name: "foo_one", CRC: 0x89abcdef, HasCRC: true},
 			{Name: "foo_two", CRC: 2, HasCRC: true, GPL: true, Namespace: "FOO"},
@@ -80,15 +72,26 @@ func TestParse(t *testing.T) {
 		arch     string
 		versions ko.VersionForm
 	}{
-		"amd64":         {bytesOf(func(m *kotest.Module) { m.Both = true }), "amd64", ko.BasicVersions | ko.ExtendedVersions},
-		"arm64":         {bytesOf(func(m *kotest.Module) { m.Machine, m.Extended = elf.EM_AARCH64, true }), "arm64", ko.ExtendedVersions},
-		"arm":           {bytesOf(func(m *kotest.Module) { m.Machine, m.Bits32, m.Extended, m.InPlace = elf.EM_ARM, true, true, true }), "arm", ko.ExtendedVersions},
-		"s390x":         {bytesOf(func(m *kotest.Module) { m.Machine, m.BigEndian, m.Both = elf.EM_S390, true, true }), "s390x", ko.BasicVersions | ko.ExtendedVersions},
-		"mips":          {bytesOf(func(m *kotest.Module) { m.Machine, m.BigEndian, m.Bits32, m.Both = elf.EM_MIPS, true, true, true }), "mips", ko.BasicVersions | ko.ExtendedVersions},
-		"pointers":      {bytesOf(func(m *kotest.Module) { m.Absolute, m.Both = true, true }), "amd64", ko.BasicVersions | ko.ExtendedVersions},
-		"CRCs by place": {bytesOf(func(m *kotest.Module) { m.NoCRCSymbols, m.Both = true, true }), "amd64", ko.BasicVersions | ko.ExtendedVersions},
-		"flags":         {bytesOf(func(m *kotest.Module) { m.Flags, m.Both = true, true }), "amd64", ko.BasicVersions | ko.ExtendedVersions},
-		"signed":        {bytesOf(func(m *kotest.Module) { m.Signed, m.Both = true, true }), "amd64", ko.BasicVersions | ko.ExtendedVersions},
+		"amd64": {bytesOf(func(m *kotest.Module) { m.Both = true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions},
+		"arm64": {bytesOf(func(m *kotest.Module) { m.Machine, m.Extended = elf.EM_AARCH64, true }), "arm64",
+			ko.ExtendedVersions},
+		"arm": {bytesOf(func(m *kotest.Module) {
+			m.Machine, m.Bits32, m.Extended, m.InPlace = elf.EM_ARM, true, true, true
+		}), "arm", ko.ExtendedVersions},
+		"s390x": {bytesOf(func(m *kotest.Module) { m.Machine, m.BigEndian, m.Both = elf.EM_S390, true, true }),
+			"s390x", ko.BasicVersions | ko.ExtendedVersions},
+		"mips": {bytesOf(func(m *kotest.Module) {
+			m.Machine, m.BigEndian, m.Bits32, m.Both = elf.EM_MIPS, true, true, true
+		}), "mips", ko.BasicVersions | ko.ExtendedVersions},
+		"pointers": {bytesOf(func(m *kotest.Module) { m.Absolute, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions},
+		"CRCs by place": {bytesOf(func(m *kotest.Module) { m.NoCRCSymbols, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions},
+		"flags": {bytesOf(func(m *kotest.Module) { m.Flags, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions},
+		"signed": {bytesOf(func(m *kotest.Module) { m.Signed, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := tt.made.Bytes()
@@ -97,7 +100,8 @@ func TestParse(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := made()
-			if m.Name != want.Name || m.Arch != tt.arch || m.Versions != tt.versions || m.Vermagic() != want.Vermagic || m.Release() != "6.1.0-56-amd64" || !m.InTree() {
+			if m.Name != want.Name || m.Arch != tt.arch || m.Versions != tt.versions || m.Vermagic() != want.Vermagic ||
+				m.Release() != "6.1.0-56-amd64" || !m.InTree() {
 				t.Errorf("got %s %s %v %q %q %v", m.Name, m.Arch, m.Versions, m.Vermagic(), m.Release(), m.InTree())
 			}
 			byName := func(a, b ko.Symbol) int { return cmp.Compare(a.Name, b.Name) }
@@ -105,8 +109,9 @@ func TestParse(t *testing.T) {
 			slices.SortFunc(want.Exports, byName)
 			for what, diff := range map[string]string{
 				"exports": gocmp.Diff(want.Exports, m.Exports), "imports": gocmp.Diff(want.Imports, m.Imports),
-				"aliases": gocmp.Diff([]string{"pci:v*", "fs-foo"}, m.Aliases()), "firmware": gocmp.Diff([]string{"x/y=z.bin"}, m.Firmware()),
-				"depends": gocmp.Diff([]string{"a", "b_c"}, m.Depends()),
+				"aliases":  gocmp.Diff([]string{"pci:v*", "fs-foo"}, m.Aliases()),
+				"firmware": gocmp.Diff([]string{"x/y=z.bin"}, m.Firmware()),
+				"depends":  gocmp.Diff([]string{"a", "b_c"}, m.Depends()),
 			} {
 				if diff != "" {
 					t.Errorf("%s (-want +got):\n%s", what, diff)
@@ -157,7 +162,8 @@ func TestSignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &ko.Signature{Signer: "Some key", KeyID: "66:F5:4E:15", HashAlgo: "sha256", Bytes: len(data) - len(ko.Unsigned(data))}
+	want := &ko.Signature{Signer: "Some key", KeyID: "66:F5:4E:15", HashAlgo: "sha256",
+		Bytes: len(data) - len(ko.Unsigned(data))}
 	if diff := gocmp.Diff(want, m.Signature); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -196,7 +202,8 @@ func TestParseErrors(t *testing.T) {
 		"header only": {good[:40], "cut off"},
 		"no module":   {bytes.ReplaceAll(good, []byte(".modinfo"), []byte(".nothing")), ".modinfo"},
 	} {
-		if _, err := ko.Parse(tt.data); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "read kernel module: ") {
+		if _, err := ko.Parse(tt.data); err == nil || !strings.Contains(err.Error(), tt.want) ||
+			!strings.HasPrefix(err.Error(), "read kernel module: ") {
 			t.Errorf("%s: error %v, want %q", name, err, tt.want)
 		}
 	}
@@ -234,7 +241,8 @@ func TestParseKernelELF(t *testing.T) {
 }
 
 func TestParseSymvers(t *testing.T) {
-	got, err := ko.ParseSymvers(strings.NewReader("0x89abcdef\tfoo\tvmlinux\tEXPORT_SYMBOL\t\n0x00000000\tbar\tdrivers/x/y\tEXPORT_SYMBOL_GPL\tNS\n0x1\told\tvmlinux\tEXPORT_SYMBOL\n"))
+	got, err := ko.ParseSymvers(strings.NewReader("0x89abcdef\tfoo\tvmlinux\tEXPORT_SYMBOL\t\n" +
+		"0x00000000\tbar\tdrivers/x/y\tEXPORT_SYMBOL_GPL\tNS\n0x1\told\tvmlinux\tEXPORT_SYMBOL\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +255,8 @@ func TestParseSymvers(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, text := range []string{"0x1 foo vmlinux EXPORT_SYMBOL", "x\tfoo\tvmlinux\tEXPORT_SYMBOL"} {
-		if _, err := ko.ParseSymvers(strings.NewReader("0x1\ta\tvmlinux\tEXPORT_SYMBOL\n" + text)); err == nil || !strings.Contains(err.Error(), "line 2") {
+		if _, err := ko.ParseSymvers(strings.NewReader("0x1\ta\tvmlinux\tEXPORT_SYMBOL\n" + text)); err == nil ||
+			!strings.Contains(err.Error(), "line 2") {
 			t.Errorf("%q: error %v", text, err)
 		}
 	}
@@ -259,7 +268,7 @@ func TestParseAsSymvers(t *testing.T) {
 	files := moduleFiles(t)
 	found, _ := filepath.Glob(filepath.Join("..", "..", ".cache", "headers", "usr", "src", "*", "Module.symvers"))
 	if len(found) == 0 {
-		needs(t, "Module.symvers of the kernel's headers in .cache/headers")
+		testenv.Missing(t, "Module.symvers of the kernel's headers in .cache/headers")
 	}
 	text, err := os.Open(found[0])
 	if err != nil {
@@ -318,7 +327,7 @@ func TestParseAsModinfo(t *testing.T) {
 	tool, err := exec.LookPath("modinfo")
 	if err != nil {
 		if tool = "/sbin/modinfo"; exec.CommandContext(t.Context(), tool, "-V").Run() != nil {
-			needs(t, "modinfo (package kmod)")
+			testenv.Missing(t, "modinfo (package kmod)")
 		}
 	}
 	for i, file := range moduleFiles(t) {
@@ -338,7 +347,8 @@ func TestParseAsModinfo(t *testing.T) {
 			fmt.Fprintf(&got, "%s=%s\x00", f.Key, f.Value)
 		}
 		if s := m.Signature; s != nil {
-			fmt.Fprintf(&got, "sig_id=PKCS#7\x00signer=%s\x00sig_key=%s\x00sig_hashalgo=%s\x00", s.Signer, s.KeyID, s.HashAlgo)
+			fmt.Fprintf(&got, "sig_id=PKCS#7\x00signer=%s\x00sig_key=%s\x00sig_hashalgo=%s\x00",
+				s.Signer, s.KeyID, s.HashAlgo)
 		}
 		out, err := exec.CommandContext(t.Context(), tool, "-0", file).Output()
 		if err != nil {
@@ -347,12 +357,14 @@ func TestParseAsModinfo(t *testing.T) {
 		var want strings.Builder
 		for record := range strings.SplitSeq(string(out), "\x00") {
 			key, _, _ := strings.Cut(record, "=")
-			if !strings.HasPrefix(key, "filename:") && key != "signature" && key != "" && !strings.HasPrefix(key, "\n") {
+			if !strings.HasPrefix(key, "filename:") && key != "signature" && key != "" && !strings.HasPrefix(key,
+				"\n") {
 				want.WriteString(record + "\x00")
 			}
 		}
 		parameters := func(text string) string { // modinfo joins parm and parmtype
-			return strings.Join(slices.DeleteFunc(strings.Split(text, "\x00"), func(r string) bool { return strings.HasPrefix(r, "parm") }), "\n")
+			return strings.Join(slices.DeleteFunc(strings.Split(text, "\x00"),
+				func(r string) bool { return strings.HasPrefix(r, "parm") }), "\n")
 		}
 		if diff := gocmp.Diff(parameters(want.String()), parameters(got.String())); diff != "" {
 			t.Errorf("%s (-modinfo +Parse):\n%s", file, diff)

@@ -37,7 +37,7 @@ func parse(data []byte) (*Module, error) {
 	m.Versions = v.form
 	table, strings := o.symtab()
 	if len(table)%o.symbolSize() != 0 {
-		return nil, errors.New("its symbol table is no whole number of symbols")
+		return nil, errors.New("its symbol table is not a whole number of symbols")
 	}
 	crcs := make(map[string]uint32)
 	for i := 1; i < len(table)/o.symbolSize(); i++ {

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/ko"
-	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -45,14 +44,8 @@ type Image struct {
 	init     []byte // the beginning of /init, of an image that is not ours
 }
 
-// A Part is one of the files that a boot loader puts one behind the other. A regular
-// file is read in place.
-type Part struct {
-	Name string
-	io.Reader
-}
-
-// OpenImage is ReadImage of files.
+// OpenImage reads an image that consists of one or several files. As boot loaders do, each but the last is
+// padded to a multiple of four bytes.
 func OpenImage(ctx context.Context, names ...string) (*Image, error) {
 	var sources []*build.Source
 	for _, name := range names {
@@ -61,24 +54,6 @@ func OpenImage(ctx context.Context, names ...string) (*Image, error) {
 			return nil, errors.Join(err, build.JoinSources(sources...).Close())
 		}
 		sources = append(sources, s)
-	}
-	return readImage(ctx, names, build.JoinSources(sources...))
-}
-
-// ReadImage reads an image that consists of one or several files. As boot loaders
-// do, each but the last is padded to a multiple of four bytes.
-func ReadImage(ctx context.Context, parts ...Part) (*Image, error) {
-	var (
-		sources []*build.Source
-		names   []string
-	)
-	for _, p := range parts {
-		s, err := build.NewSource(ctx, p.Reader)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("read image %s: %w", p.Name, err), build.JoinSources(sources...).Close())
-		}
-		sources = append(sources, s)
-		names = append(names, p.Name)
 	}
 	return readImage(ctx, names, build.JoinSources(sources...))
 }
@@ -133,7 +108,7 @@ func (i *Image) read(ctx context.Context, r *build.ImageReader) error {
 
 // texts are the files that say something of modules and of names of hosts.
 func (i *Image) texts() ([]string, error) {
-	names := append(modload.ConfFiles(i.files), boot.HostsFile, boot.ResolvConfFile)
+	names := append(modload.ConfFiles(i.files), plan.HostsFile, plan.ResolvConfFile)
 	if len(names) > textsMost {
 		return nil, fmt.Errorf("read /%s: %d files of modprobe.d are more than any node has", names[0], len(names))
 	}
@@ -145,7 +120,7 @@ func (i *Image) texts() ([]string, error) {
 		}
 		if left -= info.Size(); left < 0 {
 			return nil, fmt.Errorf("read /%s: with it modprobe.d, /%s and /%s have more than %d MiB",
-				name, boot.HostsFile, boot.ResolvConfFile, textsMax>>20)
+				name, plan.HostsFile, plan.ResolvConfFile, textsMax>>20)
 		}
 	}
 	return names, nil

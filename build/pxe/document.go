@@ -28,7 +28,8 @@ func (p *problems) document(r io.Reader) (*yaml.Node, error) {
 		return nil, fmt.Errorf("read %s: %w", p.file, err)
 	}
 	if len(text) > maxSize {
-		return nil, p.problem(Position{}, "more than %d MiB: divide the nodes into several files and directories", maxSize>>20)
+		return nil, p.problem(Position{}, "more than %d MiB: divide the nodes into several files and directories",
+			maxSize>>20)
 	}
 	docs, err := yamlfile.Documents(text)
 	wrong, located := errors.AsType[*yamlfile.SyntaxError](err)
@@ -38,7 +39,8 @@ func (p *problems) document(r io.Reader) (*yaml.Node, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", p.file, err)
 	case len(docs) == 0:
-		return nil, p.problem(Position{}, "nothing in it: write at least one subnet and one node (nodisk pxe --example prints a beginning)")
+		return nil, p.problem(Position{}, "nothing in it: write at least one subnet and one node (nodisk pxe "+
+			"--example prints a beginning)")
 	case len(docs) > 1:
 		return nil, p.problem(at(docs[1]), "more than one YAML document: write one, without a line ---")
 	}

@@ -5,7 +5,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -27,7 +28,7 @@ func elements(n *yaml.Node) []*yaml.Node {
 	return []*yaml.Node{n}
 }
 
-// plain tells whether the text can stand in all files without quotes.
+// plain reports whether the text can stand in all files without quotes.
 func plain(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -44,14 +45,14 @@ func hostLabel(s string) bool {
 	return plain(s) && len(s) <= 63 && !strings.ContainsAny(s, "._+/") && s[0] != '-' && s[len(s)-1] != '-'
 }
 
-// file reads a path below the TFTP folder.
+// file reads a path below the TFTP directory.
 func (p *parser) file(v *yaml.Node, what string) string {
 	s := p.text(v, what)
 	switch {
 	case s == "":
 		return ""
 	case !plain(s) || path.IsAbs(s) || path.Clean(s) != s || s == "." || s == ".." || strings.HasPrefix(s, "../"):
-		p.bad(at(v), "%s %q is not a path below the TFTP folder, of letters, digits and . _ - + /", what, clip(s))
+		p.bad(at(v), "%s %q is not a path below the TFTP directory, of letters, digits and . _ - + /", what, clip(s))
 		return ""
 	}
 	return s
@@ -62,8 +63,10 @@ func (p *parser) file(v *yaml.Node, what string) string {
 func (p *parser) words(v *yaml.Node, what string) string {
 	list := strings.Fields(p.text(v, what))
 	for _, w := range list {
-		if strings.ContainsAny(w, "\"'`\\$") || strings.HasPrefix(w, "#") || w == "||" || w == "&&" || w == ";;" || !ascii(w) {
-			p.bad(at(v), "%s: loaders read %q differently (quotes, \\, $, a # in front): put it into the image's config file (nodisk build --config)", what, clip(w))
+		if strings.ContainsAny(w, "\"'`\\$") || strings.HasPrefix(w, "#") || w == "||" || w == "&&" || w == ";;" ||
+			!ascii(w) {
+			p.bad(at(v), "%s: loaders read %q differently (quotes, \\, $, a # in front): put it into the image's "+
+				"config file (nodisk build --config)", what, clip(w))
 		}
 	}
 	return strings.Join(list, " ")
@@ -79,7 +82,7 @@ func ascii(s string) bool {
 }
 
 // mac reads the address of an Ethernet port.
-func (p *parser) mac(v *yaml.Node, what string) netsetup.HardwareAddr {
+func (p *parser) mac(v *yaml.Node, what string) link.HardwareAddr {
 	s := p.text(v, what)
 	if s == "" {
 		return ""
@@ -120,7 +123,7 @@ func (p *parser) prefix(v *yaml.Node, what string) netip.Prefix {
 		p.bad(at(v), "%s %q is not an IPv4 prefix: write 10.0.0.0/24, for example", what, clip(s))
 		return netip.Prefix{}
 	case x != x.Masked():
-		p.bad(at(v), "%s %s has bits behind its length: write %v", what, s, x.Masked())
+		p.bad(at(v), "%s %s has bits after its length: write %v", what, s, x.Masked())
 		return netip.Prefix{}
 	}
 	return x
@@ -140,26 +143,27 @@ func (p *parser) pool(v *yaml.Node, what string) (first, last netip.Addr) {
 
 // guid reads an InfiniBand identity of at least the eight bytes: the two that
 // six bytes lack would be a guess.
-func (p *parser) guid(v *yaml.Node, what string) (netsetup.GUID, netsetup.HardwareAddr) {
+func (p *parser) guid(v *yaml.Node, what string) (link.GUID, link.HardwareAddr) {
 	s := p.text(v, what+": guid")
 	if s == "" {
-		return netsetup.GUID{}, ""
+		return link.GUID{}, ""
 	}
-	a, err := netsetup.ParsePort(s)
+	a, err := link.ParsePort(s)
 	if err != nil {
 		p.bad(at(v), "%s: guid %q %v", what, clip(s), err)
-		return netsetup.GUID{}, ""
+		return link.GUID{}, ""
 	}
 	g, _ := a.GUID()
 	switch len(a) {
 	case 6:
 		p.bad(at(v), "%s: guid %s has six bytes, and the two between them are not certain: write all eight (ibstat -p)", what, g)
-		return netsetup.GUID{}, ""
+		return link.GUID{}, ""
 	case 20:
 		return g, a
 	case 8:
 		if a[0] == typeInfiniBand {
-			p.warn(at(v), "%s: guid %s begins with 20: if this is the hardware type and 7 bytes, write all eight bytes of the GUID (ibstat -p)", what, g)
+			p.warn(at(v), "%s: guid %s begins with 20: if this is the hardware type and 7 bytes, write all eight "+
+				"bytes of the GUID (ibstat -p)", what, g)
 		}
 		return g, ""
 	default:
@@ -173,7 +177,7 @@ func (p *parser) clientID(v *yaml.Node, what string) string {
 	if s == "" {
 		return ""
 	}
-	id, err := netsetup.ParseClientID(s)
+	id, err := lease.ParseClientID(s)
 	if err != nil {
 		p.bad(at(v), "%s: client-id %q: %v", what, clip(s), err)
 	}

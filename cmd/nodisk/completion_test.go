@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // shellEnv puts the test binary into a directory as nodisk and returns an environment in
@@ -23,13 +25,14 @@ func shellEnv(t *testing.T) []string {
 	if err := os.Symlink(self, filepath.Join(dir, "nodisk")); err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), asCommand+"="+filepath.Join(dir, "peak"), "HOME="+dir)
+	return append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), asCommand+"="+filepath.Join(dir, "peak"),
+		"HOME="+dir)
 }
 
 // A bash that has read the script is asked as its user's tab key does it.
 func TestBashCompletion(t *testing.T) {
 	bash, err := exec.LookPath("bash")
-	needs(t, err == nil, "bash")
+	testenv.Needs(t, err == nil, "bash")
 	env := shellEnv(t)
 	for line, want := range map[string][]string{
 		"nodisk bui":                     {"build"},
@@ -72,7 +75,7 @@ func TestCompletionScripts(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		t.Run(shell, func(t *testing.T) {
 			program, err := exec.LookPath(shell)
-			needs(t, err == nil, shell)
+			testenv.Needs(t, err == nil, shell)
 			status, script, stderr := nodisk("completion", shell)
 			if status != 0 {
 				t.Fatalf("status %d: %s", status, stderr)
@@ -88,7 +91,7 @@ func TestCompletionScripts(t *testing.T) {
 	}
 	t.Run("fish asks", func(t *testing.T) {
 		fish, err := exec.LookPath("fish")
-		needs(t, err == nil, "fish")
+		testenv.Needs(t, err == nil, "fish")
 		cmd := exec.CommandContext(t.Context(), fish, "-c", "nodisk completion fish | source; complete -C 'nodisk build --compr'")
 		cmd.Env = shellEnv(t)
 		out, err := cmd.CombinedOutput()
@@ -98,7 +101,7 @@ func TestCompletionScripts(t *testing.T) {
 	})
 	t.Run("zsh asks", func(t *testing.T) {
 		zsh, err := exec.LookPath("zsh")
-		needs(t, err == nil, "zsh")
+		testenv.Needs(t, err == nil, "zsh")
 		cmd := exec.CommandContext(t.Context(), zsh, "-f", "-c", "source <(nodisk completion zsh); print ${_comps[nodisk]}")
 		cmd.Env = shellEnv(t)
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "_bash_complete") {
@@ -110,7 +113,7 @@ func TestCompletionScripts(t *testing.T) {
 // The pages are ones that mandoc finds nothing wrong with but the length of their lines.
 func TestManPages(t *testing.T) {
 	mandoc, err := exec.LookPath("mandoc")
-	needs(t, err == nil, "mandoc")
+	testenv.Needs(t, err == nil, "mandoc")
 	dir := t.TempDir()
 	t.Setenv("SOURCE_DATE_EPOCH", "26438400") // mandoc wants a date
 	if status, _, stderr := nodisk("man", "--dir", dir); status != 0 {
@@ -120,13 +123,15 @@ func TestManPages(t *testing.T) {
 	if err != nil || len(pages) < 10 {
 		t.Fatalf("%v, %v", pages, err)
 	}
-	out, _ := exec.CommandContext(t.Context(), mandoc, append([]string{"-T", "lint", "-W", "warning"}, pages...)...).CombinedOutput()
+	out, _ := exec.CommandContext(t.Context(), mandoc, append([]string{"-T", "lint", "-W", "warning"}, pages...)...).
+		CombinedOutput()
 	if len(out) > 0 {
 		t.Errorf("%s", out)
 	}
 	text := func(name string) string {
 		t.Helper()
-		out, err := exec.CommandContext(t.Context(), mandoc, "-T", "utf8", "-O", "width=200", filepath.Join(dir, name)).Output()
+		out, err := exec.CommandContext(t.Context(), mandoc, "-T", "utf8", "-O", "width=200",
+			filepath.Join(dir, name)).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,9 +142,10 @@ func TestManPages(t *testing.T) {
 		return string(out)
 	}
 	for name, wants := range map[string][]string{
-		"nodisk.1":       {"nodisk - Boot images", "build", "Make an image", "completion"},
-		"nodisk-build.1": {"nodisk build [flags]", "--add=SRC:DST", "-o, --out=FILE", "/etc/nodisk/NAME", "SOURCE_DATE_EPOCH"},
-		"nodisk-plan.1":  {"nodisk plan [<words> ...] [flags]"},
+		"nodisk.1": {"nodisk - Boot images", "build", "Make an image", "completion"},
+		"nodisk-build.1": {"nodisk build [flags]", "--add=SRC:DST", "-o, --out=FILE", "/etc/nodisk/NAME",
+			"SOURCE_DATE_EPOCH"},
+		"nodisk-plan.1": {"nodisk plan [<words> ...] [flags]"},
 	} {
 		page := text(name)
 		for _, want := range wants {
@@ -153,10 +159,12 @@ func TestManPages(t *testing.T) {
 	}
 	// Without a date that is given there is none: a page does not depend on the day.
 	t.Setenv("SOURCE_DATE_EPOCH", "")
-	if status, page, _ := nodisk("man"); status != 0 || !strings.HasPrefix(page, `.TH NODISK 1 "" `) || !strings.Contains(page, "SYNOPSIS\nnodisk <command>") {
+	if status, page, _ := nodisk("man"); status != 0 || !strings.HasPrefix(page, `.TH NODISK 1 "" `) ||
+		!strings.Contains(page, "SYNOPSIS\nnodisk <command>") {
 		t.Errorf("status %d: %.400s", status, page)
 	}
-	if status, _, stderr := nodisk("man", "biuld"); status != exitUsage || !strings.Contains(stderr, `no command "biuld"`) {
+	if status, _, stderr := nodisk("man", "biuld"); status != exitUsage ||
+		!strings.Contains(stderr, `no command "biuld"`) {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 }

@@ -3,7 +3,9 @@ package boot
 import (
 	"testing"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/modload"
 )
 
 // The switch waits for the drivers where it would come between two ports of a card.
@@ -19,11 +21,12 @@ func TestNeedsProbes(t *testing.T) {
 		"ip=eth0.5:dhcp vlan=eth0.5:eth0":      {},
 		"ip=10.0.0.2::10.0.0.1:24:n:eth0:none": {},
 	} {
-		p, err := NewPlan(cmdline.Parse(line+root), nil)
+		p, err := plan.New(cmdline.Parse(line+root), nil)
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		if all, needed := (&worker{plan: p}).needsProbes(); [2]bool{all, needed} != want {
+		loads, _ := p.Loads(modload.NoModules(""))
+		if all, needed := (&worker{plan: p, loads: loads}).needsProbes(); [2]bool{all, needed} != want {
 			t.Errorf("%s: %v and %v, want %v", line, all, needed, want)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // walks is how many graphs of how many seeds are replayed.
@@ -29,7 +31,7 @@ const walkIdentity = "walk"
 //   - a stage never runs twice at once, nor in the pause after a failure, nor again after its success
 //     unless the boot was sent back to it or to something that it needs;
 //   - a run ends, no stage outlives it, and its verdict is what the attempts said: nil is the
-//     success of all, a permanentError was said by a stage, a stuckError comes at the deadline.
+//     success of all, a PermanentError was said by a stage, a stuckError comes at the deadline.
 //
 // NODISK_WALK_SEED=N replays one walk.
 func TestGraphWalk(t *testing.T) {
@@ -139,7 +141,7 @@ func (w *walk) attempt(ctx context.Context, i int, takes time.Duration, luck, ne
 	switch {
 	case luck < never:
 		w.tell("%s fails for good", name)
-		err := permanent(errors.New("no attempt helps " + name))
+		err := plan.Permanent(errors.New("no attempt helps " + name))
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.permanent = append(w.permanent, err)
@@ -192,7 +194,7 @@ func (w *walk) stops(i int) {
 		return
 	}
 	w.failed[i]++
-	w.pauses[i] = time.Now().Add(pause(walkIdentity, w.failed[i]))
+	w.pauses[i] = time.Now().Add(plan.Pause(walkIdentity, w.failed[i]))
 }
 
 // takeBack takes the success of a stage, and of all that are built on it, out of the model.
@@ -225,7 +227,7 @@ func (w *walk) run(t *testing.T) {
 		t.Errorf("the run took %v of %v", took, deadline)
 	}
 	_, stuck := errors.AsType[*stuckError](err)
-	_, never := errors.AsType[*permanentError](err)
+	_, never := errors.AsType[*plan.PermanentError](err)
 	switch {
 	case err == nil:
 		w.end = "done"

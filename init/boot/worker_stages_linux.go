@@ -12,9 +12,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/init/rootinit"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup"
 )
 
 // How long one attempt of a stage may take. The stage is tried again: these
@@ -26,54 +30,59 @@ const (
 	mountTimeout   = time.Minute
 )
 
-// stages is the graph of this plan.
-func (w *worker) stages() []stage {
-	for _, note := range w.plan.Modules.without(w.index) {
+// planLoads decides what is loaded, and in which order.
+func (w *worker) planLoads() {
+	var notes []string
+	w.loads, notes = w.plan.Loads(w.index)
+	for _, note := range notes {
 		w.log.Info(note)
 	}
+}
+
+// stages is the graph of this plan.
+func (w *worker) stages() []stage {
 	p := w.plan
 	drivers := w.drivers
 	if p.Chain.Path != "" {
-		w.plan.Modules.withoutVendors(w.index)
 		drivers = w.allDrivers
 	}
 	list := []stage{
-		{name: "mounts", run: w.mounts},
-		{name: "drivers", after: []string{"mounts"}, timeout: driversTimeout, run: drivers},
+		{name: plan.StageMounts, run: w.mounts},
+		{name: plan.StageDrivers, after: []string{plan.StageMounts}, timeout: driversTimeout, run: drivers},
 	}
-	last := []string{"drivers"}
+	last := []string{plan.StageDrivers}
 	var again func(int) string
 	if p.NeedNetwork {
 		// Not after the drivers: interfaces are taken up as they appear.
-		list = append(list, stage{name: "network", after: []string{"mounts"}, timeout: networkTimeout, run: w.network})
-		last = append(last, "network")
+		list = append(list, stage{name: plan.StageNetwork, after: []string{plan.StageMounts}, timeout: networkTimeout, run: w.network})
+		last = append(last, plan.StageNetwork)
 	}
 	if p.Root.Kind != rootfs.KindRAM {
-		list = append(list, stage{name: "storage", after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
+		list = append(list, stage{name: plan.StageStorage, after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
 		lease := func(attempt int) string { return backTo(attempt, p.Root.NeedsRootPath(), false) }
 		again = func(attempt int) string {
 			return backTo(attempt, p.Root.NeedsRootPath(), len(w.sessions) > 0)
 		}
-		before := []string{"drivers"}
+		before := []string{plan.StageDrivers}
 		if p.NeedNetwork {
-			before = []string{"network"}
+			before = []string{plan.StageNetwork}
 		}
-		if p.attaches() || p.Root.NeedsRootPath() {
-			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.overNetwork(w.attach), reenter: lease})
-			before = []string{"attach"}
+		if p.Attaches() || p.Root.NeedsRootPath() {
+			list = append(list, stage{name: plan.StageAttach, after: before, timeout: attachTimeout, run: w.overNetwork(w.attach), reenter: lease})
+			before = []string{plan.StageAttach}
 		}
 		// Its steps have limits; but what the kernel itself does in a mount, to replay a journal, takes as long as it takes.
-		list = append(list, stage{name: "mount", after: before, run: w.overNetwork(w.mount), reenter: again})
-		last = append(last, "storage", "mount")
+		list = append(list, stage{name: plan.StageMount, after: before, run: w.overNetwork(w.mount), reenter: again})
+		last = append(last, plan.StageStorage, plan.StageMount)
 	}
-	return append(list, stage{name: "switch", after: last, run: w.finish, reenter: again})
+	return append(list, stage{name: plan.StageSwitch, after: last, run: w.finish, reenter: again})
 }
 
 // overNetwork is a stage's work that goes to the servers of the root.
 func (w *worker) overNetwork(run func(context.Context) (string, error)) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		line, err := run(ctx)
-		return line, unreached(err, w.net, w.plan.servers(w.net, Names{}))
+		return line, unreached(err, w.net, w.plan.Servers(w.net, plan.Names{}))
 	}
 }
 
@@ -81,17 +90,16 @@ func (w *worker) overNetwork(run func(context.Context) (string, error)) func(con
 // wait for a probe.
 func (w *worker) storageAfter() []string {
 	if w.overlap() {
-		return []string{"mounts"}
+		return []string{plan.StageMounts}
 	}
-	return []string{"drivers"}
+	return []string{plan.StageDrivers}
 }
 
 // overlap tells whether storage need not wait while drivers load: the loader keeps
 // a place for them. Not where they need all there is, the only processor, and
 // not in an order that the administrator gave.
 func (w *worker) overlap() bool {
-	m := w.plan.Modules
-	return w.loader.Workers() > 1 && len(m.First) == 0 && len(m.Pre) == 0
+	return w.loader.Workers() > 1 && !plan.LoadsBy(w.loads, plan.LoadInOrder)
 }
 
 func (w *worker) mounts(context.Context) (string, error) {
@@ -103,38 +111,51 @@ func (w *worker) mounts(context.Context) (string, error) {
 }
 
 func (w *worker) drivers(ctx context.Context) (string, error) {
-	m := w.plan.Modules
 	before := len(w.loader.Loaded())
-	for _, name := range m.First {
-		if err := w.inOrder(ctx, name); err != nil {
-			return "", unlessCurable(err)
-		}
-	}
-	if err := w.inOrder(ctx, m.Pre...); err != nil {
-		return "", unlessCurable(err)
-	}
-	// Drivers of network interfaces first: links train while the rest loads.
-	if err := w.loader.Coldplug(ctx, os.DirFS("/sys"), modload.Network); err != nil {
+	if err := w.load(ctx, plan.StageDrivers); err != nil {
 		return "", err
 	}
-	if err := w.loader.Drivers(ctx, m.Drivers...); err != nil {
-		return "", unlessCurable(err)
-	}
-	w.follow() // also while a probe is waited for
-	if all, needed := w.needsProbes(); all {
-		w.awaitProbes(ctx, nil)
-	} else if needed {
-		w.awaitProbes(ctx, modload.Network)
-	}
-	if err := w.inOrder(ctx, m.Post...); err != nil {
-		return "", unlessCurable(err)
-	}
-	for _, err := range sensePorts("/sys", m.Ports) {
+	for _, err := range sensePorts("/sys", w.plan.Modules.Ports) {
 		w.log.Warn(err.Error())
 	}
 	// What storage loads meanwhile is not this stage's.
 	line := names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return l.Device || !w.overlap() })
 	return withLate(line, w.loader.Late()), nil
+}
+
+// load does the loads of a stage.
+func (w *worker) load(ctx context.Context, stage string) error {
+	for _, l := range plan.LoadsOf(w.loads, stage) {
+		if err := w.loadOne(ctx, l); err != nil {
+			return unlessCurable(err)
+		}
+	}
+	return nil
+}
+
+func (w *worker) loadOne(ctx context.Context, l plan.Load) error {
+	switch l.Way {
+	case plan.LoadInOrder:
+		return w.inOrder(ctx, l.Requests)
+	case plan.LoadLast:
+		w.follow() // also while a probe is waited for
+		if all, needed := w.needsProbes(); all {
+			w.awaitProbes(ctx, nil)
+		} else if needed {
+			w.awaitProbes(ctx, modload.Network)
+		}
+		return w.inOrder(ctx, l.Requests)
+	case plan.LoadNetwork:
+		return w.loader.Coldplug(ctx, os.DirFS("/sys"), modload.Network)
+	case plan.LoadDrivers:
+		return w.loader.Drivers(ctx, l.Requests...)
+	case plan.LoadDevices:
+		w.follow()
+		return nil
+	case plan.LoadNeeded:
+		return w.loader.Request(ctx, l.Requests...)
+	}
+	return fmt.Errorf("load modules %s: no such way: %d", l.Phase, l.Way)
 }
 
 // How long a driver may take that others are to follow.
@@ -147,10 +168,10 @@ const (
 
 // inOrder loads what the administrator named, each behind the one before. One that
 // the kernel holds is told, and passed over: the rest may do without.
-func (w *worker) inOrder(ctx context.Context, names ...string) error {
+func (w *worker) inOrder(ctx context.Context, requests []modload.Request) error {
 	limited, cancel := context.WithTimeout(ctx, orderTimeout)
 	defer cancel()
-	err := w.loader.Load(limited, names...)
+	err := w.loader.Request(limited, requests...)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		w.log.Warn(fmt.Sprintf("%v; going on without it", err))
 		return nil
@@ -164,7 +185,7 @@ func (w *worker) inOrder(ctx context.Context, names ...string) error {
 // all are wanted, or several that become one, the switch must not come between two ports of a card.
 func (w *worker) needsProbes() (all, needed bool) {
 	p := w.plan
-	all = len(p.Modules.Post) > 0 || slices.Contains(p.Modules.Ports, portAuto) || p.Root.Kind == rootfs.KindRAM
+	all = plan.LoadsBy(w.loads, plan.LoadLast) || slices.Contains(p.Modules.Ports, plan.PortAuto) || p.Root.Kind == rootfs.KindRAM
 	return all, all || p.Network.NeedNet || len(p.Network.Bonds) > 0 || len(p.Network.Bridges) > 0
 }
 
@@ -184,7 +205,7 @@ func (w *worker) awaitProbes(ctx context.Context, want modload.Filter) {
 // in the image. The boot's policy has the word then.
 func unlessCurable(err error) error {
 	if _, ok := errors.AsType[*modload.MissingError](err); ok {
-		return permanent(err)
+		return plan.Permanent(err)
 	}
 	return err
 }
@@ -253,8 +274,8 @@ func listed(words []string) string {
 
 func (w *worker) network(ctx context.Context) (string, error) {
 	// Nobody else loads bonding in time: there is no modprobe yet.
-	if err := w.loader.Request(ctx, w.plan.Modules.Links...); err != nil {
-		return "", unlessCurable(err)
+	if err := w.load(ctx, plan.StageNetwork); err != nil {
+		return "", err
 	}
 	conf, err := w.networkConfig(ctx)
 	if err != nil {
@@ -278,7 +299,7 @@ func (w *worker) network(ctx context.Context) (string, error) {
 	}
 	w.net = state
 	if state.Hostname != "" {
-		if err := netsetup.ApplyHostname(state.Hostname); err != nil {
+		if err := bringup.ApplyHostname(state.Hostname); err != nil {
 			w.log.Warn(err.Error())
 		}
 	}
@@ -314,8 +335,8 @@ func writeFile(path, text string) error {
 // yet, because DHCP names the root, is loaded when it is known.
 func (w *worker) storage(ctx context.Context) (string, error) {
 	before := len(w.loader.Loaded())
-	if err := w.loader.Request(ctx, w.plan.ahead()...); err != nil {
-		return "", unlessCurable(err)
+	if err := w.load(ctx, plan.StageStorage); err != nil {
+		return "", err
 	}
 	return names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return !l.Device }), nil
 }
@@ -323,19 +344,19 @@ func (w *worker) storage(ctx context.Context) (string, error) {
 // finish is the last word before PID 1 takes over.
 func (w *worker) finish(ctx context.Context) (string, error) {
 	if path := w.plan.Chain.Path; path != "" {
-		return fmt.Sprintf("to %s of the initramfs, %s after /init began", path, seconds(time.Since(w.begun))), nil
+		return fmt.Sprintf("to %s of the initramfs, %s after /init began", path, console.Seconds(time.Since(w.begun))), nil
 	}
 	if w.plan.Root.Kind == rootfs.KindRAM {
 		var err error
-		if w.init, err = findInit("/", w.plan.Init); err != nil {
-			return "", permanent(err)
+		if w.init, err = rootinit.FindInit("/", w.plan.Init); err != nil {
+			return "", plan.Permanent(err)
 		}
-		return fmt.Sprintf("to %s of the initramfs, %s after /init began", w.init, seconds(time.Since(w.begun))), nil
+		return fmt.Sprintf("to %s of the initramfs, %s after /init began", w.init, console.Seconds(time.Since(w.begun))), nil
 	}
 	if err := w.keepSessions(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("to %s, %s after /init began%s", w.init, seconds(time.Since(w.begun)), memoryInUse()), nil
+	return fmt.Sprintf("to %s, %s after /init began%s", w.init, console.Seconds(time.Since(w.begun)), memoryInUse()), nil
 }
 
 // memoryInUse tells what kernel, initramfs and worker cost when they cost

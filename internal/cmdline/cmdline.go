@@ -1,17 +1,17 @@
 // Package cmdline splits the kernel command line and nodisk's config files
 // into an ordered list of arguments.
 //
-// Order and repetition are kept, because both carry meaning: two ip= words
-// are two devices, two netroot= words two portals. The rules for quotes and
+// Order and repetition are kept, because both carry meaning: two ip= arguments
+// are two devices, two netroot= arguments two portals. The rules for quotes and
 // for "--" are those of the kernel's own next_arg (lib/cmdline.c), so that
-// nodisk and the kernel never disagree about where a word ends.
+// nodisk and the kernel never disagree about where an argument ends.
 package cmdline
 
 import (
 	"strings"
 )
 
-// An Arg is one word: a bare flag ("quiet") or a pair ("ip=dhcp").
+// An Arg is one argument: a bare flag ("quiet") or a pair ("ip=dhcp").
 type Arg struct {
 	Key   string
 	Value string
@@ -37,42 +37,24 @@ type Args []Arg
 
 // Parse splits a kernel command line. It takes any input, as the kernel does:
 // a quote that is never closed runs to the end of the line, and the words
-// behind a lone "--" belong to the next init and are left out (see InitArgs).
+// after a lone "--" belong to the next init and are left out.
 func Parse(line string) Args {
-	args, _ := split(line)
-	return args
-}
-
-// InitArgs returns the words behind "--" of a kernel command line: the
-// arguments of the root's init. They are nil when there is no "--".
-func InitArgs(line string) []string {
-	_, rest := split(line)
-	return rest
-}
-
-func split(line string) (args Args, rest []string) {
-	behind := false
-	for len(line) > 0 {
+	var args Args
+	for {
 		line = strings.TrimLeft(line, " \t\n\v\f\r")
 		if line == "" {
-			break
+			return args
 		}
 		var word string
-		word, line = cut(line)
-		switch {
-		case behind:
-			rest = append(rest, unquote(word))
-		case word == "--":
-			behind = true
-		default:
-			args = append(args, arg(word))
+		if word, line = cut(line); word == "--" {
+			return args
 		}
+		args = append(args, arg(word))
 	}
-	return args, rest
 }
 
 // cut takes the first word off a line that does not begin with white space. A
-// double quote anywhere in the word protects the white space behind it.
+// double quote anywhere in the word protects the white space after it.
 func cut(line string) (word, rest string) {
 	quoted := false
 	for i := range len(line) {
@@ -142,7 +124,7 @@ func (a Args) Last(key string) (value string, ok bool) {
 	return value, ok
 }
 
-// Has tells whether the key occurs, with or without a value.
+// Has reports whether the key occurs, with or without a value.
 func (a Args) Has(key string) bool {
 	for _, x := range a {
 		if SameKey(x.Key, key) {

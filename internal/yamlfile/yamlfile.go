@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// A SyntaxError is a place where a text is no YAML. Lines and columns are counted from 1.
+// A SyntaxError is a place where a text is not YAML. Lines and columns are counted from 1.
 type SyntaxError struct {
 	Line, Column int
 	Text         string
@@ -21,7 +21,7 @@ func (e *SyntaxError) Error() string { return e.Text }
 
 type position struct{ Line, Column int }
 
-// Documents reads the first two documents of a text: who wants one says that a second is too much. A text that is no
+// Documents reads the first two documents of a text: who wants one says that a second is too much. A text that is not
 // YAML is a [*SyntaxError].
 func Documents(text []byte) ([]*yaml.Node, error) {
 	if where, what := unreadable(text); what != "" {

@@ -1,0 +1,19 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// kernelRelease is the name of the one folder in DIR/lib/modules.
+func kernelRelease(dir string) (string, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "lib/modules"))
+	if err != nil {
+		return "", fmt.Errorf("find the kernel's release: %w", err)
+	}
+	if len(entries) != 1 {
+		return "", fmt.Errorf("find the kernel's release: %s has %d folders, want one", filepath.Join(dir, "lib/modules"), len(entries))
+	}
+	return entries[0].Name(), nil
+}

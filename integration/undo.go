@@ -1,0 +1,19 @@
+package integration
+
+import (
+	"errors"
+	"slices"
+)
+
+// An undoer collects what has to be taken back, and does it in reverse order.
+type undoer []func() error
+
+func (u *undoer) add(f func() error) { *u = append(*u, f) }
+
+func (u *undoer) all() error {
+	var errs []error
+	for _, f := range slices.Backward(*u) {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}
