@@ -43,8 +43,7 @@ help: ## this list
 
 # Left out are boots, fuzzing, the race detector, and of the unit tests those that pack
 # megabytes, wait for a network by the clock, or compare all of a kernel's modules.
-check: kernel-other headers ## every day, under three minutes: format, lint, unit tests that are quick
-	$(part) format $(MAKE) --no-print-directory format
+check: kernel-other headers ## every day, under three minutes: lint, and unit tests that are quick
 	$(part) lint $(MAKE) --no-print-directory lint
 	$(part) unit-quick $(MAKE) --no-print-directory unit-quick
 
@@ -146,8 +145,8 @@ vet: ## go vet
 lint: ## golangci-lint, with the arrows between packages
 	@$(GO) run $(lint) run ./...
 
-format: ## what gofumpt and goimports would change
-	@$(GO) run $(lint) fmt --diff ./...
+format: ## mend what gofumpt and goimports say
+	@$(GO) run $(lint) fmt ./...
 
 # The race detector makes what packs and reads megabytes ten times slower: those tests
 # run without it, beside the others, which leave a processor to them.
