@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/init/linux"
-	"github.com/nodisk/nodisk/integration/oldkernel"
+	"github.com/nodisk/nodisk/internal/oldkernel"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"github.com/nodisk/nodisk/integration/oldkernel"
+	"github.com/nodisk/nodisk/internal/oldkernel"
 	"github.com/nodisk/nodisk/modload/unpack"
 )
 

@@ -14,7 +14,7 @@ import (
 type Version struct{ Major, Minor int }
 
 // Oldest returns the oldest kernel that nodisk is for: that of RHEL 8. The tests boot as it
-// would (integration/oldkernel).
+// would (internal/oldkernel).
 func Oldest() Version { return Version{4, 18} }
 
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodisk/nodisk/integration/oldkernel"
+	"github.com/nodisk/nodisk/internal/oldkernel"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 

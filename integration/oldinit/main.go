@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/nodisk/nodisk/integration/oldkernel"
+	"github.com/nodisk/nodisk/internal/oldkernel"
 )
 
 func main() {
