@@ -1,9 +1,11 @@
 package build
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -143,23 +145,29 @@ func TestAddSparse(t *testing.T) {
 			t.Errorf("%v: %d MiB were allocated for %d", c, grown>>20, size>>20)
 		}
 		var found, length int64
-		reading := scan{maxRaw: scanMaxRaw, entry: func(e cpioEntry, r *cpioReader, _ int64) error {
-			if e.name != "x/sparse" {
-				return nil
+		r, err := ReadSource(t.Context(), bytesSource(image), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sparse []*File
+		for i := range r.Files {
+			if r.Files[i].Name == "x/sparse" {
+				sparse, length = append(sparse, &r.Files[i]), r.Files[i].Size
 			}
-			length = e.size
-			for at := int64(0); at < e.size; at += 1 << 20 {
-				piece, err := r.content(1 << 20)
-				if err != nil {
+		}
+		err = r.contents(t.Context(), sparse, func(f *File, content io.Reader) error {
+			piece := make([]byte, 1<<20)
+			for at := int64(0); at < f.Size; at += 1 << 20 {
+				if _, err := io.ReadFull(content, piece); err != nil {
 					return err
 				}
-				if i := strings.Index(string(piece), "in the middle"); i >= 0 {
+				if i := bytes.Index(piece, []byte("in the middle")); i >= 0 {
 					found = at + int64(i)
 				}
 			}
 			return nil
-		}}
-		if err := reading.run(t.Context(), memorySource(image)); err != nil {
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		if found != 100<<20+123 || length != size {
@@ -178,7 +186,7 @@ func TestAddReproducible(t *testing.T) {
 		}
 		write(t, filepath.Join(dir, fmt.Sprintf("%d", i)), text)
 	}
-	write(t, filepath.Join(dir, "large"), []byte(strings.Repeat("0123456789abcdef", (streamWhole+99)/16)))
+	write(t, filepath.Join(dir, "large"), []byte(strings.Repeat("0123456789abcdef", (16<<20+99)/16)))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, c := range []Compression{LZ4, Zstd, Gzip} {
 		want := ""

@@ -42,8 +42,8 @@ func linkTree(files []file) (*unpacked, error) {
 	return t, nil
 }
 
-// placed is a file where the links of a tree lead it.
-func (t *unpacked) placed(f file) (file, error) {
+// placedIn is a file where the links of a tree lead it.
+func placedIn(t *unpacked, f file) (file, error) {
 	at, _, err := t.lookup(f.name, f.mode&typeMask == typeDir)
 	f.name = at
 	return f, err
@@ -60,7 +60,7 @@ func (b *builder) join(own, added []file) ([]file, error) {
 	var placed []file
 	byName := make(map[string]file, len(added))
 	for _, f := range added {
-		if f, err = b.links.placed(f); err != nil {
+		if f, err = placedIn(b.links, f); err != nil {
 			return nil, fmt.Errorf("add /%s: %w", f.name, err)
 		}
 		placed = append(placed, f)
@@ -80,7 +80,7 @@ func (b *builder) join(own, added []file) ([]file, error) {
 		if aside && (f.part == PartModules || f.part == PartIndexes) {
 			f.name = OwnDir + "/" + f.name
 		}
-		if f, err = b.links.placed(f); err != nil {
+		if f, err = placedIn(b.links, f); err != nil {
 			return nil, fmt.Errorf("put in /%s: %w", f.name, err)
 		}
 		theirs, twice := byName[f.name]

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // An unpackedFile is what a test sees of a file that an archive was unpacked to.
@@ -66,7 +69,7 @@ func seen(t *testing.T, root string) map[string]unpackedFile {
 // asRoot skips what only root can do.
 func asRoot(t *testing.T) {
 	t.Helper()
-	needs(t, os.Geteuid() == 0, "root, for device nodes and owners")
+	testenv.Needs(t, os.Geteuid() == 0, "root, for device nodes and owners")
 }
 
 // realRoot is a tree with one of everything, as a root has it: merged /usr, nodes, a FIFO, names of one
@@ -131,13 +134,13 @@ func cpioOf(t *testing.T, archive []byte) map[string]unpackedFile {
 // whole unpacks all segments of an image, one archive after the other, without our reader of cpio.
 func whole(t *testing.T, image []byte) [][]byte {
 	t.Helper()
-	c, err := inspect(image, scanMaxRaw)
+	c, err := Inspect(bytes.NewReader(image))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var archives [][]byte
 	for _, s := range c.Segments {
-		d := &decompressors{in: newInput(t.Context(), memorySource(image[s.Offset:]))}
+		d := newDecompressors(newInput(t.Context(), bytes.NewReader(image[s.Offset:]), int64(len(image))-s.Offset))
 		stream, _, err := d.open(s.Compression)
 		if err != nil {
 			t.Fatal(err)

@@ -92,7 +92,7 @@ func (b *builder) openBase(ctx context.Context) error {
 // readBase reads an image to which nodisk shall be added. Of its files it keeps those
 // in memory that the building looks into.
 func readBase(ctx context.Context, src *Source) (*base, error) {
-	image, err := listing{maxRaw: scanMaxRaw, sums: true}.reader(ctx, src)
+	image, err := scanSource(ctx, src, true)
 	if err != nil {
 		if how := repack(src, err); how != nil {
 			err = fmt.Errorf("read image%w; %w", err, how)

@@ -15,7 +15,7 @@ func FuzzGraft(f *testing.F) {
 	names := []string{"init", "lib", "lib/modules", "bin", "usr", "usr/lib", "usr/lib/firmware", "etc", "etc/nodisk", "dev", "dev/console", "scripts/functions", "scripts", "usr/lib/dracut/hooks", "bin/sh", "nodisk", "lib/firmware"}
 	targets := []string{"usr/lib", "/usr", ".", "..", "lib", "../../bin", "nowhere", "init", "/"}
 	f.Fuzz(func(t *testing.T, ops []byte, flags byte) {
-		var files []ImageFile
+		var files []archived
 		for ; len(ops) >= 3 && len(files) < 200; ops = ops[3:] {
 			name, n := names[int(ops[1])%len(names)], uint32(ops[2])
 			switch ops[0] {
@@ -26,12 +26,12 @@ func FuzzGraft(f *testing.F) {
 			case 'h':
 				files = append(files, hardLinks(n, string(ops[:3]), name, names[n%uint32(len(names))])...)
 			case 'c':
-				files = append(files, ImageFile{File: File{Name: name, Mode: typeChar | 0o600, Major: n & 7, Minor: 1}})
+				files = append(files, archived{Name: name, Mode: typeChar | 0o600, Major: n & 7, Minor: 1})
 			default:
 				files = append(files, fileEntry(name, string(ops[:3])))
 			}
 		}
-		b := &base{Base: Base{DriversOnly: flags&1 != 0}, tree: unpackFiles(files), origin: originOf(nil)}
+		b := &base{Base: Base{DriversOnly: flags&1 != 0}, tree: treeOf(t, newc(files...)), origin: originOf(nil)}
 		if n := b.tree.get(initPath); !n.is(typeFile) || b.tree.get(configPath) != nil || b.tree.get(vendorInit) != nil {
 			return // refused by readBase
 		}
@@ -41,7 +41,7 @@ func FuzzGraft(f *testing.F) {
 				return
 			}
 		}
-		own := append(skeleton(), file{name: initPath, mode: typeFile | 0o755, data: []byte("ours"), part: PartInit}, conf("x"),
+		own := append(skeleton(), file{name: initPath, mode: typeFile | 0o755, data: []byte("ours"), part: PartInit}, file{name: configPath, mode: typeFile | 0o600, data: []byte("x")},
 			file{name: "lib/modules/1.2/a.ko", mode: typeFile | 0o644, part: PartModules, data: []byte("ko")},
 			file{name: "lib/firmware/f", mode: typeFile | 0o644, part: PartFirmware, data: []byte("fw")})
 		out, err := b.graft(own)
@@ -49,12 +49,15 @@ func FuzzGraft(f *testing.F) {
 			return
 		}
 		was := flatten(b.tree)
-		all := files
+		var added []archived
 		for i, o := range slices.Concat(b.links, out) {
-			e := ImageFile{File: File{Name: o.name, Mode: o.mode, Major: o.major, Minor: o.minor, Segment: 1, archive: 1, Target: string(o.data), NLink: 1, Ino: uint32(i)}, Data: o.data} //nolint:gosec // small
-			all = append(all, e)
+			e := archived{Name: o.name, Mode: o.mode, Major: o.major, Minor: o.minor, NLink: 1, Ino: uint32(i), Data: o.data} //nolint:gosec // small
+			if o.mode&typeMask == typeLink {
+				e.Target = string(o.data)
+			}
+			added = append(added, e)
 		}
-		after := unpackFiles(all)
+		after := treeOf(t, slices.Concat(newc(files...), newc(added...)))
 		is := flatten(after)
 		for name, want := range was {
 			// Names of one file may become fewer: compare all but their number.

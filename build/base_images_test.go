@@ -196,7 +196,7 @@ func TestBaseRepack(t *testing.T) {
 			tool(t, strings.Fields(command)[0])
 			old := append(bytes.Clone(prefix), shell(t, plain, false, command)...)
 			write(t, filepath.Join(dir, "OLD"), old)
-			_, err := readBase(t.Context(), memorySource(old))
+			_, err := readBase(t.Context(), bytesSource(old))
 			if err == nil {
 				t.Errorf("%s: not refused", command)
 				continue
@@ -212,7 +212,7 @@ func TestBaseRepack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := readBase(t.Context(), memorySource(repacked)); err != nil {
+			if _, err := readBase(t.Context(), bytesSource(repacked)); err != nil {
 				t.Errorf("%s, repacked by %q: %v", command, how, err)
 				continue
 			}

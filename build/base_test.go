@@ -2,24 +2,38 @@ package build
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
+// An archived file is an entry of an archive that a test makes.
+type archived struct {
+	Name         string
+	Mode         uint32 // st_mode
+	UID, GID     uint32
+	Ino, NLink   uint32 // entries of one Ino and an NLink above 1 are names of one file
+	Major, Minor uint32 // of a device
+	Target       string // of a symbolic link
+	Data         []byte
+}
+
 // newc makes a cpio archive with hard links, as cpio -o does.
-func newc(files ...ImageFile) []byte {
+func newc(files ...archived) []byte {
 	var out bytes.Buffer
 	pad := func() { out.Write(make([]byte, -out.Len()&3)) }
-	for _, f := range append(files, ImageFile{File: File{Name: cpioTrailer}}) {
+	for _, f := range append(files, archived{Name: "TRAILER!!!"}) {
 		data := f.Data
-		if f.Mode&typeMask == typeLink {
+		if f.Mode&syscall.S_IFMT == syscall.S_IFLNK {
 			data = []byte(f.Target)
 		}
 		out.WriteString("070701")
@@ -36,21 +50,21 @@ func newc(files ...ImageFile) []byte {
 	return out.Bytes()
 }
 
-func dirEntry(name string) ImageFile {
-	return ImageFile{File: File{Name: name, Mode: typeDir | 0o700, NLink: 2}}
+func dirEntry(name string) archived {
+	return archived{Name: name, Mode: syscall.S_IFDIR | 0o700, NLink: 2}
 }
 
-func linkEntry(name, target string) ImageFile {
-	return ImageFile{File: File{Name: name, Mode: typeLink | 0o777, Target: target}}
+func linkEntry(name, target string) archived {
+	return archived{Name: name, Mode: syscall.S_IFLNK | 0o777, Target: target}
 }
 
-func fileEntry(name, data string) ImageFile {
-	return ImageFile{File: File{Name: name, Mode: typeFile | 0o755}, Data: []byte(data)}
+func fileEntry(name, data string) archived {
+	return archived{Name: name, Mode: syscall.S_IFREG | 0o755, Data: []byte(data)}
 }
 
 // hardLinks are one file with several names; the last has the content.
-func hardLinks(ino uint32, data string, names ...string) []ImageFile {
-	var list []ImageFile
+func hardLinks(ino uint32, data string, names ...string) []archived {
+	var list []archived
 	for _, name := range names {
 		f := fileEntry(name, "")
 		f.Ino, f.NLink = ino, uint32(len(names)) //nolint:gosec // small
@@ -84,11 +98,22 @@ func flatten(t *unpacked) map[string]string {
 // treeOf is what the kernel makes of an image.
 func treeOf(t testing.TB, image []byte) *unpacked {
 	t.Helper()
-	files, _, err := ReadImage(bytes.NewReader(image))
+	r, err := ReadSource(context.Background(), bytesSource(image), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return unpackFiles(files)
+	all := func(string) bool { return true }
+	err = r.Read(context.Background(), nil, all, func(names []string, _ int64, content io.Reader) error {
+		data, err := io.ReadAll(content)
+		for _, name := range names {
+			r.tree.get(name).data = data
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.tree
 }
 
 // buildOn adds testSpec's image to a base and returns image and report.
@@ -130,11 +155,11 @@ func content(t *testing.T, tree *unpacked, name string) string {
 }
 
 // mergedUsr is an initramfs with the traps in it.
-func mergedUsr() []ImageFile {
-	list := []ImageFile{
+func mergedUsr() []archived {
+	list := []archived{
 		dirEntry("."), linkEntry("lib", "usr/lib"), linkEntry("bin", "/usr/bin"), linkEntry("sbin", "usr/../usr/bin"), linkEntry("run", "var/run"),
 		dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/bin"), dirEntry("usr/lib/firmware"), dirEntry("tmp"), dirEntry("dev"),
-		{File: File{Name: "dev/console", Mode: typeChar | 0o600, Major: 5, Minor: 1}},
+		{Name: "dev/console", Mode: typeChar | 0o600, Major: 5, Minor: 1},
 		dirEntry("usr/lib/modules"), dirEntry("usr/lib/modules/" + testRelease),
 		fileEntry("usr/lib/modules/"+testRelease+"/modules.dep", "kernel/vendor.ko:\n"),
 		fileEntry("usr/lib/modules/"+testRelease+"/modules.dep.bin", "\xb0\x07\xf4\x57"),
@@ -194,22 +219,22 @@ func TestBaseMergedUsrAndHardLinks(t *testing.T) {
 func TestBaseInitKinds(t *testing.T) {
 	script := "#!/bin/sh\necho\n"
 	for name, tt := range map[string]struct {
-		files []ImageFile
+		files []archived
 		want  string // flatten's text of init.vendor
 	}{
-		"script":        {[]ImageFile{fileEntry("init", script)}, fmt.Sprintf("%o 1 0,0 %q", typeFile|0o755, script)},
-		"link":          {[]ImageFile{linkEntry("init", "usr/lib/systemd/systemd"), fileEntry("usr", "x")}, ""},
-		"relative link": {[]ImageFile{dirEntry("sbin"), fileEntry("sbin/init", "i"), linkEntry("init", "sbin/init")}, fmt.Sprintf("%o 1 0,0 %q", typeLink|0o777, "sbin/init")},
+		"script":        {[]archived{fileEntry("init", script)}, fmt.Sprintf("%o 1 0,0 %q", typeFile|0o755, script)},
+		"link":          {[]archived{linkEntry("init", "usr/lib/systemd/systemd"), fileEntry("usr", "x")}, ""},
+		"relative link": {[]archived{dirEntry("sbin"), fileEntry("sbin/init", "i"), linkEntry("init", "sbin/init")}, fmt.Sprintf("%o 1 0,0 %q", typeLink|0o777, "sbin/init")},
 		"a later one counts": {
-			[]ImageFile{fileEntry("init", "first"), fileEntry("./init", "second")}, fmt.Sprintf("%o 1 0,0 %q", typeFile|0o755, "second"),
+			[]archived{fileEntry("init", "first"), fileEntry("./init", "second")}, fmt.Sprintf("%o 1 0,0 %q", typeFile|0o755, "second"),
 		},
 		"a file in the place of a link": {
-			[]ImageFile{linkEntry("init", "nowhere"), fileEntry("/init", "second")}, fmt.Sprintf("%o 1 0,0 %q", typeFile|0o755, "second"),
+			[]archived{linkEntry("init", "nowhere"), fileEntry("/init", "second")}, fmt.Sprintf("%o 1 0,0 %q", typeFile|0o755, "second"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.want == "" {
-				if _, err := readBase(t.Context(), memorySource(newc(tt.files...))); err == nil || !strings.Contains(err.Error(), "/usr as a folder") && !strings.Contains(err.Error(), "boots nowhere") {
+				if _, err := readBase(t.Context(), bytesSource(newc(tt.files...))); err == nil || !strings.Contains(err.Error(), "/usr as a folder") && !strings.Contains(err.Error(), "boots nowhere") {
 					t.Errorf("error %v, want that the link leads nowhere", err)
 				}
 				return
@@ -235,7 +260,7 @@ func TestBaseTwice(t *testing.T) {
 	}
 	damaged := bytes.Clone(once)
 	damaged = append(append([]byte{}, packed(t, Gzip, newc(fileEntry("x", "y")))...), damaged...)
-	if _, err := readBase(t.Context(), memorySource(damaged)); err == nil || !strings.Contains(err.Error(), "give the vendor's own file") {
+	if _, err := readBase(t.Context(), bytesSource(damaged)); err == nil || !strings.Contains(err.Error(), "give the vendor's own file") {
 		t.Errorf("error %v, want one about the vendor's own file", err)
 	}
 }
@@ -275,30 +300,30 @@ func TestBaseDriversOnly(t *testing.T) {
 	const order = "/scripts/init-top/udev \"$@\"\n[ -e /conf/param.conf ] && . /conf/param.conf\n"
 	vendorInitFile := fileEntry("init", "#!/bin/sh\n")
 	for name, tt := range map[string]struct {
-		files  []ImageFile
+		files  []archived
 		script string
 		order  string
 	}{
-		"dracut": {[]ImageFile{
+		"dracut": {[]archived{
 			linkEntry("lib", "usr/lib"), dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"), vendorInitFile,
 		}, "usr/lib/dracut/hooks/pre-udev/00-nodisk.sh", ""},
-		"dracut, systemd": {[]ImageFile{
+		"dracut, systemd": {[]archived{
 			linkEntry("init", "usr/lib/systemd/systemd"), dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"),
 			dirEntry("usr/lib/systemd"), fileEntry("usr/lib/systemd/systemd", "\x7fELF"), dirEntry("usr/lib/systemd/system"),
 			fileEntry("usr/lib/systemd/system/dracut-pre-udev.service", ""),
 		}, "usr/lib/dracut/hooks/pre-udev/00-nodisk.sh", ""},
 		// Nothing in it looks at the hooks.
-		"dracut, systemd alone": {[]ImageFile{
+		"dracut, systemd alone": {[]archived{
 			linkEntry("init", "usr/lib/systemd/systemd"), dirEntry("usr"), dirEntry("usr/lib"), dirEntry("usr/lib/dracut"), dirEntry("usr/lib/dracut/hooks"),
 			dirEntry("usr/lib/systemd"), fileEntry("usr/lib/systemd/systemd", "\x7fELF"),
 		}, "", ""},
-		"initramfs-tools": {[]ImageFile{
+		"initramfs-tools": {[]archived{
 			dirEntry("scripts"), fileEntry("scripts/functions", ""), dirEntry("scripts/init-top"), fileEntry("scripts/init-top/ORDER", order), vendorInitFile,
 		}, "scripts/init-top/nodisk", order},
 		"initramfs-tools, no ORDER": {
-			[]ImageFile{dirEntry("scripts"), fileEntry("scripts/functions", ""), vendorInitFile}, "scripts/init-top/nodisk", "",
+			[]archived{dirEntry("scripts"), fileEntry("scripts/functions", ""), vendorInitFile}, "scripts/init-top/nodisk", "",
 		},
-		"other": {[]ImageFile{vendorInitFile}, "", ""},
+		"other": {[]archived{vendorInitFile}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			vendor := newc(tt.files...)

@@ -189,7 +189,7 @@ func copyTree(t *testing.T, kernel string, image []byte) string {
 
 // /init as make build packs it is what an image has.
 func TestPackProgram(t *testing.T) {
-	program := append(elfStub(machineAMD64, ""), bytes.Repeat([]byte("what /init does "), 2*blockFile/16)...)
+	program := append(elfStub(machineAMD64, ""), bytes.Repeat([]byte("what /init does "), 96<<10/16)...)
 	for i := range program[64:] {
 		program[64+i] ^= byte(i >> 8)
 	}
@@ -264,7 +264,7 @@ func TestCacheSharesBlocks(t *testing.T) {
 		s := testSpec(t, root)
 		s.Cache, s.Config = c, fmt.Appendf(nil, "nodisk.hostname=node%d\n", i)
 		makeImage(t, s)
-		blocks = append(blocks, len(c.memory))
+		blocks = append(blocks, c.Len())
 	}
 	if blocks[0] < 2 || blocks[29]-blocks[0] > 29 {
 		t.Errorf("blocks compressed after each image: %v, want one more for each", blocks)

@@ -146,6 +146,13 @@ func (c *Cache) store(key cacheKey, packed []byte) {
 	c.mu.Unlock()
 }
 
+// Len is how many blocks and indexes the images of this run have asked for.
+func (c *Cache) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.memory)
+}
+
 // Trim removes the blocks that were not used for longest, until the folder is
 // within its limit, and what a build that was killed left behind.
 func (c *Cache) Trim() error {

@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // otherKernelDir is the folder of a kernel whose symbols have other versions.
@@ -26,7 +26,7 @@ func otherKernelDir(t *testing.T) string {
 		dir = filepath.Join("..", ".cache", "kernel-other")
 	}
 	_, err := os.Stat(filepath.Join(dir, "vmlinuz"))
-	needs(t, err == nil, "another kernel in NODISK_OTHER_KERNEL_DIR or .cache/kernel-other (scripts/fetch-kernel .cache/kernel-other other)")
+	testenv.Needs(t, err == nil, "another kernel in NODISK_OTHER_KERNEL_DIR or .cache/kernel-other (scripts/fetch-kernel .cache/kernel-other other)")
 	return dir
 }
 
@@ -75,28 +75,14 @@ func newLab(t *testing.T, names ...string) lab {
 // whole for each check would take most of the time of the tests.
 func likeness(t *testing.T, file string, k Kernel) string {
 	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	small, known := likenesses.Load(k.Release)
 	if !known {
-		payload, err := bzImagePayload(data)
+		facts, _, err := kernelSource{file: file}.facts(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		var plain []byte
-		if bytes.HasPrefix(payload, []byte(xzKernelMagic)) {
-			plain = packedBy(t, payload, "xz", "--decompress", "--single-stream")
-		} else if plain, err = unpackPayload(t.Context(), payload, kernelMax); err != nil {
-			t.Fatal(err)
-		}
-		exports, err := ko.ParseKernelELF(plain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := "Linux version " + k.Release + " (a@b)\x00" + findVermagic(plain, k.Release) + "\x00"
-		small, _ = likenesses.LoadOrStore(k.Release, kotest.Kernel{Exports: exports, Text: []byte(text)}.Bytes())
+		text := "Linux version " + k.Release + " (a@b)\x00" + facts.Vermagic + "\x00"
+		small, _ = likenesses.LoadOrStore(k.Release, kotest.Kernel{Exports: facts.Exports, Text: []byte(text)}.Bytes())
 	}
 	at := filepath.Join(t.TempDir(), "vmlinux")
 	write(t, at, small.([]byte))

@@ -237,12 +237,12 @@ func TestCheckImage(t *testing.T) {
 		files = append(files, file{name: "usr/" + dir + path, mode: typeFile | 0o644, data: l.real(t, path)})
 	}
 	at := filepath.Join(t.TempDir(), "img")
-	write(t, at, archive(t, files...))
+	write(t, at, imageOf(t, files...))
 	s := CheckSpec{Kernel: l.kernel, Image: at}
 	expect(t, l.findings(t, s))
 
 	files = slices.DeleteFunc(files, func(f file) bool { return strings.HasSuffix(f.name, "/mbcache.ko") })
-	write(t, at, archive(t, files...))
+	write(t, at, imageOf(t, files...))
 	expect(t, l.findings(t, s),
 		"fault: ext4 (kernel/fs/ext4/ext4.ko): nothing exports mb_cache_",
 		"fault: ext4 (kernel/fs/ext4/ext4.ko): it needs kernel/fs/mbcache.ko, which is not there",

@@ -1,7 +1,6 @@
 package build
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -25,7 +24,7 @@ func EmbeddedInit(arch string) ([]byte, bool) {
 	if !at(data, 0, "\x02\x21\x4c\x18") {
 		return data, data != nil
 	}
-	program, err := io.ReadAll(&lz4Stream{in: bufio.NewReader(bytes.NewReader(data[4:]))})
+	program, err := io.ReadAll(unpackLZ4(data[4:]))
 	return program, err == nil
 }
 
@@ -76,8 +75,8 @@ func unpacksTo(c Compression, packed, raw []byte) bool {
 		n, err := lz4.UncompressBlock(packed[4:], got)
 		return err == nil && n == len(raw) && bytes.Equal(got, raw)
 	}
-	in := newInput(context.Background(), &Source{ReaderAt: bytes.NewReader(packed), Size: int64(len(packed))})
-	d := decompressors{in: in}
+	in := newInput(context.Background(), bytes.NewReader(packed), int64(len(packed)))
+	d := newDecompressors(in)
 	defer d.close()
 	stream, end, err := d.open(c)
 	if err != nil {

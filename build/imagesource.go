@@ -2,6 +2,7 @@ package build
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -72,6 +73,11 @@ func OpenSource(ctx context.Context, name string) (*Source, error) {
 		return err
 	}
 	return s, nil
+}
+
+// bytesSource is an image that is in memory.
+func bytesSource(data []byte) *Source {
+	return &Source{ReaderAt: bytes.NewReader(data), Size: int64(len(data))}
 }
 
 // spool copies a stream into a temporary file that has no name any longer.
@@ -165,16 +171,16 @@ func (j *joined) close() error {
 // inputBuffer is how much of a source is read at a time.
 const inputBuffer = 64 << 10
 
-// An input reads a source from one end to the other, and knows where it is.
+// An input reads a file from one end to the other, and knows where it is.
 type input struct {
 	*bufio.Reader
-	ctx     context.Context //nolint:containedctx // of one pass over the source
+	ctx     context.Context //nolint:containedctx // of one pass over the file
 	section *io.SectionReader
 	size    int64
 }
 
-func newInput(ctx context.Context, s *Source) *input {
-	in := &input{ctx: ctx, section: io.NewSectionReader(s.ReaderAt, 0, s.Size), size: s.Size}
+func newInput(ctx context.Context, r io.ReaderAt, size int64) *input {
+	in := &input{ctx: ctx, section: io.NewSectionReader(r, 0, size), size: size}
 	in.Reader = bufio.NewReaderSize(infile.Heed(ctx, in.section), inputBuffer)
 	return in
 }

@@ -23,22 +23,6 @@ type driverChoice struct {
 	byClass []modload.Companion
 }
 
-// chooseDrivers takes from a module tree what the devices of some node types ask
-// for: drivers of network and storage and of the buses they sit on. The
-// profiles keep what /init loads by name and what is no driver; their other
-// drivers go. What was chosen is a profile of its own, the last of those
-// returned.
-//
-// notes names the network and storage devices that no module serves. A
-// node none of whose network devices has a driver is an error.
-func chooseDrivers(x *modload.Index, tree fs.FS, profiles []modload.Profile, list []Inventory) (reduced []modload.Profile, notes []string, err error) {
-	c, err := openChoice(x, tree)
-	if err != nil {
-		return nil, nil, err
-	}
-	return c.choose(profiles, list)
-}
-
 func openChoice(x *modload.Index, tree fs.FS) (*driverChoice, error) {
 	aliases, err := OpenAliases(tree, x.Release())
 	if err != nil {
@@ -51,7 +35,14 @@ func openChoice(x *modload.Index, tree fs.FS) (*driverChoice, error) {
 	return c, nil
 }
 
-// choose is chooseDrivers.
+// choose takes from a module tree what the devices of some node types ask
+// for: drivers of network and storage and of the buses they sit on. The
+// profiles keep what /init loads by name and what is no driver; their other
+// drivers go. What was chosen is a profile of its own, the last of those
+// returned.
+//
+// notes names the network and storage devices that no module serves. A
+// node none of whose network devices has a driver is an error.
 func (c *driverChoice) choose(profiles []modload.Profile, list []Inventory) (reduced []modload.Profile, notes []string, err error) {
 	var errs []error
 	for _, v := range list {

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -263,9 +264,13 @@ func TestChooseDrivers(t *testing.T) {
 	tree, x := debianIndex(t)
 	choose := func(profiles, inventory string) (map[string]bool, []string, error) {
 		t.Helper()
-		list, err := lookupProfiles(strings.Split(profiles, ","))
-		if err != nil {
-			t.Fatal(err)
+		var list []modload.Profile
+		for name := range strings.SplitSeq(profiles, ",") {
+			p, ok := modload.LookupProfile(name)
+			if !ok {
+				t.Fatalf("no profile %s", name)
+			}
+			list = append(list, p)
 		}
 		v, err := ParseInventory("node.txt", strings.NewReader(inventory))
 		if err != nil {
@@ -394,4 +399,12 @@ func TestParseInventoryTooLong(t *testing.T) {
 	if err == nil || err.Error() != "read inventory f: it is longer than 16 MiB: it is not the text file that it should be" {
 		t.Errorf("error %v", err)
 	}
+}
+
+func chooseDrivers(x *modload.Index, tree fs.FS, profiles []modload.Profile, list []Inventory) (reduced []modload.Profile, notes []string, err error) {
+	c, err := openChoice(x, tree)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.choose(profiles, list)
 }

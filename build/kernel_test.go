@@ -89,7 +89,7 @@ func unified(t testing.TB, sections map[string][]byte) []byte {
 	return data
 }
 
-// What a unified kernel image brings is told by build and check, and its kernel is unpacked.
+// What a unified kernel image brings is told by build and check.
 func TestUnifiedKernel(t *testing.T) {
 	root := testTree(t)
 	file := filepath.Join(t.TempDir(), "node.efi")
@@ -112,24 +112,13 @@ func TestUnifiedKernel(t *testing.T) {
 	if err := reports[0].WriteText(&told, 0, 0); err != nil || !strings.Contains(told.String(), want) {
 		t.Errorf("check: %v\n%s", err, told.String())
 	}
+}
+
+// The kernel inside of a unified kernel image is unpacked.
+func TestUnpackUnified(t *testing.T) {
 	plain, err := UnpackKernel(t.Context(), bytes.NewReader(unified(t, map[string][]byte{".linux": zboot(gzipped(t, arm64Image("6.6.1")), "gzip")})))
 	if err != nil || !bytes.Equal(plain, arm64Image("6.6.1")) {
 		t.Errorf("unpacked: %d bytes, %v", len(plain), err)
-	}
-}
-
-// An image is for its modules' kernel, and one without modules for any.
-func TestContentsForKernel(t *testing.T) {
-	k := Kernel{Release: "6.12.1"}
-	if err := (Contents{Releases: []string{"6.1.0", "6.12.1"}}).ForKernel(k, "a.img"); err != nil {
-		t.Error(err)
-	}
-	if err := (Contents{}).ForKernel(k, "a.img"); err != nil {
-		t.Error(err)
-	}
-	err := Contents{Releases: []string{"6.1.0"}}.ForKernel(k, "a.img")
-	if err == nil || !strings.Contains(err.Error(), "the kernel is 6.12.1, but the modules in a.img are of 6.1.0") {
-		t.Errorf("%v", err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package build
 
 import (
-	"bufio"
 	"bytes"
 	"compress/bzip2"
 	"context"
@@ -161,7 +160,7 @@ func openPayload(data []byte) (name string, plain io.Reader, err error) {
 		return "zstd", z, nil
 	case at(data, 0, "\x02\x21\x4c\x18"):
 		// lz4Stream takes the size for another block: it is smaller than any kernel.
-		return "lz4", &lz4Stream{in: bufio.NewReader(bytes.NewReader(data[4:max(len(data)-4, 4)]))}, nil
+		return "lz4", unpackLZ4(data[4:max(len(data)-4, 4)]), nil
 	case at(data, 0, "BZh"):
 		// Not the size behind it: it would be taken for another stream.
 		return "bzip2", bzip2.NewReader(bytes.NewReader(data[:max(len(data)-4, 0)])), nil

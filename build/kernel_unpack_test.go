@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // packedBy packs by a reference program, as the kernel's Makefile does.
@@ -23,7 +25,7 @@ func packedBy(t testing.TB, data []byte, name string, args ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
 		if test, ok := t.(*testing.T); ok {
-			needs(test, false, "program "+name)
+			testenv.Needs(test, false, "program "+name)
 		}
 		t.Skip("missing: program " + name)
 	}
@@ -147,7 +149,7 @@ func TestUnpackKernel(t *testing.T) {
 
 // The filters of xz against those of the reference program.
 func TestXZFilters(t *testing.T) {
-	for _, filter := range []string{"--x86", "--arm64"} {
+	for _, filter := range []string{"--x86", "--arm64", "--sparc"} {
 		for _, size := range []int{1, 4, 5, 7, 1000, 70_001} {
 			plain := branchy(size)
 			got, err := unpackXZKernel(t.Context(), packedBy(t, plain, "xz", "--check=crc32", filter, "--lzma2"), kernelMax)
@@ -156,8 +158,25 @@ func TestXZFilters(t *testing.T) {
 			}
 		}
 	}
-	if _, err := unpackXZKernel(t.Context(), packedBy(t, branchy(100), "xz", "--check=crc32", "--sparc", "--lzma2"), kernelMax); err == nil || !strings.Contains(err.Error(), "filter 0x9") {
+	// As kernels from 6.12 on are packed.
+	plain := branchy(70_001)
+	for _, filter := range []string{"--x86", "--arm64"} {
+		got, err := unpackXZKernel(t.Context(), packedBy(t, plain, "xz", "--check=crc32", filter, "--lzma2=dict=128MiB"), kernelMax)
+		if err != nil || !bytes.Equal(got, plain) {
+			t.Errorf("%s, dictionary of 128 MiB: got %d bytes, %v", filter, len(got), err)
+		}
+	}
+	packed := packedBy(t, branchy(100), "xz", "--check=crc32", "--sparc", "--lzma2")
+	header := packed[12 : 12+4*(int(packed[12])+1)]
+	header[2] = 0x0b // RISC-V
+	binary.LittleEndian.PutUint32(header[len(header)-4:], crc32.ChecksumIEEE(header[:len(header)-4]))
+	if _, err := unpackXZKernel(t.Context(), packed, kernelMax); err == nil || !strings.Contains(err.Error(), "filter 0xb") {
 		t.Errorf("another filter: %v", err)
+	}
+	packed = packedBy(t, plain, "xz", "--check=crc32", "--arm64", "--lzma2")
+	packed[len(packed)/2] ^= 1
+	if _, err := unpackXZKernel(t.Context(), packed, kernelMax); err == nil {
+		t.Error("a bit changed, and nobody says so")
 	}
 }
 

@@ -35,17 +35,15 @@ func TestFilesBySize(t *testing.T) {
 // An image that would not be read is not made without a word.
 func TestWarnUnread(t *testing.T) {
 	const files = 1<<18 + 100
-	for bytes, want := range map[int64]int{8 * 100: 1, 8 * 101: 0} {
-		b := &builder{report: Report{Bytes: bytes}}
-		b.warnUnread([]packing{{segment: segment{files: make([]file, files)}, blocks: []*block{}}})
-		if len(b.report.Warnings) != want {
-			t.Errorf("%d bytes: %q", bytes, b.report.Warnings)
+	for bytes, want := range map[int64]bool{8 * 100: true, 8 * 101: false} {
+		err := checkReadable(amount{}, []packing{{segment: segment{files: make([]file, files)}, blocks: []*block{}}}, bytes)
+		if (err != nil) != want {
+			t.Errorf("%d bytes: %v", bytes, err)
 		}
 	}
-	b := &builder{report: Report{Bytes: 1 << 10}}
-	b.warnUnread([]packing{{segment: segment{files: []file{{mode: typeLink, data: make([]byte, 65<<20)}}}, blocks: []*block{}}})
-	if len(b.report.Warnings) != 1 || !strings.Contains(b.report.Warnings[0], "64 MiB of file names and links' targets") {
-		t.Errorf("links: %q", b.report.Warnings)
+	err := checkReadable(amount{}, []packing{{segment: segment{files: []file{{mode: typeLink, data: make([]byte, 65<<20)}}}, blocks: []*block{}}}, 1<<10)
+	if err == nil || !strings.Contains(err.Error(), "64 MiB of file names and links' targets") {
+		t.Errorf("links: %v", err)
 	}
 }
 
@@ -66,7 +64,7 @@ func (c *endingContext) Err() error {
 // every file in every step.
 func TestUnpackEnds(t *testing.T) {
 	const empty = 20
-	list := []ImageFile{dirEntry("d"), dirEntry("d/e"), fileEntry("d/f", "content"), linkEntry("l", "d")}
+	list := []archived{dirEntry("d"), dirEntry("d/e"), fileEntry("d/f", "content"), linkEntry("l", "d")}
 	for i := range empty {
 		list = append(list, fileEntry(fmt.Sprint("d/e/", i), ""))
 	}
@@ -76,7 +74,7 @@ func TestUnpackEnds(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	for asked := 0; ; asked++ {
 		ctx := &endingContext{t.Context(), asked}
-		r, err := ReadSource(ctx, memorySource(image), false)
+		r, err := ReadSource(ctx, bytesSource(image), false)
 		if err == nil {
 			_, err = r.Unpack(ctx, Unpacking{Dir: dir})
 		}
@@ -105,7 +103,7 @@ func TestUnpackEnds(t *testing.T) {
 func TestUnpackFails(t *testing.T) {
 	image := newc(dirEntry("d"), fileEntry("d/one", "1"), fileEntry("d/two", "2"))
 	long := newc(dirEntry(strings.Repeat("a/", 100)), dirEntry("a"), fileEntry("l/x", "x"))
-	deep := []ImageFile{dirEntry("a")}
+	deep := []archived{dirEntry("a")}
 	for depth := 2; depth < 2047; depth++ {
 		deep = append(deep, dirEntry(strings.Repeat("a/", depth-1)+"a"))
 	}
@@ -128,7 +126,7 @@ func TestUnpackFails(t *testing.T) {
 					}
 				}
 				r := readMemory(t, tt.image)
-				r.src = memorySource(tt.later)
+				r.src = bytesSource(tt.later)
 				if _, err := r.Unpack(t.Context(), Unpacking{Dir: dir}); err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("error %v, want %q", err, tt.want)
 				}

@@ -191,7 +191,7 @@ func addMicrocode(ctx context.Context, at string, intel, amd *blob) error {
 	if !bytes.HasPrefix(data, []byte("070701")) {
 		return addBlob(data, intel, amd)
 	}
-	image, err := ReadSource(ctx, &Source{ReaderAt: bytes.NewReader(data), Size: int64(len(data))}, false)
+	image, err := ReadSource(ctx, bytesSource(data), false)
 	if err != nil {
 		return err
 	}

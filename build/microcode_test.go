@@ -135,7 +135,7 @@ func TestMicrocodeSegment(t *testing.T) {
 	write(t, filepath.Join(dir, "amd-ucode", "microcode_amd_fam19h.bin"), amd)
 	write(t, filepath.Join(dir, "amd-ucode", "README"), []byte("text"))
 	early := filepath.Join(t.TempDir(), "early.img")
-	write(t, early, archive(t, file{name: microcodeDir, mode: typeDir | 0o755},
+	write(t, early, imageOf(t, file{name: microcodeDir, mode: typeDir | 0o755},
 		file{name: intelBlob, mode: typeFile | 0o644, data: slices.Concat(intel, other)},
 		file{name: amdBlob, mode: typeFile | 0o644, data: amd}))
 

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // again runs this test in a process of its own, which finds the directory in NODISK_TEST_DIR.
@@ -163,7 +165,7 @@ func TestOutputNoSpace(t *testing.T) {
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
 	text, err := again(t, dir, attr).CombinedOutput()
-	needs(t, err == nil || !strings.Contains(err.Error(), "operation not permitted"), "mount namespaces")
+	testenv.Needs(t, err == nil || !strings.Contains(err.Error(), "operation not permitted"), "mount namespaces")
 	if err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
@@ -180,26 +182,27 @@ func TestOutputNoSpace(t *testing.T) {
 // No image goes to a terminal; a list, which is text, may.
 func TestOutputTerminal(t *testing.T) {
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	needs(t, err == nil, "/dev/ptmx")
+	testenv.Needs(t, err == nil, "/dev/ptmx")
 	defer master.Close() //nolint:errcheck // nothing was written
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	tty, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
-	pts := fmt.Sprintf("/dev/pts/%d", number)
+	pts := fmt.Sprintf("/dev/pts/%d", tty)
 	slave, err := os.OpenFile(pts, os.O_RDWR|unix.O_NOCTTY, 0)
-	needs(t, err == nil, pts)
+	testenv.Needs(t, err == nil, pts)
 	defer slave.Close() //nolint:errcheck // nothing was written
+	number := func(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
 	want := " is a terminal, and this is not text: give a file, or a pipe behind it"
-	for _, name := range []string{pts, procFD(slave)} {
+	for _, name := range []string{pts, number(slave)} {
 		if err := CheckOutputs(Spec{Out: name}); err == nil || err.Error() != "write --out: "+name+want {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
-	if err := CheckOutputs(Spec{Out: filepath.Join(t.TempDir(), "x"), SBOM: procFD(slave)}); err != nil {
+	if err := CheckOutputs(Spec{Out: filepath.Join(t.TempDir(), "x"), SBOM: number(slave)}); err != nil {
 		t.Errorf("a list: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -202,7 +203,7 @@ func TestImageToPipes(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := s
-		s.Out = procFD(w)
+		s.Out = fmt.Sprintf("/proc/self/fd/%d", w.Fd())
 		read := make(chan []byte)
 		go func() {
 			data, err := io.ReadAll(r)

@@ -31,7 +31,7 @@ func TestPasses(t *testing.T) {
 		files   = 50
 		release = "6.1.0"
 	)
-	list := []ImageFile{
+	list := []archived{
 		fileEntry("init", "#!/bin/sh\n"), dirEntry("usr"), dirEntry("usr/lib"), linkEntry("lib", "usr/lib"), dirEntry("etc"),
 		fileEntry("etc/hosts", "10.0.0.1 a\n"), dirEntry("scripts"), fileEntry("scripts/functions", "#"), dirEntry("scripts/init-top"),
 		fileEntry("scripts/init-top/ORDER", "#"), dirEntry("usr/lib/modprobe.d"), dirEntry("usr/lib/modules"),
@@ -116,7 +116,7 @@ func TestPasses(t *testing.T) {
 // What was not loaded can be looked up, and not read.
 func TestNotLoaded(t *testing.T) {
 	data := newc(dirEntry("d"), fileEntry("d/a", "aa"), fileEntry("d/b", "bbb"), fileEntry("d/empty", ""))
-	r, err := ReadSource(t.Context(), memorySource(data), false)
+	r, err := ReadSource(t.Context(), bytesSource(data), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,16 +21,16 @@ type ImageReader struct {
 // ReadSource lists an image. With sums it computes the hashes of the files too. The source
 // must stay open as long as content is read.
 func ReadSource(ctx context.Context, src *Source, sums bool) (*ImageReader, error) {
-	r, err := listing{maxRaw: scanMaxRaw, sums: sums}.reader(ctx, src)
+	r, err := scanSource(ctx, src, sums)
 	if err != nil {
 		return nil, fmt.Errorf("read image%w", err)
 	}
 	return r, nil
 }
 
-// reader is ReadSource with errors that begin with the place.
-func (l listing) reader(ctx context.Context, src *Source) (*ImageReader, error) {
-	c, err := l.read(ctx, src)
+// scanSource is ReadSource with errors that begin with the place, to be put after a verb.
+func scanSource(ctx context.Context, src *Source, sums bool) (*ImageReader, error) {
+	c, err := listing{maxRaw: scanMaxRaw, sums: sums}.read(ctx, src)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"testing"
+	"time"
 )
 
 // An ImageFile is an entry of an image with its content.
@@ -41,43 +43,26 @@ func ReadImage(r io.Reader) ([]ImageFile, []Segment, error) {
 	return list, image.Segments, err
 }
 
-// unpackFiles is unpackTree with contents.
-func unpackFiles(list []ImageFile) *unpacked {
-	files := make([]File, len(list))
-	data := make(map[*File][]byte)
-	for i := range list {
-		files[i] = list[i].File
-		if files[i].Mode&typeMask == typeFile {
-			files[i].Size = int64(len(list[i].Data))
-			data[&files[i]] = list[i].Data
-		}
+// imageOf is an archive as the images have them.
+func imageOf(t testing.TB, files ...file) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := writeCPIO(&out, files, time.Unix(0, 0)); err != nil {
+		t.Fatal(err)
 	}
-	t, err := unpackTree(context.Background(), files)
-	if err != nil {
-		panic(err) // no test is that large
-	}
-	t.walk("", t.root, func(_ string, n *inode) {
-		if n.is(typeFile) {
-			n.data = data[n.body]
-		}
-	})
-	return t
+	return out.Bytes()
 }
 
 // originOf is newOrigin of what is in memory.
 func originOf(data []byte) origin {
-	o, err := newOrigin(context.Background(), memorySource(data))
+	o, err := newOrigin(context.Background(), bytesSource(data))
 	if err != nil {
 		panic(err) // there is nothing that could fail
 	}
 	return o
 }
 
-func memorySource(data []byte) *Source {
-	return &Source{ReaderAt: bytes.NewReader(data), Size: int64(len(data))}
-}
-
 // inspect is Inspect with a limit for what may be unpacked.
 func inspect(data []byte, maxRaw int64) (Contents, error) {
-	return listing{maxRaw: maxRaw}.read(context.Background(), memorySource(data))
+	return listing{maxRaw: maxRaw}.read(context.Background(), bytesSource(data))
 }

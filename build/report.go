@@ -54,18 +54,18 @@ type ModuleSize struct {
 const topModules = 10
 
 // measure adds what an archive tells.
-func (r *Report) measure(a *cpioArchive) {
-	r.Raw += a.size
+func (r *Report) measure(p packing) {
+	r.Raw += p.raw()
 	sizes := make(map[Part]PartSize)
-	for _, p := range r.Parts {
-		sizes[p.Part] = p
+	for _, part := range r.Parts {
+		sizes[part.Part] = part
 	}
-	for _, f := range a.records {
+	for f, bytes := range p.contents() {
 		s := sizes[f.part]
-		s.Part, s.Files, s.Bytes = f.part, s.Files+1, s.Bytes+f.bytes
+		s.Part, s.Files, s.Bytes = f.part, s.Files+1, s.Bytes+bytes
 		sizes[f.part] = s
 		if f.part == PartModules {
-			r.Modules = append(r.Modules, ModuleSize{moduleName(f.name), f.bytes})
+			r.Modules = append(r.Modules, ModuleSize{moduleName(f.name), bytes})
 		}
 	}
 	r.Parts = sortParts(sizes)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // rescueNames are the files of a rescue shell, with the targets of links.
@@ -86,7 +87,7 @@ func TestRescueFiles(t *testing.T) {
 // Of a real busybox: what administrators type first.
 func TestRescueBusybox(t *testing.T) {
 	program, err := os.ReadFile("/bin/busybox")
-	needs(t, err == nil, "/bin/busybox of the package busybox-static")
+	testenv.Needs(t, err == nil, "/bin/busybox of the package busybox-static")
 	names := rescueNames(t, program)
 	for want := range strings.FieldsSeq("sh ls cat mount ip ping dmesg ps vi") {
 		if !slices.Contains(names, "bin/"+want+" -> busybox") {

@@ -80,8 +80,8 @@ func (d *damage) Unwrap() error { return d.err }
 // run reads all segments. Its errors are damages.
 func (c *scan) run(ctx context.Context, src *Source) error {
 	c.size, c.limits = src.Size, limitsOf(src.Size)
-	in := newInput(ctx, src)
-	d := &decompressors{in: in}
+	in := newInput(ctx, src, src.Size)
+	d := newDecompressors(in)
 	defer d.close()
 	head, err := in.head(0x206)
 	if err != nil {
@@ -106,7 +106,7 @@ func (c *scan) run(ctx context.Context, src *Source) error {
 		}
 		c.flush(d)
 		if err == nil {
-			err = c.one(d, offset)
+			err = c.one(in, d, offset)
 		}
 		switch {
 		case errors.Is(err, errEnough):
@@ -125,7 +125,7 @@ func (c *scan) flush(d *decompressors) {
 	if c.segment != nil {
 		blocks := []packedBlock{{raw: c.last.Raw, packed: c.packed}}
 		if c.last.Compression == LZ4 {
-			blocks = d.lz4.sizes
+			blocks = d.blocks()
 		}
 		c.segment(c.last, blocks)
 	}
@@ -133,8 +133,8 @@ func (c *scan) flush(d *decompressors) {
 }
 
 // one reads the segment that begins at offset.
-func (c *scan) one(d *decompressors, offset int64) error {
-	head, err := d.in.head(detectLength)
+func (c *scan) one(in *input, d *decompressors, offset int64) error {
+	head, err := in.head(detectLength)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (c *scan) one(d *decompressors, offset int64) error {
 		return fmt.Errorf("%v: %w", compression, err)
 	}
 	end()
-	size := d.in.offset() - offset
+	size := in.offset() - offset
 	c.last = Segment{Offset: offset, Bytes: size, Raw: limited.read, Compression: compression}
 	c.packed = size
 	c.raw += limited.read

@@ -152,7 +152,7 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 		if b.spec.DryRun {
 			return list, nil
 		}
-		return list, b.outs.secrets(ctx, inside, b.spec)
+		return list, writeSecrets(ctx, &b.outs, inside, b.spec)
 	}
 	b.private = true
 	if !IsStream(b.spec.Out) {
@@ -179,7 +179,7 @@ func WriteSecrets(ctx context.Context, s Spec) (names, warnings []string, err er
 	}
 	outs := outputs{stdout: s.Stdout}
 	defer func() { err = errors.Join(err, outs.discard()) }()
-	if err := outs.secrets(ctx, files, s); err != nil {
+	if err := writeSecrets(ctx, &outs, files, s); err != nil {
 		return nil, nil, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -207,8 +207,8 @@ func (s *Spec) fill() {
 	}
 }
 
-// secrets writes the file of secrets.
-func (o *outputs) secrets(ctx context.Context, files []file, s Spec) error {
+// writeSecrets writes the file of secrets.
+func writeSecrets(ctx context.Context, o *outputs, files []file, s Spec) error {
 	var archive, packed bytes.Buffer
 	if err := writeCPIO(&archive, files, s.Time); err != nil {
 		return err

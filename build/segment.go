@@ -2,6 +2,7 @@ package build
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -55,6 +56,11 @@ type decompressors struct {
 	lz4  *lz4Stream
 }
 
+func newDecompressors(in *input) *decompressors { return &decompressors{in: in} }
+
+// blocks are those of the last segment of lz4.
+func (d *decompressors) blocks() []packedBlock { return d.lz4.sizes }
+
 // open begins to unpack the segment that the input is at. When the stream has
 // ended, end leaves the input after the segment.
 func (d *decompressors) open(c Compression) (stream io.Reader, end func(), err error) {
@@ -99,7 +105,8 @@ func (d *decompressors) open(c Compression) (stream io.Reader, end func(), err e
 		if dict := xzDict(head); dict > xzMaxDict {
 			return nil, nil, fmt.Errorf("it wants %d MiB to be unpacked; %d are the most", dict>>20, xzMaxDict>>20)
 		}
-		return unpack.XZ(d.in.Reader), stay, nil
+		plain, err := unpack.XZ(newXZStream(d.in.Reader), xzMaxDict)
+		return plain, stay, err
 	case None:
 		return plainStream{d.in}, stay, nil
 	}
@@ -147,7 +154,12 @@ func xzDict(data []byte) int64 {
 	if len(block) < 3 || block[0] != 0x21 || block[1] != 1 {
 		return 0
 	}
-	bits := int64(block[2] & 0x3f)
+	return xzDictionary(block[2])
+}
+
+// xzDictionary is the memory that the property of LZMA2 asks for, in bytes, 0 if it cannot be told.
+func xzDictionary(property byte) int64 {
+	bits := int64(property & 0x3f)
 	if bits > 40 {
 		return 0
 	}
@@ -204,6 +216,11 @@ type lz4Stream struct {
 	buf    []byte
 	packed []byte
 	sizes  []packedBlock
+}
+
+// unpackLZ4 unpacks a legacy frame of lz4 that is in memory, without its magic number.
+func unpackLZ4(frame []byte) io.Reader {
+	return &lz4Stream{in: bufio.NewReader(bytes.NewReader(frame))}
 }
 
 // A packedBlock is what a block of a segment unpacks to, and what it takes.

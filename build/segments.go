@@ -10,26 +10,6 @@ import (
 	"slices"
 )
 
-// A segment is one archive of an image to be: files that are packed now, or
-// bytes that were packed by somebody else.
-type segment struct {
-	files       []file // in the order of the archive, as layout returns them
-	compression Compression
-	source      *Source // taken as it is; files must be nil then
-}
-
-// gap is how many zero bytes go between a segment that ends at offset and the
-// next. The kernel looks for an archive at multiples of four
-// (init/initramfs.c, unpack_to_rootfs), and takes what follows an lz4 frame without a zero
-// word for its next block (lib/decompress_unlz4.c).
-func gap(offset int64, before Compression) int {
-	zeroes := int(-offset & 3)
-	if before == LZ4 {
-		zeroes += 4
-	}
-	return zeroes
-}
-
 // segments puts the files of an image into archives, in the order in which the
 // kernel unpacks them: a later file replaces an earlier one of its name.
 func (b *builder) segments(files []file) []segment {
@@ -52,12 +32,6 @@ func (b *builder) around(ctx context.Context, list []segment, files []file) ([]s
 	return b.secrets(ctx, list, files)
 }
 
-// A packing is a segment on its way into the image's file.
-type packing struct {
-	segment
-	blocks []*block // nil if it was packed before
-}
-
 // write packs the segments and writes the image.
 func (b *builder) write(ctx context.Context, list []segment) error {
 	packings, err := b.packings(list)
@@ -73,97 +47,33 @@ func (b *builder) write(ctx context.Context, list []segment) error {
 		return fmt.Errorf("write image: %w", err)
 	}
 	sum := sha256.New()
-	size := &sizeWriter{}
-	if err := b.writeSegments(ctx, packings, io.MultiWriter(out, sum, size), size); err != nil {
+	w := writer{
+		cache: b.spec.Cache, ready: embeddedBlock, sums: b.spec.SBOM != "",
+		progress: func(total int) func(n int) { return b.counter(stepCompress, total) },
+	}
+	size, err := w.write(ctx, packings, io.MultiWriter(out, sum))
+	if err != nil {
 		return err
 	}
-	b.report.Bytes, b.report.SHA256 = size.n, hex.EncodeToString(sum.Sum(nil))
-	b.warnUnread(packings)
-	return b.writeSBOM(ctx, packings)
-}
-
-// warnUnread warns of an image that boots, and that our own reader takes for one that is made to harm it.
-func (b *builder) warnUnread(packings []packing) {
+	b.report.Bytes, b.report.InitBytes, b.report.SHA256 = size, w.initBytes, hex.EncodeToString(sum.Sum(nil))
 	var has amount
 	if b.base != nil {
 		has = b.base.has
 	}
-	for _, p := range packings {
-		if p.blocks == nil {
-			continue
-		}
-		has.entries += int64(len(p.files)) + 1
-		for _, f := range p.files {
-			has.names += int64(len(f.name))
-			if f.mode&typeMask == typeLink {
-				has.names += f.size()
-			}
-		}
-	}
-	if err := has.exceeds(limitsOf(b.report.Bytes), b.report.Bytes); err != nil {
+	if err := checkReadable(has, packings, size); err != nil {
 		b.report.Warnings = append(b.report.Warnings, fmt.Sprintf("nodisk inspect, plan and boot will not read it, though the kernel will: %v", err))
 	}
+	return b.writeSBOM(ctx, packings)
 }
 
-// packings makes archives of segments and cuts them into blocks.
+// packings makes archives of segments, and puts what is in them into the report.
 func (b *builder) packings(list []segment) ([]packing, error) {
-	var packings []packing
-	for _, s := range list {
-		if s.source != nil {
-			packings = append(packings, packing{segment: s})
-			continue
-		}
-		for _, files := range split(s.files, s.compression) {
-			blocks, err := blocksOf(files, s.compression, b.spec.Time)
-			if err != nil {
-				return nil, err
-			}
-			packings = append(packings, packing{segment: segment{files: files, compression: s.compression}, blocks: blocks})
-			b.report.measure(blocks[0].archive)
-		}
+	packings, err := packingsOf(list, b.spec.Time)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range packings {
+		b.report.measure(p)
 	}
 	return packings, nil
-}
-
-// writeSegments compresses what is in memory, and then writes the image, reading and
-// compressing on the way what is not.
-func (b *builder) writeSegments(ctx context.Context, packings []packing, w io.Writer, size *sizeWriter) error {
-	total := int64(0)
-	for _, p := range packings {
-		for _, one := range p.blocks {
-			total += one.size()
-		}
-	}
-	done := b.counter(stepCompress, int(total))
-	if err := b.packMemory(ctx, packings, done); err != nil {
-		return err
-	}
-	if b.spec.SBOM != "" {
-		wantSums(packings)
-	}
-	line := pipeline{effort: effortFor(packings), careful: b.packed, done: done}
-	return line.write(ctx, packings, w, size)
-}
-
-// packMemory compresses what is in memory.
-func (b *builder) packMemory(ctx context.Context, packings []packing, done func(n int)) error {
-	jobs := make(map[Compression][]*block)
-	for _, p := range packings {
-		for _, one := range p.blocks {
-			if !one.streamed {
-				jobs[p.compression] = append(jobs[p.compression], one)
-			}
-		}
-	}
-	for _, c := range Compressions() {
-		if err := b.pack(ctx, c, jobs[c], done); err != nil {
-			return err
-		}
-		for _, one := range jobs[c] {
-			if one.part == PartInit {
-				b.report.InitBytes += int64(len(one.packed))
-			}
-		}
-	}
-	return nil
 }

@@ -15,22 +15,10 @@ import (
 
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "write golden files")
-
-// needs skips a test without what it names; in strict mode a skip is a
-// failure.
-func needs(t *testing.T, ok bool, what string) {
-	t.Helper()
-	if ok {
-		return
-	}
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		t.Fatalf("missing: %s", what)
-	}
-	t.Skipf("missing: %s", what)
-}
 
 // tool returns the path of a reference program.
 func tool(t *testing.T, name string) string {
@@ -42,7 +30,7 @@ func tool(t *testing.T, name string) string {
 		}
 		at, err = exec.LookPath(filepath.Join(dir, name))
 	}
-	needs(t, err == nil, "program "+name)
+	testenv.Needs(t, err == nil, "program "+name)
 	return at
 }
 
@@ -51,10 +39,17 @@ func kernelDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("NODISK_KERNEL_DIR")
 	if dir == "" {
-		dir = filepath.Join("..", ".cache", "kernel")
+		root, err := os.Getwd()
+		for err == nil && root != filepath.Dir(root) {
+			if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+				break
+			}
+			root = filepath.Dir(root)
+		}
+		dir = filepath.Join(root, ".cache", "kernel")
 	}
 	_, err := os.Stat(filepath.Join(dir, "vmlinuz"))
-	needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")
+	testenv.Needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")
 	return dir
 }
 

@@ -207,15 +207,6 @@ func (e *MismatchError) Error() string {
 		e.Kernel, e.Dir, strings.Join(e.Modules, ", "))
 }
 
-// ForKernel reports, as a *MismatchError, an image whose modules are of other kernels alone; name is the
-// image's. An image without modules is for any kernel.
-func (c Contents) ForKernel(k Kernel, name string) error {
-	if len(c.Releases) == 0 || slices.Contains(c.Releases, k.Release) {
-		return nil
-	}
-	return &MismatchError{Kernel: k.Release, Modules: c.Releases, Dir: name}
-}
-
 // depmod is the command that makes the indexes of the tree.
 func (t tree) depmod() string {
 	root, ok := strings.CutSuffix(t.dir, "/"+modulesDir+"/"+t.release)

@@ -33,7 +33,7 @@ func makeIndexes(root fs.FS, release string, conf depmod.Config) (madeIndexes, e
 
 // indexes are those of a tree, out of the cache if no file of the tree was touched since they were made. A nil
 // cache makes them.
-func (c *Cache) indexes(root fs.FS, release string, conf depmod.Config) (madeIndexes, error) {
+func indexes(c *Cache, root fs.FS, release string, conf depmod.Config) (madeIndexes, error) {
 	if c == nil {
 		return makeIndexes(root, release, conf)
 	}
@@ -60,7 +60,7 @@ func (c *Cache) indexes(root fs.FS, release string, conf depmod.Config) (madeInd
 
 // differences are those between modules.dep and the files of a tree. They are looked for once a run,
 // for all its images.
-func (c *Cache) differences(t tree, root fs.FS, conf depmod.Config) ([]depmod.Difference, error) {
+func differences(c *Cache, t tree, root fs.FS, conf depmod.Config) ([]depmod.Difference, error) {
 	if c == nil {
 		return depmod.Compare(root, t.release, conf)
 	}

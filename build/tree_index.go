@@ -29,11 +29,11 @@ func (t tree) indexed(cache *Cache) (with tree, notes, warnings []string, err er
 	case err == nil && confErr != nil:
 		return t, nil, []string{fmt.Sprintf("whether modules.dep is as the files of %s are is not known: %v", t.dir, confErr)}, nil
 	case err == nil:
-		differences, err := cache.differences(t, root, conf)
+		found, err := differences(cache, t, root, conf)
 		if err != nil {
 			return t, nil, nil, fmt.Errorf("open modules: %w", err)
 		}
-		for _, d := range differences {
+		for _, d := range found {
 			// One that is gone is an error if it is wanted.
 			if d.File == "" {
 				continue
@@ -52,7 +52,7 @@ func (t tree) indexed(cache *Cache) (with tree, notes, warnings []string, err er
 	case confErr != nil:
 		return t, nil, nil, fmt.Errorf("open modules: %s has no modules.dep, and to make it: %w", t.dir, confErr)
 	}
-	made, err := cache.indexes(root, t.release, conf)
+	made, err := indexes(cache, root, t.release, conf)
 	if err != nil {
 		return t, nil, nil, fmt.Errorf("open modules: make the indexes of %s: %w", t.dir, err)
 	}

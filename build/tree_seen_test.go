@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,16 +45,18 @@ func TestJudge(t *testing.T) {
 // tick returns when a file written now has a later time than one that was written before.
 func tick(t *testing.T, before string) {
 	t.Helper()
-	old, err := os.Stat(before)
-	if err != nil {
-		t.Fatal(err)
+	changed := func(at string) time.Time {
+		info, err := os.Stat(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Unix(info.Sys().(*syscall.Stat_t).Ctim.Unix()) //nolint:forcetypeassert // of a file on disk
 	}
+	old := changed(before)
 	at := filepath.Join(t.TempDir(), "now")
 	for {
 		write(t, at, nil)
-		if info, err := os.Stat(at); err != nil {
-			t.Fatal(err)
-		} else if lastChange(info).After(lastChange(old)) {
+		if changed(at).After(old) {
 			return
 		}
 	}

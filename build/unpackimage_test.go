@@ -11,8 +11,8 @@ import (
 )
 
 func TestReadImage(t *testing.T) {
-	first := archive(t, file{name: "a", mode: typeDir | 0o755}, file{name: "a/b", mode: typeFile | 0o600, data: []byte("one")})
-	second := archive(t, file{name: "a/b", mode: typeFile | 0o644, data: bytes.Repeat([]byte("two "), 1<<19)},
+	first := imageOf(t, file{name: "a", mode: typeDir | 0o755}, file{name: "a/b", mode: typeFile | 0o600, data: []byte("one")})
+	second := imageOf(t, file{name: "a/b", mode: typeFile | 0o644, data: bytes.Repeat([]byte("two "), 1<<19)},
 		file{name: "l", mode: typeLink | 0o777, data: []byte("a/b")}, file{name: "dev/null", mode: typeChar | 0o600, major: 1, minor: 3})
 	image := slices.Concat(first, make([]byte, 512), packed(t, Zstd, second))
 	files, segments, err := ReadImage(bytes.NewReader(image))
@@ -38,7 +38,7 @@ func TestReadImage(t *testing.T) {
 		t.Errorf("cut off: %v", err)
 	}
 	// A header that promises 4 GiB does not cost them.
-	huge := archive(t, file{name: "b", mode: typeFile | 0o600, data: []byte("one")})
+	huge := imageOf(t, file{name: "b", mode: typeFile | 0o600, data: []byte("one")})
 	copy(huge[54:], "FFFFFFF0")
 	if _, _, err := ReadImage(bytes.NewReader(huge)); err == nil || !strings.Contains(err.Error(), "cut off") {
 		t.Errorf("huge: %v", err)
@@ -46,7 +46,7 @@ func TestReadImage(t *testing.T) {
 }
 
 func FuzzReadImage(f *testing.F) {
-	small := archive(f, conf("nodisk.profile=virt\n"), file{name: "l", mode: typeLink | 0o777, data: []byte("t")})
+	small := imageOf(f, file{name: configPath, mode: typeFile | 0o600, data: []byte("nodisk.profile=virt\n")}, file{name: "l", mode: typeLink | 0o777, data: []byte("t")})
 	for _, c := range Compressions() {
 		f.Add(append(packed(f, c, small), packed(f, None, small)...))
 	}
@@ -55,7 +55,7 @@ func FuzzReadImage(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c, err := inspect(data, scanMaxRaw)
+		c, err := Inspect(bytes.NewReader(data))
 		if err != nil || len(c.Files) != len(files) {
 			t.Fatalf("%d files, inspect has %d, %v", len(files), len(c.Files), err)
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // kernelARM64 is the folder with Debian's kernel for arm64.
@@ -26,7 +28,7 @@ func rootARM64(t *testing.T) string {
 	}
 	gobin, err := exec.LookPath("go")
 	if err != nil {
-		lacks(t, "no go command in PATH, which makes the root's init")
+		testenv.Missing(t, "no go command in PATH, which makes the root's init")
 	}
 	compile := exec.CommandContext(t.Context(), gobin, "build", "-o", filepath.Join(tree, "sbin/init"), "./rootinit")
 	compile.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")

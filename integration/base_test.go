@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // vendorScript is what a hand-made initramfs does: it tells what it finds.
@@ -121,7 +123,7 @@ func busyboxBase(t *testing.T) string {
 	t.Helper()
 	busybox, err := staticBusybox()
 	if err != nil {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	dir := t.TempDir()
 	for _, below := range []string{"etc", "bin"} {
@@ -189,7 +191,7 @@ func vendorTool(t *testing.T, dir, script string, args ...string) {
 	t.Helper()
 	for _, name := range []string{"unshare", "dracut", "mkinitramfs", "cpio"} {
 		if _, err := exec.LookPath(name); err != nil {
-			lacks(t, fmt.Sprintf("no %s: install util-linux, dracut-core, initramfs-tools-core and cpio", name))
+			testenv.Missing(t, fmt.Sprintf("no %s: install util-linux, dracut-core, initramfs-tools-core and cpio", name))
 		}
 	}
 	defer takePlace(t, busy)()

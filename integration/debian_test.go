@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/internal/userns"
 )
 
@@ -17,12 +18,12 @@ import (
 func debianTree(t *testing.T, suite string) string {
 	t.Helper()
 	if os.Geteuid() != 0 || userns.Inside() {
-		lacks(t, "a tree with owners and device nodes is unpacked by root")
+		testenv.Missing(t, "a tree with owners and device nodes is unpacked by root")
 	}
 	tree := t.TempDir()
 	err := UnpackDebian(t.Context(), "../.cache", suite, tree)
 	if errors.Is(err, ErrNoDebian) {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // Whatever ends a boot, and however often it is said, nothing of it is left, and it is told once.
@@ -16,7 +18,7 @@ func TestBootEnded(t *testing.T) { //nolint:tparallel // its nodes share a place
 	t.Parallel()
 	needs(t, BootSpec{Root: RootISCSI, Disk: "x"})
 	if !HasFUSE() {
-		lacks(t, "no "+FUSE+", or this user may not open it")
+		testenv.Missing(t, "no "+FUSE+", or this user may not open it")
 	}
 	image := buildImage(t, "virt,iscsi,ext4", "--module", "virtio_blk")
 	kernel, disk := filepath.Join(kernelDir(t), "vmlinuz"), testDisk(t)

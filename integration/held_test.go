@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // stallImage is an image with a driver that stays in its probe, as if the kernel's tree
@@ -15,7 +17,7 @@ func stallImage(t *testing.T, profiles string, args ...string) string {
 	t.Helper()
 	root, err := StallTree(kernelDir(t), "../.cache/stall/stall.ko", t.TempDir())
 	if errors.Is(err, fs.ErrNotExist) {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

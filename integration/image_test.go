@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // kernelDir is the folder with vmlinuz and lib/modules/RELEASE.
@@ -26,7 +28,7 @@ func kernelOf(t *testing.T, target, env string) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "vmlinuz")); err != nil {
-		lacks(t, "no kernel: run make "+target+", or set "+env+" to a folder with vmlinuz and lib/modules/RELEASE")
+		testenv.Missing(t, "no kernel: run make "+target+", or set "+env+" to a folder with vmlinuz and lib/modules/RELEASE")
 	}
 	return dir
 }
@@ -43,7 +45,7 @@ func nodisk(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		lacks(t, "no bin/nodisk: run make build, or set NODISK_BIN")
+		testenv.Missing(t, "no bin/nodisk: run make build, or set NODISK_BIN")
 	}
 	return path
 }

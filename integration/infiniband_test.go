@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // What /init writes on an IPoIB interface.
@@ -316,7 +318,7 @@ func newFabric(t *testing.T, s FabricSpec) *Fabric {
 	t.Helper()
 	needs(t, BootSpec{Root: RootNone, Static: true})
 	for _, err := range MissingFabric() {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	s.KernelDir, s.HCA = kernelDir(t), softib(t)
 	// Its port can carry more than its group does, as most can.
@@ -348,7 +350,7 @@ func softib(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		lacks(t, "no software HCA: run make softib, or set NODISK_SOFTIB")
+		testenv.Missing(t, "no software HCA: run make softib, or set NODISK_SOFTIB")
 	}
 	return path
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // hookScript is the init of a Debian system: apt installs a kernel's package, and with it
@@ -65,7 +67,7 @@ func TestBootKernelHook(t *testing.T) {
 	}
 	name, err := os.ReadFile(filepath.Join(packages, "package"))
 	if err != nil {
-		lacks(t, "no package of a kernel: run make kernel-package")
+		testenv.Missing(t, "no package of a kernel: run make kernel-package")
 	}
 	release := strings.TrimSpace(string(name))
 	tree := debianTree(t, "bookworm")
@@ -243,7 +245,7 @@ func TestHookPluginOrder(t *testing.T) {
 func TestHookScriptsLint(t *testing.T) {
 	shellcheck, err := exec.LookPath("shellcheck")
 	if err != nil {
-		lacks(t, "no shellcheck: install the package shellcheck")
+		testenv.Missing(t, "no shellcheck: install the package shellcheck")
 	}
 	scripts, err := filepath.Glob("../scripts/hooks/*/*")
 	if err != nil || len(scripts) != 3 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nodisk/nodisk/init/linux"
 	"github.com/nodisk/nodisk/integration/oldkernel"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // Kernels of the range that README states: calls and flags as Linux 4.18 has them, under the
@@ -96,7 +97,7 @@ func oldInit(t *testing.T) string {
 	t.Helper()
 	gobin, err := exec.LookPath("go")
 	if err != nil {
-		lacks(t, "no go command in PATH, which compiles oldinit")
+		testenv.Missing(t, "no go command in PATH, which compiles oldinit")
 	}
 	program := filepath.Join(t.TempDir(), "oldinit")
 	compile := exec.CommandContext(t.Context(), gobin, "build", "-o", program, "./oldinit")

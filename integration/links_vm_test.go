@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -32,7 +33,7 @@ func TestLinks(t *testing.T) {
 	dir := kernelDir(t)
 	busybox, err := staticBusybox()
 	if err != nil {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	tests := filepath.Join(t.TempDir(), "netsetup.test")
 	compile := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "ownmachine", "-o", tests, "../netsetup")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/internal/userns"
 )
 
@@ -36,30 +37,17 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// strict is true where a skip is a failure.
-func strict() bool { return os.Getenv("NODISK_TEST_STRICT") == "1" }
-
-// lacks skips the test and names what is missing, or fails it when skips are
-// not allowed.
-func lacks(t *testing.T, what string) {
-	t.Helper()
-	if strict() {
-		t.Fatalf("%s (NODISK_TEST_STRICT=1: not skipped)", what)
-	}
-	t.Skip(what)
-}
-
 // needs checks that the lab can boot what the specification says.
 func needs(t *testing.T, s BootSpec) {
 	t.Helper()
 	if why := os.Getenv(refusedEnv); why != "" {
-		lacks(t, why)
+		testenv.Missing(t, why)
 	}
 	for _, err := range Missing(s) {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	if (s.Root == RootNFS3 || s.Root == RootNFS4) && (os.Geteuid() != 0 || userns.Inside()) {
-		lacks(t, "the NFS server must be started by root")
+		testenv.Missing(t, "the NFS server must be started by root")
 	}
 }
 

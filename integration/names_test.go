@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // namesScript asks udev for the names of each card that is there, and for the one
@@ -38,7 +40,7 @@ func TestBootNames(t *testing.T) {
 	needs(t, spec)
 	udevadm, err := exec.LookPath("udevadm")
 	if err != nil {
-		lacks(t, "no udevadm: install udev")
+		testenv.Missing(t, "no udevadm: install udev")
 	}
 	kernel := kernelDir(t)
 	tree := t.TempDir()
@@ -157,7 +159,7 @@ func udevRules(t *testing.T, root string) (usb bool) {
 	for _, name := range []string{"udev/rules.d/75-net-description.rules", "udev/rules.d/80-net-setup-link.rules", "systemd/network/99-default.link"} {
 		text, err := os.ReadFile(filepath.Join("/usr/lib", name))
 		if err != nil {
-			lacks(t, err.Error())
+			testenv.Missing(t, err.Error())
 		}
 		put(name, strings.Replace(string(text), "NamePolicy=keep ", "NamePolicy=", 1))
 	}

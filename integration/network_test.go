@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // networkProfiles is what the image of the tests on the rig holds.
@@ -52,7 +54,7 @@ func TestBootNetwork(t *testing.T) {
 	t.Parallel()
 	needs(t, BootSpec{Root: RootNone, Static: true})
 	for _, err := range MissingRig() {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	kernel := kernelDir(t)
 	image := buildImage(t, networkProfiles)

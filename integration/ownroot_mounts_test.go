@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -91,7 +92,9 @@ func TestTreeWithMounts(t *testing.T) {
 		}
 	})
 	t.Run("overlay", func(t *testing.T) {
-		testenv.Needs(t, rootOutside(), "root, who alone exports by NFS")
+		if !rootOutside() {
+			testenv.Missing(t, "only root exports by NFS")
+		}
 		merged, unmount, err := overlay(tree)
 		if err != nil {
 			t.Fatal(err)

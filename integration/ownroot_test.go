@@ -18,6 +18,8 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // asUser is nodisk as somebody runs it: outside of the namespaces of these tests.
@@ -129,7 +131,7 @@ func TestBootDisk(t *testing.T) {
 	t.Parallel()
 	needs(t, BootSpec{Root: RootISCSI, Disk: "x"})
 	if !HasFUSE() {
-		lacks(t, "no "+FUSE+", or this user may not open it")
+		testenv.Missing(t, "no "+FUSE+", or this user may not open it")
 	}
 	image := buildImage(t, "virt,iscsi,ext4", "--module", "virtio_blk")
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")

@@ -78,12 +78,7 @@ func predict(t *testing.T, listing, image, line string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	read, err := preflight.ReadImage(t.Context(), preflight.Part{Name: image, Reader: f})
+	read, err := preflight.OpenImage(t.Context(), image)
 	if err != nil {
 		t.Fatal(err)
 	}

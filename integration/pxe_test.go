@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // A pxeCase is a node that boots from what "nodisk pxe" wrote, dnsmasq's
@@ -76,7 +78,7 @@ func bootPXE(t *testing.T, cases []pxeCase) {
 	s := BootSpec{PXE: true, Root: RootISCSI, Timeout: 4 * time.Minute}
 	needs(t, s)
 	for _, err := range missing(toolMknetdir(), toolGRUB()) {
-		lacks(t, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	s.Kernel, s.Image = filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4")
 	lab := sharedLab(t)

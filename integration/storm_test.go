@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // stormSeed is the seed of make test. Every seed's first twelve cases are one of
@@ -100,13 +102,13 @@ func stormImage(t *testing.T) StormImage {
 		module = "../.cache/stall/stall.ko"
 	}
 	if err := withModule(kernelDir(t), module, modules); errors.Is(err, os.ErrNotExist) {
-		lacks(t, "no driver that hangs: run make stall, or set NODISK_STALL: "+err.Error())
+		testenv.Missing(t, "no driver that hangs: run make stall, or set NODISK_STALL: "+err.Error())
 	} else if err != nil {
 		t.Fatal(err)
 	}
 	gobin, err := exec.LookPath("go")
 	if err != nil {
-		lacks(t, "no go command to build the agent with")
+		testenv.Missing(t, "no go command to build the agent with")
 	}
 	agent := filepath.Join(t.TempDir(), "storm")
 	build := exec.CommandContext(t.Context(), gobin, "build", "-trimpath", "-ldflags=-s -w", "-o", agent, "./agent")

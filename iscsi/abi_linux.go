@@ -180,7 +180,7 @@ func sessionParams(c *Connection) []paramValue {
 }
 
 // A request is one message to the kernel: what goes into u, and the payload
-// behind the event.
+// after the event.
 type request struct {
 	typ     eventType
 	u       []byte
@@ -215,7 +215,7 @@ func bindConn(sid, cid uint32, fd uintptr) request {
 	return request{typ: eventBindConn, u: binary.NativeEndian.AppendUint32(u, 1)}
 }
 
-// setParam: the length counts the NUL behind the value.
+// setParam: the length counts the NUL after the value.
 func setParam(sid, cid uint32, p paramValue) request {
 	return request{
 		typ:     eventSetParam,
@@ -228,7 +228,7 @@ func startConn(sid, cid uint32) request {
 	return request{typ: eventStartConn, u: u32(sid, cid)}
 }
 
-// stopConn: flag is at offset 32, behind the unused conn_handle.
+// stopConn: flag is at offset 32, after the unused conn_handle.
 func stopConn(sid, cid, flag uint32) request {
 	return request{typ: eventStopConn, u: u32(sid, cid, 0, 0, flag)}
 }

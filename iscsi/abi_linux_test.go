@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // The golden bytes are those of a little-endian machine, which is what the
@@ -17,7 +19,7 @@ import (
 func needsLittleEndian(t *testing.T) {
 	t.Helper()
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		missing(t, "a little-endian machine, as the one the golden bytes are from")
+		testenv.Missing(t, "a little-endian machine, as the one the golden bytes are from")
 	}
 }
 
@@ -47,7 +49,9 @@ func TestRequestBytes(t *testing.T) {
 }
 
 func TestSessionParams(t *testing.T) {
-	n, err := login(t.Context(), &fakeTarget{script: []reply{{text: "HeaderDigest=CRC32C MaxRecvDataSegmentLength=65536 TargetPortalGroupTag=1"}}}, testParams())
+	n, err := login(t.Context(),
+		&fakeTarget{script: []reply{{text: "HeaderDigest=CRC32C MaxRecvDataSegmentLength=65536 " +
+			"TargetPortalGroupTag=1"}}}, testParams())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,13 +95,17 @@ func TestParseEvent(t *testing.T) {
 		asked eventType
 		want  string
 	}{
-		"created":           {message(11, eventCreateSession, 0, "", 5, 2), eventCreateSession, ""},
-		"started":           {message(17, eventStartConn, 0, ""), eventStartConn, ""},
-		"interface error":   {message(11, eventIfError, -int32(unix.ENOMEM), ""), eventCreateConn, "cannot allocate memory"},
-		"positive error":    {message(11, eventIfError, int32(unix.ENOSYS), ""), eventSetParam, "function not implemented"},
+		"created": {message(11, eventCreateSession, 0, "", 5, 2), eventCreateSession, ""},
+		"started": {message(17, eventStartConn, 0, ""), eventStartConn, ""},
+		"interface error": {message(11, eventIfError, -int32(unix.ENOMEM), ""), eventCreateConn,
+			"cannot allocate memory"},
+		"positive error": {message(11, eventIfError, int32(unix.ENOSYS), ""), eventSetParam,
+			"function not implemented"},
 		"error without one": {message(11, eventIfError, 0, ""), eventSetParam, "without a reason"},
-		"return code":       {message(15, eventBindConn, 0, "", 0xffffffff-uint32(unix.ENOTCONN)+1), eventBindConn, "transport endpoint is not connected"},
-		"other reply":       {message(11, eventCreateSession, 0, "", 5, 2), eventStartConn, "kernel answers with create session"},
+		"return code": {message(15, eventBindConn, 0, "", 0xffffffff-uint32(unix.ENOTCONN)+1), eventBindConn,
+			"transport endpoint is not connected"},
+		"other reply": {message(11, eventCreateSession, 0, "", 5, 2), eventStartConn,
+			"kernel answers with create session"},
 	} {
 		e, err := parseEvent(tt.event)
 		if err != nil {
@@ -112,7 +120,8 @@ func TestParseEvent(t *testing.T) {
 	binary.NativeEndian.PutUint32(long, 4096)
 	short := message(0, eventConnError, 0, "")
 	binary.NativeEndian.PutUint32(short, 60)
-	for name, b := range map[string][]byte{"empty": nil, "truncated": long[:71], "says too long": long, "says too short": short} {
+	for name, b := range map[string][]byte{"empty": nil, "truncated": long[:71], "says too long": long,
+		"says too short": short} {
 		if e, err := parseEvent(b); err == nil {
 			t.Errorf("%s: %+v", name, e)
 		}

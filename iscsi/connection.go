@@ -116,7 +116,7 @@ func Login(ctx context.Context, t Target, o Options, log *slog.Logger) (*Connect
 	defer slow.Stop()
 
 	portal := t.Portal
-	sentBy := "" // for errors, behind a portal that nobody configured
+	sentBy := "" // for errors: follows a portal that nobody configured
 	var lasting netip.AddrPort
 	for hop := 0; ; hop++ {
 		c, err := loginAt(ctx, t, portal, sentBy, o)
@@ -201,7 +201,8 @@ func parseTargetAddress(s string) (Portal, error) {
 		return Portal{}, fmt.Errorf("read TargetAddress %q: no host", clip(s))
 	case !isHost(host):
 		// It is printed, and asked of the name server.
-		return Portal{}, fmt.Errorf("read TargetAddress %q: %q is neither an address nor a host name", clip(s), clip(host))
+		return Portal{}, fmt.Errorf("read TargetAddress %q: %q is neither an address nor a host name",
+			clip(s), clip(host))
 	}
 	if port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)

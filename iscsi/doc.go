@@ -32,6 +32,6 @@
 //
 // CHAP has its place between stageSecurity and stageOperational in login.go;
 // until then credentials are refused with [ErrCHAP] instead of being ignored.
-// Discovery is a login with SessionType=Discovery and a text exchange behind
+// Discovery is a login with SessionType=Discovery and a text exchange after
 // it.
 package iscsi

@@ -44,8 +44,9 @@ func parseLoginRequest(p *pdu) loginRequest {
 		transit: h[1]&0x80 != 0, more: h[1]&0x40 != 0,
 		current: stage(h[1] >> 2 & 3), next: stage(h[1] & 3),
 		isid: ISID(h[8:14]), tsih: binary.BigEndian.Uint16(h[14:]), itt: binary.BigEndian.Uint32(h[16:]),
-		cid: binary.BigEndian.Uint16(h[20:]), cmdSN: binary.BigEndian.Uint32(h[24:]), expStatSN: binary.BigEndian.Uint32(h[28:]),
-		text: p.data,
+		cid: binary.BigEndian.Uint16(h[20:]), cmdSN: binary.BigEndian.Uint32(h[24:]),
+		expStatSN: binary.BigEndian.Uint32(h[28:]),
+		text:      p.data,
 	}
 }
 
@@ -139,13 +140,23 @@ func TestLoginTranscripts(t *testing.T) {
 		script []reply
 		params func(*loginParams)
 	}{
-		"tgtd":                             {script: []reply{{text: "TargetPortalGroupTag=1 HeaderDigest=None DataDigest=None DefaultTime2Wait=2 DefaultTime2Retain=0 IFMarker=No OFMarker=No ErrorRecoveryLevel=0 InitialR2T=Yes ImmediateData=Yes MaxBurstLength=262144 FirstBurstLength=65536 MaxOutstandingR2T=1 MaxConnections=1 DataPDUInOrder=Yes DataSequenceInOrder=Yes"}}},
-		"lio":                              {script: []reply{{text: "TargetPortalGroupTag=2 TargetAlias=LIO HeaderDigest=None DataDigest=None MaxRecvDataSegmentLength=262144 DefaultTime2Wait=2 DefaultTime2Retain=0 ErrorRecoveryLevel=0 IFMarker=Reject OFMarker=Reject InitialR2T=No ImmediateData=Yes MaxBurstLength=262144 FirstBurstLength=65536 MaxOutstandingR2T=1 MaxConnections=1"}}},
+		"tgtd": {script: []reply{{text: "TargetPortalGroupTag=1 HeaderDigest=None " +
+			"DataDigest=None DefaultTime2Wait=2 DefaultTime2Retain=0 IFMarker=No OFMarker=No ErrorRecoveryLevel=0 " +
+			"InitialR2T=Yes ImmediateData=Yes MaxBurstLength=262144 FirstBurstLength=65536 MaxOutstandingR2T=1 " +
+			"MaxConnections=1 DataPDUInOrder=Yes DataSequenceInOrder=Yes"}}},
+		"lio": {script: []reply{{text: "TargetPortalGroupTag=2 TargetAlias=LIO " +
+			"HeaderDigest=None DataDigest=None MaxRecvDataSegmentLength=262144 DefaultTime2Wait=2 " +
+			"DefaultTime2Retain=0 ErrorRecoveryLevel=0 IFMarker=Reject OFMarker=Reject InitialR2T=No " +
+			"ImmediateData=Yes MaxBurstLength=262144 FirstBurstLength=65536 MaxOutstandingR2T=1 MaxConnections=1"}}},
 		"silent target takes the defaults": {script: []reply{{}}},
 		"every key at its other value": {script: []reply{{
-			text: "HeaderDigest=CRC32C DataDigest=CRC32C MaxRecvDataSegmentLength=0x1000 DefaultTime2Wait=20 DefaultTime2Retain=0 ErrorRecoveryLevel=0 InitialR2T=Yes ImmediateData=No MaxBurstLength=4096 FirstBurstLength=16777215 MaxOutstandingR2T=1 MaxConnections=1 DataPDUInOrder=Yes DataSequenceInOrder=Yes TargetPortalGroupTag=65535",
+			text: "HeaderDigest=CRC32C DataDigest=CRC32C MaxRecvDataSegmentLength=0x1000 DefaultTime2Wait=20 " +
+				"DefaultTime2Retain=0 ErrorRecoveryLevel=0 InitialR2T=Yes ImmediateData=No MaxBurstLength=4096 " +
+				"FirstBurstLength=16777215 MaxOutstandingR2T=1 MaxConnections=1 DataPDUInOrder=Yes " +
+				"DataSequenceInOrder=Yes TargetPortalGroupTag=65535",
 		}}},
-		"numbers beyond the offer": {script: []reply{{text: "MaxBurstLength=16777215 DefaultTime2Retain=60 DefaultTime2Wait=0 MaxOutstandingR2T=8 ErrorRecoveryLevel=2"}}},
+		"numbers beyond the offer": {script: []reply{{text: "MaxBurstLength=16777215 DefaultTime2Retain=60 " +
+			"DefaultTime2Wait=0 MaxOutstandingR2T=8 ErrorRecoveryLevel=2"}}},
 		"answer over several PDUs": {script: []reply{
 			{more: true, text: "=HeaderDigest=CRC32C\x00MaxRecvDataSeg"},
 			{more: true, text: "=mentLength=655"},
@@ -156,7 +167,8 @@ func TestLoginTranscripts(t *testing.T) {
 			{stay: true, text: "X-org.example.speed=fast TaskReporting=FastAbort TargetAlias=store"},
 			{text: "InitialR2T=No"},
 		}},
-		"refused keys keep their default": {script: []reply{{text: "InitialR2T=Reject MaxBurstLength=Irrelevant HeaderDigest=NotUnderstood DataDigest=Reject"}}},
+		"refused keys keep their default": {script: []reply{{text: "InitialR2T=Reject MaxBurstLength=Irrelevant " +
+			"HeaderDigest=NotUnderstood DataDigest=Reject"}}},
 		"digests preferred": {
 			script: []reply{{text: "HeaderDigest=CRC32C DataDigest=None"}},
 			params: func(p *loginParams) { p.header, p.data = DigestPrefer, DigestPrefer },
@@ -173,7 +185,8 @@ func TestLoginTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, filepath.Join("login", strings.ReplaceAll(name, " ", "-")), fmt.Sprintf("%s==> %+v\n", &f.said, n))
+			golden(t, filepath.Join("login", strings.ReplaceAll(name, " ", "-")),
+				fmt.Sprintf("%s==> %+v\n", &f.said, n))
 		})
 	}
 }
@@ -204,24 +217,46 @@ func TestLoginErrors(t *testing.T) {
 		params func(*loginParams)
 		want   string
 	}{
-		"never ends":           {target: fakeTarget{script: []reply{{stay: true}}, forever: true}, want: "did not come to an end in 16 rounds"},
-		"never ends its text":  {target: fakeTarget{script: []reply{{more: true, text: "=a"}}, forever: true}, want: "did not come to an end in 16 rounds"},
-		"floods":               {target: fakeTarget{script: []reply{{more: true, text: "=" + strings.Repeat("x", 60000)}}, forever: true}, want: "more than 65536 bytes"},
-		"other task":           {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[19] = 9 }}}}, want: "task 0x9"},
-		"other stage":          {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[1] = 0x80 | 3 }}}}, want: "in the security stage, not the operational stage"},
-		"other next stage":     {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[1] = 0x80 | 1<<2 | 1 }}}}, want: "goes on to the operational stage, full feature"},
-		"transit unasked":      {target: fakeTarget{script: []reply{{more: true}, {edit: func(p *pdu) { p.bhs[1] |= 0x83 }}}}, want: "leaves the login stage unasked"},
-		"transit and more":     {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[1] |= 0x40 }}}}, want: "both the T and the C bit"},
-		"reject":               {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[0], p.bhs[2] = opReject, 4 }}}}, want: "reason 0x04"},
-		"not iSCSI":            {target: fakeTarget{script: []reply{{edit: func(p *pdu) { copy(p.bhs[:], "SSH-2.0-OpenSSH") }}}}, want: `begins with "SSH-2.0-": that port does not speak iSCSI`},
-		"unreadable text":      {target: fakeTarget{script: []reply{{text: "=garbage"}}}, want: `read login response: text "garbage"`},
-		"bad number":           {target: fakeTarget{script: []reply{{text: "MaxBurstLength=many"}}}, want: `negotiate MaxBurstLength: "many" is not a number`},
-		"number out of range":  {target: fakeTarget{script: []reply{{text: "MaxBurstLength=0x10"}}}, want: "16 is not within 512 and 16777215"},
-		"bad switch":           {target: fakeTarget{script: []reply{{text: "InitialR2T=yes"}}}, want: `negotiate InitialR2T: "yes" is neither Yes nor No`},
-		"digest not offered":   {target: fakeTarget{script: []reply{{text: "HeaderDigest=MD5"}}}, want: `"MD5" was not among what was offered (None,CRC32C)`},
-		"two answers":          {target: fakeTarget{script: []reply{{text: "InitialR2T=No InitialR2T=Yes"}}}, want: "answered InitialR2T twice"},
-		"broken connection":    {target: fakeTarget{script: []reply{{fail: errors.New("broken")}}}, want: "receive login response: broken"},
-		"oversized login text": {params: func(p *loginParams) { p.initiator = strings.Repeat("x", maxText) }, want: "a target takes 8192"},
+		"never ends": {target: fakeTarget{script: []reply{{stay: true}}, forever: true},
+			want: "did not come to an end in 16 rounds"},
+		"never ends its text": {target: fakeTarget{script: []reply{{more: true, text: "=a"}}, forever: true},
+			want: "did not come to an end in 16 rounds"},
+		"floods": {target: fakeTarget{script: []reply{{more: true,
+			text: "=" + strings.Repeat("x", 60000)}}, forever: true}, want: "more than 65536 bytes"},
+		"other task": {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[19] = 9 }}}},
+			want: "task 0x9"},
+		"other stage": {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[1] = 0x80 | 3 }}}},
+			want: "in the security stage, not the operational stage"},
+		"other next stage": {target: fakeTarget{script: []reply{{edit: func(p *pdu) {
+			p.bhs[1] = 0x80 | 1<<2 | 1
+		}}}}, want: "goes on to the operational stage, full feature"},
+		"transit unasked": {target: fakeTarget{script: []reply{{more: true}, {edit: func(p *pdu) {
+			p.bhs[1] |= 0x83
+		}}}}, want: "leaves the login stage unasked"},
+		"transit and more": {target: fakeTarget{script: []reply{{edit: func(p *pdu) { p.bhs[1] |= 0x40 }}}},
+			want: "both the T and the C bit"},
+		"reject": {target: fakeTarget{script: []reply{{edit: func(p *pdu) {
+			p.bhs[0], p.bhs[2] = opReject, 4
+		}}}}, want: "reason 0x04"},
+		"not iSCSI": {target: fakeTarget{script: []reply{{edit: func(p *pdu) {
+			copy(p.bhs[:], "SSH-2.0-OpenSSH")
+		}}}}, want: `begins with "SSH-2.0-": that port does not speak iSCSI`},
+		"unreadable text": {target: fakeTarget{script: []reply{{text: "=garbage"}}},
+			want: `read login response: text "garbage"`},
+		"bad number": {target: fakeTarget{script: []reply{{text: "MaxBurstLength=many"}}},
+			want: `negotiate MaxBurstLength: "many" is not a number`},
+		"number out of range": {target: fakeTarget{script: []reply{{text: "MaxBurstLength=0x10"}}},
+			want: "16 is not within 512 and 16777215"},
+		"bad switch": {target: fakeTarget{script: []reply{{text: "InitialR2T=yes"}}},
+			want: `negotiate InitialR2T: "yes" is neither Yes nor No`},
+		"digest not offered": {target: fakeTarget{script: []reply{{text: "HeaderDigest=MD5"}}},
+			want: `"MD5" was not among what was offered (None,CRC32C)`},
+		"two answers": {target: fakeTarget{script: []reply{{text: "InitialR2T=No InitialR2T=Yes"}}},
+			want: "answered InitialR2T twice"},
+		"broken connection": {target: fakeTarget{script: []reply{{fail: errors.New("broken")}}},
+			want: "receive login response: broken"},
+		"oversized login text": {params: func(p *loginParams) { p.initiator = strings.Repeat("x", maxText) },
+			want: "a target takes 8192"},
 		"digest refused": {
 			target: fakeTarget{script: []reply{{text: "HeaderDigest=Reject"}}},
 			params: func(p *loginParams) { p.header = DigestRequired },
@@ -275,7 +310,8 @@ func TestStatusErrors(t *testing.T) {
 		f := &fakeTarget{script: []reply{{class: s[0], detail: s[1], text: "TargetAddress=10.0.0.2:3260,1"}}}
 		_, err := login(t.Context(), f, testParams())
 		status, ok := errors.AsType[*StatusError](err)
-		if !ok || status.Class != s[0] || status.Detail != s[1] || status.Temporary() != (s[0] == 3) || status.Moved() != (s[0] == 1) {
+		if !ok || status.Class != s[0] || status.Detail != s[1] || status.Temporary() != (s[0] == 3) ||
+			status.Moved() != (s[0] == 1) {
 			t.Errorf("status %02x%02x: %v", s[0], s[1], err)
 		}
 		fmt.Fprintf(&b, "%v\n", err)
@@ -309,7 +345,8 @@ func FuzzLogin(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n.firstBurst > n.maxBurst || n.maxBurst < 512 || n.maxXmit < 512 || n.maxR2T == 0 || n.erl != 0 || n.ifMarker || n.ofMarker {
+		if n.firstBurst > n.maxBurst || n.maxBurst < 512 || n.maxXmit < 512 || n.maxR2T == 0 || n.erl != 0 ||
+			n.ifMarker || n.ofMarker {
 			t.Errorf("%+v", n)
 		}
 	})

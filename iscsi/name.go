@@ -33,7 +33,7 @@ const commandLine = "rd.iscsi.initiator"
 // targets take any as an initiator's, and MAAS writes host names.
 var ErrNameKind = errors.New("is none of iqn.YYYY-MM.DOMAIN:NAME, eui.DIGITS and naa.DIGITS")
 
-// InitiatorName picks the first source there is, and tells which one. Two
+// InitiatorName picks the first source there is, and reports which one. Two
 // machines with one name evict each other's sessions forever, so there is no
 // constant default: with no source at all it is an error.
 func InitiatorName(s NameSource) (name, source string, err error) {
@@ -72,7 +72,8 @@ func InitiatorName(s NameSource) (name, source string, err error) {
 		}
 		return ipxePrefix + m, "interface address", nil
 	}
-	return "", "", errors.New("no initiator name: give rd.iscsi.initiator=iqn..., a host name by DHCP, or a machine with a DMI UUID; it must be unique per machine")
+	return "", "", errors.New("no initiator name: give rd.iscsi.initiator=iqn..., a host name by DHCP, or a machine " +
+		"with a DMI UUID; it must be unique per machine")
 }
 
 // nameInFile finds the last InitiatorName= line, as iscsid reads it.
@@ -87,7 +88,7 @@ func nameInFile(content string) string {
 	return name
 }
 
-// usableUUID tells whether a UUID is well-formed and not one of those that
+// usableUUID reports whether a UUID is well-formed and not one of those that
 // firmware shows when nobody set one: then many machines have the same.
 func usableUUID(u string) bool {
 	if len(u) != 36 || u[8] != '-' || u[13] != '-' || u[18] != '-' || u[23] != '-' {
@@ -121,7 +122,9 @@ func checkName(name string) error {
 		return errors.New("name is empty")
 	case len(name) > maxName:
 		return fmt.Errorf("name is %d bytes long, %d are allowed", len(name), maxName)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' || r == ',' }):
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsPrint(r) || r == ' ' || r == ','
+	}):
 		return fmt.Errorf("name %q holds a space, comma or control character", name)
 	}
 	return nil

@@ -15,17 +15,25 @@ func TestInitiatorName(t *testing.T) {
 	}{
 		{
 			"command line",
-			NameSource{"iqn.2026-01.org.example:cmdline", "iqn.2026-01.x:ibft", "iqn.2026-01.x:dhcp", file, "h", uuid, "52:54:00:00:00:01"},
+			NameSource{"iqn.2026-01.org.example:cmdline", "iqn.2026-01.x:ibft", "iqn.2026-01.x:dhcp", file, "h", uuid,
+				"52:54:00:00:00:01"},
 			"iqn.2026-01.org.example:cmdline", "rd.iscsi.initiator",
 		},
-		{"iBFT", NameSource{IBFT: "iqn.2026-01.x:ibft", DHCP: "iqn.2026-01.x:dhcp", File: file}, "iqn.2026-01.x:ibft", "iBFT"},
+		{"iBFT", NameSource{IBFT: "iqn.2026-01.x:ibft", DHCP: "iqn.2026-01.x:dhcp", File: file}, "iqn.2026-01.x:ibft",
+			"iBFT"},
 		{"DHCP", NameSource{DHCP: "iqn.2026-01.x:dhcp\n", File: file}, "iqn.2026-01.x:dhcp", "DHCP option 203"},
-		{"file", NameSource{File: file, Hostname: "node1"}, "iqn.2026-01.org.example:file", "/etc/iscsi/initiatorname.iscsi"},
-		{"command line, of no kind", NameSource{CommandLine: "node7", Hostname: "node1"}, "node7", "rd.iscsi.initiator"},
-		{"host name", NameSource{File: "# none", Hostname: "node1", UUID: uuid}, "iqn.2010-04.org.ipxe:node1", "host name"},
-		{"no host name yet", NameSource{Hostname: "(none)", UUID: uuid + "\n"}, "iqn.2010-04.org.ipxe:4c4c4544-0042-3510-8054-b4c04f4a3132", "DMI UUID"},
-		{"localhost", NameSource{Hostname: "localhost.localdomain", UUID: uuid}, "iqn.2010-04.org.ipxe:4c4c4544-0042-3510-8054-b4c04f4a3132", "DMI UUID"},
-		{"interface address", NameSource{UUID: "Not Settable", MAC: "52:54:00:AB:cd:ef"}, "iqn.2010-04.org.ipxe:52-54-00-ab-cd-ef", "interface address"},
+		{"file", NameSource{File: file, Hostname: "node1"}, "iqn.2026-01.org.example:file",
+			"/etc/iscsi/initiatorname.iscsi"},
+		{"command line, of no kind", NameSource{CommandLine: "node7", Hostname: "node1"}, "node7",
+			"rd.iscsi.initiator"},
+		{"host name", NameSource{File: "# none", Hostname: "node1", UUID: uuid}, "iqn.2010-04.org.ipxe:node1",
+			"host name"},
+		{"no host name yet", NameSource{Hostname: "(none)", UUID: uuid + "\n"},
+			"iqn.2010-04.org.ipxe:4c4c4544-0042-3510-8054-b4c04f4a3132", "DMI UUID"},
+		{"localhost", NameSource{Hostname: "localhost.localdomain", UUID: uuid},
+			"iqn.2010-04.org.ipxe:4c4c4544-0042-3510-8054-b4c04f4a3132", "DMI UUID"},
+		{"interface address", NameSource{UUID: "Not Settable", MAC: "52:54:00:AB:cd:ef"},
+			"iqn.2010-04.org.ipxe:52-54-00-ab-cd-ef", "interface address"},
 	} {
 		got, source, err := InitiatorName(tt.in)
 		if err != nil || got != tt.want || source != tt.source {

@@ -91,7 +91,8 @@ func operationalRules(header, data Digest) []rule {
 		digest("HeaderDigest", header, func(n *negotiated) *bool { return &n.headerDigest }),
 		digest("DataDigest", data, func(n *negotiated) *bool { return &n.dataDigest }),
 		// Declared by each side for itself: the answer is what we may send.
-		number("MaxRecvDataSegmentLength", ourMaxRecv, 512, 1<<24-1, declared, func(n *negotiated) *uint32 { return &n.maxXmit }),
+		number("MaxRecvDataSegmentLength", ourMaxRecv, 512, 1<<24-1, declared,
+			func(n *negotiated) *uint32 { return &n.maxXmit }),
 		number("DefaultTime2Wait", 2, 0, 3600, largest, func(n *negotiated) *uint32 { return &n.time2Wait }),
 		number("DefaultTime2Retain", 0, 0, 3600, smallest, func(n *negotiated) *uint32 { return &n.time2Retain }),
 		number("ErrorRecoveryLevel", 0, 0, 2, smallest, func(n *negotiated) *uint32 { return &n.erl }),
@@ -99,8 +100,10 @@ func operationalRules(header, data Digest) []rule {
 		boolean("OFMarker", false, and, func(n *negotiated) *bool { return &n.ofMarker }),
 		boolean("InitialR2T", false, or, func(n *negotiated) *bool { return &n.initialR2T }),
 		boolean("ImmediateData", true, and, func(n *negotiated) *bool { return &n.immediate }),
-		number("MaxBurstLength", ourMaxBurst, 512, 1<<24-1, smallest, func(n *negotiated) *uint32 { return &n.maxBurst }),
-		number("FirstBurstLength", ourFirstBurst, 512, 1<<24-1, smallest, func(n *negotiated) *uint32 { return &n.firstBurst }),
+		number("MaxBurstLength", ourMaxBurst, 512, 1<<24-1, smallest,
+			func(n *negotiated) *uint32 { return &n.maxBurst }),
+		number("FirstBurstLength", ourFirstBurst, 512, 1<<24-1, smallest,
+			func(n *negotiated) *uint32 { return &n.firstBurst }),
 		number("MaxOutstandingR2T", 1, 1, 65535, smallest, func(n *negotiated) *uint32 { return &n.maxR2T }),
 		number("MaxConnections", 1, 1, 65535, smallest, func(n *negotiated) *uint32 { return &n.maxConnections }),
 		boolean("DataPDUInOrder", true, or, func(n *negotiated) *bool { return &n.pduInOrder }),
@@ -114,7 +117,8 @@ func smallest(a, b uint32) uint32   { return min(a, b) }
 func largest(a, b uint32) uint32    { return max(a, b) }
 func declared(_, his uint32) uint32 { return his }
 
-func number(key string, offer, low, high uint32, result func(ours, his uint32) uint32, field func(*negotiated) *uint32) rule {
+func number(key string, offer, low, high uint32, result func(ours, his uint32) uint32,
+	field func(*negotiated) *uint32) rule {
 	return rule{key: key, offer: strconv.FormatUint(uint64(offer), 10), set: func(n *negotiated, answer string) error {
 		his, err := parseNumber(answer, low, high)
 		if err == nil {

@@ -16,7 +16,8 @@ func TestOverrunIsToldWhenTheSocketIsEmpty(t *testing.T) {
 		return
 	}
 	open := func(groups uint32) int {
-		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_USERSOCK)
+		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK,
+			unix.NETLINK_USERSOCK)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,7 +45,7 @@ func (p *pdu) append(b []byte) []byte {
 	return append(b, make([]byte, -n&3)...)
 }
 
-// readPDU reads exactly one PDU: nothing of what follows it is taken from r.
+// readPDU reads exactly one PDU: nothing of what follows it is read from r.
 func readPDU(r io.Reader) (*pdu, error) {
 	p := &pdu{}
 	if _, err := io.ReadFull(r, p.bhs[:]); err != nil {
@@ -53,7 +53,8 @@ func readPDU(r io.Reader) (*pdu, error) {
 	}
 	n := int(p.bhs[5])<<16 | int(p.bhs[6])<<8 | int(p.bhs[7])
 	if n > maxData {
-		return nil, fmt.Errorf("header %x announces %d bytes of data, more than %d: not an iSCSI login", p.bhs[:8], n, maxData)
+		return nil, fmt.Errorf("header %x announces %d bytes of data, more than %d: not an iSCSI login",
+			p.bhs[:8], n, maxData)
 	}
 	ahs := 4 * int(p.bhs[4])
 	rest := make([]byte, ahs+n+-n&3)
@@ -141,7 +142,8 @@ func parseLoginResponse(p *pdu) (loginResponse, error) {
 	switch p.opcode() {
 	case opLoginResponse:
 	case opReject:
-		return loginResponse{}, fmt.Errorf("login PDU rejected by the target, reason %#02x (RFC 7143 section 11.17.1)", h[2])
+		return loginResponse{}, fmt.Errorf("login PDU rejected by the target, reason %#02x (RFC 7143 section 11.17.1)",
+			h[2])
 	default:
 		return loginResponse{}, fmt.Errorf("answer to the login begins with %q: that port does not speak iSCSI", h[:8])
 	}

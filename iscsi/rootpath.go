@@ -69,9 +69,11 @@ func ParseRootPath(s string) (Target, error) {
 	lun := fields[len(fields)-1]
 	t.AnyLUN = lun == ""
 	if t.LUN, err = ParseLUN(lun); err != nil {
-		errs = append(errs, fmt.Errorf("LUN %q: %w: write it in hexadecimal as in RFC 4173, for example 1 or 4752-3a4f", lun, err))
+		errs = append(errs, fmt.Errorf("LUN %q: %w: write it in hexadecimal as in RFC 4173, for example 1 or 4752-3a4f",
+			lun, err))
 	} else if d, err := strconv.ParseUint(lun, 10, 64); err == nil && d >= 10 {
-		t.warn("LUN %s is hexadecimal as in RFC 4173, that is %d; dracut reads it as decimal %d: for that write %x", lun, t.LUN.Kernel(), d, d)
+		t.warn("LUN %s is hexadecimal as in RFC 4173, that is %d; dracut reads it as decimal %d: for that write %x",
+			lun, t.LUN.Kernel(), d, d)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Target{}, err
@@ -95,7 +97,8 @@ func cutCredentials(s string) (credentials, rest string, err error) {
 		server = server[:i]
 	}
 	if strings.Contains(server, "@") {
-		return "", "", errors.New("more than one @ before the target name: a password with @ or : in it cannot be written in a root path, put it in /etc/nodisk/iscsi.conf")
+		return "", "", errors.New("more than one @ before the target name: a password with @ or : in it cannot be " +
+			"written in a root path, put it in /etc/nodisk/iscsi.conf")
 	}
 	return before, after, nil
 }
@@ -106,7 +109,8 @@ func (t *Target) setCredentials(s string) error {
 	}
 	f := strings.Split(s, ":")
 	if len(f) != 2 && len(f) != 4 {
-		return fmt.Errorf("%d fields before @, not user:password or user:password:user:password: a name or password with : in it cannot be written in a root path, put it in /etc/nodisk/iscsi.conf", len(f))
+		return fmt.Errorf("%d fields before @, not user:password or user:password:user:password: a name or password "+
+			"with : in it cannot be written in a root path, put it in /etc/nodisk/iscsi.conf", len(f))
 	}
 	t.User, t.Password = f[0], Secret(f[1])
 	if len(f) == 4 {
@@ -148,7 +152,7 @@ func cutServer(s string) (host, rest string, err error) {
 func cutName(s string) (fields []string, name string, err error) {
 	i := nameStart(s)
 	if hasNameKind(s) {
-		i = 0 // right behind the server
+		i = 0 // right after the server
 	}
 	if i < 0 {
 		fields := strings.SplitN(s, ":", 4)
@@ -160,9 +164,11 @@ func cutName(s string) (fields []string, name string, err error) {
 	fields, name = strings.Split(s[:i], ":"), s[i+1:]
 	switch {
 	case len(fields) < 3:
-		return nil, "", fmt.Errorf("not enough fields between server and target, protocol:port:LUN needed (each may be empty): write %s", rootPathForm)
+		return nil, "", fmt.Errorf("not enough fields between server and target, protocol:port:LUN needed (each may "+
+			"be empty): write %s", rootPathForm)
 	case len(fields) > 5:
-		return nil, "", fmt.Errorf("%d fields between server and target, at most 5 possible: an IPv6 server must stand in brackets; write %s", len(fields), rootPathForm)
+		return nil, "", fmt.Errorf("%d fields between server and target, at most 5 possible: an IPv6 server must "+
+			"stand in brackets; write %s", len(fields), rootPathForm)
 	}
 	return fields, name, nil
 }

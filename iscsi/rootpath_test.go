@@ -13,10 +13,11 @@ import (
 func TestParseRootPath(t *testing.T) {
 	const name = "iqn.2026-01.org.example:root"
 	for path, want := range map[string]Target{
-		"iscsi:10.0.0.1::::" + name:          {Name: name, Portal: Portal{"10.0.0.1", 3260}, AnyLUN: true},
-		"10.0.0.1:6:3261:1:" + name:          {Name: name, Portal: Portal{"10.0.0.1", 3261}, LUN: SimpleLUN(1)},
-		"iscsi:::::" + name:                  {Name: name, Portal: Portal{"", 3260}, AnyLUN: true},
-		"iscsi:disk.example.org:::a:" + name: {Name: name, Portal: Portal{"disk.example.org", 3260}, LUN: SimpleLUN(10)},
+		"iscsi:10.0.0.1::::" + name: {Name: name, Portal: Portal{"10.0.0.1", 3260}, AnyLUN: true},
+		"10.0.0.1:6:3261:1:" + name: {Name: name, Portal: Portal{"10.0.0.1", 3261}, LUN: SimpleLUN(1)},
+		"iscsi:::::" + name:         {Name: name, Portal: Portal{"", 3260}, AnyLUN: true},
+		"iscsi:disk.example.org:::a:" + name: {Name: name, Portal: Portal{"disk.example.org", 3260},
+			LUN: SimpleLUN(10)},
 		"iscsi:[fe80::1%eth0]::3262:2:iqn.2026-01.org.example:a:b:c": {
 			Name: "iqn.2026-01.org.example:a:b:c", Portal: Portal{"fe80::1%eth0", 3262}, LUN: SimpleLUN(2),
 		},
@@ -26,7 +27,8 @@ func TestParseRootPath(t *testing.T) {
 		},
 		"iscsi:10.0.0.1:::10:" + name: {
 			Name: name, Portal: Portal{"10.0.0.1", 3260}, LUN: SimpleLUN(16),
-			Warnings: []string{"LUN 10 is hexadecimal as in RFC 4173, that is 16; dracut reads it as decimal 10: for that write a"},
+			Warnings: []string{"LUN 10 is hexadecimal as in RFC 4173, that is 16; dracut reads it as decimal 10: " +
+				"for that write a"},
 		},
 		"iscsi:10.0.0.1:::1:disk@home": {
 			Name: "disk@home", Portal: Portal{"10.0.0.1", 3260}, LUN: SimpleLUN(1),
@@ -36,10 +38,13 @@ func TestParseRootPath(t *testing.T) {
 		"iscsi:10.0.0.1::3260:default:eth1:1:" + name: {
 			Name: name, Portal: Portal{"10.0.0.1", 3260}, LUN: SimpleLUN(1), Iface: "default", NetDev: "eth1",
 		},
-		"iscsi:10.0.0.1::3260:eth1:1:" + name: {Name: name, Portal: Portal{"10.0.0.1", 3260}, LUN: SimpleLUN(1), NetDev: "eth1"},
-		"iscsi:me:pass@10.0.0.1::::" + name:   {Name: name, Portal: Portal{"10.0.0.1", 3260}, User: "me", Password: "pass", AnyLUN: true},
+		"iscsi:10.0.0.1::3260:eth1:1:" + name: {Name: name, Portal: Portal{"10.0.0.1", 3260}, LUN: SimpleLUN(1),
+			NetDev: "eth1"},
+		"iscsi:me:pass@10.0.0.1::::" + name: {Name: name, Portal: Portal{"10.0.0.1", 3260}, User: "me",
+			Password: "pass", AnyLUN: true},
 		"iscsi:me:pass:you:word@[::1]::::" + name: {
-			Name: name, Portal: Portal{"::1", 3260}, User: "me", Password: "pass", ReverseUser: "you", ReversePassword: "word", AnyLUN: true,
+			Name: name, Portal: Portal{"::1", 3260},
+			User: "me", Password: "pass", ReverseUser: "you", ReversePassword: "word", AnyLUN: true,
 		},
 		"iscsi:@192.168.1.100::3260::iqn.2009-01.com.example:testdi@sk": {
 			Name: "iqn.2009-01.com.example:testdi@sk", Portal: Portal{"192.168.1.100", 3260}, AnyLUN: true,
@@ -111,7 +116,8 @@ func TestTargetHidesPasswords(t *testing.T) {
 	var b bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&b, nil))
 	log.Info("x", "target", target, "list", []Target{target}, "secret", target.Password)
-	log.Info(fmt.Sprintf("%v %+v %#v %q %s %x", target, []Target{target}, target, target.Password, target.Password, target.Password))
+	log.Info(fmt.Sprintf("%v %+v %#v %q %s %x", target, []Target{target}, target, target.Password, target.Password,
+		target.Password))
 	if strings.Contains(b.String(), "SECRET") || strings.Contains(b.String(), "534543524554") {
 		t.Errorf("a password is shown: %s", b.String())
 	}
@@ -119,7 +125,8 @@ func TestTargetHidesPasswords(t *testing.T) {
 
 func FuzzParseRootPath(f *testing.F) {
 	for _, s := range []string{
-		"iscsi:10.0.0.1::::iqn.2026-01.x:a", "iscsi:[fe80::1]:6:3260:4752-3A4F-6b7e-2F99:iqn.x", "iscsi:u:p:r:s@h::1:if:dev:1:eui.0",
+		"iscsi:10.0.0.1::::iqn.2026-01.x:a", "iscsi:[fe80::1]:6:3260:4752-3A4F-6b7e-2F99:iqn.x",
+		"iscsi:u:p:r:s@h::1:if:dev:1:eui.0",
 		"iscsi:@h:::2:naa.1", "a@b@c:::::", "[]::::iqn.", ":::::", "h:6:1:1:x:y@z",
 	} {
 		f.Add(s)
@@ -165,7 +172,8 @@ func TestLUN(t *testing.T) {
 		"0-0-1":               {0x10000, 0x100000000, "0-0-1"},
 	} {
 		l, err := ParseLUN(text)
-		if err != nil || l != want.lun || l.Kernel() != want.kernel || l.String() != want.text || lunFromKernel(l.Kernel()) != l {
+		if err != nil || l != want.lun || l.Kernel() != want.kernel || l.String() != want.text ||
+			lunFromKernel(l.Kernel()) != l {
 			t.Errorf("ParseLUN(%q) = %#x (kernel %#x, %v), %v; want %+v", text, uint64(l), l.Kernel(), l, err, want)
 		}
 	}

@@ -202,7 +202,8 @@ func (h scsiHost) look(ctx context.Context, want Units, there map[LUN]string) ([
 		}
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil, fmt.Errorf("no answer to the scan: %w: look at the target's log and its storage", context.Cause(ctx))
+		return nil, fmt.Errorf("no answer to the scan: %w: look at the target's log and its storage",
+			context.Cause(ctx))
 	}
 	return nil, context.Cause(ctx)
 }
@@ -228,8 +229,10 @@ func (h scsiHost) wait(ctx context.Context, events *uevent.Conn, units []LUN, th
 			}
 		case errors.Is(ctx.Err(), context.DeadlineExceeded):
 			l := missing[0]
-			return fmt.Errorf("LUN %v is there (%s, SCSI %s) but the kernel made no disk of it: %w: is the module sd_mod loaded?",
-				l, strings.TrimSpace(h.attribute(l, "vendor")+" "+h.attribute(l, "model")), h.unit(l), context.Cause(ctx))
+			return fmt.Errorf("LUN %v is there (%s, SCSI %s) but the kernel made no disk of it: %w: is the module "+
+				"sd_mod loaded?",
+				l, strings.TrimSpace(h.attribute(l, "vendor")+" "+h.attribute(l, "model")), h.unit(l),
+				context.Cause(ctx))
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		default:

@@ -15,7 +15,7 @@ import (
 	"github.com/nodisk/nodisk/internal/uevent"
 )
 
-// fakeSysfs makes files below a folder that stands for /sys.
+// fakeSysfs makes files below a directory that stands for /sys.
 func fakeSysfs(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -34,7 +34,8 @@ func fakeSysfs(t *testing.T, files map[string]string) string {
 
 func unit(number, kind string) map[string]string {
 	dir := "class/scsi_device/" + number + "/device/"
-	return map[string]string{dir + "type": kind + "\n", dir + "vendor": "IET     \n", dir + "model": "VIRTUAL-DISK    \n"}
+	return map[string]string{dir + "type": kind + "\n", dir + "vendor": "IET     \n",
+		dir + "model": "VIRTUAL-DISK    \n"}
 }
 
 func units(all ...map[string]string) map[string]string {
@@ -47,7 +48,8 @@ func units(all ...map[string]string) map[string]string {
 
 func TestFind(t *testing.T) {
 	disk := func(number, name string) map[string]string {
-		return units(unit(number, "0"), map[string]string{"class/scsi_device/" + number + "/device/block/" + name + "/size": "1"})
+		return units(unit(number, "0"), map[string]string{"class/scsi_device/" + number + "/device/block/" + name +
+			"/size": "1"})
 	}
 	controller, bare, wide := unit("5:0:0:0", "12"), unit("5:0:0:1", "0"), unit("5:0:0:18", "0")
 	other := unit("6:0:0:3", "0")
@@ -58,36 +60,44 @@ func TestFind(t *testing.T) {
 		disks []Disk
 		err   []string
 	}{
-		"there already":        {files: disk("5:0:0:1", "sdb"), want: one, disks: []Disk{{SimpleLUN(1), "sdb"}}},
-		"LUN 0 that is a disk": {files: units(disk("5:0:0:0", "sda"), disk("5:0:0:1", "sdb")), want: Units{Default: true}, disks: []Disk{{0, "sda"}}},
+		"there already": {files: disk("5:0:0:1", "sdb"), want: one, disks: []Disk{{SimpleLUN(1), "sdb"}}},
+		"LUN 0 that is a disk": {files: units(disk("5:0:0:0", "sda"), disk("5:0:0:1", "sdb")),
+			want: Units{Default: true}, disks: []Disk{{0, "sda"}}},
 		"the only disk": {
-			files: units(controller, disk("5:0:0:1", "sdb")), want: Units{Default: true}, disks: []Disk{{SimpleLUN(1), "sdb"}},
+			files: units(controller, disk("5:0:0:1", "sdb")), want: Units{Default: true},
+			disks: []Disk{{SimpleLUN(1), "sdb"}},
 		},
 		"all disks": {
-			files: units(controller, disk("5:0:0:1", "sdb"), disk("5:0:0:18", "sda"), disk("6:0:0:3", "sdc")), want: Units{All: true},
+			files: units(controller, disk("5:0:0:1", "sdb"), disk("5:0:0:18", "sda"),
+				disk("6:0:0:3", "sdc")), want: Units{All: true},
 			disks: []Disk{{SimpleLUN(1), "sdb"}, {SimpleLUN(18), "sda"}},
 		},
 		"several disks and no LUN": {
 			files: units(controller, bare, wide), want: Units{Default: true},
 			err: []string{"names no LUN", "LUN 0 (RAID controller), 1 (disk), 12 (disk)", "root=LABEL="},
 		},
-		"no disk at all": {files: controller, want: Units{All: true}, err: []string{"no disk there: the target has LUN 0 (RAID controller)"}},
+		"no disk at all": {files: controller, want: Units{All: true},
+			err: []string{"no disk there: the target has LUN 0 (RAID controller)"}},
 		"no such LUN": {
 			files: units(controller, bare, wide, other), want: Units{LUNs: []LUN{SimpleLUN(2)}},
-			err: []string{"LUN 2 did not appear: the target has LUN 0 (RAID controller), 1 (disk), 12 (disk)", "hexadecimal"},
+			err: []string{"LUN 2 did not appear: the target has LUN 0 (RAID controller), 1 (disk), 12 (disk)",
+				"hexadecimal"},
 		},
 		"no LUN at all": {files: units(other), want: one, err: []string{"shows no logical unit to this initiator"}},
 		"controller": {
 			files: units(controller, bare), want: Units{LUNs: []LUN{0}},
-			err: []string{"LUN 0 is not a disk but a RAID controller (IET VIRTUAL-DISK): the target has LUN 0 (RAID controller), 1 (disk)"},
+			err: []string{"LUN 0 is not a disk but a RAID controller (IET VIRTUAL-DISK): the target has LUN 0 (RAID " +
+				"controller), 1 (disk)"},
 		},
 		"given up by the kernel": {
-			files: units(disk("5:0:0:1", "sdb"), map[string]string{"class/scsi_device/5:0:0:1/device/state": "transport-offline\n"}),
-			want:  one, err: []string{"LUN 1 is transport-offline"},
+			files: units(disk("5:0:0:1", "sdb"),
+				map[string]string{"class/scsi_device/5:0:0:1/device/state": "transport-offline\n"}),
+			want: one, err: []string{"LUN 1 is transport-offline"},
 		},
 		"no disk made of it": {
 			files: units(bare), want: one,
-			err: []string{"LUN 1 is there (IET VIRTUAL-DISK, SCSI 5:0:0:1)", "timed out after 300ms", "is the module sd_mod loaded?"},
+			err: []string{"LUN 1 is there (IET VIRTUAL-DISK, SCSI 5:0:0:1)", "timed out after 300ms",
+				"is the module sd_mod loaded?"},
 		},
 		"no disk made of one of all": {
 			files: units(bare, disk("5:0:0:18", "sda")), want: Units{All: true}, disks: []Disk{{SimpleLUN(18), "sda"}},
@@ -165,7 +175,8 @@ func TestScanRequest(t *testing.T) {
 			t.Errorf("%s: a disk found", name)
 		}
 		cancel()
-		if got, err := os.ReadFile(filepath.Join(h.sysfs, "class/scsi_host/host5/scan")); err != nil || string(got) != tt.scan {
+		if got, err := os.ReadFile(filepath.Join(h.sysfs, "class/scsi_host/host5/scan")); err != nil ||
+			string(got) != tt.scan {
 			t.Errorf("%s: scan says %q, %v, want %q", name, got, err, tt.scan)
 		}
 	}
@@ -182,8 +193,10 @@ func TestAnnounced(t *testing.T) {
 		{uevent.Event{Action: "add", Subsystem: "block", DevPath: dir + "/block/sda/sda1"}, false},
 		{uevent.Event{Action: "change", Subsystem: "block", DevPath: dir + "/block/sda"}, false},
 		{uevent.Event{Action: "add", Subsystem: "bsg", DevPath: dir + "/bsg/5:0:0:1"}, false},
-		{uevent.Event{Action: "add", Subsystem: "block", DevPath: "/devices/platform/host5/session1/target5:0:0/5:0:0:11/block/sdb"}, false},
-		{uevent.Event{Action: "add", Subsystem: "block", DevPath: "/devices/platform/host15/session1/target15:0:0/15:0:0:1/block/sdb"}, false},
+		{uevent.Event{Action: "add", Subsystem: "block",
+			DevPath: "/devices/platform/host5/session1/target5:0:0/5:0:0:11/block/sdb"}, false},
+		{uevent.Event{Action: "add", Subsystem: "block",
+			DevPath: "/devices/platform/host15/session1/target15:0:0/15:0:0:1/block/sdb"}, false},
 	} {
 		name, ok := h.announced(SimpleLUN(1), tt.event)
 		if ok != tt.want || ok && name != "sda" {

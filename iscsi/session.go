@@ -8,7 +8,7 @@ import (
 )
 
 // RootRecovery is the recovery_tmo of a session with the root on it: a root file
-// system does not survive an EIO, and -1, for ever, would hang a reboot.
+// system does not survive an EIO, and -1, forever, would hang a reboot.
 const RootRecovery = 24 * time.Hour
 
 // A Session is a login the kernel keeps. Its numbers are those of sysfs:
@@ -23,7 +23,7 @@ type Session struct {
 
 	Disks []Disk // of the units that were wanted, in their order
 
-	// HeaderDigest and DataDigest tell whether CRC32C was agreed on.
+	// HeaderDigest and DataDigest report whether CRC32C was agreed on.
 	HeaderDigest, DataDigest bool
 
 	Took Took

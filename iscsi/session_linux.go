@@ -18,7 +18,7 @@ const teardownTimeout = 5 * time.Second
 
 // A watch tells when the connection is lost. Before there is a root nobody
 // brings a session back: one that has lost its connection is ended and made
-// anew.
+// again.
 type watch struct {
 	lost chan struct{} // closed then
 	once sync.Once
@@ -157,7 +157,8 @@ func (s *Session) Show(ctx context.Context, want Units, log *slog.Logger) error 
 		cancel(s.watch.why)
 		o.err = s.letGo(ctx, s.watch.why)
 	case <-ctx.Done():
-		o.err = s.letGo(ctx, fmt.Errorf("no answer to the scan: %w: look at the target's log and its storage", context.Cause(ctx)))
+		o.err = s.letGo(ctx, fmt.Errorf("no answer to the scan: %w: look at the target's log and its storage",
+			context.Cause(ctx)))
 		select {
 		case late := <-done: // it may know better
 			if late.err != nil {

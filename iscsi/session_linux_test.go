@@ -24,7 +24,8 @@ func fakeSession(t *testing.T, sysfs, driver, target, state string) {
 	entry := filepath.Join(device, "iscsi_session", name)
 	for path, text := range map[string]string{
 		filepath.Join(host, "scsi_host/host7/proc_name"): driver,
-		filepath.Join(entry, "targetname"):               target, filepath.Join(entry, "state"): state, filepath.Join(entry, "recovery_tmo"): "5",
+		filepath.Join(entry, "targetname"):               target,
+		filepath.Join(entry, "state"):                    state, filepath.Join(entry, "recovery_tmo"): "5",
 	} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -62,10 +63,12 @@ func TestSessionCheck(t *testing.T) {
 		lost          error
 		want          string
 	}{
-		"fine":              {"iqn.2026-01.test:a", "LOGGED_IN", nil, ""},
-		"failed":            {"iqn.2026-01.test:a", "FAILED", nil, "connection to portal 10.0.0.1:3260 lost (session 3 with iqn.2026-01.test:a (FAILED) is not logged in)"},
-		"another's by now":  {"iqn.2026-01.test:b", "LOGGED_IN", nil, "has gone"},
-		"lost, sysfs later": {"iqn.2026-01.test:a", "LOGGED_IN", connError(1020), "connection to portal 10.0.0.1:3260 lost (1020, target closed the connection)"},
+		"fine": {"iqn.2026-01.test:a", "LOGGED_IN", nil, ""},
+		"failed": {"iqn.2026-01.test:a", "FAILED", nil, "connection to portal 10.0.0.1:3260 lost (session " +
+			"3 with iqn.2026-01.test:a (FAILED) is not logged in)"},
+		"another's by now": {"iqn.2026-01.test:b", "LOGGED_IN", nil, "has gone"},
+		"lost, sysfs later": {"iqn.2026-01.test:a", "LOGGED_IN", connError(1020),
+			"connection to portal 10.0.0.1:3260 lost (1020, target closed the connection)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &Session{
@@ -152,7 +155,8 @@ func TestBounded(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	err := bounded(t.Context(), func(context.Context) error { <-release; return nil })
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the kernel holds the call: timed out after 5s") {
+	if !errors.Is(err, context.DeadlineExceeded) ||
+		!strings.Contains(err.Error(), "the kernel holds the call: timed out after 5s") {
 		t.Errorf("%v", err)
 	}
 }

@@ -7,7 +7,8 @@ import (
 
 // ErrCHAP is returned for a target with credentials: CHAP is not implemented
 // yet, and a login without it would not be what was asked for.
-var ErrCHAP = errors.New("CHAP credentials are given, but CHAP is not supported yet: take them away, and admit this initiator by its name at the target")
+var ErrCHAP = errors.New("CHAP credentials are given, but CHAP is not supported yet: take them away, and admit this " +
+	"initiator by its name at the target")
 
 // A StatusError is a login that the target refused (RFC 7143 section 11.13.5).
 type StatusError struct {
@@ -18,11 +19,11 @@ type StatusError struct {
 	Address       string // TargetAddress of a redirection, class 1
 }
 
-// Temporary tells whether the same login may succeed later: class 3, the
+// Temporary reports whether the same login may succeed later: class 3, the
 // target's own trouble.
 func (e *StatusError) Temporary() bool { return e.Class == 3 }
 
-// Moved tells whether the target lives at Address.
+// Moved reports whether the target lives at Address.
 func (e *StatusError) Moved() bool { return e.Class == 1 }
 
 // Error says what the target answered and what to check.
@@ -34,9 +35,11 @@ func (e *StatusError) Error() string {
 	case 0x0101, 0x0102:
 		return fmt.Sprintf("%s moved to %q %s", at, e.Address, status)
 	case 0x0201:
-		return fmt.Sprintf("%s refused the authentication of initiator %s %s: it may want CHAP credentials where none were given, or other ones", at, e.Initiator, status)
+		return fmt.Sprintf("%s refused the authentication of initiator %s %s: it may want CHAP credentials where none "+
+			"were given, or other ones", at, e.Initiator, status)
 	case 0x0202:
-		return fmt.Sprintf("%s does not admit initiator %s %s: put the name into its access list", at, e.Initiator, status)
+		return fmt.Sprintf("%s does not admit initiator %s %s: put the name into its access list", at, e.Initiator,
+			status)
 	case 0x0203:
 		return fmt.Sprintf("target %s not found on portal %s %s: %s", e.Target, e.Portal, status, acl)
 	case 0x0204:
@@ -57,7 +60,8 @@ func (e *StatusError) Error() string {
 		return fmt.Sprintf("%s has a fault of its own %s: look at its log", at, status)
 	case 0x0301:
 		// LIO says this for a target name it does not have.
-		return fmt.Sprintf("target %s not available on portal %s %s: it is not up, or not there: %s", e.Target, e.Portal, status, acl)
+		return fmt.Sprintf("target %s not available on portal %s %s: it is not up, or not there: %s", e.Target,
+			e.Portal, status, acl)
 	case 0x0302:
 		return fmt.Sprintf("%s is out of resources %s", at, status)
 	}

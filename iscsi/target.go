@@ -106,7 +106,8 @@ func (t Target) LogValue() slog.Value {
 func (t Target) check() error {
 	switch {
 	case t.Portal.Host == "":
-		return fmt.Errorf("no server for target %s: the root path names none and DHCP gave none; write iscsi:SERVER:::LUN:%s", t.Name, t.Name)
+		return fmt.Errorf("no server for target %s: the root path names none and DHCP gave none; write "+
+			"iscsi:SERVER:::LUN:%s", t.Name, t.Name)
 	case t.Portal.Port == 0:
 		return fmt.Errorf("no port for target %s", t.Name)
 	case t.Name == "":

@@ -51,9 +51,11 @@ func explainDial(ctx context.Context, err error, p Portal, sentBy string) error 
 	var check string
 	switch {
 	case errors.As(err, &dns):
-		check = fmt.Sprintf("host name %q does not resolve: check the name server, or write the portal's address", p.Host)
+		check = fmt.Sprintf("host name %q does not resolve: check the name server, or write the portal's address",
+			p.Host)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		check = fmt.Sprintf("the host is there but nothing listens on port %d: check that the target service runs, and the port", p.Port)
+		check = fmt.Sprintf("the host is there but nothing listens on port %d: check that the target service "+
+			"runs, and the port", p.Port)
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		check = "check address, gateway, and that the portal is up and in this network"
 	case errors.Is(err, syscall.ENODEV):
@@ -88,7 +90,7 @@ func rootCause(ctx context.Context, err error) error {
 	}
 }
 
-// expired tells whether ctx has ended. A dialer counts to the same deadline and
+// expired reports whether ctx has ended. A dialer counts to the same deadline and
 // can notice it some microseconds before ctx does.
 func expired(ctx context.Context) bool {
 	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
@@ -139,7 +141,8 @@ func explainIO(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return fmt.Errorf("target closed the connection during the login: %w: check its log, its access list, and that the port is that of iSCSI", rootCause(ctx, err))
+		return fmt.Errorf("target closed the connection during the login: %w: check its log, its access list, and "+
+			"that the port is that of iSCSI", rootCause(ctx, err))
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("target closed the connection within a PDU: %w", err)
 	default:

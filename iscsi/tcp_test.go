@@ -81,7 +81,7 @@ func TestLoginLeavesTheRestToTheKernel(t *testing.T) {
 	defer func() { _ = c.Close() }()
 	rest := make([]byte, len(pastLogin))
 	if _, err := io.ReadFull(c.conn.conn, rest); err != nil || string(rest) != pastLogin {
-		t.Errorf("behind the login response: %q, %v", rest, err)
+		t.Errorf("after the login response: %q, %v", rest, err)
 	}
 	if c.Tag != 3 || c.TSIH != 7 || c.Portal.String() != portal.String() || c.lasting != c.Portal || c.Took <= 0 {
 		t.Errorf("%+v", c)
@@ -152,19 +152,23 @@ func TestLoginFailures(t *testing.T) {
 		},
 		"redirection to a dead port": {
 			target: testTarget(dead),
-			want:   []string{fmt.Sprintf("connect to portal %v (where %v sent the login): connection refused", closed, dead)},
-			is:     syscall.ECONNREFUSED,
+			want: []string{fmt.Sprintf("connect to portal %v (where %v sent the login): connection refused", closed,
+				dead)},
+			is: syscall.ECONNREFUSED,
 		},
 		"unknown target": {
 			target: testTarget(serve(t, answering(func() reply { return reply{class: 2, detail: 3} }))),
-			want:   []string{"target iqn.2026-01.test:a not found on portal 127.0.0.1:", "(status 0203)", "initiator iqn.2026-01.test:node1"},
+			want: []string{"target iqn.2026-01.test:a not found on portal 127.0.0.1:", "(status 0203)",
+				"initiator iqn.2026-01.test:node1"},
 		},
 		"nothing listens": {
-			target: testTarget(closed), want: []string{"connect to portal " + closed.String(), "connection refused", "nothing listens on port"},
+			target: testTarget(closed), want: []string{"connect to portal " + closed.String(), "connection refused",
+				"nothing listens on port"},
 		},
 		"target closes": {
 			target: testTarget(serve(t, func(c net.Conn) { _, _ = readPDU(c) })),
-			want:   []string{"log in to target iqn.2026-01.test:a", "closed the connection during the login", "access list"},
+			want: []string{"log in to target iqn.2026-01.test:a", "closed the connection during the login",
+				"access list"},
 		},
 		"not iSCSI": {
 			target: testTarget(serve(t, func(c net.Conn) {
@@ -180,14 +184,17 @@ func TestLoginFailures(t *testing.T) {
 			is:      context.DeadlineExceeded,
 		},
 		"no server": {
-			target: testTarget(Portal{"", 3260}), want: []string{"the root path names none and DHCP gave none", "iscsi:SERVER:::LUN:iqn"},
+			target: testTarget(Portal{"", 3260}), want: []string{"the root path names none and DHCP gave none",
+				"iscsi:SERVER:::LUN:iqn"},
 		},
 		"credentials": {
 			target: Target{Name: "iqn.2026-01.test:a", Portal: closed, User: "me", Password: "SECRET"},
 			want:   []string{`as "me"`, "CHAP is not supported yet"}, is: ErrCHAP,
 		},
 		"no initiator name": {
-			target: testTarget(closed), options: func(o *Options) { o.InitiatorName = "" }, want: []string{"initiator name is empty"},
+			target: testTarget(closed), options: func(o *Options) {
+				o.InitiatorName = ""
+			}, want: []string{"initiator name is empty"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -266,7 +273,8 @@ func TestLoginAny(t *testing.T) {
 	missing := serve(t, answering(func() reply { return reply{class: 2, detail: 3} }))
 	refused := Portal{"127.0.0.1", freePort(t)}
 
-	c, err := LoginAny(t.Context(), []Target{testTarget(hangs), testTarget(refused), testTarget(good), testTarget(missing)}, testOptions(), nil)
+	c, err := LoginAny(t.Context(), []Target{testTarget(hangs), testTarget(refused), testTarget(good),
+		testTarget(missing)}, testOptions(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +288,8 @@ func TestLoginAny(t *testing.T) {
 		t.Fatal("logged in")
 	}
 	lines := strings.Split(err.Error(), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], refused.String()) || !strings.Contains(lines[1], missing.String()) {
+	if len(lines) != 2 || !strings.Contains(lines[0], refused.String()) ||
+		!strings.Contains(lines[1], missing.String()) {
 		t.Errorf("not one line for each portal:\n%v", err)
 	}
 	if _, err := LoginAny(t.Context(), nil, testOptions(), nil); err == nil {

@@ -16,24 +16,17 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 const inNamespace = "NODISK_TEST_ISCSI_NAMESPACE"
-
-// missing skips, or fails where skips are forbidden.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		t.Fatalf("missing: "+format, args...)
-	}
-	t.Skipf("missing: "+format, args...)
-}
 
 func needsProgram(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
-			missing(t, "program %s (Debian package tgt)", name)
+			testenv.Missing(t, fmt.Sprintf("program %s (Debian package tgt)", name))
 		}
 	}
 }
@@ -47,7 +40,8 @@ type tgtd struct {
 
 func (d tgtd) admin(t *testing.T, args ...string) error {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), "tgtadm", append([]string{"-C", strconv.Itoa(d.control), "--lld", "iscsi"}, args...)...)
+	c := exec.CommandContext(t.Context(), "tgtadm", append([]string{"-C", strconv.Itoa(d.control), "--lld", "iscsi"},
+		args...)...)
 	c.Env = append(os.Environ(), "TGT_IPC_SOCKET="+d.socket)
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("tgtadm %v: %w: %s", args, err, out)
@@ -68,7 +62,8 @@ func startTgtd(t *testing.T, control int, portal Portal, target string) tgtd {
 	dir := t.TempDir()
 	d := tgtd{control: control, socket: filepath.Join(dir, "s")}
 	var out strings.Builder
-	c := exec.Command("tgtd", "-f", "-C", strconv.Itoa(control), "--iscsi", "portal="+portal.String()) //nolint:noctx // ended by its id below
+	c := exec.Command("tgtd", "-f", "-C", strconv.Itoa(control), "--iscsi",
+		"portal="+portal.String()) //nolint:noctx // ended by its id below
 	c.Env = append(os.Environ(), "TGT_IPC_SOCKET="+d.socket)
 	c.Stdout, c.Stderr = &out, &out
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
@@ -113,9 +108,10 @@ func TestTgtd(t *testing.T) {
 	if os.Getenv(inNamespace) == "" {
 		needsProgram(t, "tgtd", "tgtadm")
 		if os.Getuid() != 0 {
-			missing(t, "root (for a network namespace)")
+			testenv.Missing(t, "root (for a network namespace)")
 		}
-		c := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestTgtd$", "-test.v="+strconv.FormatBool(testing.Verbose()))
+		c := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestTgtd$",
+			"-test.v="+strconv.FormatBool(testing.Verbose()))
 		c.Env = append(os.Environ(), inNamespace+"=1")
 		c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 		out, err := c.CombinedOutput()
@@ -158,7 +154,8 @@ func TestTgtd(t *testing.T) {
 			t.Fatal(err)
 		}
 		// tgtd sends no MaxRecvDataSegmentLength: 8192 holds.
-		if n := c.agreed; n.maxXmit != 8192 || !n.initialR2T || n.maxBurst != 262144 || n.firstBurst != 65536 || n.headerDigest || n.rounds != 1 {
+		if n := c.agreed; n.maxXmit != 8192 || !n.initialR2T || n.maxBurst != 262144 || n.firstBurst != 65536 ||
+			n.headerDigest || n.rounds != 1 {
 			t.Errorf("%+v", n)
 		}
 		t.Logf("took %v: %+v", c.Took, c.agreed)
@@ -173,19 +170,22 @@ func TestTgtd(t *testing.T) {
 			t.Errorf("%+v", c.agreed)
 		}
 		// tgtd's wish is none that it insists on.
-		if c, err = logIn(t, first, portal, func(o *Options) { o.HeaderDigest = DigestNone }); err != nil || c.agreed.headerDigest {
+		if c, err = logIn(t, first, portal, func(o *Options) { o.HeaderDigest = DigestNone }); err != nil ||
+			c.agreed.headerDigest {
 			t.Errorf("%v, %v", c, err)
 		}
 		// Without the wish it does not do digests.
 		d.must(t, "--mode target --op update --tid 1 --name HeaderDigest --value None")
-		if _, err := logIn(t, first, portal, func(o *Options) { o.HeaderDigest = DigestRequired }); err == nil || !strings.Contains(err.Error(), "negotiate HeaderDigest") {
+		if _, err := logIn(t, first, portal, func(o *Options) { o.HeaderDigest = DigestRequired }); err == nil ||
+			!strings.Contains(err.Error(), "negotiate HeaderDigest") {
 			t.Errorf("%v", err)
 		}
 	})
 	t.Run("unknown target", func(t *testing.T) {
 		_, err := logIn(t, "iqn.2026-01.test:nobody", portal, nil)
 		status, ok := errors.AsType[*StatusError](err)
-		if !ok || status.Class != 2 || status.Detail != 3 || !strings.Contains(err.Error(), "not found on portal 127.0.0.1:43260 (status 0203)") {
+		if !ok || status.Class != 2 || status.Detail != 3 ||
+			!strings.Contains(err.Error(), "not found on portal 127.0.0.1:43260 (status 0203)") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -204,7 +204,7 @@ func TestTgtd(t *testing.T) {
 	t.Run("black hole", func(t *testing.T) {
 		link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "hole0"}, PeerName: "hole1"}
 		if err := netlink.LinkAdd(link); err != nil {
-			missing(t, "veth: %v", err)
+			testenv.Missing(t, fmt.Sprintf("veth: %v", err))
 		}
 		defer func() { _ = netlink.LinkDel(link) }()
 		for _, name := range []string{"hole0", "hole1"} {
@@ -216,10 +216,13 @@ func TestTgtd(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(192, 0, 2, 2), Mask: net.CIDRMask(24, 32)}}); err != nil {
+		if err := netlink.AddrAdd(link,
+			&netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(192, 0, 2, 2), Mask: net.CIDRMask(24, 32)}}); err != nil {
 			t.Fatal(err)
 		}
-		_, err := logIn(t, first, Portal{"192.0.2.1", 3260}, func(o *Options) { o.LoginTimeout = 200 * time.Millisecond })
+		_, err := logIn(t, first, Portal{"192.0.2.1", 3260}, func(o *Options) {
+			o.LoginTimeout = 200 * time.Millisecond
+		})
 		want := "connect to portal 192.0.2.1:3260: timed out after 200ms: no answer"
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
@@ -268,7 +271,8 @@ func TestTgtd(t *testing.T) {
 		d.must(t, "--mode account --op bind --tid 1 --user inuser")
 		defer d.must(t, "--mode account --op unbind --tid 1 --user inuser")
 		_, err := logIn(t, first, portal, nil)
-		if status, ok := errors.AsType[*StatusError](err); !ok || status.Class != 2 || !strings.Contains(err.Error(), "CHAP") {
+		if status, ok := errors.AsType[*StatusError](err); !ok || status.Class != 2 ||
+			!strings.Contains(err.Error(), "CHAP") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -279,7 +283,8 @@ func TestTgtd(t *testing.T) {
 		// The second daemon has no such target: that it is asked, and says so
 		// under its own address, is the proof.
 		_, err := logIn(t, first, portal, nil)
-		if err == nil || !strings.Contains(err.Error(), "not found on portal 127.0.0.2:43261 (where 127.0.0.1:43260 sent the login)") {
+		if err == nil || !strings.Contains(err.Error(), "not found on portal 127.0.0.2:43261 (where 127.0.0.1:43260 "+
+			"sent the login)") {
 			t.Errorf("%v", err)
 		}
 	})

@@ -112,7 +112,8 @@ func (u Units) choose(shown []shownUnit) ([]LUN, error) {
 		case len(disks) == 1:
 			take(disks[0])
 		case len(disks) > 1:
-			return nil, fmt.Errorf("the root path names no LUN, and LUN 0 is not a disk: %s: write the one that is meant (hexadecimal), or choose with root=LABEL= or root=UUID=", listUnits(shown))
+			return nil, fmt.Errorf("the root path names no LUN, and LUN 0 is not a disk: %s: write the one that is "+
+				"meant (hexadecimal), or choose with root=LABEL= or root=UUID=", listUnits(shown))
 		default:
 			return nil, errors.New("no disk there: " + listUnits(shown))
 		}
@@ -123,7 +124,8 @@ func (u Units) choose(shown []shownUnit) ([]LUN, error) {
 		case i < 0:
 			return nil, fmt.Errorf("LUN %v did not appear: %s (numbers are hexadecimal)", l, listUnits(shown))
 		case !shown[i].isDisk():
-			return nil, fmt.Errorf("LUN %v is not a disk but a %s (%s): %s", l, scsiType(shown[i].kind), shown[i].model, listUnits(shown))
+			return nil, fmt.Errorf("LUN %v is not a disk but a %s (%s): %s", l, scsiType(shown[i].kind), shown[i].model,
+				listUnits(shown))
 		case shown[i].dead():
 			return nil, fmt.Errorf("LUN %v is %s: the kernel has given it up", l, shown[i].state)
 		}

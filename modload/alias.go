@@ -119,7 +119,7 @@ func (t *aliasTable) lookup(alias string) []string {
 	return modules
 }
 
-// suits tells whether a module may work with this processor: it names no
+// suits reports whether a module may work with this processor: it names no
 // processors, or this one.
 func (t *aliasTable) suits(module, cpu string) bool {
 	named := false
@@ -162,7 +162,7 @@ func (x *Index) Match(modalias string) []string {
 // pattern outside of brackets. Its time is bounded by len(pattern)*len(s).
 func match(pattern, s string) bool {
 	p, i := 0, 0
-	star, mark := -1, 0 // behind the last "*", and where in s it was tried last
+	star, mark := -1, 0 // after the last "*", and where in s it was tried last
 	for i < len(s) {
 		ok, next := false, p
 		if p < len(pattern) {
@@ -204,7 +204,7 @@ func fold(c byte) byte {
 }
 
 // class matches the bracket expression at pattern[p] and returns the index
-// behind it. A bracket that is never closed stands for itself.
+// after it. A bracket that is never closed stands for itself.
 func class(pattern string, p int, c byte) (ok bool, next int) {
 	i := p + 1
 	negate := i < len(pattern) && (pattern[i] == '!' || pattern[i] == '^')

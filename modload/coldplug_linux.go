@@ -26,7 +26,7 @@ type Filter func(Module) bool
 
 // Network selects drivers of network devices and of the buses they sit on,
 // and every module that is not part of the kernel's own tree (kernel/), whose purpose its path
-// does not tell.
+// does not say.
 func Network(m Module) bool {
 	_, in, ok := strings.Cut(m.Path, "/kernel/")
 	if !ok {
@@ -37,7 +37,8 @@ func Network(m Module) bool {
 		return false
 	}
 	for _, dir := range [...]string{
-		"net/", "infiniband/", "virtio/", "hv/", "xen/", "pci/", "usb/core/", "usb/host/", "bcma/", "ssb/", "vdpa/", "phy/",
+		"net/", "infiniband/", "virtio/", "hv/", "xen/", "pci/", "usb/core/", "usb/host/", "bcma/", "ssb/", "vdpa/",
+		"phy/",
 	} {
 		if strings.HasPrefix(in, dir) {
 			return true
@@ -58,7 +59,7 @@ func Network(m Module) bool {
 //
 // Nobody waits for a probe: Coldplug returns when nothing is left to do but what
 // waits for the kernel, which is in the init or in a probe of some. What comes
-// after those is loaded behind the caller's back until [Loader.Close]. The devices that they
+// after those is loaded in the background, until [Loader.Close]. The devices that they
 // create then, and those of drivers that probe asynchronously, are for [Loader.Follow].
 func (l *Loader) Coldplug(ctx context.Context, sysfs fs.FS, want Filter) error {
 	l.places.begin()
@@ -137,7 +138,7 @@ func (l *Loader) look(devices []device, want Filter) (names []string, by map[str
 
 // plug begins to load modules for devices.
 func (l *Loader) plug(names []string, by map[string]string) (*batch, []answer) {
-	p := l.index.plan(names, l.denied, l.kernel.cpu())
+	p := l.index.schedule(names, l.denied, l.kernel.cpu())
 	return l.start(l.life, p.mods, purpose{driver: true, devices: by}), p.answers
 }
 
@@ -163,12 +164,12 @@ func (l *Loader) drivers(devices []device, want Filter) (names []string, by map[
 	return names, by
 }
 
-// first tells whether a device is the first to ask for a module, and nothing
+// first reports whether a device is the first to ask for a module, and nothing
 // has loaded it yet: one of a kind is enough, the driver finds the others.
 func (l *Loader) first(module string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := l.flights[module]
+	f := l.loads[module]
 	if l.asked[module] || f != nil && f.ended() {
 		return false
 	}
@@ -249,7 +250,7 @@ func modalias(sysfs fs.FS, path string, buf []byte) []byte {
 }
 
 // Follow loads the modules for devices as they appear, until ctx ends, which
-// is no error. It begins with a Coldplug of everything, so subscribe before
+// is not an error. It begins with a Coldplug of everything, so subscribe before
 // the call: then no device is missed in between. When events were lost it
 // looks at all devices again. No device waits for another's driver.
 func (l *Loader) Follow(ctx context.Context, sysfs fs.FS, events Events) error {

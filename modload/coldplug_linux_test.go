@@ -79,15 +79,18 @@ func TestColdplug(t *testing.T) {
 	if diff := cmp.Diff(want, k.tries); diff != "" {
 		t.Errorf("tries after the second look (-want +got):\n%s", diff)
 	}
-	wantLog := "level=WARN msg=\"optional module not loaded\" module=right err=\"load module \\\"right\\\": input/output error\"\n"
+	wantLog := "level=WARN msg=\"optional module not loaded\" module=right err=\"load module \\\"right\\\": " +
+		"input/output error\"\n"
 	if diff := cmp.Diff(wantLog, log.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }
 
 func TestColdplugFilterAndErrors(t *testing.T) {
-	l, k, _ := newTestLoader(t, diamond, LoaderConfig{Blacklist: Blacklist{{Module: "fast", Key: "modprobe.blacklist"}}})
-	if err := l.Coldplug(t.Context(), newSysfs(), func(m Module) bool { return m.Path != "lib/modules/r/kernel/left.ko" }); err != nil {
+	l, k, _ := newTestLoader(t, diamond,
+		LoaderConfig{Blacklist: Blacklist{{Module: "fast", Key: "modprobe.blacklist"}}})
+	if err := l.Coldplug(t.Context(), newSysfs(),
+		func(m Module) bool { return m.Path != "lib/modules/r/kernel/left.ko" }); err != nil {
 		t.Fatal(err)
 	}
 	if len(k.tries) != 0 {

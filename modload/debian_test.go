@@ -9,19 +9,11 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
-// needs ends a test that cannot run here: a skip on a desk, a failure where
-// everything is expected to be there (NODISK_TEST_STRICT=1).
-func needs(tb testing.TB, what string) {
-	tb.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		tb.Fatalf("needs %s", what)
-	}
-	tb.Skipf("needs %s", what)
-}
-
-// kernelTree returns a folder with lib/modules/RELEASE of a distribution's
+// kernelTree returns a directory with lib/modules/RELEASE of a distribution's
 // kernel, and the release.
 func kernelTree(tb testing.TB) (root, release string) {
 	tb.Helper()
@@ -31,7 +23,7 @@ func kernelTree(tb testing.TB) (root, release string) {
 	}
 	found, err := filepath.Glob(filepath.Join(root, "lib", "modules", "*", "modules.dep"))
 	if err != nil || len(found) == 0 {
-		needs(tb, "a kernel's modules in "+root+"/lib/modules (NODISK_KERNEL_DIR), with depmod done")
+		testenv.Missing(tb, "a kernel's modules in "+root+"/lib/modules (NODISK_KERNEL_DIR), with depmod done")
 	}
 	return root, filepath.Base(filepath.Dir(found[0]))
 }
@@ -63,7 +55,7 @@ func haveModprobe(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("modprobe"); err != nil {
 		if _, err := os.Stat("/sbin/modprobe"); err != nil {
-			needs(t, "modprobe (package kmod)")
+			testenv.Missing(t, "modprobe (package kmod)")
 		}
 	}
 }

@@ -140,12 +140,13 @@ func newTestLoader(t *testing.T, files map[string]string, c LoaderConfig) (*Load
 		living: make(map[string]bool), builtin: make(map[string]bool),
 	}
 	text := &buffer{}
-	log := slog.New(slog.NewTextHandler(text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
+	log := slog.New(slog.NewTextHandler(text,
+		&slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}}))
 	if c.Workers == 0 {
 		c.Workers = 4
 	}

@@ -9,15 +9,15 @@ import (
 // treesDir is where kernels and administrators put modules.
 const treesDir = "lib/modules"
 
-// addFlat adds the modules of flat folders, in the order of names. others tells
+// addFlat adds the modules of flat directories, in the order of names. others reports
 // whether there is a tree of another release.
 func (x *Index) addFlat(fsys fs.FS) (others bool) {
-	folders, err := fs.ReadDir(fsys, treesDir)
+	dirs, err := fs.ReadDir(fsys, treesDir)
 	if err != nil {
 		return false // without lib/modules there is nothing to add
 	}
-	for _, folder := range folders {
-		dir := treesDir + "/" + folder.Name()
+	for _, sub := range dirs {
+		dir := treesDir + "/" + sub.Name()
 		if _, err := fs.Stat(fsys, dir+"/modules.dep"); err == nil {
 			others = others || dir != x.dir
 			continue
@@ -31,14 +31,14 @@ func (x *Index) addFlat(fsys fs.FS) (others bool) {
 			if _, known := x.byName[name]; known || !IsModule(file.Name()) || file.IsDir() || x.Builtin(name) {
 				continue
 			}
-			x.byName[name] = int32(len(x.mods)) //nolint:gosec // a folder does not have 2^31 files
+			x.byName[name] = int32(len(x.mods)) //nolint:gosec // a directory does not have 2^31 files
 			x.mods = append(x.mods, entry{name: name, path: "/" + dir + "/" + file.Name()})
 		}
 	}
 	return others
 }
 
-// IsModule tells by its name whether a file is a module, compressed or not.
+// IsModule reports by its name whether a file is a module, compressed or not.
 func IsModule(file string) bool {
 	for _, ending := range [...]string{".ko", ".ko.xz", ".ko.zst", ".ko.gz"} {
 		if strings.HasSuffix(file, ending) && len(file) > len(ending) {

@@ -21,7 +21,8 @@ import (
 func flatTree(files map[string]string) fstest.MapFS {
 	fsys := tree(files)
 	for _, name := range []string{
-		"ib/ib_core.ko", "ib/hca.ko.xz", "ib/ib-ipoib.ko", "ib/base.ko", "ib/loop.ko", "ib/README", "ib/.ko", "ib/below/x.ko",
+		"ib/ib_core.ko", "ib/hca.ko.xz", "ib/ib-ipoib.ko", "ib/base.ko", "ib/loop.ko", "ib/README", "ib/.ko",
+		"ib/below/x.ko",
 		"zz/hca.ko", "zz/last.ko.gz", "r.old/kernel/old.ko", "file.ko",
 	} {
 		fsys["lib/modules/"+name] = &fstest.MapFile{}
@@ -38,10 +39,11 @@ func openFlat(t *testing.T, fsys fstest.MapFS) *Index {
 	return x
 }
 
-// The index comes first, then what is built in, then folders by name.
+// The index comes first, then what is built in, then directories by name.
 func TestFlat(t *testing.T) {
 	x := openFlat(t, flatTree(map[string]string{
-		"dep": "kernel/base.ko:\nkernel/mid.ko: kernel/base.ko\nkernel/other.ko:\n", "builtin": "kernel/drivers/block/loop.ko\n",
+		"dep":     "kernel/base.ko:\nkernel/mid.ko: kernel/base.ko\nkernel/other.ko:\n",
+		"builtin": "kernel/drivers/block/loop.ko\n",
 	}))
 	mods, err := x.Resolve("mid", "other", "ib_core", "hca", "base", "ib-ipoib", "last", "loop")
 	if err != nil {
@@ -75,10 +77,10 @@ func TestFlatWithoutIndex(t *testing.T) {
 	if got := x.Match("pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00"); got != nil {
 		t.Errorf("a device leads to %v", got)
 	}
-	// With another kernel's tree beside them the folders are its own.
+	// With another kernel's tree beside them the directories are its own.
 	fsys["lib/modules/6.0/modules.dep"] = &fstest.MapFile{}
 	if _, err := Open(fsys, "r"); err == nil || !strings.Contains(err.Error(), "lib/modules/r/modules.dep") {
-		t.Errorf("another kernel's folders pass: %v", err)
+		t.Errorf("another kernel's directories pass: %v", err)
 	}
 }
 
@@ -119,7 +121,8 @@ func TestLoadFlatErrors(t *testing.T) {
 	}
 	err := l.Load(t.Context(), "hca")
 	want := `load module "hca": no such file or directory; the kernel says "hca: Unknown symbol ib_register_device (err -2)"; ` +
-		"lib/modules/ib/hca.ko.xz lies in a folder without index, so nothing is loaded for it: name ib_core, ib_cm before it"
+		"lib/modules/ib/hca.ko.xz lies in a directory without an index, so nothing is loaded for it: name ib_core, " +
+		"ib_cm before it"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -141,13 +144,15 @@ func TestNeeds(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for name, data := range map[string][]byte{"a.ko": []byte(modinfo), "b.ko.gz": packed.Bytes(), "c.ko.gz": []byte("rubbish")} {
+	for name, data := range map[string][]byte{"a.ko": []byte(modinfo), "b.ko.gz": packed.Bytes(),
+		"c.ko.gz": []byte("rubbish")} {
 		if err := os.WriteFile(filepath.Join(root, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	m := newMachine(LoaderConfig{Root: root, Decompress: unpack.Module})
-	for name, want := range map[string][]string{"a.ko": {"ib_core", "mlx4_core"}, "b.ko.gz": {"ib_core", "mlx4_core"}, "c.ko.gz": nil, "d.ko": nil} {
+	for name, want := range map[string][]string{"a.ko": {"ib_core", "mlx4_core"}, "b.ko.gz": {"ib_core", "mlx4_core"},
+		"c.ko.gz": nil, "d.ko": nil} {
 		if diff := cmp.Diff(want, m.needs(name)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -189,13 +194,14 @@ func FuzzDepends(f *testing.F) {
 func TestOnTrust(t *testing.T) {
 	_, k, log := newTestLoader(t, diamond, LoaderConfig{})
 	l := newLoader(openFlat(t, flatTree(nil)), LoaderConfig{}, k, slog.New(slog.NewTextHandler(log, nil)))
-	if err := l.Request(t.Context(), Request{Name: "sd_mod", Stage: StageStorage}, Request{Name: "ib_core", Stage: StageDrivers}); err != nil {
+	if err := l.Request(t.Context(), Request{Name: "sd_mod", Stage: StageStorage},
+		Request{Name: "ib_core", Stage: StageDrivers}); err != nil {
 		t.Error(err)
 	}
 	if !strings.Contains(log.String(), "module=sd_mod") || !k.living["ib_core"] {
 		t.Errorf("loaded %v, the log is %s", k.order, log)
 	}
 	if err := l.Load(t.Context(), "sd_mod"); err == nil {
-		t.Error("a module asked for by name is missing, and that is no error")
+		t.Error("a module asked for by name is missing, and that is not an error")
 	}
 }

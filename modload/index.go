@@ -15,7 +15,7 @@ type Index struct {
 	release string
 	dir     string // lib/modules/RELEASE
 	mods    []entry
-	indexed int // that many of mods are of modules.dep, the rest of flat folders
+	indexed int // that many of mods are of modules.dep, the rest of flat directories
 	byName  map[string]int32
 	softs   map[string]softdep
 	conf    []ConfLine // of modprobe.d
@@ -25,7 +25,7 @@ type Index struct {
 	aliases func() *aliasTable
 }
 
-// An entry is a line of modules.dep, or a module of a flat folder.
+// An entry is a line of modules.dep, or a module of a flat directory.
 type entry struct {
 	name string
 	path string
@@ -39,9 +39,9 @@ type softdep struct {
 // Open reads the index of a release from a file system rooted at "/". Only
 // modules.dep must exist: a kernel without device aliases, softdeps or
 // built-in modules has no such files. Not even that must exist where there are
-// flat folders: every folder of lib/modules without a modules.dep counts, with
+// flat directories: every directory of lib/modules without a modules.dep counts, with
 // the modules that lie in it. Of several files for one name that of the index is
-// taken, else that of the first folder by name.
+// taken, else that of the first directory by name.
 //
 // modules.order is not read. depmod writes modules.dep and modules.alias in
 // that order already, and their own order is the one that counts.
@@ -68,9 +68,10 @@ func Open(fsys fs.FS, release string) (*Index, error) {
 	x.builtin, x.modinfo = texts[2], texts[3]
 	x.indexed = len(x.mods)
 	others := x.addFlat(fsys)
-	// Beside the tree of another kernel, flat folders are that kernel's too.
+	// Beside the tree of another kernel, flat directories are that kernel's too.
 	if dep == nil && (others || len(x.mods) == 0) {
-		return nil, fmt.Errorf("open module index: %w", &fs.PathError{Op: "read", Path: x.dir + "/modules.dep", Err: fs.ErrNotExist})
+		return nil, fmt.Errorf("open module index: %w", &fs.PathError{Op: "read", Path: x.dir + "/modules.dep",
+			Err: fs.ErrNotExist})
 	}
 	return x, nil
 }
@@ -103,7 +104,7 @@ func OpenImage(fsys fs.FS, release string, loads bool) (*Index, error) {
 	}
 	x, err := Open(fsys, release)
 	if errors.Is(err, fs.ErrNotExist) {
-		if folders, _ := fs.ReadDir(fsys, treesDir); len(folders) == 0 { // nothing can be read there: nothing is there
+		if dirs, _ := fs.ReadDir(fsys, treesDir); len(dirs) == 0 { // nothing can be read there: nothing is there
 			return NoModules(release), nil
 		}
 	}
@@ -141,7 +142,8 @@ func (x *Index) parseDep(text string) error {
 		path, deps, ok := strings.Cut(line, ":")
 		name := nameOf(path)
 		if !ok || name == "" {
-			return fmt.Errorf("%s/modules.dep: line %d is not \"module: modules\"; run depmod or build the image anew", x.dir, number)
+			return fmt.Errorf("%s/modules.dep: line %d is not \"module: modules\"; run depmod or build the image again",
+				x.dir, number)
 		}
 		if _, twice := x.byName[name]; twice {
 			continue
@@ -170,7 +172,7 @@ func parseSoftdeps(text string) map[string]softdep {
 	return softs
 }
 
-// read adds what the words behind a module's name say.
+// read adds what the words after a module's name say.
 func (s *softdep) read(words []string) {
 	var list *[]string
 	for _, word := range words {
@@ -193,7 +195,7 @@ func (x *Index) file(path string) string {
 	return x.dir + "/" + path
 }
 
-// Builtin tells whether the kernel has this module, or a module with this
+// Builtin reports whether the kernel has this module, or a module with this
 // alias, built in.
 func (x *Index) Builtin(name string) bool {
 	name = normal(name)
@@ -218,7 +220,7 @@ func (x *Index) Builtin(name string) bool {
 	}
 }
 
-// Has tells whether the index has a loadable module of that name.
+// Has reports whether the index has a loadable module of that name.
 func (x *Index) Has(name string) bool {
 	_, ok := x.byName[normal(name)]
 	return ok

@@ -133,7 +133,8 @@ func TestResolve(t *testing.T) {
 			[]Module{
 				{Name: "virtio", Path: dir + "drivers/virtio/virtio.ko"},
 				{Name: "virtio_ring", Path: dir + "drivers/virtio/virtio_ring.ko"},
-				{Name: "virtio_pci", Path: dir + "drivers/virtio/virtio_pci.ko", Deps: []string{"virtio", "virtio_ring"}},
+				{Name: "virtio_pci", Path: dir + "drivers/virtio/virtio_pci.ko",
+					Deps: []string{"virtio", "virtio_ring"}},
 			},
 		},
 		"softdeps by alias, a missing one is left out": {
@@ -142,7 +143,8 @@ func TestResolve(t *testing.T) {
 				{Name: "jbd2", Path: dir + "fs/jbd2/jbd2.ko.gz"},
 				{Name: "crc32c_intel", Path: dir + "arch/x86/crypto/crc32c-intel.ko.xz", Optional: true},
 				{Name: "crc32c_generic", Path: dir + "crypto/crc32c_generic.ko.zst", Optional: true},
-				{Name: "ext4", Path: dir + "fs/ext4/ext4.ko", Deps: []string{"jbd2"}, After: []string{"crc32c_intel", "crc32c_generic"}},
+				{Name: "ext4", Path: dir + "fs/ext4/ext4.ko", Deps: []string{"jbd2"},
+					After: []string{"crc32c_intel", "crc32c_generic"}},
 			},
 		},
 		"a cycle of softdeps, and post": {
@@ -154,9 +156,11 @@ func TestResolve(t *testing.T) {
 				{Name: "old", Path: "lib/modules/r/old.ko", Optional: true, After: []string{"a"}},
 			},
 		},
-		"built in":                 {[]string{"virtio_blk", "crypto-hmac"}, []Module{}},
-		"dependency on a built-in": {[]string{"dep_on_builtin"}, []Module{{Name: "dep_on_builtin", Path: dir + "dep-on-builtin.ko"}}},
-		"twice":                    {[]string{"virtio", "virtio"}, []Module{{Name: "virtio", Path: dir + "drivers/virtio/virtio.ko"}}},
+		"built in": {[]string{"virtio_blk", "crypto-hmac"}, []Module{}},
+		"dependency on a built-in": {[]string{"dep_on_builtin"},
+			[]Module{{Name: "dep_on_builtin", Path: dir + "dep-on-builtin.ko"}}},
+		"twice": {[]string{"virtio", "virtio"},
+			[]Module{{Name: "virtio", Path: dir + "drivers/virtio/virtio.ko"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := x.Resolve(tt.ask...)
@@ -191,14 +195,14 @@ func TestResolveMissing(t *testing.T) {
 	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
 		var m *MissingError
 		if !errors.As(e, &m) {
-			t.Fatalf("%v is no MissingError", e)
+			t.Fatalf("%v is not a MissingError", e)
 		}
 		missing = append(missing, m.Error())
 	}
 	want := []string{
-		`find module "virtio_pcl": neither in lib/modules/r, nor in a folder beside it, nor built into that kernel; the nearest name there is "virtio_pci"`,
-		`find module "gone", needed by "broken": neither in lib/modules/r, nor in a folder beside it, nor built into that kernel`,
-		`find module "entirely_unknown": neither in lib/modules/r, nor in a folder beside it, nor built into that kernel`,
+		`find module "virtio_pcl": neither in lib/modules/r, nor in a directory beside it, nor built into that kernel; the nearest name there is "virtio_pci"`,
+		`find module "gone", needed by "broken": neither in lib/modules/r, nor in a directory beside it, nor built into that kernel`,
+		`find module "entirely_unknown": neither in lib/modules/r, nor in a directory beside it, nor built into that kernel`,
 	}
 	if diff := cmp.Diff(want, missing); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -247,7 +251,8 @@ func TestGlob(t *testing.T) {
 
 func FuzzMatch(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"pci:v00008086d*sv*", "pci:v00008086d0000100Esv0"}, {"[a-", "["}, {"a[!b]*?", "acd"}, {`\`, `\`}, {"*-*", "a_b"}, {"", ""},
+		{"pci:v00008086d*sv*", "pci:v00008086d0000100Esv0"}, {"[a-", "["}, {"a[!b]*?", "acd"}, {`\`, `\`},
+		{"*-*", "a_b"}, {"", ""},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -325,11 +330,12 @@ func TestOpenImage(t *testing.T) {
 		modules    int // -1: refused
 	}{
 		"none":                         {fstest.MapFS{"init": {}}, false, 0},
-		"an empty folder":              {fstest.MapFS{"lib/modules": {Mode: fs.ModeDir}}, false, 0},
+		"an empty directory":           {fstest.MapFS{"lib/modules": {Mode: fs.ModeDir}}, false, 0},
 		"of another release":           {other, false, -1},
 		"of another, none can be used": {other, true, 0},
-		"of this":                      {fstest.MapFS{"lib/modules/r/modules.dep": {Data: []byte("kernel/a.ko:\n")}}, false, 1},
-		"flat":                         {fstest.MapFS{"lib/modules/ib/b.ko": {}}, false, 1},
+		"of this": {fstest.MapFS{"lib/modules/r/modules.dep": {Data: []byte("kernel/a.ko:\n")}},
+			false, 1},
+		"flat": {fstest.MapFS{"lib/modules/ib/b.ko": {}}, false, 1},
 	} {
 		x, err := OpenImage(c.fsys, "r", !c.monolithic)
 		if c.modules < 0 {

@@ -48,7 +48,8 @@ func newKmodTree(t *testing.T) (kmodTree, string) {
 // run returns the lines modprobe prints for arguments.
 func (k kmodTree) run(t *testing.T, args ...string) []string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), k.tool, append([]string{"-q", "-C", k.conf, "-d", k.root, "-S", k.release}, args...)...)
+	cmd := exec.CommandContext(t.Context(), k.tool, append([]string{"-q", "-C", k.conf, "-d", k.root, "-S", k.release},
+		args...)...)
 	cmd.Env = []string{}
 	out, err := cmd.Output()
 	if err != nil && len(out) == 0 {
@@ -287,7 +288,8 @@ func TestEveryAliasAsModprobe(t *testing.T) {
 			t.Errorf("%s (-modprobe +find %v):\n%s", aliases[i], ok, cmp.Diff(want, got))
 		}
 	}
-	t.Logf("%d patterns of modules, %d of what is built in, %d names, %d changed: %d lead to modules, %d to what is built in, %d to nothing; %d differ",
+	t.Logf("%d patterns of modules, %d of what is built in, %d names, %d changed: %d lead to modules, %d to what is "+
+		"built in, %d to nothing; %d differ",
 		patterns, builtin, names, patterns, loadable, inKernel, nothing, different)
 	if patterns < 1000 || loadable < patterns*9/10 || inKernel == 0 || nothing == 0 {
 		t.Error("too few aliases were compared to mean anything")

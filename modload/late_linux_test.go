@@ -17,7 +17,8 @@ import (
 
 // hba has a driver that stays in its probe, and much else.
 var hba = map[string]string{
-	"dep": "kernel/drivers/scsi/hba.ko: kernel/drivers/scsi/base.ko\nkernel/drivers/scsi/base.ko:\nkernel/drivers/scsi/behind.ko: kernel/drivers/scsi/hba.ko\n" +
+	"dep": "kernel/drivers/scsi/hba.ko: kernel/drivers/scsi/base.ko\nkernel/drivers/scsi/base.ko:\n" +
+		"kernel/drivers/scsi/behind.ko: kernel/drivers/scsi/hba.ko\n" +
 		"kernel/drivers/net/nic.ko:\nkernel/drivers/net/usbnic.ko:\nkernel/drivers/net/virtio.ko:\n" +
 		"kernel/fs/a.ko:\nkernel/fs/b.ko: kernel/fs/a.ko\nkernel/fs/c.ko: kernel/fs/b.ko kernel/fs/a.ko\n",
 	"alias":   "alias pci:v1* hba\nalias pci:v2* nic\nalias virtio:d1* virtio\nalias usb:v1* usbnic\n",
@@ -224,7 +225,8 @@ func TestFinishWaitsForProbesBehindLive(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		err := l.Finish(ctx, sysfs, nil, time.Hour)
-		if want := "the kernel still has hba waiting for probes, perhaps its own of 0000:00:03.0, 2.05 s"; err == nil || !strings.Contains(err.Error(), want) {
+		if want := "the kernel still has hba waiting for probes, perhaps its own of 0000:00:03.0, 2.05 s"; err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("while it lasts: %v, want %s", err, want)
 		}
 		if err := l.Finish(t.Context(), sysfs, nil, time.Hour); err != nil || time.Since(start) != probe {
@@ -232,7 +234,7 @@ func TestFinishWaitsForProbesBehindLive(t *testing.T) {
 		}
 		synctest.Wait()
 		if got := l.Late(); got != nil {
-			t.Errorf("behind it late: %v", got)
+			t.Errorf("after it late: %v", got)
 		}
 		l.Close()
 	})
@@ -362,7 +364,8 @@ func TestDriversDoNotWait(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		err = l.Finish(ctx, sysfs, nil, time.Hour)
-		text := "load modules: context deadline exceeded; the kernel still has hba in its init, or its probe of 0000:00:03.0, 13 s: see its log"
+		text := "load modules: context deadline exceeded; the kernel still has hba in its init, or its probe of " +
+			"0000:00:03.0, 13 s: see its log"
 		if err == nil || err.Error() != text {
 			t.Errorf("while it lasts: %v, want %s", err, text)
 		}
@@ -379,7 +382,7 @@ func TestDriversDoNotWait(t *testing.T) {
 			t.Errorf("late: %v, tries %v", got, k.tries)
 		}
 		if !strings.Contains(log.String(), "behind does not want") {
-			t.Errorf("what fails behind the caller's back is not told:\n%s", log)
+			t.Errorf("what fails in the background is not reported:\n%s", log)
 		}
 	})
 }

@@ -49,7 +49,7 @@ type Loader struct {
 	end  context.CancelFunc
 
 	mu      sync.Mutex
-	flights map[string]*flight
+	loads   map[string]*moduleLoad
 	loaded  []Loaded
 	left    map[*batch]bool // whose callers went on without them
 	asked   map[string]bool // modules for devices that are in a batch
@@ -113,11 +113,11 @@ func newLoader(x *Index, c LoaderConfig, k kernel, log *slog.Logger) *Loader {
 	l := &Loader{
 		index: x, conf: c, log: log, kernel: k,
 		places: newPlaces(workers), patience: longest,
-		flights: make(map[string]*flight),
-		left:    make(map[*batch]bool),
-		asked:   make(map[string]bool),
-		said:    make(map[string]bool),
-		turn:    make(chan struct{}),
+		loads: make(map[string]*moduleLoad),
+		left:  make(map[*batch]bool),
+		asked: make(map[string]bool),
+		said:  make(map[string]bool),
+		turn:  make(chan struct{}),
 	}
 	l.state.turn = l.turn
 	l.life, l.end = context.WithCancel(context.Background())
@@ -128,7 +128,7 @@ func newLoader(x *Index, c LoaderConfig, k kernel, log *slog.Logger) *Loader {
 func workersOf(cpus int) int { return min(max(1, cpus), maxPlaces) }
 
 // Close ends what goes on in the background: modules that wait for late ones
-// are not loaded any more. What the kernel has is its own affair; see [Loader.Late].
+// are no longer loaded. What the kernel has is its own affair; see [Loader.Late].
 func (l *Loader) Close() { l.end() }
 
 // Workers is how many modules are worked on side by side.
@@ -167,8 +167,8 @@ func (l *Loader) Request(ctx context.Context, requests ...Request) error {
 
 // Drivers is Request for drivers: they come before all that is loaded by name,
 // and nobody waits for their probes. It returns when all that is left to do waits
-// for the kernel, which is in the init or in a probe of some; it goes on behind
-// the caller's back until [Loader.Close], and what fails then is a warning in
+// for the kernel, which is in the init or in a probe of some; it goes on in
+// the background until [Loader.Close], and what fails then is a warning in
 // the log.
 func (l *Loader) Drivers(ctx context.Context, requests ...Request) error {
 	b, answers := l.launch(l.life, requests, true)
@@ -184,7 +184,7 @@ func (l *Loader) launch(ctx context.Context, requests []Request, drivers bool) (
 	for i, r := range requests {
 		names[i] = r.Name
 	}
-	p := l.index.plan(names, l.denied, l.kernel.cpu())
+	p := l.index.schedule(names, l.denied, l.kernel.cpu())
 	return l.start(ctx, p.mods, purpose{requests: requests, driver: drivers, again: true}), p.answers
 }
 
@@ -207,8 +207,8 @@ func (l *Loader) verdict(b *batch, answers []answer, requests []Request) error {
 	return errors.Join(errs...)
 }
 
-// onTrust tells whether a module that is not there may be built in: without
-// modules.builtin nobody can say, and a profile is no order.
+// onTrust reports whether a module that is not there may be built in: without
+// modules.builtin nobody can say, and a profile is not an order.
 func (l *Loader) onTrust(r Request, a answer) bool {
 	_, missing := errors.AsType[*MissingError](a.err)
 	return missing && r.Stage != 0 && l.index.indexed == 0
@@ -240,7 +240,8 @@ func (l *Loader) warn(name string, err error) {
 	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
 		level = slog.LevelDebug // no such hardware: nothing anybody must do
 	}
-	l.log.LogAttrs(context.Background(), level, "optional module not loaded", slog.String("module", name), slog.Any("err", err))
+	l.log.LogAttrs(context.Background(), level, "optional module not loaded", slog.String("module", name),
+		slog.Any("err", err))
 }
 
 func (l *Loader) once(what string) bool {
@@ -263,7 +264,7 @@ func (l *Loader) denied(module string, byAlias bool) bool {
 	return ok
 }
 
-// params puts the administrator's parameters behind the profile's: the kernel
+// params puts the administrator's parameters after the profile's: the kernel
 // takes the last of a kind.
 func (l *Loader) params(module string, requests []Request) string {
 	params := l.conf.Params.For(module)

@@ -20,7 +20,8 @@ import (
 // top needs left and right, which need base.
 var diamond = map[string]string{
 	"dep": "kernel/base.ko:\nkernel/left.ko: kernel/base.ko\nkernel/right.ko: kernel/base.ko\n" +
-		"kernel/top.ko: kernel/left.ko kernel/right.ko kernel/base.ko\nkernel/fast.ko:\nkernel/slow.ko:\nkernel/late.ko:\n",
+		"kernel/top.ko: kernel/left.ko kernel/right.ko kernel/base.ko\nkernel/fast.ko:\nkernel/slow.ko:\n" +
+		"kernel/late.ko:\n",
 	"alias": "alias crypto-x fast\nalias crypto-x slow\nalias cpu:type:x86,ven*feature:*0094* fast\n" +
 		"alias pci:v00001AF4* left\nalias virtio:d00000001v* right\nalias usb:v1* top\n",
 	"softdep": "softdep top pre: crypto-x post: late\n",
@@ -48,7 +49,8 @@ func TestLoadDiamond(t *testing.T) {
 	}
 	wg.Wait()
 	for _, e := range [][2]string{
-		{"base", "left"}, {"base", "right"}, {"left", "top"}, {"right", "top"}, {"fast", "top"}, {"slow", "top"}, {"top", "late"},
+		{"base", "left"}, {"base", "right"}, {"left", "top"}, {"right", "top"}, {"fast", "top"}, {"slow", "top"},
+		{"top", "late"},
 	} {
 		k.before(t, e[0], e[1])
 	}
@@ -146,7 +148,8 @@ func TestLoadErrors(t *testing.T) {
 	k.inserted = func(name string) ([]string, error) {
 		switch name {
 		case "base":
-			return []string{"other: Unknown symbol x (err -2)", "base: version magic '5.10 SMP ' should be '6.1 SMP '"}, unix.ENOEXEC
+			return []string{"other: Unknown symbol x (err -2)", "base: version magic '5.10 SMP ' should " +
+				"be '6.1 SMP '"}, unix.ENOEXEC
 		case "late":
 			return nil, unix.ENOMEM
 		}
@@ -157,7 +160,7 @@ func TestLoadErrors(t *testing.T) {
 		`load module "base" (top needs left needs base): exec format error; the kernel says "base: version magic '5.10 SMP ' should be '6.1 SMP '"; ` +
 			"the modules are of the same release but another build: build the image again with the kernel that boots",
 		`load module "late": cannot allocate memory; the machine has too little memory left`,
-		`find module "topp": neither in lib/modules/r, nor in a folder beside it, nor built into that kernel; the nearest name there is "top"`,
+		`find module "topp": neither in lib/modules/r, nor in a directory beside it, nor built into that kernel; the nearest name there is "top"`,
 	}
 	if err == nil {
 		t.Fatal("no error")
@@ -201,8 +204,10 @@ func TestLoadOptional(t *testing.T) {
 	if err := l.Request(t.Context(), Request{Name: "nothing", Optional: true}, Request{Name: "left"}); err != nil {
 		t.Error(err)
 	}
-	want := "level=WARN msg=\"optional module not loaded\" module=late err=\"load module \\\"late\\\": invalid argument\"\n" +
-		"level=WARN msg=\"optional module not loaded\" module=nothing err=\"find module \\\"nothing\\\": neither in lib/modules/r, nor in a folder beside it, nor built into that kernel\"\n"
+	want := "level=WARN msg=\"optional module not loaded\" module=late err=\"load module \\\"late\\\": " +
+		"invalid argument\"\n" +
+		"level=WARN msg=\"optional module not loaded\" module=nothing err=\"find module \\\"nothing\\\": neither in " +
+		"lib/modules/r, nor in a directory beside it, nor built into that kernel\"\n"
 	if diff := cmp.Diff(want, log.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
@@ -234,9 +239,11 @@ func TestLoadSuitsProcessor(t *testing.T) {
 }
 
 func TestLoadParamsAndBlacklist(t *testing.T) {
-	params, black := ParseParams(cmdline.Parse(`base.debug=1 top.name="a b" left-x.y=1 modprobe.blacklist=fast,left module_blacklist=right`))
+	params, black := ParseParams(
+		cmdline.Parse(`base.debug=1 top.name="a b" left-x.y=1 modprobe.blacklist=fast,left module_blacklist=right`))
 	l, k, log := newTestLoader(t, diamond, LoaderConfig{Params: params, Blacklist: black})
-	if err := l.Request(t.Context(), Request{Name: "left", Params: "max=0"}, Request{Name: "crypto-x"}, Request{Name: "right"}); err != nil {
+	if err := l.Request(t.Context(), Request{Name: "left", Params: "max=0"}, Request{Name: "crypto-x"},
+		Request{Name: "right"}); err != nil {
 		t.Error(err)
 	}
 	want := map[string]string{"base": "debug=1", "left": "max=0", "slow": ""}
@@ -244,7 +251,8 @@ func TestLoadParamsAndBlacklist(t *testing.T) {
 		t.Errorf("parameters (-want +got):\n%s", diff)
 	}
 	err := l.Request(t.Context(), Request{Name: "top", Params: "name=x"})
-	if err == nil || !strings.Contains(err.Error(), `load module "right" (top needs right): forbidden by module_blacklist=`) {
+	if err == nil ||
+		!strings.Contains(err.Error(), `load module "right" (top needs right): forbidden by module_blacklist=`) {
 		t.Errorf("a dependency is forbidden: %v", err)
 	}
 	if got := l.params("top", []Request{{Name: "top", Params: "name=x"}}); got != `name=x name="a b"` {
@@ -262,7 +270,7 @@ func TestLoadBusy(t *testing.T) {
 		l, k, _ := newTestLoader(t, diamond, LoaderConfig{})
 		k.inserted = func(name string) ([]string, error) {
 			if name == "fast" {
-				return nil, unix.EAGAIN // for ever
+				return nil, unix.EAGAIN // forever
 			}
 			if k.tries[name] < 3 {
 				return nil, unix.EBUSY
@@ -316,7 +324,7 @@ func TestLoadEndsWithContext(t *testing.T) {
 	}
 }
 
-// A module whose init never ends does not hold up its caller for ever.
+// A module whose init never ends does not hold up its caller forever.
 func TestLoadHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, k, _ := newTestLoader(t, diamond, LoaderConfig{Serial: true})
@@ -361,7 +369,7 @@ func TestLoadTooSlow(t *testing.T) {
 		err := l.Load(ctx, "left", "late")
 		want := "load modules: context deadline exceeded; not loaded yet: base, late, beside fast" + remedy
 		if !errors.Is(err, context.DeadlineExceeded) || err.Error() != want {
-			t.Errorf("behind others: %v, want %s", err, want)
+			t.Errorf("after others: %v, want %s", err, want)
 		}
 		synctest.Wait()
 		if names, looking := l.Loading(); !slices.Equal(names, []string{"fast"}) || looking {
@@ -377,7 +385,8 @@ func TestLoadTooSlow(t *testing.T) {
 		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err = l.Load(ctx, "left")
-		if want := "load modules: context deadline exceeded; not loaded yet: base" + remedy; err == nil || err.Error() != want {
+		if want := "load modules: context deadline exceeded; not loaded yet: base" + remedy; err == nil ||
+			err.Error() != want {
 			t.Errorf("while it is unpacked: %v, want %s", err, want)
 		}
 		if err := l.Load(t.Context(), "left"); err != nil {

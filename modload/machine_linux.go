@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/internal/kmsg"
 	"github.com/nodisk/nodisk/internal/uevent"
 )
 
@@ -21,7 +22,7 @@ const moduleInitCompressedFile = 4
 // A machine is the kernel that runs.
 type machine struct {
 	root       string
-	modules    string // folder above lib/modules
+	modules    string // directory above lib/modules
 	decompress func(path string, r io.Reader) (io.Reader, error)
 	format     func() string // of compressed modules the kernel takes; "" is none
 	uname      func() string
@@ -83,7 +84,7 @@ func (m *machine) present(module string) bool {
 	if m.live(module) {
 		return true
 	}
-	// A module that is built in has a folder if it has parameters or a version,
+	// A module that is built in has a directory if it has parameters or a version,
 	// and never an initstate.
 	if unix.Access(m.path("sys/module/"+module), unix.F_OK) != nil {
 		return false
@@ -165,12 +166,9 @@ func (m *machine) insert(i insertion) ([]string, error) {
 func (m *machine) finit(fd int, i insertion, flags int) ([]string, error) {
 	// Opened before the call and at the end of the log, so that what is read
 	// from it was said during the call. Without it errors say less.
-	kmsg, err := open(m.path("dev/kmsg"), unix.O_RDONLY|unix.O_NONBLOCK)
+	said, err := kmsg.Open(m.path("dev/kmsg"))
 	if err == nil {
-		defer func() { _ = unix.Close(kmsg) }()
-		if _, err := unix.Seek(kmsg, 0, io.SeekEnd); err != nil {
-			kmsg = -1
-		}
+		defer func() { _ = said.Close() }()
 	}
 	i.enter()
 	for {
@@ -179,32 +177,10 @@ func (m *machine) finit(fd int, i insertion, flags int) ([]string, error) {
 			break
 		}
 	}
-	if err == nil || errors.Is(err, unix.EEXIST) || kmsg < 0 {
+	if err == nil || errors.Is(err, unix.EEXIST) {
 		return nil, err
 	}
-	return messages(func(b []byte) (int, error) { return unix.Read(kmsg, b) }), err
-}
-
-// maxRecords bounds what is read of the log of a machine that logs without end.
-const maxRecords = 512
-
-// messages reads the log until it has no more.
-func messages(read func([]byte) (int, error)) []string {
-	var list []string
-	buf := make([]byte, 8<<10) // PRINTK_MESSAGE_MAX is 2 KiB, CONSOLE_EXT_LOG_MAX 8 KiB
-	for range maxRecords {
-		n, err := read(buf)
-		switch {
-		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.EINTR): // records were overwritten
-			continue
-		case err != nil || n == 0: // EAGAIN: the end
-			return list
-		}
-		if r, err := ParseRecord(buf[:n]); err == nil {
-			list = append(list, r.Message)
-		}
-	}
-	return list
+	return said.Messages(), err
 }
 
 // compression names the format of a file as /sys/module/compression does.
@@ -227,7 +203,8 @@ func (m *machine) unpack(fd int, path, format string) (*os.File, error) {
 		if takes == "" {
 			takes = "none"
 		}
-		return nil, fmt.Errorf("unpack %s: the kernel unpacks %s, not %s: build the image with plain modules", path, takes, format)
+		return nil, fmt.Errorf("unpack %s: the kernel unpacks %s, not %s: build the image with plain modules",
+			path, takes, format)
 	}
 	r, err := m.decompress(path, descriptor(fd))
 	if err != nil {

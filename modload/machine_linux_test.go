@@ -18,7 +18,7 @@ import (
 	"github.com/nodisk/nodisk/modload/unpack"
 )
 
-// write makes files below a folder that stands for "/".
+// write makes files below a directory that stands for "/".
 func write(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -50,7 +50,8 @@ func TestMachineLooksAtSysfs(t *testing.T) {
 			t.Errorf("%s: live, present = %v, want %v", name, got, want)
 		}
 	}
-	if m.cpu() != "cpu:type:x86" || m.format() != "zstd" || m.size("lib/a.ko") != 3 || m.size("none") != 0 || m.release() == "" {
+	if m.cpu() != "cpu:type:x86" || m.format() != "zstd" || m.size("lib/a.ko") != 3 || m.size("none") != 0 ||
+		m.release() == "" {
 		t.Errorf("cpu %q, compression %q, size %d, release %q", m.cpu(), m.format(), m.size("lib/a.ko"), m.release())
 	}
 }
@@ -58,14 +59,17 @@ func TestMachineLooksAtSysfs(t *testing.T) {
 func TestInsertErrors(t *testing.T) {
 	root := write(t, map[string]string{"a.ko.xz": "not xz", "b.ko.gz": "x", "sys/module/compression": "zstd\n"})
 	m := newMachine(LoaderConfig{Root: root})
-	if _, err := m.insert(insertion{path: "none.ko", enter: func() {}}); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "open ") {
+	if _, err := m.insert(insertion{path: "none.ko", enter: func() {}}); !errors.Is(err, fs.ErrNotExist) ||
+		!strings.Contains(err.Error(), "open ") {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := m.insert(insertion{path: "a.ko.xz", enter: func() {}}); err == nil || !strings.Contains(err.Error(), "the kernel unpacks zstd, not xz: build the image with plain modules") {
+	if _, err := m.insert(insertion{path: "a.ko.xz", enter: func() {}}); err == nil ||
+		!strings.Contains(err.Error(), "the kernel unpacks zstd, not xz: build the image with plain modules") {
 		t.Errorf("nobody unpacks: %v", err)
 	}
 	m.decompress = unpack.Module
-	if _, err := m.insert(insertion{path: "a.ko.xz", enter: func() {}}); err == nil || !strings.Contains(err.Error(), "unpack a.ko.xz: read xz: ") {
+	if _, err := m.insert(insertion{path: "a.ko.xz", enter: func() {}}); err == nil ||
+		!strings.Contains(err.Error(), "unpack a.ko.xz: read xz: ") {
 		t.Errorf("not xz: %v", err)
 	}
 	if _, err := m.insert(insertion{path: "b.ko.gz", enter: func() {}}); !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -77,7 +81,8 @@ func TestInsertErrors(t *testing.T) {
 // unpacked.
 func TestInsertWithoutCompressedFlag(t *testing.T) {
 	oldkernel.Under(t, []oldkernel.Rule{
-		{Call: unix.SYS_FINIT_MODULE, Args: []oldkernel.Arg{{Index: 2, Mask: moduleInitCompressedFile, Any: true}}, Errno: unix.EINVAL},
+		{Call: unix.SYS_FINIT_MODULE, Args: []oldkernel.Arg{{Index: 2, Mask: moduleInitCompressedFile, Any: true}},
+			Errno: unix.EINVAL},
 		{Call: unix.SYS_FINIT_MODULE}, // loads it
 	}, func(t *testing.T) {
 		var unpacked []string
@@ -120,37 +125,6 @@ func TestUnpackToMemory(t *testing.T) {
 	}
 }
 
-func TestMessages(t *testing.T) {
-	steps := []struct {
-		text string
-		err  error
-	}{
-		{"", unix.EPIPE},
-		{"4,1,1,-;first\n", nil},
-		{"", unix.EINTR},
-		{"garbage", nil},
-		{"4,2,1,-;second\n K=V\n", nil},
-		{"", unix.EAGAIN},
-		{"4,3,1,-;not read\n", nil},
-	}
-	got := messages(func(b []byte) (int, error) {
-		s := steps[0]
-		steps = steps[1:]
-		return copy(b, s.text), s.err
-	})
-	if diff := cmp.Diff([]string{"first", "second"}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	endless := 0
-	messages(func(b []byte) (int, error) {
-		endless++
-		return copy(b, "4,1,1,-;again\n"), nil
-	})
-	if endless != maxRecords {
-		t.Errorf("%d records were read of a log without end", endless)
-	}
-}
-
 func TestExplain(t *testing.T) {
 	here, there := releases{tree: "6.1", running: "6.1"}, releases{tree: "6.1", running: "6.12"}
 	for name, tt := range map[string]struct {
@@ -170,7 +144,8 @@ func TestExplain(t *testing.T) {
 			[]string{"m: disagrees about version of symbol module_layout"},
 			here,
 			`load module "m": invalid argument; the kernel says "m: disagrees about version of symbol module_layout"; ` +
-				"the modules are of the same release but another build: build the image again with the kernel that boots",
+				"the modules are of the same release but another build: build the image again with the " +
+				"kernel that boots",
 		},
 		"unknown symbol": {
 			unix.ENOENT,
@@ -193,7 +168,8 @@ func TestExplain(t *testing.T) {
 			[]string{"Lockdown: nodisk-init: unsigned module loading is restricted; see man kernel_lockdown.7"},
 			here,
 			`load module "m": operation not permitted; the kernel says "Lockdown: nodisk-init: unsigned module loading is restricted; see man kernel_lockdown.7"; ` +
-				"this kernel takes only modules signed by a key it knows: use the modules of the kernel's own package, or enrol the key (MOK)",
+				"this kernel takes only modules signed by a key it knows: use the modules of the kernel's own " +
+				"package, or enrol the key (MOK)",
 		},
 		"blacklist of the kernel": {
 			unix.EPERM,
@@ -220,7 +196,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// What depmod wrote for a real kernel is found in the folder of that kernel.
+// What depmod wrote for a real kernel is found in the directory of that kernel.
 func TestMachineSizes(t *testing.T) {
 	root, release := kernelTree(t)
 	x, err := Open(os.DirFS(root), release)
@@ -253,7 +229,7 @@ func TestDescriptor(t *testing.T) {
 	}
 }
 
-// In an initramfs that somebody else made, our lib lies in a folder of its own.
+// In an initramfs that somebody else made, our lib lies in a directory of its own.
 func TestMachineWithModulesElsewhere(t *testing.T) {
 	m := newMachine(LoaderConfig{Modules: "/nodisk", Root: write(t, map[string]string{
 		"nodisk/lib/a.ko":           "123",
@@ -264,7 +240,8 @@ func TestMachineWithModulesElsewhere(t *testing.T) {
 	if m.size("lib/a.ko") != 3 || !m.live("a") || m.live("b") {
 		t.Errorf("size %d, a is live: %v, b is live: %v", m.size("lib/a.ko"), m.live("a"), m.live("b"))
 	}
-	if _, err := m.insert(insertion{path: "lib/none.ko", enter: func() {}}); err == nil || !strings.Contains(err.Error(), "/nodisk/lib/none.ko") {
+	if _, err := m.insert(insertion{path: "lib/none.ko", enter: func() {}}); err == nil ||
+		!strings.Contains(err.Error(), "/nodisk/lib/none.ko") {
 		t.Errorf("no file: %v", err)
 	}
 }

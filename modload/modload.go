@@ -7,7 +7,7 @@
 // device into modules, [Index.Resolve] turns names into a graph in load
 // order. The image builder asks them too.
 //
-// Modules may also lie in flat folders beside lib/modules/RELEASE, such as
+// Modules may also lie in flat directories beside lib/modules/RELEASE, such as
 // lib/modules/ib, without what depmod writes. Nothing leads to them but their
 // names, and they are loaded in the order in which they are named.
 //
@@ -39,15 +39,15 @@ type Module struct {
 	// After are the modules that the order alone puts before it, because of a
 	// softdep: they are tried first, but their failure is not this one's.
 	After []string
-	// Optional modules are wanted by softdeps only: a failure is no error.
+	// Optional modules are wanted by softdeps only: a failure is not an error.
 	Optional bool
-	// Flat modules lie in a folder without index: what they need is not known,
+	// Flat modules lie in a directory without an index: what they need is not known,
 	// they are loaded in the order in which they were named.
 	Flat bool
 }
 
 // A MissingError is a module that is neither in the index, nor in a flat
-// folder, nor built in.
+// directory, nor built in.
 type MissingError struct {
 	Name    string // module or alias, as it was asked for
 	Wanted  string // the module that needs it; empty: the caller asked
@@ -62,7 +62,7 @@ func (e *MissingError) Error() string {
 	if e.Wanted != "" {
 		fmt.Fprintf(&b, ", needed by %q", e.Wanted)
 	}
-	fmt.Fprintf(&b, ": neither in lib/modules/%s, nor in a folder beside it, nor built into that kernel", e.Release)
+	fmt.Fprintf(&b, ": neither in lib/modules/%s, nor in a directory beside it, nor built into that kernel", e.Release)
 	if e.Nearest != "" {
 		fmt.Fprintf(&b, "; the nearest name there is %q", e.Nearest)
 	}

@@ -15,7 +15,7 @@ type Conf struct {
 	// Lines are those that an [Index] heeds: "alias" and "softdep".
 	Lines []ConfLine
 	// Params are those of "options" lines in the order in which they are read.
-	// Those of the command line belong behind them.
+	// Those of the command line belong after them.
 	Params Params
 	// Blacklist is of "blacklist" lines, and of "install" lines whose command
 	// is true or false: so people write that a module must never be loaded.
@@ -28,24 +28,25 @@ type Conf struct {
 type ConfLine struct {
 	Words []string // the second is a name, in which wildcards may be
 	Path  string   // of the file
-	// Late is of a file that modprobe reads behind modules.softdep: its
+	// Late is of a file that modprobe reads after modules.softdep: its
 	// softdeps count for modules without a softdep of their own.
 	Late bool
 }
 
 // A ConfFile is one file of modprobe.d.
 type ConfFile struct {
-	Path string // with its folder: "/etc/modprobe.d/net.conf"
+	Path string // with its directory: "/etc/modprobe.d/net.conf"
 	Text string
 }
 
-// ConfDirs are the folders of modprobe.d(5), the one that counts first is
+// ConfDirs are the directories of modprobe.d(5), the one that counts first is
 // first. lib and usr/lib are often the same.
 func ConfDirs() []string {
-	return []string{"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d"}
+	return []string{"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d",
+		"lib/modprobe.d"}
 }
 
-// IsConf tells by its name whether modprobe reads a file of these folders.
+// IsConf reports by its name whether modprobe reads a file of these directories.
 func IsConf(name string) bool {
 	return name[0] != '.' && (strings.HasSuffix(name, ".conf") || strings.HasSuffix(name, ".alias"))
 }
@@ -64,7 +65,7 @@ func ConfFiles(fsys fs.FS) []string {
 	return names
 }
 
-// ReadConf reads the folders of a file system rooted at "/". What does not exist
+// ReadConf reads the directories of a file system rooted at "/". What does not exist
 // or cannot be read says nothing, as with modprobe.
 func ReadConf(fsys fs.FS) Conf {
 	var files []ConfFile
@@ -116,7 +117,7 @@ next:
 func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 // wrapped takes the first line off a text, with those that a backslash at the
-// end joins to it. Any other backslash stands for the byte behind it.
+// end joins to it. Any other backslash stands for the byte after it.
 func wrapped(text string) (line, rest string, lines int) {
 	var b []byte
 	lines = 1
@@ -174,7 +175,7 @@ func (c *Conf) line(path string, number int, line string) {
 	}
 }
 
-// never tells the commands that people write behind install for a module that must
+// never recognises the commands that people write after install for a module that must
 // not be loaded.
 func never(command string) bool {
 	switch base(command) {
@@ -194,7 +195,7 @@ func (x *Index) With(c Conf) *Index {
 }
 
 // configured returns the modules to which the configuration leads from a
-// normalised name. ok tells whether it says anything about it: then nothing
+// normalised name. ok reports whether it says anything about it: then nothing
 // else does. The module "off" leads nowhere.
 func (x *Index) configured(name string) (modules []string, ok bool) {
 	for _, l := range x.conf {
@@ -208,7 +209,7 @@ func (x *Index) configured(name string) (modules []string, ok bool) {
 	return modules, ok
 }
 
-// HasSoftdep tells whether a module has a softdep of its own.
+// HasSoftdep reports whether a module has a softdep of its own.
 func (x *Index) HasSoftdep(name string) bool {
 	_, has := x.softs[normal(name)]
 	return has

@@ -14,38 +14,47 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
-// confs are folders of modprobe.d, each one a case.
+// confs are directories of modprobe.d, each one a case.
 func confs() map[string]map[string]string {
 	return map[string]map[string]string{
 		"options": {
-			"b.conf": "options e1000  debug=1 \\\n  copybreak=\"1 2\"\noptions e1000 TxDescriptors=80\noptions crc32c-intel x",
-			"a.conf": "# options e1000 first=0 \\\noptions e1000 hidden=1\n\toptions e1000 debug=0\noptions e1000\noptions bonding max_bonds=0 mode=802.3ad\n",
+			"b.conf": "options e1000  debug=1 \\\n  copybreak=\"1 2\"\noptions e1000 TxDescriptors=80\n" +
+				"options crc32c-intel x",
+			"a.conf": "# options e1000 first=0 \\\noptions e1000 hidden=1\n\toptions e1000 debug=0\noptions e1000\n" +
+				"options bonding max_bonds=0 mode=802.3ad\n",
 		},
 		"aliases": {
-			"a.conf": "alias net-pf-10 off\nalias e1000e e1000\nalias eth? e1000\nalias eth? igb\nalias pci:v00008086d0000100E* igb\nalias first second\nalias second e1000",
+			"a.conf": "alias net-pf-10 off\nalias e1000e e1000\nalias eth? e1000\nalias eth? igb\n" +
+				"alias pci:v00008086d0000100E* igb\nalias first second\nalias second e1000",
 		},
 		"softdeps": {
-			"a.conf":  "softdep btrfs pre: dummy\nsoftdep e1000 pre: dummy nothing post: ifb\nsoftdep e1000 pre: igb\nsoftdep nf[sx]* pre: crypto-sha256",
+			"a.conf": "softdep btrfs pre: dummy\nsoftdep e1000 pre: dummy nothing post: ifb\nsoftdep e1000 pre: igb\n" +
+				"softdep nf[sx]* pre: crypto-sha256",
 			"zz.conf": "softdep ext4 pre: dummy\nsoftdep virtio_net post: dummy veth\nsoftdep veth pre: e1000",
 		},
-		"circle":    {"a.conf": "softdep dummy pre: ifb\nsoftdep ifb pre: veth post: dummy\nsoftdep veth post: dummy ifb\n"},
-		"blacklist": {"a.conf": "blacklist e1000\nblacklist virtio-net # a comment\n blacklist nothing\n", "b.conf": "alias mynet e1000\nblacklist e1000"},
+		"circle": {"a.conf": "softdep dummy pre: ifb\nsoftdep ifb pre: veth post: dummy\n" +
+			"softdep veth post: dummy ifb\n"},
+		"blacklist": {"a.conf": "blacklist e1000\nblacklist virtio-net # a comment\n blacklist nothing\n",
+			"b.conf": "alias mynet e1000\nblacklist e1000"},
 		"debian": {
 			"fbdev-blacklist.conf": "# old drivers\n\nblacklist arkfb\nblacklist viafb\n",
-			"alsa-base.conf":       "# autoloader aliases\nalias sound-slot-0 snd-card-0\nsoftdep snd-pcm post: snd-seq\noptions snd-pcsp index=-2\n",
-			"dkms":                 "options hidden x=1\n", "mlx4.conf": "softdep mlx4_en pre: mlx4_core\noptions mlx4_core port_type_array=1,2\n",
+			"alsa-base.conf": "# autoloader aliases\nalias sound-slot-0 snd-card-0\nsoftdep snd-pcm post: " +
+				"snd-seq\noptions snd-pcsp index=-2\n",
+			"dkms": "options hidden x=1\n", "mlx4.conf": "softdep mlx4_en pre: mlx4_core\n" +
+				"options mlx4_core port_type_array=1,2\n",
 		},
 	}
 }
 
-// modprobeConf runs modprobe with a folder as its only configuration.
+// modprobeConf runs modprobe with a directory as its only configuration.
 func modprobeConf(t *testing.T, dir, root, release string, args ...string) []string {
 	t.Helper()
 	path, err := exec.LookPath("modprobe")
 	if err != nil {
 		path = "/sbin/modprobe"
 	}
-	out, err := exec.CommandContext(t.Context(), path, append([]string{"-C", dir, "-d", root, "-S", release}, args...)...).Output()
+	out, err := exec.CommandContext(t.Context(), path, append([]string{"-C", dir, "-d", root, "-S", release},
+		args...)...).Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
 		return nil // nothing of that name
 	}
@@ -72,8 +81,10 @@ func TestConfAsModprobe(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := []string{
-		"e1000", "e1000e", "eth0", "net-pf-10", "first", "second", "mynet", "bonding", "btrfs", "ext4", "nfsv4", "nfsd", "xfs", "virtio_net", "veth",
-		"dummy", "ifb", "mlx4_en", "snd_pcm", "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00", "virtio:d00000001v00001AF4", "crc32c_intel", "libcrc32c",
+		"e1000", "e1000e", "eth0", "net-pf-10", "first", "second", "mynet", "bonding", "btrfs", "ext4", "nfsv4", "nfsd",
+		"xfs", "virtio_net", "veth",
+		"dummy", "ifb", "mlx4_en", "snd_pcm", "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00",
+		"virtio:d00000001v00001AF4", "crc32c_intel", "libcrc32c",
 	}
 	for name, files := range confs() {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +102,7 @@ func TestConfAsModprobe(t *testing.T) {
 			loads := 0
 			for _, ask := range asked {
 				var got []string
-				p := x.With(c).plan([]string{ask}, func(module string, byAlias bool) bool {
+				p := x.With(c).schedule([]string{ask}, func(module string, byAlias bool) bool {
 					_, denied := c.Blacklist.Find(module, byAlias)
 					return denied
 				}, "")
@@ -170,8 +181,9 @@ func compareConf(t *testing.T, c Conf, shown []string) {
 		}
 	}
 	// modprobe reads the command line of the machine that tests, too: what it
-	// shows besides is no fault.
+	// shows besides is not a fault.
 	if unique := len(have); known < unique {
-		t.Errorf("modprobe -c shows %d of %d lines:\n%s\nwant\n%s", known, unique, strings.Join(want, "\n"), strings.Join(got, "\n"))
+		t.Errorf("modprobe -c shows %d of %d lines:\n%s\nwant\n%s", known, unique, strings.Join(want, "\n"),
+			strings.Join(got, "\n"))
 	}
 }

@@ -15,9 +15,12 @@ func TestParseConf(t *testing.T) {
 	got := ParseConf([]ConfFile{
 		{"/etc/modprobe.d/zz.conf", "softdep btrfs pre: dummy\noptions e1000 debug=2\n"},
 		{"/etc/modprobe.d/aa.conf", strings.Join([]string{
-			"# a comment \\", "options hidden=1", "\toptions  mlx4-core  debug_level=1 \\", "  port_type_array=1,2 name=\"a b\"",
-			"blacklist pcspkr # and more", "alias net-pf-10 off", "alias my-* e1000", "install cramfs /bin/true", "install usb-storage /sbin/modprobe -i usb-storage",
-			"remove ib_qib :", "include other", "blacklist", "options e1000", "weakdep a b", "softdep e1000 pre: a b post: c d pre: e", "options e1000 debug=1",
+			"# a comment \\", "options hidden=1", "\toptions  mlx4-core  debug_level=1 \\",
+			"  port_type_array=1,2 name=\"a b\"",
+			"blacklist pcspkr # and more", "alias net-pf-10 off", "alias my-* e1000", "install cramfs /bin/true",
+			"install usb-storage /sbin/modprobe -i usb-storage",
+			"remove ib_qib :", "include other", "blacklist", "options e1000", "weakdep a b",
+			"softdep e1000 pre: a b post: c d pre: e", "options e1000 debug=1",
 		}, "\n")},
 		{"/lib/modprobe.d/aa.conf", "blacklist hidden\n"},
 	})
@@ -40,7 +43,8 @@ func TestParseConf(t *testing.T) {
 			{Module: "cramfs", Key: "/etc/modprobe.d/aa.conf:8", Never: true},
 		},
 		Warnings: []string{
-			"/etc/modprobe.d/aa.conf:9: install usb_storage: nodisk does not run the command, it loads the module itself",
+			"/etc/modprobe.d/aa.conf:9: install usb_storage: nodisk does not run the command, it loads the " +
+				"module itself",
 			"/etc/modprobe.d/aa.conf:10: remove ib_qib: no effect, nodisk removes no modules",
 			"/etc/modprobe.d/aa.conf:11: include other: not a line of modprobe.d(5), ignored",
 			"/etc/modprobe.d/aa.conf:12: blacklist : not a line of modprobe.d(5), ignored",
@@ -55,7 +59,7 @@ func TestParseConf(t *testing.T) {
 	}
 }
 
-// A file hides those of its name in later folders, also when it says nothing.
+// A file hides those of its name in later directories, also when it says nothing.
 func TestReadConf(t *testing.T) {
 	c := ReadConf(fstest.MapFS{
 		"etc/modprobe.d/b.conf":     {Data: []byte("blacklist one\n")},
@@ -68,7 +72,8 @@ func TestReadConf(t *testing.T) {
 		"lib/modprobe.d/0.alias":    {Data: []byte("blacklist two\n")},
 		"usr/lib/modprobe.d/c.conf": {Data: []byte("blacklist three\n")},
 	})
-	want := Blacklist{{Module: "two", Key: "/lib/modprobe.d/0.alias:1"}, {Module: "one", Key: "/etc/modprobe.d/b.conf:1"}, {Module: "three", Key: "/usr/lib/modprobe.d/c.conf:1"}}
+	want := Blacklist{{Module: "two", Key: "/lib/modprobe.d/0.alias:1"}, {Module: "one",
+		Key: "/etc/modprobe.d/b.conf:1"}, {Module: "three", Key: "/usr/lib/modprobe.d/c.conf:1"}}
 	if diff := cmp.Diff(want, c.Blacklist); diff != "" || c.Warnings != nil {
 		t.Errorf("(-want +got):\n%s; %v", diff, c.Warnings)
 	}
@@ -81,7 +86,8 @@ func conf(text string) Conf { return ParseConf([]ConfFile{{"/etc/modprobe.d/a.co
 
 func TestIndexWithConf(t *testing.T) {
 	x, err := Open(fstest.MapFS{
-		"lib/modules/1/modules.dep":     {Data: []byte("a.ko: b.ko\nb.ko:\nc.ko:\nmlx4_core.ko:\nmlx4_en.ko:\nmlx4_ib.ko:\n")},
+		"lib/modules/1/modules.dep": {Data: []byte("a.ko: b.ko\nb.ko:\nc.ko:\nmlx4_core.ko:\nmlx4_en.ko:\n" +
+			"mlx4_ib.ko:\n")},
 		"lib/modules/1/modules.alias":   {Data: []byte("alias pci:v1* a\nalias net-pf-10 b\n")},
 		"lib/modules/1/modules.softdep": {Data: []byte("softdep a post: c\nsoftdep mlx4_core post: mlx4_en mlx4_ib\n")},
 		"lib/modules/1/modules.builtin": {Data: []byte("kernel/in.ko\n")},
@@ -121,7 +127,7 @@ func TestIndexWithConf(t *testing.T) {
 	}
 	late := ParseConf([]ConfFile{{"/etc/modprobe.d/zz.conf", "softdep a pre:\nsoftdep b pre: c"}})
 	if mods, _ := x.With(late).Resolve("a"); len(mods) != 3 || mods[0].Name != "c" || mods[2].Name != "a" {
-		t.Errorf("behind modules.softdep: %v", mods)
+		t.Errorf("after modules.softdep: %v", mods)
 	}
 	if got := x.With(conf("alias pci:v1d2* off")).Match("pci:v1d2x"); got != nil {
 		t.Errorf("a device that is off leads to %v", got)
@@ -134,8 +140,10 @@ func TestIndexWithConf(t *testing.T) {
 // The configuration cannot make the resolver fail or forget a dependency.
 func FuzzConf(f *testing.F) {
 	for _, s := range []string{
-		"alias a* b\nsoftdep a pre: c post: a\nsoftdep c pre: a\noptions a x=1 \\\n y=\"2 3\"\nblacklist b\ninstall a /bin/false\n",
-		"alias [a-", "\\", "options \\\\\n a", "softdep * pre: pre: a post: c post:", "alias a off\nremove\nremove x y z\n", "options -- x y -- z", "weakdep a b\r\n\r\n",
+		"alias a* b\nsoftdep a pre: c post: a\nsoftdep c pre: a\noptions a x=1 \\\n y=\"2 3\"\nblacklist b\ninstall " +
+			"a /bin/false\n",
+		"alias [a-", "\\", "options \\\\\n a", "softdep * pre: pre: a post: c post:",
+		"alias a off\nremove\nremove x y z\n", "options -- x y -- z", "weakdep a b\r\n\r\n",
 	} {
 		f.Add(s)
 	}

@@ -92,7 +92,7 @@ func (p Params) For(module string) string {
 	return b.String()
 }
 
-// Find returns the entry that forbids a module, if there is one. byAlias tells
+// Find returns the entry that forbids a module, if there is one. byAlias reports
 // whether an alias led to it.
 func (b Blacklist) Find(module string, byAlias bool) (Blacklisted, bool) {
 	for _, e := range b {

@@ -10,8 +10,9 @@ import (
 )
 
 func TestParseParams(t *testing.T) {
-	params, black := ParseParams(cmdline.Parse(`root=/dev/sda mlx4-core.port_type_array=1,2 quiet dyn.opt="a b" dyn.flag dyn.opt=c .x=1 y.=2 ` +
-		`modprobe.blacklist=nouveau,crc32c-intel module_blacklist=e1000 rd.driver.blacklist=i40e,,ice modprobe.blacklist`))
+	params, black := ParseParams(
+		cmdline.Parse(`root=/dev/sda mlx4-core.port_type_array=1,2 quiet dyn.opt="a b" dyn.flag dyn.opt=c .x=1 y.=2 ` +
+			`modprobe.blacklist=nouveau,crc32c-intel module_blacklist=e1000 rd.driver.blacklist=i40e,,ice modprobe.blacklist`))
 	for module, want := range map[string]string{
 		"mlx4_core": "port_type_array=1,2",
 		"mlx4-core": "port_type_array=1,2",
@@ -71,7 +72,8 @@ func FuzzParseParams(f *testing.F) {
 					want = append(want, q.Arg)
 				}
 			}
-			if diff := cmp.Diff(want, cmdline.Parse(params.For(p.Module))); diff != "" && !strings.Contains(line, "--") {
+			if diff := cmp.Diff(want, cmdline.Parse(params.For(p.Module))); diff != "" && !strings.Contains(line,
+				"--") {
 				t.Errorf("%q: parameters of %q (-want +got):\n%s", line, p.Module, diff)
 			}
 		}

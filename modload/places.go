@@ -15,7 +15,7 @@ const maxPlaces = 8
 
 // places are for the processors' work: reading a module, unpacking it, having its
 // signature checked and its symbols resolved. A load that waits instead, in a
-// probe or for firmware, gives its place up: see [Loader.depart].
+// probe or for firmware, gives its place up: see [Loader.run].
 //
 // Drivers come first: links train and firmware loads for seconds, and all else
 // can be done meanwhile. So while devices are looked at, loads by name leave one of

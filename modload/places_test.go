@@ -11,7 +11,7 @@ var (
 	aName   = claim{}
 )
 
-// taken tells whether a place can be had at once, and gives it back.
+// taken reports whether a place can be had at once, and gives it back.
 func taken(t *testing.T, p *places, c claim) bool {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -77,7 +77,8 @@ func TestPlacesOrder(t *testing.T) {
 		wait("heavy, later", claim{weight: 2})
 		p.give(aName)
 		synctest.Wait()
-		if got, want := len(order), 4; got != want || order[0] != "driver" || order[1] != "heavy" || order[2] != "heavy, later" || order[3] != "light" {
+		if got, want := len(order), 4; got != want || order[0] != "driver" || order[1] != "heavy" ||
+			order[2] != "heavy, later" || order[3] != "light" {
 			t.Errorf("places were given to %q", order)
 		}
 	})

@@ -59,7 +59,7 @@ type Profile struct {
 	// of somebody's manual. The kernel need not have all of them; those that it has
 	// belong to the image.
 	Order []string
-	// Key is the word of the command line without which Load is left alone: a
+	// Key is the argument of the command line without which Load is left alone: a
 	// key, or a key, "=" and a field of its value. Empty: there is none.
 	Key string
 	// With names profiles that this one contains. What they include is Maybe here: a kernel
@@ -68,7 +68,7 @@ type Profile struct {
 	// OneOf are drivers of which the kernel must have at least one, as a module or built in, for
 	// the profile to serve its purpose. Empty: Include and Load say all there is to say.
 	OneOf []string
-	// Filesystem is the type for mount(2), empty if the profile is none.
+	// Filesystem is the type for mount(2), empty if the profile is not one.
 	Filesystem string
 }
 
@@ -157,8 +157,8 @@ func (x *Index) Select(p Profile, added ...string) ([]Module, error) {
 	return x.Resolve(names...)
 }
 
-// Required is the profile without what it merely offers. An adapter's driver that is required has with it what its IPoIB
-// needs ([Adapters]), as far as the profile offers that.
+// Required is the profile without what it merely offers. An adapter's driver that is required has
+// with it what its IPoIB needs ([Adapters]), as far as the profile offers that.
 func (p Profile) Required() Profile {
 	offered := p.Maybe
 	p.Maybe = nil
@@ -204,7 +204,8 @@ func (x *Index) serves(p Profile) error {
 	if absent == nil {
 		return nil
 	}
-	return fmt.Errorf("select drivers: Linux %s has no driver for %s, neither as a module nor built in: it lacks %s; take another kernel, or another profile",
+	return fmt.Errorf("select drivers: Linux %s has no driver for %s, neither as a module nor built in: it lacks %s; "+
+		"take another kernel, or another profile",
 		x.release, p.Doc, Some(absent))
 }
 
@@ -218,7 +219,7 @@ func Some(names []string) string {
 	return text
 }
 
-// expand turns a pattern of paths into names; anything else stays as it is.
+// expand turns a pattern of paths into names; anything else is returned unchanged.
 func (x *Index) expand(want string) []string {
 	if !strings.Contains(want, "/") {
 		return []string{want}
@@ -276,11 +277,15 @@ func ethernet() []Profile {
 				"tg3", "bnx2", "bnx2x", "bnxt_en", // Broadcom
 				"mlx4_en", "mlx5_core", // NVIDIA, Ethernet side
 				"r8169", "8139too", "8139cp", "r8152", // Realtek
-				"be2net", "cxgb3", "cxgb4", "cxgb4vf", "enic", "fnic", "qede", "qlcnic", "netxen_nic", "sfc", "sfc_siena",
+				"be2net", "cxgb3", "cxgb4", "cxgb4vf", "enic", "fnic", "qede", "qlcnic", "netxen_nic", "sfc",
+				"sfc_siena",
 				"hinic", "ionic", "nfp", "myri10ge", // servers
-				"atlantic", "alx", "atl1c", "atl1e", "atl2", "sky2", "skge", "forcedeth", "jme", "via_velocity", "via_rhine", "sis900", "amd_xgbe", "pcnet32", // desktops
+				// desktops
+				"atlantic", "alx", "atl1c", "atl1e", "atl2", "sky2", "skge", "forcedeth", "jme", "via_velocity",
+				"via_rhine", "sis900", "amd_xgbe", "pcnet32",
 				"vmxnet3", "hv_netvsc", "xen_netfront", "ena", "gve", "mana", // hypervisors and clouds
-				"stmmac_pci", "dwmac_intel", "dwmac_generic", "mvneta", "mvpp2", "macb", "fec", "bcmgenet", "lan743x", // boards
+				// boards
+				"stmmac_pci", "dwmac_intel", "dwmac_generic", "mvneta", "mvpp2", "macb", "fec", "bcmgenet", "lan743x",
 				"usbnet", "cdc_ether", "cdc_ncm", "ax88179_178a", "asix", "smsc95xx", "lan78xx", // USB
 			},
 		},
@@ -364,7 +369,8 @@ func filesystems() []Profile {
 		one("erofs", "EROFS images"),
 		// FAT_DEFAULT_CODEPAGE and FAT_DEFAULT_IOCHARSET are 437 and mostly
 		// ascii, iso8859-1 or utf8; vfat asks for nls_NAME when it mounts.
-		one("vfat", "FAT file systems", maybe("nls_cp437"), maybe("nls_ascii"), maybe("nls_iso8859_1"), maybe("nls_utf8")),
+		one("vfat", "FAT file systems", maybe("nls_cp437"), maybe("nls_ascii"), maybe("nls_iso8859_1"),
+			maybe("nls_utf8")),
 		one("overlay", "a writable layer over a read-only root"),
 		{Name: "ram", Doc: "the initramfs stays the root; needs no module", Filesystem: "tmpfs"},
 	}

@@ -18,13 +18,15 @@ func infiniband() []Profile {
 		{
 			// The order of the FlexBoot guide, which administrators have in their
 			// scripts. ib_core has all of ib_addr, ib_mad and ib_sa today.
-			Name: "ib", Doc: "IP over InfiniBand, adapters up to ConnectX-3 and True Scale; for later ones mlx5 besides",
+			Name: "ib", Doc: "IP over InfiniBand, adapters up to ConnectX-3 and True Scale; for later " +
+				"ones mlx5 besides",
 			Load: []Request{{Name: "ib_ipoib", Stage: StageDrivers}},
-			// QLogic's and Intel's True Scale, of which the guide knows nothing. Linux 7 has no such driver
-			// any more, and no kernel of Debian's for arm64.
+			// QLogic's and Intel's True Scale, of which the guide knows nothing. Linux 7 no longer has such
+			// a driver, nor has any kernel of Debian's for arm64.
 			Maybe: []string{"ib_qib"},
 			Order: []string{
-				"ib_addr", "ib_core", "ib_mad", "ib_sa", "ib_cm", "ib_uverbs", "ib_ucm", "ib_umad", "iw_cm", "rdma_cm", "rdma_ucm",
+				"ib_addr", "ib_core", "ib_mad", "ib_sa", "ib_cm", "ib_uverbs", "ib_ucm", "ib_umad", "iw_cm", "rdma_cm",
+				"rdma_ucm",
 				"mlx4_core", "mlx4_ib", "ib_mthca", "ipoib_helper", "ib_ipoib",
 			},
 		},
@@ -78,7 +80,7 @@ type Adapter struct {
 // mlx5_core.rdma, have a modalias in their event only, not in sysfs
 // (drivers/base/auxiliary.c). And nothing at all asks for ib_ipoib.
 //
-// The enhanced IPoIB of mlx5 and of hfi1 is no exception: ib_ipoib makes the interface, and asks
+// The enhanced IPoIB of mlx5 and of hfi1 is not an exception: ib_ipoib makes the interface, and asks
 // the RDMA device, of mlx5_ib, for its inside (rdma_alloc_netdev; mlx5_rdma_netdev_alloc
 // in mlx5_core). So ipoib_enhanced=0, a parameter of ib_ipoib in MLNX_OFED that Linux does not
 // have, changes nothing in what is loaded.
@@ -134,7 +136,7 @@ func Companions() []Companion {
 	return list
 }
 
-// Retired tells whether a name is of a module that newer kernels have no more,
+// Retired reports whether a name is of a module that newer kernels no longer have,
 // and that nobody has to miss: merged into ib_core (ib_addr, ib_mad, ib_sa),
 // dropped (ib_ucm), or never in Linux but in vendors' packages (ipoib_helper).
 func Retired(name string) bool {

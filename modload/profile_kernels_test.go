@@ -58,8 +58,11 @@ func distributionKernels(t *testing.T) map[string]*Index {
 // Every profile is good for every kernel that a distribution has, but for those named here.
 func TestProfilesOfKernels(t *testing.T) {
 	lacks := map[string]string{ // "RELEASE PROFILE": a part of the error
-		"6.1.0-56-cloud-amd64 e1000":       "Linux 6.1.0-56-cloud-amd64 has no driver for Intel PRO/1000 alone (e1000, e1000e), which emulators offer too, neither as a module nor built in: it lacks e1000, e1000e; take another kernel",
-		"6.1.0-56-arm64 opa":               "Linux 6.1.0-56-arm64 has no driver for Omni-Path adapters (hfi1, on amd64 only) and IP over them, neither as a module nor built in: it lacks hfi1; take another kernel",
+		"6.1.0-56-cloud-amd64 e1000": "Linux 6.1.0-56-cloud-amd64 has no driver for Intel PRO/1000 alone " +
+			"(e1000, e1000e), which emulators offer too, neither as a module nor built in: it lacks e1000, e1000e; " +
+			"take another kernel",
+		"6.1.0-56-arm64 opa": "Linux 6.1.0-56-arm64 has no driver for Omni-Path adapters (hfi1, on " +
+			"amd64 only) and IP over them, neither as a module nor built in: it lacks hfi1; take another kernel",
 		"6.1.0-56-cloud-amd64 opa":         "it lacks hfi1;",
 		"6.12.101+deb12-cloud-amd64 opa":   "it lacks hfi1;",
 		"6.1.0-56-cloud-amd64 ib":          `find module "ib_ipoib"`,
@@ -101,11 +104,14 @@ func TestEthernetOfCloud(t *testing.T) {
 
 // A profile whose kernel has no driver for it says so, and for what.
 func TestProfileWithoutDrivers(t *testing.T) {
-	x := open1(t, map[string]string{"dep": "kernel/net/packet/af_packet.ko:\nkernel/drivers/net/phy/realtek.ko:\n", "builtin": "kernel/loop.ko\n"})
+	x := open1(t, map[string]string{"dep": "kernel/net/packet/af_packet.ko:\nkernel/drivers/net/phy/realtek.ko:\n",
+		"builtin": "kernel/loop.ko\n"})
 	eth, _ := LookupProfile("eth")
 	_, err := x.Select(eth)
-	if err == nil || !strings.Contains(err.Error(), "has no driver for Ethernet adapters of servers, desktops and clouds") ||
-		!strings.Contains(err.Error(), "it lacks virtio_net") || !strings.Contains(err.Error(), " more; take another kernel") {
+	if err == nil || !strings.Contains(err.Error(), "has no driver for Ethernet adapters of servers, "+
+		"desktops and clouds") ||
+		!strings.Contains(err.Error(), "it lacks virtio_net") ||
+		!strings.Contains(err.Error(), " more; take another kernel") {
 		t.Errorf("eth: %v", err)
 	}
 	builtin := open1(t, map[string]string{"dep": "kernel/x.ko:\n", "builtin": "kernel/drivers/net/tg3.ko\n"})
@@ -117,7 +123,8 @@ func TestProfileWithoutDrivers(t *testing.T) {
 // Profile ib has the driver of True Scale where the kernel has it, and is good without.
 func TestTrueScale(t *testing.T) {
 	ib, _ := LookupProfile("ib")
-	for release, want := range map[string]bool{"6.1.0-56-amd64": true, "6.1.0-56-arm64": false, "7.2.11+deb13-amd64": false} {
+	for release, want := range map[string]bool{"6.1.0-56-amd64": true, "6.1.0-56-arm64": false,
+		"7.2.11+deb13-amd64": false} {
 		mods, err := distributionKernels(t)[release].Select(ib)
 		if err != nil {
 			t.Fatal(err)

@@ -27,7 +27,9 @@ func TestProfiles(t *testing.T) {
 			}
 		}
 	}
-	for name := range strings.FieldsSeq("virt eth e1000 bond vlan bridge ibft ib mlx4 mlx5 opa en iscsi nfs nfs3 nfs4 ext4 xfs btrfs squashfs erofs vfat overlay ram") {
+	for name := range strings.FieldsSeq("virt eth e1000 bond vlan bridge ibft ib mlx4 mlx5 opa en iscsi " +
+		"nfs nfs3 nfs4 " +
+		"ext4 xfs btrfs squashfs erofs vfat overlay ram") {
 		if !seen[name] {
 			t.Errorf("no profile %s", name)
 		}
@@ -55,10 +57,12 @@ func TestProfileWith(t *testing.T) {
 
 func TestSelect(t *testing.T) {
 	x := open1(t, map[string]string{
-		"dep":     "kernel/fs/nls/nls-a.ko:\nkernel/fs/nls/nls_b.ko:\nkernel/fs/fat.ko:\nkernel/fs/vfat.ko: kernel/fs/fat.ko\nkernel/x.ko:\n",
+		"dep": "kernel/fs/nls/nls-a.ko:\nkernel/fs/nls/nls_b.ko:\nkernel/fs/fat.ko:\nkernel/fs/vfat.ko: " +
+			"kernel/fs/fat.ko\nkernel/x.ko:\n",
 		"builtin": "kernel/loop.ko\n",
 	})
-	mods, err := x.Select(Profile{Include: []string{"vfat", "loop"}, Maybe: []string{"kernel/fs/nls/nls-*", "none", "kernel/none/*"}}, "x")
+	mods, err := x.Select(Profile{Include: []string{"vfat", "loop"}, Maybe: []string{"kernel/fs/nls/nls-*", "none",
+		"kernel/none/*"}}, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,10 +87,12 @@ func TestCompanions(t *testing.T) {
 		softdep.WriteString("softdep " + c.Module + " post: " + strings.Join(c.Then, " ") + "\n")
 	}
 	x := open1(t, map[string]string{
-		"dep": "k/ib_core.ko:\nk/ib_ipoib.ko: k/ib_core.ko\nk/mlx4_core.ko:\nk/mlx4_en.ko: k/mlx4_core.ko\nk/mlx4_ib.ko: k/ib_core.ko k/mlx4_core.ko\n" +
+		"dep": "k/ib_core.ko:\nk/ib_ipoib.ko: k/ib_core.ko\nk/mlx4_core.ko:\nk/mlx4_en.ko: k/mlx4_core.ko\n" +
+			"k/mlx4_ib.ko: k/ib_core.ko k/mlx4_core.ko\n" +
 			"k/mlx5_core.ko:\nk/mlx5_ib.ko: k/ib_core.ko k/mlx5_core.ko\nk/rdmavt.ko: k/ib_core.ko\n" +
 			"k/hfi1.ko: k/rdmavt.ko k/ib_core.ko\nk/ib_qib.ko: k/rdmavt.ko k/ib_core.ko\nk/ib_mthca.ko: k/ib_core.ko\n",
-		"alias": "alias pci:v000015B3d00001003* mlx4_core\nalias pci:v00008086d000024F0* hfi1\n", "softdep": softdep.String(),
+		"alias":   "alias pci:v000015B3d00001003* mlx4_core\nalias pci:v00008086d000024F0* hfi1\n",
+		"softdep": softdep.String(),
 	})
 	for name, want := range map[string][]string{
 		"pci:v000015B3d00001003sv0": {"mlx4_core", "mlx4_en", "ib_core", "mlx4_ib", "ib_ipoib"},
@@ -111,7 +117,8 @@ func TestCompanions(t *testing.T) {
 }
 
 func TestRetired(t *testing.T) {
-	for name, want := range map[string]bool{"ib_addr": true, "ib-sa": true, "ipoib_helper": true, "ib_core": false, "": false} {
+	for name, want := range map[string]bool{"ib_addr": true, "ib-sa": true, "ipoib_helper": true, "ib_core": false,
+		"": false} {
 		if Retired(name) != want {
 			t.Errorf("%q: %v", name, !want)
 		}

@@ -42,7 +42,8 @@ func TestRehearse(t *testing.T) {
 	if diff := cmp.Diff([]string{"bus", "net speed=9", "disk"}, loaded); diff != "" {
 		t.Errorf("for all (-want +got):\n%s", diff)
 	}
-	if err := l.Load(ctx, "loop", "needy"); err == nil || !strings.Contains(err.Error(), "it is broken") || !strings.Contains(err.Error(), "needy needs broken") {
+	if err := l.Load(ctx, "loop", "needy"); err == nil || !strings.Contains(err.Error(), "it is broken") ||
+		!strings.Contains(err.Error(), "needy needs broken") {
 		t.Errorf("what is refused: %v", err)
 	}
 	if err := l.Load(ctx, "nothing"); err == nil || !strings.Contains(err.Error(), `find module "nothing"`) {
@@ -53,7 +54,8 @@ func TestRehearse(t *testing.T) {
 func rehearsalFiles() fstest.MapFS {
 	files := fstest.MapFS{}
 	for name, text := range map[string]string{
-		"modules.dep": "kernel/drivers/net/net.ko: kernel/drivers/virtio/bus.ko\nkernel/drivers/virtio/bus.ko:\nkernel/drivers/ata/disk.ko: kernel/drivers/virtio/bus.ko\n" +
+		"modules.dep": "kernel/drivers/net/net.ko: kernel/drivers/virtio/bus.ko\nkernel/drivers/virtio/bus.ko:\n" +
+			"kernel/drivers/ata/disk.ko: kernel/drivers/virtio/bus.ko\n" +
 			"kernel/drivers/ata/other.ko:\nkernel/fs/broken.ko:\nkernel/fs/needy.ko: kernel/fs/broken.ko\n",
 		"modules.alias":   "alias pci:net net\nalias pci:disk disk\nalias pci:disk other\n",
 		"modules.builtin": "kernel/drivers/block/loop.ko\n",

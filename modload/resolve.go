@@ -8,9 +8,9 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
-// A plan is the answer to a list of requests: modules in load order, and which
+// A schedule is the answer to a list of requests: modules in load order, and which
 // of them answer which request.
-type plan struct {
+type schedule struct {
 	mods    []Module
 	answers []answer // one a request
 }
@@ -24,18 +24,18 @@ type answer struct {
 	err     error // *MissingError
 }
 
-// A denial tells whether a module must not be loaded; byAlias is true when an
+// A denial reports whether a module must not be loaded; byAlias is true when an
 // alias led to it and false when its own name or a dependency did.
 type denial func(module string, byAlias bool) bool
 
 // Resolve turns names of modules or aliases into the modules to load, with all
 // they depend on, in load order. The order is modprobe's: softdeps named "pre"
 // before a module, "post" after it. What is built in needs nothing and is
-// left out. A missing softdep is no error. All other missing modules are
+// left out. A missing softdep is not an error. All other missing modules are
 // reported, joined, each as a [*MissingError]; the modules returned are then
 // those that can be loaded nonetheless.
 func (x *Index) Resolve(names ...string) ([]Module, error) {
-	p := x.plan(names, nil, "")
+	p := x.schedule(names, nil, "")
 	errs := make([]error, 0, len(p.answers))
 	for _, a := range p.answers {
 		errs = append(errs, a.err)
@@ -43,9 +43,9 @@ func (x *Index) Resolve(names ...string) ([]Module, error) {
 	return p.mods, errors.Join(errs...)
 }
 
-// plan resolves. deny may be nil. cpu is the modalias of the processor, when
+// schedule resolves. deny may be nil. cpu is the modalias of the processor, when
 // known: of several modules that answer to one alias, those for another processor are left out.
-func (x *Index) plan(names []string, deny denial, cpu string) plan {
+func (x *Index) schedule(names []string, deny denial, cpu string) schedule {
 	r := resolver{index: x, deny: deny, cpu: normal(cpu), state: make(map[int32]*progress)}
 	answers := make([]answer, 0, len(names))
 	for _, name := range names {
@@ -67,7 +67,7 @@ func (x *Index) plan(names []string, deny denial, cpu string) plan {
 		}
 		answers = append(answers, a)
 	}
-	return plan{mods: r.modules(), answers: answers}
+	return schedule{mods: r.modules(), answers: answers}
 }
 
 // find looks a name up as modprobe does: aliases of the configuration, modules,
@@ -89,7 +89,7 @@ func (x *Index) find(name string) (mods []int32, byAlias, ok bool) {
 	switch {
 	case mods != nil:
 		return mods, true, true
-	case configured: // "off" leads nowhere, and that is no error
+	case configured: // "off" leads nowhere, and that is not an error
 		return nil, true, len(targets) == 0 || slices.ContainsFunc(targets, x.Builtin)
 	}
 	return nil, false, x.Builtin(name)
@@ -135,7 +135,7 @@ type progress struct {
 	visited  bool
 	placed   bool
 	required bool
-	post     []int32 // to be ordered behind it
+	post     []int32 // to be ordered after it
 	pre      []int32
 	deps     []int32
 	err      error // of deps
@@ -246,7 +246,7 @@ func (r *resolver) modules() []Module {
 		m.Name, m.Path, m.Optional = e.name, r.index.file(e.path), !p.required
 		m.Flat = int(i) >= r.index.indexed
 		// The order given is all that is known of a flat module: it comes after
-		// all before it, and what is behind it comes one by one.
+		// all before it, and what follows it comes one by one.
 		first := rank
 		switch {
 		case flat:

@@ -36,7 +36,7 @@ type purpose struct {
 }
 
 // A batch is the modules of one request, or of one look at devices, on their
-// way. A node waits for others of the same batch, a flight for the kernel alone:
+// way. A node waits for others of the same batch, a moduleLoad for the kernel alone:
 // batches cannot wait for each other in a circle.
 type batch struct {
 	purpose
@@ -153,7 +153,7 @@ func (b *batch) expired(ctx context.Context, l *Loader) error {
 	has := func(module string) bool {
 		return slices.ContainsFunc(b.nodes, func(n node) bool { return n.mod.Name == module })
 	}
-	late := l.under(func(module string, f *flight) bool { return !f.ended() && has(module) })
+	late := l.under(func(module string, f *moduleLoad) bool { return !f.ended() && has(module) })
 	others, _ := l.Loading()
 	return stillHas(err, late, b.due(late), slices.DeleteFunc(others, has))
 }
@@ -190,7 +190,8 @@ func stillHas(err error, late []Late, due, others []string) error {
 		if len(others) > 0 {
 			fmt.Fprintf(&b, ", beside %s", few(others))
 		}
-		b.WriteString(": the machine is slow, or has much to load: rd.driver.blacklist= keeps out what it does not need")
+		b.WriteString(": the machine is slow, or has much to load: rd.driver.blacklist= keeps out what it " +
+			"does not need")
 	}
 	return fmt.Errorf("load modules: %w%s", err, b.String())
 }
@@ -316,7 +317,7 @@ func (l *Loader) quiet(want Filter) bool {
 	l.mu.Lock()
 	looking, left := l.looking, slices.Collect(maps.Keys(l.left))
 	probing := false
-	for name, f := range l.flights {
+	for name, f := range l.loads {
 		probing = probing || f.device != "" && !f.began.IsZero() && !isClosed(f.returned) && l.wanted(name, want)
 	}
 	l.mu.Unlock()
@@ -405,7 +406,7 @@ func (l *Loader) visit(ctx context.Context, n *node, again bool, late func()) er
 			Remedy: "take it off that list, or do without what needs it",
 		}
 	}
-	return l.fly(ctx, n, again, late)
+	return l.loadOnce(ctx, n, again, late)
 }
 
 // chain tells which way the failure of a dependency came to n. d is the first

@@ -49,7 +49,8 @@ func untested(text string) (modules []string) {
 			values[strings.TrimSpace(key)] = strings.TrimSpace(value)
 		}
 		module := values["module"]
-		if values["selftest"] != "unknown" || values["type"] == "larval" || module == "kernel" || module == "" || slices.Contains(modules, module) {
+		if values["selftest"] != "unknown" || values["type"] == "larval" || module == "kernel" || module == "" ||
+			slices.Contains(modules, module) {
 			continue
 		}
 		modules = append(modules, module)

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
 )
 
 // An exchange6 is the part of a six that speaks DHCPv6 (RFC 8415 section 18.2).
@@ -56,16 +59,16 @@ func (x *six) transmit(now time.Time) {
 	}
 	x.sent++
 	since := now.Sub(x.begun)
-	kind, until := byte(solicit6), time.Time{}
+	kind, until := dhcpv6.MessageTypeSolicit, time.Time{}
 	switch x.phase {
 	case phase6Requesting:
-		kind = request6
+		kind = dhcpv6.MessageTypeRequest
 	case phase6Renewing:
-		kind, until = renew6, x.rebind
+		kind, until = dhcpv6.MessageTypeRenew, x.rebind
 	case phase6Rebinding:
-		kind, until = rebind6, x.expire
+		kind, until = dhcpv6.MessageTypeRebind, x.expire
 	case phase6Informing:
-		kind = inform6
+		kind = dhcpv6.MessageTypeInformationRequest
 	default:
 		x.counts++
 	}
@@ -78,13 +81,13 @@ func (x *six) transmit(now time.Time) {
 	x.send(kind, since)
 }
 
-func (x *six) send(kind byte, since time.Duration) {
+func (x *six) send(kind dhcpv6.MessageType, since time.Duration) {
 	server := x.server
-	if kind == rebind6 || kind == inform6 {
+	if kind == dhcpv6.MessageTypeRebind || kind == dhcpv6.MessageTypeInformationRequest {
 		server = nil
 	}
 	x.out.send = append(x.out.send, message{
-		via: channelDHCP6, what: names6[kind], payload: x.client.message(kind, x.xid, since, server, x.addr.Addr()),
+		via: channelDHCP6, what: kind.String(), payload: x.client.message(kind, x.xid, since, server, x.addr.Addr()),
 	})
 }
 
@@ -134,14 +137,14 @@ func (x *six) prolong(now time.Time) {
 // answered takes a message of a server (RFC 8415 section 18.2.10).
 func (x *six) answered(now time.Time, payload []byte, from netip.Addr) {
 	a := parseAnswer6(payload, x.client.iaid)
-	reply := a.kind == reply6 && a.xid == x.xid
-	offer := a.kind == advertise6 && a.xid == x.solicited &&
+	reply := a.kind == dhcpv6.MessageTypeReply && a.xid == x.xid
+	offer := a.kind == dhcpv6.MessageTypeAdvertise && a.xid == x.solicited &&
 		(x.phase == phase6Soliciting || x.phase == phase6Requesting && a.preference > x.prefer)
 	switch {
 	case !reply && !offer:
 		return
 	case a.bad != 0:
-		x.refuse("the answer of " + from.String() + " cannot be read: its option " + strconv.Itoa(a.bad) + " is cut off")
+		x.refuse("the answer of " + from.String() + " cannot be read: its option " + strconv.Itoa(int(a.bad)) + " is cut off")
 		return
 	case !bytes.Equal(a.client, x.client.duid):
 		return // another client's
@@ -189,22 +192,22 @@ func (x *six) take(a *answer6, from netip.Addr) {
 
 // grants tells whether the answer has an address; if not, why.
 func (x *six) grants(a *answer6, from netip.Addr) bool {
-	if a.status == 0 && a.addr.IsValid() {
+	if a.status == iana.StatusSuccess && a.addr.IsValid() {
 		return true
 	}
 	why := "it has no address for this node"
 	switch a.status {
-	case 0:
-	case status6None:
+	case iana.StatusSuccess:
+	case iana.StatusNoAddrsAvail:
 		why += " (NoAddrsAvail): check its pool, and whether it serves this network"
-	case status6NotOnLink:
+	case iana.StatusNotOnLink:
 		why = "the address is not one of this network (NotOnLink)"
-	case status6NoBinding:
+	case iana.StatusNoBinding:
 		why = "it does not know the lease (NoBinding)"
-	case status6Multicast:
+	case iana.StatusUseMulticast:
 		why = "it wants multicast, which was sent (UseMulticast): look for a relay that changes messages"
 	default:
-		why = "status " + strconv.Itoa(a.status)
+		why = "status " + strconv.Itoa(int(a.status))
 	}
 	if a.text != "" && printable(a.text) {
 		why += ": " + a.text
@@ -318,7 +321,7 @@ func (x *six) release() []message {
 func (x *six) giveBack() {
 	if x.server != nil {
 		x.newTransaction()
-		x.send(release6, 0)
+		x.send(dhcpv6.MessageTypeRelease, 0)
 		x.server = nil
 	}
 }

@@ -1,62 +1,25 @@
 package netsetup
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
 )
 
-// The messages of RFC 8415 section 7.3 that a client sends or takes.
-// RECONFIGURE is not among them: it is not asked for.
-const (
-	solicit6   = 1
-	advertise6 = 2
-	request6   = 3
-	renew6     = 5
-	rebind6    = 6
-	reply6     = 7
-	release6   = 8
-	decline6   = 9
-	inform6    = 11
-)
-
-// names6 are the names of the messages by their numbers.
-var names6 = [...]string{
-	"", "SOLICIT", "ADVERTISE", "REQUEST", "", "RENEW", "REBIND", "REPLY", "RELEASE", "DECLINE", "", "INFORMATION-REQUEST",
-}
-
-// The options: RFC 8415 section 21, and where another document is named.
-const (
-	option6ClientID    = 1
-	option6ServerID    = 2
-	option6IANA        = 3
-	option6Address     = 5
-	option6Request     = 6
-	option6Preference  = 7
-	option6Elapsed     = 8
-	option6Status      = 13
-	option6Rapid       = 14
-	option6UserClass   = 15
-	option6VendorClass = 16
-	option6DNS         = 23 // RFC 3646
-	option6Search      = 24 // RFC 3646
-	option6SNTP        = 31 // RFC 4075
-	option6FQDN        = 39 // RFC 4704
-	option6NTP         = 56 // RFC 5908
-	option6URL         = 59 // RFC 5970
-	option6SolMaxRT    = 82
-	option6InfMaxRT    = 83
-)
-
-// The status codes of RFC 8415 section 21.13.
-const (
-	status6None      = 2 // NoAddrsAvail
-	status6NoBinding = 3
-	status6NotOnLink = 4
-	status6Multicast = 5 // UseMulticast
-)
+// Messages are built and read by dhcpv6 of github.com/insomniacslk/dhcp, with three exceptions:
+//   - It does not choose by itself how an option is read (see answer6.option): it would read each kind that it knows
+//     inside any other, relayed and DHCPv4 messages too, and refuse an answer for an option that does not matter here.
+//   - A DUID is opaque (RFC 8415 section 11): the library refuses one of a known kind and an unknown form.
+//   - Lists of addresses and names are read as those of router advertisements are: of names the library follows the
+//     compression that RFC 8415 section 10 forbids, and it writes a part of a name (RFC 4704 section 4.2) as a whole.
 
 // enterprise6 is what a vendor class belongs to: 343, Intel, as PXE and HTTP
 // boot of UEFI have it.
@@ -82,9 +45,9 @@ type client6 struct {
 // (DUID-LL, RFC 8415 section 11.4); of InfiniBand the GUID, the part that stays.
 func newDUID(uuid string, d Device) []byte {
 	if b, ok := parseUUID(uuid); ok {
-		return append([]byte{0, 4}, b...)
+		return dhcpv6.DUIDUUID{UUID: [16]byte(b)}.ToBytes()
 	}
-	return append([]byte{0, 3, byte(d.Type >> 8), byte(d.Type)}, d.lasting()...)
+	return dhcpv6.DUIDLL{HWType: iana.HWType(d.Type), LinkLayerAddr: net.HardwareAddr(d.lasting())}.ToBytes()
 }
 
 // parseUUID reads 01234567-89ab-cdef-0123-456789abcdef. One of only zeros or
@@ -126,75 +89,68 @@ func iaidOf(d Device) uint32 {
 // forever6 is a time without an end.
 const forever6 = 1<<32 - 1
 
-// head6 appends the head of an option, whose value of n bytes follows.
-func head6(b []byte, code, n int) []byte {
-	return append(b, byte(code>>8), byte(code), byte(n>>8), byte(n))
-}
-
-// text6 appends an option that is a text behind some bytes.
-func text6(b []byte, code int, before []byte, text string) []byte {
-	b = head6(b, code, len(before)+len(text))
-	return append(append(b, before...), text...)
+// option6 is an option of which only the bytes matter.
+func option6(code dhcpv6.OptionCode, value []byte) dhcpv6.Option {
+	return &dhcpv6.OptionGeneric{OptionCode: code, OptionData: value}
 }
 
 // message makes a message; server and addr are left out where there is none.
 // All but INFORMATION-REQUEST hold the IA_NA.
-func (c *client6) message(kind byte, xid uint32, since time.Duration, server []byte, addr netip.Addr) []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(kind)<<24|xid&0xffffff)
-	b = text6(b, option6ClientID, c.duid, "")
+func (c *client6) message(kind dhcpv6.MessageType, xid uint32, since time.Duration, server []byte, addr netip.Addr) []byte {
+	m := &dhcpv6.Message{MessageType: kind, TransactionID: [3]byte{byte(xid >> 16), byte(xid >> 8), byte(xid)}}
+	m.AddOption(option6(dhcpv6.OptionClientID, c.duid))
 	if server != nil {
-		b = text6(b, option6ServerID, server, "")
+		m.AddOption(option6(dhcpv6.OptionServerID, server))
 	}
-	if kind != inform6 {
-		n := 12
+	if kind != dhcpv6.MessageTypeInformationRequest {
+		ia := &dhcpv6.OptIANA{} // T1 and T2 are the server's
+		binary.BigEndian.PutUint32(ia.IaId[:], c.iaid)
 		if addr.IsValid() {
-			n += 28
+			ia.Options.Add(&dhcpv6.OptIAAddress{IPv6Addr: addr.AsSlice()}) // and so are the lifetimes
 		}
-		b = binary.BigEndian.AppendUint32(head6(b, option6IANA, n), c.iaid)
-		b = append(b, make([]byte, 8)...) // T1 and T2 are the server's
-		if addr.IsValid() {
-			b = append(head6(b, option6Address, 24), addr.AsSlice()...)
-			b = append(b, make([]byte, 8)...) // and so are the lifetimes
-		}
+		m.AddOption(ia)
 	}
-	hundredths := min(since/(10*time.Millisecond), 1<<16-1)
-	b = append(head6(b, option6Elapsed, 2), byte(hundredths>>8), byte(hundredths))
-	if kind == release6 || kind == decline6 {
-		return b
+	const hundredth = 10 * time.Millisecond // the library rounds, and knows no limit
+	m.AddOption(dhcpv6.OptElapsedTime(min(since.Truncate(hundredth), (1<<16-1)*hundredth)))
+	if kind == dhcpv6.MessageTypeRelease || kind == dhcpv6.MessageTypeDecline {
+		return m.ToBytes()
 	}
-	if kind == solicit6 && c.rapid {
-		b = head6(b, option6Rapid, 0)
+	if kind == dhcpv6.MessageTypeSolicit && c.rapid {
+		m.AddOption(option6(dhcpv6.OptionRapidCommit, nil))
 	}
-	ask := "\x00\x17\x00\x18\x00\x1f\x00\x27\x00\x38\x00\x3b\x00\x52" // 23 24 31 39 56 59 82
-	if kind == inform6 {
-		ask += "\x00\x20\x00\x53" // 32 83
+	ask := []dhcpv6.OptionCode{
+		dhcpv6.OptionDNSRecursiveNameServer, dhcpv6.OptionDomainSearchList, dhcpv6.OptionSNTPServerList,
+		dhcpv6.OptionFQDN, dhcpv6.OptionNTPServer, dhcpv6.OptionBootfileURL, dhcpv6.OptionSolMaxRT,
 	}
-	b = text6(b, option6Request, nil, ask)
+	if kind == dhcpv6.MessageTypeInformationRequest {
+		ask = append(ask, dhcpv6.OptionInformationRefreshTime, dhcpv6.OptionInfMaxRT)
+	}
+	m.AddOption(dhcpv6.OptRequestedOption(ask...))
 	if c.user != "" {
-		b = text6(b, option6UserClass, []byte{0, byte(len(c.user))}, c.user)
+		m.AddOption(&dhcpv6.OptUserClass{UserClasses: [][]byte{[]byte(c.user)}})
 	}
 	if c.vendor != "" {
-		b = text6(b, option6VendorClass, []byte{0, 0, enterprise6 >> 8, enterprise6 & 0xff, 0, byte(len(c.vendor))}, c.vendor)
+		m.AddOption(&dhcpv6.OptVendorClass{EnterpriseNumber: enterprise6, Data: [][]byte{[]byte(c.vendor)}})
 	}
 	if name := labels6(c.hostname); name != "" {
 		// The server is to make the name known: flag S (RFC 4704 section 4.1).
-		b = text6(b, option6FQDN, []byte{1}, name)
+		m.AddOption(option6(dhcpv6.OptionFQDN, append([]byte{1}, name...)))
 	}
-	return b
+	return m.ToBytes()
 }
 
 // An answer6 is what a server sent. What it left out is zero. Times are in
 // seconds, or forever6.
 type answer6 struct {
-	kind           byte
+	kind           dhcpv6.MessageType
 	xid            uint32
-	bad            int // the option that cannot be read
+	bad            dhcpv6.OptionCode // the option that cannot be read
 	client, server []byte
 	preference     byte
 	rapid          bool
 	// status is that of the whole or of the IA_NA, whichever is not success;
 	// text is the server's own.
-	status int
+	status iana.StatusCode
 	text   string
 	// addr is the one address of the IA_NA that is used.
 	addr                     netip.Addr
@@ -209,104 +165,146 @@ type answer6 struct {
 // none only the kind is set.
 func parseAnswer6(b []byte, iaid uint32) *answer6 {
 	a := &answer6{}
-	if len(b) >= 4 {
-		a.kind, a.xid = b[0], binary.BigEndian.Uint32(b)&0xffffff
+	if len(b) >= dhcpv6.MessageHeaderSize {
+		a.kind, a.xid = dhcpv6.MessageType(b[0]), binary.BigEndian.Uint32(b)&0xffffff
 	}
-	if a.kind == advertise6 || a.kind == reply6 {
-		a.options(b[4:], iaid, 0)
+	if a.kind == dhcpv6.MessageTypeAdvertise || a.kind == dhcpv6.MessageTypeReply {
+		all, _ := a.read(b[dhcpv6.MessageHeaderSize:], iaid, 0) // a.bad tells
+		a.take(all)
 	}
 	return a
 }
 
 // least6 is how many bytes an option has at least: the ones that are read
 // without a further look.
-func least6(code int) int {
+func least6(code dhcpv6.OptionCode) int {
 	switch code {
-	case option6Preference:
+	case dhcpv6.OptionPreference:
 		return 1
-	case option6Status:
+	case dhcpv6.OptionStatusCode:
 		return 2
-	case option6ServerID: // RFC 8415 section 11.1
+	case dhcpv6.OptionServerID: // RFC 8415 section 11.1
 		return 3
-	case option6SolMaxRT, option6InfMaxRT:
+	case dhcpv6.OptionSolMaxRT, dhcpv6.OptionInfMaxRT:
 		return 4
-	case option6IANA:
+	case dhcpv6.OptionIANA:
 		return 12
-	case option6Address:
+	case dhcpv6.OptionIAAddr:
 		return 24
 	default:
 		return 0
 	}
 }
 
-// options takes options, those of the message or (in) of another option.
-func (a *answer6) options(b []byte, iaid uint32, in int) {
-	for len(b) > 0 {
-		if len(b) < 4 {
-			a.bad = max(1, in)
-			return
+var errCut6 = errors.New("an option is cut off")
+
+// read reads options, those of the message or (in) of another option. What is read before one that is cut off
+// is returned with the error.
+func (a *answer6) read(b []byte, iaid uint32, in dhcpv6.OptionCode) (dhcpv6.Options, error) {
+	var all dhcpv6.Options
+	err := all.FromBytesWithParser(b, func(code dhcpv6.OptionCode, v []byte) (dhcpv6.Option, error) {
+		// The library gives nil for one that is longer than the rest.
+		if v == nil || in != dhcpv6.OptionNTPServer && len(v) < least6(code) {
+			a.bad = cmp.Or(a.bad, code)
+			return nil, errCut6
 		}
-		code, n := int(binary.BigEndian.Uint16(b)), int(binary.BigEndian.Uint16(b[2:]))
-		if len(b) < 4+n || in != option6NTP && n < least6(code) {
-			a.bad = code
-			return
+		return a.option(code, v, iaid, in)
+	})
+	if err != nil && a.bad == 0 {
+		a.bad = max(1, in) // bytes behind the last option
+	}
+	return all, err
+}
+
+// option reads one option: by the library those with options inside, or more than one value; of all others, and
+// of the servers of the time (NTP), the bytes.
+func (a *answer6) option(code dhcpv6.OptionCode, v []byte, iaid uint32, in dhcpv6.OptionCode) (dhcpv6.Option, error) {
+	switch {
+	case in == dhcpv6.OptionNTPServer:
+		return option6(code, v), nil
+	case code == dhcpv6.OptionNTPServer:
+		all, err := a.read(v, iaid, code)
+		return &dhcpv6.OptNTPServer{Suboptions: all}, err
+	case code == dhcpv6.OptionIANA && in == 0 && binary.BigEndian.Uint32(v) == iaid:
+		ia, head := &dhcpv6.OptIANA{}, least6(code)
+		err := ia.FromBytes(v[:head])
+		if err == nil {
+			ia.Options.Options, err = a.read(v[head:], iaid, code)
 		}
-		v := b[4 : 4+n]
-		b = b[4+n:]
-		if in == option6NTP {
-			if code == 1 { // the address of a server (RFC 5908 section 4.1)
-				a.ntp = addrs6(a.ntp, v)
+		return ia, err
+	case code == dhcpv6.OptionIAAddr && in == dhcpv6.OptionIANA:
+		addr := &dhcpv6.OptIAAddress{} // what else it has is not looked at
+		return addr, addr.FromBytes(v[:least6(code)])
+	case code == dhcpv6.OptionStatusCode:
+		status := &dhcpv6.OptStatusCode{}
+		return status, status.FromBytes(v)
+	default:
+		return option6(code, v), nil
+	}
+}
+
+// take takes the options of the message, or of its IA_NA.
+func (a *answer6) take(all dhcpv6.Options) {
+	for _, o := range all {
+		switch o := o.(type) {
+		case *dhcpv6.OptStatusCode:
+			if o.StatusCode != iana.StatusSuccess && a.status == iana.StatusSuccess {
+				a.status, a.text = o.StatusCode, clip(o.StatusMessage)
 			}
-			continue
-		}
-		switch code {
-		case option6ClientID:
-			a.client = v
-		case option6ServerID:
-			a.server = v
-		case option6Preference:
-			a.preference = v[0]
-		case option6Rapid:
-			a.rapid = true
-		case option6Status:
-			if status := int(binary.BigEndian.Uint16(v)); status != 0 && a.status == 0 {
-				a.status, a.text = status, clip(string(v[2:]))
-			}
-		case option6IANA:
-			if in == 0 && binary.BigEndian.Uint32(v) == iaid {
-				a.t1, a.t2 = binary.BigEndian.Uint32(v[4:]), binary.BigEndian.Uint32(v[8:])
-				a.options(v[12:], iaid, code)
-			}
-		case option6Address:
-			addr := netip.AddrFrom16([16]byte(v))
-			preferred, valid := binary.BigEndian.Uint32(v[16:]), binary.BigEndian.Uint32(v[20:])
+		case *dhcpv6.OptIANA:
+			a.t1, a.t2 = seconds6(o.T1), seconds6(o.T2)
+			a.take(o.Options.Options)
+		case *dhcpv6.OptIAAddress:
+			addr, _ := netip.AddrFromSlice(o.IPv6Addr)
+			preferred, valid := seconds6(o.PreferredLifetime), seconds6(o.ValidLifetime)
 			// One without time left is taken back; the first of the others
 			// is used (RFC 8415 section 21.6).
-			if in == option6IANA && !a.addr.IsValid() && valid != 0 && preferred <= valid && host6(addr) {
+			if !a.addr.IsValid() && valid != 0 && preferred <= valid && host6(addr) {
 				a.addr, a.preferred, a.valid = addr, preferred, valid
 			}
-		case option6DNS:
-			a.dns = addrs6(a.dns, v)
-		case option6SNTP:
-			a.ntp = addrs6(a.ntp, v)
-		case option6NTP:
-			a.options(v, iaid, code)
-		case option6Search:
-			a.search = parseNames(a.search, v)
-		case option6FQDN:
-			if names := parseNames(nil, v[min(1, n):]); len(names) == 1 {
-				a.fqdn = names[0]
-			}
-		case option6URL:
-			a.url = string(v)
-		case option6SolMaxRT, option6InfMaxRT:
-			// RFC 8415 section 21.24: others are to be ignored.
-			if s := binary.BigEndian.Uint32(v); s >= 60 && s <= 86400 {
-				a.maxRT = s
+		case *dhcpv6.OptionGeneric:
+			a.bytes(o.OptionCode, o.OptionData)
+		case *dhcpv6.OptNTPServer:
+			for _, sub := range o.Suboptions.Get(dhcpv6.NTPSuboptionSrvAddrCode) {
+				a.ntp = addrs6(a.ntp, sub.ToBytes())
 			}
 		}
 	}
 }
+
+// bytes takes an option that the library has not read.
+func (a *answer6) bytes(code dhcpv6.OptionCode, v []byte) {
+	switch code {
+	case dhcpv6.OptionClientID:
+		a.client = v
+	case dhcpv6.OptionServerID:
+		a.server = v
+	case dhcpv6.OptionPreference:
+		a.preference = v[0]
+	case dhcpv6.OptionRapidCommit:
+		a.rapid = true
+	case dhcpv6.OptionDNSRecursiveNameServer:
+		a.dns = addrs6(a.dns, v)
+	case dhcpv6.OptionSNTPServerList:
+		a.ntp = addrs6(a.ntp, v)
+	case dhcpv6.OptionBootfileURL:
+		a.url = string(v)
+	case dhcpv6.OptionDomainSearchList:
+		a.search = parseNames(a.search, v)
+	case dhcpv6.OptionFQDN:
+		if names := parseNames(nil, v[min(1, len(v)):]); len(names) == 1 {
+			a.fqdn = names[0]
+		}
+	case dhcpv6.OptionSolMaxRT, dhcpv6.OptionInfMaxRT:
+		// RFC 8415 section 21.24: others are to be ignored.
+		if s := binary.BigEndian.Uint32(v); s >= 60 && s <= 86400 {
+			a.maxRT = s
+		}
+	}
+}
+
+// seconds6 are those of a time, forever6 too.
+func seconds6(d time.Duration) uint32 { return uint32(d / time.Second) }
 
 // host6 tells whether a node can have the address.
 func host6(a netip.Addr) bool {

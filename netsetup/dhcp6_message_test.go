@@ -3,6 +3,7 @@ package netsetup
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +87,38 @@ func TestDUID(t *testing.T) {
 	}
 	if got, want := iaidOf(ib), iaidOf(Device{Type: hwEthernet, Addr: "\x00\x02\xc9\x00\x10\x39"}); got != want {
 		t.Errorf("IAID of InfiniBand %08x, of its six bytes %08x", got, want)
+	}
+}
+
+// What the library would take and is refused, and what it would refuse and is taken.
+func TestAnswer6(t *testing.T) {
+	const head = "\x07\x00\x00\x01"
+	for name, tt := range map[string]struct {
+		options string
+		bad     dhcpv6.OptionCode
+		search  string
+	}{
+		"bytes behind the last option":     {"\x00\x0e\x00\x00\x00\x00", 1, ""},
+		"bytes behind the last of an IA":   {"\x00\x03\x00\x0d\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00", dhcpv6.OptionIANA, ""},
+		"cut off, of number 0":             {"\x00\x00\x00\x09\x00", 1, ""},
+		"cut off, without a byte":          {"\x00\x17\x00\x10", dhcpv6.OptionDNSRecursiveNameServer, ""},
+		"identifier of a server too short": {"\x00\x02\x00\x02\x00\x04", dhcpv6.OptionServerID, ""},
+		"status without a number":          {"\x00\x0d\x00\x01\x00", dhcpv6.OptionStatusCode, ""},
+		"SOL_MAX_RT too short":             {"\x00\x52\x00\x03\x00\x00\x00", dhcpv6.OptionSolMaxRT, ""},
+		"DUID-UUID of two bytes":           {"\x00\x02\x00\x04\x00\x04\x01\x02", 0, ""},
+		"a relayed message that is none":   {"\x00\x09\x00\x01\x0c", 0, ""},
+		"a DHCPv4 message that is none":    {"\x00\x57\x00\x01\x02", 0, ""},
+		"user class without a byte":        {"\x00\x0f\x00\x00", 0, ""},
+		"an IA of another number":          {"\x00\x03\x00\x0d\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00", 0, ""},
+		"a name":                           {"\x00\x18\x00\x05\x03lan\x00", 0, "lan"},
+		"a name that is compressed":        {"\x00\x18\x00\x07\x03lan\x00\xc0\x00", 0, "lan"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := parseAnswer6([]byte(head+tt.options), 7)
+			if a.bad != tt.bad || strings.Join(a.search, " ") != tt.search {
+				t.Errorf("option %d cannot be read, search %q", a.bad, a.search)
+			}
+		})
 	}
 }
 

@@ -430,3 +430,10 @@ func tryFor(t *testing.T, line string, needs Needs, timeout time.Duration, k *fa
 	defer k.mu.Unlock()
 	return result{s, err, k.commands, lines.lines, time.Since(start), s}
 }
+
+// run brings up a network that nobody keeps.
+func run(ctx context.Context, c Config, sys system, log *slog.Logger) (State, error) {
+	r := newRunner(c, sys, log)
+	defer r.close()
+	return r.up(ctx)
+}

@@ -19,13 +19,6 @@ import (
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
-// needs skips a test that cannot run here; with NODISK_TEST_STRICT=1 that is a
-// failure.
-func needs(t *testing.T, missing string) {
-	t.Helper()
-	testenv.Needs(t, false, missing)
-}
-
 // inNamespace runs the calling test once more in a process that has a network namespace of its
 // own: all threads of it, as Up needs. It reports whether this is that process.
 func inNamespace(t *testing.T) bool {
@@ -71,7 +64,7 @@ func newCable(t *testing.T, dev string, mac HardwareAddr, server netip.Prefix) *
 	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: c.peer, PeerNamespace: netlink.NsFd(c.ns)}
 	veth.HardwareAddr = net.HardwareAddr(mac)
 	if err := netlink.LinkAdd(veth); err != nil {
-		needs(t, "veth: "+err.Error())
+		testenv.Missing(t, "veth: "+err.Error())
 	}
 	c.in(func() {
 		for name, p := range map[string]netip.Prefix{"lo": netip.MustParsePrefix("127.0.0.1/8"), c.peer: server} {
@@ -148,7 +141,7 @@ func (c *cable) daemon(program, pkg string, args []string, ready ...string) (log
 	c.t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		needs(c.t, program+" (package "+pkg+")")
+		testenv.Missing(c.t, program+" (package "+pkg+")")
 	}
 	dir := c.t.TempDir()
 	name := filepath.Join(dir, "log")

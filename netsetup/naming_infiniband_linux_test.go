@@ -126,7 +126,7 @@ func udevHere(t *testing.T) (s sysTree, udevadm func(env string, args ...string)
 	t.Helper()
 	program, err := exec.LookPath("udevadm")
 	if err != nil {
-		needs(t, "udevadm: install udev")
+		testenv.Missing(t, "udevadm: install udev")
 	}
 	if !testenv.Inside() {
 		t.Parallel()
@@ -229,7 +229,7 @@ func TestInfiniBandLinkFiles(t *testing.T) {
 			attrs := netlink.NewLinkAttrs()
 			attrs.Name, attrs.Index = fmt.Sprintf("ib%d", i), 104+i
 			if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "peer"}); err != nil {
-				needs(t, "veth: "+err.Error())
+				testenv.Missing(t, "veth: "+err.Error())
 			}
 			said := udevadm("", "test", "--action=add", "/sys/class/net/"+attrs.Name)
 			link, err := netlink.LinkByIndex(attrs.Index)

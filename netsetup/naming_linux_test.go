@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // Two cards that change names, and one that gets another, with a kernel.
@@ -28,7 +29,7 @@ func TestUpNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := netlink.LinkAddAltName(alt, "uplink"); err != nil {
-		needs(t, "alternative names (Linux 5.5): "+err.Error())
+		testenv.Missing(t, "alternative names (Linux 5.5): "+err.Error())
 	}
 	names := map[HardwareAddr]UdevNames{macA: {Slot: "ens3", Path: "enp0s3"}, macB: {Slot: "ens4", Path: "enp0s4"}}
 	for _, tt := range []struct {

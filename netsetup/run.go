@@ -247,13 +247,6 @@ func newRunner(c Config, sys system, log *slog.Logger) *runner {
 	return r
 }
 
-// run is Up.
-func run(ctx context.Context, c Config, sys system, log *slog.Logger) (State, error) {
-	r := newRunner(c, sys, log)
-	defer r.close()
-	return r.up(ctx)
-}
-
 // up returns when every slot has what it asks for.
 func (r *runner) up(ctx context.Context) (State, error) {
 	var err error

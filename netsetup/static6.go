@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv6"
 )
 
 // check adds an address, static or of DHCPv6, unless the interface has it. The
@@ -27,7 +29,7 @@ func (x *six) checked(now time.Time) {
 		if x.method != MethodStatic {
 			text += ": declined, " + x.from.String() + " leased it"
 			x.newTransaction()
-			x.send(decline6, 0)
+			x.send(dhcpv6.MessageTypeDecline, 0)
 		}
 		x.refuse(text)
 		x.takeBack(now)

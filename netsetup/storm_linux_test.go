@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 const (
@@ -101,7 +102,7 @@ func newStorm(t *testing.T, f func(i int) fault) *storm {
 		}
 	})
 	if err != nil {
-		needs(t, "bridge: "+err.Error())
+		testenv.Missing(t, "bridge: "+err.Error())
 	}
 	return s
 }

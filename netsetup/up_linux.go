@@ -9,28 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Up brings the network up and returns when every ip= word has what it asks
-// for, or has been given up while another is up. It needs CAP_NET_ADMIN and
-// CAP_NET_RAW, and sysfs on /sys.
-//
-// The error of an ended context wraps its cause and says what was waited for,
-// interface by interface. Up may be called again after an error: changes made
-// already are no error. log may be nil.
-func Up(ctx context.Context, c Config, log *slog.Logger) (State, error) {
-	n, err := New(c, log)
-	if err != nil {
-		return State{}, err
-	}
-	defer n.Close()
-	return n.Up(ctx)
-}
-
 // A Network is one that is being set up, and kept while the boot goes on.
 type Network struct {
 	r *runner
 }
 
-// New prepares a network; the node's is untouched until Up. Close ends it.
+// New prepares a network; the node's is untouched until Up. Close ends it. log may be nil.
 func New(c Config, log *slog.Logger) (*Network, error) {
 	if _, err := os.Stat(sysClassNet); err != nil {
 		return nil, fmt.Errorf("find network interfaces: sysfs is not mounted: %w", err)
@@ -51,7 +35,13 @@ func (n *Network) Resume(t Traces) { n.r.before = t }
 // called when neither Up nor Keep runs.
 func (n *Network) Traces() Traces { return n.r.traces() }
 
-// Up is as the function Up. It may be called once.
+// Up brings the network up and returns when every ip= word has what it asks
+// for, or has been given up while another is up. It needs CAP_NET_ADMIN and
+// CAP_NET_RAW, and sysfs on /sys. It may be called once.
+//
+// The error of an ended context wraps its cause and says what was waited for,
+// interface by interface. Another Network may go on after an error: changes made
+// already are no error.
 func (n *Network) Up(ctx context.Context) (State, error) {
 	return n.r.up(ctx)
 }

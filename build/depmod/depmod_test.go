@@ -9,17 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// needs ends a test that cannot run here: a skip on a desk, a failure where
-// everything is expected to be there (NODISK_TEST_STRICT=1).
-func needs(tb testing.TB, what string) {
-	tb.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		tb.Fatalf("needs %s", what)
-	}
-	tb.Skipf("needs %s", what)
-}
+	"github.com/nodisk/nodisk/internal/testenv"
+)
 
 // kernelTree returns lib/modules/RELEASE of a distribution's kernel, and the
 // release.
@@ -31,7 +23,7 @@ func kernelTree(tb testing.TB) (dir, release string) {
 	}
 	found, err := filepath.Glob(filepath.Join(root, "lib", "modules", "*", "modules.order"))
 	if err != nil || len(found) == 0 {
-		needs(tb, "a kernel's modules in "+root+"/lib/modules (NODISK_KERNEL_DIR)")
+		testenv.Missing(tb, "a kernel's modules in "+root+"/lib/modules (NODISK_KERNEL_DIR)")
 	}
 	dir, err = filepath.Abs(filepath.Dir(found[0]))
 	if err != nil {
@@ -50,7 +42,7 @@ func realDepmod(tb testing.TB, root, conf, release string) string {
 	if err != nil {
 		tool = "/sbin/depmod"
 		if _, err := os.Stat(tool); err != nil {
-			needs(tb, "depmod (package kmod)")
+			testenv.Missing(tb, "depmod (package kmod)")
 		}
 	}
 	out, err := exec.CommandContext(tb.Context(), tool, "-b", root, "-C", conf, release).CombinedOutput()

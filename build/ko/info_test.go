@@ -13,6 +13,7 @@ import (
 
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // What is read from the beginning of a module's file is what the whole says, whatever lies before it.
@@ -58,7 +59,7 @@ func TestReadInfoOfDistribution(t *testing.T) {
 	}
 	found, err := filepath.Glob(filepath.Join(root, "lib", "modules", "*", "kernel", "drivers", "*", "*", "*.ko"))
 	if err != nil || len(found) == 0 {
-		needs(t, "a kernel's modules in "+root+" (NODISK_KERNEL_DIR)")
+		testenv.Missing(t, "a kernel's modules in "+root+" (NODISK_KERNEL_DIR)")
 	}
 	var buf []byte
 	differ := 0

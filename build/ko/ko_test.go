@@ -17,17 +17,8 @@ import (
 
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
-
-// needs ends a test that cannot run here: a skip on a desk, a failure where
-// everything is expected to be there (NODISK_TEST_STRICT=1).
-func needs(tb testing.TB, what string) {
-	tb.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		tb.Fatalf("needs %s", what)
-	}
-	tb.Skipf("needs %s", what)
-}
 
 // moduleFiles are all module files of a distribution's kernel.
 func moduleFiles(t *testing.T) []string {
@@ -44,7 +35,7 @@ func moduleFiles(t *testing.T) []string {
 		return err
 	})
 	if err != nil || files == nil {
-		needs(t, "a kernel's modules in "+root+"/lib/modules (NODISK_KERNEL_DIR)")
+		testenv.Missing(t, "a kernel's modules in "+root+"/lib/modules (NODISK_KERNEL_DIR)")
 	}
 	return files
 }
@@ -259,7 +250,7 @@ func TestParseAsSymvers(t *testing.T) {
 	files := moduleFiles(t)
 	found, _ := filepath.Glob(filepath.Join("..", "..", ".cache", "headers", "usr", "src", "*", "Module.symvers"))
 	if len(found) == 0 {
-		needs(t, "Module.symvers of the kernel's headers in .cache/headers")
+		testenv.Missing(t, "Module.symvers of the kernel's headers in .cache/headers")
 	}
 	text, err := os.Open(found[0])
 	if err != nil {
@@ -318,7 +309,7 @@ func TestParseAsModinfo(t *testing.T) {
 	tool, err := exec.LookPath("modinfo")
 	if err != nil {
 		if tool = "/sbin/modinfo"; exec.CommandContext(t.Context(), tool, "-V").Run() != nil {
-			needs(t, "modinfo (package kmod)")
+			testenv.Missing(t, "modinfo (package kmod)")
 		}
 	}
 	for i, file := range moduleFiles(t) {

@@ -60,19 +60,6 @@ const (
 	ExtendedVersions VersionForm = 1 << 1 // __version_ext_crcs and __version_ext_names, Linux 6.14
 )
 
-// String names the forms.
-func (f VersionForm) String() string {
-	switch f {
-	case NoVersions:
-		return "none"
-	case BasicVersions:
-		return "basic"
-	case ExtendedVersions:
-		return "extended"
-	}
-	return "basic and extended"
-}
-
 // Field returns the first value of a key of .modinfo, or "".
 func (m *Module) Field(key string) string {
 	for _, f := range m.Info {

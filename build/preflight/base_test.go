@@ -32,7 +32,7 @@ func TestCheckBase(t *testing.T) {
 		"nodisk.chain= root=dhcp ip=dhcp":      {"iscsi_tcp", "ext4", "would boot\n"},
 		"nodisk.chain=/init.wrong root=/dev/x": {"would not boot: ", "/init.wrong"},
 	} {
-		r, err := Check(t.Context(), Input{Line: cmdline.Parse(line), Image: openImage(t, image), Inventory: inventory(t, virtual)})
+		r, err := Check(t.Context(), Input{Line: cmdline.Parse(line), Image: openImage(t, image), Inventory: inventoryOf(t, virtual)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ func TestCheckBlacklistedIPoIB(t *testing.T) {
 					continue
 				}
 				r, err := Check(t.Context(), Input{
-					Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + key + "=ib_ipoib " + line), Image: image, Inventory: inventory(t, node),
+					Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + key + "=ib_ipoib " + line), Image: image, Inventory: inventoryOf(t, node),
 				})
 				if err != nil {
 					t.Fatal(err)

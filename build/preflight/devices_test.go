@@ -95,7 +95,7 @@ func TestCheckLackingAdapter(t *testing.T) {
 		"0208: 8086:24f0": "the kernel has hfi1: add --profile opa",
 		"0200: 15b3:101b": "the kernel has mlx5_core: add --profile eth or --module mlx5_core",
 	} {
-		in := Input{Line: cmdline.Parse("ip=dhcp root=nfs:10.0.0.1:/srv"), Image: image, Inventory: inventory(t, "41:00.0 "+device+"\n"), Tree: tree}
+		in := Input{Line: cmdline.Parse("ip=dhcp root=nfs:10.0.0.1:/srv"), Image: image, Inventory: inventoryOf(t, "41:00.0 "+device+"\n"), Tree: tree}
 		for _, known := range []bool{true, false} {
 			if !known { // by the driver that the machine has
 				in.Tree, in.Driver = nil, func(build.Device) string { return strings.Fields(want)[3][:len(strings.Fields(want)[3])-1] }

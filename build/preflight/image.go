@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -45,14 +44,8 @@ type Image struct {
 	init     []byte // the beginning of /init, of an image that is not ours
 }
 
-// A Part is one of the files that a boot loader puts one behind the other. A regular
-// file is read in place.
-type Part struct {
-	Name string
-	io.Reader
-}
-
-// OpenImage is ReadImage of files.
+// OpenImage reads an image that consists of one or several files. As boot loaders do, each but the last is
+// padded to a multiple of four bytes.
 func OpenImage(ctx context.Context, names ...string) (*Image, error) {
 	var sources []*build.Source
 	for _, name := range names {
@@ -61,24 +54,6 @@ func OpenImage(ctx context.Context, names ...string) (*Image, error) {
 			return nil, errors.Join(err, build.JoinSources(sources...).Close())
 		}
 		sources = append(sources, s)
-	}
-	return readImage(ctx, names, build.JoinSources(sources...))
-}
-
-// ReadImage reads an image that consists of one or several files. As boot loaders
-// do, each but the last is padded to a multiple of four bytes.
-func ReadImage(ctx context.Context, parts ...Part) (*Image, error) {
-	var (
-		sources []*build.Source
-		names   []string
-	)
-	for _, p := range parts {
-		s, err := build.NewSource(ctx, p.Reader)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("read image %s: %w", p.Name, err), build.JoinSources(sources...).Close())
-		}
-		sources = append(sources, s)
-		names = append(names, p.Name)
 	}
 	return readImage(ctx, names, build.JoinSources(sources...))
 }

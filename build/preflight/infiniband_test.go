@@ -62,7 +62,7 @@ func TestCheckInfiniBandDriver(t *testing.T) {
 		{"nfs,virt", both + "0208: 8086:24f0\n", "ip=0x2c90300001039:dhcp", "00:02:c9:03:00:00:10:39 needs ib_ipoib, which is not in the image: add --profile opa"},
 	} {
 		r, err := Check(t.Context(), Input{
-			Line: cmdline.Parse(tt.line + " root=nfs:10.0.0.1:/srv"), Image: openImage(t, makeImage(t, tt.profiles, nil)), Inventory: inventory(t, tt.node), Tree: tree,
+			Line: cmdline.Parse(tt.line + " root=nfs:10.0.0.1:/srv"), Image: openImage(t, makeImage(t, tt.profiles, nil)), Inventory: inventoryOf(t, tt.node), Tree: tree,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func TestCheckInfiniBandPorts(t *testing.T) {
 		{port + "c\n" + port + "d\n" + card, "ip=00-02-c9-0a-0b-0f:dhcp nodisk.mlx4.port_type=ib,eth", "", ""},
 		{card, "ip=ib2:dhcp", "", ""},
 	} {
-		r, err := Check(t.Context(), Input{Line: cmdline.Parse(tt.line + " root=nfs:10.0.0.1:/srv"), Inventory: inventory(t, tt.node)})
+		r, err := Check(t.Context(), Input{Line: cmdline.Parse(tt.line + " root=nfs:10.0.0.1:/srv"), Inventory: inventoryOf(t, tt.node)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestCheckInfiniBandSlot(t *testing.T) {
 		{alias, "ib0", "", ""},
 		{listed + "42:00.0 0200: 8086:1521\n", "enp67s0", "ip=enp67s0:dhcp: enp67s0 would be in slot 0000:43:00, where the inventory has nothing", ""},
 	} {
-		r, err := Check(t.Context(), Input{Line: cmdline.Parse("ip=" + tt.name + ":dhcp root=nfs:10.0.0.1:/srv"), Inventory: inventory(t, tt.node)})
+		r, err := Check(t.Context(), Input{Line: cmdline.Parse("ip=" + tt.name + ":dhcp root=nfs:10.0.0.1:/srv"), Inventory: inventoryOf(t, tt.node)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func TestCheckDrivers(t *testing.T) {
 		{"ip=driver=virtio*:dhcp", "", ""},
 		{"ip=driver=mlx5*:dhcp", "", "ip=driver=mlx5*:dhcp: " + image},
 	} {
-		r, err := Check(t.Context(), Input{Line: cmdline.Parse(tt.line + " root=dhcp"), Image: virt, Inventory: inventory(t, tt.inventory)})
+		r, err := Check(t.Context(), Input{Line: cmdline.Parse(tt.line + " root=dhcp"), Image: virt, Inventory: inventoryOf(t, tt.inventory)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func TestAbsentInterfaces(t *testing.T) {
 		"bond=bond0:52-54-00-12-34-99 vlan=vlan5:bond0 ip=vlan5:dhcp": "fault: ip=vlan5:dhcp: nothing that vlan=vlan5 is made of can be there: nothing that bond=bond0 is made of can be there: 52:54:00:12:34:99 is none",
 		"bond=bond0:eth2 ip=eth0:dhcp":                                "",
 	} {
-		r, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + line), Inventory: inventory(t, node)})
+		r, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + line), Inventory: inventoryOf(t, node)})
 		if err != nil {
 			t.Fatal(err)
 		}

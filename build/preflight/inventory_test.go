@@ -24,7 +24,7 @@ func TestCheckBuiltForAdapter(t *testing.T) {
 			t.Errorf("no device of %s is tried", a.Driver)
 		}
 		for _, d := range devices[a.Driver] {
-			node := inventory(t, "41:00.0 "+d+"\n")
+			node := inventoryOf(t, "41:00.0 "+d+"\n")
 			image := openImage(t, makeImage(t, "nfs", func(s *build.Spec) { s.Inventories = []build.Inventory{*node} }))
 			for _, line := range []string{"ip=ib0:dhcp", "ip=ibp65s0:dhcp", "ip=dhcp"} {
 				r, err := Check(t.Context(), Input{Line: cmdline.Parse(line + " root=nfs:10.0.0.1:/srv"), Image: image, Inventory: node})
@@ -41,7 +41,7 @@ func TestCheckBuiltForAdapter(t *testing.T) {
 
 // The image of an adapter whose driver nobody knows as one of InfiniBand loads ib_ipoib after it.
 func TestCheckBuiltForUnknownAdapter(t *testing.T) {
-	node := inventory(t, "41:00.0 0207: 8086:1572\n")
+	node := inventoryOf(t, "41:00.0 0207: 8086:1572\n")
 	image := openImage(t, makeImage(t, "nfs", func(s *build.Spec) { s.Inventories = []build.Inventory{*node} }))
 	r, err := Check(t.Context(), Input{Line: cmdline.Parse("ip=ib0:dhcp root=nfs:10.0.0.1:/srv"), Image: image, Inventory: node})
 	if err != nil {

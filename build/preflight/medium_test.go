@@ -71,7 +71,7 @@ func TestCheckMedium(t *testing.T) {
 		{cx3, "ip=ib0:dhcp mlx4_core.port_type_array=2", ""}, // of a second port the firmware says it
 	} {
 		for _, i := range []*Image{image, nil} {
-			r, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + tt.line), Image: i, Inventory: inventory(t, tt.node)})
+			r, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + tt.line), Image: i, Inventory: inventoryOf(t, tt.node)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +110,7 @@ func TestCheckMediumUnknown(t *testing.T) {
 		{port + mac + cx3 + others, fault, fault},
 	} {
 		for _, i := range []*Image{image, nil} {
-			r, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + line), Image: i, Inventory: inventory(t, tt.node)})
+			r, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + line), Image: i, Inventory: inventoryOf(t, tt.node)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestCheckNoAdapterFirst(t *testing.T) {
 		"ip=ib0:dhcp":    "ip=ib0:dhcp: ib0 is an InfiniBand interface, and the node has no such adapter",
 		"ip=ibp1s0:dhcp": "ip=ibp1s0:dhcp: ibp1s0 is an InfiniBand interface, and the node has no such adapter; it needs ib_ipoib, which is not in the image",
 	} {
-		r, err := Check(t.Context(), Input{Line: cmdline.Parse(line + " root=nfs:10.0.0.1:/srv"), Image: image, Inventory: inventory(t, virtual)})
+		r, err := Check(t.Context(), Input{Line: cmdline.Parse(line + " root=nfs:10.0.0.1:/srv"), Image: image, Inventory: inventoryOf(t, virtual)})
 		if err != nil {
 			t.Fatal(err)
 		}

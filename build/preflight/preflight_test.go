@@ -75,11 +75,11 @@ func TestCheck(t *testing.T) {
 		{
 			"flat-without-order", "iscsi,ext4", "01:00.0 0200: 8086:1521\n", iscsiWords + " nodisk.modules=igb",
 			func(s *build.Spec) { s.ModuleDirs = []string{flatFolder(t, "igb", "dca", "i2c_algo_bit")} },
-			"would not boot: by nodisk.modules=: load module \"igb\": it lies in a folder without index",
+			"would not boot: by nodisk.modules=: load module \"igb\": it lies in a directory without an index",
 		},
 		{
 			"chosen-drivers", "eth,iscsi,ext4", broadcom, iscsiWords,
-			func(s *build.Spec) { s.Inventories = []build.Inventory{*inventory(t, broadcom)} }, "would boot",
+			func(s *build.Spec) { s.Inventories = []build.Inventory{*inventoryOf(t, broadcom)} }, "would boot",
 		},
 	}
 	tree, err := build.OpenTree(kernelDir(t), "", nil)
@@ -89,7 +89,7 @@ func TestCheck(t *testing.T) {
 	images := make(map[string]*Image)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			in := Input{Line: cmdline.Parse(c.cmdline), Inventory: inventory(t, c.inventory)}
+			in := Input{Line: cmdline.Parse(c.cmdline), Inventory: inventoryOf(t, c.inventory)}
 			if !strings.HasPrefix(c.want, "would boot") {
 				in.Tree = tree // what could be added
 			}
@@ -222,7 +222,7 @@ func TestVerdictStrict(t *testing.T) {
 // A kernel whose modules the image does not have.
 func TestCheckOtherKernel(t *testing.T) {
 	r, err := Check(t.Context(), Input{
-		Line: cmdline.Parse(iscsiWords), Image: openImage(t, makeImage(t, "virt,iscsi,ext4", nil)), Inventory: inventory(t, virtual),
+		Line: cmdline.Parse(iscsiWords), Image: openImage(t, makeImage(t, "virt,iscsi,ext4", nil)), Inventory: inventoryOf(t, virtual),
 		Kernel: &build.Kernel{Release: "6.12.9-other", Arch: "amd64"},
 	})
 	if err != nil {
@@ -257,7 +257,7 @@ func TestCheckRefusedModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := Check(t.Context(), Input{
-		Line: cmdline.Parse(iscsiWords), Image: openImage(t, data), Inventory: inventory(t, virtual), Kernel: &vmlinuz, Checks: checks,
+		Line: cmdline.Parse(iscsiWords), Image: openImage(t, data), Inventory: inventoryOf(t, virtual), Kernel: &vmlinuz, Checks: checks,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -282,7 +282,7 @@ func TestCheckMissingFile(t *testing.T) {
 		t.Fatal(names, err)
 	}
 	i := openImage(t, image, newc([]cpioFile{{names[0], "", typeDir | 0o755}})) // takes its place
-	r, err := Check(t.Context(), Input{Line: cmdline.Parse(iscsiWords), Image: i, Inventory: inventory(t, virtual)})
+	r, err := Check(t.Context(), Input{Line: cmdline.Parse(iscsiWords), Image: i, Inventory: inventoryOf(t, virtual)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,7 +303,7 @@ func TestCheckSoftdep(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := openImage(t, image, newc([]cpioFile{{name, string(soft) + "softdep ext4 pre: xfs nobody_has_it\n", typeFile | 0o644}}))
-	r, err := Check(t.Context(), Input{Line: cmdline.Parse(iscsiWords), Image: i, Inventory: inventory(t, virtual), Tree: tree})
+	r, err := Check(t.Context(), Input{Line: cmdline.Parse(iscsiWords), Image: i, Inventory: inventoryOf(t, virtual), Tree: tree})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func TestCheckForeign(t *testing.T) {
 		cpioFile{"init", "#!/bin/sh\nexec /bin/sh\n", typeFile | 0o755},
 	)
 	report(t, "foreign", Input{
-		Line: cmdline.Parse(iscsiWords), Image: openImage(t, foreign), Inventory: inventory(t, virtual),
+		Line: cmdline.Parse(iscsiWords), Image: openImage(t, foreign), Inventory: inventoryOf(t, virtual),
 	}, "6.1.0-56-amd64", "would not boot: the image is not nodisk's")
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/init/boot"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -59,7 +60,7 @@ func (c *checker) openIndex() bool {
 	return true
 }
 
-// rehearse loads modules as the stages of /init do.
+// rehearse loads modules in the order of the plan, as the stages of /init do.
 func (c *checker) rehearse(ctx context.Context) error {
 	m := c.decided.Modules
 	cpu := ""
@@ -76,27 +77,20 @@ func (c *checker) rehearse(ctx context.Context) error {
 	l := modload.Rehearse(c.index, modload.LoaderConfig{
 		Params: append(c.conf.Params, m.Params...), Blacklist: append(c.conf.Blacklist, m.Blacklist...),
 	}, cpu, c.insert, slog.New(&complaints{checker: c}))
-	steps := c.decided.Preview(c.index)
-	for _, note := range steps.Notes {
+	loads, notes := c.decided.Loads(c.index)
+	for _, note := range notes {
 		c.note("%s", note)
 	}
-	byName := func(phase string, names ...string) {
-		requests := make([]modload.Request, len(names))
-		for i, name := range names {
-			requests[i].Name = name
+	for _, load := range loads {
+		switch load.Way {
+		case boot.LoadNetwork:
+			c.serve(ctx, l, load.Phase, aliases, modload.Network)
+		case boot.LoadDevices:
+			c.serve(ctx, l, load.Phase, aliases, nil)
+		default:
+			c.request(ctx, l, load.Phase, load.Requests)
 		}
-		c.request(ctx, l, phase, requests)
 	}
-	for _, name := range steps.First {
-		byName("by nodisk.modules=", name)
-	}
-	byName("by rd.driver.pre=", steps.Pre...)
-	c.serve(ctx, l, "for network devices", aliases, modload.Network)
-	c.request(ctx, l, "of the image's profiles", steps.Drivers)
-	byName("by rd.driver.post=", steps.Post...)
-	c.request(ctx, l, "for links and sockets", steps.Links)
-	c.serve(ctx, l, "for other devices", aliases, nil)
-	c.request(ctx, l, "for the root", steps.Root)
 	c.Phases = slices.DeleteFunc(c.Phases, func(p Phase) bool { return len(p.Modules) == 0 })
 	return ctx.Err()
 }
@@ -206,7 +200,7 @@ func (c *checker) insert(at, params string) error {
 			c.flat = append(c.flat, m)
 			for _, need := range m.Depends() {
 				if !c.loaded[strings.ReplaceAll(need, "-", "_")] && !c.index.Builtin(need) {
-					return fmt.Errorf("it lies in a folder without index, so nothing is loaded for it: name %s before it", need)
+					return fmt.Errorf("it lies in a directory without an index, so nothing is loaded for it: name %s before it", need)
 				}
 			}
 		}

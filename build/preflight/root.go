@@ -16,7 +16,7 @@ func (c *checker) root() {
 	p := c.decided
 	c.shell()
 	if c.Root != "" {
-		if _, err := p.FindInit(c.Root); err != nil && !errors.Is(err, fs.ErrPermission) {
+		if _, err := boot.FindInit(c.Root, p.Init); err != nil && !errors.Is(err, fs.ErrPermission) {
 			c.fault("%s: %v", c.Root, err)
 		}
 	}
@@ -58,7 +58,7 @@ func (c *checker) shell() {
 
 // ramRoot looks for the init of the initramfs.
 func (c *checker) ramRoot() {
-	names := c.decided.InitCandidates()
+	names := boot.InitCandidates(c.decided.Init)
 	for _, name := range names {
 		if c.Image.has(strings.TrimPrefix(name, "/")) {
 			return

@@ -62,7 +62,7 @@ func TestCheckSelector(t *testing.T) {
 			if !strings.Contains(line, " ip=") {
 				line += " ip=dhcp"
 			}
-			r, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + line), Image: i, Inventory: inventory(t, tt.node)})
+			r, err := Check(t.Context(), Input{Line: cmdline.Parse("root=nfs:10.0.0.1:/srv " + line), Image: i, Inventory: inventoryOf(t, tt.node)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -15,23 +17,11 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/modload"
 )
 
 var update = flag.Bool("update", false, "write golden files")
-
-// needs skips a test without what it names; in strict mode a skip is a
-// failure.
-func needs(t *testing.T, ok bool, what string) {
-	t.Helper()
-	switch {
-	case ok:
-	case os.Getenv("NODISK_TEST_STRICT") == "1":
-		t.Fatalf("missing: %s", what)
-	default:
-		t.Skipf("missing: %s", what)
-	}
-}
 
 // kernelDir is a folder with vmlinuz and lib/modules/RELEASE.
 func kernelDir(t *testing.T) string {
@@ -41,7 +31,7 @@ func kernelDir(t *testing.T) string {
 		dir = filepath.Join("..", "..", ".cache", "kernel")
 	}
 	_, err := os.Stat(filepath.Join(dir, "vmlinuz"))
-	needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")
+	testenv.Needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")
 	return dir
 }
 
@@ -94,7 +84,7 @@ func openImage(t *testing.T, parts ...[]byte) *Image {
 	return i
 }
 
-func inventory(t *testing.T, text string) *build.Inventory {
+func inventoryOf(t *testing.T, text string) *build.Inventory {
 	t.Helper()
 	if text == "" {
 		return nil
@@ -196,4 +186,27 @@ func flatFolder(t *testing.T, names ...string) string {
 		}
 	}
 	return dir
+}
+
+// A Part is one of the files that a boot loader puts one behind the other.
+type Part struct {
+	Name string
+	io.Reader
+}
+
+// ReadImage is OpenImage of what is at hand.
+func ReadImage(ctx context.Context, parts ...Part) (*Image, error) {
+	var (
+		sources []*build.Source
+		names   []string
+	)
+	for _, p := range parts {
+		s, err := build.NewSource(ctx, p.Reader)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("read image %s: %w", p.Name, err), build.JoinSources(sources...).Close())
+		}
+		sources = append(sources, s)
+		names = append(names, p.Name)
+	}
+	return readImage(ctx, names, build.JoinSources(sources...))
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // shellEnv puts the test binary into a directory as nodisk and returns an environment in
@@ -29,7 +31,7 @@ func shellEnv(t *testing.T) []string {
 // A bash that has read the script is asked as its user's tab key does it.
 func TestBashCompletion(t *testing.T) {
 	bash, err := exec.LookPath("bash")
-	needs(t, err == nil, "bash")
+	testenv.Needs(t, err == nil, "bash")
 	env := shellEnv(t)
 	for line, want := range map[string][]string{
 		"nodisk bui":                     {"build"},
@@ -72,7 +74,7 @@ func TestCompletionScripts(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		t.Run(shell, func(t *testing.T) {
 			program, err := exec.LookPath(shell)
-			needs(t, err == nil, shell)
+			testenv.Needs(t, err == nil, shell)
 			status, script, stderr := nodisk("completion", shell)
 			if status != 0 {
 				t.Fatalf("status %d: %s", status, stderr)
@@ -88,7 +90,7 @@ func TestCompletionScripts(t *testing.T) {
 	}
 	t.Run("fish asks", func(t *testing.T) {
 		fish, err := exec.LookPath("fish")
-		needs(t, err == nil, "fish")
+		testenv.Needs(t, err == nil, "fish")
 		cmd := exec.CommandContext(t.Context(), fish, "-c", "nodisk completion fish | source; complete -C 'nodisk build --compr'")
 		cmd.Env = shellEnv(t)
 		out, err := cmd.CombinedOutput()
@@ -98,7 +100,7 @@ func TestCompletionScripts(t *testing.T) {
 	})
 	t.Run("zsh asks", func(t *testing.T) {
 		zsh, err := exec.LookPath("zsh")
-		needs(t, err == nil, "zsh")
+		testenv.Needs(t, err == nil, "zsh")
 		cmd := exec.CommandContext(t.Context(), zsh, "-f", "-c", "source <(nodisk completion zsh); print ${_comps[nodisk]}")
 		cmd.Env = shellEnv(t)
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "_bash_complete") {
@@ -110,7 +112,7 @@ func TestCompletionScripts(t *testing.T) {
 // The pages are ones that mandoc finds nothing wrong with but the length of their lines.
 func TestManPages(t *testing.T) {
 	mandoc, err := exec.LookPath("mandoc")
-	needs(t, err == nil, "mandoc")
+	testenv.Needs(t, err == nil, "mandoc")
 	dir := t.TempDir()
 	t.Setenv("SOURCE_DATE_EPOCH", "26438400") // mandoc wants a date
 	if status, _, stderr := nodisk("man", "--dir", dir); status != 0 {

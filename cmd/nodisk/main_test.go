@@ -10,20 +10,8 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
-
-// needs skips a test without what it names; in strict mode a skip is a
-// failure.
-func needs(t *testing.T, ok bool, what string) {
-	t.Helper()
-	switch {
-	case ok:
-	case os.Getenv("NODISK_TEST_STRICT") == "1":
-		t.Fatalf("missing: %s", what)
-	default:
-		t.Skipf("missing: %s", what)
-	}
-}
 
 func kernelDir(t *testing.T) string {
 	t.Helper()
@@ -32,7 +20,7 @@ func kernelDir(t *testing.T) string {
 		dir = filepath.Join("..", "..", ".cache", "kernel")
 	}
 	_, err := os.Stat(filepath.Join(dir, "vmlinuz"))
-	needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")
+	testenv.Needs(t, err == nil, "a kernel in NODISK_KERNEL_DIR or .cache/kernel (scripts/fetch-kernel makes it)")
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +115,7 @@ func TestSourceDateEpoch(t *testing.T) {
 // From source, twice, in different folders: the same image.
 func TestBuildFromSource(t *testing.T) {
 	_, err := exec.LookPath("go")
-	needs(t, err == nil, "program go")
+	testenv.Needs(t, err == nil, "program go")
 	kernel := kernelDir(t)
 	var sums []string
 	for range 2 {
@@ -153,7 +141,7 @@ func TestBuildFromSource(t *testing.T) {
 // at hand.
 func TestReleased(t *testing.T) {
 	gobin, err := exec.LookPath("go")
-	needs(t, err == nil, "program go")
+	testenv.Needs(t, err == nil, "program go")
 	kernel := kernelDir(t)
 	source, err := build.FindSource(".")
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 func planFile(t *testing.T, name, text string) string {
@@ -102,7 +104,7 @@ func TestPlanWords(t *testing.T) {
 // The inventory of this machine can be read again.
 func TestInventoryCommand(t *testing.T) {
 	_, err := os.Stat("/sys/bus/platform/devices")
-	needs(t, err == nil, "sysfs")
+	testenv.Needs(t, err == nil, "sysfs")
 	status, stdout, stderr := nodisk("inventory")
 	if status != 0 || !strings.HasPrefix(stdout, "# nodisk inventory\n# Linux ") {
 		t.Fatalf("status %d: %s%s", status, stdout, stderr)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/iscsi"
-	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup/ibft"
 )
 
@@ -64,7 +63,7 @@ func (w *worker) loadISCSI(ctx context.Context) *future {
 	go func() {
 		defer close(f.done)
 		f.err = guarded(func() error {
-			return unlessCurable(w.loader.Request(ctx, requests("iscsi", modload.StageStorage)...))
+			return unlessCurable(w.loadOne(ctx, attachLoad()))
 		})
 		w.serveRequests()
 	}()

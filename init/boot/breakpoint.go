@@ -7,26 +7,20 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
-// stageNames are those of all plans (worker.stages), in the order of the
-// graph: the values of rd.break=.
-func stageNames() []string {
-	return []string{"mounts", "drivers", "network", "storage", "attach", "mount", "switch"}
-}
-
 // dracutStage translates the words of dracut's rd.break= (dracut.cmdline(7)).
 // Those that are stages here too mean the same.
 func dracutStage(word string) string {
 	switch word {
 	case "cmdline", "pre-udev":
-		return "mounts"
+		return stageMounts
 	case "pre-trigger":
-		return "drivers"
+		return stageDrivers
 	case "initqueue":
-		return "network"
+		return stageNetwork
 	case "pre-mount":
-		return "mount"
+		return stageMount
 	case "", "pre-pivot", "cleanup":
-		return "switch"
+		return stageSwitch
 	default:
 		return word
 	}

@@ -31,7 +31,7 @@ func (c Chain) check() error {
 	if c.Path == "" {
 		return nil
 	}
-	if _, err := findInit("/", c.Path); err != nil {
+	if _, err := FindInit("/", c.Path); err != nil {
 		return fmt.Errorf("nodisk.chain: %w; nodisk build --base makes an image with /init.vendor", err)
 	}
 	return nil
@@ -84,7 +84,7 @@ func loadDrivers() {
 		w.log.Error("drivers: " + err.Error())
 		leave(1)
 	}
-	w.stages() // takes off what the image does not have
+	w.planLoads()
 	ctx, cancel := context.WithTimeout(context.Background(), driversTimeout)
 	defer cancel()
 	line, _ := w.allDrivers(ctx) // has told its errors

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nodisk/nodisk/integration/oldkernel"
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // chainOf makes n links that lead to "end", one over the other.
@@ -55,7 +56,7 @@ func TestOpenInRootAsTheKernel(t *testing.T) {
 		return os.NewFile(uintptr(fd), name), nil
 	}
 	if _, err := kernel("/end"); err != nil {
-		lacking(t, fmt.Sprintf("a kernel to compare with, that has openat2 (%v)", err))
+		testenv.Missing(t, fmt.Sprintf("a kernel to compare with, that has openat2 (%v)", err))
 	}
 	opened := 0
 	for _, name := range names {
@@ -94,7 +95,7 @@ func TestOpenInRootOpensFilesOnly(t *testing.T) {
 	if err := unix.Mkfifo(filepath.Join(root, "sbin/init"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := findInit(root, "/sbin/init"); err == nil || err.Error() != "init=/sbin/init: not a file: this root has no such program" {
+	if _, err := FindInit(root, "/sbin/init"); err == nil || err.Error() != "init=/sbin/init: not a file: this root has no such program" {
 		t.Errorf("a FIFO: %v", err)
 	}
 }
@@ -111,7 +112,7 @@ func TestOpenInRootLeavesNothingOpen(t *testing.T) {
 	}
 	before := count()
 	for _, name := range []string{"/a/b/c/file", "/a/b/loop", "/a/b/link", "/a/b/c/none", "/a/b/c/../../b/c/file/x", "/a/b"} {
-		_, _ = findInit(root, name)
+		_, _ = FindInit(root, name)
 	}
 	if after := count(); after != before {
 		t.Errorf("%d descriptors are open, %d were", after, before)
@@ -123,10 +124,10 @@ func TestOpenInRootLeavesNothingOpen(t *testing.T) {
 func TestFindInitOldKernel(t *testing.T) {
 	oldkernel.Under(t, oldkernel.Linux418(), func(t *testing.T) {
 		root := tree(t, map[string]string{"sbin": "->usr/sbin", "usr/sbin/init": "->/lib/systemd/systemd", "lib": "->usr/lib", "usr/lib/systemd/systemd": "#!/bin/sh\n"})
-		if got, err := findInit(root, ""); err != nil || got != "/sbin/init" {
+		if got, err := FindInit(root, ""); err != nil || got != "/sbin/init" {
 			t.Errorf("got %q, %v; want /sbin/init", got, err)
 		}
-		if _, err := findInit(root, "/x"); err == nil || err.Error() != "init=/x: no such file or directory: this root has no such program" {
+		if _, err := FindInit(root, "/x"); err == nil || err.Error() != "init=/x: no such file or directory: this root has no such program" {
 			t.Errorf("missing: %v", err)
 		}
 	})
@@ -143,7 +144,7 @@ func TestFindInitRefused(t *testing.T) {
 			}, func(t *testing.T) {
 				root := tree(t, map[string]string{"sbin/init": "#!/bin/sh\n"})
 				for _, want := range []string{"", "/sbin/init"} {
-					_, err := findInit(root, want)
+					_, err := FindInit(root, want)
 					if text := fmt.Sprint(err); text != "look for the root's init: /sbin/init: "+errno.Error() {
 						t.Errorf("init=%s: %s", want, text)
 					}

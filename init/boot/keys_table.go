@@ -132,7 +132,7 @@ func otherKeys() []Key {
 		instead(byHabit, "write rd.iscsi.target.ip= and rd.iscsi.target.port=", "iscsi_portal=10.0.0.1 rd.iscsi.portal=10.0.0.1"),
 		instead(byKickstart, "write ip=CLIENT::GATEWAY:NETMASK:HOSTNAME:DEVICE:none", "ipaddr=10.0.0.5 ip4=10.0.0.5 netmask=255.255.255.0 gateway=10.0.0.1"),
 		instead(byKickstart, "write nameserver=", "dns=10.0.0.53"),
-		instead(byLive, "write the options behind the path: nfsroot=SERVER:/PATH,OPTIONS", "nfsopts=vers=3"),
+		instead(byLive, "write the options after the path: nfsroot=SERVER:/PATH,OPTIONS", "nfsopts=vers=3"),
 		instead(byHabit, "write root=iscsi:... or root=nfs:SERVER:/PATH; root=dhcp takes it from DHCP", "rootpath=10.0.0.1:/srv"),
 		instead(byHabit, "write bond=NAME:PORTS:OPTIONS", "bonding=bond0:eth0,eth1"),
 		instead(byKernel, "write nodisk.log=debug", "nfsrootdebug"),

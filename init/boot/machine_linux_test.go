@@ -17,6 +17,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // The tests of PID 1 run it: the test binary becomes /init of an initramfs of its
@@ -378,17 +380,9 @@ func switchOn(t *testing.T, scenario string) *running {
 	err = m.cmd.Start()
 	_ = w.Close()
 	if err != nil {
-		lacking(t, "namespaces of processes and mounts: "+err.Error())
+		testenv.Missing(t, "namespaces of processes and mounts: "+err.Error())
 	}
 	return m
-}
-
-func lacking(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		t.Fatalf("needs %s", what)
-	}
-	t.Skipf("needs %s", what)
 }
 
 // await reads until the machine has written a text.
@@ -413,7 +407,7 @@ func (m *running) ends() (string, syscall.WaitStatus) {
 	_ = m.cmd.Wait() // its status is looked at
 	out := m.all.String()
 	if why, ok := strings.CutPrefix(out, "lacks: "); ok {
-		lacking(m.t, why)
+		testenv.Missing(m.t, why)
 	}
 	status, ok := m.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if err != nil || !ok {

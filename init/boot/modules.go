@@ -118,6 +118,13 @@ func asks(args cmdline.Args, word string) bool {
 	return false
 }
 
+// clone has lists of its own.
+func (m ModulePlan) clone() ModulePlan {
+	m.First, m.Pre, m.Post = slices.Clone(m.First), slices.Clone(m.Pre), slices.Clone(m.Post)
+	m.Drivers, m.Links = slices.Clone(m.Drivers), slices.Clone(m.Links)
+	return m
+}
+
 // without takes off the names that the index does not have and that are no
 // error: those that newer kernels have merged or dropped, and what whole profiles
 // have besides. Lists are copied from manuals that are older than the kernel.

@@ -80,7 +80,7 @@ func (w *worker) findInit(ctx context.Context) (string, error) {
 	done := make(chan outcome, 1)
 	m := w.mounted
 	go func() {
-		init, err := guard(func() (string, error) { return findInit(sysroot, w.plan.Init) })
+		init, err := guard(func() (string, error) { return FindInit(sysroot, w.plan.Init) })
 		if err != nil {
 			err = fmt.Errorf("%v is mounted, but %w%s", m, err, garbled(m, err))
 		}

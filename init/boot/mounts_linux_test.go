@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // privately runs what changes mounts in a thread with mounts of its own, which
@@ -17,7 +19,7 @@ import (
 func privately(t *testing.T, do func(t *testing.T)) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		lacking(t, "root")
+		testenv.Missing(t, "root")
 	}
 	done := make(chan error)
 	go func() {

@@ -26,7 +26,7 @@ type Plan struct {
 	// table (iBFT) besides.
 	Firmware  bool
 	Initiator string // rd.iscsi.initiator=, empty: see iscsi.NameSource
-	Init      string // init=, empty: the first of initCandidates
+	Init      string // init=, empty: the first of InitCandidates
 	Chain     Chain  // nodisk.chain=: the root is the init's business then
 
 	Network netsetup.Config

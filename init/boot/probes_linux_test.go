@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/modload"
 )
 
 // The switch waits for the drivers where it would come between two ports of a card.
@@ -23,7 +24,8 @@ func TestNeedsProbes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		if all, needed := (&worker{plan: p}).needsProbes(); [2]bool{all, needed} != want {
+		loads, _ := p.Loads(modload.NoModules(""))
+		if all, needed := (&worker{plan: p, loads: loads}).needsProbes(); [2]bool{all, needed} != want {
 			t.Errorf("%s: %v and %v, want %v", line, all, needed, want)
 		}
 	}

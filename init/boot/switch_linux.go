@@ -19,27 +19,27 @@ const (
 	tmpfsMagic = 0x01021994
 )
 
-// initCandidates is the kernel's own order (kernel_init in init/main.c)
-// without its last, /bin/sh: a root shell that nobody asked for.
-func initCandidates() []string {
+// InitCandidates are the programs that the root's init may be, in the order in which they are looked for:
+// want, which is init=, or if that is empty the kernel's own order (kernel_init in init/main.c) without its
+// last, /bin/sh: a root shell that nobody asked for.
+func InitCandidates(want string) []string {
+	if want != "" {
+		return []string{want}
+	}
 	return []string{"/sbin/init", "/etc/init", "/bin/init"}
 }
 
-// findInit returns the init of the tree below root: want, or the first
-// candidate there is when want is empty. Links are followed as they will be
-// after the switch, inside of root.
-func findInit(root, want string) (string, error) {
-	names := initCandidates()
-	if want != "" {
-		names = []string{want}
-	}
+// FindInit returns the init of the tree below the directory root: the first of the candidates that is a program
+// for this machine. Links are followed as they will be after the switch, inside of root. An error of
+// permissions says nothing of the tree; all others say what is wrong with the first candidate.
+func FindInit(root, want string) (string, error) {
 	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", fmt.Errorf("open %s: %w", root, err)
 	}
 	defer func() { _ = unix.Close(dir) }()
 	var why error
-	for _, name := range names {
+	for _, name := range InitCandidates(want) {
 		if err := checkInit(dir, name); err != nil {
 			if why == nil {
 				why = fmt.Errorf("%s: %w", name, err)

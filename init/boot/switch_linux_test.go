@@ -68,7 +68,7 @@ func TestFindInit(t *testing.T) {
 		"other machine":     {files: map[string]string{"sbin/init": elf(other)}, fail: "but this machine runs " + runtime.GOARCH},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := findInit(tree(t, tt.files), tt.want)
+			got, err := FindInit(tree(t, tt.files), tt.want)
 			switch {
 			case tt.fail != "" && (err == nil || !strings.Contains(err.Error(), tt.fail)):
 				t.Errorf("error %v, want %q", err, tt.fail)
@@ -81,8 +81,8 @@ func TestFindInit(t *testing.T) {
 
 // Where the server is known to garble what it has, that is told; and only there.
 func TestGarbled(t *testing.T) {
-	_, none := findInit(tree(t, map[string]string{"sbin/init": strings.Repeat("\x00", 4096)}), "")
-	_, missing := findInit(tree(t, nil), "")
+	_, none := FindInit(tree(t, map[string]string{"sbin/init": strings.Repeat("\x00", 4096)}), "")
+	_, missing := FindInit(tree(t, nil), "")
 	for _, tt := range []struct {
 		mounted string
 		err     error

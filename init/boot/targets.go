@@ -175,9 +175,9 @@ const newLeaseAfter = 3
 func backTo(attempt int, byDHCP, attached bool) string {
 	switch {
 	case byDHCP && attempt%newLeaseAfter == 0:
-		return "network"
+		return stageNetwork
 	case attached:
-		return "attach"
+		return stageAttach
 	}
 	return ""
 }

@@ -70,6 +70,7 @@ type worker struct {
 	tell   *teller
 	plan   Plan
 	index  *modload.Index
+	loads  []Load
 	loader *modload.Loader
 
 	// What the stages leave for those behind them. A stage writes before it
@@ -182,6 +183,7 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 		}
 	}
 	w.root = plan.Root
+	w.planLoads()
 	g := graph{stages: w.breakpoints(w.stages()), identity: identity(), log: w.log}
 	if err := g.run(ctx); err != nil {
 		return w.giveUp(err)
@@ -373,7 +375,7 @@ func (w *worker) leaveDrivers() {
 	}
 }
 
-// has tells whether the image was built with a profile.
+// has reports whether the image was built with a profile.
 func (p Plan) has(profile string) bool {
 	return slices.Contains(p.Modules.Profiles, profile)
 }

@@ -26,47 +26,52 @@ const (
 	mountTimeout   = time.Minute
 )
 
-// stages is the graph of this plan.
-func (w *worker) stages() []stage {
-	for _, note := range w.plan.Modules.without(w.index) {
+// planLoads decides what is loaded, and in which order.
+func (w *worker) planLoads() {
+	var notes []string
+	w.loads, notes = w.plan.Loads(w.index)
+	for _, note := range notes {
 		w.log.Info(note)
 	}
+}
+
+// stages is the graph of this plan.
+func (w *worker) stages() []stage {
 	p := w.plan
 	drivers := w.drivers
 	if p.Chain.Path != "" {
-		w.plan.Modules.withoutVendors(w.index)
 		drivers = w.allDrivers
 	}
 	list := []stage{
-		{name: "mounts", run: w.mounts},
-		{name: "drivers", after: []string{"mounts"}, timeout: driversTimeout, run: drivers},
+		{name: stageMounts, run: w.mounts},
+		{name: stageDrivers, after: []string{stageMounts}, timeout: driversTimeout, run: drivers},
 	}
-	last := []string{"drivers"}
+	last := []string{stageDrivers}
 	var again func(int) string
 	if p.NeedNetwork {
 		// Not after the drivers: interfaces are taken up as they appear.
-		list = append(list, stage{name: "network", after: []string{"mounts"}, timeout: networkTimeout, run: w.network})
-		last = append(last, "network")
+		list = append(list, stage{name: stageNetwork, after: []string{stageMounts}, timeout: networkTimeout, run: w.network})
+		last = append(last, stageNetwork)
 	}
 	if p.Root.Kind != rootfs.KindRAM {
-		list = append(list, stage{name: "storage", after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
+		list = append(list, stage{name: stageStorage, after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
 		lease := func(attempt int) string { return backTo(attempt, p.Root.NeedsRootPath(), false) }
 		again = func(attempt int) string {
 			return backTo(attempt, p.Root.NeedsRootPath(), len(w.sessions) > 0)
 		}
-		before := []string{"drivers"}
+		before := []string{stageDrivers}
 		if p.NeedNetwork {
-			before = []string{"network"}
+			before = []string{stageNetwork}
 		}
 		if p.attaches() || p.Root.NeedsRootPath() {
-			list = append(list, stage{name: "attach", after: before, timeout: attachTimeout, run: w.overNetwork(w.attach), reenter: lease})
-			before = []string{"attach"}
+			list = append(list, stage{name: stageAttach, after: before, timeout: attachTimeout, run: w.overNetwork(w.attach), reenter: lease})
+			before = []string{stageAttach}
 		}
 		// Its steps have limits; but what the kernel itself does in a mount, to replay a journal, takes as long as it takes.
-		list = append(list, stage{name: "mount", after: before, run: w.overNetwork(w.mount), reenter: again})
-		last = append(last, "storage", "mount")
+		list = append(list, stage{name: stageMount, after: before, run: w.overNetwork(w.mount), reenter: again})
+		last = append(last, stageStorage, stageMount)
 	}
-	return append(list, stage{name: "switch", after: last, run: w.finish, reenter: again})
+	return append(list, stage{name: stageSwitch, after: last, run: w.finish, reenter: again})
 }
 
 // overNetwork is a stage's work that goes to the servers of the root.
@@ -81,17 +86,16 @@ func (w *worker) overNetwork(run func(context.Context) (string, error)) func(con
 // wait for a probe.
 func (w *worker) storageAfter() []string {
 	if w.overlap() {
-		return []string{"mounts"}
+		return []string{stageMounts}
 	}
-	return []string{"drivers"}
+	return []string{stageDrivers}
 }
 
 // overlap tells whether storage need not wait while drivers load: the loader keeps
 // a place for them. Not where they need all there is, the only processor, and
 // not in an order that the administrator gave.
 func (w *worker) overlap() bool {
-	m := w.plan.Modules
-	return w.loader.Workers() > 1 && len(m.First) == 0 && len(m.Pre) == 0
+	return w.loader.Workers() > 1 && !loadsBy(w.loads, LoadInOrder)
 }
 
 func (w *worker) mounts(context.Context) (string, error) {
@@ -103,38 +107,51 @@ func (w *worker) mounts(context.Context) (string, error) {
 }
 
 func (w *worker) drivers(ctx context.Context) (string, error) {
-	m := w.plan.Modules
 	before := len(w.loader.Loaded())
-	for _, name := range m.First {
-		if err := w.inOrder(ctx, name); err != nil {
-			return "", unlessCurable(err)
-		}
-	}
-	if err := w.inOrder(ctx, m.Pre...); err != nil {
-		return "", unlessCurable(err)
-	}
-	// Drivers of network interfaces first: links train while the rest loads.
-	if err := w.loader.Coldplug(ctx, os.DirFS("/sys"), modload.Network); err != nil {
+	if err := w.load(ctx, stageDrivers); err != nil {
 		return "", err
 	}
-	if err := w.loader.Drivers(ctx, m.Drivers...); err != nil {
-		return "", unlessCurable(err)
-	}
-	w.follow() // also while a probe is waited for
-	if all, needed := w.needsProbes(); all {
-		w.awaitProbes(ctx, nil)
-	} else if needed {
-		w.awaitProbes(ctx, modload.Network)
-	}
-	if err := w.inOrder(ctx, m.Post...); err != nil {
-		return "", unlessCurable(err)
-	}
-	for _, err := range sensePorts("/sys", m.Ports) {
+	for _, err := range sensePorts("/sys", w.plan.Modules.Ports) {
 		w.log.Warn(err.Error())
 	}
 	// What storage loads meanwhile is not this stage's.
 	line := names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return l.Device || !w.overlap() })
 	return withLate(line, w.loader.Late()), nil
+}
+
+// load does the loads of a stage.
+func (w *worker) load(ctx context.Context, stage string) error {
+	for _, l := range loadsOf(w.loads, stage) {
+		if err := w.loadOne(ctx, l); err != nil {
+			return unlessCurable(err)
+		}
+	}
+	return nil
+}
+
+func (w *worker) loadOne(ctx context.Context, l Load) error {
+	switch l.Way {
+	case LoadInOrder:
+		return w.inOrder(ctx, l.Requests)
+	case LoadLast:
+		w.follow() // also while a probe is waited for
+		if all, needed := w.needsProbes(); all {
+			w.awaitProbes(ctx, nil)
+		} else if needed {
+			w.awaitProbes(ctx, modload.Network)
+		}
+		return w.inOrder(ctx, l.Requests)
+	case LoadNetwork:
+		return w.loader.Coldplug(ctx, os.DirFS("/sys"), modload.Network)
+	case LoadDrivers:
+		return w.loader.Drivers(ctx, l.Requests...)
+	case LoadDevices:
+		w.follow()
+		return nil
+	case LoadNeeded:
+		return w.loader.Request(ctx, l.Requests...)
+	}
+	return fmt.Errorf("load modules %s: no such way: %d", l.Phase, l.Way)
 }
 
 // How long a driver may take that others are to follow.
@@ -147,10 +164,10 @@ const (
 
 // inOrder loads what the administrator named, each behind the one before. One that
 // the kernel holds is told, and passed over: the rest may do without.
-func (w *worker) inOrder(ctx context.Context, names ...string) error {
+func (w *worker) inOrder(ctx context.Context, requests []modload.Request) error {
 	limited, cancel := context.WithTimeout(ctx, orderTimeout)
 	defer cancel()
-	err := w.loader.Load(limited, names...)
+	err := w.loader.Request(limited, requests...)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		w.log.Warn(fmt.Sprintf("%v; going on without it", err))
 		return nil
@@ -164,7 +181,7 @@ func (w *worker) inOrder(ctx context.Context, names ...string) error {
 // all are wanted, or several that become one, the switch must not come between two ports of a card.
 func (w *worker) needsProbes() (all, needed bool) {
 	p := w.plan
-	all = len(p.Modules.Post) > 0 || slices.Contains(p.Modules.Ports, portAuto) || p.Root.Kind == rootfs.KindRAM
+	all = loadsBy(w.loads, LoadLast) || slices.Contains(p.Modules.Ports, portAuto) || p.Root.Kind == rootfs.KindRAM
 	return all, all || p.Network.NeedNet || len(p.Network.Bonds) > 0 || len(p.Network.Bridges) > 0
 }
 
@@ -253,8 +270,8 @@ func listed(words []string) string {
 
 func (w *worker) network(ctx context.Context) (string, error) {
 	// Nobody else loads bonding in time: there is no modprobe yet.
-	if err := w.loader.Request(ctx, w.plan.Modules.Links...); err != nil {
-		return "", unlessCurable(err)
+	if err := w.load(ctx, stageNetwork); err != nil {
+		return "", err
 	}
 	conf, err := w.networkConfig(ctx)
 	if err != nil {
@@ -314,8 +331,8 @@ func writeFile(path, text string) error {
 // yet, because DHCP names the root, is loaded when it is known.
 func (w *worker) storage(ctx context.Context) (string, error) {
 	before := len(w.loader.Loaded())
-	if err := w.loader.Request(ctx, w.plan.ahead()...); err != nil {
-		return "", unlessCurable(err)
+	if err := w.load(ctx, stageStorage); err != nil {
+		return "", err
 	}
 	return names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return !l.Device }), nil
 }
@@ -327,7 +344,7 @@ func (w *worker) finish(ctx context.Context) (string, error) {
 	}
 	if w.plan.Root.Kind == rootfs.KindRAM {
 		var err error
-		if w.init, err = findInit("/", w.plan.Init); err != nil {
+		if w.init, err = FindInit("/", w.plan.Init); err != nil {
 			return "", permanent(err)
 		}
 		return fmt.Sprintf("to %s of the initramfs, %s after /init began", w.init, seconds(time.Since(w.begun))), nil

@@ -107,7 +107,7 @@ func (b Block) types(wanted string) []string {
 }
 
 func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions, log *slog.Logger) (Mounted, error) {
-	said := openKmsg()
+	said := openLog()
 	defer func() { _ = said.Close() }()
 	defer tellWait(log, fmt.Sprintf("the kernel mounts %s as %s: it replays a journal, or the disk is slow", b.Path(), fstype))()
 	err := mount(ctx, b.Path(), dir, fstype, o)
@@ -132,7 +132,7 @@ func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions
 		}
 	}
 	if err != nil {
-		return Mounted{}, blockError(b, fstype, dir, o, err, about(said.Lines(), "("+b.Name+")", "device "+b.Name, b.Path(), logName(fstype)))
+		return Mounted{}, blockError(b, fstype, dir, o, err, about(said.Messages(), "("+b.Name+")", "device "+b.Name, b.Path(), logName(fstype)))
 	}
 	done := Mounted{Source: b.Path(), Type: fstype, Options: o.Data, ReadOnly: o.ReadOnly()}
 	// squashfs, erofs and a filesystem with certain features are read-only of

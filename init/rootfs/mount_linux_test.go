@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // onTmpfs mounts a tmpfs whose root holds a file of that name.
@@ -87,7 +89,7 @@ func attach(t *testing.T, image string, flags ...string) (name string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "losetup", append(flags, "--find", "--show", image)...).Output()
 	if err != nil {
-		lacking(t, "loop devices")
+		testenv.Missing(t, "loop devices")
 	}
 	name = strings.TrimPrefix(strings.TrimSpace(string(out)), "/dev/")
 	t.Cleanup(func() { detach(t, name) })
@@ -103,7 +105,7 @@ func crashed(t *testing.T, fstype string) (image string) {
 	device := "/dev/" + attach(t, image)
 	at := filepath.Join(dir, "folder")
 	if err := unix.Mount(device, at, fstype, 0, ""); err != nil {
-		lacking(t, "a kernel with "+fstype)
+		testenv.Missing(t, "a kernel with "+fstype)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH) }) // of a test that ended early
 	file, err := os.Create(filepath.Join(at, "marker"))

@@ -15,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/internal/uevent"
 )
 
@@ -52,7 +53,7 @@ func inNamespaces(t *testing.T, network bool) bool {
 	case err != nil:
 		t.Errorf("in its namespaces: %v", err)
 	case strings.Contains(string(out), "--- SKIP"):
-		lacking(t, "what the log above names")
+		testenv.Missing(t, "what the log above names")
 	}
 	return false
 }
@@ -118,7 +119,7 @@ func addPartition(t *testing.T, name string, number int, start, size int64) {
 	arg := unix.BlkpgIoctlArg{Op: unix.BLKPG_ADD_PARTITION, Datalen: int32(unsafe.Sizeof(p)), Data: (*byte)(unsafe.Pointer(&p))}
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, disk.Fd(), unix.BLKPG, uintptr(unsafe.Pointer(&arg)))
 	if errno != 0 && errno != unix.EBUSY { // EBUSY: it is there already
-		lacking(t, fmt.Sprintf("loop devices with partitions (%v)", errno))
+		testenv.Missing(t, fmt.Sprintf("loop devices with partitions (%v)", errno))
 	}
 }
 
@@ -167,7 +168,7 @@ func TestFindAndMountLoopDisk(t *testing.T) {
 	}()
 	loop, err := exec.CommandContext(ctx, "losetup", "--find", "--show", "--partscan", image).Output()
 	if err != nil {
-		lacking(t, "loop devices with partitions")
+		testenv.Missing(t, "loop devices with partitions")
 	}
 	name := strings.TrimPrefix(strings.TrimSpace(string(loop)), "/dev/")
 	t.Cleanup(func() { detach(t, name) })
@@ -222,7 +223,7 @@ func TestMountWriteProtected(t *testing.T) {
 	image := recipes()["ext4"].make(t, dir)
 	loop, err := exec.CommandContext(t.Context(), "losetup", "--find", "--show", "--read-only", image).Output()
 	if err != nil {
-		lacking(t, "loop devices")
+		testenv.Missing(t, "loop devices")
 	}
 	name := strings.TrimPrefix(strings.TrimSpace(string(loop)), "/dev/")
 	t.Cleanup(func() { detach(t, name) })

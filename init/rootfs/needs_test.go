@@ -5,25 +5,17 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "make the captured superblocks again with the tools of this machine")
-
-// lacking ends a test that cannot run here. It names what is missing, and is a
-// failure where nothing may be missing.
-func lacking(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("NODISK_TEST_STRICT") == "1" {
-		t.Fatalf("needs %s", what)
-	}
-	t.Skipf("needs %s", what)
-}
 
 func needsTools(t *testing.T, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
-			lacking(t, "the program "+tool)
+			testenv.Missing(t, "the program "+tool)
 		}
 	}
 }
@@ -31,7 +23,7 @@ func needsTools(t *testing.T, tools ...string) {
 func needsRoot(t *testing.T) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		lacking(t, "root")
+		testenv.Missing(t, "root")
 	}
 }
 

@@ -195,7 +195,7 @@ func (c *nfsClient) try(ctx context.Context, v NFSVersion) (data string, err err
 	}
 	o := c.flags
 	o.Data = c.n.mountData(v, facts)
-	said := openKmsg()
+	said := openLog()
 	defer func() { _ = said.Close() }()
 	err = mount(ctx, c.n.Source(), c.m.Dir, "nfs", o)
 	if err == nil {
@@ -204,7 +204,7 @@ func (c *nfsClient) try(ctx context.Context, v NFSVersion) (data string, err err
 	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EIO) {
 		c.hopeless = nil // another minor version may be spoken
 	}
-	return "", c.explain(ctx, v, o, err, about(said.Lines(), "NFS", "nfs:", "RPC", "rpcrdma:"))
+	return "", c.explain(ctx, v, o, err, about(said.Messages(), "NFS", "nfs:", "RPC", "rpcrdma:"))
 }
 
 // load loads the modules of a version, one after the other.

@@ -49,19 +49,6 @@ func FuzzParseMountOptions(f *testing.F) {
 	})
 }
 
-func TestKmsgText(t *testing.T) {
-	for record, want := range map[string]string{
-		"3,1034,4816731,-;EXT4-fs (sda): VFS: Can't find ext4 filesystem\n": "EXT4-fs (sda): VFS: Can't find ext4 filesystem",
-		"6,339,5140900,-,caller=T1;NET: x; y\n SUBSYSTEM=net\n DEVICE=n2\n": "NET: x; y",
-		"garbage": "",
-	} {
-		got, ok := kmsgText(record)
-		if got != want || ok != (want != "") {
-			t.Errorf("%q: %q, %v", record, got, ok)
-		}
-	}
-}
-
 func TestAbout(t *testing.T) {
 	lines := []string{"EXT4-fs (sda1): one", "XFS (sdb): two", "EXT4-fs (sda1): three ", "EXT4-fs (sda1): four"}
 	if got := about(lines, "(sda1)", ""); got != "EXT4-fs (sda1): three; EXT4-fs (sda1): four" {

@@ -37,38 +37,20 @@ type Args []Arg
 
 // Parse splits a kernel command line. It takes any input, as the kernel does:
 // a quote that is never closed runs to the end of the line, and the words
-// behind a lone "--" belong to the next init and are left out (see InitArgs).
+// after a lone "--" belong to the next init and are left out.
 func Parse(line string) Args {
-	args, _ := split(line)
-	return args
-}
-
-// InitArgs returns the words behind "--" of a kernel command line: the
-// arguments of the root's init. They are nil when there is no "--".
-func InitArgs(line string) []string {
-	_, rest := split(line)
-	return rest
-}
-
-func split(line string) (args Args, rest []string) {
-	behind := false
-	for len(line) > 0 {
+	var args Args
+	for {
 		line = strings.TrimLeft(line, " \t\n\v\f\r")
 		if line == "" {
-			break
+			return args
 		}
 		var word string
-		word, line = cut(line)
-		switch {
-		case behind:
-			rest = append(rest, unquote(word))
-		case word == "--":
-			behind = true
-		default:
-			args = append(args, arg(word))
+		if word, line = cut(line); word == "--" {
+			return args
 		}
+		args = append(args, arg(word))
 	}
-	return args, rest
 }
 
 // cut takes the first word off a line that does not begin with white space. A

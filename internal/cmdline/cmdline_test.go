@@ -12,7 +12,6 @@ func TestParse(t *testing.T) {
 	for name, tt := range map[string]struct {
 		line string
 		want Args
-		rest []string
 	}{
 		"empty":         {line: " \n"},
 		"flag and pair": {line: "quiet ip=dhcp\n", want: Args{{Key: "quiet"}, {Key: "ip", Value: "dhcp", HasValue: true}}},
@@ -25,15 +24,12 @@ func TestParse(t *testing.T) {
 		"quoted value":      {line: `dyndbg="file a +p; file b" x`, want: Args{{"dyndbg", "file a +p; file b", true}, {Key: "x"}}},
 		"quoted word":       {line: `"opt=a b" c`, want: Args{{"opt", "a b", true}, {Key: "c"}}},
 		"quote never ends":  {line: `foo="`, want: Args{{"foo", "", true}}},
-		"init arguments":    {line: `a -- single "b c"`, want: Args{{Key: "a"}}, rest: []string{"single", "b c"}},
+		"init arguments":    {line: `a -- single "b c"`, want: Args{{Key: "a"}}},
 		"quote in the word": {line: `a=b"c d"e`, want: Args{{"a", `b"c d"e`, true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, Parse(tt.line)); diff != "" {
 				t.Errorf("Parse (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(tt.rest, InitArgs(tt.line)); diff != "" {
-				t.Errorf("InitArgs (-want +got):\n%s", diff)
 			}
 		})
 	}

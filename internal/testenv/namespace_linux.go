@@ -34,7 +34,7 @@ func Namespace(t *testing.T, flags uintptr) bool {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Start()
 	if err != nil {
-		Needs(t, false, "namespaces (root, or user namespaces): "+err.Error())
+		Missing(t, "namespaces (root, or user namespaces): "+err.Error())
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("in the namespace: %v\n%s", err, out.Bytes())
@@ -42,7 +42,7 @@ func Namespace(t *testing.T, flags uintptr) bool {
 		t.Logf("%s", out.Bytes())
 	}
 	if strings.Contains(out.String(), "--- SKIP") { // it has said what is missing
-		Needs(t, false, "what the test in the namespace needs")
+		Missing(t, "what the test in the namespace needs")
 	}
 	return false
 }

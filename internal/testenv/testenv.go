@@ -6,14 +6,20 @@ import (
 	"testing"
 )
 
-// Needs skips a test for what the machine lacks, by name; with NODISK_TEST_STRICT=1 that is a failure.
+// Needs is Missing unless ok.
 func Needs(tb testing.TB, ok bool, what string) {
 	tb.Helper()
-	switch {
-	case ok:
-	case os.Getenv("NODISK_TEST_STRICT") == "1":
-		tb.Fatalf("missing: %s", what)
-	default:
-		tb.Skipf("missing: %s", what)
+	if !ok {
+		Missing(tb, what)
 	}
+}
+
+// Missing skips a test for what the machine lacks, by name; with NODISK_TEST_STRICT=1, where everything is
+// expected to be there, that is a failure.
+func Missing(tb testing.TB, what string) {
+	tb.Helper()
+	if os.Getenv("NODISK_TEST_STRICT") == "1" {
+		tb.Fatalf("missing: %s", what)
+	}
+	tb.Skipf("missing: %s", what)
 }

@@ -30,7 +30,11 @@ func BenchmarkModulesXZ(b *testing.B) {
 	for b.Loop() {
 		total := int64(0)
 		for _, data := range packed {
-			n, err := io.Copy(io.Discard, newXZ(bytes.NewReader(data)))
+			r, err := Module(".xz", bytes.NewReader(data))
+			if err != nil {
+				b.Fatal(err)
+			}
+			n, err := io.Copy(io.Discard, r)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -27,34 +27,35 @@ const (
 	serialPatience = 10 * time.Second
 )
 
-// A flight is one module on its way into the kernel. It is done when others may rely on
+// A moduleLoad is one module on its way into the kernel. It is done when others may rely on
 // the module, and has returned when the kernel is done with the call, which may be long after.
-type flight struct {
-	once      sync.Once
-	done      chan struct{}
-	returned  chan struct{}
-	landed    sync.Once     // is in the list of what was loaded
-	late      chan struct{} // closed when the kernel has taken longer than patience
-	err       error
-	began     time.Time // the kernel was asked; guarded by the Loader's mutex
-	device    string    // that the module is for, empty: none or not known
-	abandoned bool      // its context ended before the kernel was asked
+type moduleLoad struct {
+	once     sync.Once
+	done     chan struct{}
+	returned chan struct{}
+	listed   sync.Once     // is in the list of what was loaded
+	late     chan struct{} // closed when the kernel has taken longer than patience
+	err      error
+	began    time.Time // the kernel was asked; guarded by the Loader's mutex
+	device   string    // that the module is for, empty: none or not known
+	canceled bool      // its context ended before the kernel was asked
 }
 
-func newFlight(device string) *flight {
-	return &flight{done: make(chan struct{}), returned: make(chan struct{}), late: make(chan struct{}), device: device}
+func newModuleLoad(device string) *moduleLoad {
+	return &moduleLoad{done: make(chan struct{}), returned: make(chan struct{}), late: make(chan struct{}),
+		device: device}
 }
 
 // end says what the kernel answered. The first answer counts.
-func (f *flight) end(err error) {
+func (f *moduleLoad) end(err error) {
 	f.once.Do(func() {
 		f.err = err
 		close(f.done)
 	})
 }
 
-// ended tells whether others may rely on the module, or never can.
-func (f *flight) ended() bool { return isClosed(f.done) }
+// ended reports whether others may rely on the module, or never can.
+func (f *moduleLoad) ended() bool { return isClosed(f.done) }
 
 func isClosed(c <-chan struct{}) bool {
 	select {
@@ -65,8 +66,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// failed tells whether the kernel has refused.
-func (f *flight) failed() bool { return f.ended() && f.err != nil }
+// failed reports whether the kernel has refused.
+func (f *moduleLoad) failed() bool { return f.ended() && f.err != nil }
 
 // A Late module is one that the kernel still has in its init, or a driver's
 // probe: nobody can call it back.
@@ -97,14 +98,14 @@ func (l Late) String() string {
 // are live only the drivers of devices count: since Linux 5.17 finit_module(2) waits for
 // the asynchronous probes of all drivers, and any other module only waits with them.
 func (l *Loader) Late() []Late {
-	return l.under(func(_ string, f *flight) bool { return !f.ended() || f.device != "" })
+	return l.under(func(_ string, f *moduleLoad) bool { return !f.ended() || f.device != "" })
 }
 
 // Loading lists the modules that are on their way, by name: nobody can rely on them yet, or they are drivers whose
 // probes last. More may come while looking, which reports whether the machine's devices are being looked at.
 func (l *Loader) Loading() (names []string, looking bool) {
 	l.mu.Lock()
-	for name, f := range l.flights {
+	for name, f := range l.loads {
 		if !isClosed(f.returned) && !f.failed() && (!f.ended() || f.device != "") {
 			names = append(names, name)
 		}
@@ -115,11 +116,11 @@ func (l *Loader) Loading() (names []string, looking bool) {
 }
 
 // under lists those modules that of selects of what the kernel has not answered for.
-func (l *Loader) under(of func(module string, f *flight) bool) []Late {
+func (l *Loader) under(of func(module string, f *moduleLoad) bool) []Late {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var list []Late
-	for name, f := range l.flights {
+	for name, f := range l.loads {
 		if !isClosed(f.returned) && !f.began.IsZero() && !f.failed() && of(name, f) {
 			list = append(list, Late{Module: name, Device: f.device, For: time.Since(f.began), Live: f.ended()})
 		}
@@ -128,31 +129,31 @@ func (l *Loader) under(of func(module string, f *flight) bool) []Late {
 	return list
 }
 
-// fly loads a module unless somebody does or has done so. It calls late if that
+// loadOnce loads a module unless somebody does or has done so. It calls late if that
 // takes longer than patience. When ctx ends it returns, though the kernel may
 // still be in the module's init.
-func (l *Loader) fly(ctx context.Context, n *node, again bool, late func()) error {
+func (l *Loader) loadOnce(ctx context.Context, n *node, again bool, late func()) error {
 	for {
 		l.mu.Lock()
-		f := l.flights[n.mod.Name]
+		f := l.loads[n.mod.Name]
 		if f == nil || again && f.failed() {
-			f = newFlight(n.device)
-			l.flights[n.mod.Name] = f
-			go l.depart(ctx, n, f)
+			f = newModuleLoad(n.device)
+			l.loads[n.mod.Name] = f
+			go l.run(ctx, n, f)
 		}
 		l.mu.Unlock()
 		again = false
 		if !f.wait(ctx, late) {
 			return fmt.Errorf("wait for module %q: %w", n.mod.Name, context.Cause(ctx))
 		}
-		if !f.abandoned || ctx.Err() != nil {
+		if !f.canceled || ctx.Err() != nil {
 			return f.err
 		}
 	}
 }
 
-// wait returns false when ctx ends before the flight.
-func (f *flight) wait(ctx context.Context, late func()) bool {
+// wait returns false when ctx ends before the load.
+func (f *moduleLoad) wait(ctx context.Context, late func()) bool {
 	select {
 	case <-f.done:
 		return true
@@ -169,12 +170,12 @@ func (f *flight) wait(ctx context.Context, late func()) bool {
 	}
 }
 
-// depart takes a place for the work and gives the module to the kernel. What is
+// run takes a place for the work and gives the module to the kernel. What is
 // live already needs neither. A module may be live long before finit_module(2)
 // returns: since Linux 5.17 that waits for all asynchronous probes of whatever driver
 // (async_synchronize_full in do_init_module of kernel/module/main.c), and one that
-// hangs there is no concern of this module.
-func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
+// hangs there is not this module's concern.
+func (l *Loader) run(ctx context.Context, n *node, f *moduleLoad) {
 	defer l.turned(func() { close(f.returned); l.state.count++ })
 	if l.kernel.live(n.mod.Name) {
 		f.end(nil)
@@ -195,22 +196,22 @@ func (l *Loader) depart(ctx context.Context, n *node, f *flight) {
 				return func() { timer.Stop() }
 			})
 			if added {
-				l.land(n, f)
+				l.list(n, f)
 			}
 			f.end(err)
 			return
 		}
 	}
-	f.abandoned = true
+	f.canceled = true
 	l.mu.Lock()
-	delete(l.flights, n.mod.Name)
+	delete(l.loads, n.mod.Name)
 	l.mu.Unlock()
 	f.end(fmt.Errorf("load module %q: %w", n.mod.Name, context.Cause(ctx)))
 }
 
-// land puts a module on the list of what was loaded, once.
-func (l *Loader) land(n *node, f *flight) {
-	f.landed.Do(func() {
+// list puts a module on the list of what was loaded, once.
+func (l *Loader) list(n *node, f *moduleLoad) {
+	f.listed.Do(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		took := time.Since(f.began)
@@ -219,15 +220,15 @@ func (l *Loader) land(n *node, f *flight) {
 	})
 }
 
-// late ends a flight when its module is live, which the kernel announces (kobject_uevent in
+// late ends a load when its module is live, which the kernel announces (kobject_uevent in
 // do_init_module): from then on it has all that others need of it.
-func (l *Loader) late(n *node, f *flight) {
+func (l *Loader) late(n *node, f *moduleLoad) {
 	module := n.mod.Name
 	live := func() bool {
 		if !l.kernel.live(module) {
 			return false
 		}
-		l.land(n, f)
+		l.list(n, f)
 		f.end(nil)
 		return true
 	}
@@ -297,13 +298,14 @@ func (l *Loader) insert(ctx context.Context, n *node, enter func() (leave func()
 		}
 		e := explain(name, err, logged, releases{tree: l.index.release, running: l.kernel.release()})
 		if needs := l.unmet(n.mod, e); needs != "" {
-			e.Remedy = fmt.Sprintf("%s lies in a folder without index, so nothing is loaded for it: name %s before it", n.mod.Path, needs)
+			e.Remedy = fmt.Sprintf("%s lies in a directory without an index, so nothing is loaded for it: "+
+				"name %s before it", n.mod.Path, needs)
 		}
 		return false, e
 	}
 }
 
-// unmet names the modules that a flat one should have been named behind. It is
+// unmet names the modules that a flat one should have been named after. It is
 // empty when the kernel misses none of its symbols.
 func (l *Loader) unmet(m *Module, e *LoadError) string {
 	if !m.Flat || !strings.Contains(e.Kernel, "Unknown symbol") {

@@ -1,10 +1,13 @@
 package boot
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
@@ -29,8 +32,8 @@ func TestSlips(t *testing.T) {
 	}
 }
 
-// The preview asks for what the stages ask for, and leaves the plan alone.
-func TestPreview(t *testing.T) {
+// The loads are in the order of the stages, without what the kernel does without, and the plan is left alone.
+func TestLoads(t *testing.T) {
 	line := cmdline.Parse("ip=bond0:dhcp bond=bond0:eth0,eth1 netroot=iscsi:10.0.0.1::::iqn.2025-01.org.example:root root=LABEL=root nodisk.modules=ib_addr,dummy rd.driver.post=last")
 	p, err := NewPlan(line, cmdline.Parse("nodisk.profile=virt,iscsi,ext4,bond,ib"))
 	if err != nil {
@@ -40,21 +43,29 @@ func TestPreview(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := p.Preview(x)
-	if !slices.Equal(got.First, []string{"dummy"}) || !slices.Equal(p.Modules.First, []string{"ib_addr", "dummy"}) {
-		t.Errorf("first: %v of the plan's %v; ib_addr is retired", got.First, p.Modules.First)
+	loads, notes := p.Loads(x)
+	if !slices.Equal(p.Modules.First, []string{"ib_addr", "dummy"}) {
+		t.Errorf("the plan has %v left", p.Modules.First)
 	}
-	for what, names := range map[string][2][]string{
-		"drivers": {requestNames(got.Drivers), {"ib_ipoib"}},
-		"post":    {got.Post, {"last"}},
-		"links":   {requestNames(got.Links), {"bonding"}},
-		"root":    {requestNames(got.Root), {"iscsi_tcp", "sd_mod", "crypto-crc32c", "ext4"}},
-	} {
-		if !slices.Equal(names[0], names[1]) {
-			t.Errorf("%s: %v, want %v", what, names[0], names[1])
-		}
+	var got []string
+	for _, l := range loads {
+		got = append(got, fmt.Sprintf("%s %d %s: %s", l.Stage, l.Way, l.Phase, strings.Join(requestNames(l.Requests), " ")))
 	}
-	if len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "ib_addr") {
-		t.Errorf("notes: %v", got.Notes)
+	want := []string{
+		fmt.Sprintf("drivers %d by nodisk.modules=: dummy", LoadInOrder), // ib_addr is retired
+		fmt.Sprintf("drivers %d by rd.driver.pre=: ", LoadInOrder),
+		fmt.Sprintf("drivers %d for network devices: ", LoadNetwork),
+		fmt.Sprintf("drivers %d of the image's profiles: ib_ipoib", LoadDrivers),
+		fmt.Sprintf("drivers %d by rd.driver.post=: last", LoadLast),
+		fmt.Sprintf("network %d for links and sockets: bonding", LoadNeeded),
+		fmt.Sprintf("drivers %d for other devices: ", LoadDevices),
+		fmt.Sprintf("attach %d for the root: iscsi_tcp sd_mod crypto-crc32c", LoadNeeded),
+		fmt.Sprintf("storage %d for the root: iscsi_tcp sd_mod crypto-crc32c ext4", LoadNeeded),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], "ib_addr") {
+		t.Errorf("notes: %v", notes)
 	}
 }
