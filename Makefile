@@ -135,7 +135,7 @@ unit: kernel-other headers
 # package run side by side than there are processors, and one package more. Vetted it was
 # by "make vet".
 unit-race:
-	@$(GO) test $(race) -skip '$(large)' -vet=off -p $$(($$(nproc) + 1)) -parallel 4 $$($(GO) list ./netsetup ./build ./... | grep -v '/integration$$')
+	@$(GO) test $(race) -skip '$(large)' -vet=off -p $$(($$(nproc) + 1)) -parallel 4 $$($(GO) list ./netsetup/bringup ./build ./... | grep -v '/integration$$')
 
 unit-large:
 	@$(GO) test -vet=off -run '$(large)' ./build ./cmd/nodisk

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup/ibft"
 	"github.com/nodisk/nodisk/netsetup/ibft/ibfttest"
@@ -195,7 +195,7 @@ func TestDracutLines(t *testing.T) {
 	plan := func(line string) func(*testing.T) {
 		return func(t *testing.T) {
 			args := cmdline.Parse(fill(line, map[string]string{"mac0": "52:54:00:12:34:00", "mac1": "52:54:00:12:34:01"}))
-			p, err := boot.NewPlan(args, nil)
+			p, err := plan.New(args, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -92,9 +92,7 @@ func TestTreeWithMounts(t *testing.T) {
 		}
 	})
 	t.Run("overlay", func(t *testing.T) {
-		if !rootOutside() {
-			testenv.Missing(t, "only root exports by NFS")
-		}
+		testenv.Needs(t, rootOutside(), "root, who alone exports by NFS")
 		merged, unmount, err := overlay(tree)
 		if err != nil {
 			t.Fatal(err)

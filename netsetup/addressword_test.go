@@ -1,13 +1,14 @@
 package netsetup
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // Every word that names an interface by its address takes every spelling of it. Where
@@ -20,22 +21,22 @@ func TestAddressWords(t *testing.T) {
 	}
 	for name, word := range map[string]struct {
 		line   string // $ is the address
-		addr   func(c Config) HardwareAddr
+		addr   func(c Config) link.HardwareAddr
 		colons bool // are for the address
 	}{
-		"ip":             {"ip=$:dhcp", func(c Config) HardwareAddr { return c.Interfaces[0].Match }, false},
-		"ip, field":      {"ip=10.0.0.7:::24::$:none", func(c Config) HardwareAddr { return c.Interfaces[0].Match }, false},
-		"BOOTIF":         {"BOOTIF=$", func(c Config) HardwareAddr { return c.BootIF }, true},
-		"BOOTIF, typed":  {"BOOTIF=20-$", func(c Config) HardwareAddr { return c.BootIF }, true},
-		"nodisk.ib.port": {"nodisk.ib.port=$", func(c Config) HardwareAddr { return c.IBPort.GUID }, true},
-		"bond":           {"bond=bond0:$,ib1:mode=active-backup ip=bond0:dhcp", func(c Config) HardwareAddr { return c.Bonds[0].Ports[0].Addr }, false},
-		"bond, primary": {"bond=bond0:$,ib1:mode=active-backup,primary=$ ip=bond0:dhcp", func(c Config) HardwareAddr {
-			return deviceMatch(c.Bonds[0].option("primary")).Addr
+		"ip":             {"ip=$:dhcp", func(c Config) link.HardwareAddr { return c.Interfaces[0].Match }, false},
+		"ip, field":      {"ip=10.0.0.7:::24::$:none", func(c Config) link.HardwareAddr { return c.Interfaces[0].Match }, false},
+		"BOOTIF":         {"BOOTIF=$", func(c Config) link.HardwareAddr { return c.BootIF }, true},
+		"BOOTIF, typed":  {"BOOTIF=20-$", func(c Config) link.HardwareAddr { return c.BootIF }, true},
+		"nodisk.ib.port": {"nodisk.ib.port=$", func(c Config) link.HardwareAddr { return c.IBPort.GUID }, true},
+		"bond":           {"bond=bond0:$,ib1:mode=active-backup ip=bond0:dhcp", func(c Config) link.HardwareAddr { return c.Bonds[0].Ports[0].Addr }, false},
+		"bond, primary": {"bond=bond0:$,ib1:mode=active-backup,primary=$ ip=bond0:dhcp", func(c Config) link.HardwareAddr {
+			return link.DeviceMatch(c.Bonds[0].Option("primary")).Addr
 		}, false},
-		"ifname":    {"ifname=lan0:$ ip=lan0:dhcp", func(c Config) HardwareAddr { return c.Renames[0].Addr }, true},
-		"bootdev":   {"ip=$:dhcp bootdev=$", func(c Config) HardwareAddr { return c.BootDevice().Addr }, false},
-		"rd.route":  {"ip=$:dhcp rd.route=10.1.0.0/16:10.0.0.1:$", func(c Config) HardwareAddr { return deviceMatch(c.Routes[0].Dev).Addr }, false},
-		"client-id": {"ip=$:dhcp rd.net.dhcp.client-id=$:01-02-03", func(c Config) HardwareAddr { return c.Interfaces[0].Match }, false},
+		"ifname":    {"ifname=lan0:$ ip=lan0:dhcp", func(c Config) link.HardwareAddr { return c.Renames[0].Addr }, true},
+		"bootdev":   {"ip=$:dhcp bootdev=$", func(c Config) link.HardwareAddr { return c.BootDevice().Addr }, false},
+		"rd.route":  {"ip=$:dhcp rd.route=10.1.0.0/16:10.0.0.1:$", func(c Config) link.HardwareAddr { return link.DeviceMatch(c.Routes[0].Dev).Addr }, false},
+		"client-id": {"ip=$:dhcp rd.net.dhcp.client-id=$:01-02-03", func(c Config) link.HardwareAddr { return c.Interfaces[0].Match }, false},
 	} {
 		for _, s := range spellings {
 			if word.line == "BOOTIF=20-$" && strings.HasPrefix(s, "20-") {
@@ -89,14 +90,14 @@ func TestAddressWordsWrong(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"ib0", "eth0", "enp0s3", "ibp65s0f0", "enx525400123456", "ens3f0np0", "bond0", "vlan5", "eth0.5", "ib0.8001", "dead-beef", "deadbeefcafe", "a-b", "fab-1", "ibx0002c9", "100g"} {
-		if m, err := parsePortMatch(name); err != nil || m.Name != name {
+		if m, err := link.ParsePortMatch(name); err != nil || m.Name != name {
 			t.Errorf("%s: %+v, %v", name, m, err)
 		}
 	}
 	if n := parseLine(t, "ip=0002903000010390:dhcp").Interfaces[0]; n.Match != "\x00\x02\x90\x30\x00\x01\x03\x90" {
 		t.Errorf("a GUID without a letter is %+v", n)
 	}
-	if s := parseLine(t, "nodisk.ib.port=mlx5_bond_0:1").IBPort; s != (PortSelector{HCA: "mlx5_bond_0", Number: 1}) {
+	if s := parseLine(t, "nodisk.ib.port=mlx5_bond_0:1").IBPort; s != (link.PortSelector{HCA: "mlx5_bond_0", Number: 1}) {
 		t.Errorf("%+v", s)
 	}
 }
@@ -126,7 +127,7 @@ func TestBootIFOfNone(t *testing.T) {
 			t.Errorf("%s: %+v", value, c)
 		}
 		// The first that has carrier is taken.
-		if i, ok := c.claim(guidePort(), false); !ok || i != 0 {
+		if i, ok := c.Claim(guidePort(), false); !ok || i != 0 {
 			t.Errorf("%s: ib0 has no word", value)
 		}
 	}
@@ -181,46 +182,13 @@ func TestColonAddress(t *testing.T) {
 	}
 }
 
-func TestParseClientID(t *testing.T) {
-	for _, f := range append(AutoForms(), "auto", "none", "hex:0102") {
-		if id, err := ParseClientID(string(f)); err != nil || id != f {
-			t.Errorf("%s: %s, %v", f, id, err)
-		}
-	}
-	for _, s := range []string{"", "GUID", "hex:", "hex:0", "hex:01", "infiniband:"} {
-		if id, err := ParseClientID(s); err == nil {
-			t.Errorf("%q is %s", s, id)
-		}
-	}
-	if forms := AutoForms(); slices.Index(forms, "guid") > slices.Index(forms, "infiniband") {
-		t.Errorf("%v: what RFC 4390 has comes first", forms)
-	}
-}
-
-func FuzzResembles(f *testing.F) {
-	for _, s := range []string{"0x2c90300001039", "ib0", "00-02-c9-03", "0x", "-", "a.b.c.0", "5254.0012.3457"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		m, err := parsePortMatch(s)
-		if err == nil && m.Addr == "" && m.Driver == "" && resemblesAddress(s) {
-			t.Errorf("%q is the name %s", s, m.Name)
-		}
-		if err == nil && m.Addr != "" {
-			if again, err := parsePortMatch(m.String()); err != nil || again != m {
-				t.Errorf("%q is %v, which is %v, %v", s, m, again, err)
-			}
-		}
-	})
-}
-
 // A name that is no address is one, be it of hexadecimal digits; what is an address is
 // not the name of a link or an adapter.
 func TestNamesOfDigits(t *testing.T) {
 	for _, name := range []string{
 		"a--b", "e0--1", "fe80--1", "dead--beef", "2001-db8--5", "e0-1-2-3", "1-2-3-4-5", "cafe-0001", "123-456-789-012", "525400-123456", "deadbeefcafe", "1234",
 	} {
-		if m, err := parsePortMatch(name); err != nil || m != (PortMatch{Name: name}) {
+		if m, err := link.ParsePortMatch(name); err != nil || m != (link.PortMatch{Name: name}) {
 			t.Errorf("%s: %+v, %v", name, m, err)
 		}
 		if name == "1234" { // is a client's address to ip=, and a wrong one
@@ -231,7 +199,7 @@ func TestNamesOfDigits(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"cafe00000001", "123456789012", "5254-0012-3456", "00-02-c9-03", "0-2-c9-3-0-0", "5254.0012.3456"} {
-		if m, err := parsePortMatch(s); err == nil {
+		if m, err := link.ParsePortMatch(s); err == nil {
 			t.Errorf("%s is %+v", s, m)
 		}
 	}
@@ -247,7 +215,7 @@ func TestNamesOfDigits(t *testing.T) {
 			}
 		}
 	}
-	for value, want := range map[string]HardwareAddr{
+	for value, want := range map[string]link.HardwareAddr{
 		"fe80::2:c903:0:1039": guideAddr[12:], "20:fe80::2:c903:0:1039": guideAddr[12:], "20-fe80::2:c903:0:1039": guideAddr[12:],
 		"20-00:02-c9:03-00:00-10:39": guideAddr[12:], "01:52-54:00-12:34-56": macA,
 	} {
@@ -277,7 +245,7 @@ func TestBareAddress(t *testing.T) {
 
 // Digits are the number of a port, or a GUID; never the name of an adapter.
 func TestPortSelectorDigits(t *testing.T) {
-	for value, want := range map[string]PortSelector{
+	for value, want := range map[string]link.PortSelector{
 		"1": {Number: 1}, "254": {Number: 254}, "0002903000010390": {GUID: "\x00\x02\x90\x30\x00\x01\x03\x90"}, "mlx4_0:1": {HCA: "mlx4_0", Number: 1},
 	} {
 		if got := parseLine(t, "nodisk.ib.port="+value).IBPort; got != want {
@@ -297,7 +265,7 @@ func TestSeparatedBytes(t *testing.T) {
 		"": "", "01": "\x01", "0102": "\x01\x02", "01:02": "\x01\x02", "01-02:0A": "\x01\x02\x0a", "0a0B": "\x0a\x0b",
 		"1:02:3": "", "1:2": "", "0102:03": "", "01:0203": "", "01::02": "", ":0102": "", "01:02:": "", "01:": "", ":": "", "012": "", "01:2x": "", "é1:02": "",
 	} {
-		if got := string(separatedBytes(s, ":-")); got != want {
+		if got := string(lease.SeparatedBytes(s, ":-")); got != want {
 			t.Errorf("%q is % x", s, got)
 		}
 	}

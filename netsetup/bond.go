@@ -6,47 +6,14 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
-
-// A Bond is one bond=name[:ports[:options[:mtu]]].
-type Bond struct {
-	Name  string
-	Ports []PortMatch
-	// Options are in the order of bondOptions; the first is the mode.
-	Options []BondOption
-	MTU     int // bytes, 0 for the kernel's
-	// LeftOut are options that would have no effect, with the reason.
-	LeftOut []string
-}
-
-// A BondOption is an option of the bonding driver, as ip(8) writes it.
-type BondOption struct{ Name, Value string }
 
 // maxBondTargets is BOND_MAX_ARP_TARGETS and BOND_MAX_NS_TARGETS of
 // include/net/bonding.h.
 const maxBondTargets = 16
 
 const bondFix = "write bond=bond0:eth0,eth1:mode=active-backup,miimon=100:1500, addresses with dashes, those of IPv6 in brackets"
-
-// option returns the value of an option, empty if it is not given.
-func (b Bond) option(name string) string {
-	for _, o := range b.Options {
-		if o.Name == name {
-			return o.Value
-		}
-	}
-	return ""
-}
-
-// on tells whether a numeric option is given and not 0.
-func (b Bond) on(name string) bool {
-	return bondOn(b.option(name))
-}
-
-// mode is the mode as a set.
-func (b Bond) mode() uint8 {
-	return 1 << max(0, slices.Index(strings.Fields(bondModes), b.option("mode")))
-}
 
 // parseBond reads bond=name[:ports[:options[:mtu]]] of dracut.cmdline(7), which
 // has these defaults, too.
@@ -64,10 +31,10 @@ func (c *Config) parseBond(a cmdline.Arg, p *problems) {
 		f[1] = "eth0,eth1"
 	}
 	before := len(p.errs)
-	b := Bond{Name: p.deviceName(a, f[0]), Ports: p.ports(a, f[1], bondFix), Options: p.bondOptions(a, f[2])}
-	b.leaveOut()
+	b := link.Bond{Name: p.deviceName(a, f[0]), Ports: p.ports(a, f[1], bondFix), Options: p.bondOptions(a, f[2])}
+	b.LeaveOut()
 	if f[3] != "" {
-		b.MTU = p.number(a, f[3], minMTU, 65535)
+		b.MTU = p.number(a, f[3], link.MinMTU, 65535)
 	}
 	if len(p.errs) == before {
 		p.checkBond(a, b)
@@ -77,15 +44,15 @@ func (c *Config) parseBond(a cmdline.Arg, p *problems) {
 
 // bondOptions reads option=value, separated by comma or semicolon. What has no
 // "=" is one more value of the list before it.
-func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
-	table := bondTable()
+func (p *problems) bondOptions(a cmdline.Arg, s string) []link.BondOption {
+	table := link.BondTable()
 	values := make([]string, len(table))
 	last := -1
 	for item := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ';' }) {
 		name, value, given := strings.Cut(item, "=")
-		i := findBondOption(table, name)
+		i := link.FindBondOption(table, name)
 		if !given && last >= 0 {
-			i, name, value = last, table[last].name, item
+			i, name, value = last, table[last].Name, item
 		}
 		last = -1
 		switch {
@@ -97,17 +64,17 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
 			continue
 		}
 		o := table[i]
-		if o.list() {
+		if o.List() {
 			last = i
 		}
-		text, ok := o.read(value)
+		text, ok := o.Read(value)
 		switch {
-		case o.kind == bondPort && given && value == "": // none, as in sysfs
+		case o.Kind == link.BondPort && given && value == "": // none, as in sysfs
 		case !ok:
-			p.bad(a, name+"="+value+" is not "+o.expects(), "write "+name+"="+o.nearest(value))
+			p.bad(a, name+"="+value+" is not "+o.Expects(), "write "+name+"="+o.Nearest(value))
 		case values[i] == "":
 			values[i] = text
-		case !o.list():
+		case !o.List():
 			p.bad(a, name+" is given twice", "leave one of them out")
 		case slices.Contains(strings.Split(values[i], ","), text):
 			p.bad(a, name+" names "+text+" twice", "leave one of them out")
@@ -120,85 +87,50 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []BondOption {
 	if values[0] == "" {
 		values[0] = "balance-rr" // the kernel's and dracut's
 	}
-	if i := findBondOption(table, "miimon"); values[i] == "" && !bondOn(values[findBondOption(table, "arp_interval")]) {
+	if i := link.FindBondOption(table, "miimon"); values[i] == "" && !link.BondOn(values[link.FindBondOption(table, "arp_interval")]) {
 		values[i] = "100" // without it a bond never notices a dead port
 	}
-	var b Bond
+	var b link.Bond
 	for i, text := range values {
 		if text != "" {
-			b.Options = append(b.Options, BondOption{table[i].name, text})
+			b.Options = append(b.Options, link.BondOption{Name: table[i].Name, Value: text})
 		}
 	}
 	return b.Options
 }
 
-// leaveOut takes out the options that would have no effect: the kernel refuses most of
-// them, where other initramfs let them pass. A default is not worth a word. What asks
-// for ARP monitoring stays, and is an error: without it the bond notices less than it
-// is asked to.
-func (b *Bond) leaveOut() {
-	table := bondTable()
-	all := *b
-	b.Options = slices.DeleteFunc(slices.Clone(all.Options), func(given BondOption) bool {
-		o := table[findBondOption(table, given.Name)]
-		why := all.idle(o)
-		switch {
-		case given.Value == o.usual:
-			return o.name == "arp_interval" || why != ""
-		case why == "" || o.monitors():
-			return false
-		}
-		b.LeftOut = append(b.LeftOut, given.Name+"="+given.Value+" has no effect "+why)
-		return true
-	})
-}
-
-// idle says why an option has no effect on the bond; empty if it has one.
-func (b Bond) idle(o bondOption) string {
-	switch {
-	case o.modes&b.mode() == 0:
-		return "in mode " + b.option("mode")
-	case o.needs != "" && !b.on(o.needs):
-		return "without " + o.needs
-	}
-	return ""
-}
-
-// bondOn tells whether the value of a numeric option is given and not 0.
-func bondOn(value string) bool { return value != "" && value != "0" }
-
 // checkBond looks for what the kernel refuses, and for what would have no
 // effect.
-func (p *problems) checkBond(a cmdline.Arg, b Bond) {
-	mode := b.option("mode")
-	table := bondTable()
+func (p *problems) checkBond(a cmdline.Arg, b link.Bond) {
+	mode := b.Option("mode")
+	table := link.BondTable()
 	for _, given := range b.Options {
-		o := table[findBondOption(table, given.Name)]
-		switch why := b.idle(o); {
+		o := table[link.FindBondOption(table, given.Name)]
+		switch why := b.Idle(o); {
 		case why == "":
-		case o.modes&b.mode() == 0:
-			p.bad(a, given.Name+" has no effect "+why, "leave it out, or write mode="+o.modeWords())
+		case o.Modes&b.Mode() == 0:
+			p.bad(a, given.Name+" has no effect "+why, "leave it out, or write mode="+o.ModeWords())
 		default:
-			p.bad(a, given.Name+" has no effect "+why, "leave it out, or add "+o.needs+"="+table[findBondOption(table, o.needs)].example())
+			p.bad(a, given.Name+" has no effect "+why, "leave it out, or add "+o.Needs+"="+table[link.FindBondOption(table, o.Needs)].Example())
 		}
 	}
-	arp := b.on("arp_interval")
+	arp := b.On("arp_interval")
 	switch {
-	case arp && b.on("miimon"):
+	case arp && b.On("miimon"):
 		p.bad(a, "arp_interval and miimon exclude each other", "leave one of them out")
-	case arp && b.option("arp_ip_target") == "" && b.option("ns_ip6_target") == "":
+	case arp && b.Option("arp_ip_target") == "" && b.Option("ns_ip6_target") == "":
 		p.bad(a, "arp_interval has nobody to ask", "add arp_ip_target=10.0.0.1, with the address of a host that always answers")
-	case !arp && !b.on("miimon"):
+	case !arp && !b.On("miimon"):
 		p.bad(a, "miimon=0 never notices a dead port", "write miimon=100")
 	}
-	if !slices.ContainsFunc(b.Ports, PortMatch.infiniBand) {
+	if !slices.ContainsFunc(b.Ports, link.PortMatch.InfiniBand) {
 		return
 	}
-	if b.mode() != modeBackup {
+	if b.Mode() != link.ModeBackup {
 		p.bad(a, "mode "+mode+" is impossible on InfiniBand", "write mode=active-backup")
 	}
 	// bond_enslave sets it itself, to active.
-	if v := b.option("fail_over_mac"); v != "" && v != "active" {
+	if v := b.Option("fail_over_mac"); v != "" && v != "active" {
 		p.bad(a, "fail_over_mac="+v+" is impossible on InfiniBand", "leave it out")
 	}
 }

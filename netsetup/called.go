@@ -1,6 +1,10 @@
 package netsetup
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/nodisk/nodisk/netsetup/link"
+)
 
 // mapNames returns the config with every name by which a word calls an
 // interface replaced by f. The names of what the words make are not among them.
@@ -11,7 +15,7 @@ func (c Config) mapNames(f func(name string) string) Config {
 		}
 		return f(s)
 	}
-	ports := func(of []PortMatch) []PortMatch {
+	ports := func(of []link.PortMatch) []link.PortMatch {
 		of = slices.Clone(of)
 		for i := range of {
 			of[i].Name = name(of[i].Name)
@@ -61,7 +65,7 @@ func (c Config) mapNames(f func(name string) string) Config {
 func (c Config) cards() []string {
 	var names []string
 	c.mapNames(func(name string) string {
-		if deviceMatch(name).Name != "" && !c.made(name) && !c.promised(name) && !slices.Contains(names, name) {
+		if link.DeviceMatch(name).Name != "" && !c.Made(name) && !c.promised(name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 		return name
@@ -72,20 +76,20 @@ func (c Config) cards() []string {
 // called replaces other names of have[i] in the words by the one it has, and sets that
 // where a word calls it by its address, so that a name is compared with one name from
 // here on.
-func (c Config) called(have []Device, i int) (_ Config, others []string) {
+func (c Config) called(have []link.Device, i int) (_ Config, others []string) {
 	d := have[i]
 	cards := c.cards()
-	names := d.names()
+	names := d.Names()
 	if d.Given != "" && !c.takes(d.Given) {
 		names = append(names, d.Given)
 	}
 	for _, name := range names {
-		if slices.Contains(cards, name) && !slices.ContainsFunc(have, func(d Device) bool { return d.Name == name }) {
+		if slices.Contains(cards, name) && !slices.ContainsFunc(have, func(d link.Device) bool { return d.Name == name }) {
 			others = append(others, name)
 		}
 	}
 	c = c.mapNames(func(name string) string {
-		if m := deviceMatch(name); slices.Contains(others, name) || m.Addr != "" && m.selects(d) {
+		if m := link.DeviceMatch(name); slices.Contains(others, name) || m.Addr != "" && m.Selects(d) {
 			return d.Name
 		}
 		return name
@@ -93,13 +97,13 @@ func (c Config) called(have []Device, i int) (_ Config, others []string) {
 	return c.recognise(d), others
 }
 
-// resolved returns the words as they are about the devices of which known has the
+// Resolved returns the words as they are about the devices of which known has the
 // indices, in the order in which they became known. places are where each word is now:
 // two that turn out to say the same of one device have become one. others are further
 // names by which the words call the last of the devices.
-func (c Config) resolved(have []Device, known []int) (_ Config, places []int, others []string) {
+func (c Config) Resolved(have []link.Device, known []int) (_ Config, places []int, others []string) {
 	for _, index := range known {
-		i := slices.IndexFunc(have, func(d Device) bool { return d.Index == index })
+		i := slices.IndexFunc(have, func(d link.Device) bool { return d.Index == index })
 		c, others = c.called(have, i)
 	}
 	c.Interfaces, places = c.folded()
@@ -109,20 +113,20 @@ func (c Config) resolved(have []Device, known []int) (_ Config, places []int, ot
 // takes tells whether a word waits for an interface of that name, to give it an
 // address or to make a link of it.
 func (c Config) takes(name string) bool {
-	return c.parent(Device{Name: name}) || c.port(Device{Name: name}) ||
-		slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.match() == PortMatch{Name: name} })
+	return c.parent(link.Device{Name: name}) || c.port(link.Device{Name: name}) ||
+		slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return n.PortMatch() == link.PortMatch{Name: name} })
 }
 
 // recognise sets the name of the device in the words that call it by its address or,
 // as the first that is so, describe it.
-func (c Config) recognise(d Device) Config {
-	seen := func(m PortMatch) PortMatch {
-		if m.Addr != "" && m.selects(d) {
+func (c Config) recognise(d link.Device) Config {
+	seen := func(m link.PortMatch) link.PortMatch {
+		if m.Addr != "" && m.Selects(d) {
 			m.Name = d.Name
 		}
 		return m
 	}
-	ports := func(of []PortMatch) []PortMatch {
+	ports := func(of []link.PortMatch) []link.PortMatch {
 		of = slices.Clone(of)
 		for i, m := range of {
 			of[i] = seen(m)
@@ -130,20 +134,20 @@ func (c Config) recognise(d Device) Config {
 		return of
 	}
 	before := c
-	boot := c.BootWord && c.booted(d) && !c.port(d)
+	boot := c.BootWord && c.Booted(d) && !c.port(d)
 	c.Interfaces = slices.Clone(c.Interfaces)
 	for i := range c.Interfaces {
 		n := &c.Interfaces[i]
-		if boot && n.match() == (PortMatch{}) && len(before.deputies(d, n.six())) == 0 {
+		if boot && n.PortMatch() == (link.PortMatch{}) && len(before.deputies(d, n.IPv6())) == 0 {
 			n.Match = c.BootIF
 		}
-		n.Device = seen(n.match()).Name
+		n.Device = seen(n.PortMatch()).Name
 	}
 	c.VLANs = slices.Clone(c.VLANs)
 	for i, v := range c.VLANs {
 		c.VLANs[i].Parent = seen(v.Parent)
-		if v.Parent.glob() && v.Parent.selects(d) && d.Type == hwEthernet && !c.port(d) {
-			c.VLANs[i].Parent = PortMatch{Name: d.Name}
+		if v.Parent.Glob() && v.Parent.Selects(d) && d.Type == link.HwEthernet && !c.port(d) {
+			c.VLANs[i].Parent = link.PortMatch{Name: d.Name}
 		}
 	}
 	c.Bonds, c.Bridges = slices.Clone(c.Bonds), slices.Clone(c.Bridges)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // A Config says what the network shall be. The zero value is DHCP on all
@@ -19,11 +21,11 @@ type Config struct {
 	Off bool
 	// Interfaces are the ip= words in order. None means one of DHCP on all
 	// candidates.
-	Interfaces []Interface
+	Interfaces []Addressing
 	// BootIF is the address of the interface the firmware booted from, of
 	// InfiniBand the GUID, or 6 bytes that can be either. It
 	// stands for the device in an ip= word that names none.
-	BootIF HardwareAddr
+	BootIF link.HardwareAddr
 	// BootWord tells that an ip= names BOOTIF: its word has no device until Up has
 	// seen that of BootIF, or what is made of it.
 	BootWord bool
@@ -43,7 +45,7 @@ type Config struct {
 	IgnorePeerDNS bool
 	// Routes are those of rd.route=; one without a device belongs to the
 	// first interface that comes up.
-	Routes []Route
+	Routes []link.Route
 	// Renames are those of ifname=.
 	Renames []Rename
 	// KernelNames leaves interfaces the names that the kernel gives them, but for
@@ -72,7 +74,7 @@ type Config struct {
 	// UserClass is option 77; empty sends none.
 	UserClass string
 	// ClientID is option 61; empty is "auto".
-	ClientID ClientID
+	ClientID lease.ClientID
 	// Hostname is nodisk.hostname= when it is a name: that of every ip= word
 	// that gives none.
 	Hostname string
@@ -82,15 +84,15 @@ type Config struct {
 	// InitiatorName is the iSCSI initiator of the iBFT; see WithIBFT.
 	InitiatorName string
 	// Children, VLANs, Bonds and Bridges are the links to make.
-	Children []Child
-	VLANs    []VLAN
-	Bonds    []Bond
-	Bridges  []Bridge
+	Children []link.Child
+	VLANs    []link.VLAN
+	Bonds    []link.Bond
+	Bridges  []link.Bridge
 	// IBMode is the transport of IPoIB, datagram or connected; empty leaves
 	// it as the kernel has it.
 	IBMode string
 	// IBPort says which InfiniBand ports are candidates.
-	IBPort PortSelector
+	IBPort link.PortSelector
 	// Needs is what the boot wants the network for. No argument says it: the
 	// caller does, who knows the root.
 	Needs Needs
@@ -100,21 +102,17 @@ type Config struct {
 	Loading func() string
 }
 
-// connected is the IPoIB transport of reliable connections, with an MTU of up
-// to 65520 bytes. The other is datagram.
-const connected = "connected"
-
-// An Interface is one ip= word.
-type Interface struct {
+// An Addressing is one ip= word.
+type Addressing struct {
 	// Device is the name, Match the address (or GUID) of the one device it is about. A
 	// name with * and ?, or Driver, the kernel's name of a driver with them, describes
 	// candidates, of which the first that serves is taken. All empty: any candidate.
 	//
 	// Up sets Device besides Match when it has seen the device.
 	Device string
-	Match  HardwareAddr
+	Match  link.HardwareAddr
 	Driver string
-	Method Method
+	Method lease.Method
 	// Address is the static address with its prefix length, More are further ones of
 	// the same family, from further ip= words for that device.
 	Address netip.Prefix
@@ -128,13 +126,13 @@ type Interface struct {
 	Peer netip.Prefix
 	// ClientID is option 61 for this word, before that of the Config: the kernel's
 	// ip=dhcp,TYPE,TEXT.
-	ClientID ClientID
+	ClientID lease.ClientID
 	// Gateway, Hostname and MTU override those of DHCP.
 	Gateway  netip.Addr
 	Hostname string
 	MTU      int
 	// NewAddr is the hardware address to give to the device.
-	NewAddr HardwareAddr
+	NewAddr link.HardwareAddr
 	DNS     []netip.Addr
 	NTP     []netip.Addr
 }
@@ -142,12 +140,13 @@ type Interface struct {
 // A Rename gives the device of an address a name: ifname=name:address.
 type Rename struct {
 	Name string
-	Addr HardwareAddr
+	Addr link.HardwareAddr
 }
 
-func (c Config) interfaces() []Interface {
+// AddressingsOrDefault are those of the command line; without any, DHCP on whatever is there.
+func (c Config) AddressingsOrDefault() []Addressing {
 	if len(c.Interfaces) == 0 && !c.Off {
-		return []Interface{{Method: MethodDHCP}}
+		return []Addressing{{Method: lease.MethodDHCP}}
 	}
 	return c.Interfaces
 }
@@ -205,7 +204,7 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 		return Config{}, errors.Join(p.errs...)
 	}
 	if !c.Off {
-		c.Interfaces = c.interfaces()
+		c.Interfaces = c.AddressingsOrDefault()
 	}
 	c.nameAll()
 	return c, nil
@@ -268,7 +267,7 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 	case key("bridge"):
 		c.parseBridge(a, p)
 	case key("nodisk.ib.mode"):
-		if a.Value != connected && a.Value != "datagram" {
+		if a.Value != link.Connected && a.Value != "datagram" {
 			p.bad(a, "is not a mode of IPoIB", "write datagram or connected")
 		}
 		c.IBMode = a.Value
@@ -299,7 +298,7 @@ func (c *Config) parseHostname(a cmdline.Arg, p *problems) {
 	case a.Value == "dhcp":
 	case a.Value == "reverse":
 		c.ReverseName = true
-	case validHostname(a.Value):
+	case ValidHostname(a.Value):
 		c.Hostname = strings.TrimSuffix(a.Value, ".")
 	default:
 		p.bad(a, strconv.Quote(a.Value)+" is neither dhcp nor reverse nor a host name", hostnameFix)
@@ -309,10 +308,10 @@ func (c *Config) parseHostname(a cmdline.Arg, p *problems) {
 // parseRename reads ifname=name:address.
 func (c *Config) parseRename(a cmdline.Arg, p *problems) {
 	name, rest, _ := strings.Cut(a.Value, ":")
-	addr, err := parseAddress(rest)
+	addr, err := link.ParseAddress(rest)
 	switch {
-	case errNewName(name) != nil:
-		p.bad(a, strconv.Quote(name)+" "+errNewName(name).Error(), "write ifname=name:aa:bb:cc:dd:ee:ff")
+	case link.ErrNewName(name) != nil:
+		p.bad(a, strconv.Quote(name)+" "+link.ErrNewName(name).Error(), "write ifname=name:aa:bb:cc:dd:ee:ff")
 	case err != nil:
 		p.bad(a, "the address "+err.Error(), "write ifname=name:aa:bb:cc:dd:ee:ff")
 	default:

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // families of addresses, as bits.
@@ -16,11 +19,11 @@ const (
 // families are those that the word says something about. "none" says that
 // there is no address at all. The address of an iBFT may be of either; most
 // are of IPv4.
-func (n Interface) families() int {
+func (n Addressing) families() int {
 	switch {
-	case n.Method == MethodNone:
+	case n.Method == lease.MethodNone:
 		return family4 | family6
-	case n.six():
+	case n.IPv6():
 		return family6
 	default:
 		return family4
@@ -36,17 +39,17 @@ const secondFix = "write one ip= for each device, one for IPv4 and one for IPv6,
 // differently, or about two: only what is a contradiction in any case is told. So it
 // is asked again for each device that appears.
 func (c *Config) check(p *problems, seen []string) {
-	words := map[PortMatch]int{}
+	words := map[link.PortMatch]int{}
 	for i, n := range c.Interfaces {
 		key := c.deviceKey(n)
 		switch {
 		case words[key]&n.families() == 0:
-		case key == PortMatch{}:
+		case key == link.PortMatch{}:
 			p.add("ip", n.String(), "is the second ip= without a device", "name the device in one of them, or leave one out (pxelinux adds one for IPAPPEND 1 and 3)")
 		default:
 			p.add("ip", n.String(), "configures "+key.String()+" a second time"+c.asDoes(i), secondFix)
 		}
-		if n.NewAddr != "" && !n.named() {
+		if n.NewAddr != "" && !n.Named() {
 			p.add("ip", n.String(), "gives a hardware address to no certain device", "name the device")
 		}
 		words[key] |= n.families()
@@ -61,7 +64,7 @@ func (c *Config) check(p *problems, seen []string) {
 	}
 	if c.BootDev != "" && !c.mayConfigure(c.BootDev, seen) {
 		p.add("bootdev", c.BootDev, "is the device of no ip=", "name it in one of them, or leave bootdev= out")
-	} else if c.BootDevice().glob() && !slices.ContainsFunc(c.interfaces(), c.bootWord) {
+	} else if c.BootDevice().Glob() && !slices.ContainsFunc(c.AddressingsOrDefault(), c.IsOfBootDevice) {
 		p.add("bootdev", c.BootDev, "describes interfaces as no ip= does", "write ip="+c.BootDev+":dhcp, or name the device")
 	}
 	if c.DHCPRetry > 0 && c.DHCPTimeout == 0 {
@@ -69,22 +72,22 @@ func (c *Config) check(p *problems, seen []string) {
 	}
 }
 
-// clash says which words contradict each other about devices, now that those of these
+// Clash says which words contradict each other about devices, now that those of these
 // names are seen; nil if none do.
-func (c Config) clash(seen []string) error {
+func (c Config) Clash(seen []string) error {
 	var p problems
 	c.check(&p, seen)
 	return errors.Join(p.errs...)
 }
 
 // deviceKey is what two words about the same device have in common.
-func (c Config) deviceKey(n Interface) PortMatch {
+func (c Config) deviceKey(n Addressing) link.PortMatch {
 	for _, r := range c.Renames {
 		if n.Match != "" && r.Addr == n.Match {
-			return PortMatch{Name: r.Name}
+			return link.PortMatch{Name: r.Name}
 		}
 	}
-	return n.match().key()
+	return n.PortMatch().Key()
 }
 
 // asDoes names the word before that of position i that is about the same device, where
@@ -92,7 +95,7 @@ func (c Config) deviceKey(n Interface) PortMatch {
 func (c *Config) asDoes(i int) string {
 	n := c.Interfaces[i]
 	for _, o := range c.Interfaces[:i] {
-		if c.deviceKey(o) == c.deviceKey(n) && o.families()&n.families() != 0 && o.match() != n.match() {
+		if c.deviceKey(o) == c.deviceKey(n) && o.families()&n.families() != 0 && o.PortMatch() != n.PortMatch() {
 			return ", as ip=" + o.String() + " does"
 		}
 	}
@@ -102,19 +105,19 @@ func (c *Config) asDoes(i int) string {
 // apart tells whether two words are about two devices for sure: not where both can be
 // names of one that has not been seen. Two of the same kind are, of which a card has
 // one: two addresses, two places on PCI.
-func (c *Config) apart(a, b PortMatch, seen []string) bool {
-	a, b = a.key(), b.key()
-	known := func(m PortMatch) bool { return m.Name != "" && (c.made(m.Name) || slices.Contains(seen, m.Name)) }
+func (c *Config) apart(a, b link.PortMatch, seen []string) bool {
+	a, b = a.Key(), b.Key()
+	known := func(m link.PortMatch) bool { return m.Name != "" && (c.Made(m.Name) || slices.Contains(seen, m.Name)) }
 	switch {
-	case a == b || a.glob() || b.glob():
+	case a == b || a.Glob() || b.Glob():
 		return false
 	case known(a) || known(b):
 		return true
 	case a.Addr != "" || b.Addr != "":
 		return len(a.Addr) == len(b.Addr)
 	default:
-		kind := nameKind(a.Name)
-		return kind == nameKind(b.Name) && (kind != 0 || !c.promised(a.Name) && !c.promised(b.Name) && series(a.Name) == series(b.Name))
+		kind := link.NameKind(a.Name)
+		return kind == link.NameKind(b.Name) && (kind != 0 || !c.promised(a.Name) && !c.promised(b.Name) && series(a.Name) == series(b.Name))
 	}
 }
 
@@ -132,8 +135,8 @@ func (c *Config) checkPairs(p *problems) {
 			if c.deviceKey(n) != c.deviceKey(o) {
 				continue
 			}
-			if mtu := n.MTU + o.MTU; (n.six() || o.six()) && n.MTU*o.MTU == 0 && mtu != 0 && mtu < minMTU6 {
-				p.add("ip", n.String(), "shares the device with MTU "+strconv.Itoa(mtu)+" of the other ip=: too small for IPv6", "write at least "+strconv.Itoa(minMTU6))
+			if mtu := n.MTU + o.MTU; (n.IPv6() || o.IPv6()) && n.MTU*o.MTU == 0 && mtu != 0 && mtu < link.MinMTU6 {
+				p.add("ip", n.String(), "shares the device with MTU "+strconv.Itoa(mtu)+" of the other ip=: too small for IPv6", "write at least "+strconv.Itoa(link.MinMTU6))
 			}
 			if n.MTU != 0 && o.MTU != 0 && n.MTU != o.MTU {
 				p.add("ip", n.String(), "gives another MTU than the other ip= of that device", "write the same in both, or leave one out")
@@ -149,7 +152,7 @@ func (c *Config) checkPairs(p *problems) {
 func (c *Config) checkRenames(p *problems) {
 	for i, r := range c.Renames {
 		value := r.Name + ":" + r.Addr.String()
-		if c.made(r.Name) {
+		if c.Made(r.Name) {
 			p.add("ifname", value, r.Name+" is a link that nodisk makes", "choose another name")
 		}
 		for _, o := range c.Renames[:i] {
@@ -167,12 +170,12 @@ func (c *Config) checkRenames(p *problems) {
 // mayConfigure tells whether an ip= word can turn out to be about the device that a
 // word means.
 func (c *Config) mayConfigure(dev string, seen []string) bool {
-	return slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return c.mayBe(dev, n, seen) })
+	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return c.mayBe(dev, n, seen) })
 }
 
 // mayBe tells whether the ip= word can be about the device that a word means.
-func (c *Config) mayBe(dev string, n Interface, seen []string) bool {
-	return n.match() == PortMatch{} || !c.apart(deviceMatch(dev), n.match(), seen)
+func (c *Config) mayBe(dev string, n Addressing, seen []string) bool {
+	return n.PortMatch() == link.PortMatch{} || !c.apart(link.DeviceMatch(dev), n.PortMatch(), seen)
 }
 
 // checkRoutes looks for routes that would never be set.
@@ -184,10 +187,10 @@ func (c *Config) checkRoutes(p *problems, seen []string) {
 		}
 		value := r.Dst.String()
 		about, addressed := false, c.UsesIBFT()
-		for _, n := range c.interfaces() {
+		for _, n := range c.AddressingsOrDefault() {
 			mine := r.Dev == "" || c.mayBe(r.Dev, n, seen)
 			about = about || mine
-			addressed = addressed || mine && n.Method != MethodNone && n.families()&family != 0
+			addressed = addressed || mine && n.Method != lease.MethodNone && n.families()&family != 0
 		}
 		switch {
 		case c.Off:
@@ -232,8 +235,8 @@ func (c *Config) checkNames(p *problems) {
 }
 
 // ownName tells whether nobody but the node gets to know the word's host name.
-func (n Interface) ownName() bool {
-	return n.Method == MethodStatic || n.Method == MethodNone
+func (n Addressing) ownName() bool {
+	return n.Method == lease.MethodStatic || n.Method == lease.MethodNone
 }
 
 // Warnings are sentences about keys that have no effect with these ip= words, and
@@ -241,9 +244,9 @@ func (n Interface) ownName() bool {
 // They are no errors: an image's config file has them for every node.
 func (c Config) Warnings() []string {
 	four, six := false, false
-	for _, n := range c.interfaces() {
-		four = four || n.Method == MethodDHCP || n.Method == MethodSingle || n.Method == MethodIBFT
-		six = six || n.Method.six() && n.Method != MethodLink6
+	for _, n := range c.AddressingsOrDefault() {
+		four = four || n.Method == lease.MethodDHCP || n.Method == lease.MethodSingle || n.Method == lease.MethodIBFT
+		six = six || n.Method.IPv6() && n.Method != lease.MethodLink6
 	}
 	list := slices.Concat(c.Unheeded, c.namingWarnings())
 	for _, k := range []struct {
@@ -258,8 +261,8 @@ func (c Config) Warnings() []string {
 			list = append(list, k.key+": without effect, no ip= asks by DHCP")
 		}
 	}
-	if len(c.BootIF) == 8 && c.BootIF[0] == hwInfiniBand {
-		list = append(list, "BOOTIF="+dashed(c.BootIF)+": "+hwTypeFirst)
+	if len(c.BootIF) == 8 && c.BootIF[0] == link.HwInfiniBand {
+		list = append(list, "BOOTIF="+link.Dashed(c.BootIF)+": "+hwTypeFirst)
 	}
 	for _, b := range c.Bonds {
 		for _, what := range b.LeftOut {

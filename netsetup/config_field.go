@@ -6,13 +6,15 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // methodWord tells whether the text is what ip= has for a method, or two of them:
 // "none", "dhcp,auto6".
 func methodWord(s string) bool {
 	for word := range strings.SplitSeq(s, ",") {
-		if word == "" || !slices.ContainsFunc(methodWords[:], func(w methodRow) bool { return w.word == word }) {
+		if word == "" || !slices.ContainsFunc(lease.MethodWords[:], func(w lease.MethodRow) bool { return w.Word == word }) {
 			return false
 		}
 	}
@@ -56,6 +58,6 @@ func (p *problems) shifted(a cmdline.Arg, fields []string) {
 // namesInterface tells whether a name is of a form that the kernel or udev gives, or
 // usual for a link that is made.
 func namesInterface(name string) bool {
-	_, link := linkWord(name)
-	return link != "" || IsUdevName(name) || kernelName(name)
+	_, dev := linkWord(name)
+	return dev != "" || link.IsUdevName(name) || kernelName(name)
 }

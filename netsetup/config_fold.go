@@ -4,14 +4,18 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+
+	"github.com/nodisk/nodisk/internal/sets"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // folded returns the words with what is said twice left out, and several static ones for
 // a device made one: an interface may have several addresses of one family. places are
 // where each of them has gone. What cannot be one word stays two, which check refuses.
-func (c Config) folded() (words []Interface, places []int) {
-	for _, n := range c.interfaces() {
-		at := slices.IndexFunc(words, func(o Interface) bool { return c.deviceKey(o) == c.deviceKey(n) && (o.says(n) || o.takes(n)) })
+func (c Config) folded() (words []Addressing, places []int) {
+	for _, n := range c.AddressingsOrDefault() {
+		at := slices.IndexFunc(words, func(o Addressing) bool { return c.deviceKey(o) == c.deviceKey(n) && (o.says(n) || o.takes(n)) })
 		switch {
 		case at < 0:
 			at = len(words)
@@ -25,15 +29,15 @@ func (c Config) folded() (words []Interface, places []int) {
 }
 
 // says reports whether two words for a device say the same of it.
-func (n Interface) says(o Interface) bool {
+func (n Addressing) says(o Addressing) bool {
 	o.Device, o.Match, o.Driver = n.Device, n.Match, n.Driver
 	return n.String() == o.String()
 }
 
 // takes reports whether the addresses of both words can be on one device without one
 // of them saying what the other denies.
-func (n Interface) takes(o Interface) bool {
-	return n.match() != PortMatch{} && n.Method == MethodStatic && o.Method == MethodStatic && n.six() == o.six() &&
+func (n Addressing) takes(o Addressing) bool {
+	return n.PortMatch() != link.PortMatch{} && n.Method == lease.MethodStatic && o.Method == lease.MethodStatic && n.IPv6() == o.IPv6() &&
 		agree(n.MTU, o.MTU) && agree(n.NewAddr, o.NewAddr) && agree(n.Hostname, o.Hostname) &&
 		agree(n.Gateway, o.Gateway) && agree(n.Server, o.Server) && agree(n.Peer, o.Peer)
 }
@@ -45,11 +49,11 @@ func agree[T comparable](a, b T) bool {
 }
 
 // with adds the addresses of another word that it takes.
-func (n Interface) with(o Interface) Interface {
+func (n Addressing) with(o Addressing) Addressing {
 	n.MTU, n.NewAddr, n.Hostname = cmp.Or(n.MTU, o.MTU), cmp.Or(n.NewAddr, o.NewAddr), cmp.Or(n.Hostname, o.Hostname)
 	n.Gateway, n.Server, n.Peer = cmp.Or(n.Gateway, o.Gateway), cmp.Or(n.Server, o.Server), cmp.Or(n.Peer, o.Peer)
-	n.More = join(n.More, append([]netip.Prefix{o.Address}, o.More...))
+	n.More = sets.Union(n.More, append([]netip.Prefix{o.Address}, o.More...))
 	n.More = slices.DeleteFunc(n.More, func(a netip.Prefix) bool { return a == n.Address })
-	n.DNS, n.NTP = join(n.DNS, o.DNS), join(n.NTP, o.NTP)
+	n.DNS, n.NTP = sets.Union(n.DNS, o.DNS), sets.Union(n.NTP, o.NTP)
 	return n
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 const ipFix = "write dhcp, device:dhcp, or client:server:gateway:netmask:hostname:device:none, with brackets around IPv6 addresses"
@@ -35,12 +37,12 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 		return
 	}
 	if guid, ok := bracketedGID(fields); ok {
-		p.bad(a, "names a port by its GID in brackets, which are for the addresses of IP", "write ip="+dashed(guid)+":"+strings.Join(fields[1:], ":"))
+		p.bad(a, "names a port by its GID in brackets, which are for the addresses of IP", "write ip="+link.Dashed(guid)+":"+strings.Join(fields[1:], ":"))
 		return
 	}
 	before := len(p.errs)
 	var (
-		n    Interface
+		n    Addressing
 		word string
 		tail []string
 	)
@@ -79,7 +81,7 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 	for _, m := range methods {
 		one := n
 		if len(methods) > 1 {
-			one = n.only(m.six())
+			one = n.only(m.IPv6())
 		}
 		off := one.setMethod(a, m, p)
 		switch {
@@ -101,7 +103,7 @@ func colonAddress(fields []string) (addr, rest string, ok bool) {
 			continue
 		}
 		text := strings.Join(fields[:n], ":")
-		a, err := parseAddress(text)
+		a, err := link.ParseAddress(text)
 		if err != nil {
 			continue
 		}
@@ -110,7 +112,7 @@ func colonAddress(fields []string) (addr, rest string, ok bool) {
 		}
 		addr = strings.ReplaceAll(text, ":", "-")
 		if strings.Contains(text, "::") { // has no form with dashes
-			addr = PortMatch{Addr: a}.String()
+			addr = link.PortMatch{Addr: a}.String()
 		}
 		return addr, ":" + strings.Join(fields[n:], ":"), true
 	}
@@ -142,18 +144,18 @@ func clientAddress(text, next string) bool {
 
 // bracketedGID finds the GID of a port in brackets where a client's address could be: one of the
 // link, with a method behind it.
-func bracketedGID(fields []string) (HardwareAddr, bool) {
+func bracketedGID(fields []string) (link.HardwareAddr, bool) {
 	text, ok := strings.CutPrefix(fields[0], "[")
 	text, closed := strings.CutSuffix(text, "]")
 	if !ok || !closed || len(fields) < 2 || noAddress(fields[1]) || addressLike(fields[1]) || !strings.HasPrefix(strings.ToLower(text), "fe80:") {
 		return "", false
 	}
-	guid, err := parseAddress(text)
+	guid, err := link.ParseAddress(text)
 	return guid, err == nil
 }
 
 // only is the part of a word for both families (dhcp,dhcp6) that is about one.
-func (n Interface) only(six bool) Interface {
+func (n Addressing) only(six bool) Addressing {
 	other := func(a netip.Addr) bool { return a.IsValid() && a.Is6() != six }
 	if other(n.Address.Addr()) {
 		n.Address = netip.Prefix{}
@@ -175,11 +177,11 @@ func (n Interface) only(six bool) Interface {
 // addressLike tells whether a first field is meant as an address, be it a wrong
 // one, or is empty as the kernel's form allows; else it is a device.
 func addressLike(s string) bool {
-	return strings.Trim(s, "0123456789./") == "" && !resemblesAddress(s) || strings.HasPrefix(s, "[")
+	return strings.Trim(s, "0123456789./") == "" && !link.ResemblesAddress(s) || strings.HasPrefix(s, "[")
 }
 
 // parseKernelForm reads client:server:gateway:mask:hostname:device.
-func (n *Interface) parseKernelForm(a cmdline.Arg, field func(int) string, p *problems) {
+func (n *Addressing) parseKernelForm(a cmdline.Arg, field func(int) string, p *problems) {
 	var client netip.Addr
 	length := -1
 	if f := field(0); !noAddress(f) {
@@ -206,7 +208,7 @@ func (n *Interface) parseKernelForm(a cmdline.Arg, field func(int) string, p *pr
 		length = bits
 	}
 	n.Hostname = strings.TrimSuffix(field(4), ".")
-	if f := field(4); f != "" && !validHostname(f) {
+	if f := field(4); f != "" && !ValidHostname(f) {
 		p.bad(a, "hostname "+strconv.Quote(f)+" is not a host name", hostnameFix)
 	}
 	if f := field(5); f != "" {
@@ -217,14 +219,14 @@ func (n *Interface) parseKernelForm(a cmdline.Arg, field func(int) string, p *pr
 		return
 	}
 	if length < 0 {
-		length = usualBits(client)
+		length = link.UsualBits(client)
 	}
 	if n.Server == client {
 		p.bad(a, "names "+client.String()+" as client and as server", "write the address of the boot server in the second field, or leave it empty")
 	}
 	n.Bits = 0 // it is in Address
 	n.Address = netip.PrefixFrom(client, length)
-	if !usable(n.Address) {
+	if !link.Usable(n.Address) {
 		p.bad(a, "client address "+client.String()+"/"+strconv.Itoa(length)+" is not that of a host", "check address and netmask")
 	}
 }
@@ -235,15 +237,15 @@ const hostnameFix = "use letters, digits and dashes, at most 63 between two dots
 //
 // BOOTIF is the device of that address, or what is made of it: to the runner a word
 // without a device, which BOOTIF= is for.
-func (n *Interface) setDevice(a cmdline.Arg, s string, p *problems) {
-	addr, err := parseAddress(s)
+func (n *Addressing) setDevice(a cmdline.Arg, s string, p *problems) {
+	addr, err := link.ParseAddress(s)
 	switch {
 	case err == nil:
 		n.Match = addr
-	case resemblesAddress(s):
-		p.bad(a, strconv.Quote(s)+" "+errName(s).Error(), addressFix)
+	case link.ResemblesAddress(s):
+		p.bad(a, strconv.Quote(s)+" "+link.ErrName(s).Error(), addressFix)
 	case strings.HasPrefix(s, "driver="):
-		n.Driver = deviceMatch(p.deviceWord(a, s)).Driver
+		n.Driver = link.DeviceMatch(p.deviceWord(a, s)).Driver
 	case s == bootIFWord && p.boot == "":
 		p.bad(a, noBootIF, noBootIFFix)
 	case s == bootIFWord:
@@ -265,7 +267,7 @@ const (
 //
 // Empty fields at the end say nothing, however many they are (ip_auto_config_setup
 // of net/ipv4/ipconfig.c).
-func (n *Interface) parseTail(a cmdline.Arg, tail []string, p *problems) {
+func (n *Addressing) parseTail(a cmdline.Arg, tail []string, p *problems) {
 	for len(tail) > 0 && tail[len(tail)-1] == "" {
 		tail = tail[:len(tail)-1]
 	}
@@ -273,11 +275,11 @@ func (n *Interface) parseTail(a cmdline.Arg, tail []string, p *problems) {
 		return
 	}
 	mac := strings.Join(tail[1:], ":")
-	addr, err := ParseHardwareAddr(mac)
+	addr, err := link.ParseHardwareAddr(mac)
 	switch {
-	case isDigits(tail[0]) || (tail[0] == "" && err == nil):
+	case link.IsDigits(tail[0]) || (tail[0] == "" && err == nil):
 		if tail[0] != "" {
-			n.MTU = p.number(a, tail[0], minMTU, 65535)
+			n.MTU = p.number(a, tail[0], link.MinMTU, 65535)
 		}
 		switch {
 		case mac == "":
@@ -305,87 +307,70 @@ func (n *Interface) parseTail(a cmdline.Arg, tail []string, p *problems) {
 	}
 }
 
-// static reports whether the word means a static address where there is one: all but
-// those of the other family, or of somewhere else.
-func (m Method) static(six bool) bool {
-	switch m {
-	case MethodDHCP, MethodSingle, MethodStatic, MethodNone:
-		return true
-	case MethodBOOTP, MethodRARP, MethodBoth:
-		return !six
-	case MethodAuto6, MethodDHCP6, MethodEither6, MethodLink6, MethodIBFT:
-	}
-	return false
-}
-
 // setMethod settles the method, and tells whether the word is one of those
 // that switch the network off when nothing else is said.
 //
 // With a client address autoconfiguration has only to fill in what is missing
 // (ip_auto_config of net/ipv4/ipconfig.c), so that "dhcp", "on" and "any" are static
 // then, as "none" is. Static without an address sets the link up.
-func (n *Interface) setMethod(a cmdline.Arg, m Method, p *problems) (off bool) {
+func (n *Addressing) setMethod(a cmdline.Arg, m lease.Method, p *problems) (off bool) {
 	n.Method = m
 	switch client := n.Address.IsValid(); {
-	case m == MethodIBFT && n.match().glob():
+	case m == lease.MethodIBFT && n.PortMatch().Glob():
 		p.bad(a, "ibft is about the device that the firmware's table names", "write ip=ibft")
-	case client && m.static(n.Address.Addr().Is6()):
-		n.Method, n.ClientID = MethodStatic, ""
+	case client && m.Static(n.Address.Addr().Is6()):
+		n.Method, n.ClientID = lease.MethodStatic, ""
 	case client:
 		p.bad(a, "asks for "+m.String()+" and gives a client address", "leave the client address out, or write none for a static address")
-	case m == MethodStatic && n.named():
-		n.Method = MethodNone
-	case m == MethodStatic:
+	case m == lease.MethodStatic && n.Named():
+		n.Method = lease.MethodNone
+	case m == lease.MethodStatic:
 		p.bad(a, "static needs a client address", ipFix)
-	case m == MethodNone && !n.named():
-		if n.match().glob() {
+	case m == lease.MethodNone && !n.Named():
+		if n.PortMatch().Glob() {
 			p.bad(a, m.String()+" gives no address to no certain device", "write its name or its address with dashes")
 		} else if !n.empty() || p.bootWord {
 			p.bad(a, m.String()+" gives neither client address nor the name of a device", ipFix)
 		}
 		return true
 	}
-	if n.Method != MethodStatic {
+	if n.Method != lease.MethodStatic {
 		n.Peer = netip.Prefix{}
 	}
 	n.checkFields(a, p)
 	return false
 }
 
-// minMTU6 is the least MTU of IPv6 (RFC 8200 section 5): with less the kernel
-// takes IPv6 off the interface.
-const minMTU6 = 1280
-
 // checkFields looks for fields that the method cannot use.
-func (n *Interface) checkFields(a cmdline.Arg, p *problems) {
+func (n *Addressing) checkFields(a cmdline.Arg, p *problems) {
 	word := n.Method.String()
 	refuse := func(what string) {
 		p.bad(a, word+" has no use for "+what, "leave it out")
 	}
 	switch {
-	case n.Bits != 0 && (n.Method == MethodNone || n.Method.six() || n.Method == MethodIBFT):
+	case n.Bits != 0 && (n.Method == lease.MethodNone || n.Method.IPv6() || n.Method == lease.MethodIBFT):
 		refuse("a netmask")
-	case n.Gateway.IsValid() && (n.Method == MethodNone || n.Method == MethodLink6):
+	case n.Gateway.IsValid() && (n.Method == lease.MethodNone || n.Method == lease.MethodLink6):
 		refuse("a gateway")
-	case n.six() && n.MTU != 0 && n.MTU < minMTU6:
-		p.bad(a, "MTU "+strconv.Itoa(n.MTU)+" is too small for IPv6", "write at least "+strconv.Itoa(minMTU6))
+	case n.IPv6() && n.MTU != 0 && n.MTU < link.MinMTU6:
+		p.bad(a, "MTU "+strconv.Itoa(n.MTU)+" is too small for IPv6", "write at least "+strconv.Itoa(link.MinMTU6))
 	}
-	if n.Method == MethodNone || n.Method == MethodIBFT {
+	if n.Method == lease.MethodNone || n.Method == lease.MethodIBFT {
 		return // of either family
 	}
 	mine, other := "IPv4", "IPv6"
-	if n.six() {
+	if n.IPv6() {
 		mine, other = other, mine
 	}
 	for _, x := range append(append([]netip.Addr{n.Server, n.Gateway}, n.DNS...), n.NTP...) {
-		if x.IsValid() && x.Is6() != n.six() {
+		if x.IsValid() && x.Is6() != n.IPv6() {
 			p.bad(a, x.String()+" is an address of "+other+", but "+word+" is of "+mine+" here", "write one ip= for each family; nameserver= takes both")
 		}
 	}
 }
 
 // empty tells whether nothing but the method was given.
-func (n *Interface) empty() bool {
-	return n.match() == PortMatch{} && !n.Address.IsValid() && !n.Server.IsValid() && !n.Gateway.IsValid() && n.Bits == 0 &&
+func (n *Addressing) empty() bool {
+	return n.PortMatch() == link.PortMatch{} && !n.Address.IsValid() && !n.Server.IsValid() && !n.Gateway.IsValid() && n.Bits == 0 &&
 		n.Hostname == "" && n.MTU == 0 && n.NewAddr == "" && len(n.DNS) == 0 && len(n.NTP) == 0
 }

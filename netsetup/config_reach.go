@@ -3,33 +3,36 @@ package netsetup
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // Addressed reports whether an ip= word gives an interface an address, of whatever
 // kind.
 func (c Config) Addressed() bool {
-	return slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.Method != MethodNone })
+	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return n.Method != lease.MethodNone })
 }
 
 // Asks reports whether an ip= word asks somebody, by DHCP, BOOTP, DHCPv6 or router
 // advertisement, who may also name root path and server; the firmware's table may
 // say that it is DHCP.
 func (c Config) Asks() bool {
-	return slices.ContainsFunc(c.interfaces(), func(n Interface) bool {
-		return n.Method == MethodIBFT || n.Method.leases() && n.Method != MethodRARP && n.Method != MethodLink6
+	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool {
+		return n.Method == lease.MethodIBFT || n.Method.Leases() && n.Method != lease.MethodRARP && n.Method != lease.MethodLink6
 	})
 }
 
 // BootServer reports whether the words name a server, or RARP will.
 func (c Config) BootServer() bool {
-	return slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.Server.IsValid() || n.Method == MethodRARP })
+	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return n.Server.IsValid() || n.Method == lease.MethodRARP })
 }
 
 // Family reports whether an ip= word is about addresses of the host's family; the
 // firmware's table may have those of either.
 func (c Config) Family(h Host) bool {
 	six := h.Addr.Unmap().Is6()
-	return slices.ContainsFunc(c.interfaces(), func(n Interface) bool { return n.six() == six || n.Method == MethodIBFT })
+	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return n.IPv6() == six || n.Method == lease.MethodIBFT })
 }
 
 // Leads reports whether the words can lead to a host that is named by its address:
@@ -39,14 +42,14 @@ func (c Config) Leads(h Host) bool {
 	if !a.IsValid() || a.IsLoopback() || a.IsLinkLocalUnicast() && a.Is6() {
 		return true
 	}
-	if slices.ContainsFunc(c.Routes, func(r Route) bool { return r.Dst.Contains(a) }) {
+	if slices.ContainsFunc(c.Routes, func(r link.Route) bool { return r.Dst.Contains(a) }) {
 		return true
 	}
-	for i, n := range c.interfaces() {
+	for i, n := range c.AddressingsOrDefault() {
 		switch {
-		case n.Method == MethodIBFT || n.six() == a.Is6() && n.Method.leases() && n.Method != MethodLink6:
+		case n.Method == lease.MethodIBFT || n.IPv6() == a.Is6() && n.Method.Leases() && n.Method != lease.MethodLink6:
 			return true
-		case n.Method == MethodStatic && c.reach(Host{Addr: a}, n.lease(), i, n.Device) > reachNone:
+		case n.Method == lease.MethodStatic && c.Reach(Host{Addr: a}, n.Lease(), i, n.Device) > ReachNone:
 			return true
 		}
 	}
@@ -57,13 +60,13 @@ func (c Config) Leads(h Host) bool {
 // who may name more, or the firmware's table may.
 func (c Config) NameServers() (servers []netip.Addr, told bool) {
 	servers = slices.Clone(c.Nameservers)
-	for _, n := range c.interfaces() {
+	for _, n := range c.AddressingsOrDefault() {
 		servers = append(servers, n.DNS...)
-		told = told || n.Method == MethodIBFT
+		told = told || n.Method == lease.MethodIBFT
 	}
 	return servers, told || c.Asks() && !c.IgnorePeerDNS
 }
 
 // KeepsNames reports whether interfaces keep the names that the kernel gives them,
 // because it is said or because a word calls one so.
-func (c Config) KeepsNames() bool { return c.kernelNames() }
+func (c Config) KeepsNames() bool { return c.KeepsKernelNames() }

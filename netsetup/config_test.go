@@ -8,29 +8,18 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
-)
-
-func byValue() cmp.Option {
-	return cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
-}
-
-func addr(s string) netip.Addr     { return netip.MustParseAddr(s) }
-func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
-
-const (
-	macA = HardwareAddr("\x52\x54\x00\x12\x34\x56")
-	macB = HardwareAddr("\x52\x54\x00\x12\x34\x57")
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 func TestParseConfig(t *testing.T) {
-	dhcp := []Interface{{Method: MethodDHCP}}
-	static := Interface{Method: MethodStatic, Address: prefix("10.0.0.5/24")}
-	with := func(n Interface, f func(*Interface)) []Interface {
+	dhcp := []Addressing{{Method: lease.MethodDHCP}}
+	static := Addressing{Method: lease.MethodStatic, Address: prefix("10.0.0.5/24")}
+	with := func(n Addressing, f func(*Addressing)) []Addressing {
 		f(&n)
-		return []Interface{n}
+		return []Addressing{n}
 	}
 	for name, tt := range map[string]struct {
 		line string
@@ -42,38 +31,38 @@ func TestParseConfig(t *testing.T) {
 		"dhcp":           {"ip=dhcp", Config{Interfaces: dhcp}},
 		"on":             {"ip=on", Config{Interfaces: dhcp}},
 		"any":            {"ip=any", Config{Interfaces: dhcp}},
-		"single":         {"ip=single-dhcp", Config{Interfaces: []Interface{{Method: MethodSingle}}}},
+		"single":         {"ip=single-dhcp", Config{Interfaces: []Addressing{{Method: lease.MethodSingle}}}},
 		"off":            {"ip=off", Config{Off: true}},
 		"none":           {"ip=none", Config{Off: true}},
 		"kernel off":     {"ip=::::::off", Config{Off: true}},
-		"device":         {"ip=eth1:dhcp", Config{Interfaces: []Interface{{Device: "eth1", Method: MethodDHCP}}}},
-		"device off":     {"ip=eth1:off", Config{Interfaces: []Interface{{Device: "eth1", Method: MethodNone}}}},
-		"device by MAC":  {"ip=52-54-00-12-34-56:dhcp", Config{Interfaces: []Interface{{Match: macA, Method: MethodDHCP}}}},
-		"device tail":    {"ip=eth1:dhcp:9000:52:54:00:12:34:57", Config{Interfaces: []Interface{{Device: "eth1", Method: MethodDHCP, MTU: 9000, NewAddr: macB}}}},
-		"device MAC":     {"ip=eth1:dhcp::52:54:00:12:34:57", Config{Interfaces: []Interface{{Device: "eth1", Method: MethodDHCP, NewAddr: macB}}}},
-		"kernel device":  {"ip=:::::eth0:dhcp", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodDHCP}}}},
-		"kernel dns":     {"ip=:::::eth0:on:10.0.0.2::10.0.0.4", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodDHCP, DNS: []netip.Addr{addr("10.0.0.2")}, NTP: []netip.Addr{addr("10.0.0.4")}}}}},
-		"dhcp overrides": {"ip=:10.0.0.9:10.0.0.1:20:n7::dhcp", Config{Interfaces: []Interface{{Method: MethodDHCP, Server: addr("10.0.0.9"), Gateway: addr("10.0.0.1"), Bits: 20, Hostname: "n7"}}}},
+		"device":         {"ip=eth1:dhcp", Config{Interfaces: []Addressing{{Device: "eth1", Method: lease.MethodDHCP}}}},
+		"device off":     {"ip=eth1:off", Config{Interfaces: []Addressing{{Device: "eth1", Method: lease.MethodNone}}}},
+		"device by MAC":  {"ip=52-54-00-12-34-56:dhcp", Config{Interfaces: []Addressing{{Match: macA, Method: lease.MethodDHCP}}}},
+		"device tail":    {"ip=eth1:dhcp:9000:52:54:00:12:34:57", Config{Interfaces: []Addressing{{Device: "eth1", Method: lease.MethodDHCP, MTU: 9000, NewAddr: macB}}}},
+		"device MAC":     {"ip=eth1:dhcp::52:54:00:12:34:57", Config{Interfaces: []Addressing{{Device: "eth1", Method: lease.MethodDHCP, NewAddr: macB}}}},
+		"kernel device":  {"ip=:::::eth0:dhcp", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodDHCP}}}},
+		"kernel dns":     {"ip=:::::eth0:on:10.0.0.2::10.0.0.4", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodDHCP, DNS: []netip.Addr{addr("10.0.0.2")}, NTP: []netip.Addr{addr("10.0.0.4")}}}}},
+		"dhcp overrides": {"ip=:10.0.0.9:10.0.0.1:20:n7::dhcp", Config{Interfaces: []Addressing{{Method: lease.MethodDHCP, Server: addr("10.0.0.9"), Gateway: addr("10.0.0.1"), Bits: 20, Hostname: "n7"}}}},
 		"two devices": {
 			"ip=eth0:dhcp ip=10.1.0.5:::24::eth1:none",
-			Config{Interfaces: []Interface{{Device: "eth0", Method: MethodDHCP}, {Device: "eth1", Method: MethodStatic, Address: prefix("10.1.0.5/24")}}},
+			Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodDHCP}, {Device: "eth1", Method: lease.MethodStatic, Address: prefix("10.1.0.5/24")}}},
 		},
 		"static": {
 			"ip=10.0.0.5:10.0.0.9:10.0.0.1:255.255.255.0:node7:eth0:none:10.0.0.2:10.0.0.3:10.0.0.4",
-			Config{Interfaces: with(static, func(n *Interface) {
+			Config{Interfaces: with(static, func(n *Addressing) {
 				n.Device, n.Hostname, n.Server, n.Gateway = "eth0", "node7", addr("10.0.0.9"), addr("10.0.0.1")
 				n.DNS, n.NTP = []netip.Addr{addr("10.0.0.2"), addr("10.0.0.3")}, []netip.Addr{addr("10.0.0.4")}
 			})},
 		},
 		"static, dracut's tail": {
 			"ip=10.0.0.5:::24::eth0:static:1400:52:54:00:12:34:57",
-			Config{Interfaces: with(static, func(n *Interface) { n.Device, n.MTU, n.NewAddr = "eth0", 1400, macB })},
+			Config{Interfaces: with(static, func(n *Addressing) { n.Device, n.MTU, n.NewAddr = "eth0", 1400, macB })},
 		},
-		"static without device": {"ip=10.0.0.5/24::10.0.0.1", Config{Interfaces: with(static, func(n *Interface) { n.Gateway = addr("10.0.0.1") })}},
-		"mask of the class":     {"ip=10.0.0.5", Config{Interfaces: []Interface{{Method: MethodStatic, Address: prefix("10.0.0.5/8")}}}},
+		"static without device": {"ip=10.0.0.5/24::10.0.0.1", Config{Interfaces: with(static, func(n *Addressing) { n.Gateway = addr("10.0.0.1") })}},
+		"mask of the class":     {"ip=10.0.0.5", Config{Interfaces: []Addressing{{Method: lease.MethodStatic, Address: prefix("10.0.0.5/8")}}}},
 		"pxelinux": {
 			"BOOTIF=01-52-54-00-12-34-56 ip=10.0.0.5:10.0.0.9:0.0.0.0:255.255.255.0",
-			Config{BootIF: macA, Interfaces: with(static, func(n *Interface) { n.Server = addr("10.0.0.9") })},
+			Config{BootIF: macA, Interfaces: with(static, func(n *Addressing) { n.Server = addr("10.0.0.9") })},
 		},
 		"BOOTIF with colons": {"BOOTIF=01:52:54:00:12:34:56", Config{BootIF: macA, Interfaces: dhcp}},
 		"BOOTIF of GRUB":     {"BOOTIF=01-52:54:00:12:34:56", Config{BootIF: macA, Interfaces: dhcp}},
@@ -88,7 +77,7 @@ func TestParseConfig(t *testing.T) {
 				Interfaces: dhcp, Nameservers: []netip.Addr{addr("9.9.9.9"), addr("8.8.8.8")}, NeedNet: true, BootDev: "eth1", IgnorePeerDNS: true,
 				CarrierTimeout: 20 * time.Second, DHCPTimeout: 30 * time.Second, DHCPRetry: 5, VendorClass: "nodisk",
 				Renames: []Rename{{Name: "lan0", Addr: macA}}, ClientID: "none",
-				Routes: []Route{
+				Routes: []link.Route{
 					{Dst: prefix("10.1.0.0/16"), Via: addr("10.0.0.1"), Dev: "eth0"},
 					{Dst: prefix("0.0.0.0/0"), Via: addr("10.0.0.2")},
 					{Dst: prefix("10.2.0.1/32"), Dev: "eth0"},
@@ -107,63 +96,63 @@ func TestParseConfig(t *testing.T) {
 		"InfiniBand": {
 			"ib.pkey=ib0.8001 ib.pkey=ib0.0002 nodisk.ib.mode=connected nodisk.ib.port=mlx4_0:2 nodisk.dhcp.clientid=guid ip=00-02-c9-03-00-00-10-39:dhcp:4092",
 			Config{
-				Interfaces: []Interface{{Method: MethodDHCP, Match: guideAddr[12:], MTU: 4092}}, IBMode: connected, IBPort: PortSelector{HCA: "mlx4_0", Number: 2},
-				Children: []Child{{Name: "ib0.8001", Parent: "ib0", PKey: 0x8001}, {Name: "ib0.0002", Parent: "ib0", PKey: 0x8002}}, ClientID: "guid",
+				Interfaces: []Addressing{{Method: lease.MethodDHCP, Match: guideAddr[12:], MTU: 4092}}, IBMode: link.Connected, IBPort: link.PortSelector{HCA: "mlx4_0", Number: 2},
+				Children: []link.Child{{Name: "ib0.8001", Parent: "ib0", PKey: 0x8001}, {Name: "ib0.0002", Parent: "ib0", PKey: 0x8002}}, ClientID: "guid",
 			},
 		},
-		"bootp":        {"ip=bootp", Config{Interfaces: []Interface{{Method: MethodBOOTP}}}},
-		"rarp":         {"ip=rarp", Config{Interfaces: []Interface{{Method: MethodRARP}}}},
-		"both":         {"ip=both", Config{Interfaces: []Interface{{Method: MethodBoth}}}},
-		"auto6":        {"ip=auto6", Config{Interfaces: []Interface{{Method: MethodAuto6}}}},
-		"dhcp6":        {"ip=dhcp6", Config{Interfaces: []Interface{{Method: MethodDHCP6}}}},
-		"either6":      {"ip=either6", Config{Interfaces: []Interface{{Method: MethodEither6}}}},
-		"link6":        {"ip=link6", Config{Interfaces: []Interface{{Method: MethodLink6}}}},
-		"ibft":         {"ip=ibft", Config{Interfaces: []Interface{{Method: MethodIBFT}}}},
-		"device ibft":  {"ip=eth0:ibft:9000", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodIBFT, MTU: 9000}}}},
-		"device bootp": {"ip=eth0:bootp", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodBOOTP}}}},
-		"device auto6": {"ip=eth0:auto6:1280", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodAuto6, MTU: 1280}}}},
-		"kernel rarp":  {"ip=:10.0.0.9:10.0.0.1:24:n7:eth0:rarp:10.0.0.2", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodRARP, Server: addr("10.0.0.9"), Gateway: addr("10.0.0.1"), Bits: 24, Hostname: "n7", DNS: []netip.Addr{addr("10.0.0.2")}}}}},
-		"kernel any":   {"ip=::::n7:eth0:any", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodDHCP, Hostname: "n7"}}}},
-		"kernel both":  {"ip=::::::both", Config{Interfaces: []Interface{{Method: MethodBoth}}}},
-		"kernel dhcp6": {"ip=:[2001:db8::9]:::n7:eth0:dhcp6:[2001:db8::53]", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodDHCP6, Server: addr("2001:db8::9"), Hostname: "n7", DNS: []netip.Addr{addr("2001:db8::53")}}}}},
-		"kernel ibft":  {"ip=:::::eth0:ibft", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodIBFT}}}},
-		"kernel, no word": {"ip=10.0.0.5:10.0.0.9:10.0.0.1:255.255.255.0:node7:eth0:", Config{Interfaces: with(static, func(n *Interface) {
+		"bootp":        {"ip=bootp", Config{Interfaces: []Addressing{{Method: lease.MethodBOOTP}}}},
+		"rarp":         {"ip=rarp", Config{Interfaces: []Addressing{{Method: lease.MethodRARP}}}},
+		"both":         {"ip=both", Config{Interfaces: []Addressing{{Method: lease.MethodBoth}}}},
+		"auto6":        {"ip=auto6", Config{Interfaces: []Addressing{{Method: lease.MethodAuto6}}}},
+		"dhcp6":        {"ip=dhcp6", Config{Interfaces: []Addressing{{Method: lease.MethodDHCP6}}}},
+		"either6":      {"ip=either6", Config{Interfaces: []Addressing{{Method: lease.MethodEither6}}}},
+		"link6":        {"ip=link6", Config{Interfaces: []Addressing{{Method: lease.MethodLink6}}}},
+		"ibft":         {"ip=ibft", Config{Interfaces: []Addressing{{Method: lease.MethodIBFT}}}},
+		"device ibft":  {"ip=eth0:ibft:9000", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodIBFT, MTU: 9000}}}},
+		"device bootp": {"ip=eth0:bootp", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodBOOTP}}}},
+		"device auto6": {"ip=eth0:auto6:1280", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodAuto6, MTU: 1280}}}},
+		"kernel rarp":  {"ip=:10.0.0.9:10.0.0.1:24:n7:eth0:rarp:10.0.0.2", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodRARP, Server: addr("10.0.0.9"), Gateway: addr("10.0.0.1"), Bits: 24, Hostname: "n7", DNS: []netip.Addr{addr("10.0.0.2")}}}}},
+		"kernel any":   {"ip=::::n7:eth0:any", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodDHCP, Hostname: "n7"}}}},
+		"kernel both":  {"ip=::::::both", Config{Interfaces: []Addressing{{Method: lease.MethodBoth}}}},
+		"kernel dhcp6": {"ip=:[2001:db8::9]:::n7:eth0:dhcp6:[2001:db8::53]", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodDHCP6, Server: addr("2001:db8::9"), Hostname: "n7", DNS: []netip.Addr{addr("2001:db8::53")}}}}},
+		"kernel ibft":  {"ip=:::::eth0:ibft", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodIBFT}}}},
+		"kernel, no word": {"ip=10.0.0.5:10.0.0.9:10.0.0.1:255.255.255.0:node7:eth0:", Config{Interfaces: with(static, func(n *Addressing) {
 			n.Device, n.Hostname, n.Server, n.Gateway = "eth0", "node7", addr("10.0.0.9"), addr("10.0.0.1")
 		})}},
-		"kernel, two dns": {"ip=10.0.0.5:::24::eth0:off:10.0.0.2:10.0.0.3", Config{Interfaces: with(static, func(n *Interface) { n.Device, n.DNS = "eth0", []netip.Addr{addr("10.0.0.2"), addr("10.0.0.3")} })}},
-		"kernel, ntp":     {"ip=10.0.0.5:::24::eth0:off:::10.0.0.4", Config{Interfaces: with(static, func(n *Interface) { n.Device, n.NTP = "eth0", []netip.Addr{addr("10.0.0.4")} })}},
-		"no DNS at all":   {"ip=10.0.0.5:::24::eth0:off:0.0.0.0:0.0.0.0:0.0.0.0", Config{Interfaces: with(static, func(n *Interface) { n.Device = "eth0" })}},
-		"mask 0.0.0.0":    {"ip=10.0.0.5:::0.0.0.0", Config{Interfaces: []Interface{{Method: MethodStatic, Address: prefix("10.0.0.5/8")}}}},
-		"mask twice":      {"ip=10.0.0.5/24:::255.255.255.0", Config{Interfaces: with(static, func(*Interface) {})}},
-		"mask of one":     {"ip=10.0.0.5/32::10.0.0.1", Config{Interfaces: []Interface{{Method: MethodStatic, Address: prefix("10.0.0.5/32"), Gateway: addr("10.0.0.1")}}}},
+		"kernel, two dns": {"ip=10.0.0.5:::24::eth0:off:10.0.0.2:10.0.0.3", Config{Interfaces: with(static, func(n *Addressing) { n.Device, n.DNS = "eth0", []netip.Addr{addr("10.0.0.2"), addr("10.0.0.3")} })}},
+		"kernel, ntp":     {"ip=10.0.0.5:::24::eth0:off:::10.0.0.4", Config{Interfaces: with(static, func(n *Addressing) { n.Device, n.NTP = "eth0", []netip.Addr{addr("10.0.0.4")} })}},
+		"no DNS at all":   {"ip=10.0.0.5:::24::eth0:off:0.0.0.0:0.0.0.0:0.0.0.0", Config{Interfaces: with(static, func(n *Addressing) { n.Device = "eth0" })}},
+		"mask 0.0.0.0":    {"ip=10.0.0.5:::0.0.0.0", Config{Interfaces: []Addressing{{Method: lease.MethodStatic, Address: prefix("10.0.0.5/8")}}}},
+		"mask twice":      {"ip=10.0.0.5/24:::255.255.255.0", Config{Interfaces: with(static, func(*Addressing) {})}},
+		"mask of one":     {"ip=10.0.0.5/32::10.0.0.1", Config{Interfaces: []Addressing{{Method: lease.MethodStatic, Address: prefix("10.0.0.5/32"), Gateway: addr("10.0.0.1")}}}},
 		"static 6": {
 			"ip=[2001:db8::5]:[2001:db8::9]:[2001:db8::1]:56:host:eth0:none:[2001:db8::53]::[2001:db8::123]",
-			Config{Interfaces: []Interface{{
-				Device: "eth0", Method: MethodStatic, Address: prefix("2001:db8::5/56"), Server: addr("2001:db8::9"), Gateway: addr("2001:db8::1"),
+			Config{Interfaces: []Addressing{{
+				Device: "eth0", Method: lease.MethodStatic, Address: prefix("2001:db8::5/56"), Server: addr("2001:db8::9"), Gateway: addr("2001:db8::1"),
 				Hostname: "host", DNS: []netip.Addr{addr("2001:db8::53")}, NTP: []netip.Addr{addr("2001:db8::123")},
 			}}},
 		},
-		"static 6, prefix inside":  {"ip=[2001:db8::5/56]", Config{Interfaces: []Interface{{Method: MethodStatic, Address: prefix("2001:db8::5/56")}}}},
-		"static 6, prefix outside": {"ip=[2001:db8::5]/56::[fe80::1]::::none", Config{Interfaces: []Interface{{Method: MethodStatic, Address: prefix("2001:db8::5/56"), Gateway: addr("fe80::1")}}}},
-		"static 6, no prefix":      {"ip=[2001:db8::5]", Config{Interfaces: []Interface{{Method: MethodStatic, Address: prefix("2001:db8::5/64")}}}},
-		"static 6, both":           {"ip=[2001:db8::5/64]:::64", Config{Interfaces: []Interface{{Method: MethodStatic, Address: prefix("2001:db8::5/64")}}}},
-		"static 6, no gateway":     {"ip=[2001:db8::5]:[::]:[::]:128", Config{Interfaces: []Interface{{Method: MethodStatic, Address: prefix("2001:db8::5/128")}}}},
-		"static 6, dracut's tail":  {"ip=[2001:db8::5]:::64::eth0:none:1400:52:54:00:12:34:57", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodStatic, Address: prefix("2001:db8::5/64"), MTU: 1400, NewAddr: macB}}}},
+		"static 6, prefix inside":  {"ip=[2001:db8::5/56]", Config{Interfaces: []Addressing{{Method: lease.MethodStatic, Address: prefix("2001:db8::5/56")}}}},
+		"static 6, prefix outside": {"ip=[2001:db8::5]/56::[fe80::1]::::none", Config{Interfaces: []Addressing{{Method: lease.MethodStatic, Address: prefix("2001:db8::5/56"), Gateway: addr("fe80::1")}}}},
+		"static 6, no prefix":      {"ip=[2001:db8::5]", Config{Interfaces: []Addressing{{Method: lease.MethodStatic, Address: prefix("2001:db8::5/64")}}}},
+		"static 6, both":           {"ip=[2001:db8::5/64]:::64", Config{Interfaces: []Addressing{{Method: lease.MethodStatic, Address: prefix("2001:db8::5/64")}}}},
+		"static 6, no gateway":     {"ip=[2001:db8::5]:[::]:[::]:128", Config{Interfaces: []Addressing{{Method: lease.MethodStatic, Address: prefix("2001:db8::5/128")}}}},
+		"static 6, dracut's tail":  {"ip=[2001:db8::5]:::64::eth0:none:1400:52:54:00:12:34:57", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodStatic, Address: prefix("2001:db8::5/64"), MTU: 1400, NewAddr: macB}}}},
 		"two families": {
 			"ip=eth0:dhcp ip=eth0:auto6 ip=eth1:dhcp6 ip=10.0.0.5:::24::eth1:none",
-			Config{Interfaces: []Interface{
-				{Device: "eth0", Method: MethodDHCP},
-				{Device: "eth0", Method: MethodAuto6},
-				{Device: "eth1", Method: MethodDHCP6},
-				{Device: "eth1", Method: MethodStatic, Address: prefix("10.0.0.5/24")},
+			Config{Interfaces: []Addressing{
+				{Device: "eth0", Method: lease.MethodDHCP},
+				{Device: "eth0", Method: lease.MethodAuto6},
+				{Device: "eth1", Method: lease.MethodDHCP6},
+				{Device: "eth1", Method: lease.MethodStatic, Address: prefix("10.0.0.5/24")},
 			}},
 		},
-		"two families, any device": {"ip=dhcp ip=either6", Config{Interfaces: []Interface{{Method: MethodDHCP}, {Method: MethodEither6}}}},
-		"ibft and IPv6":            {"ip=ibft ip=auto6", Config{Interfaces: []Interface{{Method: MethodIBFT}, {Method: MethodAuto6}}}},
-		"nameservers of both":      {"ip=auto6 nameserver=2001:db8::53 nameserver=[2001:db8::54] nameserver=10.0.0.1", Config{Interfaces: []Interface{{Method: MethodAuto6}}, Nameservers: []netip.Addr{addr("2001:db8::53"), addr("2001:db8::54"), addr("10.0.0.1")}}},
+		"two families, any device": {"ip=dhcp ip=either6", Config{Interfaces: []Addressing{{Method: lease.MethodDHCP}, {Method: lease.MethodEither6}}}},
+		"ibft and IPv6":            {"ip=ibft ip=auto6", Config{Interfaces: []Addressing{{Method: lease.MethodIBFT}, {Method: lease.MethodAuto6}}}},
+		"nameservers of both":      {"ip=auto6 nameserver=2001:db8::53 nameserver=[2001:db8::54] nameserver=10.0.0.1", Config{Interfaces: []Addressing{{Method: lease.MethodAuto6}}, Nameservers: []netip.Addr{addr("2001:db8::53"), addr("2001:db8::54"), addr("10.0.0.1")}}},
 		"routes of IPv6": {
 			"ip=auto6 rd.route=[2001:db8:1::]/48:[fe80::1]:eth0 rd.route=[2001:db8:3::/48]:[2001:db8:2::10] rd.route=default:[2001:db8::1] rd.route=[2001:db8::7]::eth0",
-			Config{Interfaces: []Interface{{Method: MethodAuto6}}, Routes: []Route{
+			Config{Interfaces: []Addressing{{Method: lease.MethodAuto6}}, Routes: []link.Route{
 				{Dst: prefix("2001:db8:1::/48"), Via: addr("fe80::1"), Dev: "eth0"},
 				{Dst: prefix("2001:db8:3::/48"), Via: addr("2001:db8:2::10")},
 				{Dst: prefix("::/0"), Via: addr("2001:db8::1")},
@@ -171,20 +160,20 @@ func TestParseConfig(t *testing.T) {
 			}},
 		},
 		"user class":    {"nodisk.dhcp.user-class=cluster", Config{Interfaces: dhcp, UserClass: "cluster"}},
-		"host name":     {"nodisk.hostname=n7 ip=eth0:dhcp ip=::::n7:eth1:dhcp", Config{Hostname: "n7", Interfaces: []Interface{{Device: "eth0", Method: MethodDHCP, Hostname: "n7"}, {Device: "eth1", Method: MethodDHCP, Hostname: "n7"}}}},
+		"host name":     {"nodisk.hostname=n7 ip=eth0:dhcp ip=::::n7:eth1:dhcp", Config{Hostname: "n7", Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodDHCP, Hostname: "n7"}, {Device: "eth1", Method: lease.MethodDHCP, Hostname: "n7"}}}},
 		"reverse name":  {"nodisk.hostname=reverse", Config{Interfaces: dhcp, ReverseName: true}},
 		"name by DHCP":  {"nodisk.hostname=n7 nodisk.hostname=dhcp", Config{Interfaces: dhcp}},
 		"renamed twice": {"ifname=lan0:52:54:00:12:34:56 ifname=lan0:52:54:00:12:34:56", Config{Interfaces: dhcp, Renames: []Rename{{Name: "lan0", Addr: macA}, {Name: "lan0", Addr: macA}}}},
 		"retry alone":   {"rd.net.dhcp.retry=3", Config{Interfaces: dhcp, DHCPRetry: 3, DHCPTimeout: time.Minute}},
 		"client id of an interface, bytes": {
 			"ip=eno1:dhcp ip=eno2:dhcp rd.net.dhcp.client-id=eno1:01-52-54-00-45-87-42",
-			Config{Interfaces: []Interface{{Device: "eno1", Method: MethodDHCP, ClientID: "hex:01525400458742"}, {Device: "eno2", Method: MethodDHCP}}},
+			Config{Interfaces: []Addressing{{Device: "eno1", Method: lease.MethodDHCP, ClientID: "hex:01525400458742"}, {Device: "eno2", Method: lease.MethodDHCP}}},
 		},
 		"client id of an interface, colons, by address": {
 			"ip=lan0:dhcp ip=lan0:dhcp6 ifname=lan0:52:54:00:12:34:56 rd.net.dhcp.client-id=52-54-00-12-34-56:01:52:54",
-			Config{Interfaces: []Interface{{Device: "lan0", Method: MethodDHCP, ClientID: "hex:015254"}, {Device: "lan0", Method: MethodDHCP6}}, Renames: []Rename{{Name: "lan0", Addr: macA}}},
+			Config{Interfaces: []Addressing{{Device: "lan0", Method: lease.MethodDHCP, ClientID: "hex:015254"}, {Device: "lan0", Method: lease.MethodDHCP6}}, Renames: []Rename{{Name: "lan0", Addr: macA}}},
 		},
-		"client id of an interface, text": {"ip=eth0:dhcp rd.net.dhcp.client-id=eth0:@n7", Config{Interfaces: []Interface{{Device: "eth0", Method: MethodDHCP, ClientID: "hex:006e37"}}}},
+		"client id of an interface, text": {"ip=eth0:dhcp rd.net.dhcp.client-id=eth0:@n7", Config{Interfaces: []Addressing{{Device: "eth0", Method: lease.MethodDHCP, ClientID: "hex:006e37"}}}},
 		"name servers of NetworkManager":  {"rd.net.dns=2001:db8::53 rd.net.dns=dns+udp://10.0.0.53", Config{Interfaces: dhcp, Nameservers: []netip.Addr{addr("2001:db8::53"), addr("10.0.0.53")}}},
 		"naming policies": {
 			"net.ifname_policy=mac,52:54:00:12:34:56 net.ifname-policy=keep,path",
@@ -382,21 +371,12 @@ func FuzzParseConfig(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%q is written as ip=%s: %v", line, n, err)
 			}
-			if diff := cmp.Diff([]Interface{n}, again.Interfaces, byValue()); diff != "" {
+			if diff := cmp.Diff([]Addressing{n}, again.Interfaces, byValue()); diff != "" {
 				t.Errorf("%q is written as ip=%s (-first +second):\n%s", line, n, diff)
 			}
 		}
-		if _, err := c.Steps([]Device{{Index: 2, Name: "eth0", Type: hwEthernet, Addr: macA, Physical: true, MTU: 1500}, guidePort()}); err != nil && err.Error() == "" {
+		if _, err := c.Steps([]link.Device{{Index: 2, Name: "eth0", Type: link.HwEthernet, Addr: macA, Physical: true, MTU: 1500}, guidePort()}); err != nil && err.Error() == "" {
 			t.Error("an error without words")
 		}
 	})
-}
-
-func parseLine(t *testing.T, line string) Config {
-	t.Helper()
-	c, err := ParseConfig(cmdline.Parse(line))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }

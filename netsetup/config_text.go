@@ -4,13 +4,15 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // String writes the word in the form closest to how it can have been given. One with
 // further addresses is several, as they stand on a command line:
 // "10.0.0.5:::24::eth0:static ip=10.0.0.6:::24::eth0:static".
-func (n Interface) String() string {
-	device := n.match().String()
+func (n Addressing) String() string {
+	device := n.PortMatch().String()
 	dns, ntp := n.DNS, n.NTP
 	var tail string
 	if n.MTU != 0 || n.NewAddr != "" {
@@ -52,8 +54,8 @@ func (n Interface) String() string {
 
 // Word is the word as it was written, as far as it is known: one for the device of
 // BOOTIF= names it so.
-func (c Config) Word(n Interface) string {
-	if c.BootWord && n.match() == (PortMatch{}) {
+func (c Config) Word(n Addressing) string {
+	if c.BootWord && n.PortMatch() == (link.PortMatch{}) {
 		n.Device = bootIFWord
 	}
 	return n.String()

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // clientIDKey is the client identifier of one interface, of nm-initrd-generator(8).
@@ -26,9 +28,9 @@ func (c *Config) parseClientIDs(args cmdline.Args, p *problems) {
 		m, err := p.portMatch(a, dev)
 		id := hexOf(text)
 		switch {
-		case err != nil && resemblesAddress(dev):
+		case err != nil && link.ResemblesAddress(dev):
 			p.bad(a, strconv.Quote(dev)+" "+err.Error(), addressFix)
-		case err != nil || !m.one():
+		case err != nil || !m.One():
 			p.bad(a, "names no interface before the colon", fix)
 		case id == "":
 			p.bad(a, "is not a client identifier of 2 to 254 bytes", fix)
@@ -39,25 +41,25 @@ func (c *Config) parseClientIDs(args cmdline.Args, p *problems) {
 }
 
 // hexOf is the identifier that NetworkManager makes of the text, empty if it is none.
-func hexOf(text string) ClientID {
-	b := separatedBytes(text, "-:")
+func hexOf(text string) lease.ClientID {
+	b := lease.SeparatedBytes(text, "-:")
 	if name, ok := strings.CutPrefix(text, "@"); ok {
 		b = append([]byte{0}, name...)
 	}
 	if len(b) < 2 || len(b) > 254 {
 		return ""
 	}
-	return ClientID("hex:" + hex.EncodeToString(b))
+	return lease.ClientID("hex:" + hex.EncodeToString(b))
 }
 
 // identify gives the identifier to the words of the device that ask by DHCP for IPv4,
 // and tells whether there is one.
-func (c *Config) identify(m PortMatch, id ClientID) bool {
+func (c *Config) identify(m link.PortMatch, id lease.ClientID) bool {
 	found := false
-	want := c.deviceKey(Interface{Device: m.Name, Match: m.Addr})
+	want := c.deviceKey(Addressing{Device: m.Name, Match: m.Addr})
 	for i := range c.Interfaces {
 		n := &c.Interfaces[i]
-		if c.deviceKey(*n) == want && (n.Method == MethodDHCP || n.Method == MethodSingle) {
+		if c.deviceKey(*n) == want && (n.Method == lease.MethodDHCP || n.Method == lease.MethodSingle) {
 			n.ClientID, found = id, true
 		}
 	}
@@ -80,9 +82,9 @@ func (c *Config) parseDNS(a cmdline.Arg, p *problems) {
 // A NamePolicy is net.ifname_policy=, which systemd-network-generator(8) writes into a
 // .link file for udev.
 type NamePolicy struct {
-	Text  string       // as it was written
-	Order []string     // words of NamePolicy= in systemd.link(5); none if the text has another
-	Addr  HardwareAddr // of the device that it is about, empty for all
+	Text  string            // as it was written
+	Order []string          // words of NamePolicy= in systemd.link(5); none if the text has another
+	Addr  link.HardwareAddr // of the device that it is about, empty for all
 }
 
 // namePolicies are the words of NamePolicy=.
@@ -92,7 +94,7 @@ const namePolicies = "kernel database onboard slot path mac keep"
 func parseNamePolicy(text string) NamePolicy {
 	n := NamePolicy{Text: text, Order: strings.Split(text, ",")}
 	last := len(n.Order) - 1
-	if addr, err := ParseHardwareAddr(n.Order[last]); err == nil {
+	if addr, err := link.ParseHardwareAddr(n.Order[last]); err == nil {
 		n.Order, n.Addr = n.Order[:last], addr
 	}
 	known := strings.Fields(namePolicies)
@@ -105,7 +107,7 @@ func parseNamePolicy(text string) NamePolicy {
 // namingWarnings are about words for udev that it, or nodisk, does not understand.
 func (c Config) namingWarnings() []string {
 	var list []string
-	if _, ok := parseScheme(c.NamingScheme); !ok {
+	if _, ok := link.ParseScheme(c.NamingScheme); !ok {
 		list = append(list, "net.naming_scheme="+c.NamingScheme+": not a scheme that nodisk knows: names are those of the latest that it does")
 	}
 	for _, n := range c.NamePolicies {
@@ -120,16 +122,16 @@ func (c Config) namingWarnings() []string {
 // file for its address, of that for all (the first, where there are several), of
 // Debian's for NICs on USB, or of systemd's 99-default.link, as far as it can be known
 // here: the root's hardware database is not at hand.
-func (c Config) namePolicy(d Device) []string {
+func (c Config) namePolicy(d link.Device) []string {
 	for _, all := range []bool{false, true} {
 		for _, n := range c.NamePolicies {
-			if len(n.Order) > 0 && (n.Addr == "") == all && (all || n.Addr.identifies(d)) {
+			if len(n.Order) > 0 && (n.Addr == "") == all && (all || n.Addr.Identifies(d)) {
 				return n.Order
 			}
 		}
 	}
-	if d.Udev.USB && c.usbNames() == USBByAddress {
+	if d.Udev.USB && c.USBNaming() == USBByAddress {
 		return []string{"keep", "kernel", "mac"}
 	}
-	return []string{"keep", "kernel", "database", "onboard", "slot", "path"}
+	return link.DefaultNamePolicy()
 }

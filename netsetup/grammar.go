@@ -4,19 +4,16 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
-
-// minMTU is the least MTU of IPv4 hosts (RFC 791, RFC 2132 section 5.1).
-const minMTU = 68
 
 // problems collects what is wrong with the command line.
 type problems struct {
 	errs []error
-	boot HardwareAddr // of BOOTIF=, for words that name that device
+	boot link.HardwareAddr // of BOOTIF=, for words that name that device
 	// bootWord: an ip= names it.
 	bootWord bool
 }
@@ -39,7 +36,7 @@ func (p *problems) flag(args cmdline.Args, key string, def bool) bool {
 
 func (p *problems) number(a cmdline.Arg, s string, least, most int) int {
 	v, err := strconv.Atoi(s)
-	if err != nil || !isDigits(s) || v < least || v > most {
+	if err != nil || !link.IsDigits(s) || v < least || v > most {
 		p.bad(a, strconv.Quote(s)+" is not a number from "+strconv.Itoa(least)+" to "+strconv.Itoa(most), "write digits only")
 		return 0
 	}
@@ -47,7 +44,7 @@ func (p *problems) number(a cmdline.Arg, s string, least, most int) int {
 }
 
 func (p *problems) deviceName(a cmdline.Arg, s string) string {
-	if err := errNewName(s); err != nil {
+	if err := link.ErrNewName(s); err != nil {
 		p.bad(a, strconv.Quote(s)+" "+err.Error(), "write 1 to 15 characters without slash, colon or space")
 	}
 	return s
@@ -61,30 +58,30 @@ func (p *problems) deviceName(a cmdline.Arg, s string) string {
 // is known of the interface. Nor is it where the firmware has put zeros there, or as
 // much of the 20 bytes as the header holds, or where a loader's variable was empty: told
 // is what was made of it. Type 06 (IEEE 802) has the addresses of Ethernet.
-func (p *problems) bootIF(a cmdline.Arg) (addr HardwareAddr, told string) {
+func (p *problems) bootIF(a cmdline.Arg) (addr link.HardwareAddr, told string) {
 	const fix = "write 01-aa-bb-cc-dd-ee-ff, with the hardware type 01 for Ethernet, or 20- and the port GUID for InfiniBand"
 	s := strings.ToLower(a.Value)
 	hw, rest := s, ""
 	if i := strings.IndexAny(s, "-:"); i >= 0 {
 		hw, rest = s[:i], s[i+1:]
 	}
-	addr, err := parseAddress(s)
+	addr, err := link.ParseAddress(s)
 	switch typed := hw == "01" || hw == "06" || hw == "20"; {
 	case hw == "20" && rest == "":
 		return "", ""
 	case s == "", typed && rest == "":
 		err = errNoAddress
 	case strings.Trim(s, "0-:") == "", typed && strings.Trim(rest, "0-:") == "":
-		err = errZero
+		err = link.ErrZero
 	case err != nil && hw == "20":
-		addr, err = parseAddress(rest)
-	case errors.Is(err, errAddress) && (hw == "01" || hw == "06"):
-		addr, err = ParseHardwareAddr(rest)
+		addr, err = link.ParseAddress(rest)
+	case errors.Is(err, link.ErrAddress) && (hw == "01" || hw == "06"):
+		addr, err = link.ParseHardwareAddr(rest)
 	}
 	switch {
-	case errors.Is(err, errZero), errors.Is(err, errCut), errors.Is(err, errNoAddress):
+	case errors.Is(err, link.ErrZero), errors.Is(err, link.ErrCut), errors.Is(err, errNoAddress):
 		return "", a.Key + "=" + a.Value + " names no interface, as a bare " + a.Key + "=20 does not: it " + err.Error()
-	case errors.Is(err, errAddress) && hw != "20":
+	case errors.Is(err, link.ErrAddress) && hw != "20":
 		p.bad(a, "has no hardware type 01 or 20", fix)
 	case err != nil:
 		p.bad(a, err.Error(), fix)
@@ -98,8 +95,8 @@ func (p *problems) bootIF(a cmdline.Arg) (addr HardwareAddr, told string) {
 var errNoAddress = errors.New("has no address")
 
 // clientID reads nodisk.dhcp.clientid.
-func (p *problems) clientID(a cmdline.Arg) ClientID {
-	id, err := ParseClientID(a.Value)
+func (p *problems) clientID(a cmdline.Arg) lease.ClientID {
+	id, err := lease.ParseClientID(a.Value)
 	if err != nil {
 		p.bad(a, "is not a client identifier", err.Error())
 	}
@@ -125,55 +122,10 @@ func splitFields(s string) (fields []string, ok bool) {
 	return append(fields, s[start:]), depth == 0
 }
 
-func isDigits(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
-}
-
-// longestName is how many bytes the name of an interface has at most: IFNAMSIZ without the zero.
-const longestName = 15
-
-// validDeviceName follows dev_valid_name of net/core/dev.c.
-func validDeviceName(s string) bool {
-	return s != "" && len(s) <= longestName && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r[]") && printable(s)
-}
-
-// validHostname takes the name of a host as RFC 1123 section 2.1 has it, which may
+// ValidHostname takes the name of a host as RFC 1123 section 2.1 has it, which may
 // be a fully qualified one: the node is called by its first label, which with its 63
 // bytes is what sethostname(2) takes. The text comes from the network, and goes on
 // into files and the names of others.
-func validHostname(s string) bool {
-	return validName(s)
-}
-
-// validName takes the name of a host or a domain: labels of 1 to 63 letters,
-// digits and hyphens, neither first nor last a hyphen, at most 253 bytes in all.
-// Underscores are taken as well, which the RFC has not and networks do, and a dot
-// at the end.
-func validName(s string) bool {
-	for label := range strings.SplitSeq(strings.TrimSuffix(s, "."), ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for i := range len(label) {
-			c := label[i]
-			letter := (c|0x20) >= 'a' && (c|0x20) <= 'z'
-			if !letter && (c < '0' || c > '9') && c != '-' && c != '_' {
-				return false
-			}
-		}
-	}
-	return len(s) <= 253
-}
-
-// printable reports whether the text is UTF-8 that is shown, and does nothing
-// else to a terminal: no control characters, no change of direction.
-func printable(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
-}
-
-// initiatorName reports whether the text can be the name of an iSCSI initiator,
-// whose form package iscsi checks: one word of at most 223 bytes (RFC 7143
-// section 4.2.7.1). It goes into a file by lines.
-func initiatorName(s string) bool {
-	return len(s) <= 223 && printable(s) && !strings.ContainsAny(s, " ,")
+func ValidHostname(s string) bool {
+	return link.ValidName(s)
 }

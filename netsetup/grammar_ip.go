@@ -1,12 +1,12 @@
 package netsetup
 
 import (
-	"math/bits"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // address reads an address with or without a mask behind it: 10.0.0.1,
@@ -82,7 +82,7 @@ func (p *problems) reachable(a cmdline.Arg, what string, addr netip.Addr) netip.
 // gateway is addr for a router, which has the address of a host.
 func (p *problems) gateway(a cmdline.Arg, s string) netip.Addr {
 	addr := p.addr(a, "gateway", s)
-	if addr.IsValid() && !usable(netip.PrefixFrom(addr, addr.BitLen())) {
+	if addr.IsValid() && !link.Usable(netip.PrefixFrom(addr, addr.BitLen())) {
 		p.bad(a, "gateway "+addr.String()+" is not the address of a host", "write the router's address on this network")
 		return netip.Addr{}
 	}
@@ -98,7 +98,7 @@ func noAddress(s string) bool {
 
 // parseMask reads 255.255.255.0 or a prefix length: 0 to 32, of IPv6 0 to 128.
 func parseMask(s string, ipv6 bool) (length int, ok bool) {
-	if isDigits(s) && len(s) <= 3 {
+	if link.IsDigits(s) && len(s) <= 3 {
 		length, _ = strconv.Atoi(s)
 		return length, length <= 32 || ipv6 && length <= 128
 	}
@@ -106,52 +106,5 @@ func parseMask(s string, ipv6 bool) (length int, ok bool) {
 	if err != nil || !a.Is4() || ipv6 {
 		return 0, false
 	}
-	return maskBits(a.As4())
-}
-
-// maskBits returns the number of leading ones, if nothing but zeros follows.
-func maskBits(m [4]byte) (length int, ok bool) {
-	v := uint32(m[0])<<24 | uint32(m[1])<<16 | uint32(m[2])<<8 | uint32(m[3])
-	length = bits.LeadingZeros32(^v)
-	return length, v<<length == 0
-}
-
-// usualBits is the prefix length of an address that is given without: by its
-// class (RFC 791), as the kernel has it; of IPv6 64 (RFC 4291 section 2.5.4).
-func usualBits(a netip.Addr) int {
-	if a.Is6() {
-		return 64
-	}
-	switch b := a.As4()[0]; {
-	case b < 128:
-		return 8
-	case b < 192:
-		return 16
-	default:
-		return 24
-	}
-}
-
-// usable tells whether a host can have the address.
-func usable(p netip.Prefix) bool {
-	a := p.Addr()
-	switch {
-	case !p.IsValid() || p.Bits() == 0 || a.IsUnspecified() || a.IsLoopback() || a.IsMulticast():
-		return false
-	case a.Is6():
-		return !a.Is4In6()
-	case a.As4()[0] == 0 || a.As4()[0] >= 240:
-		return false
-	}
-	// RFC 3021: both addresses of a /31 are hosts.
-	return p.Bits() >= 31 || (a != p.Masked().Addr() && a != broadcast(p))
-}
-
-// broadcast is the last address of a prefix of IPv4.
-func broadcast(p netip.Prefix) netip.Addr {
-	b := p.Masked().Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	return netip.AddrFrom4(b)
+	return link.MaskBits(a.As4())
 }

@@ -4,68 +4,67 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // Forms of the kernel, of dracut, of initramfs-tools and of NetworkManager's
 // generator, and what they mean here.
 func TestParseGrammars(t *testing.T) {
-	dev := func(n Interface) []Interface {
+	dev := func(n Addressing) []Addressing {
 		n.Device = "eth0"
-		return []Interface{n}
+		return []Addressing{n}
 	}
-	static := Interface{Method: MethodStatic, Address: prefix("10.0.0.5/24")}
+	static := Addressing{Method: lease.MethodStatic, Address: prefix("10.0.0.5/24")}
 	for name, tt := range map[string]struct {
 		line string
-		want []Interface
+		want []Addressing
 	}{
 		// nfsroot.rst: "the client identifier can be used by following format".
-		"client identifier":        {"ip=dhcp,1,525400123456", []Interface{{Method: MethodDHCP, ClientID: "hex:01353235343030313233343536"}}},
-		"client identifier, field": {"ip=:::::eth0:dhcp,0,node7", dev(Interface{Method: MethodDHCP, ClientID: "hex:006e6f646537"})},
+		"client identifier":        {"ip=dhcp,1,525400123456", []Addressing{{Method: lease.MethodDHCP, ClientID: "hex:01353235343030313233343536"}}},
+		"client identifier, field": {"ip=:::::eth0:dhcp,0,node7", dev(Addressing{Method: lease.MethodDHCP, ClientID: "hex:006e6f646537"})},
 		// net/ipv4/ipconfig.c: with a client address there is nothing to ask for.
-		"client and on":          {"ip=10.0.0.5:10.0.0.1:10.0.0.1:255.255.255.0:n7:eth0:on", dev(Interface{Method: MethodStatic, Address: prefix("10.0.0.5/24"), Server: addr("10.0.0.1"), Gateway: addr("10.0.0.1"), Hostname: "n7"})},
+		"client and on":          {"ip=10.0.0.5:10.0.0.1:10.0.0.1:255.255.255.0:n7:eth0:on", dev(Addressing{Method: lease.MethodStatic, Address: prefix("10.0.0.5/24"), Server: addr("10.0.0.1"), Gateway: addr("10.0.0.1"), Hostname: "n7"})},
 		"client and any":         {"ip=10.0.0.5:::24::eth0:any", dev(static)},
 		"client and dhcp":        {"ip=10.0.0.5:::24::eth0:dhcp", dev(static)},
 		"client and bootp":       {"ip=10.0.0.5:::24::eth0:bootp", dev(static)},
 		"client and identifier":  {"ip=10.0.0.5:::24::eth0:dhcp,1,a", dev(static)},
-		"client of IPv6, dhcp":   {"ip=[2001:db8::5]:::64::eth0:dhcp", dev(Interface{Method: MethodStatic, Address: prefix("2001:db8::5/64")})},
-		"no client":              {"ip=0.0.0.0:10.0.0.9:0.0.0.0:0.0.0.0:n7:eth0:dhcp", dev(Interface{Method: MethodDHCP, Server: addr("10.0.0.9"), Hostname: "n7"})},
-		"no client of IPv6":      {"ip=[::]:[::]:[::]:64:n7:eth0:auto6", dev(Interface{Method: MethodAuto6, Hostname: "n7"})},
-		"peer":                   {"ip=10.0.0.5:10.0.0.6/32::255.255.255.255::eth0:none", dev(Interface{Method: MethodStatic, Address: prefix("10.0.0.5/32"), Server: addr("10.0.0.6"), Peer: prefix("10.0.0.6/32")})},
-		"peer and dhcp":          {"ip=:10.0.0.6/32::::eth0:dhcp", dev(Interface{Method: MethodDHCP, Server: addr("10.0.0.6")})},
-		"empty fields":           {"ip=192.168.253.2::192.168.253.1:255.255.255.0::eth0:::::", dev(Interface{Method: MethodStatic, Address: prefix("192.168.253.2/24"), Gateway: addr("192.168.253.1")})},
-		"empty fields of dracut": {"ip=eth0:dhcp::::", dev(Interface{Method: MethodDHCP})},
-		"empty fields, one dns":  {"ip=:::::eth0:dhcp:10.0.0.2::::", dev(Interface{Method: MethodDHCP, DNS: []netip.Addr{addr("10.0.0.2")}})},
-		"link only":              {"ip=eth0:static", dev(Interface{Method: MethodNone})},
+		"client of IPv6, dhcp":   {"ip=[2001:db8::5]:::64::eth0:dhcp", dev(Addressing{Method: lease.MethodStatic, Address: prefix("2001:db8::5/64")})},
+		"no client":              {"ip=0.0.0.0:10.0.0.9:0.0.0.0:0.0.0.0:n7:eth0:dhcp", dev(Addressing{Method: lease.MethodDHCP, Server: addr("10.0.0.9"), Hostname: "n7"})},
+		"no client of IPv6":      {"ip=[::]:[::]:[::]:64:n7:eth0:auto6", dev(Addressing{Method: lease.MethodAuto6, Hostname: "n7"})},
+		"peer":                   {"ip=10.0.0.5:10.0.0.6/32::255.255.255.255::eth0:none", dev(Addressing{Method: lease.MethodStatic, Address: prefix("10.0.0.5/32"), Server: addr("10.0.0.6"), Peer: prefix("10.0.0.6/32")})},
+		"peer and dhcp":          {"ip=:10.0.0.6/32::::eth0:dhcp", dev(Addressing{Method: lease.MethodDHCP, Server: addr("10.0.0.6")})},
+		"empty fields":           {"ip=192.168.253.2::192.168.253.1:255.255.255.0::eth0:::::", dev(Addressing{Method: lease.MethodStatic, Address: prefix("192.168.253.2/24"), Gateway: addr("192.168.253.1")})},
+		"empty fields of dracut": {"ip=eth0:dhcp::::", dev(Addressing{Method: lease.MethodDHCP})},
+		"empty fields, one dns":  {"ip=:::::eth0:dhcp:10.0.0.2::::", dev(Addressing{Method: lease.MethodDHCP, DNS: []netip.Addr{addr("10.0.0.2")}})},
+		"link only":              {"ip=eth0:static", dev(Addressing{Method: lease.MethodNone})},
 		// nm-initrd-generator(8).
-		"both families":         {"ip=eth0:dhcp,dhcp6", []Interface{{Device: "eth0", Method: MethodDHCP}, {Device: "eth0", Method: MethodDHCP6}}},
-		"both, any device":      {"ip=dhcp,dhcp6", []Interface{{Method: MethodDHCP}, {Method: MethodDHCP6}}},
-		"both, the other way":   {"ip=eth0:auto6,dhcp:1400", []Interface{{Device: "eth0", Method: MethodAuto6, MTU: 1400}, {Device: "eth0", Method: MethodDHCP, MTU: 1400}}},
-		"both, servers":         {"ip=::10.0.0.1::n7:eth0:dhcp,dhcp6:10.0.0.2:[2001:db8::53]", []Interface{{Device: "eth0", Method: MethodDHCP, Gateway: addr("10.0.0.1"), Hostname: "n7", DNS: []netip.Addr{addr("10.0.0.2")}}, {Device: "eth0", Method: MethodDHCP6, Hostname: "n7", DNS: []netip.Addr{addr("2001:db8::53")}}}},
-		"static and both":       {"ip=10.0.0.5:::24::eth0:dhcp,dhcp6", []Interface{{Device: "eth0", Method: MethodStatic, Address: prefix("10.0.0.5/24")}, {Device: "eth0", Method: MethodDHCP6}}},
-		"a name and its domain": {"ip=::::" + longName + ":eth0:dhcp", dev(Interface{Method: MethodDHCP, Hostname: longName})},
-		"a name with a dot":     {"ip=::::node7.example.org.:eth0:dhcp", dev(Interface{Method: MethodDHCP, Hostname: "node7.example.org"})},
-		"nodisk.hostname=":      {"ip=eth0:dhcp nodisk.hostname=" + longName + ".", dev(Interface{Method: MethodDHCP, Hostname: longName})},
-		"klibc's":               {"ip=:::::eth0:all", dev(Interface{Method: MethodDHCP})},
-		"twice":                 {"ip=eth0:dhcp ip=eth0:dhcp", dev(Interface{Method: MethodDHCP})},
-		"twice, no device":      {"ip=dhcp ip=dhcp", []Interface{{Method: MethodDHCP}}},
-		"twice, other words":    {"ip=dhcp ip=:::::: ip=on", []Interface{{Method: MethodDHCP}}},
+		"both families":         {"ip=eth0:dhcp,dhcp6", []Addressing{{Device: "eth0", Method: lease.MethodDHCP}, {Device: "eth0", Method: lease.MethodDHCP6}}},
+		"both, any device":      {"ip=dhcp,dhcp6", []Addressing{{Method: lease.MethodDHCP}, {Method: lease.MethodDHCP6}}},
+		"both, the other way":   {"ip=eth0:auto6,dhcp:1400", []Addressing{{Device: "eth0", Method: lease.MethodAuto6, MTU: 1400}, {Device: "eth0", Method: lease.MethodDHCP, MTU: 1400}}},
+		"both, servers":         {"ip=::10.0.0.1::n7:eth0:dhcp,dhcp6:10.0.0.2:[2001:db8::53]", []Addressing{{Device: "eth0", Method: lease.MethodDHCP, Gateway: addr("10.0.0.1"), Hostname: "n7", DNS: []netip.Addr{addr("10.0.0.2")}}, {Device: "eth0", Method: lease.MethodDHCP6, Hostname: "n7", DNS: []netip.Addr{addr("2001:db8::53")}}}},
+		"static and both":       {"ip=10.0.0.5:::24::eth0:dhcp,dhcp6", []Addressing{{Device: "eth0", Method: lease.MethodStatic, Address: prefix("10.0.0.5/24")}, {Device: "eth0", Method: lease.MethodDHCP6}}},
+		"a name and its domain": {"ip=::::" + longName + ":eth0:dhcp", dev(Addressing{Method: lease.MethodDHCP, Hostname: longName})},
+		"a name with a dot":     {"ip=::::node7.example.org.:eth0:dhcp", dev(Addressing{Method: lease.MethodDHCP, Hostname: "node7.example.org"})},
+		"nodisk.hostname=":      {"ip=eth0:dhcp nodisk.hostname=" + longName + ".", dev(Addressing{Method: lease.MethodDHCP, Hostname: longName})},
+		"klibc's":               {"ip=:::::eth0:all", dev(Addressing{Method: lease.MethodDHCP})},
+		"twice":                 {"ip=eth0:dhcp ip=eth0:dhcp", dev(Addressing{Method: lease.MethodDHCP})},
+		"twice, no device":      {"ip=dhcp ip=dhcp", []Addressing{{Method: lease.MethodDHCP}}},
+		"twice, other words":    {"ip=dhcp ip=:::::: ip=on", []Addressing{{Method: lease.MethodDHCP}}},
 		// R15.
 		"two addresses": {
 			"ip=192.0.2.10::192.0.2.1:255.255.255.0::eth0:none:1.1.1.1:9.9.9.9 ip=192.0.2.11:::255.255.255.0::eth0:none::",
-			dev(Interface{Method: MethodStatic, Address: prefix("192.0.2.10/24"), More: []netip.Prefix{prefix("192.0.2.11/24")}, Gateway: addr("192.0.2.1"), DNS: []netip.Addr{addr("1.1.1.1"), addr("9.9.9.9")}}),
+			dev(Addressing{Method: lease.MethodStatic, Address: prefix("192.0.2.10/24"), More: []netip.Prefix{prefix("192.0.2.11/24")}, Gateway: addr("192.0.2.1"), DNS: []netip.Addr{addr("1.1.1.1"), addr("9.9.9.9")}}),
 		},
 		"three, and IPv6": {
 			"ip=10.0.0.5:::24::eth0:none:1.1.1.1:1.1.1.2 ip=[2001:db8::5]:::64::eth0:none ip=10.0.1.5::10.0.1.1:24::eth0:none:1.1.1.3 ip=[2001:db8::6]:::64::eth0:none ip=10.0.2.5:::24::eth0:none:1.1.1.4",
-			[]Interface{
-				{Device: "eth0", Method: MethodStatic, Address: prefix("10.0.0.5/24"), More: []netip.Prefix{prefix("10.0.1.5/24"), prefix("10.0.2.5/24")}, Gateway: addr("10.0.1.1"), DNS: []netip.Addr{addr("1.1.1.1"), addr("1.1.1.2"), addr("1.1.1.3"), addr("1.1.1.4")}},
-				{Device: "eth0", Method: MethodStatic, Address: prefix("2001:db8::5/64"), More: []netip.Prefix{prefix("2001:db8::6/64")}},
+			[]Addressing{
+				{Device: "eth0", Method: lease.MethodStatic, Address: prefix("10.0.0.5/24"), More: []netip.Prefix{prefix("10.0.1.5/24"), prefix("10.0.2.5/24")}, Gateway: addr("10.0.1.1"), DNS: []netip.Addr{addr("1.1.1.1"), addr("1.1.1.2"), addr("1.1.1.3"), addr("1.1.1.4")}},
+				{Device: "eth0", Method: lease.MethodStatic, Address: prefix("2001:db8::5/64"), More: []netip.Prefix{prefix("2001:db8::6/64")}},
 			},
 		},
 	} {
@@ -122,9 +121,9 @@ func TestParseGrammarErrors(t *testing.T) {
 // of BOOTIF=, or the link that is made of it.
 func TestParseBootIFDevice(t *testing.T) {
 	const boot = " BOOTIF=01-52-54-00-12-34-57"
-	devices := []Device{
-		{Index: 2, Name: "eth0", Type: hwEthernet, Addr: macA, Physical: true, MTU: 1500},
-		{Index: 3, Name: "eth1", Type: hwEthernet, Addr: macB, Physical: true, MTU: 1500},
+	devices := []link.Device{
+		{Index: 2, Name: "eth0", Type: link.HwEthernet, Addr: macA, Physical: true, MTU: 1500},
+		{Index: 3, Name: "eth1", Type: link.HwEthernet, Addr: macB, Physical: true, MTU: 1500},
 	}
 	for line, want := range map[string]string{
 		"ip=::::flying-marmot:BOOTIF" + boot:                  "[::::flying-marmot::dhcp]",
@@ -138,7 +137,7 @@ func TestParseBootIFDevice(t *testing.T) {
 	} {
 		c := parseLine(t, line)
 		got := "[" + wordsOf(c.Interfaces) + "]"
-		for _, m := range append(append([]PortMatch{}, bridgePorts(c)...), bondPorts(c)...) {
+		for _, m := range append(append([]link.PortMatch{}, bridgePorts(c)...), bondPorts(c)...) {
 			if m.Addr != "" {
 				got += " on " + m.String()
 			}
@@ -149,7 +148,7 @@ func TestParseBootIFDevice(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %s, want %s", line, got, want)
 		}
-		if i, ok := c.claim(devices[1], false); strings.HasPrefix(want, "[dhcp") && (!ok || i != 0) {
+		if i, ok := c.Claim(devices[1], false); strings.HasPrefix(want, "[dhcp") && (!ok || i != 0) {
 			t.Errorf("%s: eth1 is the device of word %d, %v", line, i, ok)
 		}
 	}
@@ -164,7 +163,7 @@ func TestParseBootIFDevice(t *testing.T) {
 	})
 }
 
-func wordsOf(words []Interface) string {
+func wordsOf(words []Addressing) string {
 	var list []string
 	for _, n := range words {
 		list = append(list, n.String())
@@ -172,14 +171,14 @@ func wordsOf(words []Interface) string {
 	return strings.Join(list, " ")
 }
 
-func bridgePorts(c Config) (ports []PortMatch) {
+func bridgePorts(c Config) (ports []link.PortMatch) {
 	for _, b := range c.Bridges {
 		ports = append(ports, b.Ports...)
 	}
 	return ports
 }
 
-func bondPorts(c Config) (ports []PortMatch) {
+func bondPorts(c Config) (ports []link.PortMatch) {
 	for _, b := range c.Bonds {
 		ports = append(ports, b.Ports...)
 	}
@@ -209,7 +208,7 @@ func TestInfiniBandName(t *testing.T) {
 		"ibmc": false, "ibnet0": false, "ibft0": false, "ib": false, "ibs": false, "ibp": false, "ibpool0": false, "ibx": false, "ibxy": false,
 		"eth0": false, "bib0": false, "": false,
 	} {
-		if got := (PortMatch{Name: name}).infiniBand(); got != want {
+		if got := (link.PortMatch{Name: name}).InfiniBand(); got != want {
 			t.Errorf("%q: %v", name, got)
 		}
 	}
@@ -222,7 +221,7 @@ func TestInfiniBandName(t *testing.T) {
 
 // What several addresses and a peer make of an interface.
 func TestStepsOfWords(t *testing.T) {
-	have := []Device{{Index: 2, Name: "eth0", Type: hwEthernet, Addr: macA, Physical: true, MTU: 1500, Up: true, Carrier: true}}
+	have := []link.Device{{Index: 2, Name: "eth0", Type: link.HwEthernet, Addr: macA, Physical: true, MTU: 1500, Up: true, Carrier: true}}
 	for line, want := range map[string][]string{
 		"ip=192.0.2.10::192.0.3.1:24::eth0:none ip=192.0.3.11:::24::eth0:none": {
 			"ip addr add 192.0.2.10/24 brd + dev eth0", "ip addr add 192.0.3.11/24 brd + dev eth0", "ip route replace default via 192.0.3.1 dev eth0",
@@ -260,29 +259,9 @@ func TestBondDefaults(t *testing.T) {
 		"mode=4,ad_select=3":          "mode 802.3ad miimon 100 ad_select actor_port_prio",
 		"mode=1,updelay=0":            "mode active-backup miimon 100 updelay 0",
 	} {
-		got, _ := strings.CutPrefix(BondAdd(parseLine(t, "bond=b:eth0:"+options).Bonds[0]).String(), "ip link add b type bond ")
+		got, _ := strings.CutPrefix(link.BondAdd(parseLine(t, "bond=b:eth0:"+options).Bonds[0]).String(), "ip link add b type bond ")
 		if got != want {
 			t.Errorf("%s: %s, want %s", options, got, want)
 		}
 	}
-}
-
-// The kernel's client identifier is sent for the word that has it, the node's for the
-// others.
-func TestRunClientIDOfWord(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-		ids := make(map[string]string)
-		for dev, lease := range map[string]string{"eth0": "10.77.0.23/24", "eth1": "10.78.0.23/24"} {
-			good := leases(t, lease)
-			k.servers[dev] = func(m *dhcpv4.DHCPv4) []byte {
-				ids[dev] = string(m.Options.Get(dhcpv4.OptionClientIdentifier))
-				return good(m)
-			}
-		}
-		r := try(t, "ip=eth0:dhcp,1,n7 ip=eth1:dhcp nodisk.dhcp.clientid=hex:0203", time.Minute, k, nil)
-		if r.err != nil || ids["eth0"] != "\x01n7" || ids["eth1"] != "\x02\x03" {
-			t.Errorf("%v; client identifiers %q", r.err, ids)
-		}
-	})
 }

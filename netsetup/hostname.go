@@ -1,6 +1,11 @@
 package netsetup
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/nodisk/nodisk/internal/sets"
+	"github.com/nodisk/nodisk/netsetup/link"
+)
 
 // WithName returns the state with the first of the names that can be a host's:
 // the answers of a reverse lookup, with or without the dot at the end. As with
@@ -9,7 +14,7 @@ import "strings"
 func (s State) WithName(answers []string) (named State, ok bool) {
 	for _, a := range answers {
 		host, domain, _ := strings.Cut(strings.TrimSuffix(a, "."), ".")
-		if !validHostname(host) || domain != "" && !validName(domain) {
+		if !ValidHostname(host) || domain != "" && !link.ValidName(domain) {
 			continue
 		}
 		s.Hostname = host
@@ -21,10 +26,10 @@ func (s State) WithName(answers []string) (named State, ok bool) {
 	return s, false
 }
 
-// beside returns the state with what another interface knows of the node and
+// Beside returns the state with what another interface knows of the node and
 // this one does not: its name and boot server; and all its name and time
 // servers, behind the own.
-func (s State) beside(o State) State {
+func (s State) Beside(o State) State {
 	if s.Hostname == "" {
 		s.Hostname = o.Hostname
 	}
@@ -34,17 +39,17 @@ func (s State) beside(o State) State {
 	if !s.Server.IsValid() {
 		s.Server = o.Server
 	}
-	s.Search, s.DNS, s.NTP = join(s.Search, o.Search), join(s.DNS, o.DNS), join(s.NTP, o.NTP)
+	s.Search, s.DNS, s.NTP = sets.Union(s.Search, o.Search), sets.Union(s.DNS, o.DNS), sets.Union(s.NTP, o.NTP)
 	return s
 }
 
-// unnamed says which ifname= has found no device.
-func (c Config) unnamed(have []Device) []string {
+// Unnamed says which ifname= has found no device.
+func (c Config) Unnamed(have []link.Device) []string {
 	var list []string
 	for _, r := range c.Renames {
 		found := false
 		for _, d := range have {
-			found = found || d.hardware() && r.Addr.identifies(d)
+			found = found || d.Hardware() && r.Addr.Identifies(d)
 		}
 		if !found {
 			list = append(list, "ifname="+r.Name+":"+r.Addr.String()+": no interface has that address yet: check it, and that its driver is in the image")

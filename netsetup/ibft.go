@@ -10,12 +10,15 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/internal/phrase"
 	"github.com/nodisk/nodisk/netsetup/ibft"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // UsesIBFT reports whether there is an ip=ibft.
 func (c Config) UsesIBFT() bool {
-	return slices.ContainsFunc(c.Interfaces, func(n Interface) bool { return n.Method == MethodIBFT })
+	return slices.ContainsFunc(c.Interfaces, func(n Addressing) bool { return n.Method == lease.MethodIBFT })
 }
 
 // WithIBFT returns the config with the address of the firmware's iSCSI boot
@@ -32,7 +35,7 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 	if !c.UsesIBFT() {
 		return c, nil
 	}
-	word := Interface{Method: MethodIBFT}
+	word := Addressing{Method: lease.MethodIBFT}
 	t, err := ibft.Read(fsys)
 	_, damaged := errors.AsType[*ibft.DamagedError](err)
 	switch {
@@ -47,14 +50,14 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 		return Config{}, word.ibft("the firmware's iBFT has no network port in use",
 			"check the iSCSI settings of the firmware, or write ip=dhcp")
 	}
-	if initiatorName(t.Initiator) {
+	if lease.InitiatorName(t.Initiator) {
 		c.InitiatorName = t.Initiator
 	}
 	words := c.Interfaces
 	c.Interfaces, c.VLANs = nil, slices.Clone(c.VLANs)
 	var p problems
 	for _, n := range words {
-		if n.Method != MethodIBFT {
+		if n.Method != lease.MethodIBFT {
 			c.Interfaces = append(c.Interfaces, n)
 			continue
 		}
@@ -82,7 +85,7 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 // choose returns the structures that the word is about: of the address that the
 // word, ifname= or the device itself gives, else those that the firmware
 // booted from.
-func (c *Config) choose(n Interface, nics []ibft.NIC, fsys fs.FS) ([]ibft.NIC, error) {
+func (c *Config) choose(n Addressing, nics []ibft.NIC, fsys fs.FS) ([]ibft.NIC, error) {
 	mac := n.Match
 	if n.Device != "" {
 		for _, r := range c.Renames {
@@ -91,10 +94,10 @@ func (c *Config) choose(n Interface, nics []ibft.NIC, fsys fs.FS) ([]ibft.NIC, e
 			}
 		}
 		if b, err := fs.ReadFile(fsys, "class/net/"+n.Device+"/address"); err == nil && mac == "" {
-			mac, _ = parseAddress(strings.TrimSpace(string(b)))
+			mac, _ = link.ParseAddress(strings.TrimSpace(string(b)))
 		}
 	}
-	with := func(mac HardwareAddr) []ibft.NIC {
+	with := func(mac link.HardwareAddr) []ibft.NIC {
 		var list []ibft.NIC
 		for _, nic := range nics {
 			if m := macOf(nic); m == mac || sameGUID(m, mac) {
@@ -129,12 +132,12 @@ func (c *Config) choose(n Interface, nics []ibft.NIC, fsys fs.FS) ([]ibft.NIC, e
 	if n.Device != "" && len(selected) > 1 {
 		// The word may be tried again when the driver has come.
 		return nil, fmt.Errorf("ip=%s: the table of the firmware has %s and %s is not there yet, so that its MAC is not known; write ip=ibft, or the MAC instead of the name",
-			n, count(len(selected), "port"), n.Device)
+			n, phrase.Count(len(selected), "port"), n.Device)
 	}
 	return selected, nil
 }
 
-func sameGUID(a, b HardwareAddr) bool {
+func sameGUID(a, b link.HardwareAddr) bool {
 	if len(a) == 6 && len(b) == 6 {
 		return false
 	}
@@ -144,16 +147,16 @@ func sameGUID(a, b HardwareAddr) bool {
 }
 
 // ibft is an error about the word.
-func (n Interface) ibft(problem, fix string) error {
+func (n Addressing) ibft(problem, fix string) error {
 	return &cmdline.ValueError{Key: "ip", Value: n.String(), Problem: problem, Fix: fix}
 }
 
-func macOf(nic ibft.NIC) HardwareAddr { return HardwareAddr(nic.MAC[:]) }
+func macOf(nic ibft.NIC) link.HardwareAddr { return link.HardwareAddr(nic.MAC[:]) }
 
 // take fills the word with what the structure says.
-func (c *Config) take(n Interface, nic ibft.NIC) (Interface, error) {
+func (c *Config) take(n Addressing, nic ibft.NIC) (Addressing, error) {
 	word, mac, dir := n, macOf(nic), "NIC "+strconv.Itoa(nic.Index)
-	damaged := func(what string) (Interface, error) {
+	damaged := func(what string) (Addressing, error) {
 		return n, word.ibft("the firmware's iBFT is damaged: "+dir+" has "+what, "check the iSCSI settings of the firmware, or write ip=dhcp")
 	}
 	if nic.MAC == [6]byte{} || nic.MAC[0]&1 != 0 {
@@ -164,18 +167,18 @@ func (c *Config) take(n Interface, nic ibft.NIC) (Interface, error) {
 	case nic.Addr.IsValid():
 		bits := nic.Bits
 		if bits == 0 {
-			bits = usualBits(nic.Addr)
+			bits = link.UsualBits(nic.Addr)
 		}
-		n.Method, n.Address = MethodStatic, netip.PrefixFrom(nic.Addr, bits)
-		if !usable(n.Address) {
+		n.Method, n.Address = lease.MethodStatic, netip.PrefixFrom(nic.Addr, bits)
+		if !link.Usable(n.Address) {
 			return damaged(nic.Addr.String() + "/" + strconv.Itoa(bits) + ", which is not the address of a host")
 		}
 		// Both families share the fields, so all are of the same.
-		if gw := nic.Gateway; !n.Gateway.IsValid() && gw.Is6() == nic.Addr.Is6() && usable(netip.PrefixFrom(gw, gw.BitLen())) {
+		if gw := nic.Gateway; !n.Gateway.IsValid() && gw.Is6() == nic.Addr.Is6() && link.Usable(netip.PrefixFrom(gw, gw.BitLen())) {
 			n.Gateway = gw
 		}
 	case nic.DHCP:
-		n.Method = MethodDHCP
+		n.Method = lease.MethodDHCP
 	default:
 		return n, word.ibft("the firmware left no address for "+mac.String()+" ("+dir+") in its table",
 			"give the port an address in the firmware's iSCSI settings, or write ip="+strings.ReplaceAll(mac.String(), ":", "-")+":dhcp")
@@ -187,7 +190,7 @@ func (c *Config) take(n Interface, nic ibft.NIC) (Interface, error) {
 			}
 		}
 	}
-	if n.Hostname == "" && validHostname(nic.Hostname) {
+	if n.Hostname == "" && ValidHostname(nic.Hostname) {
 		n.Hostname = nic.Hostname
 	}
 	switch {
@@ -202,7 +205,7 @@ func (c *Config) take(n Interface, nic ibft.NIC) (Interface, error) {
 // vlanOf returns the name of the VLAN that the structure is about: the one that
 // vlan= makes on that port, or one made here, with the name that dracut gives it.
 func (c *Config) vlanOf(nic ibft.NIC) string {
-	v := VLAN{Name: "ibft" + strconv.Itoa(nic.Index) + "." + strconv.Itoa(nic.VLAN), Parent: PortMatch{Addr: macOf(nic)}, ID: nic.VLAN}
+	v := link.VLAN{Name: "ibft" + strconv.Itoa(nic.Index) + "." + strconv.Itoa(nic.VLAN), Parent: link.PortMatch{Addr: macOf(nic)}, ID: nic.VLAN}
 	for _, o := range c.VLANs {
 		if o.ID == v.ID && o.Parent == v.Parent {
 			return o.Name

@@ -13,6 +13,8 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup/ibft"
 	"github.com/nodisk/nodisk/netsetup/ibft/ibfttest"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // ibftFS is a sysfs with these files, one "dir/name=content" a line, below
@@ -54,58 +56,58 @@ const ibftStatic = `
 `
 
 func TestWithIBFT(t *testing.T) {
-	static := Interface{
-		Match: macA, Method: MethodStatic, Address: prefix("10.0.0.5/24"), Gateway: addr("10.0.0.1"), Hostname: "node7",
+	static := Addressing{
+		Match: macA, Method: lease.MethodStatic, Address: prefix("10.0.0.5/24"), Gateway: addr("10.0.0.1"), Hostname: "node7",
 		DNS: []netip.Addr{addr("10.0.0.2"), addr("10.0.0.3")},
 	}
-	change := func(f func(*Interface)) []Interface {
+	change := func(f func(*Addressing)) []Addressing {
 		n := static
 		f(&n)
-		return []Interface{n}
+		return []Addressing{n}
 	}
 	const second = ibftStatic + "ethernet1/flags=1\nethernet1/mac=52:54:00:12:34:57\nethernet1/ip-addr=10.1.0.5\nethernet1/prefix-len=24\n"
-	other := Interface{Match: macB, Method: MethodStatic, Address: prefix("10.1.0.5/24")}
+	other := Addressing{Match: macB, Method: lease.MethodStatic, Address: prefix("10.1.0.5/24")}
 	const name = "iqn.2010-04.org.ipxe:node7"
 	for test, tt := range map[string]struct {
 		line, files string
-		want        []Interface
+		want        []Addressing
 		initiator   string
 	}{
-		"no ibft":        {line: "ip=dhcp", want: []Interface{{Method: MethodDHCP}}},
-		"static":         {"ip=ibft", ibftStatic, []Interface{static}, name},
-		"device":         {"ip=eth0:ibft:9000", ibftStatic, change(func(n *Interface) { n.MTU = 9000 }), name},
-		"device present": {"ip=eth1:ibft", second + "/class/net/eth1/address=52:54:00:12:34:57\n", []Interface{other}, name},
-		"device by MAC":  {"ip=52-54-00-12-34-57:ibft", second, []Interface{other}, name},
-		"device renamed": {"ip=lan0:ibft ifname=lan0:52:54:00:12:34:57", second, []Interface{other}, name},
-		"BOOTIF":         {"ip=ibft BOOTIF=01-52-54-00-12-34-57", second, []Interface{other}, name},
-		"BOOTIF of none": {"ip=ibft BOOTIF=01-52-54-00-12-34-58", second, []Interface{static}, name},
-		"selected":       {"ip=ibft", second, []Interface{static}, name},
-		"two ports":      {"ip=ibft", strings.Replace(second, "ethernet1/flags=1", "ethernet1/flags=3", 1), []Interface{static, other}, name},
-		"none selected":  {"ip=ibft", strings.Replace(second, "ethernet0/flags=3", "ethernet0/flags=1", 1), []Interface{static, other}, name},
+		"no ibft":        {line: "ip=dhcp", want: []Addressing{{Method: lease.MethodDHCP}}},
+		"static":         {"ip=ibft", ibftStatic, []Addressing{static}, name},
+		"device":         {"ip=eth0:ibft:9000", ibftStatic, change(func(n *Addressing) { n.MTU = 9000 }), name},
+		"device present": {"ip=eth1:ibft", second + "/class/net/eth1/address=52:54:00:12:34:57\n", []Addressing{other}, name},
+		"device by MAC":  {"ip=52-54-00-12-34-57:ibft", second, []Addressing{other}, name},
+		"device renamed": {"ip=lan0:ibft ifname=lan0:52:54:00:12:34:57", second, []Addressing{other}, name},
+		"BOOTIF":         {"ip=ibft BOOTIF=01-52-54-00-12-34-57", second, []Addressing{other}, name},
+		"BOOTIF of none": {"ip=ibft BOOTIF=01-52-54-00-12-34-58", second, []Addressing{static}, name},
+		"selected":       {"ip=ibft", second, []Addressing{static}, name},
+		"two ports":      {"ip=ibft", strings.Replace(second, "ethernet1/flags=1", "ethernet1/flags=3", 1), []Addressing{static, other}, name},
+		"none selected":  {"ip=ibft", strings.Replace(second, "ethernet0/flags=3", "ethernet0/flags=1", 1), []Addressing{static, other}, name},
 		"word first": {
 			"ip=:10.0.0.9:10.0.0.254::host::ibft:9.9.9.9", ibftStatic,
-			change(func(n *Interface) {
+			change(func(n *Addressing) {
 				n.Server, n.Gateway, n.Hostname, n.DNS = addr("10.0.0.9"), addr("10.0.0.254"), "host", []netip.Addr{addr("9.9.9.9")}
 			}), name,
 		},
-		"two words": {"ip=ibft ip=52-54-00-12-34-57:dhcp", ibftStatic, []Interface{static, {Match: macB, Method: MethodDHCP}}, name},
-		"lease":     {"ip=ibft", strings.Replace(ibftStatic, "origin=0", "origin=3", 1) + "ethernet0/dhcp=10.0.0.1\n", []Interface{static}, name},
-		"DHCP":      {"ip=ibft", "ethernet0/flags=3\nethernet0/mac=52:54:00:12:34:56\nethernet0/origin=3\n", []Interface{{Match: macA, Method: MethodDHCP}}, ""},
+		"two words": {"ip=ibft ip=52-54-00-12-34-57:dhcp", ibftStatic, []Addressing{static, {Match: macB, Method: lease.MethodDHCP}}, name},
+		"lease":     {"ip=ibft", strings.Replace(ibftStatic, "origin=0", "origin=3", 1) + "ethernet0/dhcp=10.0.0.1\n", []Addressing{static}, name},
+		"DHCP":      {"ip=ibft", "ethernet0/flags=3\nethernet0/mac=52:54:00:12:34:56\nethernet0/origin=3\n", []Addressing{{Match: macA, Method: lease.MethodDHCP}}, ""},
 		"mask": {
 			"ip=ibft", "ethernet0/flags=3\nethernet0/mac=52:54:00:12:34:56\nethernet0/ip-addr=10.0.0.5\nethernet0/subnet-mask=255.255.0.0\nethernet0/gateway=0.0.0.0\n",
-			[]Interface{{Match: macA, Method: MethodStatic, Address: prefix("10.0.0.5/16")}},
+			[]Addressing{{Match: macA, Method: lease.MethodStatic, Address: prefix("10.0.0.5/16")}},
 			"",
 		},
 		"no mask": {
 			"ip=ibft", "initiator/initiator-name=x\nethernet0/flags=3\nethernet0/mac=52:54:00:12:34:56\nethernet0/ip-addr=192.168.7.5\nethernet0/hostname=no/name\n",
-			[]Interface{{Match: macA, Method: MethodStatic, Address: prefix("192.168.7.5/24")}},
+			[]Addressing{{Match: macA, Method: lease.MethodStatic, Address: prefix("192.168.7.5/24")}},
 			"",
 		},
 		"IPv6": {
 			// As sprintf_ipaddr writes it.
 			"ip=ibft", "ethernet0/flags=3\nethernet0/mac=52:54:00:12:34:56\nethernet0/ip-addr=2001:0db8:0000:0000:0000:0000:0000:0005\nethernet0/prefix-len=64\n" +
 				"ethernet0/gateway=fe80:0000:0000:0000:0000:0000:0000:0001\nethernet0/primary-dns=10.0.0.1\n",
-			[]Interface{{Match: macA, Method: MethodStatic, Address: prefix("2001:db8::5/64"), Gateway: addr("fe80::1")}},
+			[]Addressing{{Match: macA, Method: lease.MethodStatic, Address: prefix("2001:db8::5/64"), Gateway: addr("fe80::1")}},
 			"",
 		},
 	} {
@@ -217,7 +219,7 @@ func TestWithIBFTVLAN(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		steps, err := c.Steps([]Device{{Index: 2, Name: "eth0", Type: hwEthernet, Addr: macA, Physical: true, MTU: 1500, Carrier: true}})
+		steps, err := c.Steps([]link.Device{{Index: 2, Name: "eth0", Type: link.HwEthernet, Addr: macA, Physical: true, MTU: 1500, Carrier: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,7 +259,7 @@ func FuzzWithIBFT(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%q is written as ip=%s: %v", line, n, err)
 			}
-			if diff := cmp.Diff([]Interface{n}, again.Interfaces, byValue()); diff != "" {
+			if diff := cmp.Diff([]Addressing{n}, again.Interfaces, byValue()); diff != "" {
 				t.Errorf("%q is written as ip=%s (-first +second):\n%s", line, n, diff)
 			}
 		}

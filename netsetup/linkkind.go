@@ -5,39 +5,41 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // linkType is the ARP hardware type of what a match means, as far as the words tell it: by
 // the name or address, or by what it is made of; 0 if they do not. Six bytes do not: they
 // may be those of a GUID.
-func (c *Config) linkType(m PortMatch) int { return c.typeOf(m, nil) }
+func (c *Config) linkType(m link.PortMatch) int { return c.typeOf(m, nil) }
 
 // typeOf is linkType; on are the links passed on the way.
-func (c *Config) typeOf(m PortMatch, on []string) int {
+func (c *Config) typeOf(m link.PortMatch, on []string) int {
 	for _, r := range c.Renames {
 		if m.Name == r.Name {
-			m = PortMatch{Addr: r.Addr}
+			m = link.PortMatch{Addr: r.Addr}
 		}
 	}
 	named := func(name string) bool { return name == m.Name }
 	switch {
 	case m.Name != "" && slices.Contains(on, m.Name): // an error of its own
 		return 0
-	case slices.ContainsFunc(c.Children, func(p Child) bool { return named(p.Name) }):
-		return hwInfiniBand
-	case slices.ContainsFunc(c.VLANs, func(v VLAN) bool { return named(v.Name) }), m.Name != "" && c.bridge(m.Name):
-		return hwEthernet
-	case m.Name != "" && c.bond(m.Name):
-		for _, port := range c.lowers(m.Name) {
+	case slices.ContainsFunc(c.Children, func(p link.Child) bool { return named(p.Name) }):
+		return link.HwInfiniBand
+	case slices.ContainsFunc(c.VLANs, func(v link.VLAN) bool { return named(v.Name) }), m.Name != "" && c.bridge(m.Name):
+		return link.HwEthernet
+	case m.Name != "" && c.Bond(m.Name):
+		for _, port := range c.Lowers(m.Name) {
 			if t := c.typeOf(port, append(on, m.Name)); t != 0 {
 				return t
 			}
 		}
 		return 0
-	case m.infiniBand():
-		return hwInfiniBand
-	case m.ethernet():
-		return hwEthernet
+	case m.InfiniBand():
+		return link.HwInfiniBand
+	case m.Ethernet():
+		return link.HwEthernet
 	default:
 		return 0
 	}
@@ -52,40 +54,40 @@ func (c *Config) checkTypes(p *problems) {
 				first[t] = m.String()
 			}
 		}
-		if eth, ib := first[hwEthernet], first[hwInfiniBand]; eth != "" && ib != "" {
+		if eth, ib := first[link.HwEthernet], first[link.HwInfiniBand]; eth != "" && ib != "" {
 			p.add("bond", b.Name, "has ports of two kinds: "+eth+" is Ethernet, "+ib+" is InfiniBand", "leave those of one kind out")
 		}
 	}
 	for _, child := range c.Children {
-		switch parent := (PortMatch{Name: child.Parent}); {
+		switch parent := (link.PortMatch{Name: child.Parent}); {
 		case c.child(child.Parent): // EINVAL of ipoib_new_child_link
 			p.add("ib.pkey", child.Name, "a partition has no partitions", "write ib.pkey="+c.partition(parent, child.PKey))
-		case c.linkType(parent) == hwEthernet:
+		case c.linkType(parent) == link.HwEthernet:
 			p.add("ib.pkey", child.Name, "Ethernet has no partitions", "write vlan="+child.Parent+".5:"+child.Parent)
-		case c.bond(child.Parent):
+		case c.Bond(child.Parent):
 			p.add("ib.pkey", child.Name, "a bond has no partitions", c.partitioned(child))
 		}
 	}
 	for _, n := range c.Interfaces {
-		if n.NewAddr != "" && c.linkType(n.match()) == hwInfiniBand {
-			p.add("ip", n.String(), n.match().String()+" is InfiniBand, which takes no other hardware address", "leave it out")
+		if n.NewAddr != "" && c.linkType(n.PortMatch()) == link.HwInfiniBand {
+			p.add("ip", n.String(), n.PortMatch().String()+" is InfiniBand, which takes no other hardware address", "leave it out")
 		}
 	}
 }
 
 // partitioned is what to write for a partition over a bond: the partition on each of the
 // ports, and a bond of these.
-func (c *Config) partitioned(child Child) string {
+func (c *Config) partitioned(child link.Child) string {
 	var ports []string
-	add := func(m PortMatch) {
+	add := func(m link.PortMatch) {
 		name := c.partition(m, child.PKey)
 		for i := 0; slices.Contains(ports, name); i++ {
-			name = c.partition(PortMatch{Name: "ib" + strconv.Itoa(i)}, child.PKey)
+			name = c.partition(link.PortMatch{Name: "ib" + strconv.Itoa(i)}, child.PKey)
 		}
 		ports = append(ports, name)
 	}
-	for _, m := range c.lowers(child.Parent) {
-		if add(m); m.glob() { // of several
+	for _, m := range c.Lowers(child.Parent) {
+		if add(m); m.Glob() { // of several
 			add(m)
 		}
 	}
@@ -95,31 +97,31 @@ func (c *Config) partitioned(child Child) string {
 // partition is a name for that partition of the port that a match means: what ib.pkey=
 // takes and the kernel, too. A match that does not name one port is of the kernel's
 // first, and so is one whose name is too long.
-func (c *Config) partition(m PortMatch, pkey uint16) string {
+func (c *Config) partition(m link.PortMatch, pkey uint16) string {
 	parent := m.Name
 	for range c.Children {
-		if lowers := c.lowers(parent); c.child(parent) {
+		if lowers := c.Lowers(parent); c.child(parent) {
 			parent = lowers[0].Name
 		}
 	}
 	name := fmt.Sprintf("%s.%04x", parent, pkey)
-	if parent == "" || m.glob() || !validDeviceName(name) {
+	if parent == "" || m.Glob() || !link.ValidDeviceName(name) {
 		return fmt.Sprintf("ib0.%04x", pkey)
 	}
 	return name
 }
 
-// unselected says that nodisk.ib.port= selects nothing, empty if it does, or is not there.
-func (c Config) unselected(have []Device) string {
-	if c.IBPort == (PortSelector{}) {
+// Unselected says that nodisk.ib.port= selects nothing, empty if it does, or is not there.
+func (c Config) Unselected(have []link.Device) string {
+	if c.IBPort == (link.PortSelector{}) {
 		return ""
 	}
 	var ports []string
 	for _, d := range have {
-		if d.Type != hwInfiniBand || !d.hardware() {
+		if d.Type != link.HwInfiniBand || !d.Hardware() {
 			continue
 		}
-		if c.IBPort.selects(d) {
+		if c.IBPort.Selects(d) {
 			return ""
 		}
 		text := d.Name
@@ -137,34 +139,19 @@ func (c Config) unselected(have []Device) string {
 	return "nodisk.ib.port=" + c.IBPort.String() + " selects none of the ports here (" + strings.Join(ports, ", ") + ")"
 }
 
-// unpreferred says of the ports that bonds are to prefer which of them are not here, a
+// Unpreferred says of the ports that bonds are to prefer which of them are not here, a
 // sentence each: a bond works without, and one that comes late is preferred then.
-func (c Config) unpreferred(have []Device) []string {
+func (c Config) Unpreferred(have []link.Device) []string {
 	var all []string
 	for _, b := range c.Bonds {
 		for _, name := range []string{"primary", "active_slave"} {
-			m, err := parsePortMatch(b.option(name))
-			if m != (PortMatch{}) && err == nil && !slices.ContainsFunc(have, m.selects) {
-				all = append(all, b.Name+" goes on without "+name+" "+b.option(name)+": no such interface is here yet")
+			m, err := link.ParsePortMatch(b.Option(name))
+			if m != (link.PortMatch{}) && err == nil && !slices.ContainsFunc(have, m.Selects) {
+				all = append(all, b.Name+" goes on without "+name+" "+b.Option(name)+": no such interface is here yet")
 			}
 		}
 	}
 	return all
-}
-
-// tellIdle tells of words about InfiniBand and bonds that have had no effect, now that the
-// network is up. What comes later is under them too.
-func (r *runner) tellIdle() {
-	have := r.devices()
-	for _, why := range r.config.unpreferred(have) {
-		r.log.Warn(why)
-	}
-	if why := r.config.unselected(have); why != "" {
-		r.log.Warn(why)
-	}
-	if r.config.IBMode != "" && !slices.ContainsFunc(have, func(d Device) bool { return d.Type == hwInfiniBand }) {
-		r.log.Info("nodisk.ib.mode=" + r.config.IBMode + ": without effect, no InfiniBand interface is here yet")
-	}
 }
 
 // hwTypeFirst is what is wrong with eight bytes for a GUID that begin with 20.

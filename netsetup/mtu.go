@@ -4,22 +4,24 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// sixOn tells whether the device has addresses of IPv6 by an ip=, or a link that
+// IPv6On tells whether the device has addresses of IPv6 by an ip=, or a link that
 // is made of it and cannot have a larger MTU.
-func (c Config) sixOn(d Device) bool {
-	has := func(d Device) bool {
-		_, ok := c.claim(d, true)
+func (c Config) IPv6On(d link.Device) bool {
+	has := func(d link.Device) bool {
+		_, ok := c.Claim(d, true)
 		return ok
 	}
-	return has(d) || slices.ContainsFunc(climb(d, c.vlansOn), func(name string) bool { return has(Device{Name: name, Type: d.Type}) })
+	return has(d) || slices.ContainsFunc(climb(d, c.vlansOn), func(name string) bool { return has(link.Device{Name: name, Type: d.Type}) })
 }
 
 // mtuAbove is the largest MTU that the command line or a server gives to a VLAN
 // or bridge over the device, 0 for none.
-func (c Config) mtuAbove(d Device, leased map[string]int) int {
-	above := climb(d, func(d Device) []string {
+func (c Config) mtuAbove(d link.Device, leased map[string]int) int {
+	above := climb(d, func(d link.Device) []string {
 		names := c.vlansOn(d)
 		if _, bridge := c.master(d); bridge != nil {
 			names = append(names, bridge.Name)
@@ -28,16 +30,16 @@ func (c Config) mtuAbove(d Device, leased map[string]int) int {
 	})
 	mtu := 0
 	for _, name := range above {
-		mtu = max(mtu, c.mtuWritten(Device{Name: name}), leased[name])
+		mtu = max(mtu, c.MTUWritten(link.Device{Name: name}), leased[name])
 	}
 	return mtu
 }
 
-// mtuWritten is the MTU that the command line gives to the device, 0 for none.
-func (c Config) mtuWritten(d Device) int {
+// MTUWritten is the MTU that the command line gives to the device, 0 for none.
+func (c Config) MTUWritten(d link.Device) int {
 	mtu := 0
 	for _, n := range c.Interfaces {
-		if n.named() && n.match().selects(d) {
+		if n.Named() && n.PortMatch().Selects(d) {
 			mtu = max(mtu, n.MTU)
 		}
 	}
@@ -49,13 +51,13 @@ func (c Config) mtuWritten(d Device) int {
 	return mtu
 }
 
-// carriers are the devices that the packets of a bridge or VLAN go through, and
+// Carriers are the devices that the packets of a bridge or VLAN go through, and
 // that do not follow its MTU by themselves, as the ports of a bond do.
-func (c Config) carriers(d Device, have []Device) []Device {
-	var all []Device
+func (c Config) Carriers(d link.Device, have []link.Device) []link.Device {
+	var all []link.Device
 	for _, o := range have {
 		_, bridge := c.master(o)
-		on := slices.ContainsFunc(c.VLANs, func(v VLAN) bool { return v.Name == d.Name && v.Parent.selects(o) })
+		on := slices.ContainsFunc(c.VLANs, func(v link.VLAN) bool { return v.Name == d.Name && v.Parent.Selects(o) })
 		if on || bridge != nil && bridge.Name == d.Name {
 			all = append(all, o)
 		}
@@ -63,20 +65,20 @@ func (c Config) carriers(d Device, have []Device) []Device {
 	return all
 }
 
-// raise sets the MTU that a server gives to the device, after that of what
+// Raise sets the MTU that a server gives to the device, after that of what
 // carries its packets: a VLAN cannot have more than what it is on, and a bridge
 // drops without a word what is too long for a port. What the command line says
 // of those, or their own server, goes before.
-func (c Config) raise(d Device, mtu int, have []Device, leased map[string]int) ([]Step, error) {
-	var steps []Step
-	have = slices.DeleteFunc(slices.Clone(have), func(o Device) bool { return o.Name == d.Name })
-	for _, o := range c.carriers(d, have) {
+func (c Config) Raise(d link.Device, mtu int, have []link.Device, leased map[string]int) ([]link.Step, error) {
+	var steps []link.Step
+	have = slices.DeleteFunc(slices.Clone(have), func(o link.Device) bool { return o.Name == d.Name })
+	for _, o := range c.Carriers(d, have) {
 		if o.MTU >= mtu {
 			continue
 		}
 		by := ""
 		switch {
-		case c.mtuWritten(o) != 0:
+		case c.MTUWritten(o) != 0:
 			by = "the command line"
 		case leased[o.Name] != 0:
 			by = "its own lease"
@@ -84,16 +86,16 @@ func (c Config) raise(d Device, mtu int, have []Device, leased map[string]int) (
 		if by != "" {
 			return nil, fmt.Errorf("MTU %d (option 26) is left out: %s, which carries its packets, has %d by %s", mtu, o.Name, o.MTU, by)
 		}
-		more, err := c.raise(o, mtu, have, leased)
+		more, err := c.Raise(o, mtu, have, leased)
 		if err != nil {
 			return nil, err
 		}
 		steps = append(steps, more...)
 	}
-	return append(steps, LinkMTU{Dev: d.Name, MTU: mtu}), nil
+	return append(steps, link.LinkMTU{Dev: d.Name, MTU: mtu}), nil
 }
 
-// fit is the MTU that a link which the command line makes is to have by what carries
+// Fit is the MTU that a link which the command line makes is to have by what carries
 // its packets, of which have are the devices with their MTUs as they are; 0 where
 // nothing carries any. It is the one that the command line or a server gives, or what
 // it has, but not more than any port with carrier can pass on. A bond of InfiniBand has
@@ -102,8 +104,8 @@ func (c Config) raise(d Device, mtu int, have []Device, leased map[string]int) (
 // tells the bond nothing of it (bond_slave_netdev_event, NETDEV_CHANGEMTU). Nor does it
 // tell a VLAN that there is more again (vlan_device_event), or a bridge whose MTU was
 // set (br_mtu_auto_adjust).
-func (c Config) fit(d Device, have []Device, leased int) int {
-	if d.Index == 0 || !c.made(d.Name) || c.child(d.Name) {
+func (c Config) Fit(d link.Device, have []link.Device, leased int) int {
+	if d.Index == 0 || !c.Made(d.Name) || c.child(d.Name) {
 		return 0 // a P_Key child joins a group of its own
 	}
 	least := 0
@@ -112,12 +114,12 @@ func (c Config) fit(d Device, have []Device, leased int) int {
 			least = o.MTU
 		}
 	}
-	switch wanted := cmp.Or(c.mtuWritten(d), leased); {
+	switch wanted := cmp.Or(c.MTUWritten(d), leased); {
 	case least == 0:
 		return 0
 	case wanted != 0:
 		return min(wanted, least)
-	case d.Type == hwInfiniBand:
+	case d.Type == link.HwInfiniBand:
 		return least
 	default:
 		return min(d.MTU, least)
@@ -126,5 +128,5 @@ func (c Config) fit(d Device, have []Device, leased int) int {
 
 // child reports whether the name is that of a P_Key child.
 func (c Config) child(name string) bool {
-	return slices.ContainsFunc(c.Children, func(p Child) bool { return p.Name == name })
+	return slices.ContainsFunc(c.Children, func(p link.Child) bool { return p.Name == name })
 }

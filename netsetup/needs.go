@@ -1,10 +1,12 @@
 package netsetup
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // Needs says what a boot wants its network for. It decides between the answers of
@@ -45,30 +47,31 @@ func (h Host) String() string {
 	return s
 }
 
-// A reach is how good the way to a host is. A default route is a guess: another
+// A Reach is how good the way to a host is. A default route is a guess: another
 // interface may be on the host's own network.
-type reach int
+type Reach int
 
+// The zero value is the worst one.
 const (
-	reachNone    reach = iota
+	ReachNone    Reach = iota
 	reachDefault       // by a default route
 	reachRoute         // on the link, or by a route to the host's network
 )
 
-// reach returns how a device with that lease reaches the host; the word at position
+// Reach returns how a device with that lease reaches the host; the word at position
 // i is about it.
-func (c Config) reach(h Host, l Lease, i int, dev string) reach {
+func (c Config) Reach(h Host, l lease.Lease, i int, dev string) Reach {
 	if h.Dev != "" && h.Dev != dev {
-		return reachNone
+		return ReachNone
 	}
 	if !h.Addr.IsValid() {
 		return c.resolves(l, i, dev)
 	}
 	a := h.Addr.Unmap().WithZone("")
-	if a.Is6() && a.IsLinkLocalUnicast() && l.six() {
+	if a.Is6() && a.IsLinkLocalUnicast() && l.IPv6() {
 		return reachRoute // every link has them
 	}
-	best := reachNone
+	best := ReachNone
 	for _, p := range slices.Concat([]netip.Prefix{l.Addr}, l.More, l.Kept, l.Reached) {
 		if p.IsValid() && p.Masked().Contains(a) {
 			return reachRoute
@@ -76,13 +79,13 @@ func (c Config) reach(h Host, l Lease, i int, dev string) reach {
 	}
 	routes := slices.Clone(l.Routes)
 	for _, r := range c.Routes {
-		if c.routes(r, i, l.six(), dev) {
+		if c.routes(r, i, l.IPv6(), dev) {
 			routes = append(routes, r)
 		}
 	}
 	for _, g := range []netip.Addr{l.Gateway, l.Router} {
 		if g.IsValid() {
-			routes = append(routes, Route{Dst: defaultRoute(g)})
+			routes = append(routes, link.Route{Dst: lease.DefaultRoute(g)})
 		}
 	}
 	for _, r := range routes {
@@ -99,9 +102,9 @@ func (c Config) reach(h Host, l Lease, i int, dev string) reach {
 
 // resolves returns whether the lease is good for finding a host by its name: it
 // brings name servers, or reaches those of the command line, else of the image.
-func (c Config) resolves(l Lease, i int, dev string) reach {
+func (c Config) resolves(l lease.Lease, i int, dev string) Reach {
 	given := slices.Clone(c.Nameservers)
-	if words := c.interfaces(); i < len(words) {
+	if words := c.AddressingsOrDefault(); i < len(words) {
 		given = append(given, words[i].DNS...)
 	}
 	if len(given) == 0 {
@@ -111,19 +114,14 @@ func (c Config) resolves(l Lease, i int, dev string) reach {
 		return reachRoute // in the second case no lease is any better
 	}
 	for _, a := range given {
-		if !a.IsLoopback() && c.reach(Host{Addr: a}, l, i, dev) > reachNone {
+		if !a.IsLoopback() && c.Reach(Host{Addr: a}, l, i, dev) > ReachNone {
 			return reachRoute
 		}
 	}
-	return reachNone
+	return ReachNone
 }
 
-// asks reports whether the answer of a server decides what the word gets.
-func (m Method) asks() bool {
-	return m == MethodDHCP || m >= MethodBOOTP && m <= MethodEither6
-}
-
-// need is the part of the Needs that the word at position i must bring.
+// Need is the part of the Needs that the word at position i must bring.
 //
 // The root path has to come by the word of bootdev=, else by the only one that can
 // have it; of several that are written each has its part, and State takes the root
@@ -131,36 +129,36 @@ func (m Method) asks() bool {
 //
 // Hosts count where the word leaves the interface to nodisk; those that a static
 // address reaches are not its business.
-func (c Config) need(i int) Needs {
-	words := c.interfaces()
+func (c Config) Need(i int) Needs {
+	words := c.AddressingsOrDefault()
 	w := words[i]
 	var n Needs
-	if !w.Method.asks() {
+	if !w.Method.Asks() {
 		return n
 	}
-	carries := func(o Interface) bool {
-		return (o.Method.asks() || o.Method == MethodSingle) && o.Method != MethodRARP && (c.BootDev == "" || c.bootWord(o))
+	carries := func(o Addressing) bool {
+		return (o.Method.Asks() || o.Method == lease.MethodSingle) && o.Method != lease.MethodRARP && (c.BootDev == "" || c.IsOfBootDevice(o))
 	}
-	four := slices.ContainsFunc(words, func(o Interface) bool { return carries(o) && !o.six() })
+	four := slices.ContainsFunc(words, func(o Addressing) bool { return carries(o) && !o.IPv6() })
 	carriers := 0
 	for _, o := range words {
-		if carries(o) && o.six() != four {
+		if carries(o) && o.IPv6() != four {
 			carriers++
 		}
 	}
-	if carriers == 1 && carries(w) && w.six() != four {
+	if carriers == 1 && carries(w) && w.IPv6() != four {
 		n.RootPath = c.Needs.RootPath
 	}
 	if c.certain(w) {
 		return n
 	}
 	for _, h := range c.Needs.Hosts {
-		mine := h.Addr.Unmap().Is6() == w.six()
+		mine := h.Addr.Unmap().Is6() == w.IPv6()
 		if !h.Addr.IsValid() {
-			mine = w.six() != four
+			mine = w.IPv6() != four
 		}
 		for j, o := range words {
-			if o.Method == MethodStatic && c.reach(h, o.lease(), j, o.Device) > reachNone {
+			if o.Method == lease.MethodStatic && c.Reach(h, o.Lease(), j, o.Device) > ReachNone {
 				mine = false
 			}
 		}
@@ -173,41 +171,41 @@ func (c Config) need(i int) Needs {
 
 // certain reports whether one certain interface is meant, by the word itself, bootdev=
 // or BOOTIF=.
-func (c Config) certain(w Interface) bool {
-	boot := c.bootWord(w)
-	return w.named() || boot && c.BootDevice().one() || !boot && w.match() == PortMatch{} && c.BootIF != ""
+func (c Config) certain(w Addressing) bool {
+	boot := c.IsOfBootDevice(w)
+	return w.Named() || boot && c.BootDevice().One() || !boot && w.PortMatch() == link.PortMatch{} && c.BootIF != ""
 }
 
-// An accepted is a lease that is in use for a word.
-type accepted struct {
-	dev   string
-	pos   int
-	lease Lease
+// An Accepted is a lease that is in use for a word.
+type Accepted struct {
+	Dev   string
+	Pos   int
+	Lease lease.Lease
 }
 
-// reached returns how the leases in use reach the host.
-func (c Config) reached(h Host, have []accepted) reach {
-	best := reachNone
+// Reached returns how the leases in use reach the host.
+func (c Config) Reached(h Host, have []Accepted) Reach {
+	best := ReachNone
 	for _, a := range have {
-		best = max(best, c.reach(h, a.lease, a.pos, a.dev))
+		best = max(best, c.Reach(h, a.Lease, a.Pos, a.Dev))
 	}
 	return best
 }
 
-// complete reports whether no further lease can reach a host any better.
-func (c Config) complete(n Needs, have []accepted) bool {
-	return !slices.ContainsFunc(n.Hosts, func(h Host) bool { return c.reached(h, have) < reachRoute })
+// Complete reports whether no further lease can reach a host any better.
+func (c Config) Complete(n Needs, have []Accepted) bool {
+	return !slices.ContainsFunc(n.Hosts, func(h Host) bool { return c.Reached(h, have) < reachRoute })
 }
 
-// unfit says why a lease is of no use besides those that all words have, "" if it is
+// Unfit says why a lease is of no use besides those that all words have, "" if it is
 // of use; first: its word has none yet. The sentence begins with the lease.
-func (c Config) unfit(n Needs, first bool, have []accepted, a accepted) string {
-	l := a.lease
-	refused := func(why string) string { return l.summary() + " " + why }
+func (c Config) Unfit(n Needs, first bool, have []Accepted, a Accepted) string {
+	l := a.Lease
+	refused := func(why string) string { return l.Summary() + " " + why }
 	if first && n.RootPath != nil {
 		if l.RootPath == "" {
 			option := "17"
-			if l.six() {
+			if l.IPv6() {
 				option = "59"
 			}
 			return refused("has no root path (option " + option + ")")
@@ -219,10 +217,10 @@ func (c Config) unfit(n Needs, first bool, have []accepted, a accepted) string {
 	}
 	var far, nameless []string
 	for _, h := range n.Hosts {
-		switch by := c.reached(h, have); {
-		case c.reach(h, l, a.pos, a.dev) > by:
+		switch by := c.Reached(h, have); {
+		case c.Reach(h, l, a.Pos, a.Dev) > by:
 			return ""
-		case by > reachNone:
+		case by > ReachNone:
 		case h.Addr.IsValid():
 			far = append(far, h.String())
 		default:
@@ -239,13 +237,4 @@ func (c Config) unfit(n Needs, first bool, have []accepted, a accepted) string {
 	default:
 		return "" // other words have what is needed
 	}
-}
-
-// summary is the lease in a sentence: "10.77.0.23/24 by DHCP from 10.77.0.1".
-func (l Lease) summary() string {
-	s := l.first().String() + " by " + cmp.Or(l.Protocol, "router advertisement")
-	if l.Server.IsValid() {
-		s += " from " + l.Server.String()
-	}
-	return s
 }

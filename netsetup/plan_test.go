@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 func update() bool {
@@ -27,13 +29,13 @@ func TestMain(m *testing.M) {
 // Each paragraph of testdata/steps.txt is a command line and the commands that
 // follow from it for a fixed set of devices.
 func TestSteps(t *testing.T) {
-	have := []Device{
-		{Index: 1, Name: "lo", Type: hwLoopback, MTU: 65536},
-		{Index: 2, Name: "eth0", Type: hwEthernet, Addr: macA, MTU: 1500, Physical: true, Driver: "virtio_net"},
-		{Index: 3, Name: "eth1", Type: hwEthernet, Addr: macB, MTU: 1500, Physical: true, Driver: "e1000", Up: true, Carrier: true},
-		{Index: 4, Name: "veth0", Type: hwEthernet, Addr: "\x52\x54\x00\x12\x34\x58", MTU: 1500},
+	have := []link.Device{
+		{Index: 1, Name: "lo", Type: link.HwLoopback, MTU: 65536},
+		{Index: 2, Name: "eth0", Type: link.HwEthernet, Addr: macA, MTU: 1500, Physical: true, Driver: "virtio_net"},
+		{Index: 3, Name: "eth1", Type: link.HwEthernet, Addr: macB, MTU: 1500, Physical: true, Driver: "e1000", Up: true, Carrier: true},
+		{Index: 4, Name: "veth0", Type: link.HwEthernet, Addr: "\x52\x54\x00\x12\x34\x58", MTU: 1500},
 		guidePort(),
-		{Index: 6, Name: "eth2", Type: hwEthernet, Addr: "\x52\x54\x00\x12\x34\x59", MTU: 1500, Physical: true, Master: 9},
+		{Index: 6, Name: "eth2", Type: link.HwEthernet, Addr: "\x52\x54\x00\x12\x34\x59", MTU: 1500, Physical: true, Master: 9},
 	}
 	golden := filepath.Join("testdata", "steps.txt")
 	text, err := os.ReadFile(golden)
@@ -71,74 +73,38 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-func TestLeaseSteps(t *testing.T) {
-	for name, tt := range map[string]struct {
-		lease Lease
-		want  []string
-	}{
-		"plain": {
-			Lease{Addr: prefix("10.77.0.23/24"), Gateway: addr("10.77.0.1")},
-			[]string{"ip addr add 10.77.0.23/24 brd + dev eth0", "ip route replace default via 10.77.0.1 dev eth0"},
-		},
-		"gateway off the link": {
-			Lease{Addr: prefix("10.77.0.23/32"), Gateway: addr("10.0.0.1"), MTU: 9000},
-			[]string{"ip link set eth0 mtu 9000", "ip addr add 10.77.0.23/32 dev eth0", "ip route replace default via 10.0.0.1 dev eth0 onlink"},
-		},
-		"routes": {
-			Lease{
-				Addr: prefix("10.77.0.23/24"), Gateway: addr("10.0.0.1"),
-				Routes: []Route{{Dst: prefix("10.5.0.0/16"), Via: addr("10.77.0.9")}, {Dst: prefix("10.0.0.1/32")}},
-			},
-			[]string{
-				"ip addr add 10.77.0.23/24 brd + dev eth0", "ip route replace 10.0.0.1/32 dev eth0",
-				"ip route replace 10.5.0.0/16 via 10.77.0.9 dev eth0", "ip route replace default via 10.0.0.1 dev eth0",
-			},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var got []string
-			for _, s := range tt.lease.Steps("eth0") {
-				got = append(got, s.String())
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestState(t *testing.T) {
-	d := Device{Name: "eth0", Addr: macA, MTU: 1500}
-	l := Lease{
+	d := link.Device{Name: "eth0", Addr: macA, MTU: 1500}
+	l := lease.Lease{
 		Protocol: "DHCP",
 		Addr:     prefix("10.77.0.23/24"), Server: addr("10.77.0.1"), Hostname: "node7.cluster.example.",
 		DNS: []netip.Addr{addr("10.77.0.1"), addr("10.77.0.2")}, Search: []string{"example"}, Duration: time.Hour,
 	}
 	for name, tt := range map[string]struct {
 		config Config
-		n      Interface
-		lease  Lease
+		n      Addressing
+		lease  lease.Lease
 		text   string
 		resolv string
 		host   string
 	}{
 		"DHCP": {
-			n: Interface{Method: MethodDHCP}, config: Config{Nameservers: []netip.Addr{addr("10.77.0.2")}}, lease: l,
+			n: Addressing{Method: lease.MethodDHCP}, config: Config{Nameservers: []netip.Addr{addr("10.77.0.2")}}, lease: l,
 			text: "eth0 10.77.0.23/24 by DHCP from 10.77.0.1", host: "node7",
 			resolv: "search cluster.example example\nnameserver 10.77.0.2\nnameserver 10.77.0.1\n",
 		},
 		"without peer DNS": {
-			n: Interface{Method: MethodDHCP}, config: Config{IgnorePeerDNS: true}, lease: l,
+			n: Addressing{Method: lease.MethodDHCP}, config: Config{IgnorePeerDNS: true}, lease: l,
 			text: "eth0 10.77.0.23/24 by DHCP from 10.77.0.1", host: "node7", resolv: "search cluster.example\n",
 		},
 		"static": {
-			n: Interface{Method: MethodStatic, DNS: []netip.Addr{addr("9.9.9.9")}}, lease: Lease{Addr: prefix("10.77.0.23/24"), Hostname: "n8"},
+			n: Addressing{Method: lease.MethodStatic, DNS: []netip.Addr{addr("9.9.9.9")}}, lease: lease.Lease{Addr: prefix("10.77.0.23/24"), Hostname: "n8"},
 			text: "eth0 10.77.0.23/24 static", host: "n8", resolv: "nameserver 9.9.9.9\n",
 		},
-		"none": {n: Interface{Method: MethodNone}, text: "eth0 without address"},
+		"none": {n: Addressing{Method: lease.MethodNone}, text: "eth0 without address"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := tt.config.state(tt.n, d, tt.lease)
+			s := tt.config.State(tt.n, d, tt.lease)
 			if s.String() != tt.text || s.ResolvConf() != tt.resolv || s.Hostname != tt.host {
 				t.Errorf("got %q, host %q, resolv.conf:\n%s", s, s.Hostname, s.ResolvConf())
 			}

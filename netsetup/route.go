@@ -1,10 +1,13 @@
 package netsetup
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // parseRoute reads rd.route=net/mask:gateway[:device].
@@ -16,7 +19,7 @@ func (c *Config) parseRoute(a cmdline.Arg, p *problems) {
 		return
 	}
 	before := len(p.errs)
-	var r Route
+	var r link.Route
 	if f[1] != "" {
 		r.Via = p.gateway(a, f[1])
 	}
@@ -49,55 +52,47 @@ func (c *Config) parseRoute(a cmdline.Arg, p *problems) {
 	}
 }
 
-// secondaryMetric is added to the default routes of all words but the primary one,
-// so that two gateways make one default route and a spare.
-const secondaryMetric = 100
-
-// routerMetric is that of the default routes which the kernel takes from router
-// advertisements (IP6_RT_PRIO_USER of include/net/ip6_route.h).
-const routerMetric = 1024
-
-// addressSteps gives the device the lease of the word at position i, and the
+// AddressSteps gives the device the lease of the word at position i, and the
 // routes of rd.route= that name the device.
-func (c Config) addressSteps(i int, l Lease, dev string) []Step {
+func (c Config) AddressSteps(i int, l lease.Lease, dev string) []link.Step {
 	steps := l.Steps(dev)
-	rank := c.rank(i, l.six(), dev)
+	rank := c.Rank(i, l.IPv6(), dev)
 	for j, s := range steps {
 		// Of IPv6 the kernel has default routes of router advertisements: one
 		// that is written goes first.
-		if r, ok := s.(Route); ok && r.Dst.Bits() == 0 && (rank > 0 || r.Dst.Addr().Is6()) {
-			r.Metric = secondaryMetric + rank
+		if r, ok := s.(link.Route); ok && r.Dst.Bits() == 0 && (rank > 0 || r.Dst.Addr().Is6()) {
+			r.Metric = link.SecondaryMetric + rank
 			steps[j] = r
 		}
 	}
 	for _, r := range c.Routes {
-		if c.routes(r, i, l.six(), dev) {
+		if c.routes(r, i, l.IPv6(), dev) {
 			r.Dev = dev
-			r.OnLink = l.beyond(r.Via)
+			r.OnLink = l.Beyond(r.Via)
 			steps = append(steps, r)
 		}
 	}
 	return steps
 }
 
-// bootWord tells whether the ip= word is about the device of bootdev=, or about those
+// IsOfBootDevice tells whether the ip= word is about the device of bootdev=, or about those
 // that it describes: it says the same or, where none of its family does, nothing. One
 // that describes the device becomes its word when that is seen; see bootWordOf.
-func (c Config) bootWord(n Interface) bool {
-	boot := c.BootDevice().key()
-	same := func(o Interface) bool { return o.six() == n.six() && o.match().key() == boot }
-	return c.BootDev != "" && (same(n) || n.match() == PortMatch{} && !c.BootWord && !slices.ContainsFunc(c.interfaces(), same))
+func (c Config) IsOfBootDevice(n Addressing) bool {
+	boot := c.BootDevice().Key()
+	same := func(o Addressing) bool { return o.IPv6() == n.IPv6() && o.PortMatch().Key() == boot }
+	return c.BootDev != "" && (same(n) || n.PortMatch() == link.PortMatch{} && !c.BootWord && !slices.ContainsFunc(c.AddressingsOrDefault(), same))
 }
 
 // bootWordOf makes the words that would give an address to the device of bootdev=,
 // which has been seen, about that one alone.
-func (c Config) bootWordOf(d Device) Config {
-	if boot := c.BootDevice(); !boot.one() || !boot.selects(d) {
+func (c Config) bootWordOf(d link.Device) Config {
+	if boot := c.BootDevice(); !boot.One() || !boot.Selects(d) {
 		return c
 	}
-	c.Interfaces = slices.Clone(c.interfaces())
+	c.Interfaces = slices.Clone(c.AddressingsOrDefault())
 	for _, six := range []bool{false, true} {
-		if i, ok := c.claim(d, six); ok && !c.Interfaces[i].named() {
+		if i, ok := c.Claim(d, six); ok && !c.Interfaces[i].Named() {
 			n := &c.Interfaces[i]
 			n.Device, n.Driver = d.Name, ""
 		}
@@ -105,23 +100,23 @@ func (c Config) bootWordOf(d Device) Config {
 	return c
 }
 
-// about tells whether a word means the device of that name, which gets its address by
+// About tells whether a word means the device of that name, which gets its address by
 // the ip= word at position i. A description means whichever the ip= word took that
 // has the same, or that has none.
-func (c Config) about(word string, i int, dev string) bool {
-	if word == dev || !deviceMatch(word).glob() || i >= len(c.interfaces()) {
+func (c Config) About(word string, i int, dev string) bool {
+	if word == dev || !link.DeviceMatch(word).Glob() || i >= len(c.AddressingsOrDefault()) {
 		return word == dev
 	}
-	of := c.interfaces()[i].match()
-	return of == deviceMatch(word) || of == PortMatch{} && word == c.BootDev
+	of := c.AddressingsOrDefault()[i].PortMatch()
+	return of == link.DeviceMatch(word) || of == link.PortMatch{} && word == c.BootDev
 }
 
-// rank orders the default routes of one family: 0 for the device of bootdev=,
+// Rank orders the default routes of one family: 0 for the device of bootdev=,
 // without that for the first word of the family; the others follow in the order of
 // their words, none twice.
-func (c Config) rank(i int, six bool, dev string) int {
+func (c Config) Rank(i int, six bool, dev string) int {
 	switch {
-	case c.BootDev != "" && c.about(c.BootDev, i, dev):
+	case c.BootDev != "" && c.About(c.BootDev, i, dev):
 		return 0
 	case c.BootDev != "":
 		return i + 1
@@ -135,55 +130,67 @@ func (c Config) rank(i int, six bool, dev string) int {
 // first is the position of the first word that gets an address of the family, -1
 // when there is none.
 func (c Config) first(six bool) int {
-	return slices.IndexFunc(c.interfaces(), func(n Interface) bool { return n.Method != MethodNone && n.six() == six })
+	return slices.IndexFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return n.Method != lease.MethodNone && n.IPv6() == six })
 }
 
 // rank6 is the rank of the default routes that the kernel takes from the router
 // advertisements on a device: it does so on every one that is up, whatever the
 // words say of it. 0 where no word is about IPv6.
-func (c Config) rank6(d Device) int {
+func (c Config) rank6(d link.Device) int {
 	first := c.first(true)
 	if first < 0 {
 		return 0
 	}
-	i, ok := c.claim(d, true)
+	i, ok := c.Claim(d, true)
 	if !ok {
-		i, _ = c.claim(d, false)
-		i += len(c.interfaces())
+		i, _ = c.Claim(d, false)
+		i += len(c.AddressingsOrDefault())
 	}
-	return c.rank(i, true, d.Name)
+	return c.Rank(i, true, d.Name)
 }
 
 // routes reports whether a route of rd.route= goes with the addresses of a device
 // that the word at position i is about. One without a device goes with the primary
 // word.
-func (c Config) routes(r Route, i int, six bool, dev string) bool {
+func (c Config) routes(r link.Route, i int, six bool, dev string) bool {
 	if r.Dst.Addr().Is6() != six {
 		return false
 	}
-	return r.Dev != "" && c.about(r.Dev, i, dev) || r.Dev == "" && i == c.routeWord(r)
+	return r.Dev != "" && c.About(r.Dev, i, dev) || r.Dev == "" && i == c.routeWord(r)
 }
 
 // routeWord is the position of the word that a route without a device goes with:
 // the first that gets an address of its family, the one of bootdev= before the
 // others; -1 when there is none.
-func (c Config) routeWord(r Route) int {
-	words := c.interfaces()
-	fits := func(n Interface) bool { return n.Method != MethodNone && n.six() == r.Dst.Addr().Is6() }
-	if i := slices.IndexFunc(words, func(n Interface) bool { return c.bootWord(n) && fits(n) }); i >= 0 {
+func (c Config) routeWord(r link.Route) int {
+	words := c.AddressingsOrDefault()
+	fits := func(n Addressing) bool { return n.Method != lease.MethodNone && n.IPv6() == r.Dst.Addr().Is6() }
+	if i := slices.IndexFunc(words, func(n Addressing) bool { return c.IsOfBootDevice(n) && fits(n) }); i >= 0 {
 		return i
 	}
 	return slices.IndexFunc(words, fits)
 }
 
-// six tells whether the lease is of IPv6; one without an address of its own is of
-// addresses that the kernel made of router advertisements.
-func (l Lease) six() bool {
-	return l.Addr.Addr().Is6() || len(l.Kept) > 0
-}
+// SetRoute is what to do about a server that a lease does not lead to.
+const SetRoute = "set option 3 (router) or 121 (routes) in the DHCP server, or write rd.route="
 
-// beyond tells whether no address of the lease reaches the gateway, so that the
-// kernel must be told that it is on the link. A link-local one always is.
-func (l Lease) beyond(via netip.Addr) bool {
-	return via.IsValid() && (via.Is4() || !via.IsLinkLocalUnicast()) && !l.reaches(via)
+// Remedy is what to do about the one lease that is of no use, behind the sentence that
+// says why.
+func (n Needs) Remedy(l lease.Lease) string {
+	switch {
+	case n.RootPath != nil && l.RootPath != "":
+		return "" // what is wrong with it says it
+	case n.RootPath != nil:
+		// The caller knows the words of its command line.
+		if e, ok := errors.AsType[*cmdline.ValueError](n.RootPath("")); ok && !l.IPv6() {
+			return ": " + e.Fix
+		}
+		return ": set it in the DHCP server, or name the root on the command line"
+	case slices.ContainsFunc(n.Hosts, func(h Host) bool { return !h.Addr.IsValid() }):
+		return ": set option 6 in the DHCP server, or write nameserver="
+	case l.IPv6():
+		return ": check what the router announces, or write rd.route="
+	default:
+		return ": " + SetRoute
+	}
 }

@@ -1,15 +1,17 @@
 package netsetup
 
 import (
-	"errors"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/sets"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // own returns the position of the ip= word of that family that names the device.
-func (c Config) own(d Device, six bool) (int, bool) {
-	i := slices.IndexFunc(c.interfaces(), func(n Interface) bool {
-		return n.six() == six && n.named() && n.match().selects(d)
+func (c Config) own(d link.Device, six bool) (int, bool) {
+	i := slices.IndexFunc(c.AddressingsOrDefault(), func(n Addressing) bool {
+		return n.IPv6() == six && n.Named() && n.PortMatch().Selects(d)
 	})
 	return i, i >= 0
 }
@@ -18,44 +20,44 @@ func (c Config) own(d Device, six bool) (int, bool) {
 // the address in its place where a word names no device: those that have no word of
 // their own and are no ports. With none left it is the device's turn: a VLAN with a
 // word carries the tagged network, and the other word is about the untagged one.
-func (c Config) deputies(d Device, six bool) []string {
-	return slices.DeleteFunc(c.over(d), func(name string) bool {
-		link := Device{Name: name, Type: d.Type}
+func (c Config) deputies(d link.Device, six bool) []string {
+	return slices.DeleteFunc(c.Over(d), func(name string) bool {
+		link := link.Device{Name: name, Type: d.Type}
 		_, own := c.own(link, six)
 		return own || c.port(link)
 	})
 }
 
 // bare tells whether the word leaves the device to BOOTIF=.
-func (c Config) bare(n Interface) bool {
-	return c.BootIF != "" && (c.BootDev == "" || c.BootWord) && n.match() == PortMatch{}
+func (c Config) bare(n Addressing) bool {
+	return c.BootIF != "" && (c.BootDev == "" || c.BootWord) && n.PortMatch() == link.PortMatch{}
 }
 
-// superfluous says that nothing is left for a word about the device of BOOTIF=: other
+// Superfluous says that nothing is left for a word about the device of BOOTIF=: other
 // words have it and all that is made of it. Empty if something is, or if that device
 // is not there.
-func (c Config) superfluous(n Interface, have []Device) string {
+func (c Config) Superfluous(n Addressing, have []link.Device) string {
 	if !c.bare(n) {
 		return ""
 	}
 	why := ""
 	for _, d := range have {
-		if !c.booted(d) {
+		if !c.Booted(d) {
 			continue
 		}
-		if len(c.deputies(d, n.six())) > 0 {
+		if len(c.deputies(d, n.IPv6())) > 0 {
 			return ""
 		}
-		what, takers := d.Name+", has", []Device{d}
-		if links := c.over(d); c.port(d) {
+		what, takers := d.Name+", has", []link.Device{d}
+		if links := c.Over(d); c.port(d) {
 			what, takers = d.Name+", is in "+strings.Join(links, " and ")+", which has", nil
 			for _, name := range links {
-				takers = append(takers, Device{Name: name})
+				takers = append(takers, link.Device{Name: name})
 			}
 		}
 		i, own := -1, false
 		for _, taker := range takers {
-			if j, ok := c.own(taker, n.six()); ok {
+			if j, ok := c.own(taker, n.IPv6()); ok {
 				i, own = j, true
 			}
 		}
@@ -63,16 +65,16 @@ func (c Config) superfluous(n Interface, have []Device) string {
 			return ""
 		}
 		why = "ip=" + n.String() + ": has no effect, the interface of BOOTIF=, " + what + " a word of its own, ip=" +
-			c.interfaces()[i].String() + ": leave one of them out"
+			c.AddressingsOrDefault()[i].String() + ": leave one of them out"
 	}
 	return why
 }
 
 // barred says why the interface of BOOTIF=, which is there, takes no address.
-func (c Config) barred(have []Device) string {
-	d := have[slices.IndexFunc(have, c.booted)]
+func (c Config) barred(have []link.Device) string {
+	d := have[slices.IndexFunc(have, c.Booted)]
 	switch {
-	case d.Type == hwInfiniBand && !c.IBPort.selects(d):
+	case d.Type == link.HwInfiniBand && !c.IBPort.Selects(d):
 		return d.Name + ": is the interface of BOOTIF=, which nodisk.ib.port= leaves out: write one of them"
 	case d.Master != 0:
 		return d.Name + ": is the interface of BOOTIF=, and a port of a link that the command line does not make: leave BOOTIF= out, or name the link in ip="
@@ -83,49 +85,35 @@ func (c Config) barred(have []Device) string {
 	}
 }
 
-// unmade are the links that are to take the address of a word without a device, and
+// Unmade are the links that are to take the address of a word without a device, and
 // are not there, though what they are made of is.
-func (c Config) unmade(n Interface, have []Device) []string {
+func (c Config) Unmade(n Addressing, have []link.Device) []string {
 	var names []string
 	for _, d := range have {
-		if !d.hardware() || n.match() != (PortMatch{}) || c.bare(n) && !c.booted(d) {
+		if !d.Hardware() || n.PortMatch() != (link.PortMatch{}) || c.bare(n) && !c.Booted(d) {
 			continue
 		}
-		for _, name := range c.deputies(d, n.six()) {
-			if !slices.ContainsFunc(have, func(d Device) bool { return d.Name == name }) {
-				names = join(names, []string{name})
+		for _, name := range c.deputies(d, n.IPv6()) {
+			if !slices.ContainsFunc(have, func(d link.Device) bool { return d.Name == name }) {
+				names = sets.Union(names, []string{name})
 			}
 		}
 	}
 	return names
 }
 
-// unasked are the sentences about interfaces that a word would be about if no link
+// Unasked are the sentences about interfaces that a word would be about if no link
 // were made of them: that the network without a tag is not asked surprises.
-func (c Config) unasked(n Interface, have []Device) []string {
+func (c Config) Unasked(n Addressing, have []link.Device) []string {
 	var parts []string
 	for _, d := range have {
-		links := c.deputies(d, n.six())
-		_, own := c.own(d, n.six())
-		meant := n.match() == PortMatch{} && (!c.bare(n) || d.Boot || c.booted(d)) || n.match().glob() && n.match().selects(d)
+		links := c.deputies(d, n.IPv6())
+		_, own := c.own(d, n.IPv6())
+		meant := n.PortMatch() == link.PortMatch{} && (!c.bare(n) || d.Boot || c.Booted(d)) || n.PortMatch().Glob() && n.PortMatch().Selects(d)
 		if len(links) > 0 && !own && meant && d.Master == 0 && !c.port(d) {
 			parts = append(parts, d.Name+" itself is not asked, for "+strings.Join(links, ", ")+
 				", made of it: if the server is on the network without a tag, write ip="+d.Name+":"+n.Method.String())
 		}
 	}
 	return parts
-}
-
-// dismiss gives up the words for which nothing is left now that the device of BOOTIF=
-// is there.
-func (r *runner) dismiss() {
-	for _, s := range r.slots {
-		if !s.open() || s.spare {
-			continue
-		}
-		if why := r.config.superfluous(s.Interface, r.devices()); why != "" {
-			s.err = errors.New(why)
-			r.log.Warn(why)
-		}
-	}
 }

@@ -5,6 +5,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/sets"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // A State is what Up achieved.
@@ -17,10 +21,10 @@ type State struct {
 	Names []string
 	// MAC is the interface's address, on InfiniBand the port GUID: the part
 	// of the address that stays.
-	MAC HardwareAddr
+	MAC link.HardwareAddr
 	// Perm is the address that an adapter of Ethernet was made with, by which words call
 	// it, where MAC is another.
-	Perm    HardwareAddr
+	Perm    link.HardwareAddr
 	Addrs   []netip.Prefix
 	Gateway netip.Addr
 	MTU     int // bytes, as it is now
@@ -30,7 +34,7 @@ type State struct {
 	// Server is the boot server of the ip= word.
 	Server netip.Addr
 	// Lease is the DHCP answer, nil for a static address.
-	Lease *Lease
+	Lease *lease.Lease
 	// Hostname is the first label, Domain the domain of the node.
 	Hostname, Domain string
 	Search           []string
@@ -73,8 +77,8 @@ func (s State) String() string {
 func (s State) Called(name string) string {
 	all := append([]State{s}, s.Others...)
 	has := func(s State) bool { return s.Device == name }
-	addr := deviceMatch(name).Addr
-	other := func(s State) bool { return slices.Contains(s.Names, name) || addr != "" && addr.identifies(s.device()) }
+	addr := link.DeviceMatch(name).Addr
+	other := func(s State) bool { return slices.Contains(s.Names, name) || addr != "" && addr.Identifies(s.device()) }
 	if i := slices.IndexFunc(all, other); name != "" && i >= 0 && !slices.ContainsFunc(all, has) {
 		return all[i].Device
 	}
@@ -82,15 +86,15 @@ func (s State) Called(name string) string {
 }
 
 // device has what tells the interface by its address.
-func (s State) device() Device {
+func (s State) device() link.Device {
 	if len(s.MAC) == 8 {
-		return Device{Type: hwInfiniBand, Addr: s.MAC}
+		return link.Device{Type: link.HwInfiniBand, Addr: s.MAC}
 	}
-	return Device{Type: hwEthernet, Addr: s.MAC, Perm: s.Perm}
+	return link.Device{Type: link.HwEthernet, Addr: s.MAC, Perm: s.Perm}
 }
 
-// with adds the addresses of the other family on the same interface.
-func (s State) with(o State) State {
+// With adds the addresses of the other family on the same interface.
+func (s State) With(o State) State {
 	s.Addrs = append(slices.Clone(s.Addrs), o.Addrs...)
 	if !s.Gateway.IsValid() {
 		s.Gateway = o.Gateway
@@ -107,7 +111,7 @@ func (s State) with(o State) State {
 	if s.Hostname == "" {
 		s.Hostname, s.Domain = o.Hostname, o.Domain
 	}
-	s.Search, s.DNS, s.NTP = join(s.Search, o.Search), join(s.DNS, o.DNS), join(s.NTP, o.NTP)
+	s.Search, s.DNS, s.NTP = sets.Union(s.Search, o.Search), sets.Union(s.DNS, o.DNS), sets.Union(s.NTP, o.NTP)
 	return s
 }
 
@@ -119,9 +123,9 @@ func (s State) ResolvConf() string {
 	var b strings.Builder
 	search := s.Search
 	if s.Domain != "" {
-		search = join([]string{s.Domain}, search)
+		search = sets.Union([]string{s.Domain}, search)
 	}
-	search = slices.DeleteFunc(slices.Clone(search), func(name string) bool { return !validName(name) })
+	search = slices.DeleteFunc(slices.Clone(search), func(name string) bool { return !link.ValidName(name) })
 	if len(search) > 0 {
 		b.WriteString("search " + strings.Join(search, " ") + "\n")
 	}
@@ -131,13 +135,13 @@ func (s State) ResolvConf() string {
 	return b.String()
 }
 
-// state tells what the lease means for the node.
-func (c Config) state(n Interface, d Device, l Lease) State {
-	s := State{Device: d.Name, MAC: d.lasting(), Gateway: l.Gateway, MTU: d.MTU, Server: n.Server, NTP: l.NTP, Source: n.Method.String()}
-	if d.Type == hwEthernet && d.Perm != d.Addr {
+// State tells what the lease means for the node.
+func (c Config) State(n Addressing, d link.Device, l lease.Lease) State {
+	s := State{Device: d.Name, MAC: d.Lasting(), Gateway: l.Gateway, MTU: d.MTU, Server: n.Server, NTP: l.NTP, Source: n.Method.String()}
+	if d.Type == link.HwEthernet && d.Perm != d.Addr {
 		s.Perm = d.Perm
 	}
-	others := d.names()[1:]
+	others := d.Names()[1:]
 	if d.Given != "" && d.Given != d.Name && !c.promised(d.Given) {
 		others = append(others, d.Given)
 	}
@@ -151,7 +155,7 @@ func (c Config) state(n Interface, d Device, l Lease) State {
 	if !s.Gateway.IsValid() {
 		s.Gateway = l.Router
 	}
-	s.DNS = join(c.Nameservers, n.DNS)
+	s.DNS = sets.Union(c.Nameservers, n.DNS)
 	s.Domain = l.Domain
 	if l.Protocol != "" {
 		s.Lease = &l
@@ -162,7 +166,7 @@ func (c Config) state(n Interface, d Device, l Lease) State {
 		if c.IgnorePeerDNS {
 			s.Domain = ""
 		} else {
-			s.DNS = join(s.DNS, l.DNS)
+			s.DNS = sets.Union(s.DNS, l.DNS)
 			s.Search = l.Search
 		}
 	}

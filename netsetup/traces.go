@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/phrase"
+	"github.com/nodisk/nodisk/internal/sets"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // Traces are what attempts at a network have left in the kernel. The next attempt
@@ -14,22 +18,12 @@ import (
 // it until then.
 type Traces struct {
 	Links  []string // set up, by name
-	Addrs  []AddrAdd
-	Routes []Route
+	Addrs  []link.AddrAdd
+	Routes []link.Route
 	// Given are the names that the kernel gave to adapters which may have another now,
 	// by index: nothing else knows them.
 	Given map[int]string
 }
-
-// RouteDel deletes a route.
-type RouteDel Route
-
-var _ Step = RouteDel{}
-
-func (s RouteDel) String() string {
-	return strings.Replace(Route(s).String(), "ip route replace", "ip route del", 1)
-}
-func (s RouteDel) apply(l linker) error { return l.routeDel(s) }
 
 // String has a line for each: the command of ip(8) that makes it, of a name what ip link
 // had shown, "2: eth0". ParseTraces reads it back.
@@ -39,7 +33,7 @@ func (t Traces) String() string {
 		fmt.Fprintf(&b, "%d: %s\n", index, t.Given[index])
 	}
 	for _, name := range t.Links {
-		b.WriteString(LinkUp{Dev: name}.String() + "\n")
+		b.WriteString(link.LinkUp{Dev: name}.String() + "\n")
 	}
 	for _, a := range t.Addrs {
 		b.WriteString(a.String() + "\n")
@@ -57,7 +51,7 @@ func ParseTraces(text string) (Traces, error) {
 	var t Traces
 	for line := range strings.Lines(text) {
 		if !t.parse(strings.Fields(line)) {
-			return Traces{}, fmt.Errorf("read traces of an earlier attempt: %q is none of its lines", clip(strings.TrimSpace(line)))
+			return Traces{}, fmt.Errorf("read traces of an earlier attempt: %q is none of its lines", phrase.Clip(strings.TrimSpace(line)))
 		}
 	}
 	return t, nil
@@ -73,13 +67,13 @@ func (t *Traces) parse(f []string) bool {
 			t.Given = map[int]string{}
 		}
 		t.Given[index] = f[1]
-		return ok && err == nil && validDeviceName(f[1])
+		return ok && err == nil && link.ValidDeviceName(f[1])
 	case is("ip", "link", "set") && len(f) == 5 && f[4] == "up":
 		t.Links = append(t.Links, f[3])
 		return true
 	case is("ip", "addr", "add"):
 		p, err := netip.ParsePrefix(f[3])
-		t.Addrs = append(t.Addrs, AddrAdd{Dev: f[len(f)-1], Addr: p})
+		t.Addrs = append(t.Addrs, link.AddrAdd{Dev: f[len(f)-1], Addr: p})
 		return err == nil && len(f) >= 6 && f[len(f)-2] == "dev"
 	case is("ip", "route", "replace"):
 		r, ok := parseRouteFields(f[3:])
@@ -90,9 +84,9 @@ func (t *Traces) parse(f []string) bool {
 }
 
 // parseRouteFields reads "NET [via ADDR] dev DEV [onlink] [metric N]".
-func parseRouteFields(f []string) (Route, bool) {
+func parseRouteFields(f []string) (link.Route, bool) {
 	dst, err := netip.ParsePrefix(f[0])
-	r := Route{Dst: dst}
+	r := link.Route{Dst: dst}
 	for i := 1; i < len(f) && err == nil; i++ {
 		if f[i] == "onlink" {
 			r.OnLink = true
@@ -116,100 +110,50 @@ func parseRouteFields(f []string) (Route, bool) {
 	return r, err == nil && r.Dev != ""
 }
 
-// note keeps what a step has left.
-func (t *Traces) note(s Step) {
+// Note keeps what a step has left.
+func (t *Traces) Note(s link.Step) {
 	switch s := s.(type) {
-	case AddrAdd:
-		t.Addrs = join(t.Addrs, []AddrAdd{s})
-	case AddrDel:
-		t.Addrs = slices.DeleteFunc(t.Addrs, func(a AddrAdd) bool { return a == AddrAdd(s) })
-	case Route:
-		t.Routes = append(slices.DeleteFunc(t.Routes, s.replaces), s)
+	case link.AddrAdd:
+		t.Addrs = sets.Union(t.Addrs, []link.AddrAdd{s})
+	case link.AddrDel:
+		t.Addrs = slices.DeleteFunc(t.Addrs, func(a link.AddrAdd) bool { return a == link.AddrAdd(s) })
+	case link.Route:
+		t.Routes = append(slices.DeleteFunc(t.Routes, s.Replaces), s)
 	}
 }
 
-// replaces reports whether the kernel has only one of the two routes.
-func (s Route) replaces(o Route) bool {
-	return s.Dst == o.Dst && s.Metric == o.Metric
-}
-
-// with adds what another attempt has left.
-func (t Traces) with(o Traces) Traces {
+// With adds what another attempt has left.
+func (t Traces) With(o Traces) Traces {
 	given := maps.Clone(t.Given)
 	if given == nil {
 		given = map[int]string{}
 	}
 	maps.Copy(given, o.Given)
-	return Traces{Links: join(t.Links, o.Links), Addrs: join(t.Addrs, o.Addrs), Routes: join(t.Routes, o.Routes), Given: given}
+	return Traces{Links: sets.Union(t.Links, o.Links), Addrs: sets.Union(t.Addrs, o.Addrs), Routes: sets.Union(t.Routes, o.Routes), Given: given}
 }
 
-// undo takes those out that are chosen, and returns the steps that undo them but for
+// Undo takes those out that are chosen, and returns the steps that undo them but for
 // what is wanted. The address comes last: the kernel deletes routes with it.
-func (t *Traces) undo(dev string, six bool, wanted []Step) []Step {
+func (t *Traces) Undo(dev string, six bool, wanted []link.Step) []link.Step {
 	mine := func(d string, a netip.Addr) bool { return (dev == "" || d == dev && a.Is6() == six) }
-	var steps []Step
-	t.Routes = slices.DeleteFunc(t.Routes, func(r Route) bool {
+	var steps []link.Step
+	t.Routes = slices.DeleteFunc(t.Routes, func(r link.Route) bool {
 		if !mine(r.Dev, r.Dst.Addr()) {
 			return false
 		}
-		if !slices.ContainsFunc(wanted, func(s Step) bool { w, ok := s.(Route); return ok && w.replaces(r) }) {
-			steps = append(steps, RouteDel(r))
+		if !slices.ContainsFunc(wanted, func(s link.Step) bool { w, ok := s.(link.Route); return ok && w.Replaces(r) }) {
+			steps = append(steps, link.RouteDel(r))
 		}
 		return true
 	})
-	t.Addrs = slices.DeleteFunc(t.Addrs, func(a AddrAdd) bool {
+	t.Addrs = slices.DeleteFunc(t.Addrs, func(a link.AddrAdd) bool {
 		if !mine(a.Dev, a.Addr.Addr()) {
 			return false
 		}
-		if !slices.Contains(wanted, Step(a)) {
-			steps = append(steps, AddrDel(a))
+		if !slices.Contains(wanted, link.Step(a)) {
+			steps = append(steps, link.AddrDel(a))
 		}
 		return true
 	})
 	return steps
-}
-
-// keptSteps would add the addresses that the interface has already.
-func (l Lease) keptSteps(dev string) []Step {
-	var steps []Step
-	for _, p := range l.Kept {
-		steps = append(steps, AddrAdd{Dev: dev, Addr: p})
-	}
-	return steps
-}
-
-// traces are what this attempt and those before it have left.
-func (r *runner) traces() Traces {
-	made := r.made
-	made.Given = r.given
-	for _, n := range r.sorted() {
-		if n.slot != nil && !n.wasUp && (n.ready || n.setting) {
-			made.Links = join(made.Links, []string{n.dev.Name})
-		}
-	}
-	return r.before.with(made)
-}
-
-// apply makes a change and keeps its trace.
-func (r *runner) apply(s Step) error {
-	err := s.apply(r.sys)
-	if err == nil {
-		r.made.note(s)
-		if route, ok := s.(Route); ok {
-			r.before.Routes = slices.DeleteFunc(r.before.Routes, route.replaces)
-		}
-	}
-	return err
-}
-
-// undo takes away what earlier attempts have left, of one device and family of
-// addresses, or with "" everywhere.
-func (r *runner) undo(dev string, six bool, wanted []Step) {
-	for _, s := range r.before.undo(dev, six, wanted) {
-		err := s.apply(r.sys)
-		r.log.Info(fmt.Sprintf("of an earlier attempt: %s", s))
-		if err != nil {
-			r.log.Warn(fmt.Sprintf("%s: %v", s, err))
-		}
-	}
 }

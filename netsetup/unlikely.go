@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // Names are those that the command line gives: by ifname=, and to the links that it
@@ -30,7 +32,7 @@ func (c Config) Names() []string {
 
 // Makes reports whether the command line makes the link of that name: a bond, bridge, VLAN or
 // P_Key child.
-func (c Config) Makes(name string) bool { return c.made(name) }
+func (c Config) Makes(name string) bool { return c.Made(name) }
 
 // Unlikely says why there is hardly an interface of the name, and what to write, in a
 // sentence that goes behind the name and a colon. It is empty for a name that the kernel,
@@ -52,10 +54,10 @@ func (c Config) Unlikely(name string) (why string, never bool) {
 		}
 		return "no " + key + "= makes it: add " + word, true
 	}
-	if IsUdevName(name) || kernelName(name) {
+	if link.IsUdevName(name) || kernelName(name) {
 		return "", false
 	}
-	if lower := strings.ToLower(name); lower != name && (IsUdevName(lower) || kernelName(lower)) {
+	if lower := strings.ToLower(name); lower != name && (link.IsUdevName(lower) || kernelName(lower)) {
 		return "names of the kernel and of udev are in lower case: write " + lower, false
 	}
 	makes := ""
@@ -71,10 +73,10 @@ func (c Config) Unlikely(name string) (why string, never bool) {
 func linkWord(name string) (key, word string) {
 	if dot := strings.LastIndexByte(name, '.'); dot > 0 {
 		on, number := name[:dot], name[dot+1:]
-		if pkey, err := strconv.ParseUint(number, 16, 16); err == nil && infiniBandName(on) && pkey&0x7fff != 0 {
+		if pkey, err := strconv.ParseUint(number, 16, 16); err == nil && link.InfiniBandName(on) && pkey&0x7fff != 0 {
 			return "ib.pkey", "ib.pkey=" + name
 		}
-		if id, err := strconv.Atoi(number); err == nil && isDigits(number) && id > 0 && id < 4095 {
+		if id, err := strconv.Atoi(number); err == nil && link.IsDigits(number) && id > 0 && id < 4095 {
 			return "vlan", "vlan=" + name + ":" + on
 		}
 	}
@@ -98,7 +100,8 @@ func kernelName(name string) bool {
 	return series(name) != name && slices.Contains([]string{"eth", "ib", "usb", "wwan"}, series(name))
 }
 
-const checkName = "check its name and that its driver is in the image"
+// CheckName is the remedy for a name that nothing has.
+const CheckName = "check its name and that its driver is in the image"
 
 // unknown is what to do about a name that no interface has; brief where it has been
 // told before.
@@ -107,8 +110,8 @@ func (c Config) unknown(name string, brief bool) string {
 	switch {
 	case why != "" && (never || !brief):
 		return why
-	case brief || !IsUdevName(name):
-		return checkName
+	case brief || !link.IsUdevName(name):
+		return CheckName
 	default:
 		return "check its driver is in the image, and the name, which is one of udev's: " +
 			"eno1 or end0 by a number on the board, ens3 by the slot, enp0s3 by the place on the bus, enx525400123456 by the address"

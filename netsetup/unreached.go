@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // Unreached says what else it means that one of the hosts is not reached (EHOSTUNREACH
@@ -16,7 +18,7 @@ func (s State) Unreached(hosts []Host) string {
 	var over []string
 	for _, h := range hosts {
 		for _, by := range s.towards(h) {
-			if by.device().Type == hwInfiniBand && !slices.Contains(over, by.Device) {
+			if by.device().Type == link.HwInfiniBand && !slices.Contains(over, by.Device) {
 				over = append(over, by.Device)
 			}
 		}

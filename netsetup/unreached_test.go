@@ -3,12 +3,14 @@ package netsetup
 import (
 	"net/netip"
 	"testing"
+
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // That a host is not reached means something else besides where the way to it goes over
 // InfiniBand, and only there.
 func TestUnreached(t *testing.T) {
-	state := func(dev string, mac HardwareAddr, own, gateway string) State {
+	state := func(dev string, mac link.HardwareAddr, own, gateway string) State {
 		s := State{Device: dev, MAC: mac, Addrs: []netip.Prefix{prefix(own)}}
 		if gateway != "" {
 			s.Gateway = addr(gateway)

@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // A USBNaming says after what udev of the root names NICs on USB: systemd as it is by
@@ -38,11 +40,11 @@ const usbLink = "systemd/network/73-usb-net-by-mac.link"
 // (systemd.link(5)).
 func linkDirs() []string { return []string{"etc", "run", "usr/local/lib", "usr/lib", "lib"} }
 
-// rootUSB is what can be known of the root before it is mounted. root is the
+// RootUSB is what can be known of the root before it is mounted. root is the
 // initramfs: what somebody else's has, or was added to ours, is likely of the root, and
 // an empty file takes the rule back there (systemd.link(5)). version is that of the
 // kernel (uname -v), which most often comes from where the root does.
-func rootUSB(root fs.FS, version string) USBNaming {
+func RootUSB(root fs.FS, version string) USBNaming {
 	for _, dir := range linkDirs() {
 		text, err := fs.ReadFile(root, dir+"/"+usbLink)
 		switch {
@@ -59,9 +61,9 @@ func rootUSB(root fs.FS, version string) USBNaming {
 	return USBByPath
 }
 
-// usbNames is what nodisk.ifnames= says; else what a word shows that calls one by the
+// USBNaming is what nodisk.ifnames= says; else what a word shows that calls one by the
 // one or the other name; 0 if there is neither.
-func (c Config) usbNames() USBNaming {
+func (c Config) USBNaming() USBNaming {
 	if c.USBNames != 0 {
 		return c.USBNames
 	}
@@ -78,9 +80,9 @@ func (c Config) usbNames() USBNaming {
 
 // usbPath tells whether a name is one of USB by place: enp0s20u1, enp0s20f0u1u4.
 func usbPath(name string) bool {
-	if nameKind(name) != 'p' && nameKind(name) != 's' {
+	if link.NameKind(name) != 'p' && link.NameKind(name) != 's' {
 		return false
 	}
 	_, port, ok := strings.Cut(name[2:], "u")
-	return ok && port != "" && isDigits(port[:1])
+	return ok && port != "" && link.IsDigits(port[:1])
 }

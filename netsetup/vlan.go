@@ -5,14 +5,8 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
-
-// A VLAN is one vlan=name:parent[:id].
-type VLAN struct {
-	Name   string
-	Parent PortMatch // of several that it describes, the first that appears
-	ID     int       // 1 to 4094
-}
 
 const vlanFix = "write vlan=vlan5:eth0 or vlan=eth0.5:eth0, where the name ends in the id, or vlan=name:eth0:5"
 
@@ -32,19 +26,19 @@ func (c *Config) parseVLAN(a cmdline.Arg, p *problems) {
 	}
 	id, err := strconv.Atoi(digits)
 	switch {
-	case errNewName(f[0]) != nil:
-		p.bad(a, strconv.Quote(f[0])+" "+errNewName(f[0]).Error(), vlanFix)
-	case perr != nil && resemblesAddress(f[1]):
+	case link.ErrNewName(f[0]) != nil:
+		p.bad(a, strconv.Quote(f[0])+" "+link.ErrNewName(f[0]).Error(), vlanFix)
+	case perr != nil && link.ResemblesAddress(f[1]):
 		p.bad(a, strconv.Quote(f[1])+" "+perr.Error(), addressFix)
 	case perr != nil:
 		p.bad(a, strconv.Quote(f[1])+" is not one interface", vlanFix)
 	case digits == "":
 		p.bad(a, "does not tell the id: "+f[0]+" ends in none", vlanFix)
-	case err != nil || !isDigits(digits) || id < 1 || id > 4094:
+	case err != nil || !link.IsDigits(digits) || id < 1 || id > 4094:
 		// 0 is priority only and 4095 reserved (IEEE 802.1Q).
 		p.bad(a, "id "+digits+" is not a number from 1 to 4094", vlanFix)
 	default:
-		c.VLANs = append(c.VLANs, VLAN{Name: f[0], Parent: parent, ID: id})
+		c.VLANs = append(c.VLANs, link.VLAN{Name: f[0], Parent: parent, ID: id})
 	}
 }
 
@@ -52,10 +46,10 @@ func (c *Config) parseVLAN(a cmdline.Arg, p *problems) {
 // dot, empty if it is no number.
 func vlanDigits(name string) string {
 	digits, ok := strings.CutPrefix(name, "vlan")
-	if !ok || !isDigits(digits) {
+	if !ok || !link.IsDigits(digits) {
 		digits = name[strings.LastIndexByte(name, '.')+1:]
 	}
-	if !isDigits(digits) || digits == name {
+	if !link.IsDigits(digits) || digits == name {
 		return ""
 	}
 	return digits

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/ko"
-	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -108,7 +108,7 @@ func (i *Image) read(ctx context.Context, r *build.ImageReader) error {
 
 // texts are the files that say something of modules and of names of hosts.
 func (i *Image) texts() ([]string, error) {
-	names := append(modload.ConfFiles(i.files), boot.HostsFile, boot.ResolvConfFile)
+	names := append(modload.ConfFiles(i.files), plan.HostsFile, plan.ResolvConfFile)
 	if len(names) > textsMost {
 		return nil, fmt.Errorf("read /%s: %d files of modprobe.d are more than any node has", names[0], len(names))
 	}
@@ -120,7 +120,7 @@ func (i *Image) texts() ([]string, error) {
 		}
 		if left -= info.Size(); left < 0 {
 			return nil, fmt.Errorf("read /%s: with it modprobe.d, /%s and /%s have more than %d MiB",
-				name, boot.HostsFile, boot.ResolvConfFile, textsMax>>20)
+				name, plan.HostsFile, plan.ResolvConfFile, textsMax>>20)
 		}
 	}
 	return names, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // interfaces compares the names and addresses that the command line has for
@@ -23,7 +24,7 @@ func (c *checker) interfaces() {
 	for _, i := range n.Interfaces {
 		key := fmt.Sprintf("ip=%v", i)
 		why, sure := c.unlikely(i.Device)
-		if missing := c.absent(netsetup.PortMatch{Name: i.Device, Addr: i.Match}); missing != "" {
+		if missing := c.absent(link.PortMatch{Name: i.Device, Addr: i.Match}); missing != "" {
 			why, sure = missing, true
 		}
 		if sure {
@@ -51,7 +52,7 @@ func (c *checker) interfaces() {
 		c.address("bootdev=", boot.Addr)
 	}
 	c.driver("bootdev="+n.BootDev, boot.Driver)
-	port := func(key string, p netsetup.PortMatch) {
+	port := func(key string, p link.PortMatch) {
 		if why, _ := c.unlikely(p.Name); why != "" {
 			c.doubt("%s: %s", key, why)
 		}
@@ -77,13 +78,13 @@ func (c *checker) interfaces() {
 			c.doubt("%s %s", key, why)
 			continue
 		}
-		port(key, netsetup.PortMatch{Name: child.Parent})
+		port(key, link.PortMatch{Name: child.Parent})
 	}
 	for _, r := range n.Renames {
 		c.address("ifname="+r.Name, r.Addr)
 	}
 	for _, r := range n.Routes {
-		if a, err := netsetup.ParsePort(r.Dev); err == nil {
+		if a, err := link.ParsePort(r.Dev); err == nil {
 			c.address("rd.route="+r.Dst.String(), a)
 		} else if why, _ := c.unlikely(r.Dev); why != "" {
 			c.doubt("rd.route=%v: %s", r.Dst, why)
@@ -117,11 +118,11 @@ func (c *checker) unlikely(name string) (why string, sure bool) {
 	switch {
 	case slices.Contains(c.decided.Network.Names(), name):
 		return "", false // the machine tells
-	case kind == "ib" && err == nil, strings.HasPrefix(name, "ib") && netsetup.IsUdevName(name):
+	case kind == "ib" && err == nil, strings.HasPrefix(name, "ib") && link.IsUdevName(name):
 		if why, sure := c.noPort(name); why != "" {
 			return why, sure
 		}
-	case kind == "eth" && err == nil, strings.HasPrefix(name, "en") && netsetup.IsUdevName(name):
+	case kind == "eth" && err == nil, strings.HasPrefix(name, "en") && link.IsUdevName(name):
 		if why, sure := c.noEthernet(); why != "" {
 			return name + " is an Ethernet interface, and " + why, sure
 		}
@@ -129,7 +130,7 @@ func (c *checker) unlikely(name string) (why string, sure bool) {
 	if v == nil {
 		return "", false
 	}
-	if err == nil && !netsetup.IsUdevName(name) {
+	if err == nil && !link.IsUdevName(name) {
 		if why, sure := c.uncounted(name, kind, number); why != "" {
 			return why, sure
 		}
@@ -296,7 +297,7 @@ func (c *checker) fabricProfile() string {
 
 // portless says of the address of an InfiniBand port that the image makes no interface of one;
 // empty for other addresses.
-func (c *checker) portless(address netsetup.HardwareAddr) string {
+func (c *checker) portless(address link.HardwareAddr) string {
 	if len(address) != 8 && len(address) != 20 {
 		return ""
 	}
@@ -315,7 +316,7 @@ func (c *checker) noPort(name string) (why string, sure bool) {
 	none, sure := c.noInfiniBand()
 	lacks := c.ipoib()
 	// A list need not have everything that is plugged in, and only the kernel counts from 0.
-	if none == noneThere && netsetup.IsUdevName(name) {
+	if none == noneThere && link.IsUdevName(name) {
 		sure = false
 	}
 	switch {
@@ -336,7 +337,7 @@ func (c *checker) noPort(name string) (why string, sure bool) {
 
 // address warns of one that the inventory does not have: it may be that of
 // another node.
-func (c *checker) address(key string, address netsetup.HardwareAddr) {
+func (c *checker) address(key string, address link.HardwareAddr) {
 	if address == "" {
 		return
 	}

@@ -7,13 +7,13 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/build"
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // absent says why no interface can be the one that a word is about: neither by its name
 // or address, nor, where the command line makes it, by what it is made of. Empty if one
 // can.
-func (c *checker) absent(m netsetup.PortMatch) string {
+func (c *checker) absent(m link.PortMatch) string {
 	if m.Addr != "" {
 		return c.stranger(m.Addr)
 	}
@@ -23,7 +23,7 @@ func (c *checker) absent(m netsetup.PortMatch) string {
 			return c.stranger(r.Addr)
 		}
 	}
-	lower := func(what string, ports []netsetup.PortMatch) string {
+	lower := func(what string, ports []link.PortMatch) string {
 		first := ""
 		for _, p := range ports {
 			why := ""
@@ -51,7 +51,7 @@ func (c *checker) absent(m netsetup.PortMatch) string {
 	}
 	for _, v := range n.VLANs {
 		if v.Name == m.Name {
-			return lower("vlan", []netsetup.PortMatch{v.Parent})
+			return lower("vlan", []link.PortMatch{v.Parent})
 		}
 	}
 	for _, child := range n.Children {
@@ -59,7 +59,7 @@ func (c *checker) absent(m netsetup.PortMatch) string {
 			if why := c.ipoib(); why != "" {
 				return "ib.pkey=" + m.Name + " " + why
 			}
-			return lower("ib.pkey", []netsetup.PortMatch{{Name: child.Parent}})
+			return lower("ib.pkey", []link.PortMatch{{Name: child.Parent}})
 		}
 	}
 	if why, sure := c.unlikely(m.Name); sure {
@@ -70,7 +70,7 @@ func (c *checker) absent(m netsetup.PortMatch) string {
 
 // stranger says that no adapter of the node has an address, or that the image makes no interface
 // of it; empty if one has, or nobody knows.
-func (c *checker) stranger(address netsetup.HardwareAddr) string {
+func (c *checker) stranger(address link.HardwareAddr) string {
 	v := c.Inventory
 	if v == nil || v.Network == nil || c.owns(address) || c.unlisted().retyped {
 		return c.portless(address)
@@ -79,11 +79,11 @@ func (c *checker) stranger(address netsetup.HardwareAddr) string {
 }
 
 // owns reports whether the inventory has an address.
-func (c *checker) owns(address netsetup.HardwareAddr) bool {
+func (c *checker) owns(address link.HardwareAddr) bool {
 	want := address.String()
 	guid, long := address.GUID()
 	return slices.ContainsFunc(c.Inventory.Network, func(have string) bool {
-		other, err := netsetup.ParseGUID(have)
+		other, err := link.ParseGUID(have)
 		return strings.EqualFold(have, want) || len(address) == 8 && strings.HasSuffix(strings.ToLower(have), want) ||
 			long && err == nil && len(have) > 17 && guid.Is(other)
 	})
@@ -103,7 +103,7 @@ func (c *checker) against(name string) string {
 	b, err := hex.DecodeString(digits)
 	switch {
 	case byAddress && err == nil && len(b) == 6:
-		return c.stranger(netsetup.HardwareAddr(b))
+		return c.stranger(link.HardwareAddr(b))
 	case strings.HasPrefix(name, "usb") && !slices.ContainsFunc(v.Devices, onUSB):
 		return fmt.Sprintf("%s is an interface on USB, and the node has no such adapter", name)
 	}
@@ -114,14 +114,14 @@ func (c *checker) against(name string) string {
 // does. Where it does not know the slots, that is a note for InfiniBand, whose names are seldom
 // anything else.
 func (c *checker) elsewhere(name string) string {
-	slot, ok := netsetup.UdevSlot(name)
+	slot, ok := link.UdevSlot(name)
 	ok = ok && !strings.Contains(name, "u") // on USB: the slot is that of the controller
 	slots := c.Inventory.Slots
 	switch {
 	case ok && slots != nil && !slices.Contains(slots, slot):
 		return fmt.Sprintf("%s would be in slot %s, where the inventory has nothing", name, slot)
 	case ok && slots != nil:
-	case strings.HasPrefix(name, "ib") && netsetup.IsUdevName(name):
+	case strings.HasPrefix(name, "ib") && link.IsUdevName(name):
 		c.note("%s: the inventory does not tell in which slot the adapters are: whether one gets this name is not known", name)
 	}
 	return ""

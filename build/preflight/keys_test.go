@@ -6,21 +6,21 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // Of every key nodisk plan says what /init makes of it: the same warnings, the same
 // errors, and what is not needed as a note.
 func TestPlanTellsOfKeys(t *testing.T) {
-	for _, k := range boot.Keys() {
+	for _, k := range plan.Keys() {
 		for _, base := range []string{"root=/dev/ram", "root=LABEL=a", "root=LABEL=a netroot=iscsi:10.0.0.1::::iqn.2026-01.org.example:a ip=eth0:dhcp"} {
 			line := cmdline.Parse(base + " " + k.Example)
 			r, err := Check(t.Context(), Input{Line: line})
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, planErr := boot.NewPlan(line, nil)
+			p, planErr := plan.New(line, nil)
 			for _, part := range []struct {
 				what       string
 				want, have []string
@@ -65,11 +65,11 @@ func TestPlanAgreesWithKeys(t *testing.T) {
 		"root=LABEL=a netroot=iscsi:10.0.0.1::::iqn.2026-01.org.example:a ip=eth0:dhcp", "ip=dhcp root=/dev/nfs",
 		"root=LABEL=a rd.iscsi.target.name=iqn.2026-01.org.example:a rd.iscsi.target.ip=10.0.0.1", "root=LABEL=a BOOTIF=01-52-54-00-12-34-56 rd.neednet=1", "",
 	}
-	keys := map[string]boot.Key{}
-	for _, k := range boot.Keys() {
+	keys := map[string]plan.Key{}
+	for _, k := range plan.Keys() {
 		keys[k.Name] = k
 	}
-	for _, k := range boot.Keys() {
+	for _, k := range plan.Keys() {
 		name, value, _ := strings.Cut(k.Example, "=")
 		own, is := name, k
 		var notes, doubts, faults []string
@@ -78,14 +78,14 @@ func TestPlanAgreesWithKeys(t *testing.T) {
 			own, is = k.As, keys[k.As]
 		}
 		switch is.State {
-		case boot.KeyDone, boot.KeyForeign:
-		case boot.KeyNotNeeded:
+		case plan.KeyDone, plan.KeyForeign:
+		case plan.KeyNotNeeded:
 			notes = append(notes, own+": not needed: "+is.Why)
-		case boot.KeyInstead:
+		case plan.KeyInstead:
 			doubts = append(doubts, own+": without effect: "+is.Why)
-		case boot.KeyLater:
+		case plan.KeyLater:
 			doubts = append(doubts, own+": not built yet, without effect")
-		case boot.KeyRefused:
+		case plan.KeyRefused:
 			problem, fix, _ := strings.Cut(is.Why, ": ")
 			if own != "team" { // the network's, which names the value
 				value = "..."

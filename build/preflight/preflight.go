@@ -19,8 +19,8 @@ import (
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/ko"
-	"github.com/nodisk/nodisk/init/boot"
 	"github.com/nodisk/nodisk/init/linux"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -108,7 +108,7 @@ type checker struct {
 	Input
 	Report
 
-	decided boot.Plan
+	decided plan.Plan
 	index   *modload.Index
 	conf    modload.Conf
 	aliases build.Aliases
@@ -190,7 +190,7 @@ func (c *checker) plan() bool {
 		}
 	}
 	var err error
-	c.decided, err = boot.NewPlan(c.Line, config)
+	c.decided, err = plan.New(c.Line, config)
 	for _, w := range c.decided.Warnings {
 		c.doubt("command line: %s", w)
 	}
@@ -216,10 +216,10 @@ func (c *checker) plan() bool {
 // names warns of servers that nothing on the command line or in the image knows the
 // address of.
 func (c *checker) names() {
-	var known boot.Names
+	var known plan.Names
 	if c.Image != nil {
 		var err error
-		if known, err = boot.ReadNames(c.Image.files); err != nil {
+		if known, err = plan.ReadNames(c.Image.files); err != nil {
 			c.doubt("%v", err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/ko"
-	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -83,9 +83,9 @@ func (c *checker) rehearse(ctx context.Context) error {
 	}
 	for _, load := range loads {
 		switch load.Way {
-		case boot.LoadNetwork:
+		case plan.LoadNetwork:
 			c.serve(ctx, l, load.Phase, aliases, modload.Network)
-		case boot.LoadDevices:
+		case plan.LoadDevices:
 			c.serve(ctx, l, load.Phase, aliases, nil)
 		default:
 			c.request(ctx, l, load.Phase, load.Requests)

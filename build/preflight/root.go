@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/init/rootinit"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -16,7 +17,7 @@ func (c *checker) root() {
 	p := c.decided
 	c.shell()
 	if c.Root != "" {
-		if _, err := boot.FindInit(c.Root, p.Init); err != nil && !errors.Is(err, fs.ErrPermission) {
+		if _, err := rootinit.FindInit(c.Root, p.Init); err != nil && !errors.Is(err, fs.ErrPermission) {
 			c.fault("%s: %v", c.Root, err)
 		}
 	}
@@ -51,14 +52,14 @@ func (c *checker) shell() {
 	if c.decided.Breaks != nil {
 		c.doubt("rd.break asks for a shell%s", fix)
 	}
-	if c.decided.Policy.OnFail == boot.OnFailShell {
+	if c.decided.Policy.OnFail == plan.OnFailShell {
 		c.doubt("nodisk.onfail=shell%s", fix)
 	}
 }
 
 // ramRoot looks for the init of the initramfs.
 func (c *checker) ramRoot() {
-	names := boot.InitCandidates(c.decided.Init)
+	names := rootinit.InitCandidates(c.decided.Init)
 	for _, name := range names {
 		if c.Image.has(strings.TrimPrefix(name, "/")) {
 			return

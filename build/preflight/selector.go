@@ -8,17 +8,18 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // selector tells of nodisk.ib.port= that selects no port of the node: a fault where the node has no
 // other network, and the command line leaves it to nodisk which port it takes.
 func (c *checker) selector(n netsetup.Config) {
-	if n.IBPort == (netsetup.PortSelector{}) || c.Inventory == nil {
+	if n.IBPort == (link.PortSelector{}) || c.Inventory == nil {
 		return
 	}
 	why, sure := c.unselected(n.IBPort)
 	_, only := c.noEthernet()
-	left := !slices.ContainsFunc(n.Interfaces, func(i netsetup.Interface) bool { return i.Device != "" || i.Match != "" || i.Driver != "" })
+	left := !slices.ContainsFunc(n.Interfaces, func(i netsetup.Addressing) bool { return i.Device != "" || i.Match != "" || i.Driver != "" })
 	switch {
 	case why == "":
 	case sure && only && left && n.BootDev == "" && len(n.Names()) == 0:
@@ -30,7 +31,7 @@ func (c *checker) selector(n netsetup.Config) {
 
 // unselected says why a selector selects no port of the node; empty if it may select one. What it says
 // goes after the key and its equals sign.
-func (c *checker) unselected(port netsetup.PortSelector) (why string, sure bool) {
+func (c *checker) unselected(port link.PortSelector) (why string, sure bool) {
 	if port.GUID != "" {
 		if why := c.stranger(port.GUID); why != "" {
 			return " " + why, c.infiniBandPorts() > 0
@@ -63,7 +64,7 @@ func onePort(d build.Device) bool {
 
 // uncalled says why no adapter has the name of a selector: its driver's and a number, as in
 // mlx5_0 of mlx5_core and mthca0 of ib_mthca.
-func (c *checker) uncalled(port netsetup.PortSelector) (why string, sure bool) {
+func (c *checker) uncalled(port link.PortSelector) (why string, sure bool) {
 	if port.HCA == "" || c.builtin {
 		return "", false
 	}

@@ -4,7 +4,8 @@ import (
 	"encoding/hex"
 	"strings"
 
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // An identity is one way in which a node is known to a DHCP server: by the
@@ -22,7 +23,7 @@ const (
 	typeInfiniBand = 0x20
 )
 
-func colons(b ...byte) string { return netsetup.HardwareAddr(b).String() }
+func colons(b ...byte) string { return link.HardwareAddr(b).String() }
 
 // identities are those by which a server must know the node to give it one
 // address from the firmware to the system; the preferred first. An Ethernet
@@ -38,10 +39,10 @@ func (n Node) identities() []identity {
 		}
 		return all
 	}
-	forms := []netsetup.ClientID{netsetup.ClientID(n.ClientID)}
+	forms := []lease.ClientID{lease.ClientID(n.ClientID)}
 	switch n.ClientID {
 	case "", "auto":
-		forms = netsetup.AutoForms()
+		forms = lease.AutoForms()
 	case "infiniband":
 		// Who has this header has the identifier of guid as well, and systems that
 		// keep to RFC 4390 have that alone.

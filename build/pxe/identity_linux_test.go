@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nodisk/nodisk/internal/testenv"
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // An ibClient is how a program presents an InfiniBand port: docs/infiniband.md has who
@@ -40,7 +40,7 @@ func ibClients() []ibClient {
 }
 
 // message is the DISCOVER that it sends for a port.
-func (c ibClient) message(t *testing.T, guid netsetup.HardwareAddr, number byte) *dhcpv4.DHCPv4 {
+func (c ibClient) message(t *testing.T, guid link.HardwareAddr, number byte) *dhcpv4.DHCPv4 {
 	t.Helper()
 	g := fmt.Sprintf("%x", string(guid))
 	bytesOf := func(text string) []byte {
@@ -102,7 +102,7 @@ func TestInfiniBandOffered(t *testing.T) {
 			var discovers []*dhcpv4.DHCPv4
 			for i := range forms {
 				for _, c := range ibClients() {
-					guid := netsetup.HardwareAddr([]byte{0, 2, 0xc9, 3, 0, 0, 0x10, 0x50 + byte(i)})
+					guid := link.HardwareAddr([]byte{0, 2, 0xc9, 3, 0, 0, 0x10, 0x50 + byte(i)})
 					discovers = append(discovers, c.message(t, guid, byte(len(discovers))))
 				}
 			}

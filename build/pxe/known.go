@@ -5,6 +5,8 @@ import (
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // known compares what the command line says of the node's identity with what the server
@@ -16,7 +18,7 @@ func (r *renderer) known(e entry) {
 	for _, a := range cmdline.Parse(e.words) {
 		switch {
 		case cmdline.SameKey(a.Key, "nodisk.dhcp.clientid"):
-			id, err := netsetup.ParseClientID(a.Value)
+			id, err := lease.ParseClientID(a.Value)
 			switch has := e.node.ClientID; {
 			case err != nil: // the checker's to tell
 			case has != "" && has != string(id):
@@ -39,7 +41,7 @@ func (r *renderer) known(e entry) {
 // the kernel's or udev's name.
 func (n Nodes) infiniBandInterface() bool {
 	number, ok := strings.CutPrefix(n.Interface, "ib")
-	return ok && (number != "" && strings.Trim(number, "0123456789.abcdef") == "" || netsetup.IsUdevName(n.Interface))
+	return ok && (number != "" && strings.Trim(number, "0123456789.abcdef") == "" || link.IsUdevName(n.Interface))
 }
 
 // deaf is what the files of the servers that do not serve InfiniBand say of it, each line

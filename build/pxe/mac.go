@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // ParseMAC reads the address of an Ethernet port in any of the spellings that
@@ -19,7 +19,7 @@ import (
 //	525400123457  0x525400123457                              bare
 //
 // Errors say what the text is instead.
-func ParseMAC(s string) (netsetup.HardwareAddr, error) {
+func ParseMAC(s string) (link.HardwareAddr, error) {
 	digits := strings.ToLower(strings.TrimSpace(s))
 	bare := strings.TrimPrefix(digits, "0x")
 	fields := strings.FieldsFunc(bare, func(c rune) bool { return strings.ContainsRune(":-. ", c) })
@@ -47,7 +47,7 @@ func ParseMAC(s string) (netsetup.HardwareAddr, error) {
 	b, err := hex.DecodeString(strings.Join(fields, ""))
 	switch {
 	case err == nil && len(b) == 6:
-		return netsetup.HardwareAddr(b), nil
+		return link.HardwareAddr(b), nil
 	case err == nil && len(b) == 8:
 		return "", errors.New("has eight bytes: that is an EUI-64, or the GUID of an InfiniBand port")
 	case err == nil && len(b) == 20:
@@ -57,7 +57,7 @@ func ParseMAC(s string) (netsetup.HardwareAddr, error) {
 }
 
 // port refuses addresses that no port has: those of groups, and zeros.
-func port(a netsetup.HardwareAddr) error {
+func port(a link.HardwareAddr) error {
 	if a[0]&1 != 0 || strings.Trim(string(a), "\x00") == "" {
 		return errors.New("is not the address of a port")
 	}

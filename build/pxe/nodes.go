@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // Nodes is a description of nodes, checked.
@@ -113,9 +113,9 @@ type Node struct {
 	IP    netip.Addr // the zero value: from the pool
 	// MAC is that of an Ethernet port, GUID that of an InfiniBand port, and
 	// Port its 20 bytes where they were given; one of the first two is set.
-	MAC    netsetup.HardwareAddr
-	GUID   netsetup.GUID
-	Port   netsetup.HardwareAddr
+	MAC    link.HardwareAddr
+	GUID   link.GUID
+	Port   link.HardwareAddr
 	Secret string // a further image, of this node alone
 
 	ClientID string // a form of docs/infiniband.md; empty is auto
@@ -127,7 +127,7 @@ func (n Node) infiniBand() bool { return n.MAC == "" }
 
 // mac is the address of six bytes: on InfiniBand the one that firmware makes of
 // the GUID.
-func (n Node) mac() netsetup.HardwareAddr {
+func (n Node) mac() link.HardwareAddr {
 	if n.infiniBand() {
 		return n.GUID.MAC()
 	}

@@ -5,7 +5,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -79,7 +80,7 @@ func ascii(s string) bool {
 }
 
 // mac reads the address of an Ethernet port.
-func (p *parser) mac(v *yaml.Node, what string) netsetup.HardwareAddr {
+func (p *parser) mac(v *yaml.Node, what string) link.HardwareAddr {
 	s := p.text(v, what)
 	if s == "" {
 		return ""
@@ -140,21 +141,21 @@ func (p *parser) pool(v *yaml.Node, what string) (first, last netip.Addr) {
 
 // guid reads an InfiniBand identity of at least the eight bytes: the two that
 // six bytes lack would be a guess.
-func (p *parser) guid(v *yaml.Node, what string) (netsetup.GUID, netsetup.HardwareAddr) {
+func (p *parser) guid(v *yaml.Node, what string) (link.GUID, link.HardwareAddr) {
 	s := p.text(v, what+": guid")
 	if s == "" {
-		return netsetup.GUID{}, ""
+		return link.GUID{}, ""
 	}
-	a, err := netsetup.ParsePort(s)
+	a, err := link.ParsePort(s)
 	if err != nil {
 		p.bad(at(v), "%s: guid %q %v", what, clip(s), err)
-		return netsetup.GUID{}, ""
+		return link.GUID{}, ""
 	}
 	g, _ := a.GUID()
 	switch len(a) {
 	case 6:
 		p.bad(at(v), "%s: guid %s has six bytes, and the two between them are not certain: write all eight (ibstat -p)", what, g)
-		return netsetup.GUID{}, ""
+		return link.GUID{}, ""
 	case 20:
 		return g, a
 	case 8:
@@ -173,7 +174,7 @@ func (p *parser) clientID(v *yaml.Node, what string) string {
 	if s == "" {
 		return ""
 	}
-	id, err := netsetup.ParseClientID(s)
+	id, err := lease.ParseClientID(s)
 	if err != nil {
 		p.bad(at(v), "%s: client-id %q: %v", what, clip(s), err)
 	}

@@ -11,15 +11,15 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // Wake is what is said of waking a node, or the nodes of a group.
 type Wake struct {
 	Order    *int // smaller ones first; nil is 0
 	Never    *bool
-	MAC      netsetup.HardwareAddr // of the port that listens, where it is not the one that boots
-	Password []byte                // of SecureOn, 4 or 6 bytes; empty for none
+	MAC      link.HardwareAddr // of the port that listens, where it is not the one that boots
+	Password []byte            // of SecureOn, 4 or 6 bytes; empty for none
 }
 
 // under returns it with what it leaves open taken from that above.
@@ -79,7 +79,7 @@ func ParsePassword(s string) ([]byte, error) {
 // A Sleeper is a node that can be woken.
 type Sleeper struct {
 	Name     string
-	MAC      netsetup.HardwareAddr
+	MAC      link.HardwareAddr
 	Password []byte
 	// Broadcast is that of its subnet, the zero value where it is not known.
 	Broadcast netip.Addr

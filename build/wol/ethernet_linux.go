@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // Ethernet makes a sender of frames on an interface. It needs root, or
@@ -30,7 +30,7 @@ func Ethernet(name string) (Sender, error) {
 	case err != nil:
 		return Sender{}, fmt.Errorf("open packet socket: %w", err)
 	}
-	source := netsetup.HardwareAddr(i.HardwareAddr)
+	source := link.HardwareAddr(i.HardwareAddr)
 	to := &unix.SockaddrLinklayer{Ifindex: i.Index, Halen: 6}
 	copy(to.Addr[:], broadcast())
 	send := func(t Target) error {

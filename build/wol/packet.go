@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // EtherType is that of wake-on-LAN frames.
@@ -14,9 +14,9 @@ const EtherType = 0x0842
 // A Target is a machine to wake.
 type Target struct {
 	Name     string
-	MAC      netsetup.HardwareAddr // six bytes
-	Password []byte                // of SecureOn, 4 or 6 bytes; empty for none
-	To       netip.AddrPort        // of UDP: a broadcast address; Ethernet ignores it
+	MAC      link.HardwareAddr // six bytes
+	Password []byte            // of SecureOn, 4 or 6 bytes; empty for none
+	To       netip.AddrPort    // of UDP: a broadcast address; Ethernet ignores it
 }
 
 // broadcast is the Ethernet address of all stations.
@@ -30,7 +30,7 @@ func (t Target) Packet() []byte {
 
 // Frame is the Ethernet frame with the magic packet. It goes to all stations: a
 // switch has forgotten the port of a machine that is off.
-func (t Target) Frame(source netsetup.HardwareAddr) []byte {
+func (t Target) Frame(source link.HardwareAddr) []byte {
 	b := append(broadcast(), source...)
 	b = binary.BigEndian.AppendUint16(b, EtherType)
 	return append(b, t.Packet()...)

@@ -11,11 +11,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-func mac(last byte) netsetup.HardwareAddr {
-	return netsetup.HardwareAddr([]byte{0x52, 0x54, 0, 0x12, 0x34, last})
+func mac(last byte) link.HardwareAddr {
+	return link.HardwareAddr([]byte{0x52, 0x54, 0, 0x12, 0x34, last})
 }
 
 func TestFrame(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/nodisk/nodisk/init/boot"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
@@ -30,21 +30,21 @@ func checkConfig(config io.Reader) (warnings []string, err error) {
 		return nil, err
 	}
 	_, _, err = planOf(nil, args)
-	return boot.KeyWarnings(args), err
+	return plan.KeyWarnings(args), err
 }
 
 // planOf is the plan of words that may leave the root to others: a config to the
 // command line, or the other way round. Then it is that of some root with which they
 // can be used, and missing says which.
-func planOf(line, config cmdline.Args) (p boot.Plan, missing string, err error) {
+func planOf(line, config cmdline.Args) (p plan.Plan, missing string, err error) {
 	args := slices.Concat(config, line)
 	if args.Has("root") || args.Has("netroot") || args.Has("nfsroot") || args.Has("boot") {
-		p, err = boot.NewPlan(line, config)
+		p, err = plan.New(line, config)
 		return p, "", err
 	}
 	// The second is for a static address, with which nobody is asked for a root.
 	for _, missing = range []string{"dhcp", "nfs:192.0.2.1:/root"} {
-		if p, err = boot.NewPlan(append(slices.Clone(line), cmdline.Arg{Key: "root", Value: missing, HasValue: true}), config); err == nil {
+		if p, err = plan.New(append(slices.Clone(line), cmdline.Arg{Key: "root", Value: missing, HasValue: true}), config); err == nil {
 			break
 		}
 	}

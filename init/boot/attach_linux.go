@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup/ibft"
@@ -43,7 +44,7 @@ func (w *worker) attach(ctx context.Context) (string, error) {
 	}
 	// The logins need no module, so they go on beside the loading of them.
 	loaded := w.loadISCSI(ctx)
-	groups := byTarget(iscsi.Addressed(ctx, named), !w.root.Block.OfFirstDisk())
+	groups := iscsi.GroupByName(iscsi.Addressed(ctx, named), !w.root.Block.OfFirstDisk())
 	if err := w.endStale(ctx, groups, name); err != nil {
 		return "", err
 	}
@@ -63,7 +64,7 @@ func (w *worker) loadISCSI(ctx context.Context) *future {
 	go func() {
 		defer close(f.done)
 		f.err = guarded(func() error {
-			return unlessCurable(w.loadOne(ctx, attachLoad()))
+			return unlessCurable(w.loadOne(ctx, plan.AttachLoad()))
 		})
 		w.serveRequests()
 	}()
@@ -78,13 +79,13 @@ func guarded(f func() error) error {
 
 // attachAll attaches the targets and returns what came of each. A target that the
 // kernel does not let go of is left to itself.
-func (w *worker) attachAll(ctx context.Context, groups []target, initiator string, loaded *future) []attached {
+func (w *worker) attachAll(ctx context.Context, groups []iscsi.Group, initiator string, loaded *future) []attached {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	options := iscsi.Options{InitiatorName: initiator}
 	results := make(chan attached, len(groups))
 	for i, t := range groups {
-		kept, behind := w.session(t.name), w.behind[t.name]
+		kept, behind := w.session(t.Name), w.behind[t.Name]
 		go func() {
 			a := attached{behind: behind}
 			a.err = guarded(func() error {
@@ -108,7 +109,7 @@ func (w *worker) attachAll(ctx context.Context, groups []target, initiator strin
 		case a := <-results:
 			list[a.index] = a
 		case <-late.C:
-			list[i].err = fmt.Errorf("target %s: the kernel holds the session that is being made", groups[i].name)
+			list[i].err = fmt.Errorf("target %s: the kernel holds the session that is being made", groups[i].Name)
 			late.Reset(0)
 		}
 	}
@@ -117,17 +118,17 @@ func (w *worker) attachAll(ctx context.Context, groups []target, initiator strin
 
 // attachTarget goes on with the session that is there, else it makes one.
 func (w *worker) attachTarget(
-	ctx context.Context, t target, kept *iscsi.Session, behind []iscsi.Portal, o iscsi.Options, loaded *future,
+	ctx context.Context, t iscsi.Group, kept *iscsi.Session, behind []iscsi.Portal, o iscsi.Options, loaded *future,
 ) attached {
 	var lost error
 	if kept != nil {
-		if lost = kept.Show(ctx, t.units, w.log); lost == nil {
+		if lost = kept.Show(ctx, t.Units, w.log); lost == nil {
 			return attached{session: kept, behind: behind}
 		}
 		// It has been ended. That portal did not have the disks.
 		behind = append(slices.Clone(behind), kept.Target.Portal)
 	}
-	a := t.attach(ctx, behind, func(ctx context.Context, portals []iscsi.Target) (login, error) {
+	a := attachGroup(ctx, t, behind, func(ctx context.Context, portals []iscsi.Target) (login, error) {
 		c, err := iscsi.LoginAny(ctx, portals, o, w.log)
 		if err != nil {
 			return nil, err
@@ -178,13 +179,13 @@ func (w *worker) rootOn(ctx context.Context, list []attached) bool {
 
 // judge keeps what was attached and decides whether it is enough. A target that
 // does not answer does not keep a root from being mounted that is there.
-func (w *worker) judge(ctx context.Context, groups []target, list []attached, loaded *future) (string, error) {
+func (w *worker) judge(ctx context.Context, groups []iscsi.Group, list []attached, loaded *future) (string, error) {
 	w.sessions = nil
 	w.behind = map[string][]iscsi.Portal{}
 	var errs []error
 	var lines []string
 	for i, a := range list {
-		w.behind[groups[i].name] = a.behind
+		w.behind[groups[i].Name] = a.behind
 		if a.err != nil {
 			errs = append(errs, a.err)
 			continue
@@ -234,7 +235,7 @@ func (w *worker) targets() ([]iscsi.Target, error) {
 	case err != nil:
 		w.log.Warn(err.Error())
 	case len(more) == 0 && len(full) == 0 && w.root.Kind == rootfs.KindBlock && w.root.Block.IsZero():
-		return nil, permanent(errors.New("the root is the firmware's, but " + ibft.ErrNone.Error() + ": boot by the firmware's iSCSI initiator, or name the target by netroot=iscsi:"))
+		return nil, plan.Permanent(errors.New("the root is the firmware's, but " + ibft.ErrNone.Error() + ": boot by the firmware's iSCSI initiator, or name the target by netroot=iscsi:"))
 	case len(more) == 0:
 		w.log.Info("rd.iscsi.firmware: " + ibft.ErrNone.Error())
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // shellPath is there in an image made with --rescue, or with a shell added.
@@ -21,7 +23,7 @@ func (w *worker) needShell() {
 		w.log.Warn("rd.break asks for a shell" + fix)
 		w.plan.Breaks = nil
 	}
-	if w.plan.Policy.OnFail == OnFailShell {
+	if w.plan.Policy.OnFail == plan.OnFailShell {
 		w.log.Warn("nodisk.onfail=shell" + fix + "; the boot starts again instead")
 	}
 }

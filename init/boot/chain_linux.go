@@ -6,6 +6,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
+	"github.com/nodisk/nodisk/init/rootinit"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -26,29 +29,29 @@ func modulesAbove() string {
 	return "/"
 }
 
-// check finds a chain that would end in nothing before anything is done.
-func (c Chain) check() error {
+// checkChain finds a chain that would end in nothing before anything is done.
+func checkChain(c plan.Chain) error {
 	if c.Path == "" {
 		return nil
 	}
-	if _, err := FindInit("/", c.Path); err != nil {
+	if _, err := rootinit.FindInit("/", c.Path); err != nil {
 		return fmt.Errorf("nodisk.chain: %w; nodisk build --base makes an image with /init.vendor", err)
 	}
 	return nil
 }
 
-// verdict is that PID 1 becomes the other init. Its own name is the one that
+// chainVerdict is that PID 1 becomes the other init. Its own name is the one that
 // the kernel would have used: a busybox goes by it.
-func (c Chain) verdict() Verdict {
-	return Verdict{Action: ActionChain, Root: c.Path, Argv: []string{"/init"}}
+func chainVerdict(c plan.Chain) plan.Verdict {
+	return plan.Verdict{Action: plan.ActionChain, Root: c.Path, Argv: []string{"/init"}}
 }
 
 // chain makes PID 1 the other init. It returns only if that cannot be. What
 // was mounted is let go: an initramfs begins with nothing mounted.
-func chain(v Verdict) error {
+func chain(v plan.Verdict) error {
 	for _, m := range earlyMounts() {
 		if err := detachAll(context.Background(), m.target); err != nil {
-			report(errorPriority, "%v", err)
+			report(console.ErrorPriority, "%v", err)
 		}
 	}
 	return execAs(v.Root, v.Argv)
@@ -77,7 +80,7 @@ func loadDrivers() {
 	words, config, err := readWords()
 	if err == nil {
 		// What is wrong with the rest of the command line is not for us to say.
-		w.plan, _ = NewPlan(words, append(config, cmdline.Arg{Key: "nodisk.chain", Value: "/init,drivers", HasValue: true}))
+		w.plan, _ = plan.New(words, append(config, cmdline.Arg{Key: "nodisk.chain", Value: "/init,drivers", HasValue: true}))
 		w.index, w.loader, err = openModules(w.plan, w.log)
 	}
 	if err != nil {
@@ -88,6 +91,6 @@ func loadDrivers() {
 	ctx, cancel := context.WithTimeout(context.Background(), driversTimeout)
 	defer cancel()
 	line, _ := w.allDrivers(ctx) // has told its errors
-	w.log.Info("drivers: " + line + ", " + seconds(time.Since(w.begun)))
+	w.log.Info("drivers: " + line + ", " + console.Seconds(time.Since(w.begun)))
 	leave(0)
 }

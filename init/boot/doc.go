@@ -3,13 +3,12 @@
 //
 // Two processes share the work. PID 1 is a supervisor of a few lines
 // (supervisor_linux.go): it starts a worker, reaps what dies, and carries out
-// the worker's Verdict: switch to the root, reboot, or start again. The worker
+// the worker's plan.Verdict: switch to the root, reboot, or start again. The worker
 // is the same program once more. It loads drivers, brings up the network and
 // mounts the root, and may crash without taking the kernel down: to the
 // supervisor a crash is one more failed attempt.
 //
-// What is to be done is decided first, by NewPlan, a pure function from the
-// command line and the image's config file to a Plan. How it is done is a
+// What is to be done is decided first, by package plan. How it is done is a
 // graph of stages (stages.go) that run side by side where nothing forces an
 // order:
 //
@@ -17,5 +16,5 @@
 //	       \-> network +-------------/
 //
 // A stage that fails is tried again with a growing, jittered pause. What
-// happens at the end of the administrator's patience is the Policy.
+// happens at the end of the administrator's patience is the plan.Policy.
 package boot

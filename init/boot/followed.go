@@ -1,6 +1,9 @@
 package boot
 
-import "github.com/nodisk/nodisk/netsetup"
+import (
+	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
+)
 
 // followed is the network as it is now, of which the boot knows how it was when it came
 // up: an interface that went and is back may have another address, and others have come
@@ -26,7 +29,7 @@ func followed(was, now netsetup.State, makes func(name string) bool) netsetup.St
 
 // sameAdapter reports whether two addresses are of one adapter: of InfiniBand the port GUID, if there is
 // one, stays when it is registered anew. A link that is made of an adapter has that of the adapter, too.
-func sameAdapter(a, b netsetup.HardwareAddr) bool {
+func sameAdapter(a, b link.HardwareAddr) bool {
 	was, ok := a.GUID()
 	now, known := b.GUID()
 	return a == b || ok && known && was == now

@@ -9,13 +9,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
 )
 
 // What is known of the network follows it: another address, a new name of the interface,
 // and what came up beside the boot.
 func TestFollowed(t *testing.T) {
 	state := func(dev, mac, addr string, others ...netsetup.State) netsetup.State {
-		return netsetup.State{Device: dev, MAC: netsetup.HardwareAddr(mac), Addrs: []netip.Prefix{netip.MustParsePrefix(addr)}, Others: others}
+		return netsetup.State{Device: dev, MAC: link.HardwareAddr(mac), Addrs: []netip.Prefix{netip.MustParsePrefix(addr)}, Others: others}
 	}
 	const a, b = "\x52\x54\x00\x12\x34\x56", "\x52\x54\x00\x12\x34\x57"
 	const prefix, guid = "\xfe\x80\x00\x00\x00\x00\x00\x00", "\x00\x02\xc9\x03\x00\x00\x10\x39"

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/nodisk/nodisk/init/console"
 )
 
 // reverseTimeout bounds the question for a name: the boot goes on without.
@@ -17,7 +19,7 @@ func reverseProblem(addr, server netip.Addr, err error) string {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	switch {
 	case ok && dns.IsTimeout:
-		return "host name: no answer from name server " + server.String() + " about " + addr.String() + " within " + seconds(reverseTimeout) + fix
+		return "host name: no answer from name server " + server.String() + " about " + addr.String() + " within " + console.Seconds(reverseTimeout) + fix
 	case ok && !dns.IsNotFound:
 		return "host name: ask " + server.String() + " for the name of " + addr.String() + ": " + dns.Err + fix
 	case err == nil:

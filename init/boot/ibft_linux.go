@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/modload"
@@ -19,13 +20,13 @@ func (w *worker) networkConfig(ctx context.Context) (netsetup.Config, error) {
 	conf, err := w.plan.Network.WithIBFT(os.DirFS("/sys"))
 	if err != nil {
 		if _, ok := errors.AsType[*cmdline.ValueError](err); ok {
-			return conf, permanent(err) // the table stays as it is
+			return conf, plan.Permanent(err) // the table stays as it is
 		}
 		return conf, err
 	}
 	w.firmwareName = conf.InitiatorName
 	if len(conf.VLANs) > len(w.plan.Network.VLANs) {
-		if err := w.loader.Request(ctx, requests("vlan", modload.StageNetwork)...); err != nil {
+		if err := w.loader.Request(ctx, plan.Requests("vlan", modload.StageNetwork)...); err != nil {
 			return conf, unlessCurable(err)
 		}
 	}
@@ -60,14 +61,14 @@ func (w *worker) firmwareTargets() ([]iscsi.Target, error) {
 	case errors.Is(err, ibft.ErrNone):
 		return nil, nil
 	case damaged:
-		return nil, permanent(err) // the table stays as it is
+		return nil, plan.Permanent(err) // the table stays as it is
 	case err != nil:
 		return nil, err
 	}
 	if iscsi.ValidateName(t.Initiator) == nil {
 		w.firmwareName = t.Initiator
 	}
-	usable, problems, err := fromTable(t)
+	usable, problems, err := plan.FirmwareTable(t)
 	for _, p := range problems {
 		w.log.Warn(p.Error())
 	}

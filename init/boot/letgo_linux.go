@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/iscsi"
 )
 
@@ -30,24 +32,24 @@ const (
 
 // letGo has a child of PID 1 let go of what the boot holds, and goes on without it
 // when its time is over. A signal that says how the machine is to end is not kept waiting.
-func (s *supervisor) letGo(before Action) *orderError {
+func (s *supervisor) letGo(before plan.Action) *orderError {
 	if s.gone {
 		// By ourselves what little has been written is saved: no exec follows.
 		if err := whileSaving(syncTime, save, syncAll, func() {}); err != nil {
-			report(errorPriority, "%v", err)
+			report(console.ErrorPriority, "%v", err)
 		}
 		return nil
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		report(errorPriority, "make a pipe: %v", err)
+		report(console.ErrorPriority, "make a pipe: %v", err)
 		return nil
 	}
 	k, err := s.children.start(func() (int, error) { return s.fork(w, letGoArg, before.String()) })
 	_ = w.Close()
 	if err != nil {
 		_ = r.Close()
-		report(errorPriority, "let go of the root: %v", err)
+		report(console.ErrorPriority, "let go of the root: %v", err)
 		return nil
 	}
 	messages, over := make(chan message), make(chan struct{})
@@ -61,7 +63,7 @@ func (s *supervisor) letGo(before Action) *orderError {
 		case m, ok := <-messages:
 			switch {
 			case !ok:
-				report(errorPriority, "let go of the root: it ended before it was done; going on")
+				report(console.ErrorPriority, "let go of the root: it ended before it was done; going on")
 				return nil
 			case m.Kind == messageDone:
 				return nil
@@ -70,7 +72,7 @@ func (s *supervisor) letGo(before Action) *orderError {
 		case order := <-s.orders:
 			return order
 		case <-timer.C:
-			report(errorPriority, "let go of the root: not over in %s: %s; going on", seconds(letGoTime), held(k.pid))
+			report(console.ErrorPriority, "let go of the root: not over in %s: %s; going on", console.Seconds(letGoTime), held(k.pid))
 			return nil
 		}
 	}
@@ -79,12 +81,12 @@ func (s *supervisor) letGo(before Action) *orderError {
 // letGo is the main of the child that does it. The argument is the action that
 // follows. It says itself what goes wrong.
 func letGo(t *teller, args []string) {
-	ends := len(args) == 1 && args[0] != ActionAgain.String()
+	ends := len(args) == 1 && args[0] != plan.ActionAgain.String()
 	for _, err := range letGoAll(ends, t.alive) {
-		report(warningPriority, "%v", err)
+		report(console.WarningPriority, "%v", err)
 	}
 	if err := t.done(); err != nil {
-		report(errorPriority, "%v", err)
+		report(console.ErrorPriority, "%v", err)
 	}
 	leave(0)
 }
@@ -132,7 +134,7 @@ func letGoAll(ends bool, moved func()) []error {
 		// A connection that is lost from now on fails what waits for it. One that
 		// is lost already has its time from before: only its end helps.
 		if err := k.SetRecovery(time.Second); err != nil {
-			report(debugPriority, "%v", err)
+			report(console.DebugPriority, "%v", err)
 		}
 	}
 	if len(dead) > 0 {
@@ -204,6 +206,6 @@ func within(d time.Duration, what string, f func(context.Context) error) error {
 		}
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%s: not over in %s: %s; going on", what, seconds(d), held(os.Getpid()))
+		return fmt.Errorf("%s: not over in %s: %s; going on", what, console.Seconds(d), held(os.Getpid()))
 	}
 }

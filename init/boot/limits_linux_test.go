@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -11,7 +12,7 @@ import (
 // A disk is mounted for as long as the kernel needs, to replay a journal: an attempt that is cut short
 // only begins it again. Every other stage but the last has a limit.
 func TestLimitsOfStages(t *testing.T) {
-	plan, err := NewPlan(cmdline.Parse("ip=dhcp netroot=iscsi:10.0.0.1::::iqn.2026-01.test:a root=LABEL=root"), nil)
+	plan, err := plan.New(cmdline.Parse("ip=dhcp netroot=iscsi:10.0.0.1::::iqn.2026-01.test:a root=LABEL=root"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

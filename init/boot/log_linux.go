@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/console"
 )
 
 // openLog opens the console and the kernel's log. Either may be missing on a
@@ -23,20 +25,20 @@ func openLog(level slog.Leveler) *slog.Logger {
 	// says printk.devkmsg= locks the sysctl, and its word is kept. The line end
 	// matters: without it the kernel refuses the word. PID 1 gives it back.
 	_ = os.WriteFile(devkmsgSysctl, []byte("on\n"), 0)
-	var kmsg, console io.Writer
+	var kmsg, consoleOf io.Writer
 	if f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil {
 		kmsg = f
 	}
 	if c, err := openConsole("/dev/console"); err == nil {
-		console = c
+		consoleOf = c
 	}
-	return slog.New(NewConsole(kmsg, console, level, hiddenByKernel))
+	return slog.New(console.NewConsole(kmsg, consoleOf, level, hiddenByKernel))
 }
 
 // report writes one line without the machinery of the worker's log. Without the kernel's log it goes
 // to the console, which is not waited for either; what is for debugging does not.
 func report(prio int, format string, args ...any) {
-	line := printable(supervisorLog+fmt.Sprintf(format, args...), kmsgLine)
+	line := console.Printable(supervisorLog+fmt.Sprintf(format, args...), console.KmsgLine)
 	if f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil {
 		_, err = fmt.Fprintf(f, "<%d>nodisk: %s\n", prio, line)
 		_ = f.Close()
@@ -44,7 +46,7 @@ func report(prio int, format string, args ...any) {
 			return
 		}
 	}
-	if prio >= debugPriority {
+	if prio >= console.DebugPriority {
 		return
 	}
 	reported.Lock()
@@ -80,7 +82,7 @@ func consolePatience(speed uint32) time.Duration {
 
 // A console is a terminal that nobody waits for: what it does not take in time is
 // lost. It is not for several goroutines.
-type console struct {
+type consoleFile struct {
 	file     *os.File
 	patience time.Duration
 	stopped  bool
@@ -89,7 +91,7 @@ type console struct {
 }
 
 // openConsole opens a terminal to write to.
-func openConsole(path string) (*console, error) {
+func openConsole(path string) (*consoleFile, error) {
 	// Not the controlling terminal: a stray ^C must not end the boot.
 	f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -103,11 +105,11 @@ func openConsole(path string) (*console, error) {
 			}
 		})
 	}
-	return &console{file: f, patience: consolePatience(speed)}, nil
+	return &consoleFile{file: f, patience: consolePatience(speed)}, nil
 }
 
 // Write writes a line, or loses it: the error is then os.ErrDeadlineExceeded.
-func (c *console) Write(line []byte) (int, error) {
+func (c *consoleFile) Write(line []byte) (int, error) {
 	patience := c.patience
 	if c.stopped {
 		patience = consoleTaste

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -29,6 +30,13 @@ import (
 
 // scenarioEnv carries the scenario's name to all of them.
 const scenarioEnv = "NODISK_TEST_SCENARIO"
+
+func TestMain(m *testing.M) {
+	if scenario := os.Getenv(scenarioEnv); scenario != "" {
+		machine(scenario)
+	}
+	os.Exit(m.Run()) //nolint:forbidigo // The way a test binary ends.
+}
 
 // machine is what the test binary does where it is not a test.
 func machine(scenario string) {
@@ -239,7 +247,7 @@ func first() bool {
 }
 
 // say is a worker's verdict.
-func say(t *teller, v Verdict) {
+func say(t *teller, v plan.Verdict) {
 	if err := t.verdict(v); err != nil {
 		fmt.Println("verdict:", err)
 		leave(1)
@@ -254,7 +262,7 @@ func spawn(args []string, files ...uintptr) {
 
 // scenarios are what workers do.
 func scenarios() map[string]func() {
-	off := Verdict{Action: ActionPoweroff}
+	off := plan.Verdict{Action: plan.ActionPoweroff}
 	return map[string]func(){
 		// Somebody else has the pipe: a process that was left behind in a shell.
 		"holder": func() {
@@ -274,7 +282,7 @@ func scenarios() map[string]func() {
 		"large": func() {
 			t := newTeller()
 			if first() {
-				say(t, Verdict{Action: ActionShell, Argv: []string{strings.Repeat("node1.cluster.example.org, ", 8000)}})
+				say(t, plan.Verdict{Action: plan.ActionShell, Argv: []string{strings.Repeat("node1.cluster.example.org, ", 8000)}})
 				return
 			}
 			say(t, off)
@@ -342,7 +350,7 @@ func scenarios() map[string]func() {
 			}); err != nil {
 				fmt.Println(err)
 			}
-			say(t, Verdict{Action: ActionSwitch, Root: sysroot, Argv: []string{"/sbin/init"}})
+			say(t, plan.Verdict{Action: plan.ActionSwitch, Root: sysroot, Argv: []string{"/sbin/init"}})
 		},
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // A messageKind says what a child of PID 1 tells it.
@@ -45,7 +47,7 @@ func (k messageKind) String() string {
 type message struct {
 	Kind    messageKind
 	Within  time.Duration // whole milliseconds
-	Verdict Verdict       // not of messageDone
+	Verdict plan.Verdict  // not of messageDone
 }
 
 // messageMost bounds a record in bytes: PIPE_BUF of pipe(7), so that a write is
@@ -64,7 +66,7 @@ func (m message) Encode() ([]byte, error) {
 		v := m.Verdict
 		words = append(words, milliseconds(m.Within), v.Action.String(), milliseconds(v.Wait), v.Root)
 		argv := v.Argv
-		if v.Action == ActionShell && len(argv) == 1 {
+		if v.Action == plan.ActionShell && len(argv) == 1 {
 			const rest = 200 // for the other words
 			argv = []string{clip(argv[0], messageMost-rest)}
 		}
@@ -145,7 +147,7 @@ func parseMessage(words []string) (m message, err error) {
 	if m.Within, err = parseMilliseconds(words[1]); err != nil {
 		return m, err
 	}
-	if m.Verdict.Action, err = parseAction(words[2]); err != nil {
+	if m.Verdict.Action, err = plan.ParseAction(words[2]); err != nil {
 		return m, err
 	}
 	if m.Verdict.Wait, err = parseMilliseconds(words[3]); err != nil {
@@ -155,7 +157,7 @@ func parseMessage(words []string) (m message, err error) {
 	if len(words) > 5 {
 		m.Verdict.Argv = words[5:]
 	}
-	return m, m.Verdict.check()
+	return m, m.Verdict.Check()
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

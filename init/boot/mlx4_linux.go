@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // sensePorts switches those ports of mlx4 adapters that are to be "auto" to what
@@ -12,10 +14,10 @@ import (
 // in sysfs (set_port_type in drivers/net/ethernet/mellanox/mlx4/main.c), which wants the line's
 // end. The driver probes while its module is loaded, so the files are
 // there. sys is /sys.
-func sensePorts(sys string, ports []portType) []error {
+func sensePorts(sys string, ports []plan.PortType) []error {
 	var errs []error
 	for i, t := range ports {
-		if t != portAuto {
+		if t != plan.PortAuto {
 			continue
 		}
 		files, _ := fs.Glob(os.DirFS(sys), fmt.Sprintf("bus/pci/drivers/mlx4_core/*/mlx4_port%d", i+1)) // the pattern is good, the only error there is

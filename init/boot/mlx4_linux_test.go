@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
@@ -14,7 +15,7 @@ func TestPortTypes(t *testing.T) {
 		"ib": "port_type_array=1,1", "eth": "port_type_array=2,2", "ib,eth": "port_type_array=1,2", "eth, ib": "port_type_array=2,1",
 		"auto": "", "auto,ib": "port_type_array=0,1",
 	} {
-		m, errs := newModulePlan(cmdline.Args{{Key: "nodisk.mlx4.port-type", Value: value, HasValue: true}}, nil)
+		m, errs := plan.NewModulePlan(cmdline.Args{{Key: "nodisk.mlx4.port-type", Value: value, HasValue: true}}, nil)
 		if errs != nil || m.Params.For("mlx4_core") != want {
 			t.Errorf("%s: %q, %v, want %q", value, m.Params.For("mlx4_core"), errs, want)
 		}
@@ -50,10 +51,10 @@ func TestSensePorts(t *testing.T) {
 		}
 		return text.String()
 	}
-	if errs := sensePorts(sys, []portType{portIB, portAuto}); errs != nil || got() != "ib\nauto\n" {
+	if errs := sensePorts(sys, []plan.PortType{plan.PortIB, plan.PortAuto}); errs != nil || got() != "ib\nauto\n" {
 		t.Errorf("%v, the ports are %q", errs, got())
 	}
-	errs := sensePorts(sys, []portType{portAuto, portAuto})
+	errs := sensePorts(sys, []plan.PortType{plan.PortAuto, plan.PortAuto})
 	if len(errs) != 1 || got() != "auto\nauto\n" {
 		t.Fatalf("%v, the ports are %q", errs, got())
 	}
@@ -72,8 +73,8 @@ func FuzzPortTypes(f *testing.F) {
 		if array != "" {
 			args = append(args, cmdline.Arg{Key: "mlx4_core.port_type_array", Value: array, HasValue: true})
 		}
-		var m ModulePlan
-		if err := m.setPorts(args); err == nil && len(m.Ports) != portsMax {
+		var m plan.ModulePlan
+		if err := m.SetPorts(args); err == nil && len(m.Ports) != plan.PortsMax {
 			t.Errorf("%q gives %d ports", value, len(m.Ports))
 		}
 	})

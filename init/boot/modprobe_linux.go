@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -50,7 +52,7 @@ func modprobe(names []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), upcallTimeout)
 	defer cancel()
 	if err := modprobeAll(ctx, names); err != nil {
-		report(debugPriority, "the kernel asks for %s: %v", strings.Join(names, " "), err)
+		report(console.DebugPriority, "the kernel asks for %s: %v", strings.Join(names, " "), err)
 		leave(1)
 	}
 	leave(0)
@@ -64,7 +66,7 @@ func modprobeAll(ctx context.Context, names []string) error {
 	// A process ends only when all its threads are out of the kernel, and the kernel
 	// waits for this one's end: the probe of somebody else's device must not hold it.
 	m.AsyncProbe = true
-	_, loader, err := openModules(Plan{Modules: m}, nil)
+	_, loader, err := openModules(plan.Plan{Modules: m}, nil)
 	if err != nil {
 		return err
 	}
@@ -76,11 +78,11 @@ func modprobeAll(ctx context.Context, names []string) error {
 
 // requestPlan is what the words below root say of modules: parameters and lists of
 // what must not be loaded hold for whoever asks.
-func requestPlan(root string) (ModulePlan, error) {
+func requestPlan(root string) (plan.ModulePlan, error) {
 	line, config, err := readWordsBelow(root)
 	if err != nil {
-		return ModulePlan{}, err
+		return plan.ModulePlan{}, err
 	}
-	m, _ := newModulePlan(line, config) // the worker has reported what is wrong with it
+	m, _ := plan.NewModulePlan(line, config) // the worker has reported what is wrong with it
 	return m, nil
 }

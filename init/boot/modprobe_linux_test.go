@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -48,7 +49,7 @@ func TestLoadWithoutModules(t *testing.T) {
 	var log strings.Builder
 	l := modload.NewLoader(modload.NoModules("r"), modload.LoaderConfig{Root: t.TempDir()}, slog.New(slog.NewTextHandler(&log, nil)))
 	defer l.Close()
-	err := l.Request(t.Context(), append(requests("iscsi", modload.StageStorage), requests("ext4", modload.StageFilesystem)...)...)
+	err := l.Request(t.Context(), append(plan.Requests("iscsi", modload.StageStorage), plan.Requests("ext4", modload.StageFilesystem)...)...)
 	if err != nil || log.String() != "" {
 		t.Errorf("%v; log %q", err, log.String())
 	}

@@ -6,7 +6,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/init/rootinit"
 )
 
 // unmountTimeout bounds how long the kernel may take to write back and let go what
@@ -80,9 +82,9 @@ func (w *worker) findInit(ctx context.Context) (string, error) {
 	done := make(chan outcome, 1)
 	m := w.mounted
 	go func() {
-		init, err := guard(func() (string, error) { return FindInit(sysroot, w.plan.Init) })
+		init, err := guard(func() (string, error) { return rootinit.FindInit(sysroot, w.plan.Init) })
 		if err != nil {
-			err = fmt.Errorf("%v is mounted, but %w%s", m, err, garbled(m, err))
+			err = fmt.Errorf("%v is mounted, but %w%s", m, err, rootinit.Garbled(m, err))
 		}
 		done <- outcome{init, err}
 	}()
@@ -109,7 +111,7 @@ func (w *worker) modules() rootfs.Modules {
 }
 
 func (w *worker) mountNFS(ctx context.Context) (rootfs.Mounted, error) {
-	n, err := w.root.NFS.For(Client(w.net))
+	n, err := w.root.NFS.For(plan.Client(w.net))
 	if err != nil {
 		return rootfs.Mounted{}, err
 	}

@@ -8,9 +8,11 @@ import (
 	"os"
 	"time"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup"
 	"github.com/nodisk/nodisk/netsetup/ibft"
 )
 
@@ -25,7 +27,7 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 		w.leaveNetwork() // an earlier attempt's
 		w.leaveNetwork = nil
 	}
-	n, err := netsetup.New(c, w.log)
+	n, err := bringup.New(c, w.log)
 	if err != nil {
 		return netsetup.State{}, err
 	}
@@ -35,7 +37,7 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 	if err != nil {
 		n.Close()
 		if _, ok := errors.AsType[*cmdline.ValueError](err); ok {
-			err = permanent(err) // the words stay as they are, and so do the cards
+			err = plan.Permanent(err) // the words stay as they are, and so do the cards
 		}
 		return state, err
 	}
@@ -84,7 +86,7 @@ func (w *worker) readTraces() netsetup.Traces {
 }
 
 // writeTraces is for the next attempt.
-func (w *worker) writeTraces(n *netsetup.Network) {
+func (w *worker) writeTraces(n *bringup.Network) {
 	if err := writeFile(tracesFile, n.Traces().String()); err != nil {
 		w.log.Warn(err.Error())
 	}
@@ -98,10 +100,10 @@ func (w *worker) needs() netsetup.Needs {
 	var firmware []iscsi.Target
 	if w.plan.Firmware {
 		if t, err := ibft.Read(os.DirFS("/sys")); err == nil { // else attach tells
-			firmware, _ = targetsOf(t)
+			firmware, _ = plan.FirmwareTargets(t)
 		}
 	}
-	names, err := ReadNames(os.DirFS("/"))
+	names, err := plan.ReadNames(os.DirFS("/"))
 	if err != nil {
 		w.log.Warn(err.Error())
 	}

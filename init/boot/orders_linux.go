@@ -9,12 +9,15 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // An orderError ends what PID 1 waits for: a signal says how the machine is to end.
 type orderError struct {
 	signal unix.Signal
-	action Action
+	action plan.Action
 }
 
 func (e *orderError) Error() string {
@@ -26,14 +29,14 @@ func (e *orderError) Error() string {
 // (halt_reboot_pwoff in init/init.c); the kernel sends SIGINT for ctrl-alt-del
 // if kernel.ctrl-alt-del is 0, and sysvinit takes SIGPWR for a failing supply.
 // No order is 0.
-func ordered(s unix.Signal) Action {
+func ordered(s unix.Signal) plan.Action {
 	switch s {
 	case unix.SIGTERM, unix.SIGINT:
-		return ActionReboot
+		return plan.ActionReboot
 	case unix.SIGUSR1:
-		return ActionHalt
+		return plan.ActionHalt
 	case unix.SIGUSR2, unix.SIGPWR:
-		return ActionPoweroff
+		return plan.ActionPoweroff
 	default:
 		return 0
 	}
@@ -41,9 +44,9 @@ func ordered(s unix.Signal) Action {
 
 // actionNamed is what a command of the rescue shell asks for by its name: reboot,
 // halt or poweroff. No such name is 0.
-func actionNamed(program string) Action {
+func actionNamed(program string) plan.Action {
 	name := filepath.Base(program)
-	for _, a := range []Action{ActionReboot, ActionHalt, ActionPoweroff} {
+	for _, a := range []plan.Action{plan.ActionReboot, plan.ActionHalt, plan.ActionPoweroff} {
 		if a.String() == name {
 			return a
 		}
@@ -54,7 +57,7 @@ func actionNamed(program string) Action {
 // order is the main of such a command. PID 1 saves what has been written, and ends the machine
 // whatever the kernel holds; if it is somebody else, to whom a signal may mean anything, this process
 // does it. -f, as with the programs of that name, asks nobody and saves nothing.
-func order(a Action, args []string) error {
+func order(a plan.Action, args []string) error {
 	if slices.Contains(args, "-f") {
 		return rebootNow(a)
 	}
@@ -63,7 +66,7 @@ func order(a Action, args []string) error {
 	}
 	if !isNodisk("/proc/1/exe") {
 		if err := whileSaving(syncTime, save, syncAll, func() {}); err != nil {
-			report(errorPriority, "%v", err)
+			report(console.ErrorPriority, "%v", err)
 		}
 		return rebootNow(a)
 	}
@@ -104,7 +107,7 @@ func listen() <-chan *orderError {
 			}
 			action := ordered(number)
 			if action == 0 {
-				report(infoPriority, "%s is not an order: going on", unix.SignalName(number))
+				report(console.InfoPriority, "%s is not an order: going on", unix.SignalName(number))
 				continue
 			}
 			select {

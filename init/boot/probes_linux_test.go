@@ -3,6 +3,7 @@ package boot
 import (
 	"testing"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -20,7 +21,7 @@ func TestNeedsProbes(t *testing.T) {
 		"ip=eth0.5:dhcp vlan=eth0.5:eth0":      {},
 		"ip=10.0.0.2::10.0.0.1:24:n:eth0:none": {},
 	} {
-		p, err := NewPlan(cmdline.Parse(line+root), nil)
+		p, err := plan.New(cmdline.Parse(line+root), nil)
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/console"
 )
 
 // Everything that execs, forks or ends the machine is in this file.
@@ -46,12 +48,12 @@ func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus
 	if _, err := os.Stat(shellPath); err != nil {
 		return fmt.Errorf("the image has no %s: build it with nodisk build --rescue", shellPath)
 	}
-	console, err := os.OpenFile("/dev/console", os.O_RDWR, 0)
+	c, err := os.OpenFile("/dev/console", os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("open the console: %w", err)
 	}
-	defer func() { _ = console.Close() }()
-	tty := int(console.Fd())
+	defer func() { _ = c.Close() }()
+	tty := int(c.Fd())
 	// A serial line has no size, and editors of lines need one.
 	if size, err := unix.IoctlGetWinsize(tty, unix.TIOCGWINSZ); err == nil && size.Col == 0 {
 		_ = unix.IoctlSetWinsize(tty, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
@@ -65,8 +67,8 @@ func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus
 	for {
 		// To the console alone: the kernel's log has it already, and with "quiet"
 		// does not show it.
-		_, _ = fmt.Fprintf(banner, "\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n", printable(why, reasonMost), then)
-		fd := console.Fd()
+		_, _ = fmt.Fprintf(banner, "\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n", console.Printable(why, reasonMost), then)
+		fd := c.Fd()
 		status, err := run(func() (int, error) {
 			pid, err := syscall.ForkExec(shellPath, []string{shellPath}, &syscall.ProcAttr{
 				Dir: "/", Env: append(os.Environ(), "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "TERM=linux"),

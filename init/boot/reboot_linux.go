@@ -6,6 +6,10 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/acpi"
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // rebootTime is what the kernel may take to end the machine. It waits for every
@@ -13,9 +17,9 @@ import (
 const rebootTime = 3 * time.Second
 
 // end ends the machine: it returns only if the kernel refuses.
-func (s *supervisor) end(a Action) error {
+func (s *supervisor) end(a plan.Action) error {
 	if order := s.letGo(a); order != nil {
-		report(warningPriority, "%v: at once", order)
+		report(console.WarningPriority, "%v: at once", order)
 		a = order.action
 	}
 	// Not from a thread that anything else depends on: after this there is no exec
@@ -29,7 +33,7 @@ func (s *supervisor) end(a Action) error {
 		}
 	case <-time.After(rebootTime):
 	}
-	report(errorPriority, "the kernel does not %s: %s", a, held(os.Getpid()))
+	report(console.ErrorPriority, "the kernel does not %s: %s", a, held(os.Getpid()))
 	force(a)
 	// The thread is still in the kernel: if what holds it lets go, the machine ends
 	// yet. Somebody may know better meanwhile.
@@ -38,19 +42,19 @@ func (s *supervisor) end(a Action) error {
 		case err := <-refused:
 			return fmt.Errorf("the kernel went on: %w", err)
 		case order := <-s.orders:
-			report(warningPriority, "%v", order)
+			report(console.WarningPriority, "%v", order)
 			force(order.action)
 		}
 	}
 }
 
 // rebootNow ends the machine by the kernel's own way down, without saving anything.
-func rebootNow(a Action) error {
+func rebootNow(a plan.Action) error {
 	how := unix.LINUX_REBOOT_CMD_RESTART
 	switch a {
-	case ActionPoweroff:
+	case plan.ActionPoweroff:
 		how = unix.LINUX_REBOOT_CMD_POWER_OFF
-	case ActionHalt:
+	case plan.ActionHalt:
 		how = unix.LINUX_REBOOT_CMD_HALT
 	default:
 	}
@@ -61,24 +65,24 @@ func rebootNow(a Action) error {
 }
 
 // force ends the machine without the kernel's way down, as far as there is one.
-func force(a Action) {
+func force(a plan.Action) {
 	switch a {
-	case ActionReboot:
-		report(errorPriority, "restarting it at once (sysrq b)")
+	case plan.ActionReboot:
+		report(console.ErrorPriority, "restarting it at once (sysrq b)")
 		// Never masked for whoever writes to the file (write_sysrq_trigger in
 		// drivers/tty/sysrq.c).
 		if err := os.WriteFile(sysrqTrigger, []byte("b"), 0); err != nil {
-			report(errorPriority, "%v: panicking in its place", err)
+			report(console.ErrorPriority, "%v: panicking in its place", err)
 			panicNow()
 		}
-	case ActionPoweroff:
+	case plan.ActionPoweroff:
 		// sysrq o goes the same way, and would wait with us.
-		report(errorPriority, "switching it off by its ACPI registers")
+		report(console.ErrorPriority, "switching it off by its ACPI registers")
 		if err := switchOff(); err != nil {
-			report(errorPriority, "%v: it stays on; switch it off by hand", err)
+			report(console.ErrorPriority, "%v: it stays on; switch it off by hand", err)
 		}
-	case ActionHalt:
-		report(errorPriority, "what was written is saved, and nothing of nodisk runs any more: switch it off by hand")
+	case plan.ActionHalt:
+		report(console.ErrorPriority, "what was written is saved, and nothing of nodisk runs any more: switch it off by hand")
 	default:
 	}
 }
@@ -97,12 +101,12 @@ func switchOff() error {
 	if err != nil {
 		return fmt.Errorf("switch off: %w", err)
 	}
-	off, err := parseSoftOff(fadt, dsdt)
+	off, err := acpi.ParseSoftOff(fadt, dsdt)
 	if err != nil {
 		return fmt.Errorf("switch off: %w", err)
 	}
-	for i, port := range off.ports {
-		if err := writePort(port, off.values[i]); err != nil {
+	for i, port := range off.Ports {
+		if err := acpi.WritePort(port, off.Values[i]); err != nil {
 			return fmt.Errorf("switch off: write port %#x: %w", port, err)
 		}
 	}
@@ -114,7 +118,7 @@ func switchOff() error {
 // emergency_restart).
 func panicNow() {
 	if err := os.WriteFile("/proc/sys/kernel/panic", []byte("1"), 0); err != nil {
-		report(errorPriority, "%v", err)
+		report(console.ErrorPriority, "%v", err)
 		return
 	}
 	leave(1)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/nodisk/nodisk/init/console"
 )
 
 // What has been written is on its way to a disk or server for as long as it
@@ -49,7 +51,7 @@ func readWriteback() writeback {
 // whileSaving runs f, which waits for disks or servers, and goes on without it when they
 // have taken nothing for a time. Each time that they have, moved is called.
 func whileSaving(patience time.Duration, what string, f func(context.Context) error, moved func()) error {
-	return saving{readWriteback, moved, func(text string) { report(infoPriority, "%s", text) }}.run(patience, what, f)
+	return saving{readWriteback, moved, func(text string) { report(console.InfoPriority, "%s", text) }}.run(patience, what, f)
 }
 
 // A saving is whileSaving's view of the world.
@@ -75,11 +77,11 @@ func (s saving) run(patience time.Duration, what string, f func(context.Context)
 			}
 			return nil
 		case <-ctx.Done():
-			return fmt.Errorf("%s: not over in %s: %s; going on", what, seconds(savingMost), held(os.Getpid()))
+			return fmt.Errorf("%s: not over in %s: %s; going on", what, console.Seconds(savingMost), held(os.Getpid()))
 		case <-ticks.C:
 			now := s.look()
 			if now.written == last.written {
-				return fmt.Errorf("%s: nothing was taken for %s: %s; going on", what, seconds(patience), held(os.Getpid()))
+				return fmt.Errorf("%s: nothing was taken for %s: %s; going on", what, console.Seconds(patience), held(os.Getpid()))
 			}
 			last = now
 			s.moved()

@@ -13,7 +13,7 @@ import (
 // worker left, those that have lost their connection, and those that nobody wants
 // any more because a new lease names another server, target or initiator. Two
 // sessions with one target would show each disk twice.
-func (w *worker) endStale(ctx context.Context, groups []target, initiator string) error {
+func (w *worker) endStale(ctx context.Context, groups []iscsi.Group, initiator string) error {
 	kept, err := iscsi.KeptSessions()
 	if err != nil {
 		return err

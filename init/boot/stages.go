@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // A stage is one node of the boot's graph.
@@ -27,20 +30,6 @@ type stage struct {
 	reenter func(attempt int) string
 }
 
-// A permanentError is one that no further attempt can cure.
-type permanentError struct{ err error }
-
-func (e *permanentError) Error() string { return e.err.Error() }
-func (e *permanentError) Unwrap() error { return e.err }
-
-// permanent marks err, if it is one, as not worth another attempt.
-func permanent(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &permanentError{err: err}
-}
-
 // A stuckError tells what the boot was waiting for when it ended.
 type stuckError struct {
 	after   time.Duration
@@ -48,7 +37,7 @@ type stuckError struct {
 }
 
 func (e *stuckError) Error() string {
-	return fmt.Sprintf("gave up after %s: %s", seconds(e.after), strings.Join(e.waiting, "; "))
+	return fmt.Sprintf("gave up after %s: %s", console.Seconds(e.after), strings.Join(e.waiting, "; "))
 }
 
 // A graph runs stages, each as soon as the stages before it have succeeded.
@@ -82,8 +71,8 @@ const stopTimeout = 4 * time.Second
 // and a *stuckError when ctx ends. No goroutine outlives it but one that the
 // kernel does not let go.
 func (g *graph) run(ctx context.Context) error {
-	if c, ok := g.log.Handler().(*Console); ok {
-		c.settle()
+	if c, ok := g.log.Handler().(*console.Console); ok {
+		c.Settle()
 	}
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
@@ -149,21 +138,21 @@ func (g *graph) run(ctx context.Context) error {
 			s.pausing = false
 		case o.err == nil:
 			s.running, s.done, s.failed, s.err = false, true, 0, nil
-			g.log.Info(fmt.Sprintf("%s (%d/%d): %s, %s", g.stages[o.index].name, o.index+1, len(g.stages), o.line, seconds(o.took)))
+			g.log.Info(fmt.Sprintf("%s (%d/%d): %s, %s", g.stages[o.index].name, o.index+1, len(g.stages), o.line, console.Seconds(o.took)))
 		default:
 			s.running = false
 			if ctx.Err() != nil {
 				s.err = atEnd(s.err, o)
 				continue // the select above takes the other branch
 			}
-			if _, ok := errors.AsType[*permanentError](o.err); ok {
+			if _, ok := errors.AsType[*plan.PermanentError](o.err); ok {
 				return fmt.Errorf("%s: %w", g.stages[o.index].name, o.err)
 			}
 			s.failed++
 			s.err = o.err
-			wait := pause(g.identity, s.failed)
+			wait := plan.Pause(g.identity, s.failed)
 			g.log.Error(fmt.Sprintf("%s (%d/%d): %s; attempt %d, next in %s",
-				g.stages[o.index].name, o.index+1, len(g.stages), reason(o.err), s.failed, seconds(wait)))
+				g.stages[o.index].name, o.index+1, len(g.stages), reason(o.err), s.failed, console.Seconds(wait)))
 			g.reenter(state, o.index)
 			s.pausing = true
 			launch(func() outcome {
@@ -182,7 +171,7 @@ func (g *graph) run(ctx context.Context) error {
 // A timeoutError is a context.DeadlineExceeded for people.
 type timeoutError time.Duration
 
-func (e timeoutError) Error() string        { return "timed out after " + seconds(time.Duration(e)) }
+func (e timeoutError) Error() string        { return "timed out after " + console.Seconds(time.Duration(e)) }
 func (e timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 func isContext(err error) bool {
@@ -197,7 +186,7 @@ const tooShort = time.Second
 // just begun, or says nothing but that it was interrupted, adds nothing. What no further
 // attempt could have cured goes before all.
 func atEnd(before error, last outcome) error {
-	_, never := errors.AsType[*permanentError](last.err)
+	_, never := errors.AsType[*plan.PermanentError](last.err)
 	switch {
 	case before == nil, never:
 		return last.err
@@ -319,7 +308,7 @@ func (g *graph) waiting(state []stageState) []string {
 const reasonMost = 960
 
 // reason is an error as one line for the console.
-func reason(err error) string { return printable(oneLine(err), reasonMost) }
+func reason(err error) string { return console.Printable(oneLine(err), reasonMost) }
 
 // oneLine joins the lines of an error that has several, one for each portal or
 // protocol version: on a console with other nodes' lines between, or in a log

@@ -10,10 +10,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 // testGraph runs stages in a bubble of its own clock and returns the console.
-func testGraph(t *testing.T, deadline time.Duration, stages ...stage) (console string, err error) {
+func testGraph(t *testing.T, deadline time.Duration, stages ...stage) (c string, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var b bytes.Buffer
@@ -23,11 +27,11 @@ func testGraph(t *testing.T, deadline time.Duration, stages ...stage) (console s
 			ctx, cancel = context.WithTimeout(ctx, deadline)
 			defer cancel()
 		}
-		g := graph{stages: stages, identity: "node", log: slog.New(NewConsole(nil, &b, nil, nil))}
+		g := graph{stages: stages, identity: "node", log: slog.New(console.NewConsole(nil, &b, nil, nil))}
 		err = g.run(ctx)
-		console = b.String()
+		c = b.String()
 	})
-	return console, err
+	return c, err
 }
 
 func takes(d time.Duration, line string) func(context.Context) (string, error) {
@@ -156,7 +160,7 @@ func TestGraphDeadlineBehindAPause(t *testing.T) {
 		attempts++
 		begun := time.Now()
 		if deadline, _ := ctx.Deadline(); deadline.Sub(begun) > time.Second {
-			<-time.After(deadline.Sub(begun) - 500*time.Millisecond - pause("node", attempts))
+			<-time.After(deadline.Sub(begun) - 500*time.Millisecond - plan.Pause("node", attempts))
 			return "", errors.New("not exported; it exports /srv")
 		}
 		<-ctx.Done()
@@ -169,7 +173,7 @@ func TestGraphDeadlineBehindAPause(t *testing.T) {
 
 // What no attempt can cure is told, however late it was found.
 func TestAtEndPermanent(t *testing.T) {
-	before, last := errors.New("connection lost"), permanent(errors.New("module nosuch is not in the image"))
+	before, last := errors.New("connection lost"), plan.Permanent(errors.New("module nosuch is not in the image"))
 	if got := atEnd(before, outcome{err: last, took: time.Millisecond}); !errors.Is(got, last) {
 		t.Errorf("got %v, want %v", got, last)
 	}
@@ -182,7 +186,7 @@ func TestGraphPermanentEndsAtOnce(t *testing.T) {
 	cause := errors.New("module nosuch is not in the image")
 	stopped := false
 	_, err := testGraph(t, 0,
-		stage{name: "drivers", run: func(context.Context) (string, error) { return "", permanent(cause) }},
+		stage{name: "drivers", run: func(context.Context) (string, error) { return "", plan.Permanent(cause) }},
 		stage{name: "network", run: func(ctx context.Context) (string, error) {
 			<-ctx.Done()
 			stopped = true
@@ -223,7 +227,7 @@ func TestGraphLimitOfAStage(t *testing.T) {
 }
 
 func TestPermanentOfNil(t *testing.T) {
-	if err := permanent(nil); err != nil {
+	if err := plan.Permanent(nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -281,7 +285,11 @@ func TestGraphBoundsWhatAnAttemptSays(t *testing.T) {
 			t.Errorf("%d bytes for one attempt", len(attempt))
 		}
 	}
-	whole(t, got)
+	for line := range strings.Lines(got) {
+		if text := strings.TrimRight(line, "\r\n"); !strings.HasPrefix(text, "nodisk: ") || text != escape.Text(text) {
+			t.Errorf("not a line of ours: %q", text)
+		}
+	}
 	flat := strings.ReplaceAll(got, "\r\nnodisk:   ", "")
 	for _, want := range []string{
 		"nodisk: error: mount (1/1): 10.0.0.9 refuses /srv/root: it exports /srv/node", "mend /etc/exports; attempt 1, next in ",
@@ -292,5 +300,42 @@ func TestGraphBoundsWhatAnAttemptSays(t *testing.T) {
 	}
 	if err == nil || len(err.Error()) > 2<<10 || !strings.HasSuffix(err.Error(), "mend /etc/exports") {
 		t.Errorf("the boot ended with: %.3000v", err)
+	}
+}
+
+// All that an attempt writes at once is no more than 2 KiB: what sixteen
+// interfaces say, and the reason for which it failed.
+func TestGraphBoundsAnAttempt(t *testing.T) {
+	for name, warning := range map[string]string{
+		"short": "no DHCP answer",
+		"long":  strings.Repeat("no DHCP answer (check the cable) ", 100),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var b bytes.Buffer
+				log := slog.New(console.NewConsole(&b, nil, nil, nil))
+				// Before the second attempt, which is a second away at least.
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second/10)
+				defer cancel()
+				g := graph{identity: "node", log: log, stages: []stage{{name: "network", run: func(context.Context) (string, error) {
+					for i := range 16 * 3 {
+						log.Warn(fmt.Sprintf("eth%d: %s", i/3, warning))
+					}
+					return "", errors.New(strings.Repeat("eth0: no DHCP answer; ", 200))
+				}}}}
+				err := g.run(ctx)
+				if b.Len() > 2<<10 {
+					t.Errorf("%d bytes:\n%s", b.Len(), &b)
+				}
+				for _, want := range []string{"warning: eth0: no DHCP answer", "error: network (1/1): eth0: no DHCP answer", "; attempt 1, next in ", "warnings left out"} {
+					if !strings.Contains(b.String(), want) {
+						t.Errorf("%q is not in:\n%s", want, &b)
+					}
+				}
+				if err == nil || len(err.Error()) > reasonMost+100 {
+					t.Errorf("%v", err)
+				}
+			})
+		})
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // The kernel starts /init as PID 1, and /init starts itself once more as the
@@ -66,7 +69,7 @@ func supervise(args []string) {
 	// The first thing of all: a signal that comes before ends PID 1.
 	s := &supervisor{program: args[0], words: args[1:], orders: listen(), children: newChildren()}
 	if err := mountEarly(); err != nil {
-		report(errorPriority, "%v", err)
+		report(console.ErrorPriority, "%v", err)
 	}
 	s.sysctls = keepSysctls()
 	for attempt := 1; ; attempt++ {
@@ -77,15 +80,15 @@ func supervise(args []string) {
 			}
 			return s.carryOut(v)
 		})
-		wait := pause(identity(), attempt)
+		wait := plan.Pause(identity(), attempt)
 		if err != nil {
-			report(errorPriority, "%v; starting again in %s", err, seconds(wait))
+			report(console.ErrorPriority, "%v; starting again in %s", err, console.Seconds(wait))
 		} else {
-			report(debugPriority, "starting again in %s", seconds(wait))
+			report(console.DebugPriority, "starting again in %s", console.Seconds(wait))
 		}
 		err = s.guarded(func() error {
 			giveBack(s.sysctls)
-			order := s.letGo(ActionAgain)
+			order := s.letGo(plan.ActionAgain)
 			if order == nil {
 				order = s.pass(wait)
 			}
@@ -95,7 +98,7 @@ func supervise(args []string) {
 			return nil
 		})
 		if err != nil {
-			report(errorPriority, "%v", err)
+			report(console.ErrorPriority, "%v", err)
 		}
 	}
 }
@@ -106,7 +109,7 @@ func (s *supervisor) guarded(f func() error) error {
 	_, err := guard(func() (string, error) {
 		err := f()
 		if order, ok := errors.AsType[*orderError](err); ok {
-			report(warningPriority, "%v", order)
+			report(console.WarningPriority, "%v", order)
 			err = s.end(order.action)
 		}
 		return "", err
@@ -116,22 +119,22 @@ func (s *supervisor) guarded(f func() error) error {
 
 // carryOut does what a verdict says. It returns if that is to start again, or
 // an error if that is still possible: what is lost is answered by a reboot.
-func (s *supervisor) carryOut(v Verdict) error {
+func (s *supervisor) carryOut(v plan.Verdict) error {
 	if order := s.pass(v.Wait); order != nil {
 		return order
 	}
 	switch v.Action {
-	case ActionSwitch, ActionStay, ActionChain:
+	case plan.ActionSwitch, plan.ActionStay, plan.ActionChain:
 		// The kernel gave PID 1 the words of the command line that it did
 		// not know ("single", "3"): they are for the root's init.
 		v.Argv = append(v.Argv, s.words...)
 		giveBack(s.sysctls)
 		return s.handOver(v)
-	case ActionShell:
+	case plan.ActionShell:
 		return shell(strings.Join(v.Argv, " "), "starts the boot again", s.run)
-	case ActionReboot, ActionPoweroff, ActionHalt:
+	case plan.ActionReboot, plan.ActionPoweroff, plan.ActionHalt:
 		return s.end(v.Action)
-	case ActionAgain:
+	case plan.ActionAgain:
 		return nil
 	default:
 		return fmt.Errorf("no such action: %v", v.Action)
@@ -144,15 +147,15 @@ func (s *supervisor) carryOut(v Verdict) error {
 const slowSwitch = 10 * time.Second
 
 // handOver makes PID 1 the root's init, or that of another initramfs.
-func (s *supervisor) handOver(v Verdict) error {
+func (s *supervisor) handOver(v plan.Verdict) error {
 	slow := time.AfterFunc(slowSwitch, func() {
-		report(errorPriority, "%s does not end in %s: %s", v.Action, seconds(slowSwitch), held(os.Getpid()))
+		report(console.ErrorPriority, "%s does not end in %s: %s", v.Action, console.Seconds(slowSwitch), held(os.Getpid()))
 	})
 	defer slow.Stop()
 	switch v.Action {
-	case ActionStay:
+	case plan.ActionStay:
 		return execInit(v.Argv)
-	case ActionChain:
+	case plan.ActionChain:
 		return chain(v)
 	default:
 	}
@@ -164,9 +167,9 @@ func (s *supervisor) handOver(v Verdict) error {
 	}
 	// The root's init cannot be started.
 	s.gone = true
-	report(errorPriority, "%s: %v; rebooting in %s", v.Action, err, seconds(newCommandLine))
-	_ = s.pass(newCommandLine) // an order to end the machine comes to the same
-	return s.end(ActionReboot)
+	report(console.ErrorPriority, "%s: %v; rebooting in %s", v.Action, err, console.Seconds(plan.NewCommandLine))
+	_ = s.pass(plan.NewCommandLine) // an order to end the machine comes to the same
+	return s.end(plan.ActionReboot)
 }
 
 // pass waits. An order ends it.

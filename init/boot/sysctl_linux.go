@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
+
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/linux"
 )
 
 // A keptSysctl is one, of /proc/sys or /sys, that a boot changes for itself.
@@ -61,7 +65,19 @@ func giveBack(kept []keptSysctl) {
 			err = os.WriteFile(k.path, k.value, 0)
 		}
 		if err != nil {
-			report(warningPriority, "%v", fmt.Errorf("give %s back: %w", k.path, err))
+			report(console.WarningPriority, "%v", fmt.Errorf("give %s back: %w", k.path, err))
 		}
+	}
+}
+
+// tellOldKernel warns of a kernel that nodisk is not for. The boot goes on: what it
+// needs may be there all the same, and else the warning is above the error.
+func tellOldKernel(log *slog.Logger) {
+	release, err := kernelRelease()
+	if err != nil {
+		return // whoever needs the release says so
+	}
+	if err := linux.TooOld(release); err != nil {
+		log.Warn(err.Error() + "; trying with this one")
 	}
 }

@@ -4,57 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/iscsi"
 )
-
-// A target is what one session is for.
-type target struct {
-	name    string
-	portals []iscsi.Target // alternatives, of which one is enough
-	units   iscsi.Units
-}
-
-// byTarget groups what is named by the target's name. A second session of one
-// initiator with one portal would end the first, so several logical units share
-// one; different targets are all attached. Where no LUN is named and the root is
-// chosen by what is on it, every disk of the target is looked at.
-func byTarget(named []iscsi.Target, chosen bool) []target {
-	var groups []target
-	for _, t := range named {
-		i := slices.IndexFunc(groups, func(g target) bool { return g.name == t.Name })
-		if i < 0 {
-			i = len(groups)
-			groups = append(groups, target{name: t.Name})
-		}
-		g := &groups[i]
-		if !slices.ContainsFunc(g.portals, func(p iscsi.Target) bool { return p.Portal == t.Portal }) {
-			g.portals = append(g.portals, t)
-		}
-		switch {
-		case t.AnyLUN && chosen:
-			g.units.All = true
-		case t.AnyLUN:
-			g.units.Default = true
-		case !slices.Contains(g.units.LUNs, t.LUN):
-			g.units.LUNs = append(g.units.LUNs, t.LUN)
-		}
-	}
-	return groups
-}
-
-// has reports whether a portal is one of the target's, or may be: of a name that no
-// name server answers for nobody knows.
-func (t target) has(p iscsi.Portal) bool {
-	return slices.ContainsFunc(t.portals, func(x iscsi.Target) bool {
-		_, err := netip.ParseAddr(x.Portal.Host)
-		return x.Portal == p || err != nil
-	})
-}
 
 // A login has succeeded at a portal and waits for its hand-over to the kernel.
 type login interface {
@@ -76,13 +32,13 @@ type attached struct {
 	behind []iscsi.Portal
 }
 
-// attach makes a session. The portals race with their logins, but what counts is
+// attachGroup makes a session. The portals race with their logins, but what counts is
 // that the disks come: a portal without them is out, and the rest race again.
 // Those in behind failed so before, and are tried when the others have failed. The
 // error has a line for each portal.
-func (t target) attach(ctx context.Context, behind []iscsi.Portal, logIn logIn) attached {
+func attachGroup(ctx context.Context, g iscsi.Group, behind []iscsi.Portal, logIn logIn) attached {
 	var first, last []iscsi.Target
-	for _, p := range t.portals {
+	for _, p := range g.Portals {
 		if slices.Contains(behind, p.Portal) {
 			last = append(last, p)
 		} else {
@@ -92,7 +48,7 @@ func (t target) attach(ctx context.Context, behind []iscsi.Portal, logIn logIn) 
 	var errs []error
 	// A portal that fails at the login is not one of them: it is the race that
 	// leaves it behind.
-	behind = slices.DeleteFunc(slices.Clone(behind), func(p iscsi.Portal) bool { return !t.has(p) })
+	behind = slices.DeleteFunc(slices.Clone(behind), func(p iscsi.Portal) bool { return !g.Has(p) })
 	for _, racing := range [][]iscsi.Target{first, last} {
 		for len(racing) > 0 && ctx.Err() == nil {
 			l, err := logIn(ctx, racing)
@@ -102,7 +58,7 @@ func (t target) attach(ctx context.Context, behind []iscsi.Portal, logIn logIn) 
 			}
 			at := l.At()
 			racing = slices.DeleteFunc(slices.Clone(racing), func(p iscsi.Target) bool { return p.Portal == at })
-			s, err := l.HandOver(ctx, t.units)
+			s, err := l.HandOver(ctx, g.Units)
 			behind = slices.DeleteFunc(behind, func(p iscsi.Portal) bool { return p == at })
 			if err == nil {
 				return attached{session: s, behind: behind}
@@ -175,20 +131,20 @@ const newLeaseAfter = 3
 func backTo(attempt int, byDHCP, attached bool) string {
 	switch {
 	case byDHCP && attempt%newLeaseAfter == 0:
-		return stageNetwork
+		return plan.StageNetwork
 	case attached:
-		return stageAttach
+		return plan.StageAttach
 	}
 	return ""
 }
 
 // stale says why a session of ours is not the one that is wanted, "" when it is.
-func stale(s *iscsi.Session, groups []target, initiator string) string {
-	i := slices.IndexFunc(groups, func(t target) bool { return t.name == s.Target.Name })
+func stale(s *iscsi.Session, groups []iscsi.Group, initiator string) string {
+	i := slices.IndexFunc(groups, func(g iscsi.Group) bool { return g.Name == s.Target.Name })
 	switch {
 	case i < 0:
 		return fmt.Sprintf("target %s is not wanted any more (session %d)", s.Target.Name, s.SID)
-	case !groups[i].has(s.Target.Portal):
+	case !groups[i].Has(s.Target.Portal):
 		return fmt.Sprintf("target %s is not at portal %v any more (session %d)", s.Target.Name, s.Target.Portal, s.SID)
 	case s.Initiator != initiator:
 		return fmt.Sprintf("session %d with %s is another initiator's, %s", s.SID, s.Target.Name, s.Initiator)

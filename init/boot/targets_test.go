@@ -37,8 +37,8 @@ func TestByTarget(t *testing.T) {
 		true:  {"iqn.2026-01.test:a: 2 portals, {[2] false true}", "iqn.2026-01.test:b: 1 portals, {[0] false false}"},
 	} {
 		var got []string
-		for _, g := range byTarget(named, chosen) {
-			got = append(got, fmt.Sprintf("%s: %d portals, {%v %v %v}", g.name, len(g.portals), g.units.LUNs, g.units.Default, g.units.All))
+		for _, g := range iscsi.GroupByName(named, chosen) {
+			got = append(got, fmt.Sprintf("%s: %d portals, {%v %v %v}", g.Name, len(g.Portals), g.Units.LUNs, g.Units.Default, g.Units.All))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("chosen %v (-want +got):\n%s", chosen, diff)
@@ -126,12 +126,12 @@ func TestPortalWithTheDiskCounts(t *testing.T) {
 			if tt.canceled {
 				cancel(errors.New("enough"))
 			}
-			group := byTarget(parseTargets(t, "a::::iqn.2026-01.test:a", "b::::iqn.2026-01.test:a"), false)[0]
+			group := iscsi.GroupByName(parseTargets(t, "a::::iqn.2026-01.test:a", "b::::iqn.2026-01.test:a"), false)[0]
 			var behind []iscsi.Portal
 			for _, h := range tt.behind {
 				behind = append(behind, iscsi.Portal{Host: h, Port: iscsi.DefaultPort})
 			}
-			got := group.attach(ctx, behind, tt.portals.logIn)
+			got := attachGroup(ctx, group, behind, tt.portals.logIn)
 			session, after, err := "", []string(nil), ""
 			if got.session != nil {
 				session = got.session.Target.Portal.Host
@@ -214,7 +214,7 @@ func TestGather(t *testing.T) {
 
 // A session is kept for what is wanted now: a new lease may name another server.
 func TestStale(t *testing.T) {
-	groups := byTarget(parseTargets(t, "10.0.0.2::::iqn.2026-01.test:a"), false)
+	groups := iscsi.GroupByName(parseTargets(t, "10.0.0.2::::iqn.2026-01.test:a"), false)
 	for name, tt := range map[string]struct {
 		target, server, initiator, want string
 	}{

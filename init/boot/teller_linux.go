@@ -7,26 +7,28 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // A teller is a child's end of the pipe to PID 1.
 type teller struct {
 	mu     sync.Mutex
 	pipe   *os.File
-	due    time.Time // of the verdict; zero: whenever it comes
-	action Action    // if it does not come in time
-	said   bool      // the verdict
+	due    time.Time   // of the verdict; zero: whenever it comes
+	action plan.Action // if it does not come in time
+	said   bool        // the verdict
 }
 
 // newTeller takes the pipe over. First of all it is kept from the children of this
 // process: a descriptor in a shell, or in what was started there, outlives it.
 func newTeller() *teller {
 	unix.CloseOnExec(messageFD)
-	return &teller{pipe: os.NewFile(messageFD, "pipe to PID 1"), action: ActionAgain}
+	return &teller{pipe: os.NewFile(messageFD, "pipe to PID 1"), action: plan.ActionAgain}
 }
 
 // promise says by when there will be a verdict, and what is to be done if not.
-func (t *teller) promise(due time.Time, action Action) {
+func (t *teller) promise(due time.Time, action plan.Action) {
 	t.mu.Lock()
 	t.due, t.action = due, action
 	t.mu.Unlock()
@@ -40,7 +42,7 @@ func (t *teller) alive() {
 	if t.said {
 		return
 	}
-	m := message{Kind: messageAlive, Verdict: Verdict{Action: t.action}}
+	m := message{Kind: messageAlive, Verdict: plan.Verdict{Action: t.action}}
 	if !t.due.IsZero() {
 		m.Within = max(time.Until(t.due), time.Millisecond)
 	}
@@ -54,7 +56,7 @@ func (t *teller) keepTelling() {
 	}
 }
 
-func (t *teller) verdict(v Verdict) error {
+func (t *teller) verdict(v plan.Verdict) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.said = true

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
 )
@@ -35,18 +36,18 @@ func TestUnreachedOverInfiniBand(t *testing.T) {
 		"NFS":                 {"root=nfs:10.77.0.1:/export ip=dhcp", ib0, fmt.Errorf("mount: %w", syscall.EHOSTUNREACH), true},
 		"firmware":            {"rd.iscsi.firmware", ib0, portal, true},
 		"another error":       {"netroot=iscsi:10.77.0.1::::iqn.2026-01.example:root", ib0, fmt.Errorf("connect: %w", syscall.ECONNREFUSED), false},
-		"worth no second one": {"netroot=iscsi:10.77.0.1::::iqn.2026-01.example:root", ib0, permanent(portal), true},
+		"worth no second one": {"netroot=iscsi:10.77.0.1::::iqn.2026-01.example:root", ib0, plan.Permanent(portal), true},
 	} {
-		p, err := NewPlan(cmdline.Parse(tt.line), nil)
+		p, err := plan.New(cmdline.Parse(tt.line), nil)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		got := unreached(tt.err, tt.net, p.servers(tt.net, Names{}))
+		got := unreached(tt.err, tt.net, p.Servers(tt.net, plan.Names{}))
 		if strings.HasSuffix(got.Error(), hint) != tt.hint || !errors.Is(got, tt.err) {
 			t.Errorf("%s: %v", name, got)
 		}
-		if _, before := errors.AsType[*permanentError](tt.err); before {
-			if _, after := errors.AsType[*permanentError](got); !after {
+		if _, before := errors.AsType[*plan.PermanentError](tt.err); before {
+			if _, after := errors.AsType[*plan.PermanentError](got); !after {
 				t.Errorf("%s: worth another attempt", name)
 			}
 		}

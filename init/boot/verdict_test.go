@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 func encode(t *testing.T, m message) []byte {
@@ -25,24 +27,24 @@ func encode(t *testing.T, m message) []byte {
 func TestMessage(t *testing.T) {
 	var all []byte
 	var want []message
-	for _, v := range []Verdict{
-		{Action: ActionSwitch, Root: "/sysroot", Argv: []string{"/sbin/init", "single", ""}},
-		{Action: ActionStay, Argv: []string{"/sbin/init"}},
-		{Action: ActionChain, Root: "/init.vendor", Argv: []string{"/init", "single"}},
-		{Action: ActionAgain},
-		{Action: ActionReboot, Wait: time.Minute},
-		{Action: ActionPoweroff},
-		{Action: ActionHalt},
-		{Action: ActionShell},
-		{Action: ActionShell, Argv: []string{"gave up after 15 s: network: no carrier on eth0"}},
+	for _, v := range []plan.Verdict{
+		{Action: plan.ActionSwitch, Root: "/sysroot", Argv: []string{"/sbin/init", "single", ""}},
+		{Action: plan.ActionStay, Argv: []string{"/sbin/init"}},
+		{Action: plan.ActionChain, Root: "/init.vendor", Argv: []string{"/init", "single"}},
+		{Action: plan.ActionAgain},
+		{Action: plan.ActionReboot, Wait: time.Minute},
+		{Action: plan.ActionPoweroff},
+		{Action: plan.ActionHalt},
+		{Action: plan.ActionShell},
+		{Action: plan.ActionShell, Argv: []string{"gave up after 15 s: network: no carrier on eth0"}},
 	} {
 		m := message{Kind: messageVerdict, Verdict: v}
 		want = append(want, m)
 		all = append(all, encode(t, m)...)
 	}
 	for _, m := range []message{
-		{Kind: messageAlive, Verdict: Verdict{Action: ActionAgain}},
-		{Kind: messageAlive, Within: 1500 * time.Millisecond, Verdict: Verdict{Action: ActionPoweroff}},
+		{Kind: messageAlive, Verdict: plan.Verdict{Action: plan.ActionAgain}},
+		{Kind: messageAlive, Within: 1500 * time.Millisecond, Verdict: plan.Verdict{Action: plan.ActionPoweroff}},
 		{Kind: messageDone},
 	} {
 		want = append(want, m)
@@ -86,7 +88,7 @@ func TestMessageThatIsNone(t *testing.T) {
 
 // A reason may be as long as a server makes it. Nothing else is clipped: half a path is another.
 func TestMessageIsBounded(t *testing.T) {
-	long := message{Kind: messageVerdict, Verdict: Verdict{Action: ActionShell, Argv: []string{strings.Repeat("é", 100_000)}}}
+	long := message{Kind: messageVerdict, Verdict: plan.Verdict{Action: plan.ActionShell, Argv: []string{strings.Repeat("é", 100_000)}}}
 	b := encode(t, long)
 	if len(b) > messageMost {
 		t.Errorf("%d bytes", len(b))
@@ -99,7 +101,7 @@ func TestMessageIsBounded(t *testing.T) {
 		t.Errorf("%d bytes, ends with %q", len(why), why[max(0, len(why)-10):])
 	}
 	for _, argv := range [][]string{{"/" + strings.Repeat("x", messageMost)}, strings.Split(strings.Repeat("/x ", messageWords), " ")} {
-		if _, err := (message{Kind: messageVerdict, Verdict: Verdict{Action: ActionStay, Argv: argv}}).Encode(); err == nil {
+		if _, err := (message{Kind: messageVerdict, Verdict: plan.Verdict{Action: plan.ActionStay, Argv: argv}}).Encode(); err == nil {
 			t.Error("an init was clipped")
 		}
 	}
@@ -123,7 +125,7 @@ func FuzzReadMessage(f *testing.F) {
 			t.Fatal(err)
 		}
 		// The reason of a shell may have been clipped.
-		if m.Verdict.Action == ActionShell {
+		if m.Verdict.Action == plan.ActionShell {
 			m.Verdict.Argv, again.Verdict.Argv = nil, nil
 		}
 		if diff := cmp.Diff(m, again); diff != "" {

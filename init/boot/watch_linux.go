@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // How long PID 1 waits for its worker. From nodisk.deadline= to what nodisk.onfail=
@@ -34,16 +37,16 @@ const (
 
 // watch runs one worker to its verdict and, if the kernel lets it, to its end. An
 // error is that there is no verdict, and an *orderError that a signal came before.
-func (s *supervisor) watch() (Verdict, error) {
+func (s *supervisor) watch() (plan.Verdict, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return Verdict{}, fmt.Errorf("make a pipe for the worker: %w", err)
+		return plan.Verdict{}, fmt.Errorf("make a pipe for the worker: %w", err)
 	}
 	worker, err := s.children.start(func() (int, error) { return s.fork(w, workerArg) })
 	_ = w.Close()
 	if err != nil {
 		_ = r.Close()
-		return Verdict{}, fmt.Errorf("start the worker: %w", err)
+		return plan.Verdict{}, fmt.Errorf("start the worker: %w", err)
 	}
 	messages := make(chan message)
 	done := make(chan struct{})
@@ -62,7 +65,7 @@ func listenTo(r io.Reader, messages chan<- message, done <-chan struct{}) {
 		m, err := readMessage(b)
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) {
-				report(errorPriority, "%v", err)
+				report(console.ErrorPriority, "%v", err)
 			}
 			return
 		}
@@ -80,14 +83,14 @@ type watched struct {
 	messages <-chan message
 	orders   <-chan *orderError
 
-	verdict *Verdict        // not nil: said
-	late    Verdict         // what is to be done if none comes in time
+	verdict *plan.Verdict   // not nil: said
+	late    plan.Verdict    // what is to be done if none comes in time
 	status  unix.WaitStatus // valid when ended
 	ended   bool
 }
 
 // run waits for the verdict and then, for a moment, for the end.
-func (w *watched) run() (Verdict, error) {
+func (w *watched) run() (plan.Verdict, error) {
 	// PID 1 counts its own moments: while the machine stands still neither has any.
 	moments := time.NewTicker(aliveEvery)
 	defer moments.Stop()
@@ -124,7 +127,7 @@ func (w *watched) run() (Verdict, error) {
 			}
 		case status := <-w.worker.events:
 			if status.Stopped() {
-				report(warningPriority, "the worker was stopped by %s: continuing it", unix.SignalName(status.StopSignal()))
+				report(console.WarningPriority, "the worker was stopped by %s: continuing it", unix.SignalName(status.StopSignal()))
 				_ = unix.Kill(w.worker.pid, unix.SIGCONT) // ESRCH: it has just ended
 				continue
 			}
@@ -140,7 +143,7 @@ func (w *watched) run() (Verdict, error) {
 			}
 			return w.result()
 		case <-due:
-			report(errorPriority, "the worker gave no verdict by the deadline (nodisk.deadline=): %s; %s (nodisk.onfail=)", held(w.worker.pid), w.late.Action)
+			report(console.ErrorPriority, "the worker gave no verdict by the deadline (nodisk.deadline=): %s; %s (nodisk.onfail=)", held(w.worker.pid), w.late.Action)
 			v := w.late
 			w.verdict = &v
 			w.leaveBehind()
@@ -151,22 +154,22 @@ func (w *watched) run() (Verdict, error) {
 			}
 			where := held(w.worker.pid)
 			w.leaveBehind()
-			return Verdict{}, fmt.Errorf("the worker said nothing for %s: %s", seconds(silentTime), where)
+			return plan.Verdict{}, fmt.Errorf("the worker said nothing for %s: %s", console.Seconds(silentTime), where)
 		case order := <-w.orders:
 			w.leaveBehind()
-			return Verdict{}, order
+			return plan.Verdict{}, order
 		}
 	}
 }
 
 // result is what the worker said, if it did. A worker that crashed when it had said its
 // verdict did so while it tidied up: the verdict stands.
-func (w *watched) result() (Verdict, error) {
+func (w *watched) result() (plan.Verdict, error) {
 	if w.verdict == nil {
-		return Verdict{}, errors.New(ending(w.status))
+		return plan.Verdict{}, errors.New(ending(w.status))
 	}
 	if w.ended && (w.status.Signaled() || w.status.ExitStatus() != 0) {
-		report(warningPriority, "%s; its verdict stands", ending(w.status))
+		report(console.WarningPriority, "%s; its verdict stands", ending(w.status))
 	}
 	return *w.verdict, nil
 }
@@ -192,7 +195,7 @@ func (w *watched) leaveBehind() {
 		patience = heldTime
 	}
 	if !w.worker.ends(patience) {
-		report(warningPriority, "the worker does not end: %s; going on without it", held(w.worker.pid))
+		report(console.WarningPriority, "the worker does not end: %s; going on without it", held(w.worker.pid))
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // noProcess is above every number that a process can have (PID_MAX_LIMIT is 4 Mi).
@@ -17,8 +19,8 @@ const exited, killed = unix.WaitStatus(0), unix.WaitStatus(unix.SIGKILL)
 
 // What PID 1 makes of a worker that says little, late or nothing, and when.
 func TestWatched(t *testing.T) {
-	off, shell := Verdict{Action: ActionPoweroff}, Verdict{Action: ActionShell}
-	alive := message{Kind: messageAlive, Verdict: Verdict{Action: ActionAgain}}
+	off, shell := plan.Verdict{Action: plan.ActionPoweroff}, plan.Verdict{Action: plan.ActionShell}
+	alive := message{Kind: messageAlive, Verdict: plan.Verdict{Action: plan.ActionAgain}}
 	promise := message{Kind: messageAlive, Within: 30 * time.Second, Verdict: shell}
 	type moment struct {
 		after time.Duration // the one before
@@ -30,7 +32,7 @@ func TestWatched(t *testing.T) {
 	for name, tt := range map[string]struct {
 		moments []moment
 		closes  bool // the pipe, with the end
-		want    Verdict
+		want    plan.Verdict
 		err     string
 		took    time.Duration
 	}{
@@ -39,11 +41,11 @@ func TestWatched(t *testing.T) {
 		"tidies for too long":   {[]moment{{time.Minute / 2, verdict, nil}}, false, off, "", time.Minute/2 + tidyTime + killTime},
 		"first word counts":     {[]moment{{0, verdict, nil}, {0, message{Kind: messageVerdict, Verdict: shell}, end(exited)}}, true, off, "", 0},
 		"crashed behind it":     {[]moment{{0, verdict, nil}, {time.Second, message{}, end(killed)}}, true, off, "", time.Second},
-		"killed":                {[]moment{{time.Second, alive, nil}, {0, message{}, end(killed)}}, true, Verdict{}, "the worker was killed by SIGKILL (out of memory?)", time.Second},
-		"killed, pipe held":     {[]moment{{time.Second, message{}, end(killed)}}, false, Verdict{}, "the worker was killed by", time.Second + endTime},
-		"crashed":               {[]moment{{0, message{}, end(unix.WaitStatus(2 << 8))}}, true, Verdict{}, "the worker crashed with exit status 2", 0},
-		"mute":                  {[]moment{{0, message{}, end(exited)}}, true, Verdict{}, "the worker ended without a verdict", 0},
-		"silent":                {[]moment{{time.Second, alive, nil}}, false, Verdict{}, "the worker said nothing for 60 s", silentTime + killTime},
+		"killed":                {[]moment{{time.Second, alive, nil}, {0, message{}, end(killed)}}, true, plan.Verdict{}, "the worker was killed by SIGKILL (out of memory?)", time.Second},
+		"killed, pipe held":     {[]moment{{time.Second, message{}, end(killed)}}, false, plan.Verdict{}, "the worker was killed by", time.Second + endTime},
+		"crashed":               {[]moment{{0, message{}, end(unix.WaitStatus(2 << 8))}}, true, plan.Verdict{}, "the worker crashed with exit status 2", 0},
+		"mute":                  {[]moment{{0, message{}, end(exited)}}, true, plan.Verdict{}, "the worker ended without a verdict", 0},
+		"silent":                {[]moment{{time.Second, alive, nil}}, false, plan.Verdict{}, "the worker said nothing for 60 s", silentTime + killTime},
 		"late":                  {[]moment{{time.Second, promise, nil}}, false, shell, "", 31*time.Second + lateTime + killTime},
 		"at the deadline":       {[]moment{{time.Second, promise, nil}, {34 * time.Second, verdict, nil}}, false, off, "", 35*time.Second + tidyTime + killTime},
 		"stopped, and goes on":  {[]moment{{0, message{}, end(0x137f)}, {time.Second, verdict, end(exited)}}, true, off, "", time.Second},

@@ -8,13 +8,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/internal/uevent"
@@ -35,10 +36,10 @@ func work(tell *teller) {
 	tell.alive()
 	go tell.keepTelling()
 	if err := mountEarly(); err != nil {
-		report(errorPriority, "%v", err)
+		report(console.ErrorPriority, "%v", err)
 	}
 	if err := errors.Join(sacrifice(), hurry()); err != nil {
-		report(warningPriority, "%v", err)
+		report(console.WarningPriority, "%v", err)
 	}
 	w := &worker{begun: begun, log: openLog(&level), tell: tell, tidy: func() {}}
 	v := w.boot(&level)
@@ -68,9 +69,9 @@ type worker struct {
 	begun  time.Time
 	log    *slog.Logger
 	tell   *teller
-	plan   Plan
+	plan   plan.Plan
 	index  *modload.Index
-	loads  []Load
+	loads  []plan.Load
 	loader *modload.Loader
 
 	// What the stages leave for those behind them. A stage writes before it
@@ -109,11 +110,11 @@ type worker struct {
 }
 
 // boot does everything up to the verdict.
-func (w *worker) boot(level *slog.LevelVar) Verdict {
-	plan, err := w.readPlan()
-	w.plan = plan
-	level.Set(plan.Log)
-	for _, warning := range plan.Warnings {
+func (w *worker) boot(level *slog.LevelVar) plan.Verdict {
+	p, err := w.readPlan()
+	w.plan = p
+	level.Set(p.Log)
+	for _, warning := range p.Warnings {
 		w.log.Warn(warning)
 	}
 	tellOldKernel(w.log)
@@ -126,19 +127,19 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 			}
 			lines[0] = fmt.Sprintf("%d errors, the first: %s", len(lines), lines[0])
 		}
-		return w.giveUp(permanent(errors.New("command line: " + lines[0])))
+		return w.giveUp(plan.Permanent(errors.New("command line: " + lines[0])))
 	}
-	if err := plan.Chain.check(); err != nil {
-		return w.giveUp(permanent(err))
+	if err := checkChain(p.Chain); err != nil {
+		return w.giveUp(plan.Permanent(err))
 	}
-	w.index, w.loader, err = openModules(plan, w.log)
+	w.index, w.loader, err = openModules(p, w.log)
 	switch {
 	case err == nil:
-	case plan.Chain.Drivers: // whose init has modules of its own
+	case p.Chain.Drivers: // whose init has modules of its own
 		w.log.Error(err.Error())
-		return plan.Chain.verdict()
+		return chainVerdict(p.Chain)
 	default:
-		return w.giveUp(permanent(err))
+		return w.giveUp(plan.Permanent(err))
 	}
 	w.reloadUntested()
 	w.serveRequests = sync.OnceFunc(func() {
@@ -152,10 +153,10 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 	ctx := context.Background()
 	end := func() {}
 	// Whoever sits in a shell of rd.break= is in no hurry.
-	if d := plan.Policy.Deadline; d > 0 && w.plan.Breaks == nil {
+	if d := p.Policy.Deadline; d > 0 && w.plan.Breaks == nil {
 		due := time.Now().Add(d)
 		ctx, end = context.WithDeadlineCause(ctx, due, timeoutError(d))
-		w.tell.promise(due, onFailAction(plan.Policy.OnFail))
+		w.tell.promise(due, plan.OnFailAction(p.Policy.OnFail))
 	}
 	defer end()
 	ctx, cancel := context.WithCancel(ctx)
@@ -182,26 +183,26 @@ func (w *worker) boot(level *slog.LevelVar) Verdict {
 			}
 		}
 	}
-	w.root = plan.Root
+	w.root = p.Root
 	w.planLoads()
 	g := graph{stages: w.breakpoints(w.stages()), identity: identity(), log: w.log}
 	if err := g.run(ctx); err != nil {
 		return w.giveUp(err)
 	}
-	if plan.Chain.Path != "" {
-		return plan.Chain.verdict()
+	if p.Chain.Path != "" {
+		return chainVerdict(p.Chain)
 	}
-	if plan.Root.Kind == rootfs.KindRAM {
-		return Verdict{Action: ActionStay, Argv: []string{w.init}}
+	if p.Root.Kind == rootfs.KindRAM {
+		return plan.Verdict{Action: plan.ActionStay, Argv: []string{w.init}}
 	}
-	return Verdict{Action: ActionSwitch, Root: sysroot, Argv: []string{w.init}}
+	return plan.Verdict{Action: plan.ActionSwitch, Root: sysroot, Argv: []string{w.init}}
 }
 
 // readPlan reads what the kernel and the image say and decides. Its Policy is
 // good even with an error.
-func (w *worker) readPlan() (Plan, error) {
+func (w *worker) readPlan() (plan.Plan, error) {
 	line, config, wordsErr := readWords()
-	p, err := NewPlan(line, config)
+	p, err := plan.New(line, config)
 	return p, errors.Join(wordsErr, err)
 }
 
@@ -227,7 +228,7 @@ func readWordsBelow(root string) (line, config cmdline.Args, err error) {
 
 // openModules reads the image's index of the running kernel's modules, and what its
 // modprobe.d says of them.
-func openModules(p Plan, log *slog.Logger) (*modload.Index, *modload.Loader, error) {
+func openModules(p plan.Plan, log *slog.Logger) (*modload.Index, *modload.Loader, error) {
 	release, err := kernelRelease()
 	if err != nil {
 		return nil, nil, err
@@ -301,30 +302,30 @@ func identity() string {
 }
 
 // giveUp applies the policy to an error that ended the boot.
-func (w *worker) giveUp(err error) Verdict {
-	action := onFailAction(w.plan.Policy.OnFail)
+func (w *worker) giveUp(err error) plan.Verdict {
+	action := plan.OnFailAction(w.plan.Policy.OnFail)
 	if w.plan.Policy.OnFail == 0 {
-		action = ActionAgain
+		action = plan.ActionAgain
 	}
 	w.console.Lock()
 	defer w.console.Unlock()
-	_, incurable := errors.AsType[*permanentError](err)
+	_, incurable := errors.AsType[*plan.PermanentError](err)
 	switch {
-	case action != ActionAgain:
+	case action != plan.ActionAgain:
 		w.log.Error(fmt.Sprintf("%v; nodisk.onfail=%s", err, action))
 	case incurable:
 		// Trying again with the same image and command line is of no use. A
 		// reboot fetches both anew: nodes come back by themselves once the
 		// administrator has mended them.
-		w.log.Error(fmt.Sprintf("%v; rebooting in %s to fetch kernel, image and command line anew (nodisk.onfail=retry)", err, seconds(newCommandLine)))
-		return Verdict{Action: ActionReboot, Wait: newCommandLine}
+		w.log.Error(fmt.Sprintf("%v; rebooting in %s to fetch kernel, image and command line anew (nodisk.onfail=retry)", err, console.Seconds(plan.NewCommandLine)))
+		return plan.Verdict{Action: plan.ActionReboot, Wait: plan.NewCommandLine}
 	default:
 		w.log.Error(fmt.Sprintf("%v; starting again (nodisk.onfail=retry)", err))
 	}
-	if action == ActionShell {
-		return Verdict{Action: action, Argv: []string{reason(err)}}
+	if action == plan.ActionShell {
+		return plan.Verdict{Action: action, Argv: []string{reason(err)}}
 	}
-	return Verdict{Action: action}
+	return plan.Verdict{Action: action}
 }
 
 // followTimeout bounds the wait for what the kernel may hold when all else is
@@ -373,9 +374,4 @@ func (w *worker) leaveDrivers() {
 	if words != nil {
 		w.log.Warn(fmt.Sprintf("the kernel still has %s: going on without it", strings.Join(words, "; ")))
 	}
-}
-
-// has reports whether the image was built with a profile.
-func (p Plan) has(profile string) bool {
-	return slices.Contains(p.Modules.Profiles, profile)
 }

@@ -12,9 +12,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/init/rootinit"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup"
 )
 
 // How long one attempt of a stage may take. The stage is tried again: these
@@ -43,42 +47,42 @@ func (w *worker) stages() []stage {
 		drivers = w.allDrivers
 	}
 	list := []stage{
-		{name: stageMounts, run: w.mounts},
-		{name: stageDrivers, after: []string{stageMounts}, timeout: driversTimeout, run: drivers},
+		{name: plan.StageMounts, run: w.mounts},
+		{name: plan.StageDrivers, after: []string{plan.StageMounts}, timeout: driversTimeout, run: drivers},
 	}
-	last := []string{stageDrivers}
+	last := []string{plan.StageDrivers}
 	var again func(int) string
 	if p.NeedNetwork {
 		// Not after the drivers: interfaces are taken up as they appear.
-		list = append(list, stage{name: stageNetwork, after: []string{stageMounts}, timeout: networkTimeout, run: w.network})
-		last = append(last, stageNetwork)
+		list = append(list, stage{name: plan.StageNetwork, after: []string{plan.StageMounts}, timeout: networkTimeout, run: w.network})
+		last = append(last, plan.StageNetwork)
 	}
 	if p.Root.Kind != rootfs.KindRAM {
-		list = append(list, stage{name: stageStorage, after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
+		list = append(list, stage{name: plan.StageStorage, after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
 		lease := func(attempt int) string { return backTo(attempt, p.Root.NeedsRootPath(), false) }
 		again = func(attempt int) string {
 			return backTo(attempt, p.Root.NeedsRootPath(), len(w.sessions) > 0)
 		}
-		before := []string{stageDrivers}
+		before := []string{plan.StageDrivers}
 		if p.NeedNetwork {
-			before = []string{stageNetwork}
+			before = []string{plan.StageNetwork}
 		}
-		if p.attaches() || p.Root.NeedsRootPath() {
-			list = append(list, stage{name: stageAttach, after: before, timeout: attachTimeout, run: w.overNetwork(w.attach), reenter: lease})
-			before = []string{stageAttach}
+		if p.Attaches() || p.Root.NeedsRootPath() {
+			list = append(list, stage{name: plan.StageAttach, after: before, timeout: attachTimeout, run: w.overNetwork(w.attach), reenter: lease})
+			before = []string{plan.StageAttach}
 		}
 		// Its steps have limits; but what the kernel itself does in a mount, to replay a journal, takes as long as it takes.
-		list = append(list, stage{name: stageMount, after: before, run: w.overNetwork(w.mount), reenter: again})
-		last = append(last, stageStorage, stageMount)
+		list = append(list, stage{name: plan.StageMount, after: before, run: w.overNetwork(w.mount), reenter: again})
+		last = append(last, plan.StageStorage, plan.StageMount)
 	}
-	return append(list, stage{name: stageSwitch, after: last, run: w.finish, reenter: again})
+	return append(list, stage{name: plan.StageSwitch, after: last, run: w.finish, reenter: again})
 }
 
 // overNetwork is a stage's work that goes to the servers of the root.
 func (w *worker) overNetwork(run func(context.Context) (string, error)) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		line, err := run(ctx)
-		return line, unreached(err, w.net, w.plan.servers(w.net, Names{}))
+		return line, unreached(err, w.net, w.plan.Servers(w.net, plan.Names{}))
 	}
 }
 
@@ -86,16 +90,16 @@ func (w *worker) overNetwork(run func(context.Context) (string, error)) func(con
 // wait for a probe.
 func (w *worker) storageAfter() []string {
 	if w.overlap() {
-		return []string{stageMounts}
+		return []string{plan.StageMounts}
 	}
-	return []string{stageDrivers}
+	return []string{plan.StageDrivers}
 }
 
 // overlap tells whether storage need not wait while drivers load: the loader keeps
 // a place for them. Not where they need all there is, the only processor, and
 // not in an order that the administrator gave.
 func (w *worker) overlap() bool {
-	return w.loader.Workers() > 1 && !loadsBy(w.loads, LoadInOrder)
+	return w.loader.Workers() > 1 && !plan.LoadsBy(w.loads, plan.LoadInOrder)
 }
 
 func (w *worker) mounts(context.Context) (string, error) {
@@ -108,7 +112,7 @@ func (w *worker) mounts(context.Context) (string, error) {
 
 func (w *worker) drivers(ctx context.Context) (string, error) {
 	before := len(w.loader.Loaded())
-	if err := w.load(ctx, stageDrivers); err != nil {
+	if err := w.load(ctx, plan.StageDrivers); err != nil {
 		return "", err
 	}
 	for _, err := range sensePorts("/sys", w.plan.Modules.Ports) {
@@ -121,7 +125,7 @@ func (w *worker) drivers(ctx context.Context) (string, error) {
 
 // load does the loads of a stage.
 func (w *worker) load(ctx context.Context, stage string) error {
-	for _, l := range loadsOf(w.loads, stage) {
+	for _, l := range plan.LoadsOf(w.loads, stage) {
 		if err := w.loadOne(ctx, l); err != nil {
 			return unlessCurable(err)
 		}
@@ -129,11 +133,11 @@ func (w *worker) load(ctx context.Context, stage string) error {
 	return nil
 }
 
-func (w *worker) loadOne(ctx context.Context, l Load) error {
+func (w *worker) loadOne(ctx context.Context, l plan.Load) error {
 	switch l.Way {
-	case LoadInOrder:
+	case plan.LoadInOrder:
 		return w.inOrder(ctx, l.Requests)
-	case LoadLast:
+	case plan.LoadLast:
 		w.follow() // also while a probe is waited for
 		if all, needed := w.needsProbes(); all {
 			w.awaitProbes(ctx, nil)
@@ -141,14 +145,14 @@ func (w *worker) loadOne(ctx context.Context, l Load) error {
 			w.awaitProbes(ctx, modload.Network)
 		}
 		return w.inOrder(ctx, l.Requests)
-	case LoadNetwork:
+	case plan.LoadNetwork:
 		return w.loader.Coldplug(ctx, os.DirFS("/sys"), modload.Network)
-	case LoadDrivers:
+	case plan.LoadDrivers:
 		return w.loader.Drivers(ctx, l.Requests...)
-	case LoadDevices:
+	case plan.LoadDevices:
 		w.follow()
 		return nil
-	case LoadNeeded:
+	case plan.LoadNeeded:
 		return w.loader.Request(ctx, l.Requests...)
 	}
 	return fmt.Errorf("load modules %s: no such way: %d", l.Phase, l.Way)
@@ -181,7 +185,7 @@ func (w *worker) inOrder(ctx context.Context, requests []modload.Request) error 
 // all are wanted, or several that become one, the switch must not come between two ports of a card.
 func (w *worker) needsProbes() (all, needed bool) {
 	p := w.plan
-	all = loadsBy(w.loads, LoadLast) || slices.Contains(p.Modules.Ports, portAuto) || p.Root.Kind == rootfs.KindRAM
+	all = plan.LoadsBy(w.loads, plan.LoadLast) || slices.Contains(p.Modules.Ports, plan.PortAuto) || p.Root.Kind == rootfs.KindRAM
 	return all, all || p.Network.NeedNet || len(p.Network.Bonds) > 0 || len(p.Network.Bridges) > 0
 }
 
@@ -201,7 +205,7 @@ func (w *worker) awaitProbes(ctx context.Context, want modload.Filter) {
 // in the image. The boot's policy has the word then.
 func unlessCurable(err error) error {
 	if _, ok := errors.AsType[*modload.MissingError](err); ok {
-		return permanent(err)
+		return plan.Permanent(err)
 	}
 	return err
 }
@@ -270,7 +274,7 @@ func listed(words []string) string {
 
 func (w *worker) network(ctx context.Context) (string, error) {
 	// Nobody else loads bonding in time: there is no modprobe yet.
-	if err := w.load(ctx, stageNetwork); err != nil {
+	if err := w.load(ctx, plan.StageNetwork); err != nil {
 		return "", err
 	}
 	conf, err := w.networkConfig(ctx)
@@ -295,7 +299,7 @@ func (w *worker) network(ctx context.Context) (string, error) {
 	}
 	w.net = state
 	if state.Hostname != "" {
-		if err := netsetup.ApplyHostname(state.Hostname); err != nil {
+		if err := bringup.ApplyHostname(state.Hostname); err != nil {
 			w.log.Warn(err.Error())
 		}
 	}
@@ -331,7 +335,7 @@ func writeFile(path, text string) error {
 // yet, because DHCP names the root, is loaded when it is known.
 func (w *worker) storage(ctx context.Context) (string, error) {
 	before := len(w.loader.Loaded())
-	if err := w.load(ctx, stageStorage); err != nil {
+	if err := w.load(ctx, plan.StageStorage); err != nil {
 		return "", err
 	}
 	return names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return !l.Device }), nil
@@ -340,19 +344,19 @@ func (w *worker) storage(ctx context.Context) (string, error) {
 // finish is the last word before PID 1 takes over.
 func (w *worker) finish(ctx context.Context) (string, error) {
 	if path := w.plan.Chain.Path; path != "" {
-		return fmt.Sprintf("to %s of the initramfs, %s after /init began", path, seconds(time.Since(w.begun))), nil
+		return fmt.Sprintf("to %s of the initramfs, %s after /init began", path, console.Seconds(time.Since(w.begun))), nil
 	}
 	if w.plan.Root.Kind == rootfs.KindRAM {
 		var err error
-		if w.init, err = FindInit("/", w.plan.Init); err != nil {
-			return "", permanent(err)
+		if w.init, err = rootinit.FindInit("/", w.plan.Init); err != nil {
+			return "", plan.Permanent(err)
 		}
-		return fmt.Sprintf("to %s of the initramfs, %s after /init began", w.init, seconds(time.Since(w.begun))), nil
+		return fmt.Sprintf("to %s of the initramfs, %s after /init began", w.init, console.Seconds(time.Since(w.begun))), nil
 	}
 	if err := w.keepSessions(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("to %s, %s after /init began%s", w.init, seconds(time.Since(w.begun)), memoryInUse()), nil
+	return fmt.Sprintf("to %s, %s after /init began%s", w.init, console.Seconds(time.Since(w.begun)), memoryInUse()), nil
 }
 
 // memoryInUse tells what kernel, initramfs and worker cost when they cost

@@ -1,8 +1,0 @@
-//go:build !amd64
-
-package boot
-
-import "errors"
-
-// writePort has no counterpart: there are no I/O ports.
-func writePort(_, _ uint16) error { return errors.ErrUnsupported }

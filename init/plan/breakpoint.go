@@ -1,0 +1,55 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/internal/cmdline"
+)
+
+// dracutStage translates the words of dracut's rd.break= (dracut.cmdline(7)).
+// Those that are stages here too mean the same.
+func dracutStage(word string) string {
+	switch word {
+	case "cmdline", "pre-udev":
+		return StageMounts
+	case "pre-trigger":
+		return StageDrivers
+	case "initqueue":
+		return StageNetwork
+	case "pre-mount":
+		return StageMount
+	case "", "pre-pivot", "cleanup":
+		return StageSwitch
+	default:
+		return word
+	}
+}
+
+// parseBreaks reads rd.break[=STAGE], which may repeat, in the order of the
+// graph.
+func parseBreaks(args cmdline.Args) (breaks []string, errs []error) {
+	names := StageNames()
+	asked := map[string]bool{}
+	for _, a := range args {
+		if !cmdline.SameKey(a.Key, "rd.break") {
+			continue
+		}
+		name := dracutStage(a.Value)
+		if !slices.Contains(names, name) {
+			fix := "write " + strings.Join(names, ", ")
+			if near := cmdline.Nearest(name, names, len(name)/3+1); near != "" {
+				fix = "did you mean " + near + "? There are " + strings.Join(names, ", ")
+			}
+			errs = append(errs, &cmdline.ValueError{Key: "rd.break", Value: a.Value, Problem: "is not a stage", Fix: fix})
+			continue
+		}
+		asked[name] = true
+	}
+	for _, name := range names {
+		if asked[name] {
+			breaks = append(breaks, name)
+		}
+	}
+	return breaks, errs
+}

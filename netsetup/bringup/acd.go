@@ -1,0 +1,43 @@
+package bringup
+
+import (
+	"time"
+
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
+)
+
+// acd is newProbed for an interface.
+func (r *runner) acd(n *attachment, inner lease.Protocol, d link.Device) lease.Protocol {
+	if r.config.NoProbe {
+		return inner
+	}
+	return lease.NewACD(inner, d, r.ours, n.job.Gateway)
+}
+
+// ours tells whether a hardware address is one of this node: what its other
+// interfaces say on the same link, and a bond hears of itself by another port,
+// is no conflict. Of InfiniBand the queue pair before the GUID may differ.
+func (r *runner) ours(a link.HardwareAddr) bool {
+	for _, n := range r.attachments {
+		if a.Identifies(n.dev) || n.job != nil && a == n.job.NewAddr {
+			return true
+		}
+	}
+	return false
+}
+
+// settle hands on a lease of the slot that is held back, or has one taken that was
+// refused for want of a way, and tells whether there was one.
+func (r *runner) settle(s *job, now time.Time) bool {
+	for _, n := range r.attachments {
+		if p, ok := n.protocol.(*lease.ACD); ok && n.job == s && s.open() && p.Lease != nil {
+			r.do(n, p.Start(now))
+		}
+	}
+	if _, ok := r.contents(s); ok {
+		r.content(s, now)
+		return true
+	}
+	return !s.open()
+}

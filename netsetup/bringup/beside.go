@@ -1,0 +1,75 @@
+package bringup
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
+)
+
+// served tells whether what the root needs of the network is there: the boot could go
+// on with what is up, a lease has the root path if that names the root, and a server of
+// the root is reached if any is known.
+func (r *runner) served() bool {
+	have := r.have()
+	needs := r.config.Needs
+	path := needs.RootPath == nil || slices.ContainsFunc(have, func(a netsetup.Accepted) bool { return needs.RootPath(a.Lease.RootPath) == nil })
+	return path && len(r.lost()) == 0 && r.enough()
+}
+
+// limits returns how long a word may be without carrier, and how long it may take to
+// get its address then; 0 for as long as the context allows. What the command line
+// says goes before the limits of what is there besides.
+func (r *runner) limits(s *job) (carrier, asking time.Duration) {
+	c := r.config
+	carrier = c.CarrierTimeout
+	switch m := s.Method; {
+	case m == lease.MethodLink6 || m == lease.MethodStatic && s.IPv6():
+		asking = c.CheckTimeout
+	case m == lease.MethodAuto6 || m == lease.MethodEither6:
+		asking = c.RouterTimeout
+	}
+	asking = cmp.Or(asking, c.DHCPTimeout*time.Duration(max(1, c.DHCPRetry)))
+	if !r.enough() {
+		return carrier, asking
+	}
+	spare := spareDHCP
+	if r.served() {
+		spare = spareServed
+	}
+	return cmp.Or(carrier, spareCarrier), cmp.Or(asking, spare)
+}
+
+// overdue ends the wait for a word whose time is over: where the boot can go on it does,
+// and the word comes beside it when it can; else it has failed.
+func (r *runner) overdue(s *job, now time.Time) (failed bool) {
+	what := r.waitingFor(s, now)
+	if !r.enough() {
+		return true
+	}
+	s.spare = true
+	r.log.Warn(what + "; the boot goes on without it")
+	return false
+}
+
+// beside tells whether a word itself is what comes beside the boot.
+func (s *job) beside() bool { return s.spare && s.of == nil }
+
+// behind puts the default routes of a word that comes beside the boot behind those that
+// the boot goes by already, whichever word is the first.
+func (s *job) behind(steps []link.Step) []link.Step {
+	if !s.beside() {
+		return steps
+	}
+	steps = slices.Clone(steps)
+	for i, step := range steps {
+		if route, ok := step.(link.Route); ok && route.Dst.Bits() == 0 {
+			route.Metric = 2*link.SecondaryMetric + s.pos
+			steps[i] = route
+		}
+	}
+	return steps
+}

@@ -1,0 +1,356 @@
+package bringup
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nodisk/nodisk/internal/phrase"
+	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
+)
+
+// promiseTime is how long Up waits for an interface that has been offered what the
+// boot can use, when another serves already.
+const promiseTime = time.Second
+
+var errNotNeeded = errors.New("another interface has what the boot needs")
+
+// word is the slot of the ip= word that a spare belongs to.
+func (s *job) word() *job {
+	if s.of != nil {
+		return s.of
+	}
+	return s
+}
+
+// unfit says why a lease is of no use to the boot, "" if it is of use.
+func (r *runner) unfit(n *attachment, l lease.Lease) string {
+	w := n.job.word()
+	if n.won || w.have == nil && !w.content.IsZero() && w.need.RootPath == nil {
+		return ""
+	}
+	why := r.config.Unfit(w.need, w.have == nil, r.have(), netsetup.Accepted{Dev: n.dev.Name, Pos: n.job.pos, Lease: n.job.Override(l)})
+	if why != "" && w.open() && w.need.RootPath == nil {
+		r.doubt(n)
+	}
+	if why != "" && w.open() && r.only(n) {
+		why += w.need.Remedy(l)
+	}
+	return why
+}
+
+// judge has the offers of DHCP servers looked at before one is asked for.
+func (r *runner) judge(n *attachment) func(lease.Lease) error {
+	return func(l lease.Lease) error {
+		if r.all(n.job) {
+			return nil // wanted in any case
+		}
+		why := r.unfit(n, l)
+		if why == "" {
+			return nil
+		}
+		n.idle = !n.job.word().open()
+		return errors.New(why)
+	}
+}
+
+// refuses looks at what a protocol wants, and takes a lease that is of no use out of
+// it. It reports whether the interface is no longer needed.
+func (r *runner) refuses(n *attachment, o *lease.Outcome) bool {
+	w := n.job.word()
+	why := ""
+	if o.Lease != nil && n.job.open() {
+		why = r.unfit(n, *o.Lease)
+	}
+	switch {
+	case r.all(w) && why != "" && w.open():
+		w.refused = append(w.refused, n.dev.Name+": "+why)
+		o.Note = phrase.Sentences(o.Note, why)
+		n.job = r.spare(n, w)
+	case r.all(w):
+	case n.idle || why != "" && !w.open():
+		n.idle = false
+		r.leave(n, true)
+		return true
+	case why != "":
+		r.giveUp(n)
+		pace := lease.NewPacing(n.dev.Lasting())
+		n.refused, n.again = why, time.Now().Add(pace.Backoff(lease.MaxRequests))
+		n.protocol = nil
+		*o = lease.Outcome{Note: phrase.Sentences(o.Note, why), Steps: o.Steps}
+	}
+	return false
+}
+
+// accept keeps the lease of an interface, and decides about the others of its word.
+func (r *runner) accept(n *attachment, l lease.Lease) {
+	w := n.job.word()
+	n.won, n.refused = true, ""
+	a := netsetup.Accepted{Dev: n.dev.Name, Pos: n.job.pos, Lease: l}
+	if n.job.spare && r.all(w) {
+		n.job.have = append(n.job.have, a)
+		return // it has an address of its own, and decides nothing
+	}
+	if w.have == nil {
+		w.since = time.Now()
+	}
+	w.have = append(w.have, a)
+	r.learn(n)
+	r.drop(w)
+	r.reconsider(a)
+	r.askAgain(w)
+}
+
+// drop lets the other interfaces of a word go: leases are given back, and what
+// nodisk set up is set down. With rd.neednet they go on for addresses of their own,
+// and so do those that may reach a host better. Sockets close; the winner's serve to
+// prolong its lease.
+func (r *runner) drop(w *job) {
+	for _, n := range r.sorted() {
+		if n.job == nil || n.job.word() != w || n.won {
+			continue
+		}
+		if n.job == w && w.lost != nil && w.err == nil {
+			continue // the boot goes by it, whatever another has got beside it
+		}
+		goesOn := r.all(w) || !r.complete(w)
+		switch {
+		case w.err != nil:
+			r.leave(n, false)
+		case !goesOn:
+			r.leave(n, true)
+		case n.job == w:
+			n.job = r.spare(n, w)
+		}
+	}
+}
+
+// giveUp gives back what the interface was leased and is not used, with the address
+// that it may have got to be checked.
+func (r *runner) giveUp(n *attachment) {
+	r.release(n)
+	for _, a := range slices.Clone(r.made.Addrs) {
+		if a.Dev != n.dev.Name || a.Addr.Addr().Is6() != n.key.six {
+			continue
+		}
+		if err := r.apply(link.AddrDel(a)); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", link.AddrDel(a), err))
+		}
+	}
+}
+
+// leave lets an interface go.
+func (r *runner) leave(n *attachment, down bool) {
+	r.giveUp(n)
+	n.protocol, n.again = nil, time.Time{}
+	n.close()
+	if n.job.spare && n.job.open() {
+		n.job.err = errNotNeeded
+	}
+	if down {
+		r.setDown(n)
+	}
+}
+
+// leaveSpares ends the search for better ways.
+func (r *runner) leaveSpares() {
+	for _, n := range r.attachments {
+		if n.job != nil && n.job.spare && n.job.open() && !r.all(n.job) {
+			// What a word of the command line is about stays up, as where it has failed: it
+			// was asked for, and others may be on it without the kernel's telling.
+			r.leave(n, !n.job.beside())
+		}
+	}
+}
+
+// promised reports whether an interface is about to get a lease that its word, which
+// has one already, can use as well; and until when that is waited for.
+func (r *runner) promised(w *job, now time.Time) (time.Time, bool) {
+	if until, seeks := r.seeksWay(w, now); seeks {
+		return until, true
+	}
+	until := w.since.Add(promiseTime)
+	if w.have == nil || r.all(w) || !now.Before(until) {
+		return until, false
+	}
+	for _, n := range r.attachments {
+		if n.job == nil || n.job.word() != w || !n.job.open() {
+			continue
+		}
+		if a, _, _ := n.Holds(); a.IsValid() {
+			return until, true
+		}
+	}
+	return until, false
+}
+
+// setDown takes an interface down that nodisk set up and nobody needs. The
+// kernel waits some milliseconds for each, so that is done beside the rest.
+func (r *runner) setDown(n *attachment) {
+	if n.job == nil || n.job.word().Named() || n.wasUp || n.below || !n.ready || r.all(n.job) {
+		return
+	}
+	for _, o := range r.attachments {
+		if o != n && o.key.index == n.key.index && o.job != nil && (o.wanted() || o.won || o.protocol != nil) {
+			return // the other family needs it
+		}
+		if o.dev.Parent == n.key.index {
+			return // somebody has made another of it
+		}
+	}
+	n.ready = false
+	r.before.Links = slices.DeleteFunc(slices.Clone(r.before.Links), func(name string) bool { return name == n.dev.Name })
+	step, done := link.LinkDown{Dev: n.dev.Name}, make(chan struct{})
+	n.down = done
+	r.wg.Go(func() {
+		defer close(done)
+		if err := step.Apply(r.sys); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
+		}
+	})
+}
+
+func (n *attachment) close() {
+	for _, w := range n.wires {
+		_ = w.Close()
+	}
+	n.wires = nil
+}
+
+// all tells whether the word is for every interface: rd.neednet.
+func (r *runner) all(s *job) bool {
+	w := s.word()
+	return r.config.NeedNet && !w.Named() && w.Method != lease.MethodStatic
+}
+
+// spare is a slot for one more interface of a word that has what it needs.
+func (r *runner) spare(n *attachment, of *job) *job {
+	s := r.vacant(of)
+	if s == nil {
+		s = &job{pos: len(r.jobs)}
+		r.jobs = append(r.jobs, s)
+	}
+	*s = job{Addressing: of.Addressing, pos: s.pos, spare: true, of: of, sought: time.Now()}
+	s.Device = n.dev.Name
+	return s
+}
+
+// vacant is the spare of a word whose interface has gone without an address, or has taken
+// the place of another; nil if there is none. An interface may come and go for ever.
+func (r *runner) vacant(of *job) *job {
+	have := r.have()
+	for _, s := range r.jobs[len(r.config.AddressingsOrDefault()):] {
+		taken := s.of != of || s.state != nil || s.lost != nil || slices.ContainsFunc(have, func(a netsetup.Accepted) bool { return a.Pos == s.pos })
+		for _, n := range r.attachments {
+			taken = taken || n.job == s
+		}
+		if !taken {
+			return s
+		}
+	}
+	return nil
+}
+
+// best is which of the states, that are in the order of their words, carries the
+// root: the one of bootdev=; else the one whose lease has the root path or the server; else the one
+// that reaches the first host best.
+func (r *runner) best(states []netsetup.State) int {
+	if i := slices.IndexFunc(states, func(s netsetup.State) bool { return s.Device == r.main }); i >= 0 {
+		return i
+	}
+	best, rank := 0, -1
+	for i, s := range states {
+		var of int
+		switch {
+		case r.boots(s.Device):
+			of = 4
+		case len(s.Addrs) == 0:
+			of = -1
+		case r.config.Needs.RootPath != nil && s.Lease != nil && r.config.Needs.RootPath(s.Lease.RootPath) == nil, slices.Contains(r.namers, s.Device):
+			of = 3
+		default:
+			of = r.reachOf(s.Device)
+		}
+		if of > rank {
+			best, rank = i, of
+		}
+	}
+	return best
+}
+
+// prefer has the default route go by the device whose lease named the root, where
+// bootdev= does not say which: it changes places with the one of the first word.
+func (r *runner) prefer(dev string) {
+	if r.config.Needs.RootPath == nil || r.config.BootDev != "" {
+		return
+	}
+	var first, main *netsetup.Accepted
+	for _, s := range r.jobs {
+		for i, a := range s.have {
+			switch {
+			case a.Lease.IPv6() || !a.Lease.Gateway.IsValid():
+			case a.Dev == dev:
+				main = &s.have[i]
+			case r.config.Rank(a.Pos, false, a.Dev) == 0:
+				first = &s.have[i]
+			}
+		}
+	}
+	if first == nil || main == nil {
+		return
+	}
+	r.reroute(*main, 0)
+	r.reroute(*first, link.SecondaryMetric+r.config.Rank(main.Pos, false, main.Dev))
+}
+
+// reroute sets the default route of a lease with another metric, which replaces the
+// one that has it.
+func (r *runner) reroute(a netsetup.Accepted, metric int) {
+	for _, s := range a.Lease.Steps(a.Dev) {
+		route, ok := s.(link.Route)
+		if !ok || route.Dst.Bits() != 0 {
+			continue
+		}
+		route.Metric = metric
+		if err := r.apply(route); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", route, err))
+		}
+	}
+}
+
+// reachOf is how the device reaches the first host of a word that chose between
+// several, as a number.
+func (r *runner) reachOf(dev string) int {
+	for _, s := range r.jobs {
+		for _, a := range s.have {
+			if a.Dev == dev && len(s.need.Hosts) > 0 {
+				return int(r.config.Reach(s.need.Hosts[0], a.Lease, a.Pos, a.Dev))
+			}
+		}
+	}
+	return 0
+}
+
+// boots tells whether bootdev= is about the device of that name.
+func (r *runner) boots(dev string) bool {
+	return r.config.BootDev != "" && slices.ContainsFunc(r.jobs, func(s *job) bool {
+		return s.state != nil && s.state.Device == dev && r.config.About(r.config.BootDev, s.pos, dev)
+	})
+}
+
+// dismiss gives up the words for which nothing is left now that the device of BOOTIF=
+// is there.
+func (r *runner) dismiss() {
+	for _, s := range r.jobs {
+		if !s.open() || s.spare {
+			continue
+		}
+		if why := r.config.Superfluous(s.Addressing, r.devices()); why != "" {
+			s.err = errors.New(why)
+			r.log.Warn(why)
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package bringup
+
+import (
+	"slices"
+	"time"
+
+	"github.com/nodisk/nodisk/netsetup"
+)
+
+// A lease without a way to the root's servers, as far as nodisk knows, is passed over
+// while another interface may have one that is better. That is a belief: when none has
+// come, one of them is taken all the same, and the boot tries.
+
+// doubt notes that a lease was refused for want of a way.
+func (r *runner) doubt(n *attachment) {
+	n.doubted = true
+	if w := n.job.word(); w.doubted.IsZero() {
+		w.doubted = time.Now()
+	}
+}
+
+// contents is when a word that has got nothing but leases without a way takes one of
+// them: the others have as long for carrier and DHCP as those have that the boot can do
+// without.
+func (r *runner) contents(s *job) (time.Time, bool) {
+	if s.spare || !s.open() || s.doubted.IsZero() || !s.content.IsZero() || s.need.RootPath != nil {
+		return time.Time{}, false
+	}
+	at, last := s.doubted.Add(spareCarrier), s.doubted.Add(spareDHCP)
+	for _, n := range r.attachments {
+		limit := spareCarrier
+		if n.protocol != nil && !n.doubted {
+			limit = spareDHCP
+		}
+		if t := n.since.Add(limit); n.job == s && t.After(at) {
+			at = t
+		}
+	}
+	if at.After(last) { // whatever a cable does
+		at = last
+	}
+	return at, true
+}
+
+// content has the word take the next lease, whatever it reaches.
+func (r *runner) content(s *job, now time.Time) {
+	r.log.Warn(r.waitingFor(s, now) + "; no better one has come: taken all the same")
+	s.content = now
+	for _, n := range r.sorted() {
+		switch {
+		case n.job == nil || n.job.word() != s || !s.open():
+		case n.job == s:
+			r.retry(n)
+		case n.job.state != nil: // it has its address (rd.neednet)
+			r.promote(n)
+		}
+	}
+}
+
+// retry asks anew for what has been refused.
+func (r *runner) retry(n *attachment) {
+	if n.doubted {
+		n.again, n.doubted, n.refused = time.Now(), false, ""
+	}
+}
+
+// reconsider asks anew where other words were refused what they need no longer, now
+// that there is this lease.
+func (r *runner) reconsider(a netsetup.Accepted) {
+	for _, n := range r.attachments {
+		if n.job == nil || !n.job.open() || n.job.have != nil {
+			continue
+		}
+		if slices.ContainsFunc(n.job.need.Hosts, func(h netsetup.Host) bool { return r.config.Reach(h, a.Lease, a.Pos, a.Dev) > netsetup.ReachNone }) {
+			r.retry(n)
+		}
+	}
+}
+
+// have are the leases in use.
+func (r *runner) have() []netsetup.Accepted {
+	var all []netsetup.Accepted
+	for _, s := range r.jobs {
+		all = append(all, s.have...)
+	}
+	return all
+}
+
+// complete reports whether the word has what it needs, and no other interface can have
+// it any better.
+func (r *runner) complete(w *job) bool {
+	return w.have != nil && r.config.Complete(w.need, r.have())
+}

@@ -1,0 +1,166 @@
+package bringup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/link"
+)
+
+// name settles the name of an interface before anything else is done with it, and
+// tells whether that is so and the words agree with what is there.
+func (r *runner) name(n *attachment) bool {
+	have := r.devices()
+	i := slices.IndexFunc(have, func(d link.Device) bool { return d.Index == n.key.index })
+	steps := r.config.Naming(have, i)
+	for at, step := range steps {
+		err := r.rename(step)
+		if err == nil {
+			continue
+		}
+		if at == 1 { // the other one keeps its name
+			_ = r.rename(link.LinkName{Dev: steps[0].Name, Name: steps[0].Dev})
+		}
+		if _, own := r.config.Ifname(n.dev); !own && step.Name == n.dev.Given && errors.Is(err, fs.ErrExist) {
+			return false // whoever has the name shows itself soon, and gets its own
+		}
+		n.fail(fmt.Errorf("%s: %w", step, err), !r.config.Settled(n.dev), r.log)
+		break
+	}
+	if !r.config.Settled(n.dev) {
+		return false
+	}
+	n.named, n.unnamed = true, nil
+	r.called = append(r.called, n.key.index)
+	others := r.resolve()
+	if err := r.config.Clash(r.seen()); err != nil {
+		// Nothing is done with words that contradict each other: links could be made of
+		// themselves.
+		r.fatal, n.named = err, false
+		r.called = r.called[:len(r.called)-1]
+		r.resolve()
+		return false
+	}
+	if len(others) > 0 {
+		r.log.Info(n.dev.Name + ": is what the command line calls " + strings.Join(others, ", "))
+	}
+	if n.dev.Boot {
+		r.dismiss()
+	}
+	return true
+}
+
+// giveName keeps the name that the kernel has given to an adapter, and returns it. What
+// a program has named was given it before, by an attempt of this boot or not at all.
+func (r *runner) giveName(d link.Device) string {
+	if !d.Hardware() {
+		return ""
+	}
+	name := r.before.Given[d.Index]
+	if name == "" && d.Udev.Kept {
+		return ""
+	}
+	if name == "" {
+		name = netsetup.Given(d.Name, func(name string) bool {
+			return slices.Contains(slices.Collect(maps.Values(r.given)), name) ||
+				slices.ContainsFunc(r.devices(), func(o link.Device) bool { return o.Given == "" && o.Index != d.Index && o.Name == name })
+		})
+	}
+	r.given[d.Index] = name
+	return name
+}
+
+// forget leaves what is known of an interface that is gone: another one may come by its
+// name.
+func (r *runner) forget(index int) {
+	delete(r.given, index)
+	r.before.Given = maps.Clone(r.before.Given)
+	delete(r.before.Given, index)
+	if i := slices.Index(r.called, index); i >= 0 {
+		r.called = slices.Delete(r.called, i, i+1)
+		r.resolve()
+	}
+}
+
+// resolve has the words be about the interfaces that are known by now. It returns what
+// they call the last one of those besides its name.
+func (r *runner) resolve() (others []string) {
+	have := r.devices()
+	before := r.config
+	config, places, others := r.written.Resolved(have, r.called)
+	r.config = config
+	for i, v := range config.VLANs {
+		if m := before.VLANs[i].Parent; m.Glob() && !v.Parent.Glob() {
+			r.log.Info(v.Name + ": is on " + v.Parent.Name + ", the first interface that is as " + m.String() + " says")
+		}
+	}
+	words := config.AddressingsOrDefault()
+	for i, at := range places {
+		s := r.jobs[i]
+		for j := range s.have {
+			if s.have[j].Pos == s.pos {
+				s.have[j].Pos = at
+			}
+		}
+		s.pos, s.Addressing, s.need = at, words[at], config.Need(at)
+		if s.of != nil {
+			s.spare, s.of = false, nil
+		}
+		if j := slices.Index(places, at); j < i { // they are about one interface, and say the same
+			s.spare, s.of = true, r.jobs[j]
+		}
+	}
+	r.boot = map[string]bool{}
+	for _, n := range r.sorted() {
+		if n.named && config.Booted(n.dev) {
+			n.dev.Boot = true
+			for _, name := range config.Over(n.dev) {
+				r.boot[name] = true
+			}
+		}
+	}
+	return others
+}
+
+// seen are the names of the interfaces that the words know by now.
+func (r *runner) seen() []string {
+	var names []string
+	for _, n := range r.attachments {
+		if n.named && !n.key.six {
+			names = append(names, n.dev.Name)
+		}
+	}
+	return names
+}
+
+// rename renames an interface, whatever the kernel is still to tell of it under
+// its old name.
+func (r *runner) rename(step link.LinkName) error {
+	if err := step.Apply(r.sys); err != nil {
+		return err
+	}
+	for _, n := range r.attachments {
+		if n.dev.Name == step.Dev {
+			n.dev.Name, n.renamed = step.Name, true
+		}
+	}
+	return nil
+}
+
+// fail takes note of a name that an interface did not get. That there is one of
+// that name shows itself soon, and then there is a way.
+func (n *attachment) fail(err error, must bool, log *slog.Logger) {
+	switch {
+	case !must:
+		log.Debug(err.Error())
+	case n.unnamed == nil && !errors.Is(err, fs.ErrExist):
+		log.Warn(err.Error() + "; " + n.dev.Name + " is left alone")
+	}
+	n.unnamed = err
+}

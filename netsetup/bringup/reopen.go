@@ -1,0 +1,162 @@
+package bringup
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
+)
+
+// reopen has an interface set up again that has gone with its address, when it is
+// back: as long as the boot goes by it, it is wanted. Before the boot goes by anything
+// another interface of the word will do.
+func (r *runner) reopen(n *attachment) {
+	s, w := n.job, n.job.word()
+	gone := s.state
+	s.state = nil
+	for _, of := range []*job{w, s} { // with rd.neednet a spare has its own
+		var kept []netsetup.Accepted
+		for _, a := range of.have {
+			if a.Dev != n.dev.Name || a.Lease.IPv6() != n.key.six {
+				kept = append(kept, a)
+			}
+		}
+		of.have = kept
+	}
+	s.sought = time.Now()
+	switch {
+	case r.main != "":
+		s.lost, s.was = gone, n.dev
+	case s == w:
+		r.succeed(n)
+	}
+}
+
+// succeed has another interface take the place of one that has gone: one that has an
+// address of the same word has it already, else all ask that were let go.
+func (r *runner) succeed(gone *attachment) {
+	w := gone.job
+	var others []*attachment
+	for _, n := range r.sorted() {
+		if n != gone && n.job != nil && n.job.word() == w {
+			others = append(others, n)
+		}
+	}
+	for _, n := range others {
+		if n.job != w && n.job.state != nil && n.job.state.Lease != nil {
+			r.promote(n)
+			return
+		}
+	}
+	for _, n := range others {
+		if n.job != w && n.job.open() {
+			n.job.err = errNotNeeded
+		}
+		n.job = w
+		if n.protocol == nil && n.refused == "" {
+			r.rouse(n)
+		}
+	}
+}
+
+// promote makes the address of an interface that of its word.
+func (r *runner) promote(n *attachment) {
+	s, w := n.job, n.job.word()
+	w.state, w.since = s.state, time.Now()
+	if w.have == nil {
+		w.have = []netsetup.Accepted{{Dev: n.dev.Name, Pos: s.pos, Lease: *s.state.Lease}}
+	}
+	s.state, s.have, s.err = nil, nil, errNotNeeded
+	n.job = w
+}
+
+// rouse sets an interface up that has been let go: its sockets are closed, and it may
+// have been set down.
+func (r *runner) rouse(n *attachment) {
+	n.idle, n.since = false, time.Now()
+	n.close()
+	n.ready, n.tries, n.retry = false, 0, time.Time{}
+	if n.setting {
+		return // setUp goes on with it
+	}
+	// One that is being set down tells of its carrier when it is up again.
+	n.carrier = n.down == nil && n.dev.Up && n.dev.Carrier && !r.anonymous(n)
+	r.begin(n)
+}
+
+// returned is the slot of a word that an interface had which is back, nil if it had none
+// or another interface has it.
+func (r *runner) returned(w *job, d link.Device) *job {
+	for _, s := range r.jobs {
+		if s.word() == w && s.lost != nil && s.open() && s.was.Same(d) {
+			return s
+		}
+	}
+	return nil
+}
+
+// keeps reports whether the interface has its address and goes on about it: a lease is
+// prolonged, and others that use the address are heard of.
+func (n *attachment) keeps() bool { return n.job != nil && n.job.state != nil && n.protocol != nil }
+
+// rewire opens the sockets of an interface anew that has its address: messages to the
+// broadcast address it had reach nobody any more. It has another one when the subnet
+// manager has changed the P_Key at index 0 of a port (update_parent_pkey of
+// drivers/infiniband/ulp/ipoib/ipoib_ib.c), or a bond without ports has got one of
+// another type. The old ones serve until the new ones are there: a server is asked for
+// more time by its address.
+func (r *runner) rewire(n *attachment) {
+	n.stale = true
+	if n.rewiring {
+		return // rewired sees that it is of no use
+	}
+	n.rewiring = true
+	dev, channels := n.dev, n.protocol.Channels()
+	r.wg.Go(func() {
+		s := setup{key: n.key, broadcast: dev.Broadcast, rewired: true, wires: map[lease.Channel]wire{}}
+		s.open(r.sys, dev, channels)
+		select {
+		case r.setups <- s:
+		case <-r.ctx.Done():
+			s.close()
+		}
+	})
+}
+
+// rewired takes the result of rewire.
+func (r *runner) rewired(n *attachment, s setup) {
+	n.rewiring = false
+	switch {
+	case !n.keeps():
+		s.close()
+	case s.broadcast != n.dev.Broadcast:
+		s.close()
+		r.rewire(n)
+	case s.err != nil:
+		r.tellUnable(fmt.Sprintf("keep the address of %s: %v; trying again", n.dev.Name, s.err))
+		n.again = time.Now().Add(lease.MaxRetransmit) // start does it
+	default:
+		n.stale = false
+		n.close()
+		r.wire(n, s)
+	}
+}
+
+// move has the packets of ARP be those of the device as it is now: a bond of InfiniBand
+// has the address of the port that is in use, and one whose port has gone may be of
+// another type with the next.
+func (n *attachment) move() {
+	p, ok := n.protocol.(*lease.ACD)
+	if !ok {
+		return
+	}
+	d := n.dev
+	if a := n.job.NewAddr; a != "" {
+		d.Addr = a
+	}
+	if len(d.Addr) == lease.ARPAddrLen(d.Type) {
+		p.Dev = d
+	}
+}

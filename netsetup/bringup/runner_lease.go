@@ -1,0 +1,240 @@
+package bringup
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/link"
+)
+
+// start does what an interface that is set up and has carrier is there for. Without an
+// identity there is nothing to ask as: link comes back when it has one.
+func (r *runner) start(n *attachment) {
+	if n.stale && n.keeps() {
+		r.rewire(n)
+		return
+	}
+	if !n.ready || !n.carrier || !n.wanted() || r.anonymous(n) {
+		return
+	}
+	n.protocol = r.newProtocol(n)
+	n.asked, n.again = time.Now(), time.Time{}
+	r.do(n, n.protocol.Start(n.asked))
+}
+
+// newProtocol is how the interface gets its address, nil if it takes none.
+func (r *runner) newProtocol(n *attachment) lease.Protocol {
+	d := n.dev
+	if a := n.job.NewAddr; a != "" {
+		d.Addr = a
+	}
+	s := n.job
+	switch s.Method {
+	case lease.MethodNone:
+		return nil
+	case lease.MethodAuto6, lease.MethodDHCP6, lease.MethodEither6, lease.MethodLink6:
+		return r.newSix(n, d)
+	case lease.MethodStatic:
+		if s.IPv6() {
+			return r.newSix(n, d)
+		}
+		return r.acd(n, lease.NewFixed(s.Lease(), d.Lasting()), d)
+	default:
+		c := lease.Client{
+			Addr: d.Lasting(), Identities: cmp.Or(s.ClientID, r.config.ClientID).IdentitiesOf(r.known(d)), Broadcast: d.Type == link.HwInfiniBand,
+			Vendor: r.config.VendorClass, User: r.config.UserClass, Hostname: s.Hostname, Server: s.Server,
+			Expected: lease.Expected{Bits: s.Bits, Six: r.config.IPv6On(d)},
+			Judge:    r.judge(n), Taken: func(l lease.Lease, who lease.Identity) bool { return r.taken(n, l.Addr, who, false) },
+		}
+		c.Rapid = len(c.Identities) == 1 && r.only(n)
+		if s.Method >= lease.MethodBOOTP && s.Method <= lease.MethodBoth {
+			return r.acd(n, lease.NewOneshot(s.Method, c, r.asker(d), rand.Uint32()), d)
+		}
+		return r.acd(n, lease.NewExchange(c, rand.Uint32), d)
+	}
+}
+
+// only tells whether no other interface asks for the same word.
+func (r *runner) only(n *attachment) bool {
+	for _, o := range r.attachments {
+		if o != n && o.job != nil && o.job.word() == n.job.word() {
+			return false
+		}
+	}
+	return true
+}
+
+// known are the devices by which a server may know this one: a bond of
+// InfiniBand has the address of whichever port is in use, and is the same node
+// by each of them, in the order of bond=. Those of Ethernet keep one address.
+func (r *runner) known(d link.Device) []link.Device {
+	var ports []link.Device
+	for _, b := range r.config.Bonds {
+		for _, m := range b.Ports {
+			for _, n := range r.sorted() {
+				if b.Name == d.Name && m.Selects(n.dev) && !n.key.six && n.dev.Type == link.HwInfiniBand && d.Type == link.HwInfiniBand && !slices.Contains(ports, n.dev) {
+					ports = append(ports, n.dev)
+				}
+			}
+		}
+	}
+	if ports == nil {
+		return []link.Device{d}
+	}
+	return ports
+}
+
+// asker is the device as which one asks that can have one identity only: a bond, if the
+// port whose address it has is without a GUID, asks as the first that has one. Without
+// any nobody asks: see anonymous.
+func (r *runner) asker(d link.Device) link.Device {
+	if d.Identified() {
+		return d
+	}
+	known := r.known(d)
+	if i := slices.IndexFunc(known, link.Device.Identified); i >= 0 {
+		return known[i]
+	}
+	return d
+}
+
+// later asks anew, when a port has appeared by which a server may know the bond
+// that is asking already.
+func (r *runner) later(port link.Device) {
+	for _, n := range r.attachments {
+		if n.protocol == nil || !n.wanted() || port.Type != link.HwInfiniBand || n.dev.Type != link.HwInfiniBand || !r.config.Bond(n.dev.Name) {
+			continue
+		}
+		if slices.ContainsFunc(r.known(n.dev), func(d link.Device) bool { return d.Index == port.Index }) {
+			r.start(n)
+		}
+	}
+}
+
+// do carries out what a protocol wants.
+func (r *runner) do(n *attachment, o lease.Outcome) {
+	if r.refuses(n, &o) {
+		return
+	}
+	if o.Note != "" && (o.Lease != nil || o.Lost || n.tells(o.Note, time.Now())) {
+		r.log.Warn(n.dev.Name + ": " + o.Note)
+	}
+	for _, m := range o.Send {
+		err := n.send(m)
+		// It is sent again when its time comes, like a lost one.
+		r.log.Debug(n.dev.Name+": "+m.What+" sent", "after", time.Since(n.since), "err", err)
+	}
+	if p, ok := n.protocol.(*lease.ACD); ok && len(o.Send) > 0 {
+		p.Sent(time.Now())
+	}
+	for _, s := range o.Steps {
+		if err := r.apply(s); err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", s, err))
+		}
+	}
+	if o.Told != "" {
+		r.log.Info(n.dev.Name + ": " + o.Told)
+	}
+	switch {
+	case o.Lease == nil:
+	case n.job.open():
+		r.log.Debug(fmt.Sprintf("%s: lease %d ms after carrier", n.dev.Name, time.Since(n.since).Milliseconds()))
+		r.finish(n, n.job.Override(*o.Lease))
+	case n.job.state != nil && !slices.Contains(n.job.state.Addrs, o.Lease.First()):
+		// The root is on the old one; the kernel keeps it.
+		r.log.Warn(fmt.Sprintf("%s: leased %s now; the boot goes on with %v", n.dev.Name, o.Lease.First(), n.job.state))
+	}
+}
+
+// tells decides whether a sentence is for the console: not twice the same, and
+// few in the time between two lines of what is waited for, which says it, too. A
+// server may send nothing but rubbish.
+func (n *attachment) tells(note string, now time.Time) bool {
+	const most = 3
+	if now.Sub(n.noted) >= lease.LogEvery {
+		n.noted, n.notes = now, 0
+	}
+	if note == n.note || n.notes == most {
+		return false
+	}
+	n.note = note
+	n.notes++
+	return true
+}
+
+func (n *attachment) send(m lease.Message) error {
+	w := n.wires[m.Via]
+	if w == nil {
+		return fmt.Errorf("send %s: no socket for %s", m.What, m.Via)
+	}
+	return w.send(m)
+}
+
+// finish applies the addresses of a slot and lets its other interfaces go.
+func (r *runner) finish(n *attachment, l lease.Lease) {
+	s := n.job
+	var steps []link.Step
+	if l.Addr.IsValid() || len(l.Kept) > 0 {
+		steps = s.behind(r.config.AddressSteps(s.pos, l, n.dev.Name))
+		r.undo(n.dev.Name, l.IPv6(), append(l.KeptSteps(n.dev.Name), steps...))
+	}
+	mtu, wanted := cmp.Or(s.MTU, r.mtu(n.dev)), s.MTU
+	for _, step := range steps {
+		if m, ok := step.(link.LinkMTU); ok {
+			if m.MTU == mtu {
+				r.leased[m.Dev] = mtu
+				delete(r.owed, m.Dev)
+			}
+			if m.MTU == mtu || r.raise(n.dev, m.MTU) {
+				mtu, wanted = m.MTU, m.MTU
+			}
+			continue
+		}
+		err := r.apply(step)
+		if _, ok := step.(link.AddrAdd); ok && err != nil && s.lost != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v; trying again", step, err))
+			n.protocol, n.again = nil, time.Now().Add(lease.MaxRetransmit)
+			return
+		}
+		if _, ok := step.(link.AddrAdd); ok && err != nil {
+			s.err = fmt.Errorf("%s: %w", step, err)
+			r.drop(s.word())
+			return
+		}
+		if err != nil {
+			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
+		}
+	}
+	// The kernel gives a bond what it is asked for, though ports of InfiniBand keep the
+	// MTU of their broadcast group: Up may return, and all end, before it tells of that.
+	n.dev.MTU = r.mtu(n.dev)
+	r.follow()
+	n.dev.MTU = r.mtu(n.dev)
+	r.tellMTU(n.dev, wanted)
+	if s.NewAddr != "" {
+		n.dev.Addr = s.NewAddr
+	}
+	state := r.config.State(s.Addressing, n.dev, l)
+	state.Took = time.Since(r.started)
+	if s.lost != nil && !slices.Equal(s.lost.Addrs, state.Addrs) {
+		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back, %v instead of %v: connections from the old one are lost",
+			n.dev.Name, state, *s.lost))
+	}
+	back := s.lost
+	s.state, s.lost = &state, nil
+	if s.spare {
+		r.log.Info(state.String())
+	}
+	r.log.Debug(n.dev.Name+": set up", "after", time.Since(n.since))
+	r.accept(n, l)
+	if back != nil {
+		if r.main == back.Device {
+			r.main = state.Device // it may have another name
+		}
+		r.prefer(r.main)
+	}
+}

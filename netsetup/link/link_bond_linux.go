@@ -1,0 +1,174 @@
+package link
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Attributes of a bond that are set by themselves; the others are in bondTable.
+const (
+	bondMode        = 1
+	bondActiveSlave = 2
+	bondPrimary     = 11
+)
+
+// BondAdd makes the bond and reads it back: of an option that it does not know
+// a kernel says nothing (rtnl_newlink reads the attributes of a kind without
+// being strict).
+func (Kernel) BondAdd(b BondAdd) error {
+	want := MadeLink{Name: b.Name, Kind: "bond", Data: BondData(b.Options)}
+	err := LinkMake(want)
+	switch {
+	case errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("%w: this kernel does not have one of the options, or not that value of it", err)
+	case err != nil:
+		return err
+	}
+	have, err := ReadLink(b.Name)
+	if err != nil {
+		return fmt.Errorf("read options of %s: %w", b.Name, err)
+	}
+	return bondShortfall(b.Name, b.Options, have.Data)
+}
+
+// adoptable looks whether a bond that is there can be changed: its mode is that
+// of its ports for good (bond_option_mode_set), and cannot be changed while it
+// is up, which is mended.
+func adoptable(have MadeLink, change map[int][]byte) error {
+	if _, ok := change[bondMode]; !ok || have.Kind != "bond" {
+		return nil
+	}
+	ports, err := Kernel{}.BondPorts(have.Name)
+	switch {
+	case err != nil:
+		return err
+	case len(ports) > 0:
+		table := BondTable()
+		mode := table[FindBondOption(table, "mode")]
+		return fmt.Errorf("%s exists already, with mode %s and the ports %s: choose another name for the bond",
+			have.Name, mode.text(have.Data[bondMode]), strings.Join(ports, " "))
+	case have.Up:
+		return linkChange(have.Name, 0, unix.IFF_UP)
+	}
+	return nil
+}
+
+// BondPorts reads the attribute of the bonding driver
+// (Documentation/networking/bonding.rst).
+func (Kernel) BondPorts(bond string) ([]string, error) {
+	b, err := os.ReadFile(filepath.Join(SysClassNet, bond, "bonding", "slaves"))
+	if err != nil {
+		return nil, fmt.Errorf("read ports of %s: %w", bond, err)
+	}
+	return strings.Fields(string(b)), nil
+}
+
+// BondData encodes the options that need no port, by attribute.
+func BondData(options []BondOption) map[int][]byte {
+	data := map[int][]byte{}
+	table := BondTable()
+	for _, given := range options {
+		o := table[FindBondOption(table, given.Name)]
+		switch {
+		case o.Kind == BondPort:
+		case o.Kind == bondAddr:
+			addr, _ := ParseHardwareAddr(given.Value)
+			data[int(o.Attr)] = []byte(addr)
+		case o.List():
+			// One attribute in the other for each. The kernel does not look at
+			// their numbers, and gives them such as these.
+			var list []byte
+			for i, s := range strings.Split(given.Value, ",") {
+				addr, _ := netip.ParseAddr(s)
+				list = append(list, nl.NewRtAttr(i, addr.AsSlice()).Serialize()...)
+			}
+			data[int(o.Attr)] = list
+		default:
+			v, _ := o.number(given.Value)
+			switch o.size {
+			case 1:
+				data[int(o.Attr)] = []byte{byte(v)}
+			case 2:
+				data[int(o.Attr)] = u16(uint16(v))
+			default:
+				data[int(o.Attr)] = U32(v)
+			}
+		}
+	}
+	return data
+}
+
+// bondShortfall says which options the kernel has not taken, or not so: older
+// ones do not know all, and delays are made multiples of miimon.
+func bondShortfall(name string, options []BondOption, have map[int][]byte) error {
+	want := BondData(options)
+	table := BondTable()
+	var parts []string
+	for _, given := range options {
+		o := table[FindBondOption(table, given.Name)]
+		value, told := have[int(o.Attr)]
+		switch {
+		case o.Kind == BondPort, told && bytes.Equal(value, want[int(o.Attr)]):
+		case told:
+			parts = append(parts, given.Name+" is "+o.text(value)+" instead of "+given.Value)
+		default:
+			parts = append(parts, given.Name+" is unknown to this kernel and has no effect")
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return &Shortfall{Dev: name, Step: "bond " + name, What: "bond " + name + ": the kernel has not taken all options: " + strings.Join(parts, "; ")}
+}
+
+// text is the value of an attribute as ip(8) writes it.
+func (o BondOptionRow) text(value []byte) string {
+	switch {
+	case o.Kind == bondAddr:
+		return HardwareAddr(value).String()
+	case o.List():
+		var all []string
+		attributes(value, func(_ uint16, v []byte) {
+			if a, ok := netip.AddrFromSlice(v); ok {
+				all = append(all, a.String())
+			}
+		})
+		return strings.Join(all, ",")
+	}
+	v := 0
+	switch len(value) {
+	case 1:
+		v = int(value[0])
+	case 2:
+		v = int(binary.NativeEndian.Uint16(value))
+	case 4:
+		v = int(binary.NativeEndian.Uint32(value))
+	}
+	if words := strings.Fields(o.words); o.Kind == bondWord && v < len(words) {
+		return words[v]
+	}
+	return strconv.Itoa(v)
+}
+
+// BondSet tells the bond of a port by its index.
+func (Kernel) BondSet(s BondSet) error {
+	port, err := InterfaceIndex(s.Port)
+	if err != nil {
+		return err
+	}
+	attr := bondPrimary
+	if s.Option == "active_slave" {
+		attr = bondActiveSlave
+	}
+	return linkChange(s.Bond, 0, 0, LinkInfo("bond", map[int][]byte{attr: U32(port)}))
+}

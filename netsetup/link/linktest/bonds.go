@@ -1,0 +1,48 @@
+package linktest
+
+// BondLines have every option of the bonding driver, in every mode, and what
+// ip(8) is told for it.
+func BondLines() map[string]string {
+	return map[string]string{
+		"bond":                            "mode balance-rr miimon 100",
+		"bond=b":                          "mode balance-rr miimon 100",
+		"bond=b:eth0":                     "mode balance-rr miimon 100",
+		"bond=b:eth0::1500":               "mode balance-rr miimon 100",
+		"bond=b:eth0:mode=0":              "mode balance-rr miimon 100",
+		"bond=b:eth0:mode=1":              "mode active-backup miimon 100",
+		"bond=b:eth0:mode=2":              "mode balance-xor miimon 100",
+		"bond=b:eth0:mode=3":              "mode broadcast miimon 100",
+		"bond=b:eth0:mode=4":              "mode 802.3ad miimon 100",
+		"bond=b:eth0:mode=5":              "mode balance-tlb miimon 100",
+		"bond=b:eth0:mode=6":              "mode balance-alb miimon 100",
+		"bond=b:eth0:mode=balance-rr":     "mode balance-rr miimon 100",
+		"bond=b:eth0:mode=balance-xor":    "mode balance-xor miimon 100",
+		"bond=b:eth0:mode=broadcast":      "mode broadcast miimon 100",
+		"bond=b:eth0:mode=balance-tlb":    "mode balance-tlb miimon 100",
+		"bond=b:eth0:mode=balance-alb":    "mode balance-alb miimon 100",
+		"bond=b:eth0:miimon=050":          "mode balance-rr miimon 50",
+		"bond=b:eth0:packets_per_slave=0": "mode balance-rr miimon 100 packets_per_slave 0",
+		"bond=b:eth0:packets_per_port=7;resend_igmp=255;all_ports_active=on":                               "mode balance-rr miimon 100 resend_igmp 255 all_slaves_active 1 packets_per_slave 7",
+		"bond=b:ib0:mode=active-backup,updelay=200;downdelay=300;fail_over_mac=1":                          "mode active-backup miimon 100 updelay 200 downdelay 300 fail_over_mac active",
+		"bond=b:eth0:mode=1,peer_notif_delay=300000,num_grat_arp=255,use_carrier=off":                      "mode active-backup miimon 100 peer_notify_delay 300000 use_carrier 0 num_grat_arp 255",
+		"bond=b:eth0:mode=1,peer_notify_delay=100,num_unsol_na=0,use_carrier=1,all_slaves_active=0":        "mode active-backup miimon 100 peer_notify_delay 100 use_carrier 1 num_grat_arp 0 all_slaves_active 0",
+		"bond=b:eth0:mode=1,num_peer_notif=3,fail_over_mac=follow,primary=eth0,primary_reselect=2":         "mode active-backup miimon 100 primary_reselect failure fail_over_mac follow num_grat_arp 3",
+		"bond=b:eth0:mode=1,arp_interval=500,arp_ip_target=10.0.0.1,10.0.0.2;10.0.0.3,arp_validate=backup": "mode active-backup arp_interval 500 arp_ip_target 10.0.0.1,10.0.0.2,10.0.0.3 arp_validate backup",
+		"bond=b:eth0:mode=1,miimon=0,arp_interval=500,arp_ip_target=10.0.0.1,arp_ip_target=10.0.0.2":       "mode active-backup miimon 0 arp_interval 500 arp_ip_target 10.0.0.1,10.0.0.2",
+		"bond=b:eth0:mode=1,arp_interval=1,arp_ip_target=10.0.0.1,arp_all_targets=all,arp_missed_max=255":  "mode active-backup arp_interval 1 arp_ip_target 10.0.0.1 arp_all_targets all arp_missed_max 255",
+		"bond=b:eth0:mode=2,arp_interval=1,ns_ip6_target=[2001:db8::1];[fe80::2],arp_validate=filter":      "mode balance-xor arp_interval 1 ns_ip6_target 2001:db8::1,fe80::2 arp_validate filter",
+		"bond=b:eth0:mode=2,xmit_hash_policy=layer2+3":                                                     "mode balance-xor miimon 100 xmit_hash_policy layer2+3",
+		"bond=b:eth0:mode=2,xmit_hash_policy=1":                                                            "mode balance-xor miimon 100 xmit_hash_policy layer3+4",
+		"bond=b:eth0:mode=4,lacp_rate=fast,xmit_hash_policy=vlan+srcmac,min_links=2,ad_select=bandwidth":   "mode 802.3ad miimon 100 xmit_hash_policy vlan+srcmac min_links 2 lacp_rate fast ad_select bandwidth",
+		"bond=b:eth0:mode=4,lacp_rate=0,lacp_active=0,ad_select=2,xmit_hash_policy=encap3+4":               "mode 802.3ad miimon 100 xmit_hash_policy encap3+4 lacp_rate slow lacp_active off ad_select count",
+		"bond=b:eth0:mode=4,ad_user_port_key=1023,ad_actor_sys_prio=1,ad_actor_system=02-00-00-00-00-0A":   "mode 802.3ad miimon 100 ad_user_port_key 1023 ad_actor_sys_prio 1 ad_actor_system 02:00:00:00:00:0a",
+		"bond=b:eth0:mode=4,broadcast_neighbor=1,lacp_strict=on":                                           "mode 802.3ad miimon 100 broadcast_neighbor on lacp_strict on",
+		"bond=b:eth0:arp_interval=0": "mode balance-rr miimon 100",
+		"bond=b:eth0:mode=4,arp_interval=0,miimon=50,primary=,arp_validate=none,arp_missed_max=2":            "mode 802.3ad miimon 50",
+		"bond=b:eth0:mode=1,arp_interval=9,arp_ip_target=10.0.0.1,updelay=0,downdelay=0,use_carrier=1":       "mode active-backup arp_interval 9 arp_ip_target 10.0.0.1",
+		"bond=b:eth0:mode=1,primary_reselect=always,active_slave=":                                           "mode active-backup miimon 100",
+		"bond=b:eth0:mode=4,coupled_control=off":                                                             "mode 802.3ad miimon 100 coupled_control off",
+		"bond=b:eth0:mode=5,tlb_dynamic_lb=0,lp_interval=2147483647,xmit_hash_policy=encap2+3,resend_igmp=0": "mode balance-tlb miimon 100 xmit_hash_policy encap2+3 resend_igmp 0 lp_interval 2147483647 tlb_dynamic_lb 0",
+		"bond=b:eth0:mode=6,tlb_dynamic_lb=on,lp_interval=1,primary=eth0,active_port=eth0":                   "mode balance-alb miimon 100 lp_interval 1 tlb_dynamic_lb 1",
+	}
+}

@@ -1,0 +1,47 @@
+package link
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// A MadeLink is a link with nothing of a bus behind it: one that is to be made,
+// or one that the kernel has. Of an adapter only the name is set.
+type MadeLink struct {
+	Name   string
+	Kind   string         // IFLA_INFO_KIND: bond, vlan, bridge, ipoib
+	Parent int            // IFLA_LINK, the index; 0 for none
+	Data   map[int][]byte // IFLA_INFO_DATA
+	Up     bool
+}
+
+// adopt returns the attributes that make the link at hand the one that is
+// wanted, none if it is. The error says why it cannot become that: it is
+// something else which has the name.
+func (want MadeLink) adopt(have MadeLink) (change map[int][]byte, err error) {
+	what := "the " + want.Kind
+	if have.Kind != want.Kind {
+		is := "an adapter"
+		if have.Kind != "" {
+			is = "of the kind " + have.Kind
+		}
+		return nil, fmt.Errorf("%s exists already and is %s: choose another name for %s", want.Name, is, what)
+	}
+	change = map[int][]byte{}
+	for attr, value := range want.Data {
+		if !bytes.Equal(value, have.Data[attr]) {
+			change[attr] = value
+		}
+	}
+	// Neither kind can be changed: vlan_changelink leaves the id alone, and
+	// ipoib_changelink the P_Key.
+	if want.Kind == "vlan" || want.Kind == "ipoib" {
+		switch {
+		case want.Parent != have.Parent:
+			return nil, fmt.Errorf("%s exists already and is made of another interface: choose another name for %s", want.Name, what)
+		case len(change) > 0:
+			return nil, fmt.Errorf("%s exists already and has another number: choose another name for %s", want.Name, what)
+		}
+	}
+	return change, nil
+}

@@ -1,0 +1,52 @@
+package link
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// RouteDel deletes a route of the main table (RTM_DELROUTE). The kernel has
+// deleted some already, with an address.
+func (Kernel) RouteDel(r RouteDel) error {
+	msg, attrs, err := routeMessage(Route(r))
+	if err != nil {
+		return err
+	}
+	if err := Request(unix.RTM_DELROUTE, 0, msg, attrs...); !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	return nil
+}
+
+// RouterMetric sets the metric of routes that router advertisements bring.
+func (Kernel) RouterMetric(dev string, metric int) error {
+	return SetRouterMetric(Sysctl6, dev, metric)
+}
+
+// SetRouterMetric does it below root. A kernel without IPv6 takes no routes.
+func SetRouterMetric(root, dev string, metric int) error {
+	at := root + "/conf/" + dev
+	err := writeSetting(at+"/ra_defrtr_metric", strconv.Itoa(metric))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = writeSetting(at+"/accept_ra_defrtr", "0")
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// writeSetting writes a file of /proc/sys, which does not make one that is missing but
+// refuses to (EACCES).
+func writeSetting(path, value string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
