@@ -13,6 +13,7 @@ require (
 	github.com/muesli/roff v0.1.0
 	github.com/pierrec/lz4/v4 v4.1.33
 	github.com/posener/complete v1.2.3
+	github.com/spdx/tools-golang v0.5.7
 	github.com/u-root/gobusybox/src v0.0.0-20250101170133-2e884e4509c7
 	github.com/u-root/mkuimage v0.0.0-20250905073043-9a40452f5d3b
 	github.com/u-root/u-root v0.16.0
@@ -27,6 +28,7 @@ require (
 )
 
 require (
+	github.com/anchore/go-struct-converter v0.1.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
 	github.com/hashicorp/errwrap v1.1.0 // indirect
 	github.com/hashicorp/go-multierror v1.1.1 // indirect

@@ -45,7 +45,8 @@ func splitPlace(text string) (source, destination string, err error) {
 		return text, "", nil
 	}
 	if _, err := os.Lstat(text); err == nil || strings.Contains(destination, ":") {
-		return "", "", fmt.Errorf("%q: which of its colons is before the path in the image? Begin that path with a slash: %s:/%s",
+		return "", "", fmt.Errorf("%q: which of its colons is before the path in the image? Begin that path with a "+
+			"slash: %s:/%s",
 			text, text, filepath.Base(text))
 	}
 	if destination == "" { // which is not the same as no colon

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spdx/tools-golang/spdx/v2/v2_3"
 )
 
 // A file that is no longer what it was when the image was laid out is named, and nothing is written.
@@ -28,8 +29,10 @@ func TestAddChanging(t *testing.T) {
 		"another": {func(at string) error {
 			return errors.Join(os.WriteFile(at+"~", make([]byte, 100), 0o600), os.Rename(at+"~", at))
 		}, "another file took its place"},
-		"a link":   {func(at string) error { return errors.Join(os.Remove(at), os.Symlink("/etc/passwd", at)) }, "a link took its place"},
-		"written":  {func(at string) error { return os.Chtimes(at, time.Unix(1, 0), time.Unix(1, 0)) }, "it changed while"},
+		"a link": {func(at string) error { return errors.Join(os.Remove(at), os.Symlink("/etc/passwd", at)) },
+			"a link took its place"},
+		"written": {func(at string) error { return os.Chtimes(at, time.Unix(1, 0), time.Unix(1, 0)) },
+			"it changed while"},
 		"the same": {func(string) error { return nil }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,13 +84,13 @@ func TestAddSBOM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc spdxDocument
+	var doc v2_3.Document
 	if err := json.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
 	}
 	got := make(map[string]string)
 	for _, f := range doc.Files {
-		if name, ok := strings.CutPrefix(f.Name, "./x/"); ok {
+		if name, ok := strings.CutPrefix(f.FileName, "./x/"); ok {
 			got[name] = f.Checksums[1].Value
 		}
 	}

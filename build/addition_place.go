@@ -69,7 +69,8 @@ func (b *builder) join(own, added []file) ([]file, error) {
 	aside := b.base == nil && b.holdsModules(placed)
 	if aside {
 		b.report.Notes = append(b.report.Notes, fmt.Sprintf(
-			"/%s/%s of the added tree stays whole; nodisk's modules are in /%s/%s, where /init looks first", modulesDir, b.report.Release, OwnDir, modulesDir))
+			"/%s/%s of the added tree stays whole; nodisk's modules are in /%s/%s, where /init looks first",
+			modulesDir, b.report.Release, OwnDir, modulesDir))
 	}
 	var (
 		list     []file
@@ -87,9 +88,11 @@ func (b *builder) join(own, added []file) ([]file, error) {
 		switch {
 		case !twice || f.mode&typeMask == typeDir:
 			list = append(list, f)
-		case f.part == PartTree && (theirs.mode&typeMask != f.mode&typeMask || theirs.major != f.major || theirs.minor != f.minor):
+		case f.part == PartTree && (theirs.mode&typeMask != f.mode&typeMask || theirs.major != f.major ||
+			theirs.minor != f.minor):
 			b.report.Warnings = append(b.report.Warnings, fmt.Sprintf(
-				"/%s of the added tree is not the device %d,%d that the kernel opens: nodisk's own is in the image", f.name, f.major, f.minor))
+				"/%s of the added tree is not the device %d,%d that the kernel opens: nodisk's own is in the image",
+				f.name, f.major, f.minor))
 			list = append(list, f)
 			placed = slices.DeleteFunc(placed, func(g file) bool { return g.name == f.name })
 		case b.boots(f):
@@ -105,8 +108,11 @@ func (b *builder) join(own, added []file) ([]file, error) {
 			plural(replaced.count, "file"), replaced.names()))
 	}
 	if !aside && b.base == nil {
-		if i := slices.IndexFunc(placed, func(f file) bool { return strings.HasPrefix(f.name, OwnDir+"/"+modulesDir+"/") }); i >= 0 {
-			errs = append(errs, fmt.Errorf("add /%s: /init would take its modules from there: leave it out with --exclude %s",
+		if i := slices.IndexFunc(placed, func(f file) bool {
+			return strings.HasPrefix(f.name, OwnDir+"/"+modulesDir+"/")
+		}); i >= 0 {
+			errs = append(errs, fmt.Errorf("add /%s: /init would take its modules from there: leave it out "+
+				"with --exclude %s",
 				placed[i].name, OwnDir))
 		}
 	}
@@ -164,6 +170,7 @@ func ownRefused(f file) error {
 		how = "--config FILE says what is in it"
 	default:
 	}
-	return fmt.Errorf("add /%s: that file is nodisk's own, and is not replaced: %s; --exclude %s leaves the added one out",
+	return fmt.Errorf("add /%s: that file is nodisk's own, and is not replaced: %s; --exclude %s leaves the "+
+		"added one out",
 		f.name, how, f.name)
 }

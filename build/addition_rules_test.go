@@ -17,12 +17,17 @@ func TestAddKeepsOwnFiles(t *testing.T) {
 		exclude []string
 		want    []string
 	}{
-		"init":        {map[string]string{"init": "sh"}, nil, []string{"/init", "nodisk's own", "--init FILE", "--exclude init"}},
-		"init, link":  {map[string]string{"init": "-> sbin/init"}, nil, []string{"/init", "--exclude init"}},
-		"config":      {map[string]string{"etc/nodisk/nodisk.conf": "x"}, nil, []string{"/etc/nodisk/nodisk.conf", "--config FILE"}},
-		"index":       {map[string]string{dir + "modules.dep": "x"}, nil, []string{dir + "modules.dep", "--modules", "--exclude"}},
-		"module":      {map[string]string{dir + "kernel/fs/ext4/ext4.ko": "x"}, nil, []string{"ext4.ko", "--module-dir"}},
-		"merged":      {map[string]string{"lib": "-> usr/lib", "usr/" + dir + "modules.dep": "x"}, nil, []string{"usr/" + dir + "modules.dep"}},
+		"init": {map[string]string{"init": "sh"}, nil, []string{"/init", "nodisk's own", "--init FILE",
+			"--exclude init"}},
+		"init, link": {map[string]string{"init": "-> sbin/init"}, nil, []string{"/init", "--exclude init"}},
+		"config": {map[string]string{"etc/nodisk/nodisk.conf": "x"}, nil, []string{"/etc/nodisk/nodisk.conf",
+			"--config FILE"}},
+		"index": {map[string]string{dir + "modules.dep": "x"}, nil, []string{dir + "modules.dep", "--modules",
+			"--exclude"}},
+		"module": {map[string]string{dir + "kernel/fs/ext4/ext4.ko": "x"}, nil, []string{"ext4.ko",
+			"--module-dir"}},
+		"merged": {map[string]string{"lib": "-> usr/lib", "usr/" + dir + "modules.dep": "x"}, nil,
+			[]string{"usr/" + dir + "modules.dep"}},
 		"own modules": {map[string]string{"nodisk/lib/modules/1/modules.dep": "x"}, nil, []string{"--exclude nodisk"}},
 		"all left out": {
 			map[string]string{"init": "sh", "etc/nodisk/nodisk.conf": "x", dir + "modules.dep": "x"},
@@ -52,7 +57,8 @@ func TestAddKeepsOwnFiles(t *testing.T) {
 func TestAddRootWithModules(t *testing.T) {
 	dir := "usr/lib/modules/" + testRelease + "/"
 	r, files, err := addTo(t, nil, map[string]string{
-		"lib": "-> usr/lib", dir + "modules.dep": "all", dir + "kernel/fs/ext4/ext4.ko.xz": "theirs", dir + "modules.dep.bin": "bin",
+		"lib": "-> usr/lib", dir + "modules.dep": "all", dir + "kernel/fs/ext4/ext4.ko.xz": "theirs",
+		dir + "modules.dep.bin": "bin",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,13 +84,16 @@ func TestAddUnreadable(t *testing.T) {
 	}{
 		{adder{self: 1000}, "user 1000", "run nodisk as root"},
 		{adder{self: 1000, mapped: true}, "user 1000", "run nodisk as root"},
-		{adder{self: 0, mapped: true}, "user 0 of a user namespace (unshare -r, a rootless container)", "run nodisk as root outside of it"},
-		{adder{self: 0}, "root", "run nodisk where they can be read (of an NFS export with root_squash: on its server)"},
+		{adder{self: 0, mapped: true}, "user 0 of a user namespace (unshare -r, a rootless container)",
+			"run nodisk as root outside of it"},
+		{adder{self: 0}, "root", "run nodisk where they can be read (of an NFS export with root_squash: " +
+			"on its server)"},
 	} {
 		for i := range 5 {
 			c.a.unreadable.add(fmt.Sprintf("/r/%d", i))
 		}
-		want := "add files: 5 cannot be read by " + c.who + ": /r/0, /r/1, /r/2 and 2 more: " + c.remedy + ", or leave them out with --exclude"
+		want := "add files: 5 cannot be read by " + c.who + ": /r/0, /r/1, /r/2 and 2 more: " + c.remedy +
+			", or leave them out with --exclude"
 		if got := fmt.Sprint(c.a.refusal()); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
@@ -124,7 +133,8 @@ func TestAddVanished(t *testing.T) {
 	if err := a.walk(t.Context(), filepath.Join(t.TempDir(), "gone"), "x", dir, mount{}); err != nil {
 		t.Fatal(err)
 	}
-	if notes, _ := a.findings(); len(notes) != 1 || !strings.Contains(notes[0], "1 file left out, gone while the tree was read") {
+	if notes, _ := a.findings(); len(notes) != 1 ||
+		!strings.Contains(notes[0], "1 file left out, gone while the tree was read") {
 		t.Errorf("notes %q", notes)
 	}
 }
@@ -165,8 +175,11 @@ func TestAdditionText(t *testing.T) {
 	t.Chdir(dir)
 	write(t, "a:b", nil)
 	for text, want := range map[string]Addition{
-		"a:/b": {"a", "/b"}, "a:b": {}, "a:c": {"a", "c"}, "a:b:/c": {"a:b", "/c"}, "pci:0000:00:03.0:/x": {"pci:0000:00:03.0", "/x"},
-		"/a:/b:/c": {"/a:/b", "/c"}, "a": {"a", filepath.Join(dir, "a")}, "./a:b:/": {"./a:b", "/"}, "a:b:c": {}, "x:": {}, ":/x": {}, "": {},
+		"a:/b": {"a", "/b"}, "a:b": {}, "a:c": {"a", "c"}, "a:b:/c": {"a:b", "/c"},
+		"pci:0000:00:03.0:/x": {"pci:0000:00:03.0", "/x"},
+		"/a:/b:/c":            {"/a:/b", "/c"}, "a": {"a", filepath.Join(dir, "a")}, "./a:b:/": {"./a:b", "/"},
+		"a:b:c": {},
+		"x:":    {}, ":/x": {}, "": {},
 	} {
 		var got Addition
 		err := got.UnmarshalText([]byte(text))
@@ -216,7 +229,8 @@ func TestExclude(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{"var/cache": true, "var/cache/a": false, "var/cache/a/b": false, "var/cache/c": false, "var/lib/d": true} {
+	for name, want := range map[string]bool{"var/cache": true, "var/cache/a": false, "var/cache/a/b": false,
+		"var/cache/c": false, "var/lib/d": true} {
 		if _, there := files[name]; there != want {
 			t.Errorf("/%s is there: %v", name, there)
 		}
@@ -236,7 +250,8 @@ func TestAddSeveral(t *testing.T) {
 	write(t, filepath.Join(two, "a"), []byte("second"))
 	write(t, filepath.Join(two, "b"), []byte("b"))
 	s := testSpec(t, testTree(t))
-	s.Add = []Addition{{one, "/"}, {two, "/lib"}, {filepath.Join(two, "b"), "/etc/"}, {filepath.Join(two, "b"), filepath.Join(two, "b")}}
+	s.Add = []Addition{{one, "/"}, {two, "/lib"}, {filepath.Join(two, "b"), "/etc/"},
+		{filepath.Join(two, "b"), filepath.Join(two, "b")}}
 	r, image := makeImage(t, s)
 	files := inspected(t, image)
 	for name, want := range map[string]string{"usr/lib/a": "second", "usr/lib/b": "b", "etc/b": "b"} {

@@ -96,7 +96,8 @@ func realRoot(t *testing.T) string {
 		err = errors.Join(err, sparse.Truncate(3<<20), sparse.Close())
 	}
 	run := func(what error) { err = errors.Join(err, what) }
-	for link, target := range map[string]string{"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64", "etc/mtab": "../proc/mounts", "usr/sbin/init": "../lib/systemd/systemd"} {
+	for link, target := range map[string]string{"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib",
+		"lib64": "usr/lib64", "etc/mtab": "../proc/mounts", "usr/sbin/init": "../lib/systemd/systemd"} {
 		run(os.Symlink(target, in(link)))
 	}
 	for _, name := range []string{"usr/lib/b", "etc/z"} {
@@ -166,7 +167,8 @@ func TestAddRealRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := cpioOf(t, reference)
-	if len(want) < 25 || want["etc/z"].Same == "etc/z" && want["usr/lib/b"].Same == "usr/lib/b" || want["etc/z"].Links != 3 {
+	if len(want) < 25 || want["etc/z"].Same == "etc/z" && want["usr/lib/b"].Same == "usr/lib/b" ||
+		want["etc/z"].Links != 3 {
 		t.Fatalf("the tree is not what it should be: %v", want["etc/z"])
 	}
 	for _, c := range Compressions() {
@@ -189,7 +191,8 @@ func TestAddRealRoot(t *testing.T) {
 				delete(got, name)
 			}
 			for name := range got {
-				if !slices.ContainsFunc([]string{"init", "etc/nodisk", "usr/lib/modules", "sys", "proc", "sysroot", "run", "dev/null"}, func(own string) bool {
+				if !slices.ContainsFunc([]string{"init", "etc/nodisk", "usr/lib/modules", "sys", "proc", "sysroot",
+					"run", "dev/null"}, func(own string) bool {
 					return name == own || strings.HasPrefix(name, own+"/")
 				}) {
 					t.Errorf("/%s is in the image only", name)
@@ -221,8 +224,10 @@ func TestAddMergedUsr(t *testing.T) {
 	_, image := makeImage(t, s)
 	files := inspected(t, image)
 	for name, mode := range map[string]uint32{
-		"lib": typeLink | 0o777, "bin": typeLink | 0o777, "tmp": typeDir | 0o1777, "root": typeDir | 0o700, "init": typeFile | 0o755,
-		"usr/lib/modules/" + testRelease + "/modules.dep": typeFile | 0o644, "dev/console": typeChar | 0o600, "proc": typeDir | 0o555,
+		"lib": typeLink | 0o777, "bin": typeLink | 0o777, "tmp": typeDir | 0o1777, "root": typeDir | 0o700,
+		"init": typeFile | 0o755,
+		"usr/lib/modules/" + testRelease + "/modules.dep": typeFile | 0o644, "dev/console": typeChar | 0o600,
+		"proc": typeDir | 0o555,
 	} {
 		if files[name].Mode != mode {
 			t.Errorf("/%s has mode %o, want %o", name, files[name].Mode, mode)
@@ -272,9 +277,10 @@ func TestAddLinks(t *testing.T) {
 		want string // a file that must be there
 		err  string
 	}{
-		"relative":  {map[string]string{"lib": "-> usr/lib", "usr/lib/x": "x"}, "usr/lib" + modules, ""},
-		"absolute":  {map[string]string{"lib": "-> /usr/lib", "usr/lib/x": "x"}, "usr/lib" + modules, ""},
-		"chain":     {map[string]string{"lib": "-> one", "one": "-> usr/two", "usr/two": "-> ../opt/lib", "opt/lib/x": "x"}, "opt/lib" + modules, ""},
+		"relative": {map[string]string{"lib": "-> usr/lib", "usr/lib/x": "x"}, "usr/lib" + modules, ""},
+		"absolute": {map[string]string{"lib": "-> /usr/lib", "usr/lib/x": "x"}, "usr/lib" + modules, ""},
+		"chain": {map[string]string{"lib": "-> one", "one": "-> usr/two", "usr/two": "-> ../opt/lib",
+			"opt/lib/x": "x"}, "opt/lib" + modules, ""},
 		"dangling":  {map[string]string{"lib": "-> usr/lib"}, "usr/lib" + modules, ""},
 		"above":     {map[string]string{"lib": "-> ../../usr/lib"}, "usr/lib" + modules, ""}, // /.. is /
 		"modules":   {map[string]string{"lib/modules": "-> ../var/modules"}, "var" + modules, ""},
@@ -307,7 +313,8 @@ func TestAddSetuid(t *testing.T) {
 		uid, gid int
 		mode     os.FileMode
 	}{
-		"root": {0, 0, 0o755 | os.ModeSetuid | os.ModeSetgid}, "user": {1000, 1000, 0o755 | os.ModeSetuid | os.ModeSetgid},
+		"root":  {0, 0, 0o755 | os.ModeSetuid | os.ModeSetgid},
+		"user":  {1000, 1000, 0o755 | os.ModeSetuid | os.ModeSetgid},
 		"group": {0, 42, 0o755 | os.ModeSetuid | os.ModeSetgid}, "plain": {1000, 0, 0o755},
 	} {
 		at := filepath.Join(root, name)
@@ -331,15 +338,18 @@ func TestAddSetuid(t *testing.T) {
 		return got, r
 	}
 	got, r := modes(OwnerRoot)
-	want := map[string][3]uint32{"root": {0o6755, 0, 0}, "user": {0o755, 0, 0}, "group": {0o4755, 0, 0}, "plain": {0o755, 0, 0}}
+	want := map[string][3]uint32{"root": {0o6755, 0, 0}, "user": {0o755, 0, 0}, "group": {0o4755, 0, 0},
+		"plain": {0o755, 0, 0}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("owner root (-want +got):\n%s", diff)
 	}
-	if text := strings.Join(r.Warnings, "\n"); !strings.Contains(text, "setuid or setgid bits of 2 files are dropped") || !strings.Contains(text, "o/group, o/user") {
+	if text := strings.Join(r.Warnings, "\n"); !strings.Contains(text,
+		"setuid or setgid bits of 2 files are dropped") || !strings.Contains(text, "o/group, o/user") {
 		t.Errorf("warnings %q", text)
 	}
 	got, r = modes(OwnerKeep)
-	want = map[string][3]uint32{"root": {0o6755, 0, 0}, "user": {0o6755, 1000, 1000}, "group": {0o6755, 0, 42}, "plain": {0o755, 1000, 0}}
+	want = map[string][3]uint32{"root": {0o6755, 0, 0}, "user": {0o6755, 1000, 1000}, "group": {0o6755, 0, 42},
+		"plain": {0o755, 1000, 0}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("owner keep (-want +got):\n%s", diff)
 	}

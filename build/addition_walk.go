@@ -88,7 +88,8 @@ func (a *adder) addition(ctx context.Context, one Addition) error {
 		name = path.Join(name, filepath.Base(abs))
 	}
 	if cleanName(filepath.ToSlash(abs)) == name {
-		a.notes = append(a.notes, fmt.Sprintf("%s goes in as /%s; --add %s:DST gives it another place", one.Source, name, one.Source))
+		a.notes = append(a.notes, fmt.Sprintf("%s goes in as /%s; --add %s:DST gives it another place",
+			one.Source, name, one.Source))
 	}
 	return a.walk(ctx, resolved, name, is, is.mount)
 }
@@ -275,11 +276,13 @@ func (a *adder) findings() (notes, warnings []string) {
 	}
 	note(&a.sockets, "%s left out: sockets, which their servers make again: %s")
 	if a.mounted.count > 0 {
-		notes = append(notes, fmt.Sprintf("what is mounted below a directory that is added is left out, a directory stays, empty: %s; "+
+		notes = append(notes, fmt.Sprintf("what is mounted below a directory that is added is left out, a directory "+
+			"stays, empty: %s; "+
 			"an --add of its own puts that in", a.mounted.names()))
 	}
 	note(&a.vanished, "%s left out, gone while the tree was read: %s")
-	note(&a.foreign, "owners of %s are not kept, all become root's: %s; --owner keep, or nodisk run as root, keeps owners")
+	note(&a.foreign, "owners of %s are not kept, all become root's: %s; --owner keep, or nodisk run as "+
+		"root, keeps owners")
 	if a.attributes.count > 0 {
 		names := make([]string, 0, len(a.unmapped))
 		for n := range a.unmapped {
@@ -296,11 +299,14 @@ func (a *adder) findings() (notes, warnings []string) {
 	}
 	if a.setid.count > 0 {
 		warnings = append(warnings, fmt.Sprintf("setuid or setgid bits of %s are dropped, "+
-			"whose owner or group is not root here and would be in the image: %s; --owner keep, or nodisk run as root, keeps owners and bits", plural(a.setid.count, "file"), a.setid.names()))
+			"whose owner or group is not root here and would be in the image: %s; --owner keep, or nodisk run as "+
+			"root, keeps owners and bits", plural(a.setid.count, "file"), a.setid.names()))
 	}
 	if a.capable.count > 0 {
-		warnings = append(warnings, fmt.Sprintf("capabilities of %s are not in the image, which has no place for them: %s: "+
-			"what they were for, such as ping, fails for users other than root; setcap on the node, or chmod u+s, mends that", plural(a.capable.count, "file"), a.capable.names()))
+		warnings = append(warnings, fmt.Sprintf("capabilities of %s are not in the image, which has no place "+
+			"for them: %s: "+
+			"what they were for, such as ping, fails for users other than root; setcap on the node, or chmod "+
+			"u+s, mends that", plural(a.capable.count, "file"), a.capable.names()))
 	}
 	return notes, warnings
 }

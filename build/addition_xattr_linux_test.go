@@ -38,7 +38,8 @@ func TestAddAttributes(t *testing.T) {
 		}
 		return list[i]
 	}
-	if got := about(r.Warnings, "capabilities of 1 file"); !strings.Contains(got, "ping") || !strings.Contains(got, "setcap on the node") {
+	if got := about(r.Warnings, "capabilities of 1 file"); !strings.Contains(got, "ping") ||
+		!strings.Contains(got, "setcap on the node") {
 		t.Errorf("warnings %q", r.Warnings)
 	}
 	if got := about(r.Notes, "attributes"); !strings.Contains(got, "labelled") || strings.Contains(got, "ping") {

@@ -14,7 +14,7 @@ import (
 func (b *builder) age(release string) error { return b.refuse(linux.TooOld(release)) }
 
 // unpacks refuses an image that the kernel cannot unpack: such a kernel panics
-// for want of a root, without a word of nodisk's.
+// for want of a root, without a line of nodisk's.
 func (b *builder) unpacks() error {
 	return b.refuse(unpacker(b.report.Release, b.config, b.spec.Compress))
 }
@@ -45,14 +45,17 @@ func unpacker(release string, config abi.Kconfig, c Compression) error {
 		// Of the others every kernel of the range can have the unpacker.
 		v, ok := linux.ParseVersion(release)
 		if since := (linux.Version{Major: 5, Minor: 9}); c == Zstd && ok && v.Compare(since) < 0 {
-			return fmt.Errorf("compress image: kernel %s unpacks no zstd, which Linux %v does: take --compress lz4, gzip or none", release, since)
+			return fmt.Errorf("compress image: kernel %s unpacks no zstd, which Linux %v does: take --compress "+
+				"lz4, gzip or none", release, since)
 		}
 		return nil
 	}
 	if config[option] == "y" {
 		return nil
 	}
-	able := slices.DeleteFunc(Compressions(), func(c Compression) bool { return c != None && config[c.option()] != "y" })
+	able := slices.DeleteFunc(Compressions(), func(c Compression) bool {
+		return c != None && config[c.option()] != "y"
+	})
 	names := make([]string, len(able))
 	for i, c := range able {
 		names[i] = c.String()

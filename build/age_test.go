@@ -16,8 +16,10 @@ func ageTree(t *testing.T, release string) (root, kernel string) {
 	t.Helper()
 	root = t.TempDir()
 	dir := filepath.Join(root, modulesDir, release)
-	write(t, filepath.Join(dir, "kernel/drivers/net/dummy.ko"), kotest.Module{Name: "dummy", Vermagic: release + " SMP "}.Bytes())
-	for name, text := range map[string]string{"modules.dep": "kernel/drivers/net/dummy.ko:\n", "modules.alias": "", "modules.softdep": "", "modules.builtin": ""} {
+	write(t, filepath.Join(dir, "kernel/drivers/net/dummy.ko"), kotest.Module{Name: "dummy",
+		Vermagic: release + " SMP "}.Bytes())
+	for name, text := range map[string]string{"modules.dep": "kernel/drivers/net/dummy.ko:\n", "modules.alias": "",
+		"modules.softdep": "", "modules.builtin": ""} {
 		write(t, filepath.Join(dir, name), []byte(text))
 	}
 	kernel = filepath.Join(root, "vmlinuz")
@@ -53,12 +55,14 @@ func TestOldKernel(t *testing.T) {
 				}
 				s.SkipCheck = true
 				r, err := Image(t.Context(), s, nil)
-				warned := slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.HasPrefix(w, "kernel "+release+tooOld) })
+				warned := slices.ContainsFunc(r.Warnings,
+					func(w string) bool { return strings.HasPrefix(w, "kernel "+release+tooOld) })
 				if err != nil || warned != refused {
 					t.Errorf("build by %s, --no-check: %v, warnings %q", from, err, r.Warnings)
 				}
 			}
-			for from, s := range map[string]CheckSpec{"kernel": {Kernel: kernel, Modules: root}, "modules": {Modules: root}} {
+			for from, s := range map[string]CheckSpec{"kernel": {Kernel: kernel, Modules: root},
+				"modules": {Modules: root}} {
 				reports, err := Check(t.Context(), s)
 				if err != nil {
 					t.Fatal(err)
@@ -77,22 +81,27 @@ func TestOldKernel(t *testing.T) {
 	}
 }
 
-// A kernel that cannot unpack the image would panic before a word of nodisk's.
+// A kernel that cannot unpack the image would panic before a line of nodisk's.
 func TestUnpacks(t *testing.T) {
-	const noZstd, onlyGzip = "# CONFIG_RD_ZSTD is not set\nCONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\nCONFIG_RD_LZ4=y\n", "CONFIG_RD_GZIP=y\n"
+	const noZstd, onlyGzip = "# CONFIG_RD_ZSTD is not set\nCONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\n" +
+		"CONFIG_RD_LZ4=y\n", "CONFIG_RD_GZIP=y\n"
 	for name, tt := range map[string]struct {
 		release, config string
 		compress        Compression
 		want            string
 	}{
-		"zstd before 5.9":       {"5.4.0-216-generic", "", Zstd, "compress image: kernel 5.4.0-216-generic unpacks no zstd, which Linux 5.9 does: take --compress lz4, gzip or none"},
-		"zstd since 5.9":        {"5.9.0", "", Zstd, ""},
-		"zstd, backported":      {"4.18.0-553.el8_10", "CONFIG_RD_ZSTD=y\n", Zstd, ""},
-		"zstd, not built":       {"6.1.0", noZstd, Zstd, "compress image: kernel 6.1.0 unpacks no zstd (no CONFIG_RD_ZSTD in its configuration): take --compress lz4 or gzip or xz or none"},
-		"lz4, not built":        {"6.1.0", onlyGzip, LZ4, "compress image: kernel 6.1.0 unpacks no lz4 (no CONFIG_RD_LZ4 in its configuration): take --compress gzip or none"},
-		"lz4, not known":        {"4.18.0", "", LZ4, ""},
-		"gzip":                  {"4.18.0", onlyGzip, Gzip, ""},
-		"xz, not built":         {"6.1.0", onlyGzip, XZ, "compress image: kernel 6.1.0 unpacks no xz (no CONFIG_RD_XZ in its configuration): take --compress gzip or none"},
+		"zstd before 5.9": {"5.4.0-216-generic", "", Zstd, "compress image: kernel 5.4.0-216-generic unpacks " +
+			"no zstd, which Linux 5.9 does: take --compress lz4, gzip or none"},
+		"zstd since 5.9":   {"5.9.0", "", Zstd, ""},
+		"zstd, backported": {"4.18.0-553.el8_10", "CONFIG_RD_ZSTD=y\n", Zstd, ""},
+		"zstd, not built": {"6.1.0", noZstd, Zstd, "compress image: kernel 6.1.0 unpacks no zstd (no " +
+			"CONFIG_RD_ZSTD in its configuration): take --compress lz4 or gzip or xz or none"},
+		"lz4, not built": {"6.1.0", onlyGzip, LZ4, "compress image: kernel 6.1.0 unpacks no lz4 (no " +
+			"CONFIG_RD_LZ4 in its configuration): take --compress gzip or none"},
+		"lz4, not known": {"4.18.0", "", LZ4, ""},
+		"gzip":           {"4.18.0", onlyGzip, Gzip, ""},
+		"xz, not built": {"6.1.0", onlyGzip, XZ, "compress image: kernel 6.1.0 unpacks no xz (no " +
+			"CONFIG_RD_XZ in its configuration): take --compress gzip or none"},
 		"none needs no support": {"4.18.0", onlyGzip, None, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +110,8 @@ func TestUnpacks(t *testing.T) {
 				write(t, filepath.Join(root, "config"), []byte(tt.config))
 			}
 			s := Spec{
-				Kernel: kernel, Modules: root, Profiles: []string{"ram"}, Compress: tt.compress, Out: filepath.Join(t.TempDir(), "image"),
+				Kernel: kernel, Modules: root, Profiles: []string{"ram"}, Compress: tt.compress,
+				Out:  filepath.Join(t.TempDir(), "image"),
 				Init: func(context.Context, string) ([]byte, error) { return elfStub(machineAMD64, "init"), nil },
 			}
 			_, err := Image(t.Context(), s, nil)

@@ -25,11 +25,11 @@ type Base struct {
 	DriversOnly bool
 }
 
-// OwnDir is the folder of an image with a base in which nodisk's lib/modules lies.
+// OwnDir is the directory of an image with a base in which nodisk's lib/modules lies.
 const OwnDir = "nodisk"
 
 // Where things lie in an image that has a base. Modules and their indexes are
-// below a folder of their own: the base may have some of the same kernel, and its
+// below a directory of their own: the base may have some of the same kernel, and its
 // kmod must find its own modules.dep.bin beside them.
 const (
 	ownInit    = OwnDir + "/init"
@@ -62,7 +62,8 @@ func (b *builder) openBase(ctx context.Context) error {
 	case s.Base.Image == "":
 		return nil
 	case s.Base.Chain && s.Base.DriversOnly:
-		return errors.New("use base: either our /init runs first and then the base's (--chain), or the base's runs and loads our modules (--drivers-only): leave one out")
+		return errors.New("use base: either our /init runs first and then the base's (--chain), or the base's runs " +
+			"and loads our modules (--drivers-only): leave one out")
 	}
 	src, err := OpenSource(ctx, s.Base.Image)
 	if err != nil {
@@ -84,7 +85,7 @@ func (b *builder) openBase(ctx context.Context) error {
 			chain = "nodisk.chain=/" + vendorInit + ",drivers\n"
 		}
 	}
-	// Before the administrator's words, which override it.
+	// Before the administrator's keys, which override it.
 	s.Config = append([]byte(chain), s.Config...)
 	return nil
 }
@@ -110,10 +111,12 @@ func readBase(ctx context.Context, src *Source) (*base, error) {
 			return nil, err
 		}
 		if check[0] > 1 {
-			return nil, fmt.Errorf("the checksum of its xz is not CRC32, and the kernel knows no other (lib/decompress_unxz.c); %w", repackAt(s.Offset, "xz -dc"))
+			return nil, fmt.Errorf("the checksum of its xz is not CRC32, and the kernel knows no other "+
+				"(lib/decompress_unxz.c); %w", repackAt(s.Offset, "xz -dc"))
 		}
 	}
-	b := &base{packed: src, last: image.Segments[len(image.Segments)-1].Compression, segments: image.Segments, has: image.has, tree: image.tree}
+	b := &base{packed: src, last: image.Segments[len(image.Segments)-1].Compression, segments: image.Segments,
+		has: image.has, tree: image.tree}
 	if b.tree.get(originPath).is(typeFile) {
 		if err := image.load(ctx, originPath); err != nil {
 			return nil, err
@@ -131,11 +134,13 @@ func readBase(ctx context.Context, src *Source) (*base, error) {
 	case err != nil:
 		return nil, err
 	case n == nil:
-		return nil, fmt.Errorf("it has no /%s: it is no initramfs, but only a part of one (microcode?) or an initrd of the old kind", initPath)
+		return nil, fmt.Errorf("it has no /%s: it is not an initramfs, but only a part of one (microcode?) or an "+
+			"initrd of the old kind", initPath)
 	case !n.is(typeFile) && !n.is(typeLink):
 		return nil, fmt.Errorf("its /%s is neither a file nor a link", initPath)
 	case !b.tree.get(initPath).is(typeFile):
-		return nil, fmt.Errorf("its /%s is a link to %s, which is not in it: it boots nowhere", initPath, printable(n.target))
+		return nil, fmt.Errorf("its /%s is a link to %s, which is not in it: it boots nowhere",
+			initPath, printable(n.target))
 	}
 	if b.origin, err = newOrigin(ctx, src); err != nil {
 		return nil, err
@@ -193,7 +198,8 @@ func newOrigin(ctx context.Context, src *Source) (origin, error) {
 
 // String is the content of originPath.
 func (o origin) String() string {
-	return fmt.Sprintf("# The image that nodisk was added to is the first bytes of this one.\nbytes %d\nsha256 %s\n", o.bytes, o.sha256)
+	return fmt.Sprintf("# The image that nodisk was added to is the first bytes of this one.\nbytes %d\nsha256 %s\n",
+		o.bytes, o.sha256)
 }
 
 // parseOrigin reads what String wrote.
@@ -233,7 +239,8 @@ func repack(src *Source, err error) error {
 	rest = rest[:n]
 	offset := place.offset
 	for magic, unpack := range map[string]string{
-		"\x89LZO": "lzop -dc", "\x5d\x00\x00": "xz -dc --format=lzma", "BZh": "bzip2 -dc", "\x04\x22\x4d\x18": "lz4 -dc",
+		"\x89LZO": "lzop -dc", "\x5d\x00\x00": "xz -dc --format=lzma", "BZh": "bzip2 -dc",
+		"\x04\x22\x4d\x18": "lz4 -dc",
 	} {
 		if at(rest, 0, magic) {
 			return repackAt(offset, unpack)
@@ -284,10 +291,12 @@ func (b *base) tell(r *Report) {
 	if b.replaced {
 		what = ", without the nodisk that had been added to it"
 	}
-	r.Notes = append(r.Notes, fmt.Sprintf("base %s: its %s stay as they are%s (%s)", b.Image, bytesText(b.packed.Size), what, strings.Join(parts, ", ")))
+	r.Notes = append(r.Notes, fmt.Sprintf("base %s: kept unchanged%s (%s, %s)", b.Image, what, bytesText(b.packed.Size),
+		strings.Join(parts, ", ")))
 	r.Notes = append(r.Notes, b.notes...)
 	if have := b.releases(); have != nil && !slices.Contains(have, r.Release) {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("the base has modules of Linux %s, and what is added is for %s: its own drivers will not load",
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the base has modules of Linux %s, and what is added is for %s: "+
+			"its own drivers will not load",
 			strings.Join(have, ", "), r.Release))
 	}
 }

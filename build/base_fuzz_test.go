@@ -7,12 +7,14 @@ import (
 	"testing"
 )
 
-// Whatever the base is, all that was in it is there behind the graft, but for
+// Whatever the base is, all that was in it is there after the graft, but for
 // /init, ORDER and what the notes tell.
 func FuzzGraft(f *testing.F) {
 	f.Add([]byte("l\x00\x05f\x01\x02f\x02\x02"), byte(0))
 	f.Add([]byte("d\x03\x01l\x01\x04h\x00\x03h\x02\x03f\x00\x09"), byte(1))
-	names := []string{"init", "lib", "lib/modules", "bin", "usr", "usr/lib", "usr/lib/firmware", "etc", "etc/nodisk", "dev", "dev/console", "scripts/functions", "scripts", "usr/lib/dracut/hooks", "bin/sh", "nodisk", "lib/firmware"}
+	names := []string{"init", "lib", "lib/modules", "bin", "usr", "usr/lib", "usr/lib/firmware", "etc", "etc/nodisk",
+		"dev", "dev/console", "scripts/functions", "scripts", "usr/lib/dracut/hooks", "bin/sh", "nodisk",
+		"lib/firmware"}
 	targets := []string{"usr/lib", "/usr", ".", "..", "lib", "../../bin", "nowhere", "init", "/"}
 	f.Fuzz(func(t *testing.T, ops []byte, flags byte) {
 		var files []archived
@@ -62,10 +64,12 @@ func FuzzGraft(f *testing.F) {
 		for name, want := range was {
 			// Names of one file may become fewer: compare all but their number.
 			got := is[name]
-			if name == initPath || strings.HasSuffix(name, "/ORDER") || slices.Contains(b.notes, "/"+name+" of the base is replaced") {
+			if name == initPath || strings.HasSuffix(name, "/ORDER") ||
+				slices.Contains(b.notes, "/"+name+" of the base is replaced") {
 				continue
 			}
-			if mode, rest, _ := strings.Cut(want, " "); got == "" || !strings.HasPrefix(got, mode+" ") || got[strings.LastIndexByte(got, ' '):] != rest[strings.LastIndexByte(rest, ' '):] {
+			if mode, rest, _ := strings.Cut(want, " "); got == "" || !strings.HasPrefix(got, mode+" ") ||
+				got[strings.LastIndexByte(got, ' '):] != rest[strings.LastIndexByte(rest, ' '):] {
 				t.Errorf("/%s was %s and is %s", name, want, got)
 			}
 		}

@@ -25,17 +25,19 @@ func (b *builder) layOut(files []file) ([]file, error) {
 // adds by name.
 //
 // The kernel (init/initramfs.c, clean_path and do_name) replaces what is of
-// another type, a link to a folder too, and writes into a file that is there, and with that into
+// another type, a link to a directory too, and writes into a file that is there, and with that into
 // all its hard links.
 func (b *base) graft(files []file) ([]file, error) {
-	files = append(slices.Clone(files), file{name: originPath, mode: typeFile | 0o644, data: []byte(b.origin.String()), part: PartConfig})
+	files = append(slices.Clone(files), file{name: originPath, mode: typeFile | 0o644, data: []byte(b.origin.String()),
+		part: PartConfig})
 	if b.DriversOnly {
 		more, how := b.hook.files(b.tree)
 		files, b.notes = append(files, more...), append(b.notes, how)
 	}
 	if !b.keepsInit() {
 		vendor, what := b.vendor()
-		files, b.notes = append(files, vendor), append(b.notes, fmt.Sprintf("its /%s, %s, is /%s now", initPath, what, vendorInit))
+		files, b.notes = append(files, vendor), append(b.notes, fmt.Sprintf("its /%s, %s, is /%s now",
+			initPath, what, vendorInit))
 	}
 	var moved []file
 	for _, f := range files {
@@ -60,7 +62,8 @@ func (b *base) graft(files []file) ([]file, error) {
 			continue
 		}
 		if (f.mode&typeMask == typeDir) != old.is(typeDir) {
-			return nil, fmt.Errorf("/%s is %s there, and %s among what is added", f.name, kindText(old.mode), kindText(f.mode))
+			return nil, fmt.Errorf("/%s is %s there, and %s among what is added",
+				f.name, kindText(old.mode), kindText(f.mode))
 		}
 		if b.stays(f, old) {
 			continue
@@ -77,15 +80,16 @@ func (b *base) graft(files []file) ([]file, error) {
 		if n > most {
 			more = fmt.Sprintf(" and %d more", n-most)
 		}
-		b.notes = append(b.notes, fmt.Sprintf("%s%s stay the base's; --add FILE:DST replaces such a file", strings.Join(b.kept[:most], " "), more))
+		b.notes = append(b.notes, fmt.Sprintf("%s%s stay the base's; --add FILE:DST replaces such a file",
+			strings.Join(b.kept[:most], " "), more))
 	}
 	return out, nil
 }
 
-// keepsInit tells whether the base's init stays PID 1.
+// keepsInit reports whether the base's init stays PID 1.
 func (b *base) keepsInit() bool { return b.DriversOnly && b.hook.kind != hookNone }
 
-// place finds the path that a file of ours has beside the base's: its own folder
+// place finds the path that a file of ours has beside the base's: its own directory
 // for modules, else the same with the base's links followed.
 func (b *base) place(f file) (file, error) {
 	switch {
@@ -99,7 +103,7 @@ func (b *base) place(f file) (file, error) {
 	return f, err
 }
 
-// stays tells whether what the base has is kept and ours left out.
+// stays reports whether what the base has is kept and ours left out.
 func (b *base) stays(f file, old *inode) bool {
 	kind := f.mode & typeMask
 	same := old.is(kind) && old.major == f.major && old.minor == f.minor && old.matches(f)
@@ -126,7 +130,7 @@ func (b *base) stays(f file, old *inode) bool {
 func kindText(mode uint32) string {
 	switch mode & typeMask {
 	case typeDir:
-		return "a folder"
+		return "a directory"
 	case typeLink:
 		return "a link"
 	case typeFile:
@@ -135,10 +139,10 @@ func kindText(mode uint32) string {
 	return "a device"
 }
 
-// behindBase puts the base, as it is, before all others: its microcode must come
+// afterBase puts the base, as it is, before all others: its microcode must come
 // first (Documentation/arch/x86/microcode.rst). Links that make way for files of ours are an
 // archive of their own: in one, a name is written once.
-func (b *builder) behindBase(list []segment) []segment {
+func (b *builder) afterBase(list []segment) []segment {
 	if b.base == nil {
 		return list
 	}
@@ -152,14 +156,15 @@ func (b *builder) behindBase(list []segment) []segment {
 // ownName is the path of a file of ours as it is without a base.
 func ownName(name string) string { return strings.TrimPrefix(name, OwnDir+"/") }
 
-// folders are those of the base that secrets lie in: they keep their modes. A folder that
+// folders are those of the base that secrets lie in: they keep their modes. A directory that
 // is a link there is refused, because a record of it would take the link's place; so is a
 // file of several names, all of which would become the secret.
 func (b *base) folders(secrets []Secret) ([]file, error) {
 	var list []file
 	for _, s := range secrets {
 		if _, n, err := b.tree.lookup(s.Destination, false); err == nil && n.is(typeFile) && n.names > 1 {
-			return nil, fmt.Errorf("put in secret /%s: that file has other names in the base (hard links), which would get the secret too; give another path behind the colon", s.Destination)
+			return nil, fmt.Errorf("put in secret /%s: that file has other names in the base (hard links), which "+
+				"would get the secret too; give another path after the colon", s.Destination)
 		}
 		for dir := path.Dir(s.Destination); dir != "."; dir = path.Dir(dir) {
 			at, n, err := b.tree.lookup(dir, true)
@@ -167,7 +172,8 @@ func (b *base) folders(secrets []Secret) ([]file, error) {
 			case err != nil:
 				return nil, fmt.Errorf("put in secret /%s: %w", s.Destination, err)
 			case at != dir:
-				return nil, fmt.Errorf("put in secret /%s: /%s is /%s in the base: give the path without links behind the colon", s.Destination, dir, at)
+				return nil, fmt.Errorf("put in secret /%s: /%s is /%s in the base: give the path without links "+
+					"after the colon", s.Destination, dir, at)
 			case n.is(typeDir):
 				list = append(list, file{name: dir, mode: typeDir, part: PartTree})
 			}

@@ -30,7 +30,7 @@ const driversArg = "nodisk-drivers"
 // initramfsToolsDir is where initramfs-tools has the scripts that run first.
 const initramfsToolsDir = "scripts/init-top"
 
-// dracutHooks are the folders in which versions of dracut have their hooks.
+// dracutHooks are the directories in which versions of dracut have their hooks.
 func dracutHooks() []string {
 	return []string{"var/lib/dracut/hooks", "usr/lib/dracut/hooks", "lib/dracut/hooks"}
 }
@@ -53,14 +53,14 @@ func findHook(t *unpacked) (hook, error) {
 			return hook{}, err
 		}
 		if n != nil && !n.is(typeDir) {
-			return hook{}, fmt.Errorf("its /%s is no folder", at)
+			return hook{}, fmt.Errorf("its /%s is not a directory", at)
 		}
 		return hook{kind: hookInitramfsTools, dir: at}, nil
 	}
 	return hook{kind: hookNone}, nil
 }
 
-// runsHooks tells whether an image of dracut runs its hooks: its own init, a script,
+// runsHooks reports whether an image of dracut runs its hooks: its own init, a script,
 // does, and so do the units of its module dracut-systemd. An image with systemd and without
 // that module has hooks that nobody looks at.
 func runsHooks(t *unpacked) bool {
@@ -115,9 +115,11 @@ func (h hook) files(t *unpacked) ([]file, string) {
 	case hookNone:
 	}
 	if h.mute {
-		return nil, "it was made by dracut with systemd, but without its module dracut-systemd, so nothing runs its hooks: /init loads the drivers and runs /" + vendorInit
+		return nil, "it was made by dracut with systemd, but without its module dracut-systemd, so nothing runs its " +
+			"hooks: /init loads the drivers and runs /" + vendorInit
 	}
-	return nil, "it is neither of dracut's nor of initramfs-tools' make: /init loads the drivers and runs /" + vendorInit
+	return nil, "it is neither of dracut's nor of initramfs-tools' make: /init loads the drivers and runs /" +
+		vendorInit
 }
 
 // vendor is the base's /init under its other name, and a sentence about it.

@@ -53,7 +53,8 @@ func dracutImage(t *testing.T) []byte {
 	tool(t, "dracut")
 	kernel, release := kernelReleaseDir(t)
 	out := filepath.Join(t.TempDir(), "dracut.img")
-	shell(t, nil, true, `dracut --force --quiet --no-hostonly --kmoddir "$1" --kver "$2" --tmpdir "$3" -m base -o "ifcfg network systemd" --drivers virtio_net --no-compress "$4"`,
+	shell(t, nil, true,
+		`dracut --force --quiet --no-hostonly --kmoddir "$1" --kver "$2" --tmpdir "$3" -m base -o "ifcfg network systemd" --drivers virtio_net --no-compress "$4"`,
 		filepath.Join(kernel, modulesDir, release), release, t.TempDir(), out)
 	data, err := os.ReadFile(out)
 	if err != nil {
@@ -69,7 +70,8 @@ func initramfsToolsImage(t *testing.T) []byte {
 	tool(t, "mkinitramfs")
 	kernel, release := kernelReleaseDir(t)
 	out := filepath.Join(t.TempDir(), "initrd.img")
-	shell(t, nil, true, `cp -r /etc/initramfs-tools/. "$3"; echo MODULES=list >>"$3/initramfs.conf"; echo virtio_net >"$3/modules"
+	shell(t, nil, true,
+		`cp -r /etc/initramfs-tools/. "$3"; echo MODULES=list >>"$3/initramfs.conf"; echo virtio_net >"$3/modules"
 		mount -t overlay overlay -o "lowerdir=$1/lib:/usr/lib" /usr/lib; mount -t tmpfs tmpfs /boot; cp "$1/config" "/boot/config-$2"
 		TMPDIR="$5" mkinitramfs -d "$3" -c gzip -l 1 -o "$4" "$2"`, kernel, release, t.TempDir(), out, t.TempDir())
 	data, err := os.ReadFile(out)
@@ -79,29 +81,32 @@ func initramfsToolsImage(t *testing.T) []byte {
 	return shell(t, data, false, "gzip -dc")
 }
 
-// handMade is what find . | cpio -o makes of a folder.
+// handMade is what find . | cpio -o makes of a directory.
 func handMade(t *testing.T) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "bin/busybox"), bytes.Repeat([]byte("busybox"), 9999))
-	return shell(t, nil, false, `cd "$1"; chmod 755 bin/busybox; ln bin/busybox bin/sh; ln bin/busybox init; ln -s busybox bin/ash; mkdir etc
+	return shell(t, nil, false,
+		`cd "$1"; chmod 755 bin/busybox; ln bin/busybox bin/sh; ln bin/busybox init; ln -s busybox bin/ash; mkdir etc
 		echo root:x:0:0::/: >etc/passwd; find . | cpio -o -H newc --quiet`, dir)
 }
 
 // The compressions as dracut and mkinitramfs call them.
 func packers() map[string]string {
 	return map[string]string{
-		"none": "cat", "gzip": "gzip -n -1", "xz": "xz --check=crc32 --lzma2=preset=0,dict=1MiB --block-size=64KiB -T2", "xz, no check": "xz -0 --check=none", "zstd": "zstd -q -1 -T2", "lz4": "lz4 -1 -l -c",
+		"none": "cat", "gzip": "gzip -n -1", "xz": "xz --check=crc32 --lzma2=preset=0,dict=1MiB --block-size=64KiB -T2",
+		"xz, no check": "xz -0 --check=none", "zstd": "zstd -q -1 -T2", "lz4": "lz4 -1 -l -c",
 	}
 }
 
 // Images that others made, in each compression: all that is in them is there
-// behind, byte for byte, and as cpio unpacks it.
+// after, byte for byte, and as cpio unpacks it.
 func TestBaseImagesOfOthers(t *testing.T) {
 	for _, name := range []string{"gzip", "xz", "zstd", "lz4", "cpio"} {
 		tool(t, name)
 	}
-	ucode := newc(dirEntry("kernel"), dirEntry("kernel/x86"), dirEntry("kernel/x86/microcode"), fileEntry("kernel/x86/microcode/AuthenticAMD.bin", "microcode"))
+	ucode := newc(dirEntry("kernel"), dirEntry("kernel/x86"), dirEntry("kernel/x86/microcode"),
+		fileEntry("kernel/x86/microcode/AuthenticAMD.bin", "microcode"))
 	for name, made := range map[string]struct {
 		make func(*testing.T) []byte
 		how  []string // compressions; nil: all
@@ -156,7 +161,8 @@ func sameAsCPIO(t *testing.T, archive []byte, tree *unpacked) {
 	t.Helper()
 	dir := t.TempDir()
 	// Devices need rights that a test may not have.
-	shell(t, archive, false, `cd "$1"; cpio -idm --quiet --no-absolute-filenames -f 'dev/*' 'usr/bin/mount' 'usr/bin/umount'`, dir)
+	shell(t, archive, false,
+		`cd "$1"; cpio -idm --quiet --no-absolute-filenames -f 'dev/*' 'usr/bin/mount' 'usr/bin/umount'`, dir)
 	seen := make(map[string]bool)
 	tree.walk("", tree.root, func(name string, n *inode) {
 		seen[name] = true
@@ -169,8 +175,10 @@ func sameAsCPIO(t *testing.T, archive []byte, tree *unpacked) {
 			}
 		case n.is(typeFile):
 			data, err := os.ReadFile(at)
-			if info, statErr := os.Lstat(at); err != nil || statErr != nil || !bytes.Equal(data, n.data) || uint32(info.Mode().Perm()) != n.mode&0o777 {
-				t.Errorf("/%s: cpio made something else than we read, %d bytes, mode %o: %v", name, len(n.data), n.mode, err)
+			if info, statErr := os.Lstat(at); err != nil || statErr != nil || !bytes.Equal(data, n.data) ||
+				uint32(info.Mode().Perm()) != n.mode&0o777 {
+				t.Errorf("/%s: cpio made something else than we read, %d bytes, mode %o: %v",
+					name, len(n.data), n.mode, err)
 			}
 		}
 	})
@@ -190,7 +198,8 @@ func sameAsCPIO(t *testing.T, archive []byte, tree *unpacked) {
 func TestBaseRepack(t *testing.T) {
 	plain := newc(mergedUsr()...)
 	ucode := newc(dirEntry("kernel"), fileEntry("kernel/x", "y"))
-	for _, command := range []string{"lzop -1c", "xz -0 --format=lzma -c", "bzip2 -1c", "lz4 -1 -c", "xz -0 --check=crc64 -c", "xz -0 --check=sha256 -c"} {
+	for _, command := range []string{"lzop -1c", "xz -0 --format=lzma -c", "bzip2 -1c", "lz4 -1 -c",
+		"xz -0 --check=crc64 -c", "xz -0 --check=sha256 -c"} {
 		for _, prefix := range [][]byte{nil, ucode} {
 			dir := t.TempDir()
 			tool(t, strings.Fields(command)[0])

@@ -38,7 +38,8 @@ func newc(files ...archived) []byte {
 		}
 		out.WriteString("070701")
 		for _, v := range []uint32{
-			f.Ino, f.Mode, f.UID, f.GID, max(f.NLink, 1), 0, uint32(len(data)), 0, 0, f.Major, f.Minor, uint32(len(f.Name) + 1), 0, //nolint:gosec // small
+			f.Ino, f.Mode, f.UID, f.GID, max(f.NLink, 1), 0, uint32(len(data)), 0, 0, f.Major, f.Minor,
+			uint32(len(f.Name) + 1), 0, //nolint:gosec // small
 		} {
 			fmt.Fprintf(&out, "%08x", v)
 		}
@@ -149,7 +150,7 @@ func content(t *testing.T, tree *unpacked, name string) string {
 	t.Helper()
 	n := tree.get(name)
 	if !n.is(typeFile) {
-		t.Fatalf("/%s is no file", name)
+		t.Fatalf("/%s is not a file", name)
 	}
 	return string(n.data)
 }
@@ -173,7 +174,8 @@ func TestBaseMergedUsrAndHardLinks(t *testing.T) {
 	extra := filepath.Join(t.TempDir(), "extra")
 	write(t, extra, []byte("extra"))
 	image, r := buildOn(t, vendor, func(s *Spec) {
-		s.Add = []Addition{{Source: extra, Destination: "/lib/firmware/b.bin"}, {Source: extra, Destination: "/sbin/sh"}, {Source: extra, Destination: "/run/x"}}
+		s.Add = []Addition{{Source: extra, Destination: "/lib/firmware/b.bin"},
+			{Source: extra, Destination: "/sbin/sh"}, {Source: extra, Destination: "/run/x"}}
 	})
 	if !bytes.HasPrefix(image, vendor) {
 		t.Error("the base's bytes are not what the image begins with")
@@ -182,7 +184,8 @@ func TestBaseMergedUsrAndHardLinks(t *testing.T) {
 	// busybox has lost two of its names, and nothing else.
 	unchanged(t, before, after, "init", "usr/bin/sh", "usr/bin/busybox")
 	for name, want := range map[string]string{
-		"usr/bin/busybox": "busybox", "init.vendor": "busybox", "usr/bin/sh": "extra", "usr/lib/firmware/b.bin": "extra", "var/run/x": "extra",
+		"usr/bin/busybox": "busybox", "init.vendor": "busybox", "usr/bin/sh": "extra",
+		"usr/lib/firmware/b.bin": "extra", "var/run/x": "extra",
 		"init": string(elfStub(machineAMD64, "init")),
 	} {
 		if got := content(t, after, name); got != want {
@@ -202,14 +205,15 @@ func TestBaseMergedUsrAndHardLinks(t *testing.T) {
 	}
 	for _, f := range own {
 		if f.Segment > 0 && before.get(f.Name).is(typeDir) {
-			t.Errorf("a record for the folder /%s, which the base has", f.Name)
+			t.Errorf("a record for the directory /%s, which the base has", f.Name)
 		}
 	}
 	if len(segments) < 2 {
 		t.Errorf("%d segments", len(segments))
 	}
 	notes := strings.Join(r.Notes, "\n")
-	for _, want := range []string{"its /init, the same file as /usr/bin/busybox, is /init.vendor now", "/usr/bin/sh of the base is replaced", fmt.Sprint(len(vendor))} {
+	for _, want := range []string{"its /init, the same file as /usr/bin/busybox, is /init.vendor now",
+		"/usr/bin/sh of the base is replaced", fmt.Sprint(len(vendor))} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes lack %q:\n%s", want, notes)
 		}
@@ -266,7 +270,8 @@ func TestBaseTwice(t *testing.T) {
 }
 
 func TestBaseCompressions(t *testing.T) {
-	ucode := newc(dirEntry("kernel"), dirEntry("kernel/x86"), dirEntry("kernel/x86/microcode"), fileEntry("kernel/x86/microcode/GenuineIntel.bin", "microcode"))
+	ucode := newc(dirEntry("kernel"), dirEntry("kernel/x86"), dirEntry("kernel/x86/microcode"),
+		fileEntry("kernel/x86/microcode/GenuineIntel.bin", "microcode"))
 	rest := newc(mergedUsr()...)
 	for _, c := range Compressions() {
 		for _, prefix := range [][]byte{nil, ucode} {
@@ -280,13 +285,13 @@ func TestBaseCompressions(t *testing.T) {
 				t.Errorf("%v: %v", c, err)
 				continue
 			}
-			// Behind lz4 four zero bytes at least, and ours at a multiple of four.
+			// After lz4 four zero bytes at least, and ours at a multiple of four.
 			at := len(vendor)
 			for at < len(image) && image[at] == 0 {
 				at++
 			}
 			if c == LZ4 && at-len(vendor) < 4 || at%4 != 0 {
-				t.Errorf("%v: ours begins %d bytes behind the base, at %d", c, at-len(vendor), at)
+				t.Errorf("%v: ours begins %d bytes after the base, at %d", c, at-len(vendor), at)
 			}
 			if prefix != nil && segments[0].Compression != None {
 				t.Errorf("%v: the microcode is not first", c)
@@ -343,12 +348,14 @@ func TestBaseDriversOnly(t *testing.T) {
 			}
 			script := filepath.Join(t.TempDir(), "script")
 			write(t, script, []byte(content(t, after, tt.script)))
-			if out, err := exec.CommandContext(t.Context(), tool(t, "sh"), "-n", script).CombinedOutput(); err != nil || after.get(tt.script).mode&0o111 == 0 {
+			if out, err := exec.CommandContext(t.Context(), tool(t, "sh"), "-n", script).CombinedOutput(); err != nil ||
+				after.get(tt.script).mode&0o111 == 0 {
 				t.Errorf("/%s, mode %o: %v %s", tt.script, after.get(tt.script).mode, err, out)
 			}
 			if strings.HasPrefix(tt.script, "scripts/") {
 				got := content(t, after, "scripts/init-top/ORDER")
-				if want := "/scripts/init-top/nodisk \"$@\"\n[ -e /conf/param.conf ] && . /conf/param.conf\n" + tt.order; got != want {
+				if want := "/scripts/init-top/nodisk \"$@\"\n[ -e /conf/param.conf ] && . /conf/param.conf\n" +
+					tt.order; got != want {
 					t.Errorf("ORDER is %q, want %q", got, want)
 				}
 			}
@@ -356,7 +363,7 @@ func TestBaseDriversOnly(t *testing.T) {
 	}
 }
 
-// Secrets lie behind the base, and nothing of it changes: no mode of a folder, no link.
+// Secrets lie after the base, and nothing of it changes: no mode of a directory, no link.
 func TestBaseSecrets(t *testing.T) {
 	files := mergedUsr()
 	for i, f := range files {
@@ -375,7 +382,8 @@ func TestBaseSecrets(t *testing.T) {
 	if got := content(t, after, "usr/lib/firmware/node/key"); got != "secret" {
 		t.Errorf("the secret is %q", got)
 	}
-	for name, mode := range map[string]uint32{"usr/lib/firmware/node": typeDir | secretDirMode, "usr/lib/firmware/node/key": typeFile | secretMode} {
+	for name, mode := range map[string]uint32{"usr/lib/firmware/node": typeDir | secretDirMode,
+		"usr/lib/firmware/node/key": typeFile | secretMode} {
 		if n := after.get(name); n == nil || n.mode != mode {
 			t.Errorf("/%s: %v, want mode %o", name, n, mode)
 		}
@@ -404,22 +412,28 @@ func TestBaseErrors(t *testing.T) {
 	}{
 		"only microcode": {image: newc(fileEntry("kernel/x", "")), want: []string{"no /init", "microcode"}},
 		"kernel":         {image: bzImage("6.1.0"), want: []string{"it is a kernel"}},
-		"of nodisk":      {image: newc(fileEntry("init", ""), dirEntry("etc"), dirEntry("etc/nodisk"), fileEntry(configPath, "")), want: []string{"image of nodisk itself"}},
-		"name taken":     {image: newc(fileEntry("init", ""), fileEntry("init.vendor", "")), want: []string{"/init.vendor already"}},
-		"circle":         {image: newc(fileEntry("init", ""), linkEntry("etc", "etc")), want: []string{"round in circles"}},
-		"file for a folder": {
-			image: newc(fileEntry("init", ""), fileEntry("nodisk", "")), want: []string{"/nodisk as a folder", "a file"},
+		"of nodisk": {image: newc(fileEntry("init", ""), dirEntry("etc"), dirEntry("etc/nodisk"),
+			fileEntry(configPath, "")), want: []string{"image of nodisk itself"}},
+		"name taken": {image: newc(fileEntry("init", ""), fileEntry("init.vendor", "")),
+			want: []string{"/init.vendor already"}},
+		"circle": {image: newc(fileEntry("init", ""), linkEntry("etc", "etc")),
+			want: []string{"round in circles"}},
+		"file for a directory": {
+			image: newc(fileEntry("init", ""), fileEntry("nodisk", "")), want: []string{"/nodisk as a directory",
+				"a file"},
 		},
-		"folder for a file": {
+		"directory for a file": {
 			image: newc(fileEntry("init", ""), dirEntry("init.vendor")), want: []string{"/init.vendor already"},
 		},
-		"file of ours for a folder": {image: good, change: func(s *Spec) {
+		"file of ours for a directory": {image: good, change: func(s *Spec) {
 			s.Add = []Addition{{Source: "base_test.go", Destination: "/usr/lib/modules"}}
-		}, want: []string{"/usr/lib/modules is a folder there, and a file among"}},
-		"cut off":  {image: packed(t, Gzip, good)[:200], want: []string{"read base"}},
-		"no base":  {image: good, change: func(s *Spec) { s.Base = Base{Chain: true} }, want: []string{"--base"}},
-		"both":     {image: good, change: func(s *Spec) { s.Base.Chain, s.Base.DriversOnly = true, true }, want: []string{"--chain", "--drivers-only"}},
-		"no image": {image: good, change: func(s *Spec) { s.Base.Image += "x" }, want: []string{"read base", "no such file"}},
+		}, want: []string{"/usr/lib/modules is a directory there, and a file among"}},
+		"cut off": {image: packed(t, Gzip, good)[:200], want: []string{"read base"}},
+		"no base": {image: good, change: func(s *Spec) { s.Base = Base{Chain: true} }, want: []string{"--base"}},
+		"both": {image: good, change: func(s *Spec) { s.Base.Chain, s.Base.DriversOnly = true, true },
+			want: []string{"--chain", "--drivers-only"}},
+		"no image": {image: good, change: func(s *Spec) { s.Base.Image += "x" }, want: []string{"read base",
+			"no such file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := testSpec(t, testTree(t))
@@ -446,8 +460,10 @@ func TestBaseErrors(t *testing.T) {
 }
 
 func TestBaseOfAnotherKernelWarns(t *testing.T) {
-	_, r := buildOn(t, newc(fileEntry("init", ""), dirEntry("lib"), dirEntry("lib/modules"), dirEntry("lib/modules/5.10.0-1"), fileEntry("lib/modules/5.10.0-1/modules.dep", "")), nil)
-	if got := strings.Join(r.Warnings, "\n"); !strings.Contains(got, "5.10.0-1") || !strings.Contains(got, testRelease) {
+	_, r := buildOn(t, newc(fileEntry("init", ""), dirEntry("lib"), dirEntry("lib/modules"),
+		dirEntry("lib/modules/5.10.0-1"), fileEntry("lib/modules/5.10.0-1/modules.dep", "")), nil)
+	if got := strings.Join(r.Warnings, "\n"); !strings.Contains(got, "5.10.0-1") ||
+		!strings.Contains(got, testRelease) {
 		t.Errorf("warnings %q", got)
 	}
 }

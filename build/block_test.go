@@ -28,10 +28,13 @@ func blockFiles(t *testing.T) []file {
 	files := append(skeleton(),
 		file{name: configPath, mode: typeFile | 0o600, data: []byte("nodisk.profile=virt\n"), part: PartConfig},
 		file{name: "etc/added", mode: typeFile | 0o644, data: content(blockFile + 1), part: PartAdded},
-		file{name: "lib/modules/1.0/kernel/small.ko", mode: typeFile | 0o644, data: content(blockFile - 1), part: PartModules},
+		file{name: "lib/modules/1.0/kernel/small.ko", mode: typeFile | 0o644, data: content(blockFile - 1),
+			part: PartModules},
 		file{name: "lib/modules/1.0/kernel/a.ko", mode: typeFile | 0o644, data: content(blockFile), part: PartModules},
-		file{name: "lib/modules/1.0/kernel/b.ko", mode: typeFile | 0o644, data: content(3*blockFile + 3), part: PartModules},
-		file{name: "lib/modules/1.0/kernel/huge.ko", mode: typeFile | 0o644, data: content(lz4LegacyBlock + 5), part: PartModules},
+		file{name: "lib/modules/1.0/kernel/b.ko", mode: typeFile | 0o644, data: content(3*blockFile + 3),
+			part: PartModules},
+		file{name: "lib/modules/1.0/kernel/huge.ko", mode: typeFile | 0o644, data: content(lz4LegacyBlock + 5),
+			part: PartModules},
 		file{name: initPath, mode: typeFile | 0o755, data: content(4 * blockFile), part: PartInit},
 	)
 	files, err := layout(files)
@@ -51,7 +54,7 @@ func loaded(t *testing.T, b *block) []byte {
 	return raw
 }
 
-// Blocks put one behind the other are the archive, and a file's content is the same block
+// Blocks put one after the other are the archive, and a file's content is the same block
 // wherever it lies.
 func TestBlocksOf(t *testing.T) {
 	files := blockFiles(t)
@@ -91,7 +94,7 @@ func TestBlocksOf(t *testing.T) {
 			found = found || bytes.Equal(loaded(t, b), whole) && b.part == f.part
 		}
 		if !found {
-			t.Errorf("/%s is no block of its own", f.name)
+			t.Errorf("/%s is not a block of its own", f.name)
 		}
 	}
 }
@@ -231,19 +234,20 @@ func TestCache(t *testing.T) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
-		t.Fatalf("the folder has %v, %v", entries, err)
+		t.Fatalf("the directory has %v, %v", entries, err)
 	}
 	at := filepath.Join(dir, entries[0].Name())
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("folder %v, %v; want it for its owner alone", info, err)
+		t.Errorf("directory %v, %v; want it for its owner alone", info, err)
 	}
 	other, err := lz4Sized(t.Context(), bytes.Repeat([]byte("something else here "), 1000), func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, planted := range map[string][]byte{
-		"damaged": append(bytes.Clone(first[:len(first)-1]), first[len(first)-1]^1), "empty": {}, "cut off": first[:len(first)/2], "another": other,
+		"damaged": append(bytes.Clone(first[:len(first)-1]), first[len(first)-1]^1), "empty": {},
+		"cut off": first[:len(first)/2], "another": other,
 	} {
 		made = 0
 		write(t, at, planted)
@@ -278,7 +282,10 @@ func TestCacheMaker(t *testing.T) {
 		c := NewCache(dir)
 		c.maker = want
 		asked := false
-		if _, err := c.packed(LZ4, raw, true, func() ([]byte, error) { asked = true; return lz4Sized(t.Context(), raw, func(int) {}) }); err != nil || !asked {
+		if _, err := c.packed(LZ4, raw, true, func() ([]byte, error) {
+			asked = true
+			return lz4Sized(t.Context(), raw, func(int) {})
+		}); err != nil || !asked {
 			t.Errorf("%s takes what another program left: %v", want, err)
 		}
 	}

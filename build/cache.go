@@ -17,10 +17,10 @@ import (
 )
 
 // A Cache keeps compressed blocks of modules, firmware and programs, and the indexes of module trees that
-// have none: in memory for the images of one run, and in a folder for later runs. It changes how long a build takes and
-// nothing else: a block is taken only if it unpacks to the very bytes, indexes only if no file of the tree was
-// touched since, and the folder may be deleted at any time.
-// Nothing of config files, added files or secrets gets into the folder. Nil is a cache that keeps nothing.
+// have none: in memory for the images of one run, and in a directory for later runs. It changes how long
+// a build takes and nothing else: a block is taken only if it unpacks to the very bytes, indexes only if
+// no file of the tree was touched since, and the directory may be deleted at any time. Nothing of config
+// files, added files or secrets gets into the directory. Nil is a cache that keeps nothing.
 type Cache struct {
 	dir   string
 	limit int64
@@ -39,7 +39,7 @@ type cached struct {
 	err    error
 }
 
-// CacheLimit is how many bytes the folder of a cache holds at most, after a build.
+// CacheLimit is how many bytes the directory of a cache holds at most, after a build.
 const CacheLimit = 256 << 20
 
 // NewCache makes a cache that keeps blocks in dir too; an empty dir is none.
@@ -76,7 +76,7 @@ func (c *Cache) key(kind string, data []byte) cacheKey {
 }
 
 // packed returns the compressed form of raw, of pack if it is not known. Only with
-// keep it is looked for in the folder and put there.
+// keep it is looked for in the directory and put there.
 func (c *Cache) packed(how Compression, raw []byte, keep bool, pack func() ([]byte, error)) ([]byte, error) {
 	if c == nil {
 		return pack()
@@ -86,7 +86,8 @@ func (c *Cache) packed(how Compression, raw []byte, keep bool, pack func() ([]by
 
 // kept returns what was made under a key: in this run, or, with keep, in an earlier one if it is good; else
 // what is made now.
-func (c *Cache) kept(key cacheKey, keep bool, good func(data []byte) bool, produce func() ([]byte, error)) ([]byte, error) {
+func (c *Cache) kept(key cacheKey, keep bool, good func(data []byte) bool, produce func() ([]byte, error)) ([]byte,
+	error) {
 	c.mu.Lock()
 	entry, ok := c.memory[key]
 	if !ok {
@@ -109,7 +110,7 @@ func (c *Cache) kept(key cacheKey, keep bool, good func(data []byte) bool, produ
 
 func (c *Cache) path(key cacheKey) string { return filepath.Join(c.dir, hex.EncodeToString(key[:])) }
 
-// load reads a file of the folder. A damaged one is as good as none.
+// load reads a file of the directory. A damaged one is as good as none.
 func (c *Cache) load(key cacheKey, good func(data []byte) bool) ([]byte, bool) {
 	if c.dir == "" {
 		return nil, false
@@ -123,7 +124,7 @@ func (c *Cache) load(key cacheKey, good func(data []byte) bool) ([]byte, bool) {
 	return packed, true
 }
 
-// store puts a block into the folder. What does not work is left: the next build
+// store puts a block into the directory. What does not work is left: the next build
 // compresses the block again.
 func (c *Cache) store(key cacheKey, packed []byte) {
 	if c.dir == "" || os.MkdirAll(c.dir, 0o700) != nil {

@@ -24,8 +24,8 @@ type CheckSpec struct {
 	Release    string   // of the tree to take where no kernel says it
 }
 
-// Check compares the modules of a tree, of flat folders and of an image with a
-// kernel. There is one report for the tree and the folders, and one for the image.
+// Check compares the modules of a tree, of flat directories and of an image with a
+// kernel. There is one report for the tree and the directories, and one for the image.
 func Check(ctx context.Context, s CheckSpec) ([]abi.Report, error) {
 	source := kernelSource{file: s.Kernel, release: s.Release, symvers: s.Symvers, config: s.Config}
 	release := s.Release
@@ -72,7 +72,8 @@ func Check(ctx context.Context, s CheckSpec) ([]abi.Report, error) {
 	}
 	if kernel.Release == "" {
 		if kernel.Release = image.only(); kernel.Release == "" {
-			return nil, errors.New("find kernel: nothing says of which kernel the modules must be: give --kernel, or --modules with one tree")
+			return nil, errors.New("find kernel: nothing says of which kernel the modules must be: give --kernel, or " +
+				"--modules with one tree")
 		}
 	}
 	if kernel.Exports == nil {
@@ -106,8 +107,8 @@ type checkedTree struct {
 	findings []abi.Finding
 }
 
-// readCheckedTree reads all modules of a tree, if it has a folder, and of flat
-// folders.
+// readCheckedTree reads all modules of a tree, if it has a directory, and of flat
+// directories.
 func readCheckedTree(ctx context.Context, t tree, dirs []string) (checkedTree, error) {
 	var (
 		c    checkedTree
@@ -142,7 +143,7 @@ func readCheckedTree(ctx context.Context, t tree, dirs []string) (checkedTree, e
 	return c, err
 }
 
-// notLoaded warns of a flat folder's modules that the tree has too.
+// notLoaded warns of a flat directory's modules that the tree has too.
 func (c *checkedTree) notLoaded(dir string) {
 	var names []string
 	for i := range c.files {
@@ -152,8 +153,10 @@ func (c *checkedTree) notLoaded(dir string) {
 	}
 	if names != nil {
 		c.findings = append(c.findings, abi.Finding{
-			Severity: abi.Warning, Kind: abi.Dangling, Text: fmt.Sprintf("%s of %s are not checked: the tree has modules of these names, and those are loaded", strings.Join(names, ", "), dir),
-			Remedy: "check the folder without the tree, or take it without those",
+			Severity: abi.Warning, Kind: abi.Dangling,
+			Text: fmt.Sprintf("%s of %s are not checked: the tree has modules of these names, and those are loaded",
+				strings.Join(names, ", "), dir),
+			Remedy: "check the directory without the tree, or take it without those",
 		})
 	}
 }

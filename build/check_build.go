@@ -158,8 +158,8 @@ func parseModules(ctx context.Context, t tree, files []file) ([]abi.File, error)
 	return modules, nil
 }
 
-// treePath tells a path of the kernel's tree from one of a flat folder, which
-// has no folders below it. Nothing lies in the tree's top folder itself.
+// treePath tells a path of the kernel's tree from one of a flat directory, which
+// has no directories below it. Nothing lies in the tree's top directory itself.
 func treePath(path string) bool {
 	switch first, _, _ := strings.Cut(path, "/"); first {
 	case "kernel", "updates", "extra", "weak-updates":

@@ -71,7 +71,7 @@ func (c *checkedImage) read(ctx context.Context, image *ImageReader) error {
 		}
 	}
 	slices.Sort(indexes)
-	var buf bytes.Buffer // one for all: ko.Parse keeps nothing of it
+	var buf bytes.Buffer // one for all: ko.Parse keeps none of it
 	isModule := func(name string) bool {
 		below, ok := strings.CutPrefix(name, above)
 		return ok && strings.Contains(path.Base(below), ".ko")
@@ -144,12 +144,14 @@ func (c checkedImage) report(kernel abi.Kernel) abi.Report {
 	for release, n := range others {
 		t.findings = append(t.findings, abi.Finding{
 			Severity: abi.Fault, Kind: abi.WrongVermagic,
-			Text:   fmt.Sprintf("the image has %s of Linux %s, which %s does not look at", plural(n, "module"), release, kernel.Release),
+			Text: fmt.Sprintf("the image has %s of Linux %s, which %s does not look at", plural(n, "module"), release,
+				kernel.Release),
 			Remedy: "build the image again for this kernel, or give the node the kernel of the image",
 		})
 	}
 	if indexed {
-		t.findings = append(t.findings, abi.CheckDep(t.dep, func(name string) bool { return c.files[kernel.Release+"/"+name] })...)
+		t.findings = append(t.findings,
+			abi.CheckDep(t.dep, func(name string) bool { return c.files[kernel.Release+"/"+name] })...)
 	}
 	shadow(t.files, t.dep)
 	return t.report(kernel, c.name)

@@ -18,7 +18,7 @@ import (
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
-// otherKernelDir is the folder of a kernel whose symbols have other versions.
+// otherKernelDir is the directory of a kernel whose symbols have other versions.
 func otherKernelDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("NODISK_OTHER_KERNEL_DIR")
@@ -47,7 +47,8 @@ func newLab(t *testing.T, names ...string) lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := lab{root: t.TempDir(), kernel: likeness(t, file, k), release: k.Release, source: filepath.Join(dir, modulesDir, k.Release)}
+	l := lab{root: t.TempDir(), kernel: likeness(t, file, k), release: k.Release, source: filepath.Join(dir, modulesDir,
+		k.Release)}
 	dep, err := os.ReadFile(filepath.Join(l.source, "modules.dep"))
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,8 @@ func (l lab) check(t *testing.T) []string {
 
 func (l lab) depmod(t *testing.T) {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), tool(t, "depmod"), "-b", l.root, l.release).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), tool(t, "depmod"), "-b", l.root,
+		l.release).CombinedOutput(); err != nil {
 		t.Fatalf("depmod: %v: %s", err, out)
 	}
 }

@@ -20,8 +20,8 @@ func (t tree) root() fs.FS {
 	return t
 }
 
-// has tells whether a file that modules.dep names is there. Paths are absolute
-// for modules of external folders (depmod.d(5)), and were for all before kmod.
+// has reports whether a file that modules.dep names is there. Paths are absolute
+// for modules of external directories (depmod.d(5)), and were for all before kmod.
 func (t tree) has(list []moduleFile) func(path string) bool {
 	there := make(map[string]bool, len(list))
 	for _, f := range list {
@@ -38,7 +38,7 @@ func (t tree) has(list []moduleFile) func(path string) bool {
 	}
 }
 
-// stale tells what modules.dep does not say as the files are. If there is no modules.dep, it returns one
+// stale says what modules.dep does not say as the files are. If there is no modules.dep, it returns one
 // that has only the names: which files count.
 func (t tree) stale(dep string) (string, []abi.Finding) {
 	warn := func(text, remedy string) abi.Finding {

@@ -43,41 +43,53 @@ func TestPlantedFaults(t *testing.T) {
 		from  string // another path
 		want  []string
 	}{
-		"version of the kernel's": {path: mlx5, spoil: func(t *testing.T, data []byte) []byte { return flipVersion(t, data, "pci_enable_device") }, want: []string{
+		"version of the kernel's": {path: mlx5, spoil: func(t *testing.T, data []byte) []byte {
+			return flipVersion(t, data, "pci_enable_device")
+		}, want: []string{
 			"fault: mlx5_core (" + mlx5 + "): disagrees about version of symbol pci_enable_device (it wants 0x",
 		}},
-		"version of a module's": {path: infiniband + "rdma_cm.ko", spoil: func(t *testing.T, data []byte) []byte { return flipVersion(t, data, "ib_destroy_qp_user") }, want: []string{
-			"fault: rdma_cm (" + infiniband + "rdma_cm.ko): disagrees about version of symbol ib_destroy_qp_user (it wants 0x",
-		}},
-		"struct module": {path: mlx5, spoil: func(t *testing.T, data []byte) []byte { return flipVersion(t, data, "module_layout") }, want: []string{
+		"version of a module's": {path: infiniband + "rdma_cm.ko",
+			spoil: func(t *testing.T, data []byte) []byte { return flipVersion(t, data, "ib_destroy_qp_user") },
+			want: []string{
+				"fault: rdma_cm (" + infiniband + "rdma_cm.ko): disagrees about version of symbol " +
+					"ib_destroy_qp_user (it wants 0x",
+			}},
+		"struct module": {path: mlx5, spoil: func(t *testing.T, data []byte) []byte {
+			return flipVersion(t, data, "module_layout")
+		}, want: []string{
 			"fault: mlx5_core (" + mlx5 + "): disagrees about version of symbol module_layout (it wants 0x",
 		}},
 		"flags": {path: mlx5, spoil: func(_ *testing.T, data []byte) []byte {
 			return bytes.Replace(data, []byte(" SMP preempt mod_unload "), []byte(" SMP preemqt mod_unload "), 1)
 		}, want: []string{"fault: mlx5_core (" + mlx5 + "): version magic "}},
-		"cut off": {path: mlx5, spoil: func(_ *testing.T, data []byte) []byte { return data[:len(data)/2] }, want: []string{
-			"fault: mlx5_core (" + mlx5 + "): read kernel module: ",
-		}},
+		"cut off": {path: mlx5, spoil: func(_ *testing.T, data []byte) []byte { return data[:len(data)/2] },
+			want: []string{
+				"fault: mlx5_core (" + mlx5 + "): read kernel module: ",
+			}},
 		"missing symbol": {path: mlx5, spoil: func(_ *testing.T, data []byte) []byte {
 			return bytes.ReplaceAll(data, []byte("\x00pci_enable_device\x00"), []byte("\x00pci_enable_dEvice\x00"))
 		}, want: []string{"fault: mlx5_core (" + mlx5 + "): nothing exports pci_enable_dEvice"}},
 		"licence": {path: mlx5, spoil: func(_ *testing.T, data []byte) []byte {
 			return bytes.Replace(data, []byte("license=Dual BSD/GPL"), []byte("license=Proprietary\x00"), 1)
 		}, want: slices.Repeat([]string{`fault: mlx5_core (` + mlx5 + `): its licence is "Proprietary", but `}, 3)},
-		"extra of another release, same versions": {path: "extra/mlx5_core.ko", from: mlx5, spoil: func(_ *testing.T, data []byte) []byte {
-			return otherRelease(data, l.release)
-		}},
-		"MLNX_OFED of another kernel": {path: "updates/dkms/mlx5_core.ko", from: mlx5, spoil: func(t *testing.T, data []byte) []byte {
-			return flipVersion(t, otherRelease(data, l.release), "pci_enable_device")
-		}, want: []string{
-			"fault: mlx5_core (updates/dkms/mlx5_core.ko): built for " + other + ", disagrees about version of symbol pci_enable_device (it wants 0x",
-		}},
+		"extra of another release, same versions": {path: "extra/mlx5_core.ko", from: mlx5,
+			spoil: func(_ *testing.T, data []byte) []byte {
+				return otherRelease(data, l.release)
+			}},
+		"MLNX_OFED of another kernel": {path: "updates/dkms/mlx5_core.ko", from: mlx5,
+			spoil: func(t *testing.T, data []byte) []byte {
+				return flipVersion(t, otherRelease(data, l.release), "pci_enable_device")
+			}, want: []string{
+				"fault: mlx5_core (updates/dkms/mlx5_core.ko): built for " + other + ", disagrees about version of " +
+					"symbol pci_enable_device (it wants 0x",
+			}},
 		// Those of the kernel were built with the kernel's own.
-		"ib_core of MLNX_OFED": {path: "updates/dkms/ib_core.ko", from: infiniband + "ib_core.ko", spoil: flipExports, want: []string{
-			"fault: ib_cm (" + infiniband + "ib_cm.ko): disagrees about version of symbol ",
-			"fault: iw_cm (" + infiniband + "iw_cm.ko): disagrees about version of symbol ",
-			"fault: rdma_cm (" + infiniband + "rdma_cm.ko): disagrees about version of symbol ",
-		}},
+		"ib_core of MLNX_OFED": {path: "updates/dkms/ib_core.ko", from: infiniband + "ib_core.ko",
+			spoil: flipExports, want: []string{
+				"fault: ib_cm (" + infiniband + "ib_cm.ko): disagrees about version of symbol ",
+				"fault: iw_cm (" + infiniband + "iw_cm.ko): disagrees about version of symbol ",
+				"fault: rdma_cm (" + infiniband + "rdma_cm.ko): disagrees about version of symbol ",
+			}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			from := tt.from
@@ -97,7 +109,8 @@ func TestPlantedFaults(t *testing.T) {
 			} else if err := os.Remove(filepath.Join(l.root, modulesDir, l.release, tt.path)); err != nil {
 				t.Fatal(err)
 			}
-			if strings.HasPrefix(tt.path, "updates/dkms/ib_core") && !strings.Contains(strings.Join(got, ""), "it was built with the kernel's own ib_core, but modprobe loads updates/dkms/ib_core.ko") {
+			if strings.HasPrefix(tt.path, "updates/dkms/ib_core") && !strings.Contains(strings.Join(got, ""),
+				"it was built with the kernel's own ib_core, but modprobe loads updates/dkms/ib_core.ko") {
 				t.Errorf("not explained: %q", got)
 			}
 		})
@@ -124,12 +137,15 @@ func TestWeakUpdates(t *testing.T) {
 	// depmod would look for the link's target on this machine.
 	l.put(t, "modules.dep", nil)
 	list := func() []string {
-		return slices.DeleteFunc(l.findings(t, CheckSpec{Kernel: l.kernel, Modules: l.root}), func(s string) bool { return strings.Contains(s, "modules.dep") })
+		return slices.DeleteFunc(l.findings(t, CheckSpec{Kernel: l.kernel, Modules: l.root}),
+			func(s string) bool { return strings.Contains(s, "modules.dep") })
 	}
 	expect(t, list())
 
-	write(t, filepath.Join(l.root, extra), flipVersion(t, otherRelease(l.real(t, mlx5), l.release), "pci_enable_device"))
-	expect(t, list(), "fault: mlx5_core (weak-updates/mlx5_core.ko): built for "+other+", disagrees about version of symbol pci_enable_device (it wants 0x")
+	write(t, filepath.Join(l.root, extra), flipVersion(t, otherRelease(l.real(t, mlx5), l.release),
+		"pci_enable_device"))
+	expect(t, list(), "fault: mlx5_core (weak-updates/mlx5_core.ko): built for "+other+", disagrees about version of "+
+		"symbol pci_enable_device (it wants 0x")
 
 	if err := os.Remove(filepath.Join(l.root, extra)); err != nil {
 		t.Fatal(err)
@@ -172,7 +188,8 @@ func TestMixedKernels(t *testing.T) {
 		expect(t, got)
 		return
 	}
-	if len(got) == 0 || !strings.HasPrefix(got[0], "fault: mlx5_core (updates/mlnx/mlx5_core.ko): built for "+k.Release+", disagrees about version of symbol ") {
+	if len(got) == 0 || !strings.HasPrefix(got[0], "fault: mlx5_core (updates/mlnx/mlx5_core.ko): built for "+k.Release+
+		", disagrees about version of symbol ") {
 		t.Fatalf("findings %q", got)
 	}
 	for _, f := range got {
@@ -185,14 +202,17 @@ func TestMixedKernels(t *testing.T) {
 	s := testSpec(t, l.root)
 	s.Kernel, s.Profiles, s.ExtraModules, s.Compress = l.kernel, []string{"ext4"}, []string{"mlx5_core"}, None
 	_, err = Image(t.Context(), s, nil)
-	for _, want := range []string{"would refuse", "mlx5_core (updates/mlnx/mlx5_core.ko): built for " + k.Release, "add-kernel-support", "leave updates/mlnx out", "--no-check"} {
+	for _, want := range []string{"would refuse", "mlx5_core (updates/mlnx/mlx5_core.ko): built for " + k.Release,
+		"add-kernel-support", "leave updates/mlnx out", "--no-check"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)
 		}
 	}
 	s.SkipCheck = true
 	r, _ := makeImage(t, s)
-	if !slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.HasPrefix(w, "mlx5_core (updates/mlnx/mlx5_core.ko): built for ") }) {
+	if !slices.ContainsFunc(r.Warnings, func(w string) bool {
+		return strings.HasPrefix(w, "mlx5_core (updates/mlnx/mlx5_core.ko): built for ")
+	}) {
 		t.Errorf("warnings %q", r.Warnings)
 	}
 	// The image that was made all the same is found bad, too.
@@ -282,7 +302,8 @@ func TestCheckStale(t *testing.T) {
 // What came with the kernel does not have the kernel unpacked.
 func TestForeignModules(t *testing.T) {
 	l := newLab(t, "ext4")
-	files := []file{{name: modulesDir + "/" + l.release + "/kernel/fs/mbcache.ko", data: l.real(t, "kernel/fs/mbcache.ko"), part: PartModules}}
+	files := []file{{name: modulesDir + "/" + l.release + "/kernel/fs/mbcache.ko",
+		data: l.real(t, "kernel/fs/mbcache.ko"), part: PartModules}}
 	mods, err := parseModules(t.Context(), tree{release: l.release}, files)
 	if err != nil || foreignModules(mods, l.release) != 0 {
 		t.Errorf("%d foreign, %v", foreignModules(mods, l.release), err)

@@ -60,8 +60,9 @@ func (t tree) files() ([]moduleFile, []abi.Finding, error) {
 			if !exists(at) {
 				findings = append(findings, abi.Finding{
 					Severity: abi.Warning, Kind: abi.Dangling, Module: moduleName(path), Path: path,
-					Text:   fmt.Sprintf("it is a link to %s, which is not there", target),
-					Remedy: "install the package of that kernel again, or take the link away (weak-modules --remove-modules) and run depmod",
+					Text: fmt.Sprintf("it is a link to %s, which is not there", target),
+					Remedy: "install the package of that kernel again, or take the link away (weak-modules " +
+						"--remove-modules) and run depmod",
 				})
 				return nil
 			}
@@ -80,18 +81,18 @@ func exists(at string) bool {
 	return err == nil
 }
 
-// flatFiles lists the modules of a flat folder.
+// flatFiles lists the modules of a flat directory.
 func flatFiles(dir string) ([]moduleFile, error) {
 	names, err := moduleFiles(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read module folder: %w", err)
+		return nil, fmt.Errorf("read module directory: %w", err)
 	}
 	if names == nil {
-		return nil, fmt.Errorf("read module folder %s: no module (.ko, .ko.xz, .ko.zst, .ko.gz) lies in it", dir)
+		return nil, fmt.Errorf("read module directory %s: no module (.ko, .ko.xz, .ko.zst, .ko.gz) lies in it", dir)
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read module folder: %w", err)
+		return nil, fmt.Errorf("read module directory: %w", err)
 	}
 	files := make([]moduleFile, 0, len(names))
 	for _, name := range names {
@@ -108,7 +109,7 @@ func parseFiles(ctx context.Context, list []moduleFile) ([]abi.File, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for w := range workers {
 		group.Go(func() error {
-			var buf bytes.Buffer // one for all: Parse keeps nothing of it
+			var buf bytes.Buffer // one for all: Parse keeps none of it
 			for i := w; i < len(list); i += workers {
 				if err := ctx.Err(); err != nil {
 					return err
@@ -184,7 +185,7 @@ func shadow(files []abi.File, dep string) {
 }
 
 // rank is the search order of distributions (depmod.d(5)) by a path's first
-// folder.
+// directory.
 func rank(path string) int {
 	first, _, _ := strings.Cut(path, "/")
 	switch first {

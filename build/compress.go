@@ -92,7 +92,8 @@ func newCompressor(w io.Writer, c Compression, how effort) (io.WriteCloser, erro
 			level = zstd.SpeedDefault
 		}
 		// Several work side by side, and one for each processor in each would take the memory.
-		return zstd.NewWriter(w, zstd.WithEncoderLevel(level), zstd.WithWindowSize(zstdWindow), zstd.WithEncoderConcurrency(1))
+		return zstd.NewWriter(w, zstd.WithEncoderLevel(level), zstd.WithWindowSize(zstdWindow),
+			zstd.WithEncoderConcurrency(1))
 	case Gzip:
 		level := gzip.BestCompression
 		if how == quick {

@@ -27,7 +27,8 @@ func samples(t *testing.T) map[string][]byte {
 		t.Fatal(err)
 	}
 	return map[string][]byte{
-		"one byte": {7}, "twelve": []byte("aaaaaaaaaaaa"), "thirteen": []byte("aaaaaaaaaaaaa"), "text": []byte(strings.Repeat("nodisk boots. ", 99)),
+		"one byte": {7}, "twelve": []byte("aaaaaaaaaaaa"), "thirteen": []byte("aaaaaaaaaaaaa"),
+		"text":    []byte(strings.Repeat("nodisk boots. ", 99)),
 		"zeroes":  make([]byte, lz4LegacyBlock+12345),
 		"random":  random,
 		"program": program[:min(len(program), 4*lz4Segment+77)],
@@ -74,7 +75,8 @@ func TestCompressReference(t *testing.T) {
 				}
 				got, err := cmd.Output()
 				if err != nil || !bytes.Equal(got, want) {
-					t.Errorf("%s: %s unpacks %d bytes of %d, equal %v, %v", name, program, len(got), len(want), bytes.Equal(got, want), err)
+					t.Errorf("%s: %s unpacks %d bytes of %d, equal %v, %v", name, program, len(got), len(want),
+						bytes.Equal(got, want), err)
 				}
 			}
 		})
@@ -139,7 +141,8 @@ func TestLZ4IsSmaller(t *testing.T) {
 }
 
 func FuzzLZ4(f *testing.F) {
-	for _, seed := range []string{"", "a", "aaaaaaaaaaaaaaaaaaaaaaaa", "abcdabcdabcdabcdabcdxabcd", strings.Repeat("0123456789abcdef", 40)} {
+	for _, seed := range []string{"", "a", "aaaaaaaaaaaaaaaaaaaaaaaa", "abcdabcdabcdabcdabcdxabcd",
+		strings.Repeat("0123456789abcdef", 40)} {
 		f.Add([]byte(seed), uint16(3))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, repeat uint16) {

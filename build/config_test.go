@@ -24,13 +24,15 @@ func TestImageTellsOfConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Join(r.Warnings, "\n")
-	for _, want := range []string{"config /srv/rack.conf: nodisk.onfial: unknown key", "config /srv/rack.conf: it has a byte order mark"} {
+	for _, want := range []string{"config /srv/rack.conf: nodisk.onfial: unknown key",
+		"config /srv/rack.conf: it has a byte order mark"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("warnings %q lack %q", r.Warnings, want)
 		}
 	}
 	s.Config = []byte("\xff\xfei\x00p\x00")
-	if _, err := Image(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "read config /srv/rack.conf: the file is in UTF-16") {
+	if _, err := Image(t.Context(), s, nil); err == nil ||
+		!strings.Contains(err.Error(), "read config /srv/rack.conf: the file is in UTF-16") {
 		t.Errorf("UTF-16: %v", err)
 	}
 	for text, want := range map[string]string{

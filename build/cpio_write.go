@@ -12,7 +12,7 @@ import (
 // A cpioArchive is a cpio archive to be, in the format newc ("070701",
 // Documentation/driver-api/early-userspace/buffer-format.rst). Where everything lies in it
 // follows from names and sizes, so that any stretch of it can be made when it is wanted, and no
-// content need be in memory.
+// content need be in memory: u-root's writer makes an archive from its beginning to its end only.
 type cpioArchive struct {
 	records []record
 	size    int64 // with the trailer
@@ -60,9 +60,11 @@ func newArchive(files []file, mtime time.Time) (*cpioArchive, error) {
 			return nil, fmt.Errorf("write cpio: /%.60s and so on is a path of %d bytes, and the kernel takes %d",
 				f.name, len(f.name), cpioMaxName-1)
 		case f.name == cpioTrailer:
-			return nil, fmt.Errorf("write cpio: a file /%s would end the archive: rename it, or leave it out with --exclude", f.name)
+			return nil, fmt.Errorf("write cpio: a file /%s would end the archive: rename it, or leave it out "+
+				"with --exclude", f.name)
 		}
-		r := record{file: f, ino: uint32(i + 1), nlink: 1, bytes: f.size(), at: a.size} //nolint:gosec // fewer files than that
+		r := record{file: f, ino: uint32(i + 1), nlink: 1, bytes: f.size(),
+			at: a.size} //nolint:gosec // fewer files than that
 		if f.mode&typeMask == typeDir {
 			r.nlink = 2
 		}

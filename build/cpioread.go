@@ -9,7 +9,7 @@ import (
 
 // A cpioReader reads a newc archive from a stream, as init/initramfs.c does: magic
 // 070701, or 070702 with checksums. u-root's reader trusts the lengths in the headers
-// and needs a file to seek in.
+// and needs a file to seek in, so it is used only for what mkuimage made.
 type cpioReader struct {
 	r       io.Reader
 	at      int64 // offset in the stream
@@ -71,7 +71,8 @@ func (c *cpioReader) next() (cpioEntry, error) {
 	for i := range field {
 		v, ok := hex32(header[6+8*i:][:8])
 		if !ok {
-			return cpioEntry{}, fmt.Errorf("%w at byte %d: %q is not a hexadecimal number", errNotCPIO, start, header[6+8*i:][:8])
+			return cpioEntry{}, fmt.Errorf("%w at byte %d: %q is not a hexadecimal number",
+				errNotCPIO, start, header[6+8*i:][:8])
 		}
 		field[i] = v
 	}
@@ -81,14 +82,16 @@ func (c *cpioReader) next() (cpioEntry, error) {
 		checksums: magic == "070702",
 	}
 	if field[11] == 0 || field[11] > cpioMaxName {
-		return cpioEntry{}, fmt.Errorf("read cpio at byte %d: a name of %d bytes, the kernel takes 1 to %d", start, field[11], cpioMaxName)
+		return cpioEntry{}, fmt.Errorf("read cpio at byte %d: a name of %d bytes, the kernel takes 1 to %d",
+			start, field[11], cpioMaxName)
 	}
 	name := c.room(int(field[11]))
 	if err := c.full(name); err != nil {
 		return cpioEntry{}, err
 	}
 	if name[len(name)-1] != 0 {
-		return cpioEntry{}, fmt.Errorf("read cpio at byte %d: a name without a zero byte at its end, which the kernel refuses (\"malformed archive\")", start)
+		return cpioEntry{}, fmt.Errorf("read cpio at byte %d: a name without a zero byte at its end, which the "+
+			"kernel refuses (\"malformed archive\")", start)
 	}
 	if err := c.align(); err != nil {
 		return cpioEntry{}, err
@@ -148,7 +151,8 @@ func (c *cpioReader) finish() error {
 		}
 		c.checked = false
 		if c.sum != c.want {
-			return fmt.Errorf("the checksum of /%s is %08x, and its header says %08x: the kernel refuses it (\"bad data checksum\")", printable(c.name), c.sum, c.want)
+			return fmt.Errorf("the checksum of /%s is %08x, and its header says %08x: the kernel refuses it (\"bad "+
+				"data checksum\")", printable(c.name), c.sum, c.want)
 		}
 		return nil
 	}

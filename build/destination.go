@@ -122,7 +122,8 @@ func followOutput(name string) (path string, fd int, err error) {
 		above, base := filepath.Split(path)
 		dir, err := realName(above)
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", -1, fmt.Errorf("%s: there is no directory %s: make it, or give another path", name, filepath.Clean(above))
+			return "", -1, fmt.Errorf("%s: there is no directory %s: make it, or give another path",
+				name, filepath.Clean(above))
 		}
 		if err != nil {
 			return "", -1, fmt.Errorf("%s: %w", name, cause(err))
@@ -132,7 +133,8 @@ func followOutput(name string) (path string, fd int, err error) {
 		}
 		path = filepath.Join(dir, base)
 		// A link of proc(5) to an open file: its text is not always a path.
-		if pid, number, ok := strings.Cut(path, "/fd/"); ok && strings.TrimPrefix(pid, "/proc/") == strconv.Itoa(os.Getpid()) {
+		if pid, number, ok := strings.Cut(path, "/fd/"); ok && strings.TrimPrefix(pid,
+			"/proc/") == strconv.Itoa(os.Getpid()) {
 			if fd, err := strconv.Atoi(number); err == nil && fd >= 0 {
 				return "", fd, nil
 			}
@@ -184,7 +186,7 @@ func takesBytes(name string, info fs.FileInfo) error {
 }
 
 func terminalError(name string) error {
-	return fmt.Errorf("%s is a terminal, and this is not text: give a file, or a pipe behind it", OutputName(name))
+	return fmt.Errorf("%s is a terminal, and this is not text: give a file, or a pipe", OutputName(name))
 }
 
 // same reports whether a file is what an output would replace.
@@ -217,7 +219,8 @@ func (d destination) takes(text bool) error {
 	case terminal && !text:
 		return terminalError(d.name)
 	case lost:
-		return fmt.Errorf("%s is closed, and nothing would be left of what is written: give a file or a pipe, or /dev/null for trying",
+		return fmt.Errorf("%s is closed, and nothing would be left of what is written: give a file or a pipe, or "+
+			"/dev/null for trying",
 			OutputName(d.name))
 	}
 	return nil

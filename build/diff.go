@@ -83,9 +83,11 @@ func Diff(ctx context.Context, a, b *ImageReader) (Differences, error) {
 		}
 		switch {
 		case order > 0:
-			d.Files = append(d.Files, Difference{Path: now[0].name, Change: Added, Details: []string{describe(now[0].n)}})
+			d.Files = append(d.Files, Difference{Path: now[0].name, Change: Added,
+				Details: []string{describe(now[0].n)}})
 		case order < 0:
-			d.Files = append(d.Files, Difference{Path: old[0].name, Change: Removed, Details: []string{describe(old[0].n)}})
+			d.Files = append(d.Files, Difference{Path: old[0].name, Change: Removed,
+				Details: []string{describe(old[0].n)}})
 		default:
 			if details := compare(old[0].n, now[0].n); details != nil {
 				d.Files = append(d.Files, Difference{Path: now[0].name, Change: Changed, Details: details})
@@ -202,7 +204,7 @@ func (n *inode) owner() [2]uint32 {
 	return [2]uint32{n.meta.UID, n.meta.GID}
 }
 
-// modinfo reads what modules say of themselves; nothing of those that cannot be read.
+// modinfo reads what modules say of themselves; nothing for those that cannot be read.
 func (r *ImageReader) modinfo(ctx context.Context, files []*File) (map[*File]*ko.Module, error) {
 	facts := make(map[*File]*ko.Module)
 	var buf bytes.Buffer
@@ -221,7 +223,8 @@ func compareModules(a, b *ko.Module) []string {
 	var details []string
 	for _, key := range []string{"version", "srcversion", "vermagic"} {
 		if x, y := strings.TrimSpace(a.Field(key)), strings.TrimSpace(b.Field(key)); x != y {
-			details = append(details, fmt.Sprintf("%s %s -> %s", key, printable(cmp.Or(x, "none")), printable(cmp.Or(y, "none"))))
+			details = append(details, fmt.Sprintf("%s %s -> %s", key, printable(cmp.Or(x, "none")),
+				printable(cmp.Or(y, "none"))))
 		}
 	}
 	if (a.Signature == nil) != (b.Signature == nil) {

@@ -9,15 +9,15 @@
 //	   -> list of files, sorted, with fixed owners and times  (layout.go)
 //	   -> newc cpio                                      (cpio.go)
 //	   -> compression                                    (compress.go, lz4.go)
-//	   -> segments one behind the other, in a temporary file that is renamed (segments.go, image.go)
+//	   -> segments one after the other, in a temporary file that is renamed (write.go, image.go)
 //
-// The same input gives the same bytes, on any machine and in any folder.
+// The same input gives the same bytes, on any machine and in any directory.
 // Modules are stored uncompressed, because the image is compressed as a whole:
 // that is smaller, and /init need not unpack them.
 //
 // [ReadSource] reads any initramfs the way the kernel does (init/initramfs.c):
-// cpio archives one behind the other, each compressed or not, with zeroes
-// between them. It goes through the file segment by segment (imagesource.go, segment.go, scan.go,
+// cpio archives one after the other, each compressed or not, with zeroes
+// between them. It goes through the file segment by segment (imagesource.go, read.go, scan.go,
 // cpioread.go), keeps names and what the kernel would make of them (unpacked.go), and
 // reads contents in a further pass when they are asked for (readimage.go, imagefs.go).
 // [Inspect], [Diff] and [ImageReader.Unpack] are on top of it.

@@ -5,7 +5,7 @@ import "time"
 // dryRun reports what would be in an image of these segments: they are laid out, which
 // tells all sizes, and nothing is compressed or written.
 func (b *builder) dryRun(list []segment, start time.Time) (Report, error) {
-	if _, err := b.packings(list); err != nil {
+	if _, err := b.cut(list); err != nil {
 		return Report{}, err
 	}
 	b.report.DryRun = true

@@ -65,7 +65,7 @@ func embeddedBlock(c Compression, raw []byte) ([]byte, bool) {
 	return nil, false
 }
 
-// unpacksTo tells whether a packed block is that of raw.
+// unpacksTo reports whether a packed block is that of raw.
 func unpacksTo(c Compression, packed, raw []byte) bool {
 	if c == LZ4 {
 		if len(packed) < 4 || int64(binary.LittleEndian.Uint32(packed)) != int64(len(packed)-4) {

@@ -20,7 +20,8 @@ func parseExclusions(patterns []string) ([]*exclusion, error) {
 	for _, text := range patterns {
 		name := cleanName(text)
 		if name == "" {
-			return nil, fmt.Errorf("exclude %q: that is the whole image: give a path in it, such as var/cache/apt/*", text)
+			return nil, fmt.Errorf("exclude %q: that is the whole image: give a path in it, such as var/cache/apt/*",
+				text)
 		}
 		if _, err := path.Match(name, ""); err != nil {
 			return nil, fmt.Errorf("exclude %q: not a pattern: a [ needs its ], and a \\ something after it", text)

@@ -160,12 +160,13 @@ func (x *extraction) at(p placed, do func(p placed, dir *os.Root, base string) e
 	return err
 }
 
-// directories makes them, open to the user alone until all is in them. The kernel can make paths by way of links that are
-// longer than those that it takes: nobody else could read them.
+// directories makes them, open to the user alone until all is in them. The kernel can make paths by
+// way of links that are longer than those that it takes: nobody else could read them.
 func (x *extraction) directories() error {
 	return x.each(slices.All(x.list), func(p placed, dir *os.Root, base string) error {
 		if len(p.name) >= pathMax {
-			return fmt.Errorf("/%.60s and so on is a path of %d bytes, and Linux takes %d: no tool would read what is there", p.name, len(p.name), pathMax-1)
+			return fmt.Errorf("/%.60s and so on is a path of %d bytes, and Linux takes %d: no tool would read "+
+				"what is there", p.name, len(p.name), pathMax-1)
 		}
 		if !p.n.is(typeDir) {
 			return nil
@@ -321,8 +322,8 @@ func (x *extraction) attributes(p placed, dir *os.Root, base string) error {
 	return dir.Chtimes(base, at, at)
 }
 
-// undo removes what was made. It does not end with the context: a second signal ends it. Directories that have their modes
-// already are opened to the user again.
+// undo removes what was made. It does not end with the context: a second signal ends it.
+// Directories that have their modes already are opened to the user again.
 func (x *extraction) undo() error {
 	for _, p := range x.list {
 		if !p.n.is(typeDir) || x.privileged {
@@ -352,7 +353,8 @@ func (x *extraction) undo() error {
 func (x *extraction) notes() []string {
 	var notes []string
 	if x.setid > 0 {
-		notes = append(notes, fmt.Sprintf("the set-user-ID and set-group-ID bits of %s are left out: --setid keeps them", plural(x.setid, "file")))
+		notes = append(notes, fmt.Sprintf("the set-user-ID and set-group-ID bits of %s are left out: "+
+			"--setid keeps them", plural(x.setid, "file")))
 	}
 	if x.devices > 0 {
 		notes = append(notes, fmt.Sprintf("%s left out: only root can make them", plural(x.devices, "device")))

@@ -18,7 +18,8 @@ func makeNode(root *os.Root, name string, n *inode) (err error) {
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	device := unix.Mkdev(n.major, n.minor)
-	if err := unix.Mknodat(int(dir.Fd()), path.Base(name), n.mode&typeMask|0o600, int(device)); err != nil { //nolint:gosec // as mknod(2) has it
+	if err := unix.Mknodat(int(dir.Fd()), path.Base(name), n.mode&typeMask|0o600,
+		int(device)); err != nil { //nolint:gosec // as mknod(2) has it
 		return &fs.PathError{Op: "mknod", Path: name, Err: err}
 	}
 	return nil

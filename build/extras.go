@@ -52,12 +52,14 @@ func extras() []extra {
 
 		// Its softdeps lack "pre:", so that modprobe ignores them.
 		{module: "cifs", wants: []string{
-			"nls_utf8", "crypto-aes", "crypto-ccm", "crypto-gcm", "crypto-ctr", "crypto-ghash", "crypto-cmac", "crypto-ecb",
+			"nls_utf8", "crypto-aes", "crypto-ccm", "crypto-gcm", "crypto-ctr", "crypto-ghash", "crypto-cmac",
+			"crypto-ecb",
 			"crypto-hmac", "crypto-md5", "crypto-sha256", "crypto-sha512",
 		}},
 		{module: "auth_rpcgss", wants: []string{"rpc-auth-gss-krb5"}},
 		{module: "rpcsec_gss_krb5", wants: []string{
-			"crypto-aes", "crypto-cbc", "crypto-cts", "crypto-ecb", "crypto-hmac", "crypto-sha1", "crypto-sha256", "crypto-cmac",
+			"crypto-aes", "crypto-cbc", "crypto-cts", "crypto-ecb", "crypto-hmac", "crypto-sha1", "crypto-sha256",
+			"crypto-cmac",
 		}},
 
 		// Layers of disks, for programs that --add puts in.
@@ -93,7 +95,7 @@ func extras() []extra {
 	}
 }
 
-// of tells whether an entry is about a module; path is below the root.
+// of reports whether an entry is about a module; path is below the root.
 func (e extra) of(name, path string) bool {
 	if strings.HasSuffix(e.module, "/") {
 		return strings.Contains(path, "/kernel/"+e.module)

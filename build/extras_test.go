@@ -68,7 +68,8 @@ func TestExtrasExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := []string{ // of other kernels or architectures
-		"utf8data", "ntfs3", "bcmgenet", "fec", "macb", "mvneta", "mvpp2", "bcm7xxx", "motorcomm", "crypto-crc64-rocksoft", "crypto-crct10dif",
+		"utf8data", "ntfs3", "bcmgenet", "fec", "macb", "mvneta", "mvpp2", "bcm7xxx", "motorcomm",
+		"crypto-crc64-rocksoft", "crypto-crct10dif",
 	}
 	var paths []string
 	for _, path := range x.Files() {
@@ -94,11 +95,13 @@ func TestExtrasExist(t *testing.T) {
 
 func TestWeakdeps(t *testing.T) {
 	root := testTree(t)
-	write(t, filepath.Join(root, "lib/modules", testRelease, "modules.weakdep"), []byte("# c\nweakdep virtio-net dummy\nweakdep x\nweakdep dummy nothing\n"))
+	write(t, filepath.Join(root, "lib/modules", testRelease, "modules.weakdep"),
+		[]byte("# c\nweakdep virtio-net dummy\nweakdep x\nweakdep dummy nothing\n"))
 	s := testSpec(t, root)
 	s.Profiles, s.Config = []string{"virt"}, nil
 	r, _ := makeImage(t, s)
-	if names := moduleNames(r); !slices.Contains(names, "dummy") || !slices.Contains(names, "ext4") { // ext4 is dummy's softdep
+	// ext4 is dummy's softdep
+	if names := moduleNames(r); !slices.Contains(names, "dummy") || !slices.Contains(names, "ext4") {
 		t.Errorf("the image has only %v", names)
 	}
 }

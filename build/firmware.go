@@ -35,7 +35,7 @@ type firmwareSearch struct {
 	dirs []string // folders that exist
 }
 
-// firmwareRoots are the folders to search: those that were asked for, else
+// firmwareRoots are the directories to search: those that were asked for, else
 // lib/firmware beside the module tree.
 func (s Spec) firmwareRoots(t tree) ([]string, error) {
 	if slices.Contains(s.Firmware, NoFirmware) {
@@ -55,7 +55,8 @@ func (s Spec) firmwareRoots(t tree) ([]string, error) {
 		if info, err := os.Stat(dir); err != nil {
 			return nil, fmt.Errorf("find firmware: %w", err)
 		} else if !info.IsDir() {
-			return nil, fmt.Errorf("find firmware: %s is no folder; a single file goes in by --add FILE:/%s/NAME", dir, firmwareDir)
+			return nil, fmt.Errorf("find firmware: %s is not a directory; a single file goes in by --add FILE:/%s/NAME",
+				dir, firmwareDir)
 		}
 	}
 	return s.Firmware, nil
@@ -72,7 +73,7 @@ func (b *builder) firmware(ctx context.Context, t tree, modules []file) ([]file,
 	return set.files, err
 }
 
-// newFirmwareSearch lists the folders that the kernel of a release searches
+// newFirmwareSearch lists the directories that the kernel of a release searches
 // below each root (fw_path in drivers/base/firmware_loader/main.c).
 func newFirmwareSearch(roots []string, release string) firmwareSearch {
 	var s firmwareSearch
@@ -88,7 +89,7 @@ func newFirmwareSearch(roots []string, release string) firmwareSearch {
 }
 
 // firmwareEndings are those of files, in the order in which the kernel tries
-// them, each in all folders (_request_firmware).
+// them, each in all directories (_request_firmware).
 func firmwareEndings() []string { return []string{"", ".zst", ".xz"} }
 
 // find returns the file for a name, or "".
@@ -156,7 +157,7 @@ func (s firmwareSearch) firmware(ctx context.Context, modules []file) (firmwareS
 			found := false
 			for _, name := range s.names(field) {
 				if !fs.ValidPath(name) || name == "." {
-					continue // leads out of the folder
+					continue // leads out of the directory
 				}
 				if _, known := sources[name]; !known {
 					sources[name] = s.find(name)
@@ -194,7 +195,7 @@ func readFirmware(ctx context.Context, sources map[string]string) ([]file, error
 		items = append(items, item{name, at, file})
 	}
 	slices.SortFunc(items, func(a, b item) int {
-		// What is no link first: it is what the others lead to.
+		// What is not a link first: it is what the others lead to.
 		if linkA, linkB := a.at != a.file, b.at != b.file; linkA != linkB {
 			if linkA {
 				return 1
@@ -257,7 +258,7 @@ func readFirmwareFile(at string) ([]byte, error) {
 }
 
 // note is one line about what was not found, or none. Most modules name
-// firmware of adapters or revisions that a cluster does not have, so it is no warning.
+// firmware of adapters or revisions that a cluster does not have, so it is not a warning.
 func (s firmwareSet) note(roots []string) []string {
 	if len(s.missing) == 0 {
 		return nil
@@ -270,11 +271,12 @@ func (s firmwareSet) note(roots []string) []string {
 		}
 	}
 	slices.Sort(modules)
-	where := "there, because no folder is known (--firmware DIR)"
+	where := "there, because no directory is known (--firmware DIR)"
 	if roots != nil {
 		where = "in " + strings.Join(roots, ", ")
 	}
-	text := fmt.Sprintf("firmware: %d of %s that modules name are not %s: %s", s.lacking, plural(s.named, "file"), where, shorten(modules, 12))
+	text := fmt.Sprintf("firmware: %d of %s that modules name are not %s: %s", s.lacking, plural(s.named, "file"),
+		where, shorten(modules, 12))
 	if packages != nil {
 		text += "; on Debian in " + strings.Join(sortedUnique(packages), ", ")
 	}

@@ -28,10 +28,12 @@ func firmwareTree(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	for name, text := range map[string]string{
-		"plain.bin": "plain", "updates/updated.bin": "updated", "updated.bin": "old", testRelease + "/release.bin": "release", "release.bin": "old",
+		"plain.bin": "plain", "updates/updated.bin": "updated", "updated.bin": "old",
+		testRelease + "/release.bin": "release", "release.bin": "old",
 		"updates/" + testRelease + "/both.bin": "both", "updates/both.bin": "old",
-		"card/a.bin": "a", "card/b.bin": "b", "card/sub/c.bin": "c", "card/readme.txt": "", "updates/card/a.bin": "new a",
-		"packed.bin": "packed", "zst.bin": "zst", "late.bin": "late", "card/x.bin": "x", "unused.bin": "unused",
+		"card/a.bin": "a", "card/b.bin": "b", "card/sub/c.bin": "c", "card/readme.txt": "",
+		"updates/card/a.bin": "new a",
+		"packed.bin":         "packed", "zst.bin": "zst", "late.bin": "late", "card/x.bin": "x", "unused.bin": "unused",
 	} {
 		write(t, filepath.Join(root, name), []byte(text))
 	}
@@ -46,11 +48,12 @@ func firmwareTree(t *testing.T) string {
 	// The options of linux-firmware's copy-firmware.sh.
 	run("xz", "-C", "crc32", "packed.bin", "card/x.bin")
 	run("zstd", "-q", "--rm", "zst.bin")
-	// A plain file in the last folder comes before a packed one in the first.
+	// A plain file in the last directory comes before a packed one in the first.
 	write(t, filepath.Join(root, "updates/late.bin"), []byte("too early"))
 	run("xz", "-C", "crc32", "updates/late.bin")
 	for name, target := range map[string]string{
-		"link.bin": "plain.bin", "card/up.bin": "../plain.bin", "alone.bin": "unused.bin", "packed-link.bin.xz": "packed.bin.xz", "dangling.bin": "nothing",
+		"link.bin": "plain.bin", "card/up.bin": "../plain.bin", "alone.bin": "unused.bin",
+		"packed-link.bin.xz": "packed.bin.xz", "dangling.bin": "nothing",
 	} {
 		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
 			t.Fatal(err)
@@ -62,12 +65,13 @@ func firmwareTree(t *testing.T) string {
 func TestFirmware(t *testing.T) {
 	root := firmwareTree(t)
 	second := t.TempDir()
-	write(t, filepath.Join(second, "plain.bin"), []byte("of the second folder"))
+	write(t, filepath.Join(second, "plain.bin"), []byte("of the second directory"))
 	write(t, filepath.Join(second, "second.bin"), []byte("second"))
 	search := newFirmwareSearch([]string{root, second, filepath.Join(root, "nowhere")}, testRelease)
 	set, err := search.firmware(t.Context(), []file{
 		naming("one", "plain.bin", "link.bin", "updated.bin", "release.bin", "both.bin", "late.bin", "missing.bin"),
-		naming("two", "packed.bin", "packed-link.bin", "zst.bin", "card/*.bin", "second.bin", "alone.bin", "dangling.bin", "missing.bin"),
+		naming("two", "packed.bin", "packed-link.bin", "zst.bin", "card/*.bin", "second.bin", "alone.bin",
+			"dangling.bin", "missing.bin"),
 		naming("three", "plain.bin", "../etc/passwd", "/etc/passwd", ".", "[", "nothing/*"),
 		naming("four"),
 		{name: "no module"},
@@ -84,9 +88,12 @@ func TestFirmware(t *testing.T) {
 		got[f.name] = text
 	}
 	want := map[string]string{
-		"lib/firmware/plain.bin": "plain", "lib/firmware/link.bin": "-> plain.bin", "lib/firmware/card/up.bin": "-> ../plain.bin",
-		"lib/firmware/updated.bin": "updated", "lib/firmware/release.bin": "release", "lib/firmware/both.bin": "both", "lib/firmware/late.bin": "late",
-		"lib/firmware/packed.bin": "packed", "lib/firmware/packed-link.bin": "-> packed.bin", "lib/firmware/zst.bin": "zst",
+		"lib/firmware/plain.bin": "plain", "lib/firmware/link.bin": "-> plain.bin",
+		"lib/firmware/card/up.bin": "-> ../plain.bin",
+		"lib/firmware/updated.bin": "updated", "lib/firmware/release.bin": "release", "lib/firmware/both.bin": "both",
+		"lib/firmware/late.bin":   "late",
+		"lib/firmware/packed.bin": "packed", "lib/firmware/packed-link.bin": "-> packed.bin",
+		"lib/firmware/zst.bin":    "zst",
 		"lib/firmware/card/a.bin": "new a", "lib/firmware/card/b.bin": "b", "lib/firmware/card/x.bin": "x",
 		"lib/firmware/second.bin": "second", "lib/firmware/alone.bin": "unused",
 	}
@@ -94,7 +101,8 @@ func TestFirmware(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	wantMissing := map[string][]string{
-		"one": {"missing.bin"}, "two": {"dangling.bin", "missing.bin"}, "three": {"../etc/passwd", "/etc/passwd", ".", "[", "nothing/*"},
+		"one": {"missing.bin"}, "two": {"dangling.bin", "missing.bin"}, "three": {"../etc/passwd", "/etc/passwd", ".",
+			"[", "nothing/*"},
 	}
 	if diff := cmp.Diff(wantMissing, set.missing); diff != "" {
 		t.Errorf("missing (-want +got):\n%s", diff)
@@ -112,8 +120,10 @@ func TestFirmwareDamaged(t *testing.T) {
 }
 
 func TestFirmwareNote(t *testing.T) {
-	set := firmwareSet{named: 9, lacking: 3, missing: map[string][]string{"bnx2x": {"a", "b"}, "tg3": {"c"}, "zzz": {"c"}}}
-	want := []string{"firmware: 3 of 9 files that modules name are not in /a, /b: bnx2x, tg3, zzz; on Debian in firmware-bnx2x, firmware-misc-nonfree; " +
+	set := firmwareSet{named: 9, lacking: 3, missing: map[string][]string{"bnx2x": {"a", "b"}, "tg3": {"c"},
+		"zzz": {"c"}}}
+	want := []string{"firmware: 3 of 9 files that modules name are not in /a, /b: bnx2x, tg3, zzz; on Debian in " +
+		"firmware-bnx2x, firmware-misc-nonfree; " +
 		"matters only for adapters that the nodes have"}
 	if diff := cmp.Diff(want, set.note([]string{"/a", "/b"})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -124,7 +134,7 @@ func TestFirmwareNote(t *testing.T) {
 }
 
 // The firmware of a real module lies in the image, beside the module tree's or
-// of the folder that was given, or not at all.
+// of the directory that was given, or not at all.
 func TestFirmwareOfImage(t *testing.T) {
 	root := testTree(t)
 	dir := filepath.Join(root, "lib/modules", testRelease)
@@ -136,17 +146,19 @@ func TestFirmwareOfImage(t *testing.T) {
 	write(t, filepath.Join(dir, "modules.dep"), append(dep, "kernel/drivers/net/card.ko:\n"...))
 	write(t, filepath.Join(root, firmwareDir, "card.bin"), []byte("of the root"))
 	given := t.TempDir()
-	write(t, filepath.Join(given, "card.bin"), []byte("of the folder"))
+	write(t, filepath.Join(given, "card.bin"), []byte("of the directory"))
 	for name, tt := range map[string]struct {
 		firmware []string
 		want     string
 	}{
-		"default": {nil, "of the root"}, "folder": {[]string{given}, "of the folder"}, "none": {[]string{NoFirmware}, ""},
+		"default": {nil, "of the root"}, "folder": {[]string{given}, "of the directory"},
+		"none":          {[]string{NoFirmware}, ""},
 		"nothing there": {[]string{t.TempDir()}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := testSpec(t, root)
-			s.Profiles, s.Config, s.ExtraModules, s.Firmware, s.Compress = []string{"virt"}, nil, []string{"card"}, tt.firmware, None
+			s.Profiles, s.Config, s.ExtraModules, s.Firmware, s.Compress = []string{"virt"}, nil, []string{"card"},
+				tt.firmware, None
 			r, image := makeImage(t, s)
 			at := t.TempDir()
 			unpackImage(t, image, at)
@@ -161,12 +173,14 @@ func TestFirmwareOfImage(t *testing.T) {
 			if got := strings.Contains(text.String(), "  firmware\n"); got != (tt.want != "") {
 				t.Errorf("the summary:\n%s", &text)
 			}
-			if note := strings.Contains(text.String(), "note: firmware: 1 of 1 file"); note != (name == "nothing there") {
+			if note := strings.Contains(text.String(),
+				"note: firmware: 1 of 1 file"); note != (name == "nothing there") {
 				t.Errorf("the summary:\n%s", &text)
 			}
 		})
 	}
-	for _, firmware := range [][]string{{filepath.Join(given, "nothing")}, {filepath.Join(given, "card.bin")}, {NoFirmware, given}} {
+	for _, firmware := range [][]string{{filepath.Join(given, "nothing")}, {filepath.Join(given, "card.bin")},
+		{NoFirmware, given}} {
 		s := testSpec(t, root)
 		s.Firmware = firmware
 		if _, err := Image(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "find firmware") {

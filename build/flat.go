@@ -14,10 +14,10 @@ import (
 )
 
 // NoModules as Spec.Modules is an image without lib/modules/RELEASE: all its
-// modules are of flat folders.
+// modules are of flat directories.
 const NoModules = "none"
 
-// readFlat reads the flat folders of a Spec as files of the image: DIR/x.ko.xz
+// readFlat reads the flat directories of a Spec as files of the image: DIR/x.ko.xz
 // becomes lib/modules/BASENAME/x.ko. Whether the kernel takes them is checked with all
 // others (check_build.go).
 func readFlat(ctx context.Context, dirs []string, release string) ([]file, error) {
@@ -29,21 +29,24 @@ func readFlat(ctx context.Context, dirs []string, release string) ([]file, error
 	for _, dir := range dirs {
 		abs, err := filepath.Abs(dir)
 		if err != nil {
-			return nil, fmt.Errorf("read module folder: %w", err)
+			return nil, fmt.Errorf("read module directory: %w", err)
 		}
 		base := filepath.Base(abs)
 		switch other, twice := seen[base]; {
 		case twice:
-			return nil, fmt.Errorf("read module folder %s: %s is called %s too, and both would become /%s/%s: rename one", dir, other, base, modulesDir, base)
+			return nil, fmt.Errorf("read module directory %s: %s is called %s too, and both would become "+
+				"/%s/%s: rename one", dir, other, base, modulesDir, base)
 		case base == release:
-			return nil, fmt.Errorf("read module folder %s: /%s/%s is the kernel's own tree: give it by --modules, or rename the folder", dir, modulesDir, base)
+			return nil, fmt.Errorf("read module directory %s: /%s/%s is the kernel's own tree: give it by --modules, "+
+				"or rename the directory", dir, modulesDir, base)
 		case base == string(filepath.Separator):
-			return nil, fmt.Errorf("read module folder %s: it has no name to be called by below /%s", dir, modulesDir)
+			return nil, fmt.Errorf("read module directory %s: it has no name to be called by below /%s",
+				dir, modulesDir)
 		}
 		seen[base] = dir
 		more, err := readFolder(ctx, abs, modulesDir+"/"+base)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("read module folder %s: %w", dir, err))
+			errs = append(errs, fmt.Errorf("read module directory %s: %w", dir, err))
 		}
 		files = append(files, more...)
 	}
@@ -56,12 +59,14 @@ func readFolder(ctx context.Context, dir, destination string) ([]file, error) {
 		return nil, err
 	}
 	if names == nil {
-		return nil, errors.New("no module (.ko, .ko.xz, .ko.zst, .ko.gz) lies in it; folders below it are not searched")
+		return nil, errors.New("no module (.ko, .ko.xz, .ko.zst, .ko.gz) lies in it; directories below it " +
+			"are not searched")
 	}
 	mods := make([]modload.Module, len(names))
 	for i, name := range names {
 		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && !info.Mode().IsRegular() {
-			return nil, fmt.Errorf("%s is not a file: remove it", name) // of a FIFO nobody knows when it could be opened
+			// of a FIFO nobody knows when it could be opened
+			return nil, fmt.Errorf("%s is not a file: remove it", name)
 		}
 		mods[i] = modload.Module{Name: moduleName(name), Path: name}
 	}
@@ -75,7 +80,7 @@ func readFolder(ctx context.Context, dir, destination string) ([]file, error) {
 	return files, nil
 }
 
-// moduleFiles are the names of the modules that lie in a folder itself, sorted.
+// moduleFiles are the names of the modules that lie in a directory itself, sorted.
 func moduleFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -105,19 +110,21 @@ func shadowed(flat, tree []file, release string) []string {
 	var warnings []string
 	for _, f := range flat {
 		if len(without([]string{moduleName(f.name)}, tree)) == 0 {
-			warnings = append(warnings, fmt.Sprintf("/%s will not be loaded: /%s/%s has a module of that name, which comes first", f.name, modulesDir, release))
+			warnings = append(warnings, fmt.Sprintf("/%s will not be loaded: /%s/%s has a module of that name, "+
+				"which comes first", f.name, modulesDir, release))
 		}
 	}
 	return warnings
 }
 
-// onTrust warns of what profiles load and flat folders do not have, in an image
+// onTrust warns of what profiles load and flat directories do not have, in an image
 // without the kernel's tree.
 func onTrust(profiles []modload.Profile, flat []file) []string {
 	var warnings []string
 	for _, p := range profiles {
 		if names := without(p.Include, flat); len(names) > 0 {
-			warnings = append(warnings, fmt.Sprintf("profile %s: no module %s in the image; the kernel must have that built in", p.Name, strings.Join(names, ", ")))
+			warnings = append(warnings, fmt.Sprintf("profile %s: no module %s in the image; the kernel must have "+
+				"that built in", p.Name, strings.Join(names, ", ")))
 		}
 	}
 	return warnings

@@ -15,7 +15,7 @@ import (
 	"github.com/nodisk/nodisk/modload"
 )
 
-// flatDir makes a folder of modules as it lies on an administrator's disk.
+// flatDir makes a directory of modules as it lies on an administrator's disk.
 func flatDir(t *testing.T, name, release string, modules ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
@@ -24,7 +24,8 @@ func flatDir(t *testing.T, name, release string, modules ...string) string {
 		plain, packed := strings.CutSuffix(m, ".gz")
 		write(t, filepath.Join(dir, plain), moduleStub(moduleName(m), release))
 		if packed {
-			if out, err := exec.CommandContext(t.Context(), tool(t, "gzip"), filepath.Join(dir, plain)).CombinedOutput(); err != nil {
+			if out, err := exec.CommandContext(t.Context(), tool(t, "gzip"), filepath.Join(dir, plain)).
+				CombinedOutput(); err != nil {
 				t.Fatalf("gzip: %v: %s", err, out)
 			}
 		}
@@ -51,12 +52,13 @@ func modulesOf(t *testing.T, image []byte) (paths []string, text string) {
 	return paths, out.String()
 }
 
-// A flat folder lies beside the tree, unpacked, and its names need not be in
+// A flat directory lies beside the tree, unpacked, and its names need not be in
 // the tree.
 func TestFlatFolder(t *testing.T) {
 	s := testSpec(t, testTree(t))
 	s.Profiles = []string{"virt"}
-	s.ModuleDirs = []string{flatDir(t, "ib", testRelease, "ib_core.ko", "hca-x.ko.gz"), flatDir(t, "own", testRelease, "virtio_net.ko")}
+	s.ModuleDirs = []string{flatDir(t, "ib", testRelease, "ib_core.ko", "hca-x.ko.gz"), flatDir(t, "own",
+		testRelease, "virtio_net.ko")}
 	s.Config = []byte("nodisk.modules=ib_core,hca_x\nrd.driver.post=virtio\n")
 	r, image := makeImage(t, s)
 	paths, text := modulesOf(t, image)
@@ -68,11 +70,13 @@ func TestFlatFolder(t *testing.T) {
 	if diff := cmp.Diff(want, paths); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	warning := []string{"/lib/modules/own/virtio_net.ko will not be loaded: /lib/modules/" + testRelease + " has a module of that name, which comes first"}
+	warning := []string{"/lib/modules/own/virtio_net.ko will not be loaded: /lib/modules/" + testRelease +
+		" has a module of that name, which comes first"}
 	if diff := cmp.Diff(warning, r.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
-	for _, line := range []string{"modules by name from /lib/modules/ib: hca_x ib_core\n", "modules by name from /lib/modules/own: virtio_net\n", "modules of Linux " + testRelease + "\n"} {
+	for _, line := range []string{"modules by name from /lib/modules/ib: hca_x ib_core\n",
+		"modules by name from /lib/modules/own: virtio_net\n", "modules of Linux " + testRelease + "\n"} {
 		if !strings.Contains(text, line) {
 			t.Errorf("inspect lacks %q:\n%s", line, text)
 		}
@@ -94,7 +98,8 @@ func TestFlatFoldersOnly(t *testing.T) {
 	if strings.Contains(text, "modules of Linux") {
 		t.Errorf("inspect sees a tree:\n%s", text)
 	}
-	if diff := cmp.Diff([]string{"profile virt: no module virtio_net in the image; the kernel must have that built in"}, r.Warnings); diff != "" {
+	if diff := cmp.Diff([]string{"profile virt: no module virtio_net in the image; the kernel must have that built in"},
+		r.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 }
@@ -108,7 +113,8 @@ func TestFlatFolderErrors(t *testing.T) {
 	}{
 		"another kernel's": {
 			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", "5.0.0", "ib_core.ko", "hca.ko")} },
-			[]string{"hca (ib/hca.ko): it was built for 5.0.0", "ib_core (ib/ib_core.ko): it was built for 5.0.0", "Linux " + testRelease + " would refuse"},
+			[]string{"hca (ib/hca.ko): it was built for 5.0.0", "ib_core (ib/ib_core.ko): it was built for 5.0.0",
+				"Linux " + testRelease + " would refuse"},
 		},
 		"no modules": {
 			func(s *Spec) {
@@ -122,20 +128,24 @@ func TestFlatFolderErrors(t *testing.T) {
 				dir := flatDir(t, "ib", testRelease)
 				write(t, filepath.Join(dir, "x.ko"), []byte("text"))
 				s.ModuleDirs = []string{dir}
-			}, []string{"module x", "no ELF file"},
+			}, []string{"module x", "not an ELF file"},
 		},
-		"empty":           {func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", testRelease)} }, []string{"no module (.ko"}},
-		"same name":       {func(s *Spec) { s.ModuleDirs = []string{good, flatDir(t, "ib", testRelease, "b.ko")} }, []string{"both would become /lib/modules/ib"}},
-		"the kernel's":    {func(s *Spec) { s.ModuleDirs = []string{flatDir(t, testRelease, testRelease, "b.ko")} }, []string{"--modules, or rename"}},
-		"twice inside":    {func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", testRelease, "a.ko.gz", "a.ko")} }, []string{"/lib/modules/ib/a.ko is there twice"}},
+		"empty": {func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", testRelease)} },
+			[]string{"no module (.ko"}},
+		"same name": {func(s *Spec) { s.ModuleDirs = []string{good, flatDir(t, "ib", testRelease, "b.ko")} },
+			[]string{"both would become /lib/modules/ib"}},
+		"the kernel's": {func(s *Spec) { s.ModuleDirs = []string{flatDir(t, testRelease, testRelease, "b.ko")} },
+			[]string{"--modules, or rename"}},
+		"twice inside": {func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", testRelease, "a.ko.gz", "a.ko")} },
+			[]string{"/lib/modules/ib/a.ko is there twice"}},
 		"given as a tree": {func(s *Spec) { s.Modules = good }, []string{"neither modules.dep", "--module-dir"}},
 		"no kernel":       {func(s *Spec) { s.Modules = NoModules }, []string{"--kernel"}},
-		"not in the folders": {
+		"not in the directories": {
 			func(s *Spec) {
 				s.Kernel = filepath.Join(t.TempDir(), "vmlinuz")
 				write(t, s.Kernel, bzImage(testRelease))
 				s.Modules, s.ModuleDirs, s.ExtraModules = NoModules, []string{good}, []string{"a", "b"}
-			}, []string{"no b in the flat folders"},
+			}, []string{"no b in the flat directories"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,7 +178,8 @@ func TestCompanionSoftdeps(t *testing.T) {
 
 // Names from old manuals end in a note, others in an error.
 func TestNotes(t *testing.T) {
-	x, err := modload.Open(fstest.MapFS{"lib/modules/r/modules.dep": {Data: []byte("a/ib_core.ko:\na/ib_ipoib.ko:\n")}}, "r")
+	x, err := modload.Open(fstest.MapFS{"lib/modules/r/modules.dep": {Data: []byte("a/ib_core.ko:\na/ib_ipoib.ko:\n")}},
+		"r")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +205,8 @@ func TestModuleDirFIFO(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "fifo.ko"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readFolder(t.Context(), dir, "lib/modules/x"); err == nil || err.Error() != "fifo.ko is not a file: remove it" {
+	if _, err := readFolder(t.Context(), dir, "lib/modules/x"); err == nil ||
+		err.Error() != "fifo.ko is not a file: remove it" {
 		t.Errorf("error %v", err)
 	}
 }

@@ -26,7 +26,7 @@ type Spec struct {
 	// Modules is lib/modules/RELEASE, or a root that holds lib/modules, or
 	// NoModules.
 	Modules string
-	// ModuleDirs are flat folders of modules, for which depmod has not run:
+	// ModuleDirs are flat directories of modules, for which depmod has not run:
 	// what lies in DIR becomes lib/modules/BASENAME, where /init finds it by name.
 	ModuleDirs []string
 	// Release is the release of the modules to take where no kernel says it.
@@ -38,10 +38,10 @@ type Spec struct {
 	// ExtraModules are names, aliases or patterns of paths that are put into
 	// the image too.
 	ExtraModules []string
-	// Modprobe are folders of modprobe.d(5) or files of such, or HostModprobe.
+	// Modprobe are directories of modprobe.d(5) or files of such, or HostModprobe.
 	// They go into the image.
 	Modprobe []string
-	// Firmware are folders as /lib/firmware, or NoFirmware. Empty: lib/firmware
+	// Firmware are directories as /lib/firmware, or NoFirmware. Empty: lib/firmware
 	// of the root that holds Modules.
 	Firmware []string
 	// Inventories are the hardware of node types: with them, only drivers for their
@@ -88,7 +88,7 @@ type Spec struct {
 	Rescue func(ctx context.Context, arch string) ([]byte, error)
 	// Time is the time of all files. Zero means 1970.
 	Time time.Time
-	// Microcode are files, folders or MicrocodeAuto, for the processors of the node.
+	// Microcode are files, directories or MicrocodeAuto, for the processors of the node.
 	Microcode []string
 	// Sysroot is the root whose lib/firmware MicrocodeAuto means; empty: /.
 	Sysroot string
@@ -138,7 +138,7 @@ func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	if err := errors.Join(b.unpacks(), b.stripSignatures(ctx, files)); err != nil {
 		return Report{}, err
 	}
-	segments, err := b.around(ctx, b.segments(files), files)
+	segments, err := b.addMicrocodeAndSecrets(ctx, b.segments(files), files)
 	if err != nil {
 		return Report{}, err
 	}
@@ -211,7 +211,8 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 			return nil, err
 		}
 	} else if t.release == "" {
-		return nil, errors.New("find modules: without a module tree nothing says of which kernel the modules must be: give --kernel")
+		return nil, errors.New("find modules: without a module tree nothing says of which kernel the modules must " +
+			"be: give --kernel")
 	}
 	if kernel.Release == "" {
 		if err := b.age(t.release); err != nil {
@@ -274,7 +275,8 @@ func (s Spec) configure() (_ []modload.Profile, _ cmdline.Args, warnings []strin
 		return nil, nil, nil, fmt.Errorf("read %s: %w", s.configName(), err)
 	}
 	if cmdline.HasByteOrderMark(s.Config) {
-		warnings = append(warnings, s.configName()+": it has a byte order mark, which is passed over: save it as UTF-8 without one")
+		warnings = append(warnings, s.configName()+": it has a byte order mark, which is passed over: save it as "+
+			"UTF-8 without one")
 	}
 	asked := listOf(config.All("nodisk.profile"))
 	names := s.Profiles
@@ -282,7 +284,8 @@ func (s Spec) configure() (_ []modload.Profile, _ cmdline.Args, warnings []strin
 		names = asked
 	}
 	if len(names) == 0 {
-		return nil, nil, nil, errors.New("select profiles: none given; give some by --profile or by nodisk.profile= in the config")
+		return nil, nil, nil, errors.New("select profiles: none given; give some by --profile or by nodisk.profile= " +
+			"in the config")
 	}
 	names = unique(names)
 	profiles, err := lookupProfiles(names)
@@ -292,7 +295,8 @@ func (s Spec) configure() (_ []modload.Profile, _ cmdline.Args, warnings []strin
 	holds := holdings(profiles)
 	for _, name := range asked {
 		if !holds[name] {
-			return nil, nil, nil, fmt.Errorf("read %s: nodisk.profile=%s is not in the image; add it to --profile", s.configName(), name)
+			return nil, nil, nil, fmt.Errorf("read %s: nodisk.profile=%s is not in the image; add it to --profile",
+				s.configName(), name)
 		}
 	}
 	if s.CheckConfig != nil {
@@ -374,7 +378,8 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	wanted = without(append(wanted, b.spec.ExtraModules...), flat)
 	if b.spec.Modules == NoModules {
 		if len(wanted) > 0 {
-			return nil, fmt.Errorf("find modules: no %s in the flat folders, and there is no module tree (--modules %s)", strings.Join(wanted, ", "), NoModules)
+			return nil, fmt.Errorf("find modules: no %s in the flat directories, and there is no module tree "+
+				"(--modules %s)", strings.Join(wanted, ", "), NoModules)
 		}
 		b.report.Warnings = append(b.report.Warnings, onTrust(profiles, flat)...)
 		if _, err := b.checkModules(ctx, t, offer{}, flat...); err != nil {
@@ -431,7 +436,8 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	}
 	holds := func(name string) bool { return inside[name] }
 	b.report.Warnings = append(b.report.Warnings, t.staleWarnings(holds)...)
-	b.report.Notes = slices.Concat(b.report.Notes, t.staleNotes(holds), confNotes(x, conf, holds), confLeft(t, b.spec.Modprobe, holds))
+	b.report.Notes = slices.Concat(b.report.Notes, t.staleNotes(holds), confNotes(x, conf, holds),
+		confLeft(t, b.spec.Modprobe, holds))
 	firmware, err := b.firmware(ctx, t, append(slices.Clone(files), flat...))
 	if err != nil {
 		return nil, err

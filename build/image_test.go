@@ -72,13 +72,17 @@ func TestImageErrors(t *testing.T) {
 		change func(s *Spec)
 		want   []string
 	}{
-		"another kernel":  {func(s *Spec) { s.Kernel = kernel }, []string{"6.1.0-other", testRelease}},
-		"unknown profile": {func(s *Spec) { s.Profiles = []string{"virt", "iscsy"} }, []string{"iscsy", "there are", "iscsi"}},
-		"no profile":      {func(s *Spec) { s.Profiles = nil }, []string{"--profile"}},
-		"missing module":  {func(s *Spec) { s.ExtraModules = []string{"dumy"} }, []string{`"dumy"`, `"dummy"`, "asked for by name"}},
-		"no folder":       {func(s *Spec) { s.Out = filepath.Join(root, "no", "image") }, []string{"there is no directory"}},
-		"out is a folder": {func(s *Spec) { s.Out = root }, []string{"is a directory"}},
-		"no modules":      {func(s *Spec) { s.Modules = filepath.Dir(kernel) }, []string{"neither modules.dep nor lib/modules"}},
+		"another kernel": {func(s *Spec) { s.Kernel = kernel }, []string{"6.1.0-other", testRelease}},
+		"unknown profile": {func(s *Spec) { s.Profiles = []string{"virt", "iscsy"} }, []string{"iscsy", "there are",
+			"iscsi"}},
+		"no profile": {func(s *Spec) { s.Profiles = nil }, []string{"--profile"}},
+		"missing module": {func(s *Spec) { s.ExtraModules = []string{"dumy"} }, []string{`"dumy"`, `"dummy"`,
+			"asked for by name"}},
+		"no directory": {func(s *Spec) { s.Out = filepath.Join(root, "no", "image") },
+			[]string{"there is no directory"}},
+		"out is a directory": {func(s *Spec) { s.Out = root }, []string{"is a directory"}},
+		"no modules": {func(s *Spec) { s.Modules = filepath.Dir(kernel) },
+			[]string{"neither modules.dep nor lib/modules"}},
 		"profile not inside": {
 			func(s *Spec) { s.Config = []byte("nodisk.profile=nfs\n") }, []string{"nodisk.profile=nfs", "--profile"},
 		},
@@ -124,14 +128,16 @@ func TestImageWithoutModulesDep(t *testing.T) {
 		m.Vermagic = testRelease + " SMP"
 		write(t, filepath.Join(dir, name), m.Bytes())
 	}
-	put("kernel/drivers/net/nic.ko", kotest.Module{Name: "nic", Depends: "bus", Imports: []ko.Import{{Name: "bus_register"}}})
+	put("kernel/drivers/net/nic.ko", kotest.Module{Name: "nic", Depends: "bus",
+		Imports: []ko.Import{{Name: "bus_register"}}})
 	put("kernel/drivers/bus/bus.ko", kotest.Module{Name: "bus", Exports: []ko.Symbol{{Name: "bus_register"}}})
 	// A link as the node will see it: absolute, below the tree's root.
 	put("../9.9.8/extra/late.ko", kotest.Module{Name: "late"})
 	if err := os.Mkdir(filepath.Join(dir, "weak-updates"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("/lib/modules/9.9.8/extra/late.ko", filepath.Join(dir, "weak-updates", "late.ko")); err != nil {
+	if err := os.Symlink("/lib/modules/9.9.8/extra/late.ko", filepath.Join(dir, "weak-updates",
+		"late.ko")); err != nil {
 		t.Fatal(err)
 	}
 	s := testSpec(t, root)
@@ -147,7 +153,9 @@ func TestImageWithoutModulesDep(t *testing.T) {
 	if slices.Sort(names); !slices.Equal(names, []string{"bus", "late", "nic"}) {
 		t.Errorf("modules %v in the image, want bus, late and nic", names)
 	}
-	if !slices.ContainsFunc(report.Notes, func(n string) bool { return strings.Contains(n, "depmod -b "+root+" "+testRelease) }) {
+	if !slices.ContainsFunc(report.Notes, func(n string) bool {
+		return strings.Contains(n, "depmod -b "+root+" "+testRelease)
+	}) {
 		t.Errorf("no note names depmod: %q", report.Notes)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "modules.dep")); err == nil {
@@ -192,7 +200,8 @@ func TestForeignModule(t *testing.T) {
 	s := testSpec(t, root)
 	s.ExtraModules = []string{"dummy"}
 	_, err = Image(t.Context(), s, nil)
-	want := "dummy (kernel/drivers/net/dummy.ko): it was built for 5.0.0, and has no symbol versions by which " + testRelease + " could tell that it fits"
+	want := "dummy (kernel/drivers/net/dummy.ko): it was built for 5.0.0, and has no symbol versions by which " +
+		testRelease + " could tell that it fits"
 	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--no-check") {
 		t.Errorf("error %v lacks %q", err, want)
 	}
@@ -339,15 +348,17 @@ func TestImageInRAMForModprobe(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"dummy": "kernel/drivers/net/dummy.ko", "rtnl-link-dummy": "kernel/drivers/net/dummy.ko", "pci:v1af4d1": "kernel/drivers/virtio/virtio_pci.ko",
-		"loop": "(builtin)", "block-major-7-0": "(builtin)",
+		"dummy": "kernel/drivers/net/dummy.ko", "rtnl-link-dummy": "kernel/drivers/net/dummy.ko",
+		"pci:v1af4d1": "kernel/drivers/virtio/virtio_pci.ko",
+		"loop":        "(builtin)", "block-major-7-0": "(builtin)",
 	} {
-		out, err := exec.CommandContext(t.Context(), modinfo, "-b", root, "-k", testRelease, "-F", "filename", name).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), modinfo, "-b", root, "-k", testRelease, "-F", "filename",
+			name).CombinedOutput()
 		if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), want) {
 			t.Errorf("modinfo %s: %v, %q; want %s", name, err, out, want)
 		}
 	}
 	if _, image := makeImage(t, testSpec(t, testTree(t))); bytes.Contains(image, []byte("modules.dep.bin")) {
-		t.Error("kmod's indexes are in an image that is no root")
+		t.Error("kmod's indexes are in an image that is not a root")
 	}
 }

@@ -137,7 +137,8 @@ func (i imageInfo) Mode() fs.FileMode { return fileMode(i.n.mode) }
 // fileMode is st_mode as Go has it.
 func fileMode(mode uint32) fs.FileMode {
 	m := fs.FileMode(mode & 0o777)
-	for bit, special := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+	for bit, special := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid,
+		0o1000: fs.ModeSticky} {
 		if mode&bit != 0 {
 			m |= special
 		}

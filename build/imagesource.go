@@ -91,7 +91,8 @@ func spool(ctx context.Context, r io.Reader) (*Source, error) {
 	}
 	n, err := io.Copy(f, io.LimitReader(infile.Heed(ctx, r), spoolMax+1))
 	if err == nil && n > spoolMax {
-		err = fmt.Errorf("more than %d GiB come through the pipe: write them into a file and give its name", spoolMax>>30)
+		err = fmt.Errorf("more than %d GiB come through the pipe: write them into a file and give its name",
+			spoolMax>>30)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("copy the image to read it: %w", err), f.Close())

@@ -21,7 +21,8 @@ import (
 //
 // The kernel's own indexes stay whole where they say what is built in:
 // whoever asks for such a module must learn that it is there.
-func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool, more ...modload.Companion) ([]file, error) {
+func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool, more ...modload.Companion) ([]file,
+	error) {
 	kept := func(word string) bool { return keep(moduleName(word)) }
 	dir := modulesDir + "/" + release + "/"
 	var files []file
@@ -36,7 +37,8 @@ func reduceIndexes(fsys fs.FS, release string, keep func(module string) bool, mo
 			})
 		}},
 		{softdepFile, func(text string) string {
-			return companions(keep, more...) + firstExtras(keep) + lines(text, func(words []string) bool { // softdep MODULE pre: A post: B
+			// softdep MODULE pre: A post: B
+			return companions(keep, more...) + firstExtras(keep) + lines(text, func(words []string) bool {
 				return len(words) >= 3 && words[0] == "softdep" && kept(words[1])
 			})
 		}},
@@ -78,10 +80,12 @@ func binaryIndexes(indexes []file) []file {
 		dir = path.Dir(f.name)
 		texts[path.Base(f.name)] = string(f.data)
 	}
-	made := depmod.Binary(texts["modules.dep"], texts["modules.alias"], texts["modules.builtin"], texts["modules.builtin.modinfo"])
+	made := depmod.Binary(texts["modules.dep"], texts["modules.alias"], texts["modules.builtin"],
+		texts["modules.builtin.modinfo"])
 	var files []file
 	for _, name := range slices.Sorted(maps.Keys(made)) {
-		files = append(files, file{name: path.Join(dir, name), mode: typeFile | 0o644, data: made[name], part: PartIndexes})
+		files = append(files, file{name: path.Join(dir, name), mode: typeFile | 0o644, data: made[name],
+			part: PartIndexes})
 	}
 	return files
 }

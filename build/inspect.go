@@ -34,7 +34,7 @@ type Contents struct {
 	has amount
 }
 
-// A Folder is a folder of lib/modules that is not a kernel's tree.
+// A Folder is a directory of lib/modules that is not a kernel's tree.
 type Folder struct {
 	Name    string
 	Modules []string // by name, in the order of the archive
@@ -149,7 +149,7 @@ func (l listing) read(ctx context.Context, src *Source) (Contents, error) {
 		sum    = l.newHash()
 	)
 	s := &scan{maxRaw: l.maxRaw}
-	s.segment = func(one Segment, blocks []packedBlock) {
+	s.segment = func(one Segment, blocks []blockSize) {
 		one.Files = len(spans)
 		share(c.Files[before:][:len(spans)], spans, blocks)
 		before, spans = before+len(spans), spans[:0]
@@ -217,15 +217,17 @@ func (c *Contents) file(e cpioEntry, content *cpioReader, sum hash.Hash) (File, 
 	return f, nil
 }
 
-// warn tells of entries that the kernel passes over without a word (do_header in
+// warn names entries that the kernel passes over silently (do_header in
 // init/initramfs.c), of each kind once.
 func (c *Contents) warn(told map[string]bool, e cpioEntry) {
 	kind, text := "", ""
 	switch {
 	case e.passedOver() && e.mode&typeMask == typeLink:
-		kind, text = "link", fmt.Sprintf("the kernel passes over /%s: the target of a link has at most %d bytes, and this one %d", printable(cleanName(e.name)), cpioMaxLink, e.size)
+		kind, text = "link", fmt.Sprintf("the kernel passes over /%s: the target of a link has at most %d bytes, "+
+			"and this one %d", printable(cleanName(e.name)), cpioMaxLink, e.size)
 	case e.passedOver():
-		kind, text = "content", fmt.Sprintf("the kernel passes over /%s: it is not a regular file and has content", printable(cleanName(e.name)))
+		kind, text = "content", fmt.Sprintf("the kernel passes over /%s: it is not a regular file and has content",
+			printable(cleanName(e.name)))
 	case e.checksums:
 		kind, text = "checksums", "an archive with checksums (070702): Linux before 5.19 refuses it"
 	}

@@ -40,8 +40,10 @@ func TestInspectSegments(t *testing.T) {
 		for _, second := range Compressions() {
 			for _, pad := range []int{0, 4, 512} {
 				t.Run(fmt.Sprintf("%v, %d, %v", first, pad, second), func(t *testing.T) {
-					a := archive(t, conf("nodisk.profile=virt\nip=dhcp\n"), file{name: "a", mode: typeFile | 0o644, data: []byte("a")})
-					b := archive(t, file{name: "init", mode: typeFile | 0o755, data: []byte("program")}, conf("nodisk.profile=nfs,eth\n"))
+					a := archive(t, conf("nodisk.profile=virt\nip=dhcp\n"), file{name: "a",
+						mode: typeFile | 0o644, data: []byte("a")})
+					b := archive(t, file{name: "init", mode: typeFile | 0o755, data: []byte("program")},
+						conf("nodisk.profile=nfs,eth\n"))
 					image := append(packed(t, first, a), make([]byte, pad)...)
 					for pad > 0 && len(image)%4 != 0 {
 						image = append(image, 0)
@@ -89,8 +91,8 @@ func TestInspectErrors(t *testing.T) {
 		"cut off":     {good[:len(good)-200], "cut off"},
 		"lz4 cut off": {packed(t, LZ4, good)[:40], "cut off"},
 		"xz cut off":  {packed(t, XZ, good)[:60], "xz"},
-		"rubbish behind": {
-			append(bytes.Clone(good), "hello"...), "after 1 good segment",
+		"rubbish after": {
+			append(bytes.Clone(good), "hello"...), "after 1 valid segment",
 		},
 		"lz4 without a gap": {append(packed(t, LZ4, good), good...), "zero bytes between"},
 		"cpio at odd place": {append(packed(t, None, good), append([]byte{0}, good...)...), "multiple of 4"},
@@ -118,7 +120,8 @@ func TestInspectIsBounded(t *testing.T) {
 
 func TestModeString(t *testing.T) {
 	for mode, want := range map[uint32]string{
-		typeDir | 0o1777: "drwxrwxrwt", typeFile | 0o4755: "-rwsr-xr-x", typeFile | 0o2640: "-rw-r-S---", typeChar | 0o600: "crw-------",
+		typeDir | 0o1777: "drwxrwxrwt", typeFile | 0o4755: "-rwsr-xr-x", typeFile | 0o2640: "-rw-r-S---",
+		typeChar | 0o600: "crw-------",
 		typeLink | 0o777: "lrwxrwxrwx", 0o111: "?--x--x--x",
 	} {
 		if got := (File{Mode: mode}).ModeString(); got != want {

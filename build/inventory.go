@@ -50,8 +50,8 @@ const (
 // ParseInventory reads what hardware a node has, in any mixture of these forms: modaliases, one a
 // line, as sysfs shows them (with or without "MODALIAS=" before them); lspci
 // -n, -nn, -nmm, -nvmm and -nnmm, with -v, -k, -x and -D or without, also busybox's and that of a machine
-// without pci.ids; /proc/bus/pci/devices; what WriteText wrote. Lines that begin with "#" are comments. Lines that are none of these
-// are errors, all of them together.
+// without pci.ids; /proc/bus/pci/devices; what WriteText wrote. Lines that begin with "#" are comments.
+// Lines that are none of these are errors, all of them together.
 //
 // Devices of classes (input, dmi) are left out: /init does not load drivers for
 // them. Virtio devices, which show themselves only behind the driver of their PCI
@@ -190,7 +190,8 @@ func foreignProgram(text string) string {
 // fail tells of a line that is not understood.
 func (p *inventoryParser) fail(number int, text string) {
 	if program := foreignProgram(text); program != "" && p.foreign == nil {
-		p.foreign = fmt.Errorf("%s line %d: the listing of %s, which is not understood here: %s", p.Name, number, program, inventoryHelp)
+		p.foreign = fmt.Errorf("%s line %d: the listing of %s, which is not understood here: %s",
+			p.Name, number, program, inventoryHelp)
 	}
 	if p.bad++; p.bad > inventoryErrors {
 		return
@@ -228,7 +229,8 @@ func (p *inventoryParser) add(alias string, line int) {
 		alias = id.modalias() // capitals, as in sysfs and modules.alias
 		p.unplaced = p.unplaced || p.pci == nil
 	}
-	if bus, _, _ := strings.Cut(alias, ":"); bus == "input" || bus == "dmi" || p.seen[alias] || len(p.Devices) >= inventoryDevices {
+	if bus, _, _ := strings.Cut(alias, ":"); bus == "input" || bus == "dmi" || p.seen[alias] ||
+		len(p.Devices) >= inventoryDevices {
 		return
 	}
 	p.seen[alias] = true

@@ -104,7 +104,8 @@ func (c *driverChoice) serve(v Inventory) (notes []string, err error) {
 				follow, lacking := c.linked(a, d)
 				c.follow = append(c.follow, follow...)
 				if lacking != nil {
-					notes = append(notes, fmt.Sprintf("%v: Linux %s has no %s, without which %s makes no interface", d, c.index.Release(), strings.Join(lacking, " and no "), name))
+					notes = append(notes, fmt.Sprintf("%v: Linux %s has no %s, without which %s makes no interface",
+						d, c.index.Release(), strings.Join(lacking, " and no "), name))
 				}
 			}
 			found = true
@@ -131,9 +132,11 @@ func (c *driverChoice) serve(v Inventory) (notes []string, err error) {
 	switch {
 	case usb || served != nil:
 	case network == nil:
-		notes = append(notes, fmt.Sprintf("inventory %s: no network adapter is known as one; was the whole machine listed?", v.Name))
+		notes = append(notes, fmt.Sprintf("inventory %s: no network adapter is known as one; was the whole "+
+			"machine listed?", v.Name))
 	default:
-		return nil, fmt.Errorf("choose drivers: inventory %s: no network adapter has a driver in Linux %s: %s; take a newer kernel, or add the maker's module by --module-dir and build without --inventory",
+		return nil, fmt.Errorf("choose drivers: inventory %s: no network adapter has a driver in Linux %s: %s; take "+
+			"a newer kernel, or add the maker's module by --module-dir and build without --inventory",
 			v.Name, c.index.Release(), strings.Join(unique(network), ", "))
 	}
 	return notes, nil
@@ -166,7 +169,8 @@ func (c *driverChoice) fabric(d Device, drivers []string) string {
 	case c.index.Builtin(module):
 		return ""
 	}
-	return fmt.Sprintf("%s; by its class it would get %s, which Linux %s does not have", text, module, c.index.Release())
+	return fmt.Sprintf("%s; by its class it would get %s, which Linux %s does not have",
+		text, module, c.index.Release())
 }
 
 // linked are the modules that an adapter's driver needs for an interface of a device, as its
@@ -200,7 +204,8 @@ func (c *driverChoice) companions(profiles []modload.Profile) []string {
 		for _, name := range slices.Concat(p.Include, p.Maybe) {
 			listed[moduleName(name)] = true
 		}
-		infiniband = infiniband || slices.ContainsFunc(p.Load, func(r modload.Request) bool { return r.Name == "ib_ipoib" })
+		infiniband = infiniband ||
+			slices.ContainsFunc(p.Load, func(r modload.Request) bool { return r.Name == "ib_ipoib" })
 	}
 	chosen := unique(slices.Concat(c.wanted, c.follow))
 	for i := 0; i < len(chosen); i++ {
@@ -210,7 +215,8 @@ func (c *driverChoice) companions(profiles []modload.Profile) []string {
 			}
 			for _, name := range pair.Then {
 				inTree := c.index.Has(name)
-				if inTree && (listed[name] || infiniband && modload.ServesIPoIB(name)) && !slices.Contains(chosen, name) {
+				if inTree && (listed[name] || infiniband && modload.ServesIPoIB(name)) && !slices.Contains(chosen,
+					name) {
 					chosen = append(chosen, name)
 				}
 			}
@@ -250,7 +256,7 @@ func Bootable(at string, d Device) bool {
 		below(at, "ata/", "nvme/", "scsi/", "block/", "message/fusion/", "mmc/", "ufs/", "usb/storage/")
 }
 
-// below tells whether a path is below one of some folders of kernel/drivers.
+// below reports whether a path is below one of some directories of kernel/drivers.
 func below(at string, dirs ...string) bool {
 	in, ok := strings.CutPrefix(at, "kernel/drivers/")
 	return ok && slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(in, dir) })

@@ -34,7 +34,8 @@ func HostInventory(sysfs fs.FS, release string) (Inventory, error) {
 		p.add(alias, 0) // a bus of which the devices have none
 	}
 	if p.Devices == nil {
-		return Inventory{}, errors.New("take inventory: no device of this machine has a modalias; is sysfs mounted on /sys?")
+		return Inventory{}, errors.New("take inventory: no device of this machine has a modalias; is sysfs " +
+			"mounted on /sys?")
 	}
 	p.deriveVirtio()
 	for _, name := range []string{"class/dmi/id/product_name", "firmware/devicetree/base/model"} {
@@ -48,7 +49,7 @@ func HostInventory(sysfs fs.FS, release string) (Inventory, error) {
 }
 
 // hostAddresses are those of the network interfaces that have a device of a bus
-// behind them, sorted.
+// after them, sorted.
 func hostAddresses(sysfs fs.FS) []string {
 	interfaces, err := fs.ReadDir(sysfs, "class/net")
 	if err != nil {

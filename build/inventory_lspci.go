@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// What lspci prints is read here: of the packages for PCI, jaypipes/ghw describes the machine that it runs on,
+// and jaypipes/pcidb has the names for numbers; this text comes from another machine.
+
 // cutSlot takes "0000:00:1f.2 " off a line of lspci.
 func cutSlot(line string) (rest string, ok bool) {
 	slot, rest, _ := strings.Cut(line, " ")
@@ -251,12 +254,13 @@ func (id *pciID) setInterface(line string) {
 // detail reads a line that lspci -v writes below a device. Only the subsystem
 // matters: "Subsystem: 1af4:1100" or "Subsystem: Red Hat, Inc. [1af4:1100]".
 func (id *pciID) detail(line string) {
-	if value, ok := strings.CutPrefix(strings.TrimSpace(line), "Subsystem: "); ok && !id.setPair(pciSubvendor, numberOf(value)) {
+	if value, ok := strings.CutPrefix(strings.TrimSpace(line), "Subsystem: "); ok && !id.setPair(pciSubvendor,
+		numberOf(value)) {
 		id.setLastPair(pciSubvendor, value)
 	}
 }
 
-// field reads a line of lspci -vmm, "Vendor:	8086", and tells whether it is one.
+// field reads a line of lspci -vmm, "Vendor:	8086", and reports whether it is one.
 func (p *inventoryParser) field(line string) bool {
 	key, value, ok := strings.Cut(line, ":\t")
 	if !ok {
@@ -299,7 +303,8 @@ func (p *inventoryParser) field(line string) bool {
 func (p *inventoryParser) record() {
 	if p.vmm && !p.pci.named() {
 		if p.bad++; p.bad <= inventoryErrors {
-			p.errs = append(p.errs, fmt.Errorf("%s line %d: a record of lspci -vmm without numbers for vendor and device: take lspci -nvmm", p.Name, p.at))
+			p.errs = append(p.errs, fmt.Errorf("%s line %d: a record of lspci -vmm without numbers for vendor and "+
+				"device: take lspci -nvmm", p.Name, p.at))
 		}
 		p.pci = nil
 	}

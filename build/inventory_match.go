@@ -198,7 +198,7 @@ func (a Aliases) Match(x *modload.Index, d Device) []string {
 	return unique(modules)
 }
 
-// Builtin tells whether the kernel itself serves a device, or may do so.
+// Builtin reports whether the kernel itself serves a device, or may do so.
 func (a Aliases) Builtin(x *modload.Index, d Device) bool {
 	return slices.ContainsFunc(a.Of(d), x.Builtin)
 }

@@ -123,7 +123,7 @@ const (
 	virtioSCSI         = 8
 )
 
-// virtio is the type of the virtio device behind a PCI device, 0 if it is none.
+// virtio is the type of the virtio device behind a PCI device, 0 if there is none.
 func (id pciID) virtio() int {
 	device := id.number(pciDevice)
 	switch {

@@ -69,10 +69,12 @@ func ParseKernel(ctx context.Context, r io.ReaderAt) (Kernel, error) {
 		return parseUnified(ctx, r)
 	}
 	if kind := otherKernel(head); kind != "" {
-		return Kernel{}, fmt.Errorf("it is %s, which nodisk does not read: give the kernel that is in it, as bzImage, Image or vmlinux", kind)
+		return Kernel{}, fmt.Errorf("it is %s, which nodisk does not read: give the kernel that is in it, as "+
+			"bzImage, Image or vmlinux", kind)
 	}
 	if !isCompressed(head) {
-		return Kernel{}, errors.New("not a kernel that is known here: neither bzImage (x86), nor Image (arm64, riscv64, loong64, also compressed or zboot), nor ELF vmlinux, nor unified kernel image")
+		return Kernel{}, errors.New("not a kernel that is known here: neither bzImage (x86), nor Image (arm64, " +
+			"riscv64, loong64, also compressed or zboot), nor ELF vmlinux, nor unified kernel image")
 	}
 	return parseZboot(ctx, r)
 }
@@ -186,7 +188,8 @@ func searchKernel(r io.Reader, arch string) (Kernel, error) {
 		}
 		if err != nil {
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return Kernel{}, errors.New(`no "Linux version" in it; if it is compressed, give the uncompressed Image`)
+				return Kernel{}, errors.New(
+					`no "Linux version" in it; if it is compressed, give the uncompressed Image`)
 			}
 			return Kernel{}, fmt.Errorf("unpack kernel: %w", err)
 		}
@@ -196,9 +199,10 @@ func searchKernel(r io.Reader, arch string) (Kernel, error) {
 }
 
 // plausible tells a release ("6.1.0-56-amd64") from other text: it becomes
-// the name of a folder.
+// the name of a directory.
 func plausible(release string) bool {
-	if release == "" || release[0] < '0' || release[0] > '9' || !strings.Contains(release, ".") || strings.Contains(release, "..") {
+	if release == "" || release[0] < '0' || release[0] > '9' || !strings.Contains(release, ".") ||
+		strings.Contains(release, "..") {
 		return false
 	}
 	for _, c := range []byte(release) {

@@ -24,7 +24,7 @@ import (
 
 // A kernelSource says where the facts of a kernel come from.
 type kernelSource struct {
-	file    string // the kernel's; empty: only what release and folders tell
+	file    string // the kernel's; empty: only what release and directories tell
 	release string // where file is empty
 	tree    string // lib/modules/RELEASE, or empty
 	symvers string // Module.symvers; empty: it is looked for
@@ -227,7 +227,8 @@ func kernelSymvers(r io.Reader) ([]ko.Symbol, error) {
 	}
 	exports = slices.DeleteFunc(exports, func(s ko.Symbol) bool { return s.From != "vmlinux" })
 	if len(exports) == 0 {
-		return nil, errors.New("read Module.symvers: it has no symbol of vmlinux; give the one of the kernel, not of a module's source")
+		return nil, errors.New("read Module.symvers: it has no symbol of vmlinux; give the one of the kernel, not of " +
+			"a module's source")
 	}
 	return exports, nil
 }

@@ -93,14 +93,16 @@ func unified(t testing.TB, sections map[string][]byte) []byte {
 func TestUnifiedKernel(t *testing.T) {
 	root := testTree(t)
 	file := filepath.Join(t.TempDir(), "node.efi")
-	write(t, file, unified(t, map[string][]byte{".linux": bzImage(testRelease), ".initrd": []byte("070701"), ".cmdline": []byte("quiet\x1b[2J")}))
+	write(t, file, unified(t, map[string][]byte{".linux": bzImage(testRelease), ".initrd": []byte("070701"),
+		".cmdline": []byte("quiet\x1b[2J")}))
 	s := testSpec(t, root)
 	s.Kernel = file
 	r, err := Image(t.Context(), s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "a unified kernel image: it brings an initramfs of its own, which systemd-stub hands to the kernel before any other, and a command line of its own (quiet\\x1b[2J)"
+	const want = "a unified kernel image: it brings an initramfs of its own, which systemd-stub hands to the kernel " +
+		"before any other, and a command line of its own (quiet\\x1b[2J)"
 	if !strings.Contains(strings.Join(r.Warnings, "\n"), want) {
 		t.Errorf("warnings %q", r.Warnings)
 	}
@@ -131,40 +133,55 @@ func TestParseKernel(t *testing.T) {
 		want Kernel
 		err  string
 	}{
-		"bzImage":            {data: bzImage("6.1.0-56-amd64"), want: Kernel{Release: "6.1.0-56-amd64", Arch: "amd64"}},
-		"bzImage, unset":     {data: unset, err: "does not say its version"},
-		"bzImage, rubbish":   {data: bzImage("../../etc"), err: "no version string"},
-		"bzImage, cut off":   {data: bzImage("6.1.0")[:0x206], err: "cut off"},
-		"arm64":              {data: arm, want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
-		"arm64, gzip":        {data: gzipped(t, arm), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
-		"arm64, zboot":       {data: zboot(gzipped(t, arm), "gzip"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
-		"arm64, zboot, xz":   {data: zboot(packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"), "xzkern"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
-		"arm64, zboot, cut":  {data: zboot(nil, "xzkern"), err: "cut off"},
-		"arm64, no version":  {data: arm[:4096], err: "uncompressed Image"},
-		"vmlinux":            {data: elfStub(machineAMD64, "Linux version 6.2.3 (x)"), want: Kernel{Release: "6.2.3", Arch: "amd64"}},
-		"vmlinux, gzip":      {data: gzipped(t, elfStub(machineAMD64, "Linux version 6.2.3 (x)")), want: Kernel{Release: "6.2.3", Arch: "amd64"}},
-		"arm64, xz":          {data: packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
-		"arm64, zstd":        {data: packedBy(t, arm, "zstd", "-q"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
-		"arm64, zboot, zstd": {data: zboot(packedBy(t, arm, "zstd", "-q"), "zstd"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
-		"riscv64":            {data: otherImage("6.6.1-risc", "RSC\x05"), want: Kernel{Release: "6.6.1-risc", Arch: "riscv64"}},
-		"riscv64, zboot":     {data: zboot(gzipped(t, otherImage("6.6.1-risc", "RSC\x05")), "gzip"), want: Kernel{Release: "6.6.1-risc", Arch: "riscv64"}},
-		"loong64, zboot":     {data: zboot(gzipped(t, otherImage("6.6.1-loong", "\xcd\x23\x82\x81")), "gzip"), want: Kernel{Release: "6.6.1-loong", Arch: "loong64"}},
+		"bzImage":          {data: bzImage("6.1.0-56-amd64"), want: Kernel{Release: "6.1.0-56-amd64", Arch: "amd64"}},
+		"bzImage, unset":   {data: unset, err: "does not say its version"},
+		"bzImage, rubbish": {data: bzImage("../../etc"), err: "no version string"},
+		"bzImage, cut off": {data: bzImage("6.1.0")[:0x206], err: "cut off"},
+		"arm64":            {data: arm, want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, gzip":      {data: gzipped(t, arm), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zboot":     {data: zboot(gzipped(t, arm), "gzip"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zboot, xz": {data: zboot(packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"), "xzkern"),
+			want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zboot, cut": {data: zboot(nil, "xzkern"), err: "cut off"},
+		"arm64, no version": {data: arm[:4096], err: "uncompressed Image"},
+		"vmlinux": {data: elfStub(machineAMD64, "Linux version 6.2.3 (x)"), want: Kernel{Release: "6.2.3",
+			Arch: "amd64"}},
+		"vmlinux, gzip": {data: gzipped(t, elfStub(machineAMD64, "Linux version 6.2.3 (x)")),
+			want: Kernel{Release: "6.2.3", Arch: "amd64"}},
+		"arm64, xz": {data: packedBy(t, arm, "xz", "--check=crc32", "--arm64", "--lzma2"),
+			want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zstd": {data: packedBy(t, arm, "zstd", "-q"), want: Kernel{Release: "6.6.1-arm", Arch: "arm64"}},
+		"arm64, zboot, zstd": {data: zboot(packedBy(t, arm, "zstd", "-q"), "zstd"), want: Kernel{Release: "6.6.1-arm",
+			Arch: "arm64"}},
+		"riscv64": {data: otherImage("6.6.1-risc", "RSC\x05"), want: Kernel{Release: "6.6.1-risc",
+			Arch: "riscv64"}},
+		"riscv64, zboot": {data: zboot(gzipped(t, otherImage("6.6.1-risc", "RSC\x05")), "gzip"),
+			want: Kernel{Release: "6.6.1-risc", Arch: "riscv64"}},
+		"loong64, zboot": {data: zboot(gzipped(t, otherImage("6.6.1-loong", "\xcd\x23\x82\x81")), "gzip"),
+			want: Kernel{Release: "6.6.1-loong", Arch: "loong64"}},
 		"UKI": {
-			data: unified(t, map[string][]byte{".linux": bzImage("6.1.0-56-amd64"), ".initrd": []byte("070701"), ".cmdline": []byte("root=dhcp quiet\n\x00"), ".uname": []byte("6.1.0-56-amd64")}),
-			want: Kernel{Release: "6.1.0-56-amd64", Arch: "amd64", Unified: Unified{Is: true, Initrd: true, Cmdline: "root=dhcp quiet"}},
+			data: unified(t, map[string][]byte{".linux": bzImage("6.1.0-56-amd64"), ".initrd": []byte("070701"),
+				".cmdline": []byte("root=dhcp quiet\n\x00"), ".uname": []byte("6.1.0-56-amd64")}),
+			want: Kernel{Release: "6.1.0-56-amd64", Arch: "amd64", Unified: Unified{Is: true, Initrd: true,
+				Cmdline: "root=dhcp quiet"}},
 		},
 		"UKI, zboot, no initrd": {
 			data: unified(t, map[string][]byte{".linux": zboot(gzipped(t, arm), "gzip")}),
 			want: Kernel{Release: "6.6.1-arm", Arch: "arm64", Unified: Unified{Is: true}},
 		},
-		"EFI program": {data: unified(t, map[string][]byte{".text": make([]byte, 100)}), err: "an EFI program without a kernel in it"},
-		"UKI in UKI":  {data: unified(t, map[string][]byte{".linux": unified(t, map[string][]byte{".linux": bzImage("6.1.0")})}), err: "its section .linux is an EFI program, not a kernel"},
-		"UKI, cut":    {data: unified(t, map[string][]byte{".linux": bzImage("6.1.0")})[:70], err: "damaged, or cut off"},
-		"FIT":         {data: []byte("\xd0\x0d\xfe\xed0000"), err: "a flattened image tree (FIT) or device tree, which nodisk does not read: give the kernel that is in it"},
-		"uImage":      {data: []byte("\x27\x05\x19\x560000"), err: "a uImage of U-Boot"},
-		"initramfs":   {data: []byte("070701000000"), err: "an initramfs (cpio), not a kernel"},
-		"text":        {data: []byte("#!/bin/sh\n"), err: "not a kernel"},
-		"empty":       {err: "not a kernel"},
+		"EFI program": {data: unified(t, map[string][]byte{".text": make([]byte, 100)}),
+			err: "an EFI program without a kernel in it"},
+		"UKI in UKI": {data: unified(t,
+			map[string][]byte{".linux": unified(t, map[string][]byte{".linux": bzImage("6.1.0")})}),
+			err: "its section .linux is an EFI program, not a kernel"},
+		"UKI, cut": {data: unified(t, map[string][]byte{".linux": bzImage("6.1.0")})[:70],
+			err: "damaged, or cut off"},
+		"FIT": {data: []byte("\xd0\x0d\xfe\xed0000"), err: "a flattened image tree (FIT) or device tree, " +
+			"which nodisk does not read: give the kernel that is in it"},
+		"uImage":    {data: []byte("\x27\x05\x19\x560000"), err: "a uImage of U-Boot"},
+		"initramfs": {data: []byte("070701000000"), err: "an initramfs (cpio), not a kernel"},
+		"text":      {data: []byte("#!/bin/sh\n"), err: "not a kernel"},
+		"empty":     {err: "not a kernel"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseKernel(t.Context(), bytes.NewReader(tt.data))
@@ -198,7 +215,7 @@ func FuzzParseKernel(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		k, err := ParseKernel(t.Context(), bytes.NewReader(data))
 		if err == nil && !plausible(k.Release) {
-			t.Errorf("release %q cannot name a folder", k.Release)
+			t.Errorf("release %q cannot name a directory", k.Release)
 		}
 	})
 }

@@ -34,7 +34,8 @@ func (k Kernel) Notes() []string {
 		"; for the network take the kernel in it: objcopy -O binary --only-section=.linux FILE vmlinuz"}
 }
 
-// isPE reports whether a file begins as an EFI program does. So do kernels with an EFI stub, which have marks of their own.
+// isPE reports whether a file begins as an EFI program does. So do kernels with an EFI stub, which
+// have marks of their own.
 func isPE(head []byte) bool {
 	return at(head, 0, "MZ") && len(head) >= 0x40 && binary.LittleEndian.Uint32(head[0x3c:]) >= 0x40
 }

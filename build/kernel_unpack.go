@@ -23,7 +23,8 @@ func UnpackKernel(ctx context.Context, r io.ReaderAt) ([]byte, error) {
 	return unpackKernel(ctx, r, kernelMax)
 }
 
-// unpackKernel returns the plain kernel of a kernel's file, at most limit bytes: an ELF vmlinux with its sections on x86, an Image on arm64.
+// unpackKernel returns the plain kernel of a kernel's file, at most limit bytes: an ELF vmlinux
+// with its sections on x86, an Image on arm64.
 func unpackKernel(ctx context.Context, r io.ReaderAt, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(infile.Heed(ctx, io.NewSectionReader(r, 0, kernelMax)))
 	if err != nil {
@@ -69,7 +70,8 @@ func bzImagePayload(data []byte) ([]byte, error) {
 	)
 	le := binary.LittleEndian
 	if len(data) < payload+8 || le.Uint16(data[protocol:]) < 0x208 {
-		return nil, errors.New("the bzImage does not say where the packed kernel lies in it (boot protocol before 2.08)")
+		return nil, errors.New("the bzImage does not say where the packed kernel lies in it (boot " +
+			"protocol before 2.08)")
 	}
 	sectors := int64(data[setupSects])
 	if sectors == 0 {
@@ -92,12 +94,13 @@ func zbootPayload(data []byte) ([]byte, error) {
 	begin := int64(binary.LittleEndian.Uint32(data[8:]))
 	end := begin + int64(binary.LittleEndian.Uint32(data[12:]))
 	if end > int64(len(data)) || begin >= end {
-		return nil, fmt.Errorf("the packed kernel ends at byte %d, the EFI zboot file has %d: it is cut off", end, len(data))
+		return nil, fmt.Errorf("the packed kernel ends at byte %d, the EFI zboot file has %d: it is cut off",
+			end, len(data))
 	}
 	return data[begin:end], nil
 }
 
-// unpackPayload unpacks a kernel by the magic of its compression; behind it may
+// unpackPayload unpacks a kernel by the magic of its compression; after it may
 // lie the size of the plain kernel (scripts/Makefile.lib, size_append).
 func unpackPayload(ctx context.Context, data []byte, limit int64) ([]byte, error) {
 	name, plain, err := openPayload(data)
@@ -117,7 +120,7 @@ func unpackPayload(ctx context.Context, data []byte, limit int64) ([]byte, error
 	}
 	n, err := io.Copy(&out, io.LimitReader(infile.Heed(ctx, plain), limit+1))
 	if n > 0 && errors.Is(err, zstd.ErrMagicMismatch) {
-		err = nil // behind the frame is the size
+		err = nil // after the frame is the size
 	}
 	switch {
 	case err != nil:
@@ -130,7 +133,8 @@ func unpackPayload(ctx context.Context, data []byte, limit int64) ([]byte, error
 
 // isCompressed reports whether a file begins as one of those that openPayload knows.
 func isCompressed(head []byte) bool {
-	for _, magic := range []string{"\x1f\x8b", xzKernelMagic, "\x28\xb5\x2f\xfd", "\x02\x21\x4c\x18", "BZh", "\x5d\x00\x00", "\x89LZO"} {
+	for _, magic := range []string{"\x1f\x8b", xzKernelMagic, "\x28\xb5\x2f\xfd", "\x02\x21\x4c\x18", "BZh",
+		"\x5d\x00\x00", "\x89LZO"} {
 		if at(head, 0, magic) {
 			return true
 		}
@@ -162,7 +166,7 @@ func openPayload(data []byte) (name string, plain io.Reader, err error) {
 		// lz4Stream takes the size for another block: it is smaller than any kernel.
 		return "lz4", unpackLZ4(data[4:max(len(data)-4, 4)]), nil
 	case at(data, 0, "BZh"):
-		// Not the size behind it: it would be taken for another stream.
+		// Not the size after it: it would be taken for another stream.
 		return "bzip2", bzip2.NewReader(bytes.NewReader(data[:max(len(data)-4, 0)])), nil
 	case at(data, 0, "\x5d\x00\x00"):
 		z, err := lzma.ReaderConfig{DictCap: 64 << 20}.NewReader(in) // as lzma -9
@@ -171,7 +175,9 @@ func openPayload(data []byte) (name string, plain io.Reader, err error) {
 		}
 		return "lzma", z, nil
 	case at(data, 0, "\x89LZO"):
-		return "", nil, errors.New("the kernel is packed with lzo, which nodisk does not unpack: give its Module.symvers (--symvers), or the plain vmlinux or Image")
+		return "", nil, errors.New("the kernel is packed with lzo, which nodisk does not unpack: give its " +
+			"Module.symvers (--symvers), or the plain vmlinux or Image")
 	}
-	return "", nil, errors.New("the kernel is packed in a way not known here: give its Module.symvers (--symvers), or the plain vmlinux or Image")
+	return "", nil, errors.New("the kernel is packed in a way not known here: give its Module.symvers (--symvers), " +
+		"or the plain vmlinux or Image")
 }

@@ -58,7 +58,8 @@ func branchy(n int) []byte {
 	for len(data) < n {
 		switch random.IntN(4) {
 		case 0:
-			data = append(data, 0xe8+byte(random.IntN(2)), byte(random.IntN(256)), byte(random.IntN(4)), 0, byte(-random.IntN(2)))
+			data = append(data, 0xe8+byte(random.IntN(2)), byte(random.IntN(256)), byte(random.IntN(4)), 0,
+				byte(-random.IntN(2)))
 		case 1:
 			data = append(data, bytes.Repeat([]byte{0xe8}, random.IntN(7))...)
 		case 2:
@@ -100,7 +101,8 @@ func TestKernelHeeds(t *testing.T) {
 		},
 	}
 	for name, args := range map[string][]string{
-		"gzip": {"-n", "-1"}, "bzip2": {"-1"}, "zstd": {"-1"}, "lz4": {"-l", "-1", "-"}, "lzma": {"-0"}, "xz": {"--check=crc32", "-0"},
+		"gzip": {"-n", "-1"}, "bzip2": {"-1"}, "zstd": {"-1"}, "lz4": {"-l", "-1", "-"}, "lzma": {"-0"},
+		"xz": {"--check=crc32", "-0"},
 	} {
 		program := name
 		if name == "lzma" {
@@ -114,7 +116,8 @@ func TestKernelHeeds(t *testing.T) {
 			p := &patience{Context: t.Context(), end: 20}
 			err := read[what](p, file)
 			if !errors.Is(err, context.Canceled) || p.asked > p.end+5 {
-				t.Errorf("%s, %s: error %v after it was asked %d times, want the end after %d", name, what, err, p.asked, p.end)
+				t.Errorf("%s, %s: error %v after it was asked %d times, want the end after %d",
+					name, what, err, p.asked, p.end)
 			}
 		}
 	}
@@ -137,10 +140,12 @@ func TestUnpackKernel(t *testing.T) {
 			if err != nil || !bytes.Equal(got, plain) {
 				t.Errorf("%d bytes, %v; want the %d that were packed", len(got), err, len(plain))
 			}
-			if _, err := unpackKernel(t.Context(), bytes.NewReader(withPayload("6.2.3", packed, len(plain))), 50_000); err == nil {
+			if _, err := unpackKernel(t.Context(), bytes.NewReader(withPayload("6.2.3", packed, len(plain))),
+				50_000); err == nil {
 				t.Error("the limit does not count")
 			}
-			if _, err := unpackKernel(t.Context(), bytes.NewReader(withPayload("6.2.3", packed[:len(packed)/2], len(plain))), kernelMax); err == nil {
+			if _, err := unpackKernel(t.Context(), bytes.NewReader(withPayload("6.2.3",
+				packed[:len(packed)/2], len(plain))), kernelMax); err == nil {
 				t.Error("half of it is good enough")
 			}
 		})
@@ -152,7 +157,8 @@ func TestXZFilters(t *testing.T) {
 	for _, filter := range []string{"--x86", "--arm64", "--sparc"} {
 		for _, size := range []int{1, 4, 5, 7, 1000, 70_001} {
 			plain := branchy(size)
-			got, err := unpackXZKernel(t.Context(), packedBy(t, plain, "xz", "--check=crc32", filter, "--lzma2"), kernelMax)
+			got, err := unpackXZKernel(t.Context(), packedBy(t, plain, "xz", "--check=crc32", filter, "--lzma2"),
+				kernelMax)
 			if err != nil || !bytes.Equal(got, plain) {
 				t.Errorf("%s, %d bytes: got %d, %v", filter, size, len(got), err)
 			}
@@ -190,11 +196,13 @@ func TestUnpackKernelErrors(t *testing.T) {
 		"lzo":     {withPayload("6.2.3", []byte("\x89LZO\x00\r\n\x1a\n"), 9), "--symvers"},
 		"unknown": {withPayload("6.2.3", []byte("hello"), 5), "not known here"},
 		"cut off": {cut, "cut off"},
-		"xz":      {withPayload("6.2.3", []byte(xzKernelMagic+"\x00\x01\x00\x00\x00\x00\x02\x01\x00\x00"), 5), "damaged"},
-		"lzma":    {withPayload("6.2.3", []byte("\x5d\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff"), 5), "(lzma)"},
+		"xz": {withPayload("6.2.3", []byte(xzKernelMagic+"\x00\x01\x00\x00\x00\x00\x02\x01\x00\x00"), 5),
+			"damaged"},
+		"lzma": {withPayload("6.2.3", []byte("\x5d\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff"), 5), "(lzma)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := unpackKernel(t.Context(), bytes.NewReader(tt.data), kernelMax); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := unpackKernel(t.Context(), bytes.NewReader(tt.data), kernelMax); err == nil ||
+				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v lacks %q", err, tt.want)
 			}
 		})
@@ -204,7 +212,8 @@ func TestUnpackKernelErrors(t *testing.T) {
 // What a kernel tells when it is unpacked.
 func TestKernelFacts(t *testing.T) {
 	const magic = "6.2.3-x SMP preempt mod_unload modversions "
-	exports := []ko.Symbol{{Name: "module_layout", CRC: 1, HasCRC: true}, {Name: "printk", CRC: 2, HasCRC: true}, {Name: "register", CRC: 3, HasCRC: true, GPL: true}}
+	exports := []ko.Symbol{{Name: "module_layout", CRC: 1, HasCRC: true}, {Name: "printk", CRC: 2, HasCRC: true},
+		{Name: "register", CRC: 3, HasCRC: true, GPL: true}}
 	config := "IKCFG_ST" + string(gzipped(t, []byte("CONFIG_MODULE_SIG_FORCE=y\n"))) + "IKCFG_ED"
 	text := "Linux version 6.2.3-x (a@b) #1\x006.2.3-x (a@b) #1\x00" + magic + "\x00" + config
 	plain := kotest.Kernel{Exports: exports, Text: []byte(text)}.Bytes()
@@ -222,7 +231,8 @@ func TestKernelFacts(t *testing.T) {
 	// A config beside the kernel, and a Module.symvers that is asked for.
 	write(t, filepath.Join(filepath.Dir(file), "config"), []byte("CONFIG_MODVERSIONS=y\n"))
 	symvers := filepath.Join(t.TempDir(), "Module.symvers")
-	write(t, symvers, []byte("0x00000009\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x00000001\text4_x\tfs/ext4/ext4\tEXPORT_SYMBOL_GPL\t\n"))
+	write(t, symvers, []byte("0x00000009\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n"+
+		"0x00000001\text4_x\tfs/ext4/ext4\tEXPORT_SYMBOL_GPL\t\n"))
 	got, _, err = kernelSource{file: file, symvers: symvers}.facts(t.Context())
 	want.Config = abi.Kconfig{"CONFIG_MODVERSIONS": "y"}
 	want.Exports, want.ExportsFrom = []ko.Symbol{{Name: "printk", CRC: 9, HasCRC: true, From: "vmlinux"}}, symvers

@@ -44,12 +44,14 @@ func TestKernelRefuses(t *testing.T) {
 		image []byte
 		want  string // empty: it is taken
 	}{
-		"checksums":                  {withChecksums(files, 0), ""},
-		"wrong checksum":             {withChecksums(files, 1), "bad data checksum"},
-		"wrong checksum, packed":     {packed(t, Gzip, withChecksums(files, 1)), "bad data checksum"},
-		"name without an end":        {unterminated, "malformed archive"},
-		"packed after odd padding":   {append(append(bytes.Clone(files), 0), packed(t, Gzip, files)...), "broken padding"},
-		"archive after odd padding":  {packed(t, Gzip, append(append(bytes.Clone(files), 0), files...)), "broken padding"},
+		"checksums":              {withChecksums(files, 0), ""},
+		"wrong checksum":         {withChecksums(files, 1), "bad data checksum"},
+		"wrong checksum, packed": {packed(t, Gzip, withChecksums(files, 1)), "bad data checksum"},
+		"name without an end":    {unterminated, "malformed archive"},
+		"packed after odd padding": {append(append(bytes.Clone(files), 0), packed(t, Gzip, files)...),
+			"broken padding"},
+		"archive after odd padding": {packed(t, Gzip, append(append(bytes.Clone(files), 0), files...)),
+			"broken padding"},
 		"archive after even padding": {packed(t, Gzip, append(append(bytes.Clone(files), 0, 0, 0, 0), files...)), ""},
 		"lz4 block too large":        {[]byte("\x02\x21\x4c\x18\x00\x00\x00\x7f00000000"), "the kernel takes at most"},
 	} {
@@ -82,7 +84,8 @@ func TestKernelPassesOver(t *testing.T) {
 	if !slices.Equal(got, []string{"f"}) {
 		t.Errorf("the tree is %v, want f alone", got)
 	}
-	if c, err = Inspect(bytes.NewReader(withChecksums(newc(fileEntry("f", "x")), 0))); err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "5.19") {
+	if c, err = Inspect(bytes.NewReader(withChecksums(newc(fileEntry("f", "x")), 0))); err != nil ||
+		len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "5.19") {
 		t.Errorf("%q, %v", c.Warnings, err)
 	}
 }
@@ -102,13 +105,15 @@ func TestWriteFile(t *testing.T) {
 	list = append(list, hardLinks(7, "linked", "h1", "h2")...)
 	image := slices.Concat(newc(list...), packed(t, Zstd, newc(fileEntry("lib/f", "new"))))
 	r := readMemory(t, image)
-	for name, want := range map[string]string{"lib/f": "new", "/usr//lib/./f": "new", "out": "new", "h1": "linked", "h2": "linked", "empty": ""} {
+	for name, want := range map[string]string{"lib/f": "new", "/usr//lib/./f": "new", "out": "new", "h1": "linked",
+		"h2": "linked", "empty": ""} {
 		var out bytes.Buffer
 		if err := r.WriteFile(t.Context(), &out, name); err != nil || out.String() != want {
 			t.Errorf("%s: %q, %v, want %q", name, out.String(), err, want)
 		}
 	}
-	for name, want := range map[string]string{"lib": "/usr/lib is a directory", "x": "it has no /x", "bad": "to which its link /bad leads"} {
+	for name, want := range map[string]string{"lib": "/usr/lib is a directory", "x": "it has no /x",
+		"bad": "to which its link /bad leads"} {
 		if err := r.WriteFile(t.Context(), io.Discard, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", name, err, want)
 		}
@@ -145,10 +150,12 @@ func TestUnpackStaysInside(t *testing.T) {
 	if err1 != nil || err2 != nil || !os.SameFile(one, two) {
 		t.Errorf("h1 and d/h2 are not one file: %v, %v", err1, err2)
 	}
-	if info, err := os.Stat(filepath.Join(dir, "su")); err != nil || info.Mode() != 0o755 || len(done.Notes) == 0 || !strings.Contains(done.Notes[0], "--setid") {
+	if info, err := os.Stat(filepath.Join(dir, "su")); err != nil || info.Mode() != 0o755 || len(done.Notes) == 0 ||
+		!strings.Contains(done.Notes[0], "--setid") {
 		t.Errorf("su: %v, %v; notes %q", info.Mode(), err, done.Notes)
 	}
-	if _, err := readMemory(t, image).Unpack(t.Context(), Unpacking{Dir: dir}); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if _, err := readMemory(t, image).Unpack(t.Context(), Unpacking{Dir: dir}); err == nil ||
+		!strings.Contains(err.Error(), "not empty") {
 		t.Errorf("into a directory that is not empty: %v", err)
 	}
 	other := filepath.Join(above, "other")
@@ -163,8 +170,10 @@ func TestUnpackStaysInside(t *testing.T) {
 func TestDiff(t *testing.T) {
 	owned := fileEntry("o", "x")
 	owned.UID = 7
-	old := newc(dirEntry("d"), fileEntry("d/same", "same"), fileEntry("gone", "x"), fileEntry("c", "one"), linkEntry("l", "a"), fileEntry("o", "x"))
-	now := newc(dirEntry("d"), fileEntry("d/same", "same"), fileEntry("new", "x"), fileEntry("c", "two"), linkEntry("l", "b"), owned)
+	old := newc(dirEntry("d"), fileEntry("d/same", "same"), fileEntry("gone", "x"), fileEntry("c", "one"),
+		linkEntry("l", "a"), fileEntry("o", "x"))
+	now := newc(dirEntry("d"), fileEntry("d/same", "same"), fileEntry("new", "x"), fileEntry("c", "two"), linkEntry("l",
+		"b"), owned)
 	a, b := readMemory(t, old), readMemory(t, packed(t, Zstd, now))
 	d, err := Diff(t.Context(), a, b)
 	if err != nil {
@@ -197,7 +206,8 @@ func TestInspectOwnersAndLinks(t *testing.T) {
 	if err := c.WriteText(&out, true); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"\n-rwxr-xr-x 101:65534         1 /o\n", "\n-rwxr-xr-x 0:0               6 /h2 = /h1\n", "\n  7  "} {
+	for _, want := range []string{"\n-rwxr-xr-x 101:65534         1 /o\n",
+		"\n-rwxr-xr-x 0:0               6 /h2 = /h1\n", "\n  7  "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, out.String())
 		}

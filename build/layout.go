@@ -28,14 +28,15 @@ const (
 // parts lists all in the order in which they lie in the image: alike beside
 // alike, which helps every compression.
 func parts() []Part {
-	return []Part{PartTree, PartConfig, PartAdded, PartRescue, PartFirmware, PartIndexes, PartModules, PartInit, PartSecret, PartMicrocode}
+	return []Part{PartTree, PartConfig, PartAdded, PartRescue, PartFirmware, PartIndexes, PartModules, PartInit,
+		PartSecret, PartMicrocode}
 }
 
 // String names the part.
 func (p Part) String() string {
 	switch p {
 	case PartTree:
-		return "folders and devices"
+		return "directories and devices"
 	case PartConfig:
 		return "config"
 	case PartAdded:
@@ -89,7 +90,7 @@ type file struct {
 	part         Part
 }
 
-// skeleton are the folders and nodes every image has. /init mounts on most of
+// skeleton are the directories and nodes every image has. /init mounts on most of
 // them; /dev/console must be there before: the kernel opens it for PID 1
 // (init/main.c, console_on_rootfs), and says nothing if it is missing.
 func skeleton() []file {
@@ -97,15 +98,16 @@ func skeleton() []file {
 		return file{name: name, mode: typeDir | perm, part: PartTree}
 	}
 	return []file{
-		dir("bin", 0o755), dir("dev", 0o755), dir("etc", 0o755), dir("proc", 0o555), dir("root", 0o700), dir("run", 0o755),
+		dir("bin", 0o755), dir("dev", 0o755), dir("etc", 0o755), dir("proc", 0o555), dir("root", 0o700), dir("run",
+			0o755),
 		dir("sbin", 0o755), dir("sys", 0o555), dir("sysroot", 0o755), dir("tmp", 0o1777), dir("var", 0o755),
 		{name: "dev/console", mode: typeChar | 0o600, major: 5, minor: 1, part: PartTree},
 		{name: "dev/null", mode: typeChar | 0o666, major: 1, minor: 3, part: PartTree},
 	}
 }
 
-// layout puts files into the order of the archive: folders before what is in
-// them, parts one after the other, names sorted. Folders that nobody listed are
+// layout puts files into the order of the archive: directories before what is in
+// them, parts one after the other, names sorted. Directories that nobody listed are
 // added. A file that an administrator added replaces one of the same name, also one that was
 // added before it. The names of one inode stay together, see split.
 func layout(files []file) ([]file, error) {
@@ -118,7 +120,7 @@ func layout(files []file) ([]file, error) {
 		case f.part != PartAdded:
 			return nil, fmt.Errorf("lay out image: /%s is there twice (%v and %v)", f.name, old.part, f.part)
 		case (old.mode&typeMask == typeDir) != (f.mode&typeMask == typeDir):
-			return nil, fmt.Errorf("lay out image: /%s cannot be both a folder and a file", f.name)
+			return nil, fmt.Errorf("lay out image: /%s cannot be both a directory and a file", f.name)
 		}
 		byName[f.name] = f
 	}
@@ -128,7 +130,7 @@ func layout(files []file) ([]file, error) {
 			if !ok {
 				byName[dir] = file{name: dir, mode: typeDir | 0o755, part: PartTree}
 			} else if parent.mode&typeMask != typeDir {
-				return nil, fmt.Errorf("lay out image: /%s needs /%s as a folder, but that is a file", f.name, dir)
+				return nil, fmt.Errorf("lay out image: /%s needs /%s as a directory, but that is a file", f.name, dir)
 			}
 		}
 	}
@@ -136,7 +138,7 @@ func layout(files []file) ([]file, error) {
 	for _, f := range byName {
 		list = append(list, f)
 	}
-	// All folders first: then every file finds its own.
+	// All directories first: then every file finds its own.
 	rank := func(f file) int {
 		if f.mode&typeMask == typeDir {
 			return -1
@@ -156,7 +158,8 @@ func layout(files []file) ([]file, error) {
 		return first[f.group]
 	}
 	slices.SortFunc(list, func(a, b file) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(leader(a), leader(b)), strings.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(leader(a), leader(b)),
+			strings.Compare(a.name, b.name))
 	})
 	return list, nil
 }

@@ -32,16 +32,16 @@ func TestFilesBySize(t *testing.T) {
 	}
 }
 
-// An image that would not be read is not made without a word.
+// An image that would not be read is not made silently.
 func TestWarnUnread(t *testing.T) {
 	const files = 1<<18 + 100
 	for bytes, want := range map[int64]bool{8 * 100: true, 8 * 101: false} {
-		err := checkReadable(amount{}, []packing{{segment: segment{files: make([]file, files)}, blocks: []*block{}}}, bytes)
+		err := checkReadable(amount{}, []segmentBlocks{{segment: segment{files: make([]file, files)}, blocks: []*block{}}}, bytes)
 		if (err != nil) != want {
 			t.Errorf("%d bytes: %v", bytes, err)
 		}
 	}
-	err := checkReadable(amount{}, []packing{{segment: segment{files: []file{{mode: typeLink, data: make([]byte, 65<<20)}}}, blocks: []*block{}}}, 1<<10)
+	err := checkReadable(amount{}, []segmentBlocks{{segment: segment{files: []file{{mode: typeLink, data: make([]byte, 65<<20)}}}, blocks: []*block{}}}, 1<<10)
 	if err == nil || !strings.Contains(err.Error(), "64 MiB of file names and links' targets") {
 		t.Errorf("links: %v", err)
 	}

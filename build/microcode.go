@@ -19,7 +19,7 @@ import (
 )
 
 // MicrocodeAuto as an element of Spec.Microcode is what lib/firmware of
-// Spec.Sysroot has, for processors of both makes.
+// Spec.Sysroot has, for processors from both makers.
 const MicrocodeAuto = "auto"
 
 // Where the kernel looks for microcode before it unpacks anything
@@ -109,7 +109,7 @@ func (b *blob) add(data []byte, updates []microcodeUpdate) {
 	b.updates = append(b.updates, updates...)
 }
 
-// readMicrocode reads files, folders, or what a root has.
+// readMicrocode reads files, directories, or what a root has.
 func readMicrocode(ctx context.Context, sysroot string, sources []string) (intel, amd blob, err error) {
 	var errs []error
 	for _, source := range sources {
@@ -158,7 +158,8 @@ func microcodeFiles(sysroot, source string) ([]string, error) {
 		}
 	}
 	return nil, fmt.Errorf("no microcode in %s: it needs intel-ucode/06-55-04 and the like or amd-ucode/*.bin "+
-		"(Debian's packages intel-microcode and amd64-microcode, non-free-firmware), or take a file", strings.Join(roots, " or "))
+		"(Debian's packages intel-microcode and amd64-microcode, non-free-firmware), or take a file",
+		strings.Join(roots, " or "))
 }
 
 // isMicrocodeName tells names as linux-firmware and Intel's archive have them:
@@ -186,7 +187,7 @@ func addMicrocode(ctx context.Context, at string, intel, amd *blob) error {
 		return err
 	}
 	if len(data) > microcodeMax {
-		return fmt.Errorf("more than %d MiB, which is no microcode", microcodeMax>>20)
+		return fmt.Errorf("more than %d MiB, which is not microcode", microcodeMax>>20)
 	}
 	if !bytes.HasPrefix(data, []byte("070701")) {
 		return addBlob(data, intel, amd)

@@ -28,17 +28,20 @@ func parseIntelMicrocode(data []byte) ([]microcodeUpdate, error) {
 			return fmt.Errorf("byte %d: %s", offset, fmt.Sprintf(format, args...))
 		}
 		if len(rest) < intelHeader {
-			return nil, wrong("%d bytes are left, a header has %d: it is cut off, or no microcode", len(rest), intelHeader)
+			return nil, wrong("%d bytes are left, a header has %d: it is cut off, or no microcode",
+				len(rest), intelHeader)
 		}
 		if version, loader := le.Uint32(rest), le.Uint32(rest[20:]); version != 1 || loader != 1 {
-			return nil, wrong("neither Intel's nor AMD's microcode (header version %d, loader %d, both must be 1)", version, loader)
+			return nil, wrong("neither Intel's nor AMD's microcode (header version %d, loader %d, both must be 1)",
+				version, loader)
 		}
 		dataSize, total := int64(le.Uint32(rest[28:])), int64(le.Uint32(rest[32:]))
 		if dataSize == 0 {
 			dataSize, total = intelDefaultData, intelHeader+intelDefaultData
 		}
 		if total < intelHeader+dataSize || total%4 != 0 || dataSize%4 != 0 || total > int64(len(rest)) {
-			return nil, wrong("an update of %d bytes with %d of data, %d are left: it is cut off or damaged", total, dataSize, len(rest))
+			return nil, wrong("an update of %d bytes with %d of data, %d are left: it is cut off or damaged",
+				total, dataSize, len(rest))
 		}
 		update := rest[:total]
 		if sum32(update[:intelHeader+dataSize]) != 0 {
@@ -63,7 +66,7 @@ func parseIntelMicrocode(data []byte) ([]microcodeUpdate, error) {
 	return slices.Compact(updates), nil
 }
 
-// intelExtended reads the table of further signatures behind the data.
+// intelExtended reads the table of further signatures after the data.
 func intelExtended(table []byte) ([]uint32, error) {
 	if len(table) == 0 {
 		return nil, nil
@@ -96,7 +99,7 @@ func sum32(data []byte) uint32 {
 }
 
 // AMD's container: a magic number, a table of processors, then patches, each
-// section behind its type and length (the kernel's arch/x86/kernel/cpu/microcode/amd.c). A
+// section after its type and length (the kernel's arch/x86/kernel/cpu/microcode/amd.c). A
 // blob may hold several containers.
 const (
 	amdMagic     = 0x00414d44 // "DMA\0"
@@ -152,7 +155,8 @@ func parseAMDMicrocode(data []byte) ([]microcodeUpdate, error) {
 				updates = append(updates, microcodeUpdate{signature: signature, revision: revision, amdID: id})
 			}
 		default:
-			return nil, wrong("a section of type %d with %d bytes where %s must be: it is damaged", kind, size, amdExpected(cpus == nil))
+			return nil, wrong("a section of type %d with %d bytes where %s must be: it is damaged",
+				kind, size, amdExpected(cpus == nil))
 		}
 		offset += amdSection + int(size)
 	}

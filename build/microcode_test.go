@@ -78,7 +78,8 @@ func names(updates []microcodeUpdate) []string {
 }
 
 func TestParseMicrocode(t *testing.T) {
-	intel := slices.Concat(intelUpdate(0x00050654, 0x2007006, 2000), intelUpdate(0x000906ea, 0xf4, 400, 0x000906eb, 0x000906ea))
+	intel := slices.Concat(intelUpdate(0x00050654, 0x2007006, 2000), intelUpdate(0x000906ea, 0xf4, 400, 0x000906eb,
+		0x000906ea))
 	updates, err := parseIntelMicrocode(intel)
 	if err != nil {
 		t.Fatal(err)
@@ -141,10 +142,11 @@ func TestMicrocodeSegment(t *testing.T) {
 
 	var first []byte
 	for name, sources := range map[string][]string{
-		"folder":      {dir},
-		"two folders": {filepath.Join(dir, "intel-ucode"), filepath.Join(dir, "amd-ucode")},
-		"files":       {filepath.Join(dir, "intel-ucode", "06-55-04"), filepath.Join(dir, "intel-ucode", "06-9e-0a"), filepath.Join(dir, "amd-ucode", "microcode_amd_fam19h.bin")},
-		"early cpio":  {early},
+		"folder":          {dir},
+		"two directories": {filepath.Join(dir, "intel-ucode"), filepath.Join(dir, "amd-ucode")},
+		"files": {filepath.Join(dir, "intel-ucode", "06-55-04"), filepath.Join(dir, "intel-ucode",
+			"06-9e-0a"), filepath.Join(dir, "amd-ucode", "microcode_amd_fam19h.bin")},
+		"early cpio": {early},
 	} {
 		s := testSpec(t, testTree(t))
 		s.Microcode = sources
@@ -176,7 +178,8 @@ func TestMicrocodeSegment(t *testing.T) {
 			got[f.Name] = f.Data
 		}
 	}
-	want := map[string][]byte{"kernel": nil, "kernel/x86": nil, microcodeDir: nil, intelBlob: slices.Concat(intel, other), amdBlob: amd}
+	want := map[string][]byte{"kernel": nil, "kernel/x86": nil, microcodeDir: nil,
+		intelBlob: slices.Concat(intel, other), amdBlob: amd}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -211,7 +214,8 @@ func FuzzMicrocode(f *testing.F) {
 		}
 		// What is taken can be read again as it lies in the image.
 		var again blob
-		if err := addBlob(slices.Concat(intel.data, amd.data), &again, &again); err != nil || fmt.Sprint(names(again.updates)) != fmt.Sprint(append(names(intel.updates), names(amd.updates)...)) {
+		if err := addBlob(slices.Concat(intel.data, amd.data), &again, &again); err != nil ||
+			fmt.Sprint(names(again.updates)) != fmt.Sprint(append(names(intel.updates), names(amd.updates)...)) {
 			t.Errorf("read again: %v, %v", names(again.updates), err)
 		}
 	})
@@ -223,12 +227,14 @@ func TestMicrocodeSummary(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf("06-%02x-00 revision 0x1", i)
 	}
-	r := Report{Microcode: []MicrocodeBlob{{Path: "/" + intelBlob, Updates: many}, {Path: "/" + amdBlob, Updates: many[:2]}}}
+	r := Report{Microcode: []MicrocodeBlob{{Path: "/" + intelBlob, Updates: many},
+		{Path: "/" + amdBlob, Updates: many[:2]}}}
 	var short, long strings.Builder
 	if err := errors.Join(r.WriteText(&short), r.WriteMicrocode(&long)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"GenuineIntel.bin: for 120 processors (--tree lists them)\n", "AuthenticAMD.bin: 06-00-00 revision 0x1, 06-01-00 revision 0x1\n"} {
+	for _, want := range []string{"GenuineIntel.bin: for 120 processors (--tree lists them)\n",
+		"AuthenticAMD.bin: 06-00-00 revision 0x1, 06-01-00 revision 0x1\n"} {
 		if !strings.Contains(short.String(), want) {
 			t.Errorf("summary lacks %q:\n%s", want, short.String())
 		}
@@ -255,12 +261,14 @@ func TestMicrocodeOfSysroot(t *testing.T) {
 	}
 	root := t.TempDir()
 	_, _, err := readMicrocode(t.Context(), root, []string{MicrocodeAuto})
-	if want := "no microcode in " + root + "/lib/firmware or " + root + "/usr/lib/firmware"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "no microcode in " + root + "/lib/firmware or " + root + "/usr/lib/firmware"; err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	s := testSpec(t, testTree(t))
 	s.Sysroot, s.Microcode = root, []string{MicrocodeAuto}
-	if _, err = Image(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "no microcode in "+root+"/lib/firmware") {
+	if _, err = Image(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "no microcode in "+root+
+		"/lib/firmware") {
 		t.Errorf("an image: %v", err)
 	}
 }

@@ -12,8 +12,9 @@ import (
 
 // An offer is what is in an image though nothing requires it: a profile takes it because the kernel has it.
 //
-// A vendor's package of drivers (MLNX_OFED, DOCA) takes the place of some of the kernel's modules, and those that it does not
-// bring, for adapters of others, no longer fit: they are left out, if they are merely offered.
+// A vendor's package of drivers (MLNX_OFED, DOCA) takes the place of some of the kernel's modules,
+// and those that it does not bring, for adapters of others, no longer fit: they are left out, if
+// they are merely offered.
 type offer struct {
 	index    *modload.Index
 	profiles []modload.Profile
@@ -109,7 +110,8 @@ func (m mixture) note() string {
 	}
 	slices.Sort(others)
 	return fmt.Sprintf("left out: %s: the kernel's own, which do not go with the %s of %s that modprobe takes; "+
-		"a node that needs one of them has to do without that package", strings.Join(names, ", "), strings.Join(others, ", "), path.Dir(m.others[0]))
+		"a node that needs one of them has to do without that package", strings.Join(names, ", "),
+		strings.Join(others, ", "), path.Dir(m.others[0]))
 }
 
 // without are the profiles of an offer without a mixture.

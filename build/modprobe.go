@@ -14,7 +14,7 @@ import (
 	"github.com/nodisk/nodisk/modload"
 )
 
-// HostModprobe as one of Spec.Modprobe are the folders of modprobe.d(5) of this
+// HostModprobe as one of Spec.Modprobe are the directories of modprobe.d(5) of this
 // machine.
 const HostModprobe = "host"
 
@@ -64,7 +64,7 @@ func (s Spec) modprobe() ([]file, modload.Conf, error) {
 	return files, modload.ParseConf(list), nil
 }
 
-// confPaths are the files that a word of Spec.Modprobe stands for.
+// confPaths are the files that an entry of Spec.Modprobe stands for.
 func confPaths(source string) ([]string, error) {
 	if source == HostModprobe {
 		var paths []string
@@ -84,7 +84,7 @@ func confPaths(source string) ([]string, error) {
 	case info.Mode().IsRegular():
 		return []string{source}, nil
 	case !info.IsDir():
-		return nil, errors.New("it is neither a folder nor a file")
+		return nil, errors.New("it is neither a directory nor a file")
 	}
 	paths, err := confsIn(source)
 	if err == nil && paths == nil {
@@ -93,7 +93,7 @@ func confPaths(source string) ([]string, error) {
 	return paths, err
 }
 
-// confsIn are the files of a folder that modprobe reads.
+// confsIn are the files of a directory that modprobe reads.
 func confsIn(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -109,7 +109,7 @@ func confsIn(dir string) ([]string, error) {
 }
 
 // readConf reads a file of modprobe.d. A link to /dev/null, which hides a file
-// of that name in later folders, is an empty file.
+// of that name in later directories, is an empty file.
 func readConf(at string) ([]byte, error) {
 	if at, err := filepath.EvalSymlinks(at); err == nil && at == os.DevNull {
 		return nil, nil
@@ -121,12 +121,12 @@ func readConf(at string) ([]byte, error) {
 	defer f.Close() //nolint:errcheck // nothing was written
 	text, err := io.ReadAll(io.LimitReader(f, confMax+1))
 	if err == nil && len(text) > confMax {
-		err = fmt.Errorf("%s has more than %d KiB: it is no file of modprobe.d(5)", at, confMax>>10)
+		err = fmt.Errorf("%s has more than %d KiB: it is not a file of modprobe.d(5)", at, confMax>>10)
 	}
 	return text, err
 }
 
-// addedConf reads the files that additions put into a folder of modprobe.d.
+// addedConf reads the files that additions put into a directory of modprobe.d.
 func (s Spec) addedConf(dir string) ([]modload.ConfFile, error) {
 	exclude, err := parseExclusions(s.Exclude)
 	if err != nil {
@@ -144,7 +144,7 @@ func (s Spec) addedConf(dir string) ([]modload.ConfFile, error) {
 		case above:
 			var err error
 			if paths, err = confsIn(filepath.Join(a.Source, below)); err != nil {
-				continue // it has no such folder
+				continue // it has no such directory
 			}
 		case path.Dir(destination) == dir && modload.IsConf(path.Base(destination)):
 			paths = []string{a.Source}
@@ -181,15 +181,19 @@ func confNotes(x *modload.Index, c modload.Conf, inside func(module string) bool
 		}
 	}
 	if black != nil {
-		notes = append(notes, fmt.Sprintf("modprobe.d blacklists %s: still in the image, for whoever names them", strings.Join(sortedUnique(black), ", ")))
+		notes = append(notes, fmt.Sprintf("modprobe.d blacklists %s: still in the image, for whoever names them",
+			strings.Join(sortedUnique(black), ", ")))
 	}
 	for _, l := range c.Lines {
 		name := moduleName(l.Words[1])
 		switch {
 		case l.Words[0] == "softdep" && l.Late && inside(name) && x.HasSoftdep(name):
-			notes = append(notes, fmt.Sprintf("%s: softdep %s has no effect, as with modprobe: the module has a softdep of its own, and modules.softdep comes before this file by name", l.Path, name))
-		case l.Words[0] == "alias" && !x.Has(name) && slices.ContainsFunc(c.Params, func(p modload.Param) bool { return p.Module == name }):
-			notes = append(notes, fmt.Sprintf("%s: options %s has no effect: that is an alias; write options %s", l.Path, name, l.Words[2]))
+			notes = append(notes, fmt.Sprintf("%s: softdep %s has no effect, as with modprobe: the module has a "+
+				"softdep of its own, and modules.softdep comes before this file by name", l.Path, name))
+		case l.Words[0] == "alias" && !x.Has(name) && slices.ContainsFunc(c.Params,
+			func(p modload.Param) bool { return p.Module == name }):
+			notes = append(notes, fmt.Sprintf("%s: options %s has no effect: that is an alias; write options %s",
+				l.Path, name, l.Words[2]))
 		}
 	}
 	return notes
@@ -235,5 +239,6 @@ func confLeft(t tree, asked []string, inside func(module string) bool) []string 
 	if root == "" {
 		take = HostModprobe
 	}
-	return []string{fmt.Sprintf("%s says something of %s and is not in the image: --modprobe %s takes it", dir, strings.Join(about, ", "), take)}
+	return []string{fmt.Sprintf("%s says something of %s and is not in the image: --modprobe %s takes it",
+		dir, strings.Join(about, ", "), take)}
 }

@@ -26,7 +26,8 @@ func moduleNames(r Report) []string {
 // modules, blacklisted ones stay.
 func TestModprobe(t *testing.T) {
 	conf := t.TempDir()
-	write(t, filepath.Join(conf, "b.conf"), []byte("softdep virtio_net post: dummy\nblacklist virtio-net\noptions mynet x=1\nalias mynet virtio_net\ninstall sd_mod /sbin/modprobe -i sd_mod\n"))
+	write(t, filepath.Join(conf, "b.conf"), []byte("softdep virtio_net post: dummy\nblacklist virtio-net\n"+
+		"options mynet x=1\nalias mynet virtio_net\ninstall sd_mod /sbin/modprobe -i sd_mod\n"))
 	write(t, filepath.Join(conf, "README"), []byte("not read\n"))
 	single := filepath.Join(t.TempDir(), "more")
 	write(t, single, []byte("alias extra sd_mod\n"))
@@ -43,7 +44,8 @@ func TestModprobe(t *testing.T) {
 	dir := t.TempDir()
 	unpackImage(t, image, dir)
 
-	want := []string{"crc32c_generic", "dummy", "ext4", "jbd2", "scsi_mod", "sd_mod", "virtio", "virtio_net", "virtio_pci"}
+	want := []string{"crc32c_generic", "dummy", "ext4", "jbd2", "scsi_mod", "sd_mod", "virtio", "virtio_net",
+		"virtio_pci"}
 	if diff := cmp.Diff(want, moduleNames(r)); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)
 	}
@@ -62,13 +64,15 @@ func TestModprobe(t *testing.T) {
 	if len(c.Blacklist) != 1 || c.Params.For("mynet") != "x=1" {
 		t.Errorf("the image says %+v", c)
 	}
-	if diff := cmp.Diff([]string{"/etc/modprobe.d/b.conf:5: install sd_mod: nodisk does not run the command, it loads the module itself"}, r.Warnings); diff != "" {
+	if diff := cmp.Diff([]string{"/etc/modprobe.d/b.conf:5: install sd_mod: nodisk does not run the command, it " +
+		"loads the module itself"}, r.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	wantNotes := []string{
 		"modprobe.d blacklists virtio_net: still in the image, for whoever names them",
 		"/etc/modprobe.d/b.conf: options mynet has no effect: that is an alias; write options virtio_net",
-		"/etc/modprobe.d/zz.conf: softdep dummy has no effect, as with modprobe: the module has a softdep of its own, and modules.softdep comes before this file by name",
+		"/etc/modprobe.d/zz.conf: softdep dummy has no effect, as with modprobe: the module has a softdep of its " +
+			"own, and modules.softdep comes before this file by name",
 	}
 	if diff := cmp.Diff(wantNotes, r.Notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)
@@ -119,7 +123,7 @@ func TestModprobeErrors(t *testing.T) {
 	for source, want := range map[string]string{
 		filepath.Join(empty, "nothing"): "no such file",
 		empty:                           "no file in it ends in .conf",
-		"/dev/null":                     "neither a folder nor a file",
+		"/dev/null":                     "neither a directory nor a file",
 		large:                           "more than 1024 KiB",
 	} {
 		_, _, err := Spec{Modprobe: []string{source}}.modprobe()
@@ -141,7 +145,8 @@ func TestModprobeLeft(t *testing.T) {
 	}
 	write(t, at, []byte("options sd-mod x=1\n"))
 	r, _ := makeImage(t, s)
-	want := []string{root + "/etc/modprobe.d says something of sd_mod and is not in the image: --modprobe " + root + "/etc/modprobe.d takes it"}
+	want := []string{root + "/etc/modprobe.d says something of sd_mod and is not in the image: --modprobe " + root +
+		"/etc/modprobe.d takes it"}
 	if diff := cmp.Diff(want, r.Notes); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -49,7 +49,8 @@ func lookupProfiles(names []string) ([]modload.Profile, error) {
 		case len(words) == 0:
 			return nil, fmt.Errorf("an empty name of a profile in %q: remove a comma", strings.Join(names, ","))
 		case len(words) > 1:
-			return nil, fmt.Errorf("%q is not one profile: write commas between names, %s", name, strings.Join(words, ","))
+			return nil, fmt.Errorf("%q is not one profile: write commas between names, %s",
+				name, strings.Join(words, ","))
 		case near != "":
 			name += " (did you mean " + near + "?)"
 		}
@@ -77,11 +78,12 @@ func wantedModules(config cmdline.Args) []string {
 }
 
 // notes tells what a kernel does not have of the lists that people copy from
-// manuals, and takes off wanted what no kernel has any more.
+// manuals, and takes off wanted what no kernel has any longer.
 func notes(x *modload.Index, profiles []modload.Profile, wanted []string) (have, texts []string) {
 	for _, p := range profiles {
 		if _, absent := x.Absent(p.Order); len(absent) > 0 {
-			texts = append(texts, fmt.Sprintf("profile %s: Linux %s has no %s; %s", p.Name, x.Release(), strings.Join(absent, ", "), moved(absent)))
+			texts = append(texts, fmt.Sprintf("profile %s: Linux %s has no %s; %s",
+				p.Name, x.Release(), strings.Join(absent, ", "), moved(absent)))
 		}
 	}
 	var retired []string
@@ -93,7 +95,8 @@ func notes(x *modload.Index, profiles []modload.Profile, wanted []string) (have,
 		have = append(have, name)
 	}
 	if retired != nil {
-		texts = append(texts, fmt.Sprintf("modules asked for by name: Linux %s has no %s; %s", x.Release(), strings.Join(retired, ", "), moved(retired)))
+		texts = append(texts, fmt.Sprintf("modules asked for by name: Linux %s has no %s; %s",
+			x.Release(), strings.Join(retired, ", "), moved(retired)))
 	}
 	return have, texts
 }
@@ -193,7 +196,7 @@ func readModule(fsys fs.FS, name string) ([]byte, error) {
 	case len(data) > moduleMax:
 		return nil, fmt.Errorf("unpack %s: more than %d MiB", name, moduleMax>>20)
 	case !bytes.HasPrefix(data, []byte("\x7fELF")):
-		return nil, fmt.Errorf("%s is no ELF file: it is damaged", name)
+		return nil, fmt.Errorf("%s is not an ELF file: it is damaged", name)
 	}
 	return data, nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // A stackModule is a module of an RDMA stack: where it lies below kernel/ or below its
-// package's folder, and which modules it uses.
+// package's directory, and which modules it uses.
 type stackModule struct{ name, dir, uses, alias string }
 
 const (
@@ -73,14 +73,16 @@ func ofedTree(t *testing.T, at func(stackModule) string, without ...string) stri
 	root := t.TempDir()
 	dir := filepath.Join(root, modulesDir, testRelease)
 	symbol := func(name string, of uint32) ko.Symbol {
-		return ko.Symbol{Name: name + "_register", CRC: of + uint32(len(name)), HasCRC: true, GPL: true} //nolint:gosec // a name
+		return ko.Symbol{Name: name + "_register", CRC: of + uint32(len(name)), HasCRC: true,
+			GPL: true} //nolint:gosec // a name
 	}
 	const linux, vendors = 0x1000, 0x2000
 	put := func(name string, m stackModule, crcs func(name string) uint32) {
 		file := kotest.Module{
-			Name: m.name, Vermagic: testRelease + " SMP mod_unload modversions ", OutOfTree: !strings.HasPrefix(name, "kernel/"),
-			Info:    []ko.Field{{Key: "license", Value: "Dual BSD/GPL"}},
-			Depends: strings.ReplaceAll(m.uses, " ", ","), Exports: []ko.Symbol{symbol(m.name, crcs(m.name))},
+			Name: m.name, Vermagic: testRelease + " SMP mod_unload modversions ",
+			OutOfTree: !strings.HasPrefix(name, "kernel/"),
+			Info:      []ko.Field{{Key: "license", Value: "Dual BSD/GPL"}},
+			Depends:   strings.ReplaceAll(m.uses, " ", ","), Exports: []ko.Symbol{symbol(m.name, crcs(m.name))},
 		}
 		if m.alias != "" {
 			file.Info = append(file.Info, ko.Field{Key: "alias", Value: m.alias})
@@ -132,7 +134,7 @@ func ofedSpec(t *testing.T, root, profiles string) Spec {
 	return s
 }
 
-// The vendor's modules go into an image, with what they need and nothing of the kernel's own stack
+// The vendor's modules go into an image, with what they need and nothing from the kernel's own stack
 // beside them, and are loaded in order by the device of the adapter.
 func TestOFED(t *testing.T) {
 	for name, at := range layouts() {
@@ -207,7 +209,8 @@ func TestOFEDInventory(t *testing.T) {
 			for _, m := range r.Modules {
 				have[m.Name] = true
 			}
-			for name, want := range map[string]bool{"mlx5_core": true, "mlx5_ib": true, "ib_ipoib": true, "mlx_compat": true, "ib_qib": false} {
+			for name, want := range map[string]bool{"mlx5_core": true, "mlx5_ib": true, "ib_ipoib": true,
+				"mlx_compat": true, "ib_qib": false} {
 				if have[name] != want {
 					t.Errorf("%s in the image: %v, want %v", name, have[name], want)
 				}
@@ -216,8 +219,8 @@ func TestOFEDInventory(t *testing.T) {
 	}
 }
 
-// What a profile merely offers and does not go with the vendor's modules is left out, with what it alone needs, and told in
-// one line.
+// What a profile merely offers and does not go with the vendor's modules is left out, with what it
+// alone needs, and told in one line.
 func TestOFEDLeftOut(t *testing.T) {
 	for name, at := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -225,8 +228,10 @@ func TestOFEDLeftOut(t *testing.T) {
 			if len(r.Warnings) != 0 {
 				t.Errorf("warnings %q", r.Warnings)
 			}
-			const want = "left out: ib_mthca, ib_qib, rdmavt: the kernel's own, which do not go with the ib_core, ib_uverbs of "
-			told := slices.DeleteFunc(slices.Clone(r.Notes), func(note string) bool { return !strings.HasPrefix(note, want) })
+			const want = "left out: ib_mthca, ib_qib, rdmavt: the kernel's own, which do not go with the ib_core, " +
+				"ib_uverbs of "
+			told := slices.DeleteFunc(slices.Clone(r.Notes),
+				func(note string) bool { return !strings.HasPrefix(note, want) })
 			if len(told) != 1 {
 				t.Errorf("notes %q, want one that begins %q", r.Notes, want)
 			}
@@ -255,9 +260,11 @@ func TestOFEDLeftOut(t *testing.T) {
 func TestOFEDShadowed(t *testing.T) {
 	root := ofedTree(t, layouts()["Debian"])
 	for at, m := range map[string]kotest.Module{
-		"kernel/drivers/infiniband/core/ib_core.ko": {Name: "ib_core", Exports: []ko.Symbol{{Name: "ib_old", CRC: 9, HasCRC: true}}},
+		"kernel/drivers/infiniband/core/ib_core.ko": {Name: "ib_core", Exports: []ko.Symbol{{Name: "ib_old",
+			CRC: 9, HasCRC: true}}},
 		"kernel/drivers/infiniband/hw/qib/ib_qib.ko": {
-			Name: "ib_qib", Imports: []ko.Import{{Name: "ib_old", CRC: 9, HasCRC: true}}, Info: []ko.Field{{Key: "alias", Value: aliasQIB}},
+			Name: "ib_qib", Imports: []ko.Import{{Name: "ib_old", CRC: 9, HasCRC: true}},
+			Info: []ko.Field{{Key: "alias", Value: aliasQIB}},
 		},
 	} {
 		m.Vermagic = testRelease + " SMP mod_unload modversions "
@@ -267,8 +274,10 @@ func TestOFEDShadowed(t *testing.T) {
 	s := ofedSpec(t, root, "ib")
 	s.ExtraModules = []string{"ib_qib"} // asked for, not only offered
 	_, err := Image(t.Context(), s, nil)
-	const want = "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): nothing exports ib_old; kernel/drivers/infiniband/core/ib_core.ko has it, " +
-		"but another ib_core is loaded, updates/dkms/ib_core.ko: take all modules that use each other of one package, or the inbox drivers: leave updates/dkms out"
+	const want = "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): nothing exports ib_old; " +
+		"kernel/drivers/infiniband/core/ib_core.ko has it, " +
+		"but another ib_core is loaded, updates/dkms/ib_core.ko: take all modules that use each other of one " +
+		"package, or the inbox drivers: leave updates/dkms out"
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v\nlacks %q", err, want)
 	}
@@ -280,8 +289,10 @@ func TestOFEDRequired(t *testing.T) {
 	for name, tt := range map[string]struct {
 		profiles, inventory, want string
 	}{
-		"by a device":    {"ib", "01:00.0 0c06: 1077:7322\n", "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): disagrees about version"},
-		"the one driver": {"opa", "", "rdmavt (kernel/drivers/infiniband/sw/rdmavt/rdmavt.ko): disagrees about version"},
+		"by a device": {"ib", "01:00.0 0c06: 1077:7322\n", "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): " +
+			"disagrees about version"},
+		"the one driver": {"opa", "", "rdmavt (kernel/drivers/infiniband/sw/rdmavt/rdmavt.ko): disagrees " +
+			"about version"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := ofedSpec(t, root, tt.profiles)
@@ -309,19 +320,27 @@ func TestOFEDMixed(t *testing.T) {
 		module            string // asked for by name
 	}{
 		"vendor's without mlx5_ib": {
-			profiles: "mlx5", without: "mlx5_ib", want: "mlx5_ib (kernel/drivers/infiniband/hw/mlx5/mlx5_ib.ko): disagrees about version of symbol mlx5_core_register " +
-				"(it wants 0x00001009, mlx5_core has 0x00002009): it was built with the kernel's own mlx5_core, but modprobe loads updates/dkms/mlx5_core.ko",
+			profiles: "mlx5", without: "mlx5_ib", want: "mlx5_ib (kernel/drivers/infiniband/hw/mlx5/mlx5_ib.ko): " +
+				"disagrees about version of symbol mlx5_core_register " +
+				"(it wants 0x00001009, mlx5_core has 0x00002009): it was built with the kernel's own mlx5_core, but " +
+				"modprobe loads updates/dkms/mlx5_core.ko",
 		},
 		"vendor's without ib_core": {
-			profiles: "mlx5", without: "ib_core", want: "ib_cm (updates/dkms/ib_cm.ko): disagrees about version of symbol ib_core_register " +
-				"(it wants 0x00002007, ib_core has 0x00001007): it was built with another ib_core, but modprobe loads kernel/drivers/infiniband/core/ib_core.ko",
+			profiles: "mlx5", without: "ib_core", want: "ib_cm (updates/dkms/ib_cm.ko): disagrees about version of " +
+				"symbol ib_core_register " +
+				"(it wants 0x00002007, ib_core has 0x00001007): it was built with another ib_core, but modprobe " +
+				"loads kernel/drivers/infiniband/core/ib_core.ko",
 		},
 		"kernel's ib_ipoib": {
-			profiles: "mlx5", without: "ib_ipoib", want: "ib_ipoib (kernel/drivers/infiniband/ulp/ipoib/ib_ipoib.ko): disagrees about version of symbol ib_cm_register",
+			profiles: "mlx5", without: "ib_ipoib",
+			want: "ib_ipoib (kernel/drivers/infiniband/ulp/ipoib/ib_ipoib.ko): disagrees about version of symbol " +
+				"ib_cm_register",
 		},
 		"kernel's driver for others": {
-			profiles: "ib", module: "ib_qib", want: "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): disagrees about version of symbol ib_core_register " +
-				"(it wants 0x00001007, ib_core has 0x00002007): it was built with the kernel's own ib_core, but modprobe loads updates/dkms/ib_core.ko: " +
+			profiles: "ib", module: "ib_qib", want: "ib_qib (kernel/drivers/infiniband/hw/qib/ib_qib.ko): disagrees " +
+				"about version of symbol ib_core_register " +
+				"(it wants 0x00001007, ib_core has 0x00002007): it was built with the kernel's own ib_core, but " +
+				"modprobe loads updates/dkms/ib_core.ko: " +
 				"take all modules that use each other of one package, or the inbox drivers: leave updates/dkms out",
 		},
 	} {

@@ -34,7 +34,7 @@ const (
 )
 
 // leftAlone is how long ago the last byte of a file without a lock must have been written for it to count as left
-// behind: a file system of the network may know no locks of other machines.
+// after: a file system of the network may know no locks of other machines.
 const leftAlone = time.Minute
 
 // outputs are the files of a build. Those that are files are there under their names when all are complete, and
@@ -180,7 +180,8 @@ func (o *output) explain(err error) error {
 	if freeErr != nil {
 		return fmt.Errorf("%s: %w (after %s); %w", o.name, err, bytesText(o.written), freeErr)
 	}
-	return fmt.Errorf("%s: %w: the file system of %s has %s free without it, and this needs more: make room, or give a path elsewhere",
+	return fmt.Errorf("%s: %w: the file system of %s has %s free without it, and this needs more: make room, or give "+
+		"a path elsewhere",
 		o.name, err, dir, bytesText(free+o.written))
 }
 
@@ -235,7 +236,8 @@ func (o *output) nameAside() error {
 	lockFile(o.file)
 	var err error
 	for range 100 {
-		at := filepath.Join(filepath.Dir(o.path), fmt.Sprintf("%s%d%s", unfinishedPrefix, rand.Uint64(), unfinishedSuffix))
+		at := filepath.Join(filepath.Dir(o.path), fmt.Sprintf("%s%d%s", unfinishedPrefix, rand.Uint64(),
+			unfinishedSuffix))
 		if err = nameFile(o.file, at); err == nil {
 			o.temp = at
 			return nil
@@ -274,7 +276,8 @@ func (o *output) discard() error {
 func removeLeftovers(dir string) {
 	entries, _ := os.ReadDir(dir) // where nothing can be read, creating the output says more
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), unfinishedPrefix) || !strings.HasSuffix(e.Name(), unfinishedSuffix) || !e.Type().IsRegular() {
+		if !strings.HasPrefix(e.Name(), unfinishedPrefix) || !strings.HasSuffix(e.Name(), unfinishedSuffix) ||
+			!e.Type().IsRegular() {
 			continue
 		}
 		removeLeftover(filepath.Join(dir, e.Name()))

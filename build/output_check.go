@@ -58,7 +58,8 @@ func OutputErrors(specs ...Spec) []OutputError {
 			}
 			for _, other := range taken {
 				if c.same(other.path, other.info) || c.kind == toStdout && other.kind == toStdout {
-					err := fmt.Errorf("write %s: it is written twice, as %s and as %s: give each its own path", OutputName(c.name), other, c)
+					err := fmt.Errorf("write %s: it is written twice, as %s and as %s: give each its own path",
+						OutputName(c.name), other, c)
 					errs = append(errs, OutputError{[]int{other.spec, i}, err})
 				}
 			}
@@ -169,7 +170,8 @@ func (in readPath) holds(d destination, dir string) bool {
 	}
 	// An initramfs beside the modules is where some distributions have it.
 	name := filepath.Base(d.path)
-	return isModuleName(name) && slices.ContainsFunc([]string{"", modulesDir, "usr/" + modulesDir, filepath.Base(modulesDir)}, func(below string) bool {
+	return isModuleName(name) && slices.ContainsFunc([]string{"", modulesDir, "usr/" + modulesDir,
+		filepath.Base(modulesDir)}, func(below string) bool {
 		if below == "" && !isTree(dir) && !in.flat() {
 			return false
 		}
@@ -188,7 +190,8 @@ func (in readPath) flat() bool { return in.Flag == "--module-dir" }
 // isModuleName reports whether a file of a module tree is a module or one of depmod's.
 func isModuleName(name string) bool {
 	return strings.HasPrefix(name, "modules.") || strings.HasSuffix(name, ".ko") ||
-		slices.ContainsFunc([]string{".ko.gz", ".ko.xz", ".ko.zst"}, func(end string) bool { return strings.HasSuffix(name, end) })
+		slices.ContainsFunc([]string{".ko.gz", ".ko.xz", ".ko.zst"},
+			func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // inputs are the files and directories that a build reads.
@@ -216,13 +219,16 @@ func (s Spec) inputs() []readPath {
 		if in.Path == "" {
 			continue
 		}
-		list = append(list, readPath{Input: in, excludes: func(below string) bool { return filepath.Dir(below) != "." }})
+		list = append(list, readPath{Input: in, excludes: func(below string) bool {
+			return filepath.Dir(below) != "."
+		}})
 	}
 	for _, given := range []struct {
 		flag  string
 		paths []string
 		word  string // that stands for something else than a path
-	}{{"--microcode", s.Microcode, MicrocodeAuto}, {"--modprobe", s.Modprobe, HostModprobe}, {"--firmware", s.Firmware, NoFirmware}} {
+	}{{"--microcode", s.Microcode, MicrocodeAuto}, {"--modprobe", s.Modprobe, HostModprobe}, {"--firmware",
+		s.Firmware, NoFirmware}} {
 		add(given.flag, slices.DeleteFunc(slices.Clone(given.paths), func(p string) bool { return p == given.word })...)
 	}
 	if s.Modules != NoModules && s.Modules != "" {

@@ -14,7 +14,8 @@ func TestCheckOutputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := func(name string) string { return filepath.Join(dir, name) }
-	for _, name := range []string{"vmlinuz", "base.img", "conf", "hardware", "key", "added", "tree/etc/hosts", "tree/srv/x", "fw/net.bin", "flat/one.ko", "busybox"} {
+	for _, name := range []string{"vmlinuz", "base.img", "conf", "hardware", "key", "added", "tree/etc/hosts",
+		"tree/srv/x", "fw/net.bin", "flat/one.ko", "busybox"} {
 		write(t, at(name), []byte(name))
 	}
 	symlink(t, "vmlinuz", at("link"))
@@ -29,27 +30,33 @@ func TestCheckOutputs(t *testing.T) {
 		Kernel: at("vmlinuz"), Modules: root, Base: Base{Image: at("base.img")}, ModuleDirs: []string{at("flat")},
 		Firmware: []string{at("fw")}, Out: at("image"),
 		Add:     []Addition{{Source: at("tree"), Destination: "/"}, {Source: at("added"), Destination: "/x"}},
-		Secrets: []Secret{{Source: at("key"), Destination: "k"}}, Inputs: []Input{{"--config", at("conf")}, {"--rescue", at("busybox")}},
+		Secrets: []Secret{{Source: at("key"), Destination: "k"}}, Inputs: []Input{{"--config", at("conf")}, {"--rescue",
+			at("busybox")}},
 	}
 	t.Chdir(dir)
 	for name, tt := range map[string]struct {
 		change func(s *Spec)
 		want   string // empty: no error
 	}{
-		"good":                  {func(*Spec) {}, ""},
-		"kernel":                {func(s *Spec) { s.Out = at("vmlinuz") }, "it is what --kernel reads, and would be lost"},
+		"good": {func(*Spec) {}, ""},
+		"kernel": {func(s *Spec) { s.Out = at("vmlinuz") },
+			"it is what --kernel reads, and would be lost"},
 		"kernel, another path":  {func(s *Spec) { s.Out = "tree/../vmlinuz" }, "it is what --kernel reads"},
 		"kernel by a link":      {func(s *Spec) { s.Out = at("link") }, "it is what --kernel reads"},
 		"kernel by a hard link": {func(s *Spec) { s.Out = at("hard") }, "it is what --kernel reads"},
-		"kernel given by link":  {func(s *Spec) { s.Out, s.Kernel = at("vmlinuz"), at("link") }, "it is what --kernel reads"},
-		"base":                  {func(s *Spec) { s.SBOM = at("base.img") }, "it is what --base reads"},
-		"config":                {func(s *Spec) { s.SecretOut = at("conf.hard") }, "it is what --config reads"},
-		"rescue":                {func(s *Spec) { s.Out = at("busybox") }, "it is what --rescue reads"},
-		"secret":                {func(s *Spec) { s.SecretOut = at("key") }, "it is what --secret reads"},
-		"added file":            {func(s *Spec) { s.Out = at("added") }, "it is what --add reads"},
-		"file of added tree":    {func(s *Spec) { s.Out = at("tree/etc/hosts") }, "it is in " + at("tree") + ", which --add reads"},
-		"new in added tree":     {func(s *Spec) { s.Out = at("treelink/new.img") }, "it is in " + at("tree") + ", which --add reads"},
-		"added working folder":  {func(s *Spec) { s.Add = []Addition{{Source: ".", Destination: "/"}} }, "it is in ., which --add reads"},
+		"kernel given by link": {func(s *Spec) { s.Out, s.Kernel = at("vmlinuz"), at("link") },
+			"it is what --kernel reads"},
+		"base":       {func(s *Spec) { s.SBOM = at("base.img") }, "it is what --base reads"},
+		"config":     {func(s *Spec) { s.SecretOut = at("conf.hard") }, "it is what --config reads"},
+		"rescue":     {func(s *Spec) { s.Out = at("busybox") }, "it is what --rescue reads"},
+		"secret":     {func(s *Spec) { s.SecretOut = at("key") }, "it is what --secret reads"},
+		"added file": {func(s *Spec) { s.Out = at("added") }, "it is what --add reads"},
+		"file of added tree": {func(s *Spec) { s.Out = at("tree/etc/hosts") }, "it is in " + at("tree") +
+			", which --add reads"},
+		"new in added tree": {func(s *Spec) { s.Out = at("treelink/new.img") }, "it is in " + at("tree") +
+			", which --add reads"},
+		"added working directory": {func(s *Spec) { s.Add = []Addition{{Source: ".", Destination: "/"}} },
+			"it is in ., which --add reads"},
 		"left out of the image": {func(s *Spec) { s.Out, s.Exclude = at("tree/srv/new.img"), []string{"srv/*"} }, ""},
 		"firmware":              {func(s *Spec) { s.Out = at("fw/net.bin") }, "--firmware reads"},
 		"module":                {func(s *Spec) { s.Out = at("flat/one.ko") }, "--module-dir reads"},
@@ -57,15 +64,22 @@ func TestCheckOutputs(t *testing.T) {
 		"index": {
 			func(s *Spec) { s.Out = filepath.Join(root, "lib/modules", testRelease, "modules.dep") }, "--modules reads",
 		},
-		"image of a module tree": {func(s *Spec) { s.Out = filepath.Join(root, "lib/modules", testRelease, "initramfs.img") }, ""},
-		"secrets and image":      {func(s *Spec) { s.SecretOut = "./image" }, "it is written twice, as --out and as --secret-out"},
+		"image of a module tree": {func(s *Spec) {
+			s.Out = filepath.Join(root, "lib/modules", testRelease, "initramfs.img")
+		}, ""},
+		"secrets and image": {func(s *Spec) { s.SecretOut = "./image" },
+			"it is written twice, as --out and as --secret-out"},
 		"list and image": {
-			func(s *Spec) { s.Out, s.SBOM = at("new"), at("treelink/../new") }, "it is written twice, as --out and as --sbom",
+			func(s *Spec) { s.Out, s.SBOM = at("new"), at("treelink/../new") },
+			"it is written twice, as --out and as --sbom",
 		},
-		"a hard link of another output": {func(s *Spec) { s.Kernel, s.Out, s.SBOM = "", at("hard"), at("vmlinuz") }, "it is written twice"},
-		"stdout twice":                  {func(s *Spec) { s.Out, s.SBOM = "-", at("stdout") }, "it is written twice, as --out and as --sbom"},
-		"null twice":                    {func(s *Spec) { s.Out, s.SBOM = "/dev/null", "/dev/null" }, ""},
-		"no directory":                  {func(s *Spec) { s.SBOM = at("no/list") }, "write --sbom: " + at("no/list") + ": there is no directory " + at("no")},
+		"a hard link of another output": {func(s *Spec) { s.Kernel, s.Out, s.SBOM = "", at("hard"), at("vmlinuz") },
+			"it is written twice"},
+		"stdout twice": {func(s *Spec) { s.Out, s.SBOM = "-", at("stdout") },
+			"it is written twice, as --out and as --sbom"},
+		"null twice": {func(s *Spec) { s.Out, s.SBOM = "/dev/null", "/dev/null" }, ""},
+		"no directory": {func(s *Spec) { s.SBOM = at("no/list") }, "write --sbom: " + at("no/list") +
+			": there is no directory " + at("no")},
 	} {
 		s := base
 		tt.change(&s)
@@ -80,8 +94,10 @@ func TestCheckOutputs(t *testing.T) {
 func TestCheckOutputsOfSeveral(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "vmlinuz", nil)
-	err := CheckOutputs(Spec{Out: "a", SBOM: "list"}, Spec{Out: "./list"}, Spec{Kernel: "vmlinuz", Out: "b"}, Spec{Out: "vmlinuz"})
-	want := "write ./list: it is written twice, as --sbom of image 1 and as --out of image 2: give each its own path\n" +
+	err := CheckOutputs(Spec{Out: "a", SBOM: "list"}, Spec{Out: "./list"}, Spec{Kernel: "vmlinuz", Out: "b"},
+		Spec{Out: "vmlinuz"})
+	want := "write ./list: it is written twice, as --sbom of image 1 and as --out of image 2: give each " +
+		"its own path\n" +
 		"write vmlinuz: it is what --kernel reads, and would be lost: give another path"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)

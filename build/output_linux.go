@@ -70,7 +70,8 @@ func isTerminal(f *os.File) bool {
 // a standard stream that this process was started without (runtime/fds_unix.go); a shell's >/dev/null is for writing.
 func isLost(f *os.File) bool {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || uint64(st.Rdev) != unix.Mkdev(1, 3) { //nolint:unconvert,nolintlint // 32 bits on some
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR ||
+		uint64(st.Rdev) != unix.Mkdev(1, 3) { //nolint:unconvert,nolintlint // 32 bits on some
 		return false
 	}
 	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)

@@ -119,7 +119,8 @@ func TestOutputWithoutTmpfile(t *testing.T) {
 	if err := list.commit(); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"n.img"}, ls(t, dir)); diff != "" || fileText(t, filepath.Join(dir, "n.img")) != "image" {
+	if diff := cmp.Diff([]string{"n.img"}, ls(t, dir)); diff != "" ||
+		fileText(t, filepath.Join(dir, "n.img")) != "image" {
 		t.Errorf("after commit (-want +got):\n%s", diff)
 	}
 	o = begin()
@@ -171,7 +172,8 @@ func TestOutputNoSpace(t *testing.T) {
 	}
 	for _, want := range []string{
 		"small: <nil>\n", `left: []` + "\n",
-		"large: " + dir + "/large: no space left on device: the file system of " + dir + " has 1.05 MB free without it, and this needs more: make room",
+		"large: " + dir + "/large: no space left on device: the file system of " + dir + " has 1.05 MB free without " +
+			"it, and this needs more: make room",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("lacks %q:\n%s", want, text)

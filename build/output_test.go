@@ -113,7 +113,8 @@ func TestFindDestination(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]destinationKind{
-		"-": toStdout, "/dev/stdout": toStdout, "/dev/fd/1": toStdout, "/proc/self/fd/1": toStdout, "/dev/null": toPipe, "/dev/full": toPipe,
+		"-": toStdout, "/dev/stdout": toStdout, "/dev/fd/1": toStdout, "/proc/self/fd/1": toStdout, "/dev/null": toPipe,
+		"/dev/full": toPipe,
 	} {
 		if d, err := findDestination(name); err != nil || d.kind != want {
 			t.Errorf("%s: %v, %v; want %v", name, d.kind, err, want)
@@ -147,7 +148,8 @@ func TestImageThroughLink(t *testing.T) {
 			t.Errorf("%s is no longer a link: %v", name, err)
 		}
 	}
-	if len(fileText(t, filepath.Join(dir, "real", "image"))) < 1000 || !strings.Contains(fileText(t, filepath.Join(dir, "real", "list.json")), "SPDX-2.3") {
+	if len(fileText(t, filepath.Join(dir, "real", "image"))) < 1000 ||
+		!strings.Contains(fileText(t, filepath.Join(dir, "real", "list.json")), "SPDX-2.3") {
 		t.Error("the targets of the links were not written")
 	}
 	if diff := cmp.Diff([]string{"image", "list.json"}, ls(t, filepath.Join(dir, "real"))); diff != "" {
@@ -242,7 +244,7 @@ func TestImageToPipeWithoutReader(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("it waits for ever")
+		t.Fatal("it waits forever")
 	}
 }
 
@@ -275,7 +277,8 @@ func TestOutputs(t *testing.T) {
 	if err := errors.Join(o.commit(), o.discard()); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"new", "old"}, ls(t, dir)); diff != "" || fileText(t, at("old")) != "two" || fileText(t, at("new")) != "one" {
+	if diff := cmp.Diff([]string{"new", "old"}, ls(t, dir)); diff != "" || fileText(t, at("old")) != "two" ||
+		fileText(t, at("new")) != "one" {
 		t.Errorf("after commit (-want +got):\n%s", diff)
 	}
 	if info, err := os.Stat(at("new")); err != nil || info.Mode().Perm() != 0o640 {
@@ -287,7 +290,8 @@ func TestOutputs(t *testing.T) {
 func TestRemoveLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	for _, name := range []string{".nodisk-1.part", ".nodisk-2.part", ".nodisk-3.part", ".nodisk-pxe", ".nodisk-4.partial", "nodisk-5.part", ".image.123"} {
+	for _, name := range []string{".nodisk-1.part", ".nodisk-2.part", ".nodisk-3.part", ".nodisk-pxe",
+		".nodisk-4.partial", "nodisk-5.part", ".image.123"} {
 		write(t, at(name), []byte("x"))
 	}
 	mkdir(t, at(".nodisk-6.part"))
@@ -310,7 +314,8 @@ func TestRemoveLeftovers(t *testing.T) {
 	if err := o.discard(); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{".image.123", ".nodisk-2.part", ".nodisk-3.part", ".nodisk-4.partial", ".nodisk-6.part", ".nodisk-7.part", ".nodisk-pxe", "nodisk-5.part"}
+	want := []string{".image.123", ".nodisk-2.part", ".nodisk-3.part", ".nodisk-4.partial", ".nodisk-6.part",
+		".nodisk-7.part", ".nodisk-pxe", "nodisk-5.part"}
 	if diff := cmp.Diff(want, ls(t, dir)); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}

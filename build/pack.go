@@ -14,9 +14,9 @@ const quickFrom = 16 << 20
 
 // effortFor chooses by what is to be streamed: by the input alone, so that an image is the same
 // wherever it is made.
-func effortFor(packings []packing) effort {
+func effortFor(segments []segmentBlocks) effort {
 	size := int64(0)
-	for _, p := range packings {
+	for _, p := range segments {
 		for _, one := range p.blocks {
 			if one.streamed {
 				size += one.size()
@@ -31,9 +31,9 @@ func effortFor(packings []packing) effort {
 
 // wantSums has the hashes of all sources made while they are read. The names of one inode share
 // them, as one of them alone is read.
-func wantSums(packings []packing) {
+func wantSums(segments []segmentBlocks) {
 	groups := make(map[int]*sourceSums)
-	for _, p := range packings {
+	for _, p := range segments {
 		for _, f := range p.files {
 			if f.source == nil {
 				continue

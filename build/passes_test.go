@@ -121,7 +121,8 @@ func TestNotLoaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	var visited []string
-	err = r.Read(t.Context(), []string{"d/a", "d/none"}, func(name string) bool { return strings.HasPrefix(name, "d/") },
+	err = r.Read(t.Context(), []string{"d/a", "d/none"},
+		func(name string) bool { return strings.HasPrefix(name, "d/") },
 		func(names []string, size int64, content io.Reader) error {
 			text, err := io.ReadAll(content)
 			visited = append(visited, fmt.Sprintf("%v %d %s", names, size, text))
@@ -142,7 +143,8 @@ func TestNotLoaded(t *testing.T) {
 	if info, err := fs.Stat(sub, "b"); err != nil || info.Size() != 3 {
 		t.Errorf("d/b: %v, %v", info, err)
 	}
-	if _, err := fs.ReadFile(sub, "b"); err == nil || !strings.HasSuffix(err.Error(), "it was not loaded from the image") {
+	if _, err := fs.ReadFile(sub, "b"); err == nil ||
+		!strings.HasSuffix(err.Error(), "it was not loaded from the image") {
 		t.Errorf("d/b was read: %v", err)
 	}
 }

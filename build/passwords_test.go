@@ -28,7 +28,8 @@ func TestWithoutPasswords(t *testing.T) {
 
 // No way to print an image shows a password but the one that prints the file.
 func TestConfigWithoutPasswords(t *testing.T) {
-	image := newc(dirEntry("etc"), dirEntry("etc/nodisk"), fileEntry(configPath, "iscsi_password=\"geheim wort\"\nip=dhcp\n"))
+	image := newc(dirEntry("etc"), dirEntry("etc/nodisk"),
+		fileEntry(configPath, "iscsi_password=\"geheim wort\"\nip=dhcp\n"))
 	other := newc(dirEntry("etc"), dirEntry("etc/nodisk"), fileEntry(configPath, "iscsi_password=geheim2\nip=dhcp\n"))
 	r := readMemory(t, image)
 	var out bytes.Buffer
@@ -41,7 +42,8 @@ func TestConfigWithoutPasswords(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if text := out.String(); strings.Contains(text, "geheim") || strings.Contains(text, "wort") || strings.Count(text, "ip=dhcp") != 2 {
+	if text := out.String(); strings.Contains(text, "geheim") || strings.Contains(text, "wort") ||
+		strings.Count(text, "ip=dhcp") != 2 {
 		t.Errorf("%s", text)
 	}
 	out.Reset()

@@ -35,7 +35,7 @@ type pipeline struct {
 	careful func(ctx context.Context, c Compression, one *block, raw []byte, done func(n int)) ([]byte, error)
 	done    func(n int)
 
-	flights chan *flight
+	pending chan *pendingBlock
 	room    *semaphore.Weighted // bytes
 	cores   *semaphore.Weighted
 	lz4     sync.Pool // of *lz4.Compressor
@@ -45,8 +45,8 @@ type pipeline struct {
 	free map[int][][]byte // buffers by their size
 }
 
-// A flight is a block on its way.
-type flight struct {
+// A pendingBlock is one that was read and is not written yet.
+type pendingBlock struct {
 	raw, packed []byte
 	ready       chan struct{} // closed when packed is there
 	block       *block
@@ -55,25 +55,25 @@ type flight struct {
 }
 
 // write writes segments: what is packed already, and what is read and packed now.
-func (s *pipeline) write(ctx context.Context, packings []packing, w io.Writer, size *sizeWriter) error {
+func (s *pipeline) write(ctx context.Context, segments []segmentBlocks, w io.Writer, size *sizeWriter) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cores := min(runtime.GOMAXPROCS(0), streamCores)
 	s.room = semaphore.NewWeighted(max(int64(cores+2)*2*int64(bufferFor(lz4LegacyBlock)), 2*streamWhole))
 	s.cores = semaphore.NewWeighted(int64(cores))
-	s.flights = make(chan *flight, 1<<10)
+	s.pending = make(chan *pendingBlock, 1<<10)
 	s.free = make(map[int][][]byte)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		defer close(s.flights)
-		for _, p := range packings {
+		defer close(s.pending)
+		for _, p := range segments {
 			if err := s.read(ctx, group, p); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	err := s.writeAll(ctx, packings, w, size)
+	err := s.writeAll(ctx, segments, w, size)
 	cancel()
 	reading := group.Wait()
 	if err != nil && !errors.Is(err, context.Canceled) {
@@ -83,7 +83,7 @@ func (s *pipeline) write(ctx context.Context, packings []packing, w io.Writer, s
 }
 
 // read reads the blocks of a segment and has them packed.
-func (s *pipeline) read(ctx context.Context, group *errgroup.Group, p packing) (err error) {
+func (s *pipeline) read(ctx context.Context, group *errgroup.Group, p segmentBlocks) (err error) {
 	if p.blocks == nil {
 		return nil
 	}
@@ -93,7 +93,7 @@ func (s *pipeline) read(ctx context.Context, group *errgroup.Group, p packing) (
 		if !one.streamed || one.large() {
 			continue
 		}
-		f := &flight{block: one, ready: make(chan struct{}), size: bufferFor(one.size())}
+		f := &pendingBlock{block: one, ready: make(chan struct{}), size: bufferFor(one.size())}
 		if err := s.room.Acquire(ctx, f.occupies()); err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (s *pipeline) read(ctx context.Context, group *errgroup.Group, p packing) (
 			return s.pack(ctx, p.compression, f)
 		})
 		select {
-		case s.flights <- f:
+		case s.pending <- f:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -135,11 +135,11 @@ func bufferFor(size int64) int {
 	return int(size)
 }
 
-// occupies is how much memory the buffers of a flight take.
-func (f *flight) occupies() int64 { return 2 * int64(f.size) }
+// occupies is how much memory the buffers of a pending block take.
+func (f *pendingBlock) occupies() int64 { return 2 * int64(f.size) }
 
-// buffer is memory for a flight.
-func (s *pipeline) buffer(f *flight) []byte {
+// buffer is memory for a pending block.
+func (s *pipeline) buffer(f *pendingBlock) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []byte
@@ -152,8 +152,8 @@ func (s *pipeline) buffer(f *flight) []byte {
 	return out
 }
 
-// land takes back the memory of a flight.
-func (s *pipeline) land(f *flight) {
+// release takes back the memory of a pending block.
+func (s *pipeline) release(f *pendingBlock) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.size <= bufferFor(lz4LegacyBlock) {
@@ -163,7 +163,7 @@ func (s *pipeline) land(f *flight) {
 }
 
 // pack compresses a block that was read.
-func (s *pipeline) pack(ctx context.Context, c Compression, f *flight) (err error) {
+func (s *pipeline) pack(ctx context.Context, c Compression, f *pendingBlock) (err error) {
 	switch {
 	case c == None:
 		f.packed = f.raw
@@ -183,7 +183,7 @@ func (s *pipeline) pack(ctx context.Context, c Compression, f *flight) (err erro
 }
 
 // lz4Block is a quickly packed block of lz4 after its size.
-func (s *pipeline) lz4Block(f *flight) ([]byte, error) {
+func (s *pipeline) lz4Block(f *pendingBlock) ([]byte, error) {
 	z, ok := s.lz4.Get().(*lz4.Compressor)
 	if !ok {
 		z = new(lz4.Compressor)
@@ -202,7 +202,7 @@ func (s *pipeline) lz4Block(f *flight) ([]byte, error) {
 type resettable interface{ Reset(w io.Writer) }
 
 // archive is a quickly packed frame, member or stream.
-func (s *pipeline) archive(c Compression, f *flight) ([]byte, error) {
+func (s *pipeline) archive(c Compression, f *pendingBlock) ([]byte, error) {
 	out := bytes.NewBuffer(s.buffer(f)[:0])
 	z, ok := s.again.Get().(io.WriteCloser)
 	if ok {
@@ -222,10 +222,10 @@ func (s *pipeline) archive(c Compression, f *flight) ([]byte, error) {
 }
 
 // writeAll writes the segments in their order.
-func (s *pipeline) writeAll(ctx context.Context, packings []packing, w io.Writer, size *sizeWriter) error {
-	for i, p := range packings {
+func (s *pipeline) writeAll(ctx context.Context, segments []segmentBlocks, w io.Writer, size *sizeWriter) error {
+	for i, p := range segments {
 		if i > 0 {
-			if _, err := w.Write(make([]byte, gap(size.n, packings[i-1].compression))); err != nil {
+			if _, err := w.Write(make([]byte, gap(size.n, segments[i-1].compression))); err != nil {
 				return fmt.Errorf("write image: %w", err)
 			}
 		}
@@ -260,7 +260,7 @@ func (s *pipeline) writeBlock(ctx context.Context, c Compression, one *block, w 
 	case one.large():
 		return s.writeLarge(ctx, c, one, w)
 	}
-	f, ok := <-s.flights
+	f, ok := <-s.pending
 	if !ok {
 		return context.Canceled // the reader says why
 	}
@@ -275,7 +275,7 @@ func (s *pipeline) writeBlock(ctx context.Context, c Compression, one *block, w 
 	if _, err := w.Write(f.packed); err != nil {
 		return fmt.Errorf("write image: %w", err)
 	}
-	s.land(f)
+	s.release(f)
 	return nil
 }
 

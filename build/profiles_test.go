@@ -21,7 +21,8 @@ func TestHoldingsWithoutDrivers(t *testing.T) {
 	for _, h := range list {
 		held[h.Profile] = h
 	}
-	if h := held["opa"]; !slices.Equal(h.OneOf, []string{"hfi1"}) || !slices.Equal(h.Missing, []string{"ib_ipoib"}) || h.Modules != 0 {
+	if h := held["opa"]; !slices.Equal(h.OneOf, []string{"hfi1"}) || !slices.Equal(h.Missing, []string{"ib_ipoib"}) ||
+		h.Modules != 0 {
 		t.Errorf("opa: %+v, want it without hfi1 and ib_ipoib", h)
 	}
 	if h := held["e1000"]; !slices.Equal(h.OneOf, []string{"e1000", "e1000e"}) || h.Missing != nil {

@@ -22,7 +22,7 @@ import (
 // modulePath is the first line of this repository's go.mod.
 const modulePath = "github.com/nodisk/nodisk"
 
-// ErrNoSource says that a folder is not inside of nodisk's repository.
+// ErrNoSource says that a directory is not inside of nodisk's repository.
 var ErrNoSource = errors.New("no go.mod of module " + modulePath)
 
 // FindSource returns the root of nodisk's repository that dir lies in, or
@@ -59,7 +59,7 @@ func CompileInit(ctx context.Context, source, arch string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile /init: %w", err)
 	}
-	defer os.RemoveAll(temp) //nolint:errcheck // left-overs of a temporary folder
+	defer os.RemoveAll(temp) //nolint:errcheck // left-overs of a temporary directory
 	archive := filepath.Join(temp, "init.cpio")
 	quiet := llog.New(llog.Default().Level, func(string, ...any) {})
 	err = uimage.Create(quiet,

@@ -98,7 +98,8 @@ const loadMax = 64 << 20
 //
 // Other files, in the order of the archives, are not kept: want is asked for each regular file, by its path without
 // links; visit gets all the paths of a file (hard links), and need not read to the end. Both may be nil.
-func (r *ImageReader) Read(ctx context.Context, load []string, want func(name string) bool, visit func(names []string, size int64, content io.Reader) error) error {
+func (r *ImageReader) Read(ctx context.Context, load []string, want func(name string) bool,
+	visit func(names []string, size int64, content io.Reader) error) error {
 	loaded, err := r.loading(load)
 	if err != nil {
 		return err
@@ -150,7 +151,8 @@ func (r *ImageReader) loading(names []string) (map[*File][]*inode, error) {
 			continue
 		}
 		if total += n.size(); n.size() > loadMax || total > 2*loadMax {
-			return nil, fmt.Errorf("/%s has %s: no such file of an initramfs is that large", printable(name), bytesText(n.size()))
+			return nil, fmt.Errorf("/%s has %s: no such file of an initramfs is that large",
+				printable(name), bytesText(n.size()))
 		}
 		nodes[n.body] = append(nodes[n.body], n)
 	}

@@ -54,7 +54,7 @@ type ModuleSize struct {
 const topModules = 10
 
 // measure adds what an archive tells.
-func (r *Report) measure(p packing) {
+func (r *Report) measure(p segmentBlocks) {
 	r.Raw += p.raw()
 	sizes := make(map[Part]PartSize)
 	for _, part := range r.Parts {

@@ -97,12 +97,13 @@ func rescueFiles(program []byte, arch string) ([]file, error) {
 		}
 		for name, text := range rescueAliases() {
 			text = "#!/" + rescueShell + "\n" + text + "\n"
-			files = append(files, file{name: path.Join(rescueDir, name), mode: typeFile | 0o755, data: []byte(text), part: PartRescue})
+			files = append(files, file{name: path.Join(rescueDir, name), mode: typeFile | 0o755, data: []byte(text),
+				part: PartRescue})
 		}
 	case bytes.Contains(program, []byte("BusyBox v")):
 		files = append(files, binary("busybox"))
 		for _, name := range busyboxApplets() {
-			// The names of its applets lie one behind the other, each ended by NUL.
+			// The names of its applets lie one after the other, each ended by NUL.
 			if bytes.Contains(program, []byte("\x00"+name+"\x00")) && !slices.Contains(initNames(), name) {
 				files = append(files, link(name, "busybox"))
 			}
@@ -142,7 +143,8 @@ func shellMissed(config cmdline.Args, files []file) []string {
 	}
 	var warnings []string
 	missed := func(what string) {
-		warnings = append(warnings, fmt.Sprintf("%s in the config asks for a shell, but the image has no /%s: add --rescue", what, rescueShell))
+		warnings = append(warnings, fmt.Sprintf("%s in the config asks for a shell, but the image has no "+
+			"/%s: add --rescue", what, rescueShell))
 	}
 	if config.Has("rd.break") {
 		missed("rd.break")

@@ -28,7 +28,7 @@ const rescueTag = "goshliner"
 // core commands in one static binary, for an architecture ("amd64"; empty: this
 // one). The source is the Go module of which nodisk uses other parts; the go
 // command finds it in its module cache, or downloads and verifies it. The binary is
-// kept in the folder cache (empty: it is not), one for each architecture, and not
+// kept in the directory cache (empty: it is not), one for each architecture, and not
 // compiled again.
 func CompileRescue(ctx context.Context, cache, arch string) ([]byte, error) {
 	arch = cmp.Or(arch, runtime.GOARCH)
@@ -82,7 +82,7 @@ func compileRescue(ctx context.Context, arch string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(temp) //nolint:errcheck // left-overs of a temporary folder
+	defer os.RemoveAll(temp) //nolint:errcheck // left-overs of a temporary directory
 	var commands []string
 	for _, name := range rescueCommands() {
 		commands = append(commands, filepath.Join(source, "cmds", "core", name))
@@ -95,7 +95,7 @@ func compileRescue(ctx context.Context, arch string) ([]byte, error) {
 			golang.WithGOROOT(goroot), golang.WithWorkingDir(source)),
 		uimage.WithTempDir(temp),
 		uimage.WithSkipLDD(),
-		// As in CompileInit: not everything anew.
+		// As in CompileInit: not everything again.
 		uimage.WithBusyboxBuildOpts(&golang.BuildOpts{ExtraArgs: []string{"-a=false", "-buildvcs=false"}}),
 		uimage.WithBusyboxCommands(commands...),
 		uimage.WithCPIOOutput(archive))
@@ -120,7 +120,8 @@ func moduleDir(ctx context.Context, module, version string) (string, error) {
 	var answer struct{ Dir, Error string }
 	if jsonErr := json.Unmarshal(out, &answer); answer.Error != "" || err != nil || jsonErr != nil {
 		why := cmp.Or(answer.Error, fmt.Sprint(errors.Join(err, jsonErr)))
-		return "", fmt.Errorf("download the Go module %s %s: %s; without a network give a static busybox by --rescue=FILE", module, version, why)
+		return "", fmt.Errorf("download the Go module %s %s: %s; without a network give a static busybox by "+
+			"--rescue=FILE", module, version, why)
 	}
 	return answer.Dir, nil
 }

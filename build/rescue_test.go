@@ -46,7 +46,8 @@ func TestRescueFiles(t *testing.T) {
 		program []byte
 		want    []string
 	}{
-		"any shell": {text("dash"), []string{"bin/halt -> /init", "bin/modprobe -> /init", "bin/poweroff -> /init", "bin/reboot -> /init", "bin/sh"}},
+		"any shell": {text("dash"), []string{"bin/halt -> /init", "bin/modprobe -> /init", "bin/poweroff -> /init",
+			"bin/reboot -> /init", "bin/sh"}},
 		"busybox": {
 			text("BusyBox v1.35.0", "", "ash", "cat", "init", "linuxrc", "sh", "vi", ""),
 			[]string{
@@ -55,7 +56,8 @@ func TestRescueFiles(t *testing.T) {
 			},
 		},
 		"u-root": {
-			text(rescueMark, urootCommands+"gosh.registeredMain", urootCommands+"ls.registeredMain", urootCommands+"init.registeredMain"),
+			text(rescueMark, urootCommands+"gosh.registeredMain", urootCommands+"ls.registeredMain",
+				urootCommands+"init.registeredMain"),
 			[]string{
 				"bin/bb", "bin/gosh -> bb", "bin/halt -> /init", "bin/ls -> bb", "bin/lspci #!/bin/sh\npci \"$@\"",
 				"bin/modprobe -> /init", "bin/nc #!/bin/sh\nnetcat \"$@\"", "bin/poweroff -> /init",
@@ -74,9 +76,10 @@ func TestRescueFiles(t *testing.T) {
 		arch    string
 		want    string
 	}{
-		"rubbish":            {[]byte("#!/bin/sh\n"), "amd64", "check the rescue shell: not an ELF program"},
-		"other architecture": {elfStub(machineAMD64, ""), "arm64", "check the rescue shell: it is a program for amd64 (EM_X86_64), but the kernel is for arm64"},
-		"no sh":              {text("BusyBox v1.35.0", "", "cat", ""), "", "has no applet sh"},
+		"rubbish": {[]byte("#!/bin/sh\n"), "amd64", "check the rescue shell: not an ELF program"},
+		"other architecture": {elfStub(machineAMD64, ""), "arm64", "check the rescue shell: it is a program for " +
+			"amd64 (EM_X86_64), but the kernel is for arm64"},
+		"no sh": {text("BusyBox v1.35.0", "", "cat", ""), "", "has no applet sh"},
 	} {
 		if _, err := rescueFiles(tt.program, tt.arch); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.want)
@@ -118,7 +121,7 @@ func TestRescueNames(t *testing.T) {
 	}
 }
 
-// What is in the cache is not compiled again; what is no program there is not taken.
+// What is in the cache is not compiled again; what is not a program there is not taken.
 func TestRescueCache(t *testing.T) {
 	gomod, err := os.ReadFile("../go.mod")
 	if err != nil || !strings.Contains(string(gomod), "\t"+urootModule+" "+urootVersion+"\n") {
@@ -134,7 +137,8 @@ func TestRescueCache(t *testing.T) {
 	if err != nil || !bytes.Equal(got, elfStub(machineAMD64, "")) {
 		t.Errorf("got %d bytes, %v", len(got), err)
 	}
-	const want = "compile the rescue shell: no go command in PATH; install Go, or give a static busybox by --rescue=FILE"
+	const want = "compile the rescue shell: no go command in PATH; install Go, or give a static busybox by " +
+		"--rescue=FILE"
 	if _, err := CompileRescue(t.Context(), cache, "arm64"); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

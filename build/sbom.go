@@ -16,17 +16,24 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spdx/tools-golang/spdx/v2/common"
+	"github.com/spdx/tools-golang/spdx/v2/v2_3"
+
 	"github.com/nodisk/nodisk/build/ko"
 )
 
 // A bom collects what is in an image as an SPDX 2.3 document.
 type bom struct {
-	doc      spdxDocument
-	ids      map[string]bool
+	doc      v2_3.Document
+	ids      map[common.ElementID]bool
 	licenses map[string]string // LicenseRef by the text of modinfo
 }
 
-const imageID = "SPDXRef-Image"
+const (
+	documentID  = "DOCUMENT"
+	imageID     = "Image"
+	noAssertion = "NOASSERTION" // where nothing is claimed
+)
 
 // writeSBOM writes what is in the image, which has been written. It says nothing that
 // would not be the same in another build of the same input: no host, no user, no hour.
@@ -34,29 +41,33 @@ func (b *builder) writeSBOM(ctx context.Context, list []packing) error {
 	if b.spec.SBOM == "" {
 		return nil
 	}
-	s := &bom{ids: make(map[string]bool), licenses: make(map[string]string)}
+	s := &bom{ids: make(map[common.ElementID]bool), licenses: make(map[string]string)}
 	name := filepath.Base(b.spec.Out)
-	s.doc = spdxDocument{
-		Version: "SPDX-2.3", DataLicense: "CC0-1.0", ID: "SPDXRef-DOCUMENT", Name: name,
-		Namespace: "https://github.com/nodisk/nodisk/spdx/" + spdxWord(name) + "-" + b.report.SHA256,
-		Creation:  spdxCreation{Created: b.spec.Time.UTC().Format(time.RFC3339), Creators: []string{"Tool: nodisk-" + ownVersion()}},
+	s.doc = v2_3.Document{
+		SPDXVersion: v2_3.Version, DataLicense: v2_3.DataLicense, SPDXIdentifier: documentID, DocumentName: name,
+		DocumentNamespace: "https://github.com/nodisk/nodisk/spdx/" + spdxWord(name) + "-" + b.report.SHA256,
+		CreationInfo: &v2_3.CreationInfo{
+			Created:  b.spec.Time.UTC().Format(time.RFC3339),
+			Creators: []common.Creator{{CreatorType: "Tool", Creator: "nodisk-" + ownVersion()}},
+		},
 	}
 	s.ids[imageID] = true
-	s.addPackage(spdxPackage{
-		ID: imageID, Name: name, Purpose: "ARCHIVE", Checksums: []spdxChecksum{{"SHA256", b.report.SHA256}},
-		Comment: "initramfs for Linux " + b.report.Release + ", profiles " + strings.Join(b.report.Profiles, ", "),
+	s.addPackage(&v2_3.Package{
+		PackageSPDXIdentifier: imageID, PackageName: name, PrimaryPackagePurpose: "ARCHIVE",
+		PackageChecksums: sha256Is(b.report.SHA256),
+		PackageComment:   "initramfs for Linux " + b.report.Release + ", profiles " + strings.Join(b.report.Profiles, ", "),
 	})
-	s.relate("SPDXRef-DOCUMENT", "DESCRIBES", imageID)
+	s.relate(documentID, common.TypeRelationshipDescribe, imageID)
 	if err := s.kernel(b.spec.Kernel, b.report.Release); err != nil {
 		return fmt.Errorf("write SBOM: %w", err)
 	}
 	for _, p := range list {
 		if p.source != nil {
-			id := s.addPackage(spdxPackage{
-				Name: "base image", Purpose: "ARCHIVE", Checksums: []spdxChecksum{{"SHA256", b.base.origin.sha256}},
-				Comment: "taken over as it is; what is in it is not listed",
+			id := s.addPackage(&v2_3.Package{
+				PackageName: "base image", PrimaryPackagePurpose: "ARCHIVE", PackageChecksums: sha256Is(b.base.origin.sha256),
+				PackageComment: "taken over as it is; what is in it is not listed",
 			})
-			s.relate(imageID, "CONTAINS", id)
+			s.relate(imageID, common.TypeRelationshipContains, id)
 			continue
 		}
 		for _, f := range p.files {
@@ -85,15 +96,17 @@ func ownVersion() string {
 
 // kernel is not in the image, but what is there runs on it.
 func (s *bom) kernel(at, release string) error {
-	p := spdxPackage{Name: "linux", Version: release, Purpose: "OPERATING-SYSTEM", Declared: "GPL-2.0-only"}
+	p := &v2_3.Package{
+		PackageName: "linux", PackageVersion: release, PrimaryPackagePurpose: "OPERATING-SYSTEM", PackageLicenseDeclared: "GPL-2.0-only",
+	}
 	if at != "" {
 		data, err := os.ReadFile(at)
 		if err != nil {
 			return err
 		}
-		p.Checksums = []spdxChecksum{{"SHA256", sum256(data)}}
+		p.PackageChecksums = sha256Is(sum256(data))
 	}
-	s.relate(s.addPackage(p), "RUNTIME_DEPENDENCY_OF", imageID)
+	s.relate(s.addPackage(p), common.TypeRelationshipRuntimeDependencyOf, imageID)
 	return nil
 }
 
@@ -101,8 +114,10 @@ func (s *bom) kernel(at, release string) error {
 func (s *bom) file(f file) {
 	name := "/" + f.name
 	if f.mode&0o077 == 0 {
-		id := s.addPackage(spdxPackage{Name: name, Purpose: "FILE", Comment: "for root alone: neither content nor hash is listed"})
-		s.relate(imageID, "CONTAINS", id)
+		id := s.addPackage(&v2_3.Package{
+			PackageName: name, PrimaryPackagePurpose: "FILE", PackageComment: "for root alone: neither content nor hash is listed",
+		})
+		s.relate(imageID, common.TypeRelationshipContains, id)
 		return
 	}
 	if f.part == PartInit || f.part == PartRescue {
@@ -111,29 +126,29 @@ func (s *bom) file(f file) {
 			return
 		}
 	}
-	one := spdxFile{
-		Name: "." + name, Types: []string{"OTHER"}, Concluded: noAssertion, Copyright: noAssertion,
-		Licenses: []string{noAssertion}, Checksums: sums(f),
+	one := &v2_3.File{
+		FileName: "." + name, FileTypes: []string{"OTHER"}, LicenseConcluded: noAssertion, FileCopyrightText: noAssertion,
+		LicenseInfoInFiles: []string{noAssertion}, Checksums: sums(f),
 	}
 	switch f.part {
 	case PartModules:
-		one.Types = []string{"BINARY"}
+		one.FileTypes = []string{"BINARY"}
 		if m, err := ko.Parse(f.data); err == nil { // --no-check takes anything
-			one.Comment = moduleComment(m)
-			one.Licenses = []string{s.license(m.Field("license"))}
+			one.FileComment = moduleComment(m)
+			one.LicenseInfoInFiles = []string{s.license(m.Field("license"))}
 		}
 	case PartFirmware, PartRescue, PartMicrocode:
-		one.Types = []string{"BINARY"}
+		one.FileTypes = []string{"BINARY"}
 	case PartConfig, PartIndexes:
-		one.Types = []string{"TEXT"}
+		one.FileTypes = []string{"TEXT"}
 		if strings.HasSuffix(f.name, ".bin") {
-			one.Types = []string{"BINARY"}
+			one.FileTypes = []string{"BINARY"}
 		}
 	default:
 	}
-	one.ID = s.id("File-" + f.name)
+	one.FileSPDXIdentifier = s.id("File-" + f.name)
 	s.doc.Files = append(s.doc.Files, one)
-	s.relate(imageID, "CONTAINS", one.ID)
+	s.relate(imageID, common.TypeRelationshipContains, one.FileSPDXIdentifier)
 }
 
 // moduleComment are the fields of .modinfo that tell one build of a module from
@@ -166,17 +181,19 @@ func (s *bom) license(text string) string {
 	}
 	id := "LicenseRef-modinfo-" + spdxWord(text)
 	s.licenses[text] = id
-	s.doc.Licenses = append(s.doc.Licenses, spdxLicense{ID: id, Text: "MODULE_LICENSE(\"" + text + "\")", Name: text})
+	s.doc.OtherLicenses = append(s.doc.OtherLicenses, &v2_3.OtherLicense{
+		LicenseIdentifier: id, ExtractedText: "MODULE_LICENSE(\"" + text + "\")", LicenseName: text,
+	})
 	return id
 }
 
 // program adds a Go program with the modules it is linked from.
 func (s *bom) program(name, sum string, info *buildinfo.BuildInfo) {
-	id := s.addPackage(spdxPackage{
-		Name: name, Version: strings.Trim(info.Main.Version, "()"), Purpose: "APPLICATION",
-		Checksums: []spdxChecksum{{"SHA256", sum}}, Comment: "Go program " + info.Path,
+	id := s.addPackage(&v2_3.Package{
+		PackageName: name, PackageVersion: strings.Trim(info.Main.Version, "()"), PrimaryPackagePurpose: "APPLICATION",
+		PackageChecksums: sha256Is(sum), PackageComment: "Go program " + info.Path,
 	})
-	s.relate(imageID, "CONTAINS", id)
+	s.relate(imageID, common.TypeRelationshipContains, id)
 	deps := []*debug.Module{{Path: "stdlib", Version: strings.TrimPrefix(info.GoVersion, "go")}}
 	for _, d := range info.Deps {
 		if d.Replace != nil {
@@ -185,42 +202,46 @@ func (s *bom) program(name, sum string, info *buildinfo.BuildInfo) {
 		deps = append(deps, d)
 	}
 	for _, d := range deps {
-		p := spdxPackage{
-			Name: d.Path, Version: d.Version, Purpose: "LIBRARY",
-			References: []spdxReference{{"PACKAGE-MANAGER", "purl", "pkg:golang/" + d.Path + "@" + d.Version}},
+		p := &v2_3.Package{
+			PackageName: d.Path, PackageVersion: d.Version, PrimaryPackagePurpose: "LIBRARY",
+			PackageExternalReferences: []*v2_3.PackageExternalReference{{
+				Category: common.CategoryPackageManager, RefType: common.TypePackageManagerPURL, Locator: "pkg:golang/" + d.Path + "@" + d.Version,
+			}},
 		}
 		if d.Sum != "" {
-			p.Comment = "go.sum " + d.Sum
+			p.PackageComment = "go.sum " + d.Sum
 		}
-		p.ID = "SPDXRef-Go-" + spdxWord(d.Path+"-"+d.Version)
-		if !s.ids[p.ID] { // the rescue shell has some of /init's
-			s.ids[p.ID] = true
+		p.PackageSPDXIdentifier = common.ElementID("Go-" + spdxWord(d.Path+"-"+d.Version))
+		if !s.ids[p.PackageSPDXIdentifier] { // the rescue shell has some of /init's
+			s.ids[p.PackageSPDXIdentifier] = true
 			s.addPackage(p)
 		}
-		s.relate(id, "STATIC_LINK", p.ID)
+		s.relate(id, common.TypeRelationshipStaticLink, p.PackageSPDXIdentifier)
 	}
 }
 
-func (s *bom) addPackage(p spdxPackage) string {
-	if p.ID == "" {
-		p.ID = s.id("Package-" + p.Name)
+func (s *bom) addPackage(p *v2_3.Package) common.ElementID {
+	if p.PackageSPDXIdentifier == "" {
+		p.PackageSPDXIdentifier = s.id("Package-" + p.PackageName)
 	}
-	p.Location = noAssertion
-	p.Concluded, p.Copyright = noAssertion, noAssertion
-	p.Declared = cmp.Or(p.Declared, noAssertion)
+	p.PackageDownloadLocation = noAssertion
+	p.PackageLicenseConcluded, p.PackageCopyrightText = noAssertion, noAssertion
+	p.PackageLicenseDeclared = cmp.Or(p.PackageLicenseDeclared, noAssertion)
 	s.doc.Packages = append(s.doc.Packages, p)
-	return p.ID
+	return p.PackageSPDXIdentifier
 }
 
-func (s *bom) relate(from, how, to string) {
-	s.doc.Relationships = append(s.doc.Relationships, spdxRelationship{from, how, to})
+func (s *bom) relate(from common.ElementID, how string, to common.ElementID) {
+	s.doc.Relationships = append(s.doc.Relationships, &v2_3.Relationship{
+		RefA: common.DocElementID{ElementRefID: from}, Relationship: how, RefB: common.DocElementID{ElementRefID: to},
+	})
 }
 
 // id makes a unique one of letters, digits, "." and "-".
-func (s *bom) id(name string) string {
-	id := "SPDXRef-" + spdxWord(name)
+func (s *bom) id(name string) common.ElementID {
+	id := common.ElementID(spdxWord(name))
 	for n := 2; s.ids[id]; n++ {
-		id = fmt.Sprintf("SPDXRef-%s-%d", spdxWord(name), n)
+		id = common.ElementID(fmt.Sprintf("%s-%d", spdxWord(name), n))
 	}
 	s.ids[id] = true
 	return id
@@ -242,12 +263,19 @@ func sum256(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func sums(f file) []spdxChecksum {
+func sha256Is(sum string) []common.Checksum {
+	return []common.Checksum{{Algorithm: common.SHA256, Value: sum}}
+}
+
+func sums(f file) []common.Checksum {
 	s := newSourceSums()
 	if f.source == nil {
 		s.add(f.data)
 	} else {
 		s = f.source.sums // of its content, which has been read for the image
 	}
-	return []spdxChecksum{{"SHA1", hex.EncodeToString(s.sha1.Sum(nil))}, {"SHA256", hex.EncodeToString(s.sha256.Sum(nil))}}
+	return []common.Checksum{
+		{Algorithm: common.SHA1, Value: hex.EncodeToString(s.sha1.Sum(nil))},
+		{Algorithm: common.SHA256, Value: hex.EncodeToString(s.sha256.Sum(nil))},
+	}
 }

@@ -1,7 +1,6 @@
 package build
 
 import (
-	"bytes"
 	"debug/buildinfo"
 	"encoding/json"
 	"os"
@@ -14,78 +13,89 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spdx/tools-golang/spdx/v2/common"
+	"github.com/spdx/tools-golang/spdx/v2/v2_3"
 )
 
 // checkSPDX holds a document against the rules of SPDX 2.3 for what it has:
 // required fields, forms of identifiers, and that nothing refers to what is not there.
-func checkSPDX(t *testing.T, text []byte) spdxDocument {
+func checkSPDX(t *testing.T, text []byte) v2_3.Document {
 	t.Helper()
-	var d spdxDocument
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&d); err != nil {
+	var d v2_3.Document
+	if err := json.Unmarshal(text, &d); err != nil {
 		t.Fatal(err)
 	}
-	if d.Version != "SPDX-2.3" || d.DataLicense != "CC0-1.0" || d.ID != "SPDXRef-DOCUMENT" || d.Name == "" {
-		t.Errorf("document %q %q %q %q", d.Version, d.DataLicense, d.ID, d.Name)
+	again, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !regexp.MustCompile(`^https://[^#\s]+$`).MatchString(d.Namespace) { // 6.5: a URI without "#"
-		t.Errorf("namespace %q", d.Namespace)
+	if diff := cmp.Diff(string(text), string(again)+"\n"); diff != "" {
+		t.Errorf("fields that SPDX does not have (-text +what it has):\n%s", diff)
 	}
-	if _, err := time.Parse("2006-01-02T15:04:05Z", d.Creation.Created); err != nil { // 6.9
+	if d.SPDXVersion != "SPDX-2.3" || d.DataLicense != "CC0-1.0" || d.SPDXIdentifier != "DOCUMENT" || d.DocumentName == "" {
+		t.Errorf("document %q %q %q %q", d.SPDXVersion, d.DataLicense, d.SPDXIdentifier, d.DocumentName)
+	}
+	if !regexp.MustCompile(`^https://[^#\s]+$`).MatchString(d.DocumentNamespace) { // 6.5: a URI without "#"
+		t.Errorf("namespace %q", d.DocumentNamespace)
+	}
+	if _, err := time.Parse("2006-01-02T15:04:05Z", d.CreationInfo.Created); err != nil { // 6.9
 		t.Errorf("created: %v", err)
 	}
-	for _, c := range d.Creation.Creators { // 6.8
-		if !regexp.MustCompile(`^Tool: \S+-\S+$`).MatchString(c) {
-			t.Errorf("creator %q", c)
+	for _, c := range d.CreationInfo.Creators { // 6.8
+		if c.CreatorType != "Tool" || !regexp.MustCompile(`^\S+-\S+$`).MatchString(c.Creator) {
+			t.Errorf("creator %+v", c)
 		}
 	}
-	ids := map[string]bool{"SPDXRef-DOCUMENT": true}
-	define := func(id string) {
-		if !regexp.MustCompile(`^SPDXRef-[A-Za-z0-9.-]+$`).MatchString(id) || ids[id] {
+	ids := map[common.ElementID]bool{"DOCUMENT": true}
+	define := func(id common.ElementID) {
+		if !regexp.MustCompile(`^SPDXRef-[A-Za-z0-9.-]+$`).MatchString(common.RenderElementID(id)) || ids[id] {
 			t.Errorf("identifier %q is malformed or there twice", id)
 		}
 		ids[id] = true
 	}
-	checksums := func(list []spdxChecksum) {
+	checksums := func(list []common.Checksum) {
 		for _, c := range list {
-			if want := map[string]int{"SHA1": 40, "SHA256": 64}[c.Algorithm]; len(c.Value) != want || strings.Trim(c.Value, "0123456789abcdef") != "" {
+			if want := map[common.ChecksumAlgorithm]int{common.SHA1: 40, common.SHA256: 64}[c.Algorithm]; len(c.Value) != want || strings.Trim(c.Value, "0123456789abcdef") != "" {
 				t.Errorf("checksum %+v", c)
 			}
 		}
 	}
 	license := regexp.MustCompile(`^(NOASSERTION|GPL-2\.0-only|LicenseRef-[A-Za-z0-9.-]+)$`)
 	for _, p := range d.Packages {
-		define(p.ID)
-		checksums(p.Checksums)
-		if p.Name == "" || p.Location == "" || p.Copyright == "" || !license.MatchString(p.Concluded) || !license.MatchString(p.Declared) {
+		define(p.PackageSPDXIdentifier)
+		checksums(p.PackageChecksums)
+		if p.PackageName == "" || p.PackageDownloadLocation == "" || p.PackageCopyrightText == "" || p.FilesAnalyzed ||
+			!license.MatchString(p.PackageLicenseConcluded) || !license.MatchString(p.PackageLicenseDeclared) {
 			t.Errorf("package %+v lacks something", p)
 		}
-		for _, r := range p.References {
-			if r.Category != "PACKAGE-MANAGER" || r.Type != "purl" || !strings.HasPrefix(r.Locator, "pkg:golang/") {
+		for _, r := range p.PackageExternalReferences {
+			if r.Category != "PACKAGE-MANAGER" || r.RefType != "purl" || !strings.HasPrefix(r.Locator, "pkg:golang/") {
 				t.Errorf("reference %+v", r)
 			}
 		}
 	}
 	for _, f := range d.Files {
-		define(f.ID)
+		define(f.FileSPDXIdentifier)
 		checksums(f.Checksums)
-		if !strings.HasPrefix(f.Name, "./") || len(f.Checksums) == 0 || f.Checksums[0].Algorithm != "SHA1" || f.Copyright == "" || len(f.Licenses) == 0 {
+		if !strings.HasPrefix(f.FileName, "./") || len(f.Checksums) == 0 || f.Checksums[0].Algorithm != common.SHA1 ||
+			f.FileCopyrightText == "" || f.LicenseConcluded == "" || len(f.LicenseInfoInFiles) == 0 {
 			t.Errorf("file %+v lacks something", f)
 		}
-		for _, l := range f.Licenses {
-			known := slices.ContainsFunc(d.Licenses, func(e spdxLicense) bool { return e.ID == l && e.Text != "" })
+		for _, l := range f.LicenseInfoInFiles {
+			known := slices.ContainsFunc(d.OtherLicenses, func(e *v2_3.OtherLicense) bool {
+				return e.LicenseIdentifier == l && e.ExtractedText != ""
+			})
 			if !license.MatchString(l) || strings.HasPrefix(l, "LicenseRef-") && !known {
-				t.Errorf("file %s: license %q", f.Name, l)
+				t.Errorf("file %s: license %q", f.FileName, l)
 			}
 		}
 	}
 	described := false
 	for _, r := range d.Relationships {
-		if !ids[r.From] || !ids[r.To] {
+		if !ids[r.RefA.ElementRefID] || !ids[r.RefB.ElementRefID] {
 			t.Errorf("relationship %+v of what is not there", r)
 		}
-		described = described || r.From == "SPDXRef-DOCUMENT" && r.How == "DESCRIBES"
+		described = described || r.RefA.ElementRefID == "DOCUMENT" && r.Relationship == common.TypeRelationshipDescribe
 	}
 	if !described {
 		t.Error("the document describes nothing")
@@ -107,37 +117,42 @@ func TestSBOM(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := checkSPDX(t, text)
-	if d.Creation.Created != "2023-11-14T22:13:20Z" {
-		t.Errorf("created %s, want SOURCE_DATE_EPOCH", d.Creation.Created)
+	if d.CreationInfo.Created != "2023-11-14T22:13:20Z" {
+		t.Errorf("created %s, want SOURCE_DATE_EPOCH", d.CreationInfo.Created)
 	}
-	packages := make(map[string]spdxPackage)
+	packages := make(map[string]*v2_3.Package)
 	for _, p := range d.Packages {
-		packages[p.Name] = p
+		packages[p.PackageName] = p
 	}
-	if p := packages["linux"]; p.Version != r.Release || p.Checksums == nil {
+	if p := packages["linux"]; p == nil || p.PackageVersion != r.Release || p.PackageChecksums == nil {
 		t.Errorf("no kernel: %+v", p)
 	}
-	if p := packages["/etc/nodisk/nodisk.conf"]; p.Name == "" || p.Checksums != nil {
+	if p := packages["/etc/nodisk/nodisk.conf"]; p == nil || p.PackageChecksums != nil {
 		t.Errorf("the config, which may hold passwords: %+v", p)
 	}
-	files := make(map[string]spdxFile)
+	files := make(map[string]*v2_3.File)
 	for _, f := range d.Files {
-		files[f.Name] = f
+		files[f.FileName] = f
 	}
 	for _, m := range r.Modules {
-		if !slices.ContainsFunc(d.Files, func(f spdxFile) bool { return moduleName(filepath.Base(f.Name)) == m.Name && f.Comment != "" }) {
+		if !slices.ContainsFunc(d.Files, func(f *v2_3.File) bool {
+			return moduleName(filepath.Base(f.FileName)) == m.Name && f.FileComment != ""
+		}) {
 			t.Errorf("module %s is missing", m.Name)
 		}
 	}
 	ext4 := files["./lib/modules/"+r.Release+"/kernel/fs/ext4/ext4.ko"]
-	data, err := os.ReadFile(filepath.Join(kernelDir(t), ext4.Name))
+	if ext4 == nil {
+		t.Fatal("ext4 is missing")
+	}
+	data, err := os.ReadFile(filepath.Join(kernelDir(t), ext4.FileName))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ext4.Checksums[1].Value != sum256(data) || !slices.Equal(ext4.Licenses, []string{"GPL-2.0-only"}) || !strings.Contains(ext4.Comment, "vermagic="+r.Release) {
+	if ext4.Checksums[1].Value != sum256(data) || !slices.Equal(ext4.LicenseInfoInFiles, []string{"GPL-2.0-only"}) || !strings.Contains(ext4.FileComment, "vermagic="+r.Release) {
 		t.Errorf("ext4: %+v", ext4)
 	}
-	if f := files["./etc/motd"]; len(f.Checksums) != 2 || f.Checksums[1].Value != sum256([]byte("hello\n")) {
+	if f := files["./etc/motd"]; f == nil || len(f.Checksums) != 2 || f.Checksums[1].Value != sum256([]byte("hello\n")) {
 		t.Errorf("the added file: %+v", f)
 	}
 }
@@ -147,19 +162,19 @@ func TestSBOM(t *testing.T) {
 func TestSBOMProgram(t *testing.T) {
 	shared := &debug.Module{Path: "example.org/Shared", Version: "v1.2.3", Sum: "h1:abc="}
 	old := &debug.Module{Path: "example.org/old", Version: "v0.1.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v0.2.0"}}
-	s := &bom{ids: make(map[string]bool)}
+	s := &bom{ids: make(map[common.ElementID]bool)}
 	s.program("/init", sum256(nil), &buildinfo.BuildInfo{GoVersion: "go1.26.0", Path: "p/init", Deps: []*debug.Module{shared, old}})
 	s.program("/bin/sh", sum256(nil), &buildinfo.BuildInfo{GoVersion: "go1.26.0", Path: "p/sh", Deps: []*debug.Module{shared}})
 	var list []string
 	for _, p := range s.doc.Packages {
-		line := p.Name + " " + p.Version
-		for _, r := range p.References {
+		line := p.PackageName + " " + p.PackageVersion
+		for _, r := range p.PackageExternalReferences {
 			line += " " + r.Locator
 		}
 		list = append(list, line)
 	}
 	for _, r := range s.doc.Relationships {
-		list = append(list, r.From+" "+r.How+" "+r.To)
+		list = append(list, common.RenderDocElementID(r.RefA)+" "+r.Relationship+" "+common.RenderDocElementID(r.RefB))
 	}
 	want := []string{
 		"/init ", "stdlib 1.26.0 pkg:golang/stdlib@1.26.0", "example.org/Shared v1.2.3 pkg:golang/example.org/Shared@v1.2.3",

@@ -27,9 +27,11 @@ func limitsOf(bytes int64) amount {
 func (a amount) exceeds(limits amount, bytes int64) error {
 	switch {
 	case a.entries > limits.entries:
-		return fmt.Errorf("more than %d files and archives in an image of %s%s", limits.entries, bytesText(bytes), hollow)
+		return fmt.Errorf("more than %d files and archives in an image of %s%s", limits.entries, bytesText(bytes),
+			hollow)
 	case a.names > limits.names:
-		return fmt.Errorf("more than %d MiB of file names and links' targets in an image of %s%s", limits.names>>20, bytesText(bytes), hollow)
+		return fmt.Errorf("more than %d MiB of file names and links' targets in an image of %s%s",
+			limits.names>>20, bytesText(bytes), hollow)
 	}
 	return nil
 }
@@ -44,7 +46,7 @@ type scan struct {
 	entry func(e cpioEntry, content *cpioReader, from int64) error
 	// segment is told of every segment that has been read to its end, with what its blocks
 	// unpack to.
-	segment func(s Segment, blocks []packedBlock)
+	segment func(s Segment, blocks []blockSize)
 
 	size     int64 // of the image's file
 	limits   amount
@@ -72,7 +74,7 @@ func (d *damage) Error() string {
 	if d.segments == 0 {
 		return ": " + d.err.Error()
 	}
-	return fmt.Sprintf(" at byte %d, after %s: %v", d.offset, plural(d.segments, "good segment"), d.err)
+	return fmt.Sprintf(" at byte %d, after %s: %v", d.offset, plural(d.segments, "valid segment"), d.err)
 }
 
 func (d *damage) Unwrap() error { return d.err }
@@ -123,7 +125,7 @@ func (c *scan) flush(d *decompressors) {
 		return
 	}
 	if c.segment != nil {
-		blocks := []packedBlock{{raw: c.last.Raw, packed: c.packed}}
+		blocks := []blockSize{{raw: c.last.Raw, packed: c.packed}}
 		if c.last.Compression == LZ4 {
 			blocks = d.blocks()
 		}
@@ -145,9 +147,11 @@ func (c *scan) one(in *input, d *decompressors, offset int64) error {
 	switch {
 	case offset&3 == 0:
 	case compression == None:
-		return errors.New("a plain cpio archive that does not begin at a multiple of 4, where the kernel does not see it: pad what is before it with zeroes")
+		return errors.New("a plain cpio archive that does not begin at a multiple of 4, where the kernel does not " +
+			"see it: pad what is before it with zeroes")
 	case c.segments > 0 && c.last.Compression == None:
-		return errors.New("what follows a plain cpio archive does not begin at a multiple of 4, and the kernel stops there (\"broken padding\"): pad the archive with zeroes")
+		return errors.New("what follows a plain cpio archive does not begin at a multiple of 4, and the kernel stops " +
+			"there (\"broken padding\"): pad the archive with zeroes")
 	}
 	stream, end, err := d.open(compression)
 	if err != nil {
@@ -163,7 +167,8 @@ func (c *scan) one(in *input, d *decompressors, offset int64) error {
 				err = limited.skipZeroes()
 			}
 			if err == nil && limited.place()&3 != 0 {
-				err = errors.New("an archive in it does not begin at a multiple of 4, and the kernel stops there (\"broken padding\")")
+				err = errors.New("an archive in it does not begin at a multiple of 4, and the kernel stops there " +
+					"(\"broken padding\")")
 			}
 		}
 		if errors.Is(err, errEnd) {

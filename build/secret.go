@@ -47,7 +47,7 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// readSecrets reads secrets as a segment of their own. Folders that are in no image
+// readSecrets reads secrets as a segment of their own. Directories that are in no image
 // before are made for root alone; those of the list are left as they are.
 func readSecrets(list []Secret, folders []file) (files []file, warnings []string, err error) {
 	var errs []error
@@ -64,13 +64,15 @@ func readSecrets(list []Secret, folders []file) (files []file, warnings []string
 			errs = append(errs, fmt.Errorf("read secret: %w", err))
 			continue
 		case !info.Mode().IsRegular():
-			errs = append(errs, fmt.Errorf("read secret %s: it is no file; give each file by itself", s.Source))
+			errs = append(errs, fmt.Errorf("read secret %s: it is not a file; give each file by itself", s.Source))
 			continue
 		case s.Destination == configPath || s.Destination == initPath:
-			errs = append(errs, fmt.Errorf("read secret %s: /%s is nodisk's own; give another path behind the colon", s.Source, s.Destination))
+			errs = append(errs, fmt.Errorf("read secret %s: /%s is nodisk's own; give another path after the colon",
+				s.Source, s.Destination))
 			continue
 		case info.Mode().Perm()&0o044 != 0:
-			warning := fmt.Sprintf("secret %s can be read by other users of this machine: chmod 600 %s", s.Source, s.Source)
+			warning := fmt.Sprintf("secret %s can be read by other users of this machine: chmod 600 %s",
+				s.Source, s.Source)
 			if !slices.Contains(warnings, warning) {
 				warnings = append(warnings, warning)
 			}
@@ -92,14 +94,15 @@ func readSecrets(list []Secret, folders []file) (files []file, warnings []string
 		}
 		files = append(files, file{name: s.Destination, mode: typeFile | secretMode, data: data, part: PartSecret})
 	}
-	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) }) // folders come before what is in them
+	// folders come before what is in them
+	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	return files, warnings, errors.Join(errs...)
 }
 
-// ownFolders are the folders every image has, and those of the files.
+// ownFolders are the directories every image has, and those of the files.
 func ownFolders(files []file) []file {
 	return append(skeleton(), slices.DeleteFunc(slices.Clone(files), func(f file) bool {
-		// The config's folder is made for it alone; secrets close it.
+		// The config's directory is made for it alone; secrets close it.
 		return f.mode&typeMask != typeDir || f.name == secretDir
 	})...)
 }
@@ -115,7 +118,7 @@ func secretNames(files []file) []string {
 	return names
 }
 
-// secrets puts the secrets behind the other segments, or into a file of their own.
+// secrets puts the secrets after the other segments, or into a file of their own.
 func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]segment, error) {
 	if len(b.spec.Secrets) == 0 {
 		if b.spec.SecretOut != "" {
@@ -137,12 +140,14 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 	}
 	for _, f := range inside {
 		if f.mode&typeMask == typeFile && slices.ContainsFunc(files, func(g file) bool { return g.name == f.name }) {
-			return nil, fmt.Errorf("put in secret /%s: the image has a file of that name; give another path behind the colon", f.name)
+			return nil, fmt.Errorf("put in secret /%s: the image has a file of that name; give another path "+
+				"after the colon", f.name)
 		}
 	}
 	for _, f := range inside {
 		if at, _, err := b.links.lookup(f.name, f.mode&typeMask == typeDir); err != nil || at != f.name {
-			return nil, fmt.Errorf("put in secret /%s: it is behind a link of the added tree, at /%s: give that path behind the colon", f.name, at)
+			return nil, fmt.Errorf("put in secret /%s: it is behind a link of the added tree, at /%s: give that path "+
+				"behind the colon", f.name, at)
 		}
 	}
 	b.report.Warnings = append(b.report.Warnings, warnings...)
@@ -156,8 +161,10 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 	}
 	b.private = true
 	if !IsStream(b.spec.Out) {
-		b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s can be read by its owner alone (mode 0600), because of the secrets in it: "+
-			"give it to the user of the boot server, or put the secrets into a file of their own by --secret-out", b.spec.Out))
+		b.report.Notes = append(b.report.Notes,
+			fmt.Sprintf("%s can be read by its owner alone (mode 0600), because of the secrets in it: "+
+				"give it to the user of the boot server, or put the secrets into a file of their own by --secret-out",
+				b.spec.Out))
 	}
 	return append(list, segment{files: inside, compression: b.spec.Compress}), nil
 }

@@ -83,7 +83,8 @@ func TestSecretInside(t *testing.T) {
 			if !strings.Contains(text, "/etc/ssh/host/key") {
 				t.Errorf("%v: %s does not name the path", c, what)
 			}
-			if strings.Contains(text, chapPassword) || strings.Contains(text, sum256([]byte(chapPassword))) || strings.Contains(text, sums(file{data: []byte(chapPassword)})[0].Value) {
+			if strings.Contains(text, chapPassword) || strings.Contains(text, sum256([]byte(chapPassword))) ||
+				strings.Contains(text, sums(file{data: []byte(chapPassword)})[0].Value) {
 				t.Errorf("%v: %s tells the secret or its hash", c, what)
 			}
 		}
@@ -151,13 +152,15 @@ func TestSecretErrors(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"chap.gone", "is no file", "/etc/nodisk/nodisk.conf is nodisk's own", "/c is given twice"} {
+	for _, want := range []string{"chap.gone", "is not a file", "/etc/nodisk/nodisk.conf is nodisk's own",
+		"/c is given twice"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q:\n%v", want, err)
 		}
 	}
 	s.Secrets = []Secret{{source, "lib/modules/" + testRelease + "/modules.dep"}}
-	if _, err := Image(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "the image has a file of that name") {
+	if _, err := Image(t.Context(), s, nil); err == nil ||
+		!strings.Contains(err.Error(), "the image has a file of that name") {
 		t.Errorf("a secret in place of a file of the image: %v", err)
 	}
 	s.Secrets, s.SecretOut = nil, "x"

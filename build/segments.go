@@ -13,11 +13,11 @@ import (
 // segments puts the files of an image into archives, in the order in which the
 // kernel unpacks them: a later file replaces an earlier one of its name.
 func (b *builder) segments(files []file) []segment {
-	return b.behindBase([]segment{{files: files, compression: b.spec.Compress}})
+	return b.afterBase([]segment{{files: files, compression: b.spec.Compress}})
 }
 
-// around puts microcode before the other segments and secrets behind them.
-func (b *builder) around(ctx context.Context, list []segment, files []file) ([]segment, error) {
+// addMicrocodeAndSecrets puts microcode before the other segments and secrets behind them.
+func (b *builder) addMicrocodeAndSecrets(ctx context.Context, list []segment, files []file) ([]segment, error) {
 	arch := ""
 	if i := slices.IndexFunc(files, func(f file) bool { return f.part == PartInit }); i >= 0 {
 		arch = elfArch(files[i].data)
@@ -34,7 +34,7 @@ func (b *builder) around(ctx context.Context, list []segment, files []file) ([]s
 
 // write packs the segments and writes the image.
 func (b *builder) write(ctx context.Context, list []segment) error {
-	packings, err := b.packings(list)
+	cut, err := b.cut(list)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (b *builder) write(ctx context.Context, list []segment) error {
 		cache: b.spec.Cache, ready: embeddedBlock, sums: b.spec.SBOM != "",
 		progress: func(total int) func(n int) { return b.counter(stepCompress, total) },
 	}
-	size, err := w.write(ctx, packings, io.MultiWriter(out, sum))
+	size, err := w.write(ctx, cut, io.MultiWriter(out, sum))
 	if err != nil {
 		return err
 	}
@@ -60,20 +60,20 @@ func (b *builder) write(ctx context.Context, list []segment) error {
 	if b.base != nil {
 		has = b.base.has
 	}
-	if err := checkReadable(has, packings, size); err != nil {
+	if err := checkReadable(has, cut, size); err != nil {
 		b.report.Warnings = append(b.report.Warnings, fmt.Sprintf("nodisk inspect, plan and boot will not read it, though the kernel will: %v", err))
 	}
-	return b.writeSBOM(ctx, packings)
+	return b.writeSBOM(ctx, cut)
 }
 
-// packings makes archives of segments, and puts what is in them into the report.
-func (b *builder) packings(list []segment) ([]packing, error) {
-	packings, err := packingsOf(list, b.spec.Time)
+// cut makes archives of segments, and puts what is in them into the report.
+func (b *builder) cut(list []segment) ([]segmentBlocks, error) {
+	cut, err := cutAll(list, b.spec.Time)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range packings {
+	for _, p := range cut {
 		b.report.measure(p)
 	}
-	return packings, nil
+	return cut, nil
 }

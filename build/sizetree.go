@@ -10,11 +10,11 @@ import (
 	"text/tabwriter"
 )
 
-// treeFold is the share of the image below which a folder or file is not shown by
+// treeFold is the share of the image below which a directory or file is not shown by
 // itself: 1/100.
 const treeFold = 100
 
-// A sizeNode is a folder or file with all that is below it.
+// A sizeNode is a directory or file with all that is below it.
 type sizeNode struct {
 	name   string
 	raw    int64 // unpacked, with the archive's headers
@@ -112,7 +112,7 @@ func (c Contents) sizes() *sizeNode {
 	return stack[0]
 }
 
-// comparePaths orders paths so that what lies in a folder follows it.
+// comparePaths orders paths so that what lies in a directory follows it.
 func comparePaths(a, b string) int {
 	n := min(len(a), len(b))
 	for i := range n {
@@ -161,7 +161,7 @@ func (c Contents) WriteTree(w io.Writer) error {
 	return err
 }
 
-// write prints a node and those below it; folders with one thing in them are
+// write prints a node and those below it; directories with one thing in them are
 // joined with it.
 func (n *sizeNode) write(w io.Writer, indent, name string, whole int64) {
 	for n.count == 1 && name != "/" {
@@ -177,10 +177,12 @@ func (n *sizeNode) write(w io.Writer, indent, name string, whole int64) {
 		child.write(w, indent+"  ", child.name, whole)
 	}
 	if small.files > 0 && small.nodes < n.count {
-		sizeLine(w, small.raw, small.packed, whole, fmt.Sprintf("%s  (%s smaller than %d %%)", indent, plural(small.files, "file"), 100/treeFold))
+		sizeLine(w, small.raw, small.packed, whole, fmt.Sprintf("%s  (%s smaller than %d %%)",
+			indent, plural(small.files, "file"), 100/treeFold))
 	}
 }
 
 func sizeLine(w io.Writer, raw, packed, whole int64, name string) {
-	_, _ = fmt.Fprintf(w, "%d\t%d\t%.1f %%\t  %s\n", raw, packed, 100*float64(packed)/float64(whole), name) // to a strings.Builder
+	// to a strings.Builder
+	_, _ = fmt.Fprintf(w, "%d\t%d\t%.1f %%\t  %s\n", raw, packed, 100*float64(packed)/float64(whole), name)
 }

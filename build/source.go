@@ -11,14 +11,14 @@ import (
 )
 
 // A source is a file of the build machine whose content goes into the image. It is read
-// once, while the image is written: nothing of it is kept in memory.
+// once, while the image is written: none of it is kept in memory.
 type source struct {
 	at    string
 	stamp stamp
 	sums  *sourceSums // filled while it is read; nil: nobody wants them
 }
 
-// A stamp tells whether a file is still what it was when the image was laid out.
+// A stamp reports whether a file is still what it was when the image was laid out.
 type stamp struct {
 	dev, ino uint64
 	size     int64
@@ -26,7 +26,8 @@ type stamp struct {
 }
 
 // errChanged is about a source that is not what it was when the image was laid out.
-var errChanged = errors.New("it changed while the image was made: try again when nobody writes to it, or leave it out with --exclude")
+var errChanged = errors.New("it changed while the image was made: try again when nobody writes to it, or leave it " +
+	"out with --exclude")
 
 // changed explains how a source differs from what it was.
 func (s *source) changed(now stamp) error {

@@ -28,13 +28,15 @@ type mount struct {
 
 func lstat(at string) (facts, error) {
 	var st unix.Statx_t
-	err := unix.Statx(unix.AT_FDCWD, at, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &st)
+	err := unix.Statx(unix.AT_FDCWD, at, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT,
+		unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &st)
 	if err != nil {
 		return facts{}, &os.PathError{Op: "lstat", Path: at, Err: err}
 	}
 	f := facts{
 		stamp: stamp{
-			dev: unix.Mkdev(st.Dev_major, st.Dev_minor), ino: st.Ino, size: int64(st.Size), //nolint:gosec // as of stat(2)
+			dev: unix.Mkdev(st.Dev_major, st.Dev_minor), ino: st.Ino,
+			size:  int64(st.Size), //nolint:gosec // as of stat(2)
 			mtime: st.Mtime.Sec*1e9 + int64(st.Mtime.Nsec),
 		},
 		mode: uint32(st.Mode), uid: st.Uid, gid: st.Gid, nlink: uint64(st.Nlink),
@@ -48,7 +50,8 @@ func lstat(at string) (facts, error) {
 }
 
 func stampOf(st *unix.Stat_t) stamp {
-	return stamp{dev: st.Dev, ino: st.Ino, size: st.Size, mtime: st.Mtim.Nano()} //nolint:unconvert,nolintlint // 32 bits on some
+	return stamp{dev: st.Dev, ino: st.Ino, size: st.Size,
+		mtime: st.Mtim.Nano()} //nolint:unconvert,nolintlint // 32 bits on some
 }
 
 // readable reports whether this process may read a file.

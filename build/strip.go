@@ -20,7 +20,8 @@ func (b *builder) stripSignatures(ctx context.Context, files []file) error {
 		return fmt.Errorf("strip signatures: %w", err)
 	}
 	if insists := insisting(config); insists != nil {
-		return fmt.Errorf("strip signatures: the kernel loads signed modules only (%s): build without --strip-signatures", strings.Join(insists, ", "))
+		return fmt.Errorf("strip signatures: the kernel loads signed modules only (%s): build without "+
+			"--strip-signatures", strings.Join(insists, ", "))
 	}
 	count, saved := 0, 0
 	for i, f := range files {
@@ -34,10 +35,12 @@ func (b *builder) stripSignatures(ctx context.Context, files []file) error {
 		b.report.Notes = append(b.report.Notes, "--strip-signatures: no module has one")
 		return nil
 	}
-	note := fmt.Sprintf("%s without signature (%d bytes): the kernel is tainted (E), and refuses them under lockdown (Secure Boot, lockdown=) or module.sig_enforce=1",
+	note := fmt.Sprintf("%s without signature (%d bytes): the kernel is tainted (E), and refuses them under lockdown "+
+		"(Secure Boot, lockdown=) or module.sig_enforce=1",
 		plural(count, "module"), saved)
 	if config == nil {
-		note += fmt.Sprintf("; whether it is built to insist on signatures is not known: config-%s does not lie beside it", b.report.Release)
+		note += fmt.Sprintf("; whether it is built to insist on signatures is not known: config-%s does not "+
+			"lie beside it", b.report.Release)
 	}
 	b.report.Notes = append(b.report.Notes, note)
 	return nil
@@ -58,7 +61,8 @@ func (s kernelSource) anyConfig(ctx context.Context) (abi.Kconfig, error) {
 // (kernel/module/Kconfig, security/lockdown/Kconfig).
 func insisting(config abi.Kconfig) []string {
 	var on []string
-	for _, option := range []string{"CONFIG_MODULE_SIG_FORCE", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"} {
+	for _, option := range []string{"CONFIG_MODULE_SIG_FORCE", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY",
+		"CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"} {
 		if config[option] == "y" {
 			on = append(on, option)
 		}

@@ -30,7 +30,8 @@ func TestStripSignatures(t *testing.T) {
 			t.Errorf("%s: %v, signature %v", f.Name, err, m.Signature)
 		}
 	}
-	if count == 0 || !strings.Contains(strings.Join(r.Notes, "\n"), "without signature") || !strings.Contains(strings.Join(r.Notes, "\n"), "lockdown") {
+	if count == 0 || !strings.Contains(strings.Join(r.Notes, "\n"), "without signature") ||
+		!strings.Contains(strings.Join(r.Notes, "\n"), "lockdown") {
 		t.Errorf("%d modules, notes %q", count, r.Notes)
 	}
 }
@@ -40,8 +41,9 @@ func TestStripSignaturesRefused(t *testing.T) {
 	for name, tt := range map[string]struct{ file, text, want string }{
 		"forced":             {"config", "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_FORCE=y\n", "CONFIG_MODULE_SIG_FORCE"},
 		"forced, by release": {"config-" + testRelease, "CONFIG_MODULE_SIG_FORCE=y\n", "without --strip-signatures"},
-		"lockdown":           {"config", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\n", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY"},
-		"not forced":         {"config", "# CONFIG_MODULE_SIG_FORCE is not set\nCONFIG_MODULE_SIG=y\n", ""},
+		"lockdown": {"config", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\n",
+			"CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY"},
+		"not forced": {"config", "# CONFIG_MODULE_SIG_FORCE is not set\nCONFIG_MODULE_SIG=y\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := testSpec(t, testTree(t))

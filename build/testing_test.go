@@ -34,7 +34,7 @@ func tool(t *testing.T, name string) string {
 	return at
 }
 
-// kernelDir is a folder with vmlinuz and lib/modules/RELEASE.
+// kernelDir is a directory with vmlinuz and lib/modules/RELEASE.
 func kernelDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("NODISK_KERNEL_DIR")
@@ -71,7 +71,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// write makes a file and the folders above it.
+// write makes a file and the directories above it.
 func write(t *testing.T, at string, data []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
@@ -135,7 +135,8 @@ func testTree(t *testing.T) string {
 		}
 	}
 	for name, text := range map[string]string{
-		"modules.alias":           "# c\nalias crypto-crc32c crc32c_generic\nalias pci:v1af4* virtio_pci\nalias rtnl-link-dummy dummy\n",
+		"modules.alias": "# c\nalias crypto-crc32c crc32c_generic\nalias pci:v1af4* virtio_pci\n" +
+			"alias rtnl-link-dummy dummy\n",
 		"modules.softdep":         "softdep ext4 pre: crypto-crc32c\nsoftdep dummy pre: ext4\n",
 		"modules.order":           "kernel/fs/ext4/ext4.ko\nkernel/drivers/net/dummy.ko\n",
 		"modules.builtin":         "kernel/drivers/base/loop.ko\n",

@@ -16,7 +16,7 @@ import (
 	"github.com/nodisk/nodisk/modload"
 )
 
-// A tree is a module tree on disk: the folder that is lib/modules/RELEASE.
+// A tree is a module tree on disk: the directory that is lib/modules/RELEASE.
 type tree struct {
 	dir         string
 	release     string
@@ -24,7 +24,7 @@ type tree struct {
 	differences []staleModule     // of the modules.dep that is there
 }
 
-// findTree takes a folder as an administrator gives it: lib/modules/RELEASE
+// findTree takes a directory as an administrator gives it: lib/modules/RELEASE
 // itself, lib/modules, lib, or a root that holds lib/modules. release is the
 // kernel's, empty if no kernel was given; then there must be exactly one tree.
 func findTree(dir, release string) (tree, error) {
@@ -33,7 +33,8 @@ func findTree(dir, release string) (tree, error) {
 		return tree{}, fmt.Errorf("find modules: %w", err)
 	}
 	if !info.IsDir() {
-		return tree{}, fmt.Errorf("find modules: %s is no folder; give /lib/modules/RELEASE or a root that holds lib/modules", dir)
+		return tree{}, fmt.Errorf("find modules: %s is not a directory; give /lib/modules/RELEASE or a root that "+
+			"holds lib/modules", dir)
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -95,17 +96,21 @@ func findTree(dir, release string) (tree, error) {
 			flat = "; " + link
 		}
 		if names, err := moduleFiles(abs); err == nil && names != nil {
-			flat = fmt.Sprintf("; it is a flat folder (%s): give it by --module-dir", plural(len(names), "module"))
+			flat = fmt.Sprintf("; it is a flat directory (%s): give it by --module-dir", plural(len(names), "module"))
 		}
 		if release != "" {
-			return tree{}, fmt.Errorf("find modules: %s has no modules of Linux %s: there is no lib/modules/%s below it%s; "+
-				"install the package of that kernel, or give the directory of its modules by --modules", dir, release, release, flat)
+			return tree{}, fmt.Errorf("find modules: %s has no modules of Linux %s: there is no "+
+				"lib/modules/%s below it%s; "+
+				"install the package of that kernel, or give the directory of its modules by --modules",
+				dir, release, release, flat)
 		}
-		return tree{}, fmt.Errorf("find modules: %s has neither modules.dep nor lib/modules/RELEASE%s; give the directory of the modules by --modules", dir, flat)
+		return tree{}, fmt.Errorf("find modules: %s has neither modules.dep nor lib/modules/RELEASE%s; give the "+
+			"directory of the modules by --modules", dir, flat)
 	case release != "":
 		return tree{}, &MismatchError{Kernel: release, Modules: names, Dir: dir}
 	case len(trees) > 1:
-		return tree{}, fmt.Errorf("find modules: %s holds several trees (%s): give the one wanted, or the kernel by --kernel", dir, strings.Join(names, ", "))
+		return tree{}, fmt.Errorf("find modules: %s holds several trees (%s): give the one wanted, or the "+
+			"kernel by --kernel", dir, strings.Join(names, ", "))
 	}
 	return trees[0], nil
 }
@@ -155,7 +160,7 @@ func saidRelease(dir string) (string, error) {
 	return release, err
 }
 
-// isTree tells a folder that depmod has worked on, or could work on: /usr/lib has a folder
+// isTree tells a directory that depmod has worked on, or could work on: /usr/lib has a directory
 // "kernel" too, that of kernel-install(8).
 func isTree(dir string) bool {
 	for _, name := range []string{"modules.dep", "modules.order"} {
@@ -166,7 +171,7 @@ func isTree(dir string) bool {
 	return holdsModule(filepath.Join(dir, "kernel") + "/") // it may be a link
 }
 
-// holdsModule reports whether a module lies below a folder. What cannot be read has none.
+// holdsModule reports whether a module lies below a directory. What cannot be read has none.
 func holdsModule(dir string) bool {
 	found := false
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error { // the walk returns no error
@@ -184,7 +189,7 @@ func holdsModule(dir string) bool {
 	return found
 }
 
-// treeAbove is the tree that a folder is a part of, or empty.
+// treeAbove is the tree that a directory is a part of, or empty.
 func treeAbove(dir string) string {
 	for at := filepath.Dir(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
 		if isTree(at) && plausible(filepath.Base(at)) && filepath.Base(filepath.Dir(at)) == path.Base(modulesDir) {
@@ -211,7 +216,7 @@ func (e *MismatchError) Error() string {
 func (t tree) depmod() string {
 	root, ok := strings.CutSuffix(t.dir, "/"+modulesDir+"/"+t.release)
 	if !ok {
-		return fmt.Sprintf("depmod -b ROOT %s, where ROOT/lib/modules/%s is this folder", t.release, t.release)
+		return fmt.Sprintf("depmod -b ROOT %s, where ROOT/lib/modules/%s is this directory", t.release, t.release)
 	}
 	if root == "" {
 		return "depmod " + t.release

@@ -28,7 +28,8 @@ func packedTree(t *testing.T) (root, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mods, err := x.Resolve("virtio_net", "virtio_pci", "iscsi_tcp", "sd_mod", "ext4", "crypto-crc32c", "igb", "e1000e", "bonding")
+	mods, err := x.Resolve("virtio_net", "virtio_pci", "iscsi_tcp", "sd_mod", "ext4", "crypto-crc32c", "igb", "e1000e",
+		"bonding")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,8 +52,10 @@ func packedTree(t *testing.T) (root, dir string) {
 		}
 		write(t, filepath.Join(dir, name), data)
 	}
-	for _, command := range [][]string{append([]string{tool(t, "xz"), "-1", "--check=crc32", "-T0"}, packed...), {tool(t, "depmod"), "-b", root, tree.release}} {
-		if out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput(); err != nil { //nolint:gosec // of this test
+	for _, command := range [][]string{append([]string{tool(t, "xz"), "-1", "--check=crc32", "-T0"}, packed...),
+		{tool(t, "depmod"), "-b", root, tree.release}} {
+		if out, err := exec.CommandContext(t.Context(), command[0],
+			command[1:]...).CombinedOutput(); err != nil { //nolint:gosec // of this test
 			t.Fatalf("%s: %v: %s", command[0], err, out)
 		}
 	}
@@ -78,7 +81,8 @@ func TestImageIsTheSameWithoutIndexes(t *testing.T) {
 		return image
 	}
 	want := build()
-	for _, name := range []string{"dep", "alias", "softdep", "symbols", "devname", "dep.bin", "alias.bin", "symbols.bin", "builtin.bin", "builtin.alias.bin", "weakdep"} {
+	for _, name := range []string{"dep", "alias", "softdep", "symbols", "devname", "dep.bin", "alias.bin",
+		"symbols.bin", "builtin.bin", "builtin.alias.bin", "weakdep"} {
 		if err := os.RemoveAll(filepath.Join(dir, "modules."+name)); err != nil {
 			t.Fatal(err)
 		}

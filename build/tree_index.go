@@ -27,7 +27,8 @@ func (t tree) indexed(cache *Cache) (with tree, notes, warnings []string, err er
 	conf, confErr := depmod.ReadConfig(root)
 	switch _, err = os.Stat(filepath.Join(t.dir, "modules.dep")); {
 	case err == nil && confErr != nil:
-		return t, nil, []string{fmt.Sprintf("whether modules.dep is as the files of %s are is not known: %v", t.dir, confErr)}, nil
+		return t, nil, []string{fmt.Sprintf("whether modules.dep is as the files of %s are is not known: %v",
+			t.dir, confErr)}, nil
 	case err == nil:
 		found, err := differences(cache, t, root, conf)
 		if err != nil {
@@ -40,7 +41,7 @@ func (t tree) indexed(cache *Cache) (with tree, notes, warnings []string, err er
 			}
 			stale := staleModule{Difference: d, sight: t.sees(root, d)}
 			t.differences = append(t.differences, stale)
-			if !stale.taken() { // for the indexes that others are made anew for
+			if !stale.taken() { // for the indexes that others are made again for
 				conf.Overrides = append(conf.Overrides, keepChoice(d))
 			}
 		}
@@ -60,7 +61,8 @@ func (t tree) indexed(cache *Cache) (with tree, notes, warnings []string, err er
 	if t.differences != nil {
 		return t, nil, nil, nil
 	}
-	note := fmt.Sprintf("%s has no modules.dep: the indexes were made for this image; %s makes them to stay", t.dir, t.depmod())
+	note := fmt.Sprintf("%s has no modules.dep: the indexes were made for this image; %s makes them to stay",
+		t.dir, t.depmod())
 	return t, []string{note}, made.Warnings, nil
 }
 

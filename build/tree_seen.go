@@ -133,16 +133,20 @@ func (t tree) staleWarnings(holds func(module string) bool) []string {
 		}
 		text := fmt.Sprintf("module %s: %s is in the image, which modules.dep does not know", d.Module, d.File)
 		if d.Listed != "" {
-			text = fmt.Sprintf("module %s: %s is in the image, not %s, which modules.dep names", d.Module, d.File, d.Listed)
+			text = fmt.Sprintf("module %s: %s is in the image, not %s, which modules.dep names",
+				d.Module, d.File, d.Listed)
 		}
-		warnings = append(warnings, fmt.Sprintf("%s: depmod %s run since it came; run %s, also in the node's root, which loads by its own",
+		warnings = append(warnings, fmt.Sprintf("%s: depmod %s run since it came; run %s, also in the node's root, "+
+			"which loads by its own",
 			text, has([]staleModule{d}), t.depmod()))
 	}
 	if inside > staleShown {
-		warnings = append(warnings, fmt.Sprintf("so it is with %d more modules of the image: run %s", inside-staleShown, t.depmod()))
+		warnings = append(warnings, fmt.Sprintf("so it is with %d more modules of the image: run %s",
+			inside-staleShown, t.depmod()))
 	}
 	if len(others) > 0 && inside == 0 {
-		warnings = append(warnings, fmt.Sprintf("modules.dep of %s is stale: depmod %s seen %s (%s); none of it is in the image; run %s",
+		warnings = append(warnings, fmt.Sprintf("modules.dep of %s is stale: depmod %s seen %s (%s); none of it is "+
+			"in the image; run %s",
 			t.dir, has(others), plural(len(others), "module file"), others[0].File, t.depmod()))
 	}
 	return warnings
@@ -157,7 +161,8 @@ func (t tree) staleNotes(holds func(module string) bool) []string {
 			continue
 		}
 		if inside++; inside <= staleShown {
-			notes = append(notes, fmt.Sprintf("module %s: %s is in the image, which modules.dep names, not %s, which is older than that: "+
+			notes = append(notes, fmt.Sprintf("module %s: %s is in the image, which modules.dep names, not %s, which "+
+				"is older than that: "+
 				"if depmod has not run since that came, run %s", d.Module, d.Listed, d.File, t.depmod()))
 		}
 	}

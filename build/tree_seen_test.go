@@ -128,7 +128,8 @@ func TestImageOfCopiedTree(t *testing.T) {
 		return slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, want) })
 	}
 	image, r := made(root)
-	if !said(r.Warnings, "module virtio_net: updates/virtio_net.ko is in the image, not kernel/drivers/net/virtio_net.ko.gz, which modules.dep names: depmod has not run since") ||
+	if !said(r.Warnings, "module virtio_net: updates/virtio_net.ko is in the image, not "+
+		"kernel/drivers/net/virtio_net.ko.gz, which modules.dep names: depmod has not run since") ||
 		said(r.Warnings, "ext4.ko") || said(r.Notes, "ext4.ko") {
 		t.Errorf("warnings %q, notes %q", r.Warnings, r.Notes)
 	}
@@ -144,10 +145,12 @@ func TestImageOfCopiedTree(t *testing.T) {
 		if !bytes.Equal(again, image) {
 			t.Errorf("%s: the image of the copy is another", name)
 		}
-		if !said(r.Warnings, "depmod may not have run since it came") || said(r.Warnings, "has not run") || said(r.Warnings, "ext4.ko") {
+		if !said(r.Warnings, "depmod may not have run since it came") || said(r.Warnings, "has not run") ||
+			said(r.Warnings, "ext4.ko") {
 			t.Errorf("%s: warnings %q", name, r.Warnings)
 		}
-		if !said(r.Notes, "module ext4: kernel/fs/ext4/ext4.ko.gz is in the image, which modules.dep names, not updates/ext4.ko, which is older than that: if depmod") {
+		if !said(r.Notes, "module ext4: kernel/fs/ext4/ext4.ko.gz is in the image, which modules.dep names, not "+
+			"updates/ext4.ko, which is older than that: if depmod") {
 			t.Errorf("%s: notes %q", name, r.Notes)
 		}
 	}

@@ -29,14 +29,17 @@ func TestImageOfStaleTree(t *testing.T) {
 		"in place of the kernel's": {
 			files: []string{"extra/mlnx/virtio_net.ko", "extra/mlnx/other.ko"},
 			want:  []string{"extra/mlnx/virtio_net.ko"},
-			told:  []string{"module virtio_net: extra/mlnx/virtio_net.ko is in the image, not kernel/drivers/net/virtio_net.ko.gz, which modules.dep names: depmod has not run since it came; run depmod -b "},
+			told: []string{"module virtio_net: extra/mlnx/virtio_net.ko is in the image, not " +
+				"kernel/drivers/net/virtio_net.ko.gz, which modules.dep names: depmod has not run since it came; " +
+				"run depmod -b "},
 		},
 		"as old as its package": {
 			files: []string{"updates/dkms/ext4.ko"}, aged: true, want: []string{"updates/dkms/ext4.ko"},
 			told: []string{"which modules.dep names: depmod has not run since it came; "},
 		},
 		"in updates": {
-			files: []string{"updates/dkms/ext4.ko"}, want: []string{"updates/dkms/ext4.ko"}, told: []string{"module ext4: updates/dkms/ext4.ko is in the image, not "},
+			files: []string{"updates/dkms/ext4.ko"}, want: []string{"updates/dkms/ext4.ko"},
+			told: []string{"module ext4: updates/dkms/ext4.ko is in the image, not "},
 		},
 		"one that modules.dep lacks": {
 			files: []string{"updates/dkms/r8125.ko"}, add: "r8125", want: []string{"updates/dkms/r8125.ko"},
@@ -44,7 +47,8 @@ func TestImageOfStaleTree(t *testing.T) {
 		},
 		"not wanted": {
 			files: []string{"updates/dkms/r8125.ko"}, want: []string{"kernel/fs/ext4/ext4.ko"},
-			told: []string{"is stale: depmod has not seen 1 module file (updates/dkms/r8125.ko); none of it is in the image; run depmod -b "},
+			told: []string{"is stale: depmod has not seen 1 module file (updates/dkms/r8125.ko); none of it is in " +
+				"the image; run depmod -b "},
 		},
 		"after the kernel's": { // by the search order modules.dep is right
 			files: []string{"weak-updates/ext4.ko"}, want: []string{"kernel/fs/ext4/ext4.ko"},
@@ -69,7 +73,8 @@ func TestImageOfStaleTree(t *testing.T) {
 			}
 			if tt.seen {
 				later := time.Now().Add(time.Minute)
-				if err := os.Chtimes(filepath.Join(root, "lib", "modules", testRelease, "modules.dep"), later, later); err != nil {
+				if err := os.Chtimes(filepath.Join(root, "lib", "modules", testRelease, "modules.dep"), later,
+					later); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -97,7 +102,8 @@ func TestImageOfStaleTree(t *testing.T) {
 					t.Errorf("%s is not in the image", at)
 				}
 			}
-			told := slices.DeleteFunc(slices.Clone(r.Warnings), func(w string) bool { return !strings.Contains(w, "modules.dep") })
+			told := slices.DeleteFunc(slices.Clone(r.Warnings),
+				func(w string) bool { return !strings.Contains(w, "modules.dep") })
 			if len(told) != len(tt.told) {
 				t.Errorf("warnings %q, want %q", told, tt.told)
 			}
@@ -123,7 +129,8 @@ func TestStaleWarningsAreFew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(r.Warnings); n != 4 || !strings.HasPrefix(r.Warnings[3], "so it is with 2 more modules of the image: run depmod -b ") {
+	if n := len(r.Warnings); n != 4 || !strings.HasPrefix(r.Warnings[3], "so it is with 2 more modules of the image: "+
+		"run depmod -b ") {
 		t.Errorf("%d warnings: %q", n, r.Warnings)
 	}
 }

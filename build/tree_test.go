@@ -62,11 +62,14 @@ func TestFindTreeByLink(t *testing.T) {
 
 func TestFindTreeMissing(t *testing.T) {
 	_, err := findTree(t.TempDir(), "6.12.1-amd64")
-	if err == nil || !strings.Contains(err.Error(), "has no modules of Linux 6.12.1-amd64: there is no lib/modules/6.12.1-amd64 below it; install the package of that kernel") ||
+	if err == nil || !strings.Contains(err.Error(), "has no modules of Linux 6.12.1-amd64: there is no "+
+		"lib/modules/6.12.1-amd64 below it; install the package of that kernel") ||
 		!strings.Contains(err.Error(), "--modules") {
 		t.Errorf("%v", err)
 	}
-	if _, err = findTree(t.TempDir(), ""); err == nil || !strings.Contains(err.Error(), "neither modules.dep nor lib/modules/RELEASE; give the directory of the modules by --modules") {
+	if _, err = findTree(t.TempDir(), ""); err == nil ||
+		!strings.Contains(err.Error(), "neither modules.dep nor lib/modules/RELEASE; give the directory of the "+
+			"modules by --modules") {
 		t.Errorf("%v", err)
 	}
 }
@@ -92,12 +95,13 @@ func TestImageOfRootWithLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Image(t.Context(), testSpec(t, root), nil)
-	if want := at + " is a link to " + elsewhere + ", which is not there in " + root; err == nil || !strings.Contains(err.Error(), want) {
+	if want := at + " is a link to " + elsewhere + ", which is not there in " + root; err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }
 
-// A tree is found from every directory above it, and its parts are none: a folder "kernel"
+// A tree is found from every directory above it, and its parts are none: a directory "kernel"
 // makes no tree, /usr/lib has one too (kernel-install).
 func TestFindTreeFromAbove(t *testing.T) {
 	for _, place := range []string{"lib", "usr/lib"} {
@@ -106,12 +110,14 @@ func TestFindTreeFromAbove(t *testing.T) {
 		if err := os.CopyFS(own, os.DirFS(filepath.Join(testTree(t), "lib", "modules", testRelease))); err != nil {
 			t.Fatal(err)
 		}
-		for _, dir := range []string{filepath.Join(root, place, "kernel", "install.d"), filepath.Join(root, place, "modules-load.d")} {
+		for _, dir := range []string{filepath.Join(root, place, "kernel", "install.d"),
+			filepath.Join(root, place, "modules-load.d")} {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, dir := range []string{root, filepath.Dir(filepath.Join(root, place)), filepath.Join(root, place) + "/", filepath.Dir(own), own} {
+		for _, dir := range []string{root, filepath.Dir(filepath.Join(root, place)), filepath.Join(root, place) + "/",
+			filepath.Dir(own), own} {
 			for _, release := range []string{"", testRelease} {
 				if got, err := findTree(dir, release); err != nil || got.dir != own || got.release != testRelease {
 					t.Errorf("%s, release %q: %s, %v", dir, release, got.dir, err)
@@ -123,7 +129,8 @@ func TestFindTreeFromAbove(t *testing.T) {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := findTree(dir, testRelease); err == nil || !strings.Contains(err.Error(), "is a part of a tree of modules: give "+own) {
+			if _, err := findTree(dir, testRelease); err == nil ||
+				!strings.Contains(err.Error(), "is a part of a tree of modules: give "+own) {
 				t.Errorf("%s: %v", dir, err)
 			}
 		}

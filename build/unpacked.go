@@ -212,7 +212,8 @@ func (t *unpacked) follow(name string, last bool) (words []string, nodes []*inod
 		}
 		here := nodes[len(nodes)-1]
 		if here != nil && !here.is(typeDir) {
-			return nil, nil, fmt.Errorf("/%s needs /%s as a folder, but in %s that is a file", name, strings.Join(words, "/"), t.of)
+			return nil, nil, fmt.Errorf("/%s needs /%s as a directory, but in %s that is a file",
+				name, strings.Join(words, "/"), t.of)
 		}
 		var next *inode
 		if here != nil {

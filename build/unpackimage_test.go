@@ -21,11 +21,13 @@ func TestReadImage(t *testing.T) {
 	}
 	var got []string
 	for _, f := range files {
-		got = append(got, fmt.Sprintf("%d %s %s %d %d,%d %q %d:%d links %d", f.Segment, f.ModeString(), f.Name, len(f.Data), f.Major, f.Minor, f.Target, f.UID, f.GID, f.NLink))
+		got = append(got, fmt.Sprintf("%d %s %s %d %d,%d %q %d:%d links %d", f.Segment, f.ModeString(), f.Name,
+			len(f.Data), f.Major, f.Minor, f.Target, f.UID, f.GID, f.NLink))
 	}
 	want := []string{
 		`0 drwxr-xr-x a 0 0,0 "" 0:0 links 2`, `0 -rw------- a/b 3 0,0 "" 0:0 links 1`,
-		`1 -rw-r--r-- a/b 2097152 0,0 "" 0:0 links 1`, `1 lrwxrwxrwx l 0 0,0 "a/b" 0:0 links 1`, `1 crw------- dev/null 0 1,3 "" 0:0 links 1`,
+		`1 -rw-r--r-- a/b 2097152 0,0 "" 0:0 links 1`, `1 lrwxrwxrwx l 0 0,0 "a/b" 0:0 links 1`,
+		`1 crw------- dev/null 0 1,3 "" 0:0 links 1`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

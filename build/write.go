@@ -33,18 +33,18 @@ func gap(offset int64, before Compression) int {
 	return zeroes
 }
 
-// A packing is a segment on its way into the image's file.
-type packing struct {
+// A segmentBlocks is a segment on its way into the image's file.
+type segmentBlocks struct {
 	segment
 	blocks []*block // nil if it was packed before
 }
 
-// packingsOf makes archives of segments and cuts them into blocks; mtime is the time of all files.
-func packingsOf(list []segment, mtime time.Time) ([]packing, error) {
-	var packings []packing
+// cutAll makes archives of segments and cuts them into blocks; mtime is the time of all files.
+func cutAll(list []segment, mtime time.Time) ([]segmentBlocks, error) {
+	var cut []segmentBlocks
 	for _, s := range list {
 		if s.source != nil {
-			packings = append(packings, packing{segment: s})
+			cut = append(cut, segmentBlocks{segment: s})
 			continue
 		}
 		for _, files := range split(s.files, s.compression) {
@@ -52,14 +52,14 @@ func packingsOf(list []segment, mtime time.Time) ([]packing, error) {
 			if err != nil {
 				return nil, err
 			}
-			packings = append(packings, packing{segment: segment{files: files, compression: s.compression}, blocks: blocks})
+			cut = append(cut, segmentBlocks{segment: segment{files: files, compression: s.compression}, blocks: blocks})
 		}
 	}
-	return packings, nil
+	return cut, nil
 }
 
 // raw is how many bytes the archive has before it is compressed; 0 if it was packed before.
-func (p packing) raw() int64 {
+func (p segmentBlocks) raw() int64 {
 	if p.blocks == nil {
 		return 0
 	}
@@ -67,7 +67,7 @@ func (p packing) raw() int64 {
 }
 
 // contents are the files of the archive, with the bytes that each takes in it; none if it was packed before.
-func (p packing) contents() iter.Seq2[file, int64] {
+func (p segmentBlocks) contents() iter.Seq2[file, int64] {
 	return func(yield func(file, int64) bool) {
 		if p.blocks == nil {
 			return
@@ -81,9 +81,9 @@ func (p packing) contents() iter.Seq2[file, int64] {
 }
 
 // checkReadable returns an error for an image of so many bytes that boots, and that our own reader takes for one that is
-// made to harm it; has is what a base before the packings has.
-func checkReadable(has amount, packings []packing, bytes int64) error {
-	for _, p := range packings {
+// made to harm it; has is what a base before the cut has.
+func checkReadable(has amount, cut []segmentBlocks, bytes int64) error {
+	for _, p := range cut {
 		if p.blocks == nil {
 			continue
 		}
@@ -110,30 +110,30 @@ type writer struct {
 
 // write compresses what is in memory, and then writes the image, reading and
 // compressing on the way what is not. It returns how many bytes the image has.
-func (w *writer) write(ctx context.Context, packings []packing, out io.Writer) (int64, error) {
+func (w *writer) write(ctx context.Context, cut []segmentBlocks, out io.Writer) (int64, error) {
 	total := int64(0)
-	for _, p := range packings {
+	for _, p := range cut {
 		for _, one := range p.blocks {
 			total += one.size()
 		}
 	}
 	done := w.progress(int(total))
-	if err := w.packMemory(ctx, packings, done); err != nil {
+	if err := w.packMemory(ctx, cut, done); err != nil {
 		return 0, err
 	}
 	if w.sums {
-		wantSums(packings)
+		wantSums(cut)
 	}
 	size := &sizeWriter{}
-	line := pipeline{effort: effortFor(packings), careful: w.packed, done: done}
-	err := line.write(ctx, packings, io.MultiWriter(out, size), size)
+	line := pipeline{effort: effortFor(cut), careful: w.packed, done: done}
+	err := line.write(ctx, cut, io.MultiWriter(out, size), size)
 	return size.n, err
 }
 
 // packMemory compresses what is in memory.
-func (w *writer) packMemory(ctx context.Context, packings []packing, done func(n int)) error {
+func (w *writer) packMemory(ctx context.Context, cut []segmentBlocks, done func(n int)) error {
 	jobs := make(map[Compression][]*block)
-	for _, p := range packings {
+	for _, p := range cut {
 		for _, one := range p.blocks {
 			if !one.streamed {
 				jobs[p.compression] = append(jobs[p.compression], one)

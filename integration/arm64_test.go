@@ -11,7 +11,7 @@ import (
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
-// kernelARM64 is the folder with Debian's kernel for arm64.
+// kernelARM64 is the directory with Debian's kernel for arm64.
 func kernelARM64(t *testing.T) string {
 	t.Helper()
 	return kernelOf(t, "kernel-arm64", "NODISK_KERNEL_ARM64_DIR")
@@ -46,7 +46,8 @@ func TestBootARM64(t *testing.T) {
 	needs(t, spec)
 	kernel := kernelARM64(t)
 	s := spec
-	s.Name, s.Kernel, s.Image, s.Tree = "arm64", filepath.Join(kernel, "vmlinuz"), buildImageOf(t, kernel, "virt,iscsi,ext4"), rootARM64(t)
+	s.Name, s.Kernel, s.Image, s.Tree = "arm64", filepath.Join(kernel, "vmlinuz"), buildImageOf(t, kernel,
+		"virt,iscsi,ext4"), rootARM64(t)
 	s.CPUs, s.Timeout = 2, 90*time.Second
 	s.Log = testLogFile("arm64")
 	takePlace(t, busy)

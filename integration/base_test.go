@@ -33,7 +33,7 @@ say "resolv $($b tr '\n' ' ' </etc/resolv.conf)"
 $b poweroff -f
 `
 
-// dracutScript is a hook behind the one that loads our drivers.
+// dracutScript is a hook after the one that loads our drivers.
 const dracutScript = `echo "<1>` + Marker + `" >/dev/kmsg
 echo "nodisk-root: init $(tr '\0' ' ' </proc/1/cmdline)" >/dev/console
 echo "nodisk-root: modules $(while read -r name rest; do echo -n "$name "; done </proc/modules)" >/dev/console
@@ -64,12 +64,14 @@ func TestBootBase(t *testing.T) {
 			},
 		},
 		{
-			bootCase: bootCase{name: "hard-links", fs: "ext4", spec: BootSpec{Root: RootISCSI, Append: "nodisk.chain="}, expect: []string{byDHCP, mounted}},
-			vendor:   func(*testing.T) string { return busybox }, flags: []string{"--chain"},
+			bootCase: bootCase{name: "hard-links", fs: "ext4", spec: BootSpec{Root: RootISCSI, Append: "nodisk.chain="},
+				expect: []string{byDHCP, mounted}},
+			vendor: func(*testing.T) string { return busybox }, flags: []string{"--chain"},
 		},
 		{
-			bootCase: bootCase{name: "dracut", fs: "ext4", spec: BootSpec{Root: RootISCSI}, expect: []string{byDHCP, mounted}},
-			vendor:   dracutBase,
+			bootCase: bootCase{name: "dracut", fs: "ext4", spec: BootSpec{Root: RootISCSI},
+				expect: []string{byDHCP, mounted}},
+			vendor: dracutBase,
 		},
 		{
 			bootCase: bootCase{name: "dracut-drivers", spec: BootSpec{
@@ -105,7 +107,8 @@ func TestBootBase(t *testing.T) {
 				return
 			}
 			if err := res.Expect(c.expect...); err != nil || !res.Reached {
-				t.Fatalf("the vendor's init ran: %v; %v; the console's end:\n%s", res.Reached, err, tail(res.Console, 40))
+				t.Fatalf("the vendor's init ran: %v; %v; the console's end:\n%s",
+					res.Reached, err, tail(res.Console, 40))
 			}
 			for key, want := range c.says {
 				got := strings.Join(said(res, key), " ")
@@ -180,7 +183,8 @@ func initramfsToolsBase(t *testing.T) string {
 		t.Fatal(err)
 	}
 	image, conf := filepath.Join(t.TempDir(), "initrd.img"), t.TempDir()
-	vendorTool(t, "/", `cp -r /etc/initramfs-tools/. "$3" && echo MODULES=list >>"$3/initramfs.conf" && : >"$3/modules" &&
+	vendorTool(t, "/",
+		`cp -r /etc/initramfs-tools/. "$3" && echo MODULES=list >>"$3/initramfs.conf" && : >"$3/modules" &&
 		mount -t overlay overlay -o "lowerdir=$1/lib:/usr/lib" /usr/lib && mount -t tmpfs tmpfs /boot && cp "$1/config" "/boot/config-$2" &&
 		TMPDIR="$5" mkinitramfs -d "$3" -c gzip -o "$4" "$2"`, kernel, release, conf, image, t.TempDir())
 	return image

@@ -147,7 +147,8 @@ func (m *machine) firmware(file string, values map[string]string) (drop func() e
 
 // values asks the lab for what the specification needs and returns the values
 // of the placeholders. drop gives it back.
-func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[string]string, drop func() error, err error) {
+func (l *Lab) values(ctx context.Context, s BootSpec, n *network) (values map[string]string, drop func() error,
+	err error) {
 	values = map[string]string{
 		"server": n.server().String(), "gateway": n.server().String(), "client": n.client().String(),
 		"mask": "255.255.255.0", "mac": n.mac(0), "name": s.name(), "label": RootLabel, "uuid": RootUUID,

@@ -40,7 +40,8 @@ func TestBootRoot(t *testing.T) {
 			expect: []string{`iPXE`, `PXELINUX`, byDHCP, mounted},
 		},
 		{
-			name: "static-iscsi-label-e1000", spec: BootSpec{CPUs: 2, Static: true, Root: RootISCSI, NIC: NICE1000}, fs: "ext4",
+			name: "static-iscsi-label-e1000", spec: BootSpec{CPUs: 2, Static: true, Root: RootISCSI, NIC: NICE1000},
+			fs:     "ext4",
 			expect: []string{byHand, mounted},
 		},
 		{
@@ -52,7 +53,7 @@ func TestBootRoot(t *testing.T) {
 			},
 		},
 		{
-			// Nobody needs the interface before the switch, and nobody loads its driver behind it.
+			// Nobody needs the interface before the switch, and nobody loads its driver after it.
 			name: "ram", spec: BootSpec{Root: RootRAM},
 			expect: []string{`nodisk-root: net eth0`},
 		},
@@ -91,8 +92,10 @@ func TestBootFault(t *testing.T) {
 			},
 		},
 		{
-			name: "no-such-export", long: true, fails: true, why: `nodisk: .*does not export /nobody to this node.*; it exports /`,
-			spec: BootSpec{Root: RootNFS3, Append: giveUp, Cmdline: "ip=dhcp root=/dev/nfs nfsroot={server}:/nobody,vers=3"},
+			name: "no-such-export", long: true, fails: true,
+			why: `nodisk: .*does not export /nobody to this node.*; it exports /`,
+			spec: BootSpec{Root: RootNFS3, Append: giveUp,
+				Cmdline: "ip=dhcp root=/dev/nfs nfsroot={server}:/nobody,vers=3"},
 		},
 		{
 			name: "unknown-module", fails: true, why: `nodisk: .*no_such_module`,
@@ -162,17 +165,20 @@ func (c bootCase) weight() weight {
 
 func (c bootCase) check(t *testing.T, res BootResult) {
 	t.Helper()
-	t.Logf("%.1f s on the host, %.2f s of the guest in the initramfs; %s", res.Times.Wall.Seconds(), res.Times.Initramfs().Seconds(), res.End)
+	t.Logf("%.1f s on the host, %.2f s of the guest in the initramfs; %s", res.Times.Wall.Seconds(),
+		res.Times.Initramfs().Seconds(), res.End)
 	if err := res.Expect(c.expect...); err != nil {
 		t.Error(err)
 	}
 	if res.Reached == c.fails {
-		t.Errorf("root reached: %v, want %v; %s; %s; the console's end:\n%s", res.Reached, !c.fails, res.Why, res.End, tail(res.Console, 40))
+		t.Errorf("root reached: %v, want %v; %s; %s; the console's end:\n%s", res.Reached, !c.fails, res.Why, res.End,
+			tail(res.Console, 40))
 		return
 	}
 	if c.fails {
 		if !regexp.MustCompile(c.why).MatchString(res.Why) {
-			t.Errorf("the node explains itself by %q, want what matches %q; the console's end:\n%s", res.Why, c.why, tail(res.Console, 40))
+			t.Errorf("the node explains itself by %q, want what matches %q; the console's end:\n%s",
+				res.Why, c.why, tail(res.Console, 40))
 		}
 		t.Log(res.Why)
 		if res.End != endOff {

@@ -86,12 +86,14 @@ func TestBootDebianInRAM(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("multi-user.target after %.1f s on the host; %s", res.Times.WallReached.Seconds(), strings.Join(res.Root.Lines, "; "))
+			t.Logf("multi-user.target after %.1f s on the host; %s", res.Times.WallReached.Seconds(),
+				strings.Join(res.Root.Lines, "; "))
 			if err := res.Expect(`nodisk: switch \(3/3\): to /sbin/init of the initramfs`); err != nil {
 				t.Error(err)
 			}
 			if !res.Reached {
-				t.Fatalf("multi-user.target was not reached: %s; the console's end:\n%s", res.Why, tail(res.Console, 40))
+				t.Fatalf("multi-user.target was not reached: %s; the console's end:\n%s",
+					res.Why, tail(res.Console, 40))
 			}
 			for _, want := range []string{
 				"target active", "failed none", "bin usr/bin", "driver virtio_net", "modprobe dummy",

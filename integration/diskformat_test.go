@@ -23,15 +23,20 @@ func TestGuessFormat(t *testing.T) {
 		want   string // the format, or what the error has
 		fails  bool
 	}{
-		"raw":         {[]string{"-f", "raw", at("raw"), "1M"}, "raw", false},
-		"qcow2":       {[]string{"-f", "qcow2", at("qcow2"), "1M"}, "qcow2", false},
-		"vmdk":        {[]string{"-f", "vmdk", at("vmdk"), "1M"}, "vmdk", false},
-		"vdi":         {[]string{"-f", "vdi", at("vdi"), "1M"}, "vdi", false},
-		"backing":     {[]string{"-f", "qcow2", "-F", "raw", "-b", at("secret"), at("backing")}, "give --disk-format qcow2 if that is meant, or --disk-format raw", true},
-		"gone":        {[]string{"-u", "-f", "qcow2", "-F", "raw", "-b", at("nothing"), at("gone"), "1M"}, at("nothing"), true},
-		"data file":   {[]string{"-f", "qcow2", "-o", "data_file=" + at("data"), at("data file"), "1M"}, at("data"), true},
-		"flat extent": {[]string{"-f", "vmdk", "-o", "subformat=monolithicFlat", at("flat extent"), "1M"}, "looks like vmdk with content in another file", true},
-		"vmdk parent": {[]string{"-f", "vmdk", "-F", "vmdk", "-b", at("parent"), at("vmdk parent")}, at("parent"), true},
+		"raw":   {[]string{"-f", "raw", at("raw"), "1M"}, "raw", false},
+		"qcow2": {[]string{"-f", "qcow2", at("qcow2"), "1M"}, "qcow2", false},
+		"vmdk":  {[]string{"-f", "vmdk", at("vmdk"), "1M"}, "vmdk", false},
+		"vdi":   {[]string{"-f", "vdi", at("vdi"), "1M"}, "vdi", false},
+		"backing": {[]string{"-f", "qcow2", "-F", "raw", "-b", at("secret"), at("backing")},
+			"give --disk-format qcow2 if that is meant, or --disk-format raw", true},
+		"gone": {[]string{"-u", "-f", "qcow2", "-F", "raw", "-b", at("nothing"), at("gone"), "1M"},
+			at("nothing"), true},
+		"data file": {[]string{"-f", "qcow2", "-o", "data_file=" + at("data"), at("data file"), "1M"}, at("data"),
+			true},
+		"flat extent": {[]string{"-f", "vmdk", "-o", "subformat=monolithicFlat", at("flat extent"), "1M"},
+			"looks like vmdk with content in another file", true},
+		"vmdk parent": {[]string{"-f", "vmdk", "-F", "vmdk", "-b", at("parent"), at("vmdk parent")}, at("parent"),
+			true},
 		"qed backing": {[]string{"-f", "qed", "-F", "raw", "-b", at("secret"), at("qed backing")}, at("secret"), true},
 	} {
 		t.Run(name, func(t *testing.T) {

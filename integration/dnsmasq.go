@@ -70,34 +70,34 @@ func (n *network) host(last byte) string {
 	return fmt.Sprintf("10.77.%d.%d", n.n, last)
 }
 
-// tftp makes the folder that pxelinux boots from: the loader, the kernel, the
+// tftp makes the directory that pxelinux boots from: the loader, the kernel, the
 // image, and a configuration for the MAC address of the node's first NIC, or
 // what the specification has in its place.
 func (n *network) tftp(s BootSpec, cmdline string, values map[string]string) (dir string, err error) {
 	dir = n.lab.path(n.bridge() + ".tftp")
 	if err := os.MkdirAll(filepath.Join(dir, "pxelinux.cfg"), 0o755); err != nil {
-		return "", fmt.Errorf("make TFTP folder: %w", err)
+		return "", fmt.Errorf("make TFTP directory: %w", err)
 	}
 	files := map[string]string{"vmlinuz": s.Kernel, "image": s.Image}
 	for _, t := range []tool{toolPXELinux(), toolLdlinux()} {
 		path, err := t.find()
 		if err != nil {
-			return "", fmt.Errorf("make TFTP folder: %w", err)
+			return "", fmt.Errorf("make TFTP directory: %w", err)
 		}
 		files[t.name] = path
 	}
 	for name, from := range files {
 		abs, err := filepath.Abs(from)
 		if err != nil {
-			return "", fmt.Errorf("make TFTP folder: %w", err)
+			return "", fmt.Errorf("make TFTP directory: %w", err)
 		}
 		if err := os.Symlink(abs, filepath.Join(dir, name)); err != nil {
-			return "", fmt.Errorf("make TFTP folder: %w", err)
+			return "", fmt.Errorf("make TFTP directory: %w", err)
 		}
 	}
 	if s.TFTP != nil {
 		if n.conf, err = s.TFTP(dir, values); err != nil {
-			err = fmt.Errorf("make TFTP folder: %w", err)
+			err = fmt.Errorf("make TFTP directory: %w", err)
 		}
 		return dir, err
 	}

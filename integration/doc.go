@@ -17,7 +17,7 @@
 //	})
 //
 // The command `nodisk boot` does that for administrators, the tests TestBoot*
-// for us, and the program in the folder bench for the stop-watch.
+// for us, and the program in the directory bench for the stop-watch.
 //
 // # Shape
 //
@@ -31,7 +31,7 @@
 // and the server have the software HCA softib, and because a kernel module is
 // nothing for a namespace, the server is a virtual machine too: the kernel under
 // test and an initramfs made of this machine's programs (dnsmasq, tgtd, the
-// kernel's nfsd, opensm) and of the scripts in the folder server. It takes
+// kernel's nfsd, opensm) and of the scripts in the directory server. It takes
 // commands over its second serial port. One fabric serves many nodes; one with a
 // subnet manager has a single node, because there is no switch.
 //
@@ -48,7 +48,7 @@
 // what nodisk.onfail= and nodisk.deadline= say. Every node has servers of its own,
 // the server of its root with an address of its own. Moments are counted from
 // lines of the console, because races sit where one stage ends and the next
-// begins. What hits the worker itself is done by an agent in the node (the folder
+// begins. What hits the worker itself is done by an agent in the node (the directory
 // agent), which /init does not know of. The judge is a pure function of the case
 // and the console: root or policy in time, by guest time, with a line that says why.
 //

@@ -35,17 +35,21 @@ func dracutNFSLines() []dracutNFSLine {
 		one4, three4       = "192.168.50.1:/client", "192.168.50.3:/client"
 	)
 	return []dracutNFSLine{
-		{host: "nfs3-0", title: "NFSv3 root=dhcp DHCP path only", line: "root=dhcp", addr: "192.168.50.100", path: "/nfs/client", root: one3},
+		{host: "nfs3-0", title: "NFSv3 root=dhcp DHCP path only", line: "root=dhcp", addr: "192.168.50.100",
+			path: "/nfs/client", root: one3},
 		{
-			host: "nfs3-1", title: "NFSv3 Legacy root=/dev/nfs nfsroot=IP:path", line: "root=/dev/nfs nfsroot=192.168.50.1:/nfs/client",
+			host: "nfs3-1", title: "NFSv3 Legacy root=/dev/nfs nfsroot=IP:path",
+			line: "root=/dev/nfs nfsroot=192.168.50.1:/nfs/client",
 			addr: "192.168.50.101", path: "192.168.50.2:/nfs/client", root: one3,
 		},
-		{host: "nfs3-2", title: "NFSv3 Legacy root=/dev/nfs DHCP path only", line: "root=/dev/nfs", addr: "192.168.50.102", path: "/nfs/client", root: one3},
+		{host: "nfs3-2", title: "NFSv3 Legacy root=/dev/nfs DHCP path only", line: "root=/dev/nfs",
+			addr: "192.168.50.102", path: "/nfs/client", root: one3},
 		{
 			host: "nfs3-3", title: "NFSv3 Legacy root=/dev/nfs DHCP IP:path", line: "root=/dev/nfs",
 			addr: "192.168.50.103", path: "192.168.50.2:/nfs/client", root: two3,
 		},
-		{host: "nfs3-4", title: "NFSv3 root=dhcp DHCP IP:path", line: "root=dhcp", addr: "192.168.50.104", path: "192.168.50.2:/nfs/client", root: two3},
+		{host: "nfs3-4", title: "NFSv3 root=dhcp DHCP IP:path", line: "root=dhcp", addr: "192.168.50.104",
+			path: "192.168.50.2:/nfs/client", root: two3},
 		{
 			host: "nfs3-5", title: "NFSv3 root=dhcp DHCP proto:IP:path", line: "root=dhcp",
 			addr: "192.168.50.105", path: "nfs:192.168.50.3:/nfs/client", root: three3,
@@ -54,12 +58,15 @@ func dracutNFSLines() []dracutNFSLine {
 			host: "nfs3-6", title: "NFSv3 root=dhcp DHCP proto:IP:path:options", line: "root=dhcp",
 			addr: "192.168.50.106", path: "nfs:192.168.50.3:/nfs/client:wsize=4096", root: three3, wsize: true,
 		},
-		{host: "nfs3-7", title: "NFSv3 root=nfs:...", line: "root=nfs:192.168.50.1:/nfs/client", addr: "192.168.50.107", root: one3},
+		{host: "nfs3-7", title: "NFSv3 root=nfs:...", line: "root=nfs:192.168.50.1:/nfs/client", addr: "192.168.50.107",
+			root: one3},
 		{
-			host: "nfs3-8", title: "NFSv3 Bridge root=nfs:...", line: "root=nfs:192.168.50.1:/nfs/client bridge net.ifnames=0",
+			host: "nfs3-8", title: "NFSv3 Bridge root=nfs:...", line: "root=nfs:192.168.50.1:/nfs/client bridge " +
+				"net.ifnames=0",
 			addr: "192.168.50.108", root: one3, device: "br0", port: "eth0",
 		},
-		{host: "nfs3-9", title: "NFSv3 Legacy root=IP:path", line: "root=192.168.50.1:/nfs/client", addr: "192.168.50.109", root: one3},
+		{host: "nfs3-9", title: "NFSv3 Legacy root=IP:path", line: "root=192.168.50.1:/nfs/client",
+			addr: "192.168.50.109", root: one3},
 		{
 			host: "nfs3-10", title: "NFSv3 root=dhcp DHCP path,options", line: "root=dhcp",
 			addr: "192.168.50.110", path: "/nfs/client,wsize=4096", root: one3, wsize: true,
@@ -74,15 +81,19 @@ func dracutNFSLines() []dracutNFSLine {
 		},
 		{
 			// dracut's test has it as a comment: to be mended.
-			host: "nfs3-13", title: "NFSv3 Bridge Customized root=dhcp DHCP path,options", line: "root=dhcp bridge=foobr0:enp0s1",
-			addr: "192.168.50.113", path: "/nfs/client,wsize=4096", root: one3, wsize: true, device: "foobr0", port: "enp0s1",
+			host: "nfs3-13", title: "NFSv3 Bridge Customized root=dhcp DHCP path,options",
+			line: "root=dhcp bridge=foobr0:enp0s1",
+			addr: "192.168.50.113", path: "/nfs/client,wsize=4096", root: one3, wsize: true, device: "foobr0",
+			port: "enp0s1",
 		},
-		{host: "nfs4-0", title: "NFSv4 root=dhcp DHCP proto:IP:path", line: "root=dhcp", addr: "192.168.50.180", path: "nfs4:192.168.50.3:/client", root: three4},
+		{host: "nfs4-0", title: "NFSv4 root=dhcp DHCP proto:IP:path", line: "root=dhcp", addr: "192.168.50.180",
+			path: "nfs4:192.168.50.3:/client", root: three4},
 		{
 			host: "nfs4-1", title: "NFSv4 root=dhcp DHCP proto:IP:path:options", line: "root=dhcp",
 			addr: "192.168.50.181", path: "nfs4:192.168.50.3:/client:wsize=4096", root: three4, wsize: true,
 		},
-		{host: "nfs4-2", title: "NFSv4 root=nfs4:...", line: "root=nfs4:192.168.50.1:/client", addr: "192.168.50.182", root: one4},
+		{host: "nfs4-2", title: "NFSv4 root=nfs4:...", line: "root=nfs4:192.168.50.1:/client", addr: "192.168.50.182",
+			root: one4},
 		{
 			host: "nfs4-3", title: "NFSv4 root=dhcp DHCP proto:IP:path,options", line: "root=dhcp",
 			addr: "192.168.50.183", path: "nfs4:192.168.50.3:/client,wsize=4096", root: three4, wsize: true,
@@ -92,7 +103,8 @@ func dracutNFSLines() []dracutNFSLine {
 			addr: "192.168.50.184", root: one4, leftOut: overlayRoot,
 		},
 		{
-			host: "nfs4-5", title: "NFSv4 Live Overlayfs root=nfs4:...", line: "root=nfs4:192.168.50.1:/client rd.live.image rd.overlay",
+			host: "nfs4-5", title: "NFSv4 Live Overlayfs root=nfs4:...", line: "root=nfs4:192.168.50.1:/client " +
+				"rd.live.image rd.overlay",
 			addr: "192.168.50.185", root: one4, leftOut: liveRoot,
 		},
 	}
@@ -133,7 +145,8 @@ func dracutISCSILines() []dracutISCSILine {
 	const (
 		target = "iqn.2009-06.dracut:target"
 		both   = " netroot=iscsi:192.168.51.1::::" + target + "1 netroot=iscsi:192.168.50.1::::" + target + "2"
-		multi  = "root=LABEL=sysroot ip=192.168.50.101:::255.255.255.0::{lan0}:off ip=192.168.51.101:::255.255.255.0::{lan1}:off" + both
+		multi  = "root=LABEL=sysroot ip=192.168.50.101:::255.255.255.0::{lan0}:off " +
+			"ip=192.168.51.101:::255.255.255.0::{lan1}:off" + both
 		routed = "root=LABEL=sysroot ip=192.168.50.101::192.168.50.1:255.255.255.0::{lan0}:off" +
 			" ip=192.168.51.101::192.168.51.1:255.255.255.0::{lan1}:off" + both
 	)
@@ -145,21 +158,26 @@ func dracutISCSILines() []dracutISCSILine {
 	return []dracutISCSILine{
 		{
 			name: "iscsi-dhcp", title: "root=dhcp", line: "root=/dev/root netroot=dhcp ip={lan0}:dhcp",
-			names: []string{dracutLAN, dracutSlot}, host: "iscsi-0", nets: first, label: "singleroot", targets: []string{target + "0"},
+			names: []string{dracutLAN, dracutSlot}, host: "iscsi-0", nets: first, label: "singleroot",
+			targets: []string{target + "0"},
 		},
 		{
 			name: "iscsi-target0", title: "netroot=iscsi target0",
 			line: "root=LABEL=singleroot netroot=iscsi:192.168.50.1::::" + target + "0" +
 				" ip=192.168.50.101::192.168.50.1:255.255.255.0:iscsi-1:{lan0}:off",
-			names: []string{dracutLAN, dracutSlot}, host: "iscsi-1", nets: first, label: "singleroot", targets: []string{target + "0"},
+			names: []string{dracutLAN, dracutSlot}, host: "iscsi-1", nets: first, label: "singleroot",
+			targets: []string{target + "0"},
 		},
 		{
-			name: "iscsi-two-targets", title: "netroot=iscsi target1 target2", line: "root=LABEL=sysroot ip=dhcp" + both,
-			names: []string{dracutSlot}, host: "iscsi-[01]", nets: second, label: "sysroot", targets: arrays, leftOut: arrayRoot, plain: true,
+			name: "iscsi-two-targets", title: "netroot=iscsi target1 target2", line: "root=LABEL=sysroot ip=dhcp" +
+				both,
+			names: []string{dracutSlot}, host: "iscsi-[01]", nets: second, label: "sysroot",
+			targets: arrays, leftOut: arrayRoot, plain: true,
 		},
 		{
 			name: "iscsi-ibft", title: "root=ibft", line: "root=LABEL=singleroot rd.iscsi.ibft=1 rd.iscsi.firmware=1",
-			names: []string{dracutSlot}, ibft: true, host: "client", nets: first, label: "singleroot", targets: []string{target + "0"},
+			names: []string{dracutSlot}, ibft: true, host: "client", nets: first, label: "singleroot",
+			targets: []string{target + "0"},
 		},
 		// TEST-71-ISCSI-MULTI
 		{name: "multi", title: "netroot=iscsi target1 target2", line: multi, leftOut: arrayRoot},
@@ -172,9 +190,11 @@ func dracutISCSILines() []dracutISCSILine {
 			line: multi + " rd.iscsi.firmware rd.iscsi.waitnet=0 rd.iscsi.testroute=0", leftOut: arrayRoot,
 		},
 		{
-			name: "multi-gateways", title: "netroot=iscsi target1 target2 rd.iscsi.waitnet=0 rd.iscsi.testroute=0 default GW",
+			name: "multi-gateways", title: "netroot=iscsi target1 target2 rd.iscsi.waitnet=0 " +
+				"rd.iscsi.testroute=0 default GW",
 			line:  routed + " rd.iscsi.firmware rd.iscsi.waitnet=0 rd.iscsi.testroute=0",
-			names: []string{dracutSlot}, nets: second, label: "sysroot", targets: arrays, leftOut: arrayRoot, plain: true,
+			names: []string{dracutSlot}, nets: second, label: "sysroot", targets: arrays, leftOut: arrayRoot,
+			plain: true,
 		},
 	}
 }

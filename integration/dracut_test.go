@@ -71,7 +71,8 @@ func (l dracutNFSLine) boot() rigCase {
 		boot: RigBoot{
 			BootSpec: BootSpec{Root: RootNone, Board: "q35", Cmdline: udevNames + l.line + dracutNFSWords},
 			Wire: []string{
-				"ip address add 192.168.50.1/24 dev c0", "ip address add 192.168.50.2/24 dev c0", "ip address add 192.168.50.3/24 dev c0",
+				"ip address add 192.168.50.1/24 dev c0", "ip address add 192.168.50.2/24 dev c0",
+				"ip address add 192.168.50.3/24 dev c0",
 				"[ -d /nfs/client ] || { mkdir /nfs && cp -a /nfsroot /nfs/client && touch /nfs/client/" + made + "; }",
 				"start_nfs '/nfs 192.168.50.0/24(ro,fsid=0,insecure,no_subtree_check,no_root_squash)'" +
 					" '/nfs/client 192.168.50.0/24(ro,fsid=2,insecure,no_subtree_check,no_root_squash)'",
@@ -96,7 +97,8 @@ func (l dracutNFSLine) boot() rigCase {
 func dracutDHCP(net string, card int, addr, host, path string) string {
 	fill := strings.NewReplacer("NET", net, "CARD", strconv.Itoa(card), "ADDR", addr, "HOST", host, "PATH", path)
 	words := "dhcp-range=192.168.NET.200,192.168.NET.250,255.255.255.0 dhcp-host={macCARD},set:cardCARD,ADDR,HOST" +
-		" dhcp-option=tag:cardCARD,option:domain-name,netNET.test dhcp-option=tag:cardCARD,option:tftp-server,192.168.NET.1"
+		" dhcp-option=tag:cardCARD,option:domain-name,netNET.test " +
+		"dhcp-option=tag:cardCARD,option:tftp-server,192.168.NET.1"
 	if path != "" {
 		words += ` 'dhcp-option=tag:cardCARD,17,"PATH"'`
 	}
@@ -115,8 +117,10 @@ func (l dracutISCSILine) boot(names string) rigCase {
 			At:       []int{0, 1},
 			Wire: []string{
 				"ip address add 192.168.50.1/24 dev c0", "ip address add 192.168.51.1/24 dev c1",
-				"start_dhcp c0 interface=c1 " + dracutDHCP("50", 0, "192.168.50.101", "iscsi-0", "iscsi:192.168.50.1:::1:iqn.2009-06.dracut:target0") +
-					" " + dracutDHCP("51", 1, "192.168.51.101", "iscsi-1", "iscsi:192.168.51.1:::1:iqn.2009-06.dracut:target1"),
+				"start_dhcp c0 interface=c1 " + dracutDHCP("50", 0, "192.168.50.101", "iscsi-0",
+					"iscsi:192.168.50.1:::1:iqn.2009-06.dracut:target0") +
+					" " + dracutDHCP("51", 1, "192.168.51.101", "iscsi-1",
+					"iscsi:192.168.51.1:::1:iqn.2009-06.dracut:target1"),
 				"start_tgtd",
 				// The disks of dracut's array, of which the second has a file system here.
 				"start_labelled 1 iqn.2009-06.dracut:target0 1 singleroot 192.168.50.101",
@@ -184,7 +188,8 @@ func dracutFirmware(values map[string]string) []byte {
 			Selected: true, MAC: [6]byte(mac), Addr: netip.MustParseAddr("192.168.50.101"), Bits: 24, DHCP: true,
 			Gateway: server, DNS: []netip.Addr{server}, Hostname: "client",
 		}},
-		Targets: []ibft.Target{{Selected: true, Addr: server, Port: 3260, LUN: 1 << 48, Name: "iqn.2009-06.dracut:target0"}},
+		Targets: []ibft.Target{{Selected: true, Addr: server, Port: 3260, LUN: 1 << 48,
+			Name: "iqn.2009-06.dracut:target0"}},
 	})[ibfttest.HeaderLen:]
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
-// Whatever ends a boot, and however often it is said, nothing of it is left, and it is told once.
+// Whatever ends a boot, and however often it is said, none of it is left, and it is reported once.
 // A signal to the process outside alone ends it as soon as one to all.
 func TestBootEnded(t *testing.T) { //nolint:tparallel // its nodes share a place on the machine
 	t.Parallel()
@@ -31,13 +31,16 @@ func TestBootEnded(t *testing.T) { //nolint:tparallel // its nodes share a place
 		said    string
 	}{
 		{"INT alone", []string{"--disk", disk}, []syscall.Signal{syscall.SIGINT}, false, "nodisk: interrupted\n"},
-		{"HUP alone", []string{"--disk", disk, "--root", "virtio"}, []syscall.Signal{syscall.SIGHUP}, false, "nodisk: the terminal has hung up\n"},
-		{"TERM twice, as timeout sends it", []string{"--disk", disk}, []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, true, "nodisk: terminated\n"},
+		{"HUP alone", []string{"--disk", disk, "--root", "virtio"}, []syscall.Signal{syscall.SIGHUP}, false,
+			"nodisk: the terminal has hung up\n"},
+		{"TERM twice, as timeout sends it", []string{"--disk", disk}, []syscall.Signal{syscall.SIGTERM,
+			syscall.SIGTERM}, true, "nodisk: terminated\n"},
 		{"KILL", []string{"--disk", disk}, []syscall.Signal{syscall.SIGKILL}, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tmp := t.TempDir()
-			cmd := asUser(t.Context(), t, append([]string{"boot", image, "--kernel", kernel, "--accel", "tcg"}, c.root...)...)
+			cmd := asUser(t.Context(), t, append([]string{"boot", image, "--kernel", kernel, "--accel", "tcg"},
+				c.root...)...)
 			cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 			seen := newTranscript()

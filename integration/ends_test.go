@@ -26,7 +26,9 @@ func TestTgtdEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = poll(t.Context(), "tgtd", func(ctx context.Context) error { return l.tgtadm(ctx, control, "--op", "show", "--mode", "sys") })
+	err = poll(t.Context(), "tgtd", func(ctx context.Context) error {
+		return l.tgtadm(ctx, control, "--op", "show", "--mode", "sys")
+	})
 	if err != nil {
 		t.Error(err)
 	}

@@ -73,7 +73,8 @@ type Fabric struct {
 
 // MissingFabric lists what this machine lacks for a fabric.
 func MissingFabric() []error {
-	return missing(append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(), toolOpensm(), toolMke2fs(), toolDhcpd())...)
+	return missing(append(toolsNFSD(), toolIP(), toolQEMU(), toolBusybox(), toolDnsmasq(), toolTgtd(), toolTgtadm(),
+		toolOpensm(), toolMke2fs(), toolDhcpd())...)
 }
 
 // MakeFabric makes a fabric and starts its server.
@@ -95,7 +96,8 @@ func MakeFabric(ctx context.Context, l *Lab, s FabricSpec) (*Fabric, error) {
 func (f *Fabric) up(ctx context.Context) error {
 	// Without snooping the bridge sends every frame to all ports; softib's all
 	// go to the broadcast address.
-	err := f.lab.ip(ctx, "link", "add", f.bridge(), "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+	err := f.lab.ip(ctx, "link", "add", f.bridge(), "type", "bridge", "stp_state", "0", "forward_delay", "0",
+		"mcast_snooping", "0")
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 //     {serverguid64} is the server's, {guidmac} its 6-byte form
 //     (without bytes 4 and 5), {iaid} its last 4 bytes; {cable} is the MAC
 //     address of the NIC that carries the fabric.
-//   - The software HCA is loaded behind the other drivers; the image must hold
+//   - The software HCA is loaded after the other drivers; the image must hold
 //     it (nodisk build --module-dir).
 //   - PXE boots from a NIC on an ordinary network of its own; the cable is the
 //     second one.
@@ -32,7 +32,7 @@ type FabricBoot struct {
 	// how dhcpd knows it: "hardware infiniband {guid}".
 	Reserve string
 	// Options are further DHCP options for the node, as dnsmasq's dhcp-option has them
-	// behind the tag: "58,00:00:00:05".
+	// after the tag: "58,00:00:00:05".
 	Options []string
 	// RDMA gives the node's HCA reliable connections, and the server's nfsd serves
 	// RDMA besides TCP.

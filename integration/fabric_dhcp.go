@@ -63,7 +63,8 @@ func (f *Fabric) reserve(ctx context.Context, b FabricBoot, p *fabricPort) error
 	}
 	if options = append(options, b.Options...); len(options) > 0 {
 		// One write, and so one file that dnsmasq takes.
-		commands = append(commands, fmt.Sprintf(`printf 'tag:n%s,%%s\n' '%s' >/run/options/%s`, file, strings.Join(options, "' '"), file))
+		commands = append(commands, fmt.Sprintf(`printf 'tag:n%s,%%s\n' '%s' >/run/options/%s`,
+			file, strings.Join(options, "' '"), file))
 		last = "options"
 	}
 	mark := f.server.mark()

@@ -33,7 +33,8 @@ func sendOrder(bridge, mac, text string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
-	addr := &unix.SockaddrLinklayer{Protocol: etherOrder>>8 | etherOrder&0xff<<8, Ifindex: dev.Index, Halen: uint8(len(to))}
+	addr := &unix.SockaddrLinklayer{Protocol: etherOrder>>8 | etherOrder&0xff<<8, Ifindex: dev.Index,
+		Halen: uint8(len(to))}
 	copy(addr.Addr[:], to)
 	return unix.Sendto(fd, []byte(text), 0, addr)
 }

@@ -27,13 +27,15 @@ func TestFabricWords(t *testing.T) {
 		boot FabricBoot
 		want string
 	}{
-		"dhcp":   {FabricBoot{BootSpec: BootSpec{Root: RootISCSI}}, hca + "ip=ib0:dhcp root=dhcp"},
-		"static": {FabricBoot{BootSpec: BootSpec{Root: RootNFS4, Static: true}}, hca + "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=nfs4:{server}:{export}"},
+		"dhcp": {FabricBoot{BootSpec: BootSpec{Root: RootISCSI}}, hca + "ip=ib0:dhcp root=dhcp"},
+		"static": {FabricBoot{BootSpec: BootSpec{Root: RootNFS4, Static: true}},
+			hca + "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=nfs4:{server}:{export}"},
 		"P_Key": {
 			FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: "quiet"}, Partition: 2},
 			hca + "softib.pkeys=0x8002 ib.pkey=ib0.8002 ip=ib0.8002:dhcp root=dhcp quiet",
 		},
-		"without its P_Key": {FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Partition: 1, Keyless: true}, hca + "ib.pkey=ib0.8001 ip=ib0.8001:dhcp root=dhcp"},
+		"without its P_Key": {FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Partition: 1, Keyless: true},
+			hca + "ib.pkey=ib0.8001 ip=ib0.8001:dhcp root=dhcp"},
 		"adapter": {
 			FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, HCA: []string{"maxmtu=4096", "gone=0,1"}},
 			hca + "softib.maxmtu=4096 softib.gone=0,1 ip=ib0:dhcp root=dhcp",
@@ -48,9 +50,10 @@ func TestFabricWords(t *testing.T) {
 
 func TestFabricPorts(t *testing.T) {
 	f := &Fabric{n: 3, last: 1}
-	if got := []string{f.mac(10), f.guid(10), f.address(0, 10).String(), f.address(1, 10).String()}; !cmp.Equal(got, []string{
-		"52:54:00:77:03:0a", "02:50:49:03:00:77:03:0a", "10.77.3.10", "10.78.3.10",
-	}) {
+	if got := []string{f.mac(10), f.guid(10), f.address(0, 10).String(), f.address(1, 10).String()}; !cmp.Equal(got,
+		[]string{
+			"52:54:00:77:03:0a", "02:50:49:03:00:77:03:0a", "10.77.3.10", "10.78.3.10",
+		}) {
 		t.Errorf("port 10 of fabric 3 is %v", got)
 	}
 	for range 253 {
@@ -59,7 +62,7 @@ func TestFabricPorts(t *testing.T) {
 		}
 	}
 	if n, err := f.port(); err == nil {
-		t.Errorf("there is a port %d, behind the last address", n)
+		t.Errorf("there is a port %d, after the last address", n)
 	}
 	managed := &Fabric{spec: FabricSpec{SubnetManager: true}, last: 1}
 	if _, err := managed.port(); err != nil {
@@ -186,7 +189,8 @@ func TestMonitor(t *testing.T) {
 		defer func() { _ = conn.Close() }()
 		_, _ = io.WriteString(conn, `{"QMP": {"version": {}, "capabilities": []}}`+"\n")
 		dec := json.NewDecoder(conn)
-		for _, answer := range []string{`{"return": {}}`, `{"event": "RESUME"} {"return": {}}`, `{"error": {"class": "DeviceNotFound", "desc": "Device 'n7' not found"}}`} {
+		for _, answer := range []string{`{"return": {}}`, `{"event": "RESUME"} {"return": {}}`,
+			`{"error": {"class": "DeviceNotFound", "desc": "Device 'n7' not found"}}`} {
 			var order json.RawMessage
 			if dec.Decode(&order) != nil {
 				return
@@ -204,7 +208,8 @@ func TestMonitor(t *testing.T) {
 	if err := m.plug(7, false); err == nil || !strings.Contains(err.Error(), "set_link: Device 'n7' not found") {
 		t.Errorf("a NIC that is not there: %v", err)
 	}
-	want := []string{`{"execute":"qmp_capabilities"}`, `{"execute":"cont"}`, `{"arguments":{"name":"n7","up":false},"execute":"set_link"}`}
+	want := []string{`{"execute":"qmp_capabilities"}`, `{"execute":"cont"}`,
+		`{"arguments":{"name":"n7","up":false},"execute":"set_link"}`}
 	if diff := cmp.Diff(want, <-got); diff != "" {
 		t.Errorf("orders (-want +got):\n%s", diff)
 	}
@@ -213,7 +218,7 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
-// What the kernel unpacks: folders before their files, one path for both
+// What the kernel unpacks: directories before their files, one path for both
 // spellings of a merged /usr.
 func TestArchive(t *testing.T) {
 	a := newArchive()
@@ -250,7 +255,8 @@ func readCPIO(t *testing.T, file string, f func(cpio.Record)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cpio.ForEachRecord(cpio.Newc.Reader(bytes.NewReader(data)), func(r cpio.Record) error { f(r); return nil }); err != nil {
+	if err := cpio.ForEachRecord(cpio.Newc.Reader(bytes.NewReader(data)),
+		func(r cpio.Record) error { f(r); return nil }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -295,10 +301,12 @@ func TestFabricScript(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := f.check(FabricBoot{Unplugged: true}); err == nil || !strings.Contains(err.Error(), "nobody plugs the cable") {
+	if err := f.check(FabricBoot{Unplugged: true}); err == nil ||
+		!strings.Contains(err.Error(), "nobody plugs the cable") {
 		t.Errorf("a cable that stays out: %v", err)
 	}
-	if re := orderedLine("pkeys=0x8001,0xffff"); !re.MatchString("softib: ordered: pkeys=0x8001,0xffff") || re.MatchString("softib: ordered: pkeys=0x8001,0xffff,0x1") {
+	if re := orderedLine("pkeys=0x8001,0xffff"); !re.MatchString("softib: ordered: pkeys=0x8001,0xffff") ||
+		re.MatchString("softib: ordered: pkeys=0x8001,0xffff,0x1") {
 		t.Errorf("%v is not the line of that order alone", re)
 	}
 }

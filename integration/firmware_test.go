@@ -34,13 +34,15 @@ func TestBootFirmwareAndModprobe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(tree, "sbin/links"), []byte(links), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(tree, "sbin/links"), []byte(links),
+		0o755); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
 	firmware, conf := t.TempDir(), filepath.Join(t.TempDir(), "node.conf")
 	for at, text := range map[string]string{
 		filepath.Join(firmware, "regulatory.db"): "no database",
-		conf: "softdep rfkill post: dummy\noptions dummy numdummies=7\noptions ifb \\\n numifbs=3\nalias wireless cfg80211\n" +
+		conf: "softdep rfkill post: dummy\noptions dummy numdummies=7\noptions ifb \\\n numifbs=3\n" +
+			"alias wireless cfg80211\n" +
 			"alias byname veth\nblacklist veth\ninstall tun /sbin/modprobe -i tun\n",
 	} {
 		if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
@@ -48,9 +50,11 @@ func TestBootFirmwareAndModprobe(t *testing.T) {
 		}
 	}
 	spec.Kernel = filepath.Join(kernel, "vmlinuz")
-	spec.Image = buildImage(t, "ram", append(add, "--modprobe", conf, "--firmware", firmware, "--module", "wireless,ifb,veth")...)
+	spec.Image = buildImage(t, "ram", append(add, "--modprobe", conf, "--firmware", firmware, "--module",
+		"wireless,ifb,veth")...)
 	// "byname" leads to veth by an alias, so the blacklist holds.
-	spec.Cmdline = "root=/dev/ram init=/sbin/links nodisk.modules=wireless,ifb,byname dummy.numdummies=2 nodisk.onfail=poweroff nodisk.deadline=60s"
+	spec.Cmdline = "root=/dev/ram init=/sbin/links nodisk.modules=wireless,ifb,byname dummy.numdummies=2 " +
+		"nodisk.onfail=poweroff nodisk.deadline=60s"
 	spec.Timeout = 4 * time.Minute
 	spec.Log = testLogFile("firmware")
 	takePlace(t, busy)

@@ -64,7 +64,8 @@ func (l *Lab) startNFS(ctx context.Context, dir, path string) error {
 // startRpcbind starts the portmapper, and makes what an NFS server needs besides.
 func (l *Lab) startRpcbind(ctx context.Context) error {
 	if !rootOutside() {
-		return errors.New("start NFS server: nfs-ganesha opens files by handle, which only root may: run as root (sudo), or take --root iscsi")
+		return errors.New("start NFS server: nfs-ganesha opens files by handle, which only root may: run as root " +
+			"(sudo), or take --root iscsi")
 	}
 	if _, err := toolVFS().find(); err != nil {
 		return fmt.Errorf("start NFS server: %w", err)

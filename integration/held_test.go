@@ -26,7 +26,7 @@ func stallImage(t *testing.T, profiles string, args ...string) string {
 	return buildImage(t, profiles, append([]string{"--modules", root, "--module", "stall"}, args...)...)
 }
 
-// The kernel holds a thread of the worker for ever, in the probe of a device that nobody
+// The kernel holds a thread of the worker forever, in the probe of a device that nobody
 // needs, and would never come down itself: the boot ends as it is to end all the same.
 func TestBootHeld(t *testing.T) {
 	t.Parallel()
@@ -43,11 +43,13 @@ func TestBootHeld(t *testing.T) {
 	lab := sharedLab(t)
 	cases := []bootCase{
 		{
-			name: "reboot", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s nodisk.onfail=reboot"},
+			name: "reboot", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s " +
+				"nodisk.onfail=reboot"},
 			expect: []string{probing, gaveUp + "reboot", goesOn, forced + "reboot", `at once \(sysrq b\)`},
 		},
 		{
-			name: "poweroff", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s nodisk.onfail=poweroff"},
+			name: "poweroff", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s " +
+				"nodisk.onfail=poweroff"},
 			expect: []string{probing, gaveUp + "poweroff", goesOn, forced + "poweroff", `by its ACPI registers`},
 		},
 	}

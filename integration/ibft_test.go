@@ -58,7 +58,8 @@ func TestBootIBFT(t *testing.T) {
 	}{
 		{
 			bootCase: bootCase{
-				name: "ibft", fs: "ext4", expect: []string{byHand + " static", `initiator name.*` + ibftInitiatorName + `.*iBFT`, mounted},
+				name: "ibft", fs: "ext4", expect: []string{byHand + " static", `initiator name.*` + ibftInitiatorName +
+					`.*iBFT`, mounted},
 				spec: BootSpec{Cmdline: "root=ibft nodisk.log=debug", IBFT: table("firmware7")},
 			},
 			hostname: "firmware7",
@@ -66,10 +67,11 @@ func TestBootIBFT(t *testing.T) {
 		{
 			bootCase: bootCase{
 				name: "ibft-reverse-name", fs: "ext4", expect: []string{byHand + " static", mounted},
-				spec: BootSpec{Cmdline: words + "nodisk.hostname=reverse nameserver={server}", IBFT: func(values map[string]string) []byte {
-					servePTR(t, values["server"], "reverse8.lab.nodisk.test")
-					return named(values)
-				}},
+				spec: BootSpec{Cmdline: words + "nodisk.hostname=reverse nameserver={server}",
+					IBFT: func(values map[string]string) []byte {
+						servePTR(t, values["server"], "reverse8.lab.nodisk.test")
+						return named(values)
+					}},
 			},
 			hostname: "reverse8",
 		},

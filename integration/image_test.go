@@ -9,14 +9,14 @@ import (
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
-// kernelDir is the folder with vmlinuz and lib/modules/RELEASE.
+// kernelDir is the directory with vmlinuz and lib/modules/RELEASE.
 func kernelDir(t *testing.T) string {
 	t.Helper()
 	return kernelOf(t, "kernel", "NODISK_KERNEL_DIR")
 }
 
-// kernelOf is the folder of a kernel that a make target of that name fetches; env names
-// another folder.
+// kernelOf is the directory of a kernel that a make target of that name fetches; env names
+// another directory.
 func kernelOf(t *testing.T, target, env string) string {
 	t.Helper()
 	dir := os.Getenv(env)
@@ -56,11 +56,12 @@ func buildImage(t *testing.T, profiles string, args ...string) string {
 	return buildImageOf(t, kernelDir(t), profiles, args...)
 }
 
-// buildImageOf is buildImage with a kernel of another folder, and its modules.
+// buildImageOf is buildImage with a kernel of another directory, and its modules.
 func buildImageOf(t *testing.T, kernel, profiles string, args ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "image")
-	nodiskRun(t, append([]string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile", profiles, "--out", out}, args...)...)
+	nodiskRun(t, append([]string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules",
+		kernel, "--profile", profiles, "--out", out}, args...)...)
 	return out
 }
 

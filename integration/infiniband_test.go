@@ -60,7 +60,8 @@ func identityCases() []ibCase {
 	} {
 		cases = append(cases, ibCase{
 			bootCase: bootCase{name: "clientid-" + form.name, fs: "ext4", expect: []string{ibByDHCP, mounted}},
-			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=" + form.word}, Reserve: form.reserve},
+			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=" + form.word},
+				Reserve: form.reserve},
 		})
 	}
 	return cases
@@ -74,16 +75,19 @@ func TestBootInfiniband(t *testing.T) {
 	const giveUp = "nodisk.onfail=poweroff nodisk.deadline=8s"
 	cases := []ibCase{
 		{
-			bootCase: bootCase{name: "pxe-dhcp-iscsi", fs: "ext4", expect: []string{`iPXE`, `PXELINUX`, ibByDHCP, mounted}},
-			boot:     FabricBoot{BootSpec: BootSpec{PXE: true, Root: RootISCSI}, Reserve: byGUID},
+			bootCase: bootCase{name: "pxe-dhcp-iscsi", fs: "ext4", expect: []string{`iPXE`, `PXELINUX`,
+				ibByDHCP, mounted}},
+			boot: FabricBoot{BootSpec: BootSpec{PXE: true, Root: RootISCSI}, Reserve: byGUID},
 		},
 	}
 	cases = append(cases, identityCases()...)
 	cases = append(cases, []ibCase{
 		{
 			// All forms are asked with, and the server knows one.
-			bootCase: bootCase{name: "auto", fs: "ext4", expect: []string{`nodisk: ib0: the DHCP server knows client-id guid 20:02:50:49:03:00:77:`, ibByDHCP, mounted}},
-			boot:     FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI}, Reserve: byGUID},
+			bootCase: bootCase{name: "auto", fs: "ext4",
+				expect: []string{`nodisk: ib0: the DHCP server knows client-id guid 20:02:50:49:03:00:77:`,
+					ibByDHCP, mounted}},
+			boot: FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI}, Reserve: byGUID},
 		},
 		{
 			// The cables' own NICs are candidates as well, and nobody answers there.
@@ -123,7 +127,8 @@ func TestBootInfiniband(t *testing.T) {
 		{
 			// One of 61 packets of the node's is lost: the HCAs send again, and the file is whole.
 			bootCase: bootCase{name: "nfs4-rdma", fs: "nfs4", expect: []string{
-				ibByDHCP, mounted, `nodisk-root: root nfs4 .*,proto=rdma,port=20049,`, `nodisk-root: bulk 4 MiB, written in [\d.]+ s, read in`,
+				ibByDHCP, mounted, `nodisk-root: root nfs4 .*,proto=rdma,port=20049,`,
+				`nodisk-root: bulk 4 MiB, written in [\d.]+ s, read in`,
 			}},
 			boot: FabricBoot{BootSpec: BootSpec{
 				CPUs: 2, Root: RootNFS4,
@@ -131,18 +136,22 @@ func TestBootInfiniband(t *testing.T) {
 			}, Reserve: byGUID, RDMA: true},
 		},
 		{
-			bootCase: bootCase{name: "nfs3-rdma", fs: "nfs", expect: []string{ibByHand, mounted, `nodisk-root: root nfs .*,proto=rdma,port=20049,`}},
+			bootCase: bootCase{name: "nfs3-rdma", fs: "nfs", expect: []string{ibByHand, mounted,
+				`nodisk-root: root nfs .*,proto=rdma,port=20049,`}},
 			boot: FabricBoot{BootSpec: BootSpec{
 				Root: RootNFS3, Static: true,
-				Cmdline: "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=/dev/nfs nfsroot={server}:{export},rdma",
+				Cmdline: "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=/dev/nfs " +
+					"nfsroot={server}:{export},rdma",
 			}, RDMA: true},
 		},
 		{
-			bootCase: bootCase{name: "no-rdma", long: true, fails: true, why: `10\.77\.\d+\.1 serves no NFS over RDMA at port 20050: check that its nfsd listens there`},
+			bootCase: bootCase{name: "no-rdma", long: true, fails: true,
+				why: `10\.77\.\d+\.1 serves no NFS over RDMA at port 20050: check that its nfsd listens there`},
 			boot: FabricBoot{BootSpec: BootSpec{
 				Root: RootNFS3, Static: true,
-				Cmdline: "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=nfs:{server}:{export}:vers=3,rdma,port=20050",
-				Append:  "nodisk.onfail=poweroff nodisk.deadline=30s",
+				Cmdline: "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none " +
+					"root=nfs:{server}:{export}:vers=3,rdma,port=20050",
+				Append: "nodisk.onfail=poweroff nodisk.deadline=30s",
 			}, RDMA: true},
 		},
 		{
@@ -158,8 +167,9 @@ func TestBootInfiniband(t *testing.T) {
 			}},
 		},
 		{
-			bootCase: bootCase{name: "pkey", fs: "ext4", expect: []string{`nodisk: network \(3/\d\): ib0\.8001 10\.78\.\d+\.\d+/24 by DHCP`, mounted}},
-			boot:     FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI}, Partition: 1, Reserve: byGUID},
+			bootCase: bootCase{name: "pkey", fs: "ext4",
+				expect: []string{`nodisk: network \(3/\d\): ib0\.8001 10\.78\.\d+\.\d+/24 by DHCP`, mounted}},
+			boot: FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI}, Partition: 1, Reserve: byGUID},
 		},
 		{
 			// The reservation that xCAT writes, in ISC dhcpd behind a relay. All forms
@@ -168,10 +178,12 @@ func TestBootInfiniband(t *testing.T) {
 				`nodisk: ib0\.8002: the DHCP server knows client-id infiniband 20:02:50:49:03:00:77:`,
 				`nodisk: network \(3/\d\): ib0\.8002 10\.79\.\d+\.\d+/24 by DHCP from 10\.64\.\d+\.2`, mounted,
 			}},
-			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Partition: relayed, Reserve: "hardware infiniband {guid}"},
+			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Partition: relayed,
+				Reserve: "hardware infiniband {guid}"},
 		},
 		{
-			bootCase: bootCase{name: "bond", fs: "ext4", expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted}},
+			bootCase: bootCase{name: "bond", fs: "ext4",
+				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted}},
 			boot: FabricBoot{BootSpec: BootSpec{
 				Root:    RootISCSI,
 				CPUs:    2,
@@ -180,17 +192,20 @@ func TestBootInfiniband(t *testing.T) {
 		},
 		{
 			// Both links fail in turn while the root reads and writes its disk.
-			bootCase: bootCase{name: "bond-failover", fs: "ext4", expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted, failedOver}},
+			bootCase: bootCase{name: "bond-failover", fs: "ext4",
+				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted, failedOver}},
 			boot: FabricBoot{BootSpec: BootSpec{
-				Root:    RootISCSI,
-				CPUs:    2,
-				Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp rw " + IOWord + "=2",
+				Root: RootISCSI,
+				CPUs: 2,
+				Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp rw " +
+					IOWord + "=2",
 			}, Reserve: byGUID, TwoPorts: true, Script: failover()},
 		},
 		{
 			// The bond's first port has no link: it goes by the second, and is
 			// known by the first all the same.
-			bootCase: bootCase{name: "bond-dead-port", fs: "ext4", expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted}},
+			bootCase: bootCase{name: "bond-dead-port", fs: "ext4",
+				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted}},
 			boot: FabricBoot{BootSpec: BootSpec{
 				Root:    RootISCSI,
 				CPUs:    2,
@@ -198,15 +213,19 @@ func TestBootInfiniband(t *testing.T) {
 			}, Reserve: "id:20:{deadguid}", DeadPort: true},
 		},
 		{
-			bootCase: bootCase{name: "no-dhcp", long: true, fails: true, why: `nodisk: .*(?i)(DHCP).*ib0|ib0.*(?i)DHCP`},
-			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}},
+			bootCase: bootCase{name: "no-dhcp", long: true, fails: true,
+				why: `nodisk: .*(?i)(DHCP).*ib0|ib0.*(?i)DHCP`},
+			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}},
 		},
 		{
-			bootCase: bootCase{name: "no-pkey", long: true, fails: true, why: `nodisk: .*P_Key 0x8001 is not in the table of port 1 of \w+`},
-			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}, Partition: 1, Keyless: true, Reserve: byGUID},
+			bootCase: bootCase{name: "no-pkey", long: true, fails: true,
+				why: `nodisk: .*P_Key 0x8001 is not in the table of port 1 of \w+`},
+			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}, Partition: 1, Keyless: true,
+				Reserve: byGUID},
 		},
 		{
-			bootCase: bootCase{name: "late-cable", long: true, fs: "ext4", expect: []string{`nodisk: .*port 1 of \w+ has no link`, ibByDHCP, mounted}},
+			bootCase: bootCase{name: "late-cable", long: true, fs: "ext4",
+				expect: []string{`nodisk: .*port 1 of \w+ has no link`, ibByDHCP, mounted}},
 			boot: FabricBoot{
 				BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID,
 				Unplugged: true, Script: []Act{{On: `nodisk: .*port 1 of \w+ has no link`, Plug: []int{0}}},
@@ -224,8 +243,9 @@ func TestBootInfiniband(t *testing.T) {
 	give := takePlace(t, all())
 	t.Run("timeline", func(t *testing.T) {
 		c := ibCase{
-			bootCase:  bootCase{name: "timeline", fs: "ext4", expect: []string{ibByDHCP, mounted}},
-			boot:      FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=guid"}, Reserve: byGUID},
+			bootCase: bootCase{name: "timeline", fs: "ext4", expect: []string{ibByDHCP, mounted}},
+			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=guid"},
+				Reserve: byGUID},
 			discovers: 1,
 		}
 		if res, ok := c.run(t, fabric, kernel, image); ok {
@@ -243,7 +263,8 @@ func TestBootInfiniband(t *testing.T) {
 			wg.Go(func() {
 				c := ibCase{
 					bootCase: bootCase{name: "together-" + name, fs: "ext4", expect: []string{
-						`nodisk: ib0: the DHCP server knows client-id ` + known.form + ` 20:02:50:49:03:00:77:`, ibByDHCP, mounted,
+						`nodisk: ib0: the DHCP server knows client-id ` + known.form + ` 20:02:50:49:03:00:77:`,
+						ibByDHCP, mounted,
 					}},
 					boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: known.reserve},
 				}
@@ -308,7 +329,8 @@ func (c ibCase) run(t *testing.T, fabric *Fabric, kernel, image string) (FabricR
 	}
 	c.checkLines(t, res.BootResult)
 	if c.discovers > 0 && res.Discovers() != c.discovers {
-		t.Errorf("the server got %d DHCPDISCOVER, want %d:\n%s", res.Discovers(), c.discovers, strings.Join(res.Server, "\n"))
+		t.Errorf("the server got %d DHCPDISCOVER, want %d:\n%s", res.Discovers(), c.discovers,
+			strings.Join(res.Server, "\n"))
 	}
 	return res, true
 }
@@ -366,7 +388,8 @@ func ibImage(t *testing.T) (kernel, image string) {
 	if err := copyTo(softib(t), filepath.Join(dir, "softib.ko"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,ib,bond,iscsi,ext4,nfs,rdma", "--module-dir", dir)
+	return filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,ib,bond,iscsi,ext4,nfs,rdma", "--module-dir",
+		dir)
 }
 
 // testLogFile is where a console of that name is kept, empty for nowhere.

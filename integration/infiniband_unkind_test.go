@@ -20,11 +20,13 @@ func unkindCases() []ibCase {
 			// ib_ipoib makes an interface with the MTU of the port, and lowers it to
 			// that of the broadcast group when it has joined it. Both ports are on one
 			// adapter.
-			bootCase: bootCase{name: "bond-4k", fs: "ext4", expect: []string{byBond, mounted, `nodisk-root: read done 1\d\d MiB`}},
+			bootCase: bootCase{name: "bond-4k", fs: "ext4", expect: []string{byBond, mounted,
+				`nodisk-root: read done 1\d\d MiB`}},
 			boot: FabricBoot{
 				BootSpec: BootSpec{
 					Root: RootISCSI, CPUs: 2,
-					Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp " +
+					Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp " +
+						"nodisk.dhcp.clientid=guid root=dhcp " +
 						LinksWord + " " + ReadWord + "=100",
 				},
 				Reserve: byGUID, TwoPorts: true, HCA: []string{"maxmtu=4096", "ports=2"},
@@ -36,14 +38,16 @@ func unkindCases() []ibCase {
 			also: []string{`softib0:1 on eth\d, LID `, `softib0:2 on eth\d, LID `},
 			root: []string{
 				`^link bond0 .* mtu=2044 `,
-				`^link ib0 .* mtu=2044 .* dev_port=0 master=bond0$`, `^link ib1 .* mtu=2044 .* dev_port=1 master=bond0$`,
+				`^link ib0 .* mtu=2044 .* dev_port=0 master=bond0$`,
+				`^link ib1 .* mtu=2044 .* dev_port=1 master=bond0$`,
 			},
 			never: []string{`too long to send`, `read error`},
 		},
 		{
 			// ConnectX-4 and later, on the command line of a cluster that has older
 			// ones too.
-			bootCase: bootCase{name: "connected-refused", fs: "ext4", expect: []string{`nodisk: warning: .*ib0.*connected`, ibByDHCP, mounted}},
+			bootCase: bootCase{name: "connected-refused", fs: "ext4",
+				expect: []string{`nodisk: warning: .*ib0.*connected`, ibByDHCP, mounted}},
 			boot: FabricBoot{
 				BootSpec: BootSpec{
 					Root:    RootISCSI,
@@ -65,7 +69,8 @@ func unkindCases() []ibCase {
 			boot: FabricBoot{
 				BootSpec: BootSpec{
 					Root: RootISCSI, CPUs: 2,
-					Cmdline: "bond=bond0:ib0:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp " + LinksWord,
+					Cmdline: "bond=bond0:ib0:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp " +
+						LinksWord,
 				},
 				Reserve: byGUID, HCA: []string{"maxmtu=4096", "pkey0=0x7fff"},
 				Script: []Act{
@@ -74,7 +79,8 @@ func unkindCases() []ibCase {
 					{On: `softib: softib0 is gone`, HCA: []string{"gone=0"}, Reserve: true},
 				},
 			},
-			root: []string{`^link bond0 .* mtu=2044 `, `^bonding bond0 slaves=ib0$`, `^bonding bond0 mode=active-backup 1$`},
+			root: []string{`^link bond0 .* mtu=2044 `, `^bonding bond0 slaves=ib0$`,
+				`^bonding bond0 mode=active-backup 1$`},
 		},
 		{
 			// As its host gives it, but for the GUID, which comes later: a partition of
@@ -84,7 +90,8 @@ func unkindCases() []ibCase {
 				`nodisk: network \(3/\d\): ib0 10\.78\.\d+\.\d+/24 by DHCP`, mounted,
 			}},
 			boot: FabricBoot{
-				BootSpec:  BootSpec{Root: RootISCSI, CPUs: 2, Cmdline: "ip=ib0:dhcp nodisk.dhcp.clientid=guid root=dhcp " + LinksWord},
+				BootSpec: BootSpec{Root: RootISCSI, CPUs: 2,
+					Cmdline: "ip=ib0:dhcp nodisk.dhcp.clientid=guid root=dhcp " + LinksWord},
 				Partition: 1, Keyless: true, Reserve: byGUID,
 				HCA:    []string{"pkey0=0x8001", "pkeys=0xffff", "portguid=0"},
 				Script: []Act{{On: `port GUID is zero`, HCA: []string{"portguid="}}},
@@ -110,7 +117,8 @@ func TestBootInfinibandSubnetManager(t *testing.T) {
 	c := ibCase{
 		bootCase: bootCase{name: "opensm", fs: "ext4", expect: []string{
 			`nodisk: .*the subnet manager has not configured port 1 of \w+ \(state INIT`, silent,
-			ibByDHCP, `nodisk: error: attach .*10\.77\.\d+\.1:3260: no route to host.*over InfiniBand \(ib0\).*the subnet manager may have ended \(check sminfo\)`,
+			ibByDHCP,
+			`nodisk: error: attach .*10\.77\.\d+\.1:3260: no route to host.*over InfiniBand \(ib0\).*the subnet manager may have ended \(check sminfo\)`,
 			`softib0: port state 4 -> 4, LID 0x21, SM LID 0x22`,
 			mounted, `softib0: port state 4 -> 4, LID 0x31, SM LID 0x32`, `nodisk-root: read done 64 MiB`,
 		}},
@@ -121,9 +129,11 @@ func TestBootInfinibandSubnetManager(t *testing.T) {
 			Script: []Act{
 				{On: `the subnet manager has not configured port 1 of \w+ \(state INIT`, Server: "start_opensm"},
 				{On: silent, Server: "stop_opensm", Reserve: true},
-				{On: `nodisk: error: attach .*10\.77\.\d+\.1:3260: no route to host`, Server: "lids 0x21 {guid64} 0x22 {serverguid64} && start_opensm"},
+				{On: `nodisk: error: attach .*10\.77\.\d+\.1:3260: no route to host`,
+					Server: "lids 0x21 {guid64} 0x22 {serverguid64} && start_opensm"},
 				{On: `nodisk-root: read \d+ MiB`, Server: "stop_opensm"},
-				{On: `nodisk-root: read \d+ MiB`, Server: partition + "lids 0x31 {guid64} 0x32 {serverguid64} && start_opensm"},
+				{On: `nodisk-root: read \d+ MiB`, Server: partition + "lids 0x31 {guid64} 0x32 {serverguid64} " +
+					"&& start_opensm"},
 				{On: `nodisk-root: read done`},
 			},
 		},

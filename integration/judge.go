@@ -34,7 +34,8 @@ type device struct{ id, driver string }
 // adapters are QEMU's NIC models (docs/specs/pci-ids.rst and hw/net in its sources).
 func adapters() map[string]device {
 	return map[string]device{
-		"virtio-net-pci": {"1af4:1000", "virtio_net"}, "e1000": {"8086:100e", "e1000"}, "e1000e": {"8086:10d3", "e1000e"},
+		"virtio-net-pci": {"1af4:1000", "virtio_net"}, "e1000": {"8086:100e", "e1000"}, "e1000e": {"8086:10d3",
+			"e1000e"},
 		"igb": {"8086:10c9", "igb"}, "rtl8139": {"10ec:8139", "8139cp"}, "vmxnet3": {"15ad:07b0", "vmxnet3"},
 		"pcnet": {"1022:2000", "pcnet32"}, "i82559er": {"8086:1209", "e100"},
 	}
@@ -44,7 +45,8 @@ func adapters() map[string]device {
 // not known here.
 func Driver(modalias string) string {
 	// virtio's devices are on a bus of their own (include/uapi/linux/virtio_ids.h).
-	for prefix, driver := range map[string]string{"virtio:d00000001": "virtio_net", "virtio:d00000002": "virtio_blk", "pci:v00001AF4": "virtio_pci"} {
+	for prefix, driver := range map[string]string{"virtio:d00000001": "virtio_net", "virtio:d00000002": "virtio_blk",
+		"pci:v00001AF4": "virtio_pci"} {
 		if strings.HasPrefix(modalias, prefix) {
 			return driver
 		}

@@ -107,7 +107,8 @@ func TestBootKernelHook(t *testing.T) {
 // hookTree puts into a Debian system what the test of the hooks needs.
 func hookTree(t *testing.T, tree, packages, release string) {
 	t.Helper()
-	for _, name := range []string{"usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt"} {
+	for _, name := range []string{"usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists",
+		"var/cache/apt"} {
 		if err := os.RemoveAll(filepath.Join(tree, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -144,8 +145,8 @@ func hookTree(t *testing.T, tree, packages, release string) {
 }
 
 // nodiskPackage makes a package of the hooks, at the places where a real one will have them;
-// the command is in the system already, because it is large. As those of dracut and initramfs-tools it provides what the packages of
-// kernels depend on.
+// the command is in the system already, because it is large. As those of dracut and
+// initramfs-tools it provides what the packages of kernels depend on.
 func nodiskPackage(t *testing.T, deb string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -167,10 +168,12 @@ func nodiskPackage(t *testing.T, deb string) {
 	if err := os.Mkdir(filepath.Join(dir, "DEBIAN"), 0o755); err != nil { //nolint:gosec // dpkg-deb insists
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "DEBIAN/control"), []byte(control), 0o644); err != nil { //nolint:gosec // a package's
+	if err := os.WriteFile(filepath.Join(dir, "DEBIAN/control"), []byte(control),
+		0o644); err != nil { //nolint:gosec // a package's
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "dpkg-deb", "--root-owner-group", "-Znone", "-b", dir, deb).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "dpkg-deb", "--root-owner-group", "-Znone", "-b",
+		dir, deb).CombinedOutput(); err != nil {
 		t.Fatalf("dpkg-deb: %v\n%s", err, out)
 	}
 }
@@ -179,7 +182,8 @@ func nodiskPackage(t *testing.T, deb string) {
 func TestHookScripts(t *testing.T) {
 	dir := t.TempDir()
 	fake := filepath.Join(dir, "nodisk")
-	if err := os.WriteFile(fake, []byte("#!/bin/sh\necho \"$@\"\nexit $STATUS\n"), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(fake, []byte("#!/bin/sh\necho \"$@\"\nexit $STATUS\n"),
+		0o755); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
 	const (
@@ -205,13 +209,16 @@ func TestHookScripts(t *testing.T) {
 		{"postrm.d/zz-nodisk", "6.1|/boot/vmlinuz-6.1", "DEB_MAINT_PARAMS=purge", cleaned, 0},
 		{"postrm.d/zz-nodisk", "6.1", "DEB_MAINT_PARAMS=upgrade 6.0", "", 0},
 		{"postrm.d/zz-nodisk", "6.1", "STATUS=1", cleaned, 1},
-		{plugin, "add|6.1|/boot/x/6.1|/usr/lib/modules/6.1/vmlinuz", "", "build --all --quiet --kver 6.1 --kernel /usr/lib/modules/6.1/vmlinuz\n", 0},
-		{plugin, "add|6.1|/boot/x/6.1|/a b/vmlinuz", "KERNEL_INSTALL_VERBOSE=1", "build --all --kver 6.1 --kernel /a b/vmlinuz\n", 0},
+		{plugin, "add|6.1|/boot/x/6.1|/usr/lib/modules/6.1/vmlinuz", "", "build --all --quiet --kver 6.1 --kernel " +
+			"/usr/lib/modules/6.1/vmlinuz\n", 0},
+		{plugin, "add|6.1|/boot/x/6.1|/a b/vmlinuz", "KERNEL_INSTALL_VERBOSE=1",
+			"build --all --kver 6.1 --kernel /a b/vmlinuz\n", 0},
 		{plugin, "remove|6.1|/boot/x/6.1", "", cleaned, 0},
 		{plugin, "add|6.1|/boot/x/6.1", "STATUS=1", made, 1},
 		{plugin, "other|6.1", "", "", 0},
 	} {
-		cmd := exec.CommandContext(t.Context(), "../scripts/hooks/"+tt.script, strings.FieldsFunc(tt.args, func(r rune) bool { return r == '|' })...)
+		cmd := exec.CommandContext(t.Context(), "../scripts/hooks/"+tt.script,
+			strings.FieldsFunc(tt.args, func(r rune) bool { return r == '|' })...)
 		cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "STATUS=0"}
 		if tt.env != "" {
 			cmd.Env = append(cmd.Env, tt.env)
@@ -234,7 +241,8 @@ func TestHookPluginOrder(t *testing.T) {
 	if err != nil || len(plugins) != 1 {
 		t.Fatalf("%v, %v", plugins, err)
 	}
-	for _, before := range []string{"50-depmod", "50-dracut", "60-ukify", "85-initrd", "90-loaderentry", "90-uki-copy"} {
+	for _, before := range []string{"50-depmod", "50-dracut", "60-ukify", "85-initrd", "90-loaderentry",
+		"90-uki-copy"} {
 		if name := filepath.Base(plugins[0]); name < before+".install" {
 			t.Errorf("%s is run before %s", name, before)
 		}

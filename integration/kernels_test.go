@@ -19,7 +19,8 @@ import (
 // has two processors once.
 func TestBootKernels(t *testing.T) {
 	t.Parallel()
-	current, oldest, newest := kernelDir(t), kernelOf(t, "kernel-oldest", "NODISK_KERNEL_OLDEST_DIR"), kernelOf(t, "kernel-newest", "NODISK_KERNEL_NEWEST_DIR")
+	current, oldest, newest := kernelDir(t), kernelOf(t, "kernel-oldest", "NODISK_KERNEL_OLDEST_DIR"), kernelOf(t,
+		"kernel-newest", "NODISK_KERNEL_NEWEST_DIR")
 	inOrder(t, oldest, current, newest)
 	refused := regexp.QuoteMeta(oldkernel.Said)
 	const old = "rdinit=/old-kernel"
@@ -28,19 +29,23 @@ func TestBootKernels(t *testing.T) {
 		kernel string
 	}{
 		{
-			bootCase{name: "4.18-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI, Append: old}, fs: "ext4", expect: []string{refused, byDHCP, mounted}},
+			bootCase{name: "4.18-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI, Append: old}, fs: "ext4",
+				expect: []string{refused, byDHCP, mounted}},
 			current,
 		},
 		{
-			bootCase{name: "4.18-nfs", spec: BootSpec{Root: RootNFS3, Append: old}, fs: "nfs", expect: []string{refused, byDHCP, mounted}},
+			bootCase{name: "4.18-nfs", spec: BootSpec{Root: RootNFS3, Append: old}, fs: "nfs",
+				expect: []string{refused, byDHCP, mounted}},
 			current,
 		},
 		{
-			bootCase{name: "4.18-ram", spec: BootSpec{Root: RootRAM, Append: old}, expect: []string{refused, `nodisk: switch \(\d/\d\): to /sbin/init`}},
+			bootCase{name: "4.18-ram", spec: BootSpec{Root: RootRAM, Append: old},
+				expect: []string{refused, `nodisk: switch \(\d/\d\): to /sbin/init`}},
 			current,
 		},
 		{
-			bootCase{name: "oldest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4", expect: []string{byDHCP, mounted}},
+			bootCase{name: "oldest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4",
+				expect: []string{byDHCP, mounted}},
 			oldest,
 		},
 		{
@@ -49,7 +54,8 @@ func TestBootKernels(t *testing.T) {
 		},
 		{
 			// Its modules are compressed, and what 6.1 loads is built in.
-			bootCase{name: "newest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4", expect: []string{byDHCP, mounted}},
+			bootCase{name: "newest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4",
+				expect: []string{byDHCP, mounted}},
 			newest,
 		},
 		{
@@ -80,7 +86,8 @@ func TestBootKernels(t *testing.T) {
 			t.Parallel()
 			takePlace(t, busy)
 			s := c.spec
-			s.Name, s.Kernel, s.Image = strings.ReplaceAll(c.name, ".", "-"), filepath.Join(c.kernel, "vmlinuz"), images[c.kernel]
+			s.Name, s.Kernel, s.Image = strings.ReplaceAll(c.name, ".", "-"), filepath.Join(c.kernel,
+				"vmlinuz"), images[c.kernel]
 			s.Timeout = 4 * time.Minute
 			s.Log = testLogFile(c.name)
 			res, err := lab.Boot(t.Context(), s)
@@ -108,7 +115,7 @@ func oldInit(t *testing.T) string {
 	return program
 }
 
-// inOrder checks that the kernels are what their folders say. A mirror may lose its older
+// inOrder checks that the kernels are what their directories say. A mirror may lose its older
 // releases, so that two of them are of one version.
 func inOrder(t *testing.T, dirs ...string) {
 	t.Helper()
@@ -120,7 +127,7 @@ func inOrder(t *testing.T, dirs ...string) {
 		}
 		v, ok := linux.ParseVersion(release)
 		if !ok || v.Compare(before) < 0 {
-			t.Fatalf("%s has Linux %s, after %v: fetch it anew", dir, release, before)
+			t.Fatalf("%s has Linux %s, after %v: fetch it again", dir, release, before)
 		}
 		before = v
 		t.Log("Linux " + release)

@@ -124,7 +124,7 @@ func (l *Lab) ip(ctx context.Context, args ...string) error {
 	return toolIP().run(ctx, args...)
 }
 
-// tree returns the folder of the lab's root, made at the first call. It is
+// tree returns the directory of the lab's root, made at the first call. It is
 // what the NFS server exports.
 func (l *Lab) tree() (string, error) {
 	dir := l.path("root")

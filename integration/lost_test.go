@@ -47,12 +47,14 @@ func TestBootTargetLost(t *testing.T) {
 		port                int
 		expect              []string
 	}{
-		{"reboot", "reboot", "", 3271, []string{noInit, `gave up after .*; nodisk\.onfail=reboot`, `reboot: Restarting system`}},
+		{"reboot", "reboot", "", 3271, []string{noInit, `gave up after .*; nodisk\.onfail=reboot`,
+			`reboot: Restarting system`}},
 		// A second worker gets to the network again, to its own first attempt, and gives up
 		// without having mounted anything.
 		{
 			"again", "retry", `gave up after [^;]*: attach: [^;]*; starting again`, 3272,
-			[]string{noInit, `gave up after .*; starting again \(nodisk\.onfail=retry\)`, `nodisk: network \(3/7\): `, `attach \(5/7\): .* attempt 1,`},
+			[]string{noInit, `gave up after .*; starting again \(nodisk\.onfail=retry\)`, `nodisk: network \(3/7\): `,
+				`attach \(5/7\): .* attempt 1,`},
 		},
 	}
 	lab := sharedLab(t)

@@ -24,11 +24,12 @@ exec /sbin/init
 `
 
 // guide is the list of the FlexBoot guide, in its order.
-const guide = "ib_addr ib_core ib_mad ib_sa ib_cm ib_uverbs ib_ucm ib_umad iw_cm rdma_cm rdma_ucm mlx4_core mlx4_ib ib_mthca ipoib_helper ib_ipoib"
+const guide = "ib_addr ib_core ib_mad ib_sa ib_cm ib_uverbs ib_ucm ib_umad iw_cm rdma_cm rdma_ucm mlx4_core mlx4_ib " +
+	"ib_mthca ipoib_helper ib_ipoib"
 
 // Without any InfiniBand hardware, every module of the InfiniBand profiles loads: once
 // from the kernel's tree, because the command line names the profiles, and once
-// from folders without index, because it names the modules.
+// from directories without index, because it names the modules.
 func TestBootInfiniBandModules(t *testing.T) {
 	t.Parallel()
 	spec := BootSpec{Root: RootRAM, Static: true}
@@ -40,7 +41,8 @@ func TestBootInfiniBandModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(tree, "sbin/list"), []byte(lister), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(tree, "sbin/list"), []byte(lister),
+		0o755); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
 	// What the kernel has of the guide's list; rdma_cm's configfs is not in it.
@@ -70,7 +72,8 @@ func TestBootInfiniBandModules(t *testing.T) {
 		{
 			name: "flat",
 			// The last --modules counts.
-			image: buildImage(t, "ram", append(add, "--modules", "none", "--module-dir", flat, "--add", packed+":/lib/modules/vendor/mlx4_en.ko.gz")...),
+			image: buildImage(t, "ram", append(add, "--modules", "none", "--module-dir", flat, "--add",
+				packed+":/lib/modules/vendor/mlx4_en.ko.gz")...),
 			cmdline: "nodisk.modules=configfs," + strings.Join(strings.Fields(guide), ",") +
 				" rd.driver.post=mlx4_en ib_ipoib.lro=0 nodisk.mlx4.port_type=eth",
 			loaded: slices.Concat([]string{"configfs"}, inKernel, []string{"mlx4_en"}), exactly: true,
@@ -82,7 +85,8 @@ func TestBootInfiniBandModules(t *testing.T) {
 			takePlace(t, busy)
 			s := spec
 			s.Name, s.Kernel, s.Image = c.name, filepath.Join(kernel, "vmlinuz"), c.image
-			s.Cmdline = "root=/dev/ram init=/sbin/list nodisk.log=debug nodisk.onfail=poweroff nodisk.deadline=60s " + c.cmdline
+			s.Cmdline = "root=/dev/ram init=/sbin/list nodisk.log=debug nodisk.onfail=poweroff nodisk.deadline=60s " +
+				c.cmdline
 			s.CPUs, s.Timeout = 2, 4*time.Minute
 			s.Log = testLogFile("modules-" + c.name)
 			res, err := lab.Boot(t.Context(), s)
@@ -150,7 +154,7 @@ func moduleFile(t *testing.T, x *modload.Index, kernel, name string) string {
 	return ""
 }
 
-// copyModules makes a flat folder.
+// copyModules makes a flat directory.
 func copyModules(t *testing.T, x *modload.Index, kernel, dir string, names []string) {
 	t.Helper()
 	if err := os.Mkdir(dir, 0o755); err != nil {

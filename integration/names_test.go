@@ -56,7 +56,7 @@ func TestBootNames(t *testing.T) {
 	}
 	for _, library := range libraries {
 		to := filepath.Join(tree, library)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // a root's folder
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // a root's directory
 			t.Fatal(err)
 		}
 		if err := copyTo(library, to, 0o755); err != nil {
@@ -67,7 +67,8 @@ func TestBootNames(t *testing.T) {
 	if udevRules(t, tree) {
 		naming = "" // nodisk is to see for itself
 	}
-	if err := os.WriteFile(filepath.Join(tree, "sbin/init"), []byte(namesScript), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(tree, "sbin/init"), []byte(namesScript),
+		0o755); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
 	cards := []struct{ device, want string }{
@@ -84,8 +85,10 @@ func TestBootNames(t *testing.T) {
 		{"usb-net,bus=usb.0,port=2", ""},
 	}
 	spec.Devices = []string{
-		"pcie-root-port,id=rp1,bus=pcie.0,addr=10,chassis=1,slot=1", "pcie-root-port,id=rp2,bus=pcie.0,addr=11,chassis=2,slot=2",
-		"pcie-root-port,id=rp3,bus=pcie.0,addr=12,chassis=3,slot=3", "pcie-root-port,id=rp4,bus=pcie.0,addr=14,chassis=4,slot=4",
+		"pcie-root-port,id=rp1,bus=pcie.0,addr=10,chassis=1,slot=1",
+		"pcie-root-port,id=rp2,bus=pcie.0,addr=11,chassis=2,slot=2",
+		"pcie-root-port,id=rp3,bus=pcie.0,addr=12,chassis=3,slot=3",
+		"pcie-root-port,id=rp4,bus=pcie.0,addr=14,chassis=4,slot=4",
 		"pcie-pci-bridge,id=pb,bus=rp4", "qemu-xhci,id=usb,bus=pcie.0,addr=13",
 	}
 	// Every word is about an address, but for that of the VLAN: the names are
@@ -98,9 +101,11 @@ func TestBootNames(t *testing.T) {
 		words = append(words, "ip="+strings.ReplaceAll(mac, ":", "-")+":none")
 		macs[mac] = c.want
 	}
-	spec.Cmdline = "root=/dev/ram rd.neednet=1 rd.net.timeout.carrier=60 net.ifnames=1 net.naming_scheme=v252 " + naming + " vlan=enp0s7.5:enp0s7 ip=enp0s7.5:none " + strings.Join(words, " ")
+	spec.Cmdline = "root=/dev/ram rd.neednet=1 rd.net.timeout.carrier=60 net.ifnames=1 net.naming_scheme=v252 " +
+		naming + " vlan=enp0s7.5:enp0s7 ip=enp0s7.5:none " + strings.Join(words, " ")
 	spec.Name, spec.Kernel, spec.CPUs, spec.Timeout = "names", filepath.Join(kernel, "vmlinuz"), 2, 4*time.Minute
-	spec.Image = buildImage(t, "virt,eth,vlan,ram", "--module", "usbnet,cdc_ether,rndis_host,xhci_pci", "--add", tree+":/")
+	spec.Image = buildImage(t, "virt,eth,vlan,ram", "--module", "usbnet,cdc_ether,rndis_host,xhci_pci", "--add",
+		tree+":/")
 	if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
 		spec.Log = filepath.Join(dir, "names.log")
 	}
@@ -149,14 +154,15 @@ func udevRules(t *testing.T, root string) (usb bool) {
 	t.Helper()
 	put := func(name, text string) {
 		to := filepath.Join(root, "usr/lib", name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // a root's folder
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // a root's directory
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(to, []byte(text), 0o644); err != nil { //nolint:gosec // a root's file
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"udev/rules.d/75-net-description.rules", "udev/rules.d/80-net-setup-link.rules", "systemd/network/99-default.link"} {
+	for _, name := range []string{"udev/rules.d/75-net-description.rules", "udev/rules.d/80-net-setup-link.rules",
+		"systemd/network/99-default.link"} {
 		text, err := os.ReadFile(filepath.Join("/usr/lib", name))
 		if err != nil {
 			testenv.Missing(t, err.Error())

@@ -31,7 +31,8 @@ func bondCases() []rigCase {
 			expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.0\.23/24`, mounted, failedOver},
 			root:   []string{`^bonding bond0 mode=active-backup 1$`, `^bonding bond0 miimon=100$`, bothPorts},
 			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup,miimon=100 ip={client}:{server}:{gateway}:{mask}:{name}:bond0:none" +
+				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup,miimon=100 " +
+					"ip={client}:{server}:{gateway}:{mask}:{name}:bond0:none" +
 					targetWords + " rw " + IOWord + "=2"},
 				At: two, Wire: []string{flatSwitch, "lan br0"}, Script: failover(),
 			},
@@ -44,8 +45,9 @@ func bondCases() []rigCase {
 				`^bonding bond0 ad_partner_mac=52:54:00:78:`, `^bonding bond0 ad_num_ports=2$`,
 			},
 			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=802.3ad,lacp_rate=fast ip=bond0:dhcp root=dhcp rw " + IOWord + "=2"},
-				At:       two, Wire: together("mode 802.3ad lacp_rate fast"), Script: failover(),
+				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=802.3ad,lacp_rate=fast ip=bond0:dhcp " +
+					"root=dhcp rw " + IOWord + "=2"},
+				At: two, Wire: together("mode 802.3ad lacp_rate fast"), Script: failover(),
 			},
 		},
 		{
@@ -63,7 +65,8 @@ func bondCases() []rigCase {
 			name:   "bond-balance-xor",
 			expect: []string{byLease("bond0"), mounted},
 			root: []string{
-				`^bonding bond0 mode=balance-xor 2$`, `^bonding bond0 miimon=50$`, `^bonding bond0 updelay=100$`, `^bonding bond0 downdelay=200$`,
+				`^bonding bond0 mode=balance-xor 2$`, `^bonding bond0 miimon=50$`, `^bonding bond0 updelay=100$`,
+				`^bonding bond0 downdelay=200$`,
 				`^bonding bond0 xmit_hash_policy=layer3\+4 1$`, `^link bond0 .*mtu=1400`,
 			},
 			boot: RigBoot{
@@ -78,8 +81,9 @@ func bondCases() []rigCase {
 			expect: []string{byLease("bond0"), mounted},
 			root:   []string{`^bonding bond0 mode=broadcast 3$`, bothPorts},
 			boot: RigBoot{
-				BootSpec: BootSpec{Root: RootNFS3, Cmdline: "bond=bond0:eth0,eth1:mode=3 ip=bond0:dhcp root=/dev/nfs nfsroot={server}:{export},vers=3"},
-				At:       two, Wire: together("mode broadcast"),
+				BootSpec: BootSpec{Root: RootNFS3, Cmdline: "bond=bond0:eth0,eth1:mode=3 ip=bond0:dhcp root=/dev/nfs " +
+					"nfsroot={server}:{export},vers=3"},
+				At: two, Wire: together("mode broadcast"),
 			},
 		},
 		{
@@ -121,9 +125,10 @@ func bondCases() []rigCase {
 		},
 		{
 			// A port that is put in when the bond is up.
-			name:   "bond-late-port",
-			expect: []string{`bond0: \(slave eth0\): Enslaving`, `bond0: \(slave eth1\): Enslaving`, byLease("bond0"), mounted},
-			root:   []string{bothPorts},
+			name: "bond-late-port",
+			expect: []string{`bond0: \(slave eth0\): Enslaving`, `bond0: \(slave eth1\): Enslaving`,
+				byLease("bond0"), mounted},
+			root: []string{bothPorts},
 			boot: RigBoot{
 				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup ip=bond0:dhcp root=dhcp"},
 				At:       two, Wire: []string{flatSwitch, "lan br0"}, Absent: []int{1},
@@ -134,14 +139,15 @@ func bondCases() []rigCase {
 			},
 		},
 		{
-			// The same behind the address: the node waits for its target.
+			// The same after the address: the node waits for its target.
 			name:   "bond-late-port-addressed",
 			errors: true, // of attach
 			expect: []string{`nodisk: network \(3/\d\): bond0`, `bond0: \(slave eth1\): Enslaving`, mounted},
 			root:   []string{bothPorts},
 			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup ip={client}:{server}:{gateway}:{mask}:{name}:bond0:none" + targetWords},
-				At:       two, Absent: []int{1},
+				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup " +
+					"ip={client}:{server}:{gateway}:{mask}:{name}:bond0:none" + targetWords},
+				At: two, Absent: []int{1},
 				Wire: []string{flatSwitch, "lan br0", "tgt --op unbind --mode target --tid {tid} -I ALL"},
 				Script: []Act{
 					{On: `nodisk: network \(3/`, Insert: []int{1}},

@@ -68,12 +68,14 @@ func hostileCases() []rigCase {
 			// not about TCP.
 			name: "lossy",
 			boot: RigBoot{
-				Wire:   []string{"lossy 30", "lan lan0", "start_dhcp lan0" + serveV4},
-				Script: []Act{{On: `nodisk: network \(3/`, Server: "tc qdisc delete dev c0 root; tc qdisc delete dev far0 root"}},
+				Wire: []string{"lossy 30", "lan lan0", "start_dhcp lan0" + serveV4},
+				Script: []Act{{On: `nodisk: network \(3/`, Server: "tc qdisc delete dev c0 root; tc qdisc delete " +
+					"dev far0 root"}},
 			},
 			more: func(t *testing.T, res RigResult) {
 				t.Helper()
-				t.Logf("the server saw %d DHCPDISCOVER, %d DHCPREQUEST", res.Count("DHCPDISCOVER("), res.Count("DHCPREQUEST("))
+				t.Logf("the server saw %d DHCPDISCOVER, %d DHCPREQUEST", res.Count("DHCPDISCOVER("),
+					res.Count("DHCPREQUEST("))
 			},
 		},
 	}

@@ -4,7 +4,8 @@ package integration
 func ipv6Cases() []rigCase {
 	// The name server's answer names the node: it has come, and was asked.
 	const (
-		serve    = "DNS=53 start_dhcp c0 enable-ra dhcp-option=option6:dns-server,[{server6}] host-record=found.lab.nodisk.test,{client6} host-record=found.lab.nodisk.test,{slaac6}"
+		serve = "DNS=53 start_dhcp c0 enable-ra dhcp-option=option6:dns-server,[{server6}] " +
+			"host-record=found.lab.nodisk.test,{client6} host-record=found.lab.nodisk.test,{slaac6}"
 		slaac    = serve + " dhcp-range=2001:db8:77::,ra-only,64"
 		light    = serve + " dhcp-range=2001:db8:77::,ra-stateless,64"
 		stateful = serve + " dhcp-range=2001:db8:77::23,2001:db8:77::23,64,1h"
@@ -31,7 +32,8 @@ func ipv6Cases() []rigCase {
 			boot: RigBoot{BootSpec: BootSpec{Cmdline: "ip=dhcp6" + targetWords6 + ask}, Wire: wire(stateful)},
 		},
 		{
-			name: "either6", expect: []string{network, mounted}, root: []string{`^net6 eth0 2001:db8:77:`, router, found},
+			name: "either6", expect: []string{network, mounted}, root: []string{`^net6 eth0 2001:db8:77:`,
+				router, found},
 			boot: RigBoot{BootSpec: BootSpec{Cmdline: "ip=eth0:either6" + targetWords6 + ask}, Wire: wire(stateful)},
 		},
 		{
@@ -45,17 +47,20 @@ func ipv6Cases() []rigCase {
 		},
 		{
 			name: "static6", expect: []string{`nodisk: network \(3/\d\): eth0 2001:db8:77::23/64`, mounted},
-			root: []string{`^net6 eth0 2001:db8:77::23/64 global$`, `^route6 default via 2001:db8:77::1 dev eth0`, found},
+			root: []string{`^net6 eth0 2001:db8:77::23/64 global$`, `^route6 default via 2001:db8:77::1 dev eth0`,
+				found},
 			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "ip=[{client6}]::[{server6}]:64::eth0:none nameserver={server6}" + targetWords6 + ask},
-				Wire:     wire(stateful),
+				BootSpec: BootSpec{Cmdline: "ip=[{client6}]::[{server6}]:64::eth0:none nameserver={server6}" +
+					targetWords6 + ask},
+				Wire: wire(stateful),
 			},
 		},
 		{
 			name: "nfs6", fs: "nfs4", expect: []string{`nodisk: network \(3/\d\): eth0 2001:db8:77::23/64`, mounted},
 			boot: RigBoot{
-				BootSpec: BootSpec{Root: RootNFS4, Cmdline: "ip=[{client6}]:::64:{name}:eth0:none root=nfs4:[{server6}]:{export}"},
-				Wire:     wire(),
+				BootSpec: BootSpec{Root: RootNFS4, Cmdline: "ip=[{client6}]:::64:{name}:eth0:none " +
+					"root=nfs4:[{server6}]:{export}"},
+				Wire: wire(),
 			},
 		},
 	}

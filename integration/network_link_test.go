@@ -23,8 +23,10 @@ func linkCases() []rigCase {
 			expect: []string{byLease("vlan5"), mounted},
 			root:   []string{`^vlan vlan5 5 bond0$`, bothPorts},
 			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=802.3ad vlan=vlan5:bond0 ip=vlan5:dhcp root=dhcp"},
-				At:       []int{0, 1}, Wire: []string{"bond mode 802.3ad lacp_rate fast", "tag bond0 5", "lan vlan5", "start_dhcp vlan5" + serveV4},
+				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=802.3ad vlan=vlan5:bond0 " +
+					"ip=vlan5:dhcp root=dhcp"},
+				At: []int{0, 1}, Wire: []string{"bond mode 802.3ad lacp_rate fast", "tag bond0 5", "lan vlan5",
+					"start_dhcp vlan5" + serveV4},
 			},
 		},
 		{
@@ -34,7 +36,8 @@ func linkCases() []rigCase {
 			root:   []string{`^link eth0 .*master=br0$`, `^link eth1 .*master=br0$`},
 			more: func(t *testing.T, res RigResult) {
 				// The first port's, which does not change.
-				first := regexp.MustCompile(`(?m)^link eth0 .* addr=(\S+)`).FindStringSubmatch(strings.Join(res.Root.Lines, "\n"))
+				first := regexp.MustCompile(`(?m)^link eth0 .* addr=(\S+)`).
+					FindStringSubmatch(strings.Join(res.Root.Lines, "\n"))
 				if first == nil || !strings.Contains(strings.Join(res.Root.Lines, "\n"), "link br0 ") {
 					t.Fatalf("no eth0 or br0 in %q", res.Root.Lines)
 				}
@@ -53,8 +56,10 @@ func linkCases() []rigCase {
 			expect: []string{byLease("br0"), mounted, failedOver},
 			root:   []string{`^link bond0\.7 .*master=br0$`, `^vlan bond0\.7 7 bond0$`, bothPorts},
 			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup vlan=bond0.7:bond0 bridge=br0:bond0.7 ip=br0:dhcp root=dhcp rw " + IOWord + "=2"},
-				At:       []int{0, 1}, Wire: []string{flatSwitch, "tag br0 7", "lan vlan7", "start_dhcp vlan7" + serveV4}, Script: failover(),
+				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup vlan=bond0.7:bond0 " +
+					"bridge=br0:bond0.7 ip=br0:dhcp root=dhcp rw " + IOWord + "=2"},
+				At: []int{0, 1}, Wire: []string{flatSwitch, "tag br0 7", "lan vlan7",
+					"start_dhcp vlan7" + serveV4}, Script: failover(),
 			},
 		},
 	}
@@ -66,12 +71,14 @@ func manyCases() []rigCase {
 	// devices to find.
 	toLease := func(t *testing.T, res RigResult) {
 		t.Helper()
-		t.Logf("%v of the guest from the drivers to the lease", stampOf(t, res.BootResult, `nodisk: network \(3/`)-stampOf(t, res.BootResult, `nodisk: drivers \(2/`))
+		t.Logf("%v of the guest from the drivers to the lease",
+			stampOf(t, res.BootResult, `nodisk: network \(3/`)-stampOf(t, res.BootResult, `nodisk: drivers \(2/`))
 	}
 	// up counts the links that are up.
 	up := func(t *testing.T, res RigResult, want int) {
 		t.Helper()
-		n := len(regexp.MustCompile(`(?m)^link eth\d+ flags=0x[0-9a-f]*[13579bdf] `).FindAllString(strings.Join(res.Root.Lines, "\n"), -1))
+		n := len(regexp.MustCompile(`(?m)^link eth\d+ flags=0x[0-9a-f]*[13579bdf] `).
+			FindAllString(strings.Join(res.Root.Lines, "\n"), -1))
 		if n != want {
 			t.Errorf("%d links are up, want %d; the root said:\n%s", n, want, strings.Join(res.Root.Lines, "\n"))
 		}
@@ -86,7 +93,8 @@ func manyCases() []rigCase {
 		},
 		{
 			name: "sixteen-nics-neednet", expect: []string{byLease("eth11"), mounted},
-			boot: RigBoot{BootSpec: BootSpec{NICs: 16, Cmdline: "ip=dhcp root=dhcp rd.neednet=1"}, At: []int{11}, Wire: wire},
+			boot: RigBoot{BootSpec: BootSpec{NICs: 16, Cmdline: "ip=dhcp root=dhcp rd.neednet=1"}, At: []int{11},
+				Wire: wire},
 			more: func(t *testing.T, res RigResult) { up(t, res, 16) },
 		},
 	}

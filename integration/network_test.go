@@ -69,7 +69,8 @@ func TestBootNetwork(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), wordCases(), ipv6Cases(), dracutCases())
+	cases := slices.Concat(hostileCases(), bondCases(), linkCases(), manyCases(), wordCases(), ipv6Cases(),
+		dracutCases())
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +96,8 @@ func TestBootNetwork(t *testing.T) {
 
 func (c rigCase) check(t *testing.T, res RigResult) {
 	t.Helper()
-	t.Logf("%.1f s on the host, %.2f s of the guest in the initramfs; %s", res.Times.Wall.Seconds(), res.Times.Initramfs().Seconds(), res.End)
+	t.Logf("%.1f s on the host, %.2f s of the guest in the initramfs; %s", res.Times.Wall.Seconds(),
+		res.Times.Initramfs().Seconds(), res.End)
 	if err := res.Expect(c.expect...); err != nil {
 		t.Error(err)
 	}
@@ -151,7 +153,7 @@ func (c rigCase) patience(t *testing.T, res BootResult) {
 		// The kernel stamps a line when it is written: what held one back a moment
 		// brings the next nearer to it.
 		if n++; n > 1 && l.Stamp-last < 9*time.Second {
-			t.Errorf("%v behind the line before it comes %q, want ten seconds", l.Stamp-last, l.Text)
+			t.Errorf("%v after the line before it comes %q, want ten seconds", l.Stamp-last, l.Text)
 		}
 		last = l.Stamp
 	}

@@ -15,11 +15,13 @@ func wordCases() []rigCase {
 				`^net eth0 10\.88\.0\.5/24$`, `^link eth0 flags=0x\w*[13579bdf] .*mtu=1450 `,
 			},
 			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "ifname=lan:{mac1} ip=lan:dhcp:1400 ip=10.88.0.5:::24::eth0:none:1450 bootdev=lan" +
+				BootSpec: BootSpec{Cmdline: "ifname=lan:{mac1} ip=lan:dhcp:1400 " +
+					"ip=10.88.0.5:::24::eth0:none:1450 bootdev=lan" +
 					" rd.route=10.99.0.0/24:10.77.0.1:lan nameserver=10.77.0.9 rd.peerdns=0" +
 					" rd.net.dhcp.vendor-class=lab-vendor nodisk.dhcp.user-class=lab-user root=dhcp"},
 				At: []int{0, 1},
-				Wire: []string{"lan c1", "start_dhcp c1 dhcp-range=10.77.0.23,10.77.0.99,255.255.255.0,1h dhcp-host={mac1},kiosk7,10.77.0.23" +
+				Wire: []string{"lan c1", "start_dhcp c1 dhcp-range=10.77.0.23,10.77.0.99,255.255.255.0,1h " +
+					"dhcp-host={mac1},kiosk7,10.77.0.23" +
 					" dhcp-vendorclass=set:vendor,lab-vendor dhcp-userclass=set:user,lab-user" +
 					" 'dhcp-option=tag:vendor,tag:user,17,\"iscsi:{server}::3260:1:{target}\"'" +
 					" dhcp-option=option:classless-static-route,10.66.0.0/16,10.77.0.1,0.0.0.0/0,10.77.0.1"},

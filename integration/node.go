@@ -23,7 +23,7 @@ type node struct {
 	typing chan struct{}
 
 	until *regexp.Regexp
-	// late happens the time after behind the start of /init: the DHCP server
+	// late happens the time after after the start of /init: the DHCP server
 	// or the subnet manager is started, a cable is plugged. It returns what
 	// undoes it when the node has ended.
 	late    func() (undo func(), err error)
@@ -139,7 +139,7 @@ func (n *node) turn(ctx context.Context) error {
 			err = t.Do(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("do what comes behind %q on the console of %s: %w", t.After, n.m.spec.name(), err)
+			return fmt.Errorf("do what comes after %q on the console of %s: %w", t.After, n.m.spec.name(), err)
 		}
 	}
 	return nil
@@ -194,7 +194,7 @@ func (n *node) follow(ctx context.Context) (res BootResult, err error) {
 		case <-late:
 			undo, err := n.late()
 			if err != nil {
-				return res, fmt.Errorf("do what comes %v behind /init: %w", n.after, err)
+				return res, fmt.Errorf("do what comes %v after /init: %w", n.after, err)
 			}
 			defer undo()
 		case atRoot = <-reached:

@@ -19,11 +19,13 @@ func Obstacles(s BootSpec) []error {
 		errs = append(errs, err)
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
-		errs = append(errs, fmt.Errorf("no network for the node: %w: load the module (modprobe tun), or give the container the device", err))
+		errs = append(errs, fmt.Errorf("no network for the node: %w: load the module (modprobe tun), or give the "+
+			"container the device", err))
 	}
 	nfs := s.Root == RootNFS3 || s.Root == RootNFS4
 	if nfs && !rootOutside() {
-		errs = append(errs, fmt.Errorf("root %v: nfs-ganesha opens files by handle, which only root may: run it as root (sudo), or take --root iscsi", s.Root))
+		errs = append(errs, fmt.Errorf("root %v: nfs-ganesha opens files by handle, which only root may: run it as "+
+			"root (sudo), or take --root iscsi", s.Root))
 	}
 	if err := s.mountsStay(); err != nil {
 		errs = append(errs, err)
@@ -41,7 +43,8 @@ func (s BootSpec) mountsStay() error {
 	if err != nil || points == nil {
 		return err
 	}
-	return fmt.Errorf("tree %s: only root can leave out what is mounted below it (%s): unmount that, or run it as root (sudo)",
+	return fmt.Errorf("tree %s: only root can leave out what is mounted below it (%s): unmount that, or run it "+
+		"as root (sudo)",
 		s.Tree, strings.Join(points, ", "))
 }
 
@@ -54,7 +57,8 @@ func Notes(s BootSpec) ([]string, error) {
 	if err != nil || points == nil {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("what is mounted below %s is left out, directories stay, empty: %s", s.Tree, strings.Join(points, ", "))}, nil
+	return []string{fmt.Sprintf("what is mounted below %s is left out, directories stay, empty: %s",
+		s.Tree, strings.Join(points, ", "))}, nil
 }
 
 // Missing lists what this machine lacks to boot a node as the specification
@@ -114,7 +118,8 @@ func install(missing []error) error {
 		}
 	}
 	if names != nil {
-		others = append(others, fmt.Errorf("this machine lacks %s: sudo apt-get install -y --no-install-recommends %s (Debian's names)",
+		others = append(others, fmt.Errorf("this machine lacks %s: sudo apt-get install -y --no-install-recommends "+
+			"%s (Debian's names)",
 			strings.Join(names, ", "), strings.Join(packages, " ")))
 	}
 	return errors.Join(others...)

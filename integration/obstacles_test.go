@@ -19,7 +19,8 @@ func TestRefusal(t *testing.T) {
 		sysctls map[string]string
 		want    string
 	}{
-		"ubuntu": {map[string]string{"kernel.apparmor_restrict_unprivileged_userns": "1", "kernel.unprivileged_userns_clone": "1"}, "kernel.apparmor_restrict_unprivileged_userns=0"},
+		"ubuntu": {map[string]string{"kernel.apparmor_restrict_unprivileged_userns": "1",
+			"kernel.unprivileged_userns_clone": "1"}, "kernel.apparmor_restrict_unprivileged_userns=0"},
 		"debian": {map[string]string{"kernel.unprivileged_userns_clone": "0"}, "kernel.unprivileged_userns_clone=1"},
 		"none":   {map[string]string{"user.max_user_namespaces": "0"}, "user.max_user_namespaces=10000"},
 		"other":  {nil, "CAP_SYS_ADMIN"},
@@ -34,9 +35,11 @@ func TestRefusal(t *testing.T) {
 // All that is missing is one command.
 func TestInstall(t *testing.T) {
 	err := install([]error{
-		&MissingTool{"tgtd", "tgt"}, &MissingTool{"tgtadm", "tgt"}, errors.New("another"), &MissingTool{"mke2fs", "e2fsprogs"},
+		&MissingTool{"tgtd", "tgt"}, &MissingTool{"tgtadm", "tgt"}, errors.New("another"), &MissingTool{"mke2fs",
+			"e2fsprogs"},
 	})
-	const want = "another\nthis machine lacks tgtd, tgtadm, mke2fs: sudo apt-get install -y --no-install-recommends tgt e2fsprogs (Debian's names)"
+	const want = "another\nthis machine lacks tgtd, tgtadm, mke2fs: sudo apt-get install -y --no-install-recommends " +
+		"tgt e2fsprogs (Debian's names)"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -47,7 +50,8 @@ func TestInstall(t *testing.T) {
 
 func TestPrompt(t *testing.T) {
 	for text, want := range map[string]bool{
-		"debian login:": true, "node7 login:": true, "/ #": true, "#": true, "root@node:~#": true, "sh-5.2#": true, "[root@node /]#": true,
+		"debian login:": true, "node7 login:": true, "/ #": true, "#": true, "root@node:~#": true, "sh-5.2#": true,
+		"[root@node /]#": true,
 		"[  OK  ] Reached target multi-user.target - Multi-User System.": true,
 		"[  OK  ] Reached target Graphical Interface.":                   true,
 		"Please press Enter to activate this console.":                   true,
@@ -79,12 +83,16 @@ func TestLine(t *testing.T) {
 		spec BootSpec
 		want string
 	}{
-		{BootSpec{Root: RootISCSI}, "ip=dhcp root=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1 rootfstype=ext4"},
-		{BootSpec{Root: RootISCSI, Disk: "x", Append: "root=LABEL=a"}, "ip=dhcp netroot=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1 rw root=LABEL=a"},
+		{BootSpec{Root: RootISCSI}, "ip=dhcp root=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1 " +
+			"rootfstype=ext4"},
+		{BootSpec{Root: RootISCSI, Disk: "x", Append: "root=LABEL=a"},
+			"ip=dhcp netroot=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1 rw root=LABEL=a"},
 		{BootSpec{Root: RootVirtio, Disk: "x"}, "ip=off root=/dev/vda rw"},
-		{BootSpec{Root: RootNFS4, Tree: "x", Init: "/bin/sh"}, "ip=dhcp root=nfs4:10.77.0.1:/srv/root:vers=4.1 rw init=/bin/sh"},
+		{BootSpec{Root: RootNFS4, Tree: "x", Init: "/bin/sh"}, "ip=dhcp root=nfs4:10.77.0.1:/srv/root:vers=4.1 " +
+			"rw init=/bin/sh"},
 		{BootSpec{Root: RootNFS4}, "ip=dhcp root=nfs4:10.77.0.1:/srv/root"},
-		{BootSpec{Root: RootISCSI, Cmdline: "ip={client}::::n:eth0:none root=dhcp"}, "ip=10.77.0.23::::n:eth0:none root=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1"},
+		{BootSpec{Root: RootISCSI, Cmdline: "ip={client}::::n:eth0:none root=dhcp"},
+			"ip=10.77.0.23::::n:eth0:none root=iscsi:10.77.0.1::3260:1:iqn.2025-01.test.nodisk.lab:node-1"},
 	} {
 		if got := tt.spec.Line(); got != tt.want {
 			t.Errorf("%+v:\n%s, want\n%s", tt.spec, got, tt.want)
@@ -92,7 +100,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// The root on a disk that is no iSCSI disk is named as /init would choose it.
+// The root on a disk that is not an iSCSI disk is named as /init would choose it.
 func TestRootOn(t *testing.T) {
 	for _, err := range missing(toolMke2fs(), toolBusybox()) {
 		testenv.Needs(t, false, err.Error())
@@ -121,10 +129,12 @@ func TestRootOn(t *testing.T) {
 	}
 	second := bytes.Clone(disk)
 	copy(second[462:478], second[446:462])
-	if _, err := rootOn(bytes.NewReader(second), int64(len(second))); err == nil || !strings.Contains(err.Error(), "several file systems (partition 1, ext4 nodisk-root; partition 2") {
+	if _, err := rootOn(bytes.NewReader(second), int64(len(second))); err == nil ||
+		!strings.Contains(err.Error(), "several file systems (partition 1, ext4 nodisk-root; partition 2") {
 		t.Errorf("two partitions: %v", err)
 	}
-	if _, err := rootOn(bytes.NewReader(make([]byte, 1<<20)), 1<<20); err == nil || !strings.Contains(err.Error(), "name the root") {
+	if _, err := rootOn(bytes.NewReader(make([]byte, 1<<20)), 1<<20); err == nil ||
+		!strings.Contains(err.Error(), "name the root") {
 		t.Errorf("an empty disk: %v", err)
 	}
 }
@@ -138,7 +148,8 @@ func TestRoom(t *testing.T) {
 	if err := room(dir, 1); err != nil {
 		t.Error(err)
 	}
-	if err := room(dir, 1<<60); err == nil || !strings.Contains(err.Error(), "it takes 1152921504606 MB") || !strings.Contains(err.Error(), "set TMPDIR") {
+	if err := room(dir, 1<<60); err == nil || !strings.Contains(err.Error(), "it takes 1152921504606 MB") ||
+		!strings.Contains(err.Error(), "set TMPDIR") {
 		t.Errorf("%v", err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // A root that the image holds, or that the command line names, is as unknown to the lab as one
 // that was given: a login prompt says that it is up, and it has the time of a distribution. What
-// the lab's own words are for only roots that it serves.
+// the lab's own arguments are for only roots that it serves.
 func TestOwn(t *testing.T) {
 	for _, tt := range []struct {
 		spec  BootSpec
@@ -25,8 +25,10 @@ func TestOwn(t *testing.T) {
 		ctx, cancel := tt.spec.limit(t.Context())
 		defer cancel()
 		deadline, _ := ctx.Deadline()
-		if d := deadline.Sub(began).Round(time.Second); tt.spec.Own() != tt.own || d != tt.limit || tt.spec.Words() != tt.words {
-			t.Errorf("%+v: own %v, %v, %q; want %v, %v, %q", tt.spec, tt.spec.Own(), d, tt.spec.Words(), tt.own, tt.limit, tt.words)
+		if d := deadline.Sub(began).Round(time.Second); tt.spec.Own() != tt.own || d != tt.limit ||
+			tt.spec.Words() != tt.words {
+			t.Errorf("%+v: own %v, %v, %q; want %v, %v, %q", tt.spec, tt.spec.Own(), d, tt.spec.Words(), tt.own,
+				tt.limit, tt.words)
 		}
 	}
 }

@@ -32,7 +32,8 @@ func (s BootSpec) checkOwn() error {
 		refuse("a tree, an NFS export and a disk are three roots: give one of them")
 	}
 	if s.Tree != "" && s.Root != RootISCSI && s.Root != RootNFS3 && s.Root != RootNFS4 {
-		refuse("a tree goes with the roots iscsi, nfs3 and nfs4, not %v (a root in RAM is in the image: nodisk build --add DIR:/)", s.Root)
+		refuse("a tree goes with the roots iscsi, nfs3 and nfs4, not %v (a root in RAM is in the image: nodisk "+
+			"build --add DIR:/)", s.Root)
 	}
 	if s.Export != "" && s.Root != RootNFS3 && s.Root != RootNFS4 {
 		refuse("an NFS export goes with the roots nfs3 and nfs4, not %v", s.Root)
@@ -58,7 +59,7 @@ func (s BootSpec) check() error {
 	return err
 }
 
-// rootWords adds what Root stands for to the words that name the address.
+// rootWords adds what Root stands for to the arguments that name the address.
 func (s BootSpec) rootWords(words string) string {
 	switch s.Root {
 	case RootISCSI:
@@ -85,7 +86,7 @@ func (s BootSpec) rootWords(words string) string {
 	}
 }
 
-// diskWords name the disk behind iSCSI, and the file system on it unless the words that
+// diskWords name the disk behind iSCSI, and the file system on it unless the arguments that
 // were added do.
 func (s BootSpec) diskWords() string {
 	switch {
@@ -114,7 +115,7 @@ func (s BootSpec) ownWords() string {
 	return words
 }
 
-// names reports whether the words that were added have a key.
+// names reports whether the arguments that were added have a key.
 func (s BootSpec) names(key string) bool {
 	for word := range strings.FieldsSeq(s.Append) {
 		if name, _, _ := strings.Cut(word, "="); name == key {

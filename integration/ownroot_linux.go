@@ -76,7 +76,8 @@ func room(dir string, need int64) error {
 		return fmt.Errorf("look at %s: %w", dir, err)
 	}
 	if left := int64(s.Bavail) * s.Bsize; left < need {
-		return fmt.Errorf("it takes %d MB, and %s has %d MB left: set TMPDIR to a directory with more room, or take --root nfs4, which copies nothing",
+		return fmt.Errorf("it takes %d MB, and %s has %d MB left: set TMPDIR to a directory with more room, or take "+
+			"--root nfs4, which copies nothing",
 			need/1e6, dir, left/1e6)
 	}
 	return nil
@@ -116,7 +117,8 @@ func treeDisk(ctx context.Context, tree, image string, size treeSize) error {
 	const free = 512 << 20
 	bytes := size.bytes + size.bytes/8 + free
 	err := toolMke2fs().run(ctx, "-q", "-F", "-t", "ext4", "-m", "0", "-L", RootLabel, "-U", RootUUID,
-		"-N", strconv.FormatInt(size.files+size.files/4+16384, 10), "-d", tree, image, strconv.FormatInt(bytes>>20, 10)+"M")
+		"-N", strconv.FormatInt(size.files+size.files/4+16384, 10), "-d", tree, image,
+		strconv.FormatInt(bytes>>20, 10)+"M")
 	if err != nil {
 		return fmt.Errorf("make root disk of %s: %w", tree, err)
 	}
@@ -161,7 +163,8 @@ func without(tree string) (alone string, unmount func() error, err error) {
 	var is syscall.Statfs_t
 	err = syscall.Statfs(alone, &is)
 	if err == nil {
-		flags := uintptr(is.Flags)&locked | syscall.MS_REMOUNT | syscall.MS_BIND | syscall.MS_RDONLY //nolint:gosec // flags
+		flags := uintptr(
+			is.Flags)&locked | syscall.MS_REMOUNT | syscall.MS_BIND | syscall.MS_RDONLY //nolint:gosec // flags
 		err = syscall.Mount("", alone, "", flags, "")
 	}
 	if err != nil {
@@ -190,9 +193,11 @@ func overlay(tree string) (merged string, unmount func() error, err error) {
 	// Handles, which an NFS server gives out, need index and nfs_export; without xino files
 	// of the tree are on another device than directories, and the node sees a mount in each
 	// (Documentation/filesystems/overlayfs.rst).
-	options := strings.Join([]string{"lowerdir=" + lower, "upperdir=" + upper, "workdir=" + work, "index=on", "nfs_export=on", "xino=on"}, ",")
+	options := strings.Join([]string{"lowerdir=" + lower, "upperdir=" + upper, "workdir=" + work, "index=on",
+		"nfs_export=on", "xino=on"}, ",")
 	if err := syscall.Mount("nodisk-lab", merged, "overlay", 0, options); err != nil {
-		err = fmt.Errorf("mount overlay: %w: its file system or this kernel cannot do it, take --root iscsi, which copies the tree", err)
+		err = fmt.Errorf("mount overlay: %w: its file system or this kernel cannot do it, take --root iscsi, which "+
+			"copies the tree", err)
 		return "", nil, errors.Join(err, release())
 	}
 	return merged, func() error { return errors.Join(syscall.Unmount(merged, 0), release()) }, nil

@@ -28,7 +28,8 @@ func TestTreeWithMounts(t *testing.T) {
 	}
 	other := t.TempDir()
 	for name, text := range map[string]string{
-		filepath.Join(tree, "etc/hosts"): "own", filepath.Join(tree, "etc/deep/hidden"): "own", filepath.Join(other, "hosts"): "others'",
+		filepath.Join(tree, "etc/hosts"): "own", filepath.Join(tree, "etc/deep/hidden"): "own",
+		filepath.Join(other, "hosts"): "others'",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -57,7 +58,8 @@ func TestTreeWithMounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	notes, err := Notes(BootSpec{Tree: tree})
-	if diff := cmp.Diff([]string{"what is mounted below " + tree + " is left out, directories stay, empty: bound, etc/deep, etc/hosts, proc"}, notes); err != nil || diff != "" {
+	if diff := cmp.Diff([]string{"what is mounted below " + tree + " is left out, directories stay, empty: bound, " +
+		"etc/deep, etc/hosts, proc"}, notes); err != nil || diff != "" {
 		t.Errorf("%v, notes (-want +got):\n%s", err, diff)
 	}
 
@@ -73,7 +75,8 @@ func TestTreeWithMounts(t *testing.T) {
 			}
 		}()
 		debugfs := func(command string) string {
-			out, err := exec.CommandContext(t.Context(), "/usr/sbin/debugfs", "-R", command, disk.path).Output() //nolint:gosec // of this test
+			out, err := exec.CommandContext(t.Context(), "/usr/sbin/debugfs", "-R",
+				command, disk.path).Output() //nolint:gosec // of this test
 			if err != nil {
 				t.Fatal(err)
 			}

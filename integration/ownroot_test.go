@@ -66,7 +66,8 @@ func TestBootTree(t *testing.T) {
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	image := buildImage(t, "virt,iscsi,ext4")
 	before := fingerprint(t, tree)
-	args := []string{"boot", image, "--kernel", kernel, "--tree", tree, "--timeout", "8m", "--until", `Reached target multi-user\.target`}
+	args := []string{"boot", image, "--kernel", kernel, "--tree", tree, "--timeout", "8m", "--until",
+		`Reached target multi-user\.target`}
 	if log := testLogFile("tree"); log != "" {
 		args = append(args, "--log", log)
 	}
@@ -75,7 +76,8 @@ func TestBootTree(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v; the console's end:\n%s", err, tail(string(out), 40))
 	}
-	if want := regexp.MustCompile(`(?m)^root is up: it wrote what was waited for, [\d.]+ s after power on`); !want.Match(out) {
+	if want := regexp.MustCompile(
+		`(?m)^root is up: it wrote what was waited for, [\d.]+ s after power on`); !want.Match(out) {
 		t.Errorf("no line like %q:\n%s", want, tail(string(out), 10))
 	}
 	if !regexp.MustCompile(`nodisk: switch \(7/7\): to /sbin/init`).Match(out) {
@@ -212,7 +214,8 @@ func TestBootExport(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v; the console's end:\n%s", err, tail(string(out), 40))
 			}
-			if err := (BootResult{Console: string(out)}).Expect(`nodisk-root: root nfs4 `, `nodisk-root: writable yes`, `^root is up: it switched itself off`); err != nil {
+			if err := (BootResult{Console: string(out)}).Expect(`nodisk-root: root nfs4 `, `nodisk-root: writable yes`,
+				`^root is up: it switched itself off`); err != nil {
 				t.Error(err)
 			}
 			written, err := os.ReadFile(filepath.Join(tree, "written"))
@@ -244,8 +247,10 @@ func TestBootInteractive(t *testing.T) { //nolint:tparallel // its nodes share a
 		status int
 		want   []string
 	}{
-		{"poweroff", func(t *testing.T, _ *exec.Cmd, term *os.File) { typeAt(t, term, "/bin/busybox poweroff -f\r") }, 0, []string{`Power down`, `^root is up: it switched itself off`}},
-		{"escape", func(t *testing.T, _ *exec.Cmd, term *os.File) { typeAt(t, term, "\x01x") }, 0, []string{`QEMU: Terminated`, `^root is up: `}},
+		{"poweroff", func(t *testing.T, _ *exec.Cmd, term *os.File) { typeAt(t, term, "/bin/busybox poweroff -f\r") },
+			0, []string{`Power down`, `^root is up: it switched itself off`}},
+		{"escape", func(t *testing.T, _ *exec.Cmd, term *os.File) { typeAt(t, term, "\x01x") }, 0,
+			[]string{`QEMU: Terminated`, `^root is up: `}},
 		{"killed", killInner, 128 + int(syscall.SIGKILL), nil},
 	}
 	takePlace(t, busy)

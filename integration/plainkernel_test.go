@@ -40,6 +40,6 @@ func TestEnteredByPVH(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := enteredByPVH(self); err == nil || !strings.Contains(err.Error(), "CONFIG_PVH") {
-		t.Errorf("a program that is no kernel: %v", err)
+		t.Errorf("a program that is not a kernel: %v", err)
 	}
 }

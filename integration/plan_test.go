@@ -82,7 +82,8 @@ func predict(t *testing.T, listing, image, line string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := preflight.Check(t.Context(), preflight.Input{Line: cmdline.Parse(line), Image: read, Inventory: &node})
+	report, err := preflight.Check(t.Context(), preflight.Input{Line: cmdline.Parse(line), Image: read,
+		Inventory: &node})
 	if err != nil {
 		t.Fatal(err)
 	}

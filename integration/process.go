@@ -28,7 +28,7 @@ type process struct {
 	name   string
 	out    *transcript
 	cancel context.CancelFunc
-	done   chan struct{} // closed behind the end
+	done   chan struct{} // closed after the end
 	err    error         // how it ended, valid when done is closed
 	self   *os.Process
 }

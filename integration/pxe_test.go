@@ -18,8 +18,8 @@ import (
 type pxeCase struct {
 	name  string
 	nodes string // nodes.yaml, with the placeholders of the lab
-	grub  bool   // the folder has GRUB, grub/i386-pc/core.0
-	// asked are regular expressions of file names below the TFTP folder, which
+	grub  bool   // the directory has GRUB, grub/i386-pc/core.0
+	// asked are regular expressions of file names below the TFTP directory, which
 	// the node asks for in this order; a "-" in front: and which is not there.
 	asked   []string
 	console []string
@@ -50,7 +50,8 @@ defaults:
 			// Nobody has written this node down: it has an address of the pool,
 			// and pxelinux finds the subnet's file by six digits of it.
 			name: "hexadecimal-prefix", nodes: head + subnet("  range: {pool}\n"),
-			asked:   []string{`pxelinux\.0`, `-pxelinux\.cfg/01-52-54-00-77-\w\w-01`, `-pxelinux\.cfg/0A4D..6.`, `-pxelinux\.cfg/0A4D..6`, `pxelinux\.cfg/0A4D..`, `vmlinuz`, `image`},
+			asked: []string{`pxelinux\.0`, `-pxelinux\.cfg/01-52-54-00-77-\w\w-01`, `-pxelinux\.cfg/0A4D..6.`,
+				`-pxelinux\.cfg/0A4D..6`, `pxelinux\.cfg/0A4D..`, `vmlinuz`, `image`},
 			console: []string{`PXELINUX`, `nodisk: network .* by DHCP from 10\.77\.\d+\.1`, mounted},
 			address: `^10\.77\.\d+\.1[0-9][0-9]/24$`,
 		},
@@ -58,14 +59,17 @@ defaults:
 			// One that is written down, by the reservation and by iPXE's script.
 			name: "ipxe-node", nodes: head + "  loader: { ipxe: boot.ipxe }\n" + subnet("") +
 				"nodes:\n- { name: ipxe-node, mac: '{mac}', ip: {fixed} }\n",
-			asked:   []string{`boot\.ipxe`, `ipxe/ipxe-node\.ipxe`, `vmlinuz`, `image`},
-			console: []string{`iPXE`, `Command line: .*BOOTIF=01-52-54-00-77-..-01`, `nodisk: network .* by DHCP from 10\.77\.\d+\.1`, mounted},
+			asked: []string{`boot\.ipxe`, `ipxe/ipxe-node\.ipxe`, `vmlinuz`, `image`},
+			console: []string{`iPXE`, `Command line: .*BOOTIF=01-52-54-00-77-..-01`,
+				`nodisk: network .* by DHCP from 10\.77\.\d+\.1`, mounted},
 			address: `^10\.77\.\d+\.77/24$`,
 		},
 		{
 			// By GRUB, and digits of the address.
-			name: "grub-prefix", nodes: head + "  loader: { bios: grub/i386-pc/core.0 }\n" + subnet("  range: {pool}\n"), grub: true,
-			asked:   []string{`grub/i386-pc/core\.0`, `-grub/grub\.cfg-01-52-54-00-77-\w\w-01`, `-grub/grub\.cfg-0A4D..6`, `grub/grub\.cfg-0A4D..`, `vmlinuz`, `image`},
+			name: "grub-prefix", nodes: head + "  loader: { bios: grub/i386-pc/core.0 }\n" +
+				subnet("  range: {pool}\n"), grub: true,
+			asked: []string{`grub/i386-pc/core\.0`, `-grub/grub\.cfg-01-52-54-00-77-\w\w-01`,
+				`-grub/grub\.cfg-0A4D..6`, `grub/grub\.cfg-0A4D..`, `vmlinuz`, `image`},
 			console: []string{`nodisk: network .* by DHCP from 10\.77\.\d+\.1`, mounted},
 			address: `^10\.77\.\d+\.10[0-9]/24$`,
 		},
@@ -104,7 +108,8 @@ func (c pxeCase) boot(t *testing.T, lab *Lab, s BootSpec) {
 	}
 	t.Logf("%.1f s on the host", res.Times.Wall.Seconds())
 	if !res.Reached || res.Root.Type != "ext4" {
-		t.Fatalf("root not reached: %s; %s; served:\n%s\nthe console's end:\n%s", res.Why, res.End, tail(res.Served, 30), tail(res.Console, 40))
+		t.Fatalf("root not reached: %s; %s; served:\n%s\nthe console's end:\n%s",
+			res.Why, res.End, tail(res.Served, 30), tail(res.Console, 40))
 	}
 	if err := res.Expect(c.console...); err != nil {
 		t.Error(err)
@@ -130,13 +135,15 @@ func (c pxeCase) boot(t *testing.T, lab *Lab, s BootSpec) {
 func (c pxeCase) write(t *testing.T, dir string, values map[string]string) (string, error) {
 	t.Helper()
 	if c.grub {
-		if err := toolMknetdir().run(t.Context(), "--net-directory="+dir, "--subdir=grub", "-d", "/usr/lib/grub/i386-pc"); err != nil {
+		if err := toolMknetdir().run(t.Context(), "--net-directory="+dir, "--subdir=grub", "-d",
+			"/usr/lib/grub/i386-pc"); err != nil {
 			return "", err
 		}
 	}
 	// 10.77.N.
 	net := strings.TrimSuffix(values["server"], "1")
-	text := strings.NewReplacer("{server}/24", net+"0/24", "{server}", values["server"], "{mac}", values["mac"], "{target}", values["target"],
+	text := strings.NewReplacer("{server}/24", net+"0/24", "{server}", values["server"], "{mac}",
+		values["mac"], "{target}", values["target"],
 		"{pool}", net+"100-"+net+"109", "{fixed}", net+"77").Replace(c.nodes)
 	nodes := filepath.Join(t.TempDir(), "nodes.yaml")
 	if err := os.WriteFile(nodes, []byte(text), 0o644); err != nil {

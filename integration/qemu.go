@@ -35,7 +35,7 @@ type nic struct {
 	near, far string
 	// absent is one that is put in later: see monitor.insert.
 	absent bool
-	// firmware tells whether the node may boot from it.
+	// firmware reports whether the node may boot from it.
 	firmware bool
 }
 
@@ -109,7 +109,8 @@ func (m machine) args() []string {
 		a = append(a, "-chardev", "socket,id=orders,path="+m.orders, "-serial", "chardev:orders")
 	}
 	if m.disk != "" {
-		a = append(a, "-blockdev", blockdev("driver", "qcow2", "node-name", "disk", "file.driver", "file", "file.filename", m.disk),
+		a = append(a, "-blockdev", blockdev("driver", "qcow2", "node-name", "disk", "file.driver", "file",
+			"file.filename", m.disk),
 			"-device", "virtio-blk-pci,drive=disk")
 	}
 	if m.ibft != "" {

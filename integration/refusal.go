@@ -4,9 +4,11 @@ package integration
 // sysctls; one that the kernel does not have is empty.
 func refusal(sysctl func(name string) string) string {
 	for _, s := range []struct{ name, value, why, remedy string }{
-		{"user.max_user_namespaces", "0", "user namespaces are switched off", "sysctl -w user.max_user_namespaces=10000"},
+		{"user.max_user_namespaces", "0", "user namespaces are switched off",
+			"sysctl -w user.max_user_namespaces=10000"},
 		// Debian's, until bookworm.
-		{"kernel.unprivileged_userns_clone", "0", "only root may make user namespaces", "sysctl -w kernel.unprivileged_userns_clone=1"},
+		{"kernel.unprivileged_userns_clone", "0", "only root may make user namespaces",
+			"sysctl -w kernel.unprivileged_userns_clone=1"},
 		// Ubuntu's, from 23.10 on: the namespace is made, and is worth nothing.
 		{
 			"kernel.apparmor_restrict_unprivileged_userns", "1", "AppArmor restricts user namespaces",

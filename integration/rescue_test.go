@@ -50,7 +50,7 @@ func TestBootRescue(t *testing.T) {
 		},
 		{
 			// Whatever the shell is left for, what was written in it is saved: before another
-			// attempt, which makes the session anew, and by PID 1 before the machine is off.
+			// attempt, which makes the session again, and by PID 1 before the machine is off.
 			name: "poweroff",
 			boot: bootCase{
 				fails: true,
@@ -58,9 +58,11 @@ func TestBootRescue(t *testing.T) {
 					Image: rescue, Append: "quiet nodisk.deadline=20s nodisk.onfail=shell",
 					Cmdline: "ip=dhcp netroot=iscsi:{server}:::1:{target} root=LABEL=wrong rw",
 					Replies: []Reply{
-						{atPrompt + `starts the boot again$`, `mkdir /m; mount -t ext4 /dev/sda /m; echo mended >/m/mended; echo do""ne`},
+						{atPrompt + `starts the boot again$`,
+							`mkdir /m; mount -t ext4 /dev/sda /m; echo mended >/m/mended; echo do""ne`},
 						{`^done`, "exit"},
-						{atPrompt + `starts the boot again$`, `mkdir /n; mount -t ext4 /dev/sda /n; cat /n/mended; echo more >/n/more; dmesg | grep -c Data.will.be.lost; mount | grep -c " on /m "; poweroff`},
+						{atPrompt + `starts the boot again$`,
+							`mkdir /n; mount -t ext4 /dev/sda /n; cat /n/mended; echo more >/n/more; dmesg | grep -c Data.will.be.lost; mount | grep -c " on /m "; poweroff`},
 					},
 				},
 				expect: []string{atPrompt, `^mended`, `^0`, `^0`, `reboot: Power down`},
@@ -78,13 +80,16 @@ func TestBootRescue(t *testing.T) {
 			boot: bootCase{
 				fs: "ext4",
 				spec: BootSpec{
-					Image: rescue, Append: "quiet nodisk.deadline=10s nodisk.onfail=shell", Cmdline: "ip=dhcp root=LABEL={label}",
+					Image: rescue, Append: "quiet nodisk.deadline=10s nodisk.onfail=shell",
+					Cmdline: "ip=dhcp root=LABEL={label}",
 					Replies: []Reply{
-						{atPrompt + `starts the boot again$`, `echo netroot=iscsi:{server}:::1:{target} >>/etc/nodisk/nodisk.conf; ps`},
+						{atPrompt + `starts the boot again$`,
+							`echo netroot=iscsi:{server}:::1:{target} >>/etc/nodisk/nodisk.conf; ps`},
 						{`^ *PID `, "exit"},
 					},
 				},
-				expect: []string{`nodisk: error: gave up after [\d.]+ s: mount: .*; nodisk\.onfail=shell`, `^nodisk: gave up after [\d.]+ s: mount: `, mounted},
+				expect: []string{`nodisk: error: gave up after [\d.]+ s: mount: .*; nodisk\.onfail=shell`,
+					`^nodisk: gave up after [\d.]+ s: mount: `, mounted},
 			},
 		},
 	}

@@ -12,7 +12,7 @@ import (
 
 // A BootResult is what came of a boot.
 type BootResult struct {
-	// Reached tells whether the root's /sbin/init ran.
+	// Reached reports whether the root's /sbin/init ran.
 	Reached bool
 	// Switched reports whether /init has handed over to the root, Found whether the
 	// node wrote what it was to write (BootSpec.Until, or [Prompt]).
@@ -172,7 +172,8 @@ func (r BootResult) Expect(patterns ...string) error {
 			at++
 		}
 		if at == len(lines) {
-			return fmt.Errorf("the console has no line like %q behind line %d; its end:\n%s", pattern, from, tail(r.Console, 40))
+			return fmt.Errorf("the console has no line like %q after line %d; its end:\n%s",
+				pattern, from, tail(r.Console, 40))
 		}
 		at++
 	}
@@ -196,7 +197,8 @@ func (r BootResult) OwnSummary() string {
 
 // Summary tells in one line what root was reached and how long it took.
 func (r BootResult) Summary() string {
-	s := fmt.Sprintf("%s (%s) as /, %.1f s after power on (%s)", r.Root.Source, r.Root.Type, r.Times.WallReached.Seconds(), r.Accel)
+	s := fmt.Sprintf("%s (%s) as /, %.1f s after power on (%s)", r.Root.Source, r.Root.Type,
+		r.Times.WallReached.Seconds(), r.Accel)
 	if t := r.Times.Initramfs(); t > 0 {
 		s += fmt.Sprintf(", %.2f s of it in the initramfs", t.Seconds())
 	}

@@ -53,13 +53,17 @@ func TestWhy(t *testing.T) {
 	tests := []struct{ name, console, want string }{
 		{
 			"the last error, not what follows from it",
-			"[    2.1] x\nnodisk: error: attach: no portal answers\nnodisk: error: gave up after 20 s: attach\nnodisk: powering off\n",
+			"[    2.1] x\nnodisk: error: attach: no portal answers\nnodisk: error: gave up after 20 s: attach\n" +
+				"nodisk: powering off\n",
 			"nodisk: error: gave up after 20 s: attach",
 		},
-		{"a warning when there is no error", "nodisk: warning: rd.foo is unknown\nnodisk: mounts (1/7): done\n", "nodisk: warning: rd.foo is unknown"},
-		{"else the last line", "nodisk: mounts (1/7): done\nnodisk: drivers (2/7): done\n", "nodisk: drivers (2/7): done"},
+		{"a warning when there is no error", "nodisk: warning: rd.foo is unknown\nnodisk: mounts (1/7): done\n",
+			"nodisk: warning: rd.foo is unknown"},
+		{"else the last line", "nodisk: mounts (1/7): done\nnodisk: drivers (2/7): done\n",
+			"nodisk: drivers (2/7): done"},
 		{
-			"a panic, and what was before", "nodisk: mounts (1/7): done\n[    1.000000] Kernel panic - not syncing: No init\n",
+			"a panic, and what was before", "nodisk: mounts (1/7): done\n[    1.000000] Kernel panic - not " +
+				"syncing: No init\n",
 			"Kernel panic - not syncing: No init; before it: nodisk: mounts (1/7): done",
 		},
 		{"nothing", "SeaBIOS\n", ""},
@@ -90,7 +94,8 @@ func TestSpecWords(t *testing.T) {
 		want string
 	}{
 		{BootSpec{Root: RootISCSI}, "ip=dhcp root=dhcp"},
-		{BootSpec{Root: RootISCSI, Static: true}, "ip=10.77.0.23:10.77.0.1:10.77.0.1:255.255.255.0:node::none netroot=iscsi:10.77.0.1::3260:1:iqn.x root=LABEL=nodisk-root"},
+		{BootSpec{Root: RootISCSI, Static: true}, "ip=10.77.0.23:10.77.0.1:10.77.0.1:255.255.255.0:node::none " +
+			"netroot=iscsi:10.77.0.1::3260:1:iqn.x root=LABEL=nodisk-root"},
 		{BootSpec{Root: RootNFS3}, "ip=dhcp root=/dev/nfs nfsroot=10.77.0.1:/srv,vers=3"},
 		{BootSpec{Root: RootNFS4}, "ip=dhcp root=nfs4:10.77.0.1:/srv"},
 		{BootSpec{Root: RootRAM}, "root=/dev/ram"},

@@ -20,7 +20,7 @@ import (
 //     the NICs, {dash0} {dash1} ... the same with dashes, {tid} is the number
 //     of the node's target. {server} is the same for all nodes.
 //   - There is no DHCP server but by Wire; RootPath, DHCPAfter and Static have
-//     no effect but on the words that Root stands for. There is no PXE.
+//     no effect but on the arguments that Root stands for. There is no PXE.
 type RigBoot struct {
 	BootSpec
 	// At are the NICs at which the cables are; nil means the first.
@@ -46,7 +46,7 @@ func (b RigBoot) at() []int {
 // A RigResult is what came of a boot on a rig.
 type RigResult struct {
 	BootResult
-	// Server is what dnsmasq logged of DHCP, in all its lives.
+	// Server is every DHCP line dnsmasq logged, across restarts.
 	Server []string
 }
 
@@ -109,7 +109,8 @@ func (r *Rig) Boot(ctx context.Context, b RigBoot) (res RigResult, err error) {
 			return res, err
 		}
 	}
-	m := machine{spec: b.BootSpec, nics: p.nics, accel: r.accel, monitor: r.lab.path("node" + strconv.Itoa(p.number) + ".monitor")}
+	m := machine{spec: b.BootSpec, nics: p.nics, accel: r.accel, monitor: r.lab.path("node" + strconv.Itoa(p.number) +
+		".monitor")}
 	m.cmdline = strings.Join(strings.Fields(consoleWords+fill(b.Words()+" "+b.Append, p.values)+" "+LinksWord), " ")
 	drop, err := m.firmware(r.lab.path("node"+strconv.Itoa(p.number)+".ibft"), p.values)
 	if err != nil {
@@ -150,7 +151,8 @@ func (r *Rig) place(ctx context.Context, b RigBoot, undo *undoer) (*rigNode, err
 	}
 	for i := range b.NICs {
 		// Behind this socket there is nobody.
-		n := nic{near: r.lab.path(fmt.Sprintf("node%d.%d", p.number, i)), mac: fmt.Sprintf("52:54:00:77:%02x:%02x", p.number, i+1)}
+		n := nic{near: r.lab.path(fmt.Sprintf("node%d.%d", p.number, i)), mac: fmt.Sprintf("52:54:00:77:%02x:%02x",
+			p.number, i+1)}
 		n.far = n.near + ".nobody"
 		if cable, ok := p.cables[i]; ok {
 			n.near, n.far = r.ends(cable)

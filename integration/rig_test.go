@@ -64,9 +64,11 @@ func TestNICArgs(t *testing.T) {
 		nic  nic
 		want string
 	}{
-		"cable": {cable, netdev + " -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile=,speed=1000,duplex=full"},
-		"late":  {late, netdev},
-		"tap":   {nic{tap: "t", mac: cable.mac}, "-netdev tap,id=n3,ifname=t,script=no,downscript=no -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile="},
+		"cable": {cable,
+			netdev + " -device virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile=,speed=1000,duplex=full"},
+		"late": {late, netdev},
+		"tap": {nic{tap: "t", mac: cable.mac}, "-netdev tap,id=n3,ifname=t,script=no,downscript=no -device " +
+			"virtio-net-pci,netdev=n3,mac=52:54:00:00:00:01,romfile="},
 	} {
 		if diff := cmp.Diff(c.want, strings.Join(c.nic.args(3, NICVirtio, ",romfile="), " ")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

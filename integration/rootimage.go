@@ -163,7 +163,7 @@ $b poweroff -f
 
 // RootTree writes a system of about 2 MB below dir: a static busybox and an
 // /sbin/init that says [Marker], reports what it finds and switches the machine
-// off. The folder may exist; files of the same name are replaced.
+// off. The directory may exist; files of the same name are replaced.
 func RootTree(dir string) error {
 	busybox, err := staticBusybox()
 	if err != nil {

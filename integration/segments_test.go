@@ -10,8 +10,8 @@ import (
 )
 
 // An image of all kinds of segments boots: microcode before everything, the image
-// itself in several segments, a secret behind it, and a file with the secrets of
-// the node behind that, as a boot loader adds it.
+// itself in several segments, a secret after it, and a file with the secrets of
+// the node after that, as a boot loader adds it.
 //
 // A root in RAM keeps what is in the image, so it can tell.
 func TestBootSegments(t *testing.T) {
@@ -23,7 +23,8 @@ func TestBootSegments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(tree, "sbin/secrets"), []byte(secrets), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(tree, "sbin/secrets"), []byte(secrets),
+		0o755); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
 	at := func(name string, data string) string {
@@ -34,9 +35,11 @@ func TestBootSegments(t *testing.T) {
 		return path
 	}
 	image := buildImage(t, "ram,virt,mlx5", append(add, "--compress", "zstd", "--strip-signatures",
-		"--microcode", at("06-9e-0a", microcode(0x906ea, 0xf4)), "--secret", at("chap", "of all"), "--secret", at("rack", "of the rack"))...)
+		"--microcode", at("06-9e-0a", microcode(0x906ea, 0xf4)), "--secret", at("chap", "of all"), "--secret",
+		at("rack", "of the rack"))...)
 	out := filepath.Join(dir, "node.secret")
-	nodiskRun(t, "build", "--secret-only", "--secret", at("own", "of the node")+":/etc/nodisk/chap", "--secret-out", out)
+	nodiskRun(t, "build", "--secret-only", "--secret", at("own", "of the node")+":/etc/nodisk/chap", "--secret-out",
+		out)
 	text := nodiskRun(t, "inspect", "--no-files", image)
 	if strings.Count(text, " in none,") != 1 || strings.Count(text, "\nsegment ") < 4 {
 		t.Errorf("want microcode, at least two segments of zstd, and one of secrets:\n%s", text)
@@ -51,7 +54,8 @@ func TestBootSegments(t *testing.T) {
 	}
 	spec.Image = at("whole.img", string(whole))
 	spec.Kernel = filepath.Join(kernelDir(t), "vmlinuz")
-	spec.Cmdline, spec.Timeout = "root=/dev/ram init=/sbin/secrets nodisk.onfail=poweroff nodisk.deadline=60s", 4*time.Minute
+	spec.Cmdline, spec.Timeout = "root=/dev/ram init=/sbin/secrets nodisk.onfail=poweroff "+
+		"nodisk.deadline=60s", 4*time.Minute
 	takePlace(t, busy)
 	res, err := sharedLab(t).Boot(t.Context(), spec)
 	if err != nil {

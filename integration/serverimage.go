@@ -41,7 +41,8 @@ func newArchive() *archive {
 	for _, dir := range []string{"bin", "sbin", "lib", "lib64"} {
 		a.files[dir] = cpio.StaticRecord([]byte("usr/"+dir), cpio.Info{Name: dir, Mode: cpio.S_IFLNK | 0o777})
 	}
-	for _, dir := range []string{"dev", "proc", "sys", "run", "tmp", "etc", "root", "srv", "var/lib/nfs", "var/log", "var/cache", "usr/lib64"} {
+	for _, dir := range []string{"dev", "proc", "sys", "run", "tmp", "etc", "root", "srv", "var/lib/nfs", "var/log",
+		"var/cache", "usr/lib64"} {
 		a.dir(dir)
 	}
 	a.files["var/run"] = cpio.StaticRecord([]byte("../run"), cpio.Info{Name: "var/run", Mode: cpio.S_IFLNK | 0o777})
@@ -58,7 +59,7 @@ func (a *archive) dir(name string) {
 	}
 }
 
-// put adds a file, with the folders above it. A later one of the same name
+// put adds a file, with the directories above it. A later one of the same name
 // replaces it.
 func (a *archive) put(name string, data []byte, mode fs.FileMode) {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
@@ -143,19 +144,21 @@ func (a *archive) serverFiles(f serverFiles) error {
 		return fmt.Errorf("add /nfsroot to the server: %w", err)
 	}
 	for name, text := range map[string]string{
-		"init":          serverInit,
-		"services":      serverServices,
-		"network":       f.network,
-		"etc/fabric":    f.settings,
-		"etc/exports":   "/nfsroot *(rw,no_root_squash,insecure,no_subtree_check,fsid=1)\n",
-		"etc/passwd":    "root:x:0:0:root:/root:/bin/sh\n_rpc:x:102:65534::/run/rpcbind:/bin/false\nnobody:x:65534:65534::/:/bin/false\n",
+		"init":        serverInit,
+		"services":    serverServices,
+		"network":     f.network,
+		"etc/fabric":  f.settings,
+		"etc/exports": "/nfsroot *(rw,no_root_squash,insecure,no_subtree_check,fsid=1)\n",
+		"etc/passwd": "root:x:0:0:root:/root:/bin/sh\n_rpc:x:102:65534::/run/rpcbind:/bin/false\n" +
+			"nobody:x:65534:65534::/:/bin/false\n",
 		"etc/group":     "root:x:0:\nnogroup:x:65534:\n",
 		"etc/protocols": "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\n",
 		"etc/services":  "sunrpc 111/tcp portmapper\nsunrpc 111/udp portmapper\nnfs 2049/tcp\nnfs 2049/udp\n",
 		"etc/rpc":       "portmapper 100000\nnfs 100003\nmountd 100005\n",
 		"etc/hosts":     "127.0.0.1 localhost\n",
 		// Without it glibc asks NIS, which there is not, and no files.
-		"etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\nrpc: files\n",
+		"etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n" +
+			"rpc: files\n",
 	} {
 		a.put(name, []byte(text), 0o755)
 	}
@@ -255,7 +258,7 @@ func (a *archive) write(file string) error {
 	var b bytes.Buffer
 	w := cpio.Newc.Writer(&b)
 	var errs []error
-	// By name, so that a folder comes before what is in it.
+	// By name, so that a directory comes before what is in it.
 	for i, name := range slices.Sorted(maps.Keys(a.files)) {
 		r := a.files[name]
 		r.Ino, r.NLink = uint64(i+1), 1

@@ -166,7 +166,8 @@ func (v *serverVM) run(ctx context.Context, command string) (string, error) {
 	case err != nil && ctx.Err() != nil:
 		return out, fmt.Errorf("run %q on the server: %w; it wrote:\n%s", command, context.Cause(ctx), out)
 	case err != nil:
-		return out, fmt.Errorf("run %q on the server: %w; its console's end:\n%s", command, err, tail(v.p.out.String(), 20))
+		return out, fmt.Errorf("run %q on the server: %w; its console's end:\n%s",
+			command, err, tail(v.p.out.String(), 20))
 	case status != "0":
 		return out, fmt.Errorf("run %q on the server: status %s; it wrote:\n%s", command, status, out)
 	}
@@ -181,7 +182,7 @@ func (v *serverVM) exchange(command string) (out, status string, err error) {
 	return readAnswer(v.r, v.number)
 }
 
-// readAnswer reads what the command of that number wrote, each line behind "| ",
+// readAnswer reads what the command of that number wrote, each line after "| ",
 // and its status from "= NUMBER STATUS". Answers to other commands, which were
 // given up, are passed over, and so is what is no line of ours: the serial port
 // before the shell had it.
@@ -215,7 +216,7 @@ func (v *serverVM) mark() int {
 	return len(lines)
 }
 
-// await waits for a line of the console behind a mark.
+// await waits for a line of the console after a mark.
 func (v *serverVM) await(ctx context.Context, mark int, pattern string) error {
 	re, err := regexp.Compile(pattern)
 	if err != nil {
@@ -229,7 +230,7 @@ func (v *serverVM) await(ctx context.Context, mark int, pattern string) error {
 	return nil
 }
 
-// since returns the lines of the console behind a mark that match.
+// since returns the lines of the console after a mark that match.
 func (v *serverVM) since(mark int, pattern string) ([]string, error) {
 	re, err := regexp.Compile(pattern)
 	if err != nil {

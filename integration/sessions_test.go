@@ -190,7 +190,8 @@ func TestBootSessions(t *testing.T) {
 		}
 		newDaemon(t, 3268, iqn, lun{1, small})
 		admin := func(ctx context.Context, line string) error {
-			return toolTgtadm().run(ctx, strings.Fields("-C 3268 --lld iscsi --mode logicalunit --tid 1 --lun 1 "+line)...)
+			return toolTgtadm().run(ctx, strings.Fields("-C 3268 --lld iscsi --mode logicalunit --tid 1 --lun 1 "+
+				line)...)
 		}
 		boot(t, BootSpec{
 			Static: true, Cmdline: static + "netroot=iscsi:{server}::3268:1:" + iqn + " root=LABEL={label}",
@@ -212,7 +213,8 @@ func TestBootSessions(t *testing.T) {
 		file, filled := emptyDisk(t, "lun"), disk("back")
 		d := newDaemon(t, 3261, iqn, lun{1, file})
 		res := boot(t, BootSpec{
-			Static: true, Cmdline: static + "netroot=iscsi:{server}::3261::" + iqn + " root=LABEL={label} nodisk.deadline=30s",
+			Static: true, Cmdline: static + "netroot=iscsi:{server}::3261::" + iqn + " root=LABEL={label} " +
+				"nodisk.deadline=30s",
 			Turns: []Turn{
 				{After: `attach \(5/7\): sda`, Do: func(ctx context.Context) error {
 					d.process.stop()
@@ -259,7 +261,8 @@ func TestBootSessions(t *testing.T) {
 				"netroot=iscsi:{server}::3262::" + a + " netroot=iscsi:{server}::3269::" + c +
 				" netroot=iscsi:{server1}::3263:2:" + b + " netroot=iscsi:{server1}::3265:2:" + b,
 		})
-		if err := res.Expect(`the boot goes on without a target: connect to portal .*:3269`, `LUN 2 of `+regexp.QuoteMeta(b)); err != nil {
+		if err := res.Expect(`the boot goes on without a target: connect to portal .*:3269`,
+			`LUN 2 of `+regexp.QuoteMeta(b)); err != nil {
 			t.Error(err)
 		}
 		check(t, res, "sda sdb", a+" LOGGED_IN 86400", b+" LOGGED_IN 86400")

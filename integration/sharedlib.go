@@ -12,7 +12,7 @@ import (
 )
 
 // libraryDirs are where the loader of a 64-bit Debian looks without a cache
-// (ld.so(8)): its own architecture's folders first.
+// (ld.so(8)): its own architecture's directories first.
 func libraryDirs() []string {
 	return []string{"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"}
 }
@@ -79,7 +79,7 @@ func linkedTo(path string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the libraries' names in %s: %w", path, err)
 	}
-	// Debian's own packages use RUNPATH for private folders only.
+	// Debian's own packages use RUNPATH for private directories only.
 	runpath, err := f.DynString(elf.DT_RUNPATH)
 	if err != nil {
 		return nil, fmt.Errorf("read the library path in %s: %w", path, err)

@@ -25,7 +25,8 @@ func TestBootSlowProbe(t *testing.T) {
 		{name: "1", cpus: 1, still: "the kernel still has stall in its init, or its probe of "},
 		{name: "2", cpus: 2, still: "the kernel still has stall in its init, or its probe of "},
 		// From Linux 5.17 on every finit_module(2) waits for such a probe.
-		{name: "2-asynchronous", cpus: 2, words: " stall.async=1", still: `supervisor: the worker does not end: the kernel holds it in .*async_synchronize`},
+		{name: "2-asynchronous", cpus: 2, words: " stall.async=1",
+			still: `supervisor: the worker does not end: the kernel holds it in .*async_synchronize`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

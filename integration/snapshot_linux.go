@@ -117,7 +117,8 @@ func guessFormat(ctx context.Context, disk string) (string, error) {
 	}
 	if other := info.other(); other != "" {
 		return "", fmt.Errorf("disk %s looks like %s with content in another file, %q, which the node would read: "+
-			"give --disk-format %s if that is meant, or --disk-format raw if this is a raw disk", disk, info.Format, other, info.Format)
+			"give --disk-format %s if that is meant, or --disk-format raw if this is a raw disk",
+			disk, info.Format, other, info.Format)
 	}
 	return info.Format, nil
 }
@@ -154,7 +155,8 @@ func (l *Lab) snapshotLUN(ctx context.Context, s BootSpec) (nodeDisk, error) {
 	})
 	select {
 	case <-p.done:
-		err = fmt.Errorf("export snapshot of %s: qemu-storage-daemon ended, status %d: %s", s.Disk, exitStatus(p.err), tail(p.out.String(), 5))
+		err = fmt.Errorf("export snapshot of %s: qemu-storage-daemon ended, status %d: %s",
+			s.Disk, exitStatus(p.err), tail(p.out.String(), 5))
 	default:
 	}
 	if err != nil {
@@ -177,7 +179,8 @@ func (l *Lab) virtio(ctx context.Context, s BootSpec) (path, root string, lose f
 		return snap.path, "", snap.lose, nil
 	}
 	if snap.format != "raw" {
-		err = fmt.Errorf("look for the root on %s: not in a disk of the format %s: name it, as by --append root=LABEL=NAME", s.Disk, snap.format)
+		err = fmt.Errorf("look for the root on %s: not in a disk of the format %s: name it, as by --append "+
+			"root=LABEL=NAME", s.Disk, snap.format)
 		return "", "", nil, errors.Join(err, snap.lose())
 	}
 	f, err := os.Open(snap.disk)
@@ -229,5 +232,6 @@ func rootOn(r io.ReaderAt, size int64) (string, error) {
 	case 0:
 		return "", errors.New("no file system of Linux is on it: name the root, as by --append root=/dev/vda2")
 	}
-	return "", fmt.Errorf("it has several file systems (%s): name the root, as by --append root=%s", strings.Join(names, "; "), roots[0])
+	return "", fmt.Errorf("it has several file systems (%s): name the root, as by --append root=%s",
+		strings.Join(names, "; "), roots[0])
 }

@@ -92,15 +92,15 @@ type BootSpec struct {
 	// subject.
 	PXE bool
 	// TFTP, with PXE, writes what is served in place of the lab's configuration of
-	// pxelinux into the TFTP folder, which holds pxelinux, vmlinuz and image. It
+	// pxelinux into the TFTP directory, which holds pxelinux, vmlinuz and image. It
 	// gets the values of the placeholders. If it returns the path of a file, that
 	// is dnsmasq's configuration in place of the lab's ranges, options and TFTP.
 	TFTP func(dir string, values map[string]string) (conf string, err error)
-	// Cmdline replaces the words that Root and Static stand for. In it, and in
+	// Cmdline replaces the arguments that Root and Static stand for. In it, and in
 	// Append, {server} {client} {gateway} {mask} {mac} {name} {target} {export}
 	// {label} {uuid} stand for what the lab chose. See [BootSpec.Words].
 	Cmdline string
-	// Append is added behind.
+	// Append is added after.
 	Append string
 	// RootPath is DHCP option 17, with the same placeholders. Empty means what
 	// Root says (iSCSI and NFS over DHCP), "-" none.
@@ -150,9 +150,9 @@ type BootSpec struct {
 	Log string
 }
 
-// A Reply is what somebody types at a node's console, with the return key behind
+// A Reply is what somebody types at a node's console, with the return key after
 // it, when a line has been written that After, a regular expression, matches. Replies
-// follow each other: each waits for a line behind that of the one before.
+// follow each other: each waits for a line after that of the one before.
 type Reply struct{ After, Type string }
 
 // A Turn is what happens to a node's servers when it has written a line that After,
@@ -207,7 +207,7 @@ func (s BootSpec) Check() error {
 		add("boot %s: deterministic time (icount) goes with one CPU, not %d", s.name(), s.cpus())
 	}
 	if s.TFTP != nil && !s.PXE {
-		add("boot %s: a TFTP folder goes with PXE", s.name())
+		add("boot %s: a TFTP directory goes with PXE", s.name())
 	}
 	if s.PXE && s.DHCPAfter > 0 {
 		add("boot %s: PXE needs the DHCP server from the beginning", s.name())

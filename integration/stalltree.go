@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// StallTree makes a module tree in dir, of links to that below kernel, a folder with
+// StallTree makes a module tree in dir, of links to that below kernel, a directory with
 // lib/modules/RELEASE, and returns a root for nodisk build --modules: one with the driver of
 // integration/stall, built as the file stall, for the watchdog of Intel's 6300ESB. It
 // lies in "extra", where drivers of network devices may: /init loads it with them.

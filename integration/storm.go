@@ -67,7 +67,7 @@ func (f Fault) keepsRootAway() bool { return f < DriverHangs }
 // inNode reports whether the fault is one of a process in the node.
 func (f Fault) inNode() bool { return f > DriverHangs }
 
-// A Moment is a place in a boot: the time After behind a line of the console.
+// A Moment is a place in a boot: the time After after a line of the console.
 type Moment struct {
 	// Stage is the stage that ended, "init" for the start of /init. Empty means
 	// before the node is switched on.
@@ -82,9 +82,9 @@ type StormCase struct {
 
 	Fault  Fault
 	Moment Moment
-	// Heals is how long the fault lasts; zero is for ever.
+	// Heals is how long the fault lasts; zero is forever.
 	Heals time.Duration
-	// Restart, of LUNEmpty: whoever writes the disk starts the target anew.
+	// Restart, of LUNEmpty: whoever writes the disk starts the target again.
 	Restart bool
 
 	Root   Root // RootISCSI or RootNFS3
@@ -102,9 +102,9 @@ func (c StormCase) String() string { return fmt.Sprintf("%03d-%v", c.Index, c.Fa
 func (c StormCase) Describe() string {
 	when := "before power on"
 	if c.Moment.Stage != "" {
-		when = fmt.Sprintf("%v behind %s", c.Moment.After, c.Moment.Stage)
+		when = fmt.Sprintf("%v after %s", c.Moment.After, c.Moment.Stage)
 	}
-	heals := "for ever"
+	heals := "forever"
 	if c.Heals > 0 {
 		heals = "for " + c.Heals.String()
 	}
@@ -183,7 +183,7 @@ func (c StormCase) moment(r *rand.Rand) Moment {
 	return m
 }
 
-// heals chooses how long the fault lasts. A node that tries for ever is only to
+// heals chooses how long the fault lasts. A node that tries forever is only to
 // reach its root when somebody mends the fault.
 func (c StormCase) heals(r *rand.Rand) time.Duration {
 	d := span(r, time.Second, c.Deadline*3/2).Round(time.Millisecond)
@@ -221,7 +221,7 @@ func (c StormCase) words() string {
 		secs := int(c.Heals / time.Second)
 		words = append(words, fmt.Sprintf("stall.probe_secs=%d", cmp.Or(secs, 100000)))
 	}
-	// PID 1 begins as the agent: see the folder agent.
+	// PID 1 begins as the agent: see the directory agent.
 	words = append(words, "rdinit="+agentPath, "nodisk.onfail="+c.OnFail, fmt.Sprintf("nodisk.deadline=%v", c.Deadline))
 	return strings.Join(words, " ")
 }

@@ -18,7 +18,7 @@ const (
 	Acted           // the node did what nodisk.onfail= says
 	Handed          // the root's server went as the root was handed over: no more nodisk's
 	Hung            // neither within deadline and grace
-	Wrong           // something else, or without a word of why
+	Wrong           // something else, or without a reason given
 )
 
 // String returns the outcome's word.
@@ -48,7 +48,7 @@ type StormResult struct {
 	// Stolen is for how long the host kept the node from running. Time limits are
 	// longer by that.
 	Stolen time.Duration
-	// Missed: there was no worker any more when the fault came to hit it.
+	// Missed: there was no longer a worker when the fault came to hit it.
 	Missed bool
 	// Took is the guest time from the start of /init to the outcome.
 	Took    time.Duration
@@ -61,7 +61,7 @@ type StormResult struct {
 type stormSeen struct {
 	lines []line
 	init  time.Duration // the kernel's stamp of the start of /init
-	// How long behind init the fault began and was mended; zero: it was not.
+	// How long after init the fault began and was mended; zero: it was not.
 	hit, healed time.Duration
 	// stolen is for how long the machine was ready to run and the host did not let it.
 	stolen time.Duration
@@ -72,14 +72,14 @@ type stormSeen struct {
 func (s stormSeen) starved(c StormCase) bool { return s.stolen > c.Deadline/3 }
 
 const (
-	// actGrace is how long behind its deadline a node must have acted.
+	// actGrace is how long after its deadline a node must have acted.
 	actGrace = 15 * time.Second
 	// handover is how long before its word that it switches a node may still have
 	// read what the switch needs: a server that goes then is the root's loss.
 	handover = 5 * time.Second
 )
 
-// limit is how long behind the start of /init the node must have reached its
+// limit is how long after the start of /init the node must have reached its
 // root, or acted, when its fault came and went then.
 func (c StormCase) limit(hit, healed time.Duration) time.Duration {
 	limit := c.Deadline + actGrace
@@ -88,7 +88,7 @@ func (c StormCase) limit(hit, healed time.Duration) time.Duration {
 	case c.Fault == WorkerStopped:
 		limit += c.Deadline // the next worker's
 	case c.Fault.keepsRootAway() && hit > 0:
-		// It tries for ever: from when the fault is mended it has once more the
+		// It tries forever: from when the fault is mended it has once more the
 		// time of an attempt.
 		limit += max(healed, hit+c.Heals)
 	}
@@ -188,7 +188,7 @@ func (c StormCase) outcome(s stormSeen) (o Outcome, took time.Duration, problem 
 }
 
 func behind(took, limit time.Duration) string {
-	return fmt.Sprintf("%.1f s behind the limit of %.1f s", (took - limit).Seconds(), limit.Seconds())
+	return fmt.Sprintf("%.1f s after the limit of %.1f s", (took - limit).Seconds(), limit.Seconds())
 }
 
 // unsaid is what the node should have said and did not.
@@ -200,7 +200,9 @@ func (c StormCase) unsaid(s stormSeen, o Outcome, took time.Duration) string {
 		if s.starved(c) {
 			cause = said // it may never have come as far as the fault
 		}
-		if !slices.ContainsFunc(s.lines, func(l line) bool { return said.MatchString(l.Text) && cause.MatchString(l.Text) }) {
+		if !slices.ContainsFunc(s.lines, func(l line) bool {
+			return said.MatchString(l.Text) && cause.MatchString(l.Text)
+		}) {
 			return fmt.Sprintf("no error names nodisk.onfail=%s and the cause (%v)", c.OnFail, c.cause())
 		}
 	case o == Reached && c.OnFail == "retry" && took > c.Deadline+actGrace+s.stolen:

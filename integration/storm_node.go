@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// agentPath is where the image has the agent of the folder agent: what kills,
+// agentPath is where the image has the agent of the directory agent: what kills,
 // stops and starves the worker from within the node.
 const agentPath = "/storm"
 
@@ -37,7 +37,7 @@ const (
 // as /storm.
 type StormImage struct {
 	Kernel, Image string
-	// Logs is a folder that gets the consoles, empty for none.
+	// Logs is a directory that gets the consoles, empty for none.
 	Logs string
 }
 
@@ -202,7 +202,8 @@ func (n *stormNode) breakAndHeal(ctx context.Context) error {
 // breaks makes the fault. It is not hit when there is no worker to hit.
 func (n *stormNode) breaks(ctx context.Context) (hit bool, err error) {
 	orders := map[Fault]string{
-		WorkerKilled: "signal KILL", WorkerStopped: "signal STOP", WorkerStarved: "starve", WorkerPanicked: "signal ABRT",
+		WorkerKilled: "signal KILL", WorkerStopped: "signal STOP", WorkerStarved: "starve",
+		WorkerPanicked: "signal ABRT",
 	}
 	if n.c.Fault.inNode() {
 		hit, err = n.agent.order(ctx, orders[n.c.Fault])
@@ -267,7 +268,7 @@ func (n *stormNode) due() time.Time {
 	return n.init.Add(n.c.limit(n.since(n.hit), n.since(n.healed)) + n.stolen + stormSlack)
 }
 
-// since is how long behind the start of /init a moment was, zero for none.
+// since is how long after the start of /init a moment was, zero for none.
 func (n *stormNode) since(t time.Time) time.Duration {
 	if t.IsZero() {
 		return 0

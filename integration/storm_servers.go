@@ -34,7 +34,8 @@ func (s *stormServers) control() string { return strconv.Itoa(1000 + s.n.n) }
 // values are those of the placeholders.
 func (s *stormServers) values() map[string]string {
 	return map[string]string{
-		"server": s.portal(), "gateway": s.n.server().String(), "client": s.n.client().String(), "mask": "255.255.255.0",
+		"server": s.portal(), "gateway": s.n.server().String(), "client": s.n.client().String(),
+		"mask": "255.255.255.0",
 		"name": s.c.String(), "label": RootLabel, "target": s.iqn, "export": s.tree,
 		"nfsport": strconv.Itoa(30000 + s.n.n), "mountport": strconv.Itoa(31000 + s.n.n),
 	}

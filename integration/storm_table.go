@@ -33,7 +33,8 @@ func StormTable(results []StormResult) string {
 		}
 		slices.Sort(seconds)
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t%.1f\t%.1f\t\n",
-			name, boots, n[Reached], n[Acted], n[Handed], missed, n[Hung], n[Wrong], seconds[len(seconds)/2], seconds[len(seconds)-1], stolen)
+			name, boots, n[Reached], n[Acted], n[Handed], missed, n[Hung], n[Wrong], seconds[len(seconds)/2],
+			seconds[len(seconds)-1], stolen)
 	}
 	_, _ = fmt.Fprintln(w, "fault\tboots\treached\tacted\thanded\tmissed\thung\twrong\tmedian s\tlongest s\tstolen s\t")
 	for f := Fault(1); f <= lastFault; f++ {

@@ -51,7 +51,8 @@ func TestStorm(t *testing.T) {
 		results = append(results, res)
 		mu.Unlock()
 		if res.Problem != "" {
-			t.Errorf("%v: %s\nagain: NODISK_STORM_SEED=%d NODISK_STORM_N=%d go test -count=1 -run 'TestStorm/%v' ./integration\nthe console's end:\n%s",
+			t.Errorf("%v: %s\nagain: NODISK_STORM_SEED=%d NODISK_STORM_N=%d go test -count=1 -run 'TestStorm/%v' "+
+				"./integration\nthe console's end:\n%s",
 				res.Outcome, res.Problem, seed, c.Index+1, c, tail(res.Console, 40))
 		}
 	}
@@ -118,8 +119,9 @@ func stormImage(t *testing.T) StormImage {
 	}
 	return StormImage{
 		Kernel: filepath.Join(kernelDir(t), "vmlinuz"),
-		Image:  buildImage(t, "virt,iscsi,ext4,nfs", "--modules", modules, "--module", "stall", "--add", agent+":"+agentPath),
-		Logs:   os.Getenv("NODISK_TEST_LOGS"),
+		Image: buildImage(t, "virt,iscsi,ext4,nfs", "--modules", modules, "--module", "stall", "--add",
+			agent+":"+agentPath),
+		Logs: os.Getenv("NODISK_TEST_LOGS"),
 	}
 }
 
@@ -142,7 +144,8 @@ func withModule(kernel, module, to string) error {
 		switch name := e.Name(); {
 		case e.IsDir():
 			return os.MkdirAll(target, 0o755)
-		case strings.HasPrefix(name, "modules.") && name != "modules.order" && !strings.HasPrefix(name, "modules.builtin"):
+		case strings.HasPrefix(name, "modules.") && name != "modules.order" && !strings.HasPrefix(name,
+			"modules.builtin"):
 			return nil
 		}
 		if os.Link(path, target) == nil {
@@ -165,7 +168,8 @@ func TestStormIsOfItsSeed(t *testing.T) {
 	if diff := cmp.Diff(Storm(7, 50)[31], StormAt(7, 31)); diff != "" {
 		t.Errorf("a case alone is another than in its storm (-storm +alone):\n%s", diff)
 	}
-	if cmp.Equal(Storm(7, 12), Storm(8, 12), cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Seed" }, cmp.Ignore())) {
+	if cmp.Equal(Storm(7, 12), Storm(8, 12),
+		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Seed" }, cmp.Ignore())) {
 		t.Error("two seeds have one storm")
 	}
 }
@@ -179,8 +183,9 @@ func TestStormCases(t *testing.T) {
 			away := c.Fault.keepsRootAway()
 			switch {
 			case away && c.OnFail == "retry" && c.Heals == 0:
-				t.Errorf("seed %d: %v tries for ever, and nobody mends the fault: %s", seed, c, c.Describe())
-			case c.Fault == NFSKilled && c.Root != RootNFS3, c.Fault < PortalGone && c.Root != RootISCSI, c.Fault == DHCPGone && c.Static:
+				t.Errorf("seed %d: %v tries forever, and nobody mends the fault: %s", seed, c, c.Describe())
+			case c.Fault == NFSKilled && c.Root != RootNFS3, c.Fault < PortalGone && c.Root != RootISCSI,
+				c.Fault == DHCPGone && c.Static:
 				t.Errorf("seed %d: %v has nothing to break: %s", seed, c, c.Describe())
 			case away && c.Deadline > 30*time.Second, !away && c.Fault != WorkerStopped && c.Deadline < time.Minute:
 				t.Errorf("seed %d: %v: deadline %v", seed, c, c.Deadline)
@@ -231,10 +236,12 @@ func TestStormJudge(t *testing.T) {
 	const (
 		begin = "[    3.000000] Run /storm as init process\n"
 		root  = "[   10.000000] nodisk-root: reached\nnodisk-root: disks sda\n"
-		gave  = "[   28.000000] nodisk: error: gave up after 25 s: attach: portal 10.77.0.2:3260: no answer; nodisk.onfail=reboot\n"
+		gave  = "[   28.000000] nodisk: error: gave up after 25 s: attach: portal 10.77.0.2:3260: no answer; " +
+			"nodisk.onfail=reboot\n"
 		ended = "[   29.000000] reboot: Restarting system\n"
-		again = "[   28.000000] nodisk: error: gave up after 25 s: attach: no answer; starting again (nodisk.onfail=retry)\n"
-		over  = "[    9.000000] nodisk: switch (7/7): to /sbin/init\n"
+		again = "[   28.000000] nodisk: error: gave up after 25 s: attach: no answer; starting again " +
+			"(nodisk.onfail=retry)\n"
+		over = "[    9.000000] nodisk: switch (7/7): to /sbin/init\n"
 	)
 	killed := StormCase{Fault: TargetKilled, Root: RootISCSI, OnFail: "reboot", Deadline: 25 * time.Second}
 	retry := killed
@@ -253,31 +260,46 @@ func TestStormJudge(t *testing.T) {
 		want    Outcome
 		problem string
 	}{
-		"reached":             {killed, begin + root, 0, 0, 0, Reached, ""},
-		"acted":               {killed, begin + gave + ended, 4 * time.Second, 0, 0, Acted, ""},
-		"silent":              {killed, begin + over, time.Second, 0, 0, Hung, "switch (7/7)"},
-		"handed over":         {killed, begin + over, 7 * time.Second, 0, 0, Handed, ""},
-		"not handed over":     {worker, begin + over, 7 * time.Second, 0, 0, Hung, "switch (7/7)"},
-		"another policy":      {killed, begin + gave + "[   29.000000] reboot: Power down\n", 1, 0, 0, Wrong, "onfail=reboot, but: reboot: Power down"},
-		"without a cause":     {killed, begin + ended, 1, 0, 0, Wrong, "no error names nodisk.onfail=reboot"},
-		"too late":            {killed, begin + gave + "[   50.000000] reboot: Restarting system\n", 1, 0, 0, Wrong, "behind the limit of 40.0 s"},
-		"too early":           {killed, begin + gave + "[   20.000000] reboot: Restarting system\n", 1, 0, 0, Wrong, "gave up after 17.0 s"},
-		"for nothing":         {worker, begin + gave + "[   70.000000] reboot: Restarting system\n", 1, 0, 0, Wrong, "nothing kept its root away"},
-		"panic":               {killed, begin + "[    5.000000] Kernel panic - not syncing: x\n", 1, 0, 0, Wrong, "Kernel panic"},
-		"two disks":           {killed, begin + strings.Replace(root, "sda", "sda sdb", 1), 1, 0, 0, Wrong, "sda sdb"},
-		"another disk":        {killed, begin + strings.Replace(root, "sda", "sdb", 1), 1, 0, 0, Reached, ""},
-		"retry":               {retry, begin + again + at(root, "50.000000"), 5 * time.Second, 35 * time.Second, 0, Reached, ""},
-		"retry, silent":       {retry, begin + at(root, "50.000000"), 5 * time.Second, 35 * time.Second, 0, Wrong, "did not begin again"},
-		"retry, too late":     {retry, begin + again + at(root, "90.000000"), 5 * time.Second, 35 * time.Second, 0, Wrong, "behind the limit of 75.0 s"},
-		"worker":              {worker, begin + "[    5.000000] nodisk: supervisor: the worker was killed\n" + root, 1, 0, 0, Reached, ""},
-		"worker, silent":      {worker, begin + root, 1, 0, 0, Wrong, "no line names the cause"},
-		"worker, missed":      {worker, begin + root, 0, 0, 0, Reached, ""},
-		"driver":              {driver, begin + "[    5.000000] nodisk: warning: a driver is still being loaded\n" + root, 1, 0, 0, Reached, ""},
-		"driver, silent":      {driver, begin + "[    5.000000] nodisk: drivers (2/7): none\n" + root, 1, 0, 0, Wrong, "no line names the cause"},
-		"root lost its voice": {killed, begin + "[   10.000000] nodisk-root: reached\n", 9 * time.Second, 0, 0, Reached, ""},
-		"late on a busy host": {killed, begin + gave + "[   50.000000] reboot: Restarting system\n", 1, 0, 9 * time.Second, Acted, ""},
-		"busy, another cause": {killed, begin + strings.Replace(gave, "10.77.0.2", "x", 1) + ended, 1, 0, 9 * time.Second, Acted, ""},
-		"busy, for nothing":   {worker, begin + gave + "[   70.000000] reboot: Restarting system\n", 1, 0, 19 * time.Second, Wrong, "nothing kept"},
+		"reached":         {killed, begin + root, 0, 0, 0, Reached, ""},
+		"acted":           {killed, begin + gave + ended, 4 * time.Second, 0, 0, Acted, ""},
+		"silent":          {killed, begin + over, time.Second, 0, 0, Hung, "switch (7/7)"},
+		"handed over":     {killed, begin + over, 7 * time.Second, 0, 0, Handed, ""},
+		"not handed over": {worker, begin + over, 7 * time.Second, 0, 0, Hung, "switch (7/7)"},
+		"another policy": {killed, begin + gave + "[   29.000000] reboot: Power down\n",
+			1, 0, 0, Wrong, "onfail=reboot, but: reboot: Power down"},
+		"without a cause": {killed, begin + ended, 1, 0, 0, Wrong, "no error names nodisk.onfail=reboot"},
+		"too late": {killed, begin + gave + "[   50.000000] reboot: Restarting system\n",
+			1, 0, 0, Wrong, "after the limit of 40.0 s"},
+		"too early": {killed, begin + gave + "[   20.000000] reboot: Restarting system\n",
+			1, 0, 0, Wrong, "gave up after 17.0 s"},
+		"for nothing": {worker, begin + gave + "[   70.000000] reboot: Restarting system\n",
+			1, 0, 0, Wrong, "nothing kept its root away"},
+		"panic": {killed, begin + "[    5.000000] Kernel panic - not syncing: x\n",
+			1, 0, 0, Wrong, "Kernel panic"},
+		"two disks":    {killed, begin + strings.Replace(root, "sda", "sda sdb", 1), 1, 0, 0, Wrong, "sda sdb"},
+		"another disk": {killed, begin + strings.Replace(root, "sda", "sdb", 1), 1, 0, 0, Reached, ""},
+		"retry": {retry, begin + again + at(root, "50.000000"), 5 * time.Second, 35 * time.Second, 0,
+			Reached, ""},
+		"retry, silent": {retry, begin + at(root, "50.000000"), 5 * time.Second, 35 * time.Second, 0, Wrong,
+			"did not begin again"},
+		"retry, too late": {retry, begin + again + at(root, "90.000000"), 5 * time.Second, 35 * time.Second, 0,
+			Wrong, "after the limit of 75.0 s"},
+		"worker": {worker, begin + "[    5.000000] nodisk: supervisor: the worker was killed\n" + root, 1,
+			0, 0, Reached, ""},
+		"worker, silent": {worker, begin + root, 1, 0, 0, Wrong, "no line names the cause"},
+		"worker, missed": {worker, begin + root, 0, 0, 0, Reached, ""},
+		"driver": {driver, begin + "[    5.000000] nodisk: warning: a driver is still being loaded\n" +
+			root, 1, 0, 0, Reached, ""},
+		"driver, silent": {driver, begin + "[    5.000000] nodisk: drivers (2/7): none\n" + root, 1, 0, 0, Wrong,
+			"no line names the cause"},
+		"root lost its voice": {killed, begin + "[   10.000000] nodisk-root: reached\n", 9 * time.Second, 0, 0, Reached,
+			""},
+		"late on a busy host": {killed, begin + gave + "[   50.000000] reboot: Restarting system\n",
+			1, 0, 9 * time.Second, Acted, ""},
+		"busy, another cause": {killed, begin + strings.Replace(gave, "10.77.0.2", "x", 1) + ended, 1, 0,
+			9 * time.Second, Acted, ""},
+		"busy, for nothing": {worker, begin + gave + "[   70.000000] reboot: Restarting system\n",
+			1, 0, 19 * time.Second, Wrong, "nothing kept"},
 	} {
 		out := newTranscript()
 		_, _ = out.Write([]byte(c.console))

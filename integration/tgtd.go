@@ -14,7 +14,8 @@ const (
 
 // target exports an image as LUN 1 of a target of its own and returns the
 // target's name. LUN 0 is tgtd's controller.
-func (l *Lab) target(ctx context.Context, node, image string) (iqn string, drop func(context.Context) error, err error) {
+func (l *Lab) target(ctx context.Context, node, image string) (iqn string, drop func(context.Context) error,
+	err error) {
 	l.once.iscsi.Do(func() { l.tgtd, l.tgtdErr = l.startTgtd(ctx) })
 	if l.tgtdErr != nil {
 		return "", nil, l.tgtdErr
@@ -79,7 +80,8 @@ func (l *Lab) tgtdAt(ctx context.Context, control, address string) (*process, er
 	})
 	select {
 	case <-p.done:
-		return nil, fmt.Errorf("start tgtd: it ended, status %d; it said:\n%s", exitStatus(p.err), tail(p.out.String(), 10))
+		return nil, fmt.Errorf("start tgtd: it ended, status %d; it said:\n%s", exitStatus(p.err),
+			tail(p.out.String(), 10))
 	default:
 	}
 	if err != nil {

@@ -15,7 +15,7 @@ type tool struct {
 	name    string   // as errors call it
 	pkg     string   // Debian package
 	paths   []string // where it may be; the first that exists is taken
-	program bool     // look in PATH and in the sbin folders too
+	program bool     // look in PATH and in the sbin directories too
 	// ends is the signal that ends it; zero: SIGTERM.
 	ends syscall.Signal
 }
@@ -97,7 +97,8 @@ func toolMachine(arch string) tool {
 // toolsNFSD are the kernel's NFS server as far as it is programs.
 func toolsNFSD() []tool {
 	const pkg = "nfs-kernel-server"
-	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), program("exportfs", pkg), toolRpcbind()} //nolint:misspell // a program's name
+	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), program("exportfs", pkg),
+		toolRpcbind()} //nolint:misspell // a program's name
 }
 
 // toolVFS is what nfs-ganesha exports directories by.

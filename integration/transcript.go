@@ -30,7 +30,7 @@ type transcript struct {
 type line struct {
 	// Text has no time stamp of the kernel's.
 	Text string
-	// Stamp is the kernel's time stamp (printk.time); Stamped tells whether
+	// Stamp is the kernel's time stamp (printk.time); Stamped reports whether
 	// there was one.
 	Stamp   time.Duration
 	Stamped bool
@@ -86,7 +86,7 @@ func (t *transcript) snapshot(from int) (lines []line, ended bool, changed <-cha
 }
 
 // await waits for a line, from index on, that matches, and returns the index
-// behind it. It ends with ctx, and when the writer has ended.
+// after it. It ends with ctx, and when the writer has ended.
 func (t *transcript) await(ctx context.Context, from int, re *regexp.Regexp) (int, error) {
 	for {
 		lines, ended, changed := t.snapshot(from)
@@ -171,7 +171,7 @@ func parseLine(raw string) line {
 	if !ok {
 		return line{Text: text}
 	}
-	// With CONFIG_PRINTK_CALLER there is a caller behind it: "[    1.2][    T1] ".
+	// With CONFIG_PRINTK_CALLER there is a caller after it: "[    1.2][    T1] ".
 	sec, micro, ok := strings.Cut(strings.TrimLeft(stamp, " "), ".")
 	if !ok || len(micro) != 6 {
 		return line{Text: text}

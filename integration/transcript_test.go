@@ -17,7 +17,8 @@ func TestParseLine(t *testing.T) {
 		name, in string
 		want     line
 	}{
-		{"printk", "[    1.810823] Run /init as init process\r", line{Text: "Run /init as init process", Stamp: 1810823 * time.Microsecond, Stamped: true}},
+		{"printk", "[    1.810823] Run /init as init process\r", line{Text: "Run /init as init process",
+			Stamp: 1810823 * time.Microsecond, Stamped: true}},
 		{"stamp zero", "[    0.000000] Linux version 6.1", line{Text: "Linux version 6.1", Stamped: true}},
 		{"console", "nodisk: network (3/7): eth0\r", line{Text: "nodisk: network (3/7): eth0"}},
 		{"not a stamp", "[OK] done", line{Text: "[OK] done"}},

@@ -151,17 +151,6 @@ func (c Config) AddressingsOrDefault() []Addressing {
 	return c.Interfaces
 }
 
-// Keys returns the keys of the command line that ParseConfig reads.
-func Keys() []string {
-	return []string{
-		"ip", "BOOTIF", "rd.bootif", "bootdev", "nameserver", "rd.route", "rd.neednet", "rd.peerdns", "nodisk.arp-probe",
-		"rd.net.timeout.carrier", "rd.net.timeout.dhcp", "rd.net.timeout.ipv6auto", "rd.net.timeout.ipv6dad", "rd.net.dhcp.retry", "rd.net.dhcp.vendor-class",
-		clientIDKey, "rd.net.dns",
-		"ifname", "net.ifnames", "nodisk.ifnames", "net.naming_scheme", "net.ifname_policy", "nodisk.dhcp.clientid", "nodisk.dhcp.user-class", "nodisk.hostname",
-		"bond", "team", "bridge", "vlan", "ib.pkey", "nodisk.ib.mode", "nodisk.ib.port",
-	}
-}
-
 // ParseConfig reads the network words of a command line. It returns all
 // errors, joined; each is a *cmdline.ValueError.
 func ParseConfig(args cmdline.Args) (Config, error) {

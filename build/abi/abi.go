@@ -1,4 +1,4 @@
-// Package abi tells whether a kernel would load modules, before a node tries.
+// Package abi reports whether a kernel would load modules, before a node tries.
 //
 // A module that is of another kernel build is refused at boot, on the node, with a line
 // that names a symbol. [Check] says the same on the administrator's desk, for
@@ -8,7 +8,7 @@
 // What counts is what the kernel itself compares (kernel/module/main.c and
 // version.c):
 //   - vermagic: release and build flags. A module with symbol versions may be
-//     of another release (weak-updates lives by that), never of other flags.
+//     of another release (weak-updates relies on that), never of other flags.
 //   - the CRC of every imported symbol against the one of whoever exports it,
 //     be that the kernel or the module that modprobe would load for it;
 //   - that every import is exported, to a module of that licence and with that namespace;

@@ -115,12 +115,13 @@ func usualVermagic(release string, files []*File) string {
 	return best
 }
 
-// header checks what the kernel looks at before any symbol, and tells whether
+// header checks what the kernel looks at before any symbol, and reports whether
 // symbols are worth a look.
 func (c *checker) header(f *File) bool {
 	m, kernel := f.Module, c.kernel
 	if kernel.Arch != "" && m.Arch != kernel.Arch {
-		c.find(Fault, WrongArch, f, fmt.Sprintf("it is for %s, the kernel is for %s", m.Arch, kernel.Arch), "install the package of this architecture")
+		c.find(Fault, WrongArch, f, fmt.Sprintf("it is for %s, the kernel is for %s", m.Arch, kernel.Arch),
+			"install the package of this architecture")
 		return false
 	}
 	magic := m.Vermagic()
@@ -150,7 +151,8 @@ func (c *checker) header(f *File) bool {
 			strings.TrimSpace(magic), strings.TrimSpace(c.vermagic), flagsDiffer(flags, wantFlags)), c.rebuild(f))
 		return false
 	case release != wantRelease && !versioned:
-		c.find(Fault, WrongVermagic, f, fmt.Sprintf("it was built for %s, and has no symbol versions by which %s could tell that it fits", release, wantRelease), c.rebuild(f))
+		c.find(Fault, WrongVermagic, f, fmt.Sprintf("it was built for %s, and has no symbol versions by which %s "+
+			"could tell that it fits", release, wantRelease), c.rebuild(f))
 		return false
 	}
 	return true
@@ -202,19 +204,23 @@ func (c *checker) signatures() {
 			if c.kernel.Config != nil && !c.kernel.Config.on("MODULE_SIG") {
 				severity = Note
 			}
-			c.find(severity, WrongSignature, f, "its signature cannot be read: "+s.Fault, "sign it again, or take the signature off (strip --strip-debug)")
+			c.find(severity, WrongSignature, f, "its signature cannot be read: "+s.Fault,
+				"sign it again, or take the signature off (strip --strip-debug)")
 		case s == nil && force:
-			c.find(Fault, WrongSignature, f, "it is not signed, and the kernel takes only signed modules (CONFIG_MODULE_SIG_FORCE)",
+			c.find(Fault, WrongSignature, f, "it is not signed, and the kernel takes only signed modules "+
+				"(CONFIG_MODULE_SIG_FORCE)",
 				"sign it with a key that the kernel trusts (scripts/sign-file of its headers)")
 		case s == nil:
 			unsigned++
 		case s.KeyID != usual && !f.Module.InTree() && force:
-			c.find(Warning, WrongSignature, f, fmt.Sprintf("it is signed by another key (%s) than the kernel's own modules", signer(s)),
+			c.find(Warning, WrongSignature, f,
+				fmt.Sprintf("it is signed by another key (%s) than the kernel's own modules", signer(s)),
 				"make sure that the node trusts this key (mokutil --list-enrolled)")
 		}
 	}
 	if signed > 0 && unsigned > 0 {
-		c.find(Note, WrongSignature, nil, fmt.Sprintf("%d of %d modules are not signed: a kernel that is locked down (Secure Boot, lockdown=) refuses them", unsigned, c.report.Modules), "")
+		c.find(Note, WrongSignature, nil, fmt.Sprintf("%d of %d modules are not signed: a kernel that is locked down "+
+			"(Secure Boot, lockdown=) refuses them", unsigned, c.report.Modules), "")
 	}
 }
 

@@ -19,7 +19,8 @@ func CheckDep(dep string, has func(path string) bool) []Finding {
 		if !has(module) {
 			found = append(found, Finding{
 				Severity: Fault, Kind: Missing, Module: nameOf(module), Path: module,
-				Text: "modules.dep lists it, but the file is not there", Remedy: "install its package again, or run depmod; build an image anew",
+				Text: "modules.dep lists it, but the file is not there", Remedy: "install its package again, or run " +
+					"depmod; build the image again",
 			})
 			continue
 		}
@@ -32,7 +33,8 @@ func CheckDep(dep string, has func(path string) bool) []Finding {
 		if missing != nil {
 			found = append(found, Finding{
 				Severity: Fault, Kind: Missing, Module: nameOf(module), Path: module,
-				Text: fmt.Sprintf("it needs %s, which is not there", listed(missing)), Remedy: "install its package again, or run depmod; build an image anew",
+				Text:   fmt.Sprintf("it needs %s, which is not there", listed(missing)),
+				Remedy: "install its package again, or run depmod; build the image again",
 			})
 		}
 	}
@@ -72,7 +74,8 @@ func CheckUses(dep string, modules []File) []Finding {
 		var absent []string
 		for _, s := range f.Module.Imports {
 			owner := owners[s.Name]
-			if owner == "" || s.Weak || several[s.Name] || owner == f.Name() || slices.Contains(have, owner) || slices.Contains(absent, owner) {
+			if owner == "" || s.Weak || several[s.Name] || owner == f.Name() || slices.Contains(have, owner) ||
+				slices.Contains(absent, owner) {
 				continue
 			}
 			absent = append(absent, owner)
@@ -81,7 +84,9 @@ func CheckUses(dep string, modules []File) []Finding {
 			slices.Sort(absent)
 			found = append(found, Finding{
 				Severity: Fault, Kind: Stale, Module: f.Name(), Path: f.Path,
-				Text: fmt.Sprintf("it uses symbols of %s, which modules.dep does not say", strings.Join(absent, ", ")), Remedy: "run depmod",
+				Text: fmt.Sprintf("it uses symbols of %s, which modules.dep does not say",
+					strings.Join(absent, ", ")),
+				Remedy: "run depmod",
 			})
 		}
 	}

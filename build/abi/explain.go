@@ -25,7 +25,8 @@ func (c *checker) between() {
 	}
 	users := make(map[int][]string)
 	for _, p := range c.pending {
-		if i, ok := cause[p.owner.Path]; ok && (p.kind == WrongSymbol || p.kind == MissingSymbol) && p.owner.Path != p.user.Path {
+		if i, ok := cause[p.owner.Path]; ok && (p.kind == WrongSymbol || p.kind == MissingSymbol) &&
+			p.owner.Path != p.user.Path {
 			users[i] = append(users[i], p.user.Name())
 			continue
 		}
@@ -36,7 +37,8 @@ func (c *checker) between() {
 		slices.Sort(names)
 		names = slices.Compact(names)
 		list := strings.Join(names[:min(len(names), most)], ", ") + others(max(len(names)-most, 0))
-		c.report.Findings[i].Text += "; what was built with another " + c.report.Findings[i].Module + " is refused too: " + list
+		c.report.Findings[i].Text += "; what was built with another " + c.report.Findings[i].Module +
+			" is refused too: " + list
 	}
 }
 
@@ -72,7 +74,8 @@ func (c *checker) explain(f *File, p *complaint) {
 		}
 		c.add(f, Finding{Severity: Fault, Kind: MissingSymbol, Text: text, Remedy: remedy, Mixes: c.mixes(f, p.owner)})
 	case GPLSymbol:
-		c.find(Fault, GPLSymbol, f, fmt.Sprintf("%sits licence is %q, but %s exports %s%s to GPL modules only", built, f.Module.Field("license"), ownerName(p.owner), p.first, more),
+		c.find(Fault, GPLSymbol, f, fmt.Sprintf("%sits licence is %q, but %s exports %s%s to GPL modules only",
+			built, f.Module.Field("license"), ownerName(p.owner), p.first, more),
 			"ask its vendor for a module for this kernel")
 	case WrongNamespace:
 		severity, remedy := Fault, "rebuild it with MODULE_IMPORT_NS of that namespace"
@@ -80,13 +83,15 @@ func (c *checker) explain(f *File, p *complaint) {
 			severity = Warning
 			remedy += "; this kernel only warns (CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS)"
 		}
-		c.find(severity, WrongNamespace, f, fmt.Sprintf("%sit uses %s%s without importing the namespace", built, p.first, more), remedy)
+		c.find(severity, WrongNamespace, f, fmt.Sprintf("%sit uses %s%s without importing the namespace",
+			built, p.first, more), remedy)
 	case Unreadable, WrongArch, WrongVermagic, WrongSignature, DuplicateSymbol, Dangling, Stale, Missing, Facts, TooOld:
 	}
 }
 
-// mixes is what Finding.Mixes says of a module that a symbol of owner's is wrong for. Nil is the kernel, or nobody: then
-// it was dropped by the package that one of the modules it depends on is of.
+// mixes is what Finding.Mixes says of a module that a symbol of owner's is wrong for. Nil is the
+// kernel, or nobody: then it was dropped by the package that one of the modules it depends on is
+// of.
 func (c *checker) mixes(f, owner *File) string {
 	if foreign(f) {
 		return ""
@@ -124,11 +129,13 @@ func (c *checker) chain(f, owner *File) string {
 func (c *checker) match(f, owner *File) string {
 	switch {
 	case foreign(owner) && !foreign(f):
-		return fmt.Sprintf("take all modules that use each other of one package, or the inbox drivers: leave %s out", owner.folder())
+		return fmt.Sprintf("take all modules that use each other of one package, or the inbox drivers: leave %s out",
+			owner.folder())
 	case foreign(f) && !foreign(owner):
 		return c.rebuild(f)
 	case foreign(f):
-		return fmt.Sprintf("rebuild both for %s from one source, or take the inbox drivers: leave %s out", c.kernel.Release, f.folder())
+		return fmt.Sprintf("rebuild both for %s from one source, or take the inbox drivers: leave %s out",
+			c.kernel.Release, f.folder())
 	}
 	return reinstall
 }
@@ -141,9 +148,11 @@ func (c *checker) rebuild(f *File) string {
 	case !foreign(f):
 		return reinstall
 	case strings.HasPrefix(f.Path, "weak-updates/"):
-		return fmt.Sprintf("weak-updates keeps it from another kernel, and it does not fit: rebuild it for %s, or take the link away (weak-modules --remove-modules)", c.kernel.Release)
+		return fmt.Sprintf("weak-updates keeps it from another kernel, and it does not fit: rebuild it for %s, or "+
+			"take the link away (weak-modules --remove-modules)", c.kernel.Release)
 	case openFabrics(f):
-		return fmt.Sprintf("rebuild it for %s (MLNX_OFED: mlnxofedinstall --add-kernel-support), or take the inbox driver: leave %s out", c.kernel.Release, f.folder())
+		return fmt.Sprintf("rebuild it for %s (MLNX_OFED: mlnxofedinstall --add-kernel-support), or take the inbox "+
+			"driver: leave %s out", c.kernel.Release, f.folder())
 	}
 	return fmt.Sprintf("rebuild it for %s, or leave %s out", c.kernel.Release, f.folder())
 }
@@ -153,7 +162,7 @@ func foreign(f *File) bool {
 	return !f.Module.InTree() || !strings.HasPrefix(f.Path, "kernel/") && strings.Contains(f.Path, "/")
 }
 
-// folder is what would be left out: the package's folder below updates/ or extra/.
+// folder is what would be left out: the package's directory below updates/ or extra/.
 func (f *File) folder() string {
 	parts := strings.Split(path.Dir(f.Path), "/")
 	switch {
@@ -167,14 +176,15 @@ func (f *File) folder() string {
 	return parts[0]
 }
 
-// openFabrics tells a module of MLNX_OFED, DOCA or the like, by the folder or by a
+// openFabrics tells a module of MLNX_OFED, DOCA or the like, by the directory or by a
 // name that is of the RDMA stack.
 func openFabrics(f *File) bool {
 	if strings.Contains(f.Path, "mlnx") || strings.Contains(f.Path, "ofa_kernel") {
 		return true
 	}
 	name := f.Name()
-	return slices.ContainsFunc([]string{"mlx4_", "mlx5_", "mlx_compat", "mlxfw", "mlxdevm", "ib_", "rdma_", "iw_cm"}, func(prefix string) bool {
-		return strings.HasPrefix(name, prefix)
-	})
+	return slices.ContainsFunc([]string{"mlx4_", "mlx5_", "mlx_compat", "mlxfw", "mlxdevm", "ib_", "rdma_", "iw_cm"},
+		func(prefix string) bool {
+			return strings.HasPrefix(name, prefix)
+		})
 }

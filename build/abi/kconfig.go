@@ -33,6 +33,6 @@ func ParseKconfig(r io.Reader) (Kconfig, error) {
 	return c, nil
 }
 
-// on tells whether an option is y. It is off when it is not set, and when
+// on reports whether an option is y. It is off when it is not set, and when
 // nothing is known.
 func (c Kconfig) on(option string) bool { return c["CONFIG_"+option] == "y" }

@@ -20,10 +20,13 @@ func TestMixes(t *testing.T) {
 		modules modules
 		want    string
 	}{
-		"another version": {modules{theirs: core(ko.Symbol{Name: "ib_register", CRC: 8, HasCRC: true}), "kernel/ib_qib.ko": uses("ib_core", crc("ib_register", 7))}, theirs},
-		"symbol dropped":  {modules{theirs: core(), "kernel/ib_qib.ko": uses("ib_core", crc("ib_register", 7))}, theirs},
+		"another version": {modules{theirs: core(ko.Symbol{Name: "ib_register", CRC: 8, HasCRC: true}),
+			"kernel/ib_qib.ko": uses("ib_core", crc("ib_register", 7))}, theirs},
+		"symbol dropped": {modules{theirs: core(), "kernel/ib_qib.ko": uses("ib_core", crc("ib_register", 7))},
+			theirs},
 		"both the kernel's": {
-			modules{"kernel/ib_core.ko": core(ko.Symbol{Name: "ib_register", CRC: 8, HasCRC: true}), "kernel/ib_qib.ko": uses("ib_core", crc("ib_register", 7))}, "",
+			modules{"kernel/ib_core.ko": core(ko.Symbol{Name: "ib_register", CRC: 8, HasCRC: true}),
+				"kernel/ib_qib.ko": uses("ib_core", crc("ib_register", 7))}, "",
 		},
 		"both theirs":  {modules{theirs: core(), "updates/dkms/ib_qib.ko": uses("ib_core", crc("ib_register", 7))}, ""},
 		"the kernel's": {modules{theirs: core(), "kernel/ib_qib.ko": uses("", crc("kobject_add", 7))}, ""},

@@ -47,7 +47,8 @@ func TestParseKconfig(t *testing.T) {
 	if diff := cmp.Diff(Kconfig{"CONFIG_B": "y", "CONFIG_C": "x y"}, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if _, err := ParseKconfig(strings.NewReader("#!/bin/sh\necho\n")); err == nil || !strings.Contains(err.Error(), "line 2") {
+	if _, err := ParseKconfig(strings.NewReader("#!/bin/sh\necho\n")); err == nil ||
+		!strings.Contains(err.Error(), "line 2") {
 		t.Errorf("a script: %v", err)
 	}
 }

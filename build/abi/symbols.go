@@ -123,10 +123,13 @@ func (c *checker) duplicates() {
 	for p, names := range found {
 		slices.Sort(names)
 		if p.first == nil {
-			c.find(Fault, DuplicateSymbol, p.second, fmt.Sprintf("it exports %s, which the kernel has built in", listed(names)), "leave it out: the kernel has this driver already")
+			c.find(Fault, DuplicateSymbol, p.second, fmt.Sprintf("it exports %s, which the kernel has built in",
+				listed(names)), "leave it out: the kernel has this driver already")
 			continue
 		}
-		c.find(Warning, DuplicateSymbol, p.second, fmt.Sprintf("it exports %s, as %s (%s) does: only one of them can be loaded", listed(names), p.first.Name(), p.first.Path),
+		c.find(Warning, DuplicateSymbol, p.second,
+			fmt.Sprintf("it exports %s, as %s (%s) does: only one of them can be loaded", listed(names), p.first.Name(),
+				p.first.Path),
 			"leave one of them out")
 	}
 }
@@ -167,7 +170,8 @@ func (c *checker) symbols(f *File) {
 		case !ok:
 			complain(MissingSymbol, c.shadowed[s.Name], s.Name, s.Name)
 		case s.HasCRC && provided.HasCRC && versions != ko.NoVersions && s.CRC != provided.CRC:
-			complain(WrongSymbol, owner, s.Name, fmt.Sprintf("%s (it wants %#08x, %s has %#08x)", s.Name, s.CRC, ownerName(owner), provided.CRC))
+			complain(WrongSymbol, owner, s.Name, fmt.Sprintf("%s (it wants %#08x, %s has %#08x)",
+				s.Name, s.CRC, ownerName(owner), provided.CRC))
 		case provided.HasCRC && m.Versions == ko.NoVersions && hasWord(c.vermagic, "modversions"):
 			unversioned = true
 		case provided.GPL && proprietary && s.Name != layout:
@@ -188,7 +192,8 @@ func (c *checker) symbols(f *File) {
 		if c.kernel.Config.on("MODULE_FORCE_LOAD") {
 			severity = Warning
 		}
-		c.find(severity, WrongSymbol, f, "it has no symbol versions (section __versions), and the kernel compares them", "rebuild it against the kernel's Module.symvers; do not strip this section")
+		c.find(severity, WrongSymbol, f, "it has no symbol versions (section __versions), and the kernel compares them",
+			"rebuild it against the kernel's Module.symvers; do not strip this section")
 	}
 }
 
@@ -211,18 +216,19 @@ func (c *checker) provider(s ko.Import) (ko.Symbol, *File, bool) {
 	return *owners[0].symbol, owners[0].owner, true
 }
 
-// inherits tells whether a module uses symbols of a proprietary one, which
+// inherits reports whether a module uses symbols of a proprietary one, which
 // makes it proprietary too (inherit_taint).
 func (c *checker) inherits(f *File) bool {
 	for _, s := range f.Module.Imports {
-		if owners := c.owners[s.Name]; len(owners) == 1 && owners[0].owner != f && !freeLicence(owners[0].owner.Module) {
+		if owners := c.owners[s.Name]; len(owners) == 1 && owners[0].owner != f &&
+			!freeLicence(owners[0].owner.Module) {
 			return true
 		}
 	}
 	return false
 }
 
-// freeLicence tells whether symbols for GPL modules only are given to it
+// freeLicence reports whether symbols for GPL modules only are given to it
 // (include/linux/license.h).
 func freeLicence(m *ko.Module) bool {
 	switch m.Field("license") {
@@ -232,13 +238,14 @@ func freeLicence(m *ko.Module) bool {
 	return false
 }
 
-// importsNamespace tells whether a module may use the symbols of a namespace.
+// importsNamespace reports whether a module may use the symbols of a namespace.
 // "module:a,b*" names the modules that may without asking, since Linux 6.16.
 func importsNamespace(m *ko.Module, namespace string) bool {
 	if names, ok := strings.CutPrefix(namespace, "module:"); ok {
 		for name := range strings.SplitSeq(names, ",") {
 			name = strings.ReplaceAll(name, "-", "_")
-			if prefix, glob := strings.CutSuffix(name, "*"); name == m.Name || glob && strings.HasPrefix(m.Name, prefix) {
+			if prefix, glob := strings.CutSuffix(name, "*"); name == m.Name || glob && strings.HasPrefix(m.Name,
+				prefix) {
 				return true
 			}
 		}
@@ -276,6 +283,7 @@ func (c *checker) unjudgedNote() {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	c.find(Note, Facts, nil, fmt.Sprintf("no module of the kernel's own says whether the kernel exports %s: they are taken on trust", listed(names)),
+	c.find(Note, Facts, nil, fmt.Sprintf("no module of the kernel's own says whether the kernel exports %s: they are "+
+		"taken on trust", listed(names)),
 		"give the kernel's Module.symvers by --symvers to have them checked")
 }

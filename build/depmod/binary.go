@@ -20,7 +20,7 @@ const (
 // Binary are kmod's indexes of the texts: modules.dep.bin and the like. Programs that use libkmod, among them udev and
 // modprobe, read no other.
 //
-// The texts are those of [Indexes], modules.builtin and modules.builtin.modinfo; nothing of them is checked.
+// The texts are those of [Indexes], modules.builtin and modules.builtin.modinfo; none of them is checked.
 func Binary(dep, alias, builtin, modinfo string) map[string][]byte {
 	deps, aliases, symbols, builtins, builtinAliases := newTrie(), newTrie(), newTrie(), newTrie(), newTrie()
 	order := make(map[string]uint32) // of modules, which is the order of their lines
@@ -81,7 +81,7 @@ func underscored(alias string) string {
 
 // A trie is an index before it is written. Keys are bytes.
 type trie struct {
-	prefix   string // what all keys below have in common, behind the byte that leads here
+	prefix   string // what all keys below have in common, after the byte that leads here
 	values   []trieValue
 	children map[byte]*trie
 }
@@ -133,7 +133,7 @@ func (t *trie) bytes() []byte {
 	return out
 }
 
-// append writes a node behind those below it and returns its offset with the flags.
+// append writes a node after those below it and returns its offset with the flags.
 func (t *trie) append(out []byte) (written []byte, offset uint32) {
 	var offsets []uint32
 	var first, last int

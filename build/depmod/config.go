@@ -17,26 +17,26 @@ import (
 // A Config is what depmod.d(5) says. Its zero value searches updates, extra,
 // the rest, and weak-updates, the order that most distributions ship.
 type Config struct {
-	// Search is the order of folders below lib/modules/RELEASE, the winning one
-	// first; "built-in" stands for all that no other word names, "external" for
-	// the External folders.
+	// Search is the order of directories below lib/modules/RELEASE, the winning one
+	// first; "built-in" stands for all that no other entry names, "external" for
+	// the External directories.
 	Search    []string
 	Overrides []Override
 	External  []External
-	Exclude   []string // names of folders and files that are passed over
+	Exclude   []string // names of directories and files that are passed over
 	// Kernel are the symbols that the kernel itself exports. When there are any,
 	// symbols that nobody exports are told.
 	Kernel []ko.Symbol
 }
 
-// An Override makes the file of one folder win, whatever the search order is.
+// An Override makes the file of one directory win, whatever the search order is.
 type Override struct {
 	Module string // the file's name without ".ko", spelled as there
 	Kernel string // extended regular expression for the release, or "*"
 	Dir    string // below lib/modules/RELEASE
 }
 
-// An External folder lies outside of lib/modules/RELEASE.
+// An External directory lies outside of lib/modules/RELEASE.
 type External struct {
 	Kernel string // extended regular expression for the release, or "*"
 	Dir    string // absolute
@@ -66,7 +66,9 @@ func (c *Config) ParseConfig(r io.Reader, name string) error {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		if err := c.parseLine(strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })); err != nil {
+		if err := c.parseLine(strings.FieldsFunc(line, func(r rune) bool {
+			return r == ' ' || r == '\t'
+		})); err != nil {
 			errs = append(errs, fmt.Errorf("read %s: line %d: %w", name, first, err))
 		}
 	}
@@ -88,13 +90,13 @@ func (c *Config) parseLine(words []string) error {
 		c.Exclude = append(c.Exclude, args...)
 	case "override":
 		if len(args) < 3 {
-			return errors.New(`"override" wants a module, a kernel version or *, and a folder`)
+			return errors.New(`"override" wants a module, a kernel version or *, and a directory`)
 		}
 		c.Overrides = append(c.Overrides, Override{Module: args[0], Kernel: args[1], Dir: args[2]})
 		return checkPattern(args[1])
 	case "external":
 		if len(args) < 2 || !strings.HasPrefix(args[1], "/") {
-			return errors.New(`"external" wants a kernel version or *, and an absolute folder`)
+			return errors.New(`"external" wants a kernel version or *, and an absolute directory`)
 		}
 		c.External = append(c.External, External{Kernel: args[0], Dir: args[1]})
 		return checkPattern(args[0])
@@ -114,12 +116,12 @@ func checkPattern(pattern string) error {
 		return nil
 	}
 	if _, err := regexp.CompilePOSIX(pattern); err != nil {
-		return fmt.Errorf("kernel version %q is no extended regular expression: %w", pattern, err)
+		return fmt.Errorf("kernel version %q is not an extended regular expression: %w", pattern, err)
 	}
 	return nil
 }
 
-// suits tells whether a pattern means this release.
+// suits reports whether a pattern means this release.
 func suits(pattern, release string) bool {
 	if pattern == "*" {
 		return true
@@ -128,8 +130,8 @@ func suits(pattern, release string) bool {
 	return err == nil && re.MatchString(release)
 }
 
-// configDirs are the folders of depmod.d(5): a file of one masks those of the
-// same name in all behind it.
+// configDirs are the directories of depmod.d(5): a file of one masks those of the
+// same name in all after it.
 func configDirs() []string {
 	return []string{"etc/depmod.d", "run/depmod.d", "usr/local/lib/depmod.d", "lib/depmod.d", "usr/lib/depmod.d"}
 }
@@ -142,7 +144,7 @@ func ReadConfig(fsys fs.FS) (Config, error) {
 	for _, dir := range configDirs() {
 		entries, err := fs.ReadDir(fsys, dir)
 		if err != nil {
-			continue // no such folder
+			continue // no such directory
 		}
 		for _, e := range entries {
 			name := e.Name()

@@ -7,6 +7,9 @@
 // have one name, by the search order of depmod.d(5); [Stale] compares that with
 // the modules.dep that is there. These two look at names only.
 //
+// Own code, because no package for Go that could be had makes these indexes: u-root's kmodule
+// reads modules.dep, to load by it.
+//
 // Links are followed below the root of the file system that is given, absolute
 // ones too: the weak-updates of a tree that was unpacked somewhere else lead to
 // where they lead on the node.
@@ -43,7 +46,8 @@ type Indexes struct {
 // Texts are the files of lib/modules/RELEASE by name. A file that depmod would
 // leave empty is not among them.
 func (x *Indexes) Texts() map[string][]byte {
-	texts := map[string][]byte{"modules.dep": x.Dep, "modules.alias": x.Alias, "modules.softdep": x.Softdep, "modules.symbols": x.Symbols}
+	texts := map[string][]byte{"modules.dep": x.Dep, "modules.alias": x.Alias, "modules.softdep": x.Softdep,
+		"modules.symbols": x.Symbols}
 	if len(x.Devname) > 0 {
 		texts["modules.devname"] = x.Devname
 	}
@@ -69,7 +73,7 @@ type module struct {
 }
 
 // Run makes the indexes of lib/modules/RELEASE in a file system rooted at "/".
-// Several processors are used. A file that is no module, or damaged, is listed
+// Several processors are used. A file that is not a module, or is damaged, is listed
 // without what it needs, as kmod does, and a warning names it.
 func Run(fsys fs.FS, release string, conf Config) (*Indexes, error) {
 	files, warnings, err := Files(fsys, release, conf)
@@ -92,7 +96,8 @@ func Run(fsys fs.FS, release string, conf Config) (*Indexes, error) {
 	}
 	for _, m := range mods {
 		if m.damage != nil {
-			warnings = append(warnings, fmt.Sprintf("module %s: %s: %v: it cannot be loaded, and what it needs is not known; install its package anew", m.Name, m.Path, m.damage))
+			warnings = append(warnings, fmt.Sprintf("module %s: %s: %v: it cannot be loaded, and what it needs is "+
+				"not known; install its package again", m.Name, m.Path, m.damage))
 		}
 	}
 	symbols, twice := link(mods, conf)

@@ -35,7 +35,7 @@ func kernelTree(tb testing.TB) (dir, release string) {
 	return dir, filepath.Base(dir)
 }
 
-// realDepmod runs kmod's depmod on a root, with the config files of a folder.
+// realDepmod runs kmod's depmod on a root, with the config files of a directory.
 func realDepmod(tb testing.TB, root, conf, release string) string {
 	tb.Helper()
 	tool, err := exec.LookPath("depmod")
@@ -53,11 +53,12 @@ func realDepmod(tb testing.TB, root, conf, release string) string {
 }
 
 // sameIndexes compares what Run made with the files that depmod wrote. root is
-// taken away from what it wrote of external folders.
+// taken away from what it wrote of external directories.
 func sameIndexes(t *testing.T, x *Indexes, dir, root string) {
 	t.Helper()
 	for name, got := range map[string][]byte{
-		"modules.dep": x.Dep, "modules.alias": x.Alias, "modules.softdep": x.Softdep, "modules.symbols": x.Symbols, "modules.devname": x.Devname,
+		"modules.dep": x.Dep, "modules.alias": x.Alias, "modules.softdep": x.Softdep, "modules.symbols": x.Symbols,
+		"modules.devname": x.Devname,
 	} {
 		want, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
@@ -71,7 +72,8 @@ func sameIndexes(t *testing.T, x *Indexes, dir, root string) {
 		a, b := strings.Split(text, "\n"), strings.Split(string(got), "\n")
 		for i := range min(len(a), len(b)) {
 			if a[i] != b[i] {
-				t.Errorf("%s differs from line %d on (-depmod +Run):\n%s", name, i+1, cmp.Diff(a[i:min(i+5, len(a))], b[i:min(i+5, len(b))]))
+				t.Errorf("%s differs from line %d on (-depmod +Run):\n%s", name, i+1,
+					cmp.Diff(a[i:min(i+5, len(a))], b[i:min(i+5, len(b))]))
 				break
 			}
 		}

@@ -31,11 +31,12 @@ type searcher struct {
 }
 
 // Files returns the module files that count, in the order of modules.dep:
-// that of modules.order, and what does not stand there behind it. Warnings name
+// that of modules.order, and what does not stand there after it. Warnings name
 // links that lead nowhere, files that lost against others of their name, and
 // modules that are built in too.
 func Files(fsys fs.FS, release string, conf Config) ([]File, []string, error) {
-	s := &searcher{fsys: fsys, dir: "lib/modules/" + release, release: release, conf: conf, files: make(map[string]File)}
+	s := &searcher{fsys: fsys, dir: "lib/modules/" + release, release: release, conf: conf,
+		files: make(map[string]File)}
 	if len(conf.Search) == 0 {
 		s.conf.Search = defaultSearch()
 	}
@@ -71,7 +72,7 @@ func Files(fsys fs.FS, release string, conf Config) ([]File, []string, error) {
 	return ordered(s.files, string(order)), s.warnings, nil
 }
 
-// walk reads a folder. prefix is what the paths in it begin with.
+// walk reads a directory. prefix is what the paths in it begin with.
 func (s *searcher) walk(folder, prefix string) error {
 	if slices.Contains(s.inside, folder) {
 		return nil
@@ -92,7 +93,8 @@ func (s *searcher) walk(folder, prefix string) error {
 			target, err := follow(s.fsys, at)
 			if err != nil {
 				if modload.IsModule(name) {
-					s.warn("%s%s is a link to %s, which is not there: the module is left out; remove the link or install the package that it belongs to",
+					s.warn("%s%s is a link to %s, which is not there: the module is left out; remove the link or "+
+						"install the package that it belongs to",
 						prefix, name, readLink(s.fsys, at))
 				}
 				continue
@@ -141,10 +143,10 @@ func (s *searcher) add(f File) {
 	s.warn("module %s: %s is taken, not %s: %s", f.Name, winner.Path, loser.Path, why)
 }
 
-// wins tells whether the file met later wins, and why. It goes by
+// wins reports whether the file met later wins, and why. It goes by
 // depmod_module_is_higher_priority in kmod's tools/depmod.c, down to this: of
-// two files below one folder of the search order, the one met later wins, and
-// of two that no folder is named for, the one met first.
+// two files below one directory of the search order, the one met later wins, and
+// of two that no directory is named for, the one met first.
 func (s *searcher) wins(newer, older string) (ok bool, why string) {
 	for _, o := range slices.Backward(s.conf.Overrides) {
 		if !suits(o.Kernel, s.release) {

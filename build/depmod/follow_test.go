@@ -12,7 +12,8 @@ func TestFollow(t *testing.T) {
 	root := t.TempDir()
 	write(t, filepath.Join(root, "usr", "lib", "x", "file"), nil)
 	for at, target := range map[string]string{
-		"lib": "usr/lib", "usr/lib/abs": "/lib/x", "usr/lib/up": "../../../../../usr/lib/abs/file", "loop": "loop2", "loop2": "/loop", "gone": "/etc/hostname-that-is-outside",
+		"lib": "usr/lib", "usr/lib/abs": "/lib/x", "usr/lib/up": "../../../../../usr/lib/abs/file", "loop": "loop2",
+		"loop2": "/loop", "gone": "/etc/hostname-that-is-outside",
 	} {
 		if err := os.Symlink(target, filepath.Join(root, at)); err != nil {
 			t.Fatal(err)
@@ -20,13 +21,15 @@ func TestFollow(t *testing.T) {
 	}
 	fsys := os.DirFS(root)
 	for name, want := range map[string]string{
-		"lib/x/file": "usr/lib/x/file", "lib/abs/file": "usr/lib/x/file", "lib/up": "usr/lib/x/file", "lib/abs/..": "usr/lib", "lib/../..": ".",
+		"lib/x/file": "usr/lib/x/file", "lib/abs/file": "usr/lib/x/file", "lib/up": "usr/lib/x/file",
+		"lib/abs/..": "usr/lib", "lib/../..": ".",
 	} {
 		if got, err := follow(fsys, name); err != nil || got != want {
 			t.Errorf("follow(%s) = %s, %v, want %s", name, got, err, want)
 		}
 	}
-	for name, want := range map[string]string{"loop/x": "too many links", "gone": "no such file", "lib/x/none": "no such file"} {
+	for name, want := range map[string]string{"loop/x": "too many links", "gone": "no such file",
+		"lib/x/none": "no such file"} {
 		if got, err := follow(fsys, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("follow(%s) = %s, %v, want an error with %q", name, got, err, want)
 		}

@@ -31,7 +31,8 @@ func link(mods []*module, conf Config) (symbolTable, []string) {
 				if owner != nil {
 					who = owner.Path
 				}
-				warnings = append(warnings, fmt.Sprintf("symbol %s: %s and %s both export it: the kernel refuses the one that is loaded second", name, who, m.Path))
+				warnings = append(warnings, fmt.Sprintf("symbol %s: %s and %s both export it: the kernel refuses the "+
+					"one that is loaded second", name, who, m.Path))
 			}
 			symbols[name] = m
 		}
@@ -69,7 +70,8 @@ func unknownSymbols(m *module, unknown []string) string {
 	if more := len(unknown) - some; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("module %s: neither the kernel nor a module exports %s: %s cannot be loaded; it was built for another kernel, or a package is missing", m.Name, text, m.Path)
+	return fmt.Sprintf("module %s: neither the kernel nor a module exports %s: %s cannot be loaded; it was built for "+
+		"another kernel, or a package is missing", m.Name, text, m.Path)
 }
 
 // sortUsersFirst numbers the modules so that each comes before those it uses.
@@ -106,7 +108,8 @@ func sortUsersFirst(mods []*module) []string {
 			continue
 		}
 		if cycle := findCycle(m); cycle != nil {
-			warnings = append(warnings, fmt.Sprintf("dependency cycle %s: none of these modules can be loaded", cycleText(cycle)))
+			warnings = append(warnings, fmt.Sprintf("dependency cycle %s: none of these modules can be loaded",
+				cycleText(cycle)))
 		}
 	}
 	for _, m := range mods {

@@ -69,7 +69,8 @@ func pack(t *testing.T, name string, data []byte) []byte {
 			t.Fatal(err)
 		}
 	case ".zst":
-		w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<16))
+		w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+			zstd.WithWindowSize(1<<16))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,8 +101,10 @@ func madeTree(t *testing.T, root string, seed uint64, endings []string) {
 	put := func(folder string, i int) {
 		name := fmt.Sprintf("m%d-x_%d", i, i*7%13)
 		m := kotest.Module{
-			Name: strings.ReplaceAll(name, "-", "_"), Vermagic: testRelease + " SMP mod_unload modversions ", OutOfTree: folder != "kernel/drivers",
-			Exports: exports(fmt.Sprintf("sym_%d_a", i), fmt.Sprintf("sym_%d_b", i), fmt.Sprintf("sym_%s_%d", strings.ReplaceAll(folder, "/", "_"), i)),
+			Name: strings.ReplaceAll(name, "-", "_"), Vermagic: testRelease + " SMP mod_unload modversions ",
+			OutOfTree: folder != "kernel/drivers",
+			Exports: exports(fmt.Sprintf("sym_%d_a", i), fmt.Sprintf("sym_%d_b", i), fmt.Sprintf("sym_%s_%d",
+				strings.ReplaceAll(folder, "/", "_"), i)),
 		}
 		var uses []string
 		for range r.IntN(4) {
@@ -110,17 +113,23 @@ func madeTree(t *testing.T, root string, seed uint64, endings []string) {
 			}
 		}
 		slices.Sort(uses)
-		m.Imports = append(imports(slices.Compact(uses)...), ko.Import{Name: "maybe_there", Weak: true}, ko.Import{Name: "kernel_symbol", CRC: 3, HasCRC: true})
+		m.Imports = append(imports(slices.Compact(uses)...), ko.Import{Name: "maybe_there", Weak: true},
+			ko.Import{Name: "kernel_symbol", CRC: 3, HasCRC: true})
 		for n := range r.IntN(3) {
-			m.Info = append(m.Info, ko.Field{Key: "alias", Value: fmt.Sprintf("pci:v0000%04Xd0000%04Xsv*sd*bc*sc*i[0-%d]*", i, r.IntN(1<<16), n+1)})
+			m.Info = append(m.Info,
+				ko.Field{Key: "alias", Value: fmt.Sprintf("pci:v0000%04Xd0000%04Xsv*sd*bc*sc*i[0-%d]*",
+					i, r.IntN(1<<16), n+1)})
 		}
 		switch r.IntN(10) {
 		case 0:
-			m.Info = append(m.Info, ko.Field{Key: "softdep", Value: "pre: crc32c"}, ko.Field{Key: "softdep", Value: "post: a b"})
+			m.Info = append(m.Info, ko.Field{Key: "softdep", Value: "pre: crc32c"}, ko.Field{Key: "softdep",
+				Value: "post: a b"})
 		case 1:
-			m.Info = append(m.Info, ko.Field{Key: "alias", Value: "devname:dev/" + name}, ko.Field{Key: "alias", Value: fmt.Sprintf("char-major-10-%d", i)})
+			m.Info = append(m.Info, ko.Field{Key: "alias", Value: "devname:dev/" + name}, ko.Field{Key: "alias",
+				Value: fmt.Sprintf("char-major-10-%d", i)})
 		case 2:
-			m.Info = append(m.Info, ko.Field{Key: "alias", Value: fmt.Sprintf("block-major-%d-*", i)}, ko.Field{Key: "alias", Value: "devname:" + name})
+			m.Info = append(m.Info, ko.Field{Key: "alias", Value: fmt.Sprintf("block-major-%d-*", i)},
+				ko.Field{Key: "alias", Value: "devname:" + name})
 		}
 		file := folder + "/" + name + ".ko"
 		if strings.HasPrefix(folder, "kernel") && r.IntN(5) > 0 {
@@ -143,11 +152,13 @@ func madeTree(t *testing.T, root string, seed uint64, endings []string) {
 	write(t, filepath.Join(dir, "modules.builtin.modinfo"), []byte("crc32.license=GPL\x00"))
 	// Links into another release's tree, as weak-modules makes them.
 	other := filepath.Join(root, "lib", "modules", "6.6.5-test", "extra", "linked.ko")
-	write(t, other, kotest.Module{Name: "linked", Exports: exports("linked_symbol"), Imports: imports("sym_3_a")}.Bytes())
+	write(t, other, kotest.Module{Name: "linked", Exports: exports("linked_symbol"),
+		Imports: imports("sym_3_a")}.Bytes())
 	if err := os.MkdirAll(filepath.Join(dir, "weak-updates", "pkg"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("../../../6.6.5-test/extra/linked.ko", filepath.Join(dir, "weak-updates", "pkg", "linked.ko")); err != nil {
+	if err := os.Symlink("../../../6.6.5-test/extra/linked.ko", filepath.Join(dir, "weak-updates", "pkg",
+		"linked.ko")); err != nil {
 		t.Fatal(err)
 	}
 	// depmod lists what it cannot read.
@@ -172,13 +183,19 @@ func TestRunMadeTrees(t *testing.T) {
 	}
 	slices.Sort(endings)
 	for name, conf := range map[string]map[string]string{
-		"RHEL":      {"dist.conf": "#\n# depmod.conf\n#\n\nsearch updates extra built-in weak-updates special\nexclude passed-over\n"},
-		"Ubuntu":    {"ubuntu.conf": "search updates ubuntu built-in extra special weak-updates\nexclude passed-over other\n"},
-		"two lines": {"b.conf": "search weak-updates built-in\n", "a.conf": "exclude passed-over\nsearch special\textra updates/dkms\n"},
+		"RHEL": {"dist.conf": "#\n# depmod.conf\n#\n\nsearch updates extra built-in weak-updates special\n" +
+			"exclude passed-over\n"},
+		"Ubuntu": {"ubuntu.conf": "search updates ubuntu built-in extra special weak-updates\n" +
+			"exclude passed-over other\n"},
+		"two lines": {"b.conf": "search weak-updates built-in\n", "a.conf": "exclude passed-over\n" +
+			"search special\textra updates/dkms\n"},
 		"override": {"z.conf": "search updates extra special built-in weak-updates\nexclude passed-over\n" +
-			"override m3-x_8 * special/deep/er\noverride m10-x_5 6\\.6\\..* kernel/drivers\noverride m11-x_12 ^5\\. weak-updates\n" + overrides()},
-		"external":      {"e.conf": "external * ROOT/opt/first\nexternal 6.6.6 ROOT/opt/second\nexternal 7.* ROOT/opt/third\nexclude passed-over\nsearch updates external built-in extra special weak-updates\n"},
-		"external last": {"e.conf": "external * ROOT/opt/first\nexternal * ROOT/opt/second\nexclude passed-over\nsearch updates special extra weak-updates \\\n built-in external\n"},
+			"override m3-x_8 * special/deep/er\noverride m10-x_5 6\\.6\\..* kernel/drivers\noverride m11-x_12 ^5\\. " +
+			"weak-updates\n" + overrides()},
+		"external": {"e.conf": "external * ROOT/opt/first\nexternal 6.6.6 ROOT/opt/second\nexternal 7.* " +
+			"ROOT/opt/third\nexclude passed-over\nsearch updates external built-in extra special weak-updates\n"},
+		"external last": {"e.conf": "external * ROOT/opt/first\nexternal * ROOT/opt/second\nexclude passed-over\n" +
+			"search updates special extra weak-updates \\\n built-in external\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,7 +204,8 @@ func TestRunMadeTrees(t *testing.T) {
 			for i, dir := range []string{"first", "second", "third"} {
 				for n := range 4 {
 					name := fmt.Sprintf("m%d-x_%d", n+i, (n+i)*7%13)
-					m := kotest.Module{Name: strings.ReplaceAll(name, "-", "_"), Exports: exports(dir + "_symbol"), Imports: imports("sym_20_a")}
+					m := kotest.Module{Name: strings.ReplaceAll(name, "-", "_"), Exports: exports(dir + "_symbol"),
+						Imports: imports("sym_20_a")}
 					write(t, filepath.Join(root, "opt", dir, name+".ko"), m.Bytes())
 				}
 			}
@@ -198,7 +216,8 @@ func TestRunMadeTrees(t *testing.T) {
 			}
 			for line := range strings.Lines(realDepmod(t, root, theirs, testRelease)) {
 				// Modules without a number, and the damaged ones.
-				if !strings.Contains(line, " has devname ") && !strings.Contains(line, "broken.ko") && !strings.Contains(line, "empty.ko") {
+				if !strings.Contains(line, " has devname ") && !strings.Contains(line, "broken.ko") &&
+					!strings.Contains(line, "empty.ko") {
 					t.Errorf("depmod says: %s", line)
 				}
 			}
@@ -212,18 +231,21 @@ func TestRunMadeTrees(t *testing.T) {
 				t.Fatal(err)
 			}
 			sameIndexes(t, x, dir, root)
-			if said := strings.Contains(strings.Join(x.Warnings, "\n"), "there is an override for it"); said != (name == "override") {
+			if said := strings.Contains(strings.Join(x.Warnings, "\n"),
+				"there is an override for it"); said != (name == "override") {
 				t.Errorf("an override decided: %v", said)
 			}
 			for _, w := range x.Warnings {
-				if !strings.Contains(w, " is taken, not ") && !strings.HasPrefix(w, "symbol ") && !strings.HasPrefix(w, "module broken: ") && !strings.HasPrefix(w, "module empty: ") {
+				if !strings.Contains(w, " is taken, not ") && !strings.HasPrefix(w, "symbol ") && !strings.HasPrefix(w,
+					"module broken: ") && !strings.HasPrefix(w, "module empty: ") {
 					t.Errorf("unexpected warning: %s", w)
 				}
 			}
 			if !strings.Contains(string(x.Dep), "weak-updates/pkg/linked.ko:") {
 				t.Error("the link of weak-updates is not in modules.dep")
 			}
-			if stale, err := Stale(Tree(dir, testRelease), testRelease, c); err != nil || (stale != nil && !strings.HasPrefix(name, "external")) {
+			if stale, err := Stale(Tree(dir, testRelease), testRelease, c); err != nil ||
+				(stale != nil && !strings.HasPrefix(name, "external")) {
 				t.Errorf("Stale of what depmod wrote: %v, %v", stale, err)
 			}
 		})
@@ -276,7 +298,8 @@ func TestRunWarnings(t *testing.T) {
 	_, dir := wrongTree(t)
 	// The second is not in its place: links lead beside it.
 	moved := filepath.Join(t.TempDir(), "moved")
-	if err := os.CopyFS(filepath.Join(filepath.Dir(moved), "other"), os.DirFS(filepath.Join(filepath.Dir(dir), "other"))); err != nil {
+	if err := os.CopyFS(filepath.Join(filepath.Dir(moved), "other"),
+		os.DirFS(filepath.Join(filepath.Dir(dir), "other"))); err != nil {
 		t.Fatal(err)
 	}
 	for _, at := range []string{dir, moved} {
@@ -352,10 +375,12 @@ func TestRunErrors(t *testing.T) {
 	root, dir := wrongTree(t)
 	write(t, filepath.Join(dir, "kernel", "bad.ko.xz"), []byte("no xz"))
 	x, err := Run(os.DirFS(root), testRelease, Config{})
-	if err != nil || !strings.Contains(strings.Join(x.Warnings, "\n"), "module bad: kernel/bad.ko.xz: ") || !strings.Contains(string(x.Dep), "kernel/bad.ko.xz:\n") {
+	if err != nil || !strings.Contains(strings.Join(x.Warnings, "\n"), "module bad: kernel/bad.ko.xz: ") ||
+		!strings.Contains(string(x.Dep), "kernel/bad.ko.xz:\n") {
 		t.Errorf("a damaged file: %v, %+v", err, x)
 	}
-	if _, err := Run(os.DirFS(root), "1.2.3", Config{}); err == nil || !strings.Contains(err.Error(), "lib/modules/1.2.3") {
-		t.Errorf("error %v does not name the folder", err)
+	if _, err := Run(os.DirFS(root), "1.2.3", Config{}); err == nil ||
+		!strings.Contains(err.Error(), "lib/modules/1.2.3") {
+		t.Errorf("error %v does not name the directory", err)
 	}
 }

@@ -75,7 +75,8 @@ func TestQuickAsRun(t *testing.T) {
 func TestQuickNeedsSymbols(t *testing.T) {
 	const release = "6.9.1-test"
 	of := func(name, needs, vermagic string, outOfTree bool) []byte {
-		return kotest.Module{Name: name, Depends: needs, Vermagic: vermagic + " SMP ", OutOfTree: outOfTree, Pad: 4000}.Bytes()
+		return kotest.Module{Name: name, Depends: needs, Vermagic: vermagic + " SMP ",
+			OutOfTree: outOfTree, Pad: 4000}.Bytes()
 	}
 	own := of("b", "", release, false)
 	for name, tt := range map[string]struct {

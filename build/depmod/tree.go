@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// A treeFS shows folders of the machine as lib/modules/RELEASE.
+// A treeFS shows directories of the machine as lib/modules/RELEASE.
 type treeFS struct {
 	dir     string
 	release string
 }
 
-// Tree is a file system rooted at "/" in which dir, a folder of this machine,
+// Tree is a file system rooted at "/" in which dir, a directory of this machine,
 // is lib/modules/RELEASE. Where dir has that place already it is the root
 // around it, with /etc/depmod.d and all that links may lead to. Otherwise
-// nothing else is in it but the folders beside dir, as trees of other releases.
+// nothing else is in it but the directories beside dir, as trees of other releases.
 func Tree(dir, release string) fs.FS {
 	if root, ok := strings.CutSuffix(dir, "/lib/modules/"+release); ok {
 		// Where /lib is a link to usr/lib, the root is above.
@@ -48,7 +48,7 @@ func (t treeFS) place(op, name string) (string, error) {
 	return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 }
 
-// Open opens a file or folder.
+// Open opens a file or directory.
 func (t treeFS) Open(name string) (fs.File, error) {
 	at, err := t.place("open", name)
 	if err != nil {
@@ -58,7 +58,7 @@ func (t treeFS) Open(name string) (fs.File, error) {
 }
 
 // Lstat tells about a name without following it. What is above the tree is a
-// folder, and so is the tree itself.
+// directory, and so is the tree itself.
 func (t treeFS) Lstat(name string) (fs.FileInfo, error) {
 	if name == "." || name == "lib" || name == "lib/modules" || name == "lib/modules/"+t.release {
 		return os.Stat(t.dir)

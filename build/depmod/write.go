@@ -38,7 +38,8 @@ func writeIndexes(mods []*module) *Indexes {
 			devname.WriteString(node)
 		}
 	}
-	x.Dep, x.Alias, x.Softdep, x.Weakdep, x.Devname = dep.Bytes(), alias.Bytes(), softdep.Bytes(), weakdep.Bytes(), devname.Bytes()
+	x.Dep, x.Alias, x.Softdep, x.Weakdep, x.Devname = dep.Bytes(), alias.Bytes(), softdep.Bytes(), weakdep.Bytes(),
+		devname.Bytes()
 	return x
 }
 

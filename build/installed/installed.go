@@ -67,11 +67,12 @@ func (e *NotFoundError) Error() string {
 	if e.Link != "" {
 		have += "; " + e.Link
 	}
-	return fmt.Sprintf("find kernel %s: no modules in %s; %s", e.Release, filepath.Join(e.Root, "lib/modules", e.Release), have)
+	return fmt.Sprintf("find kernel %s: no modules in %s; %s", e.Release, filepath.Join(e.Root, "lib/modules",
+		e.Release), have)
 }
 
 // Inside is where a path below a root lies on this machine. Links lead to where they lead in the root, absolute ones
-// too. The path stays as it is where they lead there on this machine as well.
+// too. The path is left unchanged where they lead there on this machine as well.
 func Inside(root, name string) (string, error) {
 	at := filepath.Join(root, name)
 	in, err := depmod.Resolve(os.DirFS(root), name)
@@ -108,7 +109,7 @@ func Dangling(root string) string {
 	return ""
 }
 
-// Find finds a release below root. That the kernel's file is missing is no error.
+// Find finds a release below root. That the kernel's file is missing is not an error.
 func Find(root, release string) (Kernel, error) {
 	if release == "" || release == "." || release == ".." || strings.ContainsRune(release, '/') {
 		return Kernel{}, fmt.Errorf("find kernel: %q is not a release such as 6.1.0-56-amd64 (uname -r)", release)
@@ -194,7 +195,7 @@ func List(root string) ([]Kernel, error) {
 		for _, e := range entries {
 			at, err := Inside(root, dir+"/"+e.Name())
 			known := slices.ContainsFunc(list, func(k Kernel) bool { return k.Release == e.Name() })
-			if known || err != nil || !hasModules(at) { // a link to nowhere is no kernel
+			if known || err != nil || !hasModules(at) { // a link to nowhere is not a kernel
 				continue
 			}
 			list = append(list, Kernel{Release: e.Name(), Modules: at, File: find(root, e.Name())})

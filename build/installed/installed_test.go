@@ -29,8 +29,10 @@ func plant(t *testing.T, names ...string) string {
 func TestFind(t *testing.T) {
 	const r = "6.1.0-1-test"
 	for _, file := range []string{
-		"boot/vmlinuz-" + r, "lib/modules/" + r + "/vmlinuz", "usr/lib/modules/" + r + "/vmlinuz", "boot/vmlinux-" + r, "boot/Image-" + r,
-		"boot/kernel-" + r, "boot/0123456789abcdef0123456789abcdef/" + r + "/linux", "efi/debian/" + r + "/linux", "boot/efi/fedora/" + r + "/linux",
+		"boot/vmlinuz-" + r, "lib/modules/" + r + "/vmlinuz", "usr/lib/modules/" + r + "/vmlinuz",
+		"boot/vmlinux-" + r, "boot/Image-" + r,
+		"boot/kernel-" + r, "boot/0123456789abcdef0123456789abcdef/" + r + "/linux", "efi/debian/" + r + "/linux",
+		"boot/efi/fedora/" + r + "/linux",
 	} {
 		modules := "lib/modules/" + r
 		if strings.HasPrefix(file, "usr/") {
@@ -51,7 +53,8 @@ func TestFindErrors(t *testing.T) {
 		t.Errorf("without a file: %v, %v", k, err)
 	}
 	for release, want := range map[string]string{
-		"6.3-c": "lib/modules/6.3-c; there are 6.1-a, 6.2-b", "": "is not a release", "..": "is not a release", "a/b": "is not a release",
+		"6.3-c": "lib/modules/6.3-c; there are 6.1-a, 6.2-b", "": "is not a release", "..": "is not a release",
+		"a/b": "is not a release",
 	} {
 		if _, err := Find(root, release); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", release, err, want)
@@ -60,7 +63,8 @@ func TestFindErrors(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	root := plant(t, "lib/modules/6.2-b/modules.dep", "lib/modules/6.1-a/modules.order", "boot/vmlinuz-6.1-a", "lib/modules/6.0-removed/build",
+	root := plant(t, "lib/modules/6.2-b/modules.dep", "lib/modules/6.1-a/modules.order", "boot/vmlinuz-6.1-a",
+		"lib/modules/6.0-removed/build",
 		"usr/lib/modules/6.2-b/modules.dep", "usr/lib/modules/6.4-d/kernel/x.ko", "usr/lib/modules/6.4-d/vmlinuz")
 	got, err := List(root)
 	want := []Kernel{
@@ -94,7 +98,8 @@ func TestLinksInside(t *testing.T) {
 	link("/data/modules", "lib/modules")
 	link("/data/boot", "boot")
 	link(outside+"/modules", "usr/lib/modules")
-	want := Kernel{Release: r, Modules: filepath.Join(root, "data/modules", r), File: filepath.Join(root, "data/boot/vmlinuz-"+r)}
+	want := Kernel{Release: r, Modules: filepath.Join(root, "data/modules", r),
+		File: filepath.Join(root, "data/boot/vmlinuz-"+r)}
 	got, err := Find(root, r)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -104,7 +109,8 @@ func TestLinksInside(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	_, err = Find(root, "6.2-host")
-	if want := "; there is " + r + "; " + root + "/usr/lib/modules is a link to " + outside + "/modules, which is not there in " + root; err == nil || !strings.HasSuffix(err.Error(), want) {
+	if want := "; there is " + r + "; " + root + "/usr/lib/modules is a link to " + outside +
+		"/modules, which is not there in " + root; err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("%v, want %s", err, want)
 	}
 }

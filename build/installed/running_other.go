@@ -4,7 +4,7 @@ package installed
 
 import "errors"
 
-// Running is the release of the kernel that runs, which here is no Linux.
+// Running is the release of the kernel that runs, which here is not Linux.
 func Running() (string, error) {
 	return "", errors.New("which kernel runs: it is not Linux")
 }

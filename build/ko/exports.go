@@ -2,6 +2,7 @@ package ko
 
 import (
 	"cmp"
+	"debug/elf"
 	"slices"
 	"strings"
 )
@@ -24,8 +25,8 @@ func exportTables() [5]exportTable {
 
 const (
 	exportStrings = "__ksymtab_strings"
-	// exportFlags has one byte for each entry of __ksymtab where there is no
-	// __ksymtab_gpl any more.
+	// exportFlags has one byte for each entry of __ksymtab where there is no longer a
+	// __ksymtab_gpl.
 	exportFlags = "__kflagstab"
 	flagGPL     = 1 // KSYM_FLAG_GPL_ONLY
 )
@@ -94,7 +95,7 @@ func (o *object) hasRelocations(index int) bool { return o.relocationSection(ind
 // relocationSection is the first one that applies to a section.
 func (o *object) relocationSection(index int) *section {
 	for i := range o.sections {
-		if s := &o.sections[i]; (s.kind == sectionRela || s.kind == sectionRel) && int(s.info) == index {
+		if s := &o.sections[i]; (s.kind == elf.SHT_RELA || s.kind == elf.SHT_REL) && int(s.info) == index {
 			return s
 		}
 	}
@@ -113,7 +114,7 @@ func (o *object) relocations(index int, table, names []byte) []relocation {
 		long = 8
 	}
 	size := 2 * long
-	if s.kind == sectionRela {
+	if s.kind == elf.SHT_RELA {
 		size = 3 * long
 	}
 	count := len(table) / o.symbolSize()
@@ -124,7 +125,7 @@ func (o *object) relocations(index int, table, names []byte) []relocation {
 		symbol := info >> 8
 		if o.wide {
 			symbol = info >> 32
-			if o.machine == 8 && o.order.Uint16([]byte{1, 0}) == 1 { // mips64le has its own order
+			if o.machine == elf.EM_MIPS && o.order.Uint16([]byte{1, 0}) == 1 { // mips64le has its own order
 				symbol = info & 0xffffffff
 			}
 		}
@@ -134,7 +135,7 @@ func (o *object) relocations(index int, table, names []byte) []relocation {
 		target := o.symbol(table, names, int(symbol)) //nolint:gosec // below count
 		r.section, r.target = int(target.index), target.value
 		switch {
-		case s.kind == sectionRela:
+		case s.kind == elf.SHT_RELA:
 			r.target += o.word(b[2*long:])
 		case r.offset <= uint64(len(place)) && uint64(len(place))-r.offset >= 4:
 			r.target += uint64(o.order.Uint32(place[r.offset:]))

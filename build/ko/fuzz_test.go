@@ -41,7 +41,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		plain := ko.Unsigned(data)
 		if !bytes.HasPrefix(data, plain) {
-			t.Error("Unsigned is no beginning of the file")
+			t.Error("Unsigned is not a beginning of the file")
 		}
 		m, err := ko.Parse(data)
 		if err != nil {
@@ -61,7 +61,8 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzParseKernelELF(f *testing.F) {
-	for _, k := range []kotest.Kernel{{}, {Absolute: true}, {Bits32: true, BigEndian: true}, {Flags: true, NoNamespaces: true}} {
+	for _, k := range []kotest.Kernel{{}, {Absolute: true}, {Bits32: true, BigEndian: true},
+		{Flags: true, NoNamespaces: true}} {
 		k.Exports = made().Exports
 		f.Add(k.Bytes())
 	}

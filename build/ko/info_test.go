@@ -20,7 +20,8 @@ import (
 func TestReadInfo(t *testing.T) {
 	module := kotest.Module{
 		Name: "a", Vermagic: "6.9.1 SMP ", Depends: "b,c", Pad: 4000,
-		Info: []ko.Field{{Key: "alias", Value: "pci:v0000*"}, {Key: "description", Value: "two\nlines"}, {Key: "rhelversion", Value: "9.4"}},
+		Info: []ko.Field{{Key: "alias", Value: "pci:v0000*"}, {Key: "description", Value: "two\nlines"},
+			{Key: "rhelversion", Value: "9.4"}},
 	}.Bytes()
 	want, err := ko.ParseInfo(module)
 	if err != nil {
@@ -29,11 +30,13 @@ func TestReadInfo(t *testing.T) {
 	at := bytes.Index(module, []byte("alias=pci"))
 	after := bytes.LastIndex(module, []byte("vermagic=")) + len("vermagic=6.9.1 SMP \x00")
 	for name, before := range map[string]string{
-		"as it is": "", "a zero": "\x00", "no zero": "\xff\x01\x7f", "a letter": "\xff\x00A", "digits": "\x00\x0012", "text": "\x00what",
+		"as it is": "", "a zero": "\x00", "no zero": "\xff\x01\x7f", "a letter": "\xff\x00A", "digits": "\x00\x0012",
+		"text": "\x00what",
 	} {
 		data := bytes.Clone(module[:after])
 		copy(data[at-len(before):], before)
-		for kind, tail := range map[string]string{"code": "\xf3\x0f\x1e\xfa", "padded": strings.Repeat("\x00", 20) + "\x01", "nothing": ""} {
+		for kind, tail := range map[string]string{"code": "\xf3\x0f\x1e\xfa", "padded": strings.Repeat("\x00",
+			20) + "\x01", "nothing": ""} {
 			got, _, err := ko.ReadInfo(iotest.HalfReader(bytes.NewReader(append(slices.Clip(data), tail...))), nil)
 			if err != nil {
 				t.Errorf("%s, %s: %v", name, kind, err)

@@ -1,6 +1,7 @@
 package ko
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -18,12 +19,13 @@ func ParseKernelELF(data []byte) ([]Symbol, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read kernel: %w", err)
 	}
-	if o.kind() == typeRelocatable {
+	if o.kind == elf.ET_REL {
 		return nil, errors.New("read kernel: it is an object file or a module, no kernel")
 	}
 	names := o.find(exportStrings)
 	if names == 0 {
-		return nil, errors.New("read kernel: it has no section __ksymtab_strings: it was built without modules, or its sections were stripped")
+		return nil, errors.New("read kernel: it has no section __ksymtab_strings: it was built without modules, or " +
+			"its sections were stripped")
 	}
 	var list []Symbol
 	for _, t := range exportTables() {
@@ -87,7 +89,8 @@ func (o *object) linkedForm(index, names, field, fields int, distance bool) []Sy
 	target := func(at int) uint64 {
 		switch {
 		case distance:
-			return table.addr + uint64(at) + uint64(int64(int32(o.order.Uint32(table.data[at:])))) //nolint:gosec // offsets wrap around
+			return table.addr + uint64(at) +
+				uint64(int64(int32(o.order.Uint32(table.data[at:])))) //nolint:gosec // offsets wrap around
 		case field == 8:
 			return o.order.Uint64(table.data[at:])
 		}
@@ -121,13 +124,16 @@ func ParseSymvers(r io.Reader) ([]Symbol, error) {
 			continue
 		}
 		if len(fields) < 4 {
-			return nil, fmt.Errorf("read Module.symvers: line %d is not CRC, symbol, module and kind of export with tabs between", number)
+			return nil, fmt.Errorf("read Module.symvers: line %d is not CRC, symbol, module and kind of export "+
+				"with tabs between", number)
 		}
 		crc, err := strconv.ParseUint(strings.TrimPrefix(fields[0], "0x"), 16, 64)
 		if err != nil {
-			return nil, fmt.Errorf("read Module.symvers: line %d: CRC %q is no hexadecimal number", number, fields[0])
+			return nil, fmt.Errorf("read Module.symvers: line %d: CRC %q is not a hexadecimal number",
+				number, fields[0])
 		}
-		s := Symbol{Name: fields[1], CRC: uint32(crc), HasCRC: crc != 0, GPL: strings.HasSuffix(fields[3], "_GPL"), From: fields[2]} //nolint:gosec // a CRC has 32 bits
+		s := Symbol{Name: fields[1], CRC: uint32(crc), HasCRC: crc != 0, GPL: strings.HasSuffix(fields[3], "_GPL"),
+			From: fields[2]} //nolint:gosec // a CRC has 32 bits
 		if len(fields) > 4 {
 			s.Namespace = fields[4]
 		}

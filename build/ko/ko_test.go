@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -44,7 +46,8 @@ func moduleFiles(t *testing.T) []string {
 func made() kotest.Module {
 	return kotest.Module{
 		Name: "foo_bar", Vermagic: "6.1.0-56-amd64 SMP preempt mod_unload modversions ", Depends: "a,b-c",
-		Info: []ko.Field{{Key: "alias", Value: "pci:v*"}, {Key: "firmware", Value: "x/y=z.bin"}, {Key: "alias", Value: "fs-foo"}},
+		Info: []ko.Field{{Key: "alias", Value: "pci:v*"}, {Key: "firmware", Value: "x/y=z.bin"}, {Key: "alias",
+			Value: "fs-foo"}},
 		Exports: []ko.Symbol{
 			{Name: "foo_one", CRC: 0x89abcdef, HasCRC: true},
 			{Name: "foo_two", CRC: 2, HasCRC: true, GPL: true, Namespace: "FOO"},
@@ -71,15 +74,26 @@ func TestParse(t *testing.T) {
 		arch     string
 		versions ko.VersionForm
 	}{
-		"amd64":         {bytesOf(func(m *kotest.Module) { m.Both = true }), "amd64", ko.BasicVersions | ko.ExtendedVersions},
-		"arm64":         {bytesOf(func(m *kotest.Module) { m.Machine, m.Extended = elf.EM_AARCH64, true }), "arm64", ko.ExtendedVersions},
-		"arm":           {bytesOf(func(m *kotest.Module) { m.Machine, m.Bits32, m.Extended, m.InPlace = elf.EM_ARM, true, true, true }), "arm", ko.ExtendedVersions},
-		"s390x":         {bytesOf(func(m *kotest.Module) { m.Machine, m.BigEndian, m.Both = elf.EM_S390, true, true }), "s390x", ko.BasicVersions | ko.ExtendedVersions},
-		"mips":          {bytesOf(func(m *kotest.Module) { m.Machine, m.BigEndian, m.Bits32, m.Both = elf.EM_MIPS, true, true, true }), "mips", ko.BasicVersions | ko.ExtendedVersions},
-		"pointers":      {bytesOf(func(m *kotest.Module) { m.Absolute, m.Both = true, true }), "amd64", ko.BasicVersions | ko.ExtendedVersions},
-		"CRCs by place": {bytesOf(func(m *kotest.Module) { m.NoCRCSymbols, m.Both = true, true }), "amd64", ko.BasicVersions | ko.ExtendedVersions},
-		"flags":         {bytesOf(func(m *kotest.Module) { m.Flags, m.Both = true, true }), "amd64", ko.BasicVersions | ko.ExtendedVersions},
-		"signed":        {bytesOf(func(m *kotest.Module) { m.Signed, m.Both = true, true }), "amd64", ko.BasicVersions | ko.ExtendedVersions},
+		"amd64": {bytesOf(func(m *kotest.Module) { m.Both = true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions},
+		"arm64": {bytesOf(func(m *kotest.Module) { m.Machine, m.Extended = elf.EM_AARCH64, true }), "arm64",
+			ko.ExtendedVersions},
+		"arm": {bytesOf(func(m *kotest.Module) {
+			m.Machine, m.Bits32, m.Extended, m.InPlace = elf.EM_ARM, true, true, true
+		}), "arm", ko.ExtendedVersions},
+		"s390x": {bytesOf(func(m *kotest.Module) { m.Machine, m.BigEndian, m.Both = elf.EM_S390, true, true }),
+			"s390x", ko.BasicVersions | ko.ExtendedVersions},
+		"mips": {bytesOf(func(m *kotest.Module) {
+			m.Machine, m.BigEndian, m.Bits32, m.Both = elf.EM_MIPS, true, true, true
+		}), "mips", ko.BasicVersions | ko.ExtendedVersions},
+		"pointers": {bytesOf(func(m *kotest.Module) { m.Absolute, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions},
+		"CRCs by place": {bytesOf(func(m *kotest.Module) { m.NoCRCSymbols, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions},
+		"flags": {bytesOf(func(m *kotest.Module) { m.Flags, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions},
+		"signed": {bytesOf(func(m *kotest.Module) { m.Signed, m.Both = true, true }), "amd64",
+			ko.BasicVersions | ko.ExtendedVersions},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := tt.made.Bytes()
@@ -88,7 +102,8 @@ func TestParse(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := made()
-			if m.Name != want.Name || m.Arch != tt.arch || m.Versions != tt.versions || m.Vermagic() != want.Vermagic || m.Release() != "6.1.0-56-amd64" || !m.InTree() {
+			if m.Name != want.Name || m.Arch != tt.arch || m.Versions != tt.versions || m.Vermagic() != want.Vermagic ||
+				m.Release() != "6.1.0-56-amd64" || !m.InTree() {
 				t.Errorf("got %s %s %v %q %q %v", m.Name, m.Arch, m.Versions, m.Vermagic(), m.Release(), m.InTree())
 			}
 			byName := func(a, b ko.Symbol) int { return cmp.Compare(a.Name, b.Name) }
@@ -96,8 +111,9 @@ func TestParse(t *testing.T) {
 			slices.SortFunc(want.Exports, byName)
 			for what, diff := range map[string]string{
 				"exports": gocmp.Diff(want.Exports, m.Exports), "imports": gocmp.Diff(want.Imports, m.Imports),
-				"aliases": gocmp.Diff([]string{"pci:v*", "fs-foo"}, m.Aliases()), "firmware": gocmp.Diff([]string{"x/y=z.bin"}, m.Firmware()),
-				"depends": gocmp.Diff([]string{"a", "b_c"}, m.Depends()),
+				"aliases":  gocmp.Diff([]string{"pci:v*", "fs-foo"}, m.Aliases()),
+				"firmware": gocmp.Diff([]string{"x/y=z.bin"}, m.Firmware()),
+				"depends":  gocmp.Diff([]string{"a", "b_c"}, m.Depends()),
 			} {
 				if diff != "" {
 					t.Errorf("%s (-want +got):\n%s", what, diff)
@@ -148,7 +164,8 @@ func TestSignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &ko.Signature{Signer: "Some key", KeyID: "66:F5:4E:15", HashAlgo: "sha256", Bytes: len(data) - len(ko.Unsigned(data))}
+	want := &ko.Signature{Signer: "Some key", KeyID: "66:F5:4E:15", HashAlgo: "sha256",
+		Bytes: len(data) - len(ko.Unsigned(data))}
 	if diff := gocmp.Diff(want, m.Signature); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -187,9 +204,41 @@ func TestParseErrors(t *testing.T) {
 		"header only": {good[:40], "cut off"},
 		"no module":   {bytes.ReplaceAll(good, []byte(".modinfo"), []byte(".nothing")), ".modinfo"},
 	} {
-		if _, err := ko.Parse(tt.data); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "read kernel module: ") {
+		if _, err := ko.Parse(tt.data); err == nil || !strings.Contains(err.Error(), tt.want) ||
+			!strings.HasPrefix(err.Error(), "read kernel module: ") {
 			t.Errorf("%s: error %v, want %q", name, err, tt.want)
 		}
+	}
+}
+
+// Names that all headers share are not copied for each of them.
+func TestParseMemory(t *testing.T) {
+	const sections, names = 4000, 256 << 10
+	var file bytes.Buffer
+	put := func(record any) {
+		if err := binary.Write(&file, binary.LittleEndian, record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := elf.Header64{
+		Ident: [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB)},
+		Type:  uint16(elf.ET_REL), Shoff: 64 + names, Shentsize: 64, Shnum: sections, Shstrndx: 1,
+	}
+	put(h)
+	file.Write(bytes.Repeat([]byte{'a'}, names-1))
+	file.WriteByte(0)
+	for range sections {
+		put(elf.Section64{Type: uint32(elf.SHT_STRTAB), Off: 64, Size: names})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := ko.Parse(file.Bytes())
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), ".modinfo") {
+		t.Errorf("error %v", err)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 4*uint64(file.Len()) {
+		t.Errorf("%d bytes are allocated for a file of %d", took, file.Len())
 	}
 }
 
@@ -225,7 +274,8 @@ func TestParseKernelELF(t *testing.T) {
 }
 
 func TestParseSymvers(t *testing.T) {
-	got, err := ko.ParseSymvers(strings.NewReader("0x89abcdef\tfoo\tvmlinux\tEXPORT_SYMBOL\t\n0x00000000\tbar\tdrivers/x/y\tEXPORT_SYMBOL_GPL\tNS\n0x1\told\tvmlinux\tEXPORT_SYMBOL\n"))
+	got, err := ko.ParseSymvers(strings.NewReader("0x89abcdef\tfoo\tvmlinux\tEXPORT_SYMBOL\t\n" +
+		"0x00000000\tbar\tdrivers/x/y\tEXPORT_SYMBOL_GPL\tNS\n0x1\told\tvmlinux\tEXPORT_SYMBOL\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +288,8 @@ func TestParseSymvers(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, text := range []string{"0x1 foo vmlinux EXPORT_SYMBOL", "x\tfoo\tvmlinux\tEXPORT_SYMBOL"} {
-		if _, err := ko.ParseSymvers(strings.NewReader("0x1\ta\tvmlinux\tEXPORT_SYMBOL\n" + text)); err == nil || !strings.Contains(err.Error(), "line 2") {
+		if _, err := ko.ParseSymvers(strings.NewReader("0x1\ta\tvmlinux\tEXPORT_SYMBOL\n" + text)); err == nil ||
+			!strings.Contains(err.Error(), "line 2") {
 			t.Errorf("%q: error %v", text, err)
 		}
 	}
@@ -329,7 +380,8 @@ func TestParseAsModinfo(t *testing.T) {
 			fmt.Fprintf(&got, "%s=%s\x00", f.Key, f.Value)
 		}
 		if s := m.Signature; s != nil {
-			fmt.Fprintf(&got, "sig_id=PKCS#7\x00signer=%s\x00sig_key=%s\x00sig_hashalgo=%s\x00", s.Signer, s.KeyID, s.HashAlgo)
+			fmt.Fprintf(&got, "sig_id=PKCS#7\x00signer=%s\x00sig_key=%s\x00sig_hashalgo=%s\x00",
+				s.Signer, s.KeyID, s.HashAlgo)
 		}
 		out, err := exec.CommandContext(t.Context(), tool, "-0", file).Output()
 		if err != nil {
@@ -338,12 +390,14 @@ func TestParseAsModinfo(t *testing.T) {
 		var want strings.Builder
 		for record := range strings.SplitSeq(string(out), "\x00") {
 			key, _, _ := strings.Cut(record, "=")
-			if !strings.HasPrefix(key, "filename:") && key != "signature" && key != "" && !strings.HasPrefix(key, "\n") {
+			if !strings.HasPrefix(key, "filename:") && key != "signature" && key != "" && !strings.HasPrefix(key,
+				"\n") {
 				want.WriteString(record + "\x00")
 			}
 		}
 		parameters := func(text string) string { // modinfo joins parm and parmtype
-			return strings.Join(slices.DeleteFunc(strings.Split(text, "\x00"), func(r string) bool { return strings.HasPrefix(r, "parm") }), "\n")
+			return strings.Join(slices.DeleteFunc(strings.Split(text, "\x00"),
+				func(r string) bool { return strings.HasPrefix(r, "parm") }), "\n")
 		}
 		if diff := gocmp.Diff(parameters(want.String()), parameters(got.String())); diff != "" {
 			t.Errorf("%s (-modinfo +Parse):\n%s", file, diff)

@@ -91,7 +91,7 @@ func (m *Module) Release() string {
 	return release
 }
 
-// InTree tells whether the module was built with the kernel.
+// InTree reports whether the module was built with the kernel.
 func (m *Module) InTree() bool { return m.Field("intree") == "Y" }
 
 // Depends are the modules whose symbols this one uses, as modpost saw it, with

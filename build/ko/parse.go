@@ -2,6 +2,7 @@ package ko
 
 import (
 	"bytes"
+	"debug/elf"
 	"errors"
 	"fmt"
 )
@@ -20,8 +21,8 @@ func parse(data []byte) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.kind() != typeRelocatable {
-		return nil, fmt.Errorf("ELF type %d is not that of a relocatable object", o.kind())
+	if o.kind != elf.ET_REL {
+		return nil, fmt.Errorf("ELF type %d is not that of a relocatable object", o.kind)
 	}
 	m := &Module{Arch: o.arch(), Info: parseInfo(o.section(".modinfo")), Signature: parseSignature(data)}
 	if len(m.Info) == 0 {
@@ -37,7 +38,7 @@ func parse(data []byte) (*Module, error) {
 	m.Versions = v.form
 	table, strings := o.symtab()
 	if len(table)%o.symbolSize() != 0 {
-		return nil, errors.New("its symbol table is no whole number of symbols")
+		return nil, errors.New("its symbol table is not a whole number of symbols")
 	}
 	crcs := make(map[string]uint32)
 	for i := 1; i < len(table)/o.symbolSize(); i++ {
@@ -45,7 +46,7 @@ func parse(data []byte) (*Module, error) {
 		if len(s.name) == 0 {
 			continue
 		}
-		if s.index != indexUndefined {
+		if s.index != elf.SHN_UNDEF {
 			if name, ok := bytes.CutPrefix(s.name, []byte("__crc_")); ok {
 				if crc, ok := o.crcOf(s); ok {
 					crcs[string(name)] = crc
@@ -57,7 +58,7 @@ func parse(data []byte) (*Module, error) {
 			continue
 		}
 		crc, has := v.take(s.name)
-		m.Imports = append(m.Imports, Import{Name: string(s.name), Weak: s.bind == bindWeak, CRC: crc, HasCRC: has})
+		m.Imports = append(m.Imports, Import{Name: string(s.name), Weak: s.bind == elf.STB_WEAK, CRC: crc, HasCRC: has})
 	}
 	m.Imports = append(m.Imports, v.rest()...)
 	m.Exports = o.exports(table, strings, crcs)
@@ -97,10 +98,10 @@ func (o *object) moduleName() string {
 
 // crcOf is the value of a symbol "__crc_X": the CRC itself, or its place.
 func (o *object) crcOf(s symbol) (uint32, bool) {
-	if s.index == indexAbsolute {
+	if s.index == elf.SHN_ABS {
 		return uint32(s.value), true //nolint:gosec // an absolute symbol holds a CRC of 32 bits
 	}
-	if s.index >= indexReserved {
+	if s.index >= elf.SHN_LORESERVE {
 		return 0, false
 	}
 	place := o.at(int(s.index))
@@ -114,25 +115,25 @@ func (o *object) crcOf(s symbol) (uint32, bool) {
 func (o *object) arch() string {
 	little := o.order.Uint16([]byte{1, 0}) == 1
 	switch {
-	case o.machine == 62 && o.wide:
+	case o.machine == elf.EM_X86_64 && o.wide:
 		return "amd64"
-	case o.machine == 183:
+	case o.machine == elf.EM_AARCH64:
 		return "arm64"
-	case o.machine == 3:
+	case o.machine == elf.EM_386:
 		return "386"
-	case o.machine == 40:
+	case o.machine == elf.EM_ARM:
 		return "arm"
-	case o.machine == 21 && little:
+	case o.machine == elf.EM_PPC64 && little:
 		return "ppc64le"
-	case o.machine == 21:
+	case o.machine == elf.EM_PPC64:
 		return "ppc64"
-	case o.machine == 22 && o.wide:
+	case o.machine == elf.EM_S390 && o.wide:
 		return "s390x"
-	case o.machine == 243 && o.wide:
+	case o.machine == elf.EM_RISCV && o.wide:
 		return "riscv64"
-	case o.machine == 258 && o.wide:
+	case o.machine == elf.EM_LOONGARCH && o.wide:
 		return "loong64"
-	case o.machine == 8:
+	case o.machine == elf.EM_MIPS:
 		name := "mips"
 		if o.wide {
 			name += "64"

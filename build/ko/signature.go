@@ -57,8 +57,9 @@ func parseSignature(data []byte) *Signature {
 		s.Fault = fmt.Sprintf("a signature of %d bytes does not fit into a file of %d", size, len(data))
 		return s
 	}
-	if info[2] != idPKCS7 || info[0] != 0 || info[1] != 0 || info[3] != 0 || info[4] != 0 || !bytes.Equal(info[5:8], []byte{0, 0, 0}) {
-		s.Fault = "it is no PKCS#7 message, the only form that kernels since 4.3 take"
+	if info[2] != idPKCS7 || info[0] != 0 || info[1] != 0 || info[3] != 0 || info[4] != 0 ||
+		!bytes.Equal(info[5:8], []byte{0, 0, 0}) {
+		s.Fault = "it is not a PKCS#7 message, the only form that kernels since 4.3 take"
 	}
 	s.Bytes += int(size) //nolint:gosec // less than len(body)
 	message := body[uint64(len(body))-size:]

@@ -28,11 +28,11 @@ func (o *object) versions() (*versionTable, error) {
 	v := &versionTable{}
 	basic := o.section("__versions")
 	if len(basic)%versionSize != 0 {
-		return nil, errors.New("its section __versions is no whole number of versions")
+		return nil, errors.New("its section __versions is not a whole number of versions")
 	}
 	crcs, names := o.section("__version_ext_crcs"), o.section("__version_ext_names")
 	if len(crcs)%4 != 0 {
-		return nil, errors.New("its section __version_ext_crcs is no whole number of CRCs")
+		return nil, errors.New("its section __version_ext_crcs is not a whole number of CRCs")
 	}
 	n := len(basic)/versionSize + len(crcs)/4
 	v.entries, v.byName = make([]version, 0, n), make(map[string]int, n)

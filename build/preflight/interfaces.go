@@ -13,6 +13,17 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
+// commands are what the node does with the interfaces of which the command line speaks.
+func (c *checker) commands() {
+	if !c.decided.NeedNetwork || c.decided.Network.Off {
+		return
+	}
+	var err error
+	if c.Network, err = c.decided.Network.Commands(); err != nil {
+		c.doubt("network: %v", err)
+	}
+}
+
 // interfaces compares the names and addresses that the command line has for
 // interfaces with those that there can be: the kernel's names and udev's.
 func (c *checker) interfaces() {

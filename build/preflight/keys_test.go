@@ -65,7 +65,7 @@ func TestPlanAgreesWithKeys(t *testing.T) {
 		"root=LABEL=a netroot=iscsi:10.0.0.1::::iqn.2026-01.org.example:a ip=eth0:dhcp", "ip=dhcp root=/dev/nfs",
 		"root=LABEL=a rd.iscsi.target.name=iqn.2026-01.org.example:a rd.iscsi.target.ip=10.0.0.1", "root=LABEL=a BOOTIF=01-52-54-00-12-34-56 rd.neednet=1", "",
 	}
-	keys := map[string]plan.Key{}
+	keys := map[string]cmdline.Key{}
 	for _, k := range plan.Keys() {
 		keys[k.Name] = k
 	}
@@ -78,14 +78,14 @@ func TestPlanAgreesWithKeys(t *testing.T) {
 			own, is = k.As, keys[k.As]
 		}
 		switch is.State {
-		case plan.KeyDone, plan.KeyForeign:
-		case plan.KeyNotNeeded:
+		case cmdline.KeyDone, cmdline.KeyForeign:
+		case cmdline.KeyNotNeeded:
 			notes = append(notes, own+": not needed: "+is.Why)
-		case plan.KeyInstead:
+		case cmdline.KeyInstead:
 			doubts = append(doubts, own+": without effect: "+is.Why)
-		case plan.KeyLater:
+		case cmdline.KeyLater:
 			doubts = append(doubts, own+": not built yet, without effect")
-		case plan.KeyRefused:
+		case cmdline.KeyRefused:
 			problem, fix, _ := strings.Cut(is.Why, ": ")
 			if own != "team" { // the network's, which names the value
 				value = "..."

@@ -42,6 +42,7 @@ type Input struct {
 type Report struct {
 	About   []string // image, node and kernel, a line each
 	Plan    string   // empty if the command line cannot be used
+	Network []string // the ip(8) commands that set the network up before any answer of DHCP; empty if none is needed
 	Devices []Served // network and storage of the inventory
 	Phases  []Phase  // modules in load order
 	Faults  []string // each keeps the node from booting
@@ -210,6 +211,7 @@ func (c *checker) plan() bool {
 		c.without(where)
 	}
 	c.Plan = shown.String()
+	c.commands()
 	return true
 }
 

@@ -17,6 +17,12 @@ func (r Report) WriteText(w io.Writer, strict bool) error {
 	if r.Plan != "" {
 		out.WriteString("plan\n" + indent(r.Plan))
 	}
+	if r.Network != nil {
+		out.WriteString("network before DHCP, as commands\n")
+		for _, command := range r.Network {
+			out.WriteString("  " + command + "\n")
+		}
+	}
 	table := func(title string, rows func(t io.Writer)) {
 		out.WriteString(title + "\n")
 		t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)

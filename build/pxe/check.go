@@ -13,7 +13,8 @@ func (p *parser) check() {
 		prefixes += len(g.Prefixes)
 	}
 	if len(p.n.Subnets) > maxParts || prefixes > maxParts {
-		p.bad(Position{}, "more than %d subnets, or groups and prefixes of groups: divide the description into several files and directories", maxParts)
+		p.bad(Position{}, "more than %d subnets, or groups and prefixes of groups: divide the description into "+
+			"several files and directories", maxParts)
 		return
 	}
 	p.index = newIndex(&p.n)
@@ -34,7 +35,8 @@ func (p *parser) check() {
 	}
 	for i := range p.n.Subnets {
 		if s := &p.n.Subnets[i]; len(kinds[s]) == 2 {
-			p.warn(s.At, "subnet %v has Ethernet nodes (%s) and InfiniBand nodes (%s), which are never on one link: divide it",
+			p.warn(s.At, "subnet %v has Ethernet nodes (%s) and InfiniBand nodes (%s), which are never on one "+
+				"link: divide it",
 				s.Prefix, kinds[s][false], kinds[s][true])
 		}
 	}
@@ -61,7 +63,8 @@ func (p *parser) checkSubnets() {
 			p.bad(s.At, "subnet %v: range %v-%v is not within its hosts", s.Prefix, s.First, s.Last)
 		}
 		if s.First.IsValid() && s.Gateway.IsValid() && between(s.Gateway, s.First, s.Last) {
-			p.bad(s.At, "subnet %v: gateway %v is in range %v-%v: it would be given to a machine", s.Prefix, s.Gateway, s.First, s.Last)
+			p.bad(s.At, "subnet %v: gateway %v is in range %v-%v: it would be given to a machine",
+				s.Prefix, s.Gateway, s.First, s.Last)
 		}
 	}
 }
@@ -76,7 +79,8 @@ func (p *parser) checkPrefixes() {
 	claim := func(prefix netip.Prefix, o owner) {
 		for _, name := range hexNames(prefix) {
 			if other, taken := owners[name]; taken {
-				p.bad(o.at, "%s and %s of line %d both are pxelinux.cfg/%s (%v): give the settings to one of them", o.what, other.what, other.at.Line, name, prefix)
+				p.bad(o.at, "%s and %s of line %d both are pxelinux.cfg/%s (%v): give the settings to one of them",
+					o.what, other.what, other.at.Line, name, prefix)
 				return
 			}
 		}
@@ -100,7 +104,8 @@ func (p *parser) checkPrefixes() {
 			continue
 		}
 		if o, taken := owners[hexName(d.IP)]; taken {
-			p.bad(d.At, "node %s and %s of line %d both are pxelinux.cfg/%s (%v): leave that prefix out", d.Name, o.what, o.at.Line, hexName(d.IP), d.IP)
+			p.bad(d.At, "node %s and %s of line %d both are pxelinux.cfg/%s (%v): leave that prefix out",
+				d.Name, o.what, o.at.Line, hexName(d.IP), d.IP)
 		}
 	}
 }
@@ -130,7 +135,8 @@ func (p *parser) checkNodes() {
 			once(d, "mac", d.MAC.String())
 		case d.GUID.String() != "" && once(d, "guid", d.GUID.String()):
 			if o, again := seen["mac "+d.mac().String()]; again && o.infiniBand() {
-				p.bad(d.At, "node %s: guid %s has the same 6 bytes (%s, without bytes 4 and 5) as guid %s of node %s in line %d, and firmware shows only those",
+				p.bad(d.At, "node %s: guid %s has the same 6 bytes (%s, without bytes 4 and 5) as guid %s of node %s "+
+					"in line %d, and firmware shows only those",
 					d.Name, d.GUID, d.mac(), o.GUID, o.Name, o.At.Line)
 			} else {
 				once(d, "mac", d.mac().String())
@@ -162,7 +168,8 @@ func (p *parser) checkAddress(d Node) {
 			}
 			all = append(all, s.Prefix.String())
 		}
-		p.bad(d.At, "node %s: ip %v is in no subnet (%s): correct it, or write its subnet under subnets:", d.Name, d.IP, strings.Join(all, ", "))
+		p.bad(d.At, "node %s: ip %v is in no subnet (%s): correct it, or write its subnet under subnets:",
+			d.Name, d.IP, strings.Join(all, ", "))
 		return
 	case d.IP == s.Gateway:
 		p.bad(d.At, "node %s: ip %v is the gateway of subnet %v", d.Name, d.IP, s.Prefix)
@@ -171,11 +178,13 @@ func (p *parser) checkAddress(d Node) {
 	case !usable(s.Prefix, d.IP):
 		p.bad(d.At, "node %s: ip %v is the broadcast address of subnet %v", d.Name, d.IP, s.Prefix)
 	case s.First.IsValid() && between(d.IP, s.First, s.Last):
-		p.warn(d.At, "node %s: ip %v is in the range %v-%v of its subnet: dhcpd may give it to another machine", d.Name, d.IP, s.First, s.Last)
+		p.warn(d.At, "node %s: ip %v is in the range %v-%v of its subnet: dhcpd may give it to another machine",
+			d.Name, d.IP, s.First, s.Last)
 	}
 	for _, x := range p.owns(d.IP) {
 		if g := p.owners[x]; g.Name != d.Group && x.Bits() > s.Prefix.Bits() {
-			p.warn(d.At, "node %s: ip %v is in prefix %v of group %s, but the node is not of that group", d.Name, d.IP, x, g.Name)
+			p.warn(d.At, "node %s: ip %v is in prefix %v of group %s, but the node is not of that group",
+				d.Name, d.IP, x, g.Name)
 		}
 	}
 }

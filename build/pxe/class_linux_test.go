@@ -53,8 +53,9 @@ subnets: [{ cidr: 10.9.0.0/24, range: 10.9.0.100-10.9.0.199 }]
 		{name: "a system", class: "nodisk"},
 	}
 	want := map[string]string{
-		"BIOS": "10.9.0.9 pxelinux.0", "UEFI": "10.9.0.9 grub/x64.efi", "UEFI 9": "10.9.0.9 grub/x64.efi", "arm64": "10.9.0.9 grub/arm64.efi",
-		"iPXE": "10.9.0.9 boot.ipxe", "a system": "10.9.0.9 ",
+		"BIOS": "10.9.0.9 pxelinux.0", "UEFI": "10.9.0.9 grub/x64.efi", "UEFI 9": "10.9.0.9 grub/x64.efi",
+		"arm64": "10.9.0.9 grub/arm64.efi",
+		"iPXE":  "10.9.0.9 boot.ipxe", "a system": "10.9.0.9 ",
 	}
 	for name, start := range servers(t, dir) {
 		t.Run(name, func(t *testing.T) {
@@ -71,11 +72,12 @@ subnets: [{ cidr: 10.9.0.0/24, range: 10.9.0.100-10.9.0.199 }]
 	}
 }
 
-// servers are the three, which serve what is written in a folder at the interface srv.
+// servers are the three, which serve what is written in a directory at the interface srv.
 // One that was started ends with stop, after which its log may be read.
 func servers(t *testing.T, dir string) map[string]func(t *testing.T) (log *bytes.Buffer, stop func()) {
 	t.Helper()
-	dnsmasq, dhcpd, kea := tool(t, "dnsmasq", "dnsmasq-base"), tool(t, "dhcpd", "isc-dhcp-server"), tool(t, "kea-dhcp4", "kea-dhcp4-server")
+	dnsmasq, dhcpd, kea := tool(t, "dnsmasq", "dnsmasq-base"), tool(t, "dhcpd", "isc-dhcp-server"), tool(t, "kea-dhcp4",
+		"kea-dhcp4-server")
 	leases := filepath.Join(dir, "leases")
 	if err := os.WriteFile(leases, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -87,7 +89,8 @@ func servers(t *testing.T, dir string) map[string]func(t *testing.T) (log *bytes
 	own := filepath.Join(dir, "own.conf")
 	conf, err := os.ReadFile(filepath.Join(dir, keaConf))
 	if err == nil {
-		conf = bytes.Replace(conf, []byte(`"subnet4"`), []byte(`"lease-database": { "type": "memfile", "persist": false }, "subnet4"`), 1)
+		conf = bytes.Replace(conf, []byte(`"subnet4"`),
+			[]byte(`"lease-database": { "type": "memfile", "persist": false }, "subnet4"`), 1)
 		err = os.WriteFile(own+".kea", conf, 0o600)
 	}
 	if err == nil {
@@ -98,9 +101,10 @@ func servers(t *testing.T, dir string) map[string]func(t *testing.T) (log *bytes
 	}
 	all := map[string]func(t *testing.T) (*bytes.Buffer, func()){}
 	for name, command := range map[string][]string{
-		"dnsmasq": {dnsmasq, "-d", "--port=0", "--no-ping", "--log-dhcp", "--user=root", "--conf-file=" + filepath.Join(dir, dnsmasqConf), "--dhcp-leasefile=" + leases + ".dnsmasq", "--pid-file="},
-		"dhcpd":   {dhcpd, "-4", "-f", "-d", "-cf", own, "-lf", leases, "-pf", leases + ".pid", "--no-pid", "srv"},
-		"kea":     {kea, "-c", own + ".kea"},
+		"dnsmasq": {dnsmasq, "-d", "--port=0", "--no-ping", "--log-dhcp", "--user=root",
+			"--conf-file=" + filepath.Join(dir, dnsmasqConf), "--dhcp-leasefile=" + leases + ".dnsmasq", "--pid-file="},
+		"dhcpd": {dhcpd, "-4", "-f", "-d", "-cf", own, "-lf", leases, "-pf", leases + ".pid", "--no-pid", "srv"},
+		"kea":   {kea, "-c", own + ".kea"},
 	} {
 		all[name] = func(t *testing.T) (*bytes.Buffer, func()) {
 			t.Helper()
@@ -164,8 +168,9 @@ func offers(t *testing.T, discovers ...*dhcpv4.DHCPv4) map[dhcpv4.TransactionID]
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd) //nolint:errcheck // nothing is read any more
-	to := &unix.SockaddrLinklayer{Protocol: order, Ifindex: i.Index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
+	defer unix.Close(fd) //nolint:errcheck // nothing is read any longer
+	to := &unix.SockaddrLinklayer{Protocol: order, Ifindex: i.Index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff}}
 	b := make([]byte, 2048)
 	all := map[dhcpv4.TransactionID]*dhcpv4.DHCPv4{}
 	last := false
@@ -220,7 +225,8 @@ func veth(t *testing.T) {
 	for _, name := range []string{"srv", "cli", "lo"} {
 		l, err := netlink.LinkByName(name)
 		if err == nil && name == "srv" {
-			err = netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 9, 0, 1), Mask: net.CIDRMask(24, 32)}})
+			err = netlink.AddrAdd(l,
+				&netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 9, 0, 1), Mask: net.CIDRMask(24, 32)}})
 		}
 		if err == nil {
 			err = netlink.LinkSetUp(l)

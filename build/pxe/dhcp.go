@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Where the DHCP servers' files are, below the TFTP folder.
+// Where the DHCP servers' files are, below the TFTP directory.
 const (
 	dnsmasqConf  = "dhcp/dnsmasq.conf"
 	dnsmasqHosts = "dhcp/dnsmasq.hosts"
@@ -28,7 +28,8 @@ func (r *renderer) dhcp() {
 		return
 	}
 	if r.n.infiniBandInterface() {
-		r.warn("interface %s is InfiniBand, where ISC dhcpd and Kea hear nobody: put a relay before them, or take dnsmasq (docs/infiniband.md)", r.n.Interface)
+		r.warn("interface %s is InfiniBand, where ISC dhcpd and Kea hear nobody: put a relay before them, or take "+
+			"dnsmasq (docs/infiniband.md)", r.n.Interface)
 	}
 	r.dnsmasq()
 	r.add(dhcpdConf, "ISC dhcpd", []byte(r.dhcpd()))
@@ -71,8 +72,8 @@ func (l Loader) clients() []client {
 }
 
 // dnsmasq writes a file for conf-file= or conf-dir=, and the reservations in a
-// folder of their own for dhcp-hostsdir=, which dnsmasq watches. There is no
-// set: in it: dnsmasq 2.90 crashed when it read such lines anew.
+// directory of their own for dhcp-hostsdir=, which dnsmasq watches. There is no
+// set: in it: dnsmasq 2.90 crashed when it read such lines again.
 func (r *renderer) dnsmasq() {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -201,7 +202,7 @@ func (r *renderer) dhcpd() string {
 	}
 	for _, d := range r.n.Nodes {
 		for i, identity := range d.identities() {
-			// Names of hosts have no underscore, so these are no other node's.
+			// Names of hosts have no underscore, so these are not another node's.
 			name := d.Name
 			if i > 0 {
 				name += "_" + strings.SplitN(identity.form, ":", 2)[0]

@@ -3,13 +3,13 @@
 // dhcpd and Kea.
 //
 //	nodes, err := pxe.Parse(file)            // nodes.yaml
-//	tree, err := pxe.Render(nodes, options)  // files, with paths below the TFTP folder
-//	changes, err := pxe.Write(ctx, folder, tree.Files, false, nil)
+//	tree, err := pxe.Render(nodes, options)  // files, with paths below the TFTP directory
+//	changes, err := pxe.Write(ctx, directory, tree.Files, false, nil)
 //
 // Parse and Render are pure. Parse finds what is wrong with the description,
 // Render what is wrong with the command lines that come of it; both report all
 // of it, with the lines of the file. Write is idempotent, and keeps a list of
-// what it wrote, so that it can take away what is not wanted any more and leave
+// what it wrote, so that it can take away what is no longer wanted and leave
 // alone what is not its own.
 //
 // # Names
@@ -26,7 +26,7 @@
 // Render writes the first two for each node, and the shorter ones for the
 // subnets and for the prefixes of groups: a machine that is not in the
 // description, but gets its address from a pool, boots by them. A prefix whose
-// length is no multiple of four bits has several names.
+// length is not a multiple of four bits has several names.
 //
 // # Identities
 //

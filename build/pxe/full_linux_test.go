@@ -32,7 +32,8 @@ func TestWriteFull(t *testing.T) {
 		wanted = append(wanted, File{Path: name, Data: bytes.Repeat([]byte(name), 10_000)})
 	}
 	_, err := Write(t.Context(), dir, wanted, false, nil)
-	if err == nil || !strings.HasPrefix(err.Error(), "write grub/e: no space left on device: 4 of 6 files are as they should be") {
+	if err == nil || !strings.HasPrefix(err.Error(), "write grub/e: no space left on device: 4 of 6 files are as "+
+		"they should be") {
 		t.Errorf("%v", err)
 	}
 	for name, text := range contents(t, dir) {
@@ -65,7 +66,8 @@ func TestWriteFullAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Write(t.Context(), dir, files("grub/a", "1"), false, nil)
-	if want := "write .nodisk-pxe: no space left on device; the file system of " + dir + " has no room for it: make room there, or give another directory"; err == nil || err.Error() != want {
+	if want := "write .nodisk-pxe: no space left on device; the file system of " + dir + " has no room for it: make " +
+		"room there, or give another directory"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

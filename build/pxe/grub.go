@@ -14,7 +14,8 @@ func (r *renderer) grub(e entry) {
 	var b strings.Builder
 	b.WriteString("#" + banner(e.what) + "\n")
 	if unit, speed := e.serial(); unit != "" {
-		b.WriteString("serial --unit=" + unit + " --speed=" + speed + "\nterminal_input serial console\nterminal_output serial console\n")
+		b.WriteString("serial --unit=" + unit + " --speed=" + speed + "\nterminal_input serial console\n" +
+			"terminal_output serial console\n")
 	}
 	// Without a device GRUB takes the one it came from.
 	base := "/"

@@ -11,7 +11,7 @@ import (
 // An identity is one way in which a node is known to a DHCP server: by the
 // identifier, or where id is empty by the address in the header of its messages.
 type identity struct {
-	form string // a word of nodisk.dhcp.clientid=
+	form string // a value of nodisk.dhcp.clientid=
 	id   string // DHCP option 61, bytes in hexadecimal with colons
 	// Of the header: the six bytes of Ethernet, or the GUID of InfiniBand.
 	mac, guid string

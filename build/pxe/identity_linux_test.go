@@ -50,7 +50,8 @@ func (c ibClient) message(t *testing.T, guid link.HardwareAddr, number byte) *dh
 		}
 		return b
 	}
-	m, err := dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover), dhcpv4.WithBroadcast(true), dhcpv4.WithHwAddr(net.HardwareAddr(bytesOf(c.chaddr))))
+	m, err := dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover), dhcpv4.WithBroadcast(true),
+		dhcpv4.WithHwAddr(net.HardwareAddr(bytesOf(c.chaddr))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,8 @@ func TestInfiniBandOffered(t *testing.T) {
 	forms := []string{"infiniband", "guid", "flexboot", "mac", "none", "auto"}
 	text := "defaults: { interface: srv, image: node.img }\nsubnets: [{ cidr: 10.9.0.0/24 }]\nnodes:\n"
 	for i, form := range forms {
-		text += fmt.Sprintf("  - { name: %s, guid: 0x2c9030000105%x, ip: 10.9.0.%d, client-id: %s }\n", form, i, 50+i, form)
+		text += fmt.Sprintf("  - { name: %s, guid: 0x2c9030000105%x, ip: 10.9.0.%d, client-id: %s }\n",
+			form, i, 50+i, form)
 	}
 	if _, err := Write(t.Context(), dir, parsed(t, text, dir).Files, false, nil); err != nil {
 		t.Fatal(err)
@@ -138,7 +140,8 @@ func TestInfiniBandPool(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	text := "defaults: { interface: srv, image: node.img }\nsubnets: [{ cidr: 10.9.0.0/24, range: 10.9.0.100-10.9.0.199 }]\n"
+	text := "defaults: { interface: srv, image: node.img }\nsubnets: [{ cidr: 10.9.0.0/24, range: " +
+		"10.9.0.100-10.9.0.199 }]\n"
 	if _, err := Write(t.Context(), dir, parsed(t, text, dir).Files, false, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,8 @@ type index struct {
 }
 
 func newIndex(n *Nodes) index {
-	x := index{defaults: n.Defaults, subnets: map[netip.Prefix]*Subnet{}, groups: map[string]*Group{}, owners: map[netip.Prefix]*Group{}}
+	x := index{defaults: n.Defaults, subnets: map[netip.Prefix]*Subnet{}, groups: map[string]*Group{},
+		owners: map[netip.Prefix]*Group{}}
 	for i := range n.Subnets {
 		if s := &n.Subnets[i]; x.subnets[s.Prefix] == nil {
 			x.subnets[s.Prefix] = s

@@ -52,7 +52,8 @@ func (r *renderer) ipxe() {
 		r.add(path, e.what, []byte(r.script(e)))
 	}
 	b := "#!ipxe\n#" + banner("all nodes") + "\n" +
-		"goto ${netX/mac:hexhyp} || goto ${netX/ip} || goto gw-${netX/gateway} || goto other\n" + table.String() + ":other\n"
+		"goto ${netX/mac:hexhyp} || goto ${netX/ip} || goto gw-${netX/gateway} || goto other\n" + table.String() +
+		":other\n"
 	if other {
 		b += "chain ipxe/_default.ipxe || goto failed\n"
 	} else {

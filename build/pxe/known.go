@@ -22,16 +22,19 @@ func (r *renderer) known(e entry) {
 			switch has := e.node.ClientID; {
 			case err != nil: // the checker's to tell
 			case has != "" && has != string(id):
-				r.bad(e.pos, "%s: client-id %s contradicts nodisk.dhcp.clientid=%s of its command line: leave one of them out", e.what, has, id)
+				r.bad(e.pos, "%s: client-id %s contradicts nodisk.dhcp.clientid=%s of its command line: leave "+
+					"one of them out", e.what, has, id)
 			case id == "hwaddr" && e.node.infiniBand() && e.node.Port == "":
-				r.bad(e.pos, "%s: nodisk.dhcp.clientid=hwaddr of its command line has all 20 bytes of the address: write them for guid, as ip link shows them", e.what)
+				r.bad(e.pos, "%s: nodisk.dhcp.clientid=hwaddr of its command line has all 20 bytes of the address: "+
+					"write them for guid, as ip link shows them", e.what)
 			default:
 				e.node.ClientID = string(id)
 			}
 		case a.Key == "BOOTIF" && e.node.infiniBand():
 			c, err := netsetup.ParseConfig(cmdline.Parse("BOOTIF=" + a.Value))
 			if guid, ok := c.BootIF.GUID(); err == nil && ok && !guid.Is(e.node.GUID) {
-				r.bad(e.pos, "%s: BOOTIF=%s of its command line is another port than guid %s: leave it out", e.what, a.Value, e.node.GUID)
+				r.bad(e.pos, "%s: BOOTIF=%s of its command line is another port than guid %s: leave it out",
+					e.what, a.Value, e.node.GUID)
 			}
 		}
 	}
@@ -50,6 +53,7 @@ func (r *renderer) deaf(server, sign string) string {
 	if !r.n.infiniBandInterface() {
 		return ""
 	}
-	return sign + " " + server + " hears nobody on " + r.n.Interface + ", which is InfiniBand: put a relay before it, or take dnsmasq\n" +
+	return sign + " " + server + " hears nobody on " + r.n.Interface + ", which is InfiniBand: put a relay before " +
+		"it, or take dnsmasq\n" +
 		sign + " (section 5 of docs/infiniband.md).\n"
 }

@@ -30,7 +30,8 @@ func ParseMAC(s string) (link.HardwareAddr, error) {
 		return -1
 	}, bare)
 	switch {
-	case strings.Trim(separators, separators[:min(1, len(separators))]) != "" || len(separators) != max(len(fields)-1, 0):
+	case strings.Trim(separators, separators[:min(1, len(separators))]) != "" ||
+		len(separators) != max(len(fields)-1, 0):
 		return "", errors.New("has separators that do not match")
 	case strings.Trim(strings.Join(fields, ""), "0123456789abcdef") != "":
 		return "", errors.New("is not of hexadecimal digits")

@@ -110,7 +110,8 @@ func (r *resolver) merge(n *yaml.Node) {
 	}
 	for _, m := range from {
 		if m.Kind != yaml.MappingNode {
-			r.bad(at(m), "<<: only mappings (key: value), by their aliases (<<: *name), can be merged: %s", described(m))
+			r.bad(at(m), "<<: only mappings (key: value), by their aliases (<<: *name), can be merged: %s",
+				described(m))
 			continue
 		}
 		if r.merged += len(m.Content); r.merged > maxValues {

@@ -13,7 +13,7 @@ type Nodes struct {
 	File      string // what messages call the description
 	Defaults  Settings
 	Server    netip.Addr // TFTP server, the zero value where it is the DHCP server
-	HTTP      string     // URL of the TFTP folder over HTTP, with a slash at its end; empty for none
+	HTTP      string     // URL of the TFTP directory over HTTP, with a slash at its end; empty for none
 	Folder    string     // the TFTP directory on the server; empty: where the files are written
 	Interface string     // where the DHCP server listens; empty for all
 	Lease     time.Duration
@@ -26,13 +26,13 @@ type Nodes struct {
 }
 
 // Loader are the files that the DHCP server names to the firmware, as paths
-// below the TFTP folder; empty ones are not named.
+// below the TFTP directory; empty ones are not named.
 type Loader struct {
 	BIOS string
 	UEFI string // x86-64
 	ARM  string // UEFI of arm64
 	IPXE string // for clients that are iPXE already
-	GRUB string // the folder where GRUB looks for grub.cfg
+	GRUB string // the directory where GRUB looks for grub.cfg
 }
 
 // Settings are what defaults, subnets, groups and nodes have in common. The

@@ -82,7 +82,8 @@ func (p *parser) readDefaults(n *yaml.Node) {
 	read["folder"] = func(v *yaml.Node) {
 		p.n.Folder = p.text(v, "folder")
 		if p.n.Folder != "" && (!path.IsAbs(p.n.Folder) || !plain(p.n.Folder)) {
-			p.bad(at(v), "folder %q is not a path from the root, of letters, digits and . _ - + /: write the TFTP folder on the server, such as /srv/tftp", clip(p.n.Folder))
+			p.bad(at(v), "folder %q is not a path from the root, of letters, digits and . _ - + /: write the TFTP "+
+				"directory on the server, such as /srv/tftp", clip(p.n.Folder))
 		}
 	}
 	read["interface"] = func(v *yaml.Node) {
@@ -140,7 +141,8 @@ func (p *parser) settingsOf(s *Settings, what string) map[string]func(*yaml.Node
 		},
 		"profile": func(v *yaml.Node) {
 			for _, t := range p.texts(v, what+": profile") {
-				s.Profiles = append(s.Profiles, strings.FieldsFunc(t, func(r rune) bool { return r == ',' || r == ' ' })...)
+				s.Profiles = append(s.Profiles,
+					strings.FieldsFunc(t, func(r rune) bool { return r == ',' || r == ' ' })...)
 			}
 			for _, f := range s.Profiles {
 				if !plain(f) {
@@ -159,7 +161,8 @@ func (p *parser) settingsOf(s *Settings, what string) map[string]func(*yaml.Node
 		"ipappend": func(v *yaml.Node) {
 			i, err := strconv.Atoi(p.text(v, what+": ipappend"))
 			if err != nil || i < 0 || i > 3 {
-				p.bad(at(v), "%s: ipappend %q: write 0, 1 (the firmware's lease), 2 (BOOTIF=) or 3 (both)", what, clip(v.Value))
+				p.bad(at(v), "%s: ipappend %q: write 0, 1 (the firmware's lease), 2 (BOOTIF=) or 3 (both)",
+					what, clip(v.Value))
 				return
 			}
 			s.IPAppend = i
@@ -192,7 +195,8 @@ func (p *parser) readSubnet(n *yaml.Node) {
 		s.Domain = strings.ToLower(p.text(v, what+": domain"))
 		for label := range strings.SplitSeq(s.Domain, ".") {
 			if !hostLabel(label) {
-				p.bad(at(v), "%s: %q is not a domain: write letters, digits and hyphens between dots", what, clip(s.Domain))
+				p.bad(at(v), "%s: %q is not a domain: write letters, digits and hyphens between dots",
+					what, clip(s.Domain))
 				break
 			}
 		}
@@ -252,7 +256,8 @@ func (p *parser) readNode(n *yaml.Node) {
 	read["name"] = func(v *yaml.Node) {
 		d.Name = strings.ToLower(p.text(v, what+": name"))
 		if d.Name != "" && !hostLabel(d.Name) {
-			p.bad(at(v), "name %q is not a host name: write 1 to 63 letters, digits and hyphens, none at the ends; the domain belongs to the subnet", clip(d.Name))
+			p.bad(at(v), "name %q is not a host name: write 1 to 63 letters, digits and hyphens, none at the ends; "+
+				"the domain belongs to the subnet", clip(d.Name))
 			d.Name = ""
 		}
 	}
@@ -278,17 +283,19 @@ func (p *parser) readNode(n *yaml.Node) {
 	case mac != nil && guid != nil:
 		p.bad(at(guid), "%s has mac and guid: write that of the port it boots from", what)
 	case d.ClientID == "hwaddr" && guid != nil && d.Port == "":
-		p.bad(at(guid), "%s: client-id hwaddr has all 20 bytes of the address: write them for guid, as ip link shows them", what)
+		p.bad(at(guid), "%s: client-id hwaddr has all 20 bytes of the address: write them for guid, as ip "+
+			"link shows them", what)
 	}
 	p.n.Nodes = append(p.n.Nodes, d)
 }
 
-// base reads the URL of the TFTP folder.
+// base reads the URL of the TFTP directory.
 func (p *parser) base(v *yaml.Node) string {
 	s := p.text(v, "http")
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" || u.Host == "" || u.RawQuery+u.Fragment != "" || !plain(strings.ReplaceAll(u.Host+u.Path, ":", "")) {
-		p.bad(at(v), "http %q is not a URL: write that of the TFTP folder, such as http://10.0.0.1/boot/", clip(s))
+	if err != nil || u.Scheme != "http" || u.Host == "" || u.RawQuery+u.Fragment != "" ||
+		!plain(strings.ReplaceAll(u.Host+u.Path, ":", "")) {
+		p.bad(at(v), "http %q is not a URL: write that of the TFTP directory, such as http://10.0.0.1/boot/", clip(s))
 		return ""
 	}
 	return "http://" + u.Host + strings.TrimSuffix(u.Path, "/") + "/"

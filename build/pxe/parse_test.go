@@ -64,8 +64,9 @@ func TestParseDocument(t *testing.T) {
 		"too long":    {"#" + strings.Repeat("x", maxSize), "more than 32 MiB"},
 		"many":        {"subnets:\n" + strings.Repeat("- {cidr: 10.0.0.0/24}\n", maxParts+1), "more than 4096"},
 		"server":      {small + "nodes: [{name: a, mac: 52:54:00:00:00:01, ip: 10.0.0.1}]", ""},
-		"is server":   {strings.Replace(small, "{", "{server: 10.0.0.1, ", 1) + "nodes: [{name: a, mac: 52:54:00:00:00:01, ip: 10.0.0.1}]", "is that of the server"},
-		"deep":        {"nodes: " + strings.Repeat("[", 100_000), "too deep to be meant"},
+		"is server": {strings.Replace(small, "{", "{server: 10.0.0.1, ", 1) + "nodes: [{name: a, mac: " +
+			"52:54:00:00:00:01, ip: 10.0.0.1}]", "is that of the server"},
+		"deep": {"nodes: " + strings.Repeat("[", 100_000), "too deep to be meant"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse(strings.NewReader(tt.text), "nodes.yaml")
@@ -80,7 +81,8 @@ func TestParseDocument(t *testing.T) {
 func TestRenderErrors(t *testing.T) {
 	const node = "nodes:\n- {name: a, mac: 52:54:00:00:00:01, ip: 10.0.0.7, "
 	for name, tt := range map[string]struct{ text, want string }{
-		"placeholder":   {small + node + "cmdline: 'root={host}'}", "nodes.yaml:5:3: node a: nothing is known for {host}"},
+		"placeholder": {small + node + "cmdline: 'root={host}'}",
+			"nodes.yaml:5:3: node a: nothing is known for {host}"},
 		"no gateway":    {small + node + "append: 'x={gateway} y={server}'}", "{gateway} {server}"},
 		"no image":      {"subnets: [{cidr: 10.0.0.0/24}]\n" + node + "}", "nodes.yaml:3:3: node a has no image"},
 		"long":          {small + node + "append: " + strings.Repeat("x", 2048) + "}", "the kernel takes 2047"},
@@ -142,7 +144,8 @@ nodes:
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{
-		"nodes.yaml:3:11: subnet 10.0.0.0/24 has Ethernet nodes (c) and InfiniBand nodes (b), which are never on one link: divide it",
+		"nodes.yaml:3:11: subnet 10.0.0.0/24 has Ethernet nodes (c) and InfiniBand nodes (b), which are never on one " +
+			"link: divide it",
 		"node a: command line: a warning",
 	}, tree.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
@@ -150,7 +153,7 @@ nodes:
 }
 
 // Whatever is in it, Parse ends, and what it takes can be rendered into paths
-// that stay in the folder, each once.
+// that stay in the directory, each once.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/*/nodes.yaml", "testdata/wrong/*.yaml"} {
 		files, err := filepath.Glob(pattern)

@@ -21,7 +21,7 @@ type place struct {
 	dir   string   // with slashes, "." for the top
 	root  *os.Root // nil while there is no such directory
 	files []File
-	stale []string // paths of files that are not wanted any more
+	stale []string // paths of files that are no longer wanted
 
 	sums   []string // of files
 	change []File   // those of files that are not as they should be
@@ -93,7 +93,8 @@ func (p *place) compare(ctx context.Context) error {
 			errs = append(errs, err)
 		case there && bytes.Equal(p.text.Bytes(), f.Data):
 		case there && !p.force && !p.own(f.Path):
-			errs = append(errs, fmt.Errorf("write %s: it is there, and not as nodisk pxe has written it: move your changes to nodes.yaml, or give --force to lose them", f.Path))
+			errs = append(errs, fmt.Errorf("write %s: it is there, and not as nodisk pxe has written it: move your "+
+				"changes to nodes.yaml, or give --force to lose them", f.Path))
 		default:
 			p.change = append(p.change, f)
 		}

@@ -44,7 +44,8 @@ func colonsSeparate(key string) bool {
 		func(k string) bool { return cmdline.SameKey(key, k) })
 }
 
-// fill puts values in the places of their names, and returns the names that have none. Words are separated by one space.
+// fill puts values in the places of their names, and returns the names that have none. Words are
+// separated by one space.
 func fill(line string, values map[string]string) (filled string, missing []string) {
 	dashed := maps.Clone(values)
 	for _, name := range addresses() {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// names are those under which pxelinux looks for the entry, without its folder.
+// names are those under which pxelinux looks for the entry, without its directory.
 // The order is pxelinux's own.
 //
 // The first is the hardware type and the address of the firmware's DHCP

@@ -16,7 +16,7 @@ import (
 
 // A File is one that was rendered.
 type File struct {
-	Path string // below the TFTP folder, with slashes
+	Path string // below the TFTP directory, with slashes
 	Data []byte
 }
 
@@ -29,7 +29,7 @@ type Tree struct {
 
 // Options are what Render must be told beside the description.
 type Options struct {
-	// Folder is the TFTP folder on the server where the description does not
+	// Folder is the TFTP directory on the server where the description does not
 	// name it, an absolute path.
 	Folder string
 	// Check judges a whole command line as /init would; several calls run at once.
@@ -58,7 +58,9 @@ type entry struct {
 // the description.
 func Render(n Nodes, o Options) (Tree, error) {
 	n.Nodes = slices.Clone(n.Nodes) // the command lines complete them
-	r := renderer{problems: problems{file: n.File}, index: newIndex(&n), n: n, o: o, tree: Tree{Warnings: slices.Clone(n.Warnings)}, files: map[string]string{}, warned: map[string]bool{}, refused: map[string]*refusal{}}
+	r := renderer{problems: problems{file: n.File}, index: newIndex(&n), n: n, o: o,
+		tree: Tree{Warnings: slices.Clone(n.Warnings)}, files: map[string]string{}, warned: map[string]bool{},
+		refused: map[string]*refusal{}}
 	if r.n.Folder == "" {
 		r.n.Folder = o.Folder
 	}
@@ -105,7 +107,7 @@ func (r *renderer) add(path, what string, text []byte) {
 	r.tree.Files = append(r.tree.Files, File{Path: path, Data: text})
 }
 
-// banner is the first line of each file, behind the comment sign of its format.
+// banner is the first line of each file, after the comment sign of its format.
 func banner(what string) string {
 	return " Written by nodisk pxe for " + what + ". Change nodes.yaml and run it again."
 }
@@ -126,18 +128,21 @@ func (r *renderer) prepare() {
 			if s := r.subnet(x.Addr()); s != nil {
 				above = s.under(above)
 			}
-			r.entry(entry{what: fmt.Sprintf("group %s, %v", g.Name, x), pos: g.At, at: x, Settings: g.under(above)}, x.Addr())
+			r.entry(entry{what: fmt.Sprintf("group %s, %v", g.Name, x), pos: g.At, at: x, Settings: g.under(above)},
+				x.Addr())
 		}
 	}
 	for _, s := range r.n.Subnets {
 		if r.owners[s.Prefix] != nil {
 			continue
 		}
-		r.entry(entry{what: fmt.Sprintf("subnet %v", s.Prefix), pos: s.At, at: s.Prefix, Settings: s.under(r.n.Defaults)}, s.Prefix.Addr())
+		r.entry(entry{what: fmt.Sprintf("subnet %v", s.Prefix), pos: s.At, at: s.Prefix,
+			Settings: s.under(r.n.Defaults)}, s.Prefix.Addr())
 	}
 	r.entry(entry{what: "all others", Settings: r.n.Defaults}, netip.Addr{})
 	if len(r.left) > 0 {
-		r.warn("no files for %s: their command lines have words like {name}, which are known of nodes only; machines that are not in nodes: do not boot there", strings.Join(r.left, "; "))
+		r.warn("no files for %s: their command lines have placeholders like {name}, which are known for nodes only; "+
+			"machines that are not in nodes: do not boot there", strings.Join(r.left, "; "))
 	}
 }
 
@@ -162,7 +167,8 @@ func (r *renderer) entry(e entry, addr netip.Addr) {
 		}
 	}
 	// With the firmware's lease nobody asks again.
-	if e.IPAppend&1 == 0 && e.node != nil && e.node.ClientID != "" && e.node.ClientID != "auto" && !given.Has("nodisk.dhcp.clientid") {
+	if e.IPAppend&1 == 0 && e.node != nil && e.node.ClientID != "" && e.node.ClientID != "auto" &&
+		!given.Has("nodisk.dhcp.clientid") {
 		// /init then sends what the server knows, and nothing else.
 		words = append(words, "nodisk.dhcp.clientid="+e.node.ClientID)
 	}
@@ -170,7 +176,8 @@ func (r *renderer) entry(e entry, addr netip.Addr) {
 		if e.node == nil {
 			return
 		}
-		r.bad(e.pos, "%s has no image: write image: node.img under defaults:, its subnet, its group or the node", e.what)
+		r.bad(e.pos, "%s has no image: write image: node.img under defaults:, its subnet, its group or the node",
+			e.what)
 		return
 	}
 	template := strings.Join(strings.Fields(strings.Join(words, " ")), " ")
@@ -180,7 +187,8 @@ func (r *renderer) entry(e entry, addr netip.Addr) {
 			r.left = append(r.left, e.what)
 			return
 		}
-		r.bad(e.pos, "%s: nothing is known for %s of the command line: there are {name} {ip} {mac} {guid} {mask} {gateway} {domain} {server}, as far as node, subnet and defaults say them",
+		r.bad(e.pos, "%s: nothing is known for %s of the command line: there are {name} {ip} {mac} {guid} {mask} "+
+			"{gateway} {domain} {server}, as far as node, subnet and defaults say them",
 			e.what, strings.Join(missing, " "))
 		return
 	}
@@ -230,7 +238,8 @@ type verdict struct {
 // verdict keeps what is to be told of an entry.
 func (r *renderer) verdict(e entry, line string, v verdict) {
 	if len(line) > maxCmdline {
-		r.bad(e.pos, "%s: the command line has %d characters, the kernel takes %d: put words into the image's config file (nodisk build --config)", e.what, len(line), maxCmdline)
+		r.bad(e.pos, "%s: the command line has %d characters, the kernel takes %d: put arguments into the image's "+
+			"config file (nodisk build --config)", e.what, len(line), maxCmdline)
 	}
 	common := e.common()
 	for _, w := range v.warnings {
@@ -316,7 +325,7 @@ func ipFields(value string) []string {
 	}, value), ":")
 }
 
-// bootIF is the word that names the port, empty where it is not wanted or not
+// bootIF is the argument that names the port, empty where it is not wanted or not
 // known.
 func (e entry) bootIF() string {
 	switch {
@@ -329,7 +338,7 @@ func (e entry) bootIF() string {
 	}
 }
 
-// lease is the word that hands over the address that the firmware got, in the
+// lease is the argument that hands over the address that the firmware got, in the
 // form that pxelinux appends.
 func (e entry) lease() string {
 	if e.IPAppend&1 == 0 || e.node == nil || e.values["ip"] == "" {

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// clusters are the folders of testdata that hold a nodes.yaml.
+// clusters are the directories of testdata that hold a nodes.yaml.
 func clusters() []string { return []string{"ethernet", "infiniband"} }
 
 // render makes the tree of a cluster of testdata.

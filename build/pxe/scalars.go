@@ -28,7 +28,7 @@ func elements(n *yaml.Node) []*yaml.Node {
 	return []*yaml.Node{n}
 }
 
-// plain tells whether the text can stand in all files without quotes.
+// plain reports whether the text can stand in all files without quotes.
 func plain(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -45,14 +45,14 @@ func hostLabel(s string) bool {
 	return plain(s) && len(s) <= 63 && !strings.ContainsAny(s, "._+/") && s[0] != '-' && s[len(s)-1] != '-'
 }
 
-// file reads a path below the TFTP folder.
+// file reads a path below the TFTP directory.
 func (p *parser) file(v *yaml.Node, what string) string {
 	s := p.text(v, what)
 	switch {
 	case s == "":
 		return ""
 	case !plain(s) || path.IsAbs(s) || path.Clean(s) != s || s == "." || s == ".." || strings.HasPrefix(s, "../"):
-		p.bad(at(v), "%s %q is not a path below the TFTP folder, of letters, digits and . _ - + /", what, clip(s))
+		p.bad(at(v), "%s %q is not a path below the TFTP directory, of letters, digits and . _ - + /", what, clip(s))
 		return ""
 	}
 	return s
@@ -63,8 +63,10 @@ func (p *parser) file(v *yaml.Node, what string) string {
 func (p *parser) words(v *yaml.Node, what string) string {
 	list := strings.Fields(p.text(v, what))
 	for _, w := range list {
-		if strings.ContainsAny(w, "\"'`\\$") || strings.HasPrefix(w, "#") || w == "||" || w == "&&" || w == ";;" || !ascii(w) {
-			p.bad(at(v), "%s: loaders read %q differently (quotes, \\, $, a # in front): put it into the image's config file (nodisk build --config)", what, clip(w))
+		if strings.ContainsAny(w, "\"'`\\$") || strings.HasPrefix(w, "#") || w == "||" || w == "&&" || w == ";;" ||
+			!ascii(w) {
+			p.bad(at(v), "%s: loaders read %q differently (quotes, \\, $, a # in front): put it into the image's "+
+				"config file (nodisk build --config)", what, clip(w))
 		}
 	}
 	return strings.Join(list, " ")
@@ -121,7 +123,7 @@ func (p *parser) prefix(v *yaml.Node, what string) netip.Prefix {
 		p.bad(at(v), "%s %q is not an IPv4 prefix: write 10.0.0.0/24, for example", what, clip(s))
 		return netip.Prefix{}
 	case x != x.Masked():
-		p.bad(at(v), "%s %s has bits behind its length: write %v", what, s, x.Masked())
+		p.bad(at(v), "%s %s has bits after its length: write %v", what, s, x.Masked())
 		return netip.Prefix{}
 	}
 	return x
@@ -160,7 +162,8 @@ func (p *parser) guid(v *yaml.Node, what string) (link.GUID, link.HardwareAddr) 
 		return g, a
 	case 8:
 		if a[0] == typeInfiniBand {
-			p.warn(at(v), "%s: guid %s begins with 20: if this is the hardware type and 7 bytes, write all eight bytes of the GUID (ibstat -p)", what, g)
+			p.warn(at(v), "%s: guid %s begins with 20: if this is the hardware type and 7 bytes, write all eight "+
+				"bytes of the GUID (ibstat -p)", what, g)
 		}
 		return g, ""
 	default:

@@ -32,7 +32,8 @@ func TestWriteTogether(t *testing.T) {
 		for i := range nodes {
 			// Some of its own, most under a name that the other has as well.
 			name := fmt.Sprintf("pxelinux.cfg/%s%02d", server[:i%4/3], i)
-			all = append(all, File{Path: name, Data: fmt.Appendf(nil, "root=iscsi:%s:node%d %s", server, i, strings.Repeat("x", i*100))})
+			all = append(all, File{Path: name, Data: fmt.Appendf(nil, "root=iscsi:%s:node%d %s",
+				server, i, strings.Repeat("x", i*100))})
 		}
 		return all
 	}
@@ -80,7 +81,8 @@ func TestWriteTogether(t *testing.T) {
 					t.Fatalf("round %d: the next call: %v", round, err)
 				}
 			}
-			if left, err := filepath.Glob(filepath.Join(dir, "pxelinux.cfg", temporary+"*")); err != nil || left != nil {
+			if left, err := filepath.Glob(filepath.Join(dir, "pxelinux.cfg", temporary+"*")); err != nil ||
+				left != nil {
 				t.Errorf("left behind: %v, %v", left, err)
 			}
 		})

@@ -47,7 +47,7 @@ func accepts(t *testing.T, program string, args ...string) {
 	}
 }
 
-// written puts the tree of a cluster into a folder.
+// written puts the tree of a cluster into a directory.
 func written(t *testing.T, cluster string) string {
 	t.Helper()
 	dir := t.TempDir()

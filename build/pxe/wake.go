@@ -37,7 +37,8 @@ func (p *parser) wake(v *yaml.Node, what string) Wake {
 	if v.Kind == yaml.ScalarNode {
 		b, err := strconv.ParseBool(v.Value)
 		if err != nil {
-			p.bad(at(v), "%s %s: write true, false (never wake it), or the keys order, mac and password", what, shown(v.Value))
+			p.bad(at(v), "%s %s: write true, false (never wake it), or the keys order, mac and password",
+				what, shown(v.Value))
 			return w
 		}
 		never := !b
@@ -130,7 +131,8 @@ func (n Nodes) Sleepers(names, groups []string) (list []Sleeper, notes []string,
 			c.Broadcast = broadcast(s.Prefix)
 		}
 		if c.MAC == "" {
-			cannot := problem{file: n.File, at: d.At, text: "node " + d.Name + " boots from InfiniBand, and no InfiniBand port is woken by a magic packet: " +
+			cannot := problem{file: n.File, at: d.At, text: "node " + d.Name + " boots from InfiniBand, and no " +
+				"InfiniBand port is woken by a magic packet: " +
 				"write wake: { mac: ... } with the address of an Ethernet port of it, or wake: false"}
 			if named {
 				errs = append(errs, cannot)
@@ -142,7 +144,8 @@ func (n Nodes) Sleepers(names, groups []string) (list []Sleeper, notes []string,
 		all = append(all, c)
 	}
 	if more := len(notes) - maxTold; more > 0 {
-		notes = append(notes[:maxTold], fmt.Sprintf("and %d more nodes that boot from InfiniBand, which are not shown", more))
+		notes = append(notes[:maxTold], fmt.Sprintf("and %d more nodes that boot from InfiniBand, which are not shown",
+			more))
 	}
 	for _, name := range names {
 		if !known[strings.ToLower(name)] {

@@ -29,7 +29,7 @@ const manifest = ".nodisk-pxe"
 type Changes struct {
 	Written, Removed []string
 	Unchanged        int
-	// Kept are files that are not wanted any more, but were changed by somebody
+	// Kept are files that are no longer wanted, but were changed by somebody
 	// since they were written.
 	Kept []string
 }
@@ -50,7 +50,7 @@ func isTemporary(name string) bool {
 const lockName = manifest + ".lock"
 
 // Write makes the directory hold the files: what differs is written, what an
-// earlier call wrote and is not wanted any more is removed. Files of somebody
+// earlier call wrote and is no longer wanted is removed. Files of somebody
 // else, and files that somebody has changed, are left alone; where one of them
 // has the path of a wanted file, and other contents, nothing is written at all
 // and the error names each, unless force is set.
@@ -62,7 +62,8 @@ const lockName = manifest + ".lock"
 //
 // One call at a time writes to a directory: another, also of another process, waits until it has ended, which tell is
 // told; it may be nil.
-func Write(ctx context.Context, directory string, files []File, force bool, tell func(s string)) (done Changes, err error) {
+func Write(ctx context.Context, directory string, files []File, force bool, tell func(s string)) (done Changes,
+	err error) {
 	defer func() { err = explain(err, directory) }()
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return Changes{}, fmt.Errorf("make directory: %w", err)
@@ -87,7 +88,8 @@ func Write(ctx context.Context, directory string, files []File, force bool, tell
 // explain says where there is no room: the names in the error are below the directory.
 func explain(err error, directory string) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w; the file system of %s has no room for it: make room there, or give another directory", err, directory)
+		return fmt.Errorf("%w; the file system of %s has no room for it: make room there, or give another directory",
+			err, directory)
 	}
 	return err
 }
@@ -228,7 +230,8 @@ func readManifest(root *os.Root) (map[string][]string, error) {
 	for list.Scan() {
 		sum, name, ok := strings.Cut(list.Text(), "  ")
 		if !ok || len(sum) != 2*sha256.Size || !filepath.IsLocal(name) || name == manifest {
-			return nil, fmt.Errorf("read list of own files %s: line %q is not a SHA-256 and a path: remove the list, and give --force once", manifest, clip(list.Text()))
+			return nil, fmt.Errorf("read list of own files %s: line %q is not a SHA-256 and a path: remove the list, "+
+				"and give --force once", manifest, clip(list.Text()))
 		}
 		ours[name] = append(ours[name], sum)
 	}

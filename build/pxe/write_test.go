@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// contents are all files of a folder but the list of own ones and its lock.
+// contents are all files of a directory but the list of own ones and its lock.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	have := map[string]string{}
@@ -67,10 +67,11 @@ func TestWrite(t *testing.T) {
 		t.Errorf("mode %v: a TFTP server must be able to read it", before.Mode())
 	}
 	step("again", Changes{Unchanged: 3}, "p/a", "1", "p/b", "2", "c", "3")
-	step("one changed, one stale", Changes{Written: []string{"p/b"}, Removed: []string{"c"}, Unchanged: 1}, "p/a", "1", "p/b", "22")
+	step("one changed, one stale", Changes{Written: []string{"p/b"}, Removed: []string{"c"}, Unchanged: 1}, "p/a", "1",
+		"p/b", "22")
 	after, err := os.Stat(filepath.Join(dir, "p", "a"))
 	if err != nil || !os.SameFile(before, after) {
-		t.Errorf("an unchanged file was written anew (%v)", err)
+		t.Errorf("an unchanged file was written again (%v)", err)
 	}
 	put("p/b", "by hand")
 	step("a stale one of somebody's", Changes{Kept: []string{"p/b"}, Unchanged: 1}, "p/a", "1")
@@ -78,7 +79,7 @@ func TestWrite(t *testing.T) {
 	step("the same from elsewhere", Changes{Unchanged: 2}, "p/a", "1", "d", "4")
 	want := map[string]string{"vmlinuz": "kernel", "p/a": "1", "p/b": "by hand", "d": "4"}
 	if diff := cmp.Diff(want, contents(t, dir)); diff != "" {
-		t.Errorf("folder (-want +got):\n%s", diff)
+		t.Errorf("directory (-want +got):\n%s", diff)
 	}
 }
 
@@ -100,13 +101,13 @@ func TestWriteRefuses(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if diff := cmp.Diff(mine, contents(t, dir)); diff != "" {
-		t.Errorf("folder (-want +got):\n%s", diff)
+		t.Errorf("directory (-want +got):\n%s", diff)
 	}
 	if _, err := Write(t.Context(), dir, wanted, true, nil); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"a": "2", "b": "2", "c": "2"}, contents(t, dir)); diff != "" {
-		t.Errorf("folder, forced (-want +got):\n%s", diff)
+		t.Errorf("directory, forced (-want +got):\n%s", diff)
 	}
 }
 
@@ -116,7 +117,8 @@ func TestWriteResumes(t *testing.T) {
 	if _, err := Write(t.Context(), dir, files("a", "1", "b", "1"), false, nil); err != nil {
 		t.Fatal(err)
 	}
-	both := string(manifestText(map[string][]string{"a": {sumOf([]byte("1")), sumOf([]byte("2"))}, "b": {sumOf([]byte("1"))}, "c": {sumOf([]byte("2"))}}))
+	both := string(manifestText(map[string][]string{"a": {sumOf([]byte("1")), sumOf([]byte("2"))},
+		"b": {sumOf([]byte("1"))}, "c": {sumOf([]byte("2"))}}))
 	if err := os.WriteFile(filepath.Join(dir, manifest), []byte(both), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +131,7 @@ func TestWriteResumes(t *testing.T) {
 	}
 }
 
-// Nothing outside the folder is touched.
+// Nothing outside the directory is touched.
 func TestWriteStays(t *testing.T) {
 	outside, dir := t.TempDir(), t.TempDir()
 	if err := os.Symlink(outside, filepath.Join(dir, "pxelinux.cfg")); err != nil {
@@ -145,7 +147,8 @@ func TestWriteStays(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, manifest), []byte(list), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Write(t.Context(), dir, files("a", "1"), false, nil); err == nil || !strings.Contains(err.Error(), "list of own files") {
+		if _, err := Write(t.Context(), dir, files("a", "1"), false, nil); err == nil ||
+			!strings.Contains(err.Error(), "list of own files") {
 			t.Errorf("list %q: %v", list, err)
 		}
 	}
@@ -157,7 +160,8 @@ func TestWriteInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	wanted := files("p/a", "1", "p/b", "2", "p/c", "3")
 	got, err := Write(&countedContext{Context: t.Context(), left: 5}, dir, wanted, false, nil)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "2 of 3 files are as they should be, each whole: run it again to go on") {
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "2 of 3 files are as they should be, each "+
+		"whole: run it again to go on") {
 		t.Errorf("%v", err)
 	}
 	if diff := cmp.Diff(Changes{Written: []string{"p/a", "p/b"}}, got); diff != "" {
@@ -167,7 +171,8 @@ func TestWriteInterrupted(t *testing.T) {
 		t.Errorf("directory (-want +got):\n%s", diff)
 	}
 	// As a call that was killed, or a power cut, leaves it.
-	for name, text := range map[string]string{"p/" + temporary: "half", "p/" + temporary + "-0123456789abcdef": "half", temporary + "-0123456789abcdef": "", "p/a": ""} {
+	for name, text := range map[string]string{"p/" + temporary: "half", "p/" + temporary + "-0123456789abcdef": "half",
+		temporary + "-0123456789abcdef": "", "p/a": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -55,9 +55,11 @@ func TestParseMAC(t *testing.T) {
 // A MAC is what is written, in quotes or not, also where YAML 1.1 or 1.2 reads
 // a number: an integer, base 60, a float, octal.
 func TestMACsInYAML(t *testing.T) {
-	for _, mac := range []string{"525400123457", "52:54:00:12:34:56", "5254e3123457", "001122334455", "0x525400123457", "5254.0012.3457", "525400-123457", "525400100000", "00:11:22:33:44:55", "020000000007"} {
+	for _, mac := range []string{"525400123457", "52:54:00:12:34:56", "5254e3123457", "001122334455", "0x525400123457",
+		"5254.0012.3457", "525400-123457", "525400100000", "00:11:22:33:44:55", "020000000007"} {
 		for _, quote := range []string{"", "'", `"`} {
-			text := fmt.Sprintf("%snodes:\n- name: a\n  mac: %s%s%s\n- {name: b, mac: %s%s%s }\n", small, quote, mac, quote, quote, otherMAC(mac), quote)
+			text := fmt.Sprintf("%snodes:\n- name: a\n  mac: %s%s%s\n- {name: b, mac: %s%s%s }\n",
+				small, quote, mac, quote, quote, otherMAC(mac), quote)
 			n, err := Parse(strings.NewReader(text), "nodes.yaml")
 			if err != nil {
 				t.Errorf("%s: %v", text, err)
@@ -121,26 +123,37 @@ nodes:
 // Errors name file, line and column, in words of the description.
 func TestYAMLErrors(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"tab":             {"nodes:\n\t- name: a\n", "nodes.yaml:2:1: a tab: YAML indents with spaces alone"},
-		"tab below":       {"nodes:\n  - name: a\n\tmac: b\n", "nodes.yaml:3:1: a tab: YAML indents with spaces alone"},
-		"tab after space": {"nodes:\n  - name: a\n  \tmac: b\n", "nodes.yaml:3:3: a tab: YAML indents with spaces alone"},
-		"colon":           {"a: b: c\n", `nodes.yaml:1:5: a colon where no key can be: put text with ": " into quotes, and begin keys below those that they belong to`},
-		"quotes":          {"a: 'b\nc: d\n", "nodes.yaml:1:4: the quotes that begin here are never closed"},
-		"bracket":         {"a: {x: 1\nb: 2\n", "nodes.yaml:2:2: the bracket of line 1, column 4 is not closed, or a comma is missing before this"},
-		"at":              {"a: @x\n", "nodes.yaml:1:4: no value can begin with '@': put it into quotes"},
-		"escape":          {`a: "\q"`, `nodes.yaml:1:5: within double quotes \ begins an escape sequence, and this is not one: use single quotes`},
-		"anchor":          {"a: *x\n", "nodes.yaml:1:4: there is no anchor &x before this: write it where the alias *x comes from, or put the text into quotes"},
-		"indentation":     {"- a\nb: 1\n", "nodes.yaml:2:1: this does not line up with the lines that begin in line 1, column 1: indent it as they are"},
-		"UTF-8":           {"a: 1\nb: \"\xff\"\n", "nodes.yaml:2:5: byte 0xff is not UTF-8: save the file in UTF-8"},
-		"UTF-16":          {"\xff\xfea\x00", "nodes.yaml:1:1: byte 0xff is not UTF-8: save the file in UTF-8"},
-		"escape byte":     {"a: 1\nb: \x1b[31m\n", "nodes.yaml:2:4: control character U+001B: remove it"},
-		"escaped byte":    {"nodes: [{name: \"\\e[31m\", mac: 1}]\n", "nodes.yaml:1:31: node \"\\x1b[31m\": mac \"1\" is not six bytes"},
-		"itself":          {"nodes: &n [*n]\n", "nodes.yaml:1:12: alias *n is within what it stands for"},
-		"merged itself":   {"nodes:\n- &n {<<: *n}\n", "nodes.yaml:2:11: alias *n is within what it stands for"},
-		"merge a text":    {"defaults: {<<: text}\n", `nodes.yaml:1:16: <<: only mappings (key: value), by their aliases (<<: *name), can be merged: here is "text"`},
-		"two merges":      {"defaults:\n  <<: {image: a}\n  <<: {kernel: b}\n", "nodes.yaml:3:3: <<: again, is in line 2 already: write one, with a list: <<: [*a, *b]"},
-		"twice":           {"x-a: &a {kernel: k}\ndefaults:\n  <<: *a\n  image: a\n  image: b\n", "nodes.yaml:5:3: defaults: image: again, is in line 4 already"},
-		"a list":          {"x-a: &a [1]\nsubnets:\n- *a\n", "nodes.yaml:3:3: subnet is not a mapping (key: value): here is a list"},
+		"tab":       {"nodes:\n\t- name: a\n", "nodes.yaml:2:1: a tab: YAML indents with spaces alone"},
+		"tab below": {"nodes:\n  - name: a\n\tmac: b\n", "nodes.yaml:3:1: a tab: YAML indents with spaces alone"},
+		"tab after space": {"nodes:\n  - name: a\n  \tmac: b\n", "nodes.yaml:3:3: a tab: YAML indents " +
+			"with spaces alone"},
+		"colon": {"a: b: c\n",
+			`nodes.yaml:1:5: a colon where no key can be: put text with ": " into quotes, and begin keys below those that they belong to`},
+		"quotes": {"a: 'b\nc: d\n", "nodes.yaml:1:4: the quotes that begin here are never closed"},
+		"bracket": {"a: {x: 1\nb: 2\n", "nodes.yaml:2:2: the bracket of line 1, column 4 is not closed, or a " +
+			"comma is missing before this"},
+		"at": {"a: @x\n", "nodes.yaml:1:4: no value can begin with '@': put it into quotes"},
+		"escape": {`a: "\q"`,
+			`nodes.yaml:1:5: within double quotes \ begins an escape sequence, and this is not one: use single quotes`},
+		"anchor": {"a: *x\n", "nodes.yaml:1:4: there is no anchor &x before this: write it where the alias " +
+			"*x comes from, or put the text into quotes"},
+		"indentation": {"- a\nb: 1\n", "nodes.yaml:2:1: this does not line up with the lines that begin in line " +
+			"1, column 1: indent it as they are"},
+		"UTF-8":       {"a: 1\nb: \"\xff\"\n", "nodes.yaml:2:5: byte 0xff is not UTF-8: save the file in UTF-8"},
+		"UTF-16":      {"\xff\xfea\x00", "nodes.yaml:1:1: byte 0xff is not UTF-8: save the file in UTF-8"},
+		"escape byte": {"a: 1\nb: \x1b[31m\n", "nodes.yaml:2:4: control character U+001B: remove it"},
+		"escaped byte": {"nodes: [{name: \"\\e[31m\", mac: 1}]\n", "nodes.yaml:1:31: node \"\\x1b[31m\": mac " +
+			"\"1\" is not six bytes"},
+		"itself":        {"nodes: &n [*n]\n", "nodes.yaml:1:12: alias *n is within what it stands for"},
+		"merged itself": {"nodes:\n- &n {<<: *n}\n", "nodes.yaml:2:11: alias *n is within what it stands for"},
+		"merge a text": {"defaults: {<<: text}\n",
+			`nodes.yaml:1:16: <<: only mappings (key: value), by their aliases (<<: *name), can be merged: here is "text"`},
+		"two merges": {"defaults:\n  <<: {image: a}\n  <<: {kernel: b}\n",
+			"nodes.yaml:3:3: <<: again, is in line 2 already: write one, with a list: <<: [*a, *b]"},
+		"twice": {"x-a: &a {kernel: k}\ndefaults:\n  <<: *a\n  image: a\n  image: b\n",
+			"nodes.yaml:5:3: defaults: image: again, is in line 4 already"},
+		"a list": {"x-a: &a [1]\nsubnets:\n- *a\n", "nodes.yaml:3:3: subnet is not a mapping (key: value): " +
+			"here is a list"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse(strings.NewReader(tt.text), "nodes.yaml")

@@ -19,7 +19,8 @@ const lockName = ".lock"
 // an image that is made again for another kernel moves from one to another.
 func (r Record) lock(ctx context.Context) (unlock func() error, err error) {
 	at := filepath.Join(r.Dir, lockName)
-	f, err := os.OpenFile(at, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644) //nolint:gosec // nothing is in it
+	f, err := os.OpenFile(at, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK,
+		0o644) //nolint:gosec // nothing is in it
 	if err != nil {
 		return nil, fmt.Errorf("lock the record of images: %w", err)
 	}

@@ -104,13 +104,15 @@ func (s Site) passedOver(fsys fs.FS, dir string) (warnings []string, err error) 
 
 // leftOver are names that editors and packages give to what is not to be read, and such as
 // are for people.
-var leftOver = regexp.MustCompile(`^\.|^#|~$|\.(bak|old|orig|save|swp)$|\.(dpkg|ucf)-[a-z]+$|\.rpm(new|save|orig)$|^README`)
+var leftOver = regexp.MustCompile(
+	`^\.|^#|~$|\.(bak|old|orig|save|swp)$|\.(dpkg|ucf)-[a-z]+$|\.rpm(new|save|orig)$|^README`)
 
 // names reports whether a setting names a file, alone or with its place in the image.
 func (s Site) names(file string) bool {
 	named := func(list Settings) bool {
 		return slices.ContainsFunc(list, func(one Setting) bool {
-			return slices.ContainsFunc(one.Values, func(v string) bool { return v == file || strings.HasPrefix(v, file+":") })
+			return slices.ContainsFunc(one.Values,
+				func(v string) bool { return v == file || strings.HasPrefix(v, file+":") })
 		})
 	}
 	return named(s.Defaults) || slices.ContainsFunc(s.Images, func(i Image) bool { return named(i.Settings) })
@@ -150,12 +152,14 @@ func ReadList(file string, data []byte, schema Schema) (Site, error) {
 				s.Images = append(s.Images, Image{Settings: d.settings(node), At: d.at(node)})
 			}
 		default:
-			d.fail(p.key, `unknown key %q%s; the file has "common:", flags of all images, and "images:", a list with the flags of each`,
+			d.fail(p.key,
+				`unknown key %q%s; the file has "common:", flags of all images, and "images:", a list with the flags of each`,
 				p.key.Value, top.near(p.key.Value))
 		}
 	}
 	if len(d.errs) == 0 && len(s.Images) == 0 {
-		d.errs = append(d.errs, fmt.Errorf(`%s: there are no images: list them below "images:", each with "out: FILE" at least`, file))
+		d.errs = append(d.errs,
+			fmt.Errorf(`%s: there are no images: list them below "images:", each with "out: FILE" at least`, file))
 	}
 	return s, errors.Join(d.errs...)
 }
@@ -163,7 +167,7 @@ func ReadList(file string, data []byte, schema Schema) (Site, error) {
 // A document is one file on its way into settings. Its errors are collected.
 type document struct {
 	file   string
-	base   string // what relative paths are of; empty: they stay as they are
+	base   string // what relative paths are of; empty: they are left unchanged
 	schema Schema
 	merges int
 	errs   []error
@@ -250,7 +254,8 @@ func (d *document) pairs(n *yaml.Node, depth int) []pair {
 			continue
 		}
 		if first := slices.IndexFunc(own, func(p pair) bool { return p.key.Value == key.Value }); first >= 0 {
-			d.fail(key, "%s is set twice: line %d has it too; what takes several values has a list", key.Value, own[first].key.Line)
+			d.fail(key, "%s is set twice: line %d has it too; what takes several values has a list",
+				key.Value, own[first].key.Line)
 			continue
 		}
 		own = append(own, pair{key, value})
@@ -300,7 +305,8 @@ func (d *document) value(s *Setting, key Key, n *yaml.Node) bool {
 		d.fail(n, "%s is true or false", s.Name)
 	case n.Kind == yaml.ScalarNode && key.Switch && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0 &&
 		slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(n.Value)):
-		d.fail(n, "%s: %q is neither true nor false: write one of them, or a text (./%s if it is a file)", s.Name, n.Value, n.Value)
+		d.fail(n, "%s: %q is neither true nor false: write one of them, or a text (./%s if it is a file)",
+			s.Name, n.Value, n.Value)
 	case n.Kind == yaml.ScalarNode:
 		s.Values = []string{key.resolve(d.base, n.Value)}
 		return true

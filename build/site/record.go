@@ -98,7 +98,7 @@ func (r Record) Add(ctx context.Context, release string, paths ...string) (err e
 	if len(made) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(r.Dir, 0o755); err != nil { //nolint:gosec // which images there are is no secret
+	if err := os.MkdirAll(r.Dir, 0o755); err != nil { //nolint:gosec // which images there are is not a secret
 		return fmt.Errorf("record images: %w", err)
 	}
 	unlock, err := r.lock(ctx)
@@ -173,7 +173,8 @@ func (r Record) Of(release string) ([]Made, error) {
 		}
 		sum, path, ok := strings.Cut(text.Text(), "  ")
 		if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != sha256.Size || !filepath.IsAbs(path) {
-			return nil, fmt.Errorf("read the record of images: %s:%d: not \"SHA256  /PATH\": remove the line", at, text.Number())
+			return nil, fmt.Errorf("read the record of images: %s:%d: not \"SHA256  /PATH\": remove the line",
+				at, text.Number())
 		}
 		list = append(list, Made{sum, path, root})
 	}
@@ -259,7 +260,9 @@ func (r Record) write(release string, list []Made) error {
 		}
 		return nil
 	}
-	slices.SortFunc(list, func(a, b Made) int { return cmp.Or(strings.Compare(a.Root, b.Root), strings.Compare(a.Path, b.Path)) })
+	slices.SortFunc(list, func(a, b Made) int {
+		return cmp.Or(strings.Compare(a.Root, b.Root), strings.Compare(a.Path, b.Path))
+	})
 	var text bytes.Buffer
 	root := "/" // the first in that order
 	for _, m := range list {

@@ -40,7 +40,8 @@ func TestRecordLink(t *testing.T) {
 		}
 	}
 	// Under one name or another, it is one file of one kernel.
-	if err := errors.Join(r.Add(t.Context(), "6.1", filepath.Join(above, "target.img")), r.Add(t.Context(), "6.2", link)); err != nil {
+	if err := errors.Join(r.Add(t.Context(), "6.1", filepath.Join(above, "target.img")), r.Add(t.Context(), "6.2",
+		link)); err != nil {
 		t.Fatal(err)
 	}
 	if list, err := r.Of("6.1"); err != nil || list != nil {
@@ -200,10 +201,12 @@ func TestRecordLocked(t *testing.T) {
 	defer cancel()
 	var told []string
 	r.Tell = func(s string) { told = append(told, s) }
-	if err := r.Add(ctx, "6.1", image); err == nil || !strings.Contains(err.Error(), "lock "+r.Dir+"/.lock: asked to end") {
+	if err := r.Add(ctx, "6.1", image); err == nil ||
+		!strings.Contains(err.Error(), "lock "+r.Dir+"/.lock: asked to end") {
 		t.Errorf("error %v", err)
 	}
-	if want := "waiting for another nodisk, which has the record of images in " + r.Dir; len(told) != 1 || told[0] != want {
+	if want := "waiting for another nodisk, which has the record of images in " + r.Dir; len(told) != 1 ||
+		told[0] != want {
 		t.Errorf("told %q, want %q", told, want)
 	}
 	if err := unlock(); err != nil {

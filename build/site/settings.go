@@ -9,7 +9,7 @@ import (
 
 // A Key is a flag of nodisk build as a file may set it.
 type Key struct {
-	// CommandLine flags are no matter of a file.
+	// CommandLine flags do not belong in a file.
 	CommandLine bool
 	// Repeatable flags collect the values of all files; of others the last one counts.
 	Repeatable bool

@@ -18,8 +18,10 @@ import (
 func schema() Schema {
 	return Schema{
 		"out": {Path: true}, "kernel": {Path: true}, "modules": {Path: true, Words: []string{"none"}},
-		"profile": {Repeatable: true}, "add": {Repeatable: true, Path: true}, "compress": {}, "kver": {Repeatable: true},
-		"strip": {Switch: true}, "rescue": {Switch: true, Valued: true, Path: true}, "quiet": {Switch: true, CommandLine: true},
+		"profile": {Repeatable: true}, "add": {Repeatable: true, Path: true}, "compress": {},
+		"kver":  {Repeatable: true},
+		"strip": {Switch: true}, "rescue": {Switch: true, Valued: true, Path: true},
+		"quiet": {Switch: true, CommandLine: true},
 	}
 }
 
@@ -44,9 +46,11 @@ func TestRead(t *testing.T) {
 		got = append(got, image.Name+": "+strings.Join(merged.Args(), " "))
 	}
 	want := []string{
-		"/etc/nodisk/build.yaml", "/etc/nodisk/images.d/a.yaml", "/etc/nodisk/images.d/b.yaml", "/etc/nodisk/images.d/c.yaml",
+		"/etc/nodisk/build.yaml", "/etc/nodisk/images.d/a.yaml", "/etc/nodisk/images.d/b.yaml",
+		"/etc/nodisk/images.d/c.yaml",
 		"a: --compress=xz --kver=6.10 --out=/etc/nodisk/images.d/a.img --profile=eth --strip",
-		"b: --add=/etc/nodisk/images.d/files:/etc/x --add=/abs:/y --kver=6.10 --modules=none --out=/srv/{image}-{kver}.img " +
+		"b: --add=/etc/nodisk/images.d/files:/etc/x --add=/abs:/y --kver=6.10 --modules=none " +
+			"--out=/srv/{image}-{kver}.img " +
 			"--profile=eth --profile=nfs --profile=ext4 --rescue",
 		"c: --kver=6.10 --out=/srv/{image}-{kver}.img --profile=eth --strip",
 	}
@@ -102,16 +106,18 @@ func bomb() string {
 // Every error has its file and line, and all are told at once.
 func TestReadErrors(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"unknown":     {"out: a\nprofil: eth\n", "/n/build.yaml:2: unknown key \"profil\", did you mean profile?"},
-		"far":         {"zzzzzz: eth\n", "/n/build.yaml:1: unknown key \"zzzzzz\""},
-		"twice":       {"out: a\nprofile: eth\nout: b\n", "/n/build.yaml:3: out is set twice: line 1 has it too; what takes several values has a list"},
-		"tab":         {"\tout: a\n", "/n/build.yaml:1: a tab: YAML indents with spaces alone"},
-		"tab below":   {"out: a\nprofile:\n\t- x\n", "/n/build.yaml:3: a tab: YAML indents with spaces alone"},
-		"list":        {"- out: a\n", "/n/build.yaml:1: these are not settings: write one \"flag: value\" a line"},
-		"no list":     {"out: [a, b]\n", "/n/build.yaml:1: out takes one value, not a list"},
-		"nothing":     {"out:\n", "/n/build.yaml:1: out has no value"},
-		"switch":      {"strip: maybe\n", "/n/build.yaml:1: strip is true or false"},
-		"yes":         {"rescue: yes\n", "/n/build.yaml:1: rescue: \"yes\" is neither true nor false: write one of them, or a text (./yes if it is a file)"},
+		"unknown": {"out: a\nprofil: eth\n", "/n/build.yaml:2: unknown key \"profil\", did you mean profile?"},
+		"far":     {"zzzzzz: eth\n", "/n/build.yaml:1: unknown key \"zzzzzz\""},
+		"twice": {"out: a\nprofile: eth\nout: b\n", "/n/build.yaml:3: out is set twice: line 1 has it too; " +
+			"what takes several values has a list"},
+		"tab":       {"\tout: a\n", "/n/build.yaml:1: a tab: YAML indents with spaces alone"},
+		"tab below": {"out: a\nprofile:\n\t- x\n", "/n/build.yaml:3: a tab: YAML indents with spaces alone"},
+		"list":      {"- out: a\n", "/n/build.yaml:1: these are not settings: write one \"flag: value\" a line"},
+		"no list":   {"out: [a, b]\n", "/n/build.yaml:1: out takes one value, not a list"},
+		"nothing":   {"out:\n", "/n/build.yaml:1: out has no value"},
+		"switch":    {"strip: maybe\n", "/n/build.yaml:1: strip is true or false"},
+		"yes": {"rescue: yes\n", "/n/build.yaml:1: rescue: \"yes\" is neither true nor false: write one of " +
+			"them, or a text (./yes if it is a file)"},
 		"off":         {"rescue: Off\n", "neither true nor false"},
 		"map":         {"profile: {a: b}\n", "/n/build.yaml:1: profile: this is neither a text nor a list nor true"},
 		"nested":      {"profile: [[a]]\n", "/n/build.yaml:1: profile: an element of a list is a text"},
@@ -124,7 +130,8 @@ func TestReadErrors(t *testing.T) {
 		"no anchor":   {"out: a\nprofile: *eth\n", "/n/build.yaml:2: there is no anchor &eth before this"},
 		"quotes":      {"out: a\nprofile: \"eth\n", "/n/build.yaml:2: the quotes that begin here are never closed"},
 		"yes, switch": {"strip: yes\n", "/n/build.yaml:1: strip is true or false"},
-		"two at once": {"profil: a\nkernl: b\n", "/n/build.yaml:1: unknown key \"profil\", did you mean profile?\n/n/build.yaml:2: unknown key \"kernl\", did you mean kernel?"},
+		"two at once": {"profil: a\nkernl: b\n", "/n/build.yaml:1: unknown key \"profil\", did you mean profile?\n" +
+			"/n/build.yaml:2: unknown key \"kernl\", did you mean kernel?"},
 	} {
 		_, err := Read(fstest.MapFS{"build.yaml": {Data: []byte(tt.text)}}, "/n", schema())
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -133,10 +140,11 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// What is no file is not waited for.
+// What is not a file is not waited for.
 func TestReadIrregular(t *testing.T) {
 	dir := t.TempDir()
-	if err := errors.Join(syscall.Mkfifo(filepath.Join(dir, "build.yaml"), 0o600), os.MkdirAll(filepath.Join(dir, "images.d/x.yaml"), 0o700)); err != nil {
+	if err := errors.Join(syscall.Mkfifo(filepath.Join(dir, "build.yaml"), 0o600),
+		os.MkdirAll(filepath.Join(dir, "images.d/x.yaml"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
@@ -146,7 +154,8 @@ func TestReadIrregular(t *testing.T) {
 	}()
 	select {
 	case err := <-ended:
-		want := fmt.Sprintf("read %[1]s/build.yaml: it is not a regular file\nread %[1]s/images.d/x.yaml: it is not a regular file", dir)
+		want := fmt.Sprintf("read %[1]s/build.yaml: it is not a regular file\nread %[1]s/images.d/x.yaml: it is not "+
+			"a regular file", dir)
 		if err == nil || err.Error() != want {
 			t.Errorf("error %v\nwant %s", err, want)
 		}
@@ -156,7 +165,8 @@ func TestReadIrregular(t *testing.T) {
 }
 
 func TestReadList(t *testing.T) {
-	s, err := ReadList("i.yaml", []byte("common: &c\n  profile: virt\nimages:\n- out: a\n  <<: *c\n- {out: b, profile: [x, 'y:/z']}\n"), schema())
+	s, err := ReadList("i.yaml", []byte("common: &c\n  profile: virt\nimages:\n- out: a\n  <<: *c\n"+
+		"- {out: b, profile: [x, 'y:/z']}\n"), schema())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +174,8 @@ func TestReadList(t *testing.T) {
 	for _, image := range s.Images {
 		got = append(got, image.At.String()+" "+strings.Join(image.Settings.Args(), " "))
 	}
-	if diff := cmp.Diff([]string{"i.yaml:4 --out=a --profile=virt", "i.yaml:6 --out=b --profile=x --profile=y:/z"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"i.yaml:4 --out=a --profile=virt", "i.yaml:6 --out=b --profile=x --profile=y:/z"},
+		got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for text, want := range map[string]string{
@@ -174,7 +185,8 @@ func TestReadList(t *testing.T) {
 		"images: 3\n":               `i.yaml:1: "images:" is a list`,
 		"images:\n- out: a\n  x: 1": `i.yaml:3: unknown key "x"`,
 	} {
-		if _, err := ReadList("i.yaml", []byte(text), schema()); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "unmarshal") {
+		if _, err := ReadList("i.yaml", []byte(text), schema()); err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "unmarshal") {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}

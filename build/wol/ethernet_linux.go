@@ -18,7 +18,8 @@ func Ethernet(name string) (Sender, error) {
 	case err != nil:
 		return Sender{}, fmt.Errorf("interface %q: there is none of that name: ip link lists them", name)
 	case len(i.HardwareAddr) == 20:
-		return Sender{}, fmt.Errorf("interface %s is InfiniBand: no machine can be woken through it, give the Ethernet interface", name)
+		return Sender{}, fmt.Errorf("interface %s is InfiniBand: no machine can be woken through it, give the "+
+			"Ethernet interface", name)
 	case len(i.HardwareAddr) != 6:
 		return Sender{}, fmt.Errorf("interface %s is not Ethernet", name)
 	}
@@ -26,7 +27,8 @@ func Ethernet(name string) (Sender, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return Sender{}, errors.New("send Ethernet frames: only root (or CAP_NET_RAW) may: run it as root, or send by UDP, --via udp")
+		return Sender{}, errors.New("send Ethernet frames: only root (or CAP_NET_RAW) may: run it as root, or send " +
+			"by UDP, --via udp")
 	case err != nil:
 		return Sender{}, fmt.Errorf("open packet socket: %w", err)
 	}

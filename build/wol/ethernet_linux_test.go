@@ -25,7 +25,8 @@ func TestOnTheWire(t *testing.T) {
 	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "there"}); err != nil {
 		testenv.Needs(t, false, "veth: "+err.Error())
 	}
-	target := Target{Name: "n", MAC: mac(0x57), Password: []byte{1, 2, 3, 4}, To: netip.MustParseAddrPort("10.0.0.255:9")}
+	target := Target{Name: "n", MAC: mac(0x57), Password: []byte{1, 2, 3, 4},
+		To: netip.MustParseAddrPort("10.0.0.255:9")}
 	down, err := Ethernet("here")
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,8 @@ func (p Pace) Steps(n int) []Step {
 	for first := 0; first < n; first += batch {
 		last := min(first+batch, n)
 		for i := range repeat {
-			steps = append(steps, Step{After: begin + time.Duration(i)*gap, First: first, Last: last, Final: i == repeat-1})
+			steps = append(steps, Step{After: begin + time.Duration(i)*gap, First: first, Last: last,
+				Final: i == repeat-1})
 		}
 		begin += span
 	}
@@ -51,7 +52,8 @@ func (p Pace) Steps(n int) []Step {
 // Wake sends to all targets in order. told is called for each batch when its
 // last packet has been sent. It returns how many targets were woken; with an
 // error, or when ctx ends, those after them may have got a packet or not.
-func Wake(ctx context.Context, targets []Target, p Pace, send func(Target) error, told func(woken []Target)) (int, error) {
+func Wake(ctx context.Context, targets []Target, p Pace, send func(Target) error, told func(woken []Target)) (int,
+	error) {
 	begin, woken := time.Now(), 0
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -28,9 +28,11 @@ func UDP() (Sender, error) {
 		_, err := c.WriteToUDPAddrPort(t.Packet(), t.To)
 		switch {
 		case errors.Is(err, syscall.ENETUNREACH):
-			return fmt.Errorf("send to %v: this machine has no route there: give --interface, or --to with the broadcast address of a network of its own", t.To)
+			return fmt.Errorf("send to %v: this machine has no route there: give --interface, or --to with the "+
+				"broadcast address of a network of its own", t.To)
 		case errors.Is(err, syscall.EACCES):
-			return fmt.Errorf("send to %v: not allowed (a firewall, or not a broadcast address of this machine's networks)", t.To)
+			return fmt.Errorf("send to %v: not allowed (a firewall, or not a broadcast address of this "+
+				"machine's networks)", t.To)
 		case err != nil:
 			return fmt.Errorf("send to %v: %w", t.To, err)
 		}

@@ -40,14 +40,16 @@ func TestSteps(t *testing.T) {
 		n    int
 		want string
 	}{
-		"one by one":         {Pace{Interval: 2 * time.Second, Batch: 1, Repeat: 1}, 3, "0s 0-1, 2s 1-2, 4s 2-3"},
-		"batches":            {Pace{Interval: 2 * time.Second, Batch: 2, Repeat: 1}, 5, "0s 0-2, 2s 2-4, 4s 4-5"},
-		"repeated":           {Pace{Interval: time.Second, Batch: 2, Repeat: 3}, 3, "0s 0-2 again, 100ms 0-2 again, 200ms 0-2, 1s 2-3 again, 1.1s 2-3 again, 1.2s 2-3"},
-		"repeated and quick": {Pace{Interval: 30 * time.Millisecond, Batch: 1, Repeat: 3}, 2, "0s 0-1 again, 10ms 0-1 again, 20ms 0-1, 30ms 1-2 again, 40ms 1-2 again, 50ms 1-2"},
-		"at once":            {Pace{Batch: 2, Repeat: 1}, 4, "0s 0-2, 0s 2-4"},
-		"at once, repeated":  {Pace{Batch: 4, Repeat: 2}, 4, "0s 0-4 again, 100ms 0-4"},
-		"zero value":         {Pace{}, 2, "0s 0-1, 0s 1-2"},
-		"nobody":             {Pace{Batch: 1, Repeat: 1}, 0, ""},
+		"one by one": {Pace{Interval: 2 * time.Second, Batch: 1, Repeat: 1}, 3, "0s 0-1, 2s 1-2, 4s 2-3"},
+		"batches":    {Pace{Interval: 2 * time.Second, Batch: 2, Repeat: 1}, 5, "0s 0-2, 2s 2-4, 4s 4-5"},
+		"repeated": {Pace{Interval: time.Second, Batch: 2, Repeat: 3}, 3,
+			"0s 0-2 again, 100ms 0-2 again, 200ms 0-2, 1s 2-3 again, 1.1s 2-3 again, 1.2s 2-3"},
+		"repeated and quick": {Pace{Interval: 30 * time.Millisecond, Batch: 1, Repeat: 3}, 2,
+			"0s 0-1 again, 10ms 0-1 again, 20ms 0-1, 30ms 1-2 again, 40ms 1-2 again, 50ms 1-2"},
+		"at once":           {Pace{Batch: 2, Repeat: 1}, 4, "0s 0-2, 0s 2-4"},
+		"at once, repeated": {Pace{Batch: 4, Repeat: 2}, 4, "0s 0-4 again, 100ms 0-4"},
+		"zero value":        {Pace{}, 2, "0s 0-1, 0s 1-2"},
+		"nobody":            {Pace{Batch: 1, Repeat: 1}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""
@@ -78,10 +80,13 @@ func TestWake(t *testing.T) {
 		woken int
 		err   error
 	}{
-		"all":             {log: []string{"0s a", "0s b", "100ms a", "100ms b", "100ms woken a", "100ms woken b", "2s c", "2.1s c", "2.1s woken c"}, woken: 3},
-		"interrupted":     {stop: time.Second, log: []string{"0s a", "0s b", "100ms a", "100ms b", "100ms woken a", "100ms woken b"}, woken: 2, err: context.Canceled},
+		"all": {log: []string{"0s a", "0s b", "100ms a", "100ms b", "100ms woken a", "100ms woken b",
+			"2s c", "2.1s c", "2.1s woken c"}, woken: 3},
+		"interrupted": {stop: time.Second, log: []string{"0s a", "0s b", "100ms a", "100ms b", "100ms woken a",
+			"100ms woken b"}, woken: 2, err: context.Canceled},
 		"between packets": {stop: 50 * time.Millisecond, log: []string{"0s a", "0s b"}, err: context.Canceled},
-		"cannot be sent":  {fail: "c", log: []string{"0s a", "0s b", "100ms a", "100ms b", "100ms woken a", "100ms woken b"}, woken: 2, err: errDown},
+		"cannot be sent": {fail: "c", log: []string{"0s a", "0s b", "100ms a", "100ms b", "100ms woken a",
+			"100ms woken b"}, woken: 2, err: errDown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -34,8 +34,8 @@ type bootCmd struct {
 	Force       bool     `help:"Boot also what would not."`
 
 	Static  bool   `help:"Give the address by ip= instead of DHCP."`
-	Cmdline string `help:"Replace the words for address and root. {server} {client} {gateway} {mask} {mac} {name} {target} {export} {label} {uuid} {disk} stand for what the lab chose." placeholder:"WORDS"`
-	Append  string `help:"Add words to the kernel command line. A root=LABEL=... chooses a file system of --disk." placeholder:"WORDS"`
+	Cmdline string `help:"Replace the arguments for address and root. {server} {client} {gateway} {mask} {mac} {name} {target} {export} {label} {uuid} {disk} stand for what the lab chose." placeholder:"WORDS"`
+	Append  string `help:"Add arguments to the kernel command line. A root=LABEL=... chooses a file system of --disk." placeholder:"WORDS"`
 
 	NIC     string `help:"NIC model, as QEMU calls it (virtio-net-pci, e1000, ...)." name:"nic" default:"virtio-net-pci"`
 	Memory  int    `help:"Memory in MiB: 512, or what the image needs." placeholder:"MIB"`
@@ -47,9 +47,12 @@ type bootCmd struct {
 
 // Help is the end of nodisk boot --help.
 func (bootCmd) Help() string {
-	return "What is real: kernel, image, DHCP, TFTP (--pxe), iSCSI or NFS server and your root. What is not: the machine, QEMU's with the NIC of --nic. " +
-		"Before it starts, what nodisk plan and nodisk check know of image, kernel and this machine is looked at, and what would not boot is refused.\n\n" +
-		"Exit status: 0 the root came up, 1 it did not or would not, or this machine cannot try it, 2 something given cannot be used."
+	return "What is real: kernel, image, DHCP, TFTP (--pxe), iSCSI or NFS server and your root. What is not: the " +
+		"machine, QEMU's with the NIC of --nic. " +
+		"Before it starts, nodisk plan's and nodisk check's knowledge of image, kernel and this machine is " +
+		"consulted, and what would not boot is refused.\n\n" +
+		"Exit status: 0 the root came up, 1 it did not or would not, or this machine cannot try it, 2 something " +
+		"given cannot be used."
 }
 
 // Run boots the node, shows its console, and returns nil when it reached its
@@ -118,10 +121,12 @@ func tellNotes(s integration.BootSpec, con console) error {
 }
 
 // boot boots the node, with the terminal as its console if that is wanted.
-func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integration.BootSpec, con console) (res integration.BootResult, err error) {
+func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integration.BootSpec,
+	con console) (res integration.BootResult, err error) {
 	spec.Console = integration.Plain(con.out)
 	if spec.Tree != "" && spec.Root == integration.RootISCSI {
-		if _, err := fmt.Fprintf(con.err, "nodisk: copying %s into a disk image (--root nfs4 copies nothing)\n", spec.Tree); err != nil {
+		if _, err := fmt.Fprintf(con.err, "nodisk: copying %s into a disk image (--root nfs4 copies nothing)\n",
+			spec.Tree); err != nil {
 			return res, err
 		}
 	}
@@ -140,9 +145,11 @@ func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integr
 // spec is what the flags say; kernel, way to the root and memory may be open.
 func (c *bootCmd) spec() (integration.BootSpec, error) {
 	s := integration.BootSpec{
-		Kernel: c.Kernel, Image: c.Image, Tree: c.Tree, Export: c.NFS, Disk: c.Disk, DiskFormat: c.DiskFormat, Init: c.Init,
-		PXE: c.PXE, Static: c.Static, Cmdline: c.Cmdline, Append: c.Append, Until: c.Until,
-		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: time.Duration(c.Timeout), Log: c.Log, Interactive: c.Interactive,
+		Kernel: c.Kernel, Image: c.Image, Tree: c.Tree, Export: c.NFS, Disk: c.Disk, DiskFormat: c.DiskFormat,
+		Init: c.Init,
+		PXE:  c.PXE, Static: c.Static, Cmdline: c.Cmdline, Append: c.Append, Until: c.Until,
+		NIC: c.NIC, Memory: c.Memory, CPUs: c.CPUs, Timeout: time.Duration(c.Timeout), Log: c.Log,
+		Interactive: c.Interactive,
 	}
 	if _, err := regexp.Compile(c.Until); err != nil {
 		return s, fmt.Errorf("--until: %w", err)
@@ -166,7 +173,7 @@ func (c *bootCmd) visible() error {
 	return nil
 }
 
-// outcome is the last line, or why it was no success.
+// outcome is the last line, or why it was not a success.
 func outcome(s integration.BootSpec, r integration.BootResult) (string, error) {
 	switch {
 	case !s.Own() && r.Reached:
@@ -175,9 +182,11 @@ func outcome(s integration.BootSpec, r integration.BootResult) (string, error) {
 		return "root is up: " + r.OwnSummary(), nil
 	case s.Own() && r.Switched && r.Why == "":
 		return "", fmt.Errorf("boot: the root's init began, but nothing like a login prompt came (%s after %.1f s): "+
-			"--until REGEXP says what else to wait for, --timeout how long, --interactive gives you its console", r.End, r.Times.Wall.Seconds())
+			"--until REGEXP says what else to wait for, --timeout how long, --interactive gives you its console",
+			r.End, r.Times.Wall.Seconds())
 	case s.Own() && r.Switched:
-		return "", fmt.Errorf("boot: the root's init began, but did not come up: %s (%s after %.1f s)", r.Why, r.End, r.Times.Wall.Seconds())
+		return "", fmt.Errorf("boot: the root's init began, but did not come up: %s (%s after %.1f s)",
+			r.Why, r.End, r.Times.Wall.Seconds())
 	default:
 		return "", fmt.Errorf("boot: root not reached: %s (%s after %.1f s)", r.Why, r.End, r.Times.Wall.Seconds())
 	}

@@ -68,7 +68,8 @@ func (c *bootCmd) kernelOf(ctx context.Context, s *integration.BootSpec, image b
 		}
 		s.Kernel = k.File
 		if outside() {
-			if _, err := fmt.Fprintf(con.err, "nodisk: kernel %s, by the modules in the image\n", s.Kernel); err != nil {
+			if _, err := fmt.Fprintf(con.err, "nodisk: kernel %s, by the modules in the image\n",
+				s.Kernel); err != nil {
 				return err
 			}
 		}
@@ -97,11 +98,13 @@ func (c *bootCmd) kernelOf(ctx context.Context, s *integration.BootSpec, image b
 func installedKernel(root string, image bootImage) (installed.Kernel, error) {
 	release := image.files.Release()
 	if release == "" {
-		return installed.Kernel{}, errors.New("give the kernel by --kernel FILE: the image does not say which, it has not the modules of one release")
+		return installed.Kernel{}, errors.New("give the kernel by --kernel FILE: the image does not say which, it " +
+			"has not the modules of one release")
 	}
 	k, err := installed.Find(root, release)
 	if err == nil && k.File == "" {
-		err = fmt.Errorf("find kernel %s: it has modules (%s), but no file such as /boot/vmlinuz-%s", release, k.Modules, release)
+		err = fmt.Errorf("find kernel %s: it has modules (%s), but no file such as /boot/vmlinuz-%s",
+			release, k.Modules, release)
 	}
 	if err != nil {
 		err = fmt.Errorf("%w; give the kernel by --kernel FILE", err)
@@ -210,7 +213,7 @@ func (c *bootCmd) judge(ctx context.Context, s *integration.BootSpec, image boot
 		err = fmt.Errorf("the node would not boot (--force boots it all the same):\n  %s", strings.Join(least, "\n  "))
 	}
 	if least != nil && c.Cmdline != "" {
-		err = fmt.Errorf("%w\n--cmdline has replaced the words for address and root: --append adds to them, "+
+		err = fmt.Errorf("%w\n--cmdline has replaced the arguments for address and root: --append adds to them, "+
 			"as root=LABEL=NAME for a file system of --disk", err)
 	}
 	return errors.Join(err, roomFor(s, image.contents))
@@ -281,7 +284,8 @@ func roomFor(s *integration.BootSpec, image build.Contents) error {
 	case s.Memory == 0:
 		s.Memory = max(leastMemory, (need+63)/64*64)
 	case s.Memory < need:
-		return unusable("--memory %d is too little: the image of %.0f MB is %.0f MB unpacked, which takes %d MiB with the kernel: give --memory %d or more",
+		return unusable("--memory %d is too little: the image of %.0f MB is %.0f MB unpacked, which takes %d MiB "+
+			"with the kernel: give --memory %d or more",
 			s.Memory, float64(image.Bytes)/1e6, float64(image.Raw)/1e6, need, need)
 	}
 	return nil

@@ -16,7 +16,8 @@ func buildFor(t *testing.T, kernel string, args ...string) string {
 	t.Helper()
 	image := filepath.Join(t.TempDir(), "node.img")
 	all := append([]string{
-		"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init", imageInit(t), "--compress", "none", "--out", image,
+		"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init",
+		imageInit(t), "--compress", "none", "--out", image,
 	}, args...)
 	if status, _, stderr := nodisk(all...); status != 0 {
 		t.Fatalf("build: status %d: %s", status, stderr)
@@ -28,7 +29,8 @@ func buildFor(t *testing.T, kernel string, args ...string) string {
 // unpacked.
 func plainKernel(t *testing.T, release string) string {
 	t.Helper()
-	return planFile(t, "vmlinux", "\x7fELF\x02\x01\x01"+strings.Repeat("\x00", 11)+"\x3e\x00"+strings.Repeat("\x00", 64)+
+	return planFile(t, "vmlinux", "\x7fELF\x02\x01\x01"+strings.Repeat("\x00", 11)+"\x3e\x00"+strings.Repeat("\x00",
+		64)+
 		"Linux version "+release+" (builder@example) (gcc) #1 SMP\n")
 }
 
@@ -55,33 +57,51 @@ func TestBootRefuses(t *testing.T) {
 		want   string
 		status int
 	}{
-		"other kernel":        {[]string{iscsi, "--kernel", other}, "no modules for this kernel, 6.12.9-other", 1},
-		"old kernel":          {[]string{iscsi, "--kernel", old}, "nodisk needs Linux 4.18 or newer", 1},
-		"no image":            {[]string{text, "--kernel", vmlinuz}, "text: read image: neither", 2},
-		"profile of the NIC":  {[]string{iscsi, "--kernel", vmlinuz, "--nic", "e1000"}, "no network: pci 8086:100e", 1},
-		"profile of the way":  {[]string{iscsi, "--kernel", vmlinuz, "--root", "nfs4"}, "the root is by NFS, and the image has no module for it", 1},
-		"iscsi by nfs":        {[]string{nfs, "--kernel", vmlinuz, "--root", "iscsi"}, "add --profile iscsi", 1},
-		"memory":              {[]string{iscsi, "--kernel", vmlinuz, "--memory", "64"}, "--memory 64 is too little: the image of ", 2},
-		"file system":         {[]string{iscsi, "--kernel", vmlinuz, "--append", "rootfstype=xfs"}, `find module "xfs"`, 1},
-		"two roots":           {[]string{iscsi, "--kernel", vmlinuz, "--tree", kernel, "--nfs", kernel}, "can't be used together", 2},
-		"pattern":             {[]string{iscsi, "--kernel", vmlinuz, "--until", "("}, "--until: ", 2},
-		"image as kernel":     {[]string{iscsi, "--kernel", iscsi}, "--kernel: read kernel", 2},
-		"text as kernel":      {[]string{iscsi, "--kernel", text}, "not a kernel that is known here", 2},
-		"kernel as image":     {[]string{vmlinuz, "--kernel", vmlinuz}, "vmlinux: read image: neither", 2},
-		"forced kernel":       {[]string{iscsi, "--kernel", text, "--force"}, "not a kernel that is known here", 2},
-		"directory by iscsi":  {[]string{iscsi, "--kernel", vmlinuz, "--nfs", tree, "--root", "iscsi"}, "an NFS export goes with the roots nfs3 and nfs4, not iscsi", 2},
-		"disk by NFS":         {[]string{iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "nfs3"}, "a disk goes with the roots iscsi and virtio, not nfs3", 2},
-		"virtio of nothing":   {[]string{iscsi, "--kernel", vmlinuz, "--root", "virtio"}, "the root virtio is a disk: say which", 2},
-		"time":                {[]string{iscsi, "--kernel", vmlinuz, "--timeout", "5"}, `--timeout: "5" is not a time such as 90s, 3m or 1m30s`, 2},
-		"device of no disk":   {[]string{iscsi, "--kernel", vmlinuz, "--disk", "/dev/null"}, "/dev/null is neither a disk image nor a block device", 2},
-		"driver of the NIC":   {[]string{nfs, "--kernel", vmlinuz, "--nic", "e1000"}, "no driver in the image: add --profile e1000 or --module e1000", 1},
-		"driver of the disk":  {[]string{iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "virtio", "--append", "root=LABEL=x"}, "\n  no disk: virtio 2 storage controller: no driver in the image: add --module virtio_blk\n", 1},
-		"tree without init":   {[]string{iscsi, "--kernel", vmlinuz, "--tree", kernel}, kernel + ": the root has no init (/sbin/init: no such file or directory)", 1},
-		"export without init": {[]string{nfs, "--kernel", vmlinuz, "--nfs", kernel}, kernel + ": the root has no init", 1},
-		"another init":        {[]string{iscsi, "--kernel", vmlinuz, "--tree", tree, "--init", "/bin/nosuch"}, tree + ": init=/bin/nosuch: no such file or directory: this root has no such program", 1},
-		"init that is text":   {[]string{iscsi, "--kernel", vmlinuz, "--tree", tree, "--init", "/passwd"}, "init=/passwd: not executable", 1},
-		"text as disk":        {[]string{iscsi, "--kernel", vmlinuz, "--disk", text}, "--disk " + text + ": no file system of Linux is on it", 1},
-		"text as named disk":  {[]string{iscsi, "--kernel", vmlinuz, "--disk", text, "--append", "root=LABEL=x"}, ": neither a file system nor a partition table that is known here is on it", 1},
+		"other kernel":       {[]string{iscsi, "--kernel", other}, "no modules for this kernel, 6.12.9-other", 1},
+		"old kernel":         {[]string{iscsi, "--kernel", old}, "nodisk needs Linux 4.18 or newer", 1},
+		"no image":           {[]string{text, "--kernel", vmlinuz}, "text: read image: neither", 2},
+		"profile of the NIC": {[]string{iscsi, "--kernel", vmlinuz, "--nic", "e1000"}, "no network: pci 8086:100e", 1},
+		"profile of the way": {[]string{iscsi, "--kernel", vmlinuz, "--root", "nfs4"},
+			"the root is by NFS, and the image has no module for it", 1},
+		"iscsi by nfs": {[]string{nfs, "--kernel", vmlinuz, "--root", "iscsi"}, "add --profile iscsi", 1},
+		"memory": {[]string{iscsi, "--kernel", vmlinuz, "--memory", "64"},
+			"--memory 64 is too little: the image of ", 2},
+		"file system": {[]string{iscsi, "--kernel", vmlinuz, "--append", "rootfstype=xfs"},
+			`find module "xfs"`, 1},
+		"two roots": {[]string{iscsi, "--kernel", vmlinuz, "--tree", kernel, "--nfs", kernel},
+			"can't be used together", 2},
+		"pattern":         {[]string{iscsi, "--kernel", vmlinuz, "--until", "("}, "--until: ", 2},
+		"image as kernel": {[]string{iscsi, "--kernel", iscsi}, "--kernel: read kernel", 2},
+		"text as kernel":  {[]string{iscsi, "--kernel", text}, "not a kernel that is known here", 2},
+		"kernel as image": {[]string{vmlinuz, "--kernel", vmlinuz}, "vmlinux: read image: neither", 2},
+		"forced kernel":   {[]string{iscsi, "--kernel", text, "--force"}, "not a kernel that is known here", 2},
+		"directory by iscsi": {[]string{iscsi, "--kernel", vmlinuz, "--nfs", tree, "--root", "iscsi"},
+			"an NFS export goes with the roots nfs3 and nfs4, not iscsi", 2},
+		"disk by NFS": {[]string{iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "nfs3"},
+			"a disk goes with the roots iscsi and virtio, not nfs3", 2},
+		"virtio of nothing": {[]string{iscsi, "--kernel", vmlinuz, "--root", "virtio"},
+			"the root virtio is a disk: say which", 2},
+		"time": {[]string{iscsi, "--kernel", vmlinuz, "--timeout", "5"},
+			`--timeout: "5" is not a time such as 90s, 3m or 1m30s`, 2},
+		"device of no disk": {[]string{iscsi, "--kernel", vmlinuz, "--disk", "/dev/null"},
+			"/dev/null is neither a disk image nor a block device", 2},
+		"driver of the NIC": {[]string{nfs, "--kernel", vmlinuz, "--nic", "e1000"},
+			"no driver in the image: add --profile e1000 or --module e1000", 1},
+		"driver of the disk": {[]string{iscsi, "--kernel", vmlinuz, "--disk", disk, "--root", "virtio", "--append",
+			"root=LABEL=x"}, "\n  no disk: virtio 2 storage controller: no driver in the image: add " +
+			"--module virtio_blk\n", 1},
+		"tree without init": {[]string{iscsi, "--kernel", vmlinuz, "--tree", kernel},
+			kernel + ": the root has no init (/sbin/init: no such file or directory)", 1},
+		"export without init": {[]string{nfs, "--kernel", vmlinuz, "--nfs", kernel},
+			kernel + ": the root has no init", 1},
+		"another init": {[]string{iscsi, "--kernel", vmlinuz, "--tree", tree, "--init", "/bin/nosuch"},
+			tree + ": init=/bin/nosuch: no such file or directory: this root has no such program", 1},
+		"init that is text": {[]string{iscsi, "--kernel", vmlinuz, "--tree", tree, "--init", "/passwd"},
+			"init=/passwd: not executable", 1},
+		"text as disk": {[]string{iscsi, "--kernel", vmlinuz, "--disk", text}, "--disk " + text +
+			": no file system of Linux is on it", 1},
+		"text as named disk": {[]string{iscsi, "--kernel", vmlinuz, "--disk", text, "--append", "root=LABEL=x"},
+			": neither a file system nor a partition table that is known here is on it", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, stdout, stderr := nodisk(append([]string{"boot"}, tt.args...)...)
@@ -132,12 +152,16 @@ func TestBootWay(t *testing.T) {
 		err  string
 	}{
 		{bootCmd{Image: iscsi, Tree: tree}, integration.RootISCSI, "ip=dhcp root=dhcp rw", ""},
-		{bootCmd{Image: iscsi, Tree: tree, Init: "/bin/sh", Append: "ro"}, integration.RootISCSI, "ip=dhcp root=dhcp init=/bin/sh", ""},
+		{bootCmd{Image: iscsi, Tree: tree, Init: "/bin/sh", Append: "ro"}, integration.RootISCSI,
+			"ip=dhcp root=dhcp init=/bin/sh", ""},
 		{bootCmd{Image: nfs, Tree: tree}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
 		{bootCmd{Image: nfs, NFS: tree}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
-		{bootCmd{Image: iscsi, NFS: tree}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", "by NFS"},
-		{bootCmd{Image: iscsi, NFS: tree, Force: true}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
-		{bootCmd{Image: iscsi, Disk: disk, Root: "iscsi", Append: "root=LABEL=x"}, integration.RootISCSI, "ip=dhcp netroot=dhcp rw", ""},
+		{bootCmd{Image: iscsi, NFS: tree}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw",
+			"by NFS"},
+		{bootCmd{Image: iscsi, NFS: tree, Force: true}, integration.RootNFS4,
+			"ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
+		{bootCmd{Image: iscsi, Disk: disk, Root: "iscsi", Append: "root=LABEL=x"}, integration.RootISCSI,
+			"ip=dhcp netroot=dhcp rw", ""},
 		{bootCmd{Image: iscsi}, integration.RootISCSI, "ip=dhcp root=dhcp", ""},
 		{bootCmd{Image: nfs}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}", ""},
 		{bootCmd{Image: nfs3}, integration.RootNFS3, "ip=dhcp root=/dev/nfs nfsroot={server}:{export},vers=3", ""},
@@ -175,7 +199,8 @@ func TestBootKernel(t *testing.T) {
 	if err := os.MkdirAll(modules, 0o755); err != nil { //nolint:gosec // as installed
 		t.Fatal(err)
 	}
-	if _, err := installedKernel(root, image); err == nil || !strings.Contains(err.Error(), "no file such as /boot/vmlinuz-"+release+"; give the kernel by --kernel FILE") {
+	if _, err := installedKernel(root, image); err == nil ||
+		!strings.Contains(err.Error(), "no file such as /boot/vmlinuz-"+release+"; give the kernel by --kernel FILE") {
 		t.Errorf("modules alone: %v", err)
 	}
 	at := filepath.Join(modules, "vmlinuz")
@@ -183,7 +208,8 @@ func TestBootKernel(t *testing.T) {
 	if k, err := installedKernel(root, image); err != nil || k.File != at {
 		t.Errorf("%v, %v, want %s", k, err, at)
 	}
-	if _, err := installedKernel(t.TempDir(), image); err == nil || !strings.Contains(err.Error(), "no modules in ") || !strings.Contains(err.Error(), "give the kernel by --kernel FILE") {
+	if _, err := installedKernel(t.TempDir(), image); err == nil || !strings.Contains(err.Error(), "no modules in ") ||
+		!strings.Contains(err.Error(), "give the kernel by --kernel FILE") {
 		t.Errorf("nothing installed: %v", err)
 	}
 }
@@ -220,10 +246,13 @@ func TestBootOutcome(t *testing.T) {
 		{lab, integration.BootResult{Switched: true, End: off, Why: "nodisk: x"}, "boot: root not reached: nodisk: x"},
 		{own, integration.BootResult{Switched: true, Found: true}, "root is up: "},
 		{own, integration.BootResult{Switched: true, End: off}, "root is up: it switched itself off"},
-		{own, integration.BootResult{Switched: true, End: reboot}, "boot: the root's init began, but nothing like a login prompt came (it rebooted"},
+		{own, integration.BootResult{Switched: true, End: reboot}, "boot: the root's init began, but nothing like a " +
+			"login prompt came (it rebooted"},
 		{at, integration.BootResult{Switched: true, End: reboot}, "root is up: it rebooted"},
-		{own, integration.BootResult{End: off, Why: "nodisk: error: x"}, "boot: root not reached: nodisk: error: x (it switched"},
-		{own, integration.BootResult{Switched: true, Why: "Kernel panic - x", End: reboot}, "boot: the root's init began, but did not come up: Kernel panic - x"},
+		{own, integration.BootResult{End: off, Why: "nodisk: error: x"}, "boot: root not reached: nodisk: error: " +
+			"x (it switched"},
+		{own, integration.BootResult{Switched: true, Why: "Kernel panic - x", End: reboot},
+			"boot: the root's init began, but did not come up: Kernel panic - x"},
 	} {
 		text, err := outcome(tt.spec, tt.res)
 		if err != nil {

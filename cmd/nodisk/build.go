@@ -20,13 +20,13 @@ import (
 type buildCmd struct {
 	Kernel      string            `help:"Kernel file, to check that the modules are its own." type:"existingfile" placeholder:"FILE"`
 	Modules     string            `help:"/lib/modules/RELEASE, or a root that holds lib/modules; none: only what --module-dir gives. Default: the kernel's release on this machine, the running kernel's without --kernel." placeholder:"DIR"`
-	ModuleDir   []string          `help:"Folder of modules (.ko) without modules.dep, put in as /lib/modules/BASENAME; the node loads them by name, in the order given (nodisk.modules=, rd.driver.pre=, rd.driver.post=); repeatable." type:"existingdir" placeholder:"DIR" sep:"none"`
+	ModuleDir   []string          `help:"Directory of modules (.ko) without modules.dep, put in as /lib/modules/BASENAME; the node loads them by name, in the order given (nodisk.modules=, rd.driver.pre=, rd.driver.post=); repeatable." type:"existingdir" placeholder:"DIR" sep:"none"`
 	Profile     []string          `help:"What the node needs, such as virt, eth, iscsi, nfs, ext4; repeatable. Default: nodisk.profile= of --config, else ${profiles}." placeholder:"A,B"`
 	Module      []string          `help:"Further modules to put in: names, aliases, or patterns like kernel/fs/nls/*; repeatable." placeholder:"A,B"`
 	Inventory   []string          `help:"Take only drivers for what hardware a node has: a file of nodisk inventory, of modaliases or of lspci -nn; or host, this machine; repeatable, for several types of node." placeholder:"FILE|host" sep:"none"`
 	Hostonly    bool              `help:"The same as --inventory host."`
-	Modprobe    []string          `help:"Folder of modprobe.d(5) files, or one such file, that the node heeds too; host: those of this machine; repeatable, the first file of a name counts." placeholder:"DIR" sep:"none"`
-	Firmware    []string          `help:"Folder to take the modules' firmware from, as /lib/firmware; none: no firmware; repeatable. Default: lib/firmware of the root that holds --modules." placeholder:"DIR" sep:"none"`
+	Modprobe    []string          `help:"Directory of modprobe.d(5) files, or one such file, that the node heeds too; host: those of this machine; repeatable, the first file of a name counts." placeholder:"DIR" sep:"none"`
+	Firmware    []string          `help:"Directory to take the modules' firmware from, as /lib/firmware; none: no firmware; repeatable. Default: lib/firmware of the root that holds --modules." placeholder:"DIR" sep:"none"`
 	NoCheck     bool              `help:"Make the image although the kernel would refuse some of the modules: they become warnings."`
 	FullCheck   bool              `help:"Compare all modules with the symbols of the kernel's file, not only those that did not come with the kernel."`
 	Config      string            `help:"Config file: what could be on the kernel command line, one key=value a line." type:"existingfile" placeholder:"FILE"`
@@ -39,7 +39,7 @@ type buildCmd struct {
 	Out         string            `help:"Image to write; -: the standard output." short:"o" default:"nodisk.img" placeholder:"FILE"`
 	Compress    build.Compression `help:"lz4, zstd, gzip, xz or none." default:"lz4" placeholder:"HOW"`
 	Rescue      rescueFlag        `help:"Put a shell and commands into the image, for rd.break, rd.shell and nodisk.onfail=shell: u-root's, compiled with Go and kept in the user's cache, or, by --rescue=FILE, a static busybox." placeholder:"FILE"`
-	FromSource  sourceFlag        `help:"Compile /init, of the repository in DIR or around the working folder." placeholder:"DIR"`
+	FromSource  sourceFlag        `help:"Compile /init, of the repository in DIR or around the working directory." placeholder:"DIR"`
 	Init        string            `help:"Take this binary as /init." type:"existingfile" placeholder:"FILE" xor:"init"`
 
 	imageFlags
@@ -59,7 +59,8 @@ const defaultProfiles = "eth,iscsi,ext4"
 
 // Help is the end of nodisk build --help.
 func (buildCmd) Help() string {
-	return "All files in the image have the time SOURCE_DATE_EPOCH (seconds, default 0); the same input makes the same image, bit for bit."
+	return "All files in the image have the time SOURCE_DATE_EPOCH (seconds, default 0); the same input makes the " +
+		"same image, bit for bit."
 }
 
 // Run makes the image, or several, and prints the summary.
@@ -88,7 +89,8 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 		return b.writeSecrets(ctx, spec, c)
 	}
 	if b.Tree && build.IsStream(spec.Out) {
-		return &usageError{fmt.Errorf("build: --tree reads the image again, and %s cannot be read twice: leave one of them out", build.OutputName(spec.Out))}
+		return &usageError{fmt.Errorf("build: --tree reads the image again, and %s cannot be read twice: leave "+
+			"one of them out", build.OutputName(spec.Out))}
 	}
 	if len(spec.Add) > 0 {
 		defer frugal()()
@@ -112,11 +114,13 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 // spec is the Spec of the flags. Whoever calls it says that its error is one of nodisk build.
 func (b *buildCmd) spec(ctx context.Context) (build.Spec, error) {
 	s := build.Spec{
-		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir, SkipCheck: b.NoCheck, FullCheck: b.FullCheck, Add: b.Add,
+		Kernel: b.Kernel, Modules: b.Modules, Profiles: b.Profile, ExtraModules: b.Module, ModuleDirs: b.ModuleDir,
+		SkipCheck: b.NoCheck, FullCheck: b.FullCheck, Add: b.Add,
 		Exclude: b.Exclude, Owner: b.Owner,
 		Modprobe: b.Modprobe, Firmware: b.Firmware,
 		Base:   build.Base{Image: b.Base, Chain: b.Chain, DriversOnly: b.DriversOnly},
-		DryRun: b.DryRun, Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(), CheckConfig: planHooks().CheckConfig,
+		DryRun: b.DryRun, Compress: b.Compress, Out: b.Out, Init: b.program, Rescue: b.Rescue.program(),
+		CheckConfig: checkConfig,
 	}
 	b.fill(&s)
 	s.Sysroot = b.Sysroot
@@ -126,7 +130,8 @@ func (b *buildCmd) spec(ctx context.Context) (build.Spec, error) {
 		return s, err
 	}
 	if s.Inventories != nil && s.Modules == build.NoModules {
-		return s, &usageError{errors.New("--inventory chooses among the drivers of a module tree, and --modules none is none: leave one of them out")}
+		return s, &usageError{errors.New("--inventory chooses among the drivers of a module tree, and --modules none " +
+			"is none: leave one of them out")}
 	}
 	if b.Config != "" {
 		text, err := infile.ReadFile(ctx, b.Config)
@@ -167,7 +172,8 @@ func sourceDate() (time.Time, error) {
 
 // inputs are the files that the command itself reads.
 func (b *buildCmd) inputs() []build.Input {
-	list := []build.Input{{Flag: "--config", Path: b.Config}, {Flag: "--init", Path: b.Init}, {Flag: "--rescue", Path: b.Rescue.file}, {Flag: "--images", Path: b.Images}}
+	list := []build.Input{{Flag: "--config", Path: b.Config}, {Flag: "--init", Path: b.Init}, {Flag: "--rescue",
+		Path: b.Rescue.file}, {Flag: "--images", Path: b.Images}}
 	for _, name := range b.Inventory {
 		if name != hostWord {
 			list = append(list, build.Input{Flag: "--inventory", Path: name})
@@ -202,7 +208,8 @@ func (b *buildCmd) program(ctx context.Context, arch string) ([]byte, error) {
 	source, err := build.FindSource(dir)
 	if errors.Is(err, build.ErrNoSource) && !b.FromSource.set {
 		return nil, errors.New("this nodisk carries no /init and is not run inside its repository: " +
-			"give --from-source=DIR or --init=FILE, or take a released nodisk (https://github.com/nodisk/nodisk/releases; \"make build\" in the repository makes bin/nodisk, the same)")
+			"give --from-source=DIR or --init=FILE, or take a released nodisk " +
+			"(https://github.com/nodisk/nodisk/releases; \"make build\" in the repository makes bin/nodisk, the same)")
 	}
 	if err != nil {
 		return nil, err
@@ -226,7 +233,7 @@ func (f *sourceFlag) Decode(ctx *kong.DecodeContext) error {
 		ctx.Scan.Pop()
 		dir, ok := token.Value.(string)
 		if !ok || dir == "" {
-			return errors.New("--from-source= needs a folder, or no = at all")
+			return errors.New("--from-source= needs a directory, or no = at all")
 		}
 		f.dir = dir
 	}

@@ -13,7 +13,7 @@ import (
 type checkCmd struct {
 	Kernel    string   `help:"Kernel file that the modules are to be loaded by." type:"existingfile" placeholder:"FILE"`
 	Modules   string   `help:"/lib/modules/RELEASE, or a root that holds lib/modules. Default: the kernel's release on this machine, the running kernel's without --kernel; nothing with --image or --module-dir." placeholder:"DIR"`
-	ModuleDir []string `help:"Folder of modules (.ko) without modules.dep; repeatable." type:"existingdir" placeholder:"DIR" sep:"none"`
+	ModuleDir []string `help:"Directory of modules (.ko) without modules.dep; repeatable." type:"existingdir" placeholder:"DIR" sep:"none"`
 	Image     string   `help:"Image whose modules are checked too, of nodisk or any other make." type:"existingfile" placeholder:"IMG"`
 	Symvers   string   `help:"The kernel's Module.symvers. Default: the kernel file itself tells (x86), else DIR/build/Module.symvers and the like." type:"existingfile" placeholder:"FILE"`
 	KConfig   string   `help:"The kernel's configuration. Default: config beside the kernel, DIR/config, DIR/build/.config, or the one inside the kernel." name:"config" type:"existingfile" placeholder:"FILE"`
@@ -25,7 +25,8 @@ const checkLimit = 20
 
 // Help is the end of nodisk check --help.
 func (checkCmd) Help() string {
-	return "Exit status 0: the kernel would load all of them; 1: there are faults; 2: wrong usage. Warnings and notes do not count."
+	return "Exit status 0: the kernel would load all of them; 1: there are faults; 2: wrong usage. Warnings and " +
+		"notes do not count."
 }
 
 // Run checks and prints the findings.
@@ -67,7 +68,8 @@ func refusal(faults int) error {
 
 func (k *checkCmd) spec() (build.CheckSpec, error) {
 	s := build.CheckSpec{
-		Kernel: k.Kernel, Modules: k.Modules, ModuleDirs: k.ModuleDir, Image: k.Image, Symvers: k.Symvers, Config: k.KConfig,
+		Kernel: k.Kernel, Modules: k.Modules, ModuleDirs: k.ModuleDir, Image: k.Image, Symvers: k.Symvers,
+		Config: k.KConfig,
 	}
 	if s.Modules != "" || s.Image != "" || s.ModuleDirs != nil {
 		return s, nil

@@ -13,11 +13,11 @@ func TestCheckUsage(t *testing.T) {
 		status int
 		want   string
 	}{
-		"no such kernel":  {[]string{"check", "--kernel", "nowhere"}, exitUsage, "nowhere"},
-		"no kernel":       {[]string{"check", "--kernel", "main_test.go", "--modules", "."}, exitFailed, "not a kernel"},
-		"no modules":      {[]string{"check", "--modules", "."}, exitFailed, "neither modules.dep nor lib/modules"},
-		"help":            {[]string{"check", "--help"}, 0, "Exit status 0"},
-		"image is no one": {[]string{"check", "--image", "main_test.go"}, exitFailed, "main_test.go: read image"},
+		"no such kernel": {[]string{"check", "--kernel", "nowhere"}, exitUsage, "nowhere"},
+		"no kernel":      {[]string{"check", "--kernel", "main_test.go", "--modules", "."}, exitFailed, "not a kernel"},
+		"no modules":     {[]string{"check", "--modules", "."}, exitFailed, "neither modules.dep nor lib/modules"},
+		"help":           {[]string{"check", "--help"}, 0, "Exit status 0"},
+		"not an image":   {[]string{"check", "--image", "main_test.go"}, exitFailed, "main_test.go: read image"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, stdout, stderr := nodisk(tt.args...)
@@ -52,7 +52,8 @@ func TestCheckStatus(t *testing.T) {
 	args := []string{"check", "--modules", trees[0], "--module-dir", dir}
 	put(data)
 	status, stdout, stderr := nodisk(args...)
-	if status != 0 || !strings.Contains(stdout, "warning: mbcache of mine are not checked") || !strings.Contains(stdout, ": no fault, 1 warning\n") {
+	if status != 0 || !strings.Contains(stdout, "warning: mbcache of mine are not checked") ||
+		!strings.Contains(stdout, ": no fault, 1 warning\n") {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 	// Alone it needs no other module.

@@ -22,7 +22,8 @@ type cleanCmd struct {
 
 // Help is the end of nodisk clean --help.
 func (cleanCmd) Help() string {
-	return "Only files go that nodisk build --all or --image has made for the kernel, and that nobody has changed since."
+	return "Only files go that nodisk build --all or --image has made for the kernel, and that nobody has " +
+		"changed since."
 }
 
 // Run removes images. A root that cannot be judged does not keep those of others.
@@ -66,7 +67,7 @@ type goneKernel struct {
 }
 
 // gone lists the kernels whose images go: those of --kver, or those that are no longer in
-// the root that they came from. A root without a kernel is no answer: it may be that of a
+// the root that they came from. A root without a kernel is not an answer: it may be that of a
 // machine that boots others, or one that is not mounted.
 func (k *cleanCmd) gone() (list []goneKernel, err error) {
 	sysroot := ""

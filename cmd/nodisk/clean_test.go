@@ -53,8 +53,10 @@ func TestCleanRoots(t *testing.T) {
 	image("unknown.img", "6.1-nodisk-test", filepath.Join(dir, "unmounted"))
 
 	status, stdout, stderr := nodisk("clean", "--state", state)
-	if status != exitFailed || !strings.Contains(stdout, "gone.img, of 6.1-nodisk-test: removed\n") || strings.Count(stdout, "removed") != 1 ||
-		!strings.Contains(stderr, "clean: no kernel is installed in "+filepath.Join(dir, "unmounted")+": its images stay: give --kver") {
+	if status != exitFailed || !strings.Contains(stdout, "gone.img, of 6.1-nodisk-test: removed\n") ||
+		strings.Count(stdout, "removed") != 1 ||
+		!strings.Contains(stderr, "clean: no kernel is installed in "+filepath.Join(dir, "unmounted")+
+			": its images stay: give --kver") {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 	if diff := cmp.Diff([]string{"there.img", "unknown.img"}, images()); diff != "" {
@@ -62,7 +64,8 @@ func TestCleanRoots(t *testing.T) {
 	}
 	// --sysroot looks only at one root, by whatever name.
 	t.Chdir(dir)
-	if status, stdout, stderr = nodisk("clean", "--state", state, "--sysroot", "nodes/"); status != 0 || stdout+stderr != "" {
+	if status, stdout, stderr = nodisk("clean", "--state", state, "--sysroot", "nodes/"); status != 0 ||
+		stdout+stderr != "" {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 	if err := os.RemoveAll(kernel("nodes", "6.1-nodisk-test")); err != nil {
@@ -70,10 +73,12 @@ func TestCleanRoots(t *testing.T) {
 	}
 	kernel("nodes", "6.3-nodisk-test")
 	// As the hook of this machine: a kernel of the same release is not its own.
-	if status, stdout, stderr = nodisk("clean", "--state", state, "--sysroot", "/", "--kver", "6.1-nodisk-test"); status != 0 || stdout+stderr != "" {
+	if status, stdout, stderr = nodisk("clean", "--state", state, "--sysroot", "/", "--kver",
+		"6.1-nodisk-test"); status != 0 || stdout+stderr != "" {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
-	if status, stdout, stderr = nodisk("clean", "--state", state, "--sysroot", "nodes"); status != 0 || !strings.Contains(stdout, "there.img") {
+	if status, stdout, stderr = nodisk("clean", "--state", state, "--sysroot", "nodes"); status != 0 ||
+		!strings.Contains(stdout, "there.img") {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 	if diff := cmp.Diff([]string{"unknown.img"}, images()); diff != "" {
@@ -93,7 +98,8 @@ func TestCleanRoots(t *testing.T) {
 			}
 			for _, name := range []string{"byname.img", "bylink.img"} {
 				if status != 0 || strings.Count(stdout, name) != 1 {
-					t.Errorf("--sysroot %s %q: status %d: %s%s lacks %s, or has it twice", root, args, status, stdout, stderr, name)
+					t.Errorf("--sysroot %s %q: status %d: %s%s lacks %s, or has it twice",
+						root, args, status, stdout, stderr, name)
 				}
 			}
 		}
@@ -101,7 +107,8 @@ func TestCleanRoots(t *testing.T) {
 	if diff := cmp.Diff([]string{"unknown.img"}, images()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if status, _, stderr = nodisk("clean", "--state", state, "--kver", "6.1-nodisk-test"); status != 0 || images() != nil {
+	if status, _, stderr = nodisk("clean", "--state", state, "--kver", "6.1-nodisk-test"); status != 0 ||
+		images() != nil {
 		t.Errorf("status %d: %s, %v stay", status, stderr, images())
 	}
 }

@@ -47,7 +47,8 @@ complete -c nodisk -a "(__complete_nodisk)"
 
 // Run prints the script.
 func (s completionCmd) Run(c console) error {
-	_, err := io.WriteString(c.out, map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[s.Shell])
+	_, err := io.WriteString(c.out, map[string]string{"bash": bashCompletion, "zsh": zshCompletion,
+		"fish": fishCompletion}[s.Shell])
 	return err
 }
 
@@ -67,7 +68,7 @@ func completeLine(parser *kong.Kong, w io.Writer) error {
 			}
 		}
 	}
-	for _, name := range []string{"help", "man"} { // words of these are commands
+	for _, name := range []string{"help", "man"} { // arguments of these are commands
 		if sub, ok := command.Sub[name]; ok {
 			sub.Args = complete.PredictSet(commands(parser.Model)...)
 			command.Sub[name] = sub

@@ -25,7 +25,8 @@ func shellEnv(t *testing.T) []string {
 	if err := os.Symlink(self, filepath.Join(dir, "nodisk")); err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), asCommand+"="+filepath.Join(dir, "peak"), "HOME="+dir)
+	return append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), asCommand+"="+filepath.Join(dir, "peak"),
+		"HOME="+dir)
 }
 
 // A bash that has read the script is asked as its user's tab key does it.
@@ -122,13 +123,15 @@ func TestManPages(t *testing.T) {
 	if err != nil || len(pages) < 10 {
 		t.Fatalf("%v, %v", pages, err)
 	}
-	out, _ := exec.CommandContext(t.Context(), mandoc, append([]string{"-T", "lint", "-W", "warning"}, pages...)...).CombinedOutput()
+	out, _ := exec.CommandContext(t.Context(), mandoc, append([]string{"-T", "lint", "-W", "warning"}, pages...)...).
+		CombinedOutput()
 	if len(out) > 0 {
 		t.Errorf("%s", out)
 	}
 	text := func(name string) string {
 		t.Helper()
-		out, err := exec.CommandContext(t.Context(), mandoc, "-T", "utf8", "-O", "width=200", filepath.Join(dir, name)).Output()
+		out, err := exec.CommandContext(t.Context(), mandoc, "-T", "utf8", "-O", "width=200",
+			filepath.Join(dir, name)).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,9 +142,10 @@ func TestManPages(t *testing.T) {
 		return string(out)
 	}
 	for name, wants := range map[string][]string{
-		"nodisk.1":       {"nodisk - Boot images", "build", "Make an image", "completion"},
-		"nodisk-build.1": {"nodisk build [flags]", "--add=SRC:DST", "-o, --out=FILE", "/etc/nodisk/NAME", "SOURCE_DATE_EPOCH"},
-		"nodisk-plan.1":  {"nodisk plan [<words> ...] [flags]"},
+		"nodisk.1": {"nodisk - Boot images", "build", "Make an image", "completion"},
+		"nodisk-build.1": {"nodisk build [flags]", "--add=SRC:DST", "-o, --out=FILE", "/etc/nodisk/NAME",
+			"SOURCE_DATE_EPOCH"},
+		"nodisk-plan.1": {"nodisk plan [<words> ...] [flags]"},
 	} {
 		page := text(name)
 		for _, want := range wants {
@@ -155,10 +159,12 @@ func TestManPages(t *testing.T) {
 	}
 	// Without a date that is given there is none: a page does not depend on the day.
 	t.Setenv("SOURCE_DATE_EPOCH", "")
-	if status, page, _ := nodisk("man"); status != 0 || !strings.HasPrefix(page, `.TH NODISK 1 "" `) || !strings.Contains(page, "SYNOPSIS\nnodisk <command>") {
+	if status, page, _ := nodisk("man"); status != 0 || !strings.HasPrefix(page, `.TH NODISK 1 "" `) ||
+		!strings.Contains(page, "SYNOPSIS\nnodisk <command>") {
 		t.Errorf("status %d: %.400s", status, page)
 	}
-	if status, _, stderr := nodisk("man", "biuld"); status != exitUsage || !strings.Contains(stderr, `no command "biuld"`) {
+	if status, _, stderr := nodisk("man", "biuld"); status != exitUsage ||
+		!strings.Contains(stderr, `no command "biuld"`) {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 }

@@ -18,7 +18,8 @@ func conflicts() []conflict {
 		{"quiet", "tree", "--quiet prints warnings and errors only, and --tree is neither"},
 	}
 	for _, other := range []string{"out", "sbom", "secret-out", "secret-only", "tree", "all", "image", "images"} {
-		list = append(list, conflict{"list-profiles", other, "--list-profiles makes nothing that --" + other + " could be for"})
+		list = append(list, conflict{"list-profiles", other, "--list-profiles makes nothing that --" + other +
+			" could be for"})
 	}
 	return list
 }

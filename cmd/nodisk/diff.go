@@ -17,7 +17,8 @@ type diffCmd struct {
 
 // Help is the end of nodisk diff --help.
 func (diffCmd) Help() string {
-	return "Compares what the kernel makes of the images: types, modes, owners, contents, links; not times. Exit status, as diff(1): 0 no difference, 1 differences, 2 an image cannot be read."
+	return "Compares what the kernel makes of the images: types, modes, owners, contents, links; not times. Exit " +
+		"status, as diff(1): 0 no difference, 1 differences, 2 an image cannot be read."
 }
 
 // exitDifferent is the status of diff(1) for what differs.

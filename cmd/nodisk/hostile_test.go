@@ -72,7 +72,8 @@ func runProcess(t *testing.T, args ...string) process {
 	if !ok {
 		t.Fatal("no wait status")
 	}
-	p := process{status: c.ProcessState.ExitCode(), stdout: out.String(), stderr: err.String(), cpu: c.ProcessState.UserTime().Seconds()}
+	p := process{status: c.ProcessState.ExitCode(), stdout: out.String(), stderr: err.String(),
+		cpu: c.ProcessState.UserTime().Seconds()}
 	if wait.Signaled() {
 		p.signal = wait.Signal()
 		return p
@@ -117,7 +118,8 @@ func (n *newc) pad() { n.put(make([]byte, -n.at&3)) }
 
 // file writes a header, and content of size bytes.
 func (n *newc) file(name string, mode uint32, content io.Reader, size int64) {
-	n.put(fmt.Appendf(nil, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 0, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, len(name)+1, 0))
+	n.put(fmt.Appendf(nil, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 0, mode, 0, 0, 1, 0, size, 0,
+		0, 0, 0, len(name)+1, 0))
 	n.put([]byte(name + "\x00"))
 	n.pad()
 	if size > 0 {
@@ -211,7 +213,8 @@ func hostile() map[string]hostileImage {
 		"header of 4 GiB": {"inspect plan check base", func(w io.Writer) {
 			z := gzip.NewWriter(w)
 			n := &newc{w: z}
-			n.put(fmt.Appendf(nil, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 0, 0o100644, 0, 0, 1, 0, uint32(0xffffffff), 0, 0, 0, 0, 2, 0))
+			n.put(fmt.Appendf(nil, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x",
+				0, 0o100644, 0, 0, 1, 0, uint32(0xffffffff), 0, 0, 0, 0, 2, 0))
 			n.put([]byte("a\x00"))
 			if err := z.Close(); err != nil {
 				panic(err)
@@ -267,7 +270,7 @@ func hostile() map[string]hostileImage {
 				}
 			})
 		}},
-		"folders of modules": {"inspect plan", func(w io.Writer) {
+		"directories of modules": {"inspect plan", func(w io.Writer) {
 			packedZstd(w, func(n *newc) {
 				n.dirs("lib", "lib/modules")
 				for i := range 100_000 {
@@ -284,7 +287,7 @@ func hostile() map[string]hostileImage {
 				}
 			})
 		}},
-		"deep folders": {"tree diff", func(w io.Writer) {
+		"deep directories": {"tree diff", func(w io.Writer) {
 			packedZstd(w, func(n *newc) {
 				for i := range 16_000 {
 					n.file(fmt.Sprintf("%d/", i)+strings.Repeat("a/", 2000)+"x", 0o100644, nil, 0)
@@ -295,7 +298,8 @@ func hostile() map[string]hostileImage {
 			packedZstd(w, func(n *newc) {
 				n.dirs("d")
 				for i := range 39 {
-					n.file(fmt.Sprint("l", i), 0o120777, strings.NewReader(strings.Repeat("./", 2000)+fmt.Sprint("l", i+1)), 4000+int64(len(fmt.Sprint("l", i+1))))
+					n.file(fmt.Sprint("l", i), 0o120777, strings.NewReader(strings.Repeat("./", 2000)+fmt.Sprint("l",
+						i+1)), 4000+int64(len(fmt.Sprint("l", i+1))))
 				}
 				n.file("l39", 0o120777, strings.NewReader("d"), 1)
 				for i := range 100_000 {
@@ -350,7 +354,8 @@ func hostile() map[string]hostileImage {
 		"config": {"inspect plan", func(w io.Writer) {
 			packedZstd(w, func(n *newc) {
 				n.dirs("etc", "etc/nodisk")
-				n.file("etc/nodisk/nodisk.conf", 0o100600, strings.NewReader(strings.Repeat("nodisk.profile=virt\n", 50<<20/20)), 50<<20)
+				n.file("etc/nodisk/nodisk.conf", 0o100600, strings.NewReader(strings.Repeat("nodisk.profile=virt\n",
+					50<<20/20)), 50<<20)
 			})
 		}},
 		"files of modprobe.d": {"plan", func(w io.Writer) {
@@ -372,7 +377,8 @@ func hostile() map[string]hostileImage {
 		"line": {"inspect plan", func(w io.Writer) {
 			packedZstd(w, func(n *newc) {
 				n.dirs("etc", "etc/nodisk")
-				n.file("etc/nodisk/nodisk.conf", 0o100600, strings.NewReader("nodisk.profile="+strings.Repeat("x", 50<<20)), 50<<20)
+				n.file("etc/nodisk/nodisk.conf", 0o100600, strings.NewReader("nodisk.profile="+strings.Repeat("x",
+					50<<20)), 50<<20)
 			})
 		}},
 	}
@@ -399,7 +405,8 @@ func TestHostileImages(t *testing.T) {
 		"unpack":  func(image string) []string { return []string{"inspect", "--unpack", image + ".d", image} },
 		"diff":    func(image string) []string { return []string{"diff", image, image} },
 		"base": func(image string) []string {
-			return []string{"build", "--base", image, "--kernel", kernel, "--modules", kernelDir(t), "--profile", "virt", "--no-cache", "--init", "/bin/true", "-o", out}
+			return []string{"build", "--base", image, "--kernel", kernel, "--modules", kernelDir(t), "--profile",
+				"virt", "--no-cache", "--init", "/bin/true", "-o", out}
 		},
 	}
 	plain := filepath.Join(t.TempDir(), "plain")
@@ -415,9 +422,11 @@ func TestHostileImages(t *testing.T) {
 			for what := range strings.FieldsSeq(image.commands) {
 				p := runProcess(t, commands[what](at)...)
 				over := p.peak - need[what]
-				t.Logf("%-8s %4d MiB and %3d, %5.1f s, status %d: %.200s", what, need[what]>>20, over>>20, p.cpu, p.status, p.stderr)
+				t.Logf("%-8s %4d MiB and %3d, %5.1f s, status %d: %.200s", what, need[what]>>20, over>>20, p.cpu,
+					p.status, p.stderr)
 				if p.status < 0 || p.status > 2 || over > hostilePeak || p.cpu > hostileTime {
-					t.Errorf("%s: status %d, %d MiB more than for an empty image, %.1f s: %.200s", what, p.status, over>>20, p.cpu, p.stderr)
+					t.Errorf("%s: status %d, %d MiB more than for an empty image, %.1f s: %.200s",
+						what, p.status, over>>20, p.cpu, p.stderr)
 				}
 			}
 		})

@@ -13,7 +13,7 @@ import (
 
 // imageFlags are the flags of nodisk build for what goes around modules and /init.
 type imageFlags struct {
-	Microcode       []string       `help:"Microcode for the processors: an intel-ucode or amd-ucode folder, a file, an early cpio, or auto, what /lib/firmware has, that of --sysroot; repeatable." placeholder:"WHAT" sep:"none"`
+	Microcode       []string       `help:"Microcode for the processors: an intel-ucode or amd-ucode directory, a file, an early cpio, or auto, what /lib/firmware has, that of --sysroot; repeatable." placeholder:"WHAT" sep:"none"`
 	Secret          []build.Secret `help:"File that only root of the node may read, and its path in the image (default /etc/nodisk/NAME); repeatable." placeholder:"FILE[:DST]" sep:"none"`
 	SecretOut       string         `help:"Write the secrets into a file of their own, which the boot loader gives to one node as a second initrd." placeholder:"FILE"`
 	SecretOnly      bool           `help:"Write only the file of --secret-out, no image."`
@@ -21,7 +21,7 @@ type imageFlags struct {
 	Tree            bool           `help:"Print the sizes as a tree."`
 	SBOM            string         `help:"Write what is inside as SPDX 2.3 (JSON)." name:"sbom" placeholder:"FILE"`
 	Images          string         `help:"Make several images: a YAML file with common flags and those of each image; they share the work." type:"existingfile" placeholder:"FILE"`
-	NoCache         bool           `help:"Neither read nor write the user's cache of compressed modules (NODISK_CACHE, default nodisk below the user's cache folder)."`
+	NoCache         bool           `help:"Neither read nor write the user's cache of compressed modules (NODISK_CACHE, default nodisk below the user's cache directory)."`
 }
 
 // fill puts the flags into a spec.
@@ -30,7 +30,7 @@ func (f *imageFlags) fill(s *build.Spec) {
 	s.StripSignatures, s.SBOM = f.StripSignatures, f.SBOM
 }
 
-// cache opens the cache of compressed blocks. Without a folder for it, as under a
+// cache opens the cache of compressed blocks. Without a directory for it, as under a
 // service without HOME, it is in memory alone.
 func (f *imageFlags) cache() *build.Cache {
 	if f.NoCache {

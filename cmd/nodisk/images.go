@@ -32,7 +32,7 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 		return fmt.Errorf("build: %w", err)
 	}
 	wrong := build.OutputErrors(specs...)
-	if len(wrong) > 0 && b.Images != "" { // a list is right as a whole, or nothing of it is made
+	if len(wrong) > 0 && b.Images != "" { // a list is right as a whole, or none of it is made
 		return fmt.Errorf("build: read images %s:\n%w", b.Images, build.CheckOutputs(specs...))
 	}
 	var (
@@ -83,7 +83,8 @@ func (b *buildCmd) makeImages(ctx context.Context, o order, c console) error {
 func (b *buildCmd) checkSeveral(o order) error {
 	switch {
 	case b.SecretOnly:
-		return errors.New("--secret-only writes the secrets of one image: give its --secret and --secret-out by themselves")
+		return errors.New("--secret-only writes the secrets of one image: give its --secret and --secret-out " +
+			"by themselves")
 	case b.Tree:
 		return errors.New("--tree is for one image: leave it out, and take nodisk inspect --tree afterwards")
 	}
@@ -94,7 +95,8 @@ func (b *buildCmd) checkSeveral(o order) error {
 	for _, r := range o.requests {
 		for _, name := range r.outs() {
 			if build.IsStream(name) {
-				errs = append(errs, fmt.Errorf("%s: %s keeps no image until its kernel goes: give a file, or make this image alone, by --image",
+				errs = append(errs, fmt.Errorf("%s: %s keeps no image until its kernel goes: give a file, or make "+
+					"this image alone, by --image",
 					r.spec.Label, build.OutputName(name)))
 			}
 		}
@@ -122,7 +124,8 @@ func (b *buildCmd) record(ctx context.Context, o order, failed []bool, c console
 }
 
 // writeReports prints a line for each image, and what is to be known about them, once.
-func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trimmed error, took time.Duration, failed bool) error {
+func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trimmed error, took time.Duration,
+	failed bool) error {
 	if b.JSON {
 		return writeJSON(c.out, jsonReports(o, reports, trimmed))
 	}
@@ -166,6 +169,7 @@ func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trim
 	if len(reports) == 1 {
 		what = "image"
 	}
-	_, err := fmt.Fprintf(c.out, "%s%s%d %s, %.1f s\n", images.String(), known.String(), len(reports), what, took.Seconds())
+	_, err := fmt.Fprintf(c.out, "%s%s%d %s, %.1f s\n", images.String(), known.String(), len(reports), what,
+		took.Seconds())
 	return err
 }

@@ -67,11 +67,13 @@ func TestImages(t *testing.T) {
 	}
 	const count = 30
 	var list strings.Builder
-	fmt.Fprintf(&list, "common:\n  kernel: %s/vmlinuz\n  modules: %s\n  init: %s\n  profile: virt\nimages:\n", kernel, kernel, program)
+	fmt.Fprintf(&list, "common:\n  kernel: %s/vmlinuz\n  modules: %s\n  init: %s\n  profile: virt\nimages:\n",
+		kernel, kernel, program)
 	for i := range count {
 		write(fmt.Sprintf("%d.conf", i), fmt.Sprintf("nodisk.hostname=node%d\n", i))
 		write(fmt.Sprintf("%d.key", i), fmt.Sprintf("secret %d", i))
-		fmt.Fprintf(&list, "- out: %s\n  config: %s\n  secret: [%s:/etc/nodisk/key]\n", at(fmt.Sprintf("%d.img", i)), at(fmt.Sprintf("%d.conf", i)), at(fmt.Sprintf("%d.key", i)))
+		fmt.Fprintf(&list, "- out: %s\n  config: %s\n  secret: [%s:/etc/nodisk/key]\n", at(fmt.Sprintf("%d.img", i)),
+			at(fmt.Sprintf("%d.conf", i)), at(fmt.Sprintf("%d.key", i)))
 		if i%3 == 0 {
 			fmt.Fprintf(&list, "  secret-out: %s\n  module: [bonding]\n", at(fmt.Sprintf("%d.secret", i)))
 		}
@@ -79,7 +81,8 @@ func TestImages(t *testing.T) {
 	write("images.yaml", list.String())
 	began := time.Now()
 	one := at("one.img")
-	if status, _, stderr := nodisk("build", "--no-cache", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init", program,
+	if status, _, stderr := nodisk("build", "--no-cache", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules",
+		kernel, "--init", program,
 		"--profile", "virt", "--module", "bonding", "--config", at("3.conf"), "--out", one); status != 0 {
 		t.Fatalf("status %d: %s", status, stderr)
 	}
@@ -115,7 +118,8 @@ func TestImages(t *testing.T) {
 		}
 	}
 	same("one.img", "3.img")
-	if status, _, stderr := nodisk("build", "--secret-only", "--secret", at("3.key")+":/etc/nodisk/key", "--secret-out", at("again.secret")); status != 0 {
+	if status, _, stderr := nodisk("build", "--secret-only", "--secret", at("3.key")+":/etc/nodisk/key", "--secret-out",
+		at("again.secret")); status != 0 {
 		t.Fatalf("status %d: %s", status, stderr)
 	}
 	same("again.secret", "3.secret")
@@ -151,15 +155,20 @@ func TestImagesErrors(t *testing.T) {
 		want []string
 	}{
 		"unknown flag": {"images:\n- out: a\n  profil: virt\n- out: b\n  kernl: x\n", []string{
-			`images.yaml:3: unknown key "profil", did you mean profile?`, `images.yaml:5: unknown key "kernl", did you mean kernel?`,
+			`images.yaml:3: unknown key "profil", did you mean profile?`,
+			`images.yaml:5: unknown key "kernl", did you mean kernel?`,
 		}},
-		"unknown key": {"image:\n- out: a\n", []string{`images.yaml:1: unknown key "image", did you mean images?`, `"images:"`}},
-		"no out":      {"images:\n- modules: /\n", []string{`images.yaml:2: image 1: it has no "out: FILE"`}},
-		"none":        {"common:\n  profile: virt\n", []string{"there are no images"}},
-		"empty":       {"", []string{`"images:"`}},
-		"not for one": {"common:\n  no-cache: true\nimages:\n- out: a\n", []string{`"no-cache" is for the command line`}},
-		"a map":       {"images:\n- out: a\n  profile: {x: y}\n", []string{"images.yaml:3: profile: ", "neither a text nor a list"}},
-		"a bad value": {"images:\n- out: a\n  compress: bzip2\n  kernel: nowhere\n", []string{"images.yaml:3: --compress", "lz4, zstd", "images.yaml:4: --kernel"}},
+		"unknown key": {"image:\n- out: a\n", []string{`images.yaml:1: unknown key "image", did you mean images?`,
+			`"images:"`}},
+		"no out": {"images:\n- modules: /\n", []string{`images.yaml:2: image 1: it has no "out: FILE"`}},
+		"none":   {"common:\n  profile: virt\n", []string{"there are no images"}},
+		"empty":  {"", []string{`"images:"`}},
+		"not for one": {"common:\n  no-cache: true\nimages:\n- out: a\n",
+			[]string{`"no-cache" is for the command line`}},
+		"a map": {"images:\n- out: a\n  profile: {x: y}\n", []string{"images.yaml:3: profile: ",
+			"neither a text nor a list"}},
+		"a bad value": {"images:\n- out: a\n  compress: bzip2\n  kernel: nowhere\n",
+			[]string{"images.yaml:3: --compress", "lz4, zstd", "images.yaml:4: --kernel"}},
 	} {
 		o, err := orderOf("--site", "none", "--images", listFile(t, tt.text))
 		if err == nil {
@@ -173,7 +182,7 @@ func TestImagesErrors(t *testing.T) {
 		}
 		for _, internal := range []string{"unmarshal", "main.", "field "} {
 			if strings.Contains(err.Error(), internal) {
-				t.Errorf("%s: error %q has %q, which is no matter of the user's", name, err, internal)
+				t.Errorf("%s: error %q has %q, which does not concern the user", name, err, internal)
 			}
 		}
 	}
@@ -181,11 +190,13 @@ func TestImagesErrors(t *testing.T) {
 
 func TestImagesFlags(t *testing.T) {
 	list := listFile(t, "common:\n  modules: /\n  profile: virt\n  compress: zstd\n  module: [a]\n"+
-		"images:\n- out: x\n  strip-signatures: true\n  module: [b, c]\n- out: y\n  compress: xz\n  strip-signatures: false\n  profile: [ext4]\n  module: [1]\n")
+		"images:\n- out: x\n  strip-signatures: true\n  module: [b, c]\n- out: y\n  compress: xz\n"+
+		"  strip-signatures: false\n  profile: [ext4]\n  module: [1]\n")
 	for _, tt := range []struct{ args, want []string }{
 		{nil, []string{"x zstd [virt] [a b c] true", "y xz [virt ext4] [a 1] false"}},
 		// What the command line says counts before all files.
-		{[]string{"--compress", "gzip", "--profile=nfs"}, []string{"x gzip [nfs] [a b c] true", "y gzip [nfs] [a 1] false"}},
+		{[]string{"--compress", "gzip", "--profile=nfs"}, []string{"x gzip [nfs] [a b c] true",
+			"y gzip [nfs] [a 1] false"}},
 	} {
 		o, err := orderOf(append(tt.args, "--site", "none", "--images", list)...)
 		if err != nil {
@@ -194,7 +205,8 @@ func TestImagesFlags(t *testing.T) {
 		var got []string
 		for _, r := range o.requests {
 			s := r.spec
-			got = append(got, fmt.Sprintf("%s %v %v %v %v", s.Out, s.Compress, s.Profiles, s.ExtraModules, s.StripSignatures))
+			got = append(got, fmt.Sprintf("%s %v %v %v %v", s.Out, s.Compress, s.Profiles, s.ExtraModules,
+				s.StripSignatures))
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", tt.args, diff)
@@ -206,7 +218,8 @@ func TestTreeFlag(t *testing.T) {
 	kernel := kernelDir(t)
 	t.Setenv("NODISK_CACHE", t.TempDir())
 	at := filepath.Join(t.TempDir(), "image")
-	status, built, stderr := nodisk("build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init", imageInit(t),
+	status, built, stderr := nodisk("build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules",
+		kernel, "--init", imageInit(t),
 		"--profile", "virt", "--out", at, "--tree")
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, stderr)

@@ -18,7 +18,7 @@ type inspectCmd struct {
 	Files  bool   `help:"List every file." default:"true" negatable:""`
 	Tree   bool   `help:"Print the sizes as a tree instead." xor:"how"`
 	File   string `help:"Print the content of a file of the image instead, as the node has it: links are followed within the image." short:"f" placeholder:"FILE" xor:"how"`
-	Unpack string `help:"Unpack the image into a new or empty folder instead, as the kernel does: for root with owners and devices." placeholder:"DIR" xor:"how"`
+	Unpack string `help:"Unpack the image into a new or empty directory instead, as the kernel does: for root with owners and devices." placeholder:"DIR" xor:"how"`
 	SetID  bool   `help:"With --unpack: keep set-user-ID and set-group-ID bits of files." name:"setid"`
 	JSON   bool   `help:"Print one JSON document instead, with the hashes of the files." xor:"how"`
 }
@@ -29,7 +29,8 @@ func (i *inspectCmd) Run(ctx context.Context, c console) (err error) {
 		return &usageError{errors.New("inspect: --setid is for --unpack DIR")}
 	}
 	if !i.Files && (i.Tree || i.JSON || i.File != "" || i.Unpack != "") {
-		return &usageError{errors.New("inspect: --no-files leaves them out of the summary, which --tree, --file, --unpack and --json take the place of: leave it out")}
+		return &usageError{errors.New("inspect: --no-files leaves them out of the summary, which --tree, --file, " +
+			"--unpack and --json take the place of: leave it out")}
 	}
 	defer frugal()()
 	src, err := openImage(ctx, i.Image)
@@ -53,11 +54,11 @@ func (i *inspectCmd) Run(ctx context.Context, c console) (err error) {
 	if err := contents.WriteText(c.out, i.Files); err != nil {
 		return err
 	}
-	if plan := planHooks().PrintPlan; plan != nil && contents.Config != "" {
+	if contents.Config != "" {
 		if _, err := fmt.Fprintln(c.out, "plan:"); err != nil {
 			return err
 		}
-		return plan(c.out, strings.NewReader(contents.Config))
+		return printPlan(c.out, strings.NewReader(contents.Config))
 	}
 	return nil
 }
@@ -83,7 +84,8 @@ func (i *inspectCmd) extract(ctx context.Context, c console, src *build.Source) 
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(c.out, "%s: %d files, %d folders, %d links, %d devices and FIFOs\n", i.Unpack, done.Files, done.Dirs, done.Links, done.Devices)
+	_, err = fmt.Fprintf(c.out, "%s: %d files, %d directories, %d links, %d devices and FIFOs\n",
+		i.Unpack, done.Files, done.Dirs, done.Links, done.Devices)
 	return err
 }
 

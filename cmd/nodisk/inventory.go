@@ -16,7 +16,8 @@ type inventoryCmd struct{}
 
 // Help is the end of nodisk inventory --help.
 func (inventoryCmd) Help() string {
-	return "Run it on the node, under any Linux that has booted there, and give what it prints to nodisk build --inventory and nodisk plan --inventory."
+	return "Run it on the node, under any Linux that has booted there, and give what it prints to nodisk build " +
+		"--inventory and nodisk plan --inventory."
 }
 
 // Run prints what hardware this machine has.
@@ -50,7 +51,8 @@ func readInventory(ctx context.Context, name string) (build.Inventory, error) {
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return build.Inventory{}, fmt.Errorf("read inventory: %s is a directory: name a file in it, as --inventory %s", name, filepath.Join(name, "NODE.txt"))
+		return build.Inventory{}, fmt.Errorf("read inventory: %s is a directory: name a file in it, as --inventory %s",
+			name, filepath.Join(name, "NODE.txt"))
 	}
 	return build.ParseInventory(name, f)
 }

@@ -16,7 +16,8 @@ func TestBuildJSONOfOthers(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, stdout, stderr := nodisk("build", "--site", "none", "--secret-only", "--secret", secret, "--secret-out", out, "--json")
+	status, stdout, stderr := nodisk("build", "--site", "none", "--secret-only", "--secret", secret, "--secret-out",
+		out, "--json")
 	var secrets secretsJSON
 	if err := json.Unmarshal([]byte(stdout), &secrets); status != 0 || err != nil {
 		t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
@@ -29,7 +30,8 @@ func TestBuildJSONOfOthers(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &profiles); status != 0 || err != nil {
 		t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
 	}
-	if p := profiles.Profiles; profiles.Kernel == "" || len(p) == 0 || p[0].Name != "virt" || p[0].Modules == 0 || p[0].Bytes == 0 || p[0].Doc == "" {
+	if p := profiles.Profiles; profiles.Kernel == "" || len(p) == 0 || p[0].Name != "virt" || p[0].Modules == 0 ||
+		p[0].Bytes == 0 || p[0].Doc == "" {
 		t.Errorf("%+v", profiles)
 	}
 }

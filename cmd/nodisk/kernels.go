@@ -46,7 +46,8 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		return running(root, release)
 	}
 	if b.Modules != "" {
-		return nil, nil, &usageError{errors.New("--kver finds the modules: leave out --modules; --sysroot DIR finds them in another root")}
+		return nil, nil, &usageError{errors.New("--kver finds the modules: leave out --modules; --sysroot DIR finds " +
+			"them in another root")}
 	}
 	var (
 		list  []installed.Kernel
@@ -63,7 +64,8 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 			}
 			for _, k := range all {
 				if k.File == "" {
-					notes = append(notes, fmt.Sprintf("no image for %s: it has modules (%s), but no kernel", k.Release, k.Modules))
+					notes = append(notes, fmt.Sprintf("no image for %s: it has modules (%s), but no kernel",
+						k.Release, k.Modules))
 					bare = append(bare, k)
 					continue
 				}
@@ -73,12 +75,14 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 		}
 		k, err := installed.Find(root, release)
 		if _, missing := errors.AsType[*installed.NotFoundError](err); missing && w.otherRoot() {
-			notes = append(notes, fmt.Sprintf("image %s is for the kernels in %s (sysroot): there is no %s", w.image.Name, root, release))
+			notes = append(notes, fmt.Sprintf("image %s is for the kernels in %s (sysroot): there is no %s",
+				w.image.Name, root, release))
 			other = true
 			continue
 		}
 		if err == nil && k.File == "" && b.Kernel == "" {
-			err = fmt.Errorf("find kernel %s: it has modules (%s), but no file such as /boot/vmlinuz-%s: give it by --kernel FILE",
+			err = fmt.Errorf("find kernel %s: it has modules (%s), but no file such as /boot/vmlinuz-%s: give it by "+
+				"--kernel FILE",
 				release, k.Modules, release)
 		}
 		if err != nil {
@@ -89,7 +93,9 @@ func (w wanted) kernels(b *buildCmd) ([]installed.Kernel, []string, error) {
 	}
 	list = onceEach(list)
 	if b.Kernel != "" && len(list) > 1 {
-		errs = append(errs, &usageError{fmt.Errorf("--kernel %s is one kernel, and --kver names %d: leave one of them out", b.Kernel, len(list))})
+		errs = append(errs,
+			&usageError{fmt.Errorf("--kernel %s is one kernel, and --kver names %d: leave one of them out",
+				b.Kernel, len(list))})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
@@ -109,7 +115,8 @@ func (e *noKernelError) Error() string { return e.why }
 func noKernel(root string, bare []installed.Kernel) error {
 	const mend = "install a kernel there, or give one by --kernel FILE and its modules by --modules DIR"
 	if len(bare) > 0 {
-		return &noKernelError{fmt.Sprintf("find kernels: none below %s has both modules and a kernel's file: there are only the modules of %s: %s",
+		return &noKernelError{fmt.Sprintf("find kernels: none below %s has both modules and a kernel's file: there "+
+			"are only the modules of %s: %s",
 			root, strings.Join(releasesOf(bare), ", "), mend)}
 	}
 	if link := installed.Dangling(root); link != "" {
@@ -145,9 +152,11 @@ func onceEach(list []installed.Kernel) []installed.Kernel {
 func running(root, release string) ([]installed.Kernel, []string, error) {
 	k, err := installed.Find(root, release)
 	if missing, ok := errors.AsType[*installed.NotFoundError](err); ok {
-		hint := "give the node's kernel by --kernel FILE and its modules by --modules DIR, or a root with both by --sysroot DIR"
+		hint := "give the node's kernel by --kernel FILE and its modules by --modules DIR, or a root with both by " +
+			"--sysroot DIR"
 		if len(missing.Whole) > 0 {
-			hint = "--kver " + missing.Whole[0] + " makes an image for that one, and --kernel FILE with --modules DIR for others"
+			hint = "--kver " + missing.Whole[0] + " makes an image for that one, and --kernel FILE with --modules " +
+				"DIR for others"
 		}
 		return nil, nil, fmt.Errorf("the kernel that runs: %w: %s", missing, hint)
 	}
@@ -187,7 +196,8 @@ func only(root string) ([]installed.Kernel, []string, error) {
 	case len(all) > 1:
 		return nil, nil, severalKernels(root, all)
 	case all[0].File == "":
-		return all, []string{fmt.Sprintf("no file of kernel %s in %s (boot/vmlinuz-%s and the like): its modules are taken on trust",
+		return all, []string{fmt.Sprintf("no file of kernel %s in %s (boot/vmlinuz-%s and the like): its modules are "+
+			"taken on trust",
 			all[0].Release, root, all[0].Release)}, nil
 	}
 	return all, nil, nil
@@ -201,8 +211,10 @@ func severalKernels(root string, all []installed.Kernel) error {
 	case 0:
 		return errors.New(several + ": give --kver RELEASE, or --kver all for an image of each")
 	case len(all):
-		return errors.New(several + ", all without a file such as boot/vmlinuz-RELEASE: give --kver RELEASE and the file by --kernel FILE")
+		return errors.New(several + ", all without a file such as boot/vmlinuz-RELEASE: give --kver RELEASE and the " +
+			"file by --kernel FILE")
 	}
-	return fmt.Errorf("%s: give --kver RELEASE, or --kver all for an image of each; without a kernel's file, by --kernel FILE: %s",
+	return fmt.Errorf("%s: give --kver RELEASE, or --kver all for an image of each; without a kernel's file, by "+
+		"--kernel FILE: %s",
 		several, strings.Join(releasesOf(bare), ", "))
 }

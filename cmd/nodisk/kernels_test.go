@@ -16,11 +16,13 @@ func TestRunningKernel(t *testing.T) {
 		t.Errorf("%v, %v, %v", k, notes, err)
 	}
 	k, notes, err = running(m.root, "6.1.0-without")
-	if err != nil || len(k) != 1 || k[0].File != "" || len(notes) != 1 || !strings.Contains(notes[0], "taken on trust") {
+	if err != nil || len(k) != 1 || k[0].File != "" || len(notes) != 1 ||
+		!strings.Contains(notes[0], "taken on trust") {
 		t.Errorf("%v, %v, %v", k, notes, err)
 	}
 	for root, want := range map[string]string{
-		m.root:      "lib/modules/6.9; there are " + m.release + ", 6.1.0-without: --kver " + m.release + " makes an image for that one",
+		m.root: "lib/modules/6.9; there are " + m.release + ", 6.1.0-without: --kver " + m.release +
+			" makes an image for that one",
 		t.TempDir(): "there are none: give the node's kernel by --kernel FILE and its modules by --modules DIR",
 	} {
 		if _, _, err := running(root, "6.9"); err == nil || !strings.Contains(err.Error(), want) {
@@ -41,20 +43,24 @@ func TestRunningKernel(t *testing.T) {
 }
 
 // Where there is no kernel that could be used, all of them cannot be made either, and nothing but a file of one mends
-// that: --all fails as --kver all and the command without --kver do, with or without a word on the console.
+// that: --all fails as --kver all and the command without --kver do, with or without a message on the console.
 func TestNoKernel(t *testing.T) {
-	empty, m := t.TempDir(), newMachine(t, map[string]string{"images.d/a.yaml": "profile: virt\nout: OUT/a-{kver}.img\n"})
+	empty, m := t.TempDir(), newMachine(t,
+		map[string]string{"images.d/a.yaml": "profile: virt\nout: OUT/a-{kver}.img\n"})
 	if err := os.Remove(filepath.Join(m.root, "boot/vmlinuz-"+m.release)); err != nil {
 		t.Fatal(err)
 	}
 	for root, want := range map[string]string{
-		empty:  "no modules in " + empty + " (lib/modules): install a kernel there",
-		m.root: "none below " + m.root + " has both modules and a kernel's file: there are only the modules of " + m.release + ", 6.1.0-without",
+		empty: "no modules in " + empty + " (lib/modules): install a kernel there",
+		m.root: "none below " + m.root + " has both modules and a kernel's file: there are only the modules of " +
+			m.release + ", 6.1.0-without",
 	} {
 		for _, args := range [][]string{
-			{"--all"}, {"--all", "--quiet"}, {"--all", "--kver", "all", "--quiet"}, {"--all", "--dry-run"}, {"--image", "a", "--kver", "all"}, {"--kver", "all", "--quiet"},
+			{"--all"}, {"--all", "--quiet"}, {"--all", "--kver", "all", "--quiet"}, {"--all", "--dry-run"}, {"--image",
+				"a", "--kver", "all"}, {"--kver", "all", "--quiet"},
 		} {
-			status, _, stderr := nodisk(append([]string{"build", "--sysroot", root, "--site", m.site, "--state", m.state}, args...)...)
+			status, _, stderr := nodisk(append([]string{"build", "--sysroot", root, "--site", m.site, "--state",
+				m.state}, args...)...)
 			if status != exitFailed || strings.Count(stderr, want) != 1 {
 				t.Errorf("%v in %s: status %d, want %q once in:\n%s", args, root, status, want, stderr)
 			}
@@ -79,7 +85,8 @@ func TestNoKernelOfOneImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, _, stderr := nodisk(args...)
-	if want := "image there (" + m.site + "/images.d/there.yaml): find kernel: no modules in " + elsewhere; status != exitFailed || !strings.Contains(stderr, want) {
+	if want := "image there (" + m.site + "/images.d/there.yaml): find kernel: no modules in " +
+		elsewhere; status != exitFailed || !strings.Contains(stderr, want) {
 		t.Errorf("status %d, want %q in:\n%s", status, want, stderr)
 	}
 	if got := m.outs(t); len(got) != 1 || got[0] != "here-R.img" {
@@ -110,15 +117,17 @@ func TestKernelAdvice(t *testing.T) {
 	one := plant("lib/modules/" + bare + "/modules.dep")
 	for root, want := range map[string]string{
 		both: "there are " + bare + ", " + whole + ": --kver " + whole + " makes an image for that one",
-		none: "there are " + bare + ", 6.3-bare: give the node's kernel by --kernel FILE and its modules by --modules DIR",
-		one:  "there is " + bare + ": give the node's kernel by --kernel FILE",
+		none: "there are " + bare + ", 6.3-bare: give the node's kernel by --kernel FILE and its modules by " +
+			"--modules DIR",
+		one: "there is " + bare + ": give the node's kernel by --kernel FILE",
 	} {
 		if _, _, err := running(root, "6.9"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the kernel that runs: %v, want %s", err, want)
 		}
 	}
 	for root, want := range map[string]string{
-		both: "give --kver RELEASE, or --kver all for an image of each; without a kernel's file, by --kernel FILE: " + bare,
+		both: "give --kver RELEASE, or --kver all for an image of each; without a kernel's file, by --kernel FILE: " +
+			bare,
 		none: "all without a file such as boot/vmlinuz-RELEASE: give --kver RELEASE and the file by --kernel FILE",
 	} {
 		if _, _, err := only(root); err == nil || !strings.Contains(err.Error(), want) {
@@ -126,7 +135,8 @@ func TestKernelAdvice(t *testing.T) {
 		}
 	}
 	_, notes, err := only(one)
-	if want := "no file of kernel " + bare + " in " + one; err != nil || len(notes) != 1 || !strings.HasPrefix(notes[0], want) {
+	if want := "no file of kernel " + bare + " in " + one; err != nil || len(notes) != 1 ||
+		!strings.HasPrefix(notes[0], want) {
 		t.Errorf("%v, %v, want %s", notes, err, want)
 	}
 }

@@ -36,7 +36,7 @@ func main() {
 }
 
 // cli are the subcommands; a new one is a field here and a file. "boot"
-// (boot.go) has its place behind Inspect.
+// (boot.go) has its place after Inspect.
 type cli struct {
 	Build     buildCmd     `cmd:"" help:"Make an image: /init, the kernel modules of some profiles, a config file."`
 	Inspect   inspectCmd   `cmd:"" help:"Show what is in an image."`
@@ -51,7 +51,7 @@ type cli struct {
 	Version   versionCmd   `cmd:"" help:"Show what this program is."`
 
 	Explain    helpCmd       `cmd:"" name:"help" help:"Explain a command."`
-	Completion completionCmd `cmd:"" help:"Print a script that completes the command's words in a shell."`
+	Completion completionCmd `cmd:"" help:"Print a script that completes the command's arguments in a shell."`
 	Man        manCmd        `cmd:"" help:"Print a manual page, or write all of them."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Show what this program is."`
@@ -87,8 +87,10 @@ const (
 )
 
 // statuses is the rule of exit statuses, the end of nodisk --help.
-const statuses = "Exit status: 0 it is done; 1 it could not be done, or the answer of boot, check, diff or plan is no; " +
-	"2 the command line cannot be used: an unknown flag, a value that a flag does not take, flags that contradict each other, a file that it names and that is not there; " +
+const statuses = "Exit status: 0 it is done; 1 it could not be done, or the answer of boot, check, diff " +
+	"or plan is no; " +
+	"2 the command line cannot be used: an unknown flag, a value that a flag does not take, flags that contradict " +
+	"each other, a file that it names and that is not there; " +
 	"of boot, diff and plan also when something given cannot be read. A signal ends it with 128 and its number."
 
 // An exitStatus is the answer of a command that has printed the rest.
@@ -106,7 +108,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	shown := &errorKeeper{Writer: con.out}
 	parser, err := kong.New(&cli{},
 		kong.Name("nodisk"), vars(),
-		kong.Description("Boot images for diskless Linux nodes: a /init that brings up the network and mounts a root by iSCSI or NFS."),
+		kong.Description("Boot images for diskless Linux nodes: a /init that brings up the network and mounts a root "+
+			"by iSCSI or NFS."),
 		kong.Writers(shown, con.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { status, exited = code, true }))
@@ -126,7 +129,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return con.conclude(ctx, err)
 	}
 	line, err := parser.Parse(args)
-	if shown.err != nil { // kong goes on without a word, or takes it for an error of the command line
+	if shown.err != nil { // kong goes on silently, or takes it for an error of the command line
 		return con.conclude(ctx, shown.err)
 	}
 	if exited { // --help has been printed

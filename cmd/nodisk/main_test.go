@@ -40,35 +40,44 @@ func TestUsage(t *testing.T) {
 		status int
 		want   string // in either output
 	}{
-		"--help":           {[]string{"--help"}, 0, "inspect"},
-		"build help":       {[]string{"build", "--help"}, 0, "SOURCE_DATE_EPOCH"},
-		"version":          {[]string{"version"}, 0, "nodisk "},
-		"--version":        {[]string{"--version"}, 0, "/init inside"},
-		"no command":       {nil, exitUsage, "nodisk --help"},
-		"first steps":      {nil, exitUsage, "nodisk build --out node.img"},
-		"all commands":     {nil, exitUsage, "\n  completion "},
-		"help":             {[]string{"help"}, 0, "inspect"},
-		"help build":       {[]string{"help", "build"}, 0, "SOURCE_DATE_EPOCH"},
-		"help of nothing":  {[]string{"help", "bild"}, exitUsage, `unexpected argument bild, did you mean "build"?`},
-		"-f of nothing":    {[]string{"inspect", "x", "-f"}, exitUsage, "--file needs a value: --file FILE; nodisk inspect"},
-		"flag twice":       {[]string{"build", "--modules", "nowhere", "-o", "a", "--out", "b"}, exitFailed, "warning: --out takes one value, and is given more than once: the last one counts\n"},
-		"dracut's":         {[]string{"build", "--regenerate-all"}, exitUsage, "unknown flag --regenerate-all: --kver all makes"},
-		"dracut's value":   {[]string{"build", "--add-drivers=e1000"}, exitUsage, "unknown flag --add-drivers: --module NAME"},
-		"dracut's letter":  {[]string{"build", "-f", "x.img"}, exitUsage, "unknown flag -f: it is not needed"},
-		"no such profile":  {[]string{"build", "--profile", "eht"}, exitUsage, "--profile: no profile eht (did you mean eth?); there are"},
-		"empty profile":    {[]string{"build", "--profile", "eth,,nfs"}, exitUsage, `--profile: an empty name of a profile in "eth,,nfs": remove a comma`},
-		"statuses":         {[]string{"--help"}, 0, "Exit status: 0 it is done; 1 "},
-		"folder as image":  {[]string{"inspect", "."}, exitUsage, "inspect: open .: it is a directory: give the file of an image"},
-		"folder to plan":   {[]string{"plan", "--image", "."}, exitUsage, "plan: open .: it is a directory: give the file of an image"},
-		"typo":             {[]string{"biuld"}, exitUsage, `did you mean "build"?`},
-		"typo in a flag":   {[]string{"build", "--kernl", "x"}, exitUsage, `did you mean "--kernel"?; nodisk build --help`},
+		"--help":          {[]string{"--help"}, 0, "inspect"},
+		"build help":      {[]string{"build", "--help"}, 0, "SOURCE_DATE_EPOCH"},
+		"version":         {[]string{"version"}, 0, "nodisk "},
+		"--version":       {[]string{"--version"}, 0, "/init inside"},
+		"no command":      {nil, exitUsage, "nodisk --help"},
+		"first steps":     {nil, exitUsage, "nodisk build --out node.img"},
+		"all commands":    {nil, exitUsage, "\n  completion "},
+		"help":            {[]string{"help"}, 0, "inspect"},
+		"help build":      {[]string{"help", "build"}, 0, "SOURCE_DATE_EPOCH"},
+		"help of nothing": {[]string{"help", "bild"}, exitUsage, `unexpected argument bild, did you mean "build"?`},
+		"-f of nothing": {[]string{"inspect", "x", "-f"}, exitUsage,
+			"--file needs a value: --file FILE; nodisk inspect"},
+		"flag twice": {[]string{"build", "--modules", "nowhere", "-o", "a", "--out", "b"}, exitFailed,
+			"warning: --out takes one value, and is given more than once: the last one counts\n"},
+		"dracut's": {[]string{"build", "--regenerate-all"}, exitUsage,
+			"unknown flag --regenerate-all: --kver all makes"},
+		"dracut's value": {[]string{"build", "--add-drivers=e1000"}, exitUsage,
+			"unknown flag --add-drivers: --module NAME"},
+		"dracut's letter": {[]string{"build", "-f", "x.img"}, exitUsage, "unknown flag -f: it is not needed"},
+		"no such profile": {[]string{"build", "--profile", "eht"}, exitUsage,
+			"--profile: no profile eht (did you mean eth?); there are"},
+		"empty profile": {[]string{"build", "--profile", "eth,,nfs"}, exitUsage,
+			`--profile: an empty name of a profile in "eth,,nfs": remove a comma`},
+		"statuses": {[]string{"--help"}, 0, "Exit status: 0 it is done; 1 "},
+		"directory as image": {[]string{"inspect", "."}, exitUsage, "inspect: open .: it is a directory: give the " +
+			"file of an image"},
+		"directory to plan": {[]string{"plan", "--image", "."}, exitUsage, "plan: open .: it is a directory: give " +
+			"the file of an image"},
+		"typo": {[]string{"biuld"}, exitUsage, `did you mean "build"?`},
+		"typo in a flag": {[]string{"build", "--kernl", "x"}, exitUsage,
+			`did you mean "--kernel"?; nodisk build --help`},
 		"no image":         {[]string{"inspect"}, exitUsage, "inspect: which IMAGE? usage: nodisk inspect <image>"},
 		"no shell":         {[]string{"completion"}, exitUsage, "completion: which SHELL?"},
 		"no such shell":    {[]string{"completion", "tcsh"}, exitUsage, `"bash","zsh","fish"`},
 		"words of plan":    {[]string{"plan", "root=dhcp", "ip=dhcp"}, 0, "would boot"},
 		"compression":      {[]string{"build", "--compress", "bzip2"}, exitUsage, "lz4, zstd, gzip, xz, none"},
 		"addition":         {[]string{"build", "--add", "x:"}, exitUsage, "SRC:DST"},
-		"module folder":    {[]string{"build", "--module-dir", "nowhere"}, exitUsage, "nowhere"},
+		"module directory": {[]string{"build", "--module-dir", "nowhere"}, exitUsage, "nowhere"},
 		"no such image":    {[]string{"inspect", "nowhere"}, exitUsage, "nowhere"},
 		"rubbish as image": {[]string{"inspect", "main_test.go"}, exitFailed, "main_test.go: inspect image: neither"},
 		"source is not ours": {
@@ -94,7 +103,8 @@ func TestHelpOnce(t *testing.T) {
 // Flags of others that are pointed to others of ours: those that there are not here.
 func TestElsewhere(t *testing.T) {
 	for _, tt := range []struct{ command, flag string }{{"build", "--regenerate-all"}, {"inspect", "-s"}} {
-		if elsewhere(tt.command, tt.flag) == "" || elsewhere("wake", tt.flag) != "" || elsewhere(tt.command, "--nonsense") != "" {
+		if elsewhere(tt.command, tt.flag) == "" || elsewhere("wake", tt.flag) != "" ||
+			elsewhere(tt.command, "--nonsense") != "" {
 			t.Errorf("%v", tt)
 		}
 	}
@@ -102,7 +112,8 @@ func TestElsewhere(t *testing.T) {
 
 func TestSourceDateEpoch(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "yesterday")
-	if _, err := (&buildCmd{}).spec(t.Context()); err == nil || !strings.Contains(err.Error(), `"yesterday" is not a number`) {
+	if _, err := (&buildCmd{}).spec(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), `"yesterday" is not a number`) {
 		t.Errorf("got %v", err)
 	}
 	t.Setenv("SOURCE_DATE_EPOCH", "86400")
@@ -112,7 +123,7 @@ func TestSourceDateEpoch(t *testing.T) {
 	}
 }
 
-// From source, twice, in different folders: the same image.
+// From source, twice, in different directories: the same image.
 func TestBuildFromSource(t *testing.T) {
 	_, err := exec.LookPath("go")
 	testenv.Needs(t, err == nil, "program go")
@@ -128,7 +139,8 @@ func TestBuildFromSource(t *testing.T) {
 		_, sum, _ := strings.Cut(stdout, "sha256 ")
 		sum, _, _ = strings.Cut(sum, "\n")
 		sums = append(sums, sum)
-		if status, stdout, stderr = nodisk("inspect", at); status != 0 || !strings.Contains(stdout, "profiles: virt, iscsi, ext4") {
+		if status, stdout, stderr = nodisk("inspect", at); status != 0 ||
+			!strings.Contains(stdout, "profiles: virt, iscsi, ext4") {
 			t.Errorf("inspect: status %d: %s%s", status, stdout, stderr)
 		}
 	}
@@ -165,13 +177,15 @@ func TestReleased(t *testing.T) {
 		t.Fatal(err)
 	}
 	command := filepath.Join(dir, "nodisk")
-	compile := exec.CommandContext(t.Context(), gobin, "build", "-overlay", overlay, "-trimpath", "-tags", "embedinit", "-o", command, ".")
+	compile := exec.CommandContext(t.Context(), gobin, "build", "-overlay", overlay, "-trimpath", "-tags", "embedinit",
+		"-o", command, ".")
 	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 
-	cmd := exec.CommandContext(t.Context(), command, "build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel,
+	cmd := exec.CommandContext(t.Context(), command, "build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules",
+		kernel,
 		"--profile", "virt,iscsi,ext4")
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{"PATH=/nowhere"}

@@ -12,7 +12,8 @@ import (
 func outputFlags(t *testing.T) []string {
 	t.Helper()
 	kernel := kernelDir(t)
-	return []string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init", imageInit(t), "--profile", "ram", "--firmware", "none"}
+	return []string{"build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--init",
+		imageInit(t), "--profile", "ram", "--firmware", "none"}
 }
 
 func fileBytes(t *testing.T, at string) []byte {
@@ -35,7 +36,8 @@ func TestBuildToStdout(t *testing.T) {
 	for _, flag := range [][]string{{"-o", "-"}, {"-o-"}, {"--out=-"}, {"--out", "/dev/stdout"}} {
 		status, stdout, stderr := nodisk(append(flags, flag...)...)
 		if status != 0 || !bytes.Equal([]byte(stdout), want) {
-			t.Errorf("%q: status %d, %d bytes on the standard output, want the image's %d: %s", flag, status, len(stdout), len(want), stderr)
+			t.Errorf("%q: status %d, %d bytes on the standard output, want the image's %d: %s",
+				flag, status, len(stdout), len(want), stderr)
 		}
 		if !strings.Contains(stderr, " in lz4, ") || !strings.Contains(stderr, "sha256 ") {
 			t.Errorf("%q: no summary in %q", flag, stderr)
@@ -45,7 +47,8 @@ func TestBuildToStdout(t *testing.T) {
 		t.Error(`there is a file called "-"`)
 	}
 	status, stdout, stderr := nodisk(append(flags, "-o", "again", "--sbom", "-")...)
-	if status != 0 || !strings.HasPrefix(stdout, "{\n") || !strings.HasSuffix(stdout, "}\n") || !strings.Contains(stderr, "again: ") {
+	if status != 0 || !strings.HasPrefix(stdout, "{\n") || !strings.HasSuffix(stdout, "}\n") ||
+		!strings.Contains(stderr, "again: ") {
 		t.Errorf("--sbom -: status %d, %q, %q", status, stdout, stderr)
 	}
 	if err := os.WriteFile("key", []byte("x"), 0o600); err != nil {
@@ -56,11 +59,13 @@ func TestBuildToStdout(t *testing.T) {
 	if quiet != 0 || again != stdout || silent != "" {
 		t.Errorf("-q --secret-out -: status %d, %q, %q", quiet, again, silent)
 	}
-	if status != 0 || !strings.HasPrefix(stdout, "\x00\x00\x00\x00") || stderr != "secret /etc/nodisk/key, in the standard output\n" {
+	if status != 0 || !strings.HasPrefix(stdout, "\x00\x00\x00\x00") || stderr != "secret /etc/nodisk/key, in the "+
+		"standard output\n" {
 		t.Errorf("--secret-out -: status %d, %q, %q", status, stdout, stderr)
 	}
 	status, stdout, stderr = nodisk(append(flags, "-o", "-", "--tree")...)
-	if want := "nodisk: build: --tree reads the image again, and the standard output cannot be read twice: leave one of them out\n"; status != exitUsage || stdout != "" || stderr != want {
+	if want := "nodisk: build: --tree reads the image again, and the standard output cannot be read twice: leave one " +
+		"of them out\n"; status != exitUsage || stdout != "" || stderr != want {
 		t.Errorf("--tree: status %d, %d bytes, %q; want %q", status, len(stdout), stderr, want)
 	}
 }
@@ -72,7 +77,8 @@ func TestBuildToClosedStdout(t *testing.T) {
 		status int
 		text   string
 	}{
-		">&-":        {exitFailed, "the standard output is closed, and nothing would be left of what is written: give a file or a pipe"},
+		">&-": {exitFailed, "the standard output is closed, and nothing would be left of what is written: " +
+			"give a file or a pipe"},
 		">/dev/null": {0, ""},
 	} {
 		c, _ := command(t, append(flags, "-o", "-")...)
@@ -94,7 +100,8 @@ func TestBuildOntoInput(t *testing.T) {
 	t.Chdir(dir)
 	kernel := fileBytes(t, flags[2])
 	for name, text := range map[string][]byte{
-		"kk": kernel, "conf": []byte("ip=dhcp\n"), "busybox": []byte("x"), "hw": []byte("pci:v00001AF4d00001000sv*sd*bc*sc*i*\n"), "key": []byte("x"),
+		"kk": kernel, "conf": []byte("ip=dhcp\n"), "busybox": []byte("x"),
+		"hw": []byte("pci:v00001AF4d00001000sv*sd*bc*sc*i*\n"), "key": []byte("x"),
 		"images.yaml": []byte("images:\n- out: images.yaml\n  modules: /\n"),
 	} {
 		if err := os.WriteFile(name, text, 0o600); err != nil {
@@ -111,11 +118,13 @@ func TestBuildOntoInput(t *testing.T) {
 		"init":      {append(flags, "-o", flags[6]), "it is what --init reads"},
 		"inventory": {append(flags, "--inventory", "hw", "-o", "hw"), "it is what --inventory reads"},
 		"rescue":    {append(flags, "--rescue=busybox", "-o", "busybox"), "it is what --rescue reads"},
-		"secrets":   {append(flags, "--secret", "key", "--secret-out", "x.img", "-o", "x.img"), "write x.img: it is written twice, as --out and as --secret-out"},
-		"sbom":      {append(flags, "--sbom", "x.img", "-o", "./x.img"), "it is written twice, as --out and as --sbom"},
-		"images":    {[]string{"build", "--images", "images.yaml"}, "write images.yaml: it is what --images reads"},
+		"secrets": {append(flags, "--secret", "key", "--secret-out", "x.img", "-o", "x.img"),
+			"write x.img: it is written twice, as --out and as --secret-out"},
+		"sbom":   {append(flags, "--sbom", "x.img", "-o", "./x.img"), "it is written twice, as --out and as --sbom"},
+		"images": {[]string{"build", "--images", "images.yaml"}, "write images.yaml: it is what --images reads"},
 		"only secrets": {
-			[]string{"build", "--secret-only", "--secret", "key", "--secret-out", "key"}, "write key: it is what --secret reads",
+			[]string{"build", "--secret-only", "--secret", "key", "--secret-out", "key"},
+			"write key: it is what --secret reads",
 		},
 	} {
 		status, _, stderr := nodisk(tt.args...)
@@ -136,7 +145,8 @@ func TestImagesOntoEachOther(t *testing.T) {
 	flags := outputFlags(t)
 	dir := t.TempDir()
 	t.Chdir(dir)
-	text := "common:\n  kernel: " + flags[2] + "\n  modules: " + flags[4] + "\nimages:\n- out: a\n- out: ./a\n- out: b\n  config: c\n- out: c\n"
+	text := "common:\n  kernel: " + flags[2] + "\n  modules: " + flags[4] + "\nimages:\n- out: a\n- out: ./a\n- out: " +
+		"b\n  config: c\n- out: c\n"
 	for name, text := range map[string]string{"images.yaml": text, "c": "ip=dhcp\n"} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -144,7 +154,8 @@ func TestImagesOntoEachOther(t *testing.T) {
 	}
 	status, _, stderr := nodisk("build", "--images", "images.yaml")
 	want := "images.yaml:\n" +
-		"write ./a: it is written twice, as --out of image 1 (" + dir + "/images.yaml:5) and as --out of image 2 (" + dir + "/images.yaml:6): give each its own path\n" +
+		"write ./a: it is written twice, as --out of image 1 (" + dir + "/images.yaml:5) and as --out of image 2 (" +
+		dir + "/images.yaml:6): give each its own path\n" +
 		"write c: it is what --config reads, and would be lost: give another path\n"
 	if status != exitFailed || !strings.HasSuffix(stderr, want) {
 		t.Errorf("status %d, %q; want %q", status, stderr, want)
@@ -154,7 +165,8 @@ func TestImagesOntoEachOther(t *testing.T) {
 // What cannot be written is told, and is a failure, whatever was asked for.
 func TestFullOutput(t *testing.T) {
 	for _, args := range []string{
-		"", "--version", "version", "--help", "build --help", "help", "help build", "man", "man build", "completion bash", "pxe --example",
+		"", "--version", "version", "--help", "build --help", "help", "help build", "man", "man build",
+		"completion bash", "pxe --example",
 		"build --list-profiles",
 	} {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -168,7 +180,8 @@ func TestFullOutput(t *testing.T) {
 		if err := full.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := c.ProcessState.ExitCode(), "no space left on device\n"; got != exitFailed || !strings.HasPrefix(stderr.String(), "nodisk: ") || !strings.HasSuffix(stderr.String(), want) {
+		if got, want := c.ProcessState.ExitCode(), "no space left on device\n"; got != exitFailed ||
+			!strings.HasPrefix(stderr.String(), "nodisk: ") || !strings.HasSuffix(stderr.String(), want) {
 			t.Errorf("nodisk %s: status %d, %q", args, got, stderr.String())
 		}
 	}

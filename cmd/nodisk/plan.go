@@ -15,9 +15,9 @@ import (
 
 // planCmd is "nodisk plan".
 type planCmd struct {
-	Words     []string `arg:"" optional:"" help:"Words of the node's kernel command line, as in: nodisk plan --image node.img root=dhcp ip=dhcp."`
+	Words     []string `arg:"" optional:"" help:"Arguments of the node's kernel command line, as in: nodisk plan --image node.img root=dhcp ip=dhcp."`
 	Cmdline   string   `help:"The node's kernel command line (APPEND in pxelinux.cfg)." placeholder:"WORDS"`
-	Image     []string `help:"Image; repeat it for files that the boot loader puts one behind the other." placeholder:"FILE" sep:"none"`
+	Image     []string `help:"Image; repeat it for files that the boot loader puts one after the other." placeholder:"FILE" sep:"none"`
 	Inventory string   `help:"What hardware the node has: a file of nodisk inventory, of modaliases or of lspci -nn; or host, this machine." placeholder:"FILE|host"`
 	Modules   string   `help:"Module tree of the kernel, to say what could be added: /lib/modules/RELEASE, or a root that holds lib/modules." placeholder:"DIR"`
 	Kernel    string   `help:"Kernel file that boots, to see whether the image's modules are its own." type:"existingfile" placeholder:"FILE"`
@@ -43,8 +43,10 @@ func (p *planCmd) Run(ctx context.Context, c console) error {
 	if err := p.checkWords(ctx); err != nil {
 		return &usageError{fmt.Errorf("plan: %w", err)}
 	}
-	if p.Cmdline = strings.TrimSpace(p.Cmdline + " " + strings.Join(p.Words, " ")); p.Cmdline == "" && p.Image == nil && p.Inventory == "" && p.Kernel == "" {
-		return &usageError{errors.New("plan: nothing to judge: give the node's --image and --cmdline, and its hardware by --inventory")}
+	if p.Cmdline = strings.TrimSpace(p.Cmdline + " " + strings.Join(p.Words, " ")); p.Cmdline == "" && p.Image == nil &&
+		p.Inventory == "" && p.Kernel == "" {
+		return &usageError{errors.New("plan: nothing to judge: give the node's --image and --cmdline, and its " +
+			"hardware by --inventory")}
 	}
 	in, err := p.input(ctx)
 	if err == nil {
@@ -66,7 +68,7 @@ func (p *planCmd) Run(ctx context.Context, c console) error {
 	return nil
 }
 
-// checkWords refuses names of files where words of the command line are expected.
+// checkWords refuses names of files where arguments of the command line are expected.
 func (p *planCmd) checkWords(ctx context.Context) error {
 	var errs []error
 	for _, word := range p.Words {
@@ -82,13 +84,14 @@ func (p *planCmd) checkWords(ctx context.Context) error {
 			flag = "--kernel"
 		case info.Mode().IsRegular():
 			flag = "--image"
-		case strings.ContainsRune(word, '/'): // a word such as rw may be a directory's name too
+		case strings.ContainsRune(word, '/'): // an argument such as rw may be a directory's name too
 			flag = "--modules"
 		default:
 			continue
 		}
 		what := map[bool]string{true: "directory", false: "file"}[info.IsDir()]
-		errs = append(errs, fmt.Errorf("%s is a %s: give it by %s; a word of the node's command line that is spelled so is for --cmdline", word, what, flag))
+		errs = append(errs, fmt.Errorf("%s is a %s: give it by %s; an argument of the node's command line that is "+
+			"spelled like that is for --cmdline", word, what, flag))
 	}
 	return errors.Join(errs...)
 }

@@ -24,10 +24,12 @@ func planFile(t *testing.T, name, text string) string {
 func TestPlanCommand(t *testing.T) {
 	kernel := kernelDir(t)
 	image := filepath.Join(t.TempDir(), "node.img")
-	intel, broadcom := planFile(t, "intel.txt", "01:00.0 0200: 8086:1521\n"), planFile(t, "broadcom.txt", "01:00.0 0200: 14e4:1657\n")
+	intel, broadcom := planFile(t, "intel.txt", "01:00.0 0200: 8086:1521\n"), planFile(t, "broadcom.txt",
+		"01:00.0 0200: 14e4:1657\n")
 	realtek := planFile(t, "realtek.txt", "01:00.0 0200: 10ec:8168\n")
 	rubbish := planFile(t, "rubbish.txt", "01:00.0 0200: 10ec:8168\nlspci: not found\nfoo\n")
-	status, _, stderr := nodisk("build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile", "eth,nfs",
+	status, _, stderr := nodisk("build", "--kernel", filepath.Join(kernel, "vmlinuz"), "--modules", kernel, "--profile",
+		"eth,nfs",
 		"--init", imageInit(t), "--inventory", intel, "--inventory", broadcom, "--compress", "none", "--out", image)
 	if status != 0 {
 		t.Fatalf("build: status %d: %s", status, stderr)
@@ -38,10 +40,13 @@ func TestPlanCommand(t *testing.T) {
 		status int
 		want   string
 	}{
-		"intel":     {[]string{"--image", image, "--inventory", intel, "--kernel", filepath.Join(kernel, "vmlinuz"), "--cmdline", line}, 0, "would boot\n"},
-		"broadcom":  {[]string{"--image", image, "--inventory", broadcom, "--cmdline", line}, 0, "would boot\n"},
-		"strict":    {[]string{"--image", image, "--inventory", intel, "--cmdline", line + " nodisk.dedline=3m", "--strict"}, exitFailed, "would not boot without doubt: 1 warning (--strict)"},
-		"third":     {[]string{"--image", image, "--inventory", realtek, "--modules", kernel, "--cmdline", line}, exitFailed, "the kernel has r8169: build it with the inventory of this node too, or add --module r8169"},
+		"intel": {[]string{"--image", image, "--inventory", intel, "--kernel", filepath.Join(kernel, "vmlinuz"),
+			"--cmdline", line}, 0, "would boot\n"},
+		"broadcom": {[]string{"--image", image, "--inventory", broadcom, "--cmdline", line}, 0, "would boot\n"},
+		"strict": {[]string{"--image", image, "--inventory", intel, "--cmdline", line + " nodisk.dedline=3m",
+			"--strict"}, exitFailed, "would not boot without doubt: 1 warning (--strict)"},
+		"third": {[]string{"--image", image, "--inventory", realtek, "--modules", kernel, "--cmdline", line},
+			exitFailed, "the kernel has r8169: build it with the inventory of this node too, or add --module r8169"},
 		"nothing":   {nil, exitUsage, "give the node's --image"},
 		"line":      {[]string{"--cmdline", line}, 0, "no image was given"},
 		"bad line":  {[]string{"--cmdline", "root=iscsi:"}, exitFailed, "would not boot: command line: "},
@@ -58,12 +63,14 @@ func TestPlanCommand(t *testing.T) {
 		})
 	}
 	for _, driver := range []string{"igb.ko", "tg3.ko"} {
-		if _, stdout, _ := nodisk("inspect", image); !strings.Contains(stdout, "/"+driver) || strings.Contains(stdout, "r8169.ko") {
+		if _, stdout, _ := nodisk("inspect", image); !strings.Contains(stdout, "/"+driver) ||
+			strings.Contains(stdout, "r8169.ko") {
 			t.Errorf("the image of two inventories should have igb and tg3, not r8169:\n%s", stdout)
 		}
 	}
 	status, _, stderr = nodisk("build", "--modules", kernel, "--inventory", rubbish, "--out", image)
-	if none, _, text := nodisk("build", "--modules", "none", "--inventory", intel, "--out", image); none != exitUsage || !strings.Contains(text, "leave one of them out") {
+	if none, _, text := nodisk("build", "--modules", "none", "--inventory", intel, "--out", image); none != exitUsage ||
+		!strings.Contains(text, "leave one of them out") {
 		t.Errorf("without a module tree: status %d: %s", none, text)
 	}
 	if status != exitFailed || !strings.Contains(stderr, "rubbish.txt line 2") || !strings.Contains(stderr, "line 3") {
@@ -71,7 +78,7 @@ func TestPlanCommand(t *testing.T) {
 	}
 }
 
-// A file's name is no word of the command line.
+// A file's name is not an argument of the command line.
 func TestPlanWords(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -125,10 +132,12 @@ func TestInventoryCommand(t *testing.T) {
 // A directory is none: which of its files is meant, nobody knows. The command is named once.
 func TestInventoryDirectory(t *testing.T) {
 	dir := t.TempDir()
-	want := "read inventory: " + dir + " is a directory: name a file in it, as --inventory " + filepath.Join(dir, "NODE.txt") + "\n"
+	want := "read inventory: " + dir + " is a directory: name a file in it, as --inventory " + filepath.Join(dir,
+		"NODE.txt") + "\n"
 	for command, args := range map[string][]string{
-		"plan":  {"plan", "--inventory", dir, "ip=dhcp"},
-		"build": {"build", "--inventory", dir, "--kernel", planFile(t, "vmlinuz", "x"), "-o", filepath.Join(t.TempDir(), "node.img")},
+		"plan": {"plan", "--inventory", dir, "ip=dhcp"},
+		"build": {"build", "--inventory", dir, "--kernel", planFile(t, "vmlinuz", "x"), "-o",
+			filepath.Join(t.TempDir(), "node.img")},
 	} {
 		if status, _, stderr := nodisk(args...); status == 0 || stderr != "nodisk: "+command+": "+want {
 			t.Errorf("%s: status %d: %s", command, status, stderr)
@@ -143,10 +152,12 @@ func TestPlanForms(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &j); status != 0 || err != nil {
 		t.Fatalf("status %d: %v\n%s%s", status, err, stdout, stderr)
 	}
-	if !j.Boots || !strings.Contains(j.Plan, "192.0.2.1") || len(j.Warnings) != 1 || !strings.Contains(j.Warnings[0], "rd.nosuch") {
+	if !j.Boots || !strings.Contains(j.Plan, "192.0.2.1") || len(j.Warnings) != 1 || !strings.Contains(j.Warnings[0],
+		"rd.nosuch") {
 		t.Errorf("got %+v", j)
 	}
-	if status, stdout, _ = nodisk("plan", "--json", "--strict", "root=nfs:192.0.2.1:/r", "rd.nosuch=1"); status != exitFailed || !strings.Contains(stdout, `"boots": false`) {
+	if status, stdout, _ = nodisk("plan", "--json", "--strict", "root=nfs:192.0.2.1:/r",
+		"rd.nosuch=1"); status != exitFailed || !strings.Contains(stdout, `"boots": false`) {
 		t.Errorf("status %d: %s", status, stdout)
 	}
 	status, stdout, _ = nodisk("plan", "-q", "--cmdline", "root=nfs:192.0.2.1:/r", "ip=dhcp")

@@ -46,10 +46,12 @@ func (b *buildCmd) listProfiles(ctx context.Context, c console) error {
 		case h.Missing != nil || h.OneOf != nil:
 			_, _ = fmt.Fprintf(table, "%s\tcannot be had\t%s\n", p.Name, p.Doc)
 			if h.Missing != nil {
-				_, _ = fmt.Fprintf(table, "\t\t  needs %s, which this kernel does not have\n", strings.Join(h.Missing, " "))
+				_, _ = fmt.Fprintf(table, "\t\t  needs %s, which this kernel does not have\n",
+					strings.Join(h.Missing, " "))
 			}
 			if h.OneOf != nil {
-				_, _ = fmt.Fprintf(table, "\t\t  needs a driver, and this kernel does not have %s\n", modload.Some(h.OneOf))
+				_, _ = fmt.Fprintf(table, "\t\t  needs a driver, and this kernel does not have %s\n",
+					modload.Some(h.OneOf))
 			}
 		default:
 			_, _ = fmt.Fprintf(table, "%s\t%d modules, %.1f MB\t%s\n", p.Name, h.Modules, float64(h.Bytes)/1e6, p.Doc)

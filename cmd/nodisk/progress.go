@@ -9,7 +9,8 @@ import (
 )
 
 // A statusLine shows what is being done: on a terminal in one line that is
-// written again and again, elsewhere in one line a step.
+// written again and again, elsewhere in one line a step. schollz/progressbar and vbauerster/mpb,
+// which were tried, draw bars, and make nodisk 2.2 MB and 0.4 MB larger.
 type statusLine struct {
 	w        io.Writer
 	terminal bool

@@ -53,7 +53,8 @@ func (p *pxeCmd) Run(ctx context.Context, c console) error {
 	}
 	warnings := tree.Warnings
 	if absent := missingFiles(p.Out, tree.Needs); len(absent) > 0 {
-		warnings = append(warnings, fmt.Sprintf("not in %s yet: %s: put them there before the nodes boot", p.Out, strings.Join(absent, ", ")))
+		warnings = append(warnings, fmt.Sprintf("not in %s yet: %s: put them there before the nodes boot",
+			p.Out, strings.Join(absent, ", ")))
 	}
 	for _, f := range changes.Kept {
 		warnings = append(warnings, f+" is no longer wanted, but somebody has changed it: remove it yourself")
@@ -103,7 +104,8 @@ func report(w io.Writer, c pxe.Changes) error {
 	for _, f := range c.Removed {
 		b.WriteString("removed " + f + "\n")
 	}
-	_, err := fmt.Fprintf(w, "%s%d written, %d removed, %d unchanged\n", b.String(), len(c.Written), len(c.Removed), c.Unchanged)
+	_, err := fmt.Fprintf(w, "%s%d written, %d removed, %d unchanged\n", b.String(), len(c.Written), len(c.Removed),
+		c.Unchanged)
 	return err
 }
 

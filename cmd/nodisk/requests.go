@@ -26,7 +26,8 @@ type request struct {
 
 // outs are the files that are written for it.
 func (r request) outs() []string {
-	return slices.DeleteFunc([]string{r.spec.Out, r.spec.SecretOut, r.spec.SBOM}, func(name string) bool { return name == "" })
+	return slices.DeleteFunc([]string{r.spec.Out, r.spec.SecretOut, r.spec.SBOM},
+		func(name string) bool { return name == "" })
 }
 
 // An order is all that a nodisk build is to make.
@@ -52,7 +53,8 @@ func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 	if err != nil {
 		return order{}, err
 	}
-	o := order{several: b.All || b.Image != nil || b.Images != "", recorded: b.All || b.Image != nil, warnings: s.Warnings}
+	o := order{several: b.All || b.Image != nil || b.Images != "", recorded: b.All || b.Image != nil,
+		warnings: s.Warnings}
 	images, common := []site.Image{{}}, s.Defaults
 	switch {
 	case b.Images != "":
@@ -64,7 +66,8 @@ func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 	case b.All:
 		images = s.Images
 		if len(images) == 0 {
-			o.notes = append(o.notes, fmt.Sprintf("no images in %s: nothing to make", filepath.Join(b.Site, site.ImagesDir)))
+			o.notes = append(o.notes, fmt.Sprintf("no images in %s: nothing to make",
+				filepath.Join(b.Site, site.ImagesDir)))
 		}
 	case b.Image != nil:
 		if images, err = selectImages(s, b.Site, b.Image); err != nil {
@@ -92,7 +95,8 @@ func (b *buildCmd) order(ctx context.Context, g given) (order, error) {
 	}
 	for i, image := range images {
 		files := schema.Merge(common, image.Settings)
-		w := wanted{image: image, files: files, settings: files.Without(g.names...), given: g, all: b.All, listed: b.Images != ""}
+		w := wanted{image: image, files: files, settings: files.Without(g.names...), given: g, all: b.All,
+			listed: b.Images != ""}
 		requests, notes, err := w.requests(ctx)
 		for n := range requests {
 			spec := &requests[n].spec
@@ -181,7 +185,7 @@ func (w wanted) ownKernel() bool {
 }
 
 // otherRoot reports whether kernels of the image are those of a root that the files name. A hook runs for the
-// kernels of this machine, which are no matter of such an image.
+// kernels of this machine, which do not concern such an image.
 func (w wanted) otherRoot() bool {
 	_, named := w.settings.Get("sysroot")
 	return w.all && named
@@ -192,10 +196,12 @@ func (w wanted) requests(ctx context.Context) (list []request, notes []string, e
 	if w.given.has("kver") && w.ownKernel() {
 		switch {
 		case w.all:
-			note := fmt.Sprintf("image %s has a kernel of its own (%v): it is not made for others", w.image.Name, w.image.At)
+			note := fmt.Sprintf("image %s has a kernel of its own (%v): it is not made for others",
+				w.image.Name, w.image.At)
 			return nil, []string{note}, nil
 		case w.image.Name != "" || w.listed:
-			return nil, nil, errors.New("it has a kernel of its own: leave out --kver, or kernel: and modules: in the file")
+			return nil, nil, errors.New("it has a kernel of its own: leave out --kver, or kernel: and " +
+				"modules: in the file")
 		}
 		w.settings = w.settings.Without("kernel", "modules")
 	}
@@ -267,7 +273,8 @@ func (w wanted) checkNames(b *buildCmd, kernels []installed.Kernel) error {
 	if _, ok := w.settings.Get("out"); !ok && !w.given.has("out") {
 		switch {
 		case w.image.Name != "":
-			return fmt.Errorf(`it has no "out: FILE"; one with {image} and {kver} in %s is for all images`, site.DefaultsFile)
+			return fmt.Errorf(`it has no "out: FILE"; one with {image} and {kver} in %s is for all images`,
+				site.DefaultsFile)
 		case w.listed:
 			return errors.New(`it has no "out: FILE"`)
 		case b.KVer != nil:
@@ -279,7 +286,8 @@ func (w wanted) checkNames(b *buildCmd, kernels []installed.Kernel) error {
 	}
 	for _, name := range b.outs() {
 		if *name != "" && !strings.Contains(*name, "{kver}") {
-			return fmt.Errorf("%s would be written for each of %d kernels: its name needs {kver}, as in nodisk-{kver}.img",
+			return fmt.Errorf("%s would be written for each of %d kernels: its name needs {kver}, as in "+
+				"nodisk-{kver}.img",
 				*name, len(kernels))
 		}
 	}

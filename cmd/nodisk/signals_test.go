@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// The first signal ends a command with a word and the status that shells give it, also while it waits for
+// The first signal ends a command with a message and the status that shells give it, also while it waits for
 // standard input.
 func TestSignals(t *testing.T) {
 	for signal, want := range map[syscall.Signal]struct {
@@ -55,7 +55,8 @@ func TestSignalsOfReaders(t *testing.T) {
 	dir := t.TempDir()
 	for _, args := range [][]string{
 		{"pxe", "--nodes", "/dev/fd/3", "--out", dir},
-		{"build", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules", kernelDir(t), "--profile", "virt", "--inventory", "/dev/fd/3", "-o", filepath.Join(dir, "out")},
+		{"build", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules", kernelDir(t), "--profile", "virt",
+			"--inventory", "/dev/fd/3", "-o", filepath.Join(dir, "out")},
 	} {
 		c, _ := command(t, args...)
 		there, here, err := os.Pipe()
@@ -97,7 +98,8 @@ func TestSignalsAtFIFO(t *testing.T) {
 	write(t, image, func(w io.Writer) {
 		packedZstd(w, func(n *newc) { n.file("f", 0o100644, zeroes{}, 1) })
 	})
-	build := []string{"build", "--site", "none", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules", kernelDir(t), "--profile", "virt", "-o", out}
+	build := []string{"build", "--site", "none", "--kernel", filepath.Join(kernelDir(t), "vmlinuz"), "--modules",
+		kernelDir(t), "--profile", "virt", "-o", out}
 	for _, args := range [][]string{
 		{"inspect", fifo},
 		{"diff", image, fifo},
@@ -126,7 +128,8 @@ func TestSignalsAtFIFO(t *testing.T) {
 			late := time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() })
 			_ = c.Wait() // the status says it
 			late.Stop()
-			if got := c.ProcessState.ExitCode(); got != 130 || !strings.HasSuffix(stderr.String(), "nodisk: interrupted\n") {
+			if got := c.ProcessState.ExitCode(); got != 130 || !strings.HasSuffix(stderr.String(),
+				"nodisk: interrupted\n") {
 				t.Errorf("status %d, %q", got, stderr.String())
 			}
 		})
@@ -156,7 +159,8 @@ func TestPipesAreRefused(t *testing.T) {
 		{"boot", fifo},
 	} {
 		status, _, stderr := nodisk(args...)
-		if status == 0 || !strings.Contains(stderr, "open "+fifo+": it is a pipe, which cannot be read twice: give a file") {
+		if status == 0 || !strings.Contains(stderr, "open "+fifo+": it is a pipe, which cannot be read "+
+			"twice: give a file") {
 			t.Errorf("%s: status %d, %q", args[0], status, stderr)
 		}
 	}
@@ -202,10 +206,10 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// When the reader of the output has gone a command ends, without a word about it.
+// When the reader of the output has gone a command ends, without a message about it.
 func TestClosedPipe(t *testing.T) {
 	image := filepath.Join(t.TempDir(), "image")
-	write(t, image, hostile()["folders of modules"].write)
+	write(t, image, hostile()["directories of modules"].write)
 	c, _ := command(t, "inspect", image)
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -240,7 +244,8 @@ func TestTerminalEscapes(t *testing.T) {
 			n.file("a\x1b]0;x\a", 0o100644, nil, 0)
 		})
 	})
-	for _, args := range [][]string{{"inspect", image}, {"inspect", "--json", image}, {"plan", "--image", image}, {"inspect", "\x1b[31m/nothing"}} {
+	for _, args := range [][]string{{"inspect", image}, {"inspect", "--json", image}, {"plan", "--image", image},
+		{"inspect", "\x1b[31m/nothing"}} {
 		_, stdout, stderr := nodisk(args...)
 		for _, bad := range []string{"\x1b", "\u202e", "\u009b", "\xff", "\a"} {
 			if strings.Contains(stdout+stderr, bad) {
@@ -248,7 +253,8 @@ func TestTerminalEscapes(t *testing.T) {
 			}
 		}
 	}
-	if status, stdout, stderr := nodisk("inspect", "-f", "/etc/nodisk/nodisk.conf", image); status != 0 || stdout != text {
+	if status, stdout, stderr := nodisk("inspect", "-f", "/etc/nodisk/nodisk.conf", image); status != 0 ||
+		stdout != text {
 		t.Errorf("-f: status %d, %q, %q", status, stdout, stderr)
 	}
 }

@@ -24,9 +24,11 @@ func TestSiteOutputs(t *testing.T) {
 	})
 	status, _, stderr := m.build("--all", "--quiet", "--kver", m.release)
 	for _, want := range []string{
-		"write " + m.out + "/../out/one.img: it is written twice, as --out of image clash (" + m.site + "/images.d/clash.yaml:1) " +
+		"write " + m.out + "/../out/one.img: it is written twice, as --out of image clash (" + m.site +
+			"/images.d/clash.yaml:1) " +
 			"and as --out of image other (" + m.site + "/images.d/other.yaml:1): give each its own path\n",
-		"write --out of image gone (" + m.site + "/images.d/gone.yaml:1): " + m.out + "/not-mounted/gone.img: there is no directory",
+		"write --out of image gone (" + m.site + "/images.d/gone.yaml:1): " + m.out + "/not-mounted/gone.img: there " +
+			"is no directory",
 	} {
 		if status != exitFailed || strings.Count(stderr, want) != 1 {
 			t.Errorf("status %d: %s\nlacks %s", status, stderr, want)
@@ -37,7 +39,7 @@ func TestSiteOutputs(t *testing.T) {
 	}
 }
 
-// What is written as it comes is for one image alone, where "-" is no file of that name.
+// What is written as it comes is for one image alone, where "-" is not a file of that name.
 func TestSiteStreams(t *testing.T) {
 	m := newMachine(t, map[string]string{
 		"build.yaml":         "profile: ram\nfirmware: none\n",
@@ -50,8 +52,10 @@ func TestSiteStreams(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--all"}, {"--image", "one", "--image", "pipe"}} {
 		status, stdout, stderr := m.build(append(args, "--kver", m.release)...)
-		want := "nodisk: build: image one (" + m.site + "/images.d/one.yaml:1): the standard output keeps no image until its kernel goes: " +
-			"give a file, or make this image alone, by --image\nimage pipe (" + m.site + "/images.d/pipe.yaml:1): " + pipe + " keeps no image"
+		want := "nodisk: build: image one (" + m.site + "/images.d/one.yaml:1): the standard output keeps no image " +
+			"until its kernel goes: " +
+			"give a file, or make this image alone, by --image\nimage pipe (" + m.site + "/images.d/pipe.yaml:1): " +
+			pipe + " keeps no image"
 		if status != exitFailed || stdout != "" || !strings.HasPrefix(stderr, want) {
 			t.Errorf("%q: status %d, %d bytes, %s\nwant %s", args, status, len(stdout), stderr, want)
 		}
@@ -103,7 +107,8 @@ func TestSiteFilesAreInputs(t *testing.T) {
 	} {
 		status, _, stderr := m.build(append(tt.args, "--kver", m.release)...)
 		for _, at := range tt.want {
-			if want := "write " + at + ": it is what --site reads, and would be lost: give another path\n"; status != exitFailed || !strings.Contains(stderr, want) {
+			if want := "write " + at + ": it is what --site reads, and would be lost: give " +
+				"another path\n"; status != exitFailed || !strings.Contains(stderr, want) {
 				t.Errorf("%q: status %d, %s; want %s", tt.args, status, stderr, want)
 			}
 		}
@@ -125,9 +130,11 @@ func TestStateIsAnInput(t *testing.T) {
 	record := filepath.Join(m.state, m.release)
 	before := string(fileBytes(t, record))
 	for _, out := range []string{record, filepath.Join(m.state, "new.img")} {
-		for _, args := range [][]string{{"--image", "a", "-o", out}, {"-o", out}, {"-o", filepath.Join(m.site, "b.img"), "--sbom", out}} {
+		for _, args := range [][]string{{"--image", "a", "-o", out}, {"-o", out}, {"-o", filepath.Join(m.site, "b.img"),
+			"--sbom", out}} {
 			status, _, stderr := m.build(append(args, "--kver", m.release)...)
-			if want := "write " + out + ": it is in " + m.state + ", which --state reads: give a path elsewhere\n"; status != exitFailed || !strings.Contains(stderr, want) {
+			if want := "write " + out + ": it is in " + m.state + ", which --state reads: give a " +
+				"path elsewhere\n"; status != exitFailed || !strings.Contains(stderr, want) {
 				t.Errorf("%q: status %d, %s; want %s", args, status, stderr, want)
 			}
 		}
@@ -135,11 +142,12 @@ func TestStateIsAnInput(t *testing.T) {
 	if after := string(fileBytes(t, record)); after != before {
 		t.Errorf("the record is now %q", after)
 	}
-	below := filepath.Join(m.state, "images") // is no record
+	below := filepath.Join(m.state, "images") // is not a record
 	if err := os.Mkdir(below, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, stderr := m.build("--image", "a", "-o", filepath.Join(below, "a.img"), "--kver", m.release); status != 0 {
+	if status, _, stderr := m.build("--image", "a", "-o", filepath.Join(below, "a.img"), "--kver",
+		m.release); status != 0 {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 }
@@ -148,14 +156,16 @@ func TestStateIsAnInput(t *testing.T) {
 func TestKverTwice(t *testing.T) {
 	m := newMachine(t, map[string]string{"build.yaml": "profile: ram\nfirmware: none\n"})
 	out := filepath.Join(m.site, "x-{kver}.img")
-	if status, stdout, stderr := m.build("--kver", m.release, "--kver", m.release, "-o", out); status != 0 || strings.Contains(stdout+stderr, ":0") {
+	if status, stdout, stderr := m.build("--kver", m.release, "--kver", m.release, "-o", out); status != 0 ||
+		strings.Contains(stdout+stderr, ":0") {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 	const empty = "--kver is empty: give a release such as 6.1.0-56-amd64 (uname -r)"
 	if status, _, stderr := m.build("--kver", ""); status != exitUsage || !strings.Contains(stderr, empty) {
 		t.Errorf("build: status %d: %s", status, stderr)
 	}
-	if status, _, stderr := nodisk("clean", "--state", m.state, "--kver", ""); status != exitUsage || !strings.Contains(stderr, empty) {
+	if status, _, stderr := nodisk("clean", "--state", m.state, "--kver", ""); status != exitUsage ||
+		!strings.Contains(stderr, empty) {
 		t.Errorf("clean: status %d: %s", status, stderr)
 	}
 }
@@ -184,13 +194,14 @@ func TestSiteLink(t *testing.T) {
 	}
 }
 
-// What is of one image is not left undone without a word.
+// What is of one image is not left undone silently.
 func TestSeveralRefuse(t *testing.T) {
 	m := newMachine(t, map[string]string{"images.d/a.yaml": "profile: ram\nout: OUT/a.img\n"})
 	for flag, want := range map[string]string{
 		"--secret-only": "--secret-only writes the secrets of one image", "--tree": "--tree is for one image",
 	} {
-		if status, _, stderr := m.build("--all", "--kver", m.release, flag); status != exitFailed || !strings.Contains(stderr, want) {
+		if status, _, stderr := m.build("--all", "--kver", m.release, flag); status != exitFailed ||
+			!strings.Contains(stderr, want) {
 			t.Errorf("%s: status %d, %s", flag, status, stderr)
 		}
 	}

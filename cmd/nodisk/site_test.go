@@ -29,7 +29,8 @@ func newMachine(t *testing.T, files map[string]string) machine {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	m := machine{filepath.Join(dir, "root"), filepath.Join(dir, "site"), filepath.Join(dir, "state"), filepath.Join(dir, "out"), k.Release}
+	m := machine{filepath.Join(dir, "root"), filepath.Join(dir, "site"), filepath.Join(dir, "state"),
+		filepath.Join(dir, "out"), k.Release}
 	linkTree(t, filepath.Join(kernel, "vmlinuz"), filepath.Join(m.root, "boot/vmlinuz-"+k.Release))
 	linkTree(t, filepath.Join(kernel, "lib/modules", k.Release), filepath.Join(m.root, "srv", k.Release))
 	modules := filepath.Join(m.root, "lib/modules")
@@ -133,7 +134,8 @@ func TestSite(t *testing.T) {
 	if diff := cmp.Diff(all, m.outs(t)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if status, stdout, _ = nodisk("inspect", filepath.Join(m.out, "disk-"+m.release+".img")); !strings.Contains(stdout, "profiles: virt, iscsi") {
+	if status, stdout, _ = nodisk("inspect", filepath.Join(m.out, "disk-"+m.release+".img")); !strings.Contains(stdout,
+		"profiles: virt, iscsi") {
 		t.Errorf("status %d: %s", status, stdout)
 	}
 	// As the hook of a kernel does it: nothing is said.
@@ -148,17 +150,20 @@ func TestSite(t *testing.T) {
 	if err := os.Remove(filepath.Join(m.root, "lib/modules", m.release)); err != nil {
 		t.Fatal(err)
 	}
-	if status, stdout, stderr = nodisk(append(clean, "--dry-run")...); status != 0 || strings.Count(stdout, "would be removed") != 3 {
+	if status, stdout, stderr = nodisk(append(clean, "--dry-run")...); status != 0 ||
+		strings.Count(stdout, "would be removed") != 3 {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 	if diff := cmp.Diff(all, m.outs(t)); diff != "" {
 		t.Errorf("after a dry run (-want +got):\n%s", diff)
 	}
-	if err := os.WriteFile(filepath.Join(m.out, "small-amd64-"+m.release+".img"), []byte("somebody's own"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(m.out, "small-amd64-"+m.release+".img"), []byte("somebody's own"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	status, stdout, stderr = nodisk(clean...)
-	if status != 0 || strings.Count(stdout, "removed\n") != 2 || !strings.Contains(stderr, "stays: it was changed since nodisk made it") {
+	if status != 0 || strings.Count(stdout, "removed\n") != 2 ||
+		!strings.Contains(stderr, "stays: it was changed since nodisk made it") {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 	if diff := cmp.Diff([]string{"small-amd64-R.img"}, m.outs(t)); diff != "" {
@@ -173,7 +178,8 @@ func TestSiteOneFails(t *testing.T) {
 		"images.d/good.yaml": "profile: virt\nout: OUT/good.img\n",
 	})
 	status, _, stderr := m.build("--all", "--quiet", "--kver", m.release)
-	if status != exitFailed || !strings.Contains(stderr, "build "+m.out+"/bad.img: image bad ("+m.site+"/images.d/bad.yaml:1): ") || !strings.Contains(stderr, "nosuchmodule") {
+	if status != exitFailed || !strings.Contains(stderr, "build "+m.out+"/bad.img: image bad ("+m.site+
+		"/images.d/bad.yaml:1): ") || !strings.Contains(stderr, "nosuchmodule") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 	if diff := cmp.Diff([]string{"good.img"}, m.outs(t)); diff != "" {
@@ -196,14 +202,16 @@ func TestSitePassedOver(t *testing.T) {
 			t.Errorf("%v: status %d: %s%s", args, status, stdout, stderr)
 		}
 	}
-	if _, err := orderOf("--site", m.site, "--image", "gpu"); err == nil || !strings.Contains(err.Error(), "gpu.yml: only *.yaml") {
+	if _, err := orderOf("--site", m.site, "--image", "gpu"); err == nil ||
+		!strings.Contains(err.Error(), "gpu.yml: only *.yaml") {
 		t.Errorf("--image gpu: %v", err)
 	}
 }
 
 // An image whose name has no {kver} takes the place of that of another kernel: it is said.
 func TestSiteReplaced(t *testing.T) {
-	m := newMachine(t, map[string]string{"build.yaml": "profile: virt\n", "images.d/fixed.yaml": "out: OUT/fixed.img\n"})
+	m := newMachine(t, map[string]string{"build.yaml": "profile: virt\n",
+		"images.d/fixed.yaml": "out: OUT/fixed.img\n"})
 	args := []string{"--all", "--quiet", "--kver", m.release}
 	if status, stdout, stderr := m.build(args...); status != 0 || stdout+stderr != "" {
 		t.Fatalf("status %d: %s%s", status, stdout, stderr)
@@ -214,8 +222,10 @@ func TestSiteReplaced(t *testing.T) {
 	if err := os.Rename(filepath.Join(m.state, m.release), filepath.Join(m.state, "6.1.0-before")); err != nil {
 		t.Fatal(err)
 	}
-	want := "fixed.img was the image of Linux 6.1.0-before, and is now that of " + m.release + ": {kver} in its name gives each kernel its own\n"
-	if status, stdout, stderr := m.build(append(args, "--dry-run")...); status != 0 || !strings.HasSuffix(stderr, want) {
+	want := "fixed.img was the image of Linux 6.1.0-before, and is now that of " + m.release + ": {kver} in its name " +
+		"gives each kernel its own\n"
+	if status, stdout, stderr := m.build(append(args, "--dry-run")...); status != 0 ||
+		!strings.HasSuffix(stderr, want) {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 	// By another name of its directory, too: what is remembered is where links lead.
@@ -223,7 +233,8 @@ func TestSiteReplaced(t *testing.T) {
 	if err := os.Symlink(m.out, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(m.site, "images.d/fixed.yaml"), []byte("out: "+link+"/fixed.img\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(m.site, "images.d/fixed.yaml"), []byte("out: "+link+"/fixed.img\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if status, stdout, stderr := m.build(args...); status != 0 || !strings.HasSuffix(stderr, want) {
@@ -233,7 +244,8 @@ func TestSiteReplaced(t *testing.T) {
 
 // A profile that there is not is said with the line that names it.
 func TestSiteProfiles(t *testing.T) {
-	m := newMachine(t, map[string]string{"images.d/a.yaml": "out: a\nprofile: eth nfs\n", "images.d/b.yaml": "out: b\nprofile: [eht]\n"})
+	m := newMachine(t, map[string]string{"images.d/a.yaml": "out: a\nprofile: eth nfs\n",
+		"images.d/b.yaml": "out: b\nprofile: [eht]\n"})
 	_, err := orderOf("--site", m.site, "--sysroot", m.root, "--all")
 	for _, want := range []string{
 		m.site + `/images.d/a.yaml:2: --profile: "eth nfs" is not one profile: write commas between names, eth,nfs`,
@@ -262,9 +274,10 @@ func TestSiteOrders(t *testing.T) {
 		args []string
 		want []string // out and release of the kernel, or what the error has
 	}{
-		"kver":       {[]string{"--kver", r}, []string{"nodisk-" + r + ".img " + r}},
-		"all kvers":  {[]string{"--kver", "all"}, []string{"nodisk-" + r + ".img " + r}},
-		"sysroot":    {nil, []string{"error: has several (" + r + ", 6.1.0-without): give --kver RELEASE, or --kver all for an image of each"}},
+		"kver":      {[]string{"--kver", r}, []string{"nodisk-" + r + ".img " + r}},
+		"all kvers": {[]string{"--kver", "all"}, []string{"nodisk-" + r + ".img " + r}},
+		"sysroot": {nil, []string{"error: has several (" + r + ", 6.1.0-without): give --kver RELEASE, or --kver " +
+			"all for an image of each"}},
 		"named":      {[]string{"--kver", r, "-o", "x-{arch}.img"}, []string{"x-amd64.img " + r}},
 		"image":      {[]string{"--image", "a", "--kver", r}, []string{site + "/images.d/a-" + r + ".img " + r}},
 		"line's out": {[]string{"--image", "a", "--kver", r, "-o", "b.img"}, []string{"b.img " + r}},
@@ -272,16 +285,20 @@ func TestSiteOrders(t *testing.T) {
 			site + "/images.d/a-" + r + ".img " + r, site + "/images.d/own-" + r + ".img ",
 		}},
 		// The hook of another kernel leaves an image alone that has its own.
-		"all of one":  {[]string{"--all", "--kver", r}, []string{site + "/images.d/a-" + r + ".img " + r}},
-		"own":         {[]string{"--image", "own", "--kver", r}, []string{"error: it has a kernel of its own"}},
-		"no file":     {[]string{"--kver", "6.1.0-without"}, []string{"error: no file such as /boot/vmlinuz-6.1.0-without"}},
-		"given file":  {[]string{"--kver", "6.1.0-without", "--kernel", "/dev/null"}, []string{"error: read kernel: open /dev/null: it is a device: give a file"}},
-		"none":        {[]string{"--kver", "6.9"}, []string{"error: there are " + r + ", 6.1.0-without"}},
-		"modules":     {[]string{"--kver", r, "--modules", "/"}, []string{"error: leave out --modules"}},
-		"no image":    {[]string{"--image", "b"}, []string{`error: no image "b" in ` + site + "/images.d: there are a, own"}},
-		"twice":       {[]string{"--kver", r, "--kver", "all", "-o", "x.img"}, []string{"x.img " + r}},
-		"placeholder": {[]string{"--kver", r, "-o", "{kvr}.img"}, []string{"error: there is no placeholder {kvr}: take {arch}, {kver}"}},
-		"both":        {[]string{"--all", "--image", "a"}, []string{"error: can't be used together"}},
+		"all of one": {[]string{"--all", "--kver", r}, []string{site + "/images.d/a-" + r + ".img " + r}},
+		"own":        {[]string{"--image", "own", "--kver", r}, []string{"error: it has a kernel of its own"}},
+		"no file": {[]string{"--kver", "6.1.0-without"},
+			[]string{"error: no file such as /boot/vmlinuz-6.1.0-without"}},
+		"given file": {[]string{"--kver", "6.1.0-without", "--kernel", "/dev/null"},
+			[]string{"error: read kernel: open /dev/null: it is a device: give a file"}},
+		"none":    {[]string{"--kver", "6.9"}, []string{"error: there are " + r + ", 6.1.0-without"}},
+		"modules": {[]string{"--kver", r, "--modules", "/"}, []string{"error: leave out --modules"}},
+		"no image": {[]string{"--image", "b"},
+			[]string{`error: no image "b" in ` + site + "/images.d: there are a, own"}},
+		"twice": {[]string{"--kver", r, "--kver", "all", "-o", "x.img"}, []string{"x.img " + r}},
+		"placeholder": {[]string{"--kver", r, "-o", "{kvr}.img"},
+			[]string{"error: there is no placeholder {kvr}: take {arch}, {kver}"}},
+		"both": {[]string{"--all", "--image", "a"}, []string{"error: can't be used together"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := orderOf(append([]string{"--sysroot", m.root, "--site", m.site}, tt.args...)...)
@@ -308,7 +325,8 @@ func TestSiteOrders(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := orderOf("--sysroot", m.root, "--site", m.site, "--kver", "all", "-o", "x.img")
-	if want := "x.img would be written for each of 2 kernels: its name needs {kver}"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "x.img would be written for each of 2 kernels: its name needs {kver}"; err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %s", err, want)
 	}
 	if _, err := orderOf("--site", "nowhere"); err == nil || !strings.Contains(err.Error(), "nowhere") {
@@ -319,7 +337,8 @@ func TestSiteOrders(t *testing.T) {
 // A hook runs for a kernel that has come to this machine, with its file: images for others are none of its business,
 // and the machine's kernel is installed all the same.
 func TestSiteHookOfOthers(t *testing.T) {
-	m := newMachine(t, map[string]string{"images.d/own.yaml": "out: own.img\n", "images.d/root.yaml": "out: r-{kver}.img\n"})
+	m := newMachine(t, map[string]string{"images.d/own.yaml": "out: own.img\n",
+		"images.d/root.yaml": "out: r-{kver}.img\n"})
 	for name, line := range map[string]string{"own": "kernel: %[1]s/boot/vmlinuz-%[2]s\n", "root": "sysroot: %[1]s\n"} {
 		at := filepath.Join(m.site, "images.d", name+".yaml")
 		text := append(fileBytes(t, at), fmt.Sprintf("profile: ram\n"+line, m.root, m.release)...)
@@ -327,7 +346,8 @@ func TestSiteHookOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	hook := []string{"--site", m.site, "--all", "--kver", "6.9-new", "--kernel", filepath.Join(m.root, "boot/vmlinuz-"+m.release)}
+	hook := []string{"--site", m.site, "--all", "--kver", "6.9-new", "--kernel",
+		filepath.Join(m.root, "boot/vmlinuz-"+m.release)}
 	o, err := orderOf(hook...)
 	notes := []string{
 		"flags of " + m.site + "/build.yaml",
@@ -338,7 +358,8 @@ func TestSiteHookOfOthers(t *testing.T) {
 		t.Errorf("%d requests, %v, notes (-want +got):\n%s", len(o.requests), err, diff)
 	}
 	// By its name it is made of what the command line says; a kernel that is not there is told.
-	if o, err = orderOf("--site", m.site, "--image", "own", "--kver", m.release, "--sysroot", m.root, "--kernel", hook[6]); err != nil || len(o.requests) != 1 {
+	if o, err = orderOf("--site", m.site, "--image", "own", "--kver", m.release, "--sysroot", m.root, "--kernel",
+		hook[6]); err != nil || len(o.requests) != 1 {
 		t.Errorf("--image own: %d requests, %v", len(o.requests), err)
 	}
 	if _, err = orderOf("--site", m.site, "--image", "root", "--kver", "6.9-new"); err == nil {
@@ -352,9 +373,11 @@ func TestSiteHookOfOthers(t *testing.T) {
 // A dry run writes nothing and says what the image would have.
 func TestDryRun(t *testing.T) {
 	m := newMachine(t, map[string]string{"build.yaml": "profile: virt\n"})
-	args := []string{"--kver", m.release, "--out", filepath.Join(m.out, "x"), "--sbom", filepath.Join(m.out, "s"), "--compress", "none"}
+	args := []string{"--kver", m.release, "--out", filepath.Join(m.out, "x"), "--sbom",
+		filepath.Join(m.out, "s"), "--compress", "none"}
 	status, stdout, stderr := m.build(append(args, "--dry-run")...)
-	if status != 0 || !strings.Contains(stdout, "/x: not written (dry run), ") || !strings.Contains(stdout, "  virtio_net\n") {
+	if status != 0 || !strings.Contains(stdout, "/x: not written (dry run), ") ||
+		!strings.Contains(stdout, "  virtio_net\n") {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 	if got := m.outs(t); len(got) != 0 {
@@ -411,14 +434,15 @@ func TestPathFlags(t *testing.T) {
 	for _, flag := range parser.Model.Flags {
 		key := siteSchema(parser)[flag.Name]
 		mark := flag.PlaceHolder + " " + flag.Tag.Type
-		named := strings.Contains(mark, "FILE") || strings.Contains(mark, "DIR") || strings.Contains(mark, "SRC") || strings.Contains(mark, "exist")
+		named := strings.Contains(mark, "FILE") || strings.Contains(mark, "DIR") || strings.Contains(mark, "SRC") ||
+			strings.Contains(mark, "exist")
 		if named && !key.Path && !key.CommandLine {
 			t.Errorf("--%s takes a path: put it into pathFlags", flag.Name)
 		}
 	}
 	for name := range pathFlags() {
 		if _, ok := siteSchema(parser)[name]; !ok {
-			t.Errorf("pathFlags has %s, which is no flag", name)
+			t.Errorf("pathFlags has %s, which is not a flag", name)
 		}
 	}
 }

@@ -40,18 +40,21 @@ func vars() kong.Vars {
 	return kong.Vars{"profiles": defaultProfiles, "site": defaultSite, "state": defaultState, "version": versionText()}
 }
 
-// commandLineOnly are flags of nodisk build that are no matter of an image.
+// commandLineOnly are flags of nodisk build that do not belong to an image.
 func commandLineOnly() []string {
 	return []string{
-		"all", "dry-run", "help", "image", "images", "json", "list-profiles", "no-cache", "quiet", "secret-only", "site", "state", "tree",
+		"all", "dry-run", "help", "image", "images", "json", "list-profiles", "no-cache", "quiet", "secret-only",
+		"site", "state", "tree",
 	}
 }
 
 // pathFlags are the flags that name files, with the values that are not paths.
 func pathFlags() map[string][]string {
 	return map[string][]string{
-		"add": nil, "base": nil, "config": nil, "firmware": {"none"}, "from-source": nil, "init": nil, "inventory": {"host"},
-		"kernel": nil, "microcode": {"auto"}, "modprobe": {"host"}, "module-dir": nil, "modules": {"none"}, "out": {build.Stdout},
+		"add": nil, "base": nil, "config": nil, "firmware": {"none"}, "from-source": nil, "init": nil,
+		"inventory": {"host"},
+		"kernel":    nil, "microcode": {"auto"}, "modprobe": {"host"}, "module-dir": nil, "modules": {"none"},
+		"out":    {build.Stdout},
 		"rescue": nil, "sbom": {build.Stdout}, "secret": nil, "secret-out": {build.Stdout}, "sysroot": nil,
 	}
 }
@@ -105,7 +108,7 @@ func (g given) has(name string) bool { return slices.Contains(g.names, name) }
 // asks reports whether the command line has a flag that it does not turn off.
 func (g given) asks(name string) bool { return g.has(name) && !slices.Contains(g.off, name) }
 
-// readSite reads the files of the site. That its default directory is missing is no error.
+// readSite reads the files of the site. That its default directory is missing is not an error.
 func readSite(dir string, named bool, schema site.Schema) (site.Site, error) {
 	if dir == noSite {
 		return site.Site{}, nil

@@ -12,7 +12,8 @@ import (
 	"github.com/nodisk/nodisk/integration"
 )
 
-var errNoTerminal = errors.New("boot: --interactive wants a terminal as standard input: leave it out, or run it under script(1)")
+var errNoTerminal = errors.New("boot: --interactive wants a terminal as standard input: leave it out, or run it " +
+	"under script(1)")
 
 // keepTerminal remembers the state of the terminal and returns what restores it. The process
 // outside of the lab's namespaces does that when the one inside is gone, however it went.
@@ -29,7 +30,7 @@ func keepTerminal() (restore func(), err error) {
 }
 
 // takeTerminal makes the terminal a node's: all keys are the node's, and nothing is added to
-// what it writes. words tell the node what terminal it is.
+// what it writes. words, arguments for the kernel, tell the node what terminal it is.
 func takeTerminal(con console) (keyboard io.ReadCloser, words string, leave func(), err error) {
 	fd := int(os.Stdin.Fd())
 	// A description of its own, whose reads end when it is closed.

@@ -114,17 +114,18 @@ func elsewhere(command, flag string) string {
 			"--fwdir":           "--firmware DIR is where the firmware is",
 			"--early-microcode": "--microcode auto puts microcode in",
 			"--kernel-cmdline":  "--config FILE holds what could be on the kernel command line",
-			"--conf":            "--config FILE holds what could be on the kernel command line, and " + defaultSite + " flags of every build",
-			"--confdir":         "--site DIR holds flags of every build",
-			"--gzip":            "--compress gzip",
-			"--xz":              "--compress xz",
-			"--zstd":            "--compress zstd",
-			"--lz4":             "--compress lz4",
-			"--no-compress":     "--compress none",
-			"--generate":        "--out FILE is the image",
-			"-k":                "--kver RELEASE is the kernel's release",
-			"-u":                "it is not needed: an image of the same name is replaced",
-			"-d":                "nodisk clean --kver RELEASE removes the images of a kernel",
+			"--conf": "--config FILE holds what could be on the kernel command line, and " + defaultSite +
+				" flags of every build",
+			"--confdir":     "--site DIR holds flags of every build",
+			"--gzip":        "--compress gzip",
+			"--xz":          "--compress xz",
+			"--zstd":        "--compress zstd",
+			"--lz4":         "--compress lz4",
+			"--no-compress": "--compress none",
+			"--generate":    "--out FILE is the image",
+			"-k":            "--kver RELEASE is the kernel's release",
+			"-u":            "it is not needed: an image of the same name is replaced",
+			"-d":            "nodisk clean --kver RELEASE removes the images of a kernel",
 		},
 		"inspect": {
 			"--size": "--tree prints the sizes",
@@ -147,7 +148,8 @@ func repeated(line *kong.Context) (warnings []string) {
 			continue
 		}
 		if count[p.Flag]++; count[p.Flag] == 2 {
-			warnings = append(warnings, fmt.Sprintf("--%s takes one value, and is given more than once: the last one counts", p.Flag.Name))
+			warnings = append(warnings,
+				fmt.Sprintf("--%s takes one value, and is given more than once: the last one counts", p.Flag.Name))
 		}
 	}
 	return warnings

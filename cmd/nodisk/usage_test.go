@@ -29,7 +29,8 @@ func TestFirstSteps(t *testing.T) {
 		}
 		for _, word := range words[2:] {
 			name, ok := strings.CutPrefix(word, "--")
-			known := slices.ContainsFunc(parser.Model.Children[i].Flags, func(f *kong.Flag) bool { return f.Name == name })
+			known := slices.ContainsFunc(parser.Model.Children[i].Flags,
+				func(f *kong.Flag) bool { return f.Name == name })
 			if ok && !known {
 				t.Errorf("%s there is no flag --%s", line, name)
 			}

@@ -36,7 +36,8 @@ func versionText() string {
 	if inits != nil {
 		inside = "/init inside: " + strings.Join(inits, ", ")
 	}
-	return fmt.Sprintf("nodisk %s, %s %s/%s, %s", versionOf(stamp, info), runtime.Version(), runtime.GOOS, runtime.GOARCH, inside)
+	return fmt.Sprintf("nodisk %s, %s %s/%s, %s", versionOf(stamp, info), runtime.Version(), runtime.GOOS,
+		runtime.GOARCH, inside)
 }
 
 // versionOf is the version and the commit of a build, as far as they are known: the

@@ -72,7 +72,8 @@ func (w *wakeCmd) Run(ctx context.Context, c console) error {
 	err = errors.Join(err, sender.Close())
 	switch {
 	case err != nil && woken < len(targets):
-		return fmt.Errorf("wake: %w: %d of %d were woken; to go on: %s", err, woken, len(targets), w.again(targets[woken].Name))
+		return fmt.Errorf("wake: %w: %d of %d were woken; to go on: %s", err, woken, len(targets),
+			w.again(targets[woken].Name))
 	case err != nil:
 		return fmt.Errorf("wake: %w", err)
 	}
@@ -199,7 +200,8 @@ func (w *wakeCmd) to() (netip.AddrPort, error) {
 	}
 	a, err := netip.ParseAddrPort(w.To)
 	if err != nil || !a.Addr().Is4() {
-		return netip.AddrPort{}, &usageError{fmt.Errorf("wake: --to %q is not an IPv4 address: write the broadcast address of the nodes' network, 10.0.0.255, for example", w.To)}
+		return netip.AddrPort{}, &usageError{fmt.Errorf("wake: --to %q is not an IPv4 address: write the broadcast "+
+			"address of the nodes' network, 10.0.0.255, for example", w.To)}
 	}
 	return a, nil
 }

@@ -34,7 +34,8 @@ func TestWakeTargets(t *testing.T) {
 	if err := os.WriteFile(nodes, []byte(sleepers), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const noIB = ": node ib1 boots from InfiniBand, and no InfiniBand port is woken by a magic packet: write wake: { mac: ... } with the address of an Ethernet port of it, or wake: false\n"
+	const noIB = ": node ib1 boots from InfiniBand, and no InfiniBand port is woken by a magic packet: write wake: { " +
+		"mac: ... } with the address of an Ethernet port of it, or wake: false\n"
 	for name, tt := range map[string]struct {
 		args, out, err string
 		status         int
@@ -47,15 +48,22 @@ func TestWakeTargets(t *testing.T) {
 			"5 would be woken; nothing was sent\n", err: "nodisk: warning: " + nodes + ":12:3" + noIB},
 		"by name, from": {
 			args: "node2 NODE1 old1 --from node2 --to 10.9.0.255 --interval 1s --batch 2",
-			out:  "after 0s  node2  52:54:00:00:00:02  10.9.0.255:9\nafter 0s  old1  52:54:00:00:00:05  10.9.0.255:9\n2 would be woken; nothing was sent\n",
+			out: "after 0s  node2  52:54:00:00:00:02  10.9.0.255:9\nafter 0s  old1  52:54:00:00:00:05  " +
+				"10.9.0.255:9\n2 would be woken; nothing was sent\n",
 		},
-		"a group":     {args: "--group storage --interface eth1", out: "after 0s  disk1  52:54:00:00:00:04\n1 would be woken; nothing was sent\n"},
-		"InfiniBand":  {args: "ib1", err: "nodisk: wake: " + nodes + ":12:3" + noIB, status: exitFailed},
-		"unknown":     {args: "node9 --group x", err: "nodisk: wake: there is no group \"x\" in " + nodes + "\nthere is no node \"node9\" in " + nodes + "\n", status: exitFailed},
-		"nobody":      {args: "", err: "nodisk: wake: nobody to wake: give names of nodes or MACs, --group NAME, or --all\n", status: exitUsage},
-		"no cable":    {args: "--all --via ethernet", err: "nodisk: wake: --via ethernet needs --interface: the one that leads to the nodes\n", status: exitUsage},
-		"a MAC":       {args: "0x525400000009", out: "after 0s  52:54:00:00:00:09  255.255.255.255:9\n1 would be woken; nothing was sent\n"},
-		"nobody left": {args: "--group spare", err: "nodisk: wake: nobody to wake: no node is left of those that were asked for\n", status: exitFailed},
+		"a group": {args: "--group storage --interface eth1", out: "after 0s  disk1  52:54:00:00:00:04\n1 would " +
+			"be woken; nothing was sent\n"},
+		"InfiniBand": {args: "ib1", err: "nodisk: wake: " + nodes + ":12:3" + noIB, status: exitFailed},
+		"unknown": {args: "node9 --group x", err: "nodisk: wake: there is no group \"x\" in " + nodes +
+			"\nthere is no node \"node9\" in " + nodes + "\n", status: exitFailed},
+		"nobody": {args: "", err: "nodisk: wake: nobody to wake: give names of nodes or MACs, --group " +
+			"NAME, or --all\n", status: exitUsage},
+		"no cable": {args: "--all --via ethernet", err: "nodisk: wake: --via ethernet needs --interface: the one " +
+			"that leads to the nodes\n", status: exitUsage},
+		"a MAC": {args: "0x525400000009", out: "after 0s  52:54:00:00:00:09  255.255.255.255:9\n1 would be " +
+			"woken; nothing was sent\n"},
+		"nobody left": {args: "--group spare", err: "nodisk: wake: nobody to wake: no node is left of those that " +
+			"were asked for\n", status: exitFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"wake", "--dry-run", "--nodes", nodes}, strings.Fields(tt.args)...)
@@ -78,8 +86,10 @@ func TestWakeSends(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close() //nolint:errcheck // nothing was written
-	status, out, stderr := nodisk("wake", "--nodes", nodes, "--to", c.LocalAddr().String(), "--interval", "0s", "--repeat", "1", "node2", "disk1")
-	if status != 0 || !strings.Contains(out, "woken 1/2  disk1  52:54:00:00:00:04  "+c.LocalAddr().String()+"  by UDP\nwoken 2/2  node2  ") {
+	status, out, stderr := nodisk("wake", "--nodes", nodes, "--to", c.LocalAddr().String(), "--interval", "0s",
+		"--repeat", "1", "node2", "disk1")
+	if status != 0 || !strings.Contains(out, "woken 1/2  disk1  52:54:00:00:00:04  "+c.LocalAddr().String()+
+		"  by UDP\nwoken 2/2  node2  ") {
 		t.Fatalf("status %d\n%s%s", status, out, stderr)
 	}
 	for _, want := range []struct {
@@ -119,7 +129,8 @@ func TestPXEExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, out, stderr := nodisk("pxe", "--nodes", nodes, "--out", filepath.Join(dir, "tftp"))
-	if status != 0 || !strings.Contains(out, "pxelinux.cfg/01-52-54-00-00-01-02") || strings.Contains(stderr, "command line:") {
+	if status != 0 || !strings.Contains(out, "pxelinux.cfg/01-52-54-00-00-01-02") ||
+		strings.Contains(stderr, "command line:") {
 		t.Errorf("status %d\n%s%s", status, out, stderr)
 	}
 	if status, _, stderr = nodisk("pxe"); status != exitUsage || !strings.Contains(stderr, "--example") {
@@ -140,7 +151,8 @@ func TestWakeNobody(t *testing.T) {
 	}
 	status, out, stderr := nodisk("wake", "--nodes", nodes, "--all")
 	const (
-		why   = ":3:3: node ib0 boots from InfiniBand, and no InfiniBand port is woken by a magic packet: write wake: { mac: ... } with the address of an Ethernet port of it, or wake: false\n"
+		why = ":3:3: node ib0 boots from InfiniBand, and no InfiniBand port is woken by a magic packet: write " +
+			"wake: { mac: ... } with the address of an Ethernet port of it, or wake: false\n"
 		short = "\nnodisk: warning: and 50 more nodes that boot from InfiniBand, which are not shown\n"
 		end   = "\nnodisk: wake: nobody to wake: no node is left of those that were asked for\n"
 	)

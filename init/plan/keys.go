@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -9,68 +8,16 @@ import (
 	"github.com/nodisk/nodisk/netsetup"
 )
 
-// A KeyState is what nodisk makes of a key of the command line. The zero value is
-// invalid.
-type KeyState int
-
-// The states.
-const (
-	KeyDone      KeyState = iota + 1 // it does what the key's manual says
-	KeyNotNeeded                     // what the key asks for is so in any case
-	KeyForeign                       // the business of somebody else, of whom nothing is expected
-	KeyInstead                       // without effect, which is a warning; something else is to be written
-	KeyRefused                       // an error; something else is to be written
-	KeyLater                         // of the grammar, and not built yet
-)
-
-// String is the state as docs/cmdline.md has it.
-func (s KeyState) String() string {
-	switch s {
-	case KeyDone:
-		return "done"
-	case KeyNotNeeded:
-		return "not needed"
-	case KeyForeign:
-		return "passed over"
-	case KeyInstead:
-		return "without effect"
-	case KeyRefused:
-		return "an error"
-	case KeyLater:
-		return "later"
-	}
-	return fmt.Sprintf("KeyState(%d)", int(s))
-}
-
-// A Key is a word of the command line that is known, of nodisk's own grammar or of
-// the manuals that people have written their command lines by.
-type Key struct {
-	// Name is the key. One that ends in ".*" stands for all that begin so and are not
-	// known by themselves.
-	Name  string
-	State KeyState
-	// Why is the reason, and what to write instead.
-	Why string
-	// As is the key that this one is another name of.
-	As string
-	// Quiet are values with which a key asks for nothing, separated by spaces.
-	Quiet string
-	// From is the manual that has it, empty for nodisk's own.
-	From string
-	// Example is an argument with the key that can be used.
-	Example string
-}
-
 // A keyTable is what Keys returns, for who looks up several.
-type keyTable []Key
+type keyTable []cmdline.Key
 
 // lookup finds a key. Dash and underscore are the same; open-iscsi's are also known
 // in capitals, in which its configuration file has them.
-func (table keyTable) lookup(name string) (Key, bool) {
+func (table keyTable) lookup(name string) (cmdline.Key, bool) {
 	if strings.HasPrefix(name, "ISCSI_") {
 		name = strings.ToLower(name)
 	}
-	var family Key
+	var family cmdline.Key
 	for _, k := range table {
 		prefix, all := strings.CutSuffix(k.Name, "*")
 		switch {
@@ -127,11 +74,11 @@ func (table keyTable) judge(args cmdline.Args) (warnings, notes []string) {
 			if near := slip(a.Key); near != "" {
 				warnings = append(warnings, a.Key+": no key of nodisk's; did you mean "+near+"?")
 			}
-		case k.State == KeyInstead:
+		case k.State == cmdline.KeyInstead:
 			warnings = append(warnings, a.Key+": without effect: "+k.Why)
-		case k.State == KeyLater:
+		case k.State == cmdline.KeyLater:
 			warnings = append(warnings, a.Key+": not built yet, without effect")
-		case k.State == KeyNotNeeded:
+		case k.State == cmdline.KeyNotNeeded:
 			notes = append(notes, a.Key+": not needed: "+k.Why)
 		}
 	}
@@ -149,12 +96,16 @@ func KeyWarnings(args cmdline.Args) []string {
 
 // refused are the errors of keys that cannot be passed over: a login without the
 // password that somebody gave; a key without a value gives none. Values may be
-// secrets. Those of the network are netsetup's.
+// secrets. Those of the network
+// netsetup reports itself.
 func (table keyTable) refused(args cmdline.Args) []error {
 	var errs []error
 	given := func(value string) bool { return value != "" }
+	told := func(name string) bool {
+		return slices.ContainsFunc(netsetup.Keys(), func(k cmdline.Key) bool { return k.Name == name })
+	}
 	for _, k := range table {
-		if k.State == KeyRefused && slices.ContainsFunc(args.All(k.Name), given) && !slices.Contains(netsetup.Keys(), k.Name) {
+		if k.State == cmdline.KeyRefused && slices.ContainsFunc(args.All(k.Name), given) && !told(k.Name) {
 			problem, fix, _ := strings.Cut(k.Why, ": ")
 			errs = append(errs, &cmdline.ValueError{Key: k.Name, Value: "...", Problem: problem, Fix: fix})
 		}

@@ -23,8 +23,9 @@ func (table keyTable) meant(name string) string {
 // root's system have some are near to one.
 func slip(word string) string {
 	var long []string
-	for _, k := range doneKeys() {
+	for _, k := range Keys() {
 		switch {
+		case k.State != cmdline.KeyDone || k.As != "":
 		case strings.EqualFold(k.Name, word):
 			return k.Name
 		case len(k.Name) > 3 && k.Name != "boot": // which much is near to

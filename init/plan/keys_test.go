@@ -57,7 +57,7 @@ func bases() []string {
 
 // told is what a plan says of a key: what begins with it or, in errors, with what it
 // is another name of.
-func told(k Key, name string, p Plan, err error) string {
+func told(k cmdline.Key, name string, p Plan, err error) string {
 	about := func(lines []string, names ...string) []string {
 		var list []string
 		for _, l := range lines {
@@ -93,19 +93,19 @@ func TestKeys(t *testing.T) {
 				t.Fatalf("%s is found as %q, %v; twice: %v", name, found.Name, ok, names[k.Name])
 			}
 			names[k.Name] = true
-			want, fails := "", k.State == KeyRefused
+			want, fails := "", k.State == cmdline.KeyRefused
 			switch k.State {
-			case KeyDone, KeyForeign:
+			case cmdline.KeyDone, cmdline.KeyForeign:
 				if k.As != "" {
 					want = "note " + name + ": taken as " + k.As + "\n"
 				}
-			case KeyNotNeeded:
+			case cmdline.KeyNotNeeded:
 				want = "note " + name + ": not needed: " + k.Why + "\n"
-			case KeyInstead:
+			case cmdline.KeyInstead:
 				want = "warning " + name + ": without effect: " + k.Why + "\n"
-			case KeyLater:
+			case cmdline.KeyLater:
 				want = "warning " + name + ": not built yet, without effect\n"
-			case KeyRefused:
+			case cmdline.KeyRefused:
 				problem, fix, ok := strings.Cut(k.Why, ": ")
 				if !ok {
 					t.Fatalf("%q says no way out", k.Why)
@@ -179,7 +179,7 @@ func TestKeysEffect(t *testing.T) {
 			other, _ := table.lookup(k.As)
 			state = other.State
 		}
-		if done := state == KeyDone; done != (len(does) > 0) {
+		if done := state == cmdline.KeyDone; done != (len(does) > 0) {
 			t.Errorf("%s is %v, and changes the plan of %q", k.Example, state, does)
 		}
 	}
@@ -187,8 +187,9 @@ func TestKeysEffect(t *testing.T) {
 
 // Who parses a key and who knows of it must agree.
 func TestKeysOfNetsetup(t *testing.T) {
-	for _, name := range netsetup.Keys() {
-		if k, ok := keyTable(Keys()).lookup(name); !ok || k.Name != name || k.State != KeyDone && k.State != KeyRefused {
+	for _, own := range netsetup.Keys() {
+		name := own.Name
+		if k, ok := keyTable(Keys()).lookup(name); !ok || k.Name != name || k.State != cmdline.KeyDone && k.State != cmdline.KeyRefused {
 			t.Errorf("%s, which netsetup reads, is %v", name, k)
 		}
 	}
@@ -210,9 +211,9 @@ func keysDoc() string {
 	for _, k := range Keys() {
 		g := group{k.State.String(), k.From}
 		switch {
-		case k.As != "" && k.State == KeyDone:
+		case k.As != "" && k.State == cmdline.KeyDone:
 			g.what = "`" + k.As + "`"
-		case k.State == KeyDone:
+		case k.State == cmdline.KeyDone:
 			continue
 		default:
 			if k.Quiet != "" {
@@ -247,7 +248,7 @@ func TestKeysDoc(t *testing.T) {
 		t.Fatalf("%s has no %q and %q", file, begin, end)
 	}
 	for _, k := range Keys() {
-		if k.State == KeyDone && k.As == "" && !strings.Contains(head+tail, "`"+k.Name) && !strings.Contains(head+tail, k.Name+"=") {
+		if k.State == cmdline.KeyDone && k.As == "" && !strings.Contains(head+tail, "`"+k.Name) && !strings.Contains(head+tail, k.Name+"=") {
 			t.Errorf("%s does not mention %s", file, k.Name)
 		}
 	}

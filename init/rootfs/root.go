@@ -231,9 +231,9 @@ func missing(args cmdline.Args) error {
 	if nfsroot, ok := args.Last("nfsroot"); ok {
 		return &cmdline.ValueError{Key: "nfsroot", Value: nfsroot, Problem: "is there but root= is not", Fix: "add root=/dev/nfs"}
 	}
-	for _, key := range imageKeys() {
-		if value, ok := args.Last(key); ok {
-			return notBuilt(key, value, "an image over HTTP")
+	for _, k := range ImageKeys() {
+		if value, ok := args.Last(k.Name); ok {
+			return notBuilt(k.Name, value, "an image over HTTP")
 		}
 	}
 	return &cmdline.ValueError{Key: "root", Problem: "is missing", Fix: forms}

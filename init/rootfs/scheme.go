@@ -2,6 +2,8 @@ package rootfs
 
 import (
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
 // laterForm names what a value of root= stands for when it is in the grammar
@@ -22,10 +24,12 @@ func laterForm(value string) string {
 	return ""
 }
 
-// imageKeys name the image of the root in the words of xCAT, Warewulf, anaconda, CoreOS,
+// ImageKeys name the image of the root in the words of xCAT, Warewulf, anaconda, CoreOS,
 // Arch and live systems, whose command lines need no root=.
-func imageKeys() []string {
-	return []string{"imgurl", "wwinit.uri", "coreos.live.rootfs_url", "inst.stage2", "inst.repo", "inst.ks", "archiso_http_srv"}
+func ImageKeys() []cmdline.Key {
+	return cmdline.KeyRows(cmdline.ByImages, cmdline.KeyLater, "", `imgurl=http://10.0.0.1/rootimg.gz wwinit.uri=http://10.0.0.1:9873/provision
+		coreos.live.rootfs_url=http://10.0.0.1/rootfs.img inst.stage2=http://10.0.0.1/os inst.repo=http://10.0.0.1/os
+		inst.ks=http://10.0.0.1/ks archiso_http_srv=http://10.0.0.1/`)
 }
 
 // elsewhere are the schemes of roots that other initramfs have and nodisk has not:

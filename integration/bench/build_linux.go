@@ -84,7 +84,8 @@ func (r buildResult) row(m maker) string {
 	if r.ColdSeconds > 0 {
 		cold = fmt.Sprintf("%.2f", r.ColdSeconds)
 	}
-	return fmt.Sprintf("%-24s %8.2f %8s %10d  %s (%s)\n", m.name, r.Seconds, cold, r.ImageBytes, strings.Join(runs, " "), r.What)
+	return fmt.Sprintf("%-24s %8.2f %8s %10d  %s (%s)\n", m.name, r.Seconds, cold, r.ImageBytes,
+		strings.Join(runs, " "), r.What)
 }
 
 // ratios compares the others with nodisk, with its cache and without.
@@ -92,7 +93,8 @@ func ratios(makers []maker, results map[string]buildResult) string {
 	var out strings.Builder
 	for _, m := range makers[2:] {
 		fmt.Fprintf(&out, "%s takes %.0f times as long as nodisk, %.0f times as long as nodisk's first build\n", m.name,
-			results[m.name].Seconds/results["build-nodisk"].Seconds, results[m.name].Seconds/results["build-nodisk-first"].Seconds)
+			results[m.name].Seconds/results["build-nodisk"].Seconds,
+			results[m.name].Seconds/results["build-nodisk-first"].Seconds)
 	}
 	return out.String()
 }
@@ -121,7 +123,8 @@ func (b *bench) make(ctx context.Context, m maker) (seconds float64, size int64,
 // makers prepares the tools: nodisk twice, then those that are installed.
 func (b *bench) makers(ctx context.Context) ([]maker, error) {
 	kernel := filepath.Join(b.kernelDir, "vmlinuz")
-	nodisk := []string{b.nodisk, "build", "--kernel", kernel, "--modules", b.kernelDir, "--profile", "virt,iscsi,ext4", "--out", "{out}"}
+	nodisk := []string{b.nodisk, "build", "--kernel", kernel, "--modules", b.kernelDir, "--profile", "virt,iscsi,ext4",
+		"--out", "{out}"}
 	cache := "NODISK_CACHE=" + filepath.Join(b.dir, "cache")
 	makers := []maker{
 		{"build-nodisk", "with its cache", nodisk, []string{cache}},

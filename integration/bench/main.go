@@ -51,7 +51,7 @@ func run(args []string, out io.Writer) (err error) {
 	)
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&b.nodisk, "nodisk", "bin/nodisk", "the command under test")
-	flags.StringVar(&b.kernelDir, "kernel", ".cache/kernel", "folder with vmlinuz and lib/modules/RELEASE")
+	flags.StringVar(&b.kernelDir, "kernel", ".cache/kernel", "directory with vmlinuz and lib/modules/RELEASE")
 	flags.StringVar(&b.stall, "stall", ".cache/stall/stall.ko", "the driver that takes its time, see integration/stall")
 	flags.StringVar(&file, "out", "bench.json", "where to write the results")
 	flags.StringVar(&only, "only", "", "one scenario, or a group such as slow or slow-2cpu, instead of all")

@@ -62,7 +62,8 @@ func (b *bench) measure(ctx context.Context, group []scenario) ([]result, error)
 			}
 			t := res.Times.Initramfs().Seconds()
 			if !res.Reached || t == 0 {
-				return nil, fmt.Errorf("%s: %s", spec.Name, orElse(res.Why, "the kernel's time stamps are not on the console"))
+				return nil, fmt.Errorf("%s: %s", spec.Name,
+					orElse(res.Why, "the kernel's time stamps are not on the console"))
 			}
 			results[i].Runs = append(results[i].Runs, t)
 			results[i].MemoryBytes = max(results[i].MemoryBytes, memory(res))
@@ -79,7 +80,8 @@ func (b *bench) measure(ctx context.Context, group []scenario) ([]result, error)
 // switch_root, else what the root found in use, which is less: the initramfs
 // is gone by then.
 func memory(res integration.BootResult) int64 {
-	if m := regexp.MustCompile(`nodisk: .*\b(\d+) KiB in use at switch_root`).FindStringSubmatch(res.Console); m != nil {
+	if m := regexp.MustCompile(`nodisk: .*\b(\d+) KiB in use at switch_root`).
+		FindStringSubmatch(res.Console); m != nil {
 		if kib, err := strconv.ParseInt(m[1], 10, 64); err == nil {
 			return kib << 10
 		}
@@ -155,7 +157,8 @@ func orElse(s, other string) string {
 }
 
 func header() string {
-	return fmt.Sprintf("%-20s %12s %10s %10s %10s %8s  %s\n", "scenario", "initramfs s", "image B", "/init B", "memory B", "build s", "runs")
+	return fmt.Sprintf("%-20s %12s %10s %10s %10s %8s  %s\n", "scenario", "initramfs s", "image B", "/init B",
+		"memory B", "build s", "runs")
 }
 
 func (r result) row(name string) string {

@@ -42,10 +42,14 @@ func scenarios() []scenario {
 	one := boot(integration.BootSpec{Root: integration.RootISCSI})
 	return []scenario{
 		{name: "iscsi", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
-		{name: "iscsi-static", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI, Static: true})},
-		{name: "iscsi-zstd", profiles: iscsi, compress: "zstd", spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
-		{name: "iscsi-unsigned", profiles: iscsi, strip: true, spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
-		{name: "iscsi-16nics", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI, NICs: 16})},
+		{name: "iscsi-static", profiles: iscsi,
+			spec: boot(integration.BootSpec{Root: integration.RootISCSI, Static: true})},
+		{name: "iscsi-zstd", profiles: iscsi, compress: "zstd",
+			spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
+		{name: "iscsi-unsigned", profiles: iscsi, strip: true,
+			spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
+		{name: "iscsi-16nics", profiles: iscsi,
+			spec: boot(integration.BootSpec{Root: integration.RootISCSI, NICs: 16})},
 		{name: "nfs3", profiles: "virt,nfs3", spec: boot(integration.BootSpec{Root: integration.RootNFS3})},
 		{name: "nfs4", profiles: "virt,nfs4", spec: boot(integration.BootSpec{Root: integration.RootNFS4})},
 		{name: "ram", profiles: "virt,ram", tree: true, spec: boot(integration.BootSpec{Root: integration.RootRAM})},

@@ -48,7 +48,8 @@ func Linux418() []Rule {
 		// Linux 5.4.
 		{Call: unix.SYS_WAITID, Args: []Arg{is(0, unix.P_PIDFD)}, Errno: unix.EINVAL},
 		// Linux 4.20.
-		{Call: unix.SYS_SETSOCKOPT, Args: []Arg{is(1, unix.SOL_NETLINK), is(2, unix.NETLINK_GET_STRICT_CHK)}, Errno: unix.ENOPROTOOPT},
+		{Call: unix.SYS_SETSOCKOPT, Args: []Arg{is(1, unix.SOL_NETLINK), is(2, unix.NETLINK_GET_STRICT_CHK)},
+			Errno: unix.ENOPROTOOPT},
 		// Linux 5.6.
 		{Call: unix.SYS_SOCKET, Args: []Arg{is(2, ipprotoMPTCP)}, Errno: unix.EPROTONOSUPPORT},
 		// Linux 6.3.
@@ -95,10 +96,11 @@ func program(rules []Rule) ([]unix.SockFilter, error) {
 				rule = append(rule, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: a.Mask})
 				continue
 			}
-			rule = append(rule, unix.SockFilter{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: a.Mask}, unix.SockFilter{Code: equal, K: a.Value})
+			rule = append(rule, unix.SockFilter{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: a.Mask},
+				unix.SockFilter{Code: equal, K: a.Value})
 		}
 		rule = append(rule, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ERRNO | uint32(r.Errno)})
-		for i := range rule { // what does not fit goes on behind the rule
+		for i := range rule { // what does not fit goes on after the rule
 			if rule[i].Code&7 == unix.BPF_JMP {
 				rule[i].Jf = uint8(len(rule) - 1 - i)
 			}
@@ -121,7 +123,8 @@ func Install(rules []Rule) error {
 		return fmt.Errorf("set no_new_privs: %w", err)
 	}
 	prog := unix.SockFprog{Len: uint16(len(p)), Filter: &p[0]}
-	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(&prog)))
 	switch {
 	case errno != 0:
 		return fmt.Errorf("set seccomp filter: %w", errno)

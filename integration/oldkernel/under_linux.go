@@ -26,7 +26,8 @@ func Under(t *testing.T, rules []Rule, f func(t *testing.T)) {
 	for i, name := range levels {
 		levels[i] = "^" + regexp.QuoteMeta(name) + "$"
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.count=1", "-test.run="+strings.Join(levels, "/"))
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.count=1",
+		"-test.run="+strings.Join(levels, "/"))
 	cmd.Env = append(os.Environ(), underEnv+"="+t.Name())
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+" ") {

@@ -3,7 +3,7 @@
  * Orders over the cable: a test changes what the adapter of a node is like at any
  * moment of its boot, when nobody can write to /sys there.  An order is an
  * Ethernet frame of type 0x88b6 to the address of one of the cables, with the
- * text NAME=VALUE as /sys/module/softib/parameters has it, and zeroes behind it.
+ * text NAME=VALUE as /sys/module/softib/parameters has it, and zeroes after it.
  * Frames may come in softirq; a work item carries them out.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

@@ -274,7 +274,7 @@ MODULE_PARM_DESC(gone, "1,0: the first HCA is unregistered, the second is there;
 
 /* ---- events ---- */
 
-/* Those that change nothing of the port: a subnet manager has begun anew. */
+/* Those that change nothing of the port: a subnet manager has begun again. */
 static int sib_event_word(const char *word, int i, void *arg)
 {
 	static const struct { const char *name; enum ib_event_type type; } known[] = {

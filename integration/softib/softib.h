@@ -148,7 +148,7 @@ static inline bool sib_is_mlid(u16 lid)
 
 /*
  * Under sa=1 nobody hands out LIDs: every node knows every other's by its GUID.
- * 14 bits stay below the multicast LIDs, and 0 is no LID.
+ * 14 bits stay below the multicast LIDs, and 0 is not a LID.
  */
 static inline u16 sib_guid_lid(u64 guid)
 {

@@ -12,7 +12,7 @@
 
 static unsigned int probe_secs = 60;
 module_param(probe_secs, uint, 0444);
-MODULE_PARM_DESC(probe_secs, "seconds in the probe of a device; 100000 is for ever (default 60)");
+MODULE_PARM_DESC(probe_secs, "seconds in the probe of a device; 100000 is forever (default 60)");
 
 static unsigned int init_secs;
 module_param(init_secs, uint, 0444);

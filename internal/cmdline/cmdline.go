@@ -1,17 +1,17 @@
 // Package cmdline splits the kernel command line and nodisk's config files
 // into an ordered list of arguments.
 //
-// Order and repetition are kept, because both carry meaning: two ip= words
-// are two devices, two netroot= words two portals. The rules for quotes and
+// Order and repetition are kept, because both carry meaning: two ip= arguments
+// are two devices, two netroot= arguments two portals. The rules for quotes and
 // for "--" are those of the kernel's own next_arg (lib/cmdline.c), so that
-// nodisk and the kernel never disagree about where a word ends.
+// nodisk and the kernel never disagree about where an argument ends.
 package cmdline
 
 import (
 	"strings"
 )
 
-// An Arg is one word: a bare flag ("quiet") or a pair ("ip=dhcp").
+// An Arg is one argument: a bare flag ("quiet") or a pair ("ip=dhcp").
 type Arg struct {
 	Key   string
 	Value string
@@ -54,7 +54,7 @@ func Parse(line string) Args {
 }
 
 // cut takes the first word off a line that does not begin with white space. A
-// double quote anywhere in the word protects the white space behind it.
+// double quote anywhere in the word protects the white space after it.
 func cut(line string) (word, rest string) {
 	quoted := false
 	for i := range len(line) {
@@ -124,7 +124,7 @@ func (a Args) Last(key string) (value string, ok bool) {
 	return value, ok
 }
 
-// Has tells whether the key occurs, with or without a value.
+// Has reports whether the key occurs, with or without a value.
 func (a Args) Has(key string) bool {
 	for _, x := range a {
 		if SameKey(x.Key, key) {

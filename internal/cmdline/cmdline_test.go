@@ -13,15 +13,17 @@ func TestParse(t *testing.T) {
 		line string
 		want Args
 	}{
-		"empty":         {line: " \n"},
-		"flag and pair": {line: "quiet ip=dhcp\n", want: Args{{Key: "quiet"}, {Key: "ip", Value: "dhcp", HasValue: true}}},
+		"empty": {line: " \n"},
+		"flag and pair": {line: "quiet ip=dhcp\n", want: Args{{Key: "quiet"}, {Key: "ip", Value: "dhcp",
+			HasValue: true}}},
 		"repeated key keeps order": {
 			line: "ip=a root=b ip=c",
 			want: Args{{"ip", "a", true}, {"root", "b", true}, {"ip", "c", true}},
 		},
 		"empty value":       {line: "rd.shell=", want: Args{{"rd.shell", "", true}}},
 		"value with equals": {line: "root=LABEL=data", want: Args{{"root", "LABEL=data", true}}},
-		"quoted value":      {line: `dyndbg="file a +p; file b" x`, want: Args{{"dyndbg", "file a +p; file b", true}, {Key: "x"}}},
+		"quoted value": {line: `dyndbg="file a +p; file b" x`, want: Args{{"dyndbg", "file a +p; file b", true},
+			{Key: "x"}}},
 		"quoted word":       {line: `"opt=a b" c`, want: Args{{"opt", "a b", true}, {Key: "c"}}},
 		"quote never ends":  {line: `foo="`, want: Args{{"foo", "", true}}},
 		"init arguments":    {line: `a -- single "b c"`, want: Args{{Key: "a"}}},

@@ -18,7 +18,7 @@ import (
 // What steers a terminal or is not seen is escaped as in Go: control characters, C1
 // too, and bytes that are not UTF-8 as \x1b, marks that turn the direction of writing
 // (Trojan Source, CVE-2021-42574), zero-width and other invisible characters as
-// \u202e. A backslash stays one, so that text which is visible already stays as it is.
+// \u202e. A backslash stays one, so that text which is visible already is left unchanged.
 // The result has at most four bytes for one.
 func Text(text string) string {
 	if clean(text, "") {
@@ -49,7 +49,7 @@ func one(b *strings.Builder, text string) int {
 	return size
 }
 
-// clean reports whether nothing of text needs to be escaped but what is allowed.
+// clean reports whether nothing in text needs to be escaped but what is allowed.
 func clean[T string | []byte](text T, allowed string) bool {
 	for i := 0; i < len(text); {
 		if c := text[i]; c < 0x7f && c >= ' ' {

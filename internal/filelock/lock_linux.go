@@ -28,7 +28,9 @@ func Lock(ctx context.Context, f *os.File, waiting func()) (unlock func() error,
 	if waiting != nil {
 		waiting()
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("another process has kept it for %v: see which one (fuser -v %s), and whether it hangs", longest, name))
+	ctx, cancel := context.WithTimeoutCause(ctx, longest,
+		fmt.Errorf("another process has kept it for %v: see which one (fuser -v %s), and whether it hangs",
+			longest, name))
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- flock(fd, unix.LOCK_EX) }()
@@ -50,7 +52,8 @@ func Lock(ctx context.Context, f *os.File, waiting func()) (unlock func() error,
 // refused says why there is no lock, and what helps where that is the file system's doing.
 func refused(name string, err error) error {
 	if errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.EOPNOTSUPP) {
-		return fmt.Errorf("lock %s: %w: its file system has no locks (on NFS, check that lockd runs): give a directory of another one", name, err)
+		return fmt.Errorf("lock %s: %w: its file system has no locks (on NFS, check that lockd runs): give a "+
+			"directory of another one", name, err)
 	}
 	return fmt.Errorf("lock %s: %w", name, err)
 }

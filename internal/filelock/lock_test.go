@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A lock that another has is waited for, after one word about it, and not longer than the context; it is had when the
-// other gives it back.
+// A lock that another has is waited for, after one message about it, and not longer than the
+// context; it is had when the other gives it back.
 func TestLock(t *testing.T) {
 	at := filepath.Join(t.TempDir(), ".lock")
 	open := func() *os.File {
@@ -50,8 +50,9 @@ func TestLock(t *testing.T) {
 // What only another file system helps against says so.
 func TestRefused(t *testing.T) {
 	for err, want := range map[error]string{
-		syscall.ENOLCK: "lock /x: no locks available: its file system has no locks (on NFS, check that lockd runs): give a directory of another one",
-		syscall.EIO:    "lock /x: input/output error",
+		syscall.ENOLCK: "lock /x: no locks available: its file system has no locks (on NFS, check that lockd runs): " +
+			"give a directory of another one",
+		syscall.EIO: "lock /x: input/output error",
 	} {
 		if got := refused("/x", err); got.Error() != want || !errors.Is(got, err) {
 			t.Errorf("got  %v\nwant %s", got, want)

@@ -14,7 +14,7 @@ import (
 )
 
 // Open opens a file to read it. For the writer of a FIFO it waits until ctx ends; the cause is the error then. What
-// is no regular file ends its reads with ctx, too, if the kernel tells when there is something to read.
+// is not a regular file ends its reads with ctx, too, if the kernel tells when there is something to read.
 func Open(ctx context.Context, name string) (*os.File, error) {
 	f, err := open(name)
 	if err != nil {
@@ -79,7 +79,7 @@ func open(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-// kind is what an error calls what is no regular file.
+// kind is what an error calls what is not a regular file.
 func kind(mode fs.FileMode) string {
 	switch {
 	case mode.IsDir():

@@ -75,7 +75,8 @@ func TestRegular(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		file: "", fifo(t): "it is a pipe, which cannot be read twice: give a file", t.TempDir(): "it is a directory: give a file",
+		file: "", fifo(t): "it is a pipe, which cannot be read twice: give a file",
+		t.TempDir(): "it is a directory: give a file",
 		"/dev/null": "it is a device: give a file",
 	} {
 		f, err := Regular(name)

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// Bound reads r. More than most bytes are an error: what is cut off without a word would look like the whole.
+// Bound reads r. More than most bytes are an error: what is cut off silently would look like the whole.
 func Bound(r io.Reader, most int64) io.Reader { return &bounded{io.LimitedReader{R: r, N: most}, most} }
 
 type bounded struct {

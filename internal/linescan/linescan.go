@@ -1,4 +1,4 @@
-// Package linescan reads text line by line, and says in plain words which line is none.
+// Package linescan reads text line by line, and says in plain words which line is wrong.
 package linescan
 
 import (
@@ -40,7 +40,8 @@ func (s *Scanner) Number() int { return s.number }
 func (s *Scanner) Err() error {
 	err := s.Scanner.Err()
 	if errors.Is(err, bufio.ErrTooLong) {
-		return fmt.Errorf("line %d is longer than %d KiB: it is not the text file that it should be", s.number+1, s.longest>>10)
+		return fmt.Errorf("line %d is longer than %d KiB: it is not the text file that it should be",
+			s.number+1, s.longest>>10)
 	}
 	return err
 }

@@ -30,7 +30,8 @@ func TestBound(t *testing.T) {
 
 func TestScanner(t *testing.T) {
 	const longest = 2 << 10
-	s := New(strings.NewReader("one\r\n\n"+strings.Repeat("x", longest-1)+"\n"+strings.Repeat("x", longest)+"\n"), longest)
+	s := New(strings.NewReader("one\r\n\n"+strings.Repeat("x", longest-1)+"\n"+strings.Repeat("x", longest)+"\n"),
+		longest)
 	var lengths []int
 	for s.Scan() {
 		lengths = append(lengths, len(s.Text()))

@@ -29,7 +29,8 @@ cut 22
 }
 
 func TestBelow(t *testing.T) {
-	all := []Mount{{Point: "/"}, {Point: "/t"}, {Point: "/t/sys"}, {Point: "/t/proc"}, {Point: "/t/proc/x"}, {Point: "/t/proc"}, {Point: "/t/proc-2"}, {Point: "/two"}}
+	all := []Mount{{Point: "/"}, {Point: "/t"}, {Point: "/t/sys"}, {Point: "/t/proc"}, {Point: "/t/proc/x"},
+		{Point: "/t/proc"}, {Point: "/t/proc-2"}, {Point: "/two"}}
 	if diff := cmp.Diff([]string{"proc-2", "proc", "sys"}, below(all, "/t")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

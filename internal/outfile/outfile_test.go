@@ -20,7 +20,8 @@ func TestReplace(t *testing.T) {
 					t.Error(err)
 				}
 				text, err := os.ReadFile(at)
-				if err != nil || len(text) == 0 || len(bytes.Trim(text, string(text[:1]))) > 0 || len(text) != 10_000*int(text[0]-'a'+1) {
+				if err != nil || len(text) == 0 || len(bytes.Trim(text, string(text[:1]))) > 0 ||
+					len(text) != 10_000*int(text[0]-'a'+1) {
 					t.Errorf("%d bytes, %v", len(text), err)
 				}
 			}

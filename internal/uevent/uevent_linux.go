@@ -24,7 +24,7 @@ type Conn struct {
 	raw  func(func(fd uintptr) bool) error
 	// overrun is from the loss of events until the socket is empty. The kernel tells of it
 	// before the events that are left in the socket, and drops further ones, without
-	// a word, until those have been read (netlink_overrun and netlink_rcv_wake of
+	// a message, until those have been read (netlink_overrun and netlink_rcv_wake of
 	// net/netlink/af_netlink.c): who looked in sysfs now would miss what comes meanwhile.
 	overrun bool
 }
@@ -32,7 +32,8 @@ type Conn struct {
 // Listen subscribes to the kernel's events. Events from the moment it returns
 // are not missed. It needs no privilege.
 func Listen() (*Conn, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_KOBJECT_UEVENT)
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK,
+		unix.NETLINK_KOBJECT_UEVENT)
 	if err != nil {
 		return nil, fmt.Errorf("open uevent socket: %w", err)
 	}

@@ -68,7 +68,7 @@ func TestReceiveOverrun(t *testing.T) {
 	for {
 		e, err := c.Receive(ctx)
 		if err != nil {
-			t.Fatalf("after the loss of events, behind %d others: %v", before, err)
+			t.Fatalf("after the loss of events and %d others: %v", before, err)
 		}
 		if e.Action == "add" && strings.HasSuffix(e.DevPath, "/net/late") {
 			return

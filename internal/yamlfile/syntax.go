@@ -43,15 +43,18 @@ func syntax(e *yaml.LoadError, text []byte) (position, string) {
 	case has("cannot start any token"):
 		return where, fmt.Sprintf("no value can begin with %q: put it into quotes", char)
 	case has("mapping values are not allowed"):
-		return where, "a colon where no key can be: put text with \": \" into quotes, and begin keys below those that they belong to"
+		return where, "a colon where no key can be: put text with \": \" into quotes, and begin keys below those " +
+			"that they belong to"
 	case has("found unexpected end of stream"):
 		return began, "the quotes that begin here are never closed"
 	case has("',' or ']'"), has("',' or '}'"):
-		return where, fmt.Sprintf("the bracket of line %d, column %d is not closed, or a comma is missing before this", began.Line, began.Column)
+		return where, fmt.Sprintf("the bracket of line %d, column %d is not closed, or a comma is missing before this",
+			began.Line, began.Column)
 	case has("expected node content"):
 		return where, "a value is missing here, or a bracket is not closed"
 	case has("expected key"), has("'-' indicator"):
-		return where, fmt.Sprintf("this does not line up with the lines that begin in line %d, column %d: indent it as they are", began.Line, began.Column)
+		return where, fmt.Sprintf("this does not line up with the lines that begin in line %d, column %d: indent "+
+			"it as they are", began.Line, began.Column)
 	case has("could not find expected ':'"):
 		return where, "a key without a colon: write key: value"
 	case has("block sequence entries are not allowed"):
@@ -61,7 +64,8 @@ func syntax(e *yaml.LoadError, text []byte) (position, string) {
 	case has("unknown anchor"):
 		_, name, _ := strings.Cut(e.Message, "'")
 		name, _, _ = strings.Cut(name, "'")
-		return where, fmt.Sprintf("there is no anchor &%.60s before this: write it where the alias *%.60s comes from, or put the text into quotes", name, name)
+		return where, fmt.Sprintf("there is no anchor &%.60s before this: write it where the alias *%.60s comes "+
+			"from, or put the text into quotes", name, name)
 	case has("exceeded max depth"):
 		return where, "lists and mappings within each other, too deep to be meant"
 	case has("alphabetic or numeric"):

@@ -1,5 +1,6 @@
 // Package yamlfile reads the YAML files that people write for nodisk (https://yaml.org/spec/1.2.2), and says in plain
-// words, with line and column, why one cannot be read.
+// words, with line and column, why one cannot be read. Own code over the nodes of yaml/v4, as are the layers above it
+// (build/site, build/pxe): its decoder into structs was tried, and its errors have no column and speak of types of Go.
 package yamlfile
 
 import (
@@ -10,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// A SyntaxError is a place where a text is no YAML. Lines and columns are counted from 1.
+// A SyntaxError is a place where a text is not YAML. Lines and columns are counted from 1.
 type SyntaxError struct {
 	Line, Column int
 	Text         string
@@ -21,7 +22,7 @@ func (e *SyntaxError) Error() string { return e.Text }
 
 type position struct{ Line, Column int }
 
-// Documents reads the first two documents of a text: who wants one says that a second is too much. A text that is no
+// Documents reads the first two documents of a text: who wants one says that a second is too much. A text that is not
 // YAML is a [*SyntaxError].
 func Documents(text []byte) ([]*yaml.Node, error) {
 	if where, what := unreadable(text); what != "" {

@@ -14,7 +14,8 @@ import (
 // kernel that has it built in.
 func defaultBond(t *testing.T, name string) {
 	t.Helper()
-	if err := link.LinkMake(link.MadeLink{Name: name, Kind: "bond"}); err != nil {
+	bond := link.MadeLink{Name: name, Kind: "bond"}
+	if err := link.LinkMake(bond, func() error { return link.LinkAdd(bond) }); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { remove(t, name) })

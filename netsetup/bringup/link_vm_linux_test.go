@@ -29,7 +29,8 @@ const nlaTypeMask = 0x3fff
 // dummy makes an interface that can be a port.
 func dummy(t *testing.T, name string) link.Device {
 	t.Helper()
-	if err := link.LinkMake(link.MadeLink{Name: name, Kind: "dummy"}); err != nil {
+	dev := link.MadeLink{Name: name, Kind: "dummy"}
+	if err := link.LinkMake(dev, func() error { return link.LinkAdd(dev) }); err != nil {
 		t.Fatalf("make %s: %v", name, err)
 	}
 	t.Cleanup(func() { remove(t, name) })

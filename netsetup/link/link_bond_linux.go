@@ -15,19 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attributes of a bond that are set by themselves; the others are in bondTable.
-const (
-	bondMode        = 1
-	bondActiveSlave = 2
-	bondPrimary     = 11
-)
-
-// BondAdd makes the bond and reads it back: of an option that it does not know
+// BondAdd makes the bond and reads it back, by messages of its own: the library's
+// Bond has no attribute behind IFLA_BOND_TLB_DYNAMIC_LB (27), of which bondTable has seven. Of an option that it does not know
 // a kernel says nothing (rtnl_newlink reads the attributes of a kind without
 // being strict).
 func (Kernel) BondAdd(b BondAdd) error {
 	want := MadeLink{Name: b.Name, Kind: "bond", Data: BondData(b.Options)}
-	err := LinkMake(want)
+	err := LinkMake(want, func() error { return LinkAdd(want) })
 	switch {
 	case errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("%w: this kernel does not have one of the options, or not that value of it", err)
@@ -45,7 +39,7 @@ func (Kernel) BondAdd(b BondAdd) error {
 // of its ports for good (bond_option_mode_set), and cannot be changed while it
 // is up, which is mended.
 func adoptable(have MadeLink, change map[int][]byte) error {
-	if _, ok := change[bondMode]; !ok || have.Kind != "bond" {
+	if _, ok := change[nl.IFLA_BOND_MODE]; !ok || have.Kind != "bond" {
 		return nil
 	}
 	ports, err := Kernel{}.BondPorts(have.Name)
@@ -56,9 +50,9 @@ func adoptable(have MadeLink, change map[int][]byte) error {
 		table := BondTable()
 		mode := table[FindBondOption(table, "mode")]
 		return fmt.Errorf("%s exists already, with mode %s and the ports %s: choose another name for the bond",
-			have.Name, mode.text(have.Data[bondMode]), strings.Join(ports, " "))
+			have.Name, mode.text(have.Data[nl.IFLA_BOND_MODE]), strings.Join(ports, " "))
 	case have.Up:
-		return linkChange(have.Name, 0, unix.IFF_UP)
+		return Kernel{}.LinkUp(have.Name, false)
 	}
 	return nil
 }
@@ -166,9 +160,9 @@ func (Kernel) BondSet(s BondSet) error {
 	if err != nil {
 		return err
 	}
-	attr := bondPrimary
+	attr := nl.IFLA_BOND_PRIMARY
 	if s.Option == "active_slave" {
-		attr = bondActiveSlave
+		attr = nl.IFLA_BOND_ACTIVE_SLAVE
 	}
-	return linkChange(s.Bond, 0, 0, LinkInfo("bond", map[int][]byte{attr: U32(port)}))
+	return infoChange(s.Bond, LinkInfo("bond", map[int][]byte{attr: U32(port)}))
 }

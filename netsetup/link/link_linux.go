@@ -3,28 +3,26 @@ package link
 import (
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
 
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// The attributes of the kinds of links in include/uapi/linux/if_link.h that are
-// used here. Those of bonds are in bondTable and in link_bond_linux.go.
+// Attributes of the kinds of links (include/uapi/linux/if_link.h) that package nl does not name.
+// Those of bonds are in bondTable and in link_bond_linux.go.
 const (
-	ipoibPKey = 1
-	ipoibMode = 2
-
-	vlanID = 1 // IFLA_VLAN_ID
-
 	BridgeForwardDelay = 1 // IFLA_BR_FORWARD_DELAY
 	BridgeSTPState     = 5 // IFLA_BR_STP_STATE
 )
 
-// Request sends one change to the kernel and waits for its answer. The messages
-// are put together here from the parts of the library's package nl: its calls
-// for links, addresses and routes know all kinds of them, also how to read them
-// back, and would be two percent of /init.
+// Changes are made by the calls of the library. Each has a socket of its own with
+// a deadline of a minute (SocketTimeoutTv of its package nl), and is given the
+// index of the link: by a name it would first ask for the whole link.
+//
+// request sends one that the library has no call for, and waits for the kernel's answer.
 func Request(kind, flags int, body nl.NetlinkRequestData, attrs ...*nl.RtAttr) error {
 	req := nl.NewNetlinkRequest(kind, flags|unix.NLM_F_ACK)
 	req.AddData(body)
@@ -35,46 +33,77 @@ func Request(kind, flags int, body nl.NetlinkRequestData, attrs ...*nl.RtAttr) e
 	return err
 }
 
-// linkChange changes a link that is there (RTM_NEWLINK of rtnetlink(7)). Of
-// flags those of mask are set or cleared.
-func linkChange(dev string, flags, mask uint32, attrs ...*nl.RtAttr) error {
+// infoChange changes what depends on the kind of a link that is there
+// (RTM_NEWLINK of rtnetlink(7)). The library's LinkModify refuses an IPoIB link that is no
+// child, knows neither the spanning tree of a bridge nor the newer options of a bond,
+// and sends values that were not asked for.
+func infoChange(dev string, info *nl.RtAttr) error {
 	index, err := InterfaceIndex(dev)
 	if err != nil {
 		return err
 	}
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index, msg.Flags, msg.Change = int32(index), flags, mask
-	return Request(unix.RTM_NEWLINK, 0, msg, attrs...)
+	msg.Index = int32(index)
+	return Request(unix.RTM_NEWLINK, 0, msg, info)
 }
 
-const create = unix.NLM_F_CREATE | unix.NLM_F_EXCL
+// linkOf is a device in the form of the library, of which it needs the index.
+func linkOf(dev string) (netlink.Link, error) {
+	index, err := InterfaceIndex(dev)
+	if err != nil {
+		return nil, err
+	}
+	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: dev, Index: index}}, nil
+}
 
 // LinkUp sets a device up or down.
 func (Kernel) LinkUp(dev string, up bool) error {
-	if up {
-		return linkChange(dev, unix.IFF_UP, unix.IFF_UP)
+	link, err := linkOf(dev)
+	switch {
+	case err != nil:
+		return err
+	case up:
+		return netlink.LinkSetUp(link)
+	default:
+		return netlink.LinkSetDown(link)
 	}
-	return linkChange(dev, 0, unix.IFF_UP)
 }
 
 // LinkMTU sets a device's MTU, in bytes.
 func (Kernel) LinkMTU(dev string, mtu int) error {
-	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_MTU, U32(mtu)))
+	link, err := linkOf(dev)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetMTU(link, mtu)
 }
 
 // LinkName renames a device.
 func (Kernel) LinkName(dev, name string) error {
-	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	link, err := linkOf(dev)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetName(link, name)
 }
 
 // LinkAddr sets a device's link-layer address.
 func (Kernel) LinkAddr(dev string, addr HardwareAddr) error {
-	return linkChange(dev, 0, 0, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(addr)))
+	link, err := linkOf(dev)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetHardwareAddr(link, net.HardwareAddr(addr))
 }
 
-// AddrAdd adds an address with its broadcast address (RTM_NEWADDR).
+// AddrAdd adds an address; the library adds its broadcast address, none where RFC 3021
+// has none.
 func (Kernel) AddrAdd(dev string, addr netip.Prefix) error {
-	err := addrChange(unix.RTM_NEWADDR, create, dev, addr)
+	link, err := linkOf(dev)
+	if err != nil {
+		return err
+	}
+	err = netlink.AddrAdd(link, &netlink.Addr{IPNet: netOf(addr)})
 	if errors.Is(err, unix.EEXIST) {
 		return nil // the interface has it already, on the same prefix
 	}
@@ -83,69 +112,52 @@ func (Kernel) AddrAdd(dev string, addr netip.Prefix) error {
 
 // AddrDel takes an address off a device.
 func (Kernel) AddrDel(dev string, addr netip.Prefix) error {
-	err := addrChange(unix.RTM_DELADDR, 0, dev, addr)
+	link, err := linkOf(dev)
+	if err != nil {
+		return err
+	}
+	err = netlink.AddrDel(link, &netlink.Addr{IPNet: netOf(addr)})
 	if errors.Is(err, unix.EADDRNOTAVAIL) {
 		return nil // it is not there
 	}
 	return err
 }
 
-func addrChange(kind, flags int, dev string, addr netip.Prefix) error {
-	index, err := InterfaceIndex(dev)
-	if err != nil {
-		return err
-	}
-	a := addr.Addr()
-	msg := nl.NewIfAddrmsg(family(a))
-	msg.Prefixlen, msg.Index = uint8(addr.Bits()), uint32(index)
-	attrs := []*nl.RtAttr{nl.NewRtAttr(unix.IFA_LOCAL, a.AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, a.AsSlice())}
-	if a.Is4() && addr.Bits() < 31 { // RFC 3021
-		attrs = append(attrs, nl.NewRtAttr(unix.IFA_BROADCAST, broadcast(addr).AsSlice()))
-	}
-	return Request(kind, flags, msg, attrs...)
+// netOf is a prefix as the library has it, with all bits of its address.
+func netOf(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-// family is the kernel's number of the address family.
-func family(a netip.Addr) int {
-	if a.Is6() {
-		return unix.AF_INET6
-	}
-	return unix.AF_INET
-}
-
-// RouteSet adds or replaces a route of the main table (RTM_NEWROUTE).
+// RouteSet adds or replaces a route of the main table.
 func (Kernel) RouteSet(r Route) error {
-	msg, attrs, err := routeMessage(r)
+	route, err := routeOf(r)
 	if err != nil {
 		return err
 	}
-	return Request(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, msg, attrs...)
+	return netlink.RouteReplace(route)
 }
 
-// routeMessage is a route in the form of rtnetlink(7).
-func routeMessage(r Route) (*nl.RtMsg, []*nl.RtAttr, error) {
+// routeOf is a route as the library has it.
+func routeOf(r Route) (*netlink.Route, error) {
 	index, err := InterfaceIndex(r.Dev)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	msg := nl.NewRtMsg()
-	msg.Family, msg.Dst_len = uint8(family(r.Dst.Addr())), uint8(r.Dst.Bits())
-	attrs := []*nl.RtAttr{nl.NewRtAttr(unix.RTA_OIF, U32(index))}
-	if r.Dst.Bits() > 0 {
-		attrs = append(attrs, nl.NewRtAttr(unix.RTA_DST, r.Dst.Masked().Addr().AsSlice()))
+	// The protocol and type are those with which the library adds a route. To
+	// delete one it would say none, and take one of the kernel's, too.
+	route := &netlink.Route{
+		LinkIndex: index, Dst: netOf(r.Dst.Masked()), Priority: r.Metric,
+		Protocol: unix.RTPROT_BOOT, Type: unix.RTN_UNICAST,
 	}
 	if r.Via.IsValid() {
-		attrs = append(attrs, nl.NewRtAttr(unix.RTA_GATEWAY, r.Via.AsSlice()))
+		route.Gw = r.Via.AsSlice()
 	} else if r.Dst.Addr().Is4() {
-		msg.Scope = unix.RT_SCOPE_LINK
+		route.Scope = netlink.SCOPE_LINK
 	}
 	if r.OnLink {
-		msg.Flags = unix.RTNH_F_ONLINK
+		route.SetFlag(netlink.FLAG_ONLINK)
 	}
-	if r.Metric != 0 {
-		attrs = append(attrs, nl.NewRtAttr(unix.RTA_PRIORITY, U32(r.Metric)))
-	}
-	return msg, attrs, nil
+	return route, nil
 }
 
 // LinkInfo is the part that depends on the kind of link.
@@ -164,22 +176,29 @@ func u16(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
 // U32 is a number of an attribute, in the byte order of the machine.
 func U32(v int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
 
-// ChildAdd makes a P_Key child of an IPoIB device.
+// madeAttrs are the attributes of a link that is to be made.
+func madeAttrs(l MadeLink) netlink.LinkAttrs {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.ParentIndex = l.Name, l.Parent
+	return attrs
+}
+
 func (Kernel) ChildAdd(c ChildAdd) error {
 	parent, err := InterfaceIndex(c.Parent)
 	if err != nil {
 		return err
 	}
-	return LinkMake(MadeLink{Name: c.Name, Kind: "ipoib", Parent: parent, Data: map[int][]byte{ipoibPKey: u16(c.PKey)}})
+	l := MadeLink{Name: c.Name, Kind: "ipoib", Parent: parent, Data: map[int][]byte{nl.IFLA_IPOIB_PKEY: u16(c.PKey)}}
+	return LinkMake(l, func() error { return netlink.LinkAdd(&netlink.IPoIB{LinkAttrs: madeAttrs(l), Pkey: c.PKey}) })
 }
 
 // LinkMode sets datagram or connected mode of an IPoIB device.
 func (Kernel) LinkMode(s LinkMode) error {
-	mode := uint16(0)
+	mode := netlink.IPOIB_MODE_DATAGRAM
 	if s.Mode == Connected {
-		mode = 1
+		mode = netlink.IPOIB_MODE_CONNECTED
 	}
-	return linkChange(s.Dev, 0, 0, LinkInfo("ipoib", map[int][]byte{ipoibMode: u16(mode)}))
+	return infoChange(s.Dev, LinkInfo("ipoib", map[int][]byte{nl.IFLA_IPOIB_MODE: u16(uint16(mode))}))
 }
 
 // VLANAdd makes a VLAN.
@@ -188,13 +207,15 @@ func (Kernel) VLANAdd(v VLANAdd) error {
 	if err != nil {
 		return err
 	}
-	return LinkMake(MadeLink{Name: v.Name, Kind: "vlan", Parent: parent, Data: map[int][]byte{vlanID: u16(uint16(v.ID))}})
+	l := MadeLink{Name: v.Name, Kind: "vlan", Parent: parent, Data: map[int][]byte{nl.IFLA_VLAN_ID: u16(uint16(v.ID))}}
+	return LinkMake(l, func() error { return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: madeAttrs(l), VlanId: v.ID}) })
 }
 
-// BridgeAdd makes a bridge.
+// BridgeAdd makes a bridge. The library's Bridge has neither spanning tree nor forward delay.
 func (Kernel) BridgeAdd(b BridgeAdd) error {
 	data := map[int][]byte{BridgeForwardDelay: U32(0), BridgeSTPState: U32(0)}
-	return LinkMake(MadeLink{Name: b.Name, Kind: "bridge", Data: data}, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr)))
+	l := MadeLink{Name: b.Name, Kind: "bridge", Data: data}
+	return LinkMake(l, func() error { return LinkAdd(l, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr))) })
 }
 
 // LinkMaster makes a device a port of a bond or bridge.
@@ -203,7 +224,11 @@ func (Kernel) LinkMaster(s LinkMaster) error {
 	if err != nil {
 		return err
 	}
-	return linkChange(s.Dev, 0, 0, nl.NewRtAttr(unix.IFLA_MASTER, U32(master)))
+	port, err := linkOf(s.Dev)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetMasterByIndex(port, master)
 }
 
 // InterfaceIndex is the number by which netlink knows a device.

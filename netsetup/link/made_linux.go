@@ -8,16 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LinkMake makes a link, or makes the one of that name which is there already the
+// LinkMake makes a link by add, or makes the one of that name which is there already the
 // same: an earlier attempt has made it, or the kernel has (the module bonding
 // makes bond0 as it loads, unless it is told max_bonds=0; bond_init of
 // drivers/net/bonding/bond_main.c).
-func LinkMake(want MadeLink, attrs ...*nl.RtAttr) error {
-	attrs = append(attrs, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(want.Name)), LinkInfo(want.Kind, want.Data))
-	if want.Parent != 0 {
-		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_LINK, U32(want.Parent)))
-	}
-	err := Request(unix.RTM_NEWLINK, create, nl.NewIfInfomsg(unix.AF_UNSPEC), attrs...)
+func LinkMake(want MadeLink, add func() error) error {
+	err := add()
 	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
@@ -39,10 +35,10 @@ func LinkMake(want MadeLink, attrs ...*nl.RtAttr) error {
 	if stp, ok := change[BridgeSTPState]; ok && want.Kind == "bridge" {
 		// Before the forward delay, which with a spanning tree cannot be 0 and
 		// in one message comes first (br_changelink of net/bridge/br_netlink.c).
-		err = linkChange(want.Name, 0, 0, LinkInfo(want.Kind, map[int][]byte{BridgeSTPState: stp}))
+		err = infoChange(want.Name, LinkInfo(want.Kind, map[int][]byte{BridgeSTPState: stp}))
 	}
 	if err == nil {
-		err = linkChange(want.Name, 0, 0, LinkInfo(want.Kind, change))
+		err = infoChange(want.Name, LinkInfo(want.Kind, change))
 	}
 	if err != nil {
 		return fmt.Errorf("change %s, which exists already: %w", want.Name, err)
@@ -50,8 +46,16 @@ func LinkMake(want MadeLink, attrs ...*nl.RtAttr) error {
 	return nil
 }
 
+// LinkAdd makes a link of a kind some of whose attributes the library does not
+// know (RTM_NEWLINK of rtnetlink(7)).
+func LinkAdd(l MadeLink, attrs ...*nl.RtAttr) error {
+	attrs = append(attrs, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(l.Name)), LinkInfo(l.Kind, l.Data))
+	return Request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, nl.NewIfInfomsg(unix.AF_UNSPEC), attrs...)
+}
+
 // ReadLink asks for a link by its name. The error of one that is not there is
-// ENODEV.
+// ENODEV. It keeps the attributes as they are: of a bond the library reads some only,
+// and of a bridge not those that matter here.
 func ReadLink(name string) (MadeLink, error) {
 	index, err := InterfaceIndex(name)
 	if err != nil {

@@ -6,17 +6,18 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// RouteDel deletes a route of the main table (RTM_DELROUTE). The kernel has
+// RouteDel deletes a route of the main table. The kernel has
 // deleted some already, with an address.
 func (Kernel) RouteDel(r RouteDel) error {
-	msg, attrs, err := routeMessage(Route(r))
+	route, err := routeOf(Route(r))
 	if err != nil {
 		return err
 	}
-	if err := Request(unix.RTM_DELROUTE, 0, msg, attrs...); !errors.Is(err, unix.ESRCH) {
+	if err := netlink.RouteDel(route); !errors.Is(err, unix.ESRCH) {
 		return err
 	}
 	return nil

@@ -59,7 +59,8 @@ func (k Kernel) Bytes() []byte {
 				table = w.word(table, target)
 				return
 			}
-			table = w.order.AppendUint32(table, uint32(int32(target-here-len(table)))) //nolint:gosec // all is within 2 GiB
+			table = w.order.AppendUint32(table,
+				uint32(int32(target-here-len(table)))) //nolint:gosec // all is within 2 GiB
 		}
 		for i, e := range k.Exports {
 			if !k.Flags && e.GPL != gpl {

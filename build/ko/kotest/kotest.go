@@ -123,7 +123,7 @@ func (w *writer) exports() {
 		if gpl {
 			suffix = "_gpl"
 		}
-		crcIndex := len(w.sections) + 2 // behind the table and its relocations
+		crcIndex := len(w.sections) + 2 // after the table and its relocations
 		field := w.long()
 		if !m.Absolute {
 			field = 4
@@ -207,7 +207,8 @@ func (w *writer) versions() {
 }
 
 func newWriter(m Module) *writer {
-	w := &writer{module: m, order: binary.LittleEndian, sections: make([]section, 1), symbols: make([]symbol, 1), strings: []byte{0}}
+	w := &writer{module: m, order: binary.LittleEndian, sections: make([]section, 1), symbols: make([]symbol, 1),
+		strings: []byte{0}}
 	if m.BigEndian {
 		w.order = binary.BigEndian
 	}

@@ -9,7 +9,7 @@
 // start_dnsmasq, start_tgtd, start_nfs, start_opensm, "daemon NAME PROGRAM ...".
 // What runs in the background writes to the server's console, which is shown.
 //
-// With -image, a node is booted behind the last line, and what the server logged
+// With -image, a node is booted after the last line, and what the server logged
 // meanwhile is seen beside the node's console:
 //
 //	printf '%s\n' start_nfs 'daemon dhcpd dhcpd -4 -d -cf /etc/dhcpd.conf ib0' |
@@ -58,18 +58,20 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.spec.KernelDir, "kernel", ".cache/kernel", "folder with vmlinuz and lib/modules/RELEASE")
 	flags.StringVar(&o.spec.HCA, "softib", ".cache/softib/softib.ko", "the software HCA, made by make softib")
 	flags.BoolVar(&o.spec.SubnetManager, "sm", false, "leave the ports to a subnet manager (start_opensm)")
-	flags.BoolVar(&o.spec.RDMA, "rdma", false, "HCAs with reliable connections, for NFS over RDMA (start_nfs, start_nfs_rdma)")
+	flags.BoolVar(&o.spec.RDMA, "rdma", false, "HCAs with reliable connections, for NFS over RDMA (start_nfs, "+
+		"start_nfs_rdma)")
 	flags.StringVar(&o.spec.Log, "log", "/dev/stderr", "where the server's console goes")
 	flags.Func("pkey", "a P_Key of the server's besides 0xffff (repeats)", func(s string) error {
 		key, err := strconv.ParseUint(s, 0, 16)
 		o.spec.PKeys = append(o.spec.PKeys, uint16(key))
 		return err
 	})
-	flags.Func("program", "a program of this machine for the server, with its libraries (repeats)", func(s string) error {
-		path, err := filepath.Abs(s)
-		o.spec.Programs = append(o.spec.Programs, path)
-		return err
-	})
+	flags.Func("program", "a program of this machine for the server, with its libraries (repeats)",
+		func(s string) error {
+			path, err := filepath.Abs(s)
+			o.spec.Programs = append(o.spec.Programs, path)
+			return err
+		})
 	flags.Func("file", "FROM:TO, a file for the server (repeats)", func(s string) error {
 		from, to, ok := strings.Cut(s, ":")
 		if !ok {
@@ -79,8 +81,10 @@ func parse(args []string) (options, error) {
 		o.spec.Files[to] = string(text)
 		return err
 	})
-	flags.StringVar(&o.node.Image, "image", "", "boot a node with this initramfs behind the last line; it must hold softib (nodisk build --module-dir)")
-	flags.StringVar(&o.node.Cmdline, "append", "", "the node's command line, with placeholders such as {server} {client} {guid} {export}")
+	flags.StringVar(&o.node.Image, "image", "", "boot a node with this initramfs after the last line; it must hold "+
+		"softib (nodisk build --module-dir)")
+	flags.StringVar(&o.node.Cmdline, "append", "", "the node's command line, with placeholders such as {server} "+
+		"{client} {guid} {export}")
 	flags.BoolVar(&o.verbose, "v", false, "tell what the lab does")
 	return o, flags.Parse(args)
 }

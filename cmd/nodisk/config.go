@@ -9,21 +9,8 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
-// The hooks join the boot package's plan to build and inspect. A nil hook is
-// skipped.
-type hooks struct {
-	// CheckConfig judges a config file as /init would.
-	CheckConfig func(config io.Reader) (warnings []string, err error)
-	// PrintPlan prints what /init would do with a config file.
-	PrintPlan func(w io.Writer, config io.Reader) error
-}
-
-func planHooks() hooks {
-	return hooks{CheckConfig: checkConfig, PrintPlan: printPlan}
-}
-
-// checkConfig refuses a config that no command line could mend, and warns of keys that nobody
-// knows. A config without a root is good: the command line brings it.
+// checkConfig judges a config file as /init would: it refuses one that no command line could mend,
+// and warns of keys that nobody knows. A config without a root is good: the command line brings it.
 func checkConfig(config io.Reader) (warnings []string, err error) {
 	args, err := cmdline.ParseConfig(config)
 	if err != nil {
@@ -33,7 +20,7 @@ func checkConfig(config io.Reader) (warnings []string, err error) {
 	return plan.KeyWarnings(args), err
 }
 
-// planOf is the plan of words that may leave the root to others: a config to the
+// planOf is the plan of arguments that may leave the root to others: a config to the
 // command line, or the other way round. Then it is that of some root with which they
 // can be used, and missing says which.
 func planOf(line, config cmdline.Args) (p plan.Plan, missing string, err error) {
@@ -51,6 +38,7 @@ func planOf(line, config cmdline.Args) (p plan.Plan, missing string, err error) 
 	return p, missing, err
 }
 
+// printPlan prints what /init would do with a config file.
 func printPlan(w io.Writer, config io.Reader) error {
 	args, err := cmdline.ParseConfig(config)
 	if err != nil {

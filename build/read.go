@@ -38,7 +38,8 @@ func detect(data []byte) (Compression, error) {
 	case at(data, 0, "\xfd7zXZ\x00"):
 		return XZ, nil
 	case at(data, 0, "\x04\x22\x4d\x18"):
-		return 0, errors.New("an lz4 frame of the current format, of which the kernel reads only the legacy one (lz4 -l)")
+		return 0, errors.New("an lz4 frame of the current format, of which the kernel reads only the " +
+			"legacy one (lz4 -l)")
 	case at(data, 0, "BZh"), at(data, 0, "\x5d\x00\x00"), at(data, 0, "\x89LZO"):
 		return 0, errors.New("bzip2, lzma or lzo, which nodisk does not read")
 	case at(data, 0, "070707"):
@@ -59,7 +60,7 @@ type decompressors struct {
 func newDecompressors(in *input) *decompressors { return &decompressors{in: in} }
 
 // blocks are those of the last segment of lz4.
-func (d *decompressors) blocks() []packedBlock { return d.lz4.sizes }
+func (d *decompressors) blocks() []blockSize { return d.lz4.sizes }
 
 // open begins to unpack the segment that the input is at. When the stream has
 // ended, end leaves the input after the segment.
@@ -166,7 +167,7 @@ func xzDictionary(property byte) int64 {
 	return (2 | bits&1) << (bits/2 + 11)
 }
 
-// zstdEnd walks the blocks of a zstd frame to its end (RFC 8878, 3.1.1), and
+// zstdEnd is own code because the decoder of klauspost/compress reads ahead and does not say how far: it walks the blocks of a zstd frame to its end (RFC 8878, 3.1.1), and
 // returns where that is.
 func zstdEnd(in *input) (int64, error) {
 	head, err := in.head(zstd.HeaderMaxSize)
@@ -207,7 +208,7 @@ func zstdEnd(in *input) (int64, error) {
 var errGlued = errors.New("another segment follows without a gap, which the kernel takes for a block of lz4: " +
 	"put at least 4 zero bytes between them, so that the second begins at a multiple of 4")
 
-// An lz4Stream reads a legacy frame as lib/decompress_unlz4.c does: it ends
+// An lz4Stream reads a legacy frame, whose blocks pierrec/lz4 unpacks, as lib/decompress_unlz4.c does: it ends
 // where the image ends, at zeroes, or at the magic of the next lz4 frame. Any
 // other segment must have zeroes before it.
 type lz4Stream struct {
@@ -215,7 +216,7 @@ type lz4Stream struct {
 	block  []byte // what is unpacked and not read yet
 	buf    []byte
 	packed []byte
-	sizes  []packedBlock
+	sizes  []blockSize
 }
 
 // unpackLZ4 unpacks a legacy frame of lz4 that is in memory, without its magic number.
@@ -223,8 +224,8 @@ func unpackLZ4(frame []byte) io.Reader {
 	return &lz4Stream{in: bufio.NewReader(bytes.NewReader(frame))}
 }
 
-// A packedBlock is what a block of a segment unpacks to, and what it takes.
-type packedBlock struct{ raw, packed int64 }
+// A blockSize is what a block of a segment unpacks to, and what it takes.
+type blockSize struct{ raw, packed int64 }
 
 // lz4SmallBlock is the size below which blocks are taken together: a frame may
 // consist of millions.
@@ -280,11 +281,11 @@ func (l *lz4Stream) next() error {
 		return fmt.Errorf("unpack an lz4 block: %w", err)
 	}
 	l.block = l.buf[:n]
-	l.measure(packedBlock{int64(n), int64(size) + 4})
+	l.measure(blockSize{int64(n), int64(size) + 4})
 	return nil
 }
 
-func (l *lz4Stream) measure(b packedBlock) {
+func (l *lz4Stream) measure(b blockSize) {
 	if i := len(l.sizes) - 1; i >= 0 && b.raw < lz4SmallBlock {
 		l.sizes[i].raw += b.raw
 		l.sizes[i].packed += b.packed
@@ -294,7 +295,7 @@ func (l *lz4Stream) measure(b packedBlock) {
 }
 
 // share gives files of a segment their shares of its blocks.
-func share(files []File, spans []span, blocks []packedBlock) {
+func share(files []File, spans []span, blocks []blockSize) {
 	at, i := int64(0), 0 // where block i begins
 	for k, s := range spans {
 		for i < len(blocks) && at+blocks[i].raw <= s.from {

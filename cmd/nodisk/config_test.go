@@ -26,7 +26,8 @@ func TestConfigWithoutRoot(t *testing.T) {
 			t.Errorf("%s: %v, %q", config, err, warnings)
 		}
 	}
-	if _, err := checkConfig(strings.NewReader("ip=off\n")); err == nil || !strings.Contains(err.Error(), "out of reach") {
+	if _, err := checkConfig(strings.NewReader("ip=off\n")); err == nil ||
+		!strings.Contains(err.Error(), "out of reach") {
 		t.Errorf("ip=off: %v", err)
 	}
 }
@@ -34,7 +35,8 @@ func TestConfigWithoutRoot(t *testing.T) {
 // build says of an unknown key what plan says.
 func TestConfigWarnings(t *testing.T) {
 	warnings, err := checkConfig(strings.NewReader("nodisk.onfial=reboot\n"))
-	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "nodisk.onfial") || !strings.Contains(warnings[0], "did you mean nodisk.onfail?") {
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "nodisk.onfial") ||
+		!strings.Contains(warnings[0], "did you mean nodisk.onfail?") {
 		t.Errorf("%q, %v", warnings, err)
 	}
 	p, err := checkCmdline("root=dhcp nodisk.onfial=reboot")

@@ -1,0 +1,90 @@
+package netsetup
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nodisk/nodisk/netsetup/link"
+)
+
+// Commands are the ip(8) commands of Steps for a node that has the interfaces of which the command line speaks,
+// each with carrier and of the type that its name or address says. Whatever a word leaves open is an adapter called
+// eth0, or what comes after it. An error is that of Steps.
+func (c Config) Commands() ([]string, error) {
+	steps, err := c.Steps(c.supposed())
+	commands := make([]string, 0, len(steps))
+	for _, s := range steps {
+		commands = append(commands, s.String())
+	}
+	return commands, err
+}
+
+// supposed are the interfaces of which the command line speaks, and that it does not make.
+func (c Config) supposed() []link.Device {
+	var have []link.Device
+	suppose := func(m link.PortMatch) {
+		renamed := slices.ContainsFunc(c.Renames, func(r Rename) bool { return r.Name == m.Name })
+		if m.Name != "" && (c.Made(m.Name) || renamed) || slices.ContainsFunc(have, m.Selects) {
+			return
+		}
+		any := strings.NewReplacer("*", "0", "?", "0")
+		d := link.Device{
+			Index: len(have) + 2, Name: any.Replace(m.Name), Driver: any.Replace(m.Driver), Addr: m.Addr,
+			Type: link.HwEthernet, MTU: 1500, Physical: true, Carrier: true,
+		}
+		kind := "eth"
+		if len(m.Addr) == 8 || len(m.Addr) == 20 || strings.HasPrefix(d.Name, "ib") {
+			kind, d.Type, d.MTU = "ib", link.HwInfiniBand, 2044 // datagram mode
+		}
+		switch {
+		case len(d.Addr) == 8:
+			d.Addr = link.HardwareAddr(make([]byte, 12)) + d.Addr
+		case d.Addr == "" && kind == "ib":
+			d.Addr = link.HardwareAddr(append(make([]byte, 19), byte(d.Index)))
+		case d.Addr == "":
+			d.Addr = link.HardwareAddr([]byte{2, 0, 0, 0, 0, byte(d.Index)})
+		}
+		for n := 0; d.Name == ""; n++ {
+			name := fmt.Sprintf("%s%d", kind, n)
+			if !slices.ContainsFunc(have, func(o link.Device) bool { return o.Name == name }) {
+				d.Name = name
+			}
+		}
+		have = append(have, d)
+	}
+	for _, r := range c.Renames {
+		suppose(link.PortMatch{Addr: r.Addr})
+	}
+	for _, b := range c.Bonds {
+		for _, p := range b.Ports {
+			suppose(p)
+		}
+	}
+	for _, b := range c.Bridges {
+		for _, p := range b.Ports {
+			suppose(p)
+		}
+	}
+	for _, v := range c.VLANs {
+		suppose(v.Parent)
+	}
+	for _, child := range c.Children {
+		suppose(link.PortMatch{Name: child.Parent})
+	}
+	if c.BootIF != "" {
+		suppose(link.PortMatch{Addr: c.BootIF})
+	}
+	for _, n := range c.AddressingsOrDefault() {
+		if m := n.PortMatch(); m != (link.PortMatch{}) {
+			suppose(m)
+		}
+	}
+	if m := c.BootDevice(); m != (link.PortMatch{}) {
+		suppose(m)
+	}
+	if have == nil {
+		suppose(link.PortMatch{})
+	}
+	return have
+}
