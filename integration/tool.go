@@ -97,8 +97,11 @@ func toolMachine(arch string) tool {
 // toolsNFSD are the kernel's NFS server as far as it is programs.
 func toolsNFSD() []tool {
 	const pkg = "nfs-kernel-server"
-	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), program("exportfs", pkg),
-		toolRpcbind()} //nolint:misspell // a program's name
+	return []tool{
+		program("rpc.nfsd", pkg), program("rpc.mountd", pkg),
+		program("exportfs", pkg), //nolint:misspell // a program's name
+		toolRpcbind(),
+	}
 }
 
 // toolVFS is what nfs-ganesha exports directories by.
