@@ -65,6 +65,7 @@ func (n *network) ranges(opt func(format string, args ...any), name, rootPath, t
 	}
 }
 
+// host is the address of the network that ends in last.
 func (n *network) host(last byte) string {
 	return fmt.Sprintf("10.77.%d.%d", n.n, last)
 }

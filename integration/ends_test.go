@@ -48,7 +48,7 @@ func TestTgtdEnds(t *testing.T) {
 func inNamespaces(t *testing.T, s BootSpec) bool {
 	t.Helper()
 	for _, err := range Missing(s) {
-		testenv.Needs(t, false, err.Error())
+		testenv.Missing(t, err.Error())
 	}
 	if !testenv.Namespace(t, syscall.CLONE_NEWNS|syscall.CLONE_NEWPID) {
 		return false

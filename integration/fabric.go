@@ -207,6 +207,7 @@ func (f *Fabric) leave() error {
 	return nil
 }
 
+// bridge is the name of the bridge that is the cable.
 func (f *Fabric) bridge() string { return "nd" + strconv.Itoa(f.n) + "fabric" }
 
 // mac is the address of the cable's NIC, from which softib makes its GUID.

@@ -12,14 +12,14 @@ import (
 	"github.com/nodisk/nodisk/modload"
 )
 
-// linksInit runs the tests of package netsetup that change links, on a kernel
+// linksInit runs the tests of package bringup that change links, on a kernel
 // that has all kinds of them.
 const linksInit = `#!/bin/busybox sh
 b=/bin/busybox
 $b mount -t proc proc /proc; $b mount -t sysfs sysfs /sys; $b mount -t devtmpfs dev /dev
 exec </dev/console >/dev/console 2>&1
 while read -r module; do $b insmod $module; done </modules/list
-/netsetup.test -test.v -test.run '^TestKernel'
+/bringup.test -test.v -test.run '^TestKernel'
 echo "links: status $?"
 $b poweroff -f
 `
@@ -35,15 +35,14 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		testenv.Missing(t, err.Error())
 	}
-	tests := filepath.Join(t.TempDir(), "netsetup.test")
-	compile := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "ownmachine", "-o",
-		tests, "../netsetup/bringup")
+	tests := filepath.Join(t.TempDir(), "bringup.test")
+	compile := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "ownmachine", "-o", tests, "../netsetup/bringup")
 	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	a := newArchive()
-	for name, from := range map[string]string{"bin/busybox": busybox, "netsetup.test": tests} {
+	for name, from := range map[string]string{"bin/busybox": busybox, "bringup.test": tests} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			t.Fatal(err)

@@ -102,6 +102,7 @@ func (m *monitor) insert(number int, model, mac string) error {
 // run lets a machine go that was started with -S.
 func (m *monitor) run() error { return m.order("cont", nil) }
 
+// close ends the connection and removes the socket.
 func (m *monitor) close() error {
 	if m == nil {
 		return nil

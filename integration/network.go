@@ -124,8 +124,14 @@ func (l *Lab) removeLinks(network string, links []string) error {
 }
 
 func (n *network) tap(nic int) string { return "nd" + strconv.Itoa(n.n) + "t" + strconv.Itoa(nic) }
-func (n *network) bridge() string     { return "nd" + strconv.Itoa(n.n) + "br" }
+
+// bridge is the name of the network's bridge.
+func (n *network) bridge() string { return "nd" + strconv.Itoa(n.n) + "br" }
+
+// server is the bridge's own address, at which the network's servers are.
 func (n *network) server() netip.Addr { return netip.AddrFrom4([4]byte{10, 77, byte(n.n), 1}) }
+
+// client is the address that the node is given.
 func (n *network) client() netip.Addr { return netip.AddrFrom4([4]byte{10, 77, byte(n.n), 23}) }
 
 // nics are the node's, by which it may boot if it does so by PXE.

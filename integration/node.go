@@ -261,5 +261,8 @@ func (n *node) ending() string {
 	return fmt.Sprintf("QEMU ended with status %d: %s", exitStatus(n.p.err), tail(n.p.out.String(), 2))
 }
 
+// markerLine is that of the lab's root, when its init runs.
 func markerLine() *regexp.Regexp { return regexp.MustCompile(`^` + Marker) }
-func initLine() *regexp.Regexp   { return regexp.MustCompile(`^Run \S+ as init process`) }
+
+// initLine is the kernel's, when it starts /init.
+func initLine() *regexp.Regexp { return regexp.MustCompile(`^Run \S+ as init process`) }

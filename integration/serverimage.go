@@ -33,6 +33,7 @@ type archive struct {
 	files map[string]cpio.Record
 }
 
+// newArchive makes one with the directories and links of a Debian system.
 func newArchive() *archive {
 	a := &archive{files: map[string]cpio.Record{}}
 	// Debian's merged /usr: programs and their interpreters are named by both

@@ -29,6 +29,7 @@ type MissingTool struct {
 	Package string // Debian's
 }
 
+// Error names the package to install.
 func (m *MissingTool) Error() string {
 	return fmt.Sprintf("%s not found: install the package %s", m.Name, m.Package)
 }
@@ -41,21 +42,49 @@ func toolFile(name, pkg string, paths ...string) tool {
 	return tool{name: name, pkg: pkg, paths: paths}
 }
 
-func toolQEMU() tool          { return program("qemu-system-x86_64", "qemu-system-x86") }
-func toolQEMUARM() tool       { return program("qemu-system-aarch64", "qemu-system-arm") }
-func toolDnsmasq() tool       { return program("dnsmasq", "dnsmasq-base") }
-func toolDhcpd() tool         { return program("dhcpd", "isc-dhcp-server") }
-func toolTgtadm() tool        { return program("tgtadm", "tgt") }
-func toolGanesha() tool       { return program("ganesha.nfsd", "nfs-ganesha") }
-func toolRpcbind() tool       { return program("rpcbind", "rpcbind") }
-func toolMke2fs() tool        { return program("mke2fs", "e2fsprogs") }
-func toolTune2fs() tool       { return program("tune2fs", "e2fsprogs") }
-func toolIP() tool            { return program("ip", "iproute2") }
-func toolOpensm() tool        { return program("opensm", "opensm") }
-func toolTC() tool            { return program("tc", "iproute2") }
-func toolQEMUImg() tool       { return program("qemu-img", "qemu-utils") }
+// toolQEMU emulates a PC.
+func toolQEMU() tool { return program("qemu-system-x86_64", "qemu-system-x86") }
+
+func toolQEMUARM() tool { return program("qemu-system-aarch64", "qemu-system-arm") }
+
+// toolDnsmasq serves DHCP and TFTP.
+func toolDnsmasq() tool { return program("dnsmasq", "dnsmasq-base") }
+
+// toolDhcpd is ISC's DHCP server.
+func toolDhcpd() tool { return program("dhcpd", "isc-dhcp-server") }
+
+// toolTgtadm gives orders to tgtd.
+func toolTgtadm() tool { return program("tgtadm", "tgt") }
+
+// toolGanesha is an NFS server in user space.
+func toolGanesha() tool { return program("ganesha.nfsd", "nfs-ganesha") }
+
+// toolRpcbind is the portmapper of NFS version 3.
+func toolRpcbind() tool { return program("rpcbind", "rpcbind") }
+
+// toolMke2fs makes ext4 file systems.
+func toolMke2fs() tool { return program("mke2fs", "e2fsprogs") }
+
+// toolTune2fs changes ext4 file systems.
+func toolTune2fs() tool { return program("tune2fs", "e2fsprogs") }
+
+// toolIP is ip(8).
+func toolIP() tool { return program("ip", "iproute2") }
+
+// toolOpensm is the subnet manager of an InfiniBand fabric.
+func toolOpensm() tool { return program("opensm", "opensm") }
+
+// toolTC is tc(8).
+func toolTC() tool { return program("tc", "iproute2") }
+
+// toolQEMUImg makes disk images and looks at them.
+func toolQEMUImg() tool { return program("qemu-img", "qemu-utils") }
+
+// toolStorageDaemon exports disk images.
 func toolStorageDaemon() tool { return program("qemu-storage-daemon", "qemu-system-common") }
-func toolTar() tool           { return program("tar", "tar") }
+
+// toolTar unpacks Debian trees.
+func toolTar() tool { return program("tar", "tar") }
 
 // toolMachine is the QEMU of an architecture.
 func toolMachine(arch string) tool {
@@ -68,10 +97,14 @@ func toolMachine(arch string) tool {
 // toolsNFSD are the kernel's NFS server as far as it is programs.
 func toolsNFSD() []tool {
 	const pkg = "nfs-kernel-server"
-	exports := program("exportfs", pkg) //nolint:misspell // a program's name
-	return []tool{program("rpc.nfsd", pkg), program("rpc.mountd", pkg), exports, toolRpcbind()}
+	return []tool{
+		program("rpc.nfsd", pkg), program("rpc.mountd", pkg),
+		program("exportfs", pkg), //nolint:misspell // a program's name
+		toolRpcbind(),
+	}
 }
 
+// toolVFS is what nfs-ganesha exports directories by.
 func toolVFS() tool {
 	paths, err := filepath.Glob("/usr/lib/*/ganesha/libfsalvfs.so")
 	if err != nil {
@@ -80,14 +113,17 @@ func toolVFS() tool {
 	return toolFile("libfsalvfs.so", "nfs-ganesha-vfs", paths...)
 }
 
+// toolBusybox is what the lab's root is made of.
 func toolBusybox() tool {
 	return toolFile("busybox (static)", "busybox-static", "/bin/busybox", "/usr/bin/busybox")
 }
 
+// toolPXELinux is the loader that a BIOS gets by TFTP.
 func toolPXELinux() tool {
 	return toolFile("pxelinux.0", "pxelinux", "/usr/lib/PXELINUX/pxelinux.0", "/usr/lib/syslinux/pxelinux.0")
 }
 
+// toolLdlinux is what pxelinux loads first.
 func toolLdlinux() tool {
 	return toolFile("ldlinux.c32", "syslinux-common", "/usr/lib/syslinux/modules/bios/ldlinux.c32")
 }

@@ -36,6 +36,7 @@ type line struct {
 	Stamped bool
 }
 
+// newTranscript makes an empty one.
 func newTranscript() *transcript {
 	return &transcript{changed: make(chan struct{})}
 }

@@ -4,5 +4,5 @@ package acpi
 
 import "errors"
 
-// writePort has no counterpart: there are no I/O ports.
-func writePort(_, _ uint16) error { return errors.ErrUnsupported }
+// WritePort has no counterpart: there are no I/O ports.
+func WritePort(_, _ uint16) error { return errors.ErrUnsupported }
