@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -42,7 +43,7 @@ func rootARM64(t *testing.T) string {
 // kernel that nodisk build is given says which /init is the right one.
 func TestBootARM64(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Arch: "arm64", Root: RootISCSI}
+	spec := lab.BootSpec{Arch: "arm64", Root: lab.RootISCSI}
 	needs(t, spec)
 	kernel := kernelARM64(t)
 	s := spec

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/tool"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -23,7 +26,7 @@ $b mkdir -p /proc /sys /dev
 $b mount -t proc proc /proc
 $b mount -t sysfs sysfs /sys
 $b mount -t devtmpfs devtmpfs /dev
-echo "<1>` + Marker + `" >/dev/kmsg
+echo "<1>` + lab.Marker + `" >/dev/kmsg
 say "init $($b tr '\0' ' ' </proc/1/cmdline)"
 say "modules $($b awk '{ print $1 }' /proc/modules | $b tr '\n' ' ')"
 say "modprobe $($b cat /proc/sys/kernel/modprobe)"
@@ -34,7 +37,7 @@ $b poweroff -f
 `
 
 // dracutScript is a hook after the one that loads our drivers.
-const dracutScript = `echo "<1>` + Marker + `" >/dev/kmsg
+const dracutScript = `echo "<1>` + lab.Marker + `" >/dev/kmsg
 echo "nodisk-root: init $(tr '\0' ' ' </proc/1/cmdline)" >/dev/console
 echo "nodisk-root: modules $(while read -r name rest; do echo -n "$name "; done </proc/modules)" >/dev/console
 echo o >/proc/sysrq-trigger
@@ -44,7 +47,7 @@ while :; do sleep 1; done
 // Images that others made, with nodisk in them.
 func TestBootBase(t *testing.T) {
 	t.Parallel()
-	needs(t, BootSpec{Root: RootNFS3})
+	needs(t, lab.BootSpec{Root: lab.RootNFS3})
 	busybox := busyboxBase(t)
 	cases := []struct {
 		bootCase
@@ -54,8 +57,8 @@ func TestBootBase(t *testing.T) {
 	}{
 		{
 			// Its /init is a hard link of busybox, and busybox an init by the name it is called.
-			bootCase: bootCase{name: "chain", spec: BootSpec{
-				Cmdline: "ip=dhcp root=ZFS=pool rd.shell=perhaps rd.driver.pre=vendors_own calm", Root: RootNone,
+			bootCase: bootCase{name: "chain", spec: lab.BootSpec{
+				Cmdline: "ip=dhcp root=ZFS=pool rd.shell=perhaps rd.driver.pre=vendors_own calm", Root: lab.RootNone,
 			}, expect: []string{byDHCP, `nodisk: switch \(4/4\): to /init.vendor of the initramfs`}},
 			vendor: func(*testing.T) string { return busybox }, flags: []string{"--chain"},
 			says: map[string]string{
@@ -65,29 +68,29 @@ func TestBootBase(t *testing.T) {
 		},
 		{
 			bootCase: bootCase{
-				name: "hard-links", fs: "ext4", spec: BootSpec{Root: RootISCSI, Append: "nodisk.chain="},
+				name: "hard-links", fs: "ext4", spec: lab.BootSpec{Root: lab.RootISCSI, Append: "nodisk.chain="},
 				expect: []string{byDHCP, mounted},
 			},
 			vendor: func(*testing.T) string { return busybox }, flags: []string{"--chain"},
 		},
 		{
 			bootCase: bootCase{
-				name: "dracut", fs: "ext4", spec: BootSpec{Root: RootISCSI},
+				name: "dracut", fs: "ext4", spec: lab.BootSpec{Root: lab.RootISCSI},
 				expect: []string{byDHCP, mounted},
 			},
 			vendor: dracutBase,
 		},
 		{
-			bootCase: bootCase{name: "dracut-drivers", spec: BootSpec{
-				Cmdline: "root=/dev/nowhere rd.shell=0", Root: RootNone,
+			bootCase: bootCase{name: "dracut-drivers", spec: lab.BootSpec{
+				Cmdline: "root=/dev/nowhere rd.shell=0", Root: lab.RootNone,
 			}, expect: []string{`nodisk: drivers: virtio_`}},
 			vendor: dracutBase, flags: []string{"--drivers-only"},
 			says: map[string]string{"init": "/init", "modules": "virtio_net"},
 		},
 		{
 			// Its own nfsmount, over drivers that only nodisk has.
-			bootCase: bootCase{name: "initramfs-tools-drivers", fs: "nfs", spec: BootSpec{
-				Cmdline: "boot=nfs root=/dev/nfs nfsroot={server}:{export} ip=dhcp", Root: RootNFS3,
+			bootCase: bootCase{name: "initramfs-tools-drivers", fs: "nfs", spec: lab.BootSpec{
+				Cmdline: "boot=nfs root=/dev/nfs nfsroot={server}:{export} ip=dhcp", Root: lab.RootNFS3,
 			}, expect: []string{`nodisk: drivers: virtio_`}},
 			vendor: initramfsToolsBase, flags: []string{"--drivers-only"},
 		},
@@ -112,7 +115,7 @@ func TestBootBase(t *testing.T) {
 			}
 			if err := res.Expect(c.expect...); err != nil || !res.Reached {
 				t.Fatalf("the vendor's init ran: %v; %v; the console's end:\n%s",
-					res.Reached, err, tail(res.Console, 40))
+					res.Reached, err, transcript.Tail(res.Console, 40))
 			}
 			for key, want := range c.says {
 				got := strings.Join(said(res, key), " ")
@@ -128,7 +131,7 @@ func TestBootBase(t *testing.T) {
 // file.
 func busyboxBase(t *testing.T) string {
 	t.Helper()
-	busybox, err := staticBusybox()
+	busybox, err := tool.StaticBusybox()
 	if err != nil {
 		testenv.Missing(t, err.Error())
 	}
@@ -163,7 +166,7 @@ func busyboxBase(t *testing.T) string {
 func dracutBase(t *testing.T) string {
 	t.Helper()
 	kernel := kernelDir(t)
-	release, err := kernelRelease(kernel)
+	release, err := lab.KernelRelease(kernel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +185,7 @@ func dracutBase(t *testing.T) string {
 func initramfsToolsBase(t *testing.T) string {
 	t.Helper()
 	kernel := kernelDir(t)
-	release, err := kernelRelease(kernel)
+	release, err := lab.KernelRelease(kernel)
 	if err != nil {
 		t.Fatal(err)
 	}

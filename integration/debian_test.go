@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/internal/userns"
 )
@@ -21,8 +23,8 @@ func debianTree(t *testing.T, suite string) string {
 		testenv.Needs(t, false, "a tree with owners and device nodes is unpacked by root")
 	}
 	tree := t.TempDir()
-	err := UnpackDebian(t.Context(), "../.cache", suite, tree)
-	if errors.Is(err, ErrNoDebian) {
+	err := lab.UnpackDebian(t.Context(), "../.cache", suite, tree)
+	if errors.Is(err, lab.ErrNoDebian) {
 		testenv.Missing(t, err.Error())
 	}
 	if err != nil {
@@ -57,8 +59,8 @@ func TestBootDebianInRAM(t *testing.T) {
 	for _, suite := range []string{"bookworm", "trixie"} {
 		t.Run(suite, func(t *testing.T) {
 			t.Parallel()
-			spec := BootSpec{
-				Name: suite, Root: RootRAM, Memory: 768, Timeout: 8 * time.Minute, Log: testLogFile("debian-" + suite),
+			spec := lab.BootSpec{
+				Name: suite, Root: lab.RootRAM, Memory: 768, Timeout: 8 * time.Minute, Log: testLogFile("debian-" + suite),
 				Until: `reboot: Power down`, // the report ends it, not the first prompt
 			}
 			needs(t, spec)
@@ -93,7 +95,7 @@ func TestBootDebianInRAM(t *testing.T) {
 			}
 			if !res.Reached {
 				t.Fatalf("multi-user.target was not reached: %s; the console's end:\n%s",
-					res.Why, tail(res.Console, 40))
+					res.Why, transcript.Tail(res.Console, 40))
 			}
 			for _, want := range []string{
 				"target active", "failed none", "bin usr/bin", "driver virtio_net", "modprobe dummy",

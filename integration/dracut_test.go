@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/init/plan"
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/rig"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup/ibft"
 	"github.com/nodisk/nodisk/netsetup/ibft/ibfttest"
@@ -68,8 +70,8 @@ func (l dracutNFSLine) boot() rigCase {
 			`^files .*\b` + made + `\b`,
 			`^hostname ` + l.host + `$`, `^net ` + device + ` ` + q(l.addr) + `/24$`,
 		},
-		boot: RigBoot{
-			BootSpec: BootSpec{Root: RootNone, Board: "q35", Cmdline: udevNames + l.line + dracutNFSWords},
+		boot: rig.Boot{
+			BootSpec: lab.BootSpec{Root: lab.RootNone, Board: "q35", Cmdline: udevNames + l.line + dracutNFSWords},
 			Wire: []string{
 				"ip address add 192.168.50.1/24 dev c0", "ip address add 192.168.50.2/24 dev c0",
 				"ip address add 192.168.50.3/24 dev c0",
@@ -112,8 +114,8 @@ func (l dracutISCSILine) boot(names string) rigCase {
 		name:   "dracut-" + l.name + "-" + cards[0],
 		expect: []string{mounted},
 		root:   []string{`^label ` + l.label + `$`, `^writable yes$`},
-		boot: RigBoot{
-			BootSpec: BootSpec{Name: l.name, Root: RootNone, Board: "q35", Cmdline: udevNames + line},
+		boot: rig.Boot{
+			BootSpec: lab.BootSpec{Name: l.name, Root: lab.RootNone, Board: "q35", Cmdline: udevNames + line},
 			At:       []int{0, 1},
 			Wire: []string{
 				"ip address add 192.168.50.1/24 dev c0", "ip address add 192.168.51.1/24 dev c1",
@@ -139,7 +141,7 @@ func (l dracutISCSILine) boot(names string) rigCase {
 		}
 		c.root = append(c.root, `^net `+cards[i]+` `+q(addr)+`/24$`)
 	}
-	c.more = func(t *testing.T, res RigResult) {
+	c.more = func(t *testing.T, res rig.Result) {
 		var attached []string
 		for _, line := range res.Root.Lines {
 			if f := strings.Fields(line); len(f) > 1 && f[0] == "session" {
@@ -201,7 +203,7 @@ func TestDracutLines(t *testing.T) {
 	without := []string{"rd.auto", "rd.live.image", "rd.overlay"}
 	plan := func(line string) func(*testing.T) {
 		return func(t *testing.T) {
-			args := cmdline.Parse(fill(line, map[string]string{
+			args := cmdline.Parse(lab.Fill(line, map[string]string{
 				"mac0": "52:54:00:12:34:00",
 				"mac1": "52:54:00:12:34:01",
 			}))

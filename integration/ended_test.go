@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -16,9 +18,9 @@ import (
 // A signal to the process outside alone ends it as soon as one to all.
 func TestBootEnded(t *testing.T) { //nolint:tparallel // its nodes share a place on the machine
 	t.Parallel()
-	needs(t, BootSpec{Root: RootISCSI, Disk: "x"})
-	if !HasFUSE() {
-		testenv.Missing(t, "no "+FUSE+", or this user may not open it")
+	needs(t, lab.BootSpec{Root: lab.RootISCSI, Disk: "x"})
+	if !lab.HasFUSE() {
+		testenv.Missing(t, "no "+lab.FUSE+", or this user may not open it")
 	}
 	image := buildImage(t, "virt,iscsi,ext4", "--module", "virtio_blk")
 	kernel, disk := filepath.Join(kernelDir(t), "vmlinuz"), testDisk(t)
@@ -50,7 +52,7 @@ func TestBootEnded(t *testing.T) { //nolint:tparallel // its nodes share a place
 				c.root...)...)
 			cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			seen := newTranscript()
+			seen := transcript.New()
 			var stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = seen, &stderr
 			if err := cmd.Start(); err != nil {
@@ -60,7 +62,7 @@ func TestBootEnded(t *testing.T) { //nolint:tparallel // its nodes share a place
 			if c.group {
 				pid = -pid
 			}
-			if err := seen.awaitText(t.Context(), 0, regexp.MustCompile(`.`)); err != nil {
+			if err := seen.AwaitText(t.Context(), 0, regexp.MustCompile(`.`)); err != nil {
 				t.Error(err)
 			}
 			began := time.Now()

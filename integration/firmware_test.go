@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 )
 
 // links is an init that tells which network devices and modules there are, before
@@ -26,11 +29,11 @@ exec /sbin/init
 // here is no such database, and that is what it says: it found the file.
 func TestBootFirmwareAndModprobe(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Root: RootRAM, Static: true}
+	spec := lab.BootSpec{Root: lab.RootRAM, Static: true}
 	needs(t, spec)
 	kernel := kernelDir(t)
 	tree := t.TempDir()
-	add, err := AddFlags(tree)
+	add, err := lab.AddFlags(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +67,7 @@ func TestBootFirmwareAndModprobe(t *testing.T) {
 	}
 	t.Logf("%.2f s of the guest in the initramfs; %s", res.Times.Initramfs().Seconds(), res.End)
 	if !res.Reached {
-		t.Fatalf("the root was not reached: %s; the console's end:\n%s", res.Why, tail(res.Console, 40))
+		t.Fatalf("the root was not reached: %s; the console's end:\n%s", res.Why, transcript.Tail(res.Console, 40))
 	}
 	if err := res.Expect(
 		`/etc/modprobe.d/node.conf:8: install tun: nodisk does not run the command`,

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -15,7 +16,7 @@ import (
 // had it for the watchdog of Intel's 6300ESB.
 func stallImage(t *testing.T, profiles string, args ...string) string {
 	t.Helper()
-	root, err := StallTree(kernelDir(t), "../.cache/stall/stall.ko", t.TempDir())
+	root, err := lab.StallTree(kernelDir(t), "../.cache/stall/stall.ko", t.TempDir())
 	if errors.Is(err, fs.ErrNotExist) {
 		testenv.Missing(t, err.Error())
 	}
@@ -30,7 +31,7 @@ func stallImage(t *testing.T, profiles string, args ...string) string {
 // needs, and would never come down itself: the boot ends as it is to end all the same.
 func TestBootHeld(t *testing.T) {
 	t.Parallel()
-	needs(t, BootSpec{Root: RootNone})
+	needs(t, lab.BootSpec{Root: lab.RootNone})
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	// No driver of a network: nothing but the disk that is not there is waited for.
 	image := stallImage(t, "ext4")
@@ -40,15 +41,15 @@ func TestBootHeld(t *testing.T) {
 		gaveUp  = `nodisk: error: gave up after .*; nodisk\.onfail=`
 		forced  = `nodisk: supervisor: the kernel does not `
 	)
-	lab := sharedLab(t)
+	l := sharedLab(t)
 	cases := []bootCase{
 		{
-			name: "reboot", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s " +
+			name: "reboot", spec: lab.BootSpec{Root: lab.RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s " +
 				"nodisk.onfail=reboot"},
 			expect: []string{probing, gaveUp + "reboot", goesOn, forced + "reboot", `at once \(sysrq b\)`},
 		},
 		{
-			name: "poweroff", spec: BootSpec{Root: RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s " +
+			name: "poweroff", spec: lab.BootSpec{Root: lab.RootNone, Cmdline: "root=LABEL=nobody nodisk.deadline=10s " +
 				"nodisk.onfail=poweroff"},
 			expect: []string{probing, gaveUp + "poweroff", goesOn, forced + "poweroff", `by its ACPI registers`},
 		},
@@ -61,7 +62,7 @@ func TestBootHeld(t *testing.T) {
 			s.Name, s.Kernel, s.Image, s.Append = "held-"+c.name, kernel, image, "stall.probe_secs=100000"
 			s.CPUs, s.Timeout, s.Devices = 2, 3*time.Minute, []string{"i6300esb"}
 			s.Log = testLogFile(s.Name)
-			res, err := lab.Boot(t.Context(), s)
+			res, err := l.Boot(t.Context(), s)
 			if err != nil {
 				t.Fatal(err)
 			}

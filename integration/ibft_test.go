@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
 	"github.com/nodisk/nodisk/netsetup/ibft"
 	"github.com/nodisk/nodisk/netsetup/ibft/ibfttest"
 )
@@ -60,14 +61,14 @@ func TestBootIBFT(t *testing.T) {
 			bootCase: bootCase{
 				name: "ibft", fs: "ext4", expect: []string{byHand + " static", `initiator name.*` + ibftInitiatorName +
 					`.*iBFT`, mounted},
-				spec: BootSpec{Cmdline: "root=ibft nodisk.log=debug", IBFT: table("firmware7")},
+				spec: lab.BootSpec{Cmdline: "root=ibft nodisk.log=debug", IBFT: table("firmware7")},
 			},
 			hostname: "firmware7",
 		},
 		{
 			bootCase: bootCase{
 				name: "ibft-reverse-name", fs: "ext4", expect: []string{byHand + " static", mounted},
-				spec: BootSpec{
+				spec: lab.BootSpec{
 					Cmdline: words + "nodisk.hostname=reverse nameserver={server}",
 					IBFT: func(values map[string]string) []byte {
 						servePTR(t, values["server"], "reverse8.lab.nodisk.test")
@@ -80,13 +81,13 @@ func TestBootIBFT(t *testing.T) {
 		{
 			bootCase: bootCase{
 				name: "no-ibft", fails: true, why: `nodisk: .*ip=ibft: the firmware left no iBFT`,
-				spec: BootSpec{Cmdline: words + "nodisk.onfail=poweroff nodisk.deadline=60s"},
+				spec: lab.BootSpec{Cmdline: words + "nodisk.onfail=poweroff nodisk.deadline=60s"},
 			},
 		},
 	}
 	for i := range cases {
 		s := &cases[i].spec
-		s.Name, s.Root, s.Static, s.Timeout = cases[i].name, RootISCSI, true, 4*time.Minute
+		s.Name, s.Root, s.Static, s.Timeout = cases[i].name, lab.RootISCSI, true, 4*time.Minute
 		needs(t, *s)
 	}
 	kernel, image := filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4")

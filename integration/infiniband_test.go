@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/fabric"
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -31,7 +34,7 @@ const (
 // An ibCase is one boot over InfiniBand and what is to be seen of it.
 type ibCase struct {
 	bootCase
-	boot FabricBoot
+	boot fabric.Boot
 	// discovers is how many DHCPDISCOVER the server is to get; 0 means any
 	// number.
 	discovers int
@@ -60,8 +63,8 @@ func identityCases() []ibCase {
 	} {
 		cases = append(cases, ibCase{
 			bootCase: bootCase{name: "clientid-" + form.name, fs: "ext4", expect: []string{ibByDHCP, mounted}},
-			boot: FabricBoot{
-				BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=" + form.word},
+			boot: fabric.Boot{
+				BootSpec: lab.BootSpec{Root: lab.RootISCSI, Append: "nodisk.dhcp.clientid=" + form.word},
 				Reserve:  form.reserve,
 			},
 		})
@@ -81,7 +84,7 @@ func TestBootInfiniband(t *testing.T) {
 				`iPXE`, `PXELINUX`,
 				ibByDHCP, mounted,
 			}},
-			boot: FabricBoot{BootSpec: BootSpec{PXE: true, Root: RootISCSI}, Reserve: byGUID},
+			boot: fabric.Boot{BootSpec: lab.BootSpec{PXE: true, Root: lab.RootISCSI}, Reserve: byGUID},
 		},
 	}
 	cases = append(cases, identityCases()...)
@@ -95,7 +98,7 @@ func TestBootInfiniband(t *testing.T) {
 					ibByDHCP, mounted,
 				},
 			},
-			boot: FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI}, Reserve: byGUID},
+			boot: fabric.Boot{BootSpec: lab.BootSpec{CPUs: 2, Root: lab.RootISCSI}, Reserve: byGUID},
 		},
 		{
 			// The cables' own NICs are candidates as well, and nobody answers there.
@@ -105,10 +108,10 @@ func TestBootInfiniband(t *testing.T) {
 			bootCase: bootCase{name: "ip-dhcp", fs: "ext4", expect: []string{
 				`nodisk: network \(3/\d\): ib1 10\.77\.\d+\.\d+/24 by DHCP from 10\.77\.\d+\.1`, mounted,
 			}},
-			boot: FabricBoot{
-				BootSpec: BootSpec{
-					CPUs: 2, Root: RootISCSI,
-					Cmdline: "ip=dhcp nodisk.ib.port=softib0:2 rd.neednet=1 root=dhcp " + LinksWord,
+			boot: fabric.Boot{
+				BootSpec: lab.BootSpec{
+					CPUs: 2, Root: lab.RootISCSI,
+					Cmdline: "ip=dhcp nodisk.ib.port=softib0:2 rd.neednet=1 root=dhcp " + lab.LinksWord,
 				},
 				Reserve: "id:20:00:02:c9:03:00:77:ff:01", TwoPorts: true,
 				HCA: []string{"ports=2", "portguid=,0x0002c9030077ff01"},
@@ -120,14 +123,14 @@ func TestBootInfiniband(t *testing.T) {
 		},
 		{
 			bootCase: bootCase{name: "nfs3", fs: "nfs", expect: []string{ibByDHCP, mounted}},
-			boot:     FabricBoot{BootSpec: BootSpec{Root: RootNFS3}, Reserve: byGUID},
+			boot:     fabric.Boot{BootSpec: lab.BootSpec{Root: lab.RootNFS3}, Reserve: byGUID},
 		},
 		{
 			// Nobody answers on the cable's own NIC, which is waited for: meanwhile the
 			// lease is prolonged, 3 s after it was given (dnsmasq takes no less).
 			bootCase: bootCase{name: "nfs4-renewed", fs: "nfs4", expect: []string{ibByDHCP, mounted}},
-			boot: FabricBoot{BootSpec: BootSpec{
-				CPUs: 2, Root: RootNFS4,
+			boot: fabric.Boot{BootSpec: lab.BootSpec{
+				CPUs: 2, Root: lab.RootNFS4,
 				Cmdline: "ip=ib*:dhcp ip=driver=virtio_net:dhcp bootdev=ib* rd.net.timeout.dhcp=9 root=dhcp",
 			}, Reserve: byGUID, Options: []string{"option:T1,3"}},
 			renews: true,
@@ -138,9 +141,9 @@ func TestBootInfiniband(t *testing.T) {
 				ibByDHCP, mounted, `nodisk-root: root nfs4 .*,proto=rdma,port=20049,`,
 				`nodisk-root: bulk 4 MiB, written in [\d.]+ s, read in`,
 			}},
-			boot: FabricBoot{BootSpec: BootSpec{
-				CPUs: 2, Root: RootNFS4,
-				Cmdline: "ip=ib0:dhcp root=nfs4:{server}:{export}:proto=rdma rw softib.lose=61 " + BulkWord + "=4",
+			boot: fabric.Boot{BootSpec: lab.BootSpec{
+				CPUs: 2, Root: lab.RootNFS4,
+				Cmdline: "ip=ib0:dhcp root=nfs4:{server}:{export}:proto=rdma rw softib.lose=61 " + lab.BulkWord + "=4",
 			}, Reserve: byGUID, RDMA: true},
 		},
 		{
@@ -148,8 +151,8 @@ func TestBootInfiniband(t *testing.T) {
 				ibByHand, mounted,
 				`nodisk-root: root nfs .*,proto=rdma,port=20049,`,
 			}},
-			boot: FabricBoot{BootSpec: BootSpec{
-				Root: RootNFS3, Static: true,
+			boot: fabric.Boot{BootSpec: lab.BootSpec{
+				Root: lab.RootNFS3, Static: true,
 				Cmdline: "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none root=/dev/nfs " +
 					"nfsroot={server}:{export},rdma",
 			}, RDMA: true},
@@ -159,8 +162,8 @@ func TestBootInfiniband(t *testing.T) {
 				name: "no-rdma", long: true, fails: true,
 				why: `10\.77\.\d+\.1 serves no NFS over RDMA at port 20050: check that its nfsd listens there`,
 			},
-			boot: FabricBoot{BootSpec: BootSpec{
-				Root: RootNFS3, Static: true,
+			boot: fabric.Boot{BootSpec: lab.BootSpec{
+				Root: lab.RootNFS3, Static: true,
 				Cmdline: "ip={client}:{server}:{gateway}:{mask}:{name}:ib0:none " +
 					"root=nfs:{server}:{export}:vers=3,rdma,port=20050",
 				Append: "nodisk.onfail=poweroff nodisk.deadline=30s",
@@ -168,13 +171,13 @@ func TestBootInfiniband(t *testing.T) {
 		},
 		{
 			bootCase: bootCase{name: "static-iscsi", fs: "ext4", expect: []string{ibByHand, mounted}},
-			boot:     FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Static: true}},
+			boot:     fabric.Boot{BootSpec: lab.BootSpec{Root: lab.RootISCSI, Static: true}},
 		},
 		{
 			// What pxelinux appends for IPAPPEND 3: the firmware's lease.
 			bootCase: bootCase{name: "ipappend-iscsi", fs: "ext4", expect: []string{ibByHand + " static", mounted}},
-			boot: FabricBoot{BootSpec: BootSpec{
-				Root: RootISCSI, Static: true,
+			boot: fabric.Boot{BootSpec: lab.BootSpec{
+				Root: lab.RootISCSI, Static: true,
 				Cmdline: "ip={client}:{server}:{gateway}:{mask} BOOTIF=20-{guid} root=iscsi::::1:{target}",
 			}},
 		},
@@ -183,7 +186,7 @@ func TestBootInfiniband(t *testing.T) {
 				name: "pkey", fs: "ext4",
 				expect: []string{`nodisk: network \(3/\d\): ib0\.8001 10\.78\.\d+\.\d+/24 by DHCP`, mounted},
 			},
-			boot: FabricBoot{BootSpec: BootSpec{CPUs: 2, Root: RootISCSI}, Partition: 1, Reserve: byGUID},
+			boot: fabric.Boot{BootSpec: lab.BootSpec{CPUs: 2, Root: lab.RootISCSI}, Partition: 1, Reserve: byGUID},
 		},
 		{
 			// The reservation that xCAT writes, in ISC dhcpd behind a relay. All forms
@@ -192,8 +195,8 @@ func TestBootInfiniband(t *testing.T) {
 				`nodisk: ib0\.8002: the DHCP server knows client-id infiniband 20:02:50:49:03:00:77:`,
 				`nodisk: network \(3/\d\): ib0\.8002 10\.79\.\d+\.\d+/24 by DHCP from 10\.64\.\d+\.2`, mounted,
 			}},
-			boot: FabricBoot{
-				BootSpec: BootSpec{Root: RootISCSI}, Partition: relayed,
+			boot: fabric.Boot{
+				BootSpec: lab.BootSpec{Root: lab.RootISCSI}, Partition: relayed,
 				Reserve: "hardware infiniband {guid}",
 			},
 		},
@@ -202,8 +205,8 @@ func TestBootInfiniband(t *testing.T) {
 				name: "bond", fs: "ext4",
 				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted},
 			},
-			boot: FabricBoot{BootSpec: BootSpec{
-				Root:    RootISCSI,
+			boot: fabric.Boot{BootSpec: lab.BootSpec{
+				Root:    lab.RootISCSI,
 				CPUs:    2,
 				Cmdline: "bond=bond0:ib0:mode=active-backup ip=bond0:dhcp root=dhcp",
 			}, Reserve: byGUID},
@@ -214,11 +217,11 @@ func TestBootInfiniband(t *testing.T) {
 				name: "bond-failover", fs: "ext4",
 				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted, failedOver},
 			},
-			boot: FabricBoot{BootSpec: BootSpec{
-				Root: RootISCSI,
+			boot: fabric.Boot{BootSpec: lab.BootSpec{
+				Root: lab.RootISCSI,
 				CPUs: 2,
 				Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp rw " +
-					IOWord + "=2",
+					lab.IOWord + "=2",
 			}, Reserve: byGUID, TwoPorts: true, Script: failover()},
 		},
 		{
@@ -228,8 +231,8 @@ func TestBootInfiniband(t *testing.T) {
 				name: "bond-dead-port", fs: "ext4",
 				expect: []string{`nodisk: network \(3/\d\): bond0 10\.77\.\d+\.\d+/24 by DHCP`, mounted},
 			},
-			boot: FabricBoot{BootSpec: BootSpec{
-				Root:    RootISCSI,
+			boot: fabric.Boot{BootSpec: lab.BootSpec{
+				Root:    lab.RootISCSI,
 				CPUs:    2,
 				Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp",
 			}, Reserve: "id:20:{deadguid}", DeadPort: true},
@@ -239,15 +242,15 @@ func TestBootInfiniband(t *testing.T) {
 				name: "no-dhcp", long: true, fails: true,
 				why: `nodisk: .*(?i)(DHCP).*ib0|ib0.*(?i)DHCP`,
 			},
-			boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}},
+			boot: fabric.Boot{BootSpec: lab.BootSpec{Root: lab.RootISCSI, Append: giveUp}},
 		},
 		{
 			bootCase: bootCase{
 				name: "no-pkey", long: true, fails: true,
 				why: `nodisk: .*P_Key 0x8001 is not in the table of port 1 of \w+`,
 			},
-			boot: FabricBoot{
-				BootSpec: BootSpec{Root: RootISCSI, Append: giveUp}, Partition: 1, Keyless: true,
+			boot: fabric.Boot{
+				BootSpec: lab.BootSpec{Root: lab.RootISCSI, Append: giveUp}, Partition: 1, Keyless: true,
 				Reserve: byGUID,
 			},
 		},
@@ -256,15 +259,15 @@ func TestBootInfiniband(t *testing.T) {
 				name: "late-cable", long: true, fs: "ext4",
 				expect: []string{`nodisk: .*port 1 of \w+ has no link`, ibByDHCP, mounted},
 			},
-			boot: FabricBoot{
-				BootSpec: BootSpec{Root: RootISCSI}, Reserve: byGUID,
-				Unplugged: true, Script: []Act{{On: `nodisk: .*port 1 of \w+ has no link`, Plug: []int{0}}},
+			boot: fabric.Boot{
+				BootSpec: lab.BootSpec{Root: lab.RootISCSI}, Reserve: byGUID,
+				Unplugged: true, Script: []lab.Act{{On: `nodisk: .*port 1 of \w+ has no link`, Plug: []int{0}}},
 			},
 		},
 	}...)
 	cases = append(cases, unkindCases()...)
 
-	fabric := newFabric(t, FabricSpec{PKeys: []uint16{partition, partition + 1}, Relayed: relayed, RDMA: true})
+	f := newFabric(t, fabric.Spec{PKeys: []uint16{partition, partition + 1}, Relayed: relayed, RDMA: true})
 	kernel, image := ibImage(t)
 
 	// Nodes that have the machine for themselves: the time of one is the network's, and
@@ -274,13 +277,13 @@ func TestBootInfiniband(t *testing.T) {
 	t.Run("timeline", func(t *testing.T) {
 		c := ibCase{
 			bootCase: bootCase{name: "timeline", fs: "ext4", expect: []string{ibByDHCP, mounted}},
-			boot: FabricBoot{
-				BootSpec: BootSpec{Root: RootISCSI, Append: "nodisk.dhcp.clientid=guid"},
+			boot: fabric.Boot{
+				BootSpec: lab.BootSpec{Root: lab.RootISCSI, Append: "nodisk.dhcp.clientid=guid"},
 				Reserve:  byGUID,
 			},
 			discovers: 1,
 		}
-		if res, ok := c.run(t, fabric, kernel, image); ok {
+		if res, ok := c.run(t, f, kernel, image); ok {
 			t.Logf("%v from ib0's carrier to its address, %d DHCPDISCOVER", fromCarrier(t, res), res.Discovers())
 		}
 	})
@@ -298,9 +301,9 @@ func TestBootInfiniband(t *testing.T) {
 						`nodisk: ib0: the DHCP server knows client-id ` + known.form + ` 20:02:50:49:03:00:77:`,
 						ibByDHCP, mounted,
 					}},
-					boot: FabricBoot{BootSpec: BootSpec{Root: RootISCSI}, Reserve: known.reserve},
+					boot: fabric.Boot{BootSpec: lab.BootSpec{Root: lab.RootISCSI}, Reserve: known.reserve},
 				}
-				c.run(t, fabric, kernel, image)
+				c.run(t, f, kernel, image)
 			})
 		}
 		wg.Wait()
@@ -310,18 +313,18 @@ func TestBootInfiniband(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			takePlace(t, c.weight())
-			c.run(t, fabric, kernel, image)
+			c.run(t, f, kernel, image)
 		})
 	}
 }
 
 // fromCarrier is the guest time from the kernel's line about the carrier of ib0
 // (addrconf_notify of net/ipv6/addrconf.c) to /init's about its address.
-func fromCarrier(t *testing.T, res FabricResult) time.Duration {
+func fromCarrier(t *testing.T, res fabric.Result) time.Duration {
 	t.Helper()
 	var carrier, address time.Duration
 	for text := range strings.SplitSeq(res.Console, "\n") {
-		switch l := parseLine(text); {
+		switch l := transcript.ParseLine(text); {
 		case strings.Contains(l.Text, "ib0: link becomes ready"):
 			carrier = l.Stamp
 		case strings.Contains(l.Text, "nodisk: network ("):
@@ -336,7 +339,7 @@ func fromCarrier(t *testing.T, res FabricResult) time.Duration {
 
 // run boots the node and checks what came of it. It reports false when the lab
 // could not even try.
-func (c ibCase) run(t *testing.T, fabric *Fabric, kernel, image string) (FabricResult, bool) {
+func (c ibCase) run(t *testing.T, fabric *fabric.Fabric, kernel, image string) (fabric.Result, bool) {
 	t.Helper()
 	b := c.boot
 	b.Name, b.Kernel, b.Image = c.name, kernel, image
@@ -344,7 +347,7 @@ func (c ibCase) run(t *testing.T, fabric *Fabric, kernel, image string) (FabricR
 	b.Log = testLogFile(c.name)
 	var seen *renewals
 	if c.renews {
-		seen = watchRenewals(t, fabric.bridge())
+		seen = watchRenewals(t, fabric.Bridge())
 	}
 	res, err := fabric.Boot(t.Context(), b)
 	if err != nil {
@@ -368,10 +371,10 @@ func (c ibCase) run(t *testing.T, fabric *Fabric, kernel, image string) (FabricR
 }
 
 // newFabric starts a fabric for a test.
-func newFabric(t *testing.T, s FabricSpec) *Fabric {
+func newFabric(t *testing.T, s fabric.Spec) *fabric.Fabric {
 	t.Helper()
-	needs(t, BootSpec{Root: RootNone, Static: true})
-	for _, err := range MissingFabric() {
+	needs(t, lab.BootSpec{Root: lab.RootNone, Static: true})
+	for _, err := range fabric.Missing() {
 		testenv.Missing(t, err.Error())
 	}
 	s.KernelDir, s.HCA = kernelDir(t), softib(t)
@@ -379,7 +382,7 @@ func newFabric(t *testing.T, s FabricSpec) *Fabric {
 	s.HCAParams = []string{"maxmtu=4096"}
 	s.Log = testLogFile(t.Name() + "-server")
 	give := takePlace(t, busy)
-	fabric, err := MakeFabric(t.Context(), sharedLab(t), s)
+	fabric, err := fabric.New(t.Context(), sharedLab(t), s)
 	give()
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/integration/fabric"
+	"github.com/nodisk/nodisk/integration/lab"
 )
 
 // byBond is what /init writes on a bond of IPoIB interfaces.
@@ -24,15 +27,15 @@ func unkindCases() []ibCase {
 				byBond, mounted,
 				`nodisk-root: read done 1\d\d MiB`,
 			}},
-			boot: FabricBoot{
-				BootSpec: BootSpec{
-					Root: RootISCSI, CPUs: 2,
+			boot: fabric.Boot{
+				BootSpec: lab.BootSpec{
+					Root: lab.RootISCSI, CPUs: 2,
 					Cmdline: "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp " +
 						"nodisk.dhcp.clientid=guid root=dhcp " +
-						LinksWord + " " + ReadWord + "=100",
+						lab.LinksWord + " " + lab.ReadWord + "=100",
 				},
 				Reserve: byGUID, TwoPorts: true, HCA: []string{"maxmtu=4096", "ports=2"},
-				Script: []Act{
+				Script: []lab.Act{
 					{On: `nodisk-root: read 16 MiB`, HCA: []string{"event=sm_change,client_reregister"}},
 					{On: `nodisk-root: read done`},
 				},
@@ -52,10 +55,10 @@ func unkindCases() []ibCase {
 				name: "connected-refused", fs: "ext4",
 				expect: []string{`nodisk: warning: .*ib0.*connected`, ibByDHCP, mounted},
 			},
-			boot: FabricBoot{
-				BootSpec: BootSpec{
-					Root:    RootISCSI,
-					Cmdline: "nodisk.ib.mode=connected ip=ib0:dhcp:65520 root=dhcp " + LinksWord,
+			boot: fabric.Boot{
+				BootSpec: lab.BootSpec{
+					Root:    lab.RootISCSI,
+					Cmdline: "nodisk.ib.mode=connected ip=ib0:dhcp:65520 root=dhcp " + lab.LinksWord,
 				},
 				Reserve: byGUID, HCA: []string{"maxmtu=4096", "connected=0"},
 			},
@@ -70,14 +73,14 @@ func unkindCases() []ibCase {
 				silent + `.*limited member.*0x7fff`, `softib: ordered: pkey0=0xffff`,
 				silent, `softib: softib0 is gone`, `softib: ordered: gone=0`, byBond, mounted,
 			}},
-			boot: FabricBoot{
-				BootSpec: BootSpec{
-					Root: RootISCSI, CPUs: 2,
+			boot: fabric.Boot{
+				BootSpec: lab.BootSpec{
+					Root: lab.RootISCSI, CPUs: 2,
 					Cmdline: "bond=bond0:ib0:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid root=dhcp " +
-						LinksWord,
+						lab.LinksWord,
 				},
 				Reserve: byGUID, HCA: []string{"maxmtu=4096", "pkey0=0x7fff"},
-				Script: []Act{
+				Script: []lab.Act{
 					{On: silent, HCA: []string{"pkey0=0xffff"}},
 					{On: silent, HCA: []string{"gone=1"}},
 					{On: `softib: softib0 is gone`, HCA: []string{"gone=0"}, Reserve: true},
@@ -95,14 +98,14 @@ func unkindCases() []ibCase {
 				`nodisk: .*ib0.*port GUID is zero`, `softib: softib0: the port GUID is 02504903`,
 				`nodisk: network \(3/\d\): ib0 10\.78\.\d+\.\d+/24 by DHCP`, mounted,
 			}},
-			boot: FabricBoot{
-				BootSpec: BootSpec{
-					Root: RootISCSI, CPUs: 2,
-					Cmdline: "ip=ib0:dhcp nodisk.dhcp.clientid=guid root=dhcp " + LinksWord,
+			boot: fabric.Boot{
+				BootSpec: lab.BootSpec{
+					Root: lab.RootISCSI, CPUs: 2,
+					Cmdline: "ip=ib0:dhcp nodisk.dhcp.clientid=guid root=dhcp " + lab.LinksWord,
 				},
 				Partition: 1, Keyless: true, Reserve: byGUID,
 				HCA:    []string{"pkey0=0x8001", "pkeys=0xffff", "portguid=0"},
-				Script: []Act{{On: `port GUID is zero`, HCA: []string{"portguid="}}},
+				Script: []lab.Act{{On: `port GUID is zero`, HCA: []string{"portguid="}}},
 			},
 			root: []string{`^link ib0 .* addr=80:00:00:48:fe:80:00:00:00:00:00:00:02:50:49:03:`},
 		},
@@ -115,7 +118,7 @@ func unkindCases() []ibCase {
 // its disk. The group carries 4K packets.
 func TestBootInfinibandSubnetManager(t *testing.T) {
 	t.Parallel()
-	fabric := newFabric(t, FabricSpec{
+	f := newFabric(t, fabric.Spec{
 		SubnetManager: true,
 		// 5 is 4096 (IBA 14.2.5.6).
 		Files: map[string]string{"etc/opensm/partitions.conf": "Default=0x7fff, ipoib, mtu=5: ALL=full, SELF=full;\n"},
@@ -131,10 +134,10 @@ func TestBootInfinibandSubnetManager(t *testing.T) {
 			mounted, `softib0: port state 4 -> 4, LID 0x31, SM LID 0x32`, `nodisk-root: read done 64 MiB`,
 		}},
 		also: []string{`softib0: the P_Key table has changed, its first entries are 0xffff 0x8001`},
-		boot: FabricBoot{
-			BootSpec: BootSpec{Root: RootISCSI, Append: LinksWord + " " + ReadWord + "=64"},
+		boot: fabric.Boot{
+			BootSpec: lab.BootSpec{Root: lab.RootISCSI, Append: lab.LinksWord + " " + lab.ReadWord + "=64"},
 			Reserve:  byGUID, HCA: []string{"maxmtu=4096"},
-			Script: []Act{
+			Script: []lab.Act{
 				{On: `the subnet manager has not configured port 1 of \w+ \(state INIT`, Server: "start_opensm"},
 				{On: silent, Server: "stop_opensm", Reserve: true},
 				{
@@ -151,11 +154,11 @@ func TestBootInfinibandSubnetManager(t *testing.T) {
 		never: []string{`too long to send`, `read error`},
 	}
 	takePlace(t, busy)
-	c.run(t, fabric, kernel, image)
+	c.run(t, f, kernel, image)
 }
 
 // checkLines looks for what is to be on the console, or is not.
-func (c ibCase) checkLines(t *testing.T, res BootResult) {
+func (c ibCase) checkLines(t *testing.T, res lab.BootResult) {
 	t.Helper()
 	for _, pattern := range c.root {
 		if !slices.ContainsFunc(res.Root.Lines, regexp.MustCompile(pattern).MatchString) {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -49,7 +51,7 @@ grep 'stays:' /purge.log | sed 's/^/nodisk-root: x said /'
 files purged
 say done
 sync
-echo "` + Marker + `"
+echo "` + lab.Marker + `"
 echo o >/proc/sysrq-trigger
 exec sleep 1000
 `
@@ -59,7 +61,7 @@ exec sleep 1000
 // and nothing that somebody else has made.
 func TestBootKernelHook(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Name: "kernel-hook", Root: RootISCSI, Memory: 1024, Timeout: 10 * time.Minute}
+	spec := lab.BootSpec{Name: "kernel-hook", Root: lab.RootISCSI, Memory: 1024, Timeout: 10 * time.Minute}
 	needs(t, spec)
 	packages, err := filepath.Abs("../.cache/kernel-package")
 	if err != nil {
@@ -79,7 +81,7 @@ func TestBootKernelHook(t *testing.T) {
 	takeLong(t)
 	res, err := lab.Boot(t.Context(), spec)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, tail(res.Console, 60))
+		t.Fatalf("%v\n%s", err, transcript.Tail(res.Console, 60))
 	}
 	t.Logf("%.1f s on the host; %s", res.Times.Wall.Seconds(), res.End)
 	// Without the seconds.
@@ -100,7 +102,7 @@ func TestBootKernelHook(t *testing.T) {
 		"purged nfs-R.img", "purged somebodys-own-R.img", "done",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s\nthe console's end:\n%s", diff, tail(res.Console, 60))
+		t.Errorf("(-want +got):\n%s\nthe console's end:\n%s", diff, transcript.Tail(res.Console, 60))
 	}
 }
 

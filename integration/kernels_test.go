@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/init/linux"
+	"github.com/nodisk/nodisk/integration/lab"
 	"github.com/nodisk/nodisk/internal/oldkernel"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
@@ -30,40 +31,40 @@ func TestBootKernels(t *testing.T) {
 	}{
 		{
 			bootCase{
-				name: "4.18-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI, Append: old}, fs: "ext4",
+				name: "4.18-iscsi", spec: lab.BootSpec{CPUs: 2, Root: lab.RootISCSI, Append: old}, fs: "ext4",
 				expect: []string{refused, byDHCP, mounted},
 			},
 			current,
 		},
 		{
 			bootCase{
-				name: "4.18-nfs", spec: BootSpec{Root: RootNFS3, Append: old}, fs: "nfs",
+				name: "4.18-nfs", spec: lab.BootSpec{Root: lab.RootNFS3, Append: old}, fs: "nfs",
 				expect: []string{refused, byDHCP, mounted},
 			},
 			current,
 		},
 		{
 			bootCase{
-				name: "4.18-ram", spec: BootSpec{Root: RootRAM, Append: old},
+				name: "4.18-ram", spec: lab.BootSpec{Root: lab.RootRAM, Append: old},
 				expect: []string{refused, `nodisk: switch \(\d/\d\): to /sbin/init`},
 			},
 			current,
 		},
 		{
 			bootCase{
-				name: "oldest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4",
+				name: "oldest-iscsi", spec: lab.BootSpec{CPUs: 2, Root: lab.RootISCSI}, fs: "ext4",
 				expect: []string{byDHCP, mounted},
 			},
 			oldest,
 		},
 		{
-			bootCase{name: "oldest-nfs", spec: BootSpec{Root: RootNFS3}, fs: "nfs", expect: []string{byDHCP, mounted}},
+			bootCase{name: "oldest-nfs", spec: lab.BootSpec{Root: lab.RootNFS3}, fs: "nfs", expect: []string{byDHCP, mounted}},
 			oldest,
 		},
 		{
 			// Its modules are compressed, and what 6.1 loads is built in.
 			bootCase{
-				name: "newest-iscsi", spec: BootSpec{CPUs: 2, Root: RootISCSI}, fs: "ext4",
+				name: "newest-iscsi", spec: lab.BootSpec{CPUs: 2, Root: lab.RootISCSI}, fs: "ext4",
 				expect: []string{byDHCP, mounted},
 			},
 			newest,
@@ -73,7 +74,7 @@ func TestBootKernels(t *testing.T) {
 			// (nfs-ganesha issue 1188).
 			bootCase{
 				name: "newest-nfs", fs: "nfs4", expect: []string{byDHCP, mounted},
-				spec: BootSpec{Root: RootNFS4, Cmdline: "ip=dhcp root=nfs4:{server}:{export}:vers=4.1"},
+				spec: lab.BootSpec{Root: lab.RootNFS4, Cmdline: "ip=dhcp root=nfs4:{server}:{export}:vers=4.1"},
 			},
 			newest,
 		},
@@ -81,7 +82,7 @@ func TestBootKernels(t *testing.T) {
 	for _, c := range cases {
 		needs(t, c.spec)
 	}
-	add, err := AddFlags(t.TempDir())
+	add, err := lab.AddFlags(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,7 @@ func inOrder(t *testing.T, dirs ...string) {
 	t.Helper()
 	var before linux.Version
 	for _, dir := range dirs {
-		release, err := kernelRelease(dir)
+		release, err := lab.KernelRelease(dir)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/server"
+	"github.com/nodisk/nodisk/integration/tool"
 	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -28,10 +31,10 @@ $b poweroff -f
 // them.
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Root: RootNone, Static: true, Memory: 256, Timeout: 2 * time.Minute}
+	spec := lab.BootSpec{Root: lab.RootNone, Static: true, Memory: 256, Timeout: 2 * time.Minute}
 	needs(t, spec)
 	dir := kernelDir(t)
-	busybox, err := staticBusybox()
+	busybox, err := tool.StaticBusybox()
 	if err != nil {
 		testenv.Missing(t, err.Error())
 	}
@@ -41,16 +44,16 @@ func TestLinks(t *testing.T) {
 	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	a := newArchive()
+	a := server.NewArchive()
 	for name, from := range map[string]string{"bin/busybox": busybox, "bringup.test": tests} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.put(name, data, 0o755)
+		a.Put(name, data, 0o755)
 	}
-	a.put("init", []byte(linksInit), 0o755)
-	release, err := kernelRelease(dir)
+	a.Put("init", []byte(linksInit), 0o755)
+	release, err := lab.KernelRelease(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,14 +61,14 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := a.modules(index, dir, "dummy", "bonding", "8021q", "bridge")
+	list, err := a.Modules(index, dir, "dummy", "bonding", "8021q", "bridge")
 	if err != nil {
 		t.Fatal(err)
 	}
 	list = strings.Replace(list, "/bonding.ko", "/bonding.ko max_bonds=0", 1)
-	a.put("modules/list", []byte(list), 0o644)
+	a.Put("modules/list", []byte(list), 0o644)
 	spec.Kernel, spec.Image = filepath.Join(dir, "vmlinuz"), filepath.Join(t.TempDir(), "image")
-	if err := a.write(spec.Image); err != nil {
+	if err := a.Write(spec.Image); err != nil {
 		t.Fatal(err)
 	}
 	takePlace(t, busy)

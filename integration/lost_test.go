@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/integration/lab"
 )
 
 // A trigger does something once, when a text goes by.
@@ -33,7 +35,7 @@ func (w *trigger) Write(p []byte) (int, error) {
 // does not keep the node from ending as it is to.
 func TestBootTargetLost(t *testing.T) {
 	t.Parallel()
-	needs(t, BootSpec{Root: RootISCSI})
+	needs(t, lab.BootSpec{Root: lab.RootISCSI})
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	image := buildImage(t, "virt,iscsi,ext4")
 	// Without an init, the boot goes on trying with the root mounted.
@@ -61,35 +63,35 @@ func TestBootTargetLost(t *testing.T) {
 			},
 		},
 	}
-	lab := sharedLab(t)
+	l := sharedLab(t)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			takePlace(t, waits)
 			const iqn = "iqn.2025-01.test.nodisk:lost"
-			disk := lab.path("lost-" + c.name + ".ext4")
-			if err := RootDisk(t.Context(), tree, disk); err != nil {
+			disk := l.Path("lost-" + c.name + ".ext4")
+			if err := lab.RootDisk(t.Context(), tree, disk); err != nil {
 				t.Fatal(err)
 			}
 			d := newDaemon(t, c.port, iqn, lun{1, disk})
-			s := BootSpec{
-				Name: "lost-" + c.name, Kernel: kernel, Image: image, Root: RootNone, CPUs: 2, Timeout: 3 * time.Minute,
+			s := lab.BootSpec{
+				Name: "lost-" + c.name, Kernel: kernel, Image: image, Root: lab.RootNone, CPUs: 2, Timeout: 3 * time.Minute,
 				Cmdline: "ip=dhcp root=dhcp", RootPath: fmt.Sprintf("iscsi:{server}::%d:1:%s", c.port, iqn),
 				Append: "rw nodisk.deadline=20s nodisk.onfail=" + c.onfail, Until: c.until,
-				Console: &trigger{text: noInit, do: d.process.stop},
+				Console: &trigger{text: noInit, do: d.process.Stop},
 			}
 			s.Log = testLogFile(s.Name)
-			res, err := lab.Boot(t.Context(), s)
+			res, err := l.Boot(t.Context(), s)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := res.Expect(c.expect...); err != nil {
 				t.Error(err)
 			}
-			if c.until != "" && res.End != endFound {
+			if c.until != "" && res.End != lab.EndFound {
 				t.Errorf("it ended by %q, want that the second worker gives up", res.End)
 			}
-			if c.onfail == "reboot" && res.End != endReboot {
+			if c.onfail == "reboot" && res.End != lab.EndReboot {
 				t.Errorf("it ended by %q, want that it rebooted", res.End)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/nodisk/nodisk/integration/lab"
 	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/internal/userns"
 )
@@ -21,8 +22,8 @@ const refusedEnv = "NODISK_LAB_REFUSED"
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if f := flag.Lookup("test.fuzz"); f == nil || f.Value.String() == "" {
-		err := Enter(context.Background())
-		if outside, ok := errors.AsType[*Outside](err); ok {
+		err := lab.Enter(context.Background())
+		if outside, ok := errors.AsType[*lab.Outside](err); ok {
 			os.Exit(outside.Status) //nolint:forbidigo // the tests have run inside
 		}
 		if err != nil {
@@ -38,15 +39,15 @@ func TestMain(m *testing.M) {
 }
 
 // needs checks that the lab can boot what the specification says.
-func needs(t *testing.T, s BootSpec) {
+func needs(t *testing.T, s lab.BootSpec) {
 	t.Helper()
 	if why := os.Getenv(refusedEnv); why != "" {
 		testenv.Missing(t, why)
 	}
-	for _, err := range Missing(s) {
+	for _, err := range lab.Missing(s) {
 		testenv.Missing(t, err.Error())
 	}
-	if (s.Root == RootNFS3 || s.Root == RootNFS4) && (os.Geteuid() != 0 || userns.Inside()) {
+	if (s.Root == lab.RootNFS3 || s.Root == lab.RootNFS4) && (os.Geteuid() != 0 || userns.Inside()) {
 		testenv.Needs(t, false, "the NFS server must be started by root")
 	}
 }
@@ -57,9 +58,9 @@ func testLog(t *testing.T) *slog.Logger {
 }
 
 // newLab makes a lab that ends with the test, which no other test runs beside.
-func newLab(t *testing.T) *Lab {
+func newLab(t *testing.T) *lab.Lab {
 	t.Helper()
-	lab, err := New(t.Context(), Config{Log: testLog(t)})
+	lab, err := lab.New(t.Context(), lab.Config{Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -32,12 +34,12 @@ const guide = "ib_addr ib_core ib_mad ib_sa ib_cm ib_uverbs ib_ucm ib_umad iw_cm
 // from directories without index, because it names the modules.
 func TestBootInfiniBandModules(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Root: RootRAM, Static: true}
+	spec := lab.BootSpec{Root: lab.RootRAM, Static: true}
 	needs(t, spec)
 	kernel := kernelDir(t)
 	x := moduleIndex(t, kernel)
 	tree := t.TempDir()
-	add, err := AddFlags(tree)
+	add, err := lab.AddFlags(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +97,7 @@ func TestBootInfiniBandModules(t *testing.T) {
 			}
 			t.Logf("%.2f s of the guest in the initramfs; %s", res.Times.Initramfs().Seconds(), res.End)
 			if !res.Reached {
-				t.Fatalf("the root was not reached: %s; the console's end:\n%s", res.Why, tail(res.Console, 40))
+				t.Fatalf("the root was not reached: %s; the console's end:\n%s", res.Why, transcript.Tail(res.Console, 40))
 			}
 			// The kernel ignores parameters that the module has no more.
 			if err := res.Expect(retired, `ib_ipoib: unknown parameter 'lro' ignored`); err != nil {
@@ -119,7 +121,7 @@ func TestBootInfiniBandModules(t *testing.T) {
 }
 
 // said is what the root said under a key.
-func said(res BootResult, key string) []string {
+func said(res lab.BootResult, key string) []string {
 	for _, line := range res.Root.Lines {
 		if words := strings.Fields(line); len(words) > 0 && words[0] == key {
 			return words[1:]

@@ -9,13 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/server"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
 // namesScript asks udev for the names of each card that is there, and for the one
 // that it would give it: "card NAME ADDRESS" and "udev NAME KEY=VALUE".
 const namesScript = `#!/bin/busybox sh
-echo "<1>` + Marker + `" >/dev/kmsg
+echo "<1>` + lab.Marker + `" >/dev/kmsg
 b=/bin/busybox
 exec </dev/console >/dev/console 2>&1
 say() { echo "nodisk-root: $*"; }
@@ -36,7 +39,7 @@ $b poweroff -f
 // hotplug, one with a number on the board, USB, and a VLAN.
 func TestBootNames(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Root: RootRAM, Board: "q35"}
+	spec := lab.BootSpec{Root: lab.RootRAM, Board: "q35"}
 	needs(t, spec)
 	udevadm, err := exec.LookPath("udevadm")
 	if err != nil {
@@ -44,10 +47,10 @@ func TestBootNames(t *testing.T) {
 	}
 	kernel := kernelDir(t)
 	tree := t.TempDir()
-	if err := RootTree(tree); err != nil {
+	if err := lab.RootTree(tree); err != nil {
 		t.Fatal(err)
 	}
-	libraries, err := sharedLibraries(udevadm)
+	libraries, err := server.SharedLibraries(udevadm)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +115,7 @@ func TestBootNames(t *testing.T) {
 	takePlace(t, busy)
 	res, err := sharedLab(t).Boot(t.Context(), spec)
 	if err != nil || !res.Reached {
-		t.Fatalf("%v; the console's end:\n%s", err, tail(res.Console, 40))
+		t.Fatalf("%v; the console's end:\n%s", err, transcript.Tail(res.Console, 40))
 	}
 	udev := map[string]map[string]string{}
 	have := map[string]string{} // by name

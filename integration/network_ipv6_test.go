@@ -1,5 +1,10 @@
 package integration
 
+import (
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/rig"
+)
+
 // ipv6Cases have their root's server by IPv6 only, but for those that say so.
 func ipv6Cases() []rigCase {
 	// The name server's answer names the node: it has come, and was asked.
@@ -21,29 +26,29 @@ func ipv6Cases() []rigCase {
 	return []rigCase{
 		{
 			name: "auto6", expect: []string{network, mounted}, root: []string{made, router, found},
-			boot: RigBoot{BootSpec: BootSpec{Cmdline: "ip=eth0:auto6" + targetWords6 + ask}, Wire: wire(slaac)},
+			boot: rig.Boot{BootSpec: lab.BootSpec{Cmdline: "ip=eth0:auto6" + targetWords6 + ask}, Wire: wire(slaac)},
 		},
 		{
 			name: "auto6-stateless", expect: []string{network, mounted}, root: []string{made, router, found},
-			boot: RigBoot{BootSpec: BootSpec{Cmdline: "ip=auto6" + targetWords6 + ask}, Wire: wire(light)},
+			boot: rig.Boot{BootSpec: lab.BootSpec{Cmdline: "ip=auto6" + targetWords6 + ask}, Wire: wire(light)},
 		},
 		{
 			name: "dhcp6", expect: []string{network, mounted}, root: []string{own, router, found},
-			boot: RigBoot{BootSpec: BootSpec{Cmdline: "ip=dhcp6" + targetWords6 + ask}, Wire: wire(stateful)},
+			boot: rig.Boot{BootSpec: lab.BootSpec{Cmdline: "ip=dhcp6" + targetWords6 + ask}, Wire: wire(stateful)},
 		},
 		{
 			name: "either6", expect: []string{network, mounted}, root: []string{
 				`^net6 eth0 2001:db8:77:`,
 				router, found,
 			},
-			boot: RigBoot{BootSpec: BootSpec{Cmdline: "ip=eth0:either6" + targetWords6 + ask}, Wire: wire(stateful)},
+			boot: rig.Boot{BootSpec: lab.BootSpec{Cmdline: "ip=eth0:either6" + targetWords6 + ask}, Wire: wire(stateful)},
 		},
 		{
 			// Router advertisements change nothing. The root comes by IPv4.
 			name: "link6", expect: []string{`nodisk: network \(3/\d\): .*eth0`, mounted},
 			root: []string{`^net6 eth0 fe80::`}, never: []string{`^net6 eth0 2001:`},
-			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "ip=eth0:dhcp ip=eth0:link6 root=dhcp"},
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Cmdline: "ip=eth0:dhcp ip=eth0:link6 root=dhcp"},
 				Wire:     wire(slaac + serveV4),
 			},
 		},
@@ -53,16 +58,16 @@ func ipv6Cases() []rigCase {
 				`^net6 eth0 2001:db8:77::23/64 global$`, `^route6 default via 2001:db8:77::1 dev eth0`,
 				found,
 			},
-			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "ip=[{client6}]::[{server6}]:64::eth0:none nameserver={server6}" +
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Cmdline: "ip=[{client6}]::[{server6}]:64::eth0:none nameserver={server6}" +
 					targetWords6 + ask},
 				Wire: wire(stateful),
 			},
 		},
 		{
 			name: "nfs6", fs: "nfs4", expect: []string{`nodisk: network \(3/\d\): eth0 2001:db8:77::23/64`, mounted},
-			boot: RigBoot{
-				BootSpec: BootSpec{Root: RootNFS4, Cmdline: "ip=[{client6}]:::64:{name}:eth0:none " +
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Root: lab.RootNFS4, Cmdline: "ip=[{client6}]:::64:{name}:eth0:none " +
 					"root=nfs4:[{server6}]:{export}"},
 				Wire: wire(),
 			},

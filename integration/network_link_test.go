@@ -4,6 +4,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/rig"
 )
 
 // linkCases are VLANs, bridges, and what is made of them.
@@ -13,8 +16,8 @@ func linkCases() []rigCase {
 			name:   "vlan",
 			expect: []string{byLease("eth0.5"), mounted},
 			root:   []string{`^vlan eth0\.5 5 eth0$`},
-			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "vlan=eth0.5:eth0 ip=eth0.5:dhcp root=dhcp"},
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Cmdline: "vlan=eth0.5:eth0 ip=eth0.5:dhcp root=dhcp"},
 				Wire:     []string{"tag c0 5", "lan vlan5", "start_dhcp vlan5" + serveV4},
 			},
 		},
@@ -22,8 +25,8 @@ func linkCases() []rigCase {
 			name:   "vlan-bond",
 			expect: []string{byLease("vlan5"), mounted},
 			root:   []string{`^vlan vlan5 5 bond0$`, bothPorts},
-			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=802.3ad vlan=vlan5:bond0 " +
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=802.3ad vlan=vlan5:bond0 " +
 					"ip=vlan5:dhcp root=dhcp"},
 				At: []int{0, 1}, Wire: []string{
 					"bond mode 802.3ad lacp_rate fast", "tag bond0 5", "lan vlan5",
@@ -36,7 +39,7 @@ func linkCases() []rigCase {
 			name:   "bridge",
 			expect: []string{byLease("br0"), mounted},
 			root:   []string{`^link eth0 .*master=br0$`, `^link eth1 .*master=br0$`},
-			more: func(t *testing.T, res RigResult) {
+			more: func(t *testing.T, res rig.Result) {
 				// The first port's, which does not change.
 				first := regexp.MustCompile(`(?m)^link eth0 .* addr=(\S+)`).
 					FindStringSubmatch(strings.Join(res.Root.Lines, "\n"))
@@ -47,8 +50,8 @@ func linkCases() []rigCase {
 					t.Errorf("the server gave no lease to %s:\n%s", first[1], strings.Join(res.Server, "\n"))
 				}
 			},
-			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "bridge=br0:eth0,eth1 ip=br0:dhcp root=dhcp"},
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Cmdline: "bridge=br0:eth0,eth1 ip=br0:dhcp root=dhcp"},
 				At:       []int{0, 1}, Wire: []string{"lan c1", "start_dhcp c1" + serveV4},
 			},
 		},
@@ -57,9 +60,9 @@ func linkCases() []rigCase {
 			name:   "bridge-vlan-bond",
 			expect: []string{byLease("br0"), mounted, failedOver},
 			root:   []string{`^link bond0\.7 .*master=br0$`, `^vlan bond0\.7 7 bond0$`, bothPorts},
-			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup vlan=bond0.7:bond0 " +
-					"bridge=br0:bond0.7 ip=br0:dhcp root=dhcp rw " + IOWord + "=2"},
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Cmdline: "bond=bond0:eth0,eth1:mode=active-backup vlan=bond0.7:bond0 " +
+					"bridge=br0:bond0.7 ip=br0:dhcp root=dhcp rw " + lab.IOWord + "=2"},
 				At: []int{0, 1}, Wire: []string{
 					flatSwitch, "tag br0 7", "lan vlan7",
 					"start_dhcp vlan7" + serveV4,
@@ -73,13 +76,13 @@ func linkCases() []rigCase {
 func manyCases() []rigCase {
 	// The network's own time begins where that of the drivers ends, which have 16
 	// devices to find.
-	toLease := func(t *testing.T, res RigResult) {
+	toLease := func(t *testing.T, res rig.Result) {
 		t.Helper()
 		t.Logf("%v of the guest from the drivers to the lease",
 			stampOf(t, res.BootResult, `nodisk: network \(3/`)-stampOf(t, res.BootResult, `nodisk: drivers \(2/`))
 	}
 	// up counts the links that are up.
-	up := func(t *testing.T, res RigResult, want int) {
+	up := func(t *testing.T, res rig.Result, want int) {
 		t.Helper()
 		n := len(regexp.MustCompile(`(?m)^link eth\d+ flags=0x[0-9a-f]*[13579bdf] `).
 			FindAllString(strings.Join(res.Root.Lines, "\n"), -1))
@@ -91,17 +94,17 @@ func manyCases() []rigCase {
 	return []rigCase{
 		{
 			name: "sixteen-nics", expect: []string{byLease("eth11"), mounted},
-			boot: RigBoot{BootSpec: BootSpec{NICs: 16, Cmdline: "ip=dhcp root=dhcp"}, At: []int{11}, Wire: wire},
+			boot: rig.Boot{BootSpec: lab.BootSpec{NICs: 16, Cmdline: "ip=dhcp root=dhcp"}, At: []int{11}, Wire: wire},
 			root: []string{`^link eth11 flags=0x\w*[13579bdf] `},
-			more: func(t *testing.T, res RigResult) { toLease(t, res); up(t, res, 1) },
+			more: func(t *testing.T, res rig.Result) { toLease(t, res); up(t, res, 1) },
 		},
 		{
 			name: "sixteen-nics-neednet", expect: []string{byLease("eth11"), mounted},
-			boot: RigBoot{
-				BootSpec: BootSpec{NICs: 16, Cmdline: "ip=dhcp root=dhcp rd.neednet=1"}, At: []int{11},
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{NICs: 16, Cmdline: "ip=dhcp root=dhcp rd.neednet=1"}, At: []int{11},
 				Wire: wire,
 			},
-			more: func(t *testing.T, res RigResult) { up(t, res, 16) },
+			more: func(t *testing.T, res rig.Result) { up(t, res, 16) },
 		},
 	}
 }

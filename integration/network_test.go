@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/rig"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -33,7 +36,7 @@ func byLease(device string) string {
 // A rigCase is one boot on the rig and what is to be seen of it.
 type rigCase struct {
 	name   string
-	boot   RigBoot
+	boot   rig.Boot
 	expect []string // on the console, in order
 	root   []string // each matches a line of the root's /sbin/init
 	never  []string // these match none
@@ -46,20 +49,20 @@ type rigCase struct {
 	waits string
 	// long cases do little but wait.
 	long bool
-	more func(t *testing.T, res RigResult)
+	more func(t *testing.T, res rig.Result)
 }
 
 // TestBootNetwork boots nodes on a rig.
 func TestBootNetwork(t *testing.T) {
 	t.Parallel()
-	needs(t, BootSpec{Root: RootNone, Static: true})
-	for _, err := range MissingRig() {
+	needs(t, lab.BootSpec{Root: lab.RootNone, Static: true})
+	for _, err := range rig.Missing() {
 		testenv.Missing(t, err.Error())
 	}
 	kernel := kernelDir(t)
 	image := buildImage(t, networkProfiles)
 	give := takePlace(t, busy)
-	rig, err := MakeRig(t.Context(), sharedLab(t), RigSpec{
+	rig, err := rig.New(t.Context(), sharedLab(t), rig.Spec{
 		KernelDir: kernel, Cables: 12,
 		Log: testLogFile("network-server"),
 	})
@@ -79,7 +82,7 @@ func TestBootNetwork(t *testing.T) {
 			t.Parallel()
 			b := c.boot
 			b.Name, b.Kernel, b.Image = c.name, filepath.Join(kernel, "vmlinuz"), image
-			b.Root = cmp.Or(b.Root, RootISCSI)
+			b.Root = cmp.Or(b.Root, lab.RootISCSI)
 			b.Timeout = 2 * time.Minute
 			w := busy
 			if c.long {
@@ -89,7 +92,7 @@ func TestBootNetwork(t *testing.T) {
 			takePlace(t, w)
 			res, err := rig.Boot(t.Context(), b)
 			if err != nil {
-				t.Errorf("%v; %s; the console's end:\n%s", err, res.Why, tail(res.Console, 40))
+				t.Errorf("%v; %s; the console's end:\n%s", err, res.Why, transcript.Tail(res.Console, 40))
 				return
 			}
 			c.check(t, res)
@@ -97,7 +100,7 @@ func TestBootNetwork(t *testing.T) {
 	}
 }
 
-func (c rigCase) check(t *testing.T, res RigResult) {
+func (c rigCase) check(t *testing.T, res rig.Result) {
 	t.Helper()
 	t.Logf("%.1f s on the host, %.2f s of the guest in the initramfs; %s", res.Times.Wall.Seconds(),
 		res.Times.Initramfs().Seconds(), res.End)
@@ -105,13 +108,13 @@ func (c rigCase) check(t *testing.T, res RigResult) {
 		t.Error(err)
 	}
 	if !res.Reached {
-		t.Errorf("the root was not reached; %s; %s; the console's end:\n%s", res.Why, res.End, tail(res.Console, 40))
+		t.Errorf("the root was not reached; %s; %s; the console's end:\n%s", res.Why, res.End, transcript.Tail(res.Console, 40))
 		return
 	}
 	if want := cmp.Or(c.fs, "ext4"); res.Root.Type != want {
 		t.Errorf("/ is %s (%s), want %s", res.Root.Type, res.Root.Source, want)
 	}
-	if res.End != endOff {
+	if res.End != lab.EndOff {
 		t.Errorf("it ended by %q, want that its root switched it off", res.End)
 	}
 	said := strings.Join(res.Root.Lines, "\n")
@@ -143,13 +146,13 @@ func (c rigCase) check(t *testing.T, res RigResult) {
 }
 
 // patience checks the lines that say what is waited for.
-func (c rigCase) patience(t *testing.T, res BootResult) {
+func (c rigCase) patience(t *testing.T, res lab.BootResult) {
 	t.Helper()
 	var last time.Duration
 	n := 0
 	re := regexp.MustCompile(c.waits)
 	for text := range strings.SplitSeq(res.Console, "\n") {
-		l := parseLine(text)
+		l := transcript.ParseLine(text)
 		if !re.MatchString(l.Text) {
 			continue
 		}
@@ -161,17 +164,17 @@ func (c rigCase) patience(t *testing.T, res BootResult) {
 		last = l.Stamp
 	}
 	if n == 0 {
-		t.Errorf("the node never says what it waits for (%s); the console's end:\n%s", c.waits, tail(res.Console, 40))
+		t.Errorf("the node never says what it waits for (%s); the console's end:\n%s", c.waits, transcript.Tail(res.Console, 40))
 	}
 	t.Logf("%d lines say what is waited for", n)
 }
 
 // stampOf is the guest time of the first line that matches.
-func stampOf(t *testing.T, res BootResult, pattern string) time.Duration {
+func stampOf(t *testing.T, res lab.BootResult, pattern string) time.Duration {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	for text := range strings.SplitSeq(res.Console, "\n") {
-		if l := parseLine(text); re.MatchString(l.Text) {
+		if l := transcript.ParseLine(text); re.MatchString(l.Text) {
 			return l.Stamp
 		}
 	}

@@ -1,5 +1,10 @@
 package integration
 
+import (
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/rig"
+)
+
 // wordCases are further words of the command line, and what DHCP brings.
 func wordCases() []rigCase {
 	return []rigCase{
@@ -14,8 +19,8 @@ func wordCases() []rigCase {
 				`^route4 10\.99\.0\.0/24 via 10\.77\.0\.1 dev lan`, `^route4 10\.66\.0\.0/16 via 10\.77\.0\.1 dev lan`,
 				`^net eth0 10\.88\.0\.5/24$`, `^link eth0 flags=0x\w*[13579bdf] .*mtu=1450 `,
 			},
-			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "ifname=lan:{mac1} ip=lan:dhcp:1400 " +
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Cmdline: "ifname=lan:{mac1} ip=lan:dhcp:1400 " +
 					"ip=10.88.0.5:::24::eth0:none:1450 bootdev=lan" +
 					" rd.route=10.99.0.0/24:10.77.0.1:lan nameserver=10.77.0.9 rd.peerdns=0" +
 					" rd.net.dhcp.vendor-class=lab-vendor nodisk.dhcp.user-class=lab-user root=dhcp"},
@@ -32,24 +37,24 @@ func wordCases() []rigCase {
 			name:   "bootif",
 			expect: []string{byLease("eth1"), mounted},
 			root:   []string{`^link eth0 flags=0x\w*[02468ace] `, `^link eth1 flags=0x\w*[13579bdf] `},
-			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "ip=dhcp BOOTIF=01-{dash1} root=dhcp"},
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Cmdline: "ip=dhcp BOOTIF=01-{dash1} root=dhcp"},
 				At:       []int{0, 1}, Wire: []string{flatSwitch, "lan br0", "start_dhcp br0" + serveV4},
 			},
 		},
 		{
 			name: "bootp", expect: []string{`nodisk: network \(3/\d\): eth0 10\.77\.0\.\d+/24 by BOOTP`, mounted},
 			root: []string{`^route 10\.77\.0\.1$`},
-			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "ip=eth0:bootp" + targetWords},
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Cmdline: "ip=eth0:bootp" + targetWords},
 				Wire:     []string{"lan c0", "start_dhcp c0 bootp-dynamic" + serveV4},
 			},
 		},
 		{
 			// Nobody answers RARP.
 			name: "both", expect: []string{`nodisk: network \(3/\d\): eth0 10\.77\.0\.\d+/24 by BOOTP`, mounted},
-			boot: RigBoot{
-				BootSpec: BootSpec{Cmdline: "ip=::::::both" + targetWords},
+			boot: rig.Boot{
+				BootSpec: lab.BootSpec{Cmdline: "ip=::::::both" + targetWords},
 				Wire:     []string{"lan c0", "start_dhcp c0 bootp-dynamic" + serveV4},
 			},
 		},

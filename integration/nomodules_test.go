@@ -4,15 +4,17 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/integration/lab"
 )
 
 // An image without any module, for a kernel that has built in what it needs: this
 // one can do so much as stay in RAM.
 func TestBootWithoutModules(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Name: "no-modules", Root: RootRAM, Timeout: 3 * time.Minute}
+	spec := lab.BootSpec{Name: "no-modules", Root: lab.RootRAM, Timeout: 3 * time.Minute}
 	needs(t, spec)
-	add, err := AddFlags(t.TempDir())
+	add, err := lab.AddFlags(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

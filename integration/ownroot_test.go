@@ -19,6 +19,9 @@ import (
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/tool"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -61,7 +64,7 @@ func fingerprint(t *testing.T, dir string) string {
 // A stock Debian tree boots to multi-user.target, and is not touched.
 func TestBootTree(t *testing.T) {
 	t.Parallel()
-	needs(t, BootSpec{Root: RootISCSI, Tree: "x"})
+	needs(t, lab.BootSpec{Root: lab.RootISCSI, Tree: "x"})
 	tree := debianTree(t, "bookworm")
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	image := buildImage(t, "virt,iscsi,ext4")
@@ -76,11 +79,11 @@ func TestBootTree(t *testing.T) {
 	takeLong(t)
 	out, err := asUser(t.Context(), t, args...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v; the console's end:\n%s", err, tail(string(out), 40))
+		t.Fatalf("%v; the console's end:\n%s", err, transcript.Tail(string(out), 40))
 	}
 	if want := regexp.MustCompile(
 		`(?m)^root is up: it wrote what was waited for, [\d.]+ s after power on`); !want.Match(out) {
-		t.Errorf("no line like %q:\n%s", want, tail(string(out), 10))
+		t.Errorf("no line like %q:\n%s", want, transcript.Tail(string(out), 10))
 	}
 	if !regexp.MustCompile(`nodisk: switch \(7/7\): to /sbin/init`).Match(out) {
 		t.Error("nodisk's /init did not hand over")
@@ -94,11 +97,11 @@ func TestBootTree(t *testing.T) {
 func testDisk(t *testing.T) string {
 	t.Helper()
 	tree, dir := t.TempDir(), t.TempDir()
-	if err := RootTree(tree); err != nil {
+	if err := lab.RootTree(tree); err != nil {
 		t.Fatal(err)
 	}
 	part := filepath.Join(dir, "part")
-	if err := RootDisk(t.Context(), tree, part); err != nil {
+	if err := lab.RootDisk(t.Context(), tree, part); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(part)
@@ -123,7 +126,7 @@ func testDisk(t *testing.T) string {
 func inQcow2(t *testing.T, raw string) string {
 	t.Helper()
 	disk := filepath.Join(t.TempDir(), "disk,1.qcow2")
-	if err := toolQEMUImg().run(t.Context(), "convert", "-f", "raw", "-O", "qcow2", raw, disk); err != nil {
+	if err := tool.QEMUImg().Run(t.Context(), "convert", "-f", "raw", "-O", "qcow2", raw, disk); err != nil {
 		t.Fatal(err)
 	}
 	return disk
@@ -133,9 +136,9 @@ func inQcow2(t *testing.T, raw string) string {
 // node writes to its root.
 func TestBootDisk(t *testing.T) {
 	t.Parallel()
-	needs(t, BootSpec{Root: RootISCSI, Disk: "x"})
-	if !HasFUSE() {
-		testenv.Missing(t, "no "+FUSE+", or this user may not open it")
+	needs(t, lab.BootSpec{Root: lab.RootISCSI, Disk: "x"})
+	if !lab.HasFUSE() {
+		testenv.Missing(t, "no "+lab.FUSE+", or this user may not open it")
 	}
 	image := buildImage(t, "virt,iscsi,ext4", "--module", "virtio_blk")
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
@@ -158,7 +161,7 @@ func TestBootDisk(t *testing.T) {
 			takePlace(t, busy)
 			out, err := asUser(t.Context(), t, args...).CombinedOutput()
 			if err != nil {
-				t.Fatalf("%v; the console's end:\n%s", err, tail(string(out), 40))
+				t.Fatalf("%v; the console's end:\n%s", err, transcript.Tail(string(out), 40))
 			}
 			want := []string{`nodisk-root: writable yes`, `nodisk-root: done`, `^root is up: it switched itself off`}
 			if way == "auto" {
@@ -166,7 +169,7 @@ func TestBootDisk(t *testing.T) {
 			} else {
 				want = append([]string{`nodisk-root: root ext4 /dev/vda1`}, want...)
 			}
-			if err := (BootResult{Console: string(out)}).Expect(want...); err != nil {
+			if err := (lab.BootResult{Console: string(out)}).Expect(want...); err != nil {
 				t.Error(err)
 			}
 			after, err := os.ReadFile(disk)
@@ -184,14 +187,14 @@ func TestBootDisk(t *testing.T) {
 // the node writes.
 func TestBootExport(t *testing.T) {
 	t.Parallel()
-	needs(t, BootSpec{Root: RootNFS4})
+	needs(t, lab.BootSpec{Root: lab.RootNFS4})
 	image := buildImage(t, "virt,nfs")
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	for _, way := range []string{"tree", "nfs"} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			tree := filepath.Join(t.TempDir(), "a tree")
-			if err := RootTree(tree); err != nil {
+			if err := lab.RootTree(tree); err != nil {
 				t.Fatal(err)
 			}
 			init := filepath.Join(tree, "sbin/init")
@@ -214,9 +217,9 @@ func TestBootExport(t *testing.T) {
 			takePlace(t, busy)
 			out, err := asUser(t.Context(), t, args...).CombinedOutput()
 			if err != nil {
-				t.Fatalf("%v; the console's end:\n%s", err, tail(string(out), 40))
+				t.Fatalf("%v; the console's end:\n%s", err, transcript.Tail(string(out), 40))
 			}
-			if err := (BootResult{Console: string(out)}).Expect(`nodisk-root: root nfs4 `, `nodisk-root: writable yes`,
+			if err := (lab.BootResult{Console: string(out)}).Expect(`nodisk-root: root nfs4 `, `nodisk-root: writable yes`,
 				`^root is up: it switched itself off`); err != nil {
 				t.Error(err)
 			}
@@ -235,11 +238,11 @@ func TestBootExport(t *testing.T) {
 // was when the node has switched itself off, was ended by Ctrl-a x, or the program was killed.
 func TestBootInteractive(t *testing.T) { //nolint:tparallel // its nodes share a place on the machine
 	t.Parallel()
-	needs(t, BootSpec{Root: RootISCSI, Tree: "x"})
+	needs(t, lab.BootSpec{Root: lab.RootISCSI, Tree: "x"})
 	image := buildImage(t, "virt,iscsi,ext4")
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	tree := t.TempDir()
-	if err := RootTree(tree); err != nil {
+	if err := lab.RootTree(tree); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"boot", image, "--kernel", kernel, "--tree", tree, "--init", "/bin/sh", "--interactive"}
@@ -280,20 +283,20 @@ func TestBootInteractive(t *testing.T) { //nolint:tparallel // its nodes share a
 			}
 			before := stty(t, tty)
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
-			seen := newTranscript()
+			seen := transcript.New()
 			go func() { _, _ = seenFrom(seen, ptmx) }()
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			err = seen.awaitText(ctx, 0, regexp.MustCompile(`^[~/ ]*#$`))
+			err = seen.AwaitText(ctx, 0, regexp.MustCompile(`^[~/ ]*#$`))
 			if err == nil {
 				typeAt(t, ptmx, "echo $((6*7)) $TERM\r")
-				err = seen.awaitText(ctx, 0, regexp.MustCompile(`^42 vt220$`))
+				err = seen.AwaitText(ctx, 0, regexp.MustCompile(`^42 vt220$`))
 			}
 			if err != nil {
 				cancel()
 				_ = cmd.Wait()
-				t.Fatalf("%v; the terminal's end:\n%s", err, tail(seen.String(), 30))
+				t.Fatalf("%v; the terminal's end:\n%s", err, transcript.Tail(seen.String(), 30))
 			}
 			if stty(t, tty) == before {
 				t.Error("the terminal is not raw while it is the node's")
@@ -301,15 +304,15 @@ func TestBootInteractive(t *testing.T) { //nolint:tparallel // its nodes share a
 			c.end(t, cmd, ptmx)
 			_ = cmd.Wait() // its status follows
 			if got := cmd.ProcessState.ExitCode(); got != c.status {
-				t.Errorf("status %d, want %d; the terminal's end:\n%s", got, c.status, tail(seen.String(), 10))
+				t.Errorf("status %d, want %d; the terminal's end:\n%s", got, c.status, transcript.Tail(seen.String(), 10))
 			}
 			if diff := cmp.Diff(before, stty(t, tty)); diff != "" {
 				t.Errorf("the terminal was changed (-before +after):\n%s", diff)
 			}
 			_ = tty.Close()
 			for _, w := range c.want {
-				if err := seen.awaitText(ctx, 0, regexp.MustCompile(w)); err != nil {
-					t.Errorf("%v; the terminal's end:\n%s", err, tail(seen.String(), 10))
+				if err := seen.AwaitText(ctx, 0, regexp.MustCompile(w)); err != nil {
+					t.Errorf("%v; the terminal's end:\n%s", err, transcript.Tail(seen.String(), 10))
 				}
 			}
 		})
@@ -317,8 +320,8 @@ func TestBootInteractive(t *testing.T) { //nolint:tparallel // its nodes share a
 }
 
 // seenFrom copies what a terminal shows, until it is closed.
-func seenFrom(seen *transcript, ptmx *os.File) (int64, error) {
-	defer seen.end()
+func seenFrom(seen *transcript.Transcript, ptmx *os.File) (int64, error) {
+	defer seen.End()
 	n, err := ptmx.WriteTo(seen)
 	return n, err
 }

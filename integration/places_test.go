@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/nodisk/nodisk/integration/lab"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -74,17 +75,17 @@ func takeLong(t *testing.T) {
 // nodesAtOnce is how many busy nodes there may be.
 func nodesAtOnce() int { return int(all() / busy) }
 
-var startLab = sync.OnceValues(func() (*Lab, error) {
+var startLab = sync.OnceValues(func() (*lab.Lab, error) {
 	log := slog.New(slog.DiscardHandler)
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	return New(context.Background(), Config{Log: log})
+	return lab.New(context.Background(), lab.Config{Log: log})
 })
 
 // sharedLab is the lab of all tests that run side by side. It ends with the
 // namespaces of this process.
-func sharedLab(t *testing.T) *Lab {
+func sharedLab(t *testing.T) *lab.Lab {
 	t.Helper()
 	lab, err := startLab()
 	if err != nil {

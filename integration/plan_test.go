@@ -13,6 +13,8 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/preflight"
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -23,7 +25,7 @@ import (
 func TestPlanIsBoot(t *testing.T) {
 	t.Parallel()
 	const listing = "../build/testdata/inventory/pc-virtio.txt"
-	s := BootSpec{Name: "plan", Root: RootISCSI, Static: true, Append: "nodisk.log=debug", Timeout: 4 * time.Minute}
+	s := lab.BootSpec{Name: "plan", Root: lab.RootISCSI, Static: true, Append: "nodisk.log=debug", Timeout: 4 * time.Minute}
 	needs(t, s)
 	kernel := kernelDir(t)
 	s.Kernel, s.Image = filepath.Join(kernel, "vmlinuz"), buildImage(t, "eth,iscsi,ext4", "--inventory", listing)
@@ -35,7 +37,7 @@ func TestPlanIsBoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !res.Reached {
-		t.Fatalf("the root was not reached: %s; the console's end:\n%s", res.Why, tail(res.Console, 40))
+		t.Fatalf("the root was not reached: %s; the console's end:\n%s", res.Why, transcript.Tail(res.Console, 40))
 	}
 	var loaded []string
 	for _, m := range regexp.MustCompile(`module loaded\b.*\bmodule=(\w+)`).FindAllStringSubmatch(res.Console, -1) {

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/tool"
+	"github.com/nodisk/nodisk/integration/transcript"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -26,10 +29,10 @@ type pxeCase struct {
 	address string // of the node, a regular expression
 }
 
-func toolMknetdir() tool { return program("grub-mknetdir", "grub-common") }
+func toolMknetdir() tool.Tool { return tool.Program("grub-mknetdir", "grub-common") }
 
-func toolGRUB() tool {
-	return toolFile("GRUB for PXE", "grub-pc-bin", "/usr/lib/grub/i386-pc/pxe.mod")
+func toolGRUB() tool.Tool {
+	return tool.File("GRUB for PXE", "grub-pc-bin", "/usr/lib/grub/i386-pc/pxe.mod")
 }
 
 // The lab's node is 10.77.N.23 to its own dnsmasq: these addresses show that it
@@ -85,9 +88,9 @@ defaults:
 // bootPXE boots the cases side by side in one lab.
 func bootPXE(t *testing.T, cases []pxeCase) {
 	t.Helper()
-	s := BootSpec{PXE: true, Root: RootISCSI, Timeout: 4 * time.Minute}
+	s := lab.BootSpec{PXE: true, Root: lab.RootISCSI, Timeout: 4 * time.Minute}
 	needs(t, s)
-	for _, err := range missing(toolMknetdir(), toolGRUB()) {
+	for _, err := range tool.Missing(toolMknetdir(), toolGRUB()) {
 		testenv.Missing(t, err.Error())
 	}
 	s.Kernel, s.Image = filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, "virt,iscsi,ext4")
@@ -101,7 +104,7 @@ func bootPXE(t *testing.T, cases []pxeCase) {
 	}
 }
 
-func (c pxeCase) boot(t *testing.T, lab *Lab, s BootSpec) {
+func (c pxeCase) boot(t *testing.T, lab *lab.Lab, s lab.BootSpec) {
 	t.Helper()
 	s.Name = c.name
 	s.TFTP = func(dir string, values map[string]string) (string, error) {
@@ -115,7 +118,7 @@ func (c pxeCase) boot(t *testing.T, lab *Lab, s BootSpec) {
 	t.Logf("%.1f s on the host", res.Times.Wall.Seconds())
 	if !res.Reached || res.Root.Type != "ext4" {
 		t.Fatalf("root not reached: %s; %s; served:\n%s\nthe console's end:\n%s",
-			res.Why, res.End, tail(res.Served, 30), tail(res.Console, 40))
+			res.Why, res.End, transcript.Tail(res.Served, 30), transcript.Tail(res.Console, 40))
 	}
 	if err := res.Expect(c.console...); err != nil {
 		t.Error(err)
@@ -141,7 +144,7 @@ func (c pxeCase) boot(t *testing.T, lab *Lab, s BootSpec) {
 func (c pxeCase) write(t *testing.T, dir string, values map[string]string) (string, error) {
 	t.Helper()
 	if c.grub {
-		if err := toolMknetdir().run(t.Context(), "--net-directory="+dir, "--subdir=grub", "-d",
+		if err := toolMknetdir().Run(t.Context(), "--net-directory="+dir, "--subdir=grub", "-d",
 			"/usr/lib/grub/i386-pc"); err != nil {
 			return "", err
 		}

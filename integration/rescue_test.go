@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 )
 
 // What is said above a prompt, and what it says of exit.
@@ -17,12 +20,12 @@ const (
 // long, and lets the boot go on.
 func TestBootRescue(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Root: RootISCSI}
+	spec := lab.BootSpec{Root: lab.RootISCSI}
 	needs(t, spec)
 	kernel := filepath.Join(kernelDir(t), "vmlinuz")
 	rescue := buildImage(t, "virt,iscsi,ext4", "--rescue")
 	plain := buildImage(t, "virt,iscsi,ext4")
-	lab := sharedLab(t)
+	l := sharedLab(t)
 	cases := []struct {
 		name string
 		boot bootCase
@@ -31,18 +34,18 @@ func TestBootRescue(t *testing.T) {
 			name: "break",
 			boot: bootCase{
 				fs: "ext4",
-				spec: BootSpec{
+				spec: lab.BootSpec{
 					Image: rescue, Append: "rd.break=mount nodisk.deadline=5s nodisk.onfail=reboot",
-					Replies: []Reply{
-						{`stopped before mount \(rd\.break\)$`, ""},
-						{goesOn, "ip addr show eth0"},
-						{`inet 10\.77\.\d+\.23`, "lsmod"},
-						{`^virtio_net +\d`, "modprobe -x; modprobe ext4; ls /sysroot; echo stage $?"},
+					Replies: []lab.Reply{
+						{After: `stopped before mount \(rd\.break\)$`, Type: ""},
+						{After: goesOn, Type: "ip addr show eth0"},
+						{After: `inet 10\.77\.\d+\.23`, Type: "lsmod"},
+						{After: `^virtio_net +\d`, Type: "modprobe -x; modprobe ext4; ls /sysroot; echo stage $?"},
 						// What ends a command does not end the shell.
-						{`^stage 0`, "echo before; sleep 1000"},
-						{`^before`, "\x03"},
-						{goesOn, "blkid; reboo; cat /proc/cmdline | grep -c rd.break=mount"},
-						{`^1$`, "exit"},
+						{After: `^stage 0`, Type: "echo before; sleep 1000"},
+						{After: `^before`, Type: "\x03"},
+						{After: goesOn, Type: "blkid; reboo; cat /proc/cmdline | grep -c rd.break=mount"},
+						{After: `^1$`, Type: "exit"},
 					},
 				},
 				expect: []string{byDHCP, goesOn, `find module "-x": neither in`, goesOn, `nodisk: mount \(6/7\): `},
@@ -54,18 +57,18 @@ func TestBootRescue(t *testing.T) {
 			name: "poweroff",
 			boot: bootCase{
 				fails: true,
-				spec: BootSpec{
+				spec: lab.BootSpec{
 					Image: rescue, Append: "quiet nodisk.deadline=20s nodisk.onfail=shell",
 					Cmdline: "ip=dhcp netroot=iscsi:{server}:::1:{target} root=LABEL=wrong rw",
-					Replies: []Reply{
+					Replies: []lab.Reply{
 						{
-							atPrompt + `starts the boot again$`,
-							`mkdir /m; mount -t ext4 /dev/sda /m; echo mended >/m/mended; echo do""ne`,
+							After: atPrompt + `starts the boot again$`,
+							Type:  `mkdir /m; mount -t ext4 /dev/sda /m; echo mended >/m/mended; echo do""ne`,
 						},
-						{`^done`, "exit"},
+						{After: `^done`, Type: "exit"},
 						{
-							atPrompt + `starts the boot again$`,
-							`mkdir /n; mount -t ext4 /dev/sda /n; cat /n/mended; echo more >/n/more; dmesg | grep -c Data.will.be.lost; mount | grep -c " on /m "; poweroff`,
+							After: atPrompt + `starts the boot again$`,
+							Type:  `mkdir /n; mount -t ext4 /dev/sda /n; cat /n/mended; echo more >/n/more; dmesg | grep -c Data.will.be.lost; mount | grep -c " on /m "; poweroff`,
 						},
 					},
 				},
@@ -75,7 +78,7 @@ func TestBootRescue(t *testing.T) {
 		{
 			name: "no-shell", // whoever asked wants the node, too
 			boot: bootCase{
-				fs: "ext4", spec: BootSpec{Image: plain, Append: "rd.break"},
+				fs: "ext4", spec: lab.BootSpec{Image: plain, Append: "rd.break"},
 				expect: []string{`nodisk: warning: rd\.break asks for a shell, but the image has no /bin/sh: build it with nodisk build --rescue`, mounted},
 			},
 		},
@@ -83,15 +86,15 @@ func TestBootRescue(t *testing.T) {
 			name: "onfail", // what was forgotten is mended, and the boot begins again
 			boot: bootCase{
 				fs: "ext4",
-				spec: BootSpec{
+				spec: lab.BootSpec{
 					Image: rescue, Append: "quiet nodisk.deadline=10s nodisk.onfail=shell",
 					Cmdline: "ip=dhcp root=LABEL={label}",
-					Replies: []Reply{
+					Replies: []lab.Reply{
 						{
-							atPrompt + `starts the boot again$`,
-							`echo netroot=iscsi:{server}:::1:{target} >>/etc/nodisk/nodisk.conf; ps`,
+							After: atPrompt + `starts the boot again$`,
+							Type:  `echo netroot=iscsi:{server}:::1:{target} >>/etc/nodisk/nodisk.conf; ps`,
 						},
-						{`^ *PID `, "exit"},
+						{After: `^ *PID `, Type: "exit"},
 					},
 				},
 				expect: []string{
@@ -106,16 +109,16 @@ func TestBootRescue(t *testing.T) {
 			t.Parallel()
 			takePlace(t, c.boot.weight())
 			s := c.boot.spec
-			s.Name, s.Kernel, s.Root = "rescue-"+c.name, kernel, RootISCSI
+			s.Name, s.Kernel, s.Root = "rescue-"+c.name, kernel, lab.RootISCSI
 			s.Timeout = 2 * time.Minute
 			s.Log = testLogFile(s.Name)
-			res, err := lab.Boot(t.Context(), s)
+			res, err := l.Boot(t.Context(), s)
 			if err != nil {
-				t.Fatalf("%v\n%s", err, tail(res.Console, 40))
+				t.Fatalf("%v\n%s", err, transcript.Tail(res.Console, 40))
 			}
 			c.boot.check(t, res)
 			if strings.Contains(res.Console, "panic:") {
-				t.Errorf("something panicked:\n%s", tail(res.Console, 60))
+				t.Errorf("something panicked:\n%s", transcript.Tail(res.Console, 60))
 			}
 		})
 	}

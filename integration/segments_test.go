@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 )
 
 // An image of all kinds of segments boots: microcode before everything, the image
@@ -16,10 +19,10 @@ import (
 // A root in RAM keeps what is in the image, so it can tell.
 func TestBootSegments(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Root: RootRAM, Static: true}
+	spec := lab.BootSpec{Root: lab.RootRAM, Static: true}
 	needs(t, spec)
 	tree, dir := t.TempDir(), t.TempDir()
-	add, err := AddFlags(tree)
+	add, err := lab.AddFlags(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +65,7 @@ func TestBootSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !res.Reached {
-		t.Fatalf("root not reached: %s; the console's end:\n%s", res.Why, tail(res.Console, 40))
+		t.Fatalf("root not reached: %s; the console's end:\n%s", res.Why, transcript.Tail(res.Console, 40))
 	}
 	// Of two segments with one file the later one counts.
 	if got, want := strings.Join(said(res, "secrets"), " "), "of the node 600 of the rack 600"; got != want {

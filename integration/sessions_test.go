@@ -14,12 +14,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/tool"
+	"github.com/nodisk/nodisk/integration/transcript"
 )
 
 // A daemon is a tgtd of a test, which it can end and start again.
 type daemon struct {
 	port    int
-	process *process
+	process *tool.Process
 }
 
 // lun is a logical unit: the number and the file behind it.
@@ -32,14 +36,14 @@ type lun struct {
 func (d *daemon) serve(ctx context.Context, iqn string, luns ...lun) error {
 	control := strconv.Itoa(d.port)
 	var err error
-	if d.process, err = start(context.WithoutCancel(ctx), toolTgtd(), nil, "-f", "-C", control, "--iscsi",
+	if d.process, err = tool.Start(context.WithoutCancel(ctx), tool.Tgtd(), nil, "-f", "-C", control, "--iscsi",
 		"portal=0.0.0.0:"+control); err != nil {
 		return err
 	}
 	admin := func(ctx context.Context, line string) error {
-		return toolTgtadm().run(ctx, strings.Fields("-C "+control+" --lld iscsi "+line)...)
+		return tool.Tgtadm().Run(ctx, strings.Fields("-C "+control+" --lld iscsi "+line)...)
 	}
-	if err := poll(ctx, "tgtd's control socket", func(ctx context.Context) error {
+	if err := tool.Poll(ctx, "tgtd's control socket", func(ctx context.Context) error {
 		return admin(ctx, "--op show --mode sys")
 	}); err != nil {
 		return err
@@ -59,7 +63,7 @@ func (d *daemon) serve(ctx context.Context, iqn string, luns ...lun) error {
 func newDaemon(t *testing.T, port int, iqn string, luns ...lun) *daemon {
 	t.Helper()
 	d := &daemon{port: port}
-	t.Cleanup(func() { d.process.stop() })
+	t.Cleanup(func() { d.process.Stop() })
 	if err := d.serve(t.Context(), iqn, luns...); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +131,7 @@ func slowly(t *testing.T, from, to int) {
 }
 
 // told are the root's lines that begin with a word.
-func told(res BootResult, word string) []string {
+func told(res lab.BootResult, word string) []string {
 	var lines []string
 	for _, l := range res.Root.Lines {
 		if rest, ok := strings.CutPrefix(l, word+" "); ok {
@@ -141,32 +145,32 @@ func told(res BootResult, word string) []string {
 // again, several targets, portals and networks.
 func TestBootSessions(t *testing.T) {
 	t.Parallel()
-	needs(t, BootSpec{Root: RootISCSI})
-	lab := sharedLab(t)
+	needs(t, lab.BootSpec{Root: lab.RootISCSI})
+	l := sharedLab(t)
 	disk := func(name string) string {
-		file, err := lab.disk(t.Context(), name)
+		file, err := l.Disk(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return file
 	}
 	kernel, image := filepath.Join(kernelDir(t), "vmlinuz"), buildImage(t, imageProfiles)
-	boot := func(t *testing.T, s BootSpec) BootResult {
+	boot := func(t *testing.T, s lab.BootSpec) lab.BootResult {
 		t.Helper()
-		s.Kernel, s.Image, s.CPUs, s.Timeout, s.Root = kernel, image, 2, 5*time.Minute, RootNone
+		s.Kernel, s.Image, s.CPUs, s.Timeout, s.Root = kernel, image, 2, 5*time.Minute, lab.RootNone
 		s.Name = filepath.Base(t.Name())
 		s.Log = testLogFile(s.Name)
-		res, err := lab.Boot(t.Context(), s)
+		res, err := l.Boot(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !res.Reached {
-			t.Fatalf("root not reached: %s; %s; the console's end:\n%s", res.Why, res.End, tail(res.Console, 60))
+			t.Fatalf("root not reached: %s; %s; the console's end:\n%s", res.Why, res.End, transcript.Tail(res.Console, 60))
 		}
 		return res
 	}
 	// The sessions of the root last; each logical unit is there once.
-	check := func(t *testing.T, res BootResult, disks string, sessions ...string) {
+	check := func(t *testing.T, res lab.BootResult, disks string, sessions ...string) {
 		t.Helper()
 		if got := strings.Join(told(res, "disks"), "; "); got != disks {
 			t.Errorf("the root has the disks %q, want %q", got, disks)
@@ -191,12 +195,12 @@ func TestBootSessions(t *testing.T) {
 		}
 		newDaemon(t, 3268, iqn, lun{1, small})
 		admin := func(ctx context.Context, line string) error {
-			return toolTgtadm().run(ctx, strings.Fields("-C 3268 --lld iscsi --mode logicalunit --tid 1 --lun 1 "+
+			return tool.Tgtadm().Run(ctx, strings.Fields("-C 3268 --lld iscsi --mode logicalunit --tid 1 --lun 1 "+
 				line)...)
 		}
-		boot(t, BootSpec{
+		boot(t, lab.BootSpec{
 			Static: true, Cmdline: static + "netroot=iscsi:{server}::3268:1:" + iqn + " root=LABEL={label}",
-			Turns: []Turn{{After: `attach \(5/7\): sda`, Do: func(ctx context.Context) error {
+			Turns: []lab.Turn{{After: `attach \(5/7\): sda`, Do: func(ctx context.Context) error {
 				if err := admin(ctx, "--op delete"); err != nil {
 					return err
 				}
@@ -213,12 +217,12 @@ func TestBootSessions(t *testing.T) {
 		const iqn = "iqn.2025-01.test.nodisk:back"
 		file, filled := emptyDisk(t, "lun"), disk("back")
 		d := newDaemon(t, 3261, iqn, lun{1, file})
-		res := boot(t, BootSpec{
+		res := boot(t, lab.BootSpec{
 			Static: true, Cmdline: static + "netroot=iscsi:{server}::3261::" + iqn + " root=LABEL={label} " +
 				"nodisk.deadline=30s",
-			Turns: []Turn{
+			Turns: []lab.Turn{
 				{After: `attach \(5/7\): sda`, Do: func(ctx context.Context) error {
-					d.process.stop()
+					d.process.Stop()
 					return d.serve(ctx, iqn, lun{1, file})
 				}},
 				{After: `starting again`, Do: func(context.Context) error {
@@ -257,7 +261,7 @@ func TestBootSessions(t *testing.T) {
 		newDaemon(t, 3263, b, lun{1, emptyDisk(t, "b")})
 		newDaemon(t, 3264, b, lun{1, emptyDisk(t, "b")}, lun{2, disk("b")})
 		slowly(t, 3265, 3264)
-		res := boot(t, BootSpec{
+		res := boot(t, lab.BootSpec{
 			Static: true, Second: true, Cmdline: static + "ip={client1}:::{mask}::eth1:none root=LABEL={label} " +
 				"netroot=iscsi:{server}::3262::" + a + " netroot=iscsi:{server}::3269::" + c +
 				" netroot=iscsi:{server1}::3263:2:" + b + " netroot=iscsi:{server1}::3265:2:" + b,
@@ -275,7 +279,7 @@ func TestBootSessions(t *testing.T) {
 		const a, b = "iqn.2025-01.test.nodisk:one", "iqn.2025-01.test.nodisk:two"
 		newDaemon(t, 3266, a, lun{1, emptyDisk(t, "a")})
 		newDaemon(t, 3267, b, lun{1, emptyDisk(t, "b")}, lun{2, disk("two")})
-		res := boot(t, BootSpec{
+		res := boot(t, lab.BootSpec{
 			Second: true, RootPath: "-", Cmdline: "ip=eth0:dhcp ip=eth1:dhcp bootdev=eth0 root=LABEL={label} " +
 				"netroot=iscsi:{server}::3266::" + a + " netroot=iscsi:{server1}::3267::" + b,
 		})

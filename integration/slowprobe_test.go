@@ -5,6 +5,9 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 )
 
 // A driver that stays a minute in the probe of a device that nobody needs costs the
@@ -12,7 +15,7 @@ import (
 // probe's end, with every stage done, and one line says what was left behind.
 func TestBootSlowProbe(t *testing.T) {
 	t.Parallel()
-	spec := BootSpec{Root: RootISCSI, Devices: []string{"i6300esb"}, Append: "stall.probe_secs=600"}
+	spec := lab.BootSpec{Root: lab.RootISCSI, Devices: []string{"i6300esb"}, Append: "stall.probe_secs=600"}
 	needs(t, spec)
 	image := stallImage(t, "virt,iscsi,ext4")
 	lab := sharedLab(t)
@@ -47,7 +50,7 @@ func TestBootSlowProbe(t *testing.T) {
 				`nodisk: (warning: )?` + c.still + `.*going on without it`,
 			}}.check(t, res)
 			if regexp.MustCompile(`stall: probed|attempt 1, next`).MatchString(res.Console) {
-				t.Errorf("somebody waited for the probe:\n%s", tail(res.Console, 60))
+				t.Errorf("somebody waited for the probe:\n%s", transcript.Tail(res.Console, 60))
 			}
 		})
 	}

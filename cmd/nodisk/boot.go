@@ -10,7 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 )
 
 // bootCmd boots a diskless node in QEMU, in a network of its own with real
@@ -65,7 +66,7 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 	if err := c.forecast(ctx, &spec, con); err != nil {
 		return fmt.Errorf("boot: %w", err)
 	}
-	if err := errors.Join(integration.Obstacles(spec)...); err != nil {
+	if err := errors.Join(lab.Obstacles(spec)...); err != nil {
 		return fmt.Errorf("boot: %w", err)
 	}
 	if err := tellNotes(spec, con); err != nil {
@@ -79,13 +80,13 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 		defer restore()
 	}
 	// From here on in namespaces: outside it returns when all is done.
-	if err := integration.Enter(ctx); err != nil {
+	if err := lab.Enter(ctx); err != nil {
 		return err
 	}
 	if err := c.visible(); err != nil {
 		return err
 	}
-	conf := integration.Config{}
+	conf := lab.Config{}
 	if c.Accel != "auto" {
 		conf.Accel = c.Accel
 	}
@@ -93,7 +94,7 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 		conf.Log = slog.New(slog.NewTextHandler(con.err, nil))
 	}
 	res, err := c.boot(ctx, conf, spec, con)
-	if _, refused := errors.AsType[*integration.NotStarted](err); refused {
+	if _, refused := errors.AsType[*lab.NotStarted](err); refused {
 		return &usageError{fmt.Errorf("boot: %w", err)}
 	}
 	if err != nil {
@@ -108,11 +109,11 @@ func (c *bootCmd) Run(ctx context.Context, con console) error {
 }
 
 // tellNotes tells once what of the root is left out.
-func tellNotes(s integration.BootSpec, con console) error {
+func tellNotes(s lab.BootSpec, con console) error {
 	if !outside() {
 		return nil
 	}
-	notes, err := integration.Notes(s)
+	notes, err := lab.Notes(s)
 	for _, note := range notes {
 		_, werr := fmt.Fprintf(con.err, "note: %s\n", note)
 		err = errors.Join(err, werr)
@@ -121,11 +122,11 @@ func tellNotes(s integration.BootSpec, con console) error {
 }
 
 // boot boots the node, with the terminal as its console if that is wanted.
-func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integration.BootSpec,
+func (c *bootCmd) boot(ctx context.Context, conf lab.Config, spec lab.BootSpec,
 	con console,
-) (res integration.BootResult, err error) {
-	spec.Console = integration.Plain(con.out)
-	if spec.Tree != "" && spec.Root == integration.RootISCSI {
+) (res lab.BootResult, err error) {
+	spec.Console = transcript.Plain(con.out)
+	if spec.Tree != "" && spec.Root == lab.RootISCSI {
 		if _, err := fmt.Fprintf(con.err, "nodisk: copying %s into a disk image (--root nfs4 copies nothing)\n",
 			spec.Tree); err != nil {
 			return res, err
@@ -140,12 +141,12 @@ func (c *bootCmd) boot(ctx context.Context, conf integration.Config, spec integr
 		spec.Keyboard, spec.Console = keyboard, con.raw() // the node may move the cursor
 		spec.Append = strings.TrimSpace(words + " " + spec.Append)
 	}
-	return integration.Boot(ctx, conf, spec)
+	return lab.Boot(ctx, conf, spec)
 }
 
 // spec is what the flags say; kernel, way to the root and memory may be open.
-func (c *bootCmd) spec() (integration.BootSpec, error) {
-	s := integration.BootSpec{
+func (c *bootCmd) spec() (lab.BootSpec, error) {
+	s := lab.BootSpec{
 		Kernel: c.Kernel, Image: c.Image, Tree: c.Tree, Export: c.NFS, Disk: c.Disk, DiskFormat: c.DiskFormat,
 		Init: c.Init,
 		PXE:  c.PXE, Static: c.Static, Cmdline: c.Cmdline, Append: c.Append, Until: c.Until,
@@ -156,7 +157,7 @@ func (c *bootCmd) spec() (integration.BootSpec, error) {
 		return s, fmt.Errorf("--until: %w", err)
 	}
 	if c.Disk != "" {
-		if err := integration.CheckDisk(c.Disk); err != nil {
+		if err := lab.CheckDisk(c.Disk); err != nil {
 			return s, fmt.Errorf("--disk: %w", err)
 		}
 	}
@@ -175,7 +176,7 @@ func (c *bootCmd) visible() error {
 }
 
 // outcome is the last line, or why it was not a success.
-func outcome(s integration.BootSpec, r integration.BootResult) (string, error) {
+func outcome(s lab.BootSpec, r lab.BootResult) (string, error) {
 	switch {
 	case !s.Own() && r.Reached:
 		return "root reached: " + r.Summary(), nil

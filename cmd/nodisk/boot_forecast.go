@@ -15,7 +15,7 @@ import (
 	"github.com/nodisk/nodisk/build/abi"
 	"github.com/nodisk/nodisk/build/installed"
 	"github.com/nodisk/nodisk/build/preflight"
-	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/integration/lab"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/internal/infile"
 )
@@ -32,7 +32,7 @@ type bootImage struct {
 // forecast looks at what nodisk plan and nodisk check know before a machine is started. It
 // chooses the kernel, the way to the root and the memory where the flags leave that open. What
 // would not boot is an error, unless it is forced.
-func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con console) error {
+func (c *bootCmd) forecast(ctx context.Context, s *lab.BootSpec, con console) error {
 	image, err := openBootImage(ctx, c.Image)
 	if err == nil || s.Kernel != "" { // --force boots any image, with a kernel that is given
 		if err := c.kernelOf(ctx, s, image, con); err != nil {
@@ -60,7 +60,7 @@ func (c *bootCmd) forecast(ctx context.Context, s *integration.BootSpec, con con
 
 // kernelOf finds the kernel of an image's modules unless one was given, and looks whether it is
 // one.
-func (c *bootCmd) kernelOf(ctx context.Context, s *integration.BootSpec, image bootImage, con console) error {
+func (c *bootCmd) kernelOf(ctx context.Context, s *lab.BootSpec, image bootImage, con console) error {
 	if s.Kernel == "" {
 		k, err := installedKernel("/", image)
 		if err != nil {
@@ -157,7 +157,7 @@ func openBootImage(ctx context.Context, name string) (bootImage, error) {
 }
 
 // check compares the image with the kernel, which is the same for all ways to a root.
-func (i *bootImage) check(ctx context.Context, s integration.BootSpec) error {
+func (i *bootImage) check(ctx context.Context, s lab.BootSpec) error {
 	k, err := build.OpenKernel(ctx, s.Kernel)
 	if err != nil {
 		return nil //nolint:nilerr // QEMU may boot a kernel whose file says nothing here
@@ -171,27 +171,27 @@ func (i *bootImage) check(ctx context.Context, s integration.BootSpec) error {
 }
 
 // ways are the ways to the root that the flags leave, the best first.
-func (c *bootCmd) ways() []integration.Root {
+func (c *bootCmd) ways() []lab.Root {
 	switch {
 	case c.Root != "auto":
-		root, _ := integration.ParseRoot(c.Root) // the flag is an enum
-		return []integration.Root{root}
+		root, _ := lab.ParseRoot(c.Root) // the flag is an enum
+		return []lab.Root{root}
 	case c.NFS != "":
-		return []integration.Root{integration.RootNFS4, integration.RootNFS3}
-	case c.Disk != "" && integration.HasFUSE():
-		return []integration.Root{integration.RootISCSI, integration.RootVirtio}
+		return []lab.Root{lab.RootNFS4, lab.RootNFS3}
+	case c.Disk != "" && lab.HasFUSE():
+		return []lab.Root{lab.RootISCSI, lab.RootVirtio}
 	case c.Disk != "":
-		return []integration.Root{integration.RootVirtio}
+		return []lab.Root{lab.RootVirtio}
 	case c.Tree != "":
 		// A copy works for every user and on every file system.
-		return []integration.Root{integration.RootISCSI, integration.RootNFS4, integration.RootNFS3}
+		return []lab.Root{lab.RootISCSI, lab.RootNFS4, lab.RootNFS3}
 	}
-	return []integration.Root{integration.RootISCSI, integration.RootNFS4, integration.RootNFS3, integration.RootRAM}
+	return []lab.Root{lab.RootISCSI, lab.RootNFS4, lab.RootNFS3, lab.RootRAM}
 }
 
 // judge takes the first way by which the node would boot. If there is none, what is said is
 // about the one that lacks least.
-func (c *bootCmd) judge(ctx context.Context, s *integration.BootSpec, image bootImage) error {
+func (c *bootCmd) judge(ctx context.Context, s *lab.BootSpec, image bootImage) error {
 	var least []string
 	chosen := c.ways()[0]
 	for i, way := range c.ways() {
@@ -220,10 +220,10 @@ func (c *bootCmd) judge(ctx context.Context, s *integration.BootSpec, image boot
 }
 
 // bootFaults are what keeps a node from booting, by nodisk plan and nodisk check.
-func bootFaults(ctx context.Context, s integration.BootSpec, image bootImage) ([]string, error) {
+func bootFaults(ctx context.Context, s lab.BootSpec, image bootImage) ([]string, error) {
 	in := preflight.Input{
 		Line: cmdline.Parse(s.Line()), Image: image.files, Kernel: image.kernel, Checks: image.checks,
-		Driver: func(d build.Device) string { return integration.Driver(d.Modalias) },
+		Driver: func(d build.Device) string { return lab.Driver(d.Modalias) },
 	}
 	if s.Arch == "" || s.Arch == runtime.GOARCH { // of another machine's programs nothing is known
 		in.Root = cmp.Or(s.Tree, s.Export)
@@ -255,11 +255,11 @@ func bootFaults(ctx context.Context, s integration.BootSpec, image bootImage) ([
 }
 
 // faultsOfDisk are what keeps a node from a root on its disk.
-func faultsOfDisk(ctx context.Context, s integration.BootSpec) ([]string, error) {
+func faultsOfDisk(ctx context.Context, s lab.BootSpec) ([]string, error) {
 	if s.Disk == "" || !outside() {
 		return nil, nil
 	}
-	fault, err := integration.DiskFault(ctx, s)
+	fault, err := lab.DiskFault(ctx, s)
 	if err != nil {
 		return nil, unusable("--disk: %w", err)
 	}
@@ -277,7 +277,7 @@ const (
 
 // roomFor sees to it that the image fits into the node's memory, in which it lies twice: as the
 // loader left it, and unpacked.
-func roomFor(s *integration.BootSpec, image build.Contents) error {
+func roomFor(s *lab.BootSpec, image build.Contents) error {
 	const mib = 1 << 20
 	need := int((image.Bytes+image.Raw)/mib) + kernelMemory
 	switch {

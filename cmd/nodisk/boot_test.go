@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/build"
-	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/integration/lab"
 )
 
 // buildFor makes an image for the boots that are only judged here.
@@ -179,37 +179,37 @@ func TestBootWay(t *testing.T) {
 	tree, disk := rootTree(t, "sbin/init", "bin/sh"), mbrDisk(t)
 	for _, tt := range []struct {
 		cmd  bootCmd
-		want integration.Root
+		want lab.Root
 		line string
 		err  string
 	}{
-		{bootCmd{Image: iscsi, Tree: tree}, integration.RootISCSI, "ip=dhcp root=dhcp rw", ""},
+		{bootCmd{Image: iscsi, Tree: tree}, lab.RootISCSI, "ip=dhcp root=dhcp rw", ""},
 		{
 			bootCmd{Image: iscsi, Tree: tree, Init: "/bin/sh", Append: "ro"},
-			integration.RootISCSI,
+			lab.RootISCSI,
 			"ip=dhcp root=dhcp init=/bin/sh", "",
 		},
-		{bootCmd{Image: nfs, Tree: tree}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
-		{bootCmd{Image: nfs, NFS: tree}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
+		{bootCmd{Image: nfs, Tree: tree}, lab.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
+		{bootCmd{Image: nfs, NFS: tree}, lab.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", ""},
 		{
 			bootCmd{Image: iscsi, NFS: tree},
-			integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw",
+			lab.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw",
 			"by NFS",
 		},
 		{
 			bootCmd{Image: iscsi, NFS: tree, Force: true},
-			integration.RootNFS4,
+			lab.RootNFS4,
 			"ip=dhcp root=nfs4:{server}:{export}:vers=4.1 rw", "",
 		},
 		{
 			bootCmd{Image: iscsi, Disk: disk, Root: "iscsi", Append: "root=LABEL=x"},
-			integration.RootISCSI,
+			lab.RootISCSI,
 			"ip=dhcp netroot=dhcp rw", "",
 		},
-		{bootCmd{Image: iscsi}, integration.RootISCSI, "ip=dhcp root=dhcp", ""},
-		{bootCmd{Image: nfs}, integration.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}", ""},
-		{bootCmd{Image: nfs3}, integration.RootNFS3, "ip=dhcp root=/dev/nfs nfsroot={server}:{export},vers=3", ""},
-		{bootCmd{Image: ram}, integration.RootRAM, "root=/dev/ram", ""},
+		{bootCmd{Image: iscsi}, lab.RootISCSI, "ip=dhcp root=dhcp", ""},
+		{bootCmd{Image: nfs}, lab.RootNFS4, "ip=dhcp root=nfs4:{server}:{export}", ""},
+		{bootCmd{Image: nfs3}, lab.RootNFS3, "ip=dhcp root=/dev/nfs nfsroot={server}:{export},vers=3", ""},
+		{bootCmd{Image: ram}, lab.RootRAM, "root=/dev/ram", ""},
 	} {
 		c := tt.cmd
 		c.Kernel = vmlinuz
@@ -262,15 +262,15 @@ func TestBootKernel(t *testing.T) {
 func TestBootMemory(t *testing.T) {
 	const mib = 1 << 20
 	image := build.Contents{Bytes: 300 * mib, Raw: 900 * mib}
-	s := integration.BootSpec{}
+	s := lab.BootSpec{}
 	if err := roomFor(&s, image); err != nil || s.Memory != 1344 {
 		t.Errorf("%d MiB, %v; want 1344", s.Memory, err)
 	}
-	s = integration.BootSpec{Memory: 1000}
+	s = lab.BootSpec{Memory: 1000}
 	if err := roomFor(&s, image); err == nil || !strings.Contains(err.Error(), "give --memory 1296 or more") {
 		t.Errorf("%v", err)
 	}
-	s = integration.BootSpec{}
+	s = lab.BootSpec{}
 	if err := roomFor(&s, build.Contents{Bytes: 4 * mib, Raw: 9 * mib}); err != nil || s.Memory != leastMemory {
 		t.Errorf("%d MiB, %v", s.Memory, err)
 	}
@@ -278,26 +278,26 @@ func TestBootMemory(t *testing.T) {
 
 // What became of a root of one's own.
 func TestBootOutcome(t *testing.T) {
-	own, lab := integration.BootSpec{Tree: "x"}, integration.BootSpec{}
-	at := integration.BootSpec{Tree: "x", Interactive: true}
+	own, l := lab.BootSpec{Tree: "x"}, lab.BootSpec{}
+	at := lab.BootSpec{Tree: "x", Interactive: true}
 	const off, reboot = "it switched itself off", "it rebooted"
 	for _, tt := range []struct {
-		spec integration.BootSpec
-		res  integration.BootResult
+		spec lab.BootSpec
+		res  lab.BootResult
 		want string // beginning of the line or of the error
 	}{
-		{lab, integration.BootResult{Reached: true}, "root reached: "},
-		{lab, integration.BootResult{Switched: true, End: off, Why: "nodisk: x"}, "boot: root not reached: nodisk: x"},
-		{own, integration.BootResult{Switched: true, Found: true}, "root is up: "},
-		{own, integration.BootResult{Switched: true, End: off}, "root is up: it switched itself off"},
-		{own, integration.BootResult{Switched: true, End: reboot}, "boot: the root's init began, but nothing like a " +
+		{l, lab.BootResult{Reached: true}, "root reached: "},
+		{l, lab.BootResult{Switched: true, End: off, Why: "nodisk: x"}, "boot: root not reached: nodisk: x"},
+		{own, lab.BootResult{Switched: true, Found: true}, "root is up: "},
+		{own, lab.BootResult{Switched: true, End: off}, "root is up: it switched itself off"},
+		{own, lab.BootResult{Switched: true, End: reboot}, "boot: the root's init began, but nothing like a " +
 			"login prompt came (it rebooted"},
-		{at, integration.BootResult{Switched: true, End: reboot}, "root is up: it rebooted"},
-		{own, integration.BootResult{End: off, Why: "nodisk: error: x"}, "boot: root not reached: nodisk: error: " +
+		{at, lab.BootResult{Switched: true, End: reboot}, "root is up: it rebooted"},
+		{own, lab.BootResult{End: off, Why: "nodisk: error: x"}, "boot: root not reached: nodisk: error: " +
 			"x (it switched"},
 		{
 			own,
-			integration.BootResult{Switched: true, Why: "Kernel panic - x", End: reboot},
+			lab.BootResult{Switched: true, Why: "Kernel panic - x", End: reboot},
 			"boot: the root's init began, but did not come up: Kernel panic - x",
 		},
 	} {

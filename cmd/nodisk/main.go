@@ -28,7 +28,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/nodisk/nodisk/build"
-	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/integration/lab"
 )
 
 func main() {
@@ -175,7 +175,7 @@ func (c console) conclude(ctx context.Context, err error) int {
 		}
 		return cause.status()
 	}
-	if outside, ok := errors.AsType[*integration.Outside](err); ok { // its child has said why, if it could
+	if outside, ok := errors.AsType[*lab.Outside](err); ok { // its child has said why, if it could
 		if by := syscall.Signal(outside.Status - signalled); by > 0 && by != syscall.SIGPIPE {
 			_, _ = fmt.Fprintf(c.err, "nodisk: the process in the lab's namespaces was ended: %v\n", by)
 		}

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/integration/lab"
 	"github.com/nodisk/nodisk/internal/escape"
 )
 
@@ -64,7 +64,7 @@ func heed(parent context.Context) (_ context.Context, end context.CancelCauseFun
 			}
 		case <-stopped:
 		}
-		if integration.Inside() {
+		if lab.Inside() {
 			return
 		}
 		select {

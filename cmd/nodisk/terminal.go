@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/integration/lab"
 )
 
 var errNoTerminal = errors.New("boot: --interactive wants a terminal as standard input: leave it out, or run it " +
@@ -61,4 +61,4 @@ func takeTerminal(con console) (keyboard io.ReadCloser, words string, leave func
 }
 
 // outside reports whether this is the process that the user started.
-func outside() bool { return !integration.Inside() }
+func outside() bool { return !lab.Inside() }

@@ -27,12 +27,12 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/integration/lab"
 )
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {
-		if outside, ok := errors.AsType[*integration.Outside](err); ok {
+		if outside, ok := errors.AsType[*lab.Outside](err); ok {
 			os.Exit(outside.Status) //nolint:forbidigo // it has run in namespaces
 		}
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -70,19 +70,19 @@ func run(args []string, out io.Writer) (err error) {
 		}
 	}
 	for _, s := range list {
-		if err := errors.Join(integration.Missing(s.spec)...); err != nil {
+		if err := errors.Join(lab.Missing(s.spec)...); err != nil {
 			return err
 		}
 	}
-	if err := integration.Enter(ctx); err != nil {
+	if err := lab.Enter(ctx); err != nil {
 		return err
 	}
-	conf := integration.Config{Accel: "tcg"}
+	conf := lab.Config{Accel: "tcg"}
 	if log {
 		conf.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	if list != nil {
-		if b.lab, err = integration.New(ctx, conf); err != nil {
+		if b.lab, err = lab.New(ctx, conf); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, b.lab.Close()) }()

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/integration/lab"
 )
 
 // A result is what is known of a scenario. The keys are for those who compare
@@ -32,14 +32,14 @@ type bench struct {
 	stall     string
 	runs      int
 	dir       string
-	lab       *integration.Lab
+	lab       *lab.Lab
 }
 
 // measure boots the scenarios of a group in turn, so that what else the host
 // does falls on all of them.
 func (b *bench) measure(ctx context.Context, group []scenario) ([]result, error) {
 	results := make([]result, len(group))
-	specs := make([]integration.BootSpec, len(group))
+	specs := make([]lab.BootSpec, len(group))
 	runs := b.runs
 	for i, s := range group {
 		image, r, err := b.build(ctx, s)
@@ -79,7 +79,7 @@ func (b *bench) measure(ctx context.Context, group []scenario) ([]result, error)
 // memory is what /init says that it and the unpacked image cost at
 // switch_root, else what the root found in use, which is less: the initramfs
 // is gone by then.
-func memory(res integration.BootResult) int64 {
+func memory(res lab.BootResult) int64 {
 	if m := regexp.MustCompile(`nodisk: .*\b(\d+) KiB in use at switch_root`).
 		FindStringSubmatch(res.Console); m != nil {
 		if kib, err := strconv.ParseInt(m[1], 10, 64); err == nil {
@@ -103,14 +103,14 @@ func (b *bench) build(ctx context.Context, s scenario) (image string, r result, 
 		args = append(args, "--strip-signatures")
 	}
 	if s.stall {
-		root, err := integration.StallTree(b.kernelDir, b.stall, filepath.Join(b.dir, s.name+"-tree"))
+		root, err := lab.StallTree(b.kernelDir, b.stall, filepath.Join(b.dir, s.name+"-tree"))
 		if err != nil {
 			return "", r, err
 		}
 		args = append(args, "--modules", root, "--module", "stall") // the last --modules counts
 	}
 	if s.tree {
-		add, err := integration.AddFlags(filepath.Join(b.dir, "tree"))
+		add, err := lab.AddFlags(filepath.Join(b.dir, "tree"))
 		if err != nil {
 			return "", r, err
 		}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/integration/lab"
 )
 
 // A scenario is one image and one way to boot it.
@@ -16,7 +16,7 @@ type scenario struct {
 	compress string
 	strip    bool // modules without signatures
 	stall    bool // the image holds a driver that takes its time
-	spec     integration.BootSpec
+	spec     lab.BootSpec
 	// group names scenarios that are measured in turn; empty: by itself.
 	group string
 }
@@ -26,41 +26,41 @@ type scenario struct {
 // a node with a device that nobody needs, in whose probe the driver stays for a
 // minute: beside it the same image and node without the device.
 func scenarios() []scenario {
-	boot := func(s integration.BootSpec) integration.BootSpec {
+	boot := func(s lab.BootSpec) lab.BootSpec {
 		s.Icount = true
 		return s
 	}
 	const iscsi = "virt,iscsi,ext4"
-	two := integration.BootSpec{Root: integration.RootISCSI, CPUs: 2}
+	two := lab.BootSpec{Root: lab.RootISCSI, CPUs: 2}
 	serial := two
 	serial.Append = "nodisk.load=serial"
-	stalled := func(s integration.BootSpec) integration.BootSpec {
+	stalled := func(s lab.BootSpec) lab.BootSpec {
 		s.Devices = []string{"i6300esb"}
 		s.Append = "stall.probe_secs=60"
 		return s
 	}
-	one := boot(integration.BootSpec{Root: integration.RootISCSI})
+	one := boot(lab.BootSpec{Root: lab.RootISCSI})
 	return []scenario{
-		{name: "iscsi", profiles: iscsi, spec: boot(integration.BootSpec{Root: integration.RootISCSI})},
+		{name: "iscsi", profiles: iscsi, spec: boot(lab.BootSpec{Root: lab.RootISCSI})},
 		{
 			name: "iscsi-static", profiles: iscsi,
-			spec: boot(integration.BootSpec{Root: integration.RootISCSI, Static: true}),
+			spec: boot(lab.BootSpec{Root: lab.RootISCSI, Static: true}),
 		},
 		{
 			name: "iscsi-zstd", profiles: iscsi, compress: "zstd",
-			spec: boot(integration.BootSpec{Root: integration.RootISCSI}),
+			spec: boot(lab.BootSpec{Root: lab.RootISCSI}),
 		},
 		{
 			name: "iscsi-unsigned", profiles: iscsi, strip: true,
-			spec: boot(integration.BootSpec{Root: integration.RootISCSI}),
+			spec: boot(lab.BootSpec{Root: lab.RootISCSI}),
 		},
 		{
 			name: "iscsi-16nics", profiles: iscsi,
-			spec: boot(integration.BootSpec{Root: integration.RootISCSI, NICs: 16}),
+			spec: boot(lab.BootSpec{Root: lab.RootISCSI, NICs: 16}),
 		},
-		{name: "nfs3", profiles: "virt,nfs3", spec: boot(integration.BootSpec{Root: integration.RootNFS3})},
-		{name: "nfs4", profiles: "virt,nfs4", spec: boot(integration.BootSpec{Root: integration.RootNFS4})},
-		{name: "ram", profiles: "virt,ram", tree: true, spec: boot(integration.BootSpec{Root: integration.RootRAM})},
+		{name: "nfs3", profiles: "virt,nfs3", spec: boot(lab.BootSpec{Root: lab.RootNFS3})},
+		{name: "nfs4", profiles: "virt,nfs4", spec: boot(lab.BootSpec{Root: lab.RootNFS4})},
+		{name: "ram", profiles: "virt,ram", tree: true, spec: boot(lab.BootSpec{Root: lab.RootRAM})},
 		{name: "iscsi-2cpu-parallel", profiles: iscsi, spec: two, group: "2cpu"},
 		{name: "iscsi-2cpu-serial", profiles: iscsi, spec: serial, group: "2cpu"},
 		{name: "slow-probe-none", profiles: iscsi, stall: true, spec: one, group: "slow"},

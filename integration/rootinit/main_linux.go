@@ -1,6 +1,6 @@
 // Command rootinit is /sbin/init of a root for nodes whose processor has no static
 // busybox on this machine. It says what the lab's script says (see
-// integration.RootTree), as far as a test of another architecture asks for it, and
+// lab.RootTree), as far as a test of another architecture asks for it, and
 // switches the machine off.
 package main
 
@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// marker is integration.Marker: that package is not for a node.
+// marker is lab.Marker: that package is not for a node.
 const marker = "nodisk-root: reached"
 
 func main() {

@@ -32,12 +32,14 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/nodisk/nodisk/integration"
+	"github.com/nodisk/nodisk/integration/fabric"
+	"github.com/nodisk/nodisk/integration/lab"
+	"github.com/nodisk/nodisk/integration/transcript"
 )
 
 func main() {
 	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
-		if outside, ok := errors.AsType[*integration.Outside](err); ok {
+		if outside, ok := errors.AsType[*lab.Outside](err); ok {
 			os.Exit(outside.Status) //nolint:forbidigo // it has run in namespaces
 		}
 		fmt.Fprintln(os.Stderr, "shell:", err)
@@ -47,13 +49,13 @@ func main() {
 
 // options are the command's flags.
 type options struct {
-	spec    integration.FabricSpec
-	node    integration.FabricBoot // none without an image
+	spec    fabric.Spec
+	node    fabric.Boot // none without an image
 	verbose bool
 }
 
 func parse(args []string) (options, error) {
-	o := options{spec: integration.FabricSpec{Files: map[string]string{}}}
+	o := options{spec: fabric.Spec{Files: map[string]string{}}}
 	flags := flag.NewFlagSet("shell", flag.ContinueOnError)
 	flags.StringVar(&o.spec.KernelDir, "kernel", ".cache/kernel", "directory with vmlinuz and lib/modules/RELEASE")
 	flags.StringVar(&o.spec.HCA, "softib", ".cache/softib/softib.ko", "the software HCA, made by make softib")
@@ -96,19 +98,19 @@ func run(args []string, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := integration.Enter(ctx); err != nil {
+	if err := lab.Enter(ctx); err != nil {
 		return err
 	}
-	conf := integration.Config{}
+	conf := lab.Config{}
 	if o.verbose {
 		conf.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	lab, err := integration.New(ctx, conf)
+	lab, err := lab.New(ctx, conf)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lab.Close()) }()
-	f, err := integration.MakeFabric(ctx, lab, o.spec)
+	f, err := fabric.New(ctx, lab, o.spec)
 	if err != nil {
 		return err
 	}
@@ -130,12 +132,12 @@ func run(args []string, in io.Reader, out io.Writer) (err error) {
 	return boot(ctx, f, o, out)
 }
 
-func boot(ctx context.Context, f *integration.Fabric, o options, out io.Writer) error {
+func boot(ctx context.Context, f *fabric.Fabric, o options, out io.Writer) error {
 	b := o.node
-	b.Kernel, b.Console = filepath.Join(o.spec.KernelDir, "vmlinuz"), integration.Plain(out)
+	b.Kernel, b.Console = filepath.Join(o.spec.KernelDir, "vmlinuz"), transcript.Plain(out)
 	// The command line says it all, and the server is whoever was started by
 	// hand: no root and no reservation are made.
-	b.Root, b.Static, b.RDMA = integration.RootNone, true, o.spec.RDMA
+	b.Root, b.Static, b.RDMA = lab.RootNone, true, o.spec.RDMA
 	res, err := f.Boot(ctx, b)
 	if err != nil {
 		return err
