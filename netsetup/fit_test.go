@@ -56,7 +56,7 @@ func TestFit(t *testing.T) {
 func TestBelowKeepsWritten(t *testing.T) {
 	bond := link.Device{Index: 9, Name: "bond0", Type: link.HwEthernet, Addr: macA, MTU: 1500}
 	c := parseLine(t, "bond=bond0:eth0:mode=1:9000 vlan=vlan5:bond0 ip=10.0.0.5:::24::vlan5:none:8000")
-	if steps := c.Below(bond); len(steps) == 0 || steps[0] != (link.LinkMTU{Dev: "bond0", MTU: 9000}) {
+	if steps := c.Below(bond); len(steps) == 0 || steps[0] != (link.SetMTU{Dev: "bond0", MTU: 9000}) {
 		t.Errorf("%v", steps)
 	}
 }

@@ -54,7 +54,7 @@ func TestBondInfo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := &netlink.Bond{Miimon: 100}
 			tt.want(want)
-			got := decode(t, link.LinkInfo("bond", link.BondData(parseLine(t, "bond=x:eth0:"+tt.options).Bonds[0].Options)))
+			got := decode(t, link.Info("bond", link.BondData(parseLine(t, "bond=x:eth0:"+tt.options).Bonds[0].Options)))
 			if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(netlink.LinkAttrs{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -72,7 +72,7 @@ func TestBondInfoRaw(t *testing.T) {
 		"mode=4,lacp_active=0,coupled_control=0":                {29: "\x00", 32: "\x00"},
 		"mode=4,broadcast_neighbor=1,ad_select=3,lacp_strict=1": {22: "\x03", 33: "\x01", 34: "\x01"},
 	} {
-		info, err := nl.ParseRouteAttr(link.LinkInfo("bond", link.BondData(parseLine(t, "bond=x:eth0:"+options).Bonds[0].Options)).Serialize()[unix.SizeofRtAttr:])
+		info, err := nl.ParseRouteAttr(link.Info("bond", link.BondData(parseLine(t, "bond=x:eth0:"+options).Bonds[0].Options)).Serialize()[unix.SizeofRtAttr:])
 		if err != nil {
 			t.Fatal(err)
 		}

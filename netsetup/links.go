@@ -26,7 +26,7 @@ func (c Config) BelowWith(d link.Device, leased map[string]int) []link.Step {
 		for _, b := range c.Bonds {
 			steps = append(steps, link.BondAdd(b))
 			if b.MTU != 0 {
-				steps = append(steps, link.LinkMTU{Dev: b.Name, MTU: b.MTU})
+				steps = append(steps, link.SetMTU{Dev: b.Name, MTU: b.MTU})
 			}
 		}
 		return steps
@@ -45,9 +45,9 @@ func (c Config) BelowWith(d link.Device, leased map[string]int) []link.Step {
 			// A VLAN cannot have more than what it is on, and a bridge drops
 			// what is too long for a port. What is known of it may be older than
 			// the MTU that the command line gives.
-			steps = append(steps, link.LinkMTU{Dev: d.Name, MTU: max(mtu, c.MTUWritten(d))})
+			steps = append(steps, link.SetMTU{Dev: d.Name, MTU: max(mtu, c.MTUWritten(d))})
 		}
-		steps = append(steps, link.LinkUp{Dev: d.Name})
+		steps = append(steps, link.Up{Dev: d.Name})
 	}
 	for _, child := range c.Children {
 		switch {
@@ -65,7 +65,7 @@ func (c Config) BelowWith(d link.Device, leased map[string]int) []link.Step {
 	}
 	// A bond has the address of a port only when there is one.
 	if bridge != nil && (d.Carrier || d.Hardware()) {
-		steps = append(steps, link.BridgeAdd{Name: bridge.Name, Addr: d.Addr}, link.LinkMaster{Dev: d.Name, Master: bridge.Name})
+		steps = append(steps, link.BridgeAdd{Name: bridge.Name, Addr: d.Addr}, link.SetMaster{Dev: d.Name, Master: bridge.Name})
 	}
 	return steps
 }
@@ -77,12 +77,12 @@ func (c Config) join(b link.Bond, d link.Device, leased int) []link.Step {
 	if d.Master == 0 {
 		steps = c.modeSteps(d)
 		if d.Up { // bond_enslave refuses it
-			steps = append(steps, link.LinkDown{Dev: d.Name})
+			steps = append(steps, link.Down{Dev: d.Name})
 		}
 		if mtu := cmp.Or(c.MTUWritten(link.Device{Name: b.Name}), leased); mtu != 0 || d.Type == link.HwInfiniBand {
 			steps = append(steps, link.BondFit{Bond: b.Name, Port: d.Name, MTU: mtu})
 		}
-		steps = append(steps, link.LinkMaster{Dev: d.Name, Master: b.Name})
+		steps = append(steps, link.SetMaster{Dev: d.Name, Master: b.Name})
 	}
 	for _, o := range b.Options {
 		m, _ := link.ParsePortMatch(o.Value)
@@ -112,7 +112,7 @@ func (c Config) modeSteps(d link.Device) []link.Step {
 	if c.IBMode == "" || d.Type != link.HwInfiniBand || c.Bond(d.Name) {
 		return nil
 	}
-	return []link.Step{link.LinkMode{Dev: d.Name, Mode: c.IBMode}}
+	return []link.Step{link.SetMode{Dev: d.Name, Mode: c.IBMode}}
 }
 
 // master returns the bond or bridge that the device is a port of. What names

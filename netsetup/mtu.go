@@ -92,7 +92,7 @@ func (c Config) Raise(d link.Device, mtu int, have []link.Device, leased map[str
 		}
 		steps = append(steps, more...)
 	}
-	return append(steps, link.LinkMTU{Dev: d.Name, MTU: mtu}), nil
+	return append(steps, link.SetMTU{Dev: d.Name, MTU: mtu}), nil
 }
 
 // Fit is the MTU that a link which the command line makes is to have by what carries

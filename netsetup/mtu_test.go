@@ -46,7 +46,7 @@ func TestRaise(t *testing.T) {
 			steps, err := parseLine(t, tt.line).Raise(made(tt.dev), 9000, tt.have, tt.leased)
 			var got []string
 			for _, s := range steps {
-				got = append(got, s.(link.LinkMTU).Dev)
+				got = append(got, s.(link.SetMTU).Dev)
 			}
 			if err != nil {
 				got = []string{err.Error()}

@@ -149,7 +149,7 @@ func (c Config) renames(d link.Device) bool {
 // Naming returns the renames by which have[i] gets its name: none if it has it,
 // or cannot get a better one. Where that is the name of another device, that one gets
 // its own, or this one's.
-func (c Config) Naming(have []link.Device, i int) []link.LinkName {
+func (c Config) Naming(have []link.Device, i int) []link.SetName {
 	d := have[i]
 	at := func(name string) int {
 		return slices.IndexFunc(have, func(d link.Device) bool { return d.Name == name })
@@ -167,7 +167,7 @@ func (c Config) Naming(have []link.Device, i int) []link.LinkName {
 		case j == i:
 			return nil
 		case j < 0:
-			return []link.LinkName{{Dev: d.Name, Name: name}}
+			return []link.SetName{{Dev: d.Name, Name: name}}
 		}
 		other := have[j]
 		// The name that udev gave for a time, before it gave up exchanging names.
@@ -176,14 +176,14 @@ func (c Config) Naming(have []link.Device, i int) []link.LinkName {
 		if own, ok := its(other); ok && at(own) < 0 {
 			next = own
 		}
-		return []link.LinkName{{Dev: other.Name, Name: spare}, {Dev: d.Name, Name: name}, {Dev: spare, Name: next}}
+		return []link.SetName{{Dev: other.Name, Name: spare}, {Dev: d.Name, Name: name}, {Dev: spare, Name: next}}
 	}
 	name := c.udevName(d)
 	switch {
 	case name == d.Name && c.Settled(d):
 		return nil
 	case name != "" && free(name):
-		return []link.LinkName{{Dev: d.Name, Name: name}}
+		return []link.SetName{{Dev: d.Name, Name: name}}
 	case c.Settled(d):
 		return nil
 	}
@@ -191,7 +191,7 @@ func (c Config) Naming(have []link.Device, i int) []link.LinkName {
 	kind := series(d.Name)
 	for n := 0; ; n++ {
 		if name := kind + strconv.Itoa(n); free(name) {
-			return []link.LinkName{{Dev: d.Name, Name: name}}
+			return []link.SetName{{Dev: d.Name, Name: name}}
 		}
 	}
 }

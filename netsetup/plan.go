@@ -18,7 +18,7 @@ import (
 // the order given. It is an error if a
 // device the config names is not there. Up does the same, device by device.
 func (c Config) Steps(have []link.Device) ([]link.Step, error) {
-	steps := append([]link.Step{link.LinkUp{Dev: "lo"}}, c.Below(link.Device{Type: link.HwLoopback})...)
+	steps := append([]link.Step{link.Up{Dev: "lo"}}, c.Below(link.Device{Type: link.HwLoopback})...)
 	have = slices.Clone(have)
 	c.KernelNames, c.USBNames = c.KeepsKernelNames(), c.USBNaming()
 	for i, d := range have {
@@ -122,7 +122,7 @@ func future(have []link.Device, d link.Device, steps []link.Step) []link.Device 
 	for _, s := range steps {
 		n := link.Device{Type: d.Type, Addr: d.Addr, MTU: d.MTU, Carrier: d.Carrier || d.Hardware()}
 		switch s := s.(type) {
-		case link.LinkMTU:
+		case link.SetMTU:
 			d.MTU = s.MTU
 			continue
 		case link.ChildAdd:
@@ -207,12 +207,12 @@ func (c Config) LinkSteps(n Addressing, d link.Device) []link.Step {
 	}
 	if n.NewAddr != "" && n.NewAddr != d.Addr {
 		if d.Up { // EBUSY with many drivers
-			steps = append(steps, link.LinkDown{Dev: d.Name})
+			steps = append(steps, link.Down{Dev: d.Name})
 		}
-		steps = append(steps, link.LinkAddr{Dev: d.Name, Addr: n.NewAddr})
+		steps = append(steps, link.SetAddr{Dev: d.Name, Addr: n.NewAddr})
 	}
 	if n.MTU != 0 && n.MTU != d.MTU {
-		steps = append(steps, link.LinkMTU{Dev: d.Name, MTU: n.MTU})
+		steps = append(steps, link.SetMTU{Dev: d.Name, MTU: n.MTU})
 	}
 	switch rank := c.rank6(d); {
 	case n.Method == lease.MethodLink6:
@@ -220,7 +220,7 @@ func (c Config) LinkSteps(n Addressing, d link.Device) []link.Step {
 	case rank > 0:
 		steps = append(steps, link.RouterMetric{Dev: d.Name, Metric: link.RouterPriority + rank})
 	}
-	return append(steps, link.LinkUp{Dev: d.Name})
+	return append(steps, link.Up{Dev: d.Name})
 }
 
 // Lease is the static configuration in the form of a lease. Its MTU is not

@@ -33,7 +33,7 @@ func (t Traces) String() string {
 		fmt.Fprintf(&b, "%d: %s\n", index, t.Given[index])
 	}
 	for _, name := range t.Links {
-		b.WriteString(link.LinkUp{Dev: name}.String() + "\n")
+		b.WriteString(link.Up{Dev: name}.String() + "\n")
 	}
 	for _, a := range t.Addrs {
 		b.WriteString(a.String() + "\n")

@@ -55,7 +55,7 @@ func TestRunBondAnonymous(t *testing.T) {
 				r := newRunner(c, k, slog.New(lines))
 				go func() {
 					<-time.After(500 * time.Millisecond)
-					k.events <- link.LinkEvent{Device: second, Gone: true}
+					k.events <- link.Event{Device: second, Gone: true}
 					back := second
 					back.Index, back.Addr = 16, zeroPort().Addr
 					k.appear(back)

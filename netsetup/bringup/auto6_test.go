@@ -30,7 +30,7 @@ func TestRunBothFamilies(t *testing.T) {
 			{DNS: []netip.Addr{nameserver6, router6}},
 			{Search: []string{"six.example.org"}},
 		} {
-			k.events <- link.LinkEvent{Device: link.Device{Index: 2}, News: &e}
+			k.events <- link.Event{Device: link.Device{Index: 2}, News: &e}
 		}
 		r := try(t, "ip=eth0:dhcp ip=eth0:auto6", time.Minute, k, nil)
 		if r.err != nil {
@@ -59,9 +59,9 @@ func TestRunStatic6(t *testing.T) {
 		addr := netip.MustParsePrefix("2001:db8:1::5/64")
 		r := try(t, "ip=[2001:db8:1::5]::[2001:db8:1::1]:64::eth0:none", time.Minute, k, func() {
 			synctest.Wait()
-			k.events <- link.LinkEvent{Device: link.Device{Index: 2}, News: &link.News{Addr: addr, Permanent: true, Tentative: true}}
+			k.events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: addr, Permanent: true, Tentative: true}}
 			<-time.After(time.Second)
-			k.events <- link.LinkEvent{Device: link.Device{Index: 2}, News: &link.News{Addr: addr, Permanent: true}}
+			k.events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: addr, Permanent: true}}
 		})
 		if r.err != nil || r.took.Round(time.Second) != time.Second {
 			t.Fatal(r.err, r.took)
@@ -101,11 +101,11 @@ func TestRunDHCP6(t *testing.T) {
 		}
 		r := try(t, "ip=dhcp6", time.Minute, k, func() {
 			for i, a := range []netip.Prefix{linkAddr6, netip.MustParsePrefix("fe80::9/64")} {
-				k.events <- link.LinkEvent{Device: link.Device{Index: 2 + i}, News: &link.News{Addr: a, Permanent: true}}
-				k.events <- link.LinkEvent{Device: link.Device{Index: 2 + i}, News: &link.News{Gateway: router6}}
+				k.events <- link.Event{Device: link.Device{Index: 2 + i}, News: &link.News{Addr: a, Permanent: true}}
+				k.events <- link.Event{Device: link.Device{Index: 2 + i}, News: &link.News{Gateway: router6}}
 			}
 			<-time.After(time.Second)
-			k.events <- link.LinkEvent{Device: link.Device{Index: 2}, News: &link.News{Addr: leaseAddr6, Permanent: true}}
+			k.events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: leaseAddr6, Permanent: true}}
 		})
 		if r.err != nil || r.state.Device != "eth0" || r.state.Gateway != router6 {
 			t.Fatal(r.state, r.err)

@@ -203,7 +203,7 @@ func (r *runner) setDown(n *attachment) {
 	}
 	n.ready = false
 	r.before.Links = slices.DeleteFunc(slices.Clone(r.before.Links), func(name string) bool { return name == n.dev.Name })
-	step, done := link.LinkDown{Dev: n.dev.Name}, make(chan struct{})
+	step, done := link.Down{Dev: n.dev.Name}, make(chan struct{})
 	n.down = done
 	r.wg.Go(func() {
 		defer close(done)

@@ -19,7 +19,7 @@ import (
 func TestChoiceHosts6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-		tell := func(index int, e link.News) { k.events <- link.LinkEvent{Device: link.Device{Index: index}, News: &e} }
+		tell := func(index int, e link.News) { k.events <- link.Event{Device: link.Device{Index: index}, News: &e} }
 		r := tryFor(t, "ip=auto6", wantsHosts("2001:db8:2::1"), time.Minute, k, func() {
 			<-time.After(time.Second)
 			for _, index := range []int{2, 3} {
@@ -41,7 +41,7 @@ func TestChoiceHosts6(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // a router that comes later is a way
 		k := newFakeKernel(t, ethernet(2, "eth0", macA))
-		tell := func(e link.News) { k.events <- link.LinkEvent{Device: link.Device{Index: 2}, News: &e} }
+		tell := func(e link.News) { k.events <- link.Event{Device: link.Device{Index: 2}, News: &e} }
 		r := tryFor(t, "ip=auto6", wantsHosts("2001:db8:2::1"), time.Minute, k, func() {
 			<-time.After(time.Second)
 			tell(link.News{Addr: prefix("fe80::2/64"), Permanent: true})

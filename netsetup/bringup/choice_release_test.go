@@ -127,7 +127,7 @@ func attempts(t *testing.T, line string, k *fakeKernel, servers ...map[string]fa
 		k.mu.Lock()
 		k.servers, k.commands = s, nil
 		for _, d := range k.devices {
-			k.events <- link.LinkEvent{Device: d}
+			k.events <- link.Event{Device: d}
 		}
 		k.mu.Unlock()
 		traces, err := netsetup.ParseTraces(text)
@@ -264,7 +264,7 @@ func TestBootDevRoutes(t *testing.T) {
 			k.servers["eth0"], k.servers["eth1"] = goodServer(t), leases(t, "10.77.0.24/24")
 			script := func() {
 				<-time.After(10 * time.Millisecond)
-				k.events <- link.LinkEvent{Device: link.Device{Index: 3}, News: &link.News{Addr: prefix("2001:db8::5/64"), Permanent: true}}
+				k.events <- link.Event{Device: link.Device{Index: 3}, News: &link.News{Addr: prefix("2001:db8::5/64"), Permanent: true}}
 			}
 			r := try(t, line, time.Minute, k, script)
 			var got []string
@@ -292,7 +292,7 @@ func TestChoiceLeavesOtherFamilyUp(t *testing.T) {
 		go func() {
 			<-time.After(time.Second)
 			for _, e := range []link.News{{Addr: linkAddr6, Permanent: true}, {Router: true, Gateway: linkAddr6.Addr()}, {Addr: autoAddr6}} {
-				k.events <- link.LinkEvent{Device: link.Device{Index: 3}, News: &e}
+				k.events <- link.Event{Device: link.Device{Index: 3}, News: &e}
 			}
 		}()
 		r := keep(t, "ip=auto6 ip=eth0:none", time.Minute, k, nil)

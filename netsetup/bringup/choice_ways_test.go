@@ -243,7 +243,7 @@ func TestChoiceNeedNetWaits(t *testing.T) {
 func TestChoiceLinkLocalHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel(t, ethernet(2, "eth0", macA))
-		tell := func(e link.News) { k.events <- link.LinkEvent{Device: link.Device{Index: 2}, News: &e} }
+		tell := func(e link.News) { k.events <- link.Event{Device: link.Device{Index: 2}, News: &e} }
 		r := tryFor(t, "ip=auto6", wantsHosts("fe80::1"), time.Minute, k, func() {
 			tell(link.News{Addr: linkAddr6, Permanent: true})
 			tell(link.News{Router: true})
@@ -261,7 +261,7 @@ func TestChoiceRefused6LeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel(t, ethernet(2, "eth0", macA), noCarrier(ethernet(3, "eth1", macB)))
 		k.server6 = answers6(t, leaseAddr6.Addr())
-		tell := func(e link.News) { k.events <- link.LinkEvent{Device: link.Device{Index: 2}, News: &e} }
+		tell := func(e link.News) { k.events <- link.Event{Device: link.Device{Index: 2}, News: &e} }
 		r := tryFor(t, "ip=dhcp6", wantsHosts("2001:db8:9::1"), 8*time.Second, k, func() {
 			tell(link.News{Addr: linkAddr6, Permanent: true})
 			<-time.After(time.Second)

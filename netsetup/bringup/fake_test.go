@@ -28,7 +28,7 @@ type fakeKernel struct {
 	loading func() string // what Config.Loading is; nil: nobody knows
 
 	t      *testing.T
-	events chan link.LinkEvent
+	events chan link.Event
 
 	mu       sync.Mutex
 	devices  map[string]link.Device
@@ -62,7 +62,7 @@ type fakeServer func(m *dhcpv4.DHCPv4) []byte
 
 func newFakeKernel(t *testing.T, devices ...link.Device) *fakeKernel {
 	k := &fakeKernel{
-		t: t, events: make(chan link.LinkEvent, 64), devices: map[string]link.Device{}, fail: map[string]error{},
+		t: t, events: make(chan link.Event, 64), devices: map[string]link.Device{}, fail: map[string]error{},
 		servers: map[string]fakeServer{}, wires: map[string]map[lease.Channel]*fakeWire{},
 		rivals: map[string][]fakeServer{}, opening: map[string]time.Duration{}, ports: map[string]link.PortState{},
 		neighbours: map[netip.Addr]link.HardwareAddr{addr("10.77.0.1"): "\x52\x54\x00\x00\xfe\x01"},
@@ -77,7 +77,7 @@ func (k *fakeKernel) appear(devices ...link.Device) {
 	defer k.mu.Unlock()
 	for _, d := range devices {
 		k.devices[d.Name] = d
-		k.events <- link.LinkEvent{Device: d}
+		k.events <- link.Event{Device: d}
 	}
 }
 
@@ -96,7 +96,7 @@ func (k *fakeKernel) changed(d link.Device, f func(d *link.Device)) link.Device 
 		delete(k.devices, name)
 	}
 	k.devices[d.Name] = d
-	k.events <- link.LinkEvent{Device: d}
+	k.events <- link.Event{Device: d}
 	return d
 }
 
@@ -128,9 +128,9 @@ func (k *fakeKernel) LinkUp(dev string, up bool) error {
 		<-time.After(wait)
 	}
 	if !up {
-		return k.do(link.LinkDown{Dev: dev})
+		return k.do(link.Down{Dev: dev})
 	}
-	err := k.do(link.LinkUp{Dev: dev})
+	err := k.do(link.Up{Dev: dev})
 	if err == nil && k.rules != nil {
 		if _, ok := k.rules.device(dev); !ok {
 			return errNoDevice
@@ -152,7 +152,7 @@ func (k *fakeKernel) LinkName(dev, name string) error {
 	if taken {
 		return fs.ErrExist
 	}
-	if err := k.do(link.LinkName{Dev: dev, Name: name}); err != nil {
+	if err := k.do(link.SetName{Dev: dev, Name: name}); err != nil {
 		return err
 	}
 	k.change(dev, func(d *link.Device) { d.Name, d.Udev.Kept = name, true }) // its name_assign_type is 4 now
@@ -174,7 +174,7 @@ func (k *fakeKernel) LinkType(dev string) (uint16, error) {
 }
 
 func (k *fakeKernel) LinkAddr(dev string, a link.HardwareAddr) error {
-	return k.do(link.LinkAddr{Dev: dev, Addr: a})
+	return k.do(link.SetAddr{Dev: dev, Addr: a})
 }
 
 func (k *fakeKernel) AddrAdd(dev string, a netip.Prefix) error {
@@ -230,7 +230,7 @@ func (k *fakeKernel) Port(hca string, number int) (link.PortState, error) {
 	return p, nil
 }
 
-func (k *fakeKernel) Watch(context.Context, *sync.WaitGroup, bool) (<-chan link.LinkEvent, error) {
+func (k *fakeKernel) Watch(context.Context, *sync.WaitGroup, bool) (<-chan link.Event, error) {
 	return k.events, nil
 }
 

@@ -16,7 +16,7 @@ func closesAfterFirst(t *testing.T, joins time.Duration) *fakeKernel {
 	k := newFakeKernel(t, noCarrier(ethernet(2, "eth0", macA)), noCarrier(ethernet(3, "eth1", macB)))
 	rules := underRules(k)
 	k.then = func(s link.Step) {
-		if s == (link.LinkMaster{Dev: "eth1", Master: "bond0"}) {
+		if s == (link.SetMaster{Dev: "eth1", Master: "bond0"}) {
 			rules.change("bond0", func(d *link.Device) { d.Carrier = true })
 			<-time.After(joins)
 		}

@@ -31,7 +31,7 @@ func (r *runner) follow() {
 		if fit == d.MTU || fit == r.refusedMTU[d.Name] {
 			continue
 		}
-		err := link.LinkMTU{Dev: d.Name, MTU: fit}.Apply(r.sys)
+		err := link.SetMTU{Dev: d.Name, MTU: fit}.Apply(r.sys)
 		if err != nil && link.Passing(err) && r.busy < link.MostBusy {
 			again = true
 			r.log.Debug(err.Error())
@@ -68,7 +68,7 @@ func (r *runner) mtu(d link.Device) int {
 // group all the same (ipoib_change_mtu).
 func (r *runner) tellMTU(d link.Device, wanted int) {
 	have := r.mtu(d)
-	step := link.LinkMTU{Dev: d.Name, MTU: wanted}.String()
+	step := link.SetMTU{Dev: d.Name, MTU: wanted}.String()
 	if wanted == 0 || have >= wanted || r.short[step] {
 		return
 	}

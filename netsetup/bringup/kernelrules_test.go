@@ -138,13 +138,13 @@ func (r *kernelRules) isBond(d link.Device) bool {
 func (r *kernelRules) linkMTU(dev string, mtu int) error {
 	r.rtnl.Lock()
 	defer r.rtnl.Unlock()
-	if err := r.k.do(link.LinkMTU{Dev: dev, MTU: mtu}); err != nil {
+	if err := r.k.do(link.SetMTU{Dev: dev, MTU: mtu}); err != nil {
 		return err
 	}
 	return r.setMTU(dev, mtu)
 }
 
-func (r *kernelRules) linkMode(s link.LinkMode) error {
+func (r *kernelRules) linkMode(s link.SetMode) error {
 	r.rtnl.Lock()
 	defer r.rtnl.Unlock()
 	if err := r.k.do(s); err != nil {
@@ -216,7 +216,7 @@ func (r *kernelRules) childAdd(s link.ChildAdd) error {
 }
 
 // linkMaster is bond_enslave.
-func (r *kernelRules) linkMaster(s link.LinkMaster) error {
+func (r *kernelRules) linkMaster(s link.SetMaster) error {
 	r.rtnl.Lock()
 	defer r.rtnl.Unlock()
 	if err := r.k.do(s); err != nil {
@@ -315,14 +315,14 @@ func (r *kernelRules) drop(name string) {
 			r.change(bond, func(b *link.Device) { b.Carrier = lit })
 		}
 	}
-	r.k.events <- link.LinkEvent{Device: d, Gone: true}
+	r.k.events <- link.Event{Device: d, Gone: true}
 }
 
 func (k *fakeKernel) LinkMTU(dev string, mtu int) error {
 	if k.rules != nil {
 		return k.rules.linkMTU(dev, mtu)
 	}
-	err := k.do(link.LinkMTU{Dev: dev, MTU: mtu})
+	err := k.do(link.SetMTU{Dev: dev, MTU: mtu})
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if d, ok := k.devices[dev]; err == nil && ok {
@@ -354,14 +354,14 @@ func (k *fakeKernel) BondPorts(bond string) ([]string, error) {
 	return ports, nil
 }
 
-func (k *fakeKernel) LinkMode(s link.LinkMode) error {
+func (k *fakeKernel) LinkMode(s link.SetMode) error {
 	if k.rules != nil {
 		return k.rules.linkMode(s)
 	}
 	return k.do(s)
 }
 
-func (k *fakeKernel) LinkMaster(s link.LinkMaster) error {
+func (k *fakeKernel) LinkMaster(s link.SetMaster) error {
 	if k.rules != nil {
 		return k.rules.linkMaster(s)
 	}

@@ -202,13 +202,13 @@ func (l lab) then(s link.Step) {
 		l.link(link.Device{Name: s.Name, Addr: "\x02\x00\x00\x00\x00\x01", MTU: 1500})
 	case link.BridgeAdd:
 		l.link(link.Device{Name: s.Name, Addr: s.Addr, MTU: 1500})
-	case link.LinkMaster:
+	case link.SetMaster:
 		l.enslave(l.device(s.Dev), l.device(s.Master))
-	case link.LinkMTU:
+	case link.SetMTU:
 		l.change(l.device(s.Dev).Index, func(d *link.Device) { d.MTU = s.MTU })
-	case link.LinkAddr:
+	case link.SetAddr:
 		l.change(l.device(s.Dev).Index, func(d *link.Device) { d.Addr = s.Addr })
-	case link.LinkUp:
+	case link.Up:
 		d := l.device(s.Dev)
 		if !l.six || d.Type == link.HwLoopback {
 			return
@@ -235,7 +235,7 @@ func (l lab) then(s link.Step) {
 }
 
 func (l lab) tell(d link.Device, n link.News) {
-	l.k.events <- link.LinkEvent{Device: link.Device{Index: d.Index}, News: &n}
+	l.k.events <- link.Event{Device: link.Device{Index: d.Index}, News: &n}
 }
 
 // firstMade is the index of the first link that is made; cards have lower ones.

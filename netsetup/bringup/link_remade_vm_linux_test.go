@@ -1,3 +1,7 @@
+//go:build ownmachine
+
+// See link_vm_linux_test.go.
+
 package bringup
 
 import (
@@ -53,10 +57,10 @@ func TestKernelLinksMadeAgain(t *testing.T) {
 	whole("the links", "9000", "8000")
 	remove(t, "bond0")
 	whole("the links that were made again", "9000", "8000")
-	apply(t, []link.Step{link.LinkMTU{Dev: "eth1", MTU: 4000}})
+	apply(t, []link.Step{link.SetMTU{Dev: "eth1", MTU: 4000}})
 	whole("the smaller MTU", "4000", "4000")
 	// The bond has given its ports its own.
-	apply(t, []link.Step{link.LinkMTU{Dev: "eth0", MTU: 9000}, link.LinkMTU{Dev: "eth1", MTU: 9000}})
+	apply(t, []link.Step{link.SetMTU{Dev: "eth0", MTU: 9000}, link.SetMTU{Dev: "eth1", MTU: 9000}})
 	whole("the larger MTU", "9000", "8000")
 	stop()
 	if err := <-kept; err != nil {

@@ -1,3 +1,7 @@
+//go:build ownmachine
+
+// See link_vm_linux_test.go.
+
 package bringup
 
 import (
@@ -15,7 +19,7 @@ import (
 func defaultBond(t *testing.T, name string) {
 	t.Helper()
 	bond := link.MadeLink{Name: name, Kind: "bond"}
-	if err := link.LinkMake(bond, func() error { return link.LinkAdd(bond) }); err != nil {
+	if err := link.Make(bond, func() error { return link.Add(bond) }); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { remove(t, name) })
@@ -31,7 +35,7 @@ func TestKernelBondThere(t *testing.T) {
 				t.Fatalf("the default mode is %s", got)
 			}
 			if isUp {
-				apply(t, []link.Step{link.LinkUp{Dev: "bond0"}})
+				apply(t, []link.Step{link.Up{Dev: "bond0"}})
 			}
 			dummy(t, "eth0")
 			dummy(t, "eth1")
@@ -59,7 +63,7 @@ func TestKernelLinkClash(t *testing.T) {
 	dummy(t, "eth1")
 	dummy(t, "eth2")
 	defaultBond(t, "bond0")
-	apply(t, []link.Step{link.LinkMaster{Dev: "eth1", Master: "bond0"}})
+	apply(t, []link.Step{link.SetMaster{Dev: "eth1", Master: "bond0"}})
 	apply(t, []link.Step{link.VLANAdd{Name: "vlan7", Link: "eth0", ID: 7}})
 	t.Cleanup(func() { remove(t, "vlan7") })
 	backup := []link.BondOption{{Name: "mode", Value: "active-backup"}, {Name: "miimon", Value: "100"}}

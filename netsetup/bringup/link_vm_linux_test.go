@@ -1,3 +1,9 @@
+//go:build ownmachine
+
+// The tests of this file change links of the machine that they run on, and need
+// a kernel with bonds, VLANs and bridges: integration's TestLinks builds and runs
+// them in a VM.
+
 package bringup
 
 import (
@@ -30,7 +36,7 @@ const nlaTypeMask = 0x3fff
 func dummy(t *testing.T, name string) link.Device {
 	t.Helper()
 	dev := link.MadeLink{Name: name, Kind: "dummy"}
-	if err := link.LinkMake(dev, func() error { return link.LinkAdd(dev) }); err != nil {
+	if err := link.Make(dev, func() error { return link.Add(dev) }); err != nil {
 		t.Fatalf("make %s: %v", name, err)
 	}
 	t.Cleanup(func() { remove(t, name) })
@@ -142,7 +148,7 @@ func TestKernelBond(t *testing.T) {
 			}
 			t.Cleanup(func() { remove(t, b.Name) })
 			want := map[int]string{}
-			sent := infoData(t, link.LinkInfo("bond", link.BondData(b.Options)).Serialize())
+			sent := infoData(t, link.Info("bond", link.BondData(b.Options)).Serialize())
 			for _, d := range ports {
 				apply(t, c.Below(d))
 			}
@@ -228,13 +234,13 @@ func TestKernelLatePort(t *testing.T) {
 			c := parseLine(t, "bond=bond0:eth0,eth1:"+options+" ip=bond0:off")
 			apply(t, c.Below(link.Device{Type: link.HwLoopback}))
 			t.Cleanup(func() { remove(t, "bond0") })
-			apply(t, append(c.Below(first), link.LinkUp{Dev: "bond0"}))
+			apply(t, append(c.Below(first), link.Up{Dev: "bond0"}))
 			address := sysfs("bond0", "address")
 			if address != sysfs("eth0", "address") {
 				t.Errorf("the bond has %s, its port %s", address, sysfs("eth0", "address"))
 			}
 			late.Up = true
-			apply(t, append([]link.Step{link.LinkUp{Dev: "eth1"}}, c.Below(late)...))
+			apply(t, append([]link.Step{link.Up{Dev: "eth1"}}, c.Below(late)...))
 			if got := sysfs("bond0", "bonding/slaves"); got != "eth0 eth1" {
 				t.Errorf("ports are %s", got)
 			}
@@ -293,7 +299,7 @@ func TestKernelIPv6(t *testing.T) {
 	dummy(t, "eth0")
 	for range 2 {
 		apply(t, []link.Step{
-			link.LinkUp{Dev: "eth0"},
+			link.Up{Dev: "eth0"},
 			link.AddrAdd{Dev: "eth0", Addr: prefix("2001:db8::5/64")},
 			link.Route{Dst: prefix("2001:db8:1::/48"), Dev: "eth0"},
 			link.Route{Dst: prefix("2001:db8:2::/48"), Via: addr("2001:db8::9"), Dev: "eth0", Metric: 7},

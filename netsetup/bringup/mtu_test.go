@@ -86,8 +86,8 @@ func TestRunMTU6(t *testing.T) {
 			}
 			return leasetest.Answer(t, m, dhcpv4.MessageTypeOffer, small)
 		}
-		k.events <- link.LinkEvent{Device: link.Device{Index: 2}, News: &link.News{Addr: linkAddr6, Permanent: true}}
-		k.events <- link.LinkEvent{Device: link.Device{Index: 2}, News: &link.News{Addr: autoAddr6}}
+		k.events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: linkAddr6, Permanent: true}}
+		k.events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: autoAddr6}}
 		r := try(t, "ip=eth0:dhcp ip=eth0:auto6", time.Minute, k, nil)
 		if r.err != nil || slices.Contains(r.commands, "link set eth0 mtu 1000") || r.state.MTU != 1500 {
 			t.Errorf("%v, MTU %d, %q", r.err, r.state.MTU, r.commands)

@@ -25,7 +25,7 @@ func (r *runner) name(n *attachment) bool {
 			continue
 		}
 		if at == 1 { // the other one keeps its name
-			_ = r.rename(link.LinkName{Dev: steps[0].Name, Name: steps[0].Dev})
+			_ = r.rename(link.SetName{Dev: steps[0].Name, Name: steps[0].Dev})
 		}
 		if _, own := r.config.Ifname(n.dev); !own && step.Name == n.dev.Given && errors.Is(err, fs.ErrExist) {
 			return false // whoever has the name shows itself soon, and gets its own
@@ -141,7 +141,7 @@ func (r *runner) seen() []string {
 
 // rename renames an interface, whatever the kernel is still to tell of it under
 // its old name.
-func (r *runner) rename(step link.LinkName) error {
+func (r *runner) rename(step link.SetName) error {
 	if err := step.Apply(r.sys); err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func TestRunNameOfBefore(t *testing.T) {
 		k := newFakeKernel(t, noCarrier(d))
 		k.servers["ens3"] = goodServer(t)
 		d.MTU = 9000
-		k.events <- link.LinkEvent{Device: d} // before anything was done
+		k.events <- link.Event{Device: d} // before anything was done
 		r := try(t, "", time.Minute, k, func() {
 			<-time.After(time.Second)
 			k.change("ens3", func(d *link.Device) { d.Carrier = true })

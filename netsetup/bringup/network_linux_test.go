@@ -406,12 +406,12 @@ type physicalVeth struct {
 	udev map[link.HardwareAddr]link.UdevNames
 }
 
-func (v physicalVeth) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan link.LinkEvent, error) {
+func (v physicalVeth) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan link.Event, error) {
 	in, err := link.Kernel{}.Watch(ctx, wg, six)
 	if err != nil {
 		return nil, err
 	}
-	out := make(chan link.LinkEvent)
+	out := make(chan link.Event)
 	wg.Go(func() {
 		for {
 			select {

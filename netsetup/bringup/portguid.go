@@ -45,7 +45,7 @@ func (r *runner) identify(key link.PortKey, p link.PortState) (found bool) {
 		}
 		n.gid = p.GID
 		found = true
-		r.link(link.LinkEvent{Device: n.dev})
+		r.link(link.Event{Device: n.dev})
 	}
 	return found
 }
@@ -58,7 +58,7 @@ func (r *runner) reidentify() {
 			continue
 		}
 		if able := n.dev.Up && n.dev.Carrier && !r.anonymous(n); able != n.carrier {
-			r.linkOf(n.key, link.LinkEvent{Device: n.dev})
+			r.linkOf(n.key, link.Event{Device: n.dev})
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestRunWinnerGone(t *testing.T) {
 				k.servers["eth1"] = after(10*time.Millisecond, leases(t, "10.77.0.24/24"))
 				k.servers["eth9"] = leases(t, "10.78.0.24/24")
 				k.then = func(s link.Step) {
-					if s == (link.LinkDown{Dev: "eth1"}) {
+					if s == (link.Down{Dev: "eth1"}) {
 						<-time.After(tt.down)
 						k.mu.Lock()
 						defer k.mu.Unlock()
@@ -49,7 +49,7 @@ func TestRunWinnerGone(t *testing.T) {
 				r := watched(t, tt.line, time.Second, k, func() {
 					<-time.After(2 * time.Second)
 					first.Up = true
-					k.events <- link.LinkEvent{Device: first, Gone: true}
+					k.events <- link.Event{Device: first, Gone: true}
 					<-time.After(time.Second)
 					k.appear(ethernet(9, "eth9", "\x52\x54\x00\x00\x00\x09"))
 				})
@@ -166,7 +166,7 @@ func TestKeepRandomAddress(t *testing.T) {
 					k.mu.Lock()
 					delete(k.devices, "eth0")
 					k.mu.Unlock()
-					k.events <- link.LinkEvent{Device: first, Gone: true}
+					k.events <- link.Event{Device: first, Gone: true}
 					<-time.After(5 * time.Second)
 					again := inSlot(ethernet(12, "eth0", macB), "3")
 					tt.come(&again)

@@ -72,7 +72,7 @@ func TestRunGivenAgain(t *testing.T) {
 					<-k.events
 				}
 				for _, d := range k.devices {
-					k.events <- link.LinkEvent{Device: d}
+					k.events <- link.Event{Device: d}
 				}
 			}
 		})
@@ -203,7 +203,7 @@ func TestRunReplug(t *testing.T) {
 				k.mu.Lock()
 				gone = len(k.commands)
 				delete(k.devices, "eth0")
-				k.events <- link.LinkEvent{Device: first, Gone: true}
+				k.events <- link.Event{Device: first, Gone: true}
 				k.mu.Unlock()
 				k.appear(inSlot(ethernet(3, "eth0", macB), "4"))
 				<-time.After(time.Second)
@@ -274,7 +274,7 @@ func TestRunReplugDescribed(t *testing.T) {
 		k := newFakeKernel(t, first, inSlot(ethernet(3, "eth1", macB), "4"))
 		r := try(t, "net.ifnames=0 vlan=vlan5:driver=virtio* ip=vlan5:dhcp", 10*time.Second, k, func() {
 			<-time.After(time.Second)
-			k.events <- link.LinkEvent{Device: first, Gone: true}
+			k.events <- link.Event{Device: first, Gone: true}
 		})
 		for _, c := range []string{"link add link eth0 name vlan5 type vlan id 5", "link add link eth1 name vlan5 type vlan id 5"} {
 			if !slices.Contains(r.commands, c) {

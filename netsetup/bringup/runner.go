@@ -30,7 +30,7 @@ type system interface {
 	// Watch sends what is there, then what changes, until ctx ends; that an interface
 	// has gone comes before another of its name. six asks for news of IPv6, too. wg
 	// counts what it starts.
-	Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan link.LinkEvent, error)
+	Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan link.Event, error)
 	// open makes a connection on an interface that is up.
 	open(d link.Device, via lease.Channel) (wire, error)
 	// Port reads the state of an InfiniBand port, for as long as its firmware takes.
@@ -213,7 +213,7 @@ type runner struct {
 	abandon   func()
 
 	wg       sync.WaitGroup
-	links    <-chan link.LinkEvent
+	links    <-chan link.Event
 	arrivals chan arrival
 	setups   chan setup
 	reads    chan portAnswer

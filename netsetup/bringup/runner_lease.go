@@ -184,7 +184,7 @@ func (r *runner) finish(n *attachment, l lease.Lease) {
 	}
 	mtu, wanted := cmp.Or(s.MTU, r.mtu(n.dev)), s.MTU
 	for _, step := range steps {
-		if m, ok := step.(link.LinkMTU); ok {
+		if m, ok := step.(link.SetMTU); ok {
 			if m.MTU == mtu {
 				r.leased[m.Dev] = mtu
 				delete(r.owed, m.Dev)

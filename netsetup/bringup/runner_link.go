@@ -11,7 +11,7 @@ import (
 )
 
 // link takes what the kernel tells of the link of an interface.
-func (r *runner) link(e link.LinkEvent) {
+func (r *runner) link(e link.Event) {
 	boot, awaited, left := len(r.boot), r.awaitsBoot(), 0
 	if n := r.attachments[attachmentKey{index: e.Index}]; n != nil {
 		left = n.dev.Master
@@ -25,7 +25,7 @@ func (r *runner) link(e link.LinkEvent) {
 			continue
 		}
 		if awaited || !n.named || e.Gone || len(r.boot) > boot && r.boot[n.dev.Name] {
-			r.linkFamilies(link.LinkEvent{Device: n.dev})
+			r.linkFamilies(link.Event{Device: n.dev})
 		}
 	}
 	if e.Gone {
@@ -37,7 +37,7 @@ func (r *runner) link(e link.LinkEvent) {
 	r.follow()
 }
 
-func (r *runner) linkFamilies(e link.LinkEvent) {
+func (r *runner) linkFamilies(e link.Event) {
 	key := attachmentKey{index: e.Index}
 	if v := r.view(e.Index); !v.Seen {
 		v.Seen, v.Before = true, e.Up
@@ -56,7 +56,7 @@ func (r *runner) linkFamilies(e link.LinkEvent) {
 }
 
 // linkOf does that for one family of addresses.
-func (r *runner) linkOf(key attachmentKey, e link.LinkEvent) {
+func (r *runner) linkOf(key attachmentKey, e link.Event) {
 	now := time.Now()
 	n := r.attachments[key]
 	if e.Gone {
@@ -236,7 +236,7 @@ func (r *runner) loopback(d link.Device) {
 	if d.Up {
 		return
 	}
-	if err := (link.LinkUp{Dev: d.Name}).Apply(r.sys); err != nil {
+	if err := (link.Up{Dev: d.Name}).Apply(r.sys); err != nil {
 		r.log.Warn(fmt.Sprintf("set %s up: %v", d.Name, err))
 	}
 }

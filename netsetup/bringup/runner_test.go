@@ -322,7 +322,7 @@ func TestRunInterfaceGone(t *testing.T) {
 		k := newFakeKernel(t, ethernet(2, "eth0", macA))
 		r := try(t, "", 20*time.Second, k, func() {
 			<-time.After(2 * time.Second)
-			k.events <- link.LinkEvent{Device: link.Device{Index: 2, Name: "eth0"}, Gone: true}
+			k.events <- link.Event{Device: link.Device{Index: 2, Name: "eth0"}, Gone: true}
 			<-time.After(2 * time.Second)
 			k.mu.Lock()
 			k.servers["eth0"] = goodServer(t)
@@ -338,7 +338,7 @@ func TestRunInterfaceGone(t *testing.T) {
 func TestRunWatchEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel(t)
-		k.events <- link.LinkEvent{Err: errors.New("socket gone")}
+		k.events <- link.Event{Err: errors.New("socket gone")}
 		if r := try(t, "", time.Minute, k, nil); r.err == nil || r.err.Error() != "watch network interfaces: socket gone" {
 			t.Error(r.err)
 		}

@@ -33,7 +33,7 @@ func (s *setup) do(sys link.Linker, step link.Step, tries int) error {
 func (s *setup) make(until context.Context, sys link.Linker, below []link.Step, tries int) {
 	var unmade []string // bonds
 	for _, step := range below {
-		mtu, ok := step.(link.LinkMTU)
+		mtu, ok := step.(link.SetMTU)
 		if until.Err() != nil {
 			return
 		}

@@ -236,7 +236,7 @@ func TestLinkThere(t *testing.T) {
 	}
 	newCable(t, "eth0", macA, prefix(serverNet))
 	// As others make it: with a spanning tree, which forwards after 30 s.
-	if err := link.LinkAdd(link.MadeLink{Name: "br0", Kind: "bridge", Data: map[int][]byte{link.BridgeSTPState: link.U32(1)}}); err != nil {
+	if err := link.Add(link.MadeLink{Name: "br0", Kind: "bridge", Data: map[int][]byte{link.BridgeSTPState: link.U32(1)}}); err != nil {
 		testenv.Missing(t, "bridge: "+err.Error())
 	}
 	for range 2 {

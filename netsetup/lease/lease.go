@@ -63,7 +63,7 @@ func (l Lease) First() netip.Prefix {
 func (l Lease) Steps(dev string) []link.Step {
 	var steps []link.Step
 	if l.MTU != 0 {
-		steps = append(steps, link.LinkMTU{Dev: dev, MTU: l.MTU})
+		steps = append(steps, link.SetMTU{Dev: dev, MTU: l.MTU})
 	}
 	if l.Addr.IsValid() {
 		steps = append(steps, link.AddrAdd{Dev: dev, Addr: l.Addr})

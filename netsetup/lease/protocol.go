@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/nodisk/nodisk/internal/phrase"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
@@ -132,10 +130,17 @@ type Packet struct {
 func (c Channel) EtherType() uint16 {
 	switch c {
 	case ChannelARP:
-		return unix.ETH_P_ARP
+		return etherTypeARP
 	case ChannelRARP:
-		return unix.ETH_P_RARP
+		return etherTypeRARP
 	default:
-		return unix.ETH_P_IP
+		return etherTypeIPv4
 	}
 }
+
+// Types of Ethernet (include/uapi/linux/if_ether.h).
+const (
+	etherTypeIPv4 = 0x0800
+	etherTypeARP  = 0x0806
+	etherTypeRARP = 0x8035
+)

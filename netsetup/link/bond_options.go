@@ -46,7 +46,7 @@ const (
 	maxInt    = 1<<31 - 1
 )
 
-// A bondOption describes an option of Documentation/networking/bonding.rst: the
+// A BondOptionRow describes an option of Documentation/networking/bonding.rst: the
 // name that ip-link(8) has for it, other names in use, the attribute
 // (IFLA_BOND_* of include/uapi/linux/if_link.h) and its size in bytes, the
 // values (drivers/net/bonding/bond_options.c), the modes in which it has an
@@ -125,6 +125,7 @@ func (o BondOptionRow) monitors() bool {
 	return o.Name == "arp_interval" || o.Name == "arp_ip_target" || o.Name == "ns_ip6_target"
 }
 
+// List reports whether the option takes several values.
 func (o BondOptionRow) List() bool { return o.Kind == bondTargets || o.Kind == bondNS }
 
 // Read returns the value as ip(8) writes it.
@@ -169,6 +170,7 @@ func (o BondOptionRow) number(s string) (int, bool) {
 	return v, ok && v < len(words)
 }
 
+// Expects is what the option takes, in words.
 func (o BondOptionRow) Expects() string {
 	switch o.Kind {
 	case bondNumber:
@@ -196,6 +198,7 @@ func (o BondOptionRow) Nearest(s string) string {
 	return cmp.Or(cmdline.Nearest(s, words, 3), o.Example())
 }
 
+// Example is a value that the option takes.
 func (o BondOptionRow) Example() string {
 	switch o.Kind {
 	case bondNumber:

@@ -114,7 +114,7 @@ func (d Device) Hardware() bool {
 	return d.Physical && (d.Type == HwEthernet || d.Type == HwInfiniBand && d.Parent == 0)
 }
 
-// A PortName is what people call the port of a device.
+// PortName is what people call the port of a device.
 func (d Device) PortName() string {
 	return "port " + strconv.Itoa(d.Port) + " of " + d.HCA
 }

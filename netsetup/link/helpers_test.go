@@ -11,9 +11,9 @@ const (
 	macB = HardwareAddr("\x52\x54\x00\x12\x34\x57")
 )
 
-// ethernet is an interface with carrier as soon as it is up.
-func ethernet(index int, name string, mac HardwareAddr) Device {
-	return Device{Index: index, Name: name, Type: HwEthernet, Addr: mac, MTU: 1500, Physical: true, Carrier: true, Driver: "virtio_net"}
+// ethernet is an interface of macA with carrier as soon as it is up.
+func ethernet(index int, name string) Device {
+	return Device{Index: index, Name: name, Type: HwEthernet, Addr: macA, MTU: 1500, Physical: true, Carrier: true, Driver: "virtio_net"}
 }
 
 func secondPort() Device {
@@ -44,6 +44,5 @@ var (
 	autoAddr6   = netip.MustParsePrefix("2001:db8:1:0:5054:ff:fe12:3456/64")
 	leaseAddr6  = netip.MustParsePrefix("2001:db8:1::777/128")
 	router6     = netip.MustParseAddr("fe80::1")
-	server6     = netip.MustParseAddr("fe80::2")
 	nameserver6 = netip.MustParseAddr("2001:db8:1::53")
 )

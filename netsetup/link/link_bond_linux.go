@@ -21,7 +21,7 @@ import (
 // kind without being strict).
 func (Kernel) BondAdd(b BondAdd) error {
 	want := MadeLink{Name: b.Name, Kind: "bond", Data: BondData(b.Options)}
-	err := LinkMake(want, func() error { return LinkAdd(want) })
+	err := Make(want, func() error { return Add(want) })
 	switch {
 	case errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("%w: this kernel does not have one of the options, or not that value of it", err)
@@ -164,5 +164,5 @@ func (Kernel) BondSet(s BondSet) error {
 	if s.Option == "active_slave" {
 		attr = nl.IFLA_BOND_ACTIVE_SLAVE
 	}
-	return infoChange(s.Bond, LinkInfo("bond", map[int][]byte{attr: U32(port)}))
+	return infoChange(s.Bond, Info("bond", map[int][]byte{attr: U32(port)}))
 }

@@ -160,8 +160,8 @@ func routeOf(r Route) (*netlink.Route, error) {
 	return route, nil
 }
 
-// LinkInfo is the part that depends on the kind of link.
-func LinkInfo(kind string, data map[int][]byte) *nl.RtAttr {
+// Info is the part that depends on the kind of link.
+func Info(kind string, data map[int][]byte) *nl.RtAttr {
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(unix.IFLA_INFO_KIND, nl.ZeroTerminated(kind))
 	nested := info.AddRtAttr(unix.IFLA_INFO_DATA, nil)
@@ -190,16 +190,16 @@ func (Kernel) ChildAdd(c ChildAdd) error {
 		return err
 	}
 	l := MadeLink{Name: c.Name, Kind: "ipoib", Parent: parent, Data: map[int][]byte{nl.IFLA_IPOIB_PKEY: u16(c.PKey)}}
-	return LinkMake(l, func() error { return netlink.LinkAdd(&netlink.IPoIB{LinkAttrs: madeAttrs(l), Pkey: c.PKey}) })
+	return Make(l, func() error { return netlink.LinkAdd(&netlink.IPoIB{LinkAttrs: madeAttrs(l), Pkey: c.PKey}) })
 }
 
 // LinkMode sets datagram or connected mode of an IPoIB device.
-func (Kernel) LinkMode(s LinkMode) error {
+func (Kernel) LinkMode(s SetMode) error {
 	mode := netlink.IPOIB_MODE_DATAGRAM
 	if s.Mode == Connected {
 		mode = netlink.IPOIB_MODE_CONNECTED
 	}
-	return infoChange(s.Dev, LinkInfo("ipoib", map[int][]byte{nl.IFLA_IPOIB_MODE: u16(uint16(mode))}))
+	return infoChange(s.Dev, Info("ipoib", map[int][]byte{nl.IFLA_IPOIB_MODE: u16(uint16(mode))}))
 }
 
 // VLANAdd makes a VLAN.
@@ -209,18 +209,18 @@ func (Kernel) VLANAdd(v VLANAdd) error {
 		return err
 	}
 	l := MadeLink{Name: v.Name, Kind: "vlan", Parent: parent, Data: map[int][]byte{nl.IFLA_VLAN_ID: u16(uint16(v.ID))}}
-	return LinkMake(l, func() error { return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: madeAttrs(l), VlanId: v.ID}) })
+	return Make(l, func() error { return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: madeAttrs(l), VlanId: v.ID}) })
 }
 
 // BridgeAdd makes a bridge. The library's Bridge has neither spanning tree nor forward delay.
 func (Kernel) BridgeAdd(b BridgeAdd) error {
 	data := map[int][]byte{BridgeForwardDelay: U32(0), BridgeSTPState: U32(0)}
 	l := MadeLink{Name: b.Name, Kind: "bridge", Data: data}
-	return LinkMake(l, func() error { return LinkAdd(l, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr))) })
+	return Make(l, func() error { return Add(l, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr))) })
 }
 
 // LinkMaster makes a device a port of a bond or bridge.
-func (Kernel) LinkMaster(s LinkMaster) error {
+func (Kernel) LinkMaster(s SetMaster) error {
 	master, err := InterfaceIndex(s.Master)
 	if err != nil {
 		return err

@@ -5,9 +5,9 @@ import (
 )
 
 func TestPortMatch(t *testing.T) {
-	eth0 := ethernet(2, "eth0", macA)
+	eth0 := ethernet(2, "eth0")
 	virtual := Device{Index: 7, Name: "eth0.5", Type: HwEthernet, Addr: macA}
-	enslaved := ethernet(3, "eth1", macA)
+	enslaved := ethernet(3, "eth1")
 	enslaved.Perm, enslaved.Master = macB, 9
 	for _, tt := range []struct {
 		match string

@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LinkMake makes a link by add, or makes the one of that name which is there already the
+// Make makes a link by add, or makes the one of that name which is there already the
 // same: an earlier attempt has made it, or the kernel has (the module bonding
 // makes bond0 as it loads, unless it is told max_bonds=0; bond_init of
 // drivers/net/bonding/bond_main.c).
-func LinkMake(want MadeLink, add func() error) error {
+func Make(want MadeLink, add func() error) error {
 	err := add()
 	if !errors.Is(err, unix.EEXIST) {
 		return err
@@ -35,10 +35,10 @@ func LinkMake(want MadeLink, add func() error) error {
 	if stp, ok := change[BridgeSTPState]; ok && want.Kind == "bridge" {
 		// Before the forward delay, which with a spanning tree cannot be 0 and
 		// in one message comes first (br_changelink of net/bridge/br_netlink.c).
-		err = infoChange(want.Name, LinkInfo(want.Kind, map[int][]byte{BridgeSTPState: stp}))
+		err = infoChange(want.Name, Info(want.Kind, map[int][]byte{BridgeSTPState: stp}))
 	}
 	if err == nil {
-		err = infoChange(want.Name, LinkInfo(want.Kind, change))
+		err = infoChange(want.Name, Info(want.Kind, change))
 	}
 	if err != nil {
 		return fmt.Errorf("change %s, which exists already: %w", want.Name, err)
@@ -46,10 +46,10 @@ func LinkMake(want MadeLink, add func() error) error {
 	return nil
 }
 
-// LinkAdd makes a link of a kind some of whose attributes the library does not
+// Add makes a link of a kind some of whose attributes the library does not
 // know (RTM_NEWLINK of rtnetlink(7)).
-func LinkAdd(l MadeLink, attrs ...*nl.RtAttr) error {
-	attrs = append(attrs, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(l.Name)), LinkInfo(l.Kind, l.Data))
+func Add(l MadeLink, attrs ...*nl.RtAttr) error {
+	attrs = append(attrs, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(l.Name)), Info(l.Kind, l.Data))
 	return Request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, nl.NewIfInfomsg(unix.AF_UNSPEC), attrs...)
 }
 

@@ -34,7 +34,7 @@ type News struct {
 
 // A LinkEvent tells of an interface: it is there, has changed, or is gone; or,
 // with news, of something on it.
-type LinkEvent struct {
+type Event struct {
 	Device
 	Gone bool
 	News *News // Device has only the index then

@@ -6,7 +6,7 @@ import (
 
 // What is one device though the kernel registered it anew.
 func TestDeviceSame(t *testing.T) {
-	port, eth, zero := guidePort(), ethernet(2, "eth0", macA), zeroPort()
+	port, eth, zero := guidePort(), ethernet(2, "eth0"), zeroPort()
 	zero.Name = "ib0"
 	with := func(d Device, f func(*Device)) Device {
 		d.Index += 70

@@ -36,8 +36,8 @@ type Linker interface {
 	RouterMetric(dev string, metric int) error
 	RouteSet(r Route) error
 	RouteDel(r RouteDel) error
-	LinkMode(s LinkMode) error
-	LinkMaster(s LinkMaster) error
+	LinkMode(s SetMode) error
+	LinkMaster(s SetMaster) error
 	ChildAdd(c ChildAdd) error
 	VLANAdd(v VLANAdd) error
 	BondAdd(b BondAdd) error
@@ -45,23 +45,23 @@ type Linker interface {
 	BridgeAdd(b BridgeAdd) error
 }
 
-// LinkUp sets an interface up.
-type LinkUp struct{ Dev string }
+// Up sets an interface up.
+type Up struct{ Dev string }
 
-// LinkDown sets an interface down.
-type LinkDown struct{ Dev string }
+// Down sets an interface down.
+type Down struct{ Dev string }
 
-// LinkMTU sets the MTU in bytes.
-type LinkMTU struct {
+// SetMTU sets the MTU in bytes.
+type SetMTU struct {
 	Dev string
 	MTU int
 }
 
-// LinkName renames an interface that is down.
-type LinkName struct{ Dev, Name string }
+// SetName renames an interface that is down.
+type SetName struct{ Dev, Name string }
 
-// LinkAddr sets the hardware address of an interface that is down.
-type LinkAddr struct {
+// SetAddr sets the hardware address of an interface that is down.
+type SetAddr struct {
 	Dev  string
 	Addr HardwareAddr
 }
@@ -85,12 +85,12 @@ type Route struct {
 	Metric int
 }
 
-// LinkMode sets the transport of an IPoIB interface: datagram or connected.
-type LinkMode struct{ Dev, Mode string }
+// SetMode sets the transport of an IPoIB interface: datagram or connected.
+type SetMode struct{ Dev, Mode string }
 
-// LinkMaster makes an interface a port of a bridge, or of a bond; that one must
+// SetMaster makes an interface a port of a bridge, or of a bond; that one must
 // be down.
-type LinkMaster struct{ Dev, Master string }
+type SetMaster struct{ Dev, Master string }
 
 // ChildAdd makes a P_Key child.
 type ChildAdd Child
@@ -126,15 +126,15 @@ type BridgeAdd struct {
 }
 
 var (
-	_ Step = LinkUp{}
-	_ Step = LinkDown{}
-	_ Step = LinkMTU{}
-	_ Step = LinkName{}
-	_ Step = LinkAddr{}
+	_ Step = Up{}
+	_ Step = Down{}
+	_ Step = SetMTU{}
+	_ Step = SetName{}
+	_ Step = SetAddr{}
 	_ Step = AddrAdd{}
 	_ Step = Route{}
-	_ Step = LinkMode{}
-	_ Step = LinkMaster{}
+	_ Step = SetMode{}
+	_ Step = SetMaster{}
 	_ Step = ChildAdd{}
 	_ Step = VLANAdd{}
 	_ Step = BondAdd{}
@@ -143,11 +143,11 @@ var (
 	_ Step = BridgeAdd{}
 )
 
-func (s LinkUp) String() string   { return "ip link set " + s.Dev + " up" }
-func (s LinkDown) String() string { return "ip link set " + s.Dev + " down" }
-func (s LinkMTU) String() string  { return "ip link set " + s.Dev + " mtu " + strconv.Itoa(s.MTU) }
-func (s LinkName) String() string { return "ip link set " + s.Dev + " name " + s.Name }
-func (s LinkAddr) String() string { return "ip link set " + s.Dev + " address " + s.Addr.String() }
+func (s Up) String() string      { return "ip link set " + s.Dev + " up" }
+func (s Down) String() string    { return "ip link set " + s.Dev + " down" }
+func (s SetMTU) String() string  { return "ip link set " + s.Dev + " mtu " + strconv.Itoa(s.MTU) }
+func (s SetName) String() string { return "ip link set " + s.Dev + " name " + s.Name }
+func (s SetAddr) String() string { return "ip link set " + s.Dev + " address " + s.Addr.String() }
 
 // String leaves "brd +" out where there is no broadcast address (RFC 3021, and
 // IPv6).
@@ -179,8 +179,8 @@ func (s Route) String() string {
 	return t
 }
 
-func (s LinkMode) String() string   { return "ip link set " + s.Dev + " type ipoib mode " + s.Mode }
-func (s LinkMaster) String() string { return "ip link set " + s.Dev + " master " + s.Master }
+func (s SetMode) String() string   { return "ip link set " + s.Dev + " type ipoib mode " + s.Mode }
+func (s SetMaster) String() string { return "ip link set " + s.Dev + " master " + s.Master }
 func (s ChildAdd) String() string {
 	return fmt.Sprintf("ip link add link %s name %s type ipoib pkey %#04x", s.Parent, s.Name, s.PKey)
 }
@@ -201,7 +201,7 @@ func (s BondAdd) String() string {
 
 func (s BondFit) String() string {
 	if s.MTU != 0 {
-		return LinkMTU{Dev: s.Port, MTU: s.MTU}.String() // and no more for the bond
+		return SetMTU{Dev: s.Port, MTU: s.MTU}.String() // and no more for the bond
 	}
 	return "ip link set " + s.Bond + ` mtu "$(cat /sys/class/net/` + s.Port + `/mtu)"`
 }
@@ -215,16 +215,16 @@ func (s BridgeAdd) String() string {
 }
 
 // Apply carries the step out.
-func (s LinkUp) Apply(l Linker) error { return l.LinkUp(s.Dev, true) }
+func (s Up) Apply(l Linker) error { return l.LinkUp(s.Dev, true) }
 
 // Apply carries the step out.
-func (s LinkDown) Apply(l Linker) error { return l.LinkUp(s.Dev, false) }
+func (s Down) Apply(l Linker) error { return l.LinkUp(s.Dev, false) }
 
 // Apply carries the step out.
-func (s LinkName) Apply(l Linker) error { return l.LinkName(s.Dev, s.Name) }
+func (s SetName) Apply(l Linker) error { return l.LinkName(s.Dev, s.Name) }
 
 // Apply carries the step out.
-func (s LinkAddr) Apply(l Linker) error { return l.LinkAddr(s.Dev, s.Addr) }
+func (s SetAddr) Apply(l Linker) error { return l.LinkAddr(s.Dev, s.Addr) }
 
 // Apply carries the step out.
 func (s AddrAdd) Apply(l Linker) error { return l.AddrAdd(s.Dev, s.Addr) }
@@ -232,17 +232,17 @@ func (s AddrAdd) Apply(l Linker) error { return l.AddrAdd(s.Dev, s.Addr) }
 // Apply carries the step out.
 func (s Route) Apply(l Linker) error { return l.RouteSet(s) }
 
-// Apply: adapters since ConnectX-4 have datagram mode only; the network works
+// Apply carries the step out: adapters since ConnectX-4 have datagram mode only; the network works
 // all the same.
-func (s LinkMode) Apply(l Linker) error {
+func (s SetMode) Apply(l Linker) error {
 	if err := l.LinkMode(s); err != nil {
 		return &Shortfall{Dev: s.Dev, Step: s.String(), Err: err, What: "the mode stays as it is"}
 	}
 	return nil
 }
 
-// Apply: a device that cannot have the MTU works with the one it has.
-func (s LinkMTU) Apply(l Linker) error {
+// Apply carries the step out: a device that cannot have the MTU works with the one it has.
+func (s SetMTU) Apply(l Linker) error {
 	err := l.LinkMTU(s.Dev, s.MTU)
 	if err == nil {
 		return nil
@@ -281,15 +281,15 @@ func (s BondFit) Apply(l Linker) error {
 		}
 	}
 	if refused != nil {
-		step := LinkMTU{Dev: s.Bond, MTU: s.MTU}.String()
+		step := SetMTU{Dev: s.Bond, MTU: s.MTU}.String()
 		return &Shortfall{Dev: s.Port, Step: step, Err: refused, What: fmt.Sprintf("the MTU of %s stays %d", s.Port, fit)}
 	}
 	return nil
 }
 
-// Apply: a port of another type than those that a bond has stays outside (EINVAL of
+// Apply carries the step out: a port of another type than those that a bond has stays outside (EINVAL of
 // bond_enslave), whoever waits.
-func (s LinkMaster) Apply(l Linker) error {
+func (s SetMaster) Apply(l Linker) error {
 	err := l.LinkMaster(s)
 	if err == nil {
 		return nil
@@ -328,7 +328,7 @@ func typeName(t uint16) string {
 	}
 }
 
-// Apply: a bond works without the port that it is to prefer, and one that can never be
+// Apply carries the step out: a bond works without the port that it is to prefer, and one that can never be
 // in it (EINVAL of bond_option_active_slave_set) is not tried again.
 func (s BondSet) Apply(l Linker) error {
 	err := l.BondSet(s)

@@ -36,7 +36,7 @@ const (
 // addresses of IPv4 are not subscribed to: they are acknowledged one by one.
 // Not by LinkSubscribe of the library: it does not say where its dump ends, and ends itself
 // when messages were lost, after which all is asked for again here.
-func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan LinkEvent, error) {
+func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan Event, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan
 		_ = file.Close()
 		return nil, err
 	}
-	events := make(chan LinkEvent, 64)
+	events := make(chan Event, 64)
 	w := newWatcher(events, six, func(dump int) error {
 		var err error
 		if cerr := raw.Control(func(fd uintptr) { err = requestDump(int(fd), dump) }); cerr != nil {
@@ -73,7 +73,7 @@ func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan
 		defer stop()
 		defer func() { _ = file.Close() }()
 		if err := w.run(ctx, raw); err != nil && ctx.Err() == nil {
-			w.emit(ctx, LinkEvent{Err: err})
+			w.emit(ctx, Event{Err: err})
 		}
 	})
 	return events, nil
@@ -121,13 +121,13 @@ type watcher struct {
 	// held is what has come since messages were lost, by index: it is told of when it is
 	// known what has gone, whose name it may have.
 	held   map[int]Device
-	events chan<- LinkEvent
+	events chan<- Event
 	// physical and perm are the functions physical and permAddr.
 	physical func(name string) (ok bool, driver string)
 	perm     func(name string) HardwareAddr
 }
 
-func newWatcher(events chan<- LinkEvent, six bool, request func(dump int) error) *watcher {
+func newWatcher(events chan<- Event, six bool, request func(dump int) error) *watcher {
 	return &watcher{
 		request: request, six: six, known: map[int]Device{}, seen: map[int]bool{}, held: map[int]Device{},
 		known6: map[key6]fact6{}, events: events,
@@ -135,7 +135,7 @@ func newWatcher(events chan<- LinkEvent, six bool, request func(dump int) error)
 	}
 }
 
-func (w *watcher) emit(ctx context.Context, e LinkEvent) {
+func (w *watcher) emit(ctx context.Context, e Event) {
 	select {
 	case w.events <- e:
 	case <-ctx.Done():
@@ -278,7 +278,7 @@ func (w *watcher) link(ctx context.Context, d Device, gone bool) {
 	if gone {
 		delete(w.known, d.Index)
 		delete(w.held, d.Index)
-		w.emit(ctx, LinkEvent{Device: d, Gone: true})
+		w.emit(ctx, Event{Device: d, Gone: true})
 		return
 	}
 	w.seen[d.Index] = true
@@ -308,7 +308,7 @@ func (w *watcher) link(ctx context.Context, d Device, gone bool) {
 		return // counters, or something else that does not matter here
 	}
 	w.known[d.Index] = d
-	w.emit(ctx, LinkEvent{Device: d})
+	w.emit(ctx, Event{Device: d})
 }
 
 // physical tells whether a bus device that is no radio is behind an interface,

@@ -58,7 +58,7 @@ func TestParseLink(t *testing.T) {
 // Kernels before 5.6 do not tell the permanent address with the link: it is asked
 // for once, and kept when the adapter has become a port.
 func TestWatcherPermanentAddress(t *testing.T) {
-	events := make(chan LinkEvent, 16)
+	events := make(chan Event, 16)
 	w := newWatcher(events, false, nil)
 	asked := 0
 	w.perm = func(string) HardwareAddr { asked++; return macB }
@@ -103,7 +103,7 @@ func TestParseAltNames(t *testing.T) {
 
 // What a second list does not show has gone while messages were lost.
 func TestWatcher(t *testing.T) {
-	events := make(chan LinkEvent, 16)
+	events := make(chan Event, 16)
 	asked := 0
 	w := newWatcher(events, false, func(int) error { asked++; return nil })
 	feed := func(messages ...[]byte) {
@@ -181,7 +181,7 @@ func FuzzParseLink(f *testing.F) {
 		if d, ok := parseLink(b); ok && (d.Name == "" || d.Index <= 0) {
 			t.Errorf("%+v", d)
 		}
-		w := newWatcher(make(chan LinkEvent, 1000), true, func(int) error { return nil })
+		w := newWatcher(make(chan Event, 1000), true, func(int) error { return nil })
 		_ = w.messages(context.Background(), append(rtMessage(unix.RTM_DELLINK, b), b...))
 	})
 }
@@ -215,7 +215,7 @@ func TestWatcherGoneFirst(t *testing.T) {
 		"told when it ends": {[][]byte{link(5, "nodisk-a"), link(6, "nodisk-b"), done, link(9, "nodisk-c")}, []string{"+9 nodisk-c"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			events := make(chan LinkEvent, 16)
+			events := make(chan Event, 16)
 			w := newWatcher(events, false, func(int) error { return nil })
 			feed := func(messages ...[]byte) {
 				t.Helper()

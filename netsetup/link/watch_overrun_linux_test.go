@@ -75,7 +75,7 @@ func TestWatcherOverrun(t *testing.T) {
 			t.Fatal(err)
 		}
 		noisy, goes := veth("noisy"), veth("goes")
-		events := make(chan LinkEvent) // the watcher reads no further than the test
+		events := make(chan Event) // the watcher reads no further than the test
 		w := newWatcher(events, false, func(dump int) error { return requestDump(fd, dump) })
 		if err := w.request(0); err != nil {
 			t.Fatal(err)
@@ -86,7 +86,7 @@ func TestWatcherOverrun(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		until := func(what string, is func(e LinkEvent) bool) {
+		until := func(what string, is func(e Event) bool) {
 			t.Helper()
 			for {
 				select {
@@ -99,11 +99,11 @@ func TestWatcherOverrun(t *testing.T) {
 				}
 			}
 		}
-		until("the list", func(e LinkEvent) bool { return e.Name == "goes" })
+		until("the list", func(e Event) bool { return e.Name == "goes" })
 		if err := netlink.LinkSetMTU(noisy, 900); err != nil {
 			t.Fatal(err)
 		}
-		until("a change after it", func(e LinkEvent) bool { return e.MTU == 900 })
+		until("a change after it", func(e Event) bool { return e.MTU == 900 })
 		other := smallSocket(t) // as full as that of the watcher, which stands still
 		for i := range 200 {
 			if err := netlink.LinkSetMTU(noisy, 1000+i); err != nil {
@@ -115,7 +115,7 @@ func TestWatcherOverrun(t *testing.T) {
 			t.Fatalf("%d messages are not too many", len(held))
 		}
 		at := held[int(read*float64(len(held)))]
-		until("a change", func(e LinkEvent) bool { return e.Name == "noisy" && e.MTU == at })
+		until("a change", func(e Event) bool { return e.Name == "noisy" && e.MTU == at })
 		late := veth("late")
 		if err := netlink.LinkDel(goes); err != nil {
 			t.Fatal(err)
@@ -124,7 +124,7 @@ func TestWatcherOverrun(t *testing.T) {
 			t.Fatal(err)
 		}
 		told := map[string]bool{}
-		until("what happened meanwhile", func(e LinkEvent) bool {
+		until("what happened meanwhile", func(e Event) bool {
 			told["late"] = told["late"] || e.Name == "late" && !e.Gone
 			told["goes"] = told["goes"] || e.Name == "goes" && e.Gone
 			told["noisy"] = told["noisy"] || e.Name == "noisy" && e.MTU == 1499
@@ -145,7 +145,7 @@ func TestWatcherOverrun(t *testing.T) {
 // A dump that ends while messages are still to be read which came before the loss of others
 // does not tell what has gone: it may have been asked for long before.
 func TestWatcherDoneInOverrun(t *testing.T) {
-	events, asked := make(chan LinkEvent, 16), 0
+	events, asked := make(chan Event, 16), 0
 	w := newWatcher(events, false, func(int) error { asked++; return nil })
 	feed := func(messages ...[]byte) {
 		t.Helper()
@@ -167,7 +167,7 @@ func TestWatcherDoneInOverrun(t *testing.T) {
 		t.Fatal(err)
 	}
 	feed(link(9), done)
-	for _, want := range []LinkEvent{{}, {Gone: true}, {}} {
+	for _, want := range []Event{{}, {Gone: true}, {}} {
 		if e := <-events; e.Gone != want.Gone {
 			t.Errorf("%+v", e)
 		}
@@ -179,7 +179,7 @@ func TestWatcherDoneInOverrun(t *testing.T) {
 
 // A dump whose first message has no room is under way all the same.
 func TestWatcherDumpWithoutRoom(t *testing.T) {
-	events := make(chan LinkEvent, 16)
+	events := make(chan Event, 16)
 	w := newWatcher(events, true, func(int) error { return nil })
 	errno := unix.ENOBUFS
 	refusal := rtMessage(unix.NLMSG_ERROR, binary.NativeEndian.AppendUint32(nil, uint32(-int32(errno))))

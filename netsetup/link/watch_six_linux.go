@@ -69,7 +69,7 @@ func (w *watcher) message6(ctx context.Context, kind uint16, body []byte) {
 
 func (w *watcher) news(ctx context.Context, index int, e *News) {
 	if index > 0 {
-		w.emit(ctx, LinkEvent{Device: Device{Index: index}, News: e})
+		w.emit(ctx, Event{Device: Device{Index: index}, News: e})
 	}
 }
 

@@ -98,7 +98,7 @@ func TestWatch6(t *testing.T) {
 		{"no length", unix.RTM_NEWNDUSEROPT, newOption(134, "\x19\x00\x00\x00"+lifetime), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			events := make(chan LinkEvent, 4)
+			events := make(chan Event, 4)
 			w := newWatcher(events, true, func(int) error { return nil })
 			for range 2 { // the same again is nothing new, but for options
 				if err := w.messages(context.Background(), rtMessage(c.kind, c.body)); err != nil {
@@ -155,7 +155,7 @@ func shown(e News) string {
 // The lists are asked for one after the other, and all again when messages were
 // lost; what they do not show then is gone.
 func TestWatch6Dumps(t *testing.T) {
-	events := make(chan LinkEvent, 16)
+	events := make(chan Event, 16)
 	var asked []int
 	w := newWatcher(events, true, func(dump int) error { asked = append(asked, dump); return nil })
 	feed := func(messages ...[]byte) {
@@ -241,7 +241,7 @@ func FuzzWatch6(f *testing.F) {
 	f.Add(uint16(unix.RTM_NEWLINK), newInfo(raReceived|raManaged))
 	f.Add(uint16(unix.RTM_NEWNDUSEROPT), newOption(134, rdnss(nameserver6, lifetime)))
 	f.Fuzz(func(t *testing.T, kind uint16, body []byte) {
-		events := make(chan LinkEvent, 16)
+		events := make(chan Event, 16)
 		w := newWatcher(events, true, func(int) error { return nil })
 		_ = w.messages(context.Background(), rtMessage(kind, body))
 		v := &IPv6State{Dev: "eth0"}
