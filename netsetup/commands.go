@@ -25,7 +25,8 @@ func (c Config) supposed() []link.Device {
 	var have []link.Device
 	suppose := func(m link.PortMatch) {
 		renamed := slices.ContainsFunc(c.Renames, func(r Rename) bool { return r.Name == m.Name })
-		if m.Name != "" && (c.Made(m.Name) || renamed) || slices.ContainsFunc(have, m.Selects) {
+		if m.Name != "" && (c.Made(m.Name) || renamed) ||
+			m != (link.PortMatch{}) && slices.ContainsFunc(have, m.Selects) {
 			return
 		}
 		some := strings.NewReplacer("*", "0", "?", "0")
@@ -82,6 +83,19 @@ func (c Config) supposed() []link.Device {
 	}
 	if m := c.BootDevice(); m != (link.PortMatch{}) {
 		suppose(m)
+	}
+	// An argument that names no interface wants one that no other of its family names.
+	for _, n := range c.AddressingsOrDefault() {
+		named := func(d link.Device) bool {
+			return slices.ContainsFunc(c.AddressingsOrDefault(), func(o Addressing) bool {
+				m := o.PortMatch()
+				return o.IPv6() == n.IPv6() && m != (link.PortMatch{}) && m.Selects(d)
+			})
+		}
+		taken := !slices.ContainsFunc(have, func(d link.Device) bool { return !named(d) })
+		if n.PortMatch() == (link.PortMatch{}) && taken {
+			suppose(link.PortMatch{})
+		}
 	}
 	if have == nil {
 		suppose(link.PortMatch{})

@@ -131,6 +131,9 @@ func report(t *testing.T, name string, in Input, release, want string) {
 		return
 	}
 	got := strings.ReplaceAll(out.String(), release, "RELEASE")
+	if in.Inventory != nil && in.Inventory.Release != "" { // of another update of Debian's kernel
+		got = strings.ReplaceAll(got, in.Inventory.Release, "RELEASE")
+	}
 	at := filepath.Join("testdata", name+".txt")
 	if *update {
 		if err := os.WriteFile(at, []byte(got), 0o644); err != nil { //nolint:gosec // no secret
