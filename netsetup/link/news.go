@@ -32,7 +32,7 @@ type News struct {
 	Search []string
 }
 
-// A LinkEvent tells of an interface: it is there, has changed, or is gone; or,
+// An Event tells of an interface: it is there, has changed, or is gone; or,
 // with news, of something on it.
 type Event struct {
 	Device
