@@ -49,8 +49,8 @@ func TestXZStreamCut(t *testing.T) {
 
 // Whatever it is, what is read is what is there, as far as it goes.
 func FuzzXZStream(f *testing.F) {
-	f.Add(packed(f, XZ, []byte("hello hello hello")))
-	f.Add(packed(f, XZ, nil))
+	f.Add(packedBy(f, []byte("hello hello hello"), "xz", "--check=crc32"))
+	f.Add(packedBy(f, nil, "xz", "--check=crc32"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		in := bufio.NewReader(bytes.NewReader(data))
 		got, err := io.ReadAll(newXZStream(in))
