@@ -26,7 +26,7 @@ race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part
 # Seconds of fuzzing in make test, the building included.
 fuzz_in_test = 100
-# Tests of packages build and cmd/nodisk.
+# Tests of packages build, build/compress and cmd/nodisk.
 large      = ^TestCheckDistribution$$|^TestBaseImagesOfOthers$$|^TestCompressReference$$|^TestLZ4IsSmaller$$|^TestAddSparse$$|^TestAddReproducible$$|^TestBuildFromSource$$|^TestHostileImages$$|^TestPlanCommand$$/^intel$$
 # More that make check leaves out: what waits for a network by the clock, and what is
 # compared with the tools of a distribution, for all of a kernel's modules.
@@ -82,11 +82,11 @@ soak: packages kernel build stall ## N boots (100) with a fault each, of the sto
 
 # Several steps, because bin/nodisk carries /init, for both architectures.
 build: ## bin/nodisk, the command, with /init inside
-	@mkdir -p build/embedded bin
-	@rm -f build/embedded/nodisk-init*
-	@GOARCH=amd64 $(init) -o build/embedded/nodisk-init ./cmd/nodisk-init
-	@GOARCH=arm64 $(init) -o build/embedded/nodisk-init-arm64 ./cmd/nodisk-init
-	@$(GO) run ./build/packinit build/embedded/nodisk-init build/embedded/nodisk-init-arm64
+	@mkdir -p build/program/embedded bin
+	@rm -f build/program/embedded/nodisk-init*
+	@GOARCH=amd64 $(init) -o build/program/embedded/nodisk-init ./cmd/nodisk-init
+	@GOARCH=arm64 $(init) -o build/program/embedded/nodisk-init-arm64 ./cmd/nodisk-init
+	@$(GO) run ./build/packinit build/program/embedded/nodisk-init build/program/embedded/nodisk-init-arm64
 	@$(static) -tags embedinit -o bin/nodisk ./cmd/nodisk
 
 man: build ## manual pages, in man/
@@ -179,4 +179,4 @@ boot-tests: packages headers ## only the tests of boots
 	@$(GO) test -vet=off -count=1 -timeout 45m ./integration
 
 clean: ## remove what was fetched and built
-	rm -rf .cache bin bench.json build/embedded/nodisk-init build/embedded/nodisk-init-arm64
+	rm -rf .cache bin bench.json build/program/embedded/nodisk-init build/program/embedded/nodisk-init-arm64

@@ -3,7 +3,6 @@ package build
 import (
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 )
@@ -54,10 +53,6 @@ func splitPlace(text string) (source, destination string, err error) {
 	}
 	return source, destination, nil
 }
-
-// cleanName is a path in the image as the archive spells it: "/a//b/../c"
-// becomes "a/c", "/" becomes "".
-func cleanName(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
 
 // An Owner says whose added files are in the image.
 type Owner uint8

@@ -15,6 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spdx/tools-golang/spdx/v2/v2_3"
+
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
 )
 
 // A file that is no longer what it was when the image was laid out is named, and nothing is written.
@@ -42,8 +46,8 @@ func TestAddChanging(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			at := filepath.Join(dir, "file")
-			write(t, at, make([]byte, 100))
-			s := testSpec(t, testTree(t))
+			buildtest.Write(t, at, make([]byte, 100))
+			s := testSpec(t, buildtest.Tree(t))
 			s.Add = []Addition{{dir, "/x"}}
 			changed := false
 			_, err := Image(t.Context(), s, func(step string, _, _ int) {
@@ -74,14 +78,14 @@ func TestAddChanging(t *testing.T) {
 func TestAddSBOM(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"one", "two", "empty"} {
-		write(t, filepath.Join(dir, name), []byte(strings.TrimPrefix(name, "empty")))
+		buildtest.Write(t, filepath.Join(dir, name), []byte(strings.TrimPrefix(name, "empty")))
 	}
 	for _, name := range []string{"a", "z"} {
 		if err := os.Link(filepath.Join(dir, "one"), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := testSpec(t, testTree(t))
+	s := testSpec(t, buildtest.Tree(t))
 	s.Add, s.SBOM = []Addition{{dir, "/x"}}, filepath.Join(t.TempDir(), "sbom")
 	makeImage(t, s)
 	text, err := os.ReadFile(s.SBOM)
@@ -109,11 +113,11 @@ func TestAddSBOM(t *testing.T) {
 func TestAddTooLarge(t *testing.T) {
 	dir := t.TempDir()
 	at := filepath.Join(dir, "huge")
-	write(t, at, nil)
+	buildtest.Write(t, at, nil)
 	if err := os.Truncate(at, 5<<30); err != nil {
 		t.Fatal(err)
 	}
-	s := testSpec(t, testTree(t))
+	s := testSpec(t, buildtest.Tree(t))
 	s.Add = []Addition{{dir, "/x"}}
 	began := time.Now()
 	_, err := Image(t.Context(), s, nil)
@@ -141,8 +145,8 @@ func TestAddSparse(t *testing.T) {
 	if err := errors.Join(err, f.Truncate(size), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []Compression{LZ4, Gzip} { // blocks, and a stream
-		s := testSpec(t, testTree(t))
+	for _, c := range []compress.Compression{compress.LZ4, compress.Gzip} { // blocks, and a stream
+		s := testSpec(t, buildtest.Tree(t))
 		s.Add, s.Compress = []Addition{{dir, "/x"}}, c
 		before, after := runtime.MemStats{}, runtime.MemStats{}
 		runtime.ReadMemStats(&before)
@@ -152,17 +156,17 @@ func TestAddSparse(t *testing.T) {
 			t.Errorf("%v: %d MiB were allocated for %d", c, grown>>20, size>>20)
 		}
 		var found, length int64
-		r, err := ReadSource(t.Context(), bytesSource(image), false)
+		r, err := initramfs.ReadSource(t.Context(), initramfs.BytesSource(image), false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var sparse []*File
+		var sparse []*initramfs.File
 		for i := range r.Files {
 			if r.Files[i].Name == "x/sparse" {
 				sparse, length = append(sparse, &r.Files[i]), r.Files[i].Size
 			}
 		}
-		err = r.contents(t.Context(), sparse, func(f *File, content io.Reader) error {
+		err = r.Each(t.Context(), sparse, func(f *initramfs.File, content io.Reader) error {
 			piece := make([]byte, 1<<20)
 			for at := int64(0); at < f.Size; at += 1 << 20 {
 				if _, err := io.ReadFull(content, piece); err != nil {
@@ -183,7 +187,7 @@ func TestAddSparse(t *testing.T) {
 	}
 }
 
-// What is added beyond quickFrom is the same on any number of cores.
+// What is added beyond initramfs.quickFrom is the same on any number of cores.
 func TestAddReproducible(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 20 {
@@ -191,14 +195,14 @@ func TestAddReproducible(t *testing.T) {
 		for n := i; len(text) < (1<<18)+i*20_000; n++ {
 			text = fmt.Appendf(text, "line %d of it\n", n*n*n)
 		}
-		write(t, filepath.Join(dir, fmt.Sprintf("%d", i)), text)
+		buildtest.Write(t, filepath.Join(dir, fmt.Sprintf("%d", i)), text)
 	}
-	write(t, filepath.Join(dir, "large"), []byte(strings.Repeat("0123456789abcdef", (16<<20+99)/16)))
+	buildtest.Write(t, filepath.Join(dir, "large"), []byte(strings.Repeat("0123456789abcdef", (16<<20+99)/16)))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	for _, c := range []Compression{LZ4, Zstd, Gzip} {
+	for _, c := range []compress.Compression{compress.LZ4, compress.Zstd, compress.Gzip} {
 		want := ""
 		for _, cores := range []int{1, 4, 2} {
-			s := testSpec(t, testTree(t))
+			s := testSpec(t, buildtest.Tree(t))
 			s.Add, s.Compress = []Addition{{dir, "/x"}}, c
 			s.SBOM = filepath.Join(t.TempDir(), "sbom")
 			runtime.GOMAXPROCS(cores)

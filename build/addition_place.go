@@ -7,113 +7,116 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/internal/quantity"
 )
 
 // linkTree is the tree of the symbolic links among files: it says where a path leads to.
-func linkTree(files []file) (*unpacked, error) {
-	t := newTree("the added tree")
-	var links []file
+func linkTree(files []initramfs.Entry) (*initramfs.Tree, error) {
+	t := initramfs.NewTree("the added tree")
+	var links []initramfs.Entry
 	for _, f := range files {
-		if f.mode&typeMask == typeLink {
+		if f.Mode&initramfs.TypeMask == initramfs.TypeLink {
 			links = append(links, f)
 		}
 	}
 	// A link may lie behind another one: of several additions the one with fewer words first.
-	slices.SortStableFunc(links, func(a, b file) int {
-		return cmp.Compare(strings.Count(a.name, "/"), strings.Count(b.name, "/"))
+	slices.SortStableFunc(links, func(a, b initramfs.Entry) int {
+		return cmp.Compare(strings.Count(a.Name, "/"), strings.Count(b.Name, "/"))
 	})
 	for _, f := range links {
-		at, _, err := t.lookup(f.name, false)
+		at, _, err := t.Lookup(f.Name, false)
 		if err != nil {
-			return nil, fmt.Errorf("add /%s: %w", f.name, err)
+			return nil, fmt.Errorf("add /%s: %w", f.Name, err)
 		}
-		dir := t.root
+		dir := t.Root
 		words := strings.Split(at, "/")
 		for _, word := range words[:len(words)-1] {
-			next := dir.entries[word]
+			next := dir.Entries[word]
 			if next == nil {
-				next = &inode{mode: typeDir | 0o755, names: 1, entries: map[string]*inode{}}
-				dir.entries[word] = next
+				next = &initramfs.Inode{Mode: initramfs.TypeDir | 0o755, Names: 1, Entries: map[string]*initramfs.Inode{}}
+				dir.Entries[word] = next
 			}
 			dir = next
 		}
-		dir.entries[words[len(words)-1]] = &inode{mode: f.mode, target: string(f.data), names: 1}
+		dir.Entries[words[len(words)-1]] = &initramfs.Inode{Mode: f.Mode, Target: string(f.Data), Names: 1}
 	}
 	return t, nil
 }
 
 // placedIn is a file where the links of a tree lead it.
-func placedIn(t *unpacked, f file) (file, error) {
-	at, _, err := t.lookup(f.name, f.mode&typeMask == typeDir)
-	f.name = at
+func placedIn(t *initramfs.Tree, f initramfs.Entry) (initramfs.Entry, error) {
+	at, _, err := t.Lookup(f.Name, f.Mode&initramfs.TypeMask == initramfs.TypeDir)
+	f.Name = at
 	return f, err
 }
 
 // join puts what was added to nodisk's own files. Those follow the links of what was added: with
 // /lib -> usr/lib the modules lie in usr/lib/modules. Of nodisk's own, what boots the node is not
 // replaced unasked.
-func (b *builder) join(own, added []file) ([]file, error) {
+func (b *builder) join(own, added []initramfs.Entry) ([]initramfs.Entry, error) {
 	var err error
 	if b.links, err = linkTree(added); err != nil {
 		return nil, err
 	}
-	var placed []file
-	byName := make(map[string]file, len(added))
+	var placed []initramfs.Entry
+	byName := make(map[string]initramfs.Entry, len(added))
 	for _, f := range added {
 		if f, err = placedIn(b.links, f); err != nil {
-			return nil, fmt.Errorf("add /%s: %w", f.name, err)
+			return nil, fmt.Errorf("add /%s: %w", f.Name, err)
 		}
 		placed = append(placed, f)
-		byName[f.name] = f
+		byName[f.Name] = f
 	}
 	aside := b.base == nil && b.holdsModules(placed)
 	if aside {
 		b.report.Notes = append(b.report.Notes, fmt.Sprintf(
 			"/%s/%s of the added tree stays whole; nodisk's modules are in /%s/%s, where /init looks first",
-			modulesDir, b.report.Release, OwnDir, modulesDir))
+			initramfs.ModulesDir, b.report.Release, initramfs.OwnDir, initramfs.ModulesDir))
 	}
 	var (
-		list     []file
+		list     []initramfs.Entry
 		errs     []error
 		replaced tally
 	)
 	for _, f := range own {
-		if aside && (f.part == PartModules || f.part == PartIndexes) {
-			f.name = OwnDir + "/" + f.name
+		if aside && (f.Part == initramfs.PartModules || f.Part == initramfs.PartIndexes) {
+			f.Name = initramfs.OwnDir + "/" + f.Name
 		}
 		if f, err = placedIn(b.links, f); err != nil {
-			return nil, fmt.Errorf("put in /%s: %w", f.name, err)
+			return nil, fmt.Errorf("put in /%s: %w", f.Name, err)
 		}
-		theirs, twice := byName[f.name]
+		theirs, twice := byName[f.Name]
 		switch {
-		case !twice || f.mode&typeMask == typeDir:
+		case !twice || f.Mode&initramfs.TypeMask == initramfs.TypeDir:
 			list = append(list, f)
-		case f.part == PartTree && (theirs.mode&typeMask != f.mode&typeMask || theirs.major != f.major ||
-			theirs.minor != f.minor):
+		case f.Part == initramfs.PartTree && (theirs.Mode&initramfs.TypeMask != f.Mode&initramfs.TypeMask || theirs.Major != f.Major ||
+			theirs.Minor != f.Minor):
 			b.report.Warnings = append(b.report.Warnings, fmt.Sprintf(
 				"/%s of the added tree is not the device %d,%d that the kernel opens: nodisk's own is in the image",
-				f.name, f.major, f.minor))
+				f.Name, f.Major, f.Minor))
 			list = append(list, f)
-			placed = slices.DeleteFunc(placed, func(g file) bool { return g.name == f.name })
+			placed = slices.DeleteFunc(placed, func(g initramfs.Entry) bool { return g.Name == f.Name })
 		case b.boots(f):
 			errs = append(errs, ownRefused(f))
 		default:
-			if f.part != PartTree {
-				replaced.add("/" + f.name)
+			if f.Part != initramfs.PartTree {
+				replaced.add("/" + f.Name)
 			}
 		}
 	}
 	if replaced.count > 0 {
 		b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s of nodisk's replaced by those of the added tree: %s",
-			plural(replaced.count, "file"), replaced.names()))
+			quantity.Plural(replaced.count, "file"), replaced.names()))
 	}
 	if !aside && b.base == nil {
-		if i := slices.IndexFunc(placed, func(f file) bool {
-			return strings.HasPrefix(f.name, OwnDir+"/"+modulesDir+"/")
+		if i := slices.IndexFunc(placed, func(f initramfs.Entry) bool {
+			return strings.HasPrefix(f.Name, initramfs.OwnDir+"/"+initramfs.ModulesDir+"/")
 		}); i >= 0 {
 			errs = append(errs, fmt.Errorf("add /%s: /init would take its modules from there: leave it out "+
 				"with --exclude %s",
-				placed[i].name, OwnDir))
+				placed[i].Name, initramfs.OwnDir))
 		}
 	}
 	if len(errs) > tallyNames {
@@ -124,14 +127,14 @@ func (b *builder) join(own, added []file) ([]file, error) {
 
 // holdsModules reports whether what was added has the modules of the image's kernel with their
 // index: a root with its kernel's package.
-func (b *builder) holdsModules(added []file) bool {
-	dir, _, err := b.links.lookup(modulesDir+"/"+b.report.Release, true)
+func (b *builder) holdsModules(added []initramfs.Entry) bool {
+	dir, _, err := b.links.Lookup(initramfs.ModulesDir+"/"+b.report.Release, true)
 	if err != nil {
 		return false
 	}
 	has := func(found func(below string) bool) bool {
-		return slices.ContainsFunc(added, func(f file) bool {
-			below, ok := strings.CutPrefix(f.name, dir+"/")
+		return slices.ContainsFunc(added, func(f initramfs.Entry) bool {
+			below, ok := strings.CutPrefix(f.Name, dir+"/")
 			return ok && found(below)
 		})
 	}
@@ -140,37 +143,37 @@ func (b *builder) holdsModules(added []file) bool {
 }
 
 // boots reports whether a node may not come up with another file of that name.
-func (b *builder) boots(f file) bool {
-	switch f.part {
-	case PartInit:
+func (b *builder) boots(f initramfs.Entry) bool {
+	switch f.Part {
+	case initramfs.PartInit:
 		return b.base == nil || !b.base.keepsInit()
-	case PartModules, PartIndexes:
+	case initramfs.PartModules, initramfs.PartIndexes:
 		return b.base == nil
 	default:
-		return f.name == b.configName()
+		return f.Name == b.configName()
 	}
 }
 
 // configName is where the config lies, links followed.
 func (b *builder) configName() string {
-	at, _, err := b.links.lookup(configPath, false)
+	at, _, err := b.links.Lookup(initramfs.ConfigPath, false)
 	if err != nil {
-		return configPath
+		return initramfs.ConfigPath
 	}
 	return at
 }
 
 // ownRefused says how to do what the administrator may have meant.
-func ownRefused(f file) error {
+func ownRefused(f initramfs.Entry) error {
 	how := "kernel modules go in by --modules, --module and --module-dir"
-	switch f.part {
-	case PartInit:
+	switch f.Part {
+	case initramfs.PartInit:
 		how = "it boots the node, and then starts /sbin/init of the tree; --init FILE takes another program"
-	case PartConfig:
+	case initramfs.PartConfig:
 		how = "--config FILE says what is in it"
 	default:
 	}
 	return fmt.Errorf("add /%s: that file is nodisk's own, and is not replaced: %s; --exclude %s leaves the "+
 		"added one out",
-		f.name, how, f.name)
+		f.Name, how, f.Name)
 }

@@ -7,11 +7,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/cache"
+	"github.com/nodisk/nodisk/build/initramfs"
 )
 
 // What boots the node is not replaced unasked; the sentence says what to do.
 func TestAddKeepsOwnFiles(t *testing.T) {
-	dir := "lib/modules/" + testRelease + "/"
+	dir := "lib/modules/" + buildtest.Release + "/"
 	for name, tt := range map[string]struct {
 		tree    map[string]string
 		exclude []string
@@ -66,7 +70,7 @@ func TestAddKeepsOwnFiles(t *testing.T) {
 
 // A root with the package of its kernel keeps all its modules, and /init finds its own.
 func TestAddRootWithModules(t *testing.T) {
-	dir := "usr/lib/modules/" + testRelease + "/"
+	dir := "usr/lib/modules/" + buildtest.Release + "/"
 	r, files, err := addTo(t, nil, map[string]string{
 		"lib": "-> usr/lib", dir + "modules.dep": "all", dir + "kernel/fs/ext4/ext4.ko.xz": "theirs",
 		dir + "modules.dep.bin": "bin",
@@ -79,7 +83,7 @@ func TestAddRootWithModules(t *testing.T) {
 			t.Errorf("/%s is %q", name, files[name].Data)
 		}
 	}
-	own := OwnDir + "/lib/modules/" + testRelease + "/modules.dep"
+	own := initramfs.OwnDir + "/lib/modules/" + buildtest.Release + "/modules.dep"
 	if !strings.Contains(string(files[own].Data), "ext4.ko:") {
 		t.Errorf("/%s is %q", own, files[own].Data)
 	}
@@ -117,11 +121,11 @@ func TestAddUnreadable(t *testing.T) {
 // Sockets are left out, the cache of this build too; its outputs are refused there (TestCheckOutputs).
 func TestAddLeavesOut(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "keep"), []byte("x"))
-	write(t, filepath.Join(dir, "cache", "block"), []byte("x"))
+	buildtest.Write(t, filepath.Join(dir, "keep"), []byte("x"))
+	buildtest.Write(t, filepath.Join(dir, "cache", "block"), []byte("x"))
 	listen(t, filepath.Join(dir, "socket"))
-	s := testSpec(t, testTree(t))
-	s.Add, s.Cache = []Addition{{dir, "/x"}}, NewCache(filepath.Join(dir, "cache"))
+	s := testSpec(t, buildtest.Tree(t))
+	s.Add, s.Cache = []Addition{{dir, "/x"}}, cache.New(filepath.Join(dir, "cache"))
 	r, image := makeImage(t, s)
 	files := inspected(t, image)
 	for _, name := range []string{"x/cache/block", "x/socket"} {
@@ -143,7 +147,7 @@ func TestAddLeavesOut(t *testing.T) {
 // What goes away between the listing of a directory and its files is left out, and told.
 func TestAddVanished(t *testing.T) {
 	var a adder
-	dir := facts{stamp: stamp{dev: 1}, mode: typeDir | 0o755}
+	dir := facts{Stamp: initramfs.Stamp{Dev: 1}, mode: initramfs.TypeDir | 0o755}
 	if err := a.walk(t.Context(), filepath.Join(t.TempDir(), "gone"), "x", dir, mount{}); err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +179,7 @@ func TestAddMountPoint(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(a.files) != 2 || slices.ContainsFunc(a.files, func(f file) bool { return f.name == "proc/stat" }) {
+	if len(a.files) != 2 || slices.ContainsFunc(a.files, func(f initramfs.Entry) bool { return f.Name == "proc/stat" }) {
 		t.Errorf("%d files", len(a.files))
 	}
 	notes, _ := a.findings()
@@ -187,7 +191,7 @@ func TestAddMountPoint(t *testing.T) {
 func TestAdditionText(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
-	write(t, "a:b", nil)
+	buildtest.Write(t, "a:b", nil)
 	for text, want := range map[string]Addition{
 		"a:/b": {"a", "/b"}, "a:b": {}, "a:c": {"a", "c"}, "a:b:/c": {"a:b", "/c"},
 		"pci:0000:00:03.0:/x": {"pci:0000:00:03.0", "/x"},
@@ -259,13 +263,13 @@ func TestExclude(t *testing.T) {
 // Of several additions the last has a file; the links of one count for all.
 func TestAddSeveral(t *testing.T) {
 	one, two := t.TempDir(), t.TempDir()
-	write(t, filepath.Join(one, "usr/lib/a"), []byte("first"))
+	buildtest.Write(t, filepath.Join(one, "usr/lib/a"), []byte("first"))
 	if err := os.Symlink("usr/lib", filepath.Join(one, "lib")); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(two, "a"), []byte("second"))
-	write(t, filepath.Join(two, "b"), []byte("b"))
-	s := testSpec(t, testTree(t))
+	buildtest.Write(t, filepath.Join(two, "a"), []byte("second"))
+	buildtest.Write(t, filepath.Join(two, "b"), []byte("b"))
+	s := testSpec(t, buildtest.Tree(t))
 	s.Add = []Addition{
 		{one, "/"},
 		{two, "/lib"},

@@ -13,6 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -44,17 +47,17 @@ func seen(t *testing.T, root string) map[string]unpackedFile {
 			return err
 		}
 		f := unpackedFile{Mode: is.mode, UID: is.uid, GID: is.gid, Device: [2]uint32{is.major, is.minor}}
-		switch is.mode & typeMask {
-		case typeFile:
+		switch is.mode & initramfs.TypeMask {
+		case initramfs.TypeFile:
 			text, err := os.ReadFile(at)
 			if err != nil {
 				return err
 			}
-			if first[is.ino] == "" {
-				first[is.ino] = name
+			if first[is.Ino] == "" {
+				first[is.Ino] = name
 			}
-			f.Content, f.Links, f.Same = string(text), is.nlink, first[is.ino]
-		case typeLink:
+			f.Content, f.Links, f.Same = string(text), is.nlink, first[is.Ino]
+		case initramfs.TypeLink:
 			f.Content, err = os.Readlink(at)
 		}
 		tree[name] = f
@@ -84,12 +87,12 @@ func realRoot(t *testing.T) string {
 		}
 	}
 	in := func(name string) string { return filepath.Join(root, name) }
-	write(t, in("usr/bin/su"), []byte("su"))
-	write(t, in("usr/bin/wall"), []byte("wall"))
-	write(t, in("var/lib/nfs/state"), []byte("state"))
-	write(t, in("usr/bin/a"), []byte("one content of three names"))
-	write(t, in("etc/large"), []byte(strings.Repeat("a line of a large file\n", 1<<15)))
-	write(t, in("etc/empty"), nil)
+	buildtest.Write(t, in("usr/bin/su"), []byte("su"))
+	buildtest.Write(t, in("usr/bin/wall"), []byte("wall"))
+	buildtest.Write(t, in("var/lib/nfs/state"), []byte("state"))
+	buildtest.Write(t, in("usr/bin/a"), []byte("one content of three names"))
+	buildtest.Write(t, in("etc/large"), []byte(strings.Repeat("a line of a large file\n", 1<<15)))
+	buildtest.Write(t, in("etc/empty"), nil)
 	sparse, err := os.Create(in("var/sparse"))
 	if err == nil {
 		_, err = sparse.WriteAt([]byte("in the middle"), 1<<20)
@@ -113,9 +116,9 @@ func realRoot(t *testing.T) string {
 	run(os.Chmod(in("tmp"), 0o777|os.ModeSticky))
 	run(os.Chmod(in("root"), 0o700))
 	run(os.Chmod(in("etc/empty"), 0o640))
-	run(mknod(in("dev/console"), typeChar|0o600, 5, 1))
-	run(mknod(in("dev/sda"), typeBlock|0o660, 8, 0))
-	run(mknod(in("run.fifo"), typeFIFO|0o644, 0, 0))
+	run(mknod(in("dev/console"), initramfs.TypeChar|0o600, 5, 1))
+	run(mknod(in("dev/sda"), initramfs.TypeBlock|0o660, 8, 0))
+	run(mknod(in("run.fifo"), initramfs.TypeFIFO|0o644, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +129,7 @@ func realRoot(t *testing.T) string {
 func cpioOf(t *testing.T, archive []byte) map[string]unpackedFile {
 	t.Helper()
 	out := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), tool(t, "cpio"), "-idm", "--quiet", "--no-absolute-filenames")
+	cmd := exec.CommandContext(t.Context(), buildtest.Tool(t, "cpio"), "-idm", "--quiet", "--no-absolute-filenames")
 	cmd.Dir, cmd.Stdin = out, strings.NewReader(string(archive))
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("cpio -i: %v: %s", err, text)
@@ -137,19 +140,19 @@ func cpioOf(t *testing.T, archive []byte) map[string]unpackedFile {
 // whole unpacks all segments of an image, one archive after the other, without our reader of cpio.
 func whole(t *testing.T, image []byte) [][]byte {
 	t.Helper()
-	c, err := Inspect(bytes.NewReader(image))
+	c, err := initramfs.Inspect(bytes.NewReader(image))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var archives [][]byte
 	for _, s := range c.Segments {
-		d := newDecompressors(newInput(t.Context(), bytes.NewReader(image[s.Offset:]), int64(len(image))-s.Offset))
-		stream, _, err := d.open(s.Compression)
+		d := compress.NewDecompressors(compress.NewInput(t.Context(), bytes.NewReader(image[s.Offset:]), int64(len(image))-s.Offset))
+		stream, _, err := d.Open(s.Compression)
 		if err != nil {
 			t.Fatal(err)
 		}
 		archive, err := io.ReadAll(io.LimitReader(stream, s.Raw))
-		d.close()
+		d.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,21 +176,21 @@ func TestAddRealRoot(t *testing.T) {
 		want["etc/z"].Links != 3 {
 		t.Fatalf("the tree is not what it should be: %v", want["etc/z"])
 	}
-	for _, c := range Compressions() {
+	for _, c := range compress.Compressions() {
 		t.Run(c.String(), func(t *testing.T) {
-			s := testSpec(t, testTree(t))
+			s := testSpec(t, buildtest.Tree(t))
 			s.Add, s.Owner, s.Compress = []Addition{{root, "/"}}, OwnerKeep, c
 			_, image := makeImage(t, s)
 			got := make(map[string]unpackedFile)
 			for _, archive := range whole(t, image) {
 				for name, f := range cpioOf(t, archive) {
-					if _, twice := got[name]; !twice || f.Mode&typeMask != typeDir {
+					if _, twice := got[name]; !twice || f.Mode&initramfs.TypeMask != initramfs.TypeDir {
 						got[name] = f
 					}
 				}
 			}
 			for name, f := range want {
-				if diff := cmp.Diff(f, got[name]); diff != "" && f.Mode&typeMask != typeDir {
+				if diff := cmp.Diff(f, got[name]); diff != "" && f.Mode&initramfs.TypeMask != initramfs.TypeDir {
 					t.Errorf("/%s (-cpio +nodisk):\n%s", name, diff)
 				}
 				delete(got, name)
@@ -223,15 +226,15 @@ func inspected(t *testing.T, image []byte) map[string]ImageFile {
 // Directories of the added root keep their modes and owners; nodisk's own files follow its links.
 func TestAddMergedUsr(t *testing.T) {
 	root := realRoot(t)
-	s := testSpec(t, testTree(t))
+	s := testSpec(t, buildtest.Tree(t))
 	s.Add, s.Owner = []Addition{{root, "/"}}, OwnerKeep
 	_, image := makeImage(t, s)
 	files := inspected(t, image)
 	for name, mode := range map[string]uint32{
-		"lib": typeLink | 0o777, "bin": typeLink | 0o777, "tmp": typeDir | 0o1777, "root": typeDir | 0o700,
-		"init": typeFile | 0o755,
-		"usr/lib/modules/" + testRelease + "/modules.dep": typeFile | 0o644, "dev/console": typeChar | 0o600,
-		"proc": typeDir | 0o555,
+		"lib": initramfs.TypeLink | 0o777, "bin": initramfs.TypeLink | 0o777, "tmp": initramfs.TypeDir | 0o1777, "root": initramfs.TypeDir | 0o700,
+		"init": initramfs.TypeFile | 0o755,
+		"usr/lib/modules/" + buildtest.Release + "/modules.dep": initramfs.TypeFile | 0o644, "dev/console": initramfs.TypeChar | 0o600,
+		"proc": initramfs.TypeDir | 0o555,
 	} {
 		if files[name].Mode != mode {
 			t.Errorf("/%s has mode %o, want %o", name, files[name].Mode, mode)
@@ -256,9 +259,9 @@ func addTo(t *testing.T, change func(s *Spec), tree map[string]string) (Report, 
 			}
 			continue
 		}
-		write(t, at, []byte(text))
+		buildtest.Write(t, at, []byte(text))
 	}
-	s := testSpec(t, testTree(t))
+	s := testSpec(t, buildtest.Tree(t))
 	s.Add = []Addition{{root, "/"}}
 	if change != nil {
 		change(&s)
@@ -275,7 +278,7 @@ func addTo(t *testing.T, change func(s *Spec), tree map[string]string) (Report, 
 }
 
 func TestAddLinks(t *testing.T) {
-	modules := "/modules/" + testRelease + "/modules.dep"
+	modules := "/modules/" + buildtest.Release + "/modules.dep"
 	for name, tt := range map[string]struct {
 		tree map[string]string
 		want string // a file that must be there
@@ -304,7 +307,7 @@ func TestAddLinks(t *testing.T) {
 				}
 			case err != nil:
 				t.Error(err)
-			case files[tt.want].Mode&typeMask != typeFile:
+			case files[tt.want].Mode&initramfs.TypeMask != initramfs.TypeFile:
 				t.Errorf("no /%s in the image", tt.want)
 			}
 		})
@@ -324,13 +327,13 @@ func TestAddSetuid(t *testing.T) {
 		"group": {0, 42, 0o755 | os.ModeSetuid | os.ModeSetgid}, "plain": {1000, 0, 0o755},
 	} {
 		at := filepath.Join(root, name)
-		write(t, at, []byte(name))
+		buildtest.Write(t, at, []byte(name))
 		if err := errors.Join(os.Chown(at, is.uid, is.gid), os.Chmod(at, is.mode)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	modes := func(owner Owner) (map[string][3]uint32, Report) {
-		s := testSpec(t, testTree(t))
+		s := testSpec(t, buildtest.Tree(t))
 		s.Add, s.Owner = []Addition{{root, "/o"}}, owner
 		r, image := makeImage(t, s)
 		got := make(map[string][3]uint32)

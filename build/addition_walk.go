@@ -12,6 +12,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/internal/escape"
+	"github.com/nodisk/nodisk/internal/quantity"
 	"github.com/nodisk/nodisk/internal/userns"
 )
 
@@ -25,7 +28,7 @@ type adder struct {
 	groups   map[[2]uint64]int   // of hard links, by device and inode
 	unmapped map[string]struct{} // names of extended attributes that were left
 
-	files []file
+	files []initramfs.Entry
 	notes []string
 
 	setid, foreign, sockets, vanished, capable, attributes tally
@@ -33,7 +36,7 @@ type adder struct {
 }
 
 // read reads what is added, for files of the image.
-func (a *adder) read(ctx context.Context, s Spec) (files []file, err error) {
+func (a *adder) read(ctx context.Context, s Spec) (files []initramfs.Entry, err error) {
 	a.owner, a.self = s.Owner, os.Geteuid()
 	a.mapped = userns.Inside()
 	a.groups, a.unmapped, a.outputs = make(map[[2]uint64]int), make(map[string]struct{}), make(map[string]string)
@@ -41,7 +44,7 @@ func (a *adder) read(ctx context.Context, s Spec) (files []file, err error) {
 		return nil, err
 	}
 	if s.Cache != nil {
-		a.output(s.Cache.dir, "the cache of this build")
+		a.output(s.Cache.Dir, "the cache of this build")
 	}
 	for _, one := range s.Add {
 		if err := a.addition(ctx, one); err != nil {
@@ -83,11 +86,11 @@ func (a *adder) addition(ctx context.Context, one Addition) error {
 	if err != nil {
 		return err
 	}
-	name := cleanName(one.Destination)
-	if is.mode&typeMask != typeDir && (name == "" || strings.HasSuffix(one.Destination, "/")) {
+	name := initramfs.CleanName(one.Destination)
+	if is.mode&initramfs.TypeMask != initramfs.TypeDir && (name == "" || strings.HasSuffix(one.Destination, "/")) {
 		name = path.Join(name, filepath.Base(abs))
 	}
-	if cleanName(filepath.ToSlash(abs)) == name {
+	if initramfs.CleanName(filepath.ToSlash(abs)) == name {
 		a.notes = append(a.notes, fmt.Sprintf("%s goes in as /%s; --add %s:DST gives it another place",
 			one.Source, name, one.Source))
 	}
@@ -106,7 +109,7 @@ func (a *adder) walk(ctx context.Context, at, name string, is facts, on mount) e
 	if name != "" && excluded(a.exclude, name) {
 		return nil
 	}
-	directory := is.mode&typeMask == typeDir
+	directory := is.mode&initramfs.TypeMask == initramfs.TypeDir
 	if is.mount != on { // what it hides cannot be seen
 		a.mounted.add(at)
 		if !directory {
@@ -154,26 +157,26 @@ func (a *adder) walk(ctx context.Context, at, name string, is facts, on mount) e
 
 // file adds one file, link, node or directory.
 func (a *adder) file(at, name string, is facts) error {
-	f := file{name: name, mode: is.mode, part: PartAdded}
-	switch is.mode & typeMask {
-	case typeFile:
+	f := initramfs.Entry{Name: name, Mode: is.mode, Part: initramfs.PartAdded}
+	switch is.mode & initramfs.TypeMask {
+	case initramfs.TypeFile:
 		switch {
-		case is.size > math.MaxUint32:
-			a.large.add(fmt.Sprintf("%s (%d bytes)", at, is.size))
+		case is.Size > math.MaxUint32:
+			a.large.add(fmt.Sprintf("%s (%d bytes)", at, is.Size))
 			return nil
 		case !readable(at):
 			a.unreadable.add(at)
 			return nil
 		}
-		f.source = &source{at: at, stamp: is.stamp}
+		f.Source = &initramfs.Content{At: at, Stamp: is.Stamp}
 		if is.nlink > 1 {
-			key := [2]uint64{is.dev, is.ino}
+			key := [2]uint64{is.Dev, is.Ino}
 			if a.groups[key] == 0 {
 				a.groups[key] = len(a.groups) + 1
 			}
-			f.group = a.groups[key]
+			f.Group = a.groups[key]
 		}
-	case typeLink:
+	case initramfs.TypeLink:
 		target, err := os.Readlink(at)
 		if errors.Is(err, fs.ErrNotExist) {
 			a.vanished.add(at)
@@ -182,10 +185,10 @@ func (a *adder) file(at, name string, is facts) error {
 		if err != nil {
 			return err
 		}
-		f.data = []byte(target)
-	case typeChar, typeBlock:
-		f.major, f.minor = is.major, is.minor
-	case typeSocket:
+		f.Data = []byte(target)
+	case initramfs.TypeChar, initramfs.TypeBlock:
+		f.Major, f.Minor = is.major, is.minor
+	case initramfs.TypeSocket:
 		a.sockets.add(at)
 		return nil
 	}
@@ -197,15 +200,15 @@ func (a *adder) file(at, name string, is facts) error {
 
 // own sets owner and group. What becomes root's keeps no bit that would give root's rights, or
 // its group's, to whoever runs it, unless it was root's before.
-func (a *adder) own(f *file, is facts) {
+func (a *adder) own(f *initramfs.Entry, is facts) {
 	if a.owner == OwnerKeep {
-		f.uid, f.gid = is.uid, is.gid
+		f.UID, f.GID = is.uid, is.gid
 		return
 	}
 	if is.uid != 0 && int(is.uid) != a.self {
-		a.foreign.add(f.name)
+		a.foreign.add(f.Name)
 	}
-	if f.mode&typeMask != typeFile {
+	if f.Mode&initramfs.TypeMask != initramfs.TypeFile {
 		return // of a directory the bit says whose group new files have
 	}
 	drop := uint32(0)
@@ -215,9 +218,9 @@ func (a *adder) own(f *file, is facts) {
 	if is.gid != 0 {
 		drop |= 0o2000
 	}
-	if f.mode&drop != 0 {
-		f.mode &^= drop
-		a.setid.add(f.name)
+	if f.Mode&drop != 0 {
+		f.Mode &^= drop
+		a.setid.add(f.Name)
 	}
 }
 
@@ -271,7 +274,7 @@ func (a *adder) findings() (notes, warnings []string) {
 	notes = a.notes
 	note := func(t *tally, format string) {
 		if t.count > 0 {
-			notes = append(notes, fmt.Sprintf(format, plural(t.count, "file"), t.names()))
+			notes = append(notes, fmt.Sprintf(format, quantity.Plural(t.count, "file"), t.names()))
 		}
 	}
 	note(&a.sockets, "%s left out: sockets, which their servers make again: %s")
@@ -286,27 +289,27 @@ func (a *adder) findings() (notes, warnings []string) {
 	if a.attributes.count > 0 {
 		names := make([]string, 0, len(a.unmapped))
 		for n := range a.unmapped {
-			names = append(names, printable(n))
+			names = append(names, escape.Text(n))
 		}
 		slices.Sort(names)
 		notes = append(notes, fmt.Sprintf("%s with extended attributes, for which an image has no place (%s): %s",
-			plural(a.attributes.count, "file"), strings.Join(names, ", "), a.attributes.names()))
+			quantity.Plural(a.attributes.count, "file"), strings.Join(names, ", "), a.attributes.names()))
 	}
 	for _, e := range a.exclude {
 		if e.hits == 0 {
-			notes = append(notes, fmt.Sprintf("--exclude %s: nothing that is added has such a path", printable(e.text)))
+			notes = append(notes, fmt.Sprintf("--exclude %s: nothing that is added has such a path", escape.Text(e.text)))
 		}
 	}
 	if a.setid.count > 0 {
 		warnings = append(warnings, fmt.Sprintf("setuid or setgid bits of %s are dropped, "+
 			"whose owner or group is not root here and would be in the image: %s; --owner keep, or nodisk run as "+
-			"root, keeps owners and bits", plural(a.setid.count, "file"), a.setid.names()))
+			"root, keeps owners and bits", quantity.Plural(a.setid.count, "file"), a.setid.names()))
 	}
 	if a.capable.count > 0 {
 		warnings = append(warnings, fmt.Sprintf("capabilities of %s are not in the image, which has no place "+
 			"for them: %s: "+
 			"what they were for, such as ping, fails for users other than root; setcap on the node, or chmod "+
-			"u+s, mends that", plural(a.capable.count, "file"), a.capable.names()))
+			"u+s, mends that", quantity.Plural(a.capable.count, "file"), a.capable.names()))
 	}
 	return notes, warnings
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/build/buildtest"
 )
 
 // Extended attributes, which the format cannot hold, are told: capabilities by a warning that says what stops
@@ -28,7 +30,7 @@ func TestAddAttributes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := testSpec(t, testTree(t))
+	s := testSpec(t, buildtest.Tree(t))
 	s.Add = []Addition{{dir, "/x"}}
 	r, _ := makeImage(t, s)
 	about := func(list []string, what string) string {

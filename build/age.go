@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/kernel"
 	"github.com/nodisk/nodisk/init/linux"
 )
 
@@ -21,8 +24,8 @@ func (b *builder) unpacks() error {
 
 // CheckUnpacking returns an error where the release of a kernel's file, or the configuration
 // beside it, says that it cannot unpack the segments of an image.
-func CheckUnpacking(ctx context.Context, kernel string, segments []Segment) error {
-	k, err := kernelSource{file: kernel}.headers(ctx)
+func CheckUnpacking(ctx context.Context, vmlinuz string, segments []initramfs.Segment) error {
+	k, err := kernel.Source{File: vmlinuz}.Headers(ctx)
 	if err != nil {
 		return err
 	}
@@ -36,15 +39,15 @@ func CheckUnpacking(ctx context.Context, kernel string, segments []Segment) erro
 
 // unpacker returns an error where a kernel has no unpacker for a compression. Without its
 // configuration the release has to tell.
-func unpacker(release string, config abi.Kconfig, c Compression) error {
-	option := c.option()
+func unpacker(release string, config abi.Kconfig, c compress.Compression) error {
+	option := c.KernelOption()
 	if option == "" {
 		return nil
 	}
 	if config == nil {
 		// Of the others every kernel of the range can have the unpacker.
 		v, ok := linux.ParseVersion(release)
-		if since := (linux.Version{Major: 5, Minor: 9}); c == Zstd && ok && v.Compare(since) < 0 {
+		if since := (linux.Version{Major: 5, Minor: 9}); c == compress.Zstd && ok && v.Compare(since) < 0 {
 			return fmt.Errorf("compress image: kernel %s unpacks no zstd, which Linux %v does: take --compress "+
 				"lz4, gzip or none", release, since)
 		}
@@ -53,8 +56,8 @@ func unpacker(release string, config abi.Kconfig, c Compression) error {
 	if config[option] == "y" {
 		return nil
 	}
-	able := slices.DeleteFunc(Compressions(), func(c Compression) bool {
-		return c != None && config[c.option()] != "y"
+	able := slices.DeleteFunc(compress.Compressions(), func(c compress.Compression) bool {
+		return c != compress.None && config[c.KernelOption()] != "y"
 	})
 	names := make([]string, len(able))
 	for i, c := range able {
@@ -71,20 +74,4 @@ func (b *builder) refuse(err error) error {
 	}
 	b.report.Warnings = append(b.report.Warnings, err.Error())
 	return nil
-}
-
-// option is that of the kernel's unpacker (usr/Kconfig), empty for None.
-func (c Compression) option() string {
-	switch c {
-	case LZ4:
-		return "CONFIG_RD_LZ4"
-	case Zstd:
-		return "CONFIG_RD_ZSTD"
-	case Gzip:
-		return "CONFIG_RD_GZIP"
-	case XZ:
-		return "CONFIG_RD_XZ"
-	case None:
-	}
-	return ""
 }

@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/build/ko/kotest"
 )
 
@@ -15,8 +18,8 @@ import (
 func ageTree(t *testing.T, release string) (root, kernel string) {
 	t.Helper()
 	root = t.TempDir()
-	dir := filepath.Join(root, modulesDir, release)
-	write(t, filepath.Join(dir, "kernel/drivers/net/dummy.ko"), kotest.Module{
+	dir := filepath.Join(root, initramfs.ModulesDir, release)
+	buildtest.Write(t, filepath.Join(dir, "kernel/drivers/net/dummy.ko"), kotest.Module{
 		Name:     "dummy",
 		Vermagic: release + " SMP ",
 	}.Bytes())
@@ -24,10 +27,10 @@ func ageTree(t *testing.T, release string) (root, kernel string) {
 		"modules.dep": "kernel/drivers/net/dummy.ko:\n", "modules.alias": "",
 		"modules.softdep": "", "modules.builtin": "",
 	} {
-		write(t, filepath.Join(dir, name), []byte(text))
+		buildtest.Write(t, filepath.Join(dir, name), []byte(text))
 	}
 	kernel = filepath.Join(root, "vmlinuz")
-	write(t, kernel, bzImage(release))
+	buildtest.Write(t, kernel, buildtest.BzImage(release))
 	return root, kernel
 }
 
@@ -46,10 +49,12 @@ func TestOldKernel(t *testing.T) {
 				"kernel":         {Kernel: kernel, Modules: root},
 				"modules":        {Modules: root},
 				"kernel alone":   {Kernel: kernel, Modules: NoModules},
-				"another's tree": {Kernel: kernel, Modules: testTree(t)},
+				"another's tree": {Kernel: kernel, Modules: buildtest.Tree(t)},
 			} {
 				s.Profiles, s.Out = []string{"ram"}, filepath.Join(t.TempDir(), "image")
-				s.Init = func(context.Context, string) ([]byte, error) { return elfStub(machineAMD64, "init"), nil }
+				s.Init = func(context.Context, string) ([]byte, error) {
+					return buildtest.ELFStub(buildtest.MachineAMD64, "init"), nil
+				}
 				_, err := Image(t.Context(), s, nil)
 				if got := err != nil && strings.HasPrefix(err.Error(), "kernel "+release+tooOld); got != refused {
 					t.Errorf("build by %s: refused %v, want %v: %v", from, got, refused, err)
@@ -93,32 +98,34 @@ func TestUnpacks(t *testing.T) {
 		"CONFIG_RD_LZ4=y\n", "CONFIG_RD_GZIP=y\n"
 	for name, tt := range map[string]struct {
 		release, config string
-		compress        Compression
+		compress        compress.Compression
 		want            string
 	}{
-		"zstd before 5.9": {"5.4.0-216-generic", "", Zstd, "compress image: kernel 5.4.0-216-generic unpacks " +
+		"zstd before 5.9": {"5.4.0-216-generic", "", compress.Zstd, "compress image: kernel 5.4.0-216-generic unpacks " +
 			"no zstd, which Linux 5.9 does: take --compress lz4, gzip or none"},
-		"zstd since 5.9":   {"5.9.0", "", Zstd, ""},
-		"zstd, backported": {"4.18.0-553.el8_10", "CONFIG_RD_ZSTD=y\n", Zstd, ""},
-		"zstd, not built": {"6.1.0", noZstd, Zstd, "compress image: kernel 6.1.0 unpacks no zstd (no " +
+		"zstd since 5.9":   {"5.9.0", "", compress.Zstd, ""},
+		"zstd, backported": {"4.18.0-553.el8_10", "CONFIG_RD_ZSTD=y\n", compress.Zstd, ""},
+		"zstd, not built": {"6.1.0", noZstd, compress.Zstd, "compress image: kernel 6.1.0 unpacks no zstd (no " +
 			"CONFIG_RD_ZSTD in its configuration): take --compress lz4 or gzip or xz or none"},
-		"lz4, not built": {"6.1.0", onlyGzip, LZ4, "compress image: kernel 6.1.0 unpacks no lz4 (no " +
+		"lz4, not built": {"6.1.0", onlyGzip, compress.LZ4, "compress image: kernel 6.1.0 unpacks no lz4 (no " +
 			"CONFIG_RD_LZ4 in its configuration): take --compress gzip or none"},
-		"lz4, not known": {"4.18.0", "", LZ4, ""},
-		"gzip":           {"4.18.0", onlyGzip, Gzip, ""},
-		"xz, not built": {"6.1.0", onlyGzip, XZ, "compress image: kernel 6.1.0 unpacks no xz (no " +
+		"lz4, not known": {"4.18.0", "", compress.LZ4, ""},
+		"gzip":           {"4.18.0", onlyGzip, compress.Gzip, ""},
+		"xz, not built": {"6.1.0", onlyGzip, compress.XZ, "compress image: kernel 6.1.0 unpacks no xz (no " +
 			"CONFIG_RD_XZ in its configuration): take --compress gzip or none"},
-		"none needs no support": {"4.18.0", onlyGzip, None, ""},
+		"none needs no support": {"4.18.0", onlyGzip, compress.None, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, kernel := ageTree(t, tt.release)
 			if tt.config != "" {
-				write(t, filepath.Join(root, "config"), []byte(tt.config))
+				buildtest.Write(t, filepath.Join(root, "config"), []byte(tt.config))
 			}
 			s := Spec{
 				Kernel: kernel, Modules: root, Profiles: []string{"ram"}, Compress: tt.compress,
-				Out:  filepath.Join(t.TempDir(), "image"),
-				Init: func(context.Context, string) ([]byte, error) { return elfStub(machineAMD64, "init"), nil },
+				Out: filepath.Join(t.TempDir(), "image"),
+				Init: func(context.Context, string) ([]byte, error) {
+					return buildtest.ELFStub(buildtest.MachineAMD64, "init"), nil
+				},
 			}
 			_, err := Image(t.Context(), s, nil)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want) {

@@ -11,7 +11,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/kernel"
+	"github.com/nodisk/nodisk/internal/escape"
 	"github.com/nodisk/nodisk/internal/infile"
+	"github.com/nodisk/nodisk/internal/magic"
+	"github.com/nodisk/nodisk/internal/quantity"
 )
 
 // A Base is an initramfs that somebody else made, to which nodisk is added.
@@ -25,31 +31,28 @@ type Base struct {
 	DriversOnly bool
 }
 
-// OwnDir is the directory of an image with a base in which nodisk's lib/modules lies.
-const OwnDir = "nodisk"
-
 // Where things lie in an image that has a base. Modules and their indexes are
 // below a directory of their own: the base may have some of the same kernel, and its
 // kmod must find its own modules.dep.bin beside them.
 const (
-	ownInit    = OwnDir + "/init"
-	originPath = OwnDir + "/base"
+	ownInit    = initramfs.OwnDir + "/init"
+	originPath = initramfs.OwnDir + "/base"
 	vendorInit = "init.vendor"
 )
 
 // A base is a [Base] that has been read.
 type base struct {
 	Base
-	packed   *Source     // the file as it is
-	last     Compression // of its last segment
-	segments []Segment
-	has      amount
-	tree     *unpacked
+	packed   *initramfs.Source    // the file as it is
+	last     compress.Compression // of its last segment
+	segments []initramfs.Segment
+	has      initramfs.Amount
+	tree     *initramfs.Tree
 	origin   origin
-	hook     hook     // where DriversOnly
-	links    []file   // make way for files of ours, see graft
-	replaced bool     // an image to which nodisk had been added before
-	kept     []string // firmware and commands that ours has too, and which stay
+	hook     hook              // where DriversOnly
+	links    []initramfs.Entry // make way for files of ours, see graft
+	replaced bool              // an image to which nodisk had been added before
+	kept     []string          // firmware and commands that ours has too, and which stay
 	notes    []string
 }
 
@@ -65,7 +68,7 @@ func (b *builder) openBase(ctx context.Context) error {
 		return errors.New("use base: either our /init runs first and then the base's (--chain), or the base's runs " +
 			"and loads our modules (--drivers-only): leave one out")
 	}
-	src, err := OpenSource(ctx, s.Base.Image)
+	src, err := initramfs.OpenSource(ctx, s.Base.Image)
 	if err != nil {
 		return fmt.Errorf("read base: %w", err)
 	}
@@ -92,8 +95,8 @@ func (b *builder) openBase(ctx context.Context) error {
 
 // readBase reads an image to which nodisk shall be added. Of its files it keeps those
 // in memory that the building looks into.
-func readBase(ctx context.Context, src *Source) (*base, error) {
-	image, err := scanSource(ctx, src, true)
+func readBase(ctx context.Context, src *initramfs.Source) (*base, error) {
+	image, err := initramfs.ScanSource(ctx, src, true)
 	if err != nil {
 		if how := repack(src, err); how != nil {
 			err = fmt.Errorf("read image%w; %w", err, how)
@@ -104,7 +107,7 @@ func readBase(ctx context.Context, src *Source) (*base, error) {
 	}
 	for _, s := range image.Segments {
 		var check [1]byte // the second of the stream's flags (xz-file-format.txt, 2.1.1.2)
-		if s.Compression != XZ {
+		if s.Compression != compress.XZ {
 			continue
 		}
 		if _, err := src.ReadAt(check[:], s.Offset+7); err != nil {
@@ -117,43 +120,43 @@ func readBase(ctx context.Context, src *Source) (*base, error) {
 	}
 	b := &base{
 		packed: src, last: image.Segments[len(image.Segments)-1].Compression, segments: image.Segments,
-		has: image.has, tree: image.tree,
+		has: image.Has, tree: image.Tree,
 	}
-	if b.tree.get(originPath).is(typeFile) {
-		if err := image.load(ctx, originPath); err != nil {
+	if b.tree.Get(originPath).Is(initramfs.TypeFile) {
+		if err := image.Load(ctx, originPath); err != nil {
 			return nil, err
 		}
-		return b.before(ctx, b.tree.get(originPath).data)
+		return b.before(ctx, b.tree.Get(originPath).Data)
 	}
-	if b.tree.get(configPath) != nil {
-		return nil, fmt.Errorf("it is an image of nodisk itself (it has /%s): build one without --base", configPath)
+	if b.tree.Get(initramfs.ConfigPath) != nil {
+		return nil, fmt.Errorf("it is an image of nodisk itself (it has /%s): build one without --base", initramfs.ConfigPath)
 	}
-	if b.tree.get(vendorInit) != nil {
+	if b.tree.Get(vendorInit) != nil {
 		return nil, fmt.Errorf("it has a /%s already, and ours is to be called so", vendorInit)
 	}
-	_, n, err := b.tree.lookup(initPath, false)
+	_, n, err := b.tree.Lookup(initramfs.InitPath, false)
 	switch {
 	case err != nil:
 		return nil, err
 	case n == nil:
 		return nil, fmt.Errorf("it has no /%s: it is not an initramfs, but only a part of one (microcode?) or an "+
-			"initrd of the old kind", initPath)
-	case !n.is(typeFile) && !n.is(typeLink):
-		return nil, fmt.Errorf("its /%s is neither a file nor a link", initPath)
-	case !b.tree.get(initPath).is(typeFile):
+			"initrd of the old kind", initramfs.InitPath)
+	case !n.Is(initramfs.TypeFile) && !n.Is(initramfs.TypeLink):
+		return nil, fmt.Errorf("its /%s is neither a file nor a link", initramfs.InitPath)
+	case !b.tree.Get(initramfs.InitPath).Is(initramfs.TypeFile):
 		return nil, fmt.Errorf("its /%s is a link to %s, which is not in it: it boots nowhere",
-			initPath, printable(n.target))
+			initramfs.InitPath, escape.Text(n.Target))
 	}
 	if b.origin, err = newOrigin(ctx, src); err != nil {
 		return nil, err
 	}
-	return b, image.load(ctx, initPath, initramfsToolsDir+"/ORDER")
+	return b, image.Load(ctx, initramfs.InitPath, initramfsToolsDir+"/ORDER")
 }
 
 // before goes back to what an image was before nodisk was added to it.
 func (b *base) before(ctx context.Context, text []byte) (*base, error) {
 	o, err := parseOrigin(text)
-	var vendor *Source
+	var vendor *initramfs.Source
 	if err == nil {
 		vendor, err = o.find(ctx, b.packed)
 	}
@@ -169,9 +172,9 @@ func (b *base) before(ctx context.Context, text []byte) (*base, error) {
 }
 
 // find is the beginning of an image that was the vendor's.
-func (o origin) find(ctx context.Context, image *Source) (*Source, error) {
+func (o origin) find(ctx context.Context, image *initramfs.Source) (*initramfs.Source, error) {
 	if o.bytes < image.Size {
-		vendor := image.upTo(o.bytes)
+		vendor := image.UpTo(o.bytes)
 		is, err := newOrigin(ctx, vendor)
 		if err != nil {
 			return nil, err
@@ -190,7 +193,7 @@ type origin struct {
 	sha256 string
 }
 
-func newOrigin(ctx context.Context, src *Source) (origin, error) {
+func newOrigin(ctx context.Context, src *initramfs.Source) (origin, error) {
 	sum := sha256.New()
 	if _, err := io.Copy(sum, infile.Heed(ctx, io.NewSectionReader(src, 0, src.Size))); err != nil {
 		return origin{}, err
@@ -228,23 +231,23 @@ func parseOrigin(text []byte) (origin, error) {
 
 // repack is how to make the kernel's and our reader take an image that ends the
 // reading: nil if no tool helps.
-func repack(src *Source, err error) error {
-	place, ok := errors.AsType[*damage](err)
+func repack(src *initramfs.Source, err error) error {
+	place, ok := errors.AsType[*initramfs.Damage](err)
 	if !ok {
 		return nil
 	}
-	rest := make([]byte, detectLength)
-	n, err := src.ReadAt(rest, place.offset)
+	rest := make([]byte, compress.DetectLength)
+	n, err := src.ReadAt(rest, place.Offset)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil // it is not the reading that was asked about
 	}
 	rest = rest[:n]
-	offset := place.offset
-	for magic, unpack := range map[string]string{
+	offset := place.Offset
+	for prefix, unpack := range map[string]string{
 		"\x89LZO": "lzop -dc", "\x5d\x00\x00": "xz -dc --format=lzma", "BZh": "bzip2 -dc",
 		"\x04\x22\x4d\x18": "lz4 -dc",
 	} {
-		if at(rest, 0, magic) {
+		if magic.At(rest, 0, prefix) {
 			return repackAt(offset, unpack)
 		}
 	}
@@ -270,12 +273,12 @@ func (b *builder) closeBase() error {
 // releases are the kernels whose modules are in the base, sorted.
 func (b *base) releases() []string {
 	var names []string
-	dir := b.tree.get(modulesDir)
-	if !dir.is(typeDir) {
+	dir := b.tree.Get(initramfs.ModulesDir)
+	if !dir.Is(initramfs.TypeDir) {
 		return nil
 	}
-	for name, n := range dir.entries {
-		if n.is(typeDir) && len(n.entries) > 0 && plausible(name) {
+	for name, n := range dir.Entries {
+		if n.Is(initramfs.TypeDir) && len(n.Entries) > 0 && kernel.PlausibleRelease(name) {
 			names = append(names, name)
 		}
 	}
@@ -293,7 +296,7 @@ func (b *base) tell(r *Report) {
 	if b.replaced {
 		what = ", without the nodisk that had been added to it"
 	}
-	r.Notes = append(r.Notes, fmt.Sprintf("base %s: kept unchanged%s (%s, %s)", b.Image, what, bytesText(b.packed.Size),
+	r.Notes = append(r.Notes, fmt.Sprintf("base %s: kept unchanged%s (%s, %s)", b.Image, what, quantity.Bytes(b.packed.Size),
 		strings.Join(parts, ", ")))
 	r.Notes = append(r.Notes, b.notes...)
 	if have := b.releases(); have != nil && !slices.Contains(have, r.Release) {

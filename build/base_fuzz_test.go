@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/build/cpiotest"
+	"github.com/nodisk/nodisk/build/initramfs"
 )
 
 // Whatever the base is, all that was in it is there after the graft, but for
@@ -19,25 +22,25 @@ func FuzzGraft(f *testing.F) {
 	}
 	targets := []string{"usr/lib", "/usr", ".", "..", "lib", "../../bin", "nowhere", "init", "/"}
 	f.Fuzz(func(t *testing.T, ops []byte, flags byte) {
-		var files []archived
+		var files []cpiotest.File
 		for ; len(ops) >= 3 && len(files) < 200; ops = ops[3:] {
 			name, n := names[int(ops[1])%len(names)], uint32(ops[2])
 			switch ops[0] {
 			case 'd':
-				files = append(files, dirEntry(name))
+				files = append(files, cpiotest.Dir(name))
 			case 'l':
-				files = append(files, linkEntry(name, targets[n%uint32(len(targets))]))
+				files = append(files, cpiotest.Link(name, targets[n%uint32(len(targets))]))
 			case 'h':
-				files = append(files, hardLinks(n, string(ops[:3]), name, names[n%uint32(len(names))])...)
+				files = append(files, cpiotest.HardLinks(n, string(ops[:3]), name, names[n%uint32(len(names))])...)
 			case 'c':
-				files = append(files, archived{Name: name, Mode: typeChar | 0o600, Major: n & 7, Minor: 1})
+				files = append(files, cpiotest.File{Name: name, Mode: initramfs.TypeChar | 0o600, Major: n & 7, Minor: 1})
 			default:
-				files = append(files, fileEntry(name, string(ops[:3])))
+				files = append(files, cpiotest.Regular(name, string(ops[:3])))
 			}
 		}
-		b := &base{Base: Base{DriversOnly: flags&1 != 0}, tree: treeOf(t, newc(files...)), origin: originOf(nil)}
-		if n := b.tree.get(initPath); !n.is(typeFile) || b.tree.get(configPath) != nil ||
-			b.tree.get(vendorInit) != nil {
+		b := &base{Base: Base{DriversOnly: flags&1 != 0}, tree: treeOf(t, cpiotest.Archive(files...)), origin: originOf(nil)}
+		if n := b.tree.Get(initramfs.InitPath); !n.Is(initramfs.TypeFile) || b.tree.Get(initramfs.ConfigPath) != nil ||
+			b.tree.Get(vendorInit) != nil {
 			return // refused by readBase
 		}
 		var err error
@@ -46,32 +49,32 @@ func FuzzGraft(f *testing.F) {
 				return
 			}
 		}
-		own := append(skeleton(), file{name: initPath, mode: typeFile | 0o755, data: []byte("ours"), part: PartInit},
-			file{name: configPath, mode: typeFile | 0o600, data: []byte("x")},
-			file{name: "lib/modules/1.2/a.ko", mode: typeFile | 0o644, part: PartModules, data: []byte("ko")},
-			file{name: "lib/firmware/f", mode: typeFile | 0o644, part: PartFirmware, data: []byte("fw")})
+		own := append(initramfs.Skeleton(), initramfs.Entry{Name: initramfs.InitPath, Mode: initramfs.TypeFile | 0o755, Data: []byte("ours"), Part: initramfs.PartInit},
+			initramfs.Entry{Name: initramfs.ConfigPath, Mode: initramfs.TypeFile | 0o600, Data: []byte("x")},
+			initramfs.Entry{Name: "lib/modules/1.2/a.ko", Mode: initramfs.TypeFile | 0o644, Part: initramfs.PartModules, Data: []byte("ko")},
+			initramfs.Entry{Name: "lib/firmware/f", Mode: initramfs.TypeFile | 0o644, Part: initramfs.PartFirmware, Data: []byte("fw")})
 		out, err := b.graft(own)
 		if err != nil {
 			return
 		}
 		was := flatten(b.tree)
-		var added []archived
+		var added []cpiotest.File
 		for i, o := range slices.Concat(b.links, out) {
-			e := archived{
-				Name: o.name, Mode: o.mode, Major: o.major, Minor: o.minor, NLink: 1, Ino: uint32(i),
-				Data: o.data,
+			e := cpiotest.File{
+				Name: o.Name, Mode: o.Mode, Major: o.Major, Minor: o.Minor, NLink: 1, Ino: uint32(i),
+				Data: o.Data,
 			} //nolint:gosec // small
-			if o.mode&typeMask == typeLink {
-				e.Target = string(o.data)
+			if o.Mode&initramfs.TypeMask == initramfs.TypeLink {
+				e.Target = string(o.Data)
 			}
 			added = append(added, e)
 		}
-		after := treeOf(t, slices.Concat(newc(files...), newc(added...)))
+		after := treeOf(t, slices.Concat(cpiotest.Archive(files...), cpiotest.Archive(added...)))
 		is := flatten(after)
 		for name, want := range was {
 			// Names of one file may become fewer: compare all but their number.
 			got := is[name]
-			if name == initPath || strings.HasSuffix(name, "/ORDER") ||
+			if name == initramfs.InitPath || strings.HasSuffix(name, "/ORDER") ||
 				slices.Contains(b.notes, "/"+name+" of the base is replaced") {
 				continue
 			}
@@ -81,11 +84,11 @@ func FuzzGraft(f *testing.F) {
 			}
 		}
 		for _, o := range out {
-			if o.mode&typeMask != typeFile {
+			if o.Mode&initramfs.TypeMask != initramfs.TypeFile {
 				continue
 			}
-			if n := after.get(o.name); !n.is(typeFile) || !bytes.Equal(n.data, o.data) {
-				t.Errorf("/%s of ours is not there", o.name)
+			if n := after.Get(o.Name); !n.Is(initramfs.TypeFile) || !bytes.Equal(n.Data, o.Data) {
+				t.Errorf("/%s of ours is not there", o.Name)
 			}
 		}
 	})

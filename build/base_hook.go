@@ -3,6 +3,10 @@ package build
 import (
 	"fmt"
 	"strings"
+
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/internal/escape"
+	"github.com/nodisk/nodisk/internal/quantity"
 )
 
 // A hook is the place where an initramfs lets others take part.
@@ -36,10 +40,10 @@ func dracutHooks() []string {
 }
 
 // findHook looks whose make an unpacked image is.
-func findHook(t *unpacked) (hook, error) {
+func findHook(t *initramfs.Tree) (hook, error) {
 	for _, dir := range dracutHooks() {
-		at, n, err := t.lookup(dir, true)
-		if err != nil || !n.is(typeDir) {
+		at, n, err := t.Lookup(dir, true)
+		if err != nil || !n.Is(initramfs.TypeDir) {
 			continue
 		}
 		if !runsHooks(t) {
@@ -47,12 +51,12 @@ func findHook(t *unpacked) (hook, error) {
 		}
 		return hook{kind: hookDracut, dir: at + "/pre-udev"}, nil
 	}
-	if t.get("scripts/functions").is(typeFile) {
-		at, n, err := t.lookup(initramfsToolsDir, true)
+	if t.Get("scripts/functions").Is(initramfs.TypeFile) {
+		at, n, err := t.Lookup(initramfsToolsDir, true)
 		if err != nil {
 			return hook{}, err
 		}
-		if n != nil && !n.is(typeDir) {
+		if n != nil && !n.Is(initramfs.TypeDir) {
 			return hook{}, fmt.Errorf("its /%s is not a directory", at)
 		}
 		return hook{kind: hookInitramfsTools, dir: at}, nil
@@ -63,13 +67,13 @@ func findHook(t *unpacked) (hook, error) {
 // runsHooks reports whether an image of dracut runs its hooks: its own init, a script,
 // does, and so do the units of its module dracut-systemd. An image with systemd and without
 // that module has hooks that nobody looks at.
-func runsHooks(t *unpacked) bool {
-	_, n, err := t.lookup(initPath, true)
-	if err == nil && n.is(typeFile) && strings.HasPrefix(string(n.data[:min(len(n.data), 2)]), "#!") {
+func runsHooks(t *initramfs.Tree) bool {
+	_, n, err := t.Lookup(initramfs.InitPath, true)
+	if err == nil && n.Is(initramfs.TypeFile) && strings.HasPrefix(string(n.Data[:min(len(n.Data), 2)]), "#!") {
 		return true
 	}
 	for _, dir := range []string{"usr/lib/systemd/system", "lib/systemd/system", "etc/systemd/system"} {
-		if _, n, err := t.lookup(dir+"/dracut-pre-udev.service", true); err == nil && n != nil {
+		if _, n, err := t.Lookup(dir+"/dracut-pre-udev.service", true); err == nil && n != nil {
 			return true
 		}
 	}
@@ -80,11 +84,11 @@ func runsHooks(t *unpacked) bool {
 // init: such a script must not exit. Both go on whatever becomes of ours.
 const (
 	dracutScript = `#!/bin/sh
-# Loads the drivers that nodisk build --drivers-only put below /` + OwnDir + `.
+# Loads the drivers that nodisk build --drivers-only put below /` + initramfs.OwnDir + `.
 /` + ownInit + ` ` + driversArg + ` || :
 `
 	initramfsToolsScript = `#!/bin/sh
-# Loads the drivers that nodisk build --drivers-only put below /` + OwnDir + `.
+# Loads the drivers that nodisk build --drivers-only put below /` + initramfs.OwnDir + `.
 case "$1" in
 prereqs) exit 0 ;;
 esac
@@ -97,20 +101,20 @@ esac
 )
 
 // files are those that make the base call our loader, and a sentence about it.
-func (h hook) files(t *unpacked) ([]file, string) {
+func (h hook) files(t *initramfs.Tree) ([]initramfs.Entry, string) {
 	switch h.kind {
 	case hookDracut:
 		name := h.dir + "/00-nodisk.sh"
-		return []file{{name: name, mode: typeFile | 0o755, data: []byte(dracutScript), part: PartAdded}},
+		return []initramfs.Entry{{Name: name, Mode: initramfs.TypeFile | 0o755, Data: []byte(dracutScript), Part: initramfs.PartAdded}},
 			"it was made by dracut, whose hook /" + name + " loads the drivers"
 	case hookInitramfsTools:
 		name, order := h.dir+"/nodisk", h.dir+"/ORDER"
-		f := file{name: order, mode: typeFile | 0o644, data: []byte(initramfsToolsOrder), part: PartAdded}
-		if old := t.get(order); old.is(typeFile) {
-			f.mode = old.mode
-			f.data = append(f.data, old.data...)
+		f := initramfs.Entry{Name: order, Mode: initramfs.TypeFile | 0o644, Data: []byte(initramfsToolsOrder), Part: initramfs.PartAdded}
+		if old := t.Get(order); old.Is(initramfs.TypeFile) {
+			f.Mode = old.Mode
+			f.Data = append(f.Data, old.Data...)
 		}
-		return []file{{name: name, mode: typeFile | 0o755, data: []byte(initramfsToolsScript), part: PartAdded}, f},
+		return []initramfs.Entry{{Name: name, Mode: initramfs.TypeFile | 0o755, Data: []byte(initramfsToolsScript), Part: initramfs.PartAdded}, f},
 			"it was made by initramfs-tools, whose script /" + name + " loads the drivers, first in its ORDER"
 	case hookNone:
 	}
@@ -123,27 +127,27 @@ func (h hook) files(t *unpacked) ([]file, string) {
 }
 
 // vendor is the base's /init under its other name, and a sentence about it.
-func (b *base) vendor() (file, string) {
-	_, n, err := b.tree.lookup(initPath, false)
+func (b *base) vendor() (initramfs.Entry, string) {
+	_, n, err := b.tree.Lookup(initramfs.InitPath, false)
 	if err != nil { // it was found before
-		n = &inode{}
+		n = &initramfs.Inode{}
 	}
-	f := file{name: vendorInit, mode: typeLink | 0o777, part: PartAdded}
+	f := initramfs.Entry{Name: vendorInit, Mode: initramfs.TypeLink | 0o777, Part: initramfs.PartAdded}
 	switch {
-	case n.is(typeLink):
+	case n.Is(initramfs.TypeLink):
 		// Both lie in /: what is relative stays so.
-		f.data = []byte(n.target)
-		return f, "a link to " + printable(n.target)
-	case n.names > 1:
+		f.Data = []byte(n.Target)
+		return f, "a link to " + escape.Text(n.Target)
+	case n.Names > 1:
 		// One more link, as hard ones cannot be made to what another archive has.
-		if other := b.tree.sibling(n, initPath); other != "" {
-			f.data = []byte(other)
+		if other := b.tree.Sibling(n, initramfs.InitPath); other != "" {
+			f.Data = []byte(other)
 			return f, "the same file as /" + other
 		}
 	}
-	f.mode, f.data = n.mode, n.data
-	if first, _, ok := strings.Cut(string(n.data[:min(len(n.data), 128)]), "\n"); ok && strings.HasPrefix(first, "#!") {
-		return f, "a script of " + printable(strings.TrimSpace(first[2:]))
+	f.Mode, f.Data = n.Mode, n.Data
+	if first, _, ok := strings.Cut(string(n.Data[:min(len(n.Data), 128)]), "\n"); ok && strings.HasPrefix(first, "#!") {
+		return f, "a script of " + escape.Text(strings.TrimSpace(first[2:]))
 	}
-	return f, "a program of " + bytesText(int64(len(n.data)))
+	return f, "a program of " + quantity.Bytes(int64(len(n.Data)))
 }

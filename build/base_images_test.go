@@ -12,6 +12,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/cpiotest"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/modtree"
 )
 
 // shell runs a script with its standard input, in mounts of its own if a
@@ -20,9 +25,9 @@ func shell(t *testing.T, in []byte, ownMounts bool, script string, args ...strin
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	words := slices.Concat([]string{tool(t, "sh"), "-ec", script, "sh"}, args)
+	words := slices.Concat([]string{buildtest.Tool(t, "sh"), "-ec", script, "sh"}, args)
 	if ownMounts {
-		words = append([]string{tool(t, "unshare"), "-rm"}, words...)
+		words = append([]string{buildtest.Tool(t, "unshare"), "-rm"}, words...)
 	}
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
@@ -36,26 +41,26 @@ func shell(t *testing.T, in []byte, ownMounts bool, script string, args ...strin
 
 func kernelReleaseDir(t *testing.T) (kernel, release string) {
 	t.Helper()
-	kernel, err := filepath.Abs(kernelDir(t))
+	kernel, err := filepath.Abs(buildtest.KernelDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := findTree(kernel, "")
+	tree, err := modtree.Find(kernel, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kernel, tree.release
+	return kernel, tree.Release
 }
 
 // dracutImage is an uncompressed initramfs of dracut with modules of the kernel.
 func dracutImage(t *testing.T) []byte {
 	t.Helper()
-	tool(t, "dracut")
+	buildtest.Tool(t, "dracut")
 	kernel, release := kernelReleaseDir(t)
 	out := filepath.Join(t.TempDir(), "dracut.img")
 	shell(t, nil, true,
 		`dracut --force --quiet --no-hostonly --kmoddir "$1" --kver "$2" --tmpdir "$3" -m base -o "ifcfg network systemd" --drivers virtio_net --no-compress "$4"`,
-		filepath.Join(kernel, modulesDir, release), release, t.TempDir(), out)
+		filepath.Join(kernel, initramfs.ModulesDir, release), release, t.TempDir(), out)
 	data, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +72,7 @@ func dracutImage(t *testing.T) []byte {
 // from /lib/modules only, and the kernel's config from /boot.
 func initramfsToolsImage(t *testing.T) []byte {
 	t.Helper()
-	tool(t, "mkinitramfs")
+	buildtest.Tool(t, "mkinitramfs")
 	kernel, release := kernelReleaseDir(t)
 	out := filepath.Join(t.TempDir(), "initrd.img")
 	shell(t, nil, true,
@@ -85,7 +90,7 @@ func initramfsToolsImage(t *testing.T) []byte {
 func handMade(t *testing.T) []byte {
 	t.Helper()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "bin/busybox"), bytes.Repeat([]byte("busybox"), 9999))
+	buildtest.Write(t, filepath.Join(dir, "bin/busybox"), bytes.Repeat([]byte("busybox"), 9999))
 	return shell(t, nil, false,
 		`cd "$1"; chmod 755 bin/busybox; ln bin/busybox bin/sh; ln bin/busybox init; ln -s busybox bin/ash; mkdir etc
 		echo root:x:0:0::/: >etc/passwd; find . | cpio -o -H newc --quiet`, dir)
@@ -103,10 +108,10 @@ func packers() map[string]string {
 // after, byte for byte, and as cpio unpacks it.
 func TestBaseImagesOfOthers(t *testing.T) {
 	for _, name := range []string{"gzip", "xz", "zstd", "lz4", "cpio"} {
-		tool(t, name)
+		buildtest.Tool(t, name)
 	}
-	ucode := newc(dirEntry("kernel"), dirEntry("kernel/x86"), dirEntry("kernel/x86/microcode"),
-		fileEntry("kernel/x86/microcode/AuthenticAMD.bin", "microcode"))
+	ucode := cpiotest.Archive(cpiotest.Dir("kernel"), cpiotest.Dir("kernel/x86"), cpiotest.Dir("kernel/x86/microcode"),
+		cpiotest.Regular("kernel/x86/microcode/AuthenticAMD.bin", "microcode"))
 	for name, made := range map[string]struct {
 		make func(*testing.T) []byte
 		how  []string // compressions; nil: all
@@ -120,7 +125,7 @@ func TestBaseImagesOfOthers(t *testing.T) {
 			plain := made.make(t)
 			before := treeOf(t, plain)
 			sameAsCPIO(t, plain, before)
-			root := testTree(t)
+			root := buildtest.Tree(t)
 			for method, command := range packers() {
 				if made.how != nil && !slices.Contains(made.how, method) {
 					continue
@@ -133,7 +138,7 @@ func TestBaseImagesOfOthers(t *testing.T) {
 					s := testSpec(t, root)
 					s.SkipCheck = true
 					s.Base = Base{Image: filepath.Join(t.TempDir(), "base"), DriversOnly: driversOnly}
-					write(t, s.Base.Image, vendor)
+					buildtest.Write(t, s.Base.Image, vendor)
 					_, image := makeImage(t, s)
 					if !bytes.HasPrefix(image, vendor) {
 						t.Errorf("%s: the base's bytes have changed", method)
@@ -141,13 +146,13 @@ func TestBaseImagesOfOthers(t *testing.T) {
 					after := treeOf(t, image)
 					unchanged(t, before, after, "init", "bin/busybox", "bin/sh", "scripts/init-top/ORDER")
 					hooked := driversOnly && made.hook != ""
-					if hooked != after.get(made.hook).is(typeFile) && made.hook != "" {
+					if hooked != after.Get(made.hook).Is(initramfs.TypeFile) && made.hook != "" {
 						t.Errorf("%s: hook /%s is there: %v", method, made.hook, !hooked)
 					}
 					if want := flatten(before)["init"]; hooked && flatten(after)["init"] != want {
 						t.Errorf("%s: /init has changed", method)
 					}
-					if !hooked && !bytes.Equal(after.get(vendorInit).data, before.get("init").data) {
+					if !hooked && !bytes.Equal(after.Get(vendorInit).Data, before.Get("init").Data) {
 						t.Errorf("%s: /init.vendor is not what /init was", method)
 					}
 				}
@@ -157,28 +162,28 @@ func TestBaseImagesOfOthers(t *testing.T) {
 }
 
 // sameAsCPIO has the real cpio unpack an archive and compares.
-func sameAsCPIO(t *testing.T, archive []byte, tree *unpacked) {
+func sameAsCPIO(t *testing.T, archive []byte, tree *initramfs.Tree) {
 	t.Helper()
 	dir := t.TempDir()
 	// Devices need rights that a test may not have.
 	shell(t, archive, false,
 		`cd "$1"; cpio -idm --quiet --no-absolute-filenames -f 'dev/*' 'usr/bin/mount' 'usr/bin/umount'`, dir)
 	seen := make(map[string]bool)
-	tree.walk("", tree.root, func(name string, n *inode) {
+	tree.Walk("", tree.Root, func(name string, n *initramfs.Inode) {
 		seen[name] = true
 		at := filepath.Join(dir, name)
 		switch {
 		case strings.HasPrefix(name, "dev/"), name == "usr/bin/mount", name == "usr/bin/umount":
-		case n.is(typeLink):
-			if target, err := os.Readlink(at); err != nil || target != n.target {
-				t.Errorf("/%s: cpio made a link to %q, %v; we read %q", name, target, err, n.target)
+		case n.Is(initramfs.TypeLink):
+			if target, err := os.Readlink(at); err != nil || target != n.Target {
+				t.Errorf("/%s: cpio made a link to %q, %v; we read %q", name, target, err, n.Target)
 			}
-		case n.is(typeFile):
+		case n.Is(initramfs.TypeFile):
 			data, err := os.ReadFile(at)
-			if info, statErr := os.Lstat(at); err != nil || statErr != nil || !bytes.Equal(data, n.data) ||
-				uint32(info.Mode().Perm()) != n.mode&0o777 {
+			if info, statErr := os.Lstat(at); err != nil || statErr != nil || !bytes.Equal(data, n.Data) ||
+				uint32(info.Mode().Perm()) != n.Mode&0o777 {
 				t.Errorf("/%s: cpio made something else than we read, %d bytes, mode %o: %v",
-					name, len(n.data), n.mode, err)
+					name, len(n.Data), n.Mode, err)
 			}
 		}
 	})
@@ -196,18 +201,18 @@ func sameAsCPIO(t *testing.T, archive []byte, tree *unpacked) {
 
 // What is refused says how to repack it, and that works.
 func TestBaseRepack(t *testing.T) {
-	plain := newc(mergedUsr()...)
-	ucode := newc(dirEntry("kernel"), fileEntry("kernel/x", "y"))
+	plain := cpiotest.Archive(mergedUsr()...)
+	ucode := cpiotest.Archive(cpiotest.Dir("kernel"), cpiotest.Regular("kernel/x", "y"))
 	for _, command := range []string{
 		"lzop -1c", "xz -0 --format=lzma -c", "bzip2 -1c", "lz4 -1 -c",
 		"xz -0 --check=crc64 -c", "xz -0 --check=sha256 -c",
 	} {
 		for _, prefix := range [][]byte{nil, ucode} {
 			dir := t.TempDir()
-			tool(t, strings.Fields(command)[0])
+			buildtest.Tool(t, strings.Fields(command)[0])
 			old := append(bytes.Clone(prefix), shell(t, plain, false, command)...)
-			write(t, filepath.Join(dir, "OLD"), old)
-			_, err := readBase(t.Context(), bytesSource(old))
+			buildtest.Write(t, filepath.Join(dir, "OLD"), old)
+			_, err := readBase(t.Context(), initramfs.BytesSource(old))
 			if err == nil {
 				t.Errorf("%s: not refused", command)
 				continue
@@ -223,7 +228,7 @@ func TestBaseRepack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := readBase(t.Context(), bytesSource(repacked)); err != nil {
+			if _, err := readBase(t.Context(), initramfs.BytesSource(repacked)); err != nil {
 				t.Errorf("%s, repacked by %q: %v", command, how, err)
 				continue
 			}

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/kernel"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/init/linux"
 )
 
@@ -27,23 +29,23 @@ type CheckSpec struct {
 // Check compares the modules of a tree, of flat directories and of an image with a
 // kernel. There is one report for the tree and the directories, and one for the image.
 func Check(ctx context.Context, s CheckSpec) ([]abi.Report, error) {
-	source := kernelSource{file: s.Kernel, release: s.Release, symvers: s.Symvers, config: s.Config}
+	source := kernel.Source{File: s.Kernel, Release: s.Release, Symvers: s.Symvers, Config: s.Config}
 	release := s.Release
 	if s.Kernel != "" {
-		k, err := OpenKernel(ctx, s.Kernel)
+		k, err := kernel.Open(ctx, s.Kernel)
 		if err != nil {
 			return nil, err
 		}
 		release = k.Release
 	}
 	onDisk := s.Modules != "" && s.Modules != NoModules
-	t := tree{release: release}
+	t := modtree.Dir{Release: release}
 	if onDisk {
 		var err error
-		if t, err = findTree(s.Modules, release); err != nil {
+		if t, err = modtree.Find(s.Modules, release); err != nil {
 			return nil, err
 		}
-		source.tree, source.release = t.dir, t.release
+		source.Tree, source.Release = t.Path, t.Release
 	}
 
 	var (
@@ -54,7 +56,7 @@ func Check(ctx context.Context, s CheckSpec) ([]abi.Report, error) {
 	)
 	group, reading := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { // the longest first
-		kernel, notes, err = source.facts(reading)
+		kernel, notes, err = source.Facts(reading)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -109,34 +111,34 @@ type checkedTree struct {
 
 // readCheckedTree reads all modules of a tree, if it has a directory, and of flat
 // directories.
-func readCheckedTree(ctx context.Context, t tree, dirs []string) (checkedTree, error) {
+func readCheckedTree(ctx context.Context, t modtree.Dir, dirs []string) (checkedTree, error) {
 	var (
 		c    checkedTree
-		list []moduleFile
+		list []modtree.File
 		wins string
 		err  error
 	)
-	if t.dir != "" {
-		if list, c.findings, err = t.files(); err != nil {
+	if t.Path != "" {
+		if list, c.findings, err = t.Files(); err != nil {
 			return c, err
 		}
-		if c.dep, err = t.readDep(); err != nil {
+		if c.dep, err = t.ReadDep(); err != nil {
 			return c, err
 		}
-		c.findings = append(c.findings, abi.CheckDep(c.dep, t.has(list))...)
-		names, stale := t.stale(c.dep)
+		c.findings = append(c.findings, abi.CheckDep(c.dep, t.Has(list))...)
+		names, stale := t.Stale(c.dep)
 		c.findings = append(c.findings, stale...)
 		wins = names
 	}
 	for _, dir := range dirs {
-		flat, err := flatFiles(dir)
+		flat, err := modtree.FlatFiles(dir)
 		if err != nil {
 			return c, err
 		}
 		list = append(list, flat...)
 	}
-	c.files, err = parseFiles(ctx, list)
-	shadow(c.files, wins)
+	c.files, err = modtree.ParseFiles(ctx, list)
+	modtree.Shadow(c.files, wins)
 	for _, dir := range dirs {
 		c.notLoaded(filepath.Base(dir))
 	}

@@ -10,7 +10,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/kernel"
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/modtree"
+	"github.com/nodisk/nodisk/internal/quantity"
 )
 
 // checkModules checks the modules of the image to be against the kernel, and
@@ -20,22 +24,22 @@ import (
 // a second or more.
 //
 // What o offers and would mix is not refused: it is returned, to be left out.
-func (b *builder) checkModules(ctx context.Context, t tree, o offer, files ...file) (left mixture, err error) {
+func (b *builder) checkModules(ctx context.Context, t modtree.Dir, o offer, files ...initramfs.Entry) (left mixture, err error) {
 	modules, err := parseModules(ctx, t, files)
 	if err != nil {
 		return left, err
 	}
-	source := kernelSource{file: b.spec.Kernel, release: t.release, tree: t.dir}
-	others := foreignModules(modules, t.release)
+	source := kernel.Source{File: b.spec.Kernel, Release: t.Release, Tree: t.Path}
+	others := foreignModules(modules, t.Release)
 	full := b.spec.FullCheck || others > 0
 	var (
 		kernel abi.Kernel
 		notes  []abi.Finding
 	)
 	if full {
-		kernel, notes, err = source.facts(ctx)
+		kernel, notes, err = source.Facts(ctx)
 	} else {
-		kernel, err = source.headers(ctx)
+		kernel, err = source.Headers(ctx)
 	}
 	if err != nil {
 		return left, err
@@ -43,7 +47,7 @@ func (b *builder) checkModules(ctx context.Context, t tree, o offer, files ...fi
 	b.kernel, b.config = source, kernel.Config
 	var shadowed []abi.File
 	if full {
-		if shadowed, err = t.shadowed(ctx, modules); err != nil {
+		if shadowed, err = t.Shadowed(ctx, modules); err != nil {
 			return left, err
 		}
 	}
@@ -90,47 +94,20 @@ func (b *builder) judge(report abi.Report, notes []abi.Finding, full bool) error
 		refused = append(refused[:most], fmt.Sprintf("... and %d more", n-most))
 	}
 	return fmt.Errorf("check modules: Linux %s would refuse them (%s; --no-check makes the image all the same):\n  %s",
-		report.Release, plural(n, "fault"), strings.Join(refused, "\n  "))
-}
-
-// shadowed are the files of a tree that are not taken because others of their names are: one of
-// them may have a symbol that a module of the image misses, which nothing else would tell.
-func (t tree) shadowed(ctx context.Context, taken []abi.File) ([]abi.File, error) {
-	if t.dir == "" {
-		return nil, nil
-	}
-	list, _, err := t.files()
-	if err != nil {
-		return nil, err
-	}
-	at := make(map[string]string, len(taken)) // by name
-	for i := range taken {
-		if !taken[i].Shadowed {
-			at[taken[i].Name()] = plainPath(taken[i].Path)
-		}
-	}
-	list = slices.DeleteFunc(list, func(f moduleFile) bool {
-		have, ok := at[moduleName(f.path)]
-		return !ok || have == plainPath(f.path)
-	})
-	files, err := parseFiles(ctx, list)
-	for i := range files {
-		files[i].Shadowed = true
-	}
-	return files, err
+		report.Release, quantity.Plural(n, "fault"), strings.Join(refused, "\n  "))
 }
 
 // parseModules parses those files that are modules, one on every processor.
-func parseModules(ctx context.Context, t tree, files []file) ([]abi.File, error) {
+func parseModules(ctx context.Context, t modtree.Dir, files []initramfs.Entry) ([]abi.File, error) {
 	var modules []abi.File
 	var data [][]byte
 	for _, f := range files {
-		if f.part != PartModules {
+		if f.Part != initramfs.PartModules {
 			continue
 		}
-		name := strings.TrimPrefix(f.name, modulesDir+"/")
-		modules = append(modules, abi.File{Path: strings.TrimPrefix(name, t.release+"/")})
-		data = append(data, f.data)
+		name := strings.TrimPrefix(f.Name, initramfs.ModulesDir+"/")
+		modules = append(modules, abi.File{Path: strings.TrimPrefix(name, t.Release+"/")})
+		data = append(data, f.Data)
 	}
 	workers := runtime.GOMAXPROCS(0)
 	group, ctx := errgroup.WithContext(ctx)

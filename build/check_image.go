@@ -11,13 +11,10 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/build/abi"
-	"github.com/nodisk/nodisk/build/ko"
-	"github.com/nodisk/nodisk/modload/unpack"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/modtree"
+	"github.com/nodisk/nodisk/internal/quantity"
 )
-
-// imageModuleMax bounds one module of an image, plain: the largest there are have some 40 MiB without
-// their debugging information, which no image has.
-const imageModuleMax = 128 << 20
 
 // A checkedImage is what an image has below lib/modules.
 type checkedImage struct {
@@ -30,12 +27,12 @@ type checkedImage struct {
 // openCheckedImage reads the modules of an image, one after the other.
 func openCheckedImage(ctx context.Context, name string) (_ checkedImage, err error) {
 	c := checkedImage{name: name, files: make(map[string]bool), dep: make(map[string]string)}
-	src, err := OpenSource(ctx, name)
+	src, err := initramfs.OpenSource(ctx, name)
 	if err != nil {
 		return c, fmt.Errorf("read image: %w", err)
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	image, err := ReadSource(ctx, src, false)
+	image, err := initramfs.ReadSource(ctx, src, false)
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", name, err)
 	}
@@ -47,11 +44,11 @@ func openCheckedImage(ctx context.Context, name string) (_ checkedImage, err err
 
 // read reads what lies below lib/modules, links followed: it is often below a link to
 // usr/lib. With a base, that of nodisk is meant, which /init loads.
-func (c *checkedImage) read(ctx context.Context, image *ImageReader) error {
-	above, dir := "", (*inode)(nil)
-	for _, at := range []string{OwnDir + "/" + modulesDir, modulesDir, "usr/" + modulesDir} {
-		found, n, err := image.tree.lookup(at, true)
-		if err == nil && n.is(typeDir) {
+func (c *checkedImage) read(ctx context.Context, image *initramfs.Reader) error {
+	above, dir := "", (*initramfs.Inode)(nil)
+	for _, at := range []string{initramfs.OwnDir + "/" + initramfs.ModulesDir, initramfs.ModulesDir, "usr/" + initramfs.ModulesDir} {
+		found, n, err := image.Tree.Lookup(at, true)
+		if err == nil && n.Is(initramfs.TypeDir) {
 			above, dir = found+"/", n
 			break
 		}
@@ -59,8 +56,8 @@ func (c *checkedImage) read(ctx context.Context, image *ImageReader) error {
 	if dir == nil {
 		return nil
 	}
-	image.tree.walk("", dir, func(name string, n *inode) {
-		if n.is(typeFile) {
+	image.Tree.Walk("", dir, func(name string, n *initramfs.Inode) {
+		if n.Is(initramfs.TypeFile) {
 			c.files[name] = true
 		}
 	})
@@ -77,7 +74,7 @@ func (c *checkedImage) read(ctx context.Context, image *ImageReader) error {
 		return ok && strings.Contains(path.Base(below), ".ko")
 	}
 	err := image.Read(ctx, indexes, isModule, func(names []string, size int64, content io.Reader) error {
-		m, err := parseModule(&buf, names[0], size, content)
+		m, err := initramfs.ParseModule(&buf, names[0], size, content)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -87,31 +84,9 @@ func (c *checkedImage) read(ctx context.Context, image *ImageReader) error {
 		return nil
 	})
 	for _, name := range indexes {
-		c.dep[path.Dir(strings.TrimPrefix(name, above))] = string(image.tree.get(name).data)
+		c.dep[path.Dir(strings.TrimPrefix(name, above))] = string(image.Tree.Get(name).Data)
 	}
 	return err
-}
-
-// parseModule reads a module of size bytes, packed or not, by way of buf.
-func parseModule(buf *bytes.Buffer, name string, size int64, content io.Reader) (*ko.Module, error) {
-	if size > imageModuleMax {
-		return nil, fmt.Errorf("more than %d MiB", imageModuleMax>>20)
-	}
-	plain, err := unpack.Module(name, content)
-	if err != nil {
-		return nil, fmt.Errorf("unpack: %w", err)
-	}
-	buf.Reset()
-	buf.Grow(int(size) + bytes.MinRead) // it is not less when unpacked
-	n, err := io.Copy(buf, io.LimitReader(plain, imageModuleMax+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("unpack: %w", err)
-	case n > imageModuleMax:
-		*buf = bytes.Buffer{}
-		return nil, fmt.Errorf("more than %d MiB", imageModuleMax>>20)
-	}
-	return ko.Parse(buf.Bytes())
 }
 
 // only is the release of the one tree in the image; empty if there are several
@@ -144,7 +119,7 @@ func (c checkedImage) report(kernel abi.Kernel) abi.Report {
 	for release, n := range others {
 		t.findings = append(t.findings, abi.Finding{
 			Severity: abi.Fault, Kind: abi.WrongVermagic,
-			Text: fmt.Sprintf("the image has %s of Linux %s, which %s does not look at", plural(n, "module"), release,
+			Text: fmt.Sprintf("the image has %s of Linux %s, which %s does not look at", quantity.Plural(n, "module"), release,
 				kernel.Release),
 			Remedy: "build the image again for this kernel, or give the node the kernel of the image",
 		})
@@ -153,6 +128,6 @@ func (c checkedImage) report(kernel abi.Kernel) abi.Report {
 		t.findings = append(t.findings,
 			abi.CheckDep(t.dep, func(name string) bool { return c.files[kernel.Release+"/"+name] })...)
 	}
-	shadow(t.files, t.dep)
+	modtree.Shadow(t.files, t.dep)
 	return t.report(kernel, c.name)
 }

@@ -14,6 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/kernel"
+	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
@@ -42,13 +46,13 @@ type lab struct {
 // newLab copies modules and what they depend on.
 func newLab(t *testing.T, names ...string) lab {
 	t.Helper()
-	dir := kernelDir(t)
+	dir := buildtest.KernelDir(t)
 	file := filepath.Join(dir, "vmlinuz")
-	k, err := OpenKernel(t.Context(), file)
+	k, err := kernel.Open(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := lab{root: t.TempDir(), kernel: likeness(t, file, k), release: k.Release, source: filepath.Join(dir, modulesDir,
+	l := lab{root: t.TempDir(), kernel: likeness(t, file, k), release: k.Release, source: filepath.Join(dir, initramfs.ModulesDir,
 		k.Release)}
 	dep, err := os.ReadFile(filepath.Join(l.source, "modules.dep"))
 	if err != nil {
@@ -56,7 +60,7 @@ func newLab(t *testing.T, names ...string) lab {
 	}
 	for line := range strings.Lines(string(dep)) {
 		module, needs, _ := strings.Cut(strings.TrimSpace(line), ":")
-		if !slices.Contains(names, moduleName(module)) {
+		if !slices.Contains(names, ko.ModuleName(module)) {
 			continue
 		}
 		for _, path := range append(strings.Fields(needs), module) {
@@ -75,11 +79,11 @@ func newLab(t *testing.T, names ...string) lab {
 
 // likeness makes a small vmlinux that tells what the kernel does: unpacking the
 // whole for each check would take most of the time of the tests.
-func likeness(t *testing.T, file string, k Kernel) string {
+func likeness(t *testing.T, file string, k kernel.Image) string {
 	t.Helper()
 	small, known := likenesses.Load(k.Release)
 	if !known {
-		facts, _, err := kernelSource{file: file}.facts(t.Context())
+		facts, _, err := kernel.Source{File: file}.Facts(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +91,7 @@ func likeness(t *testing.T, file string, k Kernel) string {
 		small, _ = likenesses.LoadOrStore(k.Release, kotest.Kernel{Exports: facts.Exports, Text: []byte(text)}.Bytes())
 	}
 	at := filepath.Join(t.TempDir(), "vmlinux")
-	write(t, at, small.([]byte))
+	buildtest.Write(t, at, small.([]byte))
 	return at
 }
 
@@ -105,7 +109,7 @@ func (l lab) real(t *testing.T, path string) []byte {
 
 func (l lab) put(t *testing.T, path string, data []byte) {
 	t.Helper()
-	write(t, filepath.Join(l.root, modulesDir, l.release, path), data)
+	buildtest.Write(t, filepath.Join(l.root, initramfs.ModulesDir, l.release, path), data)
 }
 
 // check runs depmod, and the check.
@@ -117,7 +121,7 @@ func (l lab) check(t *testing.T) []string {
 
 func (l lab) depmod(t *testing.T) {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), tool(t, "depmod"), "-b", l.root,
+	if out, err := exec.CommandContext(t.Context(), buildtest.Tool(t, "depmod"), "-b", l.root,
 		l.release).CombinedOutput(); err != nil {
 		t.Fatalf("depmod: %v: %s", err, out)
 	}

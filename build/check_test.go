@@ -10,6 +10,11 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/kernel"
+	"github.com/nodisk/nodisk/build/modtree"
 )
 
 const (
@@ -20,7 +25,7 @@ const (
 // The whole tree of a distribution: no false alarm, whether the kernel itself tells
 // its symbols or only its modules do. Not even a note: the kernel was unpacked.
 func TestCheckDistribution(t *testing.T) {
-	dir := kernelDir(t)
+	dir := buildtest.KernelDir(t)
 	for _, kernel := range []string{filepath.Join(dir, "vmlinuz"), ""} {
 		reports, err := Check(t.Context(), CheckSpec{Kernel: kernel, Modules: dir})
 		if err != nil {
@@ -116,7 +121,7 @@ func TestPlantedFaults(t *testing.T) {
 			expect(t, got, tt.want...)
 			if tt.from == "" {
 				l.put(t, tt.path, good)
-			} else if err := os.Remove(filepath.Join(l.root, modulesDir, l.release, tt.path)); err != nil {
+			} else if err := os.Remove(filepath.Join(l.root, initramfs.ModulesDir, l.release, tt.path)); err != nil {
 				t.Fatal(err)
 			}
 			if strings.HasPrefix(tt.path, "updates/dkms/ib_core") && !strings.Contains(strings.Join(got, ""),
@@ -132,12 +137,12 @@ func TestPlantedFaults(t *testing.T) {
 func TestWeakUpdates(t *testing.T) {
 	l := newLab(t, "mlx5_core")
 	other := another(l.release)
-	if err := os.Remove(filepath.Join(l.root, modulesDir, l.release, mlx5)); err != nil {
+	if err := os.Remove(filepath.Join(l.root, initramfs.ModulesDir, l.release, mlx5)); err != nil {
 		t.Fatal(err)
 	}
-	extra := modulesDir + "/" + other + "/extra/mlx5_core.ko"
-	link := filepath.Join(l.root, modulesDir, l.release, "weak-updates", "mlx5_core.ko")
-	write(t, filepath.Join(l.root, extra), otherRelease(l.real(t, mlx5), l.release))
+	extra := initramfs.ModulesDir + "/" + other + "/extra/mlx5_core.ko"
+	link := filepath.Join(l.root, initramfs.ModulesDir, l.release, "weak-updates", "mlx5_core.ko")
+	buildtest.Write(t, filepath.Join(l.root, extra), otherRelease(l.real(t, mlx5), l.release))
 	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +157,7 @@ func TestWeakUpdates(t *testing.T) {
 	}
 	expect(t, list())
 
-	write(t, filepath.Join(l.root, extra), flipVersion(t, otherRelease(l.real(t, mlx5), l.release),
+	buildtest.Write(t, filepath.Join(l.root, extra), flipVersion(t, otherRelease(l.real(t, mlx5), l.release),
 		"pci_enable_device"))
 	expect(t, list(), "fault: mlx5_core (weak-updates/mlx5_core.ko): built for "+other+", disagrees about version of "+
 		"symbol pci_enable_device (it wants 0x")
@@ -168,12 +173,12 @@ func TestWeakUpdates(t *testing.T) {
 func TestMixedKernels(t *testing.T) {
 	l := newLab(t, "mlx5_core", "rdma_cm", "ext4")
 	foreign := otherKernelDir(t)
-	k, err := OpenKernel(t.Context(), filepath.Join(foreign, "vmlinuz"))
+	k, err := kernel.Open(t.Context(), filepath.Join(foreign, "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	layout := func(file string) string {
-		out, err := exec.CommandContext(t.Context(), tool(t, "modprobe"), "--dump-modversions", file).Output()
+		out, err := exec.CommandContext(t.Context(), buildtest.Tool(t, "modprobe"), "--dump-modversions", file).Output()
 		if err != nil {
 			t.Fatalf("modprobe: %v", err)
 		}
@@ -185,7 +190,7 @@ func TestMixedKernels(t *testing.T) {
 		t.Fatalf("%s has no version of module_layout", file)
 		return ""
 	}
-	theirs := filepath.Join(foreign, modulesDir, k.Release, mlx5)
+	theirs := filepath.Join(foreign, initramfs.ModulesDir, k.Release, mlx5)
 	differs := layout(theirs) != layout(filepath.Join(l.source, mlx5))
 	data, err := os.ReadFile(theirs)
 	if err != nil {
@@ -210,7 +215,7 @@ func TestMixedKernels(t *testing.T) {
 
 	// nodisk build refuses it, unless it is told otherwise.
 	s := testSpec(t, l.root)
-	s.Kernel, s.Profiles, s.ExtraModules, s.Compress = l.kernel, []string{"ext4"}, []string{"mlx5_core"}, None
+	s.Kernel, s.Profiles, s.ExtraModules, s.Compress = l.kernel, []string{"ext4"}, []string{"mlx5_core"}, compress.None
 	_, err = Image(t.Context(), s, nil)
 	for _, want := range []string{
 		"would refuse", "mlx5_core (updates/mlnx/mlx5_core.ko): built for " + k.Release,
@@ -245,17 +250,17 @@ func TestMixedKernels(t *testing.T) {
 func TestCheckImage(t *testing.T) {
 	l := newLab(t, "ext4")
 	l.depmod(t)
-	dir := modulesDir + "/" + l.release + "/"
-	var files []file
+	dir := initramfs.ModulesDir + "/" + l.release + "/"
+	var files []initramfs.Entry
 	dep, err := os.ReadFile(filepath.Join(l.root, dir, "modules.dep"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"usr", "usr/lib", "usr/" + modulesDir, "usr/" + modulesDir + "/" + l.release} {
-		files = append(files, file{name: name, mode: typeDir | 0o755})
+	for _, name := range []string{"usr", "usr/lib", "usr/" + initramfs.ModulesDir, "usr/" + initramfs.ModulesDir + "/" + l.release} {
+		files = append(files, initramfs.Entry{Name: name, Mode: initramfs.TypeDir | 0o755})
 	}
-	files = append(files, file{name: "lib", mode: typeLink | 0o777, data: []byte("usr/lib")},
-		file{name: dir + "modules.dep", mode: typeFile | 0o644, data: dep})
+	files = append(files, initramfs.Entry{Name: "lib", Mode: initramfs.TypeLink | 0o777, Data: []byte("usr/lib")},
+		initramfs.Entry{Name: dir + "modules.dep", Mode: initramfs.TypeFile | 0o644, Data: dep})
 	made := make(map[string]bool)
 	for line := range strings.Lines(string(dep)) {
 		path, _, _ := strings.Cut(line, ":")
@@ -263,18 +268,18 @@ func TestCheckImage(t *testing.T) {
 		for i := range len(words) - 1 {
 			if above := "usr/" + dir + strings.Join(words[:i+1], "/"); !made[above] {
 				made[above] = true
-				files = append(files, file{name: above, mode: typeDir | 0o755})
+				files = append(files, initramfs.Entry{Name: above, Mode: initramfs.TypeDir | 0o755})
 			}
 		}
-		files = append(files, file{name: "usr/" + dir + path, mode: typeFile | 0o644, data: l.real(t, path)})
+		files = append(files, initramfs.Entry{Name: "usr/" + dir + path, Mode: initramfs.TypeFile | 0o644, Data: l.real(t, path)})
 	}
 	at := filepath.Join(t.TempDir(), "img")
-	write(t, at, imageOf(t, files...))
+	buildtest.Write(t, at, imageOf(t, files...))
 	s := CheckSpec{Kernel: l.kernel, Image: at}
 	expect(t, l.findings(t, s))
 
-	files = slices.DeleteFunc(files, func(f file) bool { return strings.HasSuffix(f.name, "/mbcache.ko") })
-	write(t, at, imageOf(t, files...))
+	files = slices.DeleteFunc(files, func(f initramfs.Entry) bool { return strings.HasSuffix(f.Name, "/mbcache.ko") })
+	buildtest.Write(t, at, imageOf(t, files...))
 	expect(t, l.findings(t, s),
 		"fault: ext4 (kernel/fs/ext4/ext4.ko): nothing exports mb_cache_",
 		"fault: ext4 (kernel/fs/ext4/ext4.ko): it needs kernel/fs/mbcache.ko, which is not there",
@@ -293,10 +298,10 @@ func TestCheckStale(t *testing.T) {
 	}) {
 		t.Errorf("%q", got)
 	}
-	if err := os.Remove(filepath.Join(l.root, modulesDir, l.release, "kernel/drivers/new.ko")); err != nil {
+	if err := os.Remove(filepath.Join(l.root, initramfs.ModulesDir, l.release, "kernel/drivers/new.ko")); err != nil {
 		t.Fatal(err)
 	}
-	at := filepath.Join(l.root, modulesDir, l.release, "kernel/fs/mbcache.ko")
+	at := filepath.Join(l.root, initramfs.ModulesDir, l.release, "kernel/fs/mbcache.ko")
 	if err := os.Remove(at); err != nil {
 		t.Fatal(err)
 	}
@@ -305,25 +310,25 @@ func TestCheckStale(t *testing.T) {
 		"fault: ext4 (kernel/fs/ext4/ext4.ko): it needs kernel/fs/mbcache.ko, which is not there",
 		"fault: mbcache (kernel/fs/mbcache.ko): modules.dep lists it, but the file is not there")
 	l.put(t, "kernel/fs/mbcache.ko", l.real(t, "kernel/fs/mbcache.ko"))
-	if err := os.Remove(filepath.Join(l.root, modulesDir, l.release, "modules.dep")); err != nil {
+	if err := os.Remove(filepath.Join(l.root, initramfs.ModulesDir, l.release, "modules.dep")); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, l.findings(t, s), "warning: "+filepath.Join(l.root, modulesDir, l.release)+" has no modules.dep")
+	expect(t, l.findings(t, s), "warning: "+filepath.Join(l.root, initramfs.ModulesDir, l.release)+" has no modules.dep")
 }
 
 // What came with the kernel does not have the kernel unpacked.
 func TestForeignModules(t *testing.T) {
 	l := newLab(t, "ext4")
-	files := []file{{
-		name: modulesDir + "/" + l.release + "/kernel/fs/mbcache.ko",
-		data: l.real(t, "kernel/fs/mbcache.ko"), part: PartModules,
+	files := []initramfs.Entry{{
+		Name: initramfs.ModulesDir + "/" + l.release + "/kernel/fs/mbcache.ko",
+		Data: l.real(t, "kernel/fs/mbcache.ko"), Part: initramfs.PartModules,
 	}}
-	mods, err := parseModules(t.Context(), tree{release: l.release}, files)
+	mods, err := parseModules(t.Context(), modtree.Dir{Release: l.release}, files)
 	if err != nil || foreignModules(mods, l.release) != 0 {
 		t.Errorf("%d foreign, %v", foreignModules(mods, l.release), err)
 	}
-	files[0].data = otherRelease(files[0].data, l.release)
-	mods, err = parseModules(t.Context(), tree{release: l.release}, files)
+	files[0].Data = otherRelease(files[0].Data, l.release)
+	mods, err = parseModules(t.Context(), modtree.Dir{Release: l.release}, files)
 	if err != nil || foreignModules(mods, l.release) != 1 || mods[0].Err != nil {
 		t.Errorf("%d foreign, %v", foreignModules(mods, l.release), err)
 	}

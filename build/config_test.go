@@ -5,11 +5,13 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/build/buildtest"
 )
 
 // What an editor left in a config is told, and so is what /init would warn of.
 func TestImageTellsOfConfig(t *testing.T) {
-	s := testSpec(t, testTree(t))
+	s := testSpec(t, buildtest.Tree(t))
 	s.ConfigFile = "/srv/rack.conf"
 	s.Config = []byte("\ufeffnodisk.onfial=reboot\r\nip=dhcp\r\n")
 	s.CheckConfig = func(r io.Reader) ([]string, error) {

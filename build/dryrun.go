@@ -1,10 +1,14 @@
 package build
 
-import "time"
+import (
+	"time"
+
+	"github.com/nodisk/nodisk/build/initramfs"
+)
 
 // dryRun reports what would be in an image of these segments: they are laid out, which
 // tells all sizes, and nothing is compressed or written.
-func (b *builder) dryRun(list []segment, start time.Time) (Report, error) {
+func (b *builder) dryRun(list []initramfs.Archive, start time.Time) (Report, error) {
 	if _, err := b.cut(list); err != nil {
 		return Report{}, err
 	}

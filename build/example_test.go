@@ -6,9 +6,9 @@ import (
 	"log"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/initramfs"
 )
 
 // The secrets of a node are an archive of their own, which the loader puts after the image that
@@ -39,7 +39,7 @@ func ExampleWriteSecrets() {
 		return
 	}
 	defer func() { _ = image.Close() }()
-	contents, err := build.Inspect(image)
+	contents, err := initramfs.Inspect(image)
 	if err != nil {
 		log.Print(err)
 		return
@@ -50,19 +50,4 @@ func ExampleWriteSecrets() {
 	// Output:
 	// drwx------ etc/nodisk
 	// -rw------- etc/nodisk/chap
-}
-
-// The hardware of a node, as "lspci -n" lists it.
-func ExampleParseInventory() {
-	v, err := build.ParseInventory("node7", strings.NewReader("00:03.0 0200: 1af4:1000\n"))
-	if err != nil {
-		log.Print(err)
-		return
-	}
-	for _, d := range v.Devices {
-		fmt.Println(d)
-	}
-	// Output:
-	// pci 1af4:1000 virtio device 1
-	// virtio 1 network adapter
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/internal/escape"
 )
 
 // An exclusion is a pattern of paths in the image that --add leaves out.
@@ -18,7 +21,7 @@ type exclusion struct {
 func parseExclusions(patterns []string) ([]*exclusion, error) {
 	var list []*exclusion
 	for _, text := range patterns {
-		name := cleanName(text)
+		name := initramfs.CleanName(text)
 		if name == "" {
 			return nil, fmt.Errorf("exclude %q: that is the whole image: give a path in it, such as var/cache/apt/*",
 				text)
@@ -80,7 +83,7 @@ const tallyNames = 3
 func (t *tally) add(name string) {
 	t.count++
 	if len(t.first) < tallyNames {
-		t.first = append(t.first, printable(name))
+		t.first = append(t.first, escape.Text(name))
 	}
 }
 

@@ -7,13 +7,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
 	"github.com/nodisk/nodisk/modload"
 )
 
 // On a distribution's kernel, what a module asks for by name is in the image, without
 // any profile.
 func TestExtras(t *testing.T) {
-	kernel := kernelDir(t)
+	kernel := buildtest.KernelDir(t)
 	for _, tt := range []struct {
 		module  string
 		aliases string // each leads to a module of the image
@@ -31,7 +33,7 @@ func TestExtras(t *testing.T) {
 	} {
 		t.Run(tt.module, func(t *testing.T) {
 			s := testSpec(t, kernel)
-			s.Profiles, s.ExtraModules, s.Config, s.Compress = []string{"ram"}, []string{tt.module}, nil, None
+			s.Profiles, s.ExtraModules, s.Config, s.Compress = []string{"ram"}, []string{tt.module}, nil, compress.None
 			r, image := makeImage(t, s)
 			dir := t.TempDir()
 			unpackImage(t, image, dir)
@@ -55,47 +57,9 @@ func TestExtras(t *testing.T) {
 	}
 }
 
-// The table names modules that exist, so that a typing error does not go
-// unnoticed: all but those that this kernel has built in, has not yet or has no more.
-func TestExtrasExist(t *testing.T) {
-	kernel := kernelDir(t)
-	tree, err := findTree(kernel, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	x, err := modload.Open(tree, tree.release)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := []string{ // of other kernels or architectures
-		"utf8data", "ntfs3", "bcmgenet", "fec", "macb", "mvneta", "mvpp2", "bcm7xxx", "motorcomm",
-		"crypto-crc64-rocksoft", "crypto-crct10dif",
-	}
-	var paths []string
-	for _, path := range x.Files() {
-		paths = append(paths, path)
-	}
-	for _, e := range extras() {
-		if strings.HasSuffix(e.module, "/") {
-			if !slices.ContainsFunc(paths, func(path string) bool { return e.of("", path) }) {
-				t.Errorf("no module below %s", e.module)
-			}
-		} else if !x.Has(e.module) && !slices.Contains(other, e.module) {
-			t.Errorf("no module %s", e.module)
-		}
-		if _, absent := x.Absent(e.wants); !slices.Contains(other, e.module) {
-			for _, name := range absent {
-				if !slices.Contains(other, name) {
-					t.Errorf("%s wants %s, which does not exist", e.module, name)
-				}
-			}
-		}
-	}
-}
-
 func TestWeakdeps(t *testing.T) {
-	root := testTree(t)
-	write(t, filepath.Join(root, "lib/modules", testRelease, "modules.weakdep"),
+	root := buildtest.Tree(t)
+	buildtest.Write(t, filepath.Join(root, "lib/modules", buildtest.Release, "modules.weakdep"),
 		[]byte("# c\nweakdep virtio-net dummy\nweakdep x\nweakdep dummy nothing\n"))
 	s := testSpec(t, root)
 	s.Profiles, s.Config = []string{"virt"}, nil

@@ -15,8 +15,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/internal/infile"
+	"github.com/nodisk/nodisk/internal/namelist"
+	"github.com/nodisk/nodisk/internal/quantity"
 	"github.com/nodisk/nodisk/modload/unpack"
 )
 
@@ -37,7 +41,7 @@ type firmwareSearch struct {
 
 // firmwareRoots are the directories to search: those that were asked for, else
 // lib/firmware beside the module tree.
-func (s Spec) firmwareRoots(t tree) ([]string, error) {
+func (s Spec) firmwareRoots(t modtree.Dir) ([]string, error) {
 	if slices.Contains(s.Firmware, NoFirmware) {
 		if len(s.Firmware) > 1 {
 			return nil, fmt.Errorf("find firmware: --firmware %s stands alone", NoFirmware)
@@ -45,7 +49,7 @@ func (s Spec) firmwareRoots(t tree) ([]string, error) {
 		return nil, nil
 	}
 	if len(s.Firmware) == 0 {
-		root, ok := strings.CutSuffix(t.dir, "/"+modulesDir+"/"+t.release)
+		root, ok := strings.CutSuffix(t.Path, "/"+initramfs.ModulesDir+"/"+t.Release)
 		if !ok {
 			return nil, nil
 		}
@@ -63,12 +67,12 @@ func (s Spec) firmwareRoots(t tree) ([]string, error) {
 }
 
 // firmware finds the firmware of the image's modules.
-func (b *builder) firmware(ctx context.Context, t tree, modules []file) ([]file, error) {
+func (b *builder) firmware(ctx context.Context, t modtree.Dir, modules []initramfs.Entry) ([]initramfs.Entry, error) {
 	roots, err := b.spec.firmwareRoots(t)
 	if err != nil || slices.Contains(b.spec.Firmware, NoFirmware) {
 		return nil, err
 	}
-	set, err := newFirmwareSearch(roots, t.release).firmware(ctx, modules)
+	set, err := newFirmwareSearch(roots, t.Release).firmware(ctx, modules)
 	b.report.Notes = append(b.report.Notes, set.note(roots)...)
 	return set.files, err
 }
@@ -127,12 +131,12 @@ func (s firmwareSearch) names(field string) []string {
 			}
 		}
 	}
-	return sortedUnique(names)
+	return namelist.Sorted(names)
 }
 
 // A firmwareSet is the firmware of an image.
 type firmwareSet struct {
-	files []file
+	files []initramfs.Entry
 	// missing are the fields nothing was found for, by module.
 	missing map[string][]string
 	named   int // fields of all modules, each name once
@@ -142,12 +146,12 @@ type firmwareSet struct {
 // firmware finds, reads and unpacks what the modules of an image name. The
 // kernel reads plain files whatever its configuration, and the image is compressed
 // as a whole. A link stays one when its target is in the image under another name.
-func (s firmwareSearch) firmware(ctx context.Context, modules []file) (firmwareSet, error) {
+func (s firmwareSearch) firmware(ctx context.Context, modules []initramfs.Entry) (firmwareSet, error) {
 	set := firmwareSet{missing: make(map[string][]string)}
 	sources := make(map[string]string) // by name
 	fields := make(map[string]bool)
 	for _, f := range modules {
-		module, err := ko.Parse(f.data)
+		module, err := ko.Parse(f.Data)
 		if err != nil {
 			continue // whether it is a module is checked elsewhere
 		}
@@ -165,7 +169,7 @@ func (s firmwareSearch) firmware(ctx context.Context, modules []file) (firmwareS
 				found = found || sources[name] != ""
 			}
 			if !found {
-				module := moduleName(f.name)
+				module := ko.ModuleName(f.Name)
 				set.missing[module] = append(set.missing[module], field)
 				if fresh {
 					set.lacking++
@@ -181,7 +185,7 @@ func (s firmwareSearch) firmware(ctx context.Context, modules []file) (firmwareS
 
 // readFirmware reads the files of names. Files that are one on disk become one
 // file and links.
-func readFirmware(ctx context.Context, sources map[string]string) ([]file, error) {
+func readFirmware(ctx context.Context, sources map[string]string) ([]initramfs.Entry, error) {
 	type item struct{ name, at, file string }
 	var items []item
 	for name, at := range sources {
@@ -204,19 +208,19 @@ func readFirmware(ctx context.Context, sources map[string]string) ([]file, error
 		}
 		return strings.Compare(a.name, b.name)
 	})
-	files := make([]file, len(items))
+	files := make([]initramfs.Entry, len(items))
 	first := make(map[string]string, len(items)) // by file
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, it := range items {
-		f := file{name: firmwareDir + "/" + it.name, mode: typeFile | 0o644, part: PartFirmware}
+		f := initramfs.Entry{Name: firmwareDir + "/" + it.name, Mode: initramfs.TypeFile | 0o644, Part: initramfs.PartFirmware}
 		target, taken := first[it.file]
 		if taken {
 			rel, err := filepath.Rel(path.Dir(it.name), target)
 			if err != nil {
 				return nil, fmt.Errorf("link firmware %s: %w", it.name, err)
 			}
-			f.mode, f.data = typeLink|0o777, []byte(rel)
+			f.Mode, f.Data = initramfs.TypeLink|0o777, []byte(rel)
 			files[i] = f
 			continue
 		}
@@ -225,7 +229,7 @@ func readFirmware(ctx context.Context, sources map[string]string) ([]file, error
 			if err = ctx.Err(); err != nil {
 				return err
 			}
-			if f.data, err = readFirmwareFile(it.at); err != nil {
+			if f.Data, err = readFirmwareFile(it.at); err != nil {
 				return fmt.Errorf("read firmware %s: %w", it.name, err)
 			}
 			files[i] = f
@@ -275,20 +279,12 @@ func (s firmwareSet) note(roots []string) []string {
 	if roots != nil {
 		where = "in " + strings.Join(roots, ", ")
 	}
-	text := fmt.Sprintf("firmware: %d of %s that modules name are not %s: %s", s.lacking, plural(s.named, "file"),
-		where, shorten(modules, 12))
+	text := fmt.Sprintf("firmware: %d of %s that modules name are not %s: %s", s.lacking, quantity.Plural(s.named, "file"),
+		where, namelist.Shorten(modules, 12))
 	if packages != nil {
-		text += "; on Debian in " + strings.Join(sortedUnique(packages), ", ")
+		text += "; on Debian in " + strings.Join(namelist.Sorted(packages), ", ")
 	}
 	return []string{text + "; matters only for adapters that the nodes have"}
-}
-
-// shorten lists at most n names.
-func shorten(names []string, n int) string {
-	if len(names) <= n {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:n], ", "), len(names)-n)
 }
 
 // firmwarePackage is the package of Debian 12 with the firmware of a module,

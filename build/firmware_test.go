@@ -10,17 +10,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
 )
 
 // naming is a module that names firmware.
-func naming(name string, firmware ...string) file {
-	m := kotest.Module{Name: name, Vermagic: testRelease + " SMP "}
+func naming(name string, firmware ...string) initramfs.Entry {
+	m := kotest.Module{Name: name, Vermagic: buildtest.Release + " SMP "}
 	for _, f := range firmware {
 		m.Info = append(m.Info, ko.Field{Key: "firmware", Value: f})
 	}
-	return file{name: "lib/modules/" + testRelease + "/kernel/" + name + ".ko", data: m.Bytes()}
+	return initramfs.Entry{Name: "lib/modules/" + buildtest.Release + "/kernel/" + name + ".ko", Data: m.Bytes()}
 }
 
 // firmwareTree makes a /lib/firmware: one file for each way of the search.
@@ -29,17 +32,17 @@ func firmwareTree(t *testing.T) string {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"plain.bin": "plain", "updates/updated.bin": "updated", "updated.bin": "old",
-		testRelease + "/release.bin": "release", "release.bin": "old",
-		"updates/" + testRelease + "/both.bin": "both", "updates/both.bin": "old",
+		buildtest.Release + "/release.bin": "release", "release.bin": "old",
+		"updates/" + buildtest.Release + "/both.bin": "both", "updates/both.bin": "old",
 		"card/a.bin": "a", "card/b.bin": "b", "card/sub/c.bin": "c", "card/readme.txt": "",
 		"updates/card/a.bin": "new a",
 		"packed.bin":         "packed", "zst.bin": "zst", "late.bin": "late", "card/x.bin": "x", "unused.bin": "unused",
 	} {
-		write(t, filepath.Join(root, name), []byte(text))
+		buildtest.Write(t, filepath.Join(root, name), []byte(text))
 	}
 	run := func(name string, args ...string) {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), tool(t, name), args...)
+		cmd := exec.CommandContext(t.Context(), buildtest.Tool(t, name), args...)
 		cmd.Dir = root
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", name, err, out)
@@ -49,7 +52,7 @@ func firmwareTree(t *testing.T) string {
 	run("xz", "-C", "crc32", "packed.bin", "card/x.bin")
 	run("zstd", "-q", "--rm", "zst.bin")
 	// A plain file in the last directory comes before a packed one in the first.
-	write(t, filepath.Join(root, "updates/late.bin"), []byte("too early"))
+	buildtest.Write(t, filepath.Join(root, "updates/late.bin"), []byte("too early"))
 	run("xz", "-C", "crc32", "updates/late.bin")
 	for name, target := range map[string]string{
 		"link.bin": "plain.bin", "card/up.bin": "../plain.bin", "alone.bin": "unused.bin",
@@ -65,27 +68,27 @@ func firmwareTree(t *testing.T) string {
 func TestFirmware(t *testing.T) {
 	root := firmwareTree(t)
 	second := t.TempDir()
-	write(t, filepath.Join(second, "plain.bin"), []byte("of the second directory"))
-	write(t, filepath.Join(second, "second.bin"), []byte("second"))
-	search := newFirmwareSearch([]string{root, second, filepath.Join(root, "nowhere")}, testRelease)
-	set, err := search.firmware(t.Context(), []file{
+	buildtest.Write(t, filepath.Join(second, "plain.bin"), []byte("of the second directory"))
+	buildtest.Write(t, filepath.Join(second, "second.bin"), []byte("second"))
+	search := newFirmwareSearch([]string{root, second, filepath.Join(root, "nowhere")}, buildtest.Release)
+	set, err := search.firmware(t.Context(), []initramfs.Entry{
 		naming("one", "plain.bin", "link.bin", "updated.bin", "release.bin", "both.bin", "late.bin", "missing.bin"),
 		naming("two", "packed.bin", "packed-link.bin", "zst.bin", "card/*.bin", "second.bin", "alone.bin",
 			"dangling.bin", "missing.bin"),
 		naming("three", "plain.bin", "../etc/passwd", "/etc/passwd", ".", "[", "nothing/*"),
 		naming("four"),
-		{name: "no module"},
+		{Name: "no module"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := make(map[string]string)
 	for _, f := range set.files {
-		text := string(f.data)
-		if f.mode&typeMask == typeLink {
+		text := string(f.Data)
+		if f.Mode&initramfs.TypeMask == initramfs.TypeLink {
 			text = "-> " + text
 		}
-		got[f.name] = text
+		got[f.Name] = text
 	}
 	want := map[string]string{
 		"lib/firmware/plain.bin": "plain", "lib/firmware/link.bin": "-> plain.bin",
@@ -114,8 +117,8 @@ func TestFirmware(t *testing.T) {
 // A damaged file ends the build and is named.
 func TestFirmwareDamaged(t *testing.T) {
 	root := t.TempDir()
-	write(t, filepath.Join(root, "bad.bin.xz"), []byte("\xfd7zXZ\x00 and rubbish"))
-	_, err := newFirmwareSearch([]string{root}, testRelease).firmware(t.Context(), []file{naming("one", "bad.bin")})
+	buildtest.Write(t, filepath.Join(root, "bad.bin.xz"), []byte("\xfd7zXZ\x00 and rubbish"))
+	_, err := newFirmwareSearch([]string{root}, buildtest.Release).firmware(t.Context(), []initramfs.Entry{naming("one", "bad.bin")})
 	if err == nil || !strings.Contains(err.Error(), "read firmware bad.bin: unpack "+root+"/bad.bin.xz") {
 		t.Errorf("got %v", err)
 	}
@@ -140,17 +143,17 @@ func TestFirmwareNote(t *testing.T) {
 // The firmware of a real module lies in the image, beside the module tree's or
 // of the directory that was given, or not at all.
 func TestFirmwareOfImage(t *testing.T) {
-	root := testTree(t)
-	dir := filepath.Join(root, "lib/modules", testRelease)
-	write(t, filepath.Join(dir, "kernel/drivers/net/card.ko"), naming("card", "card.bin").data)
+	root := buildtest.Tree(t)
+	dir := filepath.Join(root, "lib/modules", buildtest.Release)
+	buildtest.Write(t, filepath.Join(dir, "kernel/drivers/net/card.ko"), naming("card", "card.bin").Data)
 	dep, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "modules.dep"), append(dep, "kernel/drivers/net/card.ko:\n"...))
-	write(t, filepath.Join(root, firmwareDir, "card.bin"), []byte("of the root"))
+	buildtest.Write(t, filepath.Join(dir, "modules.dep"), append(dep, "kernel/drivers/net/card.ko:\n"...))
+	buildtest.Write(t, filepath.Join(root, firmwareDir, "card.bin"), []byte("of the root"))
 	given := t.TempDir()
-	write(t, filepath.Join(given, "card.bin"), []byte("of the directory"))
+	buildtest.Write(t, filepath.Join(given, "card.bin"), []byte("of the directory"))
 	for name, tt := range map[string]struct {
 		firmware []string
 		want     string
@@ -162,7 +165,7 @@ func TestFirmwareOfImage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := testSpec(t, root)
 			s.Profiles, s.Config, s.ExtraModules, s.Firmware, s.Compress = []string{"virt"}, nil, []string{"card"},
-				tt.firmware, None
+				tt.firmware, compress.None
 			r, image := makeImage(t, s)
 			at := t.TempDir()
 			unpackImage(t, image, at)

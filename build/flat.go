@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -20,9 +23,9 @@ const NoModules = "none"
 // readFlat reads the flat directories of a Spec as files of the image: DIR/x.ko.xz
 // becomes lib/modules/BASENAME/x.ko. Whether the kernel takes them is checked with all
 // others (check_build.go).
-func readFlat(ctx context.Context, dirs []string, release string) ([]file, error) {
+func readFlat(ctx context.Context, dirs []string, release string) ([]initramfs.Entry, error) {
 	var (
-		files []file
+		files []initramfs.Entry
 		errs  []error
 		seen  = make(map[string]string)
 	)
@@ -35,16 +38,16 @@ func readFlat(ctx context.Context, dirs []string, release string) ([]file, error
 		switch other, twice := seen[base]; {
 		case twice:
 			return nil, fmt.Errorf("read module directory %s: %s is called %s too, and both would become "+
-				"/%s/%s: rename one", dir, other, base, modulesDir, base)
+				"/%s/%s: rename one", dir, other, base, initramfs.ModulesDir, base)
 		case base == release:
 			return nil, fmt.Errorf("read module directory %s: /%s/%s is the kernel's own tree: give it by --modules, "+
-				"or rename the directory", dir, modulesDir, base)
+				"or rename the directory", dir, initramfs.ModulesDir, base)
 		case base == string(filepath.Separator):
 			return nil, fmt.Errorf("read module directory %s: it has no name to be called by below /%s",
-				dir, modulesDir)
+				dir, initramfs.ModulesDir)
 		}
 		seen[base] = dir
-		more, err := readFolder(ctx, abs, modulesDir+"/"+base)
+		more, err := readFolder(ctx, abs, initramfs.ModulesDir+"/"+base)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("read module directory %s: %w", dir, err))
 		}
@@ -53,8 +56,8 @@ func readFlat(ctx context.Context, dirs []string, release string) ([]file, error
 	return files, errors.Join(errs...)
 }
 
-func readFolder(ctx context.Context, dir, destination string) ([]file, error) {
-	names, err := moduleFiles(dir)
+func readFolder(ctx context.Context, dir, destination string) ([]initramfs.Entry, error) {
+	names, err := modtree.FlatNames(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -68,50 +71,35 @@ func readFolder(ctx context.Context, dir, destination string) ([]file, error) {
 			// of a FIFO nobody knows when it could be opened
 			return nil, fmt.Errorf("%s is not a file: remove it", name)
 		}
-		mods[i] = modload.Module{Name: moduleName(name), Path: name}
+		mods[i] = modload.Module{Name: ko.ModuleName(name), Path: name}
 	}
 	files, err := readModules(ctx, os.DirFS(dir), mods, func() {})
 	if err != nil {
 		return nil, err
 	}
 	for i := range files {
-		files[i].name = path.Join(destination, files[i].name)
+		files[i].Name = path.Join(destination, files[i].Name)
 	}
 	return files, nil
 }
 
-// moduleFiles are the names of the modules that lie in a directory itself, sorted.
-func moduleFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		if !e.IsDir() && modload.IsModule(e.Name()) {
-			names = append(names, e.Name())
-		}
-	}
-	return names, nil
-}
-
 // without returns those names of modules that are not among the files.
-func without(names []string, files []file) []string {
+func without(names []string, files []initramfs.Entry) []string {
 	inside := make(map[string]bool, len(files))
 	for _, f := range files {
-		inside[moduleName(f.name)] = true
+		inside[ko.ModuleName(f.Name)] = true
 	}
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return inside[moduleName(name)] })
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return inside[ko.ModuleName(name)] })
 }
 
 // shadowed warns of modules that are in the image twice: /init takes those of the
 // kernel's tree.
-func shadowed(flat, tree []file, release string) []string {
+func shadowed(flat, tree []initramfs.Entry, release string) []string {
 	var warnings []string
 	for _, f := range flat {
-		if len(without([]string{moduleName(f.name)}, tree)) == 0 {
+		if len(without([]string{ko.ModuleName(f.Name)}, tree)) == 0 {
 			warnings = append(warnings, fmt.Sprintf("/%s will not be loaded: /%s/%s has a module of that name, "+
-				"which comes first", f.name, modulesDir, release))
+				"which comes first", f.Name, initramfs.ModulesDir, release))
 		}
 	}
 	return warnings
@@ -119,7 +107,7 @@ func shadowed(flat, tree []file, release string) []string {
 
 // onTrust warns of what profiles load and flat directories do not have, in an image
 // without the kernel's tree.
-func onTrust(profiles []modload.Profile, flat []file) []string {
+func onTrust(profiles []modload.Profile, flat []initramfs.Entry) []string {
 	var warnings []string
 	for _, p := range profiles {
 		if names := without(p.Include, flat); len(names) > 0 {

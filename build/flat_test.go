@@ -12,6 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -19,12 +22,12 @@ import (
 func flatDir(t *testing.T, name, release string, modules ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
-	write(t, filepath.Join(dir, "README"), []byte("hello\n"))
+	buildtest.Write(t, filepath.Join(dir, "README"), []byte("hello\n"))
 	for _, m := range modules {
 		plain, packed := strings.CutSuffix(m, ".gz")
-		write(t, filepath.Join(dir, plain), moduleStub(moduleName(m), release))
+		buildtest.Write(t, filepath.Join(dir, plain), buildtest.ModuleStub(ko.ModuleName(m), release))
 		if packed {
-			if out, err := exec.CommandContext(t.Context(), tool(t, "gzip"), filepath.Join(dir, plain)).
+			if out, err := exec.CommandContext(t.Context(), buildtest.Tool(t, "gzip"), filepath.Join(dir, plain)).
 				CombinedOutput(); err != nil {
 				t.Fatalf("gzip: %v: %s", err, out)
 			}
@@ -36,12 +39,12 @@ func flatDir(t *testing.T, name, release string, modules ...string) string {
 // modulesOf lists what is below lib/modules, without indexes.
 func modulesOf(t *testing.T, image []byte) (paths []string, text string) {
 	t.Helper()
-	c, err := Inspect(bytes.NewReader(image))
+	c, err := initramfs.Inspect(bytes.NewReader(image))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range c.Files {
-		if f.Part == PartModules {
+		if f.Part == initramfs.PartModules {
 			paths = append(paths, f.Name)
 		}
 	}
@@ -55,14 +58,14 @@ func modulesOf(t *testing.T, image []byte) (paths []string, text string) {
 // A flat directory lies beside the tree, unpacked, and its names need not be in
 // the tree.
 func TestFlatFolder(t *testing.T) {
-	s := testSpec(t, testTree(t))
+	s := testSpec(t, buildtest.Tree(t))
 	s.Profiles = []string{"virt"}
-	s.ModuleDirs = []string{flatDir(t, "ib", testRelease, "ib_core.ko", "hca-x.ko.gz"), flatDir(t, "own",
-		testRelease, "virtio_net.ko")}
+	s.ModuleDirs = []string{flatDir(t, "ib", buildtest.Release, "ib_core.ko", "hca-x.ko.gz"), flatDir(t, "own",
+		buildtest.Release, "virtio_net.ko")}
 	s.Config = []byte("nodisk.modules=ib_core,hca_x\nrd.driver.post=virtio\n")
 	r, image := makeImage(t, s)
 	paths, text := modulesOf(t, image)
-	dir := "lib/modules/" + testRelease + "/kernel/drivers/"
+	dir := "lib/modules/" + buildtest.Release + "/kernel/drivers/"
 	want := []string{
 		dir + "net/virtio_net.ko", dir + "virtio/virtio.ko", dir + "virtio/virtio_pci.ko",
 		"lib/modules/ib/hca-x.ko", "lib/modules/ib/ib_core.ko", "lib/modules/own/virtio_net.ko",
@@ -70,14 +73,14 @@ func TestFlatFolder(t *testing.T) {
 	if diff := cmp.Diff(want, paths); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	warning := []string{"/lib/modules/own/virtio_net.ko will not be loaded: /lib/modules/" + testRelease +
+	warning := []string{"/lib/modules/own/virtio_net.ko will not be loaded: /lib/modules/" + buildtest.Release +
 		" has a module of that name, which comes first"}
 	if diff := cmp.Diff(warning, r.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	for _, line := range []string{
 		"modules by name from /lib/modules/ib: hca_x ib_core\n",
-		"modules by name from /lib/modules/own: virtio_net\n", "modules of Linux " + testRelease + "\n",
+		"modules by name from /lib/modules/own: virtio_net\n", "modules of Linux " + buildtest.Release + "\n",
 	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("inspect lacks %q:\n%s", line, text)
@@ -89,8 +92,8 @@ func TestFlatFoldersOnly(t *testing.T) {
 	s := testSpec(t, "")
 	s.Modules, s.Profiles = NoModules, []string{"virt", "ram"}
 	s.Kernel = filepath.Join(t.TempDir(), "vmlinuz")
-	write(t, s.Kernel, bzImage(testRelease))
-	s.ModuleDirs = []string{flatDir(t, "all", testRelease, "virtio_pci.ko", "extra.ko")}
+	buildtest.Write(t, s.Kernel, buildtest.BzImage(buildtest.Release))
+	s.ModuleDirs = []string{flatDir(t, "all", buildtest.Release, "virtio_pci.ko", "extra.ko")}
 	s.ExtraModules = []string{"extra"}
 	r, image := makeImage(t, s)
 	paths, text := modulesOf(t, image)
@@ -107,8 +110,8 @@ func TestFlatFoldersOnly(t *testing.T) {
 }
 
 func TestFlatFolderErrors(t *testing.T) {
-	root := testTree(t)
-	good := flatDir(t, "ib", testRelease, "a.ko")
+	root := buildtest.Tree(t)
+	good := flatDir(t, "ib", buildtest.Release, "a.ko")
 	for name, tt := range map[string]struct {
 		change func(s *Spec)
 		want   []string
@@ -117,37 +120,37 @@ func TestFlatFolderErrors(t *testing.T) {
 			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", "5.0.0", "ib_core.ko", "hca.ko")} },
 			[]string{
 				"hca (ib/hca.ko): it was built for 5.0.0", "ib_core (ib/ib_core.ko): it was built for 5.0.0",
-				"Linux " + testRelease + " would refuse",
+				"Linux " + buildtest.Release + " would refuse",
 			},
 		},
 		"no modules": {
 			func(s *Spec) {
-				dir := flatDir(t, "ib", testRelease)
-				write(t, filepath.Join(dir, "x.ko"), elfStub(machineAMD64, "program"))
+				dir := flatDir(t, "ib", buildtest.Release)
+				buildtest.Write(t, filepath.Join(dir, "x.ko"), buildtest.ELFStub(buildtest.MachineAMD64, "program"))
 				s.ModuleDirs = []string{dir}
 			}, []string{"x (ib/x.ko): read kernel module"},
 		},
 		"damaged": {
 			func(s *Spec) {
-				dir := flatDir(t, "ib", testRelease)
-				write(t, filepath.Join(dir, "x.ko"), []byte("text"))
+				dir := flatDir(t, "ib", buildtest.Release)
+				buildtest.Write(t, filepath.Join(dir, "x.ko"), []byte("text"))
 				s.ModuleDirs = []string{dir}
 			}, []string{"module x", "not an ELF file"},
 		},
 		"empty": {
-			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", testRelease)} },
+			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", buildtest.Release)} },
 			[]string{"no module (.ko"},
 		},
 		"same name": {
-			func(s *Spec) { s.ModuleDirs = []string{good, flatDir(t, "ib", testRelease, "b.ko")} },
+			func(s *Spec) { s.ModuleDirs = []string{good, flatDir(t, "ib", buildtest.Release, "b.ko")} },
 			[]string{"both would become /lib/modules/ib"},
 		},
 		"the kernel's": {
-			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, testRelease, testRelease, "b.ko")} },
+			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, buildtest.Release, buildtest.Release, "b.ko")} },
 			[]string{"--modules, or rename"},
 		},
 		"twice inside": {
-			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", testRelease, "a.ko.gz", "a.ko")} },
+			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", buildtest.Release, "a.ko.gz", "a.ko")} },
 			[]string{"/lib/modules/ib/a.ko is there twice"},
 		},
 		"given as a tree": {func(s *Spec) { s.Modules = good }, []string{"neither modules.dep", "--module-dir"}},
@@ -155,7 +158,7 @@ func TestFlatFolderErrors(t *testing.T) {
 		"not in the directories": {
 			func(s *Spec) {
 				s.Kernel = filepath.Join(t.TempDir(), "vmlinuz")
-				write(t, s.Kernel, bzImage(testRelease))
+				buildtest.Write(t, s.Kernel, buildtest.BzImage(buildtest.Release))
 				s.Modules, s.ModuleDirs, s.ExtraModules = NoModules, []string{good}, []string{"a", "b"}
 			}, []string{"no b in the flat directories"},
 		},
@@ -176,15 +179,6 @@ func TestFlatFolderErrors(t *testing.T) {
 				t.Error("there is an image all the same")
 			}
 		})
-	}
-}
-
-// What depmod does not know is in modules.softdep, as far as the image has it.
-func TestCompanionSoftdeps(t *testing.T) {
-	inside := map[string]bool{"mlx4_core": true, "mlx4_ib": true, "mlx5_core": true, "ib_ipoib": true}
-	want := "softdep mlx4_core post: mlx4_ib\nsoftdep mlx4_ib post: ib_ipoib\n"
-	if diff := cmp.Diff(want, companions(func(m string) bool { return inside[m] })); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

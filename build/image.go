@@ -14,7 +14,16 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/cache"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/inventory"
+	"github.com/nodisk/nodisk/build/kernel"
+	"github.com/nodisk/nodisk/build/modtree"
+	"github.com/nodisk/nodisk/build/output"
+	"github.com/nodisk/nodisk/build/program"
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/internal/namelist"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -46,7 +55,7 @@ type Spec struct {
 	Firmware []string
 	// Inventories are the hardware of node types: with them, only drivers for their
 	// devices go into the image. Empty: all drivers of the profiles do.
-	Inventories []Inventory
+	Inventories []inventory.List
 	// Config is the administrator's part of the config file.
 	Config []byte
 	// ConfigFile is where it is from, for errors and warnings.
@@ -70,10 +79,10 @@ type Spec struct {
 	// Owner says whose added files are; zero means OwnerKeep for root, else OwnerRoot.
 	Owner Owner
 	// Compress is the compression; zero means LZ4.
-	Compress Compression
-	// Out is the file to write, which appears when it is complete; or a pipe; or [Stdout].
+	Compress compress.Compression
+	// Out is the file to write, which appears when it is complete; or a pipe; or [output.Stdout].
 	Out string
-	// Stdout is what [Stdout] means. Nil: the standard output of this process.
+	// Stdout is what [output.Stdout] means. Nil: the standard output of this process.
 	Stdout io.Writer
 	// Label is what errors about several images call this one. Empty: its number.
 	Label string
@@ -84,7 +93,7 @@ type Spec struct {
 	// GOARCH's spelling; empty if it is not known.
 	Init func(ctx context.Context, arch string) ([]byte, error)
 	// Rescue returns the program of the rescue shell, for an architecture as with
-	// Init: see [CompileRescue]. Nil: the image has no shell.
+	// Init: see [program.CompileRescue]. Nil: the image has no shell.
 	Rescue func(ctx context.Context, arch string) ([]byte, error)
 	// Time is the time of all files. Zero means 1970.
 	Time time.Time
@@ -103,7 +112,7 @@ type Spec struct {
 	// DryRun decides and checks everything, and writes nothing.
 	DryRun bool
 	// Cache keeps compressed blocks for further images. Nil: nothing is kept.
-	Cache *Cache
+	Cache *cache.Cache
 }
 
 // A Progress is told what is being done, and how far it is. Calls do not
@@ -125,8 +134,8 @@ func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 		return Report{}, err
 	}
 	b := builder{spec: s, report: Report{Out: s.Out, Compression: s.Compress}, progress: p}
-	b.outs = outputs{stdout: s.Stdout, tell: func(step string) { b.counter(step, 0)(0) }}
-	defer func() { err = errors.Join(err, b.outs.discard()) }()
+	b.outs = output.Set{Stdout: s.Stdout, Tell: func(step string) { b.counter(step, 0)(0) }}
+	defer func() { err = errors.Join(err, b.outs.Discard()) }()
 	if err := b.openBase(ctx); err != nil {
 		return Report{}, err
 	}
@@ -151,7 +160,7 @@ func Image(ctx context.Context, s Spec, p Progress) (r Report, err error) {
 	if err := ctx.Err(); err != nil {
 		return Report{}, err
 	}
-	if err := b.outs.commit(); err != nil {
+	if err := b.outs.Commit(); err != nil {
 		return Report{}, fmt.Errorf("write: %w", err)
 	}
 	b.report.Took = time.Since(start)
@@ -163,12 +172,12 @@ type builder struct {
 	report   Report
 	progress Progress
 	base     *base               // nil: none
-	kernel   kernelSource        // what is known of the kernel comes from here
+	kernel   kernel.Source       // what is known of the kernel comes from here
 	config   abi.Kconfig         // of the kernel, nil if it is not known
-	links    *unpacked           // the symbolic links that were added
+	links    *initramfs.Tree     // the symbolic links that were added
 	private  bool                // the image holds secrets
-	outs     outputs             // what is written
-	byClass  []modload.Companion // of the inventories: see driverChoice
+	outs     output.Set          // what is written
+	byClass  []modload.Companion // of the inventories: see inventory.Choice
 	mu       sync.Mutex          // for progress and counters
 }
 
@@ -186,18 +195,18 @@ func (b *builder) counter(step string, total int) func(n int) {
 }
 
 // collect makes the list of files.
-func (b *builder) collect(ctx context.Context) ([]file, error) {
+func (b *builder) collect(ctx context.Context) ([]initramfs.Entry, error) {
 	s := b.spec
 	b.counter(stepPrepare, 0)(0)
-	kernel := Kernel{Release: s.Release}
+	vmlinuz := kernel.Image{Release: s.Release}
 	if s.Kernel != "" {
 		var err error
-		if kernel, err = OpenKernel(ctx, s.Kernel); err != nil {
+		if vmlinuz, err = kernel.Open(ctx, s.Kernel); err != nil {
 			return nil, err
 		}
-		b.report.Warnings = append(b.report.Warnings, kernel.Notes()...)
+		b.report.Warnings = append(b.report.Warnings, vmlinuz.Notes()...)
 	}
-	if err := b.age(kernel.Release); err != nil {
+	if err := b.age(vmlinuz.Release); err != nil {
 		return nil, err
 	}
 	profiles, config, warnings, err := s.configure()
@@ -205,36 +214,36 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := tree{release: kernel.Release}
+	t := modtree.Dir{Release: vmlinuz.Release}
 	if s.Modules != NoModules {
-		if t, err = findTree(s.Modules, kernel.Release); err != nil {
+		if t, err = modtree.Find(s.Modules, vmlinuz.Release); err != nil {
 			return nil, err
 		}
-	} else if t.release == "" {
+	} else if t.Release == "" {
 		return nil, errors.New("find modules: without a module tree nothing says of which kernel the modules must " +
 			"be: give --kernel")
 	}
-	if kernel.Release == "" {
-		if err := b.age(t.release); err != nil {
+	if vmlinuz.Release == "" {
+		if err := b.age(t.Release); err != nil {
 			return nil, err
 		}
 	}
-	b.report.Release = t.release
+	b.report.Release = t.Release
 	for _, p := range profiles {
 		b.report.Profiles = append(b.report.Profiles, p.Name)
 	}
 
 	var (
-		program                []byte
-		modules, added, rescue []file
+		binary                 []byte
+		modules, added, rescue []initramfs.Entry
 		tree                   adder
 	)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		if program, err = s.Init(ctx, kernel.Arch); err != nil {
+		if binary, err = s.Init(ctx, vmlinuz.Arch); err != nil {
 			return err
 		}
-		return checkProgram(program, kernel.Arch)
+		return program.CheckProgram(binary, vmlinuz.Arch)
 	})
 	group.Go(func() (err error) {
 		modules, err = b.modules(ctx, t, profiles, wantedModules(config))
@@ -245,16 +254,16 @@ func (b *builder) collect(ctx context.Context) ([]file, error) {
 		return err
 	})
 	group.Go(func() (err error) {
-		rescue, err = s.rescue(ctx, kernel.Arch)
+		rescue, err = s.rescue(ctx, vmlinuz.Arch)
 		return err
 	})
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	files := slices.Concat(skeleton(), modules, rescue)
+	files := slices.Concat(initramfs.Skeleton(), modules, rescue)
 	files = append(files,
-		file{name: initPath, mode: typeFile | 0o755, data: program, part: PartInit},
-		file{name: configPath, mode: typeFile | 0o600, data: s.configText(profiles), part: PartConfig})
+		initramfs.Entry{Name: initramfs.InitPath, Mode: initramfs.TypeFile | 0o755, Data: binary, Part: initramfs.PartInit},
+		initramfs.Entry{Name: initramfs.ConfigPath, Mode: initramfs.TypeFile | 0o600, Data: s.configText(profiles), Part: initramfs.PartConfig})
 	notes, warnings := tree.findings()
 	b.report.Notes = append(b.report.Notes, notes...)
 	b.report.Warnings = append(b.report.Warnings, warnings...)
@@ -278,7 +287,7 @@ func (s Spec) configure() (_ []modload.Profile, _ cmdline.Args, warnings []strin
 		warnings = append(warnings, s.configName()+": it has a byte order mark, which is passed over: save it as "+
 			"UTF-8 without one")
 	}
-	asked := listOf(config.All("nodisk.profile"))
+	asked := namelist.Split(config.All("nodisk.profile"))
 	names := s.Profiles
 	if len(names) == 0 {
 		names = asked
@@ -287,7 +296,7 @@ func (s Spec) configure() (_ []modload.Profile, _ cmdline.Args, warnings []strin
 		return nil, nil, nil, errors.New("select profiles: none given; give some by --profile or by nodisk.profile= " +
 			"in the config")
 	}
-	names = unique(names)
+	names = namelist.Unique(names)
 	profiles, err := lookupProfiles(names)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("select profiles: %w", err)
@@ -322,32 +331,6 @@ func (s Spec) configText(profiles []modload.Profile) []byte {
 	return append([]byte(text), s.Config...)
 }
 
-// listOf splits values at their commas.
-func listOf(values []string) []string {
-	var list []string
-	for _, v := range values {
-		for name := range strings.SplitSeq(v, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				list = append(list, name)
-			}
-		}
-	}
-	return list
-}
-
-// unique drops later ones of equal names and keeps the order.
-func unique(names []string) []string {
-	seen := make(map[string]bool, len(names))
-	var list []string
-	for _, name := range names {
-		if !seen[name] {
-			seen[name] = true
-			list = append(list, name)
-		}
-	}
-	return list
-}
-
 // holdings are the names of profiles and of all they contain.
 func holdings(profiles []modload.Profile) map[string]bool {
 	holds := make(map[string]bool)
@@ -365,8 +348,8 @@ func holdings(profiles []modload.Profile) map[string]bool {
 }
 
 // modules are the module files of the image and their indexes.
-func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profile, wanted []string) ([]file, error) {
-	flat, err := readFlat(ctx, b.spec.ModuleDirs, t.release)
+func (b *builder) modules(ctx context.Context, t modtree.Dir, profiles []modload.Profile, wanted []string) ([]initramfs.Entry, error) {
+	flat, err := readFlat(ctx, b.spec.ModuleDirs, t.Release)
 	if err != nil {
 		return nil, err
 	}
@@ -388,12 +371,12 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 		firmware, err := b.firmware(ctx, t, flat)
 		return slices.Concat(flat, confs, firmware), err
 	}
-	t, made, warnings, err := t.indexed(b.spec.Cache)
+	t, made, warnings, err := t.Indexed(b.spec.Cache)
 	if err != nil {
 		return nil, err
 	}
 	b.report.Warnings = append(b.report.Warnings, warnings...)
-	x, err := modload.Open(t, t.release)
+	x, err := modload.Open(t, t.Release)
 	if err != nil {
 		return nil, err
 	}
@@ -403,7 +386,7 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 	if profiles, err = b.choose(x, t, profiles); err != nil {
 		return nil, err
 	}
-	table := append(extras(), weakdeps(t, t.release)...)
+	table := append(modtree.Extras(), modtree.Weakdeps(t, t.Release)...)
 	mods, err := closure(x, profiles, wanted, table)
 	if err != nil {
 		return nil, err
@@ -429,22 +412,22 @@ func (b *builder) modules(ctx context.Context, t tree, profiles []modload.Profil
 		mods = slices.DeleteFunc(mods, func(m modload.Module) bool { return left.modules[m.Name] })
 		files = ofModules(files, mods)
 	}
-	b.report.Warnings = append(b.report.Warnings, shadowed(flat, files, t.release)...)
+	b.report.Warnings = append(b.report.Warnings, shadowed(flat, files, t.Release)...)
 	inside := make(map[string]bool, len(mods))
 	for _, m := range mods {
 		inside[m.Name] = true
 	}
 	holds := func(name string) bool { return inside[name] }
-	b.report.Warnings = append(b.report.Warnings, t.staleWarnings(holds)...)
-	b.report.Notes = slices.Concat(b.report.Notes, t.staleNotes(holds), confNotes(x, conf, holds),
+	b.report.Warnings = append(b.report.Warnings, t.StaleWarnings(holds)...)
+	b.report.Notes = slices.Concat(b.report.Notes, t.StaleNotes(holds), confNotes(x, conf, holds),
 		confLeft(t, b.spec.Modprobe, holds))
 	firmware, err := b.firmware(ctx, t, append(slices.Clone(files), flat...))
 	if err != nil {
 		return nil, err
 	}
-	indexes, err := reduceIndexes(t, t.release, holds, b.byClass...)
-	if holdings(profiles)[ramProfile] { // the root will load modules from here too, by its own udev and modprobe
-		indexes = append(indexes, binaryIndexes(indexes)...)
+	indexes, err := modtree.ReduceIndexes(t, t.Release, holds, b.byClass...)
+	if holdings(profiles)[modtree.RAMProfile] { // the root will load modules from here too, by its own udev and modprobe
+		indexes = append(indexes, modtree.BinaryIndexes(indexes)...)
 	}
 	return slices.Concat(files, flat, confs, firmware, indexes), err
 }

@@ -14,8 +14,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
+	"github.com/nodisk/nodisk/internal/namelist"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -33,17 +37,17 @@ func makeImage(t *testing.T, s Spec) (Report, []byte) {
 }
 
 func TestImageIsReproducible(t *testing.T) {
-	a, first := makeImage(t, testSpec(t, testTree(t)))
-	b, second := makeImage(t, testSpec(t, testTree(t)))
+	a, first := makeImage(t, testSpec(t, buildtest.Tree(t)))
+	b, second := makeImage(t, testSpec(t, buildtest.Tree(t)))
 	if a.SHA256 != b.SHA256 || !bytes.Equal(first, second) {
 		t.Errorf("two images of the same input differ: %s, %s", a.SHA256, b.SHA256)
 	}
 }
 
 func TestImageSummary(t *testing.T) {
-	s := testSpec(t, testTree(t))
+	s := testSpec(t, buildtest.Tree(t))
 	extra := filepath.Join(t.TempDir(), "banner")
-	write(t, extra, []byte("hello\n"))
+	buildtest.Write(t, extra, []byte("hello\n"))
 	s.Add = []Addition{{Source: extra, Destination: "/etc/motd"}}
 	r, data := makeImage(t, s)
 	r.Out, r.Took = "image", 0
@@ -51,9 +55,9 @@ func TestImageSummary(t *testing.T) {
 	if err := r.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "summary.txt", text.String())
+	buildtest.Golden(t, "summary.txt", text.String())
 
-	c, err := Inspect(bytes.NewReader(data))
+	c, err := initramfs.Inspect(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,18 +65,18 @@ func TestImageSummary(t *testing.T) {
 	if err := c.WriteText(&text, true); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "contents.txt", text.String())
+	buildtest.Golden(t, "contents.txt", text.String())
 }
 
 func TestImageErrors(t *testing.T) {
-	root := testTree(t)
+	root := buildtest.Tree(t)
 	kernel := filepath.Join(t.TempDir(), "vmlinuz")
-	write(t, kernel, bzImage("6.1.0-other"))
+	buildtest.Write(t, kernel, buildtest.BzImage("6.1.0-other"))
 	for name, tt := range map[string]struct {
 		change func(s *Spec)
 		want   []string
 	}{
-		"another kernel": {func(s *Spec) { s.Kernel = kernel }, []string{"6.1.0-other", testRelease}},
+		"another kernel": {func(s *Spec) { s.Kernel = kernel }, []string{"6.1.0-other", buildtest.Release}},
 		"unknown profile": {func(s *Spec) { s.Profiles = []string{"virt", "iscsy"} }, []string{
 			"iscsy", "there are",
 			"iscsi",
@@ -103,8 +107,8 @@ func TestImageErrors(t *testing.T) {
 		"init of another machine": {
 			func(s *Spec) {
 				s.Kernel = filepath.Join(t.TempDir(), "vmlinuz")
-				write(t, s.Kernel, bzImage(testRelease))
-				s.Init = func(context.Context, string) ([]byte, error) { return elfStub(183, ""), nil }
+				buildtest.Write(t, s.Kernel, buildtest.BzImage(buildtest.Release))
+				s.Init = func(context.Context, string) ([]byte, error) { return buildtest.ELFStub(183, ""), nil }
 			}, []string{"arm64", "amd64"},
 		},
 	} {
@@ -131,10 +135,10 @@ func TestImageErrors(t *testing.T) {
 // What depmod has not written is made here, and says so.
 func TestImageWithoutModulesDep(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
-	dir := filepath.Join(root, "lib", "modules", testRelease)
+	dir := filepath.Join(root, "lib", "modules", buildtest.Release)
 	put := func(name string, m kotest.Module) {
-		m.Vermagic = testRelease + " SMP"
-		write(t, filepath.Join(dir, name), m.Bytes())
+		m.Vermagic = buildtest.Release + " SMP"
+		buildtest.Write(t, filepath.Join(dir, name), m.Bytes())
 	}
 	put("kernel/drivers/net/nic.ko", kotest.Module{
 		Name: "nic", Depends: "bus",
@@ -151,7 +155,7 @@ func TestImageWithoutModulesDep(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := testSpec(t, root)
-	s.Release, s.Profiles, s.ExtraModules = testRelease, []string{"ram"}, []string{"nic", "late"}
+	s.Release, s.Profiles, s.ExtraModules = buildtest.Release, []string{"ram"}, []string{"nic", "late"}
 	report, err := Image(t.Context(), s, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +168,7 @@ func TestImageWithoutModulesDep(t *testing.T) {
 		t.Errorf("modules %v in the image, want bus, late and nic", names)
 	}
 	if !slices.ContainsFunc(report.Notes, func(n string) bool {
-		return strings.Contains(n, "depmod -b "+root+" "+testRelease)
+		return strings.Contains(n, "depmod -b "+root+" "+buildtest.Release)
 	}) {
 		t.Errorf("no note names depmod: %q", report.Notes)
 	}
@@ -175,8 +179,8 @@ func TestImageWithoutModulesDep(t *testing.T) {
 
 // A build that ends early leaves the old image, and no half one.
 func TestImageKeepsTheOldOne(t *testing.T) {
-	s := testSpec(t, testTree(t))
-	write(t, s.Out, []byte("old"))
+	s := testSpec(t, buildtest.Tree(t))
+	buildtest.Write(t, s.Out, []byte("old"))
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := Image(ctx, s, func(step string, _, _ int) {
 		if step == stepCompress {
@@ -195,23 +199,23 @@ func TestImageKeepsTheOldOne(t *testing.T) {
 }
 
 func TestForeignModule(t *testing.T) {
-	root := testTree(t)
-	old := filepath.Join(root, "lib/modules", testRelease, "kernel/drivers/net/dummy.ko")
+	root := buildtest.Tree(t)
+	old := filepath.Join(root, "lib/modules", buildtest.Release, "kernel/drivers/net/dummy.ko")
 	if err := os.Remove(old + ".gz"); err != nil {
 		t.Fatal(err)
 	}
-	write(t, old, moduleStub("dummy", "5.0.0"))
-	dep := filepath.Join(root, "lib/modules", testRelease, "modules.dep")
+	buildtest.Write(t, old, buildtest.ModuleStub("dummy", "5.0.0"))
+	dep := filepath.Join(root, "lib/modules", buildtest.Release, "modules.dep")
 	text, err := os.ReadFile(dep)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, dep, bytes.ReplaceAll(text, []byte("dummy.ko.gz"), []byte("dummy.ko")))
+	buildtest.Write(t, dep, bytes.ReplaceAll(text, []byte("dummy.ko.gz"), []byte("dummy.ko")))
 	s := testSpec(t, root)
 	s.ExtraModules = []string{"dummy"}
 	_, err = Image(t.Context(), s, nil)
 	want := "dummy (kernel/drivers/net/dummy.ko): it was built for 5.0.0, and has no symbol versions by which " +
-		testRelease + " could tell that it fits"
+		buildtest.Release + " could tell that it fits"
 	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--no-check") {
 		t.Errorf("error %v lacks %q", err, want)
 	}
@@ -230,8 +234,8 @@ func unpackImage(t *testing.T, image []byte, dir string) {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		if f.Mode&typeMask == typeFile {
-			write(t, filepath.Join(dir, filepath.FromSlash(f.Name)), f.Data)
+		if f.Mode&initramfs.TypeMask == initramfs.TypeFile {
+			buildtest.Write(t, filepath.Join(dir, filepath.FromSlash(f.Name)), f.Data)
 		}
 	}
 }
@@ -239,10 +243,10 @@ func unpackImage(t *testing.T, image []byte, dir string) {
 // With a real kernel: every module of the image resolves inside of the image,
 // and depmod finds the same dependencies there.
 func TestReducedIndexes(t *testing.T) {
-	kernel := kernelDir(t)
-	depmod := tool(t, "depmod")
+	kernel := buildtest.KernelDir(t)
+	depmod := buildtest.Tool(t, "depmod")
 	s := testSpec(t, kernel)
-	s.Kernel, s.Compress = filepath.Join(kernel, "vmlinuz"), None
+	s.Kernel, s.Compress = filepath.Join(kernel, "vmlinuz"), compress.None
 	s.Profiles = []string{"eth", "bond", "vlan", "ib", "mlx4", "mlx5", "en", "iscsi", "nfs", "ext4", "xfs", "btrfs"}
 	r, image := makeImage(t, s)
 	dir := t.TempDir()
@@ -289,7 +293,7 @@ func TestReducedIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	clean := func(text []byte) []string {
-		return sortedUnique(slices.DeleteFunc(strings.Split(string(text), "\n"),
+		return namelist.Sorted(slices.DeleteFunc(strings.Split(string(text), "\n"),
 			func(line string) bool { return strings.HasPrefix(line, "#") }))
 	}
 	if diff := cmp.Diff(clean(again), clean(alias)); diff != "" {
@@ -307,23 +311,23 @@ func readEdges(t *testing.T, at string) map[string][]string {
 	edges := make(map[string][]string)
 	for line := range strings.Lines(string(text)) {
 		module, needs, _ := strings.Cut(line, ":")
-		edges[module] = sortedUnique(strings.Fields(needs))
+		edges[module] = namelist.Sorted(strings.Fields(needs))
 	}
 	return edges
 }
 
 // Whatever profile brings the network, what its sockets need is in the image.
 func TestImageSockets(t *testing.T) {
-	root := testTree(t)
-	dir := filepath.Join(root, "lib", "modules", testRelease)
+	root := buildtest.Tree(t)
+	dir := filepath.Join(root, "lib", "modules", buildtest.Release)
 	dep, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "modules.dep"), append(dep, "kernel/net/packet/af_packet.ko:\n"...))
-	write(t, filepath.Join(dir, "kernel/net/packet/af_packet.ko"), moduleStub("af_packet", testRelease))
+	buildtest.Write(t, filepath.Join(dir, "modules.dep"), append(dep, "kernel/net/packet/af_packet.ko:\n"...))
+	buildtest.Write(t, filepath.Join(dir, "kernel/net/packet/af_packet.ko"), buildtest.ModuleStub("af_packet", buildtest.Release))
 	_, data := makeImage(t, testSpec(t, root))
-	c, err := Inspect(bytes.NewReader(data))
+	c, err := initramfs.Inspect(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,8 +348,8 @@ func TestImageSockets(t *testing.T) {
 
 // A root in RAM finds the modules of the image by its own tools, which read kmod's indexes only.
 func TestImageInRAMForModprobe(t *testing.T) {
-	modinfo := tool(t, "modinfo")
-	s := testSpec(t, testTree(t))
+	modinfo := buildtest.Tool(t, "modinfo")
+	s := testSpec(t, buildtest.Tree(t))
 	s.Profiles, s.ExtraModules = append(s.Profiles, "ram"), []string{"dummy"}
 	_, image := makeImage(t, s)
 	files, _, err := ReadImage(bytes.NewReader(image))
@@ -354,8 +358,8 @@ func TestImageInRAMForModprobe(t *testing.T) {
 	}
 	root := t.TempDir()
 	for _, f := range files {
-		if f.Mode&typeMask == typeFile && strings.HasPrefix(f.Name, modulesDir) {
-			write(t, filepath.Join(root, f.Name), f.Data)
+		if f.Mode&initramfs.TypeMask == initramfs.TypeFile && strings.HasPrefix(f.Name, initramfs.ModulesDir) {
+			buildtest.Write(t, filepath.Join(root, f.Name), f.Data)
 		}
 	}
 	for name, want := range map[string]string{
@@ -363,13 +367,13 @@ func TestImageInRAMForModprobe(t *testing.T) {
 		"pci:v1af4d1": "kernel/drivers/virtio/virtio_pci.ko",
 		"loop":        "(builtin)", "block-major-7-0": "(builtin)",
 	} {
-		out, err := exec.CommandContext(t.Context(), modinfo, "-b", root, "-k", testRelease, "-F", "filename",
+		out, err := exec.CommandContext(t.Context(), modinfo, "-b", root, "-k", buildtest.Release, "-F", "filename",
 			name).CombinedOutput()
 		if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), want) {
 			t.Errorf("modinfo %s: %v, %q; want %s", name, err, out, want)
 		}
 	}
-	if _, image := makeImage(t, testSpec(t, testTree(t))); bytes.Contains(image, []byte("modules.dep.bin")) {
+	if _, image := makeImage(t, testSpec(t, buildtest.Tree(t))); bytes.Contains(image, []byte("modules.dep.bin")) {
 		t.Error("kmod's indexes are in an image that is not a root")
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/internal/infile"
 	"github.com/nodisk/nodisk/modload/unpack"
 )
@@ -22,20 +24,12 @@ import (
 // Spec.Sysroot has, for processors from both makers.
 const MicrocodeAuto = "auto"
 
-// Where the kernel looks for microcode before it unpacks anything
-// (Documentation/arch/x86/microcode.rst, "Early load microcode").
-const (
-	microcodeDir = "kernel/x86/microcode"
-	intelBlob    = microcodeDir + "/GenuineIntel.bin"
-	amdBlob      = microcodeDir + "/AuthenticAMD.bin"
-)
-
 // microcodeMax bounds a file of microcode.
 const microcodeMax = 64 << 20
 
 // microcode is the segment for the processors of the node, which must be the
 // first and without compression. Nil: none was asked for.
-func (b *builder) microcode(ctx context.Context, arch string) (*segment, error) {
+func (b *builder) microcode(ctx context.Context, arch string) (*initramfs.Archive, error) {
 	if len(b.spec.Microcode) == 0 {
 		return nil, nil //nolint:nilnil // said above
 	}
@@ -46,27 +40,27 @@ func (b *builder) microcode(ctx context.Context, arch string) (*segment, error) 
 	if err != nil {
 		return nil, fmt.Errorf("read microcode: %w", err)
 	}
-	files := []file{
-		{name: "kernel", mode: typeDir | 0o755, part: PartMicrocode},
-		{name: "kernel/x86", mode: typeDir | 0o755, part: PartMicrocode},
-		{name: microcodeDir, mode: typeDir | 0o755, part: PartMicrocode},
+	files := []initramfs.Entry{
+		{Name: "kernel", Mode: initramfs.TypeDir | 0o755, Part: initramfs.PartMicrocode},
+		{Name: "kernel/x86", Mode: initramfs.TypeDir | 0o755, Part: initramfs.PartMicrocode},
+		{Name: initramfs.MicrocodeDir, Mode: initramfs.TypeDir | 0o755, Part: initramfs.PartMicrocode},
 	}
 	for _, one := range []struct {
 		name    string
 		updates []microcodeUpdate
 		data    []byte
-	}{{amdBlob, amd.updates, amd.data}, {intelBlob, intel.updates, intel.data}} {
+	}{{initramfs.AMDBlob, amd.updates, amd.data}, {initramfs.IntelBlob, intel.updates, intel.data}} {
 		if len(one.updates) == 0 {
 			continue
 		}
-		files = append(files, file{name: one.name, mode: typeFile | 0o644, data: one.data, part: PartMicrocode})
+		files = append(files, initramfs.Entry{Name: one.name, Mode: initramfs.TypeFile | 0o644, Data: one.data, Part: initramfs.PartMicrocode})
 		names := make([]string, 0, len(one.updates))
 		for _, u := range one.updates {
 			names = append(names, u.String())
 		}
 		b.report.Microcode = append(b.report.Microcode, MicrocodeBlob{Path: "/" + one.name, Updates: names})
 	}
-	return &segment{files: files, compression: None}, nil
+	return &initramfs.Archive{Files: files, Compression: compress.None}, nil
 }
 
 // A microcodeUpdate is one of those in a blob.
@@ -192,28 +186,28 @@ func addMicrocode(ctx context.Context, at string, intel, amd *blob) error {
 	if !bytes.HasPrefix(data, []byte("070701")) {
 		return addBlob(data, intel, amd)
 	}
-	image, err := ReadSource(ctx, bytesSource(data), false)
+	image, err := initramfs.ReadSource(ctx, initramfs.BytesSource(data), false)
 	if err != nil {
 		return err
 	}
 	// By the names alone: the kernel looks for them before it unpacks anything
 	// (lib/earlycpio.c).
-	var blobs []*File
+	var blobs []*initramfs.File
 	for i := range image.Files {
-		if name := cleanName(image.Files[i].Name); name == intelBlob || name == amdBlob {
+		if name := initramfs.CleanName(image.Files[i].Name); name == initramfs.IntelBlob || name == initramfs.AMDBlob {
 			blobs = append(blobs, &image.Files[i])
 		}
 	}
 	if blobs == nil {
-		return fmt.Errorf("an image without /%s and /%s", intelBlob, amdBlob)
+		return fmt.Errorf("an image without /%s and /%s", initramfs.IntelBlob, initramfs.AMDBlob)
 	}
-	return image.contents(ctx, blobs, func(f *File, content io.Reader) error {
+	return image.Each(ctx, blobs, func(f *initramfs.File, content io.Reader) error {
 		data, err := io.ReadAll(content)
 		if err != nil {
 			return err
 		}
 		if err := addBlob(data, intel, amd); err != nil {
-			return fmt.Errorf("/%s: %w", cleanName(f.Name), err)
+			return fmt.Errorf("/%s: %w", initramfs.CleanName(f.Name), err)
 		}
 		return nil
 	})

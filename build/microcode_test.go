@@ -11,6 +11,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
 )
 
 // intelUpdate makes an update by Intel's format: the checksums are right, the code is noise.
@@ -130,15 +134,15 @@ func TestMicrocodeSegment(t *testing.T) {
 	intel, other := intelUpdate(0x00050654, 0x2007006, 2000), intelUpdate(0x000906ea, 0xf4, 400)
 	amd := amdContainer(map[uint32]uint16{0x00a20f10: 0xa210}, 0xa20102b, 0xa210)
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "intel-ucode", "06-55-04"), intel)
-	write(t, filepath.Join(dir, "intel-ucode", "06-9e-0a"), other)
-	write(t, filepath.Join(dir, "intel-ucode", "06-9e-0a.initramfs"), []byte("not for us"))
-	write(t, filepath.Join(dir, "amd-ucode", "microcode_amd_fam19h.bin"), amd)
-	write(t, filepath.Join(dir, "amd-ucode", "README"), []byte("text"))
+	buildtest.Write(t, filepath.Join(dir, "intel-ucode", "06-55-04"), intel)
+	buildtest.Write(t, filepath.Join(dir, "intel-ucode", "06-9e-0a"), other)
+	buildtest.Write(t, filepath.Join(dir, "intel-ucode", "06-9e-0a.initramfs"), []byte("not for us"))
+	buildtest.Write(t, filepath.Join(dir, "amd-ucode", "microcode_amd_fam19h.bin"), amd)
+	buildtest.Write(t, filepath.Join(dir, "amd-ucode", "README"), []byte("text"))
 	early := filepath.Join(t.TempDir(), "early.img")
-	write(t, early, imageOf(t, file{name: microcodeDir, mode: typeDir | 0o755},
-		file{name: intelBlob, mode: typeFile | 0o644, data: slices.Concat(intel, other)},
-		file{name: amdBlob, mode: typeFile | 0o644, data: amd}))
+	buildtest.Write(t, early, imageOf(t, initramfs.Entry{Name: initramfs.MicrocodeDir, Mode: initramfs.TypeDir | 0o755},
+		initramfs.Entry{Name: initramfs.IntelBlob, Mode: initramfs.TypeFile | 0o644, Data: slices.Concat(intel, other)},
+		initramfs.Entry{Name: initramfs.AMDBlob, Mode: initramfs.TypeFile | 0o644, Data: amd}))
 
 	var first []byte
 	for name, sources := range map[string][]string{
@@ -148,7 +152,7 @@ func TestMicrocodeSegment(t *testing.T) {
 			"06-9e-0a"), filepath.Join(dir, "amd-ucode", "microcode_amd_fam19h.bin")},
 		"early cpio": {early},
 	} {
-		s := testSpec(t, testTree(t))
+		s := testSpec(t, buildtest.Tree(t))
 		s.Microcode = sources
 		r, image := makeImage(t, s)
 		if first == nil {
@@ -158,8 +162,8 @@ func TestMicrocodeSegment(t *testing.T) {
 			t.Errorf("%s: the image is another", name)
 		}
 		want := []MicrocodeBlob{
-			{Path: "/" + amdBlob, Updates: []string{"19-21-00 revision 0xa20102b"}},
-			{Path: "/" + intelBlob, Updates: []string{"06-55-04 revision 0x2007006", "06-9e-0a revision 0xf4"}},
+			{Path: "/" + initramfs.AMDBlob, Updates: []string{"19-21-00 revision 0xa20102b"}},
+			{Path: "/" + initramfs.IntelBlob, Updates: []string{"06-55-04 revision 0x2007006", "06-9e-0a revision 0xf4"}},
 		}
 		if diff := cmp.Diff(want, r.Microcode); diff != "" {
 			t.Errorf("%s: report (-want +got):\n%s", name, diff)
@@ -169,7 +173,7 @@ func TestMicrocodeSegment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if segments[0].Offset != 0 || segments[0].Compression != None {
+	if segments[0].Offset != 0 || segments[0].Compression != compress.None {
 		t.Errorf("first segment %+v, want it plain", segments[0])
 	}
 	got := map[string][]byte{}
@@ -179,8 +183,8 @@ func TestMicrocodeSegment(t *testing.T) {
 		}
 	}
 	want := map[string][]byte{
-		"kernel": nil, "kernel/x86": nil, microcodeDir: nil,
-		intelBlob: slices.Concat(intel, other), amdBlob: amd,
+		"kernel": nil, "kernel/x86": nil, initramfs.MicrocodeDir: nil,
+		initramfs.IntelBlob: slices.Concat(intel, other), initramfs.AMDBlob: amd,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -190,8 +194,8 @@ func TestMicrocodeSegment(t *testing.T) {
 func TestMicrocodeErrors(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "06-55-04")
-	write(t, bad, []byte("short"))
-	s := testSpec(t, testTree(t))
+	buildtest.Write(t, bad, []byte("short"))
+	s := testSpec(t, buildtest.Tree(t))
 	s.Microcode = []string{dir, filepath.Join(dir, "none"), t.TempDir()}
 	_, err := Image(t.Context(), s, nil)
 	for _, want := range []string{bad + ": byte 0: 5 bytes are left", "none: no such file", "no microcode in"} {
@@ -230,8 +234,8 @@ func TestMicrocodeSummary(t *testing.T) {
 		many[i] = fmt.Sprintf("06-%02x-00 revision 0x1", i)
 	}
 	r := Report{Microcode: []MicrocodeBlob{
-		{Path: "/" + intelBlob, Updates: many},
-		{Path: "/" + amdBlob, Updates: many[:2]},
+		{Path: "/" + initramfs.IntelBlob, Updates: many},
+		{Path: "/" + initramfs.AMDBlob, Updates: many[:2]},
 	}}
 	var short, long strings.Builder
 	if err := errors.Join(r.WriteText(&short), r.WriteMicrocode(&long)); err != nil {
@@ -259,7 +263,7 @@ func TestMicrocodeSummary(t *testing.T) {
 func TestMicrocodeOfSysroot(t *testing.T) {
 	for _, firmware := range []string{"lib/firmware", "usr/lib/firmware"} {
 		root := t.TempDir()
-		write(t, filepath.Join(root, firmware, "intel-ucode", "06-55-04"), intelUpdate(0x50654, 0x2007006, 16))
+		buildtest.Write(t, filepath.Join(root, firmware, "intel-ucode", "06-55-04"), intelUpdate(0x50654, 0x2007006, 16))
 		intel, _, err := readMicrocode(t.Context(), root, []string{MicrocodeAuto})
 		if diff := cmp.Diff([]string{"06-55-04 revision 0x2007006"}, names(intel.updates)); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", firmware, err, diff)
@@ -271,7 +275,7 @@ func TestMicrocodeOfSysroot(t *testing.T) {
 		!strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	s := testSpec(t, testTree(t))
+	s := testSpec(t, buildtest.Tree(t))
 	s.Sysroot, s.Microcode = root, []string{MicrocodeAuto}
 	if _, err = Image(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "no microcode in "+root+
 		"/lib/firmware") {

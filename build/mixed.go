@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -22,7 +24,7 @@ type offer struct {
 }
 
 // offers finds out what of an image is merely offered. The arguments are those of closure.
-func offers(x *modload.Index, profiles []modload.Profile, added []string, table []extra) (offer, error) {
+func offers(x *modload.Index, profiles []modload.Profile, added []string, table []modtree.Extra) (offer, error) {
 	o := offer{index: x, profiles: profiles, required: make(map[string]bool)}
 	required := make([]modload.Profile, 0, len(profiles))
 	for _, p := range profiles {
@@ -67,7 +69,7 @@ func (o offer) mixed(m *mixture, findings []abi.Finding, modules []abi.File) boo
 			if f.Module == nil || f.Shadowed || !treePath(f.Path) || m.modules[f.Name()] || o.required[f.Name()] {
 				continue
 			}
-			if slices.ContainsFunc(f.Module.Depends(), func(name string) bool { return m.modules[moduleName(name)] }) {
+			if slices.ContainsFunc(f.Module.Depends(), func(name string) bool { return m.modules[ko.ModuleName(name)] }) {
 				leave(f.Name())
 				again = true
 			}
@@ -76,7 +78,7 @@ func (o offer) mixed(m *mixture, findings []abi.Finding, modules []abi.File) boo
 	// A profile without any driver serves nobody: what is wrong with them is an error then.
 	for _, p := range o.profiles {
 		have, _ := o.index.Absent(p.OneOf)
-		gone := func(name string) bool { return m.modules[moduleName(name)] }
+		gone := func(name string) bool { return m.modules[ko.ModuleName(name)] }
 		if have != nil && !slices.ContainsFunc(have, func(name string) bool { return !gone(name) }) {
 			mods, _ := o.index.Resolve(have...) // what is missing, closure has said
 			for _, one := range mods {

@@ -10,7 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/internal/infile"
+	"github.com/nodisk/nodisk/internal/namelist"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -18,16 +22,13 @@ import (
 // machine.
 const HostModprobe = "host"
 
-// modprobeDir is where the files of Spec.Modprobe lie in an image.
-const modprobeDir = "etc/modprobe.d"
-
 // confMax bounds a file of modprobe.d.
 const confMax = 1 << 20
 
 // modprobe reads the files of modprobe.d that go into the image, and what they
 // and those among the additions say. Of several files with one name the first counts.
-func (s Spec) modprobe() ([]file, modload.Conf, error) {
-	var files []file
+func (s Spec) modprobe() ([]initramfs.Entry, modload.Conf, error) {
+	var files []initramfs.Entry
 	for _, source := range s.Modprobe {
 		paths, err := confPaths(source)
 		if err != nil {
@@ -42,8 +43,8 @@ func (s Spec) modprobe() ([]file, modload.Conf, error) {
 			if !modload.IsConf(name) {
 				name += ".conf"
 			}
-			f := file{name: modprobeDir + "/" + name, mode: typeFile | 0o644, data: text, part: PartConfig}
-			if !slices.ContainsFunc(files, func(g file) bool { return g.name == f.name }) {
+			f := initramfs.Entry{Name: initramfs.ModprobeDir + "/" + name, Mode: initramfs.TypeFile | 0o644, Data: text, Part: initramfs.PartConfig}
+			if !slices.ContainsFunc(files, func(g initramfs.Entry) bool { return g.Name == f.Name }) {
 				files = append(files, f)
 			}
 		}
@@ -57,7 +58,7 @@ func (s Spec) modprobe() ([]file, modload.Conf, error) {
 		list = append(list, more...)
 		if i == 0 { // an addition replaces a file of the same name
 			for _, f := range files {
-				list = append(list, modload.ConfFile{Path: "/" + f.name, Text: string(f.data)})
+				list = append(list, modload.ConfFile{Path: "/" + f.Name, Text: string(f.Data)})
 			}
 		}
 	}
@@ -135,7 +136,7 @@ func (s Spec) addedConf(dir string) ([]modload.ConfFile, error) {
 	var list []modload.ConfFile
 	for _, a := range s.Add {
 		var paths []string
-		destination := cleanName(a.Destination)
+		destination := initramfs.CleanName(a.Destination)
 		below, above := strings.CutPrefix(dir+"/", destination+"/")
 		if destination == "" {
 			below, above = dir, true
@@ -182,10 +183,10 @@ func confNotes(x *modload.Index, c modload.Conf, inside func(module string) bool
 	}
 	if black != nil {
 		notes = append(notes, fmt.Sprintf("modprobe.d blacklists %s: still in the image, for whoever names them",
-			strings.Join(sortedUnique(black), ", ")))
+			strings.Join(namelist.Sorted(black), ", ")))
 	}
 	for _, l := range c.Lines {
-		name := moduleName(l.Words[1])
+		name := ko.ModuleName(l.Words[1])
 		switch {
 		case l.Words[0] == "softdep" && l.Late && inside(name) && x.HasSoftdep(name):
 			notes = append(notes, fmt.Sprintf("%s: softdep %s has no effect, as with modprobe: the module has a "+
@@ -201,13 +202,13 @@ func confNotes(x *modload.Index, c modload.Conf, inside func(module string) bool
 
 // confLeft is a note when the root of a module tree has a configuration about
 // modules of the image that nobody asked to take.
-func confLeft(t tree, asked []string, inside func(module string) bool) []string {
-	root, ok := strings.CutSuffix(t.dir, "/"+modulesDir+"/"+t.release)
+func confLeft(t modtree.Dir, asked []string, inside func(module string) bool) []string {
+	root, ok := strings.CutSuffix(t.Path, "/"+initramfs.ModulesDir+"/"+t.Release)
 	if !ok || asked != nil {
 		return nil
 	}
 	root = strings.TrimSuffix(root, "/usr")
-	dir := root + "/" + modprobeDir
+	dir := root + "/" + initramfs.ModprobeDir
 	paths, err := confsIn(dir)
 	if err != nil {
 		return nil // mostly there is none
@@ -229,9 +230,9 @@ func confLeft(t tree, asked []string, inside func(module string) bool) []string 
 		about = append(about, b.Module)
 	}
 	for _, l := range c.Lines {
-		about = append(about, moduleName(l.Words[1]), moduleName(l.Words[2]))
+		about = append(about, ko.ModuleName(l.Words[1]), ko.ModuleName(l.Words[2]))
 	}
-	about = slices.DeleteFunc(sortedUnique(about), func(name string) bool { return !inside(name) })
+	about = slices.DeleteFunc(namelist.Sorted(about), func(name string) bool { return !inside(name) })
 	if len(about) == 0 {
 		return nil
 	}

@@ -9,6 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -26,19 +29,19 @@ func moduleNames(r Report) []string {
 // modules, blacklisted ones stay.
 func TestModprobe(t *testing.T) {
 	conf := t.TempDir()
-	write(t, filepath.Join(conf, "b.conf"), []byte("softdep virtio_net post: dummy\nblacklist virtio-net\n"+
+	buildtest.Write(t, filepath.Join(conf, "b.conf"), []byte("softdep virtio_net post: dummy\nblacklist virtio-net\n"+
 		"options mynet x=1\nalias mynet virtio_net\ninstall sd_mod /sbin/modprobe -i sd_mod\n"))
-	write(t, filepath.Join(conf, "README"), []byte("not read\n"))
+	buildtest.Write(t, filepath.Join(conf, "README"), []byte("not read\n"))
 	single := filepath.Join(t.TempDir(), "more")
-	write(t, single, []byte("alias extra sd_mod\n"))
+	buildtest.Write(t, single, []byte("alias extra sd_mod\n"))
 	later := filepath.Join(t.TempDir(), "b.conf")
-	write(t, later, []byte("softdep virtio_net post: nothing\n"))
+	buildtest.Write(t, later, []byte("softdep virtio_net post: nothing\n"))
 	late := filepath.Join(t.TempDir(), "zz.conf")
-	write(t, late, []byte("softdep dummy pre: loop\n"))
+	buildtest.Write(t, late, []byte("softdep dummy pre: loop\n"))
 
-	root := testTree(t)
+	root := buildtest.Tree(t)
 	s := testSpec(t, root)
-	s.Profiles, s.Config, s.Compress = []string{"virt"}, nil, None
+	s.Profiles, s.Config, s.Compress = []string{"virt"}, nil, compress.None
 	s.Modprobe, s.ExtraModules = []string{conf, single, later, late}, []string{"extra"}
 	r, image := makeImage(t, s)
 	dir := t.TempDir()
@@ -51,7 +54,7 @@ func TestModprobe(t *testing.T) {
 	if diff := cmp.Diff(want, moduleNames(r)); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)
 	}
-	files, err := os.ReadDir(filepath.Join(dir, modprobeDir))
+	files, err := os.ReadDir(filepath.Join(dir, initramfs.ModprobeDir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,18 +87,18 @@ func TestModprobe(t *testing.T) {
 // Files of --add count as those of --modprobe, and before them.
 func TestModprobeAdded(t *testing.T) {
 	etc := t.TempDir()
-	write(t, filepath.Join(etc, "modprobe.d", "a.conf"), []byte("options one x=1\n"))
-	write(t, filepath.Join(etc, "other", "a.conf"), []byte("options no x=1\n"))
+	buildtest.Write(t, filepath.Join(etc, "modprobe.d", "a.conf"), []byte("options one x=1\n"))
+	buildtest.Write(t, filepath.Join(etc, "other", "a.conf"), []byte("options no x=1\n"))
 	tree := t.TempDir()
-	write(t, filepath.Join(tree, "lib", "modprobe.d", "a.conf"), []byte("options hidden x=1\n"))
-	write(t, filepath.Join(tree, "lib", "modprobe.d", "c.conf"), []byte("options three x=1\n"))
+	buildtest.Write(t, filepath.Join(tree, "lib", "modprobe.d", "a.conf"), []byte("options hidden x=1\n"))
+	buildtest.Write(t, filepath.Join(tree, "lib", "modprobe.d", "c.conf"), []byte("options three x=1\n"))
 	if err := os.Symlink("/dev/null", filepath.Join(etc, "modprobe.d", "gone.conf")); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(tree, "lib", "modprobe.d", "gone.conf"), []byte("options hidden x=1\n"))
+	buildtest.Write(t, filepath.Join(tree, "lib", "modprobe.d", "gone.conf"), []byte("options hidden x=1\n"))
 	given := t.TempDir()
-	write(t, filepath.Join(given, "a.conf"), []byte("options hidden x=1\n"))
-	write(t, filepath.Join(given, "b.conf"), []byte("options two x=1\n"))
+	buildtest.Write(t, filepath.Join(given, "a.conf"), []byte("options hidden x=1\n"))
+	buildtest.Write(t, filepath.Join(given, "b.conf"), []byte("options two x=1\n"))
 	s := Spec{
 		Modprobe: []string{given},
 		Add: []Addition{
@@ -119,9 +122,9 @@ func TestModprobeAdded(t *testing.T) {
 
 func TestModprobeErrors(t *testing.T) {
 	empty := t.TempDir()
-	write(t, filepath.Join(empty, "modprobe.cfg"), nil)
+	buildtest.Write(t, filepath.Join(empty, "modprobe.cfg"), nil)
 	large := filepath.Join(t.TempDir(), "a.conf")
-	write(t, large, make([]byte, confMax+1))
+	buildtest.Write(t, large, make([]byte, confMax+1))
 	for source, want := range map[string]string{
 		filepath.Join(empty, "nothing"): "no such file",
 		empty:                           "no file in it ends in .conf",
@@ -138,21 +141,21 @@ func TestModprobeErrors(t *testing.T) {
 // The configuration of an OS image's root is not taken unasked, but told of when
 // it matters.
 func TestModprobeLeft(t *testing.T) {
-	root := testTree(t)
+	root := buildtest.Tree(t)
 	s := testSpec(t, root)
-	at := filepath.Join(root, modprobeDir, "a.conf")
-	write(t, at, []byte("options loop max_loop=1\nblacklist pcspkr\n"))
+	at := filepath.Join(root, initramfs.ModprobeDir, "a.conf")
+	buildtest.Write(t, at, []byte("options loop max_loop=1\nblacklist pcspkr\n"))
 	if r, _ := makeImage(t, s); r.Notes != nil {
 		t.Errorf("notes about modules that are not there: %q", r.Notes)
 	}
-	write(t, at, []byte("options sd-mod x=1\n"))
+	buildtest.Write(t, at, []byte("options sd-mod x=1\n"))
 	r, _ := makeImage(t, s)
 	want := []string{root + "/etc/modprobe.d says something of sd_mod and is not in the image: --modprobe " + root +
 		"/etc/modprobe.d takes it"}
 	if diff := cmp.Diff(want, r.Notes); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	s.Modprobe = []string{filepath.Join(root, modprobeDir)}
+	s.Modprobe = []string{filepath.Join(root, initramfs.ModprobeDir)}
 	if r, _ := makeImage(t, s); r.Notes != nil {
 		t.Errorf("notes about what is taken: %q", r.Notes)
 	}

@@ -1,11 +1,9 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -13,13 +11,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/inventory"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
-	"github.com/nodisk/nodisk/modload/unpack"
 )
-
-// moduleMax bounds the size of one unpacked module.
-const moduleMax = 256 << 20
 
 // CheckProfiles refuses names that are not those of profiles, all at once, and says what
 // may be meant.
@@ -112,7 +109,7 @@ func moved(absent []string) string {
 // closure resolves what the profiles and the administrator want. What is
 // missing is reported all at once, each with who wanted it. What modules want at
 // run time follows.
-func closure(x *modload.Index, profiles []modload.Profile, added []string, table []extra) ([]modload.Module, error) {
+func closure(x *modload.Index, profiles []modload.Profile, added []string, table []modtree.Extra) ([]modload.Module, error) {
 	byName := make(map[string]modload.Module)
 	var errs []error
 	take := func(mods []modload.Module, who string, err error) {
@@ -134,7 +131,7 @@ func closure(x *modload.Index, profiles []modload.Profile, added []string, table
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if err := extend(x, byName, table); err != nil {
+	if err := modtree.Extend(x, byName, table); err != nil {
 		return nil, err
 	}
 	mods := make([]modload.Module, 0, len(byName))
@@ -146,8 +143,8 @@ func closure(x *modload.Index, profiles []modload.Profile, added []string, table
 }
 
 // readModules reads and unpacks modules, several at a time.
-func readModules(ctx context.Context, fsys fs.FS, mods []modload.Module, done func()) ([]file, error) {
-	files := make([]file, len(mods))
+func readModules(ctx context.Context, fsys fs.FS, mods []modload.Module, done func()) ([]initramfs.Entry, error) {
+	files := make([]initramfs.Entry, len(mods))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, m := range mods {
@@ -155,11 +152,11 @@ func readModules(ctx context.Context, fsys fs.FS, mods []modload.Module, done fu
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			data, err := readModule(fsys, m.Path)
+			data, err := modtree.ReadModule(fsys, m.Path)
 			if err != nil {
 				return fmt.Errorf("read module %s: %w", m.Name, err)
 			}
-			files[i] = file{name: plainPath(m.Path), mode: typeFile | 0o644, data: data, part: PartModules}
+			files[i] = initramfs.Entry{Name: modtree.PlainPath(m.Path), Mode: initramfs.TypeFile | 0o644, Data: data, Part: initramfs.PartModules}
 			done()
 			return nil
 		})
@@ -168,35 +165,24 @@ func readModules(ctx context.Context, fsys fs.FS, mods []modload.Module, done fu
 }
 
 // ofModules are those of files that are the modules.
-func ofModules(files []file, mods []modload.Module) []file {
+func ofModules(files []initramfs.Entry, mods []modload.Module) []initramfs.Entry {
 	names := make(map[string]bool, len(mods))
 	for _, m := range mods {
-		names[plainPath(m.Path)] = true
+		names[modtree.PlainPath(m.Path)] = true
 	}
-	return slices.DeleteFunc(files, func(f file) bool { return !names[f.name] })
+	return slices.DeleteFunc(files, func(f initramfs.Entry) bool { return !names[f.Name] })
 }
 
-func readModule(fsys fs.FS, name string) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w; modules.dep lists it: run depmod again", err)
+// choose reduces the profiles if the Spec has inventories.
+func (b *builder) choose(x *modload.Index, tree fs.FS, profiles []modload.Profile) ([]modload.Profile, error) {
+	if len(b.spec.Inventories) == 0 {
+		return profiles, nil
 	}
+	c, err := inventory.OpenChoice(x, tree)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	plain, err := unpack.Module(name, f)
-	if err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", name, err)
-	}
-	data, err := io.ReadAll(io.LimitReader(plain, moduleMax+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("unpack %s: %w", name, err)
-	case len(data) > moduleMax:
-		return nil, fmt.Errorf("unpack %s: more than %d MiB", name, moduleMax>>20)
-	case !bytes.HasPrefix(data, []byte("\x7fELF")):
-		return nil, fmt.Errorf("%s is not an ELF file: it is damaged", name)
-	}
-	return data, nil
+	reduced, notes, err := c.Choose(profiles, b.spec.Inventories)
+	b.report.Notes, b.byClass = append(b.report.Notes, notes...), c.ByClass
+	return reduced, err
 }

@@ -8,7 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
 	"github.com/nodisk/nodisk/build/depmod"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
 	"github.com/nodisk/nodisk/modload"
@@ -71,7 +75,7 @@ func layouts() map[string]func(m stackModule) string {
 func ofedTree(t *testing.T, at func(stackModule) string, without ...string) string {
 	t.Helper()
 	root := t.TempDir()
-	dir := filepath.Join(root, modulesDir, testRelease)
+	dir := filepath.Join(root, initramfs.ModulesDir, buildtest.Release)
 	symbol := func(name string, of uint32) ko.Symbol {
 		return ko.Symbol{
 			Name: name + "_register", CRC: of + uint32(len(name)), HasCRC: true,
@@ -81,7 +85,7 @@ func ofedTree(t *testing.T, at func(stackModule) string, without ...string) stri
 	const linux, vendors = 0x1000, 0x2000
 	put := func(name string, m stackModule, crcs func(name string) uint32) {
 		file := kotest.Module{
-			Name: m.name, Vermagic: testRelease + " SMP mod_unload modversions ",
+			Name: m.name, Vermagic: buildtest.Release + " SMP mod_unload modversions ",
 			OutOfTree: !strings.HasPrefix(name, "kernel/"),
 			Info:      []ko.Field{{Key: "license", Value: "Dual BSD/GPL"}},
 			Depends:   strings.ReplaceAll(m.uses, " ", ","), Exports: []ko.Symbol{symbol(m.name, crcs(m.name))},
@@ -93,7 +97,7 @@ func ofedTree(t *testing.T, at func(stackModule) string, without ...string) stri
 			s := symbol(use, crcs(use))
 			file.Imports = append(file.Imports, ko.Import{Name: s.Name, CRC: s.CRC, HasCRC: true})
 		}
-		write(t, filepath.Join(dir, name), file.Bytes())
+		buildtest.Write(t, filepath.Join(dir, name), file.Bytes())
 	}
 	for _, m := range inbox() {
 		put(path.Join("kernel", m.dir, m.name+".ko"), m, func(string) uint32 { return linux })
@@ -110,20 +114,20 @@ func ofedTree(t *testing.T, at func(stackModule) string, without ...string) stri
 		})
 	}
 	// As RHEL has it. The search order of kmod has no extra.
-	write(t, filepath.Join(root, "usr/lib/depmod.d/dist.conf"), []byte("search updates extra built-in weak-updates\n"))
-	write(t, filepath.Join(dir, "modules.builtin"), nil)
-	write(t, filepath.Join(dir, "modules.order"), nil)
-	fsys := depmod.Tree(dir, testRelease)
+	buildtest.Write(t, filepath.Join(root, "usr/lib/depmod.d/dist.conf"), []byte("search updates extra built-in weak-updates\n"))
+	buildtest.Write(t, filepath.Join(dir, "modules.builtin"), nil)
+	buildtest.Write(t, filepath.Join(dir, "modules.order"), nil)
+	fsys := depmod.Tree(dir, buildtest.Release)
 	conf, err := depmod.ReadConfig(fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := depmod.Run(fsys, testRelease, conf)
+	x, err := depmod.Run(fsys, buildtest.Release, conf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range x.Texts() {
-		write(t, filepath.Join(dir, name), text)
+		buildtest.Write(t, filepath.Join(dir, name), text)
 	}
 	return root
 }
@@ -132,7 +136,7 @@ func ofedTree(t *testing.T, at func(stackModule) string, without ...string) stri
 func ofedSpec(t *testing.T, root, profiles string) Spec {
 	t.Helper()
 	s := testSpec(t, root)
-	s.Release, s.Profiles, s.Compress = testRelease, strings.Split(profiles, ","), None
+	s.Release, s.Profiles, s.Compress = buildtest.Release, strings.Split(profiles, ","), compress.None
 	return s
 }
 
@@ -143,7 +147,7 @@ func TestOFED(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := ofedSpec(t, ofedTree(t, at), "mlx5")
 			conf := filepath.Join(t.TempDir(), "ipoib.conf")
-			write(t, conf, []byte("options ib_ipoib ipoib_enhanced=0\n"))
+			buildtest.Write(t, conf, []byte("options ib_ipoib ipoib_enhanced=0\n"))
 			s.Modprobe = []string{conf}
 			r, data := makeImage(t, s)
 			if len(r.Warnings) != 0 {
@@ -151,7 +155,7 @@ func TestOFED(t *testing.T) {
 			}
 			dir := t.TempDir()
 			unpackImage(t, data, dir)
-			x, err := modload.Open(os.DirFS(dir), testRelease)
+			x, err := modload.Open(os.DirFS(dir), buildtest.Release)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,9 +166,9 @@ func TestOFED(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := map[string]string{"psample": path.Join(modulesDir, testRelease, "kernel/net/psample/psample.ko")}
+			want := map[string]string{"psample": path.Join(initramfs.ModulesDir, buildtest.Release, "kernel/net/psample/psample.ko")}
 			for _, m := range vendor() {
-				want[m.name] = path.Join(modulesDir, testRelease, at(m))
+				want[m.name] = path.Join(initramfs.ModulesDir, buildtest.Release, at(m))
 			}
 			loaded := make(map[string]bool)
 			for _, m := range mods {
@@ -201,11 +205,11 @@ func TestOFEDInventory(t *testing.T) {
 	for name, at := range layouts() {
 		t.Run(name, func(t *testing.T) {
 			s := ofedSpec(t, ofedTree(t, at), "ib")
-			v, err := ParseInventory("node", strings.NewReader("01:00.0 0207: 15b3:101b\n"))
+			v, err := inventory.Parse("node", strings.NewReader("01:00.0 0207: 15b3:101b\n"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.Inventories = []Inventory{v}
+			s.Inventories = []inventory.List{v}
 			r, _ := makeImage(t, s)
 			have := make(map[string]bool)
 			for _, m := range r.Modules {
@@ -241,7 +245,7 @@ func TestOFEDLeftOut(t *testing.T) {
 			}
 			dir := t.TempDir()
 			unpackImage(t, data, dir)
-			x, err := modload.Open(os.DirFS(dir), testRelease)
+			x, err := modload.Open(os.DirFS(dir), buildtest.Release)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -273,9 +277,9 @@ func TestOFEDShadowed(t *testing.T) {
 			Info: []ko.Field{{Key: "alias", Value: aliasQIB}},
 		},
 	} {
-		m.Vermagic = testRelease + " SMP mod_unload modversions "
+		m.Vermagic = buildtest.Release + " SMP mod_unload modversions "
 		m.Info = append(m.Info, ko.Field{Key: "license", Value: "GPL"})
-		write(t, filepath.Join(root, modulesDir, testRelease, at), m.Bytes())
+		buildtest.Write(t, filepath.Join(root, initramfs.ModulesDir, buildtest.Release, at), m.Bytes())
 	}
 	s := ofedSpec(t, root, "ib")
 	s.ExtraModules = []string{"ib_qib"} // asked for, not only offered
@@ -303,11 +307,11 @@ func TestOFEDRequired(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := ofedSpec(t, root, tt.profiles)
 			if tt.inventory != "" {
-				v, err := ParseInventory("node", strings.NewReader(tt.inventory))
+				v, err := inventory.Parse("node", strings.NewReader(tt.inventory))
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.Inventories = []Inventory{v}
+				s.Inventories = []inventory.List{v}
 			}
 			_, err := Image(t.Context(), s, nil)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {

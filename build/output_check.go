@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/modtree"
+	"github.com/nodisk/nodisk/build/output"
 	"github.com/nodisk/nodisk/internal/escape"
 )
 
@@ -57,9 +60,9 @@ func OutputErrors(specs ...Spec) []OutputError {
 				continue
 			}
 			for _, other := range taken {
-				if c.same(other.path, other.info) || c.kind == toStdout && other.kind == toStdout {
+				if c.Same(other.Path, other.Info) || c.Kind == output.ToStdout && other.Kind == output.ToStdout {
 					err := fmt.Errorf("write %s: it is written twice, as %s and as %s: give each its own path",
-						OutputName(c.name), other, c)
+						output.Name(c.Name), other, c)
 					errs = append(errs, OutputError{[]int{other.spec, i}, err})
 				}
 			}
@@ -69,7 +72,7 @@ func OutputErrors(specs ...Spec) []OutputError {
 	for _, c := range taken {
 		for _, s := range specs { // every image may read what another would write
 			if err := s.reads(c); err != nil {
-				errs = append(errs, OutputError{[]int{c.spec}, fmt.Errorf("write %s: %w", OutputName(c.name), err)})
+				errs = append(errs, OutputError{[]int{c.spec}, fmt.Errorf("write %s: %w", output.Name(c.Name), err)})
 				break
 			}
 		}
@@ -90,7 +93,7 @@ func (s Spec) owner(i, of int) string {
 
 // A claim is an output that a build is going to write.
 type claim struct {
-	destination
+	output.Destination
 
 	flag  string
 	owner string // of several images; see Spec.owner
@@ -116,7 +119,7 @@ func (s Spec) outputs() []wantedOutput {
 	return slices.DeleteFunc(list, func(w wantedOutput) bool { return w.name == "" })
 }
 
-// writesStdout reports whether [Stdout] is what this process was given, and not something of the caller's.
+// writesStdout reports whether [output.Stdout] is what this process was given, and not something of the caller's.
 func (s Spec) writesStdout() bool {
 	return s.Stdout == nil || escape.Bottom(s.Stdout) == io.Writer(os.Stdout)
 }
@@ -124,14 +127,14 @@ func (s Spec) writesStdout() bool {
 func (w wantedOutput) claim(owner string, stdout bool) (claim, error) {
 	c := claim{flag: w.flag, owner: owner}
 	var err error
-	if c.destination, err = findDestination(w.name); err != nil {
+	if c.Destination, err = output.Find(w.name); err != nil {
 		return c, fmt.Errorf("write %s: %w", c, err)
 	}
-	if c.kind == toStdout && !stdout {
-		c.info = nil
+	if c.Kind == output.ToStdout && !stdout {
+		c.Info = nil
 		return c, nil
 	}
-	if err := c.takes(w.text); err != nil {
+	if err := c.Takes(w.text); err != nil {
 		return c, fmt.Errorf("write %s: %w", c, err)
 	}
 	return c, nil
@@ -144,10 +147,10 @@ func (s Spec) reads(c claim) error {
 		if err != nil {
 			continue // who reads it says what is wrong
 		}
-		if c.same(path, info) {
+		if c.Same(path, info) {
 			return fmt.Errorf("it is what %s reads, and would be lost: give another path", in.Flag)
 		}
-		if info.IsDir() && in.holds(c.destination, path) {
+		if info.IsDir() && in.holds(c.Destination, path) {
 			return fmt.Errorf("it is in %s, which %s reads: give a path elsewhere", in.Path, in.Flag)
 		}
 	}
@@ -163,25 +166,25 @@ type readPath struct {
 	excludes func(below string) bool
 }
 
-func (in readPath) holds(d destination, dir string) bool {
+func (in readPath) holds(d output.Destination, dir string) bool {
 	if !in.modules {
-		below, ok := d.below(dir)
+		below, ok := d.Below(dir)
 		return ok && (in.excludes == nil || !in.excludes(below))
 	}
 	// An initramfs beside the modules is where some distributions have it.
-	name := filepath.Base(d.path)
+	name := filepath.Base(d.Path)
 	return isModuleName(name) && slices.ContainsFunc([]string{
-		"", modulesDir, "usr/" + modulesDir,
-		filepath.Base(modulesDir),
+		"", initramfs.ModulesDir, "usr/" + initramfs.ModulesDir,
+		filepath.Base(initramfs.ModulesDir),
 	}, func(below string) bool {
-		if below == "" && !isTree(dir) && !in.flat() {
+		if below == "" && !modtree.IsTree(dir) && !in.flat() {
 			return false
 		}
 		at, _, err := realPath(filepath.Join(dir, below))
 		if err != nil {
 			return false
 		}
-		_, ok := d.below(at)
+		_, ok := d.Below(at)
 		return ok
 	})
 }
@@ -211,7 +214,7 @@ func (s Spec) inputs() []readPath {
 	exclude, _ := parseExclusions(s.Exclude) // who uses them says what is wrong
 	for _, a := range s.Add {
 		list = append(list, readPath{Input: Input{Flag: "--add", Path: a.Source}, excludes: func(below string) bool {
-			return excludedBelow(exclude, cleanName(a.Destination+"/"+below))
+			return excludedBelow(exclude, initramfs.CleanName(a.Destination+"/"+below))
 		}})
 	}
 	for _, secret := range s.Secrets {
@@ -246,7 +249,7 @@ func (s Spec) inputs() []readPath {
 
 // realPath is an input's path without symbolic links, and what is there.
 func realPath(path string) (string, fs.FileInfo, error) {
-	name, err := realName(path)
+	name, err := output.RealName(path)
 	if err != nil {
 		return "", nil, err
 	}

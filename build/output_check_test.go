@@ -5,10 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/build/buildtest"
 )
 
 func TestCheckOutputs(t *testing.T) {
-	root := testTree(t)
+	root := buildtest.Tree(t)
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -18,11 +20,11 @@ func TestCheckOutputs(t *testing.T) {
 		"vmlinuz", "base.img", "conf", "hardware", "key", "added", "tree/etc/hosts",
 		"tree/srv/x", "fw/net.bin", "flat/one.ko", "busybox",
 	} {
-		write(t, at(name), []byte(name))
+		buildtest.Write(t, at(name), []byte(name))
 	}
-	symlink(t, "vmlinuz", at("link"))
-	symlink(t, "tree", at("treelink"))
-	symlink(t, "/dev/stdout", at("stdout"))
+	buildtest.Symlink(t, "vmlinuz", at("link"))
+	buildtest.Symlink(t, "tree", at("treelink"))
+	buildtest.Symlink(t, "/dev/stdout", at("stdout"))
 	for from, to := range map[string]string{"vmlinuz": "hard", "conf": "conf.hard"} {
 		if err := os.Link(at(from), at(to)); err != nil {
 			t.Fatal(err)
@@ -72,10 +74,10 @@ func TestCheckOutputs(t *testing.T) {
 		"module":                {func(s *Spec) { s.Out = at("flat/one.ko") }, "--module-dir reads"},
 		"beside the modules":    {func(s *Spec) { s.Out = at("flat/initramfs.img") }, ""},
 		"index": {
-			func(s *Spec) { s.Out = filepath.Join(root, "lib/modules", testRelease, "modules.dep") }, "--modules reads",
+			func(s *Spec) { s.Out = filepath.Join(root, "lib/modules", buildtest.Release, "modules.dep") }, "--modules reads",
 		},
 		"image of a module tree": {func(s *Spec) {
-			s.Out = filepath.Join(root, "lib/modules", testRelease, "initramfs.img")
+			s.Out = filepath.Join(root, "lib/modules", buildtest.Release, "initramfs.img")
 		}, ""},
 		"secrets and image": {
 			func(s *Spec) { s.SecretOut = "./image" },
@@ -109,7 +111,7 @@ func TestCheckOutputs(t *testing.T) {
 // Several images: each other's inputs and outputs count.
 func TestCheckOutputsOfSeveral(t *testing.T) {
 	t.Chdir(t.TempDir())
-	write(t, "vmlinuz", nil)
+	buildtest.Write(t, "vmlinuz", nil)
 	err := CheckOutputs(Spec{Out: "a", SBOM: "list"}, Spec{Out: "./list"}, Spec{Kernel: "vmlinuz", Out: "b"},
 		Spec{Out: "vmlinuz"})
 	want := "write ./list: it is written twice, as --sbom of image 1 and as --out of image 2: give each " +
@@ -122,17 +124,17 @@ func TestCheckOutputsOfSeveral(t *testing.T) {
 
 // Nothing is lost, and nothing written, where an output is an input.
 func TestImageOntoInput(t *testing.T) {
-	s := testSpec(t, testTree(t))
+	s := testSpec(t, buildtest.Tree(t))
 	s.Kernel = filepath.Join(t.TempDir(), "vmlinuz")
-	write(t, s.Kernel, bzImage(testRelease))
+	buildtest.Write(t, s.Kernel, buildtest.BzImage(buildtest.Release))
 	s.SBOM = s.Kernel
 	if _, err := Image(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "it is what --kernel reads") {
 		t.Errorf("error %v", err)
 	}
-	if fileText(t, s.Kernel) != string(bzImage(testRelease)) {
+	if buildtest.ReadText(t, s.Kernel) != string(buildtest.BzImage(buildtest.Release)) {
 		t.Error("the kernel was overwritten")
 	}
-	if left := ls(t, filepath.Dir(s.Out)); left != nil {
+	if left := buildtest.Names(t, filepath.Dir(s.Out)); left != nil {
 		t.Errorf("written: %v", left)
 	}
 }

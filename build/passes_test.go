@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
-	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/cpiotest"
+	"github.com/nodisk/nodisk/build/initramfs"
 )
 
 // A countedImage counts the bytes that are read of an image.
@@ -31,36 +33,38 @@ func TestPasses(t *testing.T) {
 		files   = 50
 		release = "6.1.0"
 	)
-	list := []archived{
-		fileEntry("init", "#!/bin/sh\n"), dirEntry("usr"), dirEntry("usr/lib"), linkEntry("lib", "usr/lib"),
-		dirEntry("etc"),
-		fileEntry("etc/hosts", "10.0.0.1 a\n"), dirEntry("scripts"), fileEntry("scripts/functions", "#"),
-		dirEntry("scripts/init-top"),
-		fileEntry("scripts/init-top/ORDER", "#"), dirEntry("usr/lib/modprobe.d"), dirEntry("usr/lib/modules"),
+	list := []cpiotest.File{
+		cpiotest.Regular("init", "#!/bin/sh\n"), cpiotest.Dir("usr"), cpiotest.Dir("usr/lib"), cpiotest.Link("lib", "usr/lib"),
+		cpiotest.Dir("etc"),
+		cpiotest.Regular("etc/hosts", "10.0.0.1 a\n"), cpiotest.Dir("scripts"), cpiotest.Regular("scripts/functions", "#"),
+		cpiotest.Dir("scripts/init-top"),
+		cpiotest.Regular("scripts/init-top/ORDER", "#"), cpiotest.Dir("usr/lib/modprobe.d"), cpiotest.Dir("usr/lib/modules"),
 	}
 	for i := range files {
 		dir := fmt.Sprintf("usr/lib/modules/%s.%d", release, i)
-		list = append(list, fileEntry(fmt.Sprintf("usr/lib/modprobe.d/%d.conf", i), "options x y=1\n"), dirEntry(dir),
-			fileEntry(dir+"/modules.dep", "x.ko:\n"), fileEntry(dir+"/x.ko", string(moduleStub("x", release))))
+		list = append(list, cpiotest.Regular(fmt.Sprintf("usr/lib/modprobe.d/%d.conf", i), "options x y=1\n"), cpiotest.Dir(dir),
+			cpiotest.Regular(dir+"/modules.dep", "x.ko:\n"), cpiotest.Regular(dir+"/x.ko", string(buildtest.ModuleStub("x", release))))
 	}
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
-	if _, err := z.Write(newc(list...)); err != nil {
+	if _, err := z.Write(cpiotest.Archive(list...)); err != nil {
 		t.Fatal(err)
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	reader := func(ctx context.Context, src *Source) (*ImageReader, error) { return ReadSource(ctx, src, true) }
+	reader := func(ctx context.Context, src *initramfs.Source) (*initramfs.Reader, error) {
+		return initramfs.ReadSource(ctx, src, true)
+	}
 	for name, c := range map[string]struct {
 		passes int64
-		read   func(ctx context.Context, src *Source) error
+		read   func(ctx context.Context, src *initramfs.Source) error
 	}{
-		"inspect": {1, func(ctx context.Context, src *Source) error {
-			_, err := InspectSource(ctx, src, true)
+		"inspect": {1, func(ctx context.Context, src *initramfs.Source) error {
+			_, err := initramfs.InspectSource(ctx, src, true)
 			return err
 		}},
-		"check": {2, func(ctx context.Context, src *Source) error {
+		"check": {2, func(ctx context.Context, src *initramfs.Source) error {
 			image, err := reader(ctx, src)
 			if err != nil {
 				return err
@@ -74,79 +78,43 @@ func TestPasses(t *testing.T) {
 			}
 			return nil
 		}},
-		"base": {3, func(ctx context.Context, src *Source) error { // one is for its hash
+		"base": {3, func(ctx context.Context, src *initramfs.Source) error { // one is for its hash
 			b, err := readBase(ctx, src)
-			if err == nil && string(b.tree.get(initPath).data) != "#!/bin/sh\n" {
+			if err == nil && string(b.tree.Get(initramfs.InitPath).Data) != "#!/bin/sh\n" {
 				t.Error("the base's /init was not loaded")
 			}
 			return err
 		}},
-		"diff": {2, func(ctx context.Context, src *Source) error {
+		"diff": {2, func(ctx context.Context, src *initramfs.Source) error {
 			image, err := reader(ctx, src)
 			if err != nil {
 				return err
 			}
-			_, err = Diff(ctx, image, image)
+			_, err = initramfs.Diff(ctx, image, image)
 			return err
 		}},
-		"one file": {2, func(ctx context.Context, src *Source) error {
+		"one file": {2, func(ctx context.Context, src *initramfs.Source) error {
 			image, err := reader(ctx, src)
 			if err != nil {
 				return err
 			}
 			return image.WriteFile(ctx, io.Discard, "etc/hosts")
 		}},
-		"unpack": {2, func(ctx context.Context, src *Source) error {
+		"unpack": {2, func(ctx context.Context, src *initramfs.Source) error {
 			image, err := reader(ctx, src)
 			if err != nil {
 				return err
 			}
-			_, err = image.Unpack(ctx, Unpacking{Dir: t.TempDir()})
+			_, err = image.Unpack(ctx, initramfs.Unpacking{Dir: t.TempDir()})
 			return err
 		}},
 	} {
 		file := &countedImage{ReaderAt: bytes.NewReader(packed.Bytes())}
-		if err := c.read(t.Context(), &Source{ReaderAt: file, Size: int64(packed.Len())}); err != nil {
+		if err := c.read(t.Context(), &initramfs.Source{ReaderAt: file, Size: int64(packed.Len())}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if n := file.read.Load(); n > c.passes*int64(packed.Len()) {
 			t.Errorf("%s: of an image of %d bytes, %d were read", name, packed.Len(), n)
 		}
-	}
-}
-
-// What was not loaded can be looked up, and not read.
-func TestNotLoaded(t *testing.T) {
-	data := newc(dirEntry("d"), fileEntry("d/a", "aa"), fileEntry("d/b", "bbb"), fileEntry("d/empty", ""))
-	r, err := ReadSource(t.Context(), bytesSource(data), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var visited []string
-	err = r.Read(t.Context(), []string{"d/a", "d/none"},
-		func(name string) bool { return strings.HasPrefix(name, "d/") },
-		func(names []string, size int64, content io.Reader) error {
-			text, err := io.ReadAll(content)
-			visited = append(visited, fmt.Sprintf("%v %d %s", names, size, text))
-			return err
-		})
-	if want := "[[d/a] 2 aa [d/b] 3 bbb [d/empty] 0 ]"; err != nil || fmt.Sprint(visited) != want {
-		t.Errorf("visited %v, %v, want %s", visited, err, want)
-	}
-	sub, err := fs.Sub(r.FS(), "d")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{"a": "aa", "empty": ""} {
-		if text, err := fs.ReadFile(sub, name); err != nil || string(text) != want {
-			t.Errorf("%s: %q, %v", name, text, err)
-		}
-	}
-	if info, err := fs.Stat(sub, "b"); err != nil || info.Size() != 3 {
-		t.Errorf("d/b: %v, %v", info, err)
-	}
-	if _, err := fs.ReadFile(sub, "b"); err == nil ||
-		!strings.HasSuffix(err.Error(), "it was not loaded from the image") {
-		t.Errorf("d/b was read: %v", err)
 	}
 }

@@ -6,37 +6,39 @@ import (
 	"io"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/build/initramfs"
 )
 
 // An ImageFile is an entry of an image with its content.
 type ImageFile struct {
-	File
+	initramfs.File
 	Data []byte // content of a regular file; nil for anything else
 }
 
 // ReadImage reads an image of any make with the content of its files, in the order of the
 // archives.
-func ReadImage(r io.Reader) ([]ImageFile, []Segment, error) {
+func ReadImage(r io.Reader) ([]ImageFile, []initramfs.Segment, error) {
 	ctx := context.Background()
-	src, err := NewSource(ctx, r)
+	src, err := initramfs.NewSource(ctx, r)
 	if err != nil {
 		return nil, nil, err
 	}
-	image, err := ReadSource(ctx, src, false)
+	image, err := initramfs.ReadSource(ctx, src, false)
 	if err != nil {
 		return nil, nil, err
 	}
 	list := make([]ImageFile, len(image.Files))
-	var regular []*File
-	place := make(map[*File]int)
+	var regular []*initramfs.File
+	place := make(map[*initramfs.File]int)
 	for i := range image.Files {
 		f := &image.Files[i]
 		list[i].File = *f
-		if f.Mode&typeMask == typeFile {
+		if f.Mode&initramfs.TypeMask == initramfs.TypeFile {
 			regular, place[f] = append(regular, f), i
 		}
 	}
-	err = image.contents(ctx, regular, func(f *File, content io.Reader) (err error) {
+	err = image.Each(ctx, regular, func(f *initramfs.File, content io.Reader) (err error) {
 		list[place[f]].Data, err = io.ReadAll(content)
 		return err
 	})
@@ -44,10 +46,10 @@ func ReadImage(r io.Reader) ([]ImageFile, []Segment, error) {
 }
 
 // imageOf is an archive as the images have them.
-func imageOf(t testing.TB, files ...file) []byte {
+func imageOf(t testing.TB, files ...initramfs.Entry) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	if err := writeCPIO(&out, files, time.Unix(0, 0)); err != nil {
+	if err := initramfs.WriteCPIO(&out, files, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
@@ -55,14 +57,9 @@ func imageOf(t testing.TB, files ...file) []byte {
 
 // originOf is newOrigin of what is in memory.
 func originOf(data []byte) origin {
-	o, err := newOrigin(context.Background(), bytesSource(data))
+	o, err := newOrigin(context.Background(), initramfs.BytesSource(data))
 	if err != nil {
 		panic(err) // there is nothing that could fail
 	}
 	return o
-}
-
-// inspect is Inspect with a limit for what may be unpacked.
-func inspect(data []byte, maxRaw int64) (Contents, error) {
-	return listing{maxRaw: maxRaw}.read(context.Background(), bytesSource(data))
 }

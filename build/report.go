@@ -8,19 +8,25 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/output"
+	"github.com/nodisk/nodisk/internal/quantity"
 )
 
 // A Report is what became of an image.
 type Report struct {
 	Out         string
 	DryRun      bool // nothing was compressed or written: Bytes, InitBytes and SHA256 are not known
-	Compression Compression
+	Compression compress.Compression
 	Release     string   // of the modules
 	Profiles    []string // as asked for
 	Bytes       int64    // of the image's file
 	Raw         int64    // of the archive before compression
 	InitBytes   int64    // what /init alone takes when compressed
-	Parts       []PartSize
+	Parts       []initramfs.PartSize
 	Modules     []ModuleSize // largest first
 	SHA256      string       // of the image's file, hexadecimal
 	Took        time.Duration
@@ -37,13 +43,6 @@ type MicrocodeBlob struct {
 	Updates []string // processor and revision of each: "06-55-04 revision 0x2007006"
 }
 
-// A PartSize sums up one part of an image.
-type PartSize struct {
-	Part  Part
-	Files int
-	Bytes int64 // uncompressed, without the archive's headers
-}
-
 // A ModuleSize is one module, uncompressed.
 type ModuleSize struct {
 	Name  string
@@ -54,52 +53,42 @@ type ModuleSize struct {
 const topModules = 10
 
 // measure adds what an archive tells.
-func (r *Report) measure(p segmentBlocks) {
-	r.Raw += p.raw()
-	sizes := make(map[Part]PartSize)
+func (r *Report) measure(p initramfs.ArchiveBlocks) {
+	r.Raw += p.Raw()
+	sizes := make(map[initramfs.Part]initramfs.PartSize)
 	for _, part := range r.Parts {
 		sizes[part.Part] = part
 	}
-	for f, bytes := range p.contents() {
-		s := sizes[f.part]
-		s.Part, s.Files, s.Bytes = f.part, s.Files+1, s.Bytes+bytes
-		sizes[f.part] = s
-		if f.part == PartModules {
-			r.Modules = append(r.Modules, ModuleSize{moduleName(f.name), bytes})
+	for f, bytes := range p.Contents() {
+		s := sizes[f.Part]
+		s.Part, s.Files, s.Bytes = f.Part, s.Files+1, s.Bytes+bytes
+		sizes[f.Part] = s
+		if f.Part == initramfs.PartModules {
+			r.Modules = append(r.Modules, ModuleSize{ko.ModuleName(f.Name), bytes})
 		}
 	}
-	r.Parts = sortParts(sizes)
+	r.Parts = initramfs.SortParts(sizes)
 	slices.SortFunc(r.Modules, func(a, b ModuleSize) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
 	})
 }
 
-func sortParts(sizes map[Part]PartSize) []PartSize {
-	var list []PartSize
-	for _, p := range slices.Backward(parts()) {
-		if s, ok := sizes[p]; ok {
-			list = append(list, s)
-		}
-	}
-	return list
-}
-
 // WriteText prints the summary that ends nodisk build.
 func (r Report) WriteText(w io.Writer) error {
 	var out strings.Builder
-	size, modules := fmt.Sprintf("%s in %v", bytesText(r.Bytes), r.Compression), topModules
+	size, modules := fmt.Sprintf("%s in %v", quantity.Bytes(r.Bytes), r.Compression), topModules
 	if r.DryRun {
 		size, modules = "not written (dry run)", len(r.Modules)
 	}
-	fmt.Fprintf(&out, "%s: %s, %s unpacked, for Linux %s (%s)\n", OutputName(r.Out), size, bytesText(r.Raw), r.Release,
+	fmt.Fprintf(&out, "%s: %s, %s unpacked, for Linux %s (%s)\n", output.Name(r.Out), size, quantity.Bytes(r.Raw), r.Release,
 		strings.Join(r.Profiles, ", "))
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, p := range r.Parts {
-		_, _ = fmt.Fprintf(table, "%d\t  %s\t%s\n", p.Bytes, plural(p.Files, "file"), partText(p.Part, r))
+		_, _ = fmt.Fprintf(table, "%d\t  %s\t%s\n", p.Bytes, quantity.Plural(p.Files, "file"), partText(p.Part, r))
 	}
 	_ = table.Flush() // a strings.Builder takes everything
 	if n := min(len(r.Modules), modules); n > 0 {
-		fmt.Fprintf(&out, "largest of %s, unpacked:\n", plural(len(r.Modules), "module"))
+		fmt.Fprintf(&out, "largest of %s, unpacked:\n", quantity.Plural(len(r.Modules), "module"))
 		table = tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 		for _, m := range r.Modules[:n] {
 			_, _ = fmt.Fprintf(table, "%d\t  %s\n", m.Bytes, m.Name)
@@ -153,27 +142,12 @@ func inFile(name string) string {
 	if name == "" {
 		return ""
 	}
-	return ", in " + OutputName(name)
+	return ", in " + output.Name(name)
 }
 
-func partText(p Part, r Report) string {
-	if p == PartInit && r.Compression != None && r.InitBytes > 0 {
-		return fmt.Sprintf("  %v (%s in %v)", p, bytesText(r.InitBytes), r.Compression)
+func partText(p initramfs.Part, r Report) string {
+	if p == initramfs.PartInit && r.Compression != compress.None && r.InitBytes > 0 {
+		return fmt.Sprintf("  %v (%s in %v)", p, quantity.Bytes(r.InitBytes), r.Compression)
 	}
 	return fmt.Sprintf("  %v", p)
-}
-
-// bytesText prints a size both for people and for comparison.
-func bytesText(n int64) string {
-	if n < 1_000_000 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	return fmt.Sprintf("%.2f MB", float64(n)/1e6)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/program"
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
@@ -18,17 +20,6 @@ const (
 	rescueDir   = "bin"
 	rescueShell = "bin/sh"
 )
-
-// rescueCommands are those of u-root that make up the rescue shell's program:
-// what somebody needs at night on a node without a disk. gosh is its shell.
-func rescueCommands() []string {
-	return strings.Fields(`gosh
-		basename cat chmod chroot cp date dd df dirname dmesg du echo false find free
-		grep gzip head hexdump hostname insmod ip kill ln losetup ls lsmod md5sum mkdir
-		mknod more mount mv netcat netstat pci pidof ping ps pwd readlink rm rmmod
-		seq shasum sleep sort strings stty sync tail tar tee touch tr true
-		umount uname uniq uptime wc wget which xargs blkid`)
-}
 
 // rescueAliases are names that administrators expect and u-root does not have,
 // as the shell's scripts.
@@ -56,7 +47,7 @@ func busyboxApplets() []string {
 }
 
 // rescue are the files of the image's rescue shell, if it has one.
-func (s Spec) rescue(ctx context.Context, arch string) ([]file, error) {
+func (s Spec) rescue(ctx context.Context, arch string) ([]initramfs.Entry, error) {
 	if s.Rescue == nil {
 		return nil, nil
 	}
@@ -67,80 +58,71 @@ func (s Spec) rescue(ctx context.Context, arch string) ([]file, error) {
 	return rescueFiles(program, arch)
 }
 
-// rescueFiles are the files of a rescue shell. Program is what [CompileRescue]
+// rescueFiles are the files of a rescue shell. Program is what [program.CompileRescue]
 // returns, a busybox, or any other shell; it must be static.
-func rescueFiles(program []byte, arch string) ([]file, error) {
-	if err := checkStatic("the rescue shell", program, arch); err != nil {
+func rescueFiles(static []byte, arch string) ([]initramfs.Entry, error) {
+	if err := program.CheckStatic("the rescue shell", static, arch); err != nil {
 		return nil, err
 	}
-	binary := func(name string) file {
-		return file{name: path.Join(rescueDir, name), mode: typeFile | 0o755, data: program, part: PartRescue}
+	binary := func(name string) initramfs.Entry {
+		return initramfs.Entry{Name: path.Join(rescueDir, name), Mode: initramfs.TypeFile | 0o755, Data: static, Part: initramfs.PartRescue}
 	}
-	link := func(name, target string) file {
-		return file{name: path.Join(rescueDir, name), mode: typeLink | 0o777, data: []byte(target), part: PartRescue}
+	link := func(name, target string) initramfs.Entry {
+		return initramfs.Entry{Name: path.Join(rescueDir, name), Mode: initramfs.TypeLink | 0o777, Data: []byte(target), Part: initramfs.PartRescue}
 	}
 	// /init answers as modprobe: it knows softdeps, aliases and parameters. And it tells
 	// PID 1 to end the machine, which saves what has been written first.
-	var files []file
+	var files []initramfs.Entry
 	for _, name := range initNames() {
 		// From the top: /bin may be a link into /usr.
-		files = append(files, link(name, "/"+initPath))
+		files = append(files, link(name, "/"+initramfs.InitPath))
 	}
 	switch {
-	case bytes.Contains(program, []byte(rescueMark)):
+	case bytes.Contains(static, []byte(program.RescueMark)):
 		// It follows links to the last but one, which tells it the command.
 		files = append(files, binary("bb"), link("sh", "gosh"))
-		for _, name := range rescueCommands() {
-			if bytes.Contains(program, []byte(urootCommands+name+".registeredMain")) {
+		for _, name := range program.RescueCommands() {
+			if bytes.Contains(static, []byte(program.URootCommands+name+".registeredMain")) {
 				files = append(files, link(name, "bb"))
 			}
 		}
 		for name, text := range rescueAliases() {
 			text = "#!/" + rescueShell + "\n" + text + "\n"
-			files = append(files, file{
-				name: path.Join(rescueDir, name), mode: typeFile | 0o755, data: []byte(text),
-				part: PartRescue,
+			files = append(files, initramfs.Entry{
+				Name: path.Join(rescueDir, name), Mode: initramfs.TypeFile | 0o755, Data: []byte(text),
+				Part: initramfs.PartRescue,
 			})
 		}
-	case bytes.Contains(program, []byte("BusyBox v")):
+	case bytes.Contains(static, []byte("BusyBox v")):
 		files = append(files, binary("busybox"))
 		for _, name := range busyboxApplets() {
 			// The names of its applets lie one after the other, each ended by NUL.
-			if bytes.Contains(program, []byte("\x00"+name+"\x00")) && !slices.Contains(initNames(), name) {
+			if bytes.Contains(static, []byte("\x00"+name+"\x00")) && !slices.Contains(initNames(), name) {
 				files = append(files, link(name, "busybox"))
 			}
 		}
-		if !slices.ContainsFunc(files, func(f file) bool { return f.name == rescueShell }) {
+		if !slices.ContainsFunc(files, func(f initramfs.Entry) bool { return f.Name == rescueShell }) {
 			return nil, errors.New("check the rescue shell: this busybox has no applet sh; take another")
 		}
 	default:
 		files = append(files, binary("sh"))
 	}
-	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(files, func(a, b initramfs.Entry) int { return cmp.Compare(a.Name, b.Name) })
 	return files, nil
 }
 
-// rescueMark is in every busybox of Go that gobusybox made: the path of its main
-// package. urootCommands is where u-root's commands are.
-const (
-	rescueMark    = "bb.u-root.com/bb"
-	urootModule   = "github.com/u-root/u-root"
-	urootVersion  = "v0.16.0" // as in go.mod
-	urootCommands = urootModule + "/cmds/core/"
-)
-
 // shellMissed is about an image in which /bin may be a link of what was added.
-func (b *builder) shellMissed(config cmdline.Args, files []file) []string {
-	if at, _, err := b.links.lookup(rescueShell, false); err == nil &&
-		slices.ContainsFunc(files, func(f file) bool { return f.name == at }) {
+func (b *builder) shellMissed(config cmdline.Args, files []initramfs.Entry) []string {
+	if at, _, err := b.links.Lookup(rescueShell, false); err == nil &&
+		slices.ContainsFunc(files, func(f initramfs.Entry) bool { return f.Name == at }) {
 		return nil
 	}
 	return shellMissed(config, files)
 }
 
 // shellMissed tells what in the config asks for a shell that the image lacks.
-func shellMissed(config cmdline.Args, files []file) []string {
-	if slices.ContainsFunc(files, func(f file) bool { return f.name == rescueShell }) {
+func shellMissed(config cmdline.Args, files []initramfs.Entry) []string {
+	if slices.ContainsFunc(files, func(f initramfs.Entry) bool { return f.Name == rescueShell }) {
 		return nil
 	}
 	var warnings []string

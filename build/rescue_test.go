@@ -3,13 +3,15 @@ package build
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/program"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
@@ -23,15 +25,15 @@ func rescueNames(t *testing.T, program []byte) []string {
 	}
 	var names []string
 	for _, f := range files {
-		name := f.name
+		name := f.Name
 		switch {
-		case f.mode&typeMask == typeLink:
-			name += " -> " + string(f.data)
-		case !bytes.Equal(f.data, program):
-			name += " " + strings.TrimSpace(string(f.data))
+		case f.Mode&initramfs.TypeMask == initramfs.TypeLink:
+			name += " -> " + string(f.Data)
+		case !bytes.Equal(f.Data, program):
+			name += " " + strings.TrimSpace(string(f.Data))
 		}
-		if f.part != PartRescue {
-			t.Errorf("%s is of the part %v", name, f.part)
+		if f.Part != initramfs.PartRescue {
+			t.Errorf("%s is of the part %v", name, f.Part)
 		}
 		names = append(names, name)
 	}
@@ -40,7 +42,7 @@ func rescueNames(t *testing.T, program []byte) []string {
 
 func TestRescueFiles(t *testing.T) {
 	text := func(words ...string) []byte {
-		return elfStub(machineAMD64, strings.Join(words, "\x00"))
+		return buildtest.ELFStub(buildtest.MachineAMD64, strings.Join(words, "\x00"))
 	}
 	for name, tt := range map[string]struct {
 		program []byte
@@ -58,8 +60,8 @@ func TestRescueFiles(t *testing.T) {
 			},
 		},
 		"u-root": {
-			text(rescueMark, urootCommands+"gosh.registeredMain", urootCommands+"ls.registeredMain",
-				urootCommands+"init.registeredMain"),
+			text(program.RescueMark, program.URootCommands+"gosh.registeredMain", program.URootCommands+"ls.registeredMain",
+				program.URootCommands+"init.registeredMain"),
 			[]string{
 				"bin/bb", "bin/gosh -> bb", "bin/halt -> /init", "bin/ls -> bb", "bin/lspci #!/bin/sh\npci \"$@\"",
 				"bin/modprobe -> /init", "bin/nc #!/bin/sh\nnetcat \"$@\"", "bin/poweroff -> /init",
@@ -79,7 +81,7 @@ func TestRescueFiles(t *testing.T) {
 		want    string
 	}{
 		"rubbish": {[]byte("#!/bin/sh\n"), "amd64", "check the rescue shell: not an ELF program"},
-		"other architecture": {elfStub(machineAMD64, ""), "arm64", "check the rescue shell: it is a program for " +
+		"other architecture": {buildtest.ELFStub(buildtest.MachineAMD64, ""), "arm64", "check the rescue shell: it is a program for " +
 			"amd64 (EM_X86_64), but the kernel is for arm64"},
 		"no sh": {text("BusyBox v1.35.0", "", "cat", ""), "", "has no applet sh"},
 	} {
@@ -104,14 +106,14 @@ func TestRescueBusybox(t *testing.T) {
 // No init of a root's may be taken for one that is not (root=ramfs starts the first of
 // /sbin/init, /etc/init, /bin/init), and names are not there twice.
 func TestRescueNames(t *testing.T) {
-	for _, list := range [][]string{rescueCommands(), busyboxApplets()} {
+	for _, list := range [][]string{program.RescueCommands(), busyboxApplets()} {
 		sorted := slices.Clone(list)
 		slices.Sort(sorted)
 		if n := len(slices.Compact(sorted)); n != len(list) {
 			t.Errorf("%d names, %d different ones", len(list), n)
 		}
 		for name := range rescueAliases() {
-			if slices.Contains(rescueCommands(), name) {
+			if slices.Contains(program.RescueCommands(), name) {
 				t.Errorf("%s is both a command and a script", name)
 			}
 		}
@@ -123,41 +125,8 @@ func TestRescueNames(t *testing.T) {
 	}
 }
 
-// What is in the cache is not compiled again; what is not a program there is not taken.
-func TestRescueCache(t *testing.T) {
-	gomod, err := os.ReadFile("../go.mod")
-	if err != nil || !strings.Contains(string(gomod), "\t"+urootModule+" "+urootVersion+"\n") {
-		t.Errorf("%v; go.mod has another version of %s than %s", err, urootModule, urootVersion)
-	}
-	cache := filepath.Join(t.TempDir(), "nodisk")
-	kept := filepath.Join(cache, rescueName("amd64"))
-	if err := keep(t.Context(), kept, elfStub(machineAMD64, "")); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", "/nowhere")
-	got, err := CompileRescue(t.Context(), cache, "amd64")
-	if err != nil || !bytes.Equal(got, elfStub(machineAMD64, "")) {
-		t.Errorf("got %d bytes, %v", len(got), err)
-	}
-	const want = "compile the rescue shell: no go command in PATH; install Go, or give a static busybox by " +
-		"--rescue=FILE"
-	if _, err := CompileRescue(t.Context(), cache, "arm64"); err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	if err := keep(t.Context(), kept, []byte("half")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := CompileRescue(t.Context(), cache, "amd64"); err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	left, err := os.ReadDir(cache)
-	if err != nil || len(left) != 1 {
-		t.Errorf("%d files are left, %v; want 1", len(left), err)
-	}
-}
-
 func TestShellMissed(t *testing.T) {
-	shell := []file{{name: rescueShell}}
+	shell := []initramfs.Entry{{Name: rescueShell}}
 	for config, want := range map[string][]string{
 		"":                            nil,
 		"rd.shell=0":                  nil,

@@ -19,7 +19,10 @@ import (
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	"github.com/spdx/tools-golang/spdx/v2/v2_3"
 
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/output"
+	"github.com/nodisk/nodisk/build/program"
 )
 
 // A bom collects what is in an image as an SPDX 2.3 document.
@@ -37,7 +40,7 @@ const (
 
 // writeSBOM writes what is in the image, which has been written. It says nothing that
 // would not be the same in another build of the same input: no host, no user, no hour.
-func (b *builder) writeSBOM(ctx context.Context, list []segmentBlocks) error {
+func (b *builder) writeSBOM(ctx context.Context, list []initramfs.ArchiveBlocks) error {
 	if b.spec.SBOM == "" {
 		return nil
 	}
@@ -48,7 +51,7 @@ func (b *builder) writeSBOM(ctx context.Context, list []segmentBlocks) error {
 		DocumentNamespace: "https://github.com/nodisk/nodisk/spdx/" + spdxWord(name) + "-" + b.report.SHA256,
 		CreationInfo: &v2_3.CreationInfo{
 			Created:  b.spec.Time.UTC().Format(time.RFC3339),
-			Creators: []common.Creator{{CreatorType: "Tool", Creator: "nodisk-" + ownVersion()}},
+			Creators: []common.Creator{{CreatorType: "Tool", Creator: "nodisk-" + program.Version()}},
 		},
 	}
 	s.ids[imageID] = true
@@ -63,7 +66,7 @@ func (b *builder) writeSBOM(ctx context.Context, list []segmentBlocks) error {
 		return fmt.Errorf("write SBOM: %w", err)
 	}
 	for _, p := range list {
-		if p.source != nil {
+		if p.Source != nil {
 			id := s.addPackage(&v2_3.Package{
 				PackageName: "base image", PrimaryPackagePurpose: "ARCHIVE",
 				PackageChecksums: sha256Is(b.base.origin.sha256),
@@ -72,28 +75,20 @@ func (b *builder) writeSBOM(ctx context.Context, list []segmentBlocks) error {
 			s.relate(imageID, common.TypeRelationshipContains, id)
 			continue
 		}
-		for _, f := range p.files {
-			if f.mode&typeMask == typeFile {
+		for _, f := range p.Files {
+			if f.Mode&initramfs.TypeMask == initramfs.TypeFile {
 				s.file(f)
 			}
 		}
 	}
 	text, err := json.MarshalIndent(s.doc, "", "  ")
 	if err == nil {
-		err = b.outs.write(ctx, b.spec.SBOM, imageMode, true, append(text, '\n'))
+		err = b.outs.Write(ctx, b.spec.SBOM, output.ImageMode, true, append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write SBOM: %w", err)
 	}
 	return nil
-}
-
-// ownVersion is the version of this program.
-func ownVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return strings.Trim(info.Main.Version, "()")
-	}
-	return "unknown"
 }
 
 // kernel is not in the image, but what is there runs on it.
@@ -114,9 +109,9 @@ func (s *bom) kernel(at, release string) error {
 }
 
 // file adds a regular file. Of one that only root may read nothing but the path is said.
-func (s *bom) file(f file) {
-	name := "/" + f.name
-	if f.mode&0o077 == 0 {
+func (s *bom) file(f initramfs.Entry) {
+	name := "/" + f.Name
+	if f.Mode&0o077 == 0 {
 		id := s.addPackage(&v2_3.Package{
 			PackageName: name, PrimaryPackagePurpose: "FILE", PackageComment: "for root alone: neither content nor " +
 				"hash is listed",
@@ -124,9 +119,9 @@ func (s *bom) file(f file) {
 		s.relate(imageID, common.TypeRelationshipContains, id)
 		return
 	}
-	if f.part == PartInit || f.part == PartRescue {
-		if info, err := buildinfo.Read(bytes.NewReader(f.data)); err == nil {
-			s.program(name, sum256(f.data), info)
+	if f.Part == initramfs.PartInit || f.Part == initramfs.PartRescue {
+		if info, err := buildinfo.Read(bytes.NewReader(f.Data)); err == nil {
+			s.program(name, sum256(f.Data), info)
 			return
 		}
 	}
@@ -135,23 +130,23 @@ func (s *bom) file(f file) {
 		FileCopyrightText:  noAssertion,
 		LicenseInfoInFiles: []string{noAssertion}, Checksums: sums(f),
 	}
-	switch f.part {
-	case PartModules:
+	switch f.Part {
+	case initramfs.PartModules:
 		one.FileTypes = []string{"BINARY"}
-		if m, err := ko.Parse(f.data); err == nil { // --no-check takes anything
+		if m, err := ko.Parse(f.Data); err == nil { // --no-check takes anything
 			one.FileComment = moduleComment(m)
 			one.LicenseInfoInFiles = []string{s.license(m.Field("license"))}
 		}
-	case PartFirmware, PartRescue, PartMicrocode:
+	case initramfs.PartFirmware, initramfs.PartRescue, initramfs.PartMicrocode:
 		one.FileTypes = []string{"BINARY"}
-	case PartConfig, PartIndexes:
+	case initramfs.PartConfig, initramfs.PartIndexes:
 		one.FileTypes = []string{"TEXT"}
-		if strings.HasSuffix(f.name, ".bin") {
+		if strings.HasSuffix(f.Name, ".bin") {
 			one.FileTypes = []string{"BINARY"}
 		}
 	default:
 	}
-	one.FileSPDXIdentifier = s.id("File-" + f.name)
+	one.FileSPDXIdentifier = s.id("File-" + f.Name)
 	s.doc.Files = append(s.doc.Files, one)
 	s.relate(imageID, common.TypeRelationshipContains, one.FileSPDXIdentifier)
 }
@@ -273,15 +268,15 @@ func sha256Is(sum string) []common.Checksum {
 	return []common.Checksum{{Algorithm: common.SHA256, Value: sum}}
 }
 
-func sums(f file) []common.Checksum {
-	s := newSourceSums()
-	if f.source == nil {
-		s.add(f.data)
+func sums(f initramfs.Entry) []common.Checksum {
+	s := initramfs.NewSums()
+	if f.Source == nil {
+		s.Add(f.Data)
 	} else {
-		s = f.source.sums // of its content, which has been read for the image
+		s = f.Source.Sums // of its content, which has been read for the image
 	}
 	return []common.Checksum{
-		{Algorithm: common.SHA1, Value: hex.EncodeToString(s.sha1.Sum(nil))},
-		{Algorithm: common.SHA256, Value: hex.EncodeToString(s.sha256.Sum(nil))},
+		{Algorithm: common.SHA1, Value: hex.EncodeToString(s.SHA1.Sum(nil))},
+		{Algorithm: common.SHA256, Value: hex.EncodeToString(s.SHA256.Sum(nil))},
 	}
 }

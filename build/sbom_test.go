@@ -15,6 +15,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	"github.com/spdx/tools-golang/spdx/v2/v2_3"
+
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/ko"
 )
 
 // checkSPDX holds a document against the rules of SPDX 2.3 for what it has:
@@ -109,13 +113,13 @@ func checkSPDX(t *testing.T, text []byte) v2_3.Document {
 }
 
 func TestSBOM(t *testing.T) {
-	s := testSpec(t, kernelDir(t))
-	s.Kernel = filepath.Join(kernelDir(t), "vmlinuz")
+	s := testSpec(t, buildtest.KernelDir(t))
+	s.Kernel = filepath.Join(buildtest.KernelDir(t), "vmlinuz")
 	s.SBOM = filepath.Join(t.TempDir(), "sbom.json")
 	added := filepath.Join(t.TempDir(), "motd")
-	write(t, added, []byte("hello\n"))
+	buildtest.Write(t, added, []byte("hello\n"))
 	s.Add = []Addition{{added, "/etc/motd"}}
-	s.Compress = None
+	s.Compress = compress.None
 	r, _ := makeImage(t, s)
 	text, err := os.ReadFile(s.SBOM)
 	if err != nil {
@@ -141,7 +145,7 @@ func TestSBOM(t *testing.T) {
 	}
 	for _, m := range r.Modules {
 		if !slices.ContainsFunc(d.Files, func(f *v2_3.File) bool {
-			return moduleName(filepath.Base(f.FileName)) == m.Name && f.FileComment != ""
+			return ko.ModuleName(filepath.Base(f.FileName)) == m.Name && f.FileComment != ""
 		}) {
 			t.Errorf("module %s is missing", m.Name)
 		}
@@ -150,7 +154,7 @@ func TestSBOM(t *testing.T) {
 	if ext4 == nil {
 		t.Fatal("ext4 is missing")
 	}
-	data, err := os.ReadFile(filepath.Join(kernelDir(t), ext4.FileName))
+	data, err := os.ReadFile(filepath.Join(buildtest.KernelDir(t), ext4.FileName))
 	if err != nil {
 		t.Fatal(err)
 	}

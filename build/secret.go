@@ -11,6 +11,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/output"
 )
 
 // A Secret is a file that only root of the node may read: a CHAP password, a
@@ -19,13 +23,6 @@ type Secret struct {
 	Source      string
 	Destination string // path in the image, without a slash at the beginning
 }
-
-// Permissions of secrets. /init and the root it starts are root.
-const (
-	secretMode    = 0o600
-	secretDirMode = 0o700
-	secretDir     = "etc/nodisk"
-)
 
 // secretGap is how many zero bytes a file of secrets begins with: with them it may follow any
 // image, also one that ends with an lz4 frame, whatever the boot loader puts between; see gap.
@@ -38,9 +35,9 @@ func (s *Secret) UnmarshalText(text []byte) error {
 		return err
 	}
 	if destination == "" && source == string(text) {
-		destination = secretDir + "/" + filepath.Base(source)
+		destination = initramfs.SecretDir + "/" + filepath.Base(source)
 	}
-	*s = Secret{Source: source, Destination: cleanName(destination)}
+	*s = Secret{Source: source, Destination: initramfs.CleanName(destination)}
 	if source == "" || s.Destination == "" {
 		return fmt.Errorf("%q is not FILE or FILE:DST, a file here and its path in the image", text)
 	}
@@ -49,12 +46,12 @@ func (s *Secret) UnmarshalText(text []byte) error {
 
 // readSecrets reads secrets as a segment of their own. Directories that are in no image
 // before are made for root alone; those of the list are left as they are.
-func readSecrets(list []Secret, folders []file) (files []file, warnings []string, err error) {
+func readSecrets(list []Secret, folders []initramfs.Entry) (files []initramfs.Entry, warnings []string, err error) {
 	var errs []error
 	known := make(map[string]bool)
 	for _, f := range folders {
-		if f.mode&typeMask == typeDir {
-			known[f.name] = true
+		if f.Mode&initramfs.TypeMask == initramfs.TypeDir {
+			known[f.Name] = true
 		}
 	}
 	for _, s := range list {
@@ -66,7 +63,7 @@ func readSecrets(list []Secret, folders []file) (files []file, warnings []string
 		case !info.Mode().IsRegular():
 			errs = append(errs, fmt.Errorf("read secret %s: it is not a file; give each file by itself", s.Source))
 			continue
-		case s.Destination == configPath || s.Destination == initPath:
+		case s.Destination == initramfs.ConfigPath || s.Destination == initramfs.InitPath:
 			errs = append(errs, fmt.Errorf("read secret %s: /%s is nodisk's own; give another path after the colon",
 				s.Source, s.Destination))
 			continue
@@ -85,41 +82,41 @@ func readSecrets(list []Secret, folders []file) (files []file, warnings []string
 		for dir := path.Dir(s.Destination); dir != "."; dir = path.Dir(dir) {
 			if !known[dir] {
 				known[dir] = true
-				files = append(files, file{name: dir, mode: typeDir | secretDirMode, part: PartSecret})
+				files = append(files, initramfs.Entry{Name: dir, Mode: initramfs.TypeDir | initramfs.SecretDirMode, Part: initramfs.PartSecret})
 			}
 		}
-		if slices.ContainsFunc(files, func(f file) bool { return f.name == s.Destination }) {
+		if slices.ContainsFunc(files, func(f initramfs.Entry) bool { return f.Name == s.Destination }) {
 			errs = append(errs, fmt.Errorf("read secret %s: /%s is given twice", s.Source, s.Destination))
 			continue
 		}
-		files = append(files, file{name: s.Destination, mode: typeFile | secretMode, data: data, part: PartSecret})
+		files = append(files, initramfs.Entry{Name: s.Destination, Mode: initramfs.TypeFile | initramfs.SecretMode, Data: data, Part: initramfs.PartSecret})
 	}
 	// folders come before what is in them
-	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(files, func(a, b initramfs.Entry) int { return strings.Compare(a.Name, b.Name) })
 	return files, warnings, errors.Join(errs...)
 }
 
 // ownFolders are the directories every image has, and those of the files.
-func ownFolders(files []file) []file {
-	return append(skeleton(), slices.DeleteFunc(slices.Clone(files), func(f file) bool {
+func ownFolders(files []initramfs.Entry) []initramfs.Entry {
+	return append(initramfs.Skeleton(), slices.DeleteFunc(slices.Clone(files), func(f initramfs.Entry) bool {
 		// The config's directory is made for it alone; secrets close it.
-		return f.mode&typeMask != typeDir || f.name == secretDir
+		return f.Mode&initramfs.TypeMask != initramfs.TypeDir || f.Name == initramfs.SecretDir
 	})...)
 }
 
 // secretNames are the paths of secrets, for a report.
-func secretNames(files []file) []string {
+func secretNames(files []initramfs.Entry) []string {
 	var names []string
 	for _, f := range files {
-		if f.mode&typeMask == typeFile {
-			names = append(names, "/"+f.name)
+		if f.Mode&initramfs.TypeMask == initramfs.TypeFile {
+			names = append(names, "/"+f.Name)
 		}
 	}
 	return names
 }
 
 // secrets puts the secrets after the other segments, or into a file of their own.
-func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]segment, error) {
+func (b *builder) secrets(ctx context.Context, list []initramfs.Archive, files []initramfs.Entry) ([]initramfs.Archive, error) {
 	if len(b.spec.Secrets) == 0 {
 		if b.spec.SecretOut != "" {
 			return nil, errors.New("write secrets: there are none; give some by --secret")
@@ -139,15 +136,15 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 		return nil, err
 	}
 	for _, f := range inside {
-		if f.mode&typeMask == typeFile && slices.ContainsFunc(files, func(g file) bool { return g.name == f.name }) {
+		if f.Mode&initramfs.TypeMask == initramfs.TypeFile && slices.ContainsFunc(files, func(g initramfs.Entry) bool { return g.Name == f.Name }) {
 			return nil, fmt.Errorf("put in secret /%s: the image has a file of that name; give another path "+
-				"after the colon", f.name)
+				"after the colon", f.Name)
 		}
 	}
 	for _, f := range inside {
-		if at, _, err := b.links.lookup(f.name, f.mode&typeMask == typeDir); err != nil || at != f.name {
+		if at, _, err := b.links.Lookup(f.Name, f.Mode&initramfs.TypeMask == initramfs.TypeDir); err != nil || at != f.Name {
 			return nil, fmt.Errorf("put in secret /%s: it is behind a link of the added tree, at /%s: give that path "+
-				"after the colon", f.name, at)
+				"after the colon", f.Name, at)
 		}
 	}
 	b.report.Warnings = append(b.report.Warnings, warnings...)
@@ -160,13 +157,13 @@ func (b *builder) secrets(ctx context.Context, list []segment, files []file) ([]
 		return list, writeSecrets(ctx, &b.outs, inside, b.spec)
 	}
 	b.private = true
-	if !IsStream(b.spec.Out) {
+	if !output.IsStream(b.spec.Out) {
 		b.report.Notes = append(b.report.Notes,
 			fmt.Sprintf("%s can be read by its owner alone (mode 0600), because of the secrets in it: "+
 				"give it to the user of the boot server, or put the secrets into a file of their own by --secret-out",
 				b.spec.Out))
 	}
-	return append(list, segment{files: inside, compression: b.spec.Compress}), nil
+	return append(list, initramfs.Archive{Files: inside, Compression: b.spec.Compress}), nil
 }
 
 // WriteSecrets makes the file Spec.SecretOut, of Spec.Secrets alone. It reports
@@ -184,15 +181,15 @@ func WriteSecrets(ctx context.Context, s Spec) (names, warnings []string, err er
 	if err != nil {
 		return nil, nil, err
 	}
-	outs := outputs{stdout: s.Stdout}
-	defer func() { err = errors.Join(err, outs.discard()) }()
+	outs := output.Set{Stdout: s.Stdout}
+	defer func() { err = errors.Join(err, outs.Discard()) }()
 	if err := writeSecrets(ctx, &outs, files, s); err != nil {
 		return nil, nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	if err := outs.commit(); err != nil {
+	if err := outs.Commit(); err != nil {
 		return nil, nil, fmt.Errorf("write secrets: %w", err)
 	}
 	return secretNames(files), warnings, nil
@@ -201,7 +198,7 @@ func WriteSecrets(ctx context.Context, s Spec) (names, warnings []string, err er
 // fill puts in the defaults.
 func (s *Spec) fill() {
 	if s.Compress == 0 {
-		s.Compress = LZ4
+		s.Compress = compress.LZ4
 	}
 	if s.Owner == 0 {
 		s.Owner = OwnerRoot
@@ -215,16 +212,16 @@ func (s *Spec) fill() {
 }
 
 // writeSecrets writes the file of secrets.
-func writeSecrets(ctx context.Context, o *outputs, files []file, s Spec) error {
+func writeSecrets(ctx context.Context, o *output.Set, files []initramfs.Entry, s Spec) error {
 	var archive, packed bytes.Buffer
-	if err := writeCPIO(&archive, files, s.Time); err != nil {
+	if err := initramfs.WriteCPIO(&archive, files, s.Time); err != nil {
 		return err
 	}
 	packed.Write(make([]byte, secretGap))
-	if err := compress(ctx, &packed, s.Compress, archive.Bytes(), func(int) {}); err != nil {
+	if err := compress.Write(ctx, &packed, s.Compress, archive.Bytes(), func(int) {}); err != nil {
 		return err
 	}
-	if err := o.write(ctx, s.SecretOut, secretMode, false, packed.Bytes()); err != nil {
+	if err := o.Write(ctx, s.SecretOut, initramfs.SecretMode, false, packed.Bytes()); err != nil {
 		return fmt.Errorf("write secrets: %w", err)
 	}
 	return nil

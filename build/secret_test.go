@@ -9,13 +9,19 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/cache"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/output"
 )
 
 const chapPassword = "correct horse battery staple"
 
 func secretSpec(t *testing.T) (s Spec, source string) {
 	t.Helper()
-	s = testSpec(t, testTree(t))
+	s = testSpec(t, buildtest.Tree(t))
 	source = filepath.Join(t.TempDir(), "chap")
 	if err := os.WriteFile(source, []byte(chapPassword), 0o600); err != nil {
 		t.Fatal(err)
@@ -43,14 +49,14 @@ func secretModes() []string {
 }
 
 func TestSecretInside(t *testing.T) {
-	for _, c := range Compressions() {
+	for _, c := range compress.Compressions() {
 		s, _ := secretSpec(t)
 		s.Compress, s.SBOM = c, filepath.Join(t.TempDir(), "sbom")
-		cache := t.TempDir()
-		s.Cache = NewCache(cache)
+		store := t.TempDir()
+		s.Cache = cache.New(store)
 		r, image := makeImage(t, s)
 		info, err := os.Stat(s.Out)
-		if err != nil || info.Mode().Perm() != secretMode {
+		if err != nil || info.Mode().Perm() != initramfs.SecretMode {
 			t.Errorf("%v: image %v, %v; want mode 0600", c, info.Mode(), err)
 		}
 		files, segments, err := ReadImage(bytes.NewReader(image))
@@ -61,7 +67,7 @@ func TestSecretInside(t *testing.T) {
 		if diff := cmp.Diff(secretModes(), modes(files, last)); diff != "" {
 			t.Errorf("%v: (-want +got):\n%s", c, diff)
 		}
-		contents, err := Inspect(bytes.NewReader(image))
+		contents, err := initramfs.Inspect(bytes.NewReader(image))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +90,7 @@ func TestSecretInside(t *testing.T) {
 				t.Errorf("%v: %s does not name the path", c, what)
 			}
 			if strings.Contains(text, chapPassword) || strings.Contains(text, sum256([]byte(chapPassword))) ||
-				strings.Contains(text, sums(file{data: []byte(chapPassword)})[0].Value) {
+				strings.Contains(text, sums(initramfs.Entry{Data: []byte(chapPassword)})[0].Value) {
 				t.Errorf("%v: %s tells the secret or its hash", c, what)
 			}
 		}
@@ -94,7 +100,7 @@ func TestSecretInside(t *testing.T) {
 // The file of secrets follows any image, whatever a boot loader pads it with, and
 // the image is the same for all nodes.
 func TestSecretOut(t *testing.T) {
-	for _, c := range []Compression{LZ4, Zstd, None} {
+	for _, c := range []compress.Compression{compress.LZ4, compress.Zstd, compress.None} {
 		s, _ := secretSpec(t)
 		s.Compress = c
 		s.SecretOut = filepath.Join(t.TempDir(), "node7.secret")
@@ -108,7 +114,7 @@ func TestSecretOut(t *testing.T) {
 		if !slices.Contains(r.Secrets, "/etc/nodisk/chap") || r.SecretOut != s.SecretOut {
 			t.Errorf("%v: report %v, %q", c, r.Secrets, r.SecretOut)
 		}
-		for at, mode := range map[string]os.FileMode{s.Out: imageMode, s.SecretOut: secretMode} {
+		for at, mode := range map[string]os.FileMode{s.Out: output.ImageMode, s.SecretOut: initramfs.SecretMode} {
 			if info, err := os.Stat(at); err != nil || info.Mode().Perm() != mode {
 				t.Errorf("%v: %s %v, %v; want %v", c, filepath.Base(at), info.Mode(), err, mode)
 			}
@@ -128,7 +134,7 @@ func TestSecretOut(t *testing.T) {
 			t.Errorf("%v: --secret-only makes another file (%v), of %v", c, err, names)
 		}
 		for padding := range 9 {
-			if c == None && padding&3 != 0 {
+			if c == compress.None && padding&3 != 0 {
 				continue // boot loaders pad to four at least, which a plain archive needs
 			}
 			both := slices.Concat(image, make([]byte, padding), secrets)
@@ -146,7 +152,7 @@ func TestSecretOut(t *testing.T) {
 func TestSecretErrors(t *testing.T) {
 	s, source := secretSpec(t)
 	s.Secrets = []Secret{
-		{source + ".gone", "a"}, {filepath.Dir(source), "b"}, {source, configPath}, {source, "c"}, {source, "c"},
+		{source + ".gone", "a"}, {filepath.Dir(source), "b"}, {source, initramfs.ConfigPath}, {source, "c"}, {source, "c"},
 	}
 	_, err := Image(t.Context(), s, nil)
 	if err == nil {
@@ -160,7 +166,7 @@ func TestSecretErrors(t *testing.T) {
 			t.Errorf("error lacks %q:\n%v", want, err)
 		}
 	}
-	s.Secrets = []Secret{{source, "lib/modules/" + testRelease + "/modules.dep"}}
+	s.Secrets = []Secret{{source, "lib/modules/" + buildtest.Release + "/modules.dep"}}
 	if _, err := Image(t.Context(), s, nil); err == nil ||
 		!strings.Contains(err.Error(), "the image has a file of that name") {
 		t.Errorf("a secret in place of a file of the image: %v", err)

@@ -6,16 +6,18 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/internal/quantity"
 )
 
 // stripSignatures drops the signatures of modules, which a kernel checks at 5 to 6 ms
 // a module plus 0.1 s a MB on slow machines. A kernel that insists on them is refused.
-func (b *builder) stripSignatures(ctx context.Context, files []file) error {
+func (b *builder) stripSignatures(ctx context.Context, files []initramfs.Entry) error {
 	if !b.spec.StripSignatures {
 		return nil
 	}
-	config, err := b.kernel.anyConfig(ctx)
+	config, err := b.kernel.AnyConfig(ctx)
 	if err != nil {
 		return fmt.Errorf("strip signatures: %w", err)
 	}
@@ -25,10 +27,10 @@ func (b *builder) stripSignatures(ctx context.Context, files []file) error {
 	}
 	count, saved := 0, 0
 	for i, f := range files {
-		if plain := ko.Unsigned(f.data); f.part == PartModules && len(plain) < len(f.data) {
+		if plain := ko.Unsigned(f.Data); f.Part == initramfs.PartModules && len(plain) < len(f.Data) {
 			count++
-			saved += len(f.data) - len(plain)
-			files[i].data = plain
+			saved += len(f.Data) - len(plain)
+			files[i].Data = plain
 		}
 	}
 	if count == 0 {
@@ -37,24 +39,13 @@ func (b *builder) stripSignatures(ctx context.Context, files []file) error {
 	}
 	note := fmt.Sprintf("%s without signature (%d bytes): the kernel is tainted (E), and refuses them under lockdown "+
 		"(Secure Boot, lockdown=) or module.sig_enforce=1",
-		plural(count, "module"), saved)
+		quantity.Plural(count, "module"), saved)
 	if config == nil {
 		note += fmt.Sprintf("; whether it is built to insist on signatures is not known: config-%s does not "+
 			"lie beside it", b.report.Release)
 	}
 	b.report.Notes = append(b.report.Notes, note)
 	return nil
-}
-
-// anyConfig is the configuration of the kernel, from inside of its file if it lies
-// nowhere else; nil if there is none.
-func (s kernelSource) anyConfig(ctx context.Context) (abi.Kconfig, error) {
-	k, err := s.headers(ctx)
-	if err != nil || k.Config != nil || s.file == "" {
-		return k.Config, err
-	}
-	k, _, err = s.facts(ctx)
-	return k.Config, err
 }
 
 // insisting are the options of a kernel with which it loads no unsigned module

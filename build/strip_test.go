@@ -6,11 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/build/ko"
 )
 
 func TestStripSignatures(t *testing.T) {
-	kernel := kernelDir(t)
+	kernel := buildtest.KernelDir(t)
 	s := testSpec(t, kernel)
 	s.Kernel = filepath.Join(kernel, "vmlinuz")
 	s.StripSignatures, s.Profiles = true, []string{"virt"}
@@ -21,7 +23,7 @@ func TestStripSignatures(t *testing.T) {
 	}
 	count := 0
 	for _, f := range files {
-		if f.Part != PartModules {
+		if f.Part != initramfs.PartModules {
 			continue
 		}
 		count++
@@ -40,7 +42,7 @@ func TestStripSignatures(t *testing.T) {
 func TestStripSignaturesRefused(t *testing.T) {
 	for name, tt := range map[string]struct{ file, text, want string }{
 		"forced":             {"config", "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_FORCE=y\n", "CONFIG_MODULE_SIG_FORCE"},
-		"forced, by release": {"config-" + testRelease, "CONFIG_MODULE_SIG_FORCE=y\n", "without --strip-signatures"},
+		"forced, by release": {"config-" + buildtest.Release, "CONFIG_MODULE_SIG_FORCE=y\n", "without --strip-signatures"},
 		"lockdown": {
 			"config", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\n",
 			"CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY",
@@ -48,10 +50,10 @@ func TestStripSignaturesRefused(t *testing.T) {
 		"not forced": {"config", "# CONFIG_MODULE_SIG_FORCE is not set\nCONFIG_MODULE_SIG=y\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := testSpec(t, testTree(t))
+			s := testSpec(t, buildtest.Tree(t))
 			s.Kernel = filepath.Join(t.TempDir(), "vmlinuz")
-			write(t, s.Kernel, bzImage(testRelease))
-			write(t, filepath.Join(filepath.Dir(s.Kernel), tt.file), []byte(tt.text))
+			buildtest.Write(t, s.Kernel, buildtest.BzImage(buildtest.Release))
+			buildtest.Write(t, filepath.Join(filepath.Dir(s.Kernel), tt.file), []byte(tt.text))
 			s.StripSignatures, s.SkipCheck = true, true
 			_, err := Image(t.Context(), s, nil)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {

@@ -7,70 +7,24 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
 )
-
-// Times are hours; depmod ran at 10.
-func TestJudge(t *testing.T) {
-	at := func(modified, changed int) fileTimes {
-		hour := func(h int) time.Time { return time.Unix(int64(h)*3600, 0) }
-		return fileTimes{hour(modified), hour(changed)}
-	}
-	for name, tt := range map[string]struct {
-		file, dep, listed fileTimes
-		want              sight
-	}{
-		"there when depmod ran":             {at(1, 9), at(10, 10), at(1, 8), saw},
-		"came later":                        {at(11, 11), at(10, 10), at(1, 8), missed},
-		"came later, as old as its package": {at(1, 11), at(10, 10), at(1, 8), missed},
-		"came at the same moment":           {at(1, 10), at(10, 10), at(1, 8), missed},
-		"owner of modules.dep changed":      {at(1, 11), at(10, 20), at(1, 8), missed},
-		"copied":                            {at(1, 20), at(10, 20), at(1, 20), likelySaw},
-		"copied, in another order":          {at(1, 19), at(10, 21), at(1, 20), likelySaw},
-		"copied, and came later":            {at(11, 20), at(10, 20), at(1, 20), maybeMissed},
-		"copied without times":              {at(20, 20), at(20, 20), at(21, 21), maybeMissed},
-		"the same, in another order":        {at(19, 19), at(20, 20), at(21, 21), maybeMissed},
-		"one time for all":                  {at(5, 20), at(5, 20), at(5, 20), maybeMissed},
-	} {
-		if got := judge(tt.file, tt.dep, at(0, 7), tt.listed); got != tt.want {
-			t.Errorf("%s: %v, want %v", name, got, tt.want)
-		}
-	}
-}
-
-// tick returns when a file written now has a later time than one that was written before.
-func tick(t *testing.T, before string) {
-	t.Helper()
-	changed := func(at string) time.Time {
-		info, err := os.Stat(at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return time.Unix(info.Sys().(*syscall.Stat_t).Ctim.Unix()) //nolint:forcetypeassert // of a file on disk
-	}
-	old := changed(before)
-	at := filepath.Join(t.TempDir(), "now")
-	for {
-		write(t, at, nil)
-		if changed(at).After(old) {
-			return
-		}
-	}
-}
 
 // A copy of a tree that keeps times makes the image that the tree makes: what depmod passed over stays passed over,
 // and a vendor's driver that came after it is in.
 func TestImageOfCopiedTree(t *testing.T) {
-	root := testTree(t)
-	dir := filepath.Join(root, "lib", "modules", testRelease)
+	root := buildtest.Tree(t)
+	dir := filepath.Join(root, "lib", "modules", buildtest.Release)
 	put := func(at string, modified time.Time) string {
-		m := kotest.Module{Name: moduleName(at), Vermagic: testRelease + " SMP ", OutOfTree: true, Pad: 5000}
+		m := kotest.Module{Name: ko.ModuleName(at), Vermagic: buildtest.Release + " SMP ", OutOfTree: true, Pad: 5000}
 		file := filepath.Join(dir, at)
-		write(t, file, m.Bytes())
+		buildtest.Write(t, file, m.Bytes())
 		if err := os.Chtimes(file, modified, modified); err != nil {
 			t.Fatal(err)
 		}
@@ -86,15 +40,15 @@ func TestImageOfCopiedTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tick(t, put("updates/ext4.ko", old.Add(time.Hour)))
+	buildtest.Tick(t, put("updates/ext4.ko", old.Add(time.Hour)))
 	dep := filepath.Join(dir, "modules.dep")
 	text, err := os.ReadFile(dep)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, dep, text)
-	tick(t, dep)
-	tick(t, put("updates/virtio_net.ko", time.Now()))
+	buildtest.Write(t, dep, text)
+	buildtest.Tick(t, dep)
+	buildtest.Tick(t, put("updates/virtio_net.ko", time.Now()))
 
 	made := func(root string) ([]byte, Report) {
 		s := testSpec(t, root)
@@ -112,13 +66,13 @@ func TestImageOfCopiedTree(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close() //nolint:errcheck // nothing was written
-		c, err := Inspect(f)
+		c, err := initramfs.Inspect(f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range []string{"kernel/fs/ext4/ext4.ko", "updates/virtio_net.ko"} {
-			at := modulesDir + "/" + testRelease + "/" + want
-			if !slices.ContainsFunc(c.Files, func(f File) bool { return f.Name == at }) {
+			at := initramfs.ModulesDir + "/" + buildtest.Release + "/" + want
+			if !slices.ContainsFunc(c.Files, func(f initramfs.File) bool { return f.Name == at }) {
 				t.Errorf("%s: %s is not in the image", root, want)
 			}
 		}

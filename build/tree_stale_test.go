@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nodisk/nodisk/build/buildtest"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/build/ko/kotest"
 )
 
@@ -15,8 +18,8 @@ import (
 // over for the kernel's own in silence.
 func TestImageOfStaleTree(t *testing.T) {
 	vendor := func(root, at string) {
-		m := kotest.Module{Name: moduleName(at), Vermagic: testRelease + " SMP ", OutOfTree: true, Pad: 5000}
-		write(t, filepath.Join(root, "lib", "modules", testRelease, at), m.Bytes())
+		m := kotest.Module{Name: ko.ModuleName(at), Vermagic: buildtest.Release + " SMP ", OutOfTree: true, Pad: 5000}
+		buildtest.Write(t, filepath.Join(root, "lib", "modules", buildtest.Release, at), m.Bytes())
 	}
 	for name, tt := range map[string]struct {
 		files []string
@@ -59,21 +62,21 @@ func TestImageOfStaleTree(t *testing.T) {
 		"as depmod left it": {want: []string{"kernel/fs/ext4/ext4.ko"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := testTree(t)
+			root := buildtest.Tree(t)
 			for _, at := range tt.files {
 				vendor(root, at)
 			}
 			if tt.aged {
 				old := time.Unix(1_600_000_000, 0)
 				for _, at := range tt.files {
-					if err := os.Chtimes(filepath.Join(root, "lib", "modules", testRelease, at), old, old); err != nil {
+					if err := os.Chtimes(filepath.Join(root, "lib", "modules", buildtest.Release, at), old, old); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
 			if tt.seen {
 				later := time.Now().Add(time.Minute)
-				if err := os.Chtimes(filepath.Join(root, "lib", "modules", testRelease, "modules.dep"), later,
+				if err := os.Chtimes(filepath.Join(root, "lib", "modules", buildtest.Release, "modules.dep"), later,
 					later); err != nil {
 					t.Fatal(err)
 				}
@@ -92,13 +95,13 @@ func TestImageOfStaleTree(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer image.Close() //nolint:errcheck // nothing was written
-			c, err := Inspect(image)
+			c, err := initramfs.Inspect(image)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, want := range tt.want {
-				at := modulesDir + "/" + testRelease + "/" + want
-				if !slices.ContainsFunc(c.Files, func(f File) bool { return f.Name == at }) {
+				at := initramfs.ModulesDir + "/" + buildtest.Release + "/" + want
+				if !slices.ContainsFunc(c.Files, func(f initramfs.File) bool { return f.Name == at }) {
 					t.Errorf("%s is not in the image", at)
 				}
 			}
@@ -118,13 +121,13 @@ func TestImageOfStaleTree(t *testing.T) {
 
 // Many stale modules are a few lines.
 func TestStaleWarningsAreFew(t *testing.T) {
-	root := testTree(t)
-	dir := filepath.Join(root, "lib", "modules", testRelease)
+	root := buildtest.Tree(t)
+	dir := filepath.Join(root, "lib", "modules", buildtest.Release)
 	dep, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "modules.dep"), []byte(strings.ReplaceAll(string(dep), ".ko.gz", ".ko")))
+	buildtest.Write(t, filepath.Join(dir, "modules.dep"), []byte(strings.ReplaceAll(string(dep), ".ko.gz", ".ko")))
 	r, err := Image(t.Context(), testSpec(t, root), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -8,19 +8,23 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/cpiotest"
+	"github.com/nodisk/nodisk/build/initramfs"
 )
 
 func TestReadImage(t *testing.T) {
-	first := imageOf(t, file{name: "a", mode: typeDir | 0o755}, file{
-		name: "a/b",
-		mode: typeFile | 0o600, data: []byte("one"),
+	first := imageOf(t, initramfs.Entry{Name: "a", Mode: initramfs.TypeDir | 0o755}, initramfs.Entry{
+		Name: "a/b",
+		Mode: initramfs.TypeFile | 0o600, Data: []byte("one"),
 	})
-	second := imageOf(t, file{name: "a/b", mode: typeFile | 0o644, data: bytes.Repeat([]byte("two "), 1<<19)},
-		file{name: "l", mode: typeLink | 0o777, data: []byte("a/b")}, file{
-			name: "dev/null",
-			mode: typeChar | 0o600, major: 1, minor: 3,
+	second := imageOf(t, initramfs.Entry{Name: "a/b", Mode: initramfs.TypeFile | 0o644, Data: bytes.Repeat([]byte("two "), 1<<19)},
+		initramfs.Entry{Name: "l", Mode: initramfs.TypeLink | 0o777, Data: []byte("a/b")}, initramfs.Entry{
+			Name: "dev/null",
+			Mode: initramfs.TypeChar | 0o600, Major: 1, Minor: 3,
 		})
-	image := slices.Concat(first, make([]byte, 512), packed(t, Zstd, second))
+	image := slices.Concat(first, make([]byte, 512), cpiotest.Packed(t, compress.Zstd, second))
 	files, segments, err := ReadImage(bytes.NewReader(image))
 	if err != nil || len(segments) != 2 {
 		t.Fatalf("%d segments, %v", len(segments), err)
@@ -46,7 +50,7 @@ func TestReadImage(t *testing.T) {
 		t.Errorf("cut off: %v", err)
 	}
 	// A header that promises 4 GiB does not cost them.
-	huge := imageOf(t, file{name: "b", mode: typeFile | 0o600, data: []byte("one")})
+	huge := imageOf(t, initramfs.Entry{Name: "b", Mode: initramfs.TypeFile | 0o600, Data: []byte("one")})
 	copy(huge[54:], "FFFFFFF0")
 	if _, _, err := ReadImage(bytes.NewReader(huge)); err == nil || !strings.Contains(err.Error(), "cut off") {
 		t.Errorf("huge: %v", err)
@@ -54,22 +58,22 @@ func TestReadImage(t *testing.T) {
 }
 
 func FuzzReadImage(f *testing.F) {
-	small := imageOf(f, file{name: configPath, mode: typeFile | 0o600, data: []byte("nodisk.profile=virt\n")},
-		file{name: "l", mode: typeLink | 0o777, data: []byte("t")})
-	for _, c := range Compressions() {
-		f.Add(append(packed(f, c, small), packed(f, None, small)...))
+	small := imageOf(f, initramfs.Entry{Name: initramfs.ConfigPath, Mode: initramfs.TypeFile | 0o600, Data: []byte("nodisk.profile=virt\n")},
+		initramfs.Entry{Name: "l", Mode: initramfs.TypeLink | 0o777, Data: []byte("t")})
+	for _, c := range compress.Compressions() {
+		f.Add(append(cpiotest.Packed(f, c, small), cpiotest.Packed(f, compress.None, small)...))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		files, _, err := ReadImage(bytes.NewReader(data))
 		if err != nil {
 			return
 		}
-		c, err := Inspect(bytes.NewReader(data))
+		c, err := initramfs.Inspect(bytes.NewReader(data))
 		if err != nil || len(c.Files) != len(files) {
 			t.Fatalf("%d files, inspect has %d, %v", len(files), len(c.Files), err)
 		}
 		for i, f := range files {
-			if f.Mode&typeMask == typeFile && int64(len(f.Data)) != f.Size || f.Name != c.Files[i].Name {
+			if f.Mode&initramfs.TypeMask == initramfs.TypeFile && int64(len(f.Data)) != f.Size || f.Name != c.Files[i].Name {
 				t.Errorf("%q has %d bytes of %d", f.Name, len(f.Data), f.Size)
 			}
 		}

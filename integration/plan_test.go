@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/build/preflight"
 	"github.com/nodisk/nodisk/integration/lab"
 	"github.com/nodisk/nodisk/integration/transcript"
@@ -76,7 +76,7 @@ func predict(t *testing.T, listing, image, line string) []string {
 		t.Fatal(err)
 	}
 	defer text.Close() //nolint:errcheck // nothing was written
-	node, err := build.ParseInventory(listing, text)
+	node, err := inventory.Parse(listing, text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // Command packinit compresses /init in place, for make build to embed: see
 // [build.PackProgram].
 //
-//	go run ./build/packinit build/embedded/nodisk-init build/embedded/nodisk-init-arm64
+//	go run ./build/packinit build/program/embedded/nodisk-init build/program/embedded/nodisk-init-arm64
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/program"
 )
 
 func main() {
@@ -25,11 +25,11 @@ func run(ctx context.Context, files []string) error {
 		return errors.New("no file to pack: usage is packinit FILE ...; it is packed in place")
 	}
 	for _, at := range files {
-		program, err := os.ReadFile(at)
+		binary, err := os.ReadFile(at)
 		if err != nil {
 			return fmt.Errorf("read /init: %w", err)
 		}
-		packed, err := build.PackProgram(ctx, program)
+		packed, err := program.PackProgram(ctx, binary)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
+	"github.com/nodisk/nodisk/build/kernel"
 )
 
 // The kernel that boots counts, then that of the image's modules; not the one under
@@ -17,13 +18,13 @@ func TestOldKernel(t *testing.T) {
 		in   Input
 		want bool
 	}{
-		"kernel":               {Input{Kernel: &build.Kernel{Release: old}}, true},
-		"good kernel":          {Input{Kernel: &build.Kernel{Release: good}}, false},
+		"kernel":               {Input{Kernel: &kernel.Image{Release: old}}, true},
+		"good kernel":          {Input{Kernel: &kernel.Image{Release: good}}, false},
 		"image":                {Input{Image: &Image{releases: []string{old}, files: fstest.MapFS{}}}, true},
 		"good image":           {Input{Image: &Image{releases: []string{good}, files: fstest.MapFS{}}}, false},
 		"image of several":     {Input{Image: &Image{releases: []string{old, good}, files: fstest.MapFS{}}}, false},
-		"kernel before image":  {Input{Kernel: &build.Kernel{Release: good}, Image: &Image{releases: []string{old}, files: fstest.MapFS{}}}, false},
-		"inventory under it":   {Input{Inventory: &build.Inventory{Release: old}}, false},
+		"kernel before image":  {Input{Kernel: &kernel.Image{Release: good}, Image: &Image{releases: []string{old}, files: fstest.MapFS{}}}, false},
+		"inventory under it":   {Input{Inventory: &inventory.List{Release: old}}, false},
 		"nothing but the line": {Input{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

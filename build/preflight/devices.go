@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -42,14 +42,14 @@ func (c *checker) devices() {
 		switch {
 		case drivers == nil && c.aliases.Builtin(c.index, d):
 			text, usable = "built into the kernel", true
-		case drivers == nil && kind == build.DeviceStorage && !c.localRoot():
+		case drivers == nil && kind == inventory.DeviceStorage && !c.localRoot():
 			text = "no driver in the image; this root needs none"
 		case drivers == nil:
 			text = c.lacking(d)
 		}
 		name := d.String()
 		c.Devices = append(c.Devices, Served{Device: name, Drivers: text})
-		if kind == build.DeviceStorage {
+		if kind == inventory.DeviceStorage {
 			if usable {
 				disks.served++
 			} else {
@@ -81,7 +81,7 @@ func (c *checker) devices() {
 
 // drivers are the modules that a device would have. usable is false if one of
 // them is in the image but would not load.
-func (c *checker) drivers(d build.Device) (names []string, usable bool) {
+func (c *checker) drivers(d inventory.Device) (names []string, usable bool) {
 	for _, name := range c.aliases.Match(c.index, d) {
 		if c.loaded[name] {
 			names = append(names, name)
@@ -93,9 +93,9 @@ func (c *checker) drivers(d build.Device) (names []string, usable bool) {
 // flatIndex makes an index of the modules that were loaded by name from folders
 // without one: which devices they serve only they say themselves. Nil: there are
 // none.
-func (c *checker) flatIndex() (build.Aliases, *modload.Index) {
+func (c *checker) flatIndex() (inventory.Aliases, *modload.Index) {
 	if c.flat == nil {
-		return build.Aliases{}, nil
+		return inventory.Aliases{}, nil
 	}
 	var dep, alias strings.Builder
 	for _, m := range c.flat {
@@ -107,17 +107,17 @@ func (c *checker) flatIndex() (build.Aliases, *modload.Index) {
 	files := textFS{modulesDir + "/flat/modules.dep": dep.String(), modulesDir + "/flat/modules.alias": alias.String()}
 	x, err := modload.Open(files, "flat")
 	if err != nil {
-		return build.Aliases{}, nil // nothing that could fail
+		return inventory.Aliases{}, nil // nothing that could fail
 	}
-	aliases, err := build.OpenAliases(files, "flat")
+	aliases, err := inventory.OpenAliases(files, "flat")
 	if err != nil {
-		return build.Aliases{}, nil
+		return inventory.Aliases{}, nil
 	}
 	return aliases, x
 }
 
 // lacking says why a device has no driver, and where one is.
-func (c *checker) lacking(d build.Device) string {
+func (c *checker) lacking(d inventory.Device) string {
 	if inside := c.aliases.Match(c.index, d); inside != nil {
 		for _, name := range inside {
 			if e, ok := c.forbidden(name); ok {
@@ -137,7 +137,7 @@ func (c *checker) lacking(d build.Device) string {
 	var found []string
 	for _, name := range c.inTree.Match(c.tree, d) {
 		for module, at := range c.tree.Files() {
-			if module == name && build.Bootable(strings.TrimPrefix(at, modulesDir+"/"+c.tree.Release()+"/"), d) {
+			if module == name && inventory.Bootable(strings.TrimPrefix(at, modulesDir+"/"+c.tree.Release()+"/"), d) {
 				found = append(found, name)
 			}
 		}
@@ -198,7 +198,7 @@ func (c *checker) remedy(module string) string {
 
 // remedyFor is what brings the driver of a device. One of InfiniBand needs more than its driver,
 // and the first profile that has that may be for Ethernet.
-func (c *checker) remedyFor(d build.Device, driver string) string {
+func (c *checker) remedyFor(d inventory.Device, driver string) string {
 	a, ok := modload.AdapterOf(driver)
 	kind := d.Kind()
 	switch {
@@ -206,7 +206,7 @@ func (c *checker) remedyFor(d build.Device, driver string) string {
 		return c.remedy(driver)
 	case slices.Contains(c.decided.Modules.Profiles, a.Profiles):
 		return "build it with the inventory of this node too"
-	case a.Ethernet == "", kind == build.DeviceInfiniBand:
+	case a.Ethernet == "", kind == inventory.DeviceInfiniBand:
 		return "add --profile " + a.Profiles
 	case a.Ethernet != a.Driver:
 		return fmt.Sprintf("add --profile %s for InfiniBand, --profile en for Ethernet", a.Profiles)
@@ -226,14 +226,14 @@ func profileOf(module string) string {
 
 // adapterKind is the kind of an adapter that only its drivers tell: by their names, or by the
 // place in the tree. Zero: none of them is one of a network adapter.
-func (c *checker) adapterKind(drivers []string) build.DeviceKind {
-	kind := build.DeviceKind(0)
+func (c *checker) adapterKind(drivers []string) inventory.DeviceKind {
+	kind := inventory.DeviceKind(0)
 	for _, name := range drivers {
 		if a, ok := modload.AdapterOf(name); ok && a.Ethernet == "" {
-			return build.DeviceInfiniBand
+			return inventory.DeviceInfiniBand
 		}
 		if c.isAdapter(name) {
-			kind = build.DeviceEthernet
+			kind = inventory.DeviceEthernet
 		}
 	}
 	return kind
@@ -254,11 +254,11 @@ func (c *checker) isAdapter(name string) bool {
 
 // linkable reports whether an adapter with a driver would show an interface, and if not what
 // is missing: drivers of InfiniBand adapters need further modules for that.
-func (c *checker) linkable(d build.Device, kind build.DeviceKind, drivers []string) (bool, string) {
+func (c *checker) linkable(d inventory.Device, kind inventory.DeviceKind, drivers []string) (bool, string) {
 	has := func(module string) bool { return c.loaded[module] || c.index.Builtin(module) }
 	i := slices.IndexFunc(drivers, func(name string) bool { _, ok := modload.AdapterOf(name); return ok })
 	if i < 0 { // a driver of somebody else's
-		if kind != build.DeviceInfiniBand || has("ib_ipoib") {
+		if kind != inventory.DeviceInfiniBand || has("ib_ipoib") {
 			return true, ""
 		}
 		return false, fmt.Sprintf("%v: no interface without %s", d, c.missing([]string{"ib_ipoib"}, "ib"))
@@ -266,7 +266,7 @@ func (c *checker) linkable(d build.Device, kind build.DeviceKind, drivers []stri
 	a, _ := modload.AdapterOf(drivers[i])
 	missing := slices.DeleteFunc(slices.Clone(a.IPoIB), has)
 	// mlx4_core is for ports of either kind, whatever the class of the device says.
-	ethernet := a.Ethernet != "" && kind != build.DeviceInfiniBand
+	ethernet := a.Ethernet != "" && kind != inventory.DeviceInfiniBand
 	switch {
 	case len(missing) == 0, ethernet && has(a.Ethernet):
 		return true, ""

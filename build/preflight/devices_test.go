@@ -6,7 +6,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -44,7 +45,7 @@ func TestLinkable(t *testing.T) {
 		{"0207: abcd:0001", "vendor", "ib_ipoib", ""},
 		{"0200: 8086:1521", "igb", "", ""},
 	} {
-		v, err := build.ParseInventory("node", strings.NewReader("01:00.0 "+tt.device+"\n"))
+		v, err := inventory.Parse("node", strings.NewReader("01:00.0 "+tt.device+"\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,8 +71,8 @@ func TestAdapterKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &checker{index: x}
-	for driver, want := range map[string]build.DeviceKind{
-		"mlx5_core": build.DeviceEthernet, "igb": build.DeviceEthernet, "hfi1": build.DeviceInfiniBand, "ib_qib": build.DeviceInfiniBand, "ahci": 0,
+	for driver, want := range map[string]inventory.DeviceKind{
+		"mlx5_core": inventory.DeviceEthernet, "igb": inventory.DeviceEthernet, "hfi1": inventory.DeviceInfiniBand, "ib_qib": inventory.DeviceInfiniBand, "ahci": 0,
 	} {
 		if got := c.adapterKind([]string{driver}); got != want {
 			t.Errorf("%s: %v, want %v", driver, got, want)
@@ -81,7 +82,7 @@ func TestAdapterKind(t *testing.T) {
 
 // An adapter without a driver in the image is given the profile of its own network.
 func TestCheckLackingAdapter(t *testing.T) {
-	tree, err := build.OpenTree(kernelDir(t), "", nil)
+	tree, err := modtree.Open(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestCheckLackingAdapter(t *testing.T) {
 		in := Input{Line: cmdline.Parse("ip=dhcp root=nfs:10.0.0.1:/srv"), Image: image, Inventory: inventoryOf(t, "41:00.0 "+device+"\n"), Tree: tree}
 		for _, known := range []bool{true, false} {
 			if !known { // by the driver that the machine has
-				in.Tree, in.Driver = nil, func(build.Device) string { return strings.Fields(want)[3][:len(strings.Fields(want)[3])-1] }
+				in.Tree, in.Driver = nil, func(inventory.Device) string { return strings.Fields(want)[3][:len(strings.Fields(want)[3])-1] }
 			}
 			r, err := Check(t.Context(), in)
 			if err != nil {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/build/ko"
 )
 
@@ -19,7 +19,7 @@ const initHead = 80
 
 // look goes through the image: it loads files by name, reads what plain modules say of themselves, one after the
 // other, and the beginning of an /init that is not ours.
-func (i *Image) look(ctx context.Context, r *build.ImageReader, load []string) error {
+func (i *Image) look(ctx context.Context, r *initramfs.Reader, load []string) error {
 	i.facts = make(map[string]*ko.Module)
 	initAt := ""
 	if !i.ours {

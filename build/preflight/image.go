@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/modload"
@@ -32,7 +32,7 @@ const (
 // An Image is what a node finds in its initramfs.
 type Image struct {
 	name     string
-	contents build.Contents
+	contents initramfs.Contents
 	files    fs.FS
 	above    string                // what lib/modules lies in: empty, or a folder with its slash
 	modules  fs.FS                 // files, or that folder of it
@@ -47,22 +47,22 @@ type Image struct {
 // OpenImage reads an image that consists of one or several files. As boot loaders do, each but the last is
 // padded to a multiple of four bytes.
 func OpenImage(ctx context.Context, names ...string) (*Image, error) {
-	var sources []*build.Source
+	var sources []*initramfs.Source
 	for _, name := range names {
-		s, err := build.OpenSource(ctx, name)
+		s, err := initramfs.OpenSource(ctx, name)
 		if err != nil {
-			return nil, errors.Join(err, build.JoinSources(sources...).Close())
+			return nil, errors.Join(err, initramfs.JoinSources(sources...).Close())
 		}
 		sources = append(sources, s)
 	}
-	return readImage(ctx, names, build.JoinSources(sources...))
+	return readImage(ctx, names, initramfs.JoinSources(sources...))
 }
 
 // readImage reads what is wanted of an image, and closes it.
-func readImage(ctx context.Context, names []string, whole *build.Source) (_ *Image, err error) {
+func readImage(ctx context.Context, names []string, whole *initramfs.Source) (_ *Image, err error) {
 	defer func() { err = errors.Join(err, whole.Close()) }()
 	name := strings.Join(names, " + ")
-	r, err := build.ReadSource(ctx, whole, false)
+	r, err := initramfs.ReadSource(ctx, whole, false)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -74,7 +74,7 @@ func readImage(ctx context.Context, names []string, whole *build.Source) (_ *Ima
 }
 
 // read finds the config and the modules, and takes all of it in one pass.
-func (i *Image) read(ctx context.Context, r *build.ImageReader) error {
+func (i *Image) read(ctx context.Context, r *initramfs.Reader) error {
 	info, err := fs.Stat(i.files, configPath)
 	i.ours = err == nil && info.Mode().IsRegular()
 	if i.ours && info.Size() > configMax {
@@ -82,9 +82,9 @@ func (i *Image) read(ctx context.Context, r *build.ImageReader) error {
 	}
 	// In an image that was made with a base /init looks there (modulesAbove in package boot).
 	i.modules = i.files
-	if i.has(build.OwnDir + "/" + modulesDir) {
-		i.above = build.OwnDir + "/"
-		if i.modules, err = fs.Sub(i.files, build.OwnDir); err != nil {
+	if i.has(initramfs.OwnDir + "/" + modulesDir) {
+		i.above = initramfs.OwnDir + "/"
+		if i.modules, err = fs.Sub(i.files, initramfs.OwnDir); err != nil {
 			return err
 		}
 	}
@@ -147,7 +147,7 @@ func (i *Image) indexes() []string {
 }
 
 // Contents are what is in the image.
-func (i *Image) Contents() build.Contents { return i.contents }
+func (i *Image) Contents() initramfs.Contents { return i.contents }
 
 // has reports whether a file or folder exists, links followed.
 func (i *Image) has(name string) bool {

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
@@ -49,7 +49,7 @@ func TestCheckWithoutIPoIB(t *testing.T) {
 
 // The sentence names what is missing: not ib_ipoib where that is there, and only the driver is not.
 func TestCheckInfiniBandDriver(t *testing.T) {
-	tree, err := build.OpenTree(kernelDir(t), "", nil)
+	tree, err := modtree.Open(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/link"
@@ -274,7 +274,7 @@ func (c *checker) ipoib() string {
 			continue
 		}
 		drivers, _ := c.drivers(d)
-		ok, why := c.linkable(d, build.DeviceInfiniBand, drivers)
+		ok, why := c.linkable(d, inventory.DeviceInfiniBand, drivers)
 		switch {
 		case drivers == nil && !c.aliases.Builtin(c.index, d):
 			why = fmt.Sprintf("%v: %s", d, c.lacking(d))

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
@@ -96,8 +96,8 @@ func (c *checker) against(name string) string {
 	if v == nil {
 		return ""
 	}
-	onUSB := func(d build.Device) bool {
-		return strings.HasPrefix(d.Modalias, "usb:") && d.Kind() == build.DeviceEthernet
+	onUSB := func(d inventory.Device) bool {
+		return strings.HasPrefix(d.Modalias, "usb:") && d.Kind() == inventory.DeviceEthernet
 	}
 	digits, byAddress := strings.CutPrefix(name, "enx")
 	b, err := hex.DecodeString(digits)

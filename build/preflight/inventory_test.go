@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -25,7 +26,7 @@ func TestCheckBuiltForAdapter(t *testing.T) {
 		}
 		for _, d := range devices[a.Driver] {
 			node := inventoryOf(t, "41:00.0 "+d+"\n")
-			image := openImage(t, makeImage(t, "nfs", func(s *build.Spec) { s.Inventories = []build.Inventory{*node} }))
+			image := openImage(t, makeImage(t, "nfs", func(s *build.Spec) { s.Inventories = []inventory.List{*node} }))
 			for _, line := range []string{"ip=ib0:dhcp", "ip=ibp65s0:dhcp", "ip=dhcp"} {
 				r, err := Check(t.Context(), Input{Line: cmdline.Parse(line + " root=nfs:10.0.0.1:/srv"), Image: image, Inventory: node})
 				if err != nil {
@@ -42,7 +43,7 @@ func TestCheckBuiltForAdapter(t *testing.T) {
 // The image of an adapter whose driver nobody knows as one of InfiniBand loads ib_ipoib after it.
 func TestCheckBuiltForUnknownAdapter(t *testing.T) {
 	node := inventoryOf(t, "41:00.0 0207: 8086:1572\n")
-	image := openImage(t, makeImage(t, "nfs", func(s *build.Spec) { s.Inventories = []build.Inventory{*node} }))
+	image := openImage(t, makeImage(t, "nfs", func(s *build.Spec) { s.Inventories = []inventory.List{*node} }))
 	r, err := Check(t.Context(), Input{Line: cmdline.Parse("ip=ib0:dhcp root=nfs:10.0.0.1:/srv"), Image: image, Inventory: node})
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -42,7 +42,7 @@ const (
 
 // matched are the modules that serve a device, whether or not they would load: of the image, or
 // of the kernel's tree.
-func (c *checker) matched(d build.Device) []string {
+func (c *checker) matched(d inventory.Device) []string {
 	if c.index == nil {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (c *checker) matched(d build.Device) []string {
 
 // adapterOf is what is known of the driver of a device that can have InfiniBand: by the modules
 // that serve it, or by its number where neither image nor tree has one.
-func (c *checker) adapterOf(d build.Device) (modload.Adapter, bool) {
+func (c *checker) adapterOf(d inventory.Device) (modload.Adapter, bool) {
 	names := c.matched(d)
 	for _, name := range names {
 		if a, ok := modload.AdapterOf(name); ok {
@@ -75,7 +75,7 @@ func (c *checker) adapterOf(d build.Device) (modload.Adapter, bool) {
 
 // medium tells what the ports of a device are for. The class of an adapter of mlx5_core follows its
 // ports (LINK_TYPE_P1 of mlxconfig); a port of mlx4_core may change, whatever the class says.
-func (c *checker) medium(d build.Device) medium {
+func (c *checker) medium(d inventory.Device) medium {
 	vendor, _, class := d.PCI()
 	a, known := c.adapterOf(d)
 	kind := d.Kind()
@@ -97,16 +97,16 @@ func (c *checker) medium(d build.Device) medium {
 		m := classMedium(d, class)
 		m.sure = known && m.ib != m.eth
 		return m
-	case kind == build.DeviceInfiniBand:
+	case kind == inventory.DeviceInfiniBand:
 		return medium{ib: true, why: fmt.Sprintf("%v says that it is InfiniBand", d)}
-	case kind == build.DeviceEthernet, c.index != nil && c.adapterKind(c.matched(d)) == build.DeviceEthernet:
+	case kind == inventory.DeviceEthernet, c.index != nil && c.adapterKind(c.matched(d)) == inventory.DeviceEthernet:
 		return medium{eth: true, sure: true}
 	}
 	return medium{}
 }
 
 // classMedium is what the class of an adapter says that can be either.
-func classMedium(d build.Device, class int) medium {
+func classMedium(d inventory.Device, class int) medium {
 	why := func(what string) string { return fmt.Sprintf("%v is of class %04x, which is %s", d, class, what) }
 	switch class {
 	case classEthernet:
@@ -119,7 +119,7 @@ func classMedium(d build.Device, class int) medium {
 
 // portTypes is what the parameters of mlx4_core make of all ports of an adapter; without word if
 // they leave one of them to the firmware.
-func (c *checker) portTypes(d build.Device) medium {
+func (c *checker) portTypes(d inventory.Device) medium {
 	array := c.typeArray()
 	key := "mlx4_core." + portTypeArray + "=" + array
 	if ports := c.decided.Modules.Ports; len(ports) == 2 {

@@ -16,9 +16,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/inventory"
+	"github.com/nodisk/nodisk/build/kernel"
 	"github.com/nodisk/nodisk/build/ko"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/init/linux"
 	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
@@ -27,15 +29,15 @@ import (
 
 // An Input is what is known. All of it may be missing.
 type Input struct {
-	Line      cmdline.Args      // the kernel command line
-	Image     *Image            // nil: none
-	Inventory *build.Inventory  // of the node; nil: none
-	Kernel    *build.Kernel     // that boots; nil: the image's modules say it
-	Checks    []abi.Report      // of the image's modules against that kernel (build.Check)
-	Tree      *build.ModuleTree // of that kernel, to say what could be added; nil: none
-	Root      string            // directory that will be the root, to look for its init; empty: not at hand
+	Line      cmdline.Args    // the kernel command line
+	Image     *Image          // nil: none
+	Inventory *inventory.List // of the node; nil: none
+	Kernel    *kernel.Image   // that boots; nil: the image's modules say it
+	Checks    []abi.Report    // of the image's modules against that kernel (build.Check)
+	Tree      *modtree.Tree   // of that kernel, to say what could be added; nil: none
+	Root      string          // directory that will be the root, to look for its init; empty: not at hand
 	// Driver is the module for a device, where who made the inventory knows it; nil: nobody does.
-	Driver func(build.Device) string
+	Driver func(inventory.Device) string
 }
 
 // A Report is what would happen.
@@ -112,9 +114,9 @@ type checker struct {
 	decided plan.Plan
 	index   *modload.Index
 	conf    modload.Conf
-	aliases build.Aliases
+	aliases inventory.Aliases
 	tree    *modload.Index // of Input.Tree, nil without
-	inTree  build.Aliases
+	inTree  inventory.Aliases
 
 	phase   *Phase
 	reasons map[string]string // of modules in the current phase

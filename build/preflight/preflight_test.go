@@ -12,6 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
+	"github.com/nodisk/nodisk/build/kernel"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
@@ -79,10 +82,10 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			"chosen-drivers", "eth,iscsi,ext4", broadcom, iscsiWords,
-			func(s *build.Spec) { s.Inventories = []build.Inventory{*inventoryOf(t, broadcom)} }, "would boot",
+			func(s *build.Spec) { s.Inventories = []inventory.List{*inventoryOf(t, broadcom)} }, "would boot",
 		},
 	}
-	tree, err := build.OpenTree(kernelDir(t), "", nil)
+	tree, err := modtree.Open(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +229,7 @@ func TestVerdictStrict(t *testing.T) {
 func TestCheckOtherKernel(t *testing.T) {
 	r, err := Check(t.Context(), Input{
 		Line: cmdline.Parse(iscsiWords), Image: openImage(t, makeImage(t, "virt,iscsi,ext4", nil)), Inventory: inventoryOf(t, virtual),
-		Kernel: &build.Kernel{Release: "6.12.9-other", Arch: "amd64"},
+		Kernel: &kernel.Image{Release: "6.12.9-other", Arch: "amd64"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +242,7 @@ func TestCheckOtherKernel(t *testing.T) {
 // A module with other build flags than the kernel's: what builds on it does not
 // load either, and the node has no network.
 func TestCheckRefusedModule(t *testing.T) {
-	vmlinuz, err := build.OpenKernel(t.Context(), filepath.Join(kernelDir(t), "vmlinuz"))
+	vmlinuz, err := kernel.Open(t.Context(), filepath.Join(kernelDir(t), "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +299,7 @@ func TestCheckMissingFile(t *testing.T) {
 
 // A softdep that the image lacks and the kernel has.
 func TestCheckSoftdep(t *testing.T) {
-	tree, err := build.OpenTree(kernelDir(t), "", nil)
+	tree, err := modtree.Open(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/build/ko"
 	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/modload"
@@ -47,10 +47,10 @@ func (c *checker) openIndex() bool {
 		c.doubt("%s", w)
 	}
 	c.index = x.With(c.conf)
-	if c.aliases, err = build.OpenAliases(c.Image.modules, release); err == nil && c.Tree != nil {
+	if c.aliases, err = inventory.OpenAliases(c.Image.modules, release); err == nil && c.Tree != nil {
 		c.tree, err = modload.Open(c.Tree.FS, c.Tree.Release)
 		if err == nil {
-			c.inTree, err = build.OpenAliases(c.Tree.FS, c.Tree.Release)
+			c.inTree, err = inventory.OpenAliases(c.Tree.FS, c.Tree.Release)
 		}
 	}
 	if err != nil {

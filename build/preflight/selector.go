@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
@@ -49,7 +49,7 @@ func (c *checker) unselected(port link.PortSelector) (why string, sure bool) {
 	switch {
 	case ports > 0 && port.Number > ports && !there:
 		return fmt.Sprintf("%v: the node has %s, so no adapter has a port %d", port, count(ports, "InfiniBand port"), port.Number), !may
-	case port.Number > 1 && !slices.ContainsFunc(c.Inventory.Devices, func(d build.Device) bool { return c.medium(d).ib && !onePort(d) }):
+	case port.Number > 1 && !slices.ContainsFunc(c.Inventory.Devices, func(d inventory.Device) bool { return c.medium(d).ib && !onePort(d) }):
 		return fmt.Sprintf("%v: adapters from ConnectX-4 on have one port each: write the adapter (mlx5_1) or the port GUID", port), false
 	}
 	return "", false
@@ -57,7 +57,7 @@ func (c *checker) unselected(port link.PortSelector) (why string, sure bool) {
 
 // onePort reports whether an adapter is one whose second port is a PCI function of its own, and an
 // adapter to the kernel: ConnectX-4 and later.
-func onePort(d build.Device) bool {
+func onePort(d inventory.Device) bool {
 	vendor, device, _ := d.PCI()
 	return vendor == vendorMellanox && (device >= firstConnectX4 && device < firstMlx4 || device > lastMlx4)
 }

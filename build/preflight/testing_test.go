@@ -17,6 +17,10 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/compress"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/inventory"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/modload"
 )
@@ -54,7 +58,7 @@ func makeImage(t *testing.T, profiles string, change func(*build.Spec)) []byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "image")
 	s := build.Spec{
-		Modules: kernelDir(t), Profiles: strings.Split(profiles, ","), Out: out, Compress: build.None,
+		Modules: kernelDir(t), Profiles: strings.Split(profiles, ","), Out: out, Compress: compress.None,
 		Init: func(context.Context, string) ([]byte, error) { return stub(), nil },
 	}
 	if change != nil {
@@ -84,19 +88,19 @@ func openImage(t *testing.T, parts ...[]byte) *Image {
 	return i
 }
 
-func inventoryOf(t *testing.T, text string) *build.Inventory {
+func inventoryOf(t *testing.T, text string) *inventory.List {
 	t.Helper()
 	if text == "" {
 		return nil
 	}
 	if name, ok := strings.CutPrefix(text, "file:"); ok {
-		data, err := os.ReadFile(filepath.Join("..", "testdata", "inventory", name))
+		data, err := os.ReadFile(filepath.Join("..", "inventory", "testdata", name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		text = string(data)
 	}
-	v, err := build.ParseInventory("node.txt", strings.NewReader(text))
+	v, err := inventory.Parse("node.txt", strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +165,7 @@ func newc(files []cpioFile) []byte {
 // flatFolder makes a folder of modules of the kernel.
 func flatFolder(t *testing.T, names ...string) string {
 	t.Helper()
-	tree, err := build.OpenTree(kernelDir(t), "", nil)
+	tree, err := modtree.Open(kernelDir(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,16 +201,16 @@ type Part struct {
 // ReadImage is OpenImage of what is at hand.
 func ReadImage(ctx context.Context, parts ...Part) (*Image, error) {
 	var (
-		sources []*build.Source
+		sources []*initramfs.Source
 		names   []string
 	)
 	for _, p := range parts {
-		s, err := build.NewSource(ctx, p.Reader)
+		s, err := initramfs.NewSource(ctx, p.Reader)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("read image %s: %w", p.Name, err), build.JoinSources(sources...).Close())
+			return nil, errors.Join(fmt.Errorf("read image %s: %w", p.Name, err), initramfs.JoinSources(sources...).Close())
 		}
 		sources = append(sources, s)
 		names = append(names, p.Name)
 	}
-	return readImage(ctx, names, build.JoinSources(sources...))
+	return readImage(ctx, names, initramfs.JoinSources(sources...))
 }

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -82,7 +82,7 @@ func (c *checker) infiniBandPort(port int) (may, sure bool) {
 
 // unknown reports whether a device may be an Ethernet adapter for all that is known: what is not on
 // PCI has no class, so only its driver tells.
-func (c *checker) unknown(d build.Device) bool {
+func (c *checker) unknown(d inventory.Device) bool {
 	if c.index != nil && !c.index.Empty() && !c.aliases.Builtin(c.index, d) {
 		return false // the image has no driver for it, or one that tells
 	}

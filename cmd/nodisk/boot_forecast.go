@@ -13,7 +13,10 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/initramfs"
 	"github.com/nodisk/nodisk/build/installed"
+	"github.com/nodisk/nodisk/build/inventory"
+	"github.com/nodisk/nodisk/build/kernel"
 	"github.com/nodisk/nodisk/build/preflight"
 	"github.com/nodisk/nodisk/integration/lab"
 	"github.com/nodisk/nodisk/internal/cmdline"
@@ -22,9 +25,9 @@ import (
 
 // bootImage is what the forecast knows of the image of a node.
 type bootImage struct {
-	contents build.Contents
+	contents initramfs.Contents
 	files    *preflight.Image
-	kernel   *build.Kernel // nil: its file says nothing here, and QEMU may boot it
+	kernel   *kernel.Image // nil: its file says nothing here, and QEMU may boot it
 	checks   []abi.Report  // of the image's modules against it
 	faults   []string
 }
@@ -74,7 +77,7 @@ func (c *bootCmd) kernelOf(ctx context.Context, s *lab.BootSpec, image bootImage
 			}
 		}
 	}
-	k, err := build.OpenKernel(ctx, s.Kernel)
+	k, err := kernel.Open(ctx, s.Kernel)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -158,7 +161,7 @@ func openBootImage(ctx context.Context, name string) (bootImage, error) {
 
 // check compares the image with the kernel, which is the same for all ways to a root.
 func (i *bootImage) check(ctx context.Context, s lab.BootSpec) error {
-	k, err := build.OpenKernel(ctx, s.Kernel)
+	k, err := kernel.Open(ctx, s.Kernel)
 	if err != nil {
 		return nil //nolint:nilerr // QEMU may boot a kernel whose file says nothing here
 	}
@@ -223,13 +226,13 @@ func (c *bootCmd) judge(ctx context.Context, s *lab.BootSpec, image bootImage) e
 func bootFaults(ctx context.Context, s lab.BootSpec, image bootImage) ([]string, error) {
 	in := preflight.Input{
 		Line: cmdline.Parse(s.Line()), Image: image.files, Kernel: image.kernel, Checks: image.checks,
-		Driver: func(d build.Device) string { return lab.Driver(d.Modalias) },
+		Driver: func(d inventory.Device) string { return lab.Driver(d.Modalias) },
 	}
 	if s.Arch == "" || s.Arch == runtime.GOARCH { // of another machine's programs nothing is known
 		in.Root = cmp.Or(s.Tree, s.Export)
 	}
 	if list := s.Hardware(); list != "" {
-		v, err := build.ParseInventory("QEMU's machine", strings.NewReader(list))
+		v, err := inventory.Parse("QEMU's machine", strings.NewReader(list))
 		if err != nil {
 			return nil, err
 		}
@@ -277,7 +280,7 @@ const (
 
 // roomFor sees to it that the image fits into the node's memory, in which it lies twice: as the
 // loader left it, and unpacked.
-func roomFor(s *lab.BootSpec, image build.Contents) error {
+func roomFor(s *lab.BootSpec, image initramfs.Contents) error {
 	const mib = 1 << 20
 	need := int((image.Bytes+image.Raw)/mib) + kernelMemory
 	switch {

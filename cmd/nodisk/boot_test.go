@@ -7,7 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/kernel"
 	"github.com/nodisk/nodisk/integration/lab"
 )
 
@@ -34,9 +35,9 @@ func plainKernel(t *testing.T, release string) string {
 		"Linux version "+release+" (builder@example) (gcc) #1 SMP\n")
 }
 
-func released(t *testing.T, kernel string) string {
+func released(t *testing.T, vmlinuz string) string {
 	t.Helper()
-	k, err := build.OpenKernel(t.Context(), filepath.Join(kernel, "vmlinuz"))
+	k, err := kernel.Open(t.Context(), filepath.Join(vmlinuz, "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +262,7 @@ func TestBootKernel(t *testing.T) {
 // An image lies twice in the node's memory.
 func TestBootMemory(t *testing.T) {
 	const mib = 1 << 20
-	image := build.Contents{Bytes: 300 * mib, Raw: 900 * mib}
+	image := initramfs.Contents{Bytes: 300 * mib, Raw: 900 * mib}
 	s := lab.BootSpec{}
 	if err := roomFor(&s, image); err != nil || s.Memory != 1344 {
 		t.Errorf("%d MiB, %v; want 1344", s.Memory, err)
@@ -271,7 +272,7 @@ func TestBootMemory(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	s = lab.BootSpec{}
-	if err := roomFor(&s, build.Contents{Bytes: 4 * mib, Raw: 9 * mib}); err != nil || s.Memory != leastMemory {
+	if err := roomFor(&s, initramfs.Contents{Bytes: 4 * mib, Raw: 9 * mib}); err != nil || s.Memory != leastMemory {
 		t.Errorf("%d MiB, %v", s.Memory, err)
 	}
 }

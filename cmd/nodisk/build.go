@@ -12,35 +12,38 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/compress"
 	"github.com/nodisk/nodisk/build/installed"
+	"github.com/nodisk/nodisk/build/output"
+	"github.com/nodisk/nodisk/build/program"
 	"github.com/nodisk/nodisk/internal/infile"
 )
 
 // buildCmd is "nodisk build".
 type buildCmd struct {
-	Kernel      string            `help:"Kernel file, to check that the modules are its own." type:"existingfile" placeholder:"FILE"`
-	Modules     string            `help:"/lib/modules/RELEASE, or a root that holds lib/modules; none: only what --module-dir gives. Default: the kernel's release on this machine, the running kernel's without --kernel." placeholder:"DIR"`
-	ModuleDir   []string          `help:"Directory of modules (.ko) without modules.dep, put in as /lib/modules/BASENAME; the node loads them by name, in the order given (nodisk.modules=, rd.driver.pre=, rd.driver.post=); repeatable." type:"existingdir" placeholder:"DIR" sep:"none"`
-	Profile     []string          `help:"What the node needs, such as virt, eth, iscsi, nfs, ext4; repeatable. Default: nodisk.profile= of --config, else ${profiles}." placeholder:"A,B"`
-	Module      []string          `help:"Further modules to put in: names, aliases, or patterns like kernel/fs/nls/*; repeatable." placeholder:"A,B"`
-	Inventory   []string          `help:"Take only drivers for what hardware a node has: a file of nodisk inventory, of modaliases or of lspci -nn; or host, this machine; repeatable, for several types of node." placeholder:"FILE|host" sep:"none"`
-	Hostonly    bool              `help:"The same as --inventory host."`
-	Modprobe    []string          `help:"Directory of modprobe.d(5) files, or one such file, that the node heeds too; host: those of this machine; repeatable, the first file of a name counts." placeholder:"DIR" sep:"none"`
-	Firmware    []string          `help:"Directory to take the modules' firmware from, as /lib/firmware; none: no firmware; repeatable. Default: lib/firmware of the root that holds --modules." placeholder:"DIR" sep:"none"`
-	NoCheck     bool              `help:"Make the image although the kernel would refuse some of the modules: they become warnings."`
-	FullCheck   bool              `help:"Compare all modules with the symbols of the kernel's file, not only those that did not come with the kernel."`
-	Config      string            `help:"Config file: what could be on the kernel command line, one key=value a line." type:"existingfile" placeholder:"FILE"`
-	Add         []build.Addition  `help:"Further file or directory, with all in it, and its path in the image; of several files with one path the last counts; repeatable." placeholder:"SRC:DST" sep:"none"`
-	Exclude     []string          `help:"Path in the image that --add leaves out, with what is in it: a pattern such as var/cache/apt/*, ** for any directories; repeatable." placeholder:"PATTERN" sep:"none"`
-	Owner       build.Owner       `help:"Owners of added files: keep those they have here, or root for all. Default: keep when run as root, else root." placeholder:"keep|root"`
-	Base        string            `help:"Initramfs of dracut, initramfs-tools or whoever, to which all is added: its files stay, /init is ours, its own becomes /init.vendor." type:"existingfile" placeholder:"IMAGE"`
-	Chain       bool              `help:"With --base: after the drivers and the network /init runs /init.vendor (nodisk.chain= in the config)."`
-	DriversOnly bool              `help:"With --base: its init stays, and loads the modules that are added."`
-	Out         string            `help:"Image to write; -: the standard output." short:"o" default:"nodisk.img" placeholder:"FILE"`
-	Compress    build.Compression `help:"lz4, zstd, gzip, xz or none." default:"lz4" placeholder:"HOW"`
-	Rescue      rescueFlag        `help:"Put a shell and commands into the image, for rd.break, rd.shell and nodisk.onfail=shell: u-root's, compiled with Go and kept in the user's cache, or, by --rescue=FILE, a static busybox." placeholder:"FILE"`
-	FromSource  sourceFlag        `help:"Compile /init, of the repository in DIR or around the working directory." placeholder:"DIR"`
-	Init        string            `help:"Take this binary as /init." type:"existingfile" placeholder:"FILE" xor:"init"`
+	Kernel      string               `help:"Kernel file, to check that the modules are its own." type:"existingfile" placeholder:"FILE"`
+	Modules     string               `help:"/lib/modules/RELEASE, or a root that holds lib/modules; none: only what --module-dir gives. Default: the kernel's release on this machine, the running kernel's without --kernel." placeholder:"DIR"`
+	ModuleDir   []string             `help:"Directory of modules (.ko) without modules.dep, put in as /lib/modules/BASENAME; the node loads them by name, in the order given (nodisk.modules=, rd.driver.pre=, rd.driver.post=); repeatable." type:"existingdir" placeholder:"DIR" sep:"none"`
+	Profile     []string             `help:"What the node needs, such as virt, eth, iscsi, nfs, ext4; repeatable. Default: nodisk.profile= of --config, else ${profiles}." placeholder:"A,B"`
+	Module      []string             `help:"Further modules to put in: names, aliases, or patterns like kernel/fs/nls/*; repeatable." placeholder:"A,B"`
+	Inventory   []string             `help:"Take only drivers for what hardware a node has: a file of nodisk inventory, of modaliases or of lspci -nn; or host, this machine; repeatable, for several types of node." placeholder:"FILE|host" sep:"none"`
+	Hostonly    bool                 `help:"The same as --inventory host."`
+	Modprobe    []string             `help:"Directory of modprobe.d(5) files, or one such file, that the node heeds too; host: those of this machine; repeatable, the first file of a name counts." placeholder:"DIR" sep:"none"`
+	Firmware    []string             `help:"Directory to take the modules' firmware from, as /lib/firmware; none: no firmware; repeatable. Default: lib/firmware of the root that holds --modules." placeholder:"DIR" sep:"none"`
+	NoCheck     bool                 `help:"Make the image although the kernel would refuse some of the modules: they become warnings."`
+	FullCheck   bool                 `help:"Compare all modules with the symbols of the kernel's file, not only those that did not come with the kernel."`
+	Config      string               `help:"Config file: what could be on the kernel command line, one key=value a line." type:"existingfile" placeholder:"FILE"`
+	Add         []build.Addition     `help:"Further file or directory, with all in it, and its path in the image; of several files with one path the last counts; repeatable." placeholder:"SRC:DST" sep:"none"`
+	Exclude     []string             `help:"Path in the image that --add leaves out, with what is in it: a pattern such as var/cache/apt/*, ** for any directories; repeatable." placeholder:"PATTERN" sep:"none"`
+	Owner       build.Owner          `help:"Owners of added files: keep those they have here, or root for all. Default: keep when run as root, else root." placeholder:"keep|root"`
+	Base        string               `help:"Initramfs of dracut, initramfs-tools or whoever, to which all is added: its files stay, /init is ours, its own becomes /init.vendor." type:"existingfile" placeholder:"IMAGE"`
+	Chain       bool                 `help:"With --base: after the drivers and the network /init runs /init.vendor (nodisk.chain= in the config)."`
+	DriversOnly bool                 `help:"With --base: its init stays, and loads the modules that are added."`
+	Out         string               `help:"Image to write; -: the standard output." short:"o" default:"nodisk.img" placeholder:"FILE"`
+	Compress    compress.Compression `help:"lz4, zstd, gzip, xz or none." default:"lz4" placeholder:"HOW"`
+	Rescue      rescueFlag           `help:"Put a shell and commands into the image, for rd.break, rd.shell and nodisk.onfail=shell: u-root's, compiled with Go and kept in the user's cache, or, by --rescue=FILE, a static busybox." placeholder:"FILE"`
+	FromSource  sourceFlag           `help:"Compile /init, of the repository in DIR or around the working directory." placeholder:"DIR"`
+	Init        string               `help:"Take this binary as /init." type:"existingfile" placeholder:"FILE" xor:"init"`
 
 	imageFlags
 	siteFlags
@@ -88,9 +91,9 @@ func (b *buildCmd) Run(ctx context.Context, line *kong.Context, c console) error
 	if b.SecretOnly {
 		return b.writeSecrets(ctx, spec, c)
 	}
-	if b.Tree && build.IsStream(spec.Out) {
+	if b.Tree && output.IsStream(spec.Out) {
 		return &usageError{fmt.Errorf("build: --tree reads the image again, and %s cannot be read twice: leave "+
-			"one of them out", build.OutputName(spec.Out))}
+			"one of them out", output.Name(spec.Out))}
 	}
 	if len(spec.Add) > 0 {
 		defer frugal()()
@@ -199,7 +202,7 @@ func (b *buildCmd) program(ctx context.Context, arch string) ([]byte, error) {
 		return program, nil
 	}
 	if !b.FromSource.set {
-		if program, ok := build.EmbeddedInit(arch); ok {
+		if program, ok := program.EmbeddedInit(arch); ok {
 			return program, nil
 		}
 	}
@@ -207,8 +210,8 @@ func (b *buildCmd) program(ctx context.Context, arch string) ([]byte, error) {
 	if dir == "" {
 		dir = "."
 	}
-	source, err := build.FindSource(dir)
-	if errors.Is(err, build.ErrNoSource) && !b.FromSource.set {
+	source, err := program.FindSource(dir)
+	if errors.Is(err, program.ErrNoSource) && !b.FromSource.set {
 		return nil, errors.New("this nodisk carries no /init and is not run inside its repository: " +
 			"give --from-source=DIR or --init=FILE, or take a released nodisk " +
 			"(https://github.com/nodisk/nodisk/releases; \"make build\" in the repository makes bin/nodisk, the same)")
@@ -216,7 +219,7 @@ func (b *buildCmd) program(ctx context.Context, arch string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return build.CompileInit(ctx, source, arch)
+	return program.CompileInit(ctx, source, arch)
 }
 
 // A sourceFlag is --from-source or --from-source=DIR.

@@ -10,7 +10,7 @@ import (
 	"github.com/posener/complete"
 	"github.com/willabides/kongplete"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/compress"
 	"github.com/nodisk/nodisk/build/installed"
 	"github.com/nodisk/nodisk/build/site"
 	"github.com/nodisk/nodisk/modload"
@@ -97,7 +97,7 @@ func predictors() complete.Flags {
 		}),
 		"--compress": complete.PredictFunc(func(complete.Args) []string {
 			var names []string
-			for _, c := range build.Compressions() {
+			for _, c := range compress.Compressions() {
 				names = append(names, c.String())
 			}
 			return names

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/initramfs"
 )
 
 // diffCmd is "nodisk diff".
@@ -45,19 +45,19 @@ func (d *diffCmd) Run(ctx context.Context, c console) error {
 	return nil
 }
 
-func (d *diffCmd) compare(ctx context.Context) (_ build.Differences, err error) {
-	var images []*build.ImageReader
+func (d *diffCmd) compare(ctx context.Context) (_ initramfs.Differences, err error) {
+	var images []*initramfs.Reader
 	for _, name := range []string{d.A, d.B} {
 		src, err2 := openImage(ctx, name)
 		if err2 != nil {
-			return build.Differences{}, err2
+			return initramfs.Differences{}, err2
 		}
 		defer func() { err = errors.Join(err, src.Close()) }()
-		r, err2 := build.ReadSource(ctx, src, true)
+		r, err2 := initramfs.ReadSource(ctx, src, true)
 		if err2 != nil {
-			return build.Differences{}, fmt.Errorf("%s: %w", name, err2)
+			return initramfs.Differences{}, fmt.Errorf("%s: %w", name, err2)
 		}
 		images = append(images, r)
 	}
-	return build.Diff(ctx, images[0], images[1])
+	return initramfs.Diff(ctx, images[0], images[1])
 }

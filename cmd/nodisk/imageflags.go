@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/cache"
+	"github.com/nodisk/nodisk/build/initramfs"
+	"github.com/nodisk/nodisk/build/output"
 )
 
 // imageFlags are the flags of nodisk build for what goes around modules and /init.
@@ -32,18 +35,18 @@ func (f *imageFlags) fill(s *build.Spec) {
 
 // cache opens the cache of compressed blocks. Without a directory for it, as under a
 // service without HOME, it is in memory alone.
-func (f *imageFlags) cache() *build.Cache {
+func (f *imageFlags) cache() *cache.Cache {
 	if f.NoCache {
-		return build.NewCache("")
+		return cache.New("")
 	}
 	if dir := os.Getenv("NODISK_CACHE"); dir != "" {
-		return build.NewCache(dir)
+		return cache.New(dir)
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return build.NewCache("")
+		return cache.New("")
 	}
-	return build.NewCache(filepath.Join(dir, "nodisk", "blocks"))
+	return cache.New(filepath.Join(dir, "nodisk", "blocks"))
 }
 
 // writeSecrets is nodisk build --secret-only.
@@ -64,7 +67,7 @@ func (b *buildCmd) writeSecrets(ctx context.Context, s build.Spec, c console) er
 		names, c.out = nil, c.err
 	}
 	for _, name := range names {
-		if _, err := fmt.Fprintf(c.out, "secret %s, in %s\n", name, build.OutputName(b.SecretOut)); err != nil {
+		if _, err := fmt.Fprintf(c.out, "secret %s, in %s\n", name, output.Name(b.SecretOut)); err != nil {
 			return err
 		}
 	}
@@ -100,7 +103,7 @@ func (b *buildCmd) report(r build.Report, c console) error {
 		return fmt.Errorf("build: %w", err)
 	}
 	defer image.Close() //nolint:errcheck // nothing was written
-	contents, err := build.Inspect(image)
+	contents, err := initramfs.Inspect(image)
 	if err != nil {
 		return fmt.Errorf("build: %s: %w", r.Out, err)
 	}

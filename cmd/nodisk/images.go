@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/output"
 	"github.com/nodisk/nodisk/build/site"
 )
 
@@ -94,10 +95,10 @@ func (b *buildCmd) checkSeveral(o order) error {
 	var errs []error
 	for _, r := range o.requests {
 		for _, name := range r.outs() {
-			if build.IsStream(name) {
+			if output.IsStream(name) {
 				errs = append(errs, fmt.Errorf("%s: %s keeps no image until its kernel goes: give a file, or make "+
 					"this image alone, by --image",
-					r.spec.Label, build.OutputName(name)))
+					r.spec.Label, output.Name(name)))
 			}
 		}
 	}
@@ -114,7 +115,7 @@ func (b *buildCmd) record(ctx context.Context, o order, failed []bool, c console
 		if r.release == "" || failed[i] {
 			continue
 		}
-		outs := slices.DeleteFunc(r.outs(), build.IsStream)
+		outs := slices.DeleteFunc(r.outs(), output.IsStream)
 		record := site.Record{Dir: b.State, Root: r.root, Tell: c.tell}
 		if err := record.Add(ctx, r.release, outs...); err != nil {
 			errs = append(errs, fmt.Errorf("build: %w; --state DIR remembers them elsewhere", err))
@@ -144,12 +145,12 @@ func (b *buildCmd) writeReports(c console, o order, reports []build.Report, trim
 	say("warning", o.warnings)
 	for _, r := range reports {
 		if r.DryRun {
-			fmt.Fprintf(&images, "%9d bytes unpacked, not written (dry run)  %s", r.Raw, build.OutputName(r.Out))
+			fmt.Fprintf(&images, "%9d bytes unpacked, not written (dry run)  %s", r.Raw, output.Name(r.Out))
 		} else {
-			fmt.Fprintf(&images, "%s  %9d bytes  %s", r.SHA256, r.Bytes, build.OutputName(r.Out))
+			fmt.Fprintf(&images, "%s  %9d bytes  %s", r.SHA256, r.Bytes, output.Name(r.Out))
 		}
 		if r.SecretOut != "" {
-			fmt.Fprintf(&images, " and %s", build.OutputName(r.SecretOut))
+			fmt.Fprintf(&images, " and %s", output.Name(r.SecretOut))
 		}
 		fmt.Fprintf(&images, " (%s)\n", strings.Join(r.Profiles, ", "))
 		say("note", r.Notes)

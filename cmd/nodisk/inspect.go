@@ -9,7 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/initramfs"
 )
 
 // inspectCmd is "nodisk inspect".
@@ -41,7 +41,7 @@ func (i *inspectCmd) Run(ctx context.Context, c console) (err error) {
 	if i.File != "" || i.Unpack != "" {
 		return i.extract(ctx, c, src)
 	}
-	contents, err := build.InspectSource(ctx, src, i.JSON)
+	contents, err := initramfs.InspectSource(ctx, src, i.JSON)
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.Image, err)
 	}
@@ -64,8 +64,8 @@ func (i *inspectCmd) Run(ctx context.Context, c console) (err error) {
 }
 
 // extract takes files out of the image.
-func (i *inspectCmd) extract(ctx context.Context, c console, src *build.Source) error {
-	image, err := build.ReadSource(ctx, src, false)
+func (i *inspectCmd) extract(ctx context.Context, c console, src *initramfs.Source) error {
+	image, err := initramfs.ReadSource(ctx, src, false)
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.Image, err)
 	}
@@ -75,7 +75,7 @@ func (i *inspectCmd) extract(ctx context.Context, c console, src *build.Source) 
 		}
 		return nil
 	}
-	done, err := image.Unpack(ctx, build.Unpacking{Dir: i.Unpack, SetID: i.SetID})
+	done, err := image.Unpack(ctx, initramfs.Unpacking{Dir: i.Unpack, SetID: i.SetID})
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.Image, err)
 	}
@@ -98,13 +98,13 @@ func frugal() func() {
 }
 
 // openImage opens an image, or standard input for "-".
-func openImage(ctx context.Context, name string) (*build.Source, error) {
+func openImage(ctx context.Context, name string) (*initramfs.Source, error) {
 	if name == "-" {
-		return build.NewSource(ctx, standardInput(ctx))
+		return initramfs.NewSource(ctx, standardInput(ctx))
 	}
 	if info, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir() {
-		_, err := build.OpenSource(ctx, name)
+		_, err := initramfs.OpenSource(ctx, name)
 		return nil, &usageError{err}
 	}
-	return build.OpenSource(ctx, name)
+	return initramfs.OpenSource(ctx, name)
 }

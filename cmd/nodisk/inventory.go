@@ -6,8 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/installed"
+	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/internal/infile"
 )
 
@@ -32,37 +32,37 @@ func (inventoryCmd) Run(c console) error {
 // hostWord is what stands for this machine where an inventory's file is asked for.
 const hostWord = "host"
 
-func hostInventory() (build.Inventory, error) {
+func hostInventory() (inventory.List, error) {
 	release, err := installed.Running()
 	if err != nil {
-		return build.Inventory{}, fmt.Errorf("take inventory: %w", err)
+		return inventory.List{}, fmt.Errorf("take inventory: %w", err)
 	}
-	return build.HostInventory(os.DirFS("/sys"), release)
+	return inventory.Host(os.DirFS("/sys"), release)
 }
 
 // readInventory reads a file, or this machine.
-func readInventory(ctx context.Context, name string) (build.Inventory, error) {
+func readInventory(ctx context.Context, name string) (inventory.List, error) {
 	if name == hostWord {
 		return hostInventory()
 	}
 	f, err := infile.Open(ctx, name)
 	if err != nil {
-		return build.Inventory{}, fmt.Errorf("read inventory: %w", err)
+		return inventory.List{}, fmt.Errorf("read inventory: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return build.Inventory{}, fmt.Errorf("read inventory: %s is a directory: name a file in it, as --inventory %s",
+		return inventory.List{}, fmt.Errorf("read inventory: %s is a directory: name a file in it, as --inventory %s",
 			name, filepath.Join(name, "NODE.txt"))
 	}
-	return build.ParseInventory(name, f)
+	return inventory.Parse(name, f)
 }
 
 // inventories reads those of nodisk build; hostonly adds this machine.
-func inventories(ctx context.Context, names []string, hostonly bool) ([]build.Inventory, error) {
+func inventories(ctx context.Context, names []string, hostonly bool) ([]inventory.List, error) {
 	if hostonly {
 		names = append(names, hostWord)
 	}
-	var list []build.Inventory
+	var list []inventory.List
 	for _, name := range names {
 		v, err := readInventory(ctx, name)
 		if err != nil {

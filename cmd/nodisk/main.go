@@ -28,6 +28,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/output"
 	"github.com/nodisk/nodisk/integration/lab"
 )
 
@@ -71,7 +72,7 @@ func (c console) tell(s string) { _, _ = fmt.Fprintf(c.err, "nodisk: %s\n", s) }
 // beside is where a summary goes: not to the standard output if what is made goes there.
 func (c console) beside(specs ...build.Spec) console {
 	for _, s := range specs {
-		if slices.ContainsFunc([]string{s.Out, s.SecretOut, s.SBOM}, build.IsStdout) {
+		if slices.ContainsFunc([]string{s.Out, s.SecretOut, s.SBOM}, output.IsStdout) {
 			return console{out: c.err, err: c.err}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/program"
 	"github.com/nodisk/nodisk/internal/testenv"
 )
 
@@ -176,14 +176,14 @@ func TestReleased(t *testing.T) {
 	gobin, err := exec.LookPath("go")
 	testenv.Needs(t, err == nil, "program go")
 	kernel := kernelDir(t)
-	source, err := build.FindSource(".")
+	source, err := program.FindSource(".")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The file that go:embed takes is put beside a copy of nothing: an overlay
 	// keeps the repository as it is.
 	dir := t.TempDir()
-	program, err := build.CompileInit(t.Context(), source, "")
+	program, err := program.CompileInit(t.Context(), source, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestReleased(t *testing.T) {
 		t.Fatal(err)
 	}
 	overlay := filepath.Join(dir, "overlay.json")
-	embedded := filepath.Join(source, "build", "embedded", "nodisk-init")
+	embedded := filepath.Join(source, "build", "program", "embedded", "nodisk-init")
 	text := `{"Replace": {"` + embedded + `": "` + inside + `", "` + embedded + `-arm64": "` + inside + `"}}`
 	if err := os.WriteFile(overlay, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/abi"
+	"github.com/nodisk/nodisk/build/kernel"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/build/preflight"
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
@@ -77,7 +79,7 @@ func (p *planCmd) checkWords(ctx context.Context) error {
 			continue
 		}
 		var flag string
-		switch _, err := build.OpenKernel(ctx, word); {
+		switch _, err := kernel.Open(ctx, word); {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err == nil && info.Mode().IsRegular():
@@ -128,7 +130,7 @@ func (p *planCmd) check(ctx context.Context) ([]abi.Report, error) {
 func (p *planCmd) input(ctx context.Context) (preflight.Input, error) {
 	in := preflight.Input{Line: cmdline.Parse(p.Cmdline)}
 	if p.Kernel != "" {
-		k, err := build.OpenKernel(ctx, p.Kernel)
+		k, err := kernel.Open(ctx, p.Kernel)
 		if err != nil {
 			return in, err
 		}
@@ -155,7 +157,7 @@ func (p *planCmd) input(ctx context.Context) (preflight.Input, error) {
 			release = in.Image.Release()
 		}
 		var err error
-		if in.Tree, err = build.OpenTree(p.Modules, release, new(imageFlags).cache()); err != nil {
+		if in.Tree, err = modtree.Open(p.Modules, release, new(imageFlags).cache()); err != nil {
 			return in, err
 		}
 	}

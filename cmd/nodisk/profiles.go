@@ -7,8 +7,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/installed"
+	"github.com/nodisk/nodisk/build/kernel"
+	"github.com/nodisk/nodisk/build/modtree"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -19,7 +20,7 @@ func (b *buildCmd) listProfiles(ctx context.Context, c console) error {
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
-	held, release := make(map[string]build.Holding), ""
+	held, release := make(map[string]modtree.Holding), ""
 	if tree != nil {
 		list, err := tree.Holdings()
 		if err != nil {
@@ -68,7 +69,7 @@ func (b *buildCmd) listProfiles(ctx context.Context, c console) error {
 }
 
 // jsonProfiles is the list for other programs.
-func jsonProfiles(release string, held map[string]build.Holding) profilesJSON {
+func jsonProfiles(release string, held map[string]modtree.Holding) profilesJSON {
 	j := profilesJSON{Kernel: release}
 	for _, p := range modload.Profiles() {
 		h := held[p.Name] // without a kernel nothing
@@ -81,7 +82,7 @@ func jsonProfiles(release string, held map[string]build.Holding) profilesJSON {
 
 // profileTree opens the modules that flags name; without any there is none, unless the
 // kernel that runs has some.
-func (b *buildCmd) profileTree(ctx context.Context) (*build.ModuleTree, error) {
+func (b *buildCmd) profileTree(ctx context.Context) (*modtree.Tree, error) {
 	w := wanted{}
 	kernels, _, err := w.kernels(b)
 	_, none := errors.AsType[*installed.NotFoundError](err)
@@ -100,12 +101,12 @@ func (b *buildCmd) profileTree(ctx context.Context) (*build.ModuleTree, error) {
 			k.Modules = "/"
 		}
 		if b.Kernel != "" {
-			kernel, err := build.OpenKernel(ctx, b.Kernel)
+			kernel, err := kernel.Open(ctx, b.Kernel)
 			if err != nil {
 				return nil, err
 			}
 			k.Release = kernel.Release
 		}
 	}
-	return build.OpenTree(k.Modules, k.Release, b.cache())
+	return modtree.Open(k.Modules, k.Release, b.cache())
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nodisk/nodisk/build"
 	"github.com/nodisk/nodisk/build/installed"
+	"github.com/nodisk/nodisk/build/kernel"
 	"github.com/nodisk/nodisk/build/site"
 	"github.com/nodisk/nodisk/internal/infile"
 )
@@ -308,7 +309,7 @@ func (w wanted) expand(ctx context.Context, b *buildCmd, k installed.Kernel) err
 		values["image"] = w.image.Name
 	}
 	if b.Kernel != "" {
-		kernel, err := build.OpenKernel(ctx, b.Kernel)
+		kernel, err := kernel.Open(ctx, b.Kernel)
 		if err != nil {
 			return err
 		}

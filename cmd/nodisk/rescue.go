@@ -9,7 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/program"
 	"github.com/nodisk/nodisk/internal/infile"
 )
 
@@ -53,9 +53,9 @@ func (f *rescueFlag) program() func(ctx context.Context, arch string) ([]byte, e
 		return func(ctx context.Context, arch string) ([]byte, error) {
 			cache, err := os.UserCacheDir()
 			if err != nil { // no home: it is compiled each time
-				return build.CompileRescue(ctx, "", arch)
+				return program.CompileRescue(ctx, "", arch)
 			}
-			return build.CompileRescue(ctx, filepath.Join(cache, "nodisk"), arch)
+			return program.CompileRescue(ctx, filepath.Join(cache, "nodisk"), arch)
 		}
 	}
 }

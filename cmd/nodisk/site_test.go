@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/kernel"
 )
 
 // A machine is a root with kernels, and the directories that nodisk build is told.
@@ -23,8 +23,8 @@ type machine struct{ root, site, state, out, release string }
 // has modules only.
 func newMachine(t *testing.T, files map[string]string) machine {
 	t.Helper()
-	kernel := kernelDir(t)
-	k, err := build.OpenKernel(t.Context(), filepath.Join(kernel, "vmlinuz"))
+	vmlinuz := kernelDir(t)
+	k, err := kernel.Open(t.Context(), filepath.Join(vmlinuz, "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +33,8 @@ func newMachine(t *testing.T, files map[string]string) machine {
 		filepath.Join(dir, "root"), filepath.Join(dir, "site"), filepath.Join(dir, "state"),
 		filepath.Join(dir, "out"), k.Release,
 	}
-	linkTree(t, filepath.Join(kernel, "vmlinuz"), filepath.Join(m.root, "boot/vmlinuz-"+k.Release))
-	linkTree(t, filepath.Join(kernel, "lib/modules", k.Release), filepath.Join(m.root, "srv", k.Release))
+	linkTree(t, filepath.Join(vmlinuz, "vmlinuz"), filepath.Join(m.root, "boot/vmlinuz-"+k.Release))
+	linkTree(t, filepath.Join(vmlinuz, "lib/modules", k.Release), filepath.Join(m.root, "srv", k.Release))
 	modules := filepath.Join(m.root, "lib/modules")
 	if err := os.MkdirAll(modules, 0o700); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/output"
 	"github.com/nodisk/nodisk/build/site"
 )
 
@@ -54,8 +54,8 @@ func pathFlags() map[string][]string {
 		"add": nil, "base": nil, "config": nil, "firmware": {"none"}, "from-source": nil, "init": nil,
 		"inventory": {"host"},
 		"kernel":    nil, "microcode": {"auto"}, "modprobe": {"host"}, "module-dir": nil, "modules": {"none"},
-		"out":    {build.Stdout},
-		"rescue": nil, "sbom": {build.Stdout}, "secret": nil, "secret-out": {build.Stdout}, "sysroot": nil,
+		"out":    {output.Stdout},
+		"rescue": nil, "sbom": {output.Stdout}, "secret": nil, "secret-out": {output.Stdout}, "sysroot": nil,
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/program"
 )
 
 // versionCmd is "nodisk version".
@@ -28,7 +28,7 @@ func versionText() string {
 	info, _ := debug.ReadBuildInfo()
 	var inits []string
 	for _, arch := range []string{"amd64", "arm64"} {
-		if program, ok := build.EmbeddedInit(arch); ok {
+		if program, ok := program.EmbeddedInit(arch); ok {
 			inits = append(inits, fmt.Sprintf("%s %d bytes", arch, len(program)))
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/nodisk/nodisk/build"
+	"github.com/nodisk/nodisk/build/kernel"
 )
 
 // PlainKernel returns the file of an x86 kernel by which an emulated machine with one
@@ -43,7 +43,7 @@ func unpackKernel(ctx context.Context, bzImage, to string) error {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	data, err := build.UnpackKernel(ctx, f)
+	data, err := kernel.Unpack(ctx, f)
 	if err != nil {
 		return err
 	}

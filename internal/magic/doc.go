@@ -1,0 +1,2 @@
+// Package magic tells files by their first bytes.
+package magic

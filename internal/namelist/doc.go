@@ -1,0 +1,2 @@
+// Package namelist sorts, splits and shortens lists of names.
+package namelist

@@ -1,0 +1,2 @@
+// Package quantity prints sizes and numbers of things.
+package quantity
