@@ -25,7 +25,7 @@ init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part
 # Seconds of fuzzing in make test, the building included.
-fuzz_in_test = 100
+fuzz_in_test = 200
 # Tests of packages build, build/compress and cmd/nodisk.
 large      = ^TestCheckDistribution$$|^TestBaseImagesOfOthers$$|^TestCompressReference$$|^TestLZ4IsSmaller$$|^TestAddSparse$$|^TestAddReproducible$$|^TestBuildFromSource$$|^TestHostileImages$$|^TestPlanCommand$$/^intel$$
 # More that make check leaves out: what waits for a network by the clock, and what is
@@ -162,7 +162,7 @@ unit-race:
 
 unit-plain:
 	@$(GO) test -vet=off ./cmd/nodisk $$($(GO) list -f '.{{slice .ImportPath (len .Module.Path)}}' ./... | grep -vxE "$$(scripts/concurrent | tr '\n' '|')\./integration|\./cmd/nodisk")
-	@$(GO) test -vet=off -run '$(large)' ./build
+	@$(GO) test -vet=off -run '$(large)' ./build/...
 
 unit-quick:
 	@$(GO) test -vet=off -skip '$(large)|$(slow)' -parallel 4 -p $$(($$(nproc) + 1)) $$($(GO) list ./netsetup/bringup ./build ./... | grep -v '/integration$$')

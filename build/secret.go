@@ -55,6 +55,10 @@ func readSecrets(list []Secret, folders []initramfs.Entry) (files []initramfs.En
 		}
 	}
 	for _, s := range list {
+		if err := initramfs.CheckName(s.Destination); err != nil {
+			errs = append(errs, fmt.Errorf("read secret %s: %w", s.Source, err))
+			continue
+		}
 		info, err := os.Stat(s.Source)
 		switch {
 		case err != nil:

@@ -204,3 +204,18 @@ func TestSecretText(t *testing.T) {
 		}
 	}
 }
+
+// A destination that is not a path of an image is refused: looking for the directories
+// above it would not end.
+func TestSecretDestination(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(source, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, destination := range []string{"/etc/key", "", "../key", "..", "etc//key", "etc/"} {
+		_, _, err := readSecrets([]Secret{{Source: source, Destination: destination}}, nil)
+		if err == nil || !strings.Contains(err.Error(), "is not a path in an image") {
+			t.Errorf("%q: %v", destination, err)
+		}
+	}
+}

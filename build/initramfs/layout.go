@@ -43,6 +43,9 @@ func LayOut(files []Entry) ([]Entry, error) {
 		byName[f.Name] = f
 	}
 	for _, f := range files {
+		if err := CheckName(f.Name); err != nil {
+			return nil, fmt.Errorf("lay out image: %w", err)
+		}
 		for dir := path.Dir(f.Name); dir != "."; dir = path.Dir(dir) {
 			parent, ok := byName[dir]
 			if !ok {
@@ -80,4 +83,13 @@ func LayOut(files []Entry) ([]Entry, error) {
 			strings.Compare(a.Name, b.Name))
 	})
 	return list, nil
+}
+
+// CheckName refuses what is not a path of an archive: relative to its root, and clean as
+// path.Clean makes it.
+func CheckName(name string) error {
+	if name == "" || path.IsAbs(name) || path.Clean(name) != name || name == ".." || strings.HasPrefix(name, "../") {
+		return fmt.Errorf("%q is not a path in an image: give it relative to /, such as etc/hostname", name)
+	}
+	return nil
 }
