@@ -18,9 +18,9 @@ lint       = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 stamp      = $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null | sed 's/^\([0-9a-f]\{12\}\)\(-dirty\)\{0,1\}$$/commit \1\2/')
 static     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w -X 'main.stamp=$(stamp)'"
 # The flags that u-root's mkuimage compiles with, so that `nodisk build` makes
-# the same image from source. Inlining the standard library alone is as quick as
-# inlining everything, and half as much larger.
-init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l -gcflags=std= -ldflags="-s -w -buildid="
+# the same image from source. Nothing is inlined: with the standard library inlined /init
+# is 6 % larger in lz4, and a boot is at most 13 ms of guest time quicker.
+init       = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -gcflags=all=-l -ldflags="-s -w -buildid="
 # The race detector needs a C compiler.
 race       = $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 part       = @scripts/part

@@ -72,10 +72,9 @@ func CompileInit(ctx context.Context, source, arch string) ([]byte, error) {
 		uimage.WithInit("nodisk-init"),
 		// mkuimage adds -trimpath and -ldflags "-s -w -buildid=" itself, but
 		// also -a, which would compile everything again each time. It turns off
-		// inlining, which stays off but for the standard library: /init is 15 % larger
-		// in lz4 with all of it, 7 % with that of the library, and as quick.
+		// inlining, and that stays off, as in the Makefile.
 		uimage.WithBinaryCommandsOpts(&golang.BuildOpts{
-			ExtraArgs: []string{"-a=false", "-buildvcs=false", "-gcflags=std="},
+			ExtraArgs: []string{"-a=false", "-buildvcs=false"},
 		}, filepath.Join(source, "cmd", "nodisk-init")),
 		uimage.WithCPIOOutput(archive))
 	if err != nil {
