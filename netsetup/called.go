@@ -110,7 +110,7 @@ func (c Config) Resolved(have []link.Device, known []int) (_ Config, places []in
 	return c, places, others
 }
 
-// takes tells whether a word waits for an interface of that name, to give it an
+// takes reports whether a word waits for an interface of that name, to give it an
 // address or to make a link of it.
 func (c Config) takes(name string) bool {
 	return c.parent(link.Device{Name: name}) || c.port(link.Device{Name: name}) ||

@@ -102,7 +102,7 @@ func (c *Config) asDoes(i int) string {
 	return ""
 }
 
-// apart tells whether two words are about two devices for sure: not where both can be
+// apart reports whether two words are about two devices for sure: not where both can be
 // names of one that has not been seen. Two of the same kind are, of which a card has
 // one: two addresses, two places on PCI.
 func (c *Config) apart(a, b link.PortMatch, seen []string) bool {
@@ -167,13 +167,13 @@ func (c *Config) checkRenames(p *problems) {
 	}
 }
 
-// mayConfigure tells whether an ip= word can turn out to be about the device that a
+// mayConfigure reports whether an ip= word can turn out to be about the device that a
 // word means.
 func (c *Config) mayConfigure(dev string, seen []string) bool {
 	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return c.mayBe(dev, n, seen) })
 }
 
-// mayBe tells whether the ip= word can be about the device that a word means.
+// mayBe reports whether the ip= word can be about the device that a word means.
 func (c *Config) mayBe(dev string, n Addressing, seen []string) bool {
 	return n.PortMatch() == link.PortMatch{} || !c.apart(link.DeviceMatch(dev), n.PortMatch(), seen)
 }
@@ -234,7 +234,7 @@ func (c *Config) checkNames(p *problems) {
 	}
 }
 
-// ownName tells whether nobody but the node gets to know the word's host name.
+// ownName reports whether nobody but the node gets to know the word's host name.
 func (n Addressing) ownName() bool {
 	return n.Method == lease.MethodStatic || n.Method == lease.MethodNone
 }

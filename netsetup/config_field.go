@@ -10,7 +10,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// methodWord tells whether the text is what ip= has for a method, or two of them:
+// methodWord reports whether the text is what ip= has for a method, or two of them:
 // "none", "dhcp,auto6".
 func methodWord(s string) bool {
 	for word := range strings.SplitSeq(s, ",") {
@@ -55,7 +55,7 @@ func (p *problems) shifted(a cmdline.Arg, fields []string) {
 		" with an empty field for what is not given (client:server:gateway:netmask:hostname:device:method)")
 }
 
-// namesInterface tells whether a name is of a form that the kernel or udev gives, or
+// namesInterface reports whether a name is of a form that the kernel or udev gives, or
 // usual for a link that is made.
 func namesInterface(name string) bool {
 	_, dev := linkWord(name)

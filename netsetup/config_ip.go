@@ -174,7 +174,7 @@ func (n Addressing) only(six bool) Addressing {
 	return n
 }
 
-// addressLike tells whether a first field is meant as an address, be it a wrong
+// addressLike reports whether a first field is meant as an address, be it a wrong
 // one, or is empty as the kernel's form allows; else it is a device.
 func addressLike(s string) bool {
 	return strings.Trim(s, "0123456789./") == "" && !link.ResemblesAddress(s) || strings.HasPrefix(s, "[")
@@ -307,7 +307,7 @@ func (n *Addressing) parseTail(a cmdline.Arg, tail []string, p *problems) {
 	}
 }
 
-// setMethod settles the method, and tells whether the word is one of those
+// setMethod settles the method, and reports whether the word is one of those
 // that switch the network off when nothing else is said.
 //
 // With a client address autoconfiguration has only to fill in what is missing
@@ -369,7 +369,7 @@ func (n *Addressing) checkFields(a cmdline.Arg, p *problems) {
 	}
 }
 
-// empty tells whether nothing but the method was given.
+// empty reports whether nothing but the method was given.
 func (n *Addressing) empty() bool {
 	return n.PortMatch() == link.PortMatch{} && !n.Address.IsValid() && !n.Server.IsValid() && !n.Gateway.IsValid() && n.Bits == 0 &&
 		n.Hostname == "" && n.MTU == 0 && n.NewAddr == "" && len(n.DNS) == 0 && len(n.NTP) == 0

@@ -6,7 +6,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// candidate tells whether the device takes part when no name is given, for one family
+// candidate reports whether the device takes part when no name is given, for one family
 // of addresses: those with hardware behind them, and the links that the config makes
 // of them; not what has deputies.
 func (c Config) candidate(d link.Device, six bool) bool {
@@ -50,7 +50,7 @@ func (c Config) Claim(d link.Device, six bool) (int, bool) {
 	}
 }
 
-// Booted tells whether the device is the one of BOOTIF=. A link that somebody
+// Booted reports whether the device is the one of BOOTIF=. A link that somebody
 // else made of it may have its address, too, and is not meant.
 func (c Config) Booted(d link.Device) bool {
 	return c.BootIF != "" && d.Hardware() && c.BootIF.Identifies(d)
@@ -98,7 +98,7 @@ func climb(d link.Device, step func(link.Device) []string) []string {
 	return names
 }
 
-// IPv6 tells whether a word is about IPv6.
+// IPv6 reports whether a word is about IPv6.
 func (c Config) IPv6() bool {
 	return slices.ContainsFunc(c.AddressingsOrDefault(), Addressing.IPv6)
 }
@@ -109,5 +109,5 @@ func (n Addressing) PortMatch() link.PortMatch {
 	return link.PortMatch{Name: n.Device, Driver: n.Driver, Addr: n.Match}
 }
 
-// Named tells whether the word is about one certain device.
+// Named reports whether the word is about one certain device.
 func (n Addressing) Named() bool { return n.PortMatch().One() }

@@ -53,7 +53,7 @@ func hexOf(text string) lease.ClientID {
 }
 
 // identify gives the identifier to the words of the device that ask by DHCP for IPv4,
-// and tells whether there is one.
+// and reports whether there is one.
 func (c *Config) identify(m link.PortMatch, id lease.ClientID) bool {
 	found := false
 	want := c.deviceKey(Addressing{Device: m.Name, Match: m.Addr})

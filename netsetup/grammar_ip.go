@@ -89,7 +89,7 @@ func (p *problems) gateway(a cmdline.Arg, s string) netip.Addr {
 	return addr
 }
 
-// noAddress tells whether the field says that there is none: pxelinux writes
+// noAddress reports whether the field says that there is none: pxelinux writes
 // 0.0.0.0 for a gateway that does not exist.
 func noAddress(s string) bool {
 	a, err := netip.ParseAddr(strings.Trim(s, "[]"))

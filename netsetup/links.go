@@ -97,7 +97,7 @@ func (c Config) join(b link.Bond, d link.Device, leased int) []link.Step {
 	return steps
 }
 
-// Again tells whether a device that was set up has more steps when it gets a
+// Again reports whether a device that was set up has more steps when it gets a
 // signal.
 func (c Config) Again(d link.Device) bool {
 	bond, bridge := c.master(d)
@@ -141,7 +141,7 @@ func (c Config) master(d link.Device) (*link.Bond, *link.Bridge) {
 	return nil, nil
 }
 
-// named tells whether ip=, bootdev= or nodisk.ib.port= say what the device is
+// named reports whether ip=, bootdev= or nodisk.ib.port= say what the device is
 // for.
 func (c Config) named(d link.Device) bool {
 	names := func(m link.PortMatch) bool { return m.One() && m.Selects(d) }
@@ -161,13 +161,13 @@ func (c Config) MasterName(d link.Device) string {
 	}
 }
 
-// port tells whether the device is the port of a bond or bridge, which takes no
+// port reports whether the device is the port of a bond or bridge, which takes no
 // address.
 func (c Config) port(d link.Device) bool {
 	return c.MasterName(d) != ""
 }
 
-// parent tells whether VLANs or P_Key children are made of the device.
+// parent reports whether VLANs or P_Key children are made of the device.
 func (c Config) parent(d link.Device) bool {
 	return slices.ContainsFunc(c.Children, func(p link.Child) bool { return p.Parent == d.Name }) ||
 		slices.ContainsFunc(c.VLANs, func(v link.VLAN) bool { return v.Parent.Selects(d) })
@@ -189,7 +189,7 @@ func (c Config) MinLinks(name string) int {
 	return 0
 }
 
-// Made tells whether the name is that of a link the config makes.
+// Made reports whether the name is that of a link the config makes.
 func (c Config) Made(name string) bool {
 	return c.Lowers(name) != nil
 }
@@ -199,7 +199,7 @@ func (c Config) MakesLinks() bool {
 	return len(c.Bonds)+len(c.Bridges)+len(c.VLANs)+len(c.Children) > 0
 }
 
-// clashes tells whether an adapter has the name of a link that the config makes:
+// clashes reports whether an adapter has the name of a link that the config makes:
 // a word with that name is about the link.
 func (c Config) clashes(d link.Device) bool {
 	return d.Hardware() && c.Made(d.Name)

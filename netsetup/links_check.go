@@ -68,7 +68,7 @@ func (c *Config) masterOf(n Addressing) string {
 	return ""
 }
 
-// under tells whether the link of that name is made, somewhere down, of the
+// under reports whether the link of that name is made, somewhere down, of the
 // other one. on are the links passed on the way.
 func (c *Config) under(name, other string, on []string) bool {
 	for _, m := range c.Lowers(name) {

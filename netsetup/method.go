@@ -10,7 +10,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// IPv6 tells whether the word is about IPv6. One of each family may be about the
+// IPv6 reports whether the word is about IPv6. One of each family may be about the
 // same interface.
 func (n Addressing) IPv6() bool {
 	return n.Method.IPv6() || n.Address.Addr().Is6()

@@ -8,7 +8,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// IPv6On tells whether the device has addresses of IPv6 by an ip=, or a link that
+// IPv6On reports whether the device has addresses of IPv6 by an ip=, or a link that
 // is made of it and cannot have a larger MTU.
 func (c Config) IPv6On(d link.Device) bool {
 	has := func(d link.Device) bool {

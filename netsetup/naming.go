@@ -47,12 +47,12 @@ func (c *Config) parseNaming(args cmdline.Args, p *problems) {
 	}
 }
 
-// promised tells whether ifname= gives the name to an adapter.
+// promised reports whether ifname= gives the name to an adapter.
 func (c Config) promised(name string) bool {
 	return slices.ContainsFunc(c.Renames, func(r Rename) bool { return r.Name == name })
 }
 
-// KeepsKernelNames tells whether interfaces keep the names that the kernel gives them:
+// KeepsKernelNames reports whether interfaces keep the names that the kernel gives them:
 // if it is said, or if a word calls one so. A name that is given up is the
 // kernel's to give again: ip=eth0:dhcp ip=eth1:dhcp would mean whatever
 // appears when the first eth0 has become ens3.
@@ -75,7 +75,7 @@ func (c Config) kernelName() string {
 	return cards[i]
 }
 
-// mayBeUdevName tells whether a pattern can be of names of udev's that begin so.
+// mayBeUdevName reports whether a pattern can be of names of udev's that begin so.
 func mayBeUdevName(pattern, prefix string) bool {
 	before, behind, _ := strings.Cut(pattern, "*")
 	for i := range prefix {
@@ -118,7 +118,7 @@ func (c Config) udevName(d link.Device) string {
 	return d.Udev.By(order)
 }
 
-// Settled tells whether the device may be used under the name it has: it is not
+// Settled reports whether the device may be used under the name it has: it is not
 // that of another device by ifname=, nor has ifname= another for this one.
 func (c Config) Settled(d link.Device) bool {
 	if name, ok := c.Ifname(d); ok {
@@ -140,7 +140,7 @@ func (c Config) former(d link.Device, have []link.Device) (string, bool) {
 	})
 }
 
-// renames tells whether nodisk may give the device another name than the kernel did, and
+// renames reports whether nodisk may give the device another name than the kernel did, and
 // udev has none for it.
 func (c Config) renames(d link.Device) bool {
 	return d.Hardware() && !d.Up && !d.Udev.Kept && c.udevName(d) == ""

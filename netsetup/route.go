@@ -75,7 +75,7 @@ func (c Config) AddressSteps(i int, l lease.Lease, dev string) []link.Step {
 	return steps
 }
 
-// IsOfBootDevice tells whether the ip= word is about the device of bootdev=, or about those
+// IsOfBootDevice reports whether the ip= word is about the device of bootdev=, or about those
 // that it describes: it says the same or, where none of its family does, nothing. One
 // that describes the device becomes its word when that is seen; see bootWordOf.
 func (c Config) IsOfBootDevice(n Addressing) bool {
@@ -100,7 +100,7 @@ func (c Config) bootWordOf(d link.Device) Config {
 	return c
 }
 
-// About tells whether a word means the device of that name, which gets its address by
+// About reports whether a word means the device of that name, which gets its address by
 // the ip= word at position i. A description means whichever the ip= word took that
 // has the same, or that has none.
 func (c Config) About(word string, i int, dev string) bool {

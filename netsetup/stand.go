@@ -28,7 +28,7 @@ func (c Config) deputies(d link.Device, six bool) []string {
 	})
 }
 
-// bare tells whether the word leaves the device to BOOTIF=.
+// bare reports whether the word leaves the device to BOOTIF=.
 func (c Config) bare(n Addressing) bool {
 	return c.BootIF != "" && (c.BootDev == "" || c.BootWord) && n.PortMatch() == link.PortMatch{}
 }

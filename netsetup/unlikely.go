@@ -95,7 +95,7 @@ func linkWord(name string) (key, word string) {
 	return "", ""
 }
 
-// kernelName tells whether the kernel gives such a name to an adapter.
+// kernelName reports whether the kernel gives such a name to an adapter.
 func kernelName(name string) bool {
 	return series(name) != name && slices.Contains([]string{"eth", "ib", "usb", "wwan"}, series(name))
 }

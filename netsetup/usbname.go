@@ -78,7 +78,7 @@ func (c Config) USBNaming() USBNaming {
 	}
 }
 
-// usbPath tells whether a name is one of USB by place: enp0s20u1, enp0s20f0u1u4.
+// usbPath reports whether a name is one of USB by place: enp0s20u1, enp0s20f0u1u4.
 func usbPath(name string) bool {
 	if link.NameKind(name) != 'p' && link.NameKind(name) != 's' {
 		return false

@@ -291,7 +291,7 @@ func (c *checker) missing(modules []string, profiles string) string {
 	return names + ": add --profile " + profiles
 }
 
-// localRoot tells whether the root is on a disk of the node itself.
+// localRoot reports whether the root is on a disk of the node itself.
 func (c *checker) localRoot() bool {
 	return c.Plan != "" && c.decided.Root.Kind == rootfs.KindBlock && !c.decided.Root.NeedsNetwork()
 }

@@ -173,7 +173,7 @@ func (i *Image) text() string {
 	}
 }
 
-// ours tells whether nodisk's /init would run. Of another nothing is known.
+// ours reports whether nodisk's /init would run. Of another nothing is known.
 func (c *checker) ours() bool {
 	if c.Image.ours {
 		return true

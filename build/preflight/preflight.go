@@ -68,7 +68,7 @@ type Phase struct {
 // A Loaded is a module that would load, and for what.
 type Loaded struct{ Name, For string }
 
-// Boots tells whether the node would boot.
+// Boots reports whether the node would boot.
 func (r Report) Boots() bool { return len(r.Faults) == 0 }
 
 // Check predicts. The error is that of ctx, or of indexes that cannot be read.
@@ -168,7 +168,7 @@ func (c *checker) about() {
 	}
 }
 
-// age tells whether the kernel is one that nodisk is for. That of the inventory is
+// age reports whether the kernel is one that nodisk is for. That of the inventory is
 // not the one that boots.
 func (c *checker) age() {
 	release := ""
@@ -183,7 +183,7 @@ func (c *checker) age() {
 	}
 }
 
-// plan makes the plan of command line and image, and tells whether it can be used.
+// plan makes the plan of command line and image, and reports whether it can be used.
 func (c *checker) plan() bool {
 	var config cmdline.Args
 	if c.Image != nil {

@@ -28,7 +28,7 @@ func followed(was, now netsetup.State, makes func(name string) bool) netsetup.St
 }
 
 // sameAdapter reports whether two addresses are of one adapter: of InfiniBand the port GUID, if there is
-// one, stays when it is registered anew. A link that is made of an adapter has that of the adapter, too.
+// one, stays when it is registered again. A link that is made of an adapter has that of the adapter, too.
 func sameAdapter(a, b link.HardwareAddr) bool {
 	was, ok := a.GUID()
 	now, known := b.GUID()

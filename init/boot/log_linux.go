@@ -136,7 +136,7 @@ func (c *consoleFile) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// hiddenByKernel tells whether a record of this priority stays off the
+// hiddenByKernel reports whether a record of this priority stays off the
 // console: the first field of the sysctl is the console's level (proc(5)),
 // which "quiet" and "loglevel=" set.
 func hiddenByKernel(prio int) bool {

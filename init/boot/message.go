@@ -43,7 +43,7 @@ func (k messageKind) String() string {
 
 // A message is one record in the pipe from a child to PID 1. PID 1 acts by
 // records, never by the end of the pipe or of the child: the kernel may hold
-// both for ever.
+// both forever.
 type message struct {
 	Kind    messageKind
 	Within  time.Duration // whole milliseconds

@@ -51,7 +51,7 @@ func mountEarly() error {
 	return errors.Join(errs...)
 }
 
-// mounted tells whether a directory is the root of a mount, by its device
+// mounted reports whether a directory is the root of a mount, by its device
 // number: /proc/self/mountinfo may not be there yet.
 func mounted(dir string) bool {
 	var here, root unix.Stat_t

@@ -13,7 +13,7 @@ import (
 )
 
 // rebootTime is what the kernel may take to end the machine. It waits for every
-// driver's probe (device_shutdown in drivers/base/core.c), for ever.
+// driver's probe (device_shutdown in drivers/base/core.c), forever.
 const rebootTime = 3 * time.Second
 
 // end ends the machine: it returns only if the kernel refuses.

@@ -63,7 +63,7 @@ type supervisor struct {
 	gone bool
 }
 
-// supervise starts workers and carries out their verdicts, for ever. Nothing
+// supervise starts workers and carries out their verdicts, forever. Nothing
 // may end it: the kernel panics without PID 1.
 func supervise(args []string) {
 	// The first thing of all: a signal that comes before ends PID 1.

@@ -96,7 +96,7 @@ func gather(
 			if pending--; pending == 0 || over != nil {
 				continue
 			}
-			// With one more target the search begins anew.
+			// With one more target the search begins again.
 			stop()
 			inner, cancel := context.WithCancel(ctx)
 			stop = cancel

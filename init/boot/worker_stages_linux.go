@@ -95,7 +95,7 @@ func (w *worker) storageAfter() []string {
 	return []string{plan.StageDrivers}
 }
 
-// overlap tells whether storage need not wait while drivers load: the loader keeps
+// overlap reports whether storage need not wait while drivers load: the loader keeps
 // a place for them. Not where they need all there is, the only processor, and
 // not in an order that the administrator gave.
 func (w *worker) overlap() bool {

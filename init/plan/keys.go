@@ -44,7 +44,7 @@ func (table keyTable) translate(args cmdline.Args) (own cmdline.Args, notes []st
 	return own, slices.Compact(notes)
 }
 
-// ours tells whether a key can only be meant for nodisk: others belong to the
+// ours reports whether a key can only be meant for nodisk: others belong to the
 // kernel, to modules (which have a dot behind iscsi_tcp) or to the root's init.
 func ours(name string) bool {
 	return strings.HasPrefix(name, "rd.") || strings.HasPrefix(name, "nodisk.") ||

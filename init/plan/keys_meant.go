@@ -68,7 +68,7 @@ func meant(name string, names []string) string {
 // mostWrong is how many letters of a key a slip makes wrong.
 func mostWrong(key string) int { return 1 + len(key)/9 }
 
-// slipped tells whether a slip makes the one key the other: in none of its words,
+// slipped reports whether a slip makes the one key the other: in none of its words,
 // between the dots, more than a third of the letters is wrong, and none in those of
 // three letters. What all keys begin with does not make them near: rd.iscsi.ip is not
 // rd.iscsi.mp.
@@ -86,7 +86,7 @@ func slipped(a, b string) bool {
 	return true
 }
 
-// leavesOut tells whether the short key is the long one without some of the words in
+// leavesOut reports whether the short key is the long one without some of the words in
 // its middle.
 func leavesOut(short, long string) bool {
 	s, l := keyWords(strings.ToLower(short)), keyWords(long)

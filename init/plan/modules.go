@@ -104,7 +104,7 @@ func (m *ModulePlan) request(whole []string, args cmdline.Args) {
 	}
 }
 
-// asks tells whether the command line has the word that a profile waits for: a
+// asks reports whether the command line has the word that a profile waits for: a
 // key, or one of the fields of its value.
 func asks(args cmdline.Args, word string) bool {
 	key, field, _ := strings.Cut(word, "=")

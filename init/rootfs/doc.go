@@ -14,7 +14,7 @@
 // mounted (LVM, LUKS, RAID ...) is named and never passed over for a filesystem
 // beside it.
 //
-// MountBlock and MountNFS call mount(2), which the kernel may hold for ever: on a
+// MountBlock and MountNFS call mount(2), which the kernel may hold forever: on a
 // directory of the attempt's own, from where the mount is moved. NFS needs no mount.nfs: version 4 gets
 // its addresses as options, and for version 3 the package speaks rpcbind and
 // the mount protocol itself (RFC 1833, RFC 1813 appendix I), mainly to be able

@@ -5,7 +5,7 @@ import "context"
 // Modules is what a mount needs to know of kernel modules. The zero value leaves
 // all of it to the kernel, which is right outside an initramfs.
 type Modules struct {
-	// Available tells whether a module can be loaded or is built in. Nil: yes.
+	// Available reports whether a module can be loaded or is built in. Nil: yes.
 	Available func(module string) bool
 	// Load loads a module and returns when it is ready, nil when it already was. Nil: nothing is loaded.
 	Load func(ctx context.Context, module string) error

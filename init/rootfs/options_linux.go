@@ -14,7 +14,7 @@ type MountOptions struct {
 	Data  string
 }
 
-// ReadOnly tells whether the mount will be read-only.
+// ReadOnly reports whether the mount will be read-only.
 func (o MountOptions) ReadOnly() bool { return o.Flags&unix.MS_RDONLY != 0 }
 
 // flagWord is the effect of a generic option word on the flags.

@@ -59,10 +59,10 @@ type Root struct {
 	Hint string
 }
 
-// NeedsRootPath tells whether the root is complete only with DHCP's root-path.
+// NeedsRootPath reports whether the root is complete only with DHCP's root-path.
 func (r Root) NeedsRootPath() bool { return r.RootPath }
 
-// NeedsNetwork tells whether the root cannot be reached without a network.
+// NeedsNetwork reports whether the root cannot be reached without a network.
 func (r Root) NeedsNetwork() bool {
 	return r.RootPath || len(r.ISCSI) > 0 || r.Firmware || r.Kind == KindNFS
 }

@@ -163,7 +163,7 @@ func unescape(s string) (string, error) {
 	return b.String(), nil
 }
 
-// is tells whether value is the one the selector asks for. UUIDs are compared
+// is reports whether value is the one the selector asks for. UUIDs are compared
 // without regard to case, labels are not.
 func (s Selector) is(value string) bool {
 	switch s.By {

@@ -31,7 +31,7 @@ type Filesystem struct {
 	AtEnd bool
 }
 
-// Mountable tells whether it is a filesystem, not a container such as LUKS or
+// Mountable reports whether it is a filesystem, not a container such as LUKS or
 // an LVM physical volume.
 func (f Filesystem) Mountable() bool {
 	return f.Type != "" && f.container() == container{}

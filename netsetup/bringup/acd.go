@@ -15,7 +15,7 @@ func (r *runner) acd(n *attachment, inner lease.Protocol, d link.Device) lease.P
 	return lease.NewACD(inner, d, r.ours, n.job.Gateway)
 }
 
-// ours tells whether a hardware address is one of this node: what its other
+// ours reports whether a hardware address is one of this node: what its other
 // interfaces say on the same link, and a bond hears of itself by another port,
 // is no conflict. Of InfiniBand the queue pair before the GUID may differ.
 func (r *runner) ours(a link.HardwareAddr) bool {
@@ -28,7 +28,7 @@ func (r *runner) ours(a link.HardwareAddr) bool {
 }
 
 // settle hands on a lease of the slot that is held back, or has one taken that was
-// refused for want of a way, and tells whether there was one.
+// refused for want of a way, and reports whether there was one.
 func (r *runner) settle(s *job, now time.Time) bool {
 	for _, n := range r.attachments {
 		if p, ok := n.protocol.(*lease.ACD); ok && n.job == s && s.open() && p.Lease != nil {

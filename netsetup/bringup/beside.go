@@ -10,7 +10,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// served tells whether what the root needs of the network is there: the boot could go
+// served reports whether what the root needs of the network is there: the boot could go
 // on with what is up, a lease has the root path if that names the root, and a server of
 // the root is reached if any is known.
 func (r *runner) served() bool {
@@ -55,7 +55,7 @@ func (r *runner) overdue(s *job, now time.Time) (failed bool) {
 	return false
 }
 
-// beside tells whether a word itself is what comes beside the boot.
+// beside reports whether a word itself is what comes beside the boot.
 func (s *job) beside() bool { return s.spare && s.of == nil }
 
 // behind puts the default routes of a word that comes beside the boot behind those that

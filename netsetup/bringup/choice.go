@@ -220,7 +220,7 @@ func (n *attachment) close() {
 	n.wires = nil
 }
 
-// all tells whether the word is for every interface: rd.neednet.
+// all reports whether the word is for every interface: rd.neednet.
 func (r *runner) all(s *job) bool {
 	w := s.word()
 	return r.config.NeedNet && !w.Named() && w.Method != lease.MethodStatic
@@ -239,7 +239,7 @@ func (r *runner) spare(n *attachment, of *job) *job {
 }
 
 // vacant is the spare of a word whose interface has gone without an address, or has taken
-// the place of another; nil if there is none. An interface may come and go for ever.
+// the place of another; nil if there is none. An interface may come and go forever.
 func (r *runner) vacant(of *job) *job {
 	have := r.have()
 	for _, s := range r.jobs[len(r.config.AddressingsOrDefault()):] {
@@ -334,7 +334,7 @@ func (r *runner) reachOf(dev string) int {
 	return 0
 }
 
-// boots tells whether bootdev= is about the device of that name.
+// boots reports whether bootdev= is about the device of that name.
 func (r *runner) boots(dev string) bool {
 	return r.config.BootDev != "" && slices.ContainsFunc(r.jobs, func(s *job) bool {
 		return s.state != nil && s.state.Device == dev && r.config.About(r.config.BootDev, s.pos, dev)

@@ -238,7 +238,7 @@ func (c *packetConn) receive() (lease.Packet, error) {
 	}
 }
 
-// parseAuxdata tells whether checksums are complete and whether the frame has
+// parseAuxdata reports whether checksums are complete and whether the frame has
 // a VLAN tag that the card took off.
 func parseAuxdata(oob []byte) (sumReady, tagged bool) {
 	sumReady = true

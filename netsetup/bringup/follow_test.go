@@ -254,7 +254,7 @@ func TestRunRefusedTogether(t *testing.T) {
 	}
 }
 
-// An MTU for which the device is busy is set again; one that is busy for ever has what
+// An MTU for which the device is busy is set again; one that is busy forever has what
 // it has, and that is told.
 func TestRunMTUBusy(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -81,7 +81,7 @@ func (c *cable) connected(dev string) {
 	})
 }
 
-// queueOpen tells whether the queue of a link is open.
+// queueOpen reports whether the queue of a link is open.
 func queueOpen(name string) bool {
 	l, err := netlink.LinkByName(name)
 	return err == nil && l.Attrs().OperState == netlink.OperUp

@@ -74,7 +74,7 @@ func (s *scripted) once() string {
 	return strings.Join(slices.Compact(strings.Fields(s.String())), " ")
 }
 
-// A server that refuses for ever is asked less and less often, and the console
+// A server that refuses forever is asked less and less often, and the console
 // says so.
 func TestUpHostileForEver(t *testing.T) {
 	if !inNamespace(t) {

@@ -21,7 +21,7 @@ type owedMTU struct {
 	why   string // what is told, or would be in the end
 }
 
-// raise gives a device the MTU of a lease, and tells whether it has it now. It is
+// raise gives a device the MTU of a lease, and reports whether it has it now. It is
 // not set where nothing changes: some drivers reset the link for it. What the kernel
 // refuses is asked for again, when what refuses it was busy, is another device, or has
 // another MTU.

@@ -14,7 +14,7 @@ import (
 )
 
 // name settles the name of an interface before anything else is done with it, and
-// tells whether that is so and the words agree with what is there.
+// reports whether that is so and the words agree with what is there.
 func (r *runner) name(n *attachment) bool {
 	have := r.devices()
 	i := slices.IndexFunc(have, func(d link.Device) bool { return d.Index == n.key.index })

@@ -19,7 +19,7 @@ func timesOf(commands []string, command string) int {
 	return len(slices.DeleteFunc(slices.Clone(commands), func(s string) bool { return s != command }))
 }
 
-// An adapter that is registered anew takes its bond or its children with it, as its
+// An adapter that is registered again takes its bond or its children with it, as its
 // firmware's reset or a port that changes its type does: they are made again, before
 // the network is up and when the boot goes by it.
 func TestRunRegisteredAnew(t *testing.T) {

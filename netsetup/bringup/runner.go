@@ -348,7 +348,7 @@ func (r *runner) arrivedAlready() {
 	}
 }
 
-// finished tells whether there is nothing left to wait for; the error is set
+// finished reports whether there is nothing left to wait for; the error is set
 // if nothing was achieved.
 func (r *runner) finished() (bool, error) {
 	if r.fatal != nil {
@@ -384,7 +384,7 @@ func (r *runner) finished() (bool, error) {
 	}
 }
 
-// needed tells whether the boot may not go on without the word: one of several, or one
+// needed reports whether the boot may not go on without the word: one of several, or one
 // of those that are about the device of bootdev=.
 func (r *runner) needed(s *job) bool {
 	return !s.spare && (r.config.BootDev == "" || r.config.IsOfBootDevice(s.Addressing))

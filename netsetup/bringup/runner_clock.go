@@ -95,7 +95,7 @@ func (r *runner) tick(now time.Time) {
 	}
 }
 
-// enough tells whether the boot could go on with what is up.
+// enough reports whether the boot could go on with what is up.
 func (r *runner) enough() bool {
 	return slices.ContainsFunc(r.jobs, func(s *job) bool { return r.needed(s) && s.state != nil && len(s.state.Addrs) > 0 })
 }

@@ -58,7 +58,7 @@ func (r *runner) newProtocol(n *attachment) lease.Protocol {
 	}
 }
 
-// only tells whether no other interface asks for the same word.
+// only reports whether no other interface asks for the same word.
 func (r *runner) only(n *attachment) bool {
 	for _, o := range r.attachments {
 		if o != n && o.job != nil && o.job.word() == n.job.word() {

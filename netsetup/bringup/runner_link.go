@@ -214,7 +214,7 @@ func (r *runner) tell(index int, e link.News) {
 	}
 }
 
-// wanted tells whether there is still something to do with the interface.
+// wanted reports whether there is still something to do with the interface.
 func (n *attachment) wanted() bool {
 	if n.job != nil {
 		return n.job.open() && n.job.takes(n.dev)
@@ -222,7 +222,7 @@ func (n *attachment) wanted() bool {
 	return n.below
 }
 
-// more tells whether an interface that takes no address has steps which waited
+// more reports whether an interface that takes no address has steps which waited
 // for its carrier. What carrier it had at its set-up is in n.carrier.
 func (r *runner) more(n *attachment) bool {
 	return n.job == nil && n.ready && n.dev.Carrier && !n.carrier && r.config.Again(n.dev)
@@ -266,7 +266,7 @@ func (r *runner) claim(n *attachment) bool {
 	return true
 }
 
-// awaitsBoot tells whether the one device of bootdev= has not been seen yet.
+// awaitsBoot reports whether the one device of bootdev= has not been seen yet.
 func (r *runner) awaitsBoot() bool {
 	boot := r.config.BootDevice()
 	return boot.One() && !slices.ContainsFunc(r.devices(), boot.Selects)

@@ -144,7 +144,7 @@ func (r *runner) unnamed() []string {
 	return parts
 }
 
-// infiniBand tells whether the word can only mean an InfiniBand interface.
+// infiniBand reports whether the word can only mean an InfiniBand interface.
 func (s *job) infiniBand(bootIF link.HardwareAddr) bool {
 	return link.InfiniBandName(s.Device) || len(s.Match) == 8 || (!s.Named() && len(bootIF) == 8)
 }

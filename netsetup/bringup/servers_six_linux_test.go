@@ -126,7 +126,7 @@ func (c sixServers) serve(t *testing.T) {
 		"sending RA", "version 2")
 }
 
-// hasLinkLocal tells whether a link has a link-local address that is checked.
+// hasLinkLocal reports whether a link has a link-local address that is checked.
 func hasLinkLocal(name string) bool {
 	l, err := netlink.LinkByName(name)
 	if err != nil {

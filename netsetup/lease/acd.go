@@ -50,7 +50,7 @@ const (
 type ACD struct {
 	inner Protocol
 	Dev   link.Device
-	// ours tells whether a hardware address is one of this node's.
+	// ours reports whether a hardware address is one of this node's.
 	ours func(link.HardwareAddr) bool
 	// via is the gateway of the ip= word, which goes before that of the lease.
 	via netip.Addr
@@ -92,7 +92,7 @@ func (p *ACD) Channels() []Channel { return append(p.inner.Channels(), ChannelAR
 // Release is that of the protocol within.
 func (p *ACD) Release() []Message { return p.inner.Release() }
 
-// Start begins anew. When an attempt is over because its time is, a lease that
+// Start begins again. When an attempt is over because its time is, a lease that
 // is held back is better than another attempt.
 func (p *ACD) Start(now time.Time) Outcome {
 	var o Outcome

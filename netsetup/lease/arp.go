@@ -47,7 +47,7 @@ func ARPAddrLen(hwType uint16) int {
 	}
 }
 
-// Probe tells whether it asks who has an address, without saying that the
+// Probe reports whether it asks who has an address, without saying that the
 // sender does (RFC 5227 section 1.1).
 func (a *ARPPacket) Probe() bool { return a.Op == ARPRequest && !a.SenderIP.IsValid() }
 

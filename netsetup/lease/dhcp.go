@@ -125,7 +125,7 @@ func NewExchange(c Client, newXID func() uint32) *Exchange {
 // Channels is DHCP alone.
 func (x *Exchange) Channels() []Channel { return []Channel{ChannelDHCP} }
 
-// Start begins anew, with a DISCOVER at once.
+// Start begins again, with a DISCOVER at once.
 func (x *Exchange) Start(now time.Time) Outcome {
 	x.begun = now
 	x.discovers, x.requests, x.naks = 0, 0, 0
@@ -350,7 +350,7 @@ func (x *Exchange) nak(now time.Time, m *dhcpv4.DHCPv4) Outcome {
 	return x.again(now, o)
 }
 
-// again begins anew behind a refusal: at once the first time, later after a
+// again begins again behind a refusal: at once the first time, later after a
 // wait.
 func (x *Exchange) again(now time.Time, o Outcome) Outcome {
 	if x.naks > 0 {

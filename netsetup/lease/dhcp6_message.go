@@ -39,7 +39,7 @@ type Client6 struct {
 	Hostname string // option 39
 }
 
-// NewDUID makes the identifier of the node, which is to stay the same for ever.
+// NewDUID makes the identifier of the node, which is to stay the same forever.
 //
 // It is the UUID of the firmware (RFC 6355), its bytes in the order in which it
 // is written: what iPXE sends (src/net/udp/dhcpv6.c). UEFI has the first

@@ -38,7 +38,7 @@ type exchange6 struct {
 	renew, rebind, expire time.Time
 }
 
-// solicit begins anew.
+// solicit begins again.
 func (x *IPv6) solicit(now time.Time) {
 	x.server, x.prefer, x.addr = nil, 0, netip.Prefix{}
 	x.enter(now, phase6Soliciting)
@@ -194,7 +194,7 @@ func (x *IPv6) take(a *answer6, from netip.Addr) {
 	x.addr = netip.PrefixFrom(a.addr, 128)
 }
 
-// grants tells whether the answer has an address; if not, why.
+// grants reports whether the answer has an address; if not, why.
 func (x *IPv6) grants(a *answer6, from netip.Addr) bool {
 	if a.status == iana.StatusSuccess && a.addr.IsValid() {
 		return true
@@ -246,7 +246,7 @@ func (x *IPv6) hold(now time.Time) {
 // anywhere6 are networks that all addresses are in, without a default route.
 var anywhere6 = []netip.Prefix{netip.MustParsePrefix("::/1"), netip.MustParsePrefix("8000::/1")}
 
-// suits tells whether what is offered is of use to the boot; if not, why.
+// suits reports whether what is offered is of use to the boot; if not, why.
 func (x *IPv6) suits(a *answer6, from netip.Addr) bool {
 	if x.Judge == nil {
 		return true

@@ -167,7 +167,7 @@ func (x *IPv6) do(s link.Step) { x.out.Steps = append(x.out.Steps, s) }
 
 func (x *IPv6) refuse(s string) { x.refused = s; x.note(s) }
 
-// again begins anew behind a refusal: at once the first time, then after a
+// again begins again behind a refusal: at once the first time, then after a
 // wait. With a static address nothing has changed the first time.
 func (x *IPv6) again(now time.Time) {
 	x.phase, x.at = phase6Paused, now

@@ -47,7 +47,7 @@ type Lease struct {
 	MTU           int          // option 26
 	Routes        []link.Route // option 121, without a default route; Dev is empty
 	// Duration is how long the lease holds, Renew and Rebind when to ask
-	// again, all from the answer on. Duration 0 is for ever.
+	// again, all from the answer on. Duration 0 is forever.
 	Duration, Renew, Rebind time.Duration
 }
 

@@ -74,7 +74,7 @@ func (m Method) String() string {
 	return "Method(" + strconv.Itoa(int(m)) + ")"
 }
 
-// IPv6 tells whether the method gives IPv6 addresses.
+// IPv6 reports whether the method gives IPv6 addresses.
 func (m Method) IPv6() bool {
 	return m >= MethodAuto6 && m <= MethodLink6
 }

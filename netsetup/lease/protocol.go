@@ -16,7 +16,7 @@ import (
 type Protocol interface {
 	// Channels are those that it sends and receives on.
 	Channels() []Channel
-	// Start begins anew.
+	// Start begins again.
 	Start(now time.Time) Outcome
 	// Receive takes a packet of one of its channels.
 	Receive(now time.Time, p Packet) Outcome
@@ -36,7 +36,7 @@ type Protocol interface {
 // A decliner is a protocol whose address may turn out to be in use.
 type decliner interface {
 	// decline says that the address of the last lease is the one of another
-	// node: it is refused, and asked for anew.
+	// node: it is refused, and asked for again.
 	decline(now time.Time, a netip.Addr, holder link.HardwareAddr) Outcome
 }
 

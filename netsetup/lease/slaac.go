@@ -7,7 +7,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// asks tells whether an address is to be asked for by DHCPv6.
+// asks reports whether an address is to be asked for by DHCPv6.
 func (x *IPv6) asks(now time.Time) bool {
 	if x.Method != MethodEither6 || x.View.Managed {
 		return x.Method != MethodAuto6
@@ -17,7 +17,7 @@ func (x *IPv6) asks(now time.Time) bool {
 	return !x.waits(now, x.begun.Add(waitAdvertised)) && !x.View.Makes()
 }
 
-// waits tells whether a time is still to come; then step is called at that time.
+// waits reports whether a time is still to come; then step is called at that time.
 func (x *IPv6) waits(now, until time.Time) bool {
 	if !now.Before(until) {
 		return false

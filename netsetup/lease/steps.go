@@ -17,7 +17,7 @@ func (l Lease) Summary() string {
 	return s
 }
 
-// reaches tells whether the address is on the link, by the lease alone.
+// reaches reports whether the address is on the link, by the lease alone.
 func (l Lease) reaches(a netip.Addr) bool {
 	has := func(p netip.Prefix) bool { return p.Masked().Contains(a) }
 	// Of what a router or DHCPv6 gives, the router says whether its prefix is on
@@ -26,13 +26,13 @@ func (l Lease) reaches(a netip.Addr) bool {
 	return has(l.Addr) || static || slices.ContainsFunc(l.Routes, func(r link.Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
 }
 
-// IPv6 tells whether the lease is of IPv6; one without an address of its own is of
+// IPv6 reports whether the lease is of IPv6; one without an address of its own is of
 // addresses that the kernel made of router advertisements.
 func (l Lease) IPv6() bool {
 	return l.Addr.Addr().Is6() || len(l.Kept) > 0
 }
 
-// Beyond tells whether no address of the lease reaches the gateway, so that the
+// Beyond reports whether no address of the lease reaches the gateway, so that the
 // kernel must be told that it is on the link. A link-local one always is.
 func (l Lease) Beyond(via netip.Addr) bool {
 	return via.IsValid() && (via.Is4() || !via.IsLinkLocalUnicast()) && !l.reaches(via)

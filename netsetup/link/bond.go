@@ -29,7 +29,7 @@ func (b Bond) Option(name string) string {
 	return ""
 }
 
-// On tells whether a numeric option is given and not 0.
+// On reports whether a numeric option is given and not 0.
 func (b Bond) On(name string) bool {
 	return BondOn(b.Option(name))
 }
@@ -71,5 +71,5 @@ func (b Bond) Idle(o BondOptionRow) string {
 	return ""
 }
 
-// BondOn tells whether the value of a numeric option is given and not 0.
+// BondOn reports whether the value of a numeric option is given and not 0.
 func BondOn(value string) bool { return value != "" && value != "0" }

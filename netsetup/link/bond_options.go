@@ -120,7 +120,7 @@ func FindBondOption(table []BondOptionRow, name string) int {
 	})
 }
 
-// monitors tells whether the option asks for ARP monitoring.
+// monitors reports whether the option asks for ARP monitoring.
 func (o BondOptionRow) monitors() bool {
 	return o.Name == "arp_interval" || o.Name == "arp_ip_target" || o.Name == "ns_ip6_target"
 }

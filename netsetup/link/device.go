@@ -83,7 +83,7 @@ func (d Device) Lasting() HardwareAddr {
 	return d.Addr
 }
 
-// Same reports whether two are one device that was registered anew: an adapter by the
+// Same reports whether two are one device that was registered again: an adapter by the
 // address that stays, what is made of others by its name. The port of a virtual function
 // has no such address before its host sets it, and one of Ethernet has a random one with
 // each registration until then: it is known by its place.
@@ -107,7 +107,7 @@ func (d Device) inPlaceOf(o Device) bool {
 	return d.Perm == "" && o.Perm == "" && d.Driver == o.Driver && d.Udev.Path != "" && d.Udev.Path == o.Udev.Path
 }
 
-// Hardware tells whether an adapter that nodisk can use is behind the device. A
+// Hardware reports whether an adapter that nodisk can use is behind the device. A
 // P_Key child is not one, though the adapter of its parent may be shown behind it; a
 // port of a switch chip (DSA) is, though it is made of another device.
 func (d Device) Hardware() bool {

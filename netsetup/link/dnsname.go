@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Host6 tells whether a node can have the address.
+// Host6 reports whether a node can have the address.
 func Host6(a netip.Addr) bool {
 	return Usable(netip.PrefixFrom(a, 128)) && !a.IsLinkLocalUnicast()
 }
@@ -42,7 +42,7 @@ func ValidName(s string) bool {
 	return len(s) <= 253
 }
 
-// Serves tells whether a server can have the address: one of a host, of which
+// Serves reports whether a server can have the address: one of a host, of which
 // the network is not known.
 func Serves(a netip.Addr) bool {
 	return Usable(netip.PrefixFrom(a, a.BitLen()))

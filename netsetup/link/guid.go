@@ -163,7 +163,7 @@ func (a HardwareAddr) GUID() (GUID, bool) {
 	return g, g.B != [8]byte{}
 }
 
-// Is tells whether both can be the same port: where one of them is of six
+// Is reports whether both can be the same port: where one of them is of six
 // bytes, what both have of it decides.
 func (g GUID) Is(o GUID) bool {
 	if g.B == [8]byte{} || o.B == [8]byte{} {

@@ -135,7 +135,7 @@ var (
 	ErrNoName  = errors.New("is not an interface name")
 )
 
-// Identifies tells whether the address is that of the device. Of InfiniBand
+// Identifies reports whether the address is that of the device. Of InfiniBand
 // ports any spelling of the identity is.
 func (a HardwareAddr) Identifies(d Device) bool {
 	if d.Type != HwInfiniBand {

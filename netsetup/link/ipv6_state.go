@@ -72,7 +72,7 @@ func (v *IPv6State) Take(e *News) {
 // decides how many there are.
 const mostRoutes = 64
 
-// OnLink tells whether the kernel knows a network that the address is in, besides the
+// OnLink reports whether the kernel knows a network that the address is in, besides the
 // address itself.
 func (v *IPv6State) OnLink(a netip.Addr) bool {
 	return slices.ContainsFunc(v.Routes, func(p netip.Prefix) bool { return p.Contains(a) && !p.IsSingleIP() })
@@ -104,7 +104,7 @@ func (v *IPv6State) Ready(local bool) []netip.Prefix {
 	return all
 }
 
-// Makes tells whether the kernel has an address of a router advertisement, or is
+// Makes reports whether the kernel has an address of a router advertisement, or is
 // checking one.
 func (v *IPv6State) Makes() bool {
 	for i := range v.Addrs {

@@ -19,7 +19,7 @@ type PortMatch struct {
 	Addr HardwareAddr
 }
 
-// Selects tells whether the match is about the device. Only an exact name is
+// Selects reports whether the match is about the device. Only an exact name is
 // about one that has no hardware behind it.
 func (m PortMatch) Selects(d Device) bool {
 	switch {
@@ -36,12 +36,12 @@ func (m PortMatch) Selects(d Device) bool {
 	}
 }
 
-// Glob tells whether the match can be about several devices.
+// Glob reports whether the match can be about several devices.
 func (m PortMatch) Glob() bool {
 	return m.Driver != "" || strings.ContainsAny(m.Name, "*?")
 }
 
-// One tells whether the match is about one certain device.
+// One reports whether the match is about one certain device.
 func (m PortMatch) One() bool {
 	return m != PortMatch{} && !m.Glob()
 }
@@ -54,7 +54,7 @@ func (m PortMatch) Key() PortMatch {
 	return m
 }
 
-// InfiniBand tells whether the match can only mean InfiniBand.
+// InfiniBand reports whether the match can only mean InfiniBand.
 func (m PortMatch) InfiniBand() bool {
 	return len(m.Addr) == 8 || InfiniBandName(m.Name)
 }
@@ -76,7 +76,7 @@ func InfiniBandName(name string) bool {
 	return ok && strings.IndexAny(rest, digits+glob) == 0
 }
 
-// Ethernet tells whether the match can only mean Ethernet: its name, or pattern of names,
+// Ethernet reports whether the match can only mean Ethernet: its name, or pattern of names,
 // is one that the kernel (eth0) or udev (eno1, enp0s3) gives to that.
 func (m PortMatch) Ethernet() bool {
 	digits, ok := strings.CutPrefix(m.Name, "eth")
@@ -96,7 +96,7 @@ func (m PortMatch) String() string {
 	}
 }
 
-// glob tells whether the text is as the pattern says, in which * stands for any
+// glob reports whether the text is as the pattern says, in which * stands for any
 // characters and ? for one.
 func glob(pattern, s string) bool {
 	// Where to go on when what follows the last star does not fit here.

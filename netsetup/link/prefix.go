@@ -35,7 +35,7 @@ func UsualBits(a netip.Addr) int {
 	}
 }
 
-// Usable tells whether a host can have the address.
+// Usable reports whether a host can have the address.
 func Usable(p netip.Prefix) bool {
 	a := p.Addr()
 	switch {

@@ -66,7 +66,7 @@ type SetAddr struct {
 	Addr HardwareAddr
 }
 
-// AddrAdd adds an address, valid for ever: the kernel must not take it from
+// AddrAdd adds an address, valid forever: the kernel must not take it from
 // under the root when a lease ends that nobody renewed.
 type AddrAdd struct {
 	Dev  string

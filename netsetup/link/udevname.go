@@ -64,14 +64,14 @@ func (u UdevNames) All() []string {
 	return names
 }
 
-// UdevValid tells whether udev would use the name (ifname_valid of systemd's
+// UdevValid reports whether udev would use the name (ifname_valid of systemd's
 // src/basic/socket-util.c): neither a number nor with a percent sign, for which
 // the kernel has a meaning.
 func UdevValid(name string) bool {
 	return ValidDeviceName(name) && !IsDigits(name) && !strings.Contains(name, "%")
 }
 
-// IsUdevName tells whether the name has a form of udev's.
+// IsUdevName reports whether the name has a form of udev's.
 func IsUdevName(name string) bool {
 	if len(name) < 4 {
 		return false
@@ -99,7 +99,7 @@ func IsUdevName(name string) bool {
 	}
 }
 
-// onPath tells whether the text begins as p1s0 does, or s0 behind a domain.
+// onPath reports whether the text begins as p1s0 does, or s0 behind a domain.
 func onPath(s string) bool {
 	if bus, ok := strings.CutPrefix(s, "p"); ok {
 		s = strings.TrimLeft(bus, "0123456789")

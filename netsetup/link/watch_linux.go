@@ -246,7 +246,7 @@ func (w *watcher) messages(ctx context.Context, b []byte) error {
 }
 
 // done ends a dump: what it did not show has gone while messages were lost. That is told
-// before what has come, which may be the same adapter registered anew: two interfaces of
+// before what has come, which may be the same adapter registered again: two interfaces of
 // one name would be more than the kernel ever has.
 func (w *watcher) done(ctx context.Context) error {
 	switch {
@@ -311,7 +311,7 @@ func (w *watcher) link(ctx context.Context, d Device, gone bool) {
 	w.emit(ctx, Event{Device: d})
 }
 
-// physical tells whether a bus device that is no radio is behind an interface,
+// physical reports whether a bus device that is no radio is behind an interface,
 // and its driver. The kernel makes the links before it announces the
 // interface (register_netdevice).
 func physical(classNet, name string) (ok bool, driver string) {

@@ -187,7 +187,7 @@ func FuzzParseLink(f *testing.F) {
 }
 
 // When messages were lost, what has gone is told before what has come, of which an
-// adapter that is registered anew has the name of the one that has gone, or its place; an
+// adapter that is registered again has the name of the one that has gone, or its place; an
 // interface that was renamed has not gone.
 func TestWatcherGoneFirst(t *testing.T) {
 	link := func(index int32, name string) []byte {

@@ -144,7 +144,7 @@ func parseAddr6(b []byte, e *News) (index int) {
 	// An optimistic address (RFC 4429) can be used while it is checked.
 	e.Tentative = flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_OPTIMISTIC) == unix.IFA_F_TENTATIVE && !e.Duplicate
 	// The kernel sets this on what it makes of a prefix (addrconf_prefix_rcv
-	// of net/ipv6/addrconf.c), also when that holds for ever.
+	// of net/ipv6/addrconf.c), also when that holds forever.
 	e.Permanent = flags&unix.IFA_F_MANAGETEMPADDR == 0
 	// Temporary ones (RFC 8981) come and go.
 	if !e.Addr.IsValid() || flags&unix.IFA_F_TEMPORARY != 0 {
