@@ -24,7 +24,7 @@ import (
 // depends on. The image has drivers chosen by that inventory.
 func TestPlanIsBoot(t *testing.T) {
 	t.Parallel()
-	const listing = "../build/testdata/inventory/pc-virtio.txt"
+	const listing = "../build/inventory/testdata/pc-virtio.txt"
 	s := lab.BootSpec{Name: "plan", Root: lab.RootISCSI, Static: true, Append: "nodisk.log=debug", Timeout: 4 * time.Minute}
 	needs(t, s)
 	kernel := kernelDir(t)
