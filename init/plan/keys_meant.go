@@ -45,15 +45,16 @@ func others(name string) bool {
 }
 
 // meant finds the one of names that was meant: it is written apart in another way, a
-// word in its middle was left out, or some letters are wrong.
+// word in its middle was left out, or some letters are wrong. A boot asks it for every
+// word that is no key, of some hundred keys: most are ruled out before anything is taken apart.
 func meant(name string, names []string) string {
-	together := func(s string) string { return strings.Join(keyWords(s), "") }
+	words := keyWords(strings.ToLower(name))
 	var near, longer []string
 	for _, k := range names {
 		switch {
-		case strings.EqualFold(together(k), together(name)):
+		case sameLetters(k, name):
 			return k
-		case leavesOut(name, k):
+		case leavesOut(words, k):
 			longer = append(longer, k)
 		case slipped(name, k):
 			near = append(near, k)
@@ -65,6 +66,28 @@ func meant(name string, names []string) string {
 	return cmdline.Nearest(name, near, mostWrong(name)+1)
 }
 
+// sameLetters reports whether two keys are the same but for what stands between their
+// words, and for capitals.
+func sameLetters(a, b string) bool {
+	for {
+		a, b = strings.TrimLeft(a, wordEnds), strings.TrimLeft(b, wordEnds)
+		if a == "" || b == "" {
+			return a == b
+		}
+		if lower(a[0]) != lower(b[0]) {
+			return false
+		}
+		a, b = a[1:], b[1:]
+	}
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
 // mostWrong is how many letters of a key a slip makes wrong.
 func mostWrong(key string) int { return 1 + len(key)/9 }
 
@@ -73,35 +96,51 @@ func mostWrong(key string) int { return 1 + len(key)/9 }
 // three letters. What all keys begin with does not make them near: rd.iscsi.ip is not
 // rd.iscsi.mp.
 func slipped(a, b string) bool {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range as {
+	for {
+		var one, other string
+		var more, others bool
+		one, a, more = strings.Cut(a, ".")
+		other, b, others = strings.Cut(b, ".")
 		switch {
-		case len(as) != len(bs):
+		case more != others:
 			return false
-		case as[i] == bs[i]:
-		case len(bs[i]) < 4 || cmdline.Nearest(as[i], bs[i:i+1], (len(bs[i])+1)/3+1) == "":
+		case one != other && !slippedWord(one, other):
 			return false
+		case !more:
+			return true
 		}
 	}
-	return true
 }
 
-// leavesOut reports whether the short key is the long one without some of the words in
-// its middle.
-func leavesOut(short, long string) bool {
-	s, l := keyWords(strings.ToLower(short)), keyWords(long)
-	if len(s) < 2 || len(s) >= len(l) || s[0] != l[0] || s[len(s)-1] != l[len(l)-1] {
+// slippedWord is slipped for what is between two dots, the known one second.
+func slippedWord(a, b string) bool {
+	limit := (len(b)+1)/3 + 1
+	// The first of these is Nearest's own rule, without the list that it needs.
+	return max(len(a)-len(b), len(b)-len(a)) < limit && len(b) >= 4 && cmdline.Nearest(a, []string{b}, limit) != ""
+}
+
+// leavesOut reports whether a key, given by its words in lower case, is the long one
+// without some of the words in its middle.
+func leavesOut(short []string, long string) bool {
+	if len(short) < 2 || !strings.HasPrefix(long, short[0]) || !strings.HasSuffix(long, short[len(short)-1]) {
 		return false
 	}
-	for _, word := range l {
-		if len(s) > 0 && s[0] == word {
-			s = s[1:]
+	words := keyWords(long)
+	if len(short) >= len(words) || short[0] != words[0] || short[len(short)-1] != words[len(words)-1] {
+		return false
+	}
+	for _, word := range words {
+		if len(short) > 0 && short[0] == word {
+			short = short[1:]
 		}
 	}
-	return len(s) == 0
+	return len(short) == 0
 }
+
+// wordEnds is what stands between the words of a key.
+const wordEnds = "._-"
 
 // keyWords are what a key is made of.
 func keyWords(key string) []string {
-	return strings.FieldsFunc(key, func(r rune) bool { return r == '.' || r == '_' || r == '-' })
+	return strings.FieldsFunc(key, func(r rune) bool { return strings.ContainsRune(wordEnds, r) })
 }

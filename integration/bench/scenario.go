@@ -27,7 +27,7 @@ type scenario struct {
 // minute: beside it the same image and node without the device.
 func scenarios() []scenario {
 	boot := func(s lab.BootSpec) lab.BootSpec {
-		s.Icount = true
+		s.Icount = true; s.Append += " nokaslr"
 		return s
 	}
 	const iscsi = "virt,iscsi,ext4"
