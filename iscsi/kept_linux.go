@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // A Kept is a session that the kernel keeps, whoever made it: what
@@ -38,7 +40,7 @@ func KeptSessions() ([]Kept, error) { return keptSessions(sysfsRoot) }
 
 func keptSessions(sysfs string) ([]Kept, error) {
 	class := filepath.Join(sysfs, "class/iscsi_session")
-	entries, err := os.ReadDir(class)
+	entries, err := kernfile.ReadDir(class)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -58,7 +60,7 @@ func keptSessions(sysfs string) ([]Kept, error) {
 		// A session that goes away meanwhile reads as empty: neither a target's
 		// nor logged in.
 		attribute := func(name string) string {
-			b, _ := os.ReadFile(filepath.Join(class, e.Name(), name))
+			b, _ := kernfile.ReadFile(filepath.Join(class, e.Name(), name))
 			return strings.TrimSpace(string(b))
 		}
 		k := Kept{
@@ -83,7 +85,7 @@ func overTCP(session string) bool {
 		return true // it goes away
 	}
 	host := filepath.Dir(device)
-	driver, err := os.ReadFile(filepath.Join(host, "scsi_host", filepath.Base(host), "proc_name"))
+	driver, err := kernfile.ReadFile(filepath.Join(host, "scsi_host", filepath.Base(host), "proc_name"))
 	return err != nil || strings.TrimSpace(string(driver)) == "iscsi_tcp"
 }
 

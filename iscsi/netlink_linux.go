@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // A kernel talks to the kernel's iSCSI transport class. One goroutine receives
@@ -38,7 +40,7 @@ type lostConn struct {
 // openKernel needs iscsi_tcp loaded and CAP_SYS_ADMIN.
 func openKernel(sysfs string) (*kernel, error) {
 	path := filepath.Join(sysfs, "class/iscsi_transport/tcp/handle")
-	text, err := os.ReadFile(path)
+	text, err := kernfile.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("find the kernel's iSCSI over TCP: %w: is the module iscsi_tcp loaded?", err)
 	} else if err != nil {

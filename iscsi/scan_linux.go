@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nodisk/nodisk/internal/kernfile"
 	"github.com/nodisk/nodisk/internal/uevent"
 )
 
@@ -32,7 +33,7 @@ func (h scsiHost) device(l LUN, elements ...string) string {
 
 // disk is the unit's block device, empty when there is none yet.
 func (h scsiHost) disk(l LUN) string {
-	names, err := os.ReadDir(h.device(l, "block"))
+	names, err := kernfile.ReadDir(h.device(l, "block"))
 	if err != nil || len(names) == 0 {
 		return ""
 	}
@@ -42,7 +43,7 @@ func (h scsiHost) disk(l LUN) string {
 // attribute is one line of sysfs without white space around it; the longest
 // that is printed is a model, of 16 bytes.
 func (h scsiHost) attribute(l LUN, name string) string {
-	b, err := os.ReadFile(h.device(l, name))
+	b, err := kernfile.ReadFile(h.device(l, name))
 	if err != nil {
 		return ""
 	}
@@ -51,7 +52,7 @@ func (h scsiHost) attribute(l LUN, name string) string {
 
 // shown lists the units that the kernel has, by number.
 func (h scsiHost) shown() []shownUnit {
-	entries, err := os.ReadDir(filepath.Join(h.sysfs, "class/scsi_device"))
+	entries, err := kernfile.ReadDir(filepath.Join(h.sysfs, "class/scsi_device"))
 	if err != nil {
 		return nil // no SCSI device at all
 	}

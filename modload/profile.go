@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A Stage is when /init loads a module by name.
@@ -83,8 +84,12 @@ func (p Profile) At(stage Stage) []Request {
 	return list
 }
 
-// Profiles lists all profiles in the order of their documentation.
-func Profiles() []Profile {
+// Profiles lists all profiles in the order of their documentation. What is in them is one for
+// all callers, who must not change it; the list is the caller's.
+func Profiles() []Profile { return slices.Clone(allProfiles()) }
+
+// allProfiles is made once: a plan asks for it a dozen times.
+var allProfiles = sync.OnceValue(func() []Profile {
 	list := slices.Concat(ethernet(), infiniband())
 	for i := range list {
 		list[i].Load = append(list[i].Load, sockets()...)
@@ -101,9 +106,11 @@ func Profiles() []Profile {
 		}
 		p.Maybe = append(p.Maybe, p.Order...)
 		p.Maybe = append(p.Maybe, p.OneOf...)
+		// Who appends to one has a copy.
+		p.Load, p.Include, p.Maybe = slices.Clip(p.Load), slices.Clip(p.Include), slices.Clip(p.Maybe)
 	}
 	return list
-}
+})
 
 // LookupProfile finds a profile by name. What it contains by With is joined in.
 func LookupProfile(name string) (Profile, bool) {

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // RemoveUntested takes modules out of the kernel whose algorithms nobody can use, so that they
@@ -18,7 +19,7 @@ import (
 // of Linux 6.1). It is for the beginning of a worker: nobody else is loading anything.
 // The names of the modules are returned.
 func RemoveUntested() ([]string, error) {
-	text, err := os.ReadFile("/proc/crypto")
+	text, err := kernfile.ReadFile("/proc/crypto")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // a kernel without algorithms
 	}

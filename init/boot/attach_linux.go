@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
+	"github.com/nodisk/nodisk/internal/kernfile"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup/ibft"
 )
@@ -248,10 +248,10 @@ func (w *worker) nameSource() iscsi.NameSource {
 		s.DHCP = w.net.Lease.InitiatorName
 	}
 	// Absent files are absent sources.
-	if b, err := os.ReadFile("/etc/iscsi/initiatorname.iscsi"); err == nil {
+	if b, err := kernfile.ReadFile("/etc/iscsi/initiatorname.iscsi"); err == nil {
 		s.File = string(b)
 	}
-	if b, err := os.ReadFile("/sys/class/dmi/id/product_uuid"); err == nil {
+	if b, err := kernfile.ReadFile("/sys/class/dmi/id/product_uuid"); err == nil {
 		s.UUID = string(b)
 	}
 	return s

@@ -10,6 +10,7 @@ import (
 	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootinit"
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/internal/kernfile"
 	"github.com/nodisk/nodisk/modload"
 )
 
@@ -61,7 +62,7 @@ func chain(v plan.Verdict) error {
 // later does not know our modules.
 func (w *worker) allDrivers(ctx context.Context) (string, error) {
 	_, err := w.drivers(ctx)
-	if later := w.loader.Coldplug(ctx, os.DirFS("/sys"), nil); err == nil {
+	if later := w.loader.Coldplug(ctx, kernfile.DirFS("/sys"), nil); err == nil {
 		err = later
 	}
 	w.awaitProbes(ctx, nil)

@@ -1,9 +1,10 @@
 package boot
 
 import (
-	"os"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // heldBy looks at where the kernel holds a process. It reads only what the kernel
@@ -12,14 +13,14 @@ import (
 func heldBy(pid int) string {
 	const most = 64
 	dir := "/proc/" + strconv.Itoa(pid) + "/task"
-	entries, err := os.ReadDir(dir)
+	entries, err := kernfile.ReadDir(dir)
 	if err != nil {
 		return ""
 	}
 	var stacks []string
 	for _, e := range entries[:min(len(entries), most)] {
 		task := dir + "/" + e.Name()
-		stat, err := os.ReadFile(task + "/stat")
+		stat, err := kernfile.ReadFile(task + "/stat")
 		if err != nil {
 			continue // it has just ended
 		}
@@ -28,7 +29,7 @@ func heldBy(pid int) string {
 		}
 		stack := ""
 		for _, source := range []string{"/stack", "/wchan"} {
-			if b, err := os.ReadFile(task + source); err == nil && len(b) > 0 {
+			if b, err := kernfile.ReadFile(task + source); err == nil && len(b) > 0 {
 				stack = string(b)
 				break
 			}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/internal/kernfile"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"
@@ -17,7 +17,7 @@ import (
 // networkConfig is the plan's, with what the firmware's table says for ip=ibft.
 func (w *worker) networkConfig(ctx context.Context) (netsetup.Config, error) {
 	w.findFirmware(ctx)
-	conf, err := w.plan.Network.WithIBFT(os.DirFS("/sys"))
+	conf, err := w.plan.Network.WithIBFT(kernfile.DirFS("/sys"))
 	if err != nil {
 		if _, ok := errors.AsType[*cmdline.ValueError](err); ok {
 			return conf, plan.Permanent(err) // the table stays as it is
@@ -37,7 +37,7 @@ func (w *worker) networkConfig(ctx context.Context) (netsetup.Config, error) {
 // is wanted and ACPI has none. Without the module there is none then, which is
 // told where it is missed.
 func (w *worker) findFirmware(ctx context.Context) {
-	if !w.plan.Network.UsesIBFT() && !w.plan.Firmware || ibft.Visible(os.DirFS("/sys")) {
+	if !w.plan.Network.UsesIBFT() && !w.plan.Firmware || ibft.Visible(kernfile.DirFS("/sys")) {
 		return
 	}
 	if _, err := w.index.Resolve("iscsi_ibft"); err != nil {
@@ -55,7 +55,7 @@ func (w *worker) findFirmware(ctx context.Context) {
 // told; it is an error if there is no other. The network is up, so that
 // findFirmware has been called.
 func (w *worker) firmwareTargets() ([]iscsi.Target, error) {
-	t, err := ibft.Read(os.DirFS("/sys"))
+	t, err := ibft.Read(kernfile.DirFS("/sys"))
 	_, damaged := errors.AsType[*ibft.DamagedError](err)
 	switch {
 	case errors.Is(err, ibft.ErrNone):

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // openLog opens the console and the kernel's log. Either may be missing on a
@@ -140,7 +141,7 @@ func (c *consoleFile) Write(line []byte) (int, error) {
 // console: the first field of the sysctl is the console's level (proc(5)),
 // which "quiet" and "loglevel=" set.
 func hiddenByKernel(prio int) bool {
-	text, err := os.ReadFile("/proc/sys/kernel/printk")
+	text, err := kernfile.ReadFile("/proc/sys/kernel/printk")
 	if err != nil {
 		return true
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/init/plan"
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // sensePorts switches those ports of mlx4 adapters that are to be "auto" to what
@@ -20,7 +21,7 @@ func sensePorts(sys string, ports []plan.PortType) []error {
 		if t != plan.PortAuto {
 			continue
 		}
-		files, _ := fs.Glob(os.DirFS(sys), fmt.Sprintf("bus/pci/drivers/mlx4_core/*/mlx4_port%d", i+1)) // the pattern is good, the only error there is
+		files, _ := fs.Glob(kernfile.DirFS(sys), fmt.Sprintf("bus/pci/drivers/mlx4_core/*/mlx4_port%d", i+1)) // the pattern is good, the only error there is
 		for _, file := range files {
 			if err := os.WriteFile(sys+"/"+file, []byte("auto\n"), 0); err != nil {
 				adapter := strings.Split(file, "/")[4]

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/internal/kernfile"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/bringup"
@@ -71,7 +71,7 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 // readTraces returns what earlier attempts have left. What cannot be read stays where
 // it is, and is told.
 func (w *worker) readTraces() netsetup.Traces {
-	text, err := os.ReadFile(tracesFile)
+	text, err := kernfile.ReadFile(tracesFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return netsetup.Traces{}
 	}
@@ -99,11 +99,11 @@ func (w *worker) loading() string { return stillLoading(w.loader.Loading()) }
 func (w *worker) needs() netsetup.Needs {
 	var firmware []iscsi.Target
 	if w.plan.Firmware {
-		if t, err := ibft.Read(os.DirFS("/sys")); err == nil { // else attach tells
+		if t, err := ibft.Read(kernfile.DirFS("/sys")); err == nil { // else attach tells
 			firmware, _ = plan.FirmwareTargets(t)
 		}
 	}
-	names, err := plan.ReadNames(os.DirFS("/"))
+	names, err := plan.ReadNames(kernfile.DirFS("/"))
 	if err != nil {
 		w.log.Warn(err.Error())
 	}

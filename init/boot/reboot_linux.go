@@ -10,6 +10,7 @@ import (
 	"github.com/nodisk/nodisk/init/acpi"
 	"github.com/nodisk/nodisk/init/console"
 	"github.com/nodisk/nodisk/init/plan"
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // rebootTime is what the kernel may take to end the machine. It waits for every
@@ -93,11 +94,11 @@ const sysrqTrigger = "/proc/sysrq-trigger"
 // end of its way down (acpi_hw_legacy_sleep in drivers/acpi/acpica/hwsleep.c).
 func switchOff() error {
 	const tables = "/sys/firmware/acpi/tables/"
-	fadt, err := os.ReadFile(tables + "FACP")
+	fadt, err := kernfile.ReadFile(tables + "FACP")
 	if err != nil {
 		return fmt.Errorf("switch off: %w", err)
 	}
-	dsdt, err := os.ReadFile(tables + "DSDT")
+	dsdt, err := kernfile.ReadFile(tables + "DSDT")
 	if err != nil {
 		return fmt.Errorf("switch off: %w", err)
 	}

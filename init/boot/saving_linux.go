@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // What has been written is on its way to a disk or server for as long as it
@@ -44,7 +45,7 @@ func parseWriteback(vmstat []byte) (w writeback) {
 }
 
 func readWriteback() writeback {
-	text, _ := os.ReadFile("/proc/vmstat") // unread it does not move
+	text, _ := kernfile.ReadFile("/proc/vmstat") // unread it does not move
 	return parseWriteback(text)
 }
 

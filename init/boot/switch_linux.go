@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // sysroot is where the new root is mounted.
@@ -41,7 +43,7 @@ func switchRoot(root string) (begun bool, err error) {
 	if fs.Type != ramfsMagic && fs.Type != tmpfsMagic {
 		return false, fmt.Errorf("/ is no initramfs (file system type %#x): nothing of it is deleted", fs.Type)
 	}
-	slash, err := os.Open("/")
+	slash, err := kernfile.Open("/")
 	if err != nil {
 		return false, fmt.Errorf("open the initramfs: %w", err)
 	}

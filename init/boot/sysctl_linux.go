@@ -10,6 +10,7 @@ import (
 
 	"github.com/nodisk/nodisk/init/console"
 	"github.com/nodisk/nodisk/init/linux"
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // A keptSysctl is one, of /proc/sys or /sys, that a boot changes for itself.
@@ -42,7 +43,7 @@ func hurry() error {
 func keepSysctls() []keptSysctl {
 	kept := []keptSysctl{{path: modprobeSysctl}, {path: devkmsgSysctl}, {path: expediteRCU}}
 	for i := range kept {
-		b, err := os.ReadFile(kept[i].path)
+		b, err := kernfile.ReadFile(kept[i].path)
 		if err == nil {
 			kept[i].value = b
 		}
@@ -57,7 +58,7 @@ func giveBack(kept []keptSysctl) {
 		if k.value == nil {
 			continue
 		}
-		now, err := os.ReadFile(k.path)
+		now, err := kernfile.ReadFile(k.path)
 		if err == nil && bytes.Equal(now, k.value) {
 			continue
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/internal/kernfile"
 	"github.com/nodisk/nodisk/internal/uevent"
 	"github.com/nodisk/nodisk/iscsi"
 	"github.com/nodisk/nodisk/modload"
@@ -217,7 +218,7 @@ func readWords() (line, config cmdline.Args, err error) { return readWordsBelow(
 
 // readWordsBelow is readWords with a root of its own.
 func readWordsBelow(root string) (line, config cmdline.Args, err error) {
-	f, confErr := os.Open(filepath.Join(root, configFile))
+	f, confErr := kernfile.Open(filepath.Join(root, configFile))
 	switch {
 	case confErr == nil:
 		config, confErr = cmdline.ParseConfig(f)
@@ -228,7 +229,7 @@ func readWordsBelow(root string) (line, config cmdline.Args, err error) {
 	case errors.Is(confErr, fs.ErrNotExist):
 		confErr = nil
 	}
-	text, lineErr := os.ReadFile(filepath.Join(root, "proc/cmdline"))
+	text, lineErr := kernfile.ReadFile(filepath.Join(root, "proc/cmdline"))
 	return cmdline.Parse(string(text)), config, errors.Join(confErr, lineErr)
 }
 
@@ -240,7 +241,7 @@ func openModules(p plan.Plan, log *slog.Logger) (*modload.Index, *modload.Loader
 		return nil, nil, err
 	}
 	above := modulesAbove()
-	x, err := modload.OpenImage(os.DirFS(above), release, loadsModules())
+	x, err := modload.OpenImage(kernfile.DirFS(above), release, loadsModules())
 	if err != nil {
 		return nil, nil, fmt.Errorf("the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the kernel that boots: %w",
 			release, inImage(above), err)
@@ -248,7 +249,7 @@ func openModules(p plan.Plan, log *slog.Logger) (*modload.Index, *modload.Loader
 	if x.Empty() && log != nil {
 		log.Info("there are no modules to load: what the boot needs must be built into this kernel, " + release)
 	}
-	conf := modload.ReadConf(os.DirFS("/"))
+	conf := modload.ReadConf(kernfile.DirFS("/"))
 	if log != nil {
 		for _, warning := range conf.Warnings {
 			log.Warn(warning)
@@ -278,7 +279,7 @@ func kernelRelease() (string, error) {
 
 // inImage names the releases whose modules the image holds.
 func inImage(above string) string {
-	entries, err := os.ReadDir(above + "/lib/modules")
+	entries, err := kernfile.ReadDir(above + "/lib/modules")
 	if err != nil || len(entries) == 0 {
 		return "none"
 	}
@@ -291,15 +292,15 @@ func inImage(above string) string {
 
 // identity is what makes this node's pauses differ from others'.
 func identity() string {
-	id, err := os.ReadFile("/sys/class/dmi/id/product_uuid")
+	id, err := kernfile.ReadFile("/sys/class/dmi/id/product_uuid")
 	if err == nil {
 		return string(id)
 	}
 	// Firmware without DMI: the network addresses are as good.
 	var all strings.Builder
-	paths, _ := fs.Glob(os.DirFS("/sys"), "class/net/*/address") // the pattern is good, the only error there is
+	paths, _ := fs.Glob(kernfile.DirFS("/sys"), "class/net/*/address") // the pattern is good, the only error there is
 	for _, p := range paths {
-		b, err := os.ReadFile("/sys/" + p)
+		b, err := kernfile.ReadFile("/sys/" + p)
 		if err == nil {
 			all.Write(b)
 		}
@@ -351,7 +352,7 @@ func (w *worker) followDevices(ctx context.Context, done chan<- struct{}) {
 			return "", err
 		}
 		defer func() { _ = events.Close() }()
-		return "", w.loader.Follow(ctx, os.DirFS("/sys"), events)
+		return "", w.loader.Follow(ctx, kernfile.DirFS("/sys"), events)
 	})
 	if err != nil {
 		w.log.Warn(fmt.Sprintf("drivers of devices that appear late will be missed: %v", err))

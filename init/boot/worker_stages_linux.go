@@ -16,6 +16,7 @@ import (
 	"github.com/nodisk/nodisk/init/plan"
 	"github.com/nodisk/nodisk/init/rootfs"
 	"github.com/nodisk/nodisk/init/rootinit"
+	"github.com/nodisk/nodisk/internal/kernfile"
 	"github.com/nodisk/nodisk/modload"
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/bringup"
@@ -146,7 +147,7 @@ func (w *worker) loadOne(ctx context.Context, l plan.Load) error {
 		}
 		return w.inOrder(ctx, l.Requests)
 	case plan.LoadNetwork:
-		return w.loader.Coldplug(ctx, os.DirFS("/sys"), modload.Network)
+		return w.loader.Coldplug(ctx, kernfile.DirFS("/sys"), modload.Network)
 	case plan.LoadDrivers:
 		return w.loader.Drivers(ctx, l.Requests...)
 	case plan.LoadDevices:
@@ -195,7 +196,7 @@ func (w *worker) awaitProbes(ctx context.Context, want modload.Filter) {
 	if w.heldProbes {
 		return
 	}
-	if err := w.loader.Finish(ctx, os.DirFS("/sys"), want, probeTimeout); err != nil {
+	if err := w.loader.Finish(ctx, kernfile.DirFS("/sys"), want, probeTimeout); err != nil {
 		w.heldProbes = true
 		w.log.Warn(fmt.Sprintf("%v; going on", err))
 	}

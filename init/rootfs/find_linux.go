@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nodisk/nodisk/internal/kernfile"
 	"github.com/nodisk/nodisk/internal/uevent"
 )
 
@@ -93,7 +94,7 @@ func newFinder(disks []string, log *slog.Logger) *finder {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &finder{
-		sysfs:  os.DirFS("/sys"),
+		sysfs:  kernfile.DirFS("/sys"),
 		open:   func(name string) (device, error) { return os.Open("/dev/" + name) },
 		listen: func() (listener, error) { return uevent.Listen() },
 		log:    log, disks: disks,

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/internal/kernfile"
 	"github.com/nodisk/nodisk/internal/uevent"
 )
 
@@ -51,7 +52,7 @@ func MountNFS(ctx context.Context, n NFS, m NFSMount, log *slog.Logger) (Mounted
 		return Mounted{}, fmt.Errorf("mount %s:%w", n.Source(), why)
 	}
 	if n.RDMA() {
-		if err := awaitRDMA(ctx, os.DirFS("/sys"), uevent.Wait, log); err != nil {
+		if err := awaitRDMA(ctx, kernfile.DirFS("/sys"), uevent.Wait, log); err != nil {
 			return Mounted{}, fmt.Errorf("mount %s: %w", n.Source(), err)
 		}
 	}
@@ -337,7 +338,7 @@ func (c *nfsClient) nameClient(ctx context.Context, addr netip.Addr) {
 	if name := unix.ByteSliceToString(u.Nodename[:]); name != "" && name != "(none)" && !strings.HasPrefix(name, "localhost") {
 		return
 	}
-	if b, err := os.ReadFile(parameter); err == nil && len(bytes.TrimSpace(b)) > 0 {
+	if b, err := kernfile.ReadFile(parameter); err == nil && len(bytes.TrimSpace(b)) > 0 {
 		return
 	}
 	if err := os.WriteFile(parameter, []byte("nodisk-"+addr.String()), 0o600); err != nil {

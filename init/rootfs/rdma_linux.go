@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // explainRDMA puts what mount(2) returns for a mount over RDMA into a sentence, empty where RDMA
@@ -21,7 +22,7 @@ func (c *nfsClient) explainRDMA(err error, said string) string {
 			c.server, port, port)
 	case errors.Is(err, unix.EPROTO): // RDMA_CM_EVENT_ADDR_ERROR
 		why := fmt.Sprintf("the interface to %s has no RDMA device", c.server)
-		if names, err := rdmaDevices(os.DirFS("/sys")); err == nil && len(names) > 0 {
+		if names, err := rdmaDevices(kernfile.DirFS("/sys")); err == nil && len(names) > 0 {
 			why += fmt.Sprintf(" (there is %s, and it is not on that network)", enumerate(names, maxList))
 		}
 		return why + ", or nothing answers at that address: check that the server is up, mount from its address on the InfiniBand or RoCE network, or by proto=tcp"

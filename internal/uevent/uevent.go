@@ -7,7 +7,6 @@
 package uevent
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 )
@@ -24,16 +23,16 @@ type Event struct {
 // Parse reads one message. Messages of udevd ("libudev" header) and anything
 // else that did not come from the kernel are errors.
 func Parse(msg []byte) (Event, error) {
-	head, rest, ok := bytes.Cut(msg, []byte{0})
-	action, path, at := strings.Cut(string(head), "@")
+	head, rest, ok := strings.Cut(string(msg), "\x00")
+	action, path, at := strings.Cut(head, "@")
 	if !ok || !at || action == "" || !strings.HasPrefix(path, "/") {
 		return Event{}, fmt.Errorf("parse uevent: no ACTION@DEVPATH header in %q", clip(head))
 	}
 	e := Event{Action: action, DevPath: path}
-	for len(rest) > 0 {
-		var pair []byte
-		pair, rest, _ = bytes.Cut(rest, []byte{0})
-		key, value, _ := strings.Cut(string(pair), "=")
+	for rest != "" {
+		var pair string
+		pair, rest, _ = strings.Cut(rest, "\x00")
+		key, value, _ := strings.Cut(pair, "=")
 		switch key {
 		case "SUBSYSTEM":
 			e.Subsystem = value
@@ -46,6 +45,6 @@ func Parse(msg []byte) (Event, error) {
 	return e, nil
 }
 
-func clip(b []byte) []byte {
-	return b[:min(len(b), 64)]
+func clip(s string) string {
+	return s[:min(len(s), 64)]
 }

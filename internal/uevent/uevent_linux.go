@@ -27,6 +27,7 @@ type Conn struct {
 	// a message, until those have been read (netlink_overrun and netlink_rcv_wake of
 	// net/netlink/af_netlink.c): who looked in sysfs now would miss what comes meanwhile.
 	overrun bool
+	buf     [16 << 10]byte // UEVENT_BUFFER_SIZE is 2 KiB
 }
 
 // Listen subscribes to the kernel's events. Events from the moment it returns
@@ -63,11 +64,9 @@ func (c *Conn) Close() error {
 // Receive returns the next event. It ends with ctx, and with ErrOverrun when
 // events were lost and those that were not have been returned. One goroutine calls it.
 func (c *Conn) Receive(ctx context.Context) (Event, error) {
-	// A deadline in the past wakes the reader when ctx ends.
-	stop := context.AfterFunc(ctx, func() { _ = c.file.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	buf := make([]byte, 16<<10) // UEVENT_BUFFER_SIZE is 2 KiB
-	for {
+	wake := func() bool { return true }
+	defer func() { wake() }()
+	for waits := false; ; {
 		if err := ctx.Err(); err != nil {
 			return Event{}, err
 		}
@@ -77,8 +76,8 @@ func (c *Conn) Receive(ctx context.Context) (Event, error) {
 			rerr error
 		)
 		err := c.raw(func(fd uintptr) bool {
-			n, from, rerr = unix.Recvfrom(int(fd), buf, 0)
-			return c.overrun || !errors.Is(rerr, unix.EAGAIN)
+			n, from, rerr = unix.Recvfrom(int(fd), c.buf[:], 0)
+			return !waits || c.overrun || !errors.Is(rerr, unix.EAGAIN)
 		})
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -88,9 +87,15 @@ func (c *Conn) Receive(ctx context.Context) (Event, error) {
 		case errors.Is(rerr, unix.ENOBUFS):
 			c.overrun = true
 			continue
-		case errors.Is(rerr, unix.EAGAIN):
+		case errors.Is(rerr, unix.EAGAIN) && c.overrun:
 			c.overrun = false
 			return Event{}, ErrOverrun
+		case errors.Is(rerr, unix.EAGAIN):
+			// Nothing is there: now ctx has to be able to end the wait, which a storm of events need
+			// not pay for. A deadline in the past wakes the reader.
+			waits = true
+			wake = context.AfterFunc(ctx, func() { _ = c.file.SetReadDeadline(time.Unix(1, 0)) })
+			continue
 		case errors.Is(rerr, unix.EINTR):
 			continue
 		case rerr != nil:
@@ -100,7 +105,7 @@ func (c *Conn) Receive(ctx context.Context) (Event, error) {
 		if nl, ok := from.(*unix.SockaddrNetlink); !ok || nl.Pid != 0 {
 			continue
 		}
-		e, err := Parse(buf[:n])
+		e, err := Parse(c.buf[:n])
 		if err != nil {
 			continue
 		}

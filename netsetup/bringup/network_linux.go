@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nodisk/nodisk/internal/kernfile"
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
@@ -24,7 +25,7 @@ func New(c netsetup.Config, log *slog.Logger) (*Network, error) {
 	}
 	scheme, _ := link.ParseScheme(c.NamingScheme) // Warnings tells of one that is not known
 	if c.USBNames = c.USBNaming(); c.USBNames == 0 {
-		c.USBNames = netsetup.RootUSB(os.DirFS("/"), link.KernelVersion())
+		c.USBNames = netsetup.RootUSB(kernfile.DirFS("/"), link.KernelVersion())
 	}
 	r := newRunner(c, kernel{link.Kernel{Scheme: scheme}}, log)
 	return &Network{r: r}, nil

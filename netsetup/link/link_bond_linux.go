@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // BondAdd makes the bond, by a message of its own: the library's Bond ends with attribute
@@ -60,7 +61,7 @@ func adoptable(have MadeLink, change map[int][]byte) error {
 // BondPorts reads the attribute of the bonding driver
 // (Documentation/networking/bonding.rst).
 func (Kernel) BondPorts(bond string) ([]string, error) {
-	b, err := os.ReadFile(filepath.Join(SysClassNet, bond, "bonding", "slaves"))
+	b, err := kernfile.ReadFile(filepath.Join(SysClassNet, bond, "bonding", "slaves"))
 	if err != nil {
 		return nil, fmt.Errorf("read ports of %s: %w", bond, err)
 	}

@@ -2,10 +2,11 @@ package link
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 const sysClassInfiniBand = "/sys/class/infiniband"
@@ -21,23 +22,23 @@ func readPort(dir string) (PortState, error) {
 		name string
 		to   *string
 	}{{"phys_state", &p.Phys}, {"state", &p.State}} {
-		b, err := os.ReadFile(filepath.Join(dir, f.name))
+		b, err := kernfile.ReadFile(filepath.Join(dir, f.name))
 		if err != nil {
 			return PortState{}, fmt.Errorf("read state of the InfiniBand port: %w", err)
 		}
 		*f.to = parsePortWord(string(b))
 	}
-	if b, err := os.ReadFile(filepath.Join(dir, "gids", "0")); err == nil {
+	if b, err := kernfile.ReadFile(filepath.Join(dir, "gids", "0")); err == nil {
 		p.GID = parseGID(string(b))
 	}
-	tables, err := os.ReadDir(filepath.Join(dir, "pkeys"))
+	tables, err := kernfile.ReadDir(filepath.Join(dir, "pkeys"))
 	if err != nil {
 		return PortState{}, fmt.Errorf("read partitions of the InfiniBand port: %w", err)
 	}
 	var entries []string
 	for _, t := range tables {
 		// An entry that cannot be read now is one that is not there.
-		if b, err := os.ReadFile(filepath.Join(dir, "pkeys", t.Name())); err == nil {
+		if b, err := kernfile.ReadFile(filepath.Join(dir, "pkeys", t.Name())); err == nil {
 			entries = append(entries, string(b))
 		}
 	}
@@ -47,7 +48,7 @@ func readPort(dir string) (PortState, error) {
 
 // Hcas are the InfiniBand adapters that a driver has bound to.
 func (Kernel) Hcas() []string {
-	entries, err := os.ReadDir(sysClassInfiniBand)
+	entries, err := kernfile.ReadDir(sysClassInfiniBand)
 	if err != nil {
 		return nil // no InfiniBand core, no adapters
 	}
@@ -63,11 +64,11 @@ func (Kernel) Hcas() []string {
 // (Documentation/ABI/testing/sysfs-class-net).
 func infiniBandPort(classNet, name string) (hca string, number int) {
 	dir := filepath.Join(classNet, name)
-	hcas, err := os.ReadDir(filepath.Join(dir, "device", "infiniband"))
+	hcas, err := kernfile.ReadDir(filepath.Join(dir, "device", "infiniband"))
 	if err != nil || len(hcas) == 0 {
 		return "", 0
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "dev_port"))
+	b, err := kernfile.ReadFile(filepath.Join(dir, "dev_port"))
 	if err != nil {
 		return hcas[0].Name(), 0
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // A sysTree is sysfs, where it is mounted: /sys, but for tests.
@@ -90,7 +92,7 @@ func (s sysTree) device(dir string) busDevice {
 	// Base class, subclass and interface; the subclass of bridges to PCI is 4.
 	b.PCI.Bridge = number(dir, "class", 0)>>8&0xff == 4
 	b.PCI.Sun = number(dir, "firmware_node/sun", 0)
-	if f, err := os.Open(filepath.Join(dir, "config")); err == nil {
+	if f, err := kernfile.Open(filepath.Join(dir, "config")); err == nil {
 		// Bit 7 of the header type (PCI_HEADER_TYPE of
 		// include/uapi/linux/pci_regs.h).
 		head := make([]byte, 0x0f)
@@ -104,7 +106,7 @@ func (s sysTree) device(dir string) busDevice {
 // slots are those of hotplug that have numbers for names.
 func (s sysTree) slots() []pciSlot {
 	dir := filepath.Join(string(s), "bus/pci/slots")
-	entries, err := os.ReadDir(dir)
+	entries, err := kernfile.ReadDir(dir)
 	if err != nil {
 		return nil // a machine without
 	}
@@ -149,7 +151,7 @@ func (s sysTree) alias(dir string) int {
 	if !ok || !strings.HasPrefix(node, base+"/") {
 		return -1
 	}
-	aliases, err := os.ReadDir(filepath.Join(base, "aliases"))
+	aliases, err := kernfile.ReadDir(filepath.Join(base, "aliases"))
 	if err != nil {
 		return -1
 	}
@@ -189,7 +191,7 @@ func follow(link string) (string, bool) {
 
 // text is a file of one line, empty if it cannot be read.
 func text(dir, name string) string {
-	b, err := os.ReadFile(filepath.Join(dir, name))
+	b, err := kernfile.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		return ""
 	}

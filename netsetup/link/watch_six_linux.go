@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
 // What is told of IPv6 is read here and not by the library: its subscriptions for links, addresses and
@@ -252,7 +254,7 @@ const (
 
 // ProductUUID is the one of the firmware, empty if there is none.
 func (Kernel) ProductUUID() string {
-	b, _ := os.ReadFile(dmiUUID)
+	b, _ := kernfile.ReadFile(dmiUUID)
 	return string(b)
 }
 
@@ -267,7 +269,7 @@ func (Kernel) Hasten6(dev string) {
 // Restore6 undoes Hasten6.
 func (Kernel) Restore6(dev string) error {
 	const name = "router_solicitation_delay"
-	b, err := os.ReadFile(Sysctl6 + "/conf/default/" + name)
+	b, err := kernfile.ReadFile(Sysctl6 + "/conf/default/" + name)
 	if err != nil {
 		return err
 	}
@@ -285,7 +287,7 @@ func (Kernel) Obstacle6(dev string, ra bool) string { return obstacle6(Sysctl6, 
 // obstacle6 reads the settings of a device below root.
 func obstacle6(root, dev string, ra bool) string {
 	value := func(name string) string {
-		b, err := os.ReadFile(root + "/conf/" + dev + "/" + name)
+		b, err := kernfile.ReadFile(root + "/conf/" + dev + "/" + name)
 		if err != nil {
 			return ""
 		}
