@@ -43,22 +43,14 @@ func ParseRootPath(s string) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	t.Name = name
-	if err := checkName(name); err != nil {
-		errs = append(errs, fmt.Errorf("target: %w", err))
-	} else if !hasNameKind(name) {
-		t.warn("target name %q does not begin with iqn., eui. or naa.", name)
+	if err := t.setName(name); err != nil {
+		errs = append(errs, err)
 	}
 	if protocol := fields[0]; protocol != "" && protocol != "6" {
 		errs = append(errs, fmt.Errorf("protocol %q is not TCP: write 6 or leave it empty", protocol))
 	}
-	t.Portal.Port = DefaultPort
-	if port := fields[1]; port != "" {
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || n == 0 {
-			errs = append(errs, fmt.Errorf("port %q is not a number from 1 to 65535", port))
-		}
-		t.Portal.Port = uint16(n)
+	if err := t.setPort(fields[1]); err != nil {
+		errs = append(errs, err)
 	}
 	switch len(fields) {
 	case 5: // dracut: iface, netdev, LUN
@@ -79,6 +71,55 @@ func ParseRootPath(s string) (Target, error) {
 		return Target{}, err
 	}
 	return t, nil
+}
+
+// NewTarget makes a target of a server (an address, that of IPv6 with or without brackets,
+// or a host name; it may be empty), a port (empty for [DefaultPort]) and a name, each
+// as text and checked as in a root path. AnyLUN is true. All wrong ones are reported, joined.
+func NewTarget(server, port, name string) (Target, error) {
+	t := Target{AnyLUN: true}
+	var errs []error
+	host, bracketed := strings.CutPrefix(server, "[")
+	if bracketed {
+		host, bracketed = strings.CutSuffix(host, "]")
+	}
+	a, err := netip.ParseAddr(host)
+	switch {
+	case strings.Contains(server, "@"): // what is before it may be a password
+		errs = append(errs, errors.New("server: an @ cannot be in an address or a host name"))
+	case server != "" && !isHost(host), bracketed != strings.HasPrefix(server, "["), bracketed && (err != nil || !a.Is6()):
+		errs = append(errs, fmt.Errorf("server %q is neither an address nor a host name", server))
+	}
+	t.Portal.Host = host
+	errs = append(errs, t.setName(name), t.setPort(port))
+	if err := errors.Join(errs...); err != nil {
+		return Target{}, err
+	}
+	return t, nil
+}
+
+func (t *Target) setName(name string) error {
+	t.Name = name
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	if !hasNameKind(name) {
+		t.warn("target name %q does not begin with iqn., eui. or naa.", name)
+	}
+	return nil
+}
+
+func (t *Target) setPort(port string) error {
+	t.Portal.Port = DefaultPort
+	if port == "" {
+		return nil
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return fmt.Errorf("port %q is not a number from 1 to 65535", port)
+	}
+	t.Portal.Port = uint16(n)
+	return nil
 }
 
 func (t *Target) warn(format string, args ...any) {

@@ -198,3 +198,33 @@ func FuzzParseLUN(f *testing.F) {
 		}
 	})
 }
+
+// What is given in parts is checked as the same in a root path.
+func TestNewTarget(t *testing.T) {
+	const name = "iqn.2026-01.org.example:root"
+	for _, tt := range []struct{ server, port, name, want string }{
+		{"10.0.0.1", "", name, "iscsi:10.0.0.1:6:3260::" + name},
+		{"", "3261", name, "iscsi::6:3261::" + name},
+		{"fd00::1", "", name, "iscsi:[fd00::1]:6:3260::" + name},
+		{"[fe80::1%eth0]", "", name, "iscsi:[fe80::1%eth0]:6:3260::" + name},
+		{"disk.example.org", "", "a@b:c", "iscsi:disk.example.org:6:3260::a@b:c"},
+		{"[10.0.0.1]", "", name, `server "[10.0.0.1]" is neither an address nor a host name`},
+		{"[fd00::1", "", name, `server "[fd00::1" is neither`},
+		{"fd00::1]", "", name, `server "fd00::1]" is neither`},
+		{"[]", "", name, `server "[]" is neither`},
+		{"a/b", "0", "iqn. a", "server \"a/b\" is neither an address nor a host name\ntarget: "},
+		{"", "65536", name, `port "65536" is not a number from 1 to 65535`},
+		{"joe:secret@10.0.0.1", "", name, "server: an @ cannot be"},
+	} {
+		target, err := NewTarget(tt.server, tt.port, tt.name)
+		if got := target.String(); err == nil && got != tt.want {
+			t.Errorf("%+v: %s", tt, got)
+		}
+		if err != nil && (!strings.HasPrefix(err.Error(), tt.want) || strings.Contains(err.Error(), "secret")) {
+			t.Errorf("%+v: %v", tt, err)
+		}
+		if again, err2 := ParseRootPath(target.String()); err == nil && (err2 != nil || again.String() != target.String()) {
+			t.Errorf("%+v: read again: %v, %v", tt, again, err2)
+		}
+	}
+}

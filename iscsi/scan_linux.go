@@ -203,8 +203,7 @@ func (h scsiHost) look(ctx context.Context, want Units, there map[LUN]string) ([
 		}
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil, fmt.Errorf("no answer to the scan: %w: look at the target's log and its storage",
-			context.Cause(ctx))
+		return nil, unanswered(ctx)
 	}
 	return nil, context.Cause(ctx)
 }
@@ -249,4 +248,9 @@ func (h scsiHost) wait(ctx context.Context, events *uevent.Conn, units []LUN, th
 func (h scsiHost) announced(l LUN, e uevent.Event) (name string, ok bool) {
 	dir, name := filepath.Split(e.DevPath)
 	return name, e.Action == "add" && e.Subsystem == "block" && strings.HasSuffix(dir, "/"+h.unit(l)+"/block/")
+}
+
+// unanswered is the error of a scan that has come to its time limit.
+func unanswered(ctx context.Context) error {
+	return fmt.Errorf("no answer to the scan: %w: look at the target's log and its storage", context.Cause(ctx))
 }

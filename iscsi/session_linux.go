@@ -157,8 +157,7 @@ func (s *Session) Show(ctx context.Context, want Units, log *slog.Logger) error 
 		cancel(s.watch.why)
 		o.err = s.letGo(ctx, s.watch.why)
 	case <-ctx.Done():
-		o.err = s.letGo(ctx, fmt.Errorf("no answer to the scan: %w: look at the target's log and its storage",
-			context.Cause(ctx)))
+		o.err = s.letGo(ctx, unanswered(ctx))
 		select {
 		case late := <-done: // it may know better
 			if late.err != nil {

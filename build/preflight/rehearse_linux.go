@@ -35,11 +35,7 @@ func (c *checker) openIndex() bool {
 	}
 	x, err := modload.OpenImage(c.Image.modules, release, true)
 	if err != nil {
-		have := strings.Join(c.Image.releases, ", ")
-		if have == "" {
-			have = "none"
-		}
-		c.fault("the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the kernel that boots", release, have)
+		c.fault("%s", plan.OtherKernels(release, c.Image.releases))
 		return false
 	}
 	c.conf = modload.ReadConf(c.Image.files)

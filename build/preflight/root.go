@@ -45,15 +45,14 @@ func (c *checker) has(module string) bool {
 
 // shell warns where one is asked for and not there: the boot goes on without.
 func (c *checker) shell() {
-	const sh, fix = "bin/sh", ", but the image has no /bin/sh: build it with nodisk build --rescue"
-	if c.Image.has(sh) {
+	if c.Image.has(strings.TrimPrefix(plan.ShellPath, "/")) {
 		return
 	}
-	if c.decided.Breaks != nil {
-		c.doubt("rd.break asks for a shell%s", fix)
-	}
-	if c.decided.Policy.OnFail == plan.OnFailShell {
-		c.doubt("nodisk.onfail=shell%s", fix)
+	breaks, onFail := c.decided.MissedShell()
+	for _, missed := range []string{breaks, onFail} {
+		if missed != "" {
+			c.doubt("%s", missed)
+		}
 	}
 }
 

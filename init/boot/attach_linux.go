@@ -218,10 +218,7 @@ func (w *worker) judge(ctx context.Context, groups []iscsi.Group, list []attache
 // targets are those of the plan, or of DHCP's root path, with the server that
 // DHCP or ip= names where they name none, and those of the firmware.
 func (w *worker) targets() ([]iscsi.Target, error) {
-	full, warnings, err := w.plan.TargetsBy(w.root, w.net)
-	if err != nil {
-		return nil, err
-	}
+	full, warnings := w.plan.TargetsBy(w.root, w.net)
 	for _, warning := range warnings {
 		w.log.Warn(warning)
 	}

@@ -9,22 +9,19 @@ import (
 	"github.com/nodisk/nodisk/init/plan"
 )
 
-// shellPath is there in an image made with --rescue, or with a shell added.
-const shellPath = "/bin/sh"
-
 // needShell tells what asks for a shell that the image does not have. The boot
 // goes on: whoever asked wants the node, too.
 func (w *worker) needShell() {
-	if _, err := os.Stat(shellPath); err == nil {
+	if _, err := os.Stat(plan.ShellPath); err == nil {
 		return
 	}
-	const fix = ", but the image has no " + shellPath + ": build it with nodisk build --rescue"
-	if w.plan.Breaks != nil {
-		w.log.Warn("rd.break asks for a shell" + fix)
+	breaks, onFail := w.plan.MissedShell()
+	if breaks != "" {
+		w.log.Warn(breaks)
 		w.plan.Breaks = nil
 	}
-	if w.plan.Policy.OnFail == plan.OnFailShell {
-		w.log.Warn("nodisk.onfail=shell" + fix + "; the boot starts again instead")
+	if onFail != "" {
+		w.log.Warn(onFail + "; the boot starts again instead")
 	}
 }
 

@@ -72,7 +72,7 @@ func (s *supervisor) letGo(before plan.Action) *orderError {
 		case order := <-s.orders:
 			return order
 		case <-timer.C:
-			report(console.ErrorPriority, "let go of the root: not over in %s: %s; going on", console.Seconds(letGoTime), held(k.pid))
+			report(console.ErrorPriority, "%v", notOver("let go of the root", letGoTime, k.pid))
 			return nil
 		}
 	}
@@ -206,6 +206,11 @@ func within(d time.Duration, what string, f func(context.Context) error) error {
 		}
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%s: not over in %s: %s; going on", what, console.Seconds(d), held(os.Getpid()))
+		return notOver(what, d, os.Getpid())
 	}
+}
+
+// notOver is the error of what the kernel holds process pid in for longer than d.
+func notOver(what string, d time.Duration, pid int) error {
+	return fmt.Errorf("%s: not over in %s: %s; going on", what, console.Seconds(d), held(pid))
 }

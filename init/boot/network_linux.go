@@ -62,7 +62,7 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 		case <-closed:
 			w.net = followed(w.net, n.State(), c.Makes)
 		case <-time.After(followTimeout):
-			w.log.Warn("a driver is still setting an interface up or down: going on without it")
+			w.log.Warn(driverHolds)
 		}
 	}
 	return state, nil

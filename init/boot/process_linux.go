@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nodisk/nodisk/init/console"
+	"github.com/nodisk/nodisk/init/plan"
 )
 
 // Everything that execs, forks or ends the machine is in this file.
@@ -45,8 +46,8 @@ func execAs(program string, argv []string) error {
 // its prompt stands why there is one, and what the boot does behind it. Run starts
 // it and waits for its end: PID 1 does so in another way than the worker.
 func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus, error)) error {
-	if _, err := os.Stat(shellPath); err != nil {
-		return fmt.Errorf("the image has no %s: build it with nodisk build --rescue", shellPath)
+	if _, err := os.Stat(plan.ShellPath); err != nil {
+		return errors.New(plan.NoShell)
 	}
 	c, err := os.OpenFile("/dev/console", os.O_RDWR, 0)
 	if err != nil {
@@ -70,13 +71,13 @@ func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus
 		_, _ = fmt.Fprintf(banner, "\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n", console.Printable(why, reasonMost), then)
 		fd := c.Fd()
 		status, err := run(func() (int, error) {
-			pid, err := syscall.ForkExec(shellPath, []string{shellPath}, &syscall.ProcAttr{
+			pid, err := syscall.ForkExec(plan.ShellPath, []string{plan.ShellPath}, &syscall.ProcAttr{
 				Dir: "/", Env: append(os.Environ(), "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "TERM=linux"),
 				Files: []uintptr{fd, fd, fd},
 				Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0},
 			})
 			if err != nil {
-				err = fmt.Errorf("start %s: %w", shellPath, err)
+				err = fmt.Errorf("start %s: %w", plan.ShellPath, err)
 			}
 			return pid, err
 		})
@@ -89,7 +90,7 @@ func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus
 		case err != nil || !status.Signaled():
 			return err
 		case status.Signal() != unix.SIGINT:
-			return fmt.Errorf("%s was ended by signal %d (%v)", shellPath, status.Signal(), status.Signal())
+			return fmt.Errorf("%s was ended by signal %d (%v)", plan.ShellPath, status.Signal(), status.Signal())
 		}
 	}
 }

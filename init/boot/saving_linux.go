@@ -78,7 +78,7 @@ func (s saving) run(patience time.Duration, what string, f func(context.Context)
 			}
 			return nil
 		case <-ctx.Done():
-			return fmt.Errorf("%s: not over in %s: %s; going on", what, console.Seconds(savingMost), held(os.Getpid()))
+			return notOver(what, savingMost, os.Getpid())
 		case <-ticks.C:
 			now := s.look()
 			if now.written == last.written {

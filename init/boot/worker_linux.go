@@ -185,7 +185,7 @@ func (w *worker) boot(level *slog.LevelVar) plan.Verdict {
 			select {
 			case <-ended:
 			case <-patience:
-				w.log.Warn("a driver is still setting an interface up or down: going on without it")
+				w.log.Warn(driverHolds)
 				return
 			}
 		}
@@ -243,8 +243,7 @@ func openModules(p plan.Plan, log *slog.Logger) (*modload.Index, *modload.Loader
 	above := modulesAbove()
 	x, err := modload.OpenImage(kernfile.DirFS(above), release, loadsModules())
 	if err != nil {
-		return nil, nil, fmt.Errorf("the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the kernel that boots: %w",
-			release, inImage(above), err)
+		return nil, nil, fmt.Errorf("%s: %w", plan.OtherKernels(release, inImage(above)), err)
 	}
 	if x.Empty() && log != nil {
 		log.Info("there are no modules to load: what the boot needs must be built into this kernel, " + release)
@@ -278,16 +277,16 @@ func kernelRelease() (string, error) {
 }
 
 // inImage names the releases whose modules the image holds.
-func inImage(above string) string {
+func inImage(above string) []string {
 	entries, err := kernfile.ReadDir(above + "/lib/modules")
-	if err != nil || len(entries) == 0 {
-		return "none"
+	if err != nil {
+		return nil
 	}
 	names := make([]string, len(entries))
 	for i, e := range entries {
 		names[i] = e.Name()
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // identity is what makes this node's pauses differ from others'.
@@ -338,6 +337,8 @@ func (w *worker) giveUp(err error) plan.Verdict {
 // followTimeout bounds the wait for what the kernel may hold when all else is
 // ready.
 const followTimeout = 2 * time.Second
+
+const driverHolds = "a driver is still setting an interface up or down: going on without it"
 
 // followDevices loads drivers for devices that appear from now on, and for
 // those that the first look left out, until ctx ends.

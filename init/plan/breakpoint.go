@@ -7,6 +7,25 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
+// ShellPath is there in an image made with --rescue, or with a shell added.
+const ShellPath = "/bin/sh"
+
+// NoShell is what is said where it is not there.
+const NoShell = "the image has no " + ShellPath + ": build it with nodisk build --rescue"
+
+// MissedShell says what of the plan asks for a shell that the image does not have; empty where
+// nothing does.
+func (p Plan) MissedShell() (breaks, onFail string) {
+	const fix = ", but " + NoShell
+	if p.Breaks != nil {
+		breaks = "rd.break asks for a shell" + fix
+	}
+	if p.Policy.OnFail == OnFailShell {
+		onFail = "nodisk.onfail=shell" + fix
+	}
+	return breaks, onFail
+}
+
 // dracutStage translates the words of dracut's rd.break= (dracut.cmdline(7)).
 // Those that are stages here too mean the same.
 func dracutStage(word string) string {

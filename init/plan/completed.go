@@ -42,18 +42,14 @@ func (p Plan) RootBy(net netsetup.State) (rootfs.Root, error) {
 // TargetsBy are the targets to attach for a root of RootBy, but those of the firmware's
 // table: with the boot server where none is named, and their interfaces by the
 // names that these have. The warnings are about DHCP's root path.
-func (p Plan) TargetsBy(root rootfs.Root, net netsetup.State) (targets []iscsi.Target, warnings []string, err error) {
+func (p Plan) TargetsBy(root rootfs.Root, net netsetup.State) (targets []iscsi.Target, warnings []string) {
 	named := p.Targets
 	if len(named) == 0 {
-		for _, spec := range root.ISCSI {
-			t, err := parseTarget(spec)
-			if err != nil {
-				return nil, nil, fmt.Errorf("root-path (DHCP option 17): %w", err)
-			}
+		named, _ = root.Targets() // DHCP's: RootBy has refused what cannot be attached
+		for _, t := range named {
 			for _, w := range t.Warnings {
-				warnings = append(warnings, "root-path (DHCP option 17): "+w)
+				warnings = append(warnings, rootfs.RootPathKey+": "+w)
 			}
-			named = append(named, t)
 		}
 	}
 	server := Client(net).Server
@@ -64,5 +60,5 @@ func (p Plan) TargetsBy(root rootfs.Root, net netsetup.State) (targets []iscsi.T
 		t.NetDev = net.Called(t.NetDev)
 		targets = append(targets, t)
 	}
-	return targets, warnings, nil
+	return targets, warnings
 }

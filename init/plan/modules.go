@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -198,4 +199,15 @@ func list(args cmdline.Args, key string) []string {
 // has reports whether the image was built with a profile.
 func (p Plan) has(profile string) bool {
 	return slices.Contains(p.Modules.Profiles, profile)
+}
+
+// OtherKernels says that the image has no modules for the kernel that boots, only those of the
+// releases in have.
+func OtherKernels(release string, have []string) string {
+	others := strings.Join(have, ", ")
+	if others == "" {
+		others = "none"
+	}
+	return fmt.Sprintf("the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the kernel that boots",
+		release, others)
 }

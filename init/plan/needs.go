@@ -36,10 +36,7 @@ func (p Plan) Servers(net netsetup.State, names Names) []netsetup.Host {
 	if err != nil {
 		return nil
 	}
-	targets, _, err := p.TargetsBy(root, net)
-	if err != nil {
-		return nil
-	}
+	targets, _ := p.TargetsBy(root, net)
 	return hostsOf(root, targets, Client(net).Server, names)
 }
 

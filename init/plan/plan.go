@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/nodisk/nodisk/init/rootfs"
@@ -76,19 +74,11 @@ func New(line, config cmdline.Args) (Plan, error) {
 	if chain.Path != "" {
 		p.Modules.forVendor()
 	}
-	extra, err := namedTarget(args)
+	named, err := rootfs.NamedDisks(args)
 	if err != nil {
 		errs = append(errs, err)
 	}
-	for _, spec := range extra {
-		// To the grammar of roots it is one more netroot=.
-		args = append(args, cmdline.Arg{Key: "netroot", Value: spec, HasValue: true})
-	}
-	args, part, besides := byPath(args)
-	root, rootErr := rootfs.ParseRoot(args)
-	if rootErr == nil && !part.IsZero() {
-		root.Block = part
-	}
+	root, rootErr := rootfs.ParseRoot(args, named...)
 	p.Root, p.Firmware = root, root.Firmware
 	if rootErr != nil {
 		errs = append(errs, rootErr)
@@ -103,7 +93,7 @@ func New(line, config cmdline.Args) (Plan, error) {
 	if chain.Path == "" {
 		p.Notes = slices.Concat(configNotes, lineNotes, p.Notes)
 	}
-	for _, lun := range besides {
+	for _, lun := range p.Root.Besides {
 		p.Notes = append(p.Notes, fmt.Sprintf("netroot: LUN %v is attached besides: the root is on the one that root= names", lun))
 	}
 	p.Warnings = append(p.Warnings, p.Modules.Warnings...)
@@ -113,16 +103,9 @@ func New(line, config cmdline.Args) (Plan, error) {
 			p.Warnings = append(p.Warnings, key+": without effect, the root is not on a disk")
 		}
 	}
-	for _, spec := range p.Root.ISCSI {
-		t, err := parseTarget(spec)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if slices.ContainsFunc(p.Targets, func(o iscsi.Target) bool { return o.String() == t.String() }) {
-			continue // said twice
-		}
-		p.Targets = append(p.Targets, t)
+	p.Targets, more = p.Root.Targets()
+	errs = append(errs, more...)
+	for _, t := range p.Targets {
 		p.Warnings = append(p.Warnings, t.Warnings...)
 	}
 	// A loader's script leaves the value empty when it knows none.
@@ -201,7 +184,7 @@ func (p Plan) ownServer() []error {
 func firmwareAddress(args cmdline.Args) cmdline.Args {
 	on, err := args.Bool("rd.iscsi.ibft", false)
 	root, _ := args.Last("root")
-	if args.Has("ip") || err != nil || !on && root != "ibft" && !slices.ContainsFunc(args.All("netroot"), rootfs.IsFirmware) {
+	if args.Has("ip") || err != nil || !on && root != "ibft" && !rootfs.NamesFirmware(args) {
 		return nil
 	}
 	return cmdline.Args{{Key: "ip", Value: "ibft", HasValue: true}}
@@ -221,74 +204,6 @@ func parseLevel(args cmdline.Args) (slog.Level, error) {
 	default:
 		return slog.LevelInfo, &cmdline.ValueError{Key: "nodisk.log", Value: word, Problem: "is not a level", Fix: "write debug, info or warn"}
 	}
-}
-
-// namedTarget turns dracut's rd.iscsi.target.*= and iscsiroot= into root paths, one for
-// each address where open-iscsi's way of several, with spaces between them, is used.
-// An empty value says nothing.
-func namedTarget(args cmdline.Args) ([]string, error) {
-	var specs []string
-	for _, spec := range args.All("iscsiroot") {
-		if spec != "" {
-			specs = append(specs, "iscsi:"+strings.TrimPrefix(spec, "iscsi:"))
-		}
-	}
-	name, _ := args.Last("rd.iscsi.target.name")
-	ip, _ := args.Last("rd.iscsi.target.ip")
-	port, _ := args.Last("rd.iscsi.target.port")
-	switch {
-	case name == "" && ip == "":
-		return specs, nil
-	case name == "":
-		return nil, &cmdline.ValueError{Key: "rd.iscsi.target.ip", Value: ip, Problem: "goes with a name", Fix: "add rd.iscsi.target.name=iqn..."}
-	}
-	if port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, &cmdline.ValueError{Key: "rd.iscsi.target.port", Value: port, Problem: "is not a port", Fix: "write a number from 1 to 65535"}
-		}
-	}
-	if err := plainPortals(ip); err != nil {
-		return nil, err
-	}
-	for _, ip := range append(strings.Fields(ip), "")[:max(1, len(strings.Fields(ip)))] {
-		if strings.Contains(ip, ":") && net.ParseIP(ip) != nil {
-			ip = "[" + ip + "]"
-		}
-		specs = append(specs, fmt.Sprintf("iscsi:%s::%s::%s", ip, port, name))
-	}
-	return specs, nil
-}
-
-// plainPortals refuses what is more than addresses with spaces between them.
-func plainPortals(ips string) error {
-	bad := func(problem, fix string) error {
-		return &cmdline.ValueError{Key: "rd.iscsi.target.ip", Value: ips, Problem: problem, Fix: fix}
-	}
-	for ip := range strings.FieldsSeq(ips) {
-		switch _, port, err := net.SplitHostPort(ip); {
-		case strings.Contains(ip, ","):
-			return bad("has a comma", `write one address, or several with spaces between them: rd.iscsi.target.ip="10.0.0.1 10.0.1.1"`)
-		case err == nil:
-			return bad("has a port", "write the address alone, and rd.iscsi.target.port="+port)
-		}
-	}
-	return nil
-}
-
-func parseTarget(spec string) (iscsi.Target, error) {
-	t, err := iscsi.ParseRootPath(spec)
-	if err != nil {
-		// The text may hold a password: the package's error does not.
-		fix := "write iscsi:SERVER:PROTO:PORT:LUN:TARGET"
-		if strings.Contains(err.Error(), "write ") {
-			fix = "" // it says so itself
-		}
-		return t, &cmdline.ValueError{Key: "root or netroot", Value: "iscsi:...", Problem: err.Error(), Fix: fix}
-	}
-	if t.User != "" || t.ReverseUser != "" {
-		return t, &cmdline.ValueError{Key: "root or netroot", Value: t.String(), Problem: "asks for CHAP, which is not built yet", Fix: "leave the user and password out"}
-	}
-	return t, nil
 }
 
 // String is the plan in a few lines, as `nodisk inspect` prints it.

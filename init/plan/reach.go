@@ -86,8 +86,9 @@ func (p Plan) idle(args cmdline.Args) string {
 	if p.NeedNetwork || p.Network.Off || p.Root.Kind != rootfs.KindBlock {
 		return ""
 	}
+	table := keyTable(Keys())
 	for _, a := range args {
-		if slices.ContainsFunc([]string{"ip", "BOOTIF", "bond", "vlan", "bridge", "ib.pkey"}, func(k string) bool { return cmdline.SameKey(k, a.Key) }) {
+		if k, ok := table.lookup(a.Key); ok && k.Network {
 			return a.Key
 		}
 	}

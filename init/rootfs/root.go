@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
+	"github.com/nodisk/nodisk/iscsi"
 )
 
 // A Kind is what a root is made of.
@@ -40,9 +41,11 @@ func (k Kind) String() string {
 // and, where NeedsRootPath tells so, completed by WithRootPath.
 type Root struct {
 	Kind Kind
-	// ISCSI are the targets to attach first, in order, each beginning with
-	// "iscsi:" as it was written. Package iscsi reads them.
-	ISCSI []string
+	// ISCSI are the disks to attach first, in order.
+	ISCSI []Disk
+	// Besides are LUNs that netroot= names of the target whose LUN root=/dev/disk/by-path/
+	// chooses. They are attached as well.
+	Besides []iscsi.LUN
 	// Firmware: the targets of the firmware's table (iBFT) are attached as well.
 	Firmware bool
 	// Block chooses among the block devices: among those of ISCSI when there
@@ -76,8 +79,8 @@ func (r Root) String() string {
 		if r.RootPath {
 			words = append(words, "on the iSCSI disk of DHCP's root-path")
 		}
-		for _, spec := range r.ISCSI {
-			words = append(words, "on "+hideSecrets(spec))
+		for _, d := range r.ISCSI {
+			words = append(words, "on "+d.Text)
 		}
 		if r.Firmware {
 			words = append(words, "on what the firmware's iBFT names")
@@ -107,22 +110,16 @@ func (r Root) String() string {
 	return strings.Join(append(words, "read-write"), ", ")
 }
 
-// hideSecrets takes dracut's user:password@ out of an iSCSI root-path.
-func hideSecrets(spec string) string {
-	if at := strings.LastIndexByte(spec, '@'); at >= 0 && strings.HasPrefix(spec, "iscsi:") {
-		return "iscsi:...@" + spec[at+1:]
-	}
-	return spec
-}
-
 // forms is the help of every root= error.
 const forms = "write root=iscsi:SERVER:PROTO:PORT:LUN:TARGET, root=LABEL=, UUID=, PARTUUID=, PARTLABEL= or /dev/NAME (with netroot=iscsi:... or netroot=dhcp for an iSCSI disk), " +
 	"root=/dev/nfs nfsroot=SERVER:/PATH, root=nfs:SERVER:/PATH, root=nfs4:SERVER:/PATH, root=SERVER:/PATH, root=dhcp or root=/dev/ram"
 
-// ParseRoot reads root=, netroot=, nfsroot=, rootfstype=, rootflags=, ro, rw,
+// ParseRoot reads root=, netroot=, iscsiroot=, nfsroot=, rootfstype=, rootflags=, ro, rw,
 // rootwait and rootdelay=. The last root= counts, as in the kernel; every
-// netroot=iscsi: counts. All errors are *cmdline.ValueError, joined.
-func ParseRoot(args cmdline.Args) (Root, error) {
+// netroot=iscsi: counts, and so do the disks of NamedDisks. All errors are
+// *cmdline.ValueError, joined. An iSCSI disk that cannot be attached is none of them: it is
+// in the Root, with its error.
+func ParseRoot(args cmdline.Args, named ...Disk) (Root, error) {
 	r := Root{ReadOnly: true}
 	for _, a := range args {
 		switch {
@@ -140,14 +137,16 @@ func ParseRoot(args cmdline.Args) (Root, error) {
 			errs = append(errs, &cmdline.ValueError{Key: "rootdelay", Value: s, Problem: "is not a number of seconds", Fix: "leave it out: nodisk waits for the device itself"})
 		}
 	}
-	if err := r.parseNetroot(args.All("netroot")); err != nil {
+	value, ok := args.Last("root")
+	link, byPath := parsePathLink(value)
+	ok = ok && !byPath // which says what a netroot= would
+	if err := r.parseNetroot(slices.Concat(args.All("netroot"), iscsiRoots(args)), named, link, byPath); err != nil {
 		errs = append(errs, err)
 	}
 	firmware, err := firmwareRoot(args)
 	if err != nil {
 		errs = append(errs, err)
 	}
-	value, ok := args.Last("root")
 	boot, err := bootWord(args)
 	if err != nil {
 		errs = append(errs, err)
@@ -207,25 +206,6 @@ func bootWord(args cmdline.Args) (string, error) {
 	return "", nil
 }
 
-// dropBare drops dracut's netroot=iscsi, which says that the target is named
-// elsewhere, where one is.
-func (r *Root) dropBare(firmware bool) error {
-	bare := func(spec string) bool { return strings.TrimSuffix(spec, ":") == "iscsi" }
-	i := slices.IndexFunc(r.ISCSI, bare)
-	if i < 0 {
-		return nil
-	}
-	value := r.ISCSI[i]
-	r.ISCSI = slices.DeleteFunc(r.ISCSI, bare)
-	if firmware || len(r.ISCSI) > 0 {
-		return nil
-	}
-	return &cmdline.ValueError{
-		Key: "netroot", Value: value, Problem: "names no target, nor does another word",
-		Fix: "add rd.iscsi.firmware=1 for those of the firmware's iBFT, or write netroot=iscsi:SERVER:PROTO:PORT:LUN:TARGET",
-	}
-}
-
 // missing is the error of a command line without a root.
 func missing(args cmdline.Args) error {
 	if nfsroot, ok := args.Last("nfsroot"); ok {
@@ -249,19 +229,24 @@ func firmwareRoot(args cmdline.Args) (bool, error) {
 		}
 		wanted = wanted || on
 	}
-	return wanted || slices.ContainsFunc(args.All("netroot"), IsFirmware), nil
+	return wanted || NamesFirmware(args), nil
 }
 
-// IsFirmware reports whether a netroot= says that the target is in the firmware's
-// table: ibft, or what people make of it and dracut's iscsi:.
-func IsFirmware(netroot string) bool { return netroot == "ibft" || netroot == "iscsi:ibft" }
+// NamesFirmware reports whether a netroot= or iscsiroot= says that the target is in the
+// firmware's table.
+func NamesFirmware(args cmdline.Args) bool {
+	return slices.ContainsFunc(slices.Concat(args.All("netroot"), iscsiRoots(args)), isFirmware)
+}
+
+// isFirmware is NamesFirmware of one: ibft, or what people make of it and dracut's iscsi:.
+func isFirmware(netroot string) bool { return netroot == "ibft" || netroot == "iscsi:ibft" }
 
 func notBuilt(key, value, what string) error {
 	return &cmdline.ValueError{Key: key, Value: value, Problem: "asks for a root from " + what + ", which is not built yet", Fix: forms}
 }
 
-// parseNetroot leaves the targets in ISCSI, and DHCP or NFS in Kind.
-func (r *Root) parseNetroot(values []string) error {
+// parseNetroot leaves the disks in ISCSI, the named ones last, and DHCP or NFS in Kind.
+func (r *Root) parseNetroot(values []string, named []Disk, link pathLink, byPath bool) error {
 	var errs []error
 	for _, v := range values {
 		bad := func(problem string) {
@@ -271,11 +256,9 @@ func (r *Root) parseNetroot(values []string) error {
 		switch {
 		case v == "dhcp" || v == "dhcp4" || v == "dhcp6":
 			r.RootPath, r.Kind = true, KindByDHCP
-		case IsFirmware(v): // see firmwareRoot
+		case isFirmware(v): // see firmwareRoot
 		case (v == "iscsi" || strings.HasPrefix(v, "iscsi:")) && problem == "":
-			if !slices.Contains(r.ISCSI, v) {
-				r.ISCSI = append(r.ISCSI, v)
-			}
+			r.addISCSI(parseDisk(v))
 		case (strings.HasPrefix(v, "nfs:") || strings.HasPrefix(v, "nfs4:")) && problem == "":
 			n, err := ParseNFS(v)
 			if err != nil {
@@ -293,6 +276,13 @@ func (r *Root) parseNetroot(values []string) error {
 				bad("is not a kind of network root that nodisk knows")
 			}
 		}
+	}
+	for _, d := range named {
+		r.addISCSI(d)
+	}
+	if byPath {
+		r.ISCSI, r.Besides = link.among(r.ISCSI)
+		r.Block = link.part
 	}
 	if len(r.ISCSI) > 0 && r.Kind != 0 {
 		errs = append(errs, &cmdline.ValueError{Key: "netroot", Value: r.Kind.String(), Problem: "contradicts the netroot=iscsi: beside it", Fix: "keep one of them"})
@@ -322,8 +312,8 @@ func (r *Root) parseRoot(value string, args cmdline.Args) error {
 		if r.Kind != 0 {
 			return bad("contradicts netroot="+r.Kind.String(), "keep one of them")
 		}
-		others := slices.DeleteFunc(r.ISCSI, func(o string) bool { return o == value })
-		r.Kind, r.ISCSI = KindBlock, append([]string{value}, others...)
+		d := parseDisk(value)
+		r.Kind, r.ISCSI = KindBlock, append([]Disk{d}, slices.DeleteFunc(r.ISCSI, d.same)...)
 	case value == "dhcp" || value == "dhcp4" || value == "dhcp6":
 		if len(r.ISCSI) > 0 || byNFS {
 			return bad("contradicts the netroot= that names a server", "keep one of them")

@@ -6,11 +6,10 @@ import (
 	"strings"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
-	"github.com/nodisk/nodisk/iscsi"
 )
 
-// rootPathKey is how errors call DHCP's word.
-const rootPathKey = "root-path (DHCP option 17)"
+// RootPathKey is how messages call DHCP's word.
+const RootPathKey = "root-path (DHCP option 17)"
 
 // WithRootPath completes a root by the root-path that DHCP gave, empty when it
 // gave none. A root that needs none comes back as it is. The value has all the
@@ -26,7 +25,7 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 		return r, nil
 	}
 	bad := func(problem, fix string) (Root, error) {
-		return Root{}, &cmdline.ValueError{Key: rootPathKey, Value: hideSecrets(rootPath), Problem: problem, Fix: fix}
+		return Root{}, &cmdline.ValueError{Key: RootPathKey, Value: hideSecrets(rootPath), Problem: problem, Fix: fix}
 	}
 	kind := r.Kind
 	r.RootPath = false
@@ -48,10 +47,11 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 	case disk && kind == KindNFS:
 		return bad("is an iSCSI disk, but root=/dev/nfs wants an export", "write root=dhcp, or give nfsroot=")
 	case disk:
-		if problem, fix := diskProblem(rootPath); problem != "" {
+		d, problem, fix := diskByLease(rootPath)
+		if problem != "" {
 			return bad(problem, fix)
 		}
-		r.Kind, r.ISCSI = KindBlock, []string{rootPath}
+		r.Kind, r.ISCSI = KindBlock, []Disk{d}
 		return r, nil
 	case kind == KindBlock:
 		return bad(fmt.Sprintf("is no iSCSI disk, but root=%s wants one", r.Block), "write root=dhcp, or give netroot=iscsi:")
@@ -73,21 +73,4 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 	}
 	r.Kind, r.NFS = KindNFS, n
 	return r, nil
-}
-
-// diskProblem says why a root-path cannot be used although it means an iSCSI disk, and
-// what to do about it; both are empty if it can.
-func diskProblem(rootPath string) (problem, fix string) {
-	t, err := iscsi.ParseRootPath(rootPath)
-	switch {
-	case err != nil:
-		problem = strings.ReplaceAll(err.Error(), "\n", "; ")
-		if !strings.Contains(problem, "write ") { // most say it themselves
-			fix = "write iscsi:SERVER:PROTO:PORT:LUN:TARGET there"
-		}
-		return problem, fix
-	case t.User != "" || t.ReverseUser != "":
-		return "asks for CHAP, which is not built yet", "leave the user and password out there, and restrict the target by initiator name or address"
-	}
-	return "", ""
 }

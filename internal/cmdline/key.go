@@ -51,6 +51,8 @@ type Key struct {
 	As string
 	// Quiet are values with which a key asks for nothing, separated by spaces.
 	Quiet string
+	// Network: who writes the key wants a network for the boot.
+	Network bool
 	// From is the manual that has it, empty for nodisk's own.
 	From string
 	// Example is an argument with the key that can be used.
@@ -87,6 +89,14 @@ func KeyRows(from string, state KeyState, why, examples string) []Key {
 func QuietKeys(values string, list []Key) []Key {
 	for i := range list {
 		list[i].Quiet = values
+	}
+	return list
+}
+
+// NetworkKeys are keys whose writer wants a network for the boot.
+func NetworkKeys(list []Key) []Key {
+	for i := range list {
+		list[i].Network = true
 	}
 	return list
 }
