@@ -43,12 +43,12 @@ type cached struct {
 	err    error
 }
 
-// Limit is how many bytes the directory of a cache holds at most, after a build.
-const Limit = 256 << 20
+// limitBytes is how many bytes the directory of a cache holds at most, after a build.
+const limitBytes = 256 << 20
 
 // New makes a cache that keeps blocks in dir too; an empty dir is none.
 func New(dir string) *Cache {
-	return &Cache{Dir: dir, limit: Limit, maker: maker(), memory: make(map[Key]*cached)}
+	return &Cache{Dir: dir, limit: limitBytes, maker: maker(), memory: make(map[Key]*cached)}
 }
 
 // maker tells this program from others, older and newer ones, whose encoders may pack the

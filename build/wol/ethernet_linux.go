@@ -36,7 +36,7 @@ func Ethernet(name string) (Sender, error) {
 	to := &unix.SockaddrLinklayer{Ifindex: i.Index, Halen: 6}
 	copy(to.Addr[:], broadcast())
 	send := func(t Target) error {
-		err := unix.Sendto(fd, t.Frame(source), 0, to)
+		err := unix.Sendto(fd, t.frame(source), 0, to)
 		switch {
 		case errors.Is(err, unix.ENETDOWN):
 			return fmt.Errorf("send on %s: it is down: ip link set %s up", name, name)

@@ -43,7 +43,7 @@ func TestOnTheWire(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := frames(EtherType), target.Frame(mac(1)); !bytes.Equal(got, want) {
+	if got, want := frames(etherType), target.frame(mac(1)); !bytes.Equal(got, want) {
 		t.Errorf("frame % x\nwant  % x", got, want)
 	}
 	datagrams, err := UDP()

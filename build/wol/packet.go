@@ -8,8 +8,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// EtherType is that of wake-on-LAN frames.
-const EtherType = 0x0842
+// etherType is that of wake-on-LAN frames.
+const etherType = 0x0842
 
 // A Target is a machine to wake.
 type Target struct {
@@ -28,10 +28,10 @@ func (t Target) Packet() []byte {
 	return append(b, t.Password...)
 }
 
-// Frame is the Ethernet frame with the magic packet. It goes to all stations: a
+// frame is the Ethernet frame with the magic packet. It goes to all stations: a
 // switch has forgotten the port of a machine that is off.
-func (t Target) Frame(source link.HardwareAddr) []byte {
+func (t Target) frame(source link.HardwareAddr) []byte {
 	b := append(broadcast(), source...)
-	b = binary.BigEndian.AppendUint16(b, EtherType)
+	b = binary.BigEndian.AppendUint16(b, etherType)
 	return append(b, t.Packet()...)
 }

@@ -20,7 +20,7 @@ func mac(last byte) link.HardwareAddr {
 
 func TestFrame(t *testing.T) {
 	for _, password := range [][]byte{nil, {192, 168, 1, 1}, {1, 2, 3, 4, 5, 6}} {
-		got := Target{MAC: mac(0x57), Password: password}.Frame(mac(1))
+		got := Target{MAC: mac(0x57), Password: password}.frame(mac(1))
 		want := bytes.Repeat([]byte{0xff}, 6)
 		want = append(want, 0x52, 0x54, 0, 0x12, 0x34, 1, 0x08, 0x42)
 		want = append(want, bytes.Repeat([]byte{0xff}, 6)...)

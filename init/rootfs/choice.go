@@ -135,7 +135,7 @@ func onlyFilesystem(seen []Block, name, types string) (choice, error) {
 
 func choose(seen []Block, whole Block, found []Block, types string) (Block, error) {
 	plain := slices.Clone(found)
-	plain = slices.DeleteFunc(plain, func(b Block) bool { return !b.Filesystem.Mountable() })
+	plain = slices.DeleteFunc(plain, func(b Block) bool { return !b.Filesystem.mountable() })
 	for _, b := range found {
 		err := b.usable()
 		switch {

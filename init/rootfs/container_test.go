@@ -153,7 +153,7 @@ func TestProbeContainers(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("Probe (-want +got):\n%s", diff)
 			}
-			if got.Mountable() || (Block{Name: "sda", Filesystem: got}).usable() == nil {
+			if got.mountable() || (Block{Name: "sda", Filesystem: got}).usable() == nil {
 				t.Errorf("%+v is taken for a filesystem", got)
 			}
 			if strings.Contains(name, "4Kn") {

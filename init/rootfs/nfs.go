@@ -76,11 +76,11 @@ func ParseNFS(s string) (NFS, error) {
 	return parseNFS(strings.TrimPrefix(s, "nfs:"), newestFirst())
 }
 
-// ParseNFSRoot reads the kernel's nfsroot=[server:]path[,options]
+// parseNFSRoot reads the kernel's nfsroot=[server:]path[,options]
 // (Documentation/admin-guide/nfs/nfsroot.rst), where version 3 comes first. The path
 // is DHCP's where the value is empty or begins with a comma, so that it is options
 // only, and with initramfs-tools' word for that, auto.
-func ParseNFSRoot(s string) (NFS, error) {
+func parseNFSRoot(s string) (NFS, error) {
 	// A server may be called as a scheme is, but for URLs.
 	if problem, _ := foreign(s); problem != "" && strings.Contains(s, "://") {
 		return NFS{}, errors.New(problem)

@@ -129,7 +129,7 @@ func FuzzParseNFS(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, parse := range []func(string) (NFS, error){ParseNFS, ParseNFSRoot} {
+		for _, parse := range []func(string) (NFS, error){ParseNFS, parseNFSRoot} {
 			n, err := parse(s)
 			if err != nil {
 				continue

@@ -343,7 +343,7 @@ func (r *Root) parseRoot(value string, args cmdline.Args) error {
 		}
 		r.Kind, r.NFS = KindNFS, n
 	default:
-		s, err := ParseSelector(value)
+		s, err := parseSelector(value)
 		if err != nil {
 			return bad(err.Error(), forms)
 		}
@@ -369,7 +369,7 @@ func (r *Root) parseDevNFS(value string, args cmdline.Args) error {
 		return nil
 	}
 	nfsroot, _ := args.Last("nfsroot")
-	n, err := ParseNFSRoot(nfsroot)
+	n, err := parseNFSRoot(nfsroot)
 	if err == nil && value == "/dev/nfs4" && len(n.Versions) > 1 {
 		n.Versions = onlyFour()
 	}

@@ -70,11 +70,11 @@ func (s Selector) String() string {
 	return s.By.String() + "=" + s.Value
 }
 
-// ParseSelector reads LABEL=, UUID=, PARTUUID= and PARTLABEL= (in capitals, as
+// parseSelector reads LABEL=, UUID=, PARTUUID= and PARTLABEL= (in capitals, as
 // mount(8) has them), /dev/NAME, and the links that udev would make below
 // /dev/disk/by-label, by-uuid, by-partlabel and by-partuuid. A value may be in
 // quotes, and may hold \xHH as udev writes a space or a slash.
-func ParseSelector(s string) (Selector, error) {
+func parseSelector(s string) (Selector, error) {
 	if path, ok := strings.CutPrefix(s, "/dev/"); ok {
 		return parseDevice(path)
 	}

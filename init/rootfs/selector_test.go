@@ -23,9 +23,9 @@ func TestParseSelector(t *testing.T) {
 		"/dev/disk/by-partuuid/1a2b3c4d-01":     {ByPartUUID, "1a2b3c4d-01"},
 		"/dev/disk/by-partlabel/EFI\\x20system": {ByPartLabel, "EFI system"},
 	} {
-		got, err := ParseSelector(in)
+		got, err := parseSelector(in)
 		if err != nil || got != want {
-			t.Errorf("ParseSelector(%q) = %+v, %v, want %+v", in, got, err, want)
+			t.Errorf("parseSelector(%q) = %+v, %v, want %+v", in, got, err, want)
 		}
 	}
 }
@@ -50,9 +50,9 @@ func TestParseSelectorRefuses(t *testing.T) {
 		"/dev/..":                               "kernel's name",
 		"PARTUUID=" + testUUID + "/PARTNROFF=1": "PARTNROFF",
 	} {
-		got, err := ParseSelector(in)
+		got, err := parseSelector(in)
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("ParseSelector(%q) = %+v, %v, want an error with %q", in, got, err, want)
+			t.Errorf("parseSelector(%q) = %+v, %v, want an error with %q", in, got, err, want)
 		}
 	}
 }
@@ -63,7 +63,7 @@ func FuzzParseSelector(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got, err := ParseSelector(s)
+		got, err := parseSelector(s)
 		if err != nil {
 			return
 		}
@@ -73,7 +73,7 @@ func FuzzParseSelector(f *testing.F) {
 		if strings.ContainsAny(got.Value, "\\\"' \t") {
 			return // String is for reading, not for escaping
 		}
-		again, err := ParseSelector(got.String())
+		again, err := parseSelector(got.String())
 		if err != nil || again != got {
 			t.Errorf("%q prints %q and reads %+v, %v", s, got, again, err)
 		}

@@ -31,9 +31,9 @@ type Filesystem struct {
 	AtEnd bool
 }
 
-// Mountable reports whether it is a filesystem, not a container such as LUKS or
+// mountable reports whether it is a filesystem, not a container such as LUKS or
 // an LVM physical volume.
-func (f Filesystem) Mountable() bool {
+func (f Filesystem) mountable() bool {
 	return f.Type != "" && f.container() == container{}
 }
 

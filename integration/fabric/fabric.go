@@ -29,7 +29,7 @@ type Spec struct {
 	HCA       string // softib.ko for that kernel
 
 	// SubnetManager leaves the ports to a subnet manager: they are not active
-	// before [Fabric.StartSubnetManager]. There is no switch in the lab, so
+	// before the server runs start_opensm. There is no switch in the lab, so
 	// that such a fabric has the server and one node at a time. Otherwise every port
 	// is active as soon as it has a link.
 	SubnetManager bool
@@ -146,13 +146,6 @@ func (f *Fabric) Close() error {
 // Run executes a shell command on the server and returns what it wrote.
 func (f *Fabric) Run(ctx context.Context, command string) (string, error) {
 	return f.server.Run(ctx, command)
-}
-
-// StartSubnetManager starts opensm on the server. It returns before the ports
-// are active.
-func (f *Fabric) StartSubnetManager(ctx context.Context) error {
-	_, err := f.server.Run(ctx, "start_opensm")
-	return err
 }
 
 // service starts a service of the script services of package server once, and waits for the line

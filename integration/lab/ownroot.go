@@ -148,14 +148,14 @@ func (s BootSpec) limit(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeoutCause(ctx, d, fmt.Errorf("the node had %v", d))
 }
 
-// Prompt is what a root of one's own is expected to write when it is up: a login prompt,
+// prompted is what a root of one's own is expected to write when it is up: a login prompt,
 // systemd's targets, busybox's askfirst, or the prompt of a shell (--init /bin/sh).
-const Prompt = `\blogin:$` +
+const prompted = `\blogin:$` +
 	`|Reached target (multi-user\.target|graphical\.target|Multi-User System|Graphical Interface)` +
 	`|Please press Enter to activate this console` +
 	`|^[][\w@:~/. -]*[#$]$`
 
-func prompt() *regexp.Regexp { return regexp.MustCompile(Prompt) }
+func prompt() *regexp.Regexp { return regexp.MustCompile(prompted) }
 
 // switchLine is /init's last, of a root that is mounted. What other stages are called, a
 // rescue shell among them, does not matter.

@@ -18,7 +18,7 @@ type BootResult struct {
 	// Reached reports whether the root's /sbin/init ran.
 	Reached bool
 	// Switched reports whether /init has handed over to the root, Found whether the
-	// node wrote what it was to write (BootSpec.Until, or [Prompt]).
+	// node wrote what it was to write (BootSpec.Until, or a prompt).
 	Switched, Found bool
 	// Why is the node's own explanation when it did not: its last line that
 	// says what went wrong, or what the lab knows when it said nothing.

@@ -123,13 +123,13 @@ func (c Case) Describe() string {
 func Cases(seed uint64, n int) []Case {
 	cases := make([]Case, n)
 	for i := range cases {
-		cases[i] = CaseAt(seed, i)
+		cases[i] = caseAt(seed, i)
 	}
 	return cases
 }
 
-// CaseAt returns one case of a seed; the others need not be made.
-func CaseAt(seed uint64, index int) Case {
+// caseAt returns one case of a seed; the others need not be made.
+func caseAt(seed uint64, index int) Case {
 	kinds := int(LastFault)
 	order := rand.New(rand.NewPCG(seed, 1<<63|uint64(index/kinds))).Perm(kinds)
 	r := rand.New(rand.NewPCG(seed, uint64(index)))

@@ -12,7 +12,7 @@ func TestIsOfItsSeed(t *testing.T) {
 	if diff := cmp.Diff(Cases(7, 50), Cases(7, 50)); diff != "" {
 		t.Errorf("a seed has two storms (-one +other):\n%s", diff)
 	}
-	if diff := cmp.Diff(Cases(7, 50)[31], CaseAt(7, 31)); diff != "" {
+	if diff := cmp.Diff(Cases(7, 50)[31], caseAt(7, 31)); diff != "" {
 		t.Errorf("a case alone is another than in its storm (-storm +alone):\n%s", diff)
 	}
 	if cmp.Equal(Cases(7, 12), Cases(8, 12),
