@@ -17,7 +17,7 @@ type Disk struct {
 	Text   string
 	Target iscsi.Target
 	// Err says why it cannot be attached; Target is then of no use.
-	Err error
+	Err *cmdline.ValueError
 }
 
 // parseDisk reads the value of root= or netroot=, which begins with "iscsi:".
@@ -29,6 +29,7 @@ func parseDisk(spec string) Disk {
 // newDisk has the error of a target in the words of the command line.
 func newDisk(text string, t iscsi.Target, err error) Disk {
 	const key = "root or netroot"
+	d := Disk{Text: text, Target: t}
 	switch {
 	case err != nil:
 		// The text may hold a password: the package's error does not.
@@ -36,11 +37,11 @@ func newDisk(text string, t iscsi.Target, err error) Disk {
 		if strings.Contains(err.Error(), "write ") {
 			fix = "" // it says so itself
 		}
-		err = &cmdline.ValueError{Key: key, Value: "iscsi:...", Problem: err.Error(), Fix: fix}
+		d.Err = &cmdline.ValueError{Key: key, Value: "iscsi:...", Problem: err.Error(), Fix: fix}
 	case t.User != "" || t.ReverseUser != "":
-		err = &cmdline.ValueError{Key: key, Value: t.String(), Problem: "asks for CHAP, which is not built yet", Fix: "leave the user and password out"}
+		d.Err = &cmdline.ValueError{Key: key, Value: t.String(), Problem: "asks for CHAP, which is not built yet", Fix: "leave the user and password out"}
 	}
-	return Disk{Text: text, Target: t, Err: err}
+	return d
 }
 
 // same reports whether two disks are one that was written twice.

@@ -14,11 +14,15 @@ import (
 const spec = "iscsi:10.0.0.1::::iqn.2026-01.test:a"
 
 // disks are what root paths say, read by the package that knows them.
-func disks(specs ...string) []Disk {
+func disks(t *testing.T, specs ...string) []Disk {
+	t.Helper()
 	var list []Disk
 	for _, s := range specs {
-		t, err := iscsi.ParseRootPath(s)
-		list = append(list, Disk{Text: s, Target: t, Err: err})
+		target, err := iscsi.ParseRootPath(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, Disk{Text: s, Target: target})
 	}
 	return list
 }
@@ -28,13 +32,13 @@ func TestParseRoot(t *testing.T) {
 		return NFS{Server: "10.0.0.1", Path: "/srv/root", Versions: order, Options: options}
 	}
 	for line, want := range map[string]Root{
-		"root=" + spec:                   {Kind: KindBlock, ISCSI: disks(spec), ReadOnly: true},
-		"root=" + spec + " rw":           {Kind: KindBlock, ISCSI: disks(spec)},
-		"rw ro root=" + spec:             {Kind: KindBlock, ISCSI: disks(spec), ReadOnly: true},
-		"netroot=" + spec:                {Kind: KindBlock, ISCSI: disks(spec), ReadOnly: true},
-		"root=/dev/root netroot=" + spec: {Kind: KindBlock, ISCSI: disks(spec), ReadOnly: true},
+		"root=" + spec:                   {Kind: KindBlock, ISCSI: disks(t, spec), ReadOnly: true},
+		"root=" + spec + " rw":           {Kind: KindBlock, ISCSI: disks(t, spec)},
+		"rw ro root=" + spec:             {Kind: KindBlock, ISCSI: disks(t, spec), ReadOnly: true},
+		"netroot=" + spec:                {Kind: KindBlock, ISCSI: disks(t, spec), ReadOnly: true},
+		"root=/dev/root netroot=" + spec: {Kind: KindBlock, ISCSI: disks(t, spec), ReadOnly: true},
 		"netroot=" + spec + " root=LABEL=root netroot=iscsi:10.0.0.2::::iqn.2026-01.test:a rootflags=noatime rootfstype=ext4 rootwait rootdelay=5": {
-			Kind: KindBlock, ISCSI: disks(spec, "iscsi:10.0.0.2::::iqn.2026-01.test:a"), Block: Selector{ByLabel, "root"},
+			Kind: KindBlock, ISCSI: disks(t, spec, "iscsi:10.0.0.2::::iqn.2026-01.test:a"), Block: Selector{ByLabel, "root"},
 			Flags: "noatime", FSType: "ext4", ReadOnly: true,
 		},
 		"root=UUID=" + testUUID: {Kind: KindBlock, Block: Selector{ByUUID, testUUID}, ReadOnly: true},
@@ -73,10 +77,10 @@ func TestParseRoot(t *testing.T) {
 		"root=10.0.0.1://srv/root":  {Kind: KindNFS, NFS: NFS{Server: "10.0.0.1", Path: "//srv/root", Versions: newestFirst()}, ReadOnly: true},
 		"root=a.example://srv/root": {Kind: KindNFS, NFS: NFS{Server: "a.example", Path: "//srv/root", Versions: newestFirst()}, ReadOnly: true},
 		// Said twice.
-		"netroot=" + spec + " netroot=" + spec: {Kind: KindBlock, ISCSI: disks(spec), ReadOnly: true},
-		"root=" + spec + " netroot=" + spec:    {Kind: KindBlock, ISCSI: disks(spec), ReadOnly: true},
+		"netroot=" + spec + " netroot=" + spec: {Kind: KindBlock, ISCSI: disks(t, spec), ReadOnly: true},
+		"root=" + spec + " netroot=" + spec:    {Kind: KindBlock, ISCSI: disks(t, spec), ReadOnly: true},
 		// dracut's placeholder beside what names the target.
-		"netroot=iscsi root=LABEL=a netroot=" + spec:    {Kind: KindBlock, ISCSI: disks(spec), Block: Selector{ByLabel, "a"}, ReadOnly: true},
+		"netroot=iscsi root=LABEL=a netroot=" + spec:    {Kind: KindBlock, ISCSI: disks(t, spec), Block: Selector{ByLabel, "a"}, ReadOnly: true},
 		"netroot=iscsi: root=LABEL=a rd.iscsi.firmware": {Kind: KindBlock, ISCSI: []Disk{}, Firmware: true, Block: Selector{ByLabel, "a"}, ReadOnly: true},
 
 		"root=/dev/ram":     {Kind: KindRAM, ReadOnly: true},
