@@ -9,12 +9,13 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // Every word that names an interface by its address takes every spelling of it. Where
 // colons separate fields they are dashes.
 func TestAddressWords(t *testing.T) {
-	guid := guideAddr[12:]
+	guid := linktest.GuideAddr[12:]
 	spellings := []string{
 		"0x0002c90300001039", "0x2c90300001039", "0002c90300001039", "00-02-c9-03-00-00-10-39", "0002-c903-0000-1039", "20-00-02-c9-03-00-00-10-39",
 		"20-80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03-00-00-10-39", "fe80-0000-0000-0000-0002-c903-0000-1039",
@@ -127,7 +128,7 @@ func TestBootIFOfNone(t *testing.T) {
 			t.Errorf("%s: %+v", value, c)
 		}
 		// The first that has carrier is taken.
-		if i, ok := c.Claim(guidePort(), false); !ok || i != 0 {
+		if i, ok := c.Claim(linktest.GuidePort(), false); !ok || i != 0 {
 			t.Errorf("%s: ib0 has no word", value)
 		}
 	}
@@ -216,8 +217,8 @@ func TestNamesOfDigits(t *testing.T) {
 		}
 	}
 	for value, want := range map[string]link.HardwareAddr{
-		"fe80::2:c903:0:1039": guideAddr[12:], "20:fe80::2:c903:0:1039": guideAddr[12:], "20-fe80::2:c903:0:1039": guideAddr[12:],
-		"20-00:02-c9:03-00:00-10:39": guideAddr[12:], "01:52-54:00-12:34-56": macA,
+		"fe80::2:c903:0:1039": linktest.GuideAddr[12:], "20:fe80::2:c903:0:1039": linktest.GuideAddr[12:], "20-fe80::2:c903:0:1039": linktest.GuideAddr[12:],
+		"20-00:02-c9:03-00:00-10:39": linktest.GuideAddr[12:], "01:52-54:00-12:34-56": macA,
 	} {
 		if c := parseLine(t, "BOOTIF="+value); c.BootIF != want {
 			t.Errorf("BOOTIF=%s is %v", value, c.BootIF)

@@ -99,7 +99,7 @@ func TestParseBond(t *testing.T) {
 			Name: "bond0", Ports: []link.PortMatch{{Name: "eth0"}, {Addr: macB}, {Driver: "mlx5*"}, {Name: "en?"}}, MTU: 9000,
 			Options: []link.BondOption{{Name: "mode", Value: "active-backup"}, {Name: "miimon", Value: "100"}, {Name: "primary", Value: "eth0"}},
 		},
-		{Name: "bond1", Ports: []link.PortMatch{{Name: "ib0"}, {Addr: guideAddr[12:]}}, Options: []link.BondOption{{Name: "mode", Value: "active-backup"}, {Name: "miimon", Value: "100"}}},
+		{Name: "bond1", Ports: []link.PortMatch{{Name: "ib0"}, {Addr: linktest.GuideAddr[12:]}}, Options: []link.BondOption{{Name: "mode", Value: "active-backup"}, {Name: "miimon", Value: "100"}}},
 		{Name: "ibft", Ports: []link.PortMatch{{Name: "ibft0"}, {Name: "ibft1"}}, Options: []link.BondOption{{Name: "mode", Value: "balance-rr"}, {Name: "miimon", Value: "100"}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

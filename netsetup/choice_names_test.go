@@ -5,6 +5,7 @@ import (
 
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // The further addresses of a static word are a way to a target as the first one is.
@@ -31,7 +32,7 @@ func TestStateCalled(t *testing.T) {
 // in any spelling, that of an Ethernet adapter whatever address it has now.
 func TestStateCalledByAddress(t *testing.T) {
 	set := parseLine(t, "").State(Addressing{}, link.Device{Name: "eth0", Type: link.HwEthernet, Addr: macB, Perm: macA}, lease.Lease{})
-	port := guidePort()
+	port := linktest.GuidePort()
 	set.Others = []State{parseLine(t, "").State(Addressing{}, port, lease.Lease{})}
 	for name, want := range map[string]string{
 		"00-02-c9-03-00-00-10-39":    "ib0",

@@ -12,6 +12,7 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 func TestParseConfig(t *testing.T) {
@@ -84,19 +85,19 @@ func TestParseConfig(t *testing.T) {
 				},
 			},
 		},
-		"BOOTIF GUID":       {"BOOTIF=20-00-02-c9-03-00-00-10-39", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
-		"BOOTIF whole":      {"BOOTIF=20-80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03-00-00-10-39", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
+		"BOOTIF GUID":       {"BOOTIF=20-00-02-c9-03-00-00-10-39", Config{BootIF: linktest.GuideAddr[12:], Interfaces: dhcp}},
+		"BOOTIF whole":      {"BOOTIF=20-80-00-00-48-fe-80-00-00-00-00-00-00-00-02-c9-03-00-00-10-39", Config{BootIF: linktest.GuideAddr[12:], Interfaces: dhcp}},
 		"BOOTIF short":      {"BOOTIF=20-00-02-c9-00-10-39", Config{BootIF: "\x00\x02\xc9\x00\x10\x39", Interfaces: dhcp}},
-		"BOOTIF number":     {"BOOTIF=0x0002c90300001039", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
-		"BOOTIF GID":        {"BOOTIF=20-fe80:0000:0000:0000:0002:c903:0000:1039", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
+		"BOOTIF number":     {"BOOTIF=0x0002c90300001039", Config{BootIF: linktest.GuideAddr[12:], Interfaces: dhcp}},
+		"BOOTIF GID":        {"BOOTIF=20-fe80:0000:0000:0000:0002:c903:0000:1039", Config{BootIF: linktest.GuideAddr[12:], Interfaces: dhcp}},
 		"BOOTIF of hlen 0":  {"BOOTIF=20", Config{Interfaces: dhcp}},
-		"BOOTIF GID, short": {"BOOTIF=20-fe80::2:c903:0:1039", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
+		"BOOTIF GID, short": {"BOOTIF=20-fe80::2:c903:0:1039", Config{BootIF: linktest.GuideAddr[12:], Interfaces: dhcp}},
 		"BOOTIF off":        {"BOOTIF=rubbish rd.bootif=0", Config{Interfaces: dhcp}},
-		"BOOTIF GUID, bare": {"BOOTIF=00-02-c9-03-00-00-10-39", Config{BootIF: guideAddr[12:], Interfaces: dhcp}},
+		"BOOTIF GUID, bare": {"BOOTIF=00-02-c9-03-00-00-10-39", Config{BootIF: linktest.GuideAddr[12:], Interfaces: dhcp}},
 		"InfiniBand": {
 			"ib.pkey=ib0.8001 ib.pkey=ib0.0002 nodisk.ib.mode=connected nodisk.ib.port=mlx4_0:2 nodisk.dhcp.clientid=guid ip=00-02-c9-03-00-00-10-39:dhcp:4092",
 			Config{
-				Interfaces: []Addressing{{Method: lease.MethodDHCP, Match: guideAddr[12:], MTU: 4092}}, IBMode: link.Connected, IBPort: link.PortSelector{HCA: "mlx4_0", Number: 2},
+				Interfaces: []Addressing{{Method: lease.MethodDHCP, Match: linktest.GuideAddr[12:], MTU: 4092}}, IBMode: link.Connected, IBPort: link.PortSelector{HCA: "mlx4_0", Number: 2},
 				Children: []link.Child{{Name: "ib0.8001", Parent: "ib0", PKey: 0x8001}, {Name: "ib0.0002", Parent: "ib0", PKey: 0x8002}}, ClientID: "guid",
 			},
 		},
@@ -375,7 +376,7 @@ func FuzzParseConfig(f *testing.F) {
 				t.Errorf("%q is written as ip=%s (-first +second):\n%s", line, n, diff)
 			}
 		}
-		if _, err := c.Steps([]link.Device{{Index: 2, Name: "eth0", Type: link.HwEthernet, Addr: macA, Physical: true, MTU: 1500}, guidePort()}); err != nil && err.Error() == "" {
+		if _, err := c.Steps([]link.Device{{Index: 2, Name: "eth0", Type: link.HwEthernet, Addr: macA, Physical: true, MTU: 1500}, linktest.GuidePort()}); err != nil && err.Error() == "" {
 			t.Error("an error without words")
 		}
 	})

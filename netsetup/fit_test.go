@@ -4,12 +4,13 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // A link has the MTU that it is to have, and not more than what carries its packets.
 func TestFit(t *testing.T) {
 	dev := func(index int, name string, master, mtu int) link.Device {
-		d := ethernet(index, name, macA)
+		d := linktest.Ethernet(index, name, macA)
 		d.Master, d.MTU = master, mtu
 		return d
 	}
@@ -25,8 +26,8 @@ func TestFit(t *testing.T) {
 	}{
 		"InfiniBand falls":  {bond, ib(dev(9, "bond0", 0, 4092)), []link.Device{dev(2, "eth0", 9, 4092), dev(3, "eth1", 9, 2044)}, 0, 2044},
 		"InfiniBand rises":  {bond, ib(dev(9, "bond0", 0, 2044)), []link.Device{dev(2, "eth0", 9, 4092), dev(3, "eth1", 9, 4092)}, 0, 4092},
-		"without carrier":   {bond, ib(dev(9, "bond0", 0, 4092)), []link.Device{dev(2, "eth0", 9, 4092), noCarrier(dev(3, "eth1", 9, 2044))}, 0, 4092},
-		"no carrier at all": {bond, ib(dev(9, "bond0", 0, 4092)), []link.Device{noCarrier(dev(2, "eth0", 9, 2044))}, 0, 0},
+		"without carrier":   {bond, ib(dev(9, "bond0", 0, 4092)), []link.Device{dev(2, "eth0", 9, 4092), linktest.NoCarrier(dev(3, "eth1", 9, 2044))}, 0, 4092},
+		"no carrier at all": {bond, ib(dev(9, "bond0", 0, 4092)), []link.Device{linktest.NoCarrier(dev(2, "eth0", 9, 2044))}, 0, 0},
 		"not joined":        {bond, ib(dev(9, "bond0", 0, 4092)), []link.Device{dev(2, "eth0", 0, 2044)}, 0, 0},
 		"another's port":    {bond, ib(dev(9, "bond0", 0, 4092)), []link.Device{dev(2, "eth0", 8, 2044)}, 0, 0},
 		"written":           {bond + ":2000", ib(dev(9, "bond0", 0, 2000)), []link.Device{dev(2, "eth0", 9, 2044)}, 0, 2000},

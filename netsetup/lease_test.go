@@ -10,6 +10,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/lease/leasetest"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // leaseWith is what comes of an offer with these options, and the notes.
@@ -44,7 +45,7 @@ func TestLeaseLongHostname(t *testing.T) {
 
 // Who has IPv6, by whatever word.
 func TestSixOn(t *testing.T) {
-	eth := func(name string) link.Device { return ethernet(2, name, macA) }
+	eth := func(name string) link.Device { return linktest.Ethernet(2, name, macA) }
 	for line, want := range map[string]map[string]bool{
 		"ip=eth0:dhcp ip=eth0:auto6": {"eth0": true, "eth1": false},
 		"ip=dhcp ip=auto6":           {"eth0": true, "eth1": true},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 func TestParseLinks(t *testing.T) {
@@ -94,28 +95,28 @@ func TestPartitionOfRenamed(t *testing.T) {
 
 // Whose port a device is, and whether it still takes an address.
 func TestMaster(t *testing.T) {
-	child := guidePort()
+	child := linktest.GuidePort()
 	child.Name, child.Parent = "ib0.8001", 5
 	for _, tt := range []struct {
 		line string
 		d    link.Device
 		want string
 	}{
-		{"bond=b:eth*", ethernet(2, "eth0", macA), "b"},
-		{"bond=b:eth* ip=eth0:dhcp", ethernet(2, "eth0", macA), ""},
-		{"bond=b:eth* ip=52-54-00-12-34-56:dhcp", ethernet(2, "eth0", macA), ""},
-		{"bond=b:eth* bootdev=eth0", ethernet(2, "eth0", macA), ""},
-		{"bond=b:eth* vlan=vlan5:eth0", ethernet(2, "eth0", macA), ""},
-		{"bond=b:eth* bridge=br0:eth0", ethernet(2, "eth0", macA), "br0"},
-		{"bond=b:* bridge=br0:driver=*", ethernet(2, "eth0", macA), "b"},
-		{"bond=b:en* bridge=br0:driver=*", ethernet(2, "eth0", macA), "br0"},
-		{"bond=b:* bond=c:52-54-00-12-34-56", ethernet(2, "eth0", macA), "c"},
+		{"bond=b:eth*", linktest.Ethernet(2, "eth0", macA), "b"},
+		{"bond=b:eth* ip=eth0:dhcp", linktest.Ethernet(2, "eth0", macA), ""},
+		{"bond=b:eth* ip=52-54-00-12-34-56:dhcp", linktest.Ethernet(2, "eth0", macA), ""},
+		{"bond=b:eth* bootdev=eth0", linktest.Ethernet(2, "eth0", macA), ""},
+		{"bond=b:eth* vlan=vlan5:eth0", linktest.Ethernet(2, "eth0", macA), ""},
+		{"bond=b:eth* bridge=br0:eth0", linktest.Ethernet(2, "eth0", macA), "br0"},
+		{"bond=b:* bridge=br0:driver=*", linktest.Ethernet(2, "eth0", macA), "b"},
+		{"bond=b:en* bridge=br0:driver=*", linktest.Ethernet(2, "eth0", macA), "br0"},
+		{"bond=b:* bond=c:52-54-00-12-34-56", linktest.Ethernet(2, "eth0", macA), "c"},
 		{"bond=b:*", link.Device{Index: 9, Name: "b", Type: link.HwEthernet, Physical: true}, ""},
 		{"bond=b:*", link.Device{Index: 9, Name: "veth0", Type: link.HwEthernet}, ""},
-		{"bond=b:*:mode=1", guidePort(), "b"},
-		{"bond=b:*:mode=1 nodisk.ib.port=2", guidePort(), ""},
-		{"bridge=br0:*", guidePort(), ""},
-		{"bond=b:ib*:mode=1 ib.pkey=ib0.8001", guidePort(), ""},
+		{"bond=b:*:mode=1", linktest.GuidePort(), "b"},
+		{"bond=b:*:mode=1 nodisk.ib.port=2", linktest.GuidePort(), ""},
+		{"bridge=br0:*", linktest.GuidePort(), ""},
+		{"bond=b:ib*:mode=1 ib.pkey=ib0.8001", linktest.GuidePort(), ""},
 		{"bond=b:ib*:mode=1 ib.pkey=ib0.8001", child, ""},
 		{"bond=b:ib0.8001:mode=1 ib.pkey=ib0.8001", child, "b"},
 	} {
@@ -147,7 +148,7 @@ func FuzzParseLinks(f *testing.F) {
 			}
 			return
 		}
-		_, _ = c.Steps([]link.Device{{Index: 1, Name: "lo", Type: link.HwLoopback}, inSlot(ethernet(2, "eth0", macA), "3"), inSlot(ethernet(3, "eth1", macB), "4"), guidePort()})
+		_, _ = c.Steps([]link.Device{{Index: 1, Name: "lo", Type: link.HwLoopback}, inSlot(linktest.Ethernet(2, "eth0", macA), "3"), inSlot(linktest.Ethernet(3, "eth1", macB), "4"), linktest.GuidePort()})
 		for _, b := range c.Bonds {
 			for _, m := range b.Ports {
 				if again, err := link.ParsePortMatch(m.String()); err != nil || again != m {
@@ -165,12 +166,12 @@ func TestBootIFOfPort(t *testing.T) {
 		d    link.Device
 		want bool
 	}{
-		{ethernet(2, "eth0", macA), false},
-		{ethernet(4, "eth2", "\x52\x54\x00\x12\x34\x58"), false},
+		{linktest.Ethernet(2, "eth0", macA), false},
+		{linktest.Ethernet(4, "eth2", "\x52\x54\x00\x12\x34\x58"), false},
 		{link.Device{Index: 9, Name: "bond0", Type: link.HwEthernet, Addr: macA}, true},
 		{link.Device{Index: 9, Name: "bond0", Type: link.HwEthernet, Addr: macB}, true},
 	} {
-		tt.d.Boot = slices.Contains(c.Over(ethernet(2, "eth0", macA)), tt.d.Name)
+		tt.d.Boot = slices.Contains(c.Over(linktest.Ethernet(2, "eth0", macA)), tt.d.Name)
 		if _, got := c.Claim(tt.d, false); got != tt.want {
 			t.Errorf("%s %s: %v", tt.d.Name, tt.d.Addr, got)
 		}
@@ -180,7 +181,7 @@ func TestBootIFOfPort(t *testing.T) {
 // The active port is said when it has a signal, and again when that returns.
 func TestActiveSlave(t *testing.T) {
 	c := parseLine(t, "bond=bond0:eth0,eth1:mode=1,active_slave=eth1")
-	d := noCarrier(ethernet(3, "eth1", macA))
+	d := linktest.NoCarrier(linktest.Ethernet(3, "eth1", macA))
 	d.Perm, d.Master, d.Up = macB, 9, true
 	if steps := c.Below(d); len(steps) != 0 || !c.Again(d) {
 		t.Errorf("without a signal: %v", steps)

@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // Packets go by the ports of a bridge and by what a VLAN is on: these get the MTU
 // of a server first.
 func TestRaise(t *testing.T) {
-	eth0, eth1 := ethernet(2, "eth0", macA), ethernet(3, "eth1", macB)
+	eth0, eth1 := linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB)
 	made := func(name string) link.Device {
 		return link.Device{Index: 10, Name: name, Type: link.HwEthernet, Addr: macA, MTU: 1500}
 	}
@@ -40,7 +41,7 @@ func TestRaise(t *testing.T) {
 		"VLAN on an address":    {"vlan=vlan5:52-54-00-12-34-56 ip=vlan5:dhcp", "vlan5", []link.Device{eth0, eth1}, nil, "eth0 vlan5"},
 		"another one's bridge":  {"bridge=br0:eth0 bridge=br1:eth1 ip=br1:dhcp", "br1", []link.Device{eth0, eth1}, nil, "eth1 br1"},
 		"bridge over the bond":  {"bond=bond0:eth0,eth1:mode=1 bridge=br0:bond0 ip=br0:dhcp", "br0", []link.Device{eth0, eth1, made("bond0")}, nil, "bond0 br0"},
-		"P_Key child is itself": {"ib.pkey=ib0.8001 ip=ib0.8001:dhcp", "ib0.8001", []link.Device{guidePort()}, nil, "ib0.8001"},
+		"P_Key child is itself": {"ib.pkey=ib0.8001 ip=ib0.8001:dhcp", "ib0.8001", []link.Device{linktest.GuidePort()}, nil, "ib0.8001"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			steps, err := parseLine(t, tt.line).Raise(made(tt.dev), 9000, tt.have, tt.leased)

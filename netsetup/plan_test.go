@@ -14,6 +14,7 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 func update() bool {
@@ -34,7 +35,7 @@ func TestSteps(t *testing.T) {
 		{Index: 2, Name: "eth0", Type: link.HwEthernet, Addr: macA, MTU: 1500, Physical: true, Driver: "virtio_net"},
 		{Index: 3, Name: "eth1", Type: link.HwEthernet, Addr: macB, MTU: 1500, Physical: true, Driver: "e1000", Up: true, Carrier: true},
 		{Index: 4, Name: "veth0", Type: link.HwEthernet, Addr: "\x52\x54\x00\x12\x34\x58", MTU: 1500},
-		guidePort(),
+		linktest.GuidePort(),
 		{Index: 6, Name: "eth2", Type: link.HwEthernet, Addr: "\x52\x54\x00\x12\x34\x59", MTU: 1500, Physical: true, Master: 9},
 	}
 	golden := filepath.Join("testdata", "steps.txt")

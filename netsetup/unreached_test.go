@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // That a host is not reached means something else besides where the way to it goes over
@@ -18,8 +19,8 @@ func TestUnreached(t *testing.T) {
 		return s
 	}
 	const told = ") it also means that nobody answers path queries: the subnet manager may have ended (check sminfo)"
-	ib0 := state("ib0", guideAddr[12:], "10.77.0.23/24", "10.77.0.1")
-	alone := state("ib0", guideAddr[12:], "10.77.0.23/24", "")
+	ib0 := state("ib0", linktest.GuideAddr[12:], "10.77.0.23/24", "10.77.0.1")
+	alone := state("ib0", linktest.GuideAddr[12:], "10.77.0.23/24", "")
 	eth0 := state("eth0", macA, "10.88.0.23/24", "10.88.0.1")
 	and := func(s State, others ...State) State { s.Others = others; return s }
 	for name, tt := range map[string]struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/internal/phrase"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
@@ -108,7 +109,7 @@ func TestUpNoProbe(t *testing.T) {
 	c := newCable(t, "eth0", macA, prefix(serverNet))
 	c.plug(true)
 	c.hold("10.77.0.23", true)
-	c.serve(goodServer(t))
+	c.serve(fakekernel.GoodServer(t))
 	s, buf, err := up(t, "ip=eth0:dhcp nodisk.arp-probe=0", 20*time.Second)
 	if err != nil || s.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" || strings.Contains(buf.String(), "ARP") {
 		t.Errorf("%v, %v", s, err)
@@ -168,11 +169,11 @@ func TestProbeAnswered(t *testing.T) {
 	best := time.Minute
 	for range 20 {
 		began := time.Now()
-		if err := w.send(lease.Message{Via: lease.ChannelARP, Payload: probe}); err != nil {
+		if err := w.Send(lease.Message{Via: lease.ChannelARP, Payload: probe}); err != nil {
 			t.Fatal(err)
 		}
 		for {
-			p, err := w.receive()
+			p, err := w.Receive()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -233,7 +234,7 @@ func TestKeepShared(t *testing.T) {
 	heard := func(what string, ok func(a lease.ARPPacket) bool) {
 		t.Helper()
 		for {
-			p, err := w.receive()
+			p, err := w.Receive()
 			if err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
@@ -251,7 +252,7 @@ func TestKeepShared(t *testing.T) {
 	go func() { done <- n.Keep(ctx) }()
 	thief := lease.ARPPacket{HwType: link.HwEthernet, Op: lease.ARPRequest, Sender: other, SenderIP: addr("10.77.0.5"), TargetIP: addr("10.77.0.5")}
 	for range 3 {
-		if err := w.send(lease.Message{Via: lease.ChannelARP, Payload: thief.Bytes()}); err != nil {
+		if err := w.Send(lease.Message{Via: lease.ChannelARP, Payload: thief.Bytes()}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -292,7 +293,7 @@ func (c *cable) answerRARP(ip string) {
 	go func() {
 		defer close(done)
 		for {
-			p, err := w.receive()
+			p, err := w.Receive()
 			if err != nil {
 				return
 			}
@@ -301,7 +302,7 @@ func (c *cable) answerRARP(ip string) {
 				continue
 			}
 			reply := lease.ARPPacket{HwType: link.HwEthernet, Op: lease.RARPReply, Sender: d.Addr, SenderIP: addr("10.77.0.1"), Target: a.Target, TargetIP: addr(ip)}
-			if err := w.send(lease.Message{Via: lease.ChannelRARP, Payload: reply.Bytes(), To: p.From}); err != nil {
+			if err := w.Send(lease.Message{Via: lease.ChannelRARP, Payload: reply.Bytes(), To: p.From}); err != nil {
 				c.t.Errorf("answer: %v", err)
 			}
 		}

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // The same by the words, with what is told, done and kept.
@@ -24,9 +27,9 @@ func TestRunSeveralAddresses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, ethernet(2, "eth0", macA))
+				k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
 				if tt.used != "" {
-					k.neighbours[addr(tt.used)] = other
+					k.Neighbours[addr(tt.used)] = other
 				}
 				r := try(t, tt.line, 15*time.Second, k, nil)
 				var added []string

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 const other = link.HardwareAddr("\x52\x54\x00\x00\xfe\x99")
@@ -22,9 +24,9 @@ func TestProbedTimeout(t *testing.T) {
 			"rd.net.timeout.dhcp=1 rd.net.dhcp.retry=3": time.Second,
 			"rd.net.timeout.dhcp=3":                     2*lease.GatewayEvery + lease.ProbeWait,
 		} {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA))
-			k.servers["eth0"] = goodServer(t)
-			k.neighbours = nil
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+			k.Servers["eth0"] = fakekernel.GoodServer(t)
+			k.Neighbours = nil
 			r := try(t, line, time.Minute, k, nil)
 			if r.err != nil || r.state.Device != "eth0" || r.took != took {
 				t.Errorf("%s: %v, %v, after %v: %q", line, r.state, r.err, r.took, r.log)

@@ -15,13 +15,15 @@ import (
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // zeroBond is bond0 of one port without a GUID and one with, which has carrier.
 func zeroBond() (first, second, bond link.Device) {
-	first, second, bond = zeroPort(), guidePort(), guidePort()
+	first, second, bond = zeroPort(), linktest.GuidePort(), linktest.GuidePort()
 	first.Carrier = true
 	second.Index, second.Name, second.Port, second.Carrier = 6, "ib1", 2, true
 	bond.Index, bond.Name, bond.HCA, bond.Port, bond.Physical, bond.Carrier = 9, "bond0", "", 0, false, true
@@ -35,30 +37,30 @@ func TestRunBondAnonymous(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				first, second, bond := zeroBond()
-				k := newFakeKernel(t)
+				k := fakekernel.New(t)
 				start := time.Now()
 				var asked []string
-				late := goodServer(t)
-				k.servers["bond0"] = func(m *dhcpv4.DHCPv4) []byte {
+				late := fakekernel.GoodServer(t)
+				k.Servers["bond0"] = func(m *dhcpv4.DHCPv4) []byte {
 					asked = append(asked, time.Since(start).Truncate(time.Second).String()+" "+link.HardwareAddr(m.Options.Get(dhcpv4.OptionClientIdentifier)).String())
 					if time.Since(start) < 20*time.Second {
 						return nil
 					}
 					return late(m)
 				}
-				k.made = func() { k.appear(first, second, bond) }
+				k.Made = func() { k.Appear(first, second, bond) }
 				c, err := netsetup.ParseConfig(cmdline.Parse("bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid rd.net.timeout.dhcp=60"))
 				if err != nil {
 					t.Fatal(err)
 				}
 				lines := &logLines{start: start}
-				r := newRunner(c, k, slog.New(lines))
+				r := newRunner(c, node{k}, slog.New(lines))
 				go func() {
 					<-time.After(500 * time.Millisecond)
-					k.events <- link.Event{Device: second, Gone: true}
+					k.Events <- link.Event{Device: second, Gone: true}
 					back := second
 					back.Index, back.Addr = 16, zeroPort().Addr
-					k.appear(back)
+					k.Appear(back)
 					<-time.After(100 * time.Millisecond)
 					m := &dhcpv4.DHCPv4{OpCode: dhcpv4.OpcodeBootReply, Options: dhcpv4.Options{}}
 					synctest.Wait() // the runner has its nics to itself
@@ -66,12 +68,12 @@ func TestRunBondAnonymous(t *testing.T) {
 					r.arrivals <- arrival{key: key, wire: r.attachments[key].wires[lease.ChannelDHCP], Packet: lease.Packet{Payload: m.ToBytes(), Via: lease.ChannelDHCP}}
 					<-time.After(24 * time.Second)
 					if how == "told" {
-						k.change("ib1", func(d *link.Device) { d.Addr = guideAddr })
+						k.Change("ib1", func(d *link.Device) { d.Addr = linktest.GuideAddr })
 						return
 					}
-					k.mu.Lock()
-					k.ports["mlx4_0/2"] = link.PortState{Phys: "LinkUp", State: "ACTIVE", GID: guideAddr[4:]}
-					k.mu.Unlock()
+					k.Lock()
+					k.Ports["mlx4_0/2"] = link.PortState{Phys: "LinkUp", State: "ACTIVE", GID: linktest.GuideAddr[4:]}
+					k.Unlock()
 				}()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
@@ -108,18 +110,18 @@ func TestRunBondAsksAsOne(t *testing.T) {
 				first, second, _ := zeroBond()
 				bond := zeroPort()
 				bond.Index, bond.Name, bond.HCA, bond.Port, bond.Physical, bond.Carrier = 9, "bond0", "", 0, false, true
-				k := newFakeKernel(t)
+				k := fakekernel.New(t)
 				asked := map[string]bool{}
-				good := bootpOf(t, goodServer(t))
-				k.servers["bond0"] = func(m *dhcpv4.DHCPv4) []byte {
+				good := bootpOf(t, fakekernel.GoodServer(t))
+				k.Servers["bond0"] = func(m *dhcpv4.DHCPv4) []byte {
 					asked[m.ClientHWAddr.String()] = true
 					return good(m)
 				}
-				k.made = func() {
+				k.Made = func() {
 					if !both {
 						second.Addr = first.Addr
 					}
-					k.appear(first, second, bond)
+					k.Appear(first, second, bond)
 				}
 				r := try(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:bootp", 15*time.Second, k, nil)
 				if both && (r.err != nil || len(asked) != 1 || !asked["00:02:c9:00:10:39"]) {
@@ -131,7 +133,7 @@ func TestRunBondAsksAsOne(t *testing.T) {
 			})
 		})
 	}
-	r := newRunner(parseLine(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp6"), newFakeKernel(t), nil)
+	r := newRunner(parseLine(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp6"), node{fakekernel.New(t)}, nil)
 	first, second, bond := zeroBond()
 	bond.Addr = zeroPort().Addr
 	for _, d := range []link.Device{first, second, bond} {
@@ -147,14 +149,14 @@ func TestRunBondAsksAsOne(t *testing.T) {
 func TestRunBondSecondGUID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second, bond := zeroBond()
-		k := newFakeKernel(t)
-		theirs := guideAddr[:19] + "\x3a"
+		k := fakekernel.New(t)
+		theirs := linktest.GuideAddr[:19] + "\x3a"
 		guid, _ := theirs.GUID()
-		k.servers["bond0"] = onlyID(t, guid.Typed())
-		k.made = func() { k.appear(first, second, bond) }
+		k.Servers["bond0"] = onlyID(t, guid.Typed())
+		k.Made = func() { k.Appear(first, second, bond) }
 		r := try(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
 			<-time.After(5 * time.Second)
-			k.change("ib0", func(d *link.Device) { d.Addr = theirs })
+			k.Change("ib0", func(d *link.Device) { d.Addr = theirs })
 		})
 		if r.err != nil || r.took > 6*time.Second {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
@@ -175,22 +177,22 @@ func TestRunZeroGUIDFound(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, rules := ibFabric(t)
 				for _, name := range []string{"ib0", "ib0.8001", "bond0"} {
-					delete(k.servers, name)
+					delete(k.Servers, name)
 				}
 				port := active()
 				port.GID = zeroPort().Addr[4:]
-				k.ports["mlx5_2/1"] = port
-				rules.port(zeroPort(), 4092, false)
+				k.Ports["mlx5_2/1"] = port
+				rules.Port(zeroPort(), 4092, false)
 				r := try(t, line+" nodisk.dhcp.clientid=guid", 45*time.Second, k, func() {
 					<-time.After(time.Second)
-					rules.join("ib0", 2044)
+					rules.Join("ib0", 2044)
 					<-time.After(time.Second)
-					rules.join("ib0.8001", 2044)
+					rules.Join("ib0.8001", 2044)
 					<-time.After(11 * time.Second)
-					k.mu.Lock()
-					defer k.mu.Unlock()
-					port.GID = guideAddr[4:]
-					k.ports["mlx5_2/1"] = port
+					k.Lock()
+					defer k.Unlock()
+					port.GID = linktest.GuideAddr[4:]
+					k.Ports["mlx5_2/1"] = port
 				})
 				var zero, asking []string
 				for _, text := range r.log {
@@ -216,30 +218,30 @@ func TestRunZeroGUIDFound(t *testing.T) {
 // who is asked is asked on. What the kernel tells with a GUID goes before.
 func TestRunZeroGUIDKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := withCarrier(zeroPort())
-		k := newFakeKernel(t, d)
+		d := linktest.WithCarrier(zeroPort())
+		k := fakekernel.New(t, d)
 		p := active()
-		p.GID = guideAddr[4:]
-		k.ports["mlx5_2/1"] = p
+		p.GID = linktest.GuideAddr[4:]
+		k.Ports["mlx5_2/1"] = p
 		var secs []uint16
-		k.servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte { secs = append(secs, m.NumSeconds); return nil }
+		k.Servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte { secs = append(secs, m.NumSeconds); return nil }
 		r := try(t, "ip=ib0:dhcp nodisk.dhcp.clientid=guid", 65*time.Second, k, func() {
 			for i := range 12 {
 				<-time.After(5 * time.Second)
-				k.change("ib0", func(d *link.Device) { d.MTU = 2000 + i })
+				k.Change("ib0", func(d *link.Device) { d.MTU = 2000 + i })
 			}
 		})
 		if !slices.IsSorted(secs) || slices.ContainsFunc(r.log, func(s string) bool { return strings.Contains(s, "carrier lost") || strings.Contains(s, "any more") }) {
 			t.Errorf("began anew: %v, log %q", secs, r.log)
 		}
 	})
-	n := attachment{gid: guideAddr[4:]}
-	other := guidePort()
-	other.Addr = guideAddr[:19] + "\x3a"
-	for _, d := range []link.Device{zeroPort(), guidePort(), other, zeroPort()} {
+	n := attachment{gid: linktest.GuideAddr[4:]}
+	other := linktest.GuidePort()
+	other.Addr = linktest.GuideAddr[:19] + "\x3a"
+	for _, d := range []link.Device{zeroPort(), linktest.GuidePort(), other, zeroPort()} {
 		want := d.Addr
 		if n.gid != "" && !d.Identified() {
-			want = guideAddr
+			want = linktest.GuideAddr
 		}
 		if got := n.withGUID(d).Addr; got != want {
 			t.Errorf("%v is %v, want %v", d.Addr, got, want)

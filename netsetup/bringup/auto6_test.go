@@ -12,17 +12,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv6"
 
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/lease/leasetest"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // Both families on one interface are one to the rest of the node; what the
 // kernel tells before there is anything that listens is kept.
 func TestRunBothFamilies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
-		k.servers["eth0"] = goodServer(t)
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+		k.Servers["eth0"] = fakekernel.GoodServer(t)
 		for _, e := range []link.News{
 			{Addr: linkAddr6, Permanent: true},
 			{Addr: autoAddr6},
@@ -30,7 +32,7 @@ func TestRunBothFamilies(t *testing.T) {
 			{DNS: []netip.Addr{nameserver6, router6}},
 			{Search: []string{"six.example.org"}},
 		} {
-			k.events <- link.Event{Device: link.Device{Index: 2}, News: &e}
+			k.Events <- link.Event{Device: link.Device{Index: 2}, News: &e}
 		}
 		r := try(t, "ip=eth0:dhcp ip=eth0:auto6", time.Minute, k, nil)
 		if r.err != nil {
@@ -55,13 +57,13 @@ func TestRunBothFamilies(t *testing.T) {
 
 func TestRunStatic6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
 		addr := netip.MustParsePrefix("2001:db8:1::5/64")
 		r := try(t, "ip=[2001:db8:1::5]::[2001:db8:1::1]:64::eth0:none", time.Minute, k, func() {
 			synctest.Wait()
-			k.events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: addr, Permanent: true, Tentative: true}}
+			k.Events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: addr, Permanent: true, Tentative: true}}
 			<-time.After(time.Second)
-			k.events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: addr, Permanent: true}}
+			k.Events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: addr, Permanent: true}}
 		})
 		if r.err != nil || r.took.Round(time.Second) != time.Second {
 			t.Fatal(r.err, r.took)
@@ -76,9 +78,9 @@ func TestRunStatic6(t *testing.T) {
 // Two ask, without rapid commit; the second gives its lease back and goes down.
 func TestRunDHCP6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		one, two := ethernet(2, "eth0", macA), ethernet(3, "eth1", macB)
-		k := newFakeKernel(t, one, two)
-		k.server6 = func(m lease.Message) []byte {
+		one, two := linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB)
+		k := fakekernel.New(t, one, two)
+		k.Server6 = func(m lease.Message) []byte {
 			kind := dhcpv6.MessageTypeReply
 			switch m.What {
 			case "SOLICIT":
@@ -97,15 +99,15 @@ func TestRunDHCP6(t *testing.T) {
 			if iaid == lease.IAIDOf(two) {
 				addr = addr.Next()
 			}
-			return replyTo(t, m.Payload, kind, leasetest.With(iaid, addr, 0, 0, 100, 100))
+			return leasetest.Answer6(t, m.Payload, kind, leasetest.With(iaid, addr, 0, 0, 100, 100))
 		}
 		r := try(t, "ip=dhcp6", time.Minute, k, func() {
 			for i, a := range []netip.Prefix{linkAddr6, netip.MustParsePrefix("fe80::9/64")} {
-				k.events <- link.Event{Device: link.Device{Index: 2 + i}, News: &link.News{Addr: a, Permanent: true}}
-				k.events <- link.Event{Device: link.Device{Index: 2 + i}, News: &link.News{Gateway: router6}}
+				k.Events <- link.Event{Device: link.Device{Index: 2 + i}, News: &link.News{Addr: a, Permanent: true}}
+				k.Events <- link.Event{Device: link.Device{Index: 2 + i}, News: &link.News{Gateway: router6}}
 			}
 			<-time.After(time.Second)
-			k.events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: leaseAddr6, Permanent: true}}
+			k.Events <- link.Event{Device: link.Device{Index: 2}, News: &link.News{Addr: leaseAddr6, Permanent: true}}
 		})
 		if r.err != nil || r.state.Device != "eth0" || r.state.Gateway != router6 {
 			t.Fatal(r.state, r.err)
@@ -137,18 +139,18 @@ func TestRunSolicits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := ethernet(2, "eth0", macA)
+				d := linktest.Ethernet(2, "eth0", macA)
 				d.Up = tt.up
-				k := newFakeKernel(t, d)
+				k := fakekernel.New(t, d)
 				// The second attempt finds it up.
 				const raise = "ip link set eth0 up"
-				k.fail[raise] = fs.ErrExist
+				k.Fail[raise] = fs.ErrExist
 				try(t, "ip=eth0:auto6", 5*time.Second, k, func() {
 					<-time.After(10 * time.Millisecond)
-					k.change("eth0", func(d *link.Device) { d.Up = true })
+					k.Change("eth0", func(d *link.Device) { d.Up = true })
 				})
-				if got := len(k.soliciting); got != tt.want {
-					t.Errorf("asked for %d times, want %d: %q", got, tt.want, k.commands)
+				if got := len(k.Soliciting); got != tt.want {
+					t.Errorf("asked for %d times, want %d: %q", got, tt.want, k.Commands)
 				}
 			})
 		})

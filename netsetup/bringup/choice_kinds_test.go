@@ -10,16 +10,18 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // Of IPv6 the kernel has the addresses already: a network without a way to the target
 // is passed over all the same, and looked at again.
 func TestChoiceHosts6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-		tell := func(index int, e link.News) { k.events <- link.Event{Device: link.Device{Index: index}, News: &e} }
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+		tell := func(index int, e link.News) { k.Events <- link.Event{Device: link.Device{Index: index}, News: &e} }
 		r := tryFor(t, "ip=auto6", wantsHosts("2001:db8:2::1"), time.Minute, k, func() {
 			<-time.After(time.Second)
 			for _, index := range []int{2, 3} {
@@ -40,8 +42,8 @@ func TestChoiceHosts6(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) { // a router that comes later is a way
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
-		tell := func(e link.News) { k.events <- link.Event{Device: link.Device{Index: 2}, News: &e} }
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+		tell := func(e link.News) { k.Events <- link.Event{Device: link.Device{Index: 2}, News: &e} }
 		r := tryFor(t, "ip=auto6", wantsHosts("2001:db8:2::1"), time.Minute, k, func() {
 			<-time.After(time.Second)
 			tell(link.News{Addr: prefix("fe80::2/64"), Permanent: true})
@@ -60,13 +62,13 @@ func TestChoiceHosts6(t *testing.T) {
 // root path.
 func TestChoiceRootPathOfIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, withCarrier(guidePort()))
-		guid, _ := guideAddr.GUID()
-		k.servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
+		k := fakekernel.New(t, linktest.WithCarrier(linktest.GuidePort()))
+		guid, _ := linktest.GuideAddr.GUID()
+		k.Servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
 			if string(m.Options.Get(dhcpv4.OptionClientIdentifier)) == string(guid.Typed()) {
-				return leases(t, "10.77.0.24/24", rootPath(target))(m)
+				return fakekernel.Leases(t, "10.77.0.24/24", fakekernel.RootPath(target))(m)
 			}
-			return leases(t, "10.77.0.99/24")(m) // of the pool
+			return fakekernel.Leases(t, "10.77.0.99/24")(m) // of the pool
 		}
 		r := tryFor(t, "", wantsRootPath(), time.Minute, k, nil)
 		if r.err != nil || r.state.String() != "ib0 10.77.0.24/24 by DHCP from 10.77.0.1" || r.took != lease.ProbeWaitInfiniBand {
@@ -83,7 +85,7 @@ func TestChoiceStatic(t *testing.T) {
 		"ip=10.88.0.9:10.88.0.1:10.88.0.1:255.255.255.0 BOOTIF=01-52-54-00-12-34-56", "ip=10.88.0.9:::24", "ip=10.88.0.9:::24::eth0:none", "ip=eth0:off",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA))
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
 			if r := tryFor(t, line, needs, time.Minute, k, nil); r.err != nil || r.state.Device != "eth0" || r.took > 3*time.Second {
 				t.Errorf("%s: %v, %v, after %v", line, r.state, r.err, r.took)
 			}
@@ -95,17 +97,17 @@ func TestChoiceStatic(t *testing.T) {
 // place has no root path, and is told of, not refused.
 func TestChoiceKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
 		start := time.Now()
 		minute := func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptIPAddressLeaseTime(time.Minute)) }
-		k.servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
+		k.Servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
 			switch since := time.Since(start); {
 			case since < 20*time.Second:
-				return leases(t, "10.77.0.23/24", rootPath(target), minute)(m)
+				return fakekernel.Leases(t, "10.77.0.23/24", fakekernel.RootPath(target), minute)(m)
 			case since < 61*time.Second:
 				return nil
 			default:
-				return leases(t, "10.77.0.24/24", minute)(m)
+				return fakekernel.Leases(t, "10.77.0.24/24", minute)(m)
 			}
 		}
 		r := keepFor(t, "ip=dhcp", wantsRootPath(), 100*time.Second, k, nil)
@@ -124,8 +126,8 @@ func TestChoiceRemedy(t *testing.T) {
 		"has no root path (option 17): set it in the DHCP server, or name the root on the command line":              wantsRootPath(),
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA))
-			k.servers["eth0"] = leases(t, "10.88.0.76/24", gateway(""))
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+			k.Servers["eth0"] = fakekernel.Leases(t, "10.88.0.76/24", fakekernel.Gateway(""))
 			r := tryFor(t, "ip=dhcp", needs, 5*time.Second, k, nil)
 			if len(r.log) == 0 || !strings.HasSuffix(r.log[0], want) {
 				t.Errorf("the console says %q, want %q", r.log, want)

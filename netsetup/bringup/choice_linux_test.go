@@ -20,6 +20,7 @@ import (
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
@@ -164,13 +165,13 @@ func TestUpAgain(t *testing.T) {
 		if lease == "" {
 			return nil
 		}
-		return leases(t, lease)(m)
+		return fakekernel.Leases(t, lease)(m)
 	})
 	other.serve(func(m *dhcpv4.DHCPv4) []byte {
 		if at.Load() != "" {
 			return nil
 		}
-		return leases(t, "10.78.0.5/24", gateway("10.78.0.1"))(m)
+		return fakekernel.Leases(t, "10.78.0.5/24", fakekernel.Gateway("10.78.0.1"))(m)
 	})
 	var traces netsetup.Traces
 	for i, tt := range []struct {

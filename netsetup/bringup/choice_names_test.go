@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // What chooses between networks calls a card by any name that it has, too.
@@ -36,14 +38,14 @@ func TestChoiceByAnyName(t *testing.T) {
 		"the kernel's name of the device of a target":           {needs: by("eth1"), want: "eth1"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			other := inSlot(ethernet(3, "eth1", macB), "4")
+			other := inSlot(linktest.Ethernet(3, "eth1", macB), "4")
 			other.Up = tt.up
-			k := newFakeKernel(t, inSlot(ethernet(2, "eth0", macA), "3"), other)
+			k := fakekernel.New(t, inSlot(linktest.Ethernet(2, "eth0", macA), "3"), other)
 			for _, dev := range []string{"eth0", "ens3"} {
-				k.servers[dev] = goodServer(t)
+				k.Servers[dev] = fakekernel.GoodServer(t)
 			}
 			for _, dev := range []string{"eth1", "ens4", "enp0s4"} {
-				k.servers[dev] = after(5*time.Second, leases(t, "10.77.0.24/24"))
+				k.Servers[dev] = after(5*time.Second, fakekernel.Leases(t, "10.77.0.24/24"))
 			}
 			r := tryFor(t, tt.line, tt.needs, time.Minute, k, nil)
 			switch {

@@ -13,8 +13,10 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // A ledger is a DHCP server with one lease for each client, as dnsmasq has: a client
@@ -45,7 +47,7 @@ func (l *ledger) serve(m *dhcpv4.DHCPv4) []byte {
 		}
 	default:
 	}
-	return leases(l.t, a.String())(m)
+	return fakekernel.Leases(l.t, a.String())(m)
 }
 
 // Whatever the loser does, the server still has the lease that the node goes on with:
@@ -70,12 +72,12 @@ func TestChoiceKeepsTheLease(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03"))
+				k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB), linktest.Ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03"))
 				l := &ledger{t: t, of: tt.of, holds: map[string]netip.Prefix{}}
 				for _, dev := range []string{"eth0", "eth1", "eth2"} {
-					k.servers[dev] = func(m *dhcpv4.DHCPv4) []byte {
-						k.mu.Lock()
-						defer k.mu.Unlock()
+					k.Servers[dev] = func(m *dhcpv4.DHCPv4) []byte {
+						k.Lock()
+						defer k.Unlock()
 						return l.serve(m)
 					}
 				}
@@ -99,15 +101,15 @@ func TestChoiceKeepsTheLease(t *testing.T) {
 // not got it after all.
 func TestChoiceTakesOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-		good := goodServer(t)
-		k.servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+		good := fakekernel.GoodServer(t)
+		k.Servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
 			if m.MessageType() == dhcpv4.MessageTypeRequest {
 				return nil
 			}
 			return good(m)
 		}
-		k.servers["eth1"] = after(time.Millisecond, good)
+		k.Servers["eth1"] = after(time.Millisecond, good)
 		r := try(t, "", time.Minute, k, nil)
 		if r.err != nil || r.state.Device != "eth1" || r.took > 4*time.Second {
 			t.Errorf("%v, %v after %v: %q", r.state, r.err, r.took, r.commands)
@@ -120,21 +122,21 @@ func TestChoiceTakesOver(t *testing.T) {
 
 // attempts runs Up again and again, as the boot does, with what one leaves told to the
 // next. The kernel is the same, the servers are those of each attempt.
-func attempts(t *testing.T, line string, k *fakeKernel, servers ...map[string]fakeServer) (states []string, commands [][]string) {
+func attempts(t *testing.T, line string, k *fakekernel.Kernel, servers ...map[string]fakekernel.Responder) (states []string, commands [][]string) {
 	t.Helper()
 	text := ""
 	for _, s := range servers {
-		k.mu.Lock()
-		k.servers, k.commands = s, nil
-		for _, d := range k.devices {
-			k.events <- link.Event{Device: d}
+		k.Lock()
+		k.Servers, k.Commands = s, nil
+		for _, d := range k.Devices {
+			k.Events <- link.Event{Device: d}
 		}
-		k.mu.Unlock()
+		k.Unlock()
 		traces, err := netsetup.ParseTraces(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := newRunner(parseLine(t, line), k, nil)
+		r := newRunner(parseLine(t, line), node{k}, nil)
 		r.before = traces
 		state, err := r.up(t.Context())
 		if err != nil {
@@ -144,19 +146,19 @@ func attempts(t *testing.T, line string, k *fakeKernel, servers ...map[string]fa
 		synctest.Wait()
 		text = r.traces().String()
 		states = append(states, state.String())
-		k.mu.Lock()
-		for _, c := range k.commands {
+		k.Lock()
+		for _, c := range k.Commands {
 			if name, ok := strings.CutSuffix(c, " down"); ok {
-				d := k.devices[strings.TrimPrefix(name, "link set ")]
+				d := k.Devices[strings.TrimPrefix(name, "link set ")]
 				d.Up = false
-				k.devices[d.Name] = d
+				k.Devices[d.Name] = d
 			}
 		}
-		commands = append(commands, ran(result{commands: k.commands}))
-		for len(k.events) > 0 {
-			<-k.events
+		commands = append(commands, ran(result{commands: k.Commands}))
+		for len(k.Events) > 0 {
+			<-k.Events
 		}
-		k.mu.Unlock()
+		k.Unlock()
 	}
 	return states, commands
 }
@@ -167,25 +169,25 @@ func TestChoiceAgain(t *testing.T) {
 	const eth0, eth1 = "eth0", "eth1"
 	for name, tt := range map[string]struct {
 		line    string
-		servers func(t *testing.T) []map[string]fakeServer
+		servers func(t *testing.T) []map[string]fakekernel.Responder
 		states  []string
 		last    []string
 	}{
 		"the same": {
-			servers: func(t *testing.T) []map[string]fakeServer {
-				return []map[string]fakeServer{{eth0: leases(t, "10.77.0.40/24")}, {eth0: leases(t, "10.77.0.40/24")}}
+			servers: func(t *testing.T) []map[string]fakekernel.Responder {
+				return []map[string]fakekernel.Responder{{eth0: fakekernel.Leases(t, "10.77.0.40/24")}, {eth0: fakekernel.Leases(t, "10.77.0.40/24")}}
 			},
 			last: []string{"addr add 10.77.0.40/24 brd + dev eth0", "route replace default via 10.77.0.1 dev eth0", "link set eth1 down"},
 		},
 		"another address": {
-			servers: func(t *testing.T) []map[string]fakeServer {
-				return []map[string]fakeServer{{eth0: leases(t, "10.77.0.40/24")}, {eth0: leases(t, "10.77.0.41/24", gateway(""))}}
+			servers: func(t *testing.T) []map[string]fakekernel.Responder {
+				return []map[string]fakekernel.Responder{{eth0: fakekernel.Leases(t, "10.77.0.40/24")}, {eth0: fakekernel.Leases(t, "10.77.0.41/24", fakekernel.Gateway(""))}}
 			},
 			last: []string{"route del default via 10.77.0.1 dev eth0", "addr del 10.77.0.40/24 dev eth0", "addr add 10.77.0.41/24 brd + dev eth0", "link set eth1 down"},
 		},
 		"another interface": {
-			servers: func(t *testing.T) []map[string]fakeServer {
-				return []map[string]fakeServer{{eth0: leases(t, "10.77.0.40/24")}, {eth1: leases(t, "10.77.0.41/24")}}
+			servers: func(t *testing.T) []map[string]fakekernel.Responder {
+				return []map[string]fakekernel.Responder{{eth0: fakekernel.Leases(t, "10.77.0.40/24")}, {eth1: fakekernel.Leases(t, "10.77.0.41/24")}}
 			},
 			last: []string{
 				"addr add 10.77.0.41/24 brd + dev eth1", "route replace default via 10.77.0.1 dev eth1",
@@ -193,8 +195,8 @@ func TestChoiceAgain(t *testing.T) {
 			},
 		},
 		"there and back": {
-			servers: func(t *testing.T) []map[string]fakeServer {
-				return []map[string]fakeServer{{eth0: leases(t, "10.77.0.40/24")}, {eth1: leases(t, "10.77.0.41/24")}, {eth0: leases(t, "10.77.0.40/24")}}
+			servers: func(t *testing.T) []map[string]fakekernel.Responder {
+				return []map[string]fakekernel.Responder{{eth0: fakekernel.Leases(t, "10.77.0.40/24")}, {eth1: fakekernel.Leases(t, "10.77.0.41/24")}, {eth0: fakekernel.Leases(t, "10.77.0.40/24")}}
 			},
 			last: []string{
 				"addr add 10.77.0.40/24 brd + dev eth0", "route replace default via 10.77.0.1 dev eth0",
@@ -204,9 +206,9 @@ func TestChoiceAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, ethernet(2, eth0, macA), ethernet(3, eth1, macB))
-				for len(k.events) > 0 {
-					<-k.events
+				k := fakekernel.New(t, linktest.Ethernet(2, eth0, macA), linktest.Ethernet(3, eth1, macB))
+				for len(k.Events) > 0 {
+					<-k.Events
 				}
 				_, commands := attempts(t, tt.line, k, tt.servers(t)...)
 				got := commands[len(commands)-1]
@@ -237,8 +239,8 @@ func TestChoiceTwoWords(t *testing.T) {
 		"ip=eth0:dhcp ip=52-54-00-12-34-57:dhcp":      "",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-			k.servers["eth0"], k.servers["eth1"] = goodServer(t), leases(t, "10.77.0.24/24")
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+			k.Servers["eth0"], k.Servers["eth1"] = fakekernel.GoodServer(t), fakekernel.Leases(t, "10.77.0.24/24")
 			r := try(t, line, time.Second, k, nil)
 			if want == "" && r.err != nil && strings.Contains(r.err.Error(), "second time") || want != "" && (r.err == nil || !strings.Contains(r.err.Error(), want) || r.took > 0) {
 				t.Errorf("%s: %v, %v after %v", line, r.state, r.err, r.took)
@@ -260,11 +262,11 @@ func TestBootDevRoutes(t *testing.T) {
 		"ip=eth0:dhcp ip=[2001:db8::5]::[2001:db8::1]:64::eth1:none ip=eth1:dhcp bootdev=eth1 rd.route=[2001:db8:9::]/48:[2001:db8::9]": {"2001:db8:9::/48 via 2001:db8::9 dev eth1", "via 10.77.0.1 dev eth0 metric 101", "via 10.77.0.1 dev eth1", "via 2001:db8::1 dev eth1 metric 100"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-			k.servers["eth0"], k.servers["eth1"] = goodServer(t), leases(t, "10.77.0.24/24")
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+			k.Servers["eth0"], k.Servers["eth1"] = fakekernel.GoodServer(t), fakekernel.Leases(t, "10.77.0.24/24")
 			script := func() {
 				<-time.After(10 * time.Millisecond)
-				k.events <- link.Event{Device: link.Device{Index: 3}, News: &link.News{Addr: prefix("2001:db8::5/64"), Permanent: true}}
+				k.Events <- link.Event{Device: link.Device{Index: 3}, News: &link.News{Addr: prefix("2001:db8::5/64"), Permanent: true}}
 			}
 			r := try(t, line, time.Minute, k, script)
 			var got []string
@@ -288,11 +290,11 @@ func TestBootDevRoutes(t *testing.T) {
 // though nothing is asked for that one.
 func TestChoiceLeavesOtherFamilyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
 		go func() {
 			<-time.After(time.Second)
 			for _, e := range []link.News{{Addr: linkAddr6, Permanent: true}, {Router: true, Gateway: linkAddr6.Addr()}, {Addr: autoAddr6}} {
-				k.events <- link.Event{Device: link.Device{Index: 3}, News: &e}
+				k.Events <- link.Event{Device: link.Device{Index: 3}, News: &e}
 			}
 		}()
 		r := keep(t, "ip=auto6 ip=eth0:none", time.Minute, k, nil)

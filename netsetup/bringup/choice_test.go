@@ -14,8 +14,10 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // wantsRootPath is a boot whose root DHCP names.
@@ -39,7 +41,7 @@ func wantsHosts(addrs ...string) netsetup.Needs {
 const target = "iscsi:10.88.0.1::::iqn.2026-01.example:root"
 
 // after is a server that answers nothing before a time.
-func after(d time.Duration, s fakeServer) fakeServer {
+func after(d time.Duration, s fakekernel.Responder) fakekernel.Responder {
 	start := time.Now()
 	return func(m *dhcpv4.DHCPv4) []byte {
 		if time.Since(start) < d {
@@ -63,9 +65,9 @@ func TestChoiceRootPath(t *testing.T) {
 	for i := range 20 {
 		synctest.Test(t, func(t *testing.T) {
 			late := time.Duration(i*i) * 400 * time.Millisecond // up to 144 s
-			k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-			k.servers["eth0"] = leases(t, "10.88.0.76/24")
-			k.servers["eth1"] = after(late, leases(t, "10.89.0.76/24", gateway(""), rootPath(target)))
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+			k.Servers["eth0"] = fakekernel.Leases(t, "10.88.0.76/24")
+			k.Servers["eth1"] = after(late, fakekernel.Leases(t, "10.89.0.76/24", fakekernel.Gateway(""), fakekernel.RootPath(target)))
 			r := tryFor(t, "ip=dhcp", wantsRootPath(), 3*time.Minute, k, nil)
 			if r.err != nil || r.state.String() != "eth1 10.89.0.76/24 by DHCP from 10.77.0.1" || r.state.Lease.RootPath != target {
 				t.Fatalf("%v: %v, %v", late, r.state, r.err)
@@ -87,9 +89,9 @@ func TestChoiceRootPath(t *testing.T) {
 // When the right one never answers both are named, and so is what the wrong one had.
 func TestChoiceRootPathMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03"))
-		k.servers["eth0"] = leases(t, "10.88.0.76/24")
-		k.servers["eth2"] = leases(t, "10.89.0.76/24", rootPath("nbd:10.0.0.1:export"))
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB), linktest.Ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03"))
+		k.Servers["eth0"] = fakekernel.Leases(t, "10.88.0.76/24")
+		k.Servers["eth2"] = fakekernel.Leases(t, "10.89.0.76/24", fakekernel.RootPath("nbd:10.0.0.1:export"))
 		r := tryFor(t, "ip=dhcp", wantsRootPath(), 60*time.Second, k, nil)
 		if !errors.Is(r.err, context.DeadlineExceeded) {
 			t.Fatalf("%v, %v", r.state, r.err)
@@ -130,12 +132,12 @@ func TestChoiceRootPathWords(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-				k.servers["eth0"] = leases(t, "10.88.0.76/24")
-				k.servers["eth1"] = after(2500*time.Millisecond, leases(t, "10.89.0.76/24", rootPath(target)))
+				k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+				k.Servers["eth0"] = fakekernel.Leases(t, "10.88.0.76/24")
+				k.Servers["eth1"] = after(2500*time.Millisecond, fakekernel.Leases(t, "10.89.0.76/24", fakekernel.RootPath(target)))
 				if strings.HasPrefix(line, "ip=bo") {
-					for dev, s := range k.servers {
-						k.servers[dev] = bootpOf(t, s)
+					for dev, s := range k.Servers {
+						k.Servers[dev] = bootpOf(t, s)
 					}
 				}
 				r := tryFor(t, line, wantsRootPath(), time.Minute, k, nil)
@@ -171,7 +173,7 @@ func TestChoiceRootPathWords(t *testing.T) {
 }
 
 // bootpOf is a server of BOOTP.
-func bootpOf(t *testing.T, s fakeServer) fakeServer {
+func bootpOf(t *testing.T, s fakekernel.Responder) fakekernel.Responder {
 	return func(m *dhcpv4.DHCPv4) []byte {
 		m.UpdateOption(dhcpv4.OptMessageType(dhcpv4.MessageTypeDiscover))
 		raw := s(m)
@@ -193,13 +195,13 @@ func bootpOf(t *testing.T, s fakeServer) fakeServer {
 // Two servers on one cable: the quick one has no root path.
 func TestChoiceRootPathOfTwoServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
-		rogue := leases(t, "10.77.0.99/24", func(m *dhcpv4.DHCPv4) {
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+		rogue := fakekernel.Leases(t, "10.77.0.99/24", func(m *dhcpv4.DHCPv4) {
 			m.UpdateOption(dhcpv4.OptServerIdentifier([]byte{10, 77, 0, 66}))
 		})
-		good := leases(t, "10.77.0.23/24", rootPath(target))
+		good := fakekernel.Leases(t, "10.77.0.23/24", fakekernel.RootPath(target))
 		asked := 0
-		k.servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
+		k.Servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
 			if asked++; asked%2 == 1 {
 				return rogue(m)
 			}
@@ -220,20 +222,22 @@ func TestChoiceHosts(t *testing.T) {
 	for name, tt := range map[string]struct {
 		line    string
 		needs   netsetup.Needs
-		servers map[string]func(t *testing.T) fakeServer // by device
-		during  time.Duration                            // of Keep
-		opening time.Duration                            // of eth1
-		want    string                                   // of Up
+		servers map[string]func(t *testing.T) fakekernel.Responder // by device
+		during  time.Duration                                      // of Keep
+		opening time.Duration                                      // of eth1
+		want    string                                             // of Up
 		took    time.Duration
 		ran     []string
 		log     string
 	}{
 		"the other network has none": {
 			needs: wantsHosts("192.168.50.1"),
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "10.88.0.76/24", gateway("")) },
-				"eth1": func(t *testing.T) fakeServer {
-					return after(5*time.Second, leases(t, "192.168.50.7/24", gateway("")))
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "10.88.0.76/24", fakekernel.Gateway(""))
+				},
+				"eth1": func(t *testing.T) fakekernel.Responder {
+					return after(5*time.Second, fakekernel.Leases(t, "192.168.50.7/24", fakekernel.Gateway("")))
 				},
 			},
 			want: "eth1 192.168.50.7/24 by DHCP from 10.77.0.1",
@@ -243,28 +247,38 @@ func TestChoiceHosts(t *testing.T) {
 		// dracut's test of iSCSI: two portals, each behind its own card.
 		"two networks": {
 			needs: wantsHosts("192.168.51.1", "192.168.50.1"),
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24", gateway("192.168.50.1")) },
-				"eth1": func(t *testing.T) fakeServer { return leases(t, "192.168.51.7/24", gateway("192.168.51.1")) },
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "192.168.50.7/24", fakekernel.Gateway("192.168.50.1"))
+				},
+				"eth1": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "192.168.51.7/24", fakekernel.Gateway("192.168.51.1"))
+				},
 			},
 			want: "eth1 192.168.51.7/24 by DHCP from 10.77.0.1, eth0 192.168.50.7/24 by DHCP from 10.77.0.1",
 		},
 		// What has been offered is waited for.
 		"two networks, one a moment later": {
 			needs: wantsHosts("192.168.51.1", "192.168.50.1"), opening: 10 * time.Millisecond,
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24", gateway("192.168.50.1")) },
-				"eth1": func(t *testing.T) fakeServer { return leases(t, "192.168.51.7/24", gateway("192.168.51.1")) },
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "192.168.50.7/24", fakekernel.Gateway("192.168.50.1"))
+				},
+				"eth1": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "192.168.51.7/24", fakekernel.Gateway("192.168.51.1"))
+				},
 			},
 			want: "eth1 192.168.51.7/24 by DHCP from 10.77.0.1, eth0 192.168.50.7/24 by DHCP from 10.77.0.1", took: lease.ProbeWait + 10*time.Millisecond,
 		},
 		// The boot goes on with the first, and the other comes beside it.
 		"two networks, one late": {
 			needs: wantsHosts("192.168.51.1", "192.168.50.1"),
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24", gateway("192.168.50.1")) },
-				"eth1": func(t *testing.T) fakeServer {
-					return after(20*time.Second, leases(t, "192.168.51.7/24", gateway("192.168.51.1")))
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "192.168.50.7/24", fakekernel.Gateway("192.168.50.1"))
+				},
+				"eth1": func(t *testing.T) fakekernel.Responder {
+					return after(20*time.Second, fakekernel.Leases(t, "192.168.51.7/24", fakekernel.Gateway("192.168.51.1")))
 				},
 			},
 			during: time.Minute,
@@ -278,10 +292,12 @@ func TestChoiceHosts(t *testing.T) {
 		// Both are on one network, and the target is beyond its gateway: one is enough.
 		"one network": {
 			needs: wantsHosts("172.16.0.1"),
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24", gateway("192.168.50.1")) },
-				"eth1": func(t *testing.T) fakeServer {
-					return after(500*time.Millisecond, leases(t, "192.168.50.8/24", gateway("192.168.50.1")))
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "192.168.50.7/24", fakekernel.Gateway("192.168.50.1"))
+				},
+				"eth1": func(t *testing.T) fakekernel.Responder {
+					return after(500*time.Millisecond, fakekernel.Leases(t, "192.168.50.8/24", fakekernel.Gateway("192.168.50.1")))
 				},
 			},
 			during: time.Minute,
@@ -290,8 +306,10 @@ func TestChoiceHosts(t *testing.T) {
 		},
 		"nobody else": { // the search for better ends with the boot
 			needs: wantsHosts("172.16.0.1"),
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24", gateway("192.168.50.1")) },
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "192.168.50.7/24", fakekernel.Gateway("192.168.50.1"))
+				},
 			},
 			during: time.Minute,
 			want:   "eth0 192.168.50.7/24 by DHCP from 10.77.0.1", took: lease.ProbeWait,
@@ -299,18 +317,20 @@ func TestChoiceHosts(t *testing.T) {
 		},
 		"a route of the command line": {
 			line: "rd.route=172.16.0.0/16:192.168.50.9 ip=dhcp", needs: wantsHosts("172.16.0.1"),
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24", gateway("")) },
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "192.168.50.7/24", fakekernel.Gateway(""))
+				},
 			},
 			want: "eth0 192.168.50.7/24 by DHCP from 10.77.0.1", took: lease.ProbeWait,
 			ran: []string{"addr add 192.168.50.7/24 brd + dev eth0", "route replace 172.16.0.0/16 via 192.168.50.9 dev eth0", "link set eth1 down"},
 		},
 		"by the card that the target names": {
 			needs: netsetup.Needs{Hosts: []netsetup.Host{{Addr: addr("192.168.50.1"), Dev: "eth1"}}},
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24") },
-				"eth1": func(t *testing.T) fakeServer {
-					return after(2500*time.Millisecond, leases(t, "192.168.50.8/24", gateway("")))
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder { return fakekernel.Leases(t, "192.168.50.7/24") },
+				"eth1": func(t *testing.T) fakekernel.Responder {
+					return after(2500*time.Millisecond, fakekernel.Leases(t, "192.168.50.8/24", fakekernel.Gateway("")))
 				},
 			},
 			want: "eth1 192.168.50.8/24 by DHCP from 10.77.0.1",
@@ -318,10 +338,10 @@ func TestChoiceHosts(t *testing.T) {
 		},
 		"by name": {
 			needs: netsetup.Needs{Hosts: []netsetup.Host{{Name: "tgt.example"}}},
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24") },
-				"eth1": func(t *testing.T) fakeServer {
-					return after(2500*time.Millisecond, leases(t, "192.168.51.8/24", gateway(""), func(m *dhcpv4.DHCPv4) {
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder { return fakekernel.Leases(t, "192.168.50.7/24") },
+				"eth1": func(t *testing.T) fakekernel.Responder {
+					return after(2500*time.Millisecond, fakekernel.Leases(t, "192.168.51.8/24", fakekernel.Gateway(""), func(m *dhcpv4.DHCPv4) {
 						m.UpdateOption(dhcpv4.OptDNS([]byte{192, 168, 51, 1}))
 					}))
 				},
@@ -331,29 +351,35 @@ func TestChoiceHosts(t *testing.T) {
 		},
 		"a static word has the target": {
 			line: "ip=dhcp ip=10.1.0.5:::24::eth1:none", needs: wantsHosts("10.1.0.1"),
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24", gateway("")) },
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "192.168.50.7/24", fakekernel.Gateway(""))
+				},
 			},
 			want: "eth0 192.168.50.7/24 by DHCP from 10.77.0.1, eth1 10.1.0.5/24 static", took: lease.ProbeWait,
 		},
 		"single-dhcp": {
 			line: "ip=single-dhcp", needs: wantsHosts("192.168.51.1"),
-			servers: map[string]func(*testing.T) fakeServer{
-				"eth0": func(t *testing.T) fakeServer { return leases(t, "192.168.50.7/24", gateway("")) },
-				"eth1": func(t *testing.T) fakeServer { return after(time.Second/2, leases(t, "192.168.51.7/24")) },
+			servers: map[string]func(*testing.T) fakekernel.Responder{
+				"eth0": func(t *testing.T) fakekernel.Responder {
+					return fakekernel.Leases(t, "192.168.50.7/24", fakekernel.Gateway(""))
+				},
+				"eth1": func(t *testing.T) fakekernel.Responder {
+					return after(time.Second/2, fakekernel.Leases(t, "192.168.51.7/24"))
+				},
 			},
 			want: "eth0 192.168.50.7/24 by DHCP from 10.77.0.1", took: lease.ProbeWait,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+				k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
 				for dev, s := range tt.servers {
-					k.servers[dev] = s(t)
+					k.Servers[dev] = s(t)
 				}
-				k.opening["eth1"] = tt.opening
-				k.neighbours[addr("192.168.50.1")] = k.neighbours[addr("10.77.0.1")]
-				k.neighbours[addr("192.168.51.1")] = k.neighbours[addr("10.77.0.1")]
+				k.Opening["eth1"] = tt.opening
+				k.Neighbours[addr("192.168.50.1")] = k.Neighbours[addr("10.77.0.1")]
+				k.Neighbours[addr("192.168.51.1")] = k.Neighbours[addr("10.77.0.1")]
 				r := keepFor(t, tt.line, tt.needs, max(tt.during, time.Millisecond), k, nil)
 				if got := r.state.String(); got != tt.want || tt.took > 0 && r.took != tt.took {
 					t.Errorf("%s after %v; %q", got, r.took, r.log)

@@ -11,29 +11,31 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // A lease without a way that is known is taken when nobody has a better one: the
 // kernel may know one, or somebody answer for the server. A root path is never done
 // without; see TestChoiceRootPathMissing.
 func TestChoiceNoWay(t *testing.T) {
-	near := func(t *testing.T, k *fakeKernel) {
-		k.servers["eth0"] = leases(t, "10.88.0.76/24", gateway(""))
+	near := func(t *testing.T, k *fakekernel.Kernel) {
+		k.Servers["eth0"] = fakekernel.Leases(t, "10.88.0.76/24", fakekernel.Gateway(""))
 	}
-	both := func(t *testing.T, k *fakeKernel) {
+	both := func(t *testing.T, k *fakekernel.Kernel) {
 		near(t, k)
-		k.servers["eth1"] = leases(t, "10.88.0.77/24", gateway(""))
+		k.Servers["eth1"] = fakekernel.Leases(t, "10.88.0.77/24", fakekernel.Gateway(""))
 	}
-	right := func(after30 time.Duration) func(*testing.T, *fakeKernel) {
-		return func(t *testing.T, k *fakeKernel) {
+	right := func(after30 time.Duration) func(*testing.T, *fakekernel.Kernel) {
+		return func(t *testing.T, k *fakekernel.Kernel) {
 			near(t, k)
-			k.servers["eth1"] = after(after30, leases(t, "192.168.50.7/24", gateway("")))
+			k.Servers["eth1"] = after(after30, fakekernel.Leases(t, "192.168.50.7/24", fakekernel.Gateway("")))
 		}
 	}
-	dns := func(t *testing.T, k *fakeKernel) {
+	dns := func(t *testing.T, k *fakekernel.Kernel) {
 		near(t, k)
-		k.servers["eth0"] = after(0, leases(t, "10.88.0.76/24"))
+		k.Servers["eth0"] = after(0, fakekernel.Leases(t, "10.88.0.76/24"))
 	}
 	byName := netsetup.Needs{Hosts: []netsetup.Host{{Name: "nas"}}}
 	withDNS, far := byName, byName
@@ -42,7 +44,7 @@ func TestChoiceNoWay(t *testing.T) {
 	for name, tt := range map[string]struct {
 		line  string
 		needs netsetup.Needs
-		set   func(*testing.T, *fakeKernel)
+		set   func(*testing.T, *fakekernel.Kernel)
 		dark  bool // eth1
 		want  string
 		took  time.Duration // and a second and a half at most
@@ -60,9 +62,9 @@ func TestChoiceNoWay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+				k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
 				if tt.dark {
-					k.change("eth1", func(d *link.Device) { d.Carrier = false })
+					k.Change("eth1", func(d *link.Device) { d.Carrier = false })
 				}
 				tt.set(t, k)
 				if tt.needs.Hosts == nil {
@@ -103,10 +105,10 @@ func TestChoiceHostsOfWords(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), ethernet(4, "eth2", macC))
-				k.servers["eth0"] = leases(t, "10.88.0.76/24", gateway(""))
-				k.servers["eth1"] = leases(t, "10.89.0.76/24", gateway(""))
-				k.servers["eth2"] = after(2*time.Second, leases(t, "10.90.0.76/24", gateway("")))
+				k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB), linktest.Ethernet(4, "eth2", macC))
+				k.Servers["eth0"] = fakekernel.Leases(t, "10.88.0.76/24", fakekernel.Gateway(""))
+				k.Servers["eth1"] = fakekernel.Leases(t, "10.89.0.76/24", fakekernel.Gateway(""))
+				k.Servers["eth2"] = after(2*time.Second, fakekernel.Leases(t, "10.90.0.76/24", fakekernel.Gateway("")))
 				r := tryFor(t, line, wantsHosts("10.90.0.1"), time.Minute, k, nil)
 				var up []string
 				for _, s := range append([]netsetup.State{r.state}, r.state.Others...) {
@@ -147,8 +149,8 @@ func TestChoiceBootDev(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, noCarrier(ethernet(2, "eth0", macA)), ethernet(3, "eth1", macB))
-				k.servers["eth0"], k.servers["eth1"] = goodServer(t), leases(t, "10.77.0.24/24")
+				k := fakekernel.New(t, linktest.NoCarrier(linktest.Ethernet(2, "eth0", macA)), linktest.Ethernet(3, "eth1", macB))
+				k.Servers["eth0"], k.Servers["eth1"] = fakekernel.GoodServer(t), fakekernel.Leases(t, "10.77.0.24/24")
 				r := try(t, line, time.Minute, k, nil)
 				if want.err != "" {
 					if r.err == nil || !strings.Contains(r.err.Error(), want.err) {
@@ -173,12 +175,12 @@ func TestChoiceBootDev(t *testing.T) {
 		"ip=eth0:dhcp ip=dhcp bootdev=eth1", "ip=eth0:dhcp ip=eth*:dhcp bootdev=eth1", "ip=eth*:dhcp bootdev=eth1", "ip=driver=virtio*:dhcp bootdev=eth1",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-			k.servers["eth0"] = leases(t, "10.77.0.23/24", rootPath(target))
-			k.servers["eth1"] = after(100*time.Second, leases(t, "10.77.0.24/24", rootPath(target)))
-			quick := leases(t, "10.77.0.24/24")
-			slow := k.servers["eth1"]
-			k.servers["eth1"] = func(m *dhcpv4.DHCPv4) []byte {
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+			k.Servers["eth0"] = fakekernel.Leases(t, "10.77.0.23/24", fakekernel.RootPath(target))
+			k.Servers["eth1"] = after(100*time.Second, fakekernel.Leases(t, "10.77.0.24/24", fakekernel.RootPath(target)))
+			quick := fakekernel.Leases(t, "10.77.0.24/24")
+			slow := k.Servers["eth1"]
+			k.Servers["eth1"] = func(m *dhcpv4.DHCPv4) []byte {
 				if a := slow(m); a != nil {
 					return a
 				}
@@ -193,11 +195,11 @@ func TestChoiceBootDev(t *testing.T) {
 	// Neither is one that appears first taken for it.
 	for _, line := range []string{"ip=eth*:dhcp bootdev=eth1", "ip=driver=virtio*:dhcp bootdev=" + link.Dashed(macB)} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA))
-			k.servers["eth0"], k.servers["eth1"] = goodServer(t), leases(t, "10.77.0.24/24")
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+			k.Servers["eth0"], k.Servers["eth1"] = fakekernel.GoodServer(t), fakekernel.Leases(t, "10.77.0.24/24")
 			r := try(t, line, time.Minute, k, func() {
 				<-time.After(5 * time.Second)
-				k.appear(ethernet(3, "eth1", macB))
+				k.Appear(linktest.Ethernet(3, "eth1", macB))
 			})
 			if r.err != nil || r.state.Device != "eth1" || len(r.state.Others) > 0 || slices.Contains(r.commands, "eth0: DISCOVER") {
 				t.Errorf("%s: %v, %v: %q", line, r.state, r.err, r.commands)
@@ -207,11 +209,11 @@ func TestChoiceBootDev(t *testing.T) {
 	// A word that has another interface in it is looked at again when it is known not to
 	// be that of bootdev=.
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
-		k.servers["eth0"], k.servers["eth1"] = goodServer(t), leases(t, "10.77.0.24/24")
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+		k.Servers["eth0"], k.Servers["eth1"] = fakekernel.GoodServer(t), fakekernel.Leases(t, "10.77.0.24/24")
 		r := try(t, "ip=eth*:dhcp ip=eth1:dhcp bootdev=eth1", time.Minute, k, func() {
 			<-time.After(5 * time.Second)
-			k.appear(ethernet(3, "eth1", macB))
+			k.Appear(linktest.Ethernet(3, "eth1", macB))
 		})
 		if r.err != nil || r.state.Device != "eth1" || len(r.state.Others) != 1 {
 			t.Errorf("%v, %v: %q", r.state, r.err, r.commands)
@@ -223,14 +225,14 @@ func TestChoiceBootDev(t *testing.T) {
 func TestChoiceNeedNetWaits(t *testing.T) {
 	for _, carrier := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA), noCarrier(ethernet(3, "eth1", macB)))
-			k.servers["eth0"] = leases(t, "10.88.0.76/24")
-			k.servers["eth1"] = after(2*time.Minute, leases(t, "10.89.0.76/24", rootPath(target)))
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.NoCarrier(linktest.Ethernet(3, "eth1", macB)))
+			k.Servers["eth0"] = fakekernel.Leases(t, "10.88.0.76/24")
+			k.Servers["eth1"] = after(2*time.Minute, fakekernel.Leases(t, "10.89.0.76/24", fakekernel.RootPath(target)))
 			r := tryFor(t, "ip=dhcp rd.neednet=1", wantsRootPath(), 3*time.Minute, k, func() {
 				if !carrier {
 					<-time.After(2 * time.Minute)
 				}
-				k.change("eth1", func(d *link.Device) { d.Carrier = true })
+				k.Change("eth1", func(d *link.Device) { d.Carrier = true })
 			})
 			if r.err != nil || r.state.Device != "eth1" || len(r.state.Others) != 1 {
 				t.Errorf("%v, %v after %v: %q", r.state, r.err, r.took, r.log)
@@ -242,8 +244,8 @@ func TestChoiceNeedNetWaits(t *testing.T) {
 // A target at a link-local address is on every link, whatever the router says.
 func TestChoiceLinkLocalHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
-		tell := func(e link.News) { k.events <- link.Event{Device: link.Device{Index: 2}, News: &e} }
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+		tell := func(e link.News) { k.Events <- link.Event{Device: link.Device{Index: 2}, News: &e} }
 		r := tryFor(t, "ip=auto6", wantsHosts("fe80::1"), time.Minute, k, func() {
 			tell(link.News{Addr: linkAddr6, Permanent: true})
 			tell(link.News{Router: true})
@@ -259,9 +261,9 @@ func TestChoiceLinkLocalHost(t *testing.T) {
 // What is refused behind its check leaves no address.
 func TestChoiceRefused6LeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), noCarrier(ethernet(3, "eth1", macB)))
-		k.server6 = answers6(t, leaseAddr6.Addr())
-		tell := func(e link.News) { k.events <- link.Event{Device: link.Device{Index: 2}, News: &e} }
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.NoCarrier(linktest.Ethernet(3, "eth1", macB)))
+		k.Server6 = fakekernel.Answers6(t, leaseAddr6.Addr())
+		tell := func(e link.News) { k.Events <- link.Event{Device: link.Device{Index: 2}, News: &e} }
 		r := tryFor(t, "ip=dhcp6", wantsHosts("2001:db8:9::1"), 8*time.Second, k, func() {
 			tell(link.News{Addr: linkAddr6, Permanent: true})
 			<-time.After(time.Second)

@@ -60,7 +60,7 @@ func openUDP6(d link.Device) (*udp6Conn, error) {
 }
 
 // send sends to all relays and servers on the link (ff02::1:2).
-func (c *udp6Conn) send(m lease.Message) error {
+func (c *udp6Conn) Send(m lease.Message) error {
 	to := unix.SockaddrInet6{
 		Port: server6Port, ZoneId: uint32(c.dev.Index),
 		Addr: [16]byte{0: 0xff, 1: 0x02, 13: 1, 15: 2},
@@ -75,7 +75,7 @@ func (c *udp6Conn) send(m lease.Message) error {
 	return err
 }
 
-func (c *udp6Conn) receive() (lease.Packet, error) {
+func (c *udp6Conn) Receive() (lease.Packet, error) {
 	for {
 		var (
 			n    int
@@ -111,10 +111,10 @@ func (c *udp6Conn) Close() error {
 	return err
 }
 
-// solicit6 sends a router solicitation (RFC 4861 section 4.1) to all routers on
+// Solicit6 sends a router solicitation (RFC 4861 section 4.1) to all routers on
 // the link; the kernel takes the answers in. The hop limit must be 255.
 // github.com/mdlayher/ndp would add 129 KiB to /init for these eight bytes.
-func (kernel) solicit6(d link.Device) error {
+func (kernel) Solicit6(d link.Device) error {
 	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_ICMPV6)
 	if err != nil {
 		return err

@@ -147,7 +147,7 @@ func (c *packetConn) Close() error {
 	return err
 }
 
-func (c *packetConn) send(m lease.Message) error {
+func (c *packetConn) Send(m lease.Message) error {
 	packet, to := m.Payload, m.To
 	if c.via == lease.ChannelDHCP {
 		src, dst := m.Src, m.Dst
@@ -195,9 +195,9 @@ func (c *packetConn) send(m lease.Message) error {
 // status, len, snaplen (32 bits), mac, net, vlan_tci, vlan_tpid (16 bits).
 const sizeofAuxdata = 20
 
-// receive returns the next packet, of DHCP the payload of the datagram. It is
+// Receive returns the next packet, of DHCP the payload of the datagram. It is
 // the caller's.
-func (c *packetConn) receive() (lease.Packet, error) {
+func (c *packetConn) Receive() (lease.Packet, error) {
 	for {
 		var (
 			n, oobn int

@@ -10,14 +10,16 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // What a device cannot have is told once, and tried again when another device has its
 // name: not because time passes, nor when its carrier comes and goes.
 func TestRunContradictionOnce(t *testing.T) {
 	card := link.Device{Index: 3, Name: "storage", Type: link.HwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"}
-	port := named(guidePort(), "storage")
+	port := named(linktest.GuidePort(), "storage")
 	for line, tt := range map[string]struct {
 		is, becomes link.Device
 		told, after string
@@ -35,14 +37,14 @@ func TestRunContradictionOnce(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t)
-				rules := underRules(k)
+				k := fakekernel.New(t)
+				rules := fakekernel.UnderRules(k)
 				show := func(d link.Device, index int) {
 					d.Index = index
 					if d.Type == link.HwInfiniBand {
-						rules.port(d, 2044, false)
+						rules.Port(d, 2044, false)
 					} else {
-						k.appear(d)
+						k.Appear(d)
 					}
 				}
 				show(tt.is, 3)
@@ -50,13 +52,13 @@ func TestRunContradictionOnce(t *testing.T) {
 				r := try(t, line, 5*time.Minute, k, func() {
 					for range 5 {
 						<-time.After(30 * time.Second)
-						k.change("storage", func(d *link.Device) { d.Carrier = !d.Carrier })
+						k.Change("storage", func(d *link.Device) { d.Carrier = !d.Carrier })
 					}
 					<-time.After(30 * time.Second)
-					k.mu.Lock()
-					before = len(k.commands)
-					k.mu.Unlock()
-					rules.unregister("storage")
+					k.Lock()
+					before = len(k.Commands)
+					k.Unlock()
+					rules.Unregister("storage")
 					<-time.After(time.Second)
 					show(tt.becomes, 77) // its port has changed its type
 				})
@@ -77,16 +79,16 @@ func TestRunContradictionOnce(t *testing.T) {
 // contradicted it as InfiniBand is tried when it is Ethernet.
 func TestRunContradictionOfBond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t)
-		rules := underRules(k)
-		k.servers["bond0"] = goodServer(t)
-		rules.port(named(guidePort(), "two"), 2044, false)
+		k := fakekernel.New(t)
+		rules := fakekernel.UnderRules(k)
+		k.Servers["bond0"] = fakekernel.GoodServer(t)
+		rules.Port(named(linktest.GuidePort(), "two"), 2044, false)
 		r := try(t, "bond=bond0:one,two:mode=active-backup ip=bond0:dhcp::52:54:00:12:34:99", time.Minute, k, func() {
 			<-time.After(time.Second)
-			rules.join("two", 2044)
-			k.appear(withCarrier(link.Device{Index: 3, Name: "one", Type: link.HwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"}))
+			rules.Join("two", 2044)
+			k.Appear(linktest.WithCarrier(link.Device{Index: 3, Name: "one", Type: link.HwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"}))
 			<-time.After(20 * time.Second)
-			k.change("two", func(d *link.Device) { d.Master, d.Up = 0, false }) // ip link set two nomaster
+			k.Change("two", func(d *link.Device) { d.Master, d.Up = 0, false }) // ip link set two nomaster
 		})
 		const told = "bond0 is InfiniBand by two; one is Ethernet and cannot be in it"
 		if log := strings.Join(r.log, "\n"); r.err != nil || strings.Count(log, "which takes none: leave it out") < 1 || strings.Contains(log, "tried") ||
@@ -122,18 +124,18 @@ func TestRunLinkRefused(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t)
-				underRules(k)
+				k := fakekernel.New(t)
+				fakekernel.UnderRules(k)
 				for i, name := range []string{"storage", "eth0"} {
-					d := ethernet(3+i, name, macA[:5]+link.HardwareAddr([]byte{byte(i)}))
+					d := linktest.Ethernet(3+i, name, macA[:5]+link.HardwareAddr([]byte{byte(i)}))
 					d.Broadcast = "\xff\xff\xff\xff\xff\xff"
-					k.appear(d)
+					k.Appear(d)
 				}
 				for i, name := range []string{"storage", "eth0", "vlan5", "vlan6", "bond1"} {
-					k.servers[name] = leases(t, "10.7"+string(rune('0'+i))+".0.23/24", func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionRouter) })
+					k.Servers[name] = fakekernel.Leases(t, "10.7"+string(rune('0'+i))+".0.23/24", func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionRouter) })
 				}
 				if tt.refuse != "" {
-					k.refuse = map[string]error{"ip " + tt.refuse: errors.New("file exists")}
+					k.Refuse = map[string]error{"ip " + tt.refuse: errors.New("file exists")}
 				}
 				r := watched(t, line, 30*time.Second, k, func() {})
 				for _, name := range tt.want {
@@ -156,12 +158,12 @@ func TestRunLinkRefused(t *testing.T) {
 func TestRunLinkOfLoserRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const add = "link add link eth0 name vlan5 type vlan id 5"
-		k := newFakeKernel(t)
-		underRules(k)
-		k.opening["eth0"] = 2 * time.Second
-		k.fail = map[string]error{"ip " + add: errors.New("device or resource busy")}
-		k.servers["eth1"], k.servers["vlan5"] = goodServer(t), leases(t, "10.78.0.23/24")
-		k.appear(ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+		k := fakekernel.New(t)
+		fakekernel.UnderRules(k)
+		k.Opening["eth0"] = 2 * time.Second
+		k.Fail = map[string]error{"ip " + add: errors.New("device or resource busy")}
+		k.Servers["eth1"], k.Servers["vlan5"] = fakekernel.GoodServer(t), fakekernel.Leases(t, "10.78.0.23/24")
+		k.Appear(linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
 		r := watched(t, "ip=eth*:dhcp vlan=vlan5:eth0 ip=vlan5:dhcp", 5*time.Second, k, func() {})
 		if r.err != nil || timesOf(r.commands, add) != 2 || slices.Contains(r.commands, "link set eth0 down") ||
 			!slices.Contains(r.commands, "addr add 10.78.0.23/24 brd + dev vlan5") {

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // Each case is a command line on a node with two cards, in slots 3 and 4, of the
@@ -71,11 +74,11 @@ func TestRunDeviceWords(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				one, two := inSlot(ethernet(2, "eth0", macA), "3"), inSlot(ethernet(3, "eth1", macB), "4")
+				one, two := inSlot(linktest.Ethernet(2, "eth0", macA), "3"), inSlot(linktest.Ethernet(3, "eth1", macB), "4")
 				one.Driver = "e1000e"
-				k := newFakeKernel(t, one, two)
-				k.made = func() {}
-				k.servers["ens4"], k.servers["enp0s4"] = goodServer(t), goodServer(t)
+				k := fakekernel.New(t, one, two)
+				k.Made = func() {}
+				k.Servers["ens4"], k.Servers["enp0s4"] = fakekernel.GoodServer(t), fakekernel.GoodServer(t)
 				r := try(t, line, 20*time.Second, k, nil)
 				switch {
 				case want.err != "" && (r.err == nil || !strings.Contains(r.err.Error(), want.err)):
@@ -112,18 +115,18 @@ func TestRunFormerName(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, inSlot(ethernet(2, "eth0", macA), "3"))
+				k := fakekernel.New(t, inSlot(linktest.Ethernet(2, "eth0", macA), "3"))
 				for _, dev := range []string{"ens3", "lan0"} {
-					k.servers[dev] = goodServer(t)
+					k.Servers[dev] = fakekernel.GoodServer(t)
 				}
 				for _, dev := range []string{"ens4", "eth0", "eth1"} {
-					k.servers[dev] = leases(t, "10.77.0.24/24")
+					k.Servers[dev] = fakekernel.Leases(t, "10.77.0.24/24")
 				}
 				r := try(t, tt.line, time.Minute, k, func() {
 					if tt.later == "eth0" {
 						<-time.After(time.Second)
 					}
-					k.appear(inSlot(ethernet(3, tt.later, macB), "4"))
+					k.Appear(inSlot(linktest.Ethernet(3, tt.later, macB), "4"))
 				})
 				if r.err != nil {
 					t.Fatal(r.err)

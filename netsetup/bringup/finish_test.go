@@ -7,17 +7,19 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // closesAfterFirst has the bond served as soon as eth0 has joined, and eth1 take that
 // long to join: Up returns in the middle of its set-up.
-func closesAfterFirst(t *testing.T, joins time.Duration) *fakeKernel {
-	k := newFakeKernel(t, noCarrier(ethernet(2, "eth0", macA)), noCarrier(ethernet(3, "eth1", macB)))
-	rules := underRules(k)
-	k.then = func(s link.Step) {
+func closesAfterFirst(t *testing.T, joins time.Duration) *fakekernel.Kernel {
+	k := fakekernel.New(t, linktest.NoCarrier(linktest.Ethernet(2, "eth0", macA)), linktest.NoCarrier(linktest.Ethernet(3, "eth1", macB)))
+	rules := fakekernel.UnderRules(k)
+	k.Then = func(s link.Step) {
 		if s == (link.SetMaster{Dev: "eth1", Master: "bond0"}) {
-			rules.change("bond0", func(d *link.Device) { d.Carrier = true })
+			rules.Change("bond0", func(d *link.Device) { d.Carrier = true })
 			<-time.After(joins)
 		}
 	}
@@ -49,10 +51,10 @@ func TestRunFinishesInTime(t *testing.T) {
 		k := closesAfterFirst(t, time.Hour)
 		r := try(t, primaryBond, time.Minute, k, nil)
 		<-time.After(2 * time.Hour)
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if r.err != nil || r.took != finishTime || slices.Contains(k.commands, "link set bond0 type bond primary eth1") {
-			t.Errorf("%v, %v after %v\n%s", r.state, r.err, r.took, strings.Join(k.commands, "\n"))
+		k.Lock()
+		defer k.Unlock()
+		if r.err != nil || r.took != finishTime || slices.Contains(k.Commands, "link set bond0 type bond primary eth1") {
+			t.Errorf("%v, %v after %v\n%s", r.state, r.err, r.took, strings.Join(k.Commands, "\n"))
 		}
 		want := []string{"1s eth1: its driver virtio_net has been opening it for 1 s: the boot goes on, bond0 may be left half set up"}
 		if !slices.Equal(r.log, want) {
@@ -65,7 +67,7 @@ func TestRunFinishesInTime(t *testing.T) {
 func TestRunFinishesWithError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := closesAfterFirst(t, 300*time.Millisecond)
-		k.refuse = map[string]error{"ip link set bond0 type bond primary eth1": errInvalid}
+		k.Refuse = map[string]error{"ip link set bond0 type bond primary eth1": fakekernel.ErrInvalid}
 		r := try(t, primaryBond, time.Minute, k, nil)
 		want := []string{"0s set up eth1: ip link set bond0 type bond primary eth1: invalid argument; not tried again"}
 		if r.err != nil || !slices.Equal(r.log, want) {
@@ -81,12 +83,12 @@ func TestRunFinishesUntried(t *testing.T) {
 		k, rules := ibFabric(t, 4092)
 		r := watched(t, "ip=ib0:dhcp ib.pkey=ib0.8001 nodisk.dhcp.clientid=guid", 10500*time.Millisecond, k, func() {
 			<-time.After(time.Second)
-			rules.join("ib0", 2044)
+			rules.Join("ib0", 2044)
 			<-time.After(10 * time.Second)
-			k.mu.Lock()
-			k.refuse = map[string]error{add: errInvalid}
-			k.mu.Unlock()
-			rules.unregister("ib0.8001")
+			k.Lock()
+			k.Refuse = map[string]error{add: fakekernel.ErrInvalid}
+			k.Unlock()
+			rules.Unregister("ib0.8001")
 		})
 		told := func(s string) bool {
 			return strings.HasSuffix(s, " links on ib0: "+add+": invalid argument; not tried again")

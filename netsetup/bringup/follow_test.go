@@ -16,7 +16,9 @@ import (
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // mtusOf are the commands that set the MTU of the device.
@@ -25,21 +27,21 @@ func mtusOf(commands []string, dev string) []string {
 }
 
 func secondPort() link.Device {
-	d := guidePort()
-	d.Index, d.Name, d.Addr, d.Port = 6, "ib1", guideAddr[:19]+"\x3a", 2
+	d := linktest.GuidePort()
+	d.Index, d.Name, d.Addr, d.Port = 6, "ib1", linktest.GuideAddr[:19]+"\x3a", 2
 	return d
 }
 
 // watched runs Up, which has a minute, and then Keep, all beside the script; what is
 // told of the last is in last.
-func watched(t *testing.T, line string, during time.Duration, k *fakeKernel, script func()) result {
+func watched(t *testing.T, line string, during time.Duration, k *fakekernel.Kernel, script func()) result {
 	t.Helper()
 	c, err := netsetup.ParseConfig(cmdline.Parse(line))
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := &logLines{start: time.Now()}
-	r := newRunner(c, k, slog.New(lines))
+	r := newRunner(c, node{k}, slog.New(lines))
 	ended := make(chan struct{})
 	go func() {
 		script()
@@ -57,22 +59,22 @@ func watched(t *testing.T, line string, during time.Duration, k *fakeKernel, scr
 	<-ended
 	r.close()
 	synctest.Wait()
-	k.mu.Lock()
-	commands := slices.Clone(k.commands)
-	k.mu.Unlock()
+	k.Lock()
+	commands := slices.Clone(k.Commands)
+	k.Unlock()
 	return result{s, err, commands, lines.lines, took, r.result()}
 }
 
 // ibFabric is a kernel with IPoIB ports of those largest MTUs that have not joined.
-func ibFabric(t *testing.T, most ...int) (*fakeKernel, *kernelRules) {
-	k := newFakeKernel(t)
-	rules := underRules(k)
-	for i, d := range []link.Device{guidePort(), secondPort()}[:len(most)] {
-		k.ports[fmt.Sprintf("%s/%d", d.HCA, d.Port)] = active()
-		rules.port(d, most[i], false)
+func ibFabric(t *testing.T, most ...int) (*fakekernel.Kernel, *fakekernel.Rules) {
+	k := fakekernel.New(t)
+	rules := fakekernel.UnderRules(k)
+	for i, d := range []link.Device{linktest.GuidePort(), secondPort()}[:len(most)] {
+		k.Ports[fmt.Sprintf("%s/%d", d.HCA, d.Port)] = active()
+		rules.Port(d, most[i], false)
 	}
 	for _, name := range []string{"ib0", "bond0", "ib0.8001"} {
-		k.servers[name] = goodServer(t)
+		k.Servers[name] = fakekernel.GoodServer(t)
 	}
 	return k, rules
 }
@@ -112,10 +114,10 @@ func TestRunBondMTU(t *testing.T) {
 				r := watched(t, tt.line, 5*time.Second, k, func() {
 					<-time.After(time.Second)
 					for i, mtu := range tt.groups {
-						rules.join([]string{"ib0", "ib1"}[i], mtu)
+						rules.Join([]string{"ib0", "ib1"}[i], mtu)
 					}
 				})
-				bond, _ := rules.device("bond0")
+				bond, _ := rules.Device("bond0")
 				if r.err != nil || bond.MTU != tt.want || r.last.MTU != tt.want {
 					t.Errorf("%v, the bond has %d, the State says %d, want %d\n%q", r.err, bond.MTU, r.last.MTU, tt.want, r.commands)
 				}
@@ -135,10 +137,10 @@ func TestRunBondMTURises(t *testing.T) {
 		k, rules := ibFabric(t, 4092)
 		r := watched(t, "bond=bond0:ib0:mode=1 ip=bond0:dhcp nodisk.dhcp.clientid=guid", 30*time.Second, k, func() {
 			<-time.After(time.Second)
-			rules.join("ib0", 2044)
+			rules.Join("ib0", 2044)
 			<-time.After(10 * time.Second)
-			rules.join("ib0", 4092) // the subnet manager has made the group anew
-			if err := rules.linkMTU("ib0", 4092); err != nil {
+			rules.Join("ib0", 4092) // the subnet manager has made the group anew
+			if err := rules.LinkMTU("ib0", 4092); err != nil {
 				t.Error(err)
 			}
 		})
@@ -170,13 +172,13 @@ func TestRunConnected(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, rules := ibFabric(t)
-				k.ports["mlx4_0/1"] = active()
-				rules.port(guidePort(), 4092, tt.cm)
+				k.Ports["mlx4_0/1"] = active()
+				rules.Port(linktest.GuidePort(), 4092, tt.cm)
 				r := watched(t, tt.line+" nodisk.dhcp.clientid=guid", 10*time.Second, k, func() {
 					<-time.After(time.Second)
-					rules.join("ib0", 2044)
+					rules.Join("ib0", 2044)
 				})
-				d, _ := rules.device(r.state.Device)
+				d, _ := rules.Device(r.state.Device)
 				if r.err != nil || d.MTU != tt.want || r.last.MTU != tt.want {
 					t.Errorf("%v, %s has %d, the State says %d, want %d\n%q", r.err, d.Name, d.MTU, r.last.MTU, tt.want, r.commands)
 				}
@@ -198,13 +200,13 @@ func TestRunMTUOfFabric(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, rules := ibFabric(t, 4092)
 				if option26 {
-					k.servers["ib0"] = leases(t, "10.77.0.23/24", func(m *dhcpv4.DHCPv4) {
+					k.Servers["ib0"] = fakekernel.Leases(t, "10.77.0.23/24", func(m *dhcpv4.DHCPv4) {
 						m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionInterfaceMTU, []byte{0x0f, 0xfc}))
 					})
 				}
 				r := watched(t, line+" nodisk.dhcp.clientid=guid", 20*time.Second, k, func() {
 					<-time.After(time.Second)
-					rules.join("ib0", 2044)
+					rules.Join("ib0", 2044)
 				})
 				warned := slices.DeleteFunc(slices.Clone(r.log), func(s string) bool { return s != told })
 				if r.err != nil || r.state.MTU != 2044 || len(warned) != 1 {
@@ -233,17 +235,17 @@ func TestRunRefusedTogether(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, rules := ibFabric(t, 4092, 4092)
 				for i, dev := range []string{"ib0", "ib1", "ib2"} {
-					k.servers[dev] = leases(t, fmt.Sprintf("10.77.%d.23/24", i))
+					k.Servers[dev] = fakekernel.Leases(t, fmt.Sprintf("10.77.%d.23/24", i))
 				}
 				third := secondPort()
-				third.Index, third.Name, third.Addr, third.HCA = 7, "ib2", guideAddr[:19]+"\x3b", "mlx4_1"
+				third.Index, third.Name, third.Addr, third.HCA = 7, "ib2", linktest.GuideAddr[:19]+"\x3b", "mlx4_1"
 				r := watched(t, "nodisk.ib.mode=connected nodisk.dhcp.clientid=guid "+strings.Replace(line, "ib0,ib1", "ib0,ib1,ib2", 1), 20*time.Second, k, func() {
 					<-time.After(time.Second)
-					rules.join("ib0", 2044)
-					rules.join("ib1", 2044)
+					rules.Join("ib0", 2044)
+					rules.Join("ib1", 2044)
 					<-time.After(5 * time.Second)
-					rules.port(third, 4092, false)
-					rules.join("ib2", 2044)
+					rules.Port(third, 4092, false)
+					rules.Join("ib2", 2044)
 				})
 				log := slices.DeleteFunc(slices.Clone(r.log), func(s string) bool { return !strings.Contains(s, "invalid argument") })
 				if diff := cmp.Diff(want, log); diff != "" || r.err != nil {
@@ -271,16 +273,16 @@ func TestRunMTUBusy(t *testing.T) {
 					k, rules := ibFabric(t, 4092)
 					want, most := tt.want, 2
 					if ever {
-						k.refuse = map[string]error{"ip " + tt.command: syscall.EBUSY}
+						k.Refuse = map[string]error{"ip " + tt.command: syscall.EBUSY}
 						want, most = tt.ever, 12
 					} else {
-						k.fail["ip "+tt.command] = syscall.EAGAIN
+						k.Fail["ip "+tt.command] = syscall.EAGAIN
 					}
 					r := watched(t, tt.line+" nodisk.dhcp.clientid=guid", time.Minute, k, func() {
 						<-time.After(20 * time.Second)
-						rules.join("ib0", 2044)
+						rules.Join("ib0", 2044)
 					})
-					d, _ := rules.device(tt.device)
+					d, _ := rules.Device(tt.device)
 					if n := timesOf(r.commands, tt.command); r.err != nil || d.MTU != want || n < 2 || n > most {
 						t.Errorf("%v, MTU %d, want %d, set %d times\n%s\n%s", r.err, d.MTU, want, n, strings.Join(r.commands, "\n"), strings.Join(r.log, "\n"))
 					}
@@ -303,13 +305,13 @@ func TestRunBondMTULeased(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, rules := ibFabric(t, 4092, 4092)
-				k.servers["bond0"] = leases(t, "10.77.0.23/24", func(m *dhcpv4.DHCPv4) {
+				k.Servers["bond0"] = fakekernel.Leases(t, "10.77.0.23/24", func(m *dhcpv4.DHCPv4) {
 					m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionInterfaceMTU, []byte{0x0f, 0xfc}))
 				})
 				script := func() {
 					<-time.After(time.Second)
-					rules.join("ib0", 2044)
-					rules.join("ib1", 2044)
+					rules.Join("ib0", 2044)
+					rules.Join("ib1", 2044)
 				}
 				var r result
 				if during == 0 {
@@ -317,7 +319,7 @@ func TestRunBondMTULeased(t *testing.T) {
 				} else {
 					r = watched(t, ibBond, during, k, script)
 				}
-				bond, _ := rules.device("bond0")
+				bond, _ := rules.Device("bond0")
 				if r.err != nil || bond.MTU != 2044 || r.state.MTU != 2044 || r.last.MTU != 2044 {
 					t.Errorf("%v, the bond has %d, the State says %d and then %d\n%q", r.err, bond.MTU, r.state.MTU, r.last.MTU, r.commands)
 				}

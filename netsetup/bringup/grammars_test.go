@@ -6,17 +6,20 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // The kernel's client identifier is sent for the word that has it, the node's for the
 // others.
 func TestRunClientIDOfWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
 		ids := make(map[string]string)
 		for dev, lease := range map[string]string{"eth0": "10.77.0.23/24", "eth1": "10.78.0.23/24"} {
-			good := leases(t, lease)
-			k.servers[dev] = func(m *dhcpv4.DHCPv4) []byte {
+			good := fakekernel.Leases(t, lease)
+			k.Servers[dev] = func(m *dhcpv4.DHCPv4) []byte {
 				ids[dev] = string(m.Options.Get(dhcpv4.OptionClientIdentifier))
 				return good(m)
 			}

@@ -10,8 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // active is a port that has all the gates open.
@@ -19,14 +21,9 @@ func active() link.PortState {
 	return link.PortState{Phys: "LinkUp", State: "ACTIVE", PKeys: []uint16{0xffff}}
 }
 
-func withCarrier(d link.Device) link.Device {
-	d.Carrier = true
-	return d
-}
-
 // onlyID answers clients of one identifier.
-func onlyID(t *testing.T, id []byte) fakeServer {
-	good := goodServer(t)
+func onlyID(t *testing.T, id []byte) fakekernel.Responder {
+	good := fakekernel.GoodServer(t)
 	return func(m *dhcpv4.DHCPv4) []byte {
 		if string(m.Options.Get(dhcpv4.OptionClientIdentifier)) != string(id) {
 			return nil
@@ -39,11 +36,11 @@ func onlyID(t *testing.T, id []byte) fakeServer {
 // costs no time.
 func TestRunInfiniBandAuto(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, withCarrier(guidePort()))
-		guid, _ := guideAddr.GUID()
+		k := fakekernel.New(t, linktest.WithCarrier(linktest.GuidePort()))
+		guid, _ := linktest.GuideAddr.GUID()
 		var headers []string
 		server := onlyID(t, guid.Typed())
-		k.servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
+		k.Servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
 			if !m.IsBroadcast() {
 				t.Error("no broadcast flag")
 			}
@@ -75,12 +72,12 @@ func TestRunInfiniBandAuto(t *testing.T) {
 // Each gate has its sentence, counted from when it was reached.
 func TestRunInfiniBandGates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, guidePort())
-		k.servers["ib0"] = goodServer(t)
+		k := fakekernel.New(t, linktest.GuidePort())
+		k.Servers["ib0"] = fakekernel.GoodServer(t)
 		set := func(p link.PortState) {
-			k.mu.Lock()
-			k.ports["mlx4_0/1"] = p
-			k.mu.Unlock()
+			k.Lock()
+			k.Ports["mlx4_0/1"] = p
+			k.Unlock()
 		}
 		p := link.PortState{Phys: "Polling", State: "DOWN", PKeys: []uint16{0xffff}}
 		set(p)
@@ -95,7 +92,7 @@ func TestRunInfiniBandGates(t *testing.T) {
 				set(p)
 			}
 			<-time.After(19 * time.Second)
-			k.change("ib0", func(d *link.Device) { d.Carrier = true })
+			k.Change("ib0", func(d *link.Device) { d.Carrier = true })
 		})
 		if r.err != nil || r.took != 76*time.Second+lease.ProbeWaitInfiniBand {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
@@ -117,13 +114,13 @@ func TestRunInfiniBandGates(t *testing.T) {
 // rd.net.timeout.carrier= is the time of each gate, not of all of them.
 func TestRunInfiniBandTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, guidePort())
-		k.ports["mlx4_0/1"] = link.PortState{Phys: "Polling", State: "DOWN"}
+		k := fakekernel.New(t, linktest.GuidePort())
+		k.Ports["mlx4_0/1"] = link.PortState{Phys: "Polling", State: "DOWN"}
 		r := try(t, "rd.net.timeout.carrier=15", 2*time.Minute, k, func() {
 			<-time.After(9 * time.Second)
-			k.mu.Lock()
-			k.ports["mlx4_0/1"] = link.PortState{Phys: "LinkUp", State: "INIT"}
-			k.mu.Unlock()
+			k.Lock()
+			k.Ports["mlx4_0/1"] = link.PortState{Phys: "LinkUp", State: "INIT"}
+			k.Unlock()
 		})
 		if r.err == nil || r.took != 25*time.Second || !strings.Contains(r.err.Error(), "the subnet manager has not configured port 1 of mlx4_0 (state INIT for 15 s)") {
 			t.Errorf("%v, after %v", r.err, r.took)
@@ -141,8 +138,8 @@ func TestRunInfiniBandOtherName(t *testing.T) {
 		{[]string{"mlx4_0"}, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, guidePort())
-			k.adapters = tt.adapters
+			k := fakekernel.New(t, linktest.GuidePort())
+			k.Adapters = tt.adapters
 			r := try(t, "ip=ib7:dhcp", 5*time.Second, k, nil)
 			if r.err == nil || !strings.Contains(r.err.Error(), "ib7: no such interface (present: ib0 ") {
 				t.Fatal(r.err)
@@ -168,8 +165,8 @@ func TestRunInfiniBandAbsent(t *testing.T) {
 		"no parent": {"ib.pkey=ib0.8001 ip=ib0.8001:dhcp", nil, "ib0.8001: is not made yet: ib0: no such interface (none is present): check its name and that its driver is in the image; no driver has found"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t)
-			k.adapters = tt.adapters
+			k := fakekernel.New(t)
+			k.Adapters = tt.adapters
 			r := try(t, tt.line, 5*time.Second, k, nil)
 			if r.err == nil || !strings.Contains(r.err.Error(), tt.want) {
 				t.Errorf("%s: %v", name, r.err)
@@ -181,19 +178,19 @@ func TestRunInfiniBandAbsent(t *testing.T) {
 // The parent is set up, the child is made and asks; the parent does not.
 func TestRunChild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		parent := guidePort()
-		k := newFakeKernel(t, withCarrier(parent))
-		k.ports["mlx4_0/1"] = active()
-		k.servers["ib0"], k.servers["ib0.8001"] = goodServer(t), goodServer(t)
+		parent := linktest.GuidePort()
+		k := fakekernel.New(t, linktest.WithCarrier(parent))
+		k.Ports["mlx4_0/1"] = active()
+		k.Servers["ib0"], k.Servers["ib0.8001"] = fakekernel.GoodServer(t), fakekernel.GoodServer(t)
 		child := link.Device{
-			Index: 9, Name: "ib0.8001", Type: link.HwInfiniBand, Addr: guideAddr, MTU: 2044, Parent: parent.Index,
+			Index: 9, Name: "ib0.8001", Type: link.HwInfiniBand, Addr: linktest.GuideAddr, MTU: 2044, Parent: parent.Index,
 			Broadcast: "\x00\xff\xff\xff\xff\x12\x40\x1b\x80\x01\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff",
 		}
-		k.made = func() { k.appear(child) }
+		k.Made = func() { k.Appear(child) }
 		// Without a name in ip=, too: the child stands for its parent.
 		r := try(t, "ib.pkey=ib0.8001 nodisk.dhcp.clientid=flexboot ip=dhcp", time.Minute, k, func() {
 			<-time.After(12 * time.Second)
-			k.change("ib0.8001", func(d *link.Device) { d.Carrier = true })
+			k.Change("ib0.8001", func(d *link.Device) { d.Carrier = true })
 		})
 		if r.err != nil || r.state.Device != "ib0.8001" {
 			t.Errorf("%v, %v", r.state, r.err)
@@ -214,20 +211,20 @@ func TestRunChild(t *testing.T) {
 // The bond becomes an InfiniBand interface with its first port, and asks as one.
 func TestRunBond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ib1 := guidePort()
-		ib1.Index, ib1.Name, ib1.Addr, ib1.Up, ib1.Port = 6, "ib1", guideAddr[:19]+"\x3a", true, 2
-		k := newFakeKernel(t)
-		k.ports["mlx4_0/1"], k.ports["mlx4_0/2"] = link.PortState{Phys: "LinkUp", State: "INIT"}, link.PortState{Phys: "Polling", State: "DOWN"}
-		k.servers["bond0"] = goodServer(t)
+		ib1 := linktest.GuidePort()
+		ib1.Index, ib1.Name, ib1.Addr, ib1.Up, ib1.Port = 6, "ib1", linktest.GuideAddr[:19]+"\x3a", true, 2
+		k := fakekernel.New(t)
+		k.Ports["mlx4_0/1"], k.Ports["mlx4_0/2"] = link.PortState{Phys: "LinkUp", State: "INIT"}, link.PortState{Phys: "Polling", State: "DOWN"}
+		k.Servers["bond0"] = fakekernel.GoodServer(t)
 		bond := link.Device{Index: 9, Name: "bond0", Type: link.HwEthernet, Addr: macA, MTU: 1500, Broadcast: "\xff\xff\xff\xff\xff\xff"}
-		k.made = func() { k.appear(bond) }
+		k.Made = func() { k.Appear(bond) }
 		r := try(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
 			<-time.After(time.Second)
-			k.appear(guidePort(), ib1)
+			k.Appear(linktest.GuidePort(), ib1)
 			<-time.After(11 * time.Second)
-			k.change("ib0", func(d *link.Device) { d.Master, d.Carrier, d.Up = 9, true, true })
-			k.change("bond0", func(d *link.Device) {
-				d.Type, d.Addr, d.Broadcast, d.Carrier = link.HwInfiniBand, guideAddr, guidePort().Broadcast, true
+			k.Change("ib0", func(d *link.Device) { d.Master, d.Carrier, d.Up = 9, true, true })
+			k.Change("bond0", func(d *link.Device) {
+				d.Type, d.Addr, d.Broadcast, d.Carrier = link.HwInfiniBand, linktest.GuideAddr, linktest.GuidePort().Broadcast, true
 			})
 		})
 		if r.err != nil || r.state.Device != "bond0" || r.took != 12*time.Second+lease.ProbeWaitInfiniBand {
@@ -252,7 +249,7 @@ func TestRunBond(t *testing.T) {
 }
 
 func TestObstacle(t *testing.T) {
-	d := guidePort()
+	d := linktest.GuidePort()
 	for _, tt := range []struct {
 		p    link.PortState
 		gate link.Gate
@@ -274,16 +271,16 @@ func TestObstacle(t *testing.T) {
 // opened for Ethernet is of no use.
 func TestRunBondTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t)
-		k.servers["bond0"] = goodServer(t)
-		k.opening["bond0"] = 2 * time.Second
-		k.made = func() {
-			k.appear(link.Device{Index: 9, Name: "bond0", Type: link.HwEthernet, Addr: macA, MTU: 1500, Broadcast: "\xff\xff\xff\xff\xff\xff"})
+		k := fakekernel.New(t)
+		k.Servers["bond0"] = fakekernel.GoodServer(t)
+		k.Opening["bond0"] = 2 * time.Second
+		k.Made = func() {
+			k.Appear(link.Device{Index: 9, Name: "bond0", Type: link.HwEthernet, Addr: macA, MTU: 1500, Broadcast: "\xff\xff\xff\xff\xff\xff"})
 		}
 		r := try(t, "bond=bond0:ib0:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
 			<-time.After(time.Second)
-			k.change("bond0", func(d *link.Device) {
-				d.Type, d.Addr, d.Broadcast, d.Carrier = link.HwInfiniBand, guideAddr, guidePort().Broadcast, true
+			k.Change("bond0", func(d *link.Device) {
+				d.Type, d.Addr, d.Broadcast, d.Carrier = link.HwInfiniBand, linktest.GuideAddr, linktest.GuidePort().Broadcast, true
 			})
 		})
 		if r.err != nil || r.state.Device != "bond0" || r.took > 5*time.Second+lease.ProbeWaitInfiniBand {
@@ -297,22 +294,22 @@ func TestRunBondTurns(t *testing.T) {
 func TestRunBondIdentities(t *testing.T) {
 	for name, dead := range map[string]bool{"dead": true, "late": false} {
 		synctest.Test(t, func(t *testing.T) {
-			first, second := guidePort(), guidePort()
-			second.Index, second.Name, second.Addr, second.Port, second.Carrier = 6, "ib1", guideAddr[:19]+"\x3a", 2, true
-			bond := guidePort()
+			first, second := linktest.GuidePort(), linktest.GuidePort()
+			second.Index, second.Name, second.Addr, second.Port, second.Carrier = 6, "ib1", linktest.GuideAddr[:19]+"\x3a", 2, true
+			bond := linktest.GuidePort()
 			bond.Index, bond.Name, bond.Addr, bond.HCA, bond.Port, bond.Physical, bond.Carrier = 9, "bond0", second.Addr, "", 0, false, true
-			guid, _ := guideAddr.GUID()
-			k := newFakeKernel(t)
-			k.servers["bond0"] = onlyID(t, guid.Typed())
-			k.made = func() {
+			guid, _ := linktest.GuideAddr.GUID()
+			k := fakekernel.New(t)
+			k.Servers["bond0"] = onlyID(t, guid.Typed())
+			k.Made = func() {
 				if dead {
-					k.appear(first)
+					k.Appear(first)
 				}
-				k.appear(second, bond)
+				k.Appear(second, bond)
 			}
 			script := func() {
 				<-time.After(300 * time.Millisecond)
-				k.appear(first)
+				k.Appear(first)
 			}
 			if dead {
 				script = nil

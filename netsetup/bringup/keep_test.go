@@ -16,19 +16,21 @@ import (
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/lease/leasetest"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // keep runs Up and then Keep for a time. script runs beside Keep.
-func keep(t *testing.T, line string, during time.Duration, k *fakeKernel, script func()) result {
+func keep(t *testing.T, line string, during time.Duration, k *fakekernel.Kernel, script func()) result {
 	t.Helper()
 	return keepFor(t, line, netsetup.Needs{}, during, k, script)
 }
 
 // keepFor is keep for a boot that needs something; it ends with Close.
-func keepFor(t *testing.T, line string, needs netsetup.Needs, during time.Duration, k *fakeKernel, script func()) result {
+func keepFor(t *testing.T, line string, needs netsetup.Needs, during time.Duration, k *fakekernel.Kernel, script func()) result {
 	t.Helper()
 	c, err := netsetup.ParseConfig(cmdline.Parse(line))
 	if err != nil {
@@ -36,7 +38,7 @@ func keepFor(t *testing.T, line string, needs netsetup.Needs, during time.Durati
 	}
 	c.Needs = needs
 	lines := &logLines{start: time.Now()}
-	r := newRunner(c, k, slog.New(lines))
+	r := newRunner(c, node{k}, slog.New(lines))
 	s, err := r.up(t.Context())
 	if err != nil {
 		r.close()
@@ -52,9 +54,9 @@ func keepFor(t *testing.T, line string, needs netsetup.Needs, during time.Durati
 	r.close()
 	synctest.Wait()
 	last := r.result()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return result{s, err, k.commands, lines.lines, took, last}
+	k.Lock()
+	defer k.Unlock()
+	return result{s, err, k.Commands, lines.lines, took, last}
 }
 
 // Who does not carry the root is set down, but for what was up before, and for
@@ -82,10 +84,10 @@ func TestRunLosersDown(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				up := ethernet(5, "eth3", macD)
+				up := linktest.Ethernet(5, "eth3", macD)
 				up.Up = true
-				k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), ethernet(4, "eth2", macC), up)
-				k.servers["eth1"] = goodServer(t)
+				k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB), linktest.Ethernet(4, "eth2", macC), up)
+				k.Servers["eth1"] = fakekernel.GoodServer(t)
 				r := keep(t, line, time.Second, k, nil)
 				if strings.Contains(line, "10.77.0.5") {
 					want = slices.DeleteFunc([]string{"eth0", "eth1", "eth2"}, func(s string) bool { return s == r.state.Device })
@@ -102,22 +104,22 @@ func TestRunLosersDown(t *testing.T) {
 // goes on already.
 func TestKeepNeedNet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-		k.servers["eth0"] = goodServer(t)
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+		k.Servers["eth0"] = fakekernel.GoodServer(t)
 		r := keep(t, "ip=dhcp rd.neednet=1", time.Minute, k, func() {
 			<-time.After(5 * time.Second)
-			k.mu.Lock()
-			k.servers["eth1"] = func(m *dhcpv4.DHCPv4) []byte {
+			k.Lock()
+			k.Servers["eth1"] = func(m *dhcpv4.DHCPv4) []byte {
 				return leasetest.Answer(t, m, map[dhcpv4.MessageType]dhcpv4.MessageType{
 					dhcpv4.MessageTypeDiscover: dhcpv4.MessageTypeOffer, dhcpv4.MessageTypeRequest: dhcpv4.MessageTypeAck,
 				}[m.MessageType()], func(m *dhcpv4.DHCPv4) { m.YourIPAddr = net.IPv4(10, 77, 0, 24) })
 			}
-			k.mu.Unlock()
-			third := ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03")
-			k.mu.Lock()
-			k.servers["eth2"] = leases(t, "10.77.0.25/24")
-			k.mu.Unlock()
-			k.appear(third)
+			k.Unlock()
+			third := linktest.Ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03")
+			k.Lock()
+			k.Servers["eth2"] = fakekernel.Leases(t, "10.77.0.25/24")
+			k.Unlock()
+			k.Appear(third)
 		})
 		if r.err != nil || r.took != lease.ProbeWait || r.state.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" {
 			t.Fatalf("%v, %v, after %v", r.state, r.err, r.took)
@@ -140,14 +142,14 @@ func TestKeepNeedNet(t *testing.T) {
 // A port that appears behind Up joins its bond.
 func TestKeepLatePort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
-		bond := ethernet(3, "bond0", macA)
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+		bond := linktest.Ethernet(3, "bond0", macA)
 		bond.Physical = false
-		k.made = func() { k.appear(bond) }
-		k.servers["bond0"] = goodServer(t)
+		k.Made = func() { k.Appear(bond) }
+		k.Servers["bond0"] = fakekernel.GoodServer(t)
 		r := keep(t, "bond=bond0:eth0,eth1:mode=active-backup ip=bond0:dhcp", time.Minute, k, func() {
 			<-time.After(20 * time.Second)
-			k.appear(ethernet(4, "eth1", macB))
+			k.Appear(linktest.Ethernet(4, "eth1", macB))
 		})
 		if r.err != nil || r.state.Device != "bond0" || !slices.Contains(r.commands, "link set eth1 master bond0") {
 			t.Errorf("%v, %v\n%s", r.state, r.err, strings.Join(r.commands, "\n"))
@@ -215,9 +217,9 @@ func TestKeepRenews(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, ethernet(2, "eth0", macA))
+				k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
 				l := &leaser{t: t, start: time.Now(), until: tt.until, nak: tt.nak}
-				k.servers["eth0"] = l.serve
+				k.Servers["eth0"] = l.serve
 				r := keep(t, "", 100*time.Second, k, nil)
 				if r.err != nil {
 					t.Fatal(r.err)
@@ -239,9 +241,9 @@ func TestKeepRenews(t *testing.T) {
 // What the boot went by stays that, though the first word comes beside it.
 func TestKeepBeside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-		k.servers["eth0"] = after(15*time.Second, leases(t, "10.88.0.7/24", gateway("10.88.0.1")))
-		k.servers["eth1"] = goodServer(t)
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+		k.Servers["eth0"] = after(15*time.Second, fakekernel.Leases(t, "10.88.0.7/24", fakekernel.Gateway("10.88.0.1")))
+		k.Servers["eth1"] = fakekernel.GoodServer(t)
 		r := keep(t, "ip=eth0:dhcp ip=eth1:dhcp", time.Minute, k, nil)
 		if r.err != nil || r.took != spareServed || r.state.Device != "eth1" || len(r.state.Others) != 0 {
 			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
@@ -260,10 +262,10 @@ func TestKeepBeside(t *testing.T) {
 func TestKeepBesideStaysUp(t *testing.T) {
 	for _, word := range []string{"ip=eth0:dhcp", "ip=driver=mute:dhcp", "ip=52-54-00-12-34-56:dhcp"} {
 		synctest.Test(t, func(t *testing.T) {
-			mute := ethernet(2, "eth0", macA)
+			mute := linktest.Ethernet(2, "eth0", macA)
 			mute.Driver = "mute"
-			k := newFakeKernel(t, mute, ethernet(3, "eth1", macB))
-			k.servers["eth1"] = goodServer(t)
+			k := fakekernel.New(t, mute, linktest.Ethernet(3, "eth1", macB))
+			k.Servers["eth1"] = fakekernel.GoodServer(t)
 			r := keep(t, word+" ip=eth1:dhcp", time.Minute, k, nil)
 			if r.err != nil || r.state.Device != "eth1" || slices.Contains(r.commands, "link set eth0 down") {
 				t.Errorf("%s: %v, %v: %q", word, r.state, r.err, r.commands)

@@ -8,7 +8,9 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // Two limited members do not hear each other, though both have carrier: the sentence
@@ -35,18 +37,18 @@ func TestWaitingLimitedMember(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, rules := ibFabric(t)
-				clear(k.servers)
-				k.ports["mlx4_0/1"] = link.PortState{Phys: "LinkUp", State: "ACTIVE", PKeys: tt.pkeys}
-				port := guidePort()
+				clear(k.Servers)
+				k.Ports["mlx4_0/1"] = link.PortState{Phys: "LinkUp", State: "ACTIVE", PKeys: tt.pkeys}
+				port := linktest.GuidePort()
 				if tt.index0 != 0 {
 					port.Broadcast = port.Broadcast[:8] + link.HardwareAddr([]byte{byte(tt.index0 >> 8), byte(tt.index0)}) + port.Broadcast[10:]
 				}
-				rules.port(port, 2044, false)
+				rules.Port(port, 2044, false)
 				r := try(t, tt.line, 15*time.Second, k, func() {
 					<-time.After(time.Second)
-					rules.join("ib0", 2044)
+					rules.Join("ib0", 2044)
 					<-time.After(time.Second)
-					rules.join("ib0.8001", 2044)
+					rules.Join("ib0.8001", 2044)
 				})
 				begin, end, _ := strings.Cut(tt.want, "|")
 				last := ""
@@ -65,17 +67,17 @@ func TestWaitingLimitedMember(t *testing.T) {
 func TestWaitingLimitedHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, rules := ibFabric(t, 2044)
-		good := goodServer(t)
-		k.servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
+		good := fakekernel.GoodServer(t)
+		k.Servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
 			if m.MessageType() != dhcpv4.MessageTypeDiscover {
 				return nil // it offers, and does not confirm
 			}
 			return good(m)
 		}
-		k.ports["mlx4_0/1"] = link.PortState{Phys: "LinkUp", State: "ACTIVE", PKeys: []uint16{0x7fff}}
+		k.Ports["mlx4_0/1"] = link.PortState{Phys: "LinkUp", State: "ACTIVE", PKeys: []uint16{0x7fff}}
 		r := try(t, "ip=ib0:dhcp nodisk.dhcp.clientid=guid", 15*time.Second, k, func() {
 			<-time.After(time.Second)
-			rules.join("ib0", 2044)
+			rules.Join("ib0", 2044)
 		})
 		if text := strings.Join(r.log, "\n"); !strings.Contains(text, "has not confirmed it") || strings.Contains(text, "limited member") {
 			t.Errorf("%q", r.log)

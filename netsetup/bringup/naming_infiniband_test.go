@@ -8,14 +8,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // portsOfHCA are the two ports of one HCA with the names that udev has for them.
 func portsOfHCA() (first, second link.Device) {
-	first = withCarrier(guidePort())
+	first = linktest.WithCarrier(linktest.GuidePort())
 	second = first
-	second.Index, second.Name, second.Addr, second.Port = 6, "ib1", guideAddr[:19]+"\x3a", 2
+	second.Index, second.Name, second.Addr, second.Port = 6, "ib1", linktest.GuideAddr[:19]+"\x3a", 2
 	first.Udev = link.UdevNames{Slot: "ibs1", Path: "ibp65s0"}
 	second.Udev = link.UdevNames{Slot: "ibs1d1", Path: "ibp65s0d1"}
 	return first, second
@@ -45,14 +47,14 @@ func TestRunNamesInfiniBand(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				first, second := portsOfHCA()
-				k := newFakeKernel(t, first, second)
-				k.ports["mlx4_0/1"], k.ports["mlx4_0/2"] = active(), active()
-				k.servers[tt.device] = goodServer(t)
+				k := fakekernel.New(t, first, second)
+				k.Ports["mlx4_0/1"], k.Ports["mlx4_0/2"] = active(), active()
+				k.Servers[tt.device] = fakekernel.GoodServer(t)
 				child := link.Device{
-					Index: 9, Name: tt.device, Type: link.HwInfiniBand, Addr: guideAddr, MTU: 2044, Parent: first.Index, Carrier: true,
+					Index: 9, Name: tt.device, Type: link.HwInfiniBand, Addr: linktest.GuideAddr, MTU: 2044, Parent: first.Index, Carrier: true,
 					Broadcast: "\x00\xff\xff\xff\xff\x12\x40\x1b\x80\x01\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff",
 				}
-				k.made = func() { k.appear(child) }
+				k.Made = func() { k.Appear(child) }
 				r := try(t, tt.line+" nodisk.dhcp.clientid=guid", time.Minute, k, nil)
 				if r.err != nil || r.state.Device != tt.device {
 					t.Errorf("%v, %v; want %s", r.state, r.err, tt.device)

@@ -12,6 +12,7 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
@@ -24,7 +25,7 @@ func TestUpNames(t *testing.T) {
 	b := newCable(t, "eth1", macB, prefix(serverNet))
 	for _, c := range []*cable{a, b} {
 		c.plug(true)
-		c.serve(goodServer(t))
+		c.serve(fakekernel.GoodServer(t))
 	}
 	alt, err := netlink.LinkByName("eth1")
 	if err != nil {

@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 const macC = link.HardwareAddr("\x52\x54\x00\x12\x34\x58")
@@ -25,7 +27,7 @@ func inSlot(d link.Device, slot string) link.Device {
 // the renames that are done, and what carries the root then.
 func TestRunNames(t *testing.T) {
 	card := func(index int, name string, mac link.HardwareAddr, slot string) link.Device {
-		return inSlot(ethernet(index, name, mac), slot)
+		return inSlot(linktest.Ethernet(index, name, mac), slot)
 	}
 	eth0, eth1, eth2 := card(2, "eth0", macA, "3"), card(3, "eth1", macB, "4"), card(4, "eth2", macC, "5")
 	with := func(d link.Device, f func(d *link.Device)) link.Device { f(&d); return d }
@@ -71,10 +73,10 @@ func TestRunNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, tt.have...)
-				k.made = func() {}
+				k := fakekernel.New(t, tt.have...)
+				k.Made = func() {}
 				for _, d := range []string{"eth0", "eth1", "eth2", "ens3", "ens4", "enp0s3", "enp0s4", "enp0s3.5", "enx525400123456", "wan"} {
-					k.servers[d] = goodServer(t)
+					k.Servers[d] = fakekernel.GoodServer(t)
 				}
 				r := try(t, tt.line, time.Minute, k, nil)
 				if got := r.state.Device + " " + r.state.MAC.String(); r.err != nil || got != tt.device {
@@ -99,9 +101,9 @@ func TestRunNames(t *testing.T) {
 // Where ifname= cannot be done, no other card takes its place.
 func TestRunNameBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-		k.servers["eth0"] = goodServer(t)
-		k.busy = map[string]error{"eth0": errors.New("device or resource busy")}
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+		k.Servers["eth0"] = fakekernel.GoodServer(t)
+		k.Busy = map[string]error{"eth0": errors.New("device or resource busy")}
 		r := try(t, "ifname=eth0:52:54:00:12:34:57 ip=eth0:dhcp", 15*time.Second, k, nil)
 		const want = "eth0: no such interface (present: eth0 52:54:00:12:34:56, eth1 52:54:00:12:34:57): check its name and that its driver is in the image; " +
 			"eth0 has a name that ifname= gives to another: ip link set eth0 name eth2: device or resource busy; " +
@@ -120,14 +122,14 @@ func TestRunNameBusy(t *testing.T) {
 // What the kernel still tells under the old name is about the card of the new.
 func TestRunNameOfBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := inSlot(ethernet(2, "eth0", macA), "3")
-		k := newFakeKernel(t, noCarrier(d))
-		k.servers["ens3"] = goodServer(t)
+		d := inSlot(linktest.Ethernet(2, "eth0", macA), "3")
+		k := fakekernel.New(t, linktest.NoCarrier(d))
+		k.Servers["ens3"] = fakekernel.GoodServer(t)
 		d.MTU = 9000
-		k.events <- link.Event{Device: d} // before anything was done
+		k.Events <- link.Event{Device: d} // before anything was done
 		r := try(t, "", time.Minute, k, func() {
 			<-time.After(time.Second)
-			k.change("ens3", func(d *link.Device) { d.Carrier = true })
+			k.Change("ens3", func(d *link.Device) { d.Carrier = true })
 		})
 		if r.err != nil || r.state.Device != "ens3" || len(r.log) > 0 {
 			t.Errorf("%v, %v, %q", r.state, r.err, r.log)

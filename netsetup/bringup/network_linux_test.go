@@ -21,6 +21,7 @@ import (
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/lease/leasetest"
 	"github.com/nodisk/nodisk/netsetup/link"
@@ -322,7 +323,7 @@ func TestUpBadServer(t *testing.T) {
 }
 
 // serve answers at the other end, by broadcast.
-func (c *cable) serve(answer fakeServer) {
+func (c *cable) serve(answer fakekernel.Responder) {
 	c.t.Helper()
 	type made struct {
 		s   *server4.Server
@@ -383,7 +384,7 @@ func TestUpReleases(t *testing.T) {
 		if m.MessageType() == dhcpv4.MessageTypeRequest {
 			<-requested
 		}
-		return leases(t, "10.78.0.23/24", gateway(""))(m)
+		return fakekernel.Leases(t, "10.78.0.23/24", fakekernel.Gateway(""))(m)
 	})
 	c := netsetup.Config{Interfaces: []netsetup.Addressing{{Method: lease.MethodDHCP}}}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -10,14 +10,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // A virtual function's port before its host has set it up.
 func zeroPort() link.Device {
-	d := guidePort()
-	d.Addr, d.Driver, d.HCA = guideAddr[:12]+"\x00\x00\x00\x00\x00\x00\x00\x00", "mlx5_core", "mlx5_2"
+	d := linktest.GuidePort()
+	d.Addr, d.Driver, d.HCA = linktest.GuideAddr[:12]+"\x00\x00\x00\x00\x00\x00\x00\x00", "mlx5_core", "mlx5_2"
 	return d
 }
 
@@ -29,36 +31,36 @@ func TestRunZeroGUID(t *testing.T) {
 	for name, tt := range map[string]struct {
 		line    string
 		carrier bool // before it has a GUID
-		come    func(k *fakeKernel)
+		come    func(k *fakekernel.Kernel)
 		took    time.Duration
 	}{
-		"with carrier": {"ip=dhcp", false, func(k *fakeKernel) {
-			k.change("ib0", func(d *link.Device) { d.Addr, d.Carrier = guideAddr, true })
+		"with carrier": {"ip=dhcp", false, func(k *fakekernel.Kernel) {
+			k.Change("ib0", func(d *link.Device) { d.Addr, d.Carrier = linktest.GuideAddr, true })
 		}, 12 * time.Second},
-		"told": {"ip=ib0:dhcp", true, func(k *fakeKernel) {
-			k.change("ib0", func(d *link.Device) { d.Addr = guideAddr })
+		"told": {"ip=ib0:dhcp", true, func(k *fakekernel.Kernel) {
+			k.Change("ib0", func(d *link.Device) { d.Addr = linktest.GuideAddr })
 		}, 12 * time.Second},
-		"not told": {"ip=dhcp", true, func(k *fakeKernel) {
-			k.mu.Lock()
+		"not told": {"ip=dhcp", true, func(k *fakekernel.Kernel) {
+			k.Lock()
 			p := active()
-			p.GID = guideAddr[4:]
-			k.ports["mlx5_2/1"] = p
-			k.mu.Unlock()
+			p.GID = linktest.GuideAddr[4:]
+			k.Ports["mlx5_2/1"] = p
+			k.Unlock()
 		}, 20 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := zeroPort()
 				d.Carrier = tt.carrier
-				k := newFakeKernel(t, d)
+				k := fakekernel.New(t, d)
 				p := link.PortState{Phys: "LinkUp", State: "INIT", GID: d.Addr[4:]}
 				if tt.carrier {
 					p.State, p.PKeys = "ACTIVE", []uint16{0xffff}
 				}
-				k.ports["mlx5_2/1"] = p
+				k.Ports["mlx5_2/1"] = p
 				var asked []string
-				good := goodServer(t)
-				k.servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
+				good := fakekernel.GoodServer(t)
+				k.Servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
 					asked = append(asked, link.HardwareAddr(m.Options.Get(dhcpv4.OptionClientIdentifier)).String())
 					return good(m)
 				}
@@ -66,7 +68,7 @@ func TestRunZeroGUID(t *testing.T) {
 					<-time.After(12 * time.Second)
 					tt.come(k)
 				})
-				if r.err != nil || r.state.Device != "ib0" || r.state.MAC != guideAddr[12:] || r.took != tt.took+lease.ProbeWaitInfiniBand {
+				if r.err != nil || r.state.Device != "ib0" || r.state.MAC != linktest.GuideAddr[12:] || r.took != tt.took+lease.ProbeWaitInfiniBand {
 					t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
 				}
 				if len(r.log) == 0 || r.log[0] != "10s ib0: "+sentence {
@@ -85,7 +87,7 @@ func TestRunZeroGUIDTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := zeroPort()
 		d.Carrier = true
-		r := try(t, "rd.net.timeout.carrier=15", 2*time.Minute, newFakeKernel(t, d), nil)
+		r := try(t, "rd.net.timeout.carrier=15", 2*time.Minute, fakekernel.New(t, d), nil)
 		if r.err == nil || r.took != 15*time.Second || !strings.Contains(r.err.Error(), "ib0: port GUID is zero (port 1 of mlx5_2, for 15 s)") {
 			t.Errorf("%v, after %v", r.err, r.took)
 		}
@@ -97,7 +99,7 @@ func TestRunZeroGUIDStatic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := zeroPort()
 		d.Carrier = true
-		r := try(t, "ip=10.77.0.23:::24::ib0:none", time.Minute, newFakeKernel(t, d), nil)
+		r := try(t, "ip=10.77.0.23:::24::ib0:none", time.Minute, fakekernel.New(t, d), nil)
 		if r.err != nil || r.state.String() != "ib0 10.77.0.23/24 static" {
 			t.Errorf("%v, %v", r.state, r.err)
 		}
@@ -108,18 +110,18 @@ func TestRunZeroGUIDStatic(t *testing.T) {
 // the port without one is named.
 func TestRunZeroGUIDByGUID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, zeroPort())
-		k.servers["ib0"] = goodServer(t)
-		k.ports["mlx5_2/1"] = link.PortState{Phys: "Polling", State: "DOWN"}
+		k := fakekernel.New(t, zeroPort())
+		k.Servers["ib0"] = fakekernel.GoodServer(t)
+		k.Ports["mlx5_2/1"] = link.PortState{Phys: "Polling", State: "DOWN"}
 		r := try(t, "ip=0x2c90300001039:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
 			<-time.After(12 * time.Second)
 			p := active()
-			p.GID = guideAddr[4:]
-			k.mu.Lock()
-			k.ports["mlx5_2/1"] = p
-			k.mu.Unlock()
+			p.GID = linktest.GuideAddr[4:]
+			k.Lock()
+			k.Ports["mlx5_2/1"] = p
+			k.Unlock()
 			<-time.After(10 * time.Second)
-			k.change("ib0", func(d *link.Device) { d.Addr, d.Carrier = guideAddr, true })
+			k.Change("ib0", func(d *link.Device) { d.Addr, d.Carrier = linktest.GuideAddr, true })
 		})
 		if r.err != nil || r.state.Device != "ib0" || r.took != 22*time.Second+lease.ProbeWaitInfiniBand {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
@@ -134,21 +136,21 @@ func TestRunZeroGUIDByGUID(t *testing.T) {
 // A bond asks as those of its ports that have a GUID.
 func TestRunBondZeroGUID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first, second := zeroPort(), guidePort()
+		first, second := zeroPort(), linktest.GuidePort()
 		second.Index, second.Name, second.Port, second.Carrier = 6, "ib1", 2, true
 		bond := zeroPort()
 		bond.Index, bond.Name, bond.HCA, bond.Port, bond.Physical, bond.Carrier = 9, "bond0", "", 0, false, true
-		k := newFakeKernel(t)
+		k := fakekernel.New(t)
 		var asked []string
-		good := goodServer(t)
-		k.servers["bond0"] = func(m *dhcpv4.DHCPv4) []byte {
+		good := fakekernel.GoodServer(t)
+		k.Servers["bond0"] = func(m *dhcpv4.DHCPv4) []byte {
 			asked = append(asked, link.HardwareAddr(m.Options.Get(dhcpv4.OptionClientIdentifier)).String())
 			return good(m)
 		}
-		k.made = func() { k.appear(first, bond) }
+		k.Made = func() { k.Appear(first, bond) }
 		r := try(t, "bond=bond0:ib0,ib1:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
 			<-time.After(12 * time.Second)
-			k.appear(second)
+			k.Appear(second)
 		})
 		if r.err != nil || r.took < 12*time.Second || r.took > 21*time.Second {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)

@@ -16,13 +16,16 @@ import (
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // A firmware has an adapter's ports: it may take its time, or fail.
 type firmware struct {
-	*fakeKernel
+	node
 
+	t       *testing.T
 	mu      sync.Mutex
 	takes   time.Duration
 	fails   error
@@ -55,7 +58,7 @@ func (f *firmware) Port(hca string, number int) (link.PortState, error) {
 	if fails != nil {
 		return link.PortState{}, fails
 	}
-	return f.fakeKernel.Port(hca, number)
+	return f.node.Port(hca, number)
 }
 
 // tryPorts is try on an adapter with such a firmware, and how long the end took.
@@ -65,7 +68,7 @@ func tryPorts(t *testing.T, line string, timeout time.Duration, f *firmware, scr
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.readers, f.end = map[string]int{}, make(chan struct{})
+	f.t, f.readers, f.end = t, map[string]int{}, make(chan struct{})
 	defer close(f.end)
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
@@ -83,23 +86,23 @@ func tryPorts(t *testing.T, line string, timeout time.Duration, f *firmware, scr
 
 // An adapter whose firmware hangs holds up neither the boot from another one, nor its end.
 func TestRunBesideHungFirmware(t *testing.T) {
-	for name, ib := range map[string]link.Device{"no link": noCarrier(guidePort()), "no GUID": zeroPort()} {
+	for name, ib := range map[string]link.Device{"no link": linktest.NoCarrier(linktest.GuidePort()), "no GUID": zeroPort()} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ib.Up = true
-				k := newFakeKernel(t, ib)
+				k := fakekernel.New(t, ib)
 				answers := 0
-				good := goodServer(t)
-				k.servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
+				good := fakekernel.GoodServer(t)
+				k.Servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
 					if answers++; answers < 3 {
 						return nil // its time comes by the clock that the ports would stop
 					}
 					return good(m)
 				}
-				f := &firmware{fakeKernel: k, takes: time.Hour}
+				f := &firmware{node: node{k}, takes: time.Hour}
 				r, closing := tryPorts(t, "ip=dhcp", 5*time.Minute, f, func() {
 					<-time.After(3 * time.Second)
-					k.appear(ethernet(7, "eth0", macA))
+					k.Appear(linktest.Ethernet(7, "eth0", macA))
 				})
 				if r.err != nil || r.state.Device != "eth0" || r.took > 20*time.Second || closing > 0 {
 					t.Errorf("%v, %v after %v, closed after another %v\n%s", r.state, r.err, r.took, closing, strings.Join(r.log, "\n"))
@@ -172,9 +175,9 @@ func TestRunHungFirmwareSays(t *testing.T) {
 		},
 		"fresh at the end": {
 			at: 34 * time.Second, then: func(f *firmware) {
-				f.fakeKernel.mu.Lock()
-				defer f.fakeKernel.mu.Unlock()
-				f.ports["mlx4_0/1"] = link.PortState{Phys: "LinkUp", State: "INIT"}
+				f.Lock()
+				defer f.Unlock()
+				f.Ports["mlx4_0/1"] = link.PortState{Phys: "LinkUp", State: "INIT"}
 			},
 			want: []string{"10s " + polling + "10 s" + cable, "20s " + polling + "20 s" + cable, "30s " + polling + "30 s" + cable},
 			err:  "(state INIT for 0 s)",
@@ -182,9 +185,9 @@ func TestRunHungFirmwareSays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, noCarrier(guidePort()))
-				k.ports["mlx4_0/1"] = link.PortState{Phys: "Polling", State: "DOWN"}
-				f := &firmware{fakeKernel: k, takes: tt.takes, fails: tt.fails}
+				k := fakekernel.New(t, linktest.NoCarrier(linktest.GuidePort()))
+				k.Ports["mlx4_0/1"] = link.PortState{Phys: "Polling", State: "DOWN"}
+				f := &firmware{node: node{k}, takes: tt.takes, fails: tt.fails}
 				r, closing := tryPorts(t, "ip=ib0:dhcp", 35*time.Second, f, func() {
 					<-time.After(tt.at)
 					if tt.then != nil {
@@ -205,17 +208,17 @@ func TestRunHungFirmwareSays(t *testing.T) {
 // A question that nobody answers is asked on while the port is silent, which is said.
 func TestRunHungFirmwareAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, withCarrier(guidePort()))
-		f := &firmware{fakeKernel: k, takes: time.Hour}
+		k := fakekernel.New(t, linktest.WithCarrier(linktest.GuidePort()))
+		f := &firmware{node: node{k}, takes: time.Hour}
 		r, _ := tryPorts(t, "ip=ib0:dhcp", 35*time.Second, f, nil)
 		want := "; port 1 of mlx4_0 has told nothing more for "
 		if len(r.log) == 0 || !strings.Contains(r.log[len(r.log)-1], "ib0: no DHCP answer after 30 s") || !strings.Contains(r.log[len(r.log)-1], want) {
 			t.Errorf("%s", strings.Join(r.log, "\n"))
 		}
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if asked := strings.Count(strings.Join(k.commands, "\n"), "DISCOVER"); asked < 8 {
-			t.Errorf("asked %d times\n%s", asked, strings.Join(k.commands, "\n"))
+		k.Lock()
+		defer k.Unlock()
+		if asked := strings.Count(strings.Join(k.Commands, "\n"), "DISCOVER"); asked < 8 {
+			t.Errorf("asked %d times\n%s", asked, strings.Join(k.Commands, "\n"))
 		}
 	})
 }

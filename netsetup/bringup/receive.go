@@ -6,7 +6,7 @@ import "github.com/nodisk/nodisk/netsetup/lease"
 func (r *runner) receive(key attachmentKey, via lease.Channel, w wire) {
 	r.wg.Go(func() {
 		for {
-			p, err := w.receive()
+			p, err := w.Receive()
 			if err != nil {
 				return
 			}

@@ -11,7 +11,9 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // timesOf counts a command.
@@ -46,7 +48,7 @@ func TestRunRegisteredAnew(t *testing.T) {
 					join := func() {
 						for _, dev := range tt.join {
 							<-time.After(time.Second)
-							rules.join(dev, 2044)
+							rules.Join(dev, 2044)
 						}
 					}
 					r := watched(t, tt.line+" nodisk.dhcp.clientid=guid", 40*time.Second, k, func() {
@@ -55,15 +57,15 @@ func TestRunRegisteredAnew(t *testing.T) {
 							join()
 							<-time.After(5 * time.Second)
 						}
-						rules.unregister("ib0")
+						rules.Unregister("ib0")
 						<-time.After(5 * time.Second)
-						again := guidePort()
+						again := linktest.GuidePort()
 						again.Index = 77
-						rules.port(again, 4092, false)
+						rules.Port(again, 4092, false)
 						<-time.After(2 * time.Second)
 						join()
 					})
-					d, ok := rules.device(tt.device)
+					d, ok := rules.Device(tt.device)
 					if n := timesOf(r.commands, tt.made); r.err != nil || !ok || !d.Carrier || d.MTU != 2044 || n < 2 || n > tt.most ||
 						len(r.commands) > 40 || timesOf(r.commands, "addr add 10.77.0.23/24 brd + dev "+tt.device) > 2 {
 						t.Fatalf("%v, %v, %+v, made %d times\n%s\n%s", r.err, r.state, d, n, strings.Join(r.commands, "\n"), strings.Join(r.log, "\n"))
@@ -102,24 +104,24 @@ func TestRunChildRefused(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, rules := ibFabric(t, 4092)
-				k.servers["ib0.8001"] = leases(t, "10.78.0.23/24")
+				k.Servers["ib0.8001"] = fakekernel.Leases(t, "10.78.0.23/24")
 				refuse := func(refused map[string]error, opening time.Duration) {
-					k.mu.Lock()
-					defer k.mu.Unlock()
-					k.refuse, k.opening["ib0"] = refused, opening
+					k.Lock()
+					defer k.Unlock()
+					k.Refuse, k.Opening["ib0"] = refused, opening
 				}
 				r := watched(t, line+" nodisk.dhcp.clientid=guid", 10*time.Minute, k, func() {
 					for _, dev := range []string{"ib0", "ib0.8001"} {
 						<-time.After(time.Second)
-						rules.join(dev, 2044)
+						rules.Join(dev, 2044)
 					}
 					<-time.After(10 * time.Second)
 					refuse(map[string]error{"ip " + add: errors.New("file exists")}, 0)
-					rules.unregister("ib0.8001")
+					rules.Unregister("ib0.8001")
 					<-time.After(8 * time.Minute)
 					refuse(nil, 45*time.Second) // a driver that takes long
 				})
-				_, made := rules.device("ib0.8001")
+				_, made := rules.Device("ib0.8001")
 				if n := timesOf(r.commands, add); r.err != nil || !made || n < 50 || n > 70 ||
 					timesOf(r.commands, "addr add 10.77.0.23/24 brd + dev ib0") != 1 || timesOf(r.commands, "link set ib0 down") != 0 {
 					t.Errorf("%v, made %v, tried %d times\n%s", r.err, made, n, strings.Join(r.commands, "\n"))
@@ -150,18 +152,18 @@ func TestRunDeletedAgain(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, rules := ibFabric(t, 4092)
-				k.appear(ethernet(2, "eth0", macA))
+				k.Appear(linktest.Ethernet(2, "eth0", macA))
 				for _, dev := range []string{"eth0", "vlan5", "bond0", "ib0", "ib0.8001"} {
-					k.servers[dev] = goodServer(t)
+					k.Servers[dev] = fakekernel.GoodServer(t)
 				}
 				var hostile atomic.Bool
-				k.then = func(s link.Step) {
+				k.Then = func(s link.Step) {
 					switch s.(type) {
 					case link.VLANAdd, link.BondAdd, link.ChildAdd:
 						if hostile.Load() {
 							go func() {
 								<-time.After(time.Microsecond)
-								rules.unregister(tt.dev)
+								rules.Unregister(tt.dev)
 							}()
 						}
 					}
@@ -169,21 +171,21 @@ func TestRunDeletedAgain(t *testing.T) {
 				during := 0
 				r := watched(t, line+" nodisk.dhcp.clientid=guid rd.net.timeout.dhcp=5", 8*time.Minute, k, func() {
 					<-time.After(time.Second)
-					rules.join("ib0", 2044)
+					rules.Join("ib0", 2044)
 					<-time.After(time.Second)
-					rules.join("ib0.8001", 2044)
+					rules.Join("ib0.8001", 2044)
 					<-time.After(40 * time.Second)
 					hostile.Store(true)
-					rules.unregister(tt.dev)
+					rules.Unregister(tt.dev)
 					<-time.After(2 * time.Minute)
 					hostile.Store(false)
-					k.mu.Lock()
-					during = timesOf(k.commands, tt.add)
-					k.mu.Unlock()
+					k.Lock()
+					during = timesOf(k.Commands, tt.add)
+					k.Unlock()
 					<-time.After(time.Minute)
-					rules.unregister(tt.dev)
+					rules.Unregister(tt.dev)
 				})
-				_, made := rules.device(tt.dev)
+				_, made := rules.Device(tt.dev)
 				after := timesOf(r.commands, tt.add) - during
 				gone := slices.DeleteFunc(slices.Clone(r.log), func(s string) bool { return !strings.Contains(s, "the interface") })
 				if r.err != nil || !made || during < 5 || during > 20 || after < 1 || after > 2 || len(gone) > 16 || len(r.commands) > 200 {
@@ -200,8 +202,8 @@ func TestRunOtherAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, rules := ibFabric(t, 4092)
 		var other atomic.Bool
-		first, second := leases(t, "10.77.0.23/24"), leases(t, "10.77.0.99/24")
-		k.servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
+		first, second := fakekernel.Leases(t, "10.77.0.23/24"), fakekernel.Leases(t, "10.77.0.99/24")
+		k.Servers["ib0"] = func(m *dhcpv4.DHCPv4) []byte {
 			if other.Load() {
 				return second(m)
 			}
@@ -209,16 +211,16 @@ func TestRunOtherAddress(t *testing.T) {
 		}
 		r := watched(t, "ip=ib0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
 			<-time.After(time.Second)
-			rules.join("ib0", 2044)
+			rules.Join("ib0", 2044)
 			<-time.After(5 * time.Second)
 			other.Store(true)
-			rules.unregister("ib0")
+			rules.Unregister("ib0")
 			<-time.After(time.Second)
-			again := guidePort()
+			again := linktest.GuidePort()
 			again.Index = 77
-			rules.port(again, 4092, false)
+			rules.Port(again, 4092, false)
 			<-time.After(time.Second)
-			rules.join("ib0", 2044)
+			rules.Join("ib0", 2044)
 		})
 		const told = "ib0: has another address now that it is back, ib0 10.77.0.99/24 by DHCP from 10.77.0.1 instead of ib0 10.77.0.23/24 by DHCP from 10.77.0.1: " +
 			"connections from the old one are lost"
@@ -233,26 +235,26 @@ func TestRunOtherAddress(t *testing.T) {
 // before, joins when that one has gone.
 func TestRunOtherTypeAfterLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t)
-		rules := underRules(k)
-		eth := withCarrier(link.Device{Index: 3, Name: "one", Type: link.HwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"})
+		k := fakekernel.New(t)
+		rules := fakekernel.UnderRules(k)
+		eth := linktest.WithCarrier(link.Device{Index: 3, Name: "one", Type: link.HwEthernet, Addr: macA, MTU: 1500, Physical: true, Broadcast: "\xff\xff\xff\xff\xff\xff"})
 		r := watched(t, "bond=bond0:one,two:mode=active-backup ip=bond0:dhcp nodisk.dhcp.clientid=guid", time.Minute, k, func() {
-			k.appear(eth)
+			k.Appear(eth)
 			<-time.After(time.Second)
-			rules.port(named(guidePort(), "two"), 2044, false)
+			rules.Port(named(linktest.GuidePort(), "two"), 2044, false)
 			<-time.After(time.Second)
-			rules.join("two", 2044)
+			rules.Join("two", 2044)
 			<-time.After(time.Second)
-			k.mu.Lock()
-			k.servers["bond0"] = goodServer(t)
-			k.mu.Unlock()
-			rules.unregister("one")
+			k.Lock()
+			k.Servers["bond0"] = fakekernel.GoodServer(t)
+			k.Unlock()
+			rules.Unregister("one")
 			<-time.After(5 * time.Second)
-			rules.join("two", 2044)
+			rules.Join("two", 2044)
 		})
-		bond, _ := rules.device("bond0")
-		if r.err != nil || bond.Type != link.HwInfiniBand || !slices.Equal(rules.portsOf(bond), []string{"two"}) || timesOf(r.commands, "link set two master bond0") != 2 {
-			t.Errorf("%v, %+v with %v\n%s\n%s", r.err, bond, rules.portsOf(bond), strings.Join(r.log, "\n"), strings.Join(r.commands, "\n"))
+		bond, _ := rules.Device("bond0")
+		if r.err != nil || bond.Type != link.HwInfiniBand || !slices.Equal(rules.PortsOf(bond), []string{"two"}) || timesOf(r.commands, "link set two master bond0") != 2 {
+			t.Errorf("%v, %+v with %v\n%s\n%s", r.err, bond, rules.PortsOf(bond), strings.Join(r.log, "\n"), strings.Join(r.commands, "\n"))
 		}
 	})
 }

@@ -10,8 +10,10 @@ import (
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // When the interface goes that has won, while Up still waits for another word, those
@@ -30,33 +32,33 @@ func TestRunWinnerGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				first, second := ethernet(2, "eth0", macA), ethernet(3, "eth1", macB)
+				first, second := linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB)
 				second.Up = tt.up
-				k := newFakeKernel(t, first, second)
-				k.servers["eth0"] = goodServer(t)
-				k.servers["eth1"] = after(10*time.Millisecond, leases(t, "10.77.0.24/24"))
-				k.servers["eth9"] = leases(t, "10.78.0.24/24")
-				k.then = func(s link.Step) {
+				k := fakekernel.New(t, first, second)
+				k.Servers["eth0"] = fakekernel.GoodServer(t)
+				k.Servers["eth1"] = after(10*time.Millisecond, fakekernel.Leases(t, "10.77.0.24/24"))
+				k.Servers["eth9"] = fakekernel.Leases(t, "10.78.0.24/24")
+				k.Then = func(s link.Step) {
 					if s == (link.Down{Dev: "eth1"}) {
 						<-time.After(tt.down)
-						k.mu.Lock()
-						defer k.mu.Unlock()
-						d := k.devices["eth1"]
+						k.Lock()
+						defer k.Unlock()
+						d := k.Devices["eth1"]
 						d.Up = false
-						k.devices["eth1"] = d
+						k.Devices["eth1"] = d
 					}
 				}
 				r := watched(t, tt.line, time.Second, k, func() {
 					<-time.After(2 * time.Second)
 					first.Up = true
-					k.events <- link.Event{Device: first, Gone: true}
+					k.Events <- link.Event{Device: first, Gone: true}
 					<-time.After(time.Second)
-					k.appear(ethernet(9, "eth9", "\x52\x54\x00\x00\x00\x09"))
+					k.Appear(linktest.Ethernet(9, "eth9", "\x52\x54\x00\x00\x00\x09"))
 				})
-				k.mu.Lock()
-				defer k.mu.Unlock()
-				if r.err != nil || r.state.Device != "eth1" || r.took > tt.took+lease.ProbeWait || len(r.state.Others) != 1 || !k.devices["eth1"].Up {
-					t.Errorf("%v, %v after %v, %+v\n%q\n%q", r.state, r.err, r.took, k.devices["eth1"], r.commands, r.log)
+				k.Lock()
+				defer k.Unlock()
+				if r.err != nil || r.state.Device != "eth1" || r.took > tt.took+lease.ProbeWait || len(r.state.Others) != 1 || !k.Devices["eth1"].Up {
+					t.Errorf("%v, %v after %v, %+v\n%q\n%q", r.state, r.err, r.took, k.Devices["eth1"], r.commands, r.log)
 				}
 			})
 		})
@@ -88,35 +90,35 @@ func TestRunPortBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, rules := ibFabric(t, 4092, 4092)
-				k.servers["ib1"] = leases(t, "10.77.0.31/24")
-				eth := ethernet(3, "eth0", macA)
+				k.Servers["ib1"] = fakekernel.Leases(t, "10.77.0.31/24")
+				eth := linktest.Ethernet(3, "eth0", macA)
 				eth.Carrier = strings.Contains(tt.line, "eth0")
-				k.appear(eth)
-				k.servers["eth0"] = leases(t, "10.88.0.5/24")
+				k.Appear(eth)
+				k.Servers["eth0"] = fakekernel.Leases(t, "10.88.0.5/24")
 				join := func() {
 					for _, dev := range []string{"ib0", "ib0.8001"} {
 						<-time.After(time.Second)
-						rules.join(dev, 2044)
+						rules.Join(dev, 2044)
 					}
 				}
 				r := watched(t, tt.line+" nodisk.dhcp.clientid=guid", 90*time.Second, k, func() {
 					join()
 					<-time.After(30 * time.Second)
-					rules.unregister("ib0")
-					rules.unregister("ib1")
+					rules.Unregister("ib0")
+					rules.Unregister("ib1")
 					<-time.After(time.Second)
 					if tt.other {
 						again := secondPort()
 						again.Index = 76
-						rules.port(again, 4092, false)
-						k.change("eth0", func(d *link.Device) { d.Carrier = true })
+						rules.Port(again, 4092, false)
+						k.Change("eth0", func(d *link.Device) { d.Carrier = true })
 						<-time.After(time.Second)
-						rules.join("ib1", 2044)
+						rules.Join("ib1", 2044)
 					}
 					<-time.After(25 * time.Second)
-					again := guidePort()
+					again := linktest.GuidePort()
 					again.Index = 77
-					rules.port(again, 4092, false)
+					rules.Port(again, 4092, false)
 					<-time.After(2 * time.Second)
 					join()
 				})
@@ -126,7 +128,7 @@ func TestRunPortBack(t *testing.T) {
 					return !strings.HasPrefix(s, "addr del") && s != "addr add 10.77.0.31/24 brd + dev ib1" &&
 						(!strings.HasPrefix(s, "addr add 10.88") || strings.Contains(tt.line, "eth0"))
 				})
-				d, _ := rules.device(tt.device)
+				d, _ := rules.Device(tt.device)
 				if r.err != nil || len(r.last.Addrs) != 1 || r.last.Addrs[0] != r.state.Addrs[0] || !d.Up ||
 					timesOf(r.commands, address) != 2 || timesOf(r.commands, route) != 2 || len(others) > 0 {
 					t.Errorf("%v, %v, then %v\n%s\n%s", r.err, r.state, r.last, strings.Join(r.commands, "\n"), strings.Join(r.log, "\n"))
@@ -157,20 +159,20 @@ func TestKeepRandomAddress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				first := inSlot(ethernet(2, "eth0", macA), "3")
-				k := newFakeKernel(t, first)
-				good := goodServer(t)
-				k.servers["eth0"], k.servers["eth1"] = good, good
+				first := inSlot(linktest.Ethernet(2, "eth0", macA), "3")
+				k := fakekernel.New(t, first)
+				good := fakekernel.GoodServer(t)
+				k.Servers["eth0"], k.Servers["eth1"] = good, good
 				r := watched(t, "ip=dhcp nodisk.ifnames=kernel", time.Minute, k, func() {
 					<-time.After(10 * time.Second)
-					k.mu.Lock()
-					delete(k.devices, "eth0")
-					k.mu.Unlock()
-					k.events <- link.Event{Device: first, Gone: true}
+					k.Lock()
+					delete(k.Devices, "eth0")
+					k.Unlock()
+					k.Events <- link.Event{Device: first, Gone: true}
 					<-time.After(5 * time.Second)
-					again := inSlot(ethernet(12, "eth0", macB), "3")
+					again := inSlot(linktest.Ethernet(12, "eth0", macB), "3")
 					tt.come(&again)
-					k.appear(again)
+					k.Appear(again)
 				})
 				log := strings.Join(r.log, "\n")
 				back := timesOf(r.commands, "addr add 10.77.0.23/24 brd + dev eth0") == 2
@@ -196,17 +198,17 @@ func TestKeepSlots(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, ethernet(2, "eth0", macA))
-				underRules(k)
-				k.servers["eth0"] = goodServer(t)
+				k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+				fakekernel.UnderRules(k)
+				k.Servers["eth0"] = fakekernel.GoodServer(t)
 				if tt.served {
-					k.servers["eth1"] = leases(t, "10.78.0.23/24")
+					k.Servers["eth1"] = fakekernel.Leases(t, "10.78.0.23/24")
 				}
 				c, err := netsetup.ParseConfig(cmdline.Parse("ip=dhcp rd.neednet=1 nodisk.arp-probe=0"))
 				if err != nil {
 					t.Fatal(err)
 				}
-				r := newRunner(c, k, nil)
+				r := newRunner(c, node{k}, nil)
 				defer r.close()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
@@ -215,17 +217,17 @@ func TestKeepSlots(t *testing.T) {
 				}
 				go func() {
 					for i := range 20 {
-						d := ethernet(10+i, "eth1", macB)
+						d := linktest.Ethernet(10+i, "eth1", macB)
 						if tt.another {
 							d.Addr = link.HardwareAddr([]byte{0x52, 0x54, 0, 0, 1, byte(i)})
 							d.Perm = d.Addr
 						}
-						k.appear(d)
+						k.Appear(d)
 						<-time.After(2 * time.Second)
-						k.rules.unregister("eth1")
+						k.Rules.Unregister("eth1")
 						<-time.After(2 * time.Second)
 					}
-					k.appear(ethernet(90, "eth1", macB))
+					k.Appear(linktest.Ethernet(90, "eth1", macB))
 				}()
 				on, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer stop()

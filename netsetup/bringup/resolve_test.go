@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // What looks like two devices is one, and a link would be made of itself.
@@ -25,8 +27,8 @@ func TestRunOwnName(t *testing.T) {
 		"net.ifnames=0 bridge=eth0:vlan7 vlan=vlan7:enp0s3 ip=eth0:dhcp",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			one, two := inSlot(ethernet(2, "eth0", macA), "3"), inSlot(ethernet(3, "eth1", macB), "4")
-			k := newFakeKernel(t, one, two)
+			one, two := inSlot(linktest.Ethernet(2, "eth0", macA), "3"), inSlot(linktest.Ethernet(3, "eth1", macB), "4")
+			k := fakekernel.New(t, one, two)
 			r := try(t, line, time.Minute, k, nil)
 			if r.err == nil || !strings.Contains(r.err.Error(), "eth0: is made of itself; leave one of the links out") || strings.Contains(r.err.Error(), "is a port of eth0 and") || r.took > 0 {
 				t.Errorf("%s: %v, %v", line, r.state, r.err)
@@ -51,28 +53,28 @@ func TestRunGivenAgain(t *testing.T) {
 		"": "route replace default via 10.77.0.1 dev ens3",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, inSlot(ethernet(2, "eth0", macA), "3"))
-			k.servers["eth0"] = goodServer(t)
+			k := fakekernel.New(t, inSlot(linktest.Ethernet(2, "eth0", macA), "3"))
+			k.Servers["eth0"] = fakekernel.GoodServer(t)
 			text := ""
 			for i := range 3 {
 				traces, err := netsetup.ParseTraces(text)
 				if err != nil {
 					t.Fatal(err)
 				}
-				r := newRunner(parseLine(t, line), k, nil)
+				r := newRunner(parseLine(t, line), node{k}, nil)
 				r.before = traces
 				s, err := r.up(t.Context())
 				r.close()
 				synctest.Wait()
-				if err != nil || s.Called("eth0") != s.Device || s.Device == "eth0" || !slices.Contains(k.commands, want) {
-					t.Errorf("%q, attempt %d: %v, %v; eth0 is %s; %q", line, i+1, s, err, s.Called("eth0"), k.commands)
+				if err != nil || s.Called("eth0") != s.Device || s.Device == "eth0" || !slices.Contains(k.Commands, want) {
+					t.Errorf("%q, attempt %d: %v, %v; eth0 is %s; %q", line, i+1, s, err, s.Called("eth0"), k.Commands)
 				}
-				text, k.commands = r.traces().String(), nil
-				for len(k.events) > 0 {
-					<-k.events
+				text, k.Commands = r.traces().String(), nil
+				for len(k.Events) > 0 {
+					<-k.Events
 				}
-				for _, d := range k.devices {
-					k.events <- link.Event{Device: d}
+				for _, d := range k.Devices {
+					k.Events <- link.Event{Device: d}
 				}
 			}
 		})
@@ -92,56 +94,56 @@ func TestRunGivenNames(t *testing.T) {
 	}{
 		"at once": {
 			lan + "ip=10.99.0.5:::24::eth1:none",
-			map[time.Duration][]link.Device{0: {ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), ethernet(4, "eth2", macC)}},
+			map[time.Duration][]link.Device{0: {linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB), linktest.Ethernet(4, "eth2", macC)}},
 			nil,
 			map[link.HardwareAddr]string{macA: "lan0", macB: "eth1", macC: "eth2"},
 			"",
 		},
 		"one after another": {
 			lan + "ip=10.99.0.5:::24::eth1:none ip=10.98.0.5:::24::eth2:none",
-			map[time.Duration][]link.Device{0: {ethernet(2, "eth0", macA)}, 1: {ethernet(3, "eth0", macB)}, 2: {ethernet(4, "eth0", macC)}},
+			map[time.Duration][]link.Device{0: {linktest.Ethernet(2, "eth0", macA)}, 1: {linktest.Ethernet(3, "eth0", macB)}, 2: {linktest.Ethernet(4, "eth0", macC)}},
 			nil,
 			map[link.HardwareAddr]string{macA: "lan0", macB: "eth1", macC: "eth2"},
 			"",
 		},
 		"two at once behind the first": {
 			lan + "ip=10.99.0.5:::24::eth1:none",
-			map[time.Duration][]link.Device{0: {ethernet(2, "eth0", macA)}, 1: {ethernet(3, "eth0", macB), ethernet(4, "eth1", macC)}},
+			map[time.Duration][]link.Device{0: {linktest.Ethernet(2, "eth0", macA)}, 1: {linktest.Ethernet(3, "eth0", macB), linktest.Ethernet(4, "eth1", macC)}},
 			nil,
 			map[link.HardwareAddr]string{macA: "lan0", macB: "eth1", macC: "eth2"},
 			"",
 		},
 		"udev's names, and cards without": {
 			"ip=ens3:dhcp",
-			map[time.Duration][]link.Device{0: {inSlot(ethernet(2, "eth0", macA), "3")}, 1: {ethernet(3, "eth0", macB)}},
+			map[time.Duration][]link.Device{0: {inSlot(linktest.Ethernet(2, "eth0", macA), "3")}, 1: {linktest.Ethernet(3, "eth0", macB)}},
 			nil,
 			map[link.HardwareAddr]string{macA: "ens3"},
 			"",
 		},
 		"the name is that of a link": {
 			lan + "vlan=eth1:lan0:5",
-			map[time.Duration][]link.Device{0: {ethernet(2, "eth0", macA)}, 1: {ethernet(3, "eth0", macB)}},
+			map[time.Duration][]link.Device{0: {linktest.Ethernet(2, "eth0", macA)}, 1: {linktest.Ethernet(3, "eth0", macB)}},
 			nil,
 			map[link.HardwareAddr]string{macA: "lan0"},
 			"",
 		},
 		"the name is taken by a program's": {
 			lan + "ip=10.99.0.5:::24::eth0:none",
-			map[time.Duration][]link.Device{0: {ethernet(2, "eth0", macA), {Index: 9, Name: "eth1", Type: link.HwEthernet, Addr: macC}}, 1: {ethernet(3, "eth0", macB)}},
+			map[time.Duration][]link.Device{0: {linktest.Ethernet(2, "eth0", macA), {Index: 9, Name: "eth1", Type: link.HwEthernet, Addr: macC}}, 1: {linktest.Ethernet(3, "eth0", macB)}},
 			nil,
 			map[link.HardwareAddr]string{macA: "lan0", macB: "eth2"},
 			"eth0: no such interface",
 		},
 		"the name is another of its own": {
 			lan + "ip=10.99.0.5:::24::eth0:none",
-			map[time.Duration][]link.Device{0: {ethernet(2, "eth0", macA)}, 1: {func() link.Device { d := ethernet(3, "eth0", macB); d.Alt = "eth1"; return d }()}},
+			map[time.Duration][]link.Device{0: {linktest.Ethernet(2, "eth0", macA)}, 1: {func() link.Device { d := linktest.Ethernet(3, "eth0", macB); d.Alt = "eth1"; return d }()}},
 			nil,
 			map[link.HardwareAddr]string{macA: "lan0", macB: "eth0"},
 			"",
 		},
 		"it cannot be renamed": {
 			lan + "ip=10.99.0.5:::24::eth0:none",
-			map[time.Duration][]link.Device{0: {ethernet(2, "eth0", macA)}, 1: {ethernet(3, "eth0", macB)}},
+			map[time.Duration][]link.Device{0: {linktest.Ethernet(2, "eth0", macA)}, 1: {linktest.Ethernet(3, "eth0", macB)}},
 			[]string{"eth0 eth1"},
 			map[link.HardwareAddr]string{macA: "lan0", macB: "eth0"},
 			"",
@@ -149,29 +151,29 @@ func TestRunGivenNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newFakeKernel(t, tt.at[0]...)
-				k.servers["eth0"] = goodServer(t)
-				k.refuse = map[string]error{}
+				k := fakekernel.New(t, tt.at[0]...)
+				k.Servers["eth0"] = fakekernel.GoodServer(t)
+				k.Refuse = map[string]error{}
 				for _, b := range tt.busy {
-					k.refuse["ip link set "+strings.Replace(b, " ", " name ", 1)] = errors.New("device or resource busy")
+					k.Refuse["ip link set "+strings.Replace(b, " ", " name ", 1)] = errors.New("device or resource busy")
 				}
 				done := make(chan struct{})
 				r := try(t, tt.line, 20*time.Second, k, func() {
 					defer close(done)
 					for i := time.Duration(1); i < 3; i++ {
 						<-time.After(time.Second)
-						k.appear(tt.at[i]...)
+						k.Appear(tt.at[i]...)
 					}
 				})
 				<-done
 				if tt.fails != "" && (r.err == nil || !strings.Contains(r.err.Error(), tt.fails)) && !slices.ContainsFunc(r.log, func(l string) bool { return strings.Contains(l, tt.fails) }) {
 					t.Errorf("%v, %v, %q", r.state, r.err, r.log)
 				}
-				k.mu.Lock()
-				defer k.mu.Unlock()
+				k.Lock()
+				defer k.Unlock()
 				for mac, want := range tt.named {
-					if k.devices[want].Addr != mac {
-						t.Errorf("%s is %v: %q", want, k.devices[want].Addr, r.commands)
+					if k.Devices[want].Addr != mac {
+						t.Errorf("%s is %v: %q", want, k.Devices[want].Addr, r.commands)
 					}
 				}
 				if strings.Contains(tt.line, "10.99.0.5") && tt.fails == "" {
@@ -194,20 +196,20 @@ func TestRunReplug(t *testing.T) {
 		"net.ifnames=0 vlan=vlan5:enp0s3 ip=ens3:dhcp",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			first := noCarrier(inSlot(ethernet(2, "eth0", macA), "3"))
-			k := newFakeKernel(t, first)
-			k.servers["eth0"], k.servers["eth1"] = goodServer(t), goodServer(t)
+			first := linktest.NoCarrier(inSlot(linktest.Ethernet(2, "eth0", macA), "3"))
+			k := fakekernel.New(t, first)
+			k.Servers["eth0"], k.Servers["eth1"] = fakekernel.GoodServer(t), fakekernel.GoodServer(t)
 			gone := 0
 			r := try(t, line, 20*time.Second, k, func() {
 				<-time.After(time.Second)
-				k.mu.Lock()
-				gone = len(k.commands)
-				delete(k.devices, "eth0")
-				k.events <- link.Event{Device: first, Gone: true}
-				k.mu.Unlock()
-				k.appear(inSlot(ethernet(3, "eth0", macB), "4"))
+				k.Lock()
+				gone = len(k.Commands)
+				delete(k.Devices, "eth0")
+				k.Events <- link.Event{Device: first, Gone: true}
+				k.Unlock()
+				k.Appear(inSlot(linktest.Ethernet(3, "eth0", macB), "4"))
 				<-time.After(time.Second)
-				k.appear(inSlot(ethernet(4, "eth1", macA), "3"))
+				k.Appear(inSlot(linktest.Ethernet(4, "eth1", macA), "3"))
 			})
 			got := slices.DeleteFunc(slices.Clone(r.commands[gone:]), func(c string) bool { return !strings.Contains(c, "eth0") })
 			if len(got) > 0 {
@@ -247,8 +249,8 @@ func TestRunTwoNames(t *testing.T) {
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t, inSlot(ethernet(2, "eth0", macA), "3"), inSlot(ethernet(3, "eth1", macB), "4"))
-			k.servers["eth0"], k.servers["eth1"] = goodServer(t), leases(t, "10.77.0.24/24")
+			k := fakekernel.New(t, inSlot(linktest.Ethernet(2, "eth0", macA), "3"), inSlot(linktest.Ethernet(3, "eth1", macB), "4"))
+			k.Servers["eth0"], k.Servers["eth1"] = fakekernel.GoodServer(t), fakekernel.Leases(t, "10.77.0.24/24")
 			r := try(t, line, 20*time.Second, k, nil)
 			if r.err != nil || r.state.String() != want.state || r.took > time.Second {
 				t.Errorf("%s: %v, %v after %v; %q", line, r.state, r.err, r.took, r.log)
@@ -270,11 +272,11 @@ func TestRunTwoNames(t *testing.T) {
 // A VLAN on the first card that is so is made on the next when that one goes.
 func TestRunReplugDescribed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first := inSlot(ethernet(2, "eth0", macA), "3")
-		k := newFakeKernel(t, first, inSlot(ethernet(3, "eth1", macB), "4"))
+		first := inSlot(linktest.Ethernet(2, "eth0", macA), "3")
+		k := fakekernel.New(t, first, inSlot(linktest.Ethernet(3, "eth1", macB), "4"))
 		r := try(t, "net.ifnames=0 vlan=vlan5:driver=virtio* ip=vlan5:dhcp", 10*time.Second, k, func() {
 			<-time.After(time.Second)
-			k.events <- link.Event{Device: first, Gone: true}
+			k.Events <- link.Event{Device: first, Gone: true}
 		})
 		for _, c := range []string{"link add link eth0 name vlan5 type vlan id 5", "link add link eth1 name vlan5 type vlan id 5"} {
 			if !slices.Contains(r.commands, c) {
@@ -288,11 +290,11 @@ func TestRunReplugDescribed(t *testing.T) {
 // alone; what is up is looked after all the same.
 func TestKeepContradiction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, inSlot(ethernet(2, "eth0", macA), "3"))
-		k.servers["eth0"] = goodServer(t)
-		k.made = func() {}
+		k := fakekernel.New(t, inSlot(linktest.Ethernet(2, "eth0", macA), "3"))
+		k.Servers["eth0"] = fakekernel.GoodServer(t)
+		k.Made = func() {}
 		lines := &logLines{start: time.Now()}
-		r := newRunner(parseLine(t, "net.ifnames=0 ip=eth0:dhcp bond=bond0:eth1,ens4:mode=1"), k, slog.New(lines))
+		r := newRunner(parseLine(t, "net.ifnames=0 ip=eth0:dhcp bond=bond0:eth1,ens4:mode=1"), node{k}, slog.New(lines))
 		if _, err := r.up(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -300,9 +302,9 @@ func TestKeepContradiction(t *testing.T) {
 		defer cancel()
 		go func() {
 			<-time.After(time.Second)
-			k.appear(inSlot(ethernet(3, "eth1", macB), "4"))
+			k.Appear(inSlot(linktest.Ethernet(3, "eth1", macB), "4"))
 			<-time.After(time.Second)
-			k.change("eth0", func(d *link.Device) { d.Carrier = false })
+			k.Change("eth0", func(d *link.Device) { d.Carrier = false })
 		}()
 		if err := r.keep(ctx); err != nil {
 			t.Error(err)
@@ -314,8 +316,8 @@ func TestKeepContradiction(t *testing.T) {
 				t.Errorf("%q is not in %s", want, text)
 			}
 		}
-		if slices.ContainsFunc(k.commands, func(c string) bool { return strings.HasPrefix(c, "link set eth1") }) {
-			t.Errorf("%q", k.commands)
+		if slices.ContainsFunc(k.Commands, func(c string) bool { return strings.HasPrefix(c, "link set eth1") }) {
+			t.Errorf("%q", k.Commands)
 		}
 	})
 }

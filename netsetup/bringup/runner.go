@@ -46,17 +46,17 @@ type system interface {
 	// advertisement behind the switch would give the root's link what its word
 	// rules out.
 	Restore6(dev string) error
-	// solicit6 asks the routers for their advertisements.
-	solicit6(d link.Device) error
+	// Solicit6 asks the routers for their advertisements.
+	Solicit6(d link.Device) error
 	// Hcas lists the InfiniBand adapters that have a driver.
 	Hcas() []string
 }
 
 // A wire sends and receives the packets of one channel on one interface.
 type wire interface {
-	send(m lease.Message) error
-	// receive returns the next packet. Close ends it.
-	receive() (lease.Packet, error)
+	Send(m lease.Message) error
+	// Receive returns the next packet. Close ends it.
+	Receive() (lease.Packet, error)
 	Close() error
 }
 

@@ -171,7 +171,7 @@ func (n *attachment) send(m lease.Message) error {
 	if w == nil {
 		return fmt.Errorf("send %s: no socket for %s", m.What, m.Via)
 	}
-	return w.send(m)
+	return w.Send(m)
 }
 
 // finish applies the addresses of a slot and lets its other interfaces go.

@@ -349,7 +349,7 @@ func (r *runner) perform(n *attachment, above bool) {
 			return s
 		}
 		if late {
-			if err := r.sys.solicit6(dev); err != nil {
+			if err := r.sys.Solicit6(dev); err != nil {
 				r.log.Debug(dev.Name+": router solicitation", "err", err)
 			}
 		}

@@ -14,14 +14,16 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 func TestRunDHCP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
-		k.servers["eth0"] = goodServer(t)
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+		k.Servers["eth0"] = fakekernel.GoodServer(t)
 		r := try(t, "", time.Minute, k, nil)
 		if r.err != nil || r.state.String() != "eth0 10.77.0.23/24 by DHCP from 10.77.0.1" || r.took != lease.ProbeWait {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
@@ -43,10 +45,10 @@ func TestRunDHCP(t *testing.T) {
 // takes its time.
 func TestRunSideBySide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, noCarrier(ethernet(2, "eth0", macA)), ethernet(3, "eth1", macB),
-			ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03"), ethernet(5, "eth3", "\x52\x54\x00\x00\x00\x04"))
-		k.servers["eth1"] = goodServer(t)
-		k.opening["eth3"] = 5 * time.Second
+		k := fakekernel.New(t, linktest.NoCarrier(linktest.Ethernet(2, "eth0", macA)), linktest.Ethernet(3, "eth1", macB),
+			linktest.Ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03"), linktest.Ethernet(5, "eth3", "\x52\x54\x00\x00\x00\x04"))
+		k.Servers["eth1"] = fakekernel.GoodServer(t)
+		k.Opening["eth3"] = 5 * time.Second
 		r := try(t, "ip=dhcp", time.Minute, k, nil)
 		if r.err != nil || r.state.Device != "eth1" || r.took != lease.ProbeWait {
 			t.Errorf("%v, %v, after %v", r.state, r.err, r.took)
@@ -58,19 +60,19 @@ func TestRunSideBySide(t *testing.T) {
 // Two get a lease: the first keeps it, the other gives it back.
 func TestRunReleasesTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB))
-		good := goodServer(t)
-		k.servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB))
+		good := fakekernel.GoodServer(t)
+		k.Servers["eth0"] = func(m *dhcpv4.DHCPv4) []byte {
 			if m.MessageType() == dhcpv4.MessageTypeRequest {
 				return nil // no confirmation
 			}
 			return good(m)
 		}
-		k.servers["eth1"] = func(m *dhcpv4.DHCPv4) []byte {
+		k.Servers["eth1"] = func(m *dhcpv4.DHCPv4) []byte {
 			if m.NumSeconds == 0 {
 				return nil // the second DISCOVER only
 			}
-			return leases(t, "10.77.0.24/24")(m)
+			return fakekernel.Leases(t, "10.77.0.24/24")(m)
 		}
 		r := try(t, "", time.Minute, k, nil)
 		if r.err != nil || r.state.Device != "eth1" {
@@ -85,13 +87,13 @@ func TestRunReleasesTheOther(t *testing.T) {
 
 func TestRunLateInterface(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t)
-		k.servers["eth0"] = goodServer(t)
+		k := fakekernel.New(t)
+		k.Servers["eth0"] = fakekernel.GoodServer(t)
 		r := try(t, "", time.Minute, k, func() {
 			<-time.After(12 * time.Second)
-			k.appear(noCarrier(ethernet(2, "eth0", macA)))
+			k.Appear(linktest.NoCarrier(linktest.Ethernet(2, "eth0", macA)))
 			<-time.After(13 * time.Second)
-			k.change("eth0", func(d *link.Device) { d.Carrier = true })
+			k.Change("eth0", func(d *link.Device) { d.Carrier = true })
 		})
 		if r.err != nil || r.took != 25*time.Second+lease.ProbeWait {
 			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
@@ -120,9 +122,9 @@ func TestRunStillLoading(t *testing.T) {
 		"ip=52-54-00-12-34-57:dhcp bootdev=eth7": {"no interface has the address 52:54:00:12:34:57 (none is present)", ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t)
+			k := fakekernel.New(t)
 			start := time.Now()
-			k.loading = func() string {
+			k.Loading = func() string {
 				if time.Since(start) < 15*time.Second {
 					return loading
 				}
@@ -148,8 +150,8 @@ func TestRunLoadingHangs(t *testing.T) {
 		"bond=bond0:en* ip=bond0:dhcp": {"bond0: is not made yet: no interface is as en* says: ", brief, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newFakeKernel(t)
-			k.loading = func() string { return loading }
+			k := fakekernel.New(t)
+			k.Loading = func() string { return loading }
 			r := try(t, line, 75*time.Second, k, nil)
 			if len(r.log) != 7 {
 				t.Fatalf("%s: log:\n%s", line, strings.Join(r.log, "\n"))
@@ -167,7 +169,7 @@ func TestRunLoadingHangs(t *testing.T) {
 
 func TestRunNoServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA), noCarrier(ethernet(3, "eth1", macB)))
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.NoCarrier(linktest.Ethernet(3, "eth1", macB)))
 		r := try(t, "", 25*time.Second, k, nil)
 		if !errors.Is(r.err, context.DeadlineExceeded) || r.took != 25*time.Second {
 			t.Errorf("%v after %v", r.err, r.took)
@@ -185,15 +187,15 @@ func TestRunNoServer(t *testing.T) {
 // The link that flaps asks anew at once when it is back.
 func TestRunFlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
 		r := try(t, "", time.Minute, k, func() {
 			<-time.After(3500 * time.Millisecond)
-			k.change("eth0", func(d *link.Device) { d.Carrier = false })
+			k.Change("eth0", func(d *link.Device) { d.Carrier = false })
 			<-time.After(time.Second)
-			k.mu.Lock()
-			k.servers["eth0"] = goodServer(t)
-			k.mu.Unlock()
-			k.change("eth0", func(d *link.Device) { d.Carrier = true })
+			k.Lock()
+			k.Servers["eth0"] = fakekernel.GoodServer(t)
+			k.Unlock()
+			k.Change("eth0", func(d *link.Device) { d.Carrier = true })
 		})
 		if r.err != nil || r.took != 4500*time.Millisecond+lease.ProbeWait {
 			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
@@ -204,13 +206,13 @@ func TestRunFlap(t *testing.T) {
 // A message that left before the queue was open is sent again when it is.
 func TestRunRunningLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
 		r := try(t, "", time.Minute, k, func() {
 			<-time.After(2 * time.Millisecond)
-			k.mu.Lock()
-			k.servers["eth0"] = goodServer(t)
-			k.mu.Unlock()
-			k.change("eth0", func(d *link.Device) { d.Running = true })
+			k.Lock()
+			k.Servers["eth0"] = fakekernel.GoodServer(t)
+			k.Unlock()
+			k.Change("eth0", func(d *link.Device) { d.Running = true })
 		})
 		if r.err != nil || r.took != 2*time.Millisecond+lease.ProbeWait {
 			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
@@ -220,7 +222,7 @@ func TestRunRunningLater(t *testing.T) {
 
 func TestRunStatic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, noCarrier(ethernet(2, "eth0", macA)), ethernet(3, "eth1", macB))
+		k := fakekernel.New(t, linktest.NoCarrier(linktest.Ethernet(2, "eth0", macA)), linktest.Ethernet(3, "eth1", macB))
 		r := try(t, "ip=10.0.0.5:10.0.0.9:10.0.0.1:24:n7 ifname=lan0:52:54:00:12:34:57", time.Minute, k, nil)
 		if r.err != nil || r.state.String() != "lan0 10.0.0.5/24 static" || r.state.Server != addr("10.0.0.9") || r.state.Hostname != "n7" {
 			t.Errorf("%+v, %v", r.state, r.err)
@@ -251,8 +253,8 @@ func TestRunSpare(t *testing.T) {
 			{"ip=eth0:off ip=eth1:dhcp", "eth1", lease.ProbeWait, ""},
 			{"ip=off", "", 0, ""},
 		} {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA), ethernet(3, "eth1", macB), noCarrier(ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03")))
-			k.servers["eth1"] = goodServer(t)
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.Ethernet(3, "eth1", macB), linktest.NoCarrier(linktest.Ethernet(4, "eth2", "\x52\x54\x00\x00\x00\x03")))
+			k.Servers["eth1"] = fakekernel.GoodServer(t)
 			r := try(t, tt.line, time.Hour, k, nil)
 			if r.err != nil || r.state.Device != tt.device || r.took != tt.took {
 				t.Errorf("%s: %v, %v after %v", tt.line, r.state, r.err, r.took)
@@ -278,7 +280,7 @@ func TestRunGivesUp(t *testing.T) {
 			"ip=eth9:dhcp rd.net.timeout.carrier=7":                                          "7s set up network: eth9: no such interface",
 			"bootdev=eth1 ip=eth1:dhcp ip=10.0.0.5:::24::eth0:none rd.net.timeout.carrier=7": "7s set up network: eth1: no carrier",
 		} {
-			k := newFakeKernel(t, ethernet(2, "eth0", macA), noCarrier(ethernet(3, "eth1", macB)))
+			k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA), linktest.NoCarrier(linktest.Ethernet(3, "eth1", macB)))
 			r := try(t, line, time.Hour, k, nil)
 			if r.err == nil {
 				t.Errorf("%s: no error, %v", line, r.state)
@@ -295,10 +297,10 @@ func TestRunGivesUp(t *testing.T) {
 // that the kernel refuses is an error, a route is not.
 func TestRunKernelRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
-		k.servers["eth0"] = goodServer(t)
-		k.fail["ip link set eth0 up"] = errors.New("input/output error")
-		k.fail["ip route replace default via 10.77.0.1 dev eth0"] = errors.New("network is unreachable")
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+		k.Servers["eth0"] = fakekernel.GoodServer(t)
+		k.Fail["ip link set eth0 up"] = errors.New("input/output error")
+		k.Fail["ip route replace default via 10.77.0.1 dev eth0"] = errors.New("network is unreachable")
 		r := try(t, "", time.Minute, k, nil)
 		if r.err != nil || r.took != time.Second+lease.ProbeWait {
 			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
@@ -309,8 +311,8 @@ func TestRunKernelRefuses(t *testing.T) {
 		}, r.log); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		k = newFakeKernel(t, ethernet(2, "eth0", macA))
-		k.fail["ip addr add 10.0.0.5/24 brd + dev eth0"] = errors.New("no buffer space")
+		k = fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
+		k.Fail["ip addr add 10.0.0.5/24 brd + dev eth0"] = errors.New("no buffer space")
 		if r := try(t, "ip=10.0.0.5:::24", time.Minute, k, nil); r.err == nil || !strings.Contains(r.err.Error(), "ip addr add 10.0.0.5/24 brd + dev eth0: no buffer space") {
 			t.Errorf("%v, %v", r.state, r.err)
 		}
@@ -319,15 +321,15 @@ func TestRunKernelRefuses(t *testing.T) {
 
 func TestRunInterfaceGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t, ethernet(2, "eth0", macA))
+		k := fakekernel.New(t, linktest.Ethernet(2, "eth0", macA))
 		r := try(t, "", 20*time.Second, k, func() {
 			<-time.After(2 * time.Second)
-			k.events <- link.Event{Device: link.Device{Index: 2, Name: "eth0"}, Gone: true}
+			k.Events <- link.Event{Device: link.Device{Index: 2, Name: "eth0"}, Gone: true}
 			<-time.After(2 * time.Second)
-			k.mu.Lock()
-			k.servers["eth0"] = goodServer(t)
-			k.mu.Unlock()
-			k.appear(ethernet(7, "eth0", macA))
+			k.Lock()
+			k.Servers["eth0"] = fakekernel.GoodServer(t)
+			k.Unlock()
+			k.Appear(linktest.Ethernet(7, "eth0", macA))
 		})
 		if r.err != nil || r.took != 4*time.Second+lease.ProbeWait || !slices.Contains(r.log, "2s eth0: the interface is gone") {
 			t.Errorf("%v, %v after %v: %q", r.state, r.err, r.took, r.log)
@@ -337,8 +339,8 @@ func TestRunInterfaceGone(t *testing.T) {
 
 func TestRunWatchEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newFakeKernel(t)
-		k.events <- link.Event{Err: errors.New("socket gone")}
+		k := fakekernel.New(t)
+		k.Events <- link.Event{Err: errors.New("socket gone")}
 		if r := try(t, "", time.Minute, k, nil); r.err == nil || r.err.Error() != "watch network interfaces: socket gone" {
 			t.Error(r.err)
 		}

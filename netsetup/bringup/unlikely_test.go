@@ -5,6 +5,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // What can be done about a name is told at length once.
@@ -14,7 +17,7 @@ func TestRunTellsOnce(t *testing.T) {
 		"ip=em1:dhcp":    "neither the kernel (eth0, ib0) nor udev",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := try(t, line, time.Minute, newFakeKernel(t, ethernet(2, "eth0", macA)), nil)
+			r := try(t, line, time.Minute, fakekernel.New(t, linktest.Ethernet(2, "eth0", macA)), nil)
 			lines := strings.Join(r.log, "\n")
 			if n := strings.Count(lines, long); n != 1 || strings.Count(lines, "check its name") < 4 {
 				t.Errorf("%s: %d times in\n%s", line, n, lines)

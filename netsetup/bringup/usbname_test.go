@@ -7,7 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // Two NICs on USB and one on PCI, and the names that they get.
@@ -33,16 +35,16 @@ func TestRunUSBNames(t *testing.T) {
 					d.Udev = link.UdevNames{Path: "enp0s20u" + port, MAC: "enx" + strings.ReplaceAll(d.Addr.String(), ":", ""), USB: true}
 					return d
 				}
-				k := newFakeKernel(t, inSlot(ethernet(2, "eth0", macA), "3"), usb(ethernet(3, "eth1", macB), "1"), usb(ethernet(4, "eth2", macC), "2"))
-				k.made = func() {}
+				k := fakekernel.New(t, inSlot(linktest.Ethernet(2, "eth0", macA), "3"), usb(linktest.Ethernet(3, "eth1", macB), "1"), usb(linktest.Ethernet(4, "eth2", macC), "2"))
+				k.Made = func() {}
 				_ = try(t, line, 5*time.Second, k, nil)
 				var names []string
-				for name, d := range k.devices {
+				for name, d := range k.Devices {
 					if d.Index > 1 {
 						names = append(names, name)
 					}
 				}
-				slices.SortFunc(names, func(a, b string) int { return k.devices[a].Index - k.devices[b].Index })
+				slices.SortFunc(names, func(a, b string) int { return k.Devices[a].Index - k.Devices[b].Index })
 				if got := strings.Join(names, " "); got != want {
 					t.Errorf("%s, want %s", got, want)
 				}

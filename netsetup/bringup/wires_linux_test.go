@@ -58,7 +58,7 @@ func received(t *testing.T, w wire) lease.Packet {
 	t.Helper()
 	late := time.AfterFunc(10*time.Second, func() { _ = w.Close() })
 	defer late.Stop()
-	p, err := w.receive()
+	p, err := w.Receive()
 	if err != nil {
 		t.Fatalf("waited in vain for a packet: %v", err)
 	}
@@ -175,7 +175,7 @@ func TestWireRenewalByNeighbour(t *testing.T) {
 		{"link address known", addr("10.77.0.23"), addr("192.0.2.9"), deviceOf(t, "eth0").Broadcast, "broadcast from 10.77.0.23"},
 		{"an address of nobody", addr("10.77.0.99"), addr("10.77.0.1"), "", "broadcast from 10.77.0.99"},
 	} {
-		if err := w.send(lease.Message{Via: lease.ChannelDHCP, What: "REQUEST", Payload: []byte("renew"), Src: tt.src, Dst: tt.dst, To: tt.to}); err != nil {
+		if err := w.Send(lease.Message{Via: lease.ChannelDHCP, What: "REQUEST", Payload: []byte("renew"), Src: tt.src, Dst: tt.dst, To: tt.to}); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease/leasetest"
 )
 
@@ -24,7 +25,7 @@ func TestUpWords(t *testing.T) {
 	}
 	c := newCable(t, "eth0", macA, prefix(serverNet))
 	c.plug(true)
-	c.serve(goodServer(t))
+	c.serve(fakekernel.GoodServer(t))
 	newCable(t, "eth1", macB, prefix("10.78.0.1/24"))
 	const (
 		leased = "eth0 10.77.0.23/24 by DHCP from 10.77.0.1"

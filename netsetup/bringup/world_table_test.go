@@ -13,7 +13,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/rfc1035label"
 
-	"github.com/nodisk/nodisk/netsetup/bringup"
+	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
@@ -21,7 +21,7 @@ import (
 type situation struct {
 	id, source, what, line string
 	onlyPlan               bool
-	cards                  []bringup.Card
+	cards                  []fakekernel.Card
 	taken                  []netip.Addr
 	want                   []fact
 }
@@ -102,25 +102,25 @@ func (s *situation) parseNode(text string) error {
 
 // newCard is the card that a name alone says: 52:54:00:12:34:56 and up, virtio_net, in
 // the slots 3 and up of bus 0, with a cable on which nobody answers.
-func newCard(i int, name string) bringup.Card {
+func newCard(i int, name string) fakekernel.Card {
 	if strings.HasPrefix(name, "ib") {
 		const prefix = "\x80\x00\x00\x48\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x02\xc9\x03\x00\x00\x10" // queue pair, subnet, most of the GUID
-		c := bringup.InfiniBandPort(i+2, name, link.HardwareAddr(prefix+string(rune(0x39+i))))
+		c := fakekernel.InfiniBandCard(i+2, name, link.HardwareAddr(prefix+string(rune(0x39+i))))
 		c.Device.Udev = link.UdevNames{Slot: fmt.Sprintf("ibs%d", i+3), Path: fmt.Sprintf("ibp0s%d", i+3)}
 		return c
 	}
-	c := bringup.EthernetCard(i+2, name, link.HardwareAddr([]byte{0x52, 0x54, 0, 0x12, 0x34, byte(0x56 + i)}))
+	c := fakekernel.EthernetCard(i+2, name, link.HardwareAddr([]byte{0x52, 0x54, 0, 0x12, 0x34, byte(0x56 + i)}))
 	c.Device.Udev = link.UdevNames{Slot: fmt.Sprintf("ens%d", i+3), Path: fmt.Sprintf("enp0s%d", i+3)}
 	return c
 }
 
 // parseCard reads one word of a card, or of the last server on its cable.
-func (s *situation) parseCard(c *bringup.Card, word string) (err error) {
+func (s *situation) parseCard(c *fakekernel.Card, word string) (err error) {
 	key, value, _ := strings.Cut(word, "=")
 	d := &c.Device
 	switch key {
 	case "mac":
-		if d.Addr, err = bringup.ParseAddress(value); len(d.Addr) == 6 && err == nil {
+		if d.Addr, err = link.ParseAddress(value); len(d.Addr) == 6 && err == nil {
 			d.Udev.MAC = "enx" + strings.ReplaceAll(value, ":", "")
 		}
 	case "slot":
@@ -157,7 +157,7 @@ func (s *situation) parseCard(c *bringup.Card, word string) (err error) {
 		a, err = netip.ParseAddr(value)
 		s.taken = append(s.taken, a)
 	case "lease":
-		server := bringup.Server{Options: map[dhcpv4.OptionCode][]byte{}}
+		server := fakekernel.Server{Options: map[dhcpv4.OptionCode][]byte{}}
 		if server.Lease, err = netip.ParsePrefix(value); err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func (s *situation) parseCard(c *bringup.Card, word string) (err error) {
 	return err
 }
 
-func parseServer(s *bringup.Server, key, value string) (err error) {
+func parseServer(s *fakekernel.Server, key, value string) (err error) {
 	text := func(code dhcpv4.OptionCode) { s.Options[code] = []byte(value) }
 	switch key {
 	case "id":

@@ -224,10 +224,7 @@ func (o findings) completed(p plan.Plan, net netsetup.State) error {
 	if err != nil {
 		return err
 	}
-	targets, warnings, err := p.TargetsBy(root, net)
-	if err != nil {
-		return err
-	}
+	targets, warnings := p.TargetsBy(root, net)
 	o.add("warn", warnings...)
 	for _, target := range targets {
 		o.add("target", target.String())

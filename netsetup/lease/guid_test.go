@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodisk/nodisk/netsetup/link"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // The example of the FlexBoot guide, and the other forms for the same port.
@@ -16,15 +17,15 @@ func TestClientID(t *testing.T) {
 		d    link.Device
 		want []string // form and bytes, hardware type, address of the header
 	}{
-		{"flexboot", guidePort(), []string{"flexboot ff:00:00:00:00:00:02:00:00:02:c9:00:00:02:c9:03:00:00:10:39 32 "}},
-		{"guid", guidePort(), []string{"guid 20:00:02:c9:03:00:00:10:39 32 "}},
-		{"hwaddr", guidePort(), []string{"hwaddr 20:80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39 32 "}},
-		{"infiniband", guidePort(), []string{"infiniband 20:00:02:c9:03:00:00:10:39 32 00:02:c9:03:00:00:10:39"}},
-		{"mac", guidePort(), []string{"mac 01:00:02:c9:00:10:39 1 00:02:c9:00:10:39"}},
-		{"rfc4361", guidePort(), []string{"rfc4361 ff:00:00:10:39:00:03:00:20:00:02:c9:03:00:00:10:39 32 "}},
-		{"none", guidePort(), []string{"none 1 00:02:c9:00:10:39"}},
-		{"hex:0a0b", guidePort(), []string{"hex 0a:0b 32 "}},
-		{"auto", guidePort(), []string{
+		{"flexboot", linktest.GuidePort(), []string{"flexboot ff:00:00:00:00:00:02:00:00:02:c9:00:00:02:c9:03:00:00:10:39 32 "}},
+		{"guid", linktest.GuidePort(), []string{"guid 20:00:02:c9:03:00:00:10:39 32 "}},
+		{"hwaddr", linktest.GuidePort(), []string{"hwaddr 20:80:00:00:48:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39 32 "}},
+		{"infiniband", linktest.GuidePort(), []string{"infiniband 20:00:02:c9:03:00:00:10:39 32 00:02:c9:03:00:00:10:39"}},
+		{"mac", linktest.GuidePort(), []string{"mac 01:00:02:c9:00:10:39 1 00:02:c9:00:10:39"}},
+		{"rfc4361", linktest.GuidePort(), []string{"rfc4361 ff:00:00:10:39:00:03:00:20:00:02:c9:03:00:00:10:39 32 "}},
+		{"none", linktest.GuidePort(), []string{"none 1 00:02:c9:00:10:39"}},
+		{"hex:0a0b", linktest.GuidePort(), []string{"hex 0a:0b 32 "}},
+		{"auto", linktest.GuidePort(), []string{
 			"flexboot ff:00:00:00:00:00:02:00:00:02:c9:00:00:02:c9:03:00:00:10:39 32 ", "guid 20:00:02:c9:03:00:00:10:39 32 ",
 			"infiniband 20:00:02:c9:03:00:00:10:39 32 00:02:c9:03:00:00:10:39",
 			"mac 01:00:02:c9:00:10:39 1 00:02:c9:00:10:39", "rfc4361 ff:00:00:10:39:00:03:00:20:00:02:c9:03:00:00:10:39 32 ",

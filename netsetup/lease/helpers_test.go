@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -10,8 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/insomniacslk/dhcp/dhcpv6"
-	"github.com/insomniacslk/dhcp/iana"
 
 	"github.com/nodisk/nodisk/netsetup/lease/leasetest"
 	"github.com/nodisk/nodisk/netsetup/link"
@@ -50,16 +47,6 @@ func firstSent(o Outcome) *dhcpv4.DHCPv4 {
 	return m
 }
 
-// guideAddr is the port of the FlexBoot guide's example as an IPoIB address.
-const guideAddr = link.HardwareAddr("\x80\x00\x00\x48\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x02\xc9\x03\x00\x00\x10\x39")
-
-func guidePort() link.Device {
-	return link.Device{
-		Index: 5, Name: "ib0", Type: link.HwInfiniBand, Addr: guideAddr, MTU: 2044, Physical: true, Driver: "mlx4_core", HCA: "mlx4_0", Port: 1,
-		Broadcast: "\x00\xff\xff\xff\xff\x12\x40\x1b\xff\xff\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff",
-	}
-}
-
 // leaseWith is what comes of an offer with these options, and the notes.
 func leaseWith(t *testing.T, want Expected, options map[uint8]string) (Lease, string) {
 	t.Helper()
@@ -92,19 +79,3 @@ var (
 	server6     = netip.MustParseAddr("fe80::2")
 	nameserver6 = netip.MustParseAddr("2001:db8:1::53")
 )
-
-func replyTo(t *testing.T, payload []byte, kind dhcpv6.MessageType, change ...func(m *dhcpv6.Message)) []byte {
-	t.Helper()
-	asked, err := dhcpv6.MessageFromBytes(payload)
-	if err != nil {
-		t.Error(err)
-		return nil
-	}
-	m := &dhcpv6.Message{MessageType: kind, TransactionID: asked.TransactionID}
-	m.AddOption(dhcpv6.OptClientID(asked.Options.ClientID()))
-	m.AddOption(dhcpv6.OptServerID(&dhcpv6.DUIDLL{HWType: iana.HWTypeEthernet, LinkLayerAddr: net.HardwareAddr(macB)}))
-	for _, f := range change {
-		f(m)
-	}
-	return m.ToBytes()
-}

@@ -7,12 +7,13 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/nodisk/nodisk/netsetup/lease/leasetest"
+	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
 
 // An answer that belongs to another client of the same transaction number is
 // not ours: there is no hardware address to tell.
 func TestInfiniBandForeignAnswer(t *testing.T) {
-	x := NewExchange(Client{Addr: guideAddr, Identities: ClientID("guid").Identities(guidePort()), Broadcast: true}, func() uint32 { return 7 })
+	x := NewExchange(Client{Addr: linktest.GuideAddr, Identities: ClientID("guid").Identities(linktest.GuidePort()), Broadcast: true}, func() uint32 { return 7 })
 	now := time.Unix(1000, 0)
 	discover := firstSent(x.Start(now))
 	for id, ours := range map[string]bool{"\x20other": false, string(x.Client.Identities[0].id): true, "": true} {

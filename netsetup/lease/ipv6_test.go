@@ -100,7 +100,7 @@ func (b *bench6) answer(kind dhcpv6.MessageType, change ...func(m *dhcpv6.Messag
 
 func (b *bench6) reply(kind dhcpv6.MessageType, change ...func(m *dhcpv6.Message)) []byte {
 	b.t.Helper()
-	return replyTo(b.t, b.last.Payload, kind, change...)
+	return leasetest.Answer6(b.t, b.last.Payload, kind, change...)
 }
 
 func (b *bench6) granted() func(m *dhcpv6.Message) {

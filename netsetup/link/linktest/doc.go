@@ -1,2 +1,2 @@
-// Package linktest is what tests of links have in common.
+// Package linktest is devices and arguments of links, for tests.
 package linktest
