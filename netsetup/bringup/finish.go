@@ -64,8 +64,13 @@ func (r *runner) tellUnfinished(now time.Time) {
 		}
 		links := cmp.Or(strings.Join(r.config.Over(n.dev), " and "), n.dev.Name)
 		r.log.Warn(
-			fmt.Sprintf("%s: its driver %s has been opening it for %s: the boot goes on, %s may be left half set up",
-				n.dev.Name, n.dev.Driver, phrase.Seconds(now.Sub(n.first)), links),
+			fmt.Sprintf(
+				"%s: driver %s is taking %s to bring the device up: the boot goes on, %s may be left half set up",
+				n.dev.Name,
+				n.dev.Driver,
+				phrase.Seconds(now.Sub(n.first)),
+				links,
+			),
 		)
 	}
 }

@@ -100,7 +100,7 @@ func (r *runner) resolve() (others []string) {
 	for i, v := range config.VLANs {
 		if m := before.VLANs[i].Parent; m.Glob() && !v.Parent.Glob() {
 			r.log.Info(
-				v.Name + ": is on " + v.Parent.Name + ", the first interface that is as " + m.String() + " says",
+				v.Name + ": is on " + v.Parent.Name + ", the first interface that matches " + m.String(),
 			)
 		}
 	}

@@ -43,7 +43,7 @@ func (r *runner) waitingFor(s *job, now time.Time) string {
 			parts = append(
 				parts,
 				fmt.Sprintf(
-					"%s: its driver %s has been opening it for %s",
+					"%s: driver %s is taking %s to bring the device up",
 					n.dev.Name,
 					n.dev.Driver,
 					phrase.Seconds(now.Sub(n.first)),
@@ -124,7 +124,8 @@ func (r *runner) missing(s *job, now time.Time) string {
 	// The first gate.
 	hcas := r.sys.Hcas()
 	if len(hcas) == 0 {
-		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"
+		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, " +
+			"mlx5, ib or opa)"
 	}
 	// One that has an interface is not at a gate: it is among those that are present, under
 	// another name.
@@ -141,7 +142,8 @@ func (r *runner) missing(s *job, now time.Time) string {
 	return text + "; there is " + strings.Join(
 		hcas,
 		", ",
-	) + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib or opa) and the port's link layer is InfiniBand"
+	) + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib or opa) and the port's " +
+		"link layer is InfiniBand"
 }
 
 // unmadeBonds says why the last try to make the bonds has failed, empty if it has not.
@@ -186,7 +188,7 @@ func (r *runner) state(name string, now time.Time) string {
 			return tried(n.redoErr, n.redone)
 		case !n.ready:
 			return fmt.Sprintf(
-				"%s: its driver %s has been opening it for %s",
+				"%s: driver %s is taking %s to bring the device up",
 				name,
 				n.dev.Driver,
 				phrase.Seconds(now.Sub(n.first)),
@@ -242,7 +244,7 @@ func (r *runner) states(of []link.PortMatch, now time.Time) string {
 		case found:
 		case m.Glob():
 			remedy := cmp.Or(r.loading(now), netsetup.CheckName+r.stillLoading())
-			parts = append(parts, "no interface is as "+m.String()+" says: "+remedy)
+			parts = append(parts, "no interface matches "+m.String()+": "+remedy)
 		case m.Addr != "":
 			parts = append(parts, r.absent(netsetup.Addressing{Match: m.Addr}, now))
 		default:
