@@ -12,8 +12,8 @@ import (
 // shellPath is there in an image made with --rescue, or with a shell added.
 const shellPath = "/bin/sh"
 
-// needShell tells what asks for a shell that the image does not have. The boot
-// goes on: whoever asked wants the node, too.
+// needShell reports a request for a shell that the image does not have. The boot goes on: whoever
+// asked wants the node, too.
 func (w *worker) needShell() {
 	if _, err := os.Stat(shellPath); err == nil {
 		return
@@ -28,8 +28,7 @@ func (w *worker) needShell() {
 	}
 }
 
-// breakpoints has the boot stop before the stages of rd.break=, at the first
-// attempt of each.
+// breakpoints makes the boot stop before the stages of rd.break=, at the first attempt of each.
 func (w *worker) breakpoints(stages []stage) []stage {
 	for _, name := range w.plan.Breaks {
 		i := slices.IndexFunc(stages, func(s stage) bool { return s.name == name })

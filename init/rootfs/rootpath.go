@@ -9,13 +9,12 @@ import (
 	"github.com/nodisk/nodisk/iscsi"
 )
 
-// rootPathKey is how errors call DHCP's word.
+// rootPathKey is what errors call DHCP's option.
 const rootPathKey = "root-path (DHCP option 17)"
 
-// WithRootPath completes a root by the root-path that DHCP gave, empty when it
-// gave none. A root that needs none comes back as it is. The value has all the
-// forms of root= that name a server; a bare /path is an export of DHCP's
-// next-server.
+// WithRootPath completes a root by the root-path that DHCP gave, empty when it gave none. A root
+// that needs none is returned as it is. The value has all the forms of root= that name a server;
+// a bare /path is an export of DHCP's next-server.
 func (r Root) WithRootPath(rootPath string) (Root, error) {
 	rootPath = strings.Trim(rootPath, " \t\r\n\x00")
 	disk := rootPath == "iscsi" || strings.HasPrefix(rootPath, "iscsi:")
@@ -37,10 +36,16 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 		if kind == KindNFS {
 			name = "write nfsroot=SERVER:/PATH (what the kernel and dracut take then is nfsroot=/tftpboot/%s)"
 		}
-		return bad("is missing from the lease, and the command line leaves the root to it", "set option 17 in the DHCP server, or "+name)
+		return bad(
+			"is missing from the lease, and the command line leaves the root to it",
+			"set option 17 in the DHCP server, or "+name,
+		)
 	case printable([]byte(rootPath)) != rootPath:
 		rootPath = strconv.Quote(hideSecrets(rootPath))
-		return bad("holds bytes that are not text", "mend option 17 in the DHCP server, and look for a server that should not be there")
+		return bad(
+			"holds bytes that are not text",
+			"mend option 17 in the DHCP server, and look for a server that should not be there",
+		)
 	case what != "":
 		return bad("asks for a root from "+what+", which is not built yet", "use iscsi: or nfs: there")
 	case problem != "":
@@ -54,7 +59,10 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 		r.Kind, r.ISCSI = KindBlock, []string{rootPath}
 		return r, nil
 	case kind == KindBlock:
-		return bad(fmt.Sprintf("is no iSCSI disk, but root=%s wants one", r.Block), "write root=dhcp, or give netroot=iscsi:")
+		return bad(
+			fmt.Sprintf("is not an iSCSI disk, but root=%s wants one", r.Block),
+			"write root=dhcp, or give netroot=iscsi:",
+		)
 	}
 	n, err := ParseNFS(rootPath)
 	if err != nil {
@@ -82,12 +90,13 @@ func diskProblem(rootPath string) (problem, fix string) {
 	switch {
 	case err != nil:
 		problem = strings.ReplaceAll(err.Error(), "\n", "; ")
-		if !strings.Contains(problem, "write ") { // most say it themselves
+		if !strings.Contains(problem, "write ") { // most errors say it themselves
 			fix = "write iscsi:SERVER:PROTO:PORT:LUN:TARGET there"
 		}
 		return problem, fix
 	case t.User != "" || t.ReverseUser != "":
-		return "asks for CHAP, which is not built yet", "leave the user and password out there, and restrict the target by initiator name or address"
+		return "asks for CHAP, which is not built yet", "leave the user and password out there, and restrict the " +
+			"target by initiator name or address"
 	}
 	return "", ""
 }
