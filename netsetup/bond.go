@@ -13,7 +13,8 @@ import (
 // include/net/bonding.h.
 const maxBondTargets = 16
 
-const bondFix = "write bond=bond0:eth0,eth1:mode=active-backup,miimon=100:1500, addresses with dashes, those of IPv6 in brackets"
+const bondFix = "write bond=bond0:eth0,eth1:mode=active-backup,miimon=100:1500, addresses with dashes, those of " +
+	"IPv6 in brackets"
 
 // parseBond reads bond=name[:ports[:options[:mtu]]] of dracut.cmdline(7), which
 // has these defaults, too.
@@ -42,8 +43,8 @@ func (c *Config) parseBond(a cmdline.Arg, p *problems) {
 	c.Bonds = append(c.Bonds, b)
 }
 
-// bondOptions reads option=value, separated by comma or semicolon. What has no
-// "=" is one more value of the list before it.
+// bondOptions reads option=value, separated by comma or semicolon. A value without "=" belongs to
+// the list before it.
 func (p *problems) bondOptions(a cmdline.Arg, s string) []link.BondOption {
 	table := link.BondTable()
 	values := make([]string, len(table))
@@ -60,7 +61,11 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []link.BondOption {
 			p.bad(a, "max_bonds is not an option of one bond", "leave it out: nodisk makes each bond by its own bond=")
 			continue
 		case i < 0:
-			p.bad(a, strconv.Quote(item)+" is not an option of the bonding driver", "write options as in Documentation/networking/bonding.rst: miimon=100,updelay=200")
+			p.bad(
+				a,
+				strconv.Quote(item)+" is not an option of the bonding driver",
+				"write options as in Documentation/networking/bonding.rst: miimon=100,updelay=200",
+			)
 			continue
 		}
 		o := table[i]
@@ -79,7 +84,11 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []link.BondOption {
 		case slices.Contains(strings.Split(values[i], ","), text):
 			p.bad(a, name+" names "+text+" twice", "leave one of them out")
 		case strings.Count(values[i], ",") == maxBondTargets-1:
-			p.bad(a, name+" has more than "+strconv.Itoa(maxBondTargets)+" addresses", "leave some out: the kernel takes no more")
+			p.bad(
+				a,
+				name+" has more than "+strconv.Itoa(maxBondTargets)+" addresses",
+				"leave some out: the kernel takes no more",
+			)
 		default:
 			values[i] += "," + text
 		}
@@ -87,7 +96,11 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []link.BondOption {
 	if values[0] == "" {
 		values[0] = "balance-rr" // the kernel's and dracut's
 	}
-	if i := link.FindBondOption(table, "miimon"); values[i] == "" && !link.BondOn(values[link.FindBondOption(table, "arp_interval")]) {
+	if i := link.FindBondOption(
+		table,
+		"miimon",
+	); values[i] == "" &&
+		!link.BondOn(values[link.FindBondOption(table, "arp_interval")]) {
 		values[i] = "100" // without it a bond never notices a dead port
 	}
 	var b link.Bond
@@ -99,8 +112,7 @@ func (p *problems) bondOptions(a cmdline.Arg, s string) []link.BondOption {
 	return b.Options
 }
 
-// checkBond looks for what the kernel refuses, and for what would have no
-// effect.
+// checkBond finds what the kernel would refuse, and what would have no effect.
 func (p *problems) checkBond(a cmdline.Arg, b link.Bond) {
 	mode := b.Option("mode")
 	table := link.BondTable()
@@ -111,7 +123,11 @@ func (p *problems) checkBond(a cmdline.Arg, b link.Bond) {
 		case o.Modes&b.Mode() == 0:
 			p.bad(a, given.Name+" has no effect "+why, "leave it out, or write mode="+o.ModeWords())
 		default:
-			p.bad(a, given.Name+" has no effect "+why, "leave it out, or add "+o.Needs+"="+table[link.FindBondOption(table, o.Needs)].Example())
+			p.bad(
+				a,
+				given.Name+" has no effect "+why,
+				"leave it out, or add "+o.Needs+"="+table[link.FindBondOption(table, o.Needs)].Example(),
+			)
 		}
 	}
 	arp := b.On("arp_interval")
@@ -119,7 +135,11 @@ func (p *problems) checkBond(a cmdline.Arg, b link.Bond) {
 	case arp && b.On("miimon"):
 		p.bad(a, "arp_interval and miimon exclude each other", "leave one of them out")
 	case arp && b.Option("arp_ip_target") == "" && b.Option("ns_ip6_target") == "":
-		p.bad(a, "arp_interval has nobody to ask", "add arp_ip_target=10.0.0.1, with the address of a host that always answers")
+		p.bad(
+			a,
+			"arp_interval has nobody to ask",
+			"add arp_ip_target=10.0.0.1, with the address of a host that always answers",
+		)
 	case !arp && !b.On("miimon"):
 		p.bad(a, "miimon=0 never notices a dead port", "write miimon=100")
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// mapNames returns the config with every name by which a word calls an
-// interface replaced by f. The names of what the words make are not among them.
+// mapNames returns the config with every name by which an argument calls an
+// interface replaced by f. The names of what the arguments make are not among them.
 func (c Config) mapNames(f func(name string) string) Config {
 	name := func(s string) string {
 		if s == "" {
@@ -60,8 +60,8 @@ func (c Config) mapNames(f func(name string) string) Config {
 	return c
 }
 
-// cards are the names and globs by which the words call adapters: not those of
-// links that the words make, and not those of ifname=.
+// cards are the names and globs that the arguments use for adapters: not those of links that the
+// arguments make, and not those of ifname=.
 func (c Config) cards() []string {
 	var names []string
 	c.mapNames(func(name string) string {
@@ -73,8 +73,8 @@ func (c Config) cards() []string {
 	return names
 }
 
-// called replaces other names of have[i] in the words by the one it has, and sets that
-// where a word calls it by its address, so that a name is compared with one name from
+// called replaces other names of have[i] in the arguments by the one it has, and sets that
+// where an argument calls it by its address, so that a name is compared with one name from
 // here on.
 func (c Config) called(have []link.Device, i int) (_ Config, others []string) {
 	d := have[i]
@@ -84,7 +84,8 @@ func (c Config) called(have []link.Device, i int) (_ Config, others []string) {
 		names = append(names, d.Given)
 	}
 	for _, name := range names {
-		if slices.Contains(cards, name) && !slices.ContainsFunc(have, func(d link.Device) bool { return d.Name == name }) {
+		if slices.Contains(cards, name) &&
+			!slices.ContainsFunc(have, func(d link.Device) bool { return d.Name == name }) {
 			others = append(others, name)
 		}
 	}
@@ -97,10 +98,10 @@ func (c Config) called(have []link.Device, i int) (_ Config, others []string) {
 	return c.recognise(d), others
 }
 
-// Resolved returns the words as they are about the devices of which known has the
-// indices, in the order in which they became known. places are where each word is now:
-// two that turn out to say the same of one device have become one. others are further
-// names by which the words call the last of the devices.
+// Resolved returns the config with its arguments settled on the devices whose indices are in
+// known, in the order in which they became known. places are where each argument is now: two that
+// turn out to say the same about one device have become one. others are further names by which
+// the arguments call the last of the devices.
 func (c Config) Resolved(have []link.Device, known []int) (_ Config, places []int, others []string) {
 	for _, index := range known {
 		i := slices.IndexFunc(have, func(d link.Device) bool { return d.Index == index })
@@ -110,15 +111,18 @@ func (c Config) Resolved(have []link.Device, known []int) (_ Config, places []in
 	return c, places, others
 }
 
-// takes reports whether a word waits for an interface of that name, to give it an
+// takes reports whether an argument waits for an interface of that name, to give it an
 // address or to make a link of it.
 func (c Config) takes(name string) bool {
 	return c.parent(link.Device{Name: name}) || c.port(link.Device{Name: name}) ||
-		slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return n.PortMatch() == link.PortMatch{Name: name} })
+		slices.ContainsFunc(
+			c.AddressingsOrDefault(),
+			func(n Addressing) bool { return n.PortMatch() == link.PortMatch{Name: name} },
+		)
 }
 
-// recognise sets the name of the device in the words that call it by its address or,
-// as the first that is so, describe it.
+// recognise sets the name of the device in the arguments that call it by its address, or that
+// describe it, if it is the first device to match.
 func (c Config) recognise(d link.Device) Config {
 	seen := func(m link.PortMatch) link.PortMatch {
 		if m.Addr != "" && m.Selects(d) {

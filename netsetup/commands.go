@@ -8,9 +8,10 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// Commands are the ip(8) commands of Steps for a node that has the interfaces of which the command line speaks,
-// each with carrier and of the type that its name or address says. Whatever a word leaves open is an adapter called
-// eth0, or what comes after it. An error is that of Steps.
+// Commands are the ip(8) commands of Steps for a node that has the interfaces of which the
+// command line speaks, each with carrier and of the type that its name or address says. Whatever
+// an argument leaves open is an adapter called eth0, or what comes after it. An error is that of
+// Steps.
 func (c Config) Commands() ([]string, error) {
 	steps, err := c.Steps(c.supposed())
 	commands := make([]string, 0, len(steps))

@@ -13,24 +13,23 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// A Config says what the network shall be. The zero value is DHCP on all
-// candidates.
+// A Config says what the network is to be. The zero value is DHCP on all candidates.
 type Config struct {
 	// Off leaves every interface but lo alone: ip=off or ip=none without a
 	// device.
 	Off bool
-	// Interfaces are the ip= words in order. None means one of DHCP on all
+	// Interfaces are the ip= arguments in order. None means one of DHCP on all
 	// candidates.
 	Interfaces []Addressing
 	// BootIF is the address of the interface the firmware booted from, of
 	// InfiniBand the GUID, or 6 bytes that can be either. It
-	// stands for the device in an ip= word that names none.
+	// stands for the device in an ip= argument that names none.
 	BootIF link.HardwareAddr
-	// BootWord tells that an ip= names BOOTIF: its word has no device until Up has
-	// seen that of BootIF, or what is made of it.
+	// BootWord is set if an ip= names BOOTIF: its argument has no device until Up has seen that
+	// of BootIF, or what is made of it.
 	BootWord bool
-	// BootDev is the interface of that name, address or description instead; it also
-	// is the one Up may not do without when there are several.
+	// BootDev is the interface of that name, address or description instead; it is also the one
+	// Up cannot do without when there are several.
 	BootDev string
 	// NeedNet is rd.neednet: bring the network up even if the root does not
 	// need it. The caller decides.
@@ -48,15 +47,15 @@ type Config struct {
 	Routes []link.Route
 	// Renames are those of ifname=.
 	Renames []Rename
-	// KernelNames leaves interfaces the names that the kernel gives them, but for
-	// Renames: net.ifnames=0 or nodisk.ifnames=kernel.
+	// KernelNames leaves interfaces the names that the kernel gives them, apart from Renames:
+	// net.ifnames=0 or nodisk.ifnames=kernel.
 	KernelNames bool
 	// USBNames is after what NICs on USB are named; see [USBNaming].
 	USBNames USBNaming
-	// Unheeded are sentences about words that have no effect beside the others.
+	// Unheeded are sentences about arguments that have no effect beside the others.
 	Unheeded []string
-	// NamingScheme is net.naming_scheme=: which of udev's rules hold, "v252" or
-	// "rhel-9.5"; empty for the latest that is known.
+	// NamingScheme is net.naming_scheme=: which of udev's rules apply, "v252" or "rhel-9.5";
+	// empty for the latest known scheme.
 	NamingScheme string
 	// NamePolicies are those of net.ifname_policy=.
 	NamePolicies []NamePolicy
@@ -75,8 +74,8 @@ type Config struct {
 	UserClass string
 	// ClientID is option 61; empty is "auto".
 	ClientID lease.ClientID
-	// Hostname is nodisk.hostname= when it is a name: that of every ip= word
-	// that gives none.
+	// Hostname is nodisk.hostname= when it is a name: it applies to every ip= argument that gives
+	// none.
 	Hostname string
 	// ReverseName asks the name servers for the name of the address when
 	// nothing else names the node. The caller does it; see State.WithName.
@@ -93,16 +92,16 @@ type Config struct {
 	IBMode string
 	// IBPort says which InfiniBand ports are candidates.
 	IBPort link.PortSelector
-	// Needs is what the boot wants the network for. No argument says it: the
-	// caller does, who knows the root.
+	// Needs is what the boot wants the network for. It is in no argument: the caller sets it, who
+	// knows the root.
 	Needs Needs
-	// Loading says which drivers are still on their way, as "modules are still loading: a, b";
-	// empty: none is, whoever misses an interface looks elsewhere. It is asked whenever a
-	// sentence tells that one is missing. Nil: nobody knows.
+	// Loading says which drivers are still loading, as "modules are still loading: a, b"; empty
+	// if none is, and a missing interface has another cause. It is called whenever a message
+	// reports a missing one. Nil: nobody knows.
 	Loading func() string
 }
 
-// An Addressing is one ip= word.
+// An Addressing is one ip= argument.
 type Addressing struct {
 	// Device is the name, Match the address (or GUID) of the one device it is about. A
 	// name with * and ?, or Driver, the kernel's name of a driver with them, describes
@@ -114,7 +113,7 @@ type Addressing struct {
 	Driver string
 	Method lease.Method
 	// Address is the static address with its prefix length, More are further ones of
-	// the same family, from further ip= words for that device.
+	// the same family, from further ip= arguments for that device.
 	Address netip.Prefix
 	More    []netip.Prefix
 	// Bits is the prefix length to use where DHCP gives none, 0 for none.
@@ -124,8 +123,8 @@ type Addressing struct {
 	// Peer is Server with dracut's prefix length: what is at the other end of the
 	// link, whatever the netmask says. Only with a static address.
 	Peer netip.Prefix
-	// ClientID is option 61 for this word, before that of the Config: the kernel's
-	// ip=dhcp,TYPE,TEXT.
+	// ClientID is option 61 for this argument, and takes precedence over that of the Config: the
+	// kernel's ip=dhcp,TYPE,TEXT.
 	ClientID lease.ClientID
 	// Gateway, Hostname and MTU override those of DHCP.
 	Gateway  netip.Addr
@@ -151,14 +150,14 @@ func (c Config) AddressingsOrDefault() []Addressing {
 	return c.Interfaces
 }
 
-// ParseConfig reads the network words of a command line. It returns all
+// ParseConfig reads the network arguments of a command line. It returns all
 // errors, joined; each is a *cmdline.ValueError.
 func ParseConfig(args cmdline.Args) (Config, error) {
 	var (
 		c Config
 		p problems
 	)
-	// First, because BOOTIF is the name of a device in other words.
+	// First, because BOOTIF names a device in other arguments.
 	if p.flag(args, "rd.bootif", true) {
 		for _, a := range args {
 			if a.Key == bootIFWord {
@@ -166,7 +165,7 @@ func ParseConfig(args cmdline.Args) (Config, error) {
 				if told != "" {
 					c.Unheeded = append(c.Unheeded, told)
 				}
-				if addr != "" { // what names none does not take back what another has named
+				if addr != "" { // an argument that names none does not take back what another has named
 					c.BootIF = addr
 				}
 			}
@@ -236,7 +235,7 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 		}
 		c.VendorClass = a.Value
 	case key("nodisk.dhcp.user-class"):
-		// One class with its length before it (RFC 3004) in 255 bytes.
+		// One class, preceded by its length (RFC 3004), in 255 bytes.
 		if len(a.Value) == 0 || len(a.Value) > 254 {
 			p.bad(a, "is not 1 to 254 bytes", "write the text of DHCP option 77, for example nodisk")
 		}
@@ -268,12 +267,15 @@ func (c *Config) parse(a cmdline.Arg, p *problems) {
 }
 
 // bootIFWord is the key that a boot loader adds, and the name of that device in
-// the words of initramfs-tools and MAAS (ip=::::host:BOOTIF).
+// the arguments of initramfs-tools and MAAS (ip=::::host:BOOTIF).
 const bootIFWord = "BOOTIF"
 
 // makesLink reports whether the key makes a link, which cannot be made twice.
 func makesLink(key string) bool {
-	return slices.ContainsFunc([]string{"bond", "vlan", "bridge", "ib.pkey"}, func(k string) bool { return cmdline.SameKey(k, key) })
+	return slices.ContainsFunc(
+		[]string{"bond", "vlan", "bridge", "ib.pkey"},
+		func(k string) bool { return cmdline.SameKey(k, key) },
+	)
 }
 
 // defaultAttempt is the length of one of several attempts, that of dhclient,

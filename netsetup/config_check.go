@@ -16,9 +16,8 @@ const (
 	family6
 )
 
-// families are those that the word says something about. "none" says that
-// there is no address at all. The address of an iBFT may be of either; most
-// are of IPv4.
+// families are those that the argument says something about. "none" says that there is no address
+// at all. The address of an iBFT may be of either family; most are IPv4.
 func (n Addressing) families() int {
 	switch {
 	case n.Method == lease.MethodNone:
@@ -32,12 +31,12 @@ func (n Addressing) families() int {
 
 const secondFix = "write one ip= for each device, one for IPv4 and one for IPv6, or static addresses with one gateway"
 
-// check looks at the words together. seen are the names of the devices that are known
+// check looks at the arguments together. seen are the names of the devices that are known
 // by now: every other name of one, and its address, has been replaced by that.
 //
-// Before a device is seen, two words may be about the same one though they read
-// differently, or about two: only what is a contradiction in any case is told. So it
-// is asked again for each device that appears.
+// Before a device is seen, two arguments may be about the same one though they read differently,
+// or about two: only what is a contradiction in any case is reported. So check is called again
+// for each device that appears.
 func (c *Config) check(p *problems, seen []string) {
 	words := map[link.PortMatch]int{}
 	for i, n := range c.Interfaces {
@@ -45,7 +44,12 @@ func (c *Config) check(p *problems, seen []string) {
 		switch {
 		case words[key]&n.families() == 0:
 		case key == link.PortMatch{}:
-			p.add("ip", n.String(), "is the second ip= without a device", "name the device in one of them, or leave one out (pxelinux adds one for IPAPPEND 1 and 3)")
+			p.add(
+				"ip",
+				n.String(),
+				"is the second ip= without a device",
+				"name the device in one of them, or leave one out (pxelinux adds one for IPAPPEND 1 and 3)",
+			)
 		default:
 			p.add("ip", n.String(), "configures "+key.String()+" a second time"+c.asDoes(i), secondFix)
 		}
@@ -65,14 +69,19 @@ func (c *Config) check(p *problems, seen []string) {
 	if c.BootDev != "" && !c.mayConfigure(c.BootDev, seen) {
 		p.add("bootdev", c.BootDev, "is the device of no ip=", "name it in one of them, or leave bootdev= out")
 	} else if c.BootDevice().Glob() && !slices.ContainsFunc(c.AddressingsOrDefault(), c.IsOfBootDevice) {
-		p.add("bootdev", c.BootDev, "describes interfaces as no ip= does", "write ip="+c.BootDev+":dhcp, or name the device")
+		p.add(
+			"bootdev",
+			c.BootDev,
+			"describes interfaces that no ip= does",
+			"write ip="+c.BootDev+":dhcp, or name the device",
+		)
 	}
 	if c.DHCPRetry > 0 && c.DHCPTimeout == 0 {
 		c.DHCPTimeout = defaultAttempt
 	}
 }
 
-// Clash says which words contradict each other about devices, now that those of these
+// Clash says which arguments contradict each other about devices, now that those of these
 // names are seen; nil if none do.
 func (c Config) Clash(seen []string) error {
 	var p problems
@@ -80,7 +89,7 @@ func (c Config) Clash(seen []string) error {
 	return errors.Join(p.errs...)
 }
 
-// deviceKey is what two words about the same device have in common.
+// deviceKey is what two arguments about the same device have in common.
 func (c Config) deviceKey(n Addressing) link.PortMatch {
 	for _, r := range c.Renames {
 		if n.Match != "" && r.Addr == n.Match {
@@ -90,8 +99,8 @@ func (c Config) deviceKey(n Addressing) link.PortMatch {
 	return n.PortMatch().Key()
 }
 
-// asDoes names the word before that of position i that is about the same device, where
-// it calls it by another name.
+// asDoes names the argument before position i that is about the same device, if it calls it by
+// another name.
 func (c *Config) asDoes(i int) string {
 	n := c.Interfaces[i]
 	for _, o := range c.Interfaces[:i] {
@@ -102,9 +111,9 @@ func (c *Config) asDoes(i int) string {
 	return ""
 }
 
-// apart reports whether two words are about two devices for sure: not where both can be
-// names of one that has not been seen. Two of the same kind are, of which a card has
-// one: two addresses, two places on PCI.
+// apart reports whether two arguments are about two devices for certain: not where both can be
+// names of one that has not been seen. Two names are, if they are of the same kind and a card has
+// only one of it: two addresses, two places on PCI.
 func (c *Config) apart(a, b link.PortMatch, seen []string) bool {
 	a, b = a.Key(), b.Key()
 	known := func(m link.PortMatch) bool { return m.Name != "" && (c.Made(m.Name) || slices.Contains(seen, m.Name)) }
@@ -117,17 +126,18 @@ func (c *Config) apart(a, b link.PortMatch, seen []string) bool {
 		return len(a.Addr) == len(b.Addr)
 	default:
 		kind := link.NameKind(a.Name)
-		return kind == link.NameKind(b.Name) && (kind != 0 || !c.promised(a.Name) && !c.promised(b.Name) && series(a.Name) == series(b.Name))
+		return kind == link.NameKind(b.Name) &&
+			(kind != 0 || !c.promised(a.Name) && !c.promised(b.Name) && series(a.Name) == series(b.Name))
 	}
 }
 
-// series is what the kernel's names of one kind of interfaces have before their
-// number; a name without a number is alone.
+// series is what the kernel's names of one kind of interface have before their number; a name
+// without a number stands alone.
 func series(name string) string {
 	return strings.TrimRight(name, "0123456789")
 }
 
-// checkPairs compares the two words of a device, which has one MTU and one
+// checkPairs compares the two arguments of a device, which has one MTU and one
 // hardware address.
 func (c *Config) checkPairs(p *problems) {
 	for i, n := range c.Interfaces {
@@ -136,19 +146,34 @@ func (c *Config) checkPairs(p *problems) {
 				continue
 			}
 			if mtu := n.MTU + o.MTU; (n.IPv6() || o.IPv6()) && n.MTU*o.MTU == 0 && mtu != 0 && mtu < link.MinMTU6 {
-				p.add("ip", n.String(), "shares the device with MTU "+strconv.Itoa(mtu)+" of the other ip=: too small for IPv6", "write at least "+strconv.Itoa(link.MinMTU6))
+				p.add(
+					"ip",
+					n.String(),
+					"shares the device with MTU "+strconv.Itoa(mtu)+" of the other ip=: too small for IPv6",
+					"write at least "+strconv.Itoa(link.MinMTU6),
+				)
 			}
 			if n.MTU != 0 && o.MTU != 0 && n.MTU != o.MTU {
-				p.add("ip", n.String(), "gives another MTU than the other ip= of that device", "write the same in both, or leave one out")
+				p.add(
+					"ip",
+					n.String(),
+					"gives another MTU than the other ip= of that device",
+					"write the same in both, or leave one out",
+				)
 			}
 			if n.NewAddr != "" && o.NewAddr != "" && n.NewAddr != o.NewAddr {
-				p.add("ip", n.String(), "gives another hardware address than the other ip= of that device", "write the same in both, or leave one out")
+				p.add(
+					"ip",
+					n.String(),
+					"gives another hardware address than the other ip= of that device",
+					"write the same in both, or leave one out",
+				)
 			}
 		}
 	}
 }
 
-// checkRenames looks for names and addresses that two ifname= want.
+// checkRenames finds names and addresses that two ifname= arguments want.
 func (c *Config) checkRenames(p *problems) {
 	for i, r := range c.Renames {
 		value := r.Name + ":" + r.Addr.String()
@@ -167,18 +192,18 @@ func (c *Config) checkRenames(p *problems) {
 	}
 }
 
-// mayConfigure reports whether an ip= word can turn out to be about the device that a
-// word means.
+// mayConfigure reports whether an ip= argument can turn out to be about the device that a
+// argument means.
 func (c *Config) mayConfigure(dev string, seen []string) bool {
 	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return c.mayBe(dev, n, seen) })
 }
 
-// mayBe reports whether the ip= word can be about the device that a word means.
+// mayBe reports whether the ip= argument may be about the device that another argument means.
 func (c *Config) mayBe(dev string, n Addressing, seen []string) bool {
 	return n.PortMatch() == link.PortMatch{} || !c.apart(link.DeviceMatch(dev), n.PortMatch(), seen)
 }
 
-// checkRoutes looks for routes that would never be set.
+// checkRoutes finds routes that would never be set.
 func (c *Config) checkRoutes(p *problems, seen []string) {
 	for _, r := range c.Routes {
 		family, ipv := family4, "IPv4"
@@ -198,7 +223,12 @@ func (c *Config) checkRoutes(p *problems, seen []string) {
 		case !about:
 			p.add("rd.route", value, r.Dev+" is the device of no ip=", "add ip="+r.Dev+":dhcp, or another ip= for it")
 		case !addressed:
-			p.add("rd.route", value, "is a route of "+ipv+", but no ip= gives that interface an address of "+ipv, "add an ip= for it: "+ipExample(family))
+			p.add(
+				"rd.route",
+				value,
+				"is a route of "+ipv+", but no ip= gives that interface an address of "+ipv,
+				"add an ip= for it: "+ipExample(family),
+			)
 		}
 	}
 }
@@ -229,19 +259,24 @@ func (c *Config) checkNames(p *problems) {
 	}
 	for _, n := range c.Interfaces {
 		if n.Hostname != "" && n.Hostname != c.Hostname {
-			p.add("nodisk.hostname", c.Hostname, "contradicts the host name of ip="+n.String(), "leave one of them out")
+			p.add(
+				"nodisk.hostname",
+				c.Hostname,
+				"contradicts the host name of ip="+n.String(),
+				"leave one of them out",
+			)
 		}
 	}
 }
 
-// ownName reports whether nobody but the node gets to know the word's host name.
+// ownName reports whether nobody but the node gets to know the argument's host name.
 func (n Addressing) ownName() bool {
 	return n.Method == lease.MethodStatic || n.Method == lease.MethodNone
 }
 
-// Warnings are sentences about keys that have no effect with these ip= words, and
-// about words that are not understood where that does no harm.
-// They are no errors: an image's config file has them for every node.
+// Warnings are sentences about keys that have no effect with these ip= arguments, and about
+// arguments that are not understood where that does no harm. They are not errors: an image's
+// config file has them for every node.
 func (c Config) Warnings() []string {
 	four, six := false, false
 	for _, n := range c.AddressingsOrDefault() {
@@ -272,7 +307,7 @@ func (c Config) Warnings() []string {
 	return list
 }
 
-// nameAll gives the host name to the words that have none.
+// nameAll gives the host name to the arguments that have none.
 func (c *Config) nameAll() {
 	for i := range c.Interfaces {
 		if n := &c.Interfaces[i]; n.Hostname == "" {

@@ -14,16 +14,17 @@ import (
 // "none", "dhcp,auto6".
 func methodWord(s string) bool {
 	for word := range strings.SplitSeq(s, ",") {
-		if word == "" || !slices.ContainsFunc(lease.MethodWords[:], func(w lease.MethodRow) bool { return w.Word == word }) {
+		if word == "" ||
+			!slices.ContainsFunc(lease.MethodWords[:], func(w lease.MethodRow) bool { return w.Word == word }) {
 			return false
 		}
 	}
 	return true
 }
 
-// shifted looks for the method in the place of the host name (the fifth field of
-// ip=client:server:gateway:netmask:hostname:device:method) or of the device: a field
-// before it was left out. No interface is called so, and hardly a host.
+// shifted finds the method in the place of the host name (the fifth field of
+// ip=client:server:gateway:netmask:hostname:device:method) or of the device: a field before it
+// was left out. No interface has such a name, and hardly any host.
 func (p *problems) shifted(a cmdline.Arg, fields []string) {
 	const host, device, method = 4, 5, 6
 	at := host
@@ -44,8 +45,8 @@ func (p *problems) shifted(a cmdline.Arg, fields []string) {
 		p.bad(a, is, "leave it empty: ip="+strings.Join(all, ":"))
 		return
 	}
-	// The name of an interface is in the place of the host name more often than not
-	// because that was left out.
+	// The name of an interface is usually in the place of the host name because that was left
+	// out.
 	empty := at
 	if at == device && namesInterface(fields[host]) {
 		empty = host
@@ -55,8 +56,8 @@ func (p *problems) shifted(a cmdline.Arg, fields []string) {
 		" with an empty field for what is not given (client:server:gateway:netmask:hostname:device:method)")
 }
 
-// namesInterface reports whether a name is of a form that the kernel or udev gives, or
-// usual for a link that is made.
+// namesInterface reports whether a name is of a form that the kernel or udev gives, or that is
+// usual for a link made of others.
 func namesInterface(name string) bool {
 	_, dev := linkWord(name)
 	return dev != "" || link.IsUdevName(name) || kernelName(name)

@@ -10,12 +10,15 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// folded returns the words with what is said twice left out, and several static ones for
-// a device made one: an interface may have several addresses of one family. places are
-// where each of them has gone. What cannot be one word stays two, which check refuses.
+// folded returns the arguments without what is said twice, and with several static ones for a
+// device made into one: an interface may have several addresses of one family. places are where
+// each of them has gone. What cannot be one argument stays two, which check refuses.
 func (c Config) folded() (words []Addressing, places []int) {
 	for _, n := range c.AddressingsOrDefault() {
-		at := slices.IndexFunc(words, func(o Addressing) bool { return c.deviceKey(o) == c.deviceKey(n) && (o.says(n) || o.takes(n)) })
+		at := slices.IndexFunc(
+			words,
+			func(o Addressing) bool { return c.deviceKey(o) == c.deviceKey(n) && (o.says(n) || o.takes(n)) },
+		)
 		switch {
 		case at < 0:
 			at = len(words)
@@ -28,18 +31,21 @@ func (c Config) folded() (words []Addressing, places []int) {
 	return words, places
 }
 
-// says reports whether two words for a device say the same of it.
+// says reports whether two arguments for a device say the same about it.
 func (n Addressing) says(o Addressing) bool {
 	o.Device, o.Match, o.Driver = n.Device, n.Match, n.Driver
 	return n.String() == o.String()
 }
 
-// takes reports whether the addresses of both words can be on one device without one
-// of them saying what the other denies.
+// takes reports whether the addresses of both arguments can be on one device without
+// contradiction.
 func (n Addressing) takes(o Addressing) bool {
-	return n.PortMatch() != link.PortMatch{} && n.Method == lease.MethodStatic && o.Method == lease.MethodStatic && n.IPv6() == o.IPv6() &&
+	return n.PortMatch() != link.PortMatch{} && n.Method == lease.MethodStatic && o.Method == lease.MethodStatic &&
+		n.IPv6() == o.IPv6() &&
 		agree(n.MTU, o.MTU) && agree(n.NewAddr, o.NewAddr) && agree(n.Hostname, o.Hostname) &&
-		agree(n.Gateway, o.Gateway) && agree(n.Server, o.Server) && agree(n.Peer, o.Peer)
+		agree(n.Gateway, o.Gateway) &&
+		agree(n.Server, o.Server) &&
+		agree(n.Peer, o.Peer)
 }
 
 // agree reports whether at most one of two values is given, or both are the same.
@@ -48,7 +54,7 @@ func agree[T comparable](a, b T) bool {
 	return a == none || b == none || a == b
 }
 
-// with adds the addresses of another word that it takes.
+// with adds the addresses of another argument that it takes.
 func (n Addressing) with(o Addressing) Addressing {
 	n.MTU, n.NewAddr, n.Hostname = cmp.Or(n.MTU, o.MTU), cmp.Or(n.NewAddr, o.NewAddr), cmp.Or(n.Hostname, o.Hostname)
 	n.Gateway, n.Server, n.Peer = cmp.Or(n.Gateway, o.Gateway), cmp.Or(n.Server, o.Server), cmp.Or(n.Peer, o.Peer)

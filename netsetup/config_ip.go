@@ -11,9 +11,10 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-const ipFix = "write dhcp, device:dhcp, or client:server:gateway:netmask:hostname:device:none, with brackets around IPv6 addresses"
+const ipFix = "write dhcp, device:dhcp, or client:server:gateway:netmask:hostname:device:none, with brackets " +
+	"around IPv6 addresses"
 
-// parseIP reads one ip= word. The kernel's form is that of
+// parseIP reads one ip= argument. The kernel's form is that of
 // Documentation/admin-guide/nfs/nfsroot.rst; dracut.cmdline(7) adds the tail
 // :mtu:address and the form device:method[:mtu[:address]].
 func (c *Config) parseIP(a cmdline.Arg, p *problems) {
@@ -37,7 +38,11 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 		return
 	}
 	if guid, ok := bracketedGID(fields); ok {
-		p.bad(a, "names a port by its GID in brackets, which are for the addresses of IP", "write ip="+link.Dashed(guid)+":"+strings.Join(fields[1:], ":"))
+		p.bad(
+			a,
+			"names a port by its GID in brackets, which are for the addresses of IP",
+			"write ip="+link.Dashed(guid)+":"+strings.Join(fields[1:], ":"),
+		)
 		return
 	}
 	before := len(p.errs)
@@ -61,7 +66,7 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 		word = field(1)
 		tail = fields[2:]
 		if word == "" {
-			p.bad(a, "names no method behind the device", ipFix)
+			p.bad(a, "names no method after the device", ipFix)
 			return
 		}
 	default:
@@ -94,8 +99,8 @@ func (c *Config) parseIP(a cmdline.Arg, p *problems) {
 	}
 }
 
-// colonAddress finds an address written with colons where a device is expected. No
-// address of a client begins so: each of the fields would be one.
+// colonAddress finds an address written with colons where a device is expected. No client address
+// begins like this: each of the fields would be one.
 func colonAddress(fields []string) (addr, rest string, ok bool) {
 	// The longest first: a GUID begins with what could be a MAC.
 	for _, n := range [...]int{21, 20, 16, 9, 8, 7, 6, 5, 4, 3} {
@@ -111,7 +116,7 @@ func colonAddress(fields []string) (addr, rest string, ok bool) {
 			return "", "", false
 		}
 		addr = strings.ReplaceAll(text, ":", "-")
-		if strings.Contains(text, "::") { // has no form with dashes
+		if strings.Contains(text, "::") { // cannot be written with dashes
 			addr = link.PortMatch{Addr: a}.String()
 		}
 		return addr, ":" + strings.Join(fields[n:], ":"), true
@@ -119,8 +124,7 @@ func colonAddress(fields []string) (addr, rest string, ok bool) {
 	return "", "", false
 }
 
-// bareAddress finds the address of a client at the beginning, of IPv6 and without its
-// brackets.
+// bareAddress finds an IPv6 client address at the beginning, without its brackets.
 func bareAddress(fields []string) (addr, rest string, ok bool) {
 	for n := min(8, len(fields)-1); n > 2 && fields[0] != ""; n-- {
 		if text := strings.Join(fields[:n], ":"); clientAddress(text, fields[n]) {
@@ -130,9 +134,9 @@ func bareAddress(fields []string) (addr, rest string, ok bool) {
 	return "", "", false
 }
 
-// clientAddress reports whether a text with colons is the address of a client, as the
-// field after it tells: a server comes after that, and a method after the GID of a port.
-// No client has an address of the link, as most GIDs are, nor one of bytes.
+// clientAddress reports whether a text with colons is the address of a client, going by the field
+// after it: a client address is followed by a server, and the GID of a port by a method. No
+// client has a link-local address, as most GIDs are, nor one of bytes.
 func clientAddress(text, next string) bool {
 	a, err := netip.ParseAddr(text)
 	bytes := len(text) == len("00:02:c9:03:00:00:10:39") && !strings.Contains(text, "::")
@@ -142,19 +146,20 @@ func clientAddress(text, next string) bool {
 	return err == nil && !bytes && a.Is6() && !a.IsLinkLocalUnicast() && (noAddress(next) || addressLike(next))
 }
 
-// bracketedGID finds the GID of a port in brackets where a client's address could be: one of the
-// link, with a method behind it.
+// bracketedGID finds the GID of a port in brackets where a client's address could be: a
+// link-local one, followed by a method.
 func bracketedGID(fields []string) (link.HardwareAddr, bool) {
 	text, ok := strings.CutPrefix(fields[0], "[")
 	text, closed := strings.CutSuffix(text, "]")
-	if !ok || !closed || len(fields) < 2 || noAddress(fields[1]) || addressLike(fields[1]) || !strings.HasPrefix(strings.ToLower(text), "fe80:") {
+	if !ok || !closed || len(fields) < 2 || noAddress(fields[1]) || addressLike(fields[1]) ||
+		!strings.HasPrefix(strings.ToLower(text), "fe80:") {
 		return "", false
 	}
 	guid, err := link.ParseAddress(text)
 	return guid, err == nil
 }
 
-// only is the part of a word for both families (dhcp,dhcp6) that is about one.
+// only is the part of an argument for both families (dhcp,dhcp6) that is about one of them.
 func (n Addressing) only(six bool) Addressing {
 	other := func(a netip.Addr) bool { return a.IsValid() && a.Is6() != six }
 	if other(n.Address.Addr()) {
@@ -174,8 +179,8 @@ func (n Addressing) only(six bool) Addressing {
 	return n
 }
 
-// addressLike reports whether a first field is meant as an address, be it a wrong
-// one, or is empty as the kernel's form allows; else it is a device.
+// addressLike reports whether a first field is meant as an address, even a wrong one, or is empty
+// as the kernel's form allows; otherwise it is a device.
 func addressLike(s string) bool {
 	return strings.Trim(s, "0123456789./") == "" && !link.ResemblesAddress(s) || strings.HasPrefix(s, "[")
 }
@@ -196,14 +201,18 @@ func (n *Addressing) parseKernelForm(a cmdline.Arg, field func(int) string, p *p
 	if f := field(2); !noAddress(f) {
 		n.Gateway = p.gateway(a, f)
 	}
-	// [::] is no address either; the prefix length of one that is not there is none.
+	// [::] is not an address either; without an address there is no prefix length.
 	if m := field(3); !noAddress(m) && (client.IsValid() || !strings.HasPrefix(field(0), "[")) {
 		bits, ok := parseMask(m, client.Is6())
 		switch {
 		case !ok || bits == 0:
 			p.bad(a, "netmask "+m+" is not a netmask", maskFix)
 		case length >= 0 && length != bits:
-			p.bad(a, "netmask "+m+" is another than the /"+strconv.Itoa(length)+" of the client address", "write one of them")
+			p.bad(
+				a,
+				"netmask "+m+" differs from the /"+strconv.Itoa(length)+" of the client address",
+				"write one of them",
+			)
 		}
 		length = bits
 	}
@@ -222,12 +231,20 @@ func (n *Addressing) parseKernelForm(a cmdline.Arg, field func(int) string, p *p
 		length = link.UsualBits(client)
 	}
 	if n.Server == client {
-		p.bad(a, "names "+client.String()+" as client and as server", "write the address of the boot server in the second field, or leave it empty")
+		p.bad(
+			a,
+			"names "+client.String()+" as client and as server",
+			"write the address of the boot server in the second field, or leave it empty",
+		)
 	}
 	n.Bits = 0 // it is in Address
 	n.Address = netip.PrefixFrom(client, length)
 	if !link.Usable(n.Address) {
-		p.bad(a, "client address "+client.String()+"/"+strconv.Itoa(length)+" is not that of a host", "check address and netmask")
+		p.bad(
+			a,
+			"client address "+client.String()+"/"+strconv.Itoa(length)+" is not that of a host",
+			"check address and netmask",
+		)
 	}
 }
 
@@ -235,8 +252,8 @@ const hostnameFix = "use letters, digits and dashes, at most 63 between two dots
 
 // setDevice takes a name, or an address with dashes (colons separate fields).
 //
-// BOOTIF is the device of that address, or what is made of it: to the runner a word
-// without a device, which BOOTIF= is for.
+// BOOTIF is the device of that address, or what is made of it: to the runner this is an argument
+// without a device, to which BOOTIF= applies.
 func (n *Addressing) setDevice(a cmdline.Arg, s string, p *problems) {
 	addr, err := link.ParseAddress(s)
 	switch {
@@ -262,8 +279,8 @@ const (
 	noBootIFFix = "add IPAPPEND 2 to pxelinux.cfg, which appends BOOTIF=, or name the device"
 )
 
-// parseTail reads what is behind the method: dns0:dns1:ntp0 (kernel) or
-// mtu:address (dracut). An MTU is digits only, which no address is.
+// parseTail reads what follows the method: dns0:dns1:ntp0 (kernel) or mtu:address (dracut). An
+// MTU is digits only, which no address is.
 //
 // Empty fields at the end say nothing, however many they are (ip_auto_config_setup
 // of net/ipv4/ipconfig.c).
@@ -291,7 +308,11 @@ func (n *Addressing) parseTail(a cmdline.Arg, tail []string, p *problems) {
 			n.NewAddr = addr
 		}
 	case len(tail) > 3:
-		p.bad(a, "has more than three addresses behind the method", "write the tail as dns0:dns1:ntp0 or mtu:aa:bb:cc:dd:ee:ff")
+		p.bad(
+			a,
+			"has more than three addresses after the method",
+			"write the tail as dns0:dns1:ntp0 or mtu:aa:bb:cc:dd:ee:ff",
+		)
 	default:
 		for i, f := range tail {
 			if noAddress(f) {
@@ -307,12 +328,12 @@ func (n *Addressing) parseTail(a cmdline.Arg, tail []string, p *problems) {
 	}
 }
 
-// setMethod settles the method, and reports whether the word is one of those
-// that switch the network off when nothing else is said.
+// setMethod settles the method, and reports whether the argument is one of those that switch the
+// network off unless another argument asks for it.
 //
-// With a client address autoconfiguration has only to fill in what is missing
-// (ip_auto_config of net/ipv4/ipconfig.c), so that "dhcp", "on" and "any" are static
-// then, as "none" is. Static without an address sets the link up.
+// With a client address, autoconfiguration only has to fill in what is missing (ip_auto_config of
+// net/ipv4/ipconfig.c), so "dhcp", "on" and "any" are then static, as "none" is. Static without
+// an address sets the link up.
 func (n *Addressing) setMethod(a cmdline.Arg, m lease.Method, p *problems) (off bool) {
 	n.Method = m
 	switch client := n.Address.IsValid(); {
@@ -321,7 +342,11 @@ func (n *Addressing) setMethod(a cmdline.Arg, m lease.Method, p *problems) (off 
 	case client && m.Static(n.Address.Addr().Is6()):
 		n.Method, n.ClientID = lease.MethodStatic, ""
 	case client:
-		p.bad(a, "asks for "+m.String()+" and gives a client address", "leave the client address out, or write none for a static address")
+		p.bad(
+			a,
+			"asks for "+m.String()+" and gives a client address",
+			"leave the client address out, or write none for a static address",
+		)
 	case m == lease.MethodStatic && n.Named():
 		n.Method = lease.MethodNone
 	case m == lease.MethodStatic:
@@ -341,7 +366,7 @@ func (n *Addressing) setMethod(a cmdline.Arg, m lease.Method, p *problems) (off 
 	return false
 }
 
-// checkFields looks for fields that the method cannot use.
+// checkFields finds fields that the method cannot use.
 func (n *Addressing) checkFields(a cmdline.Arg, p *problems) {
 	word := n.Method.String()
 	refuse := func(what string) {
@@ -364,13 +389,20 @@ func (n *Addressing) checkFields(a cmdline.Arg, p *problems) {
 	}
 	for _, x := range append(append([]netip.Addr{n.Server, n.Gateway}, n.DNS...), n.NTP...) {
 		if x.IsValid() && x.Is6() != n.IPv6() {
-			p.bad(a, x.String()+" is an address of "+other+", but "+word+" is of "+mine+" here", "write one ip= for each family; nameserver= takes both")
+			p.bad(
+				a,
+				x.String()+" is an address of "+other+", but "+word+" is of "+mine+" here",
+				"write one ip= for each family; nameserver= takes both",
+			)
 		}
 	}
 }
 
 // empty reports whether nothing but the method was given.
 func (n *Addressing) empty() bool {
-	return n.PortMatch() == link.PortMatch{} && !n.Address.IsValid() && !n.Server.IsValid() && !n.Gateway.IsValid() && n.Bits == 0 &&
-		n.Hostname == "" && n.MTU == 0 && n.NewAddr == "" && len(n.DNS) == 0 && len(n.NTP) == 0
+	return n.PortMatch() == link.PortMatch{} && !n.Address.IsValid() && !n.Server.IsValid() &&
+		!n.Gateway.IsValid() && n.Bits == 0 &&
+		n.Hostname == "" && n.MTU == 0 && n.NewAddr == "" &&
+		len(n.DNS) == 0 &&
+		len(n.NTP) == 0
 }

@@ -8,35 +8,45 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// Addressed reports whether an ip= word gives an interface an address, of whatever
+// Addressed reports whether an ip= argument gives an interface an address, of whatever
 // kind.
 func (c Config) Addressed() bool {
-	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return n.Method != lease.MethodNone })
+	return slices.ContainsFunc(
+		c.AddressingsOrDefault(),
+		func(n Addressing) bool { return n.Method != lease.MethodNone },
+	)
 }
 
-// Asks reports whether an ip= word asks somebody, by DHCP, BOOTP, DHCPv6 or router
+// Asks reports whether an ip= argument asks somebody, by DHCP, BOOTP, DHCPv6 or router
 // advertisement, who may also name root path and server; the firmware's table may
 // say that it is DHCP.
 func (c Config) Asks() bool {
 	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool {
-		return n.Method == lease.MethodIBFT || n.Method.Leases() && n.Method != lease.MethodRARP && n.Method != lease.MethodLink6
+		return n.Method == lease.MethodIBFT ||
+			n.Method.Leases() && n.Method != lease.MethodRARP && n.Method != lease.MethodLink6
 	})
 }
 
-// BootServer reports whether the words name a server, or RARP will.
+// BootServer reports whether the arguments name a server, or RARP will.
 func (c Config) BootServer() bool {
-	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return n.Server.IsValid() || n.Method == lease.MethodRARP })
+	return slices.ContainsFunc(
+		c.AddressingsOrDefault(),
+		func(n Addressing) bool { return n.Server.IsValid() || n.Method == lease.MethodRARP },
+	)
 }
 
-// Family reports whether an ip= word is about addresses of the host's family; the
+// Family reports whether an ip= argument is about addresses of the host's family; the
 // firmware's table may have those of either.
 func (c Config) Family(h Host) bool {
 	six := h.Addr.Unmap().Is6()
-	return slices.ContainsFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return n.IPv6() == six || n.Method == lease.MethodIBFT })
+	return slices.ContainsFunc(
+		c.AddressingsOrDefault(),
+		func(n Addressing) bool { return n.IPv6() == six || n.Method == lease.MethodIBFT },
+	)
 }
 
-// Leads reports whether the words can lead to a host that is named by its address:
-// somebody is asked who may know the way, or what is written reaches it.
+// Leads reports whether the arguments can lead to a host that is named by its address: somebody
+// is asked who may know the route, or what is written reaches it.
 func (c Config) Leads(h Host) bool {
 	a := h.Addr.Unmap()
 	if !a.IsValid() || a.IsLoopback() || a.IsLinkLocalUnicast() && a.Is6() {
@@ -56,7 +66,7 @@ func (c Config) Leads(h Host) bool {
 	return false
 }
 
-// NameServers are those that the words name; told reports whether somebody is asked
+// NameServers are those that the arguments name; told reports whether somebody is asked
 // who may name more, or the firmware's table may.
 func (c Config) NameServers() (servers []netip.Addr, told bool) {
 	servers = slices.Clone(c.Nameservers)
@@ -68,5 +78,5 @@ func (c Config) NameServers() (servers []netip.Addr, told bool) {
 }
 
 // KeepsNames reports whether interfaces keep the names that the kernel gives them,
-// because it is said or because a word calls one so.
+// because it is said or because an argument calls one so.
 func (c Config) KeepsNames() bool { return c.KeepsKernelNames() }

@@ -8,9 +8,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// String writes the word in the form closest to how it can have been given. One with
-// further addresses is several, as they stand on a command line:
-// "10.0.0.5:::24::eth0:static ip=10.0.0.6:::24::eth0:static".
+// String writes the argument in the form closest to how it may have been given. One with further
+// addresses becomes several, as they would be on a command line: "10.0.0.5:::24::eth0:static
+// ip=10.0.0.6:::24::eth0:static".
 func (n Addressing) String() string {
 	device := n.PortMatch().String()
 	dns, ntp := n.DNS, n.NTP
@@ -44,16 +44,21 @@ func (n Addressing) String() string {
 			return n.word()
 		}
 	}
-	words := []string{strings.Join([]string{client, server, addrWord(n.Gateway), mask, n.Hostname, device, n.word()}, ":") + tail}
+	words := []string{
+		strings.Join([]string{client, server, addrWord(n.Gateway), mask, n.Hostname, device, n.word()}, ":") + tail,
+	}
 	for _, a := range n.More {
 		tail, dns, ntp = serverTail(dns, ntp)
-		words = append(words, strings.Join([]string{addrWord(a.Addr()), "", "", strconv.Itoa(a.Bits()), "", device, n.word()}, ":")+tail)
+		words = append(
+			words,
+			strings.Join([]string{addrWord(a.Addr()), "", "", strconv.Itoa(a.Bits()), "", device, n.word()}, ":")+tail,
+		)
 	}
 	return strings.Join(words, " ip=")
 }
 
-// Word is the word as it was written, as far as it is known: one for the device of
-// BOOTIF= names it so.
+// Word is the argument as it was written, as far as that is known: one for the device of BOOTIF=
+// names it BOOTIF.
 func (c Config) Word(n Addressing) string {
 	if c.BootWord && n.PortMatch() == (link.PortMatch{}) {
 		n.Device = bootIFWord
@@ -61,7 +66,7 @@ func (c Config) Word(n Addressing) string {
 	return n.String()
 }
 
-// serverTail writes as many servers as one word holds, and returns the rest.
+// serverTail writes as many servers as fit in one argument, and returns the rest.
 func serverTail(dns, ntp []netip.Addr) (tail string, moreDNS, moreNTP []netip.Addr) {
 	if len(dns) == 0 && len(ntp) == 0 {
 		return "", nil, nil

@@ -6,9 +6,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// candidate reports whether the device takes part when no name is given, for one family
-// of addresses: those with hardware behind them, and the links that the config makes
-// of them; not what has deputies.
+// candidate reports whether the device takes part when no name is given, for one family of
+// addresses: those with hardware behind them, and the links that the config makes of them; not
+// those that have deputies.
 func (c Config) candidate(d link.Device, six bool) bool {
 	switch {
 	case d.Master != 0 || c.port(d) || len(c.deputies(d, six)) > 0:
@@ -20,7 +20,7 @@ func (c Config) candidate(d link.Device, six bool) bool {
 	}
 }
 
-// Claim returns the position of the ip= word that is about this device, for one
+// Claim returns the position of the ip= argument that is about this device, for one
 // family of addresses.
 func (c Config) Claim(d link.Device, six bool) (int, bool) {
 	if d.Type == link.HwLoopback || c.port(d) || c.clashes(d) {
@@ -35,7 +35,10 @@ func (c Config) Claim(d link.Device, six bool) (int, bool) {
 			return i, true
 		}
 	}
-	i := slices.IndexFunc(interfaces, func(n Addressing) bool { return n.IPv6() == six && n.PortMatch() == link.PortMatch{} })
+	i := slices.IndexFunc(
+		interfaces,
+		func(n Addressing) bool { return n.IPv6() == six && n.PortMatch() == link.PortMatch{} },
+	)
 	if i < 0 {
 		return 0, false
 	}
@@ -50,8 +53,8 @@ func (c Config) Claim(d link.Device, six bool) (int, bool) {
 	}
 }
 
-// Booted reports whether the device is the one of BOOTIF=. A link that somebody
-// else made of it may have its address, too, and is not meant.
+// Booted reports whether the device is the one of BOOTIF=. A link that somebody else made of it
+// may have the same address, and is not meant.
 func (c Config) Booted(d link.Device) bool {
 	return c.BootIF != "" && d.Hardware() && c.BootIF.Identifies(d)
 }
@@ -84,8 +87,8 @@ func (c Config) vlansOn(d link.Device) []string {
 	return names
 }
 
-// climb returns the names of the links above the device, the nearest first: step has
-// those that are made of one directly. It ends though a link is made of itself.
+// climb returns the names of the links above the device, the nearest first: step has those that
+// are made of one directly. It ends even if a link is made of itself.
 func climb(d link.Device, step func(link.Device) []string) []string {
 	names := step(d)
 	for i := 0; i < len(names); i++ {
@@ -98,16 +101,16 @@ func climb(d link.Device, step func(link.Device) []string) []string {
 	return names
 }
 
-// IPv6 reports whether a word is about IPv6.
+// IPv6 reports whether an argument is about IPv6.
 func (c Config) IPv6() bool {
 	return slices.ContainsFunc(c.AddressingsOrDefault(), Addressing.IPv6)
 }
 
-// PortMatch is the device of the word, or those that it describes; zero where it is about
+// PortMatch is the device of the argument, or those that it describes; zero where it is about
 // any.
 func (n Addressing) PortMatch() link.PortMatch {
 	return link.PortMatch{Name: n.Device, Driver: n.Driver, Addr: n.Match}
 }
 
-// Named reports whether the word is about one certain device.
+// Named reports whether the argument is about one certain device.
 func (n Addressing) Named() bool { return n.PortMatch().One() }

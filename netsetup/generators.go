@@ -14,12 +14,12 @@ import (
 // clientIDKey is the client identifier of one interface, of nm-initrd-generator(8).
 const clientIDKey = "rd.net.dhcp.client-id"
 
-// parseClientIDs gives the words of ip= that ask by DHCP the identifiers of
-// rd.net.dhcp.client-id=INTERFACE:ID: bytes in hexadecimal with dashes or colons
-// between them, or @ and a text, which gets a zero byte before it (RFC 2132 section
-// 9.14).
+// parseClientIDs gives the arguments of ip= that ask by DHCP the identifiers of
+// rd.net.dhcp.client-id=INTERFACE:ID: bytes in hexadecimal with dashes or colons between them, or
+// @ and a text, which is prefixed with a zero byte (RFC 2132 section 9.14).
 func (c *Config) parseClientIDs(args cmdline.Args, p *problems) {
-	const fix = "write INTERFACE:01-52-54-00-12-34-56, with the bytes that the server knows the node by, or INTERFACE:@TEXT"
+	const fix = "write INTERFACE:01-52-54-00-12-34-56, with the bytes that the server knows the node by, or " +
+		"INTERFACE:@TEXT"
 	for _, a := range args {
 		if !cmdline.SameKey(a.Key, clientIDKey) {
 			continue
@@ -35,7 +35,11 @@ func (c *Config) parseClientIDs(args cmdline.Args, p *problems) {
 		case id == "":
 			p.bad(a, "is not a client identifier of 2 to 254 bytes", fix)
 		case !c.identify(m, id):
-			p.bad(a, m.String()+" is the device of no ip= that asks by DHCP", "add ip="+m.String()+":dhcp, or write nodisk.dhcp.clientid="+string(id)+" for every interface")
+			p.bad(
+				a,
+				m.String()+" is the device of no ip= that asks by DHCP",
+				"add ip="+m.String()+":dhcp, or write nodisk.dhcp.clientid="+string(id)+" for every interface",
+			)
 		}
 	}
 }
@@ -52,7 +56,7 @@ func hexOf(text string) lease.ClientID {
 	return lease.ClientID("hex:" + hex.EncodeToString(b))
 }
 
-// identify gives the identifier to the words of the device that ask by DHCP for IPv4,
+// identify gives the identifier to the arguments of the device that ask by DHCP for IPv4,
 // and reports whether there is one.
 func (c *Config) identify(m link.PortMatch, id lease.ClientID) bool {
 	found := false
@@ -71,7 +75,11 @@ func (c *Config) identify(m link.PortMatch, id lease.ClientID) bool {
 func (c *Config) parseDNS(a cmdline.Arg, p *problems) {
 	text, ok := strings.CutPrefix(a.Value, "dns+udp://")
 	if scheme, _, uri := strings.Cut(a.Value, "://"); uri && !ok {
-		p.bad(a, "asks for name service by "+scheme+", which nodisk does not speak", "write nameserver= and the address of a server that answers by UDP")
+		p.bad(
+			a,
+			"asks for name service by "+scheme+", which nodisk does not speak",
+			"write nameserver= and the address of a server that answers by UDP",
+		)
 		return
 	}
 	if addr := p.far(a, "", text); addr.IsValid() {
@@ -84,7 +92,7 @@ func (c *Config) parseDNS(a cmdline.Arg, p *problems) {
 type NamePolicy struct {
 	Text  string            // as it was written
 	Order []string          // words of NamePolicy= in systemd.link(5); none if the text has another
-	Addr  link.HardwareAddr // of the device that it is about, empty for all
+	Addr  link.HardwareAddr // of the device it applies to, empty for all
 }
 
 // namePolicies are the words of NamePolicy=.
@@ -104,15 +112,26 @@ func parseNamePolicy(text string) NamePolicy {
 	return n
 }
 
-// namingWarnings are about words for udev that it, or nodisk, does not understand.
+// namingWarnings are about arguments for udev that udev, or nodisk, does not understand.
 func (c Config) namingWarnings() []string {
 	var list []string
 	if _, ok := link.ParseScheme(c.NamingScheme); !ok {
-		list = append(list, "net.naming_scheme="+c.NamingScheme+": not a scheme that nodisk knows: names are those of the latest that it does")
+		list = append(
+			list,
+			"net.naming_scheme="+c.NamingScheme+": not a scheme that nodisk knows: names are those of the latest "+
+				"that it does",
+		)
 	}
 	for _, n := range c.NamePolicies {
 		if len(n.Order) == 0 {
-			list = append(list, "net.ifname_policy="+n.Text+": without effect: write some of "+strings.ReplaceAll(namePolicies, " ", ", ")+", and an address if it is about one interface")
+			list = append(
+				list,
+				"net.ifname_policy="+n.Text+": without effect: write some of "+strings.ReplaceAll(
+					namePolicies,
+					" ",
+					", ",
+				)+", and an address if it is about one interface",
+			)
 		}
 	}
 	return list

@@ -13,7 +13,7 @@ import (
 // problems collects what is wrong with the command line.
 type problems struct {
 	errs []error
-	boot link.HardwareAddr // of BOOTIF=, for words that name that device
+	boot link.HardwareAddr // of BOOTIF=, for arguments that name that device
 	// bootWord: an ip= names it.
 	bootWord bool
 }
@@ -37,7 +37,11 @@ func (p *problems) flag(args cmdline.Args, key string, def bool) bool {
 func (p *problems) number(a cmdline.Arg, s string, least, most int) int {
 	v, err := strconv.Atoi(s)
 	if err != nil || !link.IsDigits(s) || v < least || v > most {
-		p.bad(a, strconv.Quote(s)+" is not a number from "+strconv.Itoa(least)+" to "+strconv.Itoa(most), "write digits only")
+		p.bad(
+			a,
+			strconv.Quote(s)+" is not a number from "+strconv.Itoa(least)+" to "+strconv.Itoa(most),
+			"write digits only",
+		)
 		return 0
 	}
 	return v
@@ -50,16 +54,16 @@ func (p *problems) deviceName(a cmdline.Arg, s string) string {
 	return s
 }
 
-// bootIF reads BOOTIF: the hardware type and the address, as pxelinux writes
-// them for IPAPPEND 2 (01-aa-bb-cc-dd-ee-ff, 20-... for InfiniBand); GRUB's
-// users often write colons. The type may be left out. What follows 20 is six
-// bytes, a GUID, or a whole address, whatever the firmware calls its address;
-// or nothing, where it has none in its DHCP header (RFC 4390), and then nothing
-// is known of the interface. Nor is it where the firmware has put zeros there, or as
-// much of the 20 bytes as the header holds, or where a loader's variable was empty: told
-// is what was made of it. Type 06 (IEEE 802) has the addresses of Ethernet.
+// bootIF reads BOOTIF: the hardware type and the address, as pxelinux writes them for IPAPPEND 2
+// (01-aa-bb-cc-dd-ee-ff, 20-... for InfiniBand); GRUB's users often write colons. The type may be
+// left out. What follows 20 is six bytes, a GUID, or a whole address, whatever the firmware calls
+// its address; or nothing, where it has none in its DHCP header (RFC 4390), and then nothing is
+// known about the interface. The same holds where the firmware has put zeros there, or as much of
+// the 20 bytes as the header holds, or where a loader's variable was empty: told is what was made
+// of it. Type 06 (IEEE 802) has Ethernet addresses.
 func (p *problems) bootIF(a cmdline.Arg) (addr link.HardwareAddr, told string) {
-	const fix = "write 01-aa-bb-cc-dd-ee-ff, with the hardware type 01 for Ethernet, or 20- and the port GUID for InfiniBand"
+	const fix = "write 01-aa-bb-cc-dd-ee-ff, with the hardware type 01 for Ethernet, or 20- and the port GUID " +
+		"for InfiniBand"
 	s := strings.ToLower(a.Value)
 	hw, rest := s, ""
 	if i := strings.IndexAny(s, "-:"); i >= 0 {
@@ -91,7 +95,7 @@ func (p *problems) bootIF(a cmdline.Arg) (addr link.HardwareAddr, told string) {
 	return addr, ""
 }
 
-// errNoAddress is what is wrong with a BOOTIF= that has at most a hardware type.
+// errNoAddress is the problem of a BOOTIF= that has at most a hardware type.
 var errNoAddress = errors.New("has no address")
 
 // clientID reads nodisk.dhcp.clientid.
@@ -122,10 +126,9 @@ func splitFields(s string) (fields []string, ok bool) {
 	return append(fields, s[start:]), depth == 0
 }
 
-// ValidHostname takes the name of a host as RFC 1123 section 2.1 has it, which may
-// be a fully qualified one: the node is called by its first label, which with its 63
-// bytes is what sethostname(2) takes. The text comes from the network, and goes on
-// into files and the names of others.
+// ValidHostname accepts the name of a host by RFC 1123 section 2.1, which may be fully qualified:
+// the node's name is its first label, whose 63 bytes fit sethostname(2). The text comes from the
+// network, and ends up in files and in other names.
 func ValidHostname(s string) bool {
 	return link.ValidName(s)
 }

@@ -9,11 +9,10 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// address reads an address with or without a mask behind it: 10.0.0.1,
-// 10.0.0.1/24, [2001:db8::1], [2001:db8::1]/64 and dracut's [2001:db8::1/64].
-// IPv6 needs no brackets where the value is nothing else. length is -1 without a
-// mask. what names the field in the report. An address that cannot be used is
-// returned as the zero value.
+// address reads an address with or without a mask after it: 10.0.0.1, 10.0.0.1/24, [2001:db8::1],
+// [2001:db8::1]/64 and dracut's [2001:db8::1/64]. IPv6 needs no brackets if the value is nothing
+// but an address. length is -1 without a mask. what names the field in the report. An address
+// that cannot be used is returned as the zero value.
 func (p *problems) address(a cmdline.Arg, what, s string) (addr netip.Addr, length int) {
 	if what != "" {
 		what += " "
@@ -36,7 +35,7 @@ func (p *problems) address(a cmdline.Arg, what, s string) (addr netip.Addr, leng
 	case addr.Zone() != "":
 		p.bad(a, what+" has a zone", "write it without %"+addr.Zone()+"; the device has a field of its own")
 	case addr.Is4In6():
-		p.bad(a, what+" is an address of IPv4 in the form of IPv6", "write "+addr.Unmap().String())
+		p.bad(a, what+" is an IPv4 address in the form of IPv6", "write "+addr.Unmap().String())
 	default:
 		length = -1
 		if hasMask {
@@ -63,17 +62,22 @@ func (p *problems) addr(a cmdline.Arg, what, s string) netip.Addr {
 	return netip.Addr{}
 }
 
-// far is addr for what programs have to reach without being told an interface: a
-// link-local address of IPv6 means nothing to them.
+// far is addr for what programs have to reach without being told the interface: a link-local IPv6
+// address means nothing to them.
 func (p *problems) far(a cmdline.Arg, what, s string) netip.Addr {
 	return p.reachable(a, what, p.addr(a, what, s))
 }
 
-// reachable is the address, if programs can reach it without being told an
-// interface.
+// reachable is the address, if programs can reach it without being told the interface.
 func (p *problems) reachable(a cmdline.Arg, what string, addr netip.Addr) netip.Addr {
 	if addr.Is6() && addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified() {
-		p.bad(a, strings.TrimSpace(what+" "+addr.String())+" is not an address that programs can reach: link-local, multicast or none", "write another address of that server")
+		p.bad(
+			a,
+			strings.TrimSpace(
+				what+" "+addr.String(),
+			)+" is not an address that programs can reach: link-local, multicast or none",
+			"write another address of that server",
+		)
 		return netip.Addr{}
 	}
 	return addr
@@ -83,7 +87,11 @@ func (p *problems) reachable(a cmdline.Arg, what string, addr netip.Addr) netip.
 func (p *problems) gateway(a cmdline.Arg, s string) netip.Addr {
 	addr := p.addr(a, "gateway", s)
 	if addr.IsValid() && !link.Usable(netip.PrefixFrom(addr, addr.BitLen())) {
-		p.bad(a, "gateway "+addr.String()+" is not the address of a host", "write the router's address on this network")
+		p.bad(
+			a,
+			"gateway "+addr.String()+" is not the address of a host",
+			"write the router's address on this network",
+		)
 		return netip.Addr{}
 	}
 	return addr

@@ -26,9 +26,8 @@ func (s State) WithName(answers []string) (named State, ok bool) {
 	return s, false
 }
 
-// Beside returns the state with what another interface knows of the node and
-// this one does not: its name and boot server; and all its name and time
-// servers, behind the own.
+// Beside returns the state with what another interface knows about the node and this one does
+// not: its name and boot server; and all its name and time servers, after this one's own.
 func (s State) Beside(o State) State {
 	if s.Hostname == "" {
 		s.Hostname = o.Hostname
@@ -43,7 +42,7 @@ func (s State) Beside(o State) State {
 	return s
 }
 
-// Unnamed says which ifname= has found no device.
+// Unnamed says which ifname= arguments have found no device.
 func (c Config) Unnamed(have []link.Device) []string {
 	var list []string
 	for _, r := range c.Renames {
@@ -52,7 +51,11 @@ func (c Config) Unnamed(have []link.Device) []string {
 			found = found || d.Hardware() && r.Addr.Identifies(d)
 		}
 		if !found {
-			list = append(list, "ifname="+r.Name+":"+r.Addr.String()+": no interface has that address yet: check it, and that its driver is in the image")
+			list = append(
+				list,
+				"ifname="+r.Name+":"+r.Addr.String()+": no interface has that address yet: check it, and that its "+
+					"driver is in the image",
+			)
 		}
 	}
 	return list

@@ -21,16 +21,15 @@ func (c Config) UsesIBFT() bool {
 	return slices.ContainsFunc(c.Interfaces, func(n Addressing) bool { return n.Method == lease.MethodIBFT })
 }
 
-// WithIBFT returns the config with the address of the firmware's iSCSI boot
-// table in the place of every ip=ibft: a static word for the MAC that the table
-// has, since what the firmware got by DHCP is its lease for the whole boot, as
-// with IPAPPEND 3. Where the table has no address but DHCP, the word becomes one
-// of DHCP. What the word itself says goes before what the table says. The
-// initiator's name is taken as well, and a VLAN is made where the table has one.
+// WithIBFT returns the config with the address of the firmware's iSCSI boot table in the place of
+// every ip=ibft: a static argument for the MAC in the table, since what the firmware got by DHCP
+// is its lease for the whole boot, as with IPAPPEND 3. Where the table has no address but DHCP,
+// the argument becomes one of DHCP. What the argument itself says takes precedence over the
+// table. The initiator's name is taken as well, and a VLAN is made where the table has one.
 //
-// fsys is /sys. Where the firmware left no table of ACPI, the module iscsi_ibft has
-// to be loaded. A config without ip=ibft is returned as it is. The error is a
-// *cmdline.ValueError where it cannot pass: there is no table, or nothing in it.
+// fsys is /sys. Where the firmware left no ACPI table, the module iscsi_ibft has to be loaded. A
+// config without ip=ibft is returned as it is. The error is a *cmdline.ValueError where it cannot
+// pass: there is no table, or nothing in it.
 func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 	if !c.UsesIBFT() {
 		return c, nil
@@ -40,8 +39,11 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 	_, damaged := errors.AsType[*ibft.DamagedError](err)
 	switch {
 	case errors.Is(err, ibft.ErrNone):
-		return Config{}, word.ibft(err.Error(),
-			"check that the firmware boots by iSCSI and, with a BIOS, that the image holds iscsi_ibft (profile ibft), or write ip=dhcp")
+		return Config{}, word.ibft(
+			err.Error(),
+			"check that the firmware boots by iSCSI and, with a BIOS, that the image holds iscsi_ibft (profile "+
+				"ibft), or write ip=dhcp",
+		)
 	case damaged:
 		return Config{}, word.ibft(err.Error(), "check the iSCSI settings of the firmware, or write ip=dhcp")
 	case err != nil:
@@ -82,8 +84,8 @@ func (c Config) WithIBFT(fsys fs.FS) (Config, error) {
 	return c, nil
 }
 
-// choose returns the structures that the word is about: of the address that the
-// word, ifname= or the device itself gives, else those that the firmware
+// choose returns the structures that the argument is about: of the address that the
+// argument, ifname= or the device itself gives, else those that the firmware
 // booted from.
 func (c *Config) choose(n Addressing, nics []ibft.NIC, fsys fs.FS) ([]ibft.NIC, error) {
 	mac := n.Match
@@ -114,7 +116,7 @@ func (c *Config) choose(n Addressing, nics []ibft.NIC, fsys fs.FS) ([]ibft.NIC, 
 		for _, nic := range nics {
 			have = append(have, macOf(nic).String())
 		}
-		return nil, n.ibft("the table of the firmware has no port "+mac.String()+" (it has "+strings.Join(have, ", ")+")",
+		return nil, n.ibft("the firmware's iBFT has no port "+mac.String()+" (it has "+strings.Join(have, ", ")+")",
 			"write ip=ibft, or the device that the firmware boots from")
 	}
 	if list := with(c.BootIF); c.BootIF != "" && list != nil {
@@ -130,9 +132,14 @@ func (c *Config) choose(n Addressing, nics []ibft.NIC, fsys fs.FS) ([]ibft.NIC, 
 		selected = nics
 	}
 	if n.Device != "" && len(selected) > 1 {
-		// The word may be tried again when the driver has come.
-		return nil, fmt.Errorf("ip=%s: the table of the firmware has %s and %s is not there yet, so that its MAC is not known; write ip=ibft, or the MAC instead of the name",
-			n, phrase.Count(len(selected), "port"), n.Device)
+		// The argument may be tried again when the driver has come.
+		return nil, fmt.Errorf(
+			"ip=%s: the firmware's iBFT has %s, and %s is not there yet, so its MAC is not known; write ip=ibft, "+
+				"or the MAC instead of the name",
+			n,
+			phrase.Count(len(selected), "port"),
+			n.Device,
+		)
 	}
 	return selected, nil
 }
@@ -146,21 +153,24 @@ func sameGUID(a, b link.HardwareAddr) bool {
 	return g.Is(h)
 }
 
-// ibft is an error about the word.
+// ibft is an error about the argument.
 func (n Addressing) ibft(problem, fix string) error {
 	return &cmdline.ValueError{Key: "ip", Value: n.String(), Problem: problem, Fix: fix}
 }
 
 func macOf(nic ibft.NIC) link.HardwareAddr { return link.HardwareAddr(nic.MAC[:]) }
 
-// take fills the word with what the structure says.
+// take fills the argument with what the structure says.
 func (c *Config) take(n Addressing, nic ibft.NIC) (Addressing, error) {
 	word, mac, dir := n, macOf(nic), "NIC "+strconv.Itoa(nic.Index)
 	damaged := func(what string) (Addressing, error) {
-		return n, word.ibft("the firmware's iBFT is damaged: "+dir+" has "+what, "check the iSCSI settings of the firmware, or write ip=dhcp")
+		return n, word.ibft(
+			"the firmware's iBFT is damaged: "+dir+" has "+what,
+			"check the iSCSI settings of the firmware, or write ip=dhcp",
+		)
 	}
 	if nic.MAC == [6]byte{} || nic.MAC[0]&1 != 0 {
-		return damaged("the MAC " + mac.String() + ", which is none of a port")
+		return damaged("the MAC " + mac.String() + ", which is not that of a port")
 	}
 	n.Device, n.Match = "", mac
 	switch {
@@ -174,14 +184,21 @@ func (c *Config) take(n Addressing, nic ibft.NIC) (Addressing, error) {
 			return damaged(nic.Addr.String() + "/" + strconv.Itoa(bits) + ", which is not the address of a host")
 		}
 		// Both families share the fields, so all are of the same.
-		if gw := nic.Gateway; !n.Gateway.IsValid() && gw.Is6() == nic.Addr.Is6() && link.Usable(netip.PrefixFrom(gw, gw.BitLen())) {
+		if gw := nic.Gateway; !n.Gateway.IsValid() && gw.Is6() == nic.Addr.Is6() &&
+			link.Usable(netip.PrefixFrom(gw, gw.BitLen())) {
 			n.Gateway = gw
 		}
 	case nic.DHCP:
 		n.Method = lease.MethodDHCP
 	default:
-		return n, word.ibft("the firmware left no address for "+mac.String()+" ("+dir+") in its table",
-			"give the port an address in the firmware's iSCSI settings, or write ip="+strings.ReplaceAll(mac.String(), ":", "-")+":dhcp")
+		return n, word.ibft(
+			"the firmware left no address for "+mac.String()+" ("+dir+") in its table",
+			"give the port an address in the firmware's iSCSI settings, or write ip="+strings.ReplaceAll(
+				mac.String(),
+				":",
+				"-",
+			)+":dhcp",
+		)
 	}
 	if len(n.DNS) == 0 {
 		for _, a := range nic.DNS {
@@ -205,7 +222,11 @@ func (c *Config) take(n Addressing, nic ibft.NIC) (Addressing, error) {
 // vlanOf returns the name of the VLAN that the structure is about: the one that
 // vlan= makes on that port, or one made here, with the name that dracut gives it.
 func (c *Config) vlanOf(nic ibft.NIC) string {
-	v := link.VLAN{Name: "ibft" + strconv.Itoa(nic.Index) + "." + strconv.Itoa(nic.VLAN), Parent: link.PortMatch{Addr: macOf(nic)}, ID: nic.VLAN}
+	v := link.VLAN{
+		Name:   "ibft" + strconv.Itoa(nic.Index) + "." + strconv.Itoa(nic.VLAN),
+		Parent: link.PortMatch{Addr: macOf(nic)},
+		ID:     nic.VLAN,
+	}
 	for _, o := range c.VLANs {
 		if o.ID == v.ID && o.Parent == v.Parent {
 			return o.Name

@@ -9,7 +9,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// linkType is the ARP hardware type of what a match means, as far as the words tell it: by
+// linkType is the ARP hardware type of what a match means, as far as the arguments tell it: by
 // the name or address, or by what it is made of; 0 if they do not. Six bytes do not: they
 // may be those of a GUID.
 func (c *Config) linkType(m link.PortMatch) int { return c.typeOf(m, nil) }
@@ -27,7 +27,8 @@ func (c *Config) typeOf(m link.PortMatch, on []string) int {
 		return 0
 	case slices.ContainsFunc(c.Children, func(p link.Child) bool { return named(p.Name) }):
 		return link.HwInfiniBand
-	case slices.ContainsFunc(c.VLANs, func(v link.VLAN) bool { return named(v.Name) }), m.Name != "" && c.bridge(m.Name):
+	case slices.ContainsFunc(c.VLANs, func(v link.VLAN) bool { return named(v.Name) }),
+		m.Name != "" && c.bridge(m.Name):
 		return link.HwEthernet
 	case m.Name != "" && c.Bond(m.Name):
 		for _, port := range c.Lowers(m.Name) {
@@ -45,7 +46,7 @@ func (c *Config) typeOf(m link.PortMatch, on []string) int {
 	}
 }
 
-// checkTypes looks for words about InfiniBand and Ethernet that are about the other.
+// checkTypes finds arguments for InfiniBand that are about an Ethernet device, and the reverse.
 func (c *Config) checkTypes(p *problems) {
 	for _, b := range c.Bonds {
 		first := map[int]string{}
@@ -55,13 +56,23 @@ func (c *Config) checkTypes(p *problems) {
 			}
 		}
 		if eth, ib := first[link.HwEthernet], first[link.HwInfiniBand]; eth != "" && ib != "" {
-			p.add("bond", b.Name, "has ports of two kinds: "+eth+" is Ethernet, "+ib+" is InfiniBand", "leave those of one kind out")
+			p.add(
+				"bond",
+				b.Name,
+				"has ports of two kinds: "+eth+" is Ethernet, "+ib+" is InfiniBand",
+				"leave those of one kind out",
+			)
 		}
 	}
 	for _, child := range c.Children {
 		switch parent := (link.PortMatch{Name: child.Parent}); {
 		case c.child(child.Parent): // EINVAL of ipoib_new_child_link
-			p.add("ib.pkey", child.Name, "a partition has no partitions", "write ib.pkey="+c.partition(parent, child.PKey))
+			p.add(
+				"ib.pkey",
+				child.Name,
+				"a partition has no partitions",
+				"write ib.pkey="+c.partition(parent, child.PKey),
+			)
 		case c.linkType(parent) == link.HwEthernet:
 			p.add("ib.pkey", child.Name, "Ethernet has no partitions", "write vlan="+child.Parent+".5:"+child.Parent)
 		case c.Bond(child.Parent):
@@ -70,7 +81,12 @@ func (c *Config) checkTypes(p *problems) {
 	}
 	for _, n := range c.Interfaces {
 		if n.NewAddr != "" && c.linkType(n.PortMatch()) == link.HwInfiniBand {
-			p.add("ip", n.String(), n.PortMatch().String()+" is InfiniBand, which takes no other hardware address", "leave it out")
+			p.add(
+				"ip",
+				n.String(),
+				n.PortMatch().String()+" is InfiniBand, which takes no other hardware address",
+				"leave it out",
+			)
 		}
 	}
 }
@@ -91,12 +107,18 @@ func (c *Config) partitioned(child link.Child) string {
 			add(m)
 		}
 	}
-	return "write ib.pkey=" + strings.Join(ports, " ib.pkey=") + " bond=" + child.Parent + ":" + strings.Join(ports, ",") + ":mode=active-backup"
+	return "write ib.pkey=" + strings.Join(
+		ports,
+		" ib.pkey=",
+	) + " bond=" + child.Parent + ":" + strings.Join(
+		ports,
+		",",
+	) + ":mode=active-backup"
 }
 
-// partition is a name for that partition of the port that a match means: what ib.pkey=
-// takes and the kernel, too. A match that does not name one port is of the kernel's
-// first, and so is one whose name is too long.
+// partition is a name for that partition of the port that a match means: one that both ib.pkey=
+// and the kernel accept. A match that does not name one port stands for the kernel's first, and
+// so does one whose name is too long.
 func (c *Config) partition(m link.PortMatch, pkey uint16) string {
 	parent := m.Name
 	for range c.Children {
@@ -136,7 +158,10 @@ func (c Config) Unselected(have []link.Device) string {
 	if ports == nil {
 		return "nodisk.ib.port=" + c.IBPort.String() + " selects nothing: no InfiniBand interface is here"
 	}
-	return "nodisk.ib.port=" + c.IBPort.String() + " selects none of the ports here (" + strings.Join(ports, ", ") + ")"
+	return "nodisk.ib.port=" + c.IBPort.String() + " selects none of the ports here (" + strings.Join(
+		ports,
+		", ",
+	) + ")"
 }
 
 // Unpreferred says of the ports that bonds are to prefer which of them are not here, a
@@ -154,5 +179,6 @@ func (c Config) Unpreferred(have []link.Device) []string {
 	return all
 }
 
-// hwTypeFirst is what is wrong with eight bytes for a GUID that begin with 20.
-const hwTypeFirst = "this is the hardware type 20 and 7 bytes, unless the GUID itself begins with 20: write all 8 bytes of the GUID after 20-"
+// hwTypeFirst is the problem of eight bytes for a GUID that begin with 20.
+const hwTypeFirst = "this is the hardware type 20 and 7 bytes, unless the GUID itself begins with 20: write all 8 " +
+	"bytes of the GUID after 20-"

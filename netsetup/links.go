@@ -12,14 +12,13 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// Below are the steps on a device that others are made of: the port of a bond or
-// bridge, the parent of a VLAN or P_Key child. What is made announces itself, and
-// has steps of its own. All of them may be done again. What needs no device is
-// done with lo, which every kernel has.
+// Below are the steps on a device that others are made of: the port of a bond or bridge, the
+// parent of a VLAN or P_Key child. The kernel announces what is made, and that has steps of its
+// own. All of them may be repeated. What needs no device is done with lo, which every kernel has.
 func (c Config) Below(d link.Device) []link.Step { return c.BelowWith(d, nil) }
 
-// BelowWith does so where servers have given MTUs, by the names of the devices
-// that they are for.
+// BelowWith is Below where servers have given MTUs, by the names of the devices that they are
+// for.
 func (c Config) BelowWith(d link.Device, leased map[string]int) []link.Step {
 	var steps []link.Step
 	if d.Type == link.HwLoopback {
@@ -42,9 +41,9 @@ func (c Config) BelowWith(d link.Device, leased map[string]int) []link.Step {
 	if len(steps) == 0 && (made || bridge != nil || c.parent(d)) {
 		steps = c.modeSteps(d)
 		if mtu := c.mtuAbove(d, leased); mtu > d.MTU {
-			// A VLAN cannot have more than what it is on, and a bridge drops
-			// what is too long for a port. What is known of it may be older than
-			// the MTU that the command line gives.
+			// A VLAN cannot have a larger MTU than what it is on, and a bridge drops what is too
+			// long for a port. What is known about it may be older than the MTU that the command
+			// line gives.
 			steps = append(steps, link.SetMTU{Dev: d.Name, MTU: max(mtu, c.MTUWritten(d))})
 		}
 		steps = append(steps, link.Up{Dev: d.Name})
@@ -52,8 +51,13 @@ func (c Config) BelowWith(d link.Device, leased map[string]int) []link.Step {
 	for _, child := range c.Children {
 		switch {
 		case child.Parent != d.Name:
-		case d.Type != link.HwInfiniBand: // a bond of them has none either
-			steps = append(steps, link.Contradiction{What: "ib.pkey=" + child.Name + ": " + d.Name + " is no port of InfiniBand, and has no partitions"})
+		case d.Type != link.HwInfiniBand: // nor has a bond of them
+			steps = append(
+				steps,
+				link.Contradiction{
+					What: "ib.pkey=" + child.Name + ": " + d.Name + " is no port of InfiniBand, and has no partitions",
+				},
+			)
 		default:
 			steps = append(steps, link.ChildAdd(child))
 		}
@@ -65,7 +69,11 @@ func (c Config) BelowWith(d link.Device, leased map[string]int) []link.Step {
 	}
 	// A bond has the address of a port only when there is one.
 	if bridge != nil && (d.Carrier || d.Hardware()) {
-		steps = append(steps, link.BridgeAdd{Name: bridge.Name, Addr: d.Addr}, link.SetMaster{Dev: d.Name, Master: bridge.Name})
+		steps = append(
+			steps,
+			link.BridgeAdd{Name: bridge.Name, Addr: d.Addr},
+			link.SetMaster{Dev: d.Name, Master: bridge.Name},
+		)
 	}
 	return steps
 }
@@ -115,9 +123,8 @@ func (c Config) modeSteps(d link.Device) []link.Step {
 	return []link.Step{link.SetMode{Dev: d.Name, Mode: c.IBMode}}
 }
 
-// master returns the bond or bridge that the device is a port of. What names
-// the device goes before what describes it. A description never takes what a
-// word names, nor what another link is made of.
+// master returns the bond or bridge that the device is a port of. A name takes precedence over a
+// description. A description never takes what a argument names, nor what another link is made of.
 func (c Config) master(d link.Device) (*link.Bond, *link.Bridge) {
 	if d.Type == link.HwLoopback {
 		return nil, nil
@@ -178,8 +185,8 @@ func (c Config) Bond(name string) bool {
 	return slices.ContainsFunc(c.Bonds, func(b link.Bond) bool { return b.Name == name })
 }
 
-// MinLinks is how many ports with carrier a bond needs to have it, too; 0 if the
-// name is that of no bond, or one port is enough.
+// MinLinks is how many ports with carrier a bond needs to have carrier itself; 0 if the name is
+// not that of a bond, or one port is enough.
 func (c Config) MinLinks(name string) int {
 	for _, b := range c.Bonds {
 		if n, err := strconv.Atoi(b.Option("min_links")); b.Name == name && err == nil {
@@ -200,7 +207,7 @@ func (c Config) MakesLinks() bool {
 }
 
 // clashes reports whether an adapter has the name of a link that the config makes:
-// a word with that name is about the link.
+// an argument with that name is about the link.
 func (c Config) clashes(d link.Device) bool {
 	return d.Hardware() && c.Made(d.Name)
 }
@@ -247,12 +254,26 @@ func (c *Config) parseChild(a cmdline.Arg, p *problems) {
 	case dot < 0 || err != nil:
 		p.bad(a, "is not parent.pkey", fix)
 	case strings.ContainsRune(a.Value, ','):
-		p.bad(a, "is more than one partition", "write one ib.pkey= for each: ib.pkey="+strings.ReplaceAll(a.Value, ",", " ib.pkey="))
+		p.bad(
+			a,
+			"is more than one partition",
+			"write one ib.pkey= for each: ib.pkey="+strings.ReplaceAll(a.Value, ",", " ib.pkey="),
+		)
 	case parent != "" && link.ErrNewName(parent) != nil && !errors.Is(link.ErrNewName(parent), link.ErrNoName):
 		p.bad(a, "names its parent by an address", fix)
 	case len(a.Value) > link.LongestName && link.ValidDeviceName(parent):
-		p.bad(a, "is a name of "+strconv.Itoa(len(a.Value))+" characters, and that of an interface has at most "+strconv.Itoa(link.LongestName),
-			"write the kernel's name of "+parent+" (ib.pkey=ib0."+digits+"), or give it a shorter one: "+renamed("GUID", digits))
+		p.bad(
+			a,
+			"is a name of "+strconv.Itoa(
+				len(a.Value),
+			)+" characters, and that of an interface has at most "+strconv.Itoa(
+				link.LongestName,
+			),
+			"write the kernel's name of "+parent+" (ib.pkey=ib0."+digits+"), or give it a shorter one: "+renamed(
+				"GUID",
+				digits,
+			),
+		)
 	case !link.ValidDeviceName(parent) || !link.ValidDeviceName(a.Value):
 		p.bad(a, "gives no interface name", fix)
 	case key&0x7fff == 0:
@@ -262,13 +283,14 @@ func (c *Config) parseChild(a cmdline.Arg, p *problems) {
 	}
 }
 
-// renamed is what to write for the partition of a port that is given a name of its own, by its address.
+// renamed is what to write for the partition of a port that is named by its address and given a
+// name of its own.
 func renamed(addr, pkey string) string {
 	return "ifname=fabric:" + addr + " ib.pkey=fabric." + pkey
 }
 
-// partitionOn is what to write for a partition on a port. Which of the kernel's names is that of a port
-// that is known by its address, the words do not tell.
+// partitionOn is what to write for a partition on a port. If a port is known by its address, the
+// arguments do not say which of the kernel's names it has.
 func (c *Config) partitionOn(port link.PortMatch) string {
 	fix := "write ib.pkey=" + c.partition(port, link.FullMember|1) + " for a partition"
 	if port.Addr != "" {

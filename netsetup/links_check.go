@@ -8,8 +8,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// checkLinks looks at the links that the config makes: made twice, of
-// themselves, of what the kernel does not take, or of what has another use.
+// checkLinks finds links of the config that are made twice, of themselves, of what the kernel
+// does not accept, or of what has another use.
 func (c *Config) checkLinks(p *problems, seen []string) {
 	owner := map[string]bool{}
 	made := func(key, name string) {
@@ -39,19 +39,29 @@ func (c *Config) checkLinks(p *problems, seen []string) {
 	for _, b := range c.Bridges {
 		made("bridge", b.Name)
 		if limit, by := c.mtuBelow(b.Name, nil); limit != 0 && c.mtuOf(link.PortMatch{Name: b.Name}) > limit {
-			p.add("bridge", b.Name, "its ip= gives a larger MTU than that of "+by, "a bridge drops what is too long for a port: write the same in both")
+			p.add(
+				"bridge",
+				b.Name,
+				"its ip= gives a larger MTU than that of "+by,
+				"a bridge drops what is too long for a port: write the same in both",
+			)
 		}
 	}
 	c.checkPorts(p, seen)
 	c.checkTypes(p)
 	for _, n := range c.Interfaces {
 		if master := c.masterOf(n); master != "" && master != n.Device {
-			p.add("ip", n.String(), n.PortMatch().String()+" is a port of "+master+" and takes no address", "write ip="+master+":dhcp, or leave the port out of "+master)
+			p.add(
+				"ip",
+				n.String(),
+				n.PortMatch().String()+" is a port of "+master+" and takes no address",
+				"write ip="+master+":dhcp, or leave the port out of "+master,
+			)
 		}
 	}
 }
 
-// masterOf is the bond or bridge that takes the device of the word by its name
+// masterOf is the bond or bridge that takes the device of the argument by its name
 // or address.
 func (c *Config) masterOf(n Addressing) string {
 	mine := func(m link.PortMatch) bool { return n.PortMatch() != link.PortMatch{} && m.Key() == c.deviceKey(n) }
@@ -86,24 +96,40 @@ func (c *Config) bridge(name string) bool {
 	return slices.ContainsFunc(c.Bridges, func(b link.Bridge) bool { return b.Name == name })
 }
 
-// checkPorts looks at the ports of bonds and bridges together.
+// checkPorts checks the ports of all bonds and bridges against each other.
 func (c *Config) checkPorts(p *problems, seen []string) {
 	taken := map[link.PortMatch]string{}
 	port := func(key, name string, m link.PortMatch) {
 		if other, ok := taken[m.Key()]; ok {
-			p.add(key, name, m.String()+" cannot be a port of it: it is one of "+strings.Join(slices.Compact([]string{other, name}), " and "), "write each port once")
+			p.add(
+				key,
+				name,
+				m.String()+" cannot be a port of it: it is one of "+strings.Join(
+					slices.Compact([]string{other, name}),
+					" and ",
+				),
+				"write each port once",
+			)
 		}
 		taken[m.Key()] = name
 	}
 	for _, b := range c.Bonds {
 		c.checkPreferred(p, b, seen)
-		if slices.ContainsFunc(c.Interfaces, func(n Addressing) bool { return n.Device == b.Name && n.MTU != 0 && b.MTU != 0 && n.MTU != b.MTU }) {
+		if slices.ContainsFunc(
+			c.Interfaces,
+			func(n Addressing) bool { return n.Device == b.Name && n.MTU != 0 && b.MTU != 0 && n.MTU != b.MTU },
+		) {
 			p.add("bond", b.Name, "has another MTU than its ip=", "write it in one of them")
 		}
 		for _, m := range b.Ports {
 			port("bond", b.Name, m)
 			if c.Bond(m.Name) || c.bridge(m.Name) {
-				p.add("bond", b.Name, m.Name+" cannot be a port of it: it is a bond or a bridge itself", "write the ports of "+m.Name+" instead")
+				p.add(
+					"bond",
+					b.Name,
+					m.Name+" cannot be a port of it: it is a bond or a bridge itself",
+					"write the ports of "+m.Name+" instead",
+				)
 			}
 		}
 	}
@@ -112,7 +138,12 @@ func (c *Config) checkPorts(p *problems, seen []string) {
 			port("bridge", b.Name, m)
 			switch {
 			case c.bridge(m.Name):
-				p.add("bridge", b.Name, m.Name+" cannot be a port of it: it is a bridge itself", "write the ports of "+m.Name+" instead")
+				p.add(
+					"bridge",
+					b.Name,
+					m.Name+" cannot be a port of it: it is a bridge itself",
+					"write the ports of "+m.Name+" instead",
+				)
 			case slices.ContainsFunc(c.Lowers(m.Name), link.PortMatch.InfiniBand):
 				p.add("bridge", b.Name, m.Name+" cannot be a port of it: InfiniBand has no bridges", "leave it out")
 			}
@@ -120,7 +151,7 @@ func (c *Config) checkPorts(p *problems, seen []string) {
 	}
 }
 
-// checkPreferred looks for the port that a bond prefers among those it has.
+// checkPreferred checks that the port a bond prefers is one of its own.
 func (c *Config) checkPreferred(p *problems, b link.Bond, seen []string) {
 	for _, name := range []string{"primary", "active_slave"} {
 		port := b.Option(name)
@@ -131,11 +162,16 @@ func (c *Config) checkPreferred(p *problems, b link.Bond, seen []string) {
 	}
 }
 
-// checkParent looks at what a VLAN is on.
+// checkParent checks what a VLAN is on.
 func (c *Config) checkParent(p *problems, v link.VLAN) {
 	for _, b := range c.Bonds {
 		if slices.ContainsFunc(b.Ports, func(m link.PortMatch) bool { return m.Key() == v.Parent.Key() }) {
-			p.add("vlan", v.Name, v.Parent.String()+" is a port of "+b.Name+" and has no VLANs of its own", "write vlan="+v.Name+":"+b.Name)
+			p.add(
+				"vlan",
+				v.Name,
+				v.Parent.String()+" is a port of "+b.Name+" and has no VLANs of its own",
+				"write vlan="+v.Name+":"+b.Name,
+			)
 		}
 		if v.Parent.Name == b.Name && slices.ContainsFunc(b.Ports, link.PortMatch.InfiniBand) {
 			p.add("vlan", v.Name, "InfiniBand has no VLANs", "write ib.pkey=ib0.8001 for a partition")
@@ -151,11 +187,16 @@ func (c *Config) checkParent(p *problems, v link.VLAN) {
 	}
 	mtu := c.mtuOf(link.PortMatch{Name: v.Name})
 	if limit, by := c.mtuBelow(v.Name, nil); limit != 0 && mtu > limit {
-		p.add("vlan", v.Name, "its ip= gives a larger MTU than that of "+by, "a VLAN cannot have more than what it is on: write the same in both")
+		p.add(
+			"vlan",
+			v.Name,
+			"its ip= gives a larger MTU than that of "+by,
+			"a VLAN cannot have more than what it is on: write the same in both",
+		)
 	}
 }
 
-// mtuOf is the MTU that the words give to a device, 0 for none.
+// mtuOf is the MTU that the arguments give to a device, 0 for none.
 func (c *Config) mtuOf(m link.PortMatch) int {
 	mtu := 0
 	for _, n := range c.Interfaces {
@@ -171,7 +212,7 @@ func (c *Config) mtuOf(m link.PortMatch) int {
 	return mtu
 }
 
-// mtuBelow is the least MTU that the words give to what carries the packets of a VLAN or
+// mtuBelow is the least MTU that the arguments give to what carries the packets of a VLAN or
 // bridge, somewhere down, and which device that is; 0 for none. The ports of a bond have
 // what it has. on are the links passed on the way.
 func (c *Config) mtuBelow(name string, on []string) (least int, by string) {

@@ -10,9 +10,8 @@ import (
 
 const vlanFix = "write vlan=vlan5:eth0 or vlan=eth0.5:eth0, where the name ends in the id, or vlan=name:eth0:5"
 
-// parseVLAN reads vlan=name:parent, where the name is one of the four kinds of
-// dracut.cmdline(7): vlan0005, vlan5, eth0.0005 and eth0.5. With :id behind it
-// the name is free.
+// parseVLAN reads vlan=name:parent, where the name is one of the four kinds of dracut.cmdline(7):
+// vlan0005, vlan5, eth0.0005 and eth0.5. With :id after it the name is free.
 func (c *Config) parseVLAN(a cmdline.Arg, p *problems) {
 	f := strings.Split(a.Value, ":")
 	if len(f) < 2 || len(f) > 3 {
@@ -42,8 +41,8 @@ func (c *Config) parseVLAN(a cmdline.Arg, p *problems) {
 	}
 }
 
-// vlanDigits returns the id that the name gives: what follows vlan or the last
-// dot, empty if it is no number.
+// vlanDigits returns the id that the name gives: what follows vlan or the last dot, empty if that
+// is not a number.
 func vlanDigits(name string) string {
 	digits, ok := strings.CutPrefix(name, "vlan")
 	if !ok || !link.IsDigits(digits) {

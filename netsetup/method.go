@@ -10,15 +10,15 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// IPv6 reports whether the word is about IPv6. One of each family may be about the
+// IPv6 reports whether the argument is about IPv6. One argument of each family may be about the
 // same interface.
 func (n Addressing) IPv6() bool {
 	return n.Method.IPv6() || n.Address.Addr().Is6()
 }
 
-// methods reads the autoconf word: a method; one of IPv4 and one of IPv6
-// (dhcp,dhcp6, as nm-initrd-generator(8) has it); or dhcp with what the kernel puts
-// into option 61: dhcp,TYPE,TEXT (nfsroot.rst). It is empty if the word is wrong.
+// methods reads the autoconf field: a method; one of IPv4 and one of IPv6 (dhcp,dhcp6, as
+// nm-initrd-generator(8) has it); or dhcp with what the kernel puts into option 61:
+// dhcp,TYPE,TEXT (nfsroot.rst). It is empty if the argument is wrong.
 func (p *problems) methods(a cmdline.Arg, word string) ([]lease.Method, lease.ClientID) {
 	first, rest, more := strings.Cut(word, ",")
 	m, ok := p.method(a, first)
@@ -35,15 +35,18 @@ func (p *problems) methods(a cmdline.Arg, word string) ([]lease.Method, lease.Cl
 	switch {
 	case !ok:
 	case rest == "" || !m.Leases() || !other.Leases() || m.IPv6() == other.IPv6():
-		p.bad(a, word+" is not a method of IPv4 and one of IPv6", "write dhcp,dhcp6 or dhcp,auto6, or an ip= for each family")
+		p.bad(
+			a,
+			word+" is not a method of IPv4 and one of IPv6",
+			"write dhcp,dhcp6 or dhcp,auto6, or an ip= for each family",
+		)
 	default:
 		return []lease.Method{m, other}, ""
 	}
 	return nil, ""
 }
 
-// maxKernelID is what dhcp_client_identifier of net/ipv4/ipconfig.c holds behind the
-// type.
+// maxKernelID is what dhcp_client_identifier of net/ipv4/ipconfig.c holds after the type.
 const maxKernelID = 251
 
 // kernelID reads the client identifier of ip=dhcp,TYPE,TEXT: a byte, then the text as
@@ -51,17 +54,22 @@ const maxKernelID = 251
 func (p *problems) kernelID(a cmdline.Arg, kind, text string) lease.ClientID {
 	v, err := strconv.ParseUint(kind, 10, 8)
 	if err != nil || text == "" || len(text) > maxKernelID || strings.ContainsFunc(text, oddInID) {
-		p.bad(a, "dhcp,"+kind+","+text+" has no client identifier", "write dhcp,TYPE,TEXT with a type from 0 to 255 and 1 to 251 characters, or nodisk.dhcp.clientid=hex: and its bytes")
+		p.bad(
+			a,
+			"dhcp,"+kind+","+text+" has no client identifier",
+			"write dhcp,TYPE,TEXT with a type from 0 to 255 and 1 to 251 characters, or nodisk.dhcp.clientid=hex: "+
+				"and its bytes",
+		)
 		return ""
 	}
 	return lease.ClientID("hex:" + hex.EncodeToString(append([]byte{byte(v)}, text...)))
 }
 
-// oddInID tells what cannot be written in the text of ip=dhcp,TYPE,TEXT.
+// oddInID says what cannot be written in the text of ip=dhcp,TYPE,TEXT.
 func oddInID(r rune) bool { return r <= ' ' || r > '~' || r == '"' }
 
-// word is the method as ip= has it, with the client identifier if the kernel's form can
-// have it.
+// word is the method as written in ip=, with the client identifier if the kernel's form can
+// express it.
 func (n Addressing) word() string {
 	id := n.ClientID.Bytes()
 	if len(id) < 2 || strings.ContainsFunc(string(id[1:]), oddInID) {

@@ -8,14 +8,18 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// IPv6On reports whether the device has addresses of IPv6 by an ip=, or a link that
+// IPv6On reports whether the device has IPv6 addresses by an ip=, or a link that
 // is made of it and cannot have a larger MTU.
 func (c Config) IPv6On(d link.Device) bool {
 	has := func(d link.Device) bool {
 		_, ok := c.Claim(d, true)
 		return ok
 	}
-	return has(d) || slices.ContainsFunc(climb(d, c.vlansOn), func(name string) bool { return has(link.Device{Name: name, Type: d.Type}) })
+	return has(d) ||
+		slices.ContainsFunc(
+			climb(d, c.vlansOn),
+			func(name string) bool { return has(link.Device{Name: name, Type: d.Type}) },
+		)
 }
 
 // mtuAbove is the largest MTU that the command line or a server gives to a VLAN
@@ -65,10 +69,9 @@ func (c Config) Carriers(d link.Device, have []link.Device) []link.Device {
 	return all
 }
 
-// Raise sets the MTU that a server gives to the device, after that of what
-// carries its packets: a VLAN cannot have more than what it is on, and a bridge
-// drops without a word what is too long for a port. What the command line says
-// of those, or their own server, goes before.
+// Raise sets the MTU that a server gives to the device, after that of what carries its packets: a
+// VLAN cannot have a larger MTU than what it is on, and a bridge silently drops what is too long
+// for a port. What the command line, or their own server, says about those takes precedence.
 func (c Config) Raise(d link.Device, mtu int, have []link.Device, leased map[string]int) ([]link.Step, error) {
 	var steps []link.Step
 	have = slices.DeleteFunc(slices.Clone(have), func(o link.Device) bool { return o.Name == d.Name })
@@ -84,7 +87,13 @@ func (c Config) Raise(d link.Device, mtu int, have []link.Device, leased map[str
 			by = "its own lease"
 		}
 		if by != "" {
-			return nil, fmt.Errorf("MTU %d (option 26) is left out: %s, which carries its packets, has %d by %s", mtu, o.Name, o.MTU, by)
+			return nil, fmt.Errorf(
+				"MTU %d (option 26) is left out: %s, which carries its packets, has %d by %s",
+				mtu,
+				o.Name,
+				o.MTU,
+				by,
+			)
 		}
 		more, err := c.Raise(o, mtu, have, leased)
 		if err != nil {
@@ -95,22 +104,22 @@ func (c Config) Raise(d link.Device, mtu int, have []link.Device, leased map[str
 	return append(steps, link.SetMTU{Dev: d.Name, MTU: mtu}), nil
 }
 
-// Fit is the MTU that a link which the command line makes is to have by what carries
-// its packets, of which have are the devices with their MTUs as they are; 0 where
-// nothing carries any. It is the one that the command line or a server gives, or what
-// it has, but not more than any port with carrier can pass on. A bond of InfiniBand has
-// as much as its ports: these get theirs from the fabric when they join its broadcast
-// group (ipoib_mcast_carrier_on_task of drivers/infiniband/ulp/ipoib), and the kernel
-// tells the bond nothing of it (bond_slave_netdev_event, NETDEV_CHANGEMTU). Nor does it
-// tell a VLAN that there is more again (vlan_device_event), or a bridge whose MTU was
-// set (br_mtu_auto_adjust).
+// Fit is the MTU that a link which the command line makes is to have, given what carries its
+// packets; have are the devices with their MTUs as they are. It is 0 where nothing carries any.
+// It is the one that the command line or a server gives, or what it has, but not more than any
+// port with carrier can pass on. A bond of InfiniBand has as much as its ports: these get theirs
+// from the fabric when they join its broadcast group (ipoib_mcast_carrier_on_task of
+// drivers/infiniband/ulp/ipoib), and the kernel does not pass that on to the bond
+// (bond_slave_netdev_event, NETDEV_CHANGEMTU). Nor does it tell a VLAN that the MTU has grown
+// again (vlan_device_event), or a bridge whose MTU was set (br_mtu_auto_adjust).
 func (c Config) Fit(d link.Device, have []link.Device, leased int) int {
 	if d.Index == 0 || !c.Made(d.Name) || c.child(d.Name) {
 		return 0 // a P_Key child joins a group of its own
 	}
 	least := 0
 	for _, o := range have {
-		if (o.Master == d.Index || d.Parent != 0 && d.Parent == o.Index) && o.Carrier && (least == 0 || o.MTU < least) {
+		if (o.Master == d.Index || d.Parent != 0 && d.Parent == o.Index) && o.Carrier &&
+			(least == 0 || o.MTU < least) {
 			least = o.MTU
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// parseNaming reads what says whose names interfaces have. net.ifnames=,
-// net.naming_scheme= and net.ifname_policy= are udev's: what it would not understand has no effect
-// there, and none here.
+// parseNaming reads the keys that decide by whose rules interfaces are named. net.ifnames=,
+// net.naming_scheme= and net.ifname_policy= are udev's: what it would not understand has no
+// effect there, and none here.
 func (c *Config) parseNaming(args cmdline.Args, p *problems) {
 	for _, a := range args {
 		switch {
@@ -52,22 +52,24 @@ func (c Config) promised(name string) bool {
 	return slices.ContainsFunc(c.Renames, func(r Rename) bool { return r.Name == name })
 }
 
-// KeepsKernelNames reports whether interfaces keep the names that the kernel gives them:
-// if it is said, or if a word calls one so. A name that is given up is the
-// kernel's to give again: ip=eth0:dhcp ip=eth1:dhcp would mean whatever
-// appears when the first eth0 has become ens3.
+// KeepsKernelNames reports whether interfaces keep the names that the kernel gives them: if the
+// command line says so, or uses one. A name that is given up is free for the kernel to use again:
+// ip=eth0:dhcp ip=eth1:dhcp would mean whatever appears when the first eth0 has become ens3.
 func (c Config) KeepsKernelNames() bool {
 	return c.KernelNames || c.kernelName() != ""
 }
 
-// kernelName is how the first word does so that calls an interface by the kernel's name.
+// kernelName is the first of the kernel's names that an argument uses.
 func (c Config) kernelName() string {
 	cards := c.cards()
 	i := slices.IndexFunc(cards, func(name string) bool {
 		if !link.DeviceMatch(name).Glob() {
 			return !link.IsUdevName(name)
 		}
-		return !slices.ContainsFunc([]string{"en", "ib", "ww", "sl"}, func(prefix string) bool { return mayBeUdevName(name, prefix) })
+		return !slices.ContainsFunc(
+			[]string{"en", "ib", "ww", "sl"},
+			func(prefix string) bool { return mayBeUdevName(name, prefix) },
+		)
 	})
 	if i < 0 {
 		return ""
@@ -75,7 +77,7 @@ func (c Config) kernelName() string {
 	return cards[i]
 }
 
-// mayBeUdevName reports whether a pattern can be of names of udev's that begin so.
+// mayBeUdevName reports whether a pattern may match udev's names with that beginning.
 func mayBeUdevName(pattern, prefix string) bool {
 	before, behind, _ := strings.Cut(pattern, "*")
 	for i := range prefix {
@@ -100,9 +102,9 @@ func (c Config) Ifname(d link.Device) (string, bool) {
 	return "", false
 }
 
-// udevName is the name that udev of the root would give to the device, empty if
-// it would leave it as it is. Where a word calls it by another of udev's names,
-// the root goes by other rules, and it gets that one.
+// udevName is the name that udev of the root would give to the device, empty if it would leave it
+// as it is. Where an argument calls it by another of udev's names, the root has other rules, and
+// the device gets that name.
 func (c Config) udevName(d link.Device) string {
 	order := c.namePolicy(d)
 	keeps := d.Udev.Kept && (order[0] == "keep" || order[0] == "kernel")
@@ -127,9 +129,9 @@ func (c Config) Settled(d link.Device) bool {
 	return d.Type == link.HwLoopback || c.Made(d.Name) || !c.promised(d.Name)
 }
 
-// former is the name that the kernel would have given to the device if no other had
-// been renamed, where it has another and that is to be had: with the kernel's names
-// eth1 is the second card, whether it appears before the first is renamed or behind.
+// former is the name that the kernel would have given to the device if no other had been renamed,
+// where it has another and that is to be had: with the kernel's names eth1 is the second card,
+// whether it appears before or after the first is renamed.
 func (c Config) former(d link.Device, have []link.Device) (string, bool) {
 	name := d.Given
 	if name == "" || name == d.Name || !c.renames(d) || c.promised(name) || c.Made(name) {
@@ -187,7 +189,7 @@ func (c Config) Naming(have []link.Device, i int) []link.SetName {
 	case c.Settled(d):
 		return nil
 	}
-	// The next that the kernel would give.
+	// The next name that the kernel would give.
 	kind := series(d.Name)
 	for n := 0; ; n++ {
 		if name := kind + strconv.Itoa(n); free(name) {

@@ -88,7 +88,7 @@ func TestConfigCards(t *testing.T) {
 func TestAbsentUdevName(t *testing.T) {
 	c := parseLine(t, "ip=enp0s9:dhcp")
 	got := c.Absent(c.Interfaces[0], []link.Device{inSlot(linktest.Ethernet(2, "ens3", macA), "3")}, false)
-	const want = "enp0s9: no such interface (present: ens3 (enp0s3, enx525400123456) 52:54:00:12:34:56): check its driver is in the image, and the name, which is one of udev's: " +
+	const want = "enp0s9: no such interface (present: ens3 (enp0s3, enx525400123456) 52:54:00:12:34:56): check that its driver is in the image, and the name, which is one of udev's: " +
 		"eno1 or end0 by a number on the board, ens3 by the slot, enp0s3 by the place on the bus, enx525400123456 by the address"
 	if got != want {
 		t.Error(got)

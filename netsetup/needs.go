@@ -9,9 +9,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// Needs says what a boot wants its network for. It decides between the answers of
-// several interfaces, or of several servers of one, where the ip= word leaves that
-// to nodisk. The zero value is content with any address.
+// Needs says what a boot wants its network for. It decides between the answers on several
+// interfaces, or of several servers on one, where the ip= argument leaves that to nodisk. The
+// zero value accepts any address.
 type Needs struct {
 	// RootPath judges the root path of a lease (DHCP option 17) where that names
 	// the root; the error says what is wrong with it. nil: the root is named
@@ -47,8 +47,8 @@ func (h Host) String() string {
 	return s
 }
 
-// A Reach is how good the way to a host is. A default route is a guess: another
-// interface may be on the host's own network.
+// A Reach says how good the route to a host is. A default route is a guess: another interface may
+// be on the host's own network.
 type Reach int
 
 // The zero value is the worst one.
@@ -58,7 +58,7 @@ const (
 	reachRoute         // on the link, or by a route to the host's network
 )
 
-// Reach returns how a device with that lease reaches the host; the word at position
+// Reach returns how a device with that lease reaches the host; the argument at position
 // i is about it.
 func (c Config) Reach(h Host, l lease.Lease, i int, dev string) Reach {
 	if h.Dev != "" && h.Dev != dev {
@@ -69,7 +69,7 @@ func (c Config) Reach(h Host, l lease.Lease, i int, dev string) Reach {
 	}
 	a := h.Addr.Unmap().WithZone("")
 	if a.Is6() && a.IsLinkLocalUnicast() && l.IPv6() {
-		return reachRoute // every link has them
+		return reachRoute // every link has such addresses
 	}
 	best := ReachNone
 	for _, p := range slices.Concat([]netip.Prefix{l.Addr}, l.More, l.Kept, l.Reached) {
@@ -121,14 +121,14 @@ func (c Config) resolves(l lease.Lease, i int, dev string) Reach {
 	return ReachNone
 }
 
-// Need is the part of the Needs that the word at position i must bring.
+// Need is the part of the Needs that the argument at position i must bring.
 //
-// The root path has to come by the word of bootdev=, else by the only one that can
-// have it; of several that are written each has its part, and State takes the root
-// path from whichever has it. Of IPv6 it is expected where no word asks for IPv4.
+// The root path has to come by the argument of bootdev=, otherwise by the only one that can have
+// it; if there are several, each has its part, and State takes the root path from whichever has
+// it. Over IPv6 it is expected where no argument asks for IPv4.
 //
-// Hosts count where the word leaves the interface to nodisk; those that a static
-// address reaches are not its business.
+// Hosts count where the argument leaves the interface to nodisk; those that a static address
+// reaches do not.
 func (c Config) Need(i int) Needs {
 	words := c.AddressingsOrDefault()
 	w := words[i]
@@ -137,7 +137,8 @@ func (c Config) Need(i int) Needs {
 		return n
 	}
 	carries := func(o Addressing) bool {
-		return (o.Method.Asks() || o.Method == lease.MethodSingle) && o.Method != lease.MethodRARP && (c.BootDev == "" || c.IsOfBootDevice(o))
+		return (o.Method.Asks() || o.Method == lease.MethodSingle) && o.Method != lease.MethodRARP &&
+			(c.BootDev == "" || c.IsOfBootDevice(o))
 	}
 	four := slices.ContainsFunc(words, func(o Addressing) bool { return carries(o) && !o.IPv6() })
 	carriers := 0
@@ -169,14 +170,14 @@ func (c Config) Need(i int) Needs {
 	return n
 }
 
-// certain reports whether one certain interface is meant, by the word itself, bootdev=
+// certain reports whether one certain interface is meant, by the argument itself, bootdev=
 // or BOOTIF=.
 func (c Config) certain(w Addressing) bool {
 	boot := c.IsOfBootDevice(w)
 	return w.Named() || boot && c.BootDevice().One() || !boot && w.PortMatch() == link.PortMatch{} && c.BootIF != ""
 }
 
-// An Accepted is a lease that is in use for a word.
+// An Accepted is a lease that is in use for an argument.
 type Accepted struct {
 	Dev   string
 	Pos   int
@@ -197,8 +198,8 @@ func (c Config) Complete(n Needs, have []Accepted) bool {
 	return !slices.ContainsFunc(n.Hosts, func(h Host) bool { return c.Reached(h, have) < reachRoute })
 }
 
-// Unfit says why a lease is of no use besides those that all words have, "" if it is
-// of use; first: its word has none yet. The sentence begins with the lease.
+// Unfit says why a lease is of no use in addition to those that all arguments have, "" if it is
+// of use. first is set if its argument has none yet. The sentence begins with the lease.
 func (c Config) Unfit(n Needs, first bool, have []Accepted, a Accepted) string {
 	l := a.Lease
 	refused := func(why string) string { return l.Summary() + " " + why }
@@ -235,6 +236,6 @@ func (c Config) Unfit(n Needs, first bool, have []Accepted, a Accepted) string {
 	case len(nameless) > 0:
 		return refused("has no name server to look for " + strings.Join(nameless, ", "))
 	default:
-		return "" // other words have what is needed
+		return "" // other arguments have what is needed
 	}
 }

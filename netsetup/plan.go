@@ -55,13 +55,13 @@ func (c Config) Steps(have []link.Device) ([]link.Step, error) {
 			have = append(have, d)
 		}
 	}
-	// What is made comes behind, and may be what others are made of.
+	// Links that are made come after that, and others may be made of them.
 	for i := 0; i < len(have); i++ {
 		if have[i].Type == link.HwLoopback {
 			continue
 		}
 		below := slices.DeleteFunc(c.Below(have[i]), func(s link.Step) bool {
-			b, ok := s.(link.BridgeAdd) // of another port
+			b, ok := s.(link.BridgeAdd) // for another port
 			return ok && slices.ContainsFunc(have, func(d link.Device) bool { return d.Name == b.Name })
 		})
 		steps = append(steps, below...)
@@ -139,8 +139,8 @@ func future(have []link.Device, d link.Device, steps []link.Step) []link.Device 
 	return all
 }
 
-// Absent says that there is no device for the word, and what to do about it; brief
-// where that has been told before. While drivers are on their way there is nothing to do yet.
+// Absent says that there is no device for the argument, and what to do about it; brief if that
+// has been said before. While drivers are loading there is nothing to do yet.
 func (c Config) Absent(n Addressing, have []link.Device, brief bool) string {
 	var present []string
 	physical := 0
@@ -152,6 +152,10 @@ func (c Config) Absent(n Addressing, have []link.Device, brief bool) string {
 		if d.Physical {
 			physical++
 		}
+	}
+	claimed := "no driver has claimed a device"
+	if physical > 0 {
+		claimed = phrase.Count(physical, "device") + " with a driver"
 	}
 	there := "(none is present)"
 	if len(present) > 0 {
@@ -168,9 +172,10 @@ func (c Config) Absent(n Addressing, have []link.Device, brief bool) string {
 	}
 	switch m := n.PortMatch(); {
 	case m.Glob() && slices.ContainsFunc(have, m.Selects):
-		return "every interface that is as " + m.String() + " says has another word, or is a part of what one makes " + there
+		return "every interface that matches " + m.String() + " has another argument, or is a part of " +
+			"what one makes " + there
 	case m.Glob():
-		return "no interface is as " + m.String() + " says " + there + or(CheckName)
+		return "no interface matches " + m.String() + " " + there + or(CheckName)
 	case n.Match != "":
 		return "no interface has the address " + n.Match.String() + " " + there + or("")
 	case n.Device != "":
@@ -184,14 +189,16 @@ func (c Config) Absent(n Addressing, have []link.Device, brief bool) string {
 	case c.bare(n) && slices.ContainsFunc(have, c.Booted):
 		return c.barred(have)
 	case c.BootIF != "":
-		return "no interface has the address " + c.BootIF.String() + " of BOOTIF= " + there + or("check that its driver is in the image")
+		return "no interface has the address " + c.BootIF.String() + " of BOOTIF= " + there + or(
+			"check that its driver is in the image",
+		)
 	default:
-		return fmt.Sprintf("no network interface found: %s bound to one %s", phrase.Count(physical, "driver"), there) +
+		return fmt.Sprintf("no network interface found: %s %s", claimed, there) +
 			or("check that the image holds the driver of this machine's interface")
 	}
 }
 
-// LoadingReason is what the caller says of drivers that are on their way.
+// LoadingReason is what the caller says about drivers that are loading.
 func (c Config) LoadingReason() string {
 	if c.Loading == nil {
 		return ""
@@ -203,7 +210,13 @@ func (c Config) LoadingReason() string {
 func (c Config) LinkSteps(n Addressing, d link.Device) []link.Step {
 	steps := c.modeSteps(d)
 	if n.NewAddr != "" && d.Type == link.HwInfiniBand {
-		return append(steps, link.Contradiction{What: "ip=" + n.String() + " gives it another hardware address, and it is InfiniBand, which takes none"})
+		return append(
+			steps,
+			link.Contradiction{
+				What: "ip=" + n.String() + " gives it another hardware address, and it is InfiniBand, " +
+					"which takes none",
+			},
+		)
 	}
 	if n.NewAddr != "" && n.NewAddr != d.Addr {
 		if d.Up { // EBUSY with many drivers
@@ -233,7 +246,7 @@ func (n Addressing) Lease() lease.Lease {
 	return l
 }
 
-// Override puts what the word says over what DHCP said.
+// Override puts what the argument says over what DHCP said.
 func (n Addressing) Override(l lease.Lease) lease.Lease {
 	if n.Gateway.IsValid() {
 		l.Gateway = n.Gateway

@@ -11,7 +11,7 @@ import (
 // BootDevice is what bootdev= means, zero without it.
 func (c Config) BootDevice() link.PortMatch { return link.DeviceMatch(c.BootDev) }
 
-// deviceWord reads a word that may call a device by any name, and returns it as
+// deviceWord reads an argument that may call a device by any name, and returns it as
 // deviceMatch reads it.
 func (p *problems) deviceWord(a cmdline.Arg, s string) string {
 	m, err := p.portMatch(a, s)
@@ -25,11 +25,13 @@ func (p *problems) deviceWord(a cmdline.Arg, s string) string {
 }
 
 const (
-	deviceFix  = "write its name, 1 to 15 characters without slash, colon or space, its address with dashes, or driver= and the name of its driver"
-	addressFix = "write 52-54-00-12-34-56 for Ethernet, the port GUID for InfiniBand (00-02-c9-03-00-00-10-39 or 0x0002c90300001039), or the name of the interface"
+	deviceFix = "write its name, 1 to 15 characters without slash, colon or space, its address with dashes, or " +
+		"driver= and the name of its driver"
+	addressFix = "write 52-54-00-12-34-56 for Ethernet, the port GUID for InfiniBand (00-02-c9-03-00-00-10-39 or " +
+		"0x0002c90300001039), or the name of the interface"
 )
 
-// portMatch reads one port, which may be the device of BOOTIF=.
+// portMatch reads one port; it may be the device of BOOTIF=.
 func (p *problems) portMatch(a cmdline.Arg, s string) (link.PortMatch, error) {
 	if s == bootIFWord {
 		if p.boot == "" {
@@ -51,7 +53,13 @@ func (p *problems) ports(a cmdline.Arg, s, fix string) []link.PortMatch {
 		case err != nil && link.ResemblesAddress(name):
 			p.bad(a, "names no port: "+strconv.Quote(name)+" "+err.Error(), addressFix)
 		case err != nil:
-			p.bad(a, "names no port: "+strconv.Quote(name)+" is not an interface name, a hardware address, or driver= and the name of a driver", fix)
+			p.bad(
+				a,
+				"names no port: "+strconv.Quote(
+					name,
+				)+" is not an interface name, a hardware address, or driver= and the name of a driver",
+				fix,
+			)
 		}
 		ports = append(ports, m)
 	}

@@ -12,7 +12,8 @@ import (
 
 // parseRoute reads rd.route=net/mask:gateway[:device].
 func (c *Config) parseRoute(a cmdline.Arg, p *problems) {
-	const fix = "write net/mask:gateway[:device], for example 10.1.0.0/16:10.0.0.1:eth0 or [2001:db8:1::]/48:[fe80::1]:eth0"
+	const fix = "write net/mask:gateway[:device], for example 10.1.0.0/16:10.0.0.1:eth0 or " +
+		"[2001:db8:1::]/48:[fe80::1]:eth0"
 	f, ok := splitFields(a.Value)
 	if !ok || len(f) < 2 || len(f) > 3 {
 		p.bad(a, "is not net/mask:gateway[:device]", fix)
@@ -46,20 +47,24 @@ func (c *Config) parseRoute(a cmdline.Arg, p *problems) {
 	case r.Via.IsValid() && r.Via.Is6() != dst.Is6():
 		p.bad(a, "has a gateway of another family than the net", fix)
 	case r.Via.Is6() && r.Via.IsLinkLocalUnicast() && r.Dev == "":
-		p.bad(a, "gateway "+r.Via.String()+" is link-local, and every link has one of those", "name the device behind it: "+a.Value+":eth0")
+		p.bad(
+			a,
+			"gateway "+r.Via.String()+" is link-local, and every link has one of those",
+			"name the device behind it: "+a.Value+":eth0",
+		)
 	default:
 		c.Routes = append(c.Routes, r)
 	}
 }
 
-// AddressSteps gives the device the lease of the word at position i, and the
+// AddressSteps gives the device the lease of the argument at position i, and the
 // routes of rd.route= that name the device.
 func (c Config) AddressSteps(i int, l lease.Lease, dev string) []link.Step {
 	steps := l.Steps(dev)
 	rank := c.Rank(i, l.IPv6(), dev)
 	for j, s := range steps {
-		// Of IPv6 the kernel has default routes of router advertisements: one
-		// that is written goes first.
+		// For IPv6 the kernel has default routes from router advertisements: one that is written
+		// takes precedence.
 		if r, ok := s.(link.Route); ok && r.Dst.Bits() == 0 && (rank > 0 || r.Dst.Addr().Is6()) {
 			r.Metric = link.SecondaryMetric + rank
 			steps[j] = r
@@ -75,16 +80,18 @@ func (c Config) AddressSteps(i int, l lease.Lease, dev string) []link.Step {
 	return steps
 }
 
-// IsOfBootDevice reports whether the ip= word is about the device of bootdev=, or about those
-// that it describes: it says the same or, where none of its family does, nothing. One
-// that describes the device becomes its word when that is seen; see bootWordOf.
+// IsOfBootDevice reports whether the ip= argument is about the device of bootdev=, or about those
+// that it describes: it names or describes the same or, where none of its family does, nothing.
+// One that describes the device becomes its argument when that is seen; see bootWordOf.
 func (c Config) IsOfBootDevice(n Addressing) bool {
 	boot := c.BootDevice().Key()
 	same := func(o Addressing) bool { return o.IPv6() == n.IPv6() && o.PortMatch().Key() == boot }
-	return c.BootDev != "" && (same(n) || n.PortMatch() == link.PortMatch{} && !c.BootWord && !slices.ContainsFunc(c.AddressingsOrDefault(), same))
+	return c.BootDev != "" &&
+		(same(n) || n.PortMatch() == link.PortMatch{} && !c.BootWord &&
+			!slices.ContainsFunc(c.AddressingsOrDefault(), same))
 }
 
-// bootWordOf makes the words that would give an address to the device of bootdev=,
+// bootWordOf makes the arguments that would give an address to the device of bootdev=,
 // which has been seen, about that one alone.
 func (c Config) bootWordOf(d link.Device) Config {
 	if boot := c.BootDevice(); !boot.One() || !boot.Selects(d) {
@@ -100,8 +107,8 @@ func (c Config) bootWordOf(d link.Device) Config {
 	return c
 }
 
-// About reports whether a word means the device of that name, which gets its address by
-// the ip= word at position i. A description means whichever the ip= word took that
+// About reports whether an argument means the device of that name, which gets its address by
+// the ip= argument at position i. A description means whichever the ip= argument took that
 // has the same, or that has none.
 func (c Config) About(word string, i int, dev string) bool {
 	if word == dev || !link.DeviceMatch(word).Glob() || i >= len(c.AddressingsOrDefault()) {
@@ -112,8 +119,8 @@ func (c Config) About(word string, i int, dev string) bool {
 }
 
 // Rank orders the default routes of one family: 0 for the device of bootdev=,
-// without that for the first word of the family; the others follow in the order of
-// their words, none twice.
+// without that for the first argument of the family; the others follow in the order of
+// their arguments, none twice.
 func (c Config) Rank(i int, six bool, dev string) int {
 	switch {
 	case c.BootDev != "" && c.About(c.BootDev, i, dev):
@@ -127,15 +134,18 @@ func (c Config) Rank(i int, six bool, dev string) int {
 	}
 }
 
-// first is the position of the first word that gets an address of the family, -1
+// first is the position of the first argument that gets an address of the family, -1
 // when there is none.
 func (c Config) first(six bool) int {
-	return slices.IndexFunc(c.AddressingsOrDefault(), func(n Addressing) bool { return n.Method != lease.MethodNone && n.IPv6() == six })
+	return slices.IndexFunc(
+		c.AddressingsOrDefault(),
+		func(n Addressing) bool { return n.Method != lease.MethodNone && n.IPv6() == six },
+	)
 }
 
 // rank6 is the rank of the default routes that the kernel takes from the router
 // advertisements on a device: it does so on every one that is up, whatever the
-// words say of it. 0 where no word is about IPv6.
+// arguments say of it. 0 where no argument is about IPv6.
 func (c Config) rank6(d link.Device) int {
 	first := c.first(true)
 	if first < 0 {
@@ -150,8 +160,8 @@ func (c Config) rank6(d link.Device) int {
 }
 
 // routes reports whether a route of rd.route= goes with the addresses of a device
-// that the word at position i is about. One without a device goes with the primary
-// word.
+// that the argument at position i is about. One without a device goes with the primary
+// argument.
 func (c Config) routes(r link.Route, i int, six bool, dev string) bool {
 	if r.Dst.Addr().Is6() != six {
 		return false
@@ -159,7 +169,7 @@ func (c Config) routes(r link.Route, i int, six bool, dev string) bool {
 	return r.Dev != "" && c.About(r.Dev, i, dev) || r.Dev == "" && i == c.routeWord(r)
 }
 
-// routeWord is the position of the word that a route without a device goes with:
+// routeWord is the position of the argument that a route without a device goes with:
 // the first that gets an address of its family, the one of bootdev= before the
 // others; -1 when there is none.
 func (c Config) routeWord(r link.Route) int {
@@ -174,14 +184,14 @@ func (c Config) routeWord(r link.Route) int {
 // SetRoute is what to do about a server that a lease does not lead to.
 const SetRoute = "set option 3 (router) or 121 (routes) in the DHCP server, or write rd.route="
 
-// Remedy is what to do about the one lease that is of no use, behind the sentence that
-// says why.
+// Remedy is what to do about the only lease if it is of no use; it follows the sentence that says
+// why.
 func (n Needs) Remedy(l lease.Lease) string {
 	switch {
 	case n.RootPath != nil && l.RootPath != "":
-		return "" // what is wrong with it says it
+		return "" // the reason already says it
 	case n.RootPath != nil:
-		// The caller knows the words of its command line.
+		// The caller knows the arguments of its command line.
 		if e, ok := errors.AsType[*cmdline.ValueError](n.RootPath("")); ok && !l.IPv6() {
 			return ": " + e.Fix
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// own returns the position of the ip= word of that family that names the device.
+// own returns the position of the ip= argument of that family that names the device.
 func (c Config) own(d link.Device, six bool) (int, bool) {
 	i := slices.IndexFunc(c.AddressingsOrDefault(), func(n Addressing) bool {
 		return n.IPv6() == six && n.Named() && n.PortMatch().Selects(d)
@@ -16,10 +16,10 @@ func (c Config) own(d link.Device, six bool) (int, bool) {
 	return i, i >= 0
 }
 
-// deputies are the links made of the device, directly or by way of others, that take
-// the address in its place where a word names no device: those that have no word of
-// their own and are no ports. With none left it is the device's turn: a VLAN with a
-// word carries the tagged network, and the other word is about the untagged one.
+// deputies are the links made of the device, directly or by way of others, that take the address
+// in its place where an argument names no device: those that have no argument of their own and
+// are no ports. With none left the device itself takes the address: a VLAN with a argument
+// carries the tagged network, and the other argument is about the untagged one.
 func (c Config) deputies(d link.Device, six bool) []string {
 	return slices.DeleteFunc(c.Over(d), func(name string) bool {
 		link := link.Device{Name: name, Type: d.Type}
@@ -28,14 +28,14 @@ func (c Config) deputies(d link.Device, six bool) []string {
 	})
 }
 
-// bare reports whether the word leaves the device to BOOTIF=.
+// bare reports whether the argument leaves the choice of device to BOOTIF=.
 func (c Config) bare(n Addressing) bool {
 	return c.BootIF != "" && (c.BootDev == "" || c.BootWord) && n.PortMatch() == link.PortMatch{}
 }
 
-// Superfluous says that nothing is left for a word about the device of BOOTIF=: other
-// words have it and all that is made of it. Empty if something is, or if that device
-// is not there.
+// Superfluous says that nothing is left for an argument about the device of BOOTIF=: other
+// arguments have it and all that is made of it. It is empty if something is left, or if that
+// device is not there.
 func (c Config) Superfluous(n Addressing, have []link.Device) string {
 	if !c.bare(n) {
 		return ""
@@ -77,15 +77,17 @@ func (c Config) barred(have []link.Device) string {
 	case d.Type == link.HwInfiniBand && !c.IBPort.Selects(d):
 		return d.Name + ": is the interface of BOOTIF=, which nodisk.ib.port= leaves out: write one of them"
 	case d.Master != 0:
-		return d.Name + ": is the interface of BOOTIF=, and a port of a link that the command line does not make: leave BOOTIF= out, or name the link in ip="
+		return d.Name + ": is the interface of BOOTIF=, and a port of a link that the command line does not make: " +
+			"leave BOOTIF= out, or name the link in ip="
 	case c.clashes(d):
-		return d.Name + ": is the interface of BOOTIF=, and has the name of a link that the command line makes: choose another name for the link"
+		return d.Name + ": is the interface of BOOTIF=, and has the name of a link that the command line makes: " +
+			"choose another name for the link"
 	default:
 		return d.Name + ": is the interface of BOOTIF=, and takes no address"
 	}
 }
 
-// Unmade are the links that are to take the address of a word without a device, and
+// Unmade are the links that are to take the address of an argument without a device, and
 // are not there, though what they are made of is.
 func (c Config) Unmade(n Addressing, have []link.Device) []string {
 	var names []string
@@ -102,14 +104,15 @@ func (c Config) Unmade(n Addressing, have []link.Device) []string {
 	return names
 }
 
-// Unasked are the sentences about interfaces that a word would be about if no link
-// were made of them: that the network without a tag is not asked surprises.
+// Unasked are the sentences about interfaces that an argument would be about if no link were made
+// of them: it may surprise that the untagged network is not asked.
 func (c Config) Unasked(n Addressing, have []link.Device) []string {
 	var parts []string
 	for _, d := range have {
 		links := c.deputies(d, n.IPv6())
 		_, own := c.own(d, n.IPv6())
-		meant := n.PortMatch() == link.PortMatch{} && (!c.bare(n) || d.Boot || c.Booted(d)) || n.PortMatch().Glob() && n.PortMatch().Selects(d)
+		meant := n.PortMatch() == link.PortMatch{} && (!c.bare(n) || d.Boot || c.Booted(d)) ||
+			n.PortMatch().Glob() && n.PortMatch().Selects(d)
 		if len(links) > 0 && !own && meant && d.Master == 0 && !c.port(d) {
 			parts = append(parts, d.Name+" itself is not asked, for "+strings.Join(links, ", ")+
 				", made of it: if the server is on the network without a tag, write ip="+d.Name+":"+n.Method.String())

@@ -22,16 +22,15 @@ type State struct {
 	// MAC is the interface's address, on InfiniBand the port GUID: the part
 	// of the address that stays.
 	MAC link.HardwareAddr
-	// Perm is the address that an adapter of Ethernet was made with, by which words call
+	// Perm is the address that an adapter of Ethernet was made with, by which arguments call
 	// it, where MAC is another.
 	Perm    link.HardwareAddr
 	Addrs   []netip.Prefix
 	Gateway netip.Addr
 	MTU     int // bytes, as it is now
-	// Source tells where the address is from: "DHCP from 10.77.0.1",
-	// "static", "none" or "off".
+	// Source says where the address is from: "DHCP from 10.77.0.1", "static", "none" or "off".
 	Source string
-	// Server is the boot server of the ip= word.
+	// Server is the boot server of the ip= argument.
 	Server netip.Addr
 	// Lease is the DHCP answer, nil for a static address.
 	Lease *lease.Lease
@@ -41,8 +40,8 @@ type State struct {
 	DNS, NTP         []netip.Addr
 	// Took is the time from the start of Up.
 	Took time.Duration
-	// Others are further interfaces that were set up, in the order of ip=, behind
-	// them those that rd.neednet wants besides.
+	// Others are further interfaces that were set up, in the order of ip=, followed by those that
+	// rd.neednet wants besides.
 	Others []State
 }
 
@@ -71,9 +70,8 @@ func (s State) String() string {
 	return b.String()
 }
 
-// Called returns the interface that the name is about, among those that were set up:
-// it may be another name of one, or its address. What no interface is called stays as
-// it is.
+// Called returns the interface that the name is about, among those that were set up: it may be
+// another name of one, or its address. A name that fits no interface is returned as it is.
 func (s State) Called(name string) string {
 	all := append([]State{s}, s.Others...)
 	has := func(s State) bool { return s.Device == name }
@@ -85,7 +83,7 @@ func (s State) Called(name string) string {
 	return name
 }
 
-// device has what tells the interface by its address.
+// device has what is needed to recognise the interface by its address.
 func (s State) device() link.Device {
 	if len(s.MAC) == 8 {
 		return link.Device{Type: link.HwInfiniBand, Addr: s.MAC}
@@ -115,10 +113,9 @@ func (s State) With(o State) State {
 	return s
 }
 
-// ResolvConf is the content of resolv.conf(5), empty when no name server and
-// no domain is known. Whatever the state holds, there is nothing in it but
-// addresses and names: a line that a server smuggled in would be one of the
-// resolver's options.
+// ResolvConf is the content of resolv.conf(5), empty when no name server and no domain is known.
+// It contains nothing but addresses and names, whatever the state holds: a line that a server
+// smuggled in could set the resolver's options.
 func (s State) ResolvConf() string {
 	var b strings.Builder
 	search := s.Search
@@ -135,9 +132,17 @@ func (s State) ResolvConf() string {
 	return b.String()
 }
 
-// State tells what the lease means for the node.
+// State says what the lease means for the node.
 func (c Config) State(n Addressing, d link.Device, l lease.Lease) State {
-	s := State{Device: d.Name, MAC: d.Lasting(), Gateway: l.Gateway, MTU: d.MTU, Server: n.Server, NTP: l.NTP, Source: n.Method.String()}
+	s := State{
+		Device:  d.Name,
+		MAC:     d.Lasting(),
+		Gateway: l.Gateway,
+		MTU:     d.MTU,
+		Server:  n.Server,
+		NTP:     l.NTP,
+		Source:  n.Method.String(),
+	}
 	if d.Type == link.HwEthernet && d.Perm != d.Addr {
 		s.Perm = d.Perm
 	}
@@ -170,8 +175,8 @@ func (c Config) State(n Addressing, d link.Device, l lease.Lease) State {
 			s.Search = l.Search
 		}
 	}
-	// As the kernel does with ip= (net/ipv4/ipconfig.c): what is behind the
-	// first dot of the host name is the domain.
+	// As the kernel does with ip= (net/ipv4/ipconfig.c): what follows the first dot of the host
+	// name is the domain.
 	host, domain, _ := strings.Cut(l.Hostname, ".")
 	s.Hostname = host
 	if s.Domain == "" {

@@ -13,20 +13,19 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// Traces are what attempts at a network have left in the kernel. The next attempt
-// takes away what it does not want itself, when it knows better: sessions may live on
-// it until then.
+// Traces are what attempts at a network have left in the kernel. The next attempt removes what it
+// does not want itself, once it has something better: sessions may live on it until then.
 type Traces struct {
 	Links  []string // set up, by name
 	Addrs  []link.AddrAdd
 	Routes []link.Route
-	// Given are the names that the kernel gave to adapters which may have another now,
-	// by index: nothing else knows them.
+	// Given are the names that the kernel gave to adapters which may have been renamed, by index:
+	// nothing else knows them.
 	Given map[int]string
 }
 
-// String has a line for each: the command of ip(8) that makes it, of a name what ip link
-// had shown, "2: eth0". ParseTraces reads it back.
+// String has a line for each: the ip(8) command that makes it, for a name what ip link had shown,
+// "2: eth0". ParseTraces reads it back.
 func (t Traces) String() string {
 	var b strings.Builder
 	for _, index := range slices.Sorted(maps.Keys(t.Given)) {
@@ -51,7 +50,10 @@ func ParseTraces(text string) (Traces, error) {
 	var t Traces
 	for line := range strings.Lines(text) {
 		if !t.parse(strings.Fields(line)) {
-			return Traces{}, fmt.Errorf("read traces of an earlier attempt: %q is none of its lines", phrase.Clip(strings.TrimSpace(line)))
+			return Traces{}, fmt.Errorf(
+				"read traces of an earlier attempt: %q is none of its lines",
+				phrase.Clip(strings.TrimSpace(line)),
+			)
 		}
 	}
 	return t, nil
@@ -129,11 +131,16 @@ func (t Traces) With(o Traces) Traces {
 		given = map[int]string{}
 	}
 	maps.Copy(given, o.Given)
-	return Traces{Links: sets.Union(t.Links, o.Links), Addrs: sets.Union(t.Addrs, o.Addrs), Routes: sets.Union(t.Routes, o.Routes), Given: given}
+	return Traces{
+		Links:  sets.Union(t.Links, o.Links),
+		Addrs:  sets.Union(t.Addrs, o.Addrs),
+		Routes: sets.Union(t.Routes, o.Routes),
+		Given:  given,
+	}
 }
 
-// Undo takes those out that are chosen, and returns the steps that undo them but for
-// what is wanted. The address comes last: the kernel deletes routes with it.
+// Undo removes those that are chosen, and returns the steps that undo them except for what is
+// wanted. The address comes last: the kernel deletes routes with it.
 func (t *Traces) Undo(dev string, six bool, wanted []link.Step) []link.Step {
 	mine := func(d string, a netip.Addr) bool { return (dev == "" || d == dev && a.Is6() == six) }
 	var steps []link.Step
@@ -141,7 +148,10 @@ func (t *Traces) Undo(dev string, six bool, wanted []link.Step) []link.Step {
 		if !mine(r.Dev, r.Dst.Addr()) {
 			return false
 		}
-		if !slices.ContainsFunc(wanted, func(s link.Step) bool { w, ok := s.(link.Route); return ok && w.Replaces(r) }) {
+		if !slices.ContainsFunc(
+			wanted,
+			func(s link.Step) bool { w, ok := s.(link.Route); return ok && w.Replaces(r) },
+		) {
 			steps = append(steps, link.RouteDel(r))
 		}
 		return true

@@ -34,20 +34,20 @@ func (c Config) Names() []string {
 // P_Key child.
 func (c Config) Makes(name string) bool { return c.Made(name) }
 
-// Unlikely says why there is hardly an interface of the name, and what to write, in a
-// sentence that goes behind the name and a colon. It is empty for a name that the kernel,
-// udev or the command line gives, and for a description.
+// Unlikely says why an interface of that name hardly exists, and what to write, in a sentence
+// that follows the name and a colon. It is empty for a name that the kernel, udev or the command
+// line gives, and for a description.
 //
-// never tells that there is none for sure: a VLAN, bond, bridge or P_Key child is there
-// only if a word makes it. Other names can come from a driver (the ports of a switch
-// chip have those of the device tree) or be alternative ones.
+// never is set if there is certainly none: a VLAN, bond, bridge or P_Key child is there only if
+// an argument makes it. Other names can come from a driver (the ports of a switch chip have those
+// of the device tree) or be alternative ones.
 func (c Config) Unlikely(name string) (why string, never bool) {
 	gives := c.Names()
 	if name == "" || strings.ContainsAny(name, "*?") || slices.Contains(gives, name) {
 		return "", false
 	}
 	if key, word := linkWord(name); word != "" {
-		// What is made of this one is no name to write for it.
+		// A link made of this one is not a name to write for it.
 		gives = slices.DeleteFunc(gives, func(made string) bool { return c.under(made, name, nil) })
 		if len(gives) > 0 {
 			return "the command line makes " + strings.Join(gives, ", ") + ": write one of them, or add " + word, true
@@ -64,11 +64,13 @@ func (c Config) Unlikely(name string) (why string, never bool) {
 	if len(gives) > 0 {
 		makes = "the command line makes " + strings.Join(gives, ", ") + ", and "
 	}
-	return makes + "neither the kernel (eth0, ib0) nor udev (eno1, ens3, enp0s3, enx525400123456) gives such a name: " +
-		"unless the driver does, write one of theirs, or the address (ip=52-54-00-12-34-56:dhcp), or name it by ifname=" + name + ":ADDRESS", false
+	return makes + "neither the kernel (eth0, ib0) nor udev (eno1, ens3, enp0s3, enx525400123456) gives " +
+		"such a name: " +
+		"unless the driver does, write one of theirs, or the address (ip=52-54-00-12-34-56:dhcp), or name " +
+		"it by ifname=" + name + ":ADDRESS", false
 }
 
-// linkWord is the word that would make a link of the name, and its key; empty if the
+// linkWord is the argument that would make a link of the name, and its key; empty if the
 // name is not that of a link.
 func linkWord(name string) (key, word string) {
 	if dot := strings.LastIndexByte(name, '.'); dot > 0 {
@@ -103,8 +105,7 @@ func kernelName(name string) bool {
 // CheckName is the remedy for a name that nothing has.
 const CheckName = "check its name and that its driver is in the image"
 
-// unknown is what to do about a name that no interface has; brief where it has been
-// told before.
+// unknown is what to do about a name that no interface has; brief if it has been said before.
 func (c Config) unknown(name string, brief bool) string {
 	why, never := c.Unlikely(name)
 	switch {
@@ -113,7 +114,8 @@ func (c Config) unknown(name string, brief bool) string {
 	case brief || !link.IsUdevName(name):
 		return CheckName
 	default:
-		return "check its driver is in the image, and the name, which is one of udev's: " +
-			"eno1 or end0 by a number on the board, ens3 by the slot, enp0s3 by the place on the bus, enx525400123456 by the address"
+		return "check that its driver is in the image, and the name, which is one of udev's: " +
+			"eno1 or end0 by a number on the board, ens3 by the slot, enp0s3 by the place on the bus, " +
+			"enx525400123456 by the address"
 	}
 }

@@ -26,11 +26,14 @@ func (s State) Unreached(hosts []Host) string {
 	if len(over) == 0 {
 		return ""
 	}
-	return "over InfiniBand (" + strings.Join(over, ", ") + ") it also means that nobody answers path queries: the subnet manager may have ended (check sminfo)"
+	return "over InfiniBand (" + strings.Join(
+		over,
+		", ",
+	) + ") it also means that nobody answers path queries: the subnet manager may have ended (check sminfo)"
 }
 
-// towards are the interfaces that lead to a host: those on its own network, else those
-// with a gateway. All do where only its name is known.
+// towards are the interfaces that lead to a host: those on its own network, else those with a
+// gateway. If only the name is known, all of them.
 func (s State) towards(h Host) []State {
 	a := h.Addr.Unmap().WithZone("")
 	on := func(p netip.Prefix) bool { return p.Masked().Contains(a) }

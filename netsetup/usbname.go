@@ -8,20 +8,20 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// A USBNaming says after what udev of the root names NICs on USB: systemd as it is by
-// their place, Debian's and what is made of it by their address. 0 leaves it to the
-// words and to what is known of the root.
+// A USBNaming says how udev of the root names NICs on USB: plain systemd by their place, Debian
+// and its derivatives by their address. 0 leaves it to the arguments and to what is known about
+// the root.
 type USBNaming int
 
 const (
-	// USBByPath names them as all others: enp0s20u1.
+	// USBByPath names them like all others: enp0s20u1.
 	USBByPath USBNaming = iota + 1
-	// USBByAddress names them so alone: enx525400123456. One whose address is not
-	// its own keeps the kernel's name.
+	// USBByAddress names them by address alone: enx525400123456. One whose address is not its own
+	// keeps the kernel's name.
 	USBByAddress
 )
 
-// String is the word of nodisk.ifnames=.
+// String is the argument of nodisk.ifnames=.
 func (u USBNaming) String() string {
 	switch u {
 	case USBByPath:
@@ -33,22 +33,22 @@ func (u USBNaming) String() string {
 	}
 }
 
-// usbLink is the file by which Debian's udev does so.
+// usbLink is the file that makes Debian's udev do so.
 const usbLink = "systemd/network/73-usb-net-by-mac.link"
 
 // linkDirs are where udev looks for such files, the first that has it wins
 // (systemd.link(5)).
 func linkDirs() []string { return []string{"etc", "run", "usr/local/lib", "usr/lib", "lib"} }
 
-// RootUSB is what can be known of the root before it is mounted. root is the
-// initramfs: what somebody else's has, or was added to ours, is likely of the root, and
-// an empty file takes the rule back there (systemd.link(5)). version is that of the
-// kernel (uname -v), which most often comes from where the root does.
+// RootUSB is what can be known about the root before it is mounted. root is the initramfs: what
+// somebody else's contains, or what was added to ours, is likely to be in the root as well, and
+// an empty file cancels the rule there (systemd.link(5)). version is that of the kernel (uname
+// -v), which usually comes from the same distribution as the root.
 func RootUSB(root fs.FS, version string) USBNaming {
 	for _, dir := range linkDirs() {
 		text, err := fs.ReadFile(root, dir+"/"+usbLink)
 		switch {
-		case err != nil: // likely that there is none
+		case err != nil: // probably there is none
 		case len(text) == 0:
 			return USBByPath
 		default:
@@ -61,7 +61,7 @@ func RootUSB(root fs.FS, version string) USBNaming {
 	return USBByPath
 }
 
-// USBNaming is what nodisk.ifnames= says; else what a word shows that calls one by the
+// USBNaming is what nodisk.ifnames= says; else what an argument shows that calls one by the
 // one or the other name; 0 if there is neither.
 func (c Config) USBNaming() USBNaming {
 	if c.USBNames != 0 {

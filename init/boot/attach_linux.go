@@ -24,8 +24,8 @@ const (
 	stragglers = 8 * time.Second
 )
 
-// attach makes a session with each target, side by side. Sessions that are
-// there are looked at again first: see endStale.
+// attach makes a session with each target, in parallel. Existing sessions are checked again
+// first: see endStale.
 func (w *worker) attach(ctx context.Context) (string, error) {
 	named, err := w.targets()
 	if err != nil {
@@ -42,7 +42,7 @@ func (w *worker) attach(ctx context.Context) (string, error) {
 	if err := writeFile("/run/initiatorname.iscsi", "InitiatorName="+name+"\n"); err != nil {
 		return "", err
 	}
-	// The logins need no module, so they go on beside the loading of them.
+	// The logins need no module, so they run while these are loaded.
 	loaded := w.loadISCSI(ctx)
 	groups := iscsi.GroupByName(iscsi.Addressed(ctx, named), !w.root.Block.OfFirstDisk())
 	if err := w.endStale(ctx, groups, name); err != nil {
@@ -77,8 +77,8 @@ func guarded(f func() error) error {
 	return err
 }
 
-// attachAll attaches the targets and returns what came of each. A target that the
-// kernel does not let go of is left to itself.
+// attachAll attaches the targets and returns the outcome of each. A target that the kernel does
+// not let go of is left to itself.
 func (w *worker) attachAll(ctx context.Context, groups []iscsi.Group, initiator string, loaded *future) []attached {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -116,7 +116,7 @@ func (w *worker) attachAll(ctx context.Context, groups []iscsi.Group, initiator 
 	return list
 }
 
-// attachTarget goes on with the session that is there, else it makes one.
+// attachTarget continues with the session that is there, or else makes one.
 func (w *worker) attachTarget(
 	ctx context.Context, t iscsi.Group, kept *iscsi.Session, behind []iscsi.Portal, o iscsi.Options, loaded *future,
 ) attached {
@@ -177,8 +177,8 @@ func (w *worker) rootOn(ctx context.Context, list []attached) bool {
 	return err == nil
 }
 
-// judge keeps what was attached and decides whether it is enough. A target that
-// does not answer does not keep a root from being mounted that is there.
+// judge keeps what was attached and decides whether it is enough. A target that does not answer
+// does not keep an available root from being mounted.
 func (w *worker) judge(ctx context.Context, groups []iscsi.Group, list []attached, loaded *future) (string, error) {
 	w.sessions = nil
 	w.behind = map[string][]iscsi.Portal{}
@@ -232,7 +232,12 @@ func (w *worker) targets() ([]iscsi.Target, error) {
 	case err != nil:
 		w.log.Warn(err.Error())
 	case len(more) == 0 && len(full) == 0 && w.root.Kind == rootfs.KindBlock && w.root.Block.IsZero():
-		return nil, plan.Permanent(errors.New("the root is the firmware's, but " + ibft.ErrNone.Error() + ": boot by the firmware's iSCSI initiator, or name the target by netroot=iscsi:"))
+		return nil, plan.Permanent(
+			errors.New(
+				"the root is the firmware's, but " + ibft.ErrNone.Error() + ": boot by the firmware's iSCSI " +
+					"initiator, or name the target by netroot=iscsi:",
+			),
+		)
 	case len(more) == 0:
 		w.log.Info("rd.iscsi.firmware: " + ibft.ErrNone.Error())
 	}
@@ -240,7 +245,12 @@ func (w *worker) targets() ([]iscsi.Target, error) {
 }
 
 func (w *worker) nameSource() iscsi.NameSource {
-	s := iscsi.NameSource{CommandLine: w.plan.Initiator, IBFT: w.firmwareName, Hostname: w.net.Hostname, MAC: w.net.MAC.String()}
+	s := iscsi.NameSource{
+		CommandLine: w.plan.Initiator,
+		IBFT:        w.firmwareName,
+		Hostname:    w.net.Hostname,
+		MAC:         w.net.MAC.String(),
+	}
 	if w.net.Lease != nil {
 		s.DHCP = w.net.Lease.InitiatorName
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/nodisk/nodisk/init/plan"
 )
 
-// needShell tells what asks for a shell that the image does not have. The boot
-// goes on: whoever asked wants the node, too.
+// needShell reports a request for a shell that the image does not have. The boot goes on: whoever
+// asked wants the node, too.
 func (w *worker) needShell() {
 	if _, err := os.Stat(plan.ShellPath); err == nil {
 		return
@@ -25,8 +25,7 @@ func (w *worker) needShell() {
 	}
 }
 
-// breakpoints has the boot stop before the stages of rd.break=, at the first
-// attempt of each.
+// breakpoints makes the boot stop before the stages of rd.break=, at the first attempt of each.
 func (w *worker) breakpoints(stages []stage) []stage {
 	for _, name := range w.plan.Breaks {
 		i := slices.IndexFunc(stages, func(s stage) bool { return s.name == name })

@@ -22,7 +22,7 @@ const driversArg = "nodisk-drivers"
 // (nodisk build --base), whose own lib/modules may be of the same kernel.
 const ownFolder = "/nodisk"
 
-// modulesAbove is the folder that holds the lib/modules of this image.
+// modulesAbove is the directory that holds the lib/modules of this image.
 func modulesAbove() string {
 	if _, err := os.Stat(ownFolder + "/lib/modules"); err == nil {
 		return ownFolder
@@ -30,7 +30,7 @@ func modulesAbove() string {
 	return "/"
 }
 
-// checkChain finds a chain that would end in nothing before anything is done.
+// checkChain finds a chain that leads nowhere before anything is done.
 func checkChain(c plan.Chain) error {
 	if c.Path == "" {
 		return nil
@@ -47,8 +47,8 @@ func chainVerdict(c plan.Chain) plan.Verdict {
 	return plan.Verdict{Action: plan.ActionChain, Root: c.Path, Argv: []string{"/init"}}
 }
 
-// chain makes PID 1 the other init. It returns only if that cannot be. What
-// was mounted is let go: an initramfs begins with nothing mounted.
+// chain makes PID 1 the other init. It returns only if that is impossible. What was mounted is
+// unmounted: an initramfs begins with nothing mounted.
 func chain(v plan.Verdict) error {
 	for _, m := range earlyMounts() {
 		if err := detachAll(context.Background(), m.target); err != nil {
@@ -75,13 +75,16 @@ func (w *worker) allDrivers(ctx context.Context) (string, error) {
 	return line, err
 }
 
-// loadDrivers is all that the hook of another initramfs wants of us.
+// loadDrivers is all that the hook of another initramfs asks of us.
 func loadDrivers() {
 	w := &worker{begun: time.Now(), log: openLog(nil), follow: func() {}}
 	words, config, err := readWords()
 	if err == nil {
-		// What is wrong with the rest of the command line is not for us to say.
-		w.plan, _ = plan.New(words, append(config, cmdline.Arg{Key: "nodisk.chain", Value: "/init,drivers", HasValue: true}))
+		// It is not up to us to report errors in the rest of the command line.
+		w.plan, _ = plan.New(
+			words,
+			append(config, cmdline.Arg{Key: "nodisk.chain", Value: "/init,drivers", HasValue: true}),
+		)
 		w.index, w.loader, err = openModules(w.plan, w.log)
 	}
 	if err != nil {
@@ -91,7 +94,7 @@ func loadDrivers() {
 	w.planLoads()
 	ctx, cancel := context.WithTimeout(context.Background(), driversTimeout)
 	defer cancel()
-	line, _ := w.allDrivers(ctx) // has told its errors
+	line, _ := w.allDrivers(ctx) // has reported its errors
 	w.log.Info("drivers: " + line + ", " + console.Seconds(time.Since(w.begun)))
 	leave(0)
 }

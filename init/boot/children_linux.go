@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// children buries the children of PID 1, its own and the orphans that become so,
-// as the kernel tells of them (SIGCHLD). Nothing waits in wait4(2).
+// children reaps the children of PID 1, its own and the orphans it inherits, when the kernel
+// reports them (SIGCHLD). Nothing waits in wait4(2).
 type children struct {
 	mu  sync.Mutex
 	own map[int]*child
@@ -23,10 +23,10 @@ type child struct {
 	events chan unix.WaitStatus
 }
 
-// newChildren begins to bury. It goes on for as long as PID 1 is nodisk.
+// newChildren begins to reap. It goes on for as long as PID 1 is nodisk.
 func newChildren() *children {
 	c := &children{own: map[int]*child{}}
-	told := make(chan os.Signal, 1) // one is enough: each has all buried that are dead
+	told := make(chan os.Signal, 1) // one is enough: each reaps all that are dead
 	signal.Notify(told, unix.SIGCHLD)
 	go func() {
 		for range told {
@@ -36,8 +36,7 @@ func newChildren() *children {
 	return c
 }
 
-// start starts a child and follows it. The lock keeps it from being buried before
-// it is known.
+// start starts a child and follows it. The lock keeps it from being reaped before it is known.
 func (c *children) start(fork func() (int, error)) (*child, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,13 +8,12 @@
 // mounts the root, and may crash without taking the kernel down: to the
 // supervisor a crash is one more failed attempt.
 //
-// What is to be done is decided first, by package plan. How it is done is a
-// graph of stages (stages.go) that run side by side where nothing forces an
-// order:
+// What is to be done is decided first, by package plan. How it is done is a graph of stages
+// (stages.go) that run in parallel where nothing forces an order:
 //
 //	mounts -> drivers -+-> storage --+-> attach -> mount -> switch
 //	       \-> network +-------------/
 //
-// A stage that fails is tried again with a growing, jittered pause. What
-// happens at the end of the administrator's patience is the plan.Policy.
+// A stage that fails is tried again with a growing, jittered pause. What happens when the
+// administrator's patience ends is decided by the plan.Policy.
 package boot

@@ -5,10 +5,10 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// followed is the network as it is now, of which the boot knows how it was when it came
-// up: an interface that went and is back may have another address, and others have come
-// up beside the boot. The node keeps the name that it has. makes reports whether the command
-// line makes the link of a name.
+// followed is the network as it is now; the boot only knows how it was when it came up: an
+// interface that went and came back may have another address, and others may have come up since.
+// The node keeps the name that it has. makes reports whether the command line makes the link of a
+// name.
 func followed(was, now netsetup.State, makes func(name string) bool) netsetup.State {
 	switch {
 	case now.Device == "": // gone, or off: what there was is what the root was read by

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Bounds of the sentence: who reads a console wants to know where, not all.
+// Bounds of the sentence: the reader of a console wants to know where, not everything.
 const (
 	heldThreads = 2
 	heldFrames  = 4

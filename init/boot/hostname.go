@@ -19,11 +19,15 @@ func reverseProblem(addr, server netip.Addr, err error) string {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	switch {
 	case ok && dns.IsTimeout:
-		return "host name: no answer from name server " + server.String() + " about " + addr.String() + " within " + console.Seconds(reverseTimeout) + fix
+		return "host name: no answer from " +
+			"name server " + server.String() + " about " + addr.String() + " within " + console.Seconds(
+			reverseTimeout,
+		) + fix
 	case ok && !dns.IsNotFound:
 		return "host name: ask " + server.String() + " for the name of " + addr.String() + ": " + dns.Err + fix
 	case err == nil:
-		return "host name: the PTR record of " + addr.String() + " at " + server.String() + " is not the name of a host" + fix
+		return "host name: the " +
+			"PTR record of " + addr.String() + " at " + server.String() + " is not the name of a host" + fix
 	default:
 		return "host name: " + addr.String() + " has no PTR record at " + server.String() + fix
 	}

@@ -8,12 +8,15 @@ import (
 	"github.com/nodisk/nodisk/netsetup"
 )
 
-// askName asks the name servers for the name of the node's addresses
-// (nodisk.hostname=reverse). resolv.conf is written. A node without that name
-// boots all the same, so what is wrong is only told.
+// askName asks the name servers for the name of the node's addresses (nodisk.hostname=reverse).
+// resolv.conf is written. A node without that name boots all the same, so a problem is only
+// reported.
 func (w *worker) askName(ctx context.Context, s netsetup.State) (named netsetup.State, ok bool) {
 	if len(s.Addrs) == 0 || len(s.DNS) == 0 {
-		w.log.Warn("host name: nodisk.hostname=reverse needs an address and a name server (" + s.String() + "); add nameserver=, or write nodisk.hostname=NAME")
+		w.log.Warn(
+			"host name: nodisk.hostname=reverse needs an address and a " +
+				"name server (" + s.String() + "); add nameserver=, or write nodisk.hostname=NAME",
+		)
 		return s, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, reverseTimeout)

@@ -146,9 +146,16 @@ func letGoAll(ends bool, moved func()) []error {
 		errs = append(errs, err)
 	}
 	// In one step, however many of them have a server that is away. What is below sysroot goes with it.
-	others := slices.DeleteFunc(mounts, func(m mountPoint) bool { return !m.foreign() || !ends && !m.onSession(sidsOf(alive)...) })
+	others := slices.DeleteFunc(
+		mounts,
+		func(m mountPoint) bool { return !m.foreign() || !ends && !m.onSession(sidsOf(alive)...) },
+	)
 	if len(others) > 0 {
-		saved(unmountTime, "unmount "+others[0].Point+" and what else is mounted", func(context.Context) error { return detachEach(others) })
+		saved(
+			unmountTime,
+			"unmount "+others[0].Point+" and what else is mounted",
+			func(context.Context) error { return detachEach(others) },
+		)
 	}
 	saved(unmountTime, "unmount "+sysroot, func(ctx context.Context) error { return unmountAll(ctx, sysroot) })
 	if len(alive) > 0 {

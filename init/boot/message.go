@@ -74,7 +74,13 @@ func (m message) Encode() ([]byte, error) {
 	}
 	b := []byte(strconv.Itoa(len(words)) + "\x00" + strings.Join(words, "\x00") + "\x00")
 	if len(b) > messageMost || len(words) > messageWords {
-		return nil, fmt.Errorf("encode a verdict: %d bytes in %d words are more than %d in %d", len(b), len(words), messageMost, messageWords)
+		return nil, fmt.Errorf(
+			"encode a verdict: %d bytes in %d words are more than %d in %d",
+			len(b),
+			len(words),
+			messageMost,
+			messageWords,
+		)
 	}
 	return b, nil
 }

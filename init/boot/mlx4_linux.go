@@ -21,12 +21,21 @@ func sensePorts(sys string, ports []plan.PortType) []error {
 		if t != plan.PortAuto {
 			continue
 		}
-		files, _ := fs.Glob(kernfile.DirFS(sys), fmt.Sprintf("bus/pci/drivers/mlx4_core/*/mlx4_port%d", i+1)) // the pattern is good, the only error there is
+		// The pattern is good: that is the only error there is.
+		files, _ := fs.Glob(kernfile.DirFS(sys), fmt.Sprintf("bus/pci/drivers/mlx4_core/*/mlx4_port%d", i+1))
 		for _, file := range files {
 			if err := os.WriteFile(sys+"/"+file, []byte("auto\n"), 0); err != nil {
 				adapter := strings.Split(file, "/")[4]
-				errs = append(errs, fmt.Errorf("nodisk.mlx4.port_type=auto: port %d of the adapter at %s cannot sense what it is connected to: write ib or eth; %w",
-					i+1, adapter, err))
+				errs = append(
+					errs,
+					fmt.Errorf(
+						"nodisk.mlx4.port_type=auto: port %d of the adapter at %s cannot sense what it is "+
+							"connected to: write ib or eth; %w",
+						i+1,
+						adapter,
+						err,
+					),
+				)
 			}
 		}
 	}

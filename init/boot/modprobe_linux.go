@@ -34,8 +34,8 @@ const upcallTimeout = 30 * time.Second
 // drivers/net/phy/phy_device.c), which go by "mdio:" and the bits of an identifier.
 func asksEarly(x *modload.Index) bool { return x.HasBus("mdio") }
 
-// serveModprobe names this program to the kernel as its modprobe. PID 1 gives back
-// what was there before, CONFIG_MODPROBE_PATH: see keepSysctls.
+// serveModprobe names this program to the kernel as its modprobe. PID 1 restores what was there
+// before, CONFIG_MODPROBE_PATH: see keepSysctls.
 func serveModprobe() error {
 	if _, err := os.Stat(modprobeSysctl); errors.Is(err, fs.ErrNotExist) {
 		return nil // a kernel without CONFIG_MODULES
@@ -46,8 +46,8 @@ func serveModprobe() error {
 	return nil
 }
 
-// modprobe serves one request. A name that the image does not have is no
-// matter for the console: the kernel asks for many that do not exist.
+// modprobe serves one request. A name that the image does not have is not worth a line on the
+// console: the kernel asks for many that do not exist.
 func modprobe(names []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), upcallTimeout)
 	defer cancel()
@@ -76,8 +76,8 @@ func modprobeAll(ctx context.Context, names []string) error {
 	return loader.Load(ctx, names...)
 }
 
-// requestPlan is what the words below root say of modules: parameters and lists of
-// what must not be loaded hold for whoever asks.
+// requestPlan is what the command line and the config file below root say about modules:
+// parameters and lists of what must not be loaded apply to whoever asks.
 func requestPlan(root string) (plan.ModulePlan, error) {
 	line, config, err := readWordsBelow(root)
 	if err != nil {

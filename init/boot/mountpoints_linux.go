@@ -62,14 +62,17 @@ func onSession(device string, sids []uint32, deep int) bool {
 	if err != nil || deep == 0 {
 		return false
 	}
-	if slices.ContainsFunc(sids, func(sid uint32) bool { return strings.Contains(path+"/", fmt.Sprintf("/session%d/", sid)) }) {
+	if slices.ContainsFunc(
+		sids,
+		func(sid uint32) bool { return strings.Contains(path+"/", fmt.Sprintf("/session%d/", sid)) },
+	) {
 		return true
 	}
 	slaves, _ := filepath.Glob(path + "/slaves/*") // the pattern is good
 	return slices.ContainsFunc(slaves, func(s string) bool { return onSession(s, sids, deep-1) })
 }
 
-// letGo saves what has been written to it, and takes it out of the tree.
+// letGo saves what has been written to it, and removes it from the tree.
 func (m mountPoint) letGo() error {
 	fd, err := unix.Open(m.Point, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == nil {

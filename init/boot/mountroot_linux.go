@@ -11,12 +11,12 @@ import (
 	"github.com/nodisk/nodisk/init/rootinit"
 )
 
-// unmountTimeout bounds how long the kernel may take to write back and let go what
-// an earlier attempt mounted.
+// unmountTimeout bounds how long the kernel may take to write back and release what an earlier
+// attempt mounted.
 const unmountTimeout = 5 * time.Second
 
-// clearRoot takes away what earlier attempts mounted. A disk or server that does
-// not answer holds the call: it is left behind if the mount is out of the tree by then.
+// clearRoot unmounts what earlier attempts mounted. A disk or server that does not answer holds
+// the call: it is left behind if the mount is out of the tree by then.
 func (w *worker) clearRoot(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, unmountTimeout)
 	defer cancel()
@@ -43,8 +43,8 @@ func (w *worker) mount(ctx context.Context) (line string, err error) {
 	}
 	w.rootDisks = nil
 	w.serveRequests()
-	// What the disks show is not believed if there is no root on them. If ctx ends, nobody has come to the
-	// end of looking.
+	// What the disks show is not believed if there is no root on them. If ctx ends, the search
+	// was not finished.
 	defer func() { w.doubted = err != nil && ctx.Err() == nil }()
 	switch w.root.Kind {
 	case rootfs.KindNFS:
@@ -65,7 +65,7 @@ func (w *worker) mount(ctx context.Context) (line string, err error) {
 	return w.mounted.String(), nil
 }
 
-// limited is a step of stage mount: what waits for somebody else.
+// limited is a step of stage mount that waits for somebody else.
 func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, mountTimeout, timeoutError(mountTimeout))
 }
@@ -117,7 +117,12 @@ func (w *worker) mountNFS(ctx context.Context) (rootfs.Mounted, error) {
 	}
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	return rootfs.MountNFS(ctx, n, rootfs.NFSMount{Dir: sysroot, ReadOnly: w.root.ReadOnly, Modules: w.modules()}, w.log)
+	return rootfs.MountNFS(
+		ctx,
+		n,
+		rootfs.NFSMount{Dir: sysroot, ReadOnly: w.root.ReadOnly, Modules: w.modules()},
+		w.log,
+	)
 }
 
 func (w *worker) mountBlock(ctx context.Context) (rootfs.Mounted, error) {

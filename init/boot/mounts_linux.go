@@ -44,7 +44,14 @@ func mountEarly() error {
 			errs = append(errs, fmt.Errorf("make %s: %w", m.target, err))
 			continue
 		}
-		if err := unix.Mount(m.source, m.target, m.fstype, m.flags, m.data); err != nil && !errors.Is(err, unix.EBUSY) {
+		if err := unix.Mount(
+			m.source,
+			m.target,
+			m.fstype,
+			m.flags,
+			m.data,
+		); err != nil &&
+			!errors.Is(err, unix.EBUSY) {
 			errs = append(errs, fmt.Errorf("mount %s on %s: %w", m.fstype, m.target, err))
 		}
 	}
@@ -61,11 +68,10 @@ func mounted(dir string) bool {
 	return here.Dev != root.Dev
 }
 
-// unmountAll takes away what earlier attempts mounted on dir. The kernel lets go
-// of a filesystem in the same call, and may wait there for a disk or server that
-// is gone: the wait ends with ctx. The call ends when the kernel lets it, and
-// nothing follows it then, because what is on dir by that time is of a later
-// attempt.
+// unmountAll unmounts what earlier attempts mounted on dir. The kernel lets go of a filesystem in
+// the same call, and may wait there for a disk or server that is gone: the wait ends with ctx.
+// The call ends when the kernel lets it, and nothing follows it then, because what is on dir by
+// that time belongs to a later attempt.
 func unmountAll(ctx context.Context, dir string) error {
 	done := make(chan error, 1)
 	go func() { done <- guarded(func() error { return detachAll(ctx, dir) }) }()
@@ -73,14 +79,18 @@ func unmountAll(ctx context.Context, dir string) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("unmount %s: the kernel did not finish, the disk or server does not answer: %w", dir, context.Cause(ctx))
+		return fmt.Errorf(
+			"unmount %s: the kernel did not finish, the disk or server does not answer: %w",
+			dir,
+			context.Cause(ctx),
+		)
 	}
 }
 
-// detachAll unmounts until nothing is mounted there, which umount(2) tells by
-// EINVAL. It does not look before: lstat(2) asks the server of an NFS mount. What
-// waits for such a server is failed (MNT_FORCE). Mounts for dir that came too late follow,
-// even if there is something that does not go.
+// detachAll unmounts until nothing is mounted there, which umount(2) reports by EINVAL. It does
+// not look before: lstat(2) asks the server of an NFS mount. What waits for such a server is
+// failed (MNT_FORCE). Mounts for dir that came too late follow, even if there is something that
+// does not go.
 func detachAll(ctx context.Context, dir string) error {
 	var errs []error
 	for ctx.Err() == nil {
@@ -94,7 +104,7 @@ func detachAll(ctx context.Context, dir string) error {
 		}
 	}
 	for _, aside := range mountsAside(dir) {
-		if err := detach(aside); err != nil && !errors.Is(err, errNotMounted) { // it may be taken away at this moment
+		if err := detach(aside); err != nil && !errors.Is(err, errNotMounted) { // it may be unmounted at this moment
 			errs = append(errs, err)
 			continue
 		}
@@ -124,13 +134,14 @@ func detach(dir string) error {
 // inTree reports whether something is mounted on dir.
 func inTree(dir string) bool {
 	mounts, err := readMounts()
-	return err != nil || slices.ContainsFunc(mounts, func(m mountPoint) bool { return m.Point == dir }) // an error: nobody knows
+	return err != nil ||
+		slices.ContainsFunc(mounts, func(m mountPoint) bool { return m.Point == dir }) // an error: nobody knows
 }
 
-// mountsAside are the mounts for dir that came when nobody waited for them any
-// more, of a worker that has died: see package rootfs, mountAside.
+// mountsAside are the mounts for dir that came when nobody was waiting for them any longer, of a
+// worker that has died: see package rootfs, mountAside.
 func mountsAside(dir string) []string {
-	mounts, _ := readMounts() // what is not known is left where it is
+	mounts, _ := readMounts() // what is unknown is left where it is
 	prefix := filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".")
 	var aside []string
 	for _, m := range mounts {

@@ -20,7 +20,7 @@ import (
 // be another process's. It goes with the initramfs.
 const tracesFile = "/var/lib/nodisk/network"
 
-// bringUp sets the network up and keeps it: leases are prolonged and late ports
+// bringUp sets the network up and keeps it: leases are renewed and late ports
 // join their bonds until leaveNetwork.
 func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State, error) {
 	if w.leaveNetwork != nil {
@@ -37,7 +37,7 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 	if err != nil {
 		n.Close()
 		if _, ok := errors.AsType[*cmdline.ValueError](err); ok {
-			err = plan.Permanent(err) // the words stay as they are, and so do the cards
+			err = plan.Permanent(err) // the arguments stay the same, and so do the cards
 		}
 		return state, err
 	}
@@ -46,7 +46,7 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 	go func() {
 		defer close(done)
 		if _, err := guard(func() (string, error) { return "", n.Keep(keep) }); err != nil {
-			w.log.Warn(fmt.Sprintf("the network is not looked after any more: %v", err))
+			w.log.Warn(fmt.Sprintf("lease renewal has stopped: %v", err))
 		}
 	}()
 	w.leaveNetwork = func() {
@@ -68,8 +68,8 @@ func (w *worker) bringUp(ctx context.Context, c netsetup.Config) (netsetup.State
 	return state, nil
 }
 
-// readTraces returns what earlier attempts have left. What cannot be read stays where
-// it is, and is told.
+// readTraces returns what earlier attempts have left. What cannot be read stays where it is, and
+// is reported.
 func (w *worker) readTraces() netsetup.Traces {
 	text, err := kernfile.ReadFile(tracesFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,14 +92,14 @@ func (w *worker) writeTraces(n *bringup.Network) {
 	}
 }
 
-// loading is for the network, which may miss an interface whose driver is on its way.
+// loading is for the network, which may miss an interface whose driver is still loading.
 func (w *worker) loading() string { return stillLoading(w.loader.Loading()) }
 
-// needs is what the root wants of the network.
+// needs is what the root needs from the network.
 func (w *worker) needs() netsetup.Needs {
 	var firmware []iscsi.Target
 	if w.plan.Firmware {
-		if t, err := ibft.Read(kernfile.DirFS("/sys")); err == nil { // else attach tells
+		if t, err := ibft.Read(kernfile.DirFS("/sys")); err == nil { // otherwise attach reports it
 			firmware, _ = plan.FirmwareTargets(t)
 		}
 	}
@@ -108,7 +108,7 @@ func (w *worker) needs() netsetup.Needs {
 		w.log.Warn(err.Error())
 	}
 	if w.resolves {
-		names.Servers = nil // what is there is of an earlier attempt
+		names.Servers = nil // what is there is from an earlier attempt
 	}
 	for _, warning := range w.plan.Unresolved(names) {
 		w.log.Warn(warning)

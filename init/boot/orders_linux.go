@@ -85,13 +85,14 @@ func order(a plan.Action, args []string) error {
 // isNodisk reports whether a process (its exe in proc_pid_exe(5)) runs the same program as this one.
 func isNodisk(exe string) bool {
 	var theirs, ours unix.Stat_t
-	return unix.Stat(exe, &theirs) == nil && unix.Stat("/proc/self/exe", &ours) == nil && theirs.Dev == ours.Dev && theirs.Ino == ours.Ino
+	return unix.Stat(exe, &theirs) == nil && unix.Stat("/proc/self/exe", &ours) == nil && theirs.Dev == ours.Dev &&
+		theirs.Ino == ours.Ino
 }
 
-// listen makes orders of signals. All signals for which the Go runtime has a
-// handler that would end the program are caught: with a handler the kernel does
-// not keep PID 1 from them, and panics when it is gone (SIGNAL_UNKILLABLE in
-// kernel/signal.c). What has no meaning here does nothing.
+// listen turns signals into orders. All signals for which the Go runtime has a handler that would
+// end the program are caught: with a handler the kernel does not keep PID 1 from them, and panics
+// when it is gone (SIGNAL_UNKILLABLE in kernel/signal.c). A signal without a meaning here does
+// nothing.
 func listen() <-chan *orderError {
 	const most = 16
 	signals := make(chan os.Signal, most)

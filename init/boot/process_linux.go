@@ -32,7 +32,7 @@ func (s *supervisor) fork(pipe *os.File, args ...string) (int, error) {
 // refuses.
 func execInit(argv []string) error { return execAs(argv[0], argv) }
 
-// execAs is execInit for a program that is told another name than its own.
+// execAs is execInit for a program that is started under another name than its own.
 func execAs(program string, argv []string) error {
 	// The program is on the new root now: its errors are the root's.
 	err := syscall.Exec(program, argv, rootEnv(os.Environ()))
@@ -42,9 +42,9 @@ func execAs(program string, argv []string) error {
 	return fmt.Errorf("exec %s: %w", program, err)
 }
 
-// shell runs the image's shell on the console and returns when it ends. Above
-// its prompt stands why there is one, and what the boot does behind it. Run starts
-// it and waits for its end: PID 1 does so in another way than the worker.
+// shell runs the image's shell on the console and returns when it ends. Above its prompt it says
+// why there is one, and what the boot does after it. Run starts it and waits for its end: PID 1
+// does so in another way than the worker.
 func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus, error)) error {
 	if _, err := os.Stat(plan.ShellPath); err != nil {
 		return errors.New(plan.NoShell)
@@ -55,7 +55,7 @@ func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus
 	}
 	defer func() { _ = c.Close() }()
 	tty := int(c.Fd())
-	// A serial line has no size, and editors of lines need one.
+	// A serial line has no size, and line editors need one.
 	if size, err := unix.IoctlGetWinsize(tty, unix.TIOCGWINSZ); err == nil && size.Col == 0 {
 		_ = unix.IoctlSetWinsize(tty, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
 	}
@@ -68,7 +68,12 @@ func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus
 	for {
 		// To the console alone: the kernel's log has it already, and with "quiet"
 		// does not show it.
-		_, _ = fmt.Fprintf(banner, "\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n", console.Printable(why, reasonMost), then)
+		_, _ = fmt.Fprintf(
+			banner,
+			"\nnodisk: %s\nnodisk: a shell: dmesg, ip addr, lsmod, mount tell more; exit %s\n",
+			console.Printable(why, reasonMost),
+			then,
+		)
 		fd := c.Fd()
 		status, err := run(func() (int, error) {
 			pid, err := syscall.ForkExec(plan.ShellPath, []string{plan.ShellPath}, &syscall.ProcAttr{
@@ -84,8 +89,8 @@ func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus
 		if modeErr == nil {
 			_ = unix.IoctlSetTermios(tty, unix.TCSETS, mode)
 		}
-		// A ^C that was meant for a command ends gosh as well. That is not what
-		// whoever typed it wanted of the boot.
+		// A ^C that was meant for a command ends gosh as well, which whoever typed it did not
+		// want.
 		switch {
 		case err != nil || !status.Signaled():
 			return err
@@ -95,7 +100,7 @@ func shell(why, then string, run func(fork func() (int, error)) (unix.WaitStatus
 	}
 }
 
-// runInWorker starts a program and waits for it, in a worker: orphans are not its.
+// runInWorker starts a program and waits for it, in a worker, which has no orphans to reap.
 func runInWorker(fork func() (int, error)) (unix.WaitStatus, error) {
 	pid, err := fork()
 	if err != nil {
@@ -119,8 +124,8 @@ func leave(status int) {
 	os.Exit(status) //nolint:forbidigo // The worker's one way out, and this its one place.
 }
 
-// rootEnv is the environment of the root's init: what the kernel gave PID 1,
-// which is the command line's unknown words and HOME, TERM.
+// rootEnv is the environment of the root's init: what the kernel gave PID 1, which is the command
+// line's unknown arguments and HOME, TERM.
 func rootEnv(env []string) []string {
 	if len(env) == 0 {
 		return []string{"HOME=/", "TERM=linux"}

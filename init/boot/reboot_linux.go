@@ -36,8 +36,8 @@ func (s *supervisor) end(a plan.Action) error {
 	}
 	report(console.ErrorPriority, "the kernel does not %s: %s", a, held(os.Getpid()))
 	force(a)
-	// The thread is still in the kernel: if what holds it lets go, the machine ends
-	// yet. Somebody may know better meanwhile.
+	// The thread is still in the kernel: if what holds it lets go, the machine still ends.
+	// Meanwhile somebody may find a better way.
 	for {
 		select {
 		case err := <-refused:
@@ -49,7 +49,7 @@ func (s *supervisor) end(a plan.Action) error {
 	}
 }
 
-// rebootNow ends the machine by the kernel's own way down, without saving anything.
+// rebootNow ends the machine by the kernel's own shutdown, without saving anything.
 func rebootNow(a plan.Action) error {
 	how := unix.LINUX_REBOOT_CMD_RESTART
 	switch a {
@@ -65,7 +65,7 @@ func rebootNow(a plan.Action) error {
 	return nil
 }
 
-// force ends the machine without the kernel's way down, as far as there is one.
+// force ends the machine without the kernel's shutdown, as far as that is possible.
 func force(a plan.Action) {
 	switch a {
 	case plan.ActionReboot:
@@ -83,15 +83,18 @@ func force(a plan.Action) {
 			report(console.ErrorPriority, "%v: it stays on; switch it off by hand", err)
 		}
 	case plan.ActionHalt:
-		report(console.ErrorPriority, "what was written is saved, and nothing of nodisk runs any more: switch it off by hand")
+		report(
+			console.ErrorPriority,
+			"what was written is saved, and nothing of nodisk is running: switch it off by hand",
+		)
 	default:
 	}
 }
 
 const sysrqTrigger = "/proc/sysrq-trigger"
 
-// switchOff writes what ends the machine into its registers, as the kernel does at the
-// end of its way down (acpi_hw_legacy_sleep in drivers/acpi/acpica/hwsleep.c).
+// switchOff writes what ends the machine into its registers, as the kernel does at the end of its
+// shutdown (acpi_hw_legacy_sleep in drivers/acpi/acpica/hwsleep.c).
 func switchOff() error {
 	const tables = "/sys/firmware/acpi/tables/"
 	fadt, err := kernfile.ReadFile(tables + "FACP")
@@ -114,9 +117,8 @@ func switchOff() error {
 	return nil
 }
 
-// panicNow has a kernel without sysrq (CONFIG_MAGIC_SYSRQ) restart the machine: it
-// does so a second after it has lost PID 1 (panic in kernel/panic.c, which calls
-// emergency_restart).
+// panicNow makes a kernel without sysrq (CONFIG_MAGIC_SYSRQ) restart the machine: it does so a
+// second after it has lost PID 1 (panic in kernel/panic.c, which calls emergency_restart).
 func panicNow() {
 	if err := os.WriteFile("/proc/sys/kernel/panic", []byte("1"), 0); err != nil {
 		report(console.ErrorPriority, "%v", err)

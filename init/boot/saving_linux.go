@@ -13,9 +13,9 @@ import (
 	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
-// What has been written is on its way to a disk or server for as long as it
-// takes: a slow one is waited for while it takes something, a dead one is not.
-// savingMost is the end of it in any case, tellSaving how often the wait is told.
+// What has been written is on its way to a disk or server for as long as it takes: a slow one is
+// waited for while it takes something, a dead one is not. savingMost is the limit in any case,
+// tellSaving how often the wait is reported.
 const (
 	savingMost = 5 * time.Minute
 	tellSaving = 10 * time.Second
@@ -28,7 +28,7 @@ type writeback struct {
 	left    uint64 // dirty, or on its way
 }
 
-// parseWriteback reads /proc/vmstat. What it does not have is 0.
+// parseWriteback reads /proc/vmstat. What is missing is 0.
 func parseWriteback(vmstat []byte) (w writeback) {
 	for line := range bytes.Lines(vmstat) {
 		name, value, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
@@ -52,7 +52,15 @@ func readWriteback() writeback {
 // whileSaving runs f, which waits for disks or servers, and goes on without it when they
 // have taken nothing for a time. Each time that they have, moved is called.
 func whileSaving(patience time.Duration, what string, f func(context.Context) error, moved func()) error {
-	return saving{readWriteback, moved, func(text string) { report(console.InfoPriority, "%s", text) }}.run(patience, what, f)
+	return saving{
+		readWriteback,
+		moved,
+		func(text string) { report(console.InfoPriority, "%s", text) },
+	}.run(
+		patience,
+		what,
+		f,
+	)
 }
 
 // A saving is whileSaving's view of the world.
@@ -82,7 +90,12 @@ func (s saving) run(patience time.Duration, what string, f func(context.Context)
 		case <-ticks.C:
 			now := s.look()
 			if now.written == last.written {
-				return fmt.Errorf("%s: nothing was taken for %s: %s; going on", what, console.Seconds(patience), held(os.Getpid()))
+				return fmt.Errorf(
+					"%s: nothing was taken for %s: %s; going on",
+					what,
+					console.Seconds(patience),
+					held(os.Getpid()),
+				)
 			}
 			last = now
 			s.moved()

@@ -9,10 +9,9 @@ import (
 	"github.com/nodisk/nodisk/iscsi"
 )
 
-// endStale ends sessions that are not to be believed: those that an earlier
-// worker left, those that have lost their connection, and those that nobody wants
-// any more because a new lease names another server, target or initiator. Two
-// sessions with one target would show each disk twice.
+// endStale ends sessions that are not to be trusted: those that an earlier worker left, those
+// that have lost their connection, and those that are no longer wanted because a new lease names
+// another server, target or initiator. Two sessions with one target would show each disk twice.
 func (w *worker) endStale(ctx context.Context, groups []iscsi.Group, initiator string) error {
 	kept, err := iscsi.KeptSessions()
 	if err != nil {
@@ -51,8 +50,8 @@ func (w *worker) endStale(ctx context.Context, groups []iscsi.Group, initiator s
 	var errs []error
 	for _, e := range endings {
 		w.log.Info(e.what + ": it is ended")
-		// What is mounted of a disk that answers is written back first. One that does
-		// not answer would hold the unmount: the end of its session is what helps.
+		// What is mounted from a disk that answers is written back first. One that does not
+		// answer would block the unmount: only ending its session helps.
 		if e.alive {
 			w.leaveDisks(e.sid)
 		}
@@ -63,8 +62,8 @@ func (w *worker) endStale(ctx context.Context, groups []iscsi.Group, initiator s
 	return errors.Join(errs...)
 }
 
-// leaveDisks takes away what is mounted of a session's disks, by whomever, and saves what has been
-// written there.
+// leaveDisks unmounts what is mounted from a session's disks, by whomever, and saves what has
+// been written there.
 func (w *worker) leaveDisks(sid uint32) {
 	mounts, err := readMounts()
 	if err != nil {
@@ -74,7 +73,12 @@ func (w *worker) leaveDisks(sid uint32) {
 		if !m.onSession(sid) {
 			continue
 		}
-		err := whileSaving(unmountTimeout, "unmount "+m.Point, func(context.Context) error { return m.letGo() }, func() {})
+		err := whileSaving(
+			unmountTimeout,
+			"unmount "+m.Point,
+			func(context.Context) error { return m.letGo() },
+			func() {},
+		)
 		if err != nil {
 			w.log.Warn(err.Error())
 		}
@@ -102,13 +106,13 @@ func (w *worker) whileAttached(ctx context.Context) (context.Context, context.Ca
 	return ctx, func() { cancel(nil) }, nil
 }
 
-// keepSessions makes the sessions last beyond the switch: from then on I/O is held
-// back instead of failed. A root whose session is lost by now is attached anew;
-// another session that is lost is left out.
+// keepSessions makes the sessions last beyond the switch: from then on I/O is held back instead
+// of failed. A root whose session is lost by now is attached again; any other lost session is
+// left out.
 func (w *worker) keepSessions(ctx context.Context) error {
 	for _, s := range w.sessions {
 		err := s.Keep(iscsi.RootRecovery)
-		// Behind it, since a wait that has begun keeps its time.
+		// After that, since a wait that has begun keeps its time.
 		if lost := s.Check(); lost != nil {
 			err = lost
 		}

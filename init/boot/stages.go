@@ -19,18 +19,18 @@ type stage struct {
 	after []string // stages that must have succeeded before
 	// timeout bounds one attempt; zero is no bound but the boot's own.
 	timeout time.Duration
-	// before, if not nil, comes before each attempt, outside of its time.
+	// before, if not nil, runs before each attempt and does not count towards its time.
 	before func(context.Context)
-	// run does the work and returns the sentence for the console. It may be
-	// called again after an error, and after an earlier stage was re-entered:
-	// it must find what it did before and go on from there.
+	// run does the work and returns the sentence for the console. It may be called again after an
+	// error, and after an earlier stage was re-entered: it must find what it did before and
+	// continue from there.
 	run func(context.Context) (string, error)
 	// reenter names the stage to go back to after the given failed attempt
 	// (1, 2, ...). Nil or "" is the stage itself.
 	reenter func(attempt int) string
 }
 
-// A stuckError tells what the boot was waiting for when it ended.
+// A stuckError says what the boot was waiting for when it ended.
 type stuckError struct {
 	after   time.Duration
 	waiting []string // "network: no DHCP answer on eth0", one a stage
@@ -63,20 +63,19 @@ type outcome struct {
 	resumed bool // a pause is over, nothing was run
 }
 
-// stopTimeout is how long stages may take to end when ctx has. They do so at
-// once, unless the kernel holds them: the boot's end does not wait for that.
+// stopTimeout is how long stages may take to end after ctx has. They end at once, unless the
+// kernel holds them: the boot's end does not wait for that.
 const stopTimeout = 4 * time.Second
 
-// run returns nil when all stages have succeeded, a *permanentError at once,
-// and a *stuckError when ctx ends. No goroutine outlives it but one that the
-// kernel does not let go.
+// run returns nil when all stages have succeeded, a *permanentError at once, and a *stuckError
+// when ctx ends. No goroutine outlives it except one that the kernel does not let go.
 func (g *graph) run(ctx context.Context) error {
 	if c, ok := g.log.Handler().(*console.Console); ok {
 		c.Settle()
 	}
 	start := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
-	// As many as can be under way: whoever comes too late is not blocked.
+	// As many as can be running: one that comes too late is not blocked.
 	results := make(chan outcome, 2*len(g.stages))
 	state := make([]stageState, len(g.stages))
 	active := 0 // goroutines that will send one outcome each
@@ -85,7 +84,7 @@ func (g *graph) run(ctx context.Context) error {
 		active++
 		go func() { results <- f() }()
 	}
-	// drain takes what is under way to its end.
+	// drain waits for what is still running.
 	drain := func(take func(outcome)) {
 		cancel()
 		patience := time.NewTimer(stopTimeout)
@@ -117,7 +116,7 @@ func (g *graph) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			after := time.Since(start)
-			// What the stages say of their wait is the explanation.
+			// What the stages say about their wait is the explanation.
 			drain(func(o outcome) {
 				if o.resumed {
 					return
@@ -138,7 +137,16 @@ func (g *graph) run(ctx context.Context) error {
 			s.pausing = false
 		case o.err == nil:
 			s.running, s.done, s.failed, s.err = false, true, 0, nil
-			g.log.Info(fmt.Sprintf("%s (%d/%d): %s, %s", g.stages[o.index].name, o.index+1, len(g.stages), o.line, console.Seconds(o.took)))
+			g.log.Info(
+				fmt.Sprintf(
+					"%s (%d/%d): %s, %s",
+					g.stages[o.index].name,
+					o.index+1,
+					len(g.stages),
+					o.line,
+					console.Seconds(o.took),
+				),
+			)
 		default:
 			s.running = false
 			if ctx.Err() != nil {
@@ -178,13 +186,13 @@ func isContext(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// tooShort is how long an attempt has to have run to know better than the one before.
+// tooShort is how long an attempt must have run for its error to say more than the one before.
 const tooShort = time.Second
 
 // atEnd is why a stage has not succeeded when the boot's end has interrupted it: what it was
-// waiting for then, and how the attempt before, if there was one, had failed. One that had
-// just begun, or says nothing but that it was interrupted, adds nothing. What no further
-// attempt could have cured goes before all.
+// waiting for then, and how the attempt before, if there was one, had failed. One that had just
+// begun, or says nothing but that it was interrupted, adds nothing. What no further attempt could
+// have cured comes first.
 func atEnd(before error, last outcome) error {
 	_, never := errors.AsType[*plan.PermanentError](last.err)
 	switch {
@@ -258,8 +266,7 @@ func guard(f func() (string, error)) (line string, err error) {
 	return f()
 }
 
-// reenter takes back the stage that a failure sends the boot to, and all that
-// were built on it.
+// reenter resets the stage that a failure sends the boot back to, and all that were built on it.
 func (g *graph) reenter(state []stageState, failed int) {
 	f := g.stages[failed].reenter
 	if f == nil {
@@ -303,8 +310,8 @@ func (g *graph) waiting(state []stageState) []string {
 	return lines
 }
 
-// reasonMost is how many bytes of an error are shown: what a server lists has no
-// end, and an attempt has to fit on the console with what it warned of.
+// reasonMost is how many bytes of an error are shown: a server's list may be endless, and an
+// attempt has to fit on the console together with its warnings.
 const reasonMost = 960
 
 // reason is an error as one line for the console.

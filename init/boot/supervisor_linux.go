@@ -12,9 +12,9 @@ import (
 	"github.com/nodisk/nodisk/init/plan"
 )
 
-// The kernel starts /init as PID 1, and /init starts itself once more as the
-// worker, and to let go of what a boot holds; the kernel also calls it in
-// modprobe's place (see modprobe_linux.go).
+// The kernel starts /init as PID 1, and /init starts itself once more as the worker, and to
+// release what a boot holds; the kernel also calls it in place of modprobe (see
+// modprobe_linux.go).
 const (
 	workerArg     = "nodisk-worker"
 	letGoArg      = "nodisk-let-go"
@@ -46,7 +46,10 @@ func Main(args []string) {
 			leave(1)
 		}
 	default:
-		fmt.Fprintln(os.Stderr, "nodisk-init is PID 1 of an initramfs: build an image with `nodisk build`, try it with `nodisk boot`")
+		fmt.Fprintln(
+			os.Stderr,
+			"nodisk-init is PID 1 of an initramfs: build an image with `nodisk build`, try it with `nodisk boot`",
+		)
 	}
 }
 
@@ -66,7 +69,7 @@ type supervisor struct {
 // supervise starts workers and carries out their verdicts, forever. Nothing
 // may end it: the kernel panics without PID 1.
 func supervise(args []string) {
-	// The first thing of all: a signal that comes before ends PID 1.
+	// First of all: a signal that comes before this ends PID 1.
 	s := &supervisor{program: args[0], words: args[1:], orders: listen(), children: newChildren()}
 	if err := mountEarly(); err != nil {
 		report(console.ErrorPriority, "%v", err)
@@ -103,8 +106,8 @@ func supervise(args []string) {
 	}
 }
 
-// guarded is guard for PID 1. An order that ended f is carried out: what is returned
-// is why that, or f, did not succeed.
+// guarded is guard for PID 1. An order that ended f is carried out: the error says why that, or
+// f, did not succeed.
 func (s *supervisor) guarded(f func() error) error {
 	_, err := guard(func() (string, error) {
 		err := f()
@@ -117,16 +120,16 @@ func (s *supervisor) guarded(f func() error) error {
 	return err
 }
 
-// carryOut does what a verdict says. It returns if that is to start again, or
-// an error if that is still possible: what is lost is answered by a reboot.
+// carryOut does what a verdict says. It returns if the verdict is to start again, or an error if
+// that is still possible: if not, it reboots.
 func (s *supervisor) carryOut(v plan.Verdict) error {
 	if order := s.pass(v.Wait); order != nil {
 		return order
 	}
 	switch v.Action {
 	case plan.ActionSwitch, plan.ActionStay, plan.ActionChain:
-		// The kernel gave PID 1 the words of the command line that it did
-		// not know ("single", "3"): they are for the root's init.
+		// The kernel gave PID 1 the arguments of the command line that it did not know ("single",
+		// "3"): they are for the root's init.
 		v.Argv = append(v.Argv, s.words...)
 		giveBack(s.sysctls)
 		return s.handOver(v)
@@ -141,15 +144,20 @@ func (s *supervisor) carryOut(v plan.Verdict) error {
 	}
 }
 
-// slowSwitch is when a hand-over that does not end is told. There is no
-// way back: the root's disk or server may answer yet, and nobody else could wait
-// any better.
+// slowSwitch is when a hand-over that does not end is reported. There is no way back: the root's
+// disk or server may still answer, and nobody else could do better than wait.
 const slowSwitch = 10 * time.Second
 
 // handOver makes PID 1 the root's init, or that of another initramfs.
 func (s *supervisor) handOver(v plan.Verdict) error {
 	slow := time.AfterFunc(slowSwitch, func() {
-		report(console.ErrorPriority, "%s does not end in %s: %s", v.Action, console.Seconds(slowSwitch), held(os.Getpid()))
+		report(
+			console.ErrorPriority,
+			"%s does not end in %s: %s",
+			v.Action,
+			console.Seconds(slowSwitch),
+			held(os.Getpid()),
+		)
 	})
 	defer slow.Stop()
 	switch v.Action {
@@ -168,7 +176,7 @@ func (s *supervisor) handOver(v plan.Verdict) error {
 	// The root's init cannot be started.
 	s.gone = true
 	report(console.ErrorPriority, "%s: %v; rebooting in %s", v.Action, err, console.Seconds(plan.NewCommandLine))
-	_ = s.pass(plan.NewCommandLine) // an order to end the machine comes to the same
+	_ = s.pass(plan.NewCommandLine) // an order to end the machine has the same effect
 	return s.end(plan.ActionReboot)
 }
 

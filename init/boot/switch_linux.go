@@ -19,9 +19,8 @@ const (
 	tmpfsMagic = 0x01021994
 )
 
-// switchRoot makes the tree mounted at root the root of PID 1 and frees what
-// the initramfs holds. Begun tells that there is no way back: every check that
-// can be made is made before.
+// switchRoot makes the tree mounted at root the root of PID 1 and frees what the initramfs holds.
+// Begun is set once there is no way back: every check that can be made is made before.
 func switchRoot(root string) (begun bool, err error) {
 	if err := unix.Chdir(root); err != nil {
 		return false, fmt.Errorf("enter %s: %w", root, err)
@@ -41,7 +40,7 @@ func switchRoot(root string) (begun bool, err error) {
 		return false, fmt.Errorf("look at /: %w", err)
 	}
 	if fs.Type != ramfsMagic && fs.Type != tmpfsMagic {
-		return false, fmt.Errorf("/ is no initramfs (file system type %#x): nothing of it is deleted", fs.Type)
+		return false, fmt.Errorf("/ is not an initramfs (file system type %#x): refusing to delete it", fs.Type)
 	}
 	slash, err := kernfile.Open("/")
 	if err != nil {
@@ -66,9 +65,9 @@ func switchRoot(root string) (begun bool, err error) {
 	return true, nil
 }
 
-// moveMount moves a mount into the new root. A root without the directory, and
-// read-only so that it cannot be made, goes without: the kernel's file system
-// is let go, as its init may mount it elsewhere.
+// moveMount moves a mount into the new root. A root without the directory, if it is read-only so
+// that it cannot be made, does without: the kernel's file system is unmounted, as its init may
+// mount it elsewhere.
 func moveMount(from, to string) error {
 	if !mounted(from) {
 		return nil
@@ -88,9 +87,9 @@ func moveMount(from, to string) error {
 	return nil
 }
 
-// deleteTree removes what is in a folder on the device dev, and closes it.
-// Mounts inside are left alone and links are not followed. Nobody is left to
-// care for what cannot be removed: it costs memory, not the boot.
+// deleteTree removes what is in a directory on the device dev, and closes it. Mounts inside are
+// left alone and links are not followed. Nobody is left to deal with what cannot be removed: it
+// costs memory, not the boot.
 func deleteTree(dir *os.File, dev uint64) {
 	defer func() { _ = dir.Close() }()
 	fd := int(dir.Fd())

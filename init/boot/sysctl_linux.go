@@ -13,7 +13,7 @@ import (
 	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
-// A keptSysctl is one, of /proc/sys or /sys, that a boot changes for itself.
+// A keptSysctl is a setting in /proc/sys or /sys that a boot changes for itself.
 type keptSysctl struct {
 	path  string
 	value []byte // before the boot; nil: the kernel has no such
@@ -28,8 +28,8 @@ const devkmsgSysctl = "/proc/sys/kernel/printk_devkmsg"
 // parameter rcupdate.rcu_normal overrides it.
 const expediteRCU = "/sys/kernel/rcu_expedited"
 
-// hurry lets the kernel spend CPU time rather than wait, until giveBack. A kernel for one CPU
-// has no such choice.
+// hurry makes the kernel spend CPU time rather than wait, until giveBack. A kernel for one CPU
+// does not have that choice.
 func hurry() error {
 	err := os.WriteFile(expediteRCU, []byte("1"), 0)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -38,8 +38,8 @@ func hurry() error {
 	return nil
 }
 
-// keepSysctls reads, before any worker lives, what workers change. It is PID 1
-// who knows it: a worker may die at any moment.
+// keepSysctls reads, before any worker lives, what workers change. PID 1 keeps it: a worker may
+// die at any moment.
 func keepSysctls() []keptSysctl {
 	kept := []keptSysctl{{path: modprobeSysctl}, {path: devkmsgSysctl}, {path: expediteRCU}}
 	for i := range kept {
@@ -51,8 +51,8 @@ func keepSysctls() []keptSysctl {
 	return kept
 }
 
-// giveBack writes the values that are not the same any more. The root's init finds the
-// kernel's own, and so does a new worker.
+// giveBack restores the values that have changed. The root's init finds the kernel's own, and so
+// does a new worker.
 func giveBack(kept []keptSysctl) {
 	for _, k := range kept {
 		if k.value == nil {
@@ -71,8 +71,8 @@ func giveBack(kept []keptSysctl) {
 	}
 }
 
-// tellOldKernel warns of a kernel that nodisk is not for. The boot goes on: what it
-// needs may be there all the same, and else the warning is above the error.
+// tellOldKernel warns about a kernel that nodisk does not support. The boot goes on: what it
+// needs may be there all the same, and if not, the warning precedes the error.
 func tellOldKernel(log *slog.Logger) {
 	release, err := kernelRelease()
 	if err != nil {

@@ -15,27 +15,27 @@ import (
 // A login has succeeded at a portal and waits for its hand-over to the kernel.
 type login interface {
 	At() iscsi.Portal // the portal that was asked first, before redirections
-	// HandOver uses the login up. What failed leaves nothing behind.
+	// HandOver consumes the login. A failure leaves nothing behind.
 	HandOver(ctx context.Context, want iscsi.Units) (*iscsi.Session, error)
 }
 
 // logIn makes the first login that succeeds at one of several portals.
 type logIn func(ctx context.Context, portals []iscsi.Target) (login, error)
 
-// An attached is what came of one target.
+// An attached is the outcome of one target.
 type attached struct {
 	index   int            // of the target
 	session *iscsi.Session // nil: it failed, or has not ended
 	err     error
-	// behind are the portals that took the login and did not have the disk: the
-	// quickest answer is not the best one.
+	// behind are the portals that took the login and did not have the disk: the fastest answer is
+	// not the best one.
 	behind []iscsi.Portal
 }
 
-// attachGroup makes a session. The portals race with their logins, but what counts is
-// that the disks come: a portal without them is out, and the rest race again.
-// Those in behind failed so before, and are tried when the others have failed. The
-// error has a line for each portal.
+// attachGroup makes a session. The portals race with their logins, but what counts is that the
+// disks come: a portal without them is out, and the rest race again. Those in behind failed in
+// that way before, and are tried when the others have failed. The error has a line for each
+// portal.
 func attachGroup(ctx context.Context, g iscsi.Group, behind []iscsi.Portal, logIn logIn) attached {
 	var first, last []iscsi.Target
 	for _, p := range g.Portals {
@@ -73,12 +73,15 @@ func attachGroup(ctx context.Context, g iscsi.Group, behind []iscsi.Portal, logI
 	return attached{err: errors.Join(errs...), behind: behind}
 }
 
-// gather waits for n targets that are attached side by side, and returns what
-// came of each, in their order. As soon as here says that the root is on what is
-// attached, the rest get the grace; then, and when ctx ends, they are as they
-// are: neither a session nor an error.
+// gather waits for n targets that are attached in parallel, and returns the outcome of each, in
+// their order. As soon as here says that the root is on what is attached, the rest get the grace
+// period; then, and when ctx ends, they are as they are: neither a session nor an error.
 func gather(
-	ctx context.Context, n int, results <-chan attached, here func(context.Context, []attached) bool, grace time.Duration,
+	ctx context.Context,
+	n int,
+	results <-chan attached,
+	here func(context.Context, []attached) bool,
+	grace time.Duration,
 ) []attached {
 	list := make([]attached, n)
 	found := make(chan struct{}, n)
@@ -125,9 +128,9 @@ func gather(
 // fail before DHCP is asked again.
 const newLeaseAfter = 3
 
-// backTo is the stage that a failed attempt at the root sends the boot to, "" for
-// the one that failed. What is behind attach fails when a session does, or when the
-// target shows something else by now: attach looks at it again.
+// backTo is the stage that a failed attempt at the root sends the boot to, "" for the one that
+// failed. What comes after attach fails when a session does, or when the target shows something
+// else by now: attach checks it again.
 func backTo(attempt int, byDHCP, attached bool) string {
 	switch {
 	case byDHCP && attempt%newLeaseAfter == 0:
@@ -143,9 +146,9 @@ func stale(s *iscsi.Session, groups []iscsi.Group, initiator string) string {
 	i := slices.IndexFunc(groups, func(g iscsi.Group) bool { return g.Name == s.Target.Name })
 	switch {
 	case i < 0:
-		return fmt.Sprintf("target %s is not wanted any more (session %d)", s.Target.Name, s.SID)
+		return fmt.Sprintf("target %s is no longer wanted (session %d)", s.Target.Name, s.SID)
 	case !groups[i].Has(s.Target.Portal):
-		return fmt.Sprintf("target %s is not at portal %v any more (session %d)", s.Target.Name, s.Target.Portal, s.SID)
+		return fmt.Sprintf("target %s is no longer at portal %v (session %d)", s.Target.Name, s.Target.Portal, s.SID)
 	case s.Initiator != initiator:
 		return fmt.Sprintf("session %d with %s is another initiator's, %s", s.SID, s.Target.Name, s.Initiator)
 	}
@@ -165,8 +168,8 @@ func disksOf(list []attached) []string {
 	return disks
 }
 
-// firstHere reports whether the first disk is known for good, which is the root
-// when nothing chooses: no target before it has still to answer.
+// firstHere reports whether the first disk, which is the root when nothing chooses, is certain:
+// no target before it has yet to answer.
 func firstHere(list []attached) bool {
 	for _, a := range list {
 		switch {

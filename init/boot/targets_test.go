@@ -219,8 +219,8 @@ func TestStale(t *testing.T) {
 		target, server, initiator, want string
 	}{
 		"wanted":            {"iqn.2026-01.test:a", "10.0.0.2", "me", ""},
-		"another server":    {"iqn.2026-01.test:a", "10.0.0.1", "me", "not at portal 10.0.0.1:3260 any more"},
-		"another target":    {"iqn.2026-01.test:b", "10.0.0.2", "me", "iqn.2026-01.test:b is not wanted any more"},
+		"another server":    {"iqn.2026-01.test:a", "10.0.0.1", "me", "no longer at portal 10.0.0.1:3260"},
+		"another target":    {"iqn.2026-01.test:b", "10.0.0.2", "me", "iqn.2026-01.test:b is no longer wanted"},
 		"another initiator": {"iqn.2026-01.test:a", "10.0.0.2", "you", "another initiator's, you"},
 	} {
 		s := &iscsi.Session{Initiator: tt.initiator, Target: iscsi.Target{Name: tt.target, Portal: iscsi.Portal{Host: tt.server, Port: 3260}}}

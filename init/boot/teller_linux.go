@@ -20,8 +20,8 @@ type teller struct {
 	said   bool        // the verdict
 }
 
-// newTeller takes the pipe over. First of all it is kept from the children of this
-// process: a descriptor in a shell, or in what was started there, outlives it.
+// newTeller takes over the pipe. First of all it is hidden from the children of this process: a
+// descriptor in a shell, or in what was started there, outlives it.
 func newTeller() *teller {
 	unix.CloseOnExec(messageFD)
 	return &teller{pipe: os.NewFile(messageFD, "pipe to PID 1"), action: plan.ActionAgain}
@@ -49,7 +49,7 @@ func (t *teller) alive() {
 	_ = t.write(m) // PID 1 draws its own conclusions from silence
 }
 
-// keepTelling says so again and again. It ends with the process.
+// keepTelling says so repeatedly. It ends with the process.
 func (t *teller) keepTelling() {
 	for range time.Tick(aliveEvery) {
 		t.alive()

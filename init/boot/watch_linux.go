@@ -18,25 +18,25 @@ import (
 // says it is less than 15 s: stopTimeout, tidyTime, killTime, then letGoTime
 // and rebootTime; more only while a disk takes what somebody has written.
 const (
-	// aliveEvery is how often a worker says that it is at work, silentTime about after
-	// how long without a word it is taken for dead: stopped, or a thread of each kind
-	// held by the kernel.
+	// aliveEvery is how often a worker says that it is at work, silentTime about how long it may
+	// be silent before it is taken for dead: stopped, or a thread of each kind held by the
+	// kernel.
 	aliveEvery = 10 * time.Second
 	silentTime = time.Minute
 	// lateTime is how much later than its deadline a verdict may come.
 	lateTime = stopTimeout + 2*time.Second
 	// tidyTime is how long a worker may go on after its verdict.
 	tidyTime = 3 * time.Second
-	// endTime is how long it takes a process to end that does nothing any more,
-	// killTime one that is killed, heldTime one of which a thread is seen in the kernel:
-	// a root that is ready waits for no longer.
+	// endTime is how long a process that has nothing left to do takes to end, killTime one that
+	// is killed, heldTime one with a thread seen in the kernel: a root that is ready waits no
+	// longer than that.
 	endTime  = 20 * time.Millisecond
 	killTime = 300 * time.Millisecond
 	heldTime = 30 * time.Millisecond
 )
 
-// watch runs one worker to its verdict and, if the kernel lets it, to its end. An
-// error is that there is no verdict, and an *orderError that a signal came before.
+// watch runs one worker to its verdict and, if the kernel lets it, to its end. An error means
+// that there is no verdict, an *orderError that a signal came before.
 func (s *supervisor) watch() (plan.Verdict, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -56,8 +56,8 @@ func (s *supervisor) watch() (plan.Verdict, error) {
 	return (&watched{worker: worker, messages: messages, orders: s.orders}).run()
 }
 
-// listenTo passes a child's messages on until there are no more. One that cannot be
-// read is told, and ends it.
+// listenTo passes a child's messages on until there are no more. One that cannot be read is
+// reported, and ends it.
 func listenTo(r io.Reader, messages chan<- message, done <-chan struct{}) {
 	defer close(messages)
 	b := bufio.NewReaderSize(r, messageMost)
@@ -91,7 +91,7 @@ type watched struct {
 
 // run waits for the verdict and then, for a moment, for the end.
 func (w *watched) run() (plan.Verdict, error) {
-	// PID 1 counts its own moments: while the machine stands still neither has any.
+	// PID 1 counts its own ticks: while the machine stands still neither process has any.
 	moments := time.NewTicker(aliveEvery)
 	defer moments.Stop()
 	silent := 0
@@ -114,7 +114,7 @@ func (w *watched) run() (plan.Verdict, error) {
 					due = time.After(m.Within + lateTime)
 				}
 			case messageVerdict:
-				if w.verdict == nil { // the first word counts
+				if w.verdict == nil { // the first one counts
 					v := m.Verdict
 					w.verdict, due = &v, nil
 					grace = time.After(tidyTime)
@@ -127,7 +127,11 @@ func (w *watched) run() (plan.Verdict, error) {
 			}
 		case status := <-w.worker.events:
 			if status.Stopped() {
-				report(console.WarningPriority, "the worker was stopped by %s: continuing it", unix.SignalName(status.StopSignal()))
+				report(
+					console.WarningPriority,
+					"the worker was stopped by %s: continuing it",
+					unix.SignalName(status.StopSignal()),
+				)
 				_ = unix.Kill(w.worker.pid, unix.SIGCONT) // ESRCH: it has just ended
 				continue
 			}
@@ -143,7 +147,12 @@ func (w *watched) run() (plan.Verdict, error) {
 			}
 			return w.result()
 		case <-due:
-			report(console.ErrorPriority, "the worker gave no verdict by the deadline (nodisk.deadline=): %s; %s (nodisk.onfail=)", held(w.worker.pid), w.late.Action)
+			report(
+				console.ErrorPriority,
+				"the worker gave no verdict by the deadline (nodisk.deadline=): %s; %s (nodisk.onfail=)",
+				held(w.worker.pid),
+				w.late.Action,
+			)
 			v := w.late
 			w.verdict = &v
 			w.leaveBehind()
@@ -180,14 +189,17 @@ func ending(status unix.WaitStatus) string {
 	case status.Signaled():
 		return fmt.Sprintf("the worker was killed by %s (out of memory?)", unix.SignalName(status.Signal()))
 	case status.ExitStatus() != 0:
-		return fmt.Sprintf("the worker crashed with exit status %d: please report the lines above", status.ExitStatus())
+		return fmt.Sprintf(
+			"the worker crashed with exit status %d: please report the lines above",
+			status.ExitStatus(),
+		)
 	default:
 		return "the worker ended without a verdict: please report the lines above"
 	}
 }
 
-// leaveBehind kills the worker. If the kernel holds it that is told, and the boot
-// goes on without its end.
+// leaveBehind kills the worker. If the kernel holds it that is reported, and the boot goes on
+// without waiting for its end.
 func (w *watched) leaveBehind() {
 	w.worker.kill()
 	patience := killTime

@@ -34,8 +34,8 @@ const configFile = "/etc/nodisk/nodisk.conf"
 // no obstacle ends before it, and is 5 ms quicker.
 const gcPercent = 400
 
-// work is the worker's main. It says its verdict, tidies up and ends. Nothing
-// that the kernel may hold comes before the verdict.
+// work is the worker's main. It gives its verdict, tidies up and ends. Nothing that the kernel
+// may hold comes before the verdict.
 func work(tell *teller) {
 	begun := time.Now()
 	debug.SetGCPercent(gcPercent)
@@ -81,8 +81,8 @@ type worker struct {
 	loads  []plan.Load
 	loader *modload.Loader
 
-	// What the stages leave for those behind them. A stage writes before it
-	// succeeds, others read after: the graph orders them.
+	// What the stages leave for later ones. A stage writes before it succeeds, others read after:
+	// the graph orders them.
 	net      netsetup.State
 	root     rootfs.Root // completed by DHCP's root path
 	sessions []*iscsi.Session
@@ -91,16 +91,16 @@ type worker struct {
 	mounted  rootfs.Mounted
 	// rootDisks are those that mounted is on: sda; none for NFS.
 	rootDisks []string
-	// doubted: the last mount found no root on what is attached, so that what the
-	// sessions showed then is not believed.
+	// doubted: the last mount found no root on what is attached, so what the sessions showed then
+	// is not believed.
 	doubted  bool
 	init     string
-	resolves bool // resolv.conf is of an attempt at the network
+	resolves bool // resolv.conf is from an attempt at the network
 	// firmwareName is the initiator of the firmware's table (ip=ibft).
 	firmwareName string
 
-	// heldProbes: the kernel has not come to the end of the drivers' probes in time. It belongs to
-	// stage drivers.
+	// heldProbes: the kernel has not finished the drivers' probes in time. It belongs to stage
+	// drivers.
 	heldProbes bool
 	// console is held by the shell of rd.break=.
 	console sync.Mutex
@@ -111,8 +111,8 @@ type worker struct {
 	follow func()
 	// serveRequests makes /init the kernel's modprobe: see modprobe_linux.go.
 	serveRequests func()
-	// tidy ends what goes on beside the stages, after the verdict: what the kernel
-	// holds must not hold that.
+	// tidy ends what runs beside the stages, after the verdict: what the kernel holds must not
+	// delay that.
 	tidy func()
 }
 
@@ -233,8 +233,8 @@ func readWordsBelow(root string) (line, config cmdline.Args, err error) {
 	return cmdline.Parse(string(text)), config, errors.Join(confErr, lineErr)
 }
 
-// openModules reads the image's index of the running kernel's modules, and what its
-// modprobe.d says of them.
+// openModules reads the image's index of the running kernel's modules, and what its modprobe.d
+// says about them.
 func openModules(p plan.Plan, log *slog.Logger) (*modload.Index, *modload.Loader, error) {
 	release, err := kernelRelease()
 	if err != nil {
@@ -256,7 +256,7 @@ func openModules(p plan.Plan, log *slog.Logger) (*modload.Index, *modload.Loader
 	}
 	x = x.With(conf)
 	return x, modload.NewLoader(x, modload.LoaderConfig{
-		// The kernel takes the last of a parameter: the command line's.
+		// The kernel takes the last value of a parameter: the command line's.
 		Params: append(conf.Params, p.Modules.Params...), Blacklist: append(conf.Blacklist, p.Modules.Blacklist...),
 		Serial: p.Modules.Serial, AsyncProbe: p.Modules.AsyncProbe, Decompress: unpack.Module, Modules: above,
 	}, log), nil
@@ -320,10 +320,15 @@ func (w *worker) giveUp(err error) plan.Verdict {
 	case action != plan.ActionAgain:
 		w.log.Error(fmt.Sprintf("%v; nodisk.onfail=%s", err, action))
 	case incurable:
-		// Trying again with the same image and command line is of no use. A
-		// reboot fetches both anew: nodes come back by themselves once the
-		// administrator has mended them.
-		w.log.Error(fmt.Sprintf("%v; rebooting in %s to fetch kernel, image and command line anew (nodisk.onfail=retry)", err, console.Seconds(plan.NewCommandLine)))
+		// Trying again with the same image and command line is of no use. A reboot fetches both
+		// again: nodes come back by themselves once the administrator has fixed the mistake.
+		w.log.Error(
+			fmt.Sprintf(
+				"%v; rebooting in %s to fetch kernel, image and command line again (nodisk.onfail=retry)",
+				err,
+				console.Seconds(plan.NewCommandLine),
+			),
+		)
 		return plan.Verdict{Action: plan.ActionReboot, Wait: plan.NewCommandLine}
 	default:
 		w.log.Error(fmt.Sprintf("%v; starting again (nodisk.onfail=retry)", err))
@@ -360,14 +365,14 @@ func (w *worker) followDevices(ctx context.Context, done chan<- struct{}) {
 	}
 }
 
-// reloadUntested has what an earlier worker, which was killed, half loaded loaded again.
+// reloadUntested loads again what an earlier worker, which was killed, left half loaded.
 func (w *worker) reloadUntested() {
 	removed, err := modload.RemoveUntested()
 	if err != nil {
 		w.log.Warn(reason(err))
 	}
 	if removed != nil {
-		w.log.Info("an earlier attempt left half loaded: " + strings.Join(removed, " ") + ": loading anew")
+		w.log.Info("an earlier attempt left half loaded: " + strings.Join(removed, " ") + ": loading again")
 	}
 }
 

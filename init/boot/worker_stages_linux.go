@@ -55,11 +55,17 @@ func (w *worker) stages() []stage {
 	var again func(int) string
 	if p.NeedNetwork {
 		// Not after the drivers: interfaces are taken up as they appear.
-		list = append(list, stage{name: plan.StageNetwork, after: []string{plan.StageMounts}, timeout: networkTimeout, run: w.network})
+		list = append(
+			list,
+			stage{name: plan.StageNetwork, after: []string{plan.StageMounts}, timeout: networkTimeout, run: w.network},
+		)
 		last = append(last, plan.StageNetwork)
 	}
 	if p.Root.Kind != rootfs.KindRAM {
-		list = append(list, stage{name: plan.StageStorage, after: w.storageAfter(), timeout: driversTimeout, run: w.storage})
+		list = append(
+			list,
+			stage{name: plan.StageStorage, after: w.storageAfter(), timeout: driversTimeout, run: w.storage},
+		)
 		lease := func(attempt int) string { return backTo(attempt, p.Root.NeedsRootPath(), false) }
 		again = func(attempt int) string {
 			return backTo(attempt, p.Root.NeedsRootPath(), len(w.sessions) > 0)
@@ -69,10 +75,20 @@ func (w *worker) stages() []stage {
 			before = []string{plan.StageNetwork}
 		}
 		if p.Attaches() || p.Root.NeedsRootPath() {
-			list = append(list, stage{name: plan.StageAttach, after: before, timeout: attachTimeout, run: w.overNetwork(w.attach), reenter: lease})
+			list = append(
+				list,
+				stage{
+					name:    plan.StageAttach,
+					after:   before,
+					timeout: attachTimeout,
+					run:     w.overNetwork(w.attach),
+					reenter: lease,
+				},
+			)
 			before = []string{plan.StageAttach}
 		}
-		// Its steps have limits; but what the kernel itself does in a mount, to replay a journal, takes as long as it takes.
+		// Its steps have limits; but what the kernel itself does in a mount, to replay a journal,
+		// takes as long as it takes.
 		list = append(list, stage{name: plan.StageMount, after: before, run: w.overNetwork(w.mount), reenter: again})
 		last = append(last, plan.StageStorage, plan.StageMount)
 	}
@@ -96,9 +112,9 @@ func (w *worker) storageAfter() []string {
 	return []string{plan.StageDrivers}
 }
 
-// overlap reports whether storage need not wait while drivers load: the loader keeps
-// a place for them. Not where they need all there is, the only processor, and
-// not in an order that the administrator gave.
+// overlap reports whether storage need not wait while drivers load: the loader keeps a place for
+// them. Not where they need all places, on a single processor, and not in an order that the
+// administrator gave.
 func (w *worker) overlap() bool {
 	return w.loader.Workers() > 1 && !plan.LoadsBy(w.loads, plan.LoadInOrder)
 }
@@ -119,7 +135,7 @@ func (w *worker) drivers(ctx context.Context) (string, error) {
 	for _, err := range sensePorts("/sys", w.plan.Modules.Ports) {
 		w.log.Warn(err.Error())
 	}
-	// What storage loads meanwhile is not this stage's.
+	// What storage loads meanwhile does not belong to this stage.
 	line := names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return l.Device || !w.overlap() })
 	return withLate(line, w.loader.Late()), nil
 }
@@ -167,8 +183,8 @@ const (
 	probeTimeout = 10 * time.Second
 )
 
-// inOrder loads what the administrator named, each behind the one before. One that
-// the kernel holds is told, and passed over: the rest may do without.
+// inOrder loads what the administrator named, each after the one before. One that the kernel
+// holds is reported, and passed over: the rest may do without.
 func (w *worker) inOrder(ctx context.Context, requests []modload.Request) error {
 	limited, cancel := context.WithTimeout(ctx, orderTimeout)
 	defer cancel()
@@ -186,7 +202,8 @@ func (w *worker) inOrder(ctx context.Context, requests []modload.Request) error 
 // all are wanted, or several that become one, the switch must not come between two ports of a card.
 func (w *worker) needsProbes() (all, needed bool) {
 	p := w.plan
-	all = plan.LoadsBy(w.loads, plan.LoadLast) || slices.Contains(p.Modules.Ports, plan.PortAuto) || p.Root.Kind == rootfs.KindRAM
+	all = plan.LoadsBy(w.loads, plan.LoadLast) || slices.Contains(p.Modules.Ports, plan.PortAuto) ||
+		p.Root.Kind == rootfs.KindRAM
 	return all, all || p.Network.NeedNet || len(p.Network.Bonds) > 0 || len(p.Network.Bridges) > 0
 }
 
@@ -202,8 +219,8 @@ func (w *worker) awaitProbes(ctx context.Context, want modload.Filter) {
 	}
 }
 
-// unlessCurable marks what no further attempt can cure: a module that is not
-// in the image. The boot's policy has the word then.
+// unlessCurable marks what no further attempt can cure: a module that is not in the image. Then
+// the boot's policy decides.
 func unlessCurable(err error) error {
 	if _, ok := errors.AsType[*modload.MissingError](err); ok {
 		return plan.Permanent(err)
@@ -211,8 +228,8 @@ func unlessCurable(err error) error {
 	return err
 }
 
-// withLate adds to the line of a stage the drivers that take their time. What is loaded beside it for other
-// stages, or has only just been begun with, is nobody's concern.
+// withLate adds to the line of a stage the drivers that take their time. What is loaded in
+// parallel for other stages, or has only just begun to load, is of no concern.
 func withLate(line string, late []modload.Late) string {
 	var words []string
 	for _, l := range late {
@@ -244,13 +261,12 @@ func stillLoading(modules []string, looking bool) string {
 	}
 }
 
-// lateFrom is when a driver is worth a word.
+// lateFrom is when a driver is worth mentioning.
 const lateFrom = time.Second
 
 const noModule = "no module to load"
 
-// names lists the modules of a stage for the console: few of them by name, the
-// rest by number.
+// names lists the modules of a stage for the console: a few by name, the rest as a count.
 func names(loaded []modload.Loaded, of func(modload.Loaded) bool) string {
 	var words []string
 	for _, l := range loaded {
@@ -264,7 +280,7 @@ func names(loaded []modload.Loaded, of func(modload.Loaded) bool) string {
 	return listed(words)
 }
 
-// listed names a few, and the rest by number.
+// listed names a few, and counts the rest.
 func listed(words []string) string {
 	const most = 6
 	if more := len(words) - most; more > 0 {
@@ -326,7 +342,11 @@ func writeFile(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // Both files are for everybody to read.
+	if err := os.WriteFile(
+		path,
+		[]byte(text),
+		0o644,
+	); err != nil { //nolint:gosec // Both files are for everybody to read.
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
@@ -342,27 +362,39 @@ func (w *worker) storage(ctx context.Context) (string, error) {
 	return names(w.loader.Loaded()[before:], func(l modload.Loaded) bool { return !l.Device }), nil
 }
 
-// finish is the last word before PID 1 takes over.
+// finish is the last step before PID 1 takes over.
 func (w *worker) finish(ctx context.Context) (string, error) {
 	if path := w.plan.Chain.Path; path != "" {
-		return fmt.Sprintf("to %s of the initramfs, %s after /init began", path, console.Seconds(time.Since(w.begun))), nil
+		return fmt.Sprintf(
+			"to %s of the initramfs, %s after /init began",
+			path,
+			console.Seconds(time.Since(w.begun)),
+		), nil
 	}
 	if w.plan.Root.Kind == rootfs.KindRAM {
 		var err error
 		if w.init, err = rootinit.FindInit("/", w.plan.Init); err != nil {
 			return "", plan.Permanent(err)
 		}
-		return fmt.Sprintf("to %s of the initramfs, %s after /init began", w.init, console.Seconds(time.Since(w.begun))), nil
+		return fmt.Sprintf(
+			"to %s of the initramfs, %s after /init began",
+			w.init,
+			console.Seconds(time.Since(w.begun)),
+		), nil
 	}
 	if err := w.keepSessions(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("to %s, %s after /init began%s", w.init, console.Seconds(time.Since(w.begun)), memoryInUse()), nil
+	return fmt.Sprintf(
+		"to %s, %s after /init began%s",
+		w.init,
+		console.Seconds(time.Since(w.begun)),
+		memoryInUse(),
+	), nil
 }
 
-// memoryInUse tells what kernel, initramfs and worker cost when they cost
-// most: what the node must have before its root can begin. Empty if the kernel
-// does not say.
+// memoryInUse says what kernel, initramfs and worker cost when they cost most: what the node must
+// have before its root can begin. Empty if the kernel does not say.
 func memoryInUse() string {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {

@@ -178,7 +178,12 @@ func (s Selector) hint(seen []Block) string {
 				continue
 			}
 			if under := covering(seen, b); by == s.By && len(under) > 0 {
-				return fmt.Sprintf("%s has it, but %s: root=%s mounts it all the same", b.Name, leftover(b, under), b.Path())
+				return fmt.Sprintf(
+					"%s has it, but %s: root=%s mounts it all the same",
+					b.Name,
+					leftover(b, under),
+					b.Path(),
+				)
 			}
 			if _, err := members(seen, b); by == s.By && err != nil {
 				return err.Error()

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// usable returns an error when the block holds a container instead of a
-// filesystem, or is inside of one: waiting longer does not help then. A block
-// without a known filesystem passes, because rootfstype= may name one that is
-// not recognised.
+// usable returns an error when the block holds a container instead of a filesystem, or is inside
+// one: waiting longer does not help then. A block without a known filesystem passes, because
+// rootfstype= may name one that is not recognised.
 func (b Block) usable() error {
 	if b.Within != "" {
 		return fmt.Errorf("%s is on %s, and is not mounted without it%s", b.Path(), b.Within, b.remains())
@@ -23,17 +22,21 @@ func (b Block) usable() error {
 		b.Path(), c.what, c.why, b.remains())
 }
 
-// remains says how a superblock at the end goes away that nobody needs: mkfs
-// leaves it where it is.
+// remains says how to remove a superblock at the end that nobody needs: mkfs leaves it where it
+// is.
 func (b Block) remains() string {
 	if !b.Filesystem.AtEnd && b.Within == "" {
 		return ""
 	}
-	return fmt.Sprintf("; should that be left from an earlier use, wipefs /dev/%s shows it, and wipefs -a -t TYPE /dev/%s removes it", b.Disk, b.Disk)
+	return fmt.Sprintf(
+		"; should that be left from an earlier use, wipefs /dev/%s shows it, and wipefs -a -t TYPE /dev/%s removes it",
+		b.Disk,
+		b.Disk,
+	)
 }
 
-// shown are the partitions of the table that the kernel shows: not those that
-// begin behind the end of the disk (blk_add_partition in block/partitions/core.c).
+// shown are the partitions of the table that the kernel shows: not those that begin after the end
+// of the disk (blk_add_partition in block/partitions/core.c).
 func (b Block) shown() []Partition {
 	var parts []Partition
 	for _, p := range b.Table {
@@ -44,10 +47,9 @@ func (b Block) shown() []Partition {
 	return parts
 }
 
-// candidates returns the partitions of a disk that a root could be in: those
-// with a filesystem, or with a container that may hold one. A partition that is
-// the disk's own filesystem once more, as in an image for CDs and USB sticks, is
-// not among them.
+// candidates returns the partitions of a disk that a root could be in: those with a filesystem,
+// or with a container that may hold one. A partition that is the disk's own filesystem again, as
+// in an image for CDs and USB sticks, is not among them.
 func candidates(seen []Block, whole Block) []Block {
 	var found []Block
 	for _, b := range seen {
@@ -64,10 +66,9 @@ func candidates(seen []Block, whole Block) []Block {
 	return found
 }
 
-// covering returns the candidates among the partitions of a disk that lie on
-// what the superblock of the whole disk says is its own. Tools for partitions
-// come later than mkfs and leave that superblock where it is; mkfs takes away
-// the table. So it is the superblock that is the leftover, and to mount it would
+// covering returns the candidates among the partitions of a disk that lie on what the superblock
+// of the whole disk says is its own. Partitioning tools run after mkfs and leave that superblock
+// where it is; mkfs removes the table. So the superblock is the leftover, and mounting it would
 // replay its journal into the partitions.
 func covering(seen []Block, b Block) []Block {
 	f := b.Filesystem
@@ -81,8 +82,13 @@ func covering(seen []Block, b Block) []Block {
 
 // leftover says why the superblock of a whole disk is not believed.
 func leftover(whole Block, under []Block) string {
-	return fmt.Sprintf("its %s lies under a partition table with %s and is taken for a leftover (wipefs -a -t %s %s removes it)",
-		whole.Filesystem.Type, describeAll(under, ByLabel), whole.Filesystem.Type, whole.Path())
+	return fmt.Sprintf(
+		"its %s lies under a partition table with %s and is taken for a leftover (wipefs -a -t %s %s removes it)",
+		whole.Filesystem.Type,
+		describeAll(under, ByLabel),
+		whole.Filesystem.Type,
+		whole.Path(),
+	)
 }
 
 // A choice is the outcome of looking for a disk's only filesystem: ok is false
@@ -119,7 +125,8 @@ func onlyFilesystem(seen []Block, name, types string) (choice, error) {
 		return choice{block: whole, ok: true}, nil
 	case whole.Filesystem.Type == "" && len(whole.Table) == 0:
 		return choice{}, fmt.Errorf("%s holds neither a filesystem nor a partition table that nodisk knows: "+
-			"%s is the wrong disk or LUN, or is empty; a filesystem of another type needs rootfstype=TYPE, or root=%s with it", whole.Path(), name, whole.Path())
+			"%s is the wrong disk or LUN, or is empty; a filesystem of another type needs rootfstype=TYPE, or "+
+			"root=%s with it", whole.Path(), name, whole.Path())
 	case whole.Filesystem.Type == "":
 	case len(found) == 0:
 		return choice{block: whole, ok: true}, whole.usable()
@@ -143,12 +150,20 @@ func choose(seen []Block, whole Block, found []Block, types string) (Block, erro
 		case len(plain) == 0:
 			return Block{}, err
 		default:
-			return Block{}, fmt.Errorf("%w; beside it is %s: if that is the root and not its /boot, choose it with root=LABEL= or root=UUID=",
-				err, describeAll(plain, ByLabel))
+			return Block{}, fmt.Errorf(
+				"%w; beside it is %s: if that is the root and not its /boot, choose it with root=LABEL= or root=UUID=",
+				err,
+				describeAll(plain, ByLabel),
+			)
 		}
 	}
 	if len(plain) > 1 && types != "" {
-		if of := slices.DeleteFunc(slices.Clone(plain), func(b Block) bool { return !b.Filesystem.among(types) }); len(of) == 1 {
+		if of := slices.DeleteFunc(
+			slices.Clone(plain),
+			func(b Block) bool { return !b.Filesystem.among(types) },
+		); len(
+			of,
+		) == 1 {
 			plain = of
 		}
 	}
@@ -162,7 +177,11 @@ func choose(seen []Block, whole Block, found []Block, types string) (Block, erro
 		parts := slices.DeleteFunc(slices.Clone(seen), func(b Block) bool {
 			return b.Disk != whole.Name || b.Name == whole.Name || b.Partition.boots()
 		})
-		return Block{}, fmt.Errorf("%s has no partition with a filesystem: %s", whole.Path(), describeAll(parts, ByLabel))
+		return Block{}, fmt.Errorf(
+			"%s has no partition with a filesystem: %s",
+			whole.Path(),
+			describeAll(parts, ByLabel),
+		)
 	}
 	return Block{}, fmt.Errorf("%s has %d filesystems: %s: choose one with root=LABEL= or root=UUID=",
 		whole.Path(), len(plain), describeAll(plain, ByLabel))
@@ -208,7 +227,7 @@ func (f Filesystem) among(types string) bool {
 	})
 }
 
-// errMembers is a filesystem of several devices, not all of which are there.
+// errMembers reports a filesystem of several devices, not all of which are there.
 var errMembers = errors.New("not all devices of the filesystem are there")
 
 // members returns the other devices of a btrfs that has several, or an error
@@ -242,7 +261,8 @@ func sameVolume(a, b Block) bool {
 // samePath reports whether two blocks are two paths to one LUN, or the same
 // partition by two paths.
 func samePath(a, b Block) bool {
-	return a.WWID != "" && a.WWID == b.WWID && a.Disk != b.Disk && a.Size == b.Size && a.Partition.Number == b.Partition.Number
+	return a.WWID != "" && a.WWID == b.WWID && a.Disk != b.Disk && a.Size == b.Size &&
+		a.Partition.Number == b.Partition.Number
 }
 
 // several says that a selector means more than one device, of which b is taken.
@@ -259,7 +279,12 @@ func (s Selector) several(b Block, others []Block) string {
 	}
 	switch {
 	case len(rest) > 0:
-		return fmt.Sprintf("%s means more than one device: %s is taken, not %s", s, b, describeAll(append(rest, paths...), s.By))
+		return fmt.Sprintf(
+			"%s means more than one device: %s is taken, not %s",
+			s,
+			b,
+			describeAll(append(rest, paths...), s.By),
+		)
 	case len(paths) > 0:
 		return fmt.Sprintf("%s is another path to the LUN of %s (WWID %s): nodisk does not join paths (multipath), "+
 			"the root will depend on %s alone", describeAll(paths, 0), b.Name, clip(b.WWID, maxLabel), b.Name)

@@ -30,8 +30,8 @@ const (
 type container struct {
 	what string // in words: "an LVM2 physical volume"
 	why  string // what would have to be done first, and is not
-	// aside is true for what no root can be in: it does not stand in the way
-	// of another partition.
+	// aside is true for what cannot hold a root: it does not stand in the way of another
+	// partition.
 	aside bool
 }
 
@@ -111,15 +111,16 @@ func probeLVM(h *head) Filesystem {
 			if strings.ContainsFunc(id, func(c rune) bool { return !isAlphanumeric(c) }) {
 				return f // damaged
 			}
-			f.UUID = id[:6] + "-" + id[6:10] + "-" + id[10:14] + "-" + id[14:18] + "-" + id[18:22] + "-" + id[22:26] + "-" + id[26:]
+			f.UUID = id[:6] + "-" + id[6:10] + "-" + id[10:14] + "-" + id[14:18] + "-" +
+				id[18:22] + "-" + id[22:26] + "-" + id[26:]
 		}
 		return f
 	}
 	return Filesystem{}
 }
 
-// probeBcache follows struct cache_sb_disk of drivers/md/bcache: backing and
-// cache devices have it alike, at 4 KiB. It says at which sector it is.
+// probeBcache follows struct cache_sb_disk of drivers/md/bcache: backing and cache devices have
+// it alike, at 4 KiB. The superblock says at which sector it is.
 func probeBcache(h *head) Filesystem {
 	const sb = 4096
 	const magic = "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81"
@@ -153,8 +154,7 @@ func probeStratis(h *head) Filesystem {
 	return Filesystem{}
 }
 
-// probeASM follows the label that Oracle's ASMLib writes behind its 32 bytes of
-// block header.
+// probeASM follows the label that Oracle's ASMLib writes after its 32 bytes of block header.
 func probeASM(h *head) Filesystem {
 	if !h.has(32, "ORCLDISK") {
 		return Filesystem{}

@@ -1,5 +1,5 @@
-// Package rootfs answers two questions of a diskless boot: where the root is,
-// and how it is mounted.
+// Package rootfs answers two questions of a diskless boot: where the root is, and how it is
+// mounted.
 //
 // ParseRoot turns the command line into a Root, which is plain data: a block
 // device chosen by a Selector (perhaps on disks that iSCSI attaches first), an

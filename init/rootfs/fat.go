@@ -8,10 +8,9 @@ import (
 // maxFATDirectory bounds the read of a FAT root directory: 1024 entries.
 const maxFATDirectory = 32 << 10
 
-// probeFAT follows Microsoft's FAT specification and include/uapi/linux/msdos_fs.h.
-// The boot sector has no magic number of its own, so every field that has
-// a narrow range must be inside it. NTFS and exFAT have similar boot sectors and
-// are told by their names.
+// probeFAT follows Microsoft's FAT specification and include/uapi/linux/msdos_fs.h. The boot
+// sector has no magic number of its own, so every field that has a narrow range must be inside
+// it. NTFS and exFAT have similar boot sectors and are recognised by their names.
 func probeFAT(h *head) Filesystem {
 	switch {
 	case h.has(3, "NTFS    "): // the last sector, a copy of the first, is not counted
@@ -75,9 +74,9 @@ func fatSerial(n uint32) string {
 	return fmt.Sprintf("%04X-%04X", n>>16, n&0xffff)
 }
 
-// fatLabel looks for the volume's entry in the root directory, which is what
-// blkid and the kernel's tools call the label; the copy in the boot sector goes
-// stale. A directory that cannot be read has no label: the mount will tell.
+// fatLabel looks for the volume's entry in the root directory, which is what blkid and the
+// kernel's tools call the label; the copy in the boot sector goes stale. A directory that cannot
+// be read has no label: the mount will report it.
 func (h *head) fatLabel(off, size int64) string {
 	const (
 		entrySize = 32

@@ -18,9 +18,9 @@ import (
 const (
 	// progressEvery is how often a wait says what it still waits for.
 	progressEvery = 10 * time.Second
-	// settleTime is how long a match waits for reads of other devices that are
-	// under way, so that of two devices with one label the first is taken
-	// every time, and the other is told about.
+	// settleTime is how long a match waits for reads of other devices that are under way, so that
+	// of two devices with the same label the first is taken every time, and the other is
+	// reported.
 	settleTime = 250 * time.Millisecond
 )
 
@@ -33,12 +33,12 @@ func FindBlock(ctx context.Context, s Selector, disks []string, log *slog.Logger
 	return newFinder(disks, log).findBlock(ctx, s)
 }
 
-// FindOn waits for the first of the disks (sda) and returns the partition that the
-// selector numbers; with the zero Selector its own filesystem, else its only
-// partition with one, where partitions for booting do not count. Several filesystems, none, or a container beside one are an error that lists
-// them. The other disks count where a filesystem has several devices. Types is
-// rootfstype=, which may name a type that Probe does not recognise, or tell which
-// of several is meant.
+// FindOn waits for the first of the disks (sda) and returns the partition that the selector
+// numbers; with the zero Selector its own filesystem, else its only partition with one, where
+// partitions for booting do not count. Several filesystems, none, or a container beside one are
+// an error that lists them. The other disks count where a filesystem has several devices. Types
+// is rootfstype=, which may name a type that Probe does not recognise, or decide which of several
+// is meant.
 func FindOn(ctx context.Context, disks []string, s Selector, types string, log *slog.Logger) (Block, error) {
 	switch {
 	case len(disks) == 0:
@@ -74,13 +74,13 @@ type finder struct {
 	reads chan read
 }
 
-// An entry is what is known of one device: the outcome of the last read, or
-// that the first one is under way.
+// An entry is what is known about one device: the outcome of the last read, or that the first one
+// is under way.
 type entry struct {
 	block   Block
 	reading bool
 	stale   bool // read it again, when the read under way has ended
-	retried bool // what is known holds until it has been read
+	retried bool // what is known is valid until it has been read
 }
 
 // A read is the outcome of looking at one device.
@@ -141,7 +141,9 @@ func (f *finder) findOn(ctx context.Context, name, types string) (Block, error) 
 	b, err := f.run(ctx, func(seen []Block) verdict {
 		c, err := onlyFilesystem(seen, name, types)
 		if !c.ok && err == nil {
-			return verdict{waiting: fmt.Sprintf("%s and the partitions of its table are not all there: %s", name, list(seen, 0))}
+			return verdict{
+				waiting: fmt.Sprintf("%s and the partitions of its table are not all there: %s", name, list(seen, 0)),
+			}
 		}
 		if err == nil {
 			c.block.Members, err = members(seen, c.block)
@@ -281,10 +283,9 @@ func (f *finder) reading() bool {
 	return false
 }
 
-// retry makes devices that could not be read be read again: the one named, or all
-// for "", and then also those with nothing on them that is known: somebody may be filling
-// the disk, which the kernel does not tell. Reads that are under way are not
-// repeated: they may hang.
+// retry makes devices that could not be read be read again: the one named, or all for "", and
+// then also those with nothing known on them: somebody may be filling the disk, which the kernel
+// does not report. Reads that are under way are not repeated: they may hang.
 func (f *finder) retry(name string) {
 	for n, e := range f.known {
 		again := e.block.Problem != "" || name == "" && e.block.Filesystem.Type == "" && len(e.block.Table) == 0
@@ -349,7 +350,7 @@ func (f *finder) look(ctx context.Context) error {
 	return nil
 }
 
-// block is what is known of a node before it is read.
+// block is what is known about a node before it is read.
 func (n node) block(problem string) Block {
 	return Block{Name: n.name, Disk: n.disk, Size: n.size, WWID: n.wwid, WriteProtected: n.ro, Problem: problem}
 }
@@ -391,8 +392,8 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// seen returns what is known of all devices, in the order of the list, with
-// the partition tables' words about the partitions.
+// seen returns what is known about all devices, in the order of the list, with what the partition
+// tables say about the partitions.
 func (f *finder) seen() []Block {
 	blocks := make([]Block, 0, len(f.nodes))
 	for _, n := range f.nodes {

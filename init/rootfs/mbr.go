@@ -21,9 +21,9 @@ func (e mbrEntry) extended() bool {
 	return e.kind == 0x05 || e.kind == 0x0f || e.kind == 0x85
 }
 
-// mbrEntries reads a sector's four slots. It is no table without the signature,
-// or when an entry is neither active nor inactive: boot sectors of FAT end in
-// the same signature (block/partitions/msdos.c).
+// mbrEntries reads a sector's four slots. It is not a table without the signature, or when an
+// entry is neither active nor inactive: boot sectors of FAT end in the same signature
+// (block/partitions/msdos.c).
 func mbrEntries(sector []byte) ([]mbrEntry, bool) {
 	if sector[510] != 0x55 || sector[511] != 0xaa {
 		return nil, false
@@ -34,14 +34,17 @@ func mbrEntries(sector []byte) ([]mbrEntry, bool) {
 		if b[0]&0x7f != 0 {
 			return nil, false
 		}
-		entries[i] = mbrEntry{kind: b[4], start: binary.LittleEndian.Uint32(b[8:]), size: binary.LittleEndian.Uint32(b[12:])}
+		entries[i] = mbrEntry{
+			kind:  b[4],
+			start: binary.LittleEndian.Uint32(b[8:]),
+			size:  binary.LittleEndian.Uint32(b[12:]),
+		}
 	}
 	return entries, true
 }
 
-// mbr returns the four primary partitions and the logical ones, which count
-// from 5. A chain that breaks off or turns in a circle ends there, as in the
-// kernel.
+// mbr returns the four primary partitions and the logical ones, which count from 5. A chain that
+// breaks off or forms a loop ends there, as in the kernel.
 func (d disk) mbr(sector []byte, entries []mbrEntry) []Partition {
 	signature := binary.LittleEndian.Uint32(sector[440:])
 	var parts []Partition

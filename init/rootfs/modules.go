@@ -2,8 +2,8 @@ package rootfs
 
 import "context"
 
-// Modules is what a mount needs to know of kernel modules. The zero value leaves
-// all of it to the kernel, which is right outside an initramfs.
+// Modules is what a mount needs to know about kernel modules. The zero value leaves all of it to
+// the kernel, which is right outside an initramfs.
 type Modules struct {
 	// Available reports whether a module can be loaded or is built in. Nil: yes.
 	Available func(module string) bool

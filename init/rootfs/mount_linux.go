@@ -61,7 +61,12 @@ func MountBlock(ctx context.Context, b Block, m BlockMount, log *slog.Logger) (M
 	}
 	types := b.types(m.Types)
 	if len(types) == 0 {
-		return Mounted{}, fmt.Errorf("mount %s: nothing on it that nodisk knows (%s): is it the right device? If so, name its type with rootfstype=", b.Path(), b)
+		return Mounted{}, fmt.Errorf(
+			"mount %s: nothing on it that nodisk knows (%s): is it the right device? If so, name its type with "+
+				"rootfstype=",
+			b.Path(),
+			b,
+		)
 	}
 	var errs []error
 	for _, t := range types {
@@ -83,9 +88,9 @@ func MountBlock(ctx context.Context, b Block, m BlockMount, log *slog.Logger) (M
 	return Mounted{}, errors.Join(errs...)
 }
 
-// types returns what to try. The superblock's word comes first when rootfstype=
-// has it too, and alone when there is no rootfstype=. ext4's driver mounts ext2
-// and ext3 where these have none of their own, which is nearly everywhere.
+// types returns what to try. The superblock's type comes first when rootfstype= has it too, and
+// alone when there is no rootfstype=. ext4's driver mounts ext2 and ext3 where these have none of
+// their own, which is nearly everywhere.
 func (b Block) types(wanted string) []string {
 	if wanted == "" || wanted == "auto" {
 		wanted = b.Filesystem.Type
@@ -109,7 +114,10 @@ func (b Block) types(wanted string) []string {
 func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions, log *slog.Logger) (Mounted, error) {
 	said := openLog()
 	defer func() { _ = said.Close() }()
-	defer tellWait(log, fmt.Sprintf("the kernel mounts %s as %s: it replays a journal, or the disk is slow", b.Path(), fstype))()
+	defer tellWait(
+		log,
+		fmt.Sprintf("the kernel mounts %s as %s: it replays a journal, or the disk is slow", b.Path(), fstype),
+	)()
 	err := mount(ctx, b.Path(), dir, fstype, o)
 	if !o.ReadOnly() && writeProtected(err) {
 		log.WarnContext(ctx, fmt.Sprintf("%s is write-protected: mounted read-only", b.Path()))
@@ -126,17 +134,26 @@ func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions
 		without := o
 		without.Data = strings.Join(append(splitOptions(o.Data), word), ",")
 		if again := mount(ctx, b.Path(), dir, fstype, without); again == nil {
-			log.WarnContext(ctx, fmt.Sprintf("%s is write-protected and its journal is not empty: mounted without it (%s), "+
-				"what was written last may be missing or damaged", b.Path(), word))
+			log.WarnContext(
+				ctx,
+				fmt.Sprintf("%s is write-protected and its journal is not empty: mounted without it (%s), "+
+					"what was written last may be missing or damaged", b.Path(), word),
+			)
 			o, err = without, nil
 		}
 	}
 	if err != nil {
-		return Mounted{}, blockError(b, fstype, dir, o, err, about(said.Messages(), "("+b.Name+")", "device "+b.Name, b.Path(), logName(fstype)))
+		return Mounted{}, blockError(
+			b,
+			fstype,
+			dir,
+			o,
+			err,
+			about(said.Messages(), "("+b.Name+")", "device "+b.Name, b.Path(), logName(fstype)),
+		)
 	}
 	done := Mounted{Source: b.Path(), Type: fstype, Options: o.Data, ReadOnly: o.ReadOnly()}
-	// squashfs, erofs and a filesystem with certain features are read-only of
-	// their own accord.
+	// squashfs, erofs and filesystems with certain features are always read-only.
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err == nil {
 		done.ReadOnly = st.Flags&unix.ST_RDONLY != 0
@@ -144,7 +161,7 @@ func mountBlock(ctx context.Context, b Block, fstype, dir string, o MountOptions
 	return done, nil
 }
 
-// tellWait says every 10 s what is waited for, and for how long, until stop is called.
+// tellWait reports every 10 s what is waited for, and for how long, until stop is called.
 func tellWait(log *slog.Logger, what string) (stop func()) {
 	over := make(chan struct{})
 	go func() {
@@ -216,7 +233,7 @@ func blockError(b Block, fstype, dir string, o MountOptions, err error, said str
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
 		why = fmt.Sprintf("a kernel module that %s needs is not in the image", fstype)
 		if _, err := os.Stat(dir); err != nil {
-			why = "there is no folder " + dir
+			why = "there is no directory " + dir
 		} else if _, err := os.Stat(b.Path()); err != nil {
 			why = "the device has gone"
 		}

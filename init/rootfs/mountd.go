@@ -115,13 +115,13 @@ func (s mountStatus) String() string {
 	case 1:
 		return "not permitted (MNT3ERR_PERM): the server wants a source port below 1024 or another client"
 	case mountNoEnt:
-		return "no such folder (MNT3ERR_NOENT)"
+		return "no such directory (MNT3ERR_NOENT)"
 	case 5:
 		return "the server cannot read it (MNT3ERR_IO)"
 	case mountAccess:
 		return "access denied (MNT3ERR_ACCES)"
 	case 20:
-		return "not a folder (MNT3ERR_NOTDIR)"
+		return "not a directory (MNT3ERR_NOTDIR)"
 	case 22:
 		return "invalid argument (MNT3ERR_INVAL)"
 	case 63:
@@ -211,7 +211,7 @@ func parseExports(results []byte) ([]export, error) {
 	return exports, wrapParse("EXPORT", r.err)
 }
 
-// printable keeps what a server sends from steering the console.
+// printable keeps what a server sends from controlling the console.
 func printable(b []byte) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsPrint(c) {
@@ -221,8 +221,8 @@ func printable(b []byte) string {
 	}, string(b))
 }
 
-// offer says in words what a server exports, within the bounds of a line: first
-// what is about path, which are the export of that name and those above it.
+// offer says what a server exports, within the bounds of a line: first what concerns path, which
+// are the export of that name and those above it.
 func offer(exports []export, path string) string {
 	if len(exports) == 0 {
 		return "it exports nothing"

@@ -81,7 +81,7 @@ func ParseNFS(s string) (NFS, error) {
 // is DHCP's where the value is empty or begins with a comma, so that it is options
 // only, and with initramfs-tools' word for that, auto.
 func parseNFSRoot(s string) (NFS, error) {
-	// A server may be called as a scheme is, but for URLs.
+	// A server may be called as a scheme is, except for URLs.
 	if problem, _ := foreign(s); problem != "" && strings.Contains(s, "://") {
 		return NFS{}, errors.New(problem)
 	}
@@ -99,7 +99,7 @@ func parseNFSRoot(s string) (NFS, error) {
 func parseNFS(s string, order []NFSVersion) (NFS, error) {
 	n := NFS{Versions: order}
 	s, before := plainNFS(s)
-	// The server ends at ":/", because an address of IPv6 holds colons.
+	// The server ends at ":/", because an IPv6 address contains colons.
 	if !strings.HasPrefix(s, "/") {
 		server, path, ok := strings.Cut(s, ":/")
 		if !ok {
@@ -127,11 +127,11 @@ func parseNFS(s string, order []NFSVersion) (NFS, error) {
 	return n.withOptions(options)
 }
 
-// plainNFS takes a URL, and options before the server, for server:/path and options.
+// plainNFS turns a URL, or options before the server, into server:/path and options.
 func plainNFS(s string) (rest, options string) {
 	if url, ok := strings.CutPrefix(s, "//"); ok {
 		host, path, _ := strings.Cut(url, "/")
-		end := strings.LastIndexByte(host, ']') + 1 // behind an address of IPv6
+		end := strings.LastIndexByte(host, ']') + 1 // after an IPv6 address
 		if name, port, ok := strings.Cut(host[end:], ":"); ok {
 			host, options = host[:end]+name, "port="+port
 		}
@@ -145,9 +145,27 @@ func plainNFS(s string) (rest, options string) {
 	return s[len(first)+1:], first
 }
 
-// areOptions tells mount options from the name or address of a server.
+// areOptions distinguishes mount options from the name or address of a server.
 func areOptions(s string) bool {
-	words := []string{"ro", "rw", "soft", "hard", "tcp", "udp", "rdma", "lock", "nolock", "v3", "v4", "noac", "noatime", "nosuid", "nodev", "intr", "nointr"}
+	words := []string{
+		"ro",
+		"rw",
+		"soft",
+		"hard",
+		"tcp",
+		"udp",
+		"rdma",
+		"lock",
+		"nolock",
+		"v3",
+		"v4",
+		"noac",
+		"noatime",
+		"nosuid",
+		"nodev",
+		"intr",
+		"nointr",
+	}
 	for word := range strings.SplitSeq(s, ",") {
 		if !strings.Contains(word, "=") && !slices.Contains(words, word) {
 			return false
@@ -200,8 +218,8 @@ func isAlphanumeric(c rune) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// withOptions takes the options that choose a version out of text, and adds the
-// rest to the options.
+// withOptions takes the options that choose a version out of the text, and adds the rest to the
+// options.
 func (n NFS) withOptions(text string) (NFS, error) {
 	var keep []string
 	if n.Options != "" {
@@ -240,8 +258,8 @@ func (n NFS) withOptions(text string) (NFS, error) {
 	return n, errors.Join(contradiction(text), n.checkOptions())
 }
 
-// contradiction says that one list of options has two transports. Of two lists the later
-// one holds: rootflags= over what a server says.
+// contradiction reports that one list of options has two transports. Of two lists the later one
+// wins: rootflags= over what a server says.
 func contradiction(text string) error {
 	first := ""
 	for _, word := range splitOptions(text) {
@@ -306,7 +324,7 @@ func (n NFS) port(key string) uint16 {
 	return uint16(p)
 }
 
-// A Client is what a node knows of itself once its network is up.
+// A Client is what a node knows about itself once its network is up.
 type Client struct {
 	Addr     netip.Addr
 	Hostname string
@@ -322,7 +340,12 @@ type Client struct {
 func (n NFS) For(c Client) (NFS, error) {
 	if n.Server == "" {
 		if !c.Server.IsValid() || c.Server.IsUnspecified() {
-			return NFS{}, fmt.Errorf("find the NFS server of %s: neither the command line nor DHCP (next-server) names one: write server:%s", n.Path, n.Path)
+			return NFS{}, fmt.Errorf(
+				"find the NFS server of %s: neither the command line nor DHCP (next-server) names one: "+
+					"write server:%s",
+				n.Path,
+				n.Path,
+			)
 		}
 		n.Server = c.Server.Unmap().String()
 	}
@@ -332,7 +355,11 @@ func (n NFS) For(c Client) (NFS, error) {
 			name = c.Addr.Unmap().String()
 		}
 		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
-			return NFS{}, fmt.Errorf("replace %%s in the NFS path %s: the node has no usable host name or address (%q)", n.Path, name)
+			return NFS{}, fmt.Errorf(
+				"replace %%s in the NFS path %s: the node has no usable host name or address (%q)",
+				n.Path,
+				name,
+			)
 		}
 		n.Path = strings.Replace(n.Path, "%s", name, 1)
 	}

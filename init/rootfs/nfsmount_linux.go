@@ -27,12 +27,11 @@ type NFSMount struct {
 	Modules  Modules
 }
 
-// MountNFS mounts an export whose server and path are complete (see NFS.For) by
-// the first of its versions that works, from the first of the server's addresses
-// that it works with: of a name with several one may be down, or not serve this
-// node. A version whose module the image does not have is passed over, and a
-// module is loaded only when its version is tried. When none works, the error has
-// a line for each.
+// MountNFS mounts an export whose server and path are complete (see NFS.For) by the first of its
+// versions that works, from the first of the server's addresses that it works with: of several
+// addresses one may be down, or not serve this node. A version whose module the image does not
+// have is skipped, and a module is loaded only when its version is tried. When none works, the
+// error has a line for each.
 func MountNFS(ctx context.Context, n NFS, m NFSMount, log *slog.Logger) (Mounted, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -160,7 +159,7 @@ type nfsClient struct {
 	flags  MountOptions
 	server netip.Addr
 	log    *slog.Logger
-	// hopeless are versions that would fail as another did.
+	// hopeless are versions that would fail as another one did.
 	hopeless []NFSVersion
 }
 
@@ -177,7 +176,12 @@ func (c *nfsClient) try(ctx context.Context, v NFSVersion) (data string, err err
 	// The server is asked while the modules load: neither needs the other.
 	loaded := make(chan error, 1)
 	go func() { loaded <- c.load(ctx, modules) }()
-	facts := serverFacts{server: c.server, client: localAddr(c.server), nfsPort: c.n.port("port"), mountPort: c.n.port("mountport")}
+	facts := serverFacts{
+		server:    c.server,
+		client:    localAddr(c.server),
+		nfsPort:   c.n.port("port"),
+		mountPort: c.n.port("mountport"),
+	}
 	switch {
 	case v == NFS3:
 		err = c.askThree(ctx, &facts)
@@ -218,8 +222,8 @@ func (c *nfsClient) load(ctx context.Context, modules []string) error {
 	return nil
 }
 
-// lacking says of each version which module of it is not in the image; nil if one of them
-// has all. It is asked before anything is waited for, which no adapter or server mends.
+// lacking says for each version which of its modules is not in the image; nil if one of them has
+// all. It is called before anything is waited for: no adapter or server can fix this.
 func (c *nfsClient) lacking() refusals {
 	var refused refusals
 	var told []string
@@ -274,7 +278,11 @@ func (c *nfsClient) askThree(ctx context.Context, facts *serverFacts) error {
 	if facts.mountPort == 0 {
 		port, err := getPort(ctx, mountNet, c.server, programMount, 3)
 		if errors.Is(err, errNotRegistered) {
-			return fmt.Errorf("%s runs no mount daemon for NFS 3 over %s: check that rpc.mountd runs", c.server, mountNet)
+			return fmt.Errorf(
+				"%s runs no mount daemon for NFS 3 over %s: check that rpc.mountd runs",
+				c.server,
+				mountNet,
+			)
 		}
 		if err != nil {
 			return err
@@ -287,22 +295,35 @@ func (c *nfsClient) askThree(ctx context.Context, facts *serverFacts) error {
 	case err != nil:
 		return err
 	case status == mountNoEnt, status == mountAccess:
-		return fmt.Errorf("server %s does not export %s to this node: %s%s", c.server, c.n.Path, status, c.offered(ctx, mountNet, to))
+		return fmt.Errorf(
+			"server %s does not export %s to this node: %s%s",
+			c.server,
+			c.n.Path,
+			status,
+			c.offered(ctx, mountNet, to),
+		)
 	case status != mountOK:
 		return fmt.Errorf("server %s refuses %s: %s", c.server, c.n.Path, status)
-	case len(flavours) > 0 && !c.n.has("sec") && !slices.Contains(flavours, authSys) && !slices.Contains(flavours, authNone):
+	case len(flavours) > 0 && !c.n.has("sec") && !slices.Contains(flavours, authSys) &&
+		!slices.Contains(flavours, authNone):
 		return fmt.Errorf("server %s exports %s only with Kerberos (flavours %s): export it with sec=sys for a root",
 			c.server, c.n.Path, clip(fmt.Sprint(flavours), maxGroups))
 	}
 	if c.n.RDMA() || network == "udp" {
 		return nil
 	}
-	_, err = call(ctx, network, netip.AddrPortFrom(c.server, facts.nfsPort), false, procedure{programNFS, 3, 0, "NFS NULL"}, nil)
+	_, err = call(
+		ctx,
+		network,
+		netip.AddrPortFrom(c.server, facts.nfsPort),
+		false,
+		procedure{programNFS, 3, 0, "NFS NULL"},
+		nil,
+	)
 	return err
 }
 
-// offered is the second half of a refusal; a server that does not tell leaves it
-// empty.
+// offered is the second half of a refusal; a server that does not say leaves it empty.
 func (c *nfsClient) offered(ctx context.Context, network string, to netip.AddrPort) string {
 	exports, err := listExports(ctx, network, to)
 	if err != nil {
@@ -325,24 +346,32 @@ func localAddr(server netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// nameClient gives the NFS 4 client an identity. The kernel makes it of the
-// host name: nodes that all are "(none)" would be one client to the server, and
-// each would throw out the other's state (nfs4_unique_id in
-// Documentation/filesystems/nfs/client-identifier.rst).
+// nameClient gives the NFS 4 client an identity. The kernel makes it from the host name: nodes
+// that are all "(none)" would be one client to the server, and each would discard the other's
+// state (nfs4_unique_id in Documentation/filesystems/nfs/client-identifier.rst).
 func (c *nfsClient) nameClient(ctx context.Context, addr netip.Addr) {
 	const parameter = "/sys/module/nfs/parameters/nfs4_unique_id"
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil || !addr.IsValid() {
 		return
 	}
-	if name := unix.ByteSliceToString(u.Nodename[:]); name != "" && name != "(none)" && !strings.HasPrefix(name, "localhost") {
+	if name := unix.ByteSliceToString(
+		u.Nodename[:],
+	); name != "" && name != "(none)" &&
+		!strings.HasPrefix(name, "localhost") {
 		return
 	}
 	if b, err := kernfile.ReadFile(parameter); err == nil && len(bytes.TrimSpace(b)) > 0 {
 		return
 	}
 	if err := os.WriteFile(parameter, []byte("nodisk-"+addr.String()), 0o600); err != nil {
-		c.log.WarnContext(ctx, fmt.Sprintf("give the NFS 4 client a name of its own: %v: set a host name, or two nodes may disturb each other", err))
+		c.log.WarnContext(
+			ctx,
+			fmt.Sprintf(
+				"give the NFS 4 client a name of its own: %v: set a host name, or two nodes may disturb each other",
+				err,
+			),
+		)
 	}
 }
 
@@ -355,12 +384,22 @@ func (c *nfsClient) explain(ctx context.Context, v NFSVersion, o MountOptions, e
 	switch {
 	case why != "":
 	case errors.Is(err, unix.ENOENT):
-		why = fmt.Sprintf("server %s has no %s for NFS %s: its version 4 paths may begin elsewhere (fsid=0, Pseudo)", c.server, c.n.Path, v)
+		why = fmt.Sprintf(
+			"server %s has no %s for NFS %s: its version 4 paths may begin elsewhere (fsid=0, Pseudo)",
+			c.server,
+			c.n.Path,
+			v,
+		)
 		if port, err := getPort(ctx, "tcp", c.server, programMount, 3); err == nil {
 			why += c.offered(ctx, "tcp", netip.AddrPortFrom(c.server, port))
 		}
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		why = fmt.Sprintf("server %s does not let %s mount %s: check the clients and the security flavour of the export", c.server, localAddr(c.server), c.n.Path)
+		why = fmt.Sprintf(
+			"server %s does not let %s mount %s: check the clients and the security flavour of the export",
+			c.server,
+			localAddr(c.server),
+			c.n.Path,
+		)
 	case errors.Is(err, unix.EPROTONOSUPPORT):
 		why = "the server or this kernel does not speak it"
 	case errors.Is(err, unix.EINVAL):
@@ -379,7 +418,7 @@ func (c *nfsClient) explain(ctx context.Context, v NFSVersion, o MountOptions, e
 	case errors.Is(err, unix.ETIMEDOUT):
 		why = fmt.Sprintf("server %s answers too slowly or not at all", c.server)
 	case errors.Is(err, unix.ESTALE):
-		why = "the folder behind the export was replaced on the server: export it again there"
+		why = "the directory behind the export was replaced on the server: export it again there"
 	case errors.Is(err, unix.EIO):
 		why = "the server's answer was of no use: look at its log"
 	case errors.Is(err, unix.EBUSY):

@@ -14,9 +14,8 @@ type serverFacts struct {
 	mountPort      uint16 // v3 only; 0: the kernel asks rpcbind
 }
 
-// mountData builds the text for mount(2), whose words are those of
-// fs/nfs/fs_context.c. The user's options come behind ours, so that they win;
-// what only user space understands is left out.
+// mountData builds the text for mount(2), in the terms of fs/nfs/fs_context.c. The user's options
+// come after ours, so that they win; what only user space understands is left out.
 func (n NFS) mountData(v NFSVersion, f serverFacts) string {
 	words := []string{"vers=" + string(v)}
 	add := func(key, value string) {
@@ -36,8 +35,8 @@ func (n NFS) mountData(v NFSVersion, f serverFacts) string {
 		if f.mountPort != 0 {
 			add("mountport", strconv.Itoa(int(f.mountPort)))
 		}
-		// Locks of version 3 need rpc.statd, which does not run in an
-		// initramfs: without this word the mount would wait for it.
+		// Locks of version 3 need rpc.statd, which does not run in an initramfs: without this
+		// option the mount would wait for it.
 		if !n.has("lock") && !n.has("nolock") && !n.has("local_lock") {
 			words = append(words, "nolock")
 		}

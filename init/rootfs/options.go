@@ -26,7 +26,7 @@ func splitOptions(text string) []string {
 func (r Root) readOnly() bool {
 	options := r.Flags
 	if r.Kind == KindNFS {
-		options = r.NFS.Options // Flags are among them
+		options = r.NFS.Options // flags are among them
 	}
 	ro := r.ReadOnly
 	for _, word := range splitOptions(options) {

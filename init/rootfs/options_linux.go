@@ -17,13 +17,13 @@ type MountOptions struct {
 // ReadOnly reports whether the mount will be read-only.
 func (o MountOptions) ReadOnly() bool { return o.Flags&unix.MS_RDONLY != 0 }
 
-// flagWord is the effect of a generic option word on the flags.
+// flagWord is the effect of a generic option on the flags.
 type flagWord struct {
 	set, clear uintptr
 }
 
-// genericOption looks a word up as mount(8) does, FILESYSTEM-INDEPENDENT MOUNT
-// OPTIONS. Words that only mean something in fstab(5) have no effect.
+// genericOption looks an option up as mount(8) does, FILESYSTEM-INDEPENDENT MOUNT OPTIONS.
+// Options that only mean something in fstab(5) have no effect.
 func genericOption(word string) (f flagWord, known bool) {
 	const atimes = unix.MS_NOATIME | unix.MS_RELATIME | unix.MS_STRICTATIME
 	switch word {
@@ -94,9 +94,9 @@ func genericOption(word string) (f flagWord, known bool) {
 	return flagWord{}, false
 }
 
-// ParseMountOptions reads options separated by commas, as in rootflags= and
-// fstab. Later words win. A comma inside double quotes belongs to the word, as
-// in context="system_u:object_r:x:s0:c1,c2". ReadOnly is where it starts from.
+// ParseMountOptions reads options separated by commas, as in rootflags= and fstab. Later options
+// win. A comma inside double quotes belongs to the option, as in
+// context="system_u:object_r:x:s0:c1,c2". ReadOnly is where it starts from.
 func ParseMountOptions(text string, readOnly bool) (MountOptions, error) {
 	var (
 		o    MountOptions
@@ -108,7 +108,10 @@ func ParseMountOptions(text string, readOnly bool) (MountOptions, error) {
 	for _, word := range splitOptions(text) {
 		switch word {
 		case "bind", "rbind", "move", "remount", "shared", "private", "slave", "unbindable", "loop":
-			return MountOptions{}, fmt.Errorf("mount option %q is not for a root: it does something other than mount a filesystem", word)
+			return MountOptions{}, fmt.Errorf(
+				"mount option %q is not for a root: it does something other than mount a filesystem",
+				word,
+			)
 		}
 		f, known := genericOption(word)
 		if !known {

@@ -23,7 +23,7 @@ type Partition struct {
 // espType is the GUID of an EFI system partition (UEFI specification 5.3.3).
 const espType = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 
-// boots reports a partition that holds boot loaders or kernels and never a root.
+// boots reports whether a partition holds boot loaders or kernels and never a root.
 func (p Partition) boots() bool {
 	switch p.Type {
 	case espType, "0xef",
@@ -36,14 +36,14 @@ func (p Partition) boots() bool {
 	return false
 }
 
-// extended reports the MBR partition that only holds the logical ones.
+// extended reports whether this is the MBR partition that only holds the logical ones.
 func (p Partition) extended() bool {
 	return p.Type == "0x05" || p.Type == "0x0f" || p.Type == "0x85"
 }
 
-// tableEnd is up to which byte a disk is in use by its table: the end of its
-// last partition, or of the GPT's alternate header (UEFI specification 5.3.2),
-// which is in the last sector of the disk that the table was made for.
+// tableEnd is the byte up to which a disk is in use according to its table: the end of its last
+// partition, or of the GPT's alternate header (UEFI specification 5.3.2), which is in the last
+// sector of the disk that the table was made for.
 func tableEnd(h *head, sector int, table []Partition) int64 {
 	var end int64
 	for _, p := range table {
@@ -65,7 +65,10 @@ func ParsePartitions(r io.ReaderAt, sectorSize int) ([]Partition, error) {
 		sectorSize = 512
 	}
 	if sectorSize < 512 || sectorSize > 64<<10 || sectorSize&(sectorSize-1) != 0 {
-		return nil, fmt.Errorf("parse partition table: sector size %d is not a power of two from 512 to 65536", sectorSize)
+		return nil, fmt.Errorf(
+			"parse partition table: sector size %d is not a power of two from 512 to 65536",
+			sectorSize,
+		)
 	}
 	d := disk{r: r, sector: int64(sectorSize)}
 	mbr, err := d.read(0, 512)
@@ -119,9 +122,19 @@ func (d disk) gpt() ([]Partition, error) {
 	sum := binary.LittleEndian.Uint32(h[16:])
 	clear(h[16:20])
 	if got := crc32.ChecksumIEEE(h[:size]); got != sum {
-		return nil, fmt.Errorf("parse GPT: header checksum is %08x, should be %08x: repair it with sgdisk -e or parted", sum, got)
+		return nil, fmt.Errorf(
+			"parse GPT: header checksum is %08x, should be %08x: repair it with sgdisk -e or parted",
+			sum,
+			got,
+		)
 	}
-	first, count, each := binary.LittleEndian.Uint64(h[72:]), binary.LittleEndian.Uint32(h[80:]), binary.LittleEndian.Uint32(h[84:])
+	first, count, each := binary.LittleEndian.Uint64(
+		h[72:],
+	), binary.LittleEndian.Uint32(
+		h[80:],
+	), binary.LittleEndian.Uint32(
+		h[84:],
+	)
 	if each != gptEntrySize || count > gptMaxEntries || first < 2 || first > maxSector {
 		return nil, fmt.Errorf("parse GPT: %d entries of %d bytes at sector %d", count, each, first)
 	}
@@ -131,7 +144,11 @@ func (d disk) gpt() ([]Partition, error) {
 	}
 	sum = binary.LittleEndian.Uint32(h[88:])
 	if got := crc32.ChecksumIEEE(table); got != sum {
-		return nil, fmt.Errorf("parse GPT: checksum of the entries is %08x, should be %08x: repair it with sgdisk -e or parted", sum, got)
+		return nil, fmt.Errorf(
+			"parse GPT: checksum of the entries is %08x, should be %08x: repair it with sgdisk -e or parted",
+			sum,
+			got,
+		)
 	}
 	var parts []Partition
 	for n := 1; len(table) > 0; n, table = n+1, table[gptEntrySize:] {

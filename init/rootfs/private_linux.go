@@ -10,12 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mount calls mount(2), which cannot be interrupted where it matters: a disk or
-// server that is gone. So it runs beside, on a directory of its own next to dir,
-// and is moved to dir when it succeeds in time. A mount that succeeds after ctx
-// has ended is taken away again without touching what is on dir by then. That
-// needs nothing newer than MS_MOVE; the parent of dir must not be a shared mount,
-// which an initramfs is not.
+// mount calls mount(2), which cannot be interrupted where it matters: a disk or server that is
+// gone. So it runs in the background, on a directory of its own next to dir, and is moved to dir
+// when it succeeds in time. A mount that succeeds after ctx has ended is unmounted without
+// touching what is on dir by then. That needs nothing newer than MS_MOVE; the parent of dir must
+// not be a shared mount, which an initramfs is not.
 func mount(ctx context.Context, source, dir, fstype string, o MountOptions) error {
 	return mountAside(ctx, dir, func(own string) error {
 		return unix.Mount(source, own, fstype, o.Flags, o.Data)
@@ -40,7 +39,7 @@ func mountAside(ctx context.Context, dir string, call func(own string) error) er
 		case <-ctx.Done():
 		}
 		if err == nil {
-			_ = unix.Unmount(own, unix.MNT_DETACH) // nobody is left to be told
+			_ = unix.Unmount(own, unix.MNT_DETACH) // nobody is left to report to
 		}
 		_ = os.Remove(own)
 	}()
@@ -48,7 +47,10 @@ func mountAside(ctx context.Context, dir string, call func(own string) error) er
 	case err := <-done:
 		return errors.Join(move(own, dir, err), os.Remove(own))
 	case <-ctx.Done():
-		return fmt.Errorf("the kernel did not finish the mount, the disk or server does not answer: %w", context.Cause(ctx))
+		return fmt.Errorf(
+			"the kernel did not finish the mount, the disk or server does not answer: %w",
+			context.Cause(ctx),
+		)
 	}
 }
 

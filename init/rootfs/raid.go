@@ -44,7 +44,7 @@ func mdZero(b []byte, at int64) Filesystem {
 	if order.Uint32(b) != mdMagic {
 		order = binary.BigEndian
 	}
-	size := int64(order.Uint32(b[32:])) << 10 // what the array uses of the device
+	size := int64(order.Uint32(b[32:])) << 10 // how much of the device the array uses
 	if order.Uint32(b) != mdMagic || order.Uint32(b[4:]) != 0 || size > at {
 		return Filesystem{}
 	}

@@ -15,9 +15,11 @@ import (
 // (mlx5_ib of mlx5_core, mlx4_ib of mlx4_core) comes by a module of its own.
 const rdmaDeviceTime = 20 * time.Second
 
-// errNoRDMA is a node without an RDMA device.
-var errNoRDMA = errors.New("this node has no RDMA device: NFS over RDMA needs an InfiniBand or RoCE adapter and its driver " +
-	"(add its profile: mlx5, mlx4 or ib), and TCP does without: leave proto=rdma out")
+// errNoRDMA reports a node without an RDMA device.
+var errNoRDMA = errors.New(
+	"this node has no RDMA device: NFS over RDMA needs an InfiniBand or RoCE adapter and its driver " +
+		"(add its profile: mlx5, mlx4 or ib), and TCP does without: leave proto=rdma out",
+)
 
 // RDMA reports whether the mount is to go over RDMA: proto=rdma, proto=rdma6, or
 // the bare rdma of nfs(5).
@@ -45,7 +47,12 @@ func rdmaDevices(sysfs fs.FS) ([]string, error) {
 
 // awaitRDMA waits until the node has an RDMA device, at most [rdmaDeviceTime]. wait calls
 // done at once and after every event of a device until it reports true: [uevent.Wait].
-func awaitRDMA(ctx context.Context, sysfs fs.FS, wait func(ctx context.Context, done func() (bool, error)) error, log *slog.Logger) error {
+func awaitRDMA(
+	ctx context.Context,
+	sysfs fs.FS,
+	wait func(ctx context.Context, done func() (bool, error)) error,
+	log *slog.Logger,
+) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, rdmaDeviceTime, errNoRDMA)
 	defer cancel()
 	defer tellWait(log, "no RDMA device yet, and the root is by NFS over RDMA")()
@@ -63,8 +70,8 @@ func awaitRDMA(ctx context.Context, sysfs fs.FS, wait func(ctx context.Context, 
 	}
 }
 
-// familyProto is a value of proto= for a server with an address of that family: with IPv6
-// the kernel wants another word (proto=tcp6, rdma6; nfs(5)), and refuses that with IPv4.
+// familyProto is a value of proto= for a server with an address of that family: with IPv6 the
+// kernel wants another value (proto=tcp6, rdma6; nfs(5)), and refuses that with IPv4.
 func familyProto(word string, six bool) string {
 	key, value, _ := strings.Cut(word, "=")
 	if key != "proto" && key != "mountproto" {

@@ -21,7 +21,7 @@ type refusal struct {
 // refusedOptions is the error of a version whose options the kernel does not take.
 type refusedOptions struct {
 	data string // of mount(2)
-	more string // what is to be said besides
+	more string // what else is to be said
 	err  error
 }
 
@@ -31,20 +31,19 @@ func (e *refusedOptions) Error() string {
 
 func (e *refusedOptions) Unwrap() error { return e.err }
 
-// likes reports whether both say the same, but for the options.
+// likes reports whether both say the same, except for the options.
 func (e *refusedOptions) likes(o *refusedOptions) bool {
 	return e.more == o.more && e.err.Error() == o.err.Error()
 }
 
-// with are the options that both versions have: what only one of them has is of
-// nodisk's making.
+// with are the options that both versions have: what only one of them has was added by nodisk.
 func (e *refusedOptions) with(o *refusedOptions) *refusedOptions {
 	others := splitOptions(o.data)
 	common := slices.DeleteFunc(splitOptions(e.data), func(word string) bool { return !slices.Contains(others, word) })
 	return &refusedOptions{data: strings.Join(common, ","), more: e.more, err: e.err}
 }
 
-// A line is what is said of one version, or of several alike.
+// A line is what is said about one version, or about several alike.
 type line struct {
 	versions []string
 	server   netip.Addr

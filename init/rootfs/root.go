@@ -13,7 +13,7 @@ import (
 // A Kind is what a root is made of.
 type Kind uint8
 
-// The kinds. The zero value is no root at all.
+// The kinds. The zero value is not a root.
 const (
 	_          Kind = iota
 	KindBlock       // a filesystem on a disk or a partition, local or by iSCSI
@@ -37,8 +37,8 @@ func (k Kind) String() string {
 	return "none"
 }
 
-// A Root says where the root is and how it is mounted. It is made by ParseRoot
-// and, where NeedsRootPath tells so, completed by WithRootPath.
+// A Root says where the root is and how it is mounted. It is made by ParseRoot and, where
+// NeedsRootPath says so, completed by WithRootPath.
 type Root struct {
 	Kind Kind
 	// ISCSI are the disks to attach first, in order.
@@ -53,7 +53,7 @@ type Root struct {
 	Block Selector
 	// NFS is the export of KindNFS. Server and %s are completed by NFS.For.
 	NFS NFS
-	// RootPath tells that DHCP's root-path is still missing.
+	// RootPath is set while DHCP's root-path is still missing.
 	RootPath bool
 	FSType   string // rootfstype=; empty: as the superblock says
 	Flags    string // rootflags=
@@ -111,8 +111,10 @@ func (r Root) String() string {
 }
 
 // forms is the help of every root= error.
-const forms = "write root=iscsi:SERVER:PROTO:PORT:LUN:TARGET, root=LABEL=, UUID=, PARTUUID=, PARTLABEL= or /dev/NAME (with netroot=iscsi:... or netroot=dhcp for an iSCSI disk), " +
-	"root=/dev/nfs nfsroot=SERVER:/PATH, root=nfs:SERVER:/PATH, root=nfs4:SERVER:/PATH, root=SERVER:/PATH, root=dhcp or root=/dev/ram"
+const forms = "write root=iscsi:SERVER:PROTO:PORT:LUN:TARGET, root=LABEL=, UUID=, PARTUUID=, PARTLABEL= or " +
+	"/dev/NAME (with netroot=iscsi:... or netroot=dhcp for an iSCSI disk), " +
+	"root=/dev/nfs nfsroot=SERVER:/PATH, root=nfs:SERVER:/PATH, root=nfs4:SERVER:/PATH, root=SERVER:/PATH, " +
+	"root=dhcp or root=/dev/ram"
 
 // ParseRoot reads root=, netroot=, iscsiroot=, nfsroot=, rootfstype=, rootflags=, ro, rw,
 // rootwait and rootdelay=. The last root= counts, as in the kernel; every
@@ -134,7 +136,15 @@ func ParseRoot(args cmdline.Args, named ...Disk) (Root, error) {
 	var errs []error
 	if s, ok := args.Last("rootdelay"); ok {
 		if _, err := strconv.ParseUint(s, 10, 31); err != nil {
-			errs = append(errs, &cmdline.ValueError{Key: "rootdelay", Value: s, Problem: "is not a number of seconds", Fix: "leave it out: nodisk waits for the device itself"})
+			errs = append(
+				errs,
+				&cmdline.ValueError{
+					Key:     "rootdelay",
+					Value:   s,
+					Problem: "is not a number of seconds",
+					Fix:     "leave it out: nodisk waits for the device itself",
+				},
+			)
 		}
 	}
 	value, ok := args.Last("root")
@@ -170,7 +180,15 @@ func ParseRoot(args cmdline.Args, named ...Disk) (Root, error) {
 		errs = append(errs, missing(args))
 	}
 	if boot == "nfs" && r.Kind == KindBlock {
-		errs = append(errs, &cmdline.ValueError{Key: "boot", Value: boot, Problem: "contradicts the root on a disk", Fix: "leave it out, or write root=/dev/nfs nfsroot=SERVER:/PATH"})
+		errs = append(
+			errs,
+			&cmdline.ValueError{
+				Key:     "boot",
+				Value:   boot,
+				Problem: "contradicts the root on a disk",
+				Fix:     "leave it out, or write root=/dev/nfs nfsroot=SERVER:/PATH",
+			},
+		)
 	}
 	if err := r.dropBare(firmware); err != nil {
 		errs = append(errs, err)
@@ -190,17 +208,19 @@ func ParseRoot(args cmdline.Args, named ...Disk) (Root, error) {
 	return r, nil
 }
 
-// bootWord is boot= where it says where the root is: nfs or local, those of
-// initramfs-tools(7). casper and live-boot use the key for a live system; dracut and
-// others for more that is no business of nodisk's.
+// bootWord is boot= where it says where the root is: nfs or local, those of initramfs-tools(7).
+// casper and live-boot use the key for a live system; dracut and others for more that does not
+// concern nodisk.
 func bootWord(args cmdline.Args) (string, error) {
 	switch word, _ := args.Last("boot"); word {
 	case "nfs", "local":
 		return word, nil
 	case "live", "casper":
 		return "", &cmdline.ValueError{
-			Key: "boot", Value: word, Problem: "asks for a live system: an image on a medium or a share, which is not built yet",
-			Fix: "leave it out, with root=nfs:SERVER:/PATH for a directory that holds the root's files",
+			Key:     "boot",
+			Value:   word,
+			Problem: "asks for a live system: an image on a medium or a share, which is not built yet",
+			Fix:     "leave it out, with root=nfs:SERVER:/PATH for a directory that holds the root's files",
 		}
 	}
 	return "", nil
@@ -209,7 +229,12 @@ func bootWord(args cmdline.Args) (string, error) {
 // missing is the error of a command line without a root.
 func missing(args cmdline.Args) error {
 	if nfsroot, ok := args.Last("nfsroot"); ok {
-		return &cmdline.ValueError{Key: "nfsroot", Value: nfsroot, Problem: "is there but root= is not", Fix: "add root=/dev/nfs"}
+		return &cmdline.ValueError{
+			Key:     "nfsroot",
+			Value:   nfsroot,
+			Problem: "is there but root= is not",
+			Fix:     "add root=/dev/nfs",
+		}
 	}
 	for _, k := range ImageKeys() {
 		if value, ok := args.Last(k.Name); ok {
@@ -242,7 +267,12 @@ func NamesFirmware(args cmdline.Args) bool {
 func isFirmware(netroot string) bool { return netroot == "ibft" || netroot == "iscsi:ibft" }
 
 func notBuilt(key, value, what string) error {
-	return &cmdline.ValueError{Key: key, Value: value, Problem: "asks for a root from " + what + ", which is not built yet", Fix: forms}
+	return &cmdline.ValueError{
+		Key:     key,
+		Value:   value,
+		Problem: "asks for a root from " + what + ", which is not built yet",
+		Fix:     forms,
+	}
 }
 
 // parseNetroot leaves the disks in ISCSI, the named ones last, and DHCP or NFS in Kind.
@@ -250,7 +280,15 @@ func (r *Root) parseNetroot(values []string, named []Disk, link pathLink, byPath
 	var errs []error
 	for _, v := range values {
 		bad := func(problem string) {
-			errs = append(errs, &cmdline.ValueError{Key: "netroot", Value: hideSecrets(v), Problem: problem, Fix: "write netroot=iscsi:SERVER:PROTO:PORT:LUN:TARGET or netroot=dhcp"})
+			errs = append(
+				errs,
+				&cmdline.ValueError{
+					Key:     "netroot",
+					Value:   hideSecrets(v),
+					Problem: problem,
+					Fix:     "write netroot=iscsi:SERVER:PROTO:PORT:LUN:TARGET or netroot=dhcp",
+				},
+			)
 		}
 		problem, _ := foreign(v)
 		switch {
@@ -285,7 +323,15 @@ func (r *Root) parseNetroot(values []string, named []Disk, link pathLink, byPath
 		r.Block = link.part
 	}
 	if len(r.ISCSI) > 0 && r.Kind != 0 {
-		errs = append(errs, &cmdline.ValueError{Key: "netroot", Value: r.Kind.String(), Problem: "contradicts the netroot=iscsi: beside it", Fix: "keep one of them"})
+		errs = append(
+			errs,
+			&cmdline.ValueError{
+				Key:     "netroot",
+				Value:   r.Kind.String(),
+				Problem: "contradicts the netroot=iscsi: beside it",
+				Fix:     "keep one of them",
+			},
+		)
 	}
 	return errors.Join(errs...)
 }
@@ -355,7 +401,7 @@ func (r *Root) parseRoot(value string, args cmdline.Args) error {
 	return nil
 }
 
-// isServerPath tells 10.0.0.1:/path from everything else that is in the grammar.
+// isServerPath distinguishes 10.0.0.1:/path from everything else in the grammar.
 func isServerPath(s string) bool {
 	server, _, ok := strings.Cut(s, ":/")
 	return ok && server != "" && !strings.ContainsAny(server, "=/")
@@ -363,7 +409,12 @@ func isServerPath(s string) bool {
 
 func (r *Root) parseDevNFS(value string, args cmdline.Args) error {
 	if len(r.ISCSI) > 0 {
-		return &cmdline.ValueError{Key: "root", Value: value, Problem: "is an NFS export, which netroot=iscsi: contradicts", Fix: "keep one of them"}
+		return &cmdline.ValueError{
+			Key:     "root",
+			Value:   value,
+			Problem: "is an NFS export, which netroot=iscsi: contradicts",
+			Fix:     "keep one of them",
+		}
 	}
 	if r.Kind == KindNFS { // netroot=nfs: says all
 		return nil
@@ -374,7 +425,12 @@ func (r *Root) parseDevNFS(value string, args cmdline.Args) error {
 		n.Versions = onlyFour()
 	}
 	if err != nil {
-		return &cmdline.ValueError{Key: "nfsroot", Value: nfsroot, Problem: err.Error(), Fix: "write nfsroot=SERVER:/PATH,OPTIONS, or leave it out for what DHCP says"}
+		return &cmdline.ValueError{
+			Key:     "nfsroot",
+			Value:   nfsroot,
+			Problem: err.Error(),
+			Fix:     "write nfsroot=SERVER:/PATH,OPTIONS, or leave it out for what DHCP says",
+		}
 	}
 	r.Kind, r.NFS, r.RootPath = KindNFS, n, n.Path == ""
 	return nil

@@ -234,7 +234,7 @@ func TestWithRootPath(t *testing.T) {
 		{"root=dhcp", "10.0.0.1:/srv/größe", "10.0.0.1:/srv/größe by NFS 4.2, 4.1, 4.0, 3, read-only"},
 		{"root=/dev/nfs", "10.0.0.1:/srv\nroot", fail + `\n`},
 		{"root=/dev/nfs", spec, fail + "is an iSCSI disk, but root=/dev/nfs wants an export"},
-		{"netroot=dhcp root=LABEL=a", "10.0.0.1:/srv", fail + "is no iSCSI disk, but root=LABEL=a wants one"},
+		{"netroot=dhcp root=LABEL=a", "10.0.0.1:/srv", fail + "is not an iSCSI disk, but root=LABEL=a wants one"},
 	} {
 		r, err := ParseRoot(cmdline.Parse(tt.line))
 		if err != nil {

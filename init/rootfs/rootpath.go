@@ -8,13 +8,12 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
-// RootPathKey is how messages call DHCP's word.
+// RootPathKey is what errors call DHCP's option.
 const RootPathKey = "root-path (DHCP option 17)"
 
-// WithRootPath completes a root by the root-path that DHCP gave, empty when it
-// gave none. A root that needs none comes back as it is. The value has all the
-// forms of root= that name a server; a bare /path is an export of DHCP's
-// next-server.
+// WithRootPath completes a root by the root-path that DHCP gave, empty when it gave none. A root
+// that needs none is returned as it is. The value has all the forms of root= that name a server;
+// a bare /path is an export of DHCP's next-server.
 func (r Root) WithRootPath(rootPath string) (Root, error) {
 	rootPath = strings.Trim(rootPath, " \t\r\n\x00")
 	disk := rootPath == "iscsi" || strings.HasPrefix(rootPath, "iscsi:")
@@ -36,10 +35,16 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 		if kind == KindNFS {
 			name = "write nfsroot=SERVER:/PATH (what the kernel and dracut take then is nfsroot=/tftpboot/%s)"
 		}
-		return bad("is missing from the lease, and the command line leaves the root to it", "set option 17 in the DHCP server, or "+name)
+		return bad(
+			"is missing from the lease, and the command line leaves the root to it",
+			"set option 17 in the DHCP server, or "+name,
+		)
 	case printable([]byte(rootPath)) != rootPath:
 		rootPath = strconv.Quote(hideSecrets(rootPath))
-		return bad("holds bytes that are not text", "mend option 17 in the DHCP server, and look for a server that should not be there")
+		return bad(
+			"holds bytes that are not text",
+			"mend option 17 in the DHCP server, and look for a server that should not be there",
+		)
 	case what != "":
 		return bad("asks for a root from "+what+", which is not built yet", "use iscsi: or nfs: there")
 	case problem != "":
@@ -54,7 +59,10 @@ func (r Root) WithRootPath(rootPath string) (Root, error) {
 		r.Kind, r.ISCSI = KindBlock, []Disk{d}
 		return r, nil
 	case kind == KindBlock:
-		return bad(fmt.Sprintf("is no iSCSI disk, but root=%s wants one", r.Block), "write root=dhcp, or give netroot=iscsi:")
+		return bad(
+			fmt.Sprintf("is not an iSCSI disk, but root=%s wants one", r.Block),
+			"write root=dhcp, or give netroot=iscsi:",
+		)
 	}
 	n, err := ParseNFS(rootPath)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// ONC RPC version 2 (RFC 5531), as much as a few procedures need whose arguments
-// and results are small.
+// ONC RPC version 2 (RFC 5531), as much of it as a few procedures with small arguments and
+// results need.
 const (
 	rpcCall    = 0
 	rpcReply   = 1
@@ -63,8 +63,8 @@ func appendCall(xid uint32, p procedure, args []byte) []byte {
 	return append(appendUint32(b, 0), args...)
 }
 
-// parseReply returns the results of an accepted call. Ok is false for a message
-// that is not the answer to xid.
+// parseReply returns the results of an accepted call. ok is false for a message that is not the
+// answer to xid.
 func parseReply(msg []byte, xid uint32, p procedure) (results []byte, ok bool, err error) {
 	r := xdrReader{b: msg}
 	if len(msg) < 8 || r.uint32() != xid || r.uint32() != rpcReply {
@@ -135,7 +135,14 @@ func readRecord(r io.Reader) ([]byte, error) {
 // call asks one procedure and returns its results. Network is tcp or udp. The
 // call ends after 5 s or with ctx, whatever comes first. With privileged set it
 // comes from a port below 1024 where the process may use one.
-func call(ctx context.Context, network string, to netip.AddrPort, privileged bool, p procedure, args []byte) ([]byte, error) {
+func call(
+	ctx context.Context,
+	network string,
+	to netip.AddrPort,
+	privileged bool,
+	p procedure,
+	args []byte,
+) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	conn, err := dial(ctx, network, to, privileged)
@@ -220,11 +227,22 @@ func unreachable(p procedure, network string, to netip.AddrPort, err error) erro
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no %s on %s (%s): %s: %w", service, to, network, check, err)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no answer from the %s on %s (%s): check the address, the cable and the firewall: %w", service, to, network, err)
+		return fmt.Errorf(
+			"no answer from the %s on %s (%s): check the address, the cable and the firewall: %w",
+			service,
+			to,
+			network,
+			err,
+		)
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return fmt.Errorf("no way to the %s on %s: check the gateway and the network mask: %w", service, to, err)
+		return fmt.Errorf("no route to the %s on %s: check the gateway and the network mask: %w", service, to, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return fmt.Errorf("the %s on %s closed the connection without an answer: check its log and /etc/hosts.allow: %w", service, to, err)
+		return fmt.Errorf(
+			"the %s on %s closed the connection without an answer: check its log and /etc/hosts.allow: %w",
+			service,
+			to,
+			err,
+		)
 	}
 	return fmt.Errorf("ask the %s on %s (%s): %w", service, to, network, err)
 }
@@ -233,9 +251,8 @@ func unreachable(p procedure, network string, to netip.AddrPort, err error) erro
 // known services (RPC_DEF_MIN_RESVPORT in include/linux/sunrpc/xprtsock.h).
 const minPort, maxPort = 665, 1023
 
-// dial connects. A privileged port is taken from a random place of the range on:
-// exports that are "secure" (the default of most servers) want one. Without the
-// privilege any port will do.
+// dial connects. A privileged port is sought from a random place in the range on: exports that
+// are "secure" (the default of most servers) want one. Without the privilege any port will do.
 func dial(ctx context.Context, network string, to netip.AddrPort, privileged bool) (net.Conn, error) {
 	const count = maxPort - minPort + 1
 	first := rand.IntN(count)

@@ -47,11 +47,11 @@ type Selector struct {
 	Value string // decoded; for ByName without "/dev/"
 }
 
-// IsZero tells the Selector that names nothing.
+// IsZero reports whether the Selector names nothing.
 func (s Selector) IsZero() bool { return s == Selector{} }
 
-// OfFirstDisk tells the selectors that choose on the first disk alone that was attached
-// (see FindOn): the zero Selector, and the number of a partition.
+// OfFirstDisk reports whether the selector chooses only on the first disk that was attached (see
+// FindOn): the zero Selector, and the number of a partition.
 func (s Selector) OfFirstDisk() bool { return s.IsZero() || s.By == ByNumber }
 
 // String spells it as the command line does, quoted when the value holds white
@@ -104,9 +104,11 @@ func newSelector(by SelectBy, value string) (Selector, error) {
 	case err != nil:
 		return Selector{}, err
 	case value == "":
-		return Selector{}, fmt.Errorf("has no value behind %s=", by)
+		return Selector{}, fmt.Errorf("has no value after %s=", by)
 	case by == ByPartUUID && strings.Contains(value, "/PARTNROFF="):
-		return Selector{}, errors.New("counts from another partition (PARTNROFF), which is not supported: give the partition's own PARTUUID")
+		return Selector{}, errors.New(
+			"counts from another partition (PARTNROFF), which is not supported: give the partition's own PARTUUID",
+		)
 	}
 	return Selector{By: by, Value: value}, nil
 }
@@ -116,24 +118,35 @@ func parseDevice(path string) (Selector, error) {
 		kind, value, _ := strings.Cut(link, "/")
 		by := selectBy(strings.ToUpper(kind))
 		if by == 0 || kind != strings.ToLower(kind) {
-			return Selector{}, fmt.Errorf("is a link that udev makes, and there is no udev before the root: only /dev/disk/by-label, by-uuid, by-partlabel and by-partuuid are known, not by-%s", kind)
+			return Selector{}, fmt.Errorf(
+				"is a link that udev makes, and there is no udev before the root: only /dev/disk/by-label, "+
+					"by-uuid, by-partlabel and by-partuuid are known, not by-%s",
+				kind,
+			)
 		}
 		return newSelector(by, value)
 	}
 	switch {
 	case path == "":
-		return Selector{}, errors.New("has no name behind /dev/")
+		return Selector{}, errors.New("has no name after /dev/")
 	case strings.HasPrefix(path, "mapper/") || isNumbered(path, "dm-"):
-		return Selector{}, errors.New("is a device-mapper device (LVM, LUKS, multipath), which nodisk does not assemble: put the root on a disk or a partition")
+		return Selector{}, errors.New(
+			"is a device-mapper device (LVM, LUKS, multipath), which nodisk does not assemble: put the root on a " +
+				"disk or a partition",
+		)
 	case strings.HasPrefix(path, "md/") || isNumbered(path, "md"):
-		return Selector{}, errors.New("is a software RAID, which nodisk does not assemble: put the root on a disk or a partition")
+		return Selector{}, errors.New(
+			"is a software RAID, which nodisk does not assemble: put the root on a disk or a partition",
+		)
 	case strings.ContainsAny(path, "/ \t\"'\\") || path == "." || path == "..":
-		return Selector{}, errors.New("is not the kernel's name of a disk or partition, such as /dev/sda1 (an LVM volume is not assembled)")
+		return Selector{}, errors.New(
+			"is not the kernel's name of a disk or partition, such as /dev/sda1 (an LVM volume is not assembled)",
+		)
 	}
 	return Selector{By: ByName, Value: path}, nil
 }
 
-// isNumbered tells dm-0 from dm-crypt.
+// isNumbered distinguishes dm-0 from dm-crypt.
 func isNumbered(name, prefix string) bool {
 	digits, ok := strings.CutPrefix(name, prefix)
 	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""

@@ -21,10 +21,10 @@ type Filesystem struct {
 	Label string // without trailing white space
 	UUID  string // "1b2c3d4e-...", vfat "1A2B-3C4D", iso9660 "2026-01-31-..."
 
-	// Size is how many bytes from the start of the device are the filesystem's;
-	// 0 when the superblock does not tell.
+	// Size is how many bytes from the start of the device are the filesystem's; 0 when the
+	// superblock does not say.
 	Size int64
-	// Devices is of how many devices a btrfs is made; Device tells them apart.
+	// Devices is how many devices a btrfs consists of; Device tells them apart.
 	Devices, Device uint64
 	// AtEnd: the superblock is at the device's end, and what seems to be at its
 	// start, a partition table even, is inside of the volume.
@@ -71,8 +71,7 @@ func Probe(r io.ReaderAt, size, used int64) (Filesystem, error) {
 	return f, nil
 }
 
-// outermost reports whether the start of the device already tells what to do
-// first.
+// outermost reports whether the start of the device already decides what to do first.
 func (f Filesystem) outermost() bool {
 	c := f.container()
 	return c.what != "" && !c.aside && f.Type != typeSquash3
@@ -121,8 +120,8 @@ func readHead(r io.ReaderAt) (*head, error) {
 	return h, nil
 }
 
-// ReadAt serves what is in memory from there. It reads zeros, not EOF, behind
-// the end of a device shorter than 68 KiB.
+// ReadAt serves what is in memory from there. It reads zeros, not EOF, after the end of a device
+// shorter than 68 KiB.
 func (h *head) ReadAt(p []byte, off int64) (int, error) {
 	if off >= 0 && off+int64(len(p)) <= int64(len(h.data)) {
 		return copy(p, h.data[off:]), nil

@@ -34,7 +34,7 @@ func listNodes(sysfs fs.FS, names []string) ([]node, error) {
 		for _, e := range entries {
 			longest = max(longest, len(e.Name()))
 		}
-		// sdb before sdaa, as the kernel counts: the folder is sorted by name,
+		// sdb before sdaa, as the kernel counts: the directory is sorted by name,
 		// so sorting by length is all that is left.
 		for n := 1; n <= longest; n++ {
 			for _, e := range entries {
@@ -55,7 +55,12 @@ func listNodes(sysfs fs.FS, names []string) ([]node, error) {
 // is left out.
 func listDisk(sysfs fs.FS, name string) []node {
 	dir := "block/" + name
-	d := node{name: name, disk: name, size: 512 * attr(sysfs, dir+"/size"), sector: int(attr(sysfs, dir+"/queue/logical_block_size"))}
+	d := node{
+		name:   name,
+		disk:   name,
+		size:   512 * attr(sysfs, dir+"/size"),
+		sector: int(attr(sysfs, dir+"/queue/logical_block_size")),
+	}
 	d.ro = attr(sysfs, dir+"/ro") == 1
 	if d.size == 0 || attr(sysfs, dir+"/hidden") == 1 {
 		return nil
@@ -85,7 +90,7 @@ func listDisk(sysfs fs.FS, name string) []node {
 		p.ro = attr(sysfs, sub+"/ro") == 1
 		if p.number > 0 && p.size > 0 {
 			parts = append(parts, p)
-			// The folder has p10 before p2.
+			// The directory has p10 before p2.
 			for i := len(parts) - 1; i > 0 && parts[i].number < parts[i-1].number; i-- {
 				parts[i-1], parts[i] = parts[i], parts[i-1]
 			}

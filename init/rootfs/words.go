@@ -15,8 +15,8 @@ const (
 	maxLabel  = 64  // a label
 )
 
-// enumerate joins words with commas, as many as fit into limit bytes, and counts
-// the rest. The first one is there in any case, cut when it is too long.
+// enumerate joins words with commas, as many as fit into limit bytes, and counts the rest. The
+// first one is always included, cut when it is too long.
 func enumerate(words []string, limit int) string {
 	var b strings.Builder
 	for i, w := range words {

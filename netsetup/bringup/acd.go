@@ -7,7 +7,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// acd is newProbed for an interface.
+// acd is lease.NewACD for an interface.
 func (r *runner) acd(n *attachment, inner lease.Protocol, d link.Device) lease.Protocol {
 	if r.config.NoProbe {
 		return inner
@@ -15,9 +15,9 @@ func (r *runner) acd(n *attachment, inner lease.Protocol, d link.Device) lease.P
 	return lease.NewACD(inner, d, r.ours, n.job.Gateway)
 }
 
-// ours reports whether a hardware address is one of this node: what its other
-// interfaces say on the same link, and a bond hears of itself by another port,
-// is no conflict. Of InfiniBand the queue pair before the GUID may differ.
+// ours reports whether a hardware address belongs to this node: what its other interfaces say on
+// the same link, and what a bond hears of itself through another port, is not a conflict. On
+// InfiniBand the queue pair before the GUID may differ.
 func (r *runner) ours(a link.HardwareAddr) bool {
 	for _, n := range r.attachments {
 		if a.Identifies(n.dev) || n.job != nil && a == n.job.NewAddr {
@@ -27,8 +27,8 @@ func (r *runner) ours(a link.HardwareAddr) bool {
 	return false
 }
 
-// settle hands on a lease of the slot that is held back, or has one taken that was
-// refused for want of a way, and reports whether there was one.
+// settle hands on a lease of the job that is held back, or takes one that was refused for want of
+// a route, and reports whether there was one.
 func (r *runner) settle(s *job, now time.Time) bool {
 	for _, n := range r.attachments {
 		if p, ok := n.protocol.(*lease.ACD); ok && n.job == s && s.open() && p.Lease != nil {

@@ -87,7 +87,8 @@ func TestUpDeclines(t *testing.T) {
 	c.hold("10.77.0.23", true)
 	log := c.dnsmasq("--dhcp-range=10.77.0.100,10.77.0.200,255.255.255.0,1h", "--dhcp-host="+macA.String()+",10.77.0.23")
 	s, buf, err := up(t, "ip=eth0:dhcp", 20*time.Second)
-	// Not the 10 s of RFC 2131 section 3.1. The kernel may hold the news of a link back for a second (net/core/link_watch.c).
+	// Not the 10 s of RFC 2131 section 3.1. The kernel may hold the news of a link back for a
+	// second (net/core/link_watch.c).
 	if err != nil || len(s.Addrs) != 1 || s.Addrs[0] == prefix("10.77.0.23/24") || s.Took > 5*time.Second {
 		t.Errorf("%v, %v", s, err)
 	}

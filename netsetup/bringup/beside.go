@@ -10,19 +10,20 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// served reports whether what the root needs of the network is there: the boot could go
-// on with what is up, a lease has the root path if that names the root, and a server of
-// the root is reached if any is known.
+// served reports whether the network provides what the root needs: the boot could go on with what
+// is up, a lease has the root path if one must name the root, and a server of the root can be
+// reached if any is known.
 func (r *runner) served() bool {
 	have := r.have()
 	needs := r.config.Needs
-	path := needs.RootPath == nil || slices.ContainsFunc(have, func(a netsetup.Accepted) bool { return needs.RootPath(a.Lease.RootPath) == nil })
+	path := needs.RootPath == nil ||
+		slices.ContainsFunc(have, func(a netsetup.Accepted) bool { return needs.RootPath(a.Lease.RootPath) == nil })
 	return path && len(r.lost()) == 0 && r.enough()
 }
 
-// limits returns how long a word may be without carrier, and how long it may take to
-// get its address then; 0 for as long as the context allows. What the command line
-// says goes before the limits of what is there besides.
+// limits returns how long an argument may be without carrier, and how long it may then take to
+// get its address; 0 means as long as the context allows. What the command line says takes
+// precedence over the limits that follow from what else is up.
 func (r *runner) limits(s *job) (carrier, asking time.Duration) {
 	c := r.config
 	carrier = c.CarrierTimeout
@@ -43,8 +44,8 @@ func (r *runner) limits(s *job) (carrier, asking time.Duration) {
 	return cmp.Or(carrier, spareCarrier), cmp.Or(asking, spare)
 }
 
-// overdue ends the wait for a word whose time is over: where the boot can go on it does,
-// and the word comes beside it when it can; else it has failed.
+// overdue ends the wait for an argument whose time is up: if the boot can go on it does, and the
+// argument comes beside it when it can; otherwise it has failed.
 func (r *runner) overdue(s *job, now time.Time) (failed bool) {
 	what := r.waitingFor(s, now)
 	if !r.enough() {
@@ -55,11 +56,11 @@ func (r *runner) overdue(s *job, now time.Time) (failed bool) {
 	return false
 }
 
-// beside reports whether a word itself is what comes beside the boot.
+// beside reports whether this is an argument of the command line that comes beside the boot.
 func (s *job) beside() bool { return s.spare && s.of == nil }
 
-// behind puts the default routes of a word that comes beside the boot behind those that
-// the boot goes by already, whichever word is the first.
+// behind puts the default routes of an argument that comes beside the boot behind those that the
+// boot already uses, whichever argument is the first.
 func (s *job) behind(steps []link.Step) []link.Step {
 	if !s.beside() {
 		return steps

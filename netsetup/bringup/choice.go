@@ -12,13 +12,13 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// promiseTime is how long Up waits for an interface that has been offered what the
-// boot can use, when another serves already.
+// promiseTime is how long Up waits for an interface that has been offered what the boot can use,
+// when another serves already.
 const promiseTime = time.Second
 
 var errNotNeeded = errors.New("another interface has what the boot needs")
 
-// word is the slot of the ip= word that a spare belongs to.
+// word is the job of the ip= argument that a spare belongs to.
 func (s *job) word() *job {
 	if s.of != nil {
 		return s.of
@@ -32,7 +32,12 @@ func (r *runner) unfit(n *attachment, l lease.Lease) string {
 	if n.won || w.have == nil && !w.content.IsZero() && w.need.RootPath == nil {
 		return ""
 	}
-	why := r.config.Unfit(w.need, w.have == nil, r.have(), netsetup.Accepted{Dev: n.dev.Name, Pos: n.job.pos, Lease: n.job.Override(l)})
+	why := r.config.Unfit(
+		w.need,
+		w.have == nil,
+		r.have(),
+		netsetup.Accepted{Dev: n.dev.Name, Pos: n.job.pos, Lease: n.job.Override(l)},
+	)
 	if why != "" && w.open() && w.need.RootPath == nil {
 		r.doubt(n)
 	}
@@ -42,7 +47,7 @@ func (r *runner) unfit(n *attachment, l lease.Lease) string {
 	return why
 }
 
-// judge has the offers of DHCP servers looked at before one is asked for.
+// judge returns the check of a DHCP server's offer, made before the lease is requested.
 func (r *runner) judge(n *attachment) func(lease.Lease) error {
 	return func(l lease.Lease) error {
 		if r.all(n.job) {
@@ -57,8 +62,8 @@ func (r *runner) judge(n *attachment) func(lease.Lease) error {
 	}
 }
 
-// refuses looks at what a protocol wants, and takes a lease that is of no use out of
-// it. It reports whether the interface is no longer needed.
+// refuses looks at the outcome of a protocol, and removes a lease that is of no use from it. It
+// reports whether the interface is no longer needed.
 func (r *runner) refuses(n *attachment, o *lease.Outcome) bool {
 	w := n.job.word()
 	why := ""
@@ -85,7 +90,7 @@ func (r *runner) refuses(n *attachment, o *lease.Outcome) bool {
 	return false
 }
 
-// accept keeps the lease of an interface, and decides about the others of its word.
+// accept keeps the lease of an interface, and decides about the others of its argument.
 func (r *runner) accept(n *attachment, l lease.Lease) {
 	w := n.job.word()
 	n.won, n.refused = true, ""
@@ -104,17 +109,16 @@ func (r *runner) accept(n *attachment, l lease.Lease) {
 	r.askAgain(w)
 }
 
-// drop lets the other interfaces of a word go: leases are given back, and what
-// nodisk set up is set down. With rd.neednet they go on for addresses of their own,
-// and so do those that may reach a host better. Sockets close; the winner's serve to
-// prolong its lease.
+// drop lets the other interfaces of an argument go: leases are given back, and what nodisk set up
+// is set down. With rd.neednet they go on for addresses of their own, and so do those that may
+// reach a host better. Sockets close; the winner's remain, to renew its lease.
 func (r *runner) drop(w *job) {
 	for _, n := range r.sorted() {
 		if n.job == nil || n.job.word() != w || n.won {
 			continue
 		}
 		if n.job == w && w.lost != nil && w.err == nil {
-			continue // the boot goes by it, whatever another has got beside it
+			continue // the boot uses it, whatever else another interface has got
 		}
 		goesOn := r.all(w) || !r.complete(w)
 		switch {
@@ -128,8 +132,8 @@ func (r *runner) drop(w *job) {
 	}
 }
 
-// giveUp gives back what the interface was leased and is not used, with the address
-// that it may have got to be checked.
+// giveUp gives back a lease of the interface that is not used, with the address that it may have
+// been given to be checked.
 func (r *runner) giveUp(n *attachment) {
 	r.release(n)
 	for _, a := range slices.Clone(r.made.Addrs) {
@@ -155,19 +159,19 @@ func (r *runner) leave(n *attachment, down bool) {
 	}
 }
 
-// leaveSpares ends the search for better ways.
+// leaveSpares ends the search for better routes.
 func (r *runner) leaveSpares() {
 	for _, n := range r.attachments {
 		if n.job != nil && n.job.spare && n.job.open() && !r.all(n.job) {
-			// What a word of the command line is about stays up, as where it has failed: it
-			// was asked for, and others may be on it without the kernel's telling.
+			// What an argument of the command line is about stays up, as it does where it has
+			// failed: it was asked for, and others may be using it without the kernel saying so.
 			r.leave(n, !n.job.beside())
 		}
 	}
 }
 
-// promised reports whether an interface is about to get a lease that its word, which
-// has one already, can use as well; and until when that is waited for.
+// promised reports whether an interface is about to get a lease that its argument, which has one
+// already, can use as well; and until when to wait for it.
 func (r *runner) promised(w *job, now time.Time) (time.Time, bool) {
 	if until, seeks := r.seeksWay(w, now); seeks {
 		return until, true
@@ -187,8 +191,8 @@ func (r *runner) promised(w *job, now time.Time) (time.Time, bool) {
 	return until, false
 }
 
-// setDown takes an interface down that nodisk set up and nobody needs. The
-// kernel waits some milliseconds for each, so that is done beside the rest.
+// setDown takes down an interface that nodisk set up and nobody needs. The kernel waits some
+// milliseconds for each, so it is done in the background.
 func (r *runner) setDown(n *attachment) {
 	if n.job == nil || n.job.word().Named() || n.wasUp || n.below || !n.ready || r.all(n.job) {
 		return
@@ -198,11 +202,14 @@ func (r *runner) setDown(n *attachment) {
 			return // the other family needs it
 		}
 		if o.dev.Parent == n.key.index {
-			return // somebody has made another of it
+			return // somebody has made another interface of it
 		}
 	}
 	n.ready = false
-	r.before.Links = slices.DeleteFunc(slices.Clone(r.before.Links), func(name string) bool { return name == n.dev.Name })
+	r.before.Links = slices.DeleteFunc(
+		slices.Clone(r.before.Links),
+		func(name string) bool { return name == n.dev.Name },
+	)
 	step, done := link.Down{Dev: n.dev.Name}, make(chan struct{})
 	n.down = done
 	r.wg.Go(func() {
@@ -220,13 +227,13 @@ func (n *attachment) close() {
 	n.wires = nil
 }
 
-// all reports whether the word is for every interface: rd.neednet.
+// all reports whether the argument is for every interface: rd.neednet.
 func (r *runner) all(s *job) bool {
 	w := s.word()
 	return r.config.NeedNet && !w.Named() && w.Method != lease.MethodStatic
 }
 
-// spare is a slot for one more interface of a word that has what it needs.
+// spare is a job for one more interface of an argument that has what it needs.
 func (r *runner) spare(n *attachment, of *job) *job {
 	s := r.vacant(of)
 	if s == nil {
@@ -238,12 +245,13 @@ func (r *runner) spare(n *attachment, of *job) *job {
 	return s
 }
 
-// vacant is the spare of a word whose interface has gone without an address, or has taken
+// vacant is the spare of an argument whose interface has gone without an address, or has taken
 // the place of another; nil if there is none. An interface may come and go forever.
 func (r *runner) vacant(of *job) *job {
 	have := r.have()
 	for _, s := range r.jobs[len(r.config.AddressingsOrDefault()):] {
-		taken := s.of != of || s.state != nil || s.lost != nil || slices.ContainsFunc(have, func(a netsetup.Accepted) bool { return a.Pos == s.pos })
+		taken := s.of != of || s.state != nil || s.lost != nil ||
+			slices.ContainsFunc(have, func(a netsetup.Accepted) bool { return a.Pos == s.pos })
 		for _, n := range r.attachments {
 			taken = taken || n.job == s
 		}
@@ -254,9 +262,9 @@ func (r *runner) vacant(of *job) *job {
 	return nil
 }
 
-// best is which of the states, that are in the order of their words, carries the
-// root: the one of bootdev=; else the one whose lease has the root path or the server; else the one
-// that reaches the first host best.
+// best is the index of the state that carries the root. The states are in the order of their
+// arguments. It is the one of bootdev=; else the one whose lease has the root path or the server;
+// else the one that reaches the first host best.
 func (r *runner) best(states []netsetup.State) int {
 	if i := slices.IndexFunc(states, func(s netsetup.State) bool { return s.Device == r.main }); i >= 0 {
 		return i
@@ -269,7 +277,8 @@ func (r *runner) best(states []netsetup.State) int {
 			of = 4
 		case len(s.Addrs) == 0:
 			of = -1
-		case r.config.Needs.RootPath != nil && s.Lease != nil && r.config.Needs.RootPath(s.Lease.RootPath) == nil, slices.Contains(r.namers, s.Device):
+		case r.config.Needs.RootPath != nil && s.Lease != nil && r.config.Needs.RootPath(s.Lease.RootPath) == nil,
+			slices.Contains(r.namers, s.Device):
 			of = 3
 		default:
 			of = r.reachOf(s.Device)
@@ -281,8 +290,8 @@ func (r *runner) best(states []netsetup.State) int {
 	return best
 }
 
-// prefer has the default route go by the device whose lease named the root, where
-// bootdev= does not say which: it changes places with the one of the first word.
+// prefer makes the default route use the device whose lease named the root, where bootdev= does
+// not say which: it changes places with the one of the first argument.
 func (r *runner) prefer(dev string) {
 	if r.config.Needs.RootPath == nil || r.config.BootDev != "" {
 		return
@@ -306,8 +315,8 @@ func (r *runner) prefer(dev string) {
 	r.reroute(*first, link.SecondaryMetric+r.config.Rank(main.Pos, false, main.Dev))
 }
 
-// reroute sets the default route of a lease with another metric, which replaces the
-// one that has it.
+// reroute sets the default route of a lease with another metric; it replaces the route that has
+// that metric.
 func (r *runner) reroute(a netsetup.Accepted, metric int) {
 	for _, s := range a.Lease.Steps(a.Dev) {
 		route, ok := s.(link.Route)
@@ -321,7 +330,7 @@ func (r *runner) reroute(a netsetup.Accepted, metric int) {
 	}
 }
 
-// reachOf is how the device reaches the first host of a word that chose between
+// reachOf says how well the device reaches the first host of an argument that chose between
 // several, as a number.
 func (r *runner) reachOf(dev string) int {
 	for _, s := range r.jobs {
@@ -341,8 +350,8 @@ func (r *runner) boots(dev string) bool {
 	})
 }
 
-// dismiss gives up the words for which nothing is left now that the device of BOOTIF=
-// is there.
+// dismiss gives up the arguments for which nothing is left now that the device of BOOTIF= is
+// there.
 func (r *runner) dismiss() {
 	for _, s := range r.jobs {
 		if !s.open() || s.spare {

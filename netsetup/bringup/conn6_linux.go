@@ -18,9 +18,8 @@ const (
 	server6Port = 547
 )
 
-// A udp6Conn sends and receives DHCPv6. It can be opened before the interface
-// has its link-local address; to send before that is an error, and the message
-// is sent again.
+// A udp6Conn sends and receives DHCPv6. It can be opened before the interface has its link-local
+// address; sending before that is an error, and the message is sent again.
 type udp6Conn struct {
 	file *os.File
 	raw  syscall.RawConn
@@ -39,7 +38,7 @@ func openUDP6(d link.Device) (*udp6Conn, error) {
 	c := &udp6Conn{file: file, dev: d, buf: make([]byte, receiveBuffer)}
 	c.raw, err = file.SyscallConn()
 	for _, option := range [][3]int{
-		{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1}, // one socket for each interface
+		{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1}, // one socket per interface
 		{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1},
 	} {
 		if err == nil {
@@ -96,24 +95,24 @@ func (c *udp6Conn) Receive() (lease.Packet, error) {
 		if err != nil {
 			return lease.Packet{}, err
 		}
-		// RFC 8415 section 7.2 has the ports to listen on; servers and relays
-		// may send from others.
+		// RFC 8415 section 7.2 says on which ports to listen; servers and relays may send from
+		// others.
 		if a, ok := from.(*unix.SockaddrInet6); ok {
 			return lease.Packet{Payload: append([]byte(nil), c.buf[:n]...), Src: netip.AddrFrom16(a.Addr)}, nil
 		}
 	}
 }
 
-// Close ends a receive under way at once.
+// Close ends a pending receive at once.
 func (c *udp6Conn) Close() error {
 	err := c.file.SetReadDeadline(time.Unix(1, 0))
 	_ = c.file.Close()
 	return err
 }
 
-// Solicit6 sends a router solicitation (RFC 4861 section 4.1) to all routers on
-// the link; the kernel takes the answers in. The hop limit must be 255.
-// github.com/mdlayher/ndp would add 129 KiB to /init for these eight bytes.
+// Solicit6 sends a router solicitation (RFC 4861 section 4.1) to all routers on the link; the
+// kernel handles the answers. The hop limit must be 255. github.com/mdlayher/ndp would add 129
+// KiB to /init for these eight bytes.
 func (kernel) Solicit6(d link.Device) error {
 	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_ICMPV6)
 	if err != nil {

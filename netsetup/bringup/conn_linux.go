@@ -16,13 +16,13 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// receiveBuffer is more than maxMessage, which servers have to keep to.
+// receiveBuffer is larger than maxMessage, which servers have to respect.
 const receiveBuffer = 4096
 
-// A packetConn sends and receives DHCP, ARP or RARP on an interface that has no
-// address: packet(7), SOCK_DGRAM, so that the kernel makes the link-layer header
-// of whatever link it is. Not by github.com/mdlayher/packet, which refuses to send to
-// more than 8 bytes of address (InfiniBand has 20) and does not receive PACKET_AUXDATA.
+// A packetConn sends and receives DHCP, ARP or RARP on an interface that has no address:
+// packet(7), SOCK_DGRAM, so that the kernel makes the link-layer header for any type of link. Not
+// by github.com/mdlayher/packet, which refuses to send to addresses of more than 8 bytes
+// (InfiniBand has 20) and does not receive PACKET_AUXDATA.
 type packetConn struct {
 	via   lease.Channel
 	file  *os.File
@@ -52,8 +52,8 @@ type sockaddrLL struct {
 // The size holds the 12 bytes before the address and 20 of it.
 var _ [32]byte = [unsafe.Sizeof(sockaddrLL{})]byte{}
 
-// open makes the socket deaf, gives it its filter, and only then binds it to
-// the protocol: no other packet gets in between.
+// open makes the socket deaf, gives it its filter, and only then binds it to the protocol, so no
+// other packet gets in between.
 func (kernel) open(d link.Device, via lease.Channel) (wire, error) {
 	var w wire
 	var err error
@@ -78,17 +78,26 @@ func openPacket(d link.Device, via lease.Channel) (*packetConn, error) {
 	}
 	file := os.NewFile(uintptr(fd), "packet")
 	c := &packetConn{
-		via: via, file: file, dev: d, buf: make([]byte, receiveBuffer), oob: make([]byte, unix.CmsgSpace(sizeofAuxdata)),
+		via:   via,
+		file:  file,
+		dev:   d,
+		buf:   make([]byte, receiveBuffer),
+		oob:   make([]byte, unix.CmsgSpace(sizeofAuxdata)),
 		bcast: d.Broadcast, // on IPoIB it holds the P_Key
 	}
 	c.raw, err = file.SyscallConn()
 	if err == nil && via == lease.ChannelDHCP {
 		filter := dhcpFilter()
-		err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+		err = unix.SetsockoptSockFprog(
+			fd,
+			unix.SOL_SOCKET,
+			unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]},
+		)
 	}
 	if err == nil {
-		// Answers to hundreds of nodes are broadcast, and come while this one is
-		// busy. Without CAP_NET_ADMIN the ordinary size, some 150 packets, must do.
+		// Answers to hundreds of nodes are broadcast, and arrive while this node is busy. Without
+		// CAP_NET_ADMIN the ordinary size, some 150 packets, must do.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, link.WatchBuffer)
 		err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1)
 	}
@@ -135,9 +144,9 @@ func dhcpFilter() []unix.SockFilter {
 	}
 }
 
-// Close ends a receive under way at once. The descriptor follows behind: the
-// kernel lets go of a packet socket only after a grace period of 10 to 30 ms
-// (packet_release calls synchronize_net), for which no boot should wait.
+// Close ends a pending receive at once. The descriptor is closed later: the kernel releases a
+// packet socket only after a grace period of 10 to 30 ms (packet_release calls synchronize_net),
+// for which no boot should wait.
 func (c *packetConn) Close() error {
 	err := c.file.SetReadDeadline(time.Unix(1, 0))
 	if c.udp != nil {
@@ -151,10 +160,10 @@ func (c *packetConn) Send(m lease.Message) error {
 	packet, to := m.Payload, m.To
 	if c.via == lease.ChannelDHCP {
 		src, dst := m.Src, m.Dst
-		// IPoIB does not tell who sent a packet (ipoib has no parser of
-		// headers): to a server, of which only the address is known then, the
-		// kernel finds the way. From an address that is not this node's, which
-		// is given back, it does not: that goes to everybody.
+		// IPoIB does not tell who sent a packet (ipoib does not parse headers): to a server of
+		// which only the address is known then, the kernel finds the route. From an address that
+		// is not this node's, because it is being given back, it does not: that is sent to
+		// everybody.
 		if to == "" && src.IsValid() && dst.IsValid() && c.udp.send(src, dst, m.Payload) == nil {
 			return nil
 		}
@@ -173,7 +182,12 @@ func (c *packetConn) Send(m lease.Message) error {
 	if to == "" {
 		to = c.bcast
 	}
-	sa := sockaddrLL{family: unix.AF_PACKET, protocol: hostToNet(c.via.EtherType()), index: int32(c.dev.Index), halen: uint8(len(to))}
+	sa := sockaddrLL{
+		family:   unix.AF_PACKET,
+		protocol: hostToNet(c.via.EtherType()),
+		index:    int32(c.dev.Index),
+		halen:    uint8(len(to)),
+	}
 	copy(sa.addr[:], to)
 	var errno syscall.Errno
 	err := c.raw.Write(func(fd uintptr) bool {
@@ -195,8 +209,8 @@ func (c *packetConn) Send(m lease.Message) error {
 // status, len, snaplen (32 bits), mac, net, vlan_tci, vlan_tpid (16 bits).
 const sizeofAuxdata = 20
 
-// Receive returns the next packet, of DHCP the payload of the datagram. It is
-// the caller's.
+// Receive returns the next packet; for DHCP, the payload of the datagram. It belongs to the
+// caller.
 func (c *packetConn) Receive() (lease.Packet, error) {
 	for {
 		var (
@@ -212,7 +226,7 @@ func (c *packetConn) Receive() (lease.Packet, error) {
 		case err != nil:
 			return lease.Packet{}, err
 		case errors.Is(rerr, unix.ENETDOWN), errors.Is(rerr, unix.EINTR), errors.Is(rerr, unix.ENOBUFS):
-			continue // told once; the socket goes on when the link does
+			continue // reported once; the socket works again when the link does
 		case rerr != nil:
 			return lease.Packet{}, fmt.Errorf("receive on %s: %w", c.dev.Name, rerr)
 		}
@@ -222,7 +236,7 @@ func (c *packetConn) Receive() (lease.Packet, error) {
 		}
 		sumReady, tagged := parseAuxdata(c.oob[:oobn])
 		if tagged {
-			continue // another VLAN's server
+			continue // from another VLAN's server
 		}
 		payload := c.buf[:n]
 		if c.via == lease.ChannelDHCP {
@@ -232,14 +246,17 @@ func (c *packetConn) Receive() (lease.Packet, error) {
 			}
 		}
 		return lease.Packet{
-			Payload: append([]byte(nil), payload...), From: link.HardwareAddr(ll.Addr[:min(int(ll.Halen), len(ll.Addr))]),
+			Payload: append(
+				[]byte(nil),
+				payload...),
+			From:    link.HardwareAddr(ll.Addr[:min(int(ll.Halen), len(ll.Addr))]),
 			Unicast: ll.Pkttype == unix.PACKET_HOST,
 		}, nil
 	}
 }
 
-// parseAuxdata reports whether checksums are complete and whether the frame has
-// a VLAN tag that the card took off.
+// parseAuxdata reports whether checksums are complete and whether the frame has a VLAN tag that
+// the card stripped.
 func parseAuxdata(oob []byte) (sumReady, tagged bool) {
 	sumReady = true
 	messages, err := unix.ParseSocketControlMessage(oob)

@@ -7,11 +7,11 @@ import (
 	"github.com/nodisk/nodisk/netsetup"
 )
 
-// A lease without a way to the root's servers, as far as nodisk knows, is passed over
-// while another interface may have one that is better. That is a belief: when none has
-// come, one of them is taken all the same, and the boot tries.
+// A lease without a route to the root's servers, as far as nodisk knows, is passed over while
+// another interface may have a better one. This is a guess: when none has come, one of them is
+// taken all the same, and the boot tries.
 
-// doubt notes that a lease was refused for want of a way.
+// doubt notes that a lease was refused for want of a route.
 func (r *runner) doubt(n *attachment) {
 	n.doubted = true
 	if w := n.job.word(); w.doubted.IsZero() {
@@ -19,9 +19,8 @@ func (r *runner) doubt(n *attachment) {
 	}
 }
 
-// contents is when a word that has got nothing but leases without a way takes one of
-// them: the others have as long for carrier and DHCP as those have that the boot can do
-// without.
+// contents returns when an argument that has got only leases without a route takes one of them:
+// its other interfaces have as long for carrier and DHCP as any that the boot can do without.
 func (r *runner) contents(s *job) (time.Time, bool) {
 	if s.spare || !s.open() || s.doubted.IsZero() || !s.content.IsZero() || s.need.RootPath != nil {
 		return time.Time{}, false
@@ -42,7 +41,7 @@ func (r *runner) contents(s *job) (time.Time, bool) {
 	return at, true
 }
 
-// content has the word take the next lease, whatever it reaches.
+// content makes the argument take the next lease, whatever it reaches.
 func (r *runner) content(s *job, now time.Time) {
 	r.log.Warn(r.waitingFor(s, now) + "; no better one has come: taken all the same")
 	s.content = now
@@ -57,21 +56,24 @@ func (r *runner) content(s *job, now time.Time) {
 	}
 }
 
-// retry asks anew for what has been refused.
+// retry asks again for what has been refused.
 func (r *runner) retry(n *attachment) {
 	if n.doubted {
 		n.again, n.doubted, n.refused = time.Now(), false, ""
 	}
 }
 
-// reconsider asks anew where other words were refused what they need no longer, now
-// that there is this lease.
+// reconsider asks again where other arguments were refused what is no longer required of them,
+// now that there is this lease.
 func (r *runner) reconsider(a netsetup.Accepted) {
 	for _, n := range r.attachments {
 		if n.job == nil || !n.job.open() || n.job.have != nil {
 			continue
 		}
-		if slices.ContainsFunc(n.job.need.Hosts, func(h netsetup.Host) bool { return r.config.Reach(h, a.Lease, a.Pos, a.Dev) > netsetup.ReachNone }) {
+		if slices.ContainsFunc(
+			n.job.need.Hosts,
+			func(h netsetup.Host) bool { return r.config.Reach(h, a.Lease, a.Pos, a.Dev) > netsetup.ReachNone },
+		) {
 			r.retry(n)
 		}
 	}
@@ -86,8 +88,8 @@ func (r *runner) have() []netsetup.Accepted {
 	return all
 }
 
-// complete reports whether the word has what it needs, and no other interface can have
-// it any better.
+// complete reports whether the argument has what it needs, and no other interface can have it any
+// better.
 func (r *runner) complete(w *job) bool {
 	return w.have != nil && r.config.Complete(w.need, r.have())
 }

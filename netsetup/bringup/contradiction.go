@@ -10,7 +10,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// steps set an interface up: first those for itself, none with above; then those for the
+// steps set an interface up: first those for itself, none if above is set; then those for the
 // links that are made of it.
 func (r *runner) steps(n *attachment, above bool) (own, below []link.Step) {
 	dev := n.dev
@@ -24,7 +24,10 @@ func (r *runner) steps(n *attachment, above bool) (own, below []link.Step) {
 		return own, nil
 	}
 	c := r.config
-	c.Bonds = slices.DeleteFunc(slices.Clone(c.Bonds), func(b link.Bond) bool { return dev.Type == link.HwLoopback && r.bonded[b.Name] })
+	c.Bonds = slices.DeleteFunc(
+		slices.Clone(c.Bonds),
+		func(b link.Bond) bool { return dev.Type == link.HwLoopback && r.bonded[b.Name] },
+	)
 	return own, c.BelowWith(dev, r.leased)
 }
 
@@ -47,7 +50,7 @@ func (f faults) err() error {
 	return f
 }
 
-// never reports whether no further try helps: there is nothing to be done, or all that has
+// never reports whether trying again is pointless: there is nothing to be done, or all that has
 // gone wrong are contradictions.
 func never(err error) bool {
 	if all, ok := errors.AsType[faults](err); ok {
@@ -56,7 +59,7 @@ func never(err error) bool {
 	return err == nil || errors.Is(err, link.ErrContradiction)
 }
 
-// tried is the error with how often it was met, unless there will be no other try.
+// tried is the error with the number of tries, unless there will be no other.
 func tried(err error, often int) string {
 	if never(err) {
 		return err.Error()
@@ -73,8 +76,8 @@ func (n *attachment) unable() string {
 	return fmt.Sprintf("%s: cannot be set up%s: %v", n.dev.Name, often, n.err)
 }
 
-// contradicted reports whether the last try has met a contradiction in what the interface
-// itself is to have, and the kernel has told of nothing since by which there is none.
+// contradicted reports whether the last try met a contradiction in what the interface itself is
+// to have, and the kernel has since reported nothing that resolves it.
 func (r *runner) contradicted(n *attachment) bool {
 	if !errors.Is(n.err, link.ErrContradiction) {
 		return false
@@ -86,8 +89,8 @@ func (r *runner) contradicted(n *attachment) bool {
 	})
 }
 
-// tellNever tells of the links that an interface can never have. It has its address, and
-// the other links, all the same.
+// tellNever reports the links that an interface can never have. It has its address, and the other
+// links, all the same.
 func (r *runner) tellNever(n *attachment, of []error) {
 	for _, err := range of {
 		if err != nil && never(err) {

@@ -26,7 +26,7 @@ func TestRunDeviceWords(t *testing.T) {
 		"ip=en*:dhcp":                                {device: "ens4"},
 		"ip=driver=virtio*:dhcp":                     {device: "ens4"},
 		"ip=driver=e1000?:dhcp ip=ens4:auto6":        {err: "ens3: no DHCP answer"},
-		"ip=enp*:dhcp":                               {err: "no interface is as enp* says (present: ens3 (enp0s3"},
+		"ip=enp*:dhcp":                               {err: "no interface matches enp* (present: ens3 (enp0s3"},
 		"ip=en*:dhcp ip=ens4:auto6":                  {device: "ens4"}, // no router; IPv4 serves
 		"ip=en*:dhcp ip=ens4:none":                   {err: "ens3: no DHCP answer"},
 		"ip=en*:dhcp rd.neednet=1":                   {device: "ens4", done: []string{"link set ens3 up"}},

@@ -56,7 +56,7 @@ func TestRunFinishesInTime(t *testing.T) {
 		if r.err != nil || r.took != finishTime || slices.Contains(k.Commands, "link set bond0 type bond primary eth1") {
 			t.Errorf("%v, %v after %v\n%s", r.state, r.err, r.took, strings.Join(k.Commands, "\n"))
 		}
-		want := []string{"1s eth1: its driver virtio_net has been opening it for 1 s: the boot goes on, bond0 may be left half set up"}
+		want := []string{"1s eth1: driver virtio_net is taking 1 s to bring the device up: the boot goes on, bond0 may be left half set up"}
 		if !slices.Equal(r.log, want) {
 			t.Errorf("%q", r.log)
 		}

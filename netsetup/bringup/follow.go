@@ -10,9 +10,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// follow gives the links that the config makes the MTU of what carries their packets.
-// The kernel tells when something has changed; what the MTUs are is asked for, because
-// its messages may be older than what has been set since.
+// follow gives the links that the config makes the MTU of what carries their packets. The kernel
+// reports changes, but the MTUs themselves are asked for, because its messages may be older than
+// what has been set since.
 func (r *runner) follow() {
 	if !r.config.MakesLinks() {
 		return
@@ -38,7 +38,7 @@ func (r *runner) follow() {
 			continue
 		}
 		if err != nil {
-			// Another port cannot have as much.
+			// Another port cannot have that much.
 			r.refusedMTU[d.Name] = fit
 			r.log.Debug(err.Error())
 			continue
@@ -55,7 +55,7 @@ func (r *runner) follow() {
 	}
 }
 
-// mtu is that of a device as it is now; of one that has just gone as it was.
+// mtu is that of a device as it is now; for one that has just gone, its last one.
 func (r *runner) mtu(d link.Device) int {
 	if mtu, err := r.sys.MTU(d.Name); err == nil {
 		return mtu
@@ -63,9 +63,9 @@ func (r *runner) mtu(d link.Device) int {
 	return d.MTU
 }
 
-// tellMTU says once that a device has less than the MTU it was to have: the kernel
-// answers that it has set it, and an InfiniBand interface has that of its broadcast
-// group all the same (ipoib_change_mtu).
+// tellMTU says once that a device has less than the MTU it was to have: the kernel answers that
+// it has set it, but an InfiniBand interface has that of its broadcast group all the same
+// (ipoib_change_mtu).
 func (r *runner) tellMTU(d link.Device, wanted int) {
 	have := r.mtu(d)
 	step := link.SetMTU{Dev: d.Name, MTU: wanted}.String()
@@ -83,12 +83,12 @@ func (r *runner) tellMTU(d link.Device, wanted int) {
 	r.log.Warn(fmt.Sprintf("%s: the MTU is %d instead of %d: %s", d.Name, have, wanted, why))
 }
 
-// remake has a link made again that is gone though the command line makes it. The
-// kernel destroys a VLAN or P_Key child with what it is on, and a bond that is not one
-// of Ethernet with its last port (bond_slave_netdev_event, NETDEV_UNREGISTER): an
-// adapter's firmware that is reset, or a port that changes its type, is enough.
+// remake has a link made again that is gone though the command line makes it. The kernel destroys
+// a VLAN or P_Key child with the device below it, and a bond of another type than Ethernet with
+// its last port (bond_slave_netdev_event, NETDEV_UNREGISTER): an adapter's firmware that is
+// reset, or a port that changes its type, is enough.
 func (r *runner) remake(gone link.Device) {
-	clear(r.refusedMTU) // it may have been what could not have more
+	clear(r.refusedMTU) // it may have been what limited the MTU
 	delete(r.leased, gone.Name)
 	delete(r.owed, gone.Name)
 	lowers := r.config.Lowers(gone.Name)
@@ -116,9 +116,9 @@ func (r *runner) remake(gone link.Device) {
 	}
 }
 
-// rejoin has the ports of another type tried again that a bond could not have, when its
-// last port has left it: without any it takes the type of the next (bond_enslave). The
-// kernel keeps a bond of Ethernet then, and tells nothing of it.
+// rejoin tries again the ports of another type that a bond could not have, when its last port has
+// left it: without any it takes the type of the next one (bond_enslave). The kernel keeps a bond
+// of Ethernet in that case, and reports nothing.
 func (r *runner) rejoin(left int) {
 	bond := r.attachments[attachmentKey{index: left}]
 	if left == 0 || bond == nil || !r.config.Bond(bond.dev.Name) {
@@ -136,8 +136,8 @@ func (r *runner) rejoin(left int) {
 	}
 }
 
-// again makes the links again that are made of an interface: after what is being done
-// with it, if anything is.
+// again makes the links again that are made of an interface: after what is being done with it, if
+// anything is.
 func (r *runner) again(n *attachment) {
 	n.redo, n.redoAt = false, time.Time{}
 	switch {
@@ -162,8 +162,8 @@ func (r *runner) named(name string) bool {
 	return false
 }
 
-// madeAbove takes what came of the links that are made of an interface, at its own set-up
-// (first) or later. The interface does not wait for them.
+// madeAbove takes the outcome of making the links that are made of an interface, at its own
+// set-up (first) or later. The interface does not wait for them.
 func (r *runner) madeAbove(n *attachment, err error, first bool) {
 	n.redoErr = err
 	if first {

@@ -6,8 +6,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// tellIdle tells of words about InfiniBand and bonds that have had no effect, now that the
-// network is up. What comes later is under them too.
+// tellIdle reports keys about InfiniBand and bonds that have had no effect, now that the network
+// is up. They still apply to interfaces that appear later.
 func (r *runner) tellIdle() {
 	have := r.devices()
 	for _, why := range r.config.Unpreferred(have) {
@@ -16,7 +16,8 @@ func (r *runner) tellIdle() {
 	if why := r.config.Unselected(have); why != "" {
 		r.log.Warn(why)
 	}
-	if r.config.IBMode != "" && !slices.ContainsFunc(have, func(d link.Device) bool { return d.Type == link.HwInfiniBand }) {
+	if r.config.IBMode != "" &&
+		!slices.ContainsFunc(have, func(d link.Device) bool { return d.Type == link.HwInfiniBand }) {
 		r.log.Info("nodisk.ib.mode=" + r.config.IBMode + ": without effect, no InfiniBand interface is here yet")
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// newSix is how the interface gets its address of IPv6.
+// newSix is how the interface gets its IPv6 address.
 func (r *runner) newSix(n *attachment, d link.Device) lease.Protocol {
 	s := n.job
 	v := r.view(d.Index)
@@ -24,7 +24,7 @@ func (r *runner) newSix(n *attachment, d link.Device) lease.Protocol {
 	}
 }
 
-// view is what the kernel has told about IPv6 on an interface.
+// view is what the kernel has reported about IPv6 on an interface.
 func (r *runner) view(index int) *link.IPv6State {
 	v := r.states6[index]
 	if v == nil {

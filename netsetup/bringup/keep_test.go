@@ -207,12 +207,12 @@ func TestKeepRenews(t *testing.T) {
 				"0s DISCOVER", "0s REQUEST",
 				"30s REQUEST of 10.77.0.23", "41.3s REQUEST of 10.77.0.23", "46.9s REQUEST of 10.77.0.23",
 			},
-			log: "eth0: the lease has ended: 10.77.0.1 has not prolonged it",
+			log: "eth0: the lease has ended: 10.77.0.1 has not renewed it",
 		},
 		"server refuses": {
 			until: 20 * time.Second, nak: true,
 			want: []string{"0s DISCOVER", "0s REQUEST", "30s REQUEST of 10.77.0.23", "30s DISCOVER"},
-			log:  "eth0: 10.77.0.1 does not prolong the lease (NAK)",
+			log:  "eth0: 10.77.0.1 does not renew the lease (NAK)",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,20 +11,19 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// An owedMTU is the MTU of a lease that the kernel has refused a device.
+// An owedMTU is the MTU of a lease that the kernel has refused to give a device.
 type owedMTU struct {
 	mtu   int
 	tries int
 	at    time.Time // when to try again; zero where only another state of the kernel helps
-	seen  string    // what there was when it was refused: see mtuState
+	seen  string    // the state when it was refused: see mtuState
 	told  bool
-	why   string // what is told, or would be in the end
+	why   string // what is reported, or would be in the end
 }
 
-// raise gives a device the MTU of a lease, and reports whether it has it now. It is
-// not set where nothing changes: some drivers reset the link for it. What the kernel
-// refuses is asked for again, when what refuses it was busy, is another device, or has
-// another MTU.
+// raise gives a device the MTU of a lease, and reports whether it has it now. It is not set where
+// nothing changes: some drivers reset the link for it. What the kernel refuses is asked for again
+// when the cause was busy, is another device, or has another MTU.
 func (r *runner) raise(d link.Device, mtu int) bool {
 	delete(r.owed, d.Name)
 	steps, err := r.config.Raise(d, mtu, r.devices(), r.leased)
@@ -67,7 +66,7 @@ func (r *runner) grant(d link.Device, o *owedMTU, steps []link.Step, now time.Ti
 	return true
 }
 
-// repay gives devices the MTUs that were refused them, where another try may help.
+// repay gives devices the MTUs that were refused to them, where another try may help.
 func (r *runner) repay(now time.Time) {
 	maps.DeleteFunc(r.owed, func(name string, _ *owedMTU) bool { return !r.named(name) })
 	for _, d := range r.devices() {
@@ -97,8 +96,8 @@ func (r *runner) repay(now time.Time) {
 	}
 }
 
-// tellOwed tells of MTUs that were to be set again later: the network is closed, and nobody
-// will. Where it has not come up the next attempt does.
+// tellOwed reports MTUs that were to be set again later: the network is closed, and nobody will.
+// If it has not come up, the next attempt will.
 func (r *runner) tellOwed() {
 	if r.main == "" {
 		return
@@ -120,8 +119,8 @@ func (r *runner) tellOwed() {
 	}
 }
 
-// mtuState is what a refusal of an MTU may depend on: which devices carry the packets of
-// one, and with which MTU.
+// mtuState is what the refusal of an MTU may depend on: which devices carry the packets of the
+// device, and with which MTU.
 func (r *runner) mtuState(d link.Device) string {
 	have := r.devices()
 	var b strings.Builder

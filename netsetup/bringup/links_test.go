@@ -133,7 +133,7 @@ func TestUpPortsMissing(t *testing.T) {
 		k.Made = func() { k.Appear(link.Device{Index: 10, Name: "bond0", Type: link.HwEthernet, MTU: 1500}) }
 		r := try(t, "bond=bond0:eth5,driver=mlx5*,52-54-00-12-34-57 ip=bond0:dhcp", 15*time.Second, k, nil)
 		want := "10s bond0: none of its ports has carrier: eth5: no such interface (present: bond0): check its name and that its driver is in the image; " +
-			"no interface is as driver=mlx5* says: check its name and that its driver is in the image; no interface has the address 52:54:00:12:34:57 (present: bond0)"
+			"no interface matches driver=mlx5*: check its name and that its driver is in the image; no interface has the address 52:54:00:12:34:57 (present: bond0)"
 		if r.err == nil || !slices.Contains(r.log, want) {
 			t.Errorf("%v, %q", r.err, r.log)
 		}

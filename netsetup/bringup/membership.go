@@ -8,11 +8,10 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// asks is what the protocol of an interface waits for. Where nobody has answered, and
-// the port is a limited member of the partition, that is told: two limited members do
-// not hear each other (InfiniBand Architecture Specification volume 1, section 10.9),
-// though both join the broadcast group and get carrier. opensm makes ports limited
-// members unless its partitions.conf says full.
+// asks says what the protocol of an interface waits for. If nobody has answered, and the port is
+// a limited member of the partition, it says so: two limited members do not hear each other
+// (InfiniBand Architecture Specification volume 1, section 10.9), though both join the broadcast
+// group and get carrier. opensm makes ports limited members unless its partitions.conf says full.
 func (r *runner) asks(n *attachment, now time.Time) string {
 	text := n.dev.Name + ": " + n.protocol.Waiting(now)
 	if !r.unanswered(n) {
@@ -25,14 +24,14 @@ func (r *runner) asks(n *attachment, now time.Time) string {
 	return text + r.silence(d, now)
 }
 
-// unanswered reports that nobody has answered the protocol of an interface.
+// unanswered reports whether nobody has answered the protocol of an interface.
 func (r *runner) unanswered(n *attachment) bool {
 	l, ok := n.protocol.(lease.Listener)
 	return ok && l.Unanswered()
 }
 
-// memberPort returns the device that knows the port by which an interface hears others,
-// and what that is called.
+// memberPort returns the device that knows the port through which an interface hears others, and
+// what to call it.
 func (r *runner) memberPort(n *attachment) (d link.Device, who string) {
 	d, who = r.portOf(n), "the port"
 	if r.config.Bond(n.dev.Name) {
@@ -46,8 +45,8 @@ func (r *runner) memberPort(n *attachment) (d link.Device, who string) {
 	return d, who
 }
 
-// limited says that the port of an interface is only a limited member of its
-// partition, empty if it is not or that is not known.
+// limited says that the port of an interface is only a limited member of its partition; empty if
+// it is not, or if that is not known.
 func (r *runner) limited(n *attachment) string {
 	d, who := r.memberPort(n)
 	if n.dev.Type != link.HwInfiniBand || d.Port == 0 {

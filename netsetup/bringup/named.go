@@ -8,23 +8,26 @@ import (
 	"github.com/nodisk/nodisk/netsetup"
 )
 
-// wayTime is how long Up waits for another interface when the one that it has leads
-// to none of the servers that the root is on.
+// wayTime is how long Up waits for another interface when the one that it has leads to none of
+// the servers that the root is on.
 const wayTime = 10 * time.Second
 
-// learn takes the servers that the first lease of a word names: from then on they are
-// hosts like those of the command line, and the other interfaces are judged by them.
+// learn takes the servers that the first lease of an argument names: from then on they are hosts
+// like those of the command line, and the other interfaces are judged by them.
 func (r *runner) learn(n *attachment) {
 	w, c := n.job.word(), &r.config
 	if c.Needs.ByLease == nil || len(w.have) != 1 || n.job.state == nil {
 		return
 	}
 	if c.BootDev != "" && !c.About(c.BootDev, n.job.pos, n.dev.Name) {
-		return // another one says it
+		return // another interface decides
 	}
 	known := len(c.Needs.Hosts)
 	for _, h := range c.Needs.ByLease(*n.job.state) {
-		if !slices.ContainsFunc(c.Needs.Hosts, func(o netsetup.Host) bool { return o.Addr == h.Addr && o.Name == h.Name }) {
+		if !slices.ContainsFunc(
+			c.Needs.Hosts,
+			func(o netsetup.Host) bool { return o.Addr == h.Addr && o.Name == h.Name },
+		) {
 			c.Needs.Hosts = append(slices.Clone(c.Needs.Hosts), h)
 		}
 	}
@@ -37,8 +40,8 @@ func (r *runner) learn(n *attachment) {
 	}
 }
 
-// askAgain has those that still look for a better way ask at once: what they were
-// offered may be what is needed now.
+// askAgain has those that are still looking for a better route ask at once: what they were
+// offered before may be what is needed now.
 func (r *runner) askAgain(w *job) {
 	if len(w.have) != 1 || r.config.Needs.ByLease == nil {
 		return
@@ -56,18 +59,21 @@ func (r *runner) askAgain(w *job) {
 // lost are the servers of the root, if nothing leads to any of them.
 func (r *runner) lost() []netsetup.Host {
 	have := r.have()
-	if slices.ContainsFunc(r.config.Needs.Hosts, func(h netsetup.Host) bool { return r.config.Reached(h, have) > netsetup.ReachNone }) {
+	if slices.ContainsFunc(
+		r.config.Needs.Hosts,
+		func(h netsetup.Host) bool { return r.config.Reached(h, have) > netsetup.ReachNone },
+	) {
 		return nil
 	}
 	return r.config.Needs.Hosts
 }
 
-// seeksWay reports whether the lease of a word, which named a server, leads to none of
-// those that the root is on, and another interface may; and until when that is waited
-// for.
+// seeksWay reports whether the lease of an argument, which named a server, leads to none of those
+// that the root is on, and another interface may lead there; and until when to wait for it.
 func (r *runner) seeksWay(w *job, now time.Time) (time.Time, bool) {
 	until := w.since.Add(wayTime)
-	if w.have == nil || !slices.Contains(r.namers, w.have[0].Dev) || len(w.need.Hosts) == 0 || !now.Before(until) || len(r.lost()) == 0 {
+	if w.have == nil || !slices.Contains(r.namers, w.have[0].Dev) || len(w.need.Hosts) == 0 || !now.Before(until) ||
+		len(r.lost()) == 0 {
 		return until, false
 	}
 	for _, n := range r.attachments {
@@ -78,7 +84,7 @@ func (r *runner) seeksWay(w *job, now time.Time) (time.Time, bool) {
 	return until, false
 }
 
-// waysFor is what is waited for by words that have an address, and no way.
+// waysFor is what arguments wait for that have an address, but no route.
 func (r *runner) waysFor(now time.Time) []string {
 	var parts []string
 	for _, w := range r.jobs {
@@ -94,7 +100,7 @@ func (r *runner) waysFor(now time.Time) []string {
 	return parts
 }
 
-// tellLost tells of servers that nothing leads to.
+// tellLost reports servers that nothing leads to.
 func (r *runner) tellLost() {
 	var far []string
 	for _, h := range r.lost() {

@@ -13,8 +13,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// name settles the name of an interface before anything else is done with it, and
-// reports whether that is so and the words agree with what is there.
+// name settles the name of an interface before anything else is done with it, and reports whether
+// that is done and the arguments agree with what is there.
 func (r *runner) name(n *attachment) bool {
 	have := r.devices()
 	i := slices.IndexFunc(have, func(d link.Device) bool { return d.Index == n.key.index })
@@ -28,7 +28,7 @@ func (r *runner) name(n *attachment) bool {
 			_ = r.rename(link.SetName{Dev: steps[0].Name, Name: steps[0].Dev})
 		}
 		if _, own := r.config.Ifname(n.dev); !own && step.Name == n.dev.Given && errors.Is(err, fs.ErrExist) {
-			return false // whoever has the name shows itself soon, and gets its own
+			return false // whoever has the name will appear soon, and get its own
 		}
 		n.fail(fmt.Errorf("%s: %w", step, err), !r.config.Settled(n.dev), r.log)
 		break
@@ -40,7 +40,7 @@ func (r *runner) name(n *attachment) bool {
 	r.called = append(r.called, n.key.index)
 	others := r.resolve()
 	if err := r.config.Clash(r.seen()); err != nil {
-		// Nothing is done with words that contradict each other: links could be made of
+		// Nothing is done with arguments that contradict each other: links could be made of
 		// themselves.
 		r.fatal, n.named = err, false
 		r.called = r.called[:len(r.called)-1]
@@ -56,8 +56,8 @@ func (r *runner) name(n *attachment) bool {
 	return true
 }
 
-// giveName keeps the name that the kernel has given to an adapter, and returns it. What
-// a program has named was given it before, by an attempt of this boot or not at all.
+// giveName keeps the name that the kernel has given to an adapter, and returns it. If a program
+// has renamed it, the kernel's name was noted before that, by an attempt of this boot, or never.
 func (r *runner) giveName(d link.Device) string {
 	if !d.Hardware() {
 		return ""
@@ -69,15 +69,17 @@ func (r *runner) giveName(d link.Device) string {
 	if name == "" {
 		name = netsetup.Given(d.Name, func(name string) bool {
 			return slices.Contains(slices.Collect(maps.Values(r.given)), name) ||
-				slices.ContainsFunc(r.devices(), func(o link.Device) bool { return o.Given == "" && o.Index != d.Index && o.Name == name })
+				slices.ContainsFunc(
+					r.devices(),
+					func(o link.Device) bool { return o.Given == "" && o.Index != d.Index && o.Name == name },
+				)
 		})
 	}
 	r.given[d.Index] = name
 	return name
 }
 
-// forget leaves what is known of an interface that is gone: another one may come by its
-// name.
+// forget drops what is known of an interface that is gone: another one may get its index.
 func (r *runner) forget(index int) {
 	delete(r.given, index)
 	r.before.Given = maps.Clone(r.before.Given)
@@ -88,8 +90,8 @@ func (r *runner) forget(index int) {
 	}
 }
 
-// resolve has the words be about the interfaces that are known by now. It returns what
-// they call the last one of those besides its name.
+// resolve settles which interfaces the arguments are about, by those known by now. It returns
+// what they call the last one besides its name.
 func (r *runner) resolve() (others []string) {
 	have := r.devices()
 	before := r.config
@@ -97,7 +99,9 @@ func (r *runner) resolve() (others []string) {
 	r.config = config
 	for i, v := range config.VLANs {
 		if m := before.VLANs[i].Parent; m.Glob() && !v.Parent.Glob() {
-			r.log.Info(v.Name + ": is on " + v.Parent.Name + ", the first interface that is as " + m.String() + " says")
+			r.log.Info(
+				v.Name + ": is on " + v.Parent.Name + ", the first interface that matches " + m.String(),
+			)
 		}
 	}
 	words := config.AddressingsOrDefault()
@@ -112,7 +116,7 @@ func (r *runner) resolve() (others []string) {
 		if s.of != nil {
 			s.spare, s.of = false, nil
 		}
-		if j := slices.Index(places, at); j < i { // they are about one interface, and say the same
+		if j := slices.Index(places, at); j < i { // they are about the same interface, and say the same
 			s.spare, s.of = true, r.jobs[j]
 		}
 	}
@@ -128,7 +132,7 @@ func (r *runner) resolve() (others []string) {
 	return others
 }
 
-// seen are the names of the interfaces that the words know by now.
+// seen are the names of the interfaces that the arguments know by now.
 func (r *runner) seen() []string {
 	var names []string
 	for _, n := range r.attachments {
@@ -139,8 +143,7 @@ func (r *runner) seen() []string {
 	return names
 }
 
-// rename renames an interface, whatever the kernel is still to tell of it under
-// its old name.
+// rename renames an interface, even if the kernel still sends messages under its old name.
 func (r *runner) rename(step link.SetName) error {
 	if err := step.Apply(r.sys); err != nil {
 		return err
@@ -153,8 +156,8 @@ func (r *runner) rename(step link.SetName) error {
 	return nil
 }
 
-// fail takes note of a name that an interface did not get. That there is one of
-// that name shows itself soon, and then there is a way.
+// fail notes a name that an interface did not get. If another interface has that name, it will
+// appear soon, and then there is a solution.
 func (n *attachment) fail(err error, must bool, log *slog.Logger) {
 	switch {
 	case !must:

@@ -13,7 +13,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// A Network is one that is being set up, and kept while the boot goes on.
+// A Network is being set up, or kept while the boot goes on.
 type Network struct {
 	r *runner
 }
@@ -23,7 +23,7 @@ func New(c netsetup.Config, log *slog.Logger) (*Network, error) {
 	if _, err := os.Stat(link.SysClassNet); err != nil {
 		return nil, fmt.Errorf("find network interfaces: sysfs is not mounted: %w", err)
 	}
-	scheme, _ := link.ParseScheme(c.NamingScheme) // Warnings tells of one that is not known
+	scheme, _ := link.ParseScheme(c.NamingScheme) // Warnings reports an unknown one
 	if c.USBNames = c.USBNaming(); c.USBNames == 0 {
 		c.USBNames = netsetup.RootUSB(kernfile.DirFS("/"), link.KernelVersion())
 	}
@@ -31,38 +31,38 @@ func New(c netsetup.Config, log *slog.Logger) (*Network, error) {
 	return &Network{r: r}, nil
 }
 
-// Resume tells of attempts before this one, before Up: what they have left and this
-// one does not want is taken away as soon as there is something better.
+// Resume tells the network about attempts before this one, before Up: what they have left and
+// this one does not want is taken away as soon as there is something better.
 func (n *Network) Resume(t netsetup.Traces) { n.r.before = t }
 
-// Traces are what this attempt and those before it have left by now. It may be
-// called when neither Up nor Keep runs.
+// Traces are what this attempt and those before it have left so far. It may be called when
+// neither Up nor Keep runs.
 func (n *Network) Traces() netsetup.Traces { return n.r.traces() }
 
-// Up brings the network up and returns when every ip= word has what it asks
-// for, or has been given up while another is up. It needs CAP_NET_ADMIN and
-// CAP_NET_RAW, and sysfs on /sys. It may be called once.
+// Up brings the network up and returns when every ip= argument has what it asks for, or has been
+// given up while another is up. It needs CAP_NET_ADMIN and CAP_NET_RAW, and sysfs on /sys. It may
+// be called once.
 //
-// The error of an ended context wraps its cause and says what was waited for,
-// interface by interface. Another Network may go on after an error: changes made
-// already are no error.
+// The error of an ended context wraps its cause and says what was waited for, interface by
+// interface. Another Network may carry on after an error: finding changes already made is not an
+// error.
 func (n *Network) Up(ctx context.Context) (netsetup.State, error) {
 	return n.r.up(ctx)
 }
 
-// Keep goes on behind Up until ctx ends: late ports join their bonds and
-// bridges, leases are prolonged, and with rd.neednet further interfaces get
-// their addresses. The error says why that is not possible any more.
+// Keep carries on after Up until ctx ends: late ports join their bonds and bridges, leases are
+// renewed, and with rd.neednet further interfaces get their addresses. The error says why that is
+// no longer possible.
 func (n *Network) Keep(ctx context.Context) error {
 	return n.r.keep(ctx)
 }
 
-// State is what has been achieved by now: besides what Up has returned, the interfaces
-// that Keep has set up. It may be called when neither Up nor Keep runs.
+// State is what has been achieved so far: besides what Up has returned, the interfaces that Keep
+// has set up. It may be called when neither Up nor Keep runs.
 func (n *Network) State() netsetup.State { return n.r.result() }
 
-// Close ends what Up and Keep started, and waits for it. The kernel keeps links,
-// addresses and routes.
+// Close ends what Up and Keep started, and waits for it. The kernel keeps links, addresses and
+// routes.
 func (n *Network) Close() {
 	n.r.close()
 }
@@ -78,8 +78,8 @@ func ApplyHostname(name string) error {
 	return nil
 }
 
-// kernel is the running kernel; its changes are in link_linux.go. Each request has a socket of its own, so that
-// one which waits for a slow driver does not hold up the others more than the
+// kernel is the running kernel; its changes are in link_linux.go. Each request has a socket of
+// its own, so that one which waits for a slow driver does not delay the others more than the
 // kernel's own lock does.
 type kernel struct{ link.Kernel }
 

@@ -7,14 +7,14 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// anonymous reports whether the interface is to ask a server or a router, and has no
-// GUID to do it as. A bond asks as each of its ports.
+// anonymous reports whether the interface is to ask a server or a router, but has no GUID to
+// identify itself. A bond identifies itself by each of its ports.
 func (r *runner) anonymous(n *attachment) bool {
 	return n.job != nil && n.job.Method.Leases() && !slices.ContainsFunc(r.known(n.dev), link.Device.Identified)
 }
 
-// withGUID is the device as the kernel tells of it, with the GUID that was read from its
-// port: the kernel may have written a message before it gave the interface that address.
+// withGUID is the device as the kernel reports it, with the GUID that was read from its port: the
+// kernel may have written a message before it gave the interface that address.
 func (n *attachment) withGUID(d link.Device) link.Device {
 	switch {
 	case n.gid == "" || d.Type != link.HwInfiniBand || len(d.Addr) != 20:
@@ -27,11 +27,10 @@ func (n *attachment) withGUID(d link.Device) link.Device {
 }
 
 // identify looks for the GUIDs of the ports that had none, whoever is to ask by them: the
-// interface itself with either family, a P_Key child, or a bond. With the GUID the kernel
-// changes the address of the interface, and says nothing unless carrier comes with it
-// (set_base_guid of drivers/infiniband/ulp/ipoib/ipoib_main.c): what follows the flags
-// and the queue pair is gids/0 then. It reports whether one was found, in what was read
-// of a port.
+// interface itself with either family, a P_Key child, or a bond. With the GUID the kernel changes
+// the address of the interface, and says nothing unless carrier comes with it (set_base_guid of
+// drivers/infiniband/ulp/ipoib/ipoib_main.c): what follows the flags and the queue pair is gids/0
+// then. It reports whether one was found in what was read from a port.
 func (r *runner) identify(key link.PortKey, p link.PortState) (found bool) {
 	if len(p.GID) != 16 {
 		return false
@@ -50,7 +49,7 @@ func (r *runner) identify(key link.PortKey, p link.PortState) (found bool) {
 	return found
 }
 
-// reidentify has those begin, or stop, to ask whose identity another interface has: a
+// reidentify makes those begin, or stop, to ask whose identity is that of another interface: a
 // bond asks as its ports.
 func (r *runner) reidentify() {
 	for _, n := range r.sorted() {
@@ -63,8 +62,8 @@ func (r *runner) reidentify() {
 	}
 }
 
-// nameless are the interfaces whose GUID is zero, as a part of what is waited for where
-// a GUID is looked for.
+// nameless are the interfaces whose GUID is zero, as a part of the sentence about what is waited
+// for, where a GUID is needed.
 func (r *runner) nameless(now time.Time) []string {
 	var parts []string
 	for _, n := range r.sorted() {

@@ -11,37 +11,37 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// The state of a port is in sysfs, and each word of it may be a command to the adapter's
-// firmware (ib_query_port of drivers/infiniband/core/device.c). One that hangs holds
+// The state of a port is in sysfs, and reading each of its files may send a command to the
+// adapter's firmware (ib_query_port of drivers/infiniband/core/device.c). One that hangs holds
 // the reader for as long as the driver has patience, with mlx5 60 s for each command
-// (MLX5_CMD_TIMEOUT_MSEC). So ports are read beside the runner's loop, each by one
-// reader at a time, and what is decided and said goes by what is known.
+// (MLX5_CMD_TIMEOUT_MSEC). So ports are read outside the runner's loop, each by one reader at a
+// time, and decisions and messages are based on what is known.
 
 const (
-	// portPatience is how long tick waits for the ports that it has asked: a firmware
-	// in order answers within a few milliseconds.
+	// portPatience is how long tick waits for the ports that it has asked: working firmware
+	// answers within a few milliseconds.
 	portPatience = 100 * time.Millisecond
-	// portSilent is when a port that was read before is said to be silent.
+	// portSilent is how long after its last answer a port is called silent.
 	portSilent = 5 * time.Second
 )
 
-// A portAnswer is what came of reading a port.
+// A portAnswer is the outcome of reading a port.
 type portAnswer struct {
 	key   link.PortKey
 	state link.PortState
 	err   error
 }
 
-// A portRead is what is known of a port.
+// A portRead is what is known about a port.
 type portRead struct {
-	known bool // it has been read: what follows came of it
+	known bool // it has been read: what follows is the result
 	state link.PortState
 	err   error
-	began time.Time // of the reading under way, zero for none
+	began time.Time // when the reading under way began, zero for none
 }
 
-// gate returns where an interface of the partition stands that has no carrier, 0 if that
-// cannot be said.
+// gate returns the gate at which an interface of the partition without carrier stands, 0 if that
+// is not known.
 func (p *portRead) gate(pkey uint16) link.Gate {
 	switch {
 	case !p.known || p.err != nil && !errors.Is(p.err, fs.ErrNotExist):
@@ -62,7 +62,7 @@ func (p *portRead) unread(d link.Device, now time.Time) string {
 	return d.PortName() + " has not told its state for " + phrase.Seconds(now.Sub(p.began)) + remedy
 }
 
-// port returns what is known of the port of a device.
+// port returns what is known about the port of a device.
 func (r *runner) port(d link.Device) *portRead {
 	p := r.ports[d.PortKey()]
 	if p == nil {
@@ -72,17 +72,19 @@ func (r *runner) port(d link.Device) *portRead {
 	return p
 }
 
-// silence says, as the end of a sentence, that a port does not tell its state any more.
+// silence says, as the end of a sentence, that a port no longer reports its state.
 func (r *runner) silence(d link.Device, now time.Time) string {
 	p := r.ports[d.PortKey()]
 	if p == nil || p.began.IsZero() || now.Sub(p.began) < portSilent {
 		return ""
 	}
-	return "; " + d.PortName() + " has told nothing more for " + phrase.Seconds(now.Sub(p.began)) + ": check the adapter and its firmware"
+	return "; " + d.PortName() + " has told nothing more for " + phrase.Seconds(
+		now.Sub(p.began),
+	) + ": check the adapter and its firmware"
 }
 
-// askPort has a port read, unless it is being read. Nothing waits for a reader: if the
-// network is closed meanwhile, it ends when the kernel lets it.
+// askPort has a port read, unless it is being read. Nothing waits for a reader: if the network is
+// closed meanwhile, it ends when the kernel lets it.
 func (r *runner) askPort(d link.Device, now time.Time) {
 	if d.Port == 0 {
 		return
@@ -102,7 +104,7 @@ func (r *runner) askPort(d link.Device, now time.Time) {
 	}()
 }
 
-// askPorts has those ports read of which something may have to be decided or said.
+// askPorts reads the ports about which something may have to be decided or said.
 func (r *runner) askPorts(now time.Time) {
 	for _, n := range r.attachments {
 		switch d := r.portOf(n); {
@@ -115,7 +117,7 @@ func (r *runner) askPorts(now time.Time) {
 	}
 }
 
-// answered takes in what came of reading a port.
+// answered handles the outcome of reading a port.
 func (r *runner) answered(a portAnswer, now time.Time) {
 	p := r.ports[a.key]
 	*p = portRead{known: true, state: a.state, err: a.err}
@@ -129,7 +131,7 @@ func (r *runner) answered(a portAnswer, now time.Time) {
 		r.stand(n, now)
 	}
 	if a.err == nil && r.identify(a.key, a.state) {
-		r.nextLog = now.Add(lease.LogEvery) // what has just begun to ask has nothing to be told
+		r.nextLog = now.Add(lease.LogEvery) // an interface that has just begun to ask has nothing to report
 	}
 }
 
@@ -143,8 +145,8 @@ func (r *runner) awaited(now time.Time) bool {
 	return false
 }
 
-// due does what the time has come for, by what the ports say now: when they have been
-// read, or do not answer.
+// due does what is due by the clock, by what the ports say now: when they have been read, or do
+// not answer.
 func (r *runner) due(now time.Time) {
 	if r.tickBy.IsZero() {
 		r.askPorts(now)
@@ -166,7 +168,7 @@ func (r *runner) next() time.Time {
 	return r.wake()
 }
 
-// lastLook reads the ports once more, for what is said at the end of those that wait.
+// lastLook reads the ports once more, for the final report on those that wait.
 func (r *runner) lastLook() {
 	if !slices.ContainsFunc(r.jobs, func(s *job) bool { return s.open() && !s.spare }) {
 		return

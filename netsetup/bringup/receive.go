@@ -2,7 +2,7 @@ package bringup
 
 import "github.com/nodisk/nodisk/netsetup/lease"
 
-// receive passes on what the wire hears until it is closed.
+// receive passes on what the wire receives until it is closed.
 func (r *runner) receive(key attachmentKey, via lease.Channel, w wire) {
 	r.wg.Go(func() {
 		for {

@@ -9,9 +9,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// reopen has an interface set up again that has gone with its address, when it is
-// back: as long as the boot goes by it, it is wanted. Before the boot goes by anything
-// another interface of the word will do.
+// reopen sets an interface that has gone with its address up again when it is back: as long as
+// the boot uses it, it is wanted. Before that, another interface of the argument will do.
 func (r *runner) reopen(n *attachment) {
 	s, w := n.job, n.job.word()
 	gone := s.state
@@ -34,8 +33,8 @@ func (r *runner) reopen(n *attachment) {
 	}
 }
 
-// succeed has another interface take the place of one that has gone: one that has an
-// address of the same word has it already, else all ask that were let go.
+// succeed has another interface take the place of one that has gone: one that already has an
+// address for the same argument, or else all those ask that were let go.
 func (r *runner) succeed(gone *attachment) {
 	w := gone.job
 	var others []*attachment
@@ -61,7 +60,7 @@ func (r *runner) succeed(gone *attachment) {
 	}
 }
 
-// promote makes the address of an interface that of its word.
+// promote makes the address of an interface that of its argument.
 func (r *runner) promote(n *attachment) {
 	s, w := n.job, n.job.word()
 	w.state, w.since = s.state, time.Now()
@@ -72,22 +71,22 @@ func (r *runner) promote(n *attachment) {
 	n.job = w
 }
 
-// rouse sets an interface up that has been let go: its sockets are closed, and it may
-// have been set down.
+// rouse sets an interface up that has been let go: its sockets are closed, and it may have been
+// set down.
 func (r *runner) rouse(n *attachment) {
 	n.idle, n.since = false, time.Now()
 	n.close()
 	n.ready, n.tries, n.retry = false, 0, time.Time{}
 	if n.setting {
-		return // setUp goes on with it
+		return // setUp continues
 	}
-	// One that is being set down tells of its carrier when it is up again.
+	// One that is being set down reports its carrier when it is up again.
 	n.carrier = n.down == nil && n.dev.Up && n.dev.Carrier && !r.anonymous(n)
 	r.begin(n)
 }
 
-// returned is the slot of a word that an interface had which is back, nil if it had none
-// or another interface has it.
+// returned is the job of an argument whose interface is back; nil if that had none or another
+// interface has it.
 func (r *runner) returned(w *job, d link.Device) *job {
 	for _, s := range r.jobs {
 		if s.word() == w && s.lost != nil && s.open() && s.was.Same(d) {
@@ -97,16 +96,16 @@ func (r *runner) returned(w *job, d link.Device) *job {
 	return nil
 }
 
-// keeps reports whether the interface has its address and goes on about it: a lease is
-// prolonged, and others that use the address are heard of.
+// keeps reports whether the interface has its address and looks after it: a lease is renewed, and
+// others that use the address are noticed.
 func (n *attachment) keeps() bool { return n.job != nil && n.job.state != nil && n.protocol != nil }
 
-// rewire opens the sockets of an interface anew that has its address: messages to the
-// broadcast address it had reach nobody any more. It has another one when the subnet
-// manager has changed the P_Key at index 0 of a port (update_parent_pkey of
-// drivers/infiniband/ulp/ipoib/ipoib_ib.c), or a bond without ports has got one of
-// another type. The old ones serve until the new ones are there: a server is asked for
-// more time by its address.
+// rewire opens the sockets of an interface again that has its address: messages to its previous
+// broadcast address no longer reach anybody. It gets another one when the subnet manager has
+// changed the P_Key at index 0 of a port (update_parent_pkey of
+// drivers/infiniband/ulp/ipoib/ipoib_ib.c), or when a bond without ports has got one of another
+// type. The old ones serve until the new ones are there: a server is asked for more time by its
+// address.
 func (r *runner) rewire(n *attachment) {
 	n.stale = true
 	if n.rewiring {
@@ -144,9 +143,8 @@ func (r *runner) rewired(n *attachment, s setup) {
 	}
 }
 
-// move has the packets of ARP be those of the device as it is now: a bond of InfiniBand
-// has the address of the port that is in use, and one whose port has gone may be of
-// another type with the next.
+// move updates the device in the packets of ARP: a bond of InfiniBand has the address of the port
+// that is in use, and one whose port has gone may be of another type with the next.
 func (n *attachment) move() {
 	p, ok := n.protocol.(*lease.ACD)
 	if !ok {

@@ -9,8 +9,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// achieved are the interfaces that are set up by now, and how many of them, the first,
-// are up for the words themselves: behind those come what rd.neednet wants besides.
+// achieved are the interfaces that are set up by now, and how many of them, the first ones, are
+// up for the arguments themselves: those that rd.neednet wants besides come after them.
 func (r *runner) achieved() (states []netsetup.State, chosen int) {
 	for _, besides := range []bool{false, true} {
 		for _, s := range r.jobs {
@@ -18,7 +18,10 @@ func (r *runner) achieved() (states []netsetup.State, chosen int) {
 				continue
 			}
 			// One that has addresses of both families is one interface.
-			if i := slices.IndexFunc(states, func(o netsetup.State) bool { return o.Device == s.state.Device }); i >= 0 {
+			if i := slices.IndexFunc(
+				states,
+				func(o netsetup.State) bool { return o.Device == s.state.Device },
+			); i >= 0 {
 				states[i] = states[i].With(*s.state)
 			} else {
 				states = append(states, *s.state)
@@ -31,7 +34,7 @@ func (r *runner) achieved() (states []netsetup.State, chosen int) {
 	return states, chosen
 }
 
-// result puts the slots together; the primary one first.
+// result puts the jobs together; the primary one first.
 func (r *runner) result() netsetup.State {
 	states, chosen := r.achieved()
 	if len(states) == 0 {
@@ -54,7 +57,7 @@ func (r *runner) result() netsetup.State {
 	return main
 }
 
-// tellUndone tells of words that have come to nothing.
+// tellUndone reports arguments that have come to nothing.
 func (r *runner) tellUndone() {
 	for _, route := range r.config.Routes {
 		done := func(s *job) bool { return s.state != nil && r.config.About(route.Dev, s.pos, s.state.Device) }

@@ -14,10 +14,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// When one interface is up and the caller could go on, the others have no
-// longer than firmware would give them: FlexBoot waits 10 s for the port and
-// 90 s for DHCP. Where the root is served already, DHCP has no longer than the
-// port: what comes later comes beside the boot.
+// When one interface is up and the caller could go on, the others get no longer than firmware
+// would give them: FlexBoot waits 10 s for the port and 90 s for DHCP. Where the root is served
+// already, DHCP gets no longer than the port: what comes later comes beside the boot.
 const (
 	spareCarrier = 10 * time.Second
 	spareDHCP    = 90 * time.Second
@@ -27,24 +26,22 @@ const (
 // A system is the kernel, as far as Up needs it.
 type system interface {
 	link.Linker
-	// Watch sends what is there, then what changes, until ctx ends; that an interface
-	// has gone comes before another of its name. six asks for news of IPv6, too. wg
-	// counts what it starts.
+	// Watch sends what is there, then what changes, until ctx ends; that an interface has gone
+	// comes before another of its name. six asks for news of IPv6, too. wg counts what it starts.
 	Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan link.Event, error)
 	// open makes a connection on an interface that is up.
 	open(d link.Device, via lease.Channel) (wire, error)
-	// Port reads the state of an InfiniBand port, for as long as its firmware takes.
+	// Port reads the state of an InfiniBand port; it may take as long as the firmware.
 	Port(hca string, number int) (link.PortState, error)
-	// ProductUUID is the one of the firmware, empty if there is none.
+	// ProductUUID is that of the firmware, empty if there is none.
 	ProductUUID() string
-	// Obstacle6 says why the kernel does no IPv6 on a device, or (ra) takes in
-	// no router advertisements; empty if it does.
+	// Obstacle6 says why the kernel does not do IPv6 on a device, or (ra) does not accept router
+	// advertisements; empty if it does.
 	Obstacle6(dev string, ra bool) string
-	// Hasten6 has addresses of IPv6 checked without a random wait before it.
+	// Hasten6 makes the kernel check IPv6 addresses without a random wait before.
 	Hasten6(dev string)
-	// Restore6 undoes hasten6. NoRouters stays, as the addresses do: an
-	// advertisement behind the switch would give the root's link what its word
-	// rules out.
+	// Restore6 undoes Hasten6. NoRouters stays, as the addresses do: an advertisement after the
+	// switch would give the root's link what its argument rules out.
 	Restore6(dev string) error
 	// Solicit6 asks the routers for their advertisements.
 	Solicit6(d link.Device) error
@@ -60,51 +57,50 @@ type wire interface {
 	Close() error
 }
 
-// A slot is one ip= word at work.
+// A job is one ip= argument at work.
 type job struct {
 	netsetup.Addressing
 	pos   int
 	state *netsetup.State // done
-	lost  *netsetup.State // what it was, when the interface has gone since Up returned
-	was   link.Device     // that interface then
-	// sought is since when there is no interface that has its address: from the start,
-	// or from the loss of one.
+	lost  *netsetup.State // what it was, if the interface has gone since Up returned
+	was   link.Device     // that interface, as it was
+	// sought is since when there has been no interface with its address: from the start, or from
+	// the loss of one.
 	sought time.Time
 	err    error // given up
-	// spare is one that Up does not wait for: a word that took too long while
-	// another serves; or an interface besides the one that the word needs, because
-	// all are wanted (rd.neednet) or it may reach a host better. of is the slot of
-	// the word then. So is that of a word which turned out to say what another one
-	// does.
+	// spare is a job that Up does not wait for: an argument that took too long while another
+	// serves; or an interface besides the one that the argument needs, because all are wanted
+	// (rd.neednet) or it may reach a host better. In the second case of is the job of the
+	// argument. The same holds for an argument which turned out to say what another one does.
 	spare bool
 	of    *job
 
-	// Of a word: what it must bring, the leases it has brought, the first of them
-	// at since, and what was refused though it is in use (rd.neednet).
+	// Of an argument: what it must bring, the leases it has brought, the first of them at since,
+	// and what was refused though it is in use (rd.neednet).
 	need    netsetup.Needs
 	have    []netsetup.Accepted
 	since   time.Time
 	refused []string
-	// doubted is when a lease was first refused for want of a way to the root's
-	// servers, content since when any is taken all the same.
+	// doubted is when a lease was first refused for want of a route to the root's servers,
+	// content since when any is taken all the same.
 	doubted, content time.Time
 }
 
 func (s *job) open() bool { return s.state == nil && s.err == nil }
 
-// takes reports whether a device may have the slot. Once the boot goes by an address,
-// only the interface which had it may: on another one the root's connections are of no
-// use. A word that names one device says itself which one it is.
+// takes reports whether a device may have the job. Once the boot uses an address, only the
+// interface which had it may: on another one the root's connections are of no use. An argument
+// that names one device says itself which one it is.
 func (s *job) takes(d link.Device) bool { return s.lost == nil || s.Named() || s.was.Same(d) }
 
-// A nicKey is an interface and a family of addresses: one that has both is
-// two to the runner.
+// An attachmentKey is an interface and a family of addresses: one that has both is two to the
+// runner.
 type attachmentKey struct {
 	index int
 	six   bool
 }
 
-// A nic is a device that a slot works with.
+// An attachment is a device that a job works with.
 type attachment struct {
 	key   attachmentKey
 	dev   link.Device
@@ -116,12 +112,12 @@ type attachment struct {
 	setting  bool            // a set-up is under way
 	down     <-chan struct{} // it was set down, or will be when that is closed
 	linking  bool            // and has steps for a link that is made of it
-	redo     bool            // and another is due after it: a link that is made of it has gone
+	redo     bool            // and another set-up is due after it: a link that is made of it has gone
 	redoAt   time.Time       // when that is due, where it is not at once
-	redone   int             // tries at links that are made of one which has a word, and
-	redoErr  error           // what came of the last: see above
-	redoTold bool            // which has been told
-	stale    bool            // its sockets are to be opened anew
+	redone   int             // tries at links that are made of one which has an argument, and
+	redoErr  error           // the outcome of the last: see above
+	redoTold bool            // which has been reported
+	stale    bool            // its sockets are to be opened again
 	rewiring bool            // which is under way
 	ready    bool            // it is set up
 	carrier  bool
@@ -137,7 +133,7 @@ type attachment struct {
 	won      bool              // it has an address for its slot
 	idle     bool              // what it was offered is not needed
 	refused  string            // why a lease was refused; asked again at the time in again
-	doubted  bool              // what it was offered has no way to the root's servers
+	doubted  bool              // what it was offered has no route to the root's servers
 	again    time.Time
 	wires    map[lease.Channel]wire
 	protocol lease.Protocol // nil: nothing is asked
@@ -145,7 +141,7 @@ type attachment struct {
 	note     string         // the last one logged
 	noted    time.Time      // since when notes are counted
 	notes    int
-	flapped  time.Time // when a loss of carrier was told
+	flapped  time.Time // when a loss of carrier was reported
 	flaps    int       // losses since that were not
 }
 
@@ -155,7 +151,7 @@ type arrival struct {
 	lease.Packet
 }
 
-// A setup is what came of setting an interface up.
+// A setup is the outcome of setting an interface up.
 type setup struct {
 	key       attachmentKey
 	broadcast link.HardwareAddr // for which the wires were opened
@@ -169,8 +165,8 @@ type setup struct {
 	err       error
 }
 
-// A runner is a network being set up, or kept. Everything in it belongs to one
-// goroutine; the others only send to its channels.
+// A runner is a network being set up, or kept. Everything in it belongs to one goroutine; the
+// others only send to its channels.
 type runner struct {
 	config      netsetup.Config // resolved
 	written     netsetup.Config // as the command line has it
@@ -183,30 +179,30 @@ type runner struct {
 	leased      map[string]int           // MTUs that servers gave, by device
 	turns       map[string]chan struct{} // by bond or bridge; closed when the last port so far has joined
 	given       map[int]string           // the kernel's names, by index
-	called      []int                    // the interfaces that the words know by now, by index, as they appeared
+	called      []int                    // the interfaces that the arguments know by now, by index, as they appeared
 	boot        map[string]bool          // the links that are made of the interface of BOOTIF=
-	main        string                   // the interface that the boot goes by, when Up has returned
+	main        string                   // the interface that the boot uses, when Up has returned
 	namers      []string                 // the interfaces whose leases named the servers of the root
 	lo          bool                     // done
 	nextLog     time.Time
-	tickBy      time.Time         // when tick waits for ports no longer, zero: it does not
-	told        bool              // what it waits for, with all that can be done about it
-	fatal       error             // the words contradict what is there
+	tickBy      time.Time         // until when tick waits for ports, zero: it does not
+	told        bool              // what it waits for has been reported, with all that can be done about it
+	fatal       error             // the arguments contradict what is there
 	bonded      map[string]bool   // the bonds that have been made, and are there
-	short       map[string]bool   // steps of which has been told that they were not done in full
-	held        []*link.Shortfall // to be told when nothing is being set up
-	// refusedMTU are the MTUs that links could not have, by name.
+	short       map[string]bool   // steps reported as not done in full
+	held        []*link.Shortfall // to be reported when nothing is being set up
+	// refusedMTU are the MTUs that links could not get, by name.
 	refusedMTU map[string]int
 	owed       map[string]*owedMTU    // the MTUs of leases that were refused, by device
 	losses     map[string]*lease.Loss // of interfaces, by name
 	fitAt      time.Time              // when to set MTUs again that devices were too busy for,
-	busy       int                    // which they were as often
+	busy       int                    // how often that has happened
 	ports      map[link.PortKey]*portRead
 	before     netsetup.Traces // of earlier attempts, not taken over yet
 	made       netsetup.Traces // of this one
 
-	// ctx ends when the network is closed, finishing when steps for links are not
-	// waited for any longer.
+	// ctx ends when the network is closed, finishing when steps for links are no longer waited
+	// for.
 	ctx       context.Context
 	cancel    func()
 	finishing context.Context
@@ -225,10 +221,26 @@ func newRunner(c netsetup.Config, sys system, log *slog.Logger) *runner {
 	}
 	c.KernelNames, c.USBNames = c.KeepsKernelNames(), c.USBNaming()
 	r := &runner{
-		config: c, written: c, sys: sys, log: log, started: time.Now(),
-		attachments: map[attachmentKey]*attachment{}, states6: map[int]*link.IPv6State{}, leased: map[string]int{}, turns: map[string]chan struct{}{}, given: map[int]string{}, boot: map[string]bool{},
-		bonded: map[string]bool{}, short: map[string]bool{}, refusedMTU: map[string]int{}, owed: map[string]*owedMTU{}, losses: map[string]*lease.Loss{},
-		ports: map[link.PortKey]*portRead{}, arrivals: make(chan arrival, 16), setups: make(chan setup), reads: make(chan portAnswer),
+		config:      c,
+		written:     c,
+		sys:         sys,
+		log:         log,
+		started:     time.Now(),
+		attachments: map[attachmentKey]*attachment{},
+		states6:     map[int]*link.IPv6State{},
+		leased:      map[string]int{},
+		turns:       map[string]chan struct{}{},
+		given:       map[int]string{},
+		boot:        map[string]bool{},
+		bonded:      map[string]bool{},
+		short:       map[string]bool{},
+		refusedMTU:  map[string]int{},
+		owed:        map[string]*owedMTU{},
+		losses:      map[string]*lease.Loss{},
+		ports:       map[link.PortKey]*portRead{},
+		arrivals:    make(chan arrival, 16),
+		setups:      make(chan setup),
+		reads:       make(chan portAnswer),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.finishing, r.abandon = context.WithCancel(context.Background())
@@ -239,7 +251,7 @@ func newRunner(c netsetup.Config, sys system, log *slog.Logger) *runner {
 	return r
 }
 
-// up returns when every slot has what it asks for.
+// up returns when every job has what it asks for.
 func (r *runner) up(ctx context.Context) (netsetup.State, error) {
 	var err error
 	if r.links, err = r.sys.Watch(r.ctx, &r.wg, r.config.IPv6()); err != nil {
@@ -261,7 +273,7 @@ func (r *runner) up(ctx context.Context) (netsetup.State, error) {
 // keep goes on until ctx ends.
 func (r *runner) keep(ctx context.Context) error {
 	ended := func() (bool, error) {
-		if r.fatal != nil { // a late card's: the others go on
+		if r.fatal != nil { // a late card's; the others go on
 			r.log.Warn("a new interface is left alone: " + r.fatal.Error())
 			r.fatal = nil
 		}
@@ -273,9 +285,9 @@ func (r *runner) keep(ctx context.Context) error {
 	return nil
 }
 
-// close waits for everything that was started, but for drivers that are opening
-// a device, or read a port: they cannot be interrupted, and one that takes seconds would hold
-// up the boot from the other interface. See begin, and finishLinks.
+// close waits for everything that was started, except for drivers that are opening a device, or
+// reading a port: they cannot be interrupted, and one that takes seconds would delay the boot
+// from the other interface. See begin and finishLinks.
 func (r *runner) close() {
 	r.leaveSpares()
 	r.finishLinks()
@@ -335,8 +347,8 @@ func (r *runner) arrive(a arrival) {
 	}
 }
 
-// arrivedAlready passes on what has come in: an answer that is there is not too
-// late, however busy the machine.
+// arrivedAlready passes on what has come in: an answer that is there is not too late, however
+// busy the machine.
 func (r *runner) arrivedAlready() {
 	for {
 		select {
@@ -348,8 +360,8 @@ func (r *runner) arrivedAlready() {
 	}
 }
 
-// finished reports whether there is nothing left to wait for; the error is set
-// if nothing was achieved.
+// finished reports whether there is nothing left to wait for; the error is set if nothing was
+// achieved.
 func (r *runner) finished() (bool, error) {
 	if r.fatal != nil {
 		return true, fmt.Errorf("set up network: %w", r.fatal)
@@ -384,8 +396,8 @@ func (r *runner) finished() (bool, error) {
 	}
 }
 
-// needed reports whether the boot may not go on without the word: one of several, or one
-// of those that are about the device of bootdev=.
+// needed reports whether the boot cannot go on without the argument: it is one of several, or one
+// of those about the device of bootdev=.
 func (r *runner) needed(s *job) bool {
 	return !s.spare && (r.config.BootDev == "" || r.config.IsOfBootDevice(s.Addressing))
 }
@@ -401,8 +413,8 @@ func (r *runner) devices() []link.Device {
 	return have
 }
 
-// sorted are the nics in the order of their index, IPv4 first. There are few:
-// they are put in where they belong.
+// sorted are the attachments in the order of their index, IPv4 first. There are few, so each is
+// inserted where it belongs.
 func (r *runner) sorted() []*attachment {
 	all := make([]*attachment, 0, len(r.attachments))
 	for _, n := range r.attachments {

@@ -47,7 +47,7 @@ func (r *runner) wake() time.Time {
 	return at
 }
 
-// tick does what the time has come for.
+// tick does what is due.
 func (r *runner) tick(now time.Time) {
 	for _, s := range r.jobs {
 		if t, ok := r.contents(s); ok && !now.Before(t) {
@@ -65,7 +65,7 @@ func (r *runner) tick(now time.Time) {
 	if !r.fitAt.IsZero() && !now.Before(r.fitAt) {
 		r.follow()
 	}
-	for _, n := range r.sorted() { // a bond, with lo, before its ports
+	for _, n := range r.sorted() { // a bond is made with lo, before its ports
 		if !n.redoAt.IsZero() && !now.Before(n.redoAt) {
 			r.again(n)
 		}
@@ -90,21 +90,24 @@ func (r *runner) tick(now time.Time) {
 		r.tellHeld() // however long a driver takes
 		if text := r.waiting(now); text != "" {
 			r.log.Warn(text)
-			r.told = r.loading(now) == "" // else what can be done is not in it
+			r.told = r.loading(now) == "" // otherwise it does not yet say what can be done
 		}
 	}
 }
 
 // enough reports whether the boot could go on with what is up.
 func (r *runner) enough() bool {
-	return slices.ContainsFunc(r.jobs, func(s *job) bool { return r.needed(s) && s.state != nil && len(s.state.Addrs) > 0 })
+	return slices.ContainsFunc(
+		r.jobs,
+		func(s *job) bool { return r.needed(s) && s.state != nil && len(s.state.Addrs) > 0 },
+	)
 }
 
-// expiry is when Up waits no longer for a slot: when the time of the last of its
-// interfaces is over.
+// expiry is when Up no longer waits for a job: when the time of the last of its interfaces is
+// over.
 func (r *runner) expiry(s *job) (time.Time, bool) {
 	if s.lost != nil {
-		return time.Time{}, false // the boot goes by it
+		return time.Time{}, false // the boot uses it
 	}
 	carrier, dhcp := r.limits(s)
 	at := s.content // what is taken then has as long as a cable
@@ -133,7 +136,7 @@ func (r *runner) expiry(s *job) (time.Time, bool) {
 	case dark+asking == 0:
 		return s.sought.Add(carrier), carrier > 0
 	case asking > 0:
-		// A port without a cable does not prolong the time of the others.
+		// A port without a cable does not extend the time of the others.
 		return at, true
 	default:
 		return at, carrier > 0

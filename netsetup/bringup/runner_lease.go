@@ -11,8 +11,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// start does what an interface that is set up and has carrier is there for. Without an
-// identity there is nothing to ask as: link comes back when it has one.
+// start does what an interface that is set up and has carrier is there for. Without an identity
+// it cannot ask: link comes back when it has one.
 func (r *runner) start(n *attachment) {
 	if n.stale && n.keeps() {
 		r.rewire(n)
@@ -45,10 +45,18 @@ func (r *runner) newProtocol(n *attachment) lease.Protocol {
 		return r.acd(n, lease.NewFixed(s.Lease(), d.Lasting()), d)
 	default:
 		c := lease.Client{
-			Addr: d.Lasting(), Identities: cmp.Or(s.ClientID, r.config.ClientID).IdentitiesOf(r.known(d)), Broadcast: d.Type == link.HwInfiniBand,
-			Vendor: r.config.VendorClass, User: r.config.UserClass, Hostname: s.Hostname, Server: s.Server,
-			Expected: lease.Expected{Bits: s.Bits, Six: r.config.IPv6On(d)},
-			Judge:    r.judge(n), Taken: func(l lease.Lease, who lease.Identity) bool { return r.taken(n, l.Addr, who, false) },
+			Addr:       d.Lasting(),
+			Identities: cmp.Or(s.ClientID, r.config.ClientID).IdentitiesOf(r.known(d)),
+			Broadcast:  d.Type == link.HwInfiniBand,
+			Vendor:     r.config.VendorClass,
+			User:       r.config.UserClass,
+			Hostname:   s.Hostname,
+			Server:     s.Server,
+			Expected:   lease.Expected{Bits: s.Bits, Six: r.config.IPv6On(d)},
+			Judge: r.judge(
+				n,
+			),
+			Taken: func(l lease.Lease, who lease.Identity) bool { return r.taken(n, l.Addr, who, false) },
 		}
 		c.Rapid = len(c.Identities) == 1 && r.only(n)
 		if s.Method >= lease.MethodBOOTP && s.Method <= lease.MethodBoth {
@@ -58,7 +66,7 @@ func (r *runner) newProtocol(n *attachment) lease.Protocol {
 	}
 }
 
-// only reports whether no other interface asks for the same word.
+// only reports whether no other interface asks for the same argument.
 func (r *runner) only(n *attachment) bool {
 	for _, o := range r.attachments {
 		if o != n && o.job != nil && o.job.word() == n.job.word() {
@@ -68,15 +76,17 @@ func (r *runner) only(n *attachment) bool {
 	return true
 }
 
-// known are the devices by which a server may know this one: a bond of
-// InfiniBand has the address of whichever port is in use, and is the same node
-// by each of them, in the order of bond=. Those of Ethernet keep one address.
+// known are the devices by which a server may know this one: a bond of InfiniBand has the address
+// of whichever port is in use, and is the same node by each of them, in the order of bond=. A
+// bond of Ethernet keeps one address.
 func (r *runner) known(d link.Device) []link.Device {
 	var ports []link.Device
 	for _, b := range r.config.Bonds {
 		for _, m := range b.Ports {
 			for _, n := range r.sorted() {
-				if b.Name == d.Name && m.Selects(n.dev) && !n.key.six && n.dev.Type == link.HwInfiniBand && d.Type == link.HwInfiniBand && !slices.Contains(ports, n.dev) {
+				if b.Name == d.Name && m.Selects(n.dev) && !n.key.six && n.dev.Type == link.HwInfiniBand &&
+					d.Type == link.HwInfiniBand &&
+					!slices.Contains(ports, n.dev) {
 					ports = append(ports, n.dev)
 				}
 			}
@@ -88,9 +98,9 @@ func (r *runner) known(d link.Device) []link.Device {
 	return ports
 }
 
-// asker is the device as which one asks that can have one identity only: a bond, if the
-// port whose address it has is without a GUID, asks as the first that has one. Without
-// any nobody asks: see anonymous.
+// asker is the device as which a protocol asks that can have one identity only: a bond, if the
+// port whose address it has is without a GUID, asks as the first that has one. If there is none,
+// nobody asks: see anonymous.
 func (r *runner) asker(d link.Device) link.Device {
 	if d.Identified() {
 		return d
@@ -102,11 +112,12 @@ func (r *runner) asker(d link.Device) link.Device {
 	return d
 }
 
-// later asks anew, when a port has appeared by which a server may know the bond
-// that is asking already.
+// later asks again, when a port has appeared by which a server may know the bond that is already
+// asking.
 func (r *runner) later(port link.Device) {
 	for _, n := range r.attachments {
-		if n.protocol == nil || !n.wanted() || port.Type != link.HwInfiniBand || n.dev.Type != link.HwInfiniBand || !r.config.Bond(n.dev.Name) {
+		if n.protocol == nil || !n.wanted() || port.Type != link.HwInfiniBand || n.dev.Type != link.HwInfiniBand ||
+			!r.config.Bond(n.dev.Name) {
 			continue
 		}
 		if slices.ContainsFunc(r.known(n.dev), func(d link.Device) bool { return d.Index == port.Index }) {
@@ -146,13 +157,15 @@ func (r *runner) do(n *attachment, o lease.Outcome) {
 		r.finish(n, n.job.Override(*o.Lease))
 	case n.job.state != nil && !slices.Contains(n.job.state.Addrs, o.Lease.First()):
 		// The root is on the old one; the kernel keeps it.
-		r.log.Warn(fmt.Sprintf("%s: leased %s now; the boot goes on with %v", n.dev.Name, o.Lease.First(), n.job.state))
+		r.log.Warn(
+			fmt.Sprintf("%s: leased %s now; the boot goes on with %v", n.dev.Name, o.Lease.First(), n.job.state),
+		)
 	}
 }
 
-// tells decides whether a sentence is for the console: not twice the same, and
-// few in the time between two lines of what is waited for, which says it, too. A
-// server may send nothing but rubbish.
+// tells decides whether a sentence is for the console: not the same twice, and few in the time
+// between two lines about what is waited for, which say it, too. A server may send nothing but
+// rubbish.
 func (n *attachment) tells(note string, now time.Time) bool {
 	const most = 3
 	if now.Sub(n.noted) >= lease.LogEvery {
@@ -174,7 +187,7 @@ func (n *attachment) send(m lease.Message) error {
 	return w.Send(m)
 }
 
-// finish applies the addresses of a slot and lets its other interfaces go.
+// finish applies the addresses of a job and lets its other interfaces go.
 func (r *runner) finish(n *attachment, l lease.Lease) {
 	s := n.job
 	var steps []link.Step
@@ -209,8 +222,8 @@ func (r *runner) finish(n *attachment, l lease.Lease) {
 			r.log.Warn(fmt.Sprintf("%s: %v", step, err))
 		}
 	}
-	// The kernel gives a bond what it is asked for, though ports of InfiniBand keep the
-	// MTU of their broadcast group: Up may return, and all end, before it tells of that.
+	// The kernel gives a bond the MTU it is asked for, though ports of InfiniBand keep that of
+	// their broadcast group: Up may return, and everything end, before the kernel reports that.
 	n.dev.MTU = r.mtu(n.dev)
 	r.follow()
 	n.dev.MTU = r.mtu(n.dev)
@@ -221,8 +234,14 @@ func (r *runner) finish(n *attachment, l lease.Lease) {
 	state := r.config.State(s.Addressing, n.dev, l)
 	state.Took = time.Since(r.started)
 	if s.lost != nil && !slices.Equal(s.lost.Addrs, state.Addrs) {
-		r.log.Warn(fmt.Sprintf("%s: has another address now that it is back, %v instead of %v: connections from the old one are lost",
-			n.dev.Name, state, *s.lost))
+		r.log.Warn(
+			fmt.Sprintf(
+				"%s: has another address now that it is back, %v instead of %v: connections from the old one are lost",
+				n.dev.Name,
+				state,
+				*s.lost,
+			),
+		)
 	}
 	back := s.lost
 	s.state, s.lost = &state, nil

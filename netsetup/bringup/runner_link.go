@@ -10,7 +10,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// link takes what the kernel tells of the link of an interface.
+// link handles what the kernel reports about the link of an interface.
 func (r *runner) link(e link.Event) {
 	boot, awaited, left := len(r.boot), r.awaitsBoot(), 0
 	if n := r.attachments[attachmentKey{index: e.Index}]; n != nil {
@@ -18,8 +18,8 @@ func (r *runner) link(e link.Event) {
 	}
 	r.linkFamilies(e)
 	awaited = awaited && !r.awaitsBoot()
-	// Others may have waited for the name of this one, for it to be found, or for it to
-	// go: a word that describes some is about another then.
+	// Others may have waited for the name of this one, for it to be found, or for it to go: then
+	// an argument that describes some interface is about another one.
 	for _, n := range r.sorted() {
 		if n.key.index == e.Index || n.key.six || n.job != nil && !awaited {
 			continue
@@ -92,8 +92,8 @@ func (r *runner) linkOf(key attachmentKey, e link.Event) {
 	running := e.Running && !n.dev.Running
 	elsewhere := n.ready && e.Broadcast != n.dev.Broadcast
 	if elsewhere && n.wanted() {
-		// The first port has made an InfiniBand interface of a bond, say. What has its
-		// address keeps it.
+		// The first port may have made a bond an InfiniBand interface, for example. One that has
+		// its address keeps it.
 		n.close()
 		n.ready, n.protocol, n.carrier = false, nil, false
 	}
@@ -112,7 +112,7 @@ func (r *runner) linkOf(key attachmentKey, e link.Event) {
 	}
 	if n.job == nil {
 		if r.claim(n) {
-			n.ready = false // as far as it was, it was so without an address
+			n.ready = false // what was ready was so without an address
 		} else {
 			n.below = len(r.config.Below(n.dev)) > 0 || n.below
 		}
@@ -148,17 +148,16 @@ func (r *runner) linkOf(key attachmentKey, e link.Event) {
 		}
 		r.carrierLost(n, now)
 	case running && n.protocol != nil:
-		// A driver that has carrier when it is opened can send at once, but
-		// the kernel tells "running" up to a second later, because that is
-		// not urgent (linkwatch_urgent_event of net/core/link_watch.c). One
-		// whose carrier comes later is "running" within microseconds, and
-		// what was sent before is lost without an error. So the first
-		// message leaves with carrier, and once more now if nobody answered.
+		// A driver that has carrier when it is opened can send at once, but the kernel reports
+		// "running" up to a second later, because that is not urgent (linkwatch_urgent_event of
+		// net/core/link_watch.c). One whose carrier comes later is "running" within microseconds,
+		// and what was sent before is lost without an error. So the first message leaves with
+		// carrier, and once more now if nobody answered.
 		r.do(n, n.protocol.Hear(now, link.News{Running: true}))
 	}
 }
 
-// watchCarrier tells of the interface that the boot goes by.
+// watchCarrier reports on the interface that the boot uses.
 func (r *runner) watchCarrier(n *attachment) {
 	carrier := n.dev.Up && n.dev.Carrier
 	if n.protocol == nil || carrier == n.carrier {
@@ -172,8 +171,7 @@ func (r *runner) watchCarrier(n *attachment) {
 	}
 }
 
-// carrierLost tells of it, and how often it happened when that was too often
-// to be told each time.
+// carrierLost reports it, and how often it happened when that was too often to report each time.
 func (r *runner) carrierLost(n *attachment, now time.Time) {
 	switch {
 	case now.Sub(n.flapped) < lease.LogEvery:
@@ -187,18 +185,22 @@ func (r *runner) carrierLost(n *attachment, now time.Time) {
 	n.flapped, n.flaps = now, 0
 }
 
-// tellGone tells that an interface is gone, as carrierLost does.
+// tellGone reports that an interface is gone, as carrierLost does.
 func (r *runner) tellGone(name string, now time.Time) {
 	switch most, ok := r.loss(name).Tells(now); {
 	case !ok:
 	case most > 1:
-		r.log.Warn(name + ": the interface has gone " + phrase.Times(most) + ": find out who deletes it, or what resets the adapter")
+		r.log.Warn(
+			name + ": the interface has gone " + phrase.Times(
+				most,
+			) + ": find out who deletes it, or what resets the adapter",
+		)
 	default:
 		r.log.Warn(name + ": the interface is gone")
 	}
 }
 
-// loss is what is known of the losses of the interface of that name.
+// loss is what is known about the losses of the interface of that name.
 func (r *runner) loss(name string) *lease.Loss {
 	if r.losses[name] == nil {
 		r.losses[name] = &lease.Loss{}
@@ -206,7 +208,7 @@ func (r *runner) loss(name string) *lease.Loss {
 	return r.losses[name]
 }
 
-// tell passes on what the kernel says of IPv6.
+// tell passes on what the kernel says about IPv6.
 func (r *runner) tell(index int, e link.News) {
 	r.view(index).Take(&e)
 	if n := r.attachments[attachmentKey{index: index, six: true}]; n != nil && n.protocol != nil {
@@ -222,8 +224,8 @@ func (n *attachment) wanted() bool {
 	return n.below
 }
 
-// more reports whether an interface that takes no address has steps which waited
-// for its carrier. What carrier it had at its set-up is in n.carrier.
+// more reports whether an interface that takes no address has steps which were waiting for its
+// carrier. The carrier at its set-up is in n.carrier.
 func (r *runner) more(n *attachment) bool {
 	return n.job == nil && n.ready && n.dev.Carrier && !n.carrier && r.config.Again(n.dev)
 }
@@ -241,14 +243,15 @@ func (r *runner) loopback(d link.Device) {
 	}
 }
 
-// claim finds the slot of an interface.
+// claim finds the job of an interface.
 func (r *runner) claim(n *attachment) bool {
 	i, ok := r.config.Claim(n.dev, n.key.six)
 	if !ok {
 		return false
 	}
-	if boot := r.config.BootDevice(); r.config.AddressingsOrDefault()[i].PortMatch().Glob() && r.awaitsBoot() && !boot.Selects(n.dev) {
-		return false // the word may be that of the device of bootdev=
+	if boot := r.config.BootDevice(); r.config.AddressingsOrDefault()[i].PortMatch().Glob() && r.awaitsBoot() &&
+		!boot.Selects(n.dev) {
+		return false // the argument may be that of the device of bootdev=
 	}
 	w := r.jobOf(i)
 	lost := w.open() && !w.takes(n.dev)
@@ -272,20 +275,19 @@ func (r *runner) awaitsBoot() bool {
 	return boot.One() && !slices.ContainsFunc(r.devices(), boot.Selects)
 }
 
-// jobOf is the slot of the word at that position.
+// jobOf is the job of the argument at that position.
 func (r *runner) jobOf(pos int) *job {
 	return r.jobs[slices.IndexFunc(r.jobs, func(s *job) bool { return s.pos == pos && s.of == nil })]
 }
 
-// begin sets an interface up, beside everything else: some drivers take
-// seconds to open. If the network is closed meanwhile, nothing more is done, but for
-// links that are being made: see finishLinks.
-// What is done with lo is done at once: bonds must be there when their ports
+// begin sets an interface up, in parallel to everything else: some drivers take seconds to open.
+// If the network is closed meanwhile, nothing more is done, except for links that are being made:
+// see finishLinks. What is done with lo is done at once: bonds must be there when their ports
 // are.
 func (r *runner) begin(n *attachment) { r.perform(n, false) }
 
-// perform does what begin says, or (above) only makes the links that are made of an
-// interface which has a word of its own, and does not disturb it.
+// perform does what begin says, or (above) only makes the links that are made of an interface
+// which has an argument of its own, without disturbing it.
 func (r *runner) perform(n *attachment, above bool) {
 	if four := r.attachments[attachmentKey{index: n.key.index}]; n.key.six && four.job != nil && !four.ready {
 		return // it may get another hardware address yet; setUp comes back
@@ -321,8 +323,8 @@ func (r *runner) perform(n *attachment, above bool) {
 		until = r.finishing
 	}
 	six := r.config.IPv6()
-	// What a router said before we listened is asked for once more: the kernel
-	// does not tell it twice.
+	// What a router said before we listened is asked for once more: the kernel does not report it
+	// twice.
 	late := n.key.six && dev.Up && r.view(dev.Index).Before
 	if late {
 		r.view(dev.Index).Solicited = true
@@ -379,9 +381,9 @@ func (r *runner) perform(n *attachment, above bool) {
 	}()
 }
 
-// turn gives the ports of a bond or bridge their turns: it has the address of the
-// one that joins first, by which a server knows the node, and that is the one which
-// appeared first. It costs nothing: the kernel opens one device at a time.
+// turn gives the ports of a bond or bridge their turns: it has the address of the one that joins
+// first, by which a server knows the node, and that is to be the one which appeared first. It
+// costs nothing: the kernel opens one device at a time.
 func (r *runner) turn(d link.Device) (before, joined chan struct{}) {
 	joined = make(chan struct{})
 	if master := r.config.MasterName(d); master != "" {

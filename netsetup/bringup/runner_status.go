@@ -12,8 +12,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// waiting says in one line what is waited for: the state of each interface of
-// each slot that is not done.
+// waiting says in one line what is waited for: the state of each interface of each job that is
+// not done.
 func (r *runner) waiting(now time.Time) string {
 	var parts []string
 	for _, s := range r.jobs {
@@ -40,7 +40,15 @@ func (r *runner) waitingFor(s *job, now time.Time) string {
 		case n.err != nil:
 			parts = append(parts, n.unable())
 		case !n.ready:
-			parts = append(parts, fmt.Sprintf("%s: its driver %s has been opening it for %s", n.dev.Name, n.dev.Driver, phrase.Seconds(now.Sub(n.first))))
+			parts = append(
+				parts,
+				fmt.Sprintf(
+					"%s: driver %s is taking %s to bring the device up",
+					n.dev.Name,
+					n.dev.Driver,
+					phrase.Seconds(now.Sub(n.first)),
+				),
+			)
 		case !n.carrier && n.gate != 0:
 			parts = append(parts, n.dev.Name+": "+r.obstacle(n, now))
 		case !n.carrier && r.config.Made(n.dev.Name):
@@ -56,7 +64,14 @@ func (r *runner) waitingFor(s *job, now time.Time) string {
 	}
 	// Sixteen ports without a cable are one fact.
 	if len(dark) > 0 {
-		parts = append(parts, fmt.Sprintf("%s: no carrier for %s: check the cable or the switch port", strings.Join(dark, ", "), phrase.Seconds(longest)))
+		parts = append(
+			parts,
+			fmt.Sprintf(
+				"%s: no carrier for %s: check the cable or the switch port",
+				strings.Join(dark, ", "),
+				phrase.Seconds(longest),
+			),
+		)
 	}
 	if asking {
 		parts = append(parts, r.config.Unasked(s.Addressing, r.devices())...)
@@ -67,13 +82,17 @@ func (r *runner) waitingFor(s *job, now time.Time) string {
 	return strings.Join(parts, "; ")
 }
 
-// missing says why there is no interface for the slot.
+// missing says why there is no interface for the job.
 func (r *runner) missing(s *job, now time.Time) string {
 	if s.lost != nil && !s.Named() {
 		if r.config.Made(s.was.Name) {
 			return r.missing(&job{Addressing: netsetup.Addressing{Device: s.was.Name}}, now)
 		}
-		return fmt.Sprintf("%s: is gone, and no interface with its address %s has come: check the adapter and its driver", s.was.Name, s.was.Lasting())
+		return fmt.Sprintf(
+			"%s: is gone, and no interface with its address %s has come: check the adapter and its driver",
+			s.was.Name,
+			s.was.Lasting(),
+		)
 	}
 	switch lowers := r.config.Lowers(s.Device); {
 	case r.config.Bond(s.Device) && r.unmadeBonds() != "":
@@ -105,17 +124,26 @@ func (r *runner) missing(s *job, now time.Time) string {
 	// The first gate.
 	hcas := r.sys.Hcas()
 	if len(hcas) == 0 {
-		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"
+		return text + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, " +
+			"mlx5, ib or opa)"
 	}
-	// One that has an interface is no gate: it is among those that are present, by another name.
+	// One that has an interface is not at a gate: it is among those that are present, under
+	// another name.
 	have := r.devices()
 	hcas = slices.DeleteFunc(slices.Clone(hcas), func(hca string) bool {
-		return slices.ContainsFunc(have, func(d link.Device) bool { return d.Type == link.HwInfiniBand && d.HCA == hca })
+		return slices.ContainsFunc(
+			have,
+			func(d link.Device) bool { return d.Type == link.HwInfiniBand && d.HCA == hca },
+		)
 	})
 	if len(hcas) == 0 {
 		return text
 	}
-	return text + "; there is " + strings.Join(hcas, ", ") + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib or opa) and the port's link layer is InfiniBand"
+	return text + "; there is " + strings.Join(
+		hcas,
+		", ",
+	) + ", and no IPoIB interface on it: check that ib_ipoib is in the image (profile ib or opa) and the port's " +
+		"link layer is InfiniBand"
 }
 
 // unmadeBonds says why the last try to make the bonds has failed, empty if it has not.
@@ -144,12 +172,12 @@ func (r *runner) unnamed() []string {
 	return parts
 }
 
-// infiniBand reports whether the word can only mean an InfiniBand interface.
+// infiniBand reports whether the argument can only mean an InfiniBand interface.
 func (s *job) infiniBand(bootIF link.HardwareAddr) bool {
 	return link.InfiniBandName(s.Device) || len(s.Match) == 8 || (!s.Named() && len(bootIF) == 8)
 }
 
-// state tells how far the interface of that name is, which takes no address.
+// state says how far the interface of that name, which takes no address, has come.
 func (r *runner) state(name string, now time.Time) string {
 	for _, n := range r.sorted() {
 		switch {
@@ -159,7 +187,12 @@ func (r *runner) state(name string, now time.Time) string {
 		case n.redoErr != nil:
 			return tried(n.redoErr, n.redone)
 		case !n.ready:
-			return fmt.Sprintf("%s: its driver %s has been opening it for %s", name, n.dev.Driver, phrase.Seconds(now.Sub(n.first)))
+			return fmt.Sprintf(
+				"%s: driver %s is taking %s to bring the device up",
+				name,
+				n.dev.Driver,
+				phrase.Seconds(now.Sub(n.first)),
+			)
 		case n.gate != 0:
 			return name + ": " + r.obstacle(n, now)
 		case !n.dev.Carrier && r.config.Made(name):
@@ -174,8 +207,8 @@ func (r *runner) state(name string, now time.Time) string {
 	return r.missing(&probe, now)
 }
 
-// below says why a link that is made of others has no carrier: none of them has,
-// or too few for the min_links of a bond.
+// below says why a link that is made of others has no carrier: none of them has, or too few for
+// the min_links of a bond.
 func (r *runner) below(name string, now time.Time) string {
 	states := r.states(r.config.Lowers(name), now)
 	lit, least := 0, r.config.MinLinks(name)
@@ -185,12 +218,18 @@ func (r *runner) below(name string, now time.Time) string {
 		}
 	}
 	if lit > 0 && least > lit {
-		return fmt.Sprintf("%s: %s with carrier, and min_links is %d: %s", name, phrase.Count(lit, "port"), least, states)
+		return fmt.Sprintf(
+			"%s: %s with carrier, and min_links is %d: %s",
+			name,
+			phrase.Count(lit, "port"),
+			least,
+			states,
+		)
 	}
 	return name + ": none of its ports has carrier: " + states
 }
 
-// states tells of each interface that is matched.
+// states describes each interface that matches.
 func (r *runner) states(of []link.PortMatch, now time.Time) string {
 	var parts []string
 	for _, m := range of {
@@ -205,7 +244,7 @@ func (r *runner) states(of []link.PortMatch, now time.Time) string {
 		case found:
 		case m.Glob():
 			remedy := cmp.Or(r.loading(now), netsetup.CheckName+r.stillLoading())
-			parts = append(parts, "no interface is as "+m.String()+" says: "+remedy)
+			parts = append(parts, "no interface matches "+m.String()+": "+remedy)
 		case m.Addr != "":
 			parts = append(parts, r.absent(netsetup.Addressing{Match: m.Addr}, now))
 		default:
@@ -215,21 +254,20 @@ func (r *runner) states(of []link.PortMatch, now time.Time) string {
 	return strings.Join(parts, "; ")
 }
 
-// look finds the gate at which an InfiniBand interface without carrier stands, by what
-// is known of its port, and has that read once more.
-// The kernel tells nobody about ports, except that carrier comes when all is
-// done; so this is for the sentences, and for the time that each gate has.
+// look finds the gate at which an InfiniBand interface without carrier stands, by what is known
+// about its port, and has that read once more. The kernel reports nothing about ports, except for
+// carrier when all is done; so this is for the messages, and for the time that each gate has.
 func (r *runner) look(n *attachment, now time.Time) {
 	if r.stand(n, now) {
 		r.askPort(r.portOf(n), now)
 	}
 }
 
-// stand finds that gate by what is known, and reports whether the state of the port
-// matters.
+// stand finds that gate by what is known, and reports whether the state of the port matters.
 func (r *runner) stand(n *attachment, now time.Time) bool {
 	d := r.portOf(n)
-	if zero := !n.dev.Identified(); r.anonymous(n) && (zero || n.dev.Carrier) || zero && n.job == nil && !n.dev.Carrier {
+	if zero := !n.dev.Identified(); r.anonymous(n) && (zero || n.dev.Carrier) ||
+		zero && n.job == nil && !n.dev.Carrier {
 		if n.gate != link.GateGUID {
 			n.gate, n.since = link.GateGUID, now
 		}
@@ -248,7 +286,7 @@ func (r *runner) stand(n *attachment, now time.Time) bool {
 	return true
 }
 
-// portOf returns the device that knows the port: of a P_Key child its parent.
+// portOf returns the device that knows the port: for a P_Key child, its parent.
 func (r *runner) portOf(n *attachment) link.Device {
 	if parent := r.attachments[attachmentKey{index: n.dev.Parent}]; n.dev.Port == 0 && parent != nil {
 		d := parent.dev

@@ -99,7 +99,7 @@ func TestRunLateInterface(t *testing.T) {
 			t.Errorf("%v, %v after %v", r.state, r.err, r.took)
 		}
 		if diff := cmp.Diff([]string{
-			"10s no network interface found: 0 drivers bound to one (none is present): check that the image holds the driver of this machine's interface",
+			"10s no network interface found: no driver has claimed a device (none is present): check that the image holds the driver of this machine's interface",
 			"20s eth0: no carrier for 8 s: check the cable or the switch port",
 		}, r.log); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
@@ -112,10 +112,10 @@ func TestRunLateInterface(t *testing.T) {
 func TestRunStillLoading(t *testing.T) {
 	const loading = "modules are still loading: mlx5_core"
 	for line, want := range map[string][2]string{
-		"":                                       {"no network interface found: 0 drivers bound to one (none is present): ", "check that the image holds the driver of this machine's interface"},
+		"":                                       {"no network interface found: no driver has claimed a device (none is present): ", "check that the image holds the driver of this machine's interface"},
 		"ip=eth0:dhcp":                           {"eth0: no such interface (none is present): ", "check its name and that its driver is in the image"},
-		"ip=en*:dhcp":                            {"no interface is as en* says (none is present): ", netsetup.CheckName},
-		"bond=bond0:en* ip=bond0:dhcp":           {"bond0: is not made yet: no interface is as en* says: ", netsetup.CheckName},
+		"ip=en*:dhcp":                            {"no interface matches en* (none is present): ", netsetup.CheckName},
+		"bond=bond0:en* ip=bond0:dhcp":           {"bond0: is not made yet: no interface matches en*: ", netsetup.CheckName},
 		"BOOTIF=01-52-54-00-12-34-57":            {"no interface has the address 52:54:00:12:34:57 of BOOTIF= (none is present): ", "check that its driver is in the image"},
 		"ip=ib0:dhcp":                            {"ib0: no such interface (none is present): ", netsetup.CheckName + "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"},
 		"ip=ENP0S3:dhcp":                         {"ENP0S3: no such interface (none is present): ", "names of the kernel and of udev are in lower case: write enp0s3"},
@@ -144,10 +144,10 @@ func TestRunStillLoading(t *testing.T) {
 func TestRunLoadingHangs(t *testing.T) {
 	const loading, brief = "modules are still loading: stall", netsetup.CheckName
 	for line, want := range map[string][3]string{ // each with what goes behind loading
-		"":                             {"no network interface found: 0 drivers bound to one (none is present): ", "check that the image holds the driver of this machine's interface", ""},
-		"ip=ibp1s0:dhcp":               {"ibp1s0: no such interface (none is present): ", "check its driver is in the image, and the name, which is one of udev's: ", "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"},
+		"":                             {"no network interface found: no driver has claimed a device (none is present): ", "check that the image holds the driver of this machine's interface", ""},
+		"ip=ibp1s0:dhcp":               {"ibp1s0: no such interface (none is present): ", "check that its driver is in the image, and the name, which is one of udev's: ", "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"},
 		"ip=ib0:dhcp":                  {"ib0: no such interface (none is present): ", brief, "; no driver has found an InfiniBand adapter: check that the image holds it (profile mlx4, mlx5, ib or opa)"},
-		"bond=bond0:en* ip=bond0:dhcp": {"bond0: is not made yet: no interface is as en* says: ", brief, ""},
+		"bond=bond0:en* ip=bond0:dhcp": {"bond0: is not made yet: no interface matches en*: ", brief, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			k := fakekernel.New(t)

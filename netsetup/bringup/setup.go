@@ -11,8 +11,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// do does one step, of a try that has so many before it. What it could not do in full is
-// noted, but that a device is busy only when it has been so for long.
+// do does one step of a try that follows so many others. What it could not do in full is noted,
+// but that a device is busy only once it has been so for long.
 func (s *setup) do(sys link.Linker, step link.Step, tries int) error {
 	err := step.Apply(sys)
 	short, ok := errors.AsType[*link.Shortfall](err)
@@ -23,13 +23,13 @@ func (s *setup) do(sys link.Linker, step link.Step, tries int) error {
 		s.short = append(s.short, short)
 		return nil
 	case ok:
-		err = short.Err // its step may be of another device
+		err = short.Err // its step may be for another device
 	}
 	return fmt.Errorf("%s: %w", step, err)
 }
 
-// make does the steps for links that are made of the interface: one that fails takes
-// neither another away, nor the address of the interface.
+// make does the steps for links that are made of the interface: one that fails stops neither
+// another, nor the address of the interface.
 func (s *setup) make(until context.Context, sys link.Linker, below []link.Step, tries int) {
 	var unmade []string // bonds
 	for _, step := range below {
@@ -45,7 +45,7 @@ func (s *setup) make(until context.Context, sys link.Linker, below []link.Step, 
 			s.faults = append(s.faults, err)
 		}
 		switch step := step.(type) {
-		case link.Contradiction, link.ChildAdd, link.VLANAdd: // what follows is of another link
+		case link.Contradiction, link.ChildAdd, link.VLANAdd: // what follows is for another link
 		case link.BondAdd:
 			if err != nil {
 				unmade = append(unmade, step.Name)
@@ -109,7 +109,7 @@ func (r *runner) setUp(s setup) {
 	if !n.wanted() {
 		s.close()
 		n.ready = s.err == nil
-		if !again { // else what is to be made of it needs it
+		if !again { // otherwise what is to be made of it needs it
 			r.setDown(n)
 		}
 		if n.ready {
@@ -118,8 +118,8 @@ func (r *runner) setUp(s setup) {
 		return
 	}
 	if s.broadcast != n.dev.Broadcast || s.bare && n.job != nil || n.redo {
-		// A bond has become an InfiniBand interface meanwhile, or is to have an
-		// address; or a link that is made of it has gone.
+		// A bond has become an InfiniBand interface meanwhile, or is to have an address; or a
+		// link that is made of it has gone.
 		n.redo = false
 		s.close()
 		r.begin(n)
@@ -133,7 +133,7 @@ func (r *runner) setUp(s setup) {
 	n.err = s.err
 	if errors.Is(s.err, link.ErrContradiction) {
 		r.tellUnable(fmt.Sprintf("set up %s: %v", n.dev.Name, s.err))
-		if !r.contradicted(n) { // the kernel has told of another state meanwhile
+		if !r.contradicted(n) { // the kernel has reported another state meanwhile
 			r.begin(n)
 		}
 		return
@@ -147,7 +147,9 @@ func (r *runner) setUp(s setup) {
 	}
 	n.ready = true
 	r.madeAbove(n, s.faults.err(), true)
-	if six := r.attachments[attachmentKey{index: s.key.index, six: true}]; six != nil && six != n && six.wanted() && !six.setting && !six.ready {
+	if six := r.attachments[attachmentKey{index: s.key.index, six: true}]; six != nil && six != n && six.wanted() &&
+		!six.setting &&
+		!six.ready {
 		r.begin(six)
 	}
 	if n.job == nil {

@@ -7,9 +7,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// tellShort says what steps could not do, each once for an interface. What is still
-// being set up is waited for: a cluster's adapters are alike, and ports that refuse the
-// same are one line.
+// tellShort says what steps could not do, each once for an interface. What is still being set up
+// is waited for: a cluster's adapters are alike, and ports that refuse the same are one line.
 func (r *runner) tellShort() {
 	if len(r.held) == 0 || len(r.links) > 0 {
 		return

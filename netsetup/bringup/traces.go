@@ -33,8 +33,8 @@ func (r *runner) apply(s link.Step) error {
 	return err
 }
 
-// undo takes away what earlier attempts have left, of one device and family of
-// addresses, or with "" everywhere.
+// undo takes away what earlier attempts have left, of one device and family of addresses, or with
+// "" everywhere.
 func (r *runner) undo(dev string, six bool, wanted []link.Step) {
 	for _, s := range r.before.Undo(dev, six, wanted) {
 		err := s.Apply(r.sys)

@@ -1,13 +1,11 @@
-// Package ibft reads the iSCSI Boot Firmware Table: the address, the initiator
-// and the targets by which a firmware (a BIOS, an adapter's option ROM, iPXE,
-// UEFI) has begun to boot.
+// Package ibft reads the iSCSI Boot Firmware Table: the address, the initiator and the targets
+// with which a firmware (a BIOS, an adapter's option ROM, iPXE, UEFI) has begun to boot.
 //
-// The table is one of ACPI, which the kernel shows below
-// /sys/firmware/acpi/tables to root alone. Firmware without ACPI's consent leaves
-// it in low memory instead; there the kernel's module iscsi_ibft finds it and
-// shows it, field by field, below /sys/firmware/ibft. ACPI goes first: it needs
-// no module, and that module makes the secrets of CHAP files that everybody may
-// read. This package never reads them.
+// It is an ACPI table, which the kernel shows below /sys/firmware/acpi/tables to root alone.
+// Firmware without ACPI leaves it in low memory instead; there the kernel's module iscsi_ibft
+// finds it and shows it, field by field, below /sys/firmware/ibft. ACPI is tried first: it needs
+// no module, and that module turns the CHAP secrets into files that everybody may read. This
+// package never reads them.
 //
 // The layout is that of the kernel's drivers/firmware/iscsi_ibft.c and of
 // Microsoft's "iSCSI Boot Firmware Table (iBFT) as Defined in ACPI 3.0b".
@@ -35,7 +33,7 @@ type NIC struct {
 	Index    int  // of the structure; a Target refers to it
 	Selected bool // the firmware booted by it
 	MAC      [6]byte
-	Addr     netip.Addr // never of IPv4 in the form of IPv6
+	Addr     netip.Addr // never IPv4 in the form of IPv6
 	Bits     int        // prefix length of Addr, 0 for none
 	Gateway  netip.Addr
 	DNS      []netip.Addr // at most two
@@ -45,8 +43,8 @@ type NIC struct {
 	Hostname string // as it is in the table: not checked
 }
 
-// A Target is a logical unit that the firmware booted from, or would have. Two of
-// them are two ways to one boot disk.
+// A Target is a logical unit that the firmware booted from, or would have. Two of them are two
+// paths to one boot disk.
 type Target struct {
 	Index    int
 	Selected bool // the firmware booted from it
@@ -56,7 +54,7 @@ type Target struct {
 	Name     string // as it is in the table: not checked
 	NIC      int    // Index of the NIC that leads to it
 	CHAP     CHAP
-	User     string // the name of CHAP, as it is in the table: not checked
+	User     string // the CHAP name, as it is in the table: not checked
 }
 
 // CHAP says how the target wants the initiator to prove who it is.
@@ -129,8 +127,8 @@ func Read(sys fs.FS) (Table, error) {
 	return t, err
 }
 
-// acpiNames are the files of the table: iBFT, in older firmware IBFT, with a
-// number behind where there are several.
+// acpiNames are the files of the table: iBFT, in older firmware IBFT, with a number appended
+// where there are several.
 func acpiNames(sys fs.FS) ([]string, error) {
 	entries, err := fs.ReadDir(sys, acpiDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// readSysfs reads what the module iscsi_ibft shows (Documentation/ABI/testing/
-// sysfs-ibft). The kernel leaves the files of what is zero away.
+// readSysfs reads what the module iscsi_ibft shows (Documentation/ABI/testing/ sysfs-ibft). The
+// kernel leaves out the files whose value is zero.
 func readSysfs(sys fs.FS) (Table, error) {
 	if _, err := fs.Stat(sys, Dir); errors.Is(err, fs.ErrNotExist) {
 		return Table{}, ErrNone
@@ -47,8 +47,13 @@ func (r *reader) flags(dir string) int { return r.number(dir+"/flags", 255) }
 
 func (r *reader) nic(dir string, index, flags int) NIC {
 	n := NIC{
-		Index: index, Selected: flags&flagSelected != 0, Addr: r.addr(dir + "/ip-addr"), Bits: r.number(dir+"/prefix-len", 128),
-		Gateway: r.addr(dir + "/gateway"), VLAN: r.number(dir+"/vlan", 4094), Hostname: r.text(dir + "/hostname"),
+		Index:    index,
+		Selected: flags&flagSelected != 0,
+		Addr:     r.addr(dir + "/ip-addr"),
+		Bits:     r.number(dir+"/prefix-len", 128),
+		Gateway:  r.addr(dir + "/gateway"),
+		VLAN:     r.number(dir+"/vlan", 4094),
+		Hostname: r.text(dir + "/hostname"),
 	}
 	n.DHCP = r.number(dir+"/origin", 255) == originDHCP || r.addr(dir+"/dhcp").IsValid()
 	for _, name := range []string{"/primary-dns", "/secondary-dns"} {
@@ -70,9 +75,15 @@ func (r *reader) nic(dir string, index, flags int) NIC {
 
 func (r *reader) target(dir string, index, flags int) Target {
 	return Target{
-		Index: index, Selected: flags&flagSelected != 0, Addr: r.addr(dir + "/ip-addr"), Port: uint16(r.number(dir+"/port", 1<<16-1)),
-		LUN: r.lun(dir + "/lun"), Name: r.text(dir + "/target-name"), NIC: r.number(dir+"/nic-assoc", 255),
-		CHAP: CHAP(r.number(dir+"/chap-type", 255)), User: r.text(dir + "/chap-name"),
+		Index:    index,
+		Selected: flags&flagSelected != 0,
+		Addr:     r.addr(dir + "/ip-addr"),
+		Port:     uint16(r.number(dir+"/port", 1<<16-1)),
+		LUN:      r.lun(dir + "/lun"),
+		Name:     r.text(dir + "/target-name"),
+		NIC:      r.number(dir+"/nic-assoc", 255),
+		CHAP:     CHAP(r.number(dir+"/chap-type", 255)),
+		User:     r.text(dir + "/chap-name"),
 	}
 }
 
@@ -85,11 +96,14 @@ func (r *reader) text(name string) string {
 	return strings.TrimRight(strings.TrimSpace(string(b)), "\x00")
 }
 
-// bad notes that a file does not hold what it is for.
+// bad notes that a file does not hold what it should.
 func (r *reader) bad(name, want string) {
 	if r.err == nil {
 		text := r.text(name)
-		r.err = &DamagedError{Place: "/sys/" + Dir + "/" + name, What: fmt.Sprintf("holds %q, not %s", text[:min(len(text), 64)], want)}
+		r.err = &DamagedError{
+			Place: "/sys/" + Dir + "/" + name,
+			What:  fmt.Sprintf("holds %q, not %s", text[:min(len(text), 64)], want),
+		}
 	}
 }
 

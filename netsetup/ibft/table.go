@@ -14,7 +14,7 @@ const (
 	headerLen = 48 // of ACPI 36, and 12 reserved
 	blockLen  = 6  // the head of each structure
 
-	controlOffsets = blockLen + 2 // behind the extensions
+	controlOffsets = blockLen + 2 // after the extensions
 
 	idControl   = 1
 	idInitiator = 2
@@ -40,8 +40,8 @@ const originDHCP = 3
 // initiator, two NICs and two targets, and may be longer.
 const mostBlocks = 64
 
-// Parse reads a whole table, with its ACPI header. An error says what is wrong
-// with it, of which structure; what a structure holds may still be nonsense.
+// Parse reads a whole table, with its ACPI header. An error says what is wrong, and with which
+// structure; the content of a structure may still be nonsense.
 func Parse(b []byte) (Table, error) {
 	if len(b) < headerLen {
 		return Table{}, fmt.Errorf("has %d bytes, less than a header", len(b))
@@ -108,8 +108,8 @@ type structure struct {
 	err        error
 }
 
-// block returns the structure at an offset, which must be of a kind unless that
-// is 0, and of least bytes at least.
+// block returns the structure at an offset, which must be of the given kind unless that is 0, and
+// at least least bytes long.
 func block(b []byte, at, id, least int) (s structure, is int, err error) {
 	if at < headerLen || at+blockLen > len(b) {
 		return s, 0, fmt.Errorf("has a structure at byte %d of %d", at, len(b))
@@ -129,8 +129,8 @@ func (s *structure) uint16(at int) int { return int(binary.LittleEndian.Uint16(s
 
 func (s *structure) addr(at int) [16]byte { return [16]byte(s.raw[at:]) }
 
-// text is a text whose length and offset stand at a place of the structure. Some
-// firmware counts the NUL behind it.
+// text is a text whose length and offset are at a given place of the structure. Some firmware
+// counts the NUL after it.
 func (s *structure) text(what string, at int) string {
 	length, offset := s.uint16(at), s.uint16(at+2)
 	if length == 0 {

@@ -9,33 +9,30 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// How long nobody must answer the first probe for an address before it is
-// taken.
+// How long the first probe for an address must go unanswered before the address is taken.
 //
-// RFC 5227 section 2.1.1 has three probes in up to 7 s and 2 s more after them.
-// That is ten boots, and it is made for links that lose packets, or on which a
-// bridge has just begun to forward. Here a server has answered over this very
-// link a moment before (or, with a static address, carrier has come), and a
-// duplicate on the same segment has only to receive a packet and send another:
-// the kernel does that in its interrupt, in some 50 us, a processor that sleeps
-// deeply adds 1 ms, a switch some 10 us, a long-distance bridge 5 ms. On
-// InfiniBand the holder first asks the subnet manager for the path to us,
-// which takes milliseconds, more when a thousand nodes ask at once.
+// RFC 5227 section 2.1.1 has three probes in up to 7 s and 2 s more after them. That is as long
+// as ten boots, and made for links that lose packets, or on which a bridge has just begun to
+// forward. Here a server has answered over this very link a moment before (or, with a static
+// address, carrier has come), and a duplicate on the same segment only has to receive a packet
+// and send another: the kernel does that in its interrupt, in some 50 us; a processor in deep
+// sleep adds 1 ms, a switch some 10 us, a long-distance bridge 5 ms. On InfiniBand the holder
+// first asks the subnet manager for the path to us, which takes milliseconds, more when a
+// thousand nodes ask at once.
 //
-// What is given up: a holder that is slower than this, whose answer is lost
-// twice, or that is cut off at the time, is not found before the address is
-// used. It is found as soon as it sends any ARP packet of its own, and then a
-// sentence says so. The probes cost a boot nothing but this time, of which
-// the REQUEST and its ACK are a part: the first leaves with the REQUEST.
+// The price: a holder that is slower than this, whose answer is lost twice, or that is cut off at
+// the time, is not found before the address is used. It is found as soon as it sends any ARP
+// packet of its own, and is then reported. The probes cost a boot nothing but this time, which
+// includes the REQUEST and its ACK: the first leaves with the REQUEST.
 const (
 	ProbeWait           = 20 * time.Millisecond
 	ProbeWaitInfiniBand = 50 * time.Millisecond
 )
 
 const (
-	// GatewayEvery is how long a gateway may take to answer before it is asked
-	// again. The second time it is asked right behind the wait: the first may
-	// have come too early for a link that has just come up.
+	// GatewayEvery is how long a gateway may take to answer before it is asked again. The second
+	// time it is asked right after the wait: the first may have come too early for a link that
+	// has just come up.
 	GatewayEvery = time.Second
 	gatewayAsks  = 3
 	// conflictEvery is the least time between two sentences about a node that
@@ -44,25 +41,24 @@ const (
 	conflictEvery = time.Minute
 )
 
-// An ACD hands on the lease of another protocol when it makes sense on the
-// link: nobody has the address, and the gateway is there. From then on it
-// tells when another node uses the address.
+// An ACD hands on the lease of another protocol once it makes sense on the link: nobody has the
+// address, and the gateway is there. From then on it reports other nodes that use the address.
 type ACD struct {
 	inner Protocol
 	Dev   link.Device
 	// ours reports whether a hardware address is one of this node's.
 	ours func(link.HardwareAddr) bool
-	// via is the gateway of the ip= word, which goes before that of the lease.
+	// via is the gateway of the ip= argument, which takes precedence over that of the lease.
 	via netip.Addr
 
 	// addrs are being probed for since the time in since: that of the lease, and
-	// the further ones of a static word.
+	// the further ones of a static argument.
 	addrs []netip.Addr
 	since time.Time
-	// left reports whether the first probe for addrs has: since is the time of it then.
+	// left reports whether the first probe for addrs has left: since is then the time of that.
 	left bool
-	// heard tells that an answer has come in: the link is open in both directions. What
-	// others broadcast comes in before the queue opens.
+	// heard is set once an answer has come in: the link is open in both directions. What others
+	// broadcast comes in before the queue opens.
 	heard bool
 	// Lease is held back until at.
 	Lease *Lease
@@ -70,7 +66,7 @@ type ACD struct {
 	// gateway is waited for, invalid when there is none, or it was seen.
 	gateway netip.Addr
 	asked   int
-	// mine are the addresses in use, warned when a conflict was told last.
+	// mine are the addresses in use, warned is when a conflict was last reported.
 	mine   []netip.Addr
 	warned time.Time
 }
@@ -92,8 +88,8 @@ func (p *ACD) Channels() []Channel { return append(p.inner.Channels(), ChannelAR
 // Release is that of the protocol within.
 func (p *ACD) Release() []Message { return p.inner.Release() }
 
-// Start begins again. When an attempt is over because its time is, a lease that
-// is held back is better than another attempt.
+// Start begins again. When an attempt has run out of time, a lease that is held back is better
+// than another attempt.
 func (p *ACD) Start(now time.Time) Outcome {
 	var o Outcome
 	if p.Lease != nil {
@@ -114,8 +110,8 @@ func (p *ACD) forget() {
 	p.Lease = nil
 }
 
-// Hear probes again when the queue is surely open, if nothing has come in: the
-// probes may have been lost on our own side.
+// Hear probes again when the queue is certainly open, if nothing has come in: the probes may have
+// been lost on our own side.
 func (p *ACD) Hear(now time.Time, e link.News) Outcome {
 	o := p.inner.Hear(now, e)
 	p.pass(now, &o)
@@ -174,7 +170,7 @@ func (p *ACD) Receive(now time.Time, m Packet) Outcome {
 	return o
 }
 
-// Tick goes on with what is due.
+// Tick does what is due.
 func (p *ACD) Tick(now time.Time) Outcome {
 	o := p.inner.Tick(now)
 	p.pass(now, &o)
@@ -191,8 +187,8 @@ func (p *ACD) Deadline() time.Time {
 	return at
 }
 
-// pass takes what the other protocol wants. A lease is held back, once: when
-// one is in use the boot goes on with that, whatever comes.
+// pass handles what the other protocol wants. A lease is held back, once: when one is in use the
+// boot goes on with that, whatever comes.
 func (p *ACD) pass(now time.Time, o *Outcome) {
 	if p.mine != nil {
 		return
@@ -215,7 +211,11 @@ func (p *ACD) pass(now time.Time, o *Outcome) {
 		p.seek(addrs, now)
 	}
 	if slices.Contains(p.addrs, l.Gateway) {
-		o.Note = phrase.Sentences(o.Note, "the gateway is the address of this node, "+l.Gateway.String()+": left out; check the router that the server gives")
+		o.Note = phrase.Sentences(
+			o.Note,
+			"the gateway is the address of this node, "+l.Gateway.String()+": left out; check the router that the "+
+				"server gives",
+		)
 		l.Gateway = netip.Addr{}
 	}
 	p.gateway = p.via
@@ -257,8 +257,8 @@ func (p *ACD) wait() time.Duration {
 // hold probes for the addresses of the lease, and asks for its gateway.
 func (p *ACD) hold(o *Outcome) {
 	p.at = p.since.Add(p.wait())
-	// The gateway first: the queue of a link that has just come up may open between the two,
-	// and an answer of the gateway is taken to say that the probe has left as well.
+	// The gateway first: the queue of a link that has just come up may open between the two, and
+	// an answer of the gateway is taken to mean that the probe has left as well.
 	if p.gateway.IsValid() {
 		p.ask(o)
 	}
@@ -276,7 +276,11 @@ func (p *ACD) judge(now time.Time, o *Outcome) {
 			p.ask(o)
 			return
 		}
-		o.Note = phrase.Sentences(o.Note, "gateway "+p.gateway.String()+" does not answer ARP: check that it is up, in this VLAN, and the right one; going on without it having been seen")
+		o.Note = phrase.Sentences(
+			o.Note,
+			"gateway "+p.gateway.String()+" does not answer ARP: check that it is up, in this VLAN, and the right "+
+				"one; going on without it having been seen",
+		)
 	}
 	o.Lease = p.Lease
 	p.mine = p.addrs
@@ -288,15 +292,18 @@ func (p *ACD) judge(now time.Time, o *Outcome) {
 	}
 }
 
-// shared tells of a node that uses an address in use. The root is on it, so it
-// is not given up but defended (RFC 5227 section 2.4 (c)).
+// shared reports a node that uses one of our addresses. The root is on it, so it is not given up
+// but defended (RFC 5227 section 2.4 (c)).
 func (p *ACD) shared(now time.Time, holder link.HardwareAddr, a netip.Addr, o *Outcome) {
 	if !p.warned.IsZero() && now.Sub(p.warned) < conflictEvery {
 		return
 	}
 	p.warned = now
 	p.send(o, announcement, a, a)
-	o.Note = p.name(holder).String() + " also uses " + a.String() + ", the address of this node: connections of both will break; give one of them another address"
+	o.Note = p.name(holder).
+		String() +
+		" also uses " + a.String() + ", the address of this node: connections of both will break; give one of them " +
+		"another address"
 }
 
 // name is how people know a hardware address.

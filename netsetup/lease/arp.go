@@ -15,8 +15,8 @@ const (
 	RARPReply   = 4
 )
 
-// An ARPPacket is one of ARP or RARP for IPv4. github.com/mdlayher/arp has had no release
-// and no change since 2022, and knows no RARP.
+// An ARPPacket is an ARP or RARP packet for IPv4. github.com/mdlayher/arp has had no release and
+// no change since 2022, and does not support RARP.
 type ARPPacket struct {
 	HwType uint16 // hwEthernet or hwInfiniBand
 	Op     uint16
@@ -67,8 +67,7 @@ func (a *ARPPacket) Bytes() []byte {
 	return b
 }
 
-// ParseARP reads a packet of a link of that type; Ethernet pads it. It tells
-// whether it is one.
+// ParseARP reads a packet of a link of that type; Ethernet pads it. It reports whether it is one.
 func ParseARP(b []byte, hwType uint16) (a ARPPacket, ok bool) {
 	n := ARPAddrLen(hwType)
 	if n == 0 || len(b) < arpHeaderLen+2*(n+4) || binary.BigEndian.Uint16(b) != hwType ||

@@ -254,7 +254,7 @@ func TestWaiting6(t *testing.T) {
 		{MethodStatic, func(*bench6) {}, "2001:db8:1::5 is still being checked after 9 s (duplicate address detection)"},
 		{
 			MethodStatic, func(b *bench6) { b.hear(link.News{Addr: b.x.Static.Addr, Duplicate: true}) },
-			"2001:db8:1::5 is in use by another node of this network (duplicate address detection) (tried once): change one of both",
+			"2001:db8:1::5 is in use by another node of this network (duplicate address detection) (tried once): change one of the two",
 		},
 		{MethodLink6, func(b *bench6) { b.block = "IPv6 is switched off on eth0" }, "IPv6 is switched off on eth0"},
 	} {

@@ -10,10 +10,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// A bootp asks a BOOTP server (RFC 951, RFC 1542) for the address that belongs to
-// a hardware address. It is as with ip=bootp in the kernel: the netmask is that
-// of option 1, else of ip=, else of the class; siaddr is the boot server; an
-// answer that is one of DHCP is not for us.
+// A bootp asks a BOOTP server (RFC 951, RFC 1542) for the address that belongs to a hardware
+// address. It works as ip=bootp does in the kernel: the netmask is that of option 1, else of ip=,
+// else of the class; siaddr is the boot server; an answer by DHCP is not for us.
 type bootp struct {
 	client Client
 	xid    uint32
@@ -35,7 +34,7 @@ func (b *bootp) question(since time.Duration) []byte {
 	return m.ToBytes()
 }
 
-// bootpCookie is that of the vendor field of RFC 1497, with an end behind it.
+// bootpCookie is that of the vendor field of RFC 1497, followed by an end option.
 const bootpCookie = "\x63\x82\x53\x63\xff"
 
 func (b *bootp) answer(raw []byte) (*Lease, []string, error) {
@@ -46,8 +45,8 @@ func (b *bootp) answer(raw []byte) (*Lease, []string, error) {
 		// A vendor field of another kind, or none.
 		raw = append(raw[:OffsetCookie:OffsetCookie], bootpCookie...)
 	default:
-		// Servers of RFC 951 fill the field up with zeros, without an end; what
-		// is behind one is not read.
+		// Servers of RFC 951 fill the field up with zeros, without an end; what follows an end is
+		// not read.
 		raw = append(slices.Clip(raw), bootpCookie[4:]...)
 	}
 	m, err := ParseReply(raw, b.client.Identities[0], b.xid)
@@ -66,6 +65,6 @@ func (b *bootp) answer(raw []byte) (*Lease, []string, error) {
 	if !l.Server.IsValid() {
 		l.Server = l.NextServer
 	}
-	l.Duration, l.Renew, l.Rebind = 0, 0, 0 // for ever
+	l.Duration, l.Renew, l.Rebind = 0, 0, 0 // forever
 	return &l, notes, nil
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// A ClientID says what DHCP option 61 holds, in the words of
-// nodisk.dhcp.clientid=. Empty is "auto".
+// A ClientID says what DHCP option 61 holds, as a value of nodisk.dhcp.clientid=. Empty is
+// "auto".
 //
-//	word        InfiniBand                          Ethernet
+//	value       InfiniBand                          Ethernet
 //	auto        all below that name the port        mac
 //	flexboot    GUID.FlexBoot                       mac
 //	guid        32 and the GUID                     mac
@@ -24,14 +24,14 @@ import (
 //	hex:...     these bytes                         these bytes
 type ClientID string
 
-// ParseClientID reads a word of nodisk.dhcp.clientid=. The error says what to write.
+// ParseClientID reads a value of nodisk.dhcp.clientid=. The error says what to write.
 func ParseClientID(s string) (ClientID, error) {
 	if id := ClientID(s); s == "auto" || s == "none" || slices.Contains(AutoForms(), id) {
 		return id, nil
 	}
 	digits, ok := strings.CutPrefix(s, "hex:")
 	b := SeparatedBytes(digits, ":")
-	// RFC 2132 section 9.14: the least length is 2.
+	// RFC 2132 section 9.14: the minimum length is 2.
 	if !ok || len(b) < 2 || len(b) > 254 {
 		var words []string
 		for _, f := range AutoForms() {
@@ -67,7 +67,7 @@ func SeparatedBytes(s, separators string) []byte {
 // An Identity is one way to tell a DHCP server which client this is: the
 // hardware type and address of the header, and option 61.
 type Identity struct {
-	form   string // the word of nodisk.dhcp.clientid=
+	form   string // the value of nodisk.dhcp.clientid=
 	hwType uint8
 	chaddr link.HardwareAddr
 	id     []byte // nil for none
@@ -81,17 +81,15 @@ func (d Identity) String() string {
 	return d.form + " " + link.HardwareAddr(d.id).String()
 }
 
-// AutoForms are the forms that "auto" asks with on InfiniBand, in this order.
-// The firmware's come first: what booted the node has its reservation already.
-// infiniband is another form to a server only where that goes by the header, or knows
-// the port by nothing else; so it comes after guid, which is what RFC 4390 has.
-// The one whose first bytes may change with every boot comes last.
+// AutoForms are the forms that "auto" asks with on InfiniBand, in this order. The firmware's come
+// first: what booted the node has its reservation already. infiniband differs from guid only to a
+// server that goes by the header, or knows the port by nothing else; so it comes after guid,
+// which is the form of RFC 4390. The one whose first bytes may change with every boot comes last.
 func AutoForms() []ClientID {
 	return []ClientID{"flexboot", "guid", "infiniband", "mac", "rfc4361", "hwaddr"}
 }
 
-// Identities are the ways in which a device asks: several for "auto" on
-// InfiniBand, else one.
+// Identities are those by which a device asks: several for "auto" on InfiniBand, otherwise one.
 func (id ClientID) Identities(d link.Device) []Identity {
 	if id == "" {
 		id = "auto"
@@ -110,7 +108,7 @@ func (id ClientID) Identities(d link.Device) []Identity {
 	return all
 }
 
-// IdentitiesOf are those of all the devices, in their order, each once: but for ports
+// IdentitiesOf are those of all the devices, in their order, each once: except for ports
 // without a GUID, which would be one client to the server with all others of the kind.
 func (id ClientID) IdentitiesOf(devices []link.Device) []Identity {
 	var all []Identity
@@ -119,7 +117,10 @@ func (id ClientID) IdentitiesOf(devices []link.Device) []Identity {
 			continue
 		}
 		for _, i := range id.Identities(d) {
-			if !slices.ContainsFunc(all, func(o Identity) bool { return o.String() == i.String() && o.chaddr == i.chaddr }) {
+			if !slices.ContainsFunc(
+				all,
+				func(o Identity) bool { return o.String() == i.String() && o.chaddr == i.chaddr },
+			) {
 				all = append(all, i)
 			}
 		}
@@ -176,7 +177,9 @@ func (id ClientID) ethernet(addr link.HardwareAddr) Identity {
 		d.id = id.Bytes()
 	case id == "rfc4361" && len(addr) >= 4:
 		d.form = string(id)
-		d.id = append(append([]byte{0xff}, addr[len(addr)-4:]...), append([]byte{0, 3, 0, link.HwEthernet}, addr...)...)
+		d.id = append(
+			append([]byte{0xff}, addr[len(addr)-4:]...),
+			append([]byte{0, 3, 0, link.HwEthernet}, addr...)...)
 	}
 	return d
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// The times of the exchange. RFC 2131 section 4.1 proposes 4 s before the first
-// retransmission, doubled up to 64 s, each plus or minus 1 s, and section 4.4.1
-// a random wait before the first DISCOVER. nodisk is quicker at both ends:
+// The times of the exchange. RFC 2131 section 4.1 proposes 4 s before the first retransmission,
+// doubled up to 64 s, each plus or minus 1 s, and section 4.4.1 a random wait before the first
+// DISCOVER. nodisk is faster at both ends:
 //
 //   - The first DISCOVER leaves at once. Nodes that are switched on together
 //     have drifted apart by seconds in firmware and loader.
@@ -26,8 +26,8 @@ import (
 //     port that forwards after 30 s, is noticed soon, and 500 nodes still make
 //     only some 60 packets a second.
 //
-// Each interval is spread by a quarter either way, by a generator that the
-// hardware address seeds: nodes differ, and a node does the same each time.
+// Each interval is spread by a quarter either way, by a generator seeded with the hardware
+// address: nodes differ, and a node does the same each time.
 const (
 	FirstRetransmit = time.Second
 	MaxRetransmit   = 8 * time.Second
@@ -51,14 +51,14 @@ const (
 // A Client is what a DHCP server is told about this node.
 type Client struct {
 	Addr link.HardwareAddr // of the interface
-	// Identities are asked with side by side, each in a transaction of its
-	// own; the first that is offered an address is kept.
+	// Identities are used in parallel, each in a transaction of its own; the first that is
+	// offered an address is kept.
 	Identities []Identity
 	// Broadcast asks for answers by broadcast. RFC 4390 section 2.2 demands
 	// it, because the server does not know an IPoIB address to send to.
 	Broadcast bool
-	// Rapid asks the server to answer the DISCOVER with the lease (RFC 4039).
-	// Not where several DISCOVERs leave, each of which would be given one.
+	// Rapid asks the server to answer the DISCOVER with the lease (RFC 4039). Not where several
+	// DISCOVERs are sent, each of which would be given one.
 	Rapid    bool
 	Vendor   string // option 60
 	User     string // option 77
@@ -80,16 +80,14 @@ type Exchange struct {
 	newXID func() uint32
 
 	Phase phase
-	// XID is the transaction of the first identity; the next one's is higher
-	// by one, and so on.
+	// XID is the transaction of the first identity; that of the next is higher by one, and so on.
 	XID    uint32
 	chosen int // the identity of the offer
 	begun  time.Time
-	// secs is the time since then that the last DISCOVER gave. A REQUEST gives
-	// the same (RFC 2131 section 3.1 step 3): a relay that decides by it sends
-	// both to the same servers.
+	// secs is the time since then that the last DISCOVER gave. A REQUEST gives the same (RFC 2131
+	// section 3.1 step 3): a relay that decides by it thus sends both to the same servers.
 	secs time.Duration
-	// at is when tick is to be called next.
+	// at is when Tick is to be called next.
 	at   time.Time
 	sent int // messages of the current phase, for back-off
 	naks int
@@ -97,9 +95,8 @@ type Exchange struct {
 	offer *dhcpv4.DHCPv4
 	// next is who sent the offer or the lease, on the link.
 	next link.HardwareAddr
-	// shunned is the server that offered an address and then did not stand by
-	// it: another one's offer is better. spare is what it offers again, for
-	// when there is no other.
+	// shunned is the server that offered an address and then did not confirm it: another server's
+	// offer is better. spare is what it offers again, for when there is no other.
 	shunned   netip.Addr
 	spare     *dhcpv4.DHCPv4
 	spareOf   int // identity
@@ -187,7 +184,11 @@ func (x *Exchange) Tick(now time.Time) Outcome {
 		return x.take(now, x.spareOf, x.spare, x.spareFrom)
 	case x.Phase == PhaseRequesting && x.sent >= MaxRequests:
 		x.shunned = x.server
-		note := fmt.Sprintf("%s offered an address and does not confirm it (%s sent), asking anew", x.server, phrase.Count(x.sent, "REQUEST"))
+		note := fmt.Sprintf(
+			"%s offered an address and does not confirm it (%s sent), asking again",
+			x.server,
+			phrase.Count(x.sent, "REQUEST"),
+		)
 		o := x.discover(now)
 		o.Note = note
 		return o
@@ -196,8 +197,8 @@ func (x *Exchange) Tick(now time.Time) Outcome {
 	}
 }
 
-// Hear sends the first DISCOVER again when the queue is surely open, if it has
-// not been answered: it may have been lost on our own side.
+// Hear sends the first DISCOVER again when the queue is certainly open, if it has not been
+// answered: it may have been lost on our own side.
 func (x *Exchange) Hear(now time.Time, e link.News) Outcome {
 	if !e.Running || x.sent != 1 || x.Phase != phaseSelecting {
 		return Outcome{}
@@ -223,8 +224,8 @@ func (x *Exchange) Receive(now time.Time, p Packet) Outcome {
 	}
 	server := serverOf(m)
 	asked := x.Phase == PhaseRequesting || x.Phase == phaseRenewing || x.Phase == phaseRebinding
-	// A NAK or ACK names its server (RFC 2131 table 3); another's is not for
-	// this request.
+	// A NAK or ACK names its server (RFC 2131 table 3); one of another server is not for this
+	// request.
 	if asked && x.Phase != phaseRebinding && server.IsValid() && server != x.server {
 		return Outcome{}
 	}
@@ -237,12 +238,16 @@ func (x *Exchange) Receive(now time.Time, p Packet) Outcome {
 		if err := x.Client.judged(l); err != nil {
 			return x.refuse("%v", err)
 		}
-		// What another interface has is asked for when that has not got it after
-		// all: it would be no answer any more then.
+		// What another interface seems to have is asked for once that has not got it after all:
+		// by then this would no longer be an answer.
 		if server == x.shunned || x.Client.elsewhere(l, which) {
 			x.spare, x.spareOf, x.spareFrom = m, which, p.From
 			if server != x.shunned {
-				x.refused = fmt.Sprintf("%s offers %s, but another interface of this node has that address, or is the same client", sender(server, m), l.Addr)
+				x.refused = fmt.Sprintf(
+					"%s offers %s, but another interface of this node has that address, or is the same client",
+					sender(server, m),
+					l.Addr,
+				)
 			}
 			return Outcome{}
 		}
@@ -250,7 +255,8 @@ func (x *Exchange) Receive(now time.Time, p Packet) Outcome {
 	case asked && t == dhcpv4.MessageTypeNak:
 		return x.nak(now, m)
 	case asked && t == dhcpv4.MessageTypeAck,
-		x.Phase == phaseSelecting && t == dhcpv4.MessageTypeAck && x.Client.Rapid && m.Options.Has(dhcpv4.OptionRapidCommit):
+		x.Phase == phaseSelecting && t == dhcpv4.MessageTypeAck && x.Client.Rapid &&
+		m.Options.Has(dhcpv4.OptionRapidCommit):
 		return x.acknowledged(now, which, m, p.From)
 	case x.Phase == phaseBound && t == dhcpv4.MessageTypeAck && m.Options.Has(dhcpv4.OptionRapidCommit):
 		return x.spurn(server, m, p.From)
@@ -304,8 +310,8 @@ func (x *Exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from
 	return o
 }
 
-// addressee tells by the transaction which identity a message is for; the
-// first if it is for none.
+// addressee finds by the transaction which identity a message is for; the first if it is for
+// none.
 func (x *Exchange) addressee(raw []byte) int {
 	if len(raw) < OffsetXID+4 {
 		return 0
@@ -342,7 +348,7 @@ func (x *Exchange) nak(now time.Time, m *dhcpv4.DHCPv4) Outcome {
 	what := "refused its own offer"
 	held := x.Phase != PhaseRequesting
 	if held {
-		what = "does not prolong the lease"
+		what = "does not renew the lease"
 	}
 	x.shunned = x.server
 	o := x.refuse("%s %s (NAK)%s", sender(x.server, m), what, why)
@@ -350,8 +356,7 @@ func (x *Exchange) nak(now time.Time, m *dhcpv4.DHCPv4) Outcome {
 	return x.again(now, o)
 }
 
-// again begins again behind a refusal: at once the first time, later after a
-// wait.
+// again begins again after a refusal: at once the first time, later after a wait.
 func (x *Exchange) again(now time.Time, o Outcome) Outcome {
 	if x.naks > 0 {
 		x.wait(now)
@@ -399,15 +404,36 @@ func (x *Exchange) Waiting(now time.Time) string {
 	after := phrase.Seconds(now.Sub(x.begun))
 	switch {
 	case x.Phase == PhaseRequesting:
-		text := fmt.Sprintf("%s offered %s but has not confirmed it after %s (%s sent)", x.server, x.offer.YourIPAddr, after, phrase.Count(x.requests, "REQUEST"))
+		text := fmt.Sprintf(
+			"%s offered %s but has not confirmed it after %s (%s sent)",
+			x.server,
+			x.offer.YourIPAddr,
+			after,
+			phrase.Count(x.requests, "REQUEST"),
+		)
 		if others := len(x.Client.Identities) - 1; others > 0 {
-			text += fmt.Sprintf(": it may still be looking for free addresses for %d other client-ids (dnsmasq pings each for 3 s without no-ping): write nodisk.dhcp.clientid=%s", others, x.Client.Identities[x.chosen].form)
+			text += fmt.Sprintf(
+				": it may still be looking for free addresses for %d other client-ids (dnsmasq pings each for 3 s "+
+					"without no-ping): write nodisk.dhcp.clientid=%s",
+				others,
+				x.Client.Identities[x.chosen].form,
+			)
 		}
 		return text
 	case x.refused != "":
-		return fmt.Sprintf("no DHCP lease after %s (%s sent, carrier up): %s", after, phrase.Count(x.discovers, "DISCOVER"), x.refused)
+		return fmt.Sprintf(
+			"no DHCP lease after %s (%s sent, carrier up): %s",
+			after,
+			phrase.Count(x.discovers, "DISCOVER"),
+			x.refused,
+		)
 	default:
-		return fmt.Sprintf("no DHCP answer after %s (%s sent, carrier up): check that a DHCP server serves this network, %s", after, phrase.Count(x.discovers, "DISCOVER"), x.Client.check())
+		return fmt.Sprintf(
+			"no DHCP answer after %s (%s sent, carrier up): check that a DHCP server serves this network, %s",
+			after,
+			phrase.Count(x.discovers, "DISCOVER"),
+			x.Client.check(),
+		)
 	}
 }
 
@@ -420,7 +446,10 @@ func (c Client) check() string {
 	for _, d := range c.Identities {
 		forms = append(forms, d.String())
 	}
-	return "takes clients without a hardware address (RFC 4390), and knows this one: asked as " + strings.Join(forms, ", ")
+	return "takes clients without a hardware address (RFC 4390), and knows this one: asked as " + strings.Join(
+		forms,
+		", ",
+	)
 }
 
 var (

@@ -166,22 +166,21 @@ type answer6 struct {
 	maxRT                    uint32 // SOL_MAX_RT or INF_MAX_RT
 }
 
-// parseAnswer6 reads a message of a server about the IA_NA iaid. Of one that is
-// none only the kind is set.
+// parseAnswer6 reads a message of a server about the IA_NA iaid. If it is not one, only the kind
+// is set.
 func parseAnswer6(b []byte, iaid uint32) *answer6 {
 	a := &answer6{}
 	if len(b) >= dhcpv6.MessageHeaderSize {
 		a.kind, a.xid = dhcpv6.MessageType(b[0]), binary.BigEndian.Uint32(b)&0xffffff
 	}
 	if a.kind == dhcpv6.MessageTypeAdvertise || a.kind == dhcpv6.MessageTypeReply {
-		all, _ := a.read(b[dhcpv6.MessageHeaderSize:], iaid, 0) // a.bad tells
+		all, _ := a.read(b[dhcpv6.MessageHeaderSize:], iaid, 0) // a.bad says so
 		a.take(all)
 	}
 	return a
 }
 
-// least6 is how many bytes an option has at least: the ones that are read
-// without a further look.
+// least6 is how many bytes an option has at least: those that are read without further checks.
 func least6(code dhcpv6.OptionCode) int {
 	switch code {
 	case dhcpv6.OptionPreference:
@@ -216,7 +215,7 @@ func (a *answer6) read(b []byte, iaid uint32, in dhcpv6.OptionCode) (dhcpv6.Opti
 		return a.option(code, v, iaid, in)
 	})
 	if err != nil && a.bad == 0 {
-		a.bad = max(1, in) // bytes behind the last option
+		a.bad = max(1, in) // bytes after the last option
 	}
 	return all, err
 }
@@ -262,8 +261,8 @@ func (a *answer6) take(all dhcpv6.Options) {
 		case *dhcpv6.OptIAAddress:
 			addr, _ := netip.AddrFromSlice(o.IPv6Addr)
 			preferred, valid := seconds6(o.PreferredLifetime), seconds6(o.ValidLifetime)
-			// One without time left is taken back; the first of the others
-			// is used (RFC 8415 section 21.6).
+			// One without time left is revoked; the first of the others is used (RFC 8415 section
+			// 21.6).
 			if !a.addr.IsValid() && valid != 0 && preferred <= valid && link.Host6(addr) {
 				a.addr, a.preferred, a.valid = addr, preferred, valid
 			}
@@ -277,7 +276,7 @@ func (a *answer6) take(all dhcpv6.Options) {
 	}
 }
 
-// bytes takes an option that the library has not read.
+// bytes handles an option that the library has not read.
 func (a *answer6) bytes(code dhcpv6.OptionCode, v []byte) {
 	switch code {
 	case dhcpv6.OptionClientID:

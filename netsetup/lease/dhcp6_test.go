@@ -121,7 +121,7 @@ func TestDHCP6(t *testing.T) {
 			b.wait(15 * time.Second)
 		}, []string{
 			"0.0 SOLICIT", "0.0 REQUEST", "1.0 REQUEST", "3.3 REQUEST", "8.0 REQUEST",
-			"14.8 SOLICIT", "14.8 note: fe80::2 offered 2001:db8:1::777 and does not confirm it (4 REQUESTs sent), asking anew",
+			"14.8 SOLICIT", "14.8 note: fe80::2 offered 2001:db8:1::777 and does not confirm it (4 REQUESTs sent), asking again",
 		}},
 		{"refused and refused again", func(b *bench6) {
 			b.begin()
@@ -180,7 +180,7 @@ func TestDHCP6(t *testing.T) {
 			"201.0 RENEW", "231.0 RENEW", "246.0 RENEW", "253.5 RENEW", "258.5 RENEW", "261.0 REBIND",
 			"381.0 RENEW", "411.0 RENEW", "426.0 RENEW", "433.5 RENEW", "438.5 RENEW", "441.0 REBIND", "511.0 REBIND", "546.0 REBIND",
 			"563.5 REBIND", "572.2 REBIND", "577.2 REBIND",
-			"581.0 SOLICIT", "581.0 note: the lease of 2001:db8:1::777 has ended: fe80::2 has not prolonged it", "581.0 lost",
+			"581.0 SOLICIT", "581.0 note: the lease of 2001:db8:1::777 has ended: fe80::2 has not renewed it", "581.0 lost",
 		}},
 		{"not prolonged", func(b *bench6) {
 			b.begin()

@@ -137,7 +137,8 @@ const (
 // another transaction or another client, and an error for one of ours that
 // cannot be read.
 func ParseReply(raw []byte, d Identity, xid uint32) (*dhcpv4.DHCPv4, error) {
-	if len(raw) < OffsetCookie || raw[0] != byte(dhcpv4.OpcodeBootReply) || binary.BigEndian.Uint32(raw[OffsetXID:]) != xid {
+	if len(raw) < OffsetCookie || raw[0] != byte(dhcpv4.OpcodeBootReply) ||
+		binary.BigEndian.Uint32(raw[OffsetXID:]) != xid {
 		return nil, nil
 	}
 	// Without chaddr (RFC 4390) the transaction must do, and option 61 below.

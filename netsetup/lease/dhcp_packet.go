@@ -44,9 +44,9 @@ func AppendUDP(b []byte, src, dst netip.AddrPort, payload []byte) []byte {
 	return b
 }
 
-// ParseUDP takes a datagram out of an IPv4 packet. sumReady tells that the UDP
-// checksum is complete: a packet of a virtual machine on the same host, or of
-// this host, has only the part over the pseudo header.
+// ParseUDP takes a datagram out of an IPv4 packet. sumReady says that the UDP checksum is
+// complete: a packet of a virtual machine on the same host, or of this host, has only the part
+// over the pseudo header.
 func ParseUDP(p []byte, sumReady bool) (src, dst netip.AddrPort, payload []byte, err error) {
 	fail := func(s string) (netip.AddrPort, netip.AddrPort, []byte, error) {
 		return netip.AddrPort{}, netip.AddrPort{}, nil, errors.New(s)

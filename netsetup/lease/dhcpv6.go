@@ -16,12 +16,11 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// An exchange6 is the part of a six that speaks DHCPv6 (RFC 8415 section 18.2).
-// The times are those of DHCP: see firstRetransmit. RFC 8415 has a second before
-// the first SOLICIT and up to an hour between two later ones; a server that
-// wants fewer can say so (SOL_MAX_RT). The first ADVERTISE is taken at once and
-// not after a second, in which a better one might come; one of a higher
-// preference is still taken until the lease is there.
+// An exchange6 is the part of an IPv6 that speaks DHCPv6 (RFC 8415 section 18.2). The times are
+// those of DHCP: see firstRetransmit. RFC 8415 has a second before the first SOLICIT and up to an
+// hour between two later ones; a server that wants fewer can say so (SOL_MAX_RT). The first
+// ADVERTISE is taken at once and not after a second, in which a better one might come; one of a
+// higher preference is still taken until the lease is there.
 type exchange6 struct {
 	xid       uint32
 	solicited uint32 // the xid of the SOLICIT
@@ -105,7 +104,14 @@ func (x *IPv6) timeout(now time.Time) {
 			x.transmit(now)
 			return
 		}
-		x.refuse(x.from.String() + " offered " + x.addr.Addr().String() + " and does not confirm it (" + phrase.Count(x.sent, "REQUEST") + " sent), asking anew")
+		x.refuse(
+			x.from.String() + " offered " + x.addr.Addr().
+				String() +
+				" and does not confirm it (" + phrase.Count(
+				x.sent,
+				"REQUEST",
+			) + " sent), asking again",
+		)
 		x.solicit(now)
 	case phase6Checking:
 		x.refuse("the kernel has not taken " + x.addr.String() + " within " + phrase.Seconds(waitCheck))
@@ -119,12 +125,12 @@ func (x *IPv6) timeout(now time.Time) {
 	}
 }
 
-// prolong asks for more time, or tells that there was none.
+// prolong asks for more time, or reports that there was none.
 func (x *IPv6) prolong(now time.Time) {
 	p := phase6Renewing
 	switch {
 	case !now.Before(x.expire):
-		x.refuse("the lease of " + x.addr.Addr().String() + " has ended: " + x.from.String() + " has not prolonged it")
+		x.refuse("the lease of " + x.addr.Addr().String() + " has ended: " + x.from.String() + " has not renewed it")
 		x.out.Lost = true
 		x.solicit(now)
 		return
@@ -138,7 +144,7 @@ func (x *IPv6) prolong(now time.Time) {
 	}
 }
 
-// answered takes a message of a server (RFC 8415 section 18.2.10).
+// answered handles a message of a server (RFC 8415 section 18.2.10).
 func (x *IPv6) answered(now time.Time, payload []byte, from netip.Addr) {
 	a := parseAnswer6(payload, x.Client.IAID)
 	reply := a.kind == dhcpv6.MessageTypeReply && a.xid == x.xid
@@ -148,7 +154,11 @@ func (x *IPv6) answered(now time.Time, payload []byte, from netip.Addr) {
 	case !reply && !offer:
 		return
 	case a.bad != 0:
-		x.refuse("the answer of " + from.String() + " cannot be read: its option " + strconv.Itoa(int(a.bad)) + " is cut off")
+		x.refuse(
+			"the answer of " + from.String() + " cannot be read: its option " + strconv.Itoa(
+				int(a.bad),
+			) + " is cut off",
+		)
 		return
 	case !bytes.Equal(a.client, x.Client.DUID):
 		return // another client's
@@ -220,7 +230,7 @@ func (x *IPv6) grants(a *answer6, from netip.Addr) bool {
 	return false
 }
 
-// hold notes when the lease is to be prolonged. What the server leaves open is
+// hold notes when the lease is to be renewed. What the server leaves open is
 // half and four fifths of the preferred time (RFC 8415 section 21.4).
 func (x *IPv6) hold(now time.Time) {
 	ia := x.answer
@@ -298,8 +308,17 @@ func (x *IPv6) lease() *Lease { return x.leaseBy(x.answer, x.from) }
 func (x *IPv6) leaseBy(a *answer6, from netip.Addr) *Lease {
 	v := x.View
 	l := &Lease{
-		Protocol: "DHCPv6", Server: from, Router: v.Gateway, Reached: slices.Clone(v.Routes),
-		DNS: link.Zoned(sets.Union(a.dns, v.DNS), v.Dev), Search: sets.Union(a.search, v.Search), NTP: link.Zoned(a.ntp, v.Dev), Hostname: a.fqdn,
+		Protocol: "DHCPv6",
+		Server:   from,
+		Router:   v.Gateway,
+		Reached:  slices.Clone(v.Routes),
+		DNS: link.Zoned(
+			sets.Union(a.dns, v.DNS),
+			v.Dev,
+		),
+		Search:   sets.Union(a.search, v.Search),
+		NTP:      link.Zoned(a.ntp, v.Dev),
+		Hostname: a.fqdn,
 	}
 	// The URL of a boot loader is not a root; nodisk's own forms are.
 	form, _, _ := strings.Cut(a.url, ":")
@@ -330,10 +349,15 @@ func (x *IPv6) giveBack() {
 	}
 }
 
-// asking says what is waited for of DHCPv6.
+// asking says what is waited for from DHCPv6.
 func (x *IPv6) asking(after string) string {
 	if x.phase == phase6Requesting {
-		return x.from.String() + " offered " + x.addr.Addr().String() + " but has not confirmed it after " + after + " (" + phrase.Count(x.sent, "REQUEST") + " sent)"
+		return x.from.String() + " offered " + x.addr.Addr().
+			String() +
+			" but has not confirmed it after " + after + " (" + phrase.Count(
+			x.sent,
+			"REQUEST",
+		) + " sent)"
 	}
 	sent := " after " + after + " (" + phrase.Count(x.counts, "SOLICIT") + " sent, carrier up): "
 	if x.refused != "" {
@@ -348,5 +372,6 @@ func (x *IPv6) asking(after string) string {
 	case x.View.Router:
 		routers = "; a router advertisement was seen, without flag M: is it ip=auto6 that is meant?"
 	}
-	return "no DHCPv6 answer" + sent + "check that a DHCPv6 server serves this network, its pool, and the VLAN of the switch port" + routers
+	return "no DHCPv6 answer" + sent + "check that a DHCPv6 server serves this network, its pool, and the VLAN of " +
+		"the switch port" + routers
 }

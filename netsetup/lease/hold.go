@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// A Holder is a protocol for which a server may have put an address aside.
+// A Holder is a protocol for which a server may have set an address aside.
 type Holder interface {
 	// Holds returns the address that was asked for or leased, invalid if there is
 	// none, and as whom the server knows this node by it.
@@ -25,7 +25,7 @@ func (x *Exchange) Holds() (a netip.Prefix, who Identity, slow bool) {
 	return l.Addr, x.Client.Identities[x.chosen], x.Phase == PhaseRequesting && x.sent > 1
 }
 
-// Holds is what the protocol within holds.
+// Holds is what the inner protocol holds.
 func (p *ACD) Holds() (a netip.Prefix, who Identity, slow bool) {
 	if h, ok := p.inner.(Holder); ok {
 		return h.Holds()

@@ -7,12 +7,12 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// A phase6 is where a six is. The zero value is invalid.
+// A phase6 is where an IPv6 is. The zero value is invalid.
 type phase6 int
 
 const (
 	phase6Begin      phase6 = iota + 1 // waits for the kernel
-	phase6Paused                       // waits for its time to begin anew
+	phase6Paused                       // waits for its time to begin again
 	phase6Soliciting                   // SOLICIT sent
 	phase6Requesting                   // REQUEST sent
 	phase6Informing                    // INFORMATION-REQUEST sent
@@ -31,8 +31,8 @@ const (
 	// waitRouter is how long an address of DHCPv6 waits for a router
 	// advertisement: hosts ask for one every 4 s (RFC 4861 section 10).
 	waitRouter = 5 * time.Second
-	// waitOptions is how long an address waits for the rest of the router
-	// advertisement that it is made of: the kernel tells the parts one by one.
+	// waitOptions is how long an address waits for the rest of the router advertisement that it
+	// is made of: the kernel reports the parts one by one.
 	waitOptions = 50 * time.Millisecond
 	// waitSolicited is that time where routers had to be asked once more: they
 	// answer within half a second, but not sooner than three seconds after
@@ -49,7 +49,7 @@ const (
 	waitManaged = 10 * time.Second
 )
 
-// An IPv6 gets the address of IPv6 by any of its methods.
+// An IPv6 gets the IPv6 address by any of its methods.
 //
 //   - link6 waits until the link-local address is checked.
 //   - A static address is added and checked (static6.go).
@@ -78,8 +78,8 @@ type IPv6 struct {
 	begun time.Time
 	at    time.Time // when the phase is over
 	limit time.Time // when step is to be called next, besides
-	since time.Time // when there was an address of a router advertisement
-	told  time.Time // when name servers of one were told
+	since time.Time // when there was an address from a router advertisement
+	told  time.Time // when name servers of one were reported
 	fails int       // addresses that were refused
 	exchange6
 	refused string // for the person at the console
@@ -110,8 +110,8 @@ func (x *IPv6) Receive(now time.Time, p Packet) Outcome {
 	return x.step(now)
 }
 
-// Hear notes when name servers are told: the kernel tells search domains apart,
-// right behind them.
+// Hear notes when name servers are reported: the kernel reports search domains separately, right
+// after them.
 func (x *IPv6) Hear(now time.Time, e link.News) Outcome {
 	if len(e.DNS) > 0 && x.told.IsZero() {
 		x.told = now
@@ -122,7 +122,7 @@ func (x *IPv6) Hear(now time.Time, e link.News) Outcome {
 // Deadline is when the phase has to go on.
 func (x *IPv6) Deadline() time.Time { return earlier(x.at, x.limit) }
 
-// Tick goes on with what is due.
+// Tick does what is due.
 func (x *IPv6) Tick(now time.Time) Outcome {
 	if !x.at.IsZero() && !now.Before(x.at) {
 		x.timeout(now)
@@ -167,8 +167,8 @@ func (x *IPv6) do(s link.Step) { x.out.Steps = append(x.out.Steps, s) }
 
 func (x *IPv6) refuse(s string) { x.refused = s; x.note(s) }
 
-// again begins again behind a refusal: at once the first time, then after a
-// wait. With a static address nothing has changed the first time.
+// again begins again after a refusal: at once the first time, then after a wait. With a static
+// address nothing has changed the first time.
 func (x *IPv6) again(now time.Time) {
 	x.phase, x.at = phase6Paused, now
 	if x.fails > 0 || x.Method == MethodStatic {
@@ -197,7 +197,7 @@ func (x *IPv6) Waiting(now time.Time) string {
 	case x.phase == phase6Checking:
 		return x.addr.Addr().String() + " is still being checked after " + after + link.CheckedBy
 	case x.Method == MethodStatic:
-		return x.refused + " (tried " + phrase.Times(x.fails) + "): change one of both"
+		return x.refused + " (tried " + phrase.Times(x.fails) + "): change one of the two"
 	case len(v.Ready(true)) == 0:
 		return v.LinkLocal(after)
 	case x.phase == phase6Routing:

@@ -43,8 +43,8 @@ func (x *IPv6) checked(now time.Time) {
 	}
 }
 
-// takeBack takes the address from the interface: one that another node has
-// stays there, of no use, and is checked anew only when it is added anew.
+// takeBack removes the address from the interface: one that another node has would stay there, of
+// no use, and be checked again only when it is added again.
 func (x *IPv6) takeBack(now time.Time) {
 	x.do(link.AddrDel{Dev: x.View.Dev, Addr: x.addr})
 	x.again(now)

@@ -22,10 +22,10 @@ type Lease struct {
 	// advertisement".
 	Protocol string
 	Addr     netip.Prefix // yiaddr and option 1
-	// More are further addresses of a static word, of which nobody is asked.
+	// More are further addresses of a static argument, of which nobody is asked.
 	More []netip.Prefix
-	// Kept are addresses that the interface has already: of IPv6 the kernel
-	// makes them, or has to check them first.
+	// Kept are addresses that the interface has already: for IPv6 the kernel makes them, or has
+	// to check them first.
 	Kept    []netip.Prefix
 	Gateway netip.Addr // option 3, or the default route of option 121
 	// Router is the default router that the kernel has taken from router
@@ -46,8 +46,8 @@ type Lease struct {
 	DNS, NTP      []netip.Addr
 	MTU           int          // option 26
 	Routes        []link.Route // option 121, without a default route; Dev is empty
-	// Duration is how long the lease holds, Renew and Rebind when to ask
-	// again, all from the answer on. Duration 0 is forever.
+	// Duration is how long the lease lasts, Renew and Rebind when to ask again, all from the
+	// answer on. Duration 0 is forever.
 	Duration, Renew, Rebind time.Duration
 }
 
@@ -83,7 +83,10 @@ func (l Lease) Steps(dev string) []link.Step {
 		}
 	}
 	if l.Gateway.IsValid() {
-		steps = append(steps, link.Route{Dst: DefaultRoute(l.Gateway), Via: l.Gateway, Dev: dev, OnLink: l.Beyond(l.Gateway)})
+		steps = append(
+			steps,
+			link.Route{Dst: DefaultRoute(l.Gateway), Via: l.Gateway, Dev: dev, OnLink: l.Beyond(l.Gateway)},
+		)
 	}
 	return steps
 }
@@ -99,13 +102,13 @@ func DefaultRoute(a netip.Addr) netip.Prefix {
 // Expected is what the node knows of a lease beforehand.
 type Expected struct {
 	Bits int // prefix length where the server gives none, 0 for no such
-	// Six tells that the interface has IPv6, or something made of it has, for
-	// which the MTU must not be too small.
+	// Six is set if the interface, or something made of it, has IPv6, for which the MTU must not
+	// be too small.
 	Six bool
 }
 
-// ParseLease reads an OFFER or ACK. An error means that the answer is no use,
-// a note that part of it is not.
+// ParseLease reads an OFFER or ACK. An error means that the answer is of no use, a note that part
+// of it is not.
 func ParseLease(m *dhcpv4.DHCPv4, want Expected) (l Lease, notes []string, err error) {
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	bits := want.Bits
@@ -180,7 +183,11 @@ func ParseLease(m *dhcpv4.DHCPv4, want Expected) (l Lease, notes []string, err e
 		case mtu < link.MinMTU:
 			note("MTU %d is too small", mtu)
 		case want.Six && mtu < link.MinMTU6:
-			note("MTU %d (option 26) is left out: with less than %d the kernel takes IPv6 off the interface", mtu, link.MinMTU6)
+			note(
+				"MTU %d (option 26) is left out: with less than %d the kernel takes IPv6 off the interface",
+				mtu,
+				link.MinMTU6,
+			)
 		default:
 			l.MTU = mtu
 		}
@@ -191,9 +198,9 @@ func ParseLease(m *dhcpv4.DHCPv4, want Expected) (l Lease, notes []string, err e
 	return l, notes, nil
 }
 
-// setDomains takes the domain (option 15) and the search list (option 119). A
-// domain of several words is a search list of before RFC 3397, which resolvers
-// and dhclient-script(8) take as such; without option 119 it is one.
+// setDomains takes the domain (option 15) and the search list (option 119). A domain of several
+// names is a search list from before RFC 3397, which resolvers and dhclient-script(8) take as
+// such; without option 119 it is one.
 func (l *Lease) setDomains(m *dhcpv4.DHCPv4, note func(string, ...any)) {
 	usable := func(names []string, what string) (good []string) {
 		for _, s := range names {
@@ -235,8 +242,7 @@ func serverOf(m *dhcpv4.DHCPv4) netip.Addr {
 	return netip.AddrFrom4([4]byte(raw))
 }
 
-// optionAddrs returns the addresses of a list; what is left behind the last
-// whole one is ignored.
+// optionAddrs returns the addresses of a list; what is left after the last whole one is ignored.
 func optionAddrs(m *dhcpv4.DHCPv4, code dhcpv4.OptionCode) []netip.Addr {
 	var addrs []netip.Addr
 	for raw := range slices.Chunk(m.Options.Get(code), 4) {
@@ -266,9 +272,8 @@ func optionSeconds(m *dhcpv4.DHCPv4, code dhcpv4.OptionCode) time.Duration {
 	return time.Duration(s) * time.Second
 }
 
-// parseRoutes reads option 121 (RFC 3442): prefix length, as many bytes of the
-// destination as it needs, gateway; again and again. A default route is
-// returned as the gateway.
+// parseRoutes reads option 121 (RFC 3442): prefix length, as many bytes of the destination as it
+// needs, gateway; and so on. A default route is returned as the gateway.
 func parseRoutes(b []byte) (routes []link.Route, gateway netip.Addr, ok bool) {
 	for len(b) > 0 {
 		length := int(b[0])

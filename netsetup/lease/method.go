@@ -4,7 +4,7 @@ import (
 	"strconv"
 )
 
-// Static reports whether the word means a static address where there is one: all but
+// Static reports whether the argument means a static address where there is one: all but
 // those of the other family, or of somewhere else.
 func (m Method) Static(six bool) bool {
 	switch m {
@@ -27,7 +27,7 @@ const (
 	MethodNone                      // the link is set up, no address
 	MethodBOOTP                     // BOOTP (RFC 951)
 	MethodRARP                      // RARP (RFC 903)
-	MethodBoth                      // BOOTP and RARP side by side
+	MethodBoth                      // BOOTP and RARP in parallel
 	MethodAuto6                     // router advertisements; DHCPv6 for the rest if their O flag says so
 	MethodDHCP6                     // stateful DHCPv6; the route by router advertisement
 	MethodEither6                   // what the router advertisement says, or comes first
@@ -42,8 +42,8 @@ type MethodRow struct {
 	Method Method
 }
 
-// MethodWords are the words of ip=, by method; the first of a method is the one
-// that is written back.
+// MethodWords are the words that ip= has for a method; the first of a method is the one that is
+// written back.
 var MethodWords = [...]MethodRow{
 	{"dhcp", MethodDHCP},
 	{"on", MethodDHCP},
@@ -64,7 +64,7 @@ var MethodWords = [...]MethodRow{
 	{"ibft", MethodIBFT},
 }
 
-// String returns the word of ip=.
+// String returns the word that ip= has for it.
 func (m Method) String() string {
 	for _, w := range MethodWords {
 		if w.Method == m {
@@ -84,7 +84,7 @@ func (m Method) Leases() bool {
 	return m != MethodStatic && m != MethodNone && m != MethodIBFT
 }
 
-// Asks reports whether the answer of a server decides what the word gets.
+// Asks reports whether the answer of a server decides what the argument gets.
 func (m Method) Asks() bool {
 	return m == MethodDHCP || m >= MethodBOOTP && m <= MethodEither6
 }

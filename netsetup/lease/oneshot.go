@@ -9,10 +9,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// An Oneshot is a protocol of one question and one answer, which nobody has to
-// confirm, prolong or give back: BOOTP, RARP, or both side by side, of which
-// the first answer counts. They are asked again in the times of DHCP. A static
-// address is a query whose answer is known.
+// A Oneshot is a protocol of one question and one answer, which nobody has to confirm, renew or
+// give back: BOOTP, RARP, or both in parallel, where the first answer counts. They are asked
+// again at the intervals of DHCP. A static address is a question whose answer is known.
 type Oneshot struct {
 	Pacing
 	askers    []asker
@@ -50,8 +49,8 @@ func NewFixed(l Lease, a link.HardwareAddr) *Oneshot {
 	return &Oneshot{Pacing: NewPacing(a), known: &l}
 }
 
-// NewOneshot asks by BOOTP, RARP or both, as the method says. InfiniBand has ARP
-// (RFC 4391), but no RARP.
+// NewOneshot asks by BOOTP, RARP or both, as the method says. InfiniBand has ARP (RFC 4391), but
+// not RARP.
 func NewOneshot(m Method, c Client, d link.Device, xid uint32) *Oneshot {
 	q := &Oneshot{Pacing: NewPacing(c.Addr)}
 	if m != MethodRARP {
@@ -124,7 +123,7 @@ func (q *Oneshot) Receive(_ time.Time, p Packet) Outcome {
 	return o
 }
 
-// Hear sends the first question again when the queue is surely open.
+// Hear sends the first question again when the queue is certainly open.
 func (q *Oneshot) Hear(now time.Time, e link.News) Outcome {
 	if !e.Running || !q.asked || q.sent != 1 {
 		return Outcome{}
@@ -148,7 +147,8 @@ func (q *Oneshot) decline(now time.Time, a netip.Addr, holder link.HardwareAddr)
 	if q.known == nil {
 		whose = "the server's entry for this node"
 	}
-	q.refused = a.String() + " is in use by " + holder.String() + ": check " + whose + ", and that machine; trying again until it is free"
+	q.refused = a.String() + " is in use by " + holder.String() + ": check " + whose + ", and that machine; trying " +
+		"again until it is free"
 	q.sent = 0
 	q.at = now.Add(q.Backoff(q.tries))
 	q.tries++
@@ -170,10 +170,19 @@ func (q *Oneshot) Waiting(now time.Time) string {
 		if a.server.IsValid() {
 			who = "the " + a.name + " server " + a.server.String() + " of ip="
 		}
-		text = phrase.Sentences(text, fmt.Sprintf("no %s answer after %s (carrier up): check that %s serves this network and knows %s", a.name, phrase.Seconds(now.Sub(q.begun)), who, a.asks))
+		text = phrase.Sentences(
+			text,
+			fmt.Sprintf(
+				"no %s answer after %s (carrier up): check that %s serves this network and knows %s",
+				a.name,
+				phrase.Seconds(now.Sub(q.begun)),
+				who,
+				a.asks,
+			),
+		)
 	}
 	return text
 }
 
-// Release is nothing: no server holds anything for this node.
+// Release does nothing: no server holds anything for this node.
 func (q *Oneshot) Release() []Message { return nil }

@@ -20,24 +20,24 @@ func NewPacing(a link.HardwareAddr) Pacing {
 	return Pacing{rand.New(rand.NewPCG(h.Sum64(), 0))}
 }
 
-// RetryAfter is the wait after a failed try (number n, from 1) at what only the kernel
+// RetryAfter is the wait after a failed try (number n, from 1) at something that only the kernel
 // has to do.
 func RetryAfter(n int) time.Duration {
 	return min(FirstRetransmit<<min(n-1, 10), MaxRetransmit)
 }
 
-// A Loss is what is known of an interface that has gone, by its name: one that goes
-// again and again is not told of each time, nor made again at once.
+// A Loss is what is known about an interface that has gone, by its name: one that goes again and
+// again is not reported each time, nor made again at once.
 type Loss struct {
 	told   time.Time
-	untold int // losses since that were not told
+	untold int // losses since then that were not reported
 
 	last  time.Time // when it was seen to go
 	Times int       // how often it has gone in short order
 }
 
-// Tells reports whether this loss is one for the console, and how many there were since
-// the last that was.
+// Tells reports whether this loss is one for the console, and how many there have been since the
+// last that was.
 func (l *Loss) Tells(now time.Time) (most int, ok bool) {
 	if now.Sub(l.told) < LogEvery {
 		l.untold++
@@ -48,7 +48,7 @@ func (l *Loss) Tells(now time.Time) (most int, ok bool) {
 	return most, true
 }
 
-// Often reports whether it goes again and again by now.
+// Often reports whether it has come to go again and again.
 func (l *Loss) Often(now time.Time) bool {
 	return l.Times > 0 && now.Sub(l.last) <= 2*MaxRetransmit
 }
@@ -66,11 +66,11 @@ func (l *Loss) Wait(now time.Time) time.Duration {
 	return RetryAfter(l.Times)
 }
 
-// Backoff is the wait behind the message number n (from 0).
+// Backoff is the wait after message number n (from 0).
 func (p *Pacing) Backoff(n int) time.Duration {
 	d := min(FirstRetransmit<<min(n, 10), MaxRetransmit)
 	return d*3/4 + time.Duration(p.jitter.Int64N(int64(d/2)))
 }
 
-// LogEvery is how often Up tells what it waits for.
+// LogEvery is how often Up reports what it waits for.
 const LogEvery = 10 * time.Second

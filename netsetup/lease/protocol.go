@@ -20,11 +20,11 @@ type Protocol interface {
 	Start(now time.Time) Outcome
 	// Receive takes a packet of one of its channels.
 	Receive(now time.Time, p Packet) Outcome
-	// Hear takes what the kernel tells of the interface.
+	// Hear takes what the kernel reports about the interface.
 	Hear(now time.Time, e link.News) Outcome
 	// Tick is called when the deadline has come.
 	Tick(now time.Time) Outcome
-	// Deadline is when tick is to be called next, zero for never.
+	// Deadline is when Tick is to be called next, zero for never.
 	Deadline() time.Time
 	// Waiting says what is waited for, without the interface's name.
 	Waiting(now time.Time) string
@@ -50,15 +50,15 @@ type Outcome struct {
 	offer netip.Addr
 	// Lease is set when the protocol is complete.
 	Lease *Lease
-	// Lost tells that a lease which was in use is no more.
+	// Lost is set when a lease that was in use has ended.
 	Lost bool
 	// Note is a sentence for the console: what was refused, and why.
 	Note string
-	// Told is one that is no warning.
+	// Told is one that is not a warning.
 	Told string
 }
 
-// and puts two outcomes together, the later one last.
+// and combines two outcomes, the later one last.
 func (o Outcome) and(p Outcome) Outcome {
 	o.Send = append(o.Send, p.Send...)
 	o.Steps = append(o.Steps, p.Steps...)
@@ -74,7 +74,7 @@ func (o Outcome) and(p Outcome) Outcome {
 	return o
 }
 
-// A Channel is a kind of packets on an interface. The zero value is invalid.
+// A Channel is a kind of packet on an interface. The zero value is invalid.
 type Channel int
 
 const (
@@ -111,19 +111,18 @@ type Message struct {
 	Via     Channel
 	What    string // such as DISCOVER
 	Payload []byte
-	// Src and dst are the IP addresses of channelDHCP. Invalid is 0.0.0.0 and
-	// 255.255.255.255.
+	// Src and Dst are the IP addresses of ChannelDHCP. Invalid is 0.0.0.0 and 255.255.255.255.
 	Src, Dst netip.Addr
 	To       link.HardwareAddr // empty for the broadcast address
 }
 
-// A Packet is one that was received.
+// A Packet is a received one.
 type Packet struct {
 	Via     Channel
 	Payload []byte
-	From    link.HardwareAddr // who sent it, empty with channelDHCP6
-	Src     netip.Addr        // who sent it, channelDHCP6 only
-	Unicast bool              // to this interface alone; not told of channelDHCP6
+	From    link.HardwareAddr // who sent it, empty with ChannelDHCP6
+	Src     netip.Addr        // who sent it, ChannelDHCP6 only
+	Unicast bool              // to this interface alone; not known with ChannelDHCP6
 }
 
 // EtherType is what a packet socket is bound to.

@@ -8,10 +8,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// A rarp asks for the address that belongs to a hardware address (RFC 903). The
-// answer has no netmask: without one of ip= it is that of the class, as in the
-// kernel (net/ipv4/ipconfig.c), and the server is where an NFS root is. No library
-// for Go was found that speaks it.
+// A rarp asks for the address that belongs to a hardware address (RFC 903). The answer has no
+// netmask: unless ip= gives one it is that of the class, as in the kernel (net/ipv4/ipconfig.c),
+// and the server is where an NFS root is. No Go library was found that speaks RARP.
 type rarp struct {
 	addr link.HardwareAddr
 	bits int // prefix length, 0 for that of the class
@@ -22,7 +21,14 @@ type rarp struct {
 
 func newRARP(d link.Device, c Client) asker {
 	r := &rarp{d.Addr, c.Bits, c.Server}
-	return asker{via: ChannelRARP, name: "RARP", asks: d.Addr, server: c.Server, question: r.question, answer: r.answer}
+	return asker{
+		via:      ChannelRARP,
+		name:     "RARP",
+		asks:     d.Addr,
+		server:   c.Server,
+		question: r.question,
+		answer:   r.answer,
+	}
 }
 
 func (r *rarp) question(time.Duration) []byte {

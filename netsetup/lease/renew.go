@@ -10,11 +10,11 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// leastRenew is the least time between two messages that prolong a lease (RFC
+// leastRenew is the least time between two messages that renew a lease (RFC
 // 2131 section 4.4.5 asks for 60 s; leases that end in a minute need more).
 const leastRenew = 5 * time.Second
 
-// hold notes when the lease is to be prolonged: by default at half of its time,
+// hold notes when the lease is to be renewed: by default at half of its time,
 // and from seven eighths on by any server (RFC 2131 section 4.4.5).
 func (x *Exchange) hold(now time.Time, l Lease) {
 	x.at = time.Time{}
@@ -32,11 +32,11 @@ func (x *Exchange) hold(now time.Time, l Lease) {
 	x.at = x.renew
 }
 
-// prolong asks for more time, or tells that there was none.
+// prolong asks for more time, or reports that there was none.
 func (x *Exchange) prolong(now time.Time) Outcome {
 	switch {
 	case !now.Before(x.expire):
-		o := x.refuse("the lease has ended: %s has not prolonged it", x.server)
+		o := x.refuse("the lease has ended: %s has not renewed it", x.server)
 		o.Lost = true
 		return o.and(x.Start(now))
 	case !now.Before(x.rebind):
@@ -80,10 +80,9 @@ func (x *Exchange) Release() []Message {
 	return []Message{x.releaseOf(x.server, x.offer, x.next)}
 }
 
-// spurn gives back what a server has committed on a DISCOVER, which with option 80
-// every server does (RFC 4039 section 3.2), and is not wanted: it is of no use, or
-// another server was quicker. Not what this node lives on: servers that share their
-// leases give the same address.
+// spurn gives back what a server has committed on a DISCOVER, which with option 80 every server
+// does (RFC 4039 section 3.2), and is not wanted: it is of no use, or another server was quicker.
+// It keeps what this node lives on: servers that share their leases give the same address.
 func (x *Exchange) spurn(server netip.Addr, m *dhcpv4.DHCPv4, from link.HardwareAddr) Outcome {
 	if !server.IsValid() || x.Phase == phaseBound && (server == x.server || m.YourIPAddr.Equal(x.offer.YourIPAddr)) {
 		return Outcome{}

@@ -12,12 +12,12 @@ func (x *IPv6) asks(now time.Time) bool {
 	if x.Method != MethodEither6 || x.View.Managed {
 		return x.Method != MethodAuto6
 	}
-	// Where no router speaks, or none gives a prefix that the kernel makes an
-	// address of, auto6 has failed.
+	// If no router answers, or none gives a prefix that the kernel makes an address of, auto6 has
+	// failed.
 	return !x.waits(now, x.begun.Add(waitAdvertised)) && !x.View.Makes()
 }
 
-// waits reports whether a time is still to come; then step is called at that time.
+// waits reports whether a time is still to come; if so, step is called at that time.
 func (x *IPv6) waits(now, until time.Time) bool {
 	if !now.Before(until) {
 		return false
@@ -61,9 +61,18 @@ func (x *IPv6) auto(now time.Time) {
 	}
 	switch {
 	case managed:
-		x.note("the router advertisement points to DHCPv6, and there is no lease after " + phrase.Seconds(now.Sub(x.begun)) + ": taking its prefix")
+		x.note(
+			"the router advertisement points to DHCPv6, and there is no lease after " + phrase.Seconds(
+				now.Sub(x.begun),
+			) + ": taking its prefix",
+		)
 	case x.phase == phase6Informing:
-		x.note("the router advertisement points to DHCPv6 for name servers, and no server has answered within " + phrase.Seconds(waitInform))
+		x.note(
+			"the router advertisement points to DHCPv6 for name servers, and no server has " +
+				"answered within " + phrase.Seconds(
+				waitInform,
+			),
+		)
 	}
 	x.giveBack()
 	l := x.lease()
@@ -71,7 +80,7 @@ func (x *IPv6) auto(now time.Time) {
 	x.bind(l)
 }
 
-// ended tells when the addresses of the lease are no more.
+// ended reports that the addresses of the lease are gone.
 func (x *IPv6) ended() {
 	if !x.since.IsZero() && len(x.View.Ready(false)) == 0 {
 		x.since, x.out.Lost = time.Time{}, true
@@ -79,7 +88,7 @@ func (x *IPv6) ended() {
 	}
 }
 
-// advertised says why there is no address of a router advertisement.
+// advertised says why there is no address from a router advertisement.
 func (x *IPv6) advertised(after string) string {
 	v := x.View
 	if all := v.Ready(false); len(all) > 0 {
@@ -90,13 +99,17 @@ func (x *IPv6) advertised(after string) string {
 		switch {
 		case a.Permanent || a.Prefix.Addr().IsLinkLocalUnicast():
 		case a.Duplicate:
-			return "another node has the address " + a.Prefix.Addr().String() + " that was made of the router advertisement" + link.CheckedBy + ": look for one with the same hardware address"
+			return "another node has the address " + a.Prefix.Addr().
+				String() +
+				" that was made of the router advertisement" + link.CheckedBy + ": look for one with the same " +
+				"hardware address"
 		default:
 			return a.Prefix.Addr().String() + " is still being checked after " + after + link.CheckedBy
 		}
 	}
 	if !v.Router {
-		return "no router advertisement after " + after + " (carrier up): check that a router sends them to this network, and the VLAN of the switch port"
+		return "no router advertisement after " + after + " (carrier up): check that a router sends them to this " +
+			"network, and the VLAN of the switch port"
 	}
 	text := "the router advertisement has no prefix of 64 bits with flag A (autoconfiguration): "
 	if v.Managed {

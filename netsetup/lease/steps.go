@@ -20,14 +20,15 @@ func (l Lease) Summary() string {
 // reaches reports whether the address is on the link, by the lease alone.
 func (l Lease) reaches(a netip.Addr) bool {
 	has := func(p netip.Prefix) bool { return p.Masked().Contains(a) }
-	// Of what a router or DHCPv6 gives, the router says whether its prefix is on
-	// the link (RFC 5942); what is written is.
+	// Of what a router or DHCPv6 gives, the router says whether its prefix is on the link (RFC
+	// 5942); a static prefix is.
 	static := slices.ContainsFunc(l.More, has) || l.Protocol == "" && slices.ContainsFunc(l.Kept, has)
-	return has(l.Addr) || static || slices.ContainsFunc(l.Routes, func(r link.Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
+	return has(l.Addr) || static ||
+		slices.ContainsFunc(l.Routes, func(r link.Route) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
 }
 
-// IPv6 reports whether the lease is of IPv6; one without an address of its own is of
-// addresses that the kernel made of router advertisements.
+// IPv6 reports whether the lease is one of IPv6; one without an address of its own has addresses
+// that the kernel made from router advertisements.
 func (l Lease) IPv6() bool {
 	return l.Addr.Addr().Is6() || len(l.Kept) > 0
 }

@@ -2,7 +2,7 @@ package lease
 
 // A Listener is a protocol that knows whether anybody has answered it.
 type Listener interface {
-	// Unanswered reports that it asks, and has heard nothing of use to it yet.
+	// Unanswered reports whether it asks, and has heard nothing of use to it yet.
 	Unanswered() bool
 }
 
@@ -18,7 +18,7 @@ func (x *IPv6) Unanswered() bool {
 	return asks && x.refused == "" && !x.View.Router && len(x.View.Ready(true)) > 0
 }
 
-// Unanswered is that of the protocol within.
+// Unanswered is that of the inner protocol.
 func (p *ACD) Unanswered() bool {
 	l, ok := p.inner.(Listener)
 	return ok && p.Lease == nil && l.Unanswered()

@@ -39,10 +39,9 @@ func (b Bond) Mode() uint8 {
 	return 1 << max(0, slices.Index(strings.Fields(BondModes), b.Option("mode")))
 }
 
-// LeaveOut takes out the options that would have no effect: the kernel refuses most of
-// them, where other initramfs let them pass. A default is not worth a word. What asks
-// for ARP monitoring stays, and is an error: without it the bond notices less than it
-// is asked to.
+// LeaveOut takes out the options that would have no effect: the kernel refuses most of them,
+// where other initramfs let them pass. A default is not worth mentioning. What asks for ARP
+// monitoring stays, and is an error: without it the bond notices less than it is asked to.
 func (b *Bond) LeaveOut() {
 	table := BondTable()
 	all := *b

@@ -16,8 +16,8 @@ type bondKind uint8
 // Kinds of values.
 const (
 	bondNumber  bondKind = iota + 1 // from min to max
-	bondWord                        // one of words, or its number
-	bondSwitch                      // off or on, of which ip(8) takes the number
+	bondWord                        // one of several names, or its number
+	bondSwitch                      // off or on; ip(8) takes the number
 	bondAddr                        // an Ethernet address
 	bondTargets                     // IPv4 addresses
 	bondNS                          // IPv6 addresses
@@ -72,40 +72,177 @@ func BondTable() []BondOptionRow {
 	return []BondOptionRow{
 		{Name: "mode", Attr: 1, size: 1, Kind: bondWord, Modes: modeAny, words: BondModes},
 		{Name: "miimon", Attr: 3, size: 4, Kind: bondNumber, Modes: modeAny, max: maxInt},
-		{Name: "updelay", usual: "0", Attr: 4, size: 4, Kind: bondNumber, Modes: modeAny, max: maxInt, Needs: "miimon"},
-		{Name: "downdelay", usual: "0", Attr: 5, size: 4, Kind: bondNumber, Modes: modeAny, max: maxInt, Needs: "miimon"},
-		{Name: "peer_notify_delay", alias: "peer_notif_delay", usual: "0", Attr: 28, size: 4, Kind: bondNumber, Modes: ModeBackup, max: 300000, Needs: "miimon"},
-		{Name: "use_carrier", usual: "1", Attr: 6, size: 1, Kind: bondSwitch, Modes: modeAny, words: offOn, Needs: "miimon"},
+		{
+			Name:  "updelay",
+			usual: "0",
+			Attr:  4,
+			size:  4,
+			Kind:  bondNumber,
+			Modes: modeAny,
+			max:   maxInt,
+			Needs: "miimon",
+		},
+		{
+			Name:  "downdelay",
+			usual: "0",
+			Attr:  5,
+			size:  4,
+			Kind:  bondNumber,
+			Modes: modeAny,
+			max:   maxInt,
+			Needs: "miimon",
+		},
+		{
+			Name:  "peer_notify_delay",
+			alias: "peer_notif_delay",
+			usual: "0",
+			Attr:  28,
+			size:  4,
+			Kind:  bondNumber,
+			Modes: ModeBackup,
+			max:   300000,
+			Needs: "miimon",
+		},
+		{
+			Name:  "use_carrier",
+			usual: "1",
+			Attr:  6,
+			size:  1,
+			Kind:  bondSwitch,
+			Modes: modeAny,
+			words: offOn,
+			Needs: "miimon",
+		},
 		{Name: "arp_interval", usual: "0", Attr: 7, size: 4, Kind: bondNumber, Modes: modeARP, max: maxInt},
 		{Name: "arp_ip_target", Attr: 8, Kind: bondTargets, Modes: modeARP, Needs: "arp_interval"},
 		{Name: "ns_ip6_target", Attr: 31, Kind: bondNS, Modes: modeARP, Needs: "arp_interval"},
 		{
-			Name: "arp_validate", usual: "none", Attr: 9, size: 4, Kind: bondWord, Modes: modeARP, Needs: "arp_interval",
+			Name:  "arp_validate",
+			usual: "none",
+			Attr:  9,
+			size:  4,
+			Kind:  bondWord,
+			Modes: modeARP,
+			Needs: "arp_interval",
 			words: "none active backup all filter filter_active filter_backup",
 		},
-		{Name: "arp_all_targets", usual: "any", Attr: 10, size: 4, Kind: bondWord, Modes: ModeBackup, words: "any all", Needs: "arp_interval"},
-		{Name: "arp_missed_max", usual: "2", Attr: 30, size: 1, Kind: bondNumber, Modes: modeARP, min: 1, max: 255, Needs: "arp_interval"},
-		{Name: "primary_reselect", usual: "always", Attr: 12, size: 1, Kind: bondWord, Modes: modePrimary, words: "always better failure", Needs: "primary"},
-		{Name: "fail_over_mac", usual: "none", Attr: 13, size: 1, Kind: bondWord, Modes: ModeBackup, words: "none active follow"},
 		{
-			Name: "xmit_hash_policy", usual: "layer2", Attr: 14, size: 1, Kind: bondWord, Modes: modeXOR | modeAD | modeTLB,
+			Name:  "arp_all_targets",
+			usual: "any",
+			Attr:  10,
+			size:  4,
+			Kind:  bondWord,
+			Modes: ModeBackup,
+			words: "any all",
+			Needs: "arp_interval",
+		},
+		{
+			Name:  "arp_missed_max",
+			usual: "2",
+			Attr:  30,
+			size:  1,
+			Kind:  bondNumber,
+			Modes: modeARP,
+			min:   1,
+			max:   255,
+			Needs: "arp_interval",
+		},
+		{
+			Name:  "primary_reselect",
+			usual: "always",
+			Attr:  12,
+			size:  1,
+			Kind:  bondWord,
+			Modes: modePrimary,
+			words: "always better failure",
+			Needs: "primary",
+		},
+		{
+			Name:  "fail_over_mac",
+			usual: "none",
+			Attr:  13,
+			size:  1,
+			Kind:  bondWord,
+			Modes: ModeBackup,
+			words: "none active follow",
+		},
+		{
+			Name:  "xmit_hash_policy",
+			usual: "layer2",
+			Attr:  14,
+			size:  1,
+			Kind:  bondWord,
+			Modes: modeXOR | modeAD | modeTLB,
 			words: "layer2 layer3+4 layer2+3 encap2+3 encap3+4 vlan+srcmac",
 		},
 		{Name: "resend_igmp", usual: "1", Attr: 15, size: 4, Kind: bondNumber, Modes: modeRR | modePrimary, max: 255},
-		{Name: "num_grat_arp", alias: "num_unsol_na num_peer_notif", usual: "1", Attr: 16, size: 1, Kind: bondNumber, Modes: ModeBackup, max: 255},
-		{Name: "all_slaves_active", alias: "all_ports_active", usual: "0", Attr: 17, size: 1, Kind: bondSwitch, Modes: modeAny, words: offOn},
+		{
+			Name:  "num_grat_arp",
+			alias: "num_unsol_na num_peer_notif",
+			usual: "1",
+			Attr:  16,
+			size:  1,
+			Kind:  bondNumber,
+			Modes: ModeBackup,
+			max:   255,
+		},
+		{
+			Name:  "all_slaves_active",
+			alias: "all_ports_active",
+			usual: "0",
+			Attr:  17,
+			size:  1,
+			Kind:  bondSwitch,
+			Modes: modeAny,
+			words: offOn,
+		},
 		{Name: "min_links", usual: "0", Attr: 18, size: 4, Kind: bondNumber, Modes: modeAD, max: maxInt},
-		{Name: "lp_interval", usual: "1", Attr: 19, size: 4, Kind: bondNumber, Modes: modeTLB | modeALB, min: 1, max: maxInt},
-		{Name: "packets_per_slave", alias: "packets_per_port", usual: "1", Attr: 20, size: 4, Kind: bondNumber, Modes: modeRR, max: 65535},
+		{
+			Name:  "lp_interval",
+			usual: "1",
+			Attr:  19,
+			size:  4,
+			Kind:  bondNumber,
+			Modes: modeTLB | modeALB,
+			min:   1,
+			max:   maxInt,
+		},
+		{
+			Name:  "packets_per_slave",
+			alias: "packets_per_port",
+			usual: "1",
+			Attr:  20,
+			size:  4,
+			Kind:  bondNumber,
+			Modes: modeRR,
+			max:   65535,
+		},
 		{Name: "tlb_dynamic_lb", Attr: 27, size: 1, Kind: bondSwitch, Modes: modeTLB | modeALB, words: offOn},
 		{Name: "lacp_rate", usual: "slow", Attr: 21, size: 1, Kind: bondWord, Modes: modeAD, words: "slow fast"},
 		{Name: "lacp_active", usual: "on", Attr: 29, size: 1, Kind: bondWord, Modes: modeAD, words: offOn},
 		{Name: "coupled_control", usual: "on", Attr: 32, size: 1, Kind: bondWord, Modes: modeAD, words: offOn},
 		{Name: "broadcast_neighbor", usual: "off", Attr: 33, size: 1, Kind: bondWord, Modes: modeAD, words: offOn},
 		{Name: "lacp_strict", usual: "off", Attr: 34, size: 1, Kind: bondWord, Modes: modeAD, words: offOn},
-		{Name: "ad_select", usual: "stable", Attr: 22, size: 1, Kind: bondWord, Modes: modeAD, words: "stable bandwidth count actor_port_prio"},
+		{
+			Name:  "ad_select",
+			usual: "stable",
+			Attr:  22,
+			size:  1,
+			Kind:  bondWord,
+			Modes: modeAD,
+			words: "stable bandwidth count actor_port_prio",
+		},
 		{Name: "ad_user_port_key", usual: "0", Attr: 25, size: 2, Kind: bondNumber, Modes: modeAD, max: 1023},
-		{Name: "ad_actor_sys_prio", usual: "65535", Attr: 24, size: 2, Kind: bondNumber, Modes: modeAD, min: 1, max: 65535},
+		{
+			Name:  "ad_actor_sys_prio",
+			usual: "65535",
+			Attr:  24,
+			size:  2,
+			Kind:  bondNumber,
+			Modes: modeAD,
+			min:   1,
+			max:   65535,
+		},
 		{Name: "ad_actor_system", Attr: 26, Kind: bondAddr, Modes: modeAD},
 		{Name: "primary", Attr: 11, Kind: BondPort, Modes: modePrimary},
 		{Name: "active_slave", alias: "active_port", Attr: 2, Kind: BondPort, Modes: modePrimary},
@@ -153,7 +290,8 @@ func (o BondOptionRow) Read(s string) (string, bool) {
 // validTarget follows bond_is_ip_target_ok and bond_is_ip6_target_ok of
 // include/net/bonding.h.
 func validTarget(a netip.Addr) bool {
-	return a.Zone() == "" && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	return a.Zone() == "" && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() &&
+		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 // number is the value that the kernel gets.
@@ -170,7 +308,7 @@ func (o BondOptionRow) number(s string) (int, bool) {
 	return v, ok && v < len(words)
 }
 
-// Expects is what the option takes, in words.
+// Expects says in words what the option takes.
 func (o BondOptionRow) Expects() string {
 	switch o.Kind {
 	case bondNumber:
@@ -188,7 +326,7 @@ func (o BondOptionRow) Expects() string {
 	}
 }
 
-// Nearest is the word that is meant by one that is none, else the example.
+// Nearest is the name probably meant by one that is not valid, or else the example.
 func (o BondOptionRow) Nearest(s string) string {
 	s = strings.ReplaceAll(strings.ToLower(s), "_", "-")
 	words := strings.Fields(o.words)

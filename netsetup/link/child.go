@@ -10,7 +10,7 @@ import (
 const Connected = "connected"
 
 // A Child is the interface of a second partition on an InfiniBand port:
-// ib.pkey=parent.pkey. Its name is the word itself.
+// ib.pkey=parent.pkey. Its name is the argument itself.
 type Child struct {
 	Name, Parent string
 	// PKey is the partition with the membership bit 0x8000 set, as IPoIB
@@ -42,7 +42,8 @@ func (s PortSelector) String() string {
 
 // Selects reports whether a port is among those of the selector.
 func (s PortSelector) Selects(d Device) bool {
-	return (s.HCA == "" || s.HCA == d.HCA) && (s.Number == 0 || s.Number == d.Port) && (s.GUID == "" || s.GUID.Identifies(d))
+	return (s.HCA == "" || s.HCA == d.HCA) && (s.Number == 0 || s.Number == d.Port) &&
+		(s.GUID == "" || s.GUID.Identifies(d))
 }
 
 // FullMember is the membership bit of a P_Key.

@@ -14,8 +14,8 @@ import (
 type Device struct {
 	Index int
 	Name  string
-	// Alt are the kernel's alternative names (altname of ip-link(8)) with a
-	// slash between them, which none can have in it.
+	// Alt are the kernel's alternative names (altname of ip-link(8)) separated by slashes, which
+	// no name can contain.
 	Alt string
 	// Given is set by Up for an adapter: the name that the kernel gave, or would have
 	// given if no other had been renamed before.
@@ -26,8 +26,8 @@ type Device struct {
 	// of it, somewhere down.
 	Boot bool
 	Addr HardwareAddr
-	// Perm is the address that the adapter was made with, if the kernel tells
-	// it. The port of a bond has that of the bond instead.
+	// Perm is the address that the adapter was made with, if the kernel reports it. The port of a
+	// bond has that of the bond instead.
 	Perm HardwareAddr
 	Type uint16 // ARPHRD_*: 1 Ethernet, 32 InfiniBand, 772 loopback
 	MTU  int
@@ -35,19 +35,18 @@ type Device struct {
 	Up bool
 	// Carrier is IFF_LOWER_UP: there is a signal.
 	Carrier bool
-	// Running is the operational state "up" (RFC 2863): the queue is surely
-	// open. It comes together with carrier or up to a second behind it; see
-	// runner.link.
+	// Running is the operational state "up" (RFC 2863): the queue is certainly open. It comes
+	// together with carrier or up to a second after it; see link of the runner in package
+	// bringup.
 	Running bool
 	// Master is the index of the bond or bridge the device is a port of.
 	Master int
-	// Parent is the index of the device that this one is made of (IFLA_LINK):
-	// of a P_Key child or VLAN.
+	// Parent is the index of the device that this one, a P_Key child or VLAN, is made of
+	// (IFLA_LINK).
 	Parent int
 	// Broadcast is the link layer's broadcast address.
 	Broadcast HardwareAddr
-	// Physical tells that a device of a bus is behind it, and that it is not
-	// a radio.
+	// Physical is set if a device on a bus is behind it, and it is not a radio.
 	Physical bool
 	// Driver is the kernel's name of the driver of that device.
 	Driver string
@@ -66,7 +65,7 @@ func (d Device) Names() []string {
 	return sets.Union(names, d.Udev.All())
 }
 
-// Known is the name with the others behind it.
+// Known is the name, followed by the others.
 func (d Device) Known() string {
 	if others := d.Names()[1:]; len(others) > 0 {
 		return d.Name + " (" + strings.Join(others, ", ") + ")"
@@ -74,8 +73,7 @@ func (d Device) Known() string {
 	return d.Name
 }
 
-// Lasting is the address by which the device is known across boots: of
-// InfiniBand the port GUID.
+// Lasting is the address by which the device is known across boots: for InfiniBand the port GUID.
 func (d Device) Lasting() HardwareAddr {
 	if d.Type == HwInfiniBand && len(d.Addr) == 20 {
 		return d.Addr[12:]
@@ -83,10 +81,10 @@ func (d Device) Lasting() HardwareAddr {
 	return d.Addr
 }
 
-// Same reports whether two are one device that was registered again: an adapter by the
-// address that stays, what is made of others by its name. The port of a virtual function
-// has no such address before its host sets it, and one of Ethernet has a random one with
-// each registration until then: it is known by its place.
+// Same reports whether two are one device that was registered again: an adapter is known by the
+// address that stays, what is made of others by its name. The port of a virtual function has no
+// such address before its host sets it, and an Ethernet one has a random one with each
+// registration until then: it is known by its place.
 func (d Device) Same(o Device) bool {
 	switch {
 	case d.Hardware() != o.Hardware() || d.Type != o.Type && d.Hardware():
@@ -100,8 +98,8 @@ func (d Device) Same(o Device) bool {
 	}
 }
 
-// inPlaceOf reports whether two adapters without an address of their own are in one
-// place, with one driver: a random address (NET_ADDR_RANDOM) is never a permanent one
+// inPlaceOf reports whether two adapters without an address of their own are in the same place,
+// with the same driver: a random address (NET_ADDR_RANDOM) is never a permanent one
 // (register_netdevice of net/core/dev.c).
 func (d Device) inPlaceOf(o Device) bool {
 	return d.Perm == "" && o.Perm == "" && d.Driver == o.Driver && d.Udev.Path != "" && d.Udev.Path == o.Udev.Path
@@ -119,8 +117,8 @@ func (d Device) PortName() string {
 	return "port " + strconv.Itoa(d.Port) + " of " + d.HCA
 }
 
-// Identified reports whether the device can be told from others: it is not a port of
-// InfiniBand whose GUID is zero.
+// Identified reports whether the device can be told from others: it is not an InfiniBand port
+// whose GUID is zero.
 func (d Device) Identified() bool {
 	if d.Type != HwInfiniBand || len(d.Addr) != 20 {
 		return true
@@ -135,7 +133,9 @@ func (d Device) ZeroGUID(since time.Duration) string {
 	if d.Port != 0 {
 		where = d.PortName() + ", "
 	}
-	return "port GUID is zero (" + where + "for " + phrase.Seconds(since) + "): the host must set it (ip link set PF vf N node_guid/port_guid)"
+	return "port GUID is zero (" + where + "for " + phrase.Seconds(
+		since,
+	) + "): the host must set it (ip link set PF vf N node_guid/port_guid)"
 }
 
 // PortKey is the device's port, for which a device without InfiniBand has the zero value.

@@ -22,10 +22,9 @@ func Addrs6(all []netip.Addr, v []byte) []netip.Addr {
 	return all
 }
 
-// ValidName takes the name of a host or a domain: labels of 1 to 63 letters,
-// digits and hyphens, neither first nor last a hyphen, at most 253 bytes in all.
-// Underscores are taken as well, which the RFC has not and networks do, and a dot
-// at the end.
+// ValidName takes the name of a host or a domain: labels of 1 to 63 letters, digits and hyphens,
+// neither first nor last a hyphen, at most 253 bytes in all. Underscores, which the RFC does not
+// have but networks do, are accepted as well, and so is a dot at the end.
 func ValidName(s string) bool {
 	for label := range strings.SplitSeq(strings.TrimSuffix(s, "."), ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
@@ -48,16 +47,14 @@ func Serves(a netip.Addr) bool {
 	return Usable(netip.PrefixFrom(a, a.BitLen()))
 }
 
-// MostNames bounds the servers and the search domains that are taken of one list.
-// Resolvers use three servers (resolv.conf(5)); compression makes many names of
-// few bytes.
+// MostNames bounds the servers and the search domains that are taken of one list. Resolvers use
+// three servers (resolv.conf(5)); compression makes many names out of few bytes.
 const MostNames = 16
 
-// readName reads the name that begins at b[at], and returns where the next one
-// does. Compressed names may end in pointers to what is before them (RFC 1035
-// section 4.1.4), also one after the other; since each leads further back than
-// the one before, that ends. A name that does not end with the root is taken as
-// it is (RFC 4704 section 4.2).
+// readName reads the name that begins at b[at], and returns where the next one does. Compressed
+// names may end in pointers to earlier ones (RFC 1035 section 4.1.4), also in chains; since each
+// leads further back than the one before, these end. A name that does not end with the root is
+// taken as it is (RFC 4704 section 4.2).
 func readName(b []byte, at int, compressed bool) (name string, next int, err error) {
 	begin := at // of the part at hand
 	for at < len(b) {
@@ -91,8 +88,8 @@ func readName(b []byte, at int, compressed bool) (name string, next int, err err
 	return name, max(next, at), nil
 }
 
-// ReadNames reads a list of names up to the first that cannot be read, which is
-// the error. Zeros between them fill up (RFC 8106 section 5.2).
+// ReadNames reads a list of names up to the first that cannot be read, which is the error. Zeros
+// between them are padding (RFC 8106 section 5.2).
 func ReadNames(b []byte, compressed bool) (names []string, err error) {
 	for at := 0; at < len(b); {
 		name, next, err := readName(b, at, compressed)

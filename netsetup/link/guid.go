@@ -20,7 +20,7 @@ import (
 //     where an Ethernet address is expected. Some firmware clears the bit 0x02
 //     of the first byte in it.
 //
-// GUIDs are compared by Is. The zero value is no GUID.
+// GUIDs are compared by Is. The zero value is not a GUID.
 type GUID struct {
 	B [8]byte
 	// short: of six bytes. Bytes 4 and 5 are then 03 00, which is what
@@ -131,21 +131,21 @@ func addressBytes(text string) ([]byte, error) {
 	}
 }
 
-// linkLocal begins a GID whose subnet prefix is fe80::/64, as it is unless the subnet
-// manager has another.
+// linkLocal begins a GID whose subnet prefix is fe80::/64, the default unless the subnet manager
+// has another.
 const linkLocal = "\xfe\x80"
 
 // cut reports whether these are the first bytes of the 20 of an IPoIB address: as many
 // as a DHCP header has room for, which are 16, or fewer. They are flags and queue pair,
-// then the GID. A GID alone is not written as bytes, but for one that says so itself.
+// then the GID. A GID alone is not written as bytes, except for one that says so itself.
 func (a HardwareAddr) cut() bool {
 	return len(a) == 16 && a[:2] != linkLocal || len(a) > 8 && len(a) < 20 && a[4:6] == linkLocal
 }
 
 const hexDigits = "0123456789abcdef"
 
-// GUID returns the identity in the raw bytes of an address: 20 of IPoIB, 16 of
-// a GID, 8 of a GUID or 6. Of anything else, and of zeros, there is none.
+// GUID returns the identity in the raw bytes of an address: 20 of IPoIB, 16 of a GID, 8 of a GUID
+// or 6. Anything else, and zeros, have none.
 func (a HardwareAddr) GUID() (GUID, bool) {
 	var g GUID
 	switch len(a) {
@@ -163,8 +163,8 @@ func (a HardwareAddr) GUID() (GUID, bool) {
 	return g, g.B != [8]byte{}
 }
 
-// Is reports whether both can be the same port: where one of them is of six
-// bytes, what both have of it decides.
+// Is reports whether both can be the same port: if one of them has six bytes, the bytes that both
+// have decide.
 func (g GUID) Is(o GUID) bool {
 	if g.B == [8]byte{} || o.B == [8]byte{} {
 		return false

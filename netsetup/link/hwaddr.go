@@ -15,9 +15,9 @@ const (
 	HwLoopback   = 772
 )
 
-// A HardwareAddr holds the raw bytes of a link-layer address: 6 for Ethernet,
-// 20 for IPoIB, of which the last 8 are the GUID and may stand for it. It is a string so that it compares and serves as a map key;
-// the zero value is no address.
+// A HardwareAddr holds the raw bytes of a link-layer address: 6 for Ethernet, 20 for IPoIB, of
+// which the last 8 are the GUID and may stand for it. It is a string so that it compares and
+// serves as a map key; the zero value is not an address.
 type HardwareAddr string
 
 // ParseHardwareAddr reads six bytes in hexadecimal, each of two digits, in any
@@ -44,9 +44,9 @@ func ParseHardwareAddr(s string) (HardwareAddr, error) {
 	return HardwareAddr(b), nil
 }
 
-// ParseAddress reads what names an interface by its address, wherever one is named: six
-// bytes, also after the hardware type 01 of Ethernet as loaders write them, or any
-// spelling of an InfiniBand identity, of which the GUID is returned.
+// ParseAddress reads what names an interface by its address, wherever one is named: six bytes,
+// also after the hardware type 01 of Ethernet as loaders write them, or any spelling of an
+// InfiniBand identity, of which the GUID is returned.
 func ParseAddress(s string) (HardwareAddr, error) {
 	bytes := s
 	if len(s) == len("01-52-54-00-12-34-56") && (strings.HasPrefix(s, "01-") || strings.HasPrefix(s, "01:")) {
@@ -71,14 +71,14 @@ func ParseAddress(s string) (HardwareAddr, error) {
 
 const zeroMAC = HardwareAddr("\x00\x00\x00\x00\x00\x00")
 
-// ResemblesAddress reports whether a text is meant as an address, be it a wrong one:
-// something after 0x, or hexadecimal digits, as many as an address has, or in as many
-// groups. If such a word were the name of an interface, a node would wait for one in vain.
+// ResemblesAddress reports whether a text is meant as an address, even a wrong one: something
+// after 0x, or hexadecimal digits, as many as an address has, or in as many groups. If such an
+// argument were the name of an interface, a node would wait for one in vain.
 //
-// Twelve and more digits without any separator are no address of the grammar, but what
+// Twelve or more digits without any separator are not an address in the grammar, but what
 // inventories and switches print for one, or a GUID without its zeros; a name such as
-// cafe00000001 has to give way to them. Of words with dashes only those are meant whose
-// groups are as an address has them: e0-1-2-3 is a name.
+// cafe00000001 has to give way to them. Of names with dashes only those count whose groups are as
+// in an address: e0-1-2-3 is a name.
 func ResemblesAddress(s string) bool {
 	text := strings.ToLower(s)
 	if strings.HasPrefix(text, "0x") {
@@ -108,8 +108,7 @@ func ResemblesAddress(s string) bool {
 	}
 }
 
-// ErrName says of a name, which may be that of an interface, what is wrong with it;
-// nil if nothing is.
+// ErrName says what is wrong with a text that may be the name of an interface; nil if nothing is.
 func ErrName(s string) error {
 	if _, err := ParseAddress(s); err != nil && ResemblesAddress(s) {
 		return fmt.Errorf("looks like a hardware address and %w", err)

@@ -5,25 +5,23 @@ import (
 	"slices"
 )
 
-// IPv6State is what the kernel has told of IPv6 on one interface. The kernel gives an
-// interface its link-local address, checks addresses for
-// duplicates, asks for routers, and makes addresses and the default route of
-// what they say: all that goes on after switch_root without a process. The runner
-// keeps this from the start, and
-// the protocol of the interface reads it.
+// IPv6State is what the kernel has reported about IPv6 on one interface. The kernel gives an
+// interface its link-local address, checks addresses for duplicates, asks for routers, and makes
+// addresses and the default route of what they say: all that goes on after switch_root without a
+// process. The runner keeps this from the start, and the protocol of the interface reads it.
 type IPv6State struct {
 	Dev string
-	// Seen tells that the interface was shown; before, that it was up already then, and may
-	// have heard a router whom nobody here did.
+	// Seen says that the interface was shown; before, that it was already up then, and may have
+	// heard a router that nobody here did.
 	Seen, Before bool
 
 	Addrs []Addr6
-	// Router tells that there was a router advertisement, with these flags.
+	// Router says that there was a router advertisement, with these flags.
 	Router, Managed, Other bool
-	// Solicited tells that routers were asked for what they said before.
+	// Solicited says that routers were asked for what they said before.
 	Solicited bool
 	Gateway   netip.Addr
-	Routes    []netip.Prefix // of the kernel's own, but for the default one
+	Routes    []netip.Prefix // of the kernel's own, except for the default one
 	DNS       []netip.Addr
 	Search    []string
 }
@@ -34,7 +32,7 @@ type Addr6 struct {
 	Tentative, Duplicate, Permanent bool
 }
 
-// Take keeps what the kernel tells.
+// Take keeps what the kernel reports.
 func (v *IPv6State) Take(e *News) {
 	switch {
 	case e.Addr.IsValid():
@@ -78,8 +76,8 @@ func (v *IPv6State) OnLink(a netip.Addr) bool {
 	return slices.ContainsFunc(v.Routes, func(p netip.Prefix) bool { return p.Contains(a) && !p.IsSingleIP() })
 }
 
-// Zoned names the interface in link-local addresses: without that they are no
-// use in resolv.conf.
+// Zoned names the interface in link-local addresses: without it they are of no use in
+// resolv.conf.
 func Zoned(addrs []netip.Addr, dev string) []netip.Addr {
 	var all []netip.Addr
 	for _, a := range addrs {
@@ -132,9 +130,13 @@ func (v *IPv6State) LinkLocal(after string) string {
 		switch {
 		case !a.Prefix.Addr().IsLinkLocalUnicast():
 		case a.Duplicate:
-			return "another node has its link-local address " + a.Prefix.Addr().String() + CheckedBy + ": look for one with the same hardware address, or a loop in the network"
+			return "another node has its link-local address " + a.Prefix.Addr().
+				String() +
+				CheckedBy + ": look for one with the same hardware address, or a loop in the network"
 		default:
-			return "its link-local address " + a.Prefix.Addr().String() + " is still being checked after " + after + CheckedBy
+			return "its link-local address " + a.Prefix.Addr().
+				String() +
+				" is still being checked after " + after + CheckedBy
 		}
 	}
 	return "the kernel has given it no link-local address of IPv6 after " + after

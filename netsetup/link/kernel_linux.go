@@ -4,7 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kernel is the links, addresses and routes of the running kernel.
+// Kernel gives access to the links, addresses and routes of the running kernel.
 type Kernel struct {
 	Scheme Scheme // of udev's names
 }

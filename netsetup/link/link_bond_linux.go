@@ -16,10 +16,10 @@ import (
 	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
-// BondAdd makes the bond, by a message of its own: the library's Bond ends with attribute
-// 27 (IFLA_BOND_TLB_DYNAMIC_LB), and bondTable has seven more. It reads the bond back: of an
-// option that it does not know a kernel says nothing (rtnl_newlink reads the attributes of a
-// kind without being strict).
+// BondAdd makes the bond, by a message of its own: the library's Bond ends with attribute 27
+// (IFLA_BOND_TLB_DYNAMIC_LB), and bondTable has seven more. It reads the bond back: a kernel says
+// nothing about an option that it does not know (rtnl_newlink reads the attributes of a kind
+// without being strict).
 func (Kernel) BondAdd(b BondAdd) error {
 	want := MadeLink{Name: b.Name, Kind: "bond", Data: BondData(b.Options)}
 	err := Make(want, func() error { return Add(want) })
@@ -36,9 +36,8 @@ func (Kernel) BondAdd(b BondAdd) error {
 	return bondShortfall(b.Name, b.Options, have.Data)
 }
 
-// adoptable looks whether a bond that is there can be changed: its mode is that
-// of its ports for good (bond_option_mode_set), and cannot be changed while it
-// is up, which is mended.
+// adoptable checks whether a bond that is there can be changed: with ports its mode is fixed
+// (bond_option_mode_set), and it cannot be changed while the bond is up, which is taken care of.
 func adoptable(have MadeLink, change map[int][]byte) error {
 	if _, ok := change[nl.IFLA_BOND_MODE]; !ok || have.Kind != "bond" {
 		return nil
@@ -80,8 +79,8 @@ func BondData(options []BondOption) map[int][]byte {
 			addr, _ := ParseHardwareAddr(given.Value)
 			data[int(o.Attr)] = []byte(addr)
 		case o.List():
-			// One attribute in the other for each. The kernel does not look at
-			// their numbers, and gives them such as these.
+			// One nested attribute for each. The kernel does not look at their numbers, and
+			// itself uses numbers like these.
 			var list []byte
 			for i, s := range strings.Split(given.Value, ",") {
 				addr, _ := netip.ParseAddr(s)
@@ -103,8 +102,8 @@ func BondData(options []BondOption) map[int][]byte {
 	return data
 }
 
-// bondShortfall says which options the kernel has not taken, or not so: older
-// ones do not know all, and delays are made multiples of miimon.
+// bondShortfall says which options the kernel has not taken, or has changed: older ones do not
+// know all, and delays are rounded to multiples of miimon.
 func bondShortfall(name string, options []BondOption, have map[int][]byte) error {
 	want := BondData(options)
 	table := BondTable()
@@ -123,7 +122,11 @@ func bondShortfall(name string, options []BondOption, have map[int][]byte) error
 	if len(parts) == 0 {
 		return nil
 	}
-	return &Shortfall{Dev: name, Step: "bond " + name, What: "bond " + name + ": the kernel has not taken all options: " + strings.Join(parts, "; ")}
+	return &Shortfall{
+		Dev:  name,
+		Step: "bond " + name,
+		What: "bond " + name + ": the kernel has not taken all options: " + strings.Join(parts, "; "),
+	}
 }
 
 // text is the value of an attribute as ip(8) writes it.

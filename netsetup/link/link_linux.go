@@ -31,11 +31,11 @@ func Request(kind, flags int, body nl.NetlinkRequestData, attrs ...*nl.RtAttr) e
 	return err
 }
 
-// infoChange changes what depends on the kind of a link that is there
-// (RTM_NEWLINK of rtnetlink(7)). The library's LinkModify refuses an IPoIB link that is not
-// a child, knows neither the spanning tree of a bridge nor the newer options of a bond, and
-// sends the name, too: with an index that is a renaming, which a link that is up refuses
-// before Linux 6.2 (EBUSY of dev_change_name).
+// infoChange changes what depends on the kind of a link that is there (RTM_NEWLINK of
+// rtnetlink(7)). The library's LinkModify refuses an IPoIB link that is not a child, knows
+// neither the spanning tree of a bridge nor the newer options of a bond, and sends the name, too:
+// with an index that means renaming, which a link that is up refuses before Linux 6.2 (EBUSY of
+// dev_change_name).
 func infoChange(dev string, info *nl.RtAttr) error {
 	index, err := InterfaceIndex(dev)
 	if err != nil {
@@ -46,8 +46,8 @@ func infoChange(dev string, info *nl.RtAttr) error {
 	return Request(unix.RTM_NEWLINK, 0, msg, info)
 }
 
-// linkOf is a device in the form of the library. It has the index: of a link with a
-// name only, each call of the library would first ask for all that the kernel knows of it.
+// linkOf is a device in the form of the library. It has the index: for a link with only a name,
+// each call of the library would first ask for all that the kernel knows about it.
 func linkOf(dev string) (netlink.Link, error) {
 	index, err := InterfaceIndex(dev)
 	if err != nil {
@@ -123,7 +123,7 @@ func (Kernel) AddrDel(dev string, addr netip.Prefix) error {
 	return err
 }
 
-// netOf is a prefix as the library has it, with all bits of its address.
+// netOf is a prefix in the form of the library, with all bits of its address.
 func netOf(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
@@ -137,14 +137,14 @@ func (Kernel) RouteSet(r Route) error {
 	return netlink.RouteReplace(route)
 }
 
-// routeOf is a route as the library has it.
+// routeOf is a route in the form of the library.
 func routeOf(r Route) (*netlink.Route, error) {
 	index, err := InterfaceIndex(r.Dev)
 	if err != nil {
 		return nil, err
 	}
-	// The protocol and type are those with which the library adds a route. To
-	// delete one it would say none, and take one of the kernel's, too.
+	// The protocol and type are those with which the library adds a route. To delete a route it
+	// would give none, and could delete one of the kernel's.
 	route := &netlink.Route{
 		LinkIndex: index, Dst: netOf(r.Dst.Masked()), Priority: r.Metric,
 		Protocol: unix.RTPROT_BOOT, Type: unix.RTN_UNICAST,
@@ -235,8 +235,8 @@ func (Kernel) LinkMaster(s SetMaster) error {
 // InterfaceIndex is the number by which netlink knows a device.
 func InterfaceIndex(dev string) (int, error) { return ask(dev, unix.SIOCGIFINDEX) }
 
-// LinkType is the hardware type of a device (ARPHRD_*). What it is in is a struct sockaddr, which
-// begins with it (netdevice(7)).
+// LinkType is the hardware type of a device (ARPHRD_*). It is returned in a struct sockaddr,
+// which begins with it (netdevice(7)).
 func (Kernel) LinkType(dev string) (uint16, error) {
 	t, err := ask(dev, unix.SIOCGIFHWADDR)
 	return uint16(t), err
@@ -245,8 +245,8 @@ func (Kernel) LinkType(dev string) (uint16, error) {
 // MTU is that of a device now, in bytes.
 func (Kernel) MTU(dev string) (int, error) { return ask(dev, unix.SIOCGIFMTU) }
 
-// ask gets one number of a device (netdevice(7)): one small system call where a
-// netlink lookup parses every attribute of the link.
+// ask gets one number of a device (netdevice(7)): one small system call, where a netlink lookup
+// parses every attribute of the link.
 func ask(dev string, what uint) (int, error) {
 	ifr, err := unix.NewIfreq(dev)
 	if err != nil {

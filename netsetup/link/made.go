@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// A MadeLink is a link with nothing of a bus behind it: one that is to be made,
-// or one that the kernel has. Of an adapter only the name is set.
+// A MadeLink is a link with no bus device behind it: one that is to be made, or one that the
+// kernel has. For an adapter only the name is set.
 type MadeLink struct {
 	Name   string
 	Kind   string         // IFLA_INFO_KIND: bond, vlan, bridge, ipoib
@@ -15,9 +15,9 @@ type MadeLink struct {
 	Up     bool
 }
 
-// adopt returns the attributes that make the link at hand the one that is
-// wanted, none if it is. The error says why it cannot become that: it is
-// something else which has the name.
+// adopt returns the attributes that turn the link at hand into the one that is wanted, none if it
+// is that already. The error says why it cannot become that: it is something else which has the
+// name.
 func (want MadeLink) adopt(have MadeLink) (change map[int][]byte, err error) {
 	what := "the " + want.Kind
 	if have.Kind != want.Kind {
@@ -38,9 +38,17 @@ func (want MadeLink) adopt(have MadeLink) (change map[int][]byte, err error) {
 	if want.Kind == "vlan" || want.Kind == "ipoib" {
 		switch {
 		case want.Parent != have.Parent:
-			return nil, fmt.Errorf("%s exists already and is made of another interface: choose another name for %s", want.Name, what)
+			return nil, fmt.Errorf(
+				"%s exists already and is made of another interface: choose another name for %s",
+				want.Name,
+				what,
+			)
 		case len(change) > 0:
-			return nil, fmt.Errorf("%s exists already and has another number: choose another name for %s", want.Name, what)
+			return nil, fmt.Errorf(
+				"%s exists already and has another number: choose another name for %s",
+				want.Name,
+				what,
+			)
 		}
 	}
 	return change, nil

@@ -8,10 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Make makes a link by add, or makes the one of that name which is there already the
-// same: an earlier attempt has made it, or the kernel has (the module bonding
-// makes bond0 as it loads, unless it is told max_bonds=0; bond_init of
-// drivers/net/bonding/bond_main.c).
+// Make makes a link by add, or changes an existing one of that name to be the same: an earlier
+// attempt has made it, or the kernel has (the module bonding makes bond0 as it loads, unless it
+// is told max_bonds=0; bond_init of drivers/net/bonding/bond_main.c).
 func Make(want MadeLink, add func() error) error {
 	err := add()
 	if !errors.Is(err, unix.EEXIST) {
@@ -53,9 +52,9 @@ func Add(l MadeLink, attrs ...*nl.RtAttr) error {
 	return Request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, nl.NewIfInfomsg(unix.AF_UNSPEC), attrs...)
 }
 
-// ReadLink asks for a link by its name. The error of one that is not there is
-// ENODEV. It keeps the attributes as they are: of a bond the library reads some only,
-// and of a bridge not those that matter here.
+// ReadLink asks for a link by its name. The error of one that is not there is ENODEV. It keeps
+// the attributes as they are: the library reads only some of a bond's, and of a bridge's not
+// those that matter here.
 func ReadLink(name string) (MadeLink, error) {
 	index, err := InterfaceIndex(name)
 	if err != nil {

@@ -6,15 +6,16 @@ import (
 	"github.com/nodisk/nodisk/internal/phrase"
 )
 
-// IsDigits reports whether a text is decimal digits, one at least.
+// IsDigits reports whether a text consists of decimal digits, at least one.
 func IsDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// LongestName is how many bytes the name of an interface has at most: IFNAMSIZ without the zero.
+// LongestName is the maximum length of an interface's name in bytes: IFNAMSIZ without the zero.
 const LongestName = 15
 
 // ValidDeviceName follows dev_valid_name of net/core/dev.c.
 func ValidDeviceName(s string) bool {
-	return s != "" && len(s) <= LongestName && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r[]") && phrase.Printable(s)
+	return s != "" && len(s) <= LongestName && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r[]") &&
+		phrase.Printable(s)
 }

@@ -24,9 +24,9 @@ type ethtoolIfreq struct {
 
 var _ [unix.IFNAMSIZ + 16]byte = [unsafe.Sizeof(ethtoolIfreq{})]byte{}
 
-// permAddr asks for the address that an adapter was made with by ethtool, empty
-// if it tells none: kernels before 5.6 have no IFLA_PERM_ADDRESS, and the port of
-// a bond has the bond's address.
+// permAddr asks by ethtool for the address that an adapter was made with, empty if it reports
+// none: kernels before 5.6 have no IFLA_PERM_ADDRESS, and the port of a bond has the bond's
+// address.
 func permAddr(name string) HardwareAddr {
 	const permanent = 0x20 // ETHTOOL_GPERMADDR
 	perm := ethtoolPermAddr{cmd: permanent, size: uint32(len(ethtoolPermAddr{}.data))}
@@ -42,7 +42,7 @@ func permAddr(name string) HardwareAddr {
 	defer func() { _ = unix.Close(fd) }()
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&ifr)))
 	addr := string(perm.data[:min(perm.size, uint32(len(perm.data)))])
-	// Only zeros are what drivers without one leave.
+	// Drivers without one leave only zeros.
 	if errno != 0 || len(addr) != 6 || strings.Trim(addr, "\x00") == "" {
 		return ""
 	}

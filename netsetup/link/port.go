@@ -15,8 +15,8 @@ import (
 // each has a sentence of its own; the time at one is counted from when it was
 // reached.
 //
-// The first gate, that a driver has made the interface at all, has no value
-// here: there is no interface to ask. See runner.missing.
+// The first gate, that a driver has made the interface at all, has no value here: there is no
+// interface to ask. See missing of the runner in package bringup.
 type Gate int
 
 // The gates, in their order.
@@ -29,12 +29,12 @@ const (
 	GateUnread                 // not known: the port has not been read, or cannot be
 )
 
-// A PortState is what sysfs tells of an InfiniBand port: the words of phys_state
-// and state, in /sys/class/infiniband/HCA/ports/N, and the partitions of pkeys.
+// A PortState is what sysfs says about an InfiniBand port: the words of phys_state and state, in
+// /sys/class/infiniband/HCA/ports/N, and the partitions of pkeys.
 type PortState struct {
 	Phys, State string
 	PKeys       []uint16
-	// GID is gids/0, 16 bytes: subnet prefix and port GUID. Empty if it is not told.
+	// GID is gids/0, 16 bytes: subnet prefix and port GUID. Empty if it is not known.
 	GID HardwareAddr
 }
 
@@ -48,14 +48,19 @@ func parsePortWord(s string) string {
 func parsePKeys(entries []string) []uint16 {
 	var keys []uint16
 	for _, e := range entries {
-		if v, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSpace(e), "0x"), 16, 16); err == nil && v != 0 && !slices.Contains(keys, uint16(v)) {
+		if v, err := strconv.ParseUint(
+			strings.TrimPrefix(strings.TrimSpace(e), "0x"),
+			16,
+			16,
+		); err == nil && v != 0 &&
+			!slices.Contains(keys, uint16(v)) {
 			keys = append(keys, uint16(v))
 		}
 	}
 	return keys
 }
 
-// Gate returns where an interface of the partition stands that has no carrier.
+// Gate returns the gate at which an interface of the partition without carrier stands.
 func (p PortState) Gate(pkey uint16) Gate {
 	switch {
 	case p.Phys != "LinkUp":
@@ -82,7 +87,12 @@ func (p PortState) Obstacle(g Gate, d Device, pkey uint16, since time.Duration) 
 		}
 		return fmt.Sprintf("%s has no link (%s %s): %s", d.PortName(), p.Phys, after, check)
 	case GateActive:
-		return fmt.Sprintf("the subnet manager has not configured %s (state %s %s): check that one runs on this fabric", d.PortName(), p.State, after)
+		return fmt.Sprintf(
+			"the subnet manager has not configured %s (state %s %s): check that one runs on this fabric",
+			d.PortName(),
+			p.State,
+			after,
+		)
 	case GatePKey:
 		var have []string
 		for _, k := range p.PKeys {
@@ -91,10 +101,23 @@ func (p PortState) Obstacle(g Gate, d Device, pkey uint16, since time.Duration) 
 		if have == nil {
 			have = []string{"none"}
 		}
-		return fmt.Sprintf("P_Key %#04x is not in the table of %s, %s (it has %s): put port GUID %s into that partition at the subnet manager",
-			pkey, d.PortName(), after, strings.Join(have, " "), guid)
+		return fmt.Sprintf(
+			"P_Key %#04x is not in the table of %s, %s (it has %s): put port GUID %s into that partition at the "+
+				"subnet manager",
+			pkey,
+			d.PortName(),
+			after,
+			strings.Join(have, " "),
+			guid,
+		)
 	default:
-		return fmt.Sprintf("%s is ACTIVE, but the subnet manager has not let it into the broadcast group of P_Key %#04x %s: check that the partition is made for IPoIB", d.PortName(), pkey, after)
+		return fmt.Sprintf(
+			"%s is ACTIVE, but the subnet manager has not let it into the broadcast group of P_Key %#04x %s: check "+
+				"that the partition is made for IPoIB",
+			d.PortName(),
+			pkey,
+			after,
+		)
 	}
 }
 

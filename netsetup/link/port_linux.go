@@ -59,9 +59,8 @@ func (Kernel) Hcas() []string {
 	return names
 }
 
-// infiniBandPort tells which port an IPoIB interface is on. The adapter has the
-// same parent as the interface; dev_port counts from 0
-// (Documentation/ABI/testing/sysfs-class-net).
+// infiniBandPort returns the port that an IPoIB interface is on. The adapter has the same parent
+// as the interface; dev_port counts from 0 (Documentation/ABI/testing/sysfs-class-net).
 func infiniBandPort(classNet, name string) (hca string, number int) {
 	dir := filepath.Join(classNet, name)
 	hcas, err := kernfile.ReadDir(filepath.Join(dir, "device", "infiniband"))

@@ -7,7 +7,7 @@ import (
 	"github.com/nodisk/nodisk/internal/phrase"
 )
 
-// A PortMatch says which interfaces a word is about: that of ip= or bootdev=, the
+// A PortMatch says which interfaces an argument is about: that of ip= or bootdev=, the
 // ports of a bond or bridge, or the one a VLAN is on. One of the fields is set; Name
 // is set besides Addr when Up has seen the device, and is the name that it has.
 type PortMatch struct {
@@ -19,8 +19,8 @@ type PortMatch struct {
 	Addr HardwareAddr
 }
 
-// Selects reports whether the match is about the device. Only an exact name is
-// about one that has no hardware behind it.
+// Selects reports whether the match is about the device. Only an exact name matches one that has
+// no hardware behind it.
 func (m PortMatch) Selects(d Device) bool {
 	switch {
 	case d.Type == HwLoopback:
@@ -36,7 +36,7 @@ func (m PortMatch) Selects(d Device) bool {
 	}
 }
 
-// Glob reports whether the match can be about several devices.
+// Glob reports whether the match may be about several devices.
 func (m PortMatch) Glob() bool {
 	return m.Driver != "" || strings.ContainsAny(m.Name, "*?")
 }
@@ -46,7 +46,7 @@ func (m PortMatch) One() bool {
 	return m != PortMatch{} && !m.Glob()
 }
 
-// Key is what two matches of one device have in common: its name, once that is known.
+// Key is what two matches for one device have in common: its name, once that is known.
 func (m PortMatch) Key() PortMatch {
 	if m.Name != "" {
 		m.Addr = ""
@@ -96,8 +96,8 @@ func (m PortMatch) String() string {
 	}
 }
 
-// glob reports whether the text is as the pattern says, in which * stands for any
-// characters and ? for one.
+// glob reports whether the text matches the pattern, in which * stands for any characters and ?
+// for one.
 func glob(pattern, s string) bool {
 	// Where to go on when what follows the last star does not fit here.
 	star, rest := -1, 0
@@ -120,8 +120,8 @@ func glob(pattern, s string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// ParsePortMatch reads what calls a device by its name or address, or describes some. The
-// error goes after the word.
+// ParsePortMatch reads what calls a device by its name or address, or describes some. The error
+// is to follow the argument.
 func ParsePortMatch(s string) (PortMatch, error) {
 	if driver, ok := strings.CutPrefix(s, "driver="); ok {
 		if driver == "" || !phrase.Printable(driver) || strings.ContainsAny(driver, "/ []:") {
@@ -135,7 +135,7 @@ func ParsePortMatch(s string) (PortMatch, error) {
 	return PortMatch{Name: s}, ErrName(s)
 }
 
-// DeviceMatch is what a word means that calls a device by its name or address, or
+// DeviceMatch is what an argument means that calls a device by its name or address, or
 // describes some.
 func DeviceMatch(word string) PortMatch {
 	m, _ := ParsePortMatch(word)

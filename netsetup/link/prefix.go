@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// MinMTU6 is the least MTU of IPv6 (RFC 8200 section 5): with less the kernel
-// takes IPv6 off the interface.
+// MinMTU6 is the least MTU of IPv6 (RFC 8200 section 5): with less the kernel removes IPv6 from
+// the interface.
 const MinMTU6 = 1280
 
 // MinMTU is the least MTU of IPv4 hosts (RFC 791, RFC 2132 section 5.1).
@@ -19,8 +19,8 @@ func MaskBits(m [4]byte) (length int, ok bool) {
 	return length, v<<length == 0
 }
 
-// UsualBits is the prefix length of an address that is given without: by its
-// class (RFC 791), as the kernel has it; of IPv6 64 (RFC 4291 section 2.5.4).
+// UsualBits is the prefix length of an address that is given without one: by its class (RFC 791),
+// as in the kernel; for IPv6 64 (RFC 4291 section 2.5.4).
 func UsualBits(a netip.Addr) int {
 	if a.Is6() {
 		return 64

@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// SecondaryMetric is added to the default routes of all words but the primary one,
-// so that two gateways make one default route and a spare.
+// SecondaryMetric is added to the default routes of all arguments except the primary one, so that
+// two gateways make one default route and a spare.
 const SecondaryMetric = 100
 
 // RouterPriority is that of the default routes which the kernel takes from router

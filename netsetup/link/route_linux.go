@@ -41,8 +41,7 @@ func SetRouterMetric(root, dev string, metric int) error {
 	return err
 }
 
-// writeSetting writes a file of /proc/sys, which does not make one that is missing but
-// refuses to (EACCES).
+// writeSetting writes a file of /proc/sys, where creating a missing one is refused (EACCES).
 func writeSetting(path, value string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {

@@ -17,8 +17,8 @@ type Step interface {
 	Apply(l Linker) error
 }
 
-// A Linker makes the changes. Devices go by name. To find a change made
-// already is no error.
+// A Linker makes the changes. Devices are given by name. Finding a change already made is not an
+// error.
 type Linker interface {
 	// MTU is that of a device now, in bytes.
 	MTU(dev string) (int, error)
@@ -73,14 +73,14 @@ type AddrAdd struct {
 	Addr netip.Prefix
 }
 
-// Route sets a route; "replace" so that a second try of the boot, with another
-// gateway, is no conflict with the first. It also is how routes are written in
-// Config and Lease; there Dev may be empty.
+// Route sets a route; "replace" so that a second try of the boot, with another gateway, does not
+// conflict with the first. Routes in Config and Lease have this form, too; there Dev may be
+// empty.
 type Route struct {
 	Dst netip.Prefix // 0.0.0.0/0 or ::/0 is the default route
 	Via netip.Addr   // zero: the destination is on the link
 	Dev string
-	// OnLink takes a gateway that no other route reaches.
+	// OnLink accepts a gateway that no other route reaches.
 	OnLink bool
 	Metric int
 }
@@ -105,11 +105,10 @@ type VLANAdd struct {
 // BondSet.
 type BondAdd Bond
 
-// BondFit gives a bond an MTU that the port which is about to join it can have, and
-// the port that MTU, if one is asked for (0 for none). The first port decides, each
-// further one can only make it less. Without it the kernel would give the port the
-// MTU of the bond, 1500 at first, and refuse a port that cannot have it (bond_enslave
-// of drivers/net/bonding/bond_main.c).
+// BondFit gives a bond an MTU that the port which is about to join it can have, and the port that
+// MTU, if one is asked for (0 for none). The first port decides, each further one can only lower
+// it. Without it the kernel would give the port the MTU of the bond, 1500 at first, and refuse a
+// port that cannot have it (bond_enslave of drivers/net/bonding/bond_main.c).
 type BondFit struct {
 	Bond, Port string
 	MTU        int
@@ -118,8 +117,8 @@ type BondFit struct {
 // BondSet sets an option whose value is a port of the bond.
 type BondSet struct{ Bond, Option, Port string }
 
-// BridgeAdd makes a bridge without ports that forwards at once, with an address
-// of its own for good.
+// BridgeAdd makes a bridge without ports that forwards at once, with an address of its own that
+// stays.
 type BridgeAdd struct {
 	Name string
 	Addr HardwareAddr
@@ -201,7 +200,7 @@ func (s BondAdd) String() string {
 
 func (s BondFit) String() string {
 	if s.MTU != 0 {
-		return SetMTU{Dev: s.Port, MTU: s.MTU}.String() // and no more for the bond
+		return SetMTU{Dev: s.Port, MTU: s.MTU}.String() // and no larger for the bond
 	}
 	return "ip link set " + s.Bond + ` mtu "$(cat /sys/class/net/` + s.Port + `/mtu)"`
 }
@@ -282,13 +281,18 @@ func (s BondFit) Apply(l Linker) error {
 	}
 	if refused != nil {
 		step := SetMTU{Dev: s.Bond, MTU: s.MTU}.String()
-		return &Shortfall{Dev: s.Port, Step: step, Err: refused, What: fmt.Sprintf("the MTU of %s stays %d", s.Port, fit)}
+		return &Shortfall{
+			Dev:  s.Port,
+			Step: step,
+			Err:  refused,
+			What: fmt.Sprintf("the MTU of %s stays %d", s.Port, fit),
+		}
 	}
 	return nil
 }
 
-// Apply carries the step out: a port of another type than those that a bond has stays outside (EINVAL of
-// bond_enslave), whoever waits.
+// Apply carries the step out: a port of another type than those that a bond has stays outside
+// (EINVAL of bond_enslave), whoever waits.
 func (s SetMaster) Apply(l Linker) error {
 	err := l.LinkMaster(s)
 	if err == nil {
@@ -338,8 +342,7 @@ func (s BondSet) Apply(l Linker) error {
 	return &Shortfall{Step: s.String(), What: s.Bond + " goes on without " + s.Option + " " + s.Port}
 }
 
-// A Contradiction is the step in whose place something was asked for that this device
-// cannot have. It is never done.
+// A Contradiction stands in place of a step that this device cannot have. It is never done.
 type Contradiction struct{ What string }
 
 // String is the sentence.

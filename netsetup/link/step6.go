@@ -5,8 +5,7 @@ import (
 	"net/netip"
 )
 
-// NoRouters keeps the kernel from making addresses and routes of router
-// advertisements.
+// NoRouters keeps the kernel from making addresses and routes from router advertisements.
 type NoRouters struct{ Dev string }
 
 var _ Step = NoRouters{}
@@ -16,10 +15,10 @@ func (s NoRouters) String() string { return "sysctl -w net.ipv6.conf." + s.Dev +
 // Apply carries the step out.
 func (s NoRouters) Apply(l Linker) error { return l.NoRouters(s.Dev) }
 
-// RouterMetric is the metric of the default routes that the kernel takes from the
-// router advertisements on a device (ra_defrtr_metric of the kernel's
-// Documentation/networking/ip-sysctl.rst). A kernel before 5.12 has no such
-// setting: it takes none from there.
+// RouterMetric is the metric of the default routes that the kernel takes from the router
+// advertisements on a device (ra_defrtr_metric of the kernel's
+// Documentation/networking/ip-sysctl.rst). A kernel before 5.12 has no such setting, and the step
+// does nothing.
 type RouterMetric struct {
 	Dev    string
 	Metric int
@@ -34,7 +33,7 @@ func (s RouterMetric) String() string {
 // Apply carries the step out.
 func (s RouterMetric) Apply(l Linker) error { return l.RouterMetric(s.Dev, s.Metric) }
 
-// AddrDel takes an address away.
+// AddrDel removes an address.
 type AddrDel struct {
 	Dev  string
 	Addr netip.Prefix

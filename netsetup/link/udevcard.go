@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A card is what sysfs says of an interface and of what is above it in the tree
-// of devices: what udev's names are made of.
+// A card is what sysfs says about an interface and about what is above it in the device tree:
+// what udev's names are made of.
 type card struct {
 	Path    string // in sysfs: /sys/devices/.../net/eth0
 	Type    uint16 // ARPHRD_*
@@ -25,8 +25,8 @@ type card struct {
 	Kept bool
 	// Above are the devices above it, the nearest first.
 	Above []busDevice
-	// Physical are, of a virtual function of SR-IOV, the physical function and
-	// what is above that; VF is its number.
+	// Physical are, for a virtual function of SR-IOV, the physical function and what is above
+	// that; VF is its number.
 	Physical []busDevice
 	VF       int
 	Slots    []pciSlot
@@ -42,7 +42,7 @@ type busDevice struct {
 	PCI                      pciDevice // of "pci" only
 }
 
-// A pciDevice is what a function of PCI has besides.
+// A pciDevice is what a PCI function has besides.
 type pciDevice struct {
 	Index         int // on the board (ACPI _DSM or SMBIOS type 41), -1 for none
 	Multifunction bool
@@ -51,8 +51,8 @@ type pciDevice struct {
 	Sun           int // ACPI _SUN, 0 for none
 }
 
-// A pciSlot is a hotplug slot: its number, and the address of what is in it
-// without the function, 0000:00:03.
+// A pciSlot is a hotplug slot: its number, and the address of what is in it, without the
+// function: 0000:00:03.
 type pciSlot struct {
 	Number  int
 	Address string
@@ -63,7 +63,10 @@ func (s Scheme) has(change Scheme) bool { return s&change != 0 }
 // names are udev's names of the card (src/udev/udev-builtin-net_id.c of systemd).
 // Those of s390, POWER, Broadcom's bus and netdevsim are left out.
 func (c card) names(s Scheme) UdevNames {
-	u := UdevNames{Kept: c.Kept, USB: slices.ContainsFunc(c.Above, func(b busDevice) bool { return b.Subsystem == "usb" })}
+	u := UdevNames{
+		Kept: c.Kept,
+		USB:  slices.ContainsFunc(c.Above, func(b busDevice) bool { return b.Subsystem == "usb" }),
+	}
 	prefix := c.prefix(s)
 	if prefix == "" || c.Stacked {
 		return u
@@ -131,7 +134,15 @@ func (c card) platform(u *UdevNames, prefix string) {
 	if err != nil || err2 != nil || strings.Trim(vendor, valid) != "" {
 		return
 	}
-	u.Path = prefix + "a" + strings.ToLower(vendor) + strconv.FormatUint(model, 16) + "i" + strconv.FormatUint(number, 10)
+	u.Path = prefix + "a" + strings.ToLower(
+		vendor,
+	) + strconv.FormatUint(
+		model,
+		16,
+	) + "i" + strconv.FormatUint(
+		number,
+		10,
+	)
 }
 
 // xen is the number of a vif: /sys/devices/vif-0.
@@ -145,7 +156,7 @@ func (c card) xen(s Scheme) (int, bool) {
 	return n, ok && err == nil && IsDigits(name)
 }
 
-// pci names what is directly on PCI, with nothing between but virtio.
+// pci names what is directly on PCI, with nothing but virtio in between.
 func (c card) pci(u *UdevNames, prefix string, s Scheme) {
 	above := c.Above
 	for len(above) > 0 && above[0].Subsystem == "virtio" {
@@ -158,7 +169,7 @@ func (c card) pci(u *UdevNames, prefix string, s Scheme) {
 	if s.has(schemeVirtual) && len(c.Physical) > 0 {
 		above, suffix = c.Physical, "v"+strconv.Itoa(c.VF)
 	}
-	most := 1<<14 - 1 // VMware says 2^24-1 of a device that is on no board
+	most := 1<<14 - 1 // VMware says 2^24-1 for a device that is on no board
 	if s.has(schemeIndex16) {
 		most = 1<<16 - 1
 	}
@@ -206,7 +217,10 @@ func (c card) slot(above []busDevice, s Scheme) int {
 		}
 	}
 	for _, b := range onPCI {
-		i := slices.IndexFunc(c.Slots, func(slot pciSlot) bool { return slot.Number > 0 && strings.HasPrefix(b.Name, slot.Address) })
+		i := slices.IndexFunc(
+			c.Slots,
+			func(slot pciSlot) bool { return slot.Number > 0 && strings.HasPrefix(b.Name, slot.Address) },
+		)
 		switch {
 		case i < 0:
 			continue
@@ -220,7 +234,7 @@ func (c card) slot(above []busDevice, s Scheme) int {
 	return 0
 }
 
-// port tells the ports of one function apart.
+// port distinguishes the ports of one function.
 func (c card) port(s Scheme, infiniBand bool) string {
 	if c.PortName != "" {
 		if n, ok := representor(c.PortName); ok && s.has(schemeRepresentor) {
@@ -255,10 +269,13 @@ func representor(name string) (vf int, ok bool) {
 	return vf, err == nil
 }
 
-// usb names an interface of USB by the ports on the way to it: 2-1.4:1.6 is
-// u1u4i6. A configuration of 1 and an interface of 0 are left out.
+// usb names a USB interface by the ports on the way to it: 2-1.4:1.6 is u1u4i6. A configuration
+// of 1 and an interface of 0 are left out.
 func (c card) usb(u *UdevNames, prefix string, s Scheme) {
-	i := slices.IndexFunc(c.Above, func(b busDevice) bool { return b.Subsystem == "usb" && b.DevType == "usb_interface" })
+	i := slices.IndexFunc(
+		c.Above,
+		func(b busDevice) bool { return b.Subsystem == "usb" && b.DevType == "usb_interface" },
+	)
 	if i < 0 {
 		return
 	}
@@ -287,7 +304,7 @@ func (c card) usb(u *UdevNames, prefix string, s Scheme) {
 
 type pciAddress struct{ domain, bus, slot, function int }
 
-// parsePCIAddress reads 0000:41:00.1: hexadecimal but for the function.
+// parsePCIAddress reads 0000:41:00.1: hexadecimal except for the function.
 func parsePCIAddress(s string) (a pciAddress, ok bool) {
 	fields := strings.FieldsFunc(s, func(r rune) bool { return r == ':' || r == '.' })
 	if len(fields) != 4 {

@@ -9,19 +9,17 @@ import (
 	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
-// A sysTree is sysfs, where it is mounted: /sys, but for tests.
+// A sysTree is sysfs, where it is mounted: /sys, except for tests.
 type sysTree string
 
-// What the kernel says of who gave an interface its name (name_assign_type of
-// Documentation/ABI/testing/sysfs-class-net, NET_NAME_* of
-// include/uapi/linux/netdevice.h).
+// What the kernel says about who gave an interface its name (name_assign_type of
+// Documentation/ABI/testing/sysfs-class-net, NET_NAME_* of include/uapi/linux/netdevice.h).
 const (
 	nameEnumerated  = 1
 	namePredictable = 2
 )
 
-// card reads what names an interface. What is not there, or cannot be read, is
-// as if there were nothing: so it is for udev.
+// card reads what names an interface. What cannot be read is treated as missing, as udev does.
 func (s sysTree) card(name string) card {
 	dir := filepath.Join(string(s), "class/net", name)
 	c := card{VF: -1, Alias: -1, OwnAlias: -1}
@@ -29,7 +27,7 @@ func (s sysTree) card(name string) card {
 	if !ok {
 		return c
 	}
-	dir = path // links lead from where they are
+	dir = path // links are relative to where they are
 	c.Path = "/sys" + strings.TrimPrefix(path, string(s))
 	c.Type = uint16(number(dir, "type", 0))
 	c.DevType = uevent(dir, "DEVTYPE")
@@ -103,7 +101,7 @@ func (s sysTree) device(dir string) busDevice {
 	return b
 }
 
-// slots are those of hotplug that have numbers for names.
+// slots are the hotplug slots whose names are numbers.
 func (s sysTree) slots() []pciSlot {
 	dir := filepath.Join(string(s), "bus/pci/slots")
 	entries, err := kernfile.ReadDir(dir)
@@ -176,8 +174,8 @@ func (s sysTree) alias(dir string) int {
 	return -1
 }
 
-// follow is where a link leads. Those of sysfs are relative, and have no further
-// link on their way once the directory they lie in has none.
+// follow is where a link leads. Those of sysfs are relative, and there is no further link on the
+// way if there is none in the directory they lie in.
 func follow(link string) (string, bool) {
 	target, err := os.Readlink(link)
 	if err != nil {
@@ -198,7 +196,7 @@ func text(dir, name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// number is a file with a number, decimal or with 0x before it.
+// number is a file with a number, decimal or prefixed with 0x.
 func number(dir, name string, none int) int {
 	v, err := strconv.ParseInt(text(dir, name), 0, 64)
 	if err != nil {

@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// UdevNames are the names that udev can give to an interface, as systemd.net-naming-scheme(7)
-// has them; those that it cannot are empty. They may be longer than a name in
-// use: udev passes over such a one.
+// UdevNames are the names that udev can give to an interface, as systemd.net-naming-scheme(7) has
+// them; those that it cannot are empty. They may be longer than the name of an interface can be:
+// udev skips such a name.
 type UdevNames struct {
 	Onboard string // eno1, end0: the firmware's number of a device on the board
 	Slot    string // ens3: the number of a hotplug slot
 	Path    string // enp0s3, ibp1s0, enp0s20u1: where it is
 	MAC     string // enx525400123456
-	// Kept tells that the name it has was given by a program, or is one that
-	// the kernel says it always gives: udev does not change it.
+	// Kept says that the current name was given by a program, or is one that the kernel says it
+	// always gives: udev does not change it.
 	Kept bool
-	// USB tells that it is on USB, somewhere.
+	// USB says that it is on USB, somewhere.
 	USB bool
 }
 
@@ -27,8 +27,7 @@ func DefaultNamePolicy() []string {
 	return []string{"keep", "kernel", "database", "onboard", "slot", "path"}
 }
 
-// By is the name that udev gives by a NamePolicy=, empty if it leaves the device the
-// one that it has.
+// By is the name that udev gives by a NamePolicy=, empty if it leaves the device the one it has.
 func (u UdevNames) By(order []string) string {
 	for _, word := range order {
 		name := ""
@@ -53,7 +52,7 @@ func (u UdevNames) By(order []string) string {
 	return ""
 }
 
-// All are the names, in the order of what udev prefers.
+// All are the names, in udev's order of preference.
 func (u UdevNames) All() []string {
 	var names []string
 	for _, name := range []string{u.Onboard, u.Slot, u.Path, u.MAC} {
@@ -99,7 +98,7 @@ func IsUdevName(name string) bool {
 	}
 }
 
-// onPath reports whether the text begins as p1s0 does, or s0 behind a domain.
+// onPath reports whether the text begins as p1s0 does, or as s0 does after a domain.
 func onPath(s string) bool {
 	if bus, ok := strings.CutPrefix(s, "p"); ok {
 		s = strings.TrimLeft(bus, "0123456789")
@@ -110,9 +109,9 @@ func onPath(s string) bool {
 	return len(s) > 1 && s[0] == 's' && s[1] >= '0' && s[1] <= '9'
 }
 
-// UdevSlot returns the PCI domain, bus and device of a name by path, in the hexadecimal
-// numbers of lspci: of ibp65s0f1 and ibp65s0d1 "0000:41:00". Of other names of udev's, those by
-// the firmware's numbers (ens3, eno1), nobody knows it but the machine.
+// UdevSlot returns the PCI domain, bus and device of a name by path, in the hexadecimal numbers
+// of lspci: of ibp65s0f1 and ibp65s0d1 "0000:41:00". For udev's other names, those by the
+// firmware's numbers (ens3, eno1), only the machine knows it.
 func UdevSlot(name string) (slot string, ok bool) {
 	if !IsUdevName(name) {
 		return "", false
@@ -136,7 +135,7 @@ func UdevSlot(name string) (slot string, ok bool) {
 // A Kind of udev's names: of one kind a card has only one.
 type Kind byte
 
-// NameKind is the kind of a name; 0 if it is none of udev's.
+// NameKind is the kind of a name; 0 if it is not one of udev's.
 func NameKind(name string) Kind {
 	switch {
 	case !IsUdevName(name):
@@ -146,7 +145,7 @@ func NameKind(name string) Kind {
 	case name[2] == 'd':
 		return 'o'
 	case strings.HasPrefix(strings.TrimLeft(name[2:], "P0123456789"), "s"):
-		return 's' // behind a domain: enP1s3
+		return 's' // after a domain: enP1s3
 	default:
 		return 'p'
 	}
@@ -165,7 +164,7 @@ const (
 	schemeBridgeNoSlot                      // BRIDGE_NO_SLOT: a slot with a bridge in it names nothing
 	schemeIndex16                           // 16BIT_INDEX: up to eno65535
 	schemeXen                               // XEN_VIF
-	schemeBridgeFunction                    // BRIDGE_MULTIFUNCTION_SLOT: but for devices with functions
+	schemeBridgeFunction                    // BRIDGE_MULTIFUNCTION_SLOT: except for devices with functions
 	schemeAliases                           // DEVICETREE_ALIASES: end0
 	schemeUSBHost                           // USB_HOST: of a controller that is not on PCI
 	schemeRepresentor                       // SR_IOV_R: enp1s0r2
@@ -191,11 +190,11 @@ const (
 	schemeRHEL95 = schemeRHEL93 &^ schemeBridgeFunction
 )
 
-// latestScheme is what "latest" means, and what is taken without a word.
+// latestScheme is what "latest" means, and the default.
 const latestScheme = schemeV257
 
-// ParseScheme reads net.naming_scheme=. Of RHEL's and systemd's each release has
-// the scheme of the last one before it that changed something.
+// ParseScheme reads net.naming_scheme=. Each release of RHEL and systemd has the scheme of the
+// last one before it that changed something.
 func ParseScheme(name string) (s Scheme, ok bool) {
 	switch name {
 	case "", "latest":

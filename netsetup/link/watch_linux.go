@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where the kernel shows what its messages do not tell, and how it writes messages.
+// Where the kernel shows what its messages do not say, and how it writes messages.
 const (
 	SysClassNet = "/sys/class/net"
 	// WatchBuffer holds the messages of a machine with hundreds of virtual
@@ -30,12 +30,11 @@ const (
 	nlaType = 1<<14 - 1
 )
 
-// Watch subscribes to links and then asks for those that are there, on the
-// same socket, so that nothing is missed in between and nothing is read twice.
-// With six, so it does with what is told of IPv6: see watch_six_linux.go. The
-// addresses of IPv4 are not subscribed to: they are acknowledged one by one.
-// Not by LinkSubscribe of the library: it does not say where its dump ends, and ends itself
-// when messages were lost, after which all is asked for again here.
+// Watch subscribes to links and then asks for those that are there, on the same socket, so that
+// nothing is missed in between and nothing is read twice. With six, the same holds for what is
+// reported about IPv6: see watch_six_linux.go. The IPv4 addresses are not subscribed to: they are
+// acknowledged one by one. Not by LinkSubscribe of the library: it does not say where its dump
+// ends, and stops when messages were lost, after which everything is asked for again here.
 func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan Event, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -85,7 +84,12 @@ func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan
 var dumps = [...]struct {
 	kind   uint16
 	family byte
-}{{unix.RTM_GETLINK, unix.AF_UNSPEC}, {unix.RTM_GETLINK, unix.AF_INET6}, {unix.RTM_GETROUTE, unix.AF_INET6}, {unix.RTM_GETADDR, unix.AF_INET6}}
+}{
+	{unix.RTM_GETLINK, unix.AF_UNSPEC},
+	{unix.RTM_GETLINK, unix.AF_INET6},
+	{unix.RTM_GETROUTE, unix.AF_INET6},
+	{unix.RTM_GETADDR, unix.AF_INET6},
+}
 
 // requestDump asks for a dump, of links without their counters (rtnetlink(7);
 // IFLA_EXT_MASK of include/uapi/linux/rtnetlink.h).
@@ -95,7 +99,7 @@ func requestDump(fd, dump int) error {
 	b = binary.NativeEndian.AppendUint16(b, dumps[dump].kind)
 	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	b = append(b, 1, 0, 0, 0, 0, 0, 0, 0) // sequence and port
-	// Any index. The heads of the other two kinds are no longer.
+	// Any index. The headers of the other two kinds are not longer.
 	b = append(b, dumps[dump].family)
 	b = append(b, make([]byte, unix.SizeofIfInfomsg-1)...)
 	b = binary.NativeEndian.AppendUint16(b, unix.SizeofRtAttr+4)
@@ -109,17 +113,17 @@ type watcher struct {
 	request func(dump int) error // asks for one of dumps
 	six     bool
 	scheme  Scheme // of udev's names
-	dump    int    // the one under way, len(dumps) behind the last
+	dump    int    // the one under way, len(dumps) after the last
 	known   map[int]Device
 	seen    map[int]bool // in the dump under way
 	known6  map[key6]fact6
 	lost    bool // something is not known: ask again
-	// overrun is from the loss of messages until the socket is empty: until then the kernel
-	// drops all that happens, and says so no second time.
+	// overrun is from the loss of messages until the socket is empty: until then the kernel drops
+	// all that happens, and does not say so again.
 	overrun bool
 	renewed bool // messages were lost, and no dump has made up for them yet
-	// held is what has come since messages were lost, by index: it is told of when it is
-	// known what has gone, whose name it may have.
+	// held is what has come since messages were lost, by index: it is reported when it is known
+	// what has gone, whose name it may have.
 	held   map[int]Device
 	events chan<- Event
 	// physical and perm are the functions physical and permAddr.
@@ -180,14 +184,15 @@ func (w *watcher) run(ctx context.Context, raw syscall.RawConn) error {
 	return nil
 }
 
-// missed notes that messages were lost. Where a dump is only torn none were: what has gone
-// is told in its turn. The loss is told before the messages that are still in the socket,
-// and the kernel puts in no others but those of a dump until all have been read
-// (netlink_overrun and netlink_rcv_wake of net/netlink/af_netlink.c). So a dump that is
-// asked for now, or is under way, does not show what happens meanwhile.
+// missed notes that messages were lost. If a dump was merely inconsistent none were: what has
+// gone is reported in its turn. The loss is reported before the messages that are still in the
+// socket, and the kernel adds none but those of a dump until all have been read (netlink_overrun
+// and netlink_rcv_wake of net/netlink/af_netlink.c). So a dump that is asked for now, or is under
+// way, does not show what happens meanwhile.
 func (w *watcher) missed() { w.overrun, w.renewed = true, true }
 
-// caughtUp asks for everything once more: the socket is empty, and from now on all is told.
+// caughtUp asks for everything once more: the socket is empty, and from now on everything is
+// reported.
 func (w *watcher) caughtUp() error {
 	w.overrun = false
 	return w.again()
@@ -211,11 +216,15 @@ func (w *watcher) messages(ctx context.Context, b []byte) error {
 		if length < unix.SizeofNlMsghdr || length > len(b) {
 			return nil // the rest is cut off; there is no more to read in it
 		}
-		kind, flags, body := binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:]), b[unix.SizeofNlMsghdr:length]
+		kind, flags, body := binary.NativeEndian.Uint16(
+			b[4:],
+		), binary.NativeEndian.Uint16(
+			b[6:],
+		), b[unix.SizeofNlMsghdr:length]
 		b = b[min(len(b), (length+3)&^3):]
 		switch kind {
 		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-			// A bridge port tells of itself in family AF_BRIDGE, too.
+			// A bridge port is reported in family AF_BRIDGE, too.
 			if d, ok := parseLink(body); ok && body[0] == unix.AF_UNSPEC {
 				w.link(ctx, d, kind == unix.RTM_DELLINK)
 			}
@@ -245,9 +254,9 @@ func (w *watcher) messages(ctx context.Context, b []byte) error {
 	return nil
 }
 
-// done ends a dump: what it did not show has gone while messages were lost. That is told
-// before what has come, which may be the same adapter registered again: two interfaces of
-// one name would be more than the kernel ever has.
+// done ends a dump: what it did not show has gone while messages were lost. That is reported
+// before what has come, which may be the same adapter registered again: two interfaces of one
+// name would be more than the kernel ever has.
 func (w *watcher) done(ctx context.Context) error {
 	switch {
 	case w.overrun:
@@ -311,9 +320,8 @@ func (w *watcher) link(ctx context.Context, d Device, gone bool) {
 	w.emit(ctx, Event{Device: d})
 }
 
-// physical reports whether a bus device that is no radio is behind an interface,
-// and its driver. The kernel makes the links before it announces the
-// interface (register_netdevice).
+// physical reports whether a bus device that is not a radio is behind an interface, and its
+// driver. The kernel makes the links before it announces the interface (register_netdevice).
 func physical(classNet, name string) (ok bool, driver string) {
 	dir := filepath.Join(classNet, name)
 	if _, err := os.Lstat(filepath.Join(dir, "device")); err != nil {

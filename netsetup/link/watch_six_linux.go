@@ -12,9 +12,9 @@ import (
 	"github.com/nodisk/nodisk/internal/kernfile"
 )
 
-// What is told of IPv6 is read here and not by the library: its subscriptions for links, addresses and
-// routes are three sockets, whose messages have no order among each other, and it has none for the options of
-// router advertisements.
+// Messages about IPv6 are read here and not by the library: its subscriptions for links,
+// addresses and routes are three sockets, whose messages are not ordered relative to each other,
+// and it has none for the options of router advertisements.
 
 // groups6 are the multicast groups of rtnetlink for IPv6: addresses, routes, the
 // flags of an interface, and the options of router advertisements that the
@@ -37,13 +37,13 @@ type key6 struct {
 	addr           netip.Prefix
 }
 
-// A fact6 is what was told last about it.
+// A fact6 is what was last reported about it.
 type fact6 struct {
 	news  *News
 	stale bool // not in the dumps under way, so far
 }
 
-// message6 takes a message about IPv6.
+// message6 handles a message about IPv6.
 func (w *watcher) message6(ctx context.Context, kind uint16, body []byte) {
 	e := &News{Gone: kind == unix.RTM_DELADDR || kind == unix.RTM_DELROUTE}
 	key := key6{}
@@ -58,7 +58,7 @@ func (w *watcher) message6(ctx context.Context, kind uint16, body []byte) {
 			key.addr, key.gateway, key.route = netip.PrefixFrom(e.Gateway, 0), true, false
 		}
 	case unix.RTM_NEWNDUSEROPT:
-		// Each is told: there is no list of them to ask for.
+		// Each is reported: there is no list of them to ask for.
 		w.news(ctx, parseOption6(body, e), e)
 		return
 	default:
@@ -113,8 +113,8 @@ func attributes(b []byte, f func(kind uint16, value []byte)) {
 	}
 }
 
-// body6 takes the head of a message about IPv6, with the index of the interface
-// in it, and returns the rest; nil if the message is about something else.
+// body6 takes the header off a message about IPv6, which has the index of the interface, and
+// returns the rest; nil if the message is about something else.
 func body6(b []byte, head int, index *int) []byte {
 	if len(b) < head || b[0] != unix.AF_INET6 {
 		return nil
@@ -145,8 +145,8 @@ func parseAddr6(b []byte, e *News) (index int) {
 	e.Duplicate = flags&unix.IFA_F_DADFAILED != 0
 	// An optimistic address (RFC 4429) can be used while it is checked.
 	e.Tentative = flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_OPTIMISTIC) == unix.IFA_F_TENTATIVE && !e.Duplicate
-	// The kernel sets this on what it makes of a prefix (addrconf_prefix_rcv
-	// of net/ipv6/addrconf.c), also when that holds forever.
+	// The kernel sets this on what it makes from a prefix (addrconf_prefix_rcv of
+	// net/ipv6/addrconf.c), also when that holds forever.
 	e.Permanent = flags&unix.IFA_F_MANAGETEMPADDR == 0
 	// Temporary ones (RFC 8981) come and go.
 	if !e.Addr.IsValid() || flags&unix.IFA_F_TEMPORARY != 0 {
@@ -244,7 +244,7 @@ func parseOption6(b []byte, e *News) (index int) {
 	return index
 }
 
-// Where the kernel has its settings of IPv6, and a machine its UUID.
+// Where the kernel has its IPv6 settings, and a machine its UUID.
 const (
 	Sysctl6     = "/proc/sys/net/ipv6"
 	dmiUUID     = "/sys/class/dmi/id/product_uuid"
@@ -252,16 +252,16 @@ const (
 	switchItOff = "check sysctl settings, and ipv6.disable_ipv6 on the command line"
 )
 
-// ProductUUID is the one of the firmware, empty if there is none.
+// ProductUUID is that of the firmware, empty if there is none.
 func (Kernel) ProductUUID() string {
 	b, _ := kernfile.ReadFile(dmiUUID)
 	return string(b)
 }
 
-// Hasten6 takes the random wait of up to a second from every check for
-// duplicates (addrconf_dad_kick of net/ipv6/addrconf.c; RFC 4862 section 5.4.2
-// wants it for nodes that are switched on together). A boot has two or three
-// checks one after the other; why it does not wait is at firstRetransmit.
+// Hasten6 removes the random wait of up to a second from every check for duplicates
+// (addrconf_dad_kick of net/ipv6/addrconf.c; RFC 4862 section 5.4.2 wants it for nodes that are
+// switched on together). A boot has two or three checks one after the other; why it does not wait
+// is at firstRetransmit.
 func (Kernel) Hasten6(dev string) {
 	_ = os.WriteFile(Sysctl6+"/conf/"+dev+"/router_solicitation_delay", []byte("0"), 0)
 }
@@ -276,12 +276,12 @@ func (Kernel) Restore6(dev string) error {
 	return os.WriteFile(Sysctl6+"/conf/"+dev+"/"+name, b, 0)
 }
 
-// NoRouters has the kernel take in no router advertisements on a device.
+// NoRouters makes the kernel ignore router advertisements on a device.
 func (Kernel) NoRouters(dev string) error {
 	return os.WriteFile(Sysctl6+"/conf/"+dev+"/accept_ra", []byte("0"), 0)
 }
 
-// Obstacle6 says why the kernel does no IPv6 on a device, empty if it does.
+// Obstacle6 says why the kernel does not do IPv6 on a device, empty if it does.
 func (Kernel) Obstacle6(dev string, ra bool) string { return obstacle6(Sysctl6, dev, ra) }
 
 // obstacle6 reads the settings of a device below root.
@@ -294,7 +294,8 @@ func obstacle6(root, dev string, ra bool) string {
 		return strings.TrimSpace(string(b))
 	}
 	if _, err := os.Stat(root); err != nil {
-		return "the kernel has no IPv6: check ipv6.disable=1 on the command line, and that the module ipv6 is in the image if it is one"
+		return "the kernel has no IPv6: check ipv6.disable=1 on the command line, and that the module ipv6 is in " +
+			"the image if it is one"
 	}
 	accept := value("accept_ra")
 	switch {
@@ -303,7 +304,8 @@ func obstacle6(root, dev string, ra bool) string {
 	case ra && accept == "0":
 		return dev + " takes in no router advertisements (" + conf6 + dev + ".accept_ra is 0)"
 	case ra && accept == "1" && value("forwarding") == "1":
-		return dev + " is a router and takes in no router advertisements (" + conf6 + dev + ".forwarding is 1, and accept_ra is not 2)"
+		return dev + " is a router and takes in no router advertisements (" + conf6 + dev + ".forwarding is 1, and " +
+			"accept_ra is not 2)"
 	default:
 		return ""
 	}
