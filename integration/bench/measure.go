@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,11 @@ type result struct {
 	MemoryBytes      int64     `json:"memory_bytes"` // highest of the runs
 	BuildSeconds     float64   `json:"build_seconds"`
 	Runs             []float64 `json:"runs"` // guest time of each
+
+	// Of the floor in the same image, booted in turn with it: see floorSource.
+	FloorSeconds float64   `json:"floor_seconds,omitempty"` // median, guest time
+	FloorRatio   float64   `json:"floor_ratio,omitempty"`   // nodisk's median by the floor's
+	FloorRuns    []float64 `json:"floor_runs,omitempty"`
 }
 
 type bench struct {
@@ -40,6 +46,7 @@ type bench struct {
 func (b *bench) measure(ctx context.Context, group []scenario) ([]result, error) {
 	results := make([]result, len(group))
 	specs := make([]lab.BootSpec, len(group))
+	floors := make([]lab.BootSpec, len(group))
 	runs := b.runs
 	for i, s := range group {
 		image, r, err := b.build(ctx, s)
@@ -53,27 +60,62 @@ func (b *bench) measure(ctx context.Context, group []scenario) ([]result, error)
 		if !s.spec.Icount {
 			runs = 2*b.runs + 1 // the clock follows the host
 		}
+		if s.floor {
+			if specs[i].Image, err = b.addFloor(ctx, s, specs[i]); err != nil {
+				return nil, err
+			}
+			floors[i] = specs[i]
+			floors[i].Append = strings.TrimSpace(specs[i].Append + " " + floorWord)
+		}
 	}
 	for range runs {
 		for i, spec := range specs {
-			res, err := b.lab.Boot(ctx, spec)
+			res, err := b.boot(ctx, spec)
 			if err != nil {
 				return nil, err
 			}
-			t := res.Times.Initramfs().Seconds()
-			if !res.Reached || t == 0 {
-				return nil, fmt.Errorf("%s: %s", spec.Name,
-					orElse(res.Why, "the kernel's time stamps are not on the console"))
-			}
-			results[i].Runs = append(results[i].Runs, t)
+			results[i].Runs = append(results[i].Runs, res.Times.Initramfs().Seconds())
 			results[i].MemoryBytes = max(results[i].MemoryBytes, memory(res))
+			if !group[i].floor {
+				continue
+			}
+			if res, err = b.boot(ctx, floors[i]); err != nil {
+				return nil, err
+			}
+			results[i].FloorRuns = append(results[i].FloorRuns, res.Times.Initramfs().Seconds())
 		}
 	}
-	for i, r := range results {
-		sorted := slices.Sorted(slices.Values(r.Runs))
-		results[i].InitramfsSeconds = sorted[len(sorted)/2]
+	for i := range results {
+		results[i].summarize()
 	}
 	return results, nil
+}
+
+// boot boots a node, which must reach its root.
+func (b *bench) boot(ctx context.Context, spec lab.BootSpec) (lab.BootResult, error) {
+	res, err := b.lab.Boot(ctx, spec)
+	if err != nil {
+		return res, err
+	}
+	if !res.Reached || res.Times.Initramfs() == 0 {
+		return res, fmt.Errorf("%s: %s", strings.TrimSpace(spec.Name+" "+spec.Append),
+			orElse(res.Why, "the kernel's time stamps are not on the console"))
+	}
+	return res, nil
+}
+
+// summarize takes the medians of the runs, and compares them.
+func (r *result) summarize() {
+	r.InitramfsSeconds = median(r.Runs)
+	if r.FloorRuns != nil {
+		r.FloorSeconds = median(r.FloorRuns)
+		r.FloorRatio = math.Round(r.InitramfsSeconds/r.FloorSeconds*1000) / 1000
+	}
+}
+
+func median(runs []float64) float64 {
+	sorted := slices.Sorted(slices.Values(runs))
+	return sorted[len(sorted)/2]
 }
 
 // memory is what /init says that it and the unpacked image cost at
@@ -90,7 +132,7 @@ func memory(res lab.BootResult) int64 {
 }
 
 // build makes the scenario's image, twice: the first warms the caches.
-func (b *bench) build(ctx context.Context, s scenario) (image string, r result, err error) {
+func (b *bench) build(ctx context.Context, s scenario, more ...string) (image string, r result, err error) {
 	image = filepath.Join(b.dir, s.name)
 	args := []string{
 		"build", "--kernel", filepath.Join(b.kernelDir, "vmlinuz"), "--modules", b.kernelDir,
@@ -116,6 +158,7 @@ func (b *bench) build(ctx context.Context, s scenario) (image string, r result, 
 		}
 		args = append(args, add...)
 	}
+	args = append(args, more...)
 	var text []byte
 	for range 2 {
 		began := time.Now()
@@ -157,15 +200,19 @@ func orElse(s, other string) string {
 }
 
 func header() string {
-	return fmt.Sprintf("%-20s %12s %10s %10s %10s %8s  %s\n", "scenario", "initramfs s", "image B", "/init B",
-		"memory B", "build s", "runs")
+	return fmt.Sprintf("%-20s %12s %8s %7s %10s %10s %10s %8s  %s\n", "scenario", "initramfs s", "floor s", "ratio",
+		"image B", "/init B", "memory B", "build s", "runs")
 }
 
 func (r result) row(name string) string {
+	floor, ratio := "-", "-"
+	if r.FloorRuns != nil {
+		floor, ratio = fmt.Sprintf("%.3f", r.FloorSeconds), fmt.Sprintf("%.2fx", r.FloorRatio)
+	}
 	runs := make([]string, len(r.Runs))
 	for i, t := range r.Runs {
 		runs[i] = strconv.FormatFloat(t, 'f', 3, 64)
 	}
-	return fmt.Sprintf("%-20s %12.3f %10d %10d %10d %8.2f  %s\n",
-		name, r.InitramfsSeconds, r.ImageBytes, r.InitBytes, r.MemoryBytes, r.BuildSeconds, strings.Join(runs, " "))
+	return fmt.Sprintf("%-20s %12.3f %8s %7s %10d %10d %10d %8.2f  %s\n", name, r.InitramfsSeconds, floor, ratio,
+		r.ImageBytes, r.InitBytes, r.MemoryBytes, r.BuildSeconds, strings.Join(runs, " "))
 }

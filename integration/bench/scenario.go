@@ -16,6 +16,7 @@ type scenario struct {
 	compress string
 	strip    bool // modules without signatures
 	stall    bool // the image holds a driver that takes its time
+	floor    bool // the floor boots beside it, see floorSource
 	spec     lab.BootSpec
 	// group names scenarios that are measured in turn; empty: by itself.
 	group string
@@ -41,7 +42,7 @@ func scenarios() []scenario {
 	}
 	one := boot(lab.BootSpec{Root: lab.RootISCSI})
 	return []scenario{
-		{name: "iscsi", profiles: iscsi, spec: boot(lab.BootSpec{Root: lab.RootISCSI})},
+		{name: "iscsi", profiles: iscsi, floor: true, spec: boot(lab.BootSpec{Root: lab.RootISCSI})},
 		{
 			name: "iscsi-static", profiles: iscsi,
 			spec: boot(lab.BootSpec{Root: lab.RootISCSI, Static: true}),
@@ -51,15 +52,15 @@ func scenarios() []scenario {
 			spec: boot(lab.BootSpec{Root: lab.RootISCSI}),
 		},
 		{
-			name: "iscsi-unsigned", profiles: iscsi, strip: true,
+			name: "iscsi-unsigned", profiles: iscsi, strip: true, floor: true,
 			spec: boot(lab.BootSpec{Root: lab.RootISCSI}),
 		},
 		{
 			name: "iscsi-16nics", profiles: iscsi,
 			spec: boot(lab.BootSpec{Root: lab.RootISCSI, NICs: 16}),
 		},
-		{name: "nfs3", profiles: "virt,nfs3", spec: boot(lab.BootSpec{Root: lab.RootNFS3})},
-		{name: "nfs4", profiles: "virt,nfs4", spec: boot(lab.BootSpec{Root: lab.RootNFS4})},
+		{name: "nfs3", profiles: "virt,nfs3", floor: true, spec: boot(lab.BootSpec{Root: lab.RootNFS3})},
+		{name: "nfs4", profiles: "virt,nfs4", floor: true, spec: boot(lab.BootSpec{Root: lab.RootNFS4})},
 		{name: "ram", profiles: "virt,ram", tree: true, spec: boot(lab.BootSpec{Root: lab.RootRAM})},
 		{name: "iscsi-2cpu-parallel", profiles: iscsi, spec: two, group: "2cpu"},
 		{name: "iscsi-2cpu-serial", profiles: iscsi, spec: serial, group: "2cpu"},
