@@ -256,7 +256,7 @@ func (x *Exchange) Receive(now time.Time, p Packet) Outcome {
 		return x.nak(now, m)
 	case asked && t == dhcpv4.MessageTypeAck,
 		x.Phase == phaseSelecting && t == dhcpv4.MessageTypeAck && x.Client.Rapid &&
-		m.Options.Has(dhcpv4.OptionRapidCommit):
+			m.Options.Has(dhcpv4.OptionRapidCommit):
 		return x.acknowledged(now, which, m, p.From)
 	case x.Phase == phaseBound && t == dhcpv4.MessageTypeAck && m.Options.Has(dhcpv4.OptionRapidCommit):
 		return x.spurn(server, m, p.From)
