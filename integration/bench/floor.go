@@ -89,7 +89,8 @@ func floorList(root lab.Root, console, contents string) (string, error) {
 			files[strings.ReplaceAll(name, "-", "_")] = word
 		}
 	}
-	list := root.String() + "\n"
+	var list strings.Builder
+	list.WriteString(root.String() + "\n")
 	loads := regexp.MustCompile(`(?m)module loaded module=(\S+)`).FindAllStringSubmatch(console, -1)
 	if loads == nil {
 		return "", errors.New("the console names no module that was loaded")
@@ -99,7 +100,7 @@ func floorList(root lab.Root, console, contents string) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("module %s was loaded and is not in the image", m[1])
 		}
-		list += file + "\n"
+		list.WriteString(file + "\n")
 	}
-	return list, nil
+	return list.String(), nil
 }

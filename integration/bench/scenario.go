@@ -28,7 +28,7 @@ type scenario struct {
 // minute: beside it the same image and node without the device.
 func scenarios() []scenario {
 	boot := func(s lab.BootSpec) lab.BootSpec {
-		s.Icount = true; s.Append += " nokaslr"
+		s.Icount = true
 		return s
 	}
 	const iscsi = "virt,iscsi,ext4"
