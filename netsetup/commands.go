@@ -15,8 +15,18 @@ import (
 func (c Config) Commands() ([]string, error) {
 	steps, err := c.Steps(c.supposed())
 	commands := make([]string, 0, len(steps))
+	up := make(map[string]bool)
 	for _, s := range steps {
-		commands = append(commands, s.String())
+		text := s.String()
+		if u, ok := s.(link.Up); ok {
+			if up[u.Dev] {
+				continue // both addresses of an interface ask for it, and a node sets it up once
+			}
+			up[u.Dev] = true
+		} else if words := strings.Fields(text); len(words) > 3 && words[1] == "link" {
+			delete(up, words[3]) // it may have gone down
+		}
+		commands = append(commands, text)
 	}
 	return commands, err
 }

@@ -15,6 +15,8 @@ func TestCommands(t *testing.T) {
 		"ip=ens3:dhcp": "ip link set lo up; ip link set ens3 up",
 		"ip=10.0.0.2::10.0.0.1:24::eth1:none": "ip link set lo up; ip link set eth1 up; ip addr add 10.0.0.2/24 brd + dev eth1; " +
 			"ip route replace default via 10.0.0.1 dev eth1",
+		"ip=10.0.0.2:::24::eth1:none ip=[2001:db8::5]::[fe80::1]:64::eth1:none": "ip link set lo up; ip link set eth1 up; " +
+			"ip addr add 10.0.0.2/24 brd + dev eth1; ip addr add 2001:db8::5/64 dev eth1; ip route replace default via fe80::1 dev eth1 metric 100",
 		"ip=vlan5:dhcp vlan=vlan5:eth0": "ip link set lo up; ip link set eth0 up; ip link add link eth0 name vlan5 type vlan id 5; ip link set vlan5 up",
 	} {
 		got, err := parseLine(t, line).Commands()

@@ -36,6 +36,8 @@ func (r rule) matches(t *testing.T, file string) bool {
 	in := false
 	for _, pattern := range r.Files {
 		place, except := strings.CutPrefix(pattern, "!")
+		// golangci-lint's word for the directory of its configuration.
+		place = strings.ReplaceAll(place, "${config-path}", "/module")
 		text := strings.NewReplacer(`\*\*`, ".*", `\*`, "[^/]*").Replace(regexp.QuoteMeta(place))
 		re, err := regexp.Compile("^" + text + "$")
 		if err != nil {
@@ -177,6 +179,31 @@ func TestArrowsForbid(t *testing.T) {
 		for _, d := range r.Deny {
 			if _, err := os.Stat(filepath.Join(root, strings.TrimSuffix(strings.TrimPrefix(d.Pkg, module), "$"))); err != nil {
 				t.Errorf("%s forbids %s: %v", name, d.Pkg, err)
+			}
+		}
+	}
+}
+
+// What runs on a node imports nothing of the command's, and the program itself is part of that.
+func TestArrowsOfInit(t *testing.T) {
+	for _, path := range []string{"build", "integration/lab"} {
+		forbidden := false
+		for _, r := range arrows(t) {
+			forbidden = forbidden || r.matches(t, "cmd/nodisk-init/x.go") && r.denies(module+path) != ""
+		}
+		if !forbidden {
+			t.Errorf("cmd/nodisk-init may import %s", path)
+		}
+	}
+}
+
+// depguard matches the whole path of a file: a pattern that begins with any directory would hold
+// all files of a clone at /home/me/build/nodisk against the arrows of build.
+func TestArrowsOfCloneBelowBuild(t *testing.T) {
+	for name, r := range arrows(t) {
+		for _, pattern := range r.Files {
+			if !strings.HasPrefix(pattern, "${config-path}/") && !strings.HasPrefix(pattern, "!") {
+				t.Errorf("%s: %s is not of the module alone: begin with ${config-path}/", name, pattern)
 			}
 		}
 	}

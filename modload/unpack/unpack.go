@@ -24,8 +24,9 @@ const maxWindow = 64 << 20
 // Module returns the plain module from one whose file name ends in .xz, .zst
 // or .gz. Any other name is returned as it is.
 //
-// The file's window may have 64 MiB; nothing else that is kept depends on what
-// the file says. Whoever reads bounds the length of the plain module.
+// The file's window may have 64 MiB, and of xz it is allocated whole, also for a short
+// module: xz -9 writes that much into every file. Nothing else that is kept depends on
+// what the file says. Whoever reads bounds the length of the plain module.
 func Module(path string, r io.Reader) (io.Reader, error) {
 	switch {
 	case strings.HasSuffix(path, ".xz"):
