@@ -31,6 +31,9 @@ large      = ^TestCheckDistribution$$|^TestBaseImagesOfOthers$$|^TestCompressRef
 # More that make check leaves out: what waits for a network by the clock, and what is
 # compared with the tools of a distribution, for all of a kernel's modules.
 slow       = ^TestUp(BadCable|Storm|StormPing|StormLossy|HostileServers|HostileForEver|NothingYet|Servers|LateServer|Limits)$$|^TestRunAsDepmod$$|^TestBinaryAsDepmod$$|^TestQuickAsRun$$|^TestConfAsModprobe$$|^TestEveryAliasAsModprobe$$|^TestAddRealRoot$$|^TestReleased$$|^TestUnpackKernel$$|^TestBaseCompressions$$|^TestInfiniBandOffered$$
+# Tests of a distribution's modules, and of all compressions with each other: much data
+# through code that the packages' other tests run with the race detector, goroutines and all.
+whole      = ^TestMixedKernels$$|^TestReducedIndexes$$|^TestAddRealRoot$$|^TestBaseCompressions$$|^TestUnpacks$$|^TestExtras$$|^TestInspectSegments$$|^TestBlocksOf$$|^TestFilesBySize$$|^TestQuickAsRun$$|^TestRunAsDepmod$$|^TestBinaryAsDepmod$$|^TestInfiniBandOffered$$
 # The tests of cmd/nodisk that start goroutines; scripts/concurrent lists the other packages.
 concurrent = ^Test(Images|Signals|Site|Several|SecondSignal|ClosedPipe|Pipes)
 
@@ -149,7 +152,7 @@ format: ## mend what gofumpt and goimports say
 	@$(GO) run $(lint) fmt ./...
 
 # The race detector makes what packs and reads megabytes ten times slower: those tests
-# run without it, beside the others, which leave a processor to them.
+# run without it, beside the others, which leave a processor to them. Each test runs once.
 unit: kernel-other headers ## unit tests, with the race detector where there are goroutines
 	@$(MAKE) --no-print-directory -j2 unit-race unit-plain
 
@@ -157,12 +160,13 @@ unit: kernel-other headers ## unit tests, with the race detector where there are
 # package run side by side than there are processors, and one package more. Vetted it was
 # by "make vet".
 unit-race:
-	@$(GO) test $(race) -skip '$(large)' -vet=off -p $$(($$(nproc) + 1)) -parallel 4 ./netsetup/bringup ./build $$(scripts/concurrent | grep -vxE './(netsetup/bringup|build)')
+	@$(GO) test $(race) -skip '$(large)|$(whole)' -vet=off -p $$(($$(nproc) + 1)) -parallel 4 ./netsetup/bringup ./build $$(scripts/concurrent | grep -vxE './(netsetup/bringup|build)')
 	@$(GO) test $(race) -run '$(concurrent)' -vet=off ./cmd/nodisk
 
 unit-plain:
-	@$(GO) test -vet=off ./cmd/nodisk $$($(GO) list -f '.{{slice .ImportPath (len .Module.Path)}}' ./... | grep -vxE "$$(scripts/concurrent | tr '\n' '|')\./integration|\./cmd/nodisk")
-	@$(GO) test -vet=off -run '$(large)' ./build/...
+	@$(GO) test -vet=off -skip '$(concurrent)' ./cmd/nodisk
+	@$(GO) test -vet=off $$($(GO) list -f '.{{slice .ImportPath (len .Module.Path)}}' ./... | grep -vxE "$$(scripts/concurrent | tr '\n' '|')\./integration|\./cmd/nodisk")
+	@$(GO) test -vet=off -run '$(large)|$(whole)' ./build/...
 
 unit-quick:
 	@$(GO) test -vet=off -skip '$(large)|$(slow)' -parallel 4 -p $$(($$(nproc) + 1)) $$($(GO) list ./netsetup/bringup ./build ./... | grep -v '/integration$$')
