@@ -32,7 +32,8 @@ large      = ^TestCheckDistribution$$|^TestBaseImagesOfOthers$$|^TestCompressRef
 # compared with the tools of a distribution, for all of a kernel's modules.
 slow       = ^TestUp(BadCable|Storm|StormPing|StormLossy|HostileServers|HostileForEver|NothingYet|Servers|LateServer|Limits)$$|^TestRunAsDepmod$$|^TestBinaryAsDepmod$$|^TestQuickAsRun$$|^TestConfAsModprobe$$|^TestEveryAliasAsModprobe$$|^TestAddRealRoot$$|^TestReleased$$|^TestUnpackKernel$$|^TestBaseCompressions$$|^TestInfiniBandOffered$$
 # Tests of a distribution's modules, and of all compressions with each other: much data
-# through code that the packages' other tests run with the race detector, goroutines and all.
+# through code that the packages' other tests run with the race detector. What only these
+# reach, by coverage, starts no goroutine and shares nothing with one.
 whole      = ^TestMixedKernels$$|^TestReducedIndexes$$|^TestAddRealRoot$$|^TestBaseCompressions$$|^TestUnpacks$$|^TestExtras$$|^TestInspectSegments$$|^TestBlocksOf$$|^TestFilesBySize$$|^TestQuickAsRun$$|^TestRunAsDepmod$$|^TestBinaryAsDepmod$$|^TestInfiniBandOffered$$
 # The tests of cmd/nodisk that start goroutines; scripts/concurrent lists the other packages.
 concurrent = ^Test(Images|Signals|Site|Several|SecondSignal|ClosedPipe|Pipes)
