@@ -38,7 +38,7 @@ whole      = ^TestMixedKernels$$|^TestReducedIndexes$$|^TestAddRealRoot$$|^TestB
 # The tests of cmd/nodisk that start goroutines; scripts/concurrent lists the other packages.
 concurrent = ^Test(Images|Signals|Site|Several|SecondSignal|ClosedPipe|Pipes)
 
-.PHONY: help check checks format unit-quick unit-plain kernel-package man all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall debian vet lint unit unit-race unit-large fuzz boot-test-files boot-tests clean
+.PHONY: help check checks format unit-quick kernel-package man all boot test soak bench build packages kernel kernel-other kernel-oldest kernel-newest kernel-arm64 rescue headers softib stall debian vet lint unit unit-race unit-plain race fuzz boot-test-files boot-tests clean
 
 all: build
 
@@ -168,6 +168,10 @@ unit-plain:
 	@$(GO) test -vet=off -skip '$(concurrent)' ./cmd/nodisk
 	@$(GO) test -vet=off $$($(GO) list -f '.{{slice .ImportPath (len .Module.Path)}}' ./... | grep -vxE "$$(scripts/concurrent | tr '\n' '|')\./integration|\./cmd/nodisk")
 	@$(GO) test -vet=off -run '$(large)|$(whole)' ./build/...
+
+# What "make unit" runs without the detector, with it.
+race: kernel-other headers ## all unit tests with the race detector, twenty minutes and more
+	@$(GO) test $(race) -vet=off -timeout 60m $$($(GO) list ./... | grep -v '/integration$$')
 
 unit-quick:
 	@$(GO) test -vet=off -skip '$(large)|$(slow)' -parallel 4 -p $$(($$(nproc) + 1)) $$($(GO) list ./netsetup/bringup ./build ./... | grep -v '/integration$$')
