@@ -44,7 +44,7 @@ static long sys(long n, long a, long b, long c, long d, long e, long f)
 /* System calls, arch/x86/entry/syscalls/syscall_64.tbl. */
 enum {
 	READ = 0, WRITE = 1, OPEN = 2, CLOSE = 3, FSTAT = 5, POLL = 7, IOCTL = 16, SOCKET = 41, CONNECT = 42,
-	SENDTO = 44, RECVFROM = 45, BIND = 49, EXECVE = 59, CHDIR = 80, MKDIR = 83, CHROOT = 161, MOUNT = 165,
+	SENDTO = 44, RECVFROM = 45, BIND = 49, FORK = 57, EXECVE = 59, EXIT = 60, WAIT4 = 61, CHDIR = 80, MKDIR = 83, CHROOT = 161, MOUNT = 165,
 	REBOOT = 169, GETDENTS64 = 217, OPENAT = 257, UNLINKAT = 263, FINIT_MODULE = 313,
 };
 enum { EAGAIN = 11, EEXIST = 17, EINPROGRESS = 115, ENOSYS = 38 };
@@ -481,6 +481,7 @@ static u64 call(u32 type, const u32 *u, int words, const char *payload, long siz
 }
 
 static u32 sid, cid;
+static long scanner; /* the process that looks for the unit */
 
 static void param_text(u32 param, const char *text)
 {
@@ -540,7 +541,12 @@ static void show(void)
 	add(number(p, host), "/scan");
 	p = add(text, "0 0 ");
 	number(p, lun);
-	put(path, text);
+	/* The scan waits for the target: modules load meanwhile. */
+	scanner = must("fork", sys0(FORK));
+	if (!scanner) {
+		put(path, text);
+		sys1(EXIT, 0);
+	}
 	state = SHOWN;
 }
 
@@ -612,6 +618,7 @@ static void mount_root(void)
 			while (sys6(RECVFROM, events, text, sizeof text, 0, 0, 0) > 0)
 				;
 		}
+		must("wait for the scan", sys4(WAIT4, scanner, 0, 0, 0));
 		return;
 	}
 	char host[32], *q = host;
