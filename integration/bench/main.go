@@ -9,6 +9,12 @@
 // root's /sbin/init, both stamped by the kernel. What it prints as a table it
 // writes as JSON too, one object per scenario.
 //
+// Beside some scenarios the floor boots, a C program in the same image (see floor/floor.c) that
+// loads the same modules in the same order, gets a lease, mounts the same root and never waits
+// for what it does not need. The table shows its time and nodisk's by its, in JSON floor_seconds
+// and floor_ratio. gcc compiles it. On a busy machine the servers answer later, which guest time
+// contains: the ratio is for a quiet one.
+//
 // The scenario "build" (-only build) is another: how long nodisk, mkinitramfs and
 // dracut take to make an image for the same node, side by side. "cold" is with nothing of
 // the disk in memory, "first" without nodisk's cache of compressed modules.
