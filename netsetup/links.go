@@ -215,27 +215,37 @@ func (c Config) clashes(d link.Device) bool {
 // Lowers are what the link of that name is made of, nil if the config makes no
 // such link.
 func (c Config) Lowers(name string) []link.PortMatch {
-	for _, b := range c.Bonds {
-		if b.Name == name {
-			return b.Ports
-		}
-	}
-	for _, b := range c.Bridges {
-		if b.Name == name {
-			return b.Ports
-		}
-	}
-	for _, v := range c.VLANs {
-		if v.Name == name {
-			return []link.PortMatch{v.Parent}
-		}
-	}
-	for _, p := range c.Children {
-		if p.Name == name {
-			return []link.PortMatch{{Name: p.Parent}}
+	for _, l := range c.Links() {
+		if l.Name == name {
+			return l.Lowers
 		}
 	}
 	return nil
+}
+
+// A Link is one that the command line makes, of others below it.
+type Link struct {
+	Key    string // of the argument that makes it: bond, bridge, vlan or ib.pkey
+	Name   string
+	Lowers []link.PortMatch
+}
+
+// Links are all that the command line makes: bonds, bridges, VLANs, P_Key children.
+func (c Config) Links() []Link {
+	var links []Link
+	for _, b := range c.Bonds {
+		links = append(links, Link{"bond", b.Name, b.Ports})
+	}
+	for _, b := range c.Bridges {
+		links = append(links, Link{"bridge", b.Name, b.Ports})
+	}
+	for _, v := range c.VLANs {
+		links = append(links, Link{"vlan", v.Name, []link.PortMatch{v.Parent}})
+	}
+	for _, p := range c.Children {
+		links = append(links, Link{"ib.pkey", p.Name, []link.PortMatch{{Name: p.Parent}}})
+	}
+	return links
 }
 
 func (c Config) claimed(d link.Device) bool {

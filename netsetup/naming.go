@@ -66,10 +66,7 @@ func (c Config) kernelName() string {
 		if !link.DeviceMatch(name).Glob() {
 			return !link.IsUdevName(name)
 		}
-		return !slices.ContainsFunc(
-			[]string{"en", "ib", "ww", "sl"},
-			func(prefix string) bool { return mayBeUdevName(name, prefix) },
-		)
+		return !slices.ContainsFunc(udevKinds(), func(prefix string) bool { return mayBeUdevName(name, prefix) })
 	})
 	if i < 0 {
 		return ""

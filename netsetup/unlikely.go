@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,17 +16,8 @@ func (c Config) Names() []string {
 	for _, r := range c.Renames {
 		names = append(names, r.Name)
 	}
-	for _, b := range c.Bonds {
-		names = append(names, b.Name)
-	}
-	for _, b := range c.Bridges {
-		names = append(names, b.Name)
-	}
-	for _, v := range c.VLANs {
-		names = append(names, v.Name)
-	}
-	for _, child := range c.Children {
-		names = append(names, child.Name)
+	for _, l := range c.Links() {
+		names = append(names, l.Name)
 	}
 	return names
 }
@@ -99,7 +91,46 @@ func linkWord(name string) (key, word string) {
 
 // kernelName reports whether the kernel gives such a name to an adapter.
 func kernelName(name string) bool {
-	return series(name) != name && slices.Contains([]string{"eth", "ib", "usb", "wwan"}, series(name))
+	return series(name) != name && slices.Contains(kernelKinds(), series(name))
+}
+
+// kernelKinds are what the kernel's names of adapters begin with, before the number, udevKinds
+// what udev's do.
+func kernelKinds() []string { return []string{"eth", "ib", "usb", "wwan"} }
+func udevKinds() []string   { return []string{"en", "ib", "ww", "sl"} }
+
+// GivesLike reports whether ifname= gives a name that is as a pattern with * and ? says.
+func (c Config) GivesLike(pattern string) bool {
+	return slices.ContainsFunc(c.Renames, func(r Rename) bool {
+		ok, err := path.Match(pattern, r.Name)
+		return ok && err == nil
+	})
+}
+
+// UnlikelyPattern is Unlikely for a pattern with * and ?, whose sentence stands alone. It is empty if
+// the kernel or udev gives such names, as far as interfaces get udev's. never tells that they do not.
+func (c Config) UnlikelyPattern(pattern string) (why string, never bool) {
+	before := pattern
+	if i := strings.IndexAny(pattern, "*?"); i >= 0 {
+		before = pattern[:i]
+	}
+	begins := func(kind string) bool { return strings.HasPrefix(before, kind) || strings.HasPrefix(kind, before) }
+	udev := slices.ContainsFunc(udevKinds(), begins)
+	const keep = ": they keep the kernel's names (eth0, ib0), "
+	none := "no interface is called " + pattern
+	switch {
+	case c.GivesLike(pattern), slices.ContainsFunc(kernelKinds(), begins), udev && !c.KeepsKernelNames():
+		return "", false
+	case udev && c.KernelNames:
+		return none + keep + "as net.ifnames=0 or nodisk.ifnames=kernel says; leave that out, or write eth*", true
+	case udev:
+		return none + keep + "because another word calls one so; write all words with udev's names, or all with the kernel's", true
+	}
+	have := "they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456)"
+	if made := c.Names(); len(made) > 0 {
+		have = "the command line makes " + strings.Join(made, ", ") + ", and of the others " + have
+	}
+	return none + ": " + have + "; write one of them, or the address (ip=52-54-00-12-34-56:dhcp)", false // unless a driver gives it
 }
 
 // CheckName is the remedy for a name that nothing has.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/nodisk/nodisk/build/inventory"
 	"github.com/nodisk/nodisk/modload"
-	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
@@ -70,26 +69,15 @@ func (c *checker) interfaces() {
 		c.address(key, p.Addr)
 		c.driver(key, p.Driver)
 	}
-	for _, b := range n.Bonds {
-		for _, p := range b.Ports {
-			port("bond="+b.Name, p)
-		}
-	}
-	for _, b := range n.Bridges {
-		for _, p := range b.Ports {
-			port("bridge="+b.Name, p)
-		}
-	}
-	for _, v := range n.VLANs {
-		port("vlan="+v.Name, v.Parent)
-	}
-	for _, child := range n.Children {
-		key := "ib.pkey=" + child.Name
-		if why := c.ipoib(); why != "" {
+	for _, made := range n.Links() {
+		key := made.Key + "=" + made.Name
+		if why := c.ipoib(); why != "" && made.Key == "ib.pkey" {
 			c.doubt("%s %s", key, why)
 			continue
 		}
-		port(key, link.PortMatch{Name: child.Parent})
+		for _, p := range made.Lowers {
+			port(key, p)
+		}
 	}
 	for _, r := range n.Renames {
 		c.address("ifname="+r.Name, r.Addr)
@@ -168,23 +156,10 @@ func (c *checker) uncounted(name, kind string, number int) (why string, sure boo
 	return "", false
 }
 
-// kernelKinds are what the kernel's names of adapters begin with, before the number.
-func kernelKinds() []string { return []string{"eth", "ib", "usb", "wwan"} }
-
-// nameless says that no interface has a name, and what names there are.
-func nameless(name string, made []string) string {
-	const have = "they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456)"
-	const write = "write one of them, or the address (ip=52-54-00-12-34-56:dhcp)"
-	if len(made) > 0 {
-		return fmt.Sprintf("no interface is called %s: the command line makes %s, and of the others %s; %s", name, strings.Join(made, ", "), have, write)
-	}
-	return fmt.Sprintf("no interface is called %s: %s; %s", name, have, write)
-}
-
 // unlike is unlikely for a pattern.
 func (c *checker) unlike(pattern string) (why string, sure bool) {
 	n := c.decided.Network
-	if slices.ContainsFunc(n.Renames, func(r netsetup.Rename) bool { return like(pattern, r.Name) }) {
+	if n.GivesLike(pattern) {
 		return "", false
 	}
 	before := pattern[:strings.IndexAny(pattern, "*?")]
@@ -198,17 +173,7 @@ func (c *checker) unlike(pattern string) (why string, sure bool) {
 			return pattern + " describes Ethernet interfaces, and " + why, sure
 		}
 	}
-	begins := func(kind string) bool { return strings.HasPrefix(before, kind) || strings.HasPrefix(kind, before) }
-	udev := slices.ContainsFunc([]string{"en", "ib", "ww", "sl"}, begins)
-	switch {
-	case slices.ContainsFunc(kernelKinds(), begins), udev && !n.KeepsNames():
-		return "", false
-	case !udev:
-		return nameless(pattern, n.Names()), false // unless a driver gives it
-	case n.KernelNames:
-		return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), as net.ifnames=0 or nodisk.ifnames=kernel says; leave that out, or write eth*", pattern), true
-	}
-	return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), because another word calls one so; write all words with udev's names, or all with the kernel's", pattern), true
+	return n.UnlikelyPattern(pattern)
 }
 
 // like reports whether a text is as a pattern with * and ? says.

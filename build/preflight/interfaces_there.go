@@ -39,28 +39,14 @@ func (c *checker) absent(m link.PortMatch) string {
 		}
 		return fmt.Sprintf("nothing that %s=%s is made of can be there: %s", what, m.Name, first)
 	}
-	for _, b := range n.Bonds {
-		if b.Name == m.Name {
-			return lower("bond", b.Ports)
+	for _, made := range n.Links() {
+		if made.Name != m.Name {
+			continue
 		}
-	}
-	for _, b := range n.Bridges {
-		if b.Name == m.Name {
-			return lower("bridge", b.Ports)
+		if why := c.ipoib(); why != "" && made.Key == "ib.pkey" {
+			return "ib.pkey=" + m.Name + " " + why
 		}
-	}
-	for _, v := range n.VLANs {
-		if v.Name == m.Name {
-			return lower("vlan", []link.PortMatch{v.Parent})
-		}
-	}
-	for _, child := range n.Children {
-		if child.Name == m.Name {
-			if why := c.ipoib(); why != "" {
-				return "ib.pkey=" + m.Name + " " + why
-			}
-			return lower("ib.pkey", []link.PortMatch{{Name: child.Parent}})
-		}
+		return lower(made.Key, made.Lowers)
 	}
 	if why, sure := c.unlikely(m.Name); sure {
 		return why
