@@ -11,13 +11,12 @@ import (
 	"github.com/nodisk/nodisk/iscsi"
 )
 
-// byPath takes root=/dev/disk/by-path/ip-ADDRESS:PORT-iscsi-NAME-lun-N, or a partition
-// of it, for what it says. It is the link that udev would make for the disk
-// (handle_scsi_iscsi in systemd's src/udev/udev-builtin-path_id.c), and there is no
-// udev yet; but it names a target and a LUN. So the netroot= of that target come first,
-// those without a LUN with this one, and one more where none leads to the disk by
-// the link's portal. Besides are other LUNs of the target that netroot= names. Other
-// values of root= stay. The selector is zero for the whole disk.
+// byPath reads root=/dev/disk/by-path/ip-ADDRESS:PORT-iscsi-NAME-lun-N, or a partition of it, by
+// its meaning. It is the link that udev would make for the disk (handle_scsi_iscsi in systemd's
+// src/udev/udev-builtin-path_id.c), and there is no udev yet; but it names a target and a LUN. So
+// the netroot= of that target come first, those without a LUN with this one, and one more where
+// none leads to the disk by the link's portal. Besides are other LUNs of the target that netroot=
+// names. Other values of root= stay. The selector is zero for the whole disk.
 func byPath(args cmdline.Args) (own cmdline.Args, part rootfs.Selector, besides []iscsi.LUN) {
 	value, _ := args.Last("root")
 	spec, part, ok := pathTarget(value)
@@ -25,8 +24,11 @@ func byPath(args cmdline.Args) (own cmdline.Args, part rootfs.Selector, besides 
 		return args, rootfs.Selector{}, nil
 	}
 	link, err := iscsi.ParseRootPath(spec)
-	if err != nil { // whoever reads the target says it
-		return append(slices.DeleteFunc(slices.Clone(args), func(a cmdline.Arg) bool { return a.Key == "root" }), netroot(spec)), part, nil
+	if err != nil { // reported by whoever reads the target
+		return append(
+			slices.DeleteFunc(slices.Clone(args), func(a cmdline.Arg) bool { return a.Key == "root" }),
+			netroot(spec),
+		), part, nil
 	}
 	var first, second []iscsi.Target
 	for _, a := range args {
@@ -60,7 +62,7 @@ func netroot(spec string) cmdline.Arg {
 	return cmdline.Arg{Key: "netroot", Value: spec, HasValue: true}
 }
 
-// rootPath is String with a LUN that nobody takes for decimal.
+// rootPath is String with a LUN that nobody can mistake for decimal.
 func rootPath(t iscsi.Target) string {
 	t.AnyLUN = true
 	return strings.TrimSuffix(t.String(), ":"+t.Name) + lunField(t.LUN) + ":" + t.Name
@@ -71,11 +73,17 @@ func lunField(l iscsi.LUN) string {
 	switch {
 	case l != iscsi.SimpleLUN(uint8(n)):
 	case n > 9:
-		return strconv.FormatUint(n, 16) + "-0" // hexadecimal for sure: dracut reads 10 as decimal
+		return strconv.FormatUint(n, 16) + "-0" // hexadecimal for certain: dracut reads 10 as decimal
 	default:
 		return strconv.FormatUint(n, 10)
 	}
-	return fmt.Sprintf("%04x-%04x-%04x-%04x", uint64(l>>48), uint64(l>>32&0xffff), uint64(l>>16&0xffff), uint64(l&0xffff))
+	return fmt.Sprintf(
+		"%04x-%04x-%04x-%04x",
+		uint64(l>>48),
+		uint64(l>>32&0xffff),
+		uint64(l>>16&0xffff),
+		uint64(l&0xffff),
+	)
 }
 
 // pathTarget returns the root path of RFC 4173 for udev's link and, for that of a

@@ -104,7 +104,10 @@ func New(line, config cmdline.Args) (Plan, error) {
 		p.Notes = slices.Concat(configNotes, lineNotes, p.Notes)
 	}
 	for _, lun := range besides {
-		p.Notes = append(p.Notes, fmt.Sprintf("netroot: LUN %v is attached besides: the root is on the one that root= names", lun))
+		p.Notes = append(
+			p.Notes,
+			fmt.Sprintf("netroot: LUN %v is attached besides: the root is on the one that root= names", lun),
+		)
 	}
 	p.Warnings = append(p.Warnings, p.Modules.Warnings...)
 	p.Warnings = append(p.Warnings, p.Network.Warnings()...)
@@ -131,7 +134,16 @@ func New(line, config cmdline.Args) (Plan, error) {
 		const key, fix = "rd.iscsi.initiator", "write iqn.YYYY-MM.DOMAIN:NAME"
 		switch err := iscsi.ValidateName(name); {
 		case errors.Is(err, iscsi.ErrNameKind):
-			p.Warnings = append(p.Warnings, fmt.Sprintf("%s=%s: %v; it is sent as it is, and a target that looks at it refuses it: %s", key, name, err, fix))
+			p.Warnings = append(
+				p.Warnings,
+				fmt.Sprintf(
+					"%s=%s: %v; it is sent as it is, and a target that looks at it refuses it: %s",
+					key,
+					name,
+					err,
+					fix,
+				),
+			)
 		case err != nil:
 			errs = append(errs, &cmdline.ValueError{Key: key, Value: name, Problem: err.Error(), Fix: fix})
 		}
@@ -140,7 +152,15 @@ func New(line, config cmdline.Args) (Plan, error) {
 	if name, ok := args.Last("init"); ok {
 		p.Init = name
 		if !strings.HasPrefix(name, "/") {
-			errs = append(errs, &cmdline.ValueError{Key: "init", Value: name, Problem: "is not a path from the root", Fix: "write init=/sbin/init"})
+			errs = append(
+				errs,
+				&cmdline.ValueError{
+					Key:     "init",
+					Value:   name,
+					Problem: "is not a path from the root",
+					Fix:     "write init=/sbin/init",
+				},
+			)
 		}
 	}
 	p.NeedNetwork = p.Root.NeedsNetwork() || p.Network.NeedNet || chain.Path != "" && !p.Network.Off
@@ -161,16 +181,23 @@ func New(line, config cmdline.Args) (Plan, error) {
 	return p, errors.Join(errs...)
 }
 
-// besides warns of words for a root of another kind than the one there is.
+// besides warns about arguments for a root of another kind than the one there is.
 func (p Plan) besides(args cmdline.Args) []string {
 	var warnings []string
 	root, given := args.Last("root")
 	kernels := !given || root == "/dev/nfs" || root == "/dev/nfs4"
 	if args.Has("nfsroot") && (!kernels || p.Root.Kind != rootfs.KindNFS) {
-		warnings = append(warnings, "nfsroot: without effect: the root is another ("+p.Root.String()+"); write root=/dev/nfs if it is to be that export")
+		warnings = append(
+			warnings,
+			"nfsroot: without effect: the root is another ("+p.Root.String()+"); write root=/dev/nfs if it is to "+
+				"be that export",
+		)
 	}
 	if p.Root.Kind == rootfs.KindRAM && args.Has("ip") && !p.NeedNetwork && !p.Network.Off {
-		warnings = append(warnings, "ip: without effect: "+p.Root.String()+", and needs no network; write rd.neednet=1 if there is to be one")
+		warnings = append(
+			warnings,
+			"ip: without effect: "+p.Root.String()+", and needs no network; write rd.neednet=1 if there is to be one",
+		)
 	}
 	return warnings
 }
@@ -186,7 +213,10 @@ func (p Plan) ownServer() []error {
 		for _, own := range append([]netip.Prefix{n.Address}, n.More...) {
 			if own.IsValid() && servers[own.Addr().String()] {
 				errs = append(errs, &cmdline.ValueError{
-					Key: "ip", Value: n.String(), Problem: "gives the node the address of the root's server, " + own.Addr().String(), Fix: "write one that no other machine has",
+					Key:     "ip",
+					Value:   n.String(),
+					Problem: "gives the node the address of the root's server, " + own.Addr().String(),
+					Fix:     "write one that no other machine has",
 				})
 			}
 		}
@@ -194,14 +224,14 @@ func (p Plan) ownServer() []error {
 	return errs
 }
 
-// firmwareAddress is ip=ibft where the command line leaves the address to the
-// firmware's table and has no ip= of its own: that is what dracut's rd.iscsi.ibft
-// means, and a root from there is reached by the address from there. An error in
-// a word is for whoever reads it.
+// firmwareAddress is ip=ibft where the command line leaves the address to the firmware's table
+// and has no ip= of its own: that is what dracut's rd.iscsi.ibft means, and a root from there is
+// reached by the address from there. An error in an argument is reported by whoever reads it.
 func firmwareAddress(args cmdline.Args) cmdline.Args {
 	on, err := args.Bool("rd.iscsi.ibft", false)
 	root, _ := args.Last("root")
-	if args.Has("ip") || err != nil || !on && root != "ibft" && !slices.ContainsFunc(args.All("netroot"), rootfs.IsFirmware) {
+	if args.Has("ip") || err != nil ||
+		!on && root != "ibft" && !slices.ContainsFunc(args.All("netroot"), rootfs.IsFirmware) {
 		return nil
 	}
 	return cmdline.Args{{Key: "ip", Value: "ibft", HasValue: true}}
@@ -219,7 +249,12 @@ func parseLevel(args cmdline.Args) (slog.Level, error) {
 	case word == "warn":
 		return slog.LevelWarn, nil
 	default:
-		return slog.LevelInfo, &cmdline.ValueError{Key: "nodisk.log", Value: word, Problem: "is not a level", Fix: "write debug, info or warn"}
+		return slog.LevelInfo, &cmdline.ValueError{
+			Key:     "nodisk.log",
+			Value:   word,
+			Problem: "is not a level",
+			Fix:     "write debug, info or warn",
+		}
 	}
 }
 
@@ -240,11 +275,21 @@ func namedTarget(args cmdline.Args) ([]string, error) {
 	case name == "" && ip == "":
 		return specs, nil
 	case name == "":
-		return nil, &cmdline.ValueError{Key: "rd.iscsi.target.ip", Value: ip, Problem: "goes with a name", Fix: "add rd.iscsi.target.name=iqn..."}
+		return nil, &cmdline.ValueError{
+			Key:     "rd.iscsi.target.ip",
+			Value:   ip,
+			Problem: "goes with a name",
+			Fix:     "add rd.iscsi.target.name=iqn...",
+		}
 	}
 	if port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, &cmdline.ValueError{Key: "rd.iscsi.target.port", Value: port, Problem: "is not a port", Fix: "write a number from 1 to 65535"}
+			return nil, &cmdline.ValueError{
+				Key:     "rd.iscsi.target.port",
+				Value:   port,
+				Problem: "is not a port",
+				Fix:     "write a number from 1 to 65535",
+			}
 		}
 	}
 	if err := plainPortals(ip); err != nil {
@@ -267,7 +312,10 @@ func plainPortals(ips string) error {
 	for ip := range strings.FieldsSeq(ips) {
 		switch _, port, err := net.SplitHostPort(ip); {
 		case strings.Contains(ip, ","):
-			return bad("has a comma", `write one address, or several with spaces between them: rd.iscsi.target.ip="10.0.0.1 10.0.1.1"`)
+			return bad(
+				"has a comma",
+				`write one address, or several with spaces between them: rd.iscsi.target.ip="10.0.0.1 10.0.1.1"`,
+			)
 		case err == nil:
 			return bad("has a port", "write the address alone, and rd.iscsi.target.port="+port)
 		}
@@ -286,7 +334,12 @@ func parseTarget(spec string) (iscsi.Target, error) {
 		return t, &cmdline.ValueError{Key: "root or netroot", Value: "iscsi:...", Problem: err.Error(), Fix: fix}
 	}
 	if t.User != "" || t.ReverseUser != "" {
-		return t, &cmdline.ValueError{Key: "root or netroot", Value: t.String(), Problem: "asks for CHAP, which is not built yet", Fix: "leave the user and password out"}
+		return t, &cmdline.ValueError{
+			Key:     "root or netroot",
+			Value:   t.String(),
+			Problem: "asks for CHAP, which is not built yet",
+			Fix:     "leave the user and password out",
+		}
 	}
 	return t, nil
 }
