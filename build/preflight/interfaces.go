@@ -12,7 +12,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// commands are what the node does with the interfaces of which the command line speaks.
+// commands are what the node does with the interfaces that the command line mentions.
 func (c *checker) commands() {
 	if !c.decided.NeedNetwork || c.decided.Network.Off {
 		return
@@ -99,8 +99,8 @@ func (c *checker) interfaces() {
 	}
 }
 
-// unlikely says why no interface has a name, or one as a pattern with * and ? says;
-// empty if one can. sure tells that none can.
+// unlikely says why no interface has a name, or one that matches a pattern with * and ?; empty if
+// one can. sure is set if none can.
 func (c *checker) unlikely(name string) (why string, sure bool) {
 	if strings.ContainsAny(name, "*?") {
 		return c.unlike(name)
@@ -116,7 +116,7 @@ func (c *checker) unlikely(name string) (why string, sure bool) {
 	v := c.Inventory
 	switch {
 	case slices.Contains(c.decided.Network.Names(), name):
-		return "", false // the machine tells
+		return "", false // the machine knows
 	case kind == "ib" && err == nil, strings.HasPrefix(name, "ib") && link.IsUdevName(name):
 		if why, sure := c.noPort(name); why != "" {
 			return why, sure
@@ -176,14 +176,14 @@ func (c *checker) unlike(pattern string) (why string, sure bool) {
 	return n.UnlikelyPattern(pattern)
 }
 
-// like reports whether a text is as a pattern with * and ? says.
+// like reports whether a text matches a pattern with * and ?.
 func like(pattern, text string) bool {
 	ok, err := path.Match(pattern, text)
 	return ok && err == nil
 }
 
-// driver warns of a description by a driver that no adapter of the node has or, as far
-// as that is not known, neither the image nor the kernel.
+// driver warns about a description by a driver that no adapter of the node has or, if that is not
+// known, neither the image nor the kernel.
 func (c *checker) driver(key, pattern string) {
 	if pattern == "" || c.index == nil || c.index.Empty() {
 		return
@@ -271,8 +271,8 @@ func (c *checker) fabricProfile() string {
 	return "ib, mlx5 for ConnectX-4 and later, or opa for Omni-Path"
 }
 
-// portless says of the address of an InfiniBand port that the image makes no interface of one;
-// empty for other addresses.
+// portless says that the image makes no interface for the address of an InfiniBand port; empty
+// for other addresses.
 func (c *checker) portless(address link.HardwareAddr) string {
 	if len(address) != 8 && len(address) != 20 {
 		return ""
@@ -287,7 +287,7 @@ func (c *checker) portless(address link.HardwareAddr) string {
 }
 
 // noPort says why there is no InfiniBand interface of a name or pattern: the node has no such
-// adapter, which goes before what the image lacks for one.
+// adapter, which matters more than what the image lacks for one.
 func (c *checker) noPort(name string) (why string, sure bool) {
 	none, sure := c.noInfiniBand()
 	lacks := c.ipoib()
@@ -311,8 +311,7 @@ func (c *checker) noPort(name string) (why string, sure bool) {
 	return why, sure
 }
 
-// address warns of one that the inventory does not have: it may be that of
-// another node.
+// address warns about one that the inventory does not have: it may be that of another node.
 func (c *checker) address(key string, address link.HardwareAddr) {
 	if address == "" {
 		return
