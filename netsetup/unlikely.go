@@ -124,7 +124,8 @@ func (c Config) UnlikelyPattern(pattern string) (why string, never bool) {
 	case udev && c.KernelNames:
 		return none + keep + "as net.ifnames=0 or nodisk.ifnames=kernel says; leave that out, or write eth*", true
 	case udev:
-		return none + keep + "because another word calls one so; write all words with udev's names, or all with the kernel's", true
+		return none + keep + "because another argument uses one; " +
+			"write all arguments with udev's names, or all with the kernel's", true
 	}
 	have := "they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456)"
 	if made := c.Names(); len(made) > 0 {
