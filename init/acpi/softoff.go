@@ -25,7 +25,7 @@ const (
 // ParseSoftOff reads the FADT for the registers, and the DSDT for the values.
 func ParseSoftOff(fadt, dsdt []byte) (SoftOff, error) {
 	if len(fadt) < fadtShortest || string(fadt[:4]) != "FACP" {
-		return SoftOff{}, errors.New("read ACPI's FADT: it is none")
+		return SoftOff{}, errors.New("read ACPI's FADT: it is not one")
 	}
 	if binary.LittleEndian.Uint32(fadt[fadtFlags:])&fadtReduced != 0 {
 		return SoftOff{}, errors.New("read ACPI's FADT: the machine has no PM1 registers")

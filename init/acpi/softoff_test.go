@@ -35,7 +35,7 @@ func TestParseSoftOff(t *testing.T) {
 		"no register":   {testFADT(0, 0, 0), qemu, SoftOff{}, "no PM1 registers"},
 		"no S5":         {testFADT(0x604, 0, 0), "DSDT_S4_", SoftOff{}, `no \_S5`},
 		"cut":           {testFADT(0x604, 0, 0), "\x08_S5_\x12\x06\x04\x0a", SoftOff{}, `no \_S5`},
-		"no FADT":       {[]byte("FACP"), qemu, SoftOff{}, "it is none"},
+		"no FADT":       {[]byte("FACP"), qemu, SoftOff{}, "it is not one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseSoftOff(tt.fadt, []byte(tt.dsdt))

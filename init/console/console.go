@@ -13,14 +13,14 @@ import (
 	"github.com/nodisk/nodisk/internal/escape"
 )
 
-// Console is a slog.Handler for people at a serial line: one line a record,
-// "nodisk: " before it, the level only where it is a warning or worse, and the
-// attributes behind the message as key=value.
+// Console is a slog.Handler for people at a serial line: one line a record, "nodisk: " before it,
+// the level only where it is a warning or worse, and the attributes after the message as
+// key=value.
 //
-// Every record goes to Kmsg with its priority, one write a record, so that the
-// kernel's log tells the boot after switch_root, too. The kernel shows it on
-// the console if the priority is above its console level; what it would not
-// show (a command line with "quiet") is written to Console as well.
+// Every record goes to Kmsg with its priority, one write a record, so that the kernel's log has
+// the boot after switch_root, too. The kernel shows it on the console if the priority is above
+// its console level; what it would not show (a command line with "quiet") is written to Console
+// as well.
 type Console struct {
 	Kmsg    io.Writer      // /dev/kmsg; nil: there is none
 	Console io.Writer      // /dev/console; nil: there is none
@@ -36,7 +36,14 @@ type Console struct {
 // NewConsole returns a handler that writes to kmsg and, what the kernel would
 // hide, to console. Either may be nil.
 func NewConsole(kmsg, console io.Writer, level slog.Leveler, quiet func(int) bool) *Console {
-	return &Console{Kmsg: kmsg, Console: console, Level: level, Quiet: quiet, mu: new(sync.Mutex), pace: &pace{room: paceFirst}}
+	return &Console{
+		Kmsg:    kmsg,
+		Console: console,
+		Level:   level,
+		Quiet:   quiet,
+		mu:      new(sync.Mutex),
+		pace:    &pace{room: paceFirst},
+	}
 }
 
 var _ slog.Handler = (*Console)(nil)
@@ -54,9 +61,9 @@ func (c *Console) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= least
 }
 
-// Handle writes one record, at most recordMost bytes of it. A line feed in the
-// message begins a new line, which is indented: nobody who gets his text into a
-// message can make a line that looks like one of ours.
+// Handle writes one record, at most recordMost bytes of it. A line feed in the message begins a
+// new line, which is indented: text from elsewhere in a message cannot make a line that looks
+// like one of ours.
 func (c *Console) Handle(ctx context.Context, r slog.Record) error {
 	var b strings.Builder
 	switch {
@@ -146,7 +153,7 @@ type pace struct {
 
 // With an error of reasonMost bytes, an attempt writes no more than 2 KiB at once.
 const (
-	paceFirst = 4 << 10 // bytes, for what there is to say of a command line
+	paceFirst = 4 << 10 // bytes, for what there is to say about a command line
 	paceMost  = 704     // bytes at once, after that
 	paceGain  = 256     // bytes a second
 	paceLeast = 128     // bytes that a record gets if it gets any: a sentence

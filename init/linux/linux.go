@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A Version is what of a kernel's release tells what it can: 4.18 of
+// A Version is the part of a kernel's release that says what it can do: 4.18 of
 // "4.18.0-553.el8_10.x86_64". The zero value is none.
 type Version struct{ Major, Minor int }
 
@@ -24,8 +24,8 @@ func (v Version) Compare(w Version) int {
 	return cmp.Or(cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor))
 }
 
-// ParseVersion reads the beginning of a release as uname -r prints it, whatever
-// a distribution has behind the second number. It reports whether there are two.
+// ParseVersion reads the beginning of a release as uname -r prints it, whatever a distribution
+// adds after the second number. It reports whether there are two.
 func ParseVersion(release string) (Version, bool) {
 	major, rest, _ := strings.Cut(release, ".")
 	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
@@ -41,12 +41,16 @@ func ParseVersion(release string) (Version, bool) {
 	return Version{int(x), int(y)}, true
 }
 
-// TooOld returns an error that names kernel, limit and what to do if a release is
-// older than [Oldest]. A release that has no version is not judged.
+// TooOld returns an error that names kernel, limit and what to do if a release is older than
+// [Oldest]. A release without a version is not judged.
 func TooOld(release string) error {
 	v, ok := ParseVersion(release)
 	if !ok || v.Compare(Oldest()) >= 0 {
 		return nil
 	}
-	return fmt.Errorf("kernel %s: nodisk needs Linux %v or newer: take a newer kernel, with its modules", release, Oldest())
+	return fmt.Errorf(
+		"kernel %s: nodisk needs Linux %v or newer: take a newer kernel, with its modules",
+		release,
+		Oldest(),
+	)
 }

@@ -5,8 +5,8 @@ import (
 	"github.com/nodisk/nodisk/modload"
 )
 
-// ahead lists what can be loaded before the root is known for sure: what the
-// plan says, and where it leaves the root to DHCP, what the image was built for.
+// ahead lists what can be loaded before the root is known for certain: what the plan says and,
+// where it leaves the root to DHCP, what the image was built for.
 func (p Plan) ahead() []modload.Request {
 	maybeISCSI := p.Attaches()
 	maybeNFS := p.Root.Kind == rootfs.KindNFS
@@ -42,8 +42,8 @@ func Requests(profile string, stage modload.Stage) []modload.Request {
 	return p.At(stage)
 }
 
-// nfsAhead is the module of the first version that will be tried: those that
-// the image does not hold are passed over. RDMA has a module of its own.
+// nfsAhead is the module of the first version that will be tried: those that the image does not
+// hold are skipped. RDMA has a module of its own.
 func (p Plan) nfsAhead() []modload.Request {
 	list := p.nfsVersionAhead()
 	if p.Root.NFS.RDMA() && p.has("rdma") {
@@ -65,8 +65,8 @@ func (p Plan) nfsVersionAhead() []modload.Request {
 	return nil
 }
 
-// fsAhead is the file system of the root as far as it can be told: by
-// rootfstype=, or because the image has only one.
+// fsAhead is the file system of the root as far as it is known: by rootfstype=, or because the
+// image has only one.
 func (p Plan) fsAhead() string {
 	if p.Root.FSType != "" {
 		return p.Root.FSType

@@ -26,8 +26,8 @@ func (p Plan) MissedShell() (breaks, onFail string) {
 	return breaks, onFail
 }
 
-// dracutStage translates the words of dracut's rd.break= (dracut.cmdline(7)).
-// Those that are stages here too mean the same.
+// dracutStage translates the values of dracut's rd.break= (dracut.cmdline(7)). Those that are
+// stages here too mean the same.
 func dracutStage(word string) string {
 	switch word {
 	case "cmdline", "pre-udev":
@@ -60,7 +60,10 @@ func parseBreaks(args cmdline.Args) (breaks []string, errs []error) {
 			if near := cmdline.Nearest(name, names, len(name)/3+1); near != "" {
 				fix = "did you mean " + near + "? There are " + strings.Join(names, ", ")
 			}
-			errs = append(errs, &cmdline.ValueError{Key: "rd.break", Value: a.Value, Problem: "is not a stage", Fix: fix})
+			errs = append(
+				errs,
+				&cmdline.ValueError{Key: "rd.break", Value: a.Value, Problem: "is not a stage", Fix: fix},
+			)
 			continue
 		}
 		asked[name] = true

@@ -8,8 +8,8 @@ import (
 	"github.com/nodisk/nodisk/modload"
 )
 
-// A Chain is the init of the initramfs that nodisk was added to. It runs in
-// the place of a root of ours. The zero value is none.
+// A Chain is the init of the initramfs that nodisk was added to. It runs in place of a root of
+// ours. The zero value is none.
 type Chain struct {
 	Path string // nodisk.chain=PATH
 	// Drivers: nodisk.chain=PATH,drivers: the network is left to it.
@@ -29,8 +29,8 @@ func parseChain(args cmdline.Args) (Chain, error) {
 	}
 }
 
-// ours drops the words that are for the other init: it knows what it makes of
-// them, and they are no errors here.
+// ours drops the arguments that are for the other init: it knows what to do with them, and they
+// are not errors here.
 func (c Chain) ours(args cmdline.Args) cmdline.Args {
 	if c.Path == "" {
 		return args
@@ -85,8 +85,8 @@ func (m *ModulePlan) forVendor() {
 	}
 }
 
-// withoutVendors takes off what dracut's keys name and this image does not
-// have: the vendor's own modules.
+// withoutVendors removes what dracut's keys name and this image does not have: the vendor's own
+// modules.
 func (m *ModulePlan) withoutVendors(x *modload.Index) {
 	m.Pre, _ = x.Absent(m.Pre)
 	m.Post, _ = x.Absent(m.Post)

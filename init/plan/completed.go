@@ -8,9 +8,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup"
 )
 
-// Client is what NFS and iSCSI need to know of a node with that network: its name, its
-// address, and the boot server. That is the one of ip=, else DHCP's next-server
-// (siaddr), else whoever gave the lease.
+// Client is what NFS and iSCSI need to know about a node with that network: its name, its
+// address, and the boot server. That is the one of ip=, else DHCP's next-server (siaddr), else
+// whoever gave the lease.
 func Client(net netsetup.State) rootfs.Client {
 	c := rootfs.Client{Hostname: net.Hostname, Server: net.Server}
 	if len(net.Addrs) > 0 {

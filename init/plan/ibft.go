@@ -47,14 +47,21 @@ func targetOf(f ibft.Target) (iscsi.Target, error) {
 	case f.Addr.IsMulticast():
 		return iscsi.Target{}, fmt.Errorf("%s has the address %v, which is not one of a host", f.Name, f.Addr)
 	case f.CHAP != ibft.CHAPNone:
-		return iscsi.Target{}, fmt.Errorf("%s on %v asks for CHAP, which is not built yet: restrict the target by initiator name or address",
-			f.Name, netip.AddrPortFrom(f.Addr, port))
+		return iscsi.Target{}, fmt.Errorf(
+			"%s on %v asks for CHAP, which is not built yet: restrict the target by initiator name or address",
+			f.Name,
+			netip.AddrPortFrom(f.Addr, port),
+		)
 	}
-	return iscsi.Target{Name: f.Name, Portal: iscsi.Portal{Host: f.Addr.String(), Port: port}, LUN: iscsi.LUN(f.LUN)}, nil
+	return iscsi.Target{
+		Name:   f.Name,
+		Portal: iscsi.Portal{Host: f.Addr.String(), Port: port},
+		LUN:    iscsi.LUN(f.LUN),
+	}, nil
 }
 
-// FirmwareTable is targetsOf where the boot needs one of them: the error says why
-// there is none. A table stays as it is, so that no attempt helps.
+// FirmwareTable is targetsOf where the boot needs one of them: the error says why there is none.
+// A table does not change, so no further attempt helps.
 func FirmwareTable(t ibft.Table) ([]iscsi.Target, []error, error) {
 	usable, problems := FirmwareTargets(t)
 	switch {

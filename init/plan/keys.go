@@ -8,7 +8,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup"
 )
 
-// A keyTable is what Keys returns, for who looks up several.
+// A keyTable is what Keys returns, for several look-ups.
 type keyTable []cmdline.Key
 
 // lookup finds a key. Dash and underscore are the same; open-iscsi's are also known
@@ -30,8 +30,8 @@ func (table keyTable) lookup(name string) (cmdline.Key, bool) {
 	return family, family.Name != ""
 }
 
-// translate puts the keys of nodisk's grammar in the place of their other names, so
-// that nobody else needs to know those. notes says which.
+// translate replaces other names of keys by those of nodisk's grammar, so that nobody else needs
+// to know them. notes says which.
 func (table keyTable) translate(args cmdline.Args) (own cmdline.Args, notes []string) {
 	for _, a := range args {
 		if k, ok := table.lookup(a.Key); ok && k.As != "" {
@@ -44,17 +44,17 @@ func (table keyTable) translate(args cmdline.Args) (own cmdline.Args, notes []st
 	return own, slices.Compact(notes)
 }
 
-// ours reports whether a key can only be meant for nodisk: others belong to the
-// kernel, to modules (which have a dot behind iscsi_tcp) or to the root's init.
+// ours reports whether a key can only be meant for nodisk: others belong to the kernel, to
+// modules (which have a dot after iscsi_tcp) or to the root's init.
 func ours(name string) bool {
 	return strings.HasPrefix(name, "rd.") || strings.HasPrefix(name, "nodisk.") ||
 		strings.HasPrefix(strings.ToLower(name), "iscsi_") && !strings.Contains(name, ".")
 }
 
-// judge says what there is to say about the keys, each once: a warning for those
-// without effect, for every rd.*, nodisk.* or iscsi_* key that nobody knows, and for
-// every word that nobody else is known to use and that is a slip of the finger away
-// from a key; a note for those that are not needed.
+// judge says what there is to say about the keys, each once: a warning for those without effect,
+// for every unknown rd.*, nodisk.* or iscsi_* key, and for every argument that nobody else is
+// known to use and that is one typing error away from a key; a note for those that are not
+// needed.
 func (table keyTable) judge(args cmdline.Args) (warnings, notes []string) {
 	seen := map[string]bool{}
 	for _, a := range args {
@@ -72,7 +72,7 @@ func (table keyTable) judge(args cmdline.Args) (warnings, notes []string) {
 			warnings = append(warnings, w)
 		case !known:
 			if near := slip(a.Key); near != "" {
-				warnings = append(warnings, a.Key+": no key of nodisk's; did you mean "+near+"?")
+				warnings = append(warnings, "unknown key "+a.Key+": did you mean "+near+"?")
 			}
 		case k.State == cmdline.KeyInstead:
 			warnings = append(warnings, a.Key+": without effect: "+k.Why)
@@ -94,9 +94,8 @@ func KeyWarnings(args cmdline.Args) []string {
 	return warnings
 }
 
-// refused are the errors of keys that cannot be passed over: a login without the
-// password that somebody gave; a key without a value gives none. Values may be
-// secrets. Those of the network
+// refused are the errors of keys that cannot be ignored: a login without the password that
+// somebody gave; a key without a value gives none. Values may be secrets. Those of the network
 // netsetup reports itself.
 func (table keyTable) refused(args cmdline.Args) []error {
 	var errs []error

@@ -7,8 +7,8 @@ import (
 	"github.com/nodisk/nodisk/internal/cmdline"
 )
 
-// meant is the known key that somebody had in mind who wrote name, empty when it is
-// not clear: no hint is better than a wrong one.
+// meant is the known key that the author of name had in mind, empty when it is not clear: no hint
+// is better than a wrong one.
 func (table keyTable) meant(name string) string {
 	var names []string
 	for _, k := range table {
@@ -19,8 +19,8 @@ func (table keyTable) meant(name string) string {
 	return meant(name, names)
 }
 
-// slip is meant for words that need not be keys: of many that the kernel and the
-// root's system have some are near to one.
+// slip is meant for arguments that need not be keys: some of the many that the kernel and the
+// root's system have resemble one.
 func slip(word string) string {
 	var long []string
 	for _, k := range Keys() {
@@ -28,7 +28,7 @@ func slip(word string) string {
 		case k.State != cmdline.KeyDone || k.As != "":
 		case strings.EqualFold(k.Name, word):
 			return k.Name
-		case len(k.Name) > 3 && k.Name != "boot": // which much is near to
+		case len(k.Name) > 3 && k.Name != "boot": // which much resembles
 			long = append(long, k.Name)
 		}
 	}
@@ -38,8 +38,8 @@ func slip(word string) string {
 	return meant(word, long)
 }
 
-// others tells words of the kernel and of other programs that are near to a key and
-// in none of the manuals of Keys.
+// others recognises arguments of the kernel and of other programs that resemble a key and are in
+// none of the manuals of Keys.
 func others(name string) bool {
 	return slices.Contains([]string{"initrd", "netboot", "noinit", "oops", "boot_delay"}, name)
 }
@@ -88,13 +88,12 @@ func lower(c byte) byte {
 	return c
 }
 
-// mostWrong is how many letters of a key a slip makes wrong.
+// mostWrong is how many letters of a key a typing error may get wrong.
 func mostWrong(key string) int { return 1 + len(key)/9 }
 
-// slipped reports whether a slip makes the one key the other: in none of its words,
-// between the dots, more than a third of the letters is wrong, and none in those of
-// three letters. What all keys begin with does not make them near: rd.iscsi.ip is not
-// rd.iscsi.mp.
+// slipped reports whether a typing error turns one key into the other: in none of its words,
+// between the dots, more than a third of the letters is wrong, and none in those of three
+// letters. What all keys begin with does not make them similar: rd.iscsi.ip is not rd.iscsi.mp.
 func slipped(a, b string) bool {
 	for {
 		var one, other string

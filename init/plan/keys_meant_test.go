@@ -29,7 +29,7 @@ func TestHints(t *testing.T) {
 // What /init says is what nodisk plan says: both have it of the plan.
 func TestSlipsOnTheNode(t *testing.T) {
 	p, err := New(cmdline.Parse("root=LABEL=a bootif=01-52-54-00-12-34-56"), nil)
-	if want := "bootif: no key of nodisk's; did you mean BOOTIF?"; err != nil || strings.Join(p.Warnings, "\n") != want {
+	if want := "unknown key bootif: did you mean BOOTIF?"; err != nil || strings.Join(p.Warnings, "\n") != want {
 		t.Errorf("%q, %v, want %q", p.Warnings, err, want)
 	}
 }

@@ -19,9 +19,11 @@ const (
 	// LoadNetwork: what the machine's network devices ask for. They go before all other devices: links
 	// train while the rest loads.
 	LoadNetwork
-	// LoadDrivers: by name, before all else that is loaded so, and without waiting for a probe.
+	// LoadDrivers: by name, before all else that is loaded by name, and without waiting for a
+	// probe.
 	LoadDrivers
-	// LoadDevices: what all devices ask for, beside the stages from the first LoadLast on.
+	// LoadDevices: what all devices ask for, in parallel to the stages from the first LoadLast
+	// on.
 	LoadDevices
 	// LoadNeeded: by name, what the stage cannot go on without.
 	LoadNeeded
@@ -36,9 +38,9 @@ type Load struct {
 }
 
 // Loads is the order in which a boot loads modules from an image with this index: the worker's
-// stages walk it on the node, `nodisk plan` at the desk. Stages that go on side by side have theirs
-// in the order of the stages. What DHCP's root path asks for is not known yet. The notes say what was left out,
-// because this kernel does without.
+// stages walk it on the node, `nodisk plan` at the desk. Stages that run in parallel have theirs
+// in the order of the stages. What DHCP's root path asks for is not known yet. The notes say what
+// was left out because this kernel does without it.
 func (p Plan) Loads(x *modload.Index) (loads []Load, notes []string) {
 	m := p.Modules.clone()
 	notes = m.without(x)

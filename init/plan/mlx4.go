@@ -19,7 +19,7 @@ const (
 	PortAuto          // what is found at the other end
 )
 
-// String is the word of the command line.
+// String is the value on the command line.
 func (t PortType) String() string {
 	switch t {
 	case PortIB:
@@ -44,9 +44,9 @@ func (t PortType) digit() byte {
 // PortsMax is MLX4_MAX_PORTS.
 const PortsMax = 2
 
-// SetPorts reads nodisk.mlx4.port_type= and makes a module parameter of it. One
-// word is for all ports. The parameter written out besides must say the same:
-// which of the two is meant is not for nodisk to guess.
+// SetPorts reads nodisk.mlx4.port_type= and makes a module parameter of it. A single value is for
+// all ports. If the parameter is also written out it must say the same: nodisk does not guess
+// which of the two is meant.
 func (m *ModulePlan) SetPorts(args cmdline.Args) error {
 	const key, param = "nodisk.mlx4.port_type", "port_type_array"
 	value, ok := args.Last(key)
@@ -62,7 +62,12 @@ func (m *ModulePlan) SetPorts(args cmdline.Args) error {
 		i := slices.IndexFunc(types, func(t PortType) bool { return t.String() == strings.TrimSpace(word) })
 		switch {
 		case i < 0:
-			return &cmdline.ValueError{Key: key, Value: value, Problem: `"` + word + `" is not a type of port`, Fix: portsFix}
+			return &cmdline.ValueError{
+				Key:     key,
+				Value:   value,
+				Problem: `"` + word + `" is not a type of port`,
+				Fix:     portsFix,
+			}
 		case len(ports) == PortsMax:
 			return &cmdline.ValueError{Key: key, Value: value, Problem: "has more than two ports", Fix: portsFix}
 		}
@@ -83,7 +88,10 @@ func (m *ModulePlan) SetPorts(args cmdline.Args) error {
 		}
 	}
 	if array != "0,0" { // mlx4_core's default
-		m.Params = append(m.Params, modload.Param{Module: "mlx4_core", Arg: cmdline.Arg{Key: param, Value: array, HasValue: true}})
+		m.Params = append(
+			m.Params,
+			modload.Param{Module: "mlx4_core", Arg: cmdline.Arg{Key: param, Value: array, HasValue: true}},
+		)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ type ModulePlan struct {
 	Warnings []string
 }
 
-// NewModulePlan is what command line and config say of modules, and what is wrong with it.
+// NewModulePlan is what command line and config say about modules, and what is wrong with it.
 func NewModulePlan(line, config cmdline.Args) (ModulePlan, []error) {
 	args := cmdline.Merge(config, line)
 	m := ModulePlan{
@@ -59,7 +59,15 @@ func NewModulePlan(line, config cmdline.Args) (ModulePlan, []error) {
 	case "serial":
 		m.Serial = true
 	default:
-		errs = append(errs, &cmdline.ValueError{Key: "nodisk.load", Value: how, Problem: "is not a way to load modules", Fix: "write parallel or serial"})
+		errs = append(
+			errs,
+			&cmdline.ValueError{
+				Key:     "nodisk.load",
+				Value:   how,
+				Problem: "is not a way to load modules",
+				Fix:     "write parallel or serial",
+			},
+		)
 	}
 	m.Params, m.Blacklist = modload.ParseParams(args)
 	if err := m.SetPorts(args); err != nil {
@@ -88,8 +96,11 @@ func (m *ModulePlan) request(whole []string, args cmdline.Args) {
 			m.Drivers = append(m.Drivers, modload.Request{Name: module, Stage: modload.StageDrivers, Optional: true})
 		}
 		if !slices.Contains(image, name) {
-			m.Warnings = append(m.Warnings, "nodisk.profile="+name+": the image was built for "+strings.Join(m.Profiles, ", ")+
-				"; add "+name+" to nodisk build --profile")
+			m.Warnings = append(
+				m.Warnings,
+				"nodisk.profile="+name+": the image was built for "+strings.Join(m.Profiles, ", ")+
+					"; add "+name+" to nodisk build --profile",
+			)
 		}
 	}
 	for _, p := range modload.Profiles() {
@@ -105,8 +116,8 @@ func (m *ModulePlan) request(whole []string, args cmdline.Args) {
 	}
 }
 
-// asks reports whether the command line has the word that a profile waits for: a
-// key, or one of the fields of its value.
+// asks reports whether the command line has the argument that a profile waits for: a key, or one
+// of the fields of its value.
 func asks(args cmdline.Args, word string) bool {
 	key, field, _ := strings.Cut(word, "=")
 	if field == "" {
@@ -127,10 +138,9 @@ func (m ModulePlan) clone() ModulePlan {
 	return m
 }
 
-// without takes off the names that the index does not have and that are no
-// error: those that newer kernels have merged or dropped, and what whole profiles
-// have besides. Lists are copied from manuals that are older than the kernel.
-// notes says what was taken off.
+// without removes the names that the index does not have and that are not errors: those that
+// newer kernels have merged or dropped, and what whole profiles have besides. Lists are copied
+// from manuals that are older than the kernel. notes says what was removed.
 func (m *ModulePlan) without(x *modload.Index) (notes []string) {
 	var retired, missing []string
 	gone := func(name string, optional bool) bool {
@@ -157,10 +167,16 @@ func (m *ModulePlan) without(x *modload.Index) (notes []string) {
 		return r.Optional && absent != nil
 	})
 	if retired != nil {
-		notes = append(notes, "modules: no "+strings.Join(retired, " ")+": this kernel has them in ib_core or does without")
+		notes = append(
+			notes,
+			"modules: no "+strings.Join(retired, " ")+": this kernel has them in ib_core or does without",
+		)
 	}
 	if missing != nil {
-		notes = append(notes, "modules: no "+strings.Join(missing, " ")+" in the image: loading the rest of nodisk.profile=")
+		notes = append(
+			notes,
+			"modules: no "+strings.Join(missing, " ")+" in the image: loading the rest of nodisk.profile=",
+		)
 	}
 	return notes
 }
@@ -208,6 +224,10 @@ func OtherKernels(release string, have []string) string {
 	if others == "" {
 		others = "none"
 	}
-	return fmt.Sprintf("the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the kernel that boots",
-		release, others)
+	return fmt.Sprintf(
+		"the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the "+
+			"kernel that boots",
+		release,
+		others,
+	)
 }

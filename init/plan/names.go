@@ -13,7 +13,7 @@ import (
 	"github.com/nodisk/nodisk/iscsi"
 )
 
-// Names are what an image knows of names of hosts.
+// Names are what an image knows about names of hosts.
 type Names struct {
 	Hosts   map[string][]netip.Addr // of etc/hosts; see hosts(5). Names are in lower case
 	Servers []netip.Addr            // name servers of etc/resolv.conf; see resolv.conf(5)
@@ -43,11 +43,14 @@ func ReadNames(image fs.FS) (Names, error) {
 		return nil
 	}
 	err := read(HostsFile, func(r io.Reader) (err error) { n.Hosts, err = parseHosts(r); return err })
-	return n, errors.Join(err, read(ResolvConfFile, func(r io.Reader) (err error) { n.Servers, err = parseResolvConf(r); return err }))
+	return n, errors.Join(
+		err,
+		read(ResolvConfFile, func(r io.Reader) (err error) { n.Servers, err = parseResolvConf(r); return err }),
+	)
 }
 
 // parseHosts reads hosts(5): the addresses of each name, in lower case. Lines that
-// are not of that form are nobody's.
+// are not of that form are ignored.
 func parseHosts(r io.Reader) (map[string][]netip.Addr, error) {
 	names := map[string][]netip.Addr{}
 	file := linescan.New(r, linescan.Longest)
@@ -70,7 +73,7 @@ func parseHosts(r io.Reader) (map[string][]netip.Addr, error) {
 }
 
 // parseResolvConf reads the name servers of resolv.conf(5). Lines that are not of that
-// form are nobody's.
+// form are ignored.
 func parseResolvConf(r io.Reader) ([]netip.Addr, error) {
 	var servers []netip.Addr
 	file := linescan.New(r, linescan.Longest)
@@ -114,7 +117,8 @@ func (p Plan) resolves(server string, n Names) string {
 	case len(servers) > 0:
 		return p.leadsTo("the name server that is to know the root's server "+server+",", servers...)
 	case p.Network.Asks():
-		return "nothing resolves the root's server " + server + ", because rd.peerdns=0 leaves the name servers of DHCP out" + fix
+		return "nothing resolves the root's server " + server + ", because rd.peerdns=0 leaves the name servers " +
+			"of DHCP out" + fix
 	}
 	return "nothing resolves the root's server " + server + fix
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/nodisk/nodisk/netsetup"
 )
 
-// Needs is what the root wants of the network: DHCP's root path, or a way to the
-// servers that it is on. What has no server goes to the one of DHCP. firmware are the
-// targets of the firmware's table, names what the image knows of names.
+// Needs is what the root needs from the network: DHCP's root path, or a route to the servers that
+// it is on. What has no server goes to the one of DHCP. firmware are the targets of the
+// firmware's table, names what the image knows of names.
 func (p Plan) Needs(firmware []iscsi.Target, names Names) netsetup.Needs {
 	if p.Chain.Path != "" {
 		return netsetup.Needs{}

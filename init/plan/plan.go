@@ -94,7 +94,10 @@ func New(line, config cmdline.Args) (Plan, error) {
 		p.Notes = slices.Concat(configNotes, lineNotes, p.Notes)
 	}
 	for _, lun := range p.Root.Besides {
-		p.Notes = append(p.Notes, fmt.Sprintf("netroot: LUN %v is attached besides: the root is on the one that root= names", lun))
+		p.Notes = append(
+			p.Notes,
+			fmt.Sprintf("netroot: LUN %v is attached besides: the root is on the one that root= names", lun),
+		)
 	}
 	p.Warnings = append(p.Warnings, p.Modules.Warnings...)
 	p.Warnings = append(p.Warnings, p.Network.Warnings()...)
@@ -114,7 +117,16 @@ func New(line, config cmdline.Args) (Plan, error) {
 		const key, fix = "rd.iscsi.initiator", "write iqn.YYYY-MM.DOMAIN:NAME"
 		switch err := iscsi.ValidateName(name); {
 		case errors.Is(err, iscsi.ErrNameKind):
-			p.Warnings = append(p.Warnings, fmt.Sprintf("%s=%s: %v; it is sent as it is, and a target that looks at it refuses it: %s", key, name, err, fix))
+			p.Warnings = append(
+				p.Warnings,
+				fmt.Sprintf(
+					"%s=%s: %v; it is sent as it is, and a target that looks at it refuses it: %s",
+					key,
+					name,
+					err,
+					fix,
+				),
+			)
 		case err != nil:
 			errs = append(errs, &cmdline.ValueError{Key: key, Value: name, Problem: err.Error(), Fix: fix})
 		}
@@ -123,7 +135,15 @@ func New(line, config cmdline.Args) (Plan, error) {
 	if name, ok := args.Last("init"); ok {
 		p.Init = name
 		if !strings.HasPrefix(name, "/") {
-			errs = append(errs, &cmdline.ValueError{Key: "init", Value: name, Problem: "is not a path from the root", Fix: "write init=/sbin/init"})
+			errs = append(
+				errs,
+				&cmdline.ValueError{
+					Key:     "init",
+					Value:   name,
+					Problem: "is not a path from the root",
+					Fix:     "write init=/sbin/init",
+				},
+			)
 		}
 	}
 	p.NeedNetwork = p.Root.NeedsNetwork() || p.Network.NeedNet || chain.Path != "" && !p.Network.Off
@@ -144,16 +164,23 @@ func New(line, config cmdline.Args) (Plan, error) {
 	return p, errors.Join(errs...)
 }
 
-// besides warns of words for a root of another kind than the one there is.
+// besides warns about arguments for a root of another kind than the one there is.
 func (p Plan) besides(args cmdline.Args) []string {
 	var warnings []string
 	root, given := args.Last("root")
 	kernels := !given || root == "/dev/nfs" || root == "/dev/nfs4"
 	if args.Has("nfsroot") && (!kernels || p.Root.Kind != rootfs.KindNFS) {
-		warnings = append(warnings, "nfsroot: without effect: the root is another ("+p.Root.String()+"); write root=/dev/nfs if it is to be that export")
+		warnings = append(
+			warnings,
+			"nfsroot: without effect: the root is another ("+p.Root.String()+"); write root=/dev/nfs if it is to "+
+				"be that export",
+		)
 	}
 	if p.Root.Kind == rootfs.KindRAM && args.Has("ip") && !p.NeedNetwork && !p.Network.Off {
-		warnings = append(warnings, "ip: without effect: "+p.Root.String()+", and needs no network; write rd.neednet=1 if there is to be one")
+		warnings = append(
+			warnings,
+			"ip: without effect: "+p.Root.String()+", and needs no network; write rd.neednet=1 if there is to be one",
+		)
 	}
 	return warnings
 }
@@ -169,7 +196,10 @@ func (p Plan) ownServer() []error {
 		for _, own := range append([]netip.Prefix{n.Address}, n.More...) {
 			if own.IsValid() && servers[own.Addr().String()] {
 				errs = append(errs, &cmdline.ValueError{
-					Key: "ip", Value: n.String(), Problem: "gives the node the address of the root's server, " + own.Addr().String(), Fix: "write one that no other machine has",
+					Key:     "ip",
+					Value:   n.String(),
+					Problem: "gives the node the address of the root's server, " + own.Addr().String(),
+					Fix:     "write one that no other machine has",
 				})
 			}
 		}
@@ -177,10 +207,9 @@ func (p Plan) ownServer() []error {
 	return errs
 }
 
-// firmwareAddress is ip=ibft where the command line leaves the address to the
-// firmware's table and has no ip= of its own: that is what dracut's rd.iscsi.ibft
-// means, and a root from there is reached by the address from there. An error in
-// a word is for whoever reads it.
+// firmwareAddress is ip=ibft where the command line leaves the address to the firmware's table
+// and has no ip= of its own: that is what dracut's rd.iscsi.ibft means, and a root from there is
+// reached by the address from there. An error in an argument is reported by whoever reads it.
 func firmwareAddress(args cmdline.Args) cmdline.Args {
 	on, err := args.Bool("rd.iscsi.ibft", false)
 	root, _ := args.Last("root")
@@ -202,7 +231,12 @@ func parseLevel(args cmdline.Args) (slog.Level, error) {
 	case word == "warn":
 		return slog.LevelWarn, nil
 	default:
-		return slog.LevelInfo, &cmdline.ValueError{Key: "nodisk.log", Value: word, Problem: "is not a level", Fix: "write debug, info or warn"}
+		return slog.LevelInfo, &cmdline.ValueError{
+			Key:     "nodisk.log",
+			Value:   word,
+			Problem: "is not a level",
+			Fix:     "write debug, info or warn",
+		}
 	}
 }
 

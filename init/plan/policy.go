@@ -14,14 +14,14 @@ type OnFail int
 
 // The values of nodisk.onfail=.
 const (
-	OnFailRetry OnFail = iota + 1 // try for ever; the default
+	OnFailRetry OnFail = iota + 1 // try forever; the default
 	OnFailReboot
 	OnFailPoweroff
 	OnFailHalt
 	OnFailShell
 )
 
-// String returns the word of nodisk.onfail=.
+// String returns the value of nodisk.onfail=.
 func (o OnFail) String() string {
 	switch o {
 	case OnFailRetry:
@@ -51,7 +51,7 @@ func parseOnFail(key, word string) (OnFail, error) {
 	}
 }
 
-// Policy is the administrator's word on failure.
+// Policy is what the administrator wants on failure.
 type Policy struct {
 	OnFail OnFail
 	// Deadline bounds the whole boot; zero is none.
@@ -62,9 +62,8 @@ const (
 	// patience is the deadline of an action other than retry when
 	// nodisk.deadline= does not say: without one it would never be taken.
 	patience = 5 * time.Minute
-	// NewCommandLine is the pause before the reboot that answers a command
-	// line nothing can be done with: a corrected one only comes with the
-	// firmware, and the message must stay readable for a while.
+	// NewCommandLine is the pause before the reboot that follows an unusable command line: a
+	// corrected one only comes with the firmware, and the message must stay readable for a while.
 	NewCommandLine = 60 * time.Second
 )
 
@@ -82,7 +81,12 @@ func newPolicy(args cmdline.Args) (Policy, []error) {
 	if word, ok := args.Last("rd.emergency"); ok {
 		o, err := parseOnFail("rd.emergency", word)
 		if err == nil && (o == OnFailRetry || o == OnFailShell) {
-			err = &cmdline.ValueError{Key: "rd.emergency", Value: word, Problem: "is not an action", Fix: "write reboot, poweroff or halt"}
+			err = &cmdline.ValueError{
+				Key:     "rd.emergency",
+				Value:   word,
+				Problem: "is not an action",
+				Fix:     "write reboot, poweroff or halt",
+			}
 		}
 		set(o, err)
 	}
@@ -123,7 +127,12 @@ func parseSeconds(key, word string) (time.Duration, error) {
 		d, err = time.ParseDuration(word + "s")
 	}
 	if err != nil || d <= 0 {
-		return 0, &cmdline.ValueError{Key: key, Value: word, Problem: "is not a duration", Fix: "write seconds or 90s, 5m, 1h"}
+		return 0, &cmdline.ValueError{
+			Key:     key,
+			Value:   word,
+			Problem: "is not a duration",
+			Fix:     "write seconds or 90s, 5m, 1h",
+		}
 	}
 	return d, nil
 }
@@ -133,10 +142,9 @@ const (
 	longestPause = 30 * time.Second
 )
 
-// Pause is the wait after the given failed attempt (1, 2, ...): it doubles up
-// to longestPause, and differs by up to a quarter between nodes, so that five
-// hundred of them do not knock at the same instant. The same node and attempt
-// give the same pause.
+// Pause is the wait after the given failed attempt (1, 2, ...): it doubles up to longestPause,
+// and differs by up to a quarter between nodes, so that five hundred of them do not ask at the
+// same instant. The same node and attempt give the same pause.
 func Pause(identity string, attempt int) time.Duration {
 	d := longestPause
 	if shift := attempt - 1; shift < 5 {

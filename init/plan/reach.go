@@ -26,7 +26,10 @@ func (p Plan) unreachable() []error {
 		return []error{&cmdline.ValueError{Key: "ip", Value: strings.Join(words, " ip="), Problem: problem, Fix: fix}}
 	}
 	server := func(what string) []error {
-		return bad("names no server, and neither does "+what+": a static address asks nobody", "name it there, or in the second field of ip=")
+		return bad(
+			"names no server, and neither does "+what+": a static address asks nobody",
+			"name it there, or in the second field of ip=",
+		)
 	}
 	noHost := func(t iscsi.Target) bool { return t.Portal.Host == "" }
 	switch n := p.Network; {
@@ -34,9 +37,15 @@ func (p Plan) unreachable() []error {
 		words = []string{"off"}
 		return bad("leaves the root ("+p.Root.String()+") out of reach", "write ip=dhcp or leave it out")
 	case !n.Addressed():
-		return bad("gives no interface an address, and the root ("+p.Root.String()+") is behind the network", "write ip=dhcp, or a client address")
+		return bad(
+			"gives no interface an address, and the root ("+p.Root.String()+") is behind the network",
+			"write ip=dhcp, or a client address",
+		)
 	case p.Root.NeedsRootPath() && !n.Asks():
-		return bad("asks no server for a root path (DHCP option 17), which the root is to be", "name the root on the command line, or write ip=dhcp")
+		return bad(
+			"asks no server for a root path (DHCP option 17), which the root is to be",
+			"name the root on the command line, or write ip=dhcp",
+		)
 	case n.Asks() || n.BootServer():
 	case p.Root.Kind == rootfs.KindNFS && p.Root.NFS.Server == "":
 		return server("the root (" + p.Root.NFS.Path + ")")
@@ -46,10 +55,9 @@ func (p Plan) unreachable() []error {
 	return nil
 }
 
-// astray warns of a server of the root that the network of the command line does not
-// lead to. It may still be reached: the
-// kernel makes addresses of IPv6 by itself where a router announces itself, and a link
-// may have a router that nobody named.
+// astray warns about a server of the root that the network of the command line does not lead to.
+// It may still be reached: the kernel makes IPv6 addresses by itself where a router announces
+// itself, and a link may have a router that nobody named.
 func (p Plan) astray() []string { return p.without(p.leads) }
 
 // leads is empty unless the root's server is an address that the network of the
@@ -79,9 +87,9 @@ func (p Plan) leadsTo(what string, addrs ...netip.Addr) string {
 	}
 }
 
-// idle is the key that speaks of the network where the root is on a disk and nothing
-// names one behind the network; empty if there is none, or the network is wanted
-// besides. pxelinux adds BOOTIF= and ip= only when it is told to.
+// idle is the key about the network where the root is on a disk and nothing names one behind the
+// network; empty if there is none, or the network is wanted besides. pxelinux adds BOOTIF= and
+// ip= only when it is told to.
 func (p Plan) idle(args cmdline.Args) string {
 	if p.NeedNetwork || p.Network.Off || p.Root.Kind != rootfs.KindBlock {
 		return ""

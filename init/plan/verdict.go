@@ -21,7 +21,7 @@ const (
 	ActionChain                      // exec Root in the initramfs as Argv: nodisk.chain=
 )
 
-// String returns the action's word in a verdict.
+// String returns the action's name in a verdict.
 func (a Action) String() string {
 	switch a {
 	case ActionSwitch:
@@ -45,10 +45,10 @@ func (a Action) String() string {
 	}
 }
 
-// A Verdict is the worker's word on what PID 1 does next.
+// A Verdict is the worker's decision on what PID 1 does next.
 type Verdict struct {
 	Action Action
-	Wait   time.Duration // that PID 1 lets pass before; whole milliseconds
+	Wait   time.Duration // that PID 1 waits before that; whole milliseconds
 	Root   string        // ActionSwitch: where the new root is mounted; ActionChain: the program
 	Argv   []string      // ActionSwitch, ActionStay, ActionChain: the init and its arguments; ActionShell: why
 }

@@ -19,9 +19,10 @@ func InitCandidates(want string) []string {
 	return []string{"/sbin/init", "/etc/init", "/bin/init"}
 }
 
-// FindInit returns the init of the tree below the directory root: the first of the candidates that is a program
-// for this machine. Links are followed as they will be after the switch, inside of root. An error of
-// permissions says nothing of the tree; all others say what is wrong with the first candidate.
+// FindInit returns the init of the tree below the directory root: the first of the candidates
+// that is a program for this machine. Links are followed as they will be after the switch, inside
+// of root. An error of permissions says nothing about the tree; all others say what is wrong with
+// the first candidate.
 func FindInit(root, want string) (string, error) {
 	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -44,12 +45,15 @@ func FindInit(root, want string) (string, error) {
 	case want != "":
 		return "", fmt.Errorf("init=%w: this root has no such program", why)
 	}
-	return "", fmt.Errorf("the root has no init (%w): is it the right disk or export, and is it filled? init=PATH names another", why)
+	return "", fmt.Errorf(
+		"the root has no init (%w): is it the right disk or export, and is it filled? init=PATH names another",
+		why,
+	)
 }
 
-// ofTree reports whether an error says what the tree is like, rather than that it
-// could not be looked at: a dead disk (EIO), or a kernel that refuses the call
-// (ENOSYS, EPERM), which nothing in the tree can mend.
+// ofTree reports whether an error says what the tree is like, rather than that it could not be
+// looked at: a dead disk (EIO), or a kernel that refuses the call (ENOSYS, EPERM), which nothing
+// in the tree can fix.
 func ofTree(err error) bool {
 	errno, ok := errors.AsType[unix.Errno](err)
 	return !ok || slices.Contains([]unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENAMETOOLONG}, errno)

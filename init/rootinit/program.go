@@ -33,7 +33,8 @@ func Garbled(m rootfs.Mounted, err error) string {
 	if m.Type != "nfs "+string(rootfs.NFS42) || !errors.Is(err, errNoProgram) {
 		return ""
 	}
-	return "; if the server has it right: nfs-ganesha before 6.2 garbles NFS 4.2 for kernels from 6.6 on, mount with vers=4.1"
+	return "; if the server has it right: nfs-ganesha before 6.2 garbles NFS 4.2 for kernels from 6.6 on, mount " +
+		"with vers=4.1"
 }
 
 // checkProgram looks at the first bytes of a program: one that the kernel
