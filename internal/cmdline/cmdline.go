@@ -15,7 +15,7 @@ import (
 type Arg struct {
 	Key   string
 	Value string
-	// HasValue tells "quiet=" (true, empty value) from "quiet" (false).
+	// HasValue distinguishes "quiet=" (true, empty value) from "quiet" (false).
 	HasValue bool
 }
 

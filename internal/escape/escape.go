@@ -1,7 +1,6 @@
-// Package escape makes text of others fit for a terminal. Text of images, servers,
-// firmware and command lines is data; a terminal takes control characters in it for
-// orders. [Text] makes one line of it; [Writer] stands before a terminal and lets
-// nothing else through.
+// Package escape makes foreign text fit for a terminal. Text of images, servers, firmware and
+// command lines is data; a terminal would obey control characters in it. [Text] makes one line of
+// it; [Writer] stands before a terminal and lets nothing else through.
 package escape
 
 import (
@@ -14,12 +13,11 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns text as one line of valid UTF-8 that every terminal shows as it is.
-// What steers a terminal or is not seen is escaped as in Go: control characters, C1
-// too, and bytes that are not UTF-8 as \x1b, marks that turn the direction of writing
-// (Trojan Source, CVE-2021-42574), zero-width and other invisible characters as
-// \u202e. A backslash stays one, so that text which is visible already is left unchanged.
-// The result has at most four bytes for one.
+// Text returns text as one line of valid UTF-8 that every terminal shows as it is. What controls
+// a terminal or is invisible is escaped as in Go: control characters, C1 too, and bytes that are
+// not UTF-8 as \x1b, marks that turn the direction of writing (Trojan Source, CVE-2021-42574),
+// zero-width and other invisible characters as \u202e. A backslash stays one, so that text which
+// is visible already is left unchanged. The result has at most four bytes for one.
 func Text(text string) string {
 	if clean(text, "") {
 		return text
@@ -49,7 +47,7 @@ func one(b *strings.Builder, text string) int {
 	return size
 }
 
-// clean reports whether nothing in text needs to be escaped but what is allowed.
+// clean reports whether nothing in text needs to be escaped except what is allowed.
 func clean[T string | []byte](text T, allowed string) bool {
 	for i := 0; i < len(text); {
 		if c := text[i]; c < 0x7f && c >= ' ' {
@@ -72,7 +70,7 @@ func visible(r rune) bool {
 	return unicode.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// A Writer escapes what is written through it as [Text] does, but for newlines and
+// A Writer escapes what is written through it as [Text] does, except for newlines and
 // tabs, and the carriage return before a newline. A rune that is cut by two calls
 // of Write is put together. Several goroutines may write.
 type Writer struct {

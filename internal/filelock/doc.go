@@ -1,3 +1,3 @@
-// Package filelock keeps processes from each other that change the same files: whoever has the lock of one file of
-// them may, the others wait for it.
+// Package filelock keeps processes that change the same files out of each other's way: the one
+// that holds the lock on one of the files may change them, the others wait for it.
 package filelock

@@ -58,7 +58,8 @@ func ReadFile(ctx context.Context, name string) ([]byte, error) {
 	return data, nil
 }
 
-// Regular opens a file that is read more than once, or not from its beginning on. What cannot be is an error.
+// Regular opens a file that is read more than once, or not from its beginning on. A file that
+// cannot be read so is an error.
 func Regular(name string) (*os.File, error) {
 	f, err := open(name)
 	if err != nil {

@@ -39,7 +39,7 @@ func (l Log) Messages() []string {
 	return messages(func(b []byte) (int, error) { return unix.Read(l.fd, b) })
 }
 
-// Close lets go of the log.
+// Close closes the log.
 func (l Log) Close() error {
 	if l.fd < 0 {
 		return nil
@@ -50,7 +50,7 @@ func (l Log) Close() error {
 	return nil
 }
 
-// maxRecords bounds what is read of the log of a machine that logs without end.
+// maxRecords bounds what is read from the log of a machine that logs without end.
 const maxRecords = 1000
 
 // messages reads until there is no more. EPIPE means that records were overwritten: the next read gets the

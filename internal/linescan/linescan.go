@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// Longest is how long a line may be where nothing else is said, in bytes.
+// Longest is how long a line may be by default, in bytes.
 const Longest = 1 << 20
 
 // A Scanner is a [bufio.Scanner] of lines that counts them.

@@ -26,8 +26,8 @@ func Read() ([]Mount, error) {
 	return Parse(string(text)), nil
 }
 
-// Below lists the mount points below a directory, by their paths from there, sorted. What lies below another of them
-// is not told.
+// Below lists the mount points below a directory, by their paths from there, sorted. What lies
+// below another of them is left out.
 func Below(dir string) ([]string, error) {
 	abs, err := filepath.Abs(dir)
 	if err == nil {
@@ -68,7 +68,7 @@ func (m Mount) Below(dir string) bool {
 	return m.Point != "/" && strings.HasPrefix(m.Point, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// Parse reads the text of a list. A line that is not of that form is passed over.
+// Parse reads the text of a list. A line that is not of that form is skipped.
 func Parse(text string) (list []Mount) {
 	for line := range strings.Lines(text) {
 		front, back, ok := strings.Cut(line, " - ")

@@ -12,8 +12,8 @@ import (
 // Said is what Exec writes to the standard error when the rules are in force.
 const Said = "oldkernel: openat2 is not implemented"
 
-// Exec puts the rules on this process and executes a program in its place. It
-// returns only if that cannot be, or if a rule does not work.
+// Exec puts the rules on this process and executes a program in its place. It returns only if
+// that is impossible, or if a rule does not work.
 func Exec(rules []Rule, args []string) error {
 	program, err := exec.LookPath(args[0])
 	if err != nil {

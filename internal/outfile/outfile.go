@@ -1,5 +1,5 @@
-// Package outfile replaces files as a whole: who reads one has the old text or the new, and of two who write one at
-// once the later one's is there.
+// Package outfile replaces files as a whole: a reader gets the old text or the new, and of two
+// simultaneous writers the later one wins.
 package outfile
 
 import (

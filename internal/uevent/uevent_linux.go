@@ -10,9 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrOverrun is returned by Receive when the kernel had to drop events: what
-// they told must be looked up in sysfs instead. All events from that moment on are
-// received.
+// ErrOverrun is returned by Receive when the kernel had to drop events: what they reported must
+// be looked up in sysfs instead. All events from that moment on are received.
 var ErrOverrun = errors.New("uevents were lost: receive buffer overrun")
 
 // receiveBuffer holds a coldplug storm of some thousand events.
@@ -22,10 +21,10 @@ const receiveBuffer = 8 << 20
 type Conn struct {
 	file *os.File
 	raw  func(func(fd uintptr) bool) error
-	// overrun is from the loss of events until the socket is empty. The kernel tells of it
-	// before the events that are left in the socket, and drops further ones, without
-	// a message, until those have been read (netlink_overrun and netlink_rcv_wake of
-	// net/netlink/af_netlink.c): who looked in sysfs now would miss what comes meanwhile.
+	// overrun is from the loss of events until the socket is empty. The kernel reports it before
+	// the events that are left in the socket, and drops further ones, without a message, until
+	// those have been read (netlink_overrun and netlink_rcv_wake of net/netlink/af_netlink.c): a
+	// look at sysfs now would miss what comes meanwhile.
 	overrun bool
 	buf     [16 << 10]byte // UEVENT_BUFFER_SIZE is 2 KiB
 }

@@ -1,5 +1,6 @@
-// Package userns reports whether this program runs in a user namespace, where user 0 is root of what was mapped into it
-// only: user_namespaces(7). Files of users that are not mapped are as closed to it as to anybody.
+// Package userns reports whether this program runs in a user namespace, where user 0 is root of
+// what was mapped into it only: user_namespaces(7). Files of users that are not mapped are as
+// closed to it as to anybody.
 package userns
 
 import (

@@ -1,6 +1,7 @@
-// Package yamlfile reads the YAML files that people write for nodisk (https://yaml.org/spec/1.2.2), and says in plain
-// words, with line and column, why one cannot be read. Own code over the nodes of yaml/v4, as are the layers above it
-// (build/site, build/pxe): its decoder into structs was tried, and its errors have no column and speak of types of Go.
+// Package yamlfile reads the YAML files that people write for nodisk
+// (https://yaml.org/spec/1.2.2), and says in plain words, with line and column, why one cannot be
+// read. Own code over the nodes of yaml/v4, as are the layers above it (build/site, build/pxe):
+// its decoder into structs was tried, but its errors have no column and speak of Go types.
 package yamlfile
 
 import (
@@ -22,8 +23,8 @@ func (e *SyntaxError) Error() string { return e.Text }
 
 type position struct{ Line, Column int }
 
-// Documents reads the first two documents of a text: who wants one says that a second is too much. A text that is not
-// YAML is a [*SyntaxError].
+// Documents reads the first two documents of a text: a caller that wants one can reject a second.
+// A text that is not YAML is a [*SyntaxError].
 func Documents(text []byte) ([]*yaml.Node, error) {
 	if where, what := unreadable(text); what != "" {
 		return nil, &SyntaxError{where.Line, where.Column, what}
