@@ -17,8 +17,8 @@ type storage struct {
 	useless []string // and why
 }
 
-// devices tells of every device of network and storage which modules serve it,
-// and what keeps the node from its root.
+// devices says for every network and storage device which modules serve it, and what keeps the
+// node from its root.
 func (c *checker) devices() {
 	var (
 		network, useless []string
@@ -32,7 +32,7 @@ func (c *checker) devices() {
 			drivers = flat.Match(known, d)
 			usable = drivers != nil
 		}
-		if kind == 0 { // USB, boards, lists without classes: only the driver tells
+		if kind == 0 { // USB, boards, lists without classes: only the driver says
 			kind = c.adapterKind(drivers)
 		}
 		if kind == 0 {
@@ -90,9 +90,8 @@ func (c *checker) drivers(d inventory.Device) (names []string, usable bool) {
 	return names, names != nil
 }
 
-// flatIndex makes an index of the modules that were loaded by name from folders
-// without one: which devices they serve only they say themselves. Nil: there are
-// none.
+// flatIndex makes an index of the modules that were loaded by name from directories without one:
+// only they themselves say which devices they serve. Nil: there are none.
 func (c *checker) flatIndex() (inventory.Aliases, *modload.Index) {
 	if c.flat == nil {
 		return inventory.Aliases{}, nil
@@ -186,7 +185,10 @@ func (c *checker) offer(name string) string {
 // when it was built for the inventories of other nodes.
 func (c *checker) remedy(module string) string {
 	for _, name := range c.decided.Modules.Profiles {
-		if p, ok := modload.LookupProfile(name); ok && (slices.Contains(p.Include, module) || slices.Contains(p.Maybe, module)) {
+		if p, ok := modload.LookupProfile(
+			name,
+		); ok &&
+			(slices.Contains(p.Include, module) || slices.Contains(p.Maybe, module)) {
 			return "build it with the inventory of this node too, or add --module " + module
 		}
 	}
@@ -197,7 +199,7 @@ func (c *checker) remedy(module string) string {
 }
 
 // remedyFor is what brings the driver of a device. One of InfiniBand needs more than its driver,
-// and the first profile that has that may be for Ethernet.
+// and the first profile that has it may be for Ethernet.
 func (c *checker) remedyFor(d inventory.Device, driver string) string {
 	a, ok := modload.AdapterOf(driver)
 	kind := d.Kind()
@@ -224,8 +226,8 @@ func profileOf(module string) string {
 	return ""
 }
 
-// adapterKind is the kind of an adapter that only its drivers tell: by their names, or by the
-// place in the tree. Zero: none of them is one of a network adapter.
+// adapterKind is the kind of an adapter that only its drivers reveal: by their names, or by the
+// place in the tree. Zero: none of them is for a network adapter.
 func (c *checker) adapterKind(drivers []string) inventory.DeviceKind {
 	kind := inventory.DeviceKind(0)
 	for _, name := range drivers {
@@ -239,14 +241,15 @@ func (c *checker) adapterKind(drivers []string) inventory.DeviceKind {
 	return kind
 }
 
-// isAdapter tells by its name or its place in the tree a driver of network adapters.
+// isAdapter recognises a driver of network adapters by its name or its place in the tree.
 func (c *checker) isAdapter(name string) bool {
 	if _, ok := modload.AdapterOf(name); ok {
 		return true
 	}
 	for module, at := range c.index.Files() {
 		if module == name {
-			return strings.Contains(at, "/kernel/drivers/net/ethernet/") || strings.Contains(at, "/kernel/drivers/net/usb/")
+			return strings.Contains(at, "/kernel/drivers/net/ethernet/") ||
+				strings.Contains(at, "/kernel/drivers/net/usb/")
 		}
 	}
 	return false
@@ -271,13 +274,18 @@ func (c *checker) linkable(d inventory.Device, kind inventory.DeviceKind, driver
 	case len(missing) == 0, ethernet && has(a.Ethernet):
 		return true, ""
 	case ethernet:
-		return false, fmt.Sprintf("%v: %s alone makes no interface: add --profile %s for InfiniBand, --profile en for Ethernet", d, a.Driver, a.Profiles)
+		return false, fmt.Sprintf(
+			"%v: %s alone makes no interface: add --profile %s for InfiniBand, --profile en for Ethernet",
+			d,
+			a.Driver,
+			a.Profiles,
+		)
 	}
 	return false, fmt.Sprintf("%v: %s makes no interface without %s", d, a.Driver, c.missing(missing, a.Profiles))
 }
 
-// missing names modules that would not be loaded, and says what to do: add the profile that brings them,
-// or take off the blacklist what the image has.
+// missing names modules that would not be loaded, and says what to do: add the profile that
+// brings them, or remove from the blacklist what the image has.
 func (c *checker) missing(modules []string, profiles string) string {
 	names := strings.Join(modules, " and ")
 	for _, name := range modules {

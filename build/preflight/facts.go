@@ -11,14 +11,14 @@ import (
 	"github.com/nodisk/nodisk/build/ko"
 )
 
-// factsMax bounds a module whose file is looked into. Nothing is known of a larger one.
+// factsMax bounds a module whose file is looked into. Nothing is known about a larger one.
 const factsMax = 128 << 20
 
 // initHead is how much of an /init says what it is, in bytes.
 const initHead = 80
 
-// look goes through the image: it loads files by name, reads what plain modules say of themselves, one after the
-// other, and the beginning of an /init that is not ours.
+// look goes through the image: it loads files by name, reads what plain modules say about
+// themselves, one after the other, and the beginning of an /init that is not ours.
 func (i *Image) look(ctx context.Context, r *initramfs.Reader, load []string) error {
 	i.facts = make(map[string]*ko.Module)
 	initAt := ""
@@ -55,12 +55,12 @@ func (i *Image) look(ctx context.Context, r *initramfs.Reader, load []string) er
 	})
 }
 
-// isPlainModule tells by its path whether a file is a module that is not compressed.
+// isPlainModule reports by its path whether a file is a module that is not compressed.
 func isPlainModule(name string) bool {
 	return strings.HasSuffix(name, ".ko") && strings.Contains("/"+name, "/"+modulesDir+"/")
 }
 
-// fact is what a plain module says of itself, nil if that is not known.
+// fact is what a plain module says about itself, nil if that is not known.
 func (i *Image) fact(at string) *ko.Module {
 	without, _ := i.realPath(i.above + at)
 	return i.facts[without]

@@ -17,7 +17,7 @@ func (c *checker) firmware() {
 		}
 		m := c.Image.fact(at)
 		if m == nil {
-			continue // it was told when it loaded
+			continue // it was reported when it loaded
 		}
 		var missing []string
 		wanted := m.Firmware()
@@ -29,9 +29,18 @@ func (c *checker) firmware() {
 		switch {
 		case missing == nil:
 		case len(missing) == len(wanted):
-			c.doubt("module %s names firmware, and the image has none of it: %s; whether this adapter wants it only its driver knows", name, few(missing))
+			c.doubt(
+				"module %s names firmware, and the image has none of it: %s; whether this adapter wants it only "+
+					"its driver knows",
+				name,
+				few(missing),
+			)
 		default:
-			c.note("module %s names firmware that the image does not have: %s; other chips than this node's may want it", name, few(missing))
+			c.note(
+				"module %s names firmware that the image does not have: %s; other chips than this node's may want it",
+				name,
+				few(missing),
+			)
 		}
 	}
 }
@@ -49,7 +58,10 @@ func few(names []string) string {
 // drivers/base/firmware_loader/main.c), compressed files too.
 func (c *checker) hasFirmware(file string) bool {
 	release := c.index.Release()
-	for _, dir := range []string{"lib/firmware/updates/" + release, "lib/firmware/updates", "lib/firmware/" + release, "lib/firmware"} {
+	for _, dir := range []string{
+		"lib/firmware/updates/" + release, "lib/firmware/updates",
+		"lib/firmware/" + release, "lib/firmware",
+	} {
 		for _, ending := range []string{"", ".xz", ".zst"} {
 			at := path.Join(dir, file) + ending
 			if strings.ContainsAny(file, "*?[") {
@@ -64,8 +76,8 @@ func (c *checker) hasFirmware(file string) bool {
 	return false
 }
 
-// softdeps warns of what loaded modules want beside them and the image lacks,
-// where the kernel has it.
+// softdeps warns about what loaded modules want beside them and the image lacks, where the kernel
+// has it.
 func (c *checker) softdeps() {
 	text, err := fs.ReadFile(c.Image.modules, modulesDir+"/"+c.index.Release()+"/modules.softdep")
 	if err != nil {
@@ -76,7 +88,10 @@ func (c *checker) softdeps() {
 		if len(words) < 3 || words[0] != "softdep" || !c.loaded[moduleName(words[1])] {
 			continue
 		}
-		wanted := slices.DeleteFunc(slices.Clone(words[2:]), func(w string) bool { return w == "pre:" || w == "post:" })
+		wanted := slices.DeleteFunc(
+			slices.Clone(words[2:]),
+			func(w string) bool { return w == "pre:" || w == "post:" },
+		)
 		_, absent := c.index.Absent(wanted)
 		for _, name := range absent {
 			if c.tree == nil {

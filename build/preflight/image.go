@@ -34,8 +34,8 @@ type Image struct {
 	name     string
 	contents initramfs.Contents
 	files    fs.FS
-	above    string                // what lib/modules lies in: empty, or a folder with its slash
-	modules  fs.FS                 // files, or that folder of it
+	above    string                // what lib/modules lies in: empty, or a directory with its slash
+	modules  fs.FS                 // files, or that directory of it
 	facts    map[string]*ko.Module // what plain modules say of themselves, by path without links
 	realPath func(at string) (string, bool)
 	config   string
@@ -58,7 +58,7 @@ func OpenImage(ctx context.Context, names ...string) (*Image, error) {
 	return readImage(ctx, names, initramfs.JoinSources(sources...))
 }
 
-// readImage reads what is wanted of an image, and closes it.
+// readImage reads what is wanted from an image, and closes it.
 func readImage(ctx context.Context, names []string, whole *initramfs.Source) (_ *Image, err error) {
 	defer func() { err = errors.Join(err, whole.Close()) }()
 	name := strings.Join(names, " + ")
@@ -106,7 +106,7 @@ func (i *Image) read(ctx context.Context, r *initramfs.Reader) error {
 	return nil
 }
 
-// texts are the files that say something of modules and of names of hosts.
+// texts are the files that say something about modules and names of hosts.
 func (i *Image) texts() ([]string, error) {
 	names := append(modload.ConfFiles(i.files), plan.HostsFile, plan.ResolvConfFile)
 	if len(names) > textsMost {
@@ -149,7 +149,7 @@ func (i *Image) indexes() []string {
 // Contents are what is in the image.
 func (i *Image) Contents() initramfs.Contents { return i.contents }
 
-// has reports whether a file or folder exists, links followed.
+// has reports whether a file or directory exists, links followed.
 func (i *Image) has(name string) bool {
 	_, err := fs.Stat(i.files, name)
 	return err == nil
@@ -173,7 +173,7 @@ func (i *Image) text() string {
 	}
 }
 
-// ours reports whether nodisk's /init would run. Of another nothing is known.
+// ours reports whether nodisk's /init would run. About another one nothing is known.
 func (c *checker) ours() bool {
 	if c.Image.ours {
 		return true
@@ -189,11 +189,16 @@ func (c *checker) ours() bool {
 			what = "its /init is neither a script nor a program"
 		}
 	}
-	c.fault("the image is not nodisk's: there is no /%s, and %s, of which nothing is known here; make one by nodisk build, or put nodisk into this one by nodisk build --base", configPath, what)
+	c.fault(
+		"the image is not nodisk's: there is no /%s, and %s, of which nothing is known here; make one by nodisk "+
+			"build, or put nodisk into this one by nodisk build --base",
+		configPath,
+		what,
+	)
 	return false
 }
 
-// contents checks what a root in RAM needs of the image.
+// contents checks what a root in RAM needs from the image.
 func (c *checker) contents() {
 	if !c.Image.has("init") {
 		c.fault("the image has no /init: the kernel would look for a root of its own")

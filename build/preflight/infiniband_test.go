@@ -112,7 +112,7 @@ func TestCheckInfiniBandPorts(t *testing.T) {
 // there, or not know.
 func TestCheckInfiniBandSlot(t *testing.T) {
 	const listed, alias = "41:00.0 0207: 15b3:101b\n", "pci:v000015B3d0000101Bsv*sd*bc02sc07i*\n"
-	const unknown = "the inventory does not tell in which slot the adapters are: whether one gets this name is not known"
+	const unknown = "the inventory does not say in which slot the adapters are: whether one gets this name is not known"
 	for _, tt := range []struct{ node, name, doubt, note string }{
 		{listed, "ibp65s0", "", ""},
 		{listed, "ibp65s0f1", "", ""},

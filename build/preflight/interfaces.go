@@ -13,7 +13,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// commands are what the node does with the interfaces of which the command line speaks.
+// commands are what the node does with the interfaces that the command line mentions.
 func (c *checker) commands() {
 	if !c.decided.NeedNetwork || c.decided.Network.Off {
 		return
@@ -111,8 +111,8 @@ func (c *checker) interfaces() {
 	}
 }
 
-// unlikely says why no interface has a name, or one as a pattern with * and ? says;
-// empty if one can. sure tells that none can.
+// unlikely says why no interface has a name, or one that matches a pattern with * and ?; empty if
+// one can. sure is set if none can.
 func (c *checker) unlikely(name string) (why string, sure bool) {
 	if strings.ContainsAny(name, "*?") {
 		return c.unlike(name)
@@ -128,7 +128,7 @@ func (c *checker) unlikely(name string) (why string, sure bool) {
 	v := c.Inventory
 	switch {
 	case slices.Contains(c.decided.Network.Names(), name):
-		return "", false // the machine tells
+		return "", false // the machine knows
 	case kind == "ib" && err == nil, strings.HasPrefix(name, "ib") && link.IsUdevName(name):
 		if why, sure := c.noPort(name); why != "" {
 			return why, sure
@@ -176,7 +176,13 @@ func nameless(name string, made []string) string {
 	const have = "they have the kernel's names (eth0, ib0) or those of udev (eno1, ens3, enp0s3, enx525400123456)"
 	const write = "write one of them, or the address (ip=52-54-00-12-34-56:dhcp)"
 	if len(made) > 0 {
-		return fmt.Sprintf("no interface is called %s: the command line makes %s, and of the others %s; %s", name, strings.Join(made, ", "), have, write)
+		return fmt.Sprintf(
+			"no interface is called %s: the command line makes %s, and of the others %s; %s",
+			name,
+			strings.Join(made, ", "),
+			have,
+			write,
+		)
 	}
 	return fmt.Sprintf("no interface is called %s: %s; %s", name, have, write)
 }
@@ -206,19 +212,27 @@ func (c *checker) unlike(pattern string) (why string, sure bool) {
 	case !udev:
 		return nameless(pattern, n.Names()), false // unless a driver gives it
 	case n.KernelNames:
-		return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), as net.ifnames=0 or nodisk.ifnames=kernel says; leave that out, or write eth*", pattern), true
+		return fmt.Sprintf(
+			"no interface is called %s: they keep the kernel's names (eth0, ib0), as net.ifnames=0 or "+
+				"nodisk.ifnames=kernel says; leave that out, or write eth*",
+			pattern,
+		), true
 	}
-	return fmt.Sprintf("no interface is called %s: they keep the kernel's names (eth0, ib0), because another word calls one so; write all words with udev's names, or all with the kernel's", pattern), true
+	return fmt.Sprintf(
+		"no interface is called %s: they keep the kernel's names (eth0, ib0), because another argument uses one; "+
+			"write all arguments with udev's names, or all with the kernel's",
+		pattern,
+	), true
 }
 
-// like reports whether a text is as a pattern with * and ? says.
+// like reports whether a text matches a pattern with * and ?.
 func like(pattern, text string) bool {
 	ok, err := path.Match(pattern, text)
 	return ok && err == nil
 }
 
-// driver warns of a description by a driver that no adapter of the node has or, as far
-// as that is not known, neither the image nor the kernel.
+// driver warns about a description by a driver that no adapter of the node has or, if that is not
+// known, neither the image nor the kernel.
 func (c *checker) driver(key, pattern string) {
 	if pattern == "" || c.index == nil || c.index.Empty() {
 		return
@@ -306,8 +320,8 @@ func (c *checker) fabricProfile() string {
 	return "ib, mlx5 for ConnectX-4 and later, or opa for Omni-Path"
 }
 
-// portless says of the address of an InfiniBand port that the image makes no interface of one;
-// empty for other addresses.
+// portless says that the image makes no interface for the address of an InfiniBand port; empty
+// for other addresses.
 func (c *checker) portless(address link.HardwareAddr) string {
 	if len(address) != 8 && len(address) != 20 {
 		return ""
@@ -322,7 +336,7 @@ func (c *checker) portless(address link.HardwareAddr) string {
 }
 
 // noPort says why there is no InfiniBand interface of a name or pattern: the node has no such
-// adapter, which goes before what the image lacks for one.
+// adapter, which matters more than what the image lacks for one.
 func (c *checker) noPort(name string) (why string, sure bool) {
 	none, sure := c.noInfiniBand()
 	lacks := c.ipoib()
@@ -346,8 +360,7 @@ func (c *checker) noPort(name string) (why string, sure bool) {
 	return why, sure
 }
 
-// address warns of one that the inventory does not have: it may be that of
-// another node.
+// address warns about one that the inventory does not have: it may be that of another node.
 func (c *checker) address(key string, address link.HardwareAddr) {
 	if address == "" {
 		return

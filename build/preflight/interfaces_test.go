@@ -9,7 +9,7 @@ import (
 
 // Patterns of names that no interface can have: a fault where nothing else is left.
 func TestCheckPatterns(t *testing.T) {
-	const kept, other, form = "they keep the kernel's names (eth0, ib0), as net.ifnames=0", "because another word calls one so", "they have the kernel's names (eth0, ib0) or those of udev"
+	const kept, other, form = "they keep the kernel's names (eth0, ib0), as net.ifnames=0", "because another argument uses one", "they have the kernel's names (eth0, ib0) or those of udev"
 	for _, tt := range []struct{ line, fault, doubt string }{
 		{line: "ip=en*:dhcp"},
 		{line: "ip=e*:dhcp net.ifnames=0"},

@@ -10,9 +10,8 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// absent says why no interface can be the one that a word is about: neither by its name
-// or address, nor, where the command line makes it, by what it is made of. Empty if one
-// can.
+// absent says why no interface can be the one that an argument is about: neither by its name or
+// address, nor, where the command line makes it, by what it is made of. Empty if one can.
 func (c *checker) absent(m link.PortMatch) string {
 	if m.Addr != "" {
 		return c.stranger(m.Addr)
@@ -69,13 +68,13 @@ func (c *checker) absent(m link.PortMatch) string {
 }
 
 // stranger says that no adapter of the node has an address, or that the image makes no interface
-// of it; empty if one has, or nobody knows.
+// for it; empty if one has, or nobody knows.
 func (c *checker) stranger(address link.HardwareAddr) string {
 	v := c.Inventory
 	if v == nil || v.Network == nil || c.owns(address) || c.unlisted().retyped {
 		return c.portless(address)
 	}
-	return fmt.Sprintf("%v is none of the node's addresses (%s)", address, strings.Join(v.Network, ", "))
+	return fmt.Sprintf("%v is not one of the node's addresses (%s)", address, strings.Join(v.Network, ", "))
 }
 
 // owns reports whether the inventory has an address.
@@ -110,9 +109,9 @@ func (c *checker) against(name string) string {
 	return c.elsewhere(name)
 }
 
-// elsewhere says of a name by slot or path that the inventory lists nothing there; empty if it
-// does. Where it does not know the slots, that is a note for InfiniBand, whose names are seldom
-// anything else.
+// elsewhere says for a name by slot or path that the inventory lists nothing there; empty if it
+// does. If it does not know the slots, that is a note for InfiniBand, whose names are seldom of
+// another kind.
 func (c *checker) elsewhere(name string) string {
 	slot, ok := link.UdevSlot(name)
 	ok = ok && !strings.Contains(name, "u") // on USB: the slot is that of the controller
@@ -122,7 +121,10 @@ func (c *checker) elsewhere(name string) string {
 		return fmt.Sprintf("%s would be in slot %s, where the inventory has nothing", name, slot)
 	case ok && slots != nil:
 	case strings.HasPrefix(name, "ib") && link.IsUdevName(name):
-		c.note("%s: the inventory does not tell in which slot the adapters are: whether one gets this name is not known", name)
+		c.note(
+			"%s: the inventory does not say in which slot the adapters are: whether one gets this name is not known",
+			name,
+		)
 	}
 	return ""
 }

@@ -53,8 +53,8 @@ func (c *checker) matched(d inventory.Device) []string {
 	return names
 }
 
-// adapterOf is what is known of the driver of a device that can have InfiniBand: by the modules
-// that serve it, or by its number where neither image nor tree has one.
+// adapterOf is what is known about the driver of a device that can have InfiniBand: by the
+// modules that serve it, or by its number where neither image nor tree has one.
 func (c *checker) adapterOf(d inventory.Device) (modload.Adapter, bool) {
 	names := c.matched(d)
 	for _, name := range names {
@@ -73,8 +73,8 @@ func (c *checker) adapterOf(d inventory.Device) (modload.Adapter, bool) {
 	return modload.Adapter{}, false
 }
 
-// medium tells what the ports of a device are for. The class of an adapter of mlx5_core follows its
-// ports (LINK_TYPE_P1 of mlxconfig); a port of mlx4_core may change, whatever the class says.
+// medium says what the ports of a device are for. The class of an adapter of mlx5_core follows
+// its ports (LINK_TYPE_P1 of mlxconfig); a port of mlx4_core may change, whatever the class says.
 func (c *checker) medium(d inventory.Device) medium {
 	vendor, _, class := d.PCI()
 	a, known := c.adapterOf(d)
@@ -139,11 +139,11 @@ func (c *checker) portTypes(d inventory.Device) medium {
 	return medium{}
 }
 
-// noneThere is why a node has no adapter of a kind where none comes near it.
+// noneThere is why a node has no adapter of a kind if none comes close to it.
 const noneThere = "the node has no such adapter"
 
-// noInfiniBand says why the node has no InfiniBand port; empty if it may have one, or nobody knows.
-// It goes after "and". sure tells that nothing else is possible.
+// noInfiniBand says why the node has no InfiniBand port; empty if it may have one, or nobody
+// knows. It follows "and". sure is set if nothing else is possible.
 func (c *checker) noInfiniBand() (why string, sure bool) {
 	if c.Inventory == nil {
 		return "", false
@@ -157,7 +157,7 @@ func (c *checker) noInfiniBand() (why string, sure bool) {
 		why, word = cmp.Or(why, m.why), word || m.word
 		sure = sure && (m.sure || !m.eth)
 	}
-	if c.infiniBandPorts() > 0 && !word { // of an adapter that is not known as one
+	if c.infiniBandPorts() > 0 && !word { // for an adapter that is not known as one
 		return "", false
 	}
 	return strings.TrimSuffix(noneThere+": "+why, ": "), sure

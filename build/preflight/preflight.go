@@ -1,4 +1,4 @@
-// Package preflight tells on the administrator's desk whether a node would boot.
+// Package preflight predicts, on the administrator's desk, whether a node would boot.
 //
 // [Check] puts together what is known there: the command line, the image, and an
 // inventory of the node's hardware. It makes the plan that /init would make and
@@ -6,8 +6,7 @@
 // code, then compares the result with what the plan needs: an adapter with a
 // driver, modules for the root, a release that fits the kernel.
 //
-// What only the network can tell (an address, a root path, whether the server is
-// up) is outside of it.
+// What only the network knows (an address, a root path, whether the server is up) is beyond it.
 package preflight
 
 import (
@@ -49,8 +48,8 @@ type Report struct {
 	Phases  []Phase  // modules in load order
 	Faults  []string // each keeps the node from booting
 	Doubts  []string // warnings
-	Notes   []string // what is as it should be, and may surprise
-	Without string   // what was not looked at, for the verdict; empty if nothing
+	Notes   []string // what is as it should be, but may surprise
+	Without string   // what was not checked, for the verdict; empty if nothing
 }
 
 // A Served is a device and the modules that serve it.
@@ -128,7 +127,7 @@ type checker struct {
 	builtin  bool     // the kernel itself has a driver of one of those
 }
 
-// without adds to what was not looked at.
+// without adds to what was not checked.
 func (c *checker) without(what string) {
 	c.Without = strings.TrimPrefix(c.Without+"; "+what, "; ")
 }
@@ -217,8 +216,7 @@ func (c *checker) plan() bool {
 	return true
 }
 
-// names warns of servers that nothing on the command line or in the image knows the
-// address of.
+// names warns about servers whose address nothing on the command line or in the image knows.
 func (c *checker) names() {
 	var known plan.Names
 	if c.Image != nil {

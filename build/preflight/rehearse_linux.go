@@ -26,7 +26,10 @@ func (c *checker) openIndex() bool {
 	case len(c.Image.releases) == 1:
 		release = c.Image.releases[0]
 	case len(c.Image.releases) > 1:
-		c.fault("the image holds modules of several kernels, %s: which one boots? give it by --kernel", strings.Join(c.Image.releases, ", "))
+		c.fault(
+			"the image holds modules of several kernels, %s: which one boots? give it by --kernel",
+			strings.Join(c.Image.releases, ", "),
+		)
 		return false
 	case c.Inventory != nil && c.Inventory.Release != "":
 		release = c.Inventory.Release
@@ -130,7 +133,7 @@ func (c *checker) request(ctx context.Context, l *modload.Loader, phase string, 
 	}
 }
 
-// flatten takes joined errors apart.
+// flatten splits joined errors.
 func flatten(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -169,7 +172,7 @@ func (c *checker) serve(ctx context.Context, l *modload.Loader, phase string, al
 	}
 }
 
-// reason remembers what a module is for, the first there is.
+// reason remembers what a module is for: the first purpose there is.
 func (c *checker) reason(module, what string) {
 	if c.reasons[module] != "" {
 		return
@@ -180,8 +183,8 @@ func (c *checker) reason(module, what string) {
 	c.reasons[module] = what
 }
 
-// insert stands for the kernel: a module loads when its file is there, of the
-// kernel, and, without an index, named behind what it needs.
+// insert stands for the kernel: a module loads when its file is there, of the kernel, and,
+// without an index, named after what it needs.
 func (c *checker) insert(at, params string) error {
 	name := moduleName(at)
 	if info, err := fs.Stat(c.Image.modules, at); err != nil || !info.Mode().IsRegular() {
@@ -196,7 +199,10 @@ func (c *checker) insert(at, params string) error {
 			c.flat = append(c.flat, m)
 			for _, need := range m.Depends() {
 				if !c.loaded[strings.ReplaceAll(need, "-", "_")] && !c.index.Builtin(need) {
-					return fmt.Errorf("it lies in a directory without an index, so nothing is loaded for it: name %s before it", need)
+					return fmt.Errorf(
+						"it lies in a directory without an index, so nothing is loaded for it: name %s before it",
+						need,
+					)
 				}
 			}
 		}
@@ -222,8 +228,7 @@ func (c *checker) refusal(module string) error {
 	return nil
 }
 
-// parameters warns of those that the module does not have: the kernel ignores
-// them.
+// parameters warns about those that the module does not have: the kernel ignores them.
 func (c *checker) parameters(m *ko.Module, name, params string) {
 	var known []string
 	for _, p := range m.Fields("parmtype") { // name:type
@@ -232,7 +237,9 @@ func (c *checker) parameters(m *ko.Module, name, params string) {
 	}
 	for word := range strings.FieldsSeq(params) {
 		word, _, _ = strings.Cut(word, "=")
-		if !strings.ContainsAny(word, `"`) && !slices.Contains(known, strings.ReplaceAll(word, "-", "_")) && !strings.HasPrefix(word, "dyndbg") && strings.Contains(params, word+"=") {
+		if !strings.ContainsAny(word, `"`) && !slices.Contains(known, strings.ReplaceAll(word, "-", "_")) &&
+			!strings.HasPrefix(word, "dyndbg") &&
+			strings.Contains(params, word+"=") {
 			c.doubt("module %s has no parameter %s: the kernel ignores it", name, word)
 		}
 	}
@@ -254,7 +261,7 @@ func (h *complaints) Enabled(_ context.Context, level slog.Level) bool {
 func (h *complaints) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h *complaints) WithGroup(string) slog.Handler      { return h }
 
-// Handle says a record in one sentence.
+// Handle turns a record into one sentence.
 func (h *complaints) Handle(_ context.Context, r slog.Record) error {
 	text := r.Message
 	r.Attrs(func(a slog.Attr) bool {

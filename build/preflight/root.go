@@ -26,7 +26,7 @@ func (c *checker) root() {
 		if !c.Image.has(strings.TrimPrefix(p.Chain.Path, "/")) {
 			c.fault("nodisk.chain=%s: the image has no such file", p.Chain.Path)
 		}
-		c.note("the root is the business of %s, of which nothing is known here", p.Chain.Path)
+		c.note("the root is left to %s, about which nothing is known here", p.Chain.Path)
 	case p.Root.Kind == rootfs.KindRAM:
 		c.ramRoot()
 	case p.Root.Kind == rootfs.KindNFS:
@@ -43,7 +43,7 @@ func (c *checker) has(module string) bool {
 	return err == nil
 }
 
-// shell warns where one is asked for and not there: the boot goes on without.
+// shell warns if one is asked for and not there: the boot goes on without it.
 func (c *checker) shell() {
 	if c.Image.has(strings.TrimPrefix(plan.ShellPath, "/")) {
 		return
@@ -64,10 +64,13 @@ func (c *checker) ramRoot() {
 			return
 		}
 	}
-	c.fault("the initramfs stays the root, but it has no %s: put the root in by nodisk build --add DIR:/", strings.Join(names, ", no "))
+	c.fault(
+		"the initramfs stays the root, but it has no %s: put the root in by nodisk build --add DIR:/",
+		strings.Join(names, ", no "),
+	)
 }
 
-// nfsRoot looks for a version that is asked for and that the image can speak.
+// nfsRoot looks for a version that is asked for and that the image supports.
 func (c *checker) nfsRoot() {
 	n := c.decided.Root.NFS
 	var lack []string
@@ -129,7 +132,11 @@ func (c *checker) rootPath() {
 		}
 	}
 	if can == nil {
-		c.lack("iSCSI or NFS", "the root is what DHCP's root path says, and the image can neither iSCSI nor NFS: add --profile iscsi or --profile nfs")
+		c.lack(
+			"iSCSI or NFS",
+			"the root is what DHCP's root path says, and the image can neither iSCSI nor NFS: add --profile iscsi "+
+				"or --profile nfs",
+		)
 		return
 	}
 	c.note("the root is what DHCP's root path says; this image can mount %s", strings.Join(can, ", "))
@@ -147,7 +154,13 @@ func (c *checker) fileSystem() {
 				continue // loaded by name, and told there
 			}
 			if !c.has(fsModule(name)) && !c.has("fs-"+name) {
-				c.lack(name, "rootfstype=%s: the image has no module %s%s", fstype, fsModule(name), c.offer(fsModule(name)))
+				c.lack(
+					name,
+					"rootfstype=%s: the image has no module %s%s",
+					fstype,
+					fsModule(name),
+					c.offer(fsModule(name)),
+				)
 			}
 		}
 		return
@@ -161,11 +174,19 @@ func (c *checker) fileSystem() {
 	}
 	switch len(can) {
 	case 0:
-		c.lack("its file system", "the root is a file system on a disk, and the image has a module for none: add a profile such as ext4 or xfs")
+		c.lack(
+			"its file system",
+			"the root is a file system on a disk, and the image has a module for none: add a profile such as "+
+				"ext4 or xfs",
+		)
 	case 1:
 		c.note("the file system of the root is not known before it is mounted; the image has %s only", can[0])
 	default:
-		c.doubt("the file system of the root is not known before it is mounted, so its module loads only then; the image has %s: rootfstype= says it", strings.Join(can, ", "))
+		c.doubt(
+			"the file system of the root is not known before it is mounted, so its module loads only then; the "+
+				"image has %s: rootfstype= says it",
+			strings.Join(can, ", "),
+		)
 	}
 }
 

@@ -19,7 +19,10 @@ func (c *checker) selector(n netsetup.Config) {
 	}
 	why, sure := c.unselected(n.IBPort)
 	_, only := c.noEthernet()
-	left := !slices.ContainsFunc(n.Interfaces, func(i netsetup.Addressing) bool { return i.Device != "" || i.Match != "" || i.Driver != "" })
+	left := !slices.ContainsFunc(
+		n.Interfaces,
+		func(i netsetup.Addressing) bool { return i.Device != "" || i.Match != "" || i.Driver != "" },
+	)
 	switch {
 	case why == "":
 	case sure && only && left && n.BootDev == "" && len(n.Names()) == 0:
@@ -39,7 +42,11 @@ func (c *checker) unselected(port link.PortSelector) (why string, sure bool) {
 		return "", false
 	}
 	if none, _ := c.noInfiniBand(); none != "" {
-		return fmt.Sprintf("%v selects an InfiniBand port, and %s", port, none), false // the node has another network, or none
+		return fmt.Sprintf(
+			"%v selects an InfiniBand port, and %s",
+			port,
+			none,
+		), false // the node has another network, or none
 	}
 	if why, sure := c.uncalled(port); why != "" {
 		return why, sure
@@ -48,9 +55,19 @@ func (c *checker) unselected(port link.PortSelector) (why string, sure bool) {
 	may, there := c.infiniBandPort(port.Number - 1)
 	switch {
 	case ports > 0 && port.Number > ports && !there:
-		return fmt.Sprintf("%v: the node has %s, so no adapter has a port %d", port, count(ports, "InfiniBand port"), port.Number), !may
-	case port.Number > 1 && !slices.ContainsFunc(c.Inventory.Devices, func(d inventory.Device) bool { return c.medium(d).ib && !onePort(d) }):
-		return fmt.Sprintf("%v: adapters from ConnectX-4 on have one port each: write the adapter (mlx5_1) or the port GUID", port), false
+		return fmt.Sprintf(
+			"%v: the node has %s, so no adapter has a port %d",
+			port,
+			count(ports, "InfiniBand port"),
+			port.Number,
+		), !may
+	case port.Number > 1 && !slices.ContainsFunc(c.Inventory.Devices, func(d inventory.Device) bool {
+		return c.medium(d).ib && !onePort(d)
+	}):
+		return fmt.Sprintf(
+			"%v: adapters from ConnectX-4 on have one port each: write the adapter (mlx5_1) or the port GUID",
+			port,
+		), false
 	}
 	return "", false
 }
@@ -96,11 +113,25 @@ func (c *checker) uncalled(port link.PortSelector) (why string, sure bool) {
 	case len(drivers) == 0:
 		return "", false
 	case !slices.ContainsFunc(drivers, same):
-		return fmt.Sprintf("%v: no adapter of the node is called so (their drivers are %s)", port, strings.Join(drivers, ", ")), sure
+		return fmt.Sprintf(
+			"%v: no adapter of the node is called so (their drivers are %s)",
+			port,
+			strings.Join(drivers, ", "),
+		), sure
 	case ports > 0 && numbered == nil && !mixed && number >= ports:
-		return fmt.Sprintf("%v: the node has %s, so no adapter is called %s", port, count(ports, "InfiniBand port"), port.HCA), sure
+		return fmt.Sprintf(
+			"%v: the node has %s, so no adapter is called %s",
+			port,
+			count(ports, "InfiniBand port"),
+			port.HCA,
+		), sure
 	case ports > 0 && numbered == nil && number >= len(c.Inventory.Network)+c.unlisted().ports:
-		return fmt.Sprintf("%v: the node has %s, so no adapter is called %s", port, count(len(c.Inventory.Network), "network interface"), port.HCA), false
+		return fmt.Sprintf(
+			"%v: the node has %s, so no adapter is called %s",
+			port,
+			count(len(c.Inventory.Network), "network interface"),
+			port.HCA,
+		), false
 	}
 	return "", false
 }
