@@ -26,8 +26,8 @@ func (p Plan) MissedShell() (breaks, onFail string) {
 	return breaks, onFail
 }
 
-// dracutStage translates the words of dracut's rd.break= (dracut.cmdline(7)).
-// Those that are stages here too mean the same.
+// dracutStage translates the values of dracut's rd.break= (dracut.cmdline(7)). Those that are
+// stages here too mean the same.
 func dracutStage(word string) string {
 	switch word {
 	case "cmdline", "pre-udev":

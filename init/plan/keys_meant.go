@@ -88,7 +88,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// mostWrong is how many letters of a key a slip makes wrong.
+// mostWrong is how many letters of a key a typing error may get wrong.
 func mostWrong(key string) int { return 1 + len(key)/9 }
 
 // slipped reports whether a typing error turns one key into the other: in none of its words,

@@ -224,6 +224,10 @@ func OtherKernels(release string, have []string) string {
 	if others == "" {
 		others = "none"
 	}
-	return fmt.Sprintf("the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the kernel that boots",
-		release, others)
+	return fmt.Sprintf(
+		"the image has no modules for this kernel, %s (it has those of %s): build it with the modules of the "+
+			"kernel that boots",
+		release,
+		others,
+	)
 }

@@ -94,7 +94,10 @@ func New(line, config cmdline.Args) (Plan, error) {
 		p.Notes = slices.Concat(configNotes, lineNotes, p.Notes)
 	}
 	for _, lun := range p.Root.Besides {
-		p.Notes = append(p.Notes, fmt.Sprintf("netroot: LUN %v is attached besides: the root is on the one that root= names", lun))
+		p.Notes = append(
+			p.Notes,
+			fmt.Sprintf("netroot: LUN %v is attached besides: the root is on the one that root= names", lun),
+		)
 	}
 	p.Warnings = append(p.Warnings, p.Modules.Warnings...)
 	p.Warnings = append(p.Warnings, p.Network.Warnings()...)

@@ -118,5 +118,11 @@ func lunField(l iscsi.LUN) string {
 	default:
 		return strconv.FormatUint(n, 10)
 	}
-	return fmt.Sprintf("%04x-%04x-%04x-%04x", uint64(l>>48), uint64(l>>32&0xffff), uint64(l>>16&0xffff), uint64(l&0xffff))
+	return fmt.Sprintf(
+		"%04x-%04x-%04x-%04x",
+		uint64(l>>48),
+		uint64(l>>32&0xffff),
+		uint64(l>>16&0xffff),
+		uint64(l&0xffff),
+	)
 }

@@ -39,7 +39,12 @@ func newDisk(text string, t iscsi.Target, err error) Disk {
 		}
 		d.Err = &cmdline.ValueError{Key: key, Value: "iscsi:...", Problem: err.Error(), Fix: fix}
 	case t.User != "" || t.ReverseUser != "":
-		d.Err = &cmdline.ValueError{Key: key, Value: t.String(), Problem: "asks for CHAP, which is not built yet", Fix: "leave the user and password out"}
+		d.Err = &cmdline.ValueError{
+			Key:     key,
+			Value:   t.String(),
+			Problem: "asks for CHAP, which is not built yet",
+			Fix:     "leave the user and password out",
+		}
 	}
 	return d
 }
@@ -93,11 +98,21 @@ func NamedDisks(args cmdline.Args) ([]Disk, error) {
 	case name == "" && ip == "":
 		return nil, nil
 	case name == "":
-		return nil, &cmdline.ValueError{Key: "rd.iscsi.target.ip", Value: ip, Problem: "goes with a name", Fix: "add rd.iscsi.target.name=iqn..."}
+		return nil, &cmdline.ValueError{
+			Key:     "rd.iscsi.target.ip",
+			Value:   ip,
+			Problem: "goes with a name",
+			Fix:     "add rd.iscsi.target.name=iqn...",
+		}
 	}
 	if port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, &cmdline.ValueError{Key: "rd.iscsi.target.port", Value: port, Problem: "is not a port", Fix: "write a number from 1 to 65535"}
+			return nil, &cmdline.ValueError{
+				Key:     "rd.iscsi.target.port",
+				Value:   port,
+				Problem: "is not a port",
+				Fix:     "write a number from 1 to 65535",
+			}
 		}
 	}
 	if err := plainPortals(ip); err != nil {
@@ -126,7 +141,10 @@ func plainPortals(ips string) error {
 	for ip := range strings.FieldsSeq(ips) {
 		switch _, port, err := net.SplitHostPort(ip); {
 		case strings.Contains(ip, ","):
-			return bad("has a comma", `write one address, or several with spaces between them: rd.iscsi.target.ip="10.0.0.1 10.0.1.1"`)
+			return bad(
+				"has a comma",
+				`write one address, or several with spaces between them: rd.iscsi.target.ip="10.0.0.1 10.0.1.1"`,
+			)
 		case err == nil:
 			return bad("has a port", "write the address alone, and rd.iscsi.target.port="+port)
 		}
@@ -157,8 +175,11 @@ func (r *Root) dropBare(firmware bool) error {
 		return nil
 	}
 	return &cmdline.ValueError{
-		Key: "netroot", Value: value, Problem: "names no target, nor does another word",
-		Fix: "add rd.iscsi.firmware=1 for those of the firmware's iBFT, or write netroot=iscsi:SERVER:PROTO:PORT:LUN:TARGET",
+		Key:     "netroot",
+		Value:   value,
+		Problem: "names no target, nor does another word",
+		Fix: "add rd.iscsi.firmware=1 for those of the firmware's iBFT, or write " +
+			"netroot=iscsi:SERVER:PROTO:PORT:LUN:TARGET",
 	}
 }
 
