@@ -90,9 +90,9 @@ func AutoForms() []ClientID {
 	return []ClientID{"flexboot", "guid", "infiniband", "mac", "rfc4361", "hwaddr"}
 }
 
-// Identities are the ways in which a device asks: several for "auto" on
+// identities are the ways in which a device asks: several for "auto" on
 // InfiniBand, else one.
-func (id ClientID) Identities(d link.Device) []Identity {
+func (id ClientID) identities(d link.Device) []Identity {
 	if id == "" {
 		id = "auto"
 	}
@@ -118,7 +118,7 @@ func (id ClientID) IdentitiesOf(devices []link.Device) []Identity {
 		if !d.Identified() {
 			continue
 		}
-		for _, i := range id.Identities(d) {
+		for _, i := range id.identities(d) {
 			if !slices.ContainsFunc(all, func(o Identity) bool { return o.String() == i.String() && o.chaddr == i.chaddr }) {
 				all = append(all, i)
 			}
