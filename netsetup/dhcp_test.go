@@ -15,8 +15,17 @@ import (
 
 func testExchange() *lease.Exchange {
 	xid := uint32(0x1000)
-	return lease.NewExchange(lease.Client{Addr: macA, Identities: lease.ClientID("").Identities(link.Device{Type: link.HwEthernet, Addr: macA}), Vendor: "nodisk"}, func() uint32 { xid++; return xid })
+	known := lease.ClientID("").IdentitiesOf([]link.Device{{Type: link.HwEthernet, Addr: macA}})
+	return lease.NewExchange(lease.Client{Addr: macA, Identities: known, Vendor: "nodisk"}, func() uint32 { xid++; return xid })
 }
+
+// Where fields are in a message of BOOTP (RFC 951 section 3).
+const (
+	offsetHType  = 1
+	offsetXID    = 4
+	offsetCHAddr = 28
+	offsetCookie = 236
+)
 
 func FuzzReply(f *testing.F) {
 	x := testExchange()
@@ -39,10 +48,10 @@ func FuzzReply(f *testing.F) {
 		x := testExchange()
 		x.Start(now)
 		// Let the fuzzer reach what is behind the address checks.
-		if len(raw) > lease.OffsetCookie {
-			raw[0], raw[lease.OffsetHType] = 2, link.HwEthernet
-			copy(raw[lease.OffsetXID:], "\x00\x00\x10\x01")
-			copy(raw[lease.OffsetCHAddr:], macA)
+		if len(raw) > offsetCookie {
+			raw[0], raw[offsetHType] = 2, link.HwEthernet
+			copy(raw[offsetXID:], "\x00\x00\x10\x01")
+			copy(raw[offsetCHAddr:], macA)
 		}
 		for range 2 {
 			o := x.Receive(now, heard(raw))
@@ -63,7 +72,7 @@ func FuzzReply(f *testing.F) {
 				}
 			}
 			// An ACK of the same content follows.
-			if x.Phase == lease.PhaseRequesting && len(raw) > 242 && raw[240] == 53 {
+			if asked := firstSent(o); asked != nil && asked.MessageType() == dhcpv4.MessageTypeRequest && len(raw) > 242 && raw[240] == 53 {
 				raw[242] = byte(dhcpv4.MessageTypeAck)
 			}
 		}

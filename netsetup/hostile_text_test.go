@@ -28,7 +28,7 @@ func TestHostileTextOfDHCP(t *testing.T) {
 				{dhcpv4.OptionHostName, []byte(hostile), func(l lease.Lease) string { return l.Hostname }},
 				{dhcpv4.OptionDomainName, []byte(hostile), func(l lease.Lease) string { return l.Domain }},
 				{dhcpv4.OptionRootPath, []byte("10.77.0.1:/srv/" + hostile), func(l lease.Lease) string { return l.RootPath }},
-				{lease.OptionInitiatorName, []byte("iqn.2026-01.example:" + hostile), func(l lease.Lease) string { return l.InitiatorName }},
+				{dhcpv4.GenericOptionCode(203), []byte("iqn.2026-01.example:" + hostile), func(l lease.Lease) string { return l.InitiatorName }},
 				{dhcpv4.OptionDNSDomainSearchList, leasetest.Labels(hostile), func(l lease.Lease) string { return strings.Join(l.Search, "") }},
 				{dhcpv4.OptionDNSDomainSearchList, append(leasetest.Labels("good.example"), leasetest.Labels(hostile)...), func(l lease.Lease) string { return strings.Join(l.Search, "") }},
 			} {

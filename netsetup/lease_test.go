@@ -14,29 +14,31 @@ import (
 )
 
 // leaseWith is what comes of an offer with these options, and the notes.
-func leaseWith(t *testing.T, want lease.Expected, options map[uint8]string) (lease.Lease, string) {
+func leaseWith(t *testing.T, options map[uint8]string) (lease.Lease, string) {
 	t.Helper()
 	x := testExchange()
-	raw := leasetest.Answer(t, firstSent(x.Start(time.Unix(1000, 0))), dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) {
+	now := time.Unix(1000, 0)
+	change := func(m *dhcpv4.DHCPv4) {
 		for code, value := range options {
 			m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(code), []byte(value)))
 		}
-	})
-	m, err := lease.ParseReply(raw, x.Client.Identities[0], x.XID)
-	if err != nil || m == nil {
-		t.Fatalf("%v, %v", m, err)
 	}
-	l, notes, err := lease.ParseLease(m, want)
-	if err != nil {
-		t.Fatal(err)
+	offer := leasetest.Answer(t, firstSent(x.Start(now)), dhcpv4.MessageTypeOffer, change)
+	request := firstSent(x.Receive(now, heard(offer)))
+	if request == nil {
+		t.Fatal("the offer is not taken")
 	}
-	return l, strings.Join(notes, "; ")
+	o := x.Receive(now, heard(leasetest.Answer(t, request, dhcpv4.MessageTypeAck, change)))
+	if o.Lease == nil {
+		t.Fatalf("no lease: %s", o.Note)
+	}
+	return *o.Lease, o.Note
 }
 
 // The limit of sethostname(2) is that of the first label.
 func TestLeaseLongHostname(t *testing.T) {
 	const long = "node7.compute.datacenter-frankfurt-1.internal.cloud.long-example-company.com"
-	l, note := leaseWith(t, lease.Expected{}, map[uint8]string{12: long})
+	l, note := leaseWith(t, map[uint8]string{12: long})
 	s := Config{}.State(Addressing{Method: lease.MethodDHCP}, link.Device{Name: "eth0"}, l)
 	if note != "" || s.Hostname != "node7" || s.Domain != strings.TrimPrefix(long, "node7.") {
 		t.Errorf("host %q, domain %q, note %q", s.Hostname, s.Domain, note)

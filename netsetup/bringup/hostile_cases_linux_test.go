@@ -11,6 +11,12 @@ import (
 	"github.com/nodisk/nodisk/netsetup/lease"
 )
 
+// Where fields are in a message of BOOTP (RFC 951 section 3).
+const (
+	offsetXID    = 4
+	offsetCookie = 236
+)
+
 // A badServer misbehaves, and in the end does what a good one does.
 type badServer struct {
 	// script makes the answers, for the network of the case.
@@ -257,7 +263,7 @@ func badServers() map[string]badServer {
 						whole := reply(server, m, kindAck)
 						var all [][]byte
 						// Without its end an option is longer than what is left.
-						for n := lease.OffsetCookie + 4 + 3 + 1; n < lease.OffsetCookie+4+3+6+6; n++ {
+						for n := offsetCookie + 4 + 3 + 1; n < offsetCookie+4+3+6+6; n++ {
 							all = append(all, whole[:n])
 						}
 						return append(all, whole)
@@ -344,7 +350,7 @@ func rubbish(server netip.Prefix) script {
 				if m.MessageType() == kindDiscover {
 					all = append(all, mutated(whole, 0, len(whole)), whole[:r.IntN(len(whole))])
 				} else {
-					all = append(all, mutated(reply(server, m, kindAck), lease.OffsetXID, lease.OffsetXID+4), mutated(reply(server, m, kindNak), lease.OffsetXID, lease.OffsetXID+4))
+					all = append(all, mutated(reply(server, m, kindAck), offsetXID, offsetXID+4), mutated(reply(server, m, kindNak), offsetXID, offsetXID+4))
 				}
 			}
 		}

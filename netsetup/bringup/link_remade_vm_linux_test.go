@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/link"
@@ -46,7 +48,7 @@ func TestKernelLinksMadeAgain(t *testing.T) {
 	whole := func(what, bond, vlan string) {
 		t.Helper()
 		eventually(t, what, func() bool {
-			if _, err := link.InterfaceIndex("vlan5"); err != nil {
+			if _, err := netlink.LinkByName("vlan5"); err != nil {
 				return false // not made again yet
 			}
 			addrs := strings.Join(show(t, "vlan5"), "\n")

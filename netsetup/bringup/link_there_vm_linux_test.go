@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/nodisk/nodisk/internal/cmdline"
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/link"
@@ -18,8 +20,9 @@ import (
 // kernel that has it built in.
 func defaultBond(t *testing.T, name string) {
 	t.Helper()
-	bond := link.MadeLink{Name: name, Kind: "bond"}
-	if err := link.Make(bond, func() error { return link.Add(bond) }); err != nil {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	if err := netlink.LinkAdd(netlink.NewLinkBond(attrs)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { remove(t, name) })

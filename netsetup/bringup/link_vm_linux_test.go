@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
@@ -35,8 +36,9 @@ const nlaTypeMask = 0x3fff
 // dummy makes an interface that can be a port.
 func dummy(t *testing.T, name string) link.Device {
 	t.Helper()
-	dev := link.MadeLink{Name: name, Kind: "dummy"}
-	if err := link.Make(dev, func() error { return link.Add(dev) }); err != nil {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	if err := netlink.LinkAdd(&netlink.Dummy{LinkAttrs: attrs}); err != nil {
 		t.Fatalf("make %s: %v", name, err)
 	}
 	t.Cleanup(func() { remove(t, name) })
@@ -45,13 +47,11 @@ func dummy(t *testing.T, name string) link.Device {
 
 func remove(t *testing.T, dev string) {
 	t.Helper()
-	index, err := link.InterfaceIndex(dev)
+	l, err := netlink.LinkByName(dev)
 	if err != nil {
 		return // gone with another one
 	}
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	if err := link.Request(unix.RTM_DELLINK, 0, msg); err != nil {
+	if err := netlink.LinkDel(l); err != nil {
 		t.Errorf("remove %s: %v", dev, err)
 	}
 }
@@ -89,13 +89,13 @@ func sysfs(dev, file string) string {
 // toldData are the attributes of a bond as the kernel tells them.
 func toldData(t *testing.T, dev string) map[int]string {
 	t.Helper()
-	index, err := link.InterfaceIndex(dev)
+	l, err := netlink.LinkByName(dev)
 	if err != nil {
 		t.Fatal(err)
 	}
 	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
+	msg.Index = int32(l.Attrs().Index)
 	req.AddData(msg)
 	answer, err := req.Execute(unix.NETLINK_ROUTE, 0)
 	if err != nil || len(answer) != 1 {
@@ -223,7 +223,7 @@ func addresses(t *testing.T, list string) string {
 // A port that joins a bond in use, in every mode: it is taken in, and the
 // primary one becomes active.
 func TestKernelLatePort(t *testing.T) {
-	for mode := range strings.FieldsSeq(link.BondModes) {
+	for mode := range strings.FieldsSeq("balance-rr active-backup balance-xor broadcast 802.3ad balance-tlb balance-alb") {
 		t.Run(mode, func(t *testing.T) {
 			first, late := dummy(t, "eth0"), dummy(t, "eth1")
 			options := "mode=" + mode

@@ -8,12 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/nodisk/nodisk/internal/cmdline"
-	"github.com/nodisk/nodisk/internal/testenv"
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/lease"
 	"github.com/nodisk/nodisk/netsetup/link"
@@ -228,38 +226,6 @@ func TestWireDHCPv6SourcePorts(t *testing.T) {
 	}
 }
 
-// What has the name already is looked at: it becomes what is wanted, or the error
-// says what it is.
-func TestLinkThere(t *testing.T) {
-	if !inNamespace(t) {
-		return
-	}
-	newCable(t, "eth0", macA, prefix(serverNet))
-	// As others make it: with a spanning tree, which forwards after 30 s.
-	if err := link.Add(link.MadeLink{Name: "br0", Kind: "bridge", Data: map[int][]byte{link.BridgeSTPState: link.U32(1)}}); err != nil {
-		testenv.Missing(t, "bridge: "+err.Error())
-	}
-	for range 2 {
-		if err := (link.Kernel{}).BridgeAdd(link.BridgeAdd{Name: "br0", Addr: macA}); err != nil {
-			t.Fatal(err)
-		}
-		have, err := link.ReadLink("br0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for attr, what := range map[int]string{link.BridgeForwardDelay: "forward delay", link.BridgeSTPState: "STP"} {
-			if diff := cmp.Diff(link.U32(0), have.Data[attr]); diff != "" || have.Kind != "bridge" {
-				t.Errorf("%s of %s (-want +got):\n%s", what, have.Kind, diff)
-			}
-		}
-	}
-	err := (link.Kernel{}).BridgeAdd(link.BridgeAdd{Name: "eth0", Addr: macA})
-	const want = "eth0 exists already and is of the kind veth: choose another name for the bridge"
-	if err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
-	}
-}
-
 // A bridge and its port have the MTU of the bridge's lease: what is sent is not
 // dropped on the way.
 func TestUpBridgeMTU(t *testing.T) {
@@ -327,7 +293,7 @@ func TestUpRestores6(t *testing.T) {
 	}
 	newCable6(t, "eth0", macSix, "2001:db8:1::1/64")
 	read := func(name string) string {
-		b, err := os.ReadFile(link.Sysctl6 + "/conf/" + name)
+		b, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,7 @@ type bootp struct {
 // newBOOTP has one identity of the client, a hardware address of 6 bytes: BOOTP
 // knows no identifiers. The device is one that is identified.
 func newBOOTP(c Client, d link.Device, xid uint32) asker {
-	c.Identities = ClientID("none").Identities(d)
+	c.Identities = ClientID("none").identities(d)
 	b := &bootp{c, xid}
 	return asker{via: ChannelDHCP, name: "BOOTP", asks: c.Identities[0].chaddr, question: b.question, answer: b.answer}
 }
@@ -39,17 +39,17 @@ const bootpCookie = "\x63\x82\x53\x63\xff"
 
 func (b *bootp) answer(raw []byte) (*Lease, []string, error) {
 	switch {
-	case len(raw) < OffsetCookie:
+	case len(raw) < offsetCookie:
 		return nil, nil, nil
-	case len(raw) < OffsetCookie+4 || string(raw[OffsetCookie:OffsetCookie+4]) != bootpCookie[:4]:
+	case len(raw) < offsetCookie+4 || string(raw[offsetCookie:offsetCookie+4]) != bootpCookie[:4]:
 		// A vendor field of another kind, or none.
-		raw = append(raw[:OffsetCookie:OffsetCookie], bootpCookie...)
+		raw = append(raw[:offsetCookie:offsetCookie], bootpCookie...)
 	default:
 		// Servers of RFC 951 fill the field up with zeros, without an end; what follows an end is
 		// not read.
 		raw = append(slices.Clip(raw), bootpCookie[4:]...)
 	}
-	m, err := ParseReply(raw, b.client.Identities[0], b.xid)
+	m, err := parseReply(raw, b.client.Identities[0], b.xid)
 	if m == nil || m.Options.Has(dhcpv4.OptionDHCPMessageType) {
 		return nil, nil, err
 	}
@@ -57,7 +57,7 @@ func (b *bootp) answer(raw []byte) (*Lease, []string, error) {
 	if a, _ := netip.AddrFromSlice(m.YourIPAddr.To4()); a.IsValid() {
 		want.Bits = classBits(a, want.Bits)
 	}
-	l, notes, err := ParseLease(m, want)
+	l, notes, err := parseLease(m, want)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -89,8 +89,8 @@ func AutoForms() []ClientID {
 	return []ClientID{"flexboot", "guid", "infiniband", "mac", "rfc4361", "hwaddr"}
 }
 
-// Identities are those by which a device asks: several for "auto" on InfiniBand, otherwise one.
-func (id ClientID) Identities(d link.Device) []Identity {
+// identities are those by which a device asks: several for "auto" on InfiniBand, otherwise one.
+func (id ClientID) identities(d link.Device) []Identity {
 	if id == "" {
 		id = "auto"
 	}
@@ -116,7 +116,7 @@ func (id ClientID) IdentitiesOf(devices []link.Device) []Identity {
 		if !d.Identified() {
 			continue
 		}
-		for _, i := range id.Identities(d) {
+		for _, i := range id.identities(d) {
 			if !slices.ContainsFunc(
 				all,
 				func(o Identity) bool { return o.String() == i.String() && o.chaddr == i.chaddr },

@@ -42,7 +42,7 @@ type phase int
 const (
 	phaseInit       phase = iota + 1 // waits for its time to (re)start
 	phaseSelecting                   // DISCOVER sent
-	PhaseRequesting                  // REQUEST sent
+	phaseRequesting                  // REQUEST sent
 	phaseBound
 	phaseRenewing  // asks the server that gave the lease
 	phaseRebinding // asks any server
@@ -76,12 +76,12 @@ type Client struct {
 // An Exchange gets one lease by DHCP, and renews it.
 type Exchange struct {
 	Pacing
-	Client Client
+	client Client
 	newXID func() uint32
 
-	Phase phase
-	// XID is the transaction of the first identity; that of the next is higher by one, and so on.
-	XID    uint32
+	phase phase
+	// xid is the transaction of the first identity; that of the next is higher by one, and so on.
+	xid    uint32
 	chosen int // the identity of the offer
 	begun  time.Time
 	// secs is the time since then that the last DISCOVER gave. A REQUEST gives the same (RFC 2131
@@ -116,7 +116,7 @@ var (
 
 // NewExchange asks for an address as one client.
 func NewExchange(c Client, newXID func() uint32) *Exchange {
-	return &Exchange{Pacing: NewPacing(c.Addr), Client: c, newXID: newXID}
+	return &Exchange{Pacing: NewPacing(c.Addr), client: c, newXID: newXID}
 }
 
 // Channels is DHCP alone.
@@ -132,8 +132,8 @@ func (x *Exchange) Start(now time.Time) Outcome {
 
 // discover sends the first DISCOVER of a transaction.
 func (x *Exchange) discover(now time.Time) Outcome {
-	x.Phase = phaseSelecting
-	x.XID = x.newXID()
+	x.phase = phaseSelecting
+	x.xid = x.newXID()
 	x.offer, x.spare = nil, nil
 	x.server = netip.Addr{}
 	x.sent = 0
@@ -144,18 +144,18 @@ func (x *Exchange) discover(now time.Time) Outcome {
 func (x *Exchange) transmit(now time.Time) Outcome {
 	x.at = now.Add(x.Backoff(x.sent))
 	x.sent++
-	switch x.Phase {
-	case PhaseRequesting:
+	switch x.phase {
+	case phaseRequesting:
 		x.requests++
-		return broadcastOf(x.Client.request(x.chosen, x.transaction(), x.secs, x.offer))
+		return broadcastOf(x.client.request(x.chosen, x.transaction(), x.secs, x.offer))
 	case phaseRenewing, phaseRebinding:
 		return x.ask(now)
 	default:
 		x.discovers++
 		x.secs = now.Sub(x.begun)
 		var o Outcome
-		for i := range x.Client.Identities {
-			o = o.and(broadcastOf(x.Client.discover(i, x.XID+uint32(i), x.secs)))
+		for i := range x.client.Identities {
+			o = o.and(broadcastOf(x.client.discover(i, x.xid+uint32(i), x.secs)))
 		}
 		return o
 	}
@@ -166,7 +166,7 @@ func broadcastOf(m *dhcpv4.DHCPv4) Outcome {
 }
 
 // transaction is that of the chosen identity.
-func (x *Exchange) transaction() uint32 { return x.XID + uint32(x.chosen) }
+func (x *Exchange) transaction() uint32 { return x.xid + uint32(x.chosen) }
 
 // Deadline is when the next message is due, or the lease ends.
 func (x *Exchange) Deadline() time.Time { return x.at }
@@ -174,15 +174,15 @@ func (x *Exchange) Deadline() time.Time { return x.at }
 // Tick is called when the deadline has come.
 func (x *Exchange) Tick(now time.Time) Outcome {
 	switch {
-	case x.Phase == 0 || x.at.IsZero() || now.Before(x.at):
+	case x.phase == 0 || x.at.IsZero() || now.Before(x.at):
 		return Outcome{}
-	case x.Phase == phaseInit:
+	case x.phase == phaseInit:
 		return x.discover(now)
-	case x.Phase >= phaseBound:
+	case x.phase >= phaseBound:
 		return x.prolong(now)
-	case x.Phase == phaseSelecting && x.spare != nil && !x.spareTaken():
+	case x.phase == phaseSelecting && x.spare != nil && !x.spareTaken():
 		return x.take(now, x.spareOf, x.spare, x.spareFrom)
-	case x.Phase == PhaseRequesting && x.sent >= MaxRequests:
+	case x.phase == phaseRequesting && x.sent >= MaxRequests:
 		x.shunned = x.server
 		note := fmt.Sprintf(
 			"%s offered an address and does not confirm it (%s sent), asking again",
@@ -200,7 +200,7 @@ func (x *Exchange) Tick(now time.Time) Outcome {
 // Hear sends the first DISCOVER again when the queue is certainly open, if it has not been
 // answered: it may have been lost on our own side.
 func (x *Exchange) Hear(now time.Time, e link.News) Outcome {
-	if !e.Running || x.sent != 1 || x.Phase != phaseSelecting {
+	if !e.Running || x.sent != 1 || x.phase != phaseSelecting {
 		return Outcome{}
 	}
 	return x.transmit(now)
@@ -209,13 +209,13 @@ func (x *Exchange) Hear(now time.Time, e link.News) Outcome {
 // Receive takes a DHCP message.
 func (x *Exchange) Receive(now time.Time, p Packet) Outcome {
 	which := x.chosen
-	if x.Phase == phaseSelecting {
+	if x.phase == phaseSelecting {
 		which = x.addressee(p.Payload)
 	}
-	if which >= len(x.Client.Identities) {
+	if which >= len(x.client.Identities) {
 		return Outcome{} // nobody has asked
 	}
-	m, err := ParseReply(p.Payload, x.Client.Identities[which], x.XID+uint32(which))
+	m, err := parseReply(p.Payload, x.client.Identities[which], x.xid+uint32(which))
 	switch {
 	case m == nil && err == nil:
 		return Outcome{} // for someone else
@@ -223,24 +223,24 @@ func (x *Exchange) Receive(now time.Time, p Packet) Outcome {
 		return x.refuse("%v", err)
 	}
 	server := serverOf(m)
-	asked := x.Phase == PhaseRequesting || x.Phase == phaseRenewing || x.Phase == phaseRebinding
+	asked := x.phase == phaseRequesting || x.phase == phaseRenewing || x.phase == phaseRebinding
 	// A NAK or ACK names its server (RFC 2131 table 3); one of another server is not for this
 	// request.
-	if asked && x.Phase != phaseRebinding && server.IsValid() && server != x.server {
+	if asked && x.phase != phaseRebinding && server.IsValid() && server != x.server {
 		return Outcome{}
 	}
 	switch t := m.MessageType(); {
-	case x.Phase == phaseSelecting && t == dhcpv4.MessageTypeOffer:
-		l, _, err := ParseLease(m, x.Client.Expected)
+	case x.phase == phaseSelecting && t == dhcpv4.MessageTypeOffer:
+		l, _, err := parseLease(m, x.client.Expected)
 		if err != nil {
 			return x.refuse("offer of %s refused: %v", sender(server, m), err)
 		}
-		if err := x.Client.judged(l); err != nil {
+		if err := x.client.judged(l); err != nil {
 			return x.refuse("%v", err)
 		}
 		// What another interface seems to have is asked for once that has not got it after all:
 		// by then this would no longer be an answer.
-		if server == x.shunned || x.Client.elsewhere(l, which) {
+		if server == x.shunned || x.client.elsewhere(l, which) {
 			x.spare, x.spareOf, x.spareFrom = m, which, p.From
 			if server != x.shunned {
 				x.refused = fmt.Sprintf(
@@ -255,10 +255,10 @@ func (x *Exchange) Receive(now time.Time, p Packet) Outcome {
 	case asked && t == dhcpv4.MessageTypeNak:
 		return x.nak(now, m)
 	case asked && t == dhcpv4.MessageTypeAck,
-		x.Phase == phaseSelecting && t == dhcpv4.MessageTypeAck && x.Client.Rapid &&
+		x.phase == phaseSelecting && t == dhcpv4.MessageTypeAck && x.client.Rapid &&
 			m.Options.Has(dhcpv4.OptionRapidCommit):
 		return x.acknowledged(now, which, m, p.From)
-	case x.Phase == phaseBound && t == dhcpv4.MessageTypeAck && m.Options.Has(dhcpv4.OptionRapidCommit):
+	case x.phase == phaseBound && t == dhcpv4.MessageTypeAck && m.Options.Has(dhcpv4.OptionRapidCommit):
 		return x.spurn(server, m, p.From)
 	}
 	return Outcome{}
@@ -266,7 +266,7 @@ func (x *Exchange) Receive(now time.Time, p Packet) Outcome {
 
 // take asks for the address of an offer.
 func (x *Exchange) take(now time.Time, which int, offer *dhcpv4.DHCPv4, from link.HardwareAddr) Outcome {
-	x.Phase = PhaseRequesting
+	x.phase = phaseRequesting
 	x.chosen, x.offer, x.next = which, offer, from
 	x.server = serverOf(offer)
 	x.sent = 0
@@ -277,13 +277,13 @@ func (x *Exchange) take(now time.Time, which int, offer *dhcpv4.DHCPv4, from lin
 
 // acknowledged takes the lease of an ACK.
 func (x *Exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from link.HardwareAddr) Outcome {
-	l, notes, err := ParseLease(m, x.Client.Expected)
-	held := x.Phase == phaseRenewing || x.Phase == phaseRebinding
+	l, notes, err := parseLease(m, x.client.Expected)
+	held := x.phase == phaseRenewing || x.phase == phaseRebinding
 	if err == nil && !held {
-		err = x.Client.judged(l)
+		err = x.client.judged(l)
 	}
 	switch {
-	case err != nil && x.Phase == phaseSelecting:
+	case err != nil && x.phase == phaseSelecting:
 		o := x.refuse("lease of %s refused: %v", sender(l.Server, m), err)
 		if l.Addr.IsValid() {
 			o = o.and(x.spurn(l.Server, m, from))
@@ -297,14 +297,14 @@ func (x *Exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from
 		x.wait(now)
 		return o
 	}
-	x.Phase = phaseBound
+	x.phase = phaseBound
 	x.chosen, x.offer, x.server, x.next = which, m, l.Server, from
 	x.hold(now, l)
 	if held {
 		return Outcome{}
 	}
 	o := Outcome{Lease: &l, Note: phrase.Sentence(notes)}
-	if who := x.Client.Identities[x.chosen]; len(x.Client.Identities) > 1 {
+	if who := x.client.Identities[x.chosen]; len(x.client.Identities) > 1 {
 		o.Told = "the DHCP server knows client-id " + who.String()
 	}
 	return o
@@ -313,10 +313,10 @@ func (x *Exchange) acknowledged(now time.Time, which int, m *dhcpv4.DHCPv4, from
 // addressee finds by the transaction which identity a message is for; the first if it is for
 // none.
 func (x *Exchange) addressee(raw []byte) int {
-	if len(raw) < OffsetXID+4 {
+	if len(raw) < offsetXID+4 {
 		return 0
 	}
-	if i := binary.BigEndian.Uint32(raw[OffsetXID:]) - x.XID; i < uint32(len(x.Client.Identities)) {
+	if i := binary.BigEndian.Uint32(raw[offsetXID:]) - x.xid; i < uint32(len(x.client.Identities)) {
 		return int(i)
 	}
 	return 0
@@ -346,7 +346,7 @@ func (x *Exchange) nak(now time.Time, m *dhcpv4.DHCPv4) Outcome {
 		why = ": " + phrase.Clip(s)
 	}
 	what := "refused its own offer"
-	held := x.Phase != PhaseRequesting
+	held := x.phase != phaseRequesting
 	if held {
 		what = "does not renew the lease"
 	}
@@ -368,7 +368,7 @@ func (x *Exchange) again(now time.Time, o Outcome) Outcome {
 
 // wait leaves the transaction and starts a new one later.
 func (x *Exchange) wait(now time.Time) {
-	x.Phase = phaseInit
+	x.phase = phaseInit
 	x.at = now.Add(x.Backoff(x.naks))
 	x.naks++
 }
@@ -382,7 +382,7 @@ const waitDecline = 10 * time.Second
 // out of use, and a node must not wait 10 s for another node's mistake. If
 // that happens again, it does wait.
 func (x *Exchange) decline(now time.Time, a netip.Addr, holder link.HardwareAddr) Outcome {
-	if x.offer == nil || x.Phase < PhaseRequesting {
+	if x.offer == nil || x.phase < phaseRequesting {
 		return Outcome{}
 	}
 	again := x.naks > 0
@@ -391,7 +391,7 @@ func (x *Exchange) decline(now time.Time, a netip.Addr, holder link.HardwareAddr
 		hint = "; if something on this link answers for every address, write nodisk.arp-probe=0"
 	}
 	o := x.refuse("%s leased %s, which %s uses already: declined%s", x.server, a, holder, hint)
-	o.Send = broadcastOf(x.Client.decline(x.chosen, x.newXID(), x.offer)).Send
+	o.Send = broadcastOf(x.client.decline(x.chosen, x.newXID(), x.offer)).Send
 	o = x.again(now, o)
 	if again {
 		x.at = now.Add(waitDecline)
@@ -403,7 +403,7 @@ func (x *Exchange) decline(now time.Time, a netip.Addr, holder link.HardwareAddr
 func (x *Exchange) Waiting(now time.Time) string {
 	after := phrase.Seconds(now.Sub(x.begun))
 	switch {
-	case x.Phase == PhaseRequesting:
+	case x.phase == phaseRequesting:
 		text := fmt.Sprintf(
 			"%s offered %s but has not confirmed it after %s (%s sent)",
 			x.server,
@@ -411,12 +411,12 @@ func (x *Exchange) Waiting(now time.Time) string {
 			after,
 			phrase.Count(x.requests, "REQUEST"),
 		)
-		if others := len(x.Client.Identities) - 1; others > 0 {
+		if others := len(x.client.Identities) - 1; others > 0 {
 			text += fmt.Sprintf(
 				": it may still be looking for free addresses for %d other client-ids (dnsmasq pings each for 3 s "+
 					"without no-ping): write nodisk.dhcp.clientid=%s",
 				others,
-				x.Client.Identities[x.chosen].form,
+				x.client.Identities[x.chosen].form,
 			)
 		}
 		return text
@@ -432,7 +432,7 @@ func (x *Exchange) Waiting(now time.Time) string {
 			"no DHCP answer after %s (%s sent, carrier up): check that a DHCP server serves this network, %s",
 			after,
 			phrase.Count(x.discovers, "DISCOVER"),
-			x.Client.check(),
+			x.client.check(),
 		)
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/insomniacslk/dhcp/iana"
 )
 
-// OptionInitiatorName is 203 in the site-specific range; iPXE calls it
+// optionInitiatorName is 203 in the site-specific range; iPXE calls it
 // initiator-iqn. The library has no name for it.
-const OptionInitiatorName = dhcpv4.GenericOptionCode(203)
+const optionInitiatorName = dhcpv4.GenericOptionCode(203)
 
 // maxMessage is an Ethernet frame's worth of DHCP: MTU less IP and UDP headers.
 // Without it servers stop at 576 bytes (RFC 2131 section 2) and leave options
@@ -125,24 +125,24 @@ func (c Client) release(who int, xid uint32, ack *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 
 
 // Offsets of RFC 2131 figure 1.
 const (
-	OffsetHType  = 1
-	OffsetXID    = 4
-	OffsetCHAddr = 28
+	offsetHType  = 1
+	offsetXID    = 4
+	offsetCHAddr = 28
 	offsetSName  = 44
 	offsetFile   = 108
-	OffsetCookie = 236
+	offsetCookie = 236
 )
 
-// ParseReply reads a message. It returns nil without an error for a message of
+// parseReply reads a message. It returns nil without an error for a message of
 // another transaction or another client, and an error for one of ours that
 // cannot be read.
-func ParseReply(raw []byte, d Identity, xid uint32) (*dhcpv4.DHCPv4, error) {
-	if len(raw) < OffsetCookie || raw[0] != byte(dhcpv4.OpcodeBootReply) ||
-		binary.BigEndian.Uint32(raw[OffsetXID:]) != xid {
+func parseReply(raw []byte, d Identity, xid uint32) (*dhcpv4.DHCPv4, error) {
+	if len(raw) < offsetCookie || raw[0] != byte(dhcpv4.OpcodeBootReply) ||
+		binary.BigEndian.Uint32(raw[offsetXID:]) != xid {
 		return nil, nil
 	}
 	// Without chaddr (RFC 4390) the transaction must do, and option 61 below.
-	if raw[OffsetHType] != d.hwType || !bytes.HasPrefix(raw[OffsetCHAddr:offsetSName], []byte(d.chaddr)) {
+	if raw[offsetHType] != d.hwType || !bytes.HasPrefix(raw[offsetCHAddr:offsetSName], []byte(d.chaddr)) {
 		return nil, nil
 	}
 	m, err := dhcpv4.FromBytes(raw)
@@ -152,7 +152,7 @@ func ParseReply(raw []byte, d Identity, xid uint32) (*dhcpv4.DHCPv4, error) {
 	// RFC 2131 section 4.1: options may go on in file, then in sname.
 	if o := m.Options.Get(dhcpv4.OptionOptionOverload); len(o) == 1 {
 		if o[0]&1 != 0 {
-			err = m.Options.FromBytes(raw[offsetFile:OffsetCookie])
+			err = m.Options.FromBytes(raw[offsetFile:offsetCookie])
 		}
 		if err == nil && o[0]&2 != 0 {
 			err = m.Options.FromBytes(raw[offsetSName:offsetFile])

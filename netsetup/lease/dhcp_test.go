@@ -90,7 +90,7 @@ func TestExchangeRefuses(t *testing.T) {
 			x := testExchange()
 			raw := leasetest.Answer(t, firstSent(x.Start(now)), dhcpv4.MessageTypeOffer, tt.change)
 			if name == "no cookie" {
-				raw[OffsetCookie] = 0
+				raw[offsetCookie] = 0
 			}
 			o := x.Receive(now, heard(raw))
 			if o.Send != nil || o.Lease != nil || !strings.Contains(o.Note, tt.note) || (tt.note == "") != (o.Note == "") {
@@ -103,7 +103,7 @@ func TestExchangeRefuses(t *testing.T) {
 	}
 	t.Run("mask of ip=", func(t *testing.T) {
 		x := testExchange()
-		x.Client.Bits = 20
+		x.client.Bits = 20
 		o := x.Receive(now, heard(leasetest.Answer(t, firstSent(x.Start(now)), dhcpv4.MessageTypeOffer, func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionSubnetMask) })))
 		if o.Send == nil {
 			t.Errorf("refused although ip= has the mask: %+v", o)
@@ -197,7 +197,7 @@ func TestExchangeUnconfirmed(t *testing.T) {
 // within a quarter of the plan, and never stop.
 func TestBackoff(t *testing.T) {
 	times := func(a link.HardwareAddr) (sums []time.Duration) {
-		x := NewExchange(Client{Addr: a, Identities: ClientID("").Identities(link.Device{Type: link.HwEthernet, Addr: a})}, func() uint32 { return 1 })
+		x := NewExchange(Client{Addr: a, Identities: ClientID("").identities(link.Device{Type: link.HwEthernet, Addr: a})}, func() uint32 { return 1 })
 		now := time.Unix(1000, 0)
 		start := now
 		x.Start(now)
@@ -241,11 +241,11 @@ func TestParseLeaseOptions(t *testing.T) {
 	// Overloaded: the root-path begins in file and goes on in sname.
 	copy(raw[offsetFile:], "\x11\x06iscsi:\xff")
 	copy(raw[offsetSName:], "\x11\x0810.0.0.9\xff")
-	m, err := ParseReply(raw, x.Client.Identities[0], x.XID)
+	m, err := parseReply(raw, x.client.Identities[0], x.xid)
 	if err != nil || m == nil {
 		t.Fatalf("%v, %v", m, err)
 	}
-	l, notes, err := ParseLease(m, Expected{})
+	l, notes, err := parseLease(m, Expected{})
 	if err != nil || len(notes) > 0 {
 		t.Fatal(notes, err)
 	}
@@ -266,7 +266,7 @@ func TestParseLeaseOptions(t *testing.T) {
 	m.UpdateOption(dhcpv4.OptHostName("-rf"))
 	m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionInterfaceMTU, []byte{0, 20}))
 	m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionClasslessStaticRoute, []byte{24, 1}))
-	l, notes, err = ParseLease(m, Expected{})
+	l, notes, err = parseLease(m, Expected{})
 	if err != nil || len(notes) != 4 || l.Domain != "" || l.Hostname != "" || l.MTU != 0 || l.Gateway != addr("10.77.0.1") {
 		t.Errorf("%q, %v, %+v", notes, err, l)
 	}

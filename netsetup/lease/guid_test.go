@@ -40,7 +40,7 @@ func TestClientID(t *testing.T) {
 		{"hex:0a0b", ethernet, []string{"hex 0a:0b 1 52:54:00:12:34:56"}},
 	} {
 		var got []string
-		for _, d := range tt.id.Identities(tt.d) {
+		for _, d := range tt.id.identities(tt.d) {
 			got = append(got, d.String()+" "+map[uint8]string{link.HwEthernet: "1 ", link.HwInfiniBand: "32 "}[d.hwType]+d.chaddr.String())
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {

@@ -29,7 +29,7 @@ const (
 
 func testExchange() *Exchange {
 	xid := uint32(0x1000)
-	return NewExchange(Client{Addr: macA, Identities: ClientID("").Identities(link.Device{Type: link.HwEthernet, Addr: macA}), Vendor: "nodisk"}, func() uint32 { xid++; return xid })
+	return NewExchange(Client{Addr: macA, Identities: ClientID("").identities(link.Device{Type: link.HwEthernet, Addr: macA}), Vendor: "nodisk"}, func() uint32 { xid++; return xid })
 }
 
 // heard is a datagram of a server.
@@ -56,11 +56,11 @@ func leaseWith(t *testing.T, want Expected, options map[uint8]string) (Lease, st
 			m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(code), []byte(value)))
 		}
 	})
-	m, err := ParseReply(raw, x.Client.Identities[0], x.XID)
+	m, err := parseReply(raw, x.client.Identities[0], x.xid)
 	if err != nil || m == nil {
 		t.Fatalf("%v, %v", m, err)
 	}
-	l, notes, err := ParseLease(m, want)
+	l, notes, err := parseLease(m, want)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,14 +15,14 @@ type Holder interface {
 
 // Holds is the lease, or the offer that has been asked for.
 func (x *Exchange) Holds() (a netip.Prefix, who Identity, slow bool) {
-	if x.Phase < PhaseRequesting || x.offer == nil {
+	if x.phase < phaseRequesting || x.offer == nil {
 		return netip.Prefix{}, Identity{}, false
 	}
-	l, _, err := ParseLease(x.offer, x.Client.Expected)
+	l, _, err := parseLease(x.offer, x.client.Expected)
 	if err != nil {
 		return netip.Prefix{}, Identity{}, false
 	}
-	return l.Addr, x.Client.Identities[x.chosen], x.Phase == PhaseRequesting && x.sent > 1
+	return l.Addr, x.client.Identities[x.chosen], x.phase == phaseRequesting && x.sent > 1
 }
 
 // Holds is what the inner protocol holds.
@@ -49,8 +49,8 @@ func (c Client) elsewhere(l Lease, which int) bool {
 
 // spareTaken reports whether what is kept in reserve is another interface's.
 func (x *Exchange) spareTaken() bool {
-	l, _, err := ParseLease(x.spare, x.Client.Expected)
-	return err == nil && x.Client.elsewhere(l, x.spareOf)
+	l, _, err := parseLease(x.spare, x.client.Expected)
+	return err == nil && x.client.elsewhere(l, x.spareOf)
 }
 
 // Same reports whether a server takes both for one client: it goes by option 61,

@@ -14,7 +14,7 @@ import (
 func TestExchangeRapidCommit(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := testExchange()
-	x.Client.Rapid = true
+	x.client.Rapid = true
 	discover := firstSent(x.Start(now))
 	if !discover.Options.Has(dhcpv4.OptionRapidCommit) {
 		t.Fatalf("no option 80 in %v", discover)

@@ -107,9 +107,9 @@ type Expected struct {
 	Six bool
 }
 
-// ParseLease reads an OFFER or ACK. An error means that the answer is of no use, a note that part
+// parseLease reads an OFFER or ACK. An error means that the answer is of no use, a note that part
 // of it is not.
-func ParseLease(m *dhcpv4.DHCPv4, want Expected) (l Lease, notes []string, err error) {
+func parseLease(m *dhcpv4.DHCPv4, want Expected) (l Lease, notes []string, err error) {
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	bits := want.Bits
 
@@ -177,7 +177,7 @@ func ParseLease(m *dhcpv4.DHCPv4, want Expected) (l Lease, notes []string, err e
 	// All of it may be long: the node's name is only the first label.
 	l.Hostname = text(dhcpv4.OptionHostName, "host name", link.ValidName)
 	l.setDomains(m, note)
-	l.InitiatorName = text(OptionInitiatorName, "initiator name", InitiatorName)
+	l.InitiatorName = text(optionInitiatorName, "initiator name", InitiatorName)
 	if raw := m.Options.Get(dhcpv4.OptionInterfaceMTU); len(raw) == 2 {
 		switch mtu := int(binary.BigEndian.Uint16(raw)); {
 		case mtu < link.MinMTU:

@@ -140,7 +140,7 @@ func TestExchangeTwoRapid(t *testing.T) {
 		"the same":        {"10.77.0.23", ""},
 	} {
 		x := testExchange()
-		x.Client.Rapid = true
+		x.client.Rapid = true
 		discover := firstSent(x.Start(now))
 		rapid := func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionRapidCommit, nil)) }
 		if o := x.Receive(now, heard(leasetest.Answer(t, discover, dhcpv4.MessageTypeAck, rapid))); o.Lease == nil {
@@ -154,7 +154,7 @@ func TestExchangeTwoRapid(t *testing.T) {
 		if m := firstSent(o); m != nil {
 			got = m.MessageType().String() + " " + m.ClientIPAddr.String() + " " + m.ServerIdentifier().String()
 		}
-		if got != tt.want || o.Lease != nil || x.Phase != phaseBound || x.server != addr("10.77.0.1") {
+		if got != tt.want || o.Lease != nil || x.phase != phaseBound || x.server != addr("10.77.0.1") {
 			t.Errorf("%s: %q, %+v", name, got, o)
 		}
 	}
@@ -166,9 +166,9 @@ func TestExchangeRapidUnfit(t *testing.T) {
 	now := time.Unix(1000, 0)
 	for elsewhere, want := range map[bool]string{false: "RELEASE 10.77.0.23 10.77.0.1", true: ""} {
 		x := testExchange()
-		x.Client.Rapid = true
-		x.Client.Judge = func(Lease) error { return errors.New("no root path") }
-		x.Client.Taken = func(l Lease, _ Identity) bool { return elsewhere && l.Addr.Addr() == addr("10.77.0.23") }
+		x.client.Rapid = true
+		x.client.Judge = func(Lease) error { return errors.New("no root path") }
+		x.client.Taken = func(l Lease, _ Identity) bool { return elsewhere && l.Addr.Addr() == addr("10.77.0.23") }
 		discover := firstSent(x.Start(now))
 		o := x.Receive(now, heard(leasetest.Answer(t, discover, dhcpv4.MessageTypeAck, func(m *dhcpv4.DHCPv4) {
 			m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionRapidCommit, nil))
@@ -177,7 +177,7 @@ func TestExchangeRapidUnfit(t *testing.T) {
 		if m := firstSent(o); m != nil {
 			got = m.MessageType().String() + " " + m.ClientIPAddr.String() + " " + m.ServerIdentifier().String()
 		}
-		if got != want || o.Lease != nil || x.Phase != phaseSelecting || !strings.Contains(o.Note, "no root path") {
+		if got != want || o.Lease != nil || x.phase != phaseSelecting || !strings.Contains(o.Note, "no root path") {
 			t.Errorf("%v: %q, %+v", elsewhere, got, o)
 		}
 	}
@@ -188,7 +188,7 @@ func TestBOOTPWithoutEnd(t *testing.T) {
 	q := testQuery(MethodBOOTP, eth0)
 	now := time.Unix(1000, 0)
 	raw := bootReply(t, q.Start(now).Send[0].Payload, nil)
-	raw = append(raw[:OffsetCookie+4:OffsetCookie+4], "\x01\x04\xff\xff\xff\x00\x03\x04\x0a\x4d\x00\x01"...)
+	raw = append(raw[:offsetCookie+4:offsetCookie+4], "\x01\x04\xff\xff\xff\x00\x03\x04\x0a\x4d\x00\x01"...)
 	raw = append(raw, make([]byte, 300-len(raw))...)
 	o := q.Receive(now, heard(raw))
 	if o.Lease == nil || o.Lease.Addr != prefix("10.77.0.23/24") || o.Lease.Gateway != addr("10.77.0.1") {

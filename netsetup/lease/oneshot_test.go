@@ -89,9 +89,9 @@ func TestBOOTP(t *testing.T) {
 	}{
 		"full":               {func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptRootPath("/srv/node7")) }, nil, &full, ""},
 		"lease time":         {func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptIPAddressLeaseTime(time.Hour)) }, nil, &forever, ""},
-		"no vendor field":    {nil, func(b []byte) []byte { clear(b[OffsetCookie:]); return b }, &plain, ""},
-		"cut behind file":    {nil, func(b []byte) []byte { return b[:OffsetCookie] }, &plain, ""},
-		"another's cookie":   {nil, func(b []byte) []byte { copy(b[OffsetCookie:], "CMU\x00"); return b }, &plain, ""},
+		"no vendor field":    {nil, func(b []byte) []byte { clear(b[offsetCookie:]); return b }, &plain, ""},
+		"cut behind file":    {nil, func(b []byte) []byte { return b[:offsetCookie] }, &plain, ""},
+		"another's cookie":   {nil, func(b []byte) []byte { copy(b[offsetCookie:], "CMU\x00"); return b }, &plain, ""},
 		"DHCP":               {func(m *dhcpv4.DHCPv4) { m.UpdateOption(dhcpv4.OptMessageType(dhcpv4.MessageTypeOffer)) }, nil, nil, ""},
 		"another's":          {func(m *dhcpv4.DHCPv4) { m.ClientHWAddr = net.HardwareAddr(macB) }, nil, nil, ""},
 		"another's question": {func(m *dhcpv4.DHCPv4) { m.TransactionID[0]++ }, nil, nil, ""},
@@ -250,13 +250,13 @@ func FuzzBOOTP(f *testing.F) {
 	m.UpdateOption(dhcpv4.OptSubnetMask(net.CIDRMask(24, 32)))
 	m.UpdateOption(dhcpv4.OptRootPath("/srv/node7"))
 	f.Add(m.ToBytes())
-	f.Add(m.ToBytes()[:OffsetCookie])
-	f.Add(m.ToBytes()[:OffsetCookie+3])
+	f.Add(m.ToBytes()[:offsetCookie])
+	f.Add(m.ToBytes()[:offsetCookie+3])
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if len(raw) > OffsetCookie {
-			raw[0], raw[OffsetHType] = 2, link.HwEthernet
-			copy(raw[OffsetXID:], "\x00\x00\x10\x01")
-			copy(raw[OffsetCHAddr:], macA)
+		if len(raw) > offsetCookie {
+			raw[0], raw[offsetHType] = 2, link.HwEthernet
+			copy(raw[offsetXID:], "\x00\x00\x10\x01")
+			copy(raw[offsetCHAddr:], macA)
 		}
 		before := string(raw)
 		l, _, err := testQuery(MethodBOOTP, eth0).askers[0].answer(raw)

@@ -40,9 +40,9 @@ func (x *Exchange) prolong(now time.Time) Outcome {
 		o.Lost = true
 		return o.and(x.Start(now))
 	case !now.Before(x.rebind):
-		x.Phase = phaseRebinding
+		x.phase = phaseRebinding
 	default:
-		x.Phase = phaseRenewing
+		x.phase = phaseRenewing
 	}
 	return x.transmit(now)
 }
@@ -51,20 +51,20 @@ func (x *Exchange) prolong(now time.Time) Outcome {
 // left is the time of the next one.
 func (x *Exchange) ask(now time.Time) Outcome {
 	until := x.rebind
-	if x.Phase == phaseRebinding {
+	if x.phase == phaseRebinding {
 		until = x.expire
 	}
 	x.at = now.Add(until.Sub(now) / 2)
 	if until.Sub(now) < leastRenew {
 		x.at = until
 	}
-	x.XID = x.newXID()
+	x.xid = x.newXID()
 	x.begun = now
-	m := x.Client.renewal(x.chosen, x.transaction(), x.offer)
+	m := x.client.renewal(x.chosen, x.transaction(), x.offer)
 	o := broadcastOf(m)
 	src, _ := netip.AddrFromSlice(m.ClientIPAddr.To4())
 	o.Send[0].Src = src
-	if x.Phase == phaseRenewing {
+	if x.phase == phaseRenewing {
 		o.Send[0].Dst, o.Send[0].To = x.server, x.next
 	}
 	o.Send[0].What = fmt.Sprintf("REQUEST for more time of %s", src)
@@ -74,7 +74,7 @@ func (x *Exchange) ask(now time.Time) Outcome {
 // Release returns the message that gives the lease back, none if no server can
 // have one for us. One that is only requested may have been committed already.
 func (x *Exchange) Release() []Message {
-	if x.Phase < PhaseRequesting || x.offer == nil {
+	if x.phase < phaseRequesting || x.offer == nil {
 		return nil
 	}
 	return []Message{x.releaseOf(x.server, x.offer, x.next)}
@@ -84,10 +84,10 @@ func (x *Exchange) Release() []Message {
 // does (RFC 4039 section 3.2), and is not wanted: it is of no use, or another server was quicker.
 // It keeps what this node lives on: servers that share their leases give the same address.
 func (x *Exchange) spurn(server netip.Addr, m *dhcpv4.DHCPv4, from link.HardwareAddr) Outcome {
-	if !server.IsValid() || x.Phase == phaseBound && (server == x.server || m.YourIPAddr.Equal(x.offer.YourIPAddr)) {
+	if !server.IsValid() || x.phase == phaseBound && (server == x.server || m.YourIPAddr.Equal(x.offer.YourIPAddr)) {
 		return Outcome{}
 	}
-	if l, _, err := ParseLease(m, x.Client.Expected); err == nil && x.Client.elsewhere(l, x.chosen) {
+	if l, _, err := parseLease(m, x.client.Expected); err == nil && x.client.elsewhere(l, x.chosen) {
 		return Outcome{}
 	}
 	return Outcome{Send: []Message{x.releaseOf(server, m, from)}}
@@ -95,7 +95,7 @@ func (x *Exchange) spurn(server netip.Addr, m *dhcpv4.DHCPv4, from link.Hardware
 
 // releaseOf gives the lease of an ACK back to its server.
 func (x *Exchange) releaseOf(server netip.Addr, ack *dhcpv4.DHCPv4, to link.HardwareAddr) Message {
-	m := x.Client.release(x.chosen, x.newXID(), ack)
+	m := x.client.release(x.chosen, x.newXID(), ack)
 	src, _ := netip.AddrFromSlice(m.ClientIPAddr.To4())
 	return Message{Via: ChannelDHCP, What: "RELEASE", Payload: m.ToBytes(), Src: src, Dst: server, To: to}
 }

@@ -7,7 +7,7 @@ type Listener interface {
 }
 
 // Unanswered reports whether several messages have had no answer.
-func (x *Exchange) Unanswered() bool { return x.Phase == phaseSelecting && x.refused == "" }
+func (x *Exchange) Unanswered() bool { return x.phase == phaseSelecting && x.refused == "" }
 
 // Unanswered reports whether several messages have had no answer.
 func (q *Oneshot) Unanswered() bool { return q.refused == "" }

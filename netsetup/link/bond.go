@@ -36,7 +36,7 @@ func (b Bond) On(name string) bool {
 
 // Mode is the mode as a set.
 func (b Bond) Mode() uint8 {
-	return 1 << max(0, slices.Index(strings.Fields(BondModes), b.Option("mode")))
+	return 1 << max(0, slices.Index(strings.Fields(bondModes), b.Option("mode")))
 }
 
 // LeaveOut takes out the options that would have no effect: the kernel refuses most of them,

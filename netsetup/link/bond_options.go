@@ -41,7 +41,7 @@ const (
 
 // What options take (Documentation/networking/bonding.rst).
 const (
-	BondModes = "balance-rr active-backup balance-xor broadcast 802.3ad balance-tlb balance-alb"
+	bondModes = "balance-rr active-backup balance-xor broadcast 802.3ad balance-tlb balance-alb"
 	offOn     = "off on"
 	maxInt    = 1<<31 - 1
 )
@@ -70,7 +70,7 @@ type BondOptionRow struct {
 // BondTable returns the options. Those of ports come last.
 func BondTable() []BondOptionRow {
 	return []BondOptionRow{
-		{Name: "mode", Attr: 1, size: 1, Kind: bondWord, Modes: modeAny, words: BondModes},
+		{Name: "mode", Attr: 1, size: 1, Kind: bondWord, Modes: modeAny, words: bondModes},
 		{Name: "miimon", Attr: 3, size: 4, Kind: bondNumber, Modes: modeAny, max: maxInt},
 		{
 			Name:  "updelay",
@@ -358,7 +358,7 @@ func (o BondOptionRow) Example() string {
 // ModeWords lists the modes of an option.
 func (o BondOptionRow) ModeWords() string {
 	var words []string
-	for i, word := range strings.Fields(BondModes) {
+	for i, word := range strings.Fields(bondModes) {
 		if o.Modes&(1<<i) != 0 {
 			words = append(words, word)
 		}

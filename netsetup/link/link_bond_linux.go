@@ -21,15 +21,15 @@ import (
 // nothing about an option that it does not know (rtnl_newlink reads the attributes of a kind
 // without being strict).
 func (Kernel) BondAdd(b BondAdd) error {
-	want := MadeLink{Name: b.Name, Kind: "bond", Data: BondData(b.Options)}
-	err := Make(want, func() error { return Add(want) })
+	want := madeLink{Name: b.Name, Kind: "bond", Data: BondData(b.Options)}
+	err := makeLink(want, func() error { return addLink(want) })
 	switch {
 	case errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("%w: this kernel does not have one of the options, or not that value of it", err)
 	case err != nil:
 		return err
 	}
-	have, err := ReadLink(b.Name)
+	have, err := readLink(b.Name)
 	if err != nil {
 		return fmt.Errorf("read options of %s: %w", b.Name, err)
 	}
@@ -38,7 +38,7 @@ func (Kernel) BondAdd(b BondAdd) error {
 
 // adoptable checks whether a bond that is there can be changed: with ports its mode is fixed
 // (bond_option_mode_set), and it cannot be changed while the bond is up, which is taken care of.
-func adoptable(have MadeLink, change map[int][]byte) error {
+func adoptable(have madeLink, change map[int][]byte) error {
 	if _, ok := change[nl.IFLA_BOND_MODE]; !ok || have.Kind != "bond" {
 		return nil
 	}
@@ -95,7 +95,7 @@ func BondData(options []BondOption) map[int][]byte {
 			case 2:
 				data[int(o.Attr)] = u16(uint16(v))
 			default:
-				data[int(o.Attr)] = U32(v)
+				data[int(o.Attr)] = u32(v)
 			}
 		}
 	}
@@ -160,7 +160,7 @@ func (o BondOptionRow) text(value []byte) string {
 
 // BondSet tells the bond of a port by its index.
 func (Kernel) BondSet(s BondSet) error {
-	port, err := InterfaceIndex(s.Port)
+	port, err := interfaceIndex(s.Port)
 	if err != nil {
 		return err
 	}
@@ -168,5 +168,5 @@ func (Kernel) BondSet(s BondSet) error {
 	if s.Option == "active_slave" {
 		attr = nl.IFLA_BOND_ACTIVE_SLAVE
 	}
-	return infoChange(s.Bond, Info("bond", map[int][]byte{attr: U32(port)}))
+	return infoChange(s.Bond, Info("bond", map[int][]byte{attr: u32(port)}))
 }

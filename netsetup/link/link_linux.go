@@ -14,14 +14,14 @@ import (
 // Attributes of the kinds of links (include/uapi/linux/if_link.h) that package nl does not name.
 // Those of bonds are in bondTable and in link_bond_linux.go.
 const (
-	BridgeForwardDelay = 1 // IFLA_BR_FORWARD_DELAY
-	BridgeSTPState     = 5 // IFLA_BR_STP_STATE
+	bridgeForwardDelay = 1 // IFLA_BR_FORWARD_DELAY
+	bridgeSTPState     = 5 // IFLA_BR_STP_STATE
 )
 
-// Request sends a change that the library has no call for, and waits for the kernel's answer.
+// request sends a change that the library has no call for, and waits for the kernel's answer.
 // As with its calls, each request has a socket of its own with a deadline of a minute
 // (SocketTimeoutTv of package nl).
-func Request(kind, flags int, body nl.NetlinkRequestData, attrs ...*nl.RtAttr) error {
+func request(kind, flags int, body nl.NetlinkRequestData, attrs ...*nl.RtAttr) error {
 	req := nl.NewNetlinkRequest(kind, flags|unix.NLM_F_ACK)
 	req.AddData(body)
 	for _, a := range attrs {
@@ -37,19 +37,19 @@ func Request(kind, flags int, body nl.NetlinkRequestData, attrs ...*nl.RtAttr) e
 // with an index that means renaming, which a link that is up refuses before Linux 6.2 (EBUSY of
 // dev_change_name).
 func infoChange(dev string, info *nl.RtAttr) error {
-	index, err := InterfaceIndex(dev)
+	index, err := interfaceIndex(dev)
 	if err != nil {
 		return err
 	}
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(index)
-	return Request(unix.RTM_NEWLINK, 0, msg, info)
+	return request(unix.RTM_NEWLINK, 0, msg, info)
 }
 
 // linkOf is a device in the form of the library. It has the index: for a link with only a name,
 // each call of the library would first ask for all that the kernel knows about it.
 func linkOf(dev string) (netlink.Link, error) {
-	index, err := InterfaceIndex(dev)
+	index, err := interfaceIndex(dev)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (Kernel) RouteSet(r Route) error {
 
 // routeOf is a route in the form of the library.
 func routeOf(r Route) (*netlink.Route, error) {
-	index, err := InterfaceIndex(r.Dev)
+	index, err := interfaceIndex(r.Dev)
 	if err != nil {
 		return nil, err
 	}
@@ -173,11 +173,11 @@ func Info(kind string, data map[int][]byte) *nl.RtAttr {
 
 func u16(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
 
-// U32 is a number of an attribute, in the byte order of the machine.
-func U32(v int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
+// u32 is a number of an attribute, in the byte order of the machine.
+func u32(v int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
 
 // madeAttrs are the attributes of a link that is to be made.
-func madeAttrs(l MadeLink) netlink.LinkAttrs {
+func madeAttrs(l madeLink) netlink.LinkAttrs {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.ParentIndex = l.Name, l.Parent
 	return attrs
@@ -185,12 +185,12 @@ func madeAttrs(l MadeLink) netlink.LinkAttrs {
 
 // ChildAdd makes an IPoIB device of a P_Key on another one.
 func (Kernel) ChildAdd(c ChildAdd) error {
-	parent, err := InterfaceIndex(c.Parent)
+	parent, err := interfaceIndex(c.Parent)
 	if err != nil {
 		return err
 	}
-	l := MadeLink{Name: c.Name, Kind: "ipoib", Parent: parent, Data: map[int][]byte{nl.IFLA_IPOIB_PKEY: u16(c.PKey)}}
-	return Make(l, func() error { return netlink.LinkAdd(&netlink.IPoIB{LinkAttrs: madeAttrs(l), Pkey: c.PKey}) })
+	l := madeLink{Name: c.Name, Kind: "ipoib", Parent: parent, Data: map[int][]byte{nl.IFLA_IPOIB_PKEY: u16(c.PKey)}}
+	return makeLink(l, func() error { return netlink.LinkAdd(&netlink.IPoIB{LinkAttrs: madeAttrs(l), Pkey: c.PKey}) })
 }
 
 // LinkMode sets datagram or connected mode of an IPoIB device.
@@ -204,24 +204,24 @@ func (Kernel) LinkMode(s SetMode) error {
 
 // VLANAdd makes a VLAN.
 func (Kernel) VLANAdd(v VLANAdd) error {
-	parent, err := InterfaceIndex(v.Link)
+	parent, err := interfaceIndex(v.Link)
 	if err != nil {
 		return err
 	}
-	l := MadeLink{Name: v.Name, Kind: "vlan", Parent: parent, Data: map[int][]byte{nl.IFLA_VLAN_ID: u16(uint16(v.ID))}}
-	return Make(l, func() error { return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: madeAttrs(l), VlanId: v.ID}) })
+	l := madeLink{Name: v.Name, Kind: "vlan", Parent: parent, Data: map[int][]byte{nl.IFLA_VLAN_ID: u16(uint16(v.ID))}}
+	return makeLink(l, func() error { return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: madeAttrs(l), VlanId: v.ID}) })
 }
 
 // BridgeAdd makes a bridge. The library's Bridge has neither spanning tree nor forward delay.
 func (Kernel) BridgeAdd(b BridgeAdd) error {
-	data := map[int][]byte{BridgeForwardDelay: U32(0), BridgeSTPState: U32(0)}
-	l := MadeLink{Name: b.Name, Kind: "bridge", Data: data}
-	return Make(l, func() error { return Add(l, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr))) })
+	data := map[int][]byte{bridgeForwardDelay: u32(0), bridgeSTPState: u32(0)}
+	l := madeLink{Name: b.Name, Kind: "bridge", Data: data}
+	return makeLink(l, func() error { return addLink(l, nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(b.Addr))) })
 }
 
 // LinkMaster makes a device a port of a bond or bridge.
 func (Kernel) LinkMaster(s SetMaster) error {
-	master, err := InterfaceIndex(s.Master)
+	master, err := interfaceIndex(s.Master)
 	if err != nil {
 		return err
 	}
@@ -232,8 +232,8 @@ func (Kernel) LinkMaster(s SetMaster) error {
 	return netlink.LinkSetMasterByIndex(port, master)
 }
 
-// InterfaceIndex is the number by which netlink knows a device.
-func InterfaceIndex(dev string) (int, error) { return ask(dev, unix.SIOCGIFINDEX) }
+// interfaceIndex is the number by which netlink knows a device.
+func interfaceIndex(dev string) (int, error) { return ask(dev, unix.SIOCGIFINDEX) }
 
 // LinkType is the hardware type of a device (ARPHRD_*). It is returned in a struct sockaddr,
 // which begins with it (netdevice(7)).

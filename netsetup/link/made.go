@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// A MadeLink is a link with no bus device behind it: one that is to be made, or one that the
+// A madeLink is a link with no bus device behind it: one that is to be made, or one that the
 // kernel has. For an adapter only the name is set.
-type MadeLink struct {
+type madeLink struct {
 	Name   string
 	Kind   string         // IFLA_INFO_KIND: bond, vlan, bridge, ipoib
 	Parent int            // IFLA_LINK, the index; 0 for none
@@ -18,7 +18,7 @@ type MadeLink struct {
 // adopt returns the attributes that turn the link at hand into the one that is wanted, none if it
 // is that already. The error says why it cannot become that: it is something else which has the
 // name.
-func (want MadeLink) adopt(have MadeLink) (change map[int][]byte, err error) {
+func (want madeLink) adopt(have madeLink) (change map[int][]byte, err error) {
 	what := "the " + want.Kind
 	if have.Kind != want.Kind {
 		is := "an adapter"

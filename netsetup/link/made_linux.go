@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Make makes a link by add, or changes an existing one of that name to be the same: an earlier
+// makeLink makes a link by add, or changes an existing one of that name to be the same: an earlier
 // attempt has made it, or the kernel has (the module bonding makes bond0 as it loads, unless it
 // is told max_bonds=0; bond_init of drivers/net/bonding/bond_main.c).
-func Make(want MadeLink, add func() error) error {
+func makeLink(want madeLink, add func() error) error {
 	err := add()
 	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	have, err := ReadLink(want.Name)
+	have, err := readLink(want.Name)
 	switch {
 	case errors.Is(err, unix.ENODEV):
 		// vlan_check_real_dev of net/8021q/vlan.c
@@ -31,10 +31,10 @@ func Make(want MadeLink, add func() error) error {
 	if err := adoptable(have, change); err != nil {
 		return err
 	}
-	if stp, ok := change[BridgeSTPState]; ok && want.Kind == "bridge" {
+	if stp, ok := change[bridgeSTPState]; ok && want.Kind == "bridge" {
 		// Before the forward delay, which with a spanning tree cannot be 0 and
 		// in one message comes first (br_changelink of net/bridge/br_netlink.c).
-		err = infoChange(want.Name, Info(want.Kind, map[int][]byte{BridgeSTPState: stp}))
+		err = infoChange(want.Name, Info(want.Kind, map[int][]byte{bridgeSTPState: stp}))
 	}
 	if err == nil {
 		err = infoChange(want.Name, Info(want.Kind, change))
@@ -45,46 +45,46 @@ func Make(want MadeLink, add func() error) error {
 	return nil
 }
 
-// Add makes a link of a kind some of whose attributes the library does not
+// addLink makes a link of a kind some of whose attributes the library does not
 // know (RTM_NEWLINK of rtnetlink(7)).
-func Add(l MadeLink, attrs ...*nl.RtAttr) error {
+func addLink(l madeLink, attrs ...*nl.RtAttr) error {
 	attrs = append(attrs, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(l.Name)), Info(l.Kind, l.Data))
-	return Request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, nl.NewIfInfomsg(unix.AF_UNSPEC), attrs...)
+	return request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, nl.NewIfInfomsg(unix.AF_UNSPEC), attrs...)
 }
 
-// ReadLink asks for a link by its name. The error of one that is not there is ENODEV. It keeps
+// readLink asks for a link by its name. The error of one that is not there is ENODEV. It keeps
 // the attributes as they are: the library reads only some of a bond's, and of a bridge's not
 // those that matter here.
-func ReadLink(name string) (MadeLink, error) {
-	index, err := InterfaceIndex(name)
+func readLink(name string) (madeLink, error) {
+	index, err := interfaceIndex(name)
 	if err != nil {
-		return MadeLink{}, err
+		return madeLink{}, err
 	}
 	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(index)
 	req.AddData(msg)
-	req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, U32(skipStats)))
+	req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, u32(skipStats)))
 	answer, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
 	if err != nil {
-		return MadeLink{}, err
+		return madeLink{}, err
 	}
 	for _, b := range answer {
 		if l, ok := parseMade(b); ok {
 			return l, nil
 		}
 	}
-	return MadeLink{}, unix.ENODEV
+	return madeLink{}, unix.ENODEV
 }
 
 // parseMade reads the body of RTM_NEWLINK: struct ifinfomsg and attributes
 // (rtnetlink(7)).
-func parseMade(b []byte) (l MadeLink, ok bool) {
+func parseMade(b []byte) (l madeLink, ok bool) {
 	d, ok := parseLink(b)
 	if !ok {
-		return MadeLink{}, false
+		return madeLink{}, false
 	}
-	l = MadeLink{Name: d.Name, Parent: d.Parent, Up: d.Up, Data: map[int][]byte{}}
+	l = madeLink{Name: d.Name, Parent: d.Parent, Up: d.Up, Data: map[int][]byte{}}
 	attributes(b[unix.SizeofIfInfomsg:], func(kind uint16, info []byte) {
 		if kind != unix.IFLA_LINKINFO {
 			return

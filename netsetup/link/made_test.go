@@ -8,22 +8,22 @@ import (
 
 // What is there already becomes what is wanted, or is named.
 func TestAdopt(t *testing.T) {
-	bond := MadeLink{Name: "x", Kind: "bond", Data: map[int][]byte{1: {1}, 3: {100, 0, 0, 0}}}
-	vlan := MadeLink{Name: "x", Kind: "vlan", Parent: 2, Data: map[int][]byte{1: {5, 0}}}
-	child := MadeLink{Name: "x", Kind: "ipoib", Parent: 2, Data: map[int][]byte{1: {1, 0x80}}}
+	bond := madeLink{Name: "x", Kind: "bond", Data: map[int][]byte{1: {1}, 3: {100, 0, 0, 0}}}
+	vlan := madeLink{Name: "x", Kind: "vlan", Parent: 2, Data: map[int][]byte{1: {5, 0}}}
+	child := madeLink{Name: "x", Kind: "ipoib", Parent: 2, Data: map[int][]byte{1: {1, 0x80}}}
 	for name, tt := range map[string]struct {
-		want, have MadeLink
+		want, have madeLink
 		change     map[int][]byte
 		err        string
 	}{
-		"the same":         {bond, MadeLink{Kind: "bond", Data: map[int][]byte{1: {1}, 3: {100, 0, 0, 0}, 4: {0}}}, map[int][]byte{}, ""},
-		"another mode":     {bond, MadeLink{Kind: "bond", Data: map[int][]byte{1: {0}, 3: {100, 0, 0, 0}}}, map[int][]byte{1: {1}}, ""},
-		"an adapter":       {bond, MadeLink{}, nil, "x exists already and is an adapter: choose another name for the bond"},
-		"another kind":     {vlan, MadeLink{Kind: "bond"}, nil, "x exists already and is of the kind bond: choose another name for the vlan"},
+		"the same":         {bond, madeLink{Kind: "bond", Data: map[int][]byte{1: {1}, 3: {100, 0, 0, 0}, 4: {0}}}, map[int][]byte{}, ""},
+		"another mode":     {bond, madeLink{Kind: "bond", Data: map[int][]byte{1: {0}, 3: {100, 0, 0, 0}}}, map[int][]byte{1: {1}}, ""},
+		"an adapter":       {bond, madeLink{}, nil, "x exists already and is an adapter: choose another name for the bond"},
+		"another kind":     {vlan, madeLink{Kind: "bond"}, nil, "x exists already and is of the kind bond: choose another name for the vlan"},
 		"same VLAN":        {vlan, vlan, map[int][]byte{}, ""},
-		"another id":       {vlan, MadeLink{Kind: "vlan", Parent: 2, Data: map[int][]byte{1: {7, 0}}}, nil, "x exists already and has another number: choose another name for the vlan"},
-		"another parent":   {vlan, MadeLink{Kind: "vlan", Parent: 3, Data: vlan.Data}, nil, "x exists already and is made of another interface: choose another name for the vlan"},
-		"another P_Key":    {child, MadeLink{Kind: "ipoib", Parent: 2, Data: map[int][]byte{1: {2, 0x80}}}, nil, "x exists already and has another number: choose another name for the ipoib"},
+		"another id":       {vlan, madeLink{Kind: "vlan", Parent: 2, Data: map[int][]byte{1: {7, 0}}}, nil, "x exists already and has another number: choose another name for the vlan"},
+		"another parent":   {vlan, madeLink{Kind: "vlan", Parent: 3, Data: vlan.Data}, nil, "x exists already and is made of another interface: choose another name for the vlan"},
+		"another P_Key":    {child, madeLink{Kind: "ipoib", Parent: 2, Data: map[int][]byte{1: {2, 0x80}}}, nil, "x exists already and has another number: choose another name for the ipoib"},
 		"same P_Key child": {child, child, map[int][]byte{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,11 +25,11 @@ func (Kernel) RouteDel(r RouteDel) error {
 
 // RouterMetric sets the metric of routes that router advertisements bring.
 func (Kernel) RouterMetric(dev string, metric int) error {
-	return SetRouterMetric(Sysctl6, dev, metric)
+	return setRouterMetric(sysctl6, dev, metric)
 }
 
-// SetRouterMetric does it below root. A kernel without IPv6 takes no routes.
-func SetRouterMetric(root, dev string, metric int) error {
+// setRouterMetric does it below root. A kernel without IPv6 takes no routes.
+func setRouterMetric(root, dev string, metric int) error {
 	at := root + "/conf/" + dev
 	err := writeSetting(at+"/ra_defrtr_metric", strconv.Itoa(metric))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -246,7 +246,7 @@ func parseOption6(b []byte, e *News) (index int) {
 
 // Where the kernel has its IPv6 settings, and a machine its UUID.
 const (
-	Sysctl6     = "/proc/sys/net/ipv6"
+	sysctl6     = "/proc/sys/net/ipv6"
 	dmiUUID     = "/sys/class/dmi/id/product_uuid"
 	conf6       = "net.ipv6.conf."
 	switchItOff = "check sysctl settings, and ipv6.disable_ipv6 on the command line"
@@ -263,26 +263,26 @@ func (Kernel) ProductUUID() string {
 // switched on together). A boot has two or three checks one after the other; why it does not wait
 // is at firstRetransmit.
 func (Kernel) Hasten6(dev string) {
-	_ = os.WriteFile(Sysctl6+"/conf/"+dev+"/router_solicitation_delay", []byte("0"), 0)
+	_ = os.WriteFile(sysctl6+"/conf/"+dev+"/router_solicitation_delay", []byte("0"), 0)
 }
 
 // Restore6 undoes Hasten6.
 func (Kernel) Restore6(dev string) error {
 	const name = "router_solicitation_delay"
-	b, err := kernfile.ReadFile(Sysctl6 + "/conf/default/" + name)
+	b, err := kernfile.ReadFile(sysctl6 + "/conf/default/" + name)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(Sysctl6+"/conf/"+dev+"/"+name, b, 0)
+	return os.WriteFile(sysctl6+"/conf/"+dev+"/"+name, b, 0)
 }
 
 // NoRouters makes the kernel ignore router advertisements on a device.
 func (Kernel) NoRouters(dev string) error {
-	return os.WriteFile(Sysctl6+"/conf/"+dev+"/accept_ra", []byte("0"), 0)
+	return os.WriteFile(sysctl6+"/conf/"+dev+"/accept_ra", []byte("0"), 0)
 }
 
 // Obstacle6 says why the kernel does not do IPv6 on a device, empty if it does.
-func (Kernel) Obstacle6(dev string, ra bool) string { return obstacle6(Sysctl6, dev, ra) }
+func (Kernel) Obstacle6(dev string, ra bool) string { return obstacle6(sysctl6, dev, ra) }
 
 // obstacle6 reads the settings of a device below root.
 func obstacle6(root, dev string, ra bool) string {
