@@ -15,6 +15,7 @@ import (
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/lease/arp"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
@@ -166,7 +167,7 @@ func TestProbeAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = w.Close() }()
-	probe := (&lease.ARPPacket{HwType: link.HwEthernet, Op: lease.ARPRequest, Sender: macA, TargetIP: addr("10.77.0.5")}).Bytes()
+	probe := (&arp.Packet{HwType: link.HwEthernet, Op: arp.Request, Sender: macA, TargetIP: addr("10.77.0.5")}).Bytes()
 	best := time.Minute
 	for range 20 {
 		began := time.Now()
@@ -178,7 +179,7 @@ func TestProbeAnswered(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a, ok := lease.ParseARP(p.Payload, link.HwEthernet); ok && a.Op == lease.ARPReply && a.SenderIP == addr("10.77.0.5") {
+			if a, ok := arp.Parse(p.Payload, link.HwEthernet); ok && a.Op == arp.Reply && a.SenderIP == addr("10.77.0.5") {
 				if !p.Unicast {
 					t.Error("the answer was broadcast")
 				}
@@ -232,26 +233,26 @@ func TestKeepShared(t *testing.T) {
 	if s, err := n.Up(ctx); err != nil {
 		t.Fatal(s, err)
 	}
-	heard := func(what string, ok func(a lease.ARPPacket) bool) {
+	heard := func(what string, ok func(a arp.Packet) bool) {
 		t.Helper()
 		for {
 			p, err := w.Receive()
 			if err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
-			if a, is := lease.ParseARP(p.Payload, link.HwEthernet); is && ok(a) {
+			if a, is := arp.Parse(p.Payload, link.HwEthernet); is && ok(a) {
 				return
 			}
 		}
 	}
-	claim := func(a lease.ARPPacket) bool {
-		return a.Op == lease.ARPRequest && a.Sender == macA && a.SenderIP == addr("10.77.0.5") && a.TargetIP == a.SenderIP
+	claim := func(a arp.Packet) bool {
+		return a.Op == arp.Request && a.Sender == macA && a.SenderIP == addr("10.77.0.5") && a.TargetIP == a.SenderIP
 	}
-	heard("probe", func(a lease.ARPPacket) bool { return a.Probe() && a.Sender == macA && a.TargetIP == addr("10.77.0.5") })
+	heard("probe", func(a arp.Packet) bool { return a.Probe() && a.Sender == macA && a.TargetIP == addr("10.77.0.5") })
 	heard("announcement", claim)
 	done := make(chan error, 1)
 	go func() { done <- n.Keep(ctx) }()
-	thief := lease.ARPPacket{HwType: link.HwEthernet, Op: lease.ARPRequest, Sender: other, SenderIP: addr("10.77.0.5"), TargetIP: addr("10.77.0.5")}
+	thief := arp.Packet{HwType: link.HwEthernet, Op: arp.Request, Sender: other, SenderIP: addr("10.77.0.5"), TargetIP: addr("10.77.0.5")}
 	for range 3 {
 		if err := w.Send(lease.Message{Via: lease.ChannelARP, Payload: thief.Bytes()}); err != nil {
 			t.Fatal(err)
@@ -298,11 +299,11 @@ func (c *cable) answerRARP(ip string) {
 			if err != nil {
 				return
 			}
-			a, ok := lease.ParseARP(p.Payload, link.HwEthernet)
-			if !ok || a.Op != lease.RARPRequest {
+			a, ok := arp.Parse(p.Payload, link.HwEthernet)
+			if !ok || a.Op != arp.RARPRequest {
 				continue
 			}
-			reply := lease.ARPPacket{HwType: link.HwEthernet, Op: lease.RARPReply, Sender: d.Addr, SenderIP: addr("10.77.0.1"), Target: a.Target, TargetIP: addr(ip)}
+			reply := arp.Packet{HwType: link.HwEthernet, Op: arp.RARPReply, Sender: d.Addr, SenderIP: addr("10.77.0.1"), Target: a.Target, TargetIP: addr(ip)}
 			if err := w.Send(lease.Message{Via: lease.ChannelRARP, Payload: reply.Bytes(), To: p.From}); err != nil {
 				c.t.Errorf("answer: %v", err)
 			}

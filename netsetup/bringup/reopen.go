@@ -6,6 +6,7 @@ import (
 
 	"github.com/nodisk/nodisk/netsetup"
 	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/lease/arp"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
@@ -154,7 +155,7 @@ func (n *attachment) move() {
 	if a := n.job.NewAddr; a != "" {
 		d.Addr = a
 	}
-	if len(d.Addr) == lease.ARPAddrLen(d.Type) {
+	if len(d.Addr) == arp.AddrLen(d.Type) {
 		p.Dev = d
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nodisk/nodisk/netsetup/bringup/fakekernel"
 	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/lease/arp"
 	"github.com/nodisk/nodisk/netsetup/link"
 	"github.com/nodisk/nodisk/netsetup/link/linktest"
 )
@@ -83,8 +84,8 @@ func TestKeepWithOtherBroadcast(t *testing.T) {
 					d := k.Devices[tt.dev]
 					w := k.Wires[tt.dev][lease.ChannelARP]
 					k.Unlock()
-					other := lease.ARPPacket{
-						HwType: d.Type, Op: lease.ARPRequest, Sender: d.Addr[:len(d.Addr)-1] + "\x99",
+					other := arp.Packet{
+						HwType: d.Type, Op: arp.Request, Sender: d.Addr[:len(d.Addr)-1] + "\x99",
 						SenderIP: addr("10.77.0.23"), TargetIP: addr("10.77.0.1"),
 					}
 					w.Answers <- other.Bytes()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nodisk/nodisk/internal/phrase"
+	"github.com/nodisk/nodisk/netsetup/lease/arp"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
@@ -76,7 +77,7 @@ var _ Protocol = (*ACD)(nil)
 // NewACD checks that the address which a protocol gets is free, on links
 // that have ARP.
 func NewACD(inner Protocol, d link.Device, ours func(link.HardwareAddr) bool, via netip.Addr) Protocol {
-	if n := ARPAddrLen(d.Type); n == 0 || len(d.Addr) != n {
+	if n := arp.AddrLen(d.Type); n == 0 || len(d.Addr) != n {
 		return inner
 	}
 	return &ACD{inner: inner, Dev: d, ours: ours, via: via}
@@ -133,8 +134,8 @@ func (p *ACD) Receive(now time.Time, m Packet) Outcome {
 		p.pass(now, &o)
 		return o
 	}
-	a, ok := ParseARP(m.Payload, p.Dev.Type)
-	p.heard = open || ok && a.Op == ARPReply && m.Unicast
+	a, ok := arp.Parse(m.Payload, p.Dev.Type)
+	p.heard = open || ok && a.Op == arp.Reply && m.Unicast
 	switch {
 	case !ok || p.ours(a.Sender):
 	case p.mine != nil:
@@ -327,7 +328,7 @@ func (p *ACD) ask(o *Outcome) {
 const announcement = "announcement of"
 
 func (p *ACD) send(o *Outcome, what string, from, to netip.Addr) {
-	m := ARPPacket{HwType: p.Dev.Type, Op: ARPRequest, Sender: p.Dev.Addr, SenderIP: from, TargetIP: to}
+	m := arp.Packet{HwType: p.Dev.Type, Op: arp.Request, Sender: p.Dev.Addr, SenderIP: from, TargetIP: to}
 	o.Send = append(o.Send, Message{Via: ChannelARP, What: "ARP " + what + " " + to.String(), Payload: m.Bytes()})
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nodisk/nodisk/netsetup/lease/arp"
 )
 
 // Of several static addresses of one interface each is asked for, announced and
@@ -17,7 +19,7 @@ func TestProbedSeveralAddresses(t *testing.T) {
 		t.Error(got)
 	}
 	d.until(time.Millisecond)
-	d.arp(ARPReply, other, "192.168.50.5", "", true)
+	d.arp(arp.Reply, other, "192.168.50.5", "", true)
 	d.until(2 * time.Millisecond)
 	d.want(
 		"0s ARP probe for 10.77.0.5", "0s ARP probe for 10.77.0.6", "0s ARP probe for 192.168.50.5",
@@ -25,7 +27,7 @@ func TestProbedSeveralAddresses(t *testing.T) {
 	)
 	d.lines = nil
 	d.until(d.p.Deadline().Sub(d.begun))
-	d.arp(ARPRequest, other, "", "10.77.0.6", false) // another one probes for it, too
+	d.arp(arp.Request, other, "", "10.77.0.6", false) // another one probes for it, too
 	if len(d.lines) != 4 || !strings.Contains(d.lines[3], "10.77.0.6 is in use by") {
 		t.Errorf("%q", d.lines)
 	}
@@ -34,6 +36,6 @@ func TestProbedSeveralAddresses(t *testing.T) {
 	d.until(time.Second)
 	d.want("20ms ARP announcement of 10.77.0.5", "20ms ARP announcement of 10.77.0.6", "20ms ARP announcement of 192.168.50.5", "20ms lease 10.77.0.5/24")
 	d.lines = nil
-	d.arp(ARPReply, other, "10.77.0.6", "", false)
+	d.arp(arp.Reply, other, "10.77.0.6", "", false)
 	d.want("1s ARP announcement of 10.77.0.6", "1s note: 52:54:00:00:fe:99 also uses 10.77.0.6, the address of this node: connections of both will break; give one of them another address")
 }

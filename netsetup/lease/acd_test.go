@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/nodisk/nodisk/netsetup/lease/arp"
 	"github.com/nodisk/nodisk/netsetup/lease/leasetest"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
@@ -92,7 +93,7 @@ func (d *desk) dhcp(kind dhcpv4.MessageType, change ...func(*dhcpv4.DHCPv4)) {
 
 // arp is a packet from somebody.
 func (d *desk) arp(op uint16, from link.HardwareAddr, fromIP, toIP string, unicast bool) {
-	a := ARPPacket{HwType: d.hw.Type, Op: op, Sender: from}
+	a := arp.Packet{HwType: d.hw.Type, Op: op, Sender: from}
 	if fromIP != "" {
 		a.SenderIP = addr(fromIP)
 	}
@@ -122,7 +123,7 @@ func dhcpDesk(t *testing.T) *desk {
 func TestProbedDHCP(t *testing.T) {
 	d := dhcpDesk(t)
 	d.dhcp(dhcpv4.MessageTypeAck)
-	d.arp(ARPReply, other, "10.77.0.1", "", true)
+	d.arp(arp.Reply, other, "10.77.0.1", "", true)
 	if got := d.p.Waiting(d.now); got != "looking whether another node uses 10.77.0.23" {
 		t.Error(got)
 	}
@@ -165,12 +166,12 @@ func TestProbedConflict(t *testing.T) {
 		acked bool
 		arp   func(d *desk)
 	}{
-		"at the offer":        {false, func(d *desk) { d.arp(ARPReply, other, "10.77.0.23", "", true) }},
-		"at the lease":        {true, func(d *desk) { d.arp(ARPReply, other, "10.77.0.23", "", true) }},
-		"talks":               {true, func(d *desk) { d.arp(ARPRequest, other, "10.77.0.23", "10.77.0.99", false) }},
-		"announces itself":    {true, func(d *desk) { d.arp(ARPRequest, other, "10.77.0.23", "10.77.0.23", false) }},
-		"probes, too, offer":  {false, func(d *desk) { d.arp(ARPRequest, other, "", "10.77.0.23", false) }},
-		"probes, too, at ack": {true, func(d *desk) { d.arp(ARPRequest, other, "", "10.77.0.23", false) }},
+		"at the offer":        {false, func(d *desk) { d.arp(arp.Reply, other, "10.77.0.23", "", true) }},
+		"at the lease":        {true, func(d *desk) { d.arp(arp.Reply, other, "10.77.0.23", "", true) }},
+		"talks":               {true, func(d *desk) { d.arp(arp.Request, other, "10.77.0.23", "10.77.0.99", false) }},
+		"announces itself":    {true, func(d *desk) { d.arp(arp.Request, other, "10.77.0.23", "10.77.0.23", false) }},
+		"probes, too, offer":  {false, func(d *desk) { d.arp(arp.Request, other, "", "10.77.0.23", false) }},
+		"probes, too, at ack": {true, func(d *desk) { d.arp(arp.Request, other, "", "10.77.0.23", false) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := dhcpDesk(t)
@@ -186,14 +187,14 @@ func TestProbedConflict(t *testing.T) {
 			}
 			// Nothing of the old address is left: neither its time nor its holder.
 			d.lines = nil
-			d.arp(ARPReply, other, "10.77.0.23", "", true)
+			d.arp(arp.Reply, other, "10.77.0.23", "", true)
 			d.until(100 * time.Millisecond)
 			d.want()
 			// The next one is taken.
 			next := func(m *dhcpv4.DHCPv4) { m.YourIPAddr = []byte{10, 77, 0, 24} }
 			d.dhcp(dhcpv4.MessageTypeOffer, next)
 			d.dhcp(dhcpv4.MessageTypeAck, next)
-			d.arp(ARPReply, other, "10.77.0.1", "", true)
+			d.arp(arp.Reply, other, "10.77.0.1", "", true)
 			d.until(time.Second)
 			if d.lease == nil || d.lease.Addr != prefix("10.77.0.24/24") {
 				t.Errorf("%q", d.lines)
@@ -205,10 +206,10 @@ func TestProbedConflict(t *testing.T) {
 // The second conflict waits as long as RFC 2131 wants.
 func TestProbedConflictAgain(t *testing.T) {
 	d := dhcpDesk(t)
-	d.arp(ARPReply, other, "10.77.0.23", "", true)
+	d.arp(arp.Reply, other, "10.77.0.23", "", true)
 	d.dhcp(dhcpv4.MessageTypeOffer)
 	d.lines = nil
-	d.arp(ARPReply, other, "10.77.0.23", "", true)
+	d.arp(arp.Reply, other, "10.77.0.23", "", true)
 	d.until(15 * time.Second)
 	if len(d.lines) < 3 || d.lines[0] != "2ms DECLINE" || !strings.HasPrefix(d.lines[2], "10.002s DISCOVER") {
 		t.Errorf("%q", d.lines)
@@ -221,14 +222,14 @@ func TestProbedNoConflict(t *testing.T) {
 	d.ours = append(d.ours, macB)
 	d.dhcp(dhcpv4.MessageTypeAck)
 	d.lines = nil
-	d.arp(ARPReply, macA, "10.77.0.23", "", true)             // our kernel
-	d.arp(ARPRequest, macA, "", "10.77.0.23", false)          // our probe, back by another port of a bond
-	d.arp(ARPReply, macB, "10.77.0.23", "", true)             // our other interface on the same link
-	d.arp(ARPRequest, other, "", "10.77.0.23", true)          // a switch that wants to know whether we are there
-	d.arp(ARPRequest, other, "10.77.0.9", "10.77.0.23", true) // somebody who looks for us
-	d.arp(ARPRequest, other, "", "10.77.0.99", false)         // somebody else's probe
+	d.arp(arp.Reply, macA, "10.77.0.23", "", true)             // our kernel
+	d.arp(arp.Request, macA, "", "10.77.0.23", false)          // our probe, back by another port of a bond
+	d.arp(arp.Reply, macB, "10.77.0.23", "", true)             // our other interface on the same link
+	d.arp(arp.Request, other, "", "10.77.0.23", true)          // a switch that wants to know whether we are there
+	d.arp(arp.Request, other, "10.77.0.9", "10.77.0.23", true) // somebody who looks for us
+	d.arp(arp.Request, other, "", "10.77.0.99", false)         // somebody else's probe
 	d.take(d.p.Receive(d.now, Packet{Via: ChannelARP, Payload: []byte{0, 1}}))
-	d.arp(ARPRequest, other, "10.77.0.1", "10.77.0.99", false) // the gateway asks for somebody: it is there
+	d.arp(arp.Request, other, "10.77.0.1", "10.77.0.99", false) // the gateway asks for somebody: it is there
 	d.want()
 	d.until(time.Second)
 	d.want("21ms ARP announcement of 10.77.0.23", "21ms lease 10.77.0.23/24")
@@ -256,7 +257,7 @@ func TestProbedGateway(t *testing.T) {
 		d.start()
 		d.until(1020 * time.Millisecond)
 		d.lines = nil
-		d.arp(ARPReply, other, "10.77.0.1", "", true)
+		d.arp(arp.Reply, other, "10.77.0.1", "", true)
 		d.until(time.Minute)
 		d.want("1.02s ARP probe for 10.77.0.5", "1.04s ARP announcement of 10.77.0.5", "1.04s lease 10.77.0.5/24")
 	})
@@ -265,7 +266,7 @@ func TestProbedGateway(t *testing.T) {
 		d.dhcp(dhcpv4.MessageTypeAck)
 		d.until(700 * time.Millisecond)
 		d.lines = nil
-		d.arp(ARPReply, other, "10.77.0.1", "10.77.0.23", true)
+		d.arp(arp.Reply, other, "10.77.0.1", "10.77.0.23", true)
 		d.want("700ms ARP announcement of 10.77.0.23", "700ms lease 10.77.0.23/24")
 	})
 	t.Run("conflict behind it", func(t *testing.T) {
@@ -273,7 +274,7 @@ func TestProbedGateway(t *testing.T) {
 		d.dhcp(dhcpv4.MessageTypeAck)
 		d.until(700 * time.Millisecond)
 		d.lines = nil
-		d.arp(ARPReply, other, "10.77.0.23", "", true)
+		d.arp(arp.Reply, other, "10.77.0.23", "", true)
 		if len(d.lines) == 0 || d.lines[0] != "700ms DECLINE" {
 			t.Errorf("%q", d.lines)
 		}
@@ -300,7 +301,7 @@ func TestProbedGateway(t *testing.T) {
 			d.dhcp(dhcpv4.MessageTypeOffer, router)
 			d.dhcp(dhcpv4.MessageTypeAck, router)
 			if tt.asked != "" {
-				d.arp(ARPReply, other, tt.asked, "", true)
+				d.arp(arp.Reply, other, tt.asked, "", true)
 			}
 			d.until(20 * time.Millisecond)
 			text := strings.Join(d.lines, "\n")
@@ -317,10 +318,10 @@ func TestProbedShared(t *testing.T) {
 	d.dhcp(dhcpv4.MessageTypeAck, func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionRouter) })
 	d.until(time.Second)
 	d.lines = nil
-	d.arp(ARPRequest, other, "", "10.77.0.23", false) // it looks whether it is free; our kernel answers
+	d.arp(arp.Request, other, "", "10.77.0.23", false) // it looks whether it is free; our kernel answers
 	for _, at := range []time.Duration{1, 2, 60, 61, 122} {
 		d.until(at * time.Second)
-		d.arp(ARPReply, other, "10.77.0.23", "", false)
+		d.arp(arp.Reply, other, "10.77.0.23", "", false)
 	}
 	const note = "note: 52:54:00:00:fe:99 also uses 10.77.0.23, the address of this node: connections of both will break; give one of them another address"
 	d.want("1s ARP announcement of 10.77.0.23", "1s "+note, "1m1s ARP announcement of 10.77.0.23", "1m1s "+note,
@@ -332,8 +333,8 @@ func TestProbedStatic(t *testing.T) {
 	d := newDesk(t, eth0, NewFixed(l, macA), l.Gateway)
 	d.start()
 	d.until(time.Millisecond)
-	d.arp(ARPReply, other, "10.77.0.1", "", true)
-	d.arp(ARPReply, other, "10.77.0.5", "", true)
+	d.arp(arp.Reply, other, "10.77.0.1", "", true)
+	d.arp(arp.Reply, other, "10.77.0.5", "", true)
 	const busy = "10.77.0.5 is in use by 52:54:00:00:fe:99: check the client address of ip= here, and that machine; trying again until it is free"
 	d.want("0s ARP request for gateway 10.77.0.1", "0s ARP probe for 10.77.0.5", "1ms note: "+busy)
 	// It is tried again with the times of DHCP, until the holder is gone.
@@ -350,10 +351,10 @@ func TestProbedStatic(t *testing.T) {
 		if len(d.lines) != 2 || d.lease != nil {
 			t.Errorf("%q", d.lines)
 		}
-		d.arp(ARPReply, other, "10.77.0.5", "", true)
+		d.arp(arp.Reply, other, "10.77.0.5", "", true)
 	}
 	d.until(d.p.Deadline().Sub(d.begun))
-	d.arp(ARPReply, other, "10.77.0.1", "", true)
+	d.arp(arp.Reply, other, "10.77.0.1", "", true)
 	d.until(d.now.Sub(d.begun) + ProbeWait)
 	if d.lease == nil || d.lease.Gateway != l.Gateway || !d.p.Deadline().IsZero() {
 		t.Errorf("%q", d.lines)
@@ -374,7 +375,7 @@ func TestProbedRunning(t *testing.T) {
 	// What others broadcast comes in before the queue opens: it answers nothing.
 	d = newDesk(t, eth0, NewFixed(l, macA), netip.Addr{})
 	d.start()
-	d.arp(ARPRequest, other, "10.77.0.9", "10.77.0.8", false)
+	d.arp(arp.Request, other, "10.77.0.9", "10.77.0.8", false)
 	d.until(15 * time.Millisecond)
 	d.take(d.p.Hear(d.now, link.News{Running: true}))
 	d.want("0s ARP probe for 10.77.0.5", "15ms ARP probe for 10.77.0.5")
@@ -404,7 +405,7 @@ func TestProbedAfterGateway(t *testing.T) {
 	l := Lease{Addr: prefix("10.77.0.5/24"), Gateway: addr("10.77.0.1")}
 	d := newDesk(t, eth0, NewFixed(l, macA), l.Gateway)
 	d.start()
-	d.arp(ARPReply, other, "10.77.0.1", "", true)
+	d.arp(arp.Reply, other, "10.77.0.1", "", true)
 	d.until(time.Second)
 	d.want("0s ARP request for gateway 10.77.0.1", "0s ARP probe for 10.77.0.5",
 		"20ms ARP announcement of 10.77.0.5", "20ms lease 10.77.0.5/24")
@@ -418,7 +419,7 @@ func TestProbedInfiniBand(t *testing.T) {
 	d.p.(*ACD).ours = func(a link.HardwareAddr) bool { return a.Identifies(d.hw) }
 	d.start()
 	d.until(49 * time.Millisecond)
-	d.arp(ARPReply, "\x00\x00\x00\x51"+ipoibA[4:], "10.77.0.5", "", true)
+	d.arp(arp.Reply, "\x00\x00\x00\x51"+ipoibA[4:], "10.77.0.5", "", true)
 	if d.lease != nil {
 		t.Error("no wait for the path record")
 	}
@@ -426,7 +427,7 @@ func TestProbedInfiniBand(t *testing.T) {
 	d.want("0s ARP probe for 10.77.0.5", "50ms ARP announcement of 10.77.0.5", "50ms lease 10.77.0.5/24")
 	d = newDesk(t, d.hw, NewFixed(l, ipoibA), netip.Addr{})
 	d.start()
-	d.arp(ARPReply, ipoibB, "10.77.0.5", "", true)
+	d.arp(arp.Reply, ipoibB, "10.77.0.5", "", true)
 	if got := d.p.Waiting(d.now); !strings.HasPrefix(got, "10.77.0.5 is in use by 00:02:c9:03:00:00:20:41: ") {
 		t.Error(got)
 	}

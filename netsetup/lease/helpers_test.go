@@ -79,3 +79,10 @@ var (
 	server6     = netip.MustParseAddr("fe80::2")
 	nameserver6 = netip.MustParseAddr("2001:db8:1::53")
 )
+
+// ipoibA and ipoibB are addresses of ports: flags, queue pair, subnet prefix,
+// GUID.
+const (
+	ipoibA = link.HardwareAddr("\x80\x00\x00\x48\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x02\xc9\x03\x00\x00\x10\x39")
+	ipoibB = link.HardwareAddr("\x80\x00\x00\x49\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x02\xc9\x03\x00\x00\x20\x41")
+)

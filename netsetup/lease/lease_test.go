@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/nodisk/nodisk/netsetup/lease/arp"
 	"github.com/nodisk/nodisk/netsetup/lease/leasetest"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
@@ -202,7 +203,7 @@ func TestRARPServer(t *testing.T) {
 	for server, taken := range map[string]bool{"10.77.0.1": true, "10.77.0.9": false} {
 		q := NewOneshot(MethodRARP, Client{Addr: macA, Server: addr(server)}, eth0, 1)
 		q.Start(now)
-		reply := ARPPacket{HwType: link.HwEthernet, Op: RARPReply, Sender: other, SenderIP: addr("10.77.0.1"), Target: macA, TargetIP: addr("10.77.0.42")}
+		reply := arp.Packet{HwType: link.HwEthernet, Op: arp.RARPReply, Sender: other, SenderIP: addr("10.77.0.1"), Target: macA, TargetIP: addr("10.77.0.42")}
 		if o := q.Receive(now, Packet{Via: ChannelRARP, Payload: reply.Bytes(), From: other}); (o.Lease != nil) != taken {
 			t.Errorf("server %s: %+v", server, o)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/nodisk/nodisk/internal/phrase"
+	"github.com/nodisk/nodisk/netsetup/lease/arp"
 	"github.com/nodisk/nodisk/netsetup/lease/leasetest"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
@@ -115,21 +116,21 @@ func TestBOOTP(t *testing.T) {
 
 func TestRARP(t *testing.T) {
 	now := time.Unix(1000, 0)
-	reply := ARPPacket{HwType: link.HwEthernet, Op: RARPReply, Sender: other, SenderIP: addr("192.168.7.1"), Target: macA, TargetIP: addr("192.168.7.23")}
+	reply := arp.Packet{HwType: link.HwEthernet, Op: arp.RARPReply, Sender: other, SenderIP: addr("192.168.7.1"), Target: macA, TargetIP: addr("192.168.7.23")}
 	for name, tt := range map[string]struct {
-		change func(*ARPPacket)
+		change func(*arp.Packet)
 		bits   int
 		want   string
 		note   string
 	}{
-		"class":        {func(*ARPPacket) {}, 0, "192.168.7.23/24", ""},
-		"mask of ip=":  {func(*ARPPacket) {}, 16, "192.168.7.23/16", ""},
-		"class A":      {func(a *ARPPacket) { a.TargetIP = addr("10.77.0.23") }, 0, "10.77.0.23/8", ""},
-		"another's":    {func(a *ARPPacket) { a.Target = macB }, 0, "", ""},
-		"a request":    {func(a *ARPPacket) { a.Op = RARPRequest }, 0, "", ""},
-		"ARP":          {func(a *ARPPacket) { a.Op = ARPReply }, 0, "", ""},
-		"no address":   {func(a *ARPPacket) { a.TargetIP = netip.Addr{} }, 0, "", "RARP answer of 52:54:00:12:34:57 refused: invalid Prefix is not the address of a host"},
-		"of a network": {func(a *ARPPacket) { a.TargetIP = addr("192.168.7.0") }, 0, "", "RARP answer of 52:54:00:12:34:57 refused: 192.168.7.0/24 is not the address of a host"},
+		"class":        {func(*arp.Packet) {}, 0, "192.168.7.23/24", ""},
+		"mask of ip=":  {func(*arp.Packet) {}, 16, "192.168.7.23/16", ""},
+		"class A":      {func(a *arp.Packet) { a.TargetIP = addr("10.77.0.23") }, 0, "10.77.0.23/8", ""},
+		"another's":    {func(a *arp.Packet) { a.Target = macB }, 0, "", ""},
+		"a request":    {func(a *arp.Packet) { a.Op = arp.RARPRequest }, 0, "", ""},
+		"ARP":          {func(a *arp.Packet) { a.Op = arp.Reply }, 0, "", ""},
+		"no address":   {func(a *arp.Packet) { a.TargetIP = netip.Addr{} }, 0, "", "RARP answer of 52:54:00:12:34:57 refused: invalid Prefix is not the address of a host"},
+		"of a network": {func(a *arp.Packet) { a.TargetIP = addr("192.168.7.0") }, 0, "", "RARP answer of 52:54:00:12:34:57 refused: 192.168.7.0/24 is not the address of a host"},
 	} {
 		q := NewOneshot(MethodRARP, Client{Addr: macA, Expected: Expected{Bits: tt.bits}}, eth0, 1)
 		o := q.Start(now)
@@ -171,7 +172,7 @@ func TestBoth(t *testing.T) {
 			d.take(d.p.Receive(d.now, heard(bootReply(t, d.sent[0].Payload, func(m *dhcpv4.DHCPv4) { m.Options.Del(dhcpv4.OptionRouter) }))))
 		}
 		reverse := func() {
-			a := ARPPacket{HwType: link.HwEthernet, Op: RARPReply, Sender: other, SenderIP: addr("10.77.0.1"), Target: macA, TargetIP: addr("10.77.0.42")}
+			a := arp.Packet{HwType: link.HwEthernet, Op: arp.RARPReply, Sender: other, SenderIP: addr("10.77.0.1"), Target: macA, TargetIP: addr("10.77.0.42")}
 			d.take(d.p.Receive(d.now, Packet{Via: ChannelRARP, Payload: a.Bytes(), From: other}))
 		}
 		want := []string{"2s ARP probe for 10.77.0.23", "2.02s ARP announcement of 10.77.0.23", "2.02s lease 10.77.0.23/24"}
@@ -193,7 +194,7 @@ func TestQueryConflict(t *testing.T) {
 	last := time.Duration(0)
 	for i := range 4 {
 		d.take(d.p.Receive(d.now, heard(bootReply(t, d.sent[0].Payload, nil))))
-		d.arp(ARPReply, other, "10.77.0.23", "", true)
+		d.arp(arp.Reply, other, "10.77.0.23", "", true)
 		const busy = "10.77.0.23 is in use by 52:54:00:00:fe:99: check the server's entry for this node, and that machine; trying again until it is free"
 		if got := d.p.Waiting(d.now); got != busy || d.lease != nil {
 			t.Errorf("%s, %+v", got, d.lease)
@@ -278,7 +279,7 @@ func FuzzBOOTP(f *testing.F) {
 }
 
 func FuzzRARP(f *testing.F) {
-	a := ARPPacket{HwType: link.HwEthernet, Op: RARPReply, Sender: other, SenderIP: addr("192.168.7.1"), Target: macA, TargetIP: addr("192.168.7.23")}
+	a := arp.Packet{HwType: link.HwEthernet, Op: arp.RARPReply, Sender: other, SenderIP: addr("192.168.7.1"), Target: macA, TargetIP: addr("192.168.7.23")}
 	f.Add(a.Bytes(), byte(0))
 	a.TargetIP = addr("255.255.255.255")
 	f.Add(a.Bytes(), byte(31))

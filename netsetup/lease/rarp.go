@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/nodisk/nodisk/netsetup/lease/arp"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
@@ -32,13 +33,13 @@ func newRARP(d link.Device, c Client) asker {
 }
 
 func (r *rarp) question(time.Duration) []byte {
-	p := ARPPacket{HwType: link.HwEthernet, Op: RARPRequest, Sender: r.addr, Target: r.addr}
+	p := arp.Packet{HwType: link.HwEthernet, Op: arp.RARPRequest, Sender: r.addr, Target: r.addr}
 	return p.Bytes()
 }
 
 func (r *rarp) answer(payload []byte) (*Lease, []string, error) {
-	a, ok := ParseARP(payload, link.HwEthernet)
-	if !ok || a.Op != RARPReply || a.Target != r.addr || r.server.IsValid() && a.SenderIP != r.server {
+	a, ok := arp.Parse(payload, link.HwEthernet)
+	if !ok || a.Op != arp.RARPReply || a.Target != r.addr || r.server.IsValid() && a.SenderIP != r.server {
 		return nil, nil, nil
 	}
 	l := &Lease{Protocol: "RARP", Server: a.SenderIP, NextServer: a.SenderIP}

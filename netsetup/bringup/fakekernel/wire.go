@@ -7,6 +7,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/nodisk/nodisk/netsetup/lease"
+	"github.com/nodisk/nodisk/netsetup/lease/arp"
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
@@ -109,7 +110,7 @@ func (w *Wire) sendARP(p lease.Message) error {
 	w.k.Lock()
 	defer w.k.Unlock()
 	d := w.k.Devices[w.dev]
-	a, ok := lease.ParseARP(p.Payload, d.Type)
+	a, ok := arp.Parse(p.Payload, d.Type)
 	if !ok || len(a.Sender) != len(d.Addr) {
 		w.k.t.Errorf("%s: not ARP of its link: % x", w.dev, p.Payload)
 	}
@@ -117,8 +118,8 @@ func (w *Wire) sendARP(p lease.Message) error {
 		w.k.Announced = append(w.k.Announced, a.Sender)
 	}
 	if who, ok := w.k.Neighbours[a.TargetIP]; ok && w.broadcast == d.Broadcast && a.SenderIP != a.TargetIP {
-		reply := lease.ARPPacket{
-			HwType: a.HwType, Op: lease.ARPReply, Target: a.Sender, TargetIP: a.SenderIP,
+		reply := arp.Packet{
+			HwType: a.HwType, Op: arp.Reply, Target: a.Sender, TargetIP: a.SenderIP,
 			Sender: a.Sender[:len(a.Sender)-len(who)] + who, SenderIP: a.TargetIP,
 		}
 		w.Answers <- reply.Bytes()

@@ -1,4 +1,4 @@
-package lease
+package arp
 
 import (
 	"encoding/hex"
@@ -9,38 +9,31 @@ import (
 	"github.com/nodisk/nodisk/netsetup/link"
 )
 
-// ipoibA and ipoibB are addresses of ports: flags, queue pair, subnet prefix,
-// GUID.
-const (
-	ipoibA = link.HardwareAddr("\x80\x00\x00\x48\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x02\xc9\x03\x00\x00\x10\x39")
-	ipoibB = link.HardwareAddr("\x80\x00\x00\x49\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x02\xc9\x03\x00\x00\x20\x41")
-)
-
 // The bytes of the packets, written down from the tables of RFC 826, RFC 903 and
 // RFC 4391.
-func TestARPBytes(t *testing.T) {
+func TestBytes(t *testing.T) {
 	for name, tt := range map[string]struct {
-		packet ARPPacket
+		packet Packet
 		want   string
 	}{
 		"probe": {
-			ARPPacket{HwType: link.HwEthernet, Op: ARPRequest, Sender: macA, TargetIP: addr("10.77.0.23")},
+			Packet{HwType: link.HwEthernet, Op: Request, Sender: macA, TargetIP: addr("10.77.0.23")},
 			"0001 0800 06 04 0001 525400123456 00000000 000000000000 0a4d0017",
 		},
 		"announcement": {
-			ARPPacket{HwType: link.HwEthernet, Op: ARPRequest, Sender: macA, SenderIP: addr("10.77.0.23"), TargetIP: addr("10.77.0.23")},
+			Packet{HwType: link.HwEthernet, Op: Request, Sender: macA, SenderIP: addr("10.77.0.23"), TargetIP: addr("10.77.0.23")},
 			"0001 0800 06 04 0001 525400123456 0a4d0017 000000000000 0a4d0017",
 		},
 		"reply": {
-			ARPPacket{HwType: link.HwEthernet, Op: ARPReply, Sender: macB, SenderIP: addr("10.77.0.23"), Target: macA},
+			Packet{HwType: link.HwEthernet, Op: Reply, Sender: macB, SenderIP: addr("10.77.0.23"), Target: macA},
 			"0001 0800 06 04 0002 525400123457 0a4d0017 525400123456 00000000",
 		},
 		"RARP": {
-			ARPPacket{HwType: link.HwEthernet, Op: RARPRequest, Sender: macA, Target: macA},
+			Packet{HwType: link.HwEthernet, Op: RARPRequest, Sender: macA, Target: macA},
 			"0001 0800 06 04 0003 525400123456 00000000 525400123456 00000000",
 		},
 		"InfiniBand": {
-			ARPPacket{HwType: link.HwInfiniBand, Op: ARPRequest, Sender: ipoibA, TargetIP: addr("10.77.0.23")},
+			Packet{HwType: link.HwInfiniBand, Op: Request, Sender: ipoibA, TargetIP: addr("10.77.0.23")},
 			"0020 0800 14 04 0001 80000048fe800000000000000002c90300001039 00000000 0000000000000000000000000000000000000000 0a4d0017",
 		},
 	} {
@@ -48,7 +41,7 @@ func TestARPBytes(t *testing.T) {
 		if want := strings.ReplaceAll(tt.want, " ", ""); hex.EncodeToString(got) != want {
 			t.Errorf("%s: %x, want %s", name, got, want)
 		}
-		again, ok := ParseARP(append(got, make([]byte, 18)...), tt.packet.HwType) // as Ethernet pads it
+		again, ok := Parse(append(got, make([]byte, 18)...), tt.packet.HwType) // as Ethernet pads it
 		if tt.packet.Target == "" {
 			tt.packet.Target = link.HardwareAddr(make([]byte, len(tt.packet.Sender)))
 		}
@@ -58,8 +51,8 @@ func TestARPBytes(t *testing.T) {
 	}
 }
 
-func TestParseARPRefuses(t *testing.T) {
-	good := (&ARPPacket{HwType: link.HwEthernet, Op: ARPRequest, Sender: macA, TargetIP: addr("10.77.0.23")}).Bytes()
+func TestParseRefuses(t *testing.T) {
+	good := (&Packet{HwType: link.HwEthernet, Op: Request, Sender: macA, TargetIP: addr("10.77.0.23")}).Bytes()
 	for name, change := range map[string]func(b []byte) []byte{
 		"empty":         func([]byte) []byte { return nil },
 		"cut":           func(b []byte) []byte { return b[:27] },
@@ -68,21 +61,21 @@ func TestParseARPRefuses(t *testing.T) {
 		"long hardware": func(b []byte) []byte { b[4] = 20; return b },
 		"long address":  func(b []byte) []byte { b[5] = 16; return b },
 	} {
-		if a, ok := ParseARP(change(append([]byte(nil), good...)), link.HwEthernet); ok {
+		if a, ok := Parse(change(append([]byte(nil), good...)), link.HwEthernet); ok {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}
-	if _, ok := ParseARP(good, link.HwLoopback); ok {
+	if _, ok := Parse(good, link.HwLoopback); ok {
 		t.Error("a link without ARP")
 	}
 }
 
-func FuzzParseARP(f *testing.F) {
-	for _, p := range []ARPPacket{
-		{HwType: link.HwEthernet, Op: ARPRequest, Sender: macA, TargetIP: addr("10.77.0.23")},
-		{HwType: link.HwEthernet, Op: ARPReply, Sender: macB, SenderIP: addr("10.77.0.23"), Target: macA, TargetIP: addr("10.77.0.1")},
+func FuzzParse(f *testing.F) {
+	for _, p := range []Packet{
+		{HwType: link.HwEthernet, Op: Request, Sender: macA, TargetIP: addr("10.77.0.23")},
+		{HwType: link.HwEthernet, Op: Reply, Sender: macB, SenderIP: addr("10.77.0.23"), Target: macA, TargetIP: addr("10.77.0.1")},
 		{HwType: link.HwEthernet, Op: RARPReply, Sender: macB, SenderIP: addr("10.77.0.1"), Target: macA, TargetIP: addr("10.77.0.23")},
-		{HwType: link.HwInfiniBand, Op: ARPReply, Sender: ipoibB, SenderIP: addr("10.77.0.23"), Target: ipoibA},
+		{HwType: link.HwInfiniBand, Op: Reply, Sender: ipoibB, SenderIP: addr("10.77.0.23"), Target: ipoibA},
 	} {
 		f.Add(p.Bytes(), p.HwType == link.HwInfiniBand)
 	}
@@ -92,11 +85,11 @@ func FuzzParseARP(f *testing.F) {
 		if infiniBand {
 			hwType = link.HwInfiniBand
 		}
-		a, ok := ParseARP(b, hwType)
+		a, ok := Parse(b, hwType)
 		if !ok {
 			return
 		}
-		if a.SenderIP == netip.IPv4Unspecified() || len(a.Sender) != ARPAddrLen(hwType) || len(a.Target) != len(a.Sender) {
+		if a.SenderIP == netip.IPv4Unspecified() || len(a.Sender) != AddrLen(hwType) || len(a.Target) != len(a.Sender) {
 			t.Errorf("%+v", a)
 		}
 		again := a.Bytes()
