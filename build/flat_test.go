@@ -151,7 +151,7 @@ func TestFlatFolderErrors(t *testing.T) {
 		},
 		"twice inside": {
 			func(s *Spec) { s.ModuleDirs = []string{flatDir(t, "ib", buildtest.Release, "a.ko.gz", "a.ko")} },
-			[]string{"/lib/modules/ib/a.ko is there twice"},
+			[]string{"/lib/modules/ib/a.ko is in the image twice"},
 		},
 		"given as a tree": {func(s *Spec) { s.Modules = good }, []string{"neither modules.dep", "--module-dir"}},
 		"no kernel":       {func(s *Spec) { s.Modules = NoModules }, []string{"--kernel"}},

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/nodisk/nodisk/modload"
 )
 
 // Links between documents, and files of the tree that they name, are there.
@@ -46,5 +48,18 @@ func TestLinks(t *testing.T) {
 	})
 	if err != nil || documents < 10 {
 		t.Errorf("%d documents, %v", documents, err)
+	}
+}
+
+// README's table has every profile.
+func TestProfiles(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range modload.Profiles() {
+		if !regexp.MustCompile("(?m)^\\|[^|]*`" + p.Name + "`").Match(text) {
+			t.Errorf("README.md has no row for profile %s: %s", p.Name, p.Doc)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"testing"
@@ -28,6 +29,12 @@ func TestMain(m *testing.M) {
 		}
 		if err != nil {
 			_ = os.Setenv(refusedEnv, err.Error())
+		}
+		if dir := os.Getenv("NODISK_TEST_LOGS"); dir != "" {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				fmt.Fprintln(os.Stderr, "NODISK_TEST_LOGS:", err)
+				os.Exit(1) //nolint:forbidigo // no test could keep what it was asked to
+			}
 		}
 		// Which tests run side by side is said by takePlace. To a fuzzer the flag is the
 		// number of its processes.

@@ -12,12 +12,21 @@ import (
 // command line speaks, each with carrier and of the type that its name or address says. Whatever
 // an argument leaves open is an adapter called eth0, or what comes after it. An error is that of
 // Steps.
+//
+// The address of an adapter, where the command line does not name it, is read from sysfs: the
+// commands can be given to a shell.
 func (c Config) Commands() ([]string, error) {
-	steps, err := c.Steps(c.supposed())
+	have, invented := c.supposed()
+	steps, err := c.Steps(have)
+	var pairs []string
+	for _, d := range invented {
+		pairs = append(pairs, " address "+d.Addr.String(), " address $(cat /sys/class/net/"+d.Name+"/address)")
+	}
+	sysfs := strings.NewReplacer(pairs...)
 	commands := make([]string, 0, len(steps))
 	up := make(map[string]bool)
 	for _, s := range steps {
-		text := s.String()
+		text := sysfs.Replace(s.String())
 		if u, ok := s.(link.Up); ok {
 			if up[u.Dev] {
 				continue // both addresses of an interface ask for it, and a node sets it up once
@@ -31,9 +40,9 @@ func (c Config) Commands() ([]string, error) {
 	return commands, err
 }
 
-// supposed are the interfaces of which the command line speaks, and that it does not make.
-func (c Config) supposed() []link.Device {
-	var have []link.Device
+// supposed are the interfaces of which the command line speaks, and that it does not make; of
+// those that are invented the address is, too.
+func (c Config) supposed() (have, invented []link.Device) {
 	suppose := func(m link.PortMatch) {
 		renamed := slices.ContainsFunc(c.Renames, func(r Rename) bool { return r.Name == m.Name })
 		if m.Name != "" && (c.Made(m.Name) || renamed) ||
@@ -64,6 +73,9 @@ func (c Config) supposed() []link.Device {
 			}
 		}
 		have = append(have, d)
+		if m.Addr == "" {
+			invented = append(invented, d)
+		}
 	}
 	for _, r := range c.Renames {
 		suppose(link.PortMatch{Addr: r.Addr})
@@ -111,5 +123,5 @@ func (c Config) supposed() []link.Device {
 	if have == nil {
 		suppose(link.PortMatch{})
 	}
-	return have
+	return have, invented
 }

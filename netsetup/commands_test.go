@@ -17,6 +17,9 @@ func TestCommands(t *testing.T) {
 			"ip route replace default via 10.0.0.1 dev eth1",
 		"ip=10.0.0.2:::24::eth1:none ip=[2001:db8::5]::[fe80::1]:64::eth1:none": "ip link set lo up; ip link set eth1 up; " +
 			"ip addr add 10.0.0.2/24 brd + dev eth1; ip addr add 2001:db8::5/64 dev eth1; ip route replace default via fe80::1 dev eth1 metric 100",
+		"ip=br0:dhcp bridge=br0:eth0": "ip link set lo up; ip link set eth0 up; " +
+			"ip link add br0 address $(cat /sys/class/net/eth0/address) type bridge stp_state 0 forward_delay 0; " +
+			"ip link set eth0 master br0; ip link set br0 up",
 		"ip=vlan5:dhcp vlan=vlan5:eth0": "ip link set lo up; ip link set eth0 up; ip link add link eth0 name vlan5 type vlan id 5; ip link set vlan5 up",
 	} {
 		got, err := parseLine(t, line).Commands()

@@ -36,7 +36,7 @@ func LayOut(files []Entry) ([]Entry, error) {
 		case !twice:
 		case old.Mode&TypeMask == TypeDir && f.Mode&TypeMask == TypeDir:
 		case f.Part != PartAdded:
-			return nil, fmt.Errorf("lay out image: /%s is there twice (%v and %v)", f.Name, old.Part, f.Part)
+			return nil, fmt.Errorf("lay out image: /%s is in the image twice (%v and %v)", f.Name, old.Part, f.Part)
 		case (old.Mode&TypeMask == TypeDir) != (f.Mode&TypeMask == TypeDir):
 			return nil, fmt.Errorf("lay out image: /%s cannot be both a directory and a file", f.Name)
 		}

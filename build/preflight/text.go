@@ -18,7 +18,7 @@ func (r Report) WriteText(w io.Writer, strict bool) error {
 		out.WriteString("plan\n" + indent(r.Plan))
 	}
 	if r.Network != nil {
-		out.WriteString("network before DHCP, as commands\n")
+		out.WriteString("network, as commands\n")
 		for _, command := range r.Network {
 			out.WriteString("  " + command + "\n")
 		}

@@ -86,8 +86,18 @@ func TestEthernetRefuses(t *testing.T) {
 	}
 }
 
+// up sets interfaces up, and waits until they send: the kernel opens their queues some time
+// after it says that they are up, and drops until then without an error (linkwatch_do_dev of
+// net/core/link_watch.c; the message of the new state follows).
 func up(t *testing.T, names ...string) {
 	t.Helper()
+	done := make(chan struct{})
+	defer close(done)
+	news := make(chan netlink.LinkUpdate, 16)
+	if err := netlink.LinkSubscribe(news, done); err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(map[string]bool)
 	for _, name := range names {
 		l, err := netlink.LinkByName(name)
 		if err == nil {
@@ -95,6 +105,18 @@ func up(t *testing.T, names ...string) {
 		}
 		if err != nil {
 			t.Fatal(err)
+		}
+		waiting[name] = true
+	}
+	deadline := time.After(time.Minute)
+	for len(waiting) > 0 {
+		select {
+		case n := <-news:
+			if a := n.Attrs(); a.OperState == netlink.OperUp {
+				delete(waiting, a.Name)
+			}
+		case <-deadline:
+			t.Fatalf("after a minute not up: %v", waiting)
 		}
 	}
 }

@@ -3,7 +3,7 @@
 //	nodisk build     make an image: /init, kernel modules, config
 //	nodisk inspect   show what is in an image
 //	nodisk diff      say how two images differ
-//	nodisk check     check that modules are of a kernel
+//	nodisk check     check that a kernel will accept modules
 //	nodisk plan      say whether a node would boot
 //	nodisk inventory print what hardware this machine has
 //	nodisk boot      boot a node in QEMU with an image
@@ -42,7 +42,7 @@ type cli struct {
 	Build     buildCmd     `cmd:"" help:"Make an image: /init, the kernel modules of some profiles, a config file."`
 	Inspect   inspectCmd   `cmd:"" help:"Show what is in an image."`
 	Diff      diffCmd      `cmd:"" help:"Say how two images differ."`
-	Check     checkCmd     `cmd:"" help:"Check that modules are of a kernel: build flags, symbol versions, signatures."`
+	Check     checkCmd     `cmd:"" help:"Check that a kernel will accept modules: build flags, symbol versions, signatures."`
 	Plan      planCmd      `cmd:"" help:"Say whether a node would boot: the plan, the modules that would load, what is missing."`
 	Inventory inventoryCmd `cmd:"" help:"Print what hardware this machine has, for --inventory."`
 	Boot      bootCmd      `cmd:"" help:"Boot a node in QEMU with an image, against real servers, to try it before it is deployed."`

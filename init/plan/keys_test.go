@@ -180,7 +180,7 @@ func TestKeysEffect(t *testing.T) {
 			state = other.State
 		}
 		if done := state == cmdline.KeyDone; done != (len(does) > 0) {
-			t.Errorf("%s is %v, and changes the plan of %q", k.Example, state, does)
+			t.Errorf("%s is listed as %q, but changes the plan of %q: what is done is read, and nothing else is", k.Example, state, does)
 		}
 	}
 }
