@@ -35,7 +35,11 @@ func linkTree(files []initramfs.Entry) (*initramfs.Tree, error) {
 		for _, word := range words[:len(words)-1] {
 			next := dir.Entries[word]
 			if next == nil {
-				next = &initramfs.Inode{Mode: initramfs.TypeDir | 0o755, Names: 1, Entries: map[string]*initramfs.Inode{}}
+				next = &initramfs.Inode{
+					Mode:    initramfs.TypeDir | 0o755,
+					Names:   1,
+					Entries: map[string]*initramfs.Inode{},
+				}
 				dir.Entries[word] = next
 			}
 			dir = next

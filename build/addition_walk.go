@@ -297,7 +297,10 @@ func (a *adder) findings() (notes, warnings []string) {
 	}
 	for _, e := range a.exclude {
 		if e.hits == 0 {
-			notes = append(notes, fmt.Sprintf("--exclude %s: nothing that is added has such a path", escape.Text(e.text)))
+			notes = append(
+				notes,
+				fmt.Sprintf("--exclude %s: nothing that is added has such a path", escape.Text(e.text)),
+			)
 		}
 	}
 	if a.setid.count > 0 {

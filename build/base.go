@@ -129,7 +129,10 @@ func readBase(ctx context.Context, src *initramfs.Source) (*base, error) {
 		return b.before(ctx, b.tree.Get(originPath).Data)
 	}
 	if b.tree.Get(initramfs.ConfigPath) != nil {
-		return nil, fmt.Errorf("it is an image of nodisk itself (it has /%s): build one without --base", initramfs.ConfigPath)
+		return nil, fmt.Errorf(
+			"it is an image of nodisk itself (it has /%s): build one without --base",
+			initramfs.ConfigPath,
+		)
 	}
 	if b.tree.Get(vendorInit) != nil {
 		return nil, fmt.Errorf("it has a /%s already, and ours is to be called so", vendorInit)
@@ -296,8 +299,11 @@ func (b *base) tell(r *Report) {
 	if b.replaced {
 		what = ", without the nodisk that had been added to it"
 	}
-	r.Notes = append(r.Notes, fmt.Sprintf("base %s: kept unchanged%s (%s, %s)", b.Image, what, quantity.Bytes(b.packed.Size),
-		strings.Join(parts, ", ")))
+	r.Notes = append(
+		r.Notes,
+		fmt.Sprintf("base %s: kept unchanged%s (%s, %s)", b.Image, what, quantity.Bytes(b.packed.Size),
+			strings.Join(parts, ", ")),
+	)
 	r.Notes = append(r.Notes, b.notes...)
 	if have := b.releases(); have != nil && !slices.Contains(have, r.Release) {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("the base has modules of Linux %s, and what is added is for %s: "+

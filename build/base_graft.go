@@ -74,7 +74,15 @@ func (b *base) graft(files []initramfs.Entry) ([]initramfs.Entry, error) {
 		}
 		if f.Mode&initramfs.TypeMask == initramfs.TypeFile && old.Is(initramfs.TypeFile) && old.Names > 1 {
 			// A link in its place first: it takes this one name off the file.
-			b.links = append(b.links, initramfs.Entry{Name: f.Name, Mode: initramfs.TypeLink | 0o777, Data: []byte(initramfs.OwnDir), Part: initramfs.PartTree})
+			b.links = append(
+				b.links,
+				initramfs.Entry{
+					Name: f.Name,
+					Mode: initramfs.TypeLink | 0o777,
+					Data: []byte(initramfs.OwnDir),
+					Part: initramfs.PartTree,
+				},
+			)
 		}
 		out = append(out, f)
 	}

@@ -105,16 +105,31 @@ func (h hook) files(t *initramfs.Tree) ([]initramfs.Entry, string) {
 	switch h.kind {
 	case hookDracut:
 		name := h.dir + "/00-nodisk.sh"
-		return []initramfs.Entry{{Name: name, Mode: initramfs.TypeFile | 0o755, Data: []byte(dracutScript), Part: initramfs.PartAdded}},
+		return []initramfs.Entry{
+				{Name: name, Mode: initramfs.TypeFile | 0o755, Data: []byte(dracutScript), Part: initramfs.PartAdded},
+			},
 			"it was made by dracut, whose hook /" + name + " loads the drivers"
 	case hookInitramfsTools:
 		name, order := h.dir+"/nodisk", h.dir+"/ORDER"
-		f := initramfs.Entry{Name: order, Mode: initramfs.TypeFile | 0o644, Data: []byte(initramfsToolsOrder), Part: initramfs.PartAdded}
+		f := initramfs.Entry{
+			Name: order,
+			Mode: initramfs.TypeFile | 0o644,
+			Data: []byte(initramfsToolsOrder),
+			Part: initramfs.PartAdded,
+		}
 		if old := t.Get(order); old.Is(initramfs.TypeFile) {
 			f.Mode = old.Mode
 			f.Data = append(f.Data, old.Data...)
 		}
-		return []initramfs.Entry{{Name: name, Mode: initramfs.TypeFile | 0o755, Data: []byte(initramfsToolsScript), Part: initramfs.PartAdded}, f},
+		return []initramfs.Entry{
+				{
+					Name: name,
+					Mode: initramfs.TypeFile | 0o755,
+					Data: []byte(initramfsToolsScript),
+					Part: initramfs.PartAdded,
+				},
+				f,
+			},
 			"it was made by initramfs-tools, whose script /" + name + " loads the drivers, first in its ORDER"
 	case hookNone:
 	}

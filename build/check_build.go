@@ -24,7 +24,12 @@ import (
 // a second or more.
 //
 // What o offers and would mix is not refused: it is returned, to be left out.
-func (b *builder) checkModules(ctx context.Context, t modtree.Dir, o offer, files ...initramfs.Entry) (left mixture, err error) {
+func (b *builder) checkModules(
+	ctx context.Context,
+	t modtree.Dir,
+	o offer,
+	files ...initramfs.Entry,
+) (left mixture, err error) {
 	modules, err := parseModules(ctx, t, files)
 	if err != nil {
 		return left, err

@@ -118,9 +118,14 @@ func (c checkedImage) report(kernel abi.Kernel) abi.Report {
 	}
 	for release, n := range others {
 		t.findings = append(t.findings, abi.Finding{
-			Severity: abi.Fault, Kind: abi.WrongVermagic,
-			Text: fmt.Sprintf("the image has %s of Linux %s, which %s does not look at", quantity.Plural(n, "module"), release,
-				kernel.Release),
+			Severity: abi.Fault,
+			Kind:     abi.WrongVermagic,
+			Text: fmt.Sprintf(
+				"the image has %s of Linux %s, which %s does not look at",
+				quantity.Plural(n, "module"),
+				release,
+				kernel.Release,
+			),
 			Remedy: "build the image again for this kernel, or give the node the kernel of the image",
 		})
 	}

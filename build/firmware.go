@@ -213,7 +213,11 @@ func readFirmware(ctx context.Context, sources map[string]string) ([]initramfs.E
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, it := range items {
-		f := initramfs.Entry{Name: firmwareDir + "/" + it.name, Mode: initramfs.TypeFile | 0o644, Part: initramfs.PartFirmware}
+		f := initramfs.Entry{
+			Name: firmwareDir + "/" + it.name,
+			Mode: initramfs.TypeFile | 0o644,
+			Part: initramfs.PartFirmware,
+		}
 		target, taken := first[it.file]
 		if taken {
 			rel, err := filepath.Rel(path.Dir(it.name), target)
@@ -279,8 +283,13 @@ func (s firmwareSet) note(roots []string) []string {
 	if roots != nil {
 		where = "in " + strings.Join(roots, ", ")
 	}
-	text := fmt.Sprintf("firmware: %d of %s that modules name are not %s: %s", s.lacking, quantity.Plural(s.named, "file"),
-		where, namelist.Shorten(modules, 12))
+	text := fmt.Sprintf(
+		"firmware: %d of %s that modules name are not %s: %s",
+		s.lacking,
+		quantity.Plural(s.named, "file"),
+		where,
+		namelist.Shorten(modules, 12),
+	)
 	if packages != nil {
 		text += "; on Debian in " + strings.Join(namelist.Sorted(packages), ", ")
 	}

@@ -261,9 +261,21 @@ func (b *builder) collect(ctx context.Context) ([]initramfs.Entry, error) {
 		return nil, err
 	}
 	files := slices.Concat(initramfs.Skeleton(), modules, rescue)
-	files = append(files,
-		initramfs.Entry{Name: initramfs.InitPath, Mode: initramfs.TypeFile | 0o755, Data: binary, Part: initramfs.PartInit},
-		initramfs.Entry{Name: initramfs.ConfigPath, Mode: initramfs.TypeFile | 0o600, Data: s.configText(profiles), Part: initramfs.PartConfig})
+	files = append(
+		files,
+		initramfs.Entry{
+			Name: initramfs.InitPath,
+			Mode: initramfs.TypeFile | 0o755,
+			Data: binary,
+			Part: initramfs.PartInit,
+		},
+		initramfs.Entry{
+			Name: initramfs.ConfigPath,
+			Mode: initramfs.TypeFile | 0o600,
+			Data: s.configText(profiles),
+			Part: initramfs.PartConfig,
+		},
+	)
 	notes, warnings := tree.findings()
 	b.report.Notes = append(b.report.Notes, notes...)
 	b.report.Warnings = append(b.report.Warnings, warnings...)
@@ -348,7 +360,12 @@ func holdings(profiles []modload.Profile) map[string]bool {
 }
 
 // modules are the module files of the image and their indexes.
-func (b *builder) modules(ctx context.Context, t modtree.Dir, profiles []modload.Profile, wanted []string) ([]initramfs.Entry, error) {
+func (b *builder) modules(
+	ctx context.Context,
+	t modtree.Dir,
+	profiles []modload.Profile,
+	wanted []string,
+) ([]initramfs.Entry, error) {
 	flat, err := readFlat(ctx, b.spec.ModuleDirs, t.Release)
 	if err != nil {
 		return nil, err

@@ -53,7 +53,15 @@ func (b *builder) microcode(ctx context.Context, arch string) (*initramfs.Archiv
 		if len(one.updates) == 0 {
 			continue
 		}
-		files = append(files, initramfs.Entry{Name: one.name, Mode: initramfs.TypeFile | 0o644, Data: one.data, Part: initramfs.PartMicrocode})
+		files = append(
+			files,
+			initramfs.Entry{
+				Name: one.name,
+				Mode: initramfs.TypeFile | 0o644,
+				Data: one.data,
+				Part: initramfs.PartMicrocode,
+			},
+		)
 		names := make([]string, 0, len(one.updates))
 		for _, u := range one.updates {
 			names = append(names, u.String())

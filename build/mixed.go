@@ -69,7 +69,10 @@ func (o offer) mixed(m *mixture, findings []abi.Finding, modules []abi.File) boo
 			if f.Module == nil || f.Shadowed || !treePath(f.Path) || m.modules[f.Name()] || o.required[f.Name()] {
 				continue
 			}
-			if slices.ContainsFunc(f.Module.Depends(), func(name string) bool { return m.modules[ko.ModuleName(name)] }) {
+			if slices.ContainsFunc(
+				f.Module.Depends(),
+				func(name string) bool { return m.modules[ko.ModuleName(name)] },
+			) {
 				leave(f.Name())
 				again = true
 			}

@@ -43,7 +43,12 @@ func (s Spec) modprobe() ([]initramfs.Entry, modload.Conf, error) {
 			if !modload.IsConf(name) {
 				name += ".conf"
 			}
-			f := initramfs.Entry{Name: initramfs.ModprobeDir + "/" + name, Mode: initramfs.TypeFile | 0o644, Data: text, Part: initramfs.PartConfig}
+			f := initramfs.Entry{
+				Name: initramfs.ModprobeDir + "/" + name,
+				Mode: initramfs.TypeFile | 0o644,
+				Data: text,
+				Part: initramfs.PartConfig,
+			}
 			if !slices.ContainsFunc(files, func(g initramfs.Entry) bool { return g.Name == f.Name }) {
 				files = append(files, f)
 			}

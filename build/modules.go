@@ -109,7 +109,12 @@ func moved(absent []string) string {
 // closure resolves what the profiles and the administrator want. What is
 // missing is reported all at once, each with who wanted it. What modules want at
 // run time follows.
-func closure(x *modload.Index, profiles []modload.Profile, added []string, table []modtree.Extra) ([]modload.Module, error) {
+func closure(
+	x *modload.Index,
+	profiles []modload.Profile,
+	added []string,
+	table []modtree.Extra,
+) ([]modload.Module, error) {
 	byName := make(map[string]modload.Module)
 	var errs []error
 	take := func(mods []modload.Module, who string, err error) {
@@ -156,7 +161,12 @@ func readModules(ctx context.Context, fsys fs.FS, mods []modload.Module, done fu
 			if err != nil {
 				return fmt.Errorf("read module %s: %w", m.Name, err)
 			}
-			files[i] = initramfs.Entry{Name: modtree.PlainPath(m.Path), Mode: initramfs.TypeFile | 0o644, Data: data, Part: initramfs.PartModules}
+			files[i] = initramfs.Entry{
+				Name: modtree.PlainPath(m.Path),
+				Mode: initramfs.TypeFile | 0o644,
+				Data: data,
+				Part: initramfs.PartModules,
+			}
 			done()
 			return nil
 		})

@@ -80,8 +80,15 @@ func (r Report) WriteText(w io.Writer) error {
 	if r.DryRun {
 		size, modules = "not written (dry run)", len(r.Modules)
 	}
-	fmt.Fprintf(&out, "%s: %s, %s unpacked, for Linux %s (%s)\n", output.Name(r.Out), size, quantity.Bytes(r.Raw), r.Release,
-		strings.Join(r.Profiles, ", "))
+	fmt.Fprintf(
+		&out,
+		"%s: %s, %s unpacked, for Linux %s (%s)\n",
+		output.Name(r.Out),
+		size,
+		quantity.Bytes(r.Raw),
+		r.Release,
+		strings.Join(r.Profiles, ", "),
+	)
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, p := range r.Parts {
 		_, _ = fmt.Fprintf(table, "%d\t  %s\t%s\n", p.Bytes, quantity.Plural(p.Files, "file"), partText(p.Part, r))

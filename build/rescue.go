@@ -65,10 +65,20 @@ func rescueFiles(static []byte, arch string) ([]initramfs.Entry, error) {
 		return nil, err
 	}
 	binary := func(name string) initramfs.Entry {
-		return initramfs.Entry{Name: path.Join(rescueDir, name), Mode: initramfs.TypeFile | 0o755, Data: static, Part: initramfs.PartRescue}
+		return initramfs.Entry{
+			Name: path.Join(rescueDir, name),
+			Mode: initramfs.TypeFile | 0o755,
+			Data: static,
+			Part: initramfs.PartRescue,
+		}
 	}
 	link := func(name, target string) initramfs.Entry {
-		return initramfs.Entry{Name: path.Join(rescueDir, name), Mode: initramfs.TypeLink | 0o777, Data: []byte(target), Part: initramfs.PartRescue}
+		return initramfs.Entry{
+			Name: path.Join(rescueDir, name),
+			Mode: initramfs.TypeLink | 0o777,
+			Data: []byte(target),
+			Part: initramfs.PartRescue,
+		}
 	}
 	// /init answers as modprobe: it knows softdeps, aliases and parameters. And it tells
 	// PID 1 to end the machine, which saves what has been written first.

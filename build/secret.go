@@ -86,14 +86,29 @@ func readSecrets(list []Secret, folders []initramfs.Entry) (files []initramfs.En
 		for dir := path.Dir(s.Destination); dir != "."; dir = path.Dir(dir) {
 			if !known[dir] {
 				known[dir] = true
-				files = append(files, initramfs.Entry{Name: dir, Mode: initramfs.TypeDir | initramfs.SecretDirMode, Part: initramfs.PartSecret})
+				files = append(
+					files,
+					initramfs.Entry{
+						Name: dir,
+						Mode: initramfs.TypeDir | initramfs.SecretDirMode,
+						Part: initramfs.PartSecret,
+					},
+				)
 			}
 		}
 		if slices.ContainsFunc(files, func(f initramfs.Entry) bool { return f.Name == s.Destination }) {
 			errs = append(errs, fmt.Errorf("read secret %s: /%s is given twice", s.Source, s.Destination))
 			continue
 		}
-		files = append(files, initramfs.Entry{Name: s.Destination, Mode: initramfs.TypeFile | initramfs.SecretMode, Data: data, Part: initramfs.PartSecret})
+		files = append(
+			files,
+			initramfs.Entry{
+				Name: s.Destination,
+				Mode: initramfs.TypeFile | initramfs.SecretMode,
+				Data: data,
+				Part: initramfs.PartSecret,
+			},
+		)
 	}
 	// folders come before what is in them
 	slices.SortFunc(files, func(a, b initramfs.Entry) int { return strings.Compare(a.Name, b.Name) })
@@ -120,7 +135,11 @@ func secretNames(files []initramfs.Entry) []string {
 }
 
 // secrets puts the secrets after the other segments, or into a file of their own.
-func (b *builder) secrets(ctx context.Context, list []initramfs.Archive, files []initramfs.Entry) ([]initramfs.Archive, error) {
+func (b *builder) secrets(
+	ctx context.Context,
+	list []initramfs.Archive,
+	files []initramfs.Entry,
+) ([]initramfs.Archive, error) {
 	if len(b.spec.Secrets) == 0 {
 		if b.spec.SecretOut != "" {
 			return nil, errors.New("write secrets: there are none; give some by --secret")
@@ -140,13 +159,18 @@ func (b *builder) secrets(ctx context.Context, list []initramfs.Archive, files [
 		return nil, err
 	}
 	for _, f := range inside {
-		if f.Mode&initramfs.TypeMask == initramfs.TypeFile && slices.ContainsFunc(files, func(g initramfs.Entry) bool { return g.Name == f.Name }) {
+		if f.Mode&initramfs.TypeMask == initramfs.TypeFile &&
+			slices.ContainsFunc(files, func(g initramfs.Entry) bool { return g.Name == f.Name }) {
 			return nil, fmt.Errorf("put in secret /%s: the image has a file of that name; give another path "+
 				"after the colon", f.Name)
 		}
 	}
 	for _, f := range inside {
-		if at, _, err := b.links.Lookup(f.Name, f.Mode&initramfs.TypeMask == initramfs.TypeDir); err != nil || at != f.Name {
+		if at, _, err := b.links.Lookup(
+			f.Name,
+			f.Mode&initramfs.TypeMask == initramfs.TypeDir,
+		); err != nil ||
+			at != f.Name {
 			return nil, fmt.Errorf("put in secret /%s: it is behind a link of the added tree, at /%s: give that path "+
 				"after the colon", f.Name, at)
 		}

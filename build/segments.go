@@ -22,7 +22,11 @@ func (b *builder) segments(files []initramfs.Entry) []initramfs.Archive {
 }
 
 // addMicrocodeAndSecrets puts microcode before the other segments and secrets after them.
-func (b *builder) addMicrocodeAndSecrets(ctx context.Context, list []initramfs.Archive, files []initramfs.Entry) ([]initramfs.Archive, error) {
+func (b *builder) addMicrocodeAndSecrets(
+	ctx context.Context,
+	list []initramfs.Archive,
+	files []initramfs.Entry,
+) ([]initramfs.Archive, error) {
 	arch := ""
 	if i := slices.IndexFunc(files, func(f initramfs.Entry) bool { return f.Part == initramfs.PartInit }); i >= 0 {
 		arch = magic.ELFArch(files[i].Data)

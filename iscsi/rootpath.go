@@ -87,7 +87,9 @@ func NewTarget(server, port, name string) (Target, error) {
 	switch {
 	case strings.Contains(server, "@"): // what is before it may be a password
 		errs = append(errs, errors.New("server: an @ cannot be in an address or a host name"))
-	case server != "" && !isHost(host), bracketed != strings.HasPrefix(server, "["), bracketed && (err != nil || !a.Is6()):
+	case server != "" && !isHost(host),
+		bracketed != strings.HasPrefix(server, "["),
+		bracketed && (err != nil || !a.Is6()):
 		errs = append(errs, fmt.Errorf("server %q is neither an address nor a host name", server))
 	}
 	t.Portal.Host = host

@@ -85,7 +85,12 @@ func (c *Cache) Packed(how compress.Compression, raw []byte, keep bool, pack fun
 	if c == nil {
 		return pack()
 	}
-	return c.Kept(c.Key(how.String(), raw), keep, func(packed []byte) bool { return compress.UnpacksTo(how, packed, raw) }, pack)
+	return c.Kept(
+		c.Key(how.String(), raw),
+		keep,
+		func(packed []byte) bool { return compress.UnpacksTo(how, packed, raw) },
+		pack,
+	)
 }
 
 // Kept returns what was made under a key: in this run, or, with keep, in an earlier one if it is good; else

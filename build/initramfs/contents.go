@@ -26,12 +26,25 @@ func (c Contents) WriteText(w io.Writer, files bool) error {
 		put("profiles: %s\n", escape.Text(strings.Join(c.Profiles, ", ")))
 	}
 	for _, d := range c.Flat {
-		put("modules by name from /%s/%s: %s\n", ModulesDir, escape.Text(d.Name), escape.Text(strings.Join(d.Modules, " ")))
+		put(
+			"modules by name from /%s/%s: %s\n",
+			ModulesDir,
+			escape.Text(d.Name),
+			escape.Text(strings.Join(d.Modules, " ")),
+		)
 	}
 	purposes := c.purposes()
 	for i, s := range c.Segments {
-		put("segment %d at byte %d: %s in %v, %s unpacked, %s%s\n",
-			i+1, s.Offset, quantity.Bytes(s.Bytes), s.Compression, quantity.Bytes(s.Raw), quantity.Plural(s.Files, "file"), purposes[i])
+		put(
+			"segment %d at byte %d: %s in %v, %s unpacked, %s%s\n",
+			i+1,
+			s.Offset,
+			quantity.Bytes(s.Bytes),
+			s.Compression,
+			quantity.Bytes(s.Raw),
+			quantity.Plural(s.Files, "file"),
+			purposes[i],
+		)
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, p := range c.Parts {

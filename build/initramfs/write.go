@@ -179,7 +179,13 @@ func (w *Writer) pack(ctx context.Context, c compress.Compression, blocks []*blo
 }
 
 // packed compresses a block with care, or finds it compressed.
-func (w *Writer) packed(ctx context.Context, c compress.Compression, one *block, raw []byte, done func(n int)) ([]byte, error) {
+func (w *Writer) packed(
+	ctx context.Context,
+	c compress.Compression,
+	one *block,
+	raw []byte,
+	done func(n int),
+) ([]byte, error) {
 	made := false
 	packed, err := w.Cache.Packed(c, raw, one.shared(), func() ([]byte, error) {
 		if one.part == PartInit {

@@ -23,7 +23,12 @@ import (
 //
 // The kernel's own indexes stay whole where they say what is built in:
 // whoever asks for such a module must learn that it is there.
-func ReduceIndexes(fsys fs.FS, release string, keep func(module string) bool, more ...modload.Companion) ([]initramfs.Entry,
+func ReduceIndexes(
+	fsys fs.FS,
+	release string,
+	keep func(module string) bool,
+	more ...modload.Companion,
+) ([]initramfs.Entry,
 	error,
 ) {
 	kept := func(word string) bool { return keep(ko.ModuleName(word)) }
@@ -66,7 +71,10 @@ func ReduceIndexes(fsys fs.FS, release string, keep func(module string) bool, mo
 			continue // only modules.dep must be; it was asked for before
 		}
 		files = append(files, initramfs.Entry{
-			Name: dir + index.name, Mode: initramfs.TypeFile | 0o644, Data: []byte(reduced), Part: initramfs.PartIndexes,
+			Name: dir + index.name,
+			Mode: initramfs.TypeFile | 0o644,
+			Data: []byte(reduced),
+			Part: initramfs.PartIndexes,
 		})
 	}
 	return files, nil

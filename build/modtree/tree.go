@@ -99,7 +99,10 @@ func Find(dir, release string) (Dir, error) {
 			flat = "; " + link
 		}
 		if names, err := FlatNames(abs); err == nil && names != nil {
-			flat = fmt.Sprintf("; it is a flat directory (%s): give it by --module-dir", quantity.Plural(len(names), "module"))
+			flat = fmt.Sprintf(
+				"; it is a flat directory (%s): give it by --module-dir",
+				quantity.Plural(len(names), "module"),
+			)
 		}
 		if release != "" {
 			return Dir{}, fmt.Errorf("find modules: %s has no modules of Linux %s: there is no "+
@@ -195,7 +198,8 @@ func holdsModule(dir string) bool {
 // treeAbove is the tree that a directory is a part of, or empty.
 func treeAbove(dir string) string {
 	for at := filepath.Dir(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
-		if IsTree(at) && kernel.PlausibleRelease(filepath.Base(at)) && filepath.Base(filepath.Dir(at)) == path.Base(initramfs.ModulesDir) {
+		if IsTree(at) && kernel.PlausibleRelease(filepath.Base(at)) &&
+			filepath.Base(filepath.Dir(at)) == path.Base(initramfs.ModulesDir) {
 			return at
 		}
 	}

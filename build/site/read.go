@@ -152,9 +152,12 @@ func ReadList(file string, data []byte, schema Schema) (Site, error) {
 				s.Images = append(s.Images, Image{Settings: d.settings(node), At: d.at(node)})
 			}
 		default:
-			d.fail(p.key,
+			d.fail(
+				p.key,
 				`unknown key %q%s; the file has "common:", flags of all images, and "images:", a list with the flags of each`,
-				p.key.Value, top.near(p.key.Value))
+				p.key.Value,
+				top.near(p.key.Value),
+			)
 		}
 	}
 	if len(d.errs) == 0 && len(s.Images) == 0 {

@@ -139,8 +139,15 @@ type loadedJSON struct {
 
 func jsonPlan(r preflight.Report, strict bool) planJSON {
 	j := planJSON{
-		Boots: r.Boots() && (!strict || r.Doubts == nil), Verdict: r.Verdict(strict), About: r.About, Plan: r.Plan, Network: r.Network,
-		Faults: r.Faults, Warnings: r.Doubts, Notes: r.Notes,
+		Boots: r.Boots() &&
+			(!strict || r.Doubts == nil),
+		Verdict:  r.Verdict(strict),
+		About:    r.About,
+		Plan:     r.Plan,
+		Network:  r.Network,
+		Faults:   r.Faults,
+		Warnings: r.Doubts,
+		Notes:    r.Notes,
 	}
 	for _, d := range r.Devices {
 		j.Devices = append(j.Devices, deviceJSON{d.Device, d.Drivers})

@@ -77,8 +77,9 @@ type Fabric struct {
 
 // Missing lists what this machine lacks for a fabric.
 func Missing() []error {
-	return tool.Missing(append(tool.NFSD(), tool.IP(), tool.QEMU(), tool.Busybox(), tool.Dnsmasq(), tool.Tgtd(), tool.Tgtadm(),
-		tool.Opensm(), tool.Mke2fs(), tool.Dhcpd())...)
+	return tool.Missing(
+		append(tool.NFSD(), tool.IP(), tool.QEMU(), tool.Busybox(), tool.Dnsmasq(), tool.Tgtd(), tool.Tgtadm(),
+			tool.Opensm(), tool.Mke2fs(), tool.Dhcpd())...)
 }
 
 // New makes a fabric and starts its server.

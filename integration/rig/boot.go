@@ -112,9 +112,17 @@ func (r *Rig) Boot(ctx context.Context, b Boot) (res Result, err error) {
 			return res, err
 		}
 	}
-	m := lab.Machine{Spec: b.BootSpec, NICs: p.nics, Accel: r.accel, Monitor: r.lab.Path("node" + strconv.Itoa(p.number) +
-		".monitor")}
-	m.Cmdline = strings.Join(strings.Fields(lab.ConsoleWords+lab.Fill(b.Words()+" "+b.Append, p.values)+" "+lab.LinksWord), " ")
+	m := lab.Machine{
+		Spec:  b.BootSpec,
+		NICs:  p.nics,
+		Accel: r.accel,
+		Monitor: r.lab.Path("node" + strconv.Itoa(p.number) +
+			".monitor"),
+	}
+	m.Cmdline = strings.Join(
+		strings.Fields(lab.ConsoleWords+lab.Fill(b.Words()+" "+b.Append, p.values)+" "+lab.LinksWord),
+		" ",
+	)
 	drop, err := m.Firmware(r.lab.Path("node"+strconv.Itoa(p.number)+".ibft"), p.values)
 	if err != nil {
 		return res, err
@@ -147,9 +155,19 @@ func (r *Rig) place(ctx context.Context, b Boot, undo *lab.Undoer) (*node, error
 	}
 	list := strings.Join(words, " ")
 	p.values = map[string]string{
-		"server": "10.77.0.1", "gateway": "10.77.0.1", "client": "10.77.0.23", "mask": "255.255.255.0",
-		"server6": "2001:db8:77::1", "client6": "2001:db8:77::23",
-		"tid": strconv.Itoa(p.number), "name": b.Name, "label": lab.RootLabel, "uuid": lab.RootUUID, "export": "/nfsroot",
+		"server":  "10.77.0.1",
+		"gateway": "10.77.0.1",
+		"client":  "10.77.0.23",
+		"mask":    "255.255.255.0",
+		"server6": "2001:db8:77::1",
+		"client6": "2001:db8:77::23",
+		"tid": strconv.Itoa(
+			p.number,
+		),
+		"name":   b.Name,
+		"label":  lab.RootLabel,
+		"uuid":   lab.RootUUID,
+		"export": "/nfsroot",
 		"target": fmt.Sprintf("iqn.2025-01.test.nodisk.rig:%s-%d", b.Name, p.number),
 	}
 	for i := range b.NICs {

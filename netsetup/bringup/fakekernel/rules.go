@@ -186,7 +186,11 @@ func (r *Rules) bondAdd(s link.BondAdd) error {
 		return err
 	}
 	r.add(link.Device{
-		Name: s.Name, Type: link.HwEthernet, Addr: "\x02\x00\x00\x00\x00\x01", Broadcast: "\xff\xff\xff\xff\xff\xff", MTU: 1500,
+		Name:      s.Name,
+		Type:      link.HwEthernet,
+		Addr:      "\x02\x00\x00\x00\x00\x01",
+		Broadcast: "\xff\xff\xff\xff\xff\xff",
+		MTU:       1500,
 	})
 	return nil
 }
@@ -202,7 +206,12 @@ func (r *Rules) vlanAdd(s link.VLANAdd) error {
 		return errNoDevice
 	}
 	r.add(link.Device{
-		Name: s.Name, Type: link.HwEthernet, Addr: parent.Addr, Parent: parent.Index, MTU: parent.MTU, Carrier: parent.Carrier,
+		Name:    s.Name,
+		Type:    link.HwEthernet,
+		Addr:    parent.Addr,
+		Parent:  parent.Index,
+		MTU:     parent.MTU,
+		Carrier: parent.Carrier,
 	})
 	return nil
 }

@@ -15,7 +15,13 @@ func With(iaid uint32, addr netip.Addr, t1, t2, preferred, valid int) func(m *dh
 		ia := &dhcpv6.OptIANA{T1: s(t1), T2: s(t2)}
 		ia.IaId = [4]byte{byte(iaid >> 24), byte(iaid >> 16), byte(iaid >> 8), byte(iaid)}
 		if addr.IsValid() {
-			ia.Options.Add(&dhcpv6.OptIAAddress{IPv6Addr: addr.AsSlice(), PreferredLifetime: s(preferred), ValidLifetime: s(valid)})
+			ia.Options.Add(
+				&dhcpv6.OptIAAddress{
+					IPv6Addr:          addr.AsSlice(),
+					PreferredLifetime: s(preferred),
+					ValidLifetime:     s(valid),
+				},
+			)
 		}
 		m.AddOption(ia)
 	}

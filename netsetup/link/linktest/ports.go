@@ -7,7 +7,14 @@ import (
 // Ethernet is an interface with carrier as soon as it is up.
 func Ethernet(index int, name string, mac link.HardwareAddr) link.Device {
 	return link.Device{
-		Index: index, Name: name, Type: link.HwEthernet, Addr: mac, MTU: 1500, Physical: true, Carrier: true, Driver: "virtio_net",
+		Index:    index,
+		Name:     name,
+		Type:     link.HwEthernet,
+		Addr:     mac,
+		MTU:      1500,
+		Physical: true,
+		Carrier:  true,
+		Driver:   "virtio_net",
 	}
 }
 
