@@ -160,8 +160,8 @@ func bracketedGID(fields []string) (link.HardwareAddr, bool) {
 }
 
 // only is the part of an argument for both families (dhcp,dhcp6) that is about one of them.
-func (n Addressing) only(six bool) Addressing {
-	other := func(a netip.Addr) bool { return a.IsValid() && a.Is6() != six }
+func (n Addressing) only(ipv6 bool) Addressing {
+	other := func(a netip.Addr) bool { return a.IsValid() && a.Is6() != ipv6 }
 	if other(n.Address.Addr()) {
 		n.Address = netip.Prefix{}
 	}
@@ -171,7 +171,7 @@ func (n Addressing) only(six bool) Addressing {
 	if other(n.Gateway) {
 		n.Gateway = netip.Addr{}
 	}
-	if six {
+	if ipv6 {
 		n.Bits = 0
 	}
 	n.DNS = slices.DeleteFunc(slices.Clone(n.DNS), other)

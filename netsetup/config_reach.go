@@ -38,10 +38,10 @@ func (c Config) BootServer() bool {
 // Family reports whether an ip= argument is about addresses of the host's family; the
 // firmware's table may have those of either.
 func (c Config) Family(h Host) bool {
-	six := h.Addr.Unmap().Is6()
+	ipv6 := h.Addr.Unmap().Is6()
 	return slices.ContainsFunc(
 		c.AddressingsOrDefault(),
-		func(n Addressing) bool { return n.IPv6() == six || n.Method == lease.MethodIBFT },
+		func(n Addressing) bool { return n.IPv6() == ipv6 || n.Method == lease.MethodIBFT },
 	)
 }
 

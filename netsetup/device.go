@@ -9,9 +9,9 @@ import (
 // candidate reports whether the device takes part when no name is given, for one family of
 // addresses: those with hardware behind them, and the links that the config makes of them; not
 // those that have deputies.
-func (c Config) candidate(d link.Device, six bool) bool {
+func (c Config) candidate(d link.Device, ipv6 bool) bool {
 	switch {
-	case d.Master != 0 || c.port(d) || len(c.deputies(d, six)) > 0:
+	case d.Master != 0 || c.port(d) || len(c.deputies(d, ipv6)) > 0:
 		return false
 	case d.Type == link.HwInfiniBand && !c.IBPort.Selects(d):
 		return false
@@ -22,22 +22,22 @@ func (c Config) candidate(d link.Device, six bool) bool {
 
 // Claim returns the position of the ip= argument that is about this device, for one
 // family of addresses.
-func (c Config) Claim(d link.Device, six bool) (int, bool) {
+func (c Config) Claim(d link.Device, ipv6 bool) (int, bool) {
 	if d.Type == link.HwLoopback || c.port(d) || c.clashes(d) {
 		return 0, false
 	}
-	if i, ok := c.own(d, six); ok {
+	if i, ok := c.own(d, ipv6); ok {
 		return i, true
 	}
 	interfaces := c.AddressingsOrDefault()
 	for i, n := range interfaces {
-		if n.IPv6() == six && n.PortMatch().Glob() && n.PortMatch().Selects(d) && c.candidate(d, six) {
+		if n.IPv6() == ipv6 && n.PortMatch().Glob() && n.PortMatch().Selects(d) && c.candidate(d, ipv6) {
 			return i, true
 		}
 	}
 	i := slices.IndexFunc(
 		interfaces,
-		func(n Addressing) bool { return n.IPv6() == six && n.PortMatch() == link.PortMatch{} },
+		func(n Addressing) bool { return n.IPv6() == ipv6 && n.PortMatch() == link.PortMatch{} },
 	)
 	if i < 0 {
 		return 0, false
@@ -45,11 +45,11 @@ func (c Config) Claim(d link.Device, six bool) (int, bool) {
 	switch {
 	case c.BootDev != "" && !c.BootWord:
 		boot := c.BootDevice()
-		return i, boot.Selects(d) && (boot.One() || c.candidate(d, six))
+		return i, boot.Selects(d) && (boot.One() || c.candidate(d, ipv6))
 	case c.BootIF != "":
-		return i, c.candidate(d, six) && (d.Boot || c.Booted(d))
+		return i, c.candidate(d, ipv6) && (d.Boot || c.Booted(d))
 	default:
-		return i, c.candidate(d, six)
+		return i, c.candidate(d, ipv6)
 	}
 }
 

@@ -58,8 +58,8 @@ func TestSixOn(t *testing.T) {
 		"ip=eth0:dhcp ip=[2001:db8::7]::[2001:db8::1]:64::eth0:none bootdev=eth0": {"eth0": true},
 	} {
 		c := parseLine(t, line)
-		for dev, six := range want {
-			if got := c.IPv6On(eth(dev)); got != six {
+		for dev, ipv6 := range want {
+			if got := c.IPv6On(eth(dev)); got != ipv6 {
 				t.Errorf("%s: %s: %v", line, dev, got)
 			}
 		}

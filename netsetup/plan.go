@@ -71,8 +71,8 @@ func (c Config) Steps(have []link.Device) ([]link.Step, error) {
 	mine := make([][]link.Device, len(interfaces))
 	for _, d := range have {
 		d.Boot = d.Boot || boot[d.Name]
-		for _, six := range []bool{false, true} {
-			if i, ok := c.Claim(d, six); ok {
+		for _, ipv6 := range []bool{false, true} {
+			if i, ok := c.Claim(d, ipv6); ok {
 				mine[i] = append(mine[i], d)
 			}
 		}

@@ -98,8 +98,8 @@ func (c Config) bootWordOf(d link.Device) Config {
 		return c
 	}
 	c.Interfaces = slices.Clone(c.AddressingsOrDefault())
-	for _, six := range []bool{false, true} {
-		if i, ok := c.Claim(d, six); ok && !c.Interfaces[i].Named() {
+	for _, ipv6 := range []bool{false, true} {
+		if i, ok := c.Claim(d, ipv6); ok && !c.Interfaces[i].Named() {
 			n := &c.Interfaces[i]
 			n.Device, n.Driver = d.Name, ""
 		}
@@ -121,13 +121,13 @@ func (c Config) About(word string, i int, dev string) bool {
 // Rank orders the default routes of one family: 0 for the device of bootdev=,
 // without that for the first argument of the family; the others follow in the order of
 // their arguments, none twice.
-func (c Config) Rank(i int, six bool, dev string) int {
+func (c Config) Rank(i int, ipv6 bool, dev string) int {
 	switch {
 	case c.BootDev != "" && c.About(c.BootDev, i, dev):
 		return 0
 	case c.BootDev != "":
 		return i + 1
-	case i == c.first(six):
+	case i == c.first(ipv6):
 		return 0
 	default:
 		return i
@@ -136,10 +136,10 @@ func (c Config) Rank(i int, six bool, dev string) int {
 
 // first is the position of the first argument that gets an address of the family, -1
 // when there is none.
-func (c Config) first(six bool) int {
+func (c Config) first(ipv6 bool) int {
 	return slices.IndexFunc(
 		c.AddressingsOrDefault(),
-		func(n Addressing) bool { return n.Method != lease.MethodNone && n.IPv6() == six },
+		func(n Addressing) bool { return n.Method != lease.MethodNone && n.IPv6() == ipv6 },
 	)
 }
 
@@ -162,8 +162,8 @@ func (c Config) rank6(d link.Device) int {
 // routes reports whether a route of rd.route= goes with the addresses of a device
 // that the argument at position i is about. One without a device goes with the primary
 // argument.
-func (c Config) routes(r link.Route, i int, six bool, dev string) bool {
-	if r.Dst.Addr().Is6() != six {
+func (c Config) routes(r link.Route, i int, ipv6 bool, dev string) bool {
+	if r.Dst.Addr().Is6() != ipv6 {
 		return false
 	}
 	return r.Dev != "" && c.About(r.Dev, i, dev) || r.Dev == "" && i == c.routeWord(r)

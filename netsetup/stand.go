@@ -9,9 +9,9 @@ import (
 )
 
 // own returns the position of the ip= argument of that family that names the device.
-func (c Config) own(d link.Device, six bool) (int, bool) {
+func (c Config) own(d link.Device, ipv6 bool) (int, bool) {
 	i := slices.IndexFunc(c.AddressingsOrDefault(), func(n Addressing) bool {
-		return n.IPv6() == six && n.Named() && n.PortMatch().Selects(d)
+		return n.IPv6() == ipv6 && n.Named() && n.PortMatch().Selects(d)
 	})
 	return i, i >= 0
 }
@@ -20,10 +20,10 @@ func (c Config) own(d link.Device, six bool) (int, bool) {
 // in its place where an argument names no device: those that have no argument of their own and
 // are no ports. With none left the device itself takes the address: a VLAN with a argument
 // carries the tagged network, and the other argument is about the untagged one.
-func (c Config) deputies(d link.Device, six bool) []string {
+func (c Config) deputies(d link.Device, ipv6 bool) []string {
 	return slices.DeleteFunc(c.Over(d), func(name string) bool {
 		link := link.Device{Name: name, Type: d.Type}
-		_, own := c.own(link, six)
+		_, own := c.own(link, ipv6)
 		return own || c.port(link)
 	})
 }

@@ -141,8 +141,8 @@ func (t Traces) With(o Traces) Traces {
 
 // Undo removes those that are chosen, and returns the steps that undo them except for what is
 // wanted. The address comes last: the kernel deletes routes with it.
-func (t *Traces) Undo(dev string, six bool, wanted []link.Step) []link.Step {
-	mine := func(d string, a netip.Addr) bool { return (dev == "" || d == dev && a.Is6() == six) }
+func (t *Traces) Undo(dev string, ipv6 bool, wanted []link.Step) []link.Step {
+	mine := func(d string, a netip.Addr) bool { return (dev == "" || d == dev && a.Is6() == ipv6) }
 	var steps []link.Step
 	t.Routes = slices.DeleteFunc(t.Routes, func(r link.Route) bool {
 		if !mine(r.Dev, r.Dst.Addr()) {

@@ -29,15 +29,15 @@ func (r *runner) ours(a link.HardwareAddr) bool {
 
 // settle hands on a lease of the job that is held back, or takes one that was refused for want of
 // a route, and reports whether there was one.
-func (r *runner) settle(s *job, now time.Time) bool {
+func (r *runner) settle(j *job, now time.Time) bool {
 	for _, n := range r.attachments {
-		if p, ok := n.protocol.(*lease.ACD); ok && n.job == s && s.open() && p.Lease != nil {
+		if p, ok := n.protocol.(*lease.ACD); ok && n.job == j && j.open() && p.Lease != nil {
 			r.do(n, p.Start(now))
 		}
 	}
-	if _, ok := r.contents(s); ok {
-		r.content(s, now)
+	if _, ok := r.contents(j); ok {
+		r.content(j, now)
 		return true
 	}
-	return !s.open()
+	return !j.open()
 }

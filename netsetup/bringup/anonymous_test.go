@@ -63,7 +63,7 @@ func TestRunBondAnonymous(t *testing.T) {
 					k.Appear(back)
 					<-time.After(100 * time.Millisecond)
 					m := &dhcpv4.DHCPv4{OpCode: dhcpv4.OpcodeBootReply, Options: dhcpv4.Options{}}
-					synctest.Wait() // the runner has its nics to itself
+					synctest.Wait() // the runner has its attachments to itself
 					key := attachmentKey{index: bond.Index}
 					r.arrivals <- arrival{key: key, wire: r.attachments[key].wires[lease.ChannelDHCP], Packet: lease.Packet{Payload: m.ToBytes(), Via: lease.ChannelDHCP}}
 					<-time.After(24 * time.Second)

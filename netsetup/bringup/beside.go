@@ -24,11 +24,11 @@ func (r *runner) served() bool {
 // limits returns how long an argument may be without carrier, and how long it may then take to
 // get its address; 0 means as long as the context allows. What the command line says takes
 // precedence over the limits that follow from what else is up.
-func (r *runner) limits(s *job) (carrier, asking time.Duration) {
+func (r *runner) limits(j *job) (carrier, asking time.Duration) {
 	c := r.config
 	carrier = c.CarrierTimeout
-	switch m := s.Method; {
-	case m == lease.MethodLink6 || m == lease.MethodStatic && s.IPv6():
+	switch m := j.Method; {
+	case m == lease.MethodLink6 || m == lease.MethodStatic && j.IPv6():
 		asking = c.CheckTimeout
 	case m == lease.MethodAuto6 || m == lease.MethodEither6:
 		asking = c.RouterTimeout
@@ -46,29 +46,29 @@ func (r *runner) limits(s *job) (carrier, asking time.Duration) {
 
 // overdue ends the wait for an argument whose time is up: if the boot can go on it does, and the
 // argument comes beside it when it can; otherwise it has failed.
-func (r *runner) overdue(s *job, now time.Time) (failed bool) {
-	what := r.waitingFor(s, now)
+func (r *runner) overdue(j *job, now time.Time) (failed bool) {
+	what := r.waitingFor(j, now)
 	if !r.enough() {
 		return true
 	}
-	s.spare = true
+	j.spare = true
 	r.log.Warn(what + "; the boot goes on without it")
 	return false
 }
 
 // beside reports whether this is an argument of the command line that comes beside the boot.
-func (s *job) beside() bool { return s.spare && s.of == nil }
+func (j *job) beside() bool { return j.spare && j.of == nil }
 
 // behind puts the default routes of an argument that comes beside the boot behind those that the
 // boot already uses, whichever argument is the first.
-func (s *job) behind(steps []link.Step) []link.Step {
-	if !s.beside() {
+func (j *job) behind(steps []link.Step) []link.Step {
+	if !j.beside() {
 		return steps
 	}
 	steps = slices.Clone(steps)
 	for i, step := range steps {
 		if route, ok := step.(link.Route); ok && route.Dst.Bits() == 0 {
-			route.Metric = 2*link.SecondaryMetric + s.pos
+			route.Metric = 2*link.SecondaryMetric + j.pos
 			steps[i] = route
 		}
 	}

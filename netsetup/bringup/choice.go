@@ -18,31 +18,31 @@ const promiseTime = time.Second
 
 var errNotNeeded = errors.New("another interface has what the boot needs")
 
-// word is the job of the ip= argument that a spare belongs to.
-func (s *job) word() *job {
-	if s.of != nil {
-		return s.of
+// owner is the job of the ip= argument that a spare belongs to.
+func (j *job) owner() *job {
+	if j.of != nil {
+		return j.of
 	}
-	return s
+	return j
 }
 
 // unfit says why a lease is of no use to the boot, "" if it is of use.
 func (r *runner) unfit(n *attachment, l lease.Lease) string {
-	w := n.job.word()
-	if n.won || w.have == nil && !w.content.IsZero() && w.need.RootPath == nil {
+	owner := n.job.owner()
+	if n.won || owner.have == nil && !owner.content.IsZero() && owner.need.RootPath == nil {
 		return ""
 	}
 	why := r.config.Unfit(
-		w.need,
-		w.have == nil,
+		owner.need,
+		owner.have == nil,
 		r.have(),
 		netsetup.Accepted{Dev: n.dev.Name, Pos: n.job.pos, Lease: n.job.Override(l)},
 	)
-	if why != "" && w.open() && w.need.RootPath == nil {
+	if why != "" && owner.open() && owner.need.RootPath == nil {
 		r.doubt(n)
 	}
-	if why != "" && w.open() && r.only(n) {
-		why += w.need.Remedy(l)
+	if why != "" && owner.open() && r.only(n) {
+		why += owner.need.Remedy(l)
 	}
 	return why
 }
@@ -57,7 +57,7 @@ func (r *runner) judge(n *attachment) func(lease.Lease) error {
 		if why == "" {
 			return nil
 		}
-		n.idle = !n.job.word().open()
+		n.idle = !n.job.owner().open()
 		return errors.New(why)
 	}
 }
@@ -65,18 +65,18 @@ func (r *runner) judge(n *attachment) func(lease.Lease) error {
 // refuses looks at the outcome of a protocol, and removes a lease that is of no use from it. It
 // reports whether the interface is no longer needed.
 func (r *runner) refuses(n *attachment, o *lease.Outcome) bool {
-	w := n.job.word()
+	owner := n.job.owner()
 	why := ""
 	if o.Lease != nil && n.job.open() {
 		why = r.unfit(n, *o.Lease)
 	}
 	switch {
-	case r.all(w) && why != "" && w.open():
-		w.refused = append(w.refused, n.dev.Name+": "+why)
+	case r.all(owner) && why != "" && owner.open():
+		owner.refused = append(owner.refused, n.dev.Name+": "+why)
 		o.Note = phrase.Sentences(o.Note, why)
-		n.job = r.spare(n, w)
-	case r.all(w):
-	case n.idle || why != "" && !w.open():
+		n.job = r.spare(n, owner)
+	case r.all(owner):
+	case n.idle || why != "" && !owner.open():
 		n.idle = false
 		r.leave(n, true)
 		return true
@@ -92,42 +92,42 @@ func (r *runner) refuses(n *attachment, o *lease.Outcome) bool {
 
 // accept keeps the lease of an interface, and decides about the others of its argument.
 func (r *runner) accept(n *attachment, l lease.Lease) {
-	w := n.job.word()
+	owner := n.job.owner()
 	n.won, n.refused = true, ""
 	a := netsetup.Accepted{Dev: n.dev.Name, Pos: n.job.pos, Lease: l}
-	if n.job.spare && r.all(w) {
+	if n.job.spare && r.all(owner) {
 		n.job.have = append(n.job.have, a)
 		return // it has an address of its own, and decides nothing
 	}
-	if w.have == nil {
-		w.since = time.Now()
+	if owner.have == nil {
+		owner.since = time.Now()
 	}
-	w.have = append(w.have, a)
+	owner.have = append(owner.have, a)
 	r.learn(n)
-	r.drop(w)
+	r.drop(owner)
 	r.reconsider(a)
-	r.askAgain(w)
+	r.askAgain(owner)
 }
 
 // drop lets the other interfaces of an argument go: leases are given back, and what nodisk set up
 // is set down. With rd.neednet they go on for addresses of their own, and so do those that may
 // reach a host better. Sockets close; the winner's remain, to renew its lease.
-func (r *runner) drop(w *job) {
+func (r *runner) drop(owner *job) {
 	for _, n := range r.sorted() {
-		if n.job == nil || n.job.word() != w || n.won {
+		if n.job == nil || n.job.owner() != owner || n.won {
 			continue
 		}
-		if n.job == w && w.lost != nil && w.err == nil {
+		if n.job == owner && owner.lost != nil && owner.err == nil {
 			continue // the boot uses it, whatever else another interface has got
 		}
-		goesOn := r.all(w) || !r.complete(w)
+		goesOn := r.all(owner) || !r.complete(owner)
 		switch {
-		case w.err != nil:
+		case owner.err != nil:
 			r.leave(n, false)
 		case !goesOn:
 			r.leave(n, true)
-		case n.job == w:
-			n.job = r.spare(n, w)
+		case n.job == owner:
+			n.job = r.spare(n, owner)
 		}
 	}
 }
@@ -137,7 +137,7 @@ func (r *runner) drop(w *job) {
 func (r *runner) giveUp(n *attachment) {
 	r.release(n)
 	for _, a := range slices.Clone(r.made.Addrs) {
-		if a.Dev != n.dev.Name || a.Addr.Addr().Is6() != n.key.six {
+		if a.Dev != n.dev.Name || a.Addr.Addr().Is6() != n.key.ipv6 {
 			continue
 		}
 		if err := r.apply(link.AddrDel(a)); err != nil {
@@ -172,16 +172,16 @@ func (r *runner) leaveSpares() {
 
 // promised reports whether an interface is about to get a lease that its argument, which has one
 // already, can use as well; and until when to wait for it.
-func (r *runner) promised(w *job, now time.Time) (time.Time, bool) {
-	if until, seeks := r.seeksWay(w, now); seeks {
+func (r *runner) promised(owner *job, now time.Time) (time.Time, bool) {
+	if until, seeks := r.seeksWay(owner, now); seeks {
 		return until, true
 	}
-	until := w.since.Add(promiseTime)
-	if w.have == nil || r.all(w) || !now.Before(until) {
+	until := owner.since.Add(promiseTime)
+	if owner.have == nil || r.all(owner) || !now.Before(until) {
 		return until, false
 	}
 	for _, n := range r.attachments {
-		if n.job == nil || n.job.word() != w || !n.job.open() {
+		if n.job == nil || n.job.owner() != owner || !n.job.open() {
 			continue
 		}
 		if a, _, _ := n.Holds(); a.IsValid() {
@@ -194,7 +194,7 @@ func (r *runner) promised(w *job, now time.Time) (time.Time, bool) {
 // setDown takes down an interface that nodisk set up and nobody needs. The kernel waits some
 // milliseconds for each, so it is done in the background.
 func (r *runner) setDown(n *attachment) {
-	if n.job == nil || n.job.word().Named() || n.wasUp || n.below || !n.ready || r.all(n.job) {
+	if n.job == nil || n.job.owner().Named() || n.wasUp || n.below || !n.ready || r.all(n.job) {
 		return
 	}
 	for _, o := range r.attachments {
@@ -228,35 +228,35 @@ func (n *attachment) close() {
 }
 
 // all reports whether the argument is for every interface: rd.neednet.
-func (r *runner) all(s *job) bool {
-	w := s.word()
-	return r.config.NeedNet && !w.Named() && w.Method != lease.MethodStatic
+func (r *runner) all(j *job) bool {
+	owner := j.owner()
+	return r.config.NeedNet && !owner.Named() && owner.Method != lease.MethodStatic
 }
 
 // spare is a job for one more interface of an argument that has what it needs.
 func (r *runner) spare(n *attachment, of *job) *job {
-	s := r.vacant(of)
-	if s == nil {
-		s = &job{pos: len(r.jobs)}
-		r.jobs = append(r.jobs, s)
+	j := r.vacant(of)
+	if j == nil {
+		j = &job{pos: len(r.jobs)}
+		r.jobs = append(r.jobs, j)
 	}
-	*s = job{Addressing: of.Addressing, pos: s.pos, spare: true, of: of, sought: time.Now()}
-	s.Device = n.dev.Name
-	return s
+	*j = job{Addressing: of.Addressing, pos: j.pos, spare: true, of: of, sought: time.Now()}
+	j.Device = n.dev.Name
+	return j
 }
 
 // vacant is the spare of an argument whose interface has gone without an address, or has taken
 // the place of another; nil if there is none. An interface may come and go forever.
 func (r *runner) vacant(of *job) *job {
 	have := r.have()
-	for _, s := range r.jobs[len(r.config.AddressingsOrDefault()):] {
-		taken := s.of != of || s.state != nil || s.lost != nil ||
-			slices.ContainsFunc(have, func(a netsetup.Accepted) bool { return a.Pos == s.pos })
+	for _, j := range r.jobs[len(r.config.AddressingsOrDefault()):] {
+		taken := j.of != of || j.state != nil || j.lost != nil ||
+			slices.ContainsFunc(have, func(a netsetup.Accepted) bool { return a.Pos == j.pos })
 		for _, n := range r.attachments {
-			taken = taken || n.job == s
+			taken = taken || n.job == j
 		}
 		if !taken {
-			return s
+			return j
 		}
 	}
 	return nil
@@ -297,14 +297,14 @@ func (r *runner) prefer(dev string) {
 		return
 	}
 	var first, main *netsetup.Accepted
-	for _, s := range r.jobs {
-		for i, a := range s.have {
+	for _, j := range r.jobs {
+		for i, a := range j.have {
 			switch {
 			case a.Lease.IPv6() || !a.Lease.Gateway.IsValid():
 			case a.Dev == dev:
-				main = &s.have[i]
+				main = &j.have[i]
 			case r.config.Rank(a.Pos, false, a.Dev) == 0:
-				first = &s.have[i]
+				first = &j.have[i]
 			}
 		}
 	}
@@ -333,10 +333,10 @@ func (r *runner) reroute(a netsetup.Accepted, metric int) {
 // reachOf says how well the device reaches the first host of an argument that chose between
 // several, as a number.
 func (r *runner) reachOf(dev string) int {
-	for _, s := range r.jobs {
-		for _, a := range s.have {
-			if a.Dev == dev && len(s.need.Hosts) > 0 {
-				return int(r.config.Reach(s.need.Hosts[0], a.Lease, a.Pos, a.Dev))
+	for _, j := range r.jobs {
+		for _, a := range j.have {
+			if a.Dev == dev && len(j.need.Hosts) > 0 {
+				return int(r.config.Reach(j.need.Hosts[0], a.Lease, a.Pos, a.Dev))
 			}
 		}
 	}
@@ -345,20 +345,20 @@ func (r *runner) reachOf(dev string) int {
 
 // boots reports whether bootdev= is about the device of that name.
 func (r *runner) boots(dev string) bool {
-	return r.config.BootDev != "" && slices.ContainsFunc(r.jobs, func(s *job) bool {
-		return s.state != nil && s.state.Device == dev && r.config.About(r.config.BootDev, s.pos, dev)
+	return r.config.BootDev != "" && slices.ContainsFunc(r.jobs, func(j *job) bool {
+		return j.state != nil && j.state.Device == dev && r.config.About(r.config.BootDev, j.pos, dev)
 	})
 }
 
 // dismiss gives up the arguments for which nothing is left now that the device of BOOTIF= is
 // there.
 func (r *runner) dismiss() {
-	for _, s := range r.jobs {
-		if !s.open() || s.spare {
+	for _, j := range r.jobs {
+		if !j.open() || j.spare {
 			continue
 		}
-		if why := r.config.Superfluous(s.Addressing, r.devices()); why != "" {
-			s.err = errors.New(why)
+		if why := r.config.Superfluous(j.Addressing, r.devices()); why != "" {
+			j.err = errors.New(why)
 			r.log.Warn(why)
 		}
 	}

@@ -14,24 +14,24 @@ import (
 // doubt notes that a lease was refused for want of a route.
 func (r *runner) doubt(n *attachment) {
 	n.doubted = true
-	if w := n.job.word(); w.doubted.IsZero() {
-		w.doubted = time.Now()
+	if owner := n.job.owner(); owner.doubted.IsZero() {
+		owner.doubted = time.Now()
 	}
 }
 
 // contents returns when an argument that has got only leases without a route takes one of them:
 // its other interfaces have as long for carrier and DHCP as any that the boot can do without.
-func (r *runner) contents(s *job) (time.Time, bool) {
-	if s.spare || !s.open() || s.doubted.IsZero() || !s.content.IsZero() || s.need.RootPath != nil {
+func (r *runner) contents(j *job) (time.Time, bool) {
+	if j.spare || !j.open() || j.doubted.IsZero() || !j.content.IsZero() || j.need.RootPath != nil {
 		return time.Time{}, false
 	}
-	at, last := s.doubted.Add(spareCarrier), s.doubted.Add(spareDHCP)
+	at, last := j.doubted.Add(spareCarrier), j.doubted.Add(spareDHCP)
 	for _, n := range r.attachments {
 		limit := spareCarrier
 		if n.protocol != nil && !n.doubted {
 			limit = spareDHCP
 		}
-		if t := n.since.Add(limit); n.job == s && t.After(at) {
+		if t := n.since.Add(limit); n.job == j && t.After(at) {
 			at = t
 		}
 	}
@@ -42,13 +42,13 @@ func (r *runner) contents(s *job) (time.Time, bool) {
 }
 
 // content makes the argument take the next lease, whatever it reaches.
-func (r *runner) content(s *job, now time.Time) {
-	r.log.Warn(r.waitingFor(s, now) + "; no better one has come: taken all the same")
-	s.content = now
+func (r *runner) content(j *job, now time.Time) {
+	r.log.Warn(r.waitingFor(j, now) + "; no better one has come: taken all the same")
+	j.content = now
 	for _, n := range r.sorted() {
 		switch {
-		case n.job == nil || n.job.word() != s || !s.open():
-		case n.job == s:
+		case n.job == nil || n.job.owner() != j || !j.open():
+		case n.job == j:
 			r.retry(n)
 		case n.job.state != nil: // it has its address (rd.neednet)
 			r.promote(n)
@@ -82,14 +82,14 @@ func (r *runner) reconsider(a netsetup.Accepted) {
 // have are the leases in use.
 func (r *runner) have() []netsetup.Accepted {
 	var all []netsetup.Accepted
-	for _, s := range r.jobs {
-		all = append(all, s.have...)
+	for _, j := range r.jobs {
+		all = append(all, j.have...)
 	}
 	return all
 }
 
 // complete reports whether the argument has what it needs, and no other interface can have it any
 // better.
-func (r *runner) complete(w *job) bool {
-	return w.have != nil && r.config.Complete(w.need, r.have())
+func (r *runner) complete(owner *job) bool {
+	return owner.have != nil && r.config.Complete(owner.need, r.have())
 }

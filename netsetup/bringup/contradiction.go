@@ -20,7 +20,7 @@ func (r *runner) steps(n *attachment, above bool) (own, below []link.Step) {
 			dev.Addr = a
 		}
 	}
-	if n.key.six {
+	if n.key.ipv6 {
 		return own, nil
 	}
 	c := r.config

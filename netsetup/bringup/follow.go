@@ -107,7 +107,7 @@ func (r *runner) remake(gone link.Device) {
 			lower = lower || m.Selects(n.dev)
 		}
 		switch master := r.config.MasterName(n.dev); {
-		case !lower || n.key.six || !n.named || master != "" && master != gone.Name:
+		case !lower || n.key.ipv6 || !n.named || master != "" && master != gone.Name:
 		case wait > 0:
 			n.redoAt = now.Add(wait)
 		default:
@@ -130,7 +130,7 @@ func (r *runner) rejoin(left int) {
 	}
 	for _, n := range all {
 		other := n.dev.Type != bond.dev.Type && n.dev.Master == 0 && r.config.MasterName(n.dev) == bond.dev.Name
-		if other && n.named && !n.key.six {
+		if other && n.named && !n.key.ipv6 {
 			r.again(n)
 		}
 	}

@@ -32,11 +32,11 @@ func (r *runner) taken(n *attachment, a netip.Prefix, who lease.Identity, patien
 			return true
 		}
 	}
-	for _, s := range r.jobs {
-		if s.state == nil || s.state.Device == n.dev.Name {
+	for _, j := range r.jobs {
+		if j.state == nil || j.state.Device == n.dev.Name {
 			continue
 		}
-		for _, p := range s.state.Addrs {
+		for _, p := range j.state.Addrs {
 			if p.Addr() == a.Addr() {
 				return true
 			}

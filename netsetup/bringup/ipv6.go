@@ -9,16 +9,16 @@ import (
 
 // newSix is how the interface gets its IPv6 address.
 func (r *runner) newSix(n *attachment, d link.Device) lease.Protocol {
-	s := n.job
+	j := n.job
 	v := r.view(d.Index)
 	v.Dev = d.Name
-	static, as := s.Lease(), r.asker(d)
+	static, as := j.Lease(), r.asker(d)
 	return &lease.IPv6{
-		Pacing: lease.NewPacing(as.Lasting()), Method: s.Method, View: v, NewXID: rand.Uint32, Static: &static,
+		Pacing: lease.NewPacing(as.Lasting()), Method: j.Method, View: v, NewXID: rand.Uint32, Static: &static,
 		Obstacle: func(ra bool) string { return r.sys.Obstacle6(d.Name, ra) },
 		Client: lease.Client6{
 			DUID: lease.NewDUID(r.sys.ProductUUID(), as), IAID: lease.IAIDOf(as), Rapid: r.only(n),
-			Vendor: r.config.VendorClass, User: r.config.UserClass, Hostname: s.Hostname,
+			Vendor: r.config.VendorClass, User: r.config.UserClass, Hostname: j.Hostname,
 		},
 		Judge: r.judge(n),
 	}

@@ -15,8 +15,8 @@ const wayTime = 10 * time.Second
 // learn takes the servers that the first lease of an argument names: from then on they are hosts
 // like those of the command line, and the other interfaces are judged by them.
 func (r *runner) learn(n *attachment) {
-	w, c := n.job.word(), &r.config
-	if c.Needs.ByLease == nil || len(w.have) != 1 || n.job.state == nil {
+	owner, c := n.job.owner(), &r.config
+	if c.Needs.ByLease == nil || len(owner.have) != 1 || n.job.state == nil {
 		return
 	}
 	if c.BootDev != "" && !c.About(c.BootDev, n.job.pos, n.dev.Name) {
@@ -35,19 +35,19 @@ func (r *runner) learn(n *attachment) {
 		return
 	}
 	r.namers = append(r.namers, n.dev.Name)
-	for _, s := range r.jobs[:len(c.AddressingsOrDefault())] {
-		s.need = c.Need(s.pos)
+	for _, j := range r.jobs[:len(c.AddressingsOrDefault())] {
+		j.need = c.Need(j.pos)
 	}
 }
 
 // askAgain has those that are still looking for a better route ask at once: what they were
 // offered before may be what is needed now.
-func (r *runner) askAgain(w *job) {
-	if len(w.have) != 1 || r.config.Needs.ByLease == nil {
+func (r *runner) askAgain(owner *job) {
+	if len(owner.have) != 1 || r.config.Needs.ByLease == nil {
 		return
 	}
 	for _, n := range r.attachments {
-		if n.job == nil || n.job.word() != w || n.won || !n.job.open() || n.refused == "" && n.protocol == nil {
+		if n.job == nil || n.job.owner() != owner || n.won || !n.job.open() || n.refused == "" && n.protocol == nil {
 			continue
 		}
 		if a, _, _ := n.Holds(); !a.IsValid() {
@@ -70,14 +70,14 @@ func (r *runner) lost() []netsetup.Host {
 
 // seeksWay reports whether the lease of an argument, which named a server, leads to none of those
 // that the root is on, and another interface may lead there; and until when to wait for it.
-func (r *runner) seeksWay(w *job, now time.Time) (time.Time, bool) {
-	until := w.since.Add(wayTime)
-	if w.have == nil || !slices.Contains(r.namers, w.have[0].Dev) || len(w.need.Hosts) == 0 || !now.Before(until) ||
-		len(r.lost()) == 0 {
+func (r *runner) seeksWay(owner *job, now time.Time) (time.Time, bool) {
+	until := owner.since.Add(wayTime)
+	if owner.have == nil || !slices.Contains(r.namers, owner.have[0].Dev) || len(owner.need.Hosts) == 0 ||
+		!now.Before(until) || len(r.lost()) == 0 {
 		return until, false
 	}
 	for _, n := range r.attachments {
-		if n.job != nil && n.job.word() == w && !n.won && n.job.open() {
+		if n.job != nil && n.job.owner() == owner && !n.won && n.job.open() {
 			return until, true
 		}
 	}
@@ -87,13 +87,13 @@ func (r *runner) seeksWay(w *job, now time.Time) (time.Time, bool) {
 // waysFor is what arguments wait for that have an address, but no route.
 func (r *runner) waysFor(now time.Time) []string {
 	var parts []string
-	for _, w := range r.jobs {
-		if _, seeks := r.seeksWay(w, now); !seeks || w.spare {
+	for _, owner := range r.jobs {
+		if _, seeks := r.seeksWay(owner, now); !seeks || owner.spare {
 			continue
 		}
-		for _, s := range r.jobs {
-			if s.word() == w && s.spare && s.open() {
-				parts = append(parts, r.waitingFor(s, now))
+		for _, j := range r.jobs {
+			if j.owner() == owner && j.spare && j.open() {
+				parts = append(parts, r.waitingFor(j, now))
 			}
 		}
 	}

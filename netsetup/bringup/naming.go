@@ -104,20 +104,20 @@ func (r *runner) resolve() (others []string) {
 			)
 		}
 	}
-	words := config.AddressingsOrDefault()
+	arguments := config.AddressingsOrDefault()
 	for i, at := range places {
-		s := r.jobs[i]
-		for j := range s.have {
-			if s.have[j].Pos == s.pos {
-				s.have[j].Pos = at
+		j := r.jobs[i]
+		for k := range j.have {
+			if j.have[k].Pos == j.pos {
+				j.have[k].Pos = at
 			}
 		}
-		s.pos, s.Addressing, s.need = at, words[at], config.Need(at)
-		if s.of != nil {
-			s.spare, s.of = false, nil
+		j.pos, j.Addressing, j.need = at, arguments[at], config.Need(at)
+		if j.of != nil {
+			j.spare, j.of = false, nil
 		}
-		if j := slices.Index(places, at); j < i { // they are about the same interface, and say the same
-			s.spare, s.of = true, r.jobs[j]
+		if k := slices.Index(places, at); k < i { // they are about the same interface, and say the same
+			j.spare, j.of = true, r.jobs[k]
 		}
 	}
 	r.boot = map[string]bool{}
@@ -136,7 +136,7 @@ func (r *runner) resolve() (others []string) {
 func (r *runner) seen() []string {
 	var names []string
 	for _, n := range r.attachments {
-		if n.named && !n.key.six {
+		if n.named && !n.key.ipv6 {
 			names = append(names, n.dev.Name)
 		}
 	}

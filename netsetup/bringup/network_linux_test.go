@@ -407,8 +407,8 @@ type physicalVeth struct {
 	udev map[link.HardwareAddr]link.UdevNames
 }
 
-func (v physicalVeth) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan link.Event, error) {
-	in, err := link.Kernel{}.Watch(ctx, wg, six)
+func (v physicalVeth) Watch(ctx context.Context, wg *sync.WaitGroup, ipv6 bool) (<-chan link.Event, error) {
+	in, err := link.Kernel{}.Watch(ctx, wg, ipv6)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (r *runner) identify(key link.PortKey, p link.PortState) (found bool) {
 		return false
 	}
 	for _, n := range r.sorted() {
-		if n.key.six || n.dev.Identified() || r.portOf(n).PortKey() != key {
+		if n.key.ipv6 || n.dev.Identified() || r.portOf(n).PortKey() != key {
 			continue
 		}
 		n.gid = p.GID
@@ -67,7 +67,7 @@ func (r *runner) reidentify() {
 func (r *runner) nameless(now time.Time) []string {
 	var parts []string
 	for _, n := range r.sorted() {
-		if !n.key.six && !n.dev.Identified() {
+		if !n.key.ipv6 && !n.dev.Identified() {
 			d := r.portOf(n)
 			parts = append(parts, n.dev.Name+": "+d.ZeroGUID(now.Sub(n.since))+r.silence(d, now))
 		}

@@ -170,7 +170,7 @@ func (r *runner) next() time.Time {
 
 // lastLook reads the ports once more, for the final report on those that wait.
 func (r *runner) lastLook() {
-	if !slices.ContainsFunc(r.jobs, func(s *job) bool { return s.open() && !s.spare }) {
+	if !slices.ContainsFunc(r.jobs, func(j *job) bool { return j.open() && !j.spare }) {
 		return
 	}
 	r.askPorts(time.Now())

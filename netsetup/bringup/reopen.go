@@ -13,23 +13,23 @@ import (
 // reopen sets an interface that has gone with its address up again when it is back: as long as
 // the boot uses it, it is wanted. Before that, another interface of the argument will do.
 func (r *runner) reopen(n *attachment) {
-	s, w := n.job, n.job.word()
-	gone := s.state
-	s.state = nil
-	for _, of := range []*job{w, s} { // with rd.neednet a spare has its own
+	j, owner := n.job, n.job.owner()
+	gone := j.state
+	j.state = nil
+	for _, of := range []*job{owner, j} { // with rd.neednet a spare has its own
 		var kept []netsetup.Accepted
 		for _, a := range of.have {
-			if a.Dev != n.dev.Name || a.Lease.IPv6() != n.key.six {
+			if a.Dev != n.dev.Name || a.Lease.IPv6() != n.key.ipv6 {
 				kept = append(kept, a)
 			}
 		}
 		of.have = kept
 	}
-	s.sought = time.Now()
+	j.sought = time.Now()
 	switch {
 	case r.main != "":
-		s.lost, s.was = gone, n.dev
-	case s == w:
+		j.lost, j.was = gone, n.dev
+	case j == owner:
 		r.succeed(n)
 	}
 }
@@ -37,24 +37,24 @@ func (r *runner) reopen(n *attachment) {
 // succeed has another interface take the place of one that has gone: one that already has an
 // address for the same argument, or else all those ask that were let go.
 func (r *runner) succeed(gone *attachment) {
-	w := gone.job
+	owner := gone.job
 	var others []*attachment
 	for _, n := range r.sorted() {
-		if n != gone && n.job != nil && n.job.word() == w {
+		if n != gone && n.job != nil && n.job.owner() == owner {
 			others = append(others, n)
 		}
 	}
 	for _, n := range others {
-		if n.job != w && n.job.state != nil && n.job.state.Lease != nil {
+		if n.job != owner && n.job.state != nil && n.job.state.Lease != nil {
 			r.promote(n)
 			return
 		}
 	}
 	for _, n := range others {
-		if n.job != w && n.job.open() {
+		if n.job != owner && n.job.open() {
 			n.job.err = errNotNeeded
 		}
-		n.job = w
+		n.job = owner
 		if n.protocol == nil && n.refused == "" {
 			r.rouse(n)
 		}
@@ -63,13 +63,13 @@ func (r *runner) succeed(gone *attachment) {
 
 // promote makes the address of an interface that of its argument.
 func (r *runner) promote(n *attachment) {
-	s, w := n.job, n.job.word()
-	w.state, w.since = s.state, time.Now()
-	if w.have == nil {
-		w.have = []netsetup.Accepted{{Dev: n.dev.Name, Pos: s.pos, Lease: *s.state.Lease}}
+	j, owner := n.job, n.job.owner()
+	owner.state, owner.since = j.state, time.Now()
+	if owner.have == nil {
+		owner.have = []netsetup.Accepted{{Dev: n.dev.Name, Pos: j.pos, Lease: *j.state.Lease}}
 	}
-	s.state, s.have, s.err = nil, nil, errNotNeeded
-	n.job = w
+	j.state, j.have, j.err = nil, nil, errNotNeeded
+	n.job = owner
 }
 
 // rouse sets an interface up that has been let go: its sockets are closed, and it may have been
@@ -88,10 +88,10 @@ func (r *runner) rouse(n *attachment) {
 
 // returned is the job of an argument whose interface is back; nil if that had none or another
 // interface has it.
-func (r *runner) returned(w *job, d link.Device) *job {
-	for _, s := range r.jobs {
-		if s.word() == w && s.lost != nil && s.open() && s.was.Same(d) {
-			return s
+func (r *runner) returned(owner *job, d link.Device) *job {
+	for _, j := range r.jobs {
+		if j.owner() == owner && j.lost != nil && j.open() && j.was.Same(d) {
+			return j
 		}
 	}
 	return nil

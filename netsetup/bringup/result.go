@@ -13,18 +13,18 @@ import (
 // up for the arguments themselves: those that rd.neednet wants besides come after them.
 func (r *runner) achieved() (states []netsetup.State, chosen int) {
 	for _, besides := range []bool{false, true} {
-		for _, s := range r.jobs {
-			if s.state == nil || (s.spare && r.all(s)) != besides {
+		for _, j := range r.jobs {
+			if j.state == nil || (j.spare && r.all(j)) != besides {
 				continue
 			}
 			// One that has addresses of both families is one interface.
 			if i := slices.IndexFunc(
 				states,
-				func(o netsetup.State) bool { return o.Device == s.state.Device },
+				func(o netsetup.State) bool { return o.Device == j.state.Device },
 			); i >= 0 {
-				states[i] = states[i].With(*s.state)
+				states[i] = states[i].With(*j.state)
 			} else {
-				states = append(states, *s.state)
+				states = append(states, *j.state)
 			}
 		}
 		if !besides {
@@ -60,7 +60,7 @@ func (r *runner) result() netsetup.State {
 // tellUndone reports arguments that have come to nothing.
 func (r *runner) tellUndone() {
 	for _, route := range r.config.Routes {
-		done := func(s *job) bool { return s.state != nil && r.config.About(route.Dev, s.pos, s.state.Device) }
+		done := func(j *job) bool { return j.state != nil && r.config.About(route.Dev, j.pos, j.state.Device) }
 		if route.Dev != "" && !slices.ContainsFunc(r.jobs, done) {
 			r.log.Warn(fmt.Sprintf("%s: not done, %s was not set up", route, route.Dev))
 		}

@@ -27,8 +27,8 @@ const (
 type system interface {
 	link.Linker
 	// Watch sends what is there, then what changes, until ctx ends; that an interface has gone
-	// comes before another of its name. six asks for news of IPv6, too. wg counts what it starts.
-	Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan link.Event, error)
+	// comes before another of its name. ipv6 asks for news of IPv6, too. wg counts what it starts.
+	Watch(ctx context.Context, wg *sync.WaitGroup, ipv6 bool) (<-chan link.Event, error)
 	// open makes a connection on an interface that is up.
 	open(d link.Device, via lease.Channel) (wire, error)
 	// Port reads the state of an InfiniBand port; it may take as long as the firmware.
@@ -86,18 +86,18 @@ type job struct {
 	doubted, content time.Time
 }
 
-func (s *job) open() bool { return s.state == nil && s.err == nil }
+func (j *job) open() bool { return j.state == nil && j.err == nil }
 
 // takes reports whether a device may have the job. Once the boot uses an address, only the
 // interface which had it may: on another one the root's connections are of no use. An argument
 // that names one device says itself which one it is.
-func (s *job) takes(d link.Device) bool { return s.lost == nil || s.Named() || s.was.Same(d) }
+func (j *job) takes(d link.Device) bool { return j.lost == nil || j.Named() || j.was.Same(d) }
 
 // An attachmentKey is an interface and a family of addresses: one that has both is two to the
 // runner.
 type attachmentKey struct {
 	index int
-	six   bool
+	ipv6  bool
 }
 
 // An attachment is a device that a job works with.
@@ -130,7 +130,7 @@ type attachment struct {
 	named    bool              // its name is settled
 	renamed  bool              // the kernel has not told of its new name yet
 	unnamed  error             // why it is not
-	won      bool              // it has an address for its slot
+	won      bool              // it has an address for its job
 	idle     bool              // what it was offered is not needed
 	refused  string            // why a lease was refused; asked again at the time in again
 	doubted  bool              // what it was offered has no route to the root's servers
@@ -295,7 +295,7 @@ func (r *runner) close() {
 	r.cancel()
 	for _, n := range r.attachments {
 		n.close()
-		if six := r.config.IPv6(); six && n.tries > 0 {
+		if ipv6 := r.config.IPv6(); ipv6 && n.tries > 0 {
 			if err := r.sys.Restore6(n.dev.Name); err != nil {
 				r.log.Debug(n.dev.Name+": restore settings of IPv6", "err", err)
 			}
@@ -371,16 +371,16 @@ func (r *runner) finished() (bool, error) {
 	}
 	var errs []error
 	needed, open := 0, false
-	for _, s := range r.jobs {
-		if s.spare {
+	for _, j := range r.jobs {
+		if j.spare {
 			continue
 		}
-		_, promised := r.promised(s, time.Now())
-		open = open || s.open() || promised
-		if r.needed(s) {
+		_, promised := r.promised(j, time.Now())
+		open = open || j.open() || promised
+		if r.needed(j) {
 			needed++
-			if s.err != nil {
-				errs = append(errs, s.err)
+			if j.err != nil {
+				errs = append(errs, j.err)
 			}
 		}
 	}
@@ -398,15 +398,15 @@ func (r *runner) finished() (bool, error) {
 
 // needed reports whether the boot cannot go on without the argument: it is one of several, or one
 // of those about the device of bootdev=.
-func (r *runner) needed(s *job) bool {
-	return !s.spare && (r.config.BootDev == "" || r.config.IsOfBootDevice(s.Addressing))
+func (r *runner) needed(j *job) bool {
+	return !j.spare && (r.config.BootDev == "" || r.config.IsOfBootDevice(j.Addressing))
 }
 
 // devices are all interfaces, in the order of their index.
 func (r *runner) devices() []link.Device {
 	var have []link.Device
 	for _, n := range r.sorted() {
-		if !n.key.six {
+		if !n.key.ipv6 {
 			have = append(have, n.dev)
 		}
 	}
@@ -431,5 +431,5 @@ func (k attachmentKey) before(o attachmentKey) bool {
 	if k.index != o.index {
 		return k.index < o.index
 	}
-	return !k.six && o.six
+	return !k.ipv6 && o.ipv6
 }

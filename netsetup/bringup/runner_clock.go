@@ -33,14 +33,14 @@ func (r *runner) wake() time.Time {
 			}
 		}
 	}
-	for _, s := range r.jobs {
-		if t, ok := r.expiry(s); ok && s.open() && !s.spare {
+	for _, j := range r.jobs {
+		if t, ok := r.expiry(j); ok && j.open() && !j.spare {
 			sooner(t)
 		}
-		if t, ok := r.contents(s); ok {
+		if t, ok := r.contents(j); ok {
 			sooner(t)
 		}
-		if t, promised := r.promised(s, time.Now()); promised && !s.spare {
+		if t, promised := r.promised(j, time.Now()); promised && !j.spare {
 			sooner(t)
 		}
 	}
@@ -49,15 +49,15 @@ func (r *runner) wake() time.Time {
 
 // tick does what is due.
 func (r *runner) tick(now time.Time) {
-	for _, s := range r.jobs {
-		if t, ok := r.contents(s); ok && !now.Before(t) {
-			r.content(s, now)
+	for _, j := range r.jobs {
+		if t, ok := r.contents(j); ok && !now.Before(t) {
+			r.content(j, now)
 		}
-		if t, ok := r.expiry(s); ok && s.open() && !s.spare && !now.Before(t) && !r.settle(s, now) {
-			if r.overdue(s, now) {
-				s.err = errors.New(r.waitingFor(s, now))
-				r.log.Warn(s.err.Error() + "; given up")
-				r.drop(s)
+		if t, ok := r.expiry(j); ok && j.open() && !j.spare && !now.Before(t) && !r.settle(j, now) {
+			if r.overdue(j, now) {
+				j.err = errors.New(r.waitingFor(j, now))
+				r.log.Warn(j.err.Error() + "; given up")
+				r.drop(j)
 			}
 		}
 	}
@@ -99,24 +99,24 @@ func (r *runner) tick(now time.Time) {
 func (r *runner) enough() bool {
 	return slices.ContainsFunc(
 		r.jobs,
-		func(s *job) bool { return r.needed(s) && s.state != nil && len(s.state.Addrs) > 0 },
+		func(j *job) bool { return r.needed(j) && j.state != nil && len(j.state.Addrs) > 0 },
 	)
 }
 
 // expiry is when Up no longer waits for a job: when the time of the last of its interfaces is
 // over.
-func (r *runner) expiry(s *job) (time.Time, bool) {
-	if s.lost != nil {
+func (r *runner) expiry(j *job) (time.Time, bool) {
+	if j.lost != nil {
 		return time.Time{}, false // the boot uses it
 	}
-	carrier, dhcp := r.limits(s)
-	at := s.content // what is taken then has as long as a cable
+	carrier, dhcp := r.limits(j)
+	at := j.content // what is taken then has as long as a cable
 	if !at.IsZero() {
 		at = at.Add(spareCarrier)
 	}
 	dark, asking := 0, 0
 	for _, n := range r.attachments {
-		if n.job != s {
+		if n.job != j {
 			continue
 		}
 		limit := carrier
@@ -134,7 +134,7 @@ func (r *runner) expiry(s *job) (time.Time, bool) {
 	}
 	switch {
 	case dark+asking == 0:
-		return s.sought.Add(carrier), carrier > 0
+		return j.sought.Add(carrier), carrier > 0
 	case asking > 0:
 		// A port without a cable does not extend the time of the others.
 		return at, true

@@ -32,35 +32,35 @@ func (r *runner) newProtocol(n *attachment) lease.Protocol {
 	if a := n.job.NewAddr; a != "" {
 		d.Addr = a
 	}
-	s := n.job
-	switch s.Method {
+	j := n.job
+	switch j.Method {
 	case lease.MethodNone:
 		return nil
 	case lease.MethodAuto6, lease.MethodDHCP6, lease.MethodEither6, lease.MethodLink6:
 		return r.newSix(n, d)
 	case lease.MethodStatic:
-		if s.IPv6() {
+		if j.IPv6() {
 			return r.newSix(n, d)
 		}
-		return r.acd(n, lease.NewFixed(s.Lease(), d.Lasting()), d)
+		return r.acd(n, lease.NewFixed(j.Lease(), d.Lasting()), d)
 	default:
 		c := lease.Client{
 			Addr:       d.Lasting(),
-			Identities: cmp.Or(s.ClientID, r.config.ClientID).IdentitiesOf(r.known(d)),
+			Identities: cmp.Or(j.ClientID, r.config.ClientID).IdentitiesOf(r.known(d)),
 			Broadcast:  d.Type == link.HwInfiniBand,
 			Vendor:     r.config.VendorClass,
 			User:       r.config.UserClass,
-			Hostname:   s.Hostname,
-			Server:     s.Server,
-			Expected:   lease.Expected{Bits: s.Bits, Six: r.config.IPv6On(d)},
+			Hostname:   j.Hostname,
+			Server:     j.Server,
+			Expected:   lease.Expected{Bits: j.Bits, IPv6: r.config.IPv6On(d)},
 			Judge: r.judge(
 				n,
 			),
 			Taken: func(l lease.Lease, who lease.Identity) bool { return r.taken(n, l.Addr, who, false) },
 		}
 		c.Rapid = len(c.Identities) == 1 && r.only(n)
-		if s.Method >= lease.MethodBOOTP && s.Method <= lease.MethodBoth {
-			return r.acd(n, lease.NewOneshot(s.Method, c, r.asker(d), rand.Uint32()), d)
+		if j.Method >= lease.MethodBOOTP && j.Method <= lease.MethodBoth {
+			return r.acd(n, lease.NewOneshot(j.Method, c, r.asker(d), rand.Uint32()), d)
 		}
 		return r.acd(n, lease.NewExchange(c, rand.Uint32), d)
 	}
@@ -69,7 +69,7 @@ func (r *runner) newProtocol(n *attachment) lease.Protocol {
 // only reports whether no other interface asks for the same argument.
 func (r *runner) only(n *attachment) bool {
 	for _, o := range r.attachments {
-		if o != n && o.job != nil && o.job.word() == n.job.word() {
+		if o != n && o.job != nil && o.job.owner() == n.job.owner() {
 			return false
 		}
 	}
@@ -84,7 +84,7 @@ func (r *runner) known(d link.Device) []link.Device {
 	for _, b := range r.config.Bonds {
 		for _, m := range b.Ports {
 			for _, n := range r.sorted() {
-				if b.Name == d.Name && m.Selects(n.dev) && !n.key.six && n.dev.Type == link.HwInfiniBand &&
+				if b.Name == d.Name && m.Selects(n.dev) && !n.key.ipv6 && n.dev.Type == link.HwInfiniBand &&
 					d.Type == link.HwInfiniBand &&
 					!slices.Contains(ports, n.dev) {
 					ports = append(ports, n.dev)
@@ -189,13 +189,13 @@ func (n *attachment) send(m lease.Message) error {
 
 // finish applies the addresses of a job and lets its other interfaces go.
 func (r *runner) finish(n *attachment, l lease.Lease) {
-	s := n.job
+	j := n.job
 	var steps []link.Step
 	if l.Addr.IsValid() || len(l.Kept) > 0 {
-		steps = s.behind(r.config.AddressSteps(s.pos, l, n.dev.Name))
+		steps = j.behind(r.config.AddressSteps(j.pos, l, n.dev.Name))
 		r.undo(n.dev.Name, l.IPv6(), append(l.KeptSteps(n.dev.Name), steps...))
 	}
-	mtu, wanted := cmp.Or(s.MTU, r.mtu(n.dev)), s.MTU
+	mtu, wanted := cmp.Or(j.MTU, r.mtu(n.dev)), j.MTU
 	for _, step := range steps {
 		if m, ok := step.(link.SetMTU); ok {
 			if m.MTU == mtu {
@@ -208,14 +208,14 @@ func (r *runner) finish(n *attachment, l lease.Lease) {
 			continue
 		}
 		err := r.apply(step)
-		if _, ok := step.(link.AddrAdd); ok && err != nil && s.lost != nil {
+		if _, ok := step.(link.AddrAdd); ok && err != nil && j.lost != nil {
 			r.log.Warn(fmt.Sprintf("%s: %v; trying again", step, err))
 			n.protocol, n.again = nil, time.Now().Add(lease.MaxRetransmit)
 			return
 		}
 		if _, ok := step.(link.AddrAdd); ok && err != nil {
-			s.err = fmt.Errorf("%s: %w", step, err)
-			r.drop(s.word())
+			j.err = fmt.Errorf("%s: %w", step, err)
+			r.drop(j.owner())
 			return
 		}
 		if err != nil {
@@ -228,24 +228,24 @@ func (r *runner) finish(n *attachment, l lease.Lease) {
 	r.follow()
 	n.dev.MTU = r.mtu(n.dev)
 	r.tellMTU(n.dev, wanted)
-	if s.NewAddr != "" {
-		n.dev.Addr = s.NewAddr
+	if j.NewAddr != "" {
+		n.dev.Addr = j.NewAddr
 	}
-	state := r.config.State(s.Addressing, n.dev, l)
+	state := r.config.State(j.Addressing, n.dev, l)
 	state.Took = time.Since(r.started)
-	if s.lost != nil && !slices.Equal(s.lost.Addrs, state.Addrs) {
+	if j.lost != nil && !slices.Equal(j.lost.Addrs, state.Addrs) {
 		r.log.Warn(
 			fmt.Sprintf(
 				"%s: has another address now that it is back, %v instead of %v: connections from the old one are lost",
 				n.dev.Name,
 				state,
-				*s.lost,
+				*j.lost,
 			),
 		)
 	}
-	back := s.lost
-	s.state, s.lost = &state, nil
-	if s.spare {
+	back := j.lost
+	j.state, j.lost = &state, nil
+	if j.spare {
 		r.log.Info(state.String())
 	}
 	r.log.Debug(n.dev.Name+": set up", "after", time.Since(n.since))

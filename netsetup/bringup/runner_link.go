@@ -21,7 +21,7 @@ func (r *runner) link(e link.Event) {
 	// Others may have waited for the name of this one, for it to be found, or for it to go: then
 	// an argument that describes some interface is about another one.
 	for _, n := range r.sorted() {
-		if n.key.index == e.Index || n.key.six || n.job != nil && !awaited {
+		if n.key.index == e.Index || n.key.ipv6 || n.job != nil && !awaited {
 			continue
 		}
 		if awaited || !n.named || e.Gone || len(r.boot) > boot && r.boot[n.dev.Name] {
@@ -49,7 +49,7 @@ func (r *runner) linkFamilies(e link.Event) {
 		}
 		e.Device = n.dev
 	}
-	key.six = true
+	key.ipv6 = true
 	if _, ok := r.config.Claim(e.Device, true); ok || r.attachments[key] != nil {
 		r.linkOf(key, e)
 	}
@@ -71,7 +71,7 @@ func (r *runner) linkOf(key attachmentKey, e link.Event) {
 			delete(r.attachments, key)
 		}
 		delete(r.states6, key.index)
-		if !key.six {
+		if !key.ipv6 {
 			r.forget(key.index)
 		}
 		return
@@ -79,7 +79,7 @@ func (r *runner) linkOf(key attachmentKey, e link.Event) {
 	if n == nil {
 		n = &attachment{key: key, first: now, since: now, wasUp: e.Up && !slices.Contains(r.before.Links, e.Name)}
 		r.attachments[key] = n
-		if n.dev.Given = e.Given; !key.six {
+		if n.dev.Given = e.Given; !key.ipv6 {
 			n.dev.Given = r.giveName(e.Device)
 		}
 		defer r.later(e.Device)
@@ -107,7 +107,7 @@ func (r *runner) linkOf(key attachmentKey, e link.Event) {
 	if e.Type == link.HwLoopback {
 		r.loopback(e.Device)
 	}
-	if !n.named && !key.six && !r.name(n) {
+	if !n.named && !key.ipv6 && !r.name(n) {
 		return
 	}
 	if n.job == nil {
@@ -211,7 +211,7 @@ func (r *runner) loss(name string) *lease.Loss {
 // tell passes on what the kernel says about IPv6.
 func (r *runner) tell(index int, e link.News) {
 	r.view(index).Take(&e)
-	if n := r.attachments[attachmentKey{index: index, six: true}]; n != nil && n.protocol != nil {
+	if n := r.attachments[attachmentKey{index: index, ipv6: true}]; n != nil && n.protocol != nil {
 		r.do(n, n.protocol.Hear(time.Now(), e))
 	}
 }
@@ -245,7 +245,7 @@ func (r *runner) loopback(d link.Device) {
 
 // claim finds the job of an interface.
 func (r *runner) claim(n *attachment) bool {
-	i, ok := r.config.Claim(n.dev, n.key.six)
+	i, ok := r.config.Claim(n.dev, n.key.ipv6)
 	if !ok {
 		return false
 	}
@@ -253,17 +253,17 @@ func (r *runner) claim(n *attachment) bool {
 		!boot.Selects(n.dev) {
 		return false // the argument may be that of the device of bootdev=
 	}
-	w := r.jobOf(i)
-	lost := w.open() && !w.takes(n.dev)
-	switch s := r.returned(w, n.dev); {
-	case s != nil:
-		n.job = s
-	case r.all(w) && (lost || w.state != nil), w.state != nil && !r.complete(w):
-		n.job = r.spare(n, w)
+	owner := r.jobOf(i)
+	lost := owner.open() && !owner.takes(n.dev)
+	switch j := r.returned(owner, n.dev); {
+	case j != nil:
+		n.job = j
+	case r.all(owner) && (lost || owner.state != nil), owner.state != nil && !r.complete(owner):
+		n.job = r.spare(n, owner)
 	case lost:
 		return false
 	default:
-		n.job = w
+		n.job = owner
 	}
 	n.since = time.Now()
 	return true
@@ -277,7 +277,7 @@ func (r *runner) awaitsBoot() bool {
 
 // jobOf is the job of the argument at that position.
 func (r *runner) jobOf(pos int) *job {
-	return r.jobs[slices.IndexFunc(r.jobs, func(s *job) bool { return s.pos == pos && s.of == nil })]
+	return r.jobs[slices.IndexFunc(r.jobs, func(j *job) bool { return j.pos == pos && j.of == nil })]
 }
 
 // begin sets an interface up, in parallel to everything else: some drivers take seconds to open.
@@ -289,7 +289,7 @@ func (r *runner) begin(n *attachment) { r.perform(n, false) }
 // perform does what begin says, or (above) only makes the links that are made of an interface
 // which has an argument of its own, without disturbing it.
 func (r *runner) perform(n *attachment, above bool) {
-	if four := r.attachments[attachmentKey{index: n.key.index}]; n.key.six && four.job != nil && !four.ready {
+	if four := r.attachments[attachmentKey{index: n.key.index}]; n.key.ipv6 && four.job != nil && !four.ready {
 		return // it may get another hardware address yet; setUp comes back
 	}
 	n.setting = true
@@ -322,10 +322,10 @@ func (r *runner) perform(n *attachment, above bool) {
 	if n.linking {
 		until = r.finishing
 	}
-	six := r.config.IPv6()
+	ipv6 := r.config.IPv6()
 	// What a router said before we listened is asked for once more: the kernel does not report it
 	// twice.
-	late := n.key.six && dev.Up && r.view(dev.Index).Before
+	late := n.key.ipv6 && dev.Up && r.view(dev.Index).Before
 	if late {
 		r.view(dev.Index).Solicited = true
 	}
@@ -334,7 +334,7 @@ func (r *runner) perform(n *attachment, above bool) {
 		tries = n.redone
 	}
 	apply := func() setup {
-		if six {
+		if ipv6 {
 			r.sys.Hasten6(dev.Name)
 		}
 		s := setup{key: n.key, broadcast: dev.Broadcast, bare: bare, above: above, wires: map[lease.Channel]wire{}}

@@ -16,9 +16,9 @@ import (
 // not done.
 func (r *runner) waiting(now time.Time) string {
 	var parts []string
-	for _, s := range r.jobs {
-		if s.open() && !s.spare {
-			parts = append(parts, r.waitingFor(s, now))
+	for _, j := range r.jobs {
+		if j.open() && !j.spare {
+			parts = append(parts, r.waitingFor(j, now))
 		}
 	}
 	parts = append(parts, r.waysFor(now)...)
@@ -31,12 +31,12 @@ func (r *runner) waiting(now time.Time) string {
 	return strings.Join(parts, "; ")
 }
 
-func (r *runner) waitingFor(s *job, now time.Time) string {
-	parts, dark := slices.Clone(s.refused), []string(nil)
+func (r *runner) waitingFor(j *job, now time.Time) string {
+	parts, dark := slices.Clone(j.refused), []string(nil)
 	longest, asking := time.Duration(0), false
 	for _, n := range r.sorted() {
 		switch {
-		case n.job != s || !s.takes(n.dev):
+		case n.job != j || !j.takes(n.dev):
 		case n.err != nil:
 			parts = append(parts, n.unable())
 		case !n.ready:
@@ -74,45 +74,45 @@ func (r *runner) waitingFor(s *job, now time.Time) string {
 		)
 	}
 	if asking {
-		parts = append(parts, r.config.Unasked(s.Addressing, r.devices())...)
+		parts = append(parts, r.config.Unasked(j.Addressing, r.devices())...)
 	}
 	if len(parts) == 0 {
-		return r.missing(s, now)
+		return r.missing(j, now)
 	}
 	return strings.Join(parts, "; ")
 }
 
 // missing says why there is no interface for the job.
-func (r *runner) missing(s *job, now time.Time) string {
-	if s.lost != nil && !s.Named() {
-		if r.config.Made(s.was.Name) {
-			return r.missing(&job{Addressing: netsetup.Addressing{Device: s.was.Name}}, now)
+func (r *runner) missing(j *job, now time.Time) string {
+	if j.lost != nil && !j.Named() {
+		if r.config.Made(j.was.Name) {
+			return r.missing(&job{Addressing: netsetup.Addressing{Device: j.was.Name}}, now)
 		}
 		return fmt.Sprintf(
 			"%s: is gone, and no interface with its address %s has come: check the adapter and its driver",
-			s.was.Name,
-			s.was.Lasting(),
+			j.was.Name,
+			j.was.Lasting(),
 		)
 	}
-	switch lowers := r.config.Lowers(s.Device); {
-	case r.config.Bond(s.Device) && r.unmadeBonds() != "":
-		return s.Device + ": is not made yet: " + r.unmadeBonds()
+	switch lowers := r.config.Lowers(j.Device); {
+	case r.config.Bond(j.Device) && r.unmadeBonds() != "":
+		return j.Device + ": is not made yet: " + r.unmadeBonds()
 	case lowers != nil:
 		again := ""
-		if l := r.losses[s.Device]; l != nil && l.Often(now) {
+		if l := r.losses[j.Device]; l != nil && l.Often(now) {
 			again = "it has gone " + phrase.Times(l.Times+1) + " in short order, "
 		}
-		return s.Device + ": is not made yet: " + again + r.states(lowers, now)
+		return j.Device + ": is not made yet: " + again + r.states(lowers, now)
 	}
-	if links := r.config.Unmade(s.Addressing, r.devices()); len(links) > 0 {
+	if links := r.config.Unmade(j.Addressing, r.devices()); len(links) > 0 {
 		var parts []string
 		for _, name := range links {
 			parts = append(parts, name+": is not made yet: "+r.states(r.config.Lowers(name), now))
 		}
 		return strings.Join(parts, "; ")
 	}
-	text := strings.Join(append([]string{r.absent(s.Addressing, now)}, r.unnamed()...), "; ")
-	if !s.infiniBand(r.config.BootIF) {
+	text := strings.Join(append([]string{r.absent(j.Addressing, now)}, r.unnamed()...), "; ")
+	if !j.infiniBand(r.config.BootIF) {
 		return text
 	}
 	if zero := r.nameless(now); len(zero) > 0 {
@@ -173,8 +173,8 @@ func (r *runner) unnamed() []string {
 }
 
 // infiniBand reports whether the argument can only mean an InfiniBand interface.
-func (s *job) infiniBand(bootIF link.HardwareAddr) bool {
-	return link.InfiniBandName(s.Device) || len(s.Match) == 8 || (!s.Named() && len(bootIF) == 8)
+func (j *job) infiniBand(bootIF link.HardwareAddr) bool {
+	return link.InfiniBandName(j.Device) || len(j.Match) == 8 || (!j.Named() && len(bootIF) == 8)
 }
 
 // state says how far the interface of that name, which takes no address, has come.
@@ -213,7 +213,7 @@ func (r *runner) below(name string, now time.Time) string {
 	states := r.states(r.config.Lowers(name), now)
 	lit, least := 0, r.config.MinLinks(name)
 	for _, n := range r.attachments {
-		if !n.key.six && n.dev.Carrier && r.config.MasterName(n.dev) == name {
+		if !n.key.ipv6 && n.dev.Carrier && r.config.MasterName(n.dev) == name {
 			lit++
 		}
 	}
@@ -235,7 +235,7 @@ func (r *runner) states(of []link.PortMatch, now time.Time) string {
 	for _, m := range of {
 		found := false
 		for _, n := range r.sorted() {
-			if m.Selects(n.dev) && !n.key.six {
+			if m.Selects(n.dev) && !n.key.ipv6 {
 				found = true
 				parts = append(parts, r.state(n.dev.Name, now))
 			}

@@ -147,10 +147,9 @@ func (r *runner) setUp(s setup) {
 	}
 	n.ready = true
 	r.madeAbove(n, s.faults.err(), true)
-	if six := r.attachments[attachmentKey{index: s.key.index, six: true}]; six != nil && six != n && six.wanted() &&
-		!six.setting &&
-		!six.ready {
-		r.begin(six)
+	other := r.attachments[attachmentKey{index: s.key.index, ipv6: true}]
+	if other != nil && other != n && other.wanted() && !other.setting && !other.ready {
+		r.begin(other)
 	}
 	if n.job == nil {
 		if r.more(n) {

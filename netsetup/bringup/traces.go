@@ -35,8 +35,8 @@ func (r *runner) apply(s link.Step) error {
 
 // undo takes away what earlier attempts have left, of one device and family of addresses, or with
 // "" everywhere.
-func (r *runner) undo(dev string, six bool, wanted []link.Step) {
-	for _, s := range r.before.Undo(dev, six, wanted) {
+func (r *runner) undo(dev string, ipv6 bool, wanted []link.Step) {
+	for _, s := range r.before.Undo(dev, ipv6, wanted) {
 		err := s.Apply(r.sys)
 		r.log.Info(fmt.Sprintf("of an earlier attempt: %s", s))
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 
 const testUUID = "4c4c4544-0042-3510-8044-b4c04f4a3732"
 
-// A bench6 runs a six without a kernel and writes down what it does.
+// A bench6 runs an IPv6 without a kernel and writes down what it does.
 type bench6 struct {
 	t     *testing.T
 	x     *IPv6

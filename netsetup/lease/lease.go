@@ -102,9 +102,9 @@ func DefaultRoute(a netip.Addr) netip.Prefix {
 // Expected is what the node knows of a lease beforehand.
 type Expected struct {
 	Bits int // prefix length where the server gives none, 0 for no such
-	// Six is set if the interface, or something made of it, has IPv6, for which the MTU must not
+	// IPv6 is set if the interface, or something made of it, has IPv6, for which the MTU must not
 	// be too small.
-	Six bool
+	IPv6 bool
 }
 
 // parseLease reads an OFFER or ACK. An error means that the answer is of no use, a note that part
@@ -182,7 +182,7 @@ func parseLease(m *dhcpv4.DHCPv4, want Expected) (l Lease, notes []string, err e
 		switch mtu := int(binary.BigEndian.Uint16(raw)); {
 		case mtu < link.MinMTU:
 			note("MTU %d is too small", mtu)
-		case want.Six && mtu < link.MinMTU6:
+		case want.IPv6 && mtu < link.MinMTU6:
 			note(
 				"MTU %d (option 26) is left out: with less than %d the kernel takes IPv6 off the interface",
 				mtu,

@@ -58,7 +58,7 @@ func TestLeaseDomains(t *testing.T) {
 func TestLeaseMTU(t *testing.T) {
 	const left = "MTU 1000 (option 26) is left out: with less than 1280 the kernel takes IPv6 off the interface"
 	for _, tt := range []struct {
-		six    bool
+		ipv6   bool
 		option string
 		mtu    int
 		note   string
@@ -68,7 +68,7 @@ func TestLeaseMTU(t *testing.T) {
 		{true, "\x05\x00", 1280, ""},
 		{true, "\x00\x14", 0, "MTU 20 is too small"},
 	} {
-		if l, note := leaseWith(t, Expected{Six: tt.six}, map[uint8]string{26: tt.option}); l.MTU != tt.mtu || note != tt.note {
+		if l, note := leaseWith(t, Expected{IPv6: tt.ipv6}, map[uint8]string{26: tt.option}); l.MTU != tt.mtu || note != tt.note {
 			t.Errorf("%+v: MTU %d, note %q", tt, l.MTU, note)
 		}
 	}

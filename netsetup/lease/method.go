@@ -6,12 +6,12 @@ import (
 
 // Static reports whether the argument means a static address where there is one: all but
 // those of the other family, or of somewhere else.
-func (m Method) Static(six bool) bool {
+func (m Method) Static(ipv6 bool) bool {
 	switch m {
 	case MethodDHCP, MethodSingle, MethodStatic, MethodNone:
 		return true
 	case MethodBOOTP, MethodRARP, MethodBoth:
-		return !six
+		return !ipv6
 	case MethodAuto6, MethodDHCP6, MethodEither6, MethodLink6, MethodIBFT:
 	}
 	return false

@@ -31,11 +31,11 @@ const (
 )
 
 // Watch subscribes to links and then asks for those that are there, on the same socket, so that
-// nothing is missed in between and nothing is read twice. With six, the same holds for what is
-// reported about IPv6: see watch_six_linux.go. The IPv4 addresses are not subscribed to: they are
+// nothing is missed in between and nothing is read twice. With ipv6, the same holds for what is
+// reported about IPv6: see watch_ipv6_linux.go. The IPv4 addresses are not subscribed to: they are
 // acknowledged one by one. Not by LinkSubscribe of the library: it does not say where its dump
 // ends, and stops when messages were lost, after which everything is asked for again here.
-func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan Event, error) {
+func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, ipv6 bool) (<-chan Event, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan
 		// Without CAP_NET_ADMIN the ordinary size must do.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, WatchBuffer)
 		groups := uint32(unix.RTMGRP_LINK)
-		if six {
+		if ipv6 {
 			groups |= groups6
 		}
 		err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
@@ -59,7 +59,7 @@ func (k Kernel) Watch(ctx context.Context, wg *sync.WaitGroup, six bool) (<-chan
 		return nil, err
 	}
 	events := make(chan Event, 64)
-	w := newWatcher(events, six, func(dump int) error {
+	w := newWatcher(events, ipv6, func(dump int) error {
 		var err error
 		if cerr := raw.Control(func(fd uintptr) { err = requestDump(int(fd), dump) }); cerr != nil {
 			return cerr
@@ -111,7 +111,7 @@ func requestDump(fd, dump int) error {
 // A watcher turns rtnetlink messages into events.
 type watcher struct {
 	request func(dump int) error // asks for one of dumps
-	six     bool
+	ipv6    bool
 	scheme  Scheme // of udev's names
 	dump    int    // the one under way, len(dumps) after the last
 	known   map[int]Device
@@ -131,9 +131,9 @@ type watcher struct {
 	perm     func(name string) HardwareAddr
 }
 
-func newWatcher(events chan<- Event, six bool, request func(dump int) error) *watcher {
+func newWatcher(events chan<- Event, ipv6 bool, request func(dump int) error) *watcher {
 	return &watcher{
-		request: request, six: six, known: map[int]Device{}, seen: map[int]bool{}, held: map[int]Device{},
+		request: request, ipv6: ipv6, known: map[int]Device{}, seen: map[int]bool{}, held: map[int]Device{},
 		known6: map[key6]fact6{}, events: events,
 		physical: func(name string) (bool, string) { return physical(SysClassNet, name) }, perm: permAddr,
 	}
@@ -243,7 +243,7 @@ func (w *watcher) messages(ctx context.Context, b []byte) error {
 				case errno == unix.ENOBUFS:
 					// Its first message has no room yet: the dump goes on as soon as half
 					// of the socket has been read (netlink_recvmsg).
-				case w.six && w.dump > 0: // a kernel without IPv6
+				case w.ipv6 && w.dump > 0: // a kernel without IPv6
 					w.dump = len(dumps)
 				case errno != 0:
 					return fmt.Errorf("list links: %w", errno)
@@ -277,7 +277,7 @@ func (w *watcher) done(ctx context.Context) error {
 	case w.dump == len(dumps)-1:
 		w.fresh(ctx)
 	}
-	if w.dump++; w.six && w.dump < len(dumps) {
+	if w.dump++; w.ipv6 && w.dump < len(dumps) {
 		return w.request(w.dump)
 	}
 	return nil

@@ -39,7 +39,7 @@ func InfiniBandCard(index int, name string, a link.HardwareAddr) Card {
 // A Lab does the kernel's part, and that of the network.
 type Lab struct {
 	Kernel *Kernel
-	six    bool
+	ipv6   bool
 	cards  map[string]Card // by their first names
 }
 
@@ -48,7 +48,7 @@ type Lab struct {
 func NewLab(t *testing.T, c netsetup.Config, cards []Card, taken []netip.Addr) Lab {
 	t.Helper()
 	k := New(t)
-	l := Lab{Kernel: k, six: c.IPv6(), cards: map[string]Card{}}
+	l := Lab{Kernel: k, ipv6: c.IPv6(), cards: map[string]Card{}}
 	k.Then = l.then
 	k.Neighbours = map[netip.Addr]link.HardwareAddr{}
 	for _, a := range taken {
@@ -166,7 +166,7 @@ func (l Lab) then(s link.Step) {
 		l.change(l.device(s.Dev).Index, func(d *link.Device) { d.Addr = s.Addr })
 	case link.Up:
 		d := l.device(s.Dev)
-		if !l.six || d.Type == link.HwLoopback {
+		if !l.ipv6 || d.Type == link.HwLoopback {
 			return
 		}
 		l.tell(d, link.News{Addr: netip.PrefixFrom(netip.MustParseAddr("fe80::").Next(), 64), Permanent: true})
