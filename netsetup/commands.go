@@ -26,7 +26,10 @@ func (c Config) Commands() ([]string, error) {
 	commands := make([]string, 0, len(steps))
 	up := make(map[string]bool)
 	for _, s := range steps {
-		text := sysfs.Replace(s.String())
+		text := s.String()
+		if _, ok := s.(link.BridgeAdd); ok { // the one step that copies an adapter's address
+			text = sysfs.Replace(text)
+		}
 		if u, ok := s.(link.Up); ok {
 			if up[u.Dev] {
 				continue // both addresses of an interface ask for it, and a node sets it up once

@@ -20,6 +20,11 @@ func TestCommands(t *testing.T) {
 		"ip=br0:dhcp bridge=br0:eth0": "ip link set lo up; ip link set eth0 up; " +
 			"ip link add br0 address $(cat /sys/class/net/eth0/address) type bridge stp_state 0 forward_delay 0; " +
 			"ip link set eth0 master br0; ip link set br0 up",
+		// An address that the command line gives is that.
+		"bridge=br0:eth0,eth1 ip=br0:dhcp ip=eth2:dhcp:1400:02-00-00-00-00-03": "ip link set lo up; ip link set eth0 up; " +
+			"ip link add br0 address $(cat /sys/class/net/eth0/address) type bridge stp_state 0 forward_delay 0; " +
+			"ip link set eth0 master br0; ip link set eth1 up; ip link set eth1 master br0; ip link set br0 up; " +
+			"ip link set eth2 address 02:00:00:00:00:03; ip link set eth2 mtu 1400; ip link set eth2 up",
 		"ip=vlan5:dhcp vlan=vlan5:eth0": "ip link set lo up; ip link set eth0 up; ip link add link eth0 name vlan5 type vlan id 5; ip link set vlan5 up",
 	} {
 		got, err := parseLine(t, line).Commands()

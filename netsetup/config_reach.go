@@ -76,7 +76,3 @@ func (c Config) NameServers() (servers []netip.Addr, told bool) {
 	}
 	return servers, told || c.Asks() && !c.IgnorePeerDNS
 }
-
-// KeepsNames reports whether interfaces keep the names that the kernel gives them,
-// because it is said or because an argument calls one so.
-func (c Config) KeepsNames() bool { return c.KeepsKernelNames() }

@@ -34,11 +34,16 @@ const configFile = "/etc/nodisk/nodisk.conf"
 // no obstacle ends before it, and is 5 ms quicker.
 const gcPercent = 400
 
+// gcLimit has garbage collected early again where much is in use: several packed modules at once
+// have dictionaries of megabytes, and the smallest nodes 256 MB in all.
+const gcLimit = 64 << 20
+
 // work is the worker's main. It gives its verdict, tidies up and ends. Nothing that the kernel
 // may hold comes before the verdict.
 func work(tell *teller) {
 	begun := time.Now()
 	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(gcLimit)
 	var level slog.LevelVar
 	tell.alive()
 	go tell.keepTelling()

@@ -49,6 +49,9 @@ func parsePathLink(value string) (l pathLink, ok bool) {
 	text := rootPathOf(t)
 	if err != nil {
 		text = value
+		if strings.Contains(value, "@") { // what stands before it may be a password
+			text = "iscsi:..."
+		}
 	}
 	l.disk = newDisk(text, t, err)
 	return l, true
