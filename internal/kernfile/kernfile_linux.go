@@ -76,7 +76,7 @@ func ReadDir(path string) ([]os.DirEntry, error) {
 	return entries, errors.Join(err, f.Close())
 }
 
-// DirFS is os.DirFS.
+// DirFS is os.DirFS, but that errors have the whole path.
 func DirFS(dir string) fs.FS { return tree(dir) }
 
 type tree string
